@@ -1,0 +1,356 @@
+//! The validated configuration. Every value here is in range; serialising it gives the canonical form that the run's
+//! identity is a digest of.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+/// A whole experiment, validated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExperimentConfig {
+    /// Short name; the run directory's prefix. Lower-case letters, digits, `-`, `_`, `.`.
+    pub name: String,
+    /// What the experiment is for; shown at the top of the report.
+    pub description: String,
+    /// Seed of everything drawn at random (pair sample, bootstrap).
+    pub seed: u64,
+    /// Where faces come from.
+    pub dataset: DatasetSource,
+    /// Bytes → standardised network input.
+    pub preprocess: Preprocess,
+    /// Which network.
+    pub model: ModelSpec,
+    /// Where its weights come from.
+    pub weights: WeightsSource,
+    /// How faces are embedded.
+    pub embed: EmbedOptions,
+    /// Which pairs are compared, and how uncertainty is estimated.
+    pub similarity: SimilarityOptions,
+    /// What the report shows.
+    pub report: ReportOptions,
+    /// Ranges that metrics must fall in, by metric path (e.g. `eer`, `impostor.mean`, `upstream.genuine.mean`).
+    pub expect: BTreeMap<String, Expectation>,
+    /// The config file's own folder: relative paths in the config start here.
+    #[serde(skip)]
+    pub base: PathBuf,
+}
+
+/// Where faces come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "source", rename_all = "kebab-case")]
+pub enum DatasetSource {
+    /// Phase-1's `face_metadata.csv`.
+    Phase1 {
+        /// The CSV file.
+        csv: PathBuf,
+        /// Folder that every image must be in; default: the CSV's folder.
+        root: PathBuf,
+        /// Prefixes of recorded paths to replace, first match wins.
+        rewrite: Vec<PathRewrite>,
+        /// Which picture a face is read from.
+        image: Phase1Image,
+    },
+    /// `<root>/<identity>/<image>`.
+    Folders {
+        /// The folder of identity folders.
+        root: PathBuf,
+    },
+    /// An image-folder dataset on the Hugging Face Hub, downloaded file by file at a pinned revision, then read as
+    /// identity folders.
+    HubFolders {
+        /// `owner/name` of the dataset repository.
+        repo: String,
+        /// Commit hash.
+        revision: String,
+        /// Folder inside the repository that holds the identity folders; "" for the repository's root.
+        folder: String,
+    },
+    /// Procedural faces: pure function of these numbers and the generator's version.
+    Synthetic {
+        /// Which universe of identities; training and evaluation use different ones.
+        seed: u64,
+        /// Number of identities.
+        identities: u32,
+        /// Samples of each identity.
+        samples: u32,
+        /// Side of the square pictures, pixels.
+        size: u32,
+    },
+}
+
+/// A recorded path prefix and what replaces it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathRewrite {
+    /// Prefix as recorded, e.g. `/kaggle/working/face_crops_new/`.
+    pub from: String,
+    /// Replacement, relative to the dataset's root unless absolute.
+    pub to: String,
+}
+
+/// Which picture of a Phase-1 row a face is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase1Image {
+    /// The crop (`crop_path` / `face_path`); the row's box is not applied.
+    Crop,
+    /// The photo (`image_id` / `photo_path`); the row's box is cut out with the profile's margin.
+    Photo,
+}
+
+/// Which network, at which width.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// The architecture.
+    pub network: Network,
+    /// Channel multiplier: 1.0 is the published network, the demo uses a narrow one.
+    pub width: f64,
+}
+
+/// Network architectures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// FaceNet, 3×160×160 → 512.
+    InceptionResnetV1,
+}
+
+/// Where weights come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "source", rename_all = "kebab-case")]
+pub enum WeightsSource {
+    /// A file in a model repository on the Hugging Face Hub.
+    Hub {
+        /// `owner/name`.
+        repo: String,
+        /// Commit hash.
+        revision: String,
+        /// Path inside the repository; `.safetensors`, `.pth` or `.pt`.
+        file: String,
+        /// Expected digest of the file.
+        sha256: Digest,
+    },
+    /// A local file; `.safetensors`, `.pth` or `.pt`.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Expected digest; recorded when not given.
+        sha256: Option<Digest>,
+    },
+    /// Weights inside the binary.
+    Embedded {
+        /// Which: `demo`.
+        name: String,
+    },
+}
+
+/// Bytes → 8-bit RGB → crop → resize → standardise. Profiles of REFERENCE §7 are values of this type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocess {
+    /// Name of the profile this started from; `custom` when parts were changed.
+    pub profile: String,
+    /// What is cut out of the picture.
+    pub crop: Crop,
+    /// To which square, with which filter.
+    pub resize: Resize,
+    /// Order of the channels that reach the network.
+    pub channels: ChannelOrder,
+    /// 8-bit value → network input.
+    pub standardise: Standardise,
+    /// Whether the mirrored face contributes.
+    pub mirror: Mirror,
+}
+
+/// What is cut out of the picture before resizing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "kebab-case")]
+pub enum Crop {
+    /// The whole picture is the face.
+    Whole,
+    /// The face's box, widened by a margin and clamped to the picture. A face without a box uses the whole picture.
+    Box {
+        /// Total margin added to each dimension (half on each side), in `unit`s.
+        margin: f64,
+        /// What the margin is counted in.
+        unit: MarginUnit,
+    },
+}
+
+/// Unit of a crop's margin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MarginUnit {
+    /// Pixels of the original picture (Sandberg's `align_dataset_mtcnn.py`).
+    OriginalPixels,
+    /// Pixels of the resized output: margin·w/(size−margin) (`facenet_pytorch.extract_face`).
+    OutputPixels,
+}
+
+/// Target square and filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resize {
+    /// Side of the network's input, pixels.
+    pub size: u32,
+    /// Which resampling.
+    pub filter: Filter,
+}
+
+/// Resampling filters, exact to their originals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filter {
+    /// Pillow `Image.BILINEAR`: triangle filter, antialiased when it shrinks.
+    PillowBilinear,
+    /// Pillow `Image.BICUBIC` (a = −0.5), antialiased when it shrinks.
+    PillowBicubic,
+    /// OpenCV `INTER_LINEAR`: 2×2 taps, no antialiasing.
+    OpencvLinear,
+}
+
+/// Channel order at the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelOrder {
+    /// Red first (every published FaceNet).
+    Rgb,
+    /// Blue first (a common mistake with OpenCV; here to measure what it costs).
+    Bgr,
+}
+
+/// `(x − mean) / scale`, x in 0..=255.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Standardise {
+    /// Subtracted.
+    pub mean: f32,
+    /// Divided by; > 0.
+    pub scale: f32,
+}
+
+/// What the mirrored face contributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mirror {
+    /// Nothing.
+    None,
+    /// Embeddings of face and mirror image are added, then normalised: 512 numbers.
+    Sum,
+    /// Embeddings of face and mirror image side by side, then normalised: 1,024 numbers.
+    Concat,
+}
+
+/// How faces are embedded. Only `precision` and the resolved device can change a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EmbedOptions {
+    /// Where the network runs.
+    pub device: DeviceRequest,
+    /// Arithmetic of the forward pass.
+    pub precision: Precision,
+    /// Faces in one forward pass.
+    pub batch_size: usize,
+    /// Rows in one chunk: the unit of commit and resume.
+    pub chunk_size: usize,
+    /// Threads; `None`: all cores.
+    pub threads: Option<usize>,
+    /// What a face that cannot be read does.
+    pub on_error: OnError,
+    /// More failures than this stop the run.
+    pub max_failures: Option<u64>,
+}
+
+/// Where the network should run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceRequest {
+    /// CUDA if it works, else CPU; the run says and records which.
+    Auto,
+    /// CPU.
+    Cpu,
+    /// CUDA or an error.
+    Cuda,
+}
+
+/// Where the network does run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// CPU.
+    Cpu,
+    /// CUDA.
+    Cuda,
+}
+
+/// Arithmetic of the forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floats.
+    F32,
+}
+
+/// What a face that cannot be read does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// Becomes a row of `failures.csv`; the run goes on.
+    Skip,
+    /// Stops the run.
+    Fail,
+}
+
+/// Which pairs are compared, and how uncertainty is estimated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SimilarityOptions {
+    /// All pairs, or a sample.
+    pub pairs: PairMode,
+    /// `auto` compares all pairs up to this many, else it samples this many (half genuine where there are enough).
+    pub max_pairs: u64,
+    /// Upstream's own sampling beside it (REFERENCE §6); `None`: not computed.
+    pub upstream: Option<UpstreamSampling>,
+    /// Bootstrap replicates of the intervals.
+    pub replicates: u32,
+    /// Confidence level of the intervals.
+    pub confidence: f64,
+    /// Number of hardest genuine and hardest impostor pairs kept.
+    pub hardest: usize,
+}
+
+/// All pairs, or a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PairMode {
+    /// All up to `max_pairs`, else a sample.
+    Auto,
+    /// All, however many.
+    Exhaustive,
+    /// A seeded sample of `max_pairs`.
+    Sampled,
+}
+
+/// FaceVault upstream's way to choose pairs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamSampling {
+    /// All pairs among the first this many faces of each identity.
+    pub faces_per_identity: usize,
+    /// Number of random different-identity pairs.
+    pub impostor_pairs: u64,
+}
+
+/// What the report shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportOptions {
+    /// Pictures of the hardest pairs' faces. Faces are personal data: off unless asked for.
+    pub pictures: bool,
+}
+
+/// A range a metric must fall in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// Inclusive lower bound.
+    pub min: Option<f64>,
+    /// Inclusive upper bound.
+    pub max: Option<f64>,
+    /// Where the range is from.
+    pub source: Option<String>,
+}

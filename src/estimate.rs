@@ -1,0 +1,37 @@
+//! One number with what is known about its uncertainty: shared by JSON, tables and plots.
+
+use serde::{Deserialize, Serialize};
+
+/// A measured quantity with its confidence interval and sample size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The point estimate, in the quantity's own unit (cosines and rates have none).
+    pub point: f64,
+    /// Lower end of the interval, if one could be computed.
+    pub lower: Option<f64>,
+    /// Upper end of the interval, if one could be computed.
+    pub upper: Option<f64>,
+    /// Number of observations behind the estimate (pairs, faces or identities: `unit` says which).
+    pub n: u64,
+    /// What `n` counts.
+    pub unit: Unit,
+    /// Confidence level of the interval, e.g. 0.95.
+    pub level: f64,
+    /// How the interval was made, e.g. "identity bootstrap, 1000 replicates".
+    pub method: String,
+    /// The point is a bound: the data cannot resolve the rate (0 errors seen in `n`); print `upper` with "≤".
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bound: bool,
+}
+
+/// What an [`Estimate`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Comparisons of two faces.
+    Pairs,
+    /// Embedded faces.
+    Faces,
+    /// Distinct identities.
+    Identities,
+}

@@ -1,0 +1,35 @@
+//! FaceVault Phase-2: face crops in, trustworthy embeddings and similarity statistics out.
+//!
+//! ```text
+//! config.yaml ─ plan ─┬─ weights ──┐
+//!                     └─ manifest ─┴─ embed ─ store ─ similarity ─ verification ─ report
+//!                                    (chunks)  (npy, csv)  (pairs, histograms)  (metrics.json)  (html)
+//!                                                                                   └─ compare (two runs or more)
+//! ```
+//!
+//! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
+//! `commands → run → {embed, evaluate, report, compare} → {model, weights, dataset, preprocess, similarity,
+//! verification} → {plan, config, files, digest, estimate, progress}` and never back.
+
+pub mod cli;
+pub mod commands;
+pub mod compare;
+pub mod config;
+pub mod dataset;
+pub mod digest;
+pub mod embed;
+pub mod error;
+pub mod estimate;
+pub mod evaluate;
+pub mod files;
+pub mod metrics;
+pub mod model;
+pub mod plan;
+pub mod preprocess;
+pub mod progress;
+pub mod provenance;
+pub mod report;
+pub mod run;
+pub mod similarity;
+pub mod verification;
+pub mod weights;

@@ -1,0 +1,158 @@
+//! `metrics.json`: a versioned schema. Every estimate has point, lower, upper and n.
+
+use serde::{Deserialize, Serialize};
+
+use crate::estimate::Estimate;
+
+/// Version of the schema below; readers refuse what they do not know.
+pub const SCHEMA: u32 = 1;
+
+/// All numbers of one evaluated run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// How many faces and identities stand behind the rest.
+    pub faces: FaceCounts,
+    /// Which pairs were compared.
+    pub pairs: PairCounts,
+    /// Cosines of same-identity pairs.
+    pub genuine: Distribution,
+    /// Cosines of different-identity pairs.
+    pub impostor: Distribution,
+    /// Separation of the two: |μg−μi| / sqrt((σg²+σi²)/2).
+    pub d_prime: Estimate,
+    /// Area under the ROC curve: the probability that a genuine pair scores above an impostor pair (ties count half).
+    pub auc: Estimate,
+    /// Equal error rate.
+    pub eer: Estimate,
+    /// Threshold at the equal error rate.
+    pub eer_threshold: f64,
+    /// Error rates at target false match rates 1e-1 … 1e-6.
+    pub operating_points: Vec<OperatingPoint>,
+    /// Upstream's own sampling beside its published table, when asked for.
+    pub upstream: Option<Upstream>,
+    /// `expect:` of the config, judged.
+    pub expectations: Vec<Judged>,
+}
+
+/// Faces and identities.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaceCounts {
+    /// Rows of the manifest.
+    pub manifest: u64,
+    /// Rows with an embedding.
+    pub embedded: u64,
+    /// Rows without.
+    pub failed: u64,
+    /// Embedded rows with an identity.
+    pub labelled: u64,
+    /// Distinct identities among them.
+    pub identities: u64,
+    /// Identities with a single embedded face: they have no genuine pair.
+    pub singletons: u64,
+}
+
+/// Which pairs were compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairCounts {
+    /// `exhaustive` or `sampled`.
+    pub mode: String,
+    /// Compared same-identity pairs.
+    pub genuine: u64,
+    /// Compared different-identity pairs.
+    pub impostor: u64,
+    /// All same-identity pairs that exist under the rules.
+    pub genuine_available: u64,
+    /// All different-identity pairs that exist under the rules.
+    pub impostor_available: u64,
+    /// Pairs left out because both faces are from one image.
+    pub excluded_same_image: u64,
+    /// Pairs left out because both faces have the same content (digest and box).
+    pub excluded_same_content: u64,
+    /// Faces left out because they have no identity.
+    pub unlabelled_faces: u64,
+}
+
+/// A distribution of cosines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// Mean.
+    pub mean: Estimate,
+    /// Standard deviation (population).
+    pub std: Estimate,
+    /// Mean of |cosine|.
+    pub mean_abs: Estimate,
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+    /// Quantiles at 0.1, 1, 5, 25, 50, 75, 95, 99 and 99.9%.
+    pub quantiles: Vec<Quantile>,
+}
+
+/// One quantile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quantile {
+    /// Level, 0..=1.
+    pub level: f64,
+    /// Cosine, with its interval.
+    pub value: Estimate,
+}
+
+/// Error rates at one threshold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperatingPoint {
+    /// The false match rate aimed at.
+    pub target_fmr: f64,
+    /// The smallest threshold whose observed FMR does not exceed the target (a pair matches when cosine ≥ threshold);
+    /// `None` when the impostor pairs cannot resolve the target (target < 1/n).
+    pub threshold: Option<f64>,
+    /// Observed false match rate there.
+    pub fmr: Option<Estimate>,
+    /// Observed true accept rate (1 − FNMR) there.
+    pub tar: Option<Estimate>,
+}
+
+/// Upstream FaceVault's own sampling, beside what it published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Upstream {
+    /// All pairs among the first k faces of each identity.
+    pub genuine: Distribution,
+    /// Random different-identity pairs.
+    pub impostor: Distribution,
+    /// Measured against published, quantity by quantity.
+    pub rows: Vec<PublishedRow>,
+}
+
+/// One published quantity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PublishedRow {
+    /// What, in words: "same identity, mean".
+    pub quantity: String,
+    /// Here.
+    pub measured: f64,
+    /// Published range.
+    pub lower: f64,
+    /// Published range.
+    pub upper: f64,
+    /// Whether `measured` is in it.
+    pub inside: bool,
+}
+
+/// One expectation of the config, judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// Metric path, e.g. `eer`.
+    pub metric: String,
+    /// Value found.
+    pub value: f64,
+    /// Inclusive lower bound.
+    pub min: Option<f64>,
+    /// Inclusive upper bound.
+    pub max: Option<f64>,
+    /// Where the range is from.
+    pub source: Option<String>,
+    /// Whether the value is in the range.
+    pub met: bool,
+}
