@@ -1,1 +1,17 @@
-//! (in progress)
+//! From histograms to curves, rates and intervals. Pure: no files, no network, no inference library.
+
+/// ROC and DET in one: error rates by threshold, from the strictest threshold to the laxest (FMR never decreases,
+/// FNMR never increases along the vector). Thinned for plotting; rates at each kept point are exact.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Curve {
+    /// A pair matches when its cosine is ≥ this.
+    pub threshold: Vec<f64>,
+    /// False match rate: share of impostor pairs that match.
+    pub fmr: Vec<f64>,
+    /// False non-match rate: share of genuine pairs that do not.
+    pub fnmr: Vec<f64>,
+    /// Interval of the FNMR at each point.
+    pub fnmr_lower: Vec<f64>,
+    /// Interval of the FNMR at each point.
+    pub fnmr_upper: Vec<f64>,
+}
