@@ -156,3 +156,38 @@ pub struct Judged {
     /// Whether the value is in the range.
     pub met: bool,
 }
+
+/// Every path that `expect:` may name and [`Metrics::get`] answers.
+pub const PATHS: &[&str] = &[
+    "eer",
+    "auc",
+    "d_prime",
+    "genuine.mean",
+    "genuine.std",
+    "genuine.mean_abs",
+    "genuine.min",
+    "genuine.max",
+    "impostor.mean",
+    "impostor.std",
+    "impostor.mean_abs",
+    "impostor.min",
+    "impostor.max",
+    "tar@fmr=1e-1",
+    "tar@fmr=1e-2",
+    "tar@fmr=1e-3",
+    "tar@fmr=1e-4",
+    "tar@fmr=1e-5",
+    "tar@fmr=1e-6",
+    "faces.manifest",
+    "faces.embedded",
+    "faces.failed",
+    "faces.identities",
+    "upstream.genuine.mean",
+    "upstream.genuine.std",
+    "upstream.genuine.min",
+    "upstream.genuine.max",
+    "upstream.impostor.mean",
+    "upstream.impostor.std",
+    "upstream.impostor.min",
+    "upstream.impostor.max",
+];
