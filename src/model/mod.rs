@@ -1,7 +1,14 @@
 //! Networks that turn standardised faces into unit vectors. [`Embedder`] speaks plain slices: no type of an inference
 //! library crosses it, and no network knows a path.
 
-use crate::config::{DeviceKind, Precision, Standardise};
+mod candle_graph;
+pub mod device;
+pub mod inception_resnet_v1;
+
+pub use candle_graph::CandleEmbedder;
+
+use crate::config::{DeviceKind, EmbedOptions, ModelSpec, Network, Precision, Standardise};
+use crate::weights::{Parameter, Tensors};
 
 /// A batch of faces, resized and still 8-bit: the network's first step standardises, so that a device can be sent a
 /// quarter of the bytes and a CPU plan can fold it into its first layer.
@@ -15,6 +22,25 @@ pub struct FaceBatch<'a> {
     pub side: usize,
     /// 8-bit value → network input.
     pub standardise: Standardise,
+}
+
+impl FaceBatch<'_> {
+    /// Checks the lengths of both slices against the batch's own numbers.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`].
+    pub fn check(&self, out: &[f32], dimension: usize) -> Result<(), ModelError> {
+        let lengths = [
+            ("batch", self.pixels.len(), self.count * self.side * self.side * 3),
+            ("output", out.len(), self.count * dimension),
+        ];
+        for (what, got, expected) in lengths {
+            if got != expected {
+                return Err(ModelError::Shape { what, got, expected });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What an [`Embedder`] is.
@@ -43,6 +69,44 @@ pub trait Embedder: Send {
     /// # Errors
     /// [`ModelError`] when the batch has the wrong shape or the device fails.
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError>;
+}
+
+/// Every parameter that a network's checkpoint must hold.
+#[must_use]
+pub fn parameters(spec: &ModelSpec) -> Vec<Parameter> {
+    match spec.network {
+        Network::InceptionResnetV1 => inception_resnet_v1::parameters(spec.width),
+    }
+}
+
+/// Keys of a network's published checkpoints that are known and not needed; `*` stands for anything.
+#[must_use]
+pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
+    match spec.network {
+        Network::InceptionResnetV1 => inception_resnet_v1::UNUSED_KEYS,
+    }
+}
+
+/// Puts a network on the device that `options` asks for. `say` gets a line when `auto` had to fall back.
+///
+/// `tensors` must hold [`parameters`]; `weights::require` checks that with one error for all that is wrong.
+///
+/// # Errors
+/// [`ModelError::NoCuda`] when CUDA was asked for and cannot be had, [`ModelError::Device`] when the device fails.
+pub fn open(
+    spec: &ModelSpec,
+    options: &EmbedOptions,
+    tensors: &Tensors,
+    say: &dyn Fn(&str),
+) -> Result<Box<dyn Embedder>, ModelError> {
+    let chosen = device::choose(options.device, say)?;
+    let Precision::F32 = options.precision;
+    match spec.network {
+        Network::InceptionResnetV1 => {
+            let (device, name) = (chosen.device, chosen.name);
+            Ok(Box::new(CandleEmbedder::new(tensors, spec.width, device, name, options.threads)?))
+        }
+    }
 }
 
 /// Why a network could not be built or run.

@@ -1,0 +1,84 @@
+//! The network against facenet-pytorch on identical weights (`tests/fixtures/model/make_goldens.py`).
+
+use facevault::config::{DeviceRequest, EmbedOptions, ModelSpec, Network, OnError, Precision, Standardise};
+use facevault::model::{self, Embedder, FaceBatch};
+
+use crate::support::formula;
+
+const KINDS: [&str; 6] = ["constant-0", "constant-127", "constant-255", "noise", "smooth-a", "smooth-b"];
+const STANDARDISE: Standardise = Standardise { mean: 127.5, scale: 128.0 };
+
+fn options(device: DeviceRequest) -> EmbedOptions {
+    EmbedOptions {
+        device,
+        precision: Precision::F32,
+        batch_size: 32,
+        chunk_size: 1024,
+        threads: None,
+        on_error: OnError::Skip,
+        max_failures: None,
+    }
+}
+
+fn network(width: f64) -> Box<dyn Embedder> {
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width };
+    let tensors = formula::checkpoint(&model::parameters(&spec));
+    model::open(&spec, &options(DeviceRequest::Cpu), &tensors, &|_| {}).unwrap()
+}
+
+fn embed(network: &mut dyn Embedder, pixels: &[u8], side: usize) -> Vec<f32> {
+    let count = pixels.len() / (side * side * 3);
+    let mut out = vec![f32::NAN; count * 512];
+    network.embed(FaceBatch { pixels, count, side, standardise: STANDARDISE }, &mut out).unwrap();
+    out
+}
+
+#[test]
+fn equals_facenet_pytorch() {
+    let mut network = network(1.0);
+    for (side, golden) in [
+        (160, &include_bytes!("../fixtures/model/golden_160.npy")[..]),
+        (112, &include_bytes!("../fixtures/model/golden_112.npy")[..]),
+    ] {
+        let golden: Vec<f32> = npyz::NpyFile::new(golden).unwrap().into_vec().unwrap();
+        let pixels: Vec<u8> = KINDS.iter().flat_map(|kind| formula::picture(kind, side)).collect();
+        let embeddings = embed(network.as_mut(), &pixels, side);
+        for ((kind, ours), theirs) in KINDS.iter().zip(embeddings.chunks(512)).zip(golden.chunks(512)) {
+            let worst = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            println!("{kind} at {side}: max |difference| {worst:.1e}");
+            assert!(worst <= 1e-5, "{kind} at {side}: max |difference| {worst:e}");
+            let norm: f32 = ours.iter().map(|v| v * v).sum::<f32>().sqrt();
+            assert!((norm - 1.0).abs() < 1e-5, "{kind} at {side}: norm {norm}");
+        }
+    }
+}
+
+#[test]
+fn a_face_in_a_batch_equals_the_same_face_alone_to_the_bit() {
+    let side = 96;
+    let mut network = network(0.25);
+    let faces: Vec<Vec<u8>> = KINDS.iter().map(|kind| formula::picture(kind, side)).collect();
+    let together = embed(network.as_mut(), &faces.concat(), side);
+    for (face, row) in faces.iter().zip(together.chunks(512)) {
+        assert_eq!(embed(network.as_mut(), face, side), row);
+    }
+}
+
+#[test]
+fn a_batch_of_the_wrong_length_is_an_error() {
+    let batch = FaceBatch { pixels: &[0; 10], count: 1, side: 96, standardise: STANDARDISE };
+    let error = network(0.125).embed(batch, &mut [0.0; 512]).unwrap_err().to_string();
+    insta::assert_snapshot!(error, @"the batch holds 10 values, 27648 were expected");
+}
+
+#[test]
+#[cfg(not(feature = "cuda"))]
+fn cuda_is_a_requirement_and_auto_says_what_it_chose() {
+    use facevault::model::device;
+    let error = device::choose(DeviceRequest::Cuda, &|_| {}).err().unwrap().to_string();
+    insta::assert_snapshot!(error, @"device `cuda` is not available: this binary was built without the feature `cuda`; use `device: cpu`, or `auto` to fall back by itself");
+    let said = std::cell::RefCell::new(String::new());
+    let chosen = device::choose(DeviceRequest::Auto, &|line| said.borrow_mut().push_str(line)).unwrap();
+    assert_eq!(chosen.kind, facevault::config::DeviceKind::Cpu);
+    insta::assert_snapshot!(said.borrow(), @"device auto: running on the CPU (this binary was built without the feature `cuda`)");
+}

@@ -1,0 +1,68 @@
+//! Weights and pictures that Python and Rust compute alike: twin of `tests/fixtures/model/formula.py`.
+
+use facevault::weights::{Parameter, Tensor, Tensors};
+
+/// `count` numbers in [0, 1), multiples of 2⁻²⁴: splitmix64 from the FNV-1a hash of a name.
+pub fn fractions(name: &str, count: usize) -> impl Iterator<Item = f64> {
+    let mut state = name
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
+    std::iter::repeat_with(move || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 40) as f64 / f64::from(1 << 24)
+    })
+    .take(count)
+}
+
+/// A checkpoint whose every tensor follows from its key.
+pub fn checkpoint(parameters: &[Parameter]) -> Tensors {
+    parameters.iter().map(|parameter| (parameter.key.clone(), tensor(parameter))).collect()
+}
+
+fn tensor(Parameter { key, shape }: &Parameter) -> Tensor {
+    let count: usize = shape.iter().product();
+    let (low, high) = if key.ends_with("running_var") {
+        (0.5, 1.5)
+    } else if key.ends_with("bn.weight") {
+        (0.8, 1.2)
+    } else if shape.len() == 1 {
+        (-0.1, 0.1)
+    } else {
+        let high = (6.0 / (count / shape[0]) as f64).sqrt();
+        (-high, high)
+    };
+    let data = fractions(key, count).map(|u| (low + (high - low) * u) as f32).collect();
+    Tensor { shape: shape.clone(), data, dtype: "F32".into() }
+}
+
+/// A side×side×3 8-bit picture: `constant-<value>`, `noise` or `smooth-<name>`.
+pub fn picture(kind: &str, side: usize) -> Vec<u8> {
+    if let Some(value) = kind.strip_prefix("constant-") {
+        return vec![value.parse().unwrap(); side * side * 3];
+    }
+    let bytes = |name: &str, count| fractions(name, count).map(|u| (u * 256.0) as u8).collect::<Vec<_>>();
+    if kind == "noise" {
+        return bytes(kind, side * side * 3);
+    }
+    assert!(kind.starts_with("smooth-"), "no picture {kind}");
+    let lattice = side / 16 + 2;
+    let grid = bytes(kind, lattice * lattice * 3);
+    let at = |y: usize, x: usize, c: usize| usize::from(grid[(y * lattice + x) * 3 + c]);
+    let mut pixels = Vec::with_capacity(side * side * 3);
+    for y in 0..side {
+        for x in 0..side {
+            for c in 0..3 {
+                let (gy, gx, fy, fx) = (y / 16, x / 16, y % 16, x % 16);
+                let total = (16 - fy) * (16 - fx) * at(gy, gx, c)
+                    + (16 - fy) * fx * at(gy, gx + 1, c)
+                    + fy * (16 - fx) * at(gy + 1, gx, c)
+                    + fy * fx * at(gy + 1, gx + 1, c);
+                pixels.push((total / 256) as u8);
+            }
+        }
+    }
+    pixels
+}
