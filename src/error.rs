@@ -1,1 +1,71 @@
-//! (in progress)
+//! The one error that reaches the command line, and the exit code it ends with.
+
+use crate::compare::CompareError;
+use crate::config::ConfigError;
+use crate::files::FileError;
+use crate::report::ReportError;
+use crate::run::RunError;
+
+/// Anything that ends a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The config is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A run could not be made, found or read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A report could not be rendered.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// Runs could not be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The command line does not fit together.
+    #[error("{0}")]
+    Usage(String),
+    /// Standard output is gone.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything is done.
+    Done,
+    /// Done, and an expectation of the config was not met.
+    ExpectationNotMet,
+    /// `verify` found damage.
+    Damaged,
+    /// Stopped on request; starting again resumes.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The exit code, as listed by `--help`.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::ExpectationNotMet => 3,
+            Self::Damaged => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl Error {
+    /// The exit code, as listed by `--help`.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Run(error) if error.interrupted() => Outcome::Interrupted.code(),
+            _ => 1,
+        }
+    }
+}

@@ -1,1 +1,224 @@
-//! (in progress)
+//! Where a run's numbers come from: source, compiler, machine, inputs and times. Nothing here changes a number, so
+//! nothing here is part of the run's identity.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::model::device;
+use crate::weights::Origin;
+
+/// `provenance.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The program.
+    pub build: Build,
+    /// The config file and what was set on the command line.
+    pub config: ConfigOrigin,
+    /// The weights' file.
+    pub weights: WeightsOrigin,
+    /// The dataset.
+    pub dataset: DatasetOrigin,
+    /// One entry for each start or resume that worked on the run.
+    pub sessions: Vec<Session>,
+}
+
+/// The program that computed the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// Version of the package.
+    pub version: String,
+    /// Git commit, with ` (dirty)` when tracked files had been changed.
+    pub revision: String,
+    /// Compiler.
+    pub rustc: String,
+    /// Target triple.
+    pub target: String,
+    /// `release` or `debug`.
+    pub profile: String,
+    /// Digest of `Cargo.lock`: the exact versions of all dependencies.
+    pub cargo_lock: Digest,
+}
+
+/// The config and its overrides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigOrigin {
+    /// The config file, absolute.
+    pub path: PathBuf,
+    /// `--set` arguments, in order.
+    pub overrides: Vec<String>,
+    /// The folder that was current: relative paths in `overrides` start there.
+    pub working_directory: PathBuf,
+}
+
+/// The weights' file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightsOrigin {
+    /// Source, location, revision, size.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Digest of the file.
+    pub sha256: Digest,
+}
+
+/// The dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetOrigin {
+    /// The config's `dataset` with all paths resolved.
+    pub source: serde_json::Value,
+    /// Digest over the manifest.
+    pub manifest: Digest,
+    /// Rows of the manifest.
+    pub faces: u64,
+}
+
+/// One start or resume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Start, seconds since the epoch (UTC).
+    pub started: u64,
+    /// End; absent while it runs and after a crash.
+    pub ended: Option<u64>,
+    /// The machine.
+    pub machine: Machine,
+    /// Device the network ran on, in words.
+    pub device: String,
+    /// Threads of the forward pass.
+    pub threads: usize,
+    /// Faces in one forward pass.
+    pub batch_size: usize,
+    /// Faces this session embedded.
+    pub embedded: u64,
+}
+
+/// A machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Host name.
+    pub host: String,
+    /// Operating system.
+    pub os: String,
+    /// Processor model.
+    pub cpu: String,
+    /// Its vector instruction sets.
+    pub instruction_sets: String,
+    /// Processors available.
+    pub cores: usize,
+    /// Memory, MiB.
+    pub memory_mib: Option<u64>,
+    /// NVIDIA driver, where one is loaded.
+    pub gpu_driver: Option<String>,
+}
+
+impl Build {
+    /// The running program.
+    #[must_use]
+    pub fn current() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            revision: env!("FACEVAULT_REVISION").into(),
+            rustc: env!("FACEVAULT_RUSTC").into(),
+            target: env!("FACEVAULT_TARGET").into(),
+            profile: if cfg!(debug_assertions) { "debug" } else { "release" }.into(),
+            cargo_lock: Digest::of(include_bytes!("../Cargo.lock")),
+        }
+    }
+}
+
+impl Machine {
+    /// This machine. What the system does not tell is "unknown" or absent.
+    #[must_use]
+    pub fn current() -> Self {
+        let line = |path: &str| std::fs::read_to_string(path).ok();
+        let field = |path: &str, name: &str| {
+            line(path)?
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':').map(|v| v.trim().to_owned()))
+        };
+        let unknown = || "unknown".to_owned();
+        Self {
+            host: line("/proc/sys/kernel/hostname").map_or_else(unknown, |name| name.trim().to_owned()),
+            os: format!(
+                "{} {}",
+                std::env::consts::OS,
+                line("/proc/sys/kernel/osrelease").map_or_else(String::new, |release| release.trim().to_owned())
+            )
+            .trim()
+            .to_owned(),
+            cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(unknown),
+            instruction_sets: device::instruction_sets(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_mib: field("/proc/meminfo", "MemTotal")
+                .and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok())
+                .map(|kib| kib / 1024),
+            gpu_driver: line("/proc/driver/nvidia/version")
+                .and_then(|text| text.lines().next().map(|line| line.trim().to_owned())),
+        }
+    }
+}
+
+/// Seconds since the epoch, UTC.
+#[must_use]
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// `2026-11-23 23:45:00 UTC` from seconds since the epoch (Howard Hinnant's `civil_from_days`).
+#[must_use]
+pub fn utc(seconds: u64) -> String {
+    let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3600, rest % 3600 / 60, rest % 60)
+}
+
+/// How a table shows provenance: times in words, the rest as it is.
+#[must_use]
+pub fn readable(provenance: &Provenance) -> Vec<(String, String)> {
+    let value = serde_json::to_value(provenance).unwrap_or_default();
+    let times: BTreeMap<String, String> = provenance
+        .sessions
+        .iter()
+        .enumerate()
+        .flat_map(|(i, session)| {
+            let at = |name: &str| format!("sessions.{i}.{name}");
+            [(at("started"), utc(session.started)), (at("ended"), session.ended.map_or("never".into(), utc))]
+        })
+        .collect();
+    crate::plan::flatten(&value)
+        .into_iter()
+        .map(|(key, value)| {
+            let value = times.get(&key).cloned().unwrap_or(value);
+            (key, value)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_right_across_leap_years() {
+        // `date -u -d @N '+%F %T UTC'`.
+        assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(utc(951_782_399), "2000-02-28 23:59:59 UTC");
+        assert_eq!(utc(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(utc(1_795_477_500), "2026-11-23 23:45:00 UTC");
+    }
+
+    #[test]
+    fn this_machine_has_cores() {
+        assert!(Machine::current().cores >= 1);
+    }
+}

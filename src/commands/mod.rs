@@ -1,1 +1,90 @@
-//! (in progress)
+//! A file per verb, each a few lines over the library. Results go to standard output, everything else to standard error.
+
+mod check;
+mod compare;
+mod embed;
+mod evaluate;
+mod experiment;
+mod fetch;
+mod lookup;
+mod report;
+mod runs;
+mod terminal;
+mod verify;
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::cli::{Cli, Command, Common};
+use crate::error::{Error, Outcome};
+use crate::progress::{Cancel, Progress, Silent};
+use crate::run::Workplace;
+
+/// Runs one command.
+///
+/// # Errors
+/// [`Error`], whose text is for the user.
+pub fn run(cli: Cli) -> Result<Outcome, Error> {
+    match cli.command {
+        Command::Experiment(arguments) => experiment::run(&arguments.config),
+        Command::Embed(arguments) => embed::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Fetch(arguments) => fetch::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Lookup(arguments) => lookup::run(&arguments),
+        Command::Runs(arguments) => runs::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+    }
+}
+
+/// Gives `act` a workplace with progress on the terminal, and Ctrl-C wired to its wish to stop.
+fn at_work<T>(common: &Common, act: impl FnOnce(&Workplace<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    let cancel = Cancel::default();
+    let on_signal = cancel.clone();
+    ctrlc::set_handler(move || {
+        if on_signal.requested() {
+            // Asked twice: whatever is not committed is recomputed on resume.
+            std::process::exit(i32::from(Outcome::Interrupted.code()));
+        }
+        on_signal.request();
+        eprintln!("\nstopping at the next commit point; once more to stop at once");
+    })
+    .map_err(|error| Error::Usage(format!("cannot listen to Ctrl-C: {error}")))?;
+    let terminal = terminal::Terminal::default();
+    let progress: &dyn Progress = if common.quiet { &Silent } else { &terminal };
+    act(&Workplace { experiments: &common.experiments, reports: &common.reports, progress, cancel: &cancel })
+}
+
+/// Prints a result: as JSON when asked, else as text.
+fn print<T: Serialize>(common: &Common, value: &T, text: impl FnOnce() -> String) -> Result<(), Error> {
+    let text = if common.json {
+        serde_json::to_string_pretty(value).map_err(|error| Error::Usage(format!("cannot write JSON: {error}")))?
+    } else {
+        text()
+    };
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()) {
+        // `facevault runs | head` is no error.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// The arguments that a command which is typed again needs, for messages.
+fn retype(common: &Common, overrides: &[String]) -> String {
+    let mut text = String::new();
+    for set in overrides {
+        text += &format!(" --set '{set}'");
+    }
+    for (flag, value, default) in
+        [("--experiments", &common.experiments, "experiments"), ("--reports", &common.reports, "reports")]
+    {
+        if value.as_os_str() != default {
+            text += &format!(" {flag} '{}'", value.display());
+        }
+    }
+    text
+}

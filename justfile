@@ -1,0 +1,51 @@
+# Everything here also works without `just`: each recipe is one cargo command.
+
+facevault := "cargo run --release --locked --"
+
+# List the recipes
+default:
+    @just --list
+
+# Run an experiment: fetch, embed, evaluate, report (resumes what was interrupted)
+experiment config *options:
+    {{facevault}} experiment {{config}} {{options}}
+
+# The offline demo
+demo:
+    {{facevault}} experiment configs/demo.yaml
+
+# Show what a config would download and compute
+check config *options:
+    {{facevault}} check {{config}} {{options}}
+
+# Download weights and data of a config
+fetch config *options:
+    {{facevault}} fetch {{config}} {{options}}
+
+# Compare two runs or more
+compare +runs:
+    {{facevault}} compare {{runs}}
+
+# List all runs
+runs:
+    {{facevault}} runs
+
+# Recompute every digest of a run
+verify run:
+    {{facevault}} verify {{run}}
+
+# All tests, without network and GPU
+test:
+    cargo test --locked
+
+# Train the demo's miniature network again (CPU, under an hour) and write assets/demo.safetensors
+train-demo *options:
+    cargo run --release --locked --example train_demo -- --out assets/demo.safetensors {{options}}
+
+# Regenerate configs/schema.json from the config types
+schema:
+    UPDATE_SCHEMA=1 cargo test --locked --lib schema
+
+# What CI runs
+ci:
+    bash .ci/run

@@ -1,0 +1,146 @@
+//! `experiment CONFIG`: all steps.
+
+use serde::Serialize;
+
+use super::{at_work, print, retype};
+use crate::cli::ConfigArgs;
+use crate::config;
+use crate::embed::{EmbedOutcome, EmbedSummary};
+use crate::error::{Error, Outcome};
+use crate::metrics::{Judged, Metrics};
+use crate::numbers::Quantity;
+use crate::run::{Evaluated, RunDirectory, Workplace};
+
+/// What `experiment --json` prints.
+#[derive(Debug, Serialize)]
+struct Done<'a> {
+    status: &'static str,
+    run: String,
+    directory: String,
+    report: Option<String>,
+    faces: usize,
+    embedded: usize,
+    failed: usize,
+    resumed: usize,
+    expectations: &'a [Judged],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_evaluated: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<&'a Metrics>,
+}
+
+/// Runs it.
+pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
+    let loaded = config::load(&arguments.config, &arguments.overrides)?;
+    at_work(&arguments.common, |work| {
+        let resume = || format!("to resume: facevault experiment {}{}", arguments.config.display(), retype(&arguments.common, &arguments.overrides));
+        let mut prepared = match work.prepare(&arguments.config, loaded) {
+            Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
+            other => other?,
+        };
+        let run = prepared.directory.clone();
+        let finished_before = run.has(RunDirectory::SEALED);
+        work.progress.say(&format!("run {}", run.path().display()));
+        let summary = match work.embed(&mut prepared) {
+            Ok(EmbedOutcome::Complete(summary)) => summary,
+            Ok(EmbedOutcome::Interrupted(_)) => return Ok(interrupted(&resume())),
+            Err(error) => return Err(error.into()),
+        };
+        finish(work, arguments, &run, &summary, finished_before, &resume())
+    })
+}
+
+/// The steps after embedding.
+fn finish(
+    work: &Workplace<'_>,
+    arguments: &ConfigArgs,
+    run: &RunDirectory,
+    summary: &EmbedSummary,
+    finished_before: bool,
+    resume: &str,
+) -> Result<Outcome, Error> {
+    // A changed expectation takes the seal off; a run that is still sealed is exactly this one.
+    let nothing_to_do = finished_before && run.has(RunDirectory::SEALED);
+    let evaluated = match work.evaluate(run, false) {
+        Err(error) if error.interrupted() => return Ok(interrupted(resume)),
+        other => other?,
+    };
+    let (metrics, report, not_evaluated) = match &evaluated {
+        Evaluated::Metrics(evaluation) => (Some(&evaluation.metrics), Some(work.report(run)?), None),
+        Evaluated::NotEvaluable { reason, .. } => (None, None, Some(reason.as_str())),
+    };
+    let done = Done {
+        status: if nothing_to_do { "already-complete" } else { "complete" },
+        run: run.name(),
+        directory: run.path().display().to_string(),
+        report: report.map(|path| path.display().to_string()),
+        faces: summary.rows,
+        embedded: summary.embedded,
+        failed: summary.failed,
+        resumed: summary.resumed,
+        expectations: evaluated.expectations(),
+        not_evaluated,
+        metrics,
+    };
+    if nothing_to_do {
+        work.progress.say("this experiment is complete: nothing to do");
+    }
+    print(&arguments.common, &done, || text(&done))?;
+    Ok(outcome(work, &evaluated))
+}
+
+/// The exit code that an evaluation stands for; says what was not met.
+pub(super) fn outcome(work: &Workplace<'_>, evaluated: &Evaluated) -> Outcome {
+    if let Evaluated::NotEvaluable { reason, expectations } = evaluated {
+        work.progress.say(&format!("embedded, not evaluated: {reason}"));
+        if *expectations > 0 {
+            work.progress.say(&format!("{expectations} expectations of the config could not be judged"));
+        }
+    }
+    if evaluated.met() { Outcome::Done } else { Outcome::ExpectationNotMet }
+}
+
+pub(super) fn interrupted(resume: &str) -> Outcome {
+    eprintln!("interrupted; {resume}");
+    Outcome::Interrupted
+}
+
+fn text(done: &Done<'_>) -> String {
+    let mut lines = vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
+    if let Some(metrics) = done.metrics {
+        lines.push(numbers(metrics));
+    }
+    lines.extend(done.expectations.iter().map(expectation));
+    lines.push(format!("run     {}", done.directory));
+    if let Some(report) = &done.report {
+        lines.push(format!("report  {report}"));
+    }
+    lines.join("\n")
+}
+
+/// The headline numbers, a line each.
+pub(super) fn numbers(metrics: &Metrics) -> String {
+    let mut lines = vec![
+        format!("genuine cosine   {}   {} pairs", Quantity::Cosine.sentence(&metrics.genuine.mean), metrics.pairs.genuine),
+        format!("impostor cosine  {}   {} pairs", Quantity::Cosine.sentence(&metrics.impostor.mean), metrics.pairs.impostor),
+        format!("equal error rate {}", Quantity::Rate.sentence(&metrics.eer)),
+    ];
+    let point = metrics.operating_points.iter().rev().find_map(|point| Some((point.target_fmr, point.tar.as_ref()?)));
+    if let Some((target, tar)) = point {
+        lines.push(format!("TAR at FMR {target:e}  {}", Quantity::Rate.sentence(tar)));
+    }
+    lines.join("\n")
+}
+
+/// One judged expectation in words.
+pub(super) fn expectation(judged: &Judged) -> String {
+    let range = match (judged.min, judged.max) {
+        (Some(min), Some(max)) => format!("between {min} and {max}"),
+        (Some(min), None) => format!("at least {min}"),
+        (None, Some(max)) => format!("at most {max}"),
+        (None, None) => "any value".into(),
+    };
+    let verdict = if judged.met { "met    " } else { "NOT MET" };
+    let value = judged.value.map_or_else(|| "not available".into(), |value| format!("{value:.4}"));
+    format!("{verdict} {} is {value}, expected {range}", judged.metric)
+}

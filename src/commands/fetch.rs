@@ -1,0 +1,40 @@
+//! `fetch CONFIG`: weights and data, nothing else.
+
+use serde_json::json;
+
+use super::experiment::interrupted;
+use super::{at_work, print, retype};
+use crate::cli::ConfigArgs;
+use crate::config;
+use crate::error::{Error, Outcome};
+
+/// Runs it.
+pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
+    let config = config::load(&arguments.config, &arguments.overrides)?.config;
+    at_work(&arguments.common, |work| {
+        let (checkpoint, manifest) = match work.fetch(&config) {
+            Err(error) if error.interrupted() => {
+                let again =
+                    format!("facevault fetch {}{}", arguments.config.display(), retype(&arguments.common, &arguments.overrides));
+                return Ok(interrupted(&format!("to resume: {again}")));
+            }
+            other => other?,
+        };
+        let value = json!({
+            "weights": {"sha256": checkpoint.digest, "origin": checkpoint.origin, "tensors": checkpoint.tensors.len()},
+            "dataset": {"faces": manifest.len(), "identities": manifest.identities().len(), "manifest": manifest.digest()},
+        });
+        print(&arguments.common, &value, || {
+            format!(
+                "weights  {}, {} bytes, sha256 {}\ndataset  {} faces, {} identities, manifest {}",
+                checkpoint.origin.location,
+                checkpoint.origin.bytes,
+                checkpoint.digest,
+                manifest.len(),
+                manifest.identities().len(),
+                manifest.digest()
+            )
+        })?;
+        Ok(Outcome::Done)
+    })
+}

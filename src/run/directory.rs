@@ -1,0 +1,171 @@
+//! A run directory: the names of its files, and how one is found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::RunError;
+use crate::files::{self, FileError};
+
+/// `experiments/<name>-<12 hex>/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+/// The files of a run, in the order in which they come to be.
+impl RunDirectory {
+    /// The config as given.
+    pub const CONFIG: &str = "config.yaml";
+    /// What the run's identity is a digest of.
+    pub const PLAN: &str = "plan.json";
+    /// Where the numbers come from.
+    pub const PROVENANCE: &str = "provenance.json";
+    /// One row a face.
+    pub const MANIFEST: &str = "manifest.parquet";
+    /// Unit rows.
+    pub const EMBEDDINGS: &str = "face_embeddings.npy";
+    /// Face ids in row order.
+    pub const INDEX: &str = "face_embedding_index.csv";
+    /// The source's metadata of the embedded rows, in row order.
+    pub const METADATA: &str = "face_metadata.csv";
+    /// Face id, identity and embedding in one table.
+    pub const EMBEDDINGS_PARQUET: &str = "embeddings.parquet";
+    /// Every face without an embedding, and why.
+    pub const FAILURES: &str = "failures.csv";
+    /// The numbers.
+    pub const METRICS: &str = "metrics.json";
+    /// Digest of each file, written last.
+    pub const SEALED: &str = "SEALED";
+
+    /// A directory that exists or will.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The run called `text`: a path, a name in `experiments`, or a prefix that only one name has.
+    ///
+    /// # Errors
+    /// [`RunError::NoSuchRun`] with the names there are, [`RunError::Ambiguous`] with those that fit.
+    pub fn find(experiments: &Path, text: &str) -> Result<Self, RunError> {
+        for path in [PathBuf::from(text), experiments.join(text)] {
+            if path.join(Self::PLAN).is_file() {
+                return Ok(Self { path });
+            }
+        }
+        let all = Self::list(experiments)?;
+        let mut fitting: Vec<_> = all.iter().filter(|run| run.name().starts_with(text)).collect();
+        match fitting.len() {
+            1 => Ok(fitting.remove(0).clone()),
+            0 => {
+                let near = all
+                    .iter()
+                    .map(Self::name)
+                    .max_by(|a, b| strsim::jaro_winkler(a, text).total_cmp(&strsim::jaro_winkler(b, text)));
+                Err(RunError::NoSuchRun { text: text.into(), folder: experiments.into(), near })
+            }
+            _ => Err(RunError::Ambiguous {
+                text: text.into(),
+                names: fitting.iter().map(|run| run.name()).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+
+    /// All runs of a folder, by name. A folder that does not exist holds none.
+    ///
+    /// # Errors
+    /// [`FileError`] when it cannot be listed.
+    pub fn list(experiments: &Path) -> Result<Vec<Self>, FileError> {
+        let entries = match fs::read_dir(experiments) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(FileError::new("list", experiments)(error)),
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(FileError::new("list", experiments))?.path();
+            if path.join(Self::PLAN).is_file() {
+                runs.push(Self { path });
+            }
+        }
+        runs.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(runs)
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        absolute.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    /// One of its files.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether a file is there.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.file(name).is_file()
+    }
+
+    /// Reads one of its JSON files.
+    ///
+    /// # Errors
+    /// [`RunError::File`], [`RunError::Json`].
+    pub fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, RunError> {
+        let path = self.file(name);
+        let bytes = files::read(&path)?;
+        serde_json::from_slice(&bytes).map_err(|source| RunError::Json { path, source })
+    }
+
+    /// Writes one of its JSON files.
+    ///
+    /// # Errors
+    /// [`RunError::File`], [`RunError::Json`].
+    pub fn write_json<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<(), RunError> {
+        let path = self.file(name);
+        let mut text = serde_json::to_vec_pretty(value).map_err(|source| RunError::Json { path: path.clone(), source })?;
+        text.push(b'\n');
+        Ok(files::commit_bytes(&path, &text)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experiments(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            fs::write(folder.path().join(name).join(RunDirectory::PLAN), "{}").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_run_is_found_by_path_name_and_unique_prefix() {
+        let folder = experiments(&["demo-00aa", "demo-11bb", "orl-22cc"]);
+        let find = |text: &str| RunDirectory::find(folder.path(), text);
+        assert_eq!(find("orl").unwrap().name(), "orl-22cc");
+        assert_eq!(find("demo-11bb").unwrap().name(), "demo-11bb");
+        assert_eq!(find(folder.path().join("demo-00aa").to_str().unwrap()).unwrap().name(), "demo-00aa");
+        insta::assert_snapshot!(find("demo").unwrap_err(), @"`demo` fits several runs: demo-00aa, demo-11bb; write more of the name");
+        let error = find("deno-11").unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
+        insta::assert_snapshot!(error, @"there is no run `deno-11` in DIR; the nearest name is `demo-11bb`; `facevault runs` lists all");
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_holds_no_runs() {
+        assert!(RunDirectory::list(Path::new("/nowhere/at/all")).unwrap().is_empty());
+    }
+}

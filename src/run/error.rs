@@ -1,0 +1,141 @@
+//! Why a run could not be made, found or read.
+
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+use crate::dataset::DatasetError;
+use crate::embed::{EmbedError, ExportError, LockError, NpyError, StoreError};
+use crate::evaluate::EvaluateError;
+use crate::files::FileError;
+use crate::hub::HubError;
+use crate::model::ModelError;
+use crate::report::ReportError;
+use crate::weights::WeightsError;
+
+/// Why a run could not be made, found or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file of the run.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The stored config.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The Hub.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The dataset.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The network or its device.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Another process works on the run.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The chunks.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The embedding.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// The hand-over files.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The embedding matrix.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// The statistics.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// The report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// No run has this name.
+    #[error("there is no run `{text}` in {}{}", folder.display(), match near {
+        Some(near) => format!("; the nearest name is `{near}`; `facevault runs` lists all"),
+        None => "; the folder holds no runs: `facevault experiment CONFIG` makes one".into(),
+    })]
+    NoSuchRun {
+        /// What was asked for.
+        text: String,
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// The name most like it.
+        near: Option<String>,
+    },
+    /// Several runs have this prefix.
+    #[error("`{text}` fits several runs: {names}; write more of the name")]
+    Ambiguous {
+        /// What was asked for.
+        text: String,
+        /// The runs it fits.
+        names: String,
+    },
+    /// A JSON file does not have the form that this version writes.
+    #[error("{} is not what this version of facevault writes: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// `SEALED` is damaged.
+    #[error("{} line {line}: expected `<sha256>  <file>`; the seal is damaged, `facevault verify` cannot use it", path.display())]
+    Seal {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+    },
+    /// A step was asked for whose input is not there.
+    #[error("{run} is not {missing} yet; {remedy}")]
+    NotYet {
+        /// The run.
+        run: String,
+        /// What it lacks: "embedded", "evaluated".
+        missing: &'static str,
+        /// The command that makes it.
+        remedy: String,
+    },
+    /// A run whose parts contradict each other.
+    #[error("{} contradicts the rest of the run: {rule}; `facevault verify` lists all that is wrong", path.display())]
+    Inconsistent {
+        /// The file.
+        path: PathBuf,
+        /// The rule that is broken.
+        rule: String,
+    },
+    /// A face that the run does not have.
+    #[error("{run} has no face `{face_id}`{}", match near {
+        Some(near) => format!("; the nearest id is `{near}`"),
+        None => String::new(),
+    })]
+    NoSuchFace {
+        /// The run.
+        run: String,
+        /// The id asked for.
+        face_id: String,
+        /// The id most like it.
+        near: Option<String>,
+    },
+    /// A face that could not be embedded.
+    #[error("face `{face_id}` of {run} has no embedding: {reason}")]
+    FailedFace {
+        /// The run.
+        run: String,
+        /// The id.
+        face_id: String,
+        /// Why, as `failures.csv` says.
+        reason: String,
+    },
+    /// Stopped on request.
+    #[error("interrupted; {resume}")]
+    Interrupted {
+        /// How to go on.
+        resume: String,
+    },
+}

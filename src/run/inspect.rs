@@ -1,0 +1,242 @@
+//! Looking at runs: one face and its neighbours, or all runs in a table.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{RunDirectory, RunError, not_yet};
+use crate::dataset::{Face, Manifest};
+use crate::embed::{self, EmbeddingMatrix, Failure};
+use crate::estimate::Estimate;
+use crate::files::{self, FileError};
+use crate::metrics::Metrics;
+use crate::plan::RunPlan;
+use crate::provenance::{self, Provenance};
+use crate::similarity;
+
+/// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
+pub(super) struct EmbeddedFaces {
+    pub manifest: Manifest,
+    /// Matrix row → manifest row.
+    pub rows: Vec<usize>,
+    pub failures: Vec<Failure>,
+}
+
+impl EmbeddedFaces {
+    pub fn open(run: &RunDirectory) -> Result<Self, RunError> {
+        let manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), dataset_root(run)?)?;
+        let failures: Vec<Failure> =
+            embed::read_records(run.path())?.into_iter().flat_map(|record| record.failures).collect();
+        let mut failed = failures.iter().map(|failure| failure.row).peekable();
+        let rows = (0..manifest.len()).filter(|row| failed.next_if_eq(row).is_none()).collect();
+        Ok(Self { manifest, rows, failures })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Face> {
+        self.rows.iter().map(|&row| &self.manifest.faces[row])
+    }
+
+    /// Checks that matrix, index and manifest tell of the same faces in the same order.
+    pub fn agree_with(&self, run: &RunDirectory, matrix: &EmbeddingMatrix) -> Result<(), RunError> {
+        let wrong = |name: &str, rule: String| Err(RunError::Inconsistent { path: run.file(name), rule });
+        if matrix.rows != self.rows.len() {
+            let rule = format!("{} rows, but {} faces of the manifest have no failure", matrix.rows, self.rows.len());
+            return wrong(RunDirectory::EMBEDDINGS, rule);
+        }
+        let index = index(run)?;
+        if index.len() != self.rows.len() || !index.iter().eq(self.iter().map(|face| &face.face_id)) {
+            return wrong(RunDirectory::INDEX, "its ids are not the manifest's embedded faces in row order".into());
+        }
+        Ok(())
+    }
+}
+
+/// The folder that the manifest's paths start from. Only pictures need it.
+fn dataset_root(run: &RunDirectory) -> Result<std::path::PathBuf, RunError> {
+    let Provenance { dataset, .. } = run.json(RunDirectory::PROVENANCE)?;
+    Ok(dataset.source.get("root").and_then(|root| root.as_str()).unwrap_or_default().into())
+}
+
+/// `face_embedding_index.csv`.
+pub(super) fn index(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    column(&run.file(RunDirectory::INDEX), "face_id")
+}
+
+/// One column of a CSV file.
+pub(super) fn column(path: &Path, name: &str) -> Result<Vec<String>, RunError> {
+    let wrong = |rule: String| RunError::Inconsistent { path: path.to_owned(), rule };
+    let bytes = files::read(path)?;
+    let mut reader = csv::Reader::from_reader(&bytes[..]);
+    let headers = reader.headers().map_err(|error| wrong(error.to_string()))?;
+    let position =
+        headers.iter().position(|header| header == name).ok_or_else(|| wrong(format!("it has no column `{name}`")))?;
+    reader
+        .records()
+        .map(|record| {
+            let record = record.map_err(|error| wrong(error.to_string()))?;
+            Ok(record.get(position).unwrap_or_default().to_owned())
+        })
+        .collect()
+}
+
+/// One face of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lookup {
+    /// The run.
+    pub run: String,
+    /// The face.
+    pub face_id: String,
+    /// Its row in the embedding matrix.
+    pub row: usize,
+    /// Who it is.
+    pub identity_id: Option<String>,
+    /// L2 length of its embedding.
+    pub norm: f64,
+    /// The most similar other faces, nearest first.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// A similar face.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Neighbour {
+    /// Its row in the embedding matrix.
+    pub row: usize,
+    /// The face.
+    pub face_id: String,
+    /// Who it is.
+    pub identity_id: Option<String>,
+    /// Cosine to the face that was looked up.
+    pub cosine: f32,
+}
+
+/// Finds a face in an embedded run.
+///
+/// # Errors
+/// [`RunError::NoSuchFace`] with the nearest id, [`RunError::FailedFace`] with the reason.
+pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lookup, RunError> {
+    if !run.has(RunDirectory::METADATA) {
+        return Err(not_yet(run, "embedded", "embed"));
+    }
+    let faces = EmbeddedFaces::open(run)?;
+    let Some(row) = faces.iter().position(|face| face.face_id == face_id) else {
+        if let Some(failure) = faces.failures.iter().find(|failure| failure.face_id == face_id) {
+            let reason = failure.message.clone();
+            return Err(RunError::FailedFace { run: run.name(), face_id: face_id.into(), reason });
+        }
+        let near = faces
+            .iter()
+            .map(|face| (strsim::normalized_damerau_levenshtein(&face.face_id, face_id), &face.face_id))
+            .filter(|(likeness, _)| *likeness > 0.6)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, id)| id.clone());
+        return Err(RunError::NoSuchFace { run: run.name(), face_id: face_id.into(), near });
+    };
+    let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
+    faces.agree_with(run, &matrix)?;
+    let face = |row: usize| &faces.manifest.faces[faces.rows[row]];
+    let norm = matrix.row(row).iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    let neighbours = similarity::nearest(&matrix.data, matrix.dimension, row, neighbours)
+        .into_iter()
+        .map(|(row, cosine)| Neighbour {
+            row,
+            face_id: face(row).face_id.clone(),
+            identity_id: face(row).identity_id.clone(),
+            cosine,
+        })
+        .collect();
+    let identity_id = face(row).identity_id.clone();
+    Ok(Lookup { run: run.name(), face_id: face_id.into(), row, identity_id, norm, neighbours })
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// Some chunks are missing.
+    Embedding,
+    /// The hand-over files are there.
+    Embedded,
+    /// Sealed.
+    Complete,
+    /// A file of it cannot be read; `verify` says more.
+    Damaged,
+}
+
+/// One run in the table of all runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunRow {
+    /// Its name.
+    pub run: String,
+    /// How far it is.
+    pub state: RunState,
+    /// Rows of its manifest.
+    pub faces: u64,
+    /// Rows with an embedding.
+    pub embedded: u64,
+    /// When it was last worked on, seconds since the epoch.
+    pub worked_on: Option<u64>,
+    /// The same in words, UTC.
+    pub worked_on_utc: Option<String>,
+    /// Equal error rate.
+    pub eer: Option<Estimate>,
+    /// d′.
+    pub d_prime: Option<Estimate>,
+    /// TAR at a false match rate of 0.001.
+    pub tar_at_fmr_1e3: Option<Estimate>,
+    /// Whether every expectation of its config was met.
+    pub expectations_met: Option<bool>,
+}
+
+/// All runs of a folder.
+///
+/// # Errors
+/// [`FileError`] when the folder cannot be listed; a damaged run is a row that says so.
+pub fn list(experiments: &Path) -> Result<Vec<RunRow>, FileError> {
+    Ok(RunDirectory::list(experiments)?.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect())
+}
+
+fn row(run: &RunDirectory) -> Result<RunRow, RunError> {
+    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+    let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+    let chunks = run.file("chunks").is_dir();
+    let records = if chunks { embed::read_records(run.path())? } else { Vec::new() };
+    let metrics: Option<Metrics> =
+        if run.has(RunDirectory::METRICS) { Some(run.json(RunDirectory::METRICS)?) } else { None };
+    let state = match (run.has(RunDirectory::SEALED), run.has(RunDirectory::METADATA)) {
+        (true, _) => RunState::Complete,
+        (false, true) => RunState::Embedded,
+        (false, false) => RunState::Embedding,
+    };
+    let worked_on = provenance.sessions.last().map(|session| session.ended.unwrap_or(session.started));
+    let at = |target: f64| {
+        let points = &metrics.as_ref()?.operating_points;
+        points.iter().find(|point| (point.target_fmr / target - 1.0).abs() < 1e-9)?.tar.clone()
+    };
+    Ok(RunRow {
+        run: run.name(),
+        state,
+        faces: plan.faces(),
+        embedded: records.iter().map(|record| record.embedded as u64).sum(),
+        worked_on,
+        worked_on_utc: worked_on.map(provenance::utc),
+        tar_at_fmr_1e3: at(1e-3),
+        eer: metrics.as_ref().map(|metrics| metrics.eer.clone()),
+        d_prime: metrics.as_ref().map(|metrics| metrics.d_prime.clone()),
+        expectations_met: metrics.map(|metrics| metrics.expectations.iter().all(|judged| judged.met)),
+    })
+}
+
+fn damaged(run: &RunDirectory) -> RunRow {
+    RunRow {
+        run: run.name(),
+        state: RunState::Damaged,
+        faces: 0,
+        embedded: 0,
+        worked_on: None,
+        worked_on_utc: None,
+        eer: None,
+        d_prime: None,
+        tar_at_fmr_1e3: None,
+        expectations_met: None,
+    }
+}

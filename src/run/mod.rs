@@ -1,0 +1,394 @@
+//! A run, from config to sealed directory. Every step reads what the step before it wrote.
+
+mod directory;
+mod error;
+mod inspect;
+mod reader;
+mod seal;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use directory::RunDirectory;
+pub use error::RunError;
+pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
+pub use verify::{Check, verify};
+
+use crate::compare::RunSummary;
+use crate::config::{self, ExperimentConfig, Loaded};
+use crate::dataset::{self, Manifest};
+use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock};
+use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
+use crate::files;
+use crate::metrics::Judged;
+use crate::model::{self, Embedder};
+use crate::plan::{self, RunPlan};
+use crate::progress::{Cancel, Progress};
+use crate::provenance::{self, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin};
+use crate::report::{self, ChunkTiming, FailureRow, Report};
+use crate::weights;
+
+/// What every step needs: where runs are kept, who watches, who may stop it.
+pub struct Workplace<'a> {
+    /// Folder of run directories.
+    pub experiments: &'a Path,
+    /// Folder of reports.
+    pub reports: &'a Path,
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+    /// Who may stop it.
+    pub cancel: &'a Cancel,
+}
+
+/// Everything an embedding needs, resolved and checked.
+pub struct Prepared {
+    /// Where it goes.
+    pub directory: RunDirectory,
+    /// What it computes.
+    pub plan: RunPlan,
+    loaded: Loaded,
+    manifest: Manifest,
+    embedder: Box<dyn Embedder>,
+    provenance: Provenance,
+}
+
+/// What an evaluation came to.
+pub enum Evaluated {
+    /// The numbers.
+    Metrics(Box<Evaluation>),
+    /// There is nothing to compare (no labels, a single face); the embeddings are complete all the same.
+    NotEvaluable {
+        /// Why, in words.
+        reason: String,
+        /// How many expectations of the config could not be judged for it.
+        expectations: usize,
+    },
+}
+
+impl Evaluated {
+    /// The judged expectations.
+    #[must_use]
+    pub fn expectations(&self) -> &[Judged] {
+        match self {
+            Self::Metrics(evaluation) => &evaluation.metrics.expectations,
+            Self::NotEvaluable { .. } => &[],
+        }
+    }
+
+    /// Whether every expectation of the config was met.
+    #[must_use]
+    pub fn met(&self) -> bool {
+        match self {
+            Self::Metrics(evaluation) => evaluation.metrics.expectations.iter().all(|judged| judged.met),
+            Self::NotEvaluable { expectations, .. } => *expectations == 0,
+        }
+    }
+}
+
+impl Workplace<'_> {
+    /// Fetches weights and data, reads the manifest, opens the device, and names the run.
+    ///
+    /// # Errors
+    /// [`RunError`] of whichever part is wrong.
+    pub fn prepare(&self, config_path: &Path, loaded: Loaded) -> Result<Prepared, RunError> {
+        let config = &loaded.config;
+        let checkpoint = weights::load(&config.weights, self.progress, self.cancel)?;
+        weights::require(&checkpoint, &model::parameters(&config.model), model::unused_keys(&config.model))?;
+        let manifest = self.manifest(config)?;
+        let say = |line: &str| self.progress.say(line);
+        let embedder = model::open(&config.model, &config.embed, &checkpoint.tensors, &say)?;
+        let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, checkpoint.digest, embedder.info());
+        let directory = RunDirectory::new(self.experiments.join(plan.run_id().to_string()));
+        let provenance = Provenance {
+            build: Build::current(),
+            config: ConfigOrigin {
+                path: absolute(config_path),
+                overrides: loaded.overrides.clone(),
+                working_directory: std::env::current_dir().unwrap_or_default(),
+            },
+            weights: WeightsOrigin { origin: checkpoint.origin, sha256: checkpoint.digest },
+            dataset: DatasetOrigin {
+                source: serde_json::to_value(&config.dataset).unwrap_or_default(),
+                manifest: manifest.digest(),
+                faces: manifest.len() as u64,
+            },
+            sessions: Vec::new(),
+        };
+        Ok(Prepared { directory, plan, loaded, manifest, embedder, provenance })
+    }
+
+    /// The dataset's manifest; content digests of unchanged files come from the scan cache.
+    fn manifest(&self, config: &ExperimentConfig) -> Result<Manifest, RunError> {
+        let cache = self.experiments.join(".cache");
+        files::create_dir(&cache)?;
+        Ok(dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel)?)
+    }
+
+    /// Downloads what a config needs; computes nothing. Gives the number of faces.
+    ///
+    /// # Errors
+    /// [`RunError`] of the weights or the dataset.
+    pub fn fetch(&self, config: &ExperimentConfig) -> Result<(weights::Checkpoint, Manifest), RunError> {
+        let checkpoint = weights::load(&config.weights, self.progress, self.cancel)?;
+        weights::require(&checkpoint, &model::parameters(&config.model), model::unused_keys(&config.model))?;
+        Ok((checkpoint, self.manifest(config)?))
+    }
+
+    /// Embeds what is not embedded yet and writes the hand-over files. Does nothing to a run that has them.
+    ///
+    /// # Errors
+    /// [`RunError`]; what was committed stays, and the next call resumes from it.
+    pub fn embed(&self, prepared: &mut Prepared) -> Result<EmbedOutcome, RunError> {
+        let Prepared { directory: run, plan, loaded, manifest, embedder, provenance } = prepared;
+        let lock = RunLock::acquire(run.path())?;
+        self.describe(run, plan, loaded, provenance)?;
+        let options = &loaded.config.embed;
+        let info = embedder.info().clone();
+        let dimension = embed::output_dimension(info.dimension, loaded.config.preprocess.mirror);
+        // The last file of the export: where it is, the others are.
+        if run.has(RunDirectory::METADATA) {
+            let rows = manifest.len();
+            let embedded = embed::MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
+            return Ok(EmbedOutcome::Complete(EmbedSummary {
+                rows,
+                embedded,
+                failed: rows - embedded.min(rows),
+                resumed: rows,
+                seconds: 0.0,
+            }));
+        }
+        seal::unseal(run)?;
+        manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
+        provenance.sessions.push(Session {
+            started: provenance::now(),
+            ended: None,
+            machine: Machine::current(),
+            device: info.device_name,
+            threads: options.threads.unwrap_or_else(|| Machine::current().cores),
+            batch_size: options.batch_size,
+            embedded: 0,
+        });
+        run.write_json(RunDirectory::PROVENANCE, provenance)?;
+
+        let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, self.progress)?;
+        let before = store.rows_embedded();
+        let reader = reader::FaceReader::new(manifest, &loaded.config);
+        let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
+        let outcome = embed::run(&job, embedder.as_mut(), &mut store, self.progress, self.cancel);
+
+        if let Some(session) = provenance.sessions.last_mut() {
+            session.ended = Some(provenance::now());
+            session.embedded = (store.rows_embedded() - before) as u64;
+        }
+        run.write_json(RunDirectory::PROVENANCE, provenance)?;
+        let outcome = outcome?;
+        if let EmbedOutcome::Complete(_) = outcome {
+            self.hand_over(run, &store, manifest)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Writes what says what this run is: config, plan, provenance (keeping its earlier sessions).
+    fn describe(
+        &self,
+        run: &RunDirectory,
+        plan: &RunPlan,
+        loaded: &Loaded,
+        provenance: &mut Provenance,
+    ) -> Result<(), RunError> {
+        if run.has(RunDirectory::PROVENANCE) {
+            let earlier: Provenance = run.json(RunDirectory::PROVENANCE)?;
+            provenance.sessions = earlier.sessions;
+            // Where the same config is started from does not matter to a run that is already described.
+            let same = files::read(&run.file(RunDirectory::CONFIG))? == loaded.text.as_bytes()
+                && earlier.config.overrides == provenance.config.overrides;
+            if same && run.has(RunDirectory::PLAN) {
+                return Ok(());
+            }
+        }
+        seal::unseal(run)?;
+        files::commit_bytes(&run.file(RunDirectory::CONFIG), loaded.text.as_bytes())?;
+        run.write_json(RunDirectory::PROVENANCE, provenance)?;
+        // Last: a directory with a plan is a run that can be listed and resumed.
+        Ok(files::commit_bytes(&run.file(RunDirectory::PLAN), plan.canonical_json().as_bytes())?)
+    }
+
+    /// Chunks → the files that later phases read; `face_metadata.csv` last.
+    fn hand_over(&self, run: &RunDirectory, store: &ChunkStore, manifest: &Manifest) -> Result<(), RunError> {
+        embed::export(run.path(), store, &manifest.faces, self.progress)?;
+        let rows: Vec<u32> = store.embedded_rows()?.into_iter().map(|row| row as u32).collect();
+        files::commit(&run.file(RunDirectory::METADATA), |out| manifest.metadata_csv(&rows, out).map_err(RunError::from))
+    }
+
+    /// Compares faces, judges the config's expectations, and seals the run. An evaluation that is there is judged again
+    /// rather than computed again: the options that shape it are part of the run's identity.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn evaluate(&self, run: &RunDirectory, afresh: bool) -> Result<Evaluated, RunError> {
+        if !run.has(RunDirectory::METADATA) {
+            return Err(not_yet(run, "embedded", "embed"));
+        }
+        let _lock = RunLock::acquire(run.path())?;
+        let config = stored_config(run)?;
+        let sealed = run.has(RunDirectory::SEALED);
+        if !afresh && run.has(RunDirectory::METRICS) {
+            let mut evaluation = Evaluation::read(run.path())?;
+            let judged = evaluate::judge(&evaluation.metrics, &config.expect);
+            if judged != evaluation.metrics.expectations || !sealed {
+                evaluation.metrics.expectations = judged;
+                seal::unseal(run)?;
+                run.write_json(RunDirectory::METRICS, &evaluation.metrics)?;
+                seal::seal(run)?;
+            }
+            return Ok(Evaluated::Metrics(Box::new(evaluation)));
+        }
+        seal::unseal(run)?;
+        let evaluated = match self.compute(run, &config) {
+            Ok(evaluation) => Evaluated::Metrics(Box::new(evaluation)),
+            Err(RunError::Evaluate(EvaluateError::NotEvaluable { reason })) => {
+                Evaluated::NotEvaluable { reason, expectations: config.expect.len() }
+            }
+            Err(error) => return Err(error),
+        };
+        seal::seal(run)?;
+        Ok(evaluated)
+    }
+
+    /// Reads matrix and manifest, computes the statistics, writes them.
+    fn compute(&self, run: &RunDirectory, config: &ExperimentConfig) -> Result<Evaluation, RunError> {
+        let faces = inspect::EmbeddedFaces::open(run)?;
+        let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
+        faces.agree_with(run, &matrix)?;
+        let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
+        let input = evaluate::Input {
+            matrix: &matrix.data,
+            dimension: matrix.dimension,
+            faces: &labelled,
+            manifest_rows: faces.manifest.len() as u64,
+            failed: (faces.manifest.len() - faces.rows.len()) as u64,
+            options: &config.similarity,
+            seed: config.seed,
+            expect: &config.expect,
+        };
+        let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;
+        evaluation.write(run.path())?;
+        Ok(evaluation)
+    }
+
+    /// Renders the report of an evaluated run.
+    ///
+    /// # Errors
+    /// [`RunError::NotYet`] before the evaluation.
+    pub fn report(&self, run: &RunDirectory) -> Result<PathBuf, RunError> {
+        if !run.has(RunDirectory::METRICS) {
+            return Err(not_yet(run, "evaluated", "evaluate"));
+        }
+        let config = stored_config(run)?;
+        let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+        let RunSummary { run_id, plan, provenance: readable, evaluation } = summary(run)?;
+        let records = embed::read_records(run.path())?;
+        let timeline = records
+            .iter()
+            .map(|record| ChunkTiming {
+                chunk: record.chunk as u32,
+                faces: record.embedded as u64,
+                seconds: record.timings.wall_us as f64 / 1e6,
+                session: record.timings.session - 1,
+            })
+            .collect();
+        let failures = records
+            .into_iter()
+            .flat_map(|record| record.failures)
+            .map(|failure| FailureRow {
+                row: failure.row as u64,
+                face_id: failure.face_id,
+                kind: failure.kind.name().into(),
+                message: failure.message,
+            })
+            .collect();
+        let pictures = if config.report.pictures { self.pictures(run, &config, &evaluation)? } else { BTreeMap::new() };
+        let html = report::render(&Report {
+            run_id,
+            description: config.description,
+            command: command(&provenance.config),
+            plan,
+            provenance: readable,
+            evaluation,
+            timeline,
+            failures,
+            pictures,
+        })?;
+        files::create_dir(self.reports)?;
+        let path = self.reports.join(format!("{}.html", run.name()));
+        files::commit_bytes(&path, html.as_bytes())?;
+        Ok(path)
+    }
+
+    /// PNG pictures of the faces of the hardest pairs, as the network saw them. A face that is gone has none.
+    fn pictures(
+        &self,
+        run: &RunDirectory,
+        config: &ExperimentConfig,
+        evaluation: &Evaluation,
+    ) -> Result<BTreeMap<u32, Vec<u8>>, RunError> {
+        let faces = inspect::EmbeddedFaces::open(run)?;
+        let reader = reader::FaceReader::new(&faces.manifest, config);
+        let rows = evaluation.hardest.iter().flat_map(|pair| [pair.row_a, pair.row_b]);
+        Ok(rows.filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
+    }
+}
+
+/// What a comparison needs of an evaluated run.
+///
+/// # Errors
+/// [`RunError::NotYet`] before the evaluation.
+pub fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
+    if !run.has(RunDirectory::METRICS) {
+        return Err(not_yet(run, "evaluated", "evaluate"));
+    }
+    let plan: serde_json::Value = run.json(RunDirectory::PLAN)?;
+    let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+    Ok(RunSummary {
+        run_id: run.name(),
+        plan: plan::flatten(&plan),
+        provenance: provenance::readable(&provenance),
+        evaluation: Evaluation::read(run.path())?,
+    })
+}
+
+/// The config that a run was made from, read again.
+///
+/// # Errors
+/// [`RunError::Config`], [`RunError::File`].
+pub fn stored(run: &RunDirectory) -> Result<(PathBuf, Loaded), RunError> {
+    let Provenance { config: origin, .. } = run.json(RunDirectory::PROVENANCE)?;
+    let text = files::read(&run.file(RunDirectory::CONFIG))?;
+    let loaded = config::load_stored(&text, &origin.path, &origin.overrides, &origin.working_directory)?;
+    Ok((origin.path, loaded))
+}
+
+fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {
+    Ok(stored(run)?.1.config)
+}
+
+/// The command that computes a run, for people to type.
+#[must_use]
+pub fn command(origin: &ConfigOrigin) -> String {
+    let path = origin.path.strip_prefix(&origin.working_directory).unwrap_or(&origin.path);
+    let mut command = format!("facevault experiment {}", path.display());
+    for text in &origin.overrides {
+        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-=/:@+,".contains(c));
+        command += &if plain { format!(" --set {text}") } else { format!(" --set '{}'", text.replace('\'', r"'\''")) };
+    }
+    command
+}
+
+fn not_yet(run: &RunDirectory, missing: &'static str, verb: &str) -> RunError {
+    RunError::NotYet { run: run.name(), missing, remedy: format!("`facevault {verb} {}` does that", run.name()) }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

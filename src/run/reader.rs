@@ -1,0 +1,73 @@
+//! Manifest row → the network's 8-bit input: reads or draws the picture, then preprocesses it.
+
+use std::cell::RefCell;
+
+use image::RgbImage;
+
+use crate::config::{DatasetSource, ExperimentConfig, Preprocess};
+use crate::dataset::{self, Manifest, PixelSource, ReadError, synthetic};
+use crate::embed::{FaceFailure, FailureKind, PixelReader};
+use crate::preprocess::{self, Limits, PreprocessError, Scratch};
+
+/// The real [`PixelReader`].
+pub(super) struct FaceReader<'a> {
+    manifest: &'a Manifest,
+    preprocess: &'a Preprocess,
+    limits: Limits,
+    /// Seed and side of synthetic faces.
+    synthetic: (u64, u32),
+}
+
+thread_local! {
+    /// Buffers of the resizer, one set a worker thread.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl<'a> FaceReader<'a> {
+    pub(super) fn new(manifest: &'a Manifest, config: &'a ExperimentConfig) -> Self {
+        let synthetic = match config.dataset {
+            DatasetSource::Synthetic { seed, size, .. } => (seed, size),
+            _ => (0, 0),
+        };
+        Self { manifest, preprocess: &config.preprocess, limits: Limits::default(), synthetic }
+    }
+
+    fn picture(&self, row: usize) -> Result<RgbImage, FaceFailure> {
+        if let PixelSource::Synthetic { identity, sample } = self.manifest.faces[row].pixels {
+            let (seed, size) = self.synthetic;
+            return Ok(synthetic::render(seed, identity, sample, size));
+        }
+        let bytes = dataset::bytes(self.manifest, row).map_err(|error| {
+            let kind = if matches!(error, ReadError::Changed { .. }) { FailureKind::Changed } else { FailureKind::Read };
+            FaceFailure::new(kind, error.to_string())
+        })?;
+        preprocess::decode(&bytes, &self.limits)
+            .map_err(|error| FaceFailure::new(FailureKind::Decode, error.to_string()))
+    }
+
+    fn render(&self, row: usize, out: &mut [u8]) -> Result<(), FaceFailure> {
+        let picture = self.picture(row)?;
+        let bbox = self.manifest.faces[row].bbox.as_ref();
+        SCRATCH
+            .with_borrow_mut(|scratch| preprocess::render(&picture, bbox, self.preprocess, scratch, out))
+            .map_err(|error: PreprocessError| FaceFailure::new(FailureKind::Crop, error.to_string()))
+    }
+
+    /// The face as the network saw it, as a PNG; `None` when it can no longer be read.
+    pub(super) fn png(&self, row: usize) -> Option<Vec<u8>> {
+        let side = self.preprocess.resize.size;
+        let mut pixels = vec![0; (side * side * 3) as usize];
+        self.render(row, &mut pixels).ok()?;
+        let mut png = Vec::new();
+        RgbImage::from_raw(side, side, pixels)?
+            .write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png)
+            .ok()?;
+        Some(png)
+    }
+}
+
+impl PixelReader for FaceReader<'_> {
+    fn read(&self, row: usize, out: &mut [u8]) -> Result<(), FaceFailure> {
+        self.render(row, out)
+    }
+}

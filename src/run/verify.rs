@@ -1,0 +1,134 @@
+//! Everything that must be true of a finished run, recomputed from its files.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::inspect::{self, EmbeddedFaces};
+use super::{RunDirectory, RunError, seal};
+use crate::embed::{self, ChunkStore, EmbeddingMatrix, MatrixReader, RunLock};
+use crate::evaluate::Evaluation;
+use crate::plan::RunPlan;
+use crate::progress::Silent;
+
+/// How far from length 1 a row may be.
+const NORM_TOLERANCE: f64 = 1e-3;
+
+/// One rule, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The rule.
+    pub rule: &'static str,
+    /// What breaks it; empty when nothing does.
+    pub broken: Vec<String>,
+}
+
+/// Checks every digest and invariant of a finished run. What cannot be read counts as broken: nothing is an error.
+///
+/// # Errors
+/// [`RunError::NotYet`] for a run that is not finished.
+pub fn verify(run: &RunDirectory) -> Result<Vec<Check>, RunError> {
+    if !run.has(RunDirectory::SEALED) {
+        return Err(RunError::NotYet {
+            run: run.name(),
+            missing: "sealed",
+            remedy: format!("`facevault embed {0}` and `facevault evaluate {0}` finish it", run.name()),
+        });
+    }
+    let check = |rule, found: Result<Vec<String>, RunError>| Check {
+        rule,
+        broken: found.unwrap_or_else(|error| vec![error.to_string()]),
+    };
+    Ok(vec![
+        check("every file has the digest it was sealed with", seal::broken(run)),
+        check("the directory is named after the plan in it", name(run)),
+        check("the manifest is the one that the plan names", manifest(run)),
+        check("every chunk is there and has its digest", chunks(run)),
+        check("the matrix is the chunks in order", matrix_is_chunks(run)),
+        check("every row has unit length", norms(run)),
+        check("index, metadata and failures follow the manifest's order, each face in exactly one", order(run)),
+        check("the numbers can be read and their centroids are unit rows, one an identity", numbers(run)),
+    ])
+}
+
+fn name(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+    let (expected, found) = (plan.run_id().to_string(), run.name());
+    Ok(if expected == found { vec![] } else { vec![format!("{found}, but the plan's digest gives {expected}")] })
+}
+
+fn manifest(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+    let found = EmbeddedFaces::open(run)?.manifest.digest();
+    let expected = plan.manifest_digest();
+    Ok(if expected == found {
+        vec![]
+    } else {
+        vec![format!("{} has {}…, the plan {}…", RunDirectory::MANIFEST, found.short(12), expected.short(12))]
+    })
+}
+
+/// The store checks each chunk's digest as it opens; a damaged one is missing then. It would also remove it, so this
+/// looks without a store.
+fn chunks(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    Ok(embed::damaged_chunks(run.path())?)
+}
+
+fn matrix_is_chunks(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    let matrix = run.file(RunDirectory::EMBEDDINGS);
+    Ok(embed::differs_from_chunks(run.path(), &matrix)?.into_iter().collect())
+}
+
+fn norms(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    let mut reader = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?;
+    let mut row = vec![0f32; reader.dimension()];
+    let mut broken = Vec::new();
+    for i in 0..reader.rows() {
+        reader.read(&mut row)?;
+        let norm = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        if !((norm - 1.0).abs() <= NORM_TOLERANCE) {
+            broken.push(format!("row {i} has length {norm}"));
+        }
+    }
+    Ok(broken)
+}
+
+fn order(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    let faces = EmbeddedFaces::open(run)?;
+    faces.agree_with(run, &EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?)?;
+    let mut broken = Vec::new();
+    let mut same = |name: &str, expected: &mut dyn Iterator<Item = &str>| -> Result<(), RunError> {
+        let found = inspect::column(&run.file(name), "face_id")?;
+        if !found.iter().map(String::as_str).eq(expected) {
+            broken.push(format!("{name} does not hold the faces it should, in the manifest's order"));
+        }
+        Ok(())
+    };
+    same(RunDirectory::METADATA, &mut faces.iter().map(|face| face.face_id.as_str()))?;
+    same(RunDirectory::FAILURES, &mut faces.failures.iter().map(|failure| failure.face_id.as_str()))?;
+    Ok(broken)
+}
+
+fn numbers(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    if !run.has(RunDirectory::METRICS) {
+        return Ok(vec![]);
+    }
+    let evaluation = Evaluation::read(run.path())?;
+    let centroids = EmbeddingMatrix::open(&run.file("identity_centroids.npy"))?;
+    let identities = inspect::column(&run.file("identity_ids.csv"), "identity_id")?;
+    let mut broken = Vec::new();
+    let listed = evaluation.identities.iter().map(|identity| &identity.identity_id);
+    if !identities.iter().eq(listed) || centroids.rows != identities.len() {
+        broken.push("identity_ids.csv, identity_centroids.npy and identities.parquet disagree".into());
+    }
+    if !identities.is_sorted() {
+        broken.push("identity_ids.csv is not sorted".into());
+    }
+    for row in 0..centroids.rows {
+        let norm = centroids.row(row).iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        if !((norm - 1.0).abs() <= NORM_TOLERANCE) {
+            broken.push(format!("centroid {row} has length {norm}"));
+        }
+    }
+    Ok(broken)
+}

@@ -1,0 +1,107 @@
+//! A folder of its own for one test: a config, narrow formula weights, and the binary run inside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use facevault::config::{ModelSpec, Network};
+use facevault::model;
+
+use super::formula;
+
+/// Channel multiplier of the tests' network: small enough for hundreds of faces a second.
+pub const WIDTH: f64 = 0.125;
+
+/// A temporary folder with `weights.safetensors`; gone when dropped.
+pub struct Workspace {
+    folder: tempfile::TempDir,
+}
+
+impl Workspace {
+    /// An empty workspace with formula weights of [`WIDTH`].
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_weights(&folder.path().join("weights.safetensors"), WIDTH);
+        Self { folder }
+    }
+
+    /// A workspace with `config.yaml` over synthetic faces.
+    pub fn synthetic(identities: u32, samples: u32, more: &str) -> Self {
+        let workspace = Self::new();
+        workspace.config(&format!(
+            "dataset: {{source: synthetic, seed: 5, identities: {identities}, samples: {samples}, size: 96}}\n{more}"
+        ));
+        workspace
+    }
+
+    /// Writes `config.yaml`: the given lines and the tests' network on one CPU thread.
+    pub fn config(&self, lines: &str) {
+        let network = format!(
+            "name: small\npreprocess: {{profile: facevault-notebook, resize: {{size: 96}}}}\nmodel: {{width: {WIDTH}}}\n\
+             weights: {{source: file, path: weights.safetensors}}\nsimilarity: {{replicates: 100}}\n"
+        );
+        let embed = if lines.contains("embed:") {
+            ""
+        } else {
+            "embed: {device: cpu, batch_size: 4, chunk_size: 5, threads: 1}\n"
+        };
+        fs::write(self.path("config.yaml"), format!("{network}{embed}{lines}\n")).unwrap();
+    }
+
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The binary, about to run in this folder, cut off from the user's own Hub cache.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("facevault"));
+        command.args(arguments).current_dir(self.folder.path());
+        for name in ["HF_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE"] {
+            command.env_remove(name);
+        }
+        command.env("HF_HOME", self.path("hub")).env("HF_HUB_OFFLINE", "1").env("HOME", self.folder.path());
+        command
+    }
+
+    /// Runs the binary; asserts its exit code and gives its standard output and error.
+    #[track_caller]
+    pub fn run(&self, code: i32, arguments: &[&str]) -> (String, String) {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+        assert_eq!(status.code(), Some(code), "facevault {arguments:?}\nstdout:\n{stdout}\nstderr:\n{stderr}");
+        (stdout, stderr)
+    }
+
+    /// Runs the binary with `--json` and parses what it prints.
+    #[track_caller]
+    pub fn json(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
+        let (stdout, _) = self.run(code, &[arguments, &["--json"]].concat());
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error} in {stdout}"))
+    }
+
+    /// The only run directory.
+    #[track_caller]
+    pub fn only_run(&self) -> PathBuf {
+        let mut runs: Vec<_> = fs::read_dir(self.path("experiments"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.join("plan.json").is_file())
+            .collect();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs.remove(0)
+    }
+}
+
+/// Formula weights of a width, as safetensors.
+pub fn write_weights(path: &Path, width: f64) {
+    let tensors = formula::checkpoint(&model::parameters(&ModelSpec { network: Network::InceptionResnetV1, width }));
+    let bytes: Vec<(&String, Vec<u8>, &[usize])> = tensors
+        .iter()
+        .map(|(key, tensor)| (key, tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect(), &tensor.shape[..]))
+        .collect();
+    let views = bytes.iter().map(|(key, data, shape)| {
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), data).unwrap();
+        (key.as_str(), view)
+    });
+    safetensors::serialize_to_file(views, None, path).unwrap();
+}
