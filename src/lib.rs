@@ -11,25 +11,22 @@
 //! `commands → run → {embed, evaluate, report, compare} → {model, weights, dataset, preprocess, similarity,
 //! verification} → {plan, config, files, digest, estimate, progress}` and never back.
 
-pub mod cli;
-pub mod commands;
 pub mod compare;
 pub mod config;
 pub mod dataset;
 pub mod digest;
 pub mod embed;
-pub mod error;
 pub mod estimate;
 pub mod evaluate;
 pub mod files;
+pub mod hub;
 pub mod metrics;
 pub mod model;
+pub mod numbers;
 pub mod plan;
 pub mod preprocess;
 pub mod progress;
-pub mod provenance;
 pub mod report;
-pub mod run;
 pub mod similarity;
 pub mod verification;
 pub mod weights;

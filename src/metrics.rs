@@ -145,8 +145,8 @@ pub struct PublishedRow {
 pub struct Judged {
     /// Metric path, e.g. `eer`.
     pub metric: String,
-    /// Value found.
-    pub value: f64,
+    /// Value found; `None` when this run has no such number.
+    pub value: Option<f64>,
     /// Inclusive lower bound.
     pub min: Option<f64>,
     /// Inclusive upper bound.

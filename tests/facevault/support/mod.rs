@@ -1,4 +1,3 @@
 //! What several tests share.
 
 pub mod formula;
-pub mod workspace;
