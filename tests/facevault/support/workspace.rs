@@ -18,11 +18,16 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// An empty workspace with formula weights of [`WIDTH`].
+    /// A workspace with nothing in it.
+    pub fn empty() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A workspace with formula weights of [`WIDTH`].
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        write_weights(&folder.path().join("weights.safetensors"), WIDTH);
-        Self { folder }
+        let workspace = Self::empty();
+        write_weights(&workspace.path("weights.safetensors"), WIDTH);
+        workspace
     }
 
     /// A workspace with `config.yaml` over synthetic faces.
