@@ -139,3 +139,18 @@ pub enum RunError {
         resume: String,
     },
 }
+
+impl RunError {
+    /// Whether the work was stopped on request, by whichever part noticed.
+    #[must_use]
+    pub fn interrupted(&self) -> bool {
+        matches!(
+            self,
+            Self::Interrupted { .. }
+                | Self::Hub(HubError::Interrupted)
+                | Self::Weights(WeightsError::Hub(HubError::Interrupted))
+                | Self::Dataset(DatasetError::Interrupted | DatasetError::Hub(HubError::Interrupted))
+                | Self::Evaluate(EvaluateError::Interrupted)
+        )
+    }
+}

@@ -59,7 +59,11 @@ impl Workspace {
 
     /// The binary, about to run in this folder, cut off from the user's own Hub cache.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("facevault"));
+        let built = || assert_cmd::cargo::cargo_bin!("facevault").into();
+        let binary = std::env::var_os("FACEVAULT_BIN").map_or_else(built, |path| {
+            std::path::absolute(path).expect("FACEVAULT_BIN is a path")
+        });
+        let mut command = Command::new(binary);
         command.args(arguments).current_dir(self.folder.path());
         for name in ["HF_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE"] {
             command.env_remove(name);
@@ -82,6 +86,12 @@ impl Workspace {
     pub fn json(&self, code: i32, arguments: &[&str]) -> serde_json::Value {
         let (stdout, _) = self.run(code, &[arguments, &["--json"]].concat());
         serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error} in {stdout}"))
+    }
+
+    /// Whether a run directory has come to be.
+    pub fn has_run(&self) -> bool {
+        fs::read_dir(self.path("experiments"))
+            .is_ok_and(|runs| runs.filter_map(Result::ok).any(|run| run.path().join("plan.json").is_file()))
     }
 
     /// The only run directory.
