@@ -270,8 +270,52 @@ weights: {source: embedded, name: demo}
     #[test]
     fn the_canonical_form_is_fixed() {
         let digest = plan(&[]).run_id().to_string();
-        insta::assert_snapshot!(digest, @"");
-        insta::assert_snapshot!(plan(&[]).canonical_json(), @"");
+        insta::assert_snapshot!(digest, @"small-55f3615ee885");
+        insta::assert_snapshot!(plan(&[]).canonical_json(), @r#"
+{
+  "code": 1,
+  "dataset": {
+    "faces": 6,
+    "manifest": "05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f"
+  },
+  "model": {
+    "device": "cpu",
+    "embedder": "inception-resnet-v1 (candle)",
+    "network": "inception-resnet-v1",
+    "precision": "f32",
+    "weights": "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c",
+    "width": 1.0
+  },
+  "name": "small",
+  "preprocess": {
+    "channels": "rgb",
+    "crop": {
+      "margin": 14.0,
+      "mode": "box",
+      "unit": "output-pixels"
+    },
+    "mirror": "none",
+    "profile": "facenet-pytorch",
+    "resize": {
+      "filter": "pillow-bilinear",
+      "size": 160
+    },
+    "standardise": {
+      "mean": 127.5,
+      "scale": 128.0
+    }
+  },
+  "seed": 0,
+  "similarity": {
+    "confidence": 0.95,
+    "hardest": 50,
+    "max_pairs": 20000000,
+    "pairs": "auto",
+    "replicates": 1000,
+    "upstream": null
+  }
+}
+"#);
     }
 
     #[test]

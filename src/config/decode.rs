@@ -7,8 +7,8 @@
 use std::fmt;
 
 use serde::de::{
-    self, Deserialize, DeserializeSeed, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
+    self, Deserialize, DeserializeSeed, EnumAccess, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -69,24 +69,35 @@ impl DecodeError {
         let here = if path.is_empty() { "the config".to_owned() } else { format!("`{path}`") };
         let keys: Vec<_> = self.path.iter().map(String::as_str).collect();
         let node = tree.deepest(&keys);
-        let variant = TAGS.iter().find_map(|tag| match node.get(tag) {
-            Some((_, Node { value: Value::Text(text), .. })) => Some(format!(" with `{tag}: {text}`")),
+        let tag = TAGS.iter().find_map(|tag| match node.get(tag) {
+            Some((_, Node { value: Value::Text(text), place })) => {
+                Some((format!(" with `{tag}: {text}`"), place.source))
+            }
             _ => None,
         });
-        let variant = variant.unwrap_or_default();
+        let (variant, tag_source) = tag.unwrap_or((String::new(), place.source));
         let diagnostic = match self.fault {
             Fault::UnknownKey { key, expected } => {
                 Diagnostic::new(format!("{} is not a key of {here}{variant}", quoted(&key)))
                     .maybe_help(did_you_mean(&key, expected.iter().copied()))
-                    .help(format!("the keys of {here}{variant} are {}", listed(expected)))
+                    .help(match expected {
+                        [] => format!("{here}{variant} has no other keys"),
+                        _ => format!("the keys of {here}{variant} are {}", listed(expected)),
+                    })
+                    .maybe_help(
+                        (tag_source != place.source)
+                            .then(|| format!("to change its kind replace the whole mapping: `--set '{path}={{…}}'`")),
+                    )
             }
             Fault::MissingKey(key) => Diagnostic::new(format!("{here}{variant} needs the key `{key}`"))
                 .help("configs/README.md lists every key with its unit and default"),
             Fault::Mismatch { found, expected } => {
                 let found = found.unwrap_or_else(|| node.value.describe());
-                let expected = in_words(&expected);
+                let expected = in_words(&expected, &node.value);
                 let help = match &node.value {
-                    Value::Unsigned(_) | Value::Negative(_) | Value::Float(_) | Value::Bool(_) if expected == "a text" => {
+                    Value::Unsigned(_) | Value::Negative(_) | Value::Float(_) | Value::Bool(_)
+                        if expected == "a text" =>
+                    {
                         Some("put it in quotes to make it a text".to_owned())
                     }
                     Value::Text(text) if text.trim().parse::<f64>().is_ok() => {
@@ -111,10 +122,10 @@ impl DecodeError {
 }
 
 /// serde's names of what it expected, in the words of this project.
-fn in_words(expected: &str) -> String {
+fn in_words(expected: &str, found: &Value) -> String {
     match expected {
-        "u32" => format!("a whole number from 0 to {}", u32::MAX),
-        "u64" | "usize" => format!("a whole number from 0 to {}", u64::MAX),
+        "u32" if matches!(found, Value::Unsigned(_)) => format!("a whole number up to {}", u32::MAX),
+        "u32" | "u64" | "usize" => "a whole number, 0 or more".into(),
         "f32" | "f64" => "a number".into(),
         "a boolean" => "`true` or `false`".into(),
         "a string" => "a text".into(),
@@ -171,7 +182,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
             Value::Float(value) => visitor.visit_f64(*value),
             Value::Text(text) => visitor.visit_borrowed_str(text),
             Value::List(items) => visitor.visit_seq(Items { items: items.iter(), index: 0 }),
-            Value::Map(entries) => visitor.visit_map(Entries { entries, tag: None, value: None }),
+            Value::Map(entries) => visitor.visit_map(Entries { rest: entries, tag: None, value: None }),
         }
         .map_err(|error| error.at_value(self.place))
     }
@@ -204,9 +215,9 @@ impl<'de> de::Deserializer<'de> for &'de Node {
     ) -> Result<V::Value, DecodeError> {
         if !TAGS.contains(&name) {
             return match &self.value {
-                Value::Text(text) => {
-                    visitor.visit_enum(text.as_str().into_deserializer()).map_err(|error: DecodeError| error.at(self.place))
-                }
+                Value::Text(text) => visitor
+                    .visit_enum(text.as_str().into_deserializer())
+                    .map_err(|error: DecodeError| error.at(self.place)),
                 _ => Err(DecodeError::new(Fault::Mismatch { found: None, expected: "a text".into() }).at(self.place)),
             };
         }
@@ -249,7 +260,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 
 /// A mapping's entries in order, without the one that names an enum's variant.
 struct Entries<'de> {
-    entries: &'de [(Key, Node)],
+    rest: &'de [(Key, Node)],
     tag: Option<&'de Key>,
     value: Option<(&'de Key, &'de Node)>,
 }
@@ -258,13 +269,15 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = DecodeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
-        let Some(((key, node), rest)) = self.entries.split_first() else { return Ok(None) };
-        self.entries = rest;
+        let Some(((key, node), rest)) = self.rest.split_first() else { return Ok(None) };
+        self.rest = rest;
         if self.tag.is_some_and(|tag| tag.name == key.name) {
             return self.next_key_seed(seed);
         }
         self.value = Some((key, node));
-        seed.deserialize(key.name.as_str().into_deserializer()).map(Some).map_err(|error: DecodeError| error.at(key.place))
+        seed.deserialize(key.name.as_str().into_deserializer())
+            .map(Some)
+            .map_err(|error: DecodeError| error.at(key.place))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DecodeError> {
@@ -290,15 +303,12 @@ impl<'de> EnumAccess<'de> for Tagged<'de> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), DecodeError> {
-        let name = match &self.variant.value {
-            Value::Text(text) => text.as_str(),
-            _ => {
-                let fault = Fault::Mismatch { found: None, expected: "a text".into() };
-                return Err(DecodeError::new(fault).at(self.variant.place).within(&self.tag.name));
-            }
+        let Value::Text(name) = &self.variant.value else {
+            let fault = Fault::Mismatch { found: None, expected: "a text".into() };
+            return Err(DecodeError::new(fault).at(self.variant.place).within(&self.tag.name));
         };
         let value = seed
-            .deserialize(name.into_deserializer())
+            .deserialize(name.as_str().into_deserializer())
             .map_err(|error: DecodeError| error.at(self.variant.place).within(&self.tag.name))?;
         Ok((value, self))
     }
@@ -322,11 +332,7 @@ impl<'de> VariantAccess<'de> for Tagged<'de> {
         Err(de::Error::custom("a variant of a tagged enum has named fields"))
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        visitor.visit_map(Entries { entries: self.entries, tag: Some(self.tag), value: None })
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_map(Entries { rest: self.entries, tag: Some(self.tag), value: None })
     }
 }

@@ -58,7 +58,12 @@ impl Source {
         let line = usize::try_from(location.line()).unwrap_or(usize::MAX).max(1);
         let column = usize::try_from(location.column()).unwrap_or(usize::MAX).max(1);
         let width = usize::try_from(location.span().len()).unwrap_or(usize::MAX).max(1);
-        Place { source: self.index, line, column: if line == 1 { column.saturating_add(offset) } else { column }, width }
+        Place {
+            source: self.index,
+            line,
+            column: if line == 1 { column.saturating_add(offset) } else { column },
+            width,
+        }
     }
 }
 
@@ -67,7 +72,7 @@ impl Source {
 pub(super) struct Diagnostic {
     rule: String,
     origin: Option<String>,
-    snippet: Option<Snippet>,
+    snippet: Option<Box<Snippet>>,
     helps: Vec<String>,
 }
 
@@ -89,7 +94,8 @@ impl Diagnostic {
     /// Says where: the source alone, or a place in it.
     pub fn at(mut self, source: &Source, place: Option<Place>) -> Self {
         let Some(place) = place else {
-            self.origin = Some(if source.index == 0 { source.label.clone() } else { format!("in --set {}", source.text) });
+            self.origin =
+                Some(if source.index == 0 { source.label.clone() } else { format!("in --set {}", source.text) });
             return self;
         };
         let line = source.text.lines().nth(place.line - 1).unwrap_or_default();
@@ -98,7 +104,7 @@ impl Diagnostic {
             _ => "in --set".into(),
         });
         let number = (source.index == 0).then_some(place.line);
-        self.snippet = Some(Snippet::new(number, line, place.column - 1, place.width));
+        self.snippet = Some(Box::new(Snippet::new(number, line, place.column - 1, place.width)));
         self
     }
 
@@ -153,7 +159,7 @@ impl fmt::Display for Diagnostic {
         if let Some(origin) = &self.origin {
             write!(f, "\n{:margin$}--> {}", "", clean(origin))?;
         }
-        if let Some(Snippet { text, indent, width, .. }) = &self.snippet {
+        if let Some(Snippet { text, indent, width, .. }) = self.snippet.as_deref() {
             write!(f, "\n{:margin$} |\n{number:>margin$} | {text}\n", "")?;
             write!(f, "{:margin$} | {:indent$}{}", "", "", "^".repeat(*width))?;
         }
@@ -188,7 +194,8 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     candidates
         .into_iter()
         .map(|candidate| (candidate, strsim::damerau_levenshtein(&word, &plain(candidate))))
-        .filter(|(candidate, distance)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
+        // One wrong letter in three says nothing (`gpu` does not mean `cpu`), one in four does.
+        .filter(|(candidate, distance)| *distance <= candidate.len().max(word.len()).saturating_sub(1) / 3)
         .min_by_key(|(_, distance)| *distance)
         .map(|(candidate, _)| candidate)
 }

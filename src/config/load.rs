@@ -52,9 +52,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     let label = path.display().to_string();
     let refused = |rule: String| Diagnostic::new(rule).of_file(label.clone());
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| refused(format!("cannot read the config: {error}")).maybe_help(validate::similar_entry(path)))?;
+    std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
+        refused(format!("cannot read the config: {error}")).maybe_help(validate::similar_entry(path))
+    })?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(refused(format!("a config has at most {MAX_BYTES} bytes, this file has more")));
     }

@@ -65,7 +65,8 @@ mod tests {
         let readme = std::fs::read_to_string(configs("README.md")).unwrap();
         for key in found {
             let row = readme.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
-            let cells = row.map_or(0, |row| row.split(" | ").filter(|cell| !cell.trim_matches(['|', ' ']).is_empty()).count());
+            let cells =
+                row.map_or(0, |row| row.split(" | ").filter(|cell| !cell.trim_matches(['|', ' ']).is_empty()).count());
             assert_eq!(cells, 4, "configs/README.md needs a row `| `{key}` | meaning | unit or values | default |`");
         }
     }

@@ -118,6 +118,9 @@ fn explain(error: &serde_yaml::Error) -> String {
         E::AliasReplayLimitExceeded { .. } | E::AliasExpansionLimitExceeded { .. } | E::Budget { .. } => {
             format!("this YAML is too large or too deeply nested for a config (limit: {MAX_NODES} values, 16 levels)")
         }
+        E::NonFiniteFloat { value, .. } => {
+            format!("{} is not a finite number; if it is a text, put it in quotes", quoted(value))
+        }
         E::AliasError { error, .. } => explain(error),
         other => {
             let text = other.without_snippet().to_string();

@@ -114,7 +114,7 @@ pub struct ModelSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
-    /// FaceNet, 3×160×160 → 512.
+    /// `FaceNet`, 3×160×160 → 512.
     InceptionResnetV1,
 }
 
@@ -206,7 +206,7 @@ pub enum Filter {
     PillowBilinear,
     /// Pillow `Image.BICUBIC` (a = −0.5), antialiased when it shrinks.
     PillowBicubic,
-    /// OpenCV `INTER_LINEAR`: 2×2 taps, no antialiasing.
+    /// `OpenCV` `INTER_LINEAR`: 2×2 taps, no antialiasing.
     OpencvLinear,
 }
 
@@ -214,9 +214,9 @@ pub enum Filter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChannelOrder {
-    /// Red first (every published FaceNet).
+    /// Red first (every published `FaceNet`).
     Rgb,
-    /// Blue first (a common mistake with OpenCV; here to measure what it costs).
+    /// Blue first (a common mistake with `OpenCV`; here to measure what it costs).
     Bgr,
 }
 
@@ -329,7 +329,7 @@ pub enum PairMode {
     Sampled,
 }
 
-/// FaceVault upstream's way to choose pairs.
+/// `FaceVault` upstream's way to choose pairs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamSampling {
     /// All pairs among the first this many faces of each identity.

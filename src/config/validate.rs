@@ -45,7 +45,13 @@ impl Context<'_> {
     }
 
     /// The value under a path of keys, if it is in the range.
-    fn within<T: PartialOrd + Display + Copy>(&self, path: &[&str], value: T, low: T, high: T) -> Result<T, Diagnostic> {
+    fn within<T: PartialOrd + Display + Copy>(
+        &self,
+        path: &[&str],
+        value: T,
+        low: T,
+        high: T,
+    ) -> Result<T, Diagnostic> {
         // Written so that NaN is outside.
         if value >= low && value <= high {
             return Ok(value);
@@ -77,9 +83,10 @@ impl Context<'_> {
         } else {
             format!("`{name}`: there is no {} {shown}", kind.word())
         };
-        let start = (!Path::new(text).is_absolute()).then(|| format!("relative paths here start in {}", base.display()));
+        let start =
+            (!Path::new(text).is_absolute()).then(|| format!("relative paths here start in {}", base.display()));
         let home = text.starts_with('~').then(|| "`~` is not expanded: write the folder's whole path".to_owned());
-        let near = similar_entry(&resolved);
+        let near = if home.is_none() { similar_entry(&resolved) } else { None };
         Err(self.problem(path, rule).maybe_help(near).maybe_help(home).maybe_help(start))
     }
 }
@@ -157,8 +164,12 @@ fn name(name: String, context: &Context<'_>) -> Result<String, Diagnostic> {
     if starts && name.len() <= 64 && name.chars().all(plain) {
         return Ok(name);
     }
-    let fixed: String =
-        name.to_lowercase().chars().map(|c| if plain(c) { c } else { '-' }).skip_while(|c| "-_.".contains(*c)).collect();
+    let fixed: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if plain(c) { c } else { '-' })
+        .skip_while(|c| "-_.".contains(*c))
+        .collect();
     let rule = "`name` is the run directory's prefix: lower-case letters, digits, `-`, `_` and `.`, starting with a letter \
                 or digit, at most 64 characters";
     let help = (!fixed.is_empty() && fixed.len() <= 64).then(|| format!("for example `{fixed}`"));
@@ -188,7 +199,7 @@ fn dataset(wire: wire::Dataset, context: &Context<'_>) -> Result<DatasetSource, 
             DatasetSource::Folders { root: context.path(&key("root"), &root, Kind::Folder)? }
         }
         wire::Dataset::HubFolders { repo, revision, folder } => {
-            let revision = hex(&key("revision"), revision, 7, context)?;
+            let revision = hex(&key("revision"), &revision, 7, context)?;
             let folder = folder.trim_end_matches('/').to_owned();
             inside_repository(&key("folder"), &folder, context)?;
             DatasetSource::HubFolders { repo: repository(&key("repo"), repo, context)?, revision, folder }
@@ -208,7 +219,7 @@ fn weights(wire: wire::Weights, context: &Context<'_>) -> Result<WeightsSource, 
         if CHECKPOINTS.iter().any(|ending| file.to_ascii_lowercase().ends_with(ending)) {
             return Ok(());
         }
-        let rule = format!("`weights.{name}` must end in {}", listed(&CHECKPOINTS));
+        let rule = format!("`weights.{name}` must end in one of {}", listed(&CHECKPOINTS));
         Err(context.problem(&key(name), rule))
     };
     Ok(match wire {
@@ -217,7 +228,7 @@ fn weights(wire: wire::Weights, context: &Context<'_>) -> Result<WeightsSource, 
             inside_repository(&key("file"), &file, context)?;
             WeightsSource::Hub {
                 repo: repository(&key("repo"), repo, context)?,
-                revision: hex(&key("revision"), revision, 40, context)?,
+                revision: hex(&key("revision"), &revision, 40, context)?,
                 file,
                 sha256: digest(&key("sha256"), &sha256, context)?,
             }
@@ -243,13 +254,13 @@ fn weights(wire: wire::Weights, context: &Context<'_>) -> Result<WeightsSource, 
 }
 
 /// A commit hash, or the first characters of one where that is enough.
-fn hex(path: &[&str], revision: String, shortest: usize, context: &Context<'_>) -> Result<String, Diagnostic> {
+fn hex(path: &[&str], revision: &str, shortest: usize, context: &Context<'_>) -> Result<String, Diagnostic> {
     let digits = revision.bytes().all(|byte| byte.is_ascii_hexdigit());
     if digits && (shortest..=40).contains(&revision.len()) {
         return Ok(revision.to_ascii_lowercase());
     }
     let length = if shortest == 40 { "40".to_owned() } else { format!("{shortest} to 40") };
-    let why = if digits { format!("this has {}", revision.len()) } else { format!("this is {}", quoted(&revision)) };
+    let why = if digits { format!("this has {}", revision.len()) } else { format!("this is {}", quoted(revision)) };
     Err(context
         .problem(path, format!("a revision is a commit hash of {length} hexadecimal characters, {why}"))
         .help("a branch or tag can move, and then the same config would give other numbers"))
@@ -289,7 +300,8 @@ fn inside_repository(path: &[&str], text: &str, context: &Context<'_>) -> Result
         || text.contains(['\\', '\0'])
         || text.split('/').any(|part| part == ".." || part == "." || (part.is_empty() && !text.is_empty()));
     if leads_out {
-        let rule = format!("{} is no path inside a repository: parts with single `/` between, no `.` or `..`", quoted(text));
+        let rule =
+            format!("{} is no path inside a repository: parts with single `/` between, no `.` or `..`", quoted(text));
         return Err(context.problem(path, rule));
     }
     Ok(())
@@ -331,8 +343,10 @@ fn preprocess(wire: &wire::Preprocess, context: &Context<'_>) -> Result<Preproce
     let part = |name, value: Option<f32>, default, low| {
         value.map_or(Ok(default), |value| context.within(&["preprocess", "standardise", name], value, low, 1e6))
     };
-    changed.standardise =
-        Standardise { mean: part("mean", wire.standardise.mean, mean, -1e6)?, scale: part("scale", wire.standardise.scale, scale, 1e-6)? };
+    changed.standardise = Standardise {
+        mean: part("mean", wire.standardise.mean, mean, -1e6)?,
+        scale: part("scale", wire.standardise.scale, scale, 1e-6)?,
+    };
     if changed != base {
         changed.profile = "custom".into();
     }
@@ -401,7 +415,9 @@ fn expect(
                 return Err(context.problem(&here, "a bound must be a finite number"));
             }
             match (min, max) {
-                (None, None) => Err(at_key(context, &here, format!("the range of {} has neither `min` nor `max`", quoted(&metric)))),
+                (None, None) => {
+                    Err(at_key(context, &here, format!("the range of {} has neither `min` nor `max`", quoted(&metric))))
+                }
                 (Some(min), Some(max)) if min > max => {
                     let rule = format!("no number is both at least {min} (`min`) and at most {max} (`max`)");
                     Err(context.problem(&["expect", &metric, "max"], rule))

@@ -12,7 +12,7 @@ use crate::metrics;
 use crate::model::inception_resnet_v1::MIN_SIDE;
 use crate::preprocess::PROFILES;
 
-/// One FaceVault experiment.
+/// One `FaceVault` experiment.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "FaceVault experiment")]
