@@ -80,7 +80,7 @@ pub(super) enum Dataset {
         #[schemars(regex(pattern = r"^[\w.-]+/[\w.-]+$"))]
         repo: String,
         /// Commit hash, 7 to 40 hexadecimal characters; the commit it resolves to is recorded.
-        #[schemars(regex(pattern = r"^[0-9a-f]{7,40}$"))]
+        #[schemars(regex(pattern = r"^[0-9a-fA-F]{7,40}$"))]
         revision: String,
         /// Folder inside the repository that holds the identity folders; default: the repository's root.
         #[serde(default)]
@@ -122,34 +122,32 @@ pub(super) struct Rewrite {
     pub to: String,
 }
 
+/// The preprocessing that the checkpoint's most used implementation does.
+const DEFAULT_PROFILE: &str = "facenet-pytorch";
+
 /// Picture → network input: a named profile, and the parts of it that are to differ.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Preprocess {
     /// Which published preprocessing to start from. With any part changed the run records `custom`.
-    #[schemars(extend("enum" = PROFILES))]
+    #[schemars(extend("enum" = PROFILES, "default" = DEFAULT_PROFILE))]
     pub profile: String,
     /// What is cut out of the picture.
-    #[serde(skip_serializing)]
     pub crop: Option<Crop>,
     /// To which square, with which filter.
-    #[serde(skip_serializing)]
     pub resize: Resize,
     /// Order of the channels that reach the network.
-    #[serde(skip_serializing)]
     pub channels: Option<ChannelOrder>,
     /// 8-bit value → network input: (x − mean) / scale.
-    #[serde(skip_serializing)]
     pub standardise: Standardise,
     /// What the mirrored face contributes.
-    #[serde(skip_serializing)]
     pub mirror: Option<Mirror>,
 }
 
 impl Default for Preprocess {
     fn default() -> Self {
         Self {
-            profile: "facenet-pytorch".into(),
+            profile: DEFAULT_PROFILE.into(),
             crop: None,
             resize: Resize::default(),
             channels: None,
@@ -225,7 +223,7 @@ pub(super) enum Weights {
         #[schemars(regex(pattern = r"^[\w.-]+/[\w.-]+$"))]
         repo: String,
         /// Commit hash, 40 hexadecimal characters.
-        #[schemars(regex(pattern = r"^[0-9a-f]{40}$"))]
+        #[schemars(regex(pattern = r"^[0-9a-fA-F]{40}$"))]
         revision: String,
         /// Path inside the repository; `.safetensors`, `.pth` or `.pt`.
         file: String,
@@ -352,7 +350,7 @@ pub(super) struct Report {
 }
 
 /// A range that a metric must fall in; at least one bound.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expect {
     /// Inclusive lower bound, in the metric's unit.
