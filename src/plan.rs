@@ -232,10 +232,8 @@ weights: {source: embedded, name: demo}
         ids.push(plan(b"manifest", 6, b"other", &embedder()));
         ids.push(plan(b"manifest", 6, b"weights", &EmbedderInfo { name: "fused".into(), ..embedder() }));
         ids.push(plan(b"manifest", 6, b"weights", &EmbedderInfo { device: DeviceKind::Cuda, ..embedder() }));
-        let mut older = super::RunPlan { code: EMBEDDING_CODE_VERSION - 1, ..self::plan(&[]) };
+        let older = RunPlan { code: EMBEDDING_CODE_VERSION - 1, ..self::plan(&[]) };
         ids.push(older.run_id().to_string());
-        older.code = EMBEDDING_CODE_VERSION;
-        assert_eq!(older.run_id().to_string(), ids[0]);
         let count = ids.len();
         ids.sort();
         ids.dedup();
