@@ -36,7 +36,7 @@ pub(super) struct DecodeError {
 enum Fault {
     UnknownKey { key: String, expected: &'static [&'static str] },
     MissingKey(&'static str),
-    Mismatch { found: Option<String>, expected: String },
+    Mismatch { expected: String },
     UnknownVariant { variant: String, expected: &'static [&'static str] },
     Other(String),
 }
@@ -85,14 +85,14 @@ impl DecodeError {
                         _ => format!("the keys of {here}{variant} are {}", listed(expected)),
                     })
                     .maybe_help(
-                        (tag_source != place.source)
+                        (tag_source > place.source)
                             .then(|| format!("to change its kind replace the whole mapping: `--set '{path}={{…}}'`")),
                     )
             }
             Fault::MissingKey(key) => Diagnostic::new(format!("{here}{variant} needs the key `{key}`"))
                 .help("configs/README.md lists every key with its unit and default"),
-            Fault::Mismatch { found, expected } => {
-                let found = found.unwrap_or_else(|| node.value.describe());
+            Fault::Mismatch { expected } => {
+                let found = node.value.describe();
                 let expected = in_words(&expected, &node.value);
                 let help = match &node.value {
                     Value::Unsigned(_) | Value::Negative(_) | Value::Float(_) | Value::Bool(_)
@@ -100,7 +100,7 @@ impl DecodeError {
                     {
                         Some("put it in quotes to make it a text".to_owned())
                     }
-                    Value::Text(text) if text.trim().parse::<f64>().is_ok() => {
+                    Value::Text(text) if expected.contains("number") && text.trim().parse::<f64>().is_ok() => {
                         Some("write it without quotes to make it a number".to_owned())
                     }
                     _ => None,
@@ -150,11 +150,11 @@ impl de::Error for DecodeError {
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(Fault::Mismatch { found: None, expected: expected.to_string() })
+        Self::new(Fault::Mismatch { expected: expected.to_string() })
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(Fault::Mismatch { found: None, expected: expected.to_string() })
+        Self::new(Fault::Mismatch { expected: expected.to_string() })
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -218,12 +218,12 @@ impl<'de> de::Deserializer<'de> for &'de Node {
                 Value::Text(text) => visitor
                     .visit_enum(text.as_str().into_deserializer())
                     .map_err(|error: DecodeError| error.at(self.place)),
-                _ => Err(DecodeError::new(Fault::Mismatch { found: None, expected: "a text".into() }).at(self.place)),
+                _ => Err(DecodeError::new(Fault::Mismatch { expected: "a text".into() }).at(self.place)),
             };
         }
         let Value::Map(entries) = &self.value else {
             let expected = format!("a mapping with the key `{name}`");
-            return Err(DecodeError::new(Fault::Mismatch { found: None, expected }).at(self.place));
+            return Err(DecodeError::new(Fault::Mismatch { expected }).at(self.place));
         };
         match self.get(name) {
             Some((key, variant)) => visitor.visit_enum(Tagged { entries, tag: key, variant }),
@@ -304,7 +304,7 @@ impl<'de> EnumAccess<'de> for Tagged<'de> {
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), DecodeError> {
         let Value::Text(name) = &self.variant.value else {
-            let fault = Fault::Mismatch { found: None, expected: "a text".into() };
+            let fault = Fault::Mismatch { expected: "a text".into() };
             return Err(DecodeError::new(fault).at(self.variant.place).within(&self.tag.name));
         };
         let value = seed

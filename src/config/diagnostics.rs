@@ -98,13 +98,13 @@ impl Diagnostic {
                 Some(if source.index == 0 { source.label.clone() } else { format!("in --set {}", source.text) });
             return self;
         };
-        let line = source.text.lines().nth(place.line - 1).unwrap_or_default();
+        let line = source.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
         self.origin = Some(match source.index {
             0 => format!("{}:{}:{}", source.label, place.line, place.column),
             _ => "in --set".into(),
         });
         let number = (source.index == 0).then_some(place.line);
-        self.snippet = Some(Box::new(Snippet::new(number, line, place.column - 1, place.width)));
+        self.snippet = Some(Box::new(Snippet::new(number, line, place.column.saturating_sub(1), place.width)));
         self
     }
 
