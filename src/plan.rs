@@ -1,1 +1,350 @@
-//! (in progress)
+//! What a run computes, as data: everything that can change a number and nothing else. The digest of its canonical
+//! JSON names the run, so the same plan again is the same directory, and a changed input is another one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::{DeviceKind, ExperimentConfig, ModelSpec, Precision, Preprocess, SimilarityOptions};
+use crate::digest::Digest;
+use crate::model::EmbedderInfo;
+
+/// Raised by whoever changes the code between a picture's bytes and its embedding, or between embeddings and metrics,
+/// in a way that can change a number: runs of the older code are other runs then.
+pub const EMBEDDING_CODE_VERSION: u32 = 1;
+
+/// Everything that can change a number of a run: `plan.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunPlan {
+    /// Name of the config.
+    name: String,
+    /// [`EMBEDDING_CODE_VERSION`] of the program that planned it.
+    code: u32,
+    /// Seed of everything drawn at random.
+    seed: u64,
+    dataset: Dataset,
+    preprocess: Preprocess,
+    model: Model,
+    similarity: SimilarityOptions,
+}
+
+/// The faces, by content: where they lie does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dataset {
+    manifest: Digest,
+    faces: u64,
+}
+
+/// The network as it runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Model {
+    #[serde(flatten)]
+    spec: ModelSpec,
+    /// Digest of the checkpoint's file.
+    weights: Digest,
+    /// Architecture and implementation.
+    embedder: String,
+    device: DeviceKind,
+    precision: Precision,
+}
+
+/// Name of a run directory: `<config name>-<12 hex characters>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(String);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl RunPlan {
+    /// The plan of a config whose dataset has this manifest, whose checkpoint has this digest, on this embedder.
+    #[must_use]
+    pub fn new(
+        config: &ExperimentConfig,
+        manifest: Digest,
+        faces: u64,
+        weights: Digest,
+        embedder: &EmbedderInfo,
+    ) -> Self {
+        Self {
+            name: config.name.clone(),
+            code: EMBEDDING_CODE_VERSION,
+            seed: config.seed,
+            dataset: Dataset { manifest, faces },
+            preprocess: config.preprocess.clone(),
+            model: Model {
+                spec: config.model.clone(),
+                weights,
+                embedder: embedder.name.clone(),
+                device: embedder.device,
+                precision: embedder.precision,
+            },
+            similarity: config.similarity.clone(),
+        }
+    }
+
+    /// The run's name.
+    #[must_use]
+    pub fn run_id(&self) -> RunId {
+        RunId(format!("{}-{}", self.name, Digest::of(self.canonical_json().as_bytes()).short(12)))
+    }
+
+    /// What is digested, and stored as `plan.json`: indented JSON with sorted keys and a final newline.
+    #[must_use]
+    pub fn canonical_json(&self) -> String {
+        // By way of text, not of `to_value`, which would spell an f32 with the digits of the f64 it becomes. A plan is
+        // plain data with text keys and finite numbers: neither step can fail.
+        let text = serde_json::to_string(self).unwrap_or_default();
+        let value: Value = serde_json::from_str(&text).unwrap_or_default();
+        let mut text = serde_json::to_string_pretty(&sorted(value)).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Digest of the manifest that the plan was made for.
+    #[must_use]
+    pub fn manifest_digest(&self) -> Digest {
+        self.dataset.manifest
+    }
+
+    /// Rows of that manifest.
+    #[must_use]
+    pub fn faces(&self) -> u64 {
+        self.dataset.faces
+    }
+}
+
+/// The same value with the keys of every object in order.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            let mut entries: Vec<_> = entries.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Object(entries.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        scalar => scalar,
+    }
+}
+
+/// A value as rows of a table: dotted keys, list items by index from 0, texts as they are, what is absent as `none`.
+#[must_use]
+pub fn flatten(value: &Value) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    flatten_into(value, "", &mut rows);
+    rows
+}
+
+fn flatten_into(value: &Value, key: &str, rows: &mut Vec<(String, String)>) {
+    let below = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    match value {
+        Value::Object(entries) if !entries.is_empty() => {
+            entries.iter().for_each(|(name, value)| flatten_into(value, &below(name), rows));
+        }
+        Value::Array(items) if !items.is_empty() => {
+            items.iter().enumerate().for_each(|(i, item)| flatten_into(item, &below(&i.to_string()), rows));
+        }
+        Value::Object(_) | Value::Array(_) | Value::Null => rows.push((key.to_owned(), "none".into())),
+        Value::String(text) => rows.push((key.to_owned(), text.clone())),
+        scalar => rows.push((key.to_owned(), scalar.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::config;
+
+    const CONFIG: &str = "
+name: small
+dataset: {source: synthetic, identities: 3, samples: 2}
+weights: {source: embedded, name: demo}
+";
+
+    fn config(overrides: &[&str]) -> ExperimentConfig {
+        let overrides: Vec<_> = overrides.iter().map(ToString::to_string).collect();
+        let here = std::path::Path::new("/work");
+        config::load_stored(CONFIG.as_bytes(), &here.join("c.yaml"), &overrides, here).unwrap().config
+    }
+
+    fn embedder() -> EmbedderInfo {
+        EmbedderInfo {
+            name: "inception-resnet-v1 (candle)".into(),
+            dimension: 512,
+            device: DeviceKind::Cpu,
+            device_name: "CPU (avx2, 2 threads)".into(),
+            precision: Precision::F32,
+        }
+    }
+
+    fn plan(overrides: &[&str]) -> RunPlan {
+        RunPlan::new(&config(overrides), Digest::of(b"manifest"), 6, Digest::of(b"weights"), &embedder())
+    }
+
+    fn id(overrides: &[&str]) -> String {
+        plan(overrides).run_id().to_string()
+    }
+
+    #[test]
+    fn a_run_id_is_the_name_and_twelve_hex_characters() {
+        let id = id(&[]);
+        let (name, hex) = id.rsplit_once('-').unwrap();
+        assert_eq!(name, "small");
+        assert!(hex.len() == 12 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hex}");
+    }
+
+    #[test]
+    fn what_can_change_a_number_changes_the_run() {
+        let mut ids = vec![id(&[])];
+        for set in [
+            "name=other",
+            "seed=1",
+            "preprocess.profile=facenet-tf",
+            "preprocess.resize.size=96",
+            "preprocess.resize.filter=opencv-linear",
+            "preprocess.crop={mode: whole}",
+            "preprocess.channels=bgr",
+            "preprocess.standardise.mean=127",
+            "preprocess.mirror=sum",
+            "model.width=0.5",
+            "similarity.pairs=sampled",
+            "similarity.max_pairs=100",
+            "similarity.upstream={}",
+            "similarity.replicates=50",
+            "similarity.confidence=0.9",
+            "similarity.hardest=5",
+        ] {
+            ids.push(id(&[set]));
+        }
+        let plan = |manifest: &[u8], faces, weights: &[u8], embedder: &EmbedderInfo| {
+            RunPlan::new(&config(&[]), Digest::of(manifest), faces, Digest::of(weights), embedder).run_id().to_string()
+        };
+        ids.push(plan(b"other", 6, b"weights", &embedder()));
+        ids.push(plan(b"manifest", 7, b"weights", &embedder()));
+        ids.push(plan(b"manifest", 6, b"other", &embedder()));
+        ids.push(plan(b"manifest", 6, b"weights", &EmbedderInfo { name: "fused".into(), ..embedder() }));
+        ids.push(plan(b"manifest", 6, b"weights", &EmbedderInfo { device: DeviceKind::Cuda, ..embedder() }));
+        let older = RunPlan { code: EMBEDDING_CODE_VERSION - 1, ..self::plan(&[]) };
+        ids.push(older.run_id().to_string());
+        let count = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+    }
+
+    #[test]
+    fn what_cannot_change_a_number_does_not_change_the_run() {
+        for set in [
+            "embed.batch_size=7",
+            "embed.chunk_size=7",
+            "embed.threads=2",
+            "embed.on_error=fail",
+            "embed.max_failures=3",
+            "embed.device=cpu",
+            "description=other",
+            "report.pictures=true",
+            "expect={eer: {max: 0.1}}",
+            // The manifest and the checkpoint say what was read; these only say where from.
+            "dataset={source: folders, root: elsewhere}",
+            "weights={source: file, path: elsewhere.pth}",
+            // A profile's own values, spelled out.
+            "preprocess.resize.size=160",
+        ] {
+            assert_eq!(id(&[set]), id(&[]), "{set}");
+        }
+        let elsewhere = EmbedderInfo { device_name: "CPU (64 threads)".into(), ..embedder() };
+        let moved = RunPlan::new(&config(&[]), Digest::of(b"manifest"), 6, Digest::of(b"weights"), &elsewhere);
+        assert_eq!(moved.run_id(), plan(&[]).run_id());
+    }
+
+    #[test]
+    fn the_canonical_form_is_fixed() {
+        let digest = plan(&[]).run_id().to_string();
+        insta::assert_snapshot!(digest, @"small-55f3615ee885");
+        insta::assert_snapshot!(plan(&[]).canonical_json(), @r#"
+{
+  "code": 1,
+  "dataset": {
+    "faces": 6,
+    "manifest": "05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f"
+  },
+  "model": {
+    "device": "cpu",
+    "embedder": "inception-resnet-v1 (candle)",
+    "network": "inception-resnet-v1",
+    "precision": "f32",
+    "weights": "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c",
+    "width": 1.0
+  },
+  "name": "small",
+  "preprocess": {
+    "channels": "rgb",
+    "crop": {
+      "margin": 14.0,
+      "mode": "box",
+      "unit": "output-pixels"
+    },
+    "mirror": "none",
+    "profile": "facenet-pytorch",
+    "resize": {
+      "filter": "pillow-bilinear",
+      "size": 160
+    },
+    "standardise": {
+      "mean": 127.5,
+      "scale": 128.0
+    }
+  },
+  "seed": 0,
+  "similarity": {
+    "confidence": 0.95,
+    "hardest": 50,
+    "max_pairs": 20000000,
+    "pairs": "auto",
+    "replicates": 1000,
+    "upstream": null
+  }
+}
+"#);
+    }
+
+    #[test]
+    fn flatten_gives_dotted_keys() {
+        let rows = flatten(&json!({"a": {"b": 1, "c": [true, {"d": "x y"}]}, "e": null, "f": [], "g": 0.5}));
+        let rows: Vec<_> = rows.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(rows, ["a.b=1", "a.c.0=true", "a.c.1.d=x y", "e=none", "f=none", "g=0.5"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_read_again_has_the_same_bytes_and_the_same_run_id(
+            seed in any::<u64>(),
+            width in 0.0625..4.0f64,
+            confidence in 0.5..0.9999f64,
+            mean in -1e6..1e6f32,
+            scale in 1e-6..1e6f32,
+            margin in 0.0..10_000.0f64,
+        ) {
+            let plan = plan(&[
+                &format!("seed={seed}"),
+                &format!("model.width={width}"),
+                &format!("similarity.confidence={confidence}"),
+                &format!("preprocess.standardise={{mean: {mean}, scale: {scale}}}"),
+                &format!("preprocess.crop={{mode: box, unit: original-pixels, margin: {margin}}}"),
+            ]);
+            let text = plan.canonical_json();
+            let again: RunPlan = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(again.canonical_json(), text);
+            prop_assert_eq!(again.run_id(), plan.run_id());
+            prop_assert_eq!(again, plan);
+        }
+    }
+}

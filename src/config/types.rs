@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -63,7 +64,7 @@ pub enum DatasetSource {
     HubFolders {
         /// `owner/name` of the dataset repository.
         repo: String,
-        /// Commit hash.
+        /// Commit hash, 7 to 40 hexadecimal characters; the commit it resolves to is recorded.
         revision: String,
         /// Folder inside the repository that holds the identity folders; "" for the repository's root.
         folder: String,
@@ -91,7 +92,7 @@ pub struct PathRewrite {
 }
 
 /// Which picture of a Phase-1 row a face is read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase1Image {
     /// The crop (`crop_path` / `face_path`); the row's box is not applied.
@@ -110,10 +111,10 @@ pub struct ModelSpec {
 }
 
 /// Network architectures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
-    /// FaceNet, 3×160×160 → 512.
+    /// `FaceNet`, 3×160×160 → 512.
     InceptionResnetV1,
 }
 
@@ -179,7 +180,7 @@ pub enum Crop {
 }
 
 /// Unit of a crop's margin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MarginUnit {
     /// Pixels of the original picture (Sandberg's `align_dataset_mtcnn.py`).
@@ -198,24 +199,24 @@ pub struct Resize {
 }
 
 /// Resampling filters, exact to their originals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filter {
     /// Pillow `Image.BILINEAR`: triangle filter, antialiased when it shrinks.
     PillowBilinear,
     /// Pillow `Image.BICUBIC` (a = −0.5), antialiased when it shrinks.
     PillowBicubic,
-    /// OpenCV `INTER_LINEAR`: 2×2 taps, no antialiasing.
+    /// `OpenCV` `INTER_LINEAR`: 2×2 taps, no antialiasing.
     OpencvLinear,
 }
 
 /// Channel order at the network's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChannelOrder {
-    /// Red first (every published FaceNet).
+    /// Red first (every published `FaceNet`).
     Rgb,
-    /// Blue first (a common mistake with OpenCV; here to measure what it costs).
+    /// Blue first (a common mistake with `OpenCV`; here to measure what it costs).
     Bgr,
 }
 
@@ -229,7 +230,7 @@ pub struct Standardise {
 }
 
 /// What the mirrored face contributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mirror {
     /// Nothing.
@@ -260,7 +261,7 @@ pub struct EmbedOptions {
 }
 
 /// Where the network should run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceRequest {
     /// CUDA if it works, else CPU; the run says and records which.
@@ -282,7 +283,7 @@ pub enum DeviceKind {
 }
 
 /// Arithmetic of the forward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// 32-bit floats.
@@ -290,7 +291,7 @@ pub enum Precision {
 }
 
 /// What a face that cannot be read does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnError {
     /// Becomes a row of `failures.csv`; the run goes on.
@@ -317,7 +318,7 @@ pub struct SimilarityOptions {
 }
 
 /// All pairs, or a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PairMode {
     /// All up to `max_pairs`, else a sample.
@@ -328,7 +329,7 @@ pub enum PairMode {
     Sampled,
 }
 
-/// FaceVault upstream's way to choose pairs.
+/// `FaceVault` upstream's way to choose pairs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamSampling {
     /// All pairs among the first this many faces of each identity.

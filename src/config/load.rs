@@ -1,0 +1,124 @@
+//! A config file and its overrides → [`Loaded`].
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::decode::decode;
+use super::diagnostics::{ConfigError, Diagnostic, Source};
+use super::tree::{self, Place, Value};
+use super::types::ExperimentConfig;
+use super::validate::{self, Context};
+use super::{overrides, wire};
+
+/// Size of the largest config that is read, bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A config as given and as understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// Validated, overrides applied, paths absolute.
+    pub config: ExperimentConfig,
+    /// The file, byte for byte; overrides are not in it.
+    pub text: String,
+    /// `--set` arguments, in order.
+    pub overrides: Vec<String>,
+}
+
+/// Reads and validates a config. Relative paths in the file start in its folder, those in `overrides`
+/// (`key.path=value`, the value is YAML) in the current folder; files and folders that the config names must be there.
+///
+/// # Errors
+/// [`ConfigError`], a whole message that points at the line.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ConfigError> {
+    let bytes = read(path)?;
+    understand(&bytes, path, overrides, Path::new("."), true)
+}
+
+/// Validates a config that a run keeps: `text` was read from `origin`, the overrides were given in `working_directory`.
+/// The data may be gone by now, so nothing is looked for on disk.
+///
+/// # Errors
+/// [`ConfigError`], a whole message that points at the line.
+pub fn load_stored(
+    text: &[u8],
+    origin: &Path,
+    overrides: &[String],
+    working_directory: &Path,
+) -> Result<Loaded, ConfigError> {
+    understand(text, origin, overrides, working_directory, false)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
+    let label = path.display().to_string();
+    let refused = |rule: String| Diagnostic::new(rule).of_file(label.clone());
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
+        refused(format!("cannot read the config: {error}")).maybe_help(validate::similar_entry(path))
+    })?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(refused(format!("a config has at most {MAX_BYTES} bytes, this file has more")));
+    }
+    Ok(bytes)
+}
+
+fn understand(
+    bytes: &[u8],
+    path: &Path,
+    overrides: &[String],
+    working_directory: &Path,
+    must_exist: bool,
+) -> Result<Loaded, ConfigError> {
+    let label = path.display().to_string();
+    let text = utf8(bytes, &label)?;
+    // A byte order mark is no part of the first line.
+    let file = Source::file(label, text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned());
+    let mut tree = tree::parse(file.text(), &file, 0)?;
+    match tree.value {
+        Value::Map(_) => {}
+        Value::Null => {
+            return Err(Diagnostic::new("the config is empty")
+                .at(&file, None)
+                .help("it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example")
+                .into());
+        }
+        ref other => {
+            let rule = format!("a config is a mapping of keys to values, this is {}", other.describe());
+            return Err(Diagnostic::new(rule).at(&file, Some(tree.place)).into());
+        }
+    }
+    let mut sources = vec![file];
+    for (index, text) in overrides.iter().enumerate() {
+        let source = Source::set(index + 1, text.clone());
+        overrides::apply(&mut tree, &source)?;
+        sources.push(source);
+    }
+    let wire: wire::Experiment = decode(&tree, &sources)?;
+    let base = absolute(path.parent().unwrap_or(Path::new("")));
+    let context = Context {
+        tree: &tree,
+        sources: &sources,
+        base: &base,
+        working_directory: &absolute(working_directory),
+        must_exist,
+    };
+    let config = validate::experiment(wire, &context)?;
+    Ok(Loaded { config, text, overrides: overrides.to_vec() })
+}
+
+fn utf8(bytes: &[u8], label: &str) -> Result<String, Diagnostic> {
+    str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let source = Source::file(label.to_owned(), String::from_utf8_lossy(bytes).into_owned());
+        Diagnostic::new("a config is UTF-8 text, here it is not")
+            .at(&source, Some(Place { source: 0, line, column, width: 1 }))
+            .help("save it again with the encoding UTF-8")
+    })
+}
+
+/// `""` is the current folder.
+fn absolute(folder: &Path) -> PathBuf {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+}

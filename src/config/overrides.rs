@@ -1,0 +1,110 @@
+//! `--set key.path=value`: puts a value, itself YAML, into the config's tree before anything is validated.
+
+use super::diagnostics::{Diagnostic, Source, quoted};
+use super::tree::{self, Key, Node, Place, Value};
+use crate::metrics;
+
+/// Applies one override. A value replaces the whole node at its path; mappings missing on the way are made.
+pub(super) fn apply(tree: &mut Node, source: &Source) -> Result<(), Diagnostic> {
+    let (keys, value_at) = split(source)?;
+    let text = source.text();
+    let value = tree::parse(&text[value_at..], source, text[..value_at].chars().count())?;
+    put(tree, &keys, 0, value, source)
+}
+
+/// The keys of the path, and where the value starts in the text, bytes.
+///
+/// Names of metrics have dots and an `=` of their own (`expect.tar@fmr=1e-3.min=0.9`): they are taken as one key.
+fn split(source: &Source) -> Result<(Vec<Key>, usize), Diagnostic> {
+    let text = source.text();
+    let metric = text.strip_prefix("expect.").and_then(|rest| {
+        let named = |path: &&&str| rest.strip_prefix(**path).is_some_and(|rest| rest.starts_with(['.', '=']));
+        metrics::PATHS.iter().filter(named).max_by_key(|path| path.len())
+    });
+    let whole = metric.map_or(0, |path| "expect.".len() + path.len());
+    let Some(equals) = text[whole..].find('=').map(|at| whole + at) else {
+        return Err(Diagnostic::new("an override has the form `key.path=value`, this one has no `=`")
+            .at(source, Some(place(source, 0, text.len())))
+            .help("for example `--set embed.batch_size=64`"));
+    };
+    let mut keys = Vec::new();
+    let mut add = |from: usize, to: usize| {
+        keys.push(Key { name: text[from..to].to_owned(), place: place(source, from, to) });
+    };
+    let mut start = 0;
+    if let Some(path) = metric {
+        add(0, "expect".len());
+        add("expect.".len(), "expect.".len() + path.len());
+        start = whole + 1;
+    }
+    if start <= equals {
+        for part in text[start..equals].split('.') {
+            add(start, start + part.len());
+            start += part.len() + 1;
+        }
+    }
+    match keys.iter().find(|key| key.name.trim() != key.name || key.name.is_empty()) {
+        Some(wrong) => Err(Diagnostic::new("the key path of an override has an empty or padded part")
+            .at(source, Some(wrong.place))
+            .help("write the keys with single dots between them: `embed.batch_size=64`")),
+        None => Ok((keys, equals + 1)),
+    }
+}
+
+/// A range of bytes of the override as a place.
+fn place(source: &Source, from: usize, to: usize) -> Place {
+    let text = source.text();
+    Place {
+        source: source.index(),
+        line: 1,
+        column: text[..from].chars().count() + 1,
+        width: text[from..to].chars().count().max(1),
+    }
+}
+
+fn put(node: &mut Node, keys: &[Key], depth: usize, value: Node, source: &Source) -> Result<(), Diagnostic> {
+    let Some(key) = keys.get(depth) else {
+        *node = value;
+        return Ok(());
+    };
+    if node.value == Value::Null {
+        *node = Node { value: Value::Map(Vec::new()), place: key.place };
+    }
+    match &mut node.value {
+        Value::Map(entries) => {
+            let at = entries.iter().position(|(there, _)| there.name == key.name).unwrap_or_else(|| {
+                entries.push((key.clone(), Node { value: Value::Null, place: key.place }));
+                entries.len() - 1
+            });
+            // From here on the key is this override's: what is said of it is said of the command line.
+            if depth + 1 == keys.len() {
+                entries[at].0 = key.clone();
+            }
+            put(&mut entries[at].1, keys, depth + 1, value, source)
+        }
+        Value::List(items) => {
+            let length = items.len();
+            match key.name.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
+                Some(item) => put(item, keys, depth + 1, value, source),
+                None => Err(Diagnostic::new(format!(
+                    "`{}` is a list of {length}, and {} is not the index of one of them",
+                    path(&keys[..depth]),
+                    quoted(&key.name)
+                ))
+                .at(source, Some(key.place))
+                .help("indices count from 0; the whole list can be set as `[…]`")),
+            }
+        }
+        other => Err(Diagnostic::new(format!(
+            "`{}` is {}: it has no key {}",
+            path(&keys[..depth]),
+            other.describe(),
+            quoted(&key.name)
+        ))
+        .at(source, Some(key.place))),
+    }
+}
+
+fn path(keys: &[Key]) -> String {
+    keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(".")
+}

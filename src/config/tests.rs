@@ -1,0 +1,942 @@
+//! The messages, whole: they are the interface of a wrong config.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::*;
+use crate::digest::Digest;
+use crate::preprocess::{PROFILES, profile};
+
+const SMALL: &str = "\
+name: small
+dataset: {source: synthetic, identities: 3, samples: 2}
+weights: {source: embedded, name: demo}
+";
+
+fn understood(text: &str, overrides: &[&str]) -> Result<ExperimentConfig, ConfigError> {
+    let overrides: Vec<_> = overrides.iter().map(ToString::to_string).collect();
+    load_stored(text.as_bytes(), Path::new("config.yaml"), &overrides, Path::new("/current"))
+        .map(|loaded| loaded.config)
+}
+
+#[track_caller]
+fn accepted(text: &str, overrides: &[&str]) -> ExperimentConfig {
+    understood(text, overrides).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[track_caller]
+fn refused(text: &str) -> String {
+    understood(text, &[]).unwrap_err().to_string()
+}
+
+/// The small config with more lines.
+#[track_caller]
+fn refused_with(lines: &str) -> String {
+    refused(&format!("{SMALL}{lines}"))
+}
+
+/// The small config with another dataset or weights.
+#[track_caller]
+fn refused_instead(key: &str, value: &str) -> String {
+    let kept = SMALL.lines().filter(|line| !line.starts_with(key)).collect::<Vec<_>>().join("\n");
+    refused(&format!("{kept}\n{key}: {value}\n"))
+}
+
+#[track_caller]
+fn refused_set(text: &str) -> String {
+    understood(SMALL, &[text]).unwrap_err().to_string()
+}
+
+#[test]
+fn the_smallest_config_gets_sensible_defaults() {
+    let config = accepted(SMALL, &[]);
+    assert_eq!(config.seed, 0);
+    assert_eq!(config.dataset, DatasetSource::Synthetic { seed: 0, identities: 3, samples: 2, size: 112 });
+    assert_eq!(Some(config.preprocess), profile("facenet-pytorch"));
+    assert_eq!(config.model, ModelSpec { network: Network::InceptionResnetV1, width: 1.0 });
+    assert_eq!(
+        config.embed,
+        EmbedOptions {
+            device: DeviceRequest::Auto,
+            precision: Precision::F32,
+            batch_size: 32,
+            chunk_size: 1024,
+            threads: None,
+            on_error: OnError::Skip,
+            max_failures: None,
+        }
+    );
+    assert_eq!(
+        config.similarity,
+        SimilarityOptions {
+            pairs: PairMode::Auto,
+            max_pairs: 20_000_000,
+            upstream: None,
+            replicates: 1000,
+            confidence: 0.95,
+            hardest: 50,
+        }
+    );
+    assert!(!config.report.pictures && config.expect.is_empty() && config.description.is_empty());
+}
+
+#[test]
+fn a_profile_is_taken_whole_and_is_custom_once_a_part_differs() {
+    for name in PROFILES {
+        let config = accepted(SMALL, &[&format!("preprocess.profile={name}")]);
+        assert_eq!(Some(config.preprocess), profile(name));
+    }
+    let changed = accepted(
+        SMALL,
+        &["preprocess={profile: facevault-notebook, resize: {size: 96}, standardise: {mean: 0}, mirror: sum}"],
+    );
+    let base = profile("facevault-notebook").unwrap();
+    assert_eq!(
+        changed.preprocess,
+        Preprocess {
+            profile: "custom".into(),
+            resize: Resize { size: 96, ..base.resize },
+            standardise: Standardise { mean: 0.0, ..base.standardise },
+            mirror: Mirror::Sum,
+            ..base
+        }
+    );
+    let spelled_out = accepted(SMALL, &["preprocess={profile: facevault-notebook, resize: {filter: opencv-linear}}"]);
+    assert_eq!(Some(spelled_out.preprocess), profile("facevault-notebook"));
+}
+
+#[test]
+fn every_kind_of_source_can_be_written() {
+    let folders = accepted(SMALL, &["dataset={source: folders, root: faces}"]);
+    assert_eq!(folders.dataset, DatasetSource::Folders { root: "/current/faces".into() });
+    let hub = accepted(SMALL, &["dataset={source: hub-folders, repo: a/b, revision: A6B6E3D, folder: x/y/}"]);
+    assert_eq!(
+        hub.dataset,
+        DatasetSource::HubFolders { repo: "a/b".into(), revision: "a6b6e3d".into(), folder: "x/y".into() }
+    );
+    let phase1 = accepted(
+        SMALL,
+        &[
+            "dataset={source: phase1, csv: d/m.csv, rewrite: [{from: /kaggle/, to: ''}], image: photo}",
+            "dataset.rewrite.0.to=crops/",
+        ],
+    );
+    assert_eq!(
+        phase1.dataset,
+        DatasetSource::Phase1 {
+            csv: "/current/d/m.csv".into(),
+            root: "/current/d".into(),
+            rewrite: vec![PathRewrite { from: "/kaggle/".into(), to: "crops/".into() }],
+            image: Phase1Image::Photo,
+        }
+    );
+    let sha256 = "060b24840d57519af854efb1c1d86f110842a1312220afbde4aebb0df1448c9d";
+    let revision = "8dd79278b755ee24ee9922619122df8a2b80b787";
+    let hub = accepted(
+        SMALL,
+        &[&format!(
+            "weights={{source: hub, repo: py-feat/facenet, revision: {revision}, file: m.safetensors, sha256: {sha256}}}"
+        )],
+    );
+    assert_eq!(
+        hub.weights,
+        WeightsSource::Hub {
+            repo: "py-feat/facenet".into(),
+            revision: revision.into(),
+            file: "m.safetensors".into(),
+            sha256: sha256.parse::<Digest>().unwrap(),
+        }
+    );
+}
+
+#[test]
+fn relative_paths_start_at_the_file_or_at_the_current_folder_for_an_override() {
+    let text = "name: a\ndataset: {source: folders, root: faces}\nweights: {source: file, path: w.pth}\n";
+    let overrides = ["weights.path=w.pt".to_owned()];
+    let loaded = load_stored(text.as_bytes(), Path::new("/configs/a.yaml"), &overrides, Path::new("/current")).unwrap();
+    assert_eq!(loaded.config.dataset, DatasetSource::Folders { root: "/configs/faces".into() });
+    assert_eq!(loaded.config.weights, WeightsSource::File { path: "/current/w.pt".into(), sha256: None });
+    assert_eq!(loaded.config.base, Path::new("/configs"));
+    assert_eq!((loaded.text.as_str(), loaded.overrides), (text, overrides.to_vec()));
+}
+
+#[test]
+fn overrides_make_missing_mappings_replace_whole_nodes_and_the_last_wins() {
+    let config = accepted(
+        SMALL,
+        &["similarity.upstream.impostor_pairs=5", "embed.batch_size=1", "embed={batch_size: 2}", "expect.eer.max=0.5"],
+    );
+    assert_eq!(config.similarity.upstream, Some(UpstreamSampling { faces_per_identity: 10, impostor_pairs: 5 }));
+    assert_eq!(config.embed.batch_size, 2);
+    assert_eq!(config.expect["eer"].max, Some(0.5));
+}
+
+#[test]
+fn metrics_with_dots_and_equals_signs_can_be_overridden() {
+    let config = accepted(SMALL, &["expect.tar@fmr=1e-3.min=0.9", "expect.genuine.mean_abs={max: 1, source: here}"]);
+    assert_eq!(config.expect["tar@fmr=1e-3"].min, Some(0.9));
+    assert_eq!(config.expect["genuine.mean_abs"].source.as_deref(), Some("here"));
+}
+
+#[test]
+fn anchors_underscores_a_byte_order_mark_and_windows_lines_are_fine() {
+    let text = "\u{feff}name: small\r\ndataset: {source: synthetic, identities: &n 3, samples: *n}\r\n\
+                weights: {source: embedded, name: demo}\r\nsimilarity: {max_pairs: 1_000}\r\n";
+    let config = accepted(text, &[]);
+    assert_eq!(config.dataset, DatasetSource::Synthetic { seed: 0, identities: 3, samples: 3, size: 112 });
+    assert_eq!(config.similarity.max_pairs, 1000);
+}
+
+#[test]
+fn unknown_keys_at_each_level() {
+    assert_snapshot!(refused_with("embeded: {}"), @r#"
+error: `embeded` is not a key of the config
+ --> config.yaml:4:1
+  |
+4 | embeded: {}
+  | ^^^^^^^
+  = help: did you mean `embed`?
+  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report` and `expect`
+"#);
+    assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @r#"
+error: `batchsize` is not a key of `embed`
+ --> config.yaml:5:3
+  |
+5 |   batchsize: 32
+  |   ^^^^^^^^^
+  = help: did you mean `batch_size`?
+  = help: the keys of `embed` are `device`, `precision`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
+"#);
+    assert_snapshot!(refused_with("similarity:\n  upstream:\n    pears: 5\n"), @r#"
+error: `pears` is not a key of `similarity.upstream`
+ --> config.yaml:6:5
+  |
+6 |     pears: 5
+  |     ^^^^^
+  = help: the keys of `similarity.upstream` are `faces_per_identity` and `impostor_pairs`
+"#);
+    assert_snapshot!(refused_with("preprocess:\n  crop: {mode: whole, margin: 3}\n"), @r#"
+error: `margin` is not a key of `preprocess.crop` with `mode: whole`
+ --> config.yaml:5:23
+  |
+5 |   crop: {mode: whole, margin: 3}
+  |                       ^^^^^^
+  = help: `preprocess.crop` with `mode: whole` has no other keys
+"#);
+    assert_snapshot!(refused_with("expect:\n  eer: {maximum: 3}\n"), @r#"
+error: `maximum` is not a key of `expect.eer`
+ --> config.yaml:5:9
+  |
+5 |   eer: {maximum: 3}
+  |         ^^^^^^^
+  = help: the keys of `expect.eer` are `min`, `max` and `source`
+"#);
+    assert_snapshot!(refused_instead("dataset", "{source: synthetic, idenities: 3, samples: 2}"), @r#"
+error: `idenities` is not a key of `dataset` with `source: synthetic`
+ --> config.yaml:3:30
+  |
+3 | dataset: {source: synthetic, idenities: 3, samples: 2}
+  |                              ^^^^^^^^^
+  = help: did you mean `identities`?
+  = help: the keys of `dataset` with `source: synthetic` are `seed`, `identities`, `samples` and `size`
+"#);
+    assert_snapshot!(refused_instead("dataset", "\n  source: phase1\n  csv: a.csv\n  rewrite:\n    - {from: a, too: b}"), @r#"
+error: `too` is not a key of `dataset.rewrite.0`
+ --> config.yaml:7:17
+  |
+7 |     - {from: a, too: b}
+  |                 ^^^
+  = help: the keys of `dataset.rewrite.0` are `from` and `to`
+"#);
+}
+
+#[test]
+fn wrong_types() {
+    assert_snapshot!(refused_with("seed: many"), @r#"
+error: `seed` must be a whole number, 0 or more, here it is the text `many`
+ --> config.yaml:4:7
+  |
+4 | seed: many
+  |       ^^^^
+"#);
+    assert_snapshot!(refused_with("seed: -1"), @r#"
+error: `seed` must be a whole number, 0 or more, here it is the number -1
+ --> config.yaml:4:7
+  |
+4 | seed: -1
+  |       ^^
+"#);
+    assert_snapshot!(refused_with("embed: {batch_size: \"32\"}"), @r#"
+error: `embed.batch_size` must be a whole number, 0 or more, here it is the text `32`
+ --> config.yaml:4:21
+  |
+4 | embed: {batch_size: "32"}
+  |                     ^^^^
+  = help: write it without quotes to make it a number
+"#);
+    assert_snapshot!(refused_with("embed: {batch_size: 1.5}"), @r#"
+error: `embed.batch_size` must be a whole number, 0 or more, here it is the number 1.5
+ --> config.yaml:4:21
+  |
+4 | embed: {batch_size: 1.5}
+  |                     ^^^
+"#);
+    assert_snapshot!(refused_with("embed: [1, 2]"), @r#"
+error: `embed` must be a mapping, here it is a list
+ --> config.yaml:4:8
+  |
+4 | embed: [1, 2]
+  |        ^
+"#);
+    assert_snapshot!(refused_with("report: {pictures: yes}"), @r#"
+error: `report.pictures` must be `true` or `false`, here it is the text `yes`
+ --> config.yaml:4:20
+  |
+4 | report: {pictures: yes}
+  |                    ^^^
+"#);
+    assert_snapshot!(refused_with("expect: 3"), @r#"
+error: `expect` must be a mapping, here it is the number 3
+ --> config.yaml:4:9
+  |
+4 | expect: 3
+  |         ^
+"#);
+    assert_snapshot!(refused("name: 2024"), @r#"
+error: `name` must be a text, here it is the number 2024
+ --> config.yaml:1:7
+  |
+1 | name: 2024
+  |       ^^^^
+  = help: put it in quotes to make it a text
+"#);
+    assert_snapshot!(refused_instead("dataset", "synthetic"), @r#"
+error: `dataset` must be a mapping with the key `source`, here it is the text `synthetic`
+ --> config.yaml:3:10
+  |
+3 | dataset: synthetic
+  |          ^^^^^^^^^
+"#);
+    assert_snapshot!(refused_instead("weights", "{source: [], name: demo}"), @r#"
+error: `weights.source` must be a text, here it is a list
+ --> config.yaml:3:19
+  |
+3 | weights: {source: [], name: demo}
+  |                   ^
+"#);
+    assert_snapshot!(refused_instead("dataset", "{source: phase1, csv: a.csv, rewrite: [{from: a, to: b}, {from: 1, to: b}]}"), @r#"
+error: `dataset.rewrite.1.from` must be a text, here it is the number 1
+ --> config.yaml:3:74
+  |
+3 | dataset: {source: phase1, csv: a.csv, rewrite: [{from: a, to: b}, {from: 1, to: b}]}
+  |                                                                          ^
+  = help: put it in quotes to make it a text
+"#);
+    assert_snapshot!(refused("- name\n- dataset\n"), @r#"
+error: a config is a mapping of keys to values, this is a list
+ --> config.yaml:1:1
+  |
+1 | - name
+  | ^
+"#);
+}
+
+#[test]
+fn values_out_of_range() {
+    assert_snapshot!(refused_with("embed:\n  batch_size: 0\n"), @r#"
+error: `embed.batch_size` must be from 1 to 65536, here it is 0
+ --> config.yaml:5:15
+  |
+5 |   batch_size: 0
+  |               ^
+"#);
+    assert_snapshot!(refused_with("similarity: {confidence: 1}"), @r#"
+error: `similarity.confidence` must be from 0.5 to 0.9999, here it is 1
+ --> config.yaml:4:26
+  |
+4 | similarity: {confidence: 1}
+  |                          ^
+"#);
+    assert_snapshot!(refused_with("similarity: {upstream: {faces_per_identity: 1}}"), @r#"
+error: `similarity.upstream.faces_per_identity` must be from 2 to 10000, here it is 1
+ --> config.yaml:4:45
+  |
+4 | similarity: {upstream: {faces_per_identity: 1}}
+  |                                             ^
+"#);
+    assert_snapshot!(refused_with("model: {width: .nan}"), @r#"
+error: `.nan` is not a finite number; if it is a text, put it in quotes
+ --> config.yaml:4:16
+  |
+4 | model: {width: .nan}
+  |                ^^^^
+"#);
+    assert_snapshot!(refused_with("preprocess: {resize: {size: 74}}"), @r#"
+error: `preprocess.resize.size` must be from 75 to 1024, here it is 74
+ --> config.yaml:4:29
+  |
+4 | preprocess: {resize: {size: 74}}
+  |                             ^^
+"#);
+    assert_snapshot!(refused_with("preprocess: {standardise: {scale: 0}}"), @r#"
+error: `preprocess.standardise.scale` must be from 0.000001 to 1000000, here it is 0
+ --> config.yaml:4:35
+  |
+4 | preprocess: {standardise: {scale: 0}}
+  |                                   ^
+"#);
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: box, margin: 160, unit: output-pixels}}"), @r#"
+error: a margin of 160 output pixels leaves nothing of a face 160 pixels wide
+ --> config.yaml:4:40
+  |
+4 | preprocess: {crop: {mode: box, margin: 160, unit: output-pixels}}
+  |                                        ^^^
+"#);
+    assert_snapshot!(refused_instead("dataset", "{source: synthetic, identities: 5000000000, samples: 1}"), @r#"
+error: `dataset.identities` must be a whole number up to 4294967295, here it is the number 5000000000
+ --> config.yaml:3:42
+  |
+3 | dataset: {source: synthetic, identities: 5000000000, samples: 1}
+  |                                          ^^^^^^^^^^
+"#);
+    assert_snapshot!(refused_instead("name", "My Run"), @r#"
+error: `name` is the run directory's prefix: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64 characters
+ --> config.yaml:3:7
+  |
+3 | name: My Run
+  |       ^^^^^^
+  = help: for example `my-run`
+"#);
+}
+
+#[test]
+fn missing_keys() {
+    assert_snapshot!(refused("# a comment\nname: small\nweights: {source: embedded, name: demo}\n"), @r#"
+error: the config needs the key `dataset`
+ --> config.yaml:2:1
+  |
+2 | name: small
+  | ^
+  = help: configs/README.md lists every key with its unit and default
+"#);
+    assert_snapshot!(refused_instead("dataset", "\n  source: synthetic\n  samples: 1\n"), @r#"
+error: `dataset` with `source: synthetic` needs the key `identities`
+ --> config.yaml:3:1
+  |
+3 | dataset:
+  | ^^^^^^^
+  = help: configs/README.md lists every key with its unit and default
+"#);
+    assert_snapshot!(refused_instead("weights", "{name: demo}"), @r#"
+error: `weights` needs the key `source`
+ --> config.yaml:3:1
+  |
+3 | weights: {name: demo}
+  | ^^^^^^^
+  = help: configs/README.md lists every key with its unit and default
+"#);
+    assert_snapshot!(refused_with("preprocess:\n  crop:\n    mode: box\n    margin: 3\n"), @r#"
+error: `preprocess.crop` with `mode: box` needs the key `unit`
+ --> config.yaml:5:3
+  |
+5 |   crop:
+  |   ^^^^
+  = help: configs/README.md lists every key with its unit and default
+"#);
+}
+
+#[test]
+fn names_that_do_not_exist() {
+    assert_snapshot!(refused_with("preprocess:\n  profile: facenet-pytorh\n"), @r#"
+error: there is no preprocessing profile `facenet-pytorh`
+ --> config.yaml:5:12
+  |
+5 |   profile: facenet-pytorh
+  |            ^^^^^^^^^^^^^^
+  = help: did you mean `facenet-pytorch`?
+  = help: the profiles are `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api` and `insightface-bin`
+"#);
+    assert_snapshot!(refused_with("embed: {device: gpu}"), @r#"
+error: `embed.device` cannot be `gpu`
+ --> config.yaml:4:17
+  |
+4 | embed: {device: gpu}
+  |                 ^^^
+  = help: `embed.device` is one of `auto`, `cpu` and `cuda`
+"#);
+    assert_snapshot!(refused_with("preprocess: {resize: {filter: pillow_bilinear}}"), @r#"
+error: `preprocess.resize.filter` cannot be `pillow_bilinear`
+ --> config.yaml:4:31
+  |
+4 | preprocess: {resize: {filter: pillow_bilinear}}
+  |                               ^^^^^^^^^^^^^^^
+  = help: did you mean `pillow-bilinear`?
+  = help: `preprocess.resize.filter` is one of `pillow-bilinear`, `pillow-bicubic` and `opencv-linear`
+"#);
+    assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @r#"
+error: `dataset.source` cannot be `folder`
+ --> config.yaml:3:19
+  |
+3 | dataset: {source: folder, root: faces}
+  |                   ^^^^^^
+  = help: did you mean `folders`?
+  = help: `dataset.source` is one of `phase1`, `folders`, `hub-folders` and `synthetic`
+"#);
+    assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @r#"
+error: the binary carries no weights `vggface2`
+ --> config.yaml:3:35
+  |
+3 | weights: {source: embedded, name: vggface2}
+  |                                   ^^^^^^^^
+  = help: it carries `demo`
+"#);
+}
+
+#[test]
+fn references_that_are_not_pinned() {
+    let weights = |revision: &str, sha256: &str| {
+        let text = format!("{{source: hub, repo: a/b, revision: {revision}, file: m.pth, sha256: {sha256}}}");
+        refused_instead("weights", &text)
+    };
+    let (hash, digest) = ("8dd79278b755ee24ee9922619122df8a2b80b787", "a".repeat(64));
+    assert_snapshot!(weights("main", &digest), @r#"
+error: a revision is a commit hash of 40 hexadecimal characters, this is `main`
+ --> config.yaml:3:45
+  |
+3 | weights: {source: hub, repo: a/b, revision: main, file: m.pth, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa …
+  |                                             ^^^^
+  = help: a branch or tag can move, and then the same config would give other numbers
+"#);
+    assert_snapshot!(weights("8dd7927", &digest), @r#"
+error: a revision is a commit hash of 40 hexadecimal characters, this has 7
+ --> config.yaml:3:45
+  |
+3 | weights: {source: hub, repo: a/b, revision: 8dd7927, file: m.pth, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa …
+  |                                             ^^^^^^^
+  = help: a branch or tag can move, and then the same config would give other numbers
+"#);
+    assert_snapshot!(weights(hash, "abc"), @r#"
+error: a sha256 has 64 hexadecimal characters, this has 3
+ --> config.yaml:3:108
+  |
+3 | weights: {source: hub, repo: a/b, revision: 8dd79278b755ee24ee9922619122df8a2b80b787, file: m.pth, sha256: abc}
+  |                                                                                                            ^^^
+  = help: `sha256sum FILE` prints it; the Hub shows it beside each large file
+"#);
+    assert_snapshot!(weights(hash, &"z".repeat(64)), @r#"
+error: a sha256 has 64 hexadecimal characters, `z` is not one
+ --> config.yaml:3:108
+  |
+3 | … 79278b755ee24ee9922619122df8a2b80b787, file: m.pth, sha256: zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz …
+  |                                                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  = help: `sha256sum FILE` prints it; the Hub shows it beside each large file
+"#);
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: lfw, revision: a6b6e3d}"), @r#"
+error: a repository is written `owner/name`, this is `lfw`
+ --> config.yaml:3:38
+  |
+3 | dataset: {source: hub-folders, repo: lfw, revision: a6b6e3d}
+  |                                      ^^^
+  = help: the two last parts of its address on the Hub, e.g. `py-feat/facenet`
+"#);
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: v1.0}"), @r#"
+error: a revision is a commit hash of 7 to 40 hexadecimal characters, this is `v1.0`
+ --> config.yaml:3:53
+  |
+3 | dataset: {source: hub-folders, repo: a/b, revision: v1.0}
+  |                                                     ^^^^
+  = help: a branch or tag can move, and then the same config would give other numbers
+"#);
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}"), @r#"
+error: `../x` is no path inside a repository: parts with single `/` between, no `.` or `..`
+ --> config.yaml:3:70
+  |
+3 | dataset: {source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}
+  |                                                                      ^^^^
+"#);
+    assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @r#"
+error: `weights.path` must end in one of `.safetensors`, `.pth` and `.pt`
+ --> config.yaml:3:31
+  |
+3 | weights: {source: file, path: model.onnx}
+  |                               ^^^^^^^^^^
+"#);
+}
+
+#[test]
+fn expectations_that_cannot_be_met() {
+    assert_snapshot!(refused_with("expect:\n  impostor.men: {max: 0.1}\n"), @r#"
+error: there is no metric `impostor.men`
+ --> config.yaml:5:3
+  |
+5 |   impostor.men: {max: 0.1}
+  |   ^^^^^^^^^^^^
+  = help: did you mean `impostor.mean`?
+  = help: configs/README.md lists the metrics
+"#);
+    assert_snapshot!(refused_with("expect: {eer: {min: 0.2, max: 0.1}}"), @r#"
+error: no number is both at least 0.2 (`min`) and at most 0.1 (`max`)
+ --> config.yaml:4:31
+  |
+4 | expect: {eer: {min: 0.2, max: 0.1}}
+  |                               ^^^
+"#);
+    assert_snapshot!(refused_with("expect: {eer: {source: nowhere}}"), @r#"
+error: the range of `eer` has neither `min` nor `max`
+ --> config.yaml:4:10
+  |
+4 | expect: {eer: {source: nowhere}}
+  |          ^^^
+"#);
+    assert_snapshot!(refused_with("expect: {upstream.genuine.mean: {min: 0.7}}"), @r#"
+error: `upstream.genuine.mean` is computed only with `similarity.upstream`
+ --> config.yaml:4:10
+  |
+4 | expect: {upstream.genuine.mean: {min: 0.7}}
+  |          ^^^^^^^^^^^^^^^^^^^^^
+  = help: add `similarity: {upstream: {}}`, or remove this range
+"#);
+}
+
+#[test]
+fn wrong_overrides() {
+    assert_snapshot!(refused_set("embed.batch_size"), @r#"
+error: an override has the form `key.path=value`, this one has no `=`
+ --> in --set
+  |
+  | embed.batch_size
+  | ^^^^^^^^^^^^^^^^
+  = help: for example `--set embed.batch_size=64`
+"#);
+    assert_snapshot!(refused_set("embed..batch_size=1"), @r#"
+error: the key path of an override has an empty or padded part
+ --> in --set
+  |
+  | embed..batch_size=1
+  |       ^
+  = help: write the keys with single dots between them: `embed.batch_size=64`
+"#);
+    assert_snapshot!(refused_set("embed.batchsize=1"), @r#"
+error: `batchsize` is not a key of `embed`
+ --> in --set
+  |
+  | embed.batchsize=1
+  |       ^^^^^^^^^
+  = help: did you mean `batch_size`?
+  = help: the keys of `embed` are `device`, `precision`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
+"#);
+    assert_snapshot!(refused_set("embd.batch_size=1"), @r#"
+error: `embd` is not a key of the config
+ --> in --set
+  |
+  | embd.batch_size=1
+  | ^^^^
+  = help: did you mean `embed`?
+  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report` and `expect`
+"#);
+    assert_snapshot!(refused_set("embed.batch_size=0"), @r#"
+error: `embed.batch_size` must be from 1 to 65536, here it is 0
+ --> in --set
+  |
+  | embed.batch_size=0
+  |                  ^
+"#);
+    assert_snapshot!(refused_set("embed.batch_size=many"), @r#"
+error: `embed.batch_size` must be a whole number, 0 or more, here it is the text `many`
+ --> in --set
+  |
+  | embed.batch_size=many
+  |                  ^^^^
+"#);
+    assert_snapshot!(refused_set("embed.batch_size="), @r#"
+error: `embed.batch_size` must be a whole number, 0 or more, here it is nothing
+ --> in --set
+  |
+  | embed.batch_size=
+  |                  ^
+"#);
+    assert_snapshot!(refused_set("embed={batch_size: 4, thraeds: 2}"), @r#"
+error: `thraeds` is not a key of `embed`
+ --> in --set
+  |
+  | embed={batch_size: 4, thraeds: 2}
+  |                       ^^^^^^^
+  = help: did you mean `threads`?
+  = help: the keys of `embed` are `device`, `precision`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
+"#);
+    assert_snapshot!(refused_set("embed={batch_size: 4"), @r#"
+error: not valid YAML: unclosed bracket '{'
+ --> in --set
+  |
+  | embed={batch_size: 4
+  |       ^
+"#);
+    assert_snapshot!(refused_set("name.first=a"), @r#"
+error: `name` is the text `small`: it has no key `first`
+ --> in --set
+  |
+  | name.first=a
+  |      ^^^^^
+"#);
+    assert_snapshot!(refused_set("weights.source=file"), @r#"
+error: `name` is not a key of `weights` with `source: file`
+ --> config.yaml:3:29
+  |
+3 | weights: {source: embedded, name: demo}
+  |                             ^^^^
+  = help: the keys of `weights` with `source: file` are `path` and `sha256`
+  = help: to change its kind replace the whole mapping: `--set 'weights={…}'`
+"#);
+    assert_snapshot!(refused_set("expect.eeer.max=1"), @r#"
+error: there is no metric `eeer`
+ --> in --set
+  |
+  | expect.eeer.max=1
+  |        ^^^^
+  = help: did you mean `eer`?
+  = help: configs/README.md lists the metrics
+"#);
+}
+
+#[test]
+fn broken_yaml() {
+    assert_snapshot!(refused_with("embed: {batch_size: 4"), @r#"
+error: not valid YAML: unclosed bracket '{'
+ --> config.yaml:4:8
+  |
+4 | embed: {batch_size: 4
+  |        ^
+"#);
+    assert_snapshot!(refused_with("embed:\n  batch_size: 4\n threads: 2\n"), @r#"
+error: not valid YAML: while parsing a block mapping, did not find expected key
+ --> config.yaml:6:2
+  |
+6 |  threads: 2
+  |  ^
+"#);
+    assert_snapshot!(refused_with("embed:\n\tbatch_size: 4\n"), @r#"
+error: not valid YAML: tabs disallowed within this context (block indentation)
+ --> config.yaml:5:2
+  |
+5 |  batch_size: 4
+  |  ^
+"#);
+    assert_snapshot!(refused_with("seed: 1\nseed: 2\n"), @r#"
+error: the key `seed` is given twice
+ --> config.yaml:5:1
+  |
+5 | seed: 2
+  | ^^^^
+"#);
+    assert_snapshot!(refused_with("embed: {threads: 1, threads: 2}"), @r#"
+error: the key `threads` is given twice
+ --> config.yaml:4:21
+  |
+4 | embed: {threads: 1, threads: 2}
+  |                     ^^^^^^^
+"#);
+    assert_snapshot!(refused_with("seed: *nowhere"), @r#"
+error: not valid YAML: alias references unknown anchor
+ --> config.yaml:4:7
+  |
+4 | seed: *nowhere
+  |       ^
+"#);
+    assert_snapshot!(refused_with("---\nname: b\n"), @r#"
+error: a config is one YAML document, here a second one starts
+ --> config.yaml:5:1
+  |
+5 | name: b
+  | ^
+"#);
+}
+
+#[test]
+fn files_that_are_no_config() {
+    assert_snapshot!(refused(""), @r#"
+error: the config is empty
+ --> config.yaml
+  = help: it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example
+"#);
+    assert_snapshot!(refused("# only a comment\n"), @r#"
+error: the config is empty
+ --> config.yaml
+  = help: it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example
+"#);
+    let bytes = b"name: small\ndescription: caf\xe9\n";
+    let error = load_stored(bytes, Path::new("config.yaml"), &[], Path::new("/")).unwrap_err();
+    assert_snapshot!(error, @r#"
+error: a config is UTF-8 text, here it is not
+ --> config.yaml:2:17
+  |
+2 | description: caf�
+  |                 ^
+  = help: save it again with the encoding UTF-8
+"#);
+}
+
+#[test]
+fn an_alias_bomb_is_refused_at_once() {
+    let mut levels = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned()];
+    levels.extend((1..=30).map(|level| {
+        let items = vec![format!("*a{}", level - 1); 10].join(", ");
+        format!("a{level}: &a{level} [{items}]")
+    }));
+    let bomb = levels.join("\n");
+    let start = Instant::now();
+    let error = refused(&bomb);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(error.starts_with("error: this YAML is too large"), "{error}");
+    let deep = refused_with(&format!("embed: {}{}", "[".repeat(5000), "]".repeat(5000)));
+    assert!(deep.starts_with("error: "), "{deep}");
+}
+
+#[test]
+fn long_lines_are_cut_and_control_characters_stay_out_of_the_terminal() {
+    let error = refused_with(&format!("description: {}\nseed: \"\\e[31m{}\"\n", "x".repeat(500), "y".repeat(500)));
+    assert!(error.lines().all(|line| line.chars().count() < 200), "{error}");
+    assert!(!error.contains('\u{1b}'), "{error}");
+}
+
+#[test]
+fn files_that_are_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("faces")).unwrap();
+    fs::write(at("weights.pth"), "").unwrap();
+    fs::write(at("metadata.csv"), "").unwrap();
+    let write = |dataset: &str, weights: &str| {
+        fs::write(at("config.yaml"), format!("name: a\ndataset: {dataset}\nweights: {weights}\n")).unwrap();
+    };
+    let load_it = |overrides: &[String]| load(&at("config.yaml"), overrides);
+    let refused = |overrides: &[String]| {
+        let error = load_it(overrides).unwrap_err().to_string();
+        let here = std::env::current_dir().unwrap();
+        error.replace(folder.path().to_str().unwrap(), "[folder]").replace(here.to_str().unwrap(), "[current]")
+    };
+
+    write("{source: folders, root: faces}", "{source: file, path: weights.pth}");
+    load_it(&[]).unwrap();
+    assert_snapshot!(refused(&["dataset.root=nowhere/at/all".into()]), @r#"
+error: `dataset.root`: there is no folder [current]/nowhere/at/all
+ --> in --set
+  |
+  | dataset.root=nowhere/at/all
+  |              ^^^^^^^^^^^^^^
+  = help: [current] has no `nowhere`
+  = help: relative paths here start in [current]
+"#);
+
+    write("{source: folders, root: face}", "{source: file, path: weights.pth}");
+    assert_snapshot!(refused(&[]), @r#"
+error: `dataset.root`: there is no folder [folder]/face
+ --> [folder]/config.yaml:2:34
+  |
+2 | dataset: {source: folders, root: face}
+  |                                  ^^^^
+  = help: did you mean `faces`?
+  = help: relative paths here start in [folder]
+"#);
+    // What was computed stays readable when its inputs are gone.
+    load_stored(&fs::read(at("config.yaml")).unwrap(), &at("config.yaml"), &[], folder.path()).unwrap();
+
+    write("{source: folders, root: metadata.csv}", "{source: file, path: weights.pth}");
+    assert_snapshot!(refused(&[]), @r#"
+error: `dataset.root` must be a folder, but [folder]/metadata.csv is not one
+ --> [folder]/config.yaml:2:34
+  |
+2 | dataset: {source: folders, root: metadata.csv}
+  |                                  ^^^^^^^^^^^^
+  = help: relative paths here start in [folder]
+"#);
+
+    write("{source: phase1, csv: meta/data.csv}", "{source: file, path: weights.pth}");
+    assert_snapshot!(refused(&[]), @r#"
+error: `dataset.csv`: there is no file [folder]/meta/data.csv
+ --> [folder]/config.yaml:2:32
+  |
+2 | dataset: {source: phase1, csv: meta/data.csv}
+  |                                ^^^^^^^^^^^^^
+  = help: [folder] has no `meta`
+  = help: relative paths here start in [folder]
+"#);
+
+    write("{source: folders, root: ~/faces}", "{source: file, path: weights.pth}");
+    assert_snapshot!(refused(&[]), @r#"
+error: `dataset.root`: there is no folder [folder]/~/faces
+ --> [folder]/config.yaml:2:34
+  |
+2 | dataset: {source: folders, root: ~/faces}
+  |                                  ^^^^^^^
+  = help: `~` is not expanded: write the folder's whole path
+  = help: relative paths here start in [folder]
+"#);
+
+    write("{source: folders, root: faces}", "{source: file, path: wieghts.pth}");
+    assert_snapshot!(refused(&[]), @r#"
+error: `weights.path`: there is no file [folder]/wieghts.pth
+ --> [folder]/config.yaml:3:31
+  |
+3 | weights: {source: file, path: wieghts.pth}
+  |                               ^^^^^^^^^^^
+  = help: did you mean `weights.pth`?
+  = help: relative paths here start in [folder]
+"#);
+
+    let error = load(&at("confg.yaml"), &[]).unwrap_err().to_string();
+    assert_snapshot!(error.replace(folder.path().to_str().unwrap(), "[folder]"), @r#"
+error: cannot read the config: No such file or directory (os error 2)
+ --> [folder]/confg.yaml
+  = help: did you mean `config.yaml`?
+"#);
+}
+
+#[test]
+fn the_shipped_configs_load() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    for name in ["demo", "vggface2"] {
+        let path = configs.join(format!("{name}.yaml"));
+        let config = load(&path, &[]).unwrap_or_else(|error| panic!("{error}")).config;
+        assert_eq!(config.name, name);
+    }
+    // Phase 1's data is the user's own.
+    let path = configs.join("phase1.yaml");
+    let text = fs::read(&path).unwrap();
+    let config = load_stored(&text, &path, &[], &configs).unwrap_or_else(|error| panic!("{error}")).config;
+    assert_eq!(config.expect.len(), 6);
+    if !configs.join("../data/face_metadata.csv").exists() {
+        let error = load(&path, &[]).unwrap_err().to_string();
+        assert!(error.contains("`dataset.csv`: there is no file"), "{error}");
+    }
+    for entry in fs::read_dir(&configs).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("# yaml-language-server: $schema=schema.json\n"), "{}", path.display());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "[a-z{}\\[\\]:,&*!|>'\"#\\-\\s\\\\0-9é]{0,80}") {
+        let _ = understood(&text, &[]);
+        let _ = understood(SMALL, &[&text]);
+        let _ = understood(SMALL, &[&format!("embed={text}")]);
+        let _ = understood(&format!("{SMALL}embed: {text}"), &[]);
+    }
+
+    #[test]
+    fn a_value_from_the_command_line_is_as_good_as_one_from_the_file(batch in 0..70_000_u32, seed in any::<u64>()) {
+        let in_file = understood(&format!("{SMALL}seed: {seed}\nembed: {{batch_size: {batch}}}\n"), &[]);
+        let set = understood(SMALL, &[&format!("seed={seed}"), &format!("embed.batch_size={batch}")]);
+        match (in_file, set) {
+            (Ok(in_file), Ok(set)) => prop_assert_eq!(in_file, set),
+            (in_file, set) => prop_assert!(in_file.is_err() && set.is_err()),
+        }
+    }
+}

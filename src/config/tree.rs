@@ -1,0 +1,225 @@
+//! YAML as a tree in which every key and value knows where it was written: in the config file, or in the `--set` that
+//! replaced it. All checks are made on this tree, so that each of them can point at the place.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::Spanned;
+
+use super::diagnostics::{Diagnostic, Source, quoted};
+
+/// Nodes that a config may have: hundreds of times what any needs, and too few for an alias bomb.
+const MAX_NODES: usize = 20_000;
+
+/// A value and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Node {
+    pub value: Value,
+    pub place: Place,
+}
+
+/// What YAML can hold.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Negative(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key of a mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Key {
+    pub name: String,
+    pub place: Place,
+}
+
+/// Where something was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    /// 0: the config file; n: the n-th override, counted from 1.
+    pub source: usize,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// In characters; may reach past the line's end.
+    pub width: usize,
+}
+
+impl Node {
+    /// The value under a key, when this is a mapping that has it.
+    pub fn get(&self, name: &str) -> Option<(&Key, &Self)> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|(key, _)| key.name == name).map(|(key, node)| (key, node)),
+            _ => None,
+        }
+    }
+
+    /// The node under a path of keys and list indices, or the deepest node on the way to it.
+    pub fn deepest(&self, path: &[&str]) -> &Self {
+        let Some((first, rest)) = path.split_first() else { return self };
+        let child = match &self.value {
+            Value::List(items) => first.parse::<usize>().ok().and_then(|index| items.get(index)),
+            _ => self.get(first).map(|(_, node)| node),
+        };
+        child.map_or(self, |child| child.deepest(rest))
+    }
+}
+
+impl Value {
+    /// What this is, for "expected a number, found …".
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Null => "nothing".into(),
+            Self::Bool(value) => format!("`{value}`"),
+            Self::Unsigned(value) => format!("the number {value}"),
+            Self::Negative(value) => format!("the number {value}"),
+            Self::Float(value) => format!("the number {value}"),
+            Self::Text(text) => format!("the text {}", quoted(text)),
+            Self::List(_) => "a list".into(),
+            Self::Map(_) => "a mapping".into(),
+        }
+    }
+}
+
+/// Parses one document.
+///
+/// `offset` is the number of characters before the text in its source's first line (an override's key and `=`).
+pub(super) fn parse(text: &str, source: &Source, offset: usize) -> Result<Node, Diagnostic> {
+    let options = serde_yaml::options! {
+        budget: serde_yaml::budget! {
+            max_nodes: MAX_NODES,
+            max_events: 4 * MAX_NODES,
+            max_depth: 16,
+        },
+        alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: MAX_NODES },
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    let located: Located = serde_yaml::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().map(|location| source.place(&location, offset));
+        Diagnostic::new(explain(&error)).at(source, place)
+    })?;
+    Ok(located.resolve(source, offset))
+}
+
+/// A parser's error in one sentence of this project.
+fn explain(error: &serde_yaml::Error) -> String {
+    use serde_yaml::Error as E;
+    match error {
+        E::DuplicateMappingKey { key: Some(key), .. } => format!("the key {} is given twice", quoted(key)),
+        E::DuplicateMappingKey { key: None, .. } => "a key is given twice".into(),
+        E::MultipleDocuments { .. } => "a config is one YAML document, here a second one starts".into(),
+        E::AliasReplayLimitExceeded { .. } | E::AliasExpansionLimitExceeded { .. } | E::Budget { .. } => {
+            format!("this YAML is too large or too deeply nested for a config (limit: {MAX_NODES} values, 16 levels)")
+        }
+        E::NonFiniteFloat { value, .. } => {
+            format!("{} is not a finite number; if it is a text, put it in quotes", quoted(value))
+        }
+        E::AliasError { error, .. } => explain(error),
+        other => {
+            let text = other.without_snippet().to_string();
+            // The parser repeats line and column in its sentence; the arrow below says them already.
+            let text = text.split(" at line ").next().unwrap_or(&text).trim_end_matches([',', ':', ' ']);
+            format!("not valid YAML: {text}")
+        }
+    }
+}
+
+/// [`Node`] before its places were translated to their source.
+struct Located {
+    value: Spanned<Raw>,
+}
+
+enum Raw {
+    Scalar(Value),
+    List(Vec<Located>),
+    Map(Vec<(Spanned<String>, Located)>),
+}
+
+impl Located {
+    fn resolve(self, source: &Source, offset: usize) -> Node {
+        let place = source.place(&self.value.referenced, offset);
+        let value = match self.value.value {
+            Raw::Scalar(value) => value,
+            Raw::List(items) => Value::List(items.into_iter().map(|item| item.resolve(source, offset)).collect()),
+            Raw::Map(entries) => Value::Map(
+                entries
+                    .into_iter()
+                    .map(|(key, node)| {
+                        let place = source.place(&key.referenced, offset);
+                        (Key { name: key.value, place }, node.resolve(source, offset))
+                    })
+                    .collect(),
+            ),
+        };
+        Node { value, place }
+    }
+}
+
+impl<'de> Deserialize<'de> for Located {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Spanned::deserialize(deserializer).map(|value| Self { value })
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Bool(value)))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Unsigned(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(u64::try_from(value).map_or(Value::Negative(value), Value::Unsigned)))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Float(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Text(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Raw::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
+        let mut map = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            map.push(entry);
+        }
+        Ok(Raw::Map(map))
+    }
+}

@@ -1,0 +1,367 @@
+//! What a person may write. The doc comments are the descriptions in `configs/schema.json`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::types::{
+    ChannelOrder, DeviceRequest, Filter, MarginUnit, Mirror, Network, OnError, PairMode, Phase1Image, Precision,
+};
+use crate::metrics;
+use crate::model::inception_resnet_v1::MIN_SIDE;
+use crate::preprocess::PROFILES;
+
+/// One `FaceVault` experiment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "FaceVault experiment")]
+pub(super) struct Experiment {
+    /// Short name; the run directory's prefix. Lower-case letters, digits, `-`, `_` and `.`, at most 64.
+    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9._-]{0,63}$"))]
+    pub name: String,
+    /// What the experiment is for; shown at the top of the report.
+    #[serde(default)]
+    pub description: String,
+    /// Seed of everything drawn at random: the sample of pairs, the bootstrap.
+    #[serde(default)]
+    pub seed: u64,
+    /// Where faces come from.
+    pub dataset: Dataset,
+    /// Picture → network input.
+    #[serde(default)]
+    pub preprocess: Preprocess,
+    /// Which network.
+    #[serde(default)]
+    pub model: Model,
+    /// Where the network's weights come from.
+    pub weights: Weights,
+    /// How faces are embedded.
+    #[serde(default)]
+    pub embed: Embed,
+    /// Which pairs are compared, and how uncertainty is estimated.
+    #[serde(default)]
+    pub similarity: Similarity,
+    /// What the report shows.
+    #[serde(default)]
+    pub report: Report,
+    /// Ranges that metrics must fall in, by metric path; a run that misses one ends with exit code 3.
+    #[serde(default)]
+    #[schemars(transform = only_known_metrics)]
+    pub expect: BTreeMap<String, Expect>,
+}
+
+/// Where faces come from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "source", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "Dataset", tag = "source")]
+pub(super) enum Dataset {
+    /// Phase-1's `face_metadata.csv`.
+    Phase1 {
+        /// The CSV file.
+        csv: String,
+        /// Folder that every picture must be in; default: the CSV's folder.
+        root: Option<String>,
+        /// Prefixes of recorded paths to replace; the first that matches wins.
+        #[serde(default)]
+        rewrite: Vec<Rewrite>,
+        /// Which picture of a row a face is read from.
+        #[serde(default = "crop_image")]
+        image: Phase1Image,
+    },
+    /// Identity folders: `<root>/<identity>/<picture>`.
+    Folders {
+        /// The folder of identity folders.
+        root: String,
+    },
+    /// Identity folders in a dataset repository on the Hugging Face Hub.
+    HubFolders {
+        /// `owner/name` of the dataset repository.
+        #[schemars(regex(pattern = r"^[\w.-]+/[\w.-]+$"))]
+        repo: String,
+        /// Commit hash, 7 to 40 hexadecimal characters; the commit it resolves to is recorded.
+        #[schemars(regex(pattern = r"^[0-9a-fA-F]{7,40}$"))]
+        revision: String,
+        /// Folder inside the repository that holds the identity folders; default: the repository's root.
+        #[serde(default)]
+        folder: String,
+    },
+    /// Procedural faces: a pure function of these numbers.
+    Synthetic {
+        /// Which universe of identities.
+        #[serde(default)]
+        seed: u64,
+        /// Number of identities.
+        #[schemars(range(min = 1, max = 1_000_000))]
+        identities: u32,
+        /// Samples of each identity.
+        #[schemars(range(min = 1, max = 100_000))]
+        samples: u32,
+        /// Side of the square pictures, pixels.
+        #[serde(default = "synthetic_size")]
+        #[schemars(range(min = 16, max = 2048))]
+        size: u32,
+    },
+}
+
+fn crop_image() -> Phase1Image {
+    Phase1Image::Crop
+}
+
+fn synthetic_size() -> u32 {
+    112
+}
+
+/// A recorded path prefix and what replaces it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rewrite {
+    /// Prefix as recorded, e.g. `/kaggle/working/face_crops_new/`.
+    pub from: String,
+    /// Replacement, relative to the dataset's root unless absolute.
+    pub to: String,
+}
+
+/// The preprocessing that the checkpoint's most used implementation does.
+const DEFAULT_PROFILE: &str = "facenet-pytorch";
+
+/// Picture → network input: a named profile, and the parts of it that are to differ.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Preprocess {
+    /// Which published preprocessing to start from. With any part changed the run records `custom`.
+    #[schemars(extend("enum" = PROFILES, "default" = DEFAULT_PROFILE))]
+    pub profile: String,
+    /// What is cut out of the picture.
+    pub crop: Option<Crop>,
+    /// To which square, with which filter.
+    pub resize: Resize,
+    /// Order of the channels that reach the network.
+    pub channels: Option<ChannelOrder>,
+    /// 8-bit value → network input: (x − mean) / scale.
+    pub standardise: Standardise,
+    /// What the mirrored face contributes.
+    pub mirror: Option<Mirror>,
+}
+
+impl Default for Preprocess {
+    fn default() -> Self {
+        Self {
+            profile: DEFAULT_PROFILE.into(),
+            crop: None,
+            resize: Resize::default(),
+            channels: None,
+            standardise: Standardise::default(),
+            mirror: None,
+        }
+    }
+}
+
+/// What is cut out of the picture before resizing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "mode", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "Crop", tag = "mode")]
+pub(super) enum Crop {
+    /// The whole picture is the face.
+    Whole {},
+    /// The face's box, widened by a margin and clamped to the picture. A face without a box uses the whole picture.
+    Box {
+        /// Total margin added to each dimension, half on each side.
+        #[schemars(range(min = 0))]
+        margin: f64,
+        /// What the margin is counted in.
+        unit: MarginUnit,
+    },
+}
+
+/// Target square and filter; a part that is not given stays the profile's.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Resize {
+    /// Side of the network's input, pixels.
+    #[schemars(range(min = MIN_SIDE, max = 1024))]
+    pub size: Option<u32>,
+    /// Which resampling.
+    pub filter: Option<Filter>,
+}
+
+/// (x − mean) / scale with x in 0..=255; a part that is not given stays the profile's.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Standardise {
+    /// Subtracted, grey levels.
+    pub mean: Option<f32>,
+    /// Divided by, grey levels; > 0.
+    pub scale: Option<f32>,
+}
+
+/// Which network, at which width.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Model {
+    /// The architecture.
+    pub network: Network,
+    /// Channel multiplier: 1.0 is the published network.
+    #[schemars(range(min = 0.0625, max = 4.0))]
+    pub width: f64,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self { network: Network::InceptionResnetV1, width: 1.0 }
+    }
+}
+
+/// Where weights come from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "source", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "Weights", tag = "source")]
+pub(super) enum Weights {
+    /// A file in a model repository on the Hugging Face Hub.
+    Hub {
+        /// `owner/name` of the model repository.
+        #[schemars(regex(pattern = r"^[\w.-]+/[\w.-]+$"))]
+        repo: String,
+        /// Commit hash, 40 hexadecimal characters.
+        #[schemars(regex(pattern = r"^[0-9a-fA-F]{40}$"))]
+        revision: String,
+        /// Path inside the repository; `.safetensors`, `.pth` or `.pt`.
+        file: String,
+        /// Expected SHA-256 of the file, 64 hexadecimal characters.
+        #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+        sha256: String,
+    },
+    /// A local file.
+    File {
+        /// The file; `.safetensors`, `.pth` or `.pt`.
+        path: String,
+        /// Expected SHA-256 of the file; recorded when not given.
+        #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+        sha256: Option<String>,
+    },
+    /// Weights inside the binary.
+    Embedded {
+        /// Which.
+        #[schemars(extend("enum" = EMBEDDED))]
+        name: String,
+    },
+}
+
+/// Weights that the binary carries.
+pub(super) const EMBEDDED: [&str; 1] = ["demo"];
+
+/// How faces are embedded.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Embed {
+    /// Where the network runs. `auto` takes CUDA if it works, else the CPU, and the run says which.
+    pub device: DeviceRequest,
+    /// Arithmetic of the forward pass.
+    pub precision: Precision,
+    /// Faces in one forward pass.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub batch_size: usize,
+    /// Faces in one chunk: the unit of commit and resume.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub chunk_size: usize,
+    /// Threads of the forward pass; default: all cores.
+    #[schemars(range(min = 1, max = 1024))]
+    pub threads: Option<usize>,
+    /// What a face that cannot be read does: becomes a row of `failures.csv`, or stops the run.
+    pub on_error: OnError,
+    /// More failed faces than this stop the run; default: any number may fail.
+    pub max_failures: Option<u64>,
+}
+
+impl Default for Embed {
+    fn default() -> Self {
+        Self {
+            device: DeviceRequest::Auto,
+            precision: Precision::F32,
+            batch_size: 32,
+            chunk_size: 1024,
+            threads: None,
+            on_error: OnError::Skip,
+            max_failures: None,
+        }
+    }
+}
+
+/// Which pairs are compared, and how uncertainty is estimated.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Similarity {
+    /// All pairs, or a sample.
+    pub pairs: PairMode,
+    /// `auto` compares all pairs up to this many, else it samples this many, half of them genuine where there are
+    /// enough.
+    #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
+    pub max_pairs: u64,
+    /// Upstream `FaceVault`'s own way to choose pairs, computed beside the above; default: not computed.
+    pub upstream: Option<Upstream>,
+    /// Bootstrap replicates of the intervals.
+    #[schemars(range(min = 10, max = 1_000_000))]
+    pub replicates: u32,
+    /// Confidence level of the intervals.
+    #[schemars(range(min = 0.5, max = 0.9999))]
+    pub confidence: f64,
+    /// Number of hardest genuine and of hardest impostor pairs that are kept.
+    #[schemars(range(max = 100_000))]
+    pub hardest: usize,
+}
+
+impl Default for Similarity {
+    fn default() -> Self {
+        Self {
+            pairs: PairMode::Auto,
+            max_pairs: 20_000_000,
+            upstream: None,
+            replicates: 1000,
+            confidence: 0.95,
+            hardest: 50,
+        }
+    }
+}
+
+/// Upstream `FaceVault`'s own way to choose pairs.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Upstream {
+    /// All pairs among the first this many faces of each identity.
+    #[schemars(range(min = 2, max = 10_000))]
+    pub faces_per_identity: usize,
+    /// Number of random different-identity pairs.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub impostor_pairs: u64,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self { faces_per_identity: 10, impostor_pairs: 2000 }
+    }
+}
+
+/// What the report shows.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Report {
+    /// Pictures of the hardest pairs' faces. Faces are personal data: off unless asked for.
+    pub pictures: bool,
+}
+
+/// A range that a metric must fall in; at least one bound.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    /// Inclusive lower bound, in the metric's unit.
+    pub min: Option<f64>,
+    /// Inclusive upper bound, in the metric's unit.
+    pub max: Option<f64>,
+    /// Where the range is from.
+    pub source: Option<String>,
+}
+
+/// A mapping from any text becomes a mapping from the metrics there are.
+fn only_known_metrics(schema: &mut schemars::Schema) {
+    schema.insert("propertyNames".into(), serde_json::json!({ "enum": metrics::PATHS }));
+}
