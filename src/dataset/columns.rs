@@ -171,11 +171,11 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_in_both_dialects_with_the_nearest_column() {
         let message = |headers, image| find(headers, image).unwrap_err().to_string();
-        insta::assert_snapshot!(message("id,photo_id,face_path", Phase1Image::Crop), @"");
-        insta::assert_snapshot!(message("face_id,photo_id,facepath", Phase1Image::Crop), @"");
-        insta::assert_snapshot!(message("face_id,face_path", Phase1Image::Crop), @"");
-        insta::assert_snapshot!(message("face_id,photo_id,face_path,x,y,w", Phase1Image::Photo), @"");
-        insta::assert_snapshot!(message("face_id,photo_id,face_path", Phase1Image::Photo), @"");
-        insta::assert_snapshot!(message("face_id, face_id,photo_id,face_path", Phase1Image::Crop), @"");
+        insta::assert_snapshot!(message("id,photo_id,face_path", Phase1Image::Crop), @"there is no column `face_id`; the columns are `id`, `photo_id`, `face_path`");
+        insta::assert_snapshot!(message("face_id,photo_id,facepath", Phase1Image::Crop), @"there is no column `crop_path` or `face_path`; the nearest is `facepath` (`image: crop` reads the picture there; `image: photo` does without it)");
+        insta::assert_snapshot!(message("face_id,face_path", Phase1Image::Crop), @"there is no column `image_id` or `photo_id`; the nearest is `face_id`");
+        insta::assert_snapshot!(message("face_id,photo_id,face_path,x,y,w", Phase1Image::Photo), @"there is no column `h`; the columns are `face_id`, `photo_id`, `face_path`, `x`, `y`, `w` (`image: photo` cuts the box out of the photo)");
+        insta::assert_snapshot!(message("face_id,photo_id,face_path", Phase1Image::Photo), @"there is no column `bbox_x1` or `x`; the columns are `face_id`, `photo_id`, `face_path` (`image: photo` cuts the box out of the photo)");
+        insta::assert_snapshot!(message("face_id, face_id,photo_id,face_path", Phase1Image::Crop), @"column `face_id` is there twice; rename one of them");
     }
 }

@@ -100,8 +100,8 @@ impl Ignored {
         let Self { files, folders } = self;
         if *files > 0 {
             context.progress.say(&format!(
-                "{files} {} no picture by its ending ({}) or hidden: ignored",
-                if *files == 1 { "file is" } else { "files are" },
+                "{files} {} ending ({}) or hidden: ignored",
+                if *files == 1 { "file is no picture by its" } else { "files are no pictures by their" },
                 endings()
             ));
         }

@@ -1,16 +1,15 @@
-//! `manifest.parquet`: one line a face, the source's own columns as `meta.<name>`. Written and read in slices, so that a
-//! large dataset is never there twice.
+//! `manifest.parquet`: one line a face, the source's own columns as `meta.<name>`. Encoded and decoded in slices, so that
+//! a large dataset is never there twice.
 
-use std::fs::File;
-use std::io::Write;
+use std::io::Cursor;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
 
 use super::paths::normalise;
-use super::{BoundingBox, DatasetError, Face, Manifest, PixelSource, SourceTable};
-use crate::files::{self, FileError};
+use super::{BoundingBox, DatasetError, Face, Manifest, PixelSource, SourceTable, self_digest};
+use crate::files;
 
 /// Rows of one slice, which is one row group of the file.
 const SLICE: usize = 65_536;
@@ -24,23 +23,22 @@ impl Manifest {
     /// # Errors
     /// [`DatasetError::File`] or [`DatasetError::Parquet`].
     pub fn write_parquet(&self, path: &Path) -> Result<(), DatasetError> {
-        files::commit(path, |out| {
-            self.write_slices(out).map_err(|source| DatasetError::Parquet {
-                action: "write",
-                path: path.into(),
-                source,
-            })
-        })
+        let failed = |source| DatasetError::Parquet { action: "write", path: path.into(), source };
+        Ok(files::commit_bytes(path, &self.encode().map_err(failed)?)?)
     }
 
-    fn write_slices(&self, out: impl Write) -> PolarsResult<()> {
+    fn encode(&self) -> PolarsResult<Vec<u8>> {
+        let mut bytes = Vec::new();
         let empty = self.frame(0..0)?;
-        let mut writer = ParquetWriter::new(out).batched(empty.schema())?;
+        let writer = ParquetWriter::new(&mut bytes).with_key_value_metadata(Some(self_digest::placeholder()));
+        let mut writer = writer.batched(empty.schema())?;
         for start in (0..self.len()).step_by(SLICE) {
             writer.write_batch(&self.frame(start..self.len().min(start + SLICE))?)?;
         }
         writer.finish()?;
-        Ok(())
+        drop(writer);
+        polars_ensure!(self_digest::seal(&mut bytes), ComputeError: "the file has no place for its digest");
+        Ok(bytes)
     }
 
     fn frame(&self, rows: Range<usize>) -> PolarsResult<DataFrame> {
@@ -101,14 +99,17 @@ impl Manifest {
     /// [`DatasetError::File`] or [`DatasetError::Parquet`] when it cannot be read, [`DatasetError::Manifest`] when it is
     /// something else.
     pub fn read_parquet(path: &Path, root: PathBuf) -> Result<Self, DatasetError> {
-        let open = || File::open(path).map_err(FileError::new("read", path));
         let polars = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
         let wrong = |rule| DatasetError::Manifest { path: path.into(), rule };
-        let rows = ParquetReader::new(open()?).num_rows().map_err(polars)?;
+        let mut bytes = files::read(path)?;
+        if !self_digest::is_whole(&mut bytes) {
+            return Err(wrong("the digest that it carries is not its own, or it carries none".into()));
+        }
+        let open = || ParquetReader::new(Cursor::new(&bytes[..]));
+        let rows = open().num_rows().map_err(polars)?;
         let mut manifest = Self { root, ..Self::default() };
         for start in (0..rows).step_by(SLICE) {
-            let reader = ParquetReader::new(open()?).with_slice(Some((start, SLICE)));
-            let frame = reader.set_rechunk(true).finish().map_err(polars)?;
+            let frame = open().with_slice(Some((start, SLICE))).set_rechunk(true).finish().map_err(polars)?;
             manifest.append(&frame).map_err(wrong)?;
         }
         Ok(manifest)

@@ -11,6 +11,7 @@ mod phase1;
 mod procedural;
 mod scan;
 mod scan_cache;
+mod self_digest;
 mod table;
 
 #[cfg(test)]

@@ -34,8 +34,11 @@ pub(super) fn open(
     let table = Parser { rules: PathRules::new(root, rewrite), root, image }.parse(&bytes).map_err(wrong)?;
     if table.ambiguous_photo_ids > 0 {
         context.progress.say(&format!(
-            "{} photo ids stand for more than one photo_path: photos are told apart by photo_path",
-            table.ambiguous_photo_ids
+            "{} for more than one photo_path: photos are told apart by photo_path",
+            match table.ambiguous_photo_ids {
+                1 => "1 photo id stands".to_owned(),
+                n => format!("{n} photo ids stand"),
+            }
         ));
     }
     let offsets = table.offsets;

@@ -141,34 +141,41 @@ fn the_hand_over_keeps_the_sources_columns_for_the_embedded_rows() {
     let place = Place::new();
     let csv = "face_id;note;photo_id;face_path\r\nb;\"x;\"\"y\"\"\";p1;b.jpg\r\na;,;p2;a.jpg\r\nc;;p3;c.jpg\r\n";
     let manifest = place.crops(csv).unwrap();
-    assert_snapshot!(metadata(&manifest, &[0, 2]), @"");
+    assert_snapshot!(metadata(&manifest, &[0, 2]), @r#"
+    face_id,note,photo_id,face_path
+    b,"x;""y""",p1,b.jpg
+    c,,p3,c.jpg
+    "#);
     place.put("n1/a.jpg", "").put("n1/b.jpg", "");
-    assert_snapshot!(metadata(&place.folders().unwrap(), &[1]), @"");
+    assert_snapshot!(metadata(&place.folders().unwrap(), &[1]), @"
+    face_id,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score,crop_path
+    n1/b.jpg,n1/b.jpg,n1,,,,,,n1/b.jpg
+    ");
 }
 
 #[test]
 fn each_broken_rule_of_a_table_is_told_with_its_line() {
     let place = Place::new();
     let with = |rows: &str| format!("{WRITTEN}{rows}");
-    assert_snapshot!(place.csv_error(""), @"");
-    assert_snapshot!(place.csv_error("\u{feff}\r\n"), @"");
-    assert_snapshot!(place.csv_error(WRITTEN), @"");
-    assert_snapshot!(place.csv_error("face_id,photo_id,path\na,b,c\n"), @"");
-    assert_snapshot!(place.csv_error(b"face_id,photo_id,face_path\r\n\r\na,p,ok.jpg\r\nb,p,\xff.jpg\r\n"), @"");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,,,,,\n\n\"b\",\"p\",,,b.jpg,,,,,\na,p,,,c.jpg,,,,,\n")), @"");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg\n")), @"");
-    assert_snapshot!(place.csv_error(with(",p,,,a.jpg,,,,,\n")), @"");
-    assert_snapshot!(place.csv_error(with("a,p,,, ,,,,,\n")), @"");
-    assert_snapshot!(place.csv_error(with("\"a\nb\",p,,,a.jpg,,,,,\n")), @"");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,3px,4,\n")), @"");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,3,4,nan\n")), @"");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,0,4,\n")), @"");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,,3,4,\n")), @"");
-    assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"");
-    assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"");
-    assert_snapshot!(place.photo_error(&with("a,p,,p.jpg,a.jpg,,,,,\n")), @"");
+    assert_snapshot!(place.csv_error(""), @"<dir>/faces.csv, line 1: the file is empty; expected a header line and one line for each face");
+    assert_snapshot!(place.csv_error("\u{feff}\r\n"), @"<dir>/faces.csv, line 1: the file is empty; expected a header line and one line for each face");
+    assert_snapshot!(place.csv_error(WRITTEN), @"<dir>/faces.csv, line 1: there is a header but no face below it");
+    assert_snapshot!(place.csv_error("face_id,photo_id,path\na,b,c\n"), @"<dir>/faces.csv, line 1: there is no column `crop_path` or `face_path`; the columns are `face_id`, `photo_id`, `path` (`image: crop` reads the picture there; `image: photo` does without it)");
+    assert_snapshot!(place.csv_error(b"face_id,photo_id,face_path\r\n\r\na,p,ok.jpg\r\nb,p,\xff.jpg\r\n"), @"<dir>/faces.csv, line 4: byte 5 of the line is not UTF-8; save the table as UTF-8");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,,,,,\n\n\"b\",\"p\",,,b.jpg,,,,,\na,p,,,c.jpg,,,,,\n")), @"<dir>/faces.csv, line 5: face_id `a` is already on line 2; ids must be unique");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg\n")), @"<dir>/faces.csv, line 2: the line has 5 values, the header has 10 columns; look for a separator or quote too many or too few");
+    assert_snapshot!(place.csv_error(with(",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` is empty");
+    assert_snapshot!(place.csv_error(with("a,p,,, ,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is empty");
+    assert_snapshot!(place.csv_error(with("\"a\nb\",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` contains a line break or another control character");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,3px,4,\n")), @"<dir>/faces.csv, line 2: `w` is `3px`, expected a finite number such as 12 or 12.5");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,3,4,nan\n")), @"<dir>/faces.csv, line 2: `confidence` is `nan`, expected a finite number such as 12 or 12.5");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,0,4,\n")), @"<dir>/faces.csv, line 2: the box from (1, 2) to (1, 6) has no area; expected x + w > x and y + h > y");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,,3,4,\n")), @"<dir>/faces.csv, line 2: `y` is empty");
+    assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `../a.jpg`, which is outside of <dir>; let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside of <dir>; let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(place.photo_error(&with("a,p,,p.jpg,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `x` is empty");
     let corners = "face_id,image_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2\na,p,5,0,5,9\n";
-    assert_snapshot!(place.photo_error(corners), @"");
+    assert_snapshot!(place.photo_error(corners), @"<dir>/faces.csv, line 2: the box from (5, 0) to (5, 9) has no area; expected x2 > x1 and y2 > y1");
 }
 
 #[test]
@@ -178,7 +185,7 @@ fn photos_with_one_name_in_several_folders_are_told_apart() {
     let manifest = place.crops(format!("{WRITTEN}{rows}")).unwrap();
     let images: Vec<_> = manifest.faces.iter().map(|face| face.image_id.as_str()).collect();
     assert_eq!(images, ["n1/1.jpg", "n2/1.jpg", "n2/1.jpg"]);
-    assert_snapshot!(place.said.lock().unwrap().join("\n"), @"");
+    assert_snapshot!(place.said.lock().unwrap().join("\n"), @"1 photo id stands for more than one photo_path: photos are told apart by photo_path");
 }
 
 #[test]
@@ -191,28 +198,31 @@ fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
     assert_eq!(ids(&manifest), ["a/1.pgm", "a-b/1.webp", "b/10.png", "b/2.JPG"]);
     assert_eq!(manifest.identities(), ["a", "a-b", "b"]);
     assert_eq!(manifest.faces[1].content, Some(Digest::of(b"a-b/1.webp")));
-    assert_snapshot!(place.said.lock().unwrap().join("\n"), @"");
+    assert_snapshot!(place.said.lock().unwrap().join("\n"), @"
+    3 files are no pictures by their ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
+    1 folder lies deeper than <identity>/<image>: ignored with all that is inside
+    ");
 }
 
 #[test]
 fn folders_that_cannot_be_a_dataset_are_explained() {
     let place = Place::new();
-    assert_snapshot!(place.error(place.folders()), @"");
+    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> with one of these endings: jpg, jpeg, png, webp, bmp, pgm, ppm, pnm");
     place.put("n1/notes.txt", "");
-    assert_snapshot!(place.error(place.folders()), @"");
+    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> with one of these endings: jpg, jpeg, png, webp, bmp, pgm, ppm, pnm");
     place.put("n1/a\nb.jpg", "");
-    assert_snapshot!(place.error(place.folders()), @"");
+    assert_snapshot!(place.error(place.folders()), @r"the name of n1/a\nb.jpg contains a control character; ids are made of names, so rename it");
     place.put("face.jpg", "");
-    assert_snapshot!(place.error(place.folders()), @"");
+    assert_snapshot!(place.error(place.folders()), @"<dir> holds pictures itself (`face.jpg`); each identity needs its own folder: <dir>/<identity>/<image>");
     let nowhere = DatasetSource::Folders { root: place.root().join("nowhere") };
-    assert_snapshot!(place.error(place.open(&nowhere)), @"");
+    assert_snapshot!(place.error(place.open(&nowhere)), @"<dir>/nowhere is not a folder; `dataset.root` names the folder that holds one folder for each identity");
     let nowhere = DatasetSource::Phase1 {
         csv: place.root().join("nowhere.csv"),
         root: place.root().into(),
         rewrite: vec![],
         image: Phase1Image::Crop,
     };
-    assert_snapshot!(place.error(place.open(&nowhere)), @"");
+    assert_snapshot!(place.error(place.open(&nowhere)), @"cannot read <dir>/nowhere.csv: No such file or directory (os error 2)");
 }
 
 #[cfg(unix)]
@@ -230,13 +240,13 @@ fn links_may_stay_inside_and_not_lead_out() {
 
     let error = |result| place.error(result).replace(elsewhere.root().to_str().unwrap(), "<elsewhere>");
     symlink(elsewhere.root().join("n9/1.jpg"), place.root().join("n1/3.jpg")).unwrap();
-    assert_snapshot!(error(place.folders()), @"");
+    assert_snapshot!(error(place.folders()), @"<dir>/n1/3.jpg leads to <elsewhere>/n9/1.jpg, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
     let csv = "face_id,photo_id,face_path\na,p,n1/1.jpg\nb,p,n1/3.jpg\n";
-    assert_snapshot!(error(place.crops(csv)), @"");
+    assert_snapshot!(error(place.crops(csv)), @"<dir>/faces.csv, line 3: `n1/3.jpg` is a link that leads to <elsewhere>/n9/1.jpg, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
     fs::remove_file(place.root().join("n1/3.jpg")).unwrap();
     symlink(elsewhere.root().join("n9"), place.root().join("n3")).unwrap();
-    assert_snapshot!(error(place.folders()), @"");
-    assert_snapshot!(error(place.crops("face_id,photo_id,face_path\na,p,n3/1.jpg\n")), @"");
+    assert_snapshot!(error(place.folders()), @"<dir>/n3/1.jpg leads to <elsewhere>/n9, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    assert_snapshot!(error(place.crops("face_id,photo_id,face_path\na,p,n3/1.jpg\n")), @"<dir>/faces.csv, line 2: `n3/1.jpg` is a link that leads to <elsewhere>/n9, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
     // A root that is a link itself is no escape.
     fs::remove_file(place.root().join("n3")).unwrap();
     symlink(place.root(), elsewhere.root().join("root")).unwrap();
@@ -251,7 +261,7 @@ fn names_that_are_not_utf8_are_refused() {
     let place = Place::new();
     let folder = place.root().join(std::ffi::OsStr::from_bytes(b"n\xff"));
     fs::create_dir(folder).unwrap();
-    assert_snapshot!(place.error(place.folders()), @"");
+    assert_snapshot!(place.error(place.folders()), @"the name of <dir>/n� is not UTF-8; ids are made of names, so rename it");
 }
 
 #[test]
@@ -274,13 +284,13 @@ fn bytes_notice_what_changed_since_the_scan() {
     assert!(matches!(bytes(&manifest, 0), Err(ReadError::Changed { .. })));
 
     let message = |row| bytes(&manifest, row).unwrap_err().to_string().replace(place.root().to_str().unwrap(), "<dir>");
-    assert_snapshot!(message(0), @"");
-    assert_snapshot!(message(1), @"");
-    assert_snapshot!(message(2), @"");
+    assert_snapshot!(message(0), @"<dir>/a.jpg has changed since the dataset was read; start again, so that the run is about what is there now");
+    assert_snapshot!(message(1), @"cannot read <dir>/gone.jpg: No such file or directory (os error 2)");
+    assert_snapshot!(message(2), @"<dir>/folder is not a regular file");
     place.put("gone.jpg", "back");
     assert!(matches!(bytes(&manifest, 1), Err(ReadError::Changed { .. })), "its digest is not in the manifest");
     let drawn = procedural::open(1, 1, 1, 96).unwrap();
-    assert_snapshot!(bytes(&drawn, 0).unwrap_err(), @"");
+    assert_snapshot!(bytes(&drawn, 0).unwrap_err(), @"row 0 is a synthetic face: it is drawn, not read");
 }
 
 #[test]
@@ -296,7 +306,12 @@ fn descriptions_say_where_and_what_is_downloaded() {
         DatasetSource::HubFolders { repo: "a/b".into(), revision: "c0ffee".into(), folder: "train".into() },
         DatasetSource::Synthetic { seed: 1, identities: 40, samples: 10, size: 160 },
     ];
-    assert_snapshot!(sources.map(|source| describe(&source)).join("\n"), @"");
+    assert_snapshot!(sources.map(|source| describe(&source)).join("\n"), @"
+    Phase-1 table /nowhere/faces.csv (not there!), boxes cut out of photos below / after 1 path rewrite; nothing to download
+    identity folders in /nowhere (not there!); nothing to download
+    identity folders of dataset `a/b` at c0ffee, folder `train`, on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache
+    400 synthetic faces (40 identities × 10 samples, 160×160 pixels, seed 1, generator 1); nothing to download
+    ");
 }
 
 #[test]
@@ -460,17 +475,23 @@ fn a_damaged_or_foreign_manifest_file_is_an_error() {
     let read = || Manifest::read_parquet(&path, PathBuf::new());
     place.put("n1/1.jpg", "one").folders().unwrap().write_parquet(&path).unwrap();
     let whole = fs::read(&path).unwrap();
-    for length in 0..whole.len() {
+    for length in (0..whole.len()).step_by(29) {
         fs::write(&path, &whole[..length]).unwrap();
         assert!(read().is_err(), "cut at {length}");
     }
+    for i in (0..whole.len()).step_by(29) {
+        let mut damaged = whole.clone();
+        damaged[i] ^= 0x55;
+        fs::write(&path, damaged).unwrap();
+        assert!(read().is_err(), "byte {i}");
+    }
     let mut foreign = polars::df!("face_id" => ["a"]).unwrap();
     polars::prelude::ParquetWriter::new(File::create(&path).unwrap()).finish(&mut foreign).unwrap();
-    assert_snapshot!(place.error(read()), @"");
+    assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: the digest that it carries is not its own, or it carries none; run `facevault embed` again");
     let mut climbing = place.folders().unwrap();
     climbing.faces[0].pixels = PixelSource::File { path: "../secret.jpg".into(), size: 1, modified: 1 };
     climbing.write_parquet(&path).unwrap();
-    assert_snapshot!(place.error(read()), @"");
+    assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: row 0 has a path that leaves the dataset's root; run `facevault embed` again");
 }
 
 /// Not an assertion: prints what 200,000 rows cost. `cargo test --release --lib dataset -- --ignored --nocapture`.
