@@ -1,8 +1,40 @@
 //! A dataset becomes a [`Manifest`]: one row a face, in input order. Each kind of source has its own file.
 
-use std::path::PathBuf;
+mod columns;
+mod error;
+mod folders;
+mod hand_over;
+mod hub_folders;
+mod manifest_file;
+mod paths;
+mod phase1;
+mod procedural;
+mod scan;
+mod scan_cache;
+mod self_digest;
+mod table;
 
-use crate::digest::Digest;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::config::{DatasetSource, Phase1Image};
+use crate::digest::{Digest, Hasher};
+use crate::files::FileError;
+use crate::progress::{Cancel, Progress};
+
+pub use error::{CsvProblem, DatasetError, ReadError};
+pub use table::{SourceTable, TextColumn};
+
+/// Version of the procedural face generator: part of the content digest of its faces.
+pub const GENERATOR_VERSION: u32 = 1;
+
+/// No encoded picture of a face or a photo is this large; reading one would only fill the memory.
+const LARGEST_PICTURE: u64 = 1 << 29;
 
 /// One face, before it is embedded.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +49,7 @@ pub struct Face {
     pub pixels: PixelSource,
     /// Box of the face in the picture that `pixels` names, in its pixels; `None`: the whole picture.
     pub bbox: Option<BoundingBox>,
-    /// The detector's confidence, 0..=1.
+    /// The detector's confidence as recorded, usually 0..=1.
     pub detector_score: Option<f32>,
     /// Digest of the bytes that `pixels` names; `None` when they could not be read (embedding will say why).
     pub content: Option<Digest>,
@@ -58,22 +90,148 @@ pub struct BoundingBox {
 }
 
 /// All faces of a dataset in input order, with the source's own columns kept for the hand-over.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Manifest {
     /// The faces; a face's index here is its row everywhere.
     pub faces: Vec<Face>,
     /// Folder that file paths are relative to; empty for synthetic faces.
     pub root: PathBuf,
-    /// The source's columns as they were (Phase-1) or in Phase-1's documented form (other sources): what
-    /// `face_metadata.csv` is written from.
+    /// The source's own columns as they were (Phase-1); without columns for the other sources, whose
+    /// `face_metadata.csv` is written in Phase-1's documented form.
     pub table: SourceTable,
 }
 
-/// A table of strings, column by column.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SourceTable {
-    /// Column names in order.
-    pub headers: Vec<String>,
-    /// One vector a column, one value a face.
-    pub columns: Vec<Vec<String>>,
+/// Opens a dataset: finds its faces, reads each picture once for its digest. `cache` is a folder that remembers the
+/// digests of unchanged files.
+///
+/// # Errors
+/// [`DatasetError`]: the source breaks a rule, cannot be read or fetched, or somebody asked to stop.
+pub fn open(
+    source: &DatasetSource,
+    cache: Option<&Path>,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Manifest, DatasetError> {
+    let context = scan::Context { cache, progress, cancel };
+    let manifest = match source {
+        DatasetSource::Phase1 { csv, root, rewrite, image } => phase1::open(csv, root, rewrite, *image, &context),
+        DatasetSource::Folders { root } => folders::open(root, &context),
+        DatasetSource::HubFolders { repo, revision, folder } => {
+            hub_folders::open(&hub_folders::Place { repo, revision, folder }, &context)
+        }
+        &DatasetSource::Synthetic { seed, identities, samples, size } => {
+            procedural::open(seed, identities, samples, size)
+        }
+    }?;
+    match u32::try_from(manifest.len()) {
+        Ok(_) => Ok(manifest),
+        Err(_) => Err(DatasetError::TooMany(manifest.len() as u64)),
+    }
+}
+
+/// What a dataset is, where it is, and what would be downloaded. Looks at local paths only and cannot fail.
+#[must_use]
+pub fn describe(source: &DatasetSource) -> String {
+    let there = |path: &Path, is_there: bool| {
+        let shown = path.display();
+        if is_there { shown.to_string() } else { format!("{shown} (not there!)") }
+    };
+    match source {
+        DatasetSource::Phase1 { csv, root, rewrite, image } => format!(
+            "Phase-1 table {}, {} below {}{}; nothing to download",
+            there(csv, csv.is_file()),
+            match image {
+                Phase1Image::Crop => "crops",
+                Phase1Image::Photo => "boxes cut out of photos",
+            },
+            there(root, root.is_dir()),
+            match rewrite.len() {
+                0 => String::new(),
+                1 => " after 1 path rewrite".into(),
+                n => format!(" after {n} path rewrites"),
+            }
+        ),
+        DatasetSource::Folders { root } => {
+            format!("identity folders in {}; nothing to download", there(root, root.is_dir()))
+        }
+        DatasetSource::HubFolders { repo, revision, folder } => format!(
+            "identity folders of {} on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache",
+            hub_folders::Place { repo, revision, folder }
+        ),
+        DatasetSource::Synthetic { seed, identities, samples, size } => format!(
+            "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \
+             generator {GENERATOR_VERSION}); nothing to download",
+            u64::from(*identities) * u64::from(*samples)
+        ),
+    }
+}
+
+/// The encoded picture of a row, as it was when the manifest was made: a file with another size or time is digested
+/// again and must be the same still.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
+    let face = &manifest.faces[row];
+    let PixelSource::File { path, size, modified } = &face.pixels else { return Err(ReadError::Drawn { row }) };
+    let path = manifest.root.join(path);
+    let failed = |error| FileError::new("read", &path)(error);
+    // Opening a pipe would wait for its writer.
+    if !std::fs::metadata(&path).map_err(failed)?.is_file() {
+        return Err(ReadError::NotAFile { path });
+    }
+    let mut file = File::open(&path).map_err(failed)?;
+    let stamp = scan::stamp(&file.metadata().map_err(failed)?);
+    if stamp.size > LARGEST_PICTURE {
+        return Err(ReadError::TooLarge { path, size: stamp.size });
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    let same = match face.content {
+        None => false,
+        Some(_) if (stamp.size, stamp.modified, bytes.len() as u64) == (*size, *modified, *size) => true,
+        Some(digest) => Digest::of(&bytes) == digest,
+    };
+    if same { Ok(bytes) } else { Err(ReadError::Changed { path }) }
+}
+
+impl Manifest {
+    /// Number of faces.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.faces.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.faces.is_empty()
+    }
+
+    /// The identities, sorted, each once.
+    #[must_use]
+    pub fn identities(&self) -> Vec<&str> {
+        let distinct: BTreeSet<_> = self.faces.iter().filter_map(|face| face.identity_id.as_deref()).collect();
+        distinct.into_iter().collect()
+    }
+
+    /// Digest over everything that can change a result: the order of the rows, and of each its ids, content and box.
+    /// Where the files are and when they were touched is not part of it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Hasher::default();
+        hasher.field(b"facevault manifest 1");
+        for Face { face_id, identity_id, image_id, bbox, content, .. } in &self.faces {
+            hasher.field(face_id.as_bytes());
+            // Which of the optional values are there: an empty identity and none differ.
+            hasher.field(&[u8::from(identity_id.is_some()), u8::from(content.is_some()), u8::from(bbox.is_some())]);
+            hasher.field(identity_id.as_deref().unwrap_or_default().as_bytes());
+            hasher.field(image_id.as_bytes());
+            hasher.field(content.as_ref().map_or(&[], |content| &content.bytes()[..]));
+            for edge in bbox.iter().flat_map(|bbox| [bbox.x1, bbox.y1, bbox.x2, bbox.y2]) {
+                hasher.update(&edge.to_le_bytes());
+            }
+        }
+        hasher.finish()
+    }
 }

@@ -1,0 +1,181 @@
+//! Which column of a Phase-1 table means what, in both dialects: `bbox_x1 … crop_path` as documented, `x, y, w, h,
+//! face_path` as written by Phase-1's code.
+
+use super::CsvProblem;
+use crate::config::Phase1Image;
+
+/// Indices of the columns that are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Columns {
+    pub face_id: usize,
+    pub identity: Option<usize>,
+    pub image_id: usize,
+    /// The picture that the face is read from.
+    pub picture: usize,
+    /// The photo's path, where it has a column beside its id.
+    pub photo_path: Option<usize>,
+    pub bbox: Option<BoxColumns>,
+    pub score: Option<usize>,
+}
+
+/// The four columns of a box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BoxColumns {
+    /// Left, top, right, bottom.
+    Corners([usize; 4]),
+    /// Left, top, width, height.
+    Size([usize; 4]),
+}
+
+const CORNERS: [&str; 4] = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"];
+const SIZE: [&str; 4] = ["x", "y", "w", "h"];
+
+impl Columns {
+    /// Finds them by name. White space around names does not matter, order neither.
+    pub fn find(headers: &[&str], image: Phase1Image) -> Result<Self, CsvProblem> {
+        let headers = Headers(headers.iter().map(|name| name.trim()).collect());
+        headers.each_once()?;
+        let photo_path = headers.index("photo_path");
+        let picture = match (image, photo_path) {
+            (Phase1Image::Photo, Some(path)) => path,
+            // The documented dialect has only an id, the older one only a file name: that is the path then.
+            (Phase1Image::Photo, None) => headers.one_of(&["image_id", "photo_id"], Some("`image: photo` reads it"))?,
+            (Phase1Image::Crop, _) => headers.one_of(
+                &["crop_path", "face_path"],
+                Some("`image: crop` reads the picture there; `image: photo` does without it"),
+            )?,
+        };
+        Ok(Self {
+            face_id: headers.one_of(&["face_id"], None)?,
+            identity: headers.index("identity_id"),
+            image_id: headers.one_of(&["image_id", "photo_id"], None)?,
+            picture,
+            photo_path,
+            bbox: headers.bbox(image)?,
+            score: headers.index("detector_score").or_else(|| headers.index("confidence")),
+        })
+    }
+}
+
+struct Headers<'a>(Vec<&'a str>);
+
+impl Headers<'_> {
+    fn index(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|header| *header == name)
+    }
+
+    fn each_once(&self) -> Result<(), CsvProblem> {
+        match self.0.iter().enumerate().find(|(i, name)| self.0[..*i].contains(name)) {
+            Some((_, name)) => Err(CsvProblem::DuplicateColumn { name: (*name).to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    fn one_of(&self, names: &[&str], reason: Option<&'static str>) -> Result<usize, CsvProblem> {
+        names.iter().find_map(|name| self.index(name)).ok_or_else(|| self.missing(names, reason))
+    }
+
+    /// A box under either dialect; half a box is an error, no box is one where it is needed.
+    fn bbox(&self, image: Phase1Image) -> Result<Option<BoxColumns>, CsvProblem> {
+        let all = |names: [&str; 4]| names.map(|name| self.index(name));
+        let complete = |found: [Option<usize>; 4]| match found {
+            [Some(a), Some(b), Some(c), Some(d)] => Some([a, b, c, d]),
+            _ => None,
+        };
+        let (corners, size) = (all(CORNERS), all(SIZE));
+        if let Some(found) = complete(corners) {
+            return Ok(Some(BoxColumns::Corners(found)));
+        }
+        if let Some(found) = complete(size) {
+            return Ok(Some(BoxColumns::Size(found)));
+        }
+        if image == Phase1Image::Crop {
+            return Ok(None);
+        }
+        let dialect = |names: [&'static str; 4], found: [Option<usize>; 4]| {
+            names.into_iter().zip(found).find_map(|(name, index)| index.is_none().then_some(name))
+        };
+        let count = |found: [Option<usize>; 4]| found.iter().flatten().count();
+        let reason = Some("`image: photo` cuts the box out of the photo");
+        Err(match (dialect(CORNERS, corners), dialect(SIZE, size)) {
+            (Some(corner), _) if count(corners) > count(size) => self.missing(&[corner], reason),
+            (_, Some(side)) if count(size) > count(corners) => self.missing(&[side], reason),
+            _ => self.missing(&["bbox_x1", "x"], reason),
+        })
+    }
+
+    fn missing(&self, names: &[&str], reason: Option<&'static str>) -> CsvProblem {
+        let quoted = |names: &[&str], between: &str| {
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(between)
+        };
+        let likeness = |header: &str| {
+            let header = header.to_lowercase();
+            names.iter().map(|name| strsim::normalized_damerau_levenshtein(&header, name)).fold(0.0, f64::max)
+        };
+        let near = self
+            .0
+            .iter()
+            .map(|header| (likeness(header), *header))
+            .filter(|(likeness, _)| *likeness >= 0.6)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        CsvProblem::MissingColumn {
+            names: quoted(names, " or "),
+            near: near.map(|(_, header)| header.to_owned()),
+            found: quoted(&self.0, ", "),
+            reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(headers: &str, image: Phase1Image) -> Result<Columns, CsvProblem> {
+        Columns::find(&headers.split(',').collect::<Vec<_>>(), image)
+    }
+
+    #[test]
+    fn both_dialects_in_any_order() {
+        let documented = "crop_path,face_id,extra,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score";
+        let found = find(documented, Phase1Image::Crop).unwrap();
+        let expected = Columns {
+            face_id: 1,
+            identity: Some(4),
+            image_id: 3,
+            picture: 0,
+            photo_path: None,
+            bbox: Some(BoxColumns::Corners([5, 6, 7, 8])),
+            score: Some(9),
+        };
+        assert_eq!(found, expected);
+        assert_eq!(find(documented, Phase1Image::Photo).unwrap(), Columns { picture: 3, ..expected });
+
+        let written = "face_id,photo_id,identity_id,photo_path,face_path,x,y,w,h,confidence";
+        let found = find(written, Phase1Image::Photo).unwrap();
+        let expected = Columns {
+            face_id: 0,
+            identity: Some(2),
+            image_id: 1,
+            picture: 3,
+            photo_path: Some(3),
+            bbox: Some(BoxColumns::Size([5, 6, 7, 8])),
+            score: Some(9),
+        };
+        assert_eq!(found, expected);
+        let older = "face_id,photo_id,face_path";
+        let found = find(older, Phase1Image::Crop).unwrap();
+        assert_eq!((found.picture, found.identity, found.bbox, found.score), (2, None, None, None));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_in_both_dialects_with_the_nearest_column() {
+        let message = |headers, image| find(headers, image).unwrap_err().to_string();
+        insta::assert_snapshot!(message("id,photo_id,face_path", Phase1Image::Crop), @"there is no column `face_id`; the columns are `id`, `photo_id`, `face_path`");
+        insta::assert_snapshot!(message("face_id,photo_id,facepath", Phase1Image::Crop), @"there is no column `crop_path` or `face_path`; the nearest is `facepath` (`image: crop` reads the picture there; `image: photo` does without it)");
+        insta::assert_snapshot!(message("face_id,face_path", Phase1Image::Crop), @"there is no column `image_id` or `photo_id`; the nearest is `face_id`");
+        insta::assert_snapshot!(message("face_id,photo_id,face_path,x,y,w", Phase1Image::Photo), @"there is no column `h`; the columns are `face_id`, `photo_id`, `face_path`, `x`, `y`, `w` (`image: photo` cuts the box out of the photo)");
+        insta::assert_snapshot!(message("face_id,photo_id,face_path", Phase1Image::Photo), @"there is no column `bbox_x1` or `x`; the columns are `face_id`, `photo_id`, `face_path` (`image: photo` cuts the box out of the photo)");
+        insta::assert_snapshot!(message("face_id, face_id,photo_id,face_path", Phase1Image::Crop), @"column `face_id` is there twice; rename one of them");
+    }
+}

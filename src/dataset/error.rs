@@ -1,0 +1,272 @@
+//! Why a dataset cannot be used, or a face of it cannot be read.
+
+use std::path::PathBuf;
+
+use crate::files::FileError;
+use crate::hub::HubError;
+
+/// Why a dataset cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// A file or folder that cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The Hub.
+    #[error(transparent)]
+    Hub(HubError),
+    /// Stopped on request; pictures that were read are remembered.
+    #[error("interrupted while reading the dataset")]
+    Interrupted,
+    /// A Phase-1 table that breaks a rule.
+    #[error("{}, line {line}: {problem}", path.display())]
+    Csv {
+        /// The table.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The rule.
+        problem: CsvProblem,
+    },
+    /// A root that is not there, or no folder.
+    #[error("{} is not a folder; `dataset.root` names the folder that {holds}", path.display())]
+    NoRoot {
+        /// The path.
+        path: PathBuf,
+        /// What should be in it: "all pictures are in", "holds one folder for each identity".
+        holds: &'static str,
+    },
+    /// Pictures beside identity folders.
+    #[error(
+        "{} holds pictures itself (`{example}`); each identity needs its own folder: {}/<identity>/<image>",
+        root.display(), root.display()
+    )]
+    PicturesInRoot {
+        /// The folder.
+        root: PathBuf,
+        /// One of the pictures.
+        example: String,
+    },
+    /// No picture at all.
+    #[error("{place} holds no faces; expected pictures as <identity>/<image> with one of these endings: {endings}")]
+    NoPictures {
+        /// The folder, or the repository's.
+        place: String,
+        /// Endings that count as pictures.
+        endings: String,
+    },
+    /// A file name that cannot become an id.
+    #[error("the name of {path} {rule}; ids are made of names, so rename it")]
+    Name {
+        /// The file or folder, with replacement characters where needed.
+        path: String,
+        /// What is wrong: "is not UTF-8".
+        rule: &'static str,
+    },
+    /// A link that leaves the root.
+    #[error(
+        "{} leads to {}, outside of {}; copy the files there, or let `dataset.root` name a folder that holds both",
+        path.display(), target.display(), root.display()
+    )]
+    Escape {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// The folder that must not be left.
+        root: PathBuf,
+    },
+    /// More faces than rows can be counted.
+    #[error("the dataset has {0} faces; a manifest holds at most {max}", max = u32::MAX)]
+    TooMany(u64),
+    /// The Hub's cache does not mirror the repository.
+    #[error("{} was expected to end in `{file}`; remove the repository from the Hub cache and fetch again", path.display())]
+    HubLayout {
+        /// Where the file is.
+        path: PathBuf,
+        /// Its path in the repository.
+        file: String,
+    },
+    /// polars cannot read or write the manifest.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Parquet {
+        /// "read" or "write".
+        action: &'static str,
+        /// The manifest file.
+        path: PathBuf,
+        /// What polars said.
+        source: polars::error::PolarsError,
+    },
+    /// A manifest file that this version did not write.
+    #[error("{} is not a manifest of this version: {rule}; run `facevault embed` again", path.display())]
+    Manifest {
+        /// The manifest file.
+        path: PathBuf,
+        /// What is wrong with it.
+        rule: String,
+    },
+}
+
+impl From<HubError> for DatasetError {
+    fn from(error: HubError) -> Self {
+        if matches!(error, HubError::Interrupted) { Self::Interrupted } else { Self::Hub(error) }
+    }
+}
+
+/// The rule that a Phase-1 table breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CsvProblem {
+    /// No bytes, or only white space.
+    #[error("the file is empty; expected a header line and one line for each face")]
+    EmptyFile,
+    /// No face.
+    #[error("there is a header but no face below it")]
+    NoRows,
+    /// Not UTF-8.
+    #[error("byte {column} of the line is not UTF-8; save the table as UTF-8")]
+    NotUtf8 {
+        /// Byte in the line, from 1.
+        column: usize,
+    },
+    /// A header is there twice.
+    #[error("column `{name}` is there twice; rename one of them")]
+    DuplicateColumn {
+        /// Its name.
+        name: String,
+    },
+    /// A column is not there under any of its names.
+    #[error("there is no column {names}{}{}", match near {
+        Some(near) => format!("; the nearest is `{near}`"),
+        None => format!("; the columns are {found}"),
+    }, match reason {
+        Some(reason) => format!(" ({reason})"),
+        None => String::new(),
+    })]
+    MissingColumn {
+        /// Its names: "`crop_path` or `face_path`".
+        names: String,
+        /// The header most like one of them.
+        near: Option<String>,
+        /// All headers.
+        found: String,
+        /// Why it is needed, where not always.
+        reason: Option<&'static str>,
+    },
+    /// More or fewer values than columns.
+    #[error(
+        "the line has {found} values, the header has {expected} columns; look for a separator or quote too many or too few"
+    )]
+    Ragged {
+        /// Values.
+        found: usize,
+        /// Columns.
+        expected: usize,
+    },
+    /// A needed value is empty.
+    #[error("`{column}` is empty")]
+    Empty {
+        /// The column.
+        column: String,
+    },
+    /// A value with a line break or another control character.
+    #[error("`{column}` contains a line break or another control character")]
+    Control {
+        /// The column.
+        column: String,
+    },
+    /// No finite number.
+    #[error("`{column}` is `{value}`, expected a finite number such as 12 or 12.5")]
+    Number {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+    },
+    /// A box without area.
+    #[error("the box from ({x1}, {y1}) to ({x2}, {y2}) has no area; expected {right} > {left} and {bottom} > {top}")]
+    Box {
+        /// Left edge.
+        x1: String,
+        /// Top edge.
+        y1: String,
+        /// Right edge.
+        x2: String,
+        /// Bottom edge.
+        y2: String,
+        /// Name of the left edge.
+        left: &'static str,
+        /// Name of the top edge.
+        top: &'static str,
+        /// Name of the right edge.
+        right: &'static str,
+        /// Name of the bottom edge.
+        bottom: &'static str,
+    },
+    /// The id was used before.
+    #[error("face_id `{face_id}` is already on line {first}; ids must be unique")]
+    Duplicate {
+        /// The id.
+        face_id: String,
+        /// Its first line.
+        first: u64,
+    },
+    /// A path that leaves the root.
+    #[error(
+        "`{column}` is `{value}`, which is outside of {}; \
+         let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix", root.display()
+    )]
+    Outside {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+        /// The root.
+        root: PathBuf,
+    },
+    /// A link that leaves the root.
+    #[error(
+        "`{path}` is a link that leads to {}, outside of {}; \
+         copy the files there, or let `dataset.root` name a folder that holds both", target.display(), root.display()
+    )]
+    Escape {
+        /// Path relative to the root.
+        path: String,
+        /// Where it leads.
+        target: PathBuf,
+        /// The root.
+        root: PathBuf,
+    },
+}
+
+/// Why the bytes of a face cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A folder, pipe or device where a picture is expected.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file that no picture is as large as.
+    #[error("{} has {size} bytes; a picture may have 512 MiB", path.display())]
+    TooLarge {
+        /// The path.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// The bytes are not those of the manifest.
+    #[error("{} has changed since the dataset was read; start again, so that the run is about what is there now", path.display())]
+    Changed {
+        /// The picture.
+        path: PathBuf,
+    },
+    /// A procedural face has no bytes.
+    #[error("row {row} is a synthetic face: it is drawn, not read")]
+    Drawn {
+        /// The row.
+        row: usize,
+    },
+}

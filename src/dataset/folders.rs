@@ -1,0 +1,142 @@
+//! Identity folders: `<root>/<identity>/<image>`, in byte order of the names.
+
+use std::fs::{self, DirEntry};
+use std::path::Path;
+
+use super::scan::{self, Context, ScanError};
+use super::{DatasetError, Face, Manifest, PixelSource, SourceTable};
+use crate::files::FileError;
+
+/// Endings of files that are read as pictures, in any case.
+const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "pgm", "ppm", "pnm"];
+
+/// Whether a file name is a picture's. Hidden files are not: macOS leaves `._a.jpg` beside `a.jpg`.
+pub(super) fn is_picture(name: &str) -> bool {
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+    !name.starts_with('.')
+        && ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+/// The endings for people.
+pub(super) fn endings() -> String {
+    ENDINGS.join(", ")
+}
+
+/// Reads a folder of identity folders.
+pub(super) fn open(root: &Path, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+    if !root.is_dir() {
+        return Err(DatasetError::NoRoot { path: root.into(), holds: "holds one folder for each identity" });
+    }
+    let mut ignored = Ignored::default();
+    let mut pictures = Vec::new();
+    for identity in list(root)? {
+        if context.cancel.requested() {
+            return Err(DatasetError::Interrupted);
+        }
+        let name = name(&identity)?;
+        if name.starts_with('.') {
+            ignored.files += 1;
+        } else if identity.path().is_dir() {
+            one_identity(&identity.path(), &name, &mut pictures, &mut ignored)?;
+        } else if is_picture(&name) {
+            return Err(DatasetError::PicturesInRoot { root: root.into(), example: name });
+        } else {
+            ignored.files += 1;
+        }
+    }
+    ignored.say(context);
+    let place = root.display().to_string();
+    let mut manifest = Manifest { faces: faces(pictures, &place)?, root: root.into(), table: SourceTable::default() };
+    scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
+        ScanError::Interrupted => DatasetError::Interrupted,
+        ScanError::Root(error) => FileError::new("read", root)(error).into(),
+        ScanError::Escape { row, target } => {
+            DatasetError::Escape { path: root.join(&manifest.faces[row].face_id), target, root: root.into() }
+        }
+    })?;
+    Ok(manifest)
+}
+
+fn one_identity(
+    folder: &Path,
+    identity: &str,
+    pictures: &mut Vec<(String, String)>,
+    ignored: &mut Ignored,
+) -> Result<(), DatasetError> {
+    for entry in list(folder)? {
+        let name = name(&entry)?;
+        if is_picture(&name) && !entry.path().is_dir() {
+            pictures.push((identity.to_owned(), name));
+        } else if entry.path().is_dir() {
+            ignored.folders += 1;
+        } else {
+            ignored.files += 1;
+        }
+    }
+    Ok(())
+}
+
+fn list(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
+    fs::read_dir(folder).and_then(Iterator::collect).map_err(FileError::new("list", folder))
+}
+
+fn name(entry: &DirEntry) -> Result<String, DatasetError> {
+    entry
+        .file_name()
+        .into_string()
+        .map_err(|_| DatasetError::Name { path: entry.path().to_string_lossy().into_owned(), rule: "is not UTF-8" })
+}
+
+/// What is in the folders and is no face.
+#[derive(Default)]
+pub(super) struct Ignored {
+    pub files: u64,
+    pub folders: u64,
+}
+
+impl Ignored {
+    /// Tells, when there is something to tell.
+    pub fn say(&self, context: &Context<'_>) {
+        let Self { files, folders } = self;
+        if *files > 0 {
+            context.progress.say(&format!(
+                "{files} {} ending ({}) or hidden: ignored",
+                if *files == 1 { "file is no picture by its" } else { "files are no pictures by their" },
+                endings()
+            ));
+        }
+        if *folders > 0 {
+            context.progress.say(&format!(
+                "{folders} {} deeper than <identity>/<image>: ignored with all that is inside",
+                if *folders == 1 { "folder lies" } else { "folders lie" }
+            ));
+        }
+    }
+}
+
+/// (identity, file name) → faces, sorted by the names' bytes. The id is the relative path: unique, stable, readable.
+pub(super) fn faces(mut pictures: Vec<(String, String)>, place: &str) -> Result<Vec<Face>, DatasetError> {
+    if pictures.is_empty() {
+        return Err(DatasetError::NoPictures { place: place.into(), endings: endings() });
+    }
+    pictures.sort_unstable();
+    pictures
+        .into_iter()
+        .map(|(identity, file)| {
+            let path = format!("{identity}/{file}");
+            if path.contains(char::is_control) {
+                let path = path.escape_default().to_string();
+                return Err(DatasetError::Name { path, rule: "contains a control character" });
+            }
+            Ok(Face {
+                face_id: path.clone(),
+                identity_id: Some(identity),
+                image_id: path.clone(),
+                pixels: PixelSource::File { path, size: 0, modified: 0 },
+                bbox: None,
+                detector_score: None,
+                content: None,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,237 @@
+//! Identity folders in a dataset repository on the Hugging Face Hub: listed at a pinned revision, downloaded file by
+//! file, and read where the Hub's cache keeps them.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use serde::{Deserialize, Serialize};
+
+use super::folders::{self, Ignored};
+use super::scan::{self, Context, ScanError};
+use super::{DatasetError, Manifest, SourceTable};
+use crate::digest::Digest;
+use crate::files::{self, FileError};
+use crate::hub::{self, HubError, HubFile, RepoKind};
+use crate::progress::Silent;
+
+/// Downloads at a time: small files wait for the network, not for its bandwidth.
+const PARALLEL: usize = 8;
+
+/// From here on the size is announced first.
+const LARGE: u64 = 50_000_000;
+
+/// Where identity folders are on the Hub.
+pub(super) struct Place<'a> {
+    pub repo: &'a str,
+    pub revision: &'a str,
+    /// "" for the repository's root.
+    pub folder: &'a str,
+}
+
+/// Downloads what is not in the local cache, then reads all of it.
+pub(super) fn open(place: &Place<'_>, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+    let mut ignored = Ignored::default();
+    let pictures = pictures(listing(place, context)?, place.folder, &mut ignored);
+    ignored.say(context);
+    let names = pictures.iter().map(|picture| (picture.identity.clone(), picture.name.clone())).collect();
+    let faces = folders::faces(names, &place.to_string())?;
+    let root = download(&pictures, context)?;
+    let mut manifest = Manifest { faces, root: root.clone(), table: SourceTable::default() };
+    // The Hub's cache is made of links to content-addressed files beside the snapshot: no fence.
+    scan::fill(&mut manifest.faces, &root, false, context).map_err(|error| match error {
+        ScanError::Root(error) => FileError::new("read", &root)(error).into(),
+        ScanError::Interrupted | ScanError::Escape { .. } => DatasetError::Interrupted,
+    })?;
+    Ok(manifest)
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.folder {
+            "" => write!(f, "dataset `{}` at {}", self.repo, self.revision),
+            folder => write!(f, "dataset `{}` at {}, folder `{folder}`,", self.repo, self.revision),
+        }
+    }
+}
+
+/// A picture of the listing.
+struct Picture {
+    identity: String,
+    name: String,
+    file: HubFile,
+}
+
+/// The files that are `<folder>/<identity>/<image>`.
+fn pictures(listing: Vec<HubFile>, folder: &str, ignored: &mut Ignored) -> Vec<Picture> {
+    let prefix = match folder.trim_matches('/') {
+        "" => String::new(),
+        folder => format!("{folder}/"),
+    };
+    let mut pictures = Vec::new();
+    for file in listing {
+        let below = file.path.strip_prefix(&prefix).unwrap_or_default();
+        match below.split('/').collect::<Vec<_>>()[..] {
+            [identity, name] if folders::is_picture(name) && !identity.starts_with('.') => {
+                let (identity, name) = (identity.to_owned(), name.to_owned());
+                pictures.push(Picture { identity, name, file });
+            }
+            _ => ignored.files += 1,
+        }
+    }
+    pictures
+}
+
+/// Downloads all; gives the folder of identity folders in the local cache.
+fn download(pictures: &[Picture], context: &Context<'_>) -> Result<PathBuf, DatasetError> {
+    let Context { progress, cancel, .. } = *context;
+    let bytes: u64 = pictures.iter().filter_map(|picture| picture.file.size).sum();
+    if bytes > LARGE {
+        progress.say(&format!(
+            "the dataset is {} pictures, {:.0} MB in all; what is not in the Hub cache is downloaded",
+            pictures.len(),
+            bytes as f64 / 1e6
+        ));
+    }
+    progress.start("downloading", "files", Some(pictures.len() as u64), 0);
+    let (next, failure, first) = (AtomicUsize::new(0), Mutex::new(None::<HubError>), OnceLock::new());
+    let work = || {
+        while let Some((index, picture)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            pictures.get(index).map(|picture| (index, picture))
+        } {
+            match hub::download(&picture.file, &Silent, cancel) {
+                Ok(path) if index == 0 => drop(first.set(path)),
+                Ok(_) => {}
+                Err(error) => {
+                    // The others stop too; the first error is the one that is told.
+                    next.store(pictures.len(), Ordering::Relaxed);
+                    if let Ok(mut failure) = failure.lock() {
+                        failure.get_or_insert(error);
+                    }
+                    return;
+                }
+            }
+            progress.advance(1);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..PARALLEL.min(pictures.len()) {
+            scope.spawn(work);
+        }
+    });
+    progress.finish();
+    if let Some(error) = failure.into_inner().unwrap_or_default() {
+        return Err(error.into());
+    }
+    match (first.into_inner(), pictures.first()) {
+        (Some(path), Some(picture)) => root_of(&path, picture),
+        _ => Err(DatasetError::Interrupted),
+    }
+}
+
+/// `<snapshot>/<folder>/<identity>/<image>` without the last two.
+fn root_of(path: &Path, picture: &Picture) -> Result<PathBuf, DatasetError> {
+    path.ends_with(&picture.file.path)
+        .then(|| Some(path.parent()?.parent()?.to_owned()))
+        .flatten()
+        .ok_or_else(|| DatasetError::HubLayout { path: path.into(), file: picture.file.path.clone() })
+}
+
+/// What a pinned revision holds never changes, so it is asked for once: a run resumes without a network.
+fn listing(place: &Place<'_>, context: &Context<'_>) -> Result<Vec<HubFile>, DatasetError> {
+    let name = Digest::of(format!("{}\n{}\n{}", place.repo, place.revision, place.folder).as_bytes()).short(16);
+    let remembered = context.cache.map(|folder| folder.join(format!("listing-{name}.json")));
+    if let Some(entries) = remembered.as_deref().and_then(read_listing) {
+        return Ok(entries.into_iter().map(|entry| entry.at(place)).collect());
+    }
+    let listing = hub::list(RepoKind::Dataset, place.repo, place.revision, place.folder, context.cancel)?;
+    if let Some(path) = remembered {
+        let entries: Vec<Entry> = listing.iter().map(Entry::from).collect();
+        if let Err(error) = write_listing(&path, &entries) {
+            context.progress.say(&format!("{error}; the next start asks the Hub again"));
+        }
+    }
+    Ok(listing)
+}
+
+/// A remembered file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    path: String,
+    size: Option<u64>,
+    sha256: Option<Digest>,
+}
+
+impl Entry {
+    fn at(self, place: &Place<'_>) -> HubFile {
+        HubFile {
+            kind: RepoKind::Dataset,
+            repo: place.repo.into(),
+            revision: place.revision.into(),
+            path: self.path,
+            size: self.size,
+            sha256: self.sha256,
+        }
+    }
+}
+
+impl From<&HubFile> for Entry {
+    fn from(file: &HubFile) -> Self {
+        Self { path: file.path.clone(), size: file.size, sha256: file.sha256 }
+    }
+}
+
+/// A digest on the first line, the entries on the second: damage is noticed and costs one request.
+fn write_listing(path: &Path, entries: &[Entry]) -> Result<(), FileError> {
+    let entries = serde_json::to_string(entries).unwrap_or_default();
+    files::commit_bytes(path, format!("{}\n{entries}", Digest::of(entries.as_bytes())).as_bytes())
+}
+
+fn read_listing(path: &Path) -> Option<Vec<Entry>> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let (digest, entries) = text.split_once('\n')?;
+    (Digest::of(entries.as_bytes()) == digest.parse().ok()?).then(|| serde_json::from_str(entries).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str) -> HubFile {
+        Entry { path: path.into(), size: Some(7), sha256: None }.at(&Place { repo: "a/b", revision: "c", folder: "" })
+    }
+
+    #[test]
+    fn only_pictures_in_identity_folders_are_faces() {
+        let listing = [
+            "data/z/1.jpg",
+            "data/a/2.PNG",
+            "data/readme.md",
+            "data/a/deep/3.jpg",
+            "data/4.jpg",
+            "data/a/._5.jpg",
+            "data2/b/6.jpg",
+        ];
+        let mut ignored = Ignored::default();
+        let pictures = pictures(listing.map(file).to_vec(), "data/", &mut ignored);
+        let names: Vec<_> = pictures.iter().map(|p| (p.identity.as_str(), p.name.as_str())).collect();
+        assert_eq!(names, [("z", "1.jpg"), ("a", "2.PNG")]);
+        assert_eq!(ignored.files, 5);
+        let root = root_of(Path::new("/cache/snapshots/c/data/z/1.jpg"), &pictures[0]).unwrap();
+        assert_eq!(root, Path::new("/cache/snapshots/c/data"));
+        assert!(root_of(Path::new("/cache/blobs/77"), &pictures[0]).is_err());
+    }
+
+    #[test]
+    fn a_listing_is_remembered_unless_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("listing.json");
+        let entries = vec![Entry { path: "a/é.jpg".into(), size: None, sha256: Some(Digest::of(b"")) }];
+        write_listing(&path, &entries).unwrap();
+        assert_eq!(read_listing(&path), Some(entries));
+        let text = std::fs::read_to_string(&path).unwrap().replace("é", "e");
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(read_listing(&path), None);
+    }
+}

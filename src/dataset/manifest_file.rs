@@ -1,0 +1,180 @@
+//! `manifest.parquet`: one line a face, the source's own columns as `meta.<name>`. Encoded and decoded in slices, so that
+//! a large dataset is never there twice.
+
+use std::io::Cursor;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::*;
+
+use super::paths::normalise;
+use super::{BoundingBox, DatasetError, Face, Manifest, PixelSource, SourceTable, self_digest};
+use crate::files;
+
+/// Rows of one slice, which is one row group of the file.
+const SLICE: usize = 65_536;
+
+/// Prefix of the source's own columns.
+const META: &str = "meta.";
+
+impl Manifest {
+    /// Writes the manifest: all of it or nothing, the same bytes for the same manifest.
+    ///
+    /// # Errors
+    /// [`DatasetError::File`] or [`DatasetError::Parquet`].
+    pub fn write_parquet(&self, path: &Path) -> Result<(), DatasetError> {
+        let failed = |source| DatasetError::Parquet { action: "write", path: path.into(), source };
+        Ok(files::commit_bytes(path, &self.encode().map_err(failed)?)?)
+    }
+
+    fn encode(&self) -> PolarsResult<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let empty = self.frame(0..0)?;
+        let writer = ParquetWriter::new(&mut bytes).with_key_value_metadata(Some(self_digest::placeholder()));
+        let mut writer = writer.batched(empty.schema())?;
+        for start in (0..self.len()).step_by(SLICE) {
+            writer.write_batch(&self.frame(start..self.len().min(start + SLICE))?)?;
+        }
+        writer.finish()?;
+        drop(writer);
+        polars_ensure!(self_digest::seal(&mut bytes), ComputeError: "the file has no place for its digest");
+        Ok(bytes)
+    }
+
+    fn frame(&self, rows: Range<usize>) -> PolarsResult<DataFrame> {
+        let faces = &self.faces[rows.clone()];
+        let text = |name: &str, of: &dyn Fn(&Face) -> Option<String>| {
+            faces.iter().map(of).collect::<StringChunked>().with_name(name.into()).into_column()
+        };
+        let borrowed = |name: &str, of: fn(&Face) -> Option<&str>| {
+            faces.iter().map(of).collect::<StringChunked>().with_name(name.into()).into_column()
+        };
+        let edge = |name: &str, of: fn(&BoundingBox) -> f32| {
+            Column::new(name.into(), faces.iter().map(|face| face.bbox.as_ref().map(of)).collect::<Vec<_>>())
+        };
+        let drawn = |name: &str, of: fn(u32, u32) -> u32| {
+            let value = |face: &Face| match face.pixels {
+                PixelSource::Synthetic { identity, sample } => Some(of(identity, sample)),
+                PixelSource::File { .. } => None,
+            };
+            Column::new(name.into(), faces.iter().map(value).collect::<Vec<_>>())
+        };
+        let file = |face: &Face| match face.pixels {
+            PixelSource::File { size, modified, .. } => Some((size, modified)),
+            PixelSource::Synthetic { .. } => None,
+        };
+        let mut columns = vec![
+            Column::new("row".into(), rows.clone().map(|row| row as u32).collect::<Vec<_>>()),
+            borrowed("face_id", |face| Some(&face.face_id)),
+            borrowed("identity_id", |face| face.identity_id.as_deref()),
+            borrowed("image_id", |face| Some(&face.image_id)),
+            borrowed("path", |face| match &face.pixels {
+                PixelSource::File { path, .. } => Some(path),
+                PixelSource::Synthetic { .. } => None,
+            }),
+            drawn("synthetic_identity", |identity, _| identity),
+            drawn("synthetic_sample", |_, sample| sample),
+            text("content_sha256", &|face| face.content.map(|digest| digest.to_string())),
+            edge("bbox_x1", |bbox| bbox.x1),
+            edge("bbox_y1", |bbox| bbox.y1),
+            edge("bbox_x2", |bbox| bbox.x2),
+            edge("bbox_y2", |bbox| bbox.y2),
+            Column::new("detector_score".into(), faces.iter().map(|face| face.detector_score).collect::<Vec<_>>()),
+            Column::new("size".into(), faces.iter().map(|face| file(face).map(|(size, _)| size)).collect::<Vec<_>>()),
+            Column::new(
+                "modified_ns".into(),
+                faces.iter().map(|face| file(face).map(|(_, modified)| modified)).collect::<Vec<_>>(),
+            ),
+        ];
+        for (header, column) in self.table.headers.iter().zip(&self.table.columns) {
+            let values = rows.clone().map(|row| column.get(row)).collect::<StringChunked>();
+            columns.push(values.with_name(format!("{META}{header}").into()).into_column());
+        }
+        DataFrame::new(faces.len(), columns)
+    }
+
+    /// Reads a manifest back; `root` is where its paths start.
+    ///
+    /// # Errors
+    /// [`DatasetError::File`] or [`DatasetError::Parquet`] when it cannot be read, [`DatasetError::Manifest`] when it is
+    /// something else.
+    pub fn read_parquet(path: &Path, root: PathBuf) -> Result<Self, DatasetError> {
+        let polars = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
+        let wrong = |rule| DatasetError::Manifest { path: path.into(), rule };
+        let mut bytes = files::read(path)?;
+        if !self_digest::is_whole(&mut bytes) {
+            return Err(wrong("the digest that it carries is not its own, or it carries none".into()));
+        }
+        let open = || ParquetReader::new(Cursor::new(&bytes[..]));
+        let rows = open().num_rows().map_err(polars)?;
+        let mut manifest = Self { root, ..Self::default() };
+        for start in (0..rows).step_by(SLICE) {
+            let frame = open().with_slice(Some((start, SLICE))).set_rechunk(true).finish().map_err(polars)?;
+            manifest.append(&frame).map_err(wrong)?;
+        }
+        Ok(manifest)
+    }
+
+    fn append(&mut self, frame: &DataFrame) -> Result<(), String> {
+        let names: Vec<String> = frame
+            .get_column_names()
+            .into_iter()
+            .filter_map(|name| name.strip_prefix(META).map(str::to_owned))
+            .collect();
+        if self.faces.is_empty() {
+            self.table = SourceTable::with_headers(names);
+        }
+        let column = |name: &str| frame.column(name).map_err(|_| format!("it has no column `{name}`"));
+        let other = |name: &'static str| move |_| format!("its column `{name}` has another type");
+        let text = |name: &'static str| column(name)?.str().map_err(other(name));
+        let small = |name: &'static str| column(name)?.u32().map_err(other(name));
+        let float = |name: &'static str| column(name)?.f32().map_err(other(name));
+        let row_number = small("row")?;
+        let (face_id, identity_id, image_id) = (text("face_id")?, text("identity_id")?, text("image_id")?);
+        let (path, content) = (text("path")?, text("content_sha256")?);
+        let (identity, sample) = (small("synthetic_identity")?, small("synthetic_sample")?);
+        let edges = [float("bbox_x1")?, float("bbox_y1")?, float("bbox_x2")?, float("bbox_y2")?];
+        let score = float("detector_score")?;
+        let size = column("size")?.u64().map_err(other("size"))?;
+        let modified = column("modified_ns")?.i64().map_err(other("modified_ns"))?;
+
+        self.faces.reserve(frame.height());
+        for i in 0..frame.height() {
+            let row = self.faces.len();
+            let wrong = |what: &str| format!("row {row} has {what}");
+            if row_number.get(i) != Some(row as u32) {
+                return Err(wrong("another number"));
+            }
+            let pixels = match (path.get(i), identity.get(i), sample.get(i)) {
+                (Some(path), None, None) if normalise(path).as_deref() == Some(path) => PixelSource::File {
+                    path: path.to_owned(),
+                    size: size.get(i).ok_or_else(|| wrong("no size"))?,
+                    modified: modified.get(i).ok_or_else(|| wrong("no modification time"))?,
+                },
+                (Some(_), None, None) => return Err(wrong("a path that leaves the dataset's root")),
+                (None, Some(identity), Some(sample)) => PixelSource::Synthetic { identity, sample },
+                _ => return Err(wrong("no pixels, or two kinds of them")),
+            };
+            let bbox = match edges.map(|edge| edge.get(i)) {
+                [Some(x1), Some(y1), Some(x2), Some(y2)] => Some(BoundingBox { x1, y1, x2, y2 }),
+                [None, None, None, None] => None,
+                _ => return Err(wrong("half a box")),
+            };
+            self.faces.push(Face {
+                face_id: face_id.get(i).ok_or_else(|| wrong("no face_id"))?.to_owned(),
+                identity_id: identity_id.get(i).map(str::to_owned),
+                image_id: image_id.get(i).ok_or_else(|| wrong("no image_id"))?.to_owned(),
+                pixels,
+                bbox,
+                detector_score: score.get(i),
+                content: content.get(i).map(str::parse).transpose().map_err(|_| wrong("a damaged digest"))?,
+            });
+        }
+        for (header, kept) in self.table.headers.iter().zip(&mut self.table.columns) {
+            let name = format!("{META}{header}");
+            let values = column(&name)?.str().map_err(|_| format!("its column `{name}` has another type"))?;
+            values.iter().for_each(|value| kept.push(value.unwrap_or_default()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,262 @@
+//! The one pass over all pictures: each file is read once, on all cores, and its digest and stamp go into the manifest.
+
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rayon::prelude::*;
+
+use super::paths::Fence;
+use super::scan_cache::{ScanCache, Stamp};
+use super::{Face, PixelSource};
+use crate::digest::Digest;
+use crate::progress::{Cancel, Progress};
+
+/// A file that was touched this recently may be touched again without its time changing ("racy" in git's words).
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// What opening a dataset works with.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    /// Folder for what earlier scans found; `None`: nothing is remembered.
+    pub cache: Option<&'a Path>,
+    pub progress: &'a dyn Progress,
+    pub cancel: &'a Cancel,
+}
+
+/// Why a scan stopped.
+#[derive(Debug)]
+pub(super) enum ScanError {
+    Interrupted,
+    /// The root itself cannot be found.
+    Root(io::Error),
+    /// The picture of a row is reached through a link that leaves the root.
+    Escape {
+        row: usize,
+        target: PathBuf,
+    },
+}
+
+/// A file and the faces in it.
+struct Picture<'a> {
+    path: &'a str,
+    first_row: usize,
+    faces: u64,
+}
+
+/// What is known about a file after the scan.
+#[derive(Clone, Copy)]
+struct Found {
+    stamp: Stamp,
+    /// `None`: it cannot be read.
+    content: Option<Digest>,
+    /// Whether a later scan may rely on the stamp.
+    settled: bool,
+    cached: bool,
+}
+
+const MISSING: Found = Found { stamp: Stamp { size: 0, modified: 0 }, content: None, settled: false, cached: false };
+
+/// Fills in size, modification time and digest of every file below `root`. A file that cannot be read gets no digest:
+/// embedding will record why. `fenced`: links may not leave the root.
+pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Context<'_>) -> Result<(), ScanError> {
+    let Context { cache, progress, cancel } = *context;
+    let (pictures, picture_of) = pictures(faces);
+    let paths = pictures.iter().map(|picture| picture.path);
+    let fence = fenced.then(|| Fence::new(root, paths)).transpose().map_err(ScanError::Root)?;
+    let mut cache = cache.map(|folder| ScanCache::open(folder, &std::path::absolute(root).unwrap_or(root.into())));
+
+    progress.start("reading", "faces", Some(faces.len() as u64), 0);
+    let results: Vec<Result<Found, ScanError>> = pictures
+        .par_iter()
+        .map(|picture| {
+            if cancel.requested() {
+                return Err(ScanError::Interrupted);
+            }
+            let found = look_at(picture, root, fence.as_ref(), cache.as_ref());
+            progress.advance(picture.faces);
+            found
+        })
+        .collect();
+    progress.finish();
+    if let Some(cache) = &mut cache {
+        remember(cache, &pictures, &results, progress);
+    }
+    // The first error in row order, whichever thread met its own first.
+    let found = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+
+    for (face, picture) in faces.iter_mut().zip(picture_of) {
+        if let (PixelSource::File { size, modified, .. }, Some(picture)) = (&mut face.pixels, picture) {
+            let Found { stamp, content, .. } = found[picture];
+            (*size, *modified, face.content) = (stamp.size, stamp.modified, content);
+        }
+    }
+    Ok(())
+}
+
+/// The distinct files, and which of them each face is in: several faces may share a photo.
+fn pictures(faces: &[Face]) -> (Vec<Picture<'_>>, Vec<Option<usize>>) {
+    let mut pictures = Vec::<Picture>::new();
+    let mut known = HashMap::new();
+    let picture_of = faces.iter().enumerate().map(|(row, face)| {
+        let PixelSource::File { path, .. } = &face.pixels else { return None };
+        let index = *known.entry(path.as_str()).or_insert(pictures.len());
+        if index == pictures.len() {
+            pictures.push(Picture { path, first_row: row, faces: 0 });
+        }
+        pictures[index].faces += 1;
+        Some(index)
+    });
+    let picture_of = picture_of.collect();
+    (pictures, picture_of)
+}
+
+fn look_at(
+    picture: &Picture<'_>,
+    root: &Path,
+    fence: Option<&Fence>,
+    cache: Option<&ScanCache>,
+) -> Result<Found, ScanError> {
+    let full = root.join(picture.path);
+    let Ok(mut metadata) = fs::symlink_metadata(&full) else { return Ok(MISSING) };
+    let is_link = metadata.is_symlink();
+    if let Some(target) = fence.and_then(|fence| fence.escape(picture.path, &full, is_link)) {
+        return Err(ScanError::Escape { row: picture.first_row, target });
+    }
+    if is_link {
+        let Ok(target) = fs::metadata(&full) else { return Ok(MISSING) };
+        metadata = target;
+    }
+    // Opening a pipe would wait for its writer.
+    if !metadata.is_file() {
+        return Ok(MISSING);
+    }
+    // Stamped before it is read: a file that changes meanwhile has another stamp when it is embedded.
+    let stamp = stamp(&metadata);
+    let content = cache.and_then(|cache| cache.get(picture.path, stamp));
+    let cached = content.is_some();
+    let content = content.or_else(|| File::open(&full).and_then(Digest::of_reader).ok());
+    let settled = metadata.modified().is_ok_and(|time| time + SETTLED <= SystemTime::now());
+    Ok(Found { stamp, content, settled, cached })
+}
+
+fn remember(
+    cache: &mut ScanCache,
+    pictures: &[Picture<'_>],
+    results: &[Result<Found, ScanError>],
+    progress: &dyn Progress,
+) {
+    let mut news = false;
+    for (picture, result) in pictures.iter().zip(results) {
+        if let Ok(Found { stamp, content: Some(content), settled: true, cached: false }) = result {
+            cache.insert(picture.path, *stamp, *content);
+            news = true;
+        }
+    }
+    if let Err(error) = if news { cache.save() } else { Ok(()) } {
+        progress.say(&format!("{error}; the next start reads all pictures again"));
+    }
+}
+
+/// Size and time of a file.
+pub(super) fn stamp(metadata: &Metadata) -> Stamp {
+    let nanoseconds = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(error) => i64::try_from(error.duration().as_nanos()).map_or(i64::MIN, |before| -before),
+    };
+    Stamp { size: metadata.len(), modified: metadata.modified().map_or(0, nanoseconds) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::progress::Silent;
+
+    fn face(path: &str) -> Face {
+        Face {
+            face_id: path.into(),
+            identity_id: None,
+            image_id: path.into(),
+            pixels: PixelSource::File { path: path.into(), size: 0, modified: 0 },
+            bbox: None,
+            detector_score: None,
+            content: None,
+        }
+    }
+
+    fn backdate(path: &Path) {
+        let time = SystemTime::now() - Duration::from_secs(10);
+        File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
+    }
+
+    #[derive(Default)]
+    struct Counter(AtomicU64);
+
+    impl Progress for Counter {
+        fn start(&self, task: &str, unit: &'static str, total: Option<u64>, resumed: u64) {
+            assert_eq!((task, unit, total, resumed), ("reading", "faces", Some(3), 0));
+        }
+        fn advance(&self, n: u64) {
+            self.0.fetch_add(n, Ordering::Relaxed);
+        }
+        fn remark(&self, _: &str) {}
+        fn finish(&self) {}
+        fn say(&self, _: &str) {}
+    }
+
+    #[test]
+    fn faces_of_one_photo_share_its_digest_and_missing_files_have_none() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("a"), "abc").unwrap();
+        let mut faces = [face("a"), face("b"), face("a")];
+        let (counter, cancel) = (Counter::default(), Cancel::default());
+        let context = Context { cache: None, progress: &counter, cancel: &cancel };
+        fill(&mut faces, root.path(), true, &context).unwrap();
+        let content: Vec<_> = faces.iter().map(|face| face.content).collect();
+        assert_eq!(content, [Some(Digest::of(b"abc")), None, Some(Digest::of(b"abc"))]);
+        assert!(matches!(faces[2].pixels, PixelSource::File { size: 3, modified: 1.., .. }));
+        assert_eq!(counter.0.into_inner(), 3);
+    }
+
+    #[test]
+    fn settled_files_are_not_read_again_and_recent_ones_are() {
+        let (root, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let cancel = Cancel::default();
+        let context = Context { cache: Some(cache.path()), progress: &Silent, cancel: &cancel };
+        for name in ["old", "new"] {
+            fs::write(root.path().join(name), "abc").unwrap();
+        }
+        backdate(&root.path().join("old"));
+        let scan = || {
+            let mut faces = [face("old"), face("new")];
+            fill(&mut faces, root.path(), true, &context).unwrap();
+            faces.map(|face| face.content.unwrap())
+        };
+        assert_eq!(scan(), [Digest::of(b"abc"); 2]);
+        // Other bytes under the same stamps: only a reader who trusts the cache overlooks them.
+        for name in ["old", "new"] {
+            let path = root.path().join(name);
+            let time = fs::metadata(&path).unwrap().modified().unwrap();
+            fs::write(&path, "xyz").unwrap();
+            File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
+        assert_eq!(scan(), [Digest::of(b"abc"), Digest::of(b"xyz")]);
+        // A later time: read again. A damaged cache: read again.
+        File::options().append(true).open(root.path().join("old")).unwrap().set_modified(SystemTime::now()).unwrap();
+        assert_eq!(scan(), [Digest::of(b"xyz"); 2]);
+    }
+
+    #[test]
+    fn a_wish_to_stop_is_honoured() {
+        let root = tempfile::tempdir().unwrap();
+        let cancel = Cancel::default();
+        cancel.request();
+        let context = Context { cache: None, progress: &Silent, cancel: &cancel };
+        let stopped = fill(&mut [face("a")], root.path(), true, &context);
+        assert!(matches!(stopped, Err(ScanError::Interrupted)));
+    }
+}

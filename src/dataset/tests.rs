@@ -1,0 +1,544 @@
+//! Datasets as users bring them: good ones in all their forms, and each way to be wrong with its message.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::PathRewrite;
+use crate::progress::Silent;
+
+/// A folder for one test, and what was said while it was read.
+struct Place {
+    folder: tempfile::TempDir,
+    said: Mutex<Vec<String>>,
+}
+
+impl Progress for Place {
+    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn remark(&self, _: &str) {}
+    fn finish(&self) {}
+    fn say(&self, line: &str) {
+        self.said.lock().unwrap().push(line.into());
+    }
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), said: Mutex::default() }
+    }
+
+    fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn put(&self, path: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+        self
+    }
+
+    fn open(&self, source: &DatasetSource) -> Result<Manifest, DatasetError> {
+        open(source, None, self, &Cancel::default())
+    }
+
+    fn folders(&self) -> Result<Manifest, DatasetError> {
+        self.open(&DatasetSource::Folders { root: self.root().into() })
+    }
+
+    /// Reads `faces.csv` with this content.
+    fn table(
+        &self,
+        csv: impl AsRef<[u8]>,
+        image: Phase1Image,
+        rewrite: &[(&str, &str)],
+    ) -> Result<Manifest, DatasetError> {
+        self.put("faces.csv", csv);
+        let rewrite = rewrite.iter().map(|&(from, to)| PathRewrite { from: from.into(), to: to.into() }).collect();
+        let (csv, root) = (self.root().join("faces.csv"), self.root().into());
+        self.open(&DatasetSource::Phase1 { csv, root, rewrite, image })
+    }
+
+    fn crops(&self, csv: impl AsRef<[u8]>) -> Result<Manifest, DatasetError> {
+        self.table(csv, Phase1Image::Crop, &[])
+    }
+
+    /// The error's text, with this folder as `<dir>`.
+    #[track_caller]
+    fn error(&self, result: Result<Manifest, DatasetError>) -> String {
+        result.unwrap_err().to_string().replace(self.root().to_str().unwrap(), "<dir>")
+    }
+
+    fn csv_error(&self, csv: impl AsRef<[u8]>) -> String {
+        self.error(self.crops(csv))
+    }
+
+    fn photo_error(&self, csv: &str) -> String {
+        self.error(self.table(csv, Phase1Image::Photo, &[]))
+    }
+}
+
+const WRITTEN: &str = "face_id,photo_id,identity_id,photo_path,face_path,x,y,w,h,confidence\n";
+
+fn ids(manifest: &Manifest) -> Vec<&str> {
+    manifest.faces.iter().map(|face| face.face_id.as_str()).collect()
+}
+
+fn metadata(manifest: &Manifest, rows: &[u32]) -> String {
+    let mut csv = Vec::new();
+    manifest.metadata_csv(rows, &mut csv).unwrap();
+    String::from_utf8(csv).unwrap()
+}
+
+fn all(manifest: &Manifest) -> Vec<u32> {
+    (0..manifest.len() as u32).collect()
+}
+
+#[test]
+fn both_dialects_tell_of_the_same_faces() {
+    let place = Place::new();
+    place.put("crops/1.jpg", "one").put("crops/2.jpg", "two");
+    let documented = "face_id,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score,crop_path,source\n\
+                      a,p.jpg,n1,10,20.5,30,50.5,0.99,crops/1.jpg,web\n\
+                      b,p.jpg,,1,2,3,4,,crops/2.jpg,\n";
+    let written = "\u{feff}confidence;h;w;y;x;face_path;photo_path;identity_id;photo_id;face_id\r\n\
+                   0.99;30;20;20.5;10;\"/kaggle/crops/1.jpg\";photos/p.jpg;n1;p.jpg;a\r\n\
+                   ;2;2;2;1;crops\\2.jpg;photos/p.jpg;\" \";p.jpg;b\r\n";
+    for image in [Phase1Image::Crop, Phase1Image::Photo] {
+        let one = place.table(documented, image, &[]).unwrap();
+        let other = place.table(written, image, &[("/kaggle/", "")]).unwrap();
+        if image == Phase1Image::Crop {
+            assert_eq!(one.faces, other.faces);
+            assert_eq!(one.digest(), other.digest());
+            assert_eq!(one.faces[1].content, Some(Digest::of(b"two")));
+            assert_eq!(one.faces[0].bbox, None, "a crop is already cut");
+        } else {
+            assert_eq!(one.faces[0].bbox, Some(BoundingBox { x1: 10.0, y1: 20.5, x2: 30.0, y2: 50.5 }));
+            assert_eq!(one.faces[0].bbox, other.faces[0].bbox);
+            assert!(matches!(&other.faces[1].pixels, PixelSource::File { path, .. } if path == "photos/p.jpg"));
+            assert!(matches!(&one.faces[1].pixels, PixelSource::File { path, .. } if path == "p.jpg"));
+            assert_eq!(one.faces[1].content, None, "a picture that is not there is for embedding to report");
+        }
+        assert_eq!(one.faces[1].identity_id, None);
+        assert_eq!((one.faces[0].detector_score, one.faces[1].detector_score), (Some(0.99), None));
+    }
+    // Tabs, and quoted separators and line breaks in columns that nobody reads.
+    let tabs =
+        "face_id\tphoto_id\tface_path\tnote\n\"a\"\tp\tcrops/1.jpg\t\"one\ttwo\nthree\"\nb\tp\tcrops/2.jpg\t,;\n";
+    let manifest = place.crops(tabs).unwrap();
+    assert_eq!(ids(&manifest), ["a", "b"]);
+    assert_eq!(manifest.table.columns[3].get(0), Some("one\ttwo\nthree"));
+}
+
+#[test]
+fn the_hand_over_keeps_the_sources_columns_for_the_embedded_rows() {
+    let place = Place::new();
+    let csv = "face_id;note;photo_id;face_path\r\nb;\"x;\"\"y\"\"\";p1;b.jpg\r\na;,;p2;a.jpg\r\nc;;p3;c.jpg\r\n";
+    let manifest = place.crops(csv).unwrap();
+    assert_snapshot!(metadata(&manifest, &[0, 2]), @r#"
+    face_id,note,photo_id,face_path
+    b,"x;""y""",p1,b.jpg
+    c,,p3,c.jpg
+    "#);
+    place.put("n1/a.jpg", "").put("n1/b.jpg", "");
+    assert_snapshot!(metadata(&place.folders().unwrap(), &[1]), @"
+    face_id,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score,crop_path
+    n1/b.jpg,n1/b.jpg,n1,,,,,,n1/b.jpg
+    ");
+}
+
+#[test]
+fn each_broken_rule_of_a_table_is_told_with_its_line() {
+    let place = Place::new();
+    let with = |rows: &str| format!("{WRITTEN}{rows}");
+    assert_snapshot!(place.csv_error(""), @"<dir>/faces.csv, line 1: the file is empty; expected a header line and one line for each face");
+    assert_snapshot!(place.csv_error("\u{feff}\r\n"), @"<dir>/faces.csv, line 1: the file is empty; expected a header line and one line for each face");
+    assert_snapshot!(place.csv_error(WRITTEN), @"<dir>/faces.csv, line 1: there is a header but no face below it");
+    assert_snapshot!(place.csv_error("face_id,photo_id,path\na,b,c\n"), @"<dir>/faces.csv, line 1: there is no column `crop_path` or `face_path`; the columns are `face_id`, `photo_id`, `path` (`image: crop` reads the picture there; `image: photo` does without it)");
+    assert_snapshot!(place.csv_error(b"face_id,photo_id,face_path\r\n\r\na,p,ok.jpg\r\nb,p,\xff.jpg\r\n"), @"<dir>/faces.csv, line 4: byte 5 of the line is not UTF-8; save the table as UTF-8");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,,,,,\n\n\"b\",\"p\",,,b.jpg,,,,,\na,p,,,c.jpg,,,,,\n")), @"<dir>/faces.csv, line 5: face_id `a` is already on line 2; ids must be unique");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg\n")), @"<dir>/faces.csv, line 2: the line has 5 values, the header has 10 columns; look for a separator or quote too many or too few");
+    assert_snapshot!(place.csv_error(with(",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` is empty");
+    assert_snapshot!(place.csv_error(with("a,p,,, ,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is empty");
+    assert_snapshot!(place.csv_error(with("\"a\nb\",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` contains a line break or another control character");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,3px,4,\n")), @"<dir>/faces.csv, line 2: `w` is `3px`, expected a finite number such as 12 or 12.5");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,3,4,nan\n")), @"<dir>/faces.csv, line 2: `confidence` is `nan`, expected a finite number such as 12 or 12.5");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,0,4,\n")), @"<dir>/faces.csv, line 2: the box from (1, 2) to (1, 6) has no area; expected x + w > x and y + h > y");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,,3,4,\n")), @"<dir>/faces.csv, line 2: `y` is empty");
+    assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `../a.jpg`, which is outside of <dir>; let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside of <dir>; let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(place.photo_error(&with("a,p,,p.jpg,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `x` is empty");
+    let corners = "face_id,image_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2\na,p,5,0,5,9\n";
+    assert_snapshot!(place.photo_error(corners), @"<dir>/faces.csv, line 2: the box from (5, 0) to (5, 9) has no area; expected x2 > x1 and y2 > y1");
+}
+
+#[test]
+fn photos_with_one_name_in_several_folders_are_told_apart() {
+    let place = Place::new();
+    let rows = "a,1.jpg,n1,n1/1.jpg,a.jpg,,,,,\nb,1.jpg,n2,n2/1.jpg,b.jpg,,,,,\nc,1.jpg,n2,n2/1.jpg,c.jpg,,,,,\n";
+    let manifest = place.crops(format!("{WRITTEN}{rows}")).unwrap();
+    let images: Vec<_> = manifest.faces.iter().map(|face| face.image_id.as_str()).collect();
+    assert_eq!(images, ["n1/1.jpg", "n2/1.jpg", "n2/1.jpg"]);
+    assert_snapshot!(place.said.lock().unwrap().join("\n"), @"1 photo id stands for more than one photo_path: photos are told apart by photo_path");
+}
+
+#[test]
+fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
+    let place = Place::new();
+    for path in ["b/2.JPG", "b/10.png", "a-b/1.webp", "a/1.pgm", "a/x/deep.jpg", "a/._1.jpg", "a/notes.txt", "README"] {
+        place.put(path, path);
+    }
+    let manifest = place.folders().unwrap();
+    assert_eq!(ids(&manifest), ["a/1.pgm", "a-b/1.webp", "b/10.png", "b/2.JPG"]);
+    assert_eq!(manifest.identities(), ["a", "a-b", "b"]);
+    assert_eq!(manifest.faces[1].content, Some(Digest::of(b"a-b/1.webp")));
+    assert_snapshot!(place.said.lock().unwrap().join("\n"), @"
+    3 files are no pictures by their ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
+    1 folder lies deeper than <identity>/<image>: ignored with all that is inside
+    ");
+}
+
+#[test]
+fn folders_that_cannot_be_a_dataset_are_explained() {
+    let place = Place::new();
+    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> with one of these endings: jpg, jpeg, png, webp, bmp, pgm, ppm, pnm");
+    place.put("n1/notes.txt", "");
+    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> with one of these endings: jpg, jpeg, png, webp, bmp, pgm, ppm, pnm");
+    place.put("n1/a\nb.jpg", "");
+    assert_snapshot!(place.error(place.folders()), @r"the name of n1/a\nb.jpg contains a control character; ids are made of names, so rename it");
+    place.put("face.jpg", "");
+    assert_snapshot!(place.error(place.folders()), @"<dir> holds pictures itself (`face.jpg`); each identity needs its own folder: <dir>/<identity>/<image>");
+    let nowhere = DatasetSource::Folders { root: place.root().join("nowhere") };
+    assert_snapshot!(place.error(place.open(&nowhere)), @"<dir>/nowhere is not a folder; `dataset.root` names the folder that holds one folder for each identity");
+    let nowhere = DatasetSource::Phase1 {
+        csv: place.root().join("nowhere.csv"),
+        root: place.root().into(),
+        rewrite: vec![],
+        image: Phase1Image::Crop,
+    };
+    assert_snapshot!(place.error(place.open(&nowhere)), @"cannot read <dir>/nowhere.csv: No such file or directory (os error 2)");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_may_stay_inside_and_not_lead_out() {
+    use std::os::unix::fs::symlink;
+    let (place, elsewhere) = (Place::new(), Place::new());
+    elsewhere.put("n9/1.jpg", "other");
+    place.put("n1/1.jpg", "one");
+    symlink("1.jpg", place.root().join("n1/2.jpg")).unwrap();
+    symlink("n1", place.root().join("n2")).unwrap();
+    let manifest = place.folders().unwrap();
+    assert_eq!(ids(&manifest), ["n1/1.jpg", "n1/2.jpg", "n2/1.jpg", "n2/2.jpg"]);
+    assert!(manifest.faces.iter().all(|face| face.content == Some(Digest::of(b"one"))));
+
+    let error = |result| place.error(result).replace(elsewhere.root().to_str().unwrap(), "<elsewhere>");
+    symlink(elsewhere.root().join("n9/1.jpg"), place.root().join("n1/3.jpg")).unwrap();
+    assert_snapshot!(error(place.folders()), @"<dir>/n1/3.jpg leads to <elsewhere>/n9/1.jpg, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    let csv = "face_id,photo_id,face_path\na,p,n1/1.jpg\nb,p,n1/3.jpg\n";
+    assert_snapshot!(error(place.crops(csv)), @"<dir>/faces.csv, line 3: `n1/3.jpg` is a link that leads to <elsewhere>/n9/1.jpg, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    fs::remove_file(place.root().join("n1/3.jpg")).unwrap();
+    symlink(elsewhere.root().join("n9"), place.root().join("n3")).unwrap();
+    assert_snapshot!(error(place.folders()), @"<dir>/n3/1.jpg leads to <elsewhere>/n9, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    assert_snapshot!(error(place.crops("face_id,photo_id,face_path\na,p,n3/1.jpg\n")), @"<dir>/faces.csv, line 2: `n3/1.jpg` is a link that leads to <elsewhere>/n9, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    // A root that is a link itself is no escape.
+    fs::remove_file(place.root().join("n3")).unwrap();
+    symlink(place.root(), elsewhere.root().join("root")).unwrap();
+    let root = elsewhere.root().join("root");
+    assert_eq!(place.open(&DatasetSource::Folders { root }).unwrap().faces, manifest.faces);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_utf8_are_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let folder = place.root().join(std::ffi::OsStr::from_bytes(b"n\xff"));
+    fs::create_dir(folder).unwrap();
+    assert_snapshot!(place.error(place.folders()), @"the name of <dir>/n� is not UTF-8; ids are made of names, so rename it");
+}
+
+#[test]
+fn bytes_notice_what_changed_since_the_scan() {
+    let place = Place::new();
+    let csv = "face_id,photo_id,face_path\na,p,a.jpg\nb,p,gone.jpg\nc,p,folder\n";
+    place.put("a.jpg", "abc").put("folder/x", "");
+    let manifest = place.crops(csv).unwrap();
+    let touch = || {
+        let later = SystemTime::now() + Duration::from_secs(5);
+        File::options().append(true).open(place.root().join("a.jpg")).unwrap().set_modified(later).unwrap();
+    };
+    assert_eq!(bytes(&manifest, 0).unwrap(), b"abc");
+    touch();
+    assert_eq!(bytes(&manifest, 0).unwrap(), b"abc", "touched, but the same");
+    place.put("a.jpg", "xyz");
+    touch();
+    assert!(matches!(bytes(&manifest, 0), Err(ReadError::Changed { .. })));
+    place.put("a.jpg", "abcd");
+    assert!(matches!(bytes(&manifest, 0), Err(ReadError::Changed { .. })));
+
+    let message = |row| bytes(&manifest, row).unwrap_err().to_string().replace(place.root().to_str().unwrap(), "<dir>");
+    assert_snapshot!(message(0), @"<dir>/a.jpg has changed since the dataset was read; start again, so that the run is about what is there now");
+    assert_snapshot!(message(1), @"cannot read <dir>/gone.jpg: No such file or directory (os error 2)");
+    assert_snapshot!(message(2), @"<dir>/folder is not a regular file");
+    place.put("gone.jpg", "back");
+    assert!(matches!(bytes(&manifest, 1), Err(ReadError::Changed { .. })), "its digest is not in the manifest");
+    let drawn = procedural::open(1, 1, 1, 96).unwrap();
+    assert_snapshot!(bytes(&drawn, 0).unwrap_err(), @"row 0 is a synthetic face: it is drawn, not read");
+}
+
+#[test]
+fn descriptions_say_where_and_what_is_downloaded() {
+    let sources = [
+        DatasetSource::Phase1 {
+            csv: "/nowhere/faces.csv".into(),
+            root: "/".into(),
+            rewrite: vec![PathRewrite { from: "a".into(), to: "b".into() }],
+            image: Phase1Image::Photo,
+        },
+        DatasetSource::Folders { root: "/nowhere".into() },
+        DatasetSource::HubFolders { repo: "a/b".into(), revision: "c0ffee".into(), folder: "train".into() },
+        DatasetSource::Synthetic { seed: 1, identities: 40, samples: 10, size: 160 },
+    ];
+    assert_snapshot!(sources.map(|source| describe(&source)).join("\n"), @"
+    Phase-1 table /nowhere/faces.csv (not there!), boxes cut out of photos below / after 1 path rewrite; nothing to download
+    identity folders in /nowhere (not there!); nothing to download
+    identity folders of dataset `a/b` at c0ffee, folder `train`, on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache
+    400 synthetic faces (40 identities × 10 samples, 160×160 pixels, seed 1, generator 1); nothing to download
+    ");
+}
+
+#[test]
+fn a_wish_to_stop_becomes_an_error_of_its_own() {
+    let place = Place::new();
+    place.put("n1/1.jpg", "one");
+    let cancel = Cancel::default();
+    cancel.request();
+    let source = DatasetSource::Folders { root: place.root().into() };
+    assert!(matches!(open(&source, None, &Silent, &cancel), Err(DatasetError::Interrupted)));
+}
+
+/// Text that may stand in an id: printable, not blank.
+fn id() -> impl Strategy<Value = String> {
+    "[a-zé\",;' ]{0,3}[a-z0-9]"
+}
+
+fn optional<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    proptest::option::of(strategy)
+}
+
+prop_compose! {
+    fn face()(
+        face_id in id(),
+        identity_id in optional(id()),
+        image_id in id(),
+        file in optional(("[a-z]{1,3}/[a-z]{1,3}", any::<u64>(), any::<i64>())),
+        drawn in any::<(u32, u32)>(),
+        corner in optional((0f32..1e4, 0f32..1e4, 1f32..1e3, 1f32..1e3)),
+        detector_score in optional(0f32..=1.0),
+        content in optional(any::<u64>()),
+    ) -> Face {
+        let pixels = match file {
+            Some((path, size, modified)) => PixelSource::File { path, size, modified },
+            None => PixelSource::Synthetic { identity: drawn.0, sample: drawn.1 },
+        };
+        let bbox = corner.map(|(x, y, w, h)| BoundingBox { x1: x, y1: y, x2: x + w, y2: y + h });
+        let content = content.map(|bytes| Digest::of(&bytes.to_le_bytes()));
+        Face { face_id, identity_id, image_id, pixels, bbox, detector_score, content }
+    }
+}
+
+prop_compose! {
+    fn manifest()(
+        faces in proptest::collection::vec(face(), 1..20),
+        headers in proptest::collection::hash_set(".{0,4}", 0..4),
+        seed in any::<u32>(),
+    ) -> Manifest {
+        let headers: Vec<String> = headers.into_iter().collect();
+        let value = |column: usize, row: usize| format!("{}", (seed as usize).wrapping_mul(column * 31 + row) % 101);
+        let columns = (0..headers.len()).map(|c| (0..faces.len()).map(|r| value(c, r)).collect()).collect();
+        Manifest { faces, root: "/data".into(), table: SourceTable { headers, columns } }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_manifest_file_gives_back_the_manifest(manifest in manifest()) {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+        manifest.write_parquet(&one).unwrap();
+        manifest.write_parquet(&two).unwrap();
+        prop_assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
+        let read = Manifest::read_parquet(&one, "/data".into()).unwrap();
+        prop_assert_eq!(read.digest(), manifest.digest());
+        prop_assert_eq!(read, manifest);
+    }
+
+    #[test]
+    fn the_digest_covers_what_can_change_a_result_and_nothing_else(
+        manifest in manifest(),
+        row in any::<prop::sample::Index>(),
+    ) {
+        let digest = manifest.digest();
+        let row = row.index(manifest.len());
+        let changed = |change: &dyn Fn(&mut Manifest)| {
+            let mut other = manifest.clone();
+            change(&mut other);
+            other.digest() != digest
+        };
+        assert!(changed(&|m| m.faces[row].face_id.push('x')));
+        assert!(changed(&|m| m.faces[row].image_id.push('x')));
+        assert!(changed(&|m| m.faces[row].identity_id = Some("other!".into())));
+        assert!(changed(&|m| {
+            let identity = &mut m.faces[row].identity_id;
+            *identity = if identity.is_some() { None } else { Some(String::new()) };
+        }));
+        assert!(changed(&|m| m.faces[row].content = Some(Digest::of(b"other"))));
+        assert!(changed(&|m| m.faces[row].bbox = match m.faces[row].bbox {
+            Some(bbox) => Some(BoundingBox { x2: bbox.x2 + 1.0, ..bbox }),
+            None => Some(BoundingBox { x1: 0.0, y1: 0.0, x2: 1.0, y2: 1.0 }),
+        }));
+        assert!(changed(&|m| drop(m.faces.pop())));
+        assert!(changed(&|m| m.faces.rotate_left(1)) || manifest.faces.iter().all(|f| *f == manifest.faces[0]));
+
+        assert!(!changed(&|m| m.root = "/elsewhere".into()));
+        assert!(!changed(&|m| m.faces[row].detector_score = Some(0.123)));
+        assert!(!changed(&|m| m.table = SourceTable::default()));
+        assert!(!changed(&|m| {
+            m.faces[row].pixels = PixelSource::File { path: "moved".into(), size: 1, modified: 2 };
+        }));
+    }
+
+    #[test]
+    fn a_table_survives_being_handed_over(
+        rows in proptest::collection::btree_map(id(), (optional(id()), id(), "[a-z]{1,3}", "\\PC{0,5}|\"\n,\r\n"), 1..12),
+        delimiter in prop::sample::select(vec![b',', b';', b'\t']),
+        crlf in any::<bool>(),
+        bom in any::<bool>(),
+    ) {
+        let place = Place::new();
+        let terminator = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(delimiter)
+            .terminator(terminator)
+            .from_writer(if bom { "\u{feff}".as_bytes().to_vec() } else { Vec::new() });
+        writer.write_record(["note", "face_path", "photo_id", "identity_id", "face_id"]).unwrap();
+        for (face_id, (identity, image, path, note)) in &rows {
+            writer.write_record([note, path, image, identity.as_deref().unwrap_or_default(), face_id]).unwrap();
+        }
+        let given = place.crops(writer.into_inner().unwrap()).unwrap();
+        prop_assert_eq!(ids(&given), rows.keys().map(String::as_str).collect::<Vec<_>>());
+        assert!(given.faces.iter().zip(rows.values()).all(|(face, (identity, image, ..))| {
+            face.identity_id == *identity && face.image_id == *image
+        }));
+        let again = place.crops(metadata(&given, &all(&given))).unwrap();
+        prop_assert_eq!(again, given);
+    }
+}
+
+#[test]
+fn folders_handed_over_are_a_phase_1_table() {
+    let place = Place::new();
+    place.put("n1/a.jpg", "a").put("n1/b, \"c\".png", "b").put("n 2/é.pgm", "c");
+    let folders = place.folders().unwrap();
+    let table = place.crops(metadata(&folders, &all(&folders))).unwrap();
+    assert_eq!(table.faces, folders.faces);
+}
+
+/// More rows than one slice of the file holds.
+#[test]
+fn slices_join_without_a_seam() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("manifest.parquet");
+    let mut manifest = procedural::open(1, 700, 100, 96).unwrap();
+    let values = manifest.faces.iter().map(|face| &face.face_id).collect();
+    manifest.table = SourceTable { headers: vec!["id".into()], columns: vec![values] };
+    manifest.write_parquet(&path).unwrap();
+    assert!(Manifest::read_parquet(&path, PathBuf::new()).unwrap() == manifest);
+    let nothing = Manifest::default();
+    nothing.write_parquet(&path).unwrap();
+    assert_eq!(Manifest::read_parquet(&path, PathBuf::new()).unwrap(), nothing);
+}
+
+#[test]
+fn a_damaged_or_foreign_manifest_file_is_an_error() {
+    let place = Place::new();
+    let path = place.root().join("manifest.parquet");
+    let read = || Manifest::read_parquet(&path, PathBuf::new());
+    place.put("n1/1.jpg", "one").folders().unwrap().write_parquet(&path).unwrap();
+    let whole = fs::read(&path).unwrap();
+    for length in (0..whole.len()).step_by(29) {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert!(read().is_err(), "cut at {length}");
+    }
+    for i in (0..whole.len()).step_by(29) {
+        let mut damaged = whole.clone();
+        damaged[i] ^= 0x55;
+        fs::write(&path, damaged).unwrap();
+        assert!(read().is_err(), "byte {i}");
+    }
+    let mut foreign = polars::df!("face_id" => ["a"]).unwrap();
+    polars::prelude::ParquetWriter::new(File::create(&path).unwrap()).finish(&mut foreign).unwrap();
+    assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: the digest that it carries is not its own, or it carries none; run `facevault embed` again");
+    let mut climbing = place.folders().unwrap();
+    climbing.faces[0].pixels = PixelSource::File { path: "../secret.jpg".into(), size: 1, modified: 1 };
+    climbing.write_parquet(&path).unwrap();
+    assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: row 0 has a path that leaves the dataset's root; run `facevault embed` again");
+}
+
+/// Not an assertion: prints what 200,000 rows cost. `cargo test --release --lib dataset -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn measure_200_000_rows() {
+    let place = Place::new();
+    let path = place.root().join("manifest.parquet");
+    for i in 0..400 {
+        place.put(&format!("crops/{i}.jpg"), vec![i as u8; 5000]);
+    }
+    let mut csv = WRITTEN.to_owned();
+    for i in 0..200_000 {
+        csv += &format!(
+            "{i:08x}-0000-4000-8000-000000000000,{:04}_01.jpg,n{:06},/kaggle/input/vggface2/n{:06}/{:04}_01.jpg,\
+             /kaggle/working/{}.jpg,12,13,100,120,0.9987654\n",
+            i % 500,
+            i / 420,
+            i / 420,
+            i % 500,
+            i % 400
+        );
+    }
+    let timed = |what: &str, started: Instant| println!("{what:<28} {:.3} s", started.elapsed().as_secs_f64());
+    let started = Instant::now();
+    let manifest = place.table(&csv, Phase1Image::Crop, &[("/kaggle/working/", "crops/")]).unwrap();
+    timed("open a Phase-1 table", started);
+    let started = Instant::now();
+    let digest = manifest.digest();
+    timed("digest", started);
+    let started = Instant::now();
+    manifest.write_parquet(&path).unwrap();
+    timed("write the manifest", started);
+    println!("{:<28} {:.1} MB", "manifest.parquet", fs::metadata(&path).unwrap().len() as f64 / 1e6);
+    let started = Instant::now();
+    let read = Manifest::read_parquet(&path, place.root().into()).unwrap();
+    timed("read the manifest", started);
+    assert!(read == manifest && read.digest() == digest);
+    let started = Instant::now();
+    let metadata = metadata(&manifest, &all(&manifest));
+    timed("face_metadata.csv", started);
+    println!("{:<28} {:.1} MB", "face_metadata.csv", metadata.len() as f64 / 1e6);
+    if let Ok(status) = fs::read_to_string("/proc/self/status") {
+        println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
+    }
+    let started = Instant::now();
+    let drawn = procedural::open(1, 2000, 100, 160).unwrap();
+    timed("200,000 synthetic rows", started);
+    assert_eq!(drawn.len(), 200_000);
+}
