@@ -14,13 +14,19 @@ pub enum PreprocessError {
          convert it to one of these"
     )]
     UnknownFormat,
-    /// The picture ends too early, contradicts itself or uses a feature that is not read.
+    /// The picture contradicts itself, ends too early or uses a feature that is not read.
     #[error("damaged or unusual {} picture: {reason}; save it again with an image editor", format_name(*format))]
     Damaged {
         /// The format its first bytes announce.
         format: ImageFormat,
         /// The decoder's reason.
         reason: Box<image::ImageError>,
+    },
+    /// The file ends before the picture does.
+    #[error("the {} picture is cut short: the end of the file is missing; copy or download it again", format_name(*format))]
+    CutShort {
+        /// The format its first bytes announce.
+        format: ImageFormat,
     },
     /// The header announces more pixels than the limits allow; nothing was allocated for them.
     #[error(

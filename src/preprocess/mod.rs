@@ -7,6 +7,7 @@
 mod crop;
 mod decode;
 mod error;
+mod jpeg;
 mod opencv;
 mod pillow;
 mod profiles;

@@ -128,9 +128,10 @@ impl Weights {
     }
 
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        self.spans.iter().zip(self.values.chunks_exact(self.stride)).map(|(&(first, count), values)| {
-            (first, &values[..count])
-        })
+        self.spans
+            .iter()
+            .zip(self.values.chunks_exact(self.stride))
+            .map(|(&(first, count), values)| (first, &values[..count]))
     }
 }
 

@@ -130,8 +130,7 @@ fn faces_are_cut_out_as_facenet_pytorch_cuts_them_out() {
         let [x1, y1, x2, y2] = [0, 1, 2, 3].map(|i| expected["box"][i].as_f64().unwrap() as f32);
         let crop = Crop::Box { margin: expected["margin"].as_f64().unwrap(), unit: MarginUnit::OutputPixels };
         let size = expected["size"].as_u64().unwrap() as u32;
-        let ours =
-            face(&photo, Some(&BoundingBox { x1, y1, x2, y2 }), &preprocess(crop, size, Filter::PillowBilinear));
+        let ours = face(&photo, Some(&BoundingBox { x1, y1, x2, y2 }), &preprocess(crop, size, Filter::PillowBilinear));
         let golden = picture(fixtures().join("crop").join(expected["face"].as_str().unwrap()));
         assert_eq!(difference(&ours, &golden), (0, 0.0), "{expected}");
     }
