@@ -1,4 +1,5 @@
 //! Everything that is tested from outside: the library through its public interface, and the binary as a user runs it.
 
 mod model;
+mod preprocess;
 mod support;

@@ -1,0 +1,53 @@
+//! What a face costs before the network sees it: decoding, and cropping and resizing with each filter.
+
+use std::hint::black_box;
+use std::io::Cursor;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use facevault::config::{Crop, Filter, Preprocess, Resize};
+use facevault::preprocess::{Limits, Scratch, decode, profile, render};
+use image::{ImageFormat, Rgb, RgbImage};
+
+/// A picture with the detail of a photograph; about the size of a VGGFace2 crop.
+fn photo() -> RgbImage {
+    RgbImage::from_fn(250, 300, |x, y| {
+        let wave = |fx: f32, fy: f32| 110.0 + 70.0 * (x as f32 * fx).sin() * (y as f32 * fy).cos();
+        let noise = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)) % 9;
+        Rgb([wave(0.05, 0.03), wave(0.02, 0.07), wave(0.11, 0.01)].map(|value| value as u8 + noise as u8))
+    })
+}
+
+fn benchmarks(criterion: &mut Criterion) {
+    let photo = photo();
+    let mut group = criterion.benchmark_group("decode");
+    group.throughput(Throughput::Elements(1));
+    for (name, format) in [("jpeg", ImageFormat::Jpeg), ("png", ImageFormat::Png)] {
+        let mut bytes = Vec::new();
+        photo.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+        group.bench_function(name, |bencher| bencher.iter(|| decode(black_box(&bytes), &Limits::default()).unwrap()));
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("render");
+    group.throughput(Throughput::Elements(1));
+    let mut scratch = Scratch::default();
+    let mut out = vec![0; 160 * 160 * 3];
+    for (name, filter) in [
+        ("pillow-bilinear", Filter::PillowBilinear),
+        ("pillow-bicubic", Filter::PillowBicubic),
+        ("opencv-linear", Filter::OpencvLinear),
+    ] {
+        let preprocess = Preprocess {
+            crop: Crop::Whole,
+            resize: Resize { size: 160, filter },
+            ..profile("facenet-pytorch").unwrap()
+        };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| render(black_box(&photo), None, &preprocess, &mut scratch, &mut out).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, benchmarks);
+criterion_main!(benches);

@@ -1,0 +1,78 @@
+//! What can be wrong with a picture or a face's box.
+
+use image::ImageFormat;
+
+use crate::dataset::BoundingBox;
+
+/// Why a face has no pixels. Carries no path: the caller knows which face it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PreprocessError {
+    /// The first bytes belong to no format that is read.
+    #[error(
+        "not a picture that can be read: its first bytes are none of JPEG, PNG, WebP, BMP or PBM/PGM/PPM; \
+         convert it to one of these"
+    )]
+    UnknownFormat,
+    /// The picture contradicts itself, ends too early or uses a feature that is not read.
+    #[error("damaged or unusual {} picture: {reason}; save it again with an image editor", format_name(*format))]
+    Damaged {
+        /// The format its first bytes announce.
+        format: ImageFormat,
+        /// The decoder's reason.
+        reason: Box<image::ImageError>,
+    },
+    /// The file ends before the picture does.
+    #[error("the {} picture is cut short: the end of the file is missing; copy or download it again", format_name(*format))]
+    CutShort {
+        /// The format its first bytes announce.
+        format: ImageFormat,
+    },
+    /// The header announces more pixels than the limits allow; nothing was allocated for them.
+    #[error(
+        "the picture announces {width} × {height} pixels, over the limit of {max_side} a side and {max_pixels} in all; \
+         scale it down, or replace it if its header is damaged"
+    )]
+    TooLarge {
+        /// Announced width, pixels.
+        width: u32,
+        /// Announced height, pixels.
+        height: u32,
+        /// Most pixels a side.
+        max_side: u32,
+        /// Most pixels in all.
+        max_pixels: u64,
+    },
+    /// A side is zero pixels long.
+    #[error("the picture has no pixels ({width} × {height}); replace it or take it out of the dataset")]
+    EmptyPicture {
+        /// Width, pixels.
+        width: u32,
+        /// Height, pixels.
+        height: u32,
+    },
+    /// The face's box, with its margin, leaves nothing of the picture.
+    #[error(
+        "the face's box ({}, {}, {}, {}) (left, top, right, bottom) leaves nothing of the {width} × {height} picture; \
+         correct the box, or use the whole picture (`crop: {{mode: whole}}`)",
+        bbox.x1, bbox.y1, bbox.x2, bbox.y2
+    )]
+    EmptyCrop {
+        /// The box as the dataset has it.
+        bbox: BoundingBox,
+        /// The picture's width, pixels.
+        width: u32,
+        /// The picture's height, pixels.
+        height: u32,
+    },
+}
+
+fn format_name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Png => "PNG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Bmp => "BMP",
+        _ => "PNM",
+    }
+}
