@@ -191,3 +191,85 @@ pub const PATHS: &[&str] = &[
     "upstream.impostor.min",
     "upstream.impostor.max",
 ];
+
+/// Why bytes are no `metrics.json`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadMetricsError {
+    /// Of another version.
+    #[error("schema {found}, this version of facevault reads schema {expected}")]
+    Schema {
+        /// The schema it has.
+        found: u64,
+        /// [`SCHEMA`].
+        expected: u32,
+    },
+    /// Not of the form that the schema says.
+    #[error("{0}")]
+    Form(String),
+}
+
+impl Metrics {
+    /// Reads `metrics.json`; another schema is refused before anything else is looked at.
+    ///
+    /// # Errors
+    /// [`ReadMetricsError`].
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ReadMetricsError> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema: u64,
+        }
+        let form = |error: serde_json::Error| ReadMetricsError::Form(error.to_string());
+        let Version { schema } = serde_json::from_slice(bytes).map_err(form)?;
+        if schema != u64::from(SCHEMA) {
+            return Err(ReadMetricsError::Schema { found: schema, expected: SCHEMA });
+        }
+        serde_json::from_slice(bytes).map_err(form)
+    }
+
+    /// The number at one of [`PATHS`]; `None` for any other path, and for a number that this run does not have: a rate
+    /// that its pairs cannot resolve, upstream's sampling when it was not asked for, d′ without any spread.
+    ///
+    /// A rate without a single error is its observed value, 0.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<f64> {
+        if !PATHS.contains(&path) {
+            return None;
+        }
+        let upstream = self.upstream.as_ref();
+        match path {
+            "eer" => Some(self.eer.point),
+            "auc" => Some(self.auc.point),
+            "d_prime" => (self.d_prime.n > 0).then_some(self.d_prime.point),
+            "faces.manifest" => Some(self.faces.manifest as f64),
+            "faces.embedded" => Some(self.faces.embedded as f64),
+            "faces.failed" => Some(self.faces.failed as f64),
+            "faces.identities" => Some(self.faces.identities as f64),
+            _ => match path.rsplit_once('.') {
+                Some(("genuine", moment)) => self.genuine.get(moment),
+                Some(("impostor", moment)) => self.impostor.get(moment),
+                Some(("upstream.genuine", moment)) => upstream?.genuine.get(moment),
+                Some(("upstream.impostor", moment)) => upstream?.impostor.get(moment),
+                _ => self.tar(path.strip_prefix("tar@fmr=")?.parse().ok()?),
+            },
+        }
+    }
+
+    /// True accept rate at a target false match rate.
+    fn tar(&self, target: f64) -> Option<f64> {
+        let point = self.operating_points.iter().find(|point| point.target_fmr == target)?;
+        Some(point.tar.as_ref()?.point)
+    }
+}
+
+impl Distribution {
+    fn get(&self, moment: &str) -> Option<f64> {
+        match moment {
+            "mean" => Some(self.mean.point),
+            "std" => Some(self.std.point),
+            "mean_abs" => Some(self.mean_abs.point),
+            "min" => Some(self.min),
+            "max" => Some(self.max),
+            _ => None,
+        }
+    }
+}
