@@ -217,3 +217,96 @@ fn percentile(sorted: &[f64], level: f64) -> Option<f64> {
     Some(low + (high - low) * place.fract())
 }
 
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOW: Resampling = Resampling { replicates: 200, level: 0.95, seed: 5 };
+
+    /// Identities that differ from each other (mean cosine 0.5 ± 0.1) more than their own pairs do.
+    fn clustered(units: u16, seed: u64) -> (Tally, Tally, Cells) {
+        let mut draw = Draw::genuine(seed, 0);
+        let mut uniform = |width: f64| (draw.below(1 << 30) as f64 / (1_u64 << 30) as f64 - 0.5) * width;
+        let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
+        let mut cells = Cells { units: units.into(), identities: units.into(), ..Cells::default() };
+        let mut tally = Tally::default();
+        for a in 0..units {
+            let mean = 0.5 + uniform(0.34);
+            tally.extend((0..20).map(|_| (mean + uniform(0.05)) as f32));
+            genuine.merge(&tally);
+            cells.genuine.extend(Cell::new((a, a), &tally));
+            tally.clear();
+            for b in a + 1..units {
+                tally.extend((0..2).map(|_| uniform(0.2) as f32));
+                impostor.merge(&tally);
+                cells.impostor.extend(Cell::new((a, b), &tally));
+                tally.clear();
+            }
+        }
+        (genuine, impostor, cells)
+    }
+
+    fn estimator((genuine, impostor, cells): &(Tally, Tally, Cells)) -> Estimator {
+        Estimator::new(genuine, impostor, cells, HOW, &|| false).unwrap()
+    }
+
+    #[test]
+    fn intervals_hold_the_truth_as_often_as_they_say() {
+        const TRIALS: u64 = 60;
+        let mut held = 0;
+        for seed in 0..TRIALS {
+            let mean = estimator(&clustered(30, seed)).estimate(600, |sample| sample.genuine.moments.mean());
+            held += u64::from(mean.lower.unwrap() <= 0.5 && mean.upper.unwrap() >= 0.5);
+        }
+        assert!(held >= TRIALS * 85 / 100, "{held} of {TRIALS}; pairs taken as independent would hold it far less often");
+        assert!(held < TRIALS, "an interval that always holds the truth says nothing");
+    }
+
+    #[test]
+    fn intervals_are_wider_than_those_of_independent_pairs() {
+        let estimator = estimator(&clustered(30, 1));
+        let mean = estimator.estimate(600, |sample| sample.genuine.moments.mean());
+        let independent = 1.96 * estimator.observed.genuine.moments.std() / 600f64.sqrt();
+        assert!(mean.upper.unwrap() - mean.lower.unwrap() > 2.0 * 2.0 * independent);
+        assert_eq!(mean.method, "double-or-nothing identity bootstrap, 200 replicates");
+    }
+
+    #[test]
+    fn the_seed_alone_decides() {
+        let data = clustered(20, 2);
+        let interval = |seed, threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let how = Resampling { seed, ..HOW };
+            let estimator = pool.install(|| Estimator::new(&data.0, &data.1, &data.2, how, &|| false)).unwrap();
+            estimator.estimate(1, |sample| sample.roc().eer().0 + sample.genuine.moments.std())
+        };
+        assert_eq!(interval(1, 1), interval(1, 3));
+        assert_ne!(interval(1, 1), interval(2, 1));
+    }
+
+    #[test]
+    fn too_few_identities_give_no_interval() {
+        let estimate = estimator(&clustered(5, 3)).estimate(100, |sample| sample.genuine.moments.mean());
+        assert_eq!((estimate.lower, estimate.upper), (None, None));
+        assert_eq!(estimate.method, "no interval: 5 identities are too few to resample");
+    }
+
+    #[test]
+    fn stopping_ends_it() {
+        let (genuine, impostor, cells) = clustered(20, 4);
+        assert!(Estimator::new(&genuine, &impostor, &cells, HOW, &|| true).is_none());
+    }
+
+    #[test]
+    fn cells_add_up_to_what_was_observed() {
+        let (genuine, _, cells) = clustered(10, 6);
+        let sum = Scores::sum(cells.genuine.iter());
+        assert_eq!(sum.moments, genuine.moments);
+        assert_eq!(sum.survival.total(), 200);
+        for level in [0.1, 0.5, 0.9] {
+            let fine = Survival::new(&genuine.counts).quantile(level);
+            assert!((sum.survival.quantile(level) - fine).abs() <= 2.0 / COARSE as f64);
+        }
+    }
+}
