@@ -226,6 +226,20 @@ impl Metrics {
         serde_json::from_slice(bytes).map_err(form)
     }
 
+    /// The same numbers with at most 15 decimals. `serde_json` writes every `f64` exactly but reads one of more digits
+    /// up to one unit in the last place off; rounded like this, what is read is what was written, bit for bit.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        let rounded = serde_json::to_value(&self).map(|mut value| {
+            round(&mut value);
+            serde_json::from_value(value)
+        });
+        match rounded {
+            Ok(Ok(rounded)) => rounded,
+            _ => self,
+        }
+    }
+
     /// The number at one of [`PATHS`]; `None` for any other path, and for a number that this run does not have: a rate
     /// that its pairs cannot resolve, upstream's sampling when it was not asked for, d′ without any spread.
     ///
@@ -258,6 +272,24 @@ impl Metrics {
     fn tar(&self, target: f64) -> Option<f64> {
         let point = self.operating_points.iter().find(|point| point.target_fmr == target)?;
         Some(point.tar.as_ref()?.point)
+    }
+}
+
+/// Rounds every fraction to as many decimals (up to 15) as keep its digits below 2⁵³, where division by a power of ten
+/// is exact to the last bit.
+fn round(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(round),
+        Value::Object(fields) => fields.values_mut().for_each(round),
+        Value::Number(number) if number.is_f64() => {
+            let x = number.as_f64().unwrap_or_default();
+            let scale = [1e15, 1e12, 1e9].into_iter().find(|scale| x.abs() * scale < 8e15).unwrap_or(1.0);
+            if let Some(rounded) = serde_json::Number::from_f64((x * scale).round() / scale) {
+                *number = rounded;
+            }
+        }
+        _ => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! One direction for each identity.
 
-use crate::similarity::kernel::Rows;
 use crate::similarity::Population;
+use crate::similarity::kernel::Rows;
 
 /// A unit row for each identity, sorted as strings.
 #[derive(Debug, Clone, PartialEq, Default)]

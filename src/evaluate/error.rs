@@ -17,7 +17,9 @@ pub enum EvaluateError {
     #[error("the evaluation was interrupted; `facevault evaluate` starts it again")]
     Interrupted,
     /// The matrix is not one unit row a face.
-    #[error("the embedding matrix cannot be evaluated: {rule}; `facevault verify` says what else is wrong with the run")]
+    #[error(
+        "the embedding matrix cannot be evaluated: {rule}; `facevault verify` says what else is wrong with the run"
+    )]
     Matrix {
         /// The broken rule.
         rule: String,

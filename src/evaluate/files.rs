@@ -32,7 +32,9 @@ impl Evaluation {
     pub fn write(&self, run: &Path) -> Result<(), EvaluateError> {
         let metrics = run.join(METRICS);
         match fs::remove_file(&metrics) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::new("remove", metrics)(error).into()),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(FileError::new("remove", metrics)(error).into());
+            }
             _ => files::sync_dir(run)?,
         }
         write_table(&run.join(HISTOGRAMS), histogram_columns(&self.histograms))?;
@@ -178,8 +180,7 @@ impl Centroids {
         commit(path, |out| {
             let fill = |out: &mut dyn Write| -> std::io::Result<()> {
                 let shape = [rows as u64, self.dimension as u64];
-                let mut writer =
-                    npyz::WriteOptions::new().default_dtype().shape(&shape).writer(out).begin_nd()?;
+                let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(out).begin_nd()?;
                 writer.extend(self.data.iter().copied())?;
                 writer.finish()
             };
@@ -262,8 +263,7 @@ impl<'a> Table<'a> {
 
     fn pairs(&self) -> Result<Vec<HardPair>, EvaluateError> {
         let kinds = self.full("kind", strings)?;
-        let (ranks, rows_a, rows_b) =
-            (self.full("rank", u32s)?, self.full("row_a", u32s)?, self.full("row_b", u32s)?);
+        let (ranks, rows_a, rows_b) = (self.full("rank", u32s)?, self.full("row_a", u32s)?, self.full("row_b", u32s)?);
         let (faces_a, faces_b) = (self.full("face_a", strings)?, self.full("face_b", strings)?);
         let (identities_a, identities_b) = (self.full("identity_a", strings)?, self.full("identity_b", strings)?);
         let cosines = self.full("cosine", f32s)?;

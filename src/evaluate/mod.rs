@@ -86,9 +86,8 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
     let population = Population::new(input.faces, input.seed);
     evaluable(input, &population)?;
     let quota = Quota::new(&population.available, input.options);
-    let found =
-        similarity::compare(rows, &population, quota, input.options.hardest, input.seed, progress, cancel)
-            .ok_or(EvaluateError::Interrupted)?;
+    let found = similarity::compare(rows, &population, quota, input.options.hardest, input.seed, progress, cancel)
+        .ok_or(EvaluateError::Interrupted)?;
     if found.impostor.moments.count() == 0 {
         let reason = "the sample found no two faces of different people in different photos".into();
         return Err(EvaluateError::NotEvaluable { reason });
@@ -115,7 +114,8 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
         operating_points: thresholds::operating_points(&estimator),
         upstream,
         expectations: Vec::new(),
-    };
+    }
+    .rounded();
     metrics.expectations = judge(&metrics, input.expect);
     Ok(Evaluation {
         metrics,
@@ -170,7 +170,9 @@ fn evaluable(input: &Input<'_>, population: &Population<'_>) -> Result<(), Evalu
     } else if available.genuine == 0 {
         format!("no two of the {faces} faces are one person in different photos: there is no same-identity pair")
     } else if available.impostor == 0 {
-        format!("no two of the {faces} faces are different people in different photos: there is no different-identity pair")
+        format!(
+            "no two of the {faces} faces are different people in different photos: there is no different-identity pair"
+        )
     } else {
         return Ok(());
     };
@@ -178,8 +180,7 @@ fn evaluable(input: &Input<'_>, population: &Population<'_>) -> Result<(), Evalu
 }
 
 fn estimator(input: &Input<'_>, found: &Comparison, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
-    let how =
-        Resampling { replicates: input.options.replicates, level: input.options.confidence, seed: input.seed };
+    let how = Resampling { replicates: input.options.replicates, level: input.options.confidence, seed: input.seed };
     Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())
         .ok_or(EvaluateError::Interrupted)
 }

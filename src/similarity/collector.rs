@@ -1,8 +1,8 @@
 //! What one thread remembers of the pairs it compared. Everything in here adds up to the same whatever the order.
 
+use super::PairKind;
 use super::hardest::Hardest;
 use super::population::{Member, Population};
-use super::PairKind;
 use crate::verification::bootstrap::Cell;
 use crate::verification::tally::Tally;
 

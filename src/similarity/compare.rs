@@ -40,8 +40,7 @@ impl Comparison {
     #[must_use]
     pub fn new(population: &Population<'_>, found: Collector) -> Self {
         let (units, identities) = (population.units.len(), population.names.len());
-        let cells =
-            Cells { units, identities, genuine: found.genuine_cells, impostor: found.impostor_cells };
+        let cells = Cells { units, identities, genuine: found.genuine_cells, impostor: found.impostor_cells };
         Self {
             genuine: found.genuine,
             impostor: found.impostor,

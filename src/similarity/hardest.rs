@@ -3,10 +3,11 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// A pair by matrix row; `easiness` is smaller for harder pairs.
+/// A pair by matrix row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
-    easiness: f32,
+    /// Smaller for harder pairs.
+    pub easiness: f32,
     /// The smaller row.
     pub row_a: u32,
     /// The larger row.

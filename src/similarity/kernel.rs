@@ -129,18 +129,35 @@ mod tests {
         let rows = Rows { data: &data, dimension: DIMENSION };
         for (left, right) in [(0..150, 0..150), (3..70, 70..150), (10..80, 10..150)] {
             let mut seen = std::collections::BTreeSet::new();
-            for_each_pair(rows, &members, left.clone(), right.clone(), || true, |i, j, found| {
-                assert!(left.contains(&i) && right.contains(&j) && i < j && seen.insert((i, j)));
-                let (a, b) = (rows.row(members[i].row), rows.row(members[j].row));
-                let exact: f64 = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-                assert!((f64::from(found) - exact).abs() < 1e-6);
-                assert!((cosine(a, b) - found).abs() < 1e-6);
-            });
+            for_each_pair(
+                rows,
+                &members,
+                left.clone(),
+                right.clone(),
+                || true,
+                |i, j, found| {
+                    assert!(left.contains(&i) && right.contains(&j) && i < j && seen.insert((i, j)));
+                    let (a, b) = (rows.row(members[i].row), rows.row(members[j].row));
+                    let exact: f64 = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                    assert!((f64::from(found) - exact).abs() < 1e-6);
+                    assert!((cosine(a, b) - found).abs() < 1e-6);
+                },
+            );
             let expected = left.flat_map(|i| right.clone().map(move |j| (i, j))).filter(|(i, j)| i < j).count();
             assert_eq!(seen.len(), expected);
         }
         let mut tiles = 0;
-        for_each_pair(rows, &members, 0..150, 0..150, || { tiles += 1; tiles < 3 }, |_, _, _| ());
+        for_each_pair(
+            rows,
+            &members,
+            0..150,
+            0..150,
+            || {
+                tiles += 1;
+                tiles < 3
+            },
+            |_, _, _| (),
+        );
         assert_eq!(tiles, 3, "a refusal ends it");
     }
 }

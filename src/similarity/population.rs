@@ -132,7 +132,8 @@ impl Available {
     fn count(members: &[Member], units: &[Range<usize>]) -> Self {
         let shared = |members: &[Member]| {
             let image = pairs_with_equal(members, |m| m.image);
-            let content = pairs_with_equal(members, |m| m.content) - pairs_with_equal(members, |m| (m.content, m.image));
+            let content =
+                pairs_with_equal(members, |m| m.content) - pairs_with_equal(members, |m| (m.content, m.image));
             (image, content)
         };
         let (same_image, same_content) = shared(members);
@@ -203,7 +204,10 @@ pub(crate) mod tests {
     pub(crate) type Labels = Vec<(Option<u8>, u8, Option<u8>)>;
 
     pub(crate) fn labels(faces: usize) -> impl Strategy<Value = Labels> {
-        prop::collection::vec((prop::option::weighted(0.9, 0u8..5), 0u8..12, prop::option::weighted(0.8, 0u8..12)), 2..faces)
+        prop::collection::vec(
+            (prop::option::weighted(0.9, 0u8..5), 0u8..12, prop::option::weighted(0.8, 0u8..12)),
+            2..faces,
+        )
     }
 
     /// Strings that [`Labelled`] can borrow from.

@@ -217,7 +217,6 @@ fn percentile(sorted: &[f64], level: f64) -> Option<f64> {
     Some(low + (high - low) * place.fract())
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,7 +258,10 @@ mod tests {
             let mean = estimator(&clustered(30, seed)).estimate(600, |sample| sample.genuine.moments.mean());
             held += u64::from(mean.lower.unwrap() <= 0.5 && mean.upper.unwrap() >= 0.5);
         }
-        assert!(held >= TRIALS * 85 / 100, "{held} of {TRIALS}; pairs taken as independent would hold it far less often");
+        assert!(
+            held >= TRIALS * 85 / 100,
+            "{held} of {TRIALS}; pairs taken as independent would hold it far less often"
+        );
         assert!(held < TRIALS, "an interval that always holds the truth says nothing");
     }
 

@@ -26,7 +26,13 @@ pub fn no_error(n: u64, level: f64) -> Estimate {
 /// Every one of `n` pairs: 1, with the same bound from below.
 #[must_use]
 pub fn no_miss(n: u64, level: f64) -> Estimate {
-    Estimate { point: 1.0, lower: Some(1.0 - upper_bound_of_none(n, level)), upper: Some(1.0), bound: false, ..no_error(n, level) }
+    Estimate {
+        point: 1.0,
+        lower: Some(1.0 - upper_bound_of_none(n, level)),
+        upper: Some(1.0),
+        bound: false,
+        ..no_error(n, level)
+    }
 }
 
 #[cfg(test)]

@@ -94,12 +94,7 @@ pub struct Tally {
 
 impl Default for Tally {
     fn default() -> Self {
-        Self {
-            moments: Moments::default(),
-            min: f32::INFINITY,
-            max: f32::NEG_INFINITY,
-            counts: vec![0; BINS],
-        }
+        Self { moments: Moments::default(), min: f32::INFINITY, max: f32::NEG_INFINITY, counts: vec![0; BINS] }
     }
 }
 

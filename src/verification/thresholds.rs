@@ -1,10 +1,10 @@
 //! Separation, equal error rate and operating points, with intervals and bounds.
 
+use super::Curve;
 use super::bootstrap::{Estimator, Sample};
 use super::interval::{no_error, no_miss};
 use super::roc::allowed;
 use super::tally::{BINS, edge};
-use super::Curve;
 use crate::estimate::Estimate;
 use crate::metrics::OperatingPoint;
 
