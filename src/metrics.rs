@@ -191,3 +191,117 @@ pub const PATHS: &[&str] = &[
     "upstream.impostor.min",
     "upstream.impostor.max",
 ];
+
+/// Why bytes are no `metrics.json`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadMetricsError {
+    /// Of another version.
+    #[error("schema {found}, this version of facevault reads schema {expected}")]
+    Schema {
+        /// The schema it has.
+        found: u64,
+        /// [`SCHEMA`].
+        expected: u32,
+    },
+    /// Not of the form that the schema says.
+    #[error("{0}")]
+    Form(String),
+}
+
+impl Metrics {
+    /// Reads `metrics.json`; another schema is refused before anything else is looked at.
+    ///
+    /// # Errors
+    /// [`ReadMetricsError`].
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ReadMetricsError> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema: u64,
+        }
+        let form = |error: serde_json::Error| ReadMetricsError::Form(error.to_string());
+        let Version { schema } = serde_json::from_slice(bytes).map_err(form)?;
+        if schema != u64::from(SCHEMA) {
+            return Err(ReadMetricsError::Schema { found: schema, expected: SCHEMA });
+        }
+        serde_json::from_slice(bytes).map_err(form)
+    }
+
+    /// The same numbers with at most 15 decimals. `serde_json` writes every `f64` exactly but reads one of more digits
+    /// up to one unit in the last place off; rounded like this, what is read is what was written, bit for bit.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        let rounded = serde_json::to_value(&self).map(|mut value| {
+            round(&mut value);
+            serde_json::from_value(value)
+        });
+        match rounded {
+            Ok(Ok(rounded)) => rounded,
+            _ => self,
+        }
+    }
+
+    /// The number at one of [`PATHS`]; `None` for any other path, and for a number that this run does not have: a rate
+    /// that its pairs cannot resolve, upstream's sampling when it was not asked for, d′ without any spread.
+    ///
+    /// A rate without a single error is its observed value, 0.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<f64> {
+        if !PATHS.contains(&path) {
+            return None;
+        }
+        let upstream = self.upstream.as_ref();
+        match path {
+            "eer" => Some(self.eer.point),
+            "auc" => Some(self.auc.point),
+            "d_prime" => (self.d_prime.n > 0).then_some(self.d_prime.point),
+            "faces.manifest" => Some(self.faces.manifest as f64),
+            "faces.embedded" => Some(self.faces.embedded as f64),
+            "faces.failed" => Some(self.faces.failed as f64),
+            "faces.identities" => Some(self.faces.identities as f64),
+            _ => match path.rsplit_once('.') {
+                Some(("genuine", moment)) => self.genuine.get(moment),
+                Some(("impostor", moment)) => self.impostor.get(moment),
+                Some(("upstream.genuine", moment)) => upstream?.genuine.get(moment),
+                Some(("upstream.impostor", moment)) => upstream?.impostor.get(moment),
+                _ => self.tar(path.strip_prefix("tar@fmr=")?.parse().ok()?),
+            },
+        }
+    }
+
+    /// True accept rate at a target false match rate.
+    fn tar(&self, target: f64) -> Option<f64> {
+        let point = self.operating_points.iter().find(|point| point.target_fmr == target)?;
+        Some(point.tar.as_ref()?.point)
+    }
+}
+
+/// Rounds every fraction to as many decimals (up to 15) as keep its digits below 2⁵³, where division by a power of ten
+/// is exact to the last bit.
+fn round(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(round),
+        Value::Object(fields) => fields.values_mut().for_each(round),
+        Value::Number(number) if number.is_f64() => {
+            let x = number.as_f64().unwrap_or_default();
+            let scale = [1e15, 1e12, 1e9].into_iter().find(|scale| x.abs() * scale < 8e15).unwrap_or(1.0);
+            if let Some(rounded) = serde_json::Number::from_f64((x * scale).round() / scale) {
+                *number = rounded;
+            }
+        }
+        _ => {}
+    }
+}
+
+impl Distribution {
+    fn get(&self, moment: &str) -> Option<f64> {
+        match moment {
+            "mean" => Some(self.mean.point),
+            "std" => Some(self.std.point),
+            "mean_abs" => Some(self.mean_abs.point),
+            "min" => Some(self.min),
+            "max" => Some(self.max),
+            _ => None,
+        }
+    }
+}

@@ -1,5 +1,19 @@
 //! Cosines of face pairs, streamed: histograms, exact moments and the hardest pairs, in memory independent of N².
 
+mod collector;
+pub mod compare;
+pub mod hardest;
+pub mod kernel;
+mod nearest;
+pub mod population;
+pub mod sampling;
+pub mod upstream;
+
+pub use collector::{Collector, Spread};
+pub use compare::{Comparison, compare};
+pub use nearest::nearest;
+pub use population::{Labelled, Population};
+
 use serde::{Deserialize, Serialize};
 
 /// Genuine and impostor cosine histograms over [−1, 1], equal bins, 64-bit counts.
@@ -59,4 +73,147 @@ pub struct IdentitySpread {
     pub impostor_max: Option<f32>,
     /// Whose face that is.
     pub nearest_identity: Option<String>,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::kernel::Rows;
+    use super::population::tests::{Labels, labelled, labels, strings};
+    use super::sampling::Quota;
+    use super::*;
+    use crate::config::{PairMode, SimilarityOptions};
+    use crate::progress::{Cancel, Silent};
+    use crate::verification::tally::Tally;
+    use proptest::prelude::*;
+
+    const DIMENSION: usize = 6;
+
+    /// Unit rows from a multiplicative generator: the same numbers on every machine.
+    pub(crate) fn unit_rows(rows: usize, dimension: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2) + 1;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+        };
+        let mut data: Vec<f32> = (0..rows * dimension).map(|_| next()).collect();
+        for row in data.chunks_exact_mut(dimension) {
+            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+            row.iter_mut().for_each(|v| *v /= length);
+        }
+        data
+    }
+
+    fn options(pairs: PairMode, max_pairs: u64) -> SimilarityOptions {
+        SimilarityOptions { pairs, max_pairs, upstream: None, replicates: 0, confidence: 0.95, hardest: 0 }
+    }
+
+    fn run(data: &[f32], labels: &Labels, options: &SimilarityOptions, threads: usize) -> Comparison {
+        let strings = strings();
+        let population = Population::new(&labelled(labels, &strings), 1);
+        let quota = Quota::new(&population.available, options);
+        let rows = Rows { data, dimension: DIMENSION };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| compare(rows, &population, quota, 5, 1, &Silent, &Cancel::default())).unwrap()
+    }
+
+    /// Everything that does not depend on the order in which cells were finished.
+    fn essence(found: &Comparison) -> impl PartialEq + std::fmt::Debug + use<> {
+        let hardest = |pairs: &[hardest::Candidate]| pairs.to_vec();
+        let tally = |tally: &Tally| (tally.moments, tally.min, tally.max, tally.counts.clone());
+        (
+            tally(&found.genuine),
+            tally(&found.impostor),
+            found.spread.clone(),
+            hardest(&found.hardest_genuine),
+            hardest(&found.hardest_impostor),
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn exhaustive_is_looking_at_every_pair(labels in labels(60)) {
+            let data = unit_rows(labels.len(), DIMENSION, 3);
+            let found = run(&data, &labels, &options(PairMode::Exhaustive, 1), 2);
+            let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
+            for i in 0..labels.len() {
+                for j in i + 1..labels.len() {
+                    let ((a, image_a, content_a), (b, image_b, content_b)) = (labels[i], labels[j]);
+                    let twice = content_a.is_some() && content_a == content_b;
+                    if a.is_none() || b.is_none() || image_a == image_b || twice {
+                        continue;
+                    }
+                    let row = |row: usize| &data[row * DIMENSION..(row + 1) * DIMENSION];
+                    let cosine = row(i).iter().zip(row(j)).map(|(a, b)| a * b).sum::<f32>().clamp(-1.0, 1.0);
+                    if a == b { genuine.add(cosine) } else { impostor.add(cosine) }
+                }
+            }
+            prop_assert_eq!(&found.genuine, &genuine);
+            prop_assert_eq!(&found.impostor, &impostor);
+        }
+
+        #[test]
+        fn order_of_faces_and_number_of_threads_change_nothing(labels in labels(60), seed in 0u64..100) {
+            let data = unit_rows(labels.len(), DIMENSION, seed);
+            let all = options(PairMode::Exhaustive, 1);
+            let found = run(&data, &labels, &all, 2);
+            prop_assert_eq!(essence(&found), essence(&run(&data, &labels, &all, 1)));
+            let reversed: Labels = labels.iter().rev().copied().collect();
+            let rows: Vec<f32> = data.chunks_exact(DIMENSION).rev().flatten().copied().collect();
+            let mirrored = run(&rows, &reversed, &all, 2);
+            prop_assert_eq!(found.genuine, mirrored.genuine);
+            prop_assert_eq!(found.impostor, mirrored.impostor);
+            prop_assert_eq!(found.spread, mirrored.spread);
+        }
+
+        #[test]
+        fn a_sample_depends_on_faces_and_seed_alone(labels in labels(60), budget in 2u64..200) {
+            let data = unit_rows(labels.len(), DIMENSION, 4);
+            let sampled = options(PairMode::Sampled, budget);
+            let found = run(&data, &labels, &sampled, 2);
+            prop_assert_eq!(essence(&found), essence(&run(&data, &labels, &sampled, 1)));
+            let strings = strings();
+            let population = Population::new(&labelled(&labels, &strings), 1);
+            let quota = Quota::new(&population.available, &sampled);
+            prop_assert_eq!(found.genuine.moments.count(), quota.genuine);
+            prop_assert!(found.impostor.moments.count() <= quota.impostor);
+        }
+    }
+
+    #[test]
+    fn a_large_sample_has_the_mean_of_all_pairs() {
+        let labels: Labels = (0..200).map(|i| (Some((i % 5) as u8), 0, None)).collect();
+        let names: Vec<String> = (0..200).map(|i| i.to_string()).collect();
+        let mut faces = labelled(&labels, &names);
+        faces.iter_mut().zip(&names).for_each(|(face, name)| face.image_id = name);
+        let data = unit_rows(200, DIMENSION, 9);
+        let population = Population::new(&faces, 1);
+        let rows = Rows { data: &data, dimension: DIMENSION };
+        let found = |pairs, seed| {
+            let quota = Quota::new(&population.available, &options(pairs, 6_000));
+            compare(rows, &population, quota, 0, seed, &Silent, &Cancel::default()).unwrap()
+        };
+        let (all, sample, other) =
+            (found(PairMode::Exhaustive, 1), found(PairMode::Sampled, 1), found(PairMode::Sampled, 2));
+        assert_eq!((sample.genuine.moments.count(), sample.impostor.moments.count()), (3_000, 3_000));
+        for (all, sample) in [(&all.genuine, &sample.genuine), (&all.impostor, &sample.impostor)] {
+            let error = all.moments.std() / (sample.moments.count() as f64).sqrt();
+            assert!((all.moments.mean() - sample.moments.mean()).abs() < 4.0 * error);
+        }
+        assert_ne!(sample.genuine, other.genuine, "the seed chooses");
+    }
+
+    #[test]
+    fn cancelling_ends_it() {
+        let labels: Labels = vec![(Some(0), 0, None), (Some(0), 1, None), (Some(1), 2, None)];
+        let strings = strings();
+        let population = Population::new(&labelled(&labels, &strings), 1);
+        let cancel = Cancel::default();
+        cancel.request();
+        let data = unit_rows(3, DIMENSION, 1);
+        let rows = Rows { data: &data, dimension: DIMENSION };
+        let quota = Quota { genuine: 1, impostor: 2 };
+        assert!(compare(rows, &population, quota, 5, 1, &Silent, &cancel).is_none());
+    }
 }

@@ -1,5 +1,13 @@
 //! From histograms to curves, rates and intervals. Pure: no files, no network, no inference library.
 
+pub mod bootstrap;
+pub mod distribution;
+pub mod interval;
+pub mod random;
+pub mod roc;
+pub mod tally;
+pub mod thresholds;
+
 /// ROC and DET in one: error rates by threshold, from the strictest threshold to the laxest (FMR never decreases,
 /// FNMR never increases along the vector). Thinned for plotting; rates at each kept point are exact.
 #[derive(Debug, Clone, PartialEq, Default)]

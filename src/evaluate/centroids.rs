@@ -1,0 +1,36 @@
+//! One direction for each identity.
+
+use crate::similarity::Population;
+use crate::similarity::kernel::Rows;
+
+/// A unit row for each identity, sorted as strings.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Centroids {
+    /// Row-major, `dimension` numbers a row.
+    pub data: Vec<f32>,
+    /// Numbers in a row.
+    pub dimension: usize,
+}
+
+impl Centroids {
+    /// The mean of each identity's rows, scaled to length 1. Where the rows cancel out and their mean has no direction,
+    /// the identity's first row stands in: readers put these into an index that needs unit rows.
+    pub(super) fn of(rows: Rows<'_>, population: &Population<'_>) -> Self {
+        const SHORTEST: f64 = 1e-6;
+        let mut data = Vec::with_capacity(population.names.len() * rows.dimension);
+        for faces in &population.identities {
+            let faces = &population.members[faces.clone()];
+            let mut mean = vec![0f64; rows.dimension];
+            for face in faces {
+                mean.iter_mut().zip(rows.row(face.row)).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+            let length = mean.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
+            if length / faces.len() as f64 > SHORTEST {
+                data.extend(mean.iter().map(|sum| (sum / length) as f32));
+            } else {
+                data.extend(faces.first().map(|face| rows.row(face.row)).unwrap_or_default());
+            }
+        }
+        Self { data, dimension: rows.dimension }
+    }
+}

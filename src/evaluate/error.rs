@@ -1,0 +1,48 @@
+//! Why faces could not be evaluated, or an evaluation not be read back.
+
+use std::path::PathBuf;
+
+use crate::files::FileError;
+
+/// Why faces could not be evaluated, or an evaluation not be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// The faces hold nothing to compare; embedding them was not in vain.
+    #[error("nothing to evaluate: {reason}")]
+    NotEvaluable {
+        /// Which pairs are missing.
+        reason: String,
+    },
+    /// Stopped on request.
+    #[error("the evaluation was interrupted; `facevault evaluate` starts it again")]
+    Interrupted,
+    /// The matrix is not one unit row a face.
+    #[error(
+        "the embedding matrix cannot be evaluated: {rule}; `facevault verify` says what else is wrong with the run"
+    )]
+    Matrix {
+        /// The broken rule.
+        rule: String,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// `metrics.json` of another version.
+    #[error("{} has schema {found}, this version of facevault reads schema {expected}; `facevault evaluate` writes it again", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u64,
+        /// The schema that is read.
+        expected: u32,
+    },
+    /// A file that does not have the form that this version writes.
+    #[error("{} is not what this version of facevault writes: {reason}; `facevault evaluate` writes it again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}

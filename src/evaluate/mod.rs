@@ -1,0 +1,255 @@
+//! Embeddings and identities → everything a report shows, and the files it is kept in.
+
+mod centroids;
+mod error;
+mod files;
+mod published;
+
+use std::collections::BTreeMap;
+
+pub use centroids::Centroids;
+pub use error::EvaluateError;
+
+use crate::config::{Expectation, SimilarityOptions};
+use crate::dataset::Face;
+use crate::metrics::{self, FaceCounts, Judged, Metrics, PairCounts};
+use crate::progress::{Cancel, Progress};
+use crate::similarity::kernel::Rows;
+use crate::similarity::sampling::Quota;
+use crate::similarity::{
+    self, Comparison, HardPair, Histograms, IdentitySpread, PairKind, Population, hardest::Candidate,
+};
+use crate::verification::bootstrap::{Estimator, Resampling};
+use crate::verification::distribution::distribution;
+use crate::verification::{Curve, thresholds};
+
+pub use crate::similarity::Labelled;
+
+/// All results of one evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The numbers: `metrics.json`.
+    pub metrics: Metrics,
+    /// `histograms.parquet`.
+    pub histograms: Histograms,
+    /// `curves.parquet`.
+    pub curve: Curve,
+    /// `pairs.parquet`: the hardest pairs, genuine first, by rank.
+    pub hardest: Vec<HardPair>,
+    /// `identities.parquet`: sorted by identity as strings, the order of `identity_centroids.npy`.
+    pub identities: Vec<IdentitySpread>,
+    /// `identity_centroids.npy`: one unit row an identity, in the order of `identities`.
+    pub centroids: Centroids,
+}
+
+/// What is evaluated.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Row-major unit rows, one a face.
+    pub matrix: &'a [f32],
+    /// Numbers in a row.
+    pub dimension: usize,
+    /// The embedded faces in row order.
+    pub faces: &'a [Labelled<'a>],
+    /// Faces of the manifest.
+    pub manifest_rows: u64,
+    /// Faces without an embedding.
+    pub failed: u64,
+    /// Which pairs, and how uncertainty is estimated.
+    pub options: &'a SimilarityOptions,
+    /// Seed of samples and replicates.
+    pub seed: u64,
+    /// Ranges that metrics must fall in.
+    pub expect: &'a BTreeMap<String, Expectation>,
+}
+
+impl<'a> From<&'a Face> for Labelled<'a> {
+    fn from(face: &'a Face) -> Self {
+        let bbox = face.bbox.map(|bbox| [bbox.x1, bbox.y1, bbox.x2, bbox.y2].map(f32::to_bits));
+        Self {
+            face_id: &face.face_id,
+            identity: face.identity_id.as_deref(),
+            image_id: &face.image_id,
+            content: face.content.map(|digest| (digest, bbox)),
+        }
+    }
+}
+
+/// Compares faces and computes every statistic: a pure function of the input, bit for bit, whatever the number of
+/// threads.
+///
+/// # Errors
+/// [`EvaluateError::NotEvaluable`] when there is nothing to compare, [`EvaluateError::Matrix`] when rows are not what
+/// they should be, [`EvaluateError::Interrupted`].
+pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
+    let rows = checked_rows(input)?;
+    let population = Population::new(input.faces, input.seed);
+    evaluable(input, &population)?;
+    let quota = Quota::new(&population.available, input.options);
+    let found = similarity::compare(rows, &population, quota, input.options.hardest, input.seed, progress, cancel)
+        .ok_or(EvaluateError::Interrupted)?;
+    if found.impostor.moments.count() == 0 {
+        let reason = "the sample found no two faces of different people in different photos".into();
+        return Err(EvaluateError::NotEvaluable { reason });
+    }
+    let estimator = estimator(input, &found, cancel)?;
+    let upstream = match &input.options.upstream {
+        None => None,
+        Some(sampling) => match similarity::upstream::compare(rows, &population, sampling, input.seed) {
+            None => None,
+            Some(found) => Some(published::compare(&found, &self::estimator(input, &found, cancel)?)),
+        },
+    };
+    let (eer, eer_threshold) = thresholds::eer(&estimator);
+    let mut metrics = Metrics {
+        schema: metrics::SCHEMA,
+        faces: face_counts(input, &population),
+        pairs: pair_counts(&population, quota, &found),
+        genuine: distribution(&estimator, &found.genuine, |sample| &sample.genuine),
+        impostor: distribution(&estimator, &found.impostor, |sample| &sample.impostor),
+        d_prime: thresholds::d_prime(&estimator),
+        auc: thresholds::auc(&estimator),
+        eer,
+        eer_threshold,
+        operating_points: thresholds::operating_points(&estimator),
+        upstream,
+        expectations: Vec::new(),
+    }
+    .rounded();
+    metrics.expectations = judge(&metrics, input.expect);
+    Ok(Evaluation {
+        metrics,
+        curve: thresholds::curve(&estimator),
+        hardest: hard_pairs(input.faces, &found),
+        identities: spreads(&population, &found),
+        centroids: Centroids::of(rows, &population),
+        histograms: Histograms { genuine: found.genuine.counts, impostor: found.impostor.counts },
+    })
+}
+
+/// Judges each expectation. A metric that this run does not have meets none.
+#[must_use]
+pub fn judge(metrics: &Metrics, expect: &BTreeMap<String, Expectation>) -> Vec<Judged> {
+    expect
+        .iter()
+        .map(|(metric, range)| {
+            let value = metrics.get(metric);
+            let met = value.is_some_and(|value| {
+                range.min.is_none_or(|min| value >= min) && range.max.is_none_or(|max| value <= max)
+            });
+            Judged { metric: metric.clone(), value, min: range.min, max: range.max, source: range.source.clone(), met }
+        })
+        .collect()
+}
+
+fn checked_rows<'a>(input: &Input<'a>) -> Result<Rows<'a>, EvaluateError> {
+    let (data, dimension) = (input.matrix, input.dimension);
+    if dimension == 0 || data.len() != dimension * input.faces.len() {
+        let (numbers, faces) = (data.len(), input.faces.len());
+        let rule = format!("{faces} faces of {dimension} numbers need {} numbers, it has {numbers}", faces * dimension);
+        return Err(EvaluateError::Matrix { rule });
+    }
+    match data.chunks_exact(dimension).position(|row| row.iter().any(|value| !value.is_finite())) {
+        Some(row) => Err(EvaluateError::Matrix { rule: format!("row {row} holds a value that is not finite") }),
+        None => Ok(Rows { data, dimension }),
+    }
+}
+
+/// Whether there is anything to compare, and if not, why.
+fn evaluable(input: &Input<'_>, population: &Population<'_>) -> Result<(), EvaluateError> {
+    let (faces, identities) = (population.members.len(), population.names.len());
+    let available = &population.available;
+    let reason = if input.faces.len() < 2 {
+        format!("{} embedded face(s): comparing takes two", input.faces.len())
+    } else if faces == 0 {
+        "no face has an identity, so no pair is known to be the same or different people".into()
+    } else if faces < 2 {
+        "only one face has an identity: comparing takes two".into()
+    } else if identities < 2 {
+        "all faces have one identity: there is no pair of different people".into()
+    } else if available.genuine == 0 {
+        format!("no two of the {faces} faces are one person in different photos: there is no same-identity pair")
+    } else if available.impostor == 0 {
+        format!(
+            "no two of the {faces} faces are different people in different photos: there is no different-identity pair"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(EvaluateError::NotEvaluable { reason })
+}
+
+fn estimator(input: &Input<'_>, found: &Comparison, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
+    let how = Resampling { replicates: input.options.replicates, level: input.options.confidence, seed: input.seed };
+    Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())
+        .ok_or(EvaluateError::Interrupted)
+}
+
+fn face_counts(input: &Input<'_>, population: &Population<'_>) -> FaceCounts {
+    FaceCounts {
+        manifest: input.manifest_rows,
+        embedded: input.faces.len() as u64,
+        failed: input.failed,
+        labelled: population.members.len() as u64,
+        identities: population.names.len() as u64,
+        singletons: population.identities.iter().filter(|faces| faces.len() == 1).count() as u64,
+    }
+}
+
+fn pair_counts(population: &Population<'_>, quota: Quota, found: &Comparison) -> PairCounts {
+    let available = &population.available;
+    PairCounts {
+        mode: if quota.is_all(available) { "exhaustive" } else { "sampled" }.into(),
+        genuine: found.genuine.moments.count(),
+        impostor: found.impostor.moments.count(),
+        genuine_available: available.genuine,
+        impostor_available: available.impostor,
+        excluded_same_image: available.same_image,
+        excluded_same_content: available.same_content,
+        unlabelled_faces: population.unlabelled,
+    }
+}
+
+fn hard_pairs(faces: &[Labelled<'_>], found: &Comparison) -> Vec<HardPair> {
+    let named = |kind: PairKind, sign: f32, pairs: &[Candidate]| {
+        let named = pairs.iter().zip(1..).map(|(pair, rank)| {
+            let (a, b) = (&faces[pair.row_a as usize], &faces[pair.row_b as usize]);
+            HardPair {
+                kind,
+                rank,
+                row_a: pair.row_a,
+                row_b: pair.row_b,
+                face_a: a.face_id.into(),
+                face_b: b.face_id.into(),
+                identity_a: a.identity.unwrap_or_default().into(),
+                identity_b: b.identity.unwrap_or_default().into(),
+                cosine: sign * pair.easiness,
+            }
+        });
+        named.collect::<Vec<_>>()
+    };
+    let mut pairs = named(PairKind::Genuine, 1.0, &found.hardest_genuine);
+    pairs.extend(named(PairKind::Impostor, -1.0, &found.hardest_impostor));
+    pairs
+}
+
+fn spreads(population: &Population<'_>, found: &Comparison) -> Vec<IdentitySpread> {
+    let spread = population.names.iter().zip(&population.identities).zip(&found.spread);
+    spread
+        .map(|((name, faces), spread)| {
+            let compared = spread.genuine.count() > 0;
+            let nearest = population.names.get(spread.nearest as usize);
+            IdentitySpread {
+                identity_id: (*name).into(),
+                faces: faces.len() as u64,
+                genuine_mean: compared.then(|| spread.genuine.mean()),
+                genuine_min: compared.then_some(spread.genuine_min),
+                impostor_max: nearest.map(|_| spread.impostor_max),
+                nearest_identity: nearest.map(|name| (*name).into()),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! Intervals by resampling people, not pairs: pairs share faces and faces share people, so pairs are not independent.
+//!
+//! The double-or-nothing bootstrap (Owen & Eckles 2012; for face verification Fogliato, Patil & Perona 2023): in each
+//! replicate every identity is kept or dropped with probability ½. A same-identity pair stays when its identity does, a
+//! different-identity pair when both do. Counts and moments are kept by identity and by pair of identities, so a
+//! replicate is a sum of integers and never compares faces again. With more than [`MAX_UNITS`] identities, random
+//! groups of them are resampled instead, which keeps that table bounded and the method valid.
+
+use rayon::prelude::*;
+
+use super::random::Draw;
+use super::roc::{Roc, Survival};
+use super::tally::{BINS, Moments, Tally};
+use crate::estimate::{Estimate, Unit};
+
+/// Identities (or groups of them) that are resampled.
+pub const MAX_UNITS: usize = 100;
+
+/// Fewer than this give no interval: there are too few ways to choose among them.
+pub const MIN_UNITS: usize = 8;
+
+/// Bins of a replicate; inside a bin, counts are taken as spread evenly.
+const COARSE: usize = 2048;
+
+/// The cosines of one resampled unit, or between two of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    units: (u16, u16),
+    moments: Moments,
+    first: usize,
+    counts: Vec<u64>,
+}
+
+impl Cell {
+    /// Keeps a tally at the resolution of a replicate; `None` when it is empty.
+    #[must_use]
+    pub fn new(units: (u16, u16), tally: &Tally) -> Option<Self> {
+        const FINE: usize = BINS / COARSE;
+        let occupied = tally.occupied();
+        if occupied.is_empty() {
+            return None;
+        }
+        let (first, last) = (occupied.start / FINE, (occupied.end - 1) / FINE);
+        let counts = (first..=last).map(|bin| tally.counts[bin * FINE..(bin + 1) * FINE].iter().sum()).collect();
+        Some(Self { units, moments: tally.moments, first, counts })
+    }
+}
+
+/// Everything that replicates are made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cells {
+    /// Number of resampled units.
+    pub units: usize,
+    /// Number of identities behind them.
+    pub identities: usize,
+    /// Same-identity pairs by unit.
+    pub genuine: Vec<Cell>,
+    /// Different-identity pairs by pair of units; several cells may share one.
+    pub impostor: Vec<Cell>,
+}
+
+/// A distribution of cosines, observed or resampled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// Exact moments.
+    pub moments: Moments,
+    /// Counts by threshold.
+    pub survival: Survival,
+}
+
+impl Scores {
+    fn of(tally: &Tally) -> Self {
+        Self { moments: tally.moments, survival: Survival::new(&tally.counts) }
+    }
+
+    fn sum<'a>(cells: impl Iterator<Item = &'a Cell>) -> Self {
+        let (mut moments, mut counts) = (Moments::default(), vec![0; COARSE]);
+        for cell in cells {
+            moments.merge(&cell.moments);
+            for (sum, count) in counts[cell.first..].iter_mut().zip(&cell.counts) {
+                *sum += count;
+            }
+        }
+        Self { moments, survival: Survival::new(&counts) }
+    }
+}
+
+/// Both distributions, observed or resampled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Same identity.
+    pub genuine: Scores,
+    /// Different identities.
+    pub impostor: Scores,
+}
+
+impl Sample {
+    /// Threshold by threshold.
+    #[must_use]
+    pub fn roc(&self) -> Roc<'_> {
+        Roc { genuine: &self.genuine.survival, impostor: &self.impostor.survival }
+    }
+
+    /// |μg−μi| / sqrt((σg²+σi²)/2); `None` when neither distribution has any spread.
+    #[must_use]
+    pub fn d_prime(&self) -> Option<f64> {
+        let (genuine, impostor) = (&self.genuine.moments, &self.impostor.moments);
+        let spread = f64::midpoint(genuine.std().powi(2), impostor.std().powi(2)).sqrt();
+        (spread > 0.0).then(|| (genuine.mean() - impostor.mean()).abs() / spread)
+    }
+}
+
+/// How intervals are made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Resampling {
+    /// Replicates.
+    pub replicates: u32,
+    /// Confidence level, 0..1.
+    pub level: f64,
+    /// Seed of the choice of units.
+    pub seed: u64,
+}
+
+/// Turns a statistic into an [`Estimate`]: its value on what was observed, its percentiles over the replicates.
+#[derive(Debug, Clone)]
+pub struct Estimator {
+    /// What was observed.
+    pub observed: Sample,
+    /// Confidence level of the intervals.
+    pub level: f64,
+    replicates: Vec<Sample>,
+    method: String,
+}
+
+impl Estimator {
+    /// Draws the replicates. `None` when `stop` says so.
+    #[must_use]
+    pub fn new(
+        genuine: &Tally,
+        impostor: &Tally,
+        cells: &Cells,
+        how: Resampling,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Self> {
+        let wanted = if cells.units < MIN_UNITS { 0 } else { how.replicates };
+        let replicates = (0..wanted)
+            .into_par_iter()
+            .map(|number| if stop() { None } else { Some(replicate(cells, how.seed, number)) })
+            .collect::<Option<Vec<_>>>()?;
+        let replicates: Vec<Sample> = replicates.into_iter().flatten().collect();
+        let method = if cells.units < MIN_UNITS {
+            format!("no interval: {} identities are too few to resample", cells.identities)
+        } else if replicates.is_empty() {
+            "no interval: no replicates".into()
+        } else if cells.units < cells.identities {
+            let (units, identities) = (cells.units, cells.identities);
+            format!(
+                "double-or-nothing bootstrap over {units} groups of {identities} identities, {} replicates",
+                replicates.len()
+            )
+        } else {
+            format!("double-or-nothing identity bootstrap, {} replicates", replicates.len())
+        };
+        let observed = Sample { genuine: Scores::of(genuine), impostor: Scores::of(impostor) };
+        Some(Self { observed, level: how.level, replicates, method })
+    }
+
+    /// A statistic of `n` pairs with its percentile interval. The interval always contains the point: a replicate's bins
+    /// are coarser than the observation's.
+    #[must_use]
+    pub fn estimate(&self, n: u64, statistic: impl Fn(&Sample) -> f64 + Sync) -> Estimate {
+        let point = statistic(&self.observed);
+        let interval = self.interval(&statistic).map(|(lower, upper)| (lower.min(point), upper.max(point)));
+        Estimate {
+            point,
+            lower: interval.map(|(lower, _)| lower),
+            upper: interval.map(|(_, upper)| upper),
+            n,
+            unit: Unit::Pairs,
+            level: self.level,
+            method: self.method.clone(),
+            bound: false,
+        }
+    }
+
+    /// Percentiles of a statistic over the replicates.
+    #[must_use]
+    pub fn interval(&self, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Option<(f64, f64)> {
+        let mut values: Vec<f64> = self.replicates.iter().map(statistic).filter(|value| value.is_finite()).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let tail = (1.0 - self.level) / 2.0;
+        Some((percentile(&values, tail)?, percentile(&values, 1.0 - tail)?))
+    }
+}
+
+/// One replicate; `None` when no choice of units had both kinds of pairs.
+fn replicate(cells: &Cells, seed: u64, number: u32) -> Option<Sample> {
+    const ATTEMPTS: usize = 100;
+    let mut draw = Draw::replicate(seed, number);
+    for _ in 0..ATTEMPTS {
+        let kept: Vec<bool> = (0..cells.units).map(|_| draw.coin()).collect();
+        let stays = |cell: &&Cell| kept[usize::from(cell.units.0)] && kept[usize::from(cell.units.1)];
+        if cells.genuine.iter().any(|cell| stays(&cell)) && cells.impostor.iter().any(|cell| stays(&cell)) {
+            return Some(Sample {
+                genuine: Scores::sum(cells.genuine.iter().filter(stays)),
+                impostor: Scores::sum(cells.impostor.iter().filter(stays)),
+            });
+        }
+    }
+    None
+}
+
+/// Linear between the two neighbouring order statistics.
+fn percentile(sorted: &[f64], level: f64) -> Option<f64> {
+    let place = level * (sorted.len().checked_sub(1)?) as f64;
+    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    Some(low + (high - low) * place.fract())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOW: Resampling = Resampling { replicates: 200, level: 0.95, seed: 5 };
+
+    /// Identities that differ from each other (mean cosine 0.5 ± 0.1) more than their own pairs do.
+    fn clustered(units: u16, seed: u64) -> (Tally, Tally, Cells) {
+        let mut draw = Draw::genuine(seed, 0);
+        let mut uniform = |width: f64| (draw.below(1 << 30) as f64 / (1_u64 << 30) as f64 - 0.5) * width;
+        let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
+        let mut cells = Cells { units: units.into(), identities: units.into(), ..Cells::default() };
+        let mut tally = Tally::default();
+        for a in 0..units {
+            let mean = 0.5 + uniform(0.34);
+            tally.extend((0..20).map(|_| (mean + uniform(0.05)) as f32));
+            genuine.merge(&tally);
+            cells.genuine.extend(Cell::new((a, a), &tally));
+            tally.clear();
+            for b in a + 1..units {
+                tally.extend((0..2).map(|_| uniform(0.2) as f32));
+                impostor.merge(&tally);
+                cells.impostor.extend(Cell::new((a, b), &tally));
+                tally.clear();
+            }
+        }
+        (genuine, impostor, cells)
+    }
+
+    fn estimator((genuine, impostor, cells): &(Tally, Tally, Cells)) -> Estimator {
+        Estimator::new(genuine, impostor, cells, HOW, &|| false).unwrap()
+    }
+
+    #[test]
+    fn intervals_hold_the_truth_as_often_as_they_say() {
+        const TRIALS: u64 = 60;
+        let mut held = 0;
+        for seed in 0..TRIALS {
+            let mean = estimator(&clustered(30, seed)).estimate(600, |sample| sample.genuine.moments.mean());
+            held += u64::from(mean.lower.unwrap() <= 0.5 && mean.upper.unwrap() >= 0.5);
+        }
+        assert!(
+            held >= TRIALS * 85 / 100,
+            "{held} of {TRIALS}; pairs taken as independent would hold it far less often"
+        );
+        assert!(held < TRIALS, "an interval that always holds the truth says nothing");
+    }
+
+    #[test]
+    fn intervals_are_wider_than_those_of_independent_pairs() {
+        let estimator = estimator(&clustered(30, 1));
+        let mean = estimator.estimate(600, |sample| sample.genuine.moments.mean());
+        let independent = 1.96 * estimator.observed.genuine.moments.std() / 600f64.sqrt();
+        assert!(mean.upper.unwrap() - mean.lower.unwrap() > 2.0 * 2.0 * independent);
+        assert_eq!(mean.method, "double-or-nothing identity bootstrap, 200 replicates");
+    }
+
+    #[test]
+    fn the_seed_alone_decides() {
+        let data = clustered(20, 2);
+        let interval = |seed, threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let how = Resampling { seed, ..HOW };
+            let estimator = pool.install(|| Estimator::new(&data.0, &data.1, &data.2, how, &|| false)).unwrap();
+            estimator.estimate(1, |sample| sample.roc().eer().0 + sample.genuine.moments.std())
+        };
+        assert_eq!(interval(1, 1), interval(1, 3));
+        assert_ne!(interval(1, 1), interval(2, 1));
+    }
+
+    #[test]
+    fn too_few_identities_give_no_interval() {
+        let estimate = estimator(&clustered(5, 3)).estimate(100, |sample| sample.genuine.moments.mean());
+        assert_eq!((estimate.lower, estimate.upper), (None, None));
+        assert_eq!(estimate.method, "no interval: 5 identities are too few to resample");
+    }
+
+    #[test]
+    fn stopping_ends_it() {
+        let (genuine, impostor, cells) = clustered(20, 4);
+        assert!(Estimator::new(&genuine, &impostor, &cells, HOW, &|| true).is_none());
+    }
+
+    #[test]
+    fn cells_add_up_to_what_was_observed() {
+        let (genuine, _, cells) = clustered(10, 6);
+        let sum = Scores::sum(cells.genuine.iter());
+        assert_eq!(sum.moments, genuine.moments);
+        assert_eq!(sum.survival.total(), 200);
+        for level in [0.1, 0.5, 0.9] {
+            let fine = Survival::new(&genuine.counts).quantile(level);
+            assert!((sum.survival.quantile(level) - fine).abs() <= 2.0 / COARSE as f64);
+        }
+    }
+}

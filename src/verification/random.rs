@@ -1,0 +1,110 @@
+//! Seeded choices. `ChaCha8` with one stream for each purpose and place, so that what one part draws never depends on
+//! what another did, or on the number of threads.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// A sequence of seeded choices.
+#[derive(Debug, Clone)]
+pub struct Draw {
+    source: ChaCha8Rng,
+    /// Coins left in the last word, and how many.
+    coins: (u64, u32),
+}
+
+impl Draw {
+    fn new(seed: u64, stream: u64) -> Self {
+        let mut source = ChaCha8Rng::seed_from_u64(seed);
+        source.set_stream(stream);
+        Self { source, coins: (0, 0) }
+    }
+
+    /// Same-identity pairs of one unit.
+    #[must_use]
+    pub fn genuine(seed: u64, unit: u16) -> Self {
+        Self::new(seed, u64::from(unit))
+    }
+
+    /// Different-identity pairs between two units.
+    #[must_use]
+    pub fn impostor(seed: u64, units: (u16, u16)) -> Self {
+        Self::new(seed, 1 << 32 | u64::from(units.0) << 16 | u64::from(units.1))
+    }
+
+    /// Different-identity pairs of upstream's sampling.
+    #[must_use]
+    pub fn upstream(seed: u64) -> Self {
+        Self::new(seed, 2 << 32)
+    }
+
+    /// Which identities are resampled together.
+    #[must_use]
+    pub fn units(seed: u64) -> Self {
+        Self::new(seed, 3 << 32)
+    }
+
+    /// One bootstrap replicate.
+    #[must_use]
+    pub fn replicate(seed: u64, number: u32) -> Self {
+        Self::new(seed, 4 << 32 | u64::from(number))
+    }
+
+    /// Uniform in `0..n`, without bias (Lemire 2019); 0 when `n` is 0.
+    pub fn below(&mut self, n: u64) -> u64 {
+        let reject_below = n.wrapping_neg().checked_rem(n).unwrap_or(0);
+        loop {
+            let product = u128::from(self.source.next_u64()) * u128::from(n);
+            if product as u64 >= reject_below {
+                return (product >> 64) as u64;
+            }
+        }
+    }
+
+    /// True or false.
+    pub fn coin(&mut self) -> bool {
+        if self.coins.1 == 0 {
+            self.coins = (self.source.next_u64(), 64);
+        }
+        let heads = self.coins.0 & 1 == 1;
+        self.coins = (self.coins.0 >> 1, self.coins.1 - 1);
+        heads
+    }
+
+    /// Random order (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_differ_and_repeat() {
+        let numbers = |mut draw: Draw| (0..8).map(|_| draw.below(1 << 40)).collect::<Vec<_>>();
+        assert_eq!(numbers(Draw::genuine(7, 3)), numbers(Draw::genuine(7, 3)));
+        assert_ne!(numbers(Draw::genuine(7, 3)), numbers(Draw::genuine(7, 4)));
+        assert_ne!(numbers(Draw::genuine(7, 3)), numbers(Draw::genuine(8, 3)));
+        assert_ne!(numbers(Draw::impostor(7, (0, 3))), numbers(Draw::genuine(7, 3)));
+    }
+
+    #[test]
+    fn choices_are_even() {
+        let mut draw = Draw::units(1);
+        let (mut counts, mut heads) = ([0_u32; 5], 0_u32);
+        for _ in 0..10_000 {
+            counts[draw.below(5) as usize] += 1;
+            heads += u32::from(draw.coin());
+        }
+        assert!(counts.iter().all(|&n| (1_800..2_200).contains(&n)), "{counts:?}");
+        assert!((4_800..5_200).contains(&heads), "{heads}");
+        let mut order: Vec<u32> = (0..100).collect();
+        draw.shuffle(&mut order);
+        assert!(!order.is_sorted());
+        order.sort_unstable();
+        assert!(order.into_iter().eq(0..100));
+    }
+}
