@@ -104,7 +104,29 @@ mod tests {
         found.tensors.insert("d".into(), Tensor { shape: vec![2], data: vec![], dtype: "I64".into() });
         let mut needed = vec![parameter("a", &[2]), parameter("b", &[4]), parameter("d", &[2])];
         needed.extend((0..12).map(|i| parameter(&format!("e.{i}"), &[1])));
-        insta::assert_snapshot!(require(&found, &needed, &[]).unwrap_err(), @"");
+        insta::assert_snapshot!(require(&found, &needed, &[]).unwrap_err(), @r"
+        w.pth does not fit the network:
+          missing (12):
+            e.0 [1]
+            e.1 [1]
+            e.2 [1]
+            e.3 [1]
+            e.4 [1]
+            e.5 [1]
+            e.6 [1]
+            e.7 [1]
+            e.8 [1]
+            e.9 [1]
+            … and 2 more
+          wrong (2):
+            b is [3], needed is [4]
+            d is I64, needed are floating point numbers
+          not finite (1):
+            a has NaN at index 0
+          not known to the network (1):
+            c [1]
+        choose the checkpoint that belongs to `model`, or the `model` that belongs to the checkpoint
+        ");
     }
 
     #[test]

@@ -193,3 +193,57 @@ fn parse(bytes: &[u8], location: &str) -> Result<Tensors, WeightsError> {
     };
     parsed.map_err(|source| WeightsError::Format { location: location.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FILES: [&[u8]; 3] = [
+        include_bytes!("../../tests/fixtures/weights/zip.pth"),
+        include_bytes!("../../tests/fixtures/weights/legacy.pth"),
+        include_bytes!("../../tests/fixtures/weights/nested.pth"),
+    ];
+
+    fn safetensors() -> Vec<u8> {
+        let data = [0; 24];
+        let view = |shape: &[usize]| ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, shape.to_vec(), &data);
+        let tensors = [("a", view(&[6]).unwrap()), ("b", view(&[2, 3]).unwrap())];
+        ::safetensors::serialize(tensors, None).unwrap()
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_refused() {
+        for bytes in FILES {
+            parse(bytes, "whole").unwrap();
+            for length in 0..bytes.len() {
+                assert!(parse(&bytes[..length], "cut").is_err(), "{length} of {}", bytes.len());
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Whatever the bytes: no panic, and no more memory than they can fill.
+        #[test]
+        fn damage_never_panics(
+            which in 0usize..4,
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut bytes = FILES.get(which).map_or_else(safetensors, |bytes| bytes.to_vec());
+            for (at, value) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            if let Ok(tensors) = parse(&bytes, "damaged") {
+                let values: usize = tensors.values().map(|tensor| tensor.data.len()).sum();
+                prop_assert!(values <= 4 * bytes.len());
+            }
+        }
+    }
+}

@@ -413,24 +413,24 @@ mod tests {
 
     #[test]
     fn code_is_refused_by_name() {
-        insta::assert_snapshot!(error(b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R."), @"");
-        insta::assert_snapshot!(error(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93."), @"");
-        insta::assert_snapshot!(error(b"(ios\nsystem\n."), @"");
-        insta::assert_snapshot!(error(b"\x80\x02ctorch\nload\n."), @"");
+        insta::assert_snapshot!(error(b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R."), @"its pickle asks to run `os.system`, and only tensors and plain containers are accepted: running it could do anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it");
+        insta::assert_snapshot!(error(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93."), @"its pickle asks to run `builtins.eval`, and only tensors and plain containers are accepted: running it could do anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it");
+        insta::assert_snapshot!(error(b"(ios\nsystem\n."), @"its pickle asks to run `os.system`, and only tensors and plain containers are accepted: running it could do anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it");
+        insta::assert_snapshot!(error(b"\x80\x02ctorch\nload\n."), @"its pickle asks to run `torch.load`, and only tensors and plain containers are accepted: running it could do anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it");
     }
 
     #[test]
     fn what_torch_does_not_write_is_refused() {
-        insta::assert_snapshot!(error(b"\x80\x02]P."), @"");
-        insta::assert_snapshot!(error(b"\x80\x02t."), @"");
-        insta::assert_snapshot!(error(b"\x80\x02X\xff\xff\xff\xffabc"), @"");
-        insta::assert_snapshot!(error(b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R."), @"");
+        insta::assert_snapshot!(error(b"\x80\x02]P."), @"its pickle has the instruction 0x50 at byte 3, which `torch.save` does not write for tensors");
+        insta::assert_snapshot!(error(b"\x80\x02t."), @"its pickle is damaged at byte 3: there is no mark");
+        insta::assert_snapshot!(error(b"\x80\x02X\xff\xff\xff\xffabc"), @"it ends within its pickle: it is truncated");
+        insta::assert_snapshot!(error(b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R."), @"its pickle is damaged at byte 31: a call does not have the arguments that `torch.save` writes");
     }
 
     #[test]
     fn a_mark_above_the_stack_is_no_panic() {
         // A mark at height 2; SETITEM then takes the element below it.
-        insta::assert_snapshot!(error(b"}K\x01(K\x02st."), @"");
+        insta::assert_snapshot!(error(b"}K\x01(K\x02st."), @"its pickle is damaged at byte 8: there is no mark");
     }
 
     #[test]
