@@ -96,7 +96,10 @@ impl Hub {
                 HubError::RateLimited { wait: Some(wait), .. } => *wait,
                 _ => self.settings.back_off * 2u32.saturating_pow(made - 1),
             };
-            progress.say(&format!("{error}. Trying again in {:.0?}", pause));
+            // The remedy is what follows the semicolon; here it is to wait.
+            let message = error.to_string();
+            let problem = message.split("; ").next().unwrap_or(&message);
+            progress.say(&format!("{problem}; trying again in {pause:.0?}"));
             sleep(pause, cancel)?;
             made += 1;
         }

@@ -53,7 +53,8 @@ impl Facts {
 fn tag(text: &str) -> Option<String> {
     let text = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (!text.is_empty() && text.len() <= 128 && !text.starts_with('.') && text.bytes().all(plain)).then(|| text.to_owned())
+    (!text.is_empty() && text.len() <= 128 && !text.starts_with('.') && text.bytes().all(plain))
+        .then(|| text.to_owned())
 }
 
 /// Where the way to a file ended.
@@ -161,7 +162,7 @@ impl Hub {
         let commit = facts.commit.clone().or_else(|| Some(file.revision.clone()).filter(whole));
         let commit = commit.ok_or_else(|| strange("no X-Repo-Commit header"))?;
         let blob = place.blob(&etag);
-        let mut resumed = false;
+        let mut resumed = true;
         if !blob.is_file() {
             let partial = place.partial(&etag);
             if let Arrival::Body(response, url, from) = arrival {

@@ -30,8 +30,8 @@ pub enum HubError {
     },
     /// 403.
     #[error(
-        "{host} does not give {subject} (403): the token (HF_TOKEN) has no right to read it; if the repository is \
-         gated, accept its conditions at {page}"
+        "{host} does not give {subject} (403): who asks may not read it; set HF_TOKEN to a token of somebody who may, \
+         and if the repository is gated, accept its conditions at {page}"
     )]
     Forbidden {
         /// What was asked for.
@@ -132,7 +132,7 @@ pub enum HubError {
         reason: Option<String>,
     },
     /// A size that contradicts the listing, the headers or the request.
-    #[error("{subject} is {got} bytes long, {expected} were announced; it was removed: start again")]
+    #[error("{subject} is {got} bytes long, {expected} were announced; nothing of it is kept: start again")]
     WrongSize {
         /// What was asked for.
         subject: String,

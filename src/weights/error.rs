@@ -79,7 +79,9 @@ pub enum FormatError {
         name: String,
     },
     /// A pickle instruction that no checkpoint needs.
-    #[error("its pickle has the instruction 0x{opcode:02x} at byte {at}, which `torch.save` does not write for tensors")]
+    #[error(
+        "its pickle has the instruction 0x{opcode:02x} at byte {at}, which `torch.save` does not write for tensors"
+    )]
     Opcode {
         /// The byte.
         opcode: u8,

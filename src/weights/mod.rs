@@ -207,7 +207,8 @@ mod tests {
 
     fn safetensors() -> Vec<u8> {
         let data = [0; 24];
-        let view = |shape: &[usize]| ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, shape.to_vec(), &data);
+        let view =
+            |shape: &[usize]| ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, shape.to_vec(), &data);
         let tensors = [("a", view(&[6]).unwrap()), ("b", view(&[2, 3]).unwrap())];
         ::safetensors::serialize(tensors, None).unwrap()
     }

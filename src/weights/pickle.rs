@@ -335,11 +335,14 @@ impl<'a> Machine<'a> {
         let Value::Tuple(id) = self.pop()? else { return self.wrong("a storage is named by a tuple") };
         let (kind, key, length) = match self.lists[id].as_slice() {
             [Value::Str(tag), Value::Global(Global::Storage(kind)), Value::Str(key), _, Value::Int(length)]
-            | [Value::Str(tag), Value::Global(Global::Storage(kind)), Value::Str(key), _, Value::Int(length), Value::None]
-                if &**tag == "storage" =>
-            {
-                (*kind, key.clone(), usize::try_from(*length))
-            }
+            | [
+                Value::Str(tag),
+                Value::Global(Global::Storage(kind)),
+                Value::Str(key),
+                _,
+                Value::Int(length),
+                Value::None,
+            ] if &**tag == "storage" => (*kind, key.clone(), usize::try_from(*length)),
             _ => return self.wrong("a storage is ('storage', type, key, location, elements)"),
         };
         let Ok(length) = length else { return self.wrong("a storage has a number of elements") };
@@ -453,7 +456,10 @@ mod tests {
     fn long_integers() {
         assert_eq!(signed(&[]), Some(0));
         assert_eq!(signed(&[0xff]), Some(-1));
-        assert_eq!(signed(&[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]), Some(0x1950_a86a_20f9_469c_fc6c));
+        assert_eq!(
+            signed(&[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]),
+            Some(0x1950_a86a_20f9_469c_fc6c)
+        );
         assert_eq!(signed(&[0; 17]), None);
     }
 }

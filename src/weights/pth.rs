@@ -102,7 +102,10 @@ pub(super) fn zip(bytes: &[u8]) -> Result<Tensors, FormatError> {
     let mut read = |name: &str| -> Result<Vec<u8>, FormatError> {
         let entry = archive.by_name(name).map_err(|error| FormatError::Zip(format!("{name}: {error}")))?;
         let mut content = Vec::new();
-        entry.take(budget + 1).read_to_end(&mut content).map_err(|error| FormatError::Zip(format!("{name}: {error}")))?;
+        entry
+            .take(budget + 1)
+            .read_to_end(&mut content)
+            .map_err(|error| FormatError::Zip(format!("{name}: {error}")))?;
         let rest = budget.checked_sub(content.len() as u64);
         budget = rest.ok_or_else(|| FormatError::Zip("its entries are longer than the archive".into()))?;
         Ok(content)
@@ -144,9 +147,9 @@ pub(super) fn legacy(bytes: &[u8]) -> Result<Tensors, FormatError> {
     }
     let system = next()?;
     if let Value::Dict(dict) = system.root
-        && system.dicts[dict].iter().any(
-            |item| matches!(item, (Value::Str(key), Value::Bool(false)) if &**key == "little_endian"),
-        )
+        && system.dicts[dict]
+            .iter()
+            .any(|item| matches!(item, (Value::Str(key), Value::Bool(false)) if &**key == "little_endian"))
     {
         return Err(FormatError::Content("it was written on a big-endian machine; convert it to .safetensors".into()));
     }

@@ -16,9 +16,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tensors, FormatError> {
             Dtype::BF16 => Some(Element::Bf16),
             _ => None,
         };
-        let data = element.map_or_else(Vec::new, |element| {
-            widen(element, view.data()).collect()
-        });
+        let data = element.map_or_else(Vec::new, |element| widen(element, view.data()).collect());
         Tensor { shape: view.shape().to_vec(), data, dtype: format!("{:?}", view.dtype()) }
     };
     Ok(file.iter().map(|(key, view)| (key.to_owned(), tensor(&view))).collect())

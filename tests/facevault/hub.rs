@@ -55,17 +55,11 @@ fn a_large_file_comes_from_the_cdn_and_lies_where_python_looks() {
     let path = get(&hub.client_with_token(), &weights()).unwrap();
     assert_eq!(fs::read(&path).unwrap(), content());
     let sha = Digest::of(&content());
-    assert_eq!(
-        hub.cached(),
-        [format!("{BLOB}/{sha}"), format!("models--py-feat--facenet/snapshots/{COMMIT}/w.bin")]
-    );
+    assert_eq!(hub.cached(), [format!("{BLOB}/{sha}"), format!("models--py-feat--facenet/snapshots/{COMMIT}/w.bin")]);
     assert_eq!(fs::read_link(&path).unwrap(), Path::new(&format!("../../blobs/{sha}")));
     assert_eq!(
         hub.log(),
-        [
-            format!("hub /{REPO}/resolve/{COMMIT}/w.bin authorized"),
-            format!("cdn /blob/{sha}?signature=x"),
-        ],
+        [format!("hub /{REPO}/resolve/{COMMIT}/w.bin authorized"), format!("cdn /blob/{sha}?signature=x"),],
         "the token is for the Hub alone"
     );
     assert_eq!(get(&hub.client(), &weights()).unwrap(), path);
@@ -122,7 +116,8 @@ fn a_dropped_connection_is_resumed_where_it_ended() {
     hub.cdn_faults(&[Fault::HangUp(100_000), Fault::Silence(50_000)]);
     let path = get(&hub.client(), &weights()).unwrap();
     assert_eq!(fs::read(path).unwrap(), content());
-    let asked: Vec<_> = hub.log().into_iter().filter_map(|line| line.split_once("signature=x").map(|(_, r)| r.to_owned())).collect();
+    let asked: Vec<_> =
+        hub.log().into_iter().filter_map(|line| line.split_once("signature=x").map(|(_, r)| r.to_owned())).collect();
     assert_eq!(asked, ["", " bytes=100000-", " bytes=150000-"]);
 }
 
@@ -176,8 +171,8 @@ fn what_may_pass_is_tried_again() {
 fn failure_401() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(401, &[]), Fault::Status(401, &[])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"");
-    insta::assert_snapshot!(failure(&hub, &hub.client_with_token(), &weights()), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub does not give `w.bin` of py-feat/facenet@c42f4c2 (401): it is private, gated, or does not exist, and no token was sent; check the spelling of the repository, and set HF_TOKEN to a token that may read it (or log in with `hf auth login`)");
+    insta::assert_snapshot!(failure(&hub, &hub.client_with_token(), &weights()), @"hub does not give `w.bin` of py-feat/facenet@c42f4c2 (401): it does not accept the token; check the spelling of the repository, and set HF_TOKEN to a token that may read it (or log in with `hf auth login`)");
 }
 
 #[test]
@@ -191,16 +186,16 @@ fn failure_403() {
 fn failure_404() {
     let hub = hub();
     let client = hub.client();
-    insta::assert_snapshot!(failure(&hub, &client, &HubFile { repo: "py-feat/facent".into(), ..weights() }), @"");
-    insta::assert_snapshot!(failure(&hub, &client, &HubFile { revision: "0123456".into(), ..weights() }), @"");
-    insta::assert_snapshot!(failure(&hub, &client, &file("w.safetensors")), @"");
+    insta::assert_snapshot!(failure(&hub, &client, &HubFile { repo: "py-feat/facent".into(), ..weights() }), @"hub has no model repository py-feat/facent (404); check the spelling of `repo`; a private one needs HF_TOKEN to be seen");
+    insta::assert_snapshot!(failure(&hub, &client, &HubFile { revision: "0123456".into(), ..weights() }), @"model repository py-feat/facenet has no revision `0123456` (404); http://hub/py-feat/facenet/commits/main lists its commits");
+    insta::assert_snapshot!(failure(&hub, &client, &file("w.safetensors")), @"there is no `w.safetensors` of py-feat/facenet@c42f4c2 (404); http://hub/py-feat/facenet/tree/c42f4c2771b043bb5c461093664d016ff4298224 lists what there is");
 }
 
 #[test]
 fn failure_429() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(429, &[("Retry-After", "900")])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub gives `w.bin` of py-feat/facenet@c42f4c2 to nobody who asks this often (429) and wants a pause of 900 s; try again later, and set HF_TOKEN: known users may ask more often");
     assert_eq!(hub.log().len(), 1, "a pause beyond patience is not waited for");
 }
 
@@ -208,7 +203,7 @@ fn failure_429() {
 fn failure_5xx() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(503, &[]), Fault::Status(500, &[]), Fault::Status(502, &[])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub failed to give `w.bin` of py-feat/facenet@c42f4c2 (502), also when asked again; the fault is theirs: try again later");
     assert_eq!(hub.log().len(), 3);
 }
 
@@ -218,7 +213,7 @@ fn failure_no_network() {
     // Bound and dropped: nobody listens there.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = Hub::new(HubSettings { endpoint: format!("http://{port}"), ..hub.settings() });
-    insta::assert_snapshot!(failure(&hub, &refused, &weights()).replace(&port.to_string(), "nobody"), @"");
+    insta::assert_snapshot!(failure(&hub, &refused, &weights()).replace(&port.to_string(), "nobody"), @"cannot reach nobody for `w.bin` of py-feat/facenet@c42f4c2: io: Connection refused (os error 111); check the network, the proxy and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use only what is in the cache");
     let unknown = Hub::new(HubSettings { endpoint: "http://hub.invalid".into(), ..hub.settings() });
     let message = failure(&hub, &unknown, &weights());
     assert!(message.starts_with("cannot reach hub.invalid for `w.bin` of"), "{message}");
@@ -227,9 +222,9 @@ fn failure_no_network() {
 #[test]
 fn failure_offline() {
     let hub = hub();
-    insta::assert_snapshot!(failure(&hub, &hub.offline(), &weights()), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.offline(), &weights()), @"`w.bin` of py-feat/facenet@c42f4c2 is not in the cache CACHE and HF_HUB_OFFLINE forbids to download it; unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to the cache that has it");
     let listed = hub.offline().list(RepoKind::Model, REPO, COMMIT, "", &Cancel::default());
-    insta::assert_snapshot!(hub.plain(listed.unwrap_err()), @"");
+    insta::assert_snapshot!(hub.plain(listed.unwrap_err()), @"the list of files in py-feat/facenet@c42f4c2 is not in the cache CACHE and HF_HUB_OFFLINE forbids to download it; unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to the cache that has it");
     assert_eq!(hub.log(), [""; 0]);
 }
 
@@ -237,7 +232,7 @@ fn failure_offline() {
 fn failure_truncated_body() {
     let hub = hub();
     hub.cdn_faults(&[Fault::HangUp(1_000), Fault::HangUp(1_000), Fault::HangUp(1_000)]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"cdn stopped after 3000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (Peer disconnected); what came is kept: start again to resume");
     assert_eq!(fs::metadata(partial(&hub)).unwrap().len(), 3_000);
 }
 
@@ -246,7 +241,7 @@ fn failure_silent_body() {
     let hub = hub();
     hub.cdn_faults(&[Fault::Silence(1_000)]);
     let client = Hub::new(HubSettings { attempts: 1, ..hub.settings() });
-    insta::assert_snapshot!(failure(&hub, &client, &weights()), @"");
+    insta::assert_snapshot!(failure(&hub, &client, &weights()), @"cdn stopped after 1000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (timeout: per read); what came is kept: start again to resume");
 }
 
 #[test]
@@ -254,7 +249,7 @@ fn failure_wrong_byte() {
     let hub = hub();
     hub.cdn_faults(&[Fault::WrongByte]);
     // The Hub's own header tells the digest, also where the config does not.
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &file("w.bin")), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &file("w.bin")), @"`w.bin` of py-feat/facenet@c42f4c2 arrived damaged: its bytes have sha256 135a0f9cf1b05dfd0448874c21b09f6cc834b2a3dafc89c065a45740e8090f91, e496e24b4de3ed92e3247412ae0a588a002b2e209bff58a8a138020cc8e75fed was expected; they were removed: start again, and if it happens again, ask who runs the proxy or mirror");
     assert_eq!(hub.cached(), [""; 0], "what fails the check is removed");
 }
 
@@ -262,7 +257,7 @@ fn failure_wrong_byte() {
 fn failure_another_file_than_pinned() {
     let hub = hub();
     let pinned = HubFile { sha256: Some(Digest::of(b"another")), ..weights() };
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &pinned), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &pinned), @"`w.bin` of py-feat/facenet@c42f4c2 has sha256 e496e24b4de3ed92e3247412ae0a588a002b2e209bff58a8a138020cc8e75fed on the Hub, but ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5 is pinned: it is another file than the one meant; correct `sha256` or `revision`");
     assert_eq!(hub.log().len(), 1, "nothing was transferred");
     let path = get(&hub.client(), &weights()).unwrap();
     assert!(matches!(get(&hub.client(), &pinned), Err(HubError::OtherContent { .. })));
@@ -285,26 +280,25 @@ fn failure_full_disk() {
     // The kernel's own full disk.
     fs::create_dir_all(partial(&hub).parent().unwrap()).unwrap();
     std::os::unix::fs::symlink("/dev/full", partial(&hub)).unwrap();
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"the disk of CACHE is full: no space for `w.bin` of py-feat/facenet@c42f4c2; free some, or set HF_HUB_CACHE to a folder on another disk, and start again: what came is kept");
 }
 
 #[test]
 fn failure_strange_answers() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(418, &[]), Fault::Status(302, &[])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"");
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub answers unlike a Hub when asked for `w.bin` of py-feat/facenet@c42f4c2: status 418; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub answers unlike a Hub when asked for `w.bin` of py-feat/facenet@c42f4c2: status 302; check HF_ENDPOINT and the proxy");
     hub.hub_faults(&vec![Fault::Status(302, &[("Location", "/round/and/round")]); 20]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"");
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &file("../../w.bin")), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub answers unlike a Hub when asked for `w.bin` of py-feat/facenet@c42f4c2: redirects without end; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &file("../../w.bin")), @"path `../../w.bin` is not one the Hub can have: names joined by `/`, none of them empty, `.` or `..`");
 }
 
 #[test]
 fn a_wish_to_stop_ends_waiting_and_transfer() {
-    for (hub_fault, cdn_fault) in [
-        (Fault::Status(429, &[("Retry-After", "60")]), Fault::None),
-        (Fault::None, Fault::Silence(1_000)),
-    ] {
+    for (hub_fault, cdn_fault) in
+        [(Fault::Status(429, &[("Retry-After", "60")]), Fault::None), (Fault::None, Fault::Silence(1_000))]
+    {
         let hub = hub();
         hub.hub_faults(&[hub_fault]).cdn_faults(&[cdn_fault]);
         let client = Hub::new(HubSettings {
@@ -379,7 +373,11 @@ fn a_listing_is_read_page_by_page_sorted_and_kept() {
     };
     let files = list(hub.client(), "lfw");
     let lines: Vec<_> = files.iter().map(|file| format!("{} {:?} {:?}", file.path, file.size, file.sha256)).collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    lfw/A/1.jpg Some(1) None
+    lfw/B/2.jpg Some(2) None
+    lfw/big.bin Some(300000) Some(sha256:e496e24b4de3ed92e3247412ae0a588a002b2e209bff58a8a138020cc8e75fed)
+    ");
     assert_eq!(hub.log().len(), 2, "two pages");
     assert_eq!(list(hub.offline(), "lfw"), files);
     assert_eq!(hub.log(), [""; 0]);
@@ -396,7 +394,7 @@ fn failures_of_listing() {
         hub.plain(hub.client().list(RepoKind::Dataset, repo, revision, folder, &Cancel::default()).unwrap_err())
     };
     hub.put("datasets/a/faces", "lfw/A/1.jpg", b"1", false);
-    insta::assert_snapshot!(list("a/facs", COMMIT, ""), @"");
-    insta::assert_snapshot!(list("a/faces", "0123456", ""), @"");
-    insta::assert_snapshot!(list("a/faces", COMMIT, "lwf"), @"");
+    insta::assert_snapshot!(list("a/facs", COMMIT, ""), @"hub has no dataset repository a/facs (404); check the spelling of `repo`; a private one needs HF_TOKEN to be seen");
+    insta::assert_snapshot!(list("a/faces", "0123456", ""), @"dataset repository a/faces has no revision `0123456` (404); http://hub/datasets/a/faces/commits/main lists its commits");
+    insta::assert_snapshot!(list("a/faces", COMMIT, "lwf"), @"there is no `lwf` of a/faces@c42f4c2 (404); http://hub/datasets/a/faces/tree/c42f4c2771b043bb5c461093664d016ff4298224 lists what there is");
 }

@@ -60,12 +60,12 @@ fn every_form_of_torch_save_gives_the_same_tensors() {
 
 #[test]
 fn what_is_no_state_dict_is_refused_by_name() {
-    insta::assert_snapshot!(refusal("module.pth"), @"");
-    insta::assert_snapshot!(refusal("module_legacy.pth"), @"");
-    insta::assert_snapshot!(refusal("mixed.pth"), @"");
-    insta::assert_snapshot!(refusal("bare.pth"), @"");
-    insta::assert_snapshot!(refusal("expanded.pth"), @"");
-    insta::assert_snapshot!(refusal("make.py"), @"");
+    insta::assert_snapshot!(refusal("module.pth"), @"module.pth is no checkpoint that can be used: its pickle asks to run `torch.nn.modules.linear.Linear`, and only tensors and plain containers are accepted: running it could do anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it");
+    insta::assert_snapshot!(refusal("module_legacy.pth"), @"module_legacy.pth is no checkpoint that can be used: its pickle asks to run `torch.nn.modules.linear.Linear`, and only tensors and plain containers are accepted: running it could do anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it");
+    insta::assert_snapshot!(refusal("mixed.pth"), @"mixed.pth is no checkpoint that can be used: its entry `epoch` is a number, not a tensor; save the `state_dict()` alone");
+    insta::assert_snapshot!(refusal("bare.pth"), @"bare.pth is no checkpoint that can be used: it holds a tensor, not a `state_dict`");
+    insta::assert_snapshot!(refusal("expanded.pth"), @"expanded.pth is no checkpoint that can be used: tensor expanded has more elements than its storage");
+    insta::assert_snapshot!(refusal("make.py"), @"make.py is no checkpoint that can be used: it begins like none of .safetensors, .pth or .pt; is it a download of a web page?");
 }
 
 #[test]
@@ -78,8 +78,13 @@ fn a_truncated_file_is_refused() {
         let error = load(&WeightsSource::File { path: path.clone(), sha256: None }).unwrap_err().to_string();
         let error = error.replace(&path.display().to_string(), name);
         match name {
-            "zip.pth" => insta::assert_snapshot!(error, @""),
-            _ => assert!(error.starts_with("legacy.pth is no checkpoint that can be used: it ends within storage "), "{error}"),
+            "zip.pth" => {
+                insta::assert_snapshot!(error, @"zip.pth is no checkpoint that can be used: damaged .pth file (a zip archive): invalid Zip archive: Unexpected end of zip::format::blocks::Zip32CDEBlock")
+            }
+            _ => assert!(
+                error.starts_with("legacy.pth is no checkpoint that can be used: it ends within storage "),
+                "{error}"
+            ),
         }
     }
 }
@@ -92,9 +97,9 @@ fn a_pinned_local_file_must_be_the_one_meant() {
     let path = folder.path().join("w.pth");
     let missing = WeightsSource::File { path: path.clone(), sha256: Some(digest) };
     let plain = |error: WeightsError| error.to_string().replace(&folder.path().display().to_string(), "FOLDER");
-    insta::assert_snapshot!(plain(load(&missing).unwrap_err()), @"");
+    insta::assert_snapshot!(plain(load(&missing).unwrap_err()), @"cannot read FOLDER/w.pth: No such file or directory (os error 2)");
     fs::write(&path, "x").unwrap();
-    insta::assert_snapshot!(plain(load(&missing).unwrap_err()), @"");
+    insta::assert_snapshot!(plain(load(&missing).unwrap_err()), @"FOLDER/w.pth has sha256 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881, but a00d2f18ef07e2844a2e64d6dc23ed0245b22e0c9eb101f65aa093f5a5376b83 is pinned: it is damaged or another file; put the right one there, or correct `weights.sha256`");
 }
 
 #[test]
@@ -102,12 +107,8 @@ fn weights_from_the_hub_are_what_was_pinned() {
     let bytes = fs::read(fixture("zip.pth")).unwrap();
     let hub = FakeHub::new();
     hub.put(REPO, "w.pth", &bytes, true);
-    let source = |sha256| WeightsSource::Hub {
-        repo: REPO.into(),
-        revision: COMMIT.into(),
-        file: "w.pth".into(),
-        sha256,
-    };
+    let source =
+        |sha256| WeightsSource::Hub { repo: REPO.into(), revision: COMMIT.into(), file: "w.pth".into(), sha256 };
     let load = |sha256| weights::load_with(&hub.client(), &source(sha256), &Silent, &Cancel::default());
     let found = load(Digest::of(&bytes)).unwrap();
     assert_eq!(found.tensors.len(), 12);
@@ -155,7 +156,9 @@ fn a_stopped_download_says_so() {
 fn embedded_weights_are_found() {
     let found = load(&WeightsSource::Embedded { name: "demo".into() }).unwrap();
     assert_eq!(found.origin.source, "embedded");
-    assert!(weights::describe(&WeightsSource::Embedded { name: "demo".into() }).starts_with("`demo`, inside the program, "));
+    assert!(
+        weights::describe(&WeightsSource::Embedded { name: "demo".into() }).starts_with("`demo`, inside the program, ")
+    );
 }
 
 #[test]

@@ -176,10 +176,11 @@ impl State {
         } else if is_hub {
             self.hub(stream, &target, range.as_deref(), &fault, cdn)
         } else {
-            let files = self.files.lock().unwrap();
             let sha = target.trim_start_matches("/blob/").split('?').next().unwrap_or_default();
-            match files.iter().find(|file| Digest::of(&file.bytes).to_string() == sha) {
-                Some(file) => send_file(stream, &file.bytes, range.as_deref(), vec!["ETag: \"cdn-own\"".into()], &fault),
+            let is_asked = |file: &&Stored| Digest::of(&file.bytes).to_string() == sha;
+            let bytes = self.files.lock().unwrap().iter().find(is_asked).map(|file| file.bytes.clone());
+            match bytes {
+                Some(bytes) => send_file(stream, &bytes, range.as_deref(), vec!["ETag: \"cdn-own\"".into()], &fault),
                 None => send(stream, 404, &[], b"", 0),
             }
         };
