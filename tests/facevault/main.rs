@@ -1,5 +1,7 @@
 //! Everything that is tested from outside: the library through its public interface, and the binary as a user runs it.
 
+mod hub;
 mod model;
 mod preprocess;
 mod support;
+mod weights;
