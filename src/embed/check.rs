@@ -51,21 +51,24 @@ pub fn differs_from_chunks(run: &Path, matrix: &Path) -> Result<Option<String>, 
     if rows != exported.rows() {
         return Ok(Some(format!("the matrix has {} rows, the chunks have {rows}", exported.rows())));
     }
-    let mut row = vec![0.0; exported.dimension()];
-    let mut number = 0;
+    let mut block = Vec::new();
+    let mut first = 0;
     for record in records {
         if record.dimension != exported.dimension() {
             let (matrix, chunk) = (exported.dimension(), record.dimension);
-            return Ok(Some(format!("a row of the matrix has {matrix} numbers, one of chunk {:05} {chunk}", record.chunk)));
+            let line =
+                format!("a row of the matrix has {matrix} numbers, one of chunk {:05} has {chunk}", record.chunk);
+            return Ok(Some(line));
         }
         let chunk = record.matrix(&run.join(CHUNKS))?;
-        for i in 0..chunk.rows {
-            exported.read(&mut row)?;
-            if !row.iter().zip(chunk.row(i)).all(|(a, b)| a.to_bits() == b.to_bits()) {
-                return Ok(Some(format!("row {number} of the matrix is not row {i} of chunk {:05}", record.chunk)));
-            }
-            number += 1;
+        block.resize(chunk.data.len(), 0.0f32);
+        exported.read(&mut block)?;
+        let differs = block.iter().zip(&chunk.data).position(|(a, b)| a.to_bits() != b.to_bits());
+        if let Some(row) = differs.map(|at| at / record.dimension) {
+            let line = format!("row {} of the matrix is not row {row} of chunk {:05}", first + row, record.chunk);
+            return Ok(Some(line));
         }
+        first += chunk.rows;
     }
     Ok(None)
 }

@@ -5,10 +5,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{
-    BatchedWriter, DataFrame, DataType, IntoColumn, NamedFrom, ParquetCompression, ParquetWriter, PolarsError,
-    ReshapeDimension, Schema, Series,
-};
+use polars::io::parquet::write::{BatchedWriter, ParquetCompression, ParquetWriter};
+use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsError, ReshapeDimension, Schema, Series};
 
 use super::npy;
 use super::store::{ChunkStore, StoreError};
@@ -48,7 +46,7 @@ fn matrix(path: &Path, store: &ChunkStore, rows: usize, progress: &dyn Progress)
         let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(FileError::new("write", path));
         write(&npy::header(rows, store.dimension()))?;
         let mut bytes = Vec::new();
-        for record in store.complete()? {
+        for record in store.complete()?.values() {
             let chunk = record.matrix(store.folder())?;
             npy::encode(&chunk.data, &mut bytes);
             write(&bytes)?;
@@ -79,8 +77,9 @@ fn table(
             .set_parallel(false)
             .batched(&schema)
             .map_err(wrong)?;
-        let mut groups = RowGroups { writer, dimension, faces: embedded.iter().map(|&row| &faces[row]), data: Vec::new() };
-        for record in store.complete()? {
+        let mut groups =
+            RowGroups { writer, dimension, faces: embedded.iter().map(|&row| &faces[row]), data: Vec::new() };
+        for record in store.complete()?.values() {
             let chunk = record.matrix(store.folder())?;
             for i in 0..chunk.rows {
                 groups.push(chunk.row(i)).map_err(wrong)?;

@@ -40,9 +40,7 @@ impl RunLock {
             }
             Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path)(error).into()),
         }
-        file.set_len(0)
-            .and_then(|()| write!(file, "{}", std::process::id()))
-            .map_err(FileError::new("write", path))?;
+        file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(FileError::new("write", path))?;
         // Nobody else writes here now: what is called partial belongs to nobody.
         for folder in [run.to_owned(), run.join(CHUNKS)] {
             remove_partial_files(&folder)?;

@@ -13,8 +13,8 @@ use super::{
     output_dimension,
 };
 use crate::config::{
-    ChannelOrder, Crop, DeviceKind, DeviceRequest, EmbedOptions, Filter, Mirror, OnError, Precision, Preprocess, Resize,
-    Standardise,
+    ChannelOrder, Crop, DeviceKind, DeviceRequest, EmbedOptions, Filter, Mirror, OnError, Precision, Preprocess,
+    Resize, Standardise,
 };
 use crate::dataset::{Face, PixelSource};
 use crate::digest::Digest;
@@ -216,7 +216,8 @@ impl Bench {
         let outcome = self.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap();
         assert!(matches!(outcome, EmbedOutcome::Complete(_)), "{outcome:?}");
         export(self.run(), &store, &self.faces, &Silent).unwrap();
-        ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "failures.csv"].map(|name| self.bytes(name))
+        ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "failures.csv"]
+            .map(|name| self.bytes(name))
     }
 }
 

@@ -85,7 +85,8 @@ impl<R: Read> MatrixReader<R> {
             .checked_mul(dimension as u64)
             .and_then(|count| count.checked_mul(F32 as u64)?.checked_add(header_length));
         if expected != Some(length) {
-            let rule = format!("a {rows}×{dimension} matrix does not have {length} bytes; the file is cut off or damaged");
+            let rule =
+                format!("a {rows}×{dimension} matrix does not have {length} bytes; the file is cut off or damaged");
             return Err(format(path, rule));
         }
         Ok(Self { path: path.to_owned(), source, rows, dimension, next: 0, bytes: Vec::new() })
@@ -309,8 +310,8 @@ mod tests {
         its shape is (4,), (rows, dimension) is needed
         its shape is (-1, 4), (rows, dimension) is needed
         its shape is (1000000000, 0), (rows, dimension) is needed
-        a 9223372036854775807×9223372036854775807 matrix does not have 96 bytes; the file is cut off or damaged
-        a 1000000000×512 matrix does not have 96 bytes; the file is cut off or damaged
+        a 9223372036854775807×9223372036854775807 matrix does not have 122 bytes; the file is cut off or damaged
+        a 1000000000×512 matrix does not have 97 bytes; the file is cut off or damaged
         its header has no 'descr'
         its shape is (1, (rows, dimension) is needed
         ");

@@ -88,8 +88,7 @@ pub fn run(
 ) -> Result<EmbedOutcome, EmbedError> {
     let started = Instant::now();
     let dimension = output_dimension(embedder.info().dimension, job.preprocess.mirror);
-    for (what, got, expected) in
-        [("rows", job.faces.len(), store.rows()), ("dimension", dimension, store.dimension())]
+    for (what, got, expected) in [("rows", job.faces.len(), store.rows()), ("dimension", dimension, store.dimension())]
     {
         if got != expected {
             return Err(EmbedError::Mismatch { what, got, expected });

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Failure;
 use super::npy::{self, EmbeddingMatrix, MatrixReader};
 use super::store::{CHUNKS, StoreError};
-use super::Failure;
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 
@@ -84,9 +84,15 @@ impl ChunkRecord {
         });
         let rules = [
             (self.chunk == chunk, "its number is not the one in its name"),
-            (!range.is_empty() && (self.first_row, self.rows) == (range.start, range.len()), "its rows are not the chunk's"),
+            (
+                !range.is_empty() && (self.first_row, self.rows) == (range.start, range.len()),
+                "its rows are not the chunk's",
+            ),
             (in_order, "its failures are not rows of it in ascending order"),
-            (self.embedded.checked_add(self.failures.len()) == Some(self.rows), "its embedded and failed faces are not its rows"),
+            (
+                self.embedded.checked_add(self.failures.len()) == Some(self.rows),
+                "its embedded and failed faces are not its rows",
+            ),
             (self.timings.session >= 1, "its session is 0"),
         ];
         rules.into_iter().find(|(kept, _)| !kept).map(|(_, rule)| rule.to_owned())

@@ -87,7 +87,8 @@ impl ChunkStore {
             store.chunk_size = chunk_size;
         } else if store.chunk_size != chunk_size {
             let kept = store.chunk_size;
-            progress.say(&format!("the run's chunks have {kept} rows and keep them; chunk_size {chunk_size} is not used"));
+            progress
+                .say(&format!("the run's chunks have {kept} rows and keep them; chunk_size {chunk_size} is not used"));
         }
         store.session += store.records.values().map(|record| record.timings.session).max().unwrap_or(0);
         Ok(store)
@@ -159,8 +160,8 @@ impl ChunkStore {
     /// # Errors
     /// [`StoreError::Incomplete`] while chunks are missing.
     pub fn embedded_rows(&self) -> Result<Vec<usize>, StoreError> {
-        self.complete()?;
-        let mut failed = self.failures().map(|failure| failure.row).peekable();
+        let failures = self.complete()?.values().flat_map(|record| &record.failures);
+        let mut failed = failures.map(|failure| failure.row).peekable();
         Ok((0..self.rows).filter(|row| failed.next_if_eq(row).is_none()).collect())
     }
 
@@ -168,9 +169,9 @@ impl ChunkStore {
     ///
     /// # Errors
     /// [`StoreError::Incomplete`] while chunks are missing.
-    pub(super) fn complete(&self) -> Result<impl Iterator<Item = &ChunkRecord>, StoreError> {
+    pub(super) fn complete(&self) -> Result<&BTreeMap<usize, ChunkRecord>, StoreError> {
         match self.missing().count() {
-            0 => Ok(self.records.values()),
+            0 => Ok(&self.records),
             missing => Err(StoreError::Incomplete { chunks: self.chunks.clone(), missing }),
         }
     }
@@ -206,7 +207,8 @@ impl ChunkStore {
             timings: Timings { session: self.session, write_us, ..*timings },
         };
         let path = record::path_of(&self.chunks, *chunk, "json");
-        let mut text = serde_json::to_vec_pretty(&record).map_err(|source| StoreError::Json { path: path.clone(), source })?;
+        let mut text =
+            serde_json::to_vec_pretty(&record).map_err(|source| StoreError::Json { path: path.clone(), source })?;
         text.push(b'\n');
         files::commit_bytes(&path, &text)?;
         self.records.insert(*chunk, record);

@@ -83,7 +83,10 @@ fn the_table_holds_ids_identities_and_rows() {
     let ids: Vec<_> = table.column("face_id").unwrap().str().unwrap().iter().map(Option::unwrap).collect();
     assert_eq!(ids, ["face,0", "face,2", "face,3", "face,4", "face,5", "face,6"]);
     let identities: Vec<_> = table.column("identity_id").unwrap().str().unwrap().iter().collect();
-    assert_eq!(identities, [Some("person 0"), Some("person 0"), Some("person 0"), None, Some("person 1"), Some("person 1")]);
+    assert_eq!(
+        identities,
+        [Some("person 0"), Some("person 0"), Some("person 0"), None, Some("person 1"), Some("person 1")]
+    );
     let embeddings = table.column("embedding").unwrap();
     assert_eq!(*embeddings.dtype(), DataType::Array(Box::new(DataType::Float32), DIMENSION));
     let flat = embeddings.array().unwrap().get_inner();
@@ -176,14 +179,16 @@ fn damaged_chunks_are_said_and_computed_again() {
         let recorded = Recorded::default();
         let store = bench.open(&recorded);
         assert_eq!(store.rows_embedded(), 6, "{name}");
-        let said = recorded.lines().iter().any(|line| line.starts_with("say chunk 0000") && line.ends_with("computed again"));
+        let said =
+            recorded.lines().iter().any(|line| line.starts_with("say chunk 0000") && line.ends_with("computed again"));
         assert!(said || name == "a matrix without sidecar", "{name}: {:?}", recorded.lines());
         drop(store);
         bench.reader.started.store(0, Ordering::SeqCst);
         assert!(bench.finish() == expected, "{name}");
         assert_eq!(bench.reader.started.load(Ordering::SeqCst), 4, "{name}");
         assert_eq!(damaged_chunks(bench.run()).unwrap(), Vec::<String>::new(), "{name}");
-        let mut left: Vec<_> = fs::read_dir(bench.file("chunks")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut left: Vec<_> =
+            fs::read_dir(bench.file("chunks")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["00000.json", "00000.npy", "00001.json", "00001.npy", "00002.json", "00002.npy"], "{name}");
     }
@@ -216,7 +221,10 @@ fn what_verify_is_told() {
         "row 6 of the matrix is not row 2 of chunk 00001"
     );
     fs::remove_file(bench.file("chunks/00002.json")).unwrap();
-    assert_eq!(differs_from_chunks(bench.run(), &matrix).unwrap().unwrap(), "the matrix has 11 rows, the chunks have 8");
+    assert_eq!(
+        differs_from_chunks(bench.run(), &matrix).unwrap().unwrap(),
+        "the matrix has 11 rows, the chunks have 8"
+    );
     fs::write(bench.file("chunks/00000.json"), "{}").unwrap();
     insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"
     chunk 00000: its sidecar cannot be read: missing field `chunk` at line 1 column 2
@@ -229,11 +237,21 @@ fn what_verify_is_told() {
 fn a_store_keeps_the_size_of_its_chunks() {
     let mut bench = Bench::new(20, 4);
     let cancel = Cancel::default();
-    bench.session(&mut bench.open(&Silent), &Silent, &cancel, |done| { if done > 8 { cancel.request(); } Ok(()) }).unwrap();
+    bench
+        .session(&mut bench.open(&Silent), &Silent, &cancel, |done| {
+            if done > 8 {
+                cancel.request();
+            }
+            Ok(())
+        })
+        .unwrap();
     bench.options.chunk_size = 7;
     let recorded = Recorded::default();
     drop(bench.open(&recorded));
-    assert_eq!(recorded.lines().last().unwrap(), "say the run's chunks have 4 rows and keep them; chunk_size 7 is not used");
+    assert_eq!(
+        recorded.lines().last().unwrap(),
+        "say the run's chunks have 4 rows and keep them; chunk_size 7 is not used"
+    );
     assert!(bench.finish() == Bench::new(20, 4).finish());
     assert_eq!(read_records(bench.run()).unwrap().len(), 5);
 }
@@ -289,7 +307,9 @@ fn a_failing_device_or_disk_keeps_what_was_committed() {
     let error = bench.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap_err().to_string();
     assert!(error.contains(obstacle.to_str().unwrap()) && error.ends_with("goes on from there"), "{error}");
     assert_eq!(store.rows_embedded(), 12);
-    let partial = fs::read_dir(bench.file("chunks")).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with('.'));
+    let partial = fs::read_dir(bench.file("chunks"))
+        .unwrap()
+        .any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with('.'));
     assert!(!partial);
     drop(store);
     fs::remove_dir_all(obstacle).unwrap();
@@ -416,13 +436,20 @@ fn two_hundred_thousand_rows() {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("?").trim().to_owned();
         line
     };
-    let report = |what: &str, started: Instant| println!("{what:<28} {:>8.2} s   peak RSS {}", started.elapsed().as_secs_f64(), peak());
+    let report = |what: &str, started: Instant| {
+        println!("{what:<28} {:>8.2} s   peak RSS {}", started.elapsed().as_secs_f64(), peak())
+    };
     let mut bench = Bench::new(200_000, 1024);
     bench.dimension = 512;
     bench.options.batch_size = 64;
     let started = Instant::now();
     let cancel = Cancel::default();
-    let stop = |embedded: usize| { if embedded >= 100_000 { cancel.request(); } Ok(()) };
+    let stop = |embedded: usize| {
+        if embedded >= 100_000 {
+            cancel.request();
+        }
+        Ok(())
+    };
     bench.session(&mut bench.open(&Silent), &Silent, &cancel, stop).unwrap();
     report("first half", started);
     let started = Instant::now();
