@@ -1,1 +1,116 @@
-//! (in progress)
+//! Faces → unit rows on disk. The pipeline ([`run`]) reads ‖ prepares ‖ embeds ‖ writes, chunk by chunk; the
+//! [`ChunkStore`] makes each chunk a commit point; [`export`] turns the chunks into the files that later phases read.
+//!
+//! ```text
+//! <run>/.lock                 held while somebody writes; names the process
+//! <run>/chunks/00007.npy      the embedded rows of one range of the manifest
+//! <run>/chunks/00007.json     its sidecar, written last: rows, sha256, failures, timings
+//! ```
+
+mod check;
+mod export;
+mod forward;
+mod lock;
+#[cfg(test)]
+mod mock;
+mod npy;
+mod pipeline;
+mod prepare;
+mod record;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use check::{damaged_chunks, differs_from_chunks};
+pub use export::{ExportError, export};
+pub use lock::{LockError, RunLock};
+pub use npy::{EmbeddingMatrix, MatrixReader, NpyError};
+pub use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, run};
+pub use record::{ChunkRecord, Timings, read_records};
+pub use store::{ChunkStore, StoreError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Mirror;
+
+/// Numbers in one stored row, for a network that gives `dimension`.
+#[must_use]
+pub fn output_dimension(dimension: usize, mirror: Mirror) -> usize {
+    match mirror {
+        Mirror::None | Mirror::Sum => dimension,
+        Mirror::Concat => 2 * dimension,
+    }
+}
+
+/// Manifest row → the network's 8-bit input. Called from several threads at once.
+pub trait PixelReader: Sync {
+    /// Fills all of `out` (`side × side × 3` bytes, row-major, channels interleaved in the network's order) with the
+    /// face of manifest row `row`. A panic in here is caught and becomes a failure of that face.
+    ///
+    /// # Errors
+    /// [`FaceFailure`]: this face has no pixels; what is in `out` is ignored.
+    fn read(&self, row: usize, out: &mut [u8]) -> Result<(), FaceFailure>;
+}
+
+/// Why one face has no embedding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaceFailure {
+    /// Which step failed.
+    pub kind: FailureKind,
+    /// What went wrong, in words.
+    pub message: String,
+}
+
+impl FaceFailure {
+    /// A failure of one step.
+    #[must_use]
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+/// Which step of embedding a face failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The file could not be read.
+    Read,
+    /// The file is not the one that the manifest was made from.
+    Changed,
+    /// The bytes are no picture.
+    Decode,
+    /// The face's box cannot be cut out.
+    Crop,
+    /// Reading or decoding panicked.
+    Panic,
+    /// The network's answer is no unit vector.
+    Forward,
+}
+
+impl FailureKind {
+    /// As in `failures.csv`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Changed => "changed",
+            Self::Decode => "decode",
+            Self::Crop => "crop",
+            Self::Panic => "panic",
+            Self::Forward => "forward",
+        }
+    }
+}
+
+/// A face without an embedding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its manifest row.
+    pub row: usize,
+    /// Its id.
+    pub face_id: String,
+    /// Which step failed.
+    pub kind: FailureKind,
+    /// What went wrong, in words.
+    pub message: String,
+}

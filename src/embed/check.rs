@@ -1,0 +1,74 @@
+//! Looking at the chunks of a run without changing them.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::npy::MatrixReader;
+use super::record::{self, read_records};
+use super::store::{CHUNKS, StoreError};
+
+/// What is wrong with the chunks of a complete run: one line each, empty when nothing is.
+///
+/// # Errors
+/// [`StoreError`] when the folder or a file cannot be read.
+pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
+    let chunks = run.join(CHUNKS);
+    let found = record::scan(&chunks)?;
+    let Some(first) = found.iter().find_map(|(_, record)| record.as_ref().ok()) else {
+        return Ok(vec!["no chunk can be read".into()]);
+    };
+    let of_run = (first.manifest_rows, first.dimension, first.chunk_size);
+    let expected = first.manifest_rows.div_ceil(first.chunk_size);
+    let mut lines: Vec<String> = found
+        .par_iter()
+        .map(|(chunk, record)| {
+            let rule = match record {
+                Ok(record) if (record.manifest_rows, record.dimension, record.chunk_size) != of_run => {
+                    Some("it is of another manifest, network or chunk size than the first".into())
+                }
+                Ok(record) => record.damage(&chunks)?,
+                Err(rule) => Some(rule.clone()),
+            };
+            Ok(rule.map(|rule| format!("chunk {chunk:05}: {rule}")))
+        })
+        .filter_map(Result::transpose)
+        .collect::<Result<_, StoreError>>()?;
+    let missing = (0..expected).filter(|number| found.binary_search_by_key(number, |(chunk, _)| *chunk).is_err());
+    lines.extend(missing.map(|chunk| format!("chunk {chunk:05}: it is gone")));
+    lines.sort();
+    Ok(lines)
+}
+
+/// Where the exported matrix first differs from the chunks in order; `None`: it is them, bit for bit.
+///
+/// # Errors
+/// [`StoreError`] when a chunk or the matrix cannot be read, or a chunk is damaged.
+pub fn differs_from_chunks(run: &Path, matrix: &Path) -> Result<Option<String>, StoreError> {
+    let records = read_records(run)?;
+    let mut exported = MatrixReader::open(matrix)?;
+    let rows: usize = records.iter().map(|record| record.embedded).sum();
+    if rows != exported.rows() {
+        return Ok(Some(format!("the matrix has {} rows, the chunks have {rows}", exported.rows())));
+    }
+    let mut block = Vec::new();
+    let mut first = 0;
+    for record in records {
+        if record.dimension != exported.dimension() {
+            let (matrix, chunk) = (exported.dimension(), record.dimension);
+            let line =
+                format!("a row of the matrix has {matrix} numbers, one of chunk {:05} has {chunk}", record.chunk);
+            return Ok(Some(line));
+        }
+        let chunk = record.matrix(&run.join(CHUNKS))?;
+        block.resize(chunk.data.len(), 0.0f32);
+        exported.read(&mut block)?;
+        let differs = block.iter().zip(&chunk.data).position(|(a, b)| a.to_bits() != b.to_bits());
+        if let Some(row) = differs.map(|at| at / record.dimension) {
+            let line = format!("row {} of the matrix is not row {row} of chunk {:05}", first + row, record.chunk);
+            return Ok(Some(line));
+        }
+        first += chunk.rows;
+    }
+    Ok(None)
+}

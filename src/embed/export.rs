@@ -1,0 +1,174 @@
+//! Chunks → the files that later phases read. One chunk is in memory at a time; each is checked against its digest as it
+//! is read. The files are the same bytes whatever the size of chunks.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use polars::io::parquet::write::{BatchedWriter, ParquetCompression, ParquetWriter};
+use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsError, ReshapeDimension, Schema, Series};
+
+use super::npy;
+use super::store::{ChunkStore, StoreError};
+use crate::dataset::Face;
+use crate::files::{self, FileError};
+use crate::progress::Progress;
+
+/// Rows of a row group of `embeddings.parquet`: fixed, so that the file does not depend on the size of chunks.
+const ROW_GROUP: usize = 4096;
+
+/// Writes `face_embeddings.npy`, `face_embedding_index.csv`, `embeddings.parquet` and `failures.csv` of a complete store
+/// into the run directory. `faces` is the whole manifest.
+///
+/// # Errors
+/// [`ExportError`]; each file is whole or not there.
+pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Progress) -> Result<(), ExportError> {
+    let embedded = store.embedded_rows()?;
+    if faces.len() != store.rows() {
+        return Err(ExportError::Faces { faces: faces.len(), rows: store.rows() });
+    }
+    // Both files with rows in them are passes over all chunks.
+    progress.start("writing", "rows", Some(2 * embedded.len() as u64), 0);
+    let written = matrix(&run.join("face_embeddings.npy"), store, embedded.len(), progress)
+        .and_then(|()| table(&run.join("embeddings.parquet"), store, &embedded, faces, progress));
+    progress.finish();
+    written?;
+    let ids = embedded.iter().map(|&row| [faces[row].face_id.clone()]);
+    csv(&run.join("face_embedding_index.csv"), ["face_id"], ids)?;
+    let failures = store.failures().map(|failure| {
+        [failure.row.to_string(), failure.face_id.clone(), failure.kind.name().into(), failure.message.clone()]
+    });
+    csv(&run.join("failures.csv"), ["row", "face_id", "kind", "message"], failures)
+}
+
+fn matrix(path: &Path, store: &ChunkStore, rows: usize, progress: &dyn Progress) -> Result<(), ExportError> {
+    files::commit(path, |out: &mut BufWriter<&File>| {
+        let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(FileError::new("write", path));
+        write(&npy::header(rows, store.dimension()))?;
+        let mut bytes = Vec::new();
+        for record in store.complete()?.values() {
+            let chunk = record.matrix(store.folder())?;
+            npy::encode(&chunk.data, &mut bytes);
+            write(&bytes)?;
+            progress.advance(chunk.rows as u64);
+        }
+        Ok(())
+    })
+}
+
+fn table(
+    path: &Path,
+    store: &ChunkStore,
+    embedded: &[usize],
+    faces: &[Face],
+    progress: &dyn Progress,
+) -> Result<(), ExportError> {
+    let wrong = |source| ExportError::Parquet { path: path.to_owned(), source };
+    let dimension = store.dimension();
+    let schema = Schema::from_iter([
+        ("face_id".into(), DataType::String),
+        ("identity_id".into(), DataType::String),
+        ("embedding".into(), DataType::Array(Box::new(DataType::Float32), dimension)),
+    ]);
+    files::commit(path, |out: &mut BufWriter<&File>| {
+        // Unit vectors do not compress; uncompressed, the bytes do not depend on the version of a compressor either.
+        let writer = ParquetWriter::new(out)
+            .with_compression(ParquetCompression::Uncompressed)
+            .set_parallel(false)
+            .batched(&schema)
+            .map_err(wrong)?;
+        let mut groups =
+            RowGroups { writer, dimension, faces: embedded.iter().map(|&row| &faces[row]), data: Vec::new() };
+        for record in store.complete()?.values() {
+            let chunk = record.matrix(store.folder())?;
+            for i in 0..chunk.rows {
+                groups.push(chunk.row(i)).map_err(wrong)?;
+            }
+            progress.advance(chunk.rows as u64);
+        }
+        groups.finish().map_err(wrong)
+    })
+}
+
+/// Cuts a stream of rows into row groups.
+struct RowGroups<'a, W: Write, F: Iterator<Item = &'a Face>> {
+    writer: BatchedWriter<W>,
+    dimension: usize,
+    /// The faces of the rows that are not written yet.
+    faces: F,
+    /// Rows of the group that is being filled.
+    data: Vec<f32>,
+}
+
+impl<'a, W: Write, F: Iterator<Item = &'a Face>> RowGroups<'a, W, F> {
+    fn push(&mut self, row: &[f32]) -> Result<(), PolarsError> {
+        self.data.extend_from_slice(row);
+        if self.data.len() == ROW_GROUP * self.dimension { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), PolarsError> {
+        let rows = self.data.len() / self.dimension;
+        let faces: Vec<&Face> = self.faces.by_ref().take(rows).collect();
+        let ids: Vec<&str> = faces.iter().map(|face| face.face_id.as_str()).collect();
+        let identities: Vec<Option<&str>> = faces.iter().map(|face| face.identity_id.as_deref()).collect();
+        let embeddings = Series::new("embedding".into(), &self.data)
+            .reshape_array(&[ReshapeDimension::Infer, ReshapeDimension::new_dimension(self.dimension as u64)])?;
+        self.data.clear();
+        let columns = vec![
+            Series::new("face_id".into(), ids).into_column(),
+            Series::new("identity_id".into(), identities).into_column(),
+            embeddings.into_column(),
+        ];
+        self.writer.write_batch(&DataFrame::new(rows, columns)?)
+    }
+
+    fn finish(mut self) -> Result<(), PolarsError> {
+        if !self.data.is_empty() {
+            self.flush()?;
+        }
+        self.writer.finish().map(|_| ())
+    }
+}
+
+fn csv<const COLUMNS: usize>(
+    path: &Path,
+    headers: [&str; COLUMNS],
+    rows: impl Iterator<Item = [String; COLUMNS]>,
+) -> Result<(), ExportError> {
+    files::commit(path, |out: &mut BufWriter<&File>| {
+        let wrong = |error: csv::Error| FileError::new("write", path)(error.into());
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(headers).map_err(wrong)?;
+        for row in rows {
+            writer.write_record(row).map_err(wrong)?;
+        }
+        Ok(writer.flush().map_err(FileError::new("write", path))?)
+    })
+}
+
+/// Why the hand-over files could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The chunks.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The parquet table.
+    #[error("cannot write {}: {source}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What polars said.
+        source: PolarsError,
+    },
+    /// The faces are not those of the chunks.
+    #[error("the manifest has {faces} faces, the chunks are of one with {rows}")]
+    Faces {
+        /// Faces given.
+        faces: usize,
+        /// Rows of the store.
+        rows: usize,
+    },
+}

@@ -1,0 +1,258 @@
+//! A dataset and a network for tests: a face's pixels encode its row, and the network's answer is a function of the
+//! pixels, so that each embedding says which face it is of.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::{
+    ChunkStore, EmbedError, EmbedJob, EmbedOutcome, FaceFailure, FailureKind, PixelReader, RunLock, export,
+    output_dimension,
+};
+use crate::config::{
+    ChannelOrder, Crop, DeviceKind, DeviceRequest, EmbedOptions, Filter, Mirror, OnError, Precision, Preprocess,
+    Resize, Standardise,
+};
+use crate::dataset::{Face, PixelSource};
+use crate::digest::Digest;
+use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError};
+use crate::progress::{Cancel, Progress, Silent};
+
+pub const SIDE: usize = 2;
+pub const DIMENSION: usize = 4;
+const BYTES: usize = SIDE * SIDE * 3;
+/// In the last byte of a face: the network's answer to it is not a number.
+const POISON: u8 = 255;
+
+/// What happens to a row instead of being read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fate {
+    Fails,
+    Panics,
+    Poisons,
+}
+
+/// A manifest whose pixels come from nowhere.
+pub struct MockReader {
+    pub fates: BTreeMap<usize, Fate>,
+    /// How many faces were asked for so far.
+    pub started: AtomicUsize,
+    /// Whether reading takes different times, so that workers overtake each other.
+    pub jitter: bool,
+}
+
+pub fn pixels(row: usize) -> [u8; BYTES] {
+    let mut pixels = [7; BYTES];
+    pixels[..8].copy_from_slice(&(row as u64).to_le_bytes());
+    pixels
+}
+
+/// The network: a unit vector that is a function of the pixels.
+pub fn answer(pixels: &[u8], dimension: usize) -> Vec<f32> {
+    let digest = Digest::of(pixels);
+    let raw: Vec<f64> = (0..dimension).map(|i| f64::from(digest.bytes()[i % 32]) - 127.3 + i as f64 / 512.0).collect();
+    let length = raw.iter().map(|value| value * value).sum::<f64>().sqrt();
+    raw.into_iter().map(|value| (value / length) as f32).collect()
+}
+
+impl PixelReader for MockReader {
+    fn read(&self, row: usize, out: &mut [u8]) -> Result<(), FaceFailure> {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        if self.jitter && row % 7 == 3 {
+            std::thread::sleep(Duration::from_micros(300));
+        }
+        // A failing face leaves rubbish behind, as a decoder does.
+        out.fill(99);
+        match self.fates.get(&row) {
+            Some(Fate::Fails) => return Err(FaceFailure::new(FailureKind::Decode, format!("row {row}, \"quoted\""))),
+            Some(Fate::Panics) => panic!("the codec gave up on {row}"),
+            _ => {}
+        }
+        out.copy_from_slice(&pixels(row));
+        if self.fates.get(&row) == Some(&Fate::Poisons) {
+            out[BYTES - 1] = POISON;
+        }
+        Ok(())
+    }
+}
+
+/// Calls `before` with the number of faces embedded so far, then answers.
+pub struct MockEmbedder<'a> {
+    info: EmbedderInfo,
+    embedded: usize,
+    before: Box<dyn FnMut(usize) -> Result<(), ModelError> + Send + 'a>,
+}
+
+impl<'a> MockEmbedder<'a> {
+    pub fn new(dimension: usize, before: impl FnMut(usize) -> Result<(), ModelError> + Send + 'a) -> Self {
+        let info = EmbedderInfo {
+            name: "mock".into(),
+            dimension,
+            device: DeviceKind::Cpu,
+            device_name: "CPU".into(),
+            precision: Precision::F32,
+        };
+        Self { info, embedded: 0, before: Box::new(before) }
+    }
+}
+
+impl Embedder for MockEmbedder<'_> {
+    fn info(&self) -> &EmbedderInfo {
+        &self.info
+    }
+
+    fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
+        batch.check(out, self.info.dimension)?;
+        (self.before)(self.embedded)?;
+        self.embedded += batch.count;
+        for (face, out) in batch.pixels.chunks_exact(BYTES).zip(out.chunks_exact_mut(self.info.dimension)) {
+            out.copy_from_slice(&answer(face, self.info.dimension));
+            if face[BYTES - 1] == POISON {
+                out[1] = f32::NAN;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A run directory and everything to embed into it.
+pub struct Bench {
+    folder: tempfile::TempDir,
+    pub faces: Vec<Face>,
+    pub reader: MockReader,
+    pub preprocess: Preprocess,
+    pub options: EmbedOptions,
+    pub dimension: usize,
+}
+
+impl Bench {
+    pub fn new(rows: usize, chunk_size: usize) -> Self {
+        let faces = (0..rows)
+            .map(|row| Face {
+                face_id: format!("face,{row}"),
+                identity_id: (row % 5 != 4).then(|| format!("person {}", row / 5)),
+                image_id: format!("image {row}"),
+                pixels: PixelSource::Synthetic { identity: 0, sample: 0 },
+                bbox: None,
+                detector_score: None,
+                content: None,
+            })
+            .collect();
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            faces,
+            reader: MockReader { fates: BTreeMap::new(), started: AtomicUsize::new(0), jitter: false },
+            preprocess: Preprocess {
+                profile: "custom".into(),
+                crop: Crop::Whole,
+                resize: Resize { size: SIDE as u32, filter: Filter::PillowBilinear },
+                channels: ChannelOrder::Rgb,
+                standardise: Standardise { mean: 127.5, scale: 128.0 },
+                mirror: Mirror::None,
+            },
+            options: EmbedOptions {
+                device: DeviceRequest::Cpu,
+                precision: Precision::F32,
+                batch_size: 3,
+                chunk_size,
+                threads: Some(2),
+                on_error: OnError::Skip,
+                max_failures: None,
+            },
+            dimension: DIMENSION,
+        }
+    }
+
+    pub fn with_fates(mut self, fates: impl IntoIterator<Item = (usize, Fate)>) -> Self {
+        self.reader.fates.extend(fates);
+        self
+    }
+
+    pub fn run(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.run().join(name)
+    }
+
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        fs::read(self.file(name)).unwrap()
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        String::from_utf8(self.bytes(name)).unwrap()
+    }
+
+    pub fn open(&self, progress: &dyn Progress) -> ChunkStore {
+        let lock = RunLock::acquire(self.run()).unwrap();
+        let dimension = output_dimension(self.dimension, self.preprocess.mirror);
+        ChunkStore::open(&lock, self.faces.len(), dimension, self.options.chunk_size, progress).unwrap()
+    }
+
+    /// One session with everything observable.
+    pub fn session(
+        &self,
+        store: &mut ChunkStore,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+        before: impl FnMut(usize) -> Result<(), ModelError> + Send,
+    ) -> Result<EmbedOutcome, EmbedError> {
+        let job = EmbedJob::new(&self.faces, &self.reader, &self.preprocess, &self.options);
+        super::run(&job, &mut MockEmbedder::new(self.dimension, before), store, progress, cancel)
+    }
+
+    /// One undisturbed session.
+    pub fn embed(&self) -> Result<EmbedOutcome, EmbedError> {
+        self.session(&mut self.open(&Silent), &Silent, &Cancel::default(), |_| Ok(()))
+    }
+
+    /// One undisturbed session and its files.
+    pub fn finish(&self) -> [Vec<u8>; 4] {
+        let mut store = self.open(&Silent);
+        let outcome = self.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap();
+        assert!(matches!(outcome, EmbedOutcome::Complete(_)), "{outcome:?}");
+        export(self.run(), &store, &self.faces, &Silent).unwrap();
+        ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "failures.csv"]
+            .map(|name| self.bytes(name))
+    }
+}
+
+/// Progress as lines.
+#[derive(Default)]
+pub struct Recorded(Mutex<Vec<String>>);
+
+impl Recorded {
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn push(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+impl Progress for Recorded {
+    fn start(&self, task: &str, unit: &'static str, total: Option<u64>, resumed: u64) {
+        self.push(format!("start {task} {total:?} {unit}, {resumed} resumed"));
+    }
+
+    fn advance(&self, n: u64) {
+        self.push(format!("advance {n}"));
+    }
+
+    fn remark(&self, text: &str) {
+        self.push(format!("remark {text}"));
+    }
+
+    fn finish(&self) {
+        self.push("finish".into());
+    }
+
+    fn say(&self, line: &str) {
+        self.push(format!("say {line}"));
+    }
+}

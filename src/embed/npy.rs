@@ -1,0 +1,346 @@
+//! numpy's file format, version 1.0, for one kind of array: rows × dimension little-endian f32 in C order.
+//! Source: numpy, `numpy/lib/format.py`.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use crate::files::FileError;
+
+const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
+
+/// Bytes of one number.
+const F32: usize = size_of::<f32>();
+
+/// The header as numpy writes it: the data after it start at a multiple of 64.
+pub(super) fn header(rows: usize, dimension: usize) -> Vec<u8> {
+    let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}");
+    let length = (MAGIC.len() + 2 + dictionary.len() + 1).next_multiple_of(64) - MAGIC.len() - 2;
+    let mut header = MAGIC.to_vec();
+    header.extend((length as u16).to_le_bytes());
+    header.extend(format!("{dictionary:<width$}\n", width = length - 1).bytes());
+    header
+}
+
+/// The bytes of a row, as they are in the file, in `out` (resized to fit).
+pub(super) fn encode(values: &[f32], out: &mut Vec<u8>) {
+    out.resize(values.len() * F32, 0);
+    for (bytes, value) in out.chunks_exact_mut(F32).zip(values) {
+        bytes.copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+fn decode(bytes: &[u8], out: &mut [f32]) {
+    for (value, bytes) in out.iter_mut().zip(bytes.as_chunks::<F32>().0) {
+        *value = f32::from_le_bytes(*bytes);
+    }
+}
+
+/// A rows × dimension matrix of f32, read row by row.
+#[derive(Debug)]
+pub struct MatrixReader<R = BufReader<File>> {
+    path: PathBuf,
+    source: R,
+    rows: usize,
+    dimension: usize,
+    next: usize,
+    bytes: Vec<u8>,
+}
+
+impl MatrixReader {
+    /// Opens a `.npy` file and checks that it is as long as its header says.
+    ///
+    /// # Errors
+    /// [`NpyError`]; nothing is allocated on a header's word.
+    pub fn open(path: &Path) -> Result<Self, NpyError> {
+        let file = File::open(path).map_err(FileError::new("read", path))?;
+        let length = file.metadata().map_err(FileError::new("read", path))?.len();
+        Self::new(path, BufReader::with_capacity(256 * 1024, file), length)
+    }
+}
+
+impl<R: Read> MatrixReader<R> {
+    /// The same for a source of `length` bytes; `path` is for messages.
+    pub(super) fn new(path: &Path, mut source: R, length: u64) -> Result<Self, NpyError> {
+        let mut start = [0; 10];
+        let mut read = |bytes: &mut [u8]| match source.read_exact(bytes) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Err(format(path, "it ends inside its header"))
+            }
+            Err(error) => Err(FileError::new("read", path)(error).into()),
+        };
+        read(&mut start)?;
+        if start[..6] != MAGIC[..6] {
+            return Err(format(path, "it does not begin with numpy's magic bytes"));
+        }
+        if start[..8] != MAGIC[..] {
+            return Err(format(path, "its format version is not 1.0"));
+        }
+        let mut text = vec![0; usize::from(u16::from_le_bytes([start[8], start[9]]))];
+        read(&mut text)?;
+        let header_length = (start.len() + text.len()) as u64;
+        let (rows, dimension) = shape(&text).map_err(|rule| format(path, rule))?;
+        let expected = (rows as u64)
+            .checked_mul(dimension as u64)
+            .and_then(|count| count.checked_mul(F32 as u64)?.checked_add(header_length));
+        if expected != Some(length) {
+            let rule =
+                format!("a {rows}×{dimension} matrix does not have {length} bytes; the file is cut off or damaged");
+            return Err(format(path, rule));
+        }
+        Ok(Self { path: path.to_owned(), source, rows, dimension, next: 0, bytes: Vec::new() })
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Numbers in a row.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// Reads the next rows: as many as `out` has room for.
+    ///
+    /// # Errors
+    /// [`NpyError`] when `out` is no whole number of rows, when fewer are left, or when reading fails.
+    pub fn read(&mut self, out: &mut [f32]) -> Result<(), NpyError> {
+        let rows = out.len() / self.dimension;
+        if rows * self.dimension != out.len() || rows > self.rows - self.next {
+            let rule = format!(
+                "{} numbers were asked for, it has {} more rows of {}",
+                out.len(),
+                self.rows - self.next,
+                self.dimension
+            );
+            return Err(format(&self.path, rule));
+        }
+        // In steps, so that a whole matrix read at once is not in memory twice.
+        for out in out.chunks_mut(64 * 1024) {
+            self.bytes.resize(out.len() * F32, 0);
+            self.source.read_exact(&mut self.bytes).map_err(FileError::new("read", &self.path))?;
+            decode(&self.bytes, out);
+        }
+        self.next += rows;
+        Ok(())
+    }
+}
+
+/// A rows × dimension matrix of f32 in memory, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbeddingMatrix {
+    /// Number of rows.
+    pub rows: usize,
+    /// Numbers in a row.
+    pub dimension: usize,
+    /// `rows × dimension` numbers.
+    pub data: Vec<f32>,
+}
+
+impl EmbeddingMatrix {
+    /// Reads a whole `.npy` file.
+    ///
+    /// # Errors
+    /// [`NpyError`].
+    pub fn open(path: &Path) -> Result<Self, NpyError> {
+        Self::of(MatrixReader::open(path)?)
+    }
+
+    pub(super) fn of<R: Read>(mut reader: MatrixReader<R>) -> Result<Self, NpyError> {
+        let (rows, dimension) = (reader.rows, reader.dimension);
+        let mut data = vec![0.0; rows * dimension];
+        reader.read(&mut data)?;
+        Ok(Self { rows, dimension, data })
+    }
+
+    /// Row `i`.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.data[i * self.dimension..(i + 1) * self.dimension]
+    }
+}
+
+/// Rows and dimension of a header's dictionary, or the rule that it breaks.
+fn shape(header: &[u8]) -> Result<(usize, usize), String> {
+    let text = std::str::from_utf8(header).map_err(|_| "its header is not text")?.trim();
+    let value = |key: &str| {
+        let (_, rest) = text.split_once(&format!("'{key}':")).ok_or_else(|| format!("its header has no '{key}'"))?;
+        Ok::<_, String>(rest.trim_start())
+    };
+    let kind = value("descr")?;
+    if !kind.starts_with("'<f4'") {
+        let found = kind.split(',').next().unwrap_or_default();
+        return Err(format!("its numbers are {found}, '<f4' (little-endian f32) is needed"));
+    }
+    if !value("fortran_order")?.starts_with("False") {
+        return Err("it is in Fortran order; `numpy.ascontiguousarray` before `numpy.save` gives C order".into());
+    }
+    let found = value("shape")?.split_inclusive(')').next().unwrap_or_default();
+    let numbers = found.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).and_then(|inner| {
+        let numbers = inner.trim_end().trim_end_matches(',').split(',');
+        numbers.map(|number| number.trim().parse().ok()).collect::<Option<Vec<usize>>>()
+    });
+    match numbers.as_deref() {
+        // Rows of no numbers would not be bounded by the length of the file.
+        Some(&[rows, dimension]) if dimension > 0 => Ok((rows, dimension)),
+        _ => Err(format!("its shape is {found}, (rows, dimension) is needed")),
+    }
+}
+
+fn format(path: &Path, rule: impl Into<String>) -> NpyError {
+    NpyError::Format { path: path.to_owned(), rule: rule.into() }
+}
+
+/// Why a file is no embedding matrix.
+#[derive(Debug, thiserror::Error)]
+pub enum NpyError {
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It is not of the form that is needed.
+    #[error("{} is not an embedding matrix: {rule}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        rule: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<EmbeddingMatrix, NpyError> {
+        EmbeddingMatrix::of(MatrixReader::new(Path::new("m.npy"), bytes, bytes.len() as u64)?)
+    }
+
+    fn with_dictionary(dictionary: &str, data: &[u8]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend((dictionary.len() as u16).to_le_bytes());
+        bytes.extend(dictionary.bytes());
+        bytes.extend(data);
+        bytes
+    }
+
+    fn small() -> Vec<u8> {
+        let mut bytes = header(2, 3);
+        let mut data = Vec::new();
+        encode(&[1.0, -2.5, 3.0, 0.0, f32::MIN_POSITIVE, 1e30], &mut data);
+        bytes.extend(data);
+        bytes
+    }
+
+    #[test]
+    fn the_header_is_numpys() {
+        let header = header(20, 512);
+        assert_eq!(header.len(), 128);
+        assert_eq!(&header[..10], b"\x93NUMPY\x01\x00\x76\x00");
+        let text = std::str::from_utf8(&header[10..]).unwrap();
+        assert_eq!(text.trim_end(), "{'descr': '<f4', 'fortran_order': False, 'shape': (20, 512), }");
+        assert!(text.ends_with(" \n"));
+        assert_eq!(super::header(usize::MAX, 1024).len() % 64, 0);
+    }
+
+    #[test]
+    fn what_was_written_is_read_whole_or_by_rows() {
+        let matrix = read(&small()).unwrap();
+        assert_eq!((matrix.rows, matrix.dimension), (2, 3));
+        assert_eq!(matrix.row(1), [0.0, f32::MIN_POSITIVE, 1e30]);
+        let bytes = small();
+        let mut reader = MatrixReader::new(Path::new("m.npy"), &bytes[..], bytes.len() as u64).unwrap();
+        let mut row = [0.0; 3];
+        for i in 0..reader.rows() {
+            reader.read(&mut row).unwrap();
+            assert_eq!(row, matrix.row(i));
+        }
+        insta::assert_snapshot!(reader.read(&mut row).unwrap_err(), @"m.npy is not an embedding matrix: 3 numbers were asked for, it has 0 more rows of 3");
+    }
+
+    #[test]
+    fn an_empty_matrix_is_one() {
+        let matrix = read(&header(0, 512)).unwrap();
+        assert_eq!((matrix.rows, matrix.dimension, matrix.data.len()), (0, 512, 0));
+    }
+
+    #[test]
+    fn each_wrong_file_is_refused_with_its_rule() {
+        let dictionary = |descr: &str, order: &str, shape: &str| {
+            with_dictionary(&format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n"), &[0; 16])
+        };
+        let error = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
+        let whole = small();
+        let mut longer = whole.clone();
+        longer.push(0);
+        let mut version = whole.clone();
+        version[6] = 2;
+        let all = [
+            error(b"PK\x03\x04 a zip, as .npz is"),
+            error(&whole[..50]),
+            error(&version),
+            error(&whole[..whole.len() - 1]),
+            error(&longer),
+            error(&dictionary("'<f8'", "False", "(1, 2)")),
+            error(&dictionary("'>f4'", "False", "(2, 2)")),
+            error(&dictionary("'<f4'", "True", "(2, 2)")),
+            error(&dictionary("'<f4'", "False", "(4,)")),
+            error(&dictionary("'<f4'", "False", "(-1, 4)")),
+            error(&dictionary("'<f4'", "False", "(1000000000, 0)")),
+            error(&dictionary("'<f4'", "False", "(9223372036854775807, 9223372036854775807)")),
+            error(&dictionary("'<f4'", "False", "(1000000000, 512)")),
+            error(&with_dictionary("{}", &[])),
+            error(&with_dictionary("{'descr': '<f4', 'fortran_order': False, 'shape': (1", &[])),
+        ];
+        insta::assert_snapshot!(all.join("\n").replace("m.npy is not an embedding matrix: ", ""), @"
+        it does not begin with numpy's magic bytes
+        it ends inside its header
+        its format version is not 1.0
+        a 2×3 matrix does not have 151 bytes; the file is cut off or damaged
+        a 2×3 matrix does not have 153 bytes; the file is cut off or damaged
+        its numbers are '<f8', '<f4' (little-endian f32) is needed
+        its numbers are '>f4', '<f4' (little-endian f32) is needed
+        it is in Fortran order; `numpy.ascontiguousarray` before `numpy.save` gives C order
+        its shape is (4,), (rows, dimension) is needed
+        its shape is (-1, 4), (rows, dimension) is needed
+        its shape is (1000000000, 0), (rows, dimension) is needed
+        a 9223372036854775807×9223372036854775807 matrix does not have 122 bytes; the file is cut off or damaged
+        a 1000000000×512 matrix does not have 97 bytes; the file is cut off or damaged
+        its header has no 'descr'
+        its shape is (1, (rows, dimension) is needed
+        ");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = EmbeddingMatrix::open(Path::new("/nowhere/m.npy")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read /nowhere/m.npy: "), "{error}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(flips in proptest::collection::vec((0usize..152, proptest::num::u8::ANY), 0..8), cut in 0usize..153) {
+            let mut bytes = small();
+            for (at, value) in flips {
+                bytes[at] = value;
+            }
+            let _ = read(&bytes[..cut.min(bytes.len())]);
+        }
+
+        #[test]
+        fn every_bit_pattern_survives(bits in proptest::collection::vec(proptest::num::u32::ANY, 6)) {
+            let values: Vec<f32> = bits.iter().copied().map(f32::from_bits).collect();
+            let (mut bytes, mut data) = (header(3, 2), Vec::new());
+            encode(&values, &mut data);
+            bytes.extend(data);
+            let back: Vec<u32> = read(&bytes).unwrap().data.iter().map(|value| value.to_bits()).collect();
+            proptest::prop_assert_eq!(back, bits);
+        }
+    }
+}

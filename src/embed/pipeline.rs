@@ -1,0 +1,289 @@
+//! The embedding run: read ‖ prepare ‖ embed ‖ write. The network has the calling thread; each of the others has its own
+//! threads, and bounded queues stand between them. Nothing in here depends on the number of faces but the list of chunks.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use super::forward::Forward;
+use super::prepare::{self, Batch, Batches, Cut};
+use super::store::{ChunkStore, Computed, StoreError};
+use super::{Failure, PixelReader, output_dimension};
+use crate::config::{EmbedOptions, OnError, Preprocess};
+use crate::dataset::Face;
+use crate::model::{Embedder, ModelError};
+use crate::progress::{Cancel, Progress};
+
+/// How long a wish to stop may go unnoticed while faces are slow to read.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What is to be embedded, and how.
+#[derive(Clone, Copy)]
+pub struct EmbedJob<'a> {
+    pub(super) faces: &'a [Face],
+    pub(super) reader: &'a dyn PixelReader,
+    preprocess: &'a Preprocess,
+    options: &'a EmbedOptions,
+}
+
+impl<'a> EmbedJob<'a> {
+    /// All faces of a manifest, in row order; `reader` gives their pixels.
+    #[must_use]
+    pub fn new(
+        faces: &'a [Face],
+        reader: &'a dyn PixelReader,
+        preprocess: &'a Preprocess,
+        options: &'a EmbedOptions,
+    ) -> Self {
+        Self { faces, reader, preprocess, options }
+    }
+
+    pub(super) fn cut(&self) -> Cut {
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        let side = self.preprocess.resize.size as usize;
+        Cut {
+            batch_size: self.options.batch_size.clamp(1, self.faces.len().max(1)),
+            workers: self.options.threads.unwrap_or_else(cores).max(1),
+            face_bytes: side * side * 3,
+        }
+    }
+}
+
+/// How an embedding ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EmbedOutcome {
+    /// Every face is embedded or listed as failed.
+    Complete(EmbedSummary),
+    /// Stopped on request; what is committed stays.
+    Interrupted(EmbedSummary),
+}
+
+/// What an embedding came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbedSummary {
+    /// Rows of the manifest.
+    pub rows: usize,
+    /// Rows with a committed embedding.
+    pub embedded: usize,
+    /// Rows committed as failed.
+    pub failed: usize,
+    /// Rows (embedded or failed) that an earlier session had committed.
+    pub resumed: usize,
+    /// How long this session took, s.
+    pub seconds: f64,
+}
+
+/// Embeds every face whose chunk is not committed yet. The bytes of a chunk depend on its faces only: not on the size
+/// of batches, the number of threads, or how often the run was interrupted.
+///
+/// # Errors
+/// [`EmbedError`]; what was committed stays, and the next call goes on from it.
+pub fn run(
+    job: &EmbedJob<'_>,
+    embedder: &mut dyn Embedder,
+    store: &mut ChunkStore,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<EmbedOutcome, EmbedError> {
+    let started = Instant::now();
+    let dimension = output_dimension(embedder.info().dimension, job.preprocess.mirror);
+    for (what, got, expected) in [("rows", job.faces.len(), store.rows()), ("dimension", dimension, store.dimension())]
+    {
+        if got != expected {
+            return Err(EmbedError::Mismatch { what, got, expected });
+        }
+    }
+    let resumed = store.rows_embedded() + store.rows_failed();
+    let mut failures = FailureLimit { on_error: job.options.on_error, limit: job.options.max_failures, count: 0 };
+    store.failures().try_for_each(|failure| failures.admit(failure))?;
+    progress.start("embedding", "faces", Some(store.rows() as u64), resumed as u64);
+    if failures.count > 0 {
+        progress.remark(&failures.remark());
+    }
+    let stopped = overlapped(job, embedder, store, &mut failures, progress, cancel);
+    progress.finish();
+    stopped?;
+    let summary = EmbedSummary {
+        rows: store.rows(),
+        embedded: store.rows_embedded(),
+        failed: store.rows_failed(),
+        resumed,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    // What is on disk decides, whenever the wish to stop came.
+    let complete = summary.embedded + summary.failed == summary.rows;
+    Ok(if complete { EmbedOutcome::Complete(summary) } else { EmbedOutcome::Interrupted(summary) })
+}
+
+/// Runs all stages until the last chunk is committed, or one of them stops.
+fn overlapped(
+    job: &EmbedJob<'_>,
+    embedder: &mut dyn Embedder,
+    store: &mut ChunkStore,
+    failures: &mut FailureLimit,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<(), EmbedError> {
+    let missing: Vec<_> = store.missing().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    thread::scope(|scope| {
+        // On every way out of here the ends of all queues are dropped; a stage that cannot receive or send ends.
+        let batches = prepare::start(scope, job, missing, job.cut()).map_err(EmbedError::Threads)?;
+        let (chunks, full) = sync_channel(1);
+        let (spare, spares) = channel();
+        let writer = thread::Builder::new()
+            .name("writer".into())
+            .spawn_scoped(scope, move || write(store, &full, &spare))
+            .map_err(EmbedError::Threads)?;
+        let forward = Forward::new(embedder, job.faces, job.preprocess);
+        let stage = ForwardStage { forward, failures, progress, cancel };
+        let stopped = stage.run(&batches, &chunks, &spares);
+        drop((batches, chunks));
+        join(writer)?;
+        stopped
+    })
+}
+
+/// The writer: commits chunk after chunk, and gives their buffers back.
+fn write(store: &mut ChunkStore, full: &Receiver<Computed>, spare: &Sender<Vec<f32>>) -> Result<(), StoreError> {
+    for computed in full {
+        store.commit(&computed)?;
+        // After the last batch nobody needs it.
+        let _ = spare.send(computed.data);
+    }
+    Ok(())
+}
+
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+struct ForwardStage<'a> {
+    forward: Forward<'a>,
+    failures: &'a mut FailureLimit,
+    progress: &'a dyn Progress,
+    cancel: &'a Cancel,
+}
+
+impl ForwardStage<'_> {
+    /// Embeds batch after batch until there are no more, or somebody wants to stop.
+    fn run(
+        mut self,
+        batches: &Batches,
+        chunks: &SyncSender<Computed>,
+        spares: &Receiver<Vec<f32>>,
+    ) -> Result<(), EmbedError> {
+        let mut chunk = Computed::default();
+        let mut boundary = Instant::now();
+        while let Some(mut batch) = self.next(&batches.full) {
+            let started = Instant::now();
+            let faces = batch.rows.len() + batch.failures.len();
+            self.forward.embed(&mut batch, &mut chunk.data)?;
+            chunk.timings.forward_us += micros(started.elapsed());
+            chunk.timings.prepare_us += micros(batch.prepare);
+            if !batch.failures.is_empty() {
+                batch.failures.iter().try_for_each(|failure| self.failures.admit(failure))?;
+                self.progress.remark(&self.failures.remark());
+                chunk.failures.append(&mut batch.failures);
+            }
+            self.progress.advance(faces as u64);
+            if batch.ends_chunk {
+                let now = Instant::now();
+                chunk.chunk = batch.chunk;
+                chunk.timings.wall_us = micros(now - boundary);
+                boundary = now;
+                let mut data = spares.try_recv().unwrap_or_default();
+                data.clear();
+                if chunks.send(std::mem::replace(&mut chunk, Computed { data, ..Computed::default() })).is_err() {
+                    // The writer has ended: its own error says why.
+                    break;
+                }
+            }
+            // After the last batch nobody needs it.
+            let _ = batches.empty.send(batch);
+        }
+        Ok(())
+    }
+
+    fn next(&self, full: &Receiver<Batch>) -> Option<Batch> {
+        loop {
+            match full.recv_timeout(PATIENCE) {
+                _ if self.cancel.requested() => return None,
+                Ok(batch) => return Some(batch),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    duration.as_micros() as u64
+}
+
+/// How many failures are too many.
+struct FailureLimit {
+    on_error: OnError,
+    limit: Option<u64>,
+    count: u64,
+}
+
+impl FailureLimit {
+    fn admit(&mut self, failure: &Failure) -> Result<(), EmbedError> {
+        self.count += 1;
+        if self.on_error == OnError::Fail {
+            return Err(EmbedError::Face { failure: failure.clone() });
+        }
+        match self.limit {
+            Some(limit) if self.count > limit => Err(EmbedError::TooManyFailures { limit, failure: failure.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn remark(&self) -> String {
+        format!("{} failure{}", self.count, if self.count == 1 { "" } else { "s" })
+    }
+}
+
+/// Why an embedding stopped. What was committed stays.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbedError {
+    /// A face failed, and failures are not accepted.
+    #[error("face `{}` (row {}) has no embedding: {} ({}); `embed.on_error: skip` would list it in failures.csv and go on",
+            failure.face_id, failure.row, failure.message, failure.kind.name())]
+    Face {
+        /// The face and why.
+        failure: Failure,
+    },
+    /// More faces failed than are accepted.
+    #[error("more than {limit} faces have no embedding (`embed.max_failures`); the last is `{}` (row {}): {} ({})",
+            failure.face_id, failure.row, failure.message, failure.kind.name())]
+    TooManyFailures {
+        /// How many are accepted.
+        limit: u64,
+        /// The first one too many.
+        failure: Failure,
+    },
+    /// The network or its device.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A chunk could not be written.
+    #[error("{0}; what was written before stays, and starting the run again goes on from there")]
+    Store(#[from] StoreError),
+    /// The operating system gives no more threads.
+    #[error("cannot start a thread: {0}; `embed.threads` asks for fewer")]
+    Threads(#[source] io::Error),
+    /// Faces, network and store are not of one run.
+    #[error("the {what} of faces or network, {got}, is not the store's, {expected}")]
+    Mismatch {
+        /// Which number.
+        what: &'static str,
+        /// What the job has.
+        got: usize,
+        /// What the store has.
+        expected: usize,
+    },
+}

@@ -1,0 +1,227 @@
+//! Rows → batches of pixels. Worker threads read faces in whatever order they finish; the assembler puts them back into
+//! row order. What is in memory is bounded by the number of face buffers and of batches, which go round in circles:
+//!
+//! ```text
+//!          ┌───── empty face buffers ─────┐      ┌───── empty batches ─────┐
+//!          ▼                              │      ▼                         │
+//!   workers: row → pixels ── faces ──▶ assembler: row order ── batches ──▶ network
+//! ```
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use super::pipeline::EmbedJob;
+use super::{FaceFailure, Failure, FailureKind};
+use crate::progress::Cancel;
+
+/// One is filled, one waits, one is in the network.
+const BATCHES: usize = 3;
+
+/// Consecutive manifest rows of one chunk.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub chunk: usize,
+    /// The faces that have pixels, by manifest row, ascending.
+    pub rows: Vec<usize>,
+    /// Their pixels, one after the other.
+    pub pixels: Vec<u8>,
+    /// The faces that have none.
+    pub failures: Vec<Failure>,
+    /// What reading them took, added up over the workers.
+    pub prepare: Duration,
+    /// Whether the chunk is complete with it.
+    pub ends_chunk: bool,
+}
+
+/// Where batches come from and go back to. Dropping it stops the workers.
+pub(super) struct Batches {
+    pub full: Receiver<Batch>,
+    pub empty: Sender<Batch>,
+    stop: Cancel,
+}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        self.stop.request();
+    }
+}
+
+/// How the work is cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    /// Rows in a batch.
+    pub batch_size: usize,
+    /// Worker threads.
+    pub workers: usize,
+    /// Bytes of a face.
+    pub face_bytes: usize,
+}
+
+impl Cut {
+    /// Buffers of single faces: a batch can be read ahead while the network is busy, and every worker has one.
+    fn face_buffers(&self) -> usize {
+        self.batch_size + self.workers
+    }
+
+    /// More faces than this are never between being read and being embedded.
+    #[cfg(test)]
+    pub(super) fn faces_in_flight(&self) -> usize {
+        self.face_buffers() + BATCHES * self.batch_size
+    }
+}
+
+/// A face that a worker is done with.
+struct Prepared {
+    position: usize,
+    pixels: Vec<u8>,
+    outcome: Result<(), FaceFailure>,
+    took: Duration,
+}
+
+/// What workers take from, one at a time. Taking buffer and row together is what keeps this free of deadlocks: every
+/// row before the one that waits for a buffer has one, so the assembler can always go on and give it back.
+struct Source<R> {
+    rows: R,
+    buffers: Receiver<Vec<u8>>,
+    stop: Cancel,
+}
+
+impl<R: Iterator<Item = (usize, usize)>> Source<R> {
+    /// Position in the order of work, manifest row, buffer.
+    fn next(&mut self) -> Option<(usize, usize, Vec<u8>)> {
+        let (position, row) = self.rows.next()?;
+        let buffer = self.buffers.recv().ok()?;
+        (!self.stop.requested()).then_some((position, row, buffer))
+    }
+}
+
+/// Starts workers and assembler over `chunks`. They end when all is done or when the [`Batches`] are dropped.
+pub(super) fn start<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    job: &'scope EmbedJob<'_>,
+    chunks: Vec<(usize, Range<usize>)>,
+    cut: Cut,
+) -> io::Result<Batches> {
+    let (give_buffer, buffers) = channel();
+    let (give_batch, empty_batches) = channel();
+    // The receivers are at hand: sending cannot fail.
+    (0..cut.face_buffers()).try_for_each(|_| give_buffer.send(vec![0; cut.face_bytes])).map_err(io::Error::other)?;
+    (0..BATCHES).try_for_each(|_| give_batch.send(Batch::default())).map_err(io::Error::other)?;
+    let (send_face, faces) = sync_channel(cut.face_buffers());
+    let (send_batch, batches) = sync_channel(1);
+
+    let stop = Cancel::default();
+    let rows = chunks.clone().into_iter().flat_map(|(_, rows)| rows).enumerate();
+    let source = Arc::new(Mutex::new(Source { rows, buffers, stop: stop.clone() }));
+    for i in 0..cut.workers {
+        let (source, send_face) = (Arc::clone(&source), send_face.clone());
+        thread::Builder::new().name(format!("reader {i}")).spawn_scoped(scope, move || {
+            loop {
+                let next = source.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((position, row, pixels)) = next else { return };
+                if send_face.send(prepare(job, position, row, pixels)).is_err() {
+                    return;
+                }
+            }
+        })?;
+    }
+    let assembler = Assembler { job, faces, waiting: BTreeMap::new(), next: 0, give_buffer };
+    thread::Builder::new().name("assembler".into()).spawn_scoped(scope, move || {
+        assembler.run(chunks, cut, &empty_batches, &send_batch);
+    })?;
+    Ok(Batches { full: batches, empty: give_batch, stop })
+}
+
+fn prepare(job: &EmbedJob<'_>, position: usize, row: usize, mut pixels: Vec<u8>) -> Prepared {
+    let started = Instant::now();
+    // An image codec that panics on one file must not end a run of millions; the buffer is plain bytes, whatever is in it.
+    let outcome = catch_unwind(AssertUnwindSafe(|| job.reader.read(row, &mut pixels)))
+        .unwrap_or_else(|panic| Err(FaceFailure::new(FailureKind::Panic, panic_message(panic.as_ref()))));
+    Prepared { position, pixels, outcome, took: started.elapsed() }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| Some(panic.downcast_ref::<String>()?.as_str()));
+    format!("reading it panicked: {}", text.unwrap_or("without a message"))
+}
+
+/// Puts faces into row order and into batches.
+struct Assembler<'a> {
+    job: &'a EmbedJob<'a>,
+    faces: Receiver<Prepared>,
+    /// Faces that came before their turn, by position.
+    waiting: BTreeMap<usize, Prepared>,
+    next: usize,
+    give_buffer: Sender<Vec<u8>>,
+}
+
+impl Assembler<'_> {
+    /// Ends early, with `None`, when nobody wants batches any more.
+    fn run(
+        mut self,
+        chunks: Vec<(usize, Range<usize>)>,
+        cut: Cut,
+        empty: &Receiver<Batch>,
+        full: &SyncSender<Batch>,
+    ) -> Option<()> {
+        for (chunk, rows) in chunks {
+            for first in rows.clone().step_by(cut.batch_size) {
+                let end = first.saturating_add(cut.batch_size).min(rows.end);
+                let mut batch = empty.recv().ok()?;
+                batch.clear();
+                batch.chunk = chunk;
+                batch.ends_chunk = end == rows.end;
+                for row in first..end {
+                    let face = self.next_face()?;
+                    batch.push(row, &face, self.job);
+                    // Without workers left, nobody needs it.
+                    let _ = self.give_buffer.send(face.pixels);
+                }
+                full.send(batch).ok()?;
+            }
+        }
+        Some(())
+    }
+
+    fn next_face(&mut self) -> Option<Prepared> {
+        let position = self.next;
+        self.next += 1;
+        loop {
+            if let Some(face) = self.waiting.remove(&position) {
+                return Some(face);
+            }
+            let face = self.faces.recv().ok()?;
+            self.waiting.insert(face.position, face);
+        }
+    }
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.pixels.clear();
+        self.failures.clear();
+        self.prepare = Duration::ZERO;
+    }
+
+    fn push(&mut self, row: usize, face: &Prepared, job: &EmbedJob<'_>) {
+        self.prepare += face.took;
+        match &face.outcome {
+            Ok(()) => {
+                self.rows.push(row);
+                self.pixels.extend_from_slice(&face.pixels);
+            }
+            Err(FaceFailure { kind, message }) => {
+                let (face_id, kind, message) = (job.faces[row].face_id.clone(), *kind, message.clone());
+                self.failures.push(Failure { row, face_id, kind, message });
+            }
+        }
+    }
+}

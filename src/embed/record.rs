@@ -1,0 +1,195 @@
+//! A chunk on disk: the matrix of its embedded rows, and the sidecar that makes it count.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Failure;
+use super::npy::{self, EmbeddingMatrix, MatrixReader};
+use super::store::{CHUNKS, StoreError};
+use crate::digest::{Digest, Hasher};
+use crate::files::{self, FileError};
+
+/// What a chunk's sidecar says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChunkRecord {
+    /// Number of the chunk.
+    pub chunk: usize,
+    /// Rows of every chunk of the run but the last.
+    pub chunk_size: usize,
+    /// Rows of the run's manifest.
+    pub manifest_rows: usize,
+    /// Numbers in one embedding.
+    pub dimension: usize,
+    /// First manifest row of the chunk.
+    pub first_row: usize,
+    /// Manifest rows that the chunk covers.
+    pub rows: usize,
+    /// How many of them have an embedding; the others are `failures`.
+    pub embedded: usize,
+    /// Digest of the chunk's `.npy`.
+    pub sha256: Digest,
+    /// Faces without an embedding, in row order.
+    pub failures: Vec<Failure>,
+    /// How long it took.
+    pub timings: Timings,
+}
+
+/// How long a chunk took, µs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timings {
+    /// Which session (start of the program) embedded it, from 1; sessions that committed nothing are not counted.
+    pub session: u32,
+    /// From the chunk before it, or the start of the session, to its last forward pass.
+    pub wall_us: u64,
+    /// Reading, decoding, cropping and resizing, added up over all worker threads.
+    pub prepare_us: u64,
+    /// Forward passes.
+    pub forward_us: u64,
+    /// Writing the matrix and flushing it to disk.
+    pub write_us: u64,
+}
+
+/// Manifest rows of chunk `chunk`; empty past the end.
+pub(super) fn rows_of(chunk: usize, chunk_size: usize, manifest_rows: usize) -> Range<usize> {
+    let first = chunk.saturating_mul(chunk_size).min(manifest_rows);
+    first..first.saturating_add(chunk_size).min(manifest_rows)
+}
+
+/// `00007.npy` or `00007.json`.
+pub(super) fn path_of(chunks: &Path, chunk: usize, extension: &str) -> PathBuf {
+    chunks.join(format!("{chunk:05}.{extension}"))
+}
+
+impl ChunkRecord {
+    /// Its manifest rows.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.first_row..self.first_row + self.rows
+    }
+
+    /// The rule that the sidecar of chunk `chunk` breaks by itself.
+    fn broken_rule(&self, chunk: usize) -> Option<String> {
+        let range = rows_of(chunk, self.chunk_size, self.manifest_rows);
+        let mut next = range.start;
+        let in_order = self.failures.iter().all(|failure| {
+            let fits = (next..range.end).contains(&failure.row);
+            next = failure.row.saturating_add(1);
+            fits
+        });
+        let rules = [
+            (self.chunk == chunk, "its number is not the one in its name"),
+            (
+                !range.is_empty() && (self.first_row, self.rows) == (range.start, range.len()),
+                "its rows are not the chunk's",
+            ),
+            (in_order, "its failures are not rows of it in ascending order"),
+            (
+                self.embedded.checked_add(self.failures.len()) == Some(self.rows),
+                "its embedded and failed faces are not its rows",
+            ),
+            (self.timings.session >= 1, "its session is 0"),
+        ];
+        rules.into_iter().find(|(kept, _)| !kept).map(|(_, rule)| rule.to_owned())
+    }
+
+    /// What is wrong with the chunk's matrix file; `None`: it has the digest that the sidecar names.
+    pub(super) fn damage(&self, chunks: &Path) -> Result<Option<String>, StoreError> {
+        let path = path_of(chunks, self.chunk, "npy");
+        match File::open(&path).and_then(Digest::of_reader) {
+            Ok(digest) if digest == self.sha256 => Ok(None),
+            Ok(_) => Ok(Some("its matrix does not have the digest that its sidecar names".into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some("its matrix is gone".into())),
+            Err(error) => Err(FileError::new("read", path)(error).into()),
+        }
+    }
+
+    /// The embedded rows, checked against the digest.
+    pub(super) fn matrix(&self, chunks: &Path) -> Result<EmbeddingMatrix, StoreError> {
+        let path = path_of(chunks, self.chunk, "npy");
+        let bytes = files::read(&path)?;
+        let damaged = |rule: &str| StoreError::Damaged { path: path.clone(), rule: rule.to_owned() };
+        if Digest::of(&bytes) != self.sha256 {
+            return Err(damaged("it does not have the digest that its sidecar names"));
+        }
+        let matrix = EmbeddingMatrix::of(MatrixReader::new(&path, &bytes[..], bytes.len() as u64)?)?;
+        if (matrix.rows, matrix.dimension) != (self.embedded, self.dimension) {
+            return Err(damaged("its shape is not the one that its sidecar names"));
+        }
+        Ok(matrix)
+    }
+}
+
+/// Writes a chunk's matrix; gives its digest.
+pub(super) fn write_matrix(path: &Path, rows: &[f32], dimension: usize) -> Result<Digest, FileError> {
+    let mut hasher = Hasher::default();
+    files::commit(path, |out: &mut BufWriter<&File>| {
+        let mut write = |bytes: &[u8]| {
+            hasher.update(bytes);
+            out.write_all(bytes).map_err(FileError::new("write", path))
+        };
+        write(&npy::header(rows.len() / dimension, dimension))?;
+        let mut bytes = Vec::new();
+        rows.chunks(64 * 1024).try_for_each(|part| {
+            npy::encode(part, &mut bytes);
+            write(&bytes)
+        })
+    })?;
+    Ok(hasher.finish())
+}
+
+/// A sidecar that was found: its number, and the record or what is wrong with it.
+pub(super) type Found = (usize, Result<ChunkRecord, String>);
+
+/// All sidecars of a chunks folder by number. A folder that does not exist has none. Matrices are not looked at.
+pub(super) fn scan(chunks: &Path) -> Result<Vec<Found>, StoreError> {
+    let mut found = Vec::new();
+    for chunk in numbers(chunks, "json")? {
+        let bytes = files::read(&path_of(chunks, chunk, "json"))?;
+        let record = serde_json::from_slice::<ChunkRecord>(&bytes)
+            .map_err(|error| format!("its sidecar cannot be read: {error}"))
+            .and_then(|record| match record.broken_rule(chunk) {
+                Some(rule) => Err(format!("its sidecar contradicts itself: {rule}")),
+                None => Ok(record),
+            });
+        found.push((chunk, record));
+    }
+    Ok(found)
+}
+
+/// Numbers of the chunks that have a file with this extension, ascending.
+pub(super) fn numbers(chunks: &Path, extension: &str) -> Result<Vec<usize>, FileError> {
+    let entries = match fs::read_dir(chunks) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(FileError::new("list", chunks)(error)),
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(FileError::new("list", chunks))?.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        // Only names that this program gives: `7.json` and `+0007.json` are somebody else's.
+        numbers.extend(number.filter(|&number| path == path_of(chunks, number, extension)));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The sidecars of a run in row order; none when nothing is embedded yet.
+///
+/// # Errors
+/// [`StoreError::Damaged`] for the first sidecar that is not one.
+pub fn read_records(run: &Path) -> Result<Vec<ChunkRecord>, StoreError> {
+    let chunks = run.join(CHUNKS);
+    scan(&chunks)?
+        .into_iter()
+        .map(|(chunk, record)| {
+            record.map_err(|rule| StoreError::Damaged { path: path_of(&chunks, chunk, "json"), rule })
+        })
+        .collect()
+}

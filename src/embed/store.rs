@@ -1,0 +1,259 @@
+//! The chunks of a run. A chunk exists when its sidecar does *and* its matrix has the digest in it; everything else in
+//! the folder is what an interrupted process left, and is written again.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::npy::NpyError;
+use super::record::{self, ChunkRecord, Found, Timings};
+use super::{Failure, RunLock};
+use crate::files::{self, FileError};
+use crate::progress::Progress;
+
+/// The folder of chunks inside a run directory.
+pub(super) const CHUNKS: &str = "chunks";
+
+/// The chunks of one run, held by the process that has its lock.
+#[derive(Debug)]
+pub struct ChunkStore {
+    chunks: PathBuf,
+    rows: usize,
+    dimension: usize,
+    chunk_size: usize,
+    session: u32,
+    records: BTreeMap<usize, ChunkRecord>,
+}
+
+/// A chunk whose faces are through the network.
+#[derive(Debug, Default)]
+pub(super) struct Computed {
+    pub chunk: usize,
+    /// Embedded rows, row-major.
+    pub data: Vec<f32>,
+    /// The other rows, ascending.
+    pub failures: Vec<Failure>,
+    /// What is known before it is written.
+    pub timings: Timings,
+}
+
+impl ChunkStore {
+    /// Opens the chunks of a run whose manifest has `rows` rows, for embeddings of `dimension` numbers. Every digest is
+    /// checked; what is damaged is said, removed, and computed again. A store that has chunks keeps their size.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the folder cannot be read or written.
+    pub fn open(
+        lock: &RunLock,
+        rows: usize,
+        dimension: usize,
+        chunk_size: usize,
+        progress: &dyn Progress,
+    ) -> Result<Self, StoreError> {
+        for (what, value) in [("chunk size", chunk_size), ("dimension", dimension)] {
+            if value == 0 {
+                return Err(StoreError::Zero { what });
+            }
+        }
+        let chunks = lock.run().join(CHUNKS);
+        files::create_dir(&chunks)?;
+        let mut store = Self { chunks, rows, dimension, chunk_size, session: 1, records: BTreeMap::new() };
+        let found = record::scan(&store.chunks)?;
+        if let Some(size) = found.iter().find_map(|(_, record)| Some(record.as_ref().ok()?.chunk_size)) {
+            store.chunk_size = size;
+        }
+        for (chunk, checked) in store.check(found, progress)? {
+            match checked {
+                Ok(record) => {
+                    store.records.insert(chunk, record);
+                }
+                Err(rule) => {
+                    progress.say(&format!("chunk {chunk:05} is damaged ({rule}): it is computed again"));
+                    store.remove(chunk, "json")?;
+                }
+            }
+        }
+        // What has no sidecar was never committed.
+        for chunk in record::numbers(&store.chunks, "npy")? {
+            if !store.records.contains_key(&chunk) {
+                store.remove(chunk, "npy")?;
+            }
+        }
+        if store.records.is_empty() {
+            store.chunk_size = chunk_size;
+        } else if store.chunk_size != chunk_size {
+            let kept = store.chunk_size;
+            progress
+                .say(&format!("the run's chunks have {kept} rows and keep them; chunk_size {chunk_size} is not used"));
+        }
+        store.session += store.records.values().map(|record| record.timings.session).max().unwrap_or(0);
+        Ok(store)
+    }
+
+    /// The same chunks, with those turned into an error whose matrix is damaged or that are not of this store.
+    fn check(&self, found: Vec<Found>, progress: &dyn Progress) -> Result<Vec<Found>, StoreError> {
+        if found.is_empty() {
+            return Ok(found);
+        }
+        progress.start("checking", "chunks", Some(found.len() as u64), 0);
+        let checked = found
+            .into_par_iter()
+            .map(|(chunk, record)| {
+                let checked = match record {
+                    Ok(record) if !self.fits(&record) => Err("it is of another manifest, network or chunk size".into()),
+                    Ok(record) => record.damage(&self.chunks)?.map_or(Ok(record), Err),
+                    Err(rule) => Err(rule),
+                };
+                progress.advance(1);
+                Ok((chunk, checked))
+            })
+            .collect();
+        progress.finish();
+        checked
+    }
+
+    fn fits(&self, record: &ChunkRecord) -> bool {
+        (record.manifest_rows, record.dimension, record.chunk_size) == (self.rows, self.dimension, self.chunk_size)
+    }
+
+    fn remove(&self, chunk: usize, extension: &str) -> Result<(), FileError> {
+        let path = record::path_of(&self.chunks, chunk, extension);
+        fs::remove_file(&path).map_err(FileError::new("remove", path))
+    }
+
+    /// Rows of the manifest.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Numbers in one embedding.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// Rows with an embedding, so far.
+    #[must_use]
+    pub fn rows_embedded(&self) -> usize {
+        self.records.values().map(|record| record.embedded).sum()
+    }
+
+    /// Rows without one for good, so far.
+    #[must_use]
+    pub fn rows_failed(&self) -> usize {
+        self.failures().count()
+    }
+
+    /// Why rows have no embedding, in row order, so far.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &Failure> {
+        self.records.values().flat_map(|record| &record.failures)
+    }
+
+    /// Manifest rows that have an embedding, ascending: row `i` of the exported matrix is row `embedded_rows()[i]` of
+    /// the manifest.
+    ///
+    /// # Errors
+    /// [`StoreError::Incomplete`] while chunks are missing.
+    pub fn embedded_rows(&self) -> Result<Vec<usize>, StoreError> {
+        let failures = self.complete()?.values().flat_map(|record| &record.failures);
+        let mut failed = failures.map(|failure| failure.row).peekable();
+        Ok((0..self.rows).filter(|row| failed.next_if_eq(row).is_none()).collect())
+    }
+
+    /// The committed chunks in row order.
+    ///
+    /// # Errors
+    /// [`StoreError::Incomplete`] while chunks are missing.
+    pub(super) fn complete(&self) -> Result<&BTreeMap<usize, ChunkRecord>, StoreError> {
+        match self.missing().count() {
+            0 => Ok(&self.records),
+            missing => Err(StoreError::Incomplete { chunks: self.chunks.clone(), missing }),
+        }
+    }
+
+    /// The chunks that are not committed yet: number and manifest rows, ascending.
+    pub(super) fn missing(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let all = (0..self.rows.div_ceil(self.chunk_size)).filter(|chunk| !self.records.contains_key(chunk));
+        all.map(|chunk| (chunk, record::rows_of(chunk, self.chunk_size, self.rows)))
+    }
+
+    /// Where the chunks are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.chunks
+    }
+
+    /// Commits a chunk: its matrix, then its sidecar.
+    pub(super) fn commit(&mut self, computed: &Computed) -> Result<(), StoreError> {
+        let Computed { chunk, data, failures, timings } = computed;
+        let rows = record::rows_of(*chunk, self.chunk_size, self.rows);
+        let started = Instant::now();
+        let sha256 = record::write_matrix(&record::path_of(&self.chunks, *chunk, "npy"), data, self.dimension)?;
+        let write_us = started.elapsed().as_micros() as u64;
+        let record = ChunkRecord {
+            chunk: *chunk,
+            chunk_size: self.chunk_size,
+            manifest_rows: self.rows,
+            dimension: self.dimension,
+            first_row: rows.start,
+            rows: rows.len(),
+            embedded: data.len() / self.dimension,
+            sha256,
+            failures: failures.clone(),
+            timings: Timings { session: self.session, write_us, ..*timings },
+        };
+        let path = record::path_of(&self.chunks, *chunk, "json");
+        let mut text =
+            serde_json::to_vec_pretty(&record).map_err(|source| StoreError::Json { path: path.clone(), source })?;
+        text.push(b'\n');
+        files::commit_bytes(&path, &text)?;
+        self.records.insert(*chunk, record);
+        Ok(())
+    }
+}
+
+/// Why the chunks of a run cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or the folder.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A chunk's matrix.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// A chunk that was whole when the store was opened, or that a finished run should have.
+    #[error("{} is damaged: {rule}; starting the run again (once its `face_metadata.csv` is removed, if it has one) \
+             finds what is damaged and computes it again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        rule: String,
+    },
+    /// Not all faces went through the network yet.
+    #[error("{} lacks {missing} chunks; starting the run again computes them", chunks.display())]
+    Incomplete {
+        /// The folder.
+        chunks: PathBuf,
+        /// How many.
+        missing: usize,
+    },
+    /// A sidecar that cannot be written down.
+    #[error("cannot write {}: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What the serialiser said.
+        source: serde_json::Error,
+    },
+    /// A size of zero.
+    #[error("the {what} is 0; it has to be at least 1")]
+    Zero {
+        /// Which.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,473 @@
+//! The embedding as a whole: against a direct computation, interrupted, damaged, and out of luck.
+
+use std::fs;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::mock::{Bench, DIMENSION, Fate, MockEmbedder, Recorded, SIDE, answer, pixels};
+use super::*;
+use crate::config::OnError;
+use crate::model::ModelError;
+use crate::progress::{Cancel, Silent};
+
+fn direct(bench: &Bench) -> Vec<f32> {
+    let rows = (0..bench.faces.len()).filter(|row| !bench.reader.fates.contains_key(row));
+    rows.flat_map(|row| answer(&pixels(row), DIMENSION)).collect()
+}
+
+fn summary(outcome: EmbedOutcome) -> EmbedSummary {
+    match outcome {
+        EmbedOutcome::Complete(summary) => summary,
+        EmbedOutcome::Interrupted(_) => panic!("{outcome:?}"),
+    }
+}
+
+#[test]
+fn rows_are_in_input_order_and_failures_are_listed() {
+    let fates = [(0, Fate::Fails), (4, Fate::Panics), (5, Fate::Poisons), (6, Fate::Fails), (12, Fate::Poisons)];
+    let mut bench = Bench::new(13, 5).with_fates(fates);
+    bench.reader.jitter = true;
+    bench.finish();
+    let matrix = EmbeddingMatrix::open(&bench.file("face_embeddings.npy")).unwrap();
+    assert_eq!(matrix.data, direct(&bench));
+    assert_eq!(
+        bench.text("face_embedding_index.csv"),
+        "face_id\n\"face,1\"\n\"face,2\"\n\"face,3\"\n\"face,7\"\n\"face,8\"\n\"face,9\"\n\"face,10\"\n\"face,11\"\n"
+    );
+    insta::assert_snapshot!(bench.text("failures.csv"), @r#"
+    row,face_id,kind,message
+    0,"face,0",decode,"row 0, ""quoted"""
+    4,"face,4",panic,reading it panicked: the codec gave up on 4
+    5,"face,5",forward,"the network's answer has length NaN, not 1"
+    6,"face,6",decode,"row 6, ""quoted"""
+    12,"face,12",forward,"the network's answer has length NaN, not 1"
+    "#);
+    let records = read_records(bench.run()).unwrap();
+    let ranges: Vec<_> = records.iter().map(ChunkRecord::range).collect();
+    assert_eq!(ranges, [0..5, 5..10, 10..13]);
+    assert_eq!(records.iter().map(|record| record.embedded).collect::<Vec<_>>(), [3, 3, 2]);
+    assert_eq!(bench.open(&Silent).embedded_rows().unwrap(), [1, 2, 3, 7, 8, 9, 10, 11]);
+}
+
+#[test]
+fn a_manifest_without_embeddable_faces_gives_empty_files() {
+    for bench in [Bench::new(0, 5), Bench::new(2, 5).with_fates([(0, Fate::Fails), (1, Fate::Fails)])] {
+        bench.finish();
+        assert_eq!(EmbeddingMatrix::open(&bench.file("face_embeddings.npy")).unwrap().rows, 0);
+        assert_eq!(bench.text("face_embedding_index.csv"), "face_id\n");
+        assert_eq!(differs_from_chunks(bench.run(), &bench.file("face_embeddings.npy")).unwrap(), None);
+    }
+}
+
+#[test]
+fn the_files_do_not_depend_on_batch_chunk_or_threads() {
+    // More rows than a row group of the parquet file has.
+    let expected = Bench::new(5000, 1000).with_fates([(3, Fate::Fails)]).finish();
+    for (batch_size, chunk_size, threads) in [(1, 777, 1), (64, 4096, 4), (10_000, 100_000, 3)] {
+        let mut bench = Bench::new(5000, chunk_size).with_fates([(3, Fate::Fails)]);
+        bench.options.batch_size = batch_size;
+        bench.options.threads = Some(threads);
+        assert!(bench.finish() == expected, "batches of {batch_size}, chunks of {chunk_size}, {threads} threads");
+    }
+}
+
+#[test]
+fn the_table_holds_ids_identities_and_rows() {
+    use polars::prelude::{DataType, ParquetReader, SerReader};
+    let bench = Bench::new(7, 2).with_fates([(1, Fate::Fails)]);
+    bench.finish();
+    let table = ParquetReader::new(fs::File::open(bench.file("embeddings.parquet")).unwrap()).finish().unwrap();
+    assert_eq!(table.height(), 6);
+    let ids: Vec<_> = table.column("face_id").unwrap().str().unwrap().iter().map(Option::unwrap).collect();
+    assert_eq!(ids, ["face,0", "face,2", "face,3", "face,4", "face,5", "face,6"]);
+    let identities: Vec<_> = table.column("identity_id").unwrap().str().unwrap().iter().collect();
+    assert_eq!(
+        identities,
+        [Some("person 0"), Some("person 0"), Some("person 0"), None, Some("person 1"), Some("person 1")]
+    );
+    let embeddings = table.column("embedding").unwrap();
+    assert_eq!(*embeddings.dtype(), DataType::Array(Box::new(DataType::Float32), DIMENSION));
+    let flat = embeddings.array().unwrap().get_inner();
+    assert_eq!(flat.f32().unwrap().into_no_null_iter().collect::<Vec<_>>(), direct(&bench));
+}
+
+#[test]
+fn interrupted_anywhere_it_resumes_to_the_same_bytes() {
+    let fates = [(2, Fate::Fails), (9, Fate::Poisons)];
+    let expected = Bench::new(20, 4).with_fates(fates).finish();
+    for stop_at in 0..20 {
+        let mut bench = Bench::new(20, 4).with_fates(fates);
+        let cancel = Cancel::default();
+        let mut store = bench.open(&Silent);
+        let outcome = bench.session(&mut store, &Silent, &cancel, |embedded| {
+            if embedded >= stop_at {
+                cancel.request();
+            }
+            Ok(())
+        });
+        let committed = store.rows_embedded() + store.rows_failed();
+        match outcome.unwrap() {
+            EmbedOutcome::Interrupted(summary) => {
+                assert_eq!(summary.embedded + summary.failed, committed);
+                assert!(committed <= stop_at + 6 && committed % 4 == 0, "{committed} rows, stopped at {stop_at}");
+                assert!(matches!(store.embedded_rows(), Err(StoreError::Incomplete { .. })));
+            }
+            EmbedOutcome::Complete(_) => assert!(stop_at >= 15, "stopped at {stop_at}"),
+        }
+        bench.options.batch_size = 1 + stop_at % 5;
+        bench.reader.started.store(0, Ordering::SeqCst);
+        assert!(bench.finish() == expected, "stopped at {stop_at}");
+        assert_eq!(bench.reader.started.load(Ordering::SeqCst), 20 - committed, "only what is missing is read");
+        let sessions: Vec<_> = read_records(bench.run()).unwrap().iter().map(|record| record.timings.session).collect();
+        assert!(sessions.is_sorted() && sessions[0] == 1, "{sessions:?}");
+    }
+}
+
+#[test]
+fn a_finished_store_reads_and_embeds_nothing() {
+    let bench = Bench::new(9, 4).with_fates([(1, Fate::Fails)]);
+    bench.embed().unwrap();
+    let again = bench.session(&mut bench.open(&Silent), &Silent, &Cancel::default(), |_| {
+        Err(ModelError::Device { device: "mock".into(), reason: "was asked".into() })
+    });
+    let EmbedSummary { rows, embedded, failed, resumed, .. } = summary(again.unwrap());
+    assert_eq!((rows, embedded, failed, resumed), (9, 8, 1, 9));
+}
+
+/// What a killed process, a bad disk or a curious user does to the chunks of a run.
+const DAMAGES: [(&str, fn(&Bench)); 9] = [
+    ("a flipped bit", |bench| {
+        let mut bytes = bench.bytes("chunks/00001.npy");
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(bench.file("chunks/00001.npy"), bytes).unwrap();
+    }),
+    ("a truncated matrix", |bench| {
+        let bytes = bench.bytes("chunks/00001.npy");
+        fs::write(bench.file("chunks/00001.npy"), &bytes[..bytes.len() / 2]).unwrap();
+    }),
+    ("a sidecar without matrix", |bench| fs::remove_file(bench.file("chunks/00001.npy")).unwrap()),
+    ("a matrix without sidecar", |bench| fs::remove_file(bench.file("chunks/00001.json")).unwrap()),
+    ("a sidecar of garbage", |bench| fs::write(bench.file("chunks/00001.json"), b"\xff{").unwrap()),
+    ("an empty sidecar", |bench| fs::write(bench.file("chunks/00001.json"), b"").unwrap()),
+    ("a sidecar of another chunk", |bench| {
+        fs::copy(bench.file("chunks/00000.json"), bench.file("chunks/00001.json")).unwrap();
+    }),
+    ("a sidecar that contradicts itself", |bench| {
+        let text = bench.text("chunks/00001.json").replace("\"embedded\": 4", "\"embedded\": 5");
+        fs::write(bench.file("chunks/00001.json"), text).unwrap();
+    }),
+    ("a chunk past the end, and partial files", |bench| {
+        let text = bench.text("chunks/00001.json").replace("\"chunk\": 1", "\"chunk\": 9");
+        fs::write(bench.file("chunks/00009.json"), text).unwrap();
+        fs::write(bench.file("chunks/.partial-x"), "half").unwrap();
+        fs::write(bench.file(".partial-y"), "half").unwrap();
+        fs::remove_file(bench.file("chunks/00001.json")).unwrap();
+    }),
+];
+
+#[test]
+fn damaged_chunks_are_said_and_computed_again() {
+    let expected = Bench::new(11, 4).with_fates([(0, Fate::Fails)]).finish();
+    for (name, damage) in DAMAGES {
+        let bench = Bench::new(11, 4).with_fates([(0, Fate::Fails)]);
+        bench.finish();
+        damage(&bench);
+        assert_ne!(damaged_chunks(bench.run()).unwrap(), Vec::<String>::new(), "{name}");
+        let recorded = Recorded::default();
+        let store = bench.open(&recorded);
+        assert_eq!(store.rows_embedded(), 6, "{name}");
+        let said =
+            recorded.lines().iter().any(|line| line.starts_with("say chunk 0000") && line.ends_with("computed again"));
+        assert!(said || name == "a matrix without sidecar", "{name}: {:?}", recorded.lines());
+        drop(store);
+        bench.reader.started.store(0, Ordering::SeqCst);
+        assert!(bench.finish() == expected, "{name}");
+        assert_eq!(bench.reader.started.load(Ordering::SeqCst), 4, "{name}");
+        assert_eq!(damaged_chunks(bench.run()).unwrap(), Vec::<String>::new(), "{name}");
+        let mut left: Vec<_> =
+            fs::read_dir(bench.file("chunks")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["00000.json", "00000.npy", "00001.json", "00001.npy", "00002.json", "00002.npy"], "{name}");
+    }
+}
+
+#[test]
+fn a_chunk_that_is_damaged_after_the_start_is_never_exported() {
+    let bench = Bench::new(11, 4);
+    bench.embed().unwrap();
+    let store = bench.open(&Silent);
+    DAMAGES[0].1(&bench);
+    let error = export(bench.run(), &store, &bench.faces, &Silent).unwrap_err().to_string();
+    let error = error.replace(bench.run().to_str().unwrap(), "RUN");
+    insta::assert_snapshot!(error, @"RUN/chunks/00001.npy is damaged: it does not have the digest that its sidecar names; starting the run again (once its `face_metadata.csv` is removed, if it has one) finds what is damaged and computes it again");
+    assert!(!bench.file("face_embeddings.npy").exists());
+}
+
+#[test]
+fn what_verify_is_told() {
+    let bench = Bench::new(11, 4);
+    assert_eq!(damaged_chunks(bench.run()).unwrap(), ["no chunk can be read"]);
+    bench.finish();
+    let matrix = bench.file("face_embeddings.npy");
+    assert_eq!(differs_from_chunks(bench.run(), &matrix).unwrap(), None);
+    let mut bytes = bench.bytes("face_embeddings.npy");
+    bytes[128 + 16 * 6] ^= 1;
+    fs::write(&matrix, &bytes).unwrap();
+    assert_eq!(
+        differs_from_chunks(bench.run(), &matrix).unwrap().unwrap(),
+        "row 6 of the matrix is not row 2 of chunk 00001"
+    );
+    fs::remove_file(bench.file("chunks/00002.json")).unwrap();
+    assert_eq!(
+        differs_from_chunks(bench.run(), &matrix).unwrap().unwrap(),
+        "the matrix has 11 rows, the chunks have 8"
+    );
+    fs::write(bench.file("chunks/00000.json"), "{}").unwrap();
+    insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"
+    chunk 00000: its sidecar cannot be read: missing field `chunk` at line 1 column 2
+    chunk 00002: it is gone
+    ");
+    assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn a_store_keeps_the_size_of_its_chunks() {
+    let mut bench = Bench::new(20, 4);
+    let cancel = Cancel::default();
+    bench
+        .session(&mut bench.open(&Silent), &Silent, &cancel, |done| {
+            if done > 8 {
+                cancel.request();
+            }
+            Ok(())
+        })
+        .unwrap();
+    bench.options.chunk_size = 7;
+    let recorded = Recorded::default();
+    drop(bench.open(&recorded));
+    assert_eq!(
+        recorded.lines().last().unwrap(),
+        "say the run's chunks have 4 rows and keep them; chunk_size 7 is not used"
+    );
+    assert!(bench.finish() == Bench::new(20, 4).finish());
+    assert_eq!(read_records(bench.run()).unwrap().len(), 5);
+}
+
+#[test]
+fn chunks_of_another_network_are_not_resumed() {
+    let bench = Bench::new(4, 4);
+    bench.embed().unwrap();
+    let lock = RunLock::acquire(bench.run()).unwrap();
+    assert_eq!(ChunkStore::open(&lock, 4, DIMENSION + 1, 4, &Silent).unwrap().rows_embedded(), 0);
+}
+
+#[test]
+fn a_failure_stops_the_run_when_asked_to() {
+    let mut bench = Bench::new(20, 4).with_fates([(9, Fate::Fails), (10, Fate::Fails)]);
+    bench.options.on_error = OnError::Fail;
+    let mut store = bench.open(&Silent);
+    let error = bench.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap_err();
+    insta::assert_snapshot!(error, @r#"face `face,9` (row 9) has no embedding: row 9, "quoted" (decode); `embed.on_error: skip` would list it in failures.csv and go on"#);
+    assert_eq!(store.rows_embedded(), 8, "the chunks before it stay");
+}
+
+#[test]
+fn too_many_failures_stop_the_run_also_those_of_earlier_sessions() {
+    let mut bench = Bench::new(20, 4).with_fates([(1, Fate::Fails), (3, Fate::Fails), (9, Fate::Poisons)]);
+    bench.options.max_failures = Some(3);
+    summary(bench.embed().unwrap());
+    fs::remove_file(bench.file("chunks/00002.json")).unwrap();
+    bench.options.max_failures = Some(2);
+    let error = bench.embed().unwrap_err();
+    insta::assert_snapshot!(error, @"more than 2 faces have no embedding (`embed.max_failures`); the last is `face,9` (row 9): the network's answer has length NaN, not 1 (forward)");
+    bench.options.max_failures = Some(1);
+    let error = bench.embed().unwrap_err().to_string();
+    assert!(error.contains("`face,3` (row 3)"), "{error}");
+}
+
+#[test]
+fn a_failing_device_or_disk_keeps_what_was_committed() {
+    let expected = Bench::new(20, 4).finish();
+    let bench = Bench::new(20, 4);
+    let mut store = bench.open(&Silent);
+    let error = bench.session(&mut store, &Silent, &Cancel::default(), |done| match done {
+        8.. => Err(ModelError::Device { device: "GPU".into(), reason: "out of memory".into() }),
+        _ => Ok(()),
+    });
+    insta::assert_snapshot!(error.unwrap_err(), @"the GPU failed: out of memory");
+    assert_eq!(store.rows_embedded(), 8);
+
+    // A folder in the place of a file is a disk that refuses to write, for root too.
+    let mut store = bench.open(&Silent);
+    let obstacle = bench.file("chunks/00003.npy");
+    fs::create_dir_all(obstacle.join("full")).unwrap();
+    let error = bench.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap_err().to_string();
+    assert!(error.contains(obstacle.to_str().unwrap()) && error.ends_with("goes on from there"), "{error}");
+    assert_eq!(store.rows_embedded(), 12);
+    let partial = fs::read_dir(bench.file("chunks"))
+        .unwrap()
+        .any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert!(!partial);
+    drop(store);
+    fs::remove_dir_all(obstacle).unwrap();
+    assert!(bench.finish() == expected);
+}
+
+#[test]
+fn mirroring_is_what_it_says() {
+    let flipped = |row: usize| {
+        let face = pixels(row);
+        let mut flipped = face;
+        for (line, out) in face.chunks(SIDE * 3).zip(flipped.chunks_mut(SIDE * 3)) {
+            for x in 0..SIDE {
+                out[x * 3..x * 3 + 3].copy_from_slice(&line[(SIDE - 1 - x) * 3..(SIDE - x) * 3]);
+            }
+        }
+        flipped
+    };
+    let normalised = |row: Vec<f32>| {
+        let length = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        row.into_iter().map(move |value| (f64::from(value) / length) as f32)
+    };
+    for mirror in [Mirror::Sum, Mirror::Concat] {
+        let mut bench = Bench::new(7, 3).with_fates([(2, Fate::Fails), (5, Fate::Poisons)]);
+        bench.preprocess.mirror = mirror;
+        bench.finish();
+        let expected: Vec<f32> = [0, 1, 3, 4, 6]
+            .into_iter()
+            .flat_map(|row| {
+                let (a, b) = (answer(&pixels(row), DIMENSION), answer(&flipped(row), DIMENSION));
+                normalised(match mirror {
+                    Mirror::Sum => a.iter().zip(&b).map(|(a, b)| a + b).collect(),
+                    _ => [a, b].concat(),
+                })
+            })
+            .collect();
+        let matrix = EmbeddingMatrix::open(&bench.file("face_embeddings.npy")).unwrap();
+        assert_eq!(matrix.dimension, output_dimension(DIMENSION, mirror));
+        assert_eq!(matrix.data, expected, "{mirror:?}");
+    }
+}
+
+#[test]
+fn reading_ahead_is_bounded() {
+    let mut bench = Bench::new(400, 400);
+    bench.options.batch_size = 8;
+    let job = EmbedJob::new(&bench.faces, &bench.reader, &bench.preprocess, &bench.options);
+    let limit = job.cut().faces_in_flight();
+    let mut most = 0;
+    let outcome = bench.session(&mut bench.open(&Silent), &Silent, &Cancel::default(), |embedded| {
+        // Long enough for the readers to run as far ahead as they can.
+        std::thread::sleep(Duration::from_millis(2));
+        most = most.max(bench.reader.started.load(Ordering::SeqCst) - embedded);
+        Ok(())
+    });
+    assert_eq!(summary(outcome.unwrap()).embedded, 400);
+    assert!(most <= limit, "{most} faces in flight, {limit} are allowed");
+    assert!(most > 2 * bench.options.batch_size, "nothing was read ahead: {most}");
+}
+
+#[test]
+fn progress_tells_of_faces_failures_and_what_was_resumed() {
+    let bench = Bench::new(8, 4).with_fates([(1, Fate::Fails), (6, Fate::Fails)]);
+    bench.embed().unwrap();
+    fs::remove_file(bench.file("chunks/00001.json")).unwrap();
+    let recorded = Recorded::default();
+    bench.session(&mut bench.open(&Silent), &recorded, &Cancel::default(), |_| Ok(())).unwrap();
+    insta::assert_snapshot!(recorded.lines().join("\n"), @"
+    start embedding Some(8) faces, 4 resumed
+    remark 1 failure
+    remark 2 failures
+    advance 3
+    advance 1
+    finish
+    ");
+}
+
+#[test]
+fn a_store_of_other_faces_is_refused() {
+    let bench = Bench::new(8, 4);
+    let mut store = bench.open(&Silent);
+    let job = EmbedJob::new(&bench.faces[1..], &bench.reader, &bench.preprocess, &bench.options);
+    let mut embedder = MockEmbedder::new(DIMENSION, |_| Ok(()));
+    let error = run(&job, &mut embedder, &mut store, &Silent, &Cancel::default()).unwrap_err();
+    insta::assert_snapshot!(error, @"the rows of faces or network, 7, is not the store's, 8");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_run_equals_the_direct_computation(
+        fates in prop::collection::vec(prop::option::weighted(0.15, prop::sample::select(vec![Fate::Fails, Fate::Poisons])), 0..60),
+        chunk_size in 3usize..20,
+        batch_size in 1usize..20,
+        threads in 1usize..5,
+        kills in prop::collection::vec((0usize..60, 0usize..DAMAGES.len()), 0..3),
+    ) {
+        let listed = fates.iter().enumerate().filter_map(|(row, fate)| Some((row, (*fate)?)));
+        let mut bench = Bench::new(fates.len(), chunk_size).with_fates(listed);
+        bench.options.batch_size = batch_size;
+        bench.options.threads = Some(threads);
+        for (stop_at, damage) in kills {
+            let cancel = Cancel::default();
+            let stop = |embedded: usize| { if embedded >= stop_at { cancel.request(); } Ok(()) };
+            bench.session(&mut bench.open(&Silent), &Silent, &cancel, stop).unwrap();
+            if bench.file("chunks/00001.json").exists() {
+                DAMAGES[damage].1(&bench);
+            }
+        }
+        bench.finish();
+        prop_assert_eq!(EmbeddingMatrix::open(&bench.file("face_embeddings.npy")).unwrap().data, direct(&bench));
+        let failed = bench.text("failures.csv").lines().count() - 1;
+        prop_assert_eq!(failed, bench.reader.fates.len());
+    }
+}
+
+/// Costs of a large manifest: `cargo test --lib embed::tests::two_hundred -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement: 400 MB of chunks, some seconds"]
+fn two_hundred_thousand_rows() {
+    let peak = || {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("?").trim().to_owned();
+        line
+    };
+    let report = |what: &str, started: Instant| {
+        println!("{what:<28} {:>8.2} s   peak RSS {}", started.elapsed().as_secs_f64(), peak())
+    };
+    let mut bench = Bench::new(200_000, 1024);
+    bench.dimension = 512;
+    bench.options.batch_size = 64;
+    let started = Instant::now();
+    let cancel = Cancel::default();
+    let stop = |embedded: usize| {
+        if embedded >= 100_000 {
+            cancel.request();
+        }
+        Ok(())
+    };
+    bench.session(&mut bench.open(&Silent), &Silent, &cancel, stop).unwrap();
+    report("first half", started);
+    let started = Instant::now();
+    let mut store = bench.open(&Silent);
+    report("resume: open, check half", started);
+    let started = Instant::now();
+    let outcome = bench.session(&mut store, &Silent, &Cancel::default(), |_| Ok(()));
+    assert_eq!(summary(outcome.unwrap()).embedded, 200_000);
+    report("second half", started);
+    drop(store);
+    let started = Instant::now();
+    let store = bench.open(&Silent);
+    report("open, check all", started);
+    let started = Instant::now();
+    export(bench.run(), &store, &bench.faces, &Silent).unwrap();
+    report("export", started);
+    let started = Instant::now();
+    assert_eq!(damaged_chunks(bench.run()).unwrap(), Vec::<String>::new());
+    assert_eq!(differs_from_chunks(bench.run(), &bench.file("face_embeddings.npy")).unwrap(), None);
+    report("verify", started);
+}
