@@ -1,5 +1,7 @@
 //! A dataset becomes a [`Manifest`]: one row a face, in input order. Each kind of source has its own file.
 
+pub mod synthetic;
+
 use std::path::PathBuf;
 
 use crate::digest::Digest;
