@@ -12,6 +12,7 @@ mod procedural;
 mod scan;
 mod scan_cache;
 mod self_digest;
+pub mod synthetic;
 mod table;
 
 #[cfg(test)]
@@ -29,9 +30,6 @@ use crate::progress::{Cancel, Progress};
 
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use table::{SourceTable, TextColumn};
-
-/// Version of the procedural face generator: part of the content digest of its faces.
-pub const GENERATOR_VERSION: u32 = 1;
 
 /// No encoded picture of a face or a photo is this large; reading one would only fill the memory.
 const LARGEST_PICTURE: u64 = 1 << 29;
