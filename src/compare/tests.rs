@@ -1,0 +1,105 @@
+use super::*;
+use crate::report::sample;
+use insta::assert_snapshot;
+
+fn with(run_id: &str, change: impl FnOnce(&mut RunSummary)) -> RunSummary {
+    let mut run = sample::summary(run_id, 0.0);
+    change(&mut run);
+    run
+}
+
+fn set(pairs: &mut Vec<(String, String)>, key: &str, value: &str) {
+    pairs.retain(|(k, _)| k != key);
+    pairs.push((key.into(), value.into()));
+}
+
+fn headline_of(change: impl FnOnce(&mut RunSummary)) -> String {
+    compare(vec![with("a", |_| ()), with("b", change)]).unwrap().headline
+}
+
+#[test]
+fn a_comparison_needs_two_different_runs() {
+    let error = |runs| compare(runs).unwrap_err();
+    assert_snapshot!(error(vec![with("a", |_| ())]), @"a comparison needs at least two runs, got 1; `facevault runs` lists them");
+    assert_snapshot!(error(vec![with("a", |_| ()), with("a", |_| ())]), @"the run a is named twice; a comparison needs different runs");
+}
+
+#[test]
+fn the_headline_says_what_differs() {
+    assert_snapshot!(headline_of(|_| ()), @"");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "weights.sha256", "77")), @"");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "config.preprocess.mirror", "sum")), @"");
+    assert_snapshot!(headline_of(|run| {
+        set(&mut run.plan, "config.preprocess.mirror", "sum");
+        set(&mut run.plan, "config.similarity.max_pairs", "5");
+        set(&mut run.plan, "config.dataset.root", "/elsewhere");
+        set(&mut run.provenance, "dataset.manifest", "77");
+    }), @"");
+    assert_snapshot!(headline_of(|run| set(&mut run.provenance, "dataset.manifest", "77")), @"");
+}
+
+#[test]
+fn where_the_same_faces_lie_does_not_matter() {
+    let comparison =
+        compare(vec![with("a", |_| ()), with("b", |run| set(&mut run.plan, "config.dataset.root", "/elsewhere"))]);
+    let comparison = comparison.unwrap();
+    assert!(comparison.comparable);
+    assert_eq!(comparison.plan[0].part, Part::Other);
+}
+
+#[test]
+fn a_seed_matters_only_where_pairs_are_drawn() {
+    let runs = |mode: &str| {
+        let run = |id: &str, seed: &str| {
+            with(id, |run| {
+                set(&mut run.plan, "config.seed", seed);
+                run.evaluation.metrics.pairs.mode = mode.into();
+            })
+        };
+        compare(vec![run("a", "1"), run("b", "2")]).unwrap().comparable
+    };
+    assert!(!runs("sampled"));
+    assert!(runs("exhaustive"));
+}
+
+#[test]
+fn provenance_compares_the_last_sessions_without_their_times() {
+    let later = with("b", |run| {
+        set(&mut run.provenance, "sessions.1.started", "2026-11-24");
+        set(&mut run.provenance, "sessions.1.machine.cpu", "another");
+    });
+    let comparison = compare(vec![with("a", |_| ()), later]).unwrap();
+    let keys: Vec<_> = comparison.provenance.iter().map(|difference| difference.key.as_str()).collect();
+    assert_eq!(keys, ["session.machine.cpu"]);
+}
+
+#[test]
+fn a_bound_has_no_difference() {
+    let bound = with("b", |run| run.evaluation.metrics.eer.bound = true);
+    let comparison = compare(vec![with("a", |_| ()), bound]).unwrap();
+    assert_eq!(comparison.metrics[0].values[1].difference, None);
+    assert_eq!(comparison.metrics[0].values[1].apart, None);
+}
+
+#[test]
+fn text_shows_differences_then_numbers() {
+    let other = {
+        let mut other = sample::summary("vggface2-77aa01cc9d21", 0.1);
+        set(&mut other.plan, "config.preprocess.profile", "sandberg-lfw");
+        set(&mut other.plan, "weights.sha256", "060b24840d57519af854efb1c1d86f110842a1312220afbde4aebb0df1448c9d");
+        set(&mut other.provenance, "build.revision", "38145ed");
+        other
+    };
+    let comparison = compare(vec![sample::summary("vggface2-3fa9c1d2e07b", 0.0), other]).unwrap();
+    assert_snapshot!(comparison.to_text(), @"");
+}
+
+#[test]
+fn json_has_the_differences_and_the_numbers() {
+    let comparison = compare(vec![with("a", |_| ()), with("b", |run| set(&mut run.plan, "seed", "3"))]).unwrap();
+    let json = serde_json::to_value(&comparison).unwrap();
+    assert_eq!(json["plan"][0]["part"], "protocol");
+    assert_eq!(json["plan"][0]["values"], serde_json::json!([null, "3"]));
+    assert_eq!(json["metrics"][0]["values"][0]["estimate"]["n"], 12_345);
+    assert!(json.get("summaries").is_none());
+}
