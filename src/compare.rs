@@ -202,7 +202,7 @@ fn headline(parts: &BTreeSet<Part>) -> String {
     let others = list(names(|part| !part.forbids() && part != Part::Other));
     let same = "same dataset, protocol and preprocessing";
     if others.is_empty() {
-        format!("comparable: {same}, weights and code")
+        "comparable: same dataset, protocol, preprocessing, weights and code".into()
     } else {
         format!("comparable: {same}; {others}")
     }
@@ -346,11 +346,12 @@ impl MetricRow {
         }
     }
 
-    /// Difference to the first run in words, percentage points for rates; empty where there is none.
+    /// Difference to the first run in words, percentage points for rates, `=` for the same value; empty where it is not known.
     #[must_use]
     pub fn difference(&self, run: usize) -> String {
         let Some(difference) = self.values.get(run).and_then(|value| value.difference) else { return String::new() };
         let text = match self.quantity {
+            _ if difference == 0.0 => "=".into(),
             Some(Quantity::Rate) => format!("{:+.2} pp", difference * 100.0),
             Some(Quantity::Cosine) => format!("{difference:+.4}"),
             Some(Quantity::Plain) => format!("{difference:+.3}"),

@@ -26,16 +26,16 @@ fn a_comparison_needs_two_different_runs() {
 
 #[test]
 fn the_headline_says_what_differs() {
-    assert_snapshot!(headline_of(|_| ()), @"");
-    assert_snapshot!(headline_of(|run| set(&mut run.plan, "weights.sha256", "77")), @"");
-    assert_snapshot!(headline_of(|run| set(&mut run.plan, "config.preprocess.mirror", "sum")), @"");
+    assert_snapshot!(headline_of(|_| ()), @"comparable: same dataset, protocol, preprocessing, weights and code");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "weights.sha256", "77")), @"comparable: same dataset, protocol and preprocessing; weights differ");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "config.preprocess.mirror", "sum")), @"not comparable: preprocessing differs");
     assert_snapshot!(headline_of(|run| {
         set(&mut run.plan, "config.preprocess.mirror", "sum");
         set(&mut run.plan, "config.similarity.max_pairs", "5");
         set(&mut run.plan, "config.dataset.root", "/elsewhere");
         set(&mut run.provenance, "dataset.manifest", "77");
-    }), @"");
-    assert_snapshot!(headline_of(|run| set(&mut run.provenance, "dataset.manifest", "77")), @"");
+    }), @"not comparable: dataset, protocol and preprocessing differ");
+    assert_snapshot!(headline_of(|run| set(&mut run.provenance, "dataset.manifest", "77")), @"not comparable: dataset differs");
 }
 
 #[test]

@@ -64,7 +64,7 @@ mod tests {
         histograms.impostor[32_768] = 3;
         let bins = rebin(&histograms, 200);
         assert!(bins.len() <= 200);
-        assert_eq!((bins[0].lower, bins[0].impostor), (0.0, 3));
+        assert!(bins[0].lower <= 0.0 && bins[0].upper > 0.0 && bins[0].impostor == 3);
         assert_eq!(bins.last().map(|bin| (bin.upper, bin.genuine)), Some((1.0, 2)));
     }
 

@@ -3,8 +3,8 @@
 use super::ReportError;
 use super::axis::Axis;
 use super::binning::{Bin, rebin};
-use super::figures::{cosines, det_axes, det_line, outline, rates};
-use super::page::{Block, Legend, Page, Section, Table, Verdict};
+use super::figures::{cosines, det_axes, det_line, occupied, outline, rates};
+use super::page::{Block, Cell, Legend, Page, Section, Table, Verdict};
 use super::plots::{Chart, Layer, Role};
 use super::words::{NONE, count, maybe};
 use crate::compare::{Comparison, Difference, RunSummary};
@@ -103,12 +103,18 @@ fn metrics(comparison: &Comparison) -> Section {
         }
     }
     for row in &comparison.metrics {
-        let mut cells = vec![row.name.clone()];
-        for i in 0..comparison.runs.len() {
-            cells.push(row.values[i].count.map_or_else(|| row.value(i), count));
+        let mut cells: Vec<Cell> = vec![row.name.as_str().into()];
+        for (i, value) in row.values.iter().enumerate() {
+            cells.push(match (&value.estimate, row.quantity, value.count) {
+                (Some(estimate), Some(kind), _) => {
+                    Cell { note: kind.interval(estimate), ..kind.point(estimate).into() }
+                }
+                (_, _, Some(n)) => count(n).into(),
+                _ => NONE.into(),
+            });
             if i > 0 {
-                let clear = if row.values[i].apart == Some(true) { " *" } else { "" };
-                cells.push(row.difference(i) + clear);
+                let clear = if value.apart == Some(true) { " *" } else { "" };
+                cells.push((row.difference(i) + clear).into());
             }
         }
         table.row(cells);
@@ -132,22 +138,14 @@ fn distributions(comparison: &Comparison) -> Result<Section, ReportError> {
 /// One kind of pair, all runs.
 fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<Block, ReportError> {
     let bins: Vec<_> = comparison.summaries.iter().map(|run| rebin(&run.evaluation.histograms, DRAWN_BINS)).collect();
-    // Only where this kind has pairs: the other kind would squeeze it.
-    let outlines: Vec<_> = bins
-        .iter()
-        .map(|bins| {
-            let first = bins.iter().position(|bin| of(bin) > 0).unwrap_or(0);
-            let last = bins.iter().rposition(|bin| of(bin) > 0).map_or(0, |last| last + 1);
-            &bins[first..last]
-        })
-        .collect();
+    // The axis spans this kind alone: the other one would squeeze it.
     let ends: Vec<Bin> = {
-        let all = || outlines.iter().copied().flatten().copied();
+        let all = || bins.iter().flat_map(|bins| occupied(bins, of)).copied();
         let first = all().min_by(|a, b| a.lower.total_cmp(&b.lower));
         first.into_iter().chain(all().max_by(|a, b| a.upper.total_cmp(&b.upper))).collect()
     };
-    let outlines: Vec<_> = outlines
-        .into_iter()
+    let outlines: Vec<_> = bins
+        .iter()
         .map(|bins| outline(bins, of).into_iter().map(|(x, share)| (x, share * 100.0)).collect::<Vec<_>>())
         .collect();
     let most = outlines.iter().flatten().map(|point| point.1).fold(0.0, f64::max);

@@ -63,7 +63,7 @@ pub(super) fn distributions(evaluation: &Evaluation, tails: bool) -> Result<Bloc
         ]
     } else {
         [
-            "Each curve is the share of its pairs by cosine; the two areas are equal. The further apart the curves, the better the embeddings tell people apart: what lies right of the dashed curve's threshold is a match.",
+            "Each curve is the share of its pairs by cosine; the two areas are equal. The further apart the curves, the better the embeddings tell people apart. At the dotted threshold, pairs to its right are called matches.",
             "Rare pairs are invisible at this height, and rare pairs decide the error rates below: see the tails.",
         ]
     };
@@ -79,13 +79,18 @@ pub(super) fn cosines(bins: &[Bin]) -> Axis {
     Axis::linear("cosine similarity", lower, upper)
 }
 
+/// The bins between the first and the last that hold this kind of pair.
+pub(super) fn occupied(bins: &[Bin], of: impl Fn(&Bin) -> u64) -> &[Bin] {
+    let first = bins.iter().position(|bin| of(bin) > 0).unwrap_or(0);
+    let end = bins.iter().rposition(|bin| of(bin) > 0).map_or(0, |last| last + 1);
+    &bins[first..end]
+}
+
 /// The stepped outline of one kind of pair: share per 0.01 of cosine.
 pub(super) fn outline(bins: &[Bin], of: impl Fn(&Bin) -> u64) -> Vec<(f64, f64)> {
-    let all: f64 = bins.iter().map(|bin| of(bin) as f64).sum();
+    let bins = occupied(bins, &of);
     let (Some(first), Some(last)) = (bins.first(), bins.last()) else { return Vec::new() };
-    if all == 0.0 {
-        return Vec::new();
-    }
+    let all: f64 = bins.iter().map(|bin| of(bin) as f64).sum();
     let steps = bins.iter().flat_map(|bin| {
         let height = of(bin) as f64 / all * 0.01 / (bin.upper - bin.lower);
         [(bin.lower, height), (bin.upper, height)]
@@ -175,7 +180,7 @@ pub(super) fn det(evaluation: &Evaluation) -> Result<Block, ReportError> {
     }
     limit_of_resolution(evaluation, &x, &mut layers, &mut legend);
     let words = [
-        "Down and left is better. Each point is one threshold: choose how many strangers may pass (across), read how often a person is missed (up). Each grid line is a factor of ten; on the thin diagonal both rates are equal.",
+        "Down and left is better. Each point is one threshold: choose how many strangers may pass (across), read how often a person is missed (up). Each grid line is a factor of ten; on the pale diagonal both rates are equal.",
         "A rate of zero has no place here: where no error was seen, the line runs along the lower edge. Left of the dotted line a rate rests on fewer than 30 false matches.",
     ];
     Block::figure(

@@ -1,6 +1,6 @@
 //! What a page is made of, and the template that makes it HTML. Reports and comparisons are pages.
 
-use minijinja::{Environment, Value, context};
+use minijinja::{Environment, context};
 use serde::Serialize;
 
 use super::ReportError;
@@ -127,16 +127,17 @@ pub(super) struct Row {
     pub cells: Vec<Cell>,
 }
 
-/// A cell: text, and pictures as data addresses.
+/// A cell: text, a quiet second line, and a picture as a data address.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Cell {
     pub text: String,
+    pub note: String,
     pub picture: Option<String>,
 }
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self { text: text.into(), picture: None }
+        Self { text: text.into(), ..Self::default() }
     }
 }
 
@@ -202,6 +203,6 @@ impl Page {
         // The `.html` in its name switches escaping on.
         environment.add_template("page.html", include_str!("../../assets/report/page.html"))?;
         let style = include_str!("../../assets/report/style.css");
-        Ok(environment.get_template("page.html")?.render(context! { page => Value::from_serialize(self), style })?)
+        Ok(environment.get_template("page.html")?.render(context! { page => minijinja::value::Serde(self), style })?)
     }
 }

@@ -193,7 +193,7 @@ impl Chart {
                 let colour = role.stand_in();
                 for point in points.iter().copied().filter(finite).map(at) {
                     match mark {
-                        Mark::Dot => area.draw(&Circle::new(point, 6, colour.filled()))?,
+                        Mark::Dot => area.draw(&Circle::new(point, 6, colour.mix(0.7).filled()))?,
                         Mark::Ring => area.draw(&Circle::new(point, 10, colour.stroke_width(4)))?,
                         Mark::Cross => area.draw(&plotters::element::Cross::new(point, 10, colour.stroke_width(4)))?,
                     }

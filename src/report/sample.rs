@@ -42,12 +42,17 @@ fn distribution(mean: f64, std: f64) -> Distribution {
     }
 }
 
+/// A normal distribution in whole pairs; what rounding leaves over goes to the next bin.
 fn bell(bins: usize, pairs: f64, mean: f64, std: f64) -> Vec<u64> {
     let width = 2.0 / bins as f64;
+    let mut rest = 0.5;
     (0..bins)
         .map(|bin| {
             let z = ((bin as f64 + 0.5) * width - 1.0 - mean) / std;
-            (pairs * width / (std * 2.507) * (-0.5 * z * z).exp()).round() as u64
+            rest += pairs * width / (std * 2.507) * (-0.5 * z * z).exp();
+            let whole = rest.floor();
+            rest -= whole;
+            whole as u64
         })
         .collect()
 }
@@ -77,22 +82,28 @@ pub(crate) fn curve(histograms: &Histograms) -> Curve {
 pub(crate) fn evaluation(shift: f64) -> Evaluation {
     let (bins, mean) = (65_536, 0.72 + shift);
     let histograms =
-        Histograms { genuine: bell(bins, 400_000.0, mean, 0.12), impostor: bell(bins, 9_000_000.0, 0.01, 0.11) };
+        Histograms { genuine: bell(bins, 400_000.0, mean, 0.15), impostor: bell(bins, 9_000_000.0, 0.01, 0.11) };
+    let curve = curve(&histograms);
     let mut zero = estimate(0.0);
     zero.bound = true;
     zero.upper = Some(3.3e-7);
-    let tars: [(f64, f64); 5] = [(1e-1, 0.999), (1e-2, 0.995), (1e-3, 0.97), (1e-4, 0.91), (1e-5, 0.80)];
-    let mut operating_points: Vec<_> = tars
+    let mut operating_points: Vec<_> = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5]
         .into_iter()
-        .map(|(target_fmr, tar)| OperatingPoint {
-            target_fmr,
-            threshold: Some(0.15 - 0.08 * target_fmr.log10()),
-            fmr: Some(if target_fmr < 5e-5 { zero.clone() } else { estimate(target_fmr * 0.98) }),
-            tar: Some(estimate(tar + shift / 10.0)),
+        .filter_map(|target_fmr| {
+            let i = curve.fmr.iter().rposition(|fmr| *fmr <= target_fmr)?;
+            let mut tar = estimate(1.0 - curve.fnmr[i]);
+            tar.upper = tar.upper.map(|upper| upper.min(1.0));
+            Some(OperatingPoint {
+                target_fmr,
+                threshold: Some(curve.threshold[i]),
+                fmr: Some(if target_fmr < 5e-5 { zero.clone() } else { estimate(curve.fmr[i]) }),
+                tar: Some(tar),
+            })
         })
         .collect();
     operating_points.push(OperatingPoint { target_fmr: 1e-6, threshold: None, fmr: None, tar: None });
-    let (genuine, impostor) = (distribution(mean, 0.12), distribution(0.01, 0.11));
+    let equal = curve.fmr.iter().zip(&curve.fnmr).position(|(fmr, fnmr)| fmr >= fnmr).unwrap_or(0);
+    let (genuine, impostor) = (distribution(mean, 0.15), distribution(0.01, 0.11));
     let hardest = [PairKind::Genuine, PairKind::Impostor].into_iter().flat_map(|kind| {
         (1..=12_u32).map(move |rank| HardPair {
             kind,
@@ -139,8 +150,8 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         },
         d_prime: estimate(6.17 + shift * 8.0),
         auc: estimate(0.9 + shift / 10.0),
-        eer: estimate(0.0123 - shift / 20.0),
-        eer_threshold: 0.3412,
+        eer: estimate(f64::midpoint(curve.fmr[equal], curve.fnmr[equal])),
+        eer_threshold: curve.threshold[equal],
         operating_points,
         upstream: Some(Upstream {
             genuine: genuine.clone(),

@@ -250,9 +250,7 @@ fn hardest(report: &Report) -> Section {
     if report.evaluation.hardest.is_empty() {
         text = vec!["No pairs were kept.".into()];
     } else if report.pictures.is_empty() {
-        text.push(
-            "Without pictures: faces are personal data. `report.pictures: true` in the config shows them.".into(),
-        );
+        text.push("Without pictures: faces are personal data. The config's key report.pictures shows them.".into());
     }
     Section {
         id: "hardest",
@@ -270,7 +268,7 @@ fn hard_pair(pair: &HardPair, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut us
             *budget = budget.checked_sub(png.len())?;
             Some(format!("data:image/png;base64,{}", base64::encode(png)))
         });
-        Cell { text: id.to_owned(), picture }
+        Cell { picture, ..id.into() }
     };
     [
         pair.rank.to_string().into(),
