@@ -352,7 +352,10 @@ impl MetricRow {
         let Some(difference) = self.values.get(run).and_then(|value| value.difference) else { return String::new() };
         let text = match self.quantity {
             _ if difference == 0.0 => "=".into(),
-            Some(Quantity::Rate) => format!("{:+.2} pp", difference * 100.0),
+            Some(Quantity::Rate) => {
+                let sign = if difference < 0.0 { '-' } else { '+' };
+                format!("{sign}{} pp", Quantity::Rate.value(difference.abs()).trim_end_matches('%'))
+            }
             Some(Quantity::Cosine) => format!("{difference:+.4}"),
             Some(Quantity::Plain) => format!("{difference:+.3}"),
             None => format!("{difference:+}"),

@@ -91,7 +91,40 @@ fn text_shows_differences_then_numbers() {
         other
     };
     let comparison = compare(vec![sample::summary("vggface2-3fa9c1d2e07b", 0.0), other]).unwrap();
-    assert_snapshot!(comparison.to_text(), @"");
+    assert_snapshot!(comparison.to_text(), @r"
+    not comparable: preprocessing differs
+
+    [1]  vggface2-3fa9c1d2e07b
+    [2]  vggface2-77aa01cc9d21
+
+    differs in     plan                       [1]              [2]
+    preprocessing  config.preprocess.profile  facenet-pytorch  sandberg-lfw
+    weights        weights.sha256             –                060b24840d57519…aebb0df1448c9d
+
+    provenance      [1]              [2]
+    build.revision  5003ca9 (dirty)  38145ed
+
+    metric                                    [1]                       [2]
+    equal error rate                          0.32% [0.31%, 0.34%]      0.099% [0.094%, 0.10%]  −0.22 pp *
+    TAR at FMR 1e-1                           99.99% [94.99%, 100.00%]  100.00% [95.00%, 100.00%]  +0.0072 pp
+    TAR at FMR 1e-2                           99.87% [94.88%, 100.00%]  99.99% [94.99%, 100.00%]  +0.11 pp
+    TAR at FMR 1e-3                           99.30% [94.33%, 100.00%]  99.90% [94.91%, 100.00%]  +0.61 pp
+    TAR at FMR 1e-4                           97.68% [92.80%, 100.00%]  99.57% [94.60%, 100.00%]  +1.89 pp
+    TAR at FMR 1e-5                           94.39% [89.67%, 99.11%]   98.69% [93.76%, 100.00%]  +4.30 pp
+    area under the ROC curve                  0.9000 [0.8550, 0.9450]   0.9100 [0.8645, 0.9555]  +0.0100
+    separation d′                             6.170 [5.861, 6.479]      6.970 [6.621, 7.319]  +0.800 *
+    same identity, mean cosine                0.7200 [0.6840, 0.7560]   0.8200 [0.7790, 0.8610]  +0.1000 *
+    same identity, standard deviation         0.1500 [0.1425, 0.1575]   0.1500 [0.1425, 0.1575]  =
+    different identities, mean cosine         0.0100 [0.0095, 0.0105]   0.0100 [0.0095, 0.0105]  =
+    different identities, standard deviation  0.1100 [0.1045, 0.1155]   0.1100 [0.1045, 0.1155]  =
+    faces embedded                            187640                    187640  =
+    faces failed                              57                        57  =
+    identities                                480                       480  =
+    same-identity pairs                       400000                    400000  =
+    different-identity pairs                  9000000                   9000000  =
+
+    differences are to [1]; * the intervals do not overlap
+    ");
 }
 
 #[test]

@@ -194,13 +194,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         genuine,
         impostor,
     };
-    Evaluation {
-        metrics,
-        curve: curve(&histograms),
-        histograms,
-        hardest: hardest.collect(),
-        identities: identities.collect(),
-    }
+    Evaluation { metrics, curve, histograms, hardest: hardest.collect(), identities: identities.collect() }
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
