@@ -40,7 +40,7 @@ impl Axis {
 
     /// A logarithmic axis of shares that spans `least ..= most`, labelled in percent.
     pub fn share(title: &str, least: f64, most: f64) -> Self {
-        let lower = decade(least).clamp(-12, 1);
+        let lower = decade(least).clamp(-9, 1);
         let upper = if most > 0.0 && most.is_finite() { most.log10().ceil() as i32 } else { 0 };
         Self::decades(title, lower, upper.clamp(lower + 1, lower + 16))
     }

@@ -6,7 +6,7 @@ use super::binning::{Bin, rebin};
 use super::figures::{cosines, det_axes, det_line, occupied, outline, rates};
 use super::page::{Block, Cell, Legend, Page, Section, Table, Verdict};
 use super::plots::{Chart, Layer, Role};
-use super::words::{NONE, count, maybe};
+use super::words::{NONE, count, maybe, point};
 use crate::compare::{Comparison, Difference, RunSummary};
 use crate::numbers::Quantity;
 
@@ -107,7 +107,7 @@ fn metrics(comparison: &Comparison) -> Section {
         for (i, value) in row.values.iter().enumerate() {
             cells.push(match (&value.estimate, row.quantity, value.count) {
                 (Some(estimate), Some(kind), _) => {
-                    Cell { note: kind.interval(estimate), ..kind.point(estimate).into() }
+                    Cell { note: kind.interval(estimate), ..point(kind, estimate).into() }
                 }
                 (_, _, Some(n)) => count(n).into(),
                 _ => NONE.into(),
@@ -151,7 +151,7 @@ fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<
     let most = outlines.iter().flatten().map(|point| point.1).fold(0.0, f64::max);
     let chart = Chart {
         x: cosines(&ends),
-        y: Axis::linear("% of pairs per 0.01 of cosine", 0.0, most * 1.05),
+        y: Axis::linear("% of pairs per 0.01 of cosine", 0.0, if most > 0.0 { most * 1.05 } else { 1.0 }),
         layers: outlines.into_iter().enumerate().map(|(i, points)| Layer::Line(role(i), points)).collect(),
     };
     let mut table = Table::new("Numbers: share of pairs by cosine", &["cosine from", "#to"]);
@@ -200,7 +200,7 @@ fn errors(comparison: &Comparison) -> Result<Section, ReportError> {
         table.row([
             format!("[{}] {}", i + 1, run.run_id),
             maybe(Some(metrics.eer_threshold), Quantity::Cosine),
-            Quantity::Rate.point(&metrics.eer),
+            point(Quantity::Rate, &metrics.eer),
             Quantity::Rate.interval(&metrics.eer),
         ]);
     }

@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::binning::{Bin, rebin, thin};
 use super::page::{Block, Legend, Table};
 use super::plots::{Chart, Layer, Mark, Role};
-use super::words::{NONE, count, counted, maybe};
+use super::words::{NONE, count, counted, maybe, point};
 use super::{ChunkTiming, ReportError};
 use crate::evaluate::Evaluation;
 use crate::numbers::Quantity;
@@ -28,11 +28,11 @@ pub(super) fn distributions(evaluation: &Evaluation, tails: bool) -> Result<Bloc
     let genuine = outline(&bins, |bin| bin.genuine);
     let impostor = outline(&bins, |bin| bin.impostor);
     let heights = || genuine.iter().chain(&impostor).map(|point| point.1).filter(|height| *height > 0.0);
-    let (least, most) = (heights().fold(f64::INFINITY, f64::min), heights().fold(0.0, f64::max));
+    let (least, most) = (heights().fold(0.01, f64::min), heights().fold(0.0, f64::max));
     let y = if tails {
         Axis::share("share of pairs per 0.01 of cosine", least, most)
     } else {
-        Axis::linear("% of pairs per 0.01 of cosine", 0.0, most * 105.0)
+        Axis::linear("% of pairs per 0.01 of cosine", 0.0, if most > 0.0 { most * 105.0 } else { 1.0 })
     };
     let scale = |points: Vec<(f64, f64)>| -> Vec<_> {
         points.into_iter().map(|(x, height)| (x, if tails { height } else { height * 100.0 })).collect()
@@ -45,17 +45,17 @@ pub(super) fn distributions(evaluation: &Evaluation, tails: bool) -> Result<Bloc
         Layer::Line(Role::Impostor, impostor),
         Layer::Line(Role::Genuine, genuine),
     ];
-    let legend = vec![
+    let mut legend = vec![
         Legend::line(Role::Genuine, format!("same identity, {}", counted(metrics.pairs.genuine, "pair", "pairs"))),
         Legend::line(
             Role::Impostor,
             format!("different identities, {}", counted(metrics.pairs.impostor, "pair", "pairs")),
         ),
-        Legend::line(
-            Role::Reference,
-            format!("threshold of the equal error rate, {}", maybe(Some(metrics.eer_threshold), Quantity::Cosine)),
-        ),
     ];
+    if metrics.eer_threshold.is_finite() {
+        let threshold = Quantity::Cosine.value(metrics.eer_threshold);
+        legend.push(Legend::line(Role::Reference, format!("threshold of the equal error rate, {threshold}")));
+    }
     let words = if tails {
         [
             "The same two curves with a logarithmic height, where each line is ten times the one below it: the tails that cross the threshold become visible.",
@@ -175,7 +175,7 @@ pub(super) fn det(evaluation: &Evaluation) -> Result<Block, ReportError> {
         legend.push(Legend::mark(
             Role::Alarm,
             Mark::Ring,
-            format!("equal error rate, {}", Quantity::Rate.point(&metrics.eer)),
+            format!("equal error rate, {}", point(Quantity::Rate, &metrics.eer)),
         ));
     }
     limit_of_resolution(evaluation, &x, &mut layers, &mut legend);
@@ -389,7 +389,10 @@ pub(super) fn throughput(timeline: &[ChunkTiming]) -> Result<Block, ReportError>
     let fastest = drawn.iter().filter_map(Stretch::speed).fold(0.0, f64::max);
     let ends = drawn.iter().map(|s| s.first).min().zip(drawn.iter().map(|s| s.last).max());
     let (lower, upper) = ends.map_or((0.0, 1.0), |(first, last)| (f64::from(first), f64::from(last) + 1.0));
-    let (x, y) = (Axis::linear("chunk", lower, upper), Axis::linear("faces per second", 0.0, fastest * 1.15));
+    let (x, y) = (
+        Axis::linear("chunk", lower, upper),
+        Axis::linear("faces per second", 0.0, if fastest > 0.0 { fastest * 1.15 } else { 1.0 }),
+    );
     let sessions: Vec<_> = drawn.chunk_by(|a, b| a.session == b.session).collect();
     let mut layers = Vec::new();
     for (i, session) in sessions.iter().enumerate().filter(|_| sessions.len() > 1) {

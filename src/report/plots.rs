@@ -133,7 +133,7 @@ impl Chart {
             .margin(14)
             .margin_right(36)
             .x_label_area_size(74)
-            .y_label_area_size(128)
+            .y_label_area_size(150)
             .build_cartesian_2d(Coordinate(&self.x), Coordinate(&self.y))
             .map_err(words)?;
         let ink = Role::Ink.stand_in();

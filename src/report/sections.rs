@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::base64;
 use super::figures;
 use super::page::{Block, Cell, Page, Section, Table, Tile};
-use super::words::{NONE, count, counted, interval_name, judged, maybe, target, unit, verdict};
+use super::words::{NONE, count, counted, interval_name, judged, maybe, point, target, unit, verdict};
 use super::{Report, ReportError};
 use crate::estimate::Estimate;
 use crate::metrics::{Distribution, Metrics};
@@ -53,7 +53,7 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
 fn tiles(metrics: &Metrics) -> Vec<Tile> {
     let tile = |label: &str, value: String, note: String| Tile { label: label.into(), value, note };
     let estimate = |label: &str, quantity: Quantity, estimate: &Estimate| {
-        tile(label, quantity.point(estimate), quantity.interval(estimate))
+        tile(label, point(quantity, estimate), quantity.interval(estimate))
     };
     let resolved = || metrics.operating_points.iter().filter_map(|point| Some((point.target_fmr, point.tar.as_ref()?)));
     let common = resolved().find(|(rate, _)| (rate / 1e-3 - 1.0).abs() < 1e-6);
@@ -120,7 +120,7 @@ fn moments(caption: &str, genuine: &Distribution, impostor: &Distribution) -> Ta
         &["cosine", "#same identity", &format!("#{name}"), "#different identities", &format!("#{name}")],
     );
     let both = |name: String, genuine: &Estimate, impostor: &Estimate| {
-        [name, Cosine.point(genuine), Cosine.interval(genuine), Cosine.point(impostor), Cosine.interval(impostor)]
+        [name, point(Cosine, genuine), Cosine.interval(genuine), point(Cosine, impostor), Cosine.interval(impostor)]
     };
     table.row(both("mean".into(), &genuine.mean, &impostor.mean));
     table.row(both("standard deviation".into(), &genuine.std, &impostor.std));
@@ -167,28 +167,28 @@ fn thresholds(metrics: &Metrics) -> Section {
     table.row([
         "where both rates are equal".into(),
         maybe(Some(metrics.eer_threshold), Cosine),
-        Rate.point(&metrics.eer),
+        point(Rate, &metrics.eer),
         Rate.interval(&metrics.eer),
         if metrics.eer.bound { NONE.into() } else { maybe(Some(1.0 - metrics.eer.point), Rate) },
         String::new(),
     ]);
     let mut unresolved = Vec::new();
-    for point in &metrics.operating_points {
-        let aim = target(point.target_fmr);
-        let Some(threshold) = point.threshold else {
+    for operating in &metrics.operating_points {
+        let aim = target(operating.target_fmr);
+        let Some(threshold) = operating.threshold else {
             unresolved.push(aim);
             continue;
         };
         let part = |estimate: &Option<Estimate>| {
-            estimate.as_ref().map_or((NONE.into(), String::new()), |e| (Rate.point(e), Rate.interval(e)))
+            estimate.as_ref().map_or((NONE.into(), String::new()), |e| (point(Rate, e), Rate.interval(e)))
         };
-        let ((fmr, fmr_interval), (tar, tar_interval)) = (part(&point.fmr), part(&point.tar));
+        let ((fmr, fmr_interval), (tar, tar_interval)) = (part(&operating.fmr), part(&operating.tar));
         table.row([aim, Cosine.value(threshold), fmr, fmr_interval, tar, tar_interval]);
     }
     table.note = "“≤” is a bound: no false match was seen, and this is the highest rate the pairs allow.".into();
     if !unresolved.is_empty() {
         let pairs = counted(metrics.pairs.impostor, "different-identity pair", "different-identity pairs");
-        table.note += &format!(" Not resolved by {pairs}: {}.", unresolved.join(", "));
+        table.note = format!("{} Not resolved by {pairs}: {}.", table.note, unresolved.join(", "));
     }
     Section {
         id: "thresholds",
@@ -419,7 +419,7 @@ fn pairs(metrics: &Metrics) -> Section {
         let (one, many) = unit(estimate.unit);
         estimates.row([
             name.to_owned(),
-            quantity.point(estimate),
+            point(quantity, estimate),
             quantity.interval(estimate),
             counted(estimate.n, one, many),
             format!("{}, {}", interval_name(estimate), estimate.method),

@@ -45,7 +45,7 @@ fn check(html: &str) {
     assert_eq!(elements.iter().filter(|name| *name == "h1").count(), 1);
     assert!(!elements.iter().any(|name| name == "script" || name == "link"), "{elements:?}");
     for address in ["http:", "https:", "//", "@import", "url("] {
-        assert!(!html.contains(address), "{address} in {:?}", html.split(address).next().map(|s| s.len()));
+        assert!(!html.contains(address), "{address}");
     }
     assert!(html.contains("<html lang=\"en\">"));
     let figures = html.matches("<figure>").count();

@@ -31,6 +31,12 @@ pub(super) fn maybe(value: Option<f64>, quantity: Quantity) -> String {
     value.filter(|value| value.is_finite()).map_or_else(|| NONE.into(), |value| quantity.value(value))
 }
 
+/// An estimate's point, `≤` for bounds, or a dash where it is no number.
+pub(super) fn point(quantity: Quantity, estimate: &Estimate) -> String {
+    let known = if estimate.bound { estimate.upper.is_some_and(f64::is_finite) } else { estimate.point.is_finite() };
+    if known { quantity.point(estimate) } else { NONE.into() }
+}
+
 /// A target rate as people say it: `0.1%`.
 pub(super) fn target(rate: f64) -> String {
     let percent = rate * 100.0;
