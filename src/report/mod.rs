@@ -1,5 +1,22 @@
 //! A [`Report`] is plain data; rendering it is pure: the same run gives the same bytes. One self-contained HTML file.
+//!
+//! `sections` and `comparison` say what is shown, `figures` what is drawn, `page` how both become HTML.
 
+mod axis;
+mod base64;
+mod binning;
+mod comparison;
+mod figures;
+mod page;
+mod plots;
+#[cfg(test)]
+pub(crate) mod sample;
+mod sections;
+mod words;
+
+use std::collections::BTreeMap;
+
+use crate::compare::Comparison;
 use crate::evaluate::Evaluation;
 
 /// Everything the report of one run shows.
@@ -22,7 +39,7 @@ pub struct Report {
     /// Faces without an embedding, in row order.
     pub failures: Vec<FailureRow>,
     /// PNG bytes of faces by matrix row; empty unless the config asks for pictures.
-    pub pictures: std::collections::BTreeMap<u32, Vec<u8>>,
+    pub pictures: BTreeMap<u32, Vec<u8>>,
 }
 
 /// How long one chunk took.
@@ -50,3 +67,43 @@ pub struct FailureRow {
     /// The whole message.
     pub message: String,
 }
+
+/// Why a page could not be made. None of these is the fault of a run's numbers: any numbers can be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The font inside the program is damaged.
+    #[error(
+        "the font inside the program cannot be read, so no figure can be drawn: this build is damaged, build it again"
+    )]
+    Font,
+    /// A figure could not be drawn.
+    #[error("cannot draw the figure \"{figure}\": {message}")]
+    Plot {
+        /// Title of the figure.
+        figure: String,
+        /// What the plotting library says.
+        message: String,
+    },
+    /// The page's template failed.
+    #[error("cannot fill the page's template: {0:#}")]
+    Template(#[from] minijinja::Error),
+}
+
+/// The report of one run as one HTML file.
+///
+/// # Errors
+/// [`ReportError`] when this build's font or template is damaged; never because of the numbers.
+pub fn render(report: &Report) -> Result<String, ReportError> {
+    sections::page(report)?.html()
+}
+
+/// The comparison of several runs as one HTML file.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_comparison(comparison: &Comparison) -> Result<String, ReportError> {
+    comparison::page(comparison)?.html()
+}
+
+#[cfg(test)]
+mod tests;

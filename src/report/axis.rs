@@ -1,0 +1,163 @@
+//! Axes with plain-number ticks: where a value lies, and what is written beside it. Pure.
+
+/// One axis of a chart. Positions lie in `0.0..=1.0` from its lower to its upper end, whatever the scale.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Axis {
+    pub title: String,
+    /// Position and label of each tick, ascending.
+    pub ticks: Vec<(f64, String)>,
+    scale: Scale,
+    lower: f64,
+    upper: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Scale {
+    Linear,
+    Log,
+}
+
+impl Axis {
+    /// A linear axis from `lower` to `upper`; widened where the two do not span a range.
+    pub fn linear(title: &str, lower: f64, upper: f64) -> Self {
+        let (lower, upper) = span(lower, upper);
+        let (step, decimals) = nice_step(upper - lower);
+        let mut axis = Self { title: title.into(), ticks: Vec::new(), scale: Scale::Linear, lower, upper };
+        let first = (lower / step - 1e-6).ceil();
+        axis.ticks = (0..MAX_TICKS)
+            .map(|i| (first + i as f64) * step)
+            .take_while(|value| *value <= upper + step * 1e-6)
+            .map(|value| (axis.at(value), plain(value, decimals)))
+            .collect();
+        axis
+    }
+
+    /// A logarithmic axis of rates from a power of ten ≥ `floor` to 100%, labelled in percent.
+    pub fn rate(title: &str, floor: f64) -> Self {
+        let lower = decade(floor).clamp(-9, -1);
+        Self::decades(title, lower, 0)
+    }
+
+    /// A logarithmic axis of shares that spans `least ..= most`, labelled in percent.
+    pub fn share(title: &str, least: f64, most: f64) -> Self {
+        let lower = decade(least).clamp(-9, 1);
+        let upper = if most > 0.0 && most.is_finite() { most.log10().ceil() as i32 } else { 0 };
+        Self::decades(title, lower, upper.clamp(lower + 1, lower + 16))
+    }
+
+    fn decades(title: &str, lower: i32, upper: i32) -> Self {
+        let mut axis = Self {
+            title: title.into(),
+            ticks: Vec::new(),
+            scale: Scale::Log,
+            lower: f64::from(lower),
+            upper: f64::from(upper),
+        };
+        let stride = (upper - lower).div_euclid(8) + 1;
+        // From the top down: 100% must have its label.
+        let mut ticks: Vec<_> = (0..=(upper - lower) / stride)
+            .map(|i| upper - i * stride)
+            .map(|power| (axis.at(10f64.powi(power)), power_percent(power)))
+            .collect();
+        ticks.reverse();
+        axis.ticks = ticks;
+        axis
+    }
+
+    /// Where a value lies, 0 … 1; beyond an end it lies on that end. NaN lies on the lower end.
+    pub fn at(&self, value: f64) -> f64 {
+        let value = match self.scale {
+            Scale::Linear => value,
+            Scale::Log => value.max(f64::MIN_POSITIVE).log10(),
+        };
+        let position = (value - self.lower) / (self.upper - self.lower);
+        if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) }
+    }
+
+    /// The value at the lower end.
+    pub fn lower(&self) -> f64 {
+        match self.scale {
+            Scale::Linear => self.lower,
+            Scale::Log => 10f64.powf(self.lower),
+        }
+    }
+}
+
+const MAX_TICKS: usize = 12;
+
+/// A finite, non-empty range.
+fn span(lower: f64, upper: f64) -> (f64, f64) {
+    // Beyond this, differences of neighbouring ticks no longer fit the precision of a label.
+    let sane = |value: f64| value.is_finite() && value.abs() < 1e12;
+    match (sane(lower), sane(upper)) {
+        (true, true) if upper - lower > 1e-9 * lower.abs().max(1e-3) => (lower, upper),
+        (true, true) => (lower.min(upper) - 0.5, lower.max(upper) + 0.5),
+        _ => (0.0, 1.0),
+    }
+}
+
+/// A step of 1, 2 or 5 times a power of ten that makes four to ten ticks, and the decimals its multiples need.
+fn nice_step(range: f64) -> (f64, usize) {
+    let rough = range / 8.0;
+    let magnitude = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * magnitude).find(|step| *step >= rough).unwrap_or(rough);
+    (step, (-(step * 1.000_001).log10().floor()).max(0.0) as usize)
+}
+
+/// The power of ten at or below a value; −12 for what has none.
+fn decade(value: f64) -> i32 {
+    if value > 0.0 && value.is_finite() { (value * 1.000_001).log10().floor() as i32 } else { -12 }
+}
+
+fn plain(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    // No "−0.0".
+    let text = if text.chars().all(|c| "-0.".contains(c)) { text.replace('-', "") } else { text };
+    text.replace('-', "−")
+}
+
+/// A power of ten in percent, without an exponent.
+fn power_percent(power: i32) -> String {
+    let decimals = (-(power + 2)).max(0) as usize;
+    format!("{:.decimals$}%", 10f64.powi(power + 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn labels(axis: &Axis) -> Vec<&str> {
+        axis.ticks.iter().map(|(_, label)| label.as_str()).collect()
+    }
+
+    #[test]
+    fn ticks_are_plain_numbers() {
+        assert_eq!(labels(&Axis::linear("", -0.32, 1.0)), ["−0.2", "0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(&Axis::linear("", 0.0, 1500.0)), ["0", "200", "400", "600", "800", "1000", "1200", "1400"]);
+        assert_eq!(labels(&Axis::rate("", 3e-5)), ["0.001%", "0.01%", "0.1%", "1%", "10%", "100%"]);
+        assert_eq!(labels(&Axis::share("", 0.004, 0.8)), ["0.1%", "1%", "10%", "100%"]);
+    }
+
+    #[test]
+    fn many_decades_are_thinned_from_the_top() {
+        assert_eq!(labels(&Axis::rate("", 1e-9)), ["0.000001%", "0.0001%", "0.01%", "1%", "100%"]);
+    }
+
+    #[test]
+    fn values_beyond_an_end_lie_on_it() {
+        let axis = Axis::rate("", 1e-4);
+        assert_eq!((axis.at(0.0), axis.at(1e-2), axis.at(5.0)), (0.0, 0.5, 1.0));
+    }
+
+    proptest! {
+        #[test]
+        fn any_input_gives_a_usable_axis(lower in proptest::num::f64::ANY, upper in proptest::num::f64::ANY, value in proptest::num::f64::ANY) {
+            for axis in [Axis::linear("", lower, upper), Axis::rate("", lower), Axis::share("", lower, upper)] {
+                prop_assert!((0.0..=1.0).contains(&axis.at(value)));
+                prop_assert!(axis.ticks.len() <= MAX_TICKS);
+                prop_assert!(axis.ticks.windows(2).all(|pair| pair[0].0 < pair[1].0));
+            }
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Charts as inline SVG. The only file that knows plotters.
+//!
+//! A chart carries no colour: plotters draws each role in a stand-in colour, which then becomes a CSS class, so that the
+//! page's style decides colours, dashes and what they are in the dark and on paper.
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
+use plotters::prelude::*;
+use plotters::style::{FontStyle, register_font};
+
+use super::ReportError;
+use super::axis::Axis;
+
+/// What a shape stands for; decides its class in the style sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Text and axis lines.
+    Ink,
+    /// The mesh behind the data.
+    Grid,
+    /// Same identity.
+    Genuine,
+    /// Different identities.
+    Impostor,
+    /// The quantity that a figure is about, where there is only one.
+    Value,
+    /// A reference: a threshold, a limit.
+    Reference,
+    /// What deserves a look.
+    Alarm,
+    /// One of several runs.
+    Run(u8),
+}
+
+const COLOURS: u8 = 6;
+const DASHES: u8 = 5;
+
+impl Role {
+    /// Classes in the style sheet. Runs differ in colour and in dash, with periods that have no common factor.
+    pub fn class(self) -> String {
+        match self {
+            Self::Ink => "ink".into(),
+            Self::Grid => "grid".into(),
+            Self::Genuine => "genuine".into(),
+            Self::Impostor => "impostor".into(),
+            Self::Value => "value".into(),
+            Self::Reference => "reference".into(),
+            Self::Alarm => "alarm".into(),
+            Self::Run(i) => format!("run{} dash{}", i % COLOURS, i % DASHES),
+        }
+    }
+
+    fn number(self) -> u8 {
+        match self {
+            Self::Ink => 0,
+            Self::Grid => 1,
+            Self::Genuine => 2,
+            Self::Impostor => 3,
+            Self::Value => 4,
+            Self::Reference => 5,
+            Self::Alarm => 6,
+            Self::Run(i) => 16 + i % (COLOURS * DASHES),
+        }
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        use Role::{Alarm, Genuine, Grid, Impostor, Ink, Reference, Run, Value};
+        [Ink, Grid, Genuine, Impostor, Value, Reference, Alarm].into_iter().chain((0..COLOURS * DASHES).map(Run))
+    }
+
+    /// The stand-in colour, which no style sheet uses.
+    fn stand_in(self) -> RGBColor {
+        RGBColor(self.number(), 1, 2)
+    }
+}
+
+/// How single points look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// A small disc.
+    Dot,
+    /// A ring.
+    Ring,
+    /// A cross.
+    Cross,
+}
+
+/// One thing drawn in a chart, in data coordinates.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Layer {
+    /// A line through points.
+    Line(Role, Vec<(f64, f64)>),
+    /// The area between a line and the lower end of the y axis.
+    Area(Role, Vec<(f64, f64)>),
+    /// The area between two lines: x, lower, upper.
+    Band(Role, Vec<(f64, f64, f64)>),
+    /// Single points.
+    Marks(Role, Mark, Vec<(f64, f64)>),
+    /// A vertical line over the whole height.
+    Vertical(Role, f64),
+    /// A stripe over the whole height, with a label at its top where that fits, shaded or not.
+    Stripe(f64, f64, String, bool),
+}
+
+/// A chart: two axes and what is drawn between them, first layer undermost.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Chart {
+    pub x: Axis,
+    pub y: Axis,
+    pub layers: Vec<Layer>,
+}
+
+/// Side lengths in user units; the page scales it.
+const SIZE: (u32, u32) = (1120, 620);
+const FONT: &str = "sans-serif";
+const TEXT: i32 = 24;
+
+impl Chart {
+    /// The chart as an SVG element that fills its container; `label` is what a screen reader says.
+    pub fn svg(&self, label: &str) -> Result<String, ReportError> {
+        font()?;
+        let mut svg = String::new();
+        self.draw(&mut svg).map_err(|message| ReportError::Plot { figure: label.into(), message })?;
+        Ok(styled(&svg, label))
+    }
+
+    fn draw(&self, svg: &mut String) -> Result<(), String> {
+        let words = |error: DrawingAreaErrorKind<std::io::Error>| error.to_string();
+        let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+        let mut chart = ChartBuilder::on(&area)
+            .margin(14)
+            .margin_right(36)
+            .x_label_area_size(74)
+            .y_label_area_size(150)
+            .build_cartesian_2d(Coordinate(&self.x), Coordinate(&self.y))
+            .map_err(words)?;
+        let ink = Role::Ink.stand_in();
+        chart
+            .configure_mesh()
+            .bold_line_style(Role::Grid.stand_in())
+            .light_line_style(TRANSPARENT)
+            .axis_style(ink.stroke_width(2))
+            .label_style((FONT, TEXT, &ink))
+            .axis_desc_style((FONT, TEXT, &ink))
+            .x_desc(&self.x.title)
+            .y_desc(&self.y.title)
+            .draw()
+            .map_err(words)?;
+        for layer in &self.layers {
+            self.draw_layer(&mut chart, layer).map_err(words)?;
+        }
+        area.present().map_err(words)
+    }
+
+    fn draw_layer<'a, DB, X, Y>(
+        &self,
+        chart: &mut ChartContext<'a, DB, Cartesian2d<X, Y>>,
+        layer: &Layer,
+    ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>>
+    where
+        DB: DrawingBackend + 'a,
+        X: Ranged<ValueType = f64>,
+        Y: Ranged<ValueType = f64>,
+    {
+        let at = |(x, y): (f64, f64)| (self.x.at(x), self.y.at(y));
+        let finite = |(x, y): &(f64, f64)| x.is_finite() && y.is_finite();
+        let area = chart.plotting_area();
+        match layer {
+            Layer::Line(role, points) => {
+                let points: Vec<_> = points.iter().copied().filter(finite).map(at).collect();
+                if points.len() > 1 {
+                    area.draw(&PathElement::new(points, role.stand_in().stroke_width(4)))?;
+                }
+            }
+            Layer::Area(role, points) => {
+                let mut outline: Vec<_> = points.iter().copied().filter(finite).map(at).collect();
+                if let (Some(&first), Some(&last)) = (outline.first(), outline.last()) {
+                    outline.extend([(last.0, 0.0), (first.0, 0.0)]);
+                    area.draw(&Polygon::new(outline, role.stand_in().mix(0.15)))?;
+                }
+            }
+            Layer::Band(role, points) => {
+                let points = || points.iter().filter(|(x, lower, upper)| (x + lower + upper).is_finite());
+                let mut outline: Vec<_> = points().map(|(x, _, upper)| at((*x, *upper))).collect();
+                outline.extend(points().rev().map(|(x, lower, _)| at((*x, *lower))));
+                if outline.len() > 2 {
+                    area.draw(&Polygon::new(outline, role.stand_in().mix(0.2)))?;
+                }
+            }
+            Layer::Marks(role, mark, points) => {
+                let colour = role.stand_in();
+                for point in points.iter().copied().filter(finite).map(at) {
+                    match mark {
+                        Mark::Dot => area.draw(&Circle::new(point, 6, colour.mix(0.7).filled()))?,
+                        Mark::Ring => area.draw(&Circle::new(point, 10, colour.stroke_width(4)))?,
+                        Mark::Cross => area.draw(&plotters::element::Cross::new(point, 10, colour.stroke_width(4)))?,
+                    }
+                }
+            }
+            Layer::Vertical(role, x) => {
+                if x.is_finite() {
+                    let x = self.x.at(*x);
+                    area.draw(&PathElement::new([(x, 0.0), (x, 1.0)], role.stand_in().stroke_width(3)))?;
+                }
+            }
+            Layer::Stripe(from, to, text, shaded) => {
+                let (from, to) = (self.x.at(*from), self.x.at(*to));
+                if *shaded {
+                    area.draw(&Rectangle::new(
+                        [(from, 0.0), (to, 1.0)],
+                        Role::Reference.stand_in().mix(0.15).filled(),
+                    ))?;
+                }
+                let ink = Role::Ink.stand_in();
+                let style = TextStyle::from((FONT, TEXT)).color(&ink);
+                // A label wider than its stripe would run into the next one.
+                let (width, _) = area.estimate_text_size(text, &style).unwrap_or((u32::MAX, 0));
+                if f64::from(width) + 12.0 < (to - from) * f64::from(area.dim_in_pixel().0) {
+                    let (x, y) = area.map_coordinate(&(from, 1.0));
+                    let origin = area.get_base_pixel();
+                    area.strip_coord_spec().draw(&Text::new(
+                        text.as_str(),
+                        (x - origin.0 + 6, y - origin.1 + 6),
+                        style,
+                    ))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An axis as plotters sees it: positions from 0 to 1, ticks where the axis has them.
+struct Coordinate<'a>(&'a Axis);
+
+impl Ranged for Coordinate<'_> {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, position: &f64, (start, end): (i32, i32)) -> i32 {
+        start + (f64::from(end - start) * position).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() {
+            return Vec::new();
+        }
+        self.0.ticks.iter().map(|(position, _)| *position).collect()
+    }
+
+    fn range(&self) -> std::ops::Range<f64> {
+        0.0..1.0
+    }
+}
+
+impl ValueFormatter<f64> for Coordinate<'_> {
+    fn format_ext(&self, position: &f64) -> String {
+        let tick = self.0.ticks.iter().find(|(tick, _)| tick == position);
+        tick.map_or_else(String::new, |(_, label)| label.clone())
+    }
+}
+
+/// Makes the font known to plotters, which otherwise cannot measure a label.
+fn font() -> Result<(), ReportError> {
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    let bytes = include_bytes!("../../assets/report/DejaVuSans-subset.ttf");
+    let registered = *REGISTERED.get_or_init(|| register_font(FONT, FontStyle::Normal, bytes).is_ok());
+    if registered { Ok(()) } else { Err(ReportError::Font) }
+}
+
+/// Stand-in colours → classes; fixed size → fills its container; no name space, which HTML does not need.
+fn styled(svg: &str, label: &str) -> String {
+    let body = svg.split_once(">\n").map_or(svg, |(_, body)| body);
+    let mut out = format!(
+        r#"<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}"#,
+        SIZE.0,
+        SIZE.1,
+        minijinja::HtmlEscape(label),
+        '\n'
+    );
+    // One pass over the attributes: `stroke="#050102"` becomes `class="line value"`.
+    let classes: Vec<(String, String)> = Role::all()
+        .map(|role| {
+            let RGBColor(r, g, b) = role.stand_in();
+            (format!("\"#{r:02X}{g:02X}{b:02X}\""), role.class())
+        })
+        .collect();
+    let mut rest = body;
+    while let Some(at) = rest.find("=\"#") {
+        let (before, value) = (&rest[..at], rest.get(at + 1..at + 10).unwrap_or_default());
+        let class = classes.iter().find(|(colour, _)| colour == value).map(|(_, class)| class);
+        let named = [("stroke", "line"), ("fill", "fill")]
+            .into_iter()
+            .find_map(|(attribute, kind)| Some((before.strip_suffix(attribute)?, kind)));
+        if let (Some(class), Some((before, kind))) = (class, named) {
+            let _ = write!(out, "{before}class=\"{kind} {class}\"");
+            rest = &rest[at + 10..];
+        } else {
+            out += &rest[..at + 3];
+            rest = &rest[at + 3..];
+        }
+    }
+    out += rest;
+    out.replace(" opacity=\"1\"", "").replace(&format!(" font-family=\"{FONT}\""), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(layers: Vec<Layer>) -> Chart {
+        Chart { x: Axis::linear("cosine", -1.0, 1.0), y: Axis::rate("share", 1e-4), layers }
+    }
+
+    #[test]
+    fn every_colour_becomes_a_class() {
+        let points = vec![(0.0, 0.01), (0.5, 0.1), (0.7, 0.1)];
+        let layers = Role::all().flat_map(|role| {
+            [
+                Layer::Line(role, points.clone()),
+                Layer::Area(role, points.clone()),
+                Layer::Marks(role, Mark::Ring, points.clone()),
+            ]
+        });
+        let svg = chart(layers.collect()).svg("a < b").unwrap();
+        assert!(!svg.contains('#') && !svg.contains("http"), "{svg}");
+        assert!(svg.contains("aria-label=\"a &lt; b\"") && svg.contains("class=\"line run5 dash4\""), "{svg}");
+    }
+
+    #[test]
+    fn roles_have_distinct_stand_ins_and_classes() {
+        let mut numbers: Vec<_> = Role::all().map(Role::number).collect();
+        let mut classes: Vec<_> = Role::all().map(Role::class).collect();
+        let count = numbers.len();
+        numbers.sort_unstable();
+        numbers.dedup();
+        classes.sort();
+        classes.dedup();
+        assert_eq!((numbers.len(), classes.len()), (count, count));
+    }
+
+    #[test]
+    fn points_that_are_no_numbers_are_left_out() {
+        let nothing = vec![(f64::NAN, 1.0), (0.0, f64::INFINITY)];
+        let bare = chart(vec![]).svg("x").unwrap();
+        let drawn = chart(vec![
+            Layer::Line(Role::Value, nothing.clone()),
+            Layer::Area(Role::Value, nothing.clone()),
+            Layer::Marks(Role::Value, Mark::Dot, nothing),
+            Layer::Band(Role::Value, vec![(0.0, f64::NAN, 1.0)]),
+            Layer::Vertical(Role::Value, f64::NAN),
+        ]);
+        assert_eq!(drawn.svg("x").unwrap(), bare);
+    }
+}

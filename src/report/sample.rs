@@ -1,0 +1,296 @@
+//! Made-up runs for tests: plausible ones, poor ones, random ones.
+
+use super::{ChunkTiming, FailureRow, Report};
+use crate::compare::RunSummary;
+use crate::estimate::{Estimate, Unit};
+use crate::evaluate::Evaluation;
+use crate::metrics::{
+    Distribution, FaceCounts, Judged, Metrics, OperatingPoint, PairCounts, PublishedRow, Quantile, SCHEMA, Upstream,
+};
+use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
+use crate::verification::Curve;
+
+/// An estimate whose interval is 5% wide on each side.
+pub(crate) fn estimate(point: f64) -> Estimate {
+    let spread = point.abs() * 0.05;
+    Estimate {
+        point,
+        lower: Some(point - spread),
+        upper: Some(point + spread),
+        n: 12_345,
+        unit: Unit::Pairs,
+        level: 0.95,
+        method: "identity bootstrap, 1000 replicates".into(),
+        bound: false,
+    }
+}
+
+fn distribution(mean: f64, std: f64) -> Distribution {
+    let levels = [0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999];
+    let z = [-3.09, -2.33, -1.64, -0.67, 0.0, 0.67, 1.64, 2.33, 3.09];
+    Distribution {
+        mean: estimate(mean),
+        std: estimate(std),
+        mean_abs: estimate(mean.abs()),
+        min: mean - 4.0 * std,
+        max: (mean + 4.0 * std).min(1.0),
+        quantiles: levels
+            .into_iter()
+            .zip(z)
+            .map(|(level, z)| Quantile { level, value: estimate((mean + z * std).min(1.0)) })
+            .collect(),
+    }
+}
+
+/// A normal distribution in whole pairs; what rounding leaves over goes to the next bin.
+fn bell(bins: usize, pairs: f64, mean: f64, std: f64) -> Vec<u64> {
+    let width = 2.0 / bins as f64;
+    let mut rest = 0.5;
+    (0..bins)
+        .map(|bin| {
+            let z = ((bin as f64 + 0.5) * width - 1.0 - mean) / std;
+            rest += pairs * width / (std * 2.507) * (-0.5 * z * z).exp();
+            let whole = rest.floor();
+            rest -= whole;
+            whole as u64
+        })
+        .collect()
+}
+
+/// Error rates at each bin edge, from the strictest threshold down.
+pub(crate) fn curve(histograms: &Histograms) -> Curve {
+    let sums = [&histograms.genuine, &histograms.impostor].map(|counts| counts.iter().sum::<u64>().max(1) as f64);
+    let bins = histograms.genuine.len();
+    let (mut curve, mut genuine, mut impostor) = (Curve::default(), 0, 0);
+    for bin in (0..bins).rev() {
+        genuine += histograms.genuine[bin];
+        impostor += histograms.impostor[bin];
+        if histograms.genuine[bin] + histograms.impostor[bin] > 0 {
+            let fnmr = 1.0 - genuine as f64 / sums[0];
+            let spread = 2.0 * (fnmr * (1.0 - fnmr) / sums[0]).sqrt() * 8.0;
+            curve.threshold.push(2.0 * bin as f64 / bins as f64 - 1.0);
+            curve.fmr.push(impostor as f64 / sums[1]);
+            curve.fnmr.push(fnmr);
+            curve.fnmr_lower.push((fnmr - spread).max(0.0));
+            curve.fnmr_upper.push((fnmr + spread).min(1.0));
+        }
+    }
+    curve
+}
+
+/// A plausible evaluation; `shift` moves the same-identity mean.
+pub(crate) fn evaluation(shift: f64) -> Evaluation {
+    let (bins, mean) = (65_536, 0.72 + shift);
+    let histograms =
+        Histograms { genuine: bell(bins, 400_000.0, mean, 0.15), impostor: bell(bins, 9_000_000.0, 0.01, 0.11) };
+    let curve = curve(&histograms);
+    let mut zero = estimate(0.0);
+    zero.bound = true;
+    zero.upper = Some(3.3e-7);
+    let mut operating_points: Vec<_> = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5]
+        .into_iter()
+        .filter_map(|target_fmr| {
+            let i = curve.fmr.iter().rposition(|fmr| *fmr <= target_fmr)?;
+            let mut tar = estimate(1.0 - curve.fnmr[i]);
+            tar.upper = tar.upper.map(|upper| upper.min(1.0));
+            Some(OperatingPoint {
+                target_fmr,
+                threshold: Some(curve.threshold[i]),
+                fmr: Some(if target_fmr < 5e-5 { zero.clone() } else { estimate(curve.fmr[i]) }),
+                tar: Some(tar),
+            })
+        })
+        .collect();
+    operating_points.push(OperatingPoint { target_fmr: 1e-6, threshold: None, fmr: None, tar: None });
+    let equal = curve.fmr.iter().zip(&curve.fnmr).position(|(fmr, fnmr)| fmr >= fnmr).unwrap_or(0);
+    let (genuine, impostor) = (distribution(mean, 0.15), distribution(0.01, 0.11));
+    let hardest = [PairKind::Genuine, PairKind::Impostor].into_iter().flat_map(|kind| {
+        (1..=12_u32).map(move |rank| HardPair {
+            kind,
+            rank,
+            row_a: rank,
+            row_b: rank + 40,
+            face_a: format!("0b7e{rank:04}-5d1c-4e0f-9a55-2f0d6c1b{rank:04}"),
+            face_b: format!("<script>alert({rank})</script>"),
+            identity_a: "n000164".into(),
+            identity_b: if kind == PairKind::Genuine { "n000164".into() } else { "n0002\"7&1".into() },
+            cosine: if kind == PairKind::Genuine { -0.3 + rank as f32 / 50.0 } else { 0.62 - rank as f32 / 90.0 },
+        })
+    });
+    let identities = (0..480_u32).map(|i| {
+        let wave = f64::from(i * 7919 % 480) / 480.0;
+        IdentitySpread {
+            identity_id: format!("n{i:06}"),
+            faces: 100 + u64::from(i) % 300,
+            genuine_mean: (i % 97 != 0).then_some(0.55 + 0.3 * wave),
+            genuine_min: Some((wave - 0.4) as f32),
+            impostor_max: Some((0.35 + 0.25 * (wave * 37.0).sin().abs()) as f32),
+            nearest_identity: Some(format!("n{:06}", (i + 9) % 480)),
+        }
+    });
+    let metrics = Metrics {
+        schema: SCHEMA,
+        faces: FaceCounts {
+            manifest: 187_697,
+            embedded: 187_640,
+            failed: 57,
+            labelled: 187_600,
+            identities: 480,
+            singletons: 5,
+        },
+        pairs: PairCounts {
+            mode: "sampled".into(),
+            genuine: 400_000,
+            impostor: 9_000_000,
+            genuine_available: 36_000_000,
+            impostor_available: 17_500_000_000,
+            excluded_same_image: 120,
+            excluded_same_content: 4,
+            unlabelled_faces: 40,
+        },
+        d_prime: estimate(6.17 + shift * 8.0),
+        auc: estimate(0.9 + shift / 10.0),
+        eer: estimate(f64::midpoint(curve.fmr[equal], curve.fnmr[equal])),
+        eer_threshold: curve.threshold[equal],
+        operating_points,
+        upstream: Some(Upstream {
+            genuine: genuine.clone(),
+            impostor: impostor.clone(),
+            rows: vec![
+                PublishedRow {
+                    quantity: "same identity, mean".into(),
+                    measured: mean,
+                    lower: 0.7,
+                    upper: 0.8,
+                    inside: true,
+                },
+                PublishedRow {
+                    quantity: "different identities, largest".into(),
+                    measured: 0.61,
+                    lower: -0.49,
+                    upper: 0.56,
+                    inside: false,
+                },
+            ],
+        }),
+        expectations: vec![
+            Judged {
+                metric: "eer".into(),
+                value: Some(0.0123),
+                min: None,
+                max: Some(0.05),
+                source: Some("the configs' README".into()),
+                met: true,
+            },
+            Judged {
+                metric: "upstream.impostor.max".into(),
+                value: Some(0.61),
+                min: Some(-0.49),
+                max: Some(0.56),
+                source: Some("published".into()),
+                met: false,
+            },
+        ],
+        genuine,
+        impostor,
+    };
+    Evaluation { metrics, curve, histograms, hardest: hardest.collect(), identities: identities.collect() }
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+}
+
+/// A plausible run.
+pub(crate) fn report() -> Report {
+    let kinds = ["decode", "read", "changed"];
+    Report {
+        run_id: "vggface2-3fa9c1d2e07b".into(),
+        description: "VGGFace2 checkpoint on 187,697 face crops: does it still separate people as published?".into(),
+        command: "facevault experiment configs/vggface2.yaml --set embed.batch_size=64".into(),
+        plan: pairs(&[
+            ("code.embedding", "1"),
+            ("config.dataset.source", "phase1"),
+            ("config.preprocess.profile", "facenet-pytorch"),
+            ("config.similarity.pairs", "sampled"),
+            ("manifest.digest", "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b"),
+        ]),
+        provenance: pairs(&[
+            ("build.version", "0.1.0"),
+            ("build.revision", "5003ca9 (dirty)"),
+            ("dataset.manifest", "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b"),
+            ("sessions.0.started", "2026-11-23 23:45:00 UTC"),
+            ("sessions.0.ended", "never"),
+            ("sessions.0.machine.cpu", "A processor with a name that is as long as such names are @ 2.00GHz"),
+        ]),
+        evaluation: evaluation(0.0),
+        timeline: (0..184)
+            .map(|chunk| ChunkTiming {
+                chunk,
+                faces: 1024,
+                seconds: 7.0 + f64::from(chunk * 31 % 17) / 9.0 + if chunk % 60 == 0 { 3.0 } else { 0.0 },
+                session: u32::from(chunk >= 70) + u32::from(chunk >= 150),
+            })
+            .collect(),
+        failures: (0..57)
+            .map(|i| FailureRow {
+                row: 17 + 3001 * i,
+                face_id: format!("face-{i:05}<b>"),
+                kind: kinds[i as usize % 3].into(),
+                message:
+                    "cannot decode crops/0b7e5d1c.jpg: the JPEG ends after 1,204 of its bytes; make the crop again"
+                        .into(),
+            })
+            .collect(),
+        pictures: std::collections::BTreeMap::new(),
+    }
+}
+
+/// The same run as a comparison sees it, with a name and a shift.
+pub(crate) fn summary(run_id: &str, shift: f64) -> RunSummary {
+    let Report { plan, provenance, .. } = report();
+    RunSummary { run_id: run_id.into(), plan, provenance, evaluation: evaluation(shift) }
+}
+
+/// An evaluation of nothing: no pair, no identity, no number.
+pub(crate) fn nothing() -> Evaluation {
+    let none = || Estimate { lower: None, upper: None, n: 0, ..estimate(f64::NAN) };
+    let empty = || Distribution {
+        mean: none(),
+        std: none(),
+        mean_abs: none(),
+        min: f64::NAN,
+        max: f64::NAN,
+        quantiles: Vec::new(),
+    };
+    let counts = FaceCounts { manifest: 0, embedded: 0, failed: 0, labelled: 0, identities: 0, singletons: 0 };
+    Evaluation {
+        metrics: Metrics {
+            schema: SCHEMA,
+            faces: counts,
+            pairs: PairCounts {
+                mode: "exhaustive".into(),
+                genuine: 0,
+                impostor: 0,
+                genuine_available: 0,
+                impostor_available: 0,
+                excluded_same_image: 0,
+                excluded_same_content: 0,
+                unlabelled_faces: 0,
+            },
+            genuine: empty(),
+            impostor: empty(),
+            d_prime: none(),
+            auc: none(),
+            eer: none(),
+            eer_threshold: f64::NAN,
+            operating_points: Vec::new(),
+            upstream: None,
+            expectations: Vec::new(),
+        },
+        histograms: Histograms { genuine: Vec::new(), impostor: Vec::new() },
+        curve: Curve::default(),
+        hardest: Vec::new(),
+        identities: Vec::new(),
+    }
+}

@@ -1,0 +1,274 @@
+//! Pages as a whole: complete, well-formed, self-contained, the same every time, whatever the numbers.
+
+use super::*;
+use crate::compare::compare;
+use crate::metrics::OperatingPoint;
+use crate::similarity::{Histograms, IdentitySpread};
+use proptest::prelude::*;
+
+/// Elements that have no end tag in HTML.
+const VOID: [&str; 3] = ["meta", "img", "br"];
+
+/// Checks that tags are balanced and nested, and attribute values quoted; returns the names of all elements.
+fn well_formed(html: &str) -> Vec<String> {
+    let (mut open, mut seen) = (Vec::new(), Vec::new());
+    let mut rest = html.strip_prefix("<!DOCTYPE html>").expect("a doctype");
+    while let Some(at) = rest.find('<') {
+        assert!(!rest[..at].contains('>'), "stray > before {}", &rest[at..(at + 60).min(rest.len())]);
+        let end = at + rest[at..].find('>').expect("a tag ends");
+        let tag = &rest[at + 1..end];
+        rest = &rest[end + 1..];
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "</{name}>");
+            continue;
+        }
+        let body = tag.trim_end_matches('/');
+        let name = body.split([' ', '\n']).next().unwrap_or_default().to_owned();
+        assert!(name.chars().all(|c| c.is_ascii_alphanumeric()) && !name.is_empty(), "<{tag}>");
+        assert!(body.matches('"').count().is_multiple_of(2) && !body.contains('<'), "<{tag}>");
+        if !VOID.contains(&name.as_str()) && !tag.ends_with('/') {
+            open.push(name.clone());
+        }
+        if name == "style" {
+            let end = rest.find("</style>").expect("the style ends");
+            rest = &rest[end..];
+        }
+        seen.push(name);
+    }
+    assert!(open.is_empty(), "never closed: {open:?}");
+    seen
+}
+
+/// What holds for every page.
+fn check(html: &str) {
+    let elements = well_formed(html);
+    assert_eq!(elements.iter().filter(|name| *name == "h1").count(), 1);
+    assert!(!elements.iter().any(|name| name == "script" || name == "link"), "{elements:?}");
+    for address in ["http:", "https:", "//", "@import", "url("] {
+        assert!(!html.contains(address), "{address}");
+    }
+    assert!(html.contains("<html lang=\"en\">"));
+    let figures = html.matches("<figure>").count();
+    assert_eq!(figures, html.matches("role=\"img\"").count());
+    assert_eq!(figures, html.matches("<figcaption>").count());
+    let headers = html.matches("<th ").count();
+    assert_eq!(headers, html.matches("<th scope=\"").count());
+    assert!(html.len() < 5_000_000, "{} bytes", html.len());
+}
+
+/// Sections in the order of a report.
+const SECTIONS: [&str; 12] = [
+    "expectations",
+    "distributions",
+    "errors",
+    "thresholds",
+    "published",
+    "hardest",
+    "identities",
+    "throughput",
+    "failures",
+    "pairs",
+    "provenance",
+    "command",
+];
+
+fn sections(html: &str) -> Vec<&str> {
+    html.split("<section id=\"").skip(1).filter_map(|part| part.split('"').next()).collect()
+}
+
+#[test]
+fn a_report_has_every_section_in_order() {
+    let html = render(&sample::report()).unwrap();
+    check(&html);
+    assert_eq!(sections(&html), SECTIONS);
+    for text in
+        ["≤ 0.000033%", "1 of 2 expectations not met: upstream.impostor.max.", "vggface2-3fa9c1d2e07b", "✗ outside"]
+    {
+        assert!(html.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn the_same_run_gives_the_same_bytes() {
+    assert_eq!(render(&sample::report()).unwrap(), render(&sample::report()).unwrap());
+    let comparison = || compare(vec![sample::summary("a", 0.0), sample::summary("b", 0.1)]).unwrap();
+    assert_eq!(render_comparison(&comparison()).unwrap(), render_comparison(&comparison()).unwrap());
+}
+
+#[test]
+fn ids_cannot_become_markup() {
+    let mut report = sample::report();
+    let hostile = "</td><script>alert(1)</script><img src=x onerror=\"x\">'&{{ 7*7 }}";
+    report.run_id = hostile.into();
+    report.description = hostile.into();
+    report.command = hostile.into();
+    report.plan = vec![(hostile.into(), hostile.into())];
+    report.evaluation.metrics.pairs.mode = hostile.into();
+    report.evaluation.identities[1].identity_id = hostile.into();
+    report.failures[0].kind = hostile.into();
+    let html = render(&report).unwrap();
+    check(&html);
+    assert!(html.contains("&lt;script&gt;alert(1)") && !html.contains("<script"));
+    let runs = vec![sample::summary(hostile, 0.0), sample::summary("b", 0.0)];
+    check(&render_comparison(&compare(runs).unwrap()).unwrap());
+}
+
+#[test]
+fn pictures_appear_only_when_given_and_never_without_end() {
+    let mut report = sample::report();
+    assert!(!render(&report).unwrap().contains("<img"));
+    report.pictures.insert(1, b"foobar".to_vec());
+    let html = render(&report).unwrap();
+    assert_eq!(html.matches("<img src=\"data:image&#x2f;png;base64,Zm9vYmFy\"").count(), 2, "one in each table");
+    assert!(html.contains("and pictures of faces"));
+    report.pictures = (0..60).map(|row| (row, vec![7; 400_000])).collect();
+    check(&render(&report).unwrap());
+}
+
+#[test]
+fn a_run_without_any_number_is_still_a_page() {
+    let mut report = sample::report();
+    report.evaluation = sample::nothing();
+    report.timeline.clear();
+    report.failures.clear();
+    report.plan.clear();
+    let html = render(&report).unwrap();
+    check(&html);
+    assert!(html.contains("No expectations set") && html.contains("Every face of the manifest has an embedding."));
+    let mut poor = sample::summary("poor", 0.0);
+    poor.evaluation = sample::nothing();
+    let comparison = compare(vec![poor, sample::summary("rich", 0.0)]).unwrap();
+    check(&render_comparison(&comparison).unwrap());
+    let _ = comparison.to_text();
+}
+
+#[test]
+fn a_large_run_stays_a_small_page() {
+    let mut report = sample::report();
+    let identity = report.evaluation.identities[1].clone();
+    report.evaluation.identities = (0..5000_u32)
+        .map(|i| IdentitySpread {
+            identity_id: format!("n{i}"),
+            genuine_mean: Some(f64::from(i * 7919 % 5000) / 5000.0),
+            impostor_max: Some((i * 104_729 % 5000) as f32 / 5000.0),
+            ..identity.clone()
+        })
+        .collect();
+    let chunk = report.timeline[0].clone();
+    report.timeline = (0..20_000).map(|i| ChunkTiming { chunk: i, session: i / 3, ..chunk.clone() }).collect();
+    let html = render(&report).unwrap();
+    check(&html);
+    assert!(html.len() < 4_000_000, "{}", html.len());
+}
+
+#[test]
+fn a_comparison_shows_differences_before_numbers() {
+    let mut other = sample::summary("other-run", 0.1);
+    other.plan[2].1 = "lfw".into();
+    let html = render_comparison(&compare(vec![sample::summary("first-run", 0.0), other]).unwrap()).unwrap();
+    check(&html);
+    assert_eq!(sections(&html), ["runs", "differences", "metrics", "distributions", "errors"]);
+    assert!(html.contains("Not comparable: preprocessing differs."));
+    assert!(html.contains(" pp") && html.contains("+0.1000"), "differences are shown");
+}
+
+/// Writes sample pages into a folder to look at them in a browser:
+/// `SAMPLE_PAGES=/tmp cargo test --lib sample_pages -- --ignored`.
+#[test]
+#[ignore = "for people: writes pages to look at"]
+fn sample_pages() {
+    let folder = std::path::PathBuf::from(std::env::var_os("SAMPLE_PAGES").expect("SAMPLE_PAGES names a folder"));
+    let write = |name: &str, html: String| std::fs::write(folder.join(name), html).unwrap();
+    let mut report = sample::report();
+    write("report.html", render(&report).unwrap());
+    report.evaluation.metrics.expectations.truncate(1);
+    let picture = image::RgbImage::from_fn(160, 160, |x, y| image::Rgb([x as u8, y as u8, 128]));
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    report.pictures = (0..60).map(|row| (row, png.get_ref().clone())).collect();
+    report.timeline.truncate(1);
+    write("pictures.html", render(&report).unwrap());
+    report.evaluation = sample::nothing();
+    write("nothing.html", render(&report).unwrap());
+    let mut other = sample::summary("vggface2-77aa01cc9d21", 0.05);
+    other.plan[2].1 = "sandberg-lfw".into();
+    other.provenance[1].1 = "38145ed".into();
+    let third = sample::summary("casia-webface-0123456789ab", -0.1);
+    let runs = vec![sample::summary("vggface2-3fa9c1d2e07b", 0.0), other, third];
+    write("compare.html", render_comparison(&compare(runs).unwrap()).unwrap());
+}
+
+prop_compose! {
+    fn any_number()(kind in 0..6, value in -1.5_f64..1.5, wild in proptest::num::f64::ANY) -> f64 {
+        match kind {
+            0 => wild,
+            1 => 0.0,
+            _ => value,
+        }
+    }
+}
+
+prop_compose! {
+    fn any_evaluation()(
+        genuine in proptest::collection::vec(0_u64..5, 0..40),
+        impostor in proptest::collection::vec(0_u64..5, 0..40),
+        numbers in proptest::collection::vec(any_number(), 24),
+        rates in proptest::collection::vec((any_number(), any_number(), any_number()), 0..12),
+        counts in proptest::collection::vec(prop_oneof![Just(0_u64), 0..1000_u64, proptest::num::u64::ANY], 4),
+        bound in any::<bool>(),
+    ) -> Evaluation {
+        let mut evaluation = sample::nothing();
+        let estimate = |i: usize| {
+            let mut estimate = sample::estimate(numbers[i]);
+            (estimate.lower, estimate.upper, estimate.bound) = (Some(numbers[i + 1]), Some(numbers[i + 2]), bound);
+            estimate
+        };
+        let metrics = &mut evaluation.metrics;
+        metrics.eer = estimate(0);
+        metrics.auc = estimate(3);
+        metrics.d_prime = estimate(6);
+        metrics.genuine.mean = estimate(9);
+        metrics.eer_threshold = numbers[12];
+        (metrics.pairs.genuine, metrics.pairs.impostor) = (counts[0], counts[1]);
+        metrics.operating_points =
+            vec![OperatingPoint { target_fmr: numbers[13].abs(), threshold: Some(numbers[14]), fmr: Some(estimate(15)), tar: Some(estimate(18)) }];
+        evaluation.identities = rates
+            .iter()
+            .map(|(a, b, c)| IdentitySpread {
+                identity_id: "x".into(),
+                faces: counts[2],
+                genuine_mean: Some(*a),
+                genuine_min: Some(*b as f32),
+                impostor_max: Some(*c as f32),
+                nearest_identity: None,
+            })
+            .collect();
+        for (a, b, c) in &rates {
+            evaluation.curve.threshold.push(*a);
+            evaluation.curve.fmr.push(*b);
+            evaluation.curve.fnmr.push(*c);
+            evaluation.curve.fnmr_lower.push(*a);
+        }
+        evaluation.histograms = Histograms { genuine, impostor };
+        evaluation
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn any_numbers_make_a_page(
+        evaluation in any_evaluation(),
+        timeline in proptest::collection::vec((any::<u32>(), any::<u64>(), any_number(), 0_u32..3), 0..9),
+    ) {
+        let mut report = sample::report();
+        report.evaluation = evaluation;
+        report.timeline = timeline.into_iter().map(|(chunk, faces, seconds, session)| ChunkTiming { chunk, faces, seconds, session }).collect();
+        check(&render(&report).unwrap());
+        let mut other = sample::summary("other", 0.0);
+        other.evaluation = report.evaluation;
+        let comparison = compare(vec![sample::summary("first", 0.0), other]).unwrap();
+        check(&render_comparison(&comparison).unwrap());
+        prop_assert!(comparison.to_text().ends_with("do not overlap\n"));
+    }
+}
