@@ -11,11 +11,14 @@
 //! `commands → run → {embed, evaluate, report, compare} → {model, weights, dataset, preprocess, similarity,
 //! verification} → {plan, config, files, digest, estimate, progress}` and never back.
 
+pub mod cli;
+pub mod commands;
 pub mod compare;
 pub mod config;
 pub mod dataset;
 pub mod digest;
 pub mod embed;
+pub mod error;
 pub mod estimate;
 pub mod evaluate;
 pub mod files;
@@ -26,7 +29,9 @@ pub mod numbers;
 pub mod plan;
 pub mod preprocess;
 pub mod progress;
+pub mod provenance;
 pub mod report;
+pub mod run;
 pub mod similarity;
 pub mod verification;
 pub mod weights;

@@ -1,3 +1,23 @@
-//! `facevault`: stands in until the parts have landed.
+//! `facevault`: parse, dispatch, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use facevault::cli::Cli;
+use facevault::commands;
+
+fn main() -> ExitCode {
+    match commands::run(Cli::parse()) {
+        Ok(outcome) => ExitCode::from(outcome.code()),
+        Err(error) => {
+            let text = error.to_string();
+            // Config errors print themselves whole, with the line they are about.
+            if text.starts_with("error") {
+                eprintln!("{text}")
+            } else {
+                eprintln!("error: {text}")
+            }
+            ExitCode::from(error.code())
+        }
+    }
+}

@@ -158,8 +158,9 @@ pub fn describe(source: &DatasetSource) -> String {
         ),
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(
             "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \
-             generator {GENERATOR_VERSION}); nothing to download",
-            u64::from(*identities) * u64::from(*samples)
+             generator {}); nothing to download",
+            u64::from(*identities) * u64::from(*samples),
+            synthetic::GENERATOR_VERSION
         ),
     }
 }

@@ -1,7 +1,8 @@
 //! The source `synthetic`: rows for procedural faces. A row's content is what determines its pixels, so its digest is
 //! one over these numbers and the generator's version.
 
-use super::{DatasetError, Face, GENERATOR_VERSION, Manifest, PixelSource};
+use super::synthetic::GENERATOR_VERSION;
+use super::{DatasetError, Face, Manifest, PixelSource};
 use crate::digest::{Digest, Hasher};
 
 /// Rows for all samples of all identities, identity by identity.

@@ -1,7 +1,11 @@
 //! Everything that is tested from outside: the library through its public interface, and the binary as a user runs it.
 
+mod experiment;
 mod hub;
+mod interruption;
 mod model;
+mod orl;
 mod preprocess;
+mod scale;
 mod support;
 mod weights;

@@ -2,3 +2,4 @@
 
 pub mod fake_hub;
 pub mod formula;
+pub mod workspace;
