@@ -8,7 +8,7 @@ use facevault::config::{Crop, Filter, Preprocess, Resize};
 use facevault::preprocess::{Limits, Scratch, decode, profile, render};
 use image::{ImageFormat, Rgb, RgbImage};
 
-/// A picture with the detail of a photograph; about the size of a VGGFace2 crop.
+/// A picture with the detail of a photograph; about the size of a face crop in the public data sets.
 fn photo() -> RgbImage {
     RgbImage::from_fn(250, 300, |x, y| {
         let wave = |fx: f32, fy: f32| 110.0 + 70.0 * (x as f32 * fx).sin() * (y as f32 * fy).cos();

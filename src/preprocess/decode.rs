@@ -125,7 +125,15 @@ mod tests {
     proptest! {
         #[test]
         fn random_bytes_do_not_panic(
-            magic in prop::sample::select(vec![&b""[..], b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBPVP8", b"BM", b"P5 ", b"P1 "]),
+            magic in prop::sample::select(vec![
+                &b""[..],
+                b"\xff\xd8\xff",
+                b"\x89PNG\r\n\x1a\n",
+                b"RIFF\0\0\0\0WEBPVP8",
+                b"BM",
+                b"P5 ",
+                b"P1 ",
+            ]),
             tail in proptest::collection::vec(any::<u8>(), 0..300)
         ) {
             let bytes = [magic, &tail].concat();

@@ -157,7 +157,9 @@ mod tests {
                 let mut rgb = rendered(&picture, &whole(size, filter), &mut Scratch::default());
                 let bgr = Preprocess { channels: ChannelOrder::Bgr, ..whole(size, filter) };
                 let bgr = rendered(&picture, &bgr, &mut Scratch::default());
-                rgb.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| pixel.reverse());
+                for pixel in rgb.as_chunks_mut::<3>().0 {
+                    pixel.reverse();
+                }
                 prop_assert_eq!(rgb, bgr);
             }
         }

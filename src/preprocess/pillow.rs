@@ -60,8 +60,8 @@ impl Resampler {
             for (pixel, (first, weights)) in to.as_chunks_mut::<3>().0.iter_mut().zip(self.across.iter()) {
                 let mut sums = [HALF; 3];
                 for (value, &weight) in from[first..].iter().zip(weights) {
-                    for channel in 0..3 {
-                        sums[channel] += i32::from(value[channel]) * weight;
+                    for (sum, &byte) in sums.iter_mut().zip(value) {
+                        *sum += i32::from(byte) * weight;
                     }
                 }
                 *pixel = sums.map(rounded);

@@ -60,7 +60,7 @@ fn encoded() -> impl Iterator<Item = (String, RgbImage, RgbImage)> {
 }
 
 fn is_lossy(name: &str) -> bool {
-    name.ends_with(".jpg") || name == "lossy.webp"
+    Path::new(name).extension().is_some_and(|extension| extension == "jpg") || name == "lossy.webp"
 }
 
 #[test]
