@@ -109,27 +109,19 @@ impl Part {
 
     /// Which part of a plan a dotted key belongs to.
     fn of(key: &str) -> Self {
-        // Depth of listing and of resampling: they change intervals and tables, not what is measured.
-        if key.split('.').next_back().is_some_and(|last| ["replicates", "confidence", "hardest"].contains(&last)) {
-            return Self::Other;
+        let first = key.split('.').next().unwrap_or_default();
+        let last = key.rsplit('.').next().unwrap_or_default();
+        match (first, last) {
+            // How deep to resample and to list, and what stands beside the metrics: not what is measured.
+            ("similarity", "replicates" | "confidence" | "hardest") => Self::Other,
+            ("similarity", _) if key.starts_with("similarity.upstream") => Self::Other,
+            ("similarity" | "seed", _) => Self::Protocol,
+            ("dataset", _) => Self::Dataset,
+            ("preprocess", _) => Self::Preprocessing,
+            ("code", _) | ("model", "embedder" | "device" | "precision") => Self::Code,
+            ("model" | "weights", _) => Self::Weights,
+            _ => Self::Other,
         }
-        let part = |segment: &str| {
-            let begins = |words: &[&str]| words.iter().any(|word| segment.starts_with(word));
-            if begins(&["dataset", "manifest", "faces"]) {
-                Some(Self::Dataset)
-            } else if begins(&["similarity", "pairs", "protocol", "seed", "evaluat"]) {
-                Some(Self::Protocol)
-            } else if begins(&["preprocess"]) {
-                Some(Self::Preprocessing)
-            } else if begins(&["weights", "model", "network", "checkpoint"]) {
-                Some(Self::Weights)
-            } else if begins(&["code", "embed", "version", "precision", "device", "schema", "build"]) {
-                Some(Self::Code)
-            } else {
-                None
-            }
-        };
-        key.split('.').find_map(part).unwrap_or(Self::Other)
     }
 }
 
@@ -209,35 +201,19 @@ fn headline(parts: &BTreeSet<Part>) -> String {
 }
 
 fn plan_differences(runs: &[RunSummary]) -> Vec<Difference> {
-    let value = |run: &RunSummary, key: &str| run.provenance.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
-    // A digest outranks where the bytes lie.
-    let same = |key: &str| {
-        let values: Vec<_> = runs.iter().map(|run| value(run, key)).collect();
-        values.iter().all(|value| value.is_some() && *value == values[0])
-    };
-    let (same_faces, same_weights) = (same("dataset.manifest"), same("weights.sha256"));
-    let sampled = runs.iter().any(|run| run.evaluation.metrics.pairs.mode != "exhaustive");
+    let modes: Vec<_> = runs.iter().map(|run| run.evaluation.metrics.pairs.mode.clone()).collect();
+    let exhaustive = modes.iter().all(|mode| mode == "exhaustive");
     let part = |key: &str| match Part::of(key) {
-        Part::Dataset if same_faces => Part::Other,
-        Part::Weights if same_weights && key.split('.').any(|segment| segment == "weights") => Part::Other,
-        // A seed draws pairs only where pairs are drawn.
-        Part::Protocol if key.split('.').next_back() == Some("seed") && !sampled => Part::Other,
+        // How pairs would be drawn does not matter where all of them were compared.
+        Part::Protocol if exhaustive => Part::Other,
         part => part,
     };
-    let pairs: Vec<_> = runs.iter().map(|run| run.plan.clone()).collect();
-    let mut found = differences(&pairs, part);
-    let has = |found: &[Difference], part| found.iter().any(|difference| difference.part == part);
-    let values = |of: &dyn Fn(&RunSummary) -> Option<String>| runs.iter().map(of).collect::<Vec<_>>();
-    if !same_faces && !has(&found, Part::Dataset) {
-        let values = values(&|run| value(run, "dataset.manifest"));
-        if values.iter().any(|value| *value != values[0]) {
-            found.push(Difference { key: "dataset.manifest".into(), part: Part::Dataset, values });
-        }
-    }
-    // `auto` compares all pairs of a small set and a sample of a large one.
-    let modes = values(&|run| Some(run.evaluation.metrics.pairs.mode.clone()));
-    if modes.iter().any(|mode| *mode != modes[0]) && !has(&found, Part::Protocol) {
-        found.push(Difference { key: "pairs.mode".into(), part: Part::Protocol, values: modes });
+    let plans: Vec<_> = runs.iter().map(|run| run.plan.clone()).collect();
+    let mut found = differences(&plans, part);
+    // One option, `auto`, compares all pairs of a small set and a sample of a large one.
+    if modes.iter().any(|mode| *mode != modes[0]) {
+        let values = modes.into_iter().map(Some).collect();
+        found.push(Difference { key: "pairs compared".into(), part: Part::Protocol, values });
     }
     found.sort_by_key(|difference| difference.part);
     found

@@ -27,24 +27,19 @@ fn a_comparison_needs_two_different_runs() {
 #[test]
 fn the_headline_says_what_differs() {
     assert_snapshot!(headline_of(|_| ()), @"comparable: same dataset, protocol, preprocessing, weights and code");
-    assert_snapshot!(headline_of(|run| set(&mut run.plan, "weights.sha256", "77")), @"comparable: same dataset, protocol and preprocessing; weights differ");
-    assert_snapshot!(headline_of(|run| set(&mut run.plan, "config.preprocess.mirror", "sum")), @"not comparable: preprocessing differs");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "model.weights", "77")), @"comparable: same dataset, protocol and preprocessing; weights differ");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "preprocess.mirror", "sum")), @"not comparable: preprocessing differs");
     assert_snapshot!(headline_of(|run| {
-        set(&mut run.plan, "config.preprocess.mirror", "sum");
-        set(&mut run.plan, "config.similarity.max_pairs", "5");
-        set(&mut run.plan, "config.dataset.root", "/elsewhere");
-        set(&mut run.provenance, "dataset.manifest", "77");
+        set(&mut run.plan, "preprocess.mirror", "sum");
+        set(&mut run.plan, "similarity.max_pairs", "5");
+        set(&mut run.plan, "dataset.manifest", "77");
     }), @"not comparable: dataset, protocol and preprocessing differ");
-    assert_snapshot!(headline_of(|run| set(&mut run.provenance, "dataset.manifest", "77")), @"not comparable: dataset differs");
-}
-
-#[test]
-fn where_the_same_faces_lie_does_not_matter() {
-    let comparison =
-        compare(vec![with("a", |_| ()), with("b", |run| set(&mut run.plan, "config.dataset.root", "/elsewhere"))]);
-    let comparison = comparison.unwrap();
-    assert!(comparison.comparable);
-    assert_eq!(comparison.plan[0].part, Part::Other);
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "dataset.faces", "77")), @"not comparable: dataset differs");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "model.device", "cuda")), @"comparable: same dataset, protocol and preprocessing; code differs");
+    assert_snapshot!(headline_of(|run| run.evaluation.metrics.pairs.mode = "exhaustive".into()), @"not comparable: protocol differs");
+    for key in ["name", "similarity.replicates", "similarity.hardest", "similarity.upstream.impostor_pairs"] {
+        assert_eq!(headline_of(|run| set(&mut run.plan, key, "77")), headline_of(|_| ()), "{key}");
+    }
 }
 
 #[test]
@@ -52,7 +47,7 @@ fn a_seed_matters_only_where_pairs_are_drawn() {
     let runs = |mode: &str| {
         let run = |id: &str, seed: &str| {
             with(id, |run| {
-                set(&mut run.plan, "config.seed", seed);
+                set(&mut run.plan, "seed", seed);
                 run.evaluation.metrics.pairs.mode = mode.into();
             })
         };
@@ -85,8 +80,8 @@ fn a_bound_has_no_difference() {
 fn text_shows_differences_then_numbers() {
     let other = {
         let mut other = sample::summary("vggface2-77aa01cc9d21", 0.1);
-        set(&mut other.plan, "config.preprocess.profile", "sandberg-lfw");
-        set(&mut other.plan, "weights.sha256", "060b24840d57519af854efb1c1d86f110842a1312220afbde4aebb0df1448c9d");
+        set(&mut other.plan, "preprocess.profile", "sandberg-lfw");
+        set(&mut other.plan, "model.weights", "060b24840d57519af854efb1c1d86f110842a1312220afbde4aebb0df1448c9d");
         set(&mut other.provenance, "build.revision", "38145ed");
         other
     };
@@ -97,9 +92,9 @@ fn text_shows_differences_then_numbers() {
     [1]  vggface2-3fa9c1d2e07b
     [2]  vggface2-77aa01cc9d21
 
-    differs in     plan                       [1]              [2]
-    preprocessing  config.preprocess.profile  facenet-pytorch  sandberg-lfw
-    weights        weights.sha256             –                060b24840d57519…aebb0df1448c9d
+    differs in     plan                [1]                             [2]
+    preprocessing  preprocess.profile  facenet-pytorch                 sandberg-lfw
+    weights        model.weights       281cebca8662831…305e985625d99b  060b24840d57519…aebb0df1448c9d
 
     provenance      [1]              [2]
     build.revision  5003ca9 (dirty)  38145ed

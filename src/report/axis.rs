@@ -20,8 +20,17 @@ enum Scale {
 impl Axis {
     /// A linear axis from `lower` to `upper`; widened where the two do not span a range.
     pub fn linear(title: &str, lower: f64, upper: f64) -> Self {
+        Self::stepped(title, lower, upper, 0.0)
+    }
+
+    /// A linear axis of things that are counted: no tick between two of them.
+    pub fn whole(title: &str, lower: f64, upper: f64) -> Self {
+        Self::stepped(title, lower, upper, 1.0)
+    }
+
+    fn stepped(title: &str, lower: f64, upper: f64, least: f64) -> Self {
         let (lower, upper) = span(lower, upper);
-        let (step, decimals) = nice_step(upper - lower);
+        let (step, decimals) = nice_step(upper - lower, least);
         let mut axis = Self { title: title.into(), ticks: Vec::new(), scale: Scale::Linear, lower, upper };
         let first = (lower / step - 1e-6).ceil();
         axis.ticks = (0..MAX_TICKS)
@@ -96,11 +105,17 @@ fn span(lower: f64, upper: f64) -> (f64, f64) {
     }
 }
 
-/// A step of 1, 2 or 5 times a power of ten that makes four to ten ticks, and the decimals its multiples need.
-fn nice_step(range: f64) -> (f64, usize) {
+/// A step of 1, 2 or 5 times a power of ten, at least `least`, that makes four to ten ticks where it can, and the
+/// decimals its multiples need.
+fn nice_step(range: f64, least: f64) -> (f64, usize) {
     let rough = range / 8.0;
     let magnitude = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * magnitude).find(|step| *step >= rough).unwrap_or(rough);
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|m| m * magnitude)
+        .find(|step| *step >= rough)
+        .unwrap_or(rough)
+        .max(least);
     (step, (-(step * 1.000_001).log10().floor()).max(0.0) as usize)
 }
 
@@ -135,6 +150,7 @@ mod tests {
     fn ticks_are_plain_numbers() {
         assert_eq!(labels(&Axis::linear("", -0.32, 1.0)), ["−0.2", "0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(&Axis::linear("", 0.0, 1500.0)), ["0", "200", "400", "600", "800", "1000", "1200", "1400"]);
+        assert_eq!(labels(&Axis::whole("", 0.0, 2.0)), ["0", "1", "2"]);
         assert_eq!(labels(&Axis::rate("", 3e-5)), ["0.001%", "0.01%", "0.1%", "1%", "10%", "100%"]);
         assert_eq!(labels(&Axis::share("", 0.004, 0.8)), ["0.1%", "1%", "10%", "100%"]);
     }
@@ -153,7 +169,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_input_gives_a_usable_axis(lower in proptest::num::f64::ANY, upper in proptest::num::f64::ANY, value in proptest::num::f64::ANY) {
-            for axis in [Axis::linear("", lower, upper), Axis::rate("", lower), Axis::share("", lower, upper)] {
+            for axis in [Axis::linear("", lower, upper), Axis::whole("", lower, upper), Axis::rate("", lower), Axis::share("", lower, upper)] {
                 prop_assert!((0.0..=1.0).contains(&axis.at(value)));
                 prop_assert!(axis.ticks.len() <= MAX_TICKS);
                 prop_assert!(axis.ticks.windows(2).all(|pair| pair[0].0 < pair[1].0));

@@ -390,7 +390,7 @@ pub(super) fn throughput(timeline: &[ChunkTiming]) -> Result<Block, ReportError>
     let ends = drawn.iter().map(|s| s.first).min().zip(drawn.iter().map(|s| s.last).max());
     let (lower, upper) = ends.map_or((0.0, 1.0), |(first, last)| (f64::from(first), f64::from(last) + 1.0));
     let (x, y) = (
-        Axis::linear("chunk", lower, upper),
+        Axis::whole("chunk", lower, upper),
         Axis::linear("faces per second", 0.0, if fastest > 0.0 { fastest * 1.15 } else { 1.0 }),
     );
     let sessions: Vec<_> = drawn.chunk_by(|a, b| a.session == b.session).collect();

@@ -209,11 +209,13 @@ pub(crate) fn report() -> Report {
         description: "VGGFace2 checkpoint on 187,697 face crops: does it still separate people as published?".into(),
         command: "facevault experiment configs/vggface2.yaml --set embed.batch_size=64".into(),
         plan: pairs(&[
-            ("code.embedding", "1"),
-            ("config.dataset.source", "phase1"),
-            ("config.preprocess.profile", "facenet-pytorch"),
-            ("config.similarity.pairs", "sampled"),
-            ("manifest.digest", "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b"),
+            ("code", "1"),
+            ("dataset.faces", "187697"),
+            ("dataset.manifest", "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b"),
+            ("model.precision", "f32"),
+            ("model.weights", "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b"),
+            ("preprocess.profile", "facenet-pytorch"),
+            ("similarity.pairs", "sampled"),
         ]),
         provenance: pairs(&[
             ("build.version", "0.1.0"),
