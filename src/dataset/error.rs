@@ -25,7 +25,7 @@ pub enum DatasetError {
         /// The line, from 1.
         line: u64,
         /// The rule.
-        problem: CsvProblem,
+        problem: Box<CsvProblem>,
     },
     /// A root that is not there, or no folder.
     #[error("{} is not a folder; `dataset.root` names the folder that {holds}", path.display())]
@@ -113,7 +113,7 @@ impl From<HubError> for DatasetError {
 }
 
 /// The rule that a Phase-1 table breaks.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CsvProblem {
     /// No bytes, or only white space.
     #[error("the file is empty; expected a header line and one line for each face")]
@@ -182,24 +182,21 @@ pub enum CsvProblem {
         value: String,
     },
     /// A box without area.
-    #[error("the box from ({x1}, {y1}) to ({x2}, {y2}) has no area; expected {right} > {left} and {bottom} > {top}")]
-    Box {
+    #[error(
+        "the box from ({x1}, {y1}) to ({x2}, {y2}) has no area; expected {} > {} and {} > {}",
+        names[2], names[0], names[3], names[1]
+    )]
+    NoArea {
         /// Left edge.
-        x1: String,
+        x1: f32,
         /// Top edge.
-        y1: String,
+        y1: f32,
         /// Right edge.
-        x2: String,
+        x2: f32,
         /// Bottom edge.
-        y2: String,
-        /// Name of the left edge.
-        left: &'static str,
-        /// Name of the top edge.
-        top: &'static str,
-        /// Name of the right edge.
-        right: &'static str,
-        /// Name of the bottom edge.
-        bottom: &'static str,
+        y2: f32,
+        /// How the table calls these four.
+        names: &'static [&'static str; 4],
     },
     /// The id was used before.
     #[error("face_id `{face_id}` is already on line {first}; ids must be unique")]

@@ -29,7 +29,7 @@ pub(super) fn open(
     let wrong = |error: CsvError| DatasetError::Csv {
         path: path.into(),
         line: line_at(&bytes, error.offset),
-        problem: error.problem,
+        problem: Box::new(error.problem),
     };
     let table = Parser { rules: PathRules::new(root, rewrite), root, image }.parse(&bytes).map_err(wrong)?;
     if table.ambiguous_photo_ids > 0 {
@@ -63,7 +63,7 @@ struct CsvError {
 
 /// 1 + line breaks before a byte.
 fn line_at(bytes: &[u8], offset: usize) -> u64 {
-    1 + bytes[..offset.min(bytes.len())].iter().filter(|byte| **byte == b'\n').count() as u64
+    bytes[..offset.min(bytes.len())].split(|byte| *byte == b'\n').count() as u64
 }
 
 /// What a table says.
@@ -227,15 +227,13 @@ impl<'a> Row<'a> {
             return Err(CsvProblem::Empty { column: self.headers[indices[i]].clone() });
         }
         let [x, y, a, b] = numbers.map(Option::unwrap_or_default);
-        let (x2, y2, names) = match columns {
-            BoxColumns::Corners(_) => (a, b, ["x1", "y1", "x2", "y2"]),
-            BoxColumns::Size(_) => (x + a, y + b, ["x", "y", "x + w", "y + h"]),
+        let (x2, y2, names): (_, _, &[_; 4]) = match columns {
+            BoxColumns::Corners(_) => (a, b, &["x1", "y1", "x2", "y2"]),
+            BoxColumns::Size(_) => (x + a, y + b, &["x", "y", "x + w", "y + h"]),
         };
         let [x1, y1, x2, y2] = [x, y, x2, y2].map(|edge| edge as f32);
         if !(x2 > x1 && y2 > y1 && x2.is_finite() && y2.is_finite()) {
-            let [left, top, right, bottom] = names;
-            let [x1, y1, x2, y2] = [x1, y1, x2, y2].map(|edge| edge.to_string());
-            return Err(CsvProblem::Box { x1, y1, x2, y2, left, top, right, bottom });
+            return Err(CsvProblem::NoArea { x1, y1, x2, y2, names });
         }
         Ok(Some(BoundingBox { x1, y1, x2, y2 }))
     }

@@ -1,5 +1,6 @@
 //! Datasets as users bring them: good ones in all their forms, and each way to be wrong with its message.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Mutex;
@@ -505,15 +506,17 @@ fn measure_200_000_rows() {
     }
     let mut csv = WRITTEN.to_owned();
     for i in 0..200_000 {
-        csv += &format!(
+        writeln!(
+            csv,
             "{i:08x}-0000-4000-8000-000000000000,{:04}_01.jpg,n{:06},/kaggle/input/vggface2/n{:06}/{:04}_01.jpg,\
-             /kaggle/working/{}.jpg,12,13,100,120,0.9987654\n",
+             /kaggle/working/{}.jpg,12,13,100,120,0.9987654",
             i % 500,
             i / 420,
             i / 420,
             i % 500,
             i % 400
-        );
+        )
+        .unwrap();
     }
     let timed = |what: &str, started: Instant| println!("{what:<28} {:.3} s", started.elapsed().as_secs_f64());
     let started = Instant::now();
