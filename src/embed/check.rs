@@ -18,26 +18,30 @@ pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
     let Some(first) = found.iter().find_map(|(_, record)| record.as_ref().ok()) else {
         return Ok(vec!["no chunk can be read".into()]);
     };
-    let of_run = (first.manifest_rows, first.dimension, first.chunk_size);
-    let expected = first.manifest_rows.div_ceil(first.chunk_size);
-    let mut lines: Vec<String> = found
+    let (layout, expected) = (first.layout(), first.manifest_rows.div_ceil(first.chunk_size));
+    let mut lines: Vec<(usize, String)> = found
         .par_iter()
         .map(|(chunk, record)| {
             let rule = match record {
-                Ok(record) if (record.manifest_rows, record.dimension, record.chunk_size) != of_run => {
-                    Some("it is of another manifest, network or chunk size than the first".into())
-                }
+                Ok(record) if record.layout() != layout => Some(record::OTHER_LAYOUT.into()),
                 Ok(record) => record.damage(&chunks)?,
                 Err(rule) => Some(rule.clone()),
             };
-            Ok(rule.map(|rule| format!("chunk {chunk:05}: {rule}")))
+            Ok(rule.map(|rule| (*chunk, format!("chunk {chunk:05}: {rule}"))))
         })
         .filter_map(Result::transpose)
         .collect::<Result<_, StoreError>>()?;
-    let missing = (0..expected).filter(|number| found.binary_search_by_key(number, |(chunk, _)| *chunk).is_err());
-    lines.extend(missing.map(|chunk| format!("chunk {chunk:05}: it is gone")));
+    let mut next = 0;
+    for chunk in found.iter().map(|(chunk, _)| *chunk).chain([expected]) {
+        match chunk.saturating_sub(next) {
+            0 => {}
+            1 => lines.push((next, format!("chunk {next:05}: it is gone"))),
+            _ => lines.push((next, format!("chunks {next:05} to {:05}: they are gone", chunk - 1))),
+        }
+        next = chunk.saturating_add(1);
+    }
     lines.sort();
-    Ok(lines)
+    Ok(lines.into_iter().map(|(_, line)| line).collect())
 }
 
 /// Where the exported matrix first differs from the chunks in order; `None`: it is them, bit for bit.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use polars::io::parquet::write::{BatchedWriter, ParquetCompression, ParquetWriter};
+use polars::io::parquet::write::{BatchedWriter, ParquetCompression, ParquetWriter, StatisticsOptions};
 use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsError, ReshapeDimension, Schema, Series};
 
 use super::npy;
@@ -72,8 +72,10 @@ fn table(
     ]);
     files::commit(path, |out: &mut BufWriter<&File>| {
         // Unit vectors do not compress; uncompressed, the bytes do not depend on the version of a compressor either.
+        // Nobody asks for the least and greatest coordinate.
         let writer = ParquetWriter::new(out)
             .with_compression(ParquetCompression::Uncompressed)
+            .with_statistics(StatisticsOptions::empty())
             .set_parallel(false)
             .batched(&schema)
             .map_err(wrong)?;

@@ -105,7 +105,9 @@ fn combine(plain: &[f32], mirrored: &[f32], mirror: Mirror, out: &mut [f32]) {
         out.iter_mut().zip(plain).zip(mirrored).for_each(|((out, a), b)| *out = a + b);
     }
     let length = length(out);
-    out.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+    for value in out {
+        *value = (f64::from(*value) / length) as f32;
+    }
 }
 
 fn length(row: &[f32]) -> f64 {

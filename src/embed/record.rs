@@ -55,6 +55,9 @@ pub struct Timings {
     pub write_us: u64,
 }
 
+/// What is wrong with a chunk whose [`ChunkRecord::layout`] is not the run's.
+pub(super) const OTHER_LAYOUT: &str = "it is of another manifest, network or chunk size";
+
 /// Manifest rows of chunk `chunk`; empty past the end.
 pub(super) fn rows_of(chunk: usize, chunk_size: usize, manifest_rows: usize) -> Range<usize> {
     let first = chunk.saturating_mul(chunk_size).min(manifest_rows);
@@ -71,6 +74,11 @@ impl ChunkRecord {
     #[must_use]
     pub fn range(&self) -> Range<usize> {
         self.first_row..self.first_row + self.rows
+    }
+
+    /// What all chunks of a run share: manifest rows, dimension, chunk size.
+    pub(super) fn layout(&self) -> [usize; 3] {
+        [self.manifest_rows, self.dimension, self.chunk_size]
     }
 
     /// The rule that the sidecar of chunk `chunk` breaks by itself.
@@ -183,13 +191,16 @@ pub(super) fn numbers(chunks: &Path, extension: &str) -> Result<Vec<usize>, File
 /// The sidecars of a run in row order; none when nothing is embedded yet.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] for the first sidecar that is not one.
+/// [`StoreError::Damaged`] for the first sidecar that is not one, or not of the same run as those before it.
 pub fn read_records(run: &Path) -> Result<Vec<ChunkRecord>, StoreError> {
     let chunks = run.join(CHUNKS);
-    scan(&chunks)?
-        .into_iter()
-        .map(|(chunk, record)| {
-            record.map_err(|rule| StoreError::Damaged { path: path_of(&chunks, chunk, "json"), rule })
-        })
-        .collect()
+    let mut records: Vec<ChunkRecord> = Vec::new();
+    for (chunk, record) in scan(&chunks)? {
+        let record = record.and_then(|record| match records.first() {
+            Some(first) if first.layout() != record.layout() => Err(OTHER_LAYOUT.into()),
+            _ => Ok(record),
+        });
+        records.push(record.map_err(|rule| StoreError::Damaged { path: path_of(&chunks, chunk, "json"), rule })?);
+    }
+    Ok(records)
 }

@@ -1,5 +1,6 @@
 //! The chunks of a run. A chunk exists when its sidecar does *and* its matrix has the digest in it; everything else in
-//! the folder is what an interrupted process left, and is written again.
+//! the folder is what an interrupted process left, and is written again. A face that failed is committed with its chunk:
+//! who wants to try it again removes the chunk's sidecar.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -100,11 +101,12 @@ impl ChunkStore {
             return Ok(found);
         }
         progress.start("checking", "chunks", Some(found.len() as u64), 0);
+        let layout = [self.rows, self.dimension, self.chunk_size];
         let checked = found
             .into_par_iter()
             .map(|(chunk, record)| {
                 let checked = match record {
-                    Ok(record) if !self.fits(&record) => Err("it is of another manifest, network or chunk size".into()),
+                    Ok(record) if record.layout() != layout => Err(record::OTHER_LAYOUT.into()),
                     Ok(record) => record.damage(&self.chunks)?.map_or(Ok(record), Err),
                     Err(rule) => Err(rule),
                 };
@@ -114,10 +116,6 @@ impl ChunkStore {
             .collect();
         progress.finish();
         checked
-    }
-
-    fn fits(&self, record: &ChunkRecord) -> bool {
-        (record.manifest_rows, record.dimension, record.chunk_size) == (self.rows, self.dimension, self.chunk_size)
     }
 
     fn remove(&self, chunk: usize, extension: &str) -> Result<(), FileError> {

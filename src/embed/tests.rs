@@ -111,7 +111,10 @@ fn interrupted_anywhere_it_resumes_to_the_same_bytes() {
         match outcome.unwrap() {
             EmbedOutcome::Interrupted(summary) => {
                 assert_eq!(summary.embedded + summary.failed, committed);
-                assert!(committed <= stop_at + 6 && committed % 4 == 0, "{committed} rows, stopped at {stop_at}");
+                assert!(
+                    committed <= stop_at + 6 && committed.is_multiple_of(4),
+                    "{committed} rows, stopped at {stop_at}"
+                );
                 assert!(matches!(store.embedded_rows(), Err(StoreError::Incomplete { .. })));
             }
             EmbedOutcome::Complete(_) => assert!(stop_at >= 15, "stopped at {stop_at}"),
@@ -136,8 +139,10 @@ fn a_finished_store_reads_and_embeds_nothing() {
     assert_eq!((rows, embedded, failed, resumed), (9, 8, 1, 9));
 }
 
+type Damage = (&'static str, fn(&Bench));
+
 /// What a killed process, a bad disk or a curious user does to the chunks of a run.
-const DAMAGES: [(&str, fn(&Bench)); 9] = [
+const DAMAGES: [Damage; 9] = [
     ("a flipped bit", |bench| {
         let mut bytes = bench.bytes("chunks/00001.npy");
         let last = bytes.len() - 1;
@@ -225,12 +230,51 @@ fn what_verify_is_told() {
         differs_from_chunks(bench.run(), &matrix).unwrap().unwrap(),
         "the matrix has 11 rows, the chunks have 8"
     );
+    fs::remove_file(bench.file("chunks/00001.json")).unwrap();
+    assert_eq!(damaged_chunks(bench.run()).unwrap(), ["chunks 00001 to 00002: they are gone"]);
+    bench.finish();
+    fs::remove_file(bench.file("chunks/00002.json")).unwrap();
     fs::write(bench.file("chunks/00000.json"), "{}").unwrap();
     insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"
     chunk 00000: its sidecar cannot be read: missing field `chunk` at line 1 column 2
     chunk 00002: it is gone
     ");
     assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn no_poisoned_sidecar_panics_or_passes() {
+    let bench = Bench::new(11, 4).with_fates([(5, Fate::Fails)]);
+    bench.finish();
+    let matrix = bench.file("face_embeddings.npy");
+    let text = bench.text("chunks/00001.json");
+    let numbers: Vec<_> = text.match_indices(|c: char| c.is_ascii_digit()).map(|(at, _)| at).collect();
+    let harmless = text.find("\"timings\"").unwrap();
+    for at in numbers {
+        for number in ["", "0", "99", "-1", "18446744073709551615", "9223372036854775807"] {
+            let poisoned = format!("{}{number}{}", &text[..at], &text[at + 1..]);
+            fs::write(bench.file("chunks/00001.json"), &poisoned).unwrap();
+            let _ = read_records(bench.run());
+            let damaged = damaged_chunks(bench.run()).unwrap();
+            let differs = differs_from_chunks(bench.run(), &matrix);
+            let in_words =
+                text[..at].rfind("face_id").is_some_and(|from| from > text[..at].rfind("row\"").unwrap_or(0));
+            if at < harmless && !in_words && poisoned != text {
+                assert!(!damaged.is_empty() || !matches!(differs, Ok(None)), "{poisoned}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sidecar_of_another_manifest_is_noticed() {
+    let bench = Bench::new(11, 4);
+    bench.finish();
+    let text = bench.text("chunks/00001.json").replace("\"manifest_rows\": 11", "\"manifest_rows\": 12");
+    fs::write(bench.file("chunks/00001.json"), text).unwrap();
+    insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"chunk 00001: it is of another manifest, network or chunk size");
+    assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
+    assert_eq!(bench.open(&Silent).rows_embedded(), 7);
 }
 
 #[test]
@@ -433,11 +477,10 @@ proptest! {
 fn two_hundred_thousand_rows() {
     let peak = || {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("?").trim().to_owned();
-        line
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("?").trim().to_owned()
     };
     let report = |what: &str, started: Instant| {
-        println!("{what:<28} {:>8.2} s   peak RSS {}", started.elapsed().as_secs_f64(), peak())
+        println!("{what:<28} {:>8.2} s   peak RSS {}", started.elapsed().as_secs_f64(), peak());
     };
     let mut bench = Bench::new(200_000, 1024);
     bench.dimension = 512;
