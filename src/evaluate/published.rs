@@ -1,4 +1,4 @@
-//! FaceVault upstream's sampling beside what upstream published (`REFERENCE.md` §6): same identity, mean 0.70–0.80, range
+//! Upstream's sampling beside what upstream published (`REFERENCE.md` §6): same identity, mean 0.70–0.80, range
 //! about −0.50 → 0.96; different identity, mean about 0.01, range about −0.49 → 0.56.
 
 use crate::metrics::{PublishedRow, Upstream};

@@ -4,7 +4,7 @@ use super::PairKind;
 use super::hardest::Hardest;
 use super::population::{Member, Population};
 use crate::verification::bootstrap::Cell;
-use crate::verification::tally::Tally;
+use crate::verification::tally::{Moments, Tally};
 
 /// Sums over pairs.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Collector {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     /// Number of same-identity pairs, and their moments.
-    pub genuine: crate::verification::tally::Moments,
+    pub genuine: Moments,
     /// Lowest of them; +∞ without any.
     pub genuine_min: f32,
     /// Highest cosine to another identity; −∞ without any.
@@ -43,7 +43,7 @@ pub struct Spread {
 impl Default for Spread {
     fn default() -> Self {
         Self {
-            genuine: Default::default(),
+            genuine: Moments::default(),
             genuine_min: f32::INFINITY,
             impostor_max: f32::NEG_INFINITY,
             nearest: u32::MAX,

@@ -1,4 +1,4 @@
-//! FaceVault upstream's own way to choose pairs, so that its published table can be reproduced: all pairs among the
+//! Upstream's own way to choose pairs, so that its published table can be reproduced: all pairs among the
 //! first k faces of each identity, and random pairs of different identities. Upstream left nothing out, so neither does
 //! this: faces of one photo and repeated pictures count. Upstream's impostor pairs had no seed; here two different
 //! identities are drawn evenly, then a face of each.
