@@ -1,5 +1,6 @@
 //! Requests: one at a time, patient with what may pass, and stopped within a blink when somebody asks.
 
+use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
@@ -66,7 +67,7 @@ pub(super) fn escape(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
         out
     })

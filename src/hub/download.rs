@@ -72,7 +72,7 @@ impl Hub {
     /// [`HubError`].
     pub fn download(&self, file: &HubFile, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
         if let Some(path) = self.cached(file)? {
-            match self.check(&path, file, None) {
+            match check(&path, file, None) {
                 Ok(()) => return Ok(path),
                 Err(error @ (HubError::WrongSize { .. } | HubError::Damaged { .. })) => {
                     self.discard(&path)?;
@@ -169,7 +169,7 @@ impl Hub {
                 resumed = from > 0;
                 self.transfer(response, &url, from, &partial, file, facts.size, progress, cancel)?;
             }
-            if let Err(error) = self.check(&partial, file, facts.sha256) {
+            if let Err(error) = check(&partial, file, facts.sha256) {
                 self.discard(&partial)?;
                 return Err(match error {
                     HubError::Damaged { subject, found, expected, .. } => {
@@ -183,7 +183,7 @@ impl Hub {
                 .and_then(|()| fs::rename(&partial, &blob))
                 .map_err(FileError::new("rename into place", &blob))
                 .map_err(HubError::disk(file, &self.settings.cache))?;
-        } else if let Err(error) = self.check(&blob, file, facts.sha256) {
+        } else if let Err(error) = check(&blob, file, facts.sha256) {
             self.discard(&blob)?;
             // The next attempt downloads it.
             return Err(match error {
@@ -222,7 +222,7 @@ impl Hub {
             let response = self.get(&url, from, file, cancel)?;
             let (status, headers) = (response.status(), response.headers());
             facts.learn(headers);
-            self.expect(file, facts)?;
+            expect(file, facts)?;
             // The tag of a redirect itself says nothing of the file.
             if let Some(etag) = facts.etag.as_ref().filter(|_| facts.linked || status.is_success()) {
                 if lock.is_none() {
@@ -251,7 +251,7 @@ impl Hub {
                     }
                     let length = header(headers, "content-length").and_then(|text| text.parse().ok());
                     facts.size = facts.size.or(length);
-                    self.expect(file, facts)?;
+                    expect(file, facts)?;
                     return Ok(Arrival::Body(response, url, 0));
                 }
                 206 => {
@@ -273,23 +273,6 @@ impl Hub {
             }
         }
         Err(HubError::Strange { subject: file.to_string(), host: host(&url), reason: "redirects without end".into() })
-    }
-
-    /// Compares what the Hub announces with what is wanted, before anything is transferred.
-    fn expect(&self, file: &HubFile, facts: &Facts) -> Result<(), HubError> {
-        let subject = || file.to_string();
-        match (file.sha256, facts.sha256) {
-            (Some(expected), Some(found)) if expected != found => {
-                return Err(HubError::OtherContent { subject: subject(), found, expected });
-            }
-            _ => {}
-        }
-        match (file.size, facts.size) {
-            (Some(expected), Some(got)) if expected != got => {
-                Err(HubError::WrongSize { subject: subject(), got, expected })
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Writes a body to the end of the partial file.
@@ -346,20 +329,37 @@ impl Hub {
             _ => Ok(()),
         }
     }
+}
 
-    /// Checks a file on disk against what is wanted and what the Hub announced.
-    fn check(&self, path: &Path, file: &HubFile, announced: Option<Digest>) -> Result<(), HubError> {
-        let subject = || file.to_string();
-        let failed = FileError::new("read", path);
-        let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (got, bytes) = opened.map_err(failed)?;
-        if let Some(expected) = file.size.filter(|&size| size != got) {
-            return Err(HubError::WrongSize { subject: subject(), got, expected });
+/// Compares what the Hub announces with what is wanted, before anything is transferred.
+fn expect(file: &HubFile, facts: &Facts) -> Result<(), HubError> {
+    let subject = || file.to_string();
+    match (file.sha256, facts.sha256) {
+        (Some(expected), Some(found)) if expected != found => {
+            return Err(HubError::OtherContent { subject: subject(), found, expected });
         }
-        let Some(expected) = file.sha256.or(announced) else { return Ok(()) };
-        let found = Digest::of_reader(bytes).map_err(FileError::new("read", path))?;
-        if found == expected { Ok(()) } else { Err(Self::mismatch(path, file, found, expected)) }
+        _ => {}
     }
+    match (file.size, facts.size) {
+        (Some(expected), Some(got)) if expected != got => {
+            Err(HubError::WrongSize { subject: subject(), got, expected })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks a file on disk against what is wanted and what the Hub announced.
+fn check(path: &Path, file: &HubFile, announced: Option<Digest>) -> Result<(), HubError> {
+    let subject = || file.to_string();
+    let failed = FileError::new("read", path);
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (got, bytes) = opened.map_err(failed)?;
+    if let Some(expected) = file.size.filter(|&size| size != got) {
+        return Err(HubError::WrongSize { subject: subject(), got, expected });
+    }
+    let Some(expected) = file.sha256.or(announced) else { return Ok(()) };
+    let found = Digest::of_reader(bytes).map_err(FileError::new("read", path))?;
+    if found == expected { Ok(()) } else { Err(Hub::mismatch(path, file, found, expected)) }
 }
 
 /// Start and total of `bytes 10-99/100`.

@@ -218,7 +218,7 @@ pub enum HubError {
 
 impl HubError {
     /// A failed file operation, with a full disk told apart.
-    pub(super) fn disk(subject: impl ToString, folder: impl Into<PathBuf>) -> impl FnOnce(FileError) -> Self {
+    pub(super) fn disk(subject: &impl ToString, folder: impl Into<PathBuf>) -> impl FnOnce(FileError) -> Self {
         let (subject, folder) = (subject.to_string(), folder.into());
         move |error| match error.source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull { subject, folder },

@@ -301,7 +301,7 @@ impl<'a> Machine<'a> {
 
     fn set_items(&mut self, items: Vec<Value>) -> Result<(), FormatError> {
         let Some(Value::Dict(dict)) = self.stack.last() else { return self.wrong("items go into a dictionary") };
-        if items.len() % 2 != 0 {
+        if !items.len().is_multiple_of(2) {
             return self.wrong("a key has no value");
         }
         let mut items = items.into_iter();

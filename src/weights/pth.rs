@@ -1,4 +1,4 @@
-//! PyTorch checkpoints in both forms of `torch.save`: the zip archive (since 1.6), and the stream of bare pickles before
+//! `PyTorch` checkpoints in both forms of `torch.save`: the zip archive (since 1.6), and the stream of bare pickles before
 //! it. Nothing is allocated on a claim: every size is held against the bytes that are there.
 
 use std::collections::{BTreeMap, HashMap};

@@ -39,7 +39,7 @@ fn get(client: &Hub, file: &HubFile) -> Result<PathBuf, HubError> {
 
 /// The message of a download that must fail, and that nothing stands under a final name after it.
 fn failure(hub: &FakeHub, client: &Hub, file: &HubFile) -> String {
-    let message = hub.plain(get(client, file).unwrap_err());
+    let message = hub.plain(&get(client, file).unwrap_err());
     let whole: Vec<_> = hub.cached().into_iter().filter(|name| !name.ends_with(".incomplete")).collect();
     assert_eq!(whole, Vec::<String>::new(), "{message}");
     message
@@ -179,7 +179,7 @@ fn failure_401() {
 fn failure_403() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(403, &[("X-Error-Code", "GatedRepo")])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub does not give `w.bin` of py-feat/facenet@c42f4c2 (403): who asks may not read it; set HF_TOKEN to a token of somebody who may, and if the repository is gated, accept its conditions at http://hub/py-feat/facenet");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn failure_offline() {
     let hub = hub();
     insta::assert_snapshot!(failure(&hub, &hub.offline(), &weights()), @"`w.bin` of py-feat/facenet@c42f4c2 is not in the cache CACHE and HF_HUB_OFFLINE forbids to download it; unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to the cache that has it");
     let listed = hub.offline().list(RepoKind::Model, REPO, COMMIT, "", &Cancel::default());
-    insta::assert_snapshot!(hub.plain(listed.unwrap_err()), @"the list of files in py-feat/facenet@c42f4c2 is not in the cache CACHE and HF_HUB_OFFLINE forbids to download it; unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to the cache that has it");
+    insta::assert_snapshot!(hub.plain(&listed.unwrap_err()), @"the list of files in py-feat/facenet@c42f4c2 is not in the cache CACHE and HF_HUB_OFFLINE forbids to download it; unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to the cache that has it");
     assert_eq!(hub.log(), [""; 0]);
 }
 
@@ -267,9 +267,9 @@ fn failure_another_file_than_pinned() {
 #[test]
 fn failure_wrong_size() {
     let hub = hub();
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &HubFile { size: Some(5), ..file("note.txt") }), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &HubFile { size: Some(5), ..file("note.txt") }), @"`note.txt` of py-feat/facenet@c42f4c2 is 6 bytes long, 5 were announced; nothing of it is kept: start again");
     hub.cdn_faults(&[Fault::TooLong]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"`w.bin` of py-feat/facenet@c42f4c2 is 300001 bytes long, 300000 were announced; nothing of it is kept: start again");
     assert_eq!(hub.cached(), [""; 0]);
 }
 
@@ -358,7 +358,13 @@ fn progress_counts_every_byte_once() {
     let recorder = Recorder::default();
     hub.client().download(&weights(), &recorder, &Cancel::default()).unwrap();
     assert_eq!(recorder.1.into_inner(), 300_000);
-    insta::assert_snapshot!(hub.plain(recorder.0.into_inner().unwrap().join("\n")), @"");
+    insta::assert_snapshot!(hub.plain(&recorder.0.into_inner().unwrap().join("\n")), @r"
+    downloading w.bin: 0 of Some(300000) bytes
+    finished
+    cdn stopped after 100000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (Peer disconnected); trying again in 1ms
+    downloading w.bin: 100000 of Some(300000) bytes
+    finished
+    ");
 }
 
 #[test]
@@ -391,7 +397,7 @@ fn a_listing_is_read_page_by_page_sorted_and_kept() {
 fn failures_of_listing() {
     let hub = hub();
     let list = |repo: &str, revision: &str, folder: &str| {
-        hub.plain(hub.client().list(RepoKind::Dataset, repo, revision, folder, &Cancel::default()).unwrap_err())
+        hub.plain(&hub.client().list(RepoKind::Dataset, repo, revision, folder, &Cancel::default()).unwrap_err())
     };
     hub.put("datasets/a/faces", "lfw/A/1.jpg", b"1", false);
     insta::assert_snapshot!(list("a/facs", COMMIT, ""), @"hub has no dataset repository a/facs (404); check the spelling of `repo`; a private one needs HF_TOKEN to be seen");

@@ -77,15 +77,11 @@ fn a_truncated_file_is_refused() {
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         let error = load(&WeightsSource::File { path: path.clone(), sha256: None }).unwrap_err().to_string();
         let error = error.replace(&path.display().to_string(), name);
-        match name {
-            "zip.pth" => {
-                insta::assert_snapshot!(error, @"zip.pth is no checkpoint that can be used: damaged .pth file (a zip archive): invalid Zip archive: Unexpected end of zip::format::blocks::Zip32CDEBlock")
-            }
-            _ => assert!(
-                error.starts_with("legacy.pth is no checkpoint that can be used: it ends within storage "),
-                "{error}"
-            ),
-        }
+        let expected = match name {
+            "zip.pth" => "zip.pth is no checkpoint that can be used: damaged .pth file (a zip archive): ",
+            _ => "legacy.pth is no checkpoint that can be used: it ends within storage ",
+        };
+        assert!(error.starts_with(expected), "{error}");
     }
 }
 

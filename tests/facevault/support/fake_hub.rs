@@ -126,7 +126,7 @@ impl FakeHub {
     }
 
     /// A message without what differs from run to run.
-    pub fn plain(&self, message: impl ToString) -> String {
+    pub fn plain(&self, message: &impl ToString) -> String {
         let message = message.to_string();
         let message = message.replace(&self.address, "hub").replace(&self.cdn, "cdn");
         message.replace(&self.cache.path().display().to_string(), "CACHE")
@@ -298,8 +298,12 @@ fn send_file(
 
 fn send(mut stream: &TcpStream, status: u16, headers: &[String], body: &[u8], length: usize) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {length}\r\n");
-    headers.iter().for_each(|line| head.push_str(&format!("{line}\r\n")));
-    stream.write_all(format!("{head}\r\n").as_bytes())?;
+    for line in headers {
+        head += line;
+        head += "\r\n";
+    }
+    head += "\r\n";
+    stream.write_all(head.as_bytes())?;
     stream.write_all(body)?;
     stream.flush()
 }
