@@ -31,12 +31,8 @@ pub fn decode(bytes: &[u8]) -> Result<Tensors, Failure> {
     let mut tensors = Tensors::new();
     for (key, view) in file.iter() {
         let data = match view.dtype() {
-            Dtype::F16 => {
-                view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-            }
-            Dtype::F32 => {
-                view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-            }
+            Dtype::F16 => view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+            Dtype::F32 => view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
             other => return Err(format!("{key} is {other:?}").into()),
         };
         let tensor = Tensor { shape: view.shape().to_vec(), data, dtype: format!("{:?}", view.dtype()) };

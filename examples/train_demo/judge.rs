@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use facevault::config::{
-    DeviceRequest, EmbedOptions, ModelSpec, Network, OnError, Precision, Standardise,
-};
+use facevault::config::{DeviceRequest, EmbedOptions, ModelSpec, Network, OnError, Precision, Standardise};
 use facevault::dataset::synthetic;
 use facevault::model::{self, FaceBatch, inception_resnet_v1::DIMENSION};
 use facevault::weights::Tensors;
@@ -76,7 +74,14 @@ impl Judgement {
         let impostor_abs = impostor.iter().map(|v| v.abs()).sum::<f64>() / impostor.len() as f64;
         genuine.sort_by(f64::total_cmp);
         impostor.sort_by(f64::total_cmp);
-        Self { eer: equal_error_rate(&genuine, &impostor), genuine_mean, genuine_std, impostor_mean, impostor_std, impostor_abs }
+        Self {
+            eer: equal_error_rate(&genuine, &impostor),
+            genuine_mean,
+            genuine_std,
+            impostor_mean,
+            impostor_std,
+            impostor_abs,
+        }
     }
 }
 

@@ -42,10 +42,10 @@ pub struct Options {
     #[arg(long)]
     out: PathBuf,
     /// Time budget; the learning rate falls to zero within it
-    #[arg(long, default_value_t = 35.0)]
+    #[arg(long, default_value_t = 40.0)]
     minutes: f64,
     /// Minutes between validations
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 6.0)]
     validate_every: f64,
     /// Universe of the training's faces, and seed of the weights
     #[arg(long, default_value_t = 1)]
@@ -57,7 +57,7 @@ pub struct Options {
     #[arg(long, default_value_t = 0.25)]
     width: f64,
     /// Side of the pictures
-    #[arg(long, default_value_t = 96)]
+    #[arg(long, default_value_t = 80)]
     side: u32,
     /// Persons in a batch
     #[arg(long, default_value_t = 64)]
@@ -72,7 +72,7 @@ pub struct Options {
     #[arg(long, default_value_t = 0.1)]
     temperature: f64,
     /// Weight of the mean cos² between persons
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 10.0)]
     spread: f64,
 }
 
@@ -94,9 +94,9 @@ fn main() -> Result<(), Failure> {
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut network = network::Network::new(options.width, options.side as usize, options.seed)?;
     let parameters = network.variables().iter().map(|variable| variable.elem_count()).sum();
+    let facts = record::facts(&options, parameters);
     let loss = loss::Loss::new(options.persons, options.samples, options.temperature, options.spread)?;
-    let mut optimiser =
-        AdamW::new(network.variables(), ParamsAdamW { weight_decay: 1e-3, ..ParamsAdamW::default() })?;
+    let mut optimiser = AdamW::new(network.variables(), ParamsAdamW { weight_decay: 1e-3, ..ParamsAdamW::default() })?;
     let gallery = Gallery::new(VALIDATION.0, VALIDATION.1, VALIDATION.2, options.side);
     let mut pool = faces::Pool::new(options.seed, options.side, options.persons * 6);
     println!("{parameters} numbers to train; {:.1} min until the first step", minutes());
@@ -145,7 +145,7 @@ fn main() -> Result<(), Failure> {
             sums = (0.0, 0.0, 0);
             checkpoint::write(&options.out, &bytes)?;
             let record = options.out.with_extension("md");
-            checkpoint::write(&record, record::markdown(&options, parameters, &rows, None).as_bytes())?;
+            checkpoint::write(&record, record::markdown(&facts, &rows, None).as_bytes())?;
             if progress >= 1.0 {
                 break;
             }
@@ -156,7 +156,7 @@ fn main() -> Result<(), Failure> {
     let demo = Gallery::new(DEMO.0, DEMO.1, DEMO.2, options.side).judge(&tensors, options.width)?;
     let what = format!("{} persons × {} pictures of the demo's universe {}", DEMO.1, DEMO.2, DEMO.0);
     println!("{what}: {demo}");
-    let text = record::markdown(&options, parameters, &rows, Some((&what, &demo)));
+    let text = record::markdown(&facts, &rows, Some((&what, &demo)));
     checkpoint::write(&options.out.with_extension("md"), text.as_bytes())?;
     Ok(())
 }

@@ -105,9 +105,8 @@ impl Network {
     }
 
     fn branches(&self, block: &str, branches: &[&[&str]], x: &Tensor) -> Result<Vec<Tensor>> {
-        let branch = |layers: &&[&str]| {
-            layers.iter().try_fold(x.clone(), |x, layer| self.conv(&format!("{block}.{layer}"), &x))
-        };
+        let branch =
+            |layers: &&[&str]| layers.iter().try_fold(x.clone(), |x, layer| self.conv(&format!("{block}.{layer}"), &x));
         branches.iter().map(branch).collect()
     }
 

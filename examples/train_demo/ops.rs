@@ -166,7 +166,8 @@ impl CustomOp3 for ConvNorm {
             lock(&self.kept).take().ok_or_else(|| Error::Msg("backward before forward".into()))?;
         let gamma: Vec<f32> = norm.get(0)?.to_vec1()?;
         let dy = dy.contiguous()?;
-        let (dz, dnorm) = read(&product, |z| read(y, |y| read(&dy, |dy| self.backward(z, y, dy, &mean, &scale, &gamma))))???;
+        let (dz, dnorm) =
+            read(&product, |z| read(y, |y| read(&dy, |dy| self.backward(z, y, dy, &mean, &scale, &gamma))))???;
         let dz = Tensor::from_vec(dz, ((), out), &Device::Cpu)?;
         let columns = read(x, |x| self.columns(x, [n, h, w, c], inner))??;
         let dweight = columns.t()?.matmul(&dz)?;

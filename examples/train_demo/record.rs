@@ -18,37 +18,59 @@ pub struct Row {
     pub validation: Judgement,
 }
 
-pub fn markdown(options: &Options, parameters: usize, rows: &[Row], last: Option<(&str, &Judgement)>) -> String {
-    let mut text = String::from("# How `demo.safetensors` was trained\n\nWritten by `examples/train_demo` beside the weights.\n\n");
+/// What is known before the first step; asked for then, since the working tree may change meanwhile.
+pub fn facts(options: &Options, parameters: usize) -> String {
     let facts = [
         ("Command", format!("`cargo run --release --locked --example train_demo -- {}`", arguments())),
         ("Date", output("date", &["-u", "+%Y-%m-%d"])),
         ("Source", revision()),
         ("Machine", format!("{}, {} threads", processor(), rayon::current_num_threads())),
-        ("Network", format!(
-            "InceptionResnetV1, width {}, {} × {} pixels, {parameters} trained numbers",
-            options.width, options.side, options.side
-        )),
-        ("Faces", format!(
-            "procedural, generator version {}, universe {}; {} pictures each of {} persons a step",
-            facevault::dataset::synthetic::GENERATOR_VERSION, options.seed, options.samples, options.persons
-        )),
-        ("Loss", format!(
-            "supervised contrastive at temperature {}, plus {} × mean cos² between persons",
-            options.temperature, options.spread
-        )),
-        ("Optimiser", format!(
-            "AdamW, peak learning rate {}, warm-up, then cosine decay over {} minutes",
-            options.learning_rate, options.minutes
-        )),
+        (
+            "Network",
+            format!(
+                "InceptionResnetV1, width {}, {} × {} pixels, {parameters} trained numbers",
+                options.width, options.side, options.side
+            ),
+        ),
+        (
+            "Faces",
+            format!(
+                "procedural, generator version {}, universe {}; {} pictures each of {} persons a step",
+                facevault::dataset::synthetic::GENERATOR_VERSION,
+                options.seed,
+                options.samples,
+                options.persons
+            ),
+        ),
+        (
+            "Loss",
+            format!(
+                "supervised contrastive at temperature {}, plus {} × mean cos² between persons",
+                options.temperature, options.spread
+            ),
+        ),
+        (
+            "Optimiser",
+            format!(
+                "AdamW, peak learning rate {}, warm-up, then cosine decay over {} minutes",
+                options.learning_rate, options.minutes
+            ),
+        ),
     ];
-    for (what, value) in facts {
-        let _ = writeln!(text, "- {what}: {value}");
-    }
+    facts.iter().fold(String::new(), |text, (what, value)| text + &format!("- {what}: {value}\n"))
+}
+
+/// The whole record.
+pub fn markdown(facts: &str, rows: &[Row], last: Option<(&str, &Judgement)>) -> String {
+    let mut text = format!(
+        "# How `demo.safetensors` was trained\n\nWritten by `examples/train_demo` beside the weights.\n\n{facts}"
+    );
     let _ = writeln!(
         text,
         "\nValidation: {} persons × {} pictures of universe {}, never trained on, through the library's inference path.\n",
-        crate::VALIDATION.1, crate::VALIDATION.2, crate::VALIDATION.0
+        crate::VALIDATION.1,
+        crate::VALIDATION.2,
+        crate::VALIDATION.0
     );
     text += "| minutes | step | persons seen | learning rate | contrast | mean cos² | EER | genuine mean | impostor mean | impostor std | impostor mean \\|cos\\| |\n";
     text += "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n";
@@ -57,8 +79,17 @@ pub fn markdown(options: &Options, parameters: usize, rows: &[Row], last: Option
         let _ = writeln!(
             text,
             "| {:.1} | {} | {} | {:.1e} | {:.3} | {:.4} | {:.2}% | {:.3} | {:+.3} | {:.3} | {:.4} |",
-            row.minutes, row.step, row.persons, row.rate, row.contrast, row.spread, v.eer * 100.0, v.genuine_mean,
-            v.impostor_mean, v.impostor_std, v.impostor_abs
+            row.minutes,
+            row.step,
+            row.persons,
+            row.rate,
+            row.contrast,
+            row.spread,
+            v.eer * 100.0,
+            v.genuine_mean,
+            v.impostor_mean,
+            v.impostor_std,
+            v.impostor_abs
         );
     }
     if let Some((what, judgement)) = last {
@@ -80,11 +111,7 @@ fn revision() -> String {
 fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
-    format!(
-        "{} ({})",
-        name.trim_start_matches([' ', '\t', ':']),
-        facevault::model::device::instruction_sets()
-    )
+    format!("{} ({})", name.trim_start_matches([' ', '\t', ':']), facevault::model::device::instruction_sets())
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {

@@ -111,9 +111,7 @@ impl<'a> Canvas<'a> {
     fn cover(&self, bounds: Bounds) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
         let (cos, sin) = self.pose.turn;
         let (mut low, mut high) = ((f32::MAX, f32::MAX), (f32::MIN, f32::MIN));
-        for (x, y) in
-            [(bounds.0, bounds.1), (bounds.2, bounds.1), (bounds.0, bounds.3), (bounds.2, bounds.3)]
-        {
+        for (x, y) in [(bounds.0, bounds.1), (bounds.2, bounds.1), (bounds.0, bounds.3), (bounds.2, bounds.3)] {
             let (x, y) = (x.clamp(-2.0, 2.0), y.clamp(-2.0, 2.0));
             let (x, y) = (x * (1.0 - 0.35 * self.pose.yaw * x), y * (1.0 - 0.2 * self.pose.pitch * y));
             let (x, y) = (cos * x - sin * y, cos * y + sin * x);

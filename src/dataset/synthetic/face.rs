@@ -30,7 +30,8 @@ pub(super) fn background(canvas: &mut Canvas, pose: &Pose) {
     let scene = &pose.scene;
     let (frequency, strength, seed) = scene.pattern;
     let wall = |x: f32, y: f32| {
-        let along = (0.5 + 0.3 * (x - y) + strength * (noise(seed, x * frequency, y * frequency) - 0.5)).clamp(0.0, 1.0);
+        let along =
+            (0.5 + 0.3 * (x - y) + strength * (noise(seed, x * frequency, y * frequency) - 0.5)).clamp(0.0, 1.0);
         mix(scene.wall[0], scene.wall[1], along)
     };
     canvas.paint(Bounds::ALL, 0.0, 1.0, |_, _| -1.0, wall);
@@ -50,7 +51,13 @@ pub(super) fn behind(canvas: &mut Canvas, who: &Identity, pose: &Pose) {
         });
     }
     let neck = dim(who.skin.colour, 0.78);
-    canvas.paint(Bounds(-0.7, 0.4, 0.7, 2.0), -0.15, 1.0, |x, y| round_box(x, y - 1.4, head.neck, 0.9, 0.1), |_, _| neck);
+    canvas.paint(
+        Bounds(-0.7, 0.4, 0.7, 2.0),
+        -0.15,
+        1.0,
+        |x, y| round_box(x, y - 1.4, head.neck, 0.9, 0.1),
+        |_, _| neck,
+    );
     canvas.paint(
         Bounds(-2.0, 1.0, 2.0, 2.0),
         -0.15,
@@ -63,10 +70,16 @@ pub(super) fn behind(canvas: &mut Canvas, who: &Identity, pose: &Pose) {
         let x0 = side * (head.width - 0.04);
         let rx = 0.05 + ears.out;
         let bounds = Bounds::around(x0, ears.y, rx, ears.height);
-        canvas.paint(bounds, -0.1, 1.0, |x, y| ellipse(x - x0, y - ears.y, rx, ears.height), |x, y| {
-            let inner = ellipse(x - x0, y - ears.y, rx * 0.6, ears.height * 0.6);
-            dim(who.skin.colour, if inner < 0.0 { 0.72 } else { 0.9 })
-        });
+        canvas.paint(
+            bounds,
+            -0.1,
+            1.0,
+            |x, y| ellipse(x - x0, y - ears.y, rx, ears.height),
+            |x, y| {
+                let inner = ellipse(x - x0, y - ears.y, rx * 0.6, ears.height * 0.6);
+                dim(who.skin.colour, if inner < 0.0 { 0.72 } else { 0.9 })
+            },
+        );
         if let Some((colour, radius)) = ears.ring {
             let (x0, y0) = (side * (head.width + 0.02), ears.y + ears.height + radius * 0.5);
             let bounds = Bounds::around(x0, y0, radius, radius);
@@ -78,16 +91,22 @@ pub(super) fn behind(canvas: &mut Canvas, who: &Identity, pose: &Pose) {
 pub(super) fn skin(canvas: &mut Canvas, who: &Identity) {
     let (head, skin, marks) = (&who.head, &who.skin, &who.marks);
     let bounds = Bounds(-head.width - 0.2, head.crown, head.width + 0.2, head.chin);
-    canvas.paint(bounds, 0.0, 1.0, |x, y| head.distance(x, y, 0.0, 0.0), |x, y| {
-        let (nx, ny) = (x / (head.width + 0.1), (y - 0.1) / 1.15);
-        let mut colour = dim(skin.colour, 1.06 - skin.rim * (nx * nx + ny * ny * 0.7));
-        if marks.freckles > 0.0 && y > -0.2 && y < 0.5 {
-            let spot = noise(marks.freckle_seed, x * 19.0, y * 19.0);
-            let strength = ((spot - 0.62) * 6.0).clamp(0.0, 1.0) * marks.freckles;
-            colour = mix(colour, [0.45, 0.24, 0.12], strength);
-        }
-        colour
-    });
+    canvas.paint(
+        bounds,
+        0.0,
+        1.0,
+        |x, y| head.distance(x, y, 0.0, 0.0),
+        |x, y| {
+            let (nx, ny) = (x / (head.width + 0.1), (y - 0.1) / 1.15);
+            let mut colour = dim(skin.colour, 1.06 - skin.rim * (nx * nx + ny * ny * 0.7));
+            if marks.freckles > 0.0 && y > -0.2 && y < 0.5 {
+                let spot = noise(marks.freckle_seed, x * 19.0, y * 19.0);
+                let strength = ((spot - 0.62) * 6.0).clamp(0.0, 1.0) * marks.freckles;
+                colour = mix(colour, [0.45, 0.24, 0.12], strength);
+            }
+            colour
+        },
+    );
     let warm = [0.10 * skin.blush, -0.5 * skin.blush, -0.45 * skin.blush];
     for side in SIDES {
         canvas.shade((side * 0.42, 0.25), (0.28, 0.24), 0.1, warm);
@@ -105,7 +124,13 @@ pub(super) fn skin(canvas: &mut Canvas, who: &Identity) {
     for side in SIDES {
         let from = (side * 0.05, who.eyes.y - 0.16);
         let to = (side * 0.045, who.eyes.y - 0.02);
-        canvas.paint(Bounds(-0.1, from.1 - 0.05, 0.1, to.1 + 0.05), 0.1, marks.frown, |x, y| stroke(x, y, from, to, 0.012), |_, _| line);
+        canvas.paint(
+            Bounds(-0.1, from.1 - 0.05, 0.1, to.1 + 0.05),
+            0.1,
+            marks.frown,
+            |x, y| stroke(x, y, from, to, 0.012),
+            |_, _| line,
+        );
         let (from, to) =
             ((side * (who.nose.width + 0.03), who.nose.tip_y - 0.03), (side * (who.mouth.width + 0.06), who.mouth.y));
         let bounds = Bounds(-0.6, from.1 - 0.05, 0.6, to.1 + 0.05);
@@ -129,7 +154,13 @@ pub(super) fn skin(canvas: &mut Canvas, who: &Identity) {
     }
     if let Some((colour, radius)) = marks.bindi {
         let y0 = who.eyes.y - 0.2;
-        canvas.paint(Bounds::around(0.0, y0, radius, radius), 0.12, 1.0, |x, y| ellipse(x, y - y0, radius, radius), |_, _| colour);
+        canvas.paint(
+            Bounds::around(0.0, y0, radius, radius),
+            0.12,
+            1.0,
+            |x, y| ellipse(x, y - y0, radius, radius),
+            |_, _| colour,
+        );
     }
 }
 
@@ -162,11 +193,12 @@ pub(super) fn nose(canvas: &mut Canvas, who: &Identity) {
         canvas.shade((side * nose.width * 0.85, nose.tip_y), (nose.width * 0.6, 0.1), 0.16, [-relief * 1.2; 3]);
     }
     canvas.shade((nose.crook, nose.tip_y - length * 0.4), (nose.bridge * 1.3, length * 0.8), 0.16, [relief * 0.7; 3]);
-    canvas.shade((nose.crook, nose.tip_y - 0.02), (nose.tip, nose.tip), 0.2, [
-        relief * 0.7 + nose.red * 0.2,
-        relief * 0.7 - nose.red,
-        relief * 0.7 - nose.red,
-    ]);
+    canvas.shade(
+        (nose.crook, nose.tip_y - 0.02),
+        (nose.tip, nose.tip),
+        0.2,
+        [relief * 0.7 + nose.red * 0.2, relief * 0.7 - nose.red, relief * 0.7 - nose.red],
+    );
     canvas.shade((nose.crook, nose.tip_y + 0.11), (nose.width * 1.1, 0.1), 0.12, [-relief * 1.1; 3]);
     for side in SIDES {
         let (x0, y0) = (nose.crook + side * nose.nostril_apart, nose.tip_y + 0.045);
@@ -308,7 +340,9 @@ pub(super) fn glasses(canvas: &mut Canvas, who: &Identity) {
         canvas.paint(bounds, 0.08, 1.0, |x, y| stroke(x, y, from, to, glasses.thickness * 0.5), |_, _| glasses.colour);
     }
     let inner = (eyes.apart + 0.01).max(glasses.width + 0.03) - glasses.width;
-    let bridge = |x: f32, y: f32| stroke(x, y + 0.4 * (inner * inner - x * x), (-inner, y0), (inner, y0), glasses.thickness * 0.55);
+    let bridge = |x: f32, y: f32| {
+        stroke(x, y + 0.4 * (inner * inner - x * x), (-inner, y0), (inner, y0), glasses.thickness * 0.55)
+    };
     canvas.paint(Bounds::around(0.0, y0, inner, 0.1), 0.19, 1.0, bridge, |_, _| glasses.colour);
 }
 
@@ -317,7 +351,13 @@ pub(super) fn hair(canvas: &mut Canvas, who: &Identity) {
     if let Some((x0, above, radius)) = hair.bun.filter(|_| hair.opacity > 0.0) {
         let y0 = head.crown - above + 0.12;
         let bounds = Bounds::around(x0, y0, radius, radius);
-        canvas.paint(bounds, -0.2, 1.0, |x, y| ellipse(x - x0, y - y0, radius, radius), |x, y| dim(strands(who, x, y), 0.85));
+        canvas.paint(
+            bounds,
+            -0.2,
+            1.0,
+            |x, y| ellipse(x - x0, y - y0, radius, radius),
+            |x, y| dim(strands(who, x, y), 0.85),
+        );
     }
     let cap = |x: f32, y: f32| {
         let rag = hair.ragged * (noise(hair.seed, x * 14.0, y * 14.0) - 0.5);
@@ -357,5 +397,7 @@ pub(super) fn occluder(canvas: &mut Canvas, pose: &Pose) {
         2 => inner + x - 0.2 * y,
         _ => inner + 0.35 + y + 0.3 * x,
     };
-    canvas.paint(Bounds::ALL, 0.0, 1.0, shape, |x, y| dim(colour, 0.85 + 0.3 * noise(pose.scene.pattern.2, x * 5.0, y * 5.0)));
+    canvas.paint(Bounds::ALL, 0.0, 1.0, shape, |x, y| {
+        dim(colour, 0.85 + 0.3 * noise(pose.scene.pattern.2, x * 5.0, y * 5.0))
+    });
 }

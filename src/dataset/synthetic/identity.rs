@@ -226,13 +226,20 @@ impl Identity {
         };
         let beard = beard(r, hair.colour);
         let glasses = r.chance(0.42).then(|| Glasses {
-            colour: if r.chance(0.4) { grey(r.range(0.02, 0.25)) } else { hsv(r.unit(), r.range(0.3, 1.0), r.range(0.2, 0.9)) },
+            colour: if r.chance(0.4) {
+                grey(r.range(0.02, 0.25))
+            } else {
+                hsv(r.unit(), r.range(0.3, 1.0), r.range(0.2, 0.9))
+            },
             width: r.range(0.19, 0.29),
             height: r.range(0.11, 0.24),
             square: r.unit(),
             thickness: r.range(0.016, 0.055),
             drop: r.range(-0.02, 0.07),
-            tint: (hsv(r.unit(), r.range(0.2, 0.8), r.range(0.2, 0.7)), if r.chance(0.3) { r.range(0.2, 0.7) } else { 0.04 }),
+            tint: (
+                hsv(r.unit(), r.range(0.2, 0.8), r.range(0.2, 0.7)),
+                if r.chance(0.3) { r.range(0.2, 0.7) } else { 0.04 },
+            ),
         });
         Self { marks: marks(r), head, skin, eyes, brows, nose, mouth, ears, hair, beard, glasses }
     }
@@ -286,7 +293,10 @@ fn eyes(r: &mut Random) -> Eyes {
         lash: r.range(0.008, 0.04),
         crease: r.range(0.0, 0.6),
         bag: r.range(0.0, 0.5),
-        shadow: (hsv(r.unit(), r.range(0.3, 0.9), r.range(0.25, 0.9)), if r.chance(0.35) { r.range(0.3, 0.85) } else { 0.0 }),
+        shadow: (
+            hsv(r.unit(), r.range(0.3, 0.9), r.range(0.25, 0.9)),
+            if r.chance(0.35) { r.range(0.3, 0.85) } else { 0.0 },
+        ),
     }
 }
 
@@ -301,7 +311,11 @@ fn hair(r: &mut Random) -> Hair {
     };
     let mut hair = Hair {
         colour,
-        second: mix(colour, hsv(r.unit(), r.range(0.1, 0.8), r.range(0.1, 1.0)), if r.chance(0.25) { 0.7 } else { 0.25 }),
+        second: mix(
+            colour,
+            hsv(r.unit(), r.range(0.1, 0.8), r.range(0.1, 1.0)),
+            if r.chance(0.25) { 0.7 } else { 0.25 },
+        ),
         opacity: 1.0,
         rise: r.range(0.04, 0.16),
         puff: r.range(0.0, 0.08),
@@ -395,6 +409,8 @@ fn marks(r: &mut Random) -> Marks {
         crow_feet: if r.chance(0.3) { r.range(0.1, 0.4) } else { 0.0 },
         frown: if r.chance(0.3) { r.range(0.1, 0.4) } else { 0.0 },
         bindi: r.chance(0.1).then(|| (hsv(r.unit(), 0.8, r.range(0.4, 0.9)), r.range(0.025, 0.05))),
-        birthmark: r.chance(0.15).then(|| (r.range(-0.5, 0.5), r.range(-0.4, 0.7), r.range(0.05, 0.14), r.range(0.05, 0.14))),
+        birthmark: r
+            .chance(0.15)
+            .then(|| (r.range(-0.5, 0.5), r.range(-0.4, 0.7), r.range(0.05, 0.14), r.range(0.05, 0.14))),
     }
 }

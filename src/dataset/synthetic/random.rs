@@ -6,7 +6,9 @@ pub(super) struct Random(u64);
 impl Random {
     /// A stream that differs in every bit of every key.
     pub(super) fn new(keys: &[u64]) -> Self {
-        Self(keys.iter().fold(0x005E_ED0F_FACE, |state, &key| mix(state ^ mix(key.wrapping_add(0x9E37_79B9_7F4A_7C15)))))
+        Self(
+            keys.iter().fold(0x005E_ED0F_FACE, |state, &key| mix(state ^ mix(key.wrapping_add(0x9E37_79B9_7F4A_7C15)))),
+        )
     }
 
     pub(super) fn next(&mut self) -> u64 {
