@@ -1,15 +1,13 @@
 //! Everything that must be true of a finished run, recomputed from its files.
 
-use std::path::Path;
 
 use serde::Serialize;
 
 use super::inspect::{self, EmbeddedFaces};
 use super::{RunDirectory, RunError, seal};
-use crate::embed::{self, ChunkStore, EmbeddingMatrix, MatrixReader, RunLock};
+use crate::embed::{self, EmbeddingMatrix, MatrixReader};
 use crate::evaluate::Evaluation;
 use crate::plan::RunPlan;
-use crate::progress::Silent;
 
 /// How far from length 1 a row may be.
 const NORM_TOLERANCE: f64 = 1e-3;
