@@ -1,12 +1,8 @@
 //! Everything that is tested from outside: the library through its public interface, and the binary as a user runs it.
 
-<<<<<<< HEAD
 mod experiment;
 mod hub;
 mod interruption;
-=======
-mod hub;
->>>>>>> part-hub
 mod model;
 mod orl;
 mod preprocess;
