@@ -216,8 +216,8 @@ impl<'a> Table<'a> {
         Ok(Self { path, frame })
     }
 
-    fn damaged(&self, reason: impl ToString) -> EvaluateError {
-        EvaluateError::Damaged { path: self.path.into(), reason: reason.to_string() }
+    fn damaged(&self, reason: String) -> EvaluateError {
+        EvaluateError::Damaged { path: self.path.into(), reason }
     }
 
     /// The values of a column as `of` sees them.
@@ -226,7 +226,7 @@ impl<'a> Table<'a> {
         name: &str,
         of: impl FnOnce(&Column) -> PolarsResult<Vec<Option<T>>>,
     ) -> Result<Vec<Option<T>>, EvaluateError> {
-        self.frame.column(name).and_then(of).map_err(|error| self.damaged(error))
+        self.frame.column(name).and_then(of).map_err(|error| self.damaged(error.to_string()))
     }
 
     /// A column without gaps.
