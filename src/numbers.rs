@@ -18,8 +18,8 @@ impl Quantity {
     #[must_use]
     pub fn value(self, value: f64) -> String {
         match self {
-            Self::Cosine => minus(format!("{value:.4}")),
-            Self::Plain => minus(format!("{value:.3}")),
+            Self::Cosine => minus(&format!("{value:.4}")),
+            Self::Plain => minus(&format!("{value:.3}")),
             Self::Rate => percent(value),
         }
     }
@@ -50,7 +50,7 @@ impl Quantity {
 }
 
 /// A minus sign as wide as a plus.
-fn minus(text: String) -> String {
+fn minus(text: &str) -> String {
     text.replace('-', "−")
 }
 
@@ -58,10 +58,10 @@ fn minus(text: String) -> String {
 fn percent(rate: f64) -> String {
     let percent = rate * 100.0;
     if percent == 0.0 || percent.abs() >= 0.1 || !percent.is_finite() {
-        return minus(format!("{percent:.2}%"));
+        return minus(&format!("{percent:.2}%"));
     }
     let decimals = (1.0 - percent.abs().log10().floor()) as usize;
-    minus(format!("{percent:.decimals$}%"))
+    minus(&format!("{percent:.decimals$}%"))
 }
 
 #[cfg(test)]

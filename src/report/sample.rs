@@ -3,7 +3,7 @@
 use super::{ChunkTiming, FailureRow, Report};
 use crate::compare::RunSummary;
 use crate::estimate::{Estimate, Unit};
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Centroids, Evaluation};
 use crate::metrics::{
     Distribution, FaceCounts, Judged, Metrics, OperatingPoint, PairCounts, PublishedRow, Quantile, SCHEMA, Upstream,
 };
@@ -194,7 +194,8 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         genuine,
         impostor,
     };
-    Evaluation { metrics, curve, histograms, hardest: hardest.collect(), identities: identities.collect() }
+    let (hardest, identities) = (hardest.collect(), identities.collect());
+    Evaluation { metrics, curve, histograms, hardest, identities, centroids: Centroids::default() }
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -294,5 +295,6 @@ pub(crate) fn nothing() -> Evaluation {
         curve: Curve::default(),
         hardest: Vec::new(),
         identities: Vec::new(),
+        centroids: Centroids::default(),
     }
 }
