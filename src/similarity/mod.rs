@@ -98,7 +98,9 @@ pub(crate) mod tests {
         let mut data: Vec<f32> = (0..rows * dimension).map(|_| next()).collect();
         for row in data.chunks_exact_mut(dimension) {
             let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-            row.iter_mut().for_each(|v| *v /= length);
+            for value in row {
+                *value /= length;
+            }
         }
         data
     }

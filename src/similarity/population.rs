@@ -259,7 +259,9 @@ pub(crate) mod tests {
     fn many_identities_are_resampled_in_even_groups() {
         let unit_of = units(250, 3);
         let mut sizes = [0; MAX_UNITS];
-        unit_of.iter().for_each(|&unit| sizes[usize::from(unit)] += 1);
+        for &unit in &unit_of {
+            sizes[usize::from(unit)] += 1;
+        }
         assert!(sizes.iter().all(|size| (2..=3).contains(size)), "{sizes:?}");
         assert_ne!(unit_of, units(250, 4));
         assert_eq!(units(3, 9), [0, 1, 2]);
