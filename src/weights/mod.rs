@@ -1,11 +1,26 @@
 //! Checkpoints: found (Hub, file, embedded), digested, parsed, and checked against what the network needs. What is
 //! digested is what is loaded: bytes are read once.
 
+mod check;
+mod embedded;
+mod error;
+mod pickle;
+mod pth;
+mod safetensors;
+
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use check::require;
+pub use error::{FormatError, WeightsError};
+
+use crate::config::WeightsSource;
 use crate::digest::Digest;
+use crate::files;
+use crate::hub::{Hub, HubFile, RepoKind};
+use crate::progress::{Cancel, Progress};
 
 /// A named tensor of a checkpoint. Floating point data of any width is widened to f32.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,4 +67,184 @@ pub struct Origin {
     pub revision: Option<String>,
     /// Size of the file, bytes.
     pub bytes: u64,
+}
+
+/// Finds, digests and parses a checkpoint. The bytes that are digested are the bytes that are parsed.
+///
+/// # Errors
+/// [`WeightsError`].
+pub fn load(source: &WeightsSource, progress: &dyn Progress, cancel: &Cancel) -> Result<Checkpoint, WeightsError> {
+    load_with(Hub::shared(), source, progress, cancel)
+}
+
+/// [`load`] from another Hub than the environment's.
+///
+/// # Errors
+/// [`WeightsError`].
+pub fn load_with(
+    hub: &Hub,
+    source: &WeightsSource,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Checkpoint, WeightsError> {
+    let origin = |source: &str, location: String, revision: Option<&String>, bytes: &[u8]| Origin {
+        source: source.to_owned(),
+        location,
+        revision: revision.cloned(),
+        bytes: bytes.len() as u64,
+    };
+    match source {
+        WeightsSource::Hub { repo, revision, file, sha256 } => {
+            let bytes = from_hub(hub, &hub_file(repo, revision, file, *sha256), *sha256, progress, cancel)?;
+            let origin = origin("hub", format!("{repo}/{file}"), Some(revision), &bytes);
+            Ok(Checkpoint { tensors: parse(&bytes, &origin.location)?, digest: *sha256, origin })
+        }
+        WeightsSource::File { path, sha256 } => {
+            let bytes = files::read(path)?;
+            let origin = origin("file", path.display().to_string(), None, &bytes);
+            let digest = Digest::of(&bytes);
+            match sha256 {
+                Some(expected) if *expected != digest => {
+                    let (path, expected) = (path.clone(), *expected);
+                    Err(WeightsError::WrongDigest { path, found: digest, expected })
+                }
+                _ => Ok(Checkpoint { tensors: parse(&bytes, &origin.location)?, digest, origin }),
+            }
+        }
+        WeightsSource::Embedded { name } => {
+            let bytes = embedded::find(name)?;
+            let origin = origin("embedded", name.clone(), None, bytes);
+            Ok(Checkpoint { tensors: parse(bytes, name)?, digest: Digest::of(bytes), origin })
+        }
+    }
+}
+
+/// One line for people: what would be loaded, and whether it would be downloaded. Nothing is.
+#[must_use]
+pub fn describe(source: &WeightsSource) -> String {
+    match source {
+        WeightsSource::Hub { repo, revision, file, sha256 } => {
+            Hub::shared().describe(&hub_file(repo, revision, file, *sha256))
+        }
+        WeightsSource::File { path, .. } => describe_file(path),
+        WeightsSource::Embedded { name } => match embedded::find(name) {
+            Ok(bytes) => format!("`{name}`, inside the program, {} bytes", bytes.len()),
+            Err(error) => error.to_string(),
+        },
+    }
+}
+
+fn describe_file(path: &Path) -> String {
+    match std::fs::metadata(path) {
+        Ok(metadata) => format!("{}, {} bytes", path.display(), metadata.len()),
+        Err(error) => format!("{}: cannot be read: {error}", path.display()),
+    }
+}
+
+fn hub_file(repo: &str, revision: &str, path: &str, sha256: Digest) -> HubFile {
+    let [repo, revision, path] = [repo, revision, path].map(str::to_owned);
+    HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256: Some(sha256) }
+}
+
+/// The bytes of a file on the Hub, with the digest that is expected. A cached file that is damaged is downloaded anew,
+/// once.
+fn from_hub(
+    hub: &Hub,
+    file: &HubFile,
+    expected: Digest,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Vec<u8>, WeightsError> {
+    // What is cached is checked here and not by `download`, so that it is read once.
+    let mut path = match hub.cached(file)? {
+        Some(path) => path,
+        None => hub.fetch(file, progress, cancel)?,
+    };
+    let mut again = true;
+    loop {
+        let bytes = files::read(&path)?;
+        let found = Digest::of(&bytes);
+        if found == expected {
+            return Ok(bytes);
+        }
+        let error = Hub::mismatch(&path, file, found, expected);
+        if !matches!(error, crate::hub::HubError::Damaged { .. }) {
+            return Err(error.into());
+        }
+        hub.discard(&path)?;
+        if !std::mem::replace(&mut again, false) {
+            return Err(error.into());
+        }
+        progress.say(&format!("{file} was damaged in the cache; downloading it again"));
+        path = hub.fetch(file, progress, cancel)?;
+    }
+}
+
+/// Tells the format by the content: names lie.
+fn parse(bytes: &[u8], location: &str) -> Result<Tensors, WeightsError> {
+    let parsed = if bytes.starts_with(b"PK\x03\x04") {
+        pth::zip(bytes)
+    } else if bytes.starts_with(&[pickle::PROTO]) {
+        pth::legacy(bytes)
+    } else if bytes.get(8) == Some(&b'{') {
+        safetensors::read(bytes)
+    } else {
+        Err(FormatError::Unknown)
+    };
+    parsed.map_err(|source| WeightsError::Format { location: location.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FILES: [&[u8]; 3] = [
+        include_bytes!("../../tests/fixtures/weights/zip.pth"),
+        include_bytes!("../../tests/fixtures/weights/legacy.pth"),
+        include_bytes!("../../tests/fixtures/weights/nested.pth"),
+    ];
+
+    fn safetensors() -> Vec<u8> {
+        let data = [0; 24];
+        let view =
+            |shape: &[usize]| ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, shape.to_vec(), &data);
+        let tensors = [("a", view(&[6]).unwrap()), ("b", view(&[2, 3]).unwrap())];
+        ::safetensors::serialize(tensors, None).unwrap()
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_refused() {
+        for bytes in FILES {
+            parse(bytes, "whole").unwrap();
+            for length in 0..bytes.len() {
+                assert!(parse(&bytes[..length], "cut").is_err(), "{length} of {}", bytes.len());
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Whatever the bytes: no panic, and no more memory than they can fill.
+        #[test]
+        fn damage_never_panics(
+            which in 0usize..4,
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut bytes = FILES.get(which).map_or_else(safetensors, |bytes| bytes.to_vec());
+            for (at, value) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            if let Ok(tensors) = parse(&bytes, "damaged") {
+                let values: usize = tensors.values().map(|tensor| tensor.data.len()).sum();
+                prop_assert!(values <= 4 * bytes.len());
+            }
+        }
+    }
 }

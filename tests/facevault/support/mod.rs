@@ -1,3 +1,4 @@
 //! What several tests share.
 
+pub mod fake_hub;
 pub mod formula;

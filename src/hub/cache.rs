@@ -1,0 +1,220 @@
+//! The cache on disk, as Python's `huggingface_hub` lays it out:
+//!
+//! ```text
+//! models--owner--name/blobs/<etag>                      the bytes; <etag>.incomplete while they arrive
+//!                     refs/<branch or short hash>       the commit that it means
+//!                     snapshots/<commit>/<path>         → ../../blobs/<etag>
+//! .locks/models--owner--name/<etag>.lock                held while a blob arrives
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+
+use super::{HubError, HubFile, HubSettings, RepoKind, is_commit};
+use crate::digest::Digest;
+use crate::files::{self, FileError};
+use crate::progress::{Cancel, Progress};
+
+/// Where one file is, or will be.
+pub(super) struct Place<'a> {
+    file: &'a HubFile,
+    root: &'a Path,
+    repo: CacheRepo,
+    /// `models--owner--name`.
+    folder: String,
+}
+
+impl<'a> Place<'a> {
+    /// Refuses names that would lead out of the cache.
+    pub fn new(settings: &'a HubSettings, file: &'a HubFile) -> Result<Self, HubError> {
+        check_names(file)?;
+        let repo = repo(file);
+        let folder = repo.folder_name();
+        let repo = Cache::new(settings.cache.clone()).repo(repo);
+        Ok(Self { file, root: &settings.cache, repo, folder })
+    }
+
+    /// The file under its final name.
+    pub fn find(&self) -> Option<PathBuf> {
+        let path = self.pointer(&self.commit()?);
+        path.is_file().then_some(path)
+    }
+
+    /// The folder of the repository.
+    pub fn folder(&self) -> PathBuf {
+        self.root.join(&self.folder)
+    }
+
+    /// Where the blob of an entity tag is.
+    pub fn blob(&self, etag: &str) -> PathBuf {
+        self.repo.blob_path(etag)
+    }
+
+    /// Where a blob grows.
+    pub fn partial(&self, etag: &str) -> PathBuf {
+        self.repo.blob_path(&format!("{etag}.incomplete"))
+    }
+
+    /// Bytes of the blob that are already there.
+    pub fn arrived(&self, etag: &str) -> u64 {
+        fs::metadata(self.partial(etag)).map_or(0, |metadata| metadata.len())
+    }
+
+    /// Waits until no other process downloads this blob, and keeps others off until the returned file is dropped.
+    pub fn lock(&self, etag: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<File, HubError> {
+        let folder = self.root.join(".locks").join(&self.folder);
+        let path = folder.join(format!("{etag}.lock"));
+        let disk = |error| HubError::disk(self.file, self.root)(error);
+        files::create_dir(&folder).map_err(disk)?;
+        let lock = File::create(&path).map_err(FileError::new("create", &path)).map_err(disk)?;
+        let mut said = false;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path)(error).into()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if !std::mem::replace(&mut said, true) {
+                progress.say(&format!("another process downloads {}; waiting for it", self.file));
+            }
+            if cancel.requested() {
+                return Err(HubError::Interrupted);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Gives a whole, checked blob its name in the commit's snapshot.
+    pub fn adopt(&self, etag: &str, commit: &str) -> Result<PathBuf, HubError> {
+        let disk = |error| HubError::disk(self.file, self.root)(error);
+        let pointer = self.pointer(commit);
+        let parent = pointer.parent().unwrap_or(self.root);
+        files::create_dir(parent).map_err(disk)?;
+        self.link(etag, &pointer).map_err(FileError::new("create", &pointer)).map_err(disk)?;
+        if self.file.revision != commit {
+            let path = self.folder().join("refs").join(&self.file.revision);
+            let written = path.parent().map_or(Ok(()), files::create_dir);
+            written.and_then(|()| files::commit_bytes(&path, commit.as_bytes())).map_err(disk)?;
+        }
+        Ok(pointer)
+    }
+
+    #[cfg(unix)]
+    fn link(&self, etag: &str, pointer: &Path) -> std::io::Result<()> {
+        let up = "../".repeat(self.file.path.split('/').count() + 1);
+        let temporary = pointer.with_file_name(format!(".partial-{}-{etag}", std::process::id()));
+        let _ = fs::remove_file(&temporary);
+        std::os::unix::fs::symlink(format!("{up}blobs/{etag}"), &temporary)?;
+        fs::rename(&temporary, pointer).inspect_err(|_| drop(fs::remove_file(&temporary)))
+    }
+
+    /// Where links need a privilege, the snapshot holds the file itself, as in Python.
+    #[cfg(not(unix))]
+    fn link(&self, etag: &str, pointer: &Path) -> std::io::Result<()> {
+        fs::rename(self.blob(etag), pointer)
+    }
+
+    fn pointer(&self, commit: &str) -> PathBuf {
+        self.file.path.split('/').fold(self.repo.pointer_path(commit), |path, part| path.join(part))
+    }
+
+    /// The commit that the revision means, as far as the cache knows.
+    fn commit(&self) -> Option<String> {
+        let revision = &self.file.revision;
+        if revision.len() == 40 && is_commit(revision) {
+            return Some(revision.clone());
+        }
+        if let Ok(text) = fs::read_to_string(self.folder().join("refs").join(revision)) {
+            let commit = text.trim();
+            return is_commit(commit).then(|| commit.to_owned());
+        }
+        if !is_commit(revision) {
+            return None;
+        }
+        let names = fs::read_dir(self.folder().join("snapshots")).ok()?;
+        let mut fitting = names
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.starts_with(revision.as_str()));
+        fitting.next().filter(|_| fitting.next().is_none())
+    }
+}
+
+/// Whether a cached file can be trusted to be what the Hub has: its blob is named by the digest of its content.
+pub(super) fn intact(path: &Path, found: Digest) -> bool {
+    let Ok(blob) = fs::canonicalize(path) else { return false };
+    blob.file_name().is_some_and(|name| name.to_string_lossy() == found.to_string())
+}
+
+/// Takes a file out of the cache: its name in the snapshot and the bytes behind it.
+pub(super) fn evict(path: &Path) -> Result<(), HubError> {
+    let blob = fs::canonicalize(path).ok().filter(|blob| blob != path);
+    for path in blob.iter().map(PathBuf::as_path).chain([path]) {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(FileError::new("remove", path)(error).into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The repository in `hf_hub`'s words.
+pub(super) fn repo(file: &HubFile) -> Repo {
+    let kind = match file.kind {
+        RepoKind::Model => RepoType::Model,
+        RepoKind::Dataset => RepoType::Dataset,
+    };
+    Repo::with_revision(file.repo.clone(), kind, file.revision.clone())
+}
+
+/// Names become paths and addresses; a listing comes from outside.
+pub(super) fn check_names(file: &HubFile) -> Result<(), HubError> {
+    let plain = |part: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(allowed)
+    };
+    let inside = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
+    let bad = |what, value: &str, rule| Err(HubError::BadName { what, value: value.to_owned(), rule });
+    if file.repo.split('/').count() > 2 || !file.repo.split('/').all(plain) {
+        return bad("repository", &file.repo, "`owner/name` of letters, digits, `-`, `_` and `.`");
+    }
+    if !file.revision.split('/').all(plain) {
+        return bad("revision", &file.revision, "a commit hash, a branch or a tag");
+    }
+    if !file.path.is_empty() && !file.path.split('/').all(inside) {
+        return bad("path", &file.path, "names joined by `/`, none of them empty, `.` or `..`");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(repo: &str, revision: &str, path: &str) -> HubFile {
+        let [repo, revision, path] = [repo, revision, path].map(str::to_owned);
+        HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256: None }
+    }
+
+    #[test]
+    fn names_that_lead_out_of_the_cache_are_refused() {
+        assert!(check_names(&file("a/b", "0123456", "c/d.txt")).is_ok());
+        for (repo, revision, path) in [
+            ("a/b/c", "main", "x"),
+            ("../b", "main", "x"),
+            ("", "main", "x"),
+            ("a/b", "../../x", "x"),
+            ("a/b", "", "x"),
+            ("a/b", "main", "../x"),
+            ("a/b", "main", "/etc/passwd"),
+            ("a/b", "main", "c//d"),
+            ("a/b", "main", "c\\..\\d"),
+        ] {
+            assert!(check_names(&file(repo, revision, path)).is_err(), "{repo} {revision} {path}");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Requests: one at a time, patient with what may pass, and stopped within a blink when somebody asks.
+
+use std::fmt::Write as _;
+use std::io::{self, Read};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::http::{HeaderMap, Response, StatusCode};
+use ureq::{Agent, Body, BodyReader};
+
+use super::{Hub, HubError, HubFile, HubSettings, RepoKind};
+use crate::progress::{Cancel, Progress};
+
+/// How often a wait looks whether it should end.
+const BLINK: Duration = Duration::from_millis(50);
+
+/// Redirects are followed by hand: the token stays with the endpoint, and their headers say what the file is.
+pub(super) fn agent(settings: &HubSettings) -> Agent {
+    let silence = Some(settings.silence);
+    let mut config = Agent::config_builder()
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .user_agent(concat!("facevault/", env!("CARGO_PKG_VERSION")))
+        .max_idle_connections_per_host(16)
+        .timeout_resolve(silence)
+        .timeout_connect(silence)
+        .timeout_recv_response(silence)
+        .timeout_per_read(silence);
+    if !settings.proxy {
+        config = config.proxy(None);
+    }
+    config.build().into()
+}
+
+/// `scheme://host:port` of an address.
+pub(super) fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    url[start..].find(['/', '?', '#']).map_or(url, |at| &url[..start + at])
+}
+
+/// Host and port of an address, for messages.
+pub(super) fn host(url: &str) -> String {
+    let origin = origin(url);
+    origin.split_once("://").map_or(origin, |(_, host)| host).to_owned()
+}
+
+/// The address that a `Location` or `Link` header means.
+pub(super) fn join(base: &str, reference: &str) -> String {
+    if reference.contains("://") {
+        reference.to_owned()
+    } else if let Some(rest) = reference.strip_prefix("//") {
+        format!("{}://{rest}", base.split_once("://").map_or("https", |(scheme, _)| scheme))
+    } else if reference.starts_with('/') {
+        format!("{}{reference}", origin(base))
+    } else {
+        let path = base.split(['?', '#']).next().unwrap_or(base);
+        let folder = path.rfind('/').filter(|&at| at >= origin(base).len()).map_or(path, |at| &path[..at]);
+        format!("{folder}/{reference}")
+    }
+}
+
+/// Escapes what a path may not hold; `/` stays.
+pub(super) fn escape(path: &str) -> String {
+    path.bytes().fold(String::with_capacity(path.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+/// A header as text.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+impl Hub {
+    /// Makes `attempt` again, with growing pauses, while it fails with what may pass.
+    pub(super) fn patiently<T>(
+        &self,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+        mut attempt: impl FnMut() -> Result<T, HubError>,
+    ) -> Result<T, HubError> {
+        let mut made = 1;
+        loop {
+            let error = match attempt() {
+                Err(error) if made < error.attempts(self.settings.attempts) => error,
+                result => return result,
+            };
+            let pause = match &error {
+                HubError::RateLimited { wait: Some(wait), .. } if *wait > self.settings.patience => return Err(error),
+                HubError::RateLimited { wait: Some(wait), .. } => *wait,
+                _ => self.settings.back_off * 2u32.saturating_pow(made - 1),
+            };
+            // The remedy is what follows the semicolon; here it is to wait.
+            let message = error.to_string();
+            let problem = message.split("; ").next().unwrap_or(&message);
+            progress.say(&format!("{problem}; trying again in {pause:.0?}"));
+            sleep(pause, cancel)?;
+            made += 1;
+        }
+    }
+
+    /// One GET, without redirects; `from` asks for the bytes from there on. The token goes to the endpoint only.
+    pub(super) fn get(
+        &self,
+        url: &str,
+        from: u64,
+        subject: &HubFile,
+        cancel: &Cancel,
+    ) -> Result<Response<Body>, HubError> {
+        // What is hashed are the bytes of the file: no transfer compression.
+        let mut request = self.agent.get(url).header("accept-encoding", "identity");
+        if from > 0 {
+            request = request.header("range", format!("bytes={from}-"));
+        }
+        if let Some(token) = self.settings.token.as_ref().filter(|_| self.is_endpoint(url)) {
+            request = request.header("authorization", format!("Bearer {}", token.0));
+        }
+        let response = interruptible(cancel, move || request.call())?;
+        response.map_err(|error| {
+            let (subject, host, reason) = (subject.to_string(), host(url), error.to_string());
+            match error {
+                ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Protocol(_) => {
+                    HubError::Strange { subject, host, reason }
+                }
+                _ => HubError::Unreachable { subject, host, reason },
+            }
+        })
+    }
+
+    /// Whether an address is the endpoint's own.
+    pub(super) fn is_endpoint(&self, url: &str) -> bool {
+        origin(url).eq_ignore_ascii_case(origin(&self.settings.endpoint))
+    }
+
+    /// The error behind a status that is none of success.
+    pub(super) fn refusal(&self, url: &str, status: StatusCode, headers: &HeaderMap, subject: &HubFile) -> HubError {
+        let (kind, repo, revision) = (subject.kind, subject.repo.clone(), subject.revision.clone());
+        let (host, name) = (host(url), subject.to_string());
+        let page = match kind {
+            RepoKind::Model => format!("{}/{repo}", self.settings.endpoint),
+            RepoKind::Dataset => format!("{}/datasets/{repo}", self.settings.endpoint),
+        };
+        match (status.as_u16(), header(headers, "x-error-code")) {
+            (401, _) => HubError::Unauthorized { subject: name, host, token: self.settings.token.is_some() },
+            (403, _) => HubError::Forbidden { subject: name, host, page },
+            (404, Some("RepoNotFound")) => HubError::NoRepository { host, kind, repo },
+            (404, Some("RevisionNotFound")) => HubError::NoRevision { kind, repo, revision, page },
+            (404, _) => HubError::NoEntry { subject: name, revision, page },
+            (429, _) => {
+                let seconds = header(headers, "retry-after").and_then(|text| text.parse().ok());
+                HubError::RateLimited { subject: name, host, wait: seconds.map(Duration::from_secs) }
+            }
+            (status @ 500..=599, _) => HubError::Server { subject: name, host, status },
+            (status, _) => HubError::Strange { subject: name, host, reason: format!("status {status}") },
+        }
+    }
+}
+
+/// A body that arrives in the background, so that a silent connection does not keep anybody from stopping.
+pub(super) struct Chunks(Receiver<io::Result<Vec<u8>>>);
+
+impl Chunks {
+    pub fn of(body: Body) -> Result<Self, HubError> {
+        let (sender, receiver) = mpsc::sync_channel(8);
+        spawn(move || send_all(body.into_reader(), &sender))?;
+        Ok(Self(receiver))
+    }
+
+    /// The next bytes; `None` at the end.
+    pub fn next(&self, cancel: &Cancel) -> Result<Option<io::Result<Vec<u8>>>, HubError> {
+        wait_for(&self.0, cancel)
+    }
+}
+
+fn send_all(mut body: BodyReader<'static>, sender: &SyncSender<io::Result<Vec<u8>>>) {
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        let chunk = match body.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(n) => Ok(buffer[..n].to_vec()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let failed = chunk.is_err();
+        if sender.send(chunk).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// Does something that blocks on another thread, and leaves it alone when asked to stop.
+pub(super) fn interruptible<T: Send + 'static>(
+    cancel: &Cancel,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HubError> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    spawn(move || drop(sender.send(work())))?;
+    wait_for(&receiver, cancel)?.ok_or(HubError::Interrupted)
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), HubError> {
+    let thread = thread::Builder::new().name("hub".into()).spawn(work);
+    thread.map(drop).map_err(|error| crate::files::FileError::new("start a thread for", "the Hub")(error).into())
+}
+
+fn wait_for<T>(receiver: &Receiver<T>, cancel: &Cancel) -> Result<Option<T>, HubError> {
+    loop {
+        if cancel.requested() {
+            return Err(HubError::Interrupted);
+        }
+        match receiver.recv_timeout(BLINK) {
+            Ok(value) => return Ok(Some(value)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+fn sleep(pause: Duration, cancel: &Cancel) -> Result<(), HubError> {
+    let end = Instant::now() + pause;
+    loop {
+        if cancel.requested() {
+            return Err(HubError::Interrupted);
+        }
+        match end.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => thread::sleep(left.min(BLINK)),
+            _ => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_joined_as_browsers_do() {
+        let base = "http://hub:80/a/b?c=/d";
+        assert_eq!(join(base, "https://cdn/x"), "https://cdn/x");
+        assert_eq!(join(base, "//cdn/x"), "http://cdn/x");
+        assert_eq!(join(base, "/x?y"), "http://hub:80/x?y");
+        assert_eq!(join(base, "x"), "http://hub:80/a/x");
+        assert_eq!(join("http://hub", "x"), "http://hub/x");
+    }
+
+    #[test]
+    fn an_origin_ends_where_the_path_begins() {
+        assert_eq!(origin("http://hub:80/a"), "http://hub:80");
+        assert_eq!(origin("http://hub?a"), "http://hub");
+        assert_eq!(host("https://hub/a"), "hub");
+        assert_ne!(origin("http://hub.evil/a"), origin("http://hub/a"));
+    }
+
+    #[test]
+    fn paths_are_escaped() {
+        assert_eq!(escape("a b/ü#?.png"), "a%20b/%C3%BC%23%3F.png");
+    }
+}

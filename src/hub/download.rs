@@ -1,0 +1,389 @@
+//! One file: found in the cache, or fetched, resumed, checked, and only then given its name.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use ureq::Body;
+use ureq::http::{HeaderMap, Response};
+
+use super::cache::{self, Place};
+use super::client::{Chunks, escape, header, host, join};
+use super::{Hub, HubError, HubFile, is_commit};
+use crate::digest::Digest;
+use crate::files::FileError;
+use crate::progress::{Cancel, Progress};
+
+/// Addresses visited for one file at most.
+const MAX_HOPS: usize = 10;
+
+/// What the headers on the way to a file told about it.
+#[derive(Default)]
+struct Facts {
+    /// Name of the blob.
+    etag: Option<String>,
+    /// Whether the tag is that of the file behind the redirects.
+    linked: bool,
+    sha256: Option<Digest>,
+    size: Option<u64>,
+    commit: Option<String>,
+}
+
+impl Facts {
+    fn learn(&mut self, headers: &HeaderMap) {
+        if self.commit.is_none() {
+            self.commit = header(headers, "x-repo-commit").filter(|text| is_commit(text)).map(str::to_owned);
+        }
+        if let Some(size) = header(headers, "x-linked-size").and_then(|text| text.parse().ok()) {
+            self.size.get_or_insert(size);
+        }
+        if self.linked {
+            return;
+        }
+        let linked = header(headers, "x-linked-etag");
+        if let Some(etag) = linked.or_else(|| header(headers, "etag")).and_then(tag) {
+            self.linked = linked.is_some();
+            self.sha256 = etag.parse().ok().filter(|_| self.linked);
+            self.etag = Some(etag);
+        }
+    }
+}
+
+/// An entity tag that can be a file name.
+fn tag(text: &str) -> Option<String> {
+    let text = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (!text.is_empty() && text.len() <= 128 && !text.starts_with('.') && text.bytes().all(plain))
+        .then(|| text.to_owned())
+}
+
+/// Where the way to a file ended.
+enum Arrival {
+    /// At a body that starts at this byte of the file.
+    Body(Response<Body>, String, u64),
+    /// In the cache: all bytes of the blob are already there.
+    Complete,
+}
+
+impl Hub {
+    /// Brings a file into the local cache (or finds it there), checked against `size` and `sha256`.
+    ///
+    /// # Errors
+    /// [`HubError`].
+    pub fn download(&self, file: &HubFile, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
+        if let Some(path) = self.cached(file)? {
+            match check(&path, file, None) {
+                Ok(()) => return Ok(path),
+                Err(error @ (HubError::WrongSize { .. } | HubError::Damaged { .. })) => {
+                    self.discard(&path)?;
+                    if self.settings.offline {
+                        return Err(error);
+                    }
+                    progress.say(&format!("{file} was damaged in the cache; downloading it again"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.fetch(file, progress, cancel)
+    }
+
+    /// The file in the cache, not checked. A branch may have moved: only commits are looked up, unless offline.
+    ///
+    /// # Errors
+    /// [`HubError::BadName`].
+    pub fn cached(&self, file: &HubFile) -> Result<Option<PathBuf>, HubError> {
+        let place = Place::new(&self.settings, file)?;
+        Ok(place.find().filter(|_| self.settings.offline || is_commit(&file.revision)))
+    }
+
+    /// Takes a damaged file out of the cache.
+    ///
+    /// # Errors
+    /// [`HubError::File`].
+    pub fn discard(&self, path: &Path) -> Result<(), HubError> {
+        cache::evict(path)
+    }
+
+    /// The error for a file whose bytes have the wrong digest: damaged, or sound and another than the one pinned.
+    #[must_use]
+    pub fn mismatch(path: &Path, file: &HubFile, found: Digest, expected: Digest) -> HubError {
+        let subject = file.to_string();
+        if cache::intact(path, found) {
+            HubError::OtherContent { subject, found, expected }
+        } else {
+            HubError::Damaged { subject, found, expected, resumed: false }
+        }
+    }
+
+    /// Fetches a file that is not in the cache.
+    ///
+    /// # Errors
+    /// [`HubError`].
+    pub fn fetch(&self, file: &HubFile, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
+        let place = Place::new(&self.settings, file)?;
+        if self.settings.offline {
+            let folder = self.settings.cache.clone();
+            return Err(HubError::NotCached { subject: file.to_string(), folder });
+        }
+        self.patiently(progress, cancel, || self.attempt(file, &place, progress, cancel))
+    }
+
+    /// One line for people: what it is and whether it is here.
+    #[must_use]
+    pub fn describe(&self, file: &HubFile) -> String {
+        match self.cached(file) {
+            Ok(Some(path)) => {
+                let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                format!("{file}: in the cache, {bytes} bytes")
+            }
+            Ok(None) if self.settings.offline => format!("{file}: not in the cache, and HF_HUB_OFFLINE is set"),
+            Ok(None) => format!("{file}: would be downloaded from {}", host(&self.settings.endpoint)),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn attempt(
+        &self,
+        file: &HubFile,
+        place: &Place,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<PathBuf, HubError> {
+        let mut facts = Facts::default();
+        let mut lock = None;
+        let arrival = self.approach(file, place, &mut facts, &mut lock, progress, cancel)?;
+        let strange = |reason: &str| HubError::Strange {
+            subject: file.to_string(),
+            host: host(&self.settings.endpoint),
+            reason: reason.to_owned(),
+        };
+        let etag = facts.etag.clone().ok_or_else(|| strange("no ETag header"))?;
+        let whole = |revision: &String| revision.len() == 40 && is_commit(revision);
+        let commit = facts.commit.clone().or_else(|| Some(file.revision.clone()).filter(whole));
+        let commit = commit.ok_or_else(|| strange("no X-Repo-Commit header"))?;
+        let blob = place.blob(&etag);
+        let mut resumed = true;
+        if !blob.is_file() {
+            let partial = place.partial(&etag);
+            if let Arrival::Body(response, url, from) = arrival {
+                resumed = from > 0;
+                self.transfer(response, &url, from, &partial, file, facts.size, progress, cancel)?;
+            }
+            if let Err(error) = check(&partial, file, facts.sha256) {
+                self.discard(&partial)?;
+                return Err(match error {
+                    HubError::Damaged { subject, found, expected, .. } => {
+                        HubError::Damaged { subject, found, expected, resumed }
+                    }
+                    error => error,
+                });
+            }
+            File::open(&partial)
+                .and_then(|file| file.sync_all())
+                .and_then(|()| fs::rename(&partial, &blob))
+                .map_err(FileError::new("rename into place", &blob))
+                .map_err(HubError::disk(file, &self.settings.cache))?;
+        } else if let Err(error) = check(&blob, file, facts.sha256) {
+            self.discard(&blob)?;
+            // The next attempt downloads it.
+            return Err(match error {
+                HubError::Damaged { subject, found, expected, .. } => {
+                    HubError::Damaged { subject, found, expected, resumed: true }
+                }
+                error => error,
+            });
+        }
+        let path = place.adopt(&etag, &commit)?;
+        drop(lock);
+        Ok(path)
+    }
+
+    /// Follows redirects to the file's bytes, and learns on the way what they should be.
+    fn approach(
+        &self,
+        file: &HubFile,
+        place: &Place,
+        facts: &mut Facts,
+        lock: &mut Option<File>,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Arrival, HubError> {
+        let repo = cache::repo(file);
+        let mut url = format!(
+            "{}/{}/resolve/{}/{}",
+            self.settings.endpoint,
+            repo.url(),
+            escape(&file.revision).replace('/', "%2F"),
+            escape(&file.path)
+        );
+        let mut asked_for_rest = false;
+        for _ in 0..MAX_HOPS {
+            let from = facts.etag.as_ref().filter(|_| lock.is_some()).map_or(0, |etag| place.arrived(etag));
+            let response = self.get(&url, from, file, cancel)?;
+            let (status, headers) = (response.status(), response.headers());
+            facts.learn(headers);
+            expect(file, facts)?;
+            // The tag of a redirect itself says nothing of the file.
+            if let Some(etag) = facts.etag.as_ref().filter(|_| facts.linked || status.is_success()) {
+                if lock.is_none() {
+                    *lock = Some(place.lock(etag, progress, cancel)?);
+                }
+                let arrived = place.arrived(etag);
+                if place.blob(etag).is_file() || (arrived > 0 && facts.size == Some(arrived)) {
+                    return Ok(Arrival::Complete);
+                }
+                if facts.size.is_some_and(|size| arrived > size) {
+                    self.discard(&place.partial(etag))?;
+                }
+            }
+            if status.is_redirection() {
+                let Some(location) = header(headers, "location") else {
+                    return Err(self.refusal(&url, status, headers, file));
+                };
+                url = join(&url, location);
+                continue;
+            }
+            match status.as_u16() {
+                200 => {
+                    let rest = facts.etag.as_ref().map_or(0, |etag| place.arrived(etag));
+                    if from == 0 && rest > 0 && !std::mem::replace(&mut asked_for_rest, true) {
+                        continue;
+                    }
+                    let length = header(headers, "content-length").and_then(|text| text.parse().ok());
+                    facts.size = facts.size.or(length);
+                    expect(file, facts)?;
+                    return Ok(Arrival::Body(response, url, 0));
+                }
+                206 => {
+                    let range = header(headers, "content-range").and_then(content_range);
+                    if let Some((_, total)) = range.filter(|(start, _)| *start == from && from > 0) {
+                        facts.size = facts.size.or(total);
+                        return Ok(Arrival::Body(response, url, from));
+                    }
+                    let (subject, host) = (file.to_string(), host(&url));
+                    return Err(HubError::Strange { subject, host, reason: "another range than asked for".into() });
+                }
+                // What is there is no beginning of what the server has.
+                416 => {
+                    if let Some(etag) = &facts.etag {
+                        self.discard(&place.partial(etag))?;
+                    }
+                }
+                _ => return Err(self.refusal(&url, status, headers, file)),
+            }
+        }
+        Err(HubError::Strange { subject: file.to_string(), host: host(&url), reason: "redirects without end".into() })
+    }
+
+    /// Writes a body to the end of the partial file.
+    #[expect(clippy::too_many_arguments, reason = "one call; a struct would only repeat the names")]
+    fn transfer(
+        &self,
+        response: Response<Body>,
+        url: &str,
+        from: u64,
+        partial: &Path,
+        file: &HubFile,
+        size: Option<u64>,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<(), HubError> {
+        let disk = |error| HubError::disk(file, &self.settings.cache)(error);
+        let failed = |error| disk(FileError::new("write", partial)(error));
+        let folder = partial.parent().unwrap_or(&self.settings.cache);
+        crate::files::create_dir(folder).map_err(disk)?;
+        let mut out = OpenOptions::new().create(true).truncate(false).write(true).open(partial).map_err(failed)?;
+        if from == 0 && out.metadata().map_err(failed)?.len() > 0 {
+            out.set_len(0).map_err(failed)?;
+        }
+        out.seek(SeekFrom::Start(from)).map_err(failed)?;
+        let chunks = Chunks::of(response.into_body())?;
+        progress.start(&format!("downloading {}", file.path), "bytes", size, from);
+        let mut got = from;
+        let result = loop {
+            let chunk = match chunks.next(cancel) {
+                Ok(Some(Ok(chunk))) => chunk,
+                Ok(Some(Err(error))) => break Ok(Some(error.to_string())),
+                Ok(None) => break Ok(None),
+                Err(error) => break Err(error),
+            };
+            got += chunk.len() as u64;
+            if size.is_some_and(|size| got > size) {
+                break Ok(None);
+            }
+            if let Err(error) = out.write_all(&chunk) {
+                break Err(failed(error));
+            }
+            progress.advance(chunk.len() as u64);
+        };
+        progress.finish();
+        let reason = result?;
+        match size {
+            Some(expected) if got > expected => {
+                self.discard(partial)?;
+                Err(HubError::WrongSize { subject: file.to_string(), got, expected })
+            }
+            _ if reason.is_some() || size.is_some_and(|size| got < size) => {
+                Err(HubError::Truncated { subject: file.to_string(), host: host(url), got, size, reason })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Compares what the Hub announces with what is wanted, before anything is transferred.
+fn expect(file: &HubFile, facts: &Facts) -> Result<(), HubError> {
+    let subject = || file.to_string();
+    match (file.sha256, facts.sha256) {
+        (Some(expected), Some(found)) if expected != found => {
+            return Err(HubError::OtherContent { subject: subject(), found, expected });
+        }
+        _ => {}
+    }
+    match (file.size, facts.size) {
+        (Some(expected), Some(got)) if expected != got => {
+            Err(HubError::WrongSize { subject: subject(), got, expected })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks a file on disk against what is wanted and what the Hub announced.
+fn check(path: &Path, file: &HubFile, announced: Option<Digest>) -> Result<(), HubError> {
+    let subject = || file.to_string();
+    let failed = FileError::new("read", path);
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (got, bytes) = opened.map_err(failed)?;
+    if let Some(expected) = file.size.filter(|&size| size != got) {
+        return Err(HubError::WrongSize { subject: subject(), got, expected });
+    }
+    let Some(expected) = file.sha256.or(announced) else { return Ok(()) };
+    let found = Digest::of_reader(bytes).map_err(FileError::new("read", path))?;
+    if found == expected { Ok(()) } else { Err(Hub::mismatch(path, file, found, expected)) }
+}
+
+/// Start and total of `bytes 10-99/100`.
+fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-')?.0.trim().parse().ok()?, total.trim().parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_file_names() {
+        assert_eq!(tag("\"abc\"").as_deref(), Some("abc"));
+        assert_eq!(tag("W/\"a-1\"").as_deref(), Some("a-1"));
+        assert_eq!(tag("\"../x\""), None);
+        assert_eq!(tag("\"\""), None);
+    }
+
+    #[test]
+    fn content_ranges() {
+        assert_eq!(content_range("bytes 10-99/100"), Some((10, Some(100))));
+        assert_eq!(content_range("bytes 10-99/*"), Some((10, None)));
+        assert_eq!(content_range("bytes */100"), None);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a repository holds: the tree API, page by page.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::cache::{self, Place};
+use super::client::{escape, header, host, interruptible, join};
+use super::{Hub, HubError, HubFile, RepoKind, is_commit};
+use crate::digest::Digest;
+use crate::files;
+use crate::progress::{Cancel, Silent};
+
+/// Bytes of one page at most; the Hub's hold 1,000 entries, some 300 bytes each.
+const MAX_PAGE: u64 = 64 << 20;
+/// Pages at most.
+const MAX_PAGES: usize = 100_000;
+
+/// An entry of the tree API, and of the listing kept in the cache.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    #[serde(rename = "type")]
+    kind: String,
+    path: String,
+    #[serde(default)]
+    size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lfs: Option<Lfs>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Lfs {
+    oid: String,
+    size: u64,
+}
+
+impl Hub {
+    /// All files below a folder ("" for all) of a repository at a pinned revision, by path. A commit never changes, so
+    /// its listing is kept in the cache.
+    ///
+    /// # Errors
+    /// [`HubError`].
+    pub fn list(
+        &self,
+        kind: RepoKind,
+        repo: &str,
+        revision: &str,
+        folder: &str,
+        cancel: &Cancel,
+    ) -> Result<Vec<HubFile>, HubError> {
+        let path = folder.trim_matches('/').to_owned();
+        let subject = HubFile { kind, repo: repo.into(), revision: revision.into(), path, size: None, sha256: None };
+        let kept = self.kept_listing(&subject)?;
+        if let Some(entries) = kept.as_ref().and_then(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok()) {
+            return files_of(entries, &subject);
+        }
+        if self.settings.offline {
+            return Err(HubError::NotCached {
+                subject: format!("the list of files in {subject}"),
+                folder: self.settings.cache.clone(),
+            });
+        }
+        let entries = self.patiently(&Silent, cancel, || self.all_pages(&subject, cancel))?;
+        if let Some(path) = kept {
+            let keep = || {
+                path.parent().map_or(Ok(()), files::create_dir)?;
+                files::commit_bytes(&path, &serde_json::to_vec(&entries).unwrap_or_default())
+            };
+            keep().map_err(HubError::disk(&subject, &self.settings.cache))?;
+        }
+        files_of(entries, &subject)
+    }
+
+    /// Where the listing of a commit's folder is kept: beside the snapshots, where Python does not look.
+    fn kept_listing(&self, subject: &HubFile) -> Result<Option<PathBuf>, HubError> {
+        let place = Place::new(&self.settings, subject)?;
+        let name = format!("{}.json", Digest::of(subject.path.as_bytes()).short(16));
+        let path = place.folder().join("listings").join(&subject.revision).join(name);
+        Ok(is_commit(&subject.revision).then_some(path))
+    }
+
+    fn all_pages(&self, subject: &HubFile, cancel: &Cancel) -> Result<Vec<Entry>, HubError> {
+        let kind = match subject.kind {
+            RepoKind::Model => "models",
+            RepoKind::Dataset => "datasets",
+        };
+        let revision = escape(&subject.revision).replace('/', "%2F");
+        let below = if subject.path.is_empty() { String::new() } else { format!("/{}", escape(&subject.path)) };
+        let repo = &subject.repo;
+        let mut url = format!("{}/api/{kind}/{repo}/tree/{revision}{below}?recursive=true", self.settings.endpoint);
+        let mut entries: Vec<Entry> = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let response = self.get(&url, 0, subject, cancel)?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            if let Some(location) = header(&headers, "location").filter(|_| status.is_redirection()) {
+                url = join(&url, location);
+                continue;
+            }
+            if !status.is_success() {
+                return Err(self.refusal(&url, status, &headers, subject));
+            }
+            let announced = header(&headers, "content-length").and_then(|text| text.parse().ok());
+            let mut page = Vec::new();
+            let (page, result) = interruptible(cancel, move || {
+                let result = response.into_body().into_reader().take(MAX_PAGE).read_to_end(&mut page);
+                (page, result)
+            })?;
+            let (name, got) = (format!("the list of files in {subject}"), page.len() as u64);
+            if result.is_err() || announced.is_some_and(|size| got < size) {
+                let reason = result.err().map(|error| error.to_string());
+                return Err(HubError::Truncated { subject: name, host: host(&url), got, size: announced, reason });
+            }
+            let page: Vec<Entry> = serde_json::from_slice(&page).map_err(|error| HubError::Strange {
+                subject: name,
+                host: host(&url),
+                reason: format!("no JSON of the tree API: {error}"),
+            })?;
+            entries.extend(page.into_iter().filter(|entry| entry.kind == "file"));
+            match header(&headers, "link").and_then(next_page) {
+                Some(next) => url = join(&url, next),
+                None => return Ok(entries),
+            }
+        }
+        let (subject, host) = (subject.to_string(), host(&url));
+        Err(HubError::Strange { subject, host, reason: "a list without end".into() })
+    }
+}
+
+/// The address of `<…>; rel="next"`.
+fn next_page(link: &str) -> Option<&str> {
+    let (_, after) = link.split_once('<')?;
+    let (address, rest) = after.split_once('>')?;
+    let parameters = rest.split('<').next().unwrap_or_default();
+    if parameters.contains("rel=\"next\"") { Some(address) } else { next_page(rest) }
+}
+
+fn files_of(entries: Vec<Entry>, subject: &HubFile) -> Result<Vec<HubFile>, HubError> {
+    let mut files = entries
+        .into_iter()
+        .map(|entry| {
+            let size = entry.lfs.as_ref().map_or(entry.size, |lfs| lfs.size);
+            let sha256 = entry.lfs.and_then(|lfs| lfs.oid.trim_start_matches("sha256:").parse().ok());
+            let file = HubFile { path: entry.path, size: Some(size), sha256, ..subject.clone() };
+            cache::check_names(&file).map(|()| file)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found_among_links() {
+        assert_eq!(next_page("<http://a?x=1,2>; rel=\"next\""), Some("http://a?x=1,2"));
+        assert_eq!(next_page("<http://a>; rel=\"prev\", <http://b>; rel=\"next\""), Some("http://b"));
+        assert_eq!(next_page("<http://a>; rel=\"prev\""), None);
+    }
+}

@@ -1,0 +1,24 @@
+//! Weights inside the binary.
+
+use super::WeightsError;
+
+/// Names and bytes. `just train-demo` makes the file.
+const ALL: &[(&str, &[u8])] = &[("demo", include_bytes!("../../assets/demo.safetensors"))];
+
+/// The bytes of embedded weights.
+pub(super) fn find(name: &str) -> Result<&'static [u8], WeightsError> {
+    ALL.iter().find(|(other, _)| *other == name).map(|(_, bytes)| *bytes).ok_or_else(|| WeightsError::NotEmbedded {
+        name: name.to_owned(),
+        known: ALL.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        insta::assert_snapshot!(find("dmeo").unwrap_err(), @"no weights named `dmeo` are inside the program; there are: `demo`");
+    }
+}

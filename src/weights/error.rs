@@ -1,0 +1,108 @@
+//! Why there are no weights.
+
+use std::path::PathBuf;
+
+use crate::digest::Digest;
+use crate::files::FileError;
+use crate::hub::HubError;
+
+/// Why there are no weights.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// The Hub.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A local file that is another than the one pinned.
+    #[error(
+        "{} has sha256 {found}, but {expected} is pinned: it is damaged or another file; put the right one there, or \
+         correct `weights.sha256`", path.display()
+    )]
+    WrongDigest {
+        /// The file.
+        path: PathBuf,
+        /// Digest of the file.
+        found: Digest,
+        /// Digest in the config.
+        expected: Digest,
+    },
+    /// No such embedded weights.
+    #[error("no weights named `{name}` are inside the program; there are: {known}")]
+    NotEmbedded {
+        /// The name.
+        name: String,
+        /// Names there are.
+        known: String,
+    },
+    /// Not a checkpoint.
+    #[error("{location} is no checkpoint that can be used: {source}")]
+    Format {
+        /// Path, repository and file, or name.
+        location: String,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// A checkpoint of another network.
+    #[error(
+        "{location} does not fit the network:{problems}\nchoose the checkpoint that belongs to `model`, or the `model` \
+         that belongs to the checkpoint"
+    )]
+    Unfit {
+        /// Path, repository and file, or name.
+        location: String,
+        /// One paragraph for each kind of problem.
+        problems: String,
+    },
+}
+
+/// What is wrong with the bytes of a checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// None of the formats.
+    #[error("it begins like none of .safetensors, .pth or .pt; is it a download of a web page?")]
+    Unknown,
+    /// The safetensors header or layout.
+    #[error("damaged .safetensors file: {0}")]
+    Safetensors(String),
+    /// The zip container of a `.pth`.
+    #[error("damaged .pth file (a zip archive): {0}")]
+    Zip(String),
+    /// A pickle that asks for code.
+    #[error(
+        "its pickle asks to run `{name}`, and only tensors and plain containers are accepted: running it could do \
+         anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it"
+    )]
+    Code {
+        /// The qualified name.
+        name: String,
+    },
+    /// A pickle instruction that no checkpoint needs.
+    #[error(
+        "its pickle has the instruction 0x{opcode:02x} at byte {at}, which `torch.save` does not write for tensors"
+    )]
+    Opcode {
+        /// The byte.
+        opcode: u8,
+        /// Its offset in the pickle.
+        at: usize,
+    },
+    /// The file ends too early.
+    #[error("it ends within {what}: it is truncated")]
+    Truncated {
+        /// What was being read.
+        what: String,
+    },
+    /// A pickle that breaks its own rules.
+    #[error("its pickle is damaged at byte {at}: {rule}")]
+    Pickle {
+        /// Offset in the pickle.
+        at: usize,
+        /// The rule.
+        rule: &'static str,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Content(String),
+}

@@ -1,0 +1,337 @@
+//! `PyTorch` checkpoints in both forms of `torch.save`: the zip archive (since 1.6), and the stream of bare pickles before
+//! it. Nothing is allocated on a claim: every size is held against the bytes that are there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Cursor, Read as _};
+use std::rc::Rc;
+
+use zip::ZipArchive;
+
+use super::pickle::{self, Unpickled, Value, View};
+use super::{FormatError, Tensor, Tensors};
+
+/// Opens the old form.
+const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
+/// Version of the old form.
+const PROTOCOL: i128 = 1001;
+/// Elements made from one byte of the file at most; more only when tensors share storages beyond any use.
+const MAX_ELEMENTS_PER_BYTE: usize = 4;
+/// `{'state_dict': {'state_dict': …}}` at most.
+const MAX_NESTING: usize = 4;
+
+/// A floating point format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    F64,
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Element {
+    /// Bytes.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+}
+
+/// One little-endian value as f32. `bytes` has the element's size.
+fn widen_one(element: Element, bytes: &[u8]) -> f32 {
+    widen(element, bytes).next().unwrap_or(f32::NAN)
+}
+
+/// Little-endian values as f32; bytes beyond the last whole value are left out.
+pub(super) fn widen(element: Element, bytes: &[u8]) -> Box<dyn Iterator<Item = f32> + '_> {
+    match element {
+        Element::F64 => Box::new(bytes.as_chunks().0.iter().map(|&value| f64::from_le_bytes(value) as f32)),
+        Element::F32 => Box::new(bytes.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value))),
+        Element::F16 => Box::new(bytes.as_chunks().0.iter().map(|&value| half::f16::from_le_bytes(value).to_f32())),
+        Element::Bf16 => Box::new(bytes.as_chunks().0.iter().map(|&value| half::bf16::from_le_bytes(value).to_f32())),
+    }
+}
+
+/// Type of a storage's elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    name: &'static str,
+    size: usize,
+    /// `None`: integers, of which only the shape is kept.
+    element: Option<Element>,
+}
+
+impl Kind {
+    /// The type that `torch.<name>` stores.
+    pub fn of_storage(name: &str) -> Option<Self> {
+        let (name, size, element) = match name {
+            "DoubleStorage" => ("F64", 8, Some(Element::F64)),
+            "FloatStorage" => ("F32", 4, Some(Element::F32)),
+            "HalfStorage" => ("F16", 2, Some(Element::F16)),
+            "BFloat16Storage" => ("BF16", 2, Some(Element::Bf16)),
+            "LongStorage" => ("I64", 8, None),
+            "IntStorage" => ("I32", 4, None),
+            "ShortStorage" => ("I16", 2, None),
+            "CharStorage" => ("I8", 1, None),
+            "ByteStorage" => ("U8", 1, None),
+            "BoolStorage" => ("BOOL", 1, None),
+            _ => return None,
+        };
+        Some(Self { name, size, element })
+    }
+}
+
+/// Reads the zip form.
+pub(super) fn zip(bytes: &[u8]) -> Result<Tensors, FormatError> {
+    let broken = |error: &dyn std::fmt::Display| FormatError::Zip(error.to_string());
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
+    let pickles: Vec<String> = archive
+        .file_names()
+        .filter_map(Result::ok)
+        .filter(|name| name.rsplit('/').next() == Some("data.pkl"))
+        .map(Into::into)
+        .collect();
+    let [pickle_name] = pickles.as_slice() else {
+        return Err(FormatError::Zip(format!("it has {} entries named data.pkl instead of one", pickles.len())));
+    };
+    let prefix = pickle_name.trim_end_matches("data.pkl").to_owned();
+    // Entries of one archive do not overlap; those of a malicious one might.
+    let mut budget = bytes.len() as u64;
+    let mut read = |name: &str| -> Result<Vec<u8>, FormatError> {
+        let entry = archive.by_name(name).map_err(|error| FormatError::Zip(format!("{name}: {error}")))?;
+        let mut content = Vec::new();
+        entry
+            .take(budget + 1)
+            .read_to_end(&mut content)
+            .map_err(|error| FormatError::Zip(format!("{name}: {error}")))?;
+        let rest = budget.checked_sub(content.len() as u64);
+        budget = rest.ok_or_else(|| FormatError::Zip("its entries are longer than the archive".into()))?;
+        Ok(content)
+    };
+    if let Ok(order) = read(&format!("{prefix}byteorder"))
+        && order.trim_ascii() != b"little"
+    {
+        return Err(FormatError::Content("it was written on a big-endian machine; convert it to .safetensors".into()));
+    }
+    let made = pickle::load(&read(pickle_name)?)?;
+    let mut by_storage: BTreeMap<Rc<str>, Vec<(String, Rc<View>)>> = BTreeMap::new();
+    for (key, view) in state_dict(&made)? {
+        by_storage.entry(view.storage.key.clone()).or_default().push((key, view));
+    }
+    let mut output = Output::new(bytes.len());
+    for (storage, views) in by_storage {
+        let content = read(&format!("{prefix}data/{storage}"))?;
+        for (key, view) in views {
+            output.add(key, &view, &content)?;
+        }
+    }
+    Ok(output.tensors)
+}
+
+/// Reads the form before torch 1.6: five pickles (magic number, version, system, object, keys of storages), then for
+/// each key a count of elements and their bytes.
+pub(super) fn legacy(bytes: &[u8]) -> Result<Tensors, FormatError> {
+    let mut rest = bytes;
+    let mut next = || -> Result<Unpickled, FormatError> {
+        let made = pickle::load(rest)?;
+        rest = &rest[made.length..];
+        Ok(made)
+    };
+    if !matches!(next()?.root, Value::Int(MAGIC)) {
+        return Err(FormatError::Content("it is a pickle, but not one that `torch.save` wrote".into()));
+    }
+    if !matches!(next()?.root, Value::Int(PROTOCOL)) {
+        return Err(FormatError::Content("it has another version than 1001 of torch's old format".into()));
+    }
+    let system = next()?;
+    if let Value::Dict(dict) = system.root
+        && system.dicts[dict]
+            .iter()
+            .any(|item| matches!(item, (Value::Str(key), Value::Bool(false)) if &**key == "little_endian"))
+    {
+        return Err(FormatError::Content("it was written on a big-endian machine; convert it to .safetensors".into()));
+    }
+    let made = next()?;
+    let keys = next()?;
+    let Value::List(list) = keys.root else {
+        return Err(FormatError::Content("it has no list of storages".into()));
+    };
+    let mut storages: HashMap<&str, &[u8]> = HashMap::new();
+    for key in &keys.lists[list] {
+        let Value::Str(key) = key else { return Err(FormatError::Content("a storage's key is no text".into())) };
+        let Some(storage) = made.storages.get(key) else {
+            return Err(FormatError::Content(format!("its storage {key} belongs to no tensor")));
+        };
+        let truncated = || FormatError::Truncated { what: format!("storage {key}") };
+        let (count, after) = rest.split_first_chunk().ok_or_else(truncated)?;
+        if i64::from_le_bytes(*count) as u64 != storage.length as u64 {
+            return Err(FormatError::Content(format!("storage {key} is described with two lengths")));
+        }
+        let length = storage.length.checked_mul(storage.kind.size).ok_or_else(truncated)?;
+        let (content, after) = after.split_at_checked(length).ok_or_else(truncated)?;
+        storages.insert(key, content);
+        rest = after;
+    }
+    let mut output = Output::new(bytes.len());
+    for (key, view) in state_dict(&made)? {
+        let Some(content) = storages.get(&*view.storage.key) else {
+            return Err(FormatError::Content(format!("tensor {key} has no storage")));
+        };
+        output.add(key, &view, content)?;
+    }
+    Ok(output.tensors)
+}
+
+/// Keys and tensors of the `state_dict` that a checkpoint is or holds.
+fn state_dict(made: &Unpickled) -> Result<Vec<(String, Rc<View>)>, FormatError> {
+    let Value::Dict(mut dict) = made.root else {
+        return Err(FormatError::Content(format!("it holds {}, not a `state_dict`", name_of(&made.root))));
+    };
+    for _ in 0..MAX_NESTING {
+        let inner = made.dicts[dict].iter().find_map(|item| match item {
+            (Value::Str(key), Value::Dict(inner)) if &**key == "state_dict" => Some(*inner),
+            _ => None,
+        });
+        match inner {
+            Some(inner) => dict = inner,
+            None => break,
+        }
+    }
+    let tensor = |(key, value): &(Value, Value)| match (key, value) {
+        (Value::Str(key), Value::Tensor(view)) => Ok((key.to_string(), view.clone())),
+        (Value::Str(key), value) => Err(FormatError::Content(format!(
+            "its entry `{key}` is {}, not a tensor; save the `state_dict()` alone",
+            name_of(value)
+        ))),
+        (key, _) => Err(FormatError::Content(format!("one of its keys is {}, not a text", name_of(key)))),
+    };
+    made.dicts[dict].iter().map(tensor).collect()
+}
+
+fn name_of(value: &Value) -> &'static str {
+    match value {
+        Value::None => "None",
+        Value::Bool(_) => "a truth value",
+        Value::Int(_) | Value::Float => "a number",
+        Value::Str(_) => "a text",
+        Value::Tuple(_) => "a tuple",
+        Value::List(_) => "a list",
+        Value::Dict(_) => "a dictionary",
+        Value::Global(_) => "a type",
+        Value::Storage(_) => "a storage",
+        Value::Tensor(_) => "a tensor",
+    }
+}
+
+/// The tensors so far, and how many elements more the file may fill.
+struct Output {
+    tensors: Tensors,
+    budget: usize,
+}
+
+impl Output {
+    fn new(file_length: usize) -> Self {
+        Self { tensors: Tensors::new(), budget: file_length.saturating_mul(MAX_ELEMENTS_PER_BYTE) }
+    }
+
+    /// Copies a view out of its storage's bytes.
+    fn add(&mut self, key: String, view: &View, content: &[u8]) -> Result<(), FormatError> {
+        let wrong = |rule: &str| FormatError::Content(format!("tensor {key} {rule}"));
+        let Kind { name, size, element } = view.storage.kind;
+        if view.storage.length.checked_mul(size) != Some(content.len()) {
+            let what = format!("storage {}", view.storage.key);
+            return Err(FormatError::Truncated { what });
+        }
+        let count = view.shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side));
+        let count = count.filter(|&count| count <= view.storage.length);
+        let count = count.ok_or_else(|| wrong("has more elements than its storage"))?;
+        let last = view.shape.iter().zip(&view.stride).try_fold(view.offset, |last, (&side, &stride)| {
+            last.checked_add(side.saturating_sub(1).checked_mul(stride)?)
+        });
+        if count > 0 && last.is_none_or(|last| last >= view.storage.length) {
+            return Err(wrong("reaches beyond its storage"));
+        }
+        let data = match element.filter(|_| count > 0) {
+            None => Vec::new(),
+            Some(element) => {
+                let rest = self.budget.checked_sub(count);
+                self.budget = rest.ok_or_else(|| wrong("is one of too many that share a storage"))?;
+                gather(view, element, content, count)
+            }
+        };
+        self.tensors.insert(key, Tensor { shape: view.shape.clone(), data, dtype: name.to_owned() });
+        Ok(())
+    }
+}
+
+/// The elements of a view in C order. The view is inside the storage, and not empty.
+fn gather(view: &View, element: Element, content: &[u8], count: usize) -> Vec<f32> {
+    let size = element.size();
+    let mut dense = 1;
+    let contiguous = view.shape.iter().zip(&view.stride).rev().all(|(&side, &stride)| {
+        let fits = side == 1 || stride == dense;
+        dense *= side;
+        fits
+    });
+    if contiguous {
+        return widen(element, &content[view.offset * size..(view.offset + count) * size]).collect();
+    }
+    let mut index = vec![0; view.shape.len()];
+    let mut at = view.offset;
+    let mut data = Vec::with_capacity(count);
+    loop {
+        data.push(widen_one(element, &content[at * size..(at + 1) * size]));
+        // The next index, as an odometer counts.
+        let Some(axis) = (0..index.len()).rev().find(|&axis| {
+            if index[axis] + 1 < view.shape[axis] {
+                return true;
+            }
+            at -= index[axis] * view.stride[axis];
+            index[axis] = 0;
+            false
+        }) else {
+            return data;
+        };
+        index[axis] += 1;
+        at += view.stride[axis];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::pickle::Storage;
+
+    /// Adds a view of a storage of 4 floats to an output with room for 8 elements.
+    fn add(offset: usize, shape: &[usize], stride: &[usize], bytes: usize) -> Result<Tensors, String> {
+        let kind = Kind::of_storage("FloatStorage").unwrap();
+        let storage = Rc::new(Storage { key: "0".into(), kind, length: 4 });
+        let view = View { storage, offset, shape: shape.to_vec(), stride: stride.to_vec() };
+        let mut output = Output::new(2);
+        for key in ["a", "b", "c"] {
+            output.add(key.into(), &view, &vec![0; bytes]).map_err(|error| error.to_string())?;
+        }
+        Ok(output.tensors)
+    }
+
+    #[test]
+    fn a_view_stays_inside_its_storage() {
+        assert_eq!(add(2, &[2], &[1], 16).unwrap()["c"].data, [0.0; 2]);
+        let beyond = Err("tensor a reaches beyond its storage".to_owned());
+        assert_eq!(add(3, &[2], &[1], 16), beyond);
+        assert_eq!(add(0, &[2, 2], &[3, 1], 16), beyond);
+        assert_eq!(add(usize::MAX, &[2], &[1], 16), beyond);
+        assert_eq!(add(0, &[2], &[usize::MAX], 16), beyond);
+    }
+
+    #[test]
+    fn claims_beyond_the_bytes_are_refused() {
+        let larger = Err("tensor a has more elements than its storage".to_owned());
+        assert_eq!(add(0, &[5], &[0], 16), larger);
+        assert_eq!(add(0, &[usize::MAX, usize::MAX], &[0, 0], 16), larger);
+        assert_eq!(add(0, &[2], &[1], 15), Err("it ends within storage 0: it is truncated".to_owned()));
+        assert_eq!(add(0, &[4], &[1], 16), Err("tensor c is one of too many that share a storage".to_owned()));
+    }
+}

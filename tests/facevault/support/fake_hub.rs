@@ -1,0 +1,309 @@
+//! A Hub of our own: it answers as huggingface.co and its CDN do, on two ports of this machine, and fails as told.
+//!
+//! Plain sockets and not an HTTP crate: a server that hangs up in the middle of a body is what must be tested.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use facevault::digest::Digest;
+use facevault::hub::{Hub, HubSettings, Token};
+
+/// The one commit of every repository.
+pub const COMMIT: &str = "c42f4c2771b043bb5c461093664d016ff4298224";
+
+/// What goes wrong with one request.
+#[derive(Clone)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// This status with these headers instead of an answer.
+    Status(u16, &'static [(&'static str, &'static str)]),
+    /// The connection ends after this many bytes of the body.
+    HangUp(usize),
+    /// The connection falls silent after this many bytes of the body.
+    Silence(usize),
+    /// One byte of the body is wrong.
+    WrongByte,
+    /// The whole file, whatever range was asked for.
+    IgnoreRange,
+    /// More bytes than announced before.
+    TooLong,
+}
+
+struct Stored {
+    repo: &'static str,
+    path: &'static str,
+    bytes: Vec<u8>,
+    lfs: bool,
+}
+
+#[derive(Default)]
+struct State {
+    files: Mutex<Vec<Stored>>,
+    hub_faults: Mutex<VecDeque<Fault>>,
+    cdn_faults: Mutex<VecDeque<Fault>>,
+    log: Mutex<Vec<String>>,
+}
+
+/// A Hub, its CDN and a cache folder.
+pub struct FakeHub {
+    pub cache: tempfile::TempDir,
+    pub address: String,
+    pub cdn: String,
+    state: Arc<State>,
+}
+
+impl FakeHub {
+    pub fn new() -> Self {
+        let state = Arc::new(State::default());
+        let hub = TcpListener::bind("127.0.0.1:0").unwrap();
+        let cdn = TcpListener::bind("127.0.0.1:0").unwrap();
+        let [address, cdn_address] = [&hub, &cdn].map(|listener| listener.local_addr().unwrap().to_string());
+        for (listener, is_hub) in [(hub, true), (cdn, false)] {
+            let (state, cdn_address) = (state.clone(), cdn_address.clone());
+            // Ends with the test process; each test has its own ports.
+            thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    let (state, cdn_address) = (state.clone(), cdn_address.clone());
+                    thread::spawn(move || state.serve(&stream, is_hub, &cdn_address));
+                }
+            });
+        }
+        Self { cache: tempfile::tempdir().unwrap(), address, cdn: cdn_address, state }
+    }
+
+    /// Stores a file. Large files (`lfs`) are on the CDN.
+    pub fn put(&self, repo: &'static str, path: &'static str, bytes: &[u8], lfs: bool) -> &Self {
+        self.state.files.lock().unwrap().push(Stored { repo, path, bytes: bytes.to_vec(), lfs });
+        self
+    }
+
+    /// Faults of the next requests to the Hub, one each.
+    pub fn hub_faults(&self, faults: &[Fault]) -> &Self {
+        self.state.hub_faults.lock().unwrap().extend(faults.iter().cloned());
+        self
+    }
+
+    /// Faults of the next requests to the CDN, one each.
+    pub fn cdn_faults(&self, faults: &[Fault]) -> &Self {
+        self.state.cdn_faults.lock().unwrap().extend(faults.iter().cloned());
+        self
+    }
+
+    /// Requests since the last call: `hub GET /path range auth`.
+    pub fn log(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.log.lock().unwrap())
+    }
+
+    pub fn settings(&self) -> HubSettings {
+        HubSettings {
+            endpoint: format!("http://{}", self.address),
+            token: None,
+            cache: self.cache.path().to_owned(),
+            offline: false,
+            attempts: 3,
+            back_off: Duration::from_millis(1),
+            patience: Duration::from_secs(1),
+            silence: Duration::from_millis(500),
+            proxy: false,
+        }
+    }
+
+    pub fn client(&self) -> Hub {
+        Hub::new(self.settings())
+    }
+
+    pub fn client_with_token(&self) -> Hub {
+        Hub::new(HubSettings { token: Some(Token("hf_secret".into())), ..self.settings() })
+    }
+
+    pub fn offline(&self) -> Hub {
+        Hub::new(HubSettings { offline: true, ..self.settings() })
+    }
+
+    /// A message without what differs from run to run.
+    pub fn plain(&self, message: &impl ToString) -> String {
+        let message = message.to_string();
+        let message = message.replace(&self.address, "hub").replace(&self.cdn, "cdn");
+        message.replace(&self.cache.path().display().to_string(), "CACHE")
+    }
+
+    /// All files in the cache, relative, sorted; locks left out.
+    pub fn cached(&self) -> Vec<String> {
+        fn walk(folder: &std::path::Path, root: &std::path::Path, names: &mut Vec<String>) {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                if entry.path().is_dir() && !entry.path().is_symlink() {
+                    walk(&entry.path(), root, names);
+                } else {
+                    names.push(entry.path().strip_prefix(root).unwrap().display().to_string());
+                }
+            }
+        }
+        let mut names = Vec::new();
+        walk(self.cache.path(), self.cache.path(), &mut names);
+        names.retain(|name| !name.starts_with(".locks"));
+        names.sort();
+        names
+    }
+}
+
+/// An entity tag as git makes it, near enough.
+pub fn git_tag(bytes: &[u8]) -> String {
+    Digest::of(bytes).short(40)
+}
+
+impl State {
+    fn serve(&self, stream: &TcpStream, is_hub: bool, cdn: &str) {
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let Some(request) = lines.next() else { return };
+        let target = request.split(' ').nth(1).unwrap_or_default().to_owned();
+        let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).map(|line| line.to_lowercase()).collect();
+        let value = |name: &str| headers.iter().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        let range = value("range").map(str::to_owned);
+        let mut line = format!("{} {target}", if is_hub { "hub" } else { "cdn" });
+        line.extend(range.iter().map(|range| format!(" {range}")));
+        line.extend(value("authorization").map(|_| " authorized"));
+        self.log.lock().unwrap().push(line);
+        let faults = if is_hub { &self.hub_faults } else { &self.cdn_faults };
+        let fault = faults.lock().unwrap().pop_front().unwrap_or(Fault::None);
+        let _ = if let Fault::Status(status, headers) = fault {
+            let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            send(stream, status, &headers, b"refused", 7)
+        } else if is_hub {
+            self.hub(stream, &target, range.as_deref(), &fault, cdn)
+        } else {
+            let sha = target.trim_start_matches("/blob/").split('?').next().unwrap_or_default();
+            let is_asked = |file: &&Stored| Digest::of(&file.bytes).to_string() == sha;
+            let bytes = self.files.lock().unwrap().iter().find(is_asked).map(|file| file.bytes.clone());
+            match bytes {
+                Some(bytes) => send_file(stream, &bytes, range.as_deref(), vec!["ETag: \"cdn-own\"".into()], &fault),
+                None => send(stream, 404, &[], b"", 0),
+            }
+        };
+    }
+
+    fn hub(
+        &self,
+        stream: &TcpStream,
+        target: &str,
+        range: Option<&str>,
+        fault: &Fault,
+        cdn: &str,
+    ) -> std::io::Result<()> {
+        let files = self.files.lock().unwrap();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let not = |code: &str| send(stream, 404, &[format!("X-Error-Code: {code}")], b"", 0);
+        let known = |repo: &str| files.iter().any(|file| file.repo == repo);
+        let commit = format!("X-Repo-Commit: {COMMIT}");
+        let revision_is = |revision: &str| revision == "main" || (revision.len() >= 7 && COMMIT.starts_with(revision));
+        if let Some((repo, rest)) = path.split_once("/tree/") {
+            let repo = repo.trim_start_matches("/api/").trim_start_matches("models/");
+            let (revision, folder) = rest.split_once('/').unwrap_or((rest, ""));
+            if !known(repo) {
+                return not("RepoNotFound");
+            }
+            if !revision_is(revision) {
+                return not("RevisionNotFound");
+            }
+            let below: Vec<_> =
+                files.iter().filter(|file| file.repo == repo && file.path.starts_with(folder)).collect();
+            if below.is_empty() {
+                return not("EntryNotFound");
+            }
+            // Two entries a page.
+            let page = query.split("cursor=").nth(1).map_or(0, |page| page.parse().unwrap());
+            let mut entries = vec![r#"{"type":"directory","oid":"0","size":0,"path":"some"}"#.to_owned()];
+            entries.extend(below.iter().skip(2 * page).take(2).map(|file| {
+                let (size, tag, path) = (file.bytes.len(), git_tag(&file.bytes), file.path);
+                let sha = Digest::of(&file.bytes);
+                let lfs = format!(r#","lfs":{{"oid":"{sha}","size":{size},"pointerSize":134}}"#);
+                let (size, lfs) = if file.lfs { (134, lfs) } else { (size, String::new()) };
+                format!(r#"{{"type":"file","oid":"{tag}","size":{size},"path":"{path}"{lfs}}}"#)
+            }));
+            let mut headers = vec![commit];
+            if below.len() > 2 * (page + 1) {
+                headers.push(format!("Link: <{path}?recursive=true&cursor={}>; rel=\"next\"", page + 1));
+            }
+            let body = format!("[{}]", entries.join(","));
+            return send(stream, 200, &headers, body.as_bytes(), body.len());
+        }
+        let Some((repo, rest)) = path.split_once("/resolve/") else { return not("RepoNotFound") };
+        let repo = repo.trim_start_matches('/');
+        let (revision, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if !known(repo) {
+            return not("RepoNotFound");
+        }
+        if !revision_is(revision) {
+            return not("RevisionNotFound");
+        }
+        let path = path.replace("%20", " ");
+        let Some(file) = files.iter().find(|file| file.repo == repo && file.path == path) else {
+            return not("EntryNotFound");
+        };
+        if file.lfs {
+            let sha = Digest::of(&file.bytes);
+            let headers = [
+                commit,
+                "ETag: \"of-the-redirect\"".into(),
+                format!("Location: http://{cdn}/blob/{sha}?signature=x"),
+                format!("X-Linked-Size: {}", file.bytes.len()),
+                format!("X-Linked-ETag: \"{sha}\""),
+            ];
+            send(stream, 302, &headers, b"", 0)
+        } else {
+            send_file(stream, &file.bytes, range, vec![commit, format!("ETag: \"{}\"", git_tag(&file.bytes))], fault)
+        }
+    }
+}
+
+fn send_file(
+    stream: &TcpStream,
+    bytes: &[u8],
+    range: Option<&str>,
+    mut headers: Vec<String>,
+    fault: &Fault,
+) -> std::io::Result<()> {
+    let mut bytes = bytes.to_vec();
+    match fault {
+        Fault::WrongByte => *bytes.last_mut().unwrap() ^= 1,
+        Fault::TooLong => bytes.push(0),
+        _ => {}
+    }
+    let total = bytes.len();
+    let from = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+    let from = from.filter(|_| !matches!(fault, Fault::IgnoreRange));
+    let status = match from {
+        Some(from) if from >= total => return send(stream, 416, &headers, b"", 0),
+        Some(from) => {
+            headers.push(format!("Content-Range: bytes {from}-{}/{total}", total - 1));
+            206
+        }
+        None => 200,
+    };
+    let body = &bytes[from.unwrap_or(0)..];
+    match fault {
+        Fault::HangUp(at) => send(stream, status, &headers, &body[..*at], body.len()),
+        Fault::Silence(at) => {
+            send(stream, status, &headers, &body[..*at], body.len())?;
+            thread::sleep(Duration::from_secs(3));
+            Ok(())
+        }
+        _ => send(stream, status, &headers, body, body.len()),
+    }
+}
+
+fn send(mut stream: &TcpStream, status: u16, headers: &[String], body: &[u8], length: usize) -> std::io::Result<()> {
+    let mut head = format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    for line in headers {
+        head += line;
+        head += "\r\n";
+    }
+    head += "\r\n";
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
+    stream.flush()
+}

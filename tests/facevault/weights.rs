@@ -1,0 +1,169 @@
+//! Checkpoints that torch wrote (`tests/fixtures/weights/make.py`), and where weights come from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use facevault::config::WeightsSource;
+use facevault::digest::Digest;
+use facevault::hub::HubError;
+use facevault::progress::{Cancel, Silent};
+use facevault::weights::{self, Checkpoint, Parameter, WeightsError};
+
+use crate::support::fake_hub::{COMMIT, FakeHub, Fault};
+
+const REPO: &str = "py-feat/facenet";
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights").join(name)
+}
+
+fn load(source: &WeightsSource) -> Result<Checkpoint, WeightsError> {
+    weights::load(source, &Silent, &Cancel::default())
+}
+
+fn load_fixture(name: &str) -> Result<Checkpoint, WeightsError> {
+    load(&WeightsSource::File { path: fixture(name), sha256: None })
+}
+
+/// The message, without where this checkout is.
+fn refusal(name: &str) -> String {
+    load_fixture(name).unwrap_err().to_string().replace(&fixture(name).display().to_string(), name)
+}
+
+#[test]
+fn every_form_of_torch_save_gives_the_same_tensors() {
+    let expected: [(&str, &str, &[usize], &[f32]); 12] = [
+        ("bfloat", "BF16", &[3], &[1.5, -2.0, 0.25]),
+        ("double", "F64", &[3], &[1.5, -2.0, 0.25]),
+        ("empty", "F32", &[0, 3], &[]),
+        ("half", "F16", &[3], &[1.5, -2.0, 0.25]),
+        ("num_batches_tracked", "I64", &[], &[]),
+        ("parameter", "F32", &[2], &[1.0, 1.0]),
+        ("plain", "F32", &[2, 3], &[0.0, 0.25, 0.5, 0.75, 1.0, 1.25]),
+        ("scalar", "F32", &[], &[0.5]),
+        ("shared", "F32", &[10], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]),
+        ("slice", "F32", &[3], &[2.0, 3.0, 4.0]),
+        ("strided", "F32", &[2, 2, 2], &[4.0, 6.0, 8.0, 10.0, 16.0, 18.0, 20.0, 22.0]),
+        ("transposed", "F32", &[3, 2], &[0.0, 3.0, 1.0, 4.0, 2.0, 5.0]),
+    ];
+    for name in ["zip.pth", "legacy.pth", "protocol4.pth", "nested.pth", "nested_legacy.pth"] {
+        let found = load_fixture(name).unwrap();
+        let tensors: Vec<_> = found
+            .tensors
+            .iter()
+            .map(|(key, tensor)| (key.as_str(), tensor.dtype.as_str(), tensor.shape.as_slice(), tensor.data.as_slice()))
+            .collect();
+        assert_eq!(tensors, expected, "{name}");
+        assert_eq!(found.digest, Digest::of(&fs::read(fixture(name)).unwrap()));
+    }
+}
+
+#[test]
+fn what_is_no_state_dict_is_refused_by_name() {
+    insta::assert_snapshot!(refusal("module.pth"), @"module.pth is no checkpoint that can be used: its pickle asks to run `torch.nn.modules.linear.Linear`, and only tensors and plain containers are accepted: running it could do anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it");
+    insta::assert_snapshot!(refusal("module_legacy.pth"), @"module_legacy.pth is no checkpoint that can be used: its pickle asks to run `torch.nn.modules.linear.Linear`, and only tensors and plain containers are accepted: running it could do anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it");
+    insta::assert_snapshot!(refusal("mixed.pth"), @"mixed.pth is no checkpoint that can be used: its entry `epoch` is a number, not a tensor; save the `state_dict()` alone");
+    insta::assert_snapshot!(refusal("bare.pth"), @"bare.pth is no checkpoint that can be used: it holds a tensor, not a `state_dict`");
+    insta::assert_snapshot!(refusal("expanded.pth"), @"expanded.pth is no checkpoint that can be used: tensor expanded has more elements than its storage");
+    insta::assert_snapshot!(refusal("make.py"), @"make.py is no checkpoint that can be used: it begins like none of .safetensors, .pth or .pt; is it a download of a web page?");
+}
+
+#[test]
+fn a_truncated_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.pth");
+    for name in ["zip.pth", "legacy.pth"] {
+        let bytes = fs::read(fixture(name)).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        let error = load(&WeightsSource::File { path: path.clone(), sha256: None }).unwrap_err().to_string();
+        let error = error.replace(&path.display().to_string(), name);
+        let expected = match name {
+            "zip.pth" => "zip.pth is no checkpoint that can be used: damaged .pth file (a zip archive): ",
+            _ => "legacy.pth is no checkpoint that can be used: it ends within storage ",
+        };
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_pinned_local_file_must_be_the_one_meant() {
+    let digest = load_fixture("zip.pth").unwrap().digest;
+    load(&WeightsSource::File { path: fixture("zip.pth"), sha256: Some(digest) }).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.pth");
+    let missing = WeightsSource::File { path: path.clone(), sha256: Some(digest) };
+    let plain = |error: WeightsError| error.to_string().replace(&folder.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!(plain(load(&missing).unwrap_err()), @"cannot read FOLDER/w.pth: No such file or directory (os error 2)");
+    fs::write(&path, "x").unwrap();
+    insta::assert_snapshot!(plain(load(&missing).unwrap_err()), @"FOLDER/w.pth has sha256 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881, but a00d2f18ef07e2844a2e64d6dc23ed0245b22e0c9eb101f65aa093f5a5376b83 is pinned: it is damaged or another file; put the right one there, or correct `weights.sha256`");
+}
+
+#[test]
+fn weights_from_the_hub_are_what_was_pinned() {
+    let bytes = fs::read(fixture("zip.pth")).unwrap();
+    let hub = FakeHub::new();
+    hub.put(REPO, "w.pth", &bytes, true);
+    let source =
+        |sha256| WeightsSource::Hub { repo: REPO.into(), revision: COMMIT.into(), file: "w.pth".into(), sha256 };
+    let load = |sha256| weights::load_with(&hub.client(), &source(sha256), &Silent, &Cancel::default());
+    let found = load(Digest::of(&bytes)).unwrap();
+    assert_eq!(found.tensors.len(), 12);
+    assert_eq!((found.origin.location.as_str(), found.origin.bytes), ("py-feat/facenet/w.pth", bytes.len() as u64));
+    assert_eq!(found.origin.revision.as_deref(), Some(COMMIT));
+
+    // A bit flips in the cache: downloaded again, once.
+    let blob = hub.cache.path().join(format!("models--py-feat--facenet/blobs/{}", Digest::of(&bytes)));
+    let mut flipped = bytes.clone();
+    flipped[2_000] ^= 1;
+    fs::write(&blob, &flipped).unwrap();
+    load(Digest::of(&bytes)).unwrap();
+    assert_eq!(fs::read(&blob).unwrap(), bytes);
+
+    // And when the second is damaged too, it does not stay.
+    fs::write(&blob, &flipped).unwrap();
+    hub.cdn_faults(&[Fault::WrongByte]);
+    let error = load(Digest::of(&bytes)).unwrap_err();
+    assert!(matches!(error, WeightsError::Hub(HubError::Damaged { .. })), "{error}");
+    assert_eq!(hub.cached(), [""; 0]);
+
+    // A wrong pin.
+    load(Digest::of(&bytes)).unwrap();
+    let error = load(Digest::of(b"another")).unwrap_err();
+    assert!(matches!(error, WeightsError::Hub(HubError::OtherContent { .. })), "{error}");
+    assert!(blob.exists());
+}
+
+#[test]
+fn a_stopped_download_says_so() {
+    let hub = FakeHub::new();
+    let source = WeightsSource::Hub {
+        repo: REPO.into(),
+        revision: COMMIT.into(),
+        file: "w.pth".into(),
+        sha256: Digest::of(b""),
+    };
+    let cancel = Cancel::default();
+    cancel.request();
+    let error = weights::load_with(&hub.client(), &source, &Silent, &cancel).unwrap_err();
+    assert!(matches!(error, WeightsError::Hub(HubError::Interrupted)), "{error}");
+}
+
+#[test]
+fn embedded_weights_are_found() {
+    let found = load(&WeightsSource::Embedded { name: "demo".into() }).unwrap();
+    assert_eq!(found.origin.source, "embedded");
+    assert!(
+        weights::describe(&WeightsSource::Embedded { name: "demo".into() }).starts_with("`demo`, inside the program, ")
+    );
+}
+
+#[test]
+fn a_checkpoint_must_fit_its_network() {
+    let found = load_fixture("zip.pth").unwrap();
+    let needed = |key: &str, shape: &[usize]| Parameter { key: key.into(), shape: shape.to_vec() };
+    let all: Vec<_> = found.tensors.iter().map(|(key, tensor)| needed(key, &tensor.shape)).collect();
+    let floats: Vec<_> = all.iter().filter(|parameter| parameter.key != "num_batches_tracked").cloned().collect();
+    weights::require(&found, &floats, &["*num_batches_tracked"]).unwrap();
+    assert!(weights::require(&found, &floats, &[]).is_err(), "a key that nobody knows");
+    assert!(weights::require(&found, &all, &[]).is_err(), "an integer is no parameter");
+}
