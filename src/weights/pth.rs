@@ -298,3 +298,43 @@ fn gather(view: &View, element: Element, content: &[u8], count: usize) -> Vec<f3
         at += view.stride[axis];
     }
 }
+<<<<<<< HEAD
+=======
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::pickle::Storage;
+
+    /// Adds a view of a storage of 4 floats to an output with room for 8 elements.
+    fn add(offset: usize, shape: &[usize], stride: &[usize], bytes: usize) -> Result<Tensors, String> {
+        let kind = Kind::of_storage("FloatStorage").unwrap();
+        let storage = Rc::new(Storage { key: "0".into(), kind, length: 4 });
+        let view = View { storage, offset, shape: shape.to_vec(), stride: stride.to_vec() };
+        let mut output = Output::new(2);
+        for key in ["a", "b", "c"] {
+            output.add(key.into(), &view, &vec![0; bytes]).map_err(|error| error.to_string())?;
+        }
+        Ok(output.tensors)
+    }
+
+    #[test]
+    fn a_view_stays_inside_its_storage() {
+        assert_eq!(add(2, &[2], &[1], 16).unwrap()["c"].data, [0.0; 2]);
+        let beyond = Err("tensor a reaches beyond its storage".to_owned());
+        assert_eq!(add(3, &[2], &[1], 16), beyond);
+        assert_eq!(add(0, &[2, 2], &[3, 1], 16), beyond);
+        assert_eq!(add(usize::MAX, &[2], &[1], 16), beyond);
+        assert_eq!(add(0, &[2], &[usize::MAX], 16), beyond);
+    }
+
+    #[test]
+    fn claims_beyond_the_bytes_are_refused() {
+        let larger = Err("tensor a has more elements than its storage".to_owned());
+        assert_eq!(add(0, &[5], &[0], 16), larger);
+        assert_eq!(add(0, &[usize::MAX, usize::MAX], &[0, 0], 16), larger);
+        assert_eq!(add(0, &[2], &[1], 15), Err("it ends within storage 0: it is truncated".to_owned()));
+        assert_eq!(add(0, &[4], &[1], 16), Err("tensor c is one of too many that share a storage".to_owned()));
+    }
+}
+>>>>>>> part-hub
