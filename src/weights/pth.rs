@@ -298,8 +298,6 @@ fn gather(view: &View, element: Element, content: &[u8], count: usize) -> Vec<f3
         at += view.stride[axis];
     }
 }
-<<<<<<< HEAD
-=======
 
 #[cfg(test)]
 mod tests {
@@ -337,4 +335,3 @@ mod tests {
         assert_eq!(add(0, &[4], &[1], 16), Err("tensor c is one of too many that share a storage".to_owned()));
     }
 }
->>>>>>> part-hub

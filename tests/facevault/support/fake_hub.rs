@@ -108,11 +108,7 @@ impl FakeHub {
             attempts: 3,
             back_off: Duration::from_millis(1),
             patience: Duration::from_secs(1),
-<<<<<<< HEAD
-            silence: Duration::from_millis(500),
-=======
             silence: Duration::from_secs(2),
->>>>>>> part-hub
             proxy: false,
         }
     }
@@ -293,11 +289,7 @@ fn send_file(
         Fault::HangUp(at) => send(stream, status, &headers, &body[..*at], body.len()),
         Fault::Silence(at) => {
             send(stream, status, &headers, &body[..*at], body.len())?;
-<<<<<<< HEAD
-            thread::sleep(Duration::from_secs(3));
-=======
             thread::sleep(Duration::from_secs(6));
->>>>>>> part-hub
             Ok(())
         }
         _ => send(stream, status, &headers, body, body.len()),
