@@ -11,6 +11,8 @@ use crate::support::workspace::{WIDTH, Workspace, write_weights};
 
 const WEIGHTS: &str = "py-feat/facenet";
 const DATASET: &str = "somebody/faces";
+/// How the fake Hub stores it.
+const STORED: &str = "datasets/somebody/faces";
 
 fn picture(name: &str) -> Vec<u8> {
     [b"P6\n96 96\n255\n", &formula::picture(&format!("smooth-{name}"), 96)[..]].concat()
@@ -25,7 +27,7 @@ fn place(pictures: &[&'static str], folder: &str) -> (FakeHub, Workspace) {
     fs::remove_file(&file).unwrap();
     hub.put(WEIGHTS, "model.safetensors", &weights, true);
     for (i, path) in pictures.iter().enumerate() {
-        hub.put(DATASET, path, &picture(path), i == 0);
+        hub.put(STORED, path, &picture(path), i == 0);
     }
     let (sha256, short) = (Digest::of(&weights), &COMMIT[..7]);
     let config = format!(
@@ -103,7 +105,7 @@ fn an_image_folder_comes_in_the_order_of_its_table() {
                  images/000/Ann_0001.ppm,0,Ann,Ann,1,Ann_0001.ppm\n\
                  images/001/Bob_0001.ppm,1,Bob,Bob,1,Bob_0001.ppm\n\
                  images/000/Ann_0002.ppm,0,Ann,Ann,2,Ann_0002.ppm\n";
-    hub.put(DATASET, "train/metadata.csv", table.as_bytes(), false);
+    hub.put(STORED, "train/metadata.csv", table.as_bytes(), false);
     let (rows, asked) = fetched_once(&hub, &workspace);
     let expected = [
         ("images/001/Bob_0002.ppm", "Bob"),
@@ -128,7 +130,7 @@ fn identity_folders_come_in_the_order_of_their_paths() {
 #[test]
 fn a_table_that_names_what_is_not_there_is_told_before_anything_is_downloaded() {
     let (hub, workspace) = place(&["train/images/a.ppm"], "train");
-    hub.put(DATASET, "train/metadata.csv", b"file_name,label\nimages/a.ppm,0\nimages/b.ppm,0\n", false);
+    hub.put(STORED, "train/metadata.csv", b"file_name,label\nimages/a.ppm,0\nimages/b.ppm,0\n", false);
     let (_, said) = online(&hub, &workspace, 1, "fetch");
     assert!(said.contains("train/metadata.csv, line 3: file_name `images/b.ppm` is not in the repository"), "{said}");
     assert!(!hub.log().iter().any(|line| line.contains("a.ppm")));

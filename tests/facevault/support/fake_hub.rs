@@ -201,7 +201,7 @@ impl State {
         let commit = format!("X-Repo-Commit: {COMMIT}");
         let revision_is = |revision: &str| revision == "main" || (revision.len() >= 7 && COMMIT.starts_with(revision));
         if let Some((repo, rest)) = path.split_once("/tree/") {
-            let repo = repo.trim_start_matches("/api/").trim_start_matches("models/").trim_start_matches("datasets/");
+            let repo = repo.trim_start_matches("/api/").trim_start_matches("models/");
             let (revision, folder) = rest.split_once('/').unwrap_or((rest, ""));
             if !known(repo) {
                 return not("RepoNotFound");
@@ -232,7 +232,7 @@ impl State {
             return send(stream, 200, &headers, body.as_bytes(), body.len());
         }
         let Some((repo, rest)) = path.split_once("/resolve/") else { return not("RepoNotFound") };
-        let repo = repo.trim_start_matches('/').trim_start_matches("datasets/");
+        let repo = repo.trim_start_matches('/');
         let (revision, path) = rest.split_once('/').unwrap_or((rest, ""));
         if !known(repo) {
             return not("RepoNotFound");
