@@ -54,19 +54,19 @@ pub enum DatasetSource {
         /// Which picture a face is read from.
         image: Phase1Image,
     },
-    /// `<root>/<identity>/<image>`.
+    /// `<root>/<identity>/<image>`, or an image folder: pictures as `<root>/metadata.csv` names them.
     Folders {
-        /// The folder of identity folders.
+        /// The folder of identity folders, or of `metadata.csv`.
         root: PathBuf,
     },
-    /// An image-folder dataset on the Hugging Face Hub, downloaded file by file at a pinned revision, then read as
-    /// identity folders.
+    /// Identity folders, or an image folder, on the Hugging Face Hub, downloaded file by file at a pinned revision.
     HubFolders {
         /// `owner/name` of the dataset repository.
         repo: String,
         /// Commit hash, 7 to 40 hexadecimal characters; the commit it resolves to is recorded.
         revision: String,
-        /// Folder inside the repository that holds the identity folders; "" for the repository's root.
+        /// Folder inside the repository that holds the identity folders, or `metadata.csv`; "" for the repository's
+        /// root.
         folder: String,
     },
     /// Procedural faces: pure function of these numbers and the generator's version.

@@ -69,12 +69,13 @@ pub(super) enum Dataset {
         #[serde(default = "crop_image")]
         image: Phase1Image,
     },
-    /// Identity folders: `<root>/<identity>/<picture>`.
+    /// Identity folders, `<root>/<identity>/<picture>`, or an image folder, whose `<root>/metadata.csv` names the
+    /// pictures.
     Folders {
-        /// The folder of identity folders.
+        /// The folder of identity folders, or of `metadata.csv`.
         root: String,
     },
-    /// Identity folders in a dataset repository on the Hugging Face Hub.
+    /// Identity folders, or an image folder, in a dataset repository on the Hugging Face Hub.
     HubFolders {
         /// `owner/name` of the dataset repository.
         #[schemars(regex(pattern = r"^[\w.-]+/[\w.-]+$"))]
@@ -82,7 +83,8 @@ pub(super) enum Dataset {
         /// Commit hash, 7 to 40 hexadecimal characters; the commit it resolves to is recorded.
         #[schemars(regex(pattern = r"^[0-9a-fA-F]{7,40}$"))]
         revision: String,
-        /// Folder inside the repository that holds the identity folders; default: the repository's root.
+        /// Folder inside the repository that holds the identity folders, or `metadata.csv`; default: the repository's
+        /// root.
         #[serde(default)]
         folder: String,
     },

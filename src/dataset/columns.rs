@@ -1,8 +1,17 @@
-//! Which column of a Phase-1 table means what, in both dialects: `bbox_x1 … crop_path` as documented, `x, y, w, h,
-//! face_path` as written by Phase-1's code.
+//! Which column of a table of faces means what: Phase-1's in both dialects (`bbox_x1 … crop_path` as documented, `x, y,
+//! w, h, face_path` as written by Phase-1's code), and an image folder's.
 
 use super::CsvProblem;
 use crate::config::Phase1Image;
+
+/// Whose table it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TableKind {
+    /// Phase-1's `face_metadata.csv`.
+    Phase1(Phase1Image),
+    /// `metadata.csv` of an image folder.
+    ImageFolder,
+}
 
 /// Indices of the columns that are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +41,33 @@ const SIZE: [&str; 4] = ["x", "y", "w", "h"];
 
 impl Columns {
     /// Finds them by name. White space around names does not matter, order neither.
-    pub fn find(headers: &[&str], image: Phase1Image) -> Result<Self, CsvProblem> {
+    pub fn find(headers: &[&str], kind: TableKind) -> Result<Self, CsvProblem> {
         let headers = Headers(headers.iter().map(|name| name.trim()).collect());
         headers.each_once()?;
+        match kind {
+            TableKind::Phase1(image) => Self::phase1(&headers, image),
+            TableKind::ImageFolder => Self::image_folder(&headers),
+        }
+    }
+
+    /// A picture is a face is a photo. Names before numbers: an id should be readable.
+    fn image_folder(headers: &Headers<'_>) -> Result<Self, CsvProblem> {
+        // The names are too short for a likeness to mean anything: all columns are listed.
+        let one_of = |names: &[&str], reason| {
+            headers.one_of(names, Some(reason)).map_err(|problem| match problem {
+                CsvProblem::MissingColumn { names, found, reason, .. } => {
+                    CsvProblem::MissingColumn { names, near: None, found, reason }
+                }
+                other => other,
+            })
+        };
+        let file = one_of(&["file_name"], "an image folder's metadata.csv has the paths there")?;
+        let identity = one_of(&["identity", "label_name", "label", "person", "name"], "it says who a face is")?;
+        let (photo_path, bbox, score) = (None, None, None);
+        Ok(Self { face_id: file, identity: Some(identity), image_id: file, picture: file, photo_path, bbox, score })
+    }
+
+    fn phase1(headers: &Headers<'_>, image: Phase1Image) -> Result<Self, CsvProblem> {
         let photo_path = headers.index("photo_path");
         let picture = match (image, photo_path) {
             (Phase1Image::Photo, Some(path)) => path,
@@ -132,7 +165,7 @@ mod tests {
     use super::*;
 
     fn find(headers: &str, image: Phase1Image) -> Result<Columns, CsvProblem> {
-        Columns::find(&headers.split(',').collect::<Vec<_>>(), image)
+        Columns::find(&headers.split(',').collect::<Vec<_>>(), TableKind::Phase1(image))
     }
 
     #[test]

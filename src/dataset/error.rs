@@ -17,7 +17,7 @@ pub enum DatasetError {
     /// Stopped on request; pictures that were read are remembered.
     #[error("interrupted while reading the dataset")]
     Interrupted,
-    /// A Phase-1 table that breaks a rule.
+    /// A table of faces that breaks a rule.
     #[error("{}, line {line}: {problem}", path.display())]
     Csv {
         /// The table.
@@ -47,7 +47,9 @@ pub enum DatasetError {
         example: String,
     },
     /// No picture at all.
-    #[error("{place} holds no faces; expected pictures as <identity>/<image> with one of these endings: {endings}")]
+    #[error(
+        "{place} holds no faces; expected pictures as <identity>/<image> (or as `metadata.csv` names them) with one of these endings: {endings}"
+    )]
     NoPictures {
         /// The folder, or the repository's.
         place: String,
@@ -112,7 +114,7 @@ impl From<HubError> for DatasetError {
     }
 }
 
-/// The rule that a Phase-1 table breaks.
+/// The rule that a table of faces breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CsvProblem {
     /// No bytes, or only white space.
@@ -199,8 +201,10 @@ pub enum CsvProblem {
         names: &'static [&'static str; 4],
     },
     /// The id was used before.
-    #[error("face_id `{face_id}` is already on line {first}; ids must be unique")]
+    #[error("{column} `{face_id}` is already on line {first}; ids must be unique")]
     Duplicate {
+        /// The column of the id.
+        column: String,
         /// The id.
         face_id: String,
         /// Its first line.
@@ -218,6 +222,22 @@ pub enum CsvProblem {
         value: String,
         /// The root.
         root: PathBuf,
+    },
+    /// A path that leaves an image folder.
+    #[error("`{column}` is `{value}`, expected a path relative to the table and inside of its folder")]
+    OutsideFolder {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+    },
+    /// A path that the repository does not have.
+    #[error(
+        "file_name `{value}` is not in the repository at this revision; correct the table, or pin another revision"
+    )]
+    NotListed {
+        /// The path.
+        value: String,
     },
     /// A link that leaves the root.
     #[error(

@@ -1,8 +1,10 @@
-//! Identity folders: `<root>/<identity>/<image>`, in byte order of the names.
+//! Identity folders: `<root>/<identity>/<image>`, in byte order of the names; or an image folder, where
+//! `<root>/metadata.csv` names the pictures.
 
 use std::fs::{self, DirEntry};
 use std::path::Path;
 
+use super::image_folder;
 use super::scan::{self, Context, ScanError};
 use super::{DatasetError, Face, Manifest, PixelSource, SourceTable};
 use crate::files::FileError;
@@ -22,11 +24,30 @@ pub(super) fn endings() -> String {
     ENDINGS.join(", ")
 }
 
-/// Reads a folder of identity folders.
+/// Reads a folder of identity folders, or an image folder.
 pub(super) fn open(root: &Path, context: &Context<'_>) -> Result<Manifest, DatasetError> {
     if !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "holds one folder for each identity" });
     }
+    let metadata = root.join(image_folder::METADATA);
+    let faces = if metadata.is_file() {
+        // A picture that is not there becomes a failure of its face, as in a Phase-1 table.
+        image_folder::faces(&metadata, |_| true)?
+    } else {
+        identities(root, context)?
+    };
+    let mut manifest = Manifest { faces, root: root.into(), table: SourceTable::default() };
+    scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
+        ScanError::Interrupted => DatasetError::Interrupted,
+        ScanError::Root(error) => FileError::new("read", root)(error).into(),
+        ScanError::Escape { row, target } => {
+            DatasetError::Escape { path: root.join(&manifest.faces[row].face_id), target, root: root.into() }
+        }
+    })?;
+    Ok(manifest)
+}
+
+fn identities(root: &Path, context: &Context<'_>) -> Result<Vec<Face>, DatasetError> {
     let mut ignored = Ignored::default();
     let mut pictures = Vec::new();
     for identity in list(root)? {
@@ -45,16 +66,7 @@ pub(super) fn open(root: &Path, context: &Context<'_>) -> Result<Manifest, Datas
         }
     }
     ignored.say(context);
-    let place = root.display().to_string();
-    let mut manifest = Manifest { faces: faces(pictures, &place)?, root: root.into(), table: SourceTable::default() };
-    scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
-        ScanError::Interrupted => DatasetError::Interrupted,
-        ScanError::Root(error) => FileError::new("read", root)(error).into(),
-        ScanError::Escape { row, target } => {
-            DatasetError::Escape { path: root.join(&manifest.faces[row].face_id), target, root: root.into() }
-        }
-    })?;
-    Ok(manifest)
+    faces(pictures, &root.display().to_string())
 }
 
 fn one_identity(

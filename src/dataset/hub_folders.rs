@@ -1,6 +1,7 @@
-//! Identity folders in a dataset repository on the Hugging Face Hub: listed at a pinned revision, downloaded file by
-//! file, and read where the Hub's cache keeps them.
+//! Identity folders, or an image folder, in a dataset repository on the Hugging Face Hub: listed at a pinned revision,
+//! downloaded file by file, and read where the Hub's cache keeps them.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -8,8 +9,9 @@ use std::sync::{Mutex, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::folders::{self, Ignored};
+use super::image_folder::{self, METADATA};
 use super::scan::{self, Context, ScanError};
-use super::{DatasetError, Manifest, SourceTable};
+use super::{DatasetError, Face, Manifest, SourceTable};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::hub::{self, HubError, HubFile, RepoKind};
@@ -21,7 +23,7 @@ const PARALLEL: usize = 8;
 /// From here on the size is announced first.
 const LARGE: u64 = 50_000_000;
 
-/// Where identity folders are on the Hub.
+/// Where pictures are on the Hub.
 pub(super) struct Place<'a> {
     pub repo: &'a str,
     pub revision: &'a str,
@@ -31,12 +33,21 @@ pub(super) struct Place<'a> {
 
 /// Downloads what is not in the local cache, then reads all of it.
 pub(super) fn open(place: &Place<'_>, context: &Context<'_>) -> Result<Manifest, DatasetError> {
-    let mut ignored = Ignored::default();
-    let pictures = pictures(listing(place, context)?, place.folder, &mut ignored);
-    ignored.say(context);
-    let names = pictures.iter().map(|picture| (picture.identity.clone(), picture.name.clone())).collect();
-    let faces = folders::faces(names, &place.to_string())?;
-    let root = download(&pictures, context)?;
+    let listing = listing(place, context)?;
+    let prefix = match place.folder.trim_matches('/') {
+        "" => String::new(),
+        folder => format!("{folder}/"),
+    };
+    let metadata = listing.iter().find(|file| file.path.strip_prefix(&prefix) == Some(METADATA));
+    let (faces, pictures) = if let Some(metadata) = metadata {
+        named(metadata, &listing, &prefix, context)?
+    } else {
+        let mut ignored = Ignored::default();
+        let (names, pictures) = in_folders(listing, &prefix, &mut ignored);
+        ignored.say(context);
+        (folders::faces(names, &place.to_string())?, pictures)
+    };
+    let root = download(&pictures, &prefix, context)?;
     let mut manifest = Manifest { faces, root: root.clone(), table: SourceTable::default() };
     // The Hub's cache is made of links to content-addressed files beside the snapshot: no fence.
     scan::fill(&mut manifest.faces, &root, false, context).map_err(|error| match error {
@@ -55,37 +66,41 @@ impl std::fmt::Display for Place<'_> {
     }
 }
 
-/// A picture of the listing.
-struct Picture {
-    identity: String,
-    name: String,
-    file: HubFile,
+/// The faces that a `metadata.csv` names, in its order, and their files.
+fn named(
+    metadata: &HubFile,
+    listing: &[HubFile],
+    prefix: &str,
+    context: &Context<'_>,
+) -> Result<(Vec<Face>, Vec<HubFile>), DatasetError> {
+    let path = hub::download(metadata, &Silent, context.cancel)?;
+    let listed: HashMap<&str, &HubFile> =
+        listing.iter().filter_map(|file| Some((file.path.strip_prefix(prefix)?, file))).collect();
+    let faces = image_folder::faces(&path, |picture| listed.contains_key(picture))?;
+    let pictures = faces.iter().filter_map(|face| listed.get(face.face_id.as_str()).copied().cloned()).collect();
+    Ok((faces, pictures))
 }
 
-/// The files that are `<folder>/<identity>/<image>`.
-fn pictures(listing: Vec<HubFile>, folder: &str, ignored: &mut Ignored) -> Vec<Picture> {
-    let prefix = match folder.trim_matches('/') {
-        "" => String::new(),
-        folder => format!("{folder}/"),
-    };
+/// The files that are `<identity>/<image>` after the prefix: (identity, image), and the file.
+fn in_folders(listing: Vec<HubFile>, prefix: &str, ignored: &mut Ignored) -> (Vec<(String, String)>, Vec<HubFile>) {
     let mut pictures = Vec::new();
     for file in listing {
-        let below = file.path.strip_prefix(&prefix).unwrap_or_default();
+        let below = file.path.strip_prefix(prefix).unwrap_or_default();
         match below.split('/').collect::<Vec<_>>()[..] {
             [identity, name] if folders::is_picture(name) && !identity.starts_with('.') => {
                 let (identity, name) = (identity.to_owned(), name.to_owned());
-                pictures.push(Picture { identity, name, file });
+                pictures.push(((identity, name), file));
             }
             _ => ignored.files += 1,
         }
     }
-    pictures
+    pictures.into_iter().unzip()
 }
 
-/// Downloads all; gives the folder of identity folders in the local cache.
-fn download(pictures: &[Picture], context: &Context<'_>) -> Result<PathBuf, DatasetError> {
+/// Downloads all; gives the folder in the local cache that stands for the prefix.
+fn download(pictures: &[HubFile], prefix: &str, context: &Context<'_>) -> Result<PathBuf, DatasetError> {
     let Context { progress, cancel, .. } = *context;
-    let bytes: u64 = pictures.iter().filter_map(|picture| picture.file.size).sum();
+    let bytes: u64 = pictures.iter().filter_map(|picture| picture.size).sum();
     if bytes > LARGE {
         progress.say(&format!(
             "the dataset is {} pictures, {:.0} MB in all; what is not in the Hub cache is downloaded",
@@ -100,7 +115,7 @@ fn download(pictures: &[Picture], context: &Context<'_>) -> Result<PathBuf, Data
             let index = next.fetch_add(1, Ordering::Relaxed);
             pictures.get(index).map(|picture| (index, picture))
         } {
-            match hub::download(&picture.file, &Silent, cancel) {
+            match hub::download(picture, &Silent, cancel) {
                 Ok(path) if index == 0 => drop(first.set(path)),
                 Ok(_) => {}
                 Err(error) => {
@@ -125,17 +140,19 @@ fn download(pictures: &[Picture], context: &Context<'_>) -> Result<PathBuf, Data
         return Err(error.into());
     }
     match (first.into_inner(), pictures.first()) {
-        (Some(path), Some(picture)) => root_of(&path, picture),
+        (Some(path), Some(picture)) => root_of(&path, picture, prefix),
         _ => Err(DatasetError::Interrupted),
     }
 }
 
-/// `<snapshot>/<folder>/<identity>/<image>` without the last two.
-fn root_of(path: &Path, picture: &Picture) -> Result<PathBuf, DatasetError> {
-    path.ends_with(&picture.file.path)
-        .then(|| Some(path.parent()?.parent()?.to_owned()))
-        .flatten()
-        .ok_or_else(|| DatasetError::HubLayout { path: path.into(), file: picture.file.path.clone() })
+/// `<snapshot>/<prefix><below>` without what is below the prefix.
+fn root_of(path: &Path, picture: &HubFile, prefix: &str) -> Result<PathBuf, DatasetError> {
+    let below = Path::new(picture.path.strip_prefix(prefix).unwrap_or_default()).components().count();
+    path.ancestors()
+        .nth(below)
+        .filter(|_| path.ends_with(&picture.path))
+        .map(Path::to_owned)
+        .ok_or_else(|| DatasetError::HubLayout { path: path.into(), file: picture.path.clone() })
 }
 
 /// What a pinned revision holds never changes, so it is asked for once: a run resumes without a network.
@@ -214,13 +231,14 @@ mod tests {
             "data2/b/6.jpg",
         ];
         let mut ignored = Ignored::default();
-        let pictures = pictures(listing.map(file).to_vec(), "data/", &mut ignored);
-        let names: Vec<_> = pictures.iter().map(|p| (p.identity.as_str(), p.name.as_str())).collect();
-        assert_eq!(names, [("z", "1.jpg"), ("a", "2.PNG")]);
+        let (names, pictures) = in_folders(listing.map(file).to_vec(), "data/", &mut ignored);
+        assert_eq!(names, [("z", "1.jpg"), ("a", "2.PNG")].map(|(a, b)| (a.to_owned(), b.to_owned())));
         assert_eq!(ignored.files, 5);
-        let root = root_of(Path::new("/cache/snapshots/c/data/z/1.jpg"), &pictures[0]).unwrap();
-        assert_eq!(root, Path::new("/cache/snapshots/c/data"));
-        assert!(root_of(Path::new("/cache/blobs/77"), &pictures[0]).is_err());
+        let root = |path: &str, prefix| root_of(Path::new(path), &pictures[0], prefix).ok();
+        let expected = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(root("/cache/snapshots/c/data/z/1.jpg", "data/"), expected("/cache/snapshots/c/data"));
+        assert_eq!(root("/cache/snapshots/c/data/z/1.jpg", ""), expected("/cache/snapshots/c"));
+        assert_eq!(root("/cache/blobs/77", "data/"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod error;
 mod folders;
 mod hand_over;
 mod hub_folders;
+mod image_folder;
 mod manifest_file;
 mod paths;
 mod phase1;
@@ -150,10 +151,10 @@ pub fn describe(source: &DatasetSource) -> String {
             }
         ),
         DatasetSource::Folders { root } => {
-            format!("identity folders in {}; nothing to download", there(root, root.is_dir()))
+            format!("identity folders or image folder {}; nothing to download", there(root, root.is_dir()))
         }
         DatasetSource::HubFolders { repo, revision, folder } => format!(
-            "identity folders of {} on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache",
+            "identity folders or image folder of {} on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache",
             hub_folders::Place { repo, revision, folder }
         ),
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(

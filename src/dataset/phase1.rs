@@ -1,5 +1,6 @@
 //! Phase-1's `face_metadata.csv`, as documented and as written (REFERENCE §4). Its own columns are kept as they are:
-//! they come back in the `face_metadata.csv` that stands beside the embeddings.
+//! they come back in the `face_metadata.csv` that stands beside the embeddings. The same reader, with other columns,
+//! serves [`super::image_folder`].
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,7 +8,7 @@ use std::path::Path;
 
 use csv::StringRecord;
 
-use super::columns::{BoxColumns, Columns};
+use super::columns::{BoxColumns, Columns, TableKind};
 use super::paths::PathRules;
 use super::scan::{self, Context, ScanError};
 use super::{BoundingBox, CsvProblem, DatasetError, Face, Manifest, PixelSource, SourceTable};
@@ -26,12 +27,9 @@ pub(super) fn open(
     if !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "all pictures are in" });
     }
-    let wrong = |error: CsvError| DatasetError::Csv {
-        path: path.into(),
-        line: line_at(&bytes, error.offset),
-        problem: Box::new(error.problem),
-    };
-    let table = Parser { rules: PathRules::new(root, rewrite), root, image }.parse(&bytes).map_err(wrong)?;
+    let wrong = |error: CsvError| error.at(path, &bytes);
+    let parser = Parser { rules: PathRules::new(root, rewrite), root, kind: TableKind::Phase1(image) };
+    let table = parser.parse(&bytes).map_err(wrong)?;
     if table.ambiguous_photo_ids > 0 {
         context.progress.say(&format!(
             "{} for more than one photo_path: photos are told apart by photo_path",
@@ -56,9 +54,17 @@ pub(super) fn open(
 }
 
 /// A broken rule and the byte where its line begins.
-struct CsvError {
-    offset: usize,
-    problem: CsvProblem,
+pub(super) struct CsvError {
+    pub offset: usize,
+    pub problem: CsvProblem,
+}
+
+impl CsvError {
+    /// Tells it with the table's path and the line.
+    pub fn at(self, path: &Path, bytes: &[u8]) -> DatasetError {
+        let (path, line) = (path.into(), line_at(bytes, self.offset));
+        DatasetError::Csv { path, line, problem: Box::new(self.problem) }
+    }
 }
 
 /// 1 + line breaks before a byte.
@@ -68,22 +74,23 @@ fn line_at(bytes: &[u8], offset: usize) -> u64 {
 
 /// What a table says.
 #[derive(Default)]
-struct Table {
-    faces: Vec<Face>,
+pub(super) struct Table {
+    pub faces: Vec<Face>,
     source: SourceTable,
     /// Where each face's line begins, for messages.
-    offsets: Vec<usize>,
+    pub offsets: Vec<usize>,
     ambiguous_photo_ids: usize,
 }
 
-struct Parser<'a> {
-    rules: PathRules,
-    root: &'a Path,
-    image: Phase1Image,
+/// Reads a table of faces.
+pub(super) struct Parser<'a> {
+    pub rules: PathRules,
+    pub root: &'a Path,
+    pub kind: TableKind,
 }
 
 impl Parser<'_> {
-    fn parse(&self, bytes: &[u8]) -> Result<Table, CsvError> {
+    pub fn parse(&self, bytes: &[u8]) -> Result<Table, CsvError> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let offset = error.valid_up_to();
             let column = offset - bytes[..offset].iter().rposition(|byte| *byte == b'\n').map_or(0, |i| i + 1) + 1;
@@ -111,7 +118,7 @@ impl Parser<'_> {
         let headers: Vec<String> = record.iter().map(str::to_owned).collect();
         let names: Vec<&str> = headers.iter().map(String::as_str).collect();
         let header_at = start(&record);
-        let columns = Columns::find(&names, self.image).map_err(|problem| CsvError { offset: header_at, problem })?;
+        let columns = Columns::find(&names, self.kind).map_err(|problem| CsvError { offset: header_at, problem })?;
 
         let mut table = Table { source: SourceTable::with_headers(headers.clone()), ..Table::default() };
         let mut first_row = HashMap::<String, usize>::new();
@@ -126,7 +133,11 @@ impl Parser<'_> {
             match first_row.entry(face.face_id.clone()) {
                 Entry::Occupied(first) => {
                     let first = line_at(bytes, table.offsets[*first.get()]);
-                    return Err(fail(CsvProblem::Duplicate { face_id: face.face_id, first }));
+                    return Err(fail(CsvProblem::Duplicate {
+                        column: row.column(columns.face_id),
+                        face_id: face.face_id,
+                        first,
+                    }));
                 }
                 Entry::Vacant(entry) => drop(entry.insert(table.faces.len())),
             }
@@ -147,20 +158,26 @@ impl Parser<'_> {
 
     fn face(&self, columns: &Columns, row: &Row<'_>) -> Result<Face, CsvProblem> {
         let bbox = columns.bbox.map(|columns| row.bbox(columns)).transpose()?.flatten();
-        if self.image == Phase1Image::Photo && bbox.is_none() {
+        let photo = self.kind == TableKind::Phase1(Phase1Image::Photo);
+        if photo && bbox.is_none() {
             let Some(BoxColumns::Corners([column, ..]) | BoxColumns::Size([column, ..])) = columns.bbox else {
                 return Err(CsvProblem::Empty { column: "bbox".into() });
             };
             return Err(CsvProblem::Empty { column: row.headers[column].clone() });
         }
         let identity = columns.identity.map(|column| row.text(column)).transpose()?;
+        let id = |column| match self.kind {
+            TableKind::Phase1(_) => row.needed(column).map(str::to_owned),
+            // Two spellings of a path are one picture.
+            TableKind::ImageFolder => self.path(column, row),
+        };
         Ok(Face {
-            face_id: row.needed(columns.face_id)?.to_owned(),
+            face_id: id(columns.face_id)?,
             identity_id: identity.filter(|identity| !identity.trim().is_empty()).map(str::to_owned),
-            image_id: row.needed(columns.image_id)?.to_owned(),
+            image_id: id(columns.image_id)?,
             pixels: PixelSource::File { path: self.path(columns.picture, row)?, size: 0, modified: 0 },
             // The box is one in the photo; a crop is already cut.
-            bbox: bbox.filter(|_| self.image == Phase1Image::Photo),
+            bbox: bbox.filter(|_| photo),
             detector_score: columns.score.map(|column| row.number(column)).transpose()?.flatten().map(|x| x as f32),
             content: None,
         })
@@ -168,10 +185,12 @@ impl Parser<'_> {
 
     fn path(&self, column: usize, row: &Row<'_>) -> Result<String, CsvProblem> {
         let recorded = row.needed(column)?;
-        let outside = || CsvProblem::Outside {
-            column: row.headers[column].clone(),
-            value: recorded.to_owned(),
-            root: self.root.into(),
+        let outside = || {
+            let (column, value) = (row.column(column), recorded.to_owned());
+            match self.kind {
+                TableKind::Phase1(_) => CsvProblem::Outside { column, value, root: self.root.into() },
+                TableKind::ImageFolder => CsvProblem::OutsideFolder { column, value },
+            }
         };
         self.rules.relative(recorded).filter(|path| !path.is_empty()).ok_or_else(outside)
     }
@@ -184,6 +203,10 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    fn column(&self, column: usize) -> String {
+        self.headers[column].trim().to_owned()
+    }
+
     /// As it is; ids must come out of here as other readers of the table see them.
     fn text(&self, column: usize) -> Result<&'a str, CsvProblem> {
         let value = &self.record[column];

@@ -208,9 +208,9 @@ fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
 #[test]
 fn folders_that_cannot_be_a_dataset_are_explained() {
     let place = Place::new();
-    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> with one of these endings: jpg, jpeg, png, webp, bmp, pgm, ppm, pnm");
+    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> (or as `metadata.csv` names them) with one of these endings: jpg, jpeg, png, webp, bmp, pgm, ppm, pnm");
     place.put("n1/notes.txt", "");
-    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> with one of these endings: jpg, jpeg, png, webp, bmp, pgm, ppm, pnm");
+    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> (or as `metadata.csv` names them) with one of these endings: jpg, jpeg, png, webp, bmp, pgm, ppm, pnm");
     place.put("n1/a\nb.jpg", "");
     assert_snapshot!(place.error(place.folders()), @r"the name of n1/a\nb.jpg contains a control character; ids are made of names, so rename it");
     place.put("face.jpg", "");
@@ -309,8 +309,8 @@ fn descriptions_say_where_and_what_is_downloaded() {
     ];
     assert_snapshot!(sources.map(|source| describe(&source)).join("\n"), @"
     Phase-1 table /nowhere/faces.csv (not there!), boxes cut out of photos below / after 1 path rewrite; nothing to download
-    identity folders in /nowhere (not there!); nothing to download
-    identity folders of dataset `a/b` at c0ffee, folder `train`, on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache
+    identity folders or image folder /nowhere (not there!); nothing to download
+    identity folders or image folder of dataset `a/b` at c0ffee, folder `train`, on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache
     400 synthetic faces (40 identities × 10 samples, 160×160 pixels, seed 1, generator 1); nothing to download
     ");
 }

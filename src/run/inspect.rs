@@ -54,7 +54,7 @@ impl EmbeddedFaces {
 /// The folder that the manifest's paths start from. Only pictures need it.
 fn dataset_root(run: &RunDirectory) -> Result<std::path::PathBuf, RunError> {
     let Provenance { dataset, .. } = run.json(RunDirectory::PROVENANCE)?;
-    Ok(dataset.source.get("root").and_then(|root| root.as_str()).unwrap_or_default().into())
+    Ok(dataset.root)
 }
 
 /// `face_embedding_index.csv`.

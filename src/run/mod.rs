@@ -110,6 +110,7 @@ impl Workplace<'_> {
             weights: WeightsOrigin { origin: checkpoint.origin, sha256: checkpoint.digest },
             dataset: DatasetOrigin {
                 source: serde_json::to_value(&config.dataset).unwrap_or_default(),
+                root: absolute(&manifest.root),
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
             },
@@ -218,7 +219,9 @@ impl Workplace<'_> {
     fn hand_over(&self, run: &RunDirectory, store: &ChunkStore, manifest: &Manifest) -> Result<(), RunError> {
         embed::export(run.path(), store, &manifest.faces, self.progress)?;
         let rows: Vec<u32> = store.embedded_rows()?.into_iter().map(|row| row as u32).collect();
-        files::commit(&run.file(RunDirectory::METADATA), |out| manifest.metadata_csv(&rows, out).map_err(RunError::from))
+        files::commit(&run.file(RunDirectory::METADATA), |out| {
+            manifest.metadata_csv(&rows, out).map_err(RunError::from)
+        })
     }
 
     /// Compares faces, judges the config's expectations, and seals the run. An evaluation that is there is judged again

@@ -2,6 +2,7 @@
 
 mod experiment;
 mod hub;
+mod hub_datasets;
 mod interruption;
 mod model;
 mod orl;

@@ -1,0 +1,90 @@
+//! An image folder as the Hugging Face Hub knows it: `metadata.csv` names each picture, relative to itself, and says who
+//! it is. Its order is the order of the faces.
+
+use std::path::Path;
+
+use super::columns::TableKind;
+use super::paths::PathRules;
+use super::phase1::{CsvError, Parser};
+use super::{CsvProblem, DatasetError, Face};
+use crate::files;
+
+/// The table's name.
+pub(super) const METADATA: &str = "metadata.csv";
+
+/// The faces that the table names. A picture's path is the face's id. `holds`: whether there is a file at a path.
+pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<Vec<Face>, DatasetError> {
+    let bytes = files::read(table)?;
+    let root = table.parent().unwrap_or(Path::new(""));
+    let parser = Parser { rules: PathRules::new(root, &[]), root, kind: TableKind::ImageFolder };
+    let read = parser.parse(&bytes).map_err(|error| error.at(table, &bytes))?;
+    match read.faces.iter().zip(&read.offsets).find(|(face, _)| !holds(&face.face_id)) {
+        None => Ok(read.faces),
+        Some((face, &offset)) => {
+            let problem = CsvProblem::NotListed { value: face.face_id.clone() };
+            Err(CsvError { offset, problem }.at(table, &bytes))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::dataset::PixelSource;
+
+    fn read(table: &str) -> Result<Vec<Face>, DatasetError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(METADATA);
+        std::fs::write(&path, table).unwrap();
+        faces(&path, |picture| !picture.ends_with("gone.jpg"))
+    }
+
+    fn message(table: &str) -> String {
+        let message = read(table).unwrap_err().to_string();
+        message.split_once(METADATA).map(|(_, rest)| rest.to_owned()).unwrap_or(message)
+    }
+
+    #[test]
+    fn the_columns_of_lfw_in_the_order_of_the_table() {
+        let table = "file_name,label,label_name,identity,image_num,source_filename\n\
+                     images/001/Z_0001.jpg,9,Z,Z,1,Z_0001.jpg\n\
+                     ./images/000/A_0002.jpg,0,A,A,2,A_0002.jpg\n\
+                     images/000/N.jpg,0,A,,2,N.jpg\n";
+        let faces = read(table).unwrap();
+        let told: Vec<_> = faces
+            .iter()
+            .map(|face| {
+                let PixelSource::File { path, .. } = &face.pixels else { panic!("{face:?}") };
+                assert_eq!((&face.face_id, &face.image_id), (path, path));
+                (path.as_str(), face.identity_id.as_deref())
+            })
+            .collect();
+        let expected =
+            [("images/001/Z_0001.jpg", Some("Z")), ("images/000/A_0002.jpg", Some("A")), ("images/000/N.jpg", None)];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn names_go_before_numbers() {
+        for (header, expected) in
+            [("label,identity", "2"), ("label,label_name", "2"), ("name,label", "2"), ("name,person", "2")]
+        {
+            let faces = read(&format!("{header},file_name\n1,2,a.jpg\n")).unwrap();
+            assert_eq!(faces[0].identity_id.as_deref(), Some(expected), "{header}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_table_is_told_with_its_line() {
+        assert_snapshot!(message("file_name,x\na.jpg,1\n"), @", line 1: there is no column `identity` or `label_name` or `label` or `person` or `name`; the columns are `file_name`, `x` (it says who a face is)");
+        assert_snapshot!(message("image,label\na.jpg,1\n"), @", line 1: there is no column `file_name`; the columns are `image`, `label` (an image folder's metadata.csv has the paths there)");
+        assert_snapshot!(message("file_name,label\na.jpg,1\nb/../a.jpg,1\n"), @", line 3: file_name `a.jpg` is already on line 2; ids must be unique");
+        assert_snapshot!(message("file_name,label\na.jpg,1\n../a.jpg,1\n"), @", line 3: `file_name` is `../a.jpg`, expected a path relative to the table and inside of its folder");
+        assert_snapshot!(message("file_name,label\n/etc/passwd,1\n"), @", line 2: `file_name` is `/etc/passwd`, expected a path relative to the table and inside of its folder");
+        assert_snapshot!(message("file_name,label\na.jpg,1\n\nb/gone.jpg,1\n"), @", line 4: file_name `b/gone.jpg` is not in the repository at this revision; correct the table, or pin another revision");
+        assert_snapshot!(message("file_name,label\n,1\n"), @", line 2: `file_name` is empty");
+        assert_snapshot!(message("file_name,label\n"), @", line 1: there is a header but no face below it");
+    }
+}

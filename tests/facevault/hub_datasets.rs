@@ -1,0 +1,137 @@
+//! Datasets and weights of a Hub of our own, through the binary: fetched once, then used without a network.
+
+use std::fs;
+use std::process::Output;
+
+use facevault::digest::Digest;
+
+use crate::support::fake_hub::{COMMIT, FakeHub};
+use crate::support::formula;
+use crate::support::workspace::{WIDTH, Workspace, write_weights};
+
+const WEIGHTS: &str = "py-feat/facenet";
+const DATASET: &str = "somebody/faces";
+/// How the fake Hub stores it.
+const STORED: &str = "datasets/somebody/faces";
+
+fn picture(name: &str) -> Vec<u8> {
+    [b"P6\n96 96\n255\n", &formula::picture(&format!("smooth-{name}"), 96)[..]].concat()
+}
+
+/// A Hub with weights and these pictures, and a config for both.
+fn place(pictures: &[&'static str], folder: &str) -> (FakeHub, Workspace) {
+    let (hub, workspace) = (FakeHub::new(), Workspace::empty());
+    let file = workspace.path("weights");
+    write_weights(&file, WIDTH);
+    let weights = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    hub.put(WEIGHTS, "model.safetensors", &weights, true);
+    for (i, path) in pictures.iter().enumerate() {
+        hub.put(STORED, path, &picture(path), i == 0);
+    }
+    let (sha256, short) = (Digest::of(&weights), &COMMIT[..7]);
+    let config = format!(
+        "name: small\n\
+         preprocess: {{profile: facevault-notebook, resize: {{size: 96}}}}\n\
+         model: {{width: {WIDTH}}}\n\
+         weights: {{source: hub, repo: {WEIGHTS}, revision: {COMMIT}, file: model.safetensors, sha256: {sha256}}}\n\
+         dataset: {{source: hub-folders, repo: {DATASET}, revision: {short}, folder: {folder:?}}}\n\
+         embed: {{device: cpu, batch_size: 4, chunk_size: 5, threads: 1}}\n\
+         similarity: {{replicates: 100}}\n\
+         report: {{pictures: true}}\n"
+    );
+    fs::write(workspace.path("config.yaml"), config).unwrap();
+    (hub, workspace)
+}
+
+/// Runs the binary with this Hub for its Hub.
+#[track_caller]
+fn online(hub: &FakeHub, workspace: &Workspace, code: i32, verb: &str) -> (String, String) {
+    let mut command = workspace.command(&[verb, "config.yaml"]);
+    command.env("HF_ENDPOINT", format!("http://{}", hub.address)).env_remove("HF_HUB_OFFLINE");
+    for name in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(status.code(), Some(code), "facevault {verb}\nstdout:\n{stdout}\nstderr:\n{stderr}");
+    (stdout, stderr)
+}
+
+/// `check` asks for nothing, `fetch` gets all; then the whole experiment runs without a network. Gives face ids and
+/// identities of the hand-over, in their order, and what was asked of the Hub.
+fn fetched_once(hub: &FakeHub, workspace: &Workspace) -> (Vec<(String, String)>, Vec<String>) {
+    let (said, _) = online(hub, workspace, 0, "check");
+    assert!(said.contains(DATASET) && said.contains(WEIGHTS), "{said}");
+    assert_eq!(hub.log(), [""; 0], "check downloads nothing");
+    assert!(!workspace.path("hub").exists());
+
+    online(hub, workspace, 0, "fetch");
+    let asked = hub.log();
+    for verb in ["embed", "experiment"] {
+        workspace.run(0, &[verb, "config.yaml"]);
+    }
+    online(hub, workspace, 0, "experiment");
+    assert_eq!(hub.log(), [""; 0], "what is cached is not asked for again");
+
+    let run = workspace.only_run();
+    let mut reader = csv::Reader::from_path(run.join("face_metadata.csv")).unwrap();
+    assert_eq!(reader.headers().unwrap().iter().take(3).collect::<Vec<_>>(), ["face_id", "image_id", "identity_id"]);
+    let rows = reader.records().map(|row| row.map(|row| (row[0].to_owned(), row[2].to_owned())).unwrap()).collect();
+    let name = run.file_name().unwrap().to_str().unwrap().to_owned();
+    let report = fs::read_to_string(workspace.path("reports").join(format!("{name}.html"))).unwrap();
+    assert!(report.contains("<img src=\"data:image&#x2f;png;base64,"), "pictures come from the Hub's cache");
+    (rows, asked)
+}
+
+fn owned(rows: &[(&str, &str)]) -> Vec<(String, String)> {
+    rows.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
+
+#[test]
+fn an_image_folder_comes_in_the_order_of_its_table() {
+    let pictures = [
+        "train/images/000/Ann_0001.ppm",
+        "train/images/000/Ann_0002.ppm",
+        "train/images/001/Bob_0001.ppm",
+        "train/images/001/Bob_0002.ppm",
+        "train/images/001/unnamed.ppm",
+        "test/images/000/Ann_0003.ppm",
+    ];
+    let (hub, workspace) = place(&pictures, "train");
+    // As in marcelohaps/lfw, by its dataset card.
+    let table = "file_name,label,label_name,identity,image_num,source_filename\n\
+                 images/001/Bob_0002.ppm,1,Bob,Bob,2,Bob_0002.ppm\n\
+                 images/000/Ann_0001.ppm,0,Ann,Ann,1,Ann_0001.ppm\n\
+                 images/001/Bob_0001.ppm,1,Bob,Bob,1,Bob_0001.ppm\n\
+                 images/000/Ann_0002.ppm,0,Ann,Ann,2,Ann_0002.ppm\n";
+    hub.put(STORED, "train/metadata.csv", table.as_bytes(), false);
+    let (rows, asked) = fetched_once(&hub, &workspace);
+    let expected = [
+        ("images/001/Bob_0002.ppm", "Bob"),
+        ("images/000/Ann_0001.ppm", "Ann"),
+        ("images/001/Bob_0001.ppm", "Bob"),
+        ("images/000/Ann_0002.ppm", "Ann"),
+    ];
+    assert_eq!(rows, owned(&expected));
+    assert!(asked.iter().any(|line| line.contains("Ann_0002")), "{asked:?}");
+    assert!(!asked.iter().any(|line| line.contains("unnamed") || line.contains("Ann_0003")), "{asked:?}");
+}
+
+#[test]
+fn identity_folders_come_in_the_order_of_their_paths() {
+    let pictures = ["zoe/1.ppm", "ann/2.ppm", "ann/1.ppm", "zoe/2.ppm", "notes/readme.md"];
+    let (hub, workspace) = place(&pictures, "");
+    let (rows, asked) = fetched_once(&hub, &workspace);
+    assert_eq!(rows, owned(&[("ann/1.ppm", "ann"), ("ann/2.ppm", "ann"), ("zoe/1.ppm", "zoe"), ("zoe/2.ppm", "zoe")]));
+    assert!(!asked.iter().any(|line| line.contains("readme")), "{asked:?}");
+}
+
+#[test]
+fn a_table_that_names_what_is_not_there_is_told_before_anything_is_downloaded() {
+    let (hub, workspace) = place(&["train/images/a.ppm"], "train");
+    hub.put(STORED, "train/metadata.csv", b"file_name,label\nimages/a.ppm,0\nimages/b.ppm,0\n", false);
+    let (_, said) = online(&hub, &workspace, 1, "fetch");
+    assert!(said.contains("train/metadata.csv, line 3: file_name `images/b.ppm` is not in the repository"), "{said}");
+    assert!(!hub.log().iter().any(|line| line.contains("a.ppm")));
+}
