@@ -34,8 +34,13 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
         )));
     };
     at_work(&arguments.common, |work| {
-        let resume =
-            || format!("to resume: facevault embed {}{}", arguments.target.display(), retype(&arguments.common, &arguments.overrides));
+        let resume = || {
+            format!(
+                "to resume: facevault embed {}{}",
+                arguments.target.display(),
+                retype(&arguments.common, &arguments.overrides)
+            )
+        };
         let mut prepared = match work.prepare(&path, loaded) {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
@@ -53,7 +58,10 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                     resumed: summary.resumed,
                 };
                 print(&arguments.common, &done, || {
-                    format!("{} of {} faces embedded, {} failed\nrun     {}", done.embedded, done.faces, done.failed, done.directory)
+                    format!(
+                        "{} of {} faces embedded, {} failed\nrun     {}",
+                        done.embedded, done.faces, done.failed, done.directory
+                    )
                 })?;
                 Ok(Outcome::Done)
             }

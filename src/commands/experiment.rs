@@ -33,7 +33,13 @@ struct Done<'a> {
 pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     at_work(&arguments.common, |work| {
-        let resume = || format!("to resume: facevault experiment {}{}", arguments.config.display(), retype(&arguments.common, &arguments.overrides));
+        let resume = || {
+            format!(
+                "to resume: facevault experiment {}{}",
+                arguments.config.display(),
+                retype(&arguments.common, &arguments.overrides)
+            )
+        };
         let mut prepared = match work.prepare(&arguments.config, loaded) {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
@@ -121,8 +127,16 @@ fn text(done: &Done<'_>) -> String {
 /// The headline numbers, a line each.
 pub(super) fn numbers(metrics: &Metrics) -> String {
     let mut lines = vec![
-        format!("genuine cosine   {}   {} pairs", Quantity::Cosine.sentence(&metrics.genuine.mean), metrics.pairs.genuine),
-        format!("impostor cosine  {}   {} pairs", Quantity::Cosine.sentence(&metrics.impostor.mean), metrics.pairs.impostor),
+        format!(
+            "genuine cosine   {}   {} pairs",
+            Quantity::Cosine.sentence(&metrics.genuine.mean),
+            metrics.pairs.genuine
+        ),
+        format!(
+            "impostor cosine  {}   {} pairs",
+            Quantity::Cosine.sentence(&metrics.impostor.mean),
+            metrics.pairs.impostor
+        ),
         format!("equal error rate {}", Quantity::Rate.sentence(&metrics.eer)),
     ];
     let point = metrics.operating_points.iter().rev().find_map(|point| Some((point.target_fmr, point.tar.as_ref()?)));

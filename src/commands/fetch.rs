@@ -14,8 +14,11 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
     at_work(&arguments.common, |work| {
         let (checkpoint, manifest) = match work.fetch(&config) {
             Err(error) if error.interrupted() => {
-                let again =
-                    format!("facevault fetch {}{}", arguments.config.display(), retype(&arguments.common, &arguments.overrides));
+                let again = format!(
+                    "facevault fetch {}{}",
+                    arguments.config.display(),
+                    retype(&arguments.common, &arguments.overrides)
+                );
                 return Ok(interrupted(&format!("to resume: {again}")));
             }
             other => other?,

@@ -37,9 +37,13 @@ impl Progress for Terminal {
         let target = if interactive() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = match (unit, total) {
-            ("bytes", Some(_)) => "{prefix:>11} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}".into(),
+            ("bytes", Some(_)) => {
+                "{prefix:>11} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}".into()
+            }
             ("bytes", None) => "{prefix:>11} {spinner} {bytes} {bytes_per_sec} {msg}".into(),
-            (_, Some(_)) => format!("{{prefix:>11}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit} {{per_sec}} eta {{eta}} {{msg}}"),
+            (_, Some(_)) => format!(
+                "{{prefix:>11}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit} {{per_sec}} eta {{eta}} {{msg}}"
+            ),
             (_, None) => format!("{{prefix:>11}} {{spinner}} {{human_pos}} {unit} {{per_sec}} {{msg}}"),
         };
         bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));

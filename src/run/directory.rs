@@ -133,7 +133,8 @@ impl RunDirectory {
     /// [`RunError::File`], [`RunError::Json`].
     pub fn write_json<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<(), RunError> {
         let path = self.file(name);
-        let mut text = serde_json::to_vec_pretty(value).map_err(|source| RunError::Json { path: path.clone(), source })?;
+        let mut text =
+            serde_json::to_vec_pretty(value).map_err(|source| RunError::Json { path: path.clone(), source })?;
         text.push(b'\n');
         Ok(files::commit_bytes(&path, &text)?)
     }

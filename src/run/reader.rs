@@ -38,7 +38,8 @@ impl<'a> FaceReader<'a> {
             return Ok(synthetic::render(seed, identity, sample, size));
         }
         let bytes = dataset::bytes(self.manifest, row).map_err(|error| {
-            let kind = if matches!(error, ReadError::Changed { .. }) { FailureKind::Changed } else { FailureKind::Read };
+            let kind =
+                if matches!(error, ReadError::Changed { .. }) { FailureKind::Changed } else { FailureKind::Read };
             FaceFailure::new(kind, error.to_string())
         })?;
         preprocess::decode(&bytes, &self.limits)

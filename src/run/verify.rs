@@ -1,6 +1,5 @@
 //! Everything that must be true of a finished run, recomputed from its files.
 
-
 use serde::Serialize;
 
 use super::inspect::{self, EmbeddedFaces};

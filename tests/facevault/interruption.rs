@@ -34,7 +34,9 @@ fn killed_at_20_random_moments_the_result_is_byte_identical() {
         kills += 1;
     }
     disturbed.run(0, &["embed", "config.yaml"]);
-    for file in ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "failures.csv", "face_metadata.csv"] {
+    for file in
+        ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "failures.csv", "face_metadata.csv"]
+    {
         let read = |workspace: &Workspace| fs::read(workspace.only_run().join(file)).unwrap();
         assert!(read(&undisturbed) == read(&disturbed), "{file} differs after 20 kills");
     }
@@ -98,9 +100,10 @@ fn two_processes_on_one_run_never_mix() {
         .spawn()
         .unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    let runs = || fs::read_dir(workspace.path("experiments")).map_or(0, |runs| {
-        runs.filter_map(Result::ok).filter(|run| run.path().join("chunks").is_dir()).count()
-    });
+    let runs = || {
+        fs::read_dir(workspace.path("experiments"))
+            .map_or(0, |runs| runs.filter_map(Result::ok).filter(|run| run.path().join("chunks").is_dir()).count())
+    };
     while runs() == 0 {
         assert!(Instant::now() < deadline, "no run directory within a minute");
         sleep(Duration::from_millis(5));

@@ -37,7 +37,11 @@ fn watch(workspace: &Workspace, arguments: &[&str], stop: Option<usize>) -> Seen
     let mut child = workspace.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let stderr = child.stderr.take().unwrap();
     let reader = std::thread::spawn(move || {
-        BufReader::new(stderr).lines().map_while(Result::ok).map(|line| (started.elapsed().as_secs_f64(), line)).collect()
+        BufReader::new(stderr)
+            .lines()
+            .map_while(Result::ok)
+            .map(|line| (started.elapsed().as_secs_f64(), line))
+            .collect()
     });
     let status = format!("/proc/{}/status", child.id());
     let mut peak_mib = 0;
@@ -66,7 +70,8 @@ fn two_hundred_thousand_faces() {
         let pixels: Vec<u8> = (0..256).map(|p| ((p * (i + 3)) ^ (p >> 2)) as u8).collect();
         fs::write(workspace.path(format!("faces/{i}.pgm")), [b"P5 16 16 255\n", &pixels[..]].concat()).unwrap();
     }
-    let mut csv = String::from("face_id,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score,crop_path\n");
+    let mut csv =
+        String::from("face_id,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score,crop_path\n");
     for i in 0..FACES {
         csv += &format!("f{i:06},p{i}.jpg,n{:06},0,0,16,16,0.99,faces/{}.pgm\n", i % IDENTITIES, i % PICTURES);
     }
@@ -80,7 +85,12 @@ fn two_hundred_thousand_faces() {
     .unwrap();
 
     let first = watch(&workspace, &["embed", "config.yaml"], Some(98));
-    println!("start-up {:.2} s; killed after 98 chunks at {:.1} s, peak {} MiB", first.at("embedding:"), first.seconds, first.peak_mib);
+    println!(
+        "start-up {:.2} s; killed after 98 chunks at {:.1} s, peak {} MiB",
+        first.at("embedding:"),
+        first.seconds,
+        first.peak_mib
+    );
     let resumed = watch(&workspace, &["embed", "config.yaml"], None);
     let embedded = resumed.lines.iter().filter(|(_, line)| line.starts_with("embedding:")).nth(1);
     let embedded = embedded.map_or(f64::NAN, |(second, _)| *second);
@@ -100,5 +110,8 @@ fn two_hundred_thousand_faces() {
         let seen = watch(&workspace, arguments, None);
         println!("{what} {:.2} s, peak {} MiB", seen.seconds, seen.peak_mib);
     }
-    assert_eq!(fs::read_to_string(workspace.only_run().join("face_embedding_index.csv")).unwrap().lines().count(), FACES + 1);
+    assert_eq!(
+        fs::read_to_string(workspace.only_run().join("face_embedding_index.csv")).unwrap().lines().count(),
+        FACES + 1
+    );
 }

@@ -60,9 +60,8 @@ impl Workspace {
     /// The binary, about to run in this folder, cut off from the user's own Hub cache.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let built = || assert_cmd::cargo::cargo_bin!("facevault").into();
-        let binary = std::env::var_os("FACEVAULT_BIN").map_or_else(built, |path| {
-            std::path::absolute(path).expect("FACEVAULT_BIN is a path")
-        });
+        let binary = std::env::var_os("FACEVAULT_BIN")
+            .map_or_else(built, |path| std::path::absolute(path).expect("FACEVAULT_BIN is a path"));
         let mut command = Command::new(binary);
         command.args(arguments).current_dir(self.folder.path());
         for name in ["HF_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE"] {
