@@ -79,7 +79,7 @@ pub struct Options {
 /// Share of the budget in which the learning rate rises.
 const WARM_UP: f64 = 0.03;
 
-/// Batches that the statistics of BatchNorm are taken from.
+/// Batches that the statistics of `BatchNorm` are taken from.
 const CALIBRATION: usize = 12;
 
 fn main() -> Result<(), Failure> {
