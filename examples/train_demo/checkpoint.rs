@@ -1,4 +1,4 @@
-//! Tensors ⇄ safetensors. Weights are stored in 16 bits, the vectors of BatchNorm and biases in 32.
+//! Tensors ⇄ safetensors. Weights are stored in 16 bits, the vectors of `BatchNorm` and biases in 32.
 
 use std::path::Path;
 

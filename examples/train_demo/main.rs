@@ -26,7 +26,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use checkpoint::Failure;
-use judge::Gallery;
+use judge::{Gallery, Judgement};
 use record::Row;
 
 /// Universe, persons and pictures of the validation.
@@ -41,6 +41,9 @@ pub struct Options {
     /// Where the weights go; the record goes beside them
     #[arg(long)]
     out: PathBuf,
+    /// Judge the weights that are there on the demo's faces, and train nothing
+    #[arg(long)]
+    judge: bool,
     /// Time budget; the learning rate falls to zero within it
     #[arg(long, default_value_t = 40.0)]
     minutes: f64,
@@ -79,7 +82,7 @@ pub struct Options {
 /// Share of the budget in which the learning rate rises.
 const WARM_UP: f64 = 0.03;
 
-/// Batches that the statistics of BatchNorm are taken from.
+/// Batches that the statistics of `BatchNorm` are taken from.
 const CALIBRATION: usize = 12;
 
 fn main() -> Result<(), Failure> {
@@ -88,6 +91,9 @@ fn main() -> Result<(), Failure> {
         return Err(format!("universe {} is kept for judging; choose another seed", options.seed).into());
     }
     rayon::ThreadPoolBuilder::new().num_threads(options.threads.unwrap_or(0)).build_global()?;
+    if options.judge {
+        return judge_demo(&options).map(|_| ());
+    }
     let start = Instant::now();
     let minutes = || start.elapsed().as_secs_f64() / 60.0;
 
@@ -152,13 +158,19 @@ fn main() -> Result<(), Failure> {
         }
     }
 
+    let (what, demo) = judge_demo(&options)?;
+    let text = record::markdown(&facts, &rows, Some((&what, &demo)));
+    checkpoint::write(&options.out.with_extension("md"), text.as_bytes())?;
+    Ok(())
+}
+
+/// Reads the written file again and judges it on the demo's own faces; says which, and how it did.
+fn judge_demo(options: &Options) -> Result<(String, Judgement), Failure> {
     let tensors = checkpoint::decode(&facevault::files::read(&options.out)?)?;
     let demo = Gallery::new(DEMO.0, DEMO.1, DEMO.2, options.side).judge(&tensors, options.width)?;
     let what = format!("{} persons × {} pictures of the demo's universe {}", DEMO.1, DEMO.2, DEMO.0);
     println!("{what}: {demo}");
-    let text = record::markdown(&facts, &rows, Some((&what, &demo)));
-    checkpoint::write(&options.out.with_extension("md"), text.as_bytes())?;
-    Ok(())
+    Ok((what, demo))
 }
 
 /// Learning rate at a share of the budget, as a share of its peak: rises linearly, falls as the cosine to zero.

@@ -1,4 +1,4 @@
-//! The network in training mode: every BatchNorm normalises by its batch. Same list of convolutions and same topology as
+//! The network in training mode: every `BatchNorm` normalises by its batch. Same list of convolutions and same topology as
 //! the library's graph, which is what the result is judged with.
 
 use std::collections::HashMap;

@@ -90,7 +90,7 @@ pub struct Statistics {
     pub variance: Vec<f32>,
 }
 
-/// Convolution, BatchNorm over the batch, and ReLU if `relu`: inputs are the map, the weight (kh·kw·in, out), and
+/// Convolution, `BatchNorm` over the batch, and `ReLU` if `relu`: inputs are the map, the weight (kh·kw·in, out), and
 /// γ over β (2, out).
 pub struct ConvNorm {
     pub window: Window,
@@ -99,8 +99,15 @@ pub struct ConvNorm {
     pub input_gradient: bool,
     /// Where the batch's statistics are left.
     pub statistics: Arc<Mutex<Statistics>>,
-    /// The product before normalisation, with its mean and 1/σ.
-    pub kept: Mutex<Option<(Tensor, Vec<f32>, Vec<f32>)>>,
+    /// What the backward pass needs of the forward pass.
+    pub kept: Mutex<Option<Kept>>,
+}
+
+/// The product before normalisation, with its mean and 1/σ.
+pub struct Kept {
+    product: Tensor,
+    mean: Vec<f32>,
+    scale: Vec<f32>,
 }
 
 impl ConvNorm {
@@ -145,7 +152,7 @@ impl CustomOp3 for ConvNorm {
                 }
             });
             lock(&self.statistics).clone_from(&Statistics { mean: mean.clone(), variance });
-            *lock(&self.kept) = Some((product.clone(), mean, scale));
+            *lock(&self.kept) = Some(Kept { product: product.clone(), mean, scale });
             y
         })?;
         let (oh, ow) = self.window.output(h, w);
@@ -162,7 +169,7 @@ impl CustomOp3 for ConvNorm {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (n, h, w, c) = x.dims4()?;
         let (inner, out) = weight.dims2()?;
-        let (product, mean, scale) =
+        let Kept { product, mean, scale } =
             lock(&self.kept).take().ok_or_else(|| Error::Msg("backward before forward".into()))?;
         let gamma: Vec<f32> = norm.get(0)?.to_vec1()?;
         let dy = dy.contiguous()?;

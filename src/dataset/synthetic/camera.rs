@@ -19,10 +19,9 @@ pub(super) fn expose(canvas: &Canvas, pose: &Pose) -> RgbImage {
         let (column, row) = (i % size, i / size);
         let (x, y) = ((column as f32 + 0.5) * to_unit - 1.0, (row as f32 + 0.5) * to_unit - 1.0);
         let brightness = 1.0 + light.slope.0 * x + light.slope.1 * y;
-        for channel in 0..3 {
+        for (channel, (value, cast)) in pixel.iter().zip(light.cast).enumerate() {
             let grain = lattice(camera.noise_seed.wrapping_add(channel as u32), column as i32, row as i32) - 0.5;
-            let value = pixel[channel] * light.cast[channel] * brightness;
-            let value = 0.5 + (value - 0.5) * light.contrast + grain * 2.0 * camera.noise;
+            let value = 0.5 + (value * cast * brightness - 0.5) * light.contrast + grain * 2.0 * camera.noise;
             out.0[channel] = (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
         }
     }

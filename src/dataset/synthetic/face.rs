@@ -43,7 +43,7 @@ pub(super) fn behind(canvas: &mut Canvas, who: &Identity, pose: &Pose) {
         let shape = |x: f32, y: f32| {
             let width = hair.back_width + hair.ragged * (noise(hair.seed, y * 6.0, x.signum() * 9.0) - 0.5);
             let top = -0.75 - hair.rise;
-            let middle = (top + hair.back_end) / 2.0;
+            let middle = f32::midpoint(top, hair.back_end);
             round_box(x, y - middle, width, (hair.back_end - top) / 2.0, 0.45_f32.min((hair.back_end - top) / 2.0))
         };
         canvas.paint(Bounds(-1.3, -1.4, 1.3, hair.back_end), -0.25, hair.opacity.max(0.9), shape, |x, y| {
@@ -207,7 +207,7 @@ pub(super) fn nose(canvas: &mut Canvas, who: &Identity) {
         canvas.paint(bounds, 0.16, 0.85, shape, |_, _| dim(who.skin.colour, 0.25));
     }
     let (y0, y1) = (nose.tip_y + 0.09, who.mouth.y - who.mouth.upper);
-    canvas.shade((0.0, (y0 + y1) / 2.0), (0.045, (y1 - y0).max(0.02)), 0.14, [-who.mouth.philtrum; 3]);
+    canvas.shade((0.0, f32::midpoint(y0, y1)), (0.045, (y1 - y0).max(0.02)), 0.14, [-who.mouth.philtrum; 3]);
 }
 
 pub(super) fn mouth(canvas: &mut Canvas, who: &Identity, pose: &Pose) {

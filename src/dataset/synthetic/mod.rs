@@ -1,6 +1,6 @@
 //! Procedural faces: a pure function from numbers to pictures, for the offline demo and for tests.
 //!
-//! A person is some hundred numbers ([`identity`]), a picture of them is some thirty more ([`pose`]); both come from
+//! A person is some hundred numbers (`identity.rs`), a picture of them is some thirty more (`pose.rs`); both come from
 //! a keyed random stream, so any face of any universe can be had alone and in any order. Only exact arithmetic
 //! decides a pixel: the same face has the same bytes on every platform.
 

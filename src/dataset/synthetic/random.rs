@@ -37,7 +37,7 @@ impl Random {
 
     /// One of `0..count`.
     pub(super) fn below(&mut self, count: u32) -> u32 {
-        ((self.next() >> 32) * u64::from(count) >> 32) as u32
+        (((self.next() >> 32) * u64::from(count)) >> 32) as u32
     }
 }
 
