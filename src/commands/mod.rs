@@ -75,16 +75,13 @@ fn print<T: Serialize>(common: &Common, value: &T, text: impl FnOnce() -> String
 
 /// The arguments that a command which is typed again needs, for messages.
 fn retype(common: &Common, overrides: &[String]) -> String {
-    let mut text = String::new();
-    for set in overrides {
-        text += &format!(" --set '{set}'");
-    }
+    let mut words: Vec<_> = overrides.iter().map(|set| format!(" --set '{set}'")).collect();
     for (flag, value, default) in
         [("--experiments", &common.experiments, "experiments"), ("--reports", &common.reports, "reports")]
     {
         if value.as_os_str() != default {
-            text += &format!(" {flag} '{}'", value.display());
+            words.push(format!(" {flag} '{}'", value.display()));
         }
     }
-    text
+    words.concat()
 }

@@ -225,21 +225,19 @@ impl Embedder for CandleEmbedder {
             device: self.info.device_name.clone(),
             reason: error.to_string(),
         };
-        match &self.pool {
-            // One image a task: no barrier between layers, and a row cannot depend on its neighbours in the batch.
-            Some(pool) => pool.install(|| {
-                let face = batch.side * batch.side * 3;
-                batch.pixels.par_chunks_exact(face).zip(out.par_chunks_exact_mut(DIMENSION)).try_for_each(
-                    |(pixels, row)| {
-                        row.copy_from_slice(&self.forward(pixels, 1, &batch).map_err(failed)?);
-                        Ok(())
-                    },
-                )
-            }),
-            None => {
-                out.copy_from_slice(&self.forward(batch.pixels, batch.count, &batch).map_err(failed)?);
-                Ok(())
-            }
-        }
+        let Some(pool) = &self.pool else {
+            out.copy_from_slice(&self.forward(batch.pixels, batch.count, &batch).map_err(failed)?);
+            return Ok(());
+        };
+        // One image a task: no barrier between layers, and a row cannot depend on its neighbours in the batch.
+        pool.install(|| {
+            let face = batch.side * batch.side * 3;
+            batch.pixels.par_chunks_exact(face).zip(out.par_chunks_exact_mut(DIMENSION)).try_for_each(
+                |(pixels, row)| {
+                    row.copy_from_slice(&self.forward(pixels, 1, &batch).map_err(failed)?);
+                    Ok(())
+                },
+            )
+        })
     }
 }

@@ -76,17 +76,18 @@ pub fn stage_channels(width: f64) -> [usize; 3] {
 /// Every convolution, in the order of the forward pass.
 #[must_use]
 pub fn convolutions(width: f64) -> Vec<Convolution> {
+    use After::{Bias, NormRelu};
+    const K1: (usize, usize) = (1, 1);
+    const K3: (usize, usize) = (3, 3);
+    const P0: (usize, usize) = (0, 0);
+    const P1: (usize, usize) = (1, 1);
+
     let c = |channels| scaled(channels, width);
     let [stage1, stage2, stage3] = stage_channels(width);
     let mut all = Vec::new();
     let mut conv = |key: &str, inputs, outputs, kernel, stride, padding, after| {
         all.push(Convolution { key: key.to_owned(), inputs, outputs, kernel, stride, padding, after });
     };
-    const K1: (usize, usize) = (1, 1);
-    const K3: (usize, usize) = (3, 3);
-    const P0: (usize, usize) = (0, 0);
-    const P1: (usize, usize) = (1, 1);
-    use After::{Bias, NormRelu};
 
     conv("conv2d_1a", 3, c(32), K3, 2, P0, NormRelu);
     conv("conv2d_2a", c(32), c(32), K3, 1, P0, NormRelu);
@@ -153,7 +154,9 @@ pub fn parameters(width: f64) -> Vec<Parameter> {
         match after {
             After::NormRelu => {
                 needs(format!("{key}.conv.weight"), &weight);
-                BATCH_NORM.iter().for_each(|name| needs(format!("{key}.bn.{name}"), &[outputs]));
+                for name in BATCH_NORM {
+                    needs(format!("{key}.bn.{name}"), &[outputs]);
+                }
             }
             After::Bias => {
                 needs(format!("{key}.weight"), &weight);
@@ -162,7 +165,9 @@ pub fn parameters(width: f64) -> Vec<Parameter> {
         }
     }
     needs("last_linear.weight".into(), &[DIMENSION, stage_channels(width)[2]]);
-    BATCH_NORM.iter().for_each(|name| needs(format!("last_bn.{name}"), &[DIMENSION]));
+    for name in BATCH_NORM {
+        needs(format!("last_bn.{name}"), &[DIMENSION]);
+    }
     all
 }
 

@@ -143,7 +143,7 @@ impl Workplace<'_> {
     pub fn embed(&self, prepared: &mut Prepared) -> Result<EmbedOutcome, RunError> {
         let Prepared { directory: run, plan, loaded, manifest, embedder, provenance } = prepared;
         let lock = RunLock::acquire(run.path())?;
-        self.describe(run, plan, loaded, provenance)?;
+        Self::describe(run, plan, loaded, provenance)?;
         let options = &loaded.config.embed;
         let info = embedder.info().clone();
         let dimension = embed::output_dimension(info.dimension, loaded.config.preprocess.mirror);
@@ -192,7 +192,6 @@ impl Workplace<'_> {
 
     /// Writes what says what this run is: config, plan, provenance (keeping its earlier sessions).
     fn describe(
-        &self,
         run: &RunDirectory,
         plan: &RunPlan,
         loaded: &Loaded,
@@ -311,7 +310,8 @@ impl Workplace<'_> {
                 message: failure.message,
             })
             .collect();
-        let pictures = if config.report.pictures { self.pictures(run, &config, &evaluation)? } else { BTreeMap::new() };
+        let pictures =
+            if config.report.pictures { Self::pictures(run, &config, &evaluation)? } else { BTreeMap::new() };
         let html = report::render(&Report {
             run_id,
             description: config.description,
@@ -331,7 +331,6 @@ impl Workplace<'_> {
 
     /// PNG pictures of the faces of the hardest pairs, as the network saw them. A face that is gone has none.
     fn pictures(
-        &self,
         run: &RunDirectory,
         config: &ExperimentConfig,
         evaluation: &Evaluation,
@@ -380,12 +379,12 @@ fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {
 #[must_use]
 pub fn command(origin: &ConfigOrigin) -> String {
     let path = origin.path.strip_prefix(&origin.working_directory).unwrap_or(&origin.path);
-    let mut command = format!("facevault experiment {}", path.display());
+    let mut words = vec![format!("facevault experiment {}", path.display())];
     for text in &origin.overrides {
         let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-=/:@+,".contains(c));
-        command += &if plain { format!(" --set {text}") } else { format!(" --set '{}'", text.replace('\'', r"'\''")) };
+        words.push(if plain { format!("--set {text}") } else { format!("--set '{}'", text.replace('\'', r"'\''")) });
     }
-    command
+    words.join(" ")
 }
 
 fn not_yet(run: &RunDirectory, missing: &'static str, verb: &str) -> RunError {

@@ -15,9 +15,8 @@ use crate::files::{self, FileError};
 /// # Errors
 /// [`RunError::File`].
 pub fn seal(run: &RunDirectory) -> Result<(), RunError> {
-    let lines =
-        digests(run.path())?.into_iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect::<String>();
-    Ok(files::commit_bytes(&run.file(RunDirectory::SEALED), lines.as_bytes())?)
+    let lines: Vec<_> = digests(run.path())?.into_iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+    Ok(files::commit_bytes(&run.file(RunDirectory::SEALED), lines.concat().as_bytes())?)
 }
 
 /// Takes the seal off, before something in the run changes.

@@ -83,11 +83,16 @@ fn norms(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     for i in 0..reader.rows() {
         reader.read(&mut row)?;
         let norm = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-        if !((norm - 1.0).abs() <= NORM_TOLERANCE) {
+        if !is_unit(norm) {
             broken.push(format!("row {i} has length {norm}"));
         }
     }
     Ok(broken)
+}
+
+/// False for NaN too.
+fn is_unit(norm: f64) -> bool {
+    (norm - 1.0).abs() <= NORM_TOLERANCE
 }
 
 fn order(run: &RunDirectory) -> Result<Vec<String>, RunError> {
@@ -123,7 +128,7 @@ fn numbers(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     }
     for row in 0..centroids.rows {
         let norm = centroids.row(row).iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-        if !((norm - 1.0).abs() <= NORM_TOLERANCE) {
+        if !is_unit(norm) {
             broken.push(format!("centroid {row} has length {norm}"));
         }
     }

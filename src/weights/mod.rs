@@ -221,7 +221,7 @@ mod tests {
             let view = ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, vec![2], &data).unwrap();
             ::safetensors::serialize([(key, view)], None).unwrap()
         };
-        let bytes = (1..).map(|n| file(&"k".repeat(n))).find(|bytes| bytes[0] == pickle::PROTO).unwrap();
+        let bytes = (1..300).map(|n| file(&"k".repeat(n))).find(|bytes| bytes[0] == pickle::PROTO).unwrap();
         assert_eq!(parse(&bytes, "odd").unwrap().len(), 1);
     }
 

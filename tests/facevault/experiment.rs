@@ -1,5 +1,6 @@
 //! The main job as a user runs it: one config in, a sealed run and a report out.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -149,9 +150,9 @@ fn faces_without_identities_are_embedded_and_said_to_be_incomparable() {
     fs::create_dir(workspace.path("faces")).unwrap();
     let mut csv = String::from("face_id,photo_id,photo_path,face_path,x,y,w,h,confidence\n");
     for i in 0..3 {
-        let pixels: String = (0..64).map(|p| format!("{} ", (p * 3 + i * 40) % 256)).collect();
-        fs::write(workspace.path(format!("faces/{i}.pgm")), format!("P2 8 8 255\n{pixels}")).unwrap();
-        csv += &format!("f{i},p{i}.jpg,photos/p{i}.jpg,faces/{i}.pgm,0,0,8,8,0.99\n");
+        let pixels: Vec<_> = (0..64).map(|p| ((p * 3 + i * 40) % 256).to_string()).collect();
+        fs::write(workspace.path(format!("faces/{i}.pgm")), format!("P2 8 8 255\n{}", pixels.join(" "))).unwrap();
+        writeln!(csv, "f{i},p{i}.jpg,photos/p{i}.jpg,faces/{i}.pgm,0,0,8,8,0.99").unwrap();
     }
     fs::write(workspace.path("face_metadata.csv"), csv).unwrap();
     workspace.config("dataset: {source: phase1, csv: face_metadata.csv}");

@@ -72,7 +72,7 @@ fn ctrl_c_ends_cleanly_with_a_line_that_says_how_to_resume() {
         let Ok(runs) = fs::read_dir(workspace.path("experiments")) else { return 0 };
         runs.filter_map(|run| fs::read_dir(run.ok()?.path().join("chunks")).ok()).map(Iterator::count).sum()
     };
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while chunks() < 6 {
         assert!(Instant::now() < deadline, "no chunk was written within a minute");
         sleep(Duration::from_millis(10));
@@ -99,7 +99,7 @@ fn two_processes_on_one_run_never_mix() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let runs = || {
         fs::read_dir(workspace.path("experiments"))
             .map_or(0, |runs| runs.filter_map(Result::ok).filter(|run| run.path().join("chunks").is_dir()).count())

@@ -1,6 +1,7 @@
 //! 400 photographs through the full-size network, as a user runs it, against Pillow and facenet-pytorch
 //! (`tests/fixtures/orl/make_golden.py`). Skipped, with a line that says so, where the ORL faces are not at hand.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -65,7 +66,7 @@ fn four_hundred_photographs_equal_facenet_pytorch_as_folders_and_as_phase_1_csv(
     let mut csv = String::from("face_id,photo_id,identity_id,photo_path,face_path,x,y,w,h,confidence\n");
     for id in &ids {
         let (identity, file) = id.split_once('/').unwrap();
-        csv += &format!("uuid-{identity}-{file},{file},{identity},,/kaggle/working/faces/{id},0,0,92,112,0.99\n");
+        writeln!(csv, "uuid-{identity}-{file},{file},{identity},,/kaggle/working/faces/{id},0,0,92,112,0.99").unwrap();
     }
     let phase1 = workspace(&format!(
         "{{source: phase1, csv: face_metadata.csv, root: {}, rewrite: [{{from: /kaggle/working/faces/, to: ''}}]}}",

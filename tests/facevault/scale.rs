@@ -5,6 +5,7 @@
 //! FACEVAULT_BIN=target/release/facevault cargo test --test facevault -- --ignored --nocapture two_hundred_thousand
 //! ```
 
+use std::fmt::Write;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -64,7 +65,7 @@ fn watch(workspace: &Workspace, arguments: &[&str], stop: Option<usize>) -> Seen
 fn two_hundred_thousand_faces() {
     let workspace = Workspace::empty();
     // The narrowest network there is (4 channels a layer): what remains is everything around it.
-    write_weights(&workspace.path("weights.safetensors"), 0.001);
+    write_weights(&workspace.path("weights.safetensors"), 0.0625);
     fs::create_dir(workspace.path("faces")).unwrap();
     for i in 0..PICTURES {
         let pixels: Vec<u8> = (0..256).map(|p| ((p * (i + 3)) ^ (p >> 2)) as u8).collect();
@@ -73,12 +74,13 @@ fn two_hundred_thousand_faces() {
     let mut csv =
         String::from("face_id,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score,crop_path\n");
     for i in 0..FACES {
-        csv += &format!("f{i:06},p{i}.jpg,n{:06},0,0,16,16,0.99,faces/{}.pgm\n", i % IDENTITIES, i % PICTURES);
+        let (identity, picture) = (i % IDENTITIES, i % PICTURES);
+        writeln!(csv, "f{i:06},p{i}.jpg,n{identity:06},0,0,16,16,0.99,faces/{picture}.pgm").unwrap();
     }
     fs::write(workspace.path("face_metadata.csv"), csv).unwrap();
     fs::write(
         workspace.path("config.yaml"),
-        "name: scale\nmodel: {width: 0.001}\nweights: {source: file, path: weights.safetensors}\n\
+        "name: scale\nmodel: {width: 0.0625}\nweights: {source: file, path: weights.safetensors}\n\
          preprocess: {profile: facevault-notebook, resize: {size: 75}}\nembed: {device: cpu}\n\
          dataset: {source: phase1, csv: face_metadata.csv}\n",
     )
