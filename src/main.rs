@@ -13,9 +13,9 @@ fn main() -> ExitCode {
             let text = error.to_string();
             // Config errors print themselves whole, with the line they are about.
             if text.starts_with("error") {
-                eprintln!("{text}")
+                eprintln!("{text}");
             } else {
-                eprintln!("error: {text}")
+                eprintln!("error: {text}");
             }
             ExitCode::from(error.code())
         }
