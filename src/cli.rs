@@ -1,5 +1,7 @@
 //! The command line: types only, no logic.
 
+#![allow(rustdoc::invalid_html_tags, reason = "doc comments here are help text for a terminal")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
