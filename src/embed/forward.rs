@@ -5,6 +5,7 @@ use super::{Failure, FailureKind, output_dimension};
 use crate::config::{Mirror, Preprocess, Standardise};
 use crate::dataset::Face;
 use crate::model::{Embedder, FaceBatch, ModelError};
+use crate::preprocess;
 
 /// How far from 1 the length of an answer may be: far more than any arithmetic's rounding, far less than a mistake.
 const LENGTH_TOLERANCE: f64 = 1e-3;
@@ -54,7 +55,8 @@ impl<'a> Forward<'a> {
         if *mirror == Mirror::None {
             network(&batch.pixels, out)?;
         } else {
-            flip(&batch.pixels, *side, flipped);
+            flipped.clone_from(&batch.pixels);
+            preprocess::mirror(flipped, *side);
             plain.resize(count * *dimension, 0.0);
             mirrored.resize(count * *dimension, 0.0);
             network(&batch.pixels, plain)?;
@@ -91,12 +93,6 @@ impl<'a> Forward<'a> {
     }
 }
 
-/// Mirrors faces of `side × side` RGB pixels left to right.
-fn flip(pixels: &[u8], side: usize, out: &mut Vec<u8>) {
-    out.clear();
-    out.extend(pixels.chunks_exact(side * 3).flat_map(|line| line.rchunks_exact(3).flatten()));
-}
-
 fn combine(plain: &[f32], mirrored: &[f32], mirror: Mirror, out: &mut [f32]) {
     if mirror == Mirror::Concat {
         out[..plain.len()].copy_from_slice(plain);
@@ -117,13 +113,6 @@ fn length(row: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_face_is_mirrored_left_to_right_and_keeps_its_colours() {
-        let mut out = vec![9];
-        flip(&[1, 2, 3, 4, 5, 6, /* */ 7, 8, 9, 10, 11, 12], 2, &mut out);
-        assert_eq!(out, [4, 5, 6, 1, 2, 3, /* */ 10, 11, 12, 7, 8, 9]);
-    }
 
     #[test]
     fn sum_and_concat_are_normalised() {

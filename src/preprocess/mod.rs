@@ -70,9 +70,9 @@ pub fn render(
     Ok(())
 }
 
-/// Mirrors a face of `side` × `side` × 3 bytes left to right, in place.
-pub fn mirror(face: &mut [u8], side: usize) {
-    for row in face.chunks_exact_mut(side * 3) {
+/// Mirrors faces of `side` × `side` × 3 bytes left to right, in place.
+pub fn mirror(faces: &mut [u8], side: usize) {
+    for row in faces.chunks_exact_mut(side * 3) {
         row.as_chunks_mut::<3>().0.reverse();
     }
 }
@@ -126,6 +126,13 @@ mod tests {
             proptest::collection::vec(any::<u8>(), (width * height * 3) as usize)
                 .prop_map(move |pixels| RgbImage::from_raw(width, height, pixels).unwrap())
         })
+    }
+
+    #[test]
+    fn faces_are_mirrored_left_to_right_and_keep_their_colours() {
+        let mut faces = [1, 2, 3, 4, 5, 6, /* */ 7, 8, 9, 10, 11, 12];
+        mirror(&mut faces, 2);
+        assert_eq!(faces, [4, 5, 6, 1, 2, 3, /* */ 10, 11, 12, 7, 8, 9]);
     }
 
     proptest! {
