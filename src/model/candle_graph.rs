@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use candle_core::{D, Device, Result, Tensor};
 use rayon::prelude::*;
 
+use super::device::reason;
 use super::inception_resnet_v1::{self as net, After, BATCH_NORM_EPSILON, Convolution, DIMENSION};
 use super::{Embedder, EmbedderInfo, FaceBatch, ModelError};
 use crate::config::{DeviceKind, Precision};
@@ -173,7 +174,7 @@ impl CandleEmbedder {
         threads: Option<usize>,
     ) -> std::result::Result<Self, ModelError> {
         let failed = |reason: String| ModelError::Device { device: device_name.clone(), reason };
-        let graph = Graph::new(tensors, width, &device).map_err(|error| failed(error.to_string()))?;
+        let graph = Graph::new(tensors, width, &device).map_err(|error| failed(reason(&error)))?;
         let (kind, pool) = if device.is_cpu() {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads.unwrap_or(0))
@@ -223,7 +224,7 @@ impl Embedder for CandleEmbedder {
         batch.check(out, DIMENSION)?;
         let failed = |error: candle_core::Error| ModelError::Device {
             device: self.info.device_name.clone(),
-            reason: error.to_string(),
+            reason: reason(&error),
         };
         let Some(pool) = &self.pool else {
             out.copy_from_slice(&self.forward(batch.pixels, batch.count, &batch).map_err(failed)?);

@@ -42,7 +42,7 @@ fn cuda() -> Result<Chosen, String> {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a CUDA library is missing").to_owned()
         })?
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| reason(&error))?;
     let name = match &device {
         Device::Cuda(cuda) => cuda.cuda_stream().context().name().unwrap_or_else(|_| "CUDA device 0".into()),
         _ => "CUDA device 0".into(),
@@ -53,6 +53,14 @@ fn cuda() -> Result<Chosen, String> {
 #[cfg(not(feature = "cuda"))]
 fn cuda() -> Result<Chosen, String> {
     Err("this binary was built without the feature `cuda`".into())
+}
+
+/// What a candle error says, without the stack trace that it carries under `RUST_BACKTRACE`.
+pub(super) fn reason(error: &candle_core::Error) -> String {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => reason(inner),
+        other => other.to_string(),
+    }
 }
 
 /// The vector instruction sets that decide the speed here, e.g. `avx2+fma`.
@@ -72,4 +80,18 @@ pub fn instruction_sets() -> String {
     }
     #[cfg(not(target_arch = "x86_64"))]
     std::env::consts::ARCH.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_whatever_it_carries() {
+        let backtrace = Box::new(std::backtrace::Backtrace::force_capture());
+        let inner = Box::new(candle_core::Error::Msg("no device".into()));
+        let error = candle_core::Error::WithBacktrace { inner, backtrace };
+        assert!(error.to_string().lines().count() > 1, "candle shows no trace any more: {error}");
+        assert_eq!(reason(&error), "no device");
+    }
 }
