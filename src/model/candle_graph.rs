@@ -7,7 +7,8 @@ use candle_core::{D, Device, Result, Tensor};
 use rayon::prelude::*;
 
 use super::device::reason;
-use super::inception_resnet_v1::{self as net, After, BATCH_NORM_EPSILON, Convolution, DIMENSION};
+use super::folding::{self, Folded as FoldedParameters};
+use super::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
 use super::{Embedder, EmbedderInfo, FaceBatch, ModelError};
 use crate::config::{DeviceKind, Precision};
 use crate::weights::Tensors;
@@ -34,21 +35,14 @@ impl Graph {
     fn new(tensors: &Tensors, width: f64, device: &Device) -> Result<Self> {
         let mut convolutions = HashMap::new();
         for spec in net::convolutions(width) {
-            let (weight, bias) = match spec.after {
-                After::NormRelu => {
-                    fold(data(tensors, &spec.key, "conv.weight")?, tensors, &format!("{}.bn", spec.key))?
-                }
-                After::Bias => {
-                    (data(tensors, &spec.key, "weight")?.to_vec(), data(tensors, &spec.key, "bias")?.to_vec())
-                }
-            };
+            let FoldedParameters { weight, bias } = folding::convolution(tensors, &spec).map_err(missing)?;
             let (outputs, kernel) = (spec.outputs, spec.kernel);
             let weight = Tensor::from_vec(weight, (outputs, spec.inputs, kernel.0, kernel.1), device)?;
             let bias = Tensor::from_vec(bias, (1, outputs, 1, 1), device)?;
             convolutions.insert(spec.key.clone(), Folded { spec, weight, bias });
         }
         let channels = net::stage_channels(width)[2];
-        let (weight, bias) = fold(data(tensors, "last_linear", "weight")?, tensors, "last_bn")?;
+        let FoldedParameters { weight, bias } = folding::head(tensors).map_err(missing)?;
         let weight = Tensor::from_vec(weight, (DIMENSION, channels), device)?.t()?.contiguous()?;
         Ok(Self { convolutions, head: (weight, Tensor::from_vec(bias, (1, DIMENSION), device)?) })
     }
@@ -131,25 +125,8 @@ fn max_pool(x: &Tensor) -> Result<Tensor> {
     x.max_pool2d_with_stride(3, 2)
 }
 
-fn data<'a>(tensors: &'a Tensors, path: &str, name: &str) -> Result<&'a [f32]> {
-    let key = format!("{path}.{name}");
-    let tensor = tensors.get(&key).ok_or_else(|| candle_core::Error::Msg(format!("no tensor {key}")))?;
-    Ok(&tensor.data)
-}
-
-/// Folds BatchNorm `norm` into the weight before it: w·γ/√(σ²+ε) and β − μ·γ/√(σ²+ε), in f64, one row an output.
-fn fold(weight: &[f32], tensors: &Tensors, norm: &str) -> Result<(Vec<f32>, Vec<f32>)> {
-    let [gamma, beta, mean, variance] = net::BATCH_NORM.map(|name| data(tensors, norm, name));
-    let (gamma, beta, mean, variance) = (gamma?, beta?, mean?, variance?);
-    let per_output = weight.len() / gamma.len();
-    let mut folded = Vec::with_capacity(weight.len());
-    let mut bias = Vec::with_capacity(gamma.len());
-    for (o, row) in weight.chunks_exact(per_output).enumerate() {
-        let factor = f64::from(gamma[o]) / (f64::from(variance[o]) + BATCH_NORM_EPSILON).sqrt();
-        folded.extend(row.iter().map(|&w| (f64::from(w) * factor) as f32));
-        bias.push((f64::from(beta[o]) - f64::from(mean[o]) * factor) as f32);
-    }
-    Ok((folded, bias))
+fn missing(key: String) -> candle_core::Error {
+    candle_core::Error::Msg(format!("no tensor {key}"))
 }
 
 /// The graph as an [`Embedder`].

@@ -1,0 +1,127 @@
+//! No instruction set in particular: arrays, which the compiler turns into whatever the target's baseline has.
+
+use super::Simd;
+
+const LANES: usize = 4;
+
+/// 4 lanes.
+#[derive(Clone, Copy)]
+pub struct Portable;
+
+#[inline(always)]
+fn each<A: Copy, B: Copy, T>(a: [A; LANES], b: [B; LANES], f: impl Fn(A, B) -> T) -> [T; LANES] {
+    std::array::from_fn(|lane| f(a[lane], b[lane]))
+}
+
+#[inline(always)]
+fn nearest_bf16(value: f32) -> u32 {
+    let bits = value.to_bits();
+    bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16
+}
+
+// SAFETY of every block here: the pointers are valid for LANES numbers, as the trait demands.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Simd for Portable {
+    const LANES: usize = LANES;
+    type F = [f32; LANES];
+    type I = [u32; LANES];
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self::F {
+        [value; LANES]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::F {
+        unsafe { from.cast::<Self::F>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, value: Self::F) {
+        unsafe { to.cast::<Self::F>().write_unaligned(value) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: Self::F, b: Self::F) -> Self::F {
+        each(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Self::F, b: Self::F) -> Self::F {
+        each(a, b, |a, b| a - b)
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F {
+        each(a, b, |a, b| a * b)
+    }
+    // Rounded twice: without an instruction for it, rounding once is a function call a lane.
+    #[inline(always)]
+    unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        each(each(a, b, |a, b| a * b), c, |product, c| product + c)
+    }
+    #[inline(always)]
+    unsafe fn max(a: Self::F, b: Self::F) -> Self::F {
+        each(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    unsafe fn splat_word(from: *const u32) -> Self::I {
+        unsafe { [from.read_unaligned(); LANES] }
+    }
+    #[inline(always)]
+    unsafe fn load_words(from: *const u32) -> Self::I {
+        unsafe { from.cast::<Self::I>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store_words(to: *mut u32, value: Self::I) {
+        unsafe { to.cast::<Self::I>().write_unaligned(value) }
+    }
+    #[inline(always)]
+    unsafe fn zero_words() -> Self::I {
+        [0; LANES]
+    }
+    #[inline(always)]
+    unsafe fn as_f32(value: Self::I) -> Self::F {
+        value.map(f32::from_bits)
+    }
+    #[inline(always)]
+    unsafe fn as_words(value: Self::F) -> Self::I {
+        value.map(f32::to_bits)
+    }
+    #[inline(always)]
+    unsafe fn to_f32(value: Self::I) -> Self::F {
+        value.map(|bits| bits as i32 as f32)
+    }
+    #[inline(always)]
+    unsafe fn dot_i16(a: Self::I, b: Self::I, c: Self::I) -> Self::I {
+        let low = |word: u32| i32::from(word as i16);
+        let high = |word: u32| i32::from((word >> 16) as i16);
+        let sums = each(a, b, |a, b| low(a) * low(b) + high(a) * high(b));
+        each(sums, c, |sum, c| c.wrapping_add(sum as u32))
+    }
+
+    #[inline(always)]
+    unsafe fn round_bf16(value: Self::F) -> Self::F {
+        value.map(|v| f32::from_bits(nearest_bf16(v) << 16))
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self::F {
+        unsafe { from.cast::<[u16; LANES]>().read_unaligned() }.map(|half| f32::from_bits(u32::from(half) << 16))
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u16, value: Self::F) {
+        unsafe { to.cast::<[u16; LANES]>().write_unaligned(value.map(|v| nearest_bf16(v) as u16)) }
+    }
+    #[inline(always)]
+    unsafe fn load_u8(from: *const u8) -> Self::F {
+        unsafe { from.cast::<[u8; LANES]>().read_unaligned() }.map(f32::from)
+    }
+    #[inline(always)]
+    unsafe fn store_u8(to: *mut u8, value: Self::F) {
+        unsafe { to.cast::<[u8; LANES]>().write_unaligned(value.map(|v| v.round_ties_even() as u8)) }
+    }
+    #[inline(always)]
+    unsafe fn load_u16(from: *const u16) -> Self::F {
+        unsafe { from.cast::<[u16; LANES]>().read_unaligned() }.map(f32::from)
+    }
+    #[inline(always)]
+    unsafe fn store_u16(to: *mut u16, value: Self::F) {
+        unsafe { to.cast::<[u16; LANES]>().write_unaligned(value.map(|v| u16::from(v.round_ties_even() as u8))) }
+    }
+}
