@@ -7,7 +7,7 @@ use super::plan::{Conv, GROUP, Plan, Step, Winograd, Work};
 use super::team::Member;
 
 /// Activations of a pixel tile and its channels while a panel is swept over them: half of a small second cache.
-const BLOCK_BYTES: usize = 192 << 10;
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// Which pixel a tile computes, and where its inputs lie, for a number of faces at a time.
 #[derive(Default)]
@@ -188,7 +188,8 @@ impl Pass<'_> {
         } else {
             (0..conv.panels.len(), self.member.share(tiles))
         };
-        let bytes_of_tile = set.height * input.pixel() * conv.stride * conv.stride;
+        let written: usize = conv.panels.iter().map(|panel| panel.vectors * set.lanes * self.plan.buffers[panel.out.0].bytes).sum();
+        let bytes_of_tile = set.height * (input.pixel() * conv.stride * conv.stride + written);
         let block = (BLOCK_BYTES / bytes_of_tile).max(1);
         let mut sums = [0u32; MOST_SUMS];
         for start in tiles.clone().step_by(block) {
@@ -367,27 +368,20 @@ impl Pass<'_> {
 
     /// The largest activation that a step wrote, by the name of its range; f32 activations only.
     pub fn ranges(&self, index: usize, faces: Range<usize>, mut note: impl FnMut(&str, f32)) {
-        let mut outs: Vec<usize> = match &self.plan.steps[index].work {
-            Work::Conv(conv) if !conv.last => conv.panels.iter().map(|panel| panel.out.0).collect(),
-            Work::Winograd(w) => vec![w.out.0],
-            _ => Vec::new(),
-        };
-        outs.dedup();
-        for out in outs {
-            let buffer = &self.plan.buffers[out];
-            for part in &buffer.parts {
-                let mut most = 0f32;
-                for face in faces.clone() {
-                    let from = self.at(out, face).cast::<f32>();
-                    for pixel in 0..buffer.height * buffer.width {
-                        for channel in part.at..part.at + part.channels {
-                            // SAFETY: inside the buffer.
-                            most = most.max(unsafe { *from.add(pixel * buffer.channels + channel) });
-                        }
+        for ((out, part), name) in &self.plan.steps[index].outputs {
+            let buffer = &self.plan.buffers[*out];
+            let part = &buffer.parts[*part];
+            let mut most = 0f32;
+            for face in faces.clone() {
+                let from = self.at(*out, face).cast::<f32>();
+                for pixel in 0..buffer.height * buffer.width {
+                    for channel in part.at..part.at + part.channels {
+                        // SAFETY: inside the buffer.
+                        most = most.max(unsafe { *from.add(pixel * buffer.channels + channel) });
                     }
                 }
-                note(&part.name, most);
             }
+            note(name, most);
         }
     }
 }

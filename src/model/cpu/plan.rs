@@ -46,8 +46,6 @@ pub struct Part {
     pub channels: usize,
     /// With padding.
     pub padded: usize,
-    /// Whose output this is: the name of its range.
-    pub name: String,
     /// What one unit in memory is worth.
     pub unit: f32,
 }
@@ -77,6 +75,8 @@ pub struct Step {
     pub stage: &'static str,
     /// Floating-point operations a face that the layer is worth, however it is computed.
     pub flop: f64,
+    /// Slices that it writes, with the names of their ranges.
+    pub outputs: Vec<(Place, String)>,
     /// What it does.
     pub work: Work,
 }
@@ -252,7 +252,7 @@ impl Builder<'_> {
         let input = self.buffer(side, side, &[3], 4);
         self.buffers[input].parts[0].padded = 3;
         self.buffers[input].channels = 3;
-        self.step("standardise", 0.0, Work::Standardise { out: input });
+        self.step("standardise", 0.0, Vec::new(), Work::Standardise { out: input });
         let mut x = input;
         for key in ["conv2d_1a", "conv2d_2a", "conv2d_2b"] {
             x = self.conv(key, x);
@@ -321,7 +321,7 @@ impl Builder<'_> {
         self.stage = "head";
         let channels = self.buffers[last].parts.iter().map(|part| part.channels).collect::<Vec<_>>();
         let mean = self.buffer(1, 1, &channels, 4);
-        self.step("mean", 0.0, Work::Mean { input: last, out: mean });
+        self.step("mean", 0.0, Vec::new(), Work::Mean { input: last, out: mean });
         let output = self.buffer(1, 1, &[DIMENSION], 4);
         let head = Convolution {
             key: "last_linear".into(),
@@ -359,7 +359,7 @@ impl Builder<'_> {
         let parts = channels.iter().map(|&channels| {
             let padded = channels.next_multiple_of(self.set.lanes);
             at += padded;
-            Part { at: at - padded, channels, padded, name: String::new(), unit: 1.0 }
+            Part { at: at - padded, channels, padded, unit: 1.0 }
         });
         let parts: Vec<_> = parts.collect();
         // What the stem leaves for the group must outlive the stem of every face of it.
@@ -394,8 +394,8 @@ impl Builder<'_> {
         self.buffers[buffer].last_use = self.buffers[buffer].last_use.max(now);
     }
 
-    fn step(&mut self, name: &str, flop: f64, work: Work) {
-        self.steps.push(Step { name: name.into(), stage: self.stage, flop, work });
+    fn step(&mut self, name: &str, flop: f64, outputs: Vec<(Place, String)>, work: Work) {
+        self.steps.push(Step { name: name.into(), stage: self.stage, flop, outputs, work });
     }
 
     /// A convolution into a buffer of its own.
@@ -473,7 +473,7 @@ impl Builder<'_> {
             last: last || spec.key == "last_linear",
         };
         let (mut packed, mut length, mut channel) = (Packed::default(), 0, 0);
-        let mut flop = 0.0;
+        let (mut flop, mut outputs) = (0.0, Vec::new());
         for &(key, (buffer, part)) in into {
             let spec = self.convolutions[key].clone();
             flop += 2.0 * (height * width * taps * spec.inputs * spec.outputs) as f64;
@@ -492,8 +492,10 @@ impl Builder<'_> {
             for part in parts {
                 let factor = residual.map_or(0.0, |(x, _, _)| self.buffers[x].parts[part].unit / unit);
                 let out = &mut self.buffers[buffer].parts[part];
-                name.clone_into(&mut out.name);
                 out.unit = unit;
+                if !conv.last {
+                    outputs.push(((buffer, part), name.to_owned()));
+                }
                 let out = out.clone();
                 for at in (0..out.padded).step_by(2 * set.lanes) {
                     let vectors = if at + set.lanes < out.padded { 2 } else { 1 };
@@ -503,16 +505,16 @@ impl Builder<'_> {
                     length += runs * words * width;
                     channel += width;
                     let Some(folded) = &folded else { continue };
-                    let outputs = first + here.start..first + here.end;
+                    let channels_out = first + here.start..first + here.end;
                     let quantiser = |output| {
                         if kind.integer() { pack::quantiser(&folded.weight, shape, &channels, output) } else { unit.recip() }
                     };
                     let weights = &mut packed.weights;
-                    pack::panel(&folded.weight, shape, &channels, outputs.clone(), width, kind, quantiser, weights);
-                    packed.bias.extend(outputs.clone().map(|output| folded.bias[output] / unit));
+                    pack::panel(&folded.weight, shape, &channels, channels_out.clone(), width, kind, quantiser, weights);
+                    packed.bias.extend(channels_out.clone().map(|output| folded.bias[output] / unit));
                     packed.bias.resize(channel, 0.0);
                     if kind.integer() {
-                        packed.scale.extend(outputs.map(|output| 1.0 / (quantiser(output) * unit)));
+                        packed.scale.extend(channels_out.map(|output| 1.0 / (quantiser(output) * unit)));
                         packed.scale.resize(channel, 0.0);
                     }
                 }
@@ -522,7 +524,7 @@ impl Builder<'_> {
         }
         conv.packed = self.packed(packed);
         let name = into.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(" + ");
-        self.step(&name, flop, Work::Conv(conv));
+        self.step(&name, flop, outputs, Work::Conv(conv));
     }
 
     fn winograd(&mut self, key: &str, input: usize, out: Place) {
@@ -546,9 +548,7 @@ impl Builder<'_> {
         let scratch = (self.buffer(36, from, &[16], 4), self.buffer(36, to, &[16], 4));
         self.grouped = grouped;
         let unit = self.unit(key);
-        let part = &mut self.buffers[out.0].parts[out.1];
-        key.clone_into(&mut part.name);
-        part.unit = unit;
+        self.buffers[out.0].parts[out.1].unit = unit;
         let (mut panels, mut component) = (Vec::new(), 0);
         for at in (0..outputs).step_by(2 * set.lanes) {
             let vectors = if at + set.lanes < outputs { 2 } else { 1 };
@@ -581,7 +581,7 @@ impl Builder<'_> {
         let work = Winograd { input, out, padding, tiles, chunk, inputs, outputs, panels, packed, component, scratch, strides };
         let flop = 2.0 * (height * width * 9 * spec.inputs * spec.outputs) as f64;
         [out.0, scratch.0, scratch.1].into_iter().for_each(|buffer| self.touch(buffer));
-        self.step(key, flop, Work::Winograd(work));
+        self.step(key, flop, vec![(out, key.to_owned())], Work::Winograd(work));
     }
 
     /// A layer's parameters, unless they are packed already.
@@ -617,10 +617,9 @@ impl Builder<'_> {
         self.touch(input);
         self.touch(out.0);
         for (i, part) in self.buffers[input].parts.clone().into_iter().enumerate() {
-            let to = &mut self.buffers[out.0].parts[out.1 + i];
-            (to.name, to.unit) = (part.name, part.unit);
+            self.buffers[out.0].parts[out.1 + i].unit = part.unit;
         }
-        self.step(name, 0.0, Work::Pool { input, out });
+        self.step(name, 0.0, Vec::new(), Work::Pool { input, out });
     }
 
     /// Where each channel of the checkpoint is in a buffer.
