@@ -153,7 +153,7 @@ impl Pass<'_> {
     }
 
     /// Start of a buffer, or of one face's part of it where it holds a group.
-    fn at(&self, buffer: usize, face: usize) -> *mut u8 {
+    pub fn at(&self, buffer: usize, face: usize) -> *mut u8 {
         let buffer = &self.plan.buffers[buffer];
         let face = if buffer.grouped { face } else { 0 };
         // SAFETY: the plan laid its buffers out inside the arena.

@@ -305,6 +305,8 @@ pub unsafe fn peak<S: Simd, A: Arithmetic<S>>(rounds: usize, seed: &[u32]) -> u3
         let (a, b) = (S::load_words(seed.as_ptr()), S::load_words(seed.as_ptr().add(S::LANES)));
         let mut sums = [a; PEAK_SUMS];
         for _ in 0..rounds {
+            // Else the product of the same two registers is computed once, where the set has no fused step.
+            let a = std::hint::black_box(a);
             for _ in 0..8 {
                 for sum in &mut sums {
                     *sum = A::step(*sum, a, b);

@@ -11,5 +11,7 @@ mod plan;
 mod sets;
 mod simd;
 mod team;
+#[cfg(test)]
+mod tests;
 
 pub use embedder::{Calibration, CpuEmbedder, CpuOptions, Layer};

@@ -29,6 +29,8 @@ pub struct Buffer {
     pub channels: usize,
     /// Of a channel.
     pub bytes: usize,
+    /// f32 whatever the precision: the network's input, and the mean that the head takes.
+    pub plain: bool,
     /// A face at a time, or all of a group.
     pub grouped: bool,
     /// Slices, next to each other.
@@ -170,8 +172,7 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Steps that run face by face; the others take a group at once.
     pub stem: usize,
-    /// Zeros at the start of the arena, bytes: what padding reads.
-    pub zeros: usize,
+    /// Bytes of the arena. It begins with zeros for padding to read.
     pub arena: usize,
     /// Where the head's output is.
     pub output: usize,
@@ -211,12 +212,19 @@ impl Plan {
         let convolutions = net::convolutions(width).into_iter().map(|c| (c.key.clone(), c)).collect();
         let (buffers, steps) = (Vec::new(), Vec::new());
         let mut b = Builder { set, source, convolutions, buffers, steps, stage: "stem", grouped: false };
-        let output = b.network(width, side);
-        let Builder { mut buffers, steps, .. } = b;
+        let output = b.network(side);
+        b.plan(side, output)
+    }
+}
+
+impl Builder<'_> {
+    /// Everything planned so far, laid out.
+    fn plan(self, side: usize, output: usize) -> Plan {
+        let Builder { mut buffers, steps, set, .. } = self;
         let stem = steps.iter().take_while(|step| step.stage == "stem").count();
         let zeros = buffers.iter().map(Buffer::pixel).max().unwrap_or(0).next_multiple_of(64) + 64;
         let arena = place(&mut buffers, zeros, set.height);
-        Self { set, side, buffers, steps, stem, zeros, arena, output }
+        Plan { set, side, buffers, steps, stem, arena, output }
     }
 }
 
@@ -248,10 +256,11 @@ const BRANCH1: [&str; 3] = ["branch1.0", "branch1.1", "branch1.2"];
 
 impl Builder<'_> {
     /// The forward pass; gives the head's buffer. Mirrors the graph in `candle_graph`.
-    fn network(&mut self, width: f64, side: usize) -> usize {
+    fn network(&mut self, side: usize) -> usize {
         let input = self.buffer(side, side, &[3], 4);
         self.buffers[input].parts[0].padded = 3;
         self.buffers[input].channels = 3;
+        self.buffers[input].plain = true;
         self.step("standardise", 0.0, Vec::new(), Work::Standardise { out: input });
         let mut x = input;
         for key in ["conv2d_1a", "conv2d_2a", "conv2d_2b"] {
@@ -321,6 +330,7 @@ impl Builder<'_> {
         self.stage = "head";
         let channels = self.buffers[last].parts.iter().map(|part| part.channels).collect::<Vec<_>>();
         let mean = self.buffer(1, 1, &channels, 4);
+        self.buffers[mean].plain = true;
         self.step("mean", 0.0, Vec::new(), Work::Mean { input: last, out: mean });
         let output = self.buffer(1, 1, &[DIMENSION], 4);
         let head = Convolution {
@@ -371,6 +381,7 @@ impl Builder<'_> {
             width,
             channels: at,
             bytes,
+            plain: false,
             grouped,
             parts,
             first_use,
@@ -411,7 +422,7 @@ impl Builder<'_> {
     fn conv_into(&mut self, key: &str, input: usize, out: Place) {
         let c = &self.convolutions[key];
         // Where the multiplications that Winograd saves pay for its ways in and out.
-        let suits = c.kernel == (3, 3) && c.stride == 1 && self.buffers[input].bytes == self.set.bytes;
+        let suits = c.kernel == (3, 3) && c.stride == 1 && !self.buffers[input].plain;
         if suits && self.source.winograd { self.winograd(key, input, out) } else { self.convs(&[(key, out)], input) }
     }
 
@@ -441,7 +452,7 @@ impl Builder<'_> {
         let (height, width) = extent(&spec, &self.buffers[input]);
         let channels = self.channels(input);
         let from = &self.buffers[input];
-        let float = from.bytes == 4 && (spec.inputs == 3 || spec.key == "last_linear") || set.weights == Weights::F32;
+        let float = from.plain || set.weights == Weights::F32;
         let kind = if float { Weights::F32 } else { set.weights };
         let per_word = if float { 1 } else { set.per_word };
         let taps = spec.kernel.0 * spec.kernel.1;
@@ -642,4 +653,35 @@ fn half(extent: usize) -> usize {
 fn extent(c: &Convolution, input: &Buffer) -> (usize, usize) {
     let along = |size: usize, kernel: usize, padding: usize| (size + 2 * padding - kernel) / c.stride + 1;
     (along(input.height, c.kernel.0, c.padding.0), along(input.width, c.kernel.1, c.padding.1))
+}
+
+#[cfg(test)]
+impl Plan {
+    /// One convolution of `size`, over its own input's neighbour where `residual` asks for it: buffers 0 → 1.
+    pub fn of_one(
+        set: &'static Set,
+        spec: Convolution,
+        size: (usize, usize),
+        residual: Option<f32>,
+        source: &Source<'_>,
+    ) -> Self {
+        let (key, inputs, outputs) = (spec.key.clone(), spec.inputs, spec.outputs);
+        let convolutions = std::iter::once((key.clone(), spec)).collect();
+        let (buffers, steps) = (Vec::new(), Vec::new());
+        let mut b = Builder { set, source, convolutions, buffers, steps, stage: "test", grouped: true };
+        let input = b.buffer(size.0, size.1, &[inputs], set.bytes);
+        b.buffers[input].parts[0].unit = b.unit("input");
+        let (h, w) = extent(&b.convolutions[&key], &b.buffers[input]);
+        let out = b.buffer(h, w, &[outputs], set.bytes);
+        match residual {
+            Some(scale) => {
+                b.buffers[out].parts[0].unit = b.unit("residual");
+                b.touch(out);
+                b.product(&[(&key, (out, 0))], input, Some((out, &key, scale)));
+            }
+            None => b.conv_into(&key, input, (out, 0)),
+        }
+        b.touch(out);
+        b.plan(0, out)
+    }
 }
