@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use facevault::config::{DeviceRequest, EmbedOptions, ModelSpec, Network, OnError, Precision, Standardise};
+use facevault::config::{DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise};
 use facevault::dataset::synthetic;
 use facevault::model::{self, FaceBatch, inception_resnet_v1::DIMENSION};
 use facevault::weights::Tensors;
@@ -43,6 +43,7 @@ impl Gallery {
         let options = EmbedOptions {
             device: DeviceRequest::Cpu,
             precision: Precision::F32,
+            kernels: Kernels::Auto,
             batch_size: 64,
             chunk_size: 64,
             threads: Some(rayon::current_num_threads()),
@@ -53,7 +54,7 @@ impl Gallery {
         let standardise = Standardise { mean: 127.5, scale: 127.5 };
         let batch = FaceBatch { pixels: &self.pixels, count, side: self.side, standardise };
         let mut embeddings = vec![0f32; count * DIMENSION];
-        model::open(&spec, &options, tensors, &|_| {})?.embed(batch, &mut embeddings)?;
+        model::open(&spec, &options, tensors, None, &|_| {})?.embed(batch, &mut embeddings)?;
         let rows: Vec<&[f32]> = embeddings.chunks_exact(DIMENSION).collect();
         let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
         for i in 0..count {

@@ -241,13 +241,15 @@ pub enum Mirror {
     Concat,
 }
 
-/// How faces are embedded. Only `precision` and the resolved device can change a number.
+/// How faces are embedded. Only `precision`, `kernels` and the resolved device can change a number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbedOptions {
     /// Where the network runs.
     pub device: DeviceRequest,
     /// Arithmetic of the forward pass.
     pub precision: Precision,
+    /// What computes on the CPU.
+    pub kernels: Kernels,
     /// Faces in one forward pass.
     pub batch_size: usize,
     /// Rows in one chunk: the unit of commit and resume.
@@ -288,6 +290,55 @@ pub enum DeviceKind {
 pub enum Precision {
     /// 32-bit floats.
     F32,
+    /// Weights and activations in bfloat16, sums in 32-bit floats.
+    Bf16,
+    /// Weights and activations in 8 bits, sums in 32-bit integers; ranges come from a sample of the faces.
+    Int8,
+}
+
+impl Precision {
+    /// As configs spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+/// What computes on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kernels {
+    /// The fastest kernels that the CPU can run.
+    Auto,
+    /// Kernels for AVX-512; with VNNI for int8 and BF16 for bf16 where the CPU has them.
+    Avx512,
+    /// Kernels for AVX2 with FMA.
+    Avx2,
+    /// Kernels for 64-bit ARM.
+    Neon,
+    /// Kernels without any instruction set in particular.
+    Portable,
+    /// The reference graph: slow, f32 only.
+    Candle,
+}
+
+impl Kernels {
+    /// As configs spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+            Self::Candle => "candle",
+        }
+    }
 }
 
 /// What a face that cannot be read does.

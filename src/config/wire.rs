@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{
-    ChannelOrder, DeviceRequest, Filter, MarginUnit, Mirror, Network, OnError, PairMode, Phase1Image, Precision,
+    ChannelOrder, DeviceRequest, Filter, Kernels, MarginUnit, Mirror, Network, OnError, PairMode, Phase1Image,
+    Precision,
 };
 use crate::metrics;
 use crate::model::inception_resnet_v1::MIN_SIDE;
@@ -260,6 +261,8 @@ pub(super) struct Embed {
     pub device: DeviceRequest,
     /// Arithmetic of the forward pass.
     pub precision: Precision,
+    /// What computes on the CPU: the fastest kernels it can run, those of one instruction set, or the reference graph.
+    pub kernels: Kernels,
     /// Faces in one forward pass.
     #[schemars(range(min = 1, max = 65_536))]
     pub batch_size: usize,
@@ -280,6 +283,7 @@ impl Default for Embed {
         Self {
             device: DeviceRequest::Auto,
             precision: Precision::F32,
+            kernels: Kernels::Auto,
             batch_size: 32,
             chunk_size: 1024,
             threads: None,

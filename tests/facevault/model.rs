@@ -1,6 +1,6 @@
 //! The network against facenet-pytorch on identical weights (`tests/fixtures/model/make_goldens.py`).
 
-use facevault::config::{DeviceRequest, EmbedOptions, ModelSpec, Network, OnError, Precision, Standardise};
+use facevault::config::{DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise};
 use facevault::model::{self, Embedder, FaceBatch};
 
 use crate::support::formula;
@@ -12,6 +12,7 @@ fn options(device: DeviceRequest) -> EmbedOptions {
     EmbedOptions {
         device,
         precision: Precision::F32,
+        kernels: Kernels::Auto,
         batch_size: 32,
         chunk_size: 1024,
         threads: None,
@@ -23,7 +24,7 @@ fn options(device: DeviceRequest) -> EmbedOptions {
 fn network(width: f64) -> Box<dyn Embedder> {
     let spec = ModelSpec { network: Network::InceptionResnetV1, width };
     let tensors = formula::checkpoint(&model::parameters(&spec));
-    model::open(&spec, &options(DeviceRequest::Cpu), &tensors, &|_| {}).unwrap()
+    model::open(&spec, &options(DeviceRequest::Cpu), &tensors, None, &|_| {}).unwrap()
 }
 
 fn embed(network: &mut dyn Embedder, pixels: &[u8], side: usize) -> Vec<f32> {
