@@ -1,0 +1,138 @@
+//! The network on the CPU: every layer shape of it as GFLOP/s and as a share of what the core can multiply and add, and
+//! the whole of it by batch size. Weights are formula numbers: speed does not depend on them.
+//!
+//! `cargo bench --bench network` measures f32; `FACEVAULT_PRECISION=bf16` or `int8` before it the others.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use facevault::config::{Kernels, ModelSpec, Network, Precision, Standardise};
+use facevault::model::cpu::{CpuEmbedder, CpuOptions};
+use facevault::model::{self, Calibration, Embedder, FaceBatch};
+use facevault::weights::{Parameter, Tensor, Tensors};
+
+const SIDE: usize = 160;
+const STANDARDISE: Standardise = Standardise { mean: 127.5, scale: 128.0 };
+
+/// A checkpoint whose activations keep a sane size.
+fn checkpoint(spec: &ModelSpec) -> Tensors {
+    let mut state = 1u64;
+    let mut uniform = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 24) as f32 * 2.0 - 1.0
+    };
+    let tensor = |parameter: Parameter| {
+        let count: usize = parameter.shape.iter().product();
+        let inputs: usize = parameter.shape.iter().skip(1).product();
+        let data = (0..count)
+            .map(|_| match parameter.key.rsplit('.').next() {
+                Some("running_var") => 1.0,
+                Some("weight") if parameter.shape.len() > 1 => uniform() * (6.0 / inputs as f32).sqrt(),
+                Some("weight") => 1.0,
+                _ => uniform() * 0.1,
+            })
+            .collect();
+        (parameter.key.clone(), Tensor { shape: parameter.shape, data, dtype: "F32".into() })
+    };
+    model::parameters(spec).into_iter().map(tensor).collect()
+}
+
+fn faces(count: usize) -> Vec<u8> {
+    (0..count * SIDE * SIDE * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
+
+fn embedder(precision: Precision, threads: Option<usize>) -> CpuEmbedder {
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 1.0 };
+    let tensors = checkpoint(&spec);
+    let options = CpuOptions { threads, precision, kernels: Kernels::Auto, winograd: true };
+    let mut calibration = Calibration::default();
+    if precision == Precision::Int8 {
+        let plain = CpuOptions { precision: Precision::F32, ..options };
+        let pixels = faces(8);
+        let batch = FaceBatch { pixels: &pixels, count: 8, side: SIDE, standardise: STANDARDISE };
+        CpuEmbedder::new(&tensors, 1.0, plain, None).unwrap().calibrate(batch, &mut calibration).unwrap();
+    }
+    CpuEmbedder::new(&tensors, 1.0, options, Some(&calibration)).unwrap()
+}
+
+fn precision() -> Precision {
+    match std::env::var("FACEVAULT_PRECISION").as_deref() {
+        Ok("bf16") => Precision::Bf16,
+        Ok("int8") => Precision::Int8,
+        _ => Precision::F32,
+    }
+}
+
+/// The layers whose shape no layer before them has.
+fn shapes(network: &mut CpuEmbedder) -> Vec<(usize, model::cpu::Layer)> {
+    let repeated = |name: &str| {
+        let block = name.split('.').nth(1).and_then(|i| i.parse::<u32>().ok());
+        name.starts_with("repeat_") && block.is_some_and(|i| i > 0)
+    };
+    let layers = network.layers(SIDE).into_iter().enumerate();
+    layers.filter(|(_, layer)| layer.flop > 0.0 && !repeated(&layer.name)).collect()
+}
+
+/// Median seconds of some runs.
+fn median(mut run: impl FnMut() -> f64) -> f64 {
+    let mut seconds: Vec<f64> = (0..15).map(|_| run()).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+/// criterion knows no share of a peak: a table of its own, peak and layer measured by turns.
+fn share_of_peak(network: &mut CpuEmbedder) {
+    println!("{:<58}{:>12}{:>12}{:>10}", "layer, one thread, groups of 8 faces", "us a face", "GFLOP/s", "of peak");
+    for (index, layer) in shapes(network) {
+        let mut peak = Vec::new();
+        let mut count = 1;
+        let seconds = median(|| {
+            let started = Instant::now();
+            let flop = network.run_peak(200_000);
+            peak.push(flop / started.elapsed().as_secs_f64());
+            let started = Instant::now();
+            count = network.run_layer(index, 8);
+            started.elapsed().as_secs_f64()
+        });
+        peak.sort_by(f64::total_cmp);
+        let rate = layer.flop * count as f64 / seconds;
+        let how = if layer.winograd { " W" } else { "" };
+        let name: String = layer.name.chars().take(56).collect();
+        let micros = seconds * 1e6 / count as f64;
+        println!("{name:<58}{micros:>12.1}{:>12.1}{:>9.0}%{how}", rate / 1e9, 100.0 * rate / peak[peak.len() / 2]);
+    }
+    println!("W: by way of Winograd, counted as the multiplications it stands for");
+}
+
+fn layers(criterion: &mut Criterion) {
+    let mut network = embedder(precision(), Some(1));
+    share_of_peak(&mut network);
+    let mut group = criterion.benchmark_group("layer");
+    for (index, layer) in shapes(&mut network) {
+        let count = network.run_layer(index, 8);
+        group.throughput(Throughput::Elements((layer.flop * count as f64) as u64));
+        group.bench_function(&layer.name, |bencher| bencher.iter(|| black_box(network.run_layer(index, 8))));
+    }
+    group.finish();
+}
+
+fn batches(criterion: &mut Criterion) {
+    let mut network = embedder(precision(), None);
+    let pixels = faces(32);
+    let mut group = criterion.benchmark_group("network");
+    group.sample_size(20);
+    for count in [1, 2, 8, 32] {
+        let batch =
+            FaceBatch { pixels: &pixels[..count * SIDE * SIDE * 3], count, side: SIDE, standardise: STANDARDISE };
+        let mut out = vec![0.0; count * 512];
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("batch {count}"), |bencher| {
+            bencher.iter(|| network.embed(black_box(batch), &mut out).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, layers, batches);
+criterion_main!(benches);
