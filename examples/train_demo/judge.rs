@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use facevault::config::{DeviceRequest, EmbedOptions, ModelSpec, Network, OnError, Precision, Standardise};
+use facevault::config::{DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise};
 use facevault::dataset::synthetic;
 use facevault::model::{self, FaceBatch, inception_resnet_v1::DIMENSION};
 use facevault::weights::Tensors;
@@ -43,6 +43,7 @@ impl Gallery {
         let options = EmbedOptions {
             device: DeviceRequest::Cpu,
             precision: Precision::F32,
+            kernels: Kernels::Auto,
             batch_size: 64,
             chunk_size: 64,
             threads: Some(rayon::current_num_threads()),

@@ -63,6 +63,7 @@ fn the_smallest_config_gets_sensible_defaults() {
         EmbedOptions {
             device: DeviceRequest::Auto,
             precision: Precision::F32,
+            kernels: Kernels::Auto,
             batch_size: 32,
             chunk_size: 1024,
             threads: None,
@@ -209,7 +210,7 @@ error: `batchsize` is not a key of `embed`
 5 |   batchsize: 32
   |   ^^^^^^^^^
   = help: did you mean `batch_size`?
-  = help: the keys of `embed` are `device`, `precision`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
+  = help: the keys of `embed` are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
 "#);
     assert_snapshot!(refused_with("similarity:\n  upstream:\n    pears: 5\n"), @r#"
 error: `pears` is not a key of `similarity.upstream`
@@ -627,7 +628,7 @@ error: `batchsize` is not a key of `embed`
   | embed.batchsize=1
   |       ^^^^^^^^^
   = help: did you mean `batch_size`?
-  = help: the keys of `embed` are `device`, `precision`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
+  = help: the keys of `embed` are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
 "#);
     assert_snapshot!(refused_set("embd.batch_size=1"), @r#"
 error: `embd` is not a key of the config
@@ -666,7 +667,7 @@ error: `thraeds` is not a key of `embed`
   | embed={batch_size: 4, thraeds: 2}
   |                       ^^^^^^^
   = help: did you mean `threads`?
-  = help: the keys of `embed` are `device`, `precision`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
+  = help: the keys of `embed` are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
 "#);
     assert_snapshot!(refused_set("embed={batch_size: 4"), @r#"
 error: not valid YAML: unclosed bracket '{'
@@ -938,5 +939,17 @@ proptest! {
             (Ok(in_file), Ok(set)) => prop_assert_eq!(in_file, set),
             (in_file, set) => prop_assert!(in_file.is_err() && set.is_err()),
         }
+    }
+}
+
+#[test]
+fn precisions_and_kernels_are_what_they_are_called() {
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+        let config = accepted(SMALL, &[&format!("embed.precision={}", precision.name())]);
+        assert_eq!(config.embed.precision, precision);
+    }
+    for kernels in [Kernels::Auto, Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable, Kernels::Candle] {
+        let config = accepted(SMALL, &[&format!("embed.kernels={}", kernels.name())]);
+        assert_eq!(config.embed.kernels, kernels);
     }
 }

@@ -241,13 +241,15 @@ pub enum Mirror {
     Concat,
 }
 
-/// How faces are embedded. Only `precision` and the resolved device can change a number.
+/// How faces are embedded. Only `precision`, `kernels` and the resolved device can change a number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbedOptions {
     /// Where the network runs.
     pub device: DeviceRequest,
     /// Arithmetic of the forward pass.
     pub precision: Precision,
+    /// Which implementation runs on the CPU.
+    pub kernels: Kernels,
     /// Faces in one forward pass.
     pub batch_size: usize,
     /// Rows in one chunk: the unit of commit and resume.
@@ -288,6 +290,55 @@ pub enum DeviceKind {
 pub enum Precision {
     /// 32-bit floats.
     F32,
+    /// Products of 16-bit `bfloat16` numbers, sums in 32-bit floats.
+    Bf16,
+    /// Products of 8-bit integers, sums in 32-bit integers; needs a calibration.
+    Int8,
+}
+
+impl Precision {
+    /// As it is written in a config.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+/// Which implementation of the network runs on the CPU. CUDA devices always run the candle graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kernels {
+    /// The fastest that this CPU has.
+    Auto,
+    /// AVX-512 (x86-64).
+    Avx512,
+    /// AVX2 with FMA (x86-64).
+    Avx2,
+    /// NEON (AArch64).
+    Neon,
+    /// No instruction set in particular.
+    Portable,
+    /// The candle graph: the reference implementation.
+    Candle,
+}
+
+impl Kernels {
+    /// As it is written in a config.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+            Self::Candle => "candle",
+        }
+    }
 }
 
 /// What a face that cannot be read does.

@@ -358,6 +358,7 @@ fn embed(wire: &wire::Embed, context: &Context<'_>) -> Result<EmbedOptions, Diag
     Ok(EmbedOptions {
         device: wire.device,
         precision: wire.precision,
+        kernels: wire.kernels,
         batch_size: context.within(&key("batch_size"), wire.batch_size, 1, 65_536)?,
         chunk_size: context.within(&key("chunk_size"), wire.chunk_size, 1, 1_048_576)?,
         threads: wire.threads.map(|threads| context.within(&key("threads"), threads, 1, 1024)).transpose()?,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{
-    ChannelOrder, DeviceRequest, Filter, MarginUnit, Mirror, Network, OnError, PairMode, Phase1Image, Precision,
+    ChannelOrder, DeviceRequest, Filter, Kernels, MarginUnit, Mirror, Network, OnError, PairMode, Phase1Image, Precision,
 };
 use crate::metrics;
 use crate::model::inception_resnet_v1::MIN_SIDE;
@@ -260,6 +260,9 @@ pub(super) struct Embed {
     pub device: DeviceRequest,
     /// Arithmetic of the forward pass.
     pub precision: Precision,
+    /// Which implementation of the network runs on the CPU: the fastest that the CPU has, that of one instruction set, or
+    /// `candle`, the reference.
+    pub kernels: Kernels,
     /// Faces in one forward pass.
     #[schemars(range(min = 1, max = 65_536))]
     pub batch_size: usize,
@@ -280,6 +283,7 @@ impl Default for Embed {
         Self {
             device: DeviceRequest::Auto,
             precision: Precision::F32,
+            kernels: Kernels::Auto,
             batch_size: 32,
             chunk_size: 1024,
             threads: None,

@@ -13,7 +13,7 @@ use super::{
     output_dimension,
 };
 use crate::config::{
-    ChannelOrder, Crop, DeviceKind, DeviceRequest, EmbedOptions, Filter, Mirror, OnError, Precision, Preprocess,
+    ChannelOrder, Crop, DeviceKind, DeviceRequest, EmbedOptions, Filter, Kernels, Mirror, OnError, Precision, Preprocess,
     Resize, Standardise,
 };
 use crate::dataset::{Face, PixelSource};
@@ -156,6 +156,7 @@ impl Bench {
             options: EmbedOptions {
                 device: DeviceRequest::Cpu,
                 precision: Precision::F32,
+                kernels: Kernels::Auto,
                 batch_size: 3,
                 chunk_size,
                 threads: Some(2),

@@ -3,9 +3,12 @@
 
 mod candle_graph;
 pub mod device;
+mod folding;
 pub mod inception_resnet_v1;
 
 pub use candle_graph::CandleEmbedder;
+
+use serde::Serialize;
 
 use crate::config::{DeviceKind, EmbedOptions, ModelSpec, Network, Precision, Standardise};
 use crate::weights::{Parameter, Tensors};
@@ -69,6 +72,28 @@ pub trait Embedder: Send {
     /// # Errors
     /// [`ModelError`] when the batch has the wrong shape or the device fails.
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError>;
+
+    /// As [`embed`](Self::embed), and says how long each stage of the network took, in the order of the stages; a stage
+    /// may come several times. Empty where the implementation cannot tell.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed).
+    fn stages(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<Vec<StageTime>, ModelError> {
+        self.embed(batch, out)?;
+        Ok(Vec::new())
+    }
+}
+
+/// How long one stage of the network took for one batch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageTime {
+    /// Which stage.
+    pub name: String,
+    /// Seconds for the whole batch.
+    pub seconds: f64,
+    /// Floating point operations for the whole batch, a multiplication and an addition being two; 0 where it is not
+    /// counted.
+    pub flop: f64,
 }
 
 /// Every parameter that a network's checkpoint must hold.
@@ -92,7 +117,8 @@ pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
 /// `tensors` must hold [`parameters`]; `weights::require` checks that with one error for all that is wrong.
 ///
 /// # Errors
-/// [`ModelError::NoCuda`] when CUDA was asked for and cannot be had, [`ModelError::Device`] when the device fails.
+/// [`ModelError::NoCuda`] when CUDA was asked for and cannot be had, [`ModelError::Precision`] when the network does not
+/// compute in that precision there, [`ModelError::Device`] when the device fails.
 pub fn open(
     spec: &ModelSpec,
     options: &EmbedOptions,
@@ -100,7 +126,9 @@ pub fn open(
     say: &dyn Fn(&str),
 ) -> Result<Box<dyn Embedder>, ModelError> {
     let chosen = device::choose(options.device, say)?;
-    let Precision::F32 = options.precision;
+    if options.precision != Precision::F32 {
+        return Err(ModelError::Precision { precision: options.precision, device: chosen.name });
+    }
     match spec.network {
         Network::InceptionResnetV1 => {
             let (device, name) = (chosen.device, chosen.name);
@@ -127,6 +155,14 @@ pub enum ModelError {
     NoCuda {
         /// Why, in words.
         reason: String,
+    },
+    /// The network does not compute in this precision there.
+    #[error("precision `{}` is not available on the {device}; use `embed.precision: f32`", precision.name())]
+    Precision {
+        /// What was asked for.
+        precision: Precision,
+        /// The device in words.
+        device: String,
     },
     /// The device failed.
     #[error("the {device} failed: {reason}")]

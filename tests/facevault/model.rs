@@ -1,6 +1,6 @@
 //! The network against facenet-pytorch on identical weights (`tests/fixtures/model/make_goldens.py`).
 
-use facevault::config::{DeviceRequest, EmbedOptions, ModelSpec, Network, OnError, Precision, Standardise};
+use facevault::config::{DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise};
 use facevault::model::{self, Embedder, FaceBatch};
 
 use crate::support::formula;
@@ -12,6 +12,7 @@ fn options(device: DeviceRequest) -> EmbedOptions {
     EmbedOptions {
         device,
         precision: Precision::F32,
+        kernels: Kernels::Auto,
         batch_size: 32,
         chunk_size: 1024,
         threads: None,
@@ -81,4 +82,28 @@ fn cuda_is_a_requirement_and_auto_says_what_it_chose() {
     let chosen = device::choose(DeviceRequest::Auto, &|line| said.borrow_mut().push_str(line)).unwrap();
     assert_eq!(chosen.kind, facevault::config::DeviceKind::Cpu);
     insta::assert_snapshot!(said.borrow(), @"device auto: running on the CPU (this binary was built without the feature `cuda`)");
+}
+
+#[test]
+fn what_the_graph_cannot_compute_in_is_an_error() {
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
+    let tensors = formula::checkpoint(&model::parameters(&spec));
+    for precision in [Precision::Bf16, Precision::Int8] {
+        let options = EmbedOptions { precision, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
+        let error = model::open(&spec, &options, &tensors, &|_| {}).err().unwrap();
+        assert!(matches!(error, model::ModelError::Precision { precision: p, .. } if p == precision), "{error}");
+        let text = error.to_string();
+        assert!(text.ends_with("use `embed.precision: f32`") && text.contains(precision.name()), "{text}");
+    }
+}
+
+#[test]
+fn a_graph_without_stages_embeds_all_the_same() {
+    let side = 96;
+    let mut network = network(0.125);
+    let pixels = formula::picture("smooth-a", side);
+    let batch = FaceBatch { pixels: &pixels, count: 1, side, standardise: STANDARDISE };
+    let mut out = [0.0; 512];
+    assert_eq!(network.stages(batch, &mut out).unwrap(), []);
+    assert_eq!(embed(network.as_mut(), &pixels, side), out);
 }
