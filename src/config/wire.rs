@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{
-    ChannelOrder, DeviceRequest, Filter, Kernels, MarginUnit, Mirror, Network, OnError, PairMode, Phase1Image, Precision,
+    ChannelOrder, DeviceRequest, Filter, Kernels, MarginUnit, Mirror, Network, OnError, PairMode, Phase1Image,
+    Precision,
 };
 use crate::metrics;
 use crate::model::inception_resnet_v1::MIN_SIDE;

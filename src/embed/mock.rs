@@ -13,8 +13,8 @@ use super::{
     output_dimension,
 };
 use crate::config::{
-    ChannelOrder, Crop, DeviceKind, DeviceRequest, EmbedOptions, Filter, Kernels, Mirror, OnError, Precision, Preprocess,
-    Resize, Standardise,
+    ChannelOrder, Crop, DeviceKind, DeviceRequest, EmbedOptions, Filter, Kernels, Mirror, OnError, Precision,
+    Preprocess, Resize, Standardise,
 };
 use crate::dataset::{Face, PixelSource};
 use crate::digest::Digest;

@@ -15,9 +15,7 @@ pub struct Folded {
 /// The folded parameters of a convolution; the key of the tensor that is not there.
 pub fn convolution(tensors: &Tensors, spec: &Convolution) -> Result<Folded, String> {
     match spec.after {
-        After::NormRelu => {
-            batch_norm(data(tensors, &spec.key, "conv.weight")?, tensors, &format!("{}.bn", spec.key))
-        }
+        After::NormRelu => batch_norm(data(tensors, &spec.key, "conv.weight")?, tensors, &format!("{}.bn", spec.key)),
         After::Bias => Ok(Folded {
             weight: data(tensors, &spec.key, "weight")?.to_vec(),
             bias: data(tensors, &spec.key, "bias")?.to_vec(),
