@@ -162,16 +162,21 @@ pub struct CompareArgs {
 }
 
 const THROUGHPUT_HELP: &str = "\
-Every combination of devices, precisions, kernels, batch sizes and thread counts is a variant. Variants are warmed up,
-then measured in turn, round by round, so that whatever else the machine does hits all alike; compare the ratios, not
-figures of two sessions. Each speed stands beside the accuracy of the embeddings it was measured on. One face is one
-pass through the network, also where the config mirrors faces. A variant that this machine or build lacks is an error;
-where devices, precisions and kernels are all left to their defaults it is left out.
+Every combination of devices, precisions, kernels, threads and batch sizes is a variant. Variants are \
+warmed up, then measured in turn, round by round, so that whatever else the machine does hits all alike: \
+compare the ratios, not figures of two sessions. Each speed stands beside the accuracy of the embeddings \
+it was measured on. One face is one pass through the network, also where the config mirrors faces.
+
+A variant that this machine or build lacks is an error; where devices, precisions and kernels are all \
+left to their defaults it is left out.
 
 Examples:
-  facevault throughput configs/demo.yaml                                  batches 1, 8, 32; one thread and all cores
-  facevault throughput configs/vggface2.yaml --kernels candle,auto        the reference graph against the default
-  facevault throughput CONFIG --devices cpu,cuda --batches 32 --json      for a machine to read";
+  facevault throughput configs/demo.yaml
+      batches of 1, 8 and 32, on one thread and on all cores
+  facevault throughput CONFIG --kernels candle,auto
+      the reference graph against the default
+  facevault throughput CONFIG --devices cpu,cuda --batches 32 --json
+      for a machine to read";
 
 /// Arguments of `throughput`.
 #[derive(Debug, Args)]

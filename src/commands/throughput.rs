@@ -1,5 +1,7 @@
 //! `throughput CONFIG`: a table here, a page in the reports folder.
 
+use std::fmt::Write as _;
+
 use super::{at_work, print};
 use crate::cli::ThroughputArgs;
 use crate::config;
@@ -32,7 +34,7 @@ pub(super) fn run(arguments: &ThroughputArgs) -> Result<Outcome, Error> {
         files::create_dir(&common.reports)?;
         let path = common.reports.join(format!("throughput-{}.html", measured.config));
         files::commit_bytes(&path, report::render_throughput(&measured)?.as_bytes())?;
-        text += &format!("\n\nreport  {}", path.display());
+        let _ = write!(text, "\n\nreport  {}", path.display());
     }
     print(common, &measured, || text)?;
     Ok(Outcome::Done)

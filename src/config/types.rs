@@ -318,7 +318,7 @@ pub enum Kernels {
     Avx512,
     /// AVX2 with FMA (x86-64).
     Avx2,
-    /// NEON (AArch64).
+    /// NEON (`AArch64`).
     Neon,
     /// No instruction set in particular.
     Portable,

@@ -58,8 +58,9 @@ impl<'a> FaceReader<'a> {
         let started = Instant::now();
         let picture = self.picture(row)?;
         let decoded = started.elapsed();
+        let started = Instant::now();
         self.cut(row, &picture, out)?;
-        Ok((decoded, started.elapsed() - decoded))
+        Ok((decoded, started.elapsed()))
     }
 
     fn cut(&self, row: usize, picture: &RgbImage, out: &mut [u8]) -> Result<(), FaceFailure> {
