@@ -248,7 +248,7 @@ pub struct EmbedOptions {
     pub device: DeviceRequest,
     /// Arithmetic of the forward pass.
     pub precision: Precision,
-    /// Which implementation runs on the CPU.
+    /// What computes on the CPU.
     pub kernels: Kernels,
     /// Faces in one forward pass.
     pub batch_size: usize,
@@ -290,14 +290,14 @@ pub enum DeviceKind {
 pub enum Precision {
     /// 32-bit floats.
     F32,
-    /// Products of 16-bit `bfloat16` numbers, sums in 32-bit floats.
+    /// Weights and activations in bfloat16, sums in 32-bit floats.
     Bf16,
-    /// Products of 8-bit integers, sums in 32-bit integers; needs a calibration.
+    /// Weights and activations in 8 bits, sums in 32-bit integers; ranges come from a sample of the faces.
     Int8,
 }
 
 impl Precision {
-    /// As it is written in a config.
+    /// As configs spell it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -308,26 +308,26 @@ impl Precision {
     }
 }
 
-/// Which implementation of the network runs on the CPU. CUDA devices always run the candle graph.
+/// What computes on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kernels {
-    /// The fastest that this CPU has.
+    /// The fastest kernels that the CPU can run.
     Auto,
-    /// AVX-512 (x86-64).
+    /// Kernels for AVX-512; with VNNI for int8 and BF16 for bf16 where the CPU has them.
     Avx512,
-    /// AVX2 with FMA (x86-64).
+    /// Kernels for AVX2 with FMA.
     Avx2,
-    /// NEON (`AArch64`).
+    /// Kernels for 64-bit ARM.
     Neon,
-    /// No instruction set in particular.
+    /// Kernels without any instruction set in particular.
     Portable,
-    /// The candle graph: the reference implementation.
+    /// The reference graph: slow, f32 only.
     Candle,
 }
 
 impl Kernels {
-    /// As it is written in a config.
+    /// As configs spell it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -261,8 +261,7 @@ pub(super) struct Embed {
     pub device: DeviceRequest,
     /// Arithmetic of the forward pass.
     pub precision: Precision,
-    /// Which implementation of the network runs on the CPU: the fastest that the CPU has, that of one instruction set, or
-    /// `candle`, the reference.
+    /// What computes on the CPU: the fastest kernels it can run, those of one instruction set, or the reference graph.
     pub kernels: Kernels,
     /// Faces in one forward pass.
     #[schemars(range(min = 1, max = 65_536))]

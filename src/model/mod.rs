@@ -2,15 +2,17 @@
 //! library crosses it, and no network knows a path.
 
 mod candle_graph;
+pub mod cpu;
 pub mod device;
 mod folding;
 pub mod inception_resnet_v1;
 
+use std::collections::BTreeMap;
+
 pub use candle_graph::CandleEmbedder;
+use serde::{Deserialize, Serialize};
 
-use serde::Serialize;
-
-use crate::config::{DeviceKind, EmbedOptions, ModelSpec, Network, Precision, Standardise};
+use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, Precision, Standardise};
 use crate::weights::{Parameter, Tensors};
 
 /// A batch of faces, resized and still 8-bit: the network's first step standardises, so that a device can be sent a
@@ -73,27 +75,35 @@ pub trait Embedder: Send {
     /// [`ModelError`] when the batch has the wrong shape or the device fails.
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError>;
 
-    /// As [`embed`](Self::embed), and says how long each stage of the network took, in the order of the stages; a stage
-    /// may come several times. Empty where the implementation cannot tell.
+    /// Embeds a batch and tells where the time went: parts of the network in order, nothing where that is not known. One
+    /// thread does all of it, so that the parts add up.
     ///
     /// # Errors
-    /// As [`embed`](Self::embed).
+    /// As [`Self::embed`].
     fn stages(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<Vec<StageTime>, ModelError> {
         self.embed(batch, out)?;
         Ok(Vec::new())
     }
 }
 
-/// How long one stage of the network took for one batch.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What a part of the network took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageTime {
-    /// Which stage.
+    /// Which part, e.g. `Block17`.
     pub name: String,
-    /// Seconds for the whole batch.
+    /// Time for the batch, s.
     pub seconds: f64,
-    /// Floating point operations for the whole batch, a multiplication and an addition being two; 0 where it is not
-    /// counted.
+    /// Floating-point operations that the part is worth for the batch, however it is computed.
     pub flop: f64,
+}
+
+/// The range of each layer's output, for 8-bit activations: the largest value over some faces.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Faces that were seen.
+    pub faces: usize,
+    /// Largest value by layer.
+    pub ranges: BTreeMap<String, f32>,
 }
 
 /// Every parameter that a network's checkpoint must hold.
@@ -117,24 +127,44 @@ pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
 /// `tensors` must hold [`parameters`]; `weights::require` checks that with one error for all that is wrong.
 ///
 /// # Errors
-/// [`ModelError::NoCuda`] when CUDA was asked for and cannot be had, [`ModelError::Precision`] when the network does not
-/// compute in that precision there, [`ModelError::Device`] when the device fails.
+/// [`ModelError::NoCuda`], [`ModelError::NoKernels`] and [`ModelError::Precision`] when what was asked for cannot be had
+/// here, [`ModelError::NoCalibration`] when int8 comes without `calibration`, [`ModelError::Device`] when the device fails.
 pub fn open(
     spec: &ModelSpec,
     options: &EmbedOptions,
     tensors: &Tensors,
+    calibration: Option<&Calibration>,
     say: &dyn Fn(&str),
 ) -> Result<Box<dyn Embedder>, ModelError> {
+    let Network::InceptionResnetV1 = spec.network;
     let chosen = device::choose(options.device, say)?;
+    if chosen.kind == DeviceKind::Cpu && options.kernels != Kernels::Candle {
+        return Ok(Box::new(cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(options), calibration)?));
+    }
     if options.precision != Precision::F32 {
-        return Err(ModelError::Precision { precision: options.precision, device: chosen.name });
+        return Err(ModelError::Precision { precision: options.precision.name(), device: chosen.name });
     }
-    match spec.network {
-        Network::InceptionResnetV1 => {
-            let (device, name) = (chosen.device, chosen.name);
-            Ok(Box::new(CandleEmbedder::new(tensors, spec.width, device, name, options.threads)?))
-        }
+    let (device, name) = (chosen.device, chosen.name);
+    Ok(Box::new(CandleEmbedder::new(tensors, spec.width, device, name, options.threads)?))
+}
+
+/// The ranges that int8 needs, over some faces: they go through the network in f32, on the CPU.
+///
+/// # Errors
+/// As [`open`]; [`ModelError::Shape`].
+pub fn calibrate<'a>(
+    spec: &ModelSpec,
+    options: &EmbedOptions,
+    tensors: &Tensors,
+    batches: impl IntoIterator<Item = FaceBatch<'a>>,
+) -> Result<Calibration, ModelError> {
+    let options = EmbedOptions { device: DeviceRequest::Cpu, precision: Precision::F32, ..options.clone() };
+    let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;
+    let mut calibration = Calibration::default();
+    for batch in batches {
+        embedder.calibrate(batch, &mut calibration)?;
     }
+    Ok(calibration)
 }
 
 /// Why a network could not be built or run.
@@ -156,14 +186,30 @@ pub enum ModelError {
         /// Why, in words.
         reason: String,
     },
-    /// The network does not compute in this precision there.
-    #[error("precision `{}` is not available on the {device}; use `embed.precision: f32`", precision.name())]
+    /// The kernels that were asked for are not for this CPU.
+    #[error(
+        "`embed.kernels: {kernels}` cannot run on this CPU ({cpu}); use `auto` to take the fastest that it can run"
+    )]
+    NoKernels {
+        /// Which kernels.
+        kernels: &'static str,
+        /// What the CPU has.
+        cpu: String,
+    },
+    /// The precision that was asked for is not to be had there.
+    #[error(
+        "`embed.precision: {precision}` is not available with candle on {device}; it runs on `device: cpu` with \
+         `kernels: auto`, and `f32` runs everywhere"
+    )]
     Precision {
-        /// What was asked for.
-        precision: Precision,
-        /// The device in words.
+        /// Which precision.
+        precision: &'static str,
+        /// Where.
         device: String,
     },
+    /// int8 without the ranges of its activations.
+    #[error("int8 needs the range of each layer's output; calibrate on a sample of the faces first")]
+    NoCalibration,
     /// The device failed.
     #[error("the {device} failed: {reason}")]
     Device {

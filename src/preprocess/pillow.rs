@@ -43,8 +43,8 @@ pub(super) struct Resampler {
     down: Weights,
     /// The picture after the first pass: source height × size pixels.
     narrowed: Vec<u8>,
-    /// One target row, not yet rounded.
-    sums: Vec<i32>,
+    /// One source row, and zeros for the weights that reach over its end.
+    line: Vec<u8>,
 }
 
 impl Resampler {
@@ -56,30 +56,76 @@ impl Resampler {
         let row_bytes = size * 3;
         self.narrowed.resize(source.height * row_bytes, 0);
         for (to, y) in self.narrowed.chunks_exact_mut(row_bytes).zip(0..) {
-            let from = source.row(y).as_chunks::<3>().0;
-            for (pixel, (first, weights)) in to.as_chunks_mut::<3>().0.iter_mut().zip(self.across.iter()) {
-                let mut sums = [HALF; 3];
-                for (value, &weight) in from[first..].iter().zip(weights) {
-                    for (sum, &byte) in sums.iter_mut().zip(value) {
-                        *sum += i32::from(byte) * weight;
-                    }
-                }
-                *pixel = sums.map(rounded);
+            self.line.clear();
+            self.line.extend_from_slice(source.row(y));
+            self.line.resize((source.width + self.across.stride) * 3 + 1, 0);
+            // A number of weights that the compiler knows saves time; these are all of faces up to twice the size.
+            match self.across.stride {
+                2 => across::<2>(&self.line, &self.across, to),
+                3 => across::<3>(&self.line, &self.across, to),
+                4 => across::<4>(&self.line, &self.across, to),
+                5 => across::<5>(&self.line, &self.across, to),
+                6 => across::<6>(&self.line, &self.across, to),
+                7 => across::<7>(&self.line, &self.across, to),
+                8 => across::<8>(&self.line, &self.across, to),
+                _ => across_any(&self.line, &self.across, to),
             }
         }
-
         for (to, (first, weights)) in out.chunks_exact_mut(row_bytes).zip(self.down.iter()) {
-            self.sums.clear();
-            self.sums.resize(row_bytes, HALF);
-            for (row, &weight) in self.narrowed.chunks_exact(row_bytes).skip(first).zip(weights) {
-                for (sum, &value) in self.sums.iter_mut().zip(row) {
-                    *sum += i32::from(value) * weight;
-                }
-            }
-            for (byte, &sum) in to.iter_mut().zip(&self.sums) {
-                *byte = rounded(sum);
+            down(&self.narrowed[first * row_bytes..], weights, to);
+        }
+    }
+}
+
+/// One row resized along x, with `TAPS` weights a pixel. Four channels fill a register; the fourth is the next pixel's.
+fn across<const TAPS: usize>(line: &[u8], weights: &Weights, to: &mut [u8]) {
+    let weighted = weights.firsts.iter().zip(weights.values.as_chunks::<TAPS>().0);
+    for (pixel, (&first, weights)) in to.as_chunks_mut::<3>().0.iter_mut().zip(weighted) {
+        let values = &line[first * 3..][..=TAPS * 3];
+        let mut sums = [HALF; 4];
+        for (tap, &weight) in weights.iter().enumerate() {
+            for (sum, &byte) in sums.iter_mut().zip(&values[tap * 3..][..4]) {
+                *sum += i32::from(byte) * weight;
             }
         }
+        let [red, green, blue, _] = sums.map(rounded);
+        *pixel = [red, green, blue];
+    }
+}
+
+/// The same with any number of weights.
+fn across_any(line: &[u8], weights: &Weights, to: &mut [u8]) {
+    let line = line.as_chunks::<3>().0;
+    for (pixel, (first, weights)) in to.as_chunks_mut::<3>().0.iter_mut().zip(weights.iter()) {
+        let mut sums = [HALF; 3];
+        for (value, &weight) in line[first..].iter().zip(weights) {
+            for (sum, &byte) in sums.iter_mut().zip(value) {
+                *sum += i32::from(byte) * weight;
+            }
+        }
+        *pixel = sums.map(rounded);
+    }
+}
+
+/// One target row from the source rows that start with the first of `rows`; sums stay in registers.
+fn down(rows: &[u8], weights: &[i32], to: &mut [u8]) {
+    const LANES: usize = 32;
+    let row_bytes = to.len();
+    // Trailing zero weights may reach below the picture.
+    let weighted = || rows.chunks_exact(row_bytes).zip(weights);
+    let (blocks, rest) = to.as_chunks_mut::<LANES>();
+    let done = blocks.len() * LANES;
+    for (block, at) in blocks.iter_mut().zip((0..).step_by(LANES)) {
+        let mut sums = [HALF; LANES];
+        for (row, &weight) in weighted() {
+            for (sum, &value) in sums.iter_mut().zip(&row[at..at + LANES]) {
+                *sum += i32::from(value) * weight;
+            }
+        }
+        *block = sums.map(rounded);
+    }
+    for (byte, at) in rest.iter_mut().zip(done..) {
+        *byte = rounded(weighted().fold(HALF, |sum, (row, &weight)| sum + i32::from(row[at]) * weight));
     }
 }
 
@@ -93,10 +139,11 @@ fn rounded(sum: i32) -> u8 {
 struct Weights {
     /// What the weights were computed for.
     of: Option<(Kernel, usize, usize)>,
-    /// First source pixel and number of weights, one a target pixel.
-    spans: Vec<(usize, usize)>,
-    /// Weights in fixed point, `stride` a target pixel.
+    /// First source pixel, one a target pixel.
+    firsts: Vec<usize>,
+    /// Weights in fixed point, `stride` a target pixel; zeros fill up what a pixel does not need.
     values: Vec<i32>,
+    /// As many weights as the pixel with the most has.
     stride: usize,
     /// Weights of one target pixel before they are normalised.
     exact: Vec<f64>,
@@ -111,27 +158,27 @@ impl Weights {
         let scale = from as f64 / to as f64;
         let stretch = scale.max(1.0);
         let support = kernel.support() * stretch;
-        self.stride = support.ceil() as usize * 2 + 1;
-        self.spans.clear();
-        self.values.clear();
-        for target in 0..to {
+        let span = |target: usize| {
             let centre = (target as f64 + 0.5) * scale;
             let first = (centre - support + 0.5).max(0.0) as usize;
             let end = ((centre + support + 0.5) as usize).min(from);
+            (centre, first, end)
+        };
+        self.stride = (0..to).map(span).map(|(_, first, end)| end - first).max().unwrap_or(1);
+        self.firsts.clear();
+        self.values.clear();
+        for (target, (centre, first, end)) in (0..to).map(span).enumerate() {
             self.exact.clear();
             self.exact.extend((first..end).map(|x| kernel.at((x as f64 - centre + 0.5) * (1.0 / stretch))));
             let sum: f64 = self.exact.iter().sum();
             self.values.extend(self.exact.iter().map(|weight| fixed(weight / sum)));
             self.values.resize(self.stride * (target + 1), 0);
-            self.spans.push((first, end - first));
+            self.firsts.push(first);
         }
     }
 
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        self.spans
-            .iter()
-            .zip(self.values.chunks_exact(self.stride))
-            .map(|(&(first, count), values)| (first, &values[..count]))
+        self.firsts.iter().copied().zip(self.values.chunks_exact(self.stride))
     }
 }
 
@@ -154,7 +201,8 @@ mod tests {
                 for (first, values) in weights.iter() {
                     let sum: i32 = values.iter().sum();
                     assert!((sum - (1 << PRECISION)).unsigned_abs() as usize <= values.len(), "{kernel:?} {from} {to}");
-                    assert!(first + values.len() <= from);
+                    let reach = values.iter().rposition(|&weight| weight != 0).map_or(0, |last| last + 1);
+                    assert!(first + reach <= from);
                 }
             }
         }

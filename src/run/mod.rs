@@ -98,7 +98,7 @@ impl Workplace<'_> {
         weights::require(&checkpoint, &model::parameters(&config.model), model::unused_keys(&config.model))?;
         let manifest = self.manifest(config)?;
         let say = |line: &str| self.progress.say(line);
-        let embedder = model::open(&config.model, &config.embed, &checkpoint.tensors, &say)?;
+        let embedder = model::open(&config.model, &config.embed, &checkpoint.tensors, None, &say)?;
         let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, checkpoint.digest, embedder.info());
         let directory = RunDirectory::new(self.experiments.join(plan.run_id().to_string()));
         let provenance = Provenance {

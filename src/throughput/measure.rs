@@ -50,7 +50,15 @@ impl Bench<'_> {
         };
         let (precision, kernels, threads) = (engine.precision, engine.kernels, engine.threads);
         let options = EmbedOptions { device, precision, kernels, threads, ..self.config.embed.clone() };
-        model::open(&self.config.model, &options, self.tensors, &|line| self.progress.say(line))
+        // Only the kernels need ranges for int8: candle and CUDA say themselves that they do not compute in it.
+        let fused = engine.device == DeviceKind::Cpu && kernels != Kernels::Candle;
+        let calibration = if fused && precision == Precision::Int8 {
+            Some(model::calibrate(&self.config.model, &options, self.tensors, self.sample.all())?)
+        } else {
+            None
+        };
+        let say = |line: &str| self.progress.say(line);
+        model::open(&self.config.model, &options, self.tensors, calibration.as_ref(), &say)
     }
 
     /// Embeddings of the sample by the reference.
@@ -165,5 +173,5 @@ type Networks = Vec<(Engine, Box<dyn Embedder>)>;
 
 /// Whether this machine or build lacks something, as against something that broke.
 fn is_not_here(error: &ModelError) -> bool {
-    matches!(error, ModelError::NoCuda { .. } | ModelError::Precision { .. })
+    matches!(error, ModelError::NoCuda { .. } | ModelError::NoKernels { .. } | ModelError::Precision { .. })
 }

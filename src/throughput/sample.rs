@@ -68,6 +68,13 @@ impl<'a> Sample<'a> {
         Self { config, rows, pixels, preparation }
     }
 
+    /// Every face once, a few at a time.
+    pub fn all(&self) -> impl Iterator<Item = FaceBatch<'_>> {
+        const FEW: usize = 8;
+        let faces = self.rows.len();
+        (0..faces).step_by(FEW).map(move |first| self.batch(first, FEW.min(faces - first)))
+    }
+
     /// `count` faces from the `first` on, beginning again after the last; `first` is a face of the sample, `count` at
     /// most the largest batch.
     pub fn batch(&self, first: usize, count: usize) -> FaceBatch<'_> {

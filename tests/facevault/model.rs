@@ -24,7 +24,7 @@ fn options(device: DeviceRequest) -> EmbedOptions {
 fn network(width: f64) -> Box<dyn Embedder> {
     let spec = ModelSpec { network: Network::InceptionResnetV1, width };
     let tensors = formula::checkpoint(&model::parameters(&spec));
-    model::open(&spec, &options(DeviceRequest::Cpu), &tensors, &|_| {}).unwrap()
+    model::open(&spec, &options(DeviceRequest::Cpu), &tensors, None, &|_| {}).unwrap()
 }
 
 fn embed(network: &mut dyn Embedder, pixels: &[u8], side: usize) -> Vec<f32> {
@@ -90,17 +90,19 @@ fn what_the_graph_cannot_compute_in_is_an_error() {
     let tensors = formula::checkpoint(&model::parameters(&spec));
     for precision in [Precision::Bf16, Precision::Int8] {
         let options = EmbedOptions { precision, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
-        let error = model::open(&spec, &options, &tensors, &|_| {}).err().unwrap();
-        assert!(matches!(error, model::ModelError::Precision { precision: p, .. } if p == precision), "{error}");
-        let text = error.to_string();
-        assert!(text.ends_with("use `embed.precision: f32`") && text.contains(precision.name()), "{text}");
+        let error = model::open(&spec, &options, &tensors, None, &|_| {}).err().unwrap();
+        assert!(matches!(error, model::ModelError::Precision { precision: p, .. } if p == precision.name()), "{error}");
+        assert!(error.to_string().contains("`f32` runs everywhere"), "{error}");
     }
 }
 
 #[test]
 fn a_graph_without_stages_embeds_all_the_same() {
     let side = 96;
-    let mut network = network(0.125);
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
+    let tensors = formula::checkpoint(&model::parameters(&spec));
+    let options = EmbedOptions { kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
+    let mut network = model::open(&spec, &options, &tensors, None, &|_| {}).unwrap();
     let pixels = formula::picture("smooth-a", side);
     let batch = FaceBatch { pixels: &pixels, count: 1, side, standardise: STANDARDISE };
     let mut out = [0.0; 512];

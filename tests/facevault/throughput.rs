@@ -43,6 +43,23 @@ fn every_variant_is_measured_and_candle_agrees_with_itself() {
 }
 
 #[test]
+fn the_kernels_tell_their_stages_and_stay_close_to_the_reference() {
+    let workspace = Workspace::empty();
+    let more = ["--kernels", "portable", "--precisions", "f32,int8", "--threads", "2", "--no-report", "--quiet"];
+    let found = workspace.json(0, &[&["throughput", DEMO][..], &TINY, &more].concat());
+    let variants = found["variants"].as_array().unwrap();
+    assert_eq!(variants.len(), 4);
+    for one in variants {
+        let least = if one["precision"] == "f32" { 0.9999 } else { 0.9 };
+        assert!(one["agreement"]["min_cosine"].as_f64().unwrap() > least, "{one}");
+        let stages = one["stages"].as_array().unwrap();
+        let shares: f64 = stages.iter().map(|stage| stage["share"].as_f64().unwrap()).sum();
+        assert!(stages.len() > 1 && (shares - 1.0).abs() < 1e-9, "{one}");
+    }
+    assert!(variants[2]["agreement"]["min_cosine"].as_f64() < variants[0]["agreement"]["min_cosine"]);
+}
+
+#[test]
 fn the_default_says_in_words_what_it_found() {
     let workspace = Workspace::empty();
     let more = ["--threads", "1", "--no-report"];

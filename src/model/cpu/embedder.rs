@@ -5,16 +5,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use super::execute::{Arena, Pass, Tables};
 use super::plan::{GROUP, Parameters, Plan, Source, Work};
 use super::sets::{self, Set};
 use super::team::{Barrier, Member};
-use crate::config::{DeviceKind, Kernels, Precision};
+use crate::config::{DeviceKind, EmbedOptions, Kernels, Precision};
 use crate::model::folding::{self, Folded};
 use crate::model::inception_resnet_v1::{Convolution, DIMENSION};
-use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime};
+use crate::model::{Calibration, Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime};
 use crate::weights::Tensors;
 
 /// The size of the published network's faces: what a plan is made for first.
@@ -33,13 +31,12 @@ pub struct CpuOptions {
     pub winograd: bool,
 }
 
-/// The range of each layer's output, for 8-bit activations: the largest value seen over some faces.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    /// Faces that were seen.
-    pub faces: usize,
-    /// Largest value by layer.
-    pub ranges: BTreeMap<String, f32>,
+impl CpuOptions {
+    /// What a config asks for.
+    #[must_use]
+    pub fn new(options: &EmbedOptions) -> Self {
+        Self { threads: options.threads, precision: options.precision, kernels: options.kernels, winograd: true }
+    }
 }
 
 /// A layer of the plan, for benchmarks.
@@ -80,7 +77,10 @@ impl CpuEmbedder {
         calibration: Option<&Calibration>,
     ) -> Result<Self, ModelError> {
         let CpuOptions { threads, precision, kernels, winograd } = options;
-        let set = sets::choose(kernels, precision).ok_or(ModelError::NoKernels { kernels })?;
+        let set = sets::choose(kernels, precision).ok_or_else(|| ModelError::NoKernels {
+            kernels: kernels.name(),
+            cpu: crate::model::device::instruction_sets(),
+        })?;
         if precision == Precision::Int8 && calibration.is_none() {
             return Err(ModelError::NoCalibration);
         }
@@ -102,8 +102,7 @@ impl CpuEmbedder {
             device_name: format!("CPU ({}, {} thread{plural})", set.name, pool.current_num_threads()),
             precision,
         };
-        let mut embedder =
-            Self { info, plan, tables: Vec::new(), arenas: Vec::new(), pool, width, ranges, winograd };
+        let mut embedder = Self { info, plan, tables: Vec::new(), arenas: Vec::new(), pool, width, ranges, winograd };
         embedder.renew();
         Ok(embedder)
     }
@@ -129,7 +128,13 @@ impl CpuEmbedder {
     }
 
     /// One group of faces on one thread, watched.
-    fn watched(&mut self, pixels: &[u8], images: usize, values: &[f32; 256], mut watch: impl FnMut(&Pass<'_>, usize, std::ops::Range<usize>)) {
+    fn watched(
+        &mut self,
+        pixels: &[u8],
+        images: usize,
+        values: &[f32; 256],
+        mut watch: impl FnMut(&Pass<'_>, usize, std::ops::Range<usize>),
+    ) {
         let Self { plan, tables, arenas, .. } = self;
         let tables = tables[images].get_or_insert_with(|| Tables::new(plan, images));
         let barrier = Barrier::new(1);
@@ -249,7 +254,9 @@ impl Embedder for CpuEmbedder {
             let Some(tables) = &tables[images] else { return };
             let pass = Pass { plan, tables, arena, member, pixels, images, values: &values };
             pass.run(|_, _| ());
-            if member.first() && let Ok(mut rows) = rows.lock() {
+            if member.first()
+                && let Ok(mut rows) = rows.lock()
+            {
                 for (i, row) in rows.chunks_exact_mut(DIMENSION).enumerate() {
                     normalise(pass.output(i), row);
                 }

@@ -40,7 +40,8 @@ impl Table {
         for image in 0..images {
             for y in 0..conv.height {
                 for x in 0..conv.width {
-                    let seen = (0..conv.runs).fold(0u64, |seen, run| seen << 1 | u64::from(place(image, y, x, run).is_some()));
+                    let seen =
+                        (0..conv.runs).fold(0u64, |seen, run| seen << 1 | u64::from(place(image, y, x, run).is_some()));
                     order.push((seen, image, y, x));
                 }
             }
@@ -57,7 +58,8 @@ impl Table {
                 }
             }
             table.tiles.push(table.taps.len() as u32);
-            let pixel = |&(_, image, y, x): &(u64, usize, usize, usize)| ((image * conv.height + y) * conv.width + x) as u32;
+            let pixel =
+                |&(_, image, y, x): &(u64, usize, usize, usize)| ((image * conv.height + y) * conv.width + x) as u32;
             table.pixels.extend(tile.iter().map(pixel));
         }
         table
@@ -73,10 +75,9 @@ impl Tables {
     pub fn new(plan: &Plan, images: usize) -> Self {
         let table = |(i, step): (usize, &Step)| match &step.work {
             Work::Conv(conv) => Table::new(conv, plan, if i < plan.stem { 1 } else { images }),
-            Work::Winograd(w) => Table {
-                offsets: (0..w.chunk).map(|tile| (tile * w.inputs * 4) as u32).collect(),
-                ..Table::default()
-            },
+            Work::Winograd(w) => {
+                Table { offsets: (0..w.chunk).map(|tile| (tile * w.inputs * 4) as u32).collect(), ..Table::default() }
+            }
             _ => Table::default(),
         };
         Self { steps: plan.steps.iter().enumerate().map(table).collect() }
@@ -188,7 +189,8 @@ impl Pass<'_> {
         } else {
             (0..conv.panels.len(), self.member.share(tiles))
         };
-        let written: usize = conv.panels.iter().map(|panel| panel.vectors * set.lanes * self.plan.buffers[panel.out.0].bytes).sum();
+        let written: usize =
+            conv.panels.iter().map(|panel| panel.vectors * set.lanes * self.plan.buffers[panel.out.0].bytes).sum();
         let bytes_of_tile = set.height * (input.pixel() * conv.stride * conv.stride + written);
         let block = (BLOCK_BYTES / bytes_of_tile).max(1);
         let mut sums = [0u32; MOST_SUMS];

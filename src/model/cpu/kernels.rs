@@ -152,9 +152,8 @@ pub unsafe fn max_pool<S: Simd, T: Storage<S>>(job: &Pool) {
                 let corner = job.input.add((2 * y * job.width + 2 * x) * job.stride);
                 let out = job.out.add((y * job.out_width + x) * job.out_stride);
                 for channel in (0..job.channels).step_by(S::LANES) {
-                    let at = |i: usize| {
-                        T::load(corner.add(((i / 3) * job.width + i % 3) * job.stride + channel * T::BYTES))
-                    };
+                    let at =
+                        |i: usize| T::load(corner.add(((i / 3) * job.width + i % 3) * job.stride + channel * T::BYTES));
                     let mut most = at(0);
                     for i in 1..9 {
                         most = S::max(most, at(i));
@@ -230,12 +229,7 @@ unsafe fn out_of_winograd<S: Simd>(m: [S::F; 6]) -> [S::F; 4] {
         let (a, b) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
         let (c, d) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
         let (two, four, eight) = (S::splat(2.0), S::splat(4.0), S::splat(8.0));
-        [
-            S::add(m[0], S::add(a, c)),
-            S::fma(two, d, b),
-            S::fma(four, c, a),
-            S::add(S::fma(eight, d, b), m[5]),
-        ]
+        [S::add(m[0], S::add(a, c)), S::fma(two, d, b), S::fma(four, c, a), S::add(S::fma(eight, d, b), m[5])]
     }
 }
 

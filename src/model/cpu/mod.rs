@@ -14,4 +14,4 @@ mod team;
 #[cfg(test)]
 mod tests;
 
-pub use embedder::{Calibration, CpuEmbedder, CpuOptions, Layer};
+pub use embedder::{CpuEmbedder, CpuOptions, Layer};

@@ -498,7 +498,8 @@ impl Builder<'_> {
             let unit = if conv.last { 1.0 } else { self.unit(name) };
             let shape = Shape { taps, inputs: spec.inputs, padded };
             // A residual's output has the parts of its block's input, a layer's own output the one it was given.
-            let parts: Vec<usize> = if residual.is_some() { (0..self.buffers[buffer].parts.len()).collect() } else { vec![part] };
+            let parts: Vec<usize> =
+                if residual.is_some() { (0..self.buffers[buffer].parts.len()).collect() } else { vec![part] };
             let mut first = 0;
             for part in parts {
                 let factor = residual.map_or(0.0, |(x, _, _)| self.buffers[x].parts[part].unit / unit);
@@ -518,10 +519,23 @@ impl Builder<'_> {
                     let Some(folded) = &folded else { continue };
                     let channels_out = first + here.start..first + here.end;
                     let quantiser = |output| {
-                        if kind.integer() { pack::quantiser(&folded.weight, shape, &channels, output) } else { unit.recip() }
+                        if kind.integer() {
+                            pack::quantiser(&folded.weight, shape, &channels, output)
+                        } else {
+                            unit.recip()
+                        }
                     };
                     let weights = &mut packed.weights;
-                    pack::panel(&folded.weight, shape, &channels, channels_out.clone(), width, kind, quantiser, weights);
+                    pack::panel(
+                        &folded.weight,
+                        shape,
+                        &channels,
+                        channels_out.clone(),
+                        width,
+                        kind,
+                        quantiser,
+                        weights,
+                    );
                     packed.bias.extend(channels_out.clone().map(|output| folded.bias[output] / unit));
                     packed.bias.resize(channel, 0.0);
                     if kind.integer() {
@@ -589,7 +603,20 @@ impl Builder<'_> {
         }
         let packed = self.packed(packed);
         let padding = spec.padding.0;
-        let work = Winograd { input, out, padding, tiles, chunk, inputs, outputs, panels, packed, component, scratch, strides };
+        let work = Winograd {
+            input,
+            out,
+            padding,
+            tiles,
+            chunk,
+            inputs,
+            outputs,
+            panels,
+            packed,
+            component,
+            scratch,
+            strides,
+        };
         let flop = 2.0 * (height * width * 9 * spec.inputs * spec.outputs) as f64;
         [out.0, scratch.0, scratch.1].into_iter().for_each(|buffer| self.touch(buffer));
         self.step(key, flop, vec![(out, key.to_owned())], Work::Winograd(work));

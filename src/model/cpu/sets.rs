@@ -169,13 +169,40 @@ macro_rules! avx512 {
 #[cfg(target_arch = "x86_64")]
 avx512!(avx512_f32, "avx512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", Float, InF32, 1, 4, Weights::F32);
 #[cfg(target_arch = "x86_64")]
-avx512!(avx512_rounded, "avx512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", Float, RoundedInF32, 1, 4, Weights::RoundedF32);
+avx512!(
+    avx512_rounded,
+    "avx512",
+    "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma",
+    Float,
+    RoundedInF32,
+    1,
+    4,
+    Weights::RoundedF32
+);
 #[cfg(target_arch = "x86_64")]
 avx512!(avx512_i16, "avx512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", I16Pairs, InU16, 2, 2, Weights::I16);
 #[cfg(target_arch = "x86_64")]
-avx512!(avx512_bf16, "avx512+bf16", "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma", Bf16Pairs, InBf16, 2, 2, Weights::Bf16);
+avx512!(
+    avx512_bf16,
+    "avx512+bf16",
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma",
+    Bf16Pairs,
+    InBf16,
+    2,
+    2,
+    Weights::Bf16
+);
 #[cfg(target_arch = "x86_64")]
-avx512!(avx512_vnni, "avx512+vnni", "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma", U8Quads, InU8, 4, 1, Weights::I8);
+avx512!(
+    avx512_vnni,
+    "avx512+vnni",
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma",
+    U8Quads,
+    InU8,
+    4,
+    1,
+    Weights::I8
+);
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! avx2 {

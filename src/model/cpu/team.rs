@@ -1,7 +1,10 @@
 //! Threads that work on one group of faces together, layer by layer.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::{Acquire, Relaxed, Release, AcqRel}};
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
 
 /// Where all members wait for the last one. A layer of one face takes some 100 µs: far less than waking a thread, so the
 /// members spin, and give way only when one is late.

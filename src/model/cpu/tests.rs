@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::execute::{Arena, ArenaPointer, Pass, Tables};
-use super::plan::{GROUP, Parameters, Plan, Source};
+use super::plan::{Parameters, Plan, Source};
 use super::sets::{self, Set, Weights};
 use super::team::{Barrier, Member};
 use crate::config::{Kernels, Precision};
@@ -136,10 +136,9 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
     let member = Member::new(0, &barrier);
     let job = Job { plan: &plan, tables: &tables, arena: pointer, images: *images };
     let alone = job.pass(&member);
-    for (buffer, extent, channels, name, values) in [
-        (0, *size, spec.inputs, "input", &mut inputs),
-        (1, out_size, spec.outputs, "residual", &mut before),
-    ] {
+    for (buffer, extent, channels, name, values) in
+        [(0, *size, spec.inputs, "input", &mut inputs), (1, out_size, spec.outputs, "residual", &mut before)]
+    {
         let pixel = plan.buffers[buffer].pixel();
         for place in 0..images * extent.0 * extent.1 {
             for channel in 0..channels {

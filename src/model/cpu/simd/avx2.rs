@@ -87,9 +87,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn load_bf16(from: *const u16) -> __m256 {
-        unsafe {
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()))))
-        }
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast())))) }
     }
     #[inline(always)]
     unsafe fn store_bf16(to: *mut u16, value: __m256) {

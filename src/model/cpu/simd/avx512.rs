@@ -87,9 +87,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn load_bf16(from: *const u16) -> __m512 {
-        unsafe {
-            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()))))
-        }
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast())))) }
     }
     #[inline(always)]
     unsafe fn store_bf16(to: *mut u16, value: __m512) {
@@ -117,7 +115,13 @@ impl Simd for Avx512 {
 impl DotBf16 for Avx512 {
     #[inline(always)]
     unsafe fn dot_bf16(a: __m512i, b: __m512i, c: __m512) -> __m512 {
-        unsafe { _mm512_dpbf16_ps(c, std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b)) }
+        unsafe {
+            _mm512_dpbf16_ps(
+                c,
+                std::mem::transmute::<__m512i, __m512bh>(a),
+                std::mem::transmute::<__m512i, __m512bh>(b),
+            )
+        }
     }
 }
 
