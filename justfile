@@ -26,6 +26,10 @@ fetch config *options:
 compare +runs:
     {{facevault}} compare {{runs}}
 
+# Measure faces a second of a config's network, beside the accuracy
+throughput config *options:
+    {{facevault}} throughput {{config}} {{options}}
+
 # List all runs
 runs:
     {{facevault}} runs

@@ -5,6 +5,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use serde::de::DeserializeOwned;
+
+use crate::config::{DeviceKind, Kernels, Precision};
+use crate::throughput::Reference;
 
 /// Face embeddings you can trust: pinned weights, exact row order, honest similarity statistics.
 ///
@@ -52,6 +56,8 @@ pub enum Command {
     Runs(RunsArgs),
     /// Compares two runs or more: first what differs in what they computed, then the numbers.
     Compare(CompareArgs),
+    /// Measures how many faces a second a config's network embeds here, and how exactly, variant by variant.
+    Throughput(Box<ThroughputArgs>),
 }
 
 /// Where runs and reports are kept, and how results are printed.
@@ -153,4 +159,72 @@ pub struct CompareArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: Common,
+}
+
+const THROUGHPUT_HELP: &str = "\
+Every combination of devices, precisions, kernels, threads and batch sizes is a variant. Variants are \
+warmed up, then measured in turn, round by round, so that whatever else the machine does hits all alike: \
+compare the ratios, not figures of two sessions. Each speed stands beside the accuracy of the embeddings \
+it was measured on. One face is one pass through the network, also where the config mirrors faces.
+
+A variant that this machine or build lacks is an error; where devices, precisions and kernels are all \
+left to their defaults it is left out.
+
+Examples:
+  facevault throughput configs/demo.yaml
+      batches of 1, 8 and 32, on one thread and on all cores
+  facevault throughput CONFIG --kernels candle,auto
+      the reference graph against the default
+  facevault throughput CONFIG --devices cpu,cuda --batches 32 --json
+      for a machine to read";
+
+/// Arguments of `throughput`.
+#[derive(Debug, Args)]
+#[command(after_help = THROUGHPUT_HELP)]
+pub struct ThroughputArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub config: ConfigArgs,
+    /// Devices: `cpu`, `cuda` [default: cpu].
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<DeviceKind>)]
+    pub devices: Vec<DeviceKind>,
+    /// Arithmetic: `f32`, `bf16`, `int8` [default: the config's].
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<Precision>)]
+    pub precisions: Vec<Precision>,
+    /// Implementations on the CPU: `auto`, `avx512`, `avx2`, `neon`, `portable`, `candle` [default: the config's].
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<Kernels>)]
+    pub kernels: Vec<Kernels>,
+    /// Faces in one forward pass.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,8,32",
+        value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub batches: Vec<u32>,
+    /// Threads of the forward pass on the CPU [default: 1 and all cores].
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Vec<u32>,
+    /// Seconds that each variant is timed for in each round; at least one batch.
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// Rounds.
+    #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    /// Faces of the dataset that are embedded, evenly spaced.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub faces: u32,
+    /// What embeddings are compared with: f32 on the CPU by `candle`, the reference graph, or `fused`, the default kernels.
+    #[arg(long, value_name = "WHICH", default_value = "candle", value_parser = named::<Reference>)]
+    pub reference: Reference,
+    /// Writes no page.
+    #[arg(long)]
+    pub no_report: bool,
+}
+
+/// A value that is written as in a config.
+fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    let possible = seconds > 0.0 && seconds <= 3600.0;
+    possible.then_some(seconds).ok_or_else(|| "must be above 0 and at most 3600".into())
 }

@@ -5,6 +5,7 @@ use crate::config::ConfigError;
 use crate::files::FileError;
 use crate::report::ReportError;
 use crate::run::RunError;
+use crate::throughput::ThroughputError;
 
 /// Anything that ends a command.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum Error {
     /// Runs could not be compared.
     #[error(transparent)]
     Compare(#[from] CompareError),
+    /// Throughput could not be measured.
+    #[error(transparent)]
+    Throughput(#[from] ThroughputError),
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
@@ -64,6 +68,7 @@ impl Error {
     pub fn code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Usage(_) => 2,
+            Self::Throughput(error) if error.interrupted() => Outcome::Interrupted.code(),
             Self::Run(error) if error.interrupted() => Outcome::Interrupted.code(),
             _ => 1,
         }

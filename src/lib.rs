@@ -9,7 +9,8 @@
 //!
 //! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
 //! `commands → run → {embed, evaluate, report, compare} → {model, weights, dataset, preprocess, similarity,
-//! verification} → {plan, config, files, digest, estimate, progress}` and never back.
+//! verification} → {plan, config, files, digest, estimate, progress}` and never back. `throughput` times the network
+//! of a config with what `run` prepares.
 
 pub mod cli;
 pub mod commands;
@@ -33,5 +34,6 @@ pub mod provenance;
 pub mod report;
 pub mod run;
 pub mod similarity;
+pub mod throughput;
 pub mod verification;
 pub mod weights;

@@ -246,6 +246,7 @@ weights: {source: embedded, name: demo}
             "embed.batch_size=7",
             "embed.chunk_size=7",
             "embed.threads=2",
+            "embed.kernels=candle",
             "embed.on_error=fail",
             "embed.max_failures=3",
             "embed.device=cpu",

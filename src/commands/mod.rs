@@ -10,6 +10,7 @@ mod lookup;
 mod report;
 mod runs;
 mod terminal;
+mod throughput;
 mod verify;
 
 use std::io::Write;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> Result<Outcome, Error> {
         Command::Lookup(arguments) => lookup::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Throughput(arguments) => throughput::run(&arguments),
     }
 }
 

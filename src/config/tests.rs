@@ -941,3 +941,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn precisions_and_kernels_are_what_they_are_called() {
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+        let config = accepted(SMALL, &[&format!("embed.precision={}", precision.name())]);
+        assert_eq!(config.embed.precision, precision);
+    }
+    for kernels in [Kernels::Auto, Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable, Kernels::Candle] {
+        let config = accepted(SMALL, &[&format!("embed.kernels={}", kernels.name())]);
+        assert_eq!(config.embed.kernels, kernels);
+    }
+}

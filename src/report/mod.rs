@@ -12,12 +12,14 @@ mod plots;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sections;
+mod throughput;
 mod words;
 
 use std::collections::BTreeMap;
 
 use crate::compare::Comparison;
 use crate::evaluate::Evaluation;
+use crate::throughput::Throughput;
 
 /// Everything the report of one run shows.
 #[derive(Debug, Clone)]
@@ -103,6 +105,14 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
 /// As [`render`].
 pub fn render_comparison(comparison: &Comparison) -> Result<String, ReportError> {
     comparison::page(comparison)?.html()
+}
+
+/// A measurement of throughput as one HTML file.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_throughput(measured: &Throughput) -> Result<String, ReportError> {
+    throughput::page(measured)?.html()
 }
 
 #[cfg(test)]

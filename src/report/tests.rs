@@ -272,3 +272,77 @@ proptest! {
         prop_assert!(comparison.to_text().ends_with("do not overlap\n"));
     }
 }
+
+/// A measurement of two variants; every number of the second is `number`.
+fn throughput(number: f64) -> crate::throughput::Throughput {
+    use crate::config::{DeviceKind, Kernels, Precision};
+    use crate::provenance::{Build, Machine, WeightsOrigin};
+    use crate::throughput::{
+        Agreement, Engine, Measured, Preparation, Reference, Separation, Spread, Stage, Tar, Throughput, Variant,
+    };
+    let measured = |name: &str, number: f64| Measured {
+        name: name.into(),
+        variant: Variant {
+            engine: Engine {
+                device: DeviceKind::Cpu,
+                precision: Precision::F32,
+                kernels: Kernels::Auto,
+                threads: Some(1),
+            },
+            batch: 8,
+        },
+        embedder: "network <candle>".into(),
+        device_name: "CPU".into(),
+        faces_per_second: Spread { median: number, lower: number, upper: number },
+        ratio: Spread { median: number, lower: number, upper: number },
+        stages: vec![
+            Stage { name: "stem".into(), seconds: number, share: number, gflops: Some(number) },
+            Stage { name: "head".into(), seconds: number, share: number, gflops: None },
+        ],
+        agreement: Agreement { min_cosine: number, mean_cosine: number, max_difference: number },
+        separation: None,
+    };
+    let tar = vec![Tar { far: 0.1, tar: 0.9 }];
+    Throughput {
+        schema: 1,
+        config: "small".into(),
+        faces: 8,
+        side: 80,
+        mirrored: true,
+        rounds: 3,
+        seconds: 1.0,
+        reference: Reference::Candle,
+        reference_separation: Some(Separation { genuine: 4, impostor: 20, eer: 0.0, eer_bound: Some(0.53), tar }),
+        preparation: Preparation::default(),
+        variants: vec![measured("first & best", 0.5), measured("second", number)],
+        peak_memory_mib: None,
+        machine: Machine::current(),
+        build: Build::current(),
+        weights: WeightsOrigin {
+            origin: crate::weights::Origin { source: "x".into(), location: "x".into(), revision: None, bytes: 1 },
+            sha256: crate::digest::Digest::of(b"weights"),
+        },
+    }
+}
+
+#[test]
+fn a_measurement_is_a_whole_page_whatever_its_numbers() {
+    for number in [0.25, 0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+        let html = render_throughput(&throughput(number)).unwrap();
+        check(&html);
+        assert!(html.contains("1: first &amp; best") && html.contains("network &lt;candle&gt;"), "{number}");
+        assert_eq!(html.matches("<figure>").count(), 2);
+        for id in ["speed", "accuracy", "stages", "provenance"] {
+            assert!(html.contains(&format!("<section id=\"{id}\"")), "{id}");
+        }
+    }
+}
+
+#[test]
+fn a_measurement_without_stages_says_so() {
+    let mut measured = throughput(0.25);
+    measured.variants.iter_mut().for_each(|one| one.stages.clear());
+    let html = render_throughput(&measured).unwrap();
+    check(&html);
+    assert!(html.contains("can tell its stages apart"));
+}

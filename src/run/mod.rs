@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 pub use directory::RunDirectory;
 pub use error::RunError;
 pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
+pub(crate) use reader::FaceReader;
 pub use verify::{Check, verify};
 
 use crate::compare::RunSummary;

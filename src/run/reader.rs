@@ -1,6 +1,7 @@
 //! Manifest row → the network's 8-bit input: reads or draws the picture, then preprocesses it.
 
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
@@ -10,7 +11,7 @@ use crate::embed::{FaceFailure, FailureKind, PixelReader};
 use crate::preprocess::{self, Limits, PreprocessError, Scratch};
 
 /// The real [`PixelReader`].
-pub(super) struct FaceReader<'a> {
+pub(crate) struct FaceReader<'a> {
     manifest: &'a Manifest,
     preprocess: &'a Preprocess,
     limits: Limits,
@@ -24,7 +25,7 @@ thread_local! {
 }
 
 impl<'a> FaceReader<'a> {
-    pub(super) fn new(manifest: &'a Manifest, config: &'a ExperimentConfig) -> Self {
+    pub(crate) fn new(manifest: &'a Manifest, config: &'a ExperimentConfig) -> Self {
         let synthetic = match config.dataset {
             DatasetSource::Synthetic { seed, size, .. } => (seed, size),
             _ => (0, 0),
@@ -48,9 +49,24 @@ impl<'a> FaceReader<'a> {
 
     fn render(&self, row: usize, out: &mut [u8]) -> Result<(), FaceFailure> {
         let picture = self.picture(row)?;
+        self.cut(row, &picture, out)
+    }
+
+    /// As [`PixelReader::read`], and says how long reading and decoding (or drawing) and how long cutting and resizing
+    /// took.
+    pub(crate) fn timed(&self, row: usize, out: &mut [u8]) -> Result<(Duration, Duration), FaceFailure> {
+        let started = Instant::now();
+        let picture = self.picture(row)?;
+        let decoded = started.elapsed();
+        let started = Instant::now();
+        self.cut(row, &picture, out)?;
+        Ok((decoded, started.elapsed()))
+    }
+
+    fn cut(&self, row: usize, picture: &RgbImage, out: &mut [u8]) -> Result<(), FaceFailure> {
         let bbox = self.manifest.faces[row].bbox.as_ref();
         SCRATCH
-            .with_borrow_mut(|scratch| preprocess::render(&picture, bbox, self.preprocess, scratch, out))
+            .with_borrow_mut(|scratch| preprocess::render(picture, bbox, self.preprocess, scratch, out))
             .map_err(|error: PreprocessError| FaceFailure::new(FailureKind::Crop, error.to_string()))
     }
 

@@ -9,4 +9,5 @@ mod orl;
 mod preprocess;
 mod scale;
 mod support;
+mod throughput;
 mod weights;

@@ -83,3 +83,29 @@ fn cuda_is_a_requirement_and_auto_says_what_it_chose() {
     assert_eq!(chosen.kind, facevault::config::DeviceKind::Cpu);
     insta::assert_snapshot!(said.borrow(), @"device auto: running on the CPU (this binary was built without the feature `cuda`)");
 }
+
+#[test]
+fn what_the_graph_cannot_compute_in_is_an_error() {
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
+    let tensors = formula::checkpoint(&model::parameters(&spec));
+    for precision in [Precision::Bf16, Precision::Int8] {
+        let options = EmbedOptions { precision, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
+        let error = model::open(&spec, &options, &tensors, None, &|_| {}).err().unwrap();
+        assert!(matches!(error, model::ModelError::Precision { precision: p, .. } if p == precision.name()), "{error}");
+        assert!(error.to_string().contains("`f32` runs everywhere"), "{error}");
+    }
+}
+
+#[test]
+fn a_graph_without_stages_embeds_all_the_same() {
+    let side = 96;
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
+    let tensors = formula::checkpoint(&model::parameters(&spec));
+    let options = EmbedOptions { kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
+    let mut network = model::open(&spec, &options, &tensors, None, &|_| {}).unwrap();
+    let pixels = formula::picture("smooth-a", side);
+    let batch = FaceBatch { pixels: &pixels, count: 1, side, standardise: STANDARDISE };
+    let mut out = [0.0; 512];
+    assert_eq!(network.stages(batch, &mut out).unwrap(), []);
+    assert_eq!(embed(network.as_mut(), &pixels, side), out);
+}

@@ -1,0 +1,41 @@
+//! `throughput CONFIG`: a table here, a page in the reports folder.
+
+use std::fmt::Write as _;
+
+use super::{at_work, print};
+use crate::cli::ThroughputArgs;
+use crate::config;
+use crate::error::{Error, Outcome};
+use crate::files;
+use crate::report;
+use crate::throughput::{self, Request, Wanted};
+
+/// Runs it.
+pub(super) fn run(arguments: &ThroughputArgs) -> Result<Outcome, Error> {
+    let common = &arguments.config.common;
+    let loaded = config::load(&arguments.config.config, &arguments.config.overrides)?;
+    let sizes = |list: &[u32]| list.iter().map(|&n| n as usize).collect();
+    let request = Request {
+        wanted: Wanted {
+            devices: arguments.devices.clone(),
+            precisions: arguments.precisions.clone(),
+            kernels: arguments.kernels.clone(),
+            threads: sizes(&arguments.threads),
+            batches: sizes(&arguments.batches),
+        },
+        rounds: arguments.rounds as usize,
+        seconds: arguments.seconds,
+        faces: arguments.faces as usize,
+        reference: arguments.reference,
+    };
+    let measured = at_work(common, |work| Ok(throughput::run(work, &loaded.config, &request)?))?;
+    let mut text = measured.to_text();
+    if !arguments.no_report {
+        files::create_dir(&common.reports)?;
+        let path = common.reports.join(format!("throughput-{}.html", measured.config));
+        files::commit_bytes(&path, report::render_throughput(&measured)?.as_bytes())?;
+        let _ = write!(text, "\n\nreport  {}", path.display());
+    }
+    print(common, &measured, || text)?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,86 @@
+//! The faces that are embedded: read and resized as an experiment does, and timed.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::variant::evenly_spaced;
+use crate::config::ExperimentConfig;
+use crate::dataset::Manifest;
+use crate::model::FaceBatch;
+use crate::progress::Cancel;
+use crate::run::FaceReader;
+
+/// Faces in memory.
+pub(super) struct Sample<'a> {
+    config: &'a ExperimentConfig,
+    /// Manifest rows of the faces.
+    pub rows: Vec<usize>,
+    /// Their pixels one after the other, then again from the start, so that a batch can begin at any face.
+    pixels: Vec<u8>,
+    /// What reading them took.
+    pub preparation: Preparation,
+}
+
+/// What a face costs before the network, on one thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Preparation {
+    /// Seconds a face for reading and decoding its picture; for a procedural face, drawing it.
+    pub decode_seconds: f64,
+    /// Seconds a face for cutting it out and resizing it.
+    pub resize_seconds: f64,
+    /// Faces of the sample that could not be read and are left out.
+    pub failed: usize,
+}
+
+impl<'a> Sample<'a> {
+    /// Reads at most `faces` faces for batches of at most `largest`. Holds no face where none can be read.
+    pub fn read(
+        manifest: &Manifest,
+        config: &'a ExperimentConfig,
+        faces: usize,
+        largest: usize,
+        cancel: &Cancel,
+    ) -> Self {
+        let reader = FaceReader::new(manifest, config);
+        let side = config.preprocess.resize.size as usize;
+        let mut face = vec![0; side * side * 3];
+        let (mut rows, mut pixels, mut failed) = (Vec::new(), Vec::new(), 0);
+        let (mut decode, mut resize) = (Duration::ZERO, Duration::ZERO);
+        for row in evenly_spaced(manifest.len(), faces) {
+            if cancel.requested() {
+                break;
+            }
+            match reader.timed(row, &mut face) {
+                Ok((decoded, resized)) => {
+                    rows.push(row);
+                    pixels.extend_from_slice(&face);
+                    decode += decoded;
+                    resize += resized;
+                }
+                Err(_) => failed += 1,
+            }
+        }
+        let seconds = |time: Duration| time.as_secs_f64() / rows.len().max(1) as f64;
+        let preparation = Preparation { decode_seconds: seconds(decode), resize_seconds: seconds(resize), failed };
+        let again: Vec<u8> = pixels.iter().copied().cycle().take(largest * face.len()).collect();
+        pixels.extend(again);
+        Self { config, rows, pixels, preparation }
+    }
+
+    /// Every face once, a few at a time.
+    pub fn all(&self) -> impl Iterator<Item = FaceBatch<'_>> {
+        const FEW: usize = 8;
+        let faces = self.rows.len();
+        (0..faces).step_by(FEW).map(move |first| self.batch(first, FEW.min(faces - first)))
+    }
+
+    /// `count` faces from the `first` on, beginning again after the last; `first` is a face of the sample, `count` at
+    /// most the largest batch.
+    pub fn batch(&self, first: usize, count: usize) -> FaceBatch<'_> {
+        let side = self.config.preprocess.resize.size as usize;
+        let face = side * side * 3;
+        let pixels = &self.pixels[first * face..(first + count) * face];
+        FaceBatch { pixels, count, side, standardise: self.config.preprocess.standardise }
+    }
+}
