@@ -8,9 +8,10 @@
 //! ```
 //!
 //! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
-//! `commands → run → {embed, evaluate, report, compare} → {model, weights, dataset, preprocess, similarity,
-//! verification} → {plan, config, files, digest, estimate, progress}` and never back.
+//! `commands → run → {embed, evaluate, report, compare, agreement} → {model, weights, dataset, preprocess, similarity,
+//! verification} → {plan, sample, config, files, digest, estimate, progress}` and never back.
 
+pub mod agreement;
 pub mod cli;
 pub mod commands;
 pub mod compare;
@@ -32,6 +33,7 @@ pub mod progress;
 pub mod provenance;
 pub mod report;
 pub mod run;
+pub mod sample;
 pub mod similarity;
 pub mod verification;
 pub mod weights;
