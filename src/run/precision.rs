@@ -166,6 +166,12 @@ mod tests {
         .into_iter()
         .map(|text| read(text).unwrap_err())
         .collect();
-        insta::assert_snapshot!(refused.join("\n"), @"");
+        insta::assert_snapshot!(refused.join("\n"), @r"
+        RUN/calibration.json: `faces` is 0: no face was seen; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
+        RUN/calibration.json: `ranges` is empty; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
+        RUN/calibration.json: the range of `conv2d_1a` is inf, and not a number of at least 0; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
+        RUN/calibration.json: the range of `conv2d_1a` is -1, and not a number of at least 0; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
+        RUN/calibration.json is not what this version of facevault writes: missing field `ranges` at line 1 column 30
+        ");
     }
 }
