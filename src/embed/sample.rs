@@ -30,13 +30,13 @@ pub struct SampleRows {
 impl SampleRows {
     /// The rows that both have, side by side.
     #[must_use]
-    pub fn shared(self, other: Self, dimension: usize) -> (Vec<usize>, [Vec<f32>; 2]) {
+    pub fn shared(&self, other: &Self, dimension: usize) -> (Vec<usize>, [Vec<f32>; 2]) {
         let rows: Vec<usize> = self.rows.iter().copied().filter(|row| other.rows.binary_search(row).is_ok()).collect();
         let kept = |of: &Self| {
             let each = of.rows.iter().zip(of.data.chunks_exact(dimension));
             each.filter(|(row, _)| rows.binary_search(row).is_ok()).flat_map(|(_, data)| data).copied().collect()
         };
-        let both = [kept(&self), kept(&other)];
+        let both = [kept(self), kept(other)];
         (rows, both)
     }
 }
@@ -160,7 +160,7 @@ mod tests {
     fn only_rows_that_both_have_are_compared() {
         let left = SampleRows { rows: vec![1, 4, 6], data: vec![1.0, 1.5, 4.0, 4.5, 6.0, 6.5] };
         let right = SampleRows { rows: vec![4, 5, 6], data: vec![0.4, 0.45, 0.5, 0.55, 0.6, 0.65] };
-        let (rows, both) = left.shared(right, 2);
+        let (rows, both) = left.shared(&right, 2);
         assert_eq!(rows, [4, 6]);
         assert_eq!(both, [vec![4.0, 4.5, 6.0, 6.5], vec![0.4, 0.45, 0.6, 0.65]]);
     }

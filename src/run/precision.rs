@@ -91,7 +91,7 @@ impl Opening<'_> {
         let dimension = embed::output_dimension(lower.info().dimension, config.preprocess.mirror);
         let Some(in_f32) = sample.embed(reference.as_mut(), progress, cancel)? else { return Ok(None) };
         let Some(in_lower) = sample.embed(lower, progress, cancel)? else { return Ok(None) };
-        let (rows, [in_f32, in_lower]) = in_f32.shared(in_lower, dimension);
+        let (rows, [in_f32, in_lower]) = in_f32.shared(&in_lower, dimension);
         let faces: Vec<_> = rows.iter().map(|&row| Labelled::from(&self.job.faces()[row])).collect();
         let found = agreement::compare(
             lower.info(),
