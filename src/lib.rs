@@ -8,10 +8,11 @@
 //! ```
 //!
 //! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
-//! `commands → run → {embed, evaluate, report, compare} → {model, weights, dataset, preprocess, similarity,
-//! verification} → {plan, config, files, digest, estimate, progress}` and never back. `throughput` times the network
+//! `commands → run → {embed, evaluate, report, compare, agreement} → {model, weights, dataset, preprocess, similarity,
+//! verification} → {plan, sample, config, files, digest, estimate, progress}` and never back. `throughput` times the network
 //! of a config with what `run` prepares.
 
+pub mod agreement;
 pub mod cli;
 pub mod commands;
 pub mod compare;
@@ -33,6 +34,7 @@ pub mod progress;
 pub mod provenance;
 pub mod report;
 pub mod run;
+pub mod sample;
 pub mod similarity;
 pub mod throughput;
 pub mod verification;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::config::{DeviceKind, ExperimentConfig, ModelSpec, Precision, Preprocess, SimilarityOptions};
 use crate::digest::Digest;
 use crate::model::EmbedderInfo;
+use crate::sample;
 
 /// Raised by whoever changes the code between a picture's bytes and its embedding, or between embeddings and metrics,
 /// in a way that can change a number: runs of the older code are other runs then.
@@ -49,6 +50,9 @@ struct Model {
     embedder: String,
     device: DeviceKind,
     precision: Precision,
+    /// Of int8: which faces its ranges come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calibration: Option<String>,
 }
 
 /// Name of a run directory: `<config name>-<12 hex characters>`.
@@ -83,6 +87,7 @@ impl RunPlan {
                 embedder: embedder.name.clone(),
                 device: embedder.device,
                 precision: embedder.precision,
+                calibration: (embedder.precision == Precision::Int8).then(|| sample::RULE.into()),
             },
             similarity: config.similarity.clone(),
         }
@@ -110,6 +115,12 @@ impl RunPlan {
     #[must_use]
     pub fn manifest_digest(&self) -> Digest {
         self.dataset.manifest
+    }
+
+    /// Arithmetic of the forward pass.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.model.precision
     }
 
     /// Rows of that manifest.
@@ -232,6 +243,9 @@ weights: {source: embedded, name: demo}
         ids.push(plan(b"manifest", 6, b"other", &embedder()));
         ids.push(plan(b"manifest", 6, b"weights", &EmbedderInfo { name: "fused".into(), ..embedder() }));
         ids.push(plan(b"manifest", 6, b"weights", &EmbedderInfo { device: DeviceKind::Cuda, ..embedder() }));
+        for precision in [Precision::Bf16, Precision::Int8] {
+            ids.push(plan(b"manifest", 6, b"weights", &EmbedderInfo { precision, ..embedder() }));
+        }
         let older = RunPlan { code: EMBEDDING_CODE_VERSION - 1, ..self::plan(&[]) };
         ids.push(older.run_id().to_string());
         let count = ids.len();
@@ -315,6 +329,20 @@ weights: {source: embedded, name: demo}
   }
 }
 "#);
+    }
+
+    #[test]
+    fn only_int8_names_the_sample_of_its_ranges() {
+        let of = |precision| {
+            let embedder = EmbedderInfo { precision, ..embedder() };
+            let plan = RunPlan::new(&config(&[]), Digest::of(b"manifest"), 6, Digest::of(b"weights"), &embedder);
+            let text = plan.canonical_json();
+            assert_eq!(serde_json::from_str::<RunPlan>(&text).unwrap(), plan);
+            let value: Value = serde_json::from_str(&text).unwrap();
+            value["model"].get("calibration").cloned()
+        };
+        assert_eq!([Precision::F32, Precision::Bf16].map(of), [None, None]);
+        assert_eq!(of(Precision::Int8), Some("256 faces in evenly spaced blocks of 8".into()));
     }
 
     #[test]

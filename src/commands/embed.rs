@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::experiment::interrupted;
 use super::{at_work, print, retype};
+use crate::agreement::Agreement;
 use crate::cli::EmbedArgs;
 use crate::config;
 use crate::embed::EmbedOutcome;
@@ -18,6 +19,8 @@ struct Done {
     embedded: usize,
     failed: usize,
     resumed: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agreement: Option<Agreement>,
 }
 
 /// Runs it.
@@ -41,12 +44,12 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                 retype(&arguments.common, &arguments.overrides)
             )
         };
-        let mut prepared = match work.prepare(&path, loaded) {
+        let prepared = match work.prepare(&path, loaded) {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
         };
         let run = prepared.directory.clone();
-        match work.embed(&mut prepared)? {
+        match work.embed(prepared)? {
             EmbedOutcome::Interrupted(_) => Ok(interrupted(&resume())),
             EmbedOutcome::Complete(summary) => {
                 let done = Done {
@@ -56,12 +59,14 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                     embedded: summary.embedded,
                     failed: summary.failed,
                     resumed: summary.resumed,
+                    agreement: run::agreement(&run)?,
                 };
                 print(&arguments.common, &done, || {
-                    format!(
-                        "{} of {} faces embedded, {} failed\nrun     {}",
-                        done.embedded, done.faces, done.failed, done.directory
-                    )
+                    let mut lines =
+                        vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
+                    lines.extend(done.agreement.iter().flat_map(Agreement::lines));
+                    lines.push(format!("run     {}", done.directory));
+                    lines.join("\n")
                 })?;
                 Ok(Outcome::Done)
             }

@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 use super::{at_work, print, retype};
+use crate::agreement::Agreement;
 use crate::cli::ConfigArgs;
 use crate::config;
 use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{Error, Outcome};
 use crate::metrics::{Judged, Metrics};
 use crate::numbers::Quantity;
-use crate::run::{Evaluated, RunDirectory, Workplace};
+use crate::run::{self, Evaluated, RunDirectory, Workplace};
 
 /// What `experiment --json` prints.
 #[derive(Debug, Serialize)]
@@ -23,6 +24,8 @@ struct Done<'a> {
     failed: usize,
     resumed: usize,
     expectations: &'a [Judged],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agreement: Option<Agreement>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_evaluated: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,14 +43,14 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
                 retype(&arguments.common, &arguments.overrides)
             )
         };
-        let mut prepared = match work.prepare(&arguments.config, loaded) {
+        let prepared = match work.prepare(&arguments.config, loaded) {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
         };
         let run = prepared.directory.clone();
         let finished_before = run.has(RunDirectory::SEALED);
         work.progress.say(&format!("run {}", run.path().display()));
-        let summary = match work.embed(&mut prepared) {
+        let summary = match work.embed(prepared) {
             Ok(EmbedOutcome::Complete(summary)) => summary,
             Ok(EmbedOutcome::Interrupted(_)) => return Ok(interrupted(&resume())),
             Err(error) => return Err(error.into()),
@@ -85,6 +88,7 @@ fn finish(
         failed: summary.failed,
         resumed: summary.resumed,
         expectations: evaluated.expectations(),
+        agreement: run::agreement(run)?,
         not_evaluated,
         metrics,
     };
@@ -116,6 +120,7 @@ fn text(done: &Done<'_>) -> String {
     if let Some(metrics) = done.metrics {
         lines.push(numbers(metrics));
     }
+    lines.extend(done.agreement.iter().flat_map(Agreement::lines));
     lines.extend(done.expectations.iter().map(expectation));
     lines.push(format!("run     {}", done.directory));
     if let Some(report) = &done.report {

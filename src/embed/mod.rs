@@ -17,6 +17,7 @@ mod npy;
 mod pipeline;
 mod prepare;
 mod record;
+mod sample;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use lock::{LockError, RunLock};
 pub use npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, run};
 pub use record::{ChunkRecord, Timings, read_records};
+pub use sample::{Sample, SampleRows};
 pub use store::{ChunkStore, StoreError};
 
 use serde::{Deserialize, Serialize};

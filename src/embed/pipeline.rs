@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub struct EmbedJob<'a> {
     pub(super) faces: &'a [Face],
     pub(super) reader: &'a dyn PixelReader,
-    preprocess: &'a Preprocess,
+    pub(super) preprocess: &'a Preprocess,
     options: &'a EmbedOptions,
 }
 
@@ -37,6 +37,12 @@ impl<'a> EmbedJob<'a> {
         options: &'a EmbedOptions,
     ) -> Self {
         Self { faces, reader, preprocess, options }
+    }
+
+    /// All faces, by row.
+    #[must_use]
+    pub fn faces(&self) -> &'a [Face] {
+        self.faces
     }
 
     pub(super) fn cut(&self) -> Cut {

@@ -78,7 +78,7 @@ impl Cut {
 }
 
 /// A face that a worker is done with.
-struct Prepared {
+pub(super) struct Prepared {
     position: usize,
     pixels: Vec<u8>,
     outcome: Result<(), FaceFailure>,
@@ -139,7 +139,7 @@ pub(super) fn start<'scope>(
     Ok(Batches { full: batches, empty: give_batch, stop })
 }
 
-fn prepare(job: &EmbedJob<'_>, position: usize, row: usize, mut pixels: Vec<u8>) -> Prepared {
+pub(super) fn prepare(job: &EmbedJob<'_>, position: usize, row: usize, mut pixels: Vec<u8>) -> Prepared {
     let started = Instant::now();
     // An image codec that panics on one file must not end a run of millions; the buffer is plain bytes, whatever is in it.
     let outcome = catch_unwind(AssertUnwindSafe(|| job.reader.read(row, &mut pixels)))
@@ -211,7 +211,7 @@ impl Batch {
         self.prepare = Duration::ZERO;
     }
 
-    fn push(&mut self, row: usize, face: &Prepared, job: &EmbedJob<'_>) {
+    pub(super) fn push(&mut self, row: usize, face: &Prepared, job: &EmbedJob<'_>) {
         self.prepare += face.took;
         match &face.outcome {
             Ok(()) => {

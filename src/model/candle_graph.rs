@@ -162,14 +162,19 @@ impl CandleEmbedder {
         } else {
             (DeviceKind::Cuda, None)
         };
-        let info = EmbedderInfo {
+        Ok(Self { graph, device, info: Self::describe(kind, device_name), pool })
+    }
+
+    /// What it is on a device.
+    #[must_use]
+    pub fn describe(device: DeviceKind, device_name: String) -> EmbedderInfo {
+        EmbedderInfo {
             name: "inception-resnet-v1 (candle)".into(),
             dimension: DIMENSION,
-            device: kind,
+            device,
             device_name,
             precision: Precision::F32,
-        };
-        Ok(Self { graph, device, info, pool })
+        }
     }
 
     /// Standardises `count` interleaved 8-bit faces into a (count, 3, side, side) tensor and runs the graph.

@@ -122,6 +122,30 @@ pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
     }
 }
 
+/// What [`open`] would give, and why it would not: without weights, so that a run has its name before its network is
+/// there. `say` gets a line when `auto` has to fall back.
+///
+/// # Errors
+/// [`ModelError::NoCuda`], [`ModelError::NoKernels`] and [`ModelError::Precision`], as [`open`].
+pub fn describe(spec: &ModelSpec, options: &EmbedOptions, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
+    let Network::InceptionResnetV1 = spec.network;
+    let chosen = device::choose(options.device, say)?;
+    if is_fused(options, &chosen)? {
+        cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options))
+    } else {
+        Ok(CandleEmbedder::describe(chosen.kind, chosen.name))
+    }
+}
+
+/// Whether the CPU plan runs there, and not candle, which knows f32 only.
+fn is_fused(options: &EmbedOptions, chosen: &device::Chosen) -> Result<bool, ModelError> {
+    let fused = chosen.kind == DeviceKind::Cpu && options.kernels != Kernels::Candle;
+    if !fused && options.precision != Precision::F32 {
+        return Err(ModelError::Precision { precision: options.precision.name(), device: chosen.name.clone() });
+    }
+    Ok(fused)
+}
+
 /// Puts a network on the device that `options` asks for. `say` gets a line when `auto` had to fall back.
 ///
 /// `tensors` must hold [`parameters`]; `weights::require` checks that with one error for all that is wrong.
@@ -138,11 +162,8 @@ pub fn open(
 ) -> Result<Box<dyn Embedder>, ModelError> {
     let Network::InceptionResnetV1 = spec.network;
     let chosen = device::choose(options.device, say)?;
-    if chosen.kind == DeviceKind::Cpu && options.kernels != Kernels::Candle {
+    if is_fused(options, &chosen)? {
         return Ok(Box::new(cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(options), calibration)?));
-    }
-    if options.precision != Precision::F32 {
-        return Err(ModelError::Precision { precision: options.precision.name(), device: chosen.name });
     }
     let (device, name) = (chosen.device, chosen.name);
     Ok(Box::new(CandleEmbedder::new(tensors, spec.width, device, name, options.threads)?))

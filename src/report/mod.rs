@@ -17,6 +17,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use crate::agreement::Agreement;
 use crate::compare::Comparison;
 use crate::evaluate::Evaluation;
 use crate::throughput::Throughput;
@@ -38,6 +39,8 @@ pub struct Report {
     pub evaluation: Evaluation,
     /// Embedding speed, chunk by chunk in row order.
     pub timeline: Vec<ChunkTiming>,
+    /// How far the embeddings are from f32; `None` for a run in f32.
+    pub agreement: Option<Agreement>,
     /// Faces without an embedding, in row order.
     pub failures: Vec<FailureRow>,
     /// PNG bytes of faces by matrix row; empty unless the config asks for pictures.

@@ -8,6 +8,7 @@ use super::figures;
 use super::page::{Block, Cell, Page, Section, Table, Tile};
 use super::words::{NONE, count, counted, interval_name, judged, maybe, point, target, unit, verdict};
 use super::{Report, ReportError};
+use crate::agreement::{self, Agreement, Verification};
 use crate::estimate::Estimate;
 use crate::metrics::{Distribution, Metrics};
 use crate::numbers::Quantity::{self, Cosine, Plain, Rate};
@@ -33,6 +34,7 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
         upstream(metrics),
         Some(hardest(report)),
         Some(identities(&report.evaluation.identities)?),
+        report.agreement.as_ref().map(agreement),
         Some(throughput(report)?),
         Some(failures(report)),
         Some(pairs(metrics)),
@@ -317,6 +319,48 @@ fn identities(all: &[IdentitySpread]) -> Result<Section, ReportError> {
         blocks: vec![figures::identities(all)?, table.into()],
         ..Section::default()
     })
+}
+
+fn agreement(found: &Agreement) -> Section {
+    let precision = found.precision.name();
+    let mut rows = Table::new("A face's two embeddings", &["what", "#value"]);
+    rows.row(["lowest cosine".into(), format!("{:.6}", found.cosine_min)]);
+    rows.row(["mean cosine".into(), format!("{:.6}", found.cosine_mean)]);
+    rows.row(["largest difference of two numbers".into(), format!("{:.1e}", found.max_difference)]);
+    let mut blocks: Vec<Block> = vec![rows.into()];
+    if let Some(Verification { genuine_pairs, impostor_pairs, f32, lower }) = &found.verification {
+        let name = format!("#{}", interval_name(&f32.eer));
+        let columns = ["rate", "#f32", &name, &format!("#{precision}"), &name, "#n"];
+        let mut table = Table::new("Telling people apart on the sample", &columns);
+        for (name, reference, lower) in agreement::rows(f32, lower) {
+            table.row([
+                name,
+                point(Rate, reference),
+                Rate.interval(reference),
+                point(Rate, lower),
+                Rate.interval(lower),
+                count(reference.n),
+            ]);
+        }
+        let (genuine, impostor) = (count(*genuine_pairs), count(*impostor_pairs));
+        table.note = format!(
+            "All {genuine} same-identity and {impostor} different-identity pairs of the sample. The intervals are for \
+             each precision alone; both saw the same faces, so their difference is far surer than the intervals look."
+        );
+        blocks.push(table.into());
+    }
+    Section {
+        id: "agreement",
+        title: "Agreement with f32".into(),
+        text: vec![format!(
+            "This run is in {precision}. {} of its faces ({}) were embedded in f32 as well, on {}.",
+            count(found.faces),
+            found.sample,
+            found.device
+        )],
+        blocks,
+        ..Section::default()
+    }
 }
 
 fn throughput(report: &Report) -> Result<Section, ReportError> {

@@ -22,6 +22,10 @@ impl RunDirectory {
     pub const PROVENANCE: &str = "provenance.json";
     /// One row a face.
     pub const MANIFEST: &str = "manifest.parquet";
+    /// int8: the range of each layer's output, and the faces they come from.
+    pub const CALIBRATION: &str = "calibration.json";
+    /// Below f32: how far a sample of the embeddings is from f32.
+    pub const AGREEMENT: &str = "agreement.json";
     /// Unit rows.
     pub const EMBEDDINGS: &str = "face_embeddings.npy";
     /// Face ids in row order.

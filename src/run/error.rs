@@ -109,6 +109,29 @@ pub enum RunError {
         /// The rule that is broken.
         rule: String,
     },
+    /// `calibration.json` cannot be used.
+    #[error(
+        "{}: {rule}; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's \
+         directory to start again",
+        path.display()
+    )]
+    Calibration {
+        /// The file.
+        path: PathBuf,
+        /// The rule that is broken.
+        rule: String,
+    },
+    /// A precision below f32, and not one face to calibrate and compare it on.
+    #[error(
+        "`embed.precision: {precision}` is calibrated and compared with f32 on a sample ({rule}), and no face of it \
+         can be embedded; `facevault embed` with `precision: f32` lists in `failures.csv` why"
+    )]
+    NoSample {
+        /// Which faces, in words.
+        rule: &'static str,
+        /// Which precision.
+        precision: &'static str,
+    },
     /// A face that the run does not have.
     #[error("{run} has no face `{face_id}`{}", match near {
         Some(near) => format!("; the nearest id is `{near}`"),

@@ -3,6 +3,7 @@
 mod directory;
 mod error;
 mod inspect;
+mod precision;
 mod reader;
 mod seal;
 mod verify;
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub use directory::RunDirectory;
 pub use error::RunError;
 pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
+use precision::Opening;
+pub use precision::agreement;
 pub(crate) use reader::FaceReader;
 pub use verify::{Check, verify};
 
@@ -23,12 +26,12 @@ use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, EmbedSummary, Embed
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::files;
 use crate::metrics::Judged;
-use crate::model::{self, Embedder};
+use crate::model::{self, EmbedderInfo};
 use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
 use crate::provenance::{self, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin};
 use crate::report::{self, ChunkTiming, FailureRow, Report};
-use crate::weights;
+use crate::weights::{self, Tensors};
 
 /// What every step needs: where runs are kept, who watches, who may stop it.
 pub struct Workplace<'a> {
@@ -50,7 +53,8 @@ pub struct Prepared {
     pub plan: RunPlan,
     loaded: Loaded,
     manifest: Manifest,
-    embedder: Box<dyn Embedder>,
+    tensors: Tensors,
+    embedder: EmbedderInfo,
     provenance: Provenance,
 }
 
@@ -88,7 +92,7 @@ impl Evaluated {
 }
 
 impl Workplace<'_> {
-    /// Fetches weights and data, reads the manifest, opens the device, and names the run.
+    /// Fetches weights and data, reads the manifest, makes sure of the device, and names the run.
     ///
     /// # Errors
     /// [`RunError`] of whichever part is wrong.
@@ -98,8 +102,8 @@ impl Workplace<'_> {
         weights::require(&checkpoint, &model::parameters(&config.model), model::unused_keys(&config.model))?;
         let manifest = self.manifest(config)?;
         let say = |line: &str| self.progress.say(line);
-        let embedder = model::open(&config.model, &config.embed, &checkpoint.tensors, None, &say)?;
-        let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, checkpoint.digest, embedder.info());
+        let embedder = model::describe(&config.model, &config.embed, &say)?;
+        let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, checkpoint.digest, &embedder);
         let directory = RunDirectory::new(self.experiments.join(plan.run_id().to_string()));
         let provenance = Provenance {
             build: Build::current(),
@@ -117,7 +121,7 @@ impl Workplace<'_> {
             },
             sessions: Vec::new(),
         };
-        Ok(Prepared { directory, plan, loaded, manifest, embedder, provenance })
+        Ok(Prepared { directory, plan, loaded, manifest, tensors: checkpoint.tensors, embedder, provenance })
     }
 
     /// The dataset's manifest; content digests of unchanged files come from the scan cache.
@@ -141,13 +145,13 @@ impl Workplace<'_> {
     ///
     /// # Errors
     /// [`RunError`]; what was committed stays, and the next call resumes from it.
-    pub fn embed(&self, prepared: &mut Prepared) -> Result<EmbedOutcome, RunError> {
-        let Prepared { directory: run, plan, loaded, manifest, embedder, provenance } = prepared;
+    pub fn embed(&self, prepared: Prepared) -> Result<EmbedOutcome, RunError> {
+        let Prepared { directory, plan, loaded, manifest, tensors, embedder, mut provenance } = prepared;
+        let (run, manifest) = (&directory, &manifest);
         let lock = RunLock::acquire(run.path())?;
-        Self::describe(run, plan, loaded, provenance)?;
+        Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
-        let info = embedder.info().clone();
-        let dimension = embed::output_dimension(info.dimension, loaded.config.preprocess.mirror);
+        let dimension = embed::output_dimension(embedder.dimension, loaded.config.preprocess.mirror);
         // The last file of the export: where it is, the others are.
         if run.has(RunDirectory::METADATA) {
             let rows = manifest.len();
@@ -162,28 +166,44 @@ impl Workplace<'_> {
         }
         seal::unseal(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
-        provenance.sessions.push(Session {
-            started: provenance::now(),
-            ended: None,
-            machine: Machine::current(),
-            device: info.device_name,
-            threads: options.threads.unwrap_or_else(|| Machine::current().cores),
-            batch_size: options.batch_size,
-            embedded: 0,
-        });
-        run.write_json(RunDirectory::PROVENANCE, provenance)?;
-
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, self.progress)?;
         let before = store.rows_embedded();
         let reader = reader::FaceReader::new(manifest, &loaded.config);
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
-        let outcome = embed::run(&job, embedder.as_mut(), &mut store, self.progress, self.cancel);
+        let opening = Opening {
+            run,
+            config: &loaded.config,
+            tensors: &tensors,
+            job,
+            resumed: before > 0,
+            progress: self.progress,
+            cancel: self.cancel,
+        };
+        let Some(mut network) = opening.open()? else {
+            let (embedded, failed) = (before, store.rows_failed());
+            let (rows, resumed) = (manifest.len(), embedded + failed);
+            return Ok(EmbedOutcome::Interrupted(EmbedSummary { rows, embedded, failed, resumed, seconds: 0.0 }));
+        };
+        // The network has its own copy.
+        drop(tensors);
+        provenance.sessions.push(Session {
+            started: provenance::now(),
+            ended: None,
+            machine: Machine::current(),
+            device: embedder.device_name.clone(),
+            threads: options.threads.unwrap_or_else(|| Machine::current().cores),
+            batch_size: options.batch_size,
+            embedded: 0,
+        });
+        run.write_json(RunDirectory::PROVENANCE, &provenance)?;
+
+        let outcome = embed::run(&job, network.as_mut(), &mut store, self.progress, self.cancel);
 
         if let Some(session) = provenance.sessions.last_mut() {
             session.ended = Some(provenance::now());
             session.embedded = (store.rows_embedded() - before) as u64;
         }
-        run.write_json(RunDirectory::PROVENANCE, provenance)?;
+        run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         let outcome = outcome?;
         if let EmbedOutcome::Complete(_) = outcome {
             self.hand_over(run, &store, manifest)?;
@@ -322,6 +342,7 @@ impl Workplace<'_> {
             evaluation,
             timeline,
             failures,
+            agreement: agreement(run)?,
             pictures,
         })?;
         files::create_dir(self.reports)?;

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::inspect::{self, EmbeddedFaces};
+use super::precision::{agreement, calibration};
 use super::{RunDirectory, RunError, seal};
+use crate::config::Precision;
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
 use crate::evaluate::Evaluation;
 use crate::plan::RunPlan;
@@ -44,6 +46,7 @@ pub fn verify(run: &RunDirectory) -> Result<Vec<Check>, RunError> {
         check("the matrix is the chunks in order", matrix_is_chunks(run)),
         check("every row has unit length", norms(run)),
         check("index, metadata and failures follow the manifest's order, each face in exactly one", order(run)),
+        check("what a precision below f32 owes is there: int8's ranges, the agreement with f32", precision(run)),
         check("the numbers can be read and their centroids are unit rows, one an identity", numbers(run)),
     ])
 }
@@ -63,6 +66,20 @@ fn manifest(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     } else {
         vec![format!("{} has {}…, the plan {}…", RunDirectory::MANIFEST, found.short(12), expected.short(12))]
     })
+}
+
+fn precision(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+    let mut broken = Vec::new();
+    if plan.precision() == Precision::Int8 {
+        broken.extend(calibration(run).err().map(|error| error.to_string()));
+    }
+    let found = agreement(run)?.map_or(Precision::F32, |agreement| agreement.precision);
+    if found != plan.precision() {
+        let name = RunDirectory::AGREEMENT;
+        broken.push(format!("the run is in {}, its {name} says {}", plan.precision().name(), found.name()));
+    }
+    Ok(broken)
 }
 
 /// The store checks each chunk's digest as it opens; a damaged one is missing then. It would also remove it, so this

@@ -1,7 +1,7 @@
 //! The network against facenet-pytorch on identical weights (`tests/fixtures/model/make_goldens.py`).
 
 use facevault::config::{DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise};
-use facevault::model::{self, Embedder, FaceBatch};
+use facevault::model::{self, Calibration, Embedder, FaceBatch};
 
 use crate::support::formula;
 
@@ -108,4 +108,28 @@ fn a_graph_without_stages_embeds_all_the_same() {
     let mut out = [0.0; 512];
     assert_eq!(network.stages(batch, &mut out).unwrap(), []);
     assert_eq!(embed(network.as_mut(), &pixels, side), out);
+}
+
+#[test]
+fn what_is_described_is_what_opens() {
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
+    let tensors = formula::checkpoint(&model::parameters(&spec));
+    let calibration = Calibration { faces: 1, ranges: [("conv2d_1a".to_owned(), 1.0)].into() };
+    for (precision, kernels, threads) in [
+        (Precision::F32, Kernels::Candle, None),
+        (Precision::F32, Kernels::Auto, None),
+        (Precision::Bf16, Kernels::Portable, Some(1)),
+        (Precision::Int8, Kernels::Auto, Some(2)),
+    ] {
+        let options = EmbedOptions { precision, kernels, threads, ..options(DeviceRequest::Cpu) };
+        let described = model::describe(&spec, &options, &|_| {}).unwrap();
+        let opened = model::open(&spec, &options, &tensors, Some(&calibration), &|_| {}).unwrap();
+        assert_eq!(&described, opened.info());
+        assert_eq!((described.precision, described.dimension), (precision, 512));
+    }
+    let impossible =
+        EmbedOptions { precision: Precision::Bf16, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
+    let described = model::describe(&spec, &impossible, &|_| {}).unwrap_err().to_string();
+    let opened = model::open(&spec, &impossible, &tensors, None, &|_| {}).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(described, opened);
 }

@@ -11,7 +11,7 @@ use crate::support::workspace::{Workspace, write_weights};
 const KEPT: usize = 16;
 
 /// The folder of ORL faces: in `$FACEVAULT_SHARED`, else in `shared` beside the repository.
-fn orl_faces() -> Option<PathBuf> {
+pub fn orl_faces() -> Option<PathBuf> {
     let shared = std::env::var_os("FACEVAULT_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let folder = shared.join("data/orl_faces");
@@ -23,7 +23,7 @@ fn orl_faces() -> Option<PathBuf> {
 }
 
 /// A full-size network over a dataset.
-fn workspace(dataset: &str) -> Workspace {
+pub fn workspace(dataset: &str) -> Workspace {
     let workspace = Workspace::empty();
     write_weights(&workspace.path("weights.safetensors"), 1.0);
     let config = format!(
@@ -34,7 +34,7 @@ fn workspace(dataset: &str) -> Workspace {
     workspace
 }
 
-fn matrix(workspace: &Workspace) -> Vec<f32> {
+pub fn matrix(workspace: &Workspace) -> Vec<f32> {
     let bytes = fs::read(workspace.only_run().join("face_embeddings.npy")).unwrap();
     npyz::NpyFile::new(&bytes[..]).unwrap().into_vec().unwrap()
 }

@@ -76,16 +76,13 @@ impl CpuEmbedder {
         options: CpuOptions,
         calibration: Option<&Calibration>,
     ) -> Result<Self, ModelError> {
-        let CpuOptions { threads, precision, kernels, winograd } = options;
-        let set = sets::choose(kernels, precision).ok_or_else(|| ModelError::NoKernels {
-            kernels: kernels.name(),
-            cpu: crate::model::device::instruction_sets(),
-        })?;
+        let CpuOptions { precision, winograd, .. } = options;
+        let (set, info) = (choose(options)?, Self::describe(options)?);
         if precision == Precision::Int8 && calibration.is_none() {
             return Err(ModelError::NoCalibration);
         }
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.unwrap_or(0))
+            .num_threads(threads(options))
             .thread_name(|i| format!("forward-{i}"))
             .build()
             .map_err(|error| ModelError::Device { device: "CPU".into(), reason: error.to_string() })?;
@@ -94,17 +91,25 @@ impl CpuEmbedder {
         let parameters = Parameters::Folded(&folded);
         let range = |name: &str| ranges.get(name).copied().unwrap_or(0.0);
         let plan = Plan::new(set, width, SIDE, &Source { parameters, range: &range, winograd });
-        let plural = if pool.current_num_threads() == 1 { "" } else { "s" };
-        let info = EmbedderInfo {
-            name: "inception-resnet-v1 (fused)".into(),
-            dimension: DIMENSION,
-            device: DeviceKind::Cpu,
-            device_name: format!("CPU ({}, {} thread{plural})", set.name, pool.current_num_threads()),
-            precision,
-        };
         let mut embedder = Self { info, plan, tables: Vec::new(), arenas: Vec::new(), pool, width, ranges, winograd };
         embedder.renew();
         Ok(embedder)
+    }
+
+    /// What it is with these options, without weights.
+    ///
+    /// # Errors
+    /// [`ModelError::NoKernels`] where this CPU lacks the kernels.
+    pub fn describe(options: CpuOptions) -> Result<EmbedderInfo, ModelError> {
+        let (set, threads) = (choose(options)?, threads(options));
+        let plural = if threads == 1 { "" } else { "s" };
+        Ok(EmbedderInfo {
+            name: "inception-resnet-v1 (fused)".into(),
+            dimension: DIMENSION,
+            device: DeviceKind::Cpu,
+            device_name: format!("CPU ({}, {threads} thread{plural})", set.name),
+            precision: options.precision,
+        })
     }
 
     fn renew(&mut self) {
@@ -199,6 +204,16 @@ impl CpuEmbedder {
         std::hint::black_box(unsafe { (set.peak)(rounds, &vec![0; 2 * set.lanes]) });
         (rounds * 8 * super::kernels::PEAK_SUMS * set.lanes * set.per_word * 2) as f64
     }
+}
+
+fn choose(CpuOptions { kernels, precision, .. }: CpuOptions) -> Result<&'static Set, ModelError> {
+    sets::choose(kernels, precision)
+        .ok_or_else(|| ModelError::NoKernels { kernels: kernels.name(), cpu: crate::model::device::instruction_sets() })
+}
+
+/// As many as rayon's own pool has, unless a config says otherwise.
+fn threads(options: CpuOptions) -> usize {
+    options.threads.filter(|&threads| threads > 0).unwrap_or_else(rayon::current_num_threads)
 }
 
 /// What `weights::require` has made sure of is there.

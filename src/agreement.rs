@@ -1,0 +1,229 @@
+//! How far a lower precision is from f32 on the same faces: `agreement.json`. A pure function of both sets of rows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{PairMode, Precision, SimilarityOptions};
+use crate::estimate::Estimate;
+use crate::evaluate::{self, EvaluateError, Labelled};
+use crate::metrics::{Metrics, OperatingPoint};
+use crate::model::EmbedderInfo;
+use crate::numbers::Quantity::Rate;
+use crate::progress::{Cancel, Silent};
+
+/// False match rates that both precisions are judged at: what a few hundred faces can resolve.
+const TARGETS: [f64; 2] = [1e-2, 1e-3];
+
+/// f32 and a lower precision on the same faces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// The lower precision.
+    pub precision: Precision,
+    /// What both ran on, e.g. `CPU (avx2+fma, 2 threads)`.
+    pub device: String,
+    /// Which faces, in words.
+    pub sample: String,
+    /// How many of them have both embeddings.
+    pub faces: u64,
+    /// Lowest cosine of a face's two embeddings.
+    pub cosine_min: f64,
+    /// Mean of those cosines.
+    pub cosine_mean: f64,
+    /// Largest difference of two numbers of the embeddings.
+    pub max_difference: f64,
+    /// How well each tells people apart; `None` when the sample has no pairs to tell.
+    pub verification: Option<Verification>,
+}
+
+/// Verification on the sample's pairs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verification {
+    /// Same-identity pairs.
+    pub genuine_pairs: u64,
+    /// Different-identity pairs.
+    pub impostor_pairs: u64,
+    /// In f32.
+    pub f32: Rates,
+    /// In the lower precision.
+    pub lower: Rates,
+}
+
+/// Error rates of one precision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Equal error rate.
+    pub eer: Estimate,
+    /// True accept rates at false match rates 1e-2 and 1e-3, where the pairs resolve them.
+    pub operating_points: Vec<OperatingPoint>,
+}
+
+/// Compares rows in f32 with the same faces' rows in a lower precision (`embedder`'s): unit vectors, one a face. Intervals
+/// are made as `options` says. `None` when there is no face.
+///
+/// # Errors
+/// [`EvaluateError::Matrix`] when the rows are not what they should be, [`EvaluateError::Interrupted`].
+pub fn compare(
+    embedder: &EmbedderInfo,
+    sample: &str,
+    faces: &[Labelled<'_>],
+    [reference, lower]: [&[f32]; 2],
+    options: &SimilarityOptions,
+    seed: u64,
+    cancel: &Cancel,
+) -> Result<Option<Agreement>, EvaluateError> {
+    let dimension = reference.len().checked_div(faces.len()).unwrap_or(0);
+    if dimension == 0 {
+        return Ok(None);
+    }
+    let pairs = reference.chunks_exact(dimension).zip(lower.chunks_exact(dimension));
+    let cosines: Vec<f64> = pairs.map(|(a, b)| cosine(a, b)).collect();
+    let options = SimilarityOptions { pairs: PairMode::Exhaustive, upstream: None, hardest: 0, ..options.clone() };
+    let metrics = |matrix| {
+        let input = evaluate::Input {
+            matrix,
+            dimension,
+            faces,
+            manifest_rows: faces.len() as u64,
+            failed: 0,
+            options: &options,
+            seed,
+            expect: &std::collections::BTreeMap::new(),
+        };
+        match evaluate::evaluate(&input, &Silent, cancel) {
+            Ok(evaluation) => Ok(Some(evaluation.metrics)),
+            Err(EvaluateError::NotEvaluable { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    let verification = metrics(reference)?.zip(metrics(lower)?).map(|(reference, lower)| Verification {
+        genuine_pairs: reference.pairs.genuine,
+        impostor_pairs: reference.pairs.impostor,
+        f32: rates(reference),
+        lower: rates(lower),
+    });
+    Ok(Some(Agreement {
+        precision: embedder.precision,
+        device: embedder.device_name.clone(),
+        sample: sample.into(),
+        faces: cosines.len() as u64,
+        cosine_min: cosines.iter().copied().fold(f64::INFINITY, f64::min),
+        cosine_mean: cosines.iter().sum::<f64>() / cosines.len() as f64,
+        max_difference: reference.iter().zip(lower).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max),
+        verification,
+    }))
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+    (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).clamp(-1.0, 1.0)
+}
+
+fn rates(metrics: Metrics) -> Rates {
+    let aimed = |point: &OperatingPoint| TARGETS.iter().any(|target| (point.target_fmr / target - 1.0).abs() < 1e-6);
+    let points = metrics.operating_points.into_iter();
+    Rates { eer: metrics.eer, operating_points: points.filter(|point| aimed(point) && point.tar.is_some()).collect() }
+}
+
+impl Agreement {
+    /// One or two lines for people.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let Self { precision, faces, cosine_min, cosine_mean, max_difference, verification, .. } = self;
+        let precision = precision.name();
+        let mut lines = vec![format!(
+            "{precision} and f32 on {faces} faces: cosine at least {cosine_min:.6}, mean {cosine_mean:.6}, \
+             largest difference {max_difference:.1e}"
+        )];
+        if let Some(Verification { genuine_pairs, impostor_pairs, f32, lower }) = verification {
+            let both: Vec<_> = rows(f32, lower)
+                .into_iter()
+                .map(|(name, f32, lower)| format!("{name} {} (f32 {})", Rate.point(lower), Rate.point(f32)))
+                .collect();
+            lines.push(format!("on their {genuine_pairs} + {impostor_pairs} pairs: {}", both.join(", ")));
+        }
+        lines
+    }
+}
+
+/// Each rate that both have: its name, in f32, in the lower precision.
+#[must_use]
+pub fn rows<'a>(f32: &'a Rates, lower: &'a Rates) -> Vec<(String, &'a Estimate, &'a Estimate)> {
+    let mut rows = vec![("equal error rate".to_owned(), &f32.eer, &lower.eer)];
+    for (a, b) in f32.operating_points.iter().zip(&lower.operating_points) {
+        if let (Some(reference), Some(lower)) = (&a.tar, &b.tar) {
+            rows.push((format!("TAR at FMR {:e}", a.target_fmr), reference, lower));
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DeviceKind;
+    use crate::similarity::tests::unit_rows;
+
+    fn embedder() -> EmbedderInfo {
+        EmbedderInfo {
+            name: "fused".into(),
+            dimension: 8,
+            device: DeviceKind::Cpu,
+            device_name: "CPU (avx2+fma, 2 threads)".into(),
+            precision: Precision::Int8,
+        }
+    }
+
+    fn agreement(identities: &[Option<&str>], rows: [&[f32]; 2]) -> Option<Agreement> {
+        let ids: Vec<String> = (0..identities.len()).map(|i| format!("f{i}")).collect();
+        let faces: Vec<_> = ids
+            .iter()
+            .zip(identities)
+            .map(|(id, identity)| Labelled { face_id: id, identity: *identity, image_id: id, content: None })
+            .collect();
+        let options = SimilarityOptions {
+            pairs: PairMode::Auto,
+            max_pairs: 1,
+            upstream: None,
+            replicates: 10,
+            confidence: 0.95,
+            hardest: 5,
+        };
+        compare(&embedder(), "some faces", &faces, rows, &options, 0, &Cancel::default()).unwrap()
+    }
+
+    #[test]
+    fn cosines_and_differences_are_those_of_the_rows() {
+        let a = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let mut b = a;
+        (b[0], b[1]) = (0.8, 0.6);
+        let found = agreement(&[None, None], [&a, &b]).unwrap();
+        assert_eq!((found.faces, found.verification.is_none()), (2, true));
+        assert!((found.cosine_min - 0.8).abs() < 1e-7 && (found.cosine_mean - 0.9).abs() < 1e-7, "{found:?}");
+        assert!((found.max_difference - 0.6).abs() < 1e-7);
+        insta::assert_snapshot!(found.lines().join("\n"), @"int8 and f32 on 2 faces: cosine at least 0.800000, mean 0.900000, largest difference 6.0e-1");
+    }
+
+    #[test]
+    fn rates_stand_side_by_side_where_there_are_pairs() {
+        let people: Vec<_> = (0..40).map(|i| Some(["a", "b", "c", "d"][i % 4])).collect();
+        let good: Vec<f32> = (0..40).flat_map(|i| (0..8).map(move |k| f32::from(u8::from(k == i % 4)))).collect();
+        let poor = unit_rows(40, 8, 7);
+        let found = agreement(&people, [&good, &poor]).unwrap();
+        let verification = found.verification.as_ref().unwrap();
+        // All pairs, whatever the config's own limit is.
+        assert_eq!((verification.genuine_pairs, verification.impostor_pairs), (180, 600));
+        assert!(verification.f32.eer.bound && verification.lower.eer.point > 0.3, "{verification:?}");
+        // 600 pairs resolve 1e-2, not 1e-3.
+        assert_eq!(verification.f32.operating_points.len(), 1);
+        let text = serde_json::to_string(&found).unwrap();
+        assert_eq!(serde_json::from_str::<Agreement>(&text).unwrap().lines(), found.lines());
+        insta::assert_snapshot!(found.lines().join("\n"), @r"
+        int8 and f32 on 40 faces: cosine at least -0.595159, mean 0.046011, largest difference 1.6e0
+        on their 180 + 600 pairs: equal error rate 54.44% (f32 ≤ 1.65%), TAR at FMR 1e-2 1.67% (f32 100.00%)
+        ");
+    }
+
+    #[test]
+    fn nothing_agrees_with_nothing() {
+        assert_eq!(agreement(&[], [&[], &[]]), None);
+    }
+}

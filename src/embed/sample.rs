@@ -1,0 +1,167 @@
+//! A few faces of a manifest, in memory: what int8 takes its ranges from, and what two precisions are compared on.
+
+use rayon::prelude::*;
+
+use super::forward::Forward;
+use super::pipeline::EmbedJob;
+use super::prepare::{self, Batch};
+use crate::config::{EmbedOptions, Mirror, ModelSpec};
+use crate::model::{self, Calibration, Embedder, FaceBatch, ModelError};
+use crate::preprocess;
+use crate::progress::{Cancel, Progress};
+use crate::sample;
+use crate::weights::Tensors;
+
+/// The sample's faces as the network sees them: 256 × side² × 3 bytes, 20 MB at side 160.
+pub struct Sample<'a> {
+    job: EmbedJob<'a>,
+    batches: Vec<Batch>,
+}
+
+/// Embeddings of the sample.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SampleRows {
+    /// Manifest rows, ascending.
+    pub rows: Vec<usize>,
+    /// A unit row for each.
+    pub data: Vec<f32>,
+}
+
+impl SampleRows {
+    /// The rows that both have, side by side.
+    #[must_use]
+    pub fn shared(&self, other: &Self, dimension: usize) -> (Vec<usize>, [Vec<f32>; 2]) {
+        let rows: Vec<usize> = self.rows.iter().copied().filter(|row| other.rows.binary_search(row).is_ok()).collect();
+        let kept = |of: &Self| {
+            let each = of.rows.iter().zip(of.data.chunks_exact(dimension));
+            each.filter(|(row, _)| rows.binary_search(row).is_ok()).flat_map(|(_, data)| data).copied().collect()
+        };
+        let both = [kept(self), kept(other)];
+        (rows, both)
+    }
+}
+
+impl<'a> Sample<'a> {
+    /// Reads and preprocesses the faces that [`sample::rows`] names; those that cannot be read are left out. `None` when told to
+    /// stop.
+    #[must_use]
+    pub fn read(job: EmbedJob<'a>, cancel: &Cancel) -> Option<Self> {
+        let cut = job.cut();
+        let mut batches = Vec::new();
+        for rows in sample::rows(job.faces.len()).chunks(cut.batch_size) {
+            if cancel.requested() {
+                return None;
+            }
+            let faces: Vec<_> = rows
+                .par_iter()
+                .enumerate()
+                .map(|(position, &row)| prepare::prepare(&job, position, row, vec![0; cut.face_bytes]))
+                .collect();
+            let mut batch = Batch::default();
+            rows.iter().zip(&faces).for_each(|(&row, face)| batch.push(row, face, &job));
+            if !batch.rows.is_empty() {
+                batches.push(batch);
+            }
+        }
+        Some(Self { job, batches })
+    }
+
+    /// Number of faces.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(|batch| batch.rows.len()).sum()
+    }
+
+    /// Whether no face could be read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The ranges that int8 needs, over the faces and, where the preprocessing mirrors, their mirror images. `None` when
+    /// told to stop.
+    ///
+    /// # Errors
+    /// Those of [`model::calibrate`].
+    pub fn calibrate(
+        &self,
+        spec: &ModelSpec,
+        options: &EmbedOptions,
+        tensors: &Tensors,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Option<Calibration>, ModelError> {
+        let preprocess = self.job.preprocess;
+        let side = preprocess.resize.size as usize;
+        let mirror = |batch: &Batch| {
+            let mut pixels = batch.pixels.clone();
+            preprocess::mirror(&mut pixels, side);
+            pixels
+        };
+        let mirrored: Vec<Vec<u8>> = match preprocess.mirror {
+            Mirror::None => Vec::new(),
+            Mirror::Sum | Mirror::Concat => self.batches.iter().map(mirror).collect(),
+        };
+        let count = |pixels: &Vec<u8>| pixels.len() / self.job.cut().face_bytes;
+        let pixels = self.batches.iter().map(|batch| &batch.pixels).chain(&mirrored);
+        progress.start("calibrating", "faces", Some(pixels.clone().map(count).sum::<usize>() as u64), 0);
+        let batches = pixels.take_while(|_| !cancel.requested()).map(|pixels| {
+            progress.advance(count(pixels) as u64);
+            FaceBatch { pixels, count: count(pixels), side, standardise: preprocess.standardise }
+        });
+        let calibration = model::calibrate(spec, options, tensors, batches);
+        progress.finish();
+        Ok((!cancel.requested()).then_some(Calibration { faces: self.len(), ..calibration? }))
+    }
+
+    /// Embeds the faces as a run does; those whose answer is no unit vector are left out. `None` when told to stop.
+    ///
+    /// # Errors
+    /// Those of the embedder.
+    pub fn embed(
+        &mut self,
+        embedder: &mut dyn Embedder,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Option<SampleRows>, ModelError> {
+        progress.start("comparing with f32", "faces", Some(self.len() as u64), 0);
+        let embedded = self.forward(embedder, progress, cancel);
+        progress.finish();
+        embedded
+    }
+
+    fn forward(
+        &mut self,
+        embedder: &mut dyn Embedder,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Option<SampleRows>, ModelError> {
+        let mut forward = Forward::new(embedder, self.job.faces, self.job.preprocess);
+        let mut found = SampleRows::default();
+        for batch in &mut self.batches {
+            if cancel.requested() {
+                return Ok(None);
+            }
+            batch.failures.clear();
+            forward.embed(batch, &mut found.data)?;
+            let failed = |row: &usize| batch.failures.iter().any(|failure| failure.row == *row);
+            found.rows.extend(batch.rows.iter().copied().filter(|row| !failed(row)));
+            progress.advance(batch.rows.len() as u64);
+        }
+        Ok(Some(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rows_that_both_have_are_compared() {
+        let left = SampleRows { rows: vec![1, 4, 6], data: vec![1.0, 1.5, 4.0, 4.5, 6.0, 6.5] };
+        let right = SampleRows { rows: vec![4, 5, 6], data: vec![0.4, 0.45, 0.5, 0.55, 0.6, 0.65] };
+        let (rows, both) = left.shared(&right, 2);
+        assert_eq!(rows, [4, 6]);
+        assert_eq!(both, [vec![4.0, 4.5, 6.0, 6.5], vec![0.4, 0.45, 0.6, 0.65]]);
+    }
+}

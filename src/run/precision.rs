@@ -1,0 +1,177 @@
+//! What a precision below f32 needs and owes: int8's ranges, made once for a run, and how far the embeddings are from f32.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunDirectory, RunError};
+use crate::agreement::{self, Agreement};
+use crate::config::{EmbedOptions, ExperimentConfig, Precision};
+use crate::embed::{self, EmbedJob, Sample};
+use crate::evaluate::{EvaluateError, Labelled};
+use crate::model::{self, Calibration, Embedder};
+use crate::progress::{Cancel, Progress};
+use crate::sample;
+use crate::weights::Tensors;
+
+/// `calibration.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct StoredCalibration {
+    /// Which faces, in words.
+    sample: String,
+    #[serde(flatten)]
+    calibration: Calibration,
+}
+
+/// Makes the network of a run, and beside it what the run owes for a lower precision. What is stored is not made again.
+pub(super) struct Opening<'a> {
+    pub run: &'a RunDirectory,
+    pub config: &'a ExperimentConfig,
+    pub tensors: &'a Tensors,
+    pub job: EmbedJob<'a>,
+    /// Whether chunks were committed before.
+    pub resumed: bool,
+    pub progress: &'a dyn Progress,
+    pub cancel: &'a Cancel,
+}
+
+impl Opening<'_> {
+    /// The network; `None` when told to stop.
+    pub fn open(&self) -> Result<Option<Box<dyn Embedder>>, RunError> {
+        let options = &self.config.embed;
+        if options.precision == Precision::F32 {
+            return Ok(Some(self.embedder(options, None)?));
+        }
+        let calibrated = options.precision != Precision::Int8 || self.run.has(RunDirectory::CALIBRATION);
+        if !calibrated && self.resumed {
+            let rule = "it is gone, and chunks that were made with it are there".into();
+            return Err(RunError::Calibration { path: self.run.file(RunDirectory::CALIBRATION), rule });
+        }
+        let agreed = self.run.has(RunDirectory::AGREEMENT);
+        let mut read = None;
+        if !calibrated || !agreed {
+            let Some(sample) = Sample::read(self.job, self.cancel) else { return Ok(None) };
+            if sample.is_empty() {
+                return Err(RunError::NoSample { rule: sample::RULE, precision: options.precision.name() });
+            }
+            read = Some(sample);
+        }
+        if let (false, Some(sample)) = (calibrated, &read) {
+            let made = sample.calibrate(&self.config.model, options, self.tensors, self.progress, self.cancel)?;
+            let Some(calibration) = made else { return Ok(None) };
+            let stored = StoredCalibration { sample: sample::RULE.into(), calibration };
+            self.run.write_json(RunDirectory::CALIBRATION, &stored)?;
+        }
+        // Read even where it was just written: the session that makes it and those that find it have the same numbers.
+        let calibration = match options.precision {
+            Precision::Int8 => Some(calibration(self.run)?),
+            Precision::F32 | Precision::Bf16 => None,
+        };
+        let mut embedder = self.embedder(options, calibration.as_ref())?;
+        if let (false, Some(mut sample)) = (agreed, read) {
+            let Some(found) = self.agreement(&mut sample, embedder.as_mut())? else { return Ok(None) };
+            self.run.write_json(RunDirectory::AGREEMENT, &found)?;
+        }
+        Ok(Some(embedder))
+    }
+
+    fn embedder(
+        &self,
+        options: &EmbedOptions,
+        calibration: Option<&Calibration>,
+    ) -> Result<Box<dyn Embedder>, RunError> {
+        // What there is to say, `model::describe` has said.
+        Ok(model::open(&self.config.model, options, self.tensors, calibration, &|_| {})?)
+    }
+
+    fn agreement(&self, sample: &mut Sample<'_>, lower: &mut dyn Embedder) -> Result<Option<Agreement>, RunError> {
+        let Self { config, progress, cancel, .. } = *self;
+        let options = EmbedOptions { precision: Precision::F32, ..config.embed.clone() };
+        let mut reference = self.embedder(&options, None)?;
+        let dimension = embed::output_dimension(lower.info().dimension, config.preprocess.mirror);
+        let Some(in_f32) = sample.embed(reference.as_mut(), progress, cancel)? else { return Ok(None) };
+        let Some(in_lower) = sample.embed(lower, progress, cancel)? else { return Ok(None) };
+        let (rows, [in_f32, in_lower]) = in_f32.shared(&in_lower, dimension);
+        let faces: Vec<_> = rows.iter().map(|&row| Labelled::from(&self.job.faces()[row])).collect();
+        let found = agreement::compare(
+            lower.info(),
+            sample::RULE,
+            &faces,
+            [&in_f32, &in_lower],
+            &config.similarity,
+            config.seed,
+            cancel,
+        );
+        match found {
+            Ok(Some(found)) => Ok(Some(found)),
+            Ok(None) => Err(RunError::NoSample { rule: sample::RULE, precision: config.embed.precision.name() }),
+            Err(EvaluateError::Interrupted) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The ranges that an int8 run was started with.
+///
+/// # Errors
+/// [`RunError::Calibration`] when they cannot be used, [`RunError::File`], [`RunError::Json`].
+pub(super) fn calibration(run: &RunDirectory) -> Result<Calibration, RunError> {
+    let StoredCalibration { calibration, .. } = run.json(RunDirectory::CALIBRATION)?;
+    check(&run.file(RunDirectory::CALIBRATION), &calibration)?;
+    Ok(calibration)
+}
+
+fn check(path: &Path, Calibration { faces, ranges }: &Calibration) -> Result<(), RunError> {
+    let rule = if *faces == 0 {
+        "`faces` is 0: no face was seen".into()
+    } else if ranges.is_empty() {
+        "`ranges` is empty".into()
+    } else if let Some((layer, range)) = ranges.iter().find(|(_, range)| !range.is_finite() || **range < 0.0) {
+        format!("the range of `{layer}` is {range}, and not a number of at least 0")
+    } else {
+        return Ok(());
+    };
+    Err(RunError::Calibration { path: path.to_owned(), rule })
+}
+
+/// How a run's embeddings agree with f32; `None` for a run in f32.
+///
+/// # Errors
+/// [`RunError::File`], [`RunError::Json`].
+pub fn agreement(run: &RunDirectory) -> Result<Option<Agreement>, RunError> {
+    if run.has(RunDirectory::AGREEMENT) { run.json(RunDirectory::AGREEMENT).map(Some) } else { Ok(None) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_cannot_be_used_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::new(folder.path().into());
+        let read = |text: &str| {
+            std::fs::write(run.file(RunDirectory::CALIBRATION), text).unwrap();
+            calibration(&run).map_err(|error| error.to_string().replace(folder.path().to_str().unwrap(), "RUN"))
+        };
+        let good = read(r#"{"sample": "some", "faces": 3, "ranges": {"conv2d_1a": 1.5}}"#).unwrap();
+        assert_eq!((good.faces, good.ranges["conv2d_1a"]), (3, 1.5));
+        let refused: Vec<_> = [
+            r#"{"sample": "some", "faces": 0, "ranges": {"conv2d_1a": 1.5}}"#,
+            r#"{"sample": "some", "faces": 3, "ranges": {}}"#,
+            r#"{"sample": "some", "faces": 3, "ranges": {"conv2d_1a": 1e39}}"#,
+            r#"{"sample": "some", "faces": 3, "ranges": {"conv2d_1a": -1}}"#,
+            r#"{"sample": "some", "faces": 3}"#,
+        ]
+        .into_iter()
+        .map(|text| read(text).unwrap_err())
+        .collect();
+        insta::assert_snapshot!(refused.join("\n"), @r"
+        RUN/calibration.json: `faces` is 0: no face was seen; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
+        RUN/calibration.json: `ranges` is empty; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
+        RUN/calibration.json: the range of `conv2d_1a` is inf, and not a number of at least 0; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
+        RUN/calibration.json: the range of `conv2d_1a` is -1, and not a number of at least 0; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
+        RUN/calibration.json is not what this version of facevault writes: missing field `ranges` at line 1 column 30
+        ");
+    }
+}
