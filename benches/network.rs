@@ -27,9 +27,8 @@ fn checkpoint(spec: &ModelSpec) -> Tensors {
         let inputs: usize = parameter.shape.iter().skip(1).product();
         let data = (0..count)
             .map(|_| match parameter.key.rsplit('.').next() {
-                Some("running_var") => 1.0,
                 Some("weight") if parameter.shape.len() > 1 => uniform() * (6.0 / inputs as f32).sqrt(),
-                Some("weight") => 1.0,
+                Some("weight" | "running_var") => 1.0,
                 _ => uniform() * 0.1,
             })
             .collect();

@@ -125,6 +125,7 @@ fn max_pool(x: &Tensor) -> Result<Tensor> {
     x.max_pool2d_with_stride(3, 2)
 }
 
+#[allow(clippy::needless_pass_by_value)] // What `map_err` hands over.
 fn missing(key: String) -> candle_core::Error {
     candle_core::Error::Msg(format!("no tensor {key}"))
 }

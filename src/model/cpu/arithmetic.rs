@@ -23,7 +23,7 @@ pub struct U8Quads;
 // SAFETY of every block here: handed on from the caller, who keeps the contract of `Simd`.
 #[allow(clippy::undocumented_unsafe_blocks)]
 mod steps {
-    use super::*;
+    use super::{Arithmetic, Bf16Pairs, DotBf16, DotU8, Float, I16Pairs, Simd, U8Quads};
 
     impl<S: Simd> Arithmetic<S> for Float {
         const INTEGER: bool = false;

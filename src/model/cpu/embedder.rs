@@ -292,7 +292,9 @@ impl Embedder for CpuEmbedder {
             let barrier = Barrier::new(threads);
             pool.broadcast(|thread| {
                 let member = Member::new(thread.index(), &barrier);
-                jobs.iter().for_each(|job| run(job, arenas[0], &member));
+                for job in &jobs {
+                    run(job, arenas[0], &member);
+                }
             });
         }
         Ok(())

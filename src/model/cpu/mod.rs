@@ -2,6 +2,10 @@
 //! a [`plan`], run by [`execute`] with the [`kernels`] of the best instruction set. `experiments/cpu-kernels.md` tells how it came
 //! to be, and what was measured.
 
+// The operations of a vector trait must become instructions of the kernel around them; buffers of one arena are bytes
+// whose places are multiples of 64; kernels index what they keep in registers.
+#![allow(clippy::inline_always, clippy::cast_ptr_alignment, clippy::needless_range_loop)]
+
 mod arithmetic;
 mod embedder;
 mod execute;

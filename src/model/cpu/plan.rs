@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::pack::{self, Channels, Shape};
+use super::pack::{self, Channels, Filters, Shape};
 use super::sets::{Set, Weights};
 use crate::model::folding::Folded;
 use crate::model::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
@@ -518,24 +518,10 @@ impl Builder<'_> {
                     channel += width;
                     let Some(folded) = &folded else { continue };
                     let channels_out = first + here.start..first + here.end;
-                    let quantiser = |output| {
-                        if kind.integer() {
-                            pack::quantiser(&folded.weight, shape, &channels, output)
-                        } else {
-                            unit.recip()
-                        }
-                    };
+                    let filters = Filters { weight: &folded.weight, shape, channels: &channels };
+                    let quantiser = |output| if kind.integer() { filters.quantiser(output) } else { unit.recip() };
                     let weights = &mut packed.weights;
-                    pack::panel(
-                        &folded.weight,
-                        shape,
-                        &channels,
-                        channels_out.clone(),
-                        width,
-                        kind,
-                        quantiser,
-                        weights,
-                    );
+                    filters.panel(channels_out.clone(), width, kind, quantiser, weights);
                     packed.bias.extend(channels_out.clone().map(|output| folded.bias[output] / unit));
                     packed.bias.resize(channel, 0.0);
                     if kind.integer() {
@@ -595,7 +581,13 @@ impl Builder<'_> {
                 for panel in &panels {
                     let width = panel.vectors * set.lanes;
                     let here = panel.channel.min(spec.outputs)..(panel.channel + width).min(spec.outputs);
-                    pack::panel(values, shape, &channels, here, width, Weights::F32, scale, &mut packed.weights);
+                    Filters { weight: values, shape, channels: &channels }.panel(
+                        here,
+                        width,
+                        Weights::F32,
+                        scale,
+                        &mut packed.weights,
+                    );
                 }
             }
             packed.bias = folded.bias.iter().map(|value| value / unit).collect();
@@ -618,7 +610,9 @@ impl Builder<'_> {
             strides,
         };
         let flop = 2.0 * (height * width * 9 * spec.inputs * spec.outputs) as f64;
-        [out.0, scratch.0, scratch.1].into_iter().for_each(|buffer| self.touch(buffer));
+        for buffer in [out.0, scratch.0, scratch.1] {
+            self.touch(buffer);
+        }
         self.step(key, flop, vec![(out, key.to_owned())], Work::Winograd(work));
     }
 

@@ -1,5 +1,6 @@
 //! AVX2 with FMA: x86-64 since 2013.
 
+#[allow(clippy::wildcard_imports)] // All of it are intrinsics.
 use std::arch::x86_64::*;
 
 use super::Simd;

@@ -1,5 +1,6 @@
 //! AVX-512 (F, BW, DQ, VL), and with it VNNI and BF16 where the CPU has them.
 
+#[allow(clippy::wildcard_imports)] // All of it are intrinsics.
 use std::arch::x86_64::*;
 
 use super::{DotBf16, DotU8, Simd};

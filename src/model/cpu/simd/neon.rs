@@ -1,5 +1,6 @@
 //! NEON: every 64-bit ARM.
 
+#[allow(clippy::wildcard_imports)] // All of it are intrinsics.
 use std::arch::aarch64::*;
 
 use super::Simd;
