@@ -16,7 +16,7 @@ pub struct Barrier {
 }
 
 /// Spins before a waiting member lets others have its core.
-const PATIENCE: u32 = 20_000;
+const PATIENCE: u32 = 4_000;
 
 impl Barrier {
     pub fn new(size: usize) -> Self {
