@@ -55,6 +55,41 @@ fn equals_facenet_pytorch() {
 }
 
 #[test]
+fn every_kernel_of_this_cpu_equals_facenet_pytorch() {
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 1.0 };
+    let tensors = formula::checkpoint(&model::parameters(&spec));
+    let golden = npyz::NpyFile::new(&include_bytes!("../fixtures/model/golden_112.npy")[..]).unwrap();
+    let golden: Vec<f32> = golden.into_vec().unwrap();
+    let pixels: Vec<u8> = KINDS.iter().flat_map(|kind| formula::picture(kind, 112)).collect();
+    for kernels in [Kernels::Candle, Kernels::Portable, Kernels::Neon, Kernels::Avx2, Kernels::Avx512] {
+        let options = EmbedOptions { kernels, ..options(DeviceRequest::Cpu) };
+        let mut network = match model::open(&spec, &options, &tensors, None, &|_| {}) {
+            Ok(network) => network,
+            Err(error @ model::ModelError::NoKernels { .. }) => {
+                println!("SKIPPED: {error}");
+                continue;
+            }
+            Err(error) => panic!("{kernels:?}: {error}"),
+        };
+        let embeddings = embed(network.as_mut(), &pixels, 112);
+        let worst = embeddings.iter().zip(&golden).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        println!("{kernels:?}: max |difference| {worst:.1e}");
+        assert!(worst <= 1e-5, "{kernels:?}: max |difference| {worst:e}");
+    }
+}
+
+#[test]
+fn kernels_of_another_cpu_are_an_error() {
+    let foreign = if cfg!(target_arch = "aarch64") { Kernels::Avx2 } else { Kernels::Neon };
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
+    let options = EmbedOptions { kernels: foreign, ..options(DeviceRequest::Cpu) };
+    let error = model::open(&spec, &options, &formula::checkpoint(&model::parameters(&spec)), None, &|_| {});
+    let error = error.err().unwrap().to_string();
+    assert!(error.contains(&format!("`embed.kernels: {}` cannot run on this CPU", foreign.name())), "{error}");
+    assert!(error.contains("use `auto`"), "{error}");
+}
+
+#[test]
 fn a_face_in_a_batch_equals_the_same_face_alone_to_the_bit() {
     let side = 96;
     let mut network = network(0.25);

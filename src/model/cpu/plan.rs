@@ -421,8 +421,8 @@ impl Builder<'_> {
 
     fn conv_into(&mut self, key: &str, input: usize, out: Place) {
         let c = &self.convolutions[key];
-        // Where the multiplications that Winograd saves pay for its ways in and out.
-        let suits = c.kernel == (3, 3) && c.stride == 1 && !self.buffers[input].plain;
+        let pays = self.set.weights.winograd_pays(c.outputs);
+        let suits = c.kernel == (3, 3) && c.stride == 1 && pays && !self.buffers[input].plain;
         if suits && self.source.winograd { self.winograd(key, input, out) } else { self.convs(&[(key, out)], input) }
     }
 
