@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::closeness::Closeness;
 use crate::config::{PairMode, Precision, SimilarityOptions};
 use crate::estimate::Estimate;
 use crate::evaluate::{self, EvaluateError, Labelled};
@@ -74,8 +75,7 @@ pub fn compare(
     if dimension == 0 {
         return Ok(None);
     }
-    let pairs = reference.chunks_exact(dimension).zip(lower.chunks_exact(dimension));
-    let cosines: Vec<f64> = pairs.map(|(a, b)| cosine(a, b)).collect();
+    let Closeness { min_cosine, mean_cosine, max_difference } = Closeness::of(lower, reference, dimension);
     let options = SimilarityOptions { pairs: PairMode::Exhaustive, upstream: None, hardest: 0, ..options.clone() };
     let metrics = |matrix| {
         let input = evaluate::Input {
@@ -104,17 +104,12 @@ pub fn compare(
         precision: embedder.precision,
         device: embedder.device_name.clone(),
         sample: sample.into(),
-        faces: cosines.len() as u64,
-        cosine_min: cosines.iter().copied().fold(f64::INFINITY, f64::min),
-        cosine_mean: cosines.iter().sum::<f64>() / cosines.len() as f64,
-        max_difference: reference.iter().zip(lower).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max),
+        faces: faces.len() as u64,
+        cosine_min: min_cosine,
+        cosine_mean: mean_cosine,
+        max_difference,
         verification,
     }))
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
-    (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).clamp(-1.0, 1.0)
 }
 
 fn rates(metrics: Metrics) -> Rates {

@@ -9,11 +9,12 @@
 //!
 //! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
 //! `commands → run → {embed, evaluate, report, compare, agreement} → {model, weights, dataset, preprocess, similarity,
-//! verification} → {plan, sample, config, files, digest, estimate, progress}` and never back. `throughput` times the network
-//! of a config with what `run` prepares.
+//! verification} → {plan, sample, closeness, config, files, digest, estimate, progress}` and never back. `throughput`
+//! times the network of a config with what `run` prepares.
 
 pub mod agreement;
 pub mod cli;
+pub mod closeness;
 pub mod commands;
 pub mod compare;
 pub mod config;

@@ -279,7 +279,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
     use crate::config::{DeviceKind, Kernels, Precision};
     use crate::provenance::{Build, Machine, WeightsOrigin};
     use crate::throughput::{
-        Agreement, Engine, Measured, Preparation, Reference, Separation, Spread, Stage, Tar, Throughput, Variant,
+        Engine, Measured, Preparation, Reference, Separation, Spread, Stage, Tar, Throughput, Variant,
     };
     let measured = |name: &str, number: f64| Measured {
         name: name.into(),
@@ -300,7 +300,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
             Stage { name: "stem".into(), seconds: number, share: number, gflops: Some(number) },
             Stage { name: "head".into(), seconds: number, share: number, gflops: None },
         ],
-        agreement: Agreement { min_cosine: number, mean_cosine: number, max_difference: number },
+        agreement: crate::closeness::Closeness { min_cosine: number, mean_cosine: number, max_difference: number },
         separation: None,
     };
     let tar = vec![Tar { far: 0.1, tar: 0.9 }];

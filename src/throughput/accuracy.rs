@@ -1,4 +1,4 @@
-//! How close two sets of embeddings of the same faces are, and whether they tell people apart equally well. Pure.
+//! Whether embeddings of a sample tell people apart. Pure.
 
 use serde::Serialize;
 
@@ -11,43 +11,6 @@ use crate::verification::thresholds::TARGETS;
 
 /// Confidence level of the bound that stands for an error rate without errors.
 const LEVEL: f64 = 0.95;
-
-/// Embeddings against those of the reference, face by face.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Agreement {
-    /// Smallest cosine between a face's two embeddings.
-    pub min_cosine: f64,
-    /// Mean of these cosines.
-    pub mean_cosine: f64,
-    /// Largest difference of two numbers.
-    pub max_difference: f64,
-}
-
-impl Agreement {
-    /// Of two matrices of the same shape with at least one row of `dimension` numbers.
-    #[must_use]
-    pub fn of(found: &[f32], reference: &[f32], dimension: usize) -> Self {
-        let cosines: Vec<f64> =
-            found.chunks_exact(dimension).zip(reference.chunks_exact(dimension)).map(|(a, b)| cosine(a, b)).collect();
-        let differences = found.iter().zip(reference).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
-        Self {
-            min_cosine: least(cosines.iter().copied()),
-            mean_cosine: cosines.iter().sum::<f64>() / cosines.len() as f64,
-            max_difference: -least(differences.map(|difference| -difference)),
-        }
-    }
-}
-
-/// The least number; NaN when one is NaN, which `f64::min` would hide.
-fn least(values: impl Iterator<Item = f64>) -> f64 {
-    values.fold(f64::INFINITY, |least, value| if value.is_nan() || value < least { value } else { least })
-}
-
-/// Exactly 1 for equal rows: the root of a square is exact.
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
-}
 
 /// How well embeddings of a sample tell people apart.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -98,21 +61,6 @@ pub fn separation(data: &[f32], dimension: usize, population: &Population<'_>) -
 mod tests {
     use super::*;
     use crate::similarity::population::Labelled;
-
-    #[test]
-    fn equal_embeddings_agree_exactly() {
-        let rows = [0.6f32, 0.8, 0.28, 0.96];
-        let exact = Agreement { min_cosine: 1.0, mean_cosine: 1.0, max_difference: 0.0 };
-        assert_eq!(Agreement::of(&rows, &rows, 2), exact);
-    }
-
-    #[test]
-    fn the_worst_face_decides() {
-        let found = Agreement::of(&[1.0, 0.0, 0.0, 1.0], &[1.0, 0.0, 1.0, 0.0], 2);
-        assert_eq!(found, Agreement { min_cosine: 0.0, mean_cosine: 0.5, max_difference: 1.0 });
-        let broken = Agreement::of(&[f32::NAN, 0.0, 0.0, 1.0], &[1.0, 0.0, 0.0, 1.0], 2);
-        assert!(broken.mean_cosine.is_nan() && broken.min_cosine.is_nan() && broken.max_difference.is_nan());
-    }
 
     fn judged(data: &[f32], who: &[&str]) -> Option<Separation> {
         let ids: Vec<String> = (0..who.len()).map(|i| i.to_string()).collect();

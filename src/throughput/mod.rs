@@ -14,11 +14,12 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-pub use accuracy::{Agreement, Separation, Tar, separation};
+pub use accuracy::{Separation, Tar, separation};
 pub use sample::Preparation;
 pub use statistics::{Spread, Stage};
 pub use variant::{Engine, Variant, Wanted};
 
+use crate::closeness::Closeness;
 use crate::config::{ExperimentConfig, Mirror};
 use crate::evaluate::Labelled;
 use crate::model::ModelError;
@@ -107,7 +108,7 @@ pub struct Measured {
     /// Stages of the network; empty where the implementation cannot tell.
     pub stages: Vec<Stage>,
     /// Its embeddings against the reference's.
-    pub agreement: Agreement,
+    pub agreement: Closeness,
     /// How well they tell people apart.
     pub separation: Option<Separation>,
 }
@@ -209,7 +210,7 @@ fn judged(seen: &Seen, first: &[f64], reference: &[f32], population: &Population
         faces_per_second: Spread::of(&seen.rates)?,
         ratio: Spread::of(&statistics::ratios(&seen.rates, first))?,
         stages: statistics::stages(&seen.stages, seen.staged),
-        agreement: Agreement::of(&seen.embeddings, reference, dimension),
+        agreement: Closeness::of(&seen.embeddings, reference, dimension),
         separation: separation(&seen.embeddings, dimension, population),
     })
 }
