@@ -97,6 +97,19 @@ pub struct StageTime {
     pub flop: f64,
 }
 
+impl StageTime {
+    /// Adds this to the entry of its name, or behind all others where there is none.
+    pub fn add_to(self, sums: &mut Vec<Self>) {
+        match sums.iter_mut().find(|sum| sum.name == self.name) {
+            Some(sum) => {
+                sum.seconds += self.seconds;
+                sum.flop += self.flop;
+            }
+            None => sums.push(self),
+        }
+    }
+}
+
 /// The range of each layer's output, for 8-bit activations: the largest value over some faces.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Calibration {

@@ -54,13 +54,7 @@ pub struct Stage {
 pub(super) fn stages(times: &[StageTime], faces: usize) -> Vec<Stage> {
     let mut sums: Vec<StageTime> = Vec::new();
     for time in times {
-        match sums.iter_mut().find(|sum| sum.name == time.name) {
-            Some(sum) => {
-                sum.seconds += time.seconds;
-                sum.flop += time.flop;
-            }
-            None => sums.push(time.clone()),
-        }
+        time.clone().add_to(&mut sums);
     }
     let all: f64 = sums.iter().map(|sum| sum.seconds).sum();
     sums.into_iter()

@@ -89,8 +89,7 @@ impl CpuEmbedder {
         let ranges = calibration.map(|calibration| calibration.ranges.clone()).unwrap_or_default();
         let folded = |spec: &Convolution| folded(tensors, spec);
         let parameters = Parameters::Folded(&folded);
-        let range = |name: &str| ranges.get(name).copied().unwrap_or(0.0);
-        let plan = Plan::new(set, width, SIDE, &Source { parameters, range: &range, winograd });
+        let plan = Plan::new(set, width, SIDE, &Source { parameters, ranges: &ranges, winograd });
         let mut embedder = Self { info, plan, tables: Vec::new(), arenas: Vec::new(), pool, width, ranges, winograd };
         embedder.renew();
         Ok(embedder)
@@ -120,16 +119,11 @@ impl CpuEmbedder {
     /// Makes the plan one for faces of this size.
     fn fit(&mut self, side: usize) {
         if self.plan.side != side {
-            let range = |name: &str| self.ranges.get(name).copied().unwrap_or(0.0);
             let parameters = Parameters::Plan(&self.plan.steps);
-            let source = Source { parameters, range: &range, winograd: self.winograd };
+            let source = Source { parameters, ranges: &self.ranges, winograd: self.winograd };
             self.plan = Plan::new(self.plan.set, self.width, side, &source);
             self.renew();
         }
-    }
-
-    fn set(&self) -> &'static Set {
-        self.plan.set
     }
 
     /// One group of faces on one thread, watched.
@@ -199,7 +193,7 @@ impl CpuEmbedder {
     /// Multiply-adds of the plan's kind at full speed on one thread: operations in `rounds` rounds.
     #[must_use]
     pub fn run_peak(&self, rounds: usize) -> f64 {
-        let set = self.set();
+        let set = self.plan.set;
         // SAFETY: `choose` gave the set to this CPU; the seed holds two vectors.
         std::hint::black_box(unsafe { (set.peak)(rounds, &vec![0; 2 * set.lanes]) });
         (rounds * 8 * super::kernels::PEAK_SUMS * set.lanes * set.per_word * 2) as f64
@@ -314,13 +308,7 @@ impl Embedder for CpuEmbedder {
                 let seconds = (now - last).as_secs_f64();
                 last = now;
                 let flop = step.flop * faces.len() as f64;
-                match stages.iter_mut().find(|stage| stage.name == step.stage) {
-                    Some(stage) => {
-                        stage.seconds += seconds;
-                        stage.flop += flop;
-                    }
-                    None => stages.push(StageTime { name: step.stage.into(), seconds, flop }),
-                }
+                StageTime { name: step.stage.into(), seconds, flop }.add_to(&mut stages);
                 if step.name == "last_linear" {
                     rows.chunks_exact_mut(DIMENSION).enumerate().for_each(|(i, row)| normalise(pass.output(i), row));
                 }

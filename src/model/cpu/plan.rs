@@ -3,6 +3,7 @@
 //! Concatenations are buffers whose slices the branches write; a residual block writes over its own input, which its
 //! branches have read by then; parallel 1×1 branches of one input are one product.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::pack::{self, Channels, Filters, Shape};
@@ -60,6 +61,10 @@ impl Buffer {
     /// Bytes of a face.
     pub fn image(&self) -> usize {
         self.height * self.width * self.pixel()
+    }
+    /// Channels of the checkpoint in each slice.
+    fn widths(&self) -> Vec<usize> {
+        self.parts.iter().map(|part| part.channels).collect()
     }
     fn size(&self) -> usize {
         self.image() * if self.grouped { GROUP } else { 1 }
@@ -182,8 +187,8 @@ pub struct Plan {
 pub struct Source<'a> {
     /// The parameters.
     pub parameters: Parameters<'a>,
-    /// Largest value of a layer's output; integer activations only.
-    pub range: &'a dyn Fn(&str) -> f32,
+    /// Largest value of a layer's output, by name; integer activations only.
+    pub ranges: &'a BTreeMap<String, f32>,
     /// Whether 3×3 layers go by way of Winograd.
     pub winograd: bool,
 }
@@ -288,7 +293,7 @@ impl Builder<'_> {
 
         self.stage = "mixed_6a";
         let (h, w) = (half(self.buffers[x].height), half(self.buffers[x].width));
-        let pooled = self.buffers[x].parts.iter().map(|part| part.channels);
+        let pooled = self.buffers[x].widths();
         let wide: Vec<usize> =
             [self.outputs("mixed_6a.branch0"), self.outputs("mixed_6a.branch1.2")].into_iter().chain(pooled).collect();
         let cat = self.buffer(h, w, &wide, self.set.bytes);
@@ -307,7 +312,7 @@ impl Builder<'_> {
         self.stage = "mixed_7a";
         let (h, w) = (half(self.buffers[x].height), half(self.buffers[x].width));
         let ends = ["branch0.1", "branch1.1", "branch2.2"].map(|end| format!("mixed_7a.{end}"));
-        let pooled = self.buffers[x].parts.iter().map(|part| part.channels);
+        let pooled = self.buffers[x].widths();
         let wide: Vec<usize> = ends.iter().map(|end| self.outputs(end)).chain(pooled).collect();
         let cat = self.buffer(h, w, &wide, self.set.bytes);
         let starts = ["branch0.0", "branch1.0", "branch2.0"].map(|start| format!("mixed_7a.{start}"));
@@ -328,7 +333,7 @@ impl Builder<'_> {
         let last = self.two_branches("block8", x, 1.0);
 
         self.stage = "head";
-        let channels = self.buffers[last].parts.iter().map(|part| part.channels).collect::<Vec<_>>();
+        let channels = self.buffers[last].widths();
         let mean = self.buffer(1, 1, &channels, 4);
         self.buffers[mean].plain = true;
         self.step("mean", 0.0, Vec::new(), Work::Mean { input: last, out: mean });
@@ -435,7 +440,7 @@ impl Builder<'_> {
     fn residual(&mut self, block: &str, cat: usize, x: usize, scale: f64) -> usize {
         let key = format!("{block}.conv2d");
         let out = if block == "block8" {
-            let channels: Vec<usize> = self.buffers[x].parts.iter().map(|part| part.channels).collect();
+            let channels = self.buffers[x].widths();
             let (h, w) = (self.buffers[x].height, self.buffers[x].width);
             self.buffer(h, w, &channels, 4)
         } else {
@@ -520,12 +525,13 @@ impl Builder<'_> {
                     let channels_out = first + here.start..first + here.end;
                     let filters = Filters { weight: &folded.weight, shape, channels: &channels };
                     let quantiser = |output| if kind.integer() { filters.quantiser(output) } else { unit.recip() };
-                    let weights = &mut packed.weights;
-                    filters.panel(channels_out.clone(), width, kind, quantiser, weights);
-                    packed.bias.extend(channels_out.clone().map(|output| folded.bias[output] / unit));
+                    let scales: Vec<f32> = channels_out.clone().map(quantiser).collect();
+                    let scale = |output| scales[output - channels_out.start];
+                    filters.panel(channels_out.clone(), width, kind, scale, &mut packed.weights);
+                    packed.bias.extend(channels_out.map(|output| folded.bias[output] / unit));
                     packed.bias.resize(channel, 0.0);
                     if kind.integer() {
-                        packed.scale.extend(channels_out.map(|output| 1.0 / (quantiser(output) * unit)));
+                        packed.scale.extend(scales.iter().map(|scale| 1.0 / (scale * unit)));
                         packed.scale.resize(channel, 0.0);
                     }
                 }
@@ -639,7 +645,7 @@ impl Builder<'_> {
     fn pool(&mut self, name: &str, input: usize) -> usize {
         let from = &self.buffers[input];
         let (h, w) = (half(from.height), half(from.width));
-        let channels: Vec<usize> = from.parts.iter().map(|part| part.channels).collect();
+        let channels = from.widths();
         let out = self.buffer(h, w, &channels, self.set.bytes);
         self.pool_into(name, input, (out, 0));
         out
@@ -662,7 +668,8 @@ impl Builder<'_> {
 
     /// What one unit of an integer activation is worth.
     fn unit(&self, name: &str) -> f32 {
-        if self.set.weights.integer() { ((self.source.range)(name) / 255.0).max(f32::MIN_POSITIVE) } else { 1.0 }
+        let range = || self.source.ranges.get(name).copied().unwrap_or(0.0);
+        if self.set.weights.integer() { (range() / 255.0).max(f32::MIN_POSITIVE) } else { 1.0 }
     }
 }
 

@@ -121,7 +121,8 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
     let weight: Vec<f32> = (0..spec.outputs * spec.inputs * taps).map(|_| numbers.next(-spread, spread)).collect();
     let bias: Vec<f32> = (0..spec.outputs).map(|_| numbers.next(-0.5, 1.0)).collect();
     let folded = |_: &Convolution| Folded { weight: weight.clone(), bias: bias.clone() };
-    let source = Source { parameters: Parameters::Folded(&folded), range: &range, winograd: *winograd };
+    let ranges = RANGES.map(|(name, range)| (name.to_owned(), range)).into();
+    let source = Source { parameters: Parameters::Folded(&folded), ranges: &ranges, winograd: *winograd };
     let plan = Plan::of_one(set, spec.clone(), *size, *residual, &source);
     let tables = Tables::new(&plan, *images);
     let mut arena = Arena::new(&plan);
