@@ -17,7 +17,7 @@ use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
-    self, Comparison, HardPair, Histograms, IdentitySpread, PairKind, Population, hardest::Candidate,
+    self, Comparison, HardPair, Histograms, IdentitySpread, PairKind, Population, Request, Watched, hardest::Candidate,
 };
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::distribution::distribution;
@@ -86,8 +86,12 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
     let population = Population::new(input.faces, input.seed);
     evaluable(input, &population)?;
     let quota = Quota::new(&population.available, input.options);
-    let found = similarity::compare(rows, &population, quota, input.options.hardest, input.seed, progress, cancel)
-        .ok_or(EvaluateError::Interrupted)?;
+    let watched = match Watched::choose(rows, &population, input.seed, cancel) {
+        None if cancel.requested() => return Err(EvaluateError::Interrupted),
+        chosen => chosen.unwrap_or_default(),
+    };
+    let request = Request { quota, hardest: input.options.hardest, watched: &watched.thresholds, seed: input.seed };
+    let found = similarity::compare(rows, &population, &request, progress, cancel).ok_or(EvaluateError::Interrupted)?;
     if found.impostor.moments.count() == 0 {
         let reason = "the sample found no two faces of different people in different photos".into();
         return Err(EvaluateError::NotEvaluable { reason });

@@ -1,6 +1,7 @@
 //! What one thread remembers of the pairs it compared. Everything in here adds up to the same whatever the order.
 
 use super::PairKind;
+use super::faces::FaceErrors;
 use super::hardest::Hardest;
 use super::population::{Member, Population};
 use crate::verification::bootstrap::Cell;
@@ -23,6 +24,9 @@ pub struct Collector {
     pub hardest_genuine: Hardest,
     /// Different-identity pairs with the highest cosines.
     pub hardest_impostor: Hardest,
+    /// Errors by face at the watched thresholds.
+    pub faces: FaceErrors,
+    watched: Vec<f32>,
     open_genuine: Tally,
     open_impostor: Tally,
 }
@@ -60,10 +64,14 @@ impl Spread {
 }
 
 impl Collector {
-    /// Nothing seen yet.
+    /// Nothing seen yet. `watched` are the thresholds, ascending, that errors are counted at face by face; without any,
+    /// nothing is kept by face.
     #[must_use]
-    pub fn new(population: &Population<'_>, hardest: usize) -> Self {
+    pub fn new(population: &Population<'_>, hardest: usize, watched: &[f32]) -> Self {
+        let rows = if watched.is_empty() { 0 } else { population.rows };
         Self {
+            faces: FaceErrors::new(rows, watched.len()),
+            watched: watched.into(),
             genuine: Tally::default(),
             impostor: Tally::default(),
             genuine_cells: Vec::new(),
@@ -78,6 +86,9 @@ impl Collector {
 
     /// Adds a pair to the open cell.
     pub fn add(&mut self, kind: PairKind, a: &Member, b: &Member, cosine: f32) {
+        if !self.watched.is_empty() {
+            self.faces.add(kind, [a.row, b.row], cosine, &self.watched);
+        }
         match kind {
             PairKind::Genuine => {
                 self.open_genuine.add(cosine);
@@ -117,6 +128,7 @@ impl Collector {
         self.impostor.merge(&other.impostor);
         self.genuine_cells.extend(other.genuine_cells);
         self.impostor_cells.extend(other.impostor_cells);
+        self.faces.merge(&other.faces);
         self.hardest_genuine.merge(other.hardest_genuine);
         self.hardest_impostor.merge(other.hardest_impostor);
         for (mine, theirs) in self.spread.iter_mut().zip(other.spread) {

@@ -10,7 +10,7 @@ use super::hardest::Candidate;
 use super::kernel::{Rows, for_each_pair};
 use super::population::Population;
 use super::sampling::{Quota, apportion, draw_genuine, draw_impostor, unit_pairs};
-use super::{Collector, PairKind, Spread};
+use super::{Collector, FaceErrors, PairKind, Spread};
 use crate::progress::{Cancel, Progress};
 use crate::verification::bootstrap::Cells;
 use crate::verification::tally::Tally;
@@ -29,6 +29,8 @@ pub struct Comparison {
     pub cells: Cells,
     /// By identity.
     pub spread: Vec<Spread>,
+    /// By face, at the watched thresholds.
+    pub faces: FaceErrors,
     /// Lowest same-identity cosines first.
     pub hardest_genuine: Vec<Candidate>,
     /// Highest different-identity cosines first.
@@ -46,6 +48,7 @@ impl Comparison {
             impostor: found.impostor,
             cells,
             spread: found.spread,
+            faces: found.faces,
             hardest_genuine: found.hardest_genuine.into_sorted(),
             hardest_impostor: found.hardest_impostor.into_sorted(),
         }
@@ -64,23 +67,35 @@ enum Task {
     Impostor { units: (u16, u16), wanted: u64 },
 }
 
-/// Compares `quota` pairs and keeps the `hardest` of each kind. `None` when it was cancelled.
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// How many pairs of each kind are compared.
+    pub quota: Quota,
+    /// How many of the hardest pairs of each kind are kept.
+    pub hardest: usize,
+    /// Thresholds, ascending, at which errors are counted face by face.
+    pub watched: &'a [f32],
+    /// Seed of samples.
+    pub seed: u64,
+}
+
+/// Compares pairs. `None` when it was cancelled.
 #[must_use]
 pub fn compare(
     rows: Rows<'_>,
     population: &Population<'_>,
-    quota: Quota,
-    hardest: usize,
-    seed: u64,
+    request: &Request<'_>,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Option<Comparison> {
+    let &Request { quota, hardest, watched, seed } = request;
     let idle: Mutex<Vec<Collector>> = Mutex::default();
     let idle_collectors = || idle.lock().unwrap_or_else(PoisonError::into_inner);
     progress.start("comparing", "pairs", Some(quota.genuine + quota.impostor), 0);
     tasks(population, quota).into_par_iter().for_each(|task| {
         let waiting = idle_collectors().pop();
-        let mut collector = waiting.unwrap_or_else(|| Collector::new(population, hardest));
+        let mut collector = waiting.unwrap_or_else(|| Collector::new(population, hardest, watched));
         let units = work(rows, population, task, seed, cancel, &mut collector);
         progress.advance(collector.close(units));
         idle_collectors().push(collector);
@@ -89,7 +104,7 @@ pub fn compare(
     if cancel.requested() {
         return None;
     }
-    let mut found = Collector::new(population, hardest);
+    let mut found = Collector::new(population, hardest, watched);
     for collector in idle.into_inner().unwrap_or_else(PoisonError::into_inner) {
         found.merge(collector);
     }

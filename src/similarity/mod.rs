@@ -2,17 +2,21 @@
 
 mod collector;
 pub mod compare;
+pub mod faces;
 pub mod hardest;
 pub mod kernel;
 mod nearest;
 pub mod population;
 pub mod sampling;
 pub mod upstream;
+pub mod watched;
 
 pub use collector::{Collector, Spread};
-pub use compare::{Comparison, compare};
+pub use compare::{Comparison, Request, compare};
+pub use faces::FaceErrors;
 pub use nearest::nearest;
 pub use population::{Labelled, Population};
+pub use watched::Watched;
 
 use serde::{Deserialize, Serialize};
 
@@ -115,7 +119,8 @@ pub(crate) mod tests {
         let quota = Quota::new(&population.available, options);
         let rows = Rows { data, dimension: DIMENSION };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| compare(rows, &population, quota, 5, 1, &Silent, &Cancel::default())).unwrap()
+        let request = Request { quota, hardest: 5, watched: &[0.2, 0.5], seed: 1 };
+        pool.install(|| compare(rows, &population, &request, &Silent, &Cancel::default())).unwrap()
     }
 
     /// Everything that does not depend on the order in which cells were finished.
@@ -126,6 +131,7 @@ pub(crate) mod tests {
             tally(&found.genuine),
             tally(&found.impostor),
             found.spread.clone(),
+            found.faces.clone(),
             hardest(&found.hardest_genuine),
             hardest(&found.hardest_impostor),
         )
@@ -194,7 +200,8 @@ pub(crate) mod tests {
         let rows = Rows { data: &data, dimension: DIMENSION };
         let found = |pairs, seed| {
             let quota = Quota::new(&population.available, &options(pairs, 6_000));
-            compare(rows, &population, quota, 0, seed, &Silent, &Cancel::default()).unwrap()
+            let request = Request { quota, hardest: 0, watched: &[], seed };
+            compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap()
         };
         let (all, sample, other) =
             (found(PairMode::Exhaustive, 1), found(PairMode::Sampled, 1), found(PairMode::Sampled, 2));
@@ -216,6 +223,7 @@ pub(crate) mod tests {
         let data = unit_rows(3, DIMENSION, 1);
         let rows = Rows { data: &data, dimension: DIMENSION };
         let quota = Quota { genuine: 1, impostor: 2 };
-        assert!(compare(rows, &population, quota, 5, 1, &Silent, &cancel).is_none());
+        let request = Request { quota, hardest: 5, watched: &[], seed: 1 };
+        assert!(compare(rows, &population, &request, &Silent, &cancel).is_none());
     }
 }

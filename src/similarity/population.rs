@@ -56,6 +56,8 @@ pub struct Population<'a> {
     pub units: Vec<Range<usize>>,
     /// Unit of each identity.
     pub unit_of: Vec<u16>,
+    /// Rows of the matrix, with and without identity.
+    pub rows: usize,
     /// Faces without identity.
     pub unlabelled: u64,
     /// Which pairs exist and which are left out.
@@ -111,7 +113,7 @@ impl<'a> Population<'a> {
         }
         let unlabelled = (faces.len() - members.len()) as u64;
         let available = Available::count(&members, &units);
-        Self { members, names, identities, units, unit_of, unlabelled, available }
+        Self { members, names, identities, units, unit_of, rows: faces.len(), unlabelled, available }
     }
 }
 

@@ -18,7 +18,7 @@ pub fn compare(
     sampling: &UpstreamSampling,
     seed: u64,
 ) -> Option<Comparison> {
-    let mut collector = Collector::new(population, 0);
+    let mut collector = Collector::new(population, 0, &[]);
     let members = &population.members;
     for (identity, &unit) in population.identities.iter().zip(&population.unit_of) {
         let first = &members[identity.start..identity.end.min(identity.start + sampling.faces_per_identity)];

@@ -44,7 +44,8 @@ pub fn separation(data: &[f32], dimension: usize, population: &Population<'_>) -
         return None;
     }
     let rows = Rows { data, dimension };
-    let found = similarity::compare(rows, population, quota, 0, 0, &Silent, &Cancel::default())?;
+    let request = Request { quota, hardest: 0, watched: &[], seed: 0 };
+    let found = similarity::compare(rows, population, &request, &Silent, &Cancel::default())?;
     let (genuine, impostor) = (Survival::new(&found.genuine.counts), Survival::new(&found.impostor.counts));
     let (eer, _) = Roc { genuine: &genuine, impostor: &impostor }.eer();
     let tar = TARGETS
