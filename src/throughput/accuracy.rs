@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::progress::{Cancel, Silent};
 use crate::similarity::sampling::Quota;
-use crate::similarity::{self, kernel::Rows, population::Population};
+use crate::similarity::{self, Request, kernel::Rows, population::Population};
 use crate::verification::interval::upper_bound_of_none;
 use crate::verification::roc::{Roc, Survival, allowed};
 use crate::verification::thresholds::TARGETS;
