@@ -4,6 +4,7 @@ use super::PairKind;
 use super::faces::FaceErrors;
 use super::hardest::Hardest;
 use super::population::{Member, Population};
+use crate::model::cpu::products::Sums;
 use crate::verification::bootstrap::Cell;
 use crate::verification::tally::{Moments, Tally};
 
@@ -56,7 +57,8 @@ impl Default for Spread {
 }
 
 impl Spread {
-    fn meet(&mut self, other: u32, cosine: f32) {
+    /// Another identity comes this close.
+    pub fn meet(&mut self, other: u32, cosine: f32) {
         if cosine > self.impostor_max || (cosine == self.impostor_max && other < self.nearest) {
             (self.impostor_max, self.nearest) = (cosine, other);
         }
@@ -104,6 +106,26 @@ impl Collector {
                 self.hardest_impostor.offer(-cosine, a.row, b.row);
             }
         }
+    }
+
+    /// Adds a pair of the open cell's different-identity pairs that is counted already and is in the tail.
+    pub fn add_to_tail(&mut self, a: &Member, b: &Member, cosine: f32) {
+        self.faces.add_false_match([a.row, b.row], cosine, &self.watched);
+        self.spread[a.identity as usize].meet(b.identity, cosine);
+        self.spread[b.identity as usize].meet(a.identity, cosine);
+        self.hardest_impostor.offer(-cosine, a.row, b.row);
+    }
+
+    /// Where different-identity pairs of the open cell are counted; [`Self::add_sums`] is the other half.
+    pub fn impostor_counts(&mut self) -> &mut [u64] {
+        &mut self.open_impostor.counts
+    }
+
+    /// Adds the sums over pairs that are counted already.
+    pub fn add_sums(&mut self, sums: &Sums) {
+        let open = &mut self.open_impostor;
+        open.moments.merge(&sums.moments());
+        (open.min, open.max) = (open.min.min(sums.min), open.max.max(sums.max));
     }
 
     /// Files what was added since the last call under this pair of units; returns how many pairs that were.

@@ -33,19 +33,26 @@ impl FaceErrors {
 
     /// Adds a pair. `thresholds` are ascending and as many as this was made for.
     pub fn add(&mut self, kind: PairKind, rows: [u32; 2], cosine: f32, thresholds: &[f32]) {
-        for row in rows.map(|row| row as usize) {
-            match kind {
-                PairKind::Genuine => {
+        match kind {
+            PairKind::Genuine => {
+                let above = thresholds.partition_point(|&threshold| cosine >= threshold);
+                for row in rows.map(|row| row as usize) {
                     self.genuine[row] += 1;
-                    let above = thresholds.partition_point(|&threshold| cosine >= threshold);
                     self.misses[above..].iter_mut().for_each(|misses| misses[row] += 1);
                 }
-                PairKind::Impostor => {
-                    self.impostor[row] += 1;
-                    let above = thresholds.partition_point(|&threshold| cosine >= threshold);
-                    self.false_matches[..above].iter_mut().for_each(|matches| matches[row] += 1);
-                }
             }
+            PairKind::Impostor => {
+                rows.into_iter().for_each(|row| self.impostor[row as usize] += 1);
+                self.add_false_match(rows, cosine, thresholds);
+            }
+        }
+    }
+
+    /// Adds the errors of a different-identity pair, and does not count it.
+    pub fn add_false_match(&mut self, rows: [u32; 2], cosine: f32, thresholds: &[f32]) {
+        let above = thresholds.partition_point(|&threshold| cosine >= threshold);
+        for matches in &mut self.false_matches[..above] {
+            rows.into_iter().for_each(|row| matches[row as usize] += 1);
         }
     }
 

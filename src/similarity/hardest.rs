@@ -71,6 +71,18 @@ impl Hardest {
         }
     }
 
+    /// How many are kept by now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     /// The hardest first.
     #[must_use]
     pub fn into_sorted(self) -> Vec<Candidate> {

@@ -1,18 +1,21 @@
 //! Cosines of face pairs, streamed: histograms, exact moments and the hardest pairs, in memory independent of N².
 
+mod blocks;
 mod collector;
 pub mod compare;
+pub mod exclusions;
 pub mod faces;
 pub mod hardest;
 pub mod kernel;
 mod nearest;
 pub mod population;
 pub mod sampling;
+mod state;
 pub mod upstream;
 pub mod watched;
 
 pub use collector::{Collector, Spread};
-pub use compare::{Comparison, Request, compare};
+pub use compare::{Comparison, Forgetful, Keeper, Request, compare, compare_resumably};
 pub use faces::FaceErrors;
 pub use nearest::nearest;
 pub use population::{Labelled, Population};
@@ -85,7 +88,8 @@ pub(crate) mod tests {
     use super::population::tests::{Labels, labelled, labels, strings};
     use super::sampling::Quota;
     use super::*;
-    use crate::config::{PairMode, SimilarityOptions};
+    use crate::config::{Kernels, PairMode, SimilarityOptions};
+    use crate::model::cpu::products::Products;
     use crate::progress::{Cancel, Silent};
     use crate::verification::tally::Tally;
     use proptest::prelude::*;
@@ -145,6 +149,7 @@ pub(crate) mod tests {
             let data = unit_rows(labels.len(), DIMENSION, 3);
             let found = run(&data, &labels, &options(PairMode::Exhaustive, 1), 2);
             let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
+            let fused = Products::new(Kernels::Auto, DIMENSION).unwrap().rounding() == "rounded once";
             for i in 0..labels.len() {
                 for j in i + 1..labels.len() {
                     let ((a, image_a, content_a), (b, image_b, content_b)) = (labels[i], labels[j]);
@@ -153,7 +158,8 @@ pub(crate) mod tests {
                         continue;
                     }
                     let row = |row: usize| &data[row * DIMENSION..(row + 1) * DIMENSION];
-                    let cosine = row(i).iter().zip(row(j)).map(|(a, b)| a * b).sum::<f32>().clamp(-1.0, 1.0);
+                    let step = |sum: f32, (a, b): (&f32, &f32)| if fused { a.mul_add(*b, sum) } else { sum + a * b };
+                    let cosine = row(i).iter().zip(row(j)).fold(0.0, step).clamp(-1.0, 1.0);
                     if a == b { genuine.add(cosine) } else { impostor.add(cosine) }
                 }
             }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::Range;
 
+use super::exclusions::Exclusions;
 use crate::digest::Digest;
 use crate::verification::bootstrap::MAX_UNITS;
 use crate::verification::random::Draw;
@@ -29,9 +30,9 @@ pub struct Member {
     /// Index of its identity, sorted as strings.
     pub identity: u32,
     /// Which photo.
-    image: u32,
+    pub(super) image: u32,
     /// Which picture and box; unique when they are not known.
-    content: u32,
+    pub(super) content: u32,
 }
 
 impl Member {
@@ -62,6 +63,8 @@ pub struct Population<'a> {
     pub unlabelled: u64,
     /// Which pairs exist and which are left out.
     pub available: Available,
+    /// Which pairs are left out, face by face.
+    pub exclusions: Exclusions,
 }
 
 /// Numbers of pairs, counted without enumerating them.
@@ -113,7 +116,8 @@ impl<'a> Population<'a> {
         }
         let unlabelled = (faces.len() - members.len()) as u64;
         let available = Available::count(&members, &units);
-        Self { members, names, identities, units, unit_of, rows: faces.len(), unlabelled, available }
+        let exclusions = Exclusions::new(&members);
+        Self { members, names, identities, units, unit_of, rows: faces.len(), unlabelled, available, exclusions }
     }
 }
 

@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::kernel::Rows;
-use super::sampling::Quota;
 use super::{Collector, Population, sampling};
 use crate::progress::Cancel;
 use crate::verification::roc::{Survival, allowed};
@@ -33,16 +32,7 @@ impl Watched {
     /// Asks a seeded sample of the different-identity pairs. `None` when there are none, or when cancelled.
     #[must_use]
     pub fn choose(rows: Rows<'_>, population: &Population<'_>, seed: u64, cancel: &Cancel) -> Option<Self> {
-        let quota = Quota { genuine: 0, impostor: population.available.impostor.min(SAMPLE) };
-        let between = sampling::unit_pairs(population);
-        let weights: Vec<u64> = between.iter().map(|(_, weight)| *weight).collect();
-        let mut collector = Collector::new(population, 0, &[]);
-        for ((units, _), wanted) in between.iter().zip(sampling::apportion(quota.impostor, &weights)) {
-            let go_on = || !cancel.requested();
-            sampling::draw_impostor(rows, population, *units, wanted, seed, go_on, &mut collector);
-            collector.close(*units);
-        }
-        (!cancel.requested()).then(|| Self::from_sample(&collector.impostor)).flatten()
+        sample(rows, population, SAMPLE, seed, cancel).and_then(|impostor| Self::from_sample(&impostor))
     }
 
     fn from_sample(impostor: &Tally) -> Option<Self> {
@@ -67,6 +57,26 @@ impl Watched {
     pub fn operating_threshold(&self) -> f64 {
         self.thresholds.get(self.operating).copied().map_or(f64::NAN, f64::from)
     }
+}
+
+/// The cosines of a seeded sample of `wanted` different-identity pairs. `None` when cancelled.
+pub(super) fn sample(
+    rows: Rows<'_>,
+    population: &Population<'_>,
+    wanted: u64,
+    seed: u64,
+    cancel: &Cancel,
+) -> Option<Tally> {
+    let wanted = wanted.min(population.available.impostor);
+    let between = sampling::unit_pairs(population);
+    let weights: Vec<u64> = between.iter().map(|(_, weight)| *weight).collect();
+    let mut collector = Collector::new(population, 0, &[]);
+    for ((units, _), wanted) in between.iter().zip(sampling::apportion(wanted, &weights)) {
+        let go_on = || !cancel.requested();
+        sampling::draw_impostor(rows, population, *units, wanted, seed, go_on, &mut collector);
+    }
+    collector.close((0, 0));
+    (!cancel.requested()).then_some(collector.impostor)
 }
 
 #[cfg(test)]

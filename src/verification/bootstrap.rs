@@ -44,6 +44,18 @@ impl Cell {
         let counts = (first..=last).map(|bin| tally.counts[bin * FINE..(bin + 1) * FINE].iter().sum()).collect();
         Some(Self { units, moments: tally.moments, first, counts })
     }
+
+    /// Units, moments, first bin and counts from there on.
+    #[must_use]
+    pub fn parts(&self) -> ((u16, u16), Moments, usize, &[u64]) {
+        (self.units, self.moments, self.first, &self.counts)
+    }
+
+    /// What [`Self::parts`] gave; `None` where the counts go past the last bin.
+    #[must_use]
+    pub fn from_parts(units: (u16, u16), moments: Moments, first: usize, counts: Vec<u64>) -> Option<Self> {
+        (first + counts.len() <= COARSE).then_some(Self { units, moments, first, counts })
+    }
 }
 
 /// Everything that replicates are made of.

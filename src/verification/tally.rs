@@ -1,18 +1,25 @@
 //! What is kept of a stream of cosines: counts in equal bins, exact moments and the extremes.
 //!
-//! Moments are sums of fixed-point integers (2⁻⁴⁰ steps, far below the rounding of a 32-bit cosine). Integer sums do not
+//! Moments are sums of fixed-point integers (steps of 2⁻³⁰, below the rounding of most 32-bit cosines). Integer sums do not
 //! depend on the order of their terms, so any number of threads gives the same bits.
+
+use std::fmt;
 
 /// Bins over [−1, 1]; one bin is 3.1e-5 wide.
 pub const BINS: usize = 65_536;
 
-/// Fixed-point one.
-const ONE: f64 = (1_u64 << 40) as f64;
+/// Fixed-point one of a cosine.
+pub const FIXED_POINT: f32 = (1_u32 << 30) as f32;
 
-/// The bin that a cosine falls in, of `bins` equal ones over [−1, 1]. A bin contains its lower edge; 1 is in the last.
+/// Fixed-point one of a square.
+const SQUARE_ONE: f64 = (1_u64 << 40) as f64;
+
+/// The bin that a cosine falls in, of `bins` (a power of two) equal ones over [−1, 1]. A bin contains its lower edge; 1
+/// is in the last.
 #[must_use]
 pub fn bin(cosine: f32, bins: usize) -> usize {
-    (((f64::from(cosine) + 1.0) * (bins as f64 / 2.0)) as usize).min(bins - 1)
+    // Multiplied before it is shifted: shifted first, a cosine just below zero would become zero.
+    ((f64::from(cosine) * (bins as f64 / 2.0)).floor() + bins as f64 / 2.0).clamp(0.0, bins as f64 - 1.0) as usize
 }
 
 /// Lower edge of a bin. The edge after the last bin is one bin above 1, where nothing is.
@@ -34,12 +41,35 @@ pub struct Moments {
 impl Moments {
     /// Adds a cosine.
     pub fn add(&mut self, cosine: f32) {
-        let x = f64::from(cosine);
-        let fixed = (x * ONE) as i64;
-        self.count += 1;
-        self.sum += i128::from(fixed);
-        self.magnitudes += i128::from(fixed.abs());
-        self.squares += i128::from((x * x * ONE) as i64);
+        let steps = (cosine * FIXED_POINT) as i32;
+        let magnitude = u64::from(steps.unsigned_abs());
+        let square = (magnitude * magnitude) >> Self::SQUARE_SHIFT;
+        self.merge(&Self::from_sums(1, steps.into(), square, magnitude));
+    }
+
+    /// Bits of a product of two fixed-point cosines that a sum of squares does without.
+    pub const SQUARE_SHIFT: u32 = 20;
+
+    /// From sums over `count` cosines: of their steps, of the squares of these less [`Self::SQUARE_SHIFT`] bits, and of
+    /// their magnitudes.
+    #[must_use]
+    pub fn from_sums(count: u64, sum: i64, squares: u64, magnitudes: u64) -> Self {
+        Self { count, sum: sum.into(), squares: squares.into(), magnitudes: magnitudes.into() }
+    }
+
+    /// All of it as words, for [`Self::from_words`].
+    #[must_use]
+    pub fn to_words(self) -> [u64; 7] {
+        let halves = |sum: i128| [sum as u64, (sum >> 64) as u64];
+        let ([a, b], [c, d], [e, f]) = (halves(self.sum), halves(self.squares), halves(self.magnitudes));
+        [self.count, a, b, c, d, e, f]
+    }
+
+    /// What [`Self::to_words`] was called on.
+    #[must_use]
+    pub fn from_words([count, a, b, c, d, e, f]: [u64; 7]) -> Self {
+        let whole = |low: u64, high: u64| (u128::from(high) << 64 | u128::from(low)) as i128;
+        Self { count, sum: whole(a, b), squares: whole(c, d), magnitudes: whole(e, f) }
     }
 
     /// Adds what another has seen.
@@ -59,28 +89,28 @@ impl Moments {
     /// Their mean; 0 when there are none.
     #[must_use]
     pub fn mean(&self) -> f64 {
-        self.share(self.sum)
+        self.share(self.sum, f64::from(FIXED_POINT))
     }
 
     /// Their population standard deviation.
     #[must_use]
     pub fn std(&self) -> f64 {
-        (self.share(self.squares) - self.mean().powi(2)).max(0.0).sqrt()
+        (self.share(self.squares, SQUARE_ONE) - self.mean().powi(2)).max(0.0).sqrt()
     }
 
     /// Mean of their magnitudes.
     #[must_use]
     pub fn mean_abs(&self) -> f64 {
-        self.share(self.magnitudes)
+        self.share(self.magnitudes, f64::from(FIXED_POINT))
     }
 
-    fn share(&self, sum: i128) -> f64 {
-        if self.count == 0 { 0.0 } else { sum as f64 / ONE / self.count as f64 }
+    fn share(&self, sum: i128, one: f64) -> f64 {
+        if self.count == 0 { 0.0 } else { sum as f64 / one / self.count as f64 }
     }
 }
 
 /// A stream of cosines, summed up.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Tally {
     /// Exact moments.
     pub moments: Moments,
@@ -90,6 +120,15 @@ pub struct Tally {
     pub max: f32,
     /// Counts in [`BINS`] equal bins over [−1, 1].
     pub counts: Vec<u64>,
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let occupied: Vec<_> = self.counts.iter().enumerate().filter(|(_, count)| **count > 0).collect();
+        let mut tally = f.debug_struct("Tally");
+        tally.field("moments", &self.moments).field("min", &self.min).field("max", &self.max);
+        tally.field("counts", &occupied).finish()
+    }
 }
 
 impl Default for Tally {

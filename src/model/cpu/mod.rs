@@ -12,6 +12,7 @@ mod execute;
 mod kernels;
 mod pack;
 mod plan;
+pub mod products;
 mod sets;
 mod simd;
 mod team;
