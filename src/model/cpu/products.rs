@@ -16,6 +16,9 @@ pub const LEFT: usize = 96;
 /// Columns of products that are computed before they are counted.
 pub const COLUMNS: usize = 256;
 
+/// Numbers of a row that are packed at once.
+const PIECE: usize = 16;
+
 /// Products that are looked at together for one that reaches the tail.
 const BLOCK: usize = 32;
 
@@ -106,10 +109,15 @@ impl Products {
         right.rows = rows.len();
         right.panels.clear();
         right.panels.resize(right.rows.div_ceil(width) * width * self.dimension, 0.0);
-        for (place, row) in rows.enumerate() {
-            let panel = &mut right.panels[place / width * width * self.dimension..];
-            let slots = panel.iter_mut().skip(place % width).step_by(width);
-            slots.zip(&row[..self.dimension]).for_each(|(slot, &value)| *slot = value);
+        let rows: Vec<&[f32]> = rows.map(|row| &row[..self.dimension]).collect();
+        for (rows, panel) in rows.chunks(width).zip(right.panels.chunks_exact_mut(width * self.dimension)) {
+            // A cache line of each row at a time: whole rows would push each other out of the cache, whose sets they share.
+            for (piece, slots) in panel.chunks_mut(PIECE * width).enumerate() {
+                for (lane, row) in rows.iter().enumerate() {
+                    let numbers = &row[piece * PIECE..self.dimension.min((piece + 1) * PIECE)];
+                    slots.chunks_exact_mut(width).zip(numbers).for_each(|(slots, &value)| slots[lane] = value);
+                }
+            }
         }
     }
 
@@ -246,6 +254,9 @@ fn count_plain(run: &[f32], tail: f32, counts: &mut [u64; BINS], sums: &mut Sums
     count(run, tail, counts, sums, hits);
 }
 
+/// Minima and maxima that are followed side by side.
+const SIDE: usize = 8;
+
 /// Loops over arrays that the compiler makes vectors of, in whatever set the caller was compiled for.
 #[inline(always)]
 fn count(run: &[f32], tail: f32, counts: &mut [u64; BINS], sums: &mut Sums, hits: &mut Hits) {
@@ -294,10 +305,19 @@ fn count_block<const N: usize>(
     sums.sum += sum;
     sums.magnitudes += magnitudes;
     sums.squares += squares;
-    let least = cosines.iter().fold(f32::INFINITY, |least, &cosine| if cosine < least { cosine } else { least });
-    let most = cosines.iter().fold(f32::NEG_INFINITY, |most, &cosine| if cosine > most { cosine } else { most });
-    sums.min = if least < sums.min { least } else { sums.min };
-    sums.max = if most > sums.max { most } else { sums.max };
+    // Side by side, or each comparison waits for the one before it.
+    let (mut least, mut most) = ([f32::INFINITY; SIDE], [f32::NEG_INFINITY; SIDE]);
+    let (chunks, rest) = cosines.as_chunks::<SIDE>();
+    for chunk in chunks {
+        for lane in 0..SIDE {
+            least[lane] = if chunk[lane] < least[lane] { chunk[lane] } else { least[lane] };
+            most[lane] = if chunk[lane] > most[lane] { chunk[lane] } else { most[lane] };
+        }
+    }
+    let least = least.iter().chain(rest).copied().fold(f32::INFINITY, f32::min);
+    let most = most.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+    sums.min = sums.min.min(least);
+    sums.max = sums.max.max(most);
     if most >= tail {
         for (lane, &cosine) in cosines.iter().enumerate() {
             // At most one a place, and no more places than the run has: found stays below the number of columns.
