@@ -10,6 +10,7 @@ use crate::metrics::{Metrics, OperatingPoint};
 use crate::model::EmbedderInfo;
 use crate::numbers::Quantity::Rate;
 use crate::progress::{Cancel, Silent};
+use crate::similarity::Forgetful;
 
 /// False match rates that both precisions are judged at: what a few hundred faces can resolve.
 const TARGETS: [f64; 2] = [1e-2, 1e-3];
@@ -87,6 +88,7 @@ pub fn compare(
             options: &options,
             seed,
             expect: &std::collections::BTreeMap::new(),
+            keeper: &Forgetful,
         };
         match evaluate::evaluate(&input, &Silent, cancel) {
             Ok(evaluation) => Ok(Some(evaluation.metrics)),

@@ -31,7 +31,7 @@ impl Progress for Silent {
 }
 
 /// A wish to stop, shared between the signal handler and the work.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {

@@ -13,7 +13,7 @@ pub(super) fn run(arguments: &RunArgs) -> Result<Outcome, Error> {
         let evaluated = match work.evaluate(&run, true) {
             Err(error) if error.interrupted() => {
                 let again = format!("facevault evaluate {}{}", arguments.run, retype(&arguments.common, &[]));
-                return Ok(interrupted(&format!("to start again: {again}")));
+                return Ok(interrupted(&format!("to go on: {again}")));
             }
             other => other?,
         };

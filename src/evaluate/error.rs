@@ -14,7 +14,7 @@ pub enum EvaluateError {
         reason: String,
     },
     /// Stopped on request.
-    #[error("the evaluation was interrupted; `facevault evaluate` starts it again")]
+    #[error("the evaluation was interrupted; `facevault evaluate` goes on with it")]
     Interrupted,
     /// The matrix is not one unit row a face.
     #[error(

@@ -17,7 +17,8 @@ use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
-    self, Comparison, HardPair, Histograms, IdentitySpread, PairKind, Population, Request, Watched, hardest::Candidate,
+    self, Comparison, HardPair, Histograms, IdentitySpread, Keeper, PairKind, Population, Request, Watched,
+    hardest::Candidate,
 };
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::distribution::distribution;
@@ -61,6 +62,8 @@ pub struct Input<'a> {
     pub seed: u64,
     /// Ranges that metrics must fall in.
     pub expect: &'a BTreeMap<String, Expectation>,
+    /// Where a long comparison is kept between two sessions.
+    pub keeper: &'a dyn Keeper,
 }
 
 impl<'a> From<&'a Face> for Labelled<'a> {
@@ -91,7 +94,8 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
         chosen => chosen.unwrap_or_default(),
     };
     let request = Request { quota, hardest: input.options.hardest, watched: &watched.thresholds, seed: input.seed };
-    let found = similarity::compare(rows, &population, &request, progress, cancel).ok_or(EvaluateError::Interrupted)?;
+    let found = similarity::compare_resumably(rows, &population, &request, input.keeper, progress, cancel)
+        .ok_or(EvaluateError::Interrupted)?;
     if found.impostor.moments.count() == 0 {
         let reason = "the sample found no two faces of different people in different photos".into();
         return Err(EvaluateError::NotEvaluable { reason });

@@ -84,6 +84,7 @@ fn run(
         options,
         seed: 11,
         expect: &BTreeMap::new(),
+        keeper: &similarity::Forgetful,
     };
     evaluate(&input, &Silent, &Cancel::default())
 }

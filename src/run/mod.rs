@@ -3,6 +3,7 @@
 mod directory;
 mod error;
 mod inspect;
+mod partial;
 mod precision;
 mod reader;
 mod seal;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub use directory::RunDirectory;
 pub use error::RunError;
 pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
+use partial::PartialPairs;
 use precision::Opening;
 pub use precision::agreement;
 pub(crate) use reader::FaceReader;
@@ -285,6 +287,7 @@ impl Workplace<'_> {
         let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
         faces.agree_with(run, &matrix)?;
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
+        let keeper = PartialPairs::of(run, self.progress)?;
         let input = evaluate::Input {
             matrix: &matrix.data,
             dimension: matrix.dimension,
@@ -294,9 +297,11 @@ impl Workplace<'_> {
             options: &config.similarity,
             seed: config.seed,
             expect: &config.expect,
+            keeper: &keeper,
         };
         let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;
         evaluation.write(run.path())?;
+        keeper.done();
         Ok(evaluation)
     }
 

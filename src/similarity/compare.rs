@@ -87,7 +87,7 @@ pub struct Request<'a> {
 }
 
 /// Where a long comparison is kept between two sessions. Saving is a convenience: what cannot be kept is computed again.
-pub trait Keeper: Sync {
+pub trait Keeper: Sync + std::fmt::Debug {
     /// What was saved of this very comparison, if anything.
     fn load(&self) -> Option<Vec<u8>>;
     /// Replaces what was saved.
@@ -330,7 +330,7 @@ mod tests {
     const DIMENSION: usize = 8;
 
     /// Remembers, and interrupts at each saving.
-    #[derive(Default)]
+    #[derive(Debug, Default)]
     struct Interrupter {
         state: Mutex<Option<Vec<u8>>>,
         cancel: Cancel,

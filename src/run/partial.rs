@@ -1,0 +1,112 @@
+//! Where a long comparison of pairs is kept between two sessions: a hidden file of the run, which the seal leaves out,
+//! gone once the evaluation is written.
+
+use std::path::PathBuf;
+
+use super::{RunDirectory, RunError};
+use crate::digest::{Digest, Hasher};
+use crate::embed;
+use crate::files;
+use crate::progress::Progress;
+use crate::similarity::Keeper;
+
+const NAME: &str = ".pairs.partial";
+
+/// Bytes of the digest that the file begins with.
+const DIGEST: usize = 64;
+
+/// Keeps the comparison of one run.
+pub(super) struct PartialPairs<'a> {
+    path: PathBuf,
+    /// Digest of everything that the comparison depends on.
+    key: Digest,
+    progress: &'a dyn Progress,
+}
+
+impl std::fmt::Debug for PartialPairs<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PartialPairs").field("path", &self.path).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl<'a> PartialPairs<'a> {
+    /// Of a run: the plan tells the faces and the options, the chunks tell the embeddings.
+    pub fn of(run: &RunDirectory, progress: &'a dyn Progress) -> Result<Self, RunError> {
+        let mut hasher = Hasher::default();
+        hasher.update(&files::read(&run.file(RunDirectory::PLAN))?);
+        for record in embed::read_records(run.path())? {
+            hasher.update(record.sha256.to_string().as_bytes());
+        }
+        Ok(Self { path: run.file(NAME), key: hasher.finish(), progress })
+    }
+
+    /// The evaluation is written: what led to it is not needed any more.
+    pub fn done(&self) {
+        // A file that stays is of no harm: it is read again only by the same comparison.
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    fn digest(&self, state: &[u8]) -> String {
+        let mut hasher = Hasher::default();
+        hasher.update(self.key.to_string().as_bytes());
+        hasher.update(state);
+        hasher.finish().to_string()
+    }
+}
+
+impl Keeper for PartialPairs<'_> {
+    fn load(&self) -> Option<Vec<u8>> {
+        let bytes = std::fs::read(&self.path).ok()?;
+        let (digest, state) = bytes.split_at_checked(DIGEST)?;
+        if digest != self.digest(state).as_bytes() {
+            self.progress.say("the kept part of the comparison is of something else or damaged: starting afresh");
+            return None;
+        }
+        Some(state.into())
+    }
+
+    fn save(&self, state: &[u8]) {
+        let mut bytes = self.digest(state).into_bytes();
+        bytes.extend_from_slice(state);
+        if let Err(error) = files::commit_bytes(&self.path, &bytes) {
+            self.progress.say(&format!("the comparison goes on, but cannot be resumed: {error}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    fn keeper(folder: &std::path::Path, key: &[u8]) -> PartialPairs<'static> {
+        PartialPairs { path: folder.join(NAME), key: Digest::of(key), progress: &Silent }
+    }
+
+    #[test]
+    fn it_gives_back_what_the_same_comparison_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mine = keeper(folder.path(), b"a");
+        assert_eq!(mine.load(), None);
+        mine.save(b"first");
+        mine.save(b"second");
+        assert_eq!(mine.load().unwrap(), b"second");
+        assert_eq!(keeper(folder.path(), b"b").load(), None, "another comparison");
+        let path = folder.path().join(NAME);
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(mine.load(), None, "damaged");
+        std::fs::write(&path, b"short").unwrap();
+        assert_eq!(mine.load(), None, "cut short");
+        mine.done();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_disk_that_fails_does_not_stop_the_comparison() {
+        let nowhere = keeper(std::path::Path::new("/nonexistent/folder"), b"a");
+        nowhere.save(b"state");
+        assert_eq!(nowhere.load(), None);
+    }
+}
