@@ -41,6 +41,8 @@ pub struct Kinds {
 pub struct Scratch {
     left: Left,
     right: Right,
+    /// Positions in `right`: the next piece of work often has the same.
+    packed: Range<usize>,
     block: Block,
     hits: Hits,
     excluded: Vec<usize>,
@@ -65,7 +67,10 @@ impl Blocks<'_> {
             if packed.end <= left.start + 1 {
                 continue;
             }
-            self.products.right(packed.clone().map(row), &mut scratch.right);
+            if scratch.packed != packed {
+                self.products.right(packed.clone().map(row), &mut scratch.right);
+                scratch.packed.clone_from(&packed);
+            }
             for top in left.clone().step_by(LEFT) {
                 let tall = top..(top + LEFT).min(left.end);
                 self.products.left(tall.clone().map(row), &mut scratch.left);

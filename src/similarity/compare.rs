@@ -238,8 +238,10 @@ fn tasks(population: &Population<'_>, quota: Quota) -> Vec<Task> {
     let all_genuine = quota.genuine == available.genuine;
     let all_impostor = quota.impostor == available.impostor;
     let mut tasks = Vec::new();
-    let between = unit_pairs(population);
+    let mut between = unit_pairs(population);
     if all_impostor {
+        // One right side after the other: it is packed once for many left sides.
+        between.sort_by_key(|((g, h), _)| (*h, *g));
         for &((g, h), _) in &between {
             let (left, right) = (&population.units[usize::from(g)], &population.units[usize::from(h)]);
             tasks.extend(left.clone().step_by(STRIP).map(|start| Task::All {

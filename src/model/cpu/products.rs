@@ -11,10 +11,10 @@ use crate::config::{Kernels, Precision};
 use crate::verification::tally::{BINS, FIXED_POINT, Moments};
 
 /// Rows of a [`Left`] at most: with 512 components they fill a part of the second-level cache.
-pub const LEFT: usize = 96;
+pub const LEFT: usize = 48;
 
 /// Columns of products that are computed before they are counted.
-pub const COLUMNS: usize = 256;
+pub const COLUMNS: usize = 512;
 
 /// Numbers of a row that are packed at once.
 const PIECE: usize = 16;
@@ -185,9 +185,19 @@ const MAX_HEIGHT: usize = 12;
 #[inline(always)]
 #[must_use]
 pub fn cosine_of(product: f32) -> f32 {
-    // Not `clamp`, which keeps what is no number.
-    #[allow(clippy::manual_clamp)]
-    product.max(-1.0).min(1.0)
+    smaller(larger(product, -1.0), 1.0)
+}
+
+/// One instruction, which takes `b` where `a` is no number.
+#[inline(always)]
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+/// One instruction, which takes `b` where `a` is no number.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// Sums over runs of cosines, in the steps of [`Moments`].
@@ -265,8 +275,14 @@ fn count(run: &[f32], tail: f32, counts: &mut [u64; BINS], sums: &mut Sums, hits
     for (number, block) in blocks.iter().enumerate() {
         count_block(block, number * BLOCK, tail, counts, sums, hits);
     }
-    for (place, value) in rest.iter().enumerate() {
-        count_block(&[*value], blocks.len() * BLOCK + place, tail, counts, sums, hits);
+    let (small, last) = rest.as_chunks::<SIDE>();
+    let mut first = blocks.len() * BLOCK;
+    for block in small {
+        count_block(block, first, tail, counts, sums, hits);
+        first += SIDE;
+    }
+    for (place, value) in last.iter().enumerate() {
+        count_block(&[*value], first + place, tail, counts, sums, hits);
     }
 }
 
@@ -310,14 +326,14 @@ fn count_block<const N: usize>(
     let (chunks, rest) = cosines.as_chunks::<SIDE>();
     for chunk in chunks {
         for lane in 0..SIDE {
-            least[lane] = if chunk[lane] < least[lane] { chunk[lane] } else { least[lane] };
-            most[lane] = if chunk[lane] > most[lane] { chunk[lane] } else { most[lane] };
+            least[lane] = smaller(chunk[lane], least[lane]);
+            most[lane] = larger(chunk[lane], most[lane]);
         }
     }
-    let least = least.iter().chain(rest).copied().fold(f32::INFINITY, f32::min);
-    let most = most.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
-    sums.min = sums.min.min(least);
-    sums.max = sums.max.max(most);
+    let least = least.iter().chain(rest).copied().fold(f32::INFINITY, smaller);
+    let most = most.iter().chain(rest).copied().fold(f32::NEG_INFINITY, larger);
+    sums.min = smaller(least, sums.min);
+    sums.max = larger(most, sums.max);
     if most >= tail {
         for (lane, &cosine) in cosines.iter().enumerate() {
             // At most one a place, and no more places than the run has: found stays below the number of columns.
