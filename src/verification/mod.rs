@@ -4,6 +4,7 @@ pub mod bootstrap;
 pub mod distribution;
 pub mod interval;
 pub mod random;
+mod replicates;
 pub mod roc;
 pub mod tally;
 pub mod thresholds;
