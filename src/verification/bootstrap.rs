@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::random::Draw;
 use super::replicates::{Subset, moments, survivals};
-use super::roc::{Roc, Survival, place};
+use super::roc::{Roc, Survival};
 use super::tally::{BINS, Moments, Tally, bin};
 use crate::estimate::{Estimate, Unit};
 
@@ -65,13 +65,10 @@ impl Cell {
         self.moments.count()
     }
 
-    /// How many of its pairs reach a threshold; inside a bin, evenly spread.
-    #[must_use]
-    pub fn matches(&self, threshold: f64) -> f64 {
-        let (bin, inside) = place(threshold, COARSE);
-        let Some(bin) = bin.checked_sub(self.first) else { return self.pairs() as f64 };
-        let above: u64 = self.counts.iter().skip(bin + 1).sum();
-        above as f64 + self.counts.get(bin).map_or(0.0, |&here| here as f64 * (1.0 - inside))
+    /// How many of its pairs are in bins above `bin` of [`COARSE`], and how many in it.
+    pub(super) fn above_and_in(&self, bin: usize) -> (u64, u64) {
+        let Some(bin) = bin.checked_sub(self.first) else { return (self.pairs(), 0) };
+        (self.counts.iter().skip(bin + 1).sum(), self.counts.get(bin).copied().unwrap_or(0))
     }
 
     /// Adds the counts of the bins from `start` on to `sums`, a bin each.
@@ -374,6 +371,9 @@ mod tests {
         let cell = Cell::of((0, 1), &cosines).unwrap();
         assert_eq!(Cell::new((0, 1), &tally), Some(cell.clone()));
         assert_eq!(Cell::of((0, 1), &[]), None);
-        assert_eq!([-1.0, 0.0, 0.5, 1.1].map(|threshold| cell.matches(threshold)), [5.0, 4.0, 2.0, 0.0]);
+        assert_eq!(
+            [0, 512, 1279, 1280, 2047].map(|bin| cell.above_and_in(bin)),
+            [(5, 0), (4, 1), (4, 0), (2, 2), (0, 1)]
+        );
     }
 }

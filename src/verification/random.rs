@@ -49,6 +49,19 @@ impl Draw {
         Self::new(seed, 4 << 32 | u64::from(number))
     }
 
+    /// One simulated data set.
+    #[must_use]
+    pub fn simulation(seed: u64, number: u32) -> Self {
+        Self::new(seed, 5 << 32 | u64::from(number))
+    }
+
+    /// Two independent standard normal numbers (Box & Muller 1958).
+    pub fn normals(&mut self) -> [f64; 2] {
+        let mut uniform = || (self.source.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+        let (radius, angle) = ((-2.0 * (1.0 - uniform()).ln()).sqrt(), std::f64::consts::TAU * uniform());
+        [radius * angle.cos(), radius * angle.sin()]
+    }
+
     /// Uniform in `0..n`, without bias (Lemire 2019); 0 when `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
         let reject_below = n.wrapping_neg().checked_rem(n).unwrap_or(0);
@@ -101,6 +114,9 @@ mod tests {
         }
         assert!(counts.iter().all(|&n| (1_800..2_200).contains(&n)), "{counts:?}");
         assert!((4_800..5_200).contains(&heads), "{heads}");
+        let normals: Vec<f64> = (0..5_000).flat_map(|_| draw.normals()).collect();
+        let moment = |power: i32| normals.iter().map(|x| x.powi(power)).sum::<f64>() / 10_000.0;
+        assert!(moment(1).abs() < 0.04 && (moment(2) - 1.0).abs() < 0.06 && (moment(4) - 3.0).abs() < 0.4);
         let mut order: Vec<u32> = (0..100).collect();
         draw.shuffle(&mut order);
         assert!(!order.is_sorted());

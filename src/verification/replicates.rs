@@ -1,10 +1,11 @@
-//! Many weighted sums of cells at once: what the double-or-nothing bootstrap spends its time on.
+//! Many sums of cells at once: what the double-or-nothing bootstrap spends its time on.
 //!
 //! A replicate is a subset of the units, and its histogram the sum of the cells that have both units in it. The units
-//! are cut into blocks of [`BLOCK`]. Two blocks and the at most 16 cells between them have 16 × 16 different subset sums;
-//! those are made once, and every replicate then adds a single one of them instead of a quarter of 16 cells (the method
-//! of four Russians). Bins go by in strips so narrow that the table of a pair of blocks stays in the first level of
-//! cache. Sums are of integers, so that neither strips nor threads can change a bit.
+//! are cut into blocks of [`BLOCK`]. For a subset of a block, what it has in common with each of the 16 subsets of any
+//! other block is summed up once, and every replicate with that subset then adds one of those sums for each other block,
+//! instead of a quarter of all cells (the method of four Russians: Arlazarov et al. 1970). Bins go by in strips so narrow
+//! that these sums stay in the first level of cache. Sums are of integers, so that neither strips nor threads can change
+//! a bit.
 
 use rayon::prelude::*;
 
@@ -17,7 +18,7 @@ const BLOCK: usize = 4;
 /// Subsets of a block.
 const SUBSETS: usize = 1 << BLOCK;
 /// Bins in a strip.
-const STRIP: usize = 16;
+const STRIP: usize = 8;
 
 const BLOCKS: usize = MAX_UNITS.div_ceil(BLOCK);
 
@@ -42,8 +43,8 @@ impl Subset {
     }
 
     /// Which of a block's subsets that is.
-    fn of_block(self, block: usize) -> usize {
-        (self.0 >> (block * BLOCK)) as usize % SUBSETS
+    fn of_block(self, block: usize) -> u8 {
+        (self.0 >> (block * BLOCK)) as u8 % SUBSETS as u8
     }
 }
 
@@ -61,13 +62,16 @@ pub fn moments(cells: &[Cell], subsets: &[Subset]) -> Vec<Moments> {
 /// Counts by threshold of the cells that each subset keeps. `None` when `stop` says so.
 #[must_use]
 pub fn survivals(cells: &[Cell], subsets: &[Subset], stop: &(dyn Fn() -> bool + Sync)) -> Option<Vec<Survival>> {
-    let by_blocks = by_blocks(cells);
+    if subsets.is_empty() {
+        return Some(Vec::new());
+    }
+    let plan = Plan::new(cells, subsets);
     let first = cells.iter().map(|cell| cell.first).min().unwrap_or(0);
     let end = cells.iter().map(|cell| cell.first + cell.counts.len()).max().unwrap_or(0);
     let strips: Vec<Vec<Strip>> = (first..end)
         .into_par_iter()
         .step_by(STRIP)
-        .map(|start| if stop() { None } else { Some(strip(&by_blocks, subsets, start)) })
+        .map(|start| if stop() { None } else { Some(plan.strip(start)) })
         .collect::<Option<_>>()?;
     let survival = |replicate: usize| {
         let counts: Vec<u64> = strips.iter().flat_map(|strip| strip[replicate]).take(end - first).collect();
@@ -76,54 +80,90 @@ pub fn survivals(cells: &[Cell], subsets: &[Subset], stop: &(dyn Fn() -> bool + 
     Some((0..subsets.len()).into_par_iter().map(survival).collect())
 }
 
-/// The cells between each two blocks of units, with the place of their units in the blocks.
-fn by_blocks(cells: &[Cell]) -> Vec<((usize, usize), Vec<(usize, usize, &Cell)>)> {
-    let mut table = vec![Vec::new(); BLOCKS * BLOCKS];
-    for cell in cells {
-        let (g, h) = (usize::from(cell.units.0), usize::from(cell.units.1));
-        table[g / BLOCK * BLOCKS + h / BLOCK].push((g % BLOCK, h % BLOCK, cell));
-    }
-    let blocks = table.into_iter().enumerate().filter(|(_, cells)| !cells.is_empty());
-    blocks.map(|(place, cells)| ((place / BLOCKS, place % BLOCKS), cells)).collect()
+/// What is the same for all strips.
+struct Plan<'a> {
+    /// Of each replicate, its subset of each block.
+    codes: Vec<[u8; BLOCKS]>,
+    blocks: Vec<Block<'a>>,
 }
 
-/// The sum of each subset in [`STRIP`] bins from `start` on.
-fn strip(by_blocks: &[((usize, usize), Vec<(usize, usize, &Cell)>)], subsets: &[Subset], start: usize) -> Vec<Strip> {
-    let mut sums = vec![[0; STRIP]; subsets.len()];
-    let mut table = vec![[[0; STRIP]; SUBSETS]; SUBSETS];
-    for &((left, right), ref cells) in by_blocks {
-        let mut between = [[[0; STRIP]; BLOCK]; BLOCK];
-        for &(g, h, cell) in cells {
-            cell.add_to(&mut between[g][h], start);
-        }
-        fill(&mut table, &between);
-        for (sum, subset) in sums.iter_mut().zip(subsets) {
-            add(sum, &table[subset.of_block(left)][subset.of_block(right)]);
-        }
-    }
-    sums
+/// The cells whose lower unit is in a block.
+#[derive(Default)]
+struct Block<'a> {
+    /// By place of the lower unit in the block, and upper unit.
+    cells: Vec<(usize, usize, &'a Cell)>,
+    /// Blocks that the upper units are in.
+    others: Vec<usize>,
+    /// Replicates by their subset of this block.
+    replicates: [Vec<u32>; SUBSETS],
 }
 
-/// `table[a][b]` is the sum over the units of subset `a` on the left and of subset `b` on the right.
-fn fill(table: &mut [[Strip; SUBSETS]], between: &[[Strip; BLOCK]; BLOCK]) {
-    for right in 1..SUBSETS {
-        let (without, unit) = (right & (right - 1), right.trailing_zeros() as usize);
-        // With one unit on the left: a subset on the right is a smaller one and a unit.
-        for (g, row) in between.iter().enumerate() {
-            let mut sum = table[1 << g][without];
-            add(&mut sum, &row[unit]);
-            table[1 << g][right] = sum;
+impl<'a> Plan<'a> {
+    fn new(cells: &'a [Cell], subsets: &[Subset]) -> Self {
+        let codes = subsets.iter().map(|subset| std::array::from_fn(|block| subset.of_block(block))).collect();
+        let mut blocks: Vec<Block<'a>> = (0..BLOCKS).map(|_| Block::default()).collect();
+        for cell in cells {
+            let (g, h) = (usize::from(cell.units.0), usize::from(cell.units.1));
+            blocks[g.min(h) / BLOCK].cells.push((g.min(h) % BLOCK, g.max(h), cell));
         }
-        for left in (1..SUBSETS).filter(|left| !left.is_power_of_two()) {
-            let mut sum = table[left & (left - 1)][right];
-            add(&mut sum, &table[1 << left.trailing_zeros()][right]);
-            table[left][right] = sum;
+        for (place, block) in blocks.iter_mut().enumerate() {
+            block.others = block.cells.iter().map(|(_, h, _)| h / BLOCK).collect();
+            block.others.sort_unstable();
+            block.others.dedup();
+            for (replicate, subset) in (0..).zip(subsets) {
+                block.replicates[usize::from(subset.of_block(place))].push(replicate);
+            }
+        }
+        Self { codes, blocks }
+    }
+
+    /// The sum of each replicate in [`STRIP`] bins from `start` on.
+    fn strip(&self, start: usize) -> Vec<Strip> {
+        let mut sums = vec![[0; STRIP]; self.codes.len()];
+        let mut table = vec![[[0; STRIP]; SUBSETS]; BLOCKS];
+        for block in self.blocks.iter().filter(|block| !block.cells.is_empty()) {
+            let mut between = [[[0; STRIP]; BLOCKS * BLOCK]; BLOCK];
+            for &(g, h, cell) in &block.cells {
+                cell.add_to(&mut between[g][h], start);
+            }
+            for (subset, replicates) in block.replicates.iter().enumerate().skip(1) {
+                for &other in &block.others {
+                    fill(&mut table[other], |unit| {
+                        let mut sum = [0; STRIP];
+                        let kept = (0..BLOCK).filter(|g| subset >> g & 1 == 1);
+                        kept.for_each(|g| add(&mut sum, &between[g][other * BLOCK + unit]));
+                        sum
+                    });
+                }
+                for &replicate in replicates {
+                    let codes = &self.codes[replicate as usize];
+                    let mut sum = sums[replicate as usize];
+                    for &other in &block.others {
+                        add(&mut sum, &table[other][usize::from(codes[other]) % SUBSETS]);
+                    }
+                    sums[replicate as usize] = sum;
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// `table[subset]` is the sum over its units.
+fn fill(table: &mut [Strip; SUBSETS], of_unit: impl Fn(usize) -> Strip) {
+    for unit in 0..BLOCK {
+        let (one, alone) = (1 << unit, of_unit(unit));
+        for smaller in 0..one {
+            let mut sum = table[smaller];
+            add(&mut sum, &alone);
+            table[one + smaller] = sum;
         }
     }
 }
 
+/// Counts of pairs are far from overflowing; a check for it would keep the compiler from adding several at once.
 fn add(sum: &mut Strip, more: &Strip) {
     for (sum, more) in sum.iter_mut().zip(more) {
-        *sum += more;
+        *sum = sum.wrapping_add(*more);
     }
 }

@@ -178,7 +178,7 @@ impl Roc<'_> {
 }
 
 /// The first edge of `0..=bins` that something holds for, if it holds for all after it; `bins + 1` when for none.
-fn first_edge(bins: usize, holds: impl Fn(usize) -> bool) -> usize {
+pub(super) fn first_edge(bins: usize, holds: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, bins + 1);
     while low < high {
         let middle = usize::midpoint(low, high);
