@@ -66,7 +66,7 @@ pub const MODELS: [Model; 5] = {
         Model {
             name: "unequal numbers of faces",
             identities: 100,
-            faces: (2, 14),
+            faces: (2, 11),
             skew: 2,
             goat: 0.04,
             wolf: 0.02,
@@ -140,18 +140,16 @@ impl Model {
                 (0..faces).map(|_| self.face * draw.normals()[0]).collect()
             })
             .collect();
-        let people: Vec<[f64; 2]> = groups.iter().map(|_| draw.normals()).collect();
+        let people: Vec<[f64; 4]> = groups.iter().map(|_| draw.normals()).collect();
         let units = usize::from(self.identities);
         let mut cells = Cells { units, identities: units, ..Cells::default() };
         let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
-        let (mut scores, mut spare) = (Vec::new(), None);
+        let (mut scores, mut spare) = (Vec::new(), Vec::new());
         let mut noise = |draw: &mut Draw| {
-            self.noise
-                * spare.take().unwrap_or_else(|| {
-                    let [now, later] = draw.normals();
-                    spare = Some(later);
-                    now
-                })
+            if spare.is_empty() {
+                spare.extend(draw.normals());
+            }
+            self.noise * spare.pop().unwrap_or(0.0)
         };
         for (g, faces) in groups.iter().enumerate() {
             let mean = self.mean + self.goat * people[g][0];
