@@ -54,8 +54,10 @@ impl Cell {
         let bins = || cosines.iter().map(|&cosine| bin(cosine, COARSE));
         let (first, last) = (bins().min()?, bins().max()?);
         let (mut moments, mut counts) = (Moments::default(), vec![0; last - first + 1]);
-        cosines.iter().for_each(|&cosine| moments.add(cosine));
-        bins().for_each(|bin| counts[bin - first] += 1);
+        for &cosine in cosines {
+            moments.add(cosine);
+            counts[bin(cosine, COARSE) - first] += 1;
+        }
         Some(Self { units, moments, first, counts })
     }
 

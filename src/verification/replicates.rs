@@ -120,9 +120,10 @@ impl<'a> Plan<'a> {
     /// The sum of each replicate in [`STRIP`] bins from `start` on.
     fn strip(&self, start: usize) -> Vec<Strip> {
         let mut sums = vec![[0; STRIP]; self.codes.len()];
+        let mut between = vec![[[0; STRIP]; BLOCKS * BLOCK]; BLOCK];
         let mut table = vec![[[0; STRIP]; SUBSETS]; BLOCKS];
         for block in self.blocks.iter().filter(|block| !block.cells.is_empty()) {
-            let mut between = [[[0; STRIP]; BLOCKS * BLOCK]; BLOCK];
+            between.fill([[0; STRIP]; BLOCKS * BLOCK]);
             for &(g, h, cell) in &block.cells {
                 cell.add_to(&mut between[g][h], start);
             }
