@@ -19,7 +19,8 @@ pub struct Estimate {
     pub level: f64,
     /// How the interval was made, e.g. "identity bootstrap, 1000 replicates".
     pub method: String,
-    /// The point is a bound: the data cannot resolve the rate (0 errors seen in `n`); print `upper` with "≤".
+    /// The rate is known as a bound only: 0 errors were seen in `n`, print `upper` with "≤"; or, without an upper end,
+    /// `n` is too small to see it at all, print `lower` with "≥".
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bound: bool,
 }

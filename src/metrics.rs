@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::estimate::Estimate;
 
 /// Version of the schema below; readers refuse what they do not know.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// All numbers of one evaluated run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,8 +28,19 @@ pub struct Metrics {
     pub eer: Estimate,
     /// Threshold at the equal error rate.
     pub eer_threshold: f64,
-    /// Error rates at target false match rates 1e-1 … 1e-6.
+    /// FNMR at the lowest threshold with FMR ≤ 1e-2. Like the next, a bound without upper end where the pairs are too
+    /// few to see such a rate.
+    pub fmr100: Estimate,
+    /// FNMR at the lowest threshold with FMR ≤ 1e-3.
+    pub fmr1000: Estimate,
+    /// FNMR at the lowest threshold without a false match.
+    pub zero_fmr: Estimate,
+    /// Error rates at target false match rates 1e-1 … 1e-6, and on as far as the pairs resolve them.
     pub operating_points: Vec<OperatingPoint>,
+    /// The intervals of the resolved operating points' rates, made in three ways.
+    pub intervals: Vec<RateIntervals>,
+    /// Error rates at fixed thresholds.
+    pub thresholds: Vec<ThresholdRates>,
     /// Upstream's own sampling beside its published table, when asked for.
     pub upstream: Option<Upstream>,
     /// `expect:` of the config, judged.
@@ -108,10 +119,61 @@ pub struct OperatingPoint {
     /// The smallest threshold whose observed FMR does not exceed the target (a pair matches when cosine ≥ threshold);
     /// `None` when the impostor pairs cannot resolve the target (target < 1/n).
     pub threshold: Option<f64>,
-    /// Observed false match rate there.
+    /// Observed false match rate there; without a threshold, what no false match in all pairs is a bound for.
     pub fmr: Option<Estimate>,
     /// Observed true accept rate (1 − FNMR) there.
     pub tar: Option<Estimate>,
+}
+
+/// Error rates at a threshold that was not chosen for them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdRates {
+    /// A pair matches when its cosine is ≥ this.
+    pub threshold: f64,
+    /// False match rate.
+    pub fmr: Estimate,
+    /// False non-match rate.
+    pub fnmr: Estimate,
+}
+
+/// Intervals of one rate of one operating point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RateIntervals {
+    /// Which rate.
+    pub rate: ErrorRate,
+    /// Of which operating point.
+    pub target_fmr: f64,
+    /// Its threshold.
+    pub threshold: f64,
+    /// The rate.
+    pub point: f64,
+    /// Its intervals.
+    #[serde(flatten)]
+    pub intervals: Intervals,
+}
+
+/// Which rate of an operating point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorRate {
+    /// False match rate.
+    Fmr,
+    /// True accept rate.
+    Tar,
+}
+
+/// One interval, `[lower, upper]`, made in three ways. Only the naive one exists where no error or nothing else was seen,
+/// or where there are too few identities.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Intervals {
+    /// Wilson's with plug-in variance: the one that the estimates have.
+    pub wilson: Option<[f64; 2]>,
+    /// Percentiles of the double-or-nothing bootstrap over identities.
+    pub bootstrap: Option<[f64; 2]>,
+    /// The exact binomial one (Clopper & Pearson), as if pairs were independent.
+    pub naive: [f64; 2],
+    /// How many times the naive one would have to be as wide.
+    pub naive_too_narrow: Option<f64>,
 }
 
 /// Upstream FaceVault's own sampling, beside what it published.
@@ -162,6 +224,9 @@ pub const PATHS: &[&str] = &[
     "eer",
     "auc",
     "d_prime",
+    "fmr100",
+    "fmr1000",
+    "zero_fmr",
     "genuine.mean",
     "genuine.std",
     "genuine.mean_abs",
@@ -254,6 +319,9 @@ impl Metrics {
             "eer" => Some(self.eer.point),
             "auc" => Some(self.auc.point),
             "d_prime" => (self.d_prime.n > 0).then_some(self.d_prime.point),
+            "fmr100" => resolved(&self.fmr100),
+            "fmr1000" => resolved(&self.fmr1000),
+            "zero_fmr" => Some(self.zero_fmr.point),
             "faces.manifest" => Some(self.faces.manifest as f64),
             "faces.embedded" => Some(self.faces.embedded as f64),
             "faces.failed" => Some(self.faces.failed as f64),
@@ -273,6 +341,11 @@ impl Metrics {
         let point = self.operating_points.iter().find(|point| point.target_fmr == target)?;
         Some(point.tar.as_ref()?.point)
     }
+}
+
+/// The point, unless all that is known is a bound from below.
+fn resolved(rate: &Estimate) -> Option<f64> {
+    (!rate.bound || rate.upper.is_some()).then_some(rate.point)
 }
 
 /// Rounds every fraction to as many decimals (up to 15) as keep its digits below 2⁵³, where division by a power of ten

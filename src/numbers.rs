@@ -24,12 +24,14 @@ impl Quantity {
         }
     }
 
-    /// The point estimate; a bound as "≤ upper".
+    /// The point estimate; a bound as "≤ upper", or "≥ lower" where no more is known.
     #[must_use]
     pub fn point(self, estimate: &Estimate) -> String {
-        match (estimate.bound, estimate.upper) {
-            (true, Some(upper)) => format!("≤ {}", self.value(upper)),
-            _ => self.value(estimate.point),
+        match (estimate.bound, estimate.lower, estimate.upper) {
+            (true, _, Some(upper)) => format!("≤ {}", self.value(upper)),
+            (true, Some(lower), None) => format!("≥ {}", self.value(lower)),
+            (true, None, None) => "not resolved".into(),
+            (false, ..) => self.value(estimate.point),
         }
     }
 
@@ -79,6 +81,9 @@ mod tests {
         assert_eq!(Quantity::Cosine.sentence(&estimate(-0.25, false)), "−0.2500 [−0.2600, −0.2400]");
         assert_eq!(Quantity::Rate.sentence(&estimate(0.5, false)), "50.00% [49.00%, 51.00%]");
         assert_eq!(Quantity::Rate.sentence(&estimate(0.0, true)), "≤ 1.00%");
+        let unseen = |lower| Estimate { lower, upper: None, ..estimate(0.2, true) };
+        assert_eq!(Quantity::Rate.sentence(&unseen(Some(0.15))), "≥ 15.00%");
+        assert_eq!(Quantity::Rate.sentence(&unseen(None)), "not resolved");
         assert_eq!(Quantity::Rate.value(1.5e-5), "0.0015%");
         assert_eq!(Quantity::Rate.value(0.0), "0.00%");
         assert_eq!(Quantity::Plain.value(3.24981), "3.250");

@@ -148,6 +148,7 @@ pub(super) fn numbers(metrics: &Metrics) -> String {
     if let Some((target, tar)) = point {
         lines.push(format!("TAR at FMR {target:e}  {}", Quantity::Rate.sentence(tar)));
     }
+    lines.push(format!("FMR1000          {}", Quantity::Rate.sentence(&metrics.fmr1000)));
     lines.join("\n")
 }
 

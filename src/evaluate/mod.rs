@@ -22,6 +22,7 @@ use crate::similarity::{
 };
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::distribution::distribution;
+use crate::verification::rates::Rates;
 use crate::verification::{Curve, thresholds};
 
 pub use crate::similarity::Labelled;
@@ -108,7 +109,9 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
             Some(found) => Some(published::compare(&found, &self::estimator(input, &found, cancel)?)),
         },
     };
-    let (eer, eer_threshold) = thresholds::eer(&estimator);
+    let rates = Rates { estimator: &estimator, cells: &found.cells };
+    let (eer, eer_threshold) = rates.eer();
+    let (operating_points, intervals) = thresholds::operating_points(rates);
     let mut metrics = Metrics {
         schema: metrics::SCHEMA,
         faces: face_counts(input, &population),
@@ -119,7 +122,12 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
         auc: thresholds::auc(&estimator),
         eer,
         eer_threshold,
-        operating_points: thresholds::operating_points(&estimator),
+        fmr100: thresholds::fnmr_at(rates, 1e-2),
+        fmr1000: thresholds::fnmr_at(rates, 1e-3),
+        zero_fmr: thresholds::fnmr_at(rates, 0.0),
+        operating_points,
+        intervals,
+        thresholds: thresholds::ladder(rates),
         upstream,
         expectations: Vec::new(),
     }
@@ -127,7 +135,7 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
     metrics.expectations = judge(&metrics, input.expect);
     Ok(Evaluation {
         metrics,
-        curve: thresholds::curve(&estimator),
+        curve: thresholds::curve(rates),
         hardest: hard_pairs(input.faces, &found),
         identities: spreads(&population, &found),
         centroids: Centroids::of(rows, &population),

@@ -322,7 +322,7 @@ fn damaged_files_are_named() {
     };
     assert_snapshot!(
         message("metrics.json", br#"{"schema": 99, "more": []}"#),
-        @"RUN/metrics.json has schema 99, this version of facevault reads schema 1; `facevault evaluate` writes it again"
+        @"RUN/metrics.json has schema 99, this version of facevault reads schema 2; `facevault evaluate` writes it again"
     );
     for name in [
         "metrics.json",

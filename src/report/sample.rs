@@ -7,7 +7,8 @@ use crate::config::Precision;
 use crate::estimate::{Estimate, Unit};
 use crate::evaluate::{Centroids, Evaluation};
 use crate::metrics::{
-    Distribution, FaceCounts, Judged, Metrics, OperatingPoint, PairCounts, PublishedRow, Quantile, SCHEMA, Upstream,
+    Distribution, ErrorRate, FaceCounts, Intervals, Judged, Metrics, OperatingPoint, PairCounts, PublishedRow,
+    Quantile, RateIntervals, SCHEMA, ThresholdRates, Upstream,
 };
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
 use crate::verification::Curve;
@@ -103,7 +104,13 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
             })
         })
         .collect();
-    operating_points.push(OperatingPoint { target_fmr: 1e-6, threshold: None, fmr: None, tar: None });
+    operating_points.push(OperatingPoint { target_fmr: 1e-6, threshold: None, fmr: Some(zero), tar: None });
+    let intervals = operating_points.iter().flat_map(made_in_three_ways).collect();
+    let at = |threshold: f64| curve.threshold.iter().position(|edge| *edge <= threshold).unwrap_or(0);
+    let thresholds = [0.3, 0.45, 0.62]
+        .map(|threshold| (threshold, at(threshold)))
+        .map(|(threshold, i)| ThresholdRates { threshold, fmr: estimate(curve.fmr[i]), fnmr: estimate(curve.fnmr[i]) })
+        .into();
     let equal = curve.fmr.iter().zip(&curve.fnmr).position(|(fmr, fnmr)| fmr >= fnmr).unwrap_or(0);
     let (genuine, impostor) = (distribution(mean, 0.15), distribution(0.01, 0.11));
     let hardest = [PairKind::Genuine, PairKind::Impostor].into_iter().flat_map(|kind| {
@@ -154,7 +161,12 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         auc: estimate(0.9 + shift / 10.0),
         eer: estimate(f64::midpoint(curve.fmr[equal], curve.fnmr[equal])),
         eer_threshold: curve.threshold[equal],
+        fmr100: estimate(0.012),
+        fmr1000: estimate(0.034),
+        zero_fmr: estimate(0.21),
         operating_points,
+        intervals,
+        thresholds,
         upstream: Some(Upstream {
             genuine: genuine.clone(),
             impostor: impostor.clone(),
@@ -198,6 +210,25 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
     };
     let (hardest, identities) = (hardest.collect(), identities.collect());
     Evaluation { metrics, curve, histograms, hardest, identities, centroids: Centroids::default() }
+}
+
+/// Both rates of an operating point that has a threshold, the naive interval a tenth as wide.
+fn made_in_three_ways(point: &OperatingPoint) -> Vec<RateIntervals> {
+    let &OperatingPoint { target_fmr, threshold: Some(threshold), .. } = point else { return Vec::new() };
+    let of = |rate: ErrorRate, estimate: &Estimate| {
+        let point = estimate.point;
+        let around = |share: f64| [point - share * 0.05 * point, point + share * 0.05 * point];
+        let resolved = |share: f64| (!estimate.bound).then(|| around(share));
+        let intervals = Intervals {
+            wilson: resolved(1.0),
+            bootstrap: resolved(1.1),
+            naive: around(0.1),
+            naive_too_narrow: (!estimate.bound).then_some(10.0),
+        };
+        RateIntervals { rate, target_fmr, threshold, point, intervals }
+    };
+    let rates = [(ErrorRate::Fmr, &point.fmr), (ErrorRate::Tar, &point.tar)];
+    rates.into_iter().filter_map(|(rate, estimate)| Some(of(rate, estimate.as_ref()?))).collect()
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -310,7 +341,12 @@ pub(crate) fn nothing() -> Evaluation {
             auc: none(),
             eer: none(),
             eer_threshold: f64::NAN,
+            fmr100: none(),
+            fmr1000: none(),
+            zero_fmr: none(),
             operating_points: Vec::new(),
+            intervals: Vec::new(),
+            thresholds: Vec::new(),
             upstream: None,
             expectations: Vec::new(),
         },

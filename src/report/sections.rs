@@ -10,7 +10,7 @@ use super::words::{NONE, count, counted, interval_name, judged, maybe, point, ta
 use super::{Report, ReportError};
 use crate::agreement::{self, Agreement, Verification};
 use crate::estimate::Estimate;
-use crate::metrics::{Distribution, Metrics};
+use crate::metrics::{Distribution, ErrorRate, Intervals, Metrics};
 use crate::numbers::Quantity::{self, Cosine, Plain, Rate};
 use crate::similarity::{HardPair, IdentitySpread, PairKind};
 
@@ -177,20 +177,20 @@ fn thresholds(metrics: &Metrics) -> Section {
     let mut unresolved = Vec::new();
     for operating in &metrics.operating_points {
         let aim = target(operating.target_fmr);
-        let Some(threshold) = operating.threshold else {
-            unresolved.push(aim);
-            continue;
-        };
         let part = |estimate: &Option<Estimate>| {
             estimate.as_ref().map_or((NONE.into(), String::new()), |e| (point(Rate, e), Rate.interval(e)))
         };
         let ((fmr, fmr_interval), (tar, tar_interval)) = (part(&operating.fmr), part(&operating.tar));
-        table.row([aim, Cosine.value(threshold), fmr, fmr_interval, tar, tar_interval]);
+        if operating.threshold.is_none() {
+            unresolved.push(aim.clone());
+        }
+        table.row([aim, maybe(operating.threshold, Cosine), fmr, fmr_interval, tar, tar_interval]);
     }
     table.note = "“≤” is a bound: no false match was seen, and this is the highest rate the pairs allow.".into();
     if !unresolved.is_empty() {
         let pairs = counted(metrics.pairs.impostor, "different-identity pair", "different-identity pairs");
-        table.note = format!("{} Not resolved by {pairs}: {}.", table.note, unresolved.join(", "));
+        let rates = unresolved.join(", ");
+        table.note = format!("{} Not resolved by {pairs}, so there is no threshold for: {rates}.", table.note);
     }
     Section {
         id: "thresholds",
@@ -198,9 +198,75 @@ fn thresholds(metrics: &Metrics) -> Section {
         text: vec![
             "Two faces match when their cosine is at or above the threshold. Choose the rate of false matches you can live with, and read what it costs in true accepts. A threshold holds for this preprocessing and these weights only.".into(),
         ],
-        blocks: vec![table.into()],
+        blocks: vec![
+            table.into(),
+            misses(metrics).into(),
+            ladder(metrics).folded().into(),
+            three_intervals(metrics).folded().into(),
+        ],
         ..Section::default()
     }
+}
+
+/// FMR100, FMR1000, `ZeroFMR`.
+fn misses(metrics: &Metrics) -> Table {
+    let name = format!("#{}", interval_name(&metrics.zero_fmr));
+    let mut table =
+        Table::new("Misses where false matches are rare", &["rate", "threshold", "#false non-matches", &name]);
+    for (rate, threshold, estimate) in [
+        ("FMR100", "the lowest with at most 1% false matches", &metrics.fmr100),
+        ("FMR1000", "the lowest with at most 0.1% false matches", &metrics.fmr1000),
+        ("ZeroFMR", "the lowest without a false match", &metrics.zero_fmr),
+    ] {
+        table.row([rate.into(), threshold.into(), point(Rate, estimate), Rate.interval(estimate)]);
+    }
+    table.note =
+        "“≥” is a bound from below: the pairs are too few to see such a rate, and without any false match this \
+                  many are missed."
+            .into();
+    table
+}
+
+/// The other way round: from a threshold to its error rates.
+fn ladder(metrics: &Metrics) -> Table {
+    let name = format!("#{}", interval_name(&metrics.zero_fmr));
+    let columns = ["#threshold", "#false match rate", &name, "#false non-match rate", &name];
+    let mut table = Table::new("What a threshold costs", &columns);
+    for row in &metrics.thresholds {
+        let (fmr, fnmr) = (&row.fmr, &row.fnmr);
+        let threshold = format!("{:.2}", row.threshold);
+        table.row([threshold, point(Rate, fmr), Rate.interval(fmr), point(Rate, fnmr), Rate.interval(fnmr)]);
+    }
+    table
+}
+
+/// Each interval beside those that it could have been.
+fn three_intervals(metrics: &Metrics) -> Table {
+    let mut table = Table::new(
+        "The same intervals made in three ways",
+        &["rate", "#value", "#Wilson, plug-in variance", "#identity bootstrap", "#naive", "#naive is too narrow by"],
+    );
+    let ends = |[lower, upper]: [f64; 2]| format!("[{}, {}]", Rate.value(lower), Rate.value(upper));
+    for row in &metrics.intervals {
+        let rate = match row.rate {
+            ErrorRate::Fmr => "false match rate",
+            ErrorRate::Tar => "true accept rate",
+        };
+        let Intervals { wilson, bootstrap, naive, naive_too_narrow } = &row.intervals;
+        table.row([
+            format!("{rate} at {}", target(row.target_fmr)),
+            Rate.value(row.point),
+            wilson.map_or_else(|| NONE.into(), ends),
+            bootstrap.map_or_else(|| NONE.into(), ends),
+            ends(*naive),
+            naive_too_narrow.map_or_else(|| NONE.into(), |times| format!("{times:.1} times")),
+        ]);
+    }
+    table.note =
+        "The first is the one shown everywhere. The naive one takes pairs as independent, which they are not: \
+                  they share faces and people."
+            .into();
+    table
 }
 
 fn upstream(metrics: &Metrics) -> Option<Section> {
@@ -455,6 +521,9 @@ fn pairs(metrics: &Metrics) -> Section {
     let mut estimates = Table::new("How the intervals were made", &["metric", "#value", "#interval", "#n", "method"]);
     for (name, quantity, estimate) in [
         ("equal error rate", Rate, &metrics.eer),
+        ("FMR100", Rate, &metrics.fmr100),
+        ("FMR1000", Rate, &metrics.fmr1000),
+        ("ZeroFMR", Rate, &metrics.zero_fmr),
         ("area under the ROC curve", Cosine, &metrics.auc),
         ("separation d′", Plain, &metrics.d_prime),
         ("same identity, mean cosine", Cosine, &metrics.genuine.mean),

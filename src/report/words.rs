@@ -33,14 +33,17 @@ pub(super) fn maybe(value: Option<f64>, quantity: Quantity) -> String {
 
 /// An estimate's point, `≤` for bounds, or a dash where it is no number.
 pub(super) fn point(quantity: Quantity, estimate: &Estimate) -> String {
-    let known = if estimate.bound { estimate.upper.is_some_and(f64::is_finite) } else { estimate.point.is_finite() };
+    let known = match estimate.upper.or(estimate.lower) {
+        end if estimate.bound => end.is_none_or(f64::is_finite),
+        _ => estimate.point.is_finite(),
+    };
     if known { quantity.point(estimate) } else { NONE.into() }
 }
 
 /// A target rate as people say it: `0.1%`.
 pub(super) fn target(rate: f64) -> String {
     let percent = rate * 100.0;
-    let text = format!("{percent:.7}");
+    let text = format!("{percent:.12}");
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
@@ -61,7 +64,7 @@ pub(super) fn unit(unit: Unit) -> (&'static str, &'static str) {
 /// The kind of number behind a metric path; `None` for counts.
 pub(super) fn quantity(metric: &str) -> Option<Quantity> {
     match metric {
-        "eer" => Some(Quantity::Rate),
+        "eer" | "fmr100" | "fmr1000" | "zero_fmr" => Some(Quantity::Rate),
         "d_prime" => Some(Quantity::Plain),
         _ if metric.starts_with("tar@") => Some(Quantity::Rate),
         _ if metric.starts_with("faces.") => None,
@@ -141,6 +144,6 @@ mod tests {
             [0, 12, 999, 1000, 12_345, 1_234_567].map(count),
             ["0", "12", "999", "1,000", "12,345", "1,234,567"]
         );
-        assert_eq!([0.1, 1e-3, 1e-6].map(target), ["10%", "0.1%", "0.0001%"]);
+        assert_eq!([0.1, 1e-3, 1e-6, 1e-10].map(target), ["10%", "0.1%", "0.0001%", "0.00000001%"]);
     }
 }

@@ -9,8 +9,9 @@
 use rayon::prelude::*;
 
 use super::random::Draw;
+use super::replicates::{Subset, moments, survivals};
 use super::roc::{Roc, Survival};
-use super::tally::{BINS, Moments, Tally};
+use super::tally::{BINS, Moments, Tally, bin};
 use crate::estimate::{Estimate, Unit};
 
 /// Identities (or groups of them) that are resampled.
@@ -20,15 +21,17 @@ pub const MAX_UNITS: usize = 100;
 pub const MIN_UNITS: usize = 8;
 
 /// Bins of a replicate; inside a bin, counts are taken as spread evenly.
-const COARSE: usize = 2048;
+pub const COARSE: usize = 2048;
 
 /// The cosines of one resampled unit, or between two of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
-    units: (u16, u16),
-    moments: Moments,
-    first: usize,
-    counts: Vec<u64>,
+    pub(super) units: (u16, u16),
+    pub(super) moments: Moments,
+    /// The lowest occupied bin of [`COARSE`].
+    pub(super) first: usize,
+    /// From there to the highest.
+    pub(super) counts: Vec<u64>,
 }
 
 impl Cell {
@@ -55,6 +58,39 @@ impl Cell {
     #[must_use]
     pub fn from_parts(units: (u16, u16), moments: Moments, first: usize, counts: Vec<u64>) -> Option<Self> {
         (first + counts.len() <= COARSE).then_some(Self { units, moments, first, counts })
+    }
+
+    /// Of these cosines; `None` without any.
+    #[must_use]
+    pub fn of(units: (u16, u16), cosines: &[f32]) -> Option<Self> {
+        let bins = || cosines.iter().map(|&cosine| bin(cosine, COARSE));
+        let (first, last) = (bins().min()?, bins().max()?);
+        let (mut moments, mut counts) = (Moments::default(), vec![0; last - first + 1]);
+        for &cosine in cosines {
+            moments.add(cosine);
+            counts[bin(cosine, COARSE) - first] += 1;
+        }
+        Some(Self { units, moments, first, counts })
+    }
+
+    /// Pairs in it.
+    #[must_use]
+    pub fn pairs(&self) -> u64 {
+        self.moments.count()
+    }
+
+    /// How many of its pairs are in bins above `bin` of [`COARSE`], and how many in it.
+    pub(super) fn above_and_in(&self, bin: usize) -> (u64, u64) {
+        let Some(bin) = bin.checked_sub(self.first) else { return (self.pairs(), 0) };
+        (self.counts.iter().skip(bin + 1).sum(), self.counts.get(bin).copied().unwrap_or(0))
+    }
+
+    /// Adds the counts of the bins from `start` on to `sums`, a bin each.
+    pub(super) fn add_to(&self, sums: &mut [u64], start: usize) {
+        let (skipped, empty) = (start.saturating_sub(self.first), self.first.saturating_sub(start));
+        for (sum, count) in sums.iter_mut().skip(empty).zip(self.counts.iter().skip(skipped)) {
+            *sum += count;
+        }
     }
 }
 
@@ -83,17 +119,6 @@ pub struct Scores {
 impl Scores {
     fn of(tally: &Tally) -> Self {
         Self { moments: tally.moments, survival: Survival::new(&tally.counts) }
-    }
-
-    fn sum<'a>(cells: impl Iterator<Item = &'a Cell>) -> Self {
-        let (mut moments, mut counts) = (Moments::default(), vec![0; COARSE]);
-        for cell in cells {
-            moments.merge(&cell.moments);
-            for (sum, count) in counts[cell.first..].iter_mut().zip(&cell.counts) {
-                *sum += count;
-            }
-        }
-        Self { moments, survival: Survival::new(&counts) }
     }
 }
 
@@ -155,11 +180,14 @@ impl Estimator {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
         let wanted = if cells.units < MIN_UNITS { 0 } else { how.replicates };
-        let replicates = (0..wanted)
-            .into_par_iter()
-            .map(|number| if stop() { None } else { Some(replicate(cells, how.seed, number)) })
-            .collect::<Option<Vec<_>>>()?;
-        let replicates: Vec<Sample> = replicates.into_iter().flatten().collect();
+        let subsets: Vec<Subset> = (0..wanted).filter_map(|number| subset(cells, how.seed, number)).collect();
+        let scores = |cells: &[Cell]| -> Option<Vec<Scores>> {
+            let survivals = survivals(cells, &subsets, stop)?;
+            let both = moments(cells, &subsets).into_iter().zip(survivals);
+            Some(both.map(|(moments, survival)| Scores { moments, survival }).collect())
+        };
+        let both = scores(&cells.genuine)?.into_iter().zip(scores(&cells.impostor)?);
+        let replicates: Vec<Sample> = both.map(|(genuine, impostor)| Sample { genuine, impostor }).collect();
         let method = if cells.units < MIN_UNITS {
             format!("no interval: {} identities are too few to resample", cells.identities)
         } else if replicates.is_empty() {
@@ -198,28 +226,22 @@ impl Estimator {
     /// Percentiles of a statistic over the replicates.
     #[must_use]
     pub fn interval(&self, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Option<(f64, f64)> {
-        let mut values: Vec<f64> = self.replicates.iter().map(statistic).filter(|value| value.is_finite()).collect();
+        let mut values: Vec<f64> =
+            self.replicates.par_iter().map(statistic).filter(|value| value.is_finite()).collect();
         values.sort_unstable_by(f64::total_cmp);
         let tail = (1.0 - self.level) / 2.0;
         Some((percentile(&values, tail)?, percentile(&values, 1.0 - tail)?))
     }
 }
 
-/// One replicate; `None` when no choice of units had both kinds of pairs.
-fn replicate(cells: &Cells, seed: u64, number: u32) -> Option<Sample> {
+/// The units of one replicate; `None` when no choice of them had both kinds of pairs.
+fn subset(cells: &Cells, seed: u64, number: u32) -> Option<Subset> {
     const ATTEMPTS: usize = 100;
     let mut draw = Draw::replicate(seed, number);
-    for _ in 0..ATTEMPTS {
-        let kept: Vec<bool> = (0..cells.units).map(|_| draw.coin()).collect();
-        let stays = |cell: &&Cell| kept[usize::from(cell.units.0)] && kept[usize::from(cell.units.1)];
-        if cells.genuine.iter().any(|cell| stays(&cell)) && cells.impostor.iter().any(|cell| stays(&cell)) {
-            return Some(Sample {
-                genuine: Scores::sum(cells.genuine.iter().filter(stays)),
-                impostor: Scores::sum(cells.impostor.iter().filter(stays)),
-            });
-        }
-    }
-    None
+    let has = |cells: &[Cell], subset: Subset| cells.iter().any(|cell| subset.keeps(cell.units));
+    (0..ATTEMPTS)
+        .map(|_| Subset::new((0..cells.units).map(|_| draw.coin())))
+        .find(|subset| has(&cells.genuine, *subset) && has(&cells.impostor, *subset))
 }
 
 /// Linear between the two neighbouring order statistics.
@@ -312,15 +334,60 @@ mod tests {
         assert!(Estimator::new(&genuine, &impostor, &cells, HOW, &|| true).is_none());
     }
 
+    /// Cells one by one, as the definition says.
+    fn summed(cells: &[Cell], subset: Subset) -> Scores {
+        let (mut moments, mut counts) = (Moments::default(), vec![0; COARSE]);
+        for cell in cells.iter().filter(|cell| subset.keeps(cell.units)) {
+            moments.merge(&cell.moments);
+            counts[cell.first..].iter_mut().zip(&cell.counts).for_each(|(sum, count)| *sum += count);
+        }
+        Scores { moments, survival: Survival::new(&counts) }
+    }
+
     #[test]
     fn cells_add_up_to_what_was_observed() {
         let (genuine, _, cells) = clustered(10, 6);
-        let sum = Scores::sum(cells.genuine.iter());
+        let sum = summed(&cells.genuine, Subset::new([true; 10].into_iter()));
         assert_eq!(sum.moments, genuine.moments);
         assert_eq!(sum.survival.total(), 200);
         for level in [0.1, 0.5, 0.9] {
             let fine = Survival::new(&genuine.counts).quantile(level);
             assert!((sum.survival.quantile(level) - fine).abs() <= 2.0 / COARSE as f64);
         }
+    }
+
+    #[test]
+    fn replicates_are_sums_of_the_cells_that_stay() {
+        for units in [9, 23, 100] {
+            let (genuine, impostor, mut cells) = clustered(units, 7);
+            // Several cells of one pair of units, and one inside a unit, as groups of identities have.
+            let more = cells.impostor[3..5].to_vec();
+            cells.impostor.extend(more);
+            cells.impostor.extend(Cell::of((1, 1), &[-1.0, 0.3, 1.0]));
+            let how = Resampling { replicates: 20, ..HOW };
+            let found = Estimator::new(&genuine, &impostor, &cells, how, &|| false).unwrap().replicates;
+            for (number, sample) in (0..).zip(&found) {
+                let subset = subset(&cells, how.seed, number).unwrap();
+                for (scores, cells) in [(&sample.genuine, &cells.genuine), (&sample.impostor, &cells.impostor)] {
+                    let expected = summed(cells, subset);
+                    assert_eq!(scores.moments, expected.moments);
+                    assert!((0..=COARSE).all(|bin| scores.survival.reach(bin) == expected.survival.reach(bin)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cells_of_cosines_are_those_of_their_tally() {
+        let cosines = [0.25, -0.5, 0.2501, 1.0, 0.7];
+        let mut tally = Tally::default();
+        tally.extend(cosines);
+        let cell = Cell::of((0, 1), &cosines).unwrap();
+        assert_eq!(Cell::new((0, 1), &tally), Some(cell.clone()));
+        assert_eq!(Cell::of((0, 1), &[]), None);
+        assert_eq!(
+            [0, 512, 1279, 1280, 2047].map(|bin| cell.above_and_in(bin)),
+            [(5, 0), (4, 1), (4, 0), (2, 2), (0, 1)]
+        );
     }
 }

@@ -3,10 +3,17 @@
 pub mod bootstrap;
 pub mod distribution;
 pub mod interval;
+pub mod plug_in;
 pub mod random;
+pub mod rates;
+mod replicates;
 pub mod roc;
+pub mod simulation;
 pub mod tally;
 pub mod thresholds;
+
+#[cfg(test)]
+mod tests;
 
 /// ROC and DET in one: error rates by threshold, from the strictest threshold to the laxest (FMR never decreases,
 /// FNMR never increases along the vector). Thinned for plotting; rates at each kept point are exact.

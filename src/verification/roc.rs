@@ -3,10 +3,13 @@
 
 use super::tally::edge;
 
-/// How many cosines reach each bin edge.
+/// How many cosines reach each bin edge. Only the edges from the lowest to the highest occupied bin are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survival {
-    /// `reach[b]`: cosines ≥ edge b; one more entry than there are bins, never increasing, the last is 0.
+    bins: usize,
+    /// The lowest bin that is kept; below it nothing is lost.
+    first: usize,
+    /// `reach[i]`: cosines ≥ edge `first + i`; never increasing, the last is 0.
     reach: Vec<u64>,
 }
 
@@ -14,17 +17,25 @@ impl Survival {
     /// From counts in equal bins over [−1, 1].
     #[must_use]
     pub fn new(counts: &[u64]) -> Self {
+        let occupied = counts.iter().position(|&count| count > 0).unwrap_or(0);
+        let end = counts.iter().rposition(|&count| count > 0).map_or(occupied, |last| last + 1);
+        Self::of_range(counts.len(), occupied, &counts[occupied..end])
+    }
+
+    /// From the counts of some neighbouring bins of `bins` equal ones over [−1, 1]; the others are empty.
+    #[must_use]
+    pub fn of_range(bins: usize, first: usize, counts: &[u64]) -> Self {
         let mut reach = vec![0; counts.len() + 1];
         for bin in (0..counts.len()).rev() {
             reach[bin] = reach[bin + 1] + counts[bin];
         }
-        Self { reach }
+        Self { bins, first, reach }
     }
 
     /// Number of bins.
     #[must_use]
     pub fn bins(&self) -> usize {
-        self.reach.len() - 1
+        self.bins
     }
 
     /// All cosines.
@@ -36,24 +47,19 @@ impl Survival {
     /// Cosines that reach edge `bin`.
     #[must_use]
     pub fn reach(&self, bin: usize) -> u64 {
-        self.reach[bin]
+        self.reach.get(bin.saturating_sub(self.first)).copied().unwrap_or(0)
     }
 
     /// Share of cosines that reach edge `bin`; 0 when there are none at all.
     #[must_use]
     pub fn rate(&self, bin: usize) -> f64 {
-        if self.total() == 0 { 0.0 } else { self.reach[bin] as f64 / self.total() as f64 }
+        if self.total() == 0 { 0.0 } else { self.reach(bin) as f64 / self.total() as f64 }
     }
 
     /// Share of cosines ≥ `cosine`.
     #[must_use]
     pub fn rate_at(&self, cosine: f64) -> f64 {
-        let place = (cosine + 1.0) * (self.bins() as f64 / 2.0);
-        let bin = (place.max(0.0) as usize).min(self.bins());
-        if bin == self.bins() {
-            return 0.0;
-        }
-        let inside = (place - bin as f64).clamp(0.0, 1.0);
+        let (bin, inside) = place(cosine, self.bins);
         self.rate(bin) + (self.rate(bin + 1) - self.rate(bin)) * inside
     }
 
@@ -63,17 +69,35 @@ impl Survival {
         let total = self.total();
         let wanted = (level * total as f64).clamp(f64::from(u8::from(total > 0)), total as f64);
         // The first bin whose upper edge has `wanted` cosines below it.
-        let bin = self.reach[1..].partition_point(|&reach| ((total - reach) as f64) < wanted).min(self.bins() - 1);
-        let (below, inside) = (total - self.reach[bin], self.reach[bin] - self.reach[bin + 1]);
+        let bin = self.reach[1..].partition_point(|&reach| ((total - reach) as f64) < wanted) + self.first;
+        let bin = bin.min(self.bins - 1);
+        let (below, inside) = (total - self.reach(bin), self.reach(bin) - self.reach(bin + 1));
         let share = if inside == 0 { 0.0 } else { (wanted - below as f64) / inside as f64 };
-        edge(bin, self.bins()) + share.clamp(0.0, 1.0) * (2.0 / self.bins() as f64)
+        edge(bin, self.bins) + share.clamp(0.0, 1.0) * (2.0 / self.bins as f64)
     }
 
     /// The lowest edge that at most `allowed` cosines reach.
     #[must_use]
     pub fn lowest_edge(&self, allowed: u64) -> usize {
-        self.reach.partition_point(|&reach| reach > allowed)
+        match self.reach.partition_point(|&reach| reach > allowed) {
+            0 => 0,
+            kept => self.first + kept,
+        }
     }
+
+    /// The highest edge that at least `reached` cosines reach, the first one where there is none.
+    fn highest_edge(&self, reached: u64) -> usize {
+        match self.reach.partition_point(|&reach| reach >= reached) {
+            0 => 0,
+            kept => self.first + kept - 1,
+        }
+    }
+}
+
+/// The bin of a threshold and how far inside it the threshold is, 0 at its lower edge.
+pub(super) fn place(threshold: f64, bins: usize) -> (usize, f64) {
+    let place = ((threshold + 1.0) * (bins as f64 / 2.0)).clamp(0.0, bins as f64);
+    (place as usize, place.fract())
 }
 
 /// Same-identity and different-identity cosines, threshold by threshold.
@@ -101,11 +125,11 @@ impl Roc<'_> {
     /// Probability that a same-identity pair scores above a different-identity pair; two in one bin count half.
     #[must_use]
     pub fn auc(&self) -> f64 {
-        let (genuine, impostor) = (&self.genuine.reach, &self.impostor.reach);
+        let (genuine, impostor) = (self.genuine, self.impostor);
         let mut twice_above = 0_u128;
-        for bin in 0..self.genuine.bins() {
-            let here = u128::from(impostor[bin] - impostor[bin + 1]);
-            twice_above += here * u128::from(genuine[bin] + genuine[bin + 1]);
+        for bin in impostor.first..impostor.first + impostor.reach.len() - 1 {
+            let here = u128::from(impostor.reach(bin) - impostor.reach(bin + 1));
+            twice_above += here * u128::from(genuine.reach(bin) + genuine.reach(bin + 1));
         }
         let pairs = u128::from(self.genuine.total()) * u128::from(self.impostor.total());
         if pairs == 0 { 0.5 } else { twice_above as f64 / 2.0 / pairs as f64 }
@@ -118,9 +142,8 @@ impl Roc<'_> {
         let bins = self.genuine.bins();
         let gap = |bin: usize| self.fmr(bin) - self.fnmr(bin);
         // gap falls from 1 at the first edge to −1 at the last.
-        let edges: Vec<usize> = (0..=bins).collect();
-        let first_equal = edges.partition_point(|&bin| gap(bin) > 0.0);
-        let first_below = edges.partition_point(|&bin| gap(bin) >= 0.0);
+        let first_equal = first_edge(bins, |bin| gap(bin) <= 0.0);
+        let first_below = first_edge(bins, |bin| gap(bin) < 0.0);
         if first_equal < first_below {
             let middle = f64::midpoint(edge(first_equal, bins), edge(first_below - 1, bins));
             return (self.fmr(first_equal), middle);
@@ -146,13 +169,22 @@ impl Roc<'_> {
         edges.extend(levels(impostor).map(|level| self.impostor.lowest_edge(allowed(level, impostor))));
         for missed in levels(genuine).map(|level| allowed(level, genuine)).chain([0]) {
             // The strictest edge that misses at most this many.
-            let reached = (genuine - missed).max(1);
-            edges.push(self.genuine.reach.partition_point(|&reach| reach >= reached).saturating_sub(1));
+            edges.push(self.genuine.highest_edge((genuine - missed).max(1)));
         }
         edges.sort_unstable_by(|a, b| b.cmp(a));
         edges.dedup();
         edges
     }
+}
+
+/// The first edge of `0..=bins` that something holds for, if it holds for all after it; `bins + 1` when for none.
+pub(super) fn first_edge(bins: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, bins + 1);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    low
 }
 
 /// How many of `n` a rate allows: ⌊rate·n⌋, with 1e-6 × 1,000,000 being 1 however it was rounded.

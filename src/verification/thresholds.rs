@@ -1,95 +1,120 @@
 //! Separation, equal error rate and operating points, with intervals and bounds.
 
 use super::Curve;
-use super::bootstrap::{Estimator, Sample};
-use super::interval::{no_error, no_miss};
+use super::bootstrap::Estimator;
+use super::interval::no_error;
+use super::rates::{Rate, Rates};
 use super::roc::allowed;
 use super::tally::{BINS, edge};
 use crate::estimate::Estimate;
-use crate::metrics::OperatingPoint;
+use crate::metrics::{ErrorRate, OperatingPoint, RateIntervals, ThresholdRates};
 
-/// False match rates that thresholds are chosen for.
+/// False match rates that thresholds are always chosen for; with enough pairs, further powers of ten follow.
 pub const TARGETS: [f64; 6] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 
-/// Number of same-identity and of different-identity pairs.
-fn pairs(estimator: &Estimator) -> (u64, u64) {
-    (estimator.observed.genuine.survival.total(), estimator.observed.impostor.survival.total())
+/// Thresholds whose rates are tabled.
+pub const LADDER: [f64; 14] = [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.62, 0.65, 0.7, 0.75, 0.8];
+
+/// Number of same-identity and of different-identity pairs together.
+fn pairs(estimator: &Estimator) -> u64 {
+    estimator.observed.genuine.survival.total() + estimator.observed.impostor.survival.total()
 }
 
 /// d′. Undefined when neither distribution has any spread: 0 from 0 pairs, and the method says so.
 #[must_use]
 pub fn d_prime(estimator: &Estimator) -> Estimate {
-    let (genuine, impostor) = pairs(estimator);
     if estimator.observed.d_prime().is_none() {
         let method = "undefined: neither distribution has any spread".into();
-        return Estimate { point: 0.0, lower: None, upper: None, method, ..no_interval(0, estimator.level) };
+        return Estimate { lower: None, upper: None, method, bound: false, ..no_error(0, estimator.level) };
     }
-    estimator.estimate(genuine + impostor, |sample| sample.d_prime().unwrap_or(f64::NAN))
-}
-
-fn no_interval(n: u64, level: f64) -> Estimate {
-    Estimate { bound: false, ..no_error(n, level) }
+    estimator.estimate(pairs(estimator), |sample| sample.d_prime().unwrap_or(f64::NAN))
 }
 
 /// Area under the ROC curve.
 #[must_use]
 pub fn auc(estimator: &Estimator) -> Estimate {
-    let (genuine, impostor) = pairs(estimator);
-    estimator.estimate(genuine + impostor, |sample| sample.roc().auc())
+    estimator.estimate(pairs(estimator), |sample| sample.roc().auc())
 }
 
-/// Equal error rate and its threshold. Without any error, a bound by the smaller number of pairs.
+/// [`TARGETS`], and powers of ten below them as far as `impostor` pairs resolve them.
 #[must_use]
-pub fn eer(estimator: &Estimator) -> (Estimate, f64) {
-    let (genuine, impostor) = pairs(estimator);
-    let (rate, threshold) = estimator.observed.roc().eer();
-    if rate == 0.0 {
-        return (no_error(genuine.min(impostor), estimator.level), threshold);
-    }
-    (estimator.estimate(genuine.min(impostor), |sample| sample.roc().eer().0), threshold)
+pub fn targets(impostor: u64) -> Vec<f64> {
+    let further = (7..=20).map(|power| 1.0 / 10f64.powi(power)).take_while(|target| allowed(*target, impostor) > 0);
+    TARGETS.into_iter().chain(further).collect()
 }
 
-/// The rates at each of [`TARGETS`]. Both intervals are those of the rates at this threshold, held fixed.
+/// The rates at each of [`targets`], and their intervals made in three ways. All intervals are of the rates at this
+/// threshold, held fixed.
 #[must_use]
-pub fn operating_points(estimator: &Estimator) -> Vec<OperatingPoint> {
-    let (genuine, impostor) = pairs(estimator);
-    let roc = estimator.observed.roc();
-    let point = |target_fmr: f64| {
+pub fn operating_points(rates: Rates<'_>) -> (Vec<OperatingPoint>, Vec<RateIntervals>) {
+    let (_, impostor) = rates.pairs();
+    let mut intervals = Vec::new();
+    let mut point = |target_fmr: f64| {
         let matches = allowed(target_fmr, impostor);
         if matches == 0 {
-            return OperatingPoint { target_fmr, threshold: None, fmr: None, tar: None };
+            let fmr = Some(no_error(impostor, rates.estimator.level));
+            return OperatingPoint { target_fmr, threshold: None, fmr, tar: None };
         }
-        let bin = roc.impostor.lowest_edge(matches);
+        let bin = rates.estimator.observed.roc().impostor.lowest_edge(matches);
         let threshold = edge(bin, BINS);
-        let fmr = match roc.impostor.reach(bin) {
-            0 => no_error(impostor, estimator.level),
-            _ => estimator.estimate(impostor, |sample| sample.impostor.survival.rate_at(threshold)),
+        let mut keep = |rate: ErrorRate, found: Rate| {
+            let point = found.estimate.point;
+            intervals.push(RateIntervals { rate, target_fmr, threshold, point, intervals: found.intervals });
+            Some(found.estimate)
         };
-        let tar = match roc.genuine.reach(bin) {
-            reached if reached == genuine => no_miss(genuine, estimator.level),
-            _ => estimator.estimate(genuine, |sample| sample.genuine.survival.rate_at(threshold)),
-        };
-        OperatingPoint { target_fmr, threshold: Some(threshold), fmr: Some(fmr), tar: Some(tar) }
+        let fmr = keep(ErrorRate::Fmr, rates.fmr(bin));
+        let tar = keep(ErrorRate::Tar, rates.fnmr(bin).complement());
+        OperatingPoint { target_fmr, threshold: Some(threshold), fmr, tar }
     };
-    TARGETS.map(point).into()
+    let points = targets(impostor).into_iter().map(&mut point).collect();
+    (points, intervals)
+}
+
+/// FNMR at the lowest threshold whose observed FMR does not exceed a rate. FMR100 is that of 1e-2, FMR1000 of 1e-3,
+/// `ZeroFMR` of 0 (FVC; ISO/IEC 19795-1). With too few pairs to see the rate, a bound from below: at the rate itself at
+/// least as many are missed as without any false match.
+#[must_use]
+pub fn fnmr_at(rates: Rates<'_>, fmr: f64) -> Estimate {
+    let (_, impostor) = rates.pairs();
+    let matches = allowed(fmr, impostor);
+    let bin = rates.estimator.observed.roc().impostor.lowest_edge(matches);
+    let found = rates.fnmr(bin).estimate;
+    if matches > 0 || fmr == 0.0 {
+        return found;
+    }
+    Estimate {
+        lower: found.lower.filter(|lower| *lower > 0.0),
+        upper: None,
+        n: impostor,
+        bound: true,
+        method: format!("not resolved: an FMR of {fmr:e} takes {} different-identity pairs", (1.0 / fmr).round()),
+        ..found
+    }
+}
+
+/// What each threshold of [`LADDER`] comes to, counted at the nearest bin edge.
+#[must_use]
+pub fn ladder(rates: Rates<'_>) -> Vec<ThresholdRates> {
+    let row = |threshold: f64| {
+        let bin = ((threshold + 1.0) * (BINS as f64 / 2.0)).round() as usize;
+        ThresholdRates { threshold, fmr: rates.fmr(bin).estimate, fnmr: rates.fnmr(bin).estimate }
+    };
+    LADDER.map(row).into()
 }
 
 /// The thinned curve with a band for the FNMR at each threshold; where no interval could be made, the band has no
 /// width.
 #[must_use]
-pub fn curve(estimator: &Estimator) -> Curve {
-    let roc = estimator.observed.roc();
+pub fn curve(rates: Rates<'_>) -> Curve {
+    let roc = rates.estimator.observed.roc();
     let mut curve = Curve::default();
     for bin in roc.curve_edges() {
-        let threshold = edge(bin, BINS);
-        let fnmr = roc.fnmr(bin);
-        let missed = |sample: &Sample| 1.0 - sample.genuine.survival.rate_at(threshold);
-        let (lower, upper) = estimator.interval(&missed).unwrap_or((fnmr, fnmr));
-        curve.threshold.push(threshold);
+        let fnmr = rates.fnmr_band(bin);
+        curve.threshold.push(edge(bin, BINS));
         curve.fmr.push(roc.fmr(bin));
-        curve.fnmr.push(fnmr);
-        curve.fnmr_lower.push(lower.min(fnmr));
-        curve.fnmr_upper.push(upper.max(fnmr));
+        curve.fnmr.push(fnmr.point);
+        curve.fnmr_lower.push(fnmr.lower.unwrap_or(fnmr.point));
+        curve.fnmr_upper.push(fnmr.upper.unwrap_or(fnmr.point));
     }
     curve
 }

@@ -1,0 +1,215 @@
+//! Score models whose error rates are known exactly, to see how often an interval holds them.
+//!
+//! A same-identity score is a mean, what the identity adds, what each of the two faces adds, and noise; a
+//! different-identity score what both identities add ("lambs" and "wolves" are easily taken for others: Doddington et
+//! al. 1998), what the two have in common, both faces and noise. All are normal, so that every rate is a value of the
+//! normal distribution function. Numbers of faces differ, independent of everything else.
+
+use statrs::function::erf::erfc;
+
+use super::bootstrap::{Cell, Cells, Estimator, Resampling};
+use super::random::Draw;
+use super::rates::Rates;
+use super::roc::first_edge;
+use super::tally::{BINS, Tally, edge};
+
+/// How scores come about: standard deviations of their parts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Model {
+    /// What it is an example of.
+    pub name: &'static str,
+    /// People.
+    pub identities: u16,
+    /// Fewest and most faces of one of them.
+    pub faces: (u64, u64),
+    /// 1: any number of faces is as likely as any other; 2, 3 …: few faces are ever more likely than many.
+    pub skew: i32,
+    /// Mean score of same-identity pairs; that of others is 0.
+    pub mean: f64,
+    /// What an identity adds to its same-identity scores.
+    pub goat: f64,
+    /// What an identity adds to its different-identity scores.
+    pub wolf: f64,
+    /// What two identities add to the scores between them.
+    pub alike: f64,
+    /// What a face adds to all its scores.
+    pub face: f64,
+    /// What is left.
+    pub noise: f64,
+    /// At which rate FNMR is looked at.
+    pub fnmr: f64,
+    /// At which rate FMR is looked at.
+    pub fmr: f64,
+}
+
+/// Models like the data that the intervals are for.
+pub const MODELS: [Model; 5] = {
+    let plain = Model {
+        name: "pairs differ most",
+        identities: 60,
+        faces: (3, 7),
+        skew: 1,
+        mean: 0.45,
+        goat: 0.03,
+        wolf: 0.015,
+        alike: 0.02,
+        face: 0.02,
+        noise: 0.12,
+        fnmr: 0.05,
+        fmr: 0.01,
+    };
+    [
+        plain,
+        Model { name: "hard identities", identities: 80, goat: 0.07, wolf: 0.02, noise: 0.1, ..plain },
+        Model { name: "wolves", identities: 100, faces: (3, 6), wolf: 0.035, goat: 0.05, noise: 0.1, ..plain },
+        Model { name: "look-alikes", identities: 80, alike: 0.07, goat: 0.05, noise: 0.09, ..plain },
+        Model {
+            name: "unequal numbers of faces",
+            identities: 100,
+            faces: (2, 11),
+            skew: 2,
+            goat: 0.04,
+            wolf: 0.02,
+            noise: 0.1,
+            ..plain
+        },
+    ]
+};
+
+/// Models in which few people, or few of them, make the errors.
+pub const HARD_MODELS: [Model; 3] = {
+    let plain = MODELS[2];
+    [
+        Model { name: "20 identities", identities: 20, faces: (3, 9), fnmr: 0.1, ..plain },
+        Model { name: "strong wolves, 40 identities", identities: 40, wolf: 0.06, noise: 0.08, ..plain },
+        Model { name: "wolves at FMR 1e-3, FNMR 1e-2", fmr: 0.001, fnmr: 0.01, ..plain },
+    ]
+};
+
+/// The rates that are looked at.
+pub const METRICS: [&str; 3] = ["FNMR", "FMR", "EER"];
+
+/// Kinds of intervals: that of the estimates, percentiles of the bootstrap, the binomial one.
+pub const KINDS: [&str; 3] = ["Wilson with plug-in variance", "double-or-nothing bootstrap", "naive (binomial)"];
+
+/// Of one metric in one data set: the truth, and an interval of each of [`KINDS`], where there is one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found {
+    /// The rate that the model has.
+    pub truth: f64,
+    /// Intervals.
+    pub intervals: [Option<[f64; 2]>; 3],
+}
+
+/// Standard normal distribution function.
+fn below(z: f64) -> f64 {
+    erfc(-z / std::f64::consts::SQRT_2) / 2.0
+}
+
+impl Model {
+    fn genuine_std(&self) -> f64 {
+        (self.goat.powi(2) + 2.0 * self.face.powi(2) + self.noise.powi(2)).sqrt()
+    }
+
+    fn impostor_std(&self) -> f64 {
+        let squares = 2.0 * (self.wolf.powi(2) + self.face.powi(2)) + self.alike.powi(2) + self.noise.powi(2);
+        squares.sqrt()
+    }
+
+    /// FNMR at bin edge `bin`, exactly.
+    #[must_use]
+    pub fn fnmr_at(&self, bin: usize) -> f64 {
+        below((edge(bin, BINS) - self.mean) / self.genuine_std())
+    }
+
+    /// FMR at bin edge `bin`, exactly.
+    #[must_use]
+    pub fn fmr_at(&self, bin: usize) -> f64 {
+        below(-edge(bin, BINS) / self.impostor_std())
+    }
+
+    /// One data set. `number` chooses it.
+    #[must_use]
+    pub fn draw(&self, seed: u64, number: u32) -> (Tally, Tally, Cells) {
+        let mut draw = Draw::simulation(seed, number);
+        let (least, most) = self.faces;
+        let groups: Vec<Vec<f64>> = (0..self.identities)
+            .map(|_| {
+                let share = (0..self.skew).map(|_| draw.below(1 << 20)).min().unwrap_or(0);
+                let faces = least + ((share * (most - least + 1)) >> 20);
+                (0..faces).map(|_| self.face * draw.normals()[0]).collect()
+            })
+            .collect();
+        let people: Vec<[f64; 4]> = groups.iter().map(|_| draw.normals()).collect();
+        let units = usize::from(self.identities);
+        let mut cells = Cells { units, identities: units, ..Cells::default() };
+        let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
+        let (mut scores, mut spare) = (Vec::new(), Vec::new());
+        let mut noise = |draw: &mut Draw| {
+            if spare.is_empty() {
+                spare.extend(draw.normals());
+            }
+            self.noise * spare.pop().unwrap_or(0.0)
+        };
+        for (g, faces) in groups.iter().enumerate() {
+            let mean = self.mean + self.goat * people[g][0];
+            for (i, a) in faces.iter().enumerate() {
+                scores.extend(faces[..i].iter().map(|b| mean + a + b + noise(&mut draw)));
+            }
+            let here = cosines(&mut scores);
+            genuine.extend(here.iter().copied());
+            cells.genuine.extend(Cell::of((g as u16, g as u16), &here));
+            for (h, others) in groups[..g].iter().enumerate() {
+                let mean = self.wolf * (people[g][1] + people[h][1]) + self.alike * draw.normals()[0];
+                for a in faces {
+                    scores.extend(others.iter().map(|b| mean + a + b + noise(&mut draw)));
+                }
+                let here = cosines(&mut scores);
+                impostor.extend(here.iter().copied());
+                cells.impostor.extend(Cell::of((h as u16, g as u16), &here));
+            }
+        }
+        (genuine, impostor, cells)
+    }
+
+    /// Intervals of [`METRICS`] in one data set. Without replicates, none by the bootstrap.
+    #[must_use]
+    pub fn trial(&self, replicates: u32, seed: u64, number: u32) -> [Found; 3] {
+        let (genuine, impostor, cells) = self.draw(seed, number);
+        let how = Resampling { replicates, level: 0.95, seed: u64::from(number) };
+        let Some(estimator) = Estimator::new(&genuine, &impostor, &cells, how, &|| false) else {
+            return [Found { truth: f64::NAN, intervals: [None; 3] }; 3];
+        };
+        let rates = Rates { estimator: &estimator, cells: &cells };
+        let ends = |lower: Option<f64>, upper: Option<f64>| Some([lower?, upper?]);
+        let (miss, pass) = (self.bin_of_fnmr(), self.bin_of_fmr());
+        let [fnmr, fmr] =
+            [(rates.fnmr(miss), self.fnmr_at(miss)), (rates.fmr(pass), self.fmr_at(pass))].map(|(rate, truth)| {
+                let recommended = ends(rate.estimate.lower, rate.estimate.upper);
+                Found { truth, intervals: [recommended, rate.intervals.bootstrap, Some(rate.intervals.naive)] }
+            });
+        let (eer, _) = rates.eer();
+        let resampled = estimator.interval(&|sample| sample.roc().eer().0).map(|(lower, upper)| [lower, upper]);
+        let eer = Found { truth: self.eer(), intervals: [ends(eer.lower, eer.upper), resampled, None] };
+        [fnmr, fmr, eer]
+    }
+
+    fn bin_of_fnmr(&self) -> usize {
+        first_edge(BINS, |bin| self.fnmr_at(bin) >= self.fnmr)
+    }
+
+    fn bin_of_fmr(&self) -> usize {
+        first_edge(BINS, |bin| self.fmr_at(bin) <= self.fmr)
+    }
+
+    /// Where FNMR and FMR are equal: equally many standard deviations from both means.
+    #[must_use]
+    pub fn eer(&self) -> f64 {
+        below(-self.mean / (self.genuine_std() + self.impostor_std()))
+    }
+}
+
+/// Scores as cosines; nothing is left in `scores`.
+fn cosines(scores: &mut Vec<f64>) -> Vec<f32> {
+    scores.drain(..).map(|score| score.clamp(-1.0, 1.0) as f32).collect()
+}
