@@ -230,14 +230,7 @@ impl Metrics {
     /// up to one unit in the last place off; rounded like this, what is read is what was written, bit for bit.
     #[must_use]
     pub fn rounded(self) -> Self {
-        let rounded = serde_json::to_value(&self).map(|mut value| {
-            round(&mut value);
-            serde_json::from_value(value)
-        });
-        match rounded {
-            Ok(Ok(rounded)) => rounded,
-            _ => self,
-        }
+        rounded(self)
     }
 
     /// The number at one of [`PATHS`]; `None` for any other path, and for a number that this run does not have: a rate
@@ -272,6 +265,18 @@ impl Metrics {
     fn tar(&self, target: f64) -> Option<f64> {
         let point = self.operating_points.iter().find(|point| point.target_fmr == target)?;
         Some(point.tar.as_ref()?.point)
+    }
+}
+
+/// [`Metrics::rounded`] for anything that is kept as JSON.
+pub(crate) fn rounded<T: Serialize + serde::de::DeserializeOwned>(numbers: T) -> T {
+    let rounded = serde_json::to_value(&numbers).map(|mut value| {
+        round(&mut value);
+        serde_json::from_value(value)
+    });
+    match rounded {
+        Ok(Ok(rounded)) => rounded,
+        _ => numbers,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::evaluate::{Centroids, Evaluation};
 use crate::metrics::{
     Distribution, FaceCounts, Judged, Metrics, OperatingPoint, PairCounts, PublishedRow, Quantile, SCHEMA, Upstream,
 };
+use crate::people::People;
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
 use crate::verification::Curve;
 
@@ -197,7 +198,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         impostor,
     };
     let (hardest, identities) = (hardest.collect(), identities.collect());
-    Evaluation { metrics, curve, histograms, hardest, identities, centroids: Centroids::default() }
+    Evaluation { metrics, curve, histograms, hardest, identities, centroids: Centroids::default(), people: People::default() }
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -319,5 +320,6 @@ pub(crate) fn nothing() -> Evaluation {
         hardest: Vec::new(),
         identities: Vec::new(),
         centroids: Centroids::default(),
+        people: People::default(),
     }
 }

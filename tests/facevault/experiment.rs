@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::workspace::Workspace;
 
 /// Everything that a finished run directory holds.
-const FILES: [&str; 18] = [
+const FILES: [&str; 21] = [
     "SEALED",
     "config.yaml",
     "curves.parquet",
@@ -19,11 +19,14 @@ const FILES: [&str; 18] = [
     "histograms.parquet",
     "identities.parquet",
     "identity_centroids.npy",
+    "identity_errors.parquet",
     "identity_ids.csv",
     "identity_ids.pkl",
+    "label_audit.csv",
     "manifest.parquet",
     "metrics.json",
     "pairs.parquet",
+    "people.json",
     "plan.json",
     "provenance.json",
 ];
