@@ -276,4 +276,4 @@ fn spreads(population: &Population<'_>, found: &Comparison) -> Vec<IdentitySprea
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

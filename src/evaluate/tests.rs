@@ -16,15 +16,15 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// The golden faces.
-struct Golden {
-    matrix: Vec<f32>,
-    dimension: usize,
+pub(crate) struct Golden {
+    pub matrix: Vec<f32>,
+    pub dimension: usize,
     records: Vec<[String; 3]>,
     numbers: Value,
 }
 
 impl Golden {
-    fn read() -> Self {
+    pub fn read() -> Self {
         let bytes = std::fs::read(fixture("embeddings.npy")).unwrap();
         let file = npyz::NpyFile::new(bytes.as_slice()).unwrap();
         let dimension = file.shape()[1] as usize;
@@ -37,7 +37,7 @@ impl Golden {
         Self { matrix: file.into_vec().unwrap(), dimension, records: records.collect(), numbers }
     }
 
-    fn faces(&self) -> Vec<Labelled<'_>> {
+    pub fn faces(&self) -> Vec<Labelled<'_>> {
         self.records
             .iter()
             .map(|[face_id, identity, image_id]| Labelled {

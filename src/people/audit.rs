@@ -278,8 +278,7 @@ fn wrong_pairs(evidence: &Evidence<'_>, suspects: &[Suspect], one_person: &[OneP
     let cause = |pair: &HardPair| {
         let faces = [(pair.row_a, &pair.identity_a), (pair.row_b, &pair.identity_b)];
         let looks = |kind: Looks, row: u32| by_row.get(&row).filter(|suspect| suspect.kind == kind);
-        let [a, b] =
-            faces.map(|(row, label)| looks(Looks::Another, row).map_or(label, |suspect| &suspect.looks_like));
+        let [a, b] = faces.map(|(row, label)| looks(Looks::Another, row).map_or(label, |suspect| &suspect.looks_like));
         let named = |one: &OnePerson| {
             let names = [&one.identity_a, &one.identity_b];
             names == [&pair.identity_a, &pair.identity_b] || names == [&pair.identity_b, &pair.identity_a]

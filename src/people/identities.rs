@@ -92,7 +92,9 @@ impl Identities {
         let by_face = |hits: &[u32], trials: &[u32]| -> Vec<Vec<Count>> {
             let count = |row: usize| Count { hits: hits[row].into(), trials: trials[row].into() };
             let identities = population.identities.iter();
-            identities.map(|of| population.members[of.clone()].iter().map(|m| count(m.row as usize)).collect()).collect()
+            identities
+                .map(|of| population.members[of.clone()].iter().map(|m| count(m.row as usize)).collect())
+                .collect()
         };
         let (genuine, impostor) = (by_face(misses, &faces.genuine), by_face(matches, &faces.impostor));
         let (misses, matches) = (sums(&genuine, GENUINE), sums(&impostor, IMPOSTOR));
@@ -300,9 +302,8 @@ mod tests {
             let mut draw = Draw::genuine(seed, 1);
             // Some faces are bad, none of the people.
             let bad: Vec<bool> = (0..400).map(|_| draw.below(5) == 0).collect();
-            let errors = errors(40, 10, |a, b| {
-                a / 10 == b / 10 && draw.below(100) < if bad[a] || bad[b] { 30 } else { 2 }
-            });
+            let errors =
+                errors(40, 10, |a, b| a / 10 == b / 10 && draw.below(100) < if bad[a] || bad[b] { 30 } else { 2 });
             let found = Identities::new(&population(&names, &ids, 10), &errors, 0, 0.95, (200, 1));
             let spread = found.fnmr_spread.unwrap();
             sum += spread.point;

@@ -85,8 +85,7 @@ pub fn study(input: &Input<'_>, cancel: &Cancel) -> Option<People> {
     let how = (options.replicates, input.seed);
     let identities = Identities::new(population, &found.faces, watched.operating, options.confidence, how);
     let margin = found.impostor.moments.std();
-    let evidence =
-        Evidence { rows, population, faces, placed: &placed, hardest: input.hardest, threshold, margin };
+    let evidence = Evidence { rows, population, faces, placed: &placed, hardest: input.hardest, threshold, margin };
     let mut audit = Audit::new(&evidence, cancel)?;
     audit.metrics = with_and_without(input, &audit, cancel)?;
     Some(People {
@@ -133,12 +132,7 @@ fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option
 }
 
 /// Headline metrics of so many pairs. The inner `None` when one kind of pair was not found, the outer when cancelled.
-fn headline(
-    input: &Input<'_>,
-    population: &Population<'_>,
-    quota: Quota,
-    cancel: &Cancel,
-) -> Option<Option<Headline>> {
+fn headline(input: &Input<'_>, population: &Population<'_>, quota: Quota, cancel: &Cancel) -> Option<Option<Headline>> {
     let request = Request { quota, hardest: 0, watched: &[], seed: input.seed };
     let found = similarity::compare(input.rows, population, &request, &Silent, cancel)?;
     if found.genuine.moments.count() == 0 || found.impostor.moments.count() == 0 {
@@ -149,3 +143,6 @@ fn headline(
     let estimator = Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())?;
     Some(Some(Headline::of(&estimator)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,10 +143,10 @@ impl Searches<'_> {
     /// The share of searches that `counts` says yes to; `None` is no search.
     fn rate(&self, counts: impl Fn(&Placement) -> Option<bool>) -> Option<Estimate> {
         let of_identity = |faces: &std::ops::Range<usize>| {
-            self.placed[faces.clone()].iter().filter_map(&counts).fold(Count::default(), |sum, hit| Count {
-                hits: sum.hits + u64::from(hit),
-                trials: sum.trials + 1,
-            })
+            self.placed[faces.clone()]
+                .iter()
+                .filter_map(&counts)
+                .fold(Count::default(), |sum, hit| Count { hits: sum.hits + u64::from(hit), trials: sum.trials + 1 })
         };
         let by_identity: Vec<Count> = self.population.identities.iter().map(of_identity).collect();
         rate(&by_identity, SEARCHES, self.level)

@@ -112,10 +112,8 @@ fn concentration(errors: &[IdentityErrors]) -> Result<Block, ReportError> {
         Layer::Line(Role::Impostor, drawn(&confused)),
         Layer::Line(Role::Genuine, drawn(&missed)),
     ];
-    let (x, y) = (
-        Axis::linear("identities, worst first, %", 0.0, 100.0),
-        Axis::linear("share of all errors, %", 0.0, 100.0),
-    );
+    let (x, y) =
+        (Axis::linear("identities, worst first, %", 0.0, 100.0), Axis::linear("share of all errors, %", 0.0, 100.0));
     let legend = vec![
         Legend::line(Role::Genuine, "misses"),
         Legend::line(Role::Impostor, "false matches, each counted for both identities"),
@@ -429,10 +427,9 @@ fn rates(routing: &Routing) -> Table {
     }
     for aim in &routing.targets {
         match &aim.point {
-            Some(point) => row(
-                format!("{} for FPIR ≤ {}", Cosine.value(point.threshold.into()), target(aim.fpir)),
-                point,
-            ),
+            Some(point) => {
+                row(format!("{} for FPIR ≤ {}", Cosine.value(point.threshold.into()), target(aim.fpir)), point)
+            }
             None => unresolved.push(target(aim.fpir)),
         }
     }
