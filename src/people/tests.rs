@@ -279,3 +279,34 @@ proptest! {
         prop_assert_eq!(essence(&found, &|row| row), essence(&mirrored, &|row| last - row));
     }
 }
+
+/// 187,697 faces among 480 centroids, beside the same cosines one by one:
+/// `cargo test --release --lib speed_of_placing -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn speed_of_placing() {
+    const FACES: usize = 187_697;
+    let data = unit_rows(FACES, 512, 1);
+    let names: Vec<String> = (0..FACES).map(|i| format!("{i:06}")).collect();
+    let faces: Vec<Labelled<'_>> = names
+        .iter()
+        .enumerate()
+        .map(|(i, id)| Labelled { face_id: id, identity: Some(&names[i % 480]), image_id: id, content: None })
+        .collect();
+    let (rows, population) = (Rows { data: &data, dimension: 512 }, Population::new(&faces, 1));
+    let centroids = Centroids::of(rows, &population).data;
+    let started = std::time::Instant::now();
+    let placed = placement::place(rows, &population, &centroids, &Cancel::default()).unwrap();
+    let placing = started.elapsed().as_secs_f64();
+    let started = std::time::Instant::now();
+    let found = routing::routing(&population, &placed, 0.95);
+    println!("placing {placing:.2} s, routing {:.2} s, gallery {}", started.elapsed().as_secs_f64(), found.gallery);
+    let started = std::time::Instant::now();
+    let some = population.members.iter().step_by(50);
+    let sum: f32 = some
+        .flat_map(|face| {
+            centroids.chunks_exact(512).map(|centroid| similarity::kernel::cosine(rows.row(face.row), centroid))
+        })
+        .sum();
+    println!("one by one, one thread: {:.2} s ({sum})", 50.0 * started.elapsed().as_secs_f64());
+}

@@ -258,7 +258,7 @@ pub(super) fn labels(report: &Report) -> Option<Section> {
 
 fn suspects(report: &Report) -> Table {
     let mut budget = PICTURE_BYTES;
-    let columns = ["#rank", "face", "labelled as", "#its cosine", "looks like", "#its cosine", "#margin"];
+    let columns = ["#rank", "face", "labelled as", "#cosine to its own", "looks like", "#cosine to that", "#margin"];
     let mut table = Table::new("Faces that do not look like their identity", &columns);
     let all = &report.evaluation.people.audit.suspects;
     for suspect in all.iter().take(SUSPECTS_SHOWN) {

@@ -95,9 +95,16 @@ fn what_cannot_change_a_number_changes_no_byte_of_the_result() {
         other.run(0, &["experiment", "config.yaml", "--set", set]);
         let other = other.only_run();
         assert_eq!(other.file_name(), reference.file_name(), "{set}");
-        for file in
-            ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "metrics.json", "pairs.parquet"]
-        {
+        for file in [
+            "face_embeddings.npy",
+            "face_embedding_index.csv",
+            "embeddings.parquet",
+            "identity_errors.parquet",
+            "label_audit.csv",
+            "metrics.json",
+            "pairs.parquet",
+            "people.json",
+        ] {
             assert_eq!(fs::read(other.join(file)).unwrap(), fs::read(reference.join(file)).unwrap(), "{set}: {file}");
         }
     }
