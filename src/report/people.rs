@@ -18,7 +18,7 @@ use crate::similarity::PairKind;
 /// Identities in the tables of the worst.
 const WORST_SHOWN: usize = 12;
 /// Suspects in the table of labels to look at, and those that pictures are kept of.
-pub const SUSPECTS_SHOWN: usize = 40;
+pub const SUSPECTS_SHOWN: usize = 25;
 /// Pairs of identities that look like one person.
 const TWICE_SHOWN: usize = 15;
 /// Hardest pairs on the wrong side of the threshold, of each kind.
@@ -26,7 +26,7 @@ const WRONG_SHOWN: usize = 15;
 /// PNG bytes of suspects that go into a page at most.
 const PICTURE_BYTES: usize = 1_200_000;
 /// Letters of an identity's name above a small figure.
-const NAME: usize = 14;
+const NAME: usize = 12;
 
 /// Errors by identity. `None` when none were counted.
 pub(super) fn fails(people: &People) -> Result<Option<Section>, ReportError> {
@@ -196,8 +196,8 @@ fn portraits(people: &People) -> Result<Block, ReportError> {
         ];
         let name: String = portrait.identity_id.chars().take(NAME).collect();
         let cut = if portrait.identity_id.chars().count() > NAME { "…" } else { "" };
-        let verb = if portrait.missed { "missed" } else { "confused" };
-        (format!("{name}{cut}: {} {verb}", maybe(rate(portrait), Rate)), Chart { x, y, layers })
+        let kind = if portrait.missed { "FNMR" } else { "FMR" };
+        (format!("{name}{cut}: {kind} {}", maybe(rate(portrait), Rate)), Chart { x, y, layers })
     });
     let panels = Panels { columns: 4, charts: panels.collect() };
     let legend = vec![
@@ -305,10 +305,10 @@ fn with_and_without(metrics: &WithAndWithout) -> Table {
     let pairs = [with, without].map(|of| format!("{} + {}", count(of.genuine_pairs), count(of.impostor_pairs)));
     let [a, b] = pairs;
     table.row(["same + different-identity pairs".to_owned(), a, String::new(), b, String::new()]);
-    let which = if *exhaustive { "All pairs." } else { "Samples of at most two million pairs, both of the same size." };
+    let which = if *exhaustive { "All pairs." } else { "Samples, both of up to as many pairs." };
     table.note = format!(
-        "{which} Leaving out the faces that a network gets wrong flatters it: the second column is the most that wrong \
-         labels can cost, not a better measurement. Faces that look like nobody stay in. Both columns share nearly all \
+        "{which} Leaving out faces that a network gets wrong flatters it: the difference is the most that these labels can \
+         cost, and the second column is no better measurement. Faces that look like nobody stay in. Both columns share nearly all \
          pairs, so their difference is surer than the intervals look."
     );
     table
@@ -401,34 +401,24 @@ pub(super) fn routing(people: &People) -> Result<Option<Section>, ReportError> {
 }
 
 fn rates(routing: &Routing) -> Table {
-    let some = routing.ladder.iter().find_map(|point| point.dir.as_ref());
-    let interval = format!("#{}", some.map_or("interval".into(), interval_name));
-    let columns = [
-        "threshold",
-        "#named rightly (DIR)",
-        &interval,
-        "#named as someone else",
-        &interval,
-        "#unknown face named (FPIR)",
-        &interval,
-    ];
+    let columns = ["threshold", "#named rightly (DIR)", "#named as someone else", "#unknown face named (FPIR)"];
     let mut table = Table::new("Rates by threshold", &columns);
     let mut unresolved = Vec::new();
-    let mut row = |name: String, found: &Point| {
-        let part = |estimate: &Option<Estimate>| {
-            estimate.as_ref().map_or((NONE.into(), String::new()), |of| (point(Rate, of), Rate.interval(of)))
+    let mut row = |threshold: Cell, found: &Point| {
+        let rate = |estimate: &Option<Estimate>| match estimate {
+            Some(found) => Cell { note: Rate.interval(found), ..point(Rate, found).into() },
+            None => NONE.into(),
         };
-        let ((dir, dir_interval), (wrong, wrong_interval)) = (part(&found.dir), part(&found.wrong));
-        let (fpir, fpir_interval) = part(&found.fpir);
-        table.row([name, dir, dir_interval, wrong, wrong_interval, fpir, fpir_interval]);
+        table.row([threshold, rate(&found.dir), rate(&found.wrong), rate(&found.fpir)]);
     };
     for point in &routing.ladder {
-        row(format!("{:.2}", point.threshold), point);
+        row(format!("{:.2}", point.threshold).into(), point);
     }
     for aim in &routing.targets {
         match &aim.point {
             Some(point) => {
-                row(format!("{} for FPIR ≤ {}", Cosine.value(point.threshold.into()), target(aim.fpir)), point)
+                let threshold = maybe(Some(point.threshold.into()), Cosine);
+                row(Cell { note: format!("for FPIR ≤ {}", target(aim.fpir)), ..threshold.into() }, point);
             }
             None => unresolved.push(target(aim.fpir)),
         }
@@ -437,9 +427,11 @@ fn rates(routing: &Routing) -> Table {
         let n = routing.ladder.iter().find_map(|point| of(point).as_ref()).map_or(0, |found| found.n);
         counted(n, "face", "faces")
     };
-    let method = some.map_or("", |found| &found.method);
+    let rates = routing.ladder.iter().flat_map(|point| [&point.dir, &point.fpir]).flatten();
+    let usual = rates.into_iter().find(|rate| rate.point > 0.0 && rate.point < 1.0);
+    let method = usual.map_or(String::new(), |rate| format!(" {}: {}.", interval_name(rate), rate.method));
     table.note = format!(
-        "Of {} with a mate and {} without. FNIR is 100% less DIR. “≤” is a bound: none was seen. {method}.",
+        "Of {} with a mate and {} without. FNIR is 100% less DIR. “≤” is a bound: none was seen.{method}",
         searches(|point| &point.dir),
         searches(|point| &point.fpir)
     );

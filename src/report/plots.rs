@@ -171,7 +171,7 @@ impl Drawing for Panels {
         let columns = self.columns.max(1);
         let parts = area.split_evenly((self.charts.len().div_ceil(columns).max(1), columns));
         self.charts.iter().zip(parts).try_for_each(|((name, chart), part)| {
-            let frame = Frame { name: Some(name), text: 18, margin: 8, margin_right: 16, below: 30, left: 16 };
+            let frame = Frame { name: Some(name), text: 20, margin: 8, margin_right: 16, below: 34, left: 16 };
             chart.draw_in(&part, &frame)
         })
     }
