@@ -1,10 +1,12 @@
-//! Labels to look at. A face is a suspect when it lies below the operating threshold from the centroid of its own
-//! identity's other faces, and
+//! Labels to look at. A face is a suspect when it is *far* from its own: its cosine to the centroid of its identity's
+//! other faces is below the operating threshold, and an outlier among all faces' (below Tukey's lower fence, 1977), for a
+//! network that misses most pairs at its operating threshold would else suspect most faces. It looks like
 //!
-//! - *another*: the closest other centroid is at or above the threshold and closer than its own by the margin (one
-//!   standard deviation of different-identity cosines), so that it looks like that identity; or
-//! - *nobody*: no centroid reaches the threshold. A bystander who inherited the folder's name is such a face, and so is a
-//!   bad picture of the right person.
+//! - *another* when it is *near* the closest other centroid and closer than to its own by the margin (one standard
+//!   deviation of different-identity cosines). Near is at or above the operating threshold, or the lower quartile of all
+//!   faces' cosines to their own where that is lower; or
+//! - *nobody* when it is near no centroid. A bystander who inherited the folder's name is such a face, and so is a bad
+//!   picture of the right person.
 //!
 //! An embedding cannot tell a wrong label from a face it fails on: this is a list for a person to look through. Faces
 //! that cannot be held out (alone under their name) are never suspects.
@@ -25,7 +27,11 @@ const KEPT: usize = 100;
 /// What the labels look like from the embedding.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Audit {
-    /// How much closer than its own a suspect's other centroid is at least.
+    /// A face whose cosine to its own is below this is a suspect.
+    pub far: f64,
+    /// From this cosine on a suspect looks like another identity.
+    pub near: f64,
+    /// How much closer than its own that identity is at least.
     pub margin: f64,
     /// Suspects that look like someone else.
     pub another: u64,
@@ -152,10 +158,13 @@ impl Audit {
     /// Everything but the metrics. `None` when cancelled.
     #[must_use]
     pub fn new(evidence: &Evidence<'_>, cancel: &Cancel) -> Option<Self> {
-        let suspects = suspects(evidence);
+        let (far, near) = levels(evidence);
+        let suspects = suspects(evidence, far, near);
         let (twice, one_person) = one_person(evidence, cancel)?;
         let number = |kind: Looks| suspects.iter().filter(|suspect| suspect.kind == kind).count() as u64;
         Some(Self {
+            far,
+            near,
             margin: evidence.margin,
             another: number(Looks::Another),
             nobody: number(Looks::Nobody),
@@ -179,14 +188,26 @@ impl Audit {
     }
 }
 
-fn suspects(evidence: &Evidence<'_>) -> Vec<Suspect> {
-    let Evidence { population, faces, placed, threshold, margin, .. } = *evidence;
+/// What is far from one's own, and what is near another.
+fn levels(evidence: &Evidence<'_>) -> (f64, f64) {
+    let mut own: Vec<f32> = evidence.placed.iter().filter_map(|face| face.own).collect();
+    own.sort_by(f32::total_cmp);
+    let quartile = |share: f64| own.get((share * own.len().saturating_sub(1) as f64).round() as usize);
+    let (Some(&lower), Some(&upper)) = (quartile(0.25), quartile(0.75)) else {
+        return (evidence.threshold, evidence.threshold);
+    };
+    let (lower, upper) = (f64::from(lower), f64::from(upper));
+    let fence = lower - 1.5 * (upper - lower);
+    (evidence.threshold.min(fence), evidence.threshold.min(lower))
+}
+
+fn suspects(evidence: &Evidence<'_>, far: f64, near: f64) -> Vec<Suspect> {
+    let Evidence { population, faces, placed, margin, .. } = *evidence;
     let judge = |face: &Placement| {
         let (own, (other, its)) = (face.own?, face.other?);
-        let (far, near) = (f64::from(own), f64::from(its));
-        let kind = match near >= threshold {
-            _ if far >= threshold => return None,
-            true if near - far >= margin => Looks::Another,
+        let kind = match f64::from(its) >= near {
+            _ if f64::from(own) >= far => return None,
+            true if f64::from(its) - f64::from(own) >= margin => Looks::Another,
             true => return None,
             false => Looks::Nobody,
         };

@@ -197,6 +197,17 @@ fn planted_wrong_labels_are_found_with_the_right_identity() {
 }
 
 #[test]
+fn a_threshold_that_most_faces_miss_does_not_make_them_suspects() {
+    let mut crowd = Crowd::new(30);
+    crowd.labels[57] = 12;
+    let audit = looked_at(crowd.rows(), &crowd.faces(), 0.95, &[]).audit;
+    assert!(audit.far < audit.near && audit.near < 0.95, "{} {}", audit.far, audit.near);
+    let first = &audit.suspects[0];
+    assert_eq!((first.row, first.looks_like.as_str(), first.kind), (57, "0005", Looks::Another));
+    assert!(audit.suspects.len() < 15, "{} of 300", audit.suspects.len());
+}
+
+#[test]
 fn right_labels_have_no_suspects() {
     let audit = Crowd::new(30).evaluate(PairMode::Exhaustive, 1).people.audit;
     assert_eq!((audit.suspects.len(), audit.twice, audit.metrics), (0, 0, None));

@@ -237,12 +237,16 @@ pub(super) fn labels(report: &Report) -> Option<Section> {
     }
     let text = vec![
         format!(
-            "{} closer to another identity than to their own, by at least {} (one standard deviation of \
-             different-identity cosines), and {} from everyone: their cosine to the centroid of their own identity's other \
-             faces is below the operating threshold, {}.",
-            counted(audit.another, "face is", "faces are"),
+            "The cosine to the centroid of the own identity's other faces is below {} for {}. Of these, {} like another \
+             identity: a cosine of at least {} to its centroid, closer by at least {} (one standard deviation of \
+             different-identity cosines). {} like nobody. The operating threshold is {}; outliers alone are listed where it \
+             is higher than most faces reach.",
+            Cosine.value(audit.far),
+            counted(audit.another + audit.nobody, "suspect", "suspects"),
+            counted(audit.another, "looks", "look"),
+            Cosine.value(audit.near),
             Cosine.value(audit.margin),
-            counted(audit.nobody, "is far", "are far"),
+            counted(audit.nobody, "looks", "look"),
             Cosine.value(*threshold),
         ),
         "The embedding only suggests: a wrong label, a bystander who inherited the folder's name, and a face that the \

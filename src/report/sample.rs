@@ -267,6 +267,8 @@ pub(crate) fn people(identities: &[IdentitySpread]) -> People {
     };
     let wrong = |kind, rank, cause| WrongPair { kind, rank, cause };
     let audit = Audit {
+        far: 0.36,
+        near: 0.36,
         margin: 0.11,
         another: 2,
         nobody: 43,

@@ -91,7 +91,7 @@ fn a_report_has_every_section_in_order() {
         "vggface2-3fa9c1d2e07b",
         "✗ outside",
         "31 of 475 identities",
-        "2 faces are closer to another",
+        "Of these, 2 look like another",
         "Not resolved by these searches: FPIR of 0.1%.",
     ] {
         assert!(html.contains(text), "{text}");

@@ -71,6 +71,21 @@ fn a_config_becomes_a_sealed_run_and_a_report() {
     let report = fs::read_to_string(done["report"].as_str().map(|path| workspace.path(path)).unwrap()).unwrap();
     assert!(report.contains("<svg") && report.trim_end().ends_with("</html>"));
     assert!(!report.contains("src=\"http") && !report.contains("href=\"http"));
+
+    // Who fails, whose label to look at, and what a search names: in files and on the page.
+    let people: serde_json::Value = serde_json::from_slice(&fs::read(run.join("people.json")).unwrap()).unwrap();
+    assert_eq!((people["schema"].as_u64(), people["routing"]["gallery"].as_u64()), (Some(1), Some(5)));
+    assert_eq!(people["routing"]["held_out"], 20);
+    let audit = fs::read_to_string(run.join("label_audit.csv")).unwrap();
+    assert!(
+        audit.starts_with("rank,face_id,row,labelled_as,own_cosine,looks_like,its_cosine,margin,kind\n"),
+        "{audit}"
+    );
+    let suspects = people["audit"]["another"].as_u64().unwrap() + people["audit"]["nobody"].as_u64().unwrap();
+    assert_eq!(audit.lines().count() as u64, 1 + suspects);
+    for id in ["people", "labels", "routing"] {
+        assert!(report.contains(&format!("<section id=\"{id}\"")), "{id}");
+    }
 }
 
 #[test]
