@@ -14,6 +14,7 @@ use crate::people::audit::{Audit, Cause, Looks, WithAndWithout, WrongPair};
 use crate::people::routing::{Point, Routing};
 use crate::people::{Identities, IdentityErrors, People, Portrait};
 use crate::similarity::PairKind;
+use crate::verification::interval::upper_bound_of_none;
 
 /// Identities in the tables of the worst.
 const WORST_SHOWN: usize = 12;
@@ -137,13 +138,29 @@ fn concentration(errors: &[IdentityErrors]) -> Result<Block, ReportError> {
 /// A table of identities with one of their two rates.
 fn worst(caption: &str, misses: bool, ranked: &[&IdentityErrors]) -> Block {
     let (rate, hits) = if misses { ("#FNMR", "#missed") } else { ("#FMR", "#matched") };
+    let bound = |hits: u64, rate: Option<f64>, interval: Option<(f64, f64)>| match interval {
+        Some((_, upper)) if hits == 0 => format!("≤ {}", Rate.value(upper)),
+        _ => maybe(rate, Rate),
+    };
     let other = if misses { "#its FMR" } else { "#its FNMR" };
     let mut table = Table::new(caption, &["identity", "#faces", "#pairs", hits, rate, "#interval", "kind", other]);
     for one in ranked.iter().take(WORST_SHOWN) {
         let (pairs, hits, rate, interval, other) = if misses {
-            (one.genuine, one.misses, one.fnmr(), one.fnmr_interval, one.fmr())
+            (
+                one.genuine,
+                one.misses,
+                one.fnmr(),
+                one.fnmr_interval,
+                bound(one.false_matches, one.fmr(), one.fmr_interval),
+            )
         } else {
-            (one.impostor, one.false_matches, one.fmr(), one.fmr_interval, one.fnmr())
+            (
+                one.impostor,
+                one.false_matches,
+                one.fmr(),
+                one.fmr_interval,
+                bound(one.misses, one.fnmr(), one.fnmr_interval),
+            )
         };
         let nature = match (one.goat, one.lamb) {
             (true, true) => "goat, lamb",
@@ -159,7 +176,7 @@ fn worst(caption: &str, misses: bool, ranked: &[&IdentityErrors]) -> Block {
             maybe(rate, Rate),
             interval.map_or(NONE.into(), |(lower, upper)| format!("[{}, {}]", Rate.value(lower), Rate.value(upper))),
             nature.into(),
-            maybe(other, Rate),
+            other,
         ]);
     }
     table.note = format!(
@@ -476,11 +493,14 @@ fn curve(people: &People) -> Result<Block, ReportError> {
         Layer::Line(Role::Value, line),
         Layer::Marks(Role::Alarm, Mark::Cross, marks),
     ];
+    let level = people.routing.rank_one.as_ref().map_or(0.95, |rate| rate.level);
+    let none = upper_bound_of_none(n, level);
     let mut table = Table::new("Numbers: DIR by FPIR", &["threshold", "#FPIR", "#DIR", "#lower", "#upper"]);
     for point in curve.iter().step_by(curve.len().div_ceil(40).max(1)) {
         let rate = |value| maybe(Some(value), Rate);
         let threshold = maybe(Some(point.threshold.into()), Cosine);
-        table.row([threshold, rate(point.fpir), rate(point.dir), rate(point.dir_lower), rate(point.dir_upper)]);
+        let fpir = if point.fpir == 0.0 { format!("≤ {}", Rate.value(none)) } else { rate(point.fpir) };
+        table.row([threshold, fpir, rate(point.dir), rate(point.dir_lower), rate(point.dir_upper)]);
     }
     let words = [
         "Up and left is better. Each point is one threshold: choose how many unknown faces may be named (across), read how many known ones are named rightly (up). A threshold that no unknown face reaches lies on the left edge.",

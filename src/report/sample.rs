@@ -210,7 +210,7 @@ pub(crate) fn people(identities: &[IdentitySpread]) -> People {
     let errors = identities.iter().zip(0_u64..).map(|(identity, i)| {
         let (genuine, impostor) = (if identity.genuine_mean.is_some() { 4_000 } else { 0 }, 40_000);
         let (misses, false_matches) = (i * i % 97 * genuine / 1_000, i * 31 % 89);
-        let around = |rate: f64| (rate > 0.0).then_some((rate * 0.8, rate * 1.3));
+        let around = |rate: f64| Some((rate * 0.8, rate * 1.3 + 0.000_01));
         let (fnmr, fmr) = (misses as f64 / 4_000.0, false_matches as f64 / impostor as f64);
         IdentityErrors {
             identity_id: identity.identity_id.clone(),

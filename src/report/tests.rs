@@ -175,6 +175,17 @@ fn a_large_run_stays_a_small_page() {
 }
 
 #[test]
+fn an_identity_without_an_error_has_a_bound() {
+    let mut report = sample::report();
+    let one = report.evaluation.people.identities.errors.iter_mut().find(|one| one.goat).unwrap();
+    (one.false_matches, one.fmr_interval) = (0, Some((0.0, 0.000_074)));
+    (one.misses, one.fnmr_interval) = (3_999, Some((0.98, 0.9999)));
+    report.evaluation.people.routing.curve[0].fpir = 0.0;
+    let html = render(&report).unwrap();
+    assert!(html.contains("≤ 0.0074%") && html.contains("≤ 0.0016%"));
+}
+
+#[test]
 fn a_comparison_shows_differences_before_numbers() {
     let mut other = sample::summary("other-run", 0.1);
     other.plan[5].1 = "lfw".into();
