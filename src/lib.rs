@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
-//! `commands → run → {embed, evaluate, report, compare, agreement} → {model, weights, dataset, preprocess, similarity,
-//! verification} → {plan, sample, closeness, config, files, digest, estimate, progress}` and never back. `throughput`
+//! `commands → run → {embed, evaluate, report, compare, agreement} → people → {model, weights, dataset, preprocess,
+//! similarity, verification} → {plan, sample, closeness, config, files, digest, estimate, progress}` and never back. `throughput`
 //! times the network of a config with what `run` prepares.
 
 pub mod agreement;
@@ -29,6 +29,7 @@ pub mod hub;
 pub mod metrics;
 pub mod model;
 pub mod numbers;
+pub mod people;
 pub mod plan;
 pub mod preprocess;
 pub mod progress;

@@ -295,14 +295,7 @@ impl Metrics {
     /// up to one unit in the last place off; rounded like this, what is read is what was written, bit for bit.
     #[must_use]
     pub fn rounded(self) -> Self {
-        let rounded = serde_json::to_value(&self).map(|mut value| {
-            round(&mut value);
-            serde_json::from_value(value)
-        });
-        match rounded {
-            Ok(Ok(rounded)) => rounded,
-            _ => self,
-        }
+        rounded(self)
     }
 
     /// The number at one of [`PATHS`]; `None` for any other path, and for a number that this run does not have: a rate
@@ -346,6 +339,18 @@ impl Metrics {
 /// The point, unless all that is known is a bound from below.
 fn resolved(rate: &Estimate) -> Option<f64> {
     (!rate.bound || rate.upper.is_some()).then_some(rate.point)
+}
+
+/// [`Metrics::rounded`] for anything that is kept as JSON.
+pub(crate) fn rounded<T: Serialize + serde::de::DeserializeOwned>(numbers: T) -> T {
+    let rounded = serde_json::to_value(&numbers).map(|mut value| {
+        round(&mut value);
+        serde_json::from_value(value)
+    });
+    match rounded {
+        Ok(Ok(rounded)) => rounded,
+        _ => numbers,
+    }
 }
 
 /// Rounds every fraction to as many decimals (up to 15) as keep its digits below 2⁵³, where division by a power of ten

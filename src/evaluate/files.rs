@@ -11,6 +11,7 @@ use polars::prelude::*;
 use super::{Centroids, EvaluateError, Evaluation};
 use crate::files::{self, FileError, commit, commit_bytes};
 use crate::metrics::{Metrics, ReadMetricsError};
+use crate::people::People;
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
 use crate::verification::Curve;
 use crate::verification::tally::{BINS, edge};
@@ -45,6 +46,7 @@ impl Evaluation {
         let ids: Vec<&str> = self.identities.iter().map(|identity| identity.identity_id.as_str()).collect();
         write_csv(&run.join(IDENTITY_CSV), &ids)?;
         commit_bytes(&run.join(IDENTITY_PICKLE), &pickled(&ids))?;
+        self.people.write(run)?;
         let mut text = serde_json::to_vec_pretty(&self.metrics)
             .map_err(|error| EvaluateError::Damaged { path: metrics.clone(), reason: error.to_string() })?;
         text.push(b'\n');
@@ -68,11 +70,12 @@ impl Evaluation {
             hardest: Table::read(&run.join(PAIRS))?.pairs()?,
             identities: Table::read(&run.join(IDENTITIES))?.identities()?,
             centroids: Centroids::read(&run.join(CENTROIDS))?,
+            people: People::read(run)?,
         })
     }
 }
 
-fn column<T, Kind: ?Sized>(name: &str, values: T) -> Column
+pub(super) fn column<T, Kind: ?Sized>(name: &str, values: T) -> Column
 where
     Series: NamedFrom<T, Kind>,
 {
@@ -139,7 +142,7 @@ fn identity_columns(identities: &[IdentitySpread]) -> Vec<Column> {
     ]
 }
 
-fn write_table(path: &Path, columns: Vec<Column>) -> Result<(), EvaluateError> {
+pub(super) fn write_table(path: &Path, columns: Vec<Column>) -> Result<(), EvaluateError> {
     let failed = |error: PolarsError| FileError::new("write", path)(std::io::Error::other(error.to_string()));
     let mut table = DataFrame::new_infer_height(columns).map_err(failed)?;
     commit(path, |writer| {
@@ -202,13 +205,13 @@ impl Centroids {
 }
 
 /// A parquet file, column by column.
-struct Table<'a> {
+pub(super) struct Table<'a> {
     path: &'a Path,
     frame: DataFrame,
 }
 
 impl<'a> Table<'a> {
-    fn read(path: &'a Path) -> Result<Self, EvaluateError> {
+    pub(super) fn read(path: &'a Path) -> Result<Self, EvaluateError> {
         let bytes = files::read(path)?;
         let frame = ParquetReader::new(std::io::Cursor::new(bytes))
             .finish()
@@ -221,7 +224,7 @@ impl<'a> Table<'a> {
     }
 
     /// The values of a column as `of` sees them.
-    fn column<T>(
+    pub(super) fn column<T>(
         &self,
         name: &str,
         of: impl FnOnce(&Column) -> PolarsResult<Vec<Option<T>>>,
@@ -230,7 +233,7 @@ impl<'a> Table<'a> {
     }
 
     /// A column without gaps.
-    fn full<T>(
+    pub(super) fn full<T>(
         &self,
         name: &str,
         of: impl FnOnce(&Column) -> PolarsResult<Vec<Option<T>>>,
@@ -304,7 +307,7 @@ fn u32s(column: &Column) -> PolarsResult<Vec<Option<u32>>> {
     Ok(column.u32()?.iter().collect())
 }
 
-fn u64s(column: &Column) -> PolarsResult<Vec<Option<u64>>> {
+pub(super) fn u64s(column: &Column) -> PolarsResult<Vec<Option<u64>>> {
     Ok(column.u64()?.iter().collect())
 }
 
@@ -312,10 +315,10 @@ fn f32s(column: &Column) -> PolarsResult<Vec<Option<f32>>> {
     Ok(column.f32()?.iter().collect())
 }
 
-fn f64s(column: &Column) -> PolarsResult<Vec<Option<f64>>> {
+pub(super) fn f64s(column: &Column) -> PolarsResult<Vec<Option<f64>>> {
     Ok(column.f64()?.iter().collect())
 }
 
-fn strings(column: &Column) -> PolarsResult<Vec<Option<String>>> {
+pub(super) fn strings(column: &Column) -> PolarsResult<Vec<Option<String>>> {
     Ok(column.str()?.iter().map(|text| text.map(str::to_owned)).collect())
 }

@@ -3,6 +3,7 @@
 mod centroids;
 mod error;
 mod files;
+mod people;
 mod published;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub use error::EvaluateError;
 use crate::config::{Expectation, SimilarityOptions};
 use crate::dataset::Face;
 use crate::metrics::{self, FaceCounts, Judged, Metrics, PairCounts};
+use crate::people::{self as who, People};
 use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
@@ -42,6 +44,8 @@ pub struct Evaluation {
     pub identities: Vec<IdentitySpread>,
     /// `identity_centroids.npy`: one unit row an identity, in the order of `identities`.
     pub centroids: Centroids,
+    /// `people.json`, `identity_errors.parquet` and `label_audit.csv`.
+    pub people: People,
 }
 
 /// What is evaluated.
@@ -133,12 +137,28 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
     }
     .rounded();
     metrics.expectations = judge(&metrics, input.expect);
+    let (hardest, centroids) = (hard_pairs(input.faces, &found), Centroids::of(rows, &population));
+    let people = who::Input {
+        rows,
+        faces: input.faces,
+        population: &population,
+        centroids: &centroids.data,
+        found: &found,
+        watched: &watched,
+        estimator: &estimator,
+        hardest: &hardest,
+        eer_threshold,
+        options: input.options,
+        seed: input.seed,
+    };
+    let people = people::rounded(who::study(&people, cancel).ok_or(EvaluateError::Interrupted)?);
     Ok(Evaluation {
         metrics,
         curve: thresholds::curve(rates),
-        hardest: hard_pairs(input.faces, &found),
+        hardest,
         identities: spreads(&population, &found),
-        centroids: Centroids::of(rows, &population),
+        centroids,
+        people,
         histograms: Histograms { genuine: found.genuine.counts, impostor: found.impostor.counts },
     })
 }
@@ -268,4 +288,4 @@ fn spreads(population: &Population<'_>, found: &Comparison) -> Vec<IdentitySprea
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

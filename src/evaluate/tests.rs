@@ -16,15 +16,15 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// The golden faces.
-struct Golden {
-    matrix: Vec<f32>,
-    dimension: usize,
+pub(crate) struct Golden {
+    pub matrix: Vec<f32>,
+    pub dimension: usize,
     records: Vec<[String; 3]>,
     numbers: Value,
 }
 
 impl Golden {
-    fn read() -> Self {
+    pub fn read() -> Self {
         let bytes = std::fs::read(fixture("embeddings.npy")).unwrap();
         let file = npyz::NpyFile::new(bytes.as_slice()).unwrap();
         let dimension = file.shape()[1] as usize;
@@ -37,7 +37,7 @@ impl Golden {
         Self { matrix: file.into_vec().unwrap(), dimension, records: records.collect(), numbers }
     }
 
-    fn faces(&self) -> Vec<Labelled<'_>> {
+    pub fn faces(&self) -> Vec<Labelled<'_>> {
         self.records
             .iter()
             .map(|[face_id, identity, image_id]| Labelled {
@@ -138,7 +138,7 @@ fn numbers_are_those_of_numpy_and_scikit_learn() {
 fn what_belongs_together_agrees() {
     let golden = Golden::read();
     let found = golden.evaluate(&options());
-    let Evaluation { metrics, histograms, curve, hardest, identities, centroids } = &found;
+    let Evaluation { metrics, histograms, curve, hardest, identities, centroids, people } = &found;
     assert_eq!(histograms.genuine.iter().sum::<u64>(), metrics.pairs.genuine);
     assert_eq!(histograms.impostor.iter().sum::<u64>(), metrics.pairs.impostor);
     assert!(curve.fmr.is_sorted() && curve.fnmr.iter().rev().is_sorted() && curve.threshold.iter().rev().is_sorted());
@@ -153,6 +153,11 @@ fn what_belongs_together_agrees() {
     assert!(hardest[..7].iter().all(|pair| pair.identity_a == pair.identity_b && pair.kind == PairKind::Genuine));
     assert!(hardest[7..].iter().all(|pair| pair.identity_a != pair.identity_b && pair.kind == PairKind::Impostor));
     assert!(identities.is_sorted_by(|a, b| a.identity_id < b.identity_id));
+    let errors = &people.identities.errors;
+    assert!(errors.iter().zip(identities).all(|(a, b)| (&a.identity_id, a.faces) == (&b.identity_id, b.faces)));
+    assert_eq!(errors.iter().map(|one| one.genuine).sum::<u64>(), metrics.pairs.genuine);
+    assert_eq!(errors.iter().map(|one| one.impostor).sum::<u64>(), 2 * metrics.pairs.impostor);
+    assert_eq!(people.routing.held_out + people.routing.alone, metrics.faces.labelled);
     let highest = identities.iter().filter_map(|identity| identity.impostor_max).fold(-1.0, f32::max);
     close("highest", highest.into(), metrics.impostor.max, 1e-15);
     for (i, value) in centroids.data[..centroids.dimension].iter().enumerate() {
@@ -285,10 +290,13 @@ fn files_give_back_what_was_written_and_are_the_same_each_time() {
         "histograms.parquet",
         "identities.parquet",
         "identity_centroids.npy",
+        "identity_errors.parquet",
         "identity_ids.csv",
         "identity_ids.pkl",
+        "label_audit.csv",
         "metrics.json",
         "pairs.parquet",
+        "people.json",
     ];
     assert_eq!(names, expected);
     for name in names {
@@ -331,6 +339,9 @@ fn damaged_files_are_named() {
         "pairs.parquet",
         "identities.parquet",
         "identity_centroids.npy",
+        "people.json",
+        "identity_errors.parquet",
+        "label_audit.csv",
     ] {
         for bytes in [&b""[..], b"{}", &[0xff; 100]] {
             let message = message(name, bytes);

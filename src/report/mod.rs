@@ -8,6 +8,7 @@ mod binning;
 mod comparison;
 mod figures;
 mod page;
+mod people;
 mod plots;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -16,6 +17,8 @@ mod throughput;
 mod words;
 
 use std::collections::BTreeMap;
+
+pub use people::SUSPECTS_SHOWN;
 
 use crate::agreement::Agreement;
 use crate::compare::Comparison;

@@ -4,7 +4,7 @@ use minijinja::{Environment, context};
 use serde::Serialize;
 
 use super::ReportError;
-use super::plots::{Chart, Mark, Role};
+use super::plots::{Drawing, Mark, Role};
 
 /// A whole page.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -179,14 +179,14 @@ impl Block {
     /// Draws a figure; its title and how to read it are what a screen reader says of it.
     pub fn figure(
         title: &str,
-        chart: &Chart,
+        drawing: &impl Drawing,
         legend: Vec<Legend>,
         [reading, limits]: [&str; 2],
         numbers: Table,
     ) -> Result<Self, ReportError> {
         let figure = Figure {
             title: title.into(),
-            svg: chart.svg(&format!("{title}. {reading}"))?,
+            svg: drawing.svg(&format!("{title}. {reading}"))?,
             legend,
             reading: reading.into(),
             limits: limits.into(),

@@ -112,38 +112,93 @@ pub(super) struct Chart {
     pub layers: Vec<Layer>,
 }
 
+/// Charts side by side in rows, each under its name.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Panels {
+    pub columns: usize,
+    pub charts: Vec<(String, Chart)>,
+}
+
+/// What a figure shows.
+pub(super) trait Drawing {
+    fn draw(&self, area: &Area<'_>) -> Result<(), String>;
+
+    /// An SVG element that fills its container; `label` is what a screen reader says.
+    fn svg(&self, label: &str) -> Result<String, ReportError> {
+        font()?;
+        let mut svg = String::new();
+        let draw = |svg: &mut String| {
+            let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+            self.draw(&area)?;
+            area.present().map_err(words)
+        };
+        draw(&mut svg).map_err(|message| ReportError::Plot { figure: label.into(), message })?;
+        Ok(styled(&svg, label))
+    }
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+fn words(error: DrawingAreaErrorKind<std::io::Error>) -> String {
+    error.to_string()
+}
+
+/// Space around a chart, in user units.
+struct Frame<'a> {
+    name: Option<&'a str>,
+    text: i32,
+    margin: i32,
+    margin_right: i32,
+    below: i32,
+    left: i32,
+}
+
+const WHOLE: Frame<'_> = Frame { name: None, text: TEXT, margin: 14, margin_right: 36, below: 74, left: 150 };
+
 /// Side lengths in user units; the page scales it.
 const SIZE: (u32, u32) = (1120, 620);
 const FONT: &str = "sans-serif";
 const TEXT: i32 = 24;
 
-impl Chart {
-    /// The chart as an SVG element that fills its container; `label` is what a screen reader says.
-    pub fn svg(&self, label: &str) -> Result<String, ReportError> {
-        font()?;
-        let mut svg = String::new();
-        self.draw(&mut svg).map_err(|message| ReportError::Plot { figure: label.into(), message })?;
-        Ok(styled(&svg, label))
+impl Drawing for Chart {
+    fn draw(&self, area: &Area<'_>) -> Result<(), String> {
+        self.draw_in(area, &WHOLE)
     }
+}
 
-    fn draw(&self, svg: &mut String) -> Result<(), String> {
-        let words = |error: DrawingAreaErrorKind<std::io::Error>| error.to_string();
-        let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-        let mut chart = ChartBuilder::on(&area)
-            .margin(14)
-            .margin_right(36)
-            .x_label_area_size(74)
-            .y_label_area_size(150)
+impl Drawing for Panels {
+    fn draw(&self, area: &Area<'_>) -> Result<(), String> {
+        let columns = self.columns.max(1);
+        let parts = area.split_evenly((self.charts.len().div_ceil(columns).max(1), columns));
+        self.charts.iter().zip(parts).try_for_each(|((name, chart), part)| {
+            let frame = Frame { name: Some(name), text: 20, margin: 8, margin_right: 16, below: 34, left: 16 };
+            chart.draw_in(&part, &frame)
+        })
+    }
+}
+
+impl Chart {
+    fn draw_in(&self, area: &Area<'_>, frame: &Frame<'_>) -> Result<(), String> {
+        let ink = Role::Ink.stand_in();
+        let text = frame.text;
+        let mut builder = ChartBuilder::on(area);
+        if let Some(name) = frame.name {
+            builder.caption(name, (FONT, text, &ink));
+        }
+        let mut chart = builder
+            .margin(frame.margin)
+            .margin_right(frame.margin_right)
+            .x_label_area_size(frame.below)
+            .y_label_area_size(frame.left)
             .build_cartesian_2d(Coordinate(&self.x), Coordinate(&self.y))
             .map_err(words)?;
-        let ink = Role::Ink.stand_in();
         chart
             .configure_mesh()
             .bold_line_style(Role::Grid.stand_in())
             .light_line_style(TRANSPARENT)
             .axis_style(ink.stroke_width(2))
-            .label_style((FONT, TEXT, &ink))
-            .axis_desc_style((FONT, TEXT, &ink))
+            .label_style((FONT, text, &ink))
+            .axis_desc_style((FONT, text, &ink))
             .x_desc(&self.x.title)
             .y_desc(&self.y.title)
             .draw()
@@ -151,7 +206,7 @@ impl Chart {
         for layer in &self.layers {
             self.draw_layer(&mut chart, layer).map_err(words)?;
         }
-        area.present().map_err(words)
+        Ok(())
     }
 
     fn draw_layer<'a, DB, X, Y>(

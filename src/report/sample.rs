@@ -10,6 +10,10 @@ use crate::metrics::{
     Distribution, ErrorRate, FaceCounts, Intervals, Judged, Metrics, OperatingPoint, PairCounts, PublishedRow,
     Quantile, RateIntervals, SCHEMA, ThresholdRates, Upstream,
 };
+use crate::people::audit::{Audit, Cause, Looks, OnePerson, WithAndWithout, WrongPair};
+use crate::people::headline::Headline;
+use crate::people::routing::{CurvePoint, LADDER, Point, Routing, TARGETS, Target};
+use crate::people::{Identities, IdentityErrors, People, Portrait, Suspect};
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
 use crate::verification::Curve;
 
@@ -208,8 +212,120 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         genuine,
         impostor,
     };
-    let (hardest, identities) = (hardest.collect(), identities.collect());
-    Evaluation { metrics, curve, histograms, hardest, identities, centroids: Centroids::default() }
+    let (hardest, identities): (Vec<_>, Vec<_>) = (hardest.collect(), identities.collect());
+    let people = people(&identities);
+    Evaluation { metrics, curve, histograms, hardest, identities, centroids: Centroids::default(), people }
+}
+
+/// Plausible people: a few goats and lambs, two wrong labels among strays.
+pub(crate) fn people(identities: &[IdentitySpread]) -> People {
+    let errors = identities.iter().zip(0_u64..).map(|(identity, i)| {
+        let (genuine, impostor) = (if identity.genuine_mean.is_some() { 4_000 } else { 0 }, 40_000);
+        let (misses, false_matches) = (i * i % 97 * genuine / 1_000, i * 31 % 89);
+        let around = |rate: f64| Some((rate * 0.8, rate * 1.3 + 0.000_01));
+        let (fnmr, fmr) = (misses as f64 / 4_000.0, false_matches as f64 / impostor as f64);
+        IdentityErrors {
+            identity_id: identity.identity_id.clone(),
+            faces: identity.faces,
+            genuine,
+            misses,
+            fnmr_interval: around(fnmr),
+            impostor,
+            false_matches,
+            fmr_interval: around(fmr),
+            goat: fnmr > 0.09,
+            lamb: fmr > 0.0021,
+        }
+    });
+    let found = Identities {
+        fnmr: Some(estimate(0.048)),
+        fmr: Some(estimate(0.001)),
+        fnmr_spread: Some(estimate(6.2)),
+        fmr_spread: Some(Estimate { lower: None, upper: None, ..estimate(1.1) }),
+        fnmr_judged: 475,
+        fmr_judged: 480,
+        goats: 31,
+        lambs: 12,
+        errors: errors.collect(),
+    };
+    let portrait = |i: usize| Portrait {
+        identity_id: identities[i].identity_id.clone(),
+        missed: i < 4,
+        genuine: bell(40, 4_000.0, 0.45 + i as f64 / 30.0, 0.2),
+        impostor: bell(40, 90_000.0, 0.02, 0.1 + i as f64 / 100.0),
+    };
+    let suspects = (1..=45_u64).map(|rank| {
+        let own_cosine = 0.1 - rank as f32 / 500.0;
+        let its_cosine = if rank < 3 { 0.71 } else { 0.3 - rank as f32 / 400.0 };
+        Suspect {
+            rank,
+            face_id: format!("face-{rank:05}<i>"),
+            row: 1_000 + rank as u32,
+            labelled_as: "n000003".into(),
+            own_cosine,
+            looks_like: "n000007".into(),
+            its_cosine,
+            margin: its_cosine - own_cosine,
+            kind: if rank < 3 { Looks::Another } else { Looks::Nobody },
+        }
+    });
+    let headline = |shift: f64| Headline {
+        genuine_pairs: 1_000_000,
+        impostor_pairs: 1_000_000,
+        eer: estimate(0.0312 - shift),
+        tar: Some(estimate(0.952 + shift)),
+        genuine_mean: estimate(0.72 + shift),
+        d_prime: estimate(6.17 + shift),
+    };
+    let wrong = |kind, rank, cause| WrongPair { kind, rank, cause };
+    let audit = Audit {
+        far: 0.36,
+        near: 0.36,
+        margin: 0.11,
+        another: 2,
+        nobody: 43,
+        twice: 1,
+        one_person: vec![OnePerson {
+            identity_a: "n000001".into(),
+            identity_b: "n000002".into(),
+            mean_cosine: 0.61,
+            faces: [300, 12],
+        }],
+        wrong_pairs: vec![
+            wrong(PairKind::Genuine, 1, Cause::WrongLabel),
+            wrong(PairKind::Genuine, 2, Cause::Nobody),
+            wrong(PairKind::Impostor, 1, Cause::Unexplained),
+        ],
+        metrics: Some(WithAndWithout { exhaustive: false, with: headline(0.0), without: headline(0.004) }),
+        suspects: suspects.collect(),
+    };
+    let rate = |point: f64| Some(Estimate { unit: Unit::Faces, ..estimate(point) });
+    let at = |threshold: f32| {
+        let strict = f64::from(threshold);
+        Point {
+            threshold,
+            dir: rate(1.0 - strict.powi(4)),
+            wrong: rate(0.002),
+            fpir: rate(10f64.powf(1.0 - 8.0 * strict)),
+        }
+    };
+    let curve = (0..60).map(|i| {
+        let fpir = 10f64.powf(-5.0 + f64::from(i) / 12.0);
+        let dir = 0.8 + f64::from(i) / 400.0;
+        CurvePoint { threshold: 0.9 - i as f32 / 100.0, fpir, dir, dir_lower: dir - 0.02, dir_upper: dir + 0.02 }
+    });
+    let targets = TARGETS.map(|fpir| Target { fpir, point: (fpir > 2e-3).then(|| at(0.41)) });
+    let routing = Routing {
+        gallery: 480,
+        held_out: 187_595,
+        alone: 5,
+        rank_one: rate(0.987),
+        ladder: LADDER.map(at).into(),
+        targets: targets.into(),
+        curve: curve.collect(),
+    };
+    let portraits = (0..8).map(portrait).collect();
+    People { schema: crate::people::SCHEMA, threshold: 0.36, identities: found, portraits, audit, routing }
 }
 
 /// Both rates of an operating point that has a threshold, the naive interval a tenth as wide.
@@ -355,5 +471,6 @@ pub(crate) fn nothing() -> Evaluation {
         hardest: Vec::new(),
         identities: Vec::new(),
         centroids: Centroids::default(),
+        people: People::default(),
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::base64;
 use super::figures;
 use super::page::{Block, Cell, Page, Section, Table, Tile};
+use super::people;
 use super::words::{NONE, count, counted, interval_name, judged, maybe, point, target, unit, verdict};
 use super::{Report, ReportError};
 use crate::agreement::{self, Agreement, Verification};
@@ -20,8 +21,8 @@ const PAIRS_SHOWN: usize = 50;
 const IDENTITIES_SHOWN: usize = 20;
 /// Failures shown one by one.
 const FAILURES_SHOWN: usize = 50;
-/// PNG bytes that go into a page at most; as text they are a third larger.
-const PICTURE_BYTES: usize = 3_000_000;
+/// PNG bytes of hardest pairs that go into a page at most; as text they are a third larger.
+const PICTURE_BYTES: usize = 1_800_000;
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
@@ -34,6 +35,9 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
         upstream(metrics),
         Some(hardest(report)),
         Some(identities(&report.evaluation.identities)?),
+        people::fails(&report.evaluation.people)?,
+        people::labels(report),
+        people::routing(&report.evaluation.people)?,
         report.agreement.as_ref().map(agreement),
         Some(throughput(report)?),
         Some(failures(report)),
@@ -329,15 +333,18 @@ fn hardest(report: &Report) -> Section {
     }
 }
 
+/// A face with its picture, where there is one and the budget allows it.
+pub(super) fn face(row: u32, id: &str, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> Cell {
+    let picture = pictures.get(&row).and_then(|png| {
+        *budget = budget.checked_sub(png.len())?;
+        Some(format!("data:image/png;base64,{}", base64::encode(png)))
+    });
+    Cell { picture, ..id.into() }
+}
+
 /// A row of the table of hardest pairs; pictures as long as the budget lasts.
 fn hard_pair(pair: &HardPair, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> [Cell; 6] {
-    let mut face = |row: u32, id: &str| {
-        let picture = pictures.get(&row).and_then(|png| {
-            *budget = budget.checked_sub(png.len())?;
-            Some(format!("data:image/png;base64,{}", base64::encode(png)))
-        });
-        Cell { picture, ..id.into() }
-    };
+    let mut face = |row: u32, id: &str| face(row, id, pictures, budget);
     [
         pair.rank.to_string().into(),
         maybe(Some(f64::from(pair.cosine)), Cosine).into(),

@@ -57,7 +57,7 @@ fn check(html: &str) {
 }
 
 /// Sections in the order of a report.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 16] = [
     "expectations",
     "distributions",
     "errors",
@@ -65,6 +65,9 @@ const SECTIONS: [&str; 13] = [
     "published",
     "hardest",
     "identities",
+    "people",
+    "labels",
+    "routing",
     "agreement",
     "throughput",
     "failures",
@@ -82,9 +85,15 @@ fn a_report_has_every_section_in_order() {
     let html = render(&sample::report()).unwrap();
     check(&html);
     assert_eq!(sections(&html), SECTIONS);
-    for text in
-        ["≤ 0.000033%", "1 of 2 expectations not met: upstream.impostor.max.", "vggface2-3fa9c1d2e07b", "✗ outside"]
-    {
+    for text in [
+        "≤ 0.000033%",
+        "1 of 2 expectations not met: upstream.impostor.max.",
+        "vggface2-3fa9c1d2e07b",
+        "✗ outside",
+        "31 of 475 identities",
+        "Of these, 2 look like another",
+        "Not resolved by these searches: FPIR of 0.1%.",
+    ] {
         assert!(html.contains(text), "{text}");
     }
 }
@@ -106,6 +115,9 @@ fn ids_cannot_become_markup() {
     report.plan = vec![(hostile.into(), hostile.into())];
     report.evaluation.metrics.pairs.mode = hostile.into();
     report.evaluation.identities[1].identity_id = hostile.into();
+    report.evaluation.people = sample::people(&report.evaluation.identities);
+    report.evaluation.people.audit.suspects[0].looks_like = hostile.into();
+    report.evaluation.people.portraits[0].identity_id = hostile.into();
     report.failures[0].kind = hostile.into();
     let html = render(&report).unwrap();
     check(&html);
@@ -122,7 +134,7 @@ fn pictures_appear_only_when_given_and_never_without_end() {
     let html = render(&report).unwrap();
     assert_eq!(html.matches("<img src=\"data:image&#x2f;png;base64,Zm9vYmFy\"").count(), 2, "one in each table");
     assert!(html.contains("and pictures of faces"));
-    report.pictures = (0..60).map(|row| (row, vec![7; 400_000])).collect();
+    report.pictures = (0..60).chain(1_000..1_050).map(|row| (row, vec![7; 400_000])).collect();
     check(&render(&report).unwrap());
 }
 
@@ -160,6 +172,17 @@ fn a_large_run_stays_a_small_page() {
     let html = render(&report).unwrap();
     check(&html);
     assert!(html.len() < 4_000_000, "{}", html.len());
+}
+
+#[test]
+fn an_identity_without_an_error_has_a_bound() {
+    let mut report = sample::report();
+    let one = report.evaluation.people.identities.errors.iter_mut().find(|one| one.goat).unwrap();
+    (one.false_matches, one.fmr_interval) = (0, Some((0.0, 0.000_074)));
+    (one.misses, one.fnmr_interval) = (3_999, Some((0.98, 0.9999)));
+    report.evaluation.people.routing.curve[0].fpir = 0.0;
+    let html = render(&report).unwrap();
+    assert!(html.contains("≤ 0.0074%") && html.contains("≤ 0.0016%"));
 }
 
 #[test]
@@ -250,6 +273,18 @@ prop_compose! {
             evaluation.curve.fnmr.push(*c);
             evaluation.curve.fnmr_lower.push(*a);
         }
+        evaluation.people = sample::people(&vec![sample::report().evaluation.identities[1].clone(); 9]);
+        let people = &mut evaluation.people;
+        (people.threshold, people.audit.margin) = (numbers[0], numbers[1]);
+        (people.identities.fnmr, people.identities.fmr_spread) = (Some(estimate(2)), Some(estimate(5)));
+        people.identities.errors[0].fnmr_interval = Some((numbers[7], numbers[8]));
+        people.identities.errors[1].misses = counts[3].min(1 << 40);
+        people.portraits[0].genuine.clone_from(&genuine);
+        people.audit.suspects[0].own_cosine = numbers[9] as f32;
+        people.routing.ladder[0].dir = Some(estimate(10));
+        people.routing.ladder[5].fpir = None;
+        people.routing.curve[3].dir_lower = numbers[11];
+        people.routing.curve[4].fpir = numbers[12];
         evaluation.histograms = Histograms { genuine, impostor };
         evaluation
     }

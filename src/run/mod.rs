@@ -356,7 +356,7 @@ impl Workplace<'_> {
         Ok(path)
     }
 
-    /// PNG pictures of the faces of the hardest pairs, as the network saw them. A face that is gone has none.
+    /// PNG pictures of the faces of the hardest pairs and of the first suspects, as the network saw them. A face that is gone has none.
     fn pictures(
         run: &RunDirectory,
         config: &ExperimentConfig,
@@ -364,8 +364,10 @@ impl Workplace<'_> {
     ) -> Result<BTreeMap<u32, Vec<u8>>, RunError> {
         let faces = inspect::EmbeddedFaces::open(run)?;
         let reader = reader::FaceReader::new(&faces.manifest, config);
-        let rows = evaluation.hardest.iter().flat_map(|pair| [pair.row_a, pair.row_b]);
-        Ok(rows.filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
+        let pairs = evaluation.hardest.iter().flat_map(|pair| [pair.row_a, pair.row_b]);
+        let suspects = evaluation.people.audit.suspects.iter().take(report::SUSPECTS_SHOWN).map(|suspect| suspect.row);
+        let rows: std::collections::BTreeSet<u32> = pairs.chain(suspects).collect();
+        Ok(rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::workspace::Workspace;
 
 /// Everything that a finished run directory holds.
-const FILES: [&str; 18] = [
+const FILES: [&str; 21] = [
     "SEALED",
     "config.yaml",
     "curves.parquet",
@@ -19,11 +19,14 @@ const FILES: [&str; 18] = [
     "histograms.parquet",
     "identities.parquet",
     "identity_centroids.npy",
+    "identity_errors.parquet",
     "identity_ids.csv",
     "identity_ids.pkl",
+    "label_audit.csv",
     "manifest.parquet",
     "metrics.json",
     "pairs.parquet",
+    "people.json",
     "plan.json",
     "provenance.json",
 ];
@@ -68,6 +71,21 @@ fn a_config_becomes_a_sealed_run_and_a_report() {
     let report = fs::read_to_string(done["report"].as_str().map(|path| workspace.path(path)).unwrap()).unwrap();
     assert!(report.contains("<svg") && report.trim_end().ends_with("</html>"));
     assert!(!report.contains("src=\"http") && !report.contains("href=\"http"));
+
+    // Who fails, whose label to look at, and what a search names: in files and on the page.
+    let people: serde_json::Value = serde_json::from_slice(&fs::read(run.join("people.json")).unwrap()).unwrap();
+    assert_eq!((people["schema"].as_u64(), people["routing"]["gallery"].as_u64()), (Some(1), Some(5)));
+    assert_eq!(people["routing"]["held_out"], 20);
+    let audit = fs::read_to_string(run.join("label_audit.csv")).unwrap();
+    assert!(
+        audit.starts_with("rank,face_id,row,labelled_as,own_cosine,looks_like,its_cosine,margin,kind\n"),
+        "{audit}"
+    );
+    let suspects = people["audit"]["another"].as_u64().unwrap() + people["audit"]["nobody"].as_u64().unwrap();
+    assert_eq!(audit.lines().count() as u64, 1 + suspects);
+    for id in ["people", "labels", "routing"] {
+        assert!(report.contains(&format!("<section id=\"{id}\"")), "{id}");
+    }
 }
 
 #[test]
@@ -92,9 +110,16 @@ fn what_cannot_change_a_number_changes_no_byte_of_the_result() {
         other.run(0, &["experiment", "config.yaml", "--set", set]);
         let other = other.only_run();
         assert_eq!(other.file_name(), reference.file_name(), "{set}");
-        for file in
-            ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "metrics.json", "pairs.parquet"]
-        {
+        for file in [
+            "face_embeddings.npy",
+            "face_embedding_index.csv",
+            "embeddings.parquet",
+            "identity_errors.parquet",
+            "label_audit.csv",
+            "metrics.json",
+            "pairs.parquet",
+            "people.json",
+        ] {
             assert_eq!(fs::read(other.join(file)).unwrap(), fs::read(reference.join(file)).unwrap(), "{set}: {file}");
         }
     }

@@ -6,6 +6,7 @@ mod hub_datasets;
 mod interruption;
 mod model;
 mod orl;
+mod people;
 mod precision;
 mod preprocess;
 mod scale;

@@ -1,0 +1,44 @@
+//! The few numbers that a run is judged by, to be set beside each other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::estimate::Estimate;
+use crate::verification::bootstrap::Estimator;
+use crate::verification::thresholds;
+
+/// False match rate of the true accept rate.
+pub const TARGET_FMR: f64 = 1e-3;
+
+/// Headline metrics of one set of pairs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Headline {
+    /// Compared same-identity pairs.
+    pub genuine_pairs: u64,
+    /// Compared different-identity pairs.
+    pub impostor_pairs: u64,
+    /// Equal error rate.
+    pub eer: Estimate,
+    /// True accept rate at [`TARGET_FMR`]; `None` when the pairs cannot resolve it.
+    pub tar: Option<Estimate>,
+    /// Mean same-identity cosine.
+    pub genuine_mean: Estimate,
+    /// Separation.
+    pub d_prime: Estimate,
+}
+
+impl Headline {
+    /// The numbers with their intervals.
+    #[must_use]
+    pub fn of(estimator: &Estimator) -> Self {
+        let pairs = [&estimator.observed.genuine, &estimator.observed.impostor].map(|of| of.survival.total());
+        let points = thresholds::operating_points(estimator);
+        Self {
+            genuine_pairs: pairs[0],
+            impostor_pairs: pairs[1],
+            eer: thresholds::eer(estimator).0,
+            tar: points.into_iter().find(|point| point.target_fmr == TARGET_FMR).and_then(|point| point.tar),
+            genuine_mean: estimator.estimate(pairs[0], |sample| sample.genuine.moments.mean()),
+            d_prime: thresholds::d_prime(estimator),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Who fails, whose labels deserve a look, and what a search among centroids would do. Pure: no files.
+
+pub mod audit;
+pub mod headline;
+pub mod identities;
+pub mod placement;
+pub mod portraits;
+mod product;
+pub mod rate;
+pub mod routing;
+
+use serde::{Deserialize, Serialize};
+
+pub use audit::{Audit, Suspect};
+pub use identities::{Identities, IdentityErrors};
+pub use portraits::Portrait;
+pub use routing::Routing;
+
+use crate::config::{PairMode, SimilarityOptions};
+use crate::progress::{Cancel, Silent};
+use crate::similarity::kernel::Rows;
+use crate::similarity::sampling::Quota;
+use crate::similarity::{self, Comparison, HardPair, Labelled, Population, Request, Watched};
+use crate::verification::bootstrap::{Estimator, Resampling};
+use audit::{Evidence, WithAndWithout};
+use headline::Headline;
+
+/// Version of `people.json`; readers refuse what they do not know.
+pub const SCHEMA: u32 = 1;
+
+/// Pairs that headline metrics with and without suspects are made of, at most.
+const AUDIT_PAIRS: u64 = 2_000_000;
+
+/// `people.json`, but for the lists that are tables of their own.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct People {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The operating threshold, about one false match in a thousand: what below is a miss, what reaches it a match.
+    pub threshold: f64,
+    /// Errors by identity.
+    pub identities: Identities,
+    /// Cosines of the identities that fail most.
+    pub portraits: Vec<Portrait>,
+    /// Labels to look at.
+    pub audit: Audit,
+    /// Searching centroids.
+    pub routing: Routing,
+}
+
+/// What an evaluation knows when people are looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Unit rows.
+    pub rows: Rows<'a>,
+    /// All faces, by row.
+    pub faces: &'a [Labelled<'a>],
+    /// The labelled ones.
+    pub population: &'a Population<'a>,
+    /// One unit row an identity of the population.
+    pub centroids: &'a [f32],
+    /// All pairs that were compared.
+    pub found: &'a Comparison,
+    /// Their thresholds.
+    pub watched: &'a Watched,
+    /// Their intervals.
+    pub estimator: &'a Estimator,
+    /// The hardest of them.
+    pub hardest: &'a [HardPair],
+    /// The threshold to judge by when none was watched.
+    pub eer_threshold: f64,
+    /// Which pairs, and how uncertainty is estimated.
+    pub options: &'a SimilarityOptions,
+    /// Seed of samples and replicates.
+    pub seed: u64,
+}
+
+/// Looks at people. `None` when cancelled.
+#[must_use]
+pub fn study(input: &Input<'_>, cancel: &Cancel) -> Option<People> {
+    let &Input { rows, faces, population, found, watched, options, .. } = input;
+    let operating = watched.operating_threshold();
+    let threshold = if operating.is_finite() { operating } else { input.eer_threshold };
+    let placed = placement::place(rows, population, input.centroids, cancel)?;
+    let how = (options.replicates, input.seed);
+    let identities = Identities::new(population, &found.faces, watched.operating, options.confidence, how);
+    let margin = found.impostor.moments.std();
+    let evidence = Evidence { rows, population, faces, placed: &placed, hardest: input.hardest, threshold, margin };
+    let mut audit = Audit::new(&evidence, cancel)?;
+    audit.metrics = with_and_without(input, &audit, cancel)?;
+    Some(People {
+        schema: SCHEMA,
+        threshold,
+        portraits: portraits::portraits(rows, population, &identities),
+        identities,
+        audit,
+        routing: routing::routing(population, &placed, options.confidence),
+    })
+}
+
+/// Compares again with the suspects that look like someone else unlabelled. The outer `None` when cancelled.
+fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option<Option<WithAndWithout>> {
+    let mut faces = input.faces.to_vec();
+    audit.mislabelled().for_each(|row| faces[row as usize].identity = None);
+    if audit.another == 0 {
+        return Some(None);
+    }
+    let left = Population::new(&faces, input.seed);
+    if left.available.genuine == 0 || left.available.impostor == 0 {
+        return Some(None);
+    }
+    let max_pairs = match input.options.pairs {
+        PairMode::Exhaustive => AUDIT_PAIRS,
+        _ => input.options.max_pairs.min(AUDIT_PAIRS),
+    };
+    let few = SimilarityOptions { pairs: PairMode::Sampled, max_pairs, ..input.options.clone() };
+    let quota = |population: &Population<'_>| Quota::new(&population.available, &few);
+    let all = quota(input.population);
+    let compared = [&input.found.genuine, &input.found.impostor].map(|tally| tally.moments.count());
+    // The evaluation itself may have compared just these pairs.
+    let with = if compared == [all.genuine, all.impostor] {
+        Headline::of(input.estimator)
+    } else {
+        match headline(input, input.population, all, cancel)? {
+            Some(with) => with,
+            None => return Some(None),
+        }
+    };
+    let exhaustive = all.is_all(&input.population.available) && quota(&left).is_all(&left.available);
+    let without = headline(input, &left, quota(&left), cancel)?;
+    Some(without.map(|without| WithAndWithout { exhaustive, with, without }))
+}
+
+/// Headline metrics of so many pairs. The inner `None` when one kind of pair was not found, the outer when cancelled.
+fn headline(input: &Input<'_>, population: &Population<'_>, quota: Quota, cancel: &Cancel) -> Option<Option<Headline>> {
+    let request = Request { quota, hardest: 0, watched: &[], seed: input.seed };
+    let found = similarity::compare(input.rows, population, &request, &Silent, cancel)?;
+    if found.genuine.moments.count() == 0 || found.impostor.moments.count() == 0 {
+        return Some(None);
+    }
+    let (replicates, level) = (input.options.replicates, input.options.confidence);
+    let how = Resampling { replicates, level, seed: input.seed };
+    let estimator = Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())?;
+    Some(Some(Headline::of(&estimator)))
+}
+
+#[cfg(test)]
+mod tests;
