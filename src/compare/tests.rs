@@ -118,7 +118,7 @@ fn text_shows_differences_then_numbers() {
     same-identity pairs                       400000                    400000  =
     different-identity pairs                  9000000                   9000000  =
 
-    differences are to [1]; * the intervals do not overlap
+    each run on its own faces and pairs; differences are to [1]; * the intervals do not overlap
     ");
 }
 

@@ -8,6 +8,7 @@ mod binning;
 mod comparison;
 mod figures;
 mod page;
+mod paired;
 mod plots;
 #[cfg(test)]
 pub(crate) mod sample;

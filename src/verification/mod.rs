@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod distribution;
 pub mod interval;
+pub mod paired;
 pub mod random;
 pub mod roc;
 pub mod tally;
