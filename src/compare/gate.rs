@@ -99,12 +99,8 @@ impl Gate {
     pub fn judge(comparison: &Comparison, tolerances: Tolerances) -> Self {
         let (mut regressions, mut not_judged) = (Vec::new(), Vec::new());
         for run in 1..comparison.runs.len() {
-            let finding = |what: String, text: String| Finding {
-                run: comparison.runs[run].clone(),
-                number: run + 1,
-                what,
-                text,
-            };
+            let finding =
+                |what: String, text: String| Finding { run: comparison.runs[run].clone(), number: run + 1, what, text };
             match (&comparison.paired, &comparison.not_paired) {
                 (Some(paired), _) => {
                     for (what, text) in quality(paired, run, &tolerances) {
@@ -132,7 +128,8 @@ impl Gate {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("gate: {}", if self.passed { "passed" } else { "failed" })];
-        let line = |finding: &Finding, how: &str| format!("  [{}] {}: {how}{}", finding.number, finding.what, finding.text);
+        let line =
+            |finding: &Finding, how: &str| format!("  [{}] {}: {how}{}", finding.number, finding.what, finding.text);
         lines.extend(self.regressions.iter().map(|finding| line(finding, "")));
         lines.extend(self.not_judged.iter().map(|finding| line(finding, "not judged, ")));
         lines
@@ -143,7 +140,7 @@ fn quality(paired: &Paired, run: usize, tolerances: &Tolerances) -> Vec<(String,
     let worse = |effect: &Effect, metric: Headline| {
         let tolerance = tolerances.of(metric).filter(|tolerance| effect.beyond(metric, *tolerance))?;
         let found = metric.quantity().effect(&effect.difference);
-        Some((metric.key(), format!("{} by {found}, tolerated {tolerance}", effect.verdict.name())))
+        Some((metric.key(), format!("{} {found}, tolerated {tolerance}", effect.verdict.name())))
     };
     paired.metrics.iter().filter_map(|row| worse(row.effects[run].as_ref()?, row.metric)).collect()
 }

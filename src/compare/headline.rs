@@ -130,9 +130,7 @@ impl Headline {
         };
         match self {
             Self::Eer => sample.roc().eer().0,
-            Self::Tar(target) => {
-                sample.genuine.survival.rate_at(sample.impostor.survival.quantile(1.0 - target))
-            }
+            Self::Tar(target) => sample.genuine.survival.rate_at(sample.impostor.survival.quantile(1.0 - target)),
             Self::Auc => sample.roc().auc(),
             Self::DPrime => sample.d_prime().unwrap_or(f64::NAN),
             Self::Mean(kind) => scores(kind).moments.mean(),
@@ -175,9 +173,7 @@ impl Headline {
                 Self::Tar(target) => points.iter().find(|point| point.target_fmr == target)?.tar.clone()?,
                 Self::Auc => thresholds::auc(estimator),
                 Self::DPrime => Some(thresholds::d_prime(estimator)).filter(|estimate| estimate.n > 0)?,
-                Self::Mean(kind) | Self::Std(kind) => {
-                    estimator.estimate(pairs(kind), |sample| metric.of(sample))
-                }
+                Self::Mean(kind) | Self::Std(kind) => estimator.estimate(pairs(kind), |sample| metric.of(sample)),
             };
             Some(Replicated { estimate, values: estimator.values(&|sample| metric.of(sample)) })
         };
@@ -214,8 +210,8 @@ mod tests {
 
     #[test]
     fn an_unknown_name_gets_the_nearest_one() {
-        insta::assert_snapshot!(Headline::parse("err", &[]).unwrap_err(), @"");
-        insta::assert_snapshot!(Headline::parse("sped", &["speed"]).unwrap_err(), @"");
-        insta::assert_snapshot!(Headline::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"");
+        insta::assert_snapshot!(Headline::parse("err", &[]).unwrap_err(), @"there is no metric `err` to compare by; the nearest is `eer`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+        insta::assert_snapshot!(Headline::parse("sped", &["speed"]).unwrap_err(), @"there is no metric `sped` to compare by; the nearest is `speed`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+        insta::assert_snapshot!(Headline::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"there is no metric `tar@fmr=2e-3` to compare by; the nearest is `tar@fmr=1e-3`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
     }
 }

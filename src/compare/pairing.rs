@@ -246,8 +246,7 @@ impl<'a> Pairing<'a> {
         let quota = Quota::new(&self.population.available, self.options);
         let request = Request { quota, hardest: 0, watched: &[], seed: self.seed };
         let found = similarity::compare(rows, &self.population, &request, progress, cancel)?;
-        let how =
-            Resampling { replicates: self.options.replicates, level: self.options.confidence, seed: self.seed };
+        let how = Resampling { replicates: self.options.replicates, level: self.options.confidence, seed: self.seed };
         let (genuine, impostor) = (found.genuine, found.impostor);
         let estimator = Estimator::new(&genuine, &impostor, &found.cells, how, &|| cancel.requested())?;
         let (metrics, curve) = (Headline::measure(&estimator), thresholds::curve(&estimator));

@@ -77,8 +77,12 @@ pub fn other_space(reference: &RunSummary, run: &RunSummary) -> Option<String> {
         run.plan.iter().filter(|(key, _)| decides(key)).cloned().collect()
     };
     let (a, b) = (decisive(reference), decisive(run));
-    let mut keys: Vec<&str> =
-        a.iter().filter(|pair| !b.contains(pair)).chain(b.iter().filter(|pair| !a.contains(pair))).map(|p| p.0.as_str()).collect();
+    let mut keys: Vec<&str> = a
+        .iter()
+        .filter(|pair| !b.contains(pair))
+        .chain(b.iter().filter(|pair| !a.contains(pair)))
+        .map(|p| p.0.as_str())
+        .collect();
     keys.sort_unstable();
     keys.dedup();
     (!keys.is_empty()).then(|| format!("{} differs", keys.join(", ")))
@@ -163,11 +167,7 @@ impl FaceAgreement {
             mean,
             quantiles: LEVELS.map(quantile).into(),
             worst,
-            nearest: NearestFaces {
-                asked: before.len() as u64,
-                flipped: flipped as u64,
-                all: before.len() == faces,
-            },
+            nearest: NearestFaces { asked: before.len() as u64, flipped: flipped as u64, all: before.len() == faces },
         })
     }
 }

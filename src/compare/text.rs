@@ -58,7 +58,8 @@ impl Comparison {
         let rows: Vec<_> = std::iter::once(self.head("metric")).chain(rows).collect();
         let mut lines = vec![String::new(), aligned(&rows, 0), String::new()];
         lines.extend(self.not_paired.iter().map(|reason| format!("not paired: {reason}")));
-        lines.push("each run on its own faces and pairs; differences are to [1]; * the intervals do not overlap".into());
+        lines
+            .push("each run on its own faces and pairs; differences are to [1]; * the intervals do not overlap".into());
         lines
     }
 
@@ -78,9 +79,11 @@ impl Comparison {
         });
         let rows: Vec<_> = std::iter::once(self.head("metric")).chain(metrics).collect();
         lines.extend([String::new(), aligned(&rows, 0)]);
-        let moved = paired.embeddings.iter().enumerate().filter_map(|(run, found)| {
-            Some(vec![format!("[{}]", run + 1), found.as_ref()?.sentence()])
-        });
+        let moved = paired
+            .embeddings
+            .iter()
+            .enumerate()
+            .filter_map(|(run, found)| Some(vec![format!("[{}]", run + 1), found.as_ref()?.sentence()]));
         let rows: Vec<_> = moved.collect();
         lines.extend([String::new(), "embeddings of the same faces, against [1]".into(), aligned(&rows, 0)]);
         if self.runs.len() > 2 {

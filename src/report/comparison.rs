@@ -155,7 +155,9 @@ fn metrics(comparison: &Comparison) -> Section {
     table.note = "pp: percentage points. * the two intervals do not overlap. Overlapping intervals do not show that two runs are equal, and with shared faces the intervals are wider than that of the difference.".into();
     let title = if comparison.paired.is_some() {
         table = table.folded();
-        text.push("As each run stored them, on its own faces and pairs; the intervals are those of one run alone.".into());
+        text.push(
+            "As each run stored them, on its own faces and pairs; the intervals are those of one run alone.".into(),
+        );
         "The numbers of each run"
     } else {
         "The numbers"
@@ -177,8 +179,7 @@ fn distributions(comparison: &Comparison) -> Result<Section, ReportError> {
 
 /// One kind of pair, all runs.
 fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<Block, ReportError> {
-    let bins: Vec<_> =
-        (0..comparison.runs.len()).map(|run| rebin(histograms(comparison, run), DRAWN_BINS)).collect();
+    let bins: Vec<_> = (0..comparison.runs.len()).map(|run| rebin(histograms(comparison, run), DRAWN_BINS)).collect();
     // The axis spans this kind alone: the other one would squeeze it.
     let ends: Vec<Bin> = {
         let all = || bins.iter().flat_map(|bins| occupied(bins, of)).copied();

@@ -119,10 +119,8 @@ fn forest(
     let others = comparison.runs.len() - 1;
     let (mut low, mut high) = (0.0_f64, 0.0_f64);
     let mut layers = vec![Layer::Vertical(Role::Reference, 0.0)];
-    let mut table = Table::new(
-        &format!("Numbers: {}", title.to_lowercase()),
-        &["metric", "run", "#difference to [1]", "verdict"],
-    );
+    let mut table =
+        Table::new(&format!("Numbers: {}", title.to_lowercase()), &["metric", "run", "#difference to [1]", "verdict"]);
     for (line, row) in rows.iter().enumerate() {
         for (run, effect) in row.effects.iter().enumerate().filter_map(|(run, e)| Some((run, e.as_ref()?))) {
             let name = format!("[{}]", run + 1);
@@ -147,9 +145,15 @@ fn forest(
     let mut y = Axis::linear("", 0.4, rows.len() as f64 + 0.6);
     let ticks = rows.iter().enumerate().rev().map(|(line, row)| (y.at((rows.len() - line) as f64), short(row.metric)));
     y.ticks = ticks.collect();
-    let mut legend: Vec<_> = comparison.runs.iter().enumerate().skip(1).map(|(run, name)| {
-        Legend::line(Role::Run((run % 30) as u8), format!("[{}] {name}, with its paired interval", run + 1))
-    }).collect();
+    let mut legend: Vec<_> = comparison
+        .runs
+        .iter()
+        .enumerate()
+        .skip(1)
+        .map(|(run, name)| {
+            Legend::line(Role::Run((run % 30) as u8), format!("[{}] {name}, with its paired interval", run + 1))
+        })
+        .collect();
     legend.push(Legend::mark(Role::Ink, Mark::Dot, "resolved: the interval does not contain 0"));
     legend.push(Legend::mark(Role::Ink, Mark::Ring, "not resolvable"));
     let words = [
@@ -164,7 +168,17 @@ fn forest(
 pub(super) fn embeddings(comparison: &Comparison, paired: &Paired) -> Section {
     let mut table = Table::new(
         "Cosine of a face's embedding in [1] and in another run",
-        &["run", "#lowest", "#0.1% of faces below", "#1%", "#5%", "#median", "#mean", "#identical", "#another nearest face"],
+        &[
+            "run",
+            "#lowest",
+            "#0.1% of faces below",
+            "#1%",
+            "#5%",
+            "#median",
+            "#mean",
+            "#identical",
+            "#another nearest face",
+        ],
     );
     let mut worst = Table::new("The faces that moved most", &["face", "run", "#cosine"]).folded();
     let mut text = Vec::new();
@@ -216,16 +230,15 @@ pub(super) fn embeddings(comparison: &Comparison, paired: &Paired) -> Section {
 /// All runs, best first.
 pub(super) fn ranking(comparison: &Comparison, paired: &Paired) -> Section {
     let by = paired.ranking.by;
-    let mut table = Table::new(
-        &format!("By {}", by.name()),
-        &["rank", "run", "#value", "against the next in rank"],
-    );
+    let mut table = Table::new(&format!("By {}", by.name()), &["rank", "run", "#value", "against the next in rank"]);
     for ((mut cells, ranked), at) in paired.ranking.rows().into_iter().zip(&paired.ranking.ranks).zip(1..) {
         cells[0] = at.to_string();
         cells[1] = format!("[{}] {}", ranked.run + 1, comparison.runs[ranked.run]);
         table.row(cells);
     }
-    table.note = "Neighbours whose difference is not resolvable may as well stand the other way round. Another metric: `--by`.".into();
+    table.note =
+        "Neighbours whose difference is not resolvable may as well stand the other way round. Another metric: `--by`."
+            .into();
     Section { id: "ranking", title: "Ranking".into(), blocks: vec![table.into()], ..Section::default() }
 }
 
@@ -233,7 +246,15 @@ pub(super) fn ranking(comparison: &Comparison, paired: &Paired) -> Section {
 pub(super) fn speed(comparison: &Comparison) -> Section {
     let mut table = Table::new(
         "Faces a second",
-        &["run", "#median", "#lower quartile", "#upper quartile", "#chunks", "#relative to [1]", "not comparable because"],
+        &[
+            "run",
+            "#median",
+            "#lower quartile",
+            "#upper quartile",
+            "#chunks",
+            "#relative to [1]",
+            "not comparable because",
+        ],
     );
     for (i, (run, speed)) in comparison.runs.iter().zip(&comparison.speed).enumerate() {
         let name = format!("[{}] {run}", i + 1);
