@@ -142,6 +142,6 @@ pub fn compare(runs: Vec<RunSummary>) -> Result<Comparison, CompareError> {
 }
 
 #[cfg(test)]
-mod paired_tests;
+pub(crate) mod paired_tests;
 #[cfg(test)]
 mod tests;

@@ -289,3 +289,58 @@ pub(super) fn gate(gate: &Gate) -> Section {
     let blocks = if table.rows.is_empty() { Vec::new() } else { vec![table.into()] };
     Section { id: "gate", title: "Gate".into(), text: vec![text.into()], blocks, ..Section::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::paired_tests::{comparison, reference, run};
+    use crate::compare::{Gate, Setting, Timing, Tolerances, speeds};
+    use crate::report::render_comparison;
+    use crate::report::tests::{check, sections};
+
+    fn page(others: &[Vec<f32>]) -> String {
+        let mut comparison = comparison(&[&[reference()], others].concat());
+        let timing = Timing { chunks: vec![(10, 1.0)], settings: vec![Setting::default()] };
+        comparison.speed = speeds(&vec![timing; comparison.runs.len()]);
+        comparison.gate = Some(Gate::judge(&comparison, Tolerances::default()));
+        let html = render_comparison(&comparison).unwrap();
+        check(&html);
+        assert_eq!(html, render_comparison(&comparison).unwrap());
+        html
+    }
+
+    #[test]
+    fn a_paired_comparison_shows_what_differs_then_effects_then_the_rest() {
+        let html = page(&[run(&[(0.9, 1), (0.6, 2)])]);
+        let order = [
+            "runs",
+            "differences",
+            "gate",
+            "effects",
+            "distributions",
+            "errors",
+            "embeddings",
+            "ranking",
+            "speed",
+            "metrics",
+        ];
+        assert_eq!(sections(&html), order);
+        assert!(html.contains("Error rates against [1]") && html.contains("Area under the curve and cosines against"));
+        // In the figure itself, not only in its table.
+        assert!(html.matches(">\nworse\n</text>").count() >= 2, "{}", html.matches("worse").count());
+        assert!(html.contains("face-0"), "the faces that moved most are named");
+    }
+
+    #[test]
+    fn several_runs_share_a_figure_without_words_over_each_other() {
+        let html = page(&[run(&[(0.9, 1), (0.6, 2)]), run(&[(0.9, 1), (0.6, 3)])]);
+        assert!(!html.contains(">\nworse\n</text>") && html.contains("</svg>not resolvable</li>"));
+    }
+
+    #[test]
+    fn identical_runs_have_no_figure_of_differences() {
+        let html = page(&[reference()]);
+        assert!(!html.contains("Error rates against [1]"));
+        assert!(html.contains("same in 10 of the metrics") && html.contains("Passed: no run is worse"));
+    }
+}
