@@ -74,8 +74,14 @@ impl Quantity {
             _ if value > 0.0 => "+",
             _ => "",
         };
-        let size = self.value(value.abs());
-        format!("{sign}{}", size.trim_end_matches('%'))
+        let (size, decimals) = (value.abs(), if self == Self::Cosine { 4.0 } else { 3.0 });
+        // Two digits of a small difference, too.
+        let needed = (1.0 - size.log10().floor()).min(12.0);
+        let text = match self {
+            Self::Cosine | Self::Plain if size > 0.0 && needed > decimals => format!("{size:.0$}", needed as usize),
+            _ => self.value(size),
+        };
+        format!("{sign}{}", text.trim_end_matches('%'))
     }
 }
 
@@ -118,6 +124,8 @@ mod tests {
     fn differences_have_a_sign_and_rates_are_in_points() {
         assert_eq!(Quantity::Rate.difference(-0.0022), "−0.22 pp");
         assert_eq!(Quantity::Cosine.difference(0.1), "+0.1000");
+        assert_eq!(Quantity::Cosine.difference(-0.000_012_3), "−0.000012");
+        assert_eq!(Quantity::Plain.difference(0.014), "+0.014");
         assert_eq!(Quantity::Plain.difference(0.0), "=");
         assert_eq!(Quantity::Rate.effect(&estimate(0.002, false)), "+0.20 pp [−0.80, +1.20]");
         assert_eq!(Quantity::Cosine.effect(&Estimate { lower: None, ..estimate(0.5, false) }), "+0.5000");

@@ -65,7 +65,7 @@ impl Part {
             ("similarity" | "seed", _) => Self::Protocol,
             ("dataset", _) => Self::Dataset,
             ("preprocess", _) => Self::Preprocessing,
-            ("code", _) | ("model", "embedder" | "device" | "precision") => Self::Code,
+            ("code", _) | ("model", "embedder" | "device" | "precision" | "calibration") => Self::Code,
             ("model" | "weights", _) => Self::Weights,
             _ => Self::Other,
         }

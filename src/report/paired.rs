@@ -156,8 +156,17 @@ fn forest(
         .collect();
     legend.push(Legend::mark(Role::Ink, Mark::Dot, "resolved: the interval does not contain 0"));
     legend.push(Legend::mark(Role::Ink, Mark::Ring, "not resolvable"));
+    let sides = match quantity {
+        Quantity::Rate => "Lower is better for the equal error rate (EER), higher for true accept rates (TAR).",
+        _ => {
+            "Higher is better for the area (AUC); means and deviations of same-identity (same) and different-identity (diff.) cosines have no better side."
+        }
+    };
+    let reading = format!(
+        "Each line is the interval of a run's difference to [1], the mark its value; the vertical line is no difference. An interval across it cannot be told from chance. {sides}"
+    );
     let words = [
-        "Each line is the interval of a run's difference to [1], the mark its value; the vertical line is no difference. An interval across it cannot be told from chance. Lower is better for the equal error rate (EER), higher for true accept rates (TAR) and the area (AUC).",
+        reading.as_str(),
         "One interval is one question; of many intervals some miss by chance. Rates that these pairs cannot resolve have no line; d′ is in the table.",
     ];
     let chart = Chart { x: Axis::linear(axis, low - 0.05 * span, right), y, layers };

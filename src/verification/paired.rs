@@ -16,14 +16,12 @@ pub struct Replicated {
 }
 
 impl Replicated {
-    /// How far below and above its point the number may lie although no replicate says so: a rate without a single
-    /// error is 0 in every replicate, and all that is known is the bound from its n.
+    /// How far below and above its point the number may lie although replicates hardly say so: a rate without a single
+    /// error (0, or 1 for an accept rate) stays there in them, and all that is known is the bound from its n.
     fn unseen(&self) -> (f64, f64) {
-        let Estimate { point, lower, upper, bound, .. } = self.estimate;
-        let constant = self.values.iter().all(|value| *value == point);
-        match (lower, upper) {
-            (_, Some(upper)) if bound => (0.0, upper - point),
-            (Some(lower), Some(upper)) if constant => (point - lower, upper - point),
+        match self.estimate {
+            Estimate { bound: true, point, upper: Some(upper), .. } => (0.0, upper - point),
+            Estimate { point: 1.0, lower: Some(lower), .. } => (1.0 - lower, 0.0),
             _ => (0.0, 0.0),
         }
     }
