@@ -177,7 +177,7 @@ pub struct CompareArgs {
     /// Two runs or more; the first is the reference.
     #[arg(value_name = "RUN", num_args = 2.., required = true)]
     pub runs: Vec<String>,
-    /// Metric that runs are ranked by, as in a config's `expect`: eer, tar@fmr=1e-3, auc, d_prime, genuine.mean, ….
+    /// Metric that runs are ranked by, as in a config's `expect`: `eer`, `tar@fmr=1e-3`, `auc`, `d_prime`, ….
     #[arg(long, value_name = "METRIC", default_value = "eer")]
     pub by: String,
     /// Ends with exit code 5 when a run is worse than the first.

@@ -58,7 +58,9 @@ pub(crate) fn run(noises: &[(f32, u64)]) -> Vec<f32> {
     }
     for row in rows.chunks_exact_mut(DIMENSION) {
         let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
-        row.iter_mut().for_each(|value| *value /= length);
+        for value in row {
+            *value /= length;
+        }
     }
     rows
 }
@@ -290,11 +292,12 @@ fn tolerances_that_cannot_be_read_say_what_can() {
 /// from their widths.
 fn without_intervals(text: &str) -> String {
     let mut parts = text.split('[');
-    let mut found = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (inside, after) = part.split_once(']').unwrap();
-        found += &if inside.contains(", ") { format!("[…]{after}") } else { format!("[{part}") };
-    }
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| match part.split_once(']') {
+        Some((inside, after)) if inside.contains(", ") => format!("[…]{after}"),
+        _ => format!("[{part}"),
+    });
+    let found = first + &rest.collect::<String>();
     let cells =
         |line: &str| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("  ");
     found.lines().map(cells).collect::<Vec<_>>().join("\n")

@@ -216,7 +216,9 @@ mod tests {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let reference = unit_rows(100, DIMENSION, 1);
         let mut run = reference.clone();
-        run[40 * DIMENSION..41 * DIMENSION].iter_mut().for_each(|value| *value = -*value);
+        for value in &mut run[40 * DIMENSION..41 * DIMENSION] {
+            *value = -*value;
+        }
         let all = asked(100, 0);
         let (before, after) = (nearest_of(&reference, &all), nearest_of(&run, &all));
         let found = FaceAgreement::of(&ids, rows(&reference), rows(&run), [&before, &after]).unwrap();

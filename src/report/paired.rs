@@ -301,7 +301,6 @@ pub(super) fn gate(gate: &Gate) -> Section {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::compare::paired_tests::{comparison, reference, run};
     use crate::compare::{Gate, Setting, Timing, Tolerances, speeds};
     use crate::report::render_comparison;
