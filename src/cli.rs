@@ -31,7 +31,8 @@ Examples:
   facevault compare demo-3fa9 vggface2-81c2              what differs, and by how much
 
 Exit codes: 0 done · 1 failed · 2 the command line or the config is wrong · 3 an expectation was not met
-            4 verification found damage · 130 interrupted (start again to resume)";
+            4 verification found damage · 5 a run is worse than the reference (compare --fail-on-regression)
+            130 interrupted (start again to resume)";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -54,7 +55,8 @@ pub enum Command {
     Lookup(LookupArgs),
     /// Lists all runs with their headline metrics.
     Runs(RunsArgs),
-    /// Compares two runs or more: first what differs in what they computed, then the numbers.
+    /// Compares two runs or more on the faces they share: what differs, by how much, and whether that can be told from
+    /// chance.
     Compare(CompareArgs),
     /// Measures how many faces a second a config's network embeds here, and how exactly, variant by variant.
     Throughput(Box<ThroughputArgs>),
@@ -150,12 +152,41 @@ pub struct RunsArgs {
     pub common: Common,
 }
 
+const COMPARE_HELP: &str = "\
+Faces are matched by face_id; one whose identity, image or content differs between the runs is left out. All runs are \
+asked the same pairs, by the first run's similarity options and seed, and resampled with the same people, so that the \
+interval of a difference is that of the difference and not of two numbers. A metric is better or worse when that whole \
+interval is; otherwise the faces cannot tell. Takes as long as evaluating each run, and memory for two embedding matrices.
+
+As a gate: with --fail-on-regression the exit code is 5 when a run is worse than the first by more than tolerated, \
+with the whole interval, in eer, tar@fmr=1e-1 … 1e-6, auc or d_prime (tolerance 0); when it is slower by more than 10%, \
+where machine, device, threads and build profile are the same; or when the runs share no pairs. genuine.mean, \
+genuine.std, impostor.mean and impostor.std are judged, in both directions, only when a tolerance names them.
+
+Examples:
+  facevault compare demo-3fa9 demo-81c2
+  facevault compare A B C --by tar@fmr=1e-3
+      ranked by the true accept rate at a false match rate of 0.001
+  facevault compare RELEASED CANDIDATE --fail-on-regression --tolerate eer=0.001 --tolerate speed=0.2
+      0.1 percentage points more errors and 20% less speed pass";
+
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
+#[command(after_help = COMPARE_HELP)]
 pub struct CompareArgs {
     /// Two runs or more; the first is the reference.
     #[arg(value_name = "RUN", num_args = 2.., required = true)]
     pub runs: Vec<String>,
+    /// Metric that runs are ranked by, as in a config's `expect`: `eer`, `tar@fmr=1e-3`, `auc`, `d_prime`, ….
+    #[arg(long, value_name = "METRIC", default_value = "eer")]
+    pub by: String,
+    /// Ends with exit code 5 when a run is worse than the first.
+    #[arg(long)]
+    pub fail_on_regression: bool,
+    /// How much worse a run may be: in a metric, in its own unit (`eer=0.001`), or in speed, as a share (`speed=0.2`).
+    /// May be repeated.
+    #[arg(long = "tolerate", value_name = "NAME=VALUE", requires = "fail_on_regression")]
+    pub tolerate: Vec<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: Common,

@@ -34,7 +34,7 @@ fn least(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Exactly 1 for equal rows: the root of a square is exact.
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }

@@ -45,6 +45,8 @@ pub enum Outcome {
     ExpectationNotMet,
     /// `verify` found damage.
     Damaged,
+    /// `compare --fail-on-regression` found a run worse than the reference.
+    Regressed,
     /// Stopped on request; starting again resumes.
     Interrupted,
 }
@@ -57,6 +59,7 @@ impl Outcome {
             Self::Done => 0,
             Self::ExpectationNotMet => 3,
             Self::Damaged => 4,
+            Self::Regressed => 5,
             Self::Interrupted => 130,
         }
     }
@@ -67,7 +70,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Config(_) | Self::Usage(_) | Self::Compare(_) | Self::Run(RunError::Compare(_)) => 2,
             Self::Throughput(error) if error.interrupted() => Outcome::Interrupted.code(),
             Self::Run(error) if error.interrupted() => Outcome::Interrupted.code(),
             _ => 1,

@@ -49,6 +49,42 @@ impl Quantity {
     pub fn sentence(self, estimate: &Estimate) -> String {
         format!("{} {}", self.point(estimate), self.interval(estimate)).trim_end().to_owned()
     }
+
+    /// A difference of two values with its sign, of rates in percentage points: `+0.22 pp`; `=` for none.
+    #[must_use]
+    pub fn difference(self, difference: f64) -> String {
+        match self {
+            _ if difference == 0.0 => "=".into(),
+            Self::Rate => format!("{} pp", self.signed(difference)),
+            _ => self.signed(difference),
+        }
+    }
+
+    /// A difference and its interval: `+0.22 pp [−0.01, +0.45]`.
+    #[must_use]
+    pub fn effect(self, difference: &Estimate) -> String {
+        let interval = match (difference.lower, difference.upper) {
+            (Some(lower), Some(upper)) => format!(" [{}, {}]", self.signed(lower), self.signed(upper)),
+            _ => String::new(),
+        };
+        self.difference(difference.point) + &interval
+    }
+
+    fn signed(self, value: f64) -> String {
+        let sign = match value {
+            _ if value < 0.0 => "−",
+            _ if value > 0.0 => "+",
+            _ => "",
+        };
+        let (size, decimals) = (value.abs(), if self == Self::Cosine { 4.0 } else { 3.0 });
+        // Two digits of a small difference, too.
+        let needed = (1.0 - size.log10().floor()).min(12.0);
+        let text = match self {
+            Self::Cosine | Self::Plain if size > 0.0 && needed > decimals => format!("{size:.0$}", needed as usize),
+            _ => self.value(size),
+        };
+        format!("{sign}{}", text.trim_end_matches('%'))
+    }
 }
 
 /// A minus sign as wide as a plus.
@@ -87,5 +123,16 @@ mod tests {
         assert_eq!(Quantity::Rate.value(1.5e-5), "0.0015%");
         assert_eq!(Quantity::Rate.value(0.0), "0.00%");
         assert_eq!(Quantity::Plain.value(3.24981), "3.250");
+    }
+
+    #[test]
+    fn differences_have_a_sign_and_rates_are_in_points() {
+        assert_eq!(Quantity::Rate.difference(-0.0022), "−0.22 pp");
+        assert_eq!(Quantity::Cosine.difference(0.1), "+0.1000");
+        assert_eq!(Quantity::Cosine.difference(-0.000_012_3), "−0.000012");
+        assert_eq!(Quantity::Plain.difference(0.014), "+0.014");
+        assert_eq!(Quantity::Plain.difference(0.0), "=");
+        assert_eq!(Quantity::Rate.effect(&estimate(0.002, false)), "+0.20 pp [−0.80, +1.20]");
+        assert_eq!(Quantity::Cosine.effect(&Estimate { lower: None, ..estimate(0.5, false) }), "+0.5000");
     }
 }

@@ -1,27 +1,45 @@
-//! `compare RUN RUN…`: a table here, a page in the reports folder.
+//! `compare RUN RUN…`: a table here, a page in the reports folder, and an exit code that can be a gate.
 
-use super::print;
+use super::{at_work, print};
 use crate::cli::CompareArgs;
-use crate::compare;
+use crate::compare::{Comparison, Gate, Headline, Tolerances};
+use crate::digest::Digest;
 use crate::error::{Error, Outcome};
 use crate::files;
 use crate::report;
-use crate::run::{self, RunDirectory};
+use crate::run::RunDirectory;
+
+/// Longer names of pages are cut: many file systems end at 255 bytes.
+const LONGEST: usize = 200;
 
 /// Runs it.
 pub(super) fn run(arguments: &CompareArgs) -> Result<Outcome, Error> {
     let common = &arguments.common;
-    let runs = arguments
-        .runs
-        .iter()
-        .map(|name| run::summary(&RunDirectory::find(&common.experiments, name)?))
-        .collect::<Result<Vec<_>, _>>()?;
-    let names: Vec<_> = runs.iter().map(|run| run.run_id.clone()).collect();
-    let comparison = compare::compare(runs)?;
+    // What is wrong with the command line shows before the long work.
+    let by = Headline::parse(&arguments.by, &[])?;
+    let tolerances = Tolerances::parse(&arguments.tolerate)?;
+    let runs = arguments.runs.iter().map(|name| RunDirectory::find(&common.experiments, name));
+    let runs = runs.collect::<Result<Vec<_>, _>>()?;
+    let mut comparison = at_work(common, |work| Ok(work.compare(&runs, by)?))?;
+    if arguments.fail_on_regression {
+        comparison.gate = Some(Gate::judge(&comparison, tolerances));
+    }
     let html = report::render_comparison(&comparison)?;
     files::create_dir(&common.reports)?;
-    let path = common.reports.join(format!("compare-{}.html", names.join("-vs-")));
+    let path = common.reports.join(page_name(&comparison));
     files::commit_bytes(&path, html.as_bytes())?;
     print(common, &comparison, || format!("{}\n\nreport  {}", comparison.to_text().trim_end(), path.display()))?;
-    Ok(Outcome::Done)
+    let passed = comparison.gate.is_none_or(|gate| gate.passed);
+    Ok(if passed { Outcome::Done } else { Outcome::Regressed })
+}
+
+/// `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of all.
+fn page_name(comparison: &Comparison) -> String {
+    let names = comparison.runs.join("-vs-");
+    if names.len() <= LONGEST {
+        return format!("compare-{names}.html");
+    }
+    let first: String = comparison.runs[0].chars().take(LONGEST / 4).collect();
+    let others = comparison.runs.len() - 1;
+    format!("compare-{first}-vs-{others}-others-{}.html", Digest::of(names.as_bytes()).short(12))
 }

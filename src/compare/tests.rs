@@ -36,6 +36,10 @@ fn the_headline_says_what_differs() {
     }), @"not comparable: dataset, protocol and preprocessing differ");
     assert_snapshot!(headline_of(|run| set(&mut run.plan, "dataset.faces", "77")), @"not comparable: dataset differs");
     assert_snapshot!(headline_of(|run| set(&mut run.plan, "model.device", "cuda")), @"comparable: same dataset, protocol and preprocessing; code differs");
+    assert_eq!(
+        headline_of(|run| set(&mut run.plan, "model.calibration", "77")),
+        headline_of(|run| set(&mut run.plan, "model.precision", "77"))
+    );
     assert_snapshot!(headline_of(|run| run.evaluation.metrics.pairs.mode = "exhaustive".into()), @"not comparable: protocol differs");
     for key in ["name", "similarity.replicates", "similarity.hardest", "similarity.upstream.impostor_pairs"] {
         assert_eq!(headline_of(|run| set(&mut run.plan, key, "77")), headline_of(|_| ()), "{key}");
@@ -118,7 +122,7 @@ fn text_shows_differences_then_numbers() {
     same-identity pairs                       400000                    400000  =
     different-identity pairs                  9000000                   9000000  =
 
-    differences are to [1]; * the intervals do not overlap
+    each run on its own faces and pairs; differences are to [1]; * the intervals do not overlap
     ");
 }
 

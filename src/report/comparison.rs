@@ -5,10 +5,13 @@ use super::axis::Axis;
 use super::binning::{Bin, rebin};
 use super::figures::{cosines, det_axes, det_line, occupied, outline, rates};
 use super::page::{Block, Cell, Legend, Page, Section, Table, Verdict};
+use super::paired;
 use super::plots::{Chart, Layer, Role};
 use super::words::{NONE, count, maybe, point};
-use crate::compare::{Comparison, Difference, RunSummary};
+use crate::compare::{Comparison, Difference, Headline, RunSummary};
 use crate::numbers::Quantity;
+use crate::similarity::Histograms;
+use crate::verification::Curve;
 
 /// Bins that a distribution is drawn with.
 const DRAWN_BINS: usize = 160;
@@ -24,15 +27,41 @@ pub(super) fn page(comparison: &Comparison) -> Result<Page, ReportError> {
         description: String::new(),
         verdict: Verdict { tone, sign, text: text + "." },
         tiles: Vec::new(),
-        sections: vec![
-            runs(comparison),
-            differences(comparison),
-            metrics(comparison),
-            distributions(comparison)?,
-            errors(comparison)?,
-        ],
+        sections: sections(comparison)?,
         footer: vec!["One file, no script, nothing loaded from elsewhere. The same runs give the same bytes.".into()],
     })
+}
+
+fn sections(comparison: &Comparison) -> Result<Vec<Section>, ReportError> {
+    let mut sections = vec![runs(comparison), differences(comparison)];
+    sections.extend(comparison.gate.as_ref().map(paired::gate));
+    match &comparison.paired {
+        None => sections.push(metrics(comparison)),
+        Some(found) => sections.push(paired::effects(comparison, found)?),
+    }
+    sections.extend([distributions(comparison)?, errors(comparison)?]);
+    if let Some(found) = &comparison.paired {
+        sections.extend([paired::embeddings(comparison, found), paired::ranking(comparison, found)]);
+    }
+    if comparison.speed.iter().any(Option::is_some) {
+        sections.push(paired::speed(comparison));
+    }
+    if comparison.paired.is_some() {
+        sections.push(metrics(comparison));
+    }
+    Ok(sections)
+}
+
+/// A run's histograms: of the pairs that all runs share, or of its own.
+fn histograms(comparison: &Comparison, run: usize) -> &Histograms {
+    let shared = comparison.paired.as_ref().map(|paired| &paired.histograms[run]);
+    shared.unwrap_or(&comparison.summaries[run].evaluation.histograms)
+}
+
+/// A run's curve, of the same pairs.
+fn curve(comparison: &Comparison, run: usize) -> &Curve {
+    let shared = comparison.paired.as_ref().map(|paired| &paired.curves[run]);
+    shared.unwrap_or(&comparison.summaries[run].evaluation.curve)
 }
 
 fn role(run: usize) -> Role {
@@ -95,6 +124,7 @@ fn differences(comparison: &Comparison) -> Section {
 }
 
 fn metrics(comparison: &Comparison) -> Section {
+    let mut text = Vec::new();
     let mut table = Table::new("Metrics", &["metric"]);
     for i in 0..comparison.runs.len() {
         table.column(&format!("[{}]", i + 1), true);
@@ -119,8 +149,20 @@ fn metrics(comparison: &Comparison) -> Section {
         }
         table.row(cells);
     }
+    if let Some(reason) = &comparison.not_paired {
+        text.push(format!("Not on the same pairs: {reason}."));
+    }
     table.note = "pp: percentage points. * the two intervals do not overlap. Overlapping intervals do not show that two runs are equal, and with shared faces the intervals are wider than that of the difference.".into();
-    Section { id: "metrics", title: "The numbers".into(), blocks: vec![table.into()], ..Section::default() }
+    let title = if comparison.paired.is_some() {
+        table = table.folded();
+        text.push(
+            "As each run stored them, on its own faces and pairs; the intervals are those of one run alone.".into(),
+        );
+        "The numbers of each run"
+    } else {
+        "The numbers"
+    };
+    Section { id: "metrics", title: title.into(), text, blocks: vec![table.into()], ..Section::default() }
 }
 
 fn distributions(comparison: &Comparison) -> Result<Section, ReportError> {
@@ -137,7 +179,7 @@ fn distributions(comparison: &Comparison) -> Result<Section, ReportError> {
 
 /// One kind of pair, all runs.
 fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<Block, ReportError> {
-    let bins: Vec<_> = comparison.summaries.iter().map(|run| rebin(&run.evaluation.histograms, DRAWN_BINS)).collect();
+    let bins: Vec<_> = (0..comparison.runs.len()).map(|run| rebin(histograms(comparison, run), DRAWN_BINS)).collect();
     // The axis spans this kind alone: the other one would squeeze it.
     let ends: Vec<Bin> = {
         let all = || bins.iter().flat_map(|bins| occupied(bins, of)).copied();
@@ -155,7 +197,7 @@ fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<
         layers: outlines.into_iter().enumerate().map(|(i, points)| Layer::Line(role(i), points)).collect(),
     };
     let mut table = Table::new("Numbers: share of pairs by cosine", &["cosine from", "#to"]);
-    let coarse: Vec<_> = comparison.summaries.iter().map(|run| shares(run, of)).collect();
+    let coarse: Vec<_> = (0..comparison.runs.len()).map(|run| shares(histograms(comparison, run), of)).collect();
     for i in 0..comparison.runs.len() {
         table.column(&format!("[{}]", i + 1), true);
     }
@@ -177,9 +219,9 @@ fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<
 const TENTHS: usize = 20;
 
 /// Share of pairs in each tenth of cosine.
-fn shares(run: &RunSummary, of: fn(&Bin) -> u64) -> [f64; TENTHS] {
+fn shares(histograms: &Histograms, of: fn(&Bin) -> u64) -> [f64; TENTHS] {
     let mut shares = [0.0; TENTHS];
-    let bins = rebin(&run.evaluation.histograms, usize::MAX);
+    let bins = rebin(histograms, usize::MAX);
     let all: f64 = bins.iter().map(|bin| of(bin) as f64).sum();
     for bin in bins.iter().filter(|bin| of(bin) > 0) {
         let middle = f64::midpoint(bin.lower, bin.upper);
@@ -193,15 +235,20 @@ fn errors(comparison: &Comparison) -> Result<Section, ReportError> {
     let most = |of: fn(&RunSummary) -> u64| comparison.summaries.iter().map(of).max().unwrap_or(1);
     let (x, y) =
         det_axes(most(|run| run.evaluation.metrics.pairs.genuine), most(|run| run.evaluation.metrics.pairs.impostor));
-    let lines: Vec<_> = comparison.summaries.iter().map(|run| rates(&run.evaluation.curve)).collect();
+    let lines: Vec<_> = (0..comparison.runs.len()).map(|run| rates(curve(comparison, run))).collect();
     let mut table = Table::new("Numbers: equal error rates", &["run", "#threshold", "#equal error rate", "#interval"]);
     for (i, run) in comparison.summaries.iter().enumerate() {
         let metrics = &run.evaluation.metrics;
+        let shared = comparison.paired.as_ref().and_then(|paired| {
+            let row = paired.metrics.iter().find(|row| row.metric == Headline::Eer)?;
+            Some((row.values[i].as_ref()?, paired.eer_thresholds[i]))
+        });
+        let (eer, threshold) = shared.unwrap_or((&metrics.eer, metrics.eer_threshold));
         table.row([
             format!("[{}] {}", i + 1, run.run_id),
-            maybe(Some(metrics.eer_threshold), Quantity::Cosine),
-            point(Quantity::Rate, &metrics.eer),
-            Quantity::Rate.interval(&metrics.eer),
+            maybe(Some(threshold), Quantity::Cosine),
+            point(Quantity::Rate, eer),
+            Quantity::Rate.interval(eer),
         ]);
     }
     let layers = lines.iter().enumerate().map(|(i, points)| Layer::Line(role(i), det_line(points, &x, &y))).collect();

@@ -9,6 +9,7 @@ mod comparison;
 mod figures;
 mod page;
 mod people;
+mod paired;
 mod plots;
 #[cfg(test)]
 pub(crate) mod sample;

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use super::ReportError;
@@ -100,6 +101,8 @@ pub(super) enum Layer {
     Marks(Role, Mark, Vec<(f64, f64)>),
     /// A vertical line over the whole height.
     Vertical(Role, f64),
+    /// Words to the right of a point, on its line.
+    Words((f64, f64), String),
     /// A stripe over the whole height, with a label at its top where that fits, shaded or not.
     Stripe(f64, f64, String, bool),
 }
@@ -260,6 +263,19 @@ impl Chart {
                     area.draw(&PathElement::new([(x, 0.0), (x, 1.0)], role.stand_in().stroke_width(3)))?;
                 }
             }
+            Layer::Words(point, text) => {
+                if finite(point) {
+                    let (x, y) = area.map_coordinate(&at(*point));
+                    let origin = area.get_base_pixel();
+                    let ink = Role::Ink.stand_in();
+                    let style = TextStyle::from((FONT, TEXT)).color(&ink).pos(Pos::new(HPos::Left, VPos::Center));
+                    area.strip_coord_spec().draw(&Text::new(
+                        text.as_str(),
+                        (x - origin.0 + 16, y - origin.1),
+                        style,
+                    ))?;
+                }
+            }
             Layer::Stripe(from, to, text, shaded) => {
                 let (from, to) = (self.x.at(*from), self.x.at(*to));
                 if *shaded {
@@ -406,6 +422,7 @@ mod tests {
             Layer::Marks(Role::Value, Mark::Dot, nothing),
             Layer::Band(Role::Value, vec![(0.0, f64::NAN, 1.0)]),
             Layer::Vertical(Role::Value, f64::NAN),
+            Layer::Words((f64::NAN, 0.0), "nowhere".into()),
         ]);
         assert_eq!(drawn.svg("x").unwrap(), bare);
     }

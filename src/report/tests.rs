@@ -40,7 +40,7 @@ fn well_formed(html: &str) -> Vec<String> {
 }
 
 /// What holds for every page.
-fn check(html: &str) {
+pub(super) fn check(html: &str) {
     let elements = well_formed(html);
     assert_eq!(elements.iter().filter(|name| *name == "h1").count(), 1);
     assert!(!elements.iter().any(|name| name == "script" || name == "link"), "{elements:?}");
@@ -76,7 +76,7 @@ const SECTIONS: [&str; 16] = [
     "command",
 ];
 
-fn sections(html: &str) -> Vec<&str> {
+pub(super) fn sections(html: &str) -> Vec<&str> {
     html.split("<section id=\"").skip(1).filter_map(|part| part.split('"').next()).collect()
 }
 

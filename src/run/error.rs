@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::compare::CompareError;
 use crate::config::ConfigError;
 use crate::dataset::DatasetError;
 use crate::embed::{EmbedError, ExportError, LockError, NpyError, StoreError};
@@ -51,6 +52,9 @@ pub enum RunError {
     /// The statistics.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// The comparison.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
     /// The report.
     #[error(transparent)]
     Report(#[from] ReportError),

@@ -38,9 +38,14 @@ impl EmbeddedFaces {
 
     /// Checks that matrix, index and manifest tell of the same faces in the same order.
     pub fn agree_with(&self, run: &RunDirectory, matrix: &EmbeddingMatrix) -> Result<(), RunError> {
+        self.agree_with_rows(run, matrix.rows)
+    }
+
+    /// The same of a matrix of that many rows that is not read yet.
+    pub fn agree_with_rows(&self, run: &RunDirectory, rows: usize) -> Result<(), RunError> {
         let wrong = |name: &str, rule: String| Err(RunError::Inconsistent { path: run.file(name), rule });
-        if matrix.rows != self.rows.len() {
-            let rule = format!("{} rows, but {} faces of the manifest have no failure", matrix.rows, self.rows.len());
+        if rows != self.rows.len() {
+            let rule = format!("{rows} rows, but {} faces of the manifest have no failure", self.rows.len());
             return wrong(RunDirectory::EMBEDDINGS, rule);
         }
         let index = index(run)?;

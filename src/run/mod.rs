@@ -1,5 +1,6 @@
 //! A run, from config to sealed directory. Every step reads what the step before it wrote.
 
+mod compare;
 mod directory;
 mod error;
 mod inspect;

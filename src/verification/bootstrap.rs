@@ -223,6 +223,13 @@ impl Estimator {
         }
     }
 
+    /// A statistic in each replicate, in their order: replicate r keeps the same units in all estimators of the same
+    /// pairs with the same seed, whatever their cosines.
+    #[must_use]
+    pub fn values(&self, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Vec<f64> {
+        self.replicates.par_iter().map(statistic).collect()
+    }
+
     /// Percentiles of a statistic over the replicates.
     #[must_use]
     pub fn interval(&self, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Option<(f64, f64)> {
@@ -245,7 +252,7 @@ fn subset(cells: &Cells, seed: u64, number: u32) -> Option<Subset> {
 }
 
 /// Linear between the two neighbouring order statistics.
-fn percentile(sorted: &[f64], level: f64) -> Option<f64> {
+pub(super) fn percentile(sorted: &[f64], level: f64) -> Option<f64> {
     let place = level * (sorted.len().checked_sub(1)?) as f64;
     let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
     Some(low + (high - low) * place.fract())

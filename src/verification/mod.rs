@@ -4,6 +4,7 @@ pub mod bootstrap;
 pub mod distribution;
 pub mod interval;
 pub mod plug_in;
+pub mod paired;
 pub mod random;
 pub mod rates;
 mod replicates;

@@ -69,6 +69,12 @@ impl Draw {
         [0, 16, 32, 48].map(|shift| QUANTILES[(word >> shift) as usize & 0xffff])
     }
 
+    /// Which faces are asked for their nearest other face.
+    #[must_use]
+    pub fn queries(seed: u64) -> Self {
+        Self::new(seed, 9 << 32)
+    }
+
     /// Uniform in `0..n`, without bias (Lemire 2019); 0 when `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
         let reject_below = n.wrapping_neg().checked_rem(n).unwrap_or(0);

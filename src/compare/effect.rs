@@ -1,0 +1,85 @@
+//! How far a run is from the reference in one metric, and what that says.
+
+use serde::Serialize;
+
+use super::headline::{Better, Headline};
+use crate::estimate::Estimate;
+use crate::verification::paired::{self, Replicated};
+
+/// What a difference to the reference says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every compared pair has the same cosine in both runs.
+    Same,
+    /// The whole interval is on the better side.
+    Better,
+    /// The whole interval is on the worse side.
+    Worse,
+    /// The whole interval is above 0, for a metric of which neither side is better.
+    Higher,
+    /// The whole interval is below 0, for a metric of which neither side is better.
+    Lower,
+    /// The interval contains 0, or there is none.
+    NotResolvable,
+}
+
+impl Verdict {
+    /// In words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Higher => "higher",
+            Self::Lower => "lower",
+            Self::NotResolvable => "not resolvable",
+        }
+    }
+}
+
+/// A difference of two runs in one metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Effect {
+    /// The run's value less the other's, with its paired interval.
+    pub difference: Estimate,
+    /// What it says of the run.
+    pub verdict: Verdict,
+}
+
+impl Effect {
+    /// Of `run` against `reference`; `same` when all their cosines are.
+    #[must_use]
+    pub fn of(metric: Headline, reference: &Replicated, run: &Replicated, same: bool) -> Self {
+        let difference = paired::difference(reference, run);
+        let side = match (difference.lower, difference.upper) {
+            (Some(lower), _) if lower > 0.0 => Some(true),
+            (_, Some(upper)) if upper < 0.0 => Some(false),
+            _ => None,
+        };
+        let verdict = match (side, metric.better()) {
+            _ if same => Verdict::Same,
+            (None, _) => Verdict::NotResolvable,
+            (Some(true), Better::Neither) => Verdict::Higher,
+            (Some(false), Better::Neither) => Verdict::Lower,
+            (Some(up), better) if up == (better == Better::Higher) => Verdict::Better,
+            (Some(_), _) => Verdict::Worse,
+        };
+        Self { difference, verdict }
+    }
+
+    /// Whether the whole interval is worse by more than `tolerance`; for a metric of which neither side is better,
+    /// whether it is off by more.
+    #[must_use]
+    pub fn beyond(&self, metric: Headline, tolerance: f64) -> bool {
+        let Estimate { lower: Some(lower), upper: Some(upper), .. } = self.difference else { return false };
+        let (above, below) = (lower > tolerance, upper < -tolerance);
+        match metric.better() {
+            _ if self.verdict == Verdict::Same => false,
+            Better::Lower => above,
+            Better::Higher => below,
+            Better::Neither => above || below,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Whether a run may take the reference's place: a judgement for continuous integration, by exit code.
+
+use serde::Serialize;
+
+use super::effect::Effect;
+use super::headline::{Better, Headline};
+use super::pairing::Paired;
+use super::speed::Speed;
+use super::{CompareError, Comparison};
+
+/// How much slower a run may be where nothing else is said: chunks of a busy machine vary by as much.
+const SPEED: f64 = 0.1;
+
+/// How much worse a run may be.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Tolerances {
+    /// By metric, in its own unit. A metric that is not here has tolerance 0; one of which neither way is better is
+    /// judged only when it is here, in both directions.
+    pub metrics: Vec<Tolerance>,
+    /// Share of the reference's speed.
+    pub speed: f64,
+}
+
+/// How much worse a run may be in one metric.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Tolerance {
+    /// Which.
+    pub metric: Headline,
+    /// By how much.
+    pub value: f64,
+}
+
+impl Default for Tolerances {
+    fn default() -> Self {
+        Self { metrics: Vec::new(), speed: SPEED }
+    }
+}
+
+impl Tolerances {
+    /// From `NAME=VALUE` texts, e.g. `eer=0.001`, `tar@fmr=1e-3=0.01`, `speed=0.2`; the last of a name counts.
+    ///
+    /// # Errors
+    /// [`CompareError::Tolerance`], [`CompareError::UnknownMetric`].
+    pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, CompareError> {
+        let mut tolerances = Self::default();
+        for text in texts.iter().map(AsRef::as_ref) {
+            let wrong = || CompareError::Tolerance { text: text.into() };
+            // From the right: the names of true accept rates have an equals sign themselves.
+            let (name, value) = text.rsplit_once('=').ok_or_else(wrong)?;
+            let number = value.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+            if name == "speed" {
+                tolerances.speed = number.filter(|number| *number < 1.0).ok_or_else(wrong)?;
+                continue;
+            }
+            let metric = Headline::parse(name, &["speed"])?;
+            let value = number.ok_or_else(wrong)?;
+            tolerances.metrics.retain(|tolerance| tolerance.metric != metric);
+            tolerances.metrics.push(Tolerance { metric, value });
+        }
+        Ok(tolerances)
+    }
+
+    /// The tolerance of a metric; `None` where it is not judged.
+    fn of(&self, metric: Headline) -> Option<f64> {
+        let named = self.metrics.iter().find(|tolerance| tolerance.metric == metric).map(|tolerance| tolerance.value);
+        named.or_else(|| (metric.better() != Better::Neither).then_some(0.0))
+    }
+}
+
+/// The judgement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gate {
+    /// Whether no run is worse than the tolerances allow.
+    pub passed: bool,
+    /// What was allowed.
+    pub tolerances: Tolerances,
+    /// What was not.
+    pub regressions: Vec<Finding>,
+    /// What could not be judged and therefore did not fail.
+    pub not_judged: Vec<Finding>,
+}
+
+/// One finding about one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Its name.
+    pub run: String,
+    /// Its number in the comparison, from 1.
+    pub number: usize,
+    /// `speed`, `pairs`, or the key of a metric.
+    pub what: String,
+    /// In words.
+    pub text: String,
+}
+
+impl Gate {
+    /// Judges every run but the first. Runs that share no pairs cannot be judged, which fails.
+    #[must_use]
+    pub fn judge(comparison: &Comparison, tolerances: Tolerances) -> Self {
+        let (mut regressions, mut not_judged) = (Vec::new(), Vec::new());
+        for run in 1..comparison.runs.len() {
+            let finding =
+                |what: String, text: String| Finding { run: comparison.runs[run].clone(), number: run + 1, what, text };
+            match (&comparison.paired, &comparison.not_paired) {
+                (Some(paired), _) => {
+                    for (what, text) in quality(paired, run, &tolerances) {
+                        regressions.push(finding(what, text));
+                    }
+                    for (what, text) in unjudged(paired, run, &tolerances) {
+                        not_judged.push(finding(what, text));
+                    }
+                }
+                (None, reason) => {
+                    let reason = reason.as_deref().unwrap_or("the runs were not paired");
+                    regressions.push(finding("pairs".into(), format!("cannot be judged: {reason}")));
+                }
+            }
+            match speed(comparison.speed.get(run).and_then(Option::as_ref), tolerances.speed) {
+                Ok(None) => {}
+                Ok(Some(text)) => regressions.push(finding("speed".into(), text)),
+                Err(text) => not_judged.push(finding("speed".into(), text)),
+            }
+        }
+        Self { passed: regressions.is_empty(), tolerances, regressions, not_judged }
+    }
+
+    /// The judgement in lines.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("gate: {}", if self.passed { "passed" } else { "failed" })];
+        let line =
+            |finding: &Finding, how: &str| format!("  [{}] {}: {how}{}", finding.number, finding.what, finding.text);
+        lines.extend(self.regressions.iter().map(|finding| line(finding, "")));
+        lines.extend(self.not_judged.iter().map(|finding| line(finding, "not judged, ")));
+        lines
+    }
+}
+
+fn quality(paired: &Paired, run: usize, tolerances: &Tolerances) -> Vec<(String, String)> {
+    let worse = |effect: &Effect, metric: Headline| {
+        let tolerance = tolerances.of(metric).filter(|tolerance| effect.beyond(metric, *tolerance))?;
+        let found = metric.quantity().effect(&effect.difference);
+        Some((metric.key(), format!("{} {found}, tolerated {tolerance}", effect.verdict.name())))
+    };
+    paired.metrics.iter().filter_map(|row| worse(row.effects[run].as_ref()?, row.metric)).collect()
+}
+
+/// Judged metrics without an interval.
+fn unjudged(paired: &Paired, run: usize, tolerances: &Tolerances) -> Vec<(String, String)> {
+    let judged = paired.metrics.iter().filter(|row| tolerances.of(row.metric).is_some());
+    judged
+        .filter_map(|row| {
+            let named = tolerances.metrics.iter().any(|tolerance| tolerance.metric == row.metric);
+            match &row.effects[run] {
+                // Rates that these pairs cannot resolve are no surprise, unless they were asked for.
+                None if named => Some((row.metric.key(), "these pairs cannot resolve it".into())),
+                Some(effect) if effect.difference.lower.is_none() => {
+                    Some((row.metric.key(), effect.difference.method.clone()))
+                }
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// What fails, or why it cannot be judged.
+fn speed(speed: Option<&Speed>, tolerance: f64) -> Result<Option<String>, String> {
+    let speed = speed.ok_or("no chunk of it was timed")?;
+    match (speed.ratio, &speed.not_comparable) {
+        (Some(ratio), _) if ratio < 1.0 - tolerance => {
+            Ok(Some(format!("{ratio:.2} of the reference's, tolerated {:.2}", 1.0 - tolerance)))
+        }
+        (Some(_), _) => Ok(None),
+        (None, reason) => Err(reason.clone().unwrap_or_default()),
+    }
+}

@@ -1,0 +1,217 @@
+//! The metrics that runs are held against each other by: how each is called, and which way is better.
+
+use serde::{Serialize, Serializer};
+
+use super::CompareError;
+use crate::estimate::Estimate;
+use crate::metrics::Metrics;
+use crate::numbers::Quantity;
+use crate::similarity::PairKind;
+use crate::verification::bootstrap::{Estimator, Sample};
+use crate::verification::paired::Replicated;
+use crate::verification::thresholds::{self, TARGETS};
+
+/// One headline metric.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Headline {
+    /// Equal error rate.
+    Eer,
+    /// True accept rate at a false match rate, at each run's own threshold.
+    Tar(f64),
+    /// Area under the ROC curve.
+    Auc,
+    /// Separation of the two distributions.
+    DPrime,
+    /// Mean cosine.
+    Mean(PairKind),
+    /// Standard deviation of cosines.
+    Std(PairKind),
+}
+
+/// Which way a metric is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Better {
+    /// Lower values.
+    Lower,
+    /// Higher values.
+    Higher,
+    /// Neither by itself: where cosines lie says which thresholds fit, not how well people are told apart.
+    Neither,
+}
+
+impl Headline {
+    /// All of them, in the order they are shown.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        use Headline::{Auc, DPrime, Eer, Mean, Std, Tar};
+        use PairKind::{Genuine, Impostor};
+        let mut all = vec![Eer];
+        all.extend(TARGETS.map(Tar));
+        all.extend([Auc, DPrime, Mean(Genuine), Std(Genuine), Mean(Impostor), Std(Impostor)]);
+        all
+    }
+
+    /// As in `expect:` of a config: `eer`, `tar@fmr=1e-3`, `genuine.mean`.
+    #[must_use]
+    pub fn key(self) -> String {
+        match self {
+            Self::Eer => "eer".into(),
+            Self::Tar(target) => format!("tar@fmr={target:e}"),
+            Self::Auc => "auc".into(),
+            Self::DPrime => "d_prime".into(),
+            Self::Mean(kind) => format!("{}.mean", word(kind)),
+            Self::Std(kind) => format!("{}.std", word(kind)),
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn name(self) -> String {
+        let who = |kind| match kind {
+            PairKind::Genuine => "same identity",
+            PairKind::Impostor => "different identities",
+        };
+        match self {
+            Self::Eer => "equal error rate".into(),
+            Self::Tar(target) => format!("TAR at FMR {target:e}"),
+            Self::Auc => "area under the ROC curve".into(),
+            Self::DPrime => "separation d′".into(),
+            Self::Mean(kind) => format!("{}, mean cosine", who(kind)),
+            Self::Std(kind) => format!("{}, standard deviation", who(kind)),
+        }
+    }
+
+    /// How its values are written.
+    #[must_use]
+    pub fn quantity(self) -> Quantity {
+        match self {
+            Self::Eer | Self::Tar(_) => Quantity::Rate,
+            Self::DPrime => Quantity::Plain,
+            Self::Auc | Self::Mean(_) | Self::Std(_) => Quantity::Cosine,
+        }
+    }
+
+    /// Which way is better.
+    #[must_use]
+    pub fn better(self) -> Better {
+        match self {
+            Self::Eer => Better::Lower,
+            Self::Tar(_) | Self::Auc | Self::DPrime => Better::Higher,
+            Self::Mean(_) | Self::Std(_) => Better::Neither,
+        }
+    }
+
+    /// The metric of this key; a false match rate may be written in any way (`tar@fmr=0.001`).
+    ///
+    /// # Errors
+    /// [`CompareError::UnknownMetric`] with the nearest key. `also` are other names that would do.
+    pub fn parse(text: &str, also: &[&str]) -> Result<Self, CompareError> {
+        let rate = text.strip_prefix("tar@fmr=").and_then(|rate| rate.parse::<f64>().ok());
+        let all = Self::all();
+        let found = all.iter().find(|metric| match (metric, rate) {
+            (Self::Tar(target), Some(rate)) => (rate / target - 1.0).abs() < 1e-9,
+            _ => metric.key() == text,
+        });
+        found.copied().ok_or_else(|| {
+            let names: Vec<String> = all.iter().map(|one| one.key()).chain(also.iter().map(|&a| a.into())).collect();
+            let likeness = |name: &&String| strsim::jaro_winkler(name, text);
+            let near = names.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).cloned().unwrap_or_default();
+            CompareError::UnknownMetric { name: text.into(), near, all: names.join(", ") }
+        })
+    }
+
+    /// The statistic on one sample. TAR finds its threshold in the sample itself, so that replicates know how uncertain
+    /// the threshold is.
+    fn of(self, sample: &Sample) -> f64 {
+        let scores = |kind| match kind {
+            PairKind::Genuine => &sample.genuine,
+            PairKind::Impostor => &sample.impostor,
+        };
+        match self {
+            Self::Eer => sample.roc().eer().0,
+            Self::Tar(target) => sample.genuine.survival.rate_at(sample.impostor.survival.quantile(1.0 - target)),
+            Self::Auc => sample.roc().auc(),
+            Self::DPrime => sample.d_prime().unwrap_or(f64::NAN),
+            Self::Mean(kind) => scores(kind).moments.mean(),
+            Self::Std(kind) => scores(kind).moments.std(),
+        }
+    }
+
+    /// The metric as a run stored it.
+    #[must_use]
+    pub fn stored(self, metrics: &Metrics) -> Option<&Estimate> {
+        let of = |kind| match kind {
+            PairKind::Genuine => &metrics.genuine,
+            PairKind::Impostor => &metrics.impostor,
+        };
+        match self {
+            Self::Eer => Some(&metrics.eer),
+            Self::Tar(target) => {
+                let mut points = metrics.operating_points.iter();
+                points.find(|point| (point.target_fmr / target - 1.0).abs() < 1e-6)?.tar.as_ref()
+            }
+            Self::Auc => Some(&metrics.auc),
+            Self::DPrime => Some(&metrics.d_prime),
+            Self::Mean(kind) => Some(&of(kind).mean),
+            Self::Std(kind) => Some(&of(kind).std),
+        }
+    }
+
+    /// All metrics of one run, in the order of [`Headline::all`]: each as `metrics.json` has it, with its replicates.
+    /// `None` where the pairs cannot resolve it.
+    #[must_use]
+    pub fn measure(estimator: &Estimator) -> Vec<Option<Replicated>> {
+        let points = thresholds::operating_points(estimator);
+        let pairs = |kind| match kind {
+            PairKind::Genuine => estimator.observed.genuine.moments.count(),
+            PairKind::Impostor => estimator.observed.impostor.moments.count(),
+        };
+        let measured = |metric: Self| {
+            let estimate = match metric {
+                Self::Eer => thresholds::eer(estimator).0,
+                Self::Tar(target) => points.iter().find(|point| point.target_fmr == target)?.tar.clone()?,
+                Self::Auc => thresholds::auc(estimator),
+                Self::DPrime => Some(thresholds::d_prime(estimator)).filter(|estimate| estimate.n > 0)?,
+                Self::Mean(kind) | Self::Std(kind) => estimator.estimate(pairs(kind), |sample| metric.of(sample)),
+            };
+            Some(Replicated { estimate, values: estimator.values(&|sample| metric.of(sample)) })
+        };
+        Self::all().into_iter().map(measured).collect()
+    }
+}
+
+fn word(kind: PairKind) -> &'static str {
+    match kind {
+        PairKind::Genuine => "genuine",
+        PairKind::Impostor => "impostor",
+    }
+}
+
+impl Serialize for Headline {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::PATHS;
+
+    #[test]
+    fn keys_are_those_of_expectations_and_parse_back() {
+        for metric in Headline::all() {
+            assert!(PATHS.contains(&metric.key().as_str()), "{}", metric.key());
+            assert_eq!(Headline::parse(&metric.key(), &[]), Ok(metric));
+        }
+        assert_eq!(Headline::parse("tar@fmr=0.001", &[]), Ok(Headline::Tar(1e-3)));
+    }
+
+    #[test]
+    fn an_unknown_name_gets_the_nearest_one() {
+        insta::assert_snapshot!(Headline::parse("err", &[]).unwrap_err(), @"there is no metric `err` to compare by; the nearest is `eer`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+        insta::assert_snapshot!(Headline::parse("sped", &["speed"]).unwrap_err(), @"there is no metric `sped` to compare by; the nearest is `speed`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+        insta::assert_snapshot!(Headline::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"there is no metric `tar@fmr=2e-3` to compare by; the nearest is `tar@fmr=1e-3`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+    }
+}

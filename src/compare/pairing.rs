@@ -1,0 +1,319 @@
+//! Runs on the faces they share: every run is asked the same pairs, so that its numbers differ from another's by the
+//! embeddings alone, and by how much is known better than either number.
+
+use serde::Serialize;
+
+use super::RunSummary;
+use super::common::Common;
+use super::effect::Effect;
+use super::headline::{Better, Headline};
+use super::same_space::{self, FaceAgreement};
+use crate::config::SimilarityOptions;
+use crate::estimate::Estimate;
+use crate::progress::{Cancel, Progress};
+use crate::similarity::kernel::Rows;
+use crate::similarity::sampling::Quota;
+use crate::similarity::{self, Histograms, Labelled, Population, Request};
+use crate::verification::bootstrap::{Estimator, Resampling};
+use crate::verification::paired::Replicated;
+use crate::verification::tally::Tally;
+use crate::verification::{Curve, thresholds};
+
+/// The pairs that all runs are asked.
+pub struct Pairing<'a> {
+    faces: Vec<Labelled<'a>>,
+    population: Population<'a>,
+    options: &'a SimilarityOptions,
+    seed: u64,
+    common: &'a Common,
+}
+
+/// Several runs on the same pairs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Paired {
+    /// Which faces.
+    pub faces: PairedFaces,
+    /// Which pairs.
+    pub pairs: PairedPairs,
+    /// Each headline metric in each run.
+    pub metrics: Vec<PairedMetric>,
+    /// Threshold at each run's equal error rate.
+    pub eer_thresholds: Vec<f64>,
+    /// Each run's embeddings against the reference's; empty for the reference itself.
+    pub embeddings: Vec<Option<Embeddings>>,
+    /// All runs, best first.
+    pub ranking: Ranking,
+    /// Curve of each run on these pairs.
+    #[serde(skip)]
+    pub curves: Vec<Curve>,
+    /// Histograms of each run on these pairs.
+    #[serde(skip)]
+    pub histograms: Vec<Histograms>,
+}
+
+/// The faces that all runs share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PairedFaces {
+    /// How many.
+    pub common: u64,
+    /// Their identities.
+    pub identities: u64,
+    /// Faces that each run has embedded.
+    pub embedded: Vec<u64>,
+    /// Faces of the first run left out because another run has not embedded them.
+    pub missing: u64,
+    /// Faces left out because their identity, image or content is not the same in all runs.
+    pub differing: u64,
+    /// Runs whose stored metrics are of other faces than these.
+    pub stored_on_other_faces: Vec<String>,
+}
+
+/// The pairs that every run was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PairedPairs {
+    /// `exhaustive` or `sampled`, by the first run's options and seed.
+    pub mode: &'static str,
+    /// Same-identity pairs.
+    pub genuine: u64,
+    /// Different-identity pairs.
+    pub impostor: u64,
+}
+
+/// One metric in all runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PairedMetric {
+    /// Its key.
+    pub metric: Headline,
+    /// In words.
+    pub name: String,
+    /// Which way is better.
+    pub better: Better,
+    /// Value in each run, with its own interval; `None` where it has none.
+    pub values: Vec<Option<Estimate>>,
+    /// Each run against the first; `None` for the first itself and where a value is missing.
+    pub effects: Vec<Option<Effect>>,
+}
+
+/// A run's embeddings against the reference's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", untagged)]
+pub enum Embeddings {
+    /// Both embed into one space.
+    Compared(Box<FaceAgreement>),
+    /// They do not, or there is no second face.
+    NotComparable {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// All runs by one metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ranking {
+    /// The metric.
+    pub by: Headline,
+    /// Best first (highest first where neither way is better); runs without a value last.
+    pub ranks: Vec<Ranked>,
+}
+
+/// One place of the ranking.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ranked {
+    /// Which run, counted from 0 in the order they were given.
+    pub run: usize,
+    /// Its value.
+    pub value: Option<Estimate>,
+    /// This run against the one in the next place.
+    pub to_next: Option<Effect>,
+}
+
+/// Row-major unit rows of the common faces.
+pub struct Matrix {
+    /// The numbers.
+    pub data: Vec<f32>,
+    /// Numbers in a row.
+    pub dimension: usize,
+}
+
+impl Matrix {
+    fn rows(&self) -> Rows<'_> {
+        Rows { data: &self.data, dimension: self.dimension }
+    }
+}
+
+/// What is kept of one run when its matrix is gone.
+struct Measured {
+    metrics: Vec<Option<Replicated>>,
+    eer_threshold: f64,
+    curve: Curve,
+    genuine: Tally,
+    impostor: Tally,
+}
+
+impl Measured {
+    /// Whether all compared pairs have the same cosines.
+    fn same(&self, other: &Self) -> bool {
+        let values = |run: &Self| run.metrics.iter().flatten().map(|m| m.values.clone()).collect::<Vec<_>>();
+        self.genuine == other.genuine && self.impostor == other.impostor && values(self) == values(other)
+    }
+
+    fn effect(&self, reference: &Self, place: usize, metric: Headline) -> Option<Effect> {
+        let (a, b) = (reference.metrics[place].as_ref()?, self.metrics[place].as_ref()?);
+        Some(Effect::of(metric, a, b, self.same(reference)))
+    }
+}
+
+impl<'a> Pairing<'a> {
+    /// The pairs among the common faces. `first` are all embedded faces of the first run, `options` and `seed` its own:
+    /// the same pairs in all runs.
+    ///
+    /// # Errors
+    /// In words, why there is nothing to compare.
+    pub fn new(
+        first: &[Labelled<'a>],
+        common: &'a Common,
+        options: &'a SimilarityOptions,
+        seed: u64,
+    ) -> Result<Self, String> {
+        if common.is_empty() {
+            return Err("no face is in all runs with the same id, identity, image and content".into());
+        }
+        let faces: Vec<_> = common.rows[0].iter().map(|&row| first[row as usize]).collect();
+        let population = Population::new(&faces, seed);
+        let among = faces.len();
+        match (population.available.genuine, population.available.impostor) {
+            (0, _) => Err(format!("the {among} faces that all runs share have no same-identity pair")),
+            (_, 0) => Err(format!("the {among} faces that all runs share have no different-identity pair")),
+            _ => Ok(Self { faces, population, options, seed, common }),
+        }
+    }
+
+    /// Asks every run. `load` reads the common faces' rows of one run, in the order of [`Common::rows`]; at most two
+    /// matrices are held at a time, the reference's and another, and the reference's only where another run embeds into
+    /// the same space. `Ok(None)` when cancelled.
+    ///
+    /// # Errors
+    /// Those of `load`.
+    pub fn measure<E>(
+        &self,
+        runs: &[RunSummary],
+        by: Headline,
+        mut load: impl FnMut(usize) -> Result<Matrix, E>,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Option<Paired>, E> {
+        let ids: Vec<&str> = self.faces.iter().map(|face| face.face_id).collect();
+        let asked = same_space::asked(ids.len(), self.seed);
+        let spaces: Vec<_> = runs[1..].iter().map(|run| same_space::other_space(&runs[0], run)).collect();
+        let mut reference: Option<(Matrix, Vec<u32>)> = None;
+        let (mut measured, mut embeddings) = (Vec::new(), Vec::new());
+        for run in 0..runs.len() {
+            let matrix = load(run)?;
+            let Some(found) = self.measure_one(matrix.rows(), progress, cancel) else { return Ok(None) };
+            measured.push(found);
+            let nearest = |matrix: &Matrix| same_space::nearest(matrix.rows(), &asked, progress, cancel);
+            let Some(number) = run.checked_sub(1) else {
+                if spaces.iter().any(Option::is_none) {
+                    reference = nearest(&matrix).map(|nearest| (matrix, nearest));
+                }
+                embeddings.push(None);
+                continue;
+            };
+            embeddings.push(Some(match (&spaces[number], &reference) {
+                (None, Some((before, _))) if before.dimension != matrix.dimension => {
+                    let reason = format!("{} numbers a face, not {}", matrix.dimension, before.dimension);
+                    Embeddings::NotComparable { reason }
+                }
+                (None, Some((before, nearest_before))) => {
+                    let agreement = nearest(&matrix).and_then(|nearest_after| {
+                        FaceAgreement::of(&ids, before.rows(), matrix.rows(), [nearest_before, &nearest_after])
+                    });
+                    match agreement {
+                        Some(agreement) => Embeddings::Compared(Box::new(agreement)),
+                        None => return Ok(None),
+                    }
+                }
+                (Some(reason), _) => Embeddings::NotComparable { reason: reason.clone() },
+                // Only a wish to stop keeps the reference from being asked: there are two faces at least.
+                (None, None) => return Ok(None),
+            }));
+        }
+        Ok(Some(self.paired(runs, measured, embeddings, by)))
+    }
+
+    /// One run; `None` when cancelled.
+    fn measure_one(&self, rows: Rows<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<Measured> {
+        let quota = Quota::new(&self.population.available, self.options);
+        let request = Request { quota, hardest: 0, watched: &[], seed: self.seed };
+        let found = similarity::compare(rows, &self.population, &request, progress, cancel)?;
+        let how = Resampling { replicates: self.options.replicates, level: self.options.confidence, seed: self.seed };
+        let (genuine, impostor) = (found.genuine, found.impostor);
+        let estimator = Estimator::new(&genuine, &impostor, &found.cells, how, &|| cancel.requested())?;
+        let (metrics, curve) = (Headline::measure(&estimator), thresholds::curve(&estimator));
+        let (_, eer_threshold) = thresholds::eer(&estimator);
+        Some(Measured { metrics, eer_threshold, curve, genuine, impostor })
+    }
+
+    fn paired(
+        &self,
+        runs: &[RunSummary],
+        measured: Vec<Measured>,
+        embeddings: Vec<Option<Embeddings>>,
+        by: Headline,
+    ) -> Paired {
+        let common = self.common;
+        let quota = Quota::new(&self.population.available, self.options);
+        let metrics = Headline::all().into_iter().enumerate().map(|(place, metric)| PairedMetric {
+            metric,
+            name: metric.name(),
+            better: metric.better(),
+            values: measured.iter().map(|run| Some(run.metrics[place].as_ref()?.estimate.clone())).collect(),
+            effects: (0..measured.len())
+                .map(|run| (run > 0).then(|| measured[run].effect(&measured[0], place, metric)).flatten())
+                .collect(),
+        });
+        let faces = common.len() as u64;
+        let others = runs.iter().filter(|run| run.evaluation.metrics.faces.embedded != faces);
+        Paired {
+            faces: PairedFaces {
+                common: faces,
+                identities: self.population.names.len() as u64,
+                embedded: common.embedded.clone(),
+                missing: common.missing,
+                differing: common.differing,
+                stored_on_other_faces: others.map(|run| run.run_id.clone()).collect(),
+            },
+            pairs: PairedPairs {
+                mode: if quota.is_all(&self.population.available) { "exhaustive" } else { "sampled" },
+                genuine: measured[0].genuine.moments.count(),
+                impostor: measured[0].impostor.moments.count(),
+            },
+            metrics: metrics.collect(),
+            eer_thresholds: measured.iter().map(|run| run.eer_threshold).collect(),
+            embeddings,
+            ranking: rank(&measured, by),
+            curves: measured.iter().map(|run| run.curve.clone()).collect(),
+            histograms: measured
+                .into_iter()
+                .map(|run| Histograms { genuine: run.genuine.counts, impostor: run.impostor.counts })
+                .collect(),
+        }
+    }
+}
+
+fn rank(measured: &[Measured], by: Headline) -> Ranking {
+    let place = Headline::all().iter().position(|metric| *metric == by).unwrap_or_default();
+    let value = |run: usize| Some(measured[run].metrics[place].as_ref()?.estimate.clone());
+    let mut order: Vec<usize> = (0..measured.len()).collect();
+    order.sort_by(|&a, &b| match (value(a), value(b)) {
+        (Some(a), Some(b)) if by.better() == Better::Lower => a.point.total_cmp(&b.point),
+        (Some(a), Some(b)) => b.point.total_cmp(&a.point),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    });
+    let ranks = order.iter().enumerate().map(|(i, &run)| Ranked {
+        run,
+        value: value(run),
+        to_next: order.get(i + 1).and_then(|&next| measured[run].effect(&measured[next], place, by)),
+    });
+    Ranking { by, ranks: ranks.collect() }
+}

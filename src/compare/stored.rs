@@ -1,0 +1,94 @@
+//! The metrics that each run stored, side by side: each on its own faces and pairs.
+
+use serde::Serialize;
+
+use super::RunSummary;
+use super::headline::Headline;
+use crate::estimate::Estimate;
+use crate::metrics::Metrics;
+use crate::numbers::Quantity;
+
+/// One metric in all runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MetricRow {
+    /// In words.
+    pub name: String,
+    /// Value in each run.
+    pub values: Vec<MetricValue>,
+    /// How the numbers are written.
+    #[serde(skip)]
+    pub quantity: Option<Quantity>,
+}
+
+/// One metric in one run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MetricValue {
+    /// With its interval, where the metric is an estimate and the run has it.
+    pub estimate: Option<Estimate>,
+    /// Without, where it is a count.
+    pub count: Option<u64>,
+    /// Less the first run's; `None` in the first run, for bounds and where one of the two is missing.
+    pub difference: Option<f64>,
+    /// Whether its interval shares no value with the first run's. Intervals that overlap do not show that runs are equal.
+    pub apart: Option<bool>,
+}
+
+pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
+    let estimates = |metric: Headline| {
+        let found: Vec<_> = runs.iter().map(|run| metric.stored(&run.evaluation.metrics).cloned()).collect();
+        let first = found[0].clone();
+        if found.iter().all(Option::is_none) {
+            return None;
+        }
+        let values = found.into_iter().enumerate().map(|(i, estimate)| {
+            let pair = first.as_ref().filter(|_| i > 0).zip(estimate.as_ref()).filter(|(a, b)| !a.bound && !b.bound);
+            let difference = pair.map(|(a, b)| b.point - a.point).filter(|difference| difference.is_finite());
+            let apart = pair.and_then(|(a, b)| Some(a.lower? > b.upper? || b.lower? > a.upper?));
+            MetricValue { estimate, count: None, difference, apart }
+        });
+        Some(MetricRow { name: metric.name(), values: values.collect(), quantity: Some(metric.quantity()) })
+    };
+    let counts = |name: &str, get: &dyn Fn(&Metrics) -> u64| {
+        let found: Vec<_> = runs.iter().map(|run| get(&run.evaluation.metrics)).collect();
+        let values = found.iter().enumerate().map(|(i, &count)| MetricValue {
+            estimate: None,
+            count: Some(count),
+            difference: (i > 0).then(|| count as f64 - found[0] as f64),
+            apart: None,
+        });
+        MetricRow { name: name.into(), values: values.collect(), quantity: None }
+    };
+    let mut rows: Vec<_> = Headline::all().into_iter().filter_map(estimates).collect();
+    rows.extend([
+        counts("faces embedded", &|m| m.faces.embedded),
+        counts("faces failed", &|m| m.faces.failed),
+        counts("identities", &|m| m.faces.identities),
+        counts("same-identity pairs", &|m| m.pairs.genuine),
+        counts("different-identity pairs", &|m| m.pairs.impostor),
+    ]);
+    rows
+}
+
+impl MetricRow {
+    /// Point and interval of one run in words; a dash where the run has no such number.
+    #[must_use]
+    pub fn value(&self, run: usize) -> String {
+        let Some(value) = self.values.get(run) else { return String::new() };
+        match (&value.estimate, value.count, self.quantity) {
+            (Some(estimate), _, Some(quantity)) => quantity.sentence(estimate),
+            (_, Some(count), _) => count.to_string(),
+            _ => "–".into(),
+        }
+    }
+
+    /// Difference to the first run in words, percentage points for rates, `=` for the same value; empty where it is not known.
+    #[must_use]
+    pub fn difference(&self, run: usize) -> String {
+        let difference = self.values.get(run).and_then(|value| value.difference);
+        difference.map_or_else(String::new, |difference| match self.quantity {
+            Some(quantity) => quantity.difference(difference),
+            None if difference == 0.0 => "=".into(),
+            None => format!("{difference:+}").replace('-', "−"),
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! Runs side by side: reads what a comparison needs, a matrix at a time.
+
+use super::inspect::EmbeddedFaces;
+use super::{RunDirectory, RunError, Workplace, not_yet, stored_config, summary};
+use crate::compare::{self, Common, Comparison, Headline, Matrix, Pairing, RunSummary, Setting, Timing, speeds};
+use crate::embed::{self, MatrixReader};
+use crate::evaluate::{EvaluateError, Labelled};
+use crate::provenance::Provenance;
+
+impl Workplace<'_> {
+    /// Holds runs against each other: what differs, then their metrics on the faces they share, ranked by `by`. The
+    /// first run is the reference, and its similarity options and seed choose the pairs.
+    ///
+    /// # Errors
+    /// [`RunError::Compare`] for fewer than two runs or one twice, [`RunError::NotYet`] for one that is not evaluated,
+    /// [`RunError::Interrupted`], and those of reading a damaged run.
+    pub fn compare(&self, runs: &[RunDirectory], by: Headline) -> Result<Comparison, RunError> {
+        let summaries = runs.iter().map(summary).collect::<Result<Vec<_>, _>>()?;
+        let mut comparison = compare::compare(summaries)?;
+        let timings = runs.iter().map(timing).collect::<Result<Vec<_>, _>>()?;
+        comparison.speed = speeds(&timings);
+        self.pair(runs, by, &mut comparison)?;
+        Ok(comparison)
+    }
+
+    fn pair(&self, runs: &[RunDirectory], by: Headline, comparison: &mut Comparison) -> Result<(), RunError> {
+        let config = stored_config(&runs[0])?;
+        let first = embedded(&runs[0])?;
+        let labelled: Vec<_> = first.iter().map(Labelled::from).collect();
+        let mut common = Common::first(labelled.len());
+        for run in &runs[1..] {
+            // One other manifest at a time: of a large run it is as large as a matrix.
+            let faces = embedded(run)?;
+            common.meet(&labelled, &faces.iter().map(Labelled::from).collect::<Vec<_>>());
+        }
+        let pairing = match Pairing::new(&labelled, &common, &config.similarity, config.seed) {
+            Ok(pairing) => pairing,
+            Err(reason) => {
+                comparison.not_paired = Some(reason);
+                return Ok(());
+            }
+        };
+        let load = |run: usize| {
+            let RunSummary { run_id, .. } = &comparison.summaries[run];
+            self.progress.say(&format!("[{}] {run_id}: {} faces", run + 1, common.len()));
+            matrix(&runs[run], &common.rows[run], common.embedded[run] as usize)
+        };
+        let paired = pairing.measure(&comparison.summaries, by, load, self.progress, self.cancel)?;
+        let resume = "nothing is kept of a comparison, start it again".into();
+        comparison.paired = Some(paired.ok_or(RunError::Interrupted { resume })?);
+        Ok(())
+    }
+}
+
+/// The embedded faces of a run whose index says the same.
+fn embedded(run: &RunDirectory) -> Result<EmbeddedFaces, RunError> {
+    if !run.has(RunDirectory::METADATA) {
+        return Err(not_yet(run, "embedded", "embed"));
+    }
+    let faces = EmbeddedFaces::open(run)?;
+    let rows = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
+    faces.agree_with_rows(run, rows)?;
+    Ok(faces)
+}
+
+/// Some rows of a run's matrix of `faces` rows, in the order given; never the whole matrix beside them.
+fn matrix(run: &RunDirectory, rows: &[u32], faces: usize) -> Result<Matrix, RunError> {
+    let mut reader = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?;
+    let dimension = reader.dimension();
+    let mut place = vec![None; faces];
+    rows.iter().enumerate().for_each(|(to, &from)| place[from as usize] = Some(to));
+    let mut data = vec![0.0; rows.len() * dimension];
+    let mut row = vec![0.0; dimension];
+    for (number, place) in place.into_iter().enumerate() {
+        reader.read(&mut row)?;
+        if row.iter().any(|value| !value.is_finite()) {
+            let rule = format!("row {number} of {} holds a value that is not finite", run.name());
+            return Err(EvaluateError::Matrix { rule }.into());
+        }
+        if let Some(to) = place {
+            data[to * dimension..(to + 1) * dimension].copy_from_slice(&row);
+        }
+    }
+    Ok(Matrix { data, dimension })
+}
+
+/// How fast a run was embedded, and on what.
+fn timing(run: &RunDirectory) -> Result<Timing, RunError> {
+    let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+    let records = embed::read_records(run.path())?;
+    let chunks = records.iter().map(|record| (record.embedded as u64, record.timings.wall_us as f64 / 1e6)).collect();
+    let settings = provenance.sessions.iter().filter(|session| session.embedded > 0).map(|session| {
+        let machine = &session.machine;
+        // The names of CPU devices tell kernels and threads as well, which are the run's own choice or compared apart.
+        let device = if session.device.starts_with("CPU") { "CPU" } else { &session.device };
+        Setting {
+            machine: format!("{} ({} cores, {})", machine.cpu, machine.cores, machine.instruction_sets),
+            device: device.into(),
+            threads: session.threads,
+            profile: provenance.build.profile.clone(),
+        }
+    });
+    Ok(Timing { chunks, settings: settings.collect() })
+}

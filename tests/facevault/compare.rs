@@ -1,0 +1,112 @@
+//! `facevault compare` as a user runs it: runs of the same faces by another precision, by other preprocessing, and twice
+//! the same.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::support::workspace::Workspace;
+
+/// The demo's config, absolute.
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml");
+
+/// Embeds and evaluates the demo with fewer people under a name.
+fn demo(workspace: &Workspace, name: &str, sets: &[&str]) -> String {
+    let name = format!("name={name}");
+    let small = ["dataset.identities=12", "dataset.samples=5", "similarity.replicates=100", "expect={}", &name];
+    let sets: Vec<&str> = small.iter().chain(sets).flat_map(|set| ["--set", set]).collect();
+    let done = workspace.json(0, &[&["experiment", DEMO, "--quiet"], &sets[..]].concat());
+    let run = PathBuf::from(done["directory"].as_str().or(done["run"].as_str()).unwrap());
+    run.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+fn metric<'a>(found: &'a Value, key: &str) -> &'a Value {
+    let metrics = found["paired"]["metrics"].as_array().unwrap();
+    metrics.iter().find(|row| row["metric"] == key).unwrap()
+}
+
+#[test]
+fn runs_are_paired_by_face_and_a_regression_has_an_exit_code() {
+    let workspace = Workspace::empty();
+    let base = demo(&workspace, "base", &[]);
+    let again = demo(&workspace, "again", &[]);
+    let int8 = demo(&workspace, "int8", &["embed.precision=int8"]);
+    // A face in the dark, for a network that was not trained for it.
+    let dark = demo(&workspace, "dark", &["preprocess.standardise={mean: 250, scale: 20}"]);
+
+    // The same plan under another name: the same everywhere, and no gate fails on it, however busy the machine is.
+    let gate = ["--fail-on-regression", "--tolerate", "speed=0.999", "--quiet"];
+    let found = workspace.json(0, &[&["compare", &base, &again], &gate[..]].concat());
+    let verdicts: Vec<_> = found["paired"]["metrics"].as_array().unwrap().iter().collect();
+    let known = verdicts.iter().filter(|row| !row["values"][1].is_null());
+    assert!(known.clone().count() > 8);
+    known.for_each(|row| assert_eq!(row["effects"][1]["verdict"], "same", "{row}"));
+    assert_eq!(found["paired"]["embeddings"][1]["identical"], 60);
+    assert_eq!(found["gate"]["passed"], true);
+    assert!(found["speed"][1]["ratio"].as_f64().unwrap() > 0.0, "{}", found["speed"]);
+    // On the same faces by the same options, the values are the stored ones.
+    let stored: Value =
+        serde_json::from_slice(&fs::read(workspace.path(format!("experiments/{base}/metrics.json"))).unwrap()).unwrap();
+    for (key, of) in [("eer", &stored["eer"]), ("auc", &stored["auc"]), ("genuine.mean", &stored["genuine"]["mean"])] {
+        let (paired, stored) = (&metric(&found, key)["values"][0], of);
+        for field in ["point", "lower", "upper"] {
+            let (paired, stored) = (paired[field].as_f64().unwrap(), stored[field].as_f64().unwrap());
+            assert!((paired - stored).abs() < 1e-12, "{key} {field}: {paired} {stored}");
+        }
+    }
+
+    // Three runs: int8 moves faces a little, the dark ones a lot.
+    let found = workspace.json(5, &[&["compare", &base, &int8, &dark], &gate[..]].concat());
+    let embeddings = &found["paired"]["embeddings"];
+    let lowest = |run: usize| embeddings[run]["min"].as_f64().unwrap();
+    assert!(lowest(1) > 0.95 && lowest(1) < 1.0 && lowest(2) < lowest(1), "{embeddings}");
+    assert_eq!(embeddings[1]["nearest"]["asked"], 60);
+    assert_eq!(metric(&found, "d_prime")["effects"][2]["verdict"], "worse");
+    let regressions = found["gate"]["regressions"].as_array().unwrap();
+    assert!(
+        regressions.iter().any(|finding| finding["number"] == 3 && finding["what"] == "d_prime"),
+        "{regressions:?}"
+    );
+    assert_eq!(found["headline"], "not comparable: preprocessing differs");
+    assert_eq!(found["paired"]["ranking"]["ranks"].as_array().unwrap().last().unwrap()["run"], 2);
+
+    // The page stands alone and shows what the JSON says; the text too, without ids of faces.
+    let page = fs::read_to_string(workspace.path(format!("reports/compare-{base}-vs-{int8}-vs-{dark}.html"))).unwrap();
+    let sections = ["gate", "effects", "embeddings", "ranking", "speed", "metrics"];
+    assert!(sections.iter().all(|id| page.contains(&format!("<section id=\"{id}\""))) && !page.contains("http"));
+    let face = embeddings[2]["worst"][0]["face_id"].as_str().unwrap();
+    assert!(page.contains(face));
+    let (text, errors) = workspace.run(0, &["compare", &base, &dark]);
+    assert!(text.contains(" worse\n") && text.contains("another nearest face for"), "{text}");
+    assert!(!text.contains(face) && !errors.contains(face));
+}
+
+#[test]
+fn runs_on_other_faces_are_compared_on_what_they_share() {
+    let workspace = Workspace::empty();
+    let base = demo(&workspace, "base", &[]);
+    let fewer = demo(&workspace, "fewer", &["dataset.identities=9"]);
+    let others = demo(&workspace, "others", &["dataset.seed=77", "dataset.identities=6"]);
+
+    let found = workspace.json(0, &["compare", &base, &fewer, "--quiet"]);
+    let faces = &found["paired"]["faces"];
+    assert_eq!((&faces["common"], &faces["missing"], &faces["differing"]), (&45.into(), &15.into(), &0.into()));
+    assert_eq!(faces["stored_on_other_faces"], serde_json::json!([base]));
+    assert_eq!(metric(&found, "auc")["effects"][1]["verdict"], "same");
+
+    // Other people under the same ids are no common faces, and a gate cannot pass on that.
+    let found = workspace.json(5, &["compare", &base, &others, "--fail-on-regression", "--quiet"]);
+    assert!(found["paired"].is_null());
+    assert_eq!(found["not_paired"], "no face is in all runs with the same id, identity, image and content");
+}
+
+#[test]
+fn a_command_line_that_is_wrong_says_what_would_be_right() {
+    let workspace = Workspace::empty();
+    let line = |arguments: &[&str]| workspace.run(2, &[&["compare", "a", "b"], arguments].concat()).1;
+    insta::assert_snapshot!(line(&["--by", "err"]).trim_end(), @"error: there is no metric `err` to compare by; the nearest is `eer`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+    let gate = ["--fail-on-regression", "--tolerate"];
+    insta::assert_snapshot!(line(&[&gate[..], &["spead=0.2"]].concat()).trim_end(), @"error: there is no metric `spead` to compare by; the nearest is `speed`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+    assert!(line(&["--tolerate", "eer=0.1"]).contains("--fail-on-regression"));
+}
