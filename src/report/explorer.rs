@@ -331,3 +331,107 @@ fn view(
     let svg = chart.explorable_svg(&format!("{title} with the threshold. {reading}"), pointer)?;
     Ok(View { kind, title, svg, reading })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+    use crate::similarity::Histograms;
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    fn data(evaluation: &Evaluation) -> Option<serde_json::Value> {
+        let explorer = section(evaluation).unwrap()?.explorer?;
+        Some(serde_json::from_str(&explorer.data).unwrap())
+    }
+
+    fn numbers(data: &serde_json::Value, name: &str) -> Vec<u64> {
+        data[name].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect()
+    }
+
+    /// Every count is what the histogram holds at or above its threshold.
+    fn assert_exact(evaluation: &Evaluation, data: &serde_json::Value) {
+        let steps = numbers(data, "steps");
+        assert!(steps.is_sorted_by(|a, b| a < b) && steps.len() < 1100, "{}", steps.len());
+        let histograms = &evaluation.histograms;
+        for (name, counts) in [("genuine", &histograms.genuine), ("impostor", &histograms.impostor)] {
+            let reached = numbers(data, name);
+            assert_eq!((reached[0], reached[steps.len() - 1]), (counts.iter().sum(), 0), "{name}");
+            for (&step, reached) in steps.iter().zip(reached) {
+                assert_eq!(reached, counts.iter().skip(step as usize).sum::<u64>(), "{name} at {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn counts_are_exact_at_every_threshold_kept() {
+        let evaluation = sample::evaluation(0.0);
+        let data = data(&evaluation).unwrap();
+        assert_exact(&evaluation, &data);
+        let steps = numbers(&data, "steps");
+        let within = |pair: &[u64]| (pair[1] - pair[0]) as f64 * 2.0 / 65_536.0 <= STEP * 1.01;
+        assert!(steps.windows(2).all(within), "any cosine has a threshold near it");
+        for threshold in ROUTING {
+            assert!(steps.contains(&(nearest_edge(f64::from(threshold), 65_536) as u64)), "{threshold}");
+        }
+    }
+
+    #[test]
+    fn the_page_stands_at_the_equal_error_rate() {
+        let evaluation = sample::evaluation(0.0);
+        let explorer = section(&evaluation).unwrap().unwrap().explorer.unwrap();
+        let Said { threshold, true_accepts, false_accepts, tar, fnmr, fmr, one_in, .. } = &explorer.said;
+        assert_snapshot!(
+            format!("{threshold}: {true_accepts} ({tar}), {fnmr} missed, {false_accepts} ({fmr}, {one_in})"),
+            @""
+        );
+        assert_eq!(explorer.buttons[0].point, explorer.start);
+    }
+
+    #[test]
+    fn a_rate_without_an_error_is_a_bound() {
+        let data = Data {
+            bins: 4,
+            level: 0.95,
+            start: 0,
+            steps: vec![0, 2, 3, 5],
+            genuine: vec![1000, 1000, 999, 0],
+            impostor: vec![30_000, 3, 0, 0],
+        };
+        let said = |point| {
+            let Said { threshold, tar, fnmr, fmr, one_in, .. } = data.said(point);
+            format!("{threshold}: TAR {tar}, FNMR {fnmr}, FMR {fmr}, {one_in}")
+        };
+        assert_snapshot!(said(0), @"");
+        assert_snapshot!(said(1), @"");
+        assert_snapshot!(said(2), @"");
+        assert_snapshot!(said(3), @"");
+    }
+
+    #[test]
+    fn large_numbers_have_three_digits() {
+        let texts = [1.0, 1.254, 10.0, 192.4, 999.9, 12_345.0, 5.67e9, f64::INFINITY].map(rounded);
+        assert_eq!(texts, ["1", "1.25", "10", "192", "1,000", "12,300", "5,670,000,000", NONE]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn any_pairs_are_counted(
+            genuine in prop::collection::vec(0_u64..4, 1..60),
+            impostor in prop::collection::vec(0_u64..4, 60),
+            eer_threshold in prop_oneof![-1.2_f64..1.2, Just(f64::NAN)],
+        ) {
+            let mut evaluation = sample::nothing();
+            let bins = genuine.len();
+            let both = genuine.iter().sum::<u64>() > 0 && impostor[..bins].iter().sum::<u64>() > 0;
+            evaluation.histograms = Histograms { genuine, impostor: impostor[..bins].to_vec() };
+            evaluation.metrics.eer_threshold = eer_threshold;
+            let data = data(&evaluation);
+            prop_assert_eq!(data.is_some(), both);
+            if let Some(data) = data {
+                assert_exact(&evaluation, &data);
+            }
+        }
+    }
+}

@@ -352,7 +352,9 @@ fn styled(svg: &str, size: (u32, u32), label: &str, attributes: &str) -> String 
         }
     }
     out += rest;
-    out.replace(" opacity=\"1\"", "").replace(&format!(" font-family=\"{FONT}\""), "")
+    // What the style sheet says anyway, thousands of times.
+    let needless = [" opacity=\"1\"", " stroke=\"none\" stroke-width=\"1\"", &format!(" font-family=\"{FONT}\"")];
+    needless.iter().fold(out, |out, attribute| out.replace(attribute, ""))
 }
 
 #[cfg(test)]
