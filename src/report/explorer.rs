@@ -112,8 +112,7 @@ pub(super) fn section(evaluation: &Evaluation) -> Result<Option<Section>, Report
         genuine: edges.iter().map(|&edge| genuine.reach(edge)).collect(),
         impostor: edges.iter().map(|&edge| impostor.reach(edge)).collect(),
     };
-    let buttons: Vec<_> =
-        named.into_iter().map(|(name, edge)| Button { name, point: point(edge) }).collect();
+    let buttons: Vec<_> = named.into_iter().map(|(name, edge)| Button { name, point: point(edge) }).collect();
     let json = serde_json::to_string(&data).unwrap_or_default().replace('<', "\\u003c");
     let explorer = Explorer {
         data: json,
@@ -249,7 +248,8 @@ impl Data {
 
     /// Points that the eye can tell apart, in the order of a curve: strictest threshold first.
     fn curve(&self, x: &Axis, y: &Axis, of: impl Fn(f64, f64) -> (f64, f64)) -> Vec<(f64, f64)> {
-        let points: Vec<_> = (0..self.steps.len()).rev().map(|point| self.rates(point)).map(|(a, b)| of(a, b)).collect();
+        let points: Vec<_> =
+            (0..self.steps.len()).rev().map(|point| self.rates(point)).map(|(a, b)| of(a, b)).collect();
         let places: Vec<_> = points.iter().map(|point| (x.at(point.0), y.at(point.1))).collect();
         thin(&places, RESOLUTION).into_iter().map(|i| points[i]).collect()
     }
@@ -383,7 +383,7 @@ mod tests {
         let Said { threshold, true_accepts, false_accepts, tar, fnmr, fmr, one_in, .. } = &explorer.said;
         assert_snapshot!(
             format!("{threshold}: {true_accepts} ({tar}), {fnmr} missed, {false_accepts} ({fmr}, {one_in})"),
-            @""
+            @"0.3097: 386,307 (99.68%), 0.32% missed, 28,978 (0.32%, about 1 in 311)"
         );
         assert_eq!(explorer.buttons[0].point, explorer.start);
     }
@@ -402,10 +402,10 @@ mod tests {
             let Said { threshold, tar, fnmr, fmr, one_in, .. } = data.said(point);
             format!("{threshold}: TAR {tar}, FNMR {fnmr}, FMR {fmr}, {one_in}")
         };
-        assert_snapshot!(said(0), @"");
-        assert_snapshot!(said(1), @"");
-        assert_snapshot!(said(2), @"");
-        assert_snapshot!(said(3), @"");
+        assert_snapshot!(said(0), @"−1.0000: TAR ≥ 99.70%, FNMR ≤ 0.30%, FMR 100.00%, about 1 in 1");
+        assert_snapshot!(said(1), @"0.0000: TAR ≥ 99.70%, FNMR ≤ 0.30%, FMR 0.010%, about 1 in 10,000");
+        assert_snapshot!(said(2), @"0.5000: TAR 99.90%, FNMR 0.10%, FMR ≤ 0.0100%, at most 1 in 10,000");
+        assert_snapshot!(said(3), @"1.5000: TAR ≤ 0.30%, FNMR 100.00%, FMR ≤ 0.0100%, at most 1 in 10,000");
     }
 
     #[test]

@@ -230,5 +230,7 @@ fn policy(scripted: bool) -> String {
     let source = |text: &str| format!("'sha256-{}'", base64::encode(Digest::of(text.as_bytes()).bytes()));
     let script = if scripted { source(SCRIPT) } else { "'none'".to_owned() };
     let style = source(STYLE);
-    format!("default-src 'none'; script-src {script}; style-src {style}; img-src data:; base-uri 'none'; form-action 'none'")
+    format!(
+        "default-src 'none'; script-src {script}; style-src {style}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
 }

@@ -147,11 +147,14 @@ impl Chart {
         let x = |value| f64::from(left) + f64::from(right - left) * self.x.at(value);
         let y = |value| f64::from(bottom) - f64::from(bottom - top) * self.y.at(value);
         let (x, y, shape) = match pointer {
-            Pointer::Line(at) => (x(at), f64::from(top), format!("<path stroke-width=\"5\" d=\"M0 0V{}\"", bottom - top)),
+            Pointer::Line(at) => {
+                (x(at), f64::from(top), format!("<path stroke-width=\"5\" d=\"M0 0V{}\"", bottom - top))
+            }
             Pointer::Ring(at, height) => (x(at), y(height), "<circle stroke-width=\"5\" r=\"12\"".to_owned()),
         };
         let class = Role::Alarm.class();
-        let shape = format!("<g class=\"pointer\" transform=\"translate({x:.1} {y:.1})\">{shape} class=\"line {class}\"/></g>");
+        let shape =
+            format!("<g class=\"pointer\" transform=\"translate({x:.1} {y:.1})\">{shape} class=\"line {class}\"/></g>");
         let svg = styled(&svg, SMALL, label, &format!(" data-x=\"{across}\" data-y=\"{up}\""));
         Ok(svg.replace("</svg>", &format!("{shape}\n</svg>")))
     }
@@ -387,8 +390,11 @@ mod tests {
         let attribute = |name: &str| svg.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
         let place = |name: &str, kind: &str, ends: [f64; 2], value: f64| {
             let (found, numbers) = attribute(name).split_once(' ').unwrap();
-            let [lower, upper, from, to] = numbers.split(' ').map(|n| n.parse::<f64>().unwrap()).collect::<Vec<_>>()[..]
-            else { panic!("{numbers}") };
+            let [lower, upper, from, to] =
+                numbers.split(' ').map(|n| n.parse::<f64>().unwrap()).collect::<Vec<_>>()[..]
+            else {
+                panic!("{numbers}")
+            };
             assert_eq!((found, [lower, upper]), (kind, ends));
             from + (to - from) * (value - lower) / (upper - lower)
         };
