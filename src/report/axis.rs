@@ -83,6 +83,24 @@ impl Axis {
         if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) }
     }
 
+    /// The same axis with at most `most` labels: the topmost stays, then every second, third, … below it.
+    pub fn sparse(mut self, most: usize) -> Self {
+        let (count, stride) = (self.ticks.len(), self.ticks.len().div_ceil(most.max(1)).max(1));
+        let mut below_top = (0..count).rev();
+        self.ticks.retain(|_| below_top.next().is_some_and(|i| i.is_multiple_of(stride)));
+        self
+    }
+
+    /// What a script needs to place a value as [`Self::at`] does: `linear` or `log`, and the values at both ends, of a
+    /// logarithmic axis their powers of ten.
+    pub fn ends(&self) -> (&'static str, f64, f64) {
+        let kind = match self.scale {
+            Scale::Linear => "linear",
+            Scale::Log => "log",
+        };
+        (kind, self.lower, self.upper)
+    }
+
     /// The value at the lower end.
     pub fn lower(&self) -> f64 {
         match self.scale {
@@ -158,6 +176,13 @@ mod tests {
     #[test]
     fn many_decades_are_thinned_from_the_top() {
         assert_eq!(labels(&Axis::rate("", 1e-9)), ["0.000001%", "0.0001%", "0.01%", "1%", "100%"]);
+    }
+
+    #[test]
+    fn a_sparse_axis_keeps_its_top() {
+        assert_eq!(labels(&Axis::rate("", 1e-7).sparse(5)), ["0.0001%", "0.01%", "1%", "100%"]);
+        assert_eq!(labels(&Axis::whole("", 0.0, 2.0).sparse(5)), ["0", "1", "2"]);
+        assert_eq!(labels(&Axis::whole("", 0.0, 2.0).sparse(0)), ["2"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod axis;
 mod base64;
 mod binning;
 mod comparison;
+mod explorer;
 mod figures;
 mod page;
 mod people;

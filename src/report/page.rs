@@ -4,7 +4,10 @@ use minijinja::{Environment, context};
 use serde::Serialize;
 
 use super::ReportError;
+use super::base64;
+use super::explorer::Explorer;
 use super::plots::{Drawing, Mark, Role};
+use crate::digest::Digest;
 
 /// A whole page.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -44,6 +47,8 @@ pub(super) struct Section {
     pub title: String,
     pub text: Vec<String>,
     pub blocks: Vec<Block>,
+    /// What a reader may move; at most one on a page.
+    pub explorer: Option<Explorer>,
     /// A line to type.
     pub command: Option<String>,
 }
@@ -195,14 +200,37 @@ impl Block {
     }
 }
 
+const STYLE: &str = include_str!("../../assets/report/style.css");
+pub(super) const SCRIPT: &str = include_str!("../../assets/report/explorer.js");
+
 impl Page {
     /// The page as one HTML file that asks for nothing else.
     pub fn html(&self) -> Result<String, ReportError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-        // The `.html` in its name switches escaping on.
+        // The `.html` in their names switches escaping on.
         environment.add_template("page.html", include_str!("../../assets/report/page.html"))?;
-        let style = include_str!("../../assets/report/style.css");
-        Ok(environment.get_template("page.html")?.render(context! { page => minijinja::value::Serde(self), style })?)
+        environment.add_template("explorer.html", include_str!("../../assets/report/explorer.html"))?;
+        let explorer = self.sections.iter().find_map(|section| section.explorer.as_ref());
+        let policy = policy(explorer.is_some());
+        let explorer = explorer
+            .map(|explorer| {
+                let explorer = minijinja::value::Serde(explorer);
+                environment.get_template("explorer.html")?.render(context! { explorer, script => SCRIPT })
+            })
+            .transpose()?;
+        let page = minijinja::value::Serde(self);
+        Ok(environment.get_template("page.html")?.render(context! { page, explorer, policy, style => STYLE })?)
     }
+}
+
+/// The Content-Security-Policy: nothing but this page's own style and script, told by their digests, and pictures that
+/// are part of the page. Markup that slipped through escaping could neither run nor reach out.
+fn policy(scripted: bool) -> String {
+    let source = |text: &str| format!("'sha256-{}'", base64::encode(Digest::of(text.as_bytes()).bytes()));
+    let script = if scripted { source(SCRIPT) } else { "'none'".to_owned() };
+    let style = source(STYLE);
+    format!(
+        "default-src 'none'; script-src {script}; style-src {style}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
 }

@@ -128,15 +128,8 @@ pub(super) trait Drawing {
 
     /// An SVG element that fills its container; `label` is what a screen reader says.
     fn svg(&self, label: &str) -> Result<String, ReportError> {
-        font()?;
-        let mut svg = String::new();
-        let draw = |svg: &mut String| {
-            let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-            self.draw(&area)?;
-            area.present().map_err(words)
-        };
-        draw(&mut svg).map_err(|message| ReportError::Plot { figure: label.into(), message })?;
-        Ok(styled(&svg, label))
+        let (svg, ()) = drawn(SIZE, label, |area| self.draw(area))?;
+        Ok(styled(&svg, SIZE, label, ""))
     }
 }
 
@@ -144,6 +137,24 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 fn words(error: DrawingAreaErrorKind<std::io::Error>) -> String {
     error.to_string()
+}
+
+/// What `draw` draws, as plotters writes it, and what it returns.
+fn drawn<T>(
+    size: (u32, u32),
+    label: &str,
+    draw: impl FnOnce(&Area<'_>) -> Result<T, String>,
+) -> Result<(String, T), ReportError> {
+    font()?;
+    let mut svg = String::new();
+    let whole = |svg: &mut String| {
+        let area = SVGBackend::with_string(svg, size).into_drawing_area();
+        let found = draw(&area)?;
+        area.present().map_err(words)?;
+        Ok(found)
+    };
+    let found = whole(&mut svg).map_err(|message| ReportError::Plot { figure: label.into(), message })?;
+    Ok((svg, found))
 }
 
 /// Space around a chart, in user units.
@@ -158,14 +169,25 @@ struct Frame<'a> {
 
 const WHOLE: Frame<'_> = Frame { name: None, text: TEXT, margin: 14, margin_right: 36, below: 74, left: 150 };
 
+/// What a script moves through a chart, and where it stands before: data coordinates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Pointer {
+    /// A vertical line over the whole height.
+    Line(f64),
+    /// A ring around a point.
+    Ring(f64, f64),
+}
+
 /// Side lengths in user units; the page scales it.
 const SIZE: (u32, u32) = (1120, 620);
+/// The same for charts that stand side by side.
+const SMALL: (u32, u32) = (760, 500);
 const FONT: &str = "sans-serif";
 const TEXT: i32 = 24;
 
 impl Drawing for Chart {
     fn draw(&self, area: &Area<'_>) -> Result<(), String> {
-        self.draw_in(area, &WHOLE)
+        self.draw_in(area, &WHOLE).map(|_| ())
     }
 }
 
@@ -175,13 +197,38 @@ impl Drawing for Panels {
         let parts = area.split_evenly((self.charts.len().div_ceil(columns).max(1), columns));
         self.charts.iter().zip(parts).try_for_each(|((name, chart), part)| {
             let frame = Frame { name: Some(name), text: 20, margin: 8, margin_right: 16, below: 34, left: 16 };
-            chart.draw_in(&part, &frame)
+            chart.draw_in(&part, &frame).map(|_| ())
         })
     }
 }
 
 impl Chart {
-    fn draw_in(&self, area: &Area<'_>, frame: &Frame<'_>) -> Result<(), String> {
+    /// A small chart with a pointer that a script can move: the element of class `pointer` stands at the user units of
+    /// its translation, and `data-x` and `data-y` hold what maps values there: [`Axis::ends`] and the user units of both.
+    pub fn explorable_svg(&self, label: &str, pointer: Pointer) -> Result<String, ReportError> {
+        let (svg, Plot { left, right, top, bottom }) = drawn(SMALL, label, |area| self.draw_in(area, &WHOLE))?;
+        let mapping = |axis: &Axis, from: i32, to: i32| {
+            let (kind, lower, upper) = axis.ends();
+            format!("{kind} {lower} {upper} {from} {to}")
+        };
+        let (across, up) = (mapping(&self.x, left, right), mapping(&self.y, bottom, top));
+        let x = |value| f64::from(left) + f64::from(right - left) * self.x.at(value);
+        let y = |value| f64::from(bottom) - f64::from(bottom - top) * self.y.at(value);
+        let (x, y, shape) = match pointer {
+            Pointer::Line(at) => {
+                (x(at), f64::from(top), format!("<path stroke-width=\"5\" d=\"M0 0V{}\"", bottom - top))
+            }
+            Pointer::Ring(at, height) => (x(at), y(height), "<circle stroke-width=\"5\" r=\"12\"".to_owned()),
+        };
+        let class = Role::Alarm.class();
+        let shape =
+            format!("<g class=\"pointer\" transform=\"translate({x:.1} {y:.1})\">{shape} class=\"line {class}\"/></g>");
+        let svg = styled(&svg, SMALL, label, &format!(" data-x=\"{across}\" data-y=\"{up}\""));
+        Ok(svg.replace("</svg>", &format!("{shape}\n</svg>")))
+    }
+
+    /// Returns where in the area the data lie.
+    fn draw_in(&self, area: &Area<'_>, frame: &Frame<'_>) -> Result<Plot, String> {
         let ink = Role::Ink.stand_in();
         let text = frame.text;
         let mut builder = ChartBuilder::on(area);
@@ -209,7 +256,9 @@ impl Chart {
         for layer in &self.layers {
             self.draw_layer(&mut chart, layer).map_err(words)?;
         }
-        Ok(())
+        let at = |corner: f64| chart.plotting_area().map_coordinate(&(corner, corner));
+        let ((left, bottom), (right, top)) = (at(0.0), at(1.0));
+        Ok(Plot { left, right, top, bottom })
     }
 
     fn draw_layer<'a, DB, X, Y>(
@@ -303,6 +352,14 @@ impl Chart {
     }
 }
 
+/// Where the data lie in a chart, in user units from its upper left corner.
+struct Plot {
+    left: i32,
+    right: i32,
+    top: i32,
+    bottom: i32,
+}
+
 /// An axis as plotters sees it: positions from 0 to 1, ticks where the axis has them.
 struct Coordinate<'a>(&'a Axis);
 
@@ -342,12 +399,12 @@ fn font() -> Result<(), ReportError> {
 }
 
 /// Stand-in colours → classes; fixed size → fills its container; no name space, which HTML does not need.
-fn styled(svg: &str, label: &str) -> String {
+fn styled(svg: &str, size: (u32, u32), label: &str, attributes: &str) -> String {
     let body = svg.split_once(">\n").map_or(svg, |(_, body)| body);
     let mut out = format!(
-        r#"<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}"#,
-        SIZE.0,
-        SIZE.1,
+        r#"<svg viewBox="0 0 {} {}" role="img" aria-label="{}"{attributes}>{}"#,
+        size.0,
+        size.1,
         minijinja::HtmlEscape(label),
         '\n'
     );
@@ -374,7 +431,9 @@ fn styled(svg: &str, label: &str) -> String {
         }
     }
     out += rest;
-    out.replace(" opacity=\"1\"", "").replace(&format!(" font-family=\"{FONT}\""), "")
+    // What the style sheet says anyway, thousands of times.
+    let needless = [" opacity=\"1\"", " stroke=\"none\" stroke-width=\"1\"", &format!(" font-family=\"{FONT}\"")];
+    needless.iter().fold(out, |out, attribute| out.replace(attribute, ""))
 }
 
 #[cfg(test)]
@@ -398,6 +457,28 @@ mod tests {
         let svg = chart(layers.collect()).svg("a < b").unwrap();
         assert!(!svg.contains('#') && !svg.contains("http"), "{svg}");
         assert!(svg.contains("aria-label=\"a &lt; b\"") && svg.contains("class=\"line run5 dash4\""), "{svg}");
+    }
+
+    #[test]
+    fn a_pointer_stands_where_a_script_would_put_it() {
+        let chart = Chart { x: Axis::linear("cosine", -1.0, 3.0), y: Axis::rate("rate", 1e-4), layers: vec![] };
+        let svg = chart.explorable_svg("x", Pointer::Ring(0.0, 1e-3)).unwrap();
+        let attribute = |name: &str| svg.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+        let place = |name: &str, kind: &str, ends: [f64; 2], value: f64| {
+            let (found, numbers) = attribute(name).split_once(' ').unwrap();
+            let [lower, upper, from, to] =
+                numbers.split(' ').map(|n| n.parse::<f64>().unwrap()).collect::<Vec<_>>()[..]
+            else {
+                panic!("{numbers}")
+            };
+            assert_eq!((found, [lower, upper]), (kind, ends));
+            from + (to - from) * (value - lower) / (upper - lower)
+        };
+        let (x, y) = (place("data-x", "linear", [-1.0, 3.0], 0.0), place("data-y", "log", [-4.0, 0.0], -3.0));
+        assert!(svg.contains(&format!("transform=\"translate({x:.1} {y:.1})\"")), "{x} {y} {svg}");
+        assert!(y > f64::from(SMALL.1) / 2.0, "small rates lie below");
+        let line = chart.explorable_svg("x", Pointer::Line(3.0)).unwrap();
+        assert_eq!((line.matches("<path").count(), line.matches("class=\"line alarm\"").count()), (1, 1));
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn distribution(mean: f64, std: f64) -> Distribution {
 }
 
 /// A normal distribution in whole pairs; what rounding leaves over goes to the next bin.
-fn bell(bins: usize, pairs: f64, mean: f64, std: f64) -> Vec<u64> {
+pub(crate) fn bell(bins: usize, pairs: f64, mean: f64, std: f64) -> Vec<u64> {
     let width = 2.0 / bins as f64;
     let mut rest = 0.5;
     (0..bins)

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::base64;
+use super::explorer;
 use super::figures;
 use super::page::{Block, Cell, Page, Section, Table, Tile};
 use super::people;
@@ -27,11 +28,14 @@ const PICTURE_BYTES: usize = 1_800_000;
 /// The whole page.
 pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
     let metrics = &report.evaluation.metrics;
+    let explorer = explorer::section(&report.evaluation)?;
+    let scripted = explorer.is_some();
     let sections = [
         expectations(metrics),
         Some(distributions(report)?),
         Some(errors(report)?),
         Some(thresholds(metrics)),
+        explorer,
         upstream(metrics),
         Some(hardest(report)),
         Some(identities(&report.evaluation.identities)?),
@@ -52,7 +56,7 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
         verdict: verdict(metrics),
         tiles: tiles(metrics),
         sections: sections.into_iter().flatten().collect(),
-        footer: footer(report),
+        footer: footer(report, scripted),
     })
 }
 
@@ -584,12 +588,13 @@ fn command(report: &Report) -> Section {
     }
 }
 
-fn footer(report: &Report) -> Vec<String> {
+fn footer(report: &Report, scripted: bool) -> Vec<String> {
+    let script = if scripted { "no script but the one that moves the threshold" } else { "no script" };
     let pictures = if report.pictures.is_empty() { "" } else { " and pictures of faces" };
     vec![
         format!(
             "This page holds ids of faces and identities{pictures}: personal data. Treat it as you treat the dataset."
         ),
-        "One file, no script, nothing loaded from elsewhere. The same run gives the same bytes.".into(),
+        format!("One file, {script}, nothing loaded from elsewhere. The same run gives the same bytes."),
     ]
 }

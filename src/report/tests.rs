@@ -7,7 +7,7 @@ use crate::similarity::{Histograms, IdentitySpread};
 use proptest::prelude::*;
 
 /// Elements that have no end tag in HTML.
-const VOID: [&str; 3] = ["meta", "img", "br"];
+const VOID: [&str; 4] = ["meta", "img", "br", "input"];
 
 /// Checks that tags are balanced and nested, and attribute values quoted; returns the names of all elements.
 fn well_formed(html: &str) -> Vec<String> {
@@ -29,8 +29,8 @@ fn well_formed(html: &str) -> Vec<String> {
         if !VOID.contains(&name.as_str()) && !tag.ends_with('/') {
             open.push(name.clone());
         }
-        if name == "style" {
-            let end = rest.find("</style>").expect("the style ends");
+        if name == "style" || name == "script" {
+            let end = rest.find(&format!("</{name}>")).expect("style and script end");
             rest = &rest[end..];
         }
         seen.push(name);
@@ -43,12 +43,20 @@ fn well_formed(html: &str) -> Vec<String> {
 pub(super) fn check(html: &str) {
     let elements = well_formed(html);
     assert_eq!(elements.iter().filter(|name| *name == "h1").count(), 1);
-    assert!(!elements.iter().any(|name| name == "script" || name == "link"), "{elements:?}");
+    assert!(!elements.iter().any(|name| name == "link"), "{elements:?}");
+    // The explorer's data and its script, or none at all; and a policy that lets nothing else run.
+    let explorers = html.matches("<div class=\"explorer\">").count();
+    assert_eq!(elements.iter().filter(|name| *name == "script").count(), 2 * explorers);
+    assert_eq!(html.matches(&format!("<script>{}</script>", page::SCRIPT)).count(), explorers);
+    assert_eq!(html.matches("<script type=\"application/json\" id=\"explorer-data\">{").count(), explorers);
+    let script = if explorers == 0 { "script-src &#x27;none&#x27;" } else { "script-src &#x27;sha256-" };
+    assert!(html.contains("default-src &#x27;none&#x27;") && html.contains(script) && !html.contains("unsafe"));
+    assert!(!html.contains(" style=\""), "the policy would ignore it");
     for address in ["http:", "https:", "//", "@import", "url("] {
         assert!(!html.contains(address), "{address}");
     }
     assert!(html.contains("<html lang=\"en\">"));
-    let figures = html.matches("<figure>").count();
+    let figures = html.matches("<figure").count();
     assert_eq!(figures, html.matches("role=\"img\"").count());
     assert_eq!(figures, html.matches("<figcaption>").count());
     let headers = html.matches("<th ").count();
@@ -57,11 +65,12 @@ pub(super) fn check(html: &str) {
 }
 
 /// Sections in the order of a report.
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "expectations",
     "distributions",
     "errors",
     "thresholds",
+    "explorer",
     "published",
     "hardest",
     "identities",
@@ -121,7 +130,9 @@ fn ids_cannot_become_markup() {
     report.failures[0].kind = hostile.into();
     let html = render(&report).unwrap();
     check(&html);
-    assert!(html.contains("&lt;script&gt;alert(1)") && !html.contains("<script"));
+    assert!(html.contains("&lt;script&gt;alert(1)") && !html.contains("<script>alert"));
+    let data = html.split("id=\"explorer-data\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
+    assert!(serde_json::from_str::<serde_json::Value>(data).is_ok(), "{data}");
     let runs = vec![sample::summary(hostile, 0.0), sample::summary("b", 0.0)];
     check(&render_comparison(&compare(runs).unwrap()).unwrap());
 }
@@ -155,23 +166,42 @@ fn a_run_without_any_number_is_still_a_page() {
     let _ = comparison.to_text();
 }
 
-#[test]
-fn a_large_run_stays_a_small_page() {
+/// A run of 200,000 faces: all their pairs, thousands of identities, every table and figure full.
+fn large() -> Report {
     let mut report = sample::report();
-    let identity = report.evaluation.identities[1].clone();
-    report.evaluation.identities = (0..5000_u32)
+    let evaluation = &mut report.evaluation;
+    let (genuine, impostor) = (36_000_000.0, 1.7e10);
+    evaluation.histograms = Histograms {
+        genuine: sample::bell(65_536, genuine, 0.72, 0.15),
+        impostor: sample::bell(65_536, impostor, 0.01, 0.11),
+    };
+    evaluation.curve = sample::curve(&evaluation.histograms);
+    (evaluation.metrics.pairs.genuine, evaluation.metrics.pairs.impostor) = (genuine as u64, impostor as u64);
+    let identity = evaluation.identities[1].clone();
+    evaluation.identities = (0..9131_u32)
         .map(|i| IdentitySpread {
-            identity_id: format!("n{i}"),
-            genuine_mean: Some(f64::from(i * 7919 % 5000) / 5000.0),
-            impostor_max: Some((i * 104_729 % 5000) as f32 / 5000.0),
+            identity_id: format!("n{i:06}"),
+            genuine_mean: Some(f64::from(i * 7919 % 9131) / 9131.0),
+            impostor_max: Some((i * 104_729 % 9131) as f32 / 9131.0),
             ..identity.clone()
         })
         .collect();
+    let hardest = evaluation.hardest.clone();
+    evaluation.hardest = (0..10).flat_map(|_| hardest.clone()).collect();
     let chunk = report.timeline[0].clone();
-    report.timeline = (0..20_000).map(|i| ChunkTiming { chunk: i, session: i / 3, ..chunk.clone() }).collect();
+    report.timeline = (0..200).map(|i| ChunkTiming { chunk: i, session: i / 100, ..chunk.clone() }).collect();
+    report
+}
+
+#[test]
+fn a_large_run_stays_a_small_page() {
+    let mut report = large();
     let html = render(&report).unwrap();
     check(&html);
-    assert!(html.len() < 4_000_000, "{}", html.len());
+    assert!(html.len() < 1_500_000, "{}", html.len());
+    let chunk = report.timeline[0].clone();
+    report.timeline = (0..20_000).map(|i| ChunkTiming { chunk: i, session: i / 3, ..chunk.clone() }).collect();
+    check(&render(&report).unwrap());
 }
 
 #[test]
@@ -205,6 +235,7 @@ fn sample_pages() {
     let write = |name: &str, html: String| std::fs::write(folder.join(name), html).unwrap();
     let mut report = sample::report();
     write("report.html", render(&report).unwrap());
+    write("large.html", render(&large()).unwrap());
     report.evaluation.metrics.expectations.truncate(1);
     let picture = image::RgbImage::from_fn(160, 160, |x, y| image::Rgb([x as u8, y as u8, 128]));
     let mut png = std::io::Cursor::new(Vec::new());

@@ -1,0 +1,437 @@
+//! The threshold explorer: one threshold, moved through the distributions, ROC, DET and the counts of errors at once.
+//!
+//! What is rendered stands at the threshold of the equal error rate and is complete; `explorer.js` moves it to the
+//! thresholds that are kept. Each is a bin's lower edge, where the counts are exact.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::ReportError;
+use super::axis::Axis;
+use super::binning::{rebin, thin};
+use super::figures;
+use super::page::{Section, Table};
+use super::plots::{Chart, Layer, Pointer, Role};
+use super::words::{NONE, count, target};
+use crate::evaluate::Evaluation;
+use crate::numbers::Quantity::{Cosine, Rate};
+use crate::similarity::watched::ROUTING;
+use crate::verification::interval::upper_bound_of_none;
+use crate::verification::roc::{Roc, Survival};
+use crate::verification::tally::edge;
+
+/// Thresholds are kept at least this often where there are pairs.
+const STEP: f64 = 0.005;
+/// Bins that the distributions are drawn with.
+const DRAWN_BINS: usize = 120;
+/// Two points nearer than this (of an axis' length) are one point for the eye.
+const RESOLUTION: f64 = 1.0 / 400.0;
+/// Labels that fit below a small chart.
+const LABELS: usize = 5;
+
+/// What the template of the explorer is filled with.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Explorer {
+    /// What the script reads: JSON without any `<`.
+    data: String,
+    last: usize,
+    start: usize,
+    said: Said,
+    genuine: String,
+    impostor: String,
+    buttons: Vec<Button>,
+    views: Vec<View>,
+}
+
+/// Where a threshold that has a name lies among the kept ones.
+#[derive(Debug, Clone, Serialize)]
+struct Button {
+    name: String,
+    point: usize,
+}
+
+/// A small chart with a pointer at the threshold.
+#[derive(Debug, Clone, Serialize)]
+struct View {
+    /// By which the script knows it: `cosine`, `roc` or `det`.
+    kind: &'static str,
+    title: &'static str,
+    svg: String,
+    reading: &'static str,
+}
+
+/// What is said of one threshold. The script says the same of every other one, in the same form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Said {
+    threshold: String,
+    true_accepts: String,
+    false_rejects: String,
+    false_accepts: String,
+    true_rejects: String,
+    tar: String,
+    fnmr: String,
+    fmr: String,
+    one_in: String,
+}
+
+/// How many pairs reach each kept threshold.
+#[derive(Debug, Clone, Serialize)]
+struct Data {
+    /// Thresholds are 2·step/bins − 1.
+    bins: usize,
+    /// Level of a bound.
+    level: f64,
+    /// Index of the point that the page stands at.
+    start: usize,
+    /// Ascending.
+    steps: Vec<usize>,
+    /// Same-identity pairs at or above the threshold; all of them at the first.
+    genuine: Vec<u64>,
+    /// Different-identity pairs at or above the threshold; all of them at the first.
+    impostor: Vec<u64>,
+}
+
+/// The section; `None` where one of the two kinds of pair does not occur, so that there is nothing to choose.
+pub(super) fn section(evaluation: &Evaluation) -> Result<Option<Section>, ReportError> {
+    let bins = evaluation.histograms.genuine.len();
+    let genuine = Survival::new(&evaluation.histograms.genuine);
+    let impostor = Survival::new(&evaluation.histograms.impostor);
+    if impostor.bins() != bins || genuine.total() == 0 || impostor.total() == 0 {
+        return Ok(None);
+    }
+    let named = named(evaluation, bins);
+    let edges = kept(&genuine, &impostor, &named);
+    let point = |edge: usize| edges.partition_point(|kept| *kept < edge).min(edges.len() - 1);
+    let data = Data {
+        bins,
+        level: evaluation.metrics.eer.level,
+        start: point(named.first().map_or(0, |(_, edge)| *edge)),
+        // The edge after the last bin stands one bin above 1.
+        steps: edges.iter().map(|&edge| if edge == bins { edge + 1 } else { edge }).collect(),
+        genuine: edges.iter().map(|&edge| genuine.reach(edge)).collect(),
+        impostor: edges.iter().map(|&edge| impostor.reach(edge)).collect(),
+    };
+    let buttons: Vec<_> = named.into_iter().map(|(name, edge)| Button { name, point: point(edge) }).collect();
+    let json = serde_json::to_string(&data).unwrap_or_default().replace('<', "\\u003c");
+    let explorer = Explorer {
+        data: json,
+        last: edges.len() - 1,
+        start: data.start,
+        said: data.said(data.start),
+        genuine: count(genuine.total()),
+        impostor: count(impostor.total()),
+        views: vec![distributions(evaluation, &data)?, roc(&data)?, det(&data)?],
+        buttons,
+    };
+    Ok(Some(Section {
+        id: "explorer",
+        title: "Try a threshold".into(),
+        text: vec![
+            "Move the slider, or type a cosine, and read in all four views what that threshold does. Pairs at or above it are taken for one person: same-identity pairs to its left are missed (FNMR), different-identity pairs to its right are false matches (FMR).".into(),
+        ],
+        blocks: vec![data.table(&explorer.buttons).into()],
+        explorer: Some(explorer),
+        ..Section::default()
+    }))
+}
+
+/// Thresholds that have a name, as bin edges; first the one that the page stands at.
+fn named(evaluation: &Evaluation, bins: usize) -> Vec<(String, usize)> {
+    let metrics = &evaluation.metrics;
+    let operating = metrics.operating_points.iter();
+    let operating = operating.filter_map(|point| Some((format!("FMR {}", target(point.target_fmr)), point.threshold?)));
+    let routing = ROUTING.map(f64::from).map(|threshold| (format!("{threshold:.2}"), threshold));
+    std::iter::once(("equal error rate".to_owned(), metrics.eer_threshold))
+        .chain(operating)
+        .chain(routing)
+        .filter(|(_, threshold)| threshold.is_finite())
+        .map(|(name, threshold)| (name, nearest_edge(threshold, bins)))
+        .collect()
+}
+
+fn nearest_edge(threshold: f64, bins: usize) -> usize {
+    (((threshold + 1.0) * (bins as f64 / 2.0)).round().max(0.0) as usize).min(bins)
+}
+
+/// The edges that the slider stops at, ascending: about a thousand, from the last that all pairs reach to the first
+/// that none does. Dense where an error rate changes, and never far apart.
+fn kept(genuine: &Survival, impostor: &Survival, named: &[(String, usize)]) -> Vec<usize> {
+    let bins = genuine.bins();
+    let both = [genuine, impostor];
+    let first = both.map(|of| of.lowest_edge(of.total() - 1).saturating_sub(1)).into_iter().min().unwrap_or(0);
+    let end = both.map(|of| of.lowest_edge(0)).into_iter().max().unwrap_or(bins);
+    let grid = (0..=(2.0 / STEP) as u32).map(|i| nearest_edge(f64::from(i) * STEP - 1.0, bins));
+    let edges: BTreeSet<usize> = Roc { genuine, impostor }
+        .curve_edges()
+        .into_iter()
+        .chain(grid)
+        .chain(named.iter().map(|(_, edge)| *edge))
+        .filter(|edge| (first..=end).contains(edge))
+        .chain([first, end])
+        .collect();
+    edges.into_iter().collect()
+}
+
+impl Data {
+    /// False match rate and false non-match rate at a point.
+    fn rates(&self, point: usize) -> (f64, f64) {
+        let share = |part: u64, whole: u64| part as f64 / whole as f64;
+        let missed = self.genuine[0] - self.genuine[point];
+        (share(self.impostor[point], self.impostor[0]), share(missed, self.genuine[0]))
+    }
+
+    fn threshold(&self, point: usize) -> f64 {
+        edge(self.steps[point].min(self.bins), self.bins)
+    }
+
+    /// A rate without an error is a bound, and so is its complement.
+    fn said(&self, point: usize) -> Said {
+        let (all_genuine, all_impostor) = (self.genuine[0], self.impostor[0]);
+        let (accepted, matched) = (self.genuine[point], self.impostor[point]);
+        let (missed, bound) = (all_genuine - accepted, |n| upper_bound_of_none(n, self.level));
+        let (fmr, fnmr) = self.rates(point);
+        let rate = |part: u64, n: u64, rate: f64| {
+            if part == 0 { format!("≤ {}", Rate.value(bound(n))) } else { Rate.value(rate) }
+        };
+        Said {
+            threshold: Cosine.value(self.threshold(point)),
+            true_accepts: count(accepted),
+            false_rejects: count(missed),
+            false_accepts: count(matched),
+            true_rejects: count(all_impostor - matched),
+            tar: match (accepted, missed) {
+                (0, _) => format!("≤ {}", Rate.value(bound(all_genuine))),
+                (_, 0) => format!("≥ {}", complement(bound(all_genuine))),
+                _ => complement(fnmr),
+            },
+            fnmr: rate(missed, all_genuine, fnmr),
+            fmr: rate(matched, all_impostor, fmr),
+            one_in: match matched {
+                0 => format!("at most 1 in {}", rounded(1.0 / bound(all_impostor))),
+                _ => format!("about 1 in {}", rounded(1.0 / fmr)),
+            },
+        }
+    }
+
+    /// The named thresholds, for whom nothing moves.
+    fn table(&self, named: &[Button]) -> Table {
+        let columns = [
+            "threshold",
+            "#cosine",
+            "#true accepts",
+            "#TAR",
+            "#false rejects",
+            "#FNMR",
+            "#false accepts",
+            "#FMR",
+            "#different identities matched",
+        ];
+        let mut table = Table::new("Numbers: what each named threshold does", &columns);
+        for Button { name, point } in named {
+            let said = self.said(*point);
+            table.row([
+                name.clone(),
+                said.threshold,
+                said.true_accepts,
+                said.tar,
+                said.false_rejects,
+                said.fnmr,
+                said.false_accepts,
+                said.fmr,
+                said.one_in,
+            ]);
+        }
+        table.note = "Counted at the nearest bin edge, where counts are exact. The cosines 0.45 to 0.62 are those between which later phases choose the threshold of their centroid search.".into();
+        table.folded()
+    }
+
+    /// Points that the eye can tell apart, in the order of a curve: strictest threshold first.
+    fn curve(&self, x: &Axis, y: &Axis, of: impl Fn(f64, f64) -> (f64, f64)) -> Vec<(f64, f64)> {
+        let points: Vec<_> =
+            (0..self.steps.len()).rev().map(|point| self.rates(point)).map(|(a, b)| of(a, b)).collect();
+        let places: Vec<_> = points.iter().map(|point| (x.at(point.0), y.at(point.1))).collect();
+        thin(&places, RESOLUTION).into_iter().map(|i| points[i]).collect()
+    }
+}
+
+/// 1 − rate, in percent, with as many digits as the rate itself needs: 99.9970% beside 0.0030%.
+fn complement(rate: f64) -> String {
+    let text = Rate.value(rate);
+    let decimals = text.trim_end_matches('%').split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    format!("{:.decimals$}%", 100.0 * (1.0 - rate))
+}
+
+/// Three significant digits, thousands apart.
+fn rounded(n: f64) -> String {
+    let digits = (2.0 - n.log10().floor()).max(-15.0);
+    if !n.is_finite() {
+        return NONE.into();
+    }
+    if digits > 0.0 {
+        let text = format!("{n:.*}", digits as usize);
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    let unit = 10f64.powf(-digits);
+    count(((n / unit).round() * unit) as u64)
+}
+
+fn distributions(evaluation: &Evaluation, data: &Data) -> Result<View, ReportError> {
+    let bins = rebin(&evaluation.histograms, DRAWN_BINS);
+    let genuine = figures::outline(&bins, |bin| bin.genuine);
+    let impostor = figures::outline(&bins, |bin| bin.impostor);
+    let heights = || genuine.iter().chain(&impostor).map(|point| point.1).filter(|height| *height > 0.0);
+    let (least, most) = (heights().fold(0.01, f64::min), heights().fold(0.0, f64::max));
+    let layers = vec![
+        Layer::Area(Role::Impostor, impostor.clone()),
+        Layer::Area(Role::Genuine, genuine.clone()),
+        Layer::Line(Role::Impostor, impostor),
+        Layer::Line(Role::Genuine, genuine),
+    ];
+    let y = Axis::share("share of pairs, log", least, most).sparse(LABELS);
+    let chart = Chart { x: figures::cosines(&bins).sparse(LABELS), y, layers };
+    view(
+        "cosine",
+        "Distributions",
+        "Blue: same identity. Orange, dashed: different identities. The upright line is the threshold.",
+        &chart,
+        Pointer::Line(data.threshold(data.start)),
+    )
+}
+
+fn roc(data: &Data) -> Result<View, ReportError> {
+    let (x, y) = (fmr_axis(data), Axis::linear("true accept rate, %", 0.0, 100.0));
+    let place = |fmr: f64, fnmr: f64| (fmr, 100.0 * (1.0 - fnmr));
+    let layers = vec![Layer::Line(Role::Value, data.curve(&x, &y, place))];
+    let (fmr, fnmr) = data.rates(data.start);
+    let (across, up) = place(fmr, fnmr);
+    let reading = "The ring is the threshold: up and left is better.";
+    view("roc", "ROC", reading, &Chart { x, y, layers }, Pointer::Ring(across, up))
+}
+
+fn det(data: &Data) -> Result<View, ReportError> {
+    let (x, y) = (fmr_axis(data), Axis::rate("false non-match rate", 1.0 / data.genuine[0] as f64).sparse(LABELS));
+    let layers = vec![Layer::Line(Role::Value, data.curve(&x, &y, |fmr, fnmr| (fmr, fnmr)))];
+    let (fmr, fnmr) = data.rates(data.start);
+    let reading = "Down and left is better. A rate without an error lies on the edge.";
+    view("det", "DET", reading, &Chart { x, y, layers }, Pointer::Ring(fmr, fnmr))
+}
+
+fn fmr_axis(data: &Data) -> Axis {
+    Axis::rate("false match rate", 1.0 / data.impostor[0] as f64).sparse(LABELS)
+}
+
+fn view(
+    kind: &'static str,
+    title: &'static str,
+    reading: &'static str,
+    chart: &Chart,
+    pointer: Pointer,
+) -> Result<View, ReportError> {
+    let svg = chart.explorable_svg(&format!("{title} with the threshold. {reading}"), pointer)?;
+    Ok(View { kind, title, svg, reading })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+    use crate::similarity::Histograms;
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    fn data(evaluation: &Evaluation) -> Option<serde_json::Value> {
+        let explorer = section(evaluation).unwrap()?.explorer?;
+        Some(serde_json::from_str(&explorer.data).unwrap())
+    }
+
+    fn numbers(data: &serde_json::Value, name: &str) -> Vec<u64> {
+        data[name].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect()
+    }
+
+    /// Every count is what the histogram holds at or above its threshold.
+    fn assert_exact(evaluation: &Evaluation, data: &serde_json::Value) {
+        let steps = numbers(data, "steps");
+        assert!(steps.is_sorted_by(|a, b| a < b) && steps.len() < 1100, "{}", steps.len());
+        let histograms = &evaluation.histograms;
+        for (name, counts) in [("genuine", &histograms.genuine), ("impostor", &histograms.impostor)] {
+            let reached = numbers(data, name);
+            assert_eq!((reached[0], reached[steps.len() - 1]), (counts.iter().sum(), 0), "{name}");
+            for (&step, reached) in steps.iter().zip(reached) {
+                assert_eq!(reached, counts.iter().skip(step as usize).sum::<u64>(), "{name} at {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn counts_are_exact_at_every_threshold_kept() {
+        let evaluation = sample::evaluation(0.0);
+        let data = data(&evaluation).unwrap();
+        assert_exact(&evaluation, &data);
+        let steps = numbers(&data, "steps");
+        let within = |pair: &[u64]| (pair[1] - pair[0]) as f64 * 2.0 / 65_536.0 <= STEP * 1.01;
+        assert!(steps.windows(2).all(within), "any cosine has a threshold near it");
+        for threshold in ROUTING {
+            assert!(steps.contains(&(nearest_edge(f64::from(threshold), 65_536) as u64)), "{threshold}");
+        }
+    }
+
+    #[test]
+    fn the_page_stands_at_the_equal_error_rate() {
+        let evaluation = sample::evaluation(0.0);
+        let explorer = section(&evaluation).unwrap().unwrap().explorer.unwrap();
+        let Said { threshold, true_accepts, false_accepts, tar, fnmr, fmr, one_in, .. } = &explorer.said;
+        assert_snapshot!(
+            format!("{threshold}: {true_accepts} ({tar}), {fnmr} missed, {false_accepts} ({fmr}, {one_in})"),
+            @"0.3097: 386,307 (99.68%), 0.32% missed, 28,978 (0.32%, about 1 in 311)"
+        );
+        assert_eq!(explorer.buttons[0].point, explorer.start);
+    }
+
+    #[test]
+    fn a_rate_without_an_error_is_a_bound() {
+        let data = Data {
+            bins: 4,
+            level: 0.95,
+            start: 0,
+            steps: vec![0, 2, 3, 5],
+            genuine: vec![1000, 1000, 999, 0],
+            impostor: vec![30_000, 3, 0, 0],
+        };
+        let said = |point| {
+            let Said { threshold, tar, fnmr, fmr, one_in, .. } = data.said(point);
+            format!("{threshold}: TAR {tar}, FNMR {fnmr}, FMR {fmr}, {one_in}")
+        };
+        assert_snapshot!(said(0), @"−1.0000: TAR ≥ 99.70%, FNMR ≤ 0.30%, FMR 100.00%, about 1 in 1");
+        assert_snapshot!(said(1), @"0.0000: TAR ≥ 99.70%, FNMR ≤ 0.30%, FMR 0.010%, about 1 in 10,000");
+        assert_snapshot!(said(2), @"0.5000: TAR 99.90%, FNMR 0.10%, FMR ≤ 0.0100%, at most 1 in 10,000");
+        assert_snapshot!(said(3), @"1.5000: TAR ≤ 0.30%, FNMR 100.00%, FMR ≤ 0.0100%, at most 1 in 10,000");
+    }
+
+    #[test]
+    fn large_numbers_have_three_digits() {
+        let texts = [1.0, 1.254, 10.0, 192.4, 999.9, 12_345.0, 5.67e9, f64::INFINITY].map(rounded);
+        assert_eq!(texts, ["1", "1.25", "10", "192", "1,000", "12,300", "5,670,000,000", NONE]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn any_pairs_are_counted(
+            genuine in prop::collection::vec(0_u64..4, 1..60),
+            impostor in prop::collection::vec(0_u64..4, 60),
+            eer_threshold in prop_oneof![-1.2_f64..1.2, Just(f64::NAN)],
+        ) {
+            let mut evaluation = sample::nothing();
+            let bins = genuine.len();
+            let both = genuine.iter().sum::<u64>() > 0 && impostor[..bins].iter().sum::<u64>() > 0;
+            evaluation.histograms = Histograms { genuine, impostor: impostor[..bins].to_vec() };
+            evaluation.metrics.eer_threshold = eer_threshold;
+            let data = data(&evaluation);
+            prop_assert_eq!(data.is_some(), both);
+            if let Some(data) = data {
+                assert_exact(&evaluation, &data);
+            }
+        }
+    }
+}
