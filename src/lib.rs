@@ -33,6 +33,7 @@ pub mod plan;
 pub mod preprocess;
 pub mod progress;
 pub mod provenance;
+pub mod quality;
 pub mod report;
 pub mod run;
 pub mod sample;
