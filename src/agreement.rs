@@ -82,6 +82,7 @@ pub fn compare(
             matrix,
             dimension,
             faces,
+            columns: &[],
             manifest_rows: faces.len() as u64,
             failed: 0,
             options: &options,

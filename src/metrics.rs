@@ -1,5 +1,6 @@
 //! `metrics.json`: a versioned schema. Every estimate has point, lower, upper and n.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
@@ -230,14 +231,7 @@ impl Metrics {
     /// up to one unit in the last place off; rounded like this, what is read is what was written, bit for bit.
     #[must_use]
     pub fn rounded(self) -> Self {
-        let rounded = serde_json::to_value(&self).map(|mut value| {
-            round(&mut value);
-            serde_json::from_value(value)
-        });
-        match rounded {
-            Ok(Ok(rounded)) => rounded,
-            _ => self,
-        }
+        rounded(self)
     }
 
     /// The number at one of [`PATHS`]; `None` for any other path, and for a number that this run does not have: a rate
@@ -272,6 +266,18 @@ impl Metrics {
     fn tar(&self, target: f64) -> Option<f64> {
         let point = self.operating_points.iter().find(|point| point.target_fmr == target)?;
         Some(point.tar.as_ref()?.point)
+    }
+}
+
+/// As [`Metrics::rounded`], for anything that JSON holds.
+pub(crate) fn rounded<T: Serialize + DeserializeOwned>(numbers: T) -> T {
+    let rounded = serde_json::to_value(&numbers).map(|mut value| {
+        round(&mut value);
+        serde_json::from_value(value)
+    });
+    match rounded {
+        Ok(Ok(rounded)) => rounded,
+        _ => numbers,
     }
 }
 

@@ -99,7 +99,7 @@ fn the_table_holds_ids_identities_and_rows() {
 fn measured(bench: &Bench) -> Vec<Option<u32>> {
     use polars::prelude::{ParquetReader, SerReader};
     let table = ParquetReader::new(fs::File::open(bench.file("face_quality.parquet")).unwrap()).finish().unwrap();
-    assert_eq!(table.get_column_names_str(), ["face_id", "sharpness", "exposure", "contrast", "size"]);
+    assert_eq!(table.get_column_names(), ["face_id", "sharpness", "exposure", "contrast", "size"]);
     table.column("size").unwrap().u32().unwrap().iter().collect()
 }
 

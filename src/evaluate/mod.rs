@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub use centroids::Centroids;
 pub use error::EvaluateError;
 
+use crate::breakdown::{self, Breakdown, Column};
 use crate::config::{Expectation, SimilarityOptions};
 use crate::dataset::Face;
 use crate::metrics::{self, FaceCounts, Judged, Metrics, PairCounts};
@@ -40,6 +41,8 @@ pub struct Evaluation {
     pub identities: Vec<IdentitySpread>,
     /// `identity_centroids.npy`: one unit row an identity, in the order of `identities`.
     pub centroids: Centroids,
+    /// `breakdown.json`: which faces fail; `None` when no threshold could be told.
+    pub breakdown: Option<Breakdown>,
 }
 
 /// What is evaluated.
@@ -51,6 +54,8 @@ pub struct Input<'a> {
     pub dimension: usize,
     /// The embedded faces in row order.
     pub faces: &'a [Labelled<'a>],
+    /// What else is known of the faces, for the breakdown; each column in row order.
+    pub columns: &'a [Column<'a>],
     /// Faces of the manifest.
     pub manifest_rows: u64,
     /// Faces without an embedding.
@@ -97,6 +102,13 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
         return Err(EvaluateError::NotEvaluable { reason });
     }
     let estimator = estimator(input, &found, cancel)?;
+    let breakdown = if watched.thresholds.is_empty() {
+        None
+    } else {
+        let (errors, watched, columns, how) = (&found.faces, &watched, input.columns, resampling(input));
+        let input = breakdown::Input { rows, population: &population, errors, watched, columns, how };
+        Some(Breakdown::new(&input, progress, cancel).ok_or(EvaluateError::Interrupted)?)
+    };
     let upstream = match &input.options.upstream {
         None => None,
         Some(sampling) => match similarity::upstream::compare(rows, &population, sampling, input.seed) {
@@ -127,6 +139,7 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
         hardest: hard_pairs(input.faces, &found),
         identities: spreads(&population, &found),
         centroids: Centroids::of(rows, &population),
+        breakdown,
         histograms: Histograms { genuine: found.genuine.counts, impostor: found.impostor.counts },
     })
 }
@@ -184,9 +197,12 @@ fn evaluable(input: &Input<'_>, population: &Population<'_>) -> Result<(), Evalu
 }
 
 fn estimator(input: &Input<'_>, found: &Comparison, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
-    let how = Resampling { replicates: input.options.replicates, level: input.options.confidence, seed: input.seed };
-    Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())
+    Estimator::new(&found.genuine, &found.impostor, &found.cells, resampling(input), &|| cancel.requested())
         .ok_or(EvaluateError::Interrupted)
+}
+
+fn resampling(input: &Input<'_>) -> Resampling {
+    Resampling { replicates: input.options.replicates, level: input.options.confidence, seed: input.seed }
 }
 
 fn face_counts(input: &Input<'_>, population: &Population<'_>) -> FaceCounts {

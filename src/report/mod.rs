@@ -5,6 +5,7 @@
 mod axis;
 mod base64;
 mod binning;
+mod breakdown;
 mod comparison;
 mod figures;
 mod page;

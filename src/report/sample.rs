@@ -1,6 +1,7 @@
 //! Made-up runs for tests: plausible ones, poor ones, random ones.
 
 use super::{ChunkTiming, FailureRow, Report};
+use crate::breakdown::{Breakdown, Discard, DiscardCurve, LeftOut, SCHEMA as BREAKDOWN, Slice, Slices, Warning};
 use crate::agreement::{Agreement, Rates, Verification};
 use crate::compare::RunSummary;
 use crate::config::Precision;
@@ -197,7 +198,57 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         impostor,
     };
     let (hardest, identities) = (hardest.collect(), identities.collect());
-    Evaluation { metrics, curve, histograms, hardest, identities, centroids: Centroids::default() }
+    Evaluation { metrics, curve, histograms, hardest, identities, centroids: Centroids::default(), breakdown: Some(breakdown()) }
+}
+
+fn slice(name: &str, fnmr: f64) -> Slice {
+    let mut none = estimate(0.0);
+    (none.bound, none.upper) = (true, Some(4e-4));
+    let small = fnmr > 0.2;
+    Slice {
+        name: name.into(),
+        range: None,
+        faces: 46_900,
+        identities: if small { 5 } else { 471 },
+        fnmr: Some(if fnmr == 0.0 { none } else { estimate(fnmr) }),
+        fmr: Some(estimate(0.001 + fnmr / 100.0)),
+        warnings: if small { vec![Warning::FewIdentities, Warning::FewGenuine] } else { Vec::new() },
+    }
+}
+
+/// Two columns with slices, one without, and two curves: one measure foretells misses, one does not.
+pub(crate) fn breakdown() -> Breakdown {
+    let column = |name: &str, slices: &[(&str, f64)]| Slices {
+        column: name.into(),
+        unknown: 12,
+        slices: slices.iter().map(|(name, fnmr)| slice(name, *fnmr)).collect(),
+    };
+    let shares: Vec<f64> = (0..26).map(|step| f64::from(step) / 50.0).collect();
+    let curve = |measure: &str, falls: f64| DiscardCurve {
+        measure: measure.into(),
+        pairs: 400_000,
+        fnmr: shares.iter().map(|share| estimate(0.02 * (1.0 - falls * share))).collect(),
+        area: estimate(1.0 - falls / 4.0),
+    };
+    let reason = "5012 different texts are neither few nor numbers".into();
+    Breakdown {
+        schema: BREAKDOWN,
+        threshold: 0.3456,
+        all: slice("all faces", 0.02),
+        columns: vec![
+            column("sharpness", &[("3.1 to 80", 0.05), ("80.2 to 200", 0.02), ("200.4 to 611", 0.01), ("612 to 9000", 0.0)]),
+            column("meta.camera <old>", &[("front", 0.02), ("side & back", 0.3)]),
+        ],
+        left_out: vec![LeftOut { column: "meta.note".into(), reason }],
+        discard: Discard {
+            pairs: 400_000,
+            available: 36_000_000,
+            misses: 8_000,
+            ideal: shares.iter().map(|share| ((0.02 - share) / (1.0 - share)).max(0.0)).collect(),
+            curves: vec![curve("sharpness", 1.5), curve("exposure", 0.0)],
+            shares,
+        },
+    }
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -319,5 +370,6 @@ pub(crate) fn nothing() -> Evaluation {
         hardest: Vec::new(),
         identities: Vec::new(),
         centroids: Centroids::default(),
+        breakdown: None,
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::base64;
+use super::breakdown;
 use super::figures;
 use super::page::{Block, Cell, Page, Section, Table, Tile};
 use super::words::{NONE, count, counted, interval_name, judged, maybe, point, target, unit, verdict};
@@ -34,6 +35,7 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
         upstream(metrics),
         Some(hardest(report)),
         Some(identities(&report.evaluation.identities)?),
+        report.evaluation.breakdown.as_ref().map(breakdown::section).transpose()?,
         report.agreement.as_ref().map(agreement),
         Some(throughput(report)?),
         Some(failures(report)),

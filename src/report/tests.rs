@@ -57,7 +57,7 @@ fn check(html: &str) {
 }
 
 /// Sections in the order of a report.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "expectations",
     "distributions",
     "errors",
@@ -65,6 +65,7 @@ const SECTIONS: [&str; 13] = [
     "published",
     "hardest",
     "identities",
+    "breakdown",
     "agreement",
     "throughput",
     "failures",

@@ -1,5 +1,6 @@
 //! A run, from config to sealed directory. Every step reads what the step before it wrote.
 
+mod columns;
 mod directory;
 mod error;
 mod inspect;
@@ -285,10 +286,12 @@ impl Workplace<'_> {
         let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
         faces.agree_with(run, &matrix)?;
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
+        let columns = columns::columns(&faces);
         let input = evaluate::Input {
             matrix: &matrix.data,
             dimension: matrix.dimension,
             faces: &labelled,
+            columns: &columns,
             manifest_rows: faces.manifest.len() as u64,
             failed: (faces.manifest.len() - faces.rows.len()) as u64,
             options: &config.similarity,

@@ -7,14 +7,16 @@ use std::path::Path;
 use crate::support::workspace::Workspace;
 
 /// Everything that a finished run directory holds.
-const FILES: [&str; 18] = [
+const FILES: [&str; 20] = [
     "SEALED",
+    "breakdown.json",
     "config.yaml",
     "curves.parquet",
     "embeddings.parquet",
     "face_embedding_index.csv",
     "face_embeddings.npy",
     "face_metadata.csv",
+    "face_quality.parquet",
     "failures.csv",
     "histograms.parquet",
     "identities.parquet",
@@ -92,9 +94,15 @@ fn what_cannot_change_a_number_changes_no_byte_of_the_result() {
         other.run(0, &["experiment", "config.yaml", "--set", set]);
         let other = other.only_run();
         assert_eq!(other.file_name(), reference.file_name(), "{set}");
-        for file in
-            ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "metrics.json", "pairs.parquet"]
-        {
+        for file in [
+            "face_embeddings.npy",
+            "face_embedding_index.csv",
+            "embeddings.parquet",
+            "face_quality.parquet",
+            "breakdown.json",
+            "metrics.json",
+            "pairs.parquet",
+        ] {
             assert_eq!(fs::read(other.join(file)).unwrap(), fs::read(reference.join(file)).unwrap(), "{set}: {file}");
         }
     }
