@@ -226,7 +226,8 @@ fn curves(
                     let mut draw = Draw::replicate(how.seed, number);
                     let stays: Vec<bool> = units.iter().map(|_| draw.coin()).collect();
                     let stay = units.iter().zip(stays).filter(|(_, stays)| *stays);
-                    (!cancel.requested()).then(|| Histogram::sum(stay.map(|(unit, _)| &unit.by_rank[measure])).curve(shares))
+                    (!cancel.requested())
+                        .then(|| Histogram::sum(stay.map(|(unit, _)| &unit.by_rank[measure])).curve(shares))
                 })
                 .collect::<Option<_>>()?;
             let pairs: u64 = whole.pairs.iter().sum();

@@ -223,8 +223,14 @@ impl Bench {
         let outcome = self.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap();
         assert!(matches!(outcome, EmbedOutcome::Complete(_)), "{outcome:?}");
         export(self.run(), &store, &self.faces, &Silent).unwrap();
-        ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "face_quality.parquet", "failures.csv"]
-            .map(|name| self.bytes(name))
+        [
+            "face_embeddings.npy",
+            "face_embedding_index.csv",
+            "embeddings.parquet",
+            "face_quality.parquet",
+            "failures.csv",
+        ]
+        .map(|name| self.bytes(name))
     }
 }
 

@@ -71,7 +71,8 @@ fn standing_out(found: &Breakdown) -> Table {
             let small = slice.warnings.iter().any(|warning| [few, Warning::FewIdentities].contains(warning));
             let Some(rate) = of(slice).as_ref().filter(|_| !small) else { continue };
             let apart = rate.lower.is_some_and(|lower| lower > all.point) || rate.upper.is_some_and(|u| u < all.point);
-            let ratio = rate.point / all.point;
+            // Of a rate without error, what it is at most.
+            let ratio = rate.upper.filter(|_| rate.bound).unwrap_or(rate.point) / all.point;
             if apart && ratio.is_finite() {
                 rows.push((ratio.ln().abs(), ratio, column, slice, name, rate));
             }
@@ -92,7 +93,7 @@ fn standing_out(found: &Breakdown) -> Table {
             name.to_owned(),
             point(Rate, rate),
             Rate.interval(rate),
-            if rate.bound { NONE.into() } else { format!("{ratio:.2}") },
+            format!("{}{ratio:.2}", if rate.bound { "≤ " } else { "" }),
         ]);
     }
     table.note = match all {
@@ -187,9 +188,7 @@ fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> Table {
     let mut row = |number: String, column: &str, slice: &Slice| {
         let rate = |estimate: &Option<Estimate>| match estimate {
             None => [NONE.into(), "0".into()],
-            Some(rate) => {
-                [Cell { note: Rate.interval(rate), ..point(Rate, rate).into() }, Cell::from(count(rate.n))]
-            }
+            Some(rate) => [Cell { note: Rate.interval(rate), ..point(Rate, rate).into() }, Cell::from(count(rate.n))],
         };
         let ([fnmr, genuine], [fmr, impostor]) = (rate(&slice.fnmr), rate(&slice.fmr));
         let warnings: Vec<&str> = slice.warnings.iter().map(|warning| warning.text()).collect();

@@ -1,8 +1,8 @@
 //! Made-up runs for tests: plausible ones, poor ones, random ones.
 
 use super::{ChunkTiming, FailureRow, Report};
-use crate::breakdown::{Breakdown, Discard, DiscardCurve, LeftOut, SCHEMA as BREAKDOWN, Slice, Slices, Warning};
 use crate::agreement::{Agreement, Rates, Verification};
+use crate::breakdown::{Breakdown, Discard, DiscardCurve, LeftOut, SCHEMA as BREAKDOWN, Slice, Slices, Warning};
 use crate::compare::RunSummary;
 use crate::config::Precision;
 use crate::estimate::{Estimate, Unit};
@@ -198,7 +198,15 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         impostor,
     };
     let (hardest, identities) = (hardest.collect(), identities.collect());
-    Evaluation { metrics, curve, histograms, hardest, identities, centroids: Centroids::default(), breakdown: Some(breakdown()) }
+    Evaluation {
+        metrics,
+        curve,
+        histograms,
+        hardest,
+        identities,
+        centroids: Centroids::default(),
+        breakdown: Some(breakdown()),
+    }
 }
 
 fn slice(name: &str, fnmr: f64) -> Slice {
@@ -236,7 +244,10 @@ pub(crate) fn breakdown() -> Breakdown {
         threshold: 0.3456,
         all: slice("all faces", 0.02),
         columns: vec![
-            column("sharpness", &[("3.1 to 80", 0.05), ("80.2 to 200", 0.02), ("200.4 to 611", 0.01), ("612 to 9000", 0.0)]),
+            column(
+                "sharpness",
+                &[("3.1 to 80", 0.05), ("80.2 to 200", 0.02), ("200.4 to 611", 0.01), ("612 to 9000", 0.0)],
+            ),
             column("meta.camera <old>", &[("front", 0.02), ("side & back", 0.3)]),
         ],
         left_out: vec![LeftOut { column: "meta.note".into(), reason }],

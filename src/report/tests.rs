@@ -251,6 +251,15 @@ prop_compose! {
             evaluation.curve.fnmr.push(*c);
             evaluation.curve.fnmr_lower.push(*a);
         }
+        let mut breakdown = sample::breakdown();
+        breakdown.threshold = numbers[21];
+        breakdown.all.fnmr = Some(estimate(0));
+        breakdown.columns[0].slices[0].fmr = Some(estimate(3));
+        breakdown.columns[1].slices[1].fnmr = Some(estimate(6));
+        breakdown.discard.curves[0].fnmr[3] = estimate(9);
+        breakdown.discard.curves[1].area = estimate(12);
+        breakdown.discard.ideal[1] = numbers[22];
+        evaluation.breakdown = Some(breakdown);
         evaluation.histograms = Histograms { genuine, impostor };
         evaluation
     }
