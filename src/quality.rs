@@ -76,7 +76,7 @@ impl Extend<Quality> for Qualities {
 /// # Panics
 /// When `face` is not of that size.
 #[must_use]
-pub fn measure(face: &[u8], side: usize, channels: ChannelOrder, source: [usize; 2], luma: &mut Vec<u8>) -> Quality {
+pub fn measure(face: &[u8], side: usize, channels: ChannelOrder, source: [usize; 2], luma: &mut Vec<i16>) -> Quality {
     assert_eq!(face.len(), side * side * 3, "the face has side {side}");
     let weights = match channels {
         ChannelOrder::Rgb => [19_595, 38_470, 7_471],
@@ -96,9 +96,10 @@ pub fn measure(face: &[u8], side: usize, channels: ChannelOrder, source: [usize;
     }
 }
 
-fn grey(pixel: [u8; 3], weights: [u32; 3]) -> u8 {
+/// 0 … 255, as wide as a Laplacian needs.
+fn grey(pixel: [u8; 3], weights: [u32; 3]) -> i16 {
     let [a, b, c] = pixel.map(u32::from);
-    ((weights[0] * a + weights[1] * b + weights[2] * c + 0x8000) >> 16) as u8
+    ((weights[0] * a + weights[1] * b + weights[2] * c + 0x8000) >> 16) as i16
 }
 
 /// Number, sum and sum of squares of integers.
@@ -124,24 +125,23 @@ impl Sums {
     }
 }
 
-fn levels(row: &[u8]) -> Sums {
-    let (mut sum, mut squares) = (0_u32, 0_u32);
-    for &level in row {
-        sum += u32::from(level);
-        squares += u32::from(level) * u32::from(level);
+fn levels(row: &[i16]) -> Sums {
+    let (mut sum, mut squares) = (0_i32, 0_i32);
+    for level in row.iter().copied().map(i32::from) {
+        sum += level;
+        squares += level * level;
     }
     Sums { n: row.len() as i64, sum: sum.into(), squares: squares.into() }
 }
 
 /// The Laplacian of a row's inner pixels. 32 bits hold the sums of a row: faces are at most 1024 pixels wide.
-fn laplacian(above: &[u8], row: &[u8], below: &[u8]) -> Sums {
+fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> Sums {
     let Some(inner) = row.len().checked_sub(2) else { return Sums::default() };
     let (mut sum, mut squares) = (0_i32, 0_i32);
-    let sides = row[..inner].iter().zip(&row[2..]);
-    let vertical = above[1..=inner].iter().zip(&below[1..=inner]);
-    for ((centre, (left, right)), (up, down)) in row[1..=inner].iter().zip(sides).zip(vertical) {
-        let [centre, left, right, up, down] = [centre, left, right, up, down].map(|level| i32::from(*level));
-        let value = left + right + up + down - 4 * centre;
+    let (up, down) = (&above[1..=inner], &below[1..=inner]);
+    let (left, centre, right) = (&row[..inner], &row[1..=inner], &row[2..]);
+    for i in 0..inner {
+        let value = i32::from(left[i] + right[i] + up[i] + down[i] - 4 * centre[i]);
         sum += value;
         squares += value * value;
     }

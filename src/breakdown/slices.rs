@@ -63,8 +63,8 @@ impl Warning {
     pub fn text(self) -> &'static str {
         match self {
             Self::FewIdentities => "fewer than 8 identities",
-            Self::FewGenuine => "too few same-identity pairs to expect 30 misses",
-            Self::FewImpostor => "too few different-identity pairs to expect 30 false matches",
+            Self::FewGenuine => "fewer than 30 misses expected",
+            Self::FewImpostor => "fewer than 30 false matches expected",
         }
     }
 }

@@ -172,31 +172,30 @@ fn slices(found: &Breakdown, columns: &[Slices], first: usize) -> Result<Block, 
 }
 
 fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> Table {
-    let heads = [
-        "#number",
-        "column",
-        "slice",
-        "#faces",
-        "#identities",
-        "#false non-match rate",
-        "#same-identity pairs",
-        "#false match rate",
-        "#different-identity pairs",
-        "may be too small",
-    ];
+    let heads =
+        ["#number", "column", "slice", "#faces", "#false non-match rate", "#false match rate", "may be too small"];
     let mut table = Table::new("Numbers: slices", &heads);
     let mut row = |number: String, column: &str, slice: &Slice| {
         let rate = |estimate: &Option<Estimate>| match estimate {
-            None => [NONE.into(), "0".into()],
-            Some(rate) => [Cell { note: Rate.interval(rate), ..point(Rate, rate).into() }, Cell::from(count(rate.n))],
+            None => Cell { note: "no pair".into(), ..NONE.into() },
+            Some(rate) => {
+                let pairs = counted(rate.n, "pair", "pairs");
+                Cell { note: format!("{} {pairs}", Rate.interval(rate)).trim().into(), ..point(Rate, rate).into() }
+            }
         };
-        let ([fnmr, genuine], [fmr, impostor]) = (rate(&slice.fnmr), rate(&slice.fmr));
+        let identities = counted(slice.identities, "identity", "identities");
         let warnings: Vec<&str> = slice.warnings.iter().map(|warning| warning.text()).collect();
         let warnings = if warnings.is_empty() { String::new() } else { format!("⚠ {}", warnings.join("; ")) };
         let class = if slice.warnings.is_empty() { "" } else { "bad" };
-        let numbers = [count(slice.faces), count(slice.identities)].map(Cell::from);
-        let names = [number, column.to_owned(), slice.name.clone()].map(Cell::from);
-        let cells = names.into_iter().chain(numbers).chain([fnmr, genuine, fmr, impostor, warnings.into()]);
+        let cells = [
+            number.into(),
+            column.into(),
+            slice.name.as_str().into(),
+            Cell { note: identities, ..count(slice.faces).into() },
+            rate(&slice.fnmr),
+            rate(&slice.fmr),
+            warnings.into(),
+        ];
         table.classed(class, cells);
     };
     let mut number = first;

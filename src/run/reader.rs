@@ -24,7 +24,7 @@ thread_local! {
     /// Buffers of the resizer, one set a worker thread.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
     /// Its buffer for the luma of a face.
-    static LUMA: RefCell<Vec<u8>> = RefCell::default();
+    static LUMA: RefCell<Vec<i16>> = RefCell::default();
 }
 
 impl<'a> FaceReader<'a> {
@@ -91,7 +91,7 @@ impl PixelReader for FaceReader<'_> {
     fn read(&self, row: usize, out: &mut [u8]) -> Result<Quality, FaceFailure> {
         let source = self.render(row, out)?;
         let Preprocess { resize, channels, .. } = self.preprocess;
-        let measure = |luma: &mut Vec<u8>| quality::measure(out, resize.size as usize, *channels, source, luma);
+        let measure = |luma: &mut Vec<i16>| quality::measure(out, resize.size as usize, *channels, source, luma);
         Ok(LUMA.with_borrow_mut(measure))
     }
 }
