@@ -62,14 +62,18 @@ const RATES: [(&str, Role, Mark, fn(&Slice) -> &Option<Estimate>, Warning); 2] =
     ("false match rate", Role::Impostor, Mark::Cross, |slice| &slice.fmr, Warning::FewImpostor),
 ];
 
+/// Whether a rate of a slice, with the warning that is its own, may say nothing.
+fn is_small(slice: &Slice, few: Warning) -> bool {
+    slice.warnings.iter().any(|warning| [few, Warning::FewIdentities].contains(warning))
+}
+
 /// Slices whose interval leaves out the rate of all faces, the largest ratio first.
 fn standing_out(found: &Breakdown) -> Table {
     let mut rows = Vec::new();
     for (name, _, _, of, few) in RATES {
         let Some(all) = of(&found.all).as_ref().filter(|all| all.point > 0.0) else { continue };
         for (column, slice) in found.columns.iter().flat_map(|column| column.slices.iter().map(move |s| (column, s))) {
-            let small = slice.warnings.iter().any(|warning| [few, Warning::FewIdentities].contains(warning));
-            let Some(rate) = of(slice).as_ref().filter(|_| !small) else { continue };
+            let Some(rate) = of(slice).as_ref().filter(|_| !is_small(slice, few)) else { continue };
             let apart = rate.lower.is_some_and(|lower| lower > all.point) || rate.upper.is_some_and(|u| u < all.point);
             // Of a rate without error, what it is at most.
             let ratio = rate.upper.filter(|_| rate.bound).unwrap_or(rate.point) / all.point;
@@ -100,7 +104,7 @@ fn standing_out(found: &Breakdown) -> Table {
         0 => "None: every slice that is large enough has the rates of all faces within its intervals.".into(),
         _ => format!(
             "{} of {}, the furthest from all faces first. Of many slices some stand out by chance, and the first of \
-             them looks further out than it is.",
+             them looks further out than it is. Intervals of false match rates can be half as wide as they should be.",
             count(table.rows.len() as u64),
             counted(all as u64, "slice", "slices")
         ),
@@ -132,7 +136,7 @@ fn slices(found: &Breakdown, columns: &[Slices], first: usize) -> Result<Block, 
     }
     let mut legend = Vec::new();
     let mut alarms = Vec::new();
-    for (i, (name, role, mark, of, _)) in RATES.into_iter().enumerate() {
+    for (i, (name, role, mark, of, few)) in RATES.into_iter().enumerate() {
         let shift = if i == 0 { -0.15 } else { 0.15 };
         let ends = [first as f64 - 0.5, (first + all.len()) as f64 - 0.5];
         if let Some(whole) = of(&found.all).as_ref().filter(|whole| !whole.bound) {
@@ -147,7 +151,7 @@ fn slices(found: &Breakdown, columns: &[Slices], first: usize) -> Result<Block, 
             }
             if !rate.bound {
                 points.push((at, rate.point));
-                alarms.extend((!slice.warnings.is_empty()).then_some((at, rate.point)));
+                alarms.extend(is_small(slice, few).then_some((at, rate.point)));
             }
         }
         layers.push(Layer::Marks(role, mark, points));
@@ -155,7 +159,7 @@ fn slices(found: &Breakdown, columns: &[Slices], first: usize) -> Result<Block, 
     }
     if !alarms.is_empty() {
         layers.push(Layer::Marks(Role::Alarm, Mark::Ring, alarms));
-        legend.push(Legend::mark(Role::Alarm, Mark::Ring, "in a slice that may be too small"));
+        legend.push(Legend::mark(Role::Alarm, Mark::Ring, "from a slice that may be too small"));
     }
     let names: Vec<&str> = columns.iter().map(|column| column.column.as_str()).collect();
     let words = [
@@ -186,7 +190,6 @@ fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> Table {
         let identities = counted(slice.identities, "identity", "identities");
         let warnings: Vec<&str> = slice.warnings.iter().map(|warning| warning.text()).collect();
         let warnings = if warnings.is_empty() { String::new() } else { format!("⚠ {}", warnings.join("; ")) };
-        let class = if slice.warnings.is_empty() { "" } else { "bad" };
         let cells = [
             number.into(),
             column.into(),
@@ -196,7 +199,7 @@ fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> Table {
             rate(&slice.fmr),
             warnings.into(),
         ];
-        table.classed(class, cells);
+        table.row(cells);
     };
     let mut number = first;
     for column in columns {
