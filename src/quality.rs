@@ -163,7 +163,7 @@ mod tests {
         measure(face.as_raw(), face.width() as usize, ChannelOrder::Rgb, source, &mut Vec::new())
     }
 
-    /// What NumPy and OpenCV say (`tests/fixtures/quality/make_goldens.py`).
+    // `tests/fixtures/quality/make_goldens.py` computed them.
     #[test]
     fn numbers_are_those_of_numpy_and_opencv() {
         let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");

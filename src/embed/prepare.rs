@@ -116,7 +116,9 @@ pub(super) fn start<'scope>(
     let (give_batch, empty_batches) = channel();
     // The receivers are at hand: sending cannot fail.
     (0..cut.face_buffers()).try_for_each(|_| give_buffer.send(vec![0; cut.face_bytes])).map_err(io::Error::other)?;
-    (0..BATCHES).try_for_each(|_| give_batch.send(Batch::default())).map_err(io::Error::other)?;
+    for _ in 0..BATCHES {
+        give_batch.send(Batch::default()).map_err(io::Error::other)?;
+    }
     let (send_face, faces) = sync_channel(cut.face_buffers());
     let (send_batch, batches) = sync_channel(1);
 

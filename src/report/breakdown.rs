@@ -57,7 +57,10 @@ fn figures(columns: &[Slices]) -> Vec<&[Slices]> {
     figures
 }
 
-const RATES: [(&str, Role, Mark, fn(&Slice) -> &Option<Estimate>, Warning); 2] = [
+/// A rate of a slice: name, how it is drawn, where it is, and what warns that there is too little of it.
+type Kind = (&'static str, Role, Mark, fn(&Slice) -> &Option<Estimate>, Warning);
+
+const RATES: [Kind; 2] = [
     ("false non-match rate", Role::Genuine, Mark::Dot, |slice| &slice.fnmr, Warning::FewGenuine),
     ("false match rate", Role::Impostor, Mark::Cross, |slice| &slice.fmr, Warning::FewImpostor),
 ];
@@ -218,7 +221,7 @@ fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> Table {
                   than 8 identities, or so few pairs that fewer than 30 errors are to be expected at the rate of all faces."
         .into();
     if !unknown.is_empty() {
-        table.note += &format!(" Not known: {}.", unknown.join(", "));
+        table.note = format!("{} Not known: {}.", table.note, unknown.join(", "));
     }
     table
 }
