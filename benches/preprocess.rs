@@ -1,11 +1,12 @@
-//! What a face costs before the network sees it: decoding, and cropping and resizing with each filter.
+//! What a face costs before the network sees it: decoding, cropping and resizing with each filter, measuring its quality.
 
 use std::hint::black_box;
 use std::io::Cursor;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use facevault::config::{Crop, Filter, Preprocess, Resize};
+use facevault::config::{ChannelOrder, Crop, Filter, Preprocess, Resize};
 use facevault::preprocess::{Limits, Scratch, decode, profile, render};
+use facevault::quality::measure;
 use image::{ImageFormat, Rgb, RgbImage};
 
 /// A picture with the detail of a photograph; about the size of a face crop in the public data sets.
@@ -47,6 +48,11 @@ fn benchmarks(criterion: &mut Criterion) {
         });
     }
     group.finish();
+
+    let mut luma = Vec::new();
+    criterion.bench_function("quality", |bencher| {
+        bencher.iter(|| measure(black_box(&out), 160, ChannelOrder::Rgb, [250, 300], &mut luma));
+    });
 }
 
 criterion_group!(benches, benchmarks);

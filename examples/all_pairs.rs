@@ -117,6 +117,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         matrix: &data,
         dimension: DIMENSION,
         faces: &labelled,
+        columns: &[],
         manifest_rows: faces as u64,
         failed: 0,
         options: &options,

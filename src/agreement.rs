@@ -83,6 +83,7 @@ pub fn compare(
             matrix,
             dimension,
             faces,
+            columns: &[],
             manifest_rows: faces.len() as u64,
             failed: 0,
             options: &options,

@@ -9,10 +9,12 @@
 //!
 //! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
 //! `commands → run → {embed, evaluate, report, compare, agreement} → people → {model, weights, dataset, preprocess,
-//! similarity, verification} → {plan, sample, closeness, config, files, digest, estimate, progress}` and never back. `throughput`
+//! breakdown, similarity, verification} → {plan, sample, closeness, quality, config, files, digest, estimate, progress}` and
+//! never back. `throughput`
 //! times the network of a config with what `run` prepares.
 
 pub mod agreement;
+pub mod breakdown;
 pub mod cli;
 pub mod closeness;
 pub mod commands;
@@ -34,6 +36,7 @@ pub mod plan;
 pub mod preprocess;
 pub mod progress;
 pub mod provenance;
+pub mod quality;
 pub mod report;
 pub mod run;
 pub mod sample;

@@ -1,5 +1,6 @@
 //! `metrics.json`: a versioned schema. Every estimate has point, lower, upper and n.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
@@ -342,7 +343,7 @@ fn resolved(rate: &Estimate) -> Option<f64> {
 }
 
 /// [`Metrics::rounded`] for anything that is kept as JSON.
-pub(crate) fn rounded<T: Serialize + serde::de::DeserializeOwned>(numbers: T) -> T {
+pub(crate) fn rounded<T: Serialize + DeserializeOwned>(numbers: T) -> T {
     let rounded = serde_json::to_value(&numbers).map(|mut value| {
         round(&mut value);
         serde_json::from_value(value)

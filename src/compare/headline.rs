@@ -7,8 +7,9 @@ use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
 use crate::similarity::PairKind;
-use crate::verification::bootstrap::{Estimator, Sample};
+use crate::verification::bootstrap::Sample;
 use crate::verification::paired::Replicated;
+use crate::verification::rates::Rates;
 use crate::verification::thresholds::{self, TARGETS};
 
 /// One headline metric.
@@ -161,15 +162,16 @@ impl Headline {
     /// All metrics of one run, in the order of [`Headline::all`]: each as `metrics.json` has it, with its replicates.
     /// `None` where the pairs cannot resolve it.
     #[must_use]
-    pub fn measure(estimator: &Estimator) -> Vec<Option<Replicated>> {
-        let points = thresholds::operating_points(estimator);
+    pub fn measure(rates: Rates<'_>) -> Vec<Option<Replicated>> {
+        let estimator = rates.estimator;
+        let (points, _) = thresholds::operating_points(rates);
         let pairs = |kind| match kind {
             PairKind::Genuine => estimator.observed.genuine.moments.count(),
             PairKind::Impostor => estimator.observed.impostor.moments.count(),
         };
         let measured = |metric: Self| {
             let estimate = match metric {
-                Self::Eer => thresholds::eer(estimator).0,
+                Self::Eer => rates.eer().0,
                 Self::Tar(target) => points.iter().find(|point| point.target_fmr == target)?.tar.clone()?,
                 Self::Auc => thresholds::auc(estimator),
                 Self::DPrime => Some(thresholds::d_prime(estimator)).filter(|estimate| estimate.n > 0)?,

@@ -16,6 +16,7 @@ use crate::similarity::sampling::Quota;
 use crate::similarity::{self, Histograms, Labelled, Population, Request};
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::paired::Replicated;
+use crate::verification::rates::Rates;
 use crate::verification::tally::Tally;
 use crate::verification::{Curve, thresholds};
 
@@ -249,8 +250,9 @@ impl<'a> Pairing<'a> {
         let how = Resampling { replicates: self.options.replicates, level: self.options.confidence, seed: self.seed };
         let (genuine, impostor) = (found.genuine, found.impostor);
         let estimator = Estimator::new(&genuine, &impostor, &found.cells, how, &|| cancel.requested())?;
-        let (metrics, curve) = (Headline::measure(&estimator), thresholds::curve(&estimator));
-        let (_, eer_threshold) = thresholds::eer(&estimator);
+        let rates = Rates { estimator: &estimator, cells: &found.cells };
+        let (metrics, curve) = (Headline::measure(rates), thresholds::curve(rates));
+        let (_, eer_threshold) = rates.eer();
         Some(Measured { metrics, eer_threshold, curve, genuine, impostor })
     }
 

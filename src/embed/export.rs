@@ -9,16 +9,18 @@ use polars::io::parquet::write::{BatchedWriter, ParquetCompression, ParquetWrite
 use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsError, ReshapeDimension, Schema, Series};
 
 use super::npy;
+use super::record::ChunkRecord;
 use super::store::{ChunkStore, StoreError};
 use crate::dataset::Face;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
+use crate::quality::Quality;
 
 /// Rows of a row group of `embeddings.parquet`: fixed, so that the file does not depend on the size of chunks.
 const ROW_GROUP: usize = 4096;
 
-/// Writes `face_embeddings.npy`, `face_embedding_index.csv`, `embeddings.parquet` and `failures.csv` of a complete store
-/// into the run directory. `faces` is the whole manifest.
+/// Writes `face_embeddings.npy`, `embeddings.parquet`, `face_quality.parquet`, `face_embedding_index.csv` and
+/// `failures.csv` of a complete store into the run directory. `faces` is the whole manifest.
 ///
 /// # Errors
 /// [`ExportError`]; each file is whole or not there.
@@ -33,6 +35,7 @@ pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Pro
         .and_then(|()| table(&run.join("embeddings.parquet"), store, &embedded, faces, progress));
     progress.finish();
     written?;
+    quality(&run.join("face_quality.parquet"), store, &embedded, faces)?;
     let ids = embedded.iter().map(|&row| [faces[row].face_id.clone()]);
     csv(&run.join("face_embedding_index.csv"), ["face_id"], ids)?;
     let failures = store.failures().map(|failure| {
@@ -130,6 +133,28 @@ impl<'a, W: Write, F: Iterator<Item = &'a Face>> RowGroups<'a, W, F> {
         }
         self.writer.finish().map(|_| ())
     }
+}
+
+/// One row a face, in the order of the matrix; a face whose chunk was written before quality was measured has gaps.
+fn quality(path: &Path, store: &ChunkStore, embedded: &[usize], faces: &[Face]) -> Result<(), ExportError> {
+    let wrong = |source| ExportError::Parquet { path: path.to_owned(), source };
+    let measured: Vec<Option<Quality>> = store.complete()?.values().flat_map(ChunkRecord::qualities).collect();
+    let number = |name: &str, of: fn(Quality) -> f32| {
+        Series::new(name.into(), measured.iter().map(|face| face.map(of)).collect::<Vec<_>>()).into_column()
+    };
+    let ids: Vec<&str> = embedded.iter().map(|&row| faces[row].face_id.as_str()).collect();
+    let size: Vec<Option<u32>> = measured.iter().map(|face| face.map(|face| face.size)).collect();
+    let columns = vec![
+        Series::new("face_id".into(), ids).into_column(),
+        number("sharpness", |face| face.sharpness),
+        number("exposure", |face| face.exposure),
+        number("contrast", |face| face.contrast),
+        Series::new("size".into(), size).into_column(),
+    ];
+    let mut table = DataFrame::new(embedded.len(), columns).map_err(wrong)?;
+    files::commit(path, |out: &mut BufWriter<&File>| {
+        ParquetWriter::new(out).finish(&mut table).map(|_| ()).map_err(wrong)
+    })
 }
 
 fn csv<const COLUMNS: usize>(

@@ -38,7 +38,8 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// Appends a row to `data` for each face of the batch that has one; the others become failures of the batch.
+    /// Appends a row to `data` for each face of the batch that has one; the others become failures of the batch and lose
+    /// their quality, so that what is left of it stands beside the appended rows.
     pub(super) fn embed(&mut self, batch: &mut Batch, data: &mut Vec<f32>) -> Result<(), ModelError> {
         let count = batch.rows.len();
         if count == 0 {
@@ -73,12 +74,15 @@ impl<'a> Forward<'a> {
     /// Moves faces whose row is no unit vector (not finite, zero) to the batch's failures.
     fn drop_wrong_answers(&self, batch: &mut Batch, data: &mut Vec<f32>, first: usize, width: usize) {
         let mut kept = first;
+        let mut quality = 0;
         for (i, &row) in batch.rows.iter().enumerate() {
             let at = first + i * width;
             let length = length(&data[at..at + width]);
             if (length - 1.0).abs() <= LENGTH_TOLERANCE {
                 data.copy_within(at..at + width, kept);
                 kept += width;
+                batch.quality[quality] = batch.quality[i];
+                quality += 1;
             } else {
                 batch.failures.push(Failure {
                     row,
@@ -89,6 +93,7 @@ impl<'a> Forward<'a> {
             }
         }
         data.truncate(kept);
+        batch.quality.truncate(quality);
         batch.failures.sort_by_key(|failure| failure.row);
     }
 }

@@ -20,6 +20,7 @@ use crate::dataset::{Face, PixelSource};
 use crate::digest::Digest;
 use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError};
 use crate::progress::{Cancel, Progress, Silent};
+use crate::quality::Quality;
 
 pub const SIDE: usize = 2;
 pub const DIMENSION: usize = 4;
@@ -58,8 +59,13 @@ pub fn answer(pixels: &[u8], dimension: usize) -> Vec<f32> {
     raw.into_iter().map(|value| (value / length) as f32).collect()
 }
 
+/// The quality of a face says which row it is of.
+pub fn quality(row: usize) -> Quality {
+    Quality { sharpness: row as f32 + 0.25, exposure: row as f32 / 100.0, contrast: 1.01, size: row as u32 }
+}
+
 impl PixelReader for MockReader {
-    fn read(&self, row: usize, out: &mut [u8]) -> Result<(), FaceFailure> {
+    fn read(&self, row: usize, out: &mut [u8]) -> Result<Quality, FaceFailure> {
         self.started.fetch_add(1, Ordering::SeqCst);
         if self.jitter && row % 7 == 3 {
             std::thread::sleep(Duration::from_micros(300));
@@ -75,7 +81,7 @@ impl PixelReader for MockReader {
         if self.fates.get(&row) == Some(&Fate::Poisons) {
             out[BYTES - 1] = POISON;
         }
-        Ok(())
+        Ok(quality(row))
     }
 }
 
@@ -212,13 +218,19 @@ impl Bench {
     }
 
     /// One undisturbed session and its files.
-    pub fn finish(&self) -> [Vec<u8>; 4] {
+    pub fn finish(&self) -> [Vec<u8>; 5] {
         let mut store = self.open(&Silent);
         let outcome = self.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap();
         assert!(matches!(outcome, EmbedOutcome::Complete(_)), "{outcome:?}");
         export(self.run(), &store, &self.faces, &Silent).unwrap();
-        ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "failures.csv"]
-            .map(|name| self.bytes(name))
+        [
+            "face_embeddings.npy",
+            "face_embedding_index.csv",
+            "embeddings.parquet",
+            "face_quality.parquet",
+            "failures.csv",
+        ]
+        .map(|name| self.bytes(name))
     }
 }
 

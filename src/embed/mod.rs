@@ -34,6 +34,7 @@ pub use store::{ChunkStore, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Mirror;
+use crate::quality::Quality;
 
 /// Numbers in one stored row, for a network that gives `dimension`.
 #[must_use]
@@ -47,11 +48,11 @@ pub fn output_dimension(dimension: usize, mirror: Mirror) -> usize {
 /// Manifest row → the network's 8-bit input. Called from several threads at once.
 pub trait PixelReader: Sync {
     /// Fills all of `out` (`side × side × 3` bytes, row-major, channels interleaved in the network's order) with the
-    /// face of manifest row `row`. A panic in here is caught and becomes a failure of that face.
+    /// face of manifest row `row`, and measures it. A panic in here is caught and becomes a failure of that face.
     ///
     /// # Errors
     /// [`FaceFailure`]: this face has no pixels; what is in `out` is ignored.
-    fn read(&self, row: usize, out: &mut [u8]) -> Result<(), FaceFailure>;
+    fn read(&self, row: usize, out: &mut [u8]) -> Result<Quality, FaceFailure>;
 }
 
 /// Why one face has no embedding.

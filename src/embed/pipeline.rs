@@ -188,6 +188,7 @@ impl ForwardStage<'_> {
             let started = Instant::now();
             let faces = batch.rows.len() + batch.failures.len();
             self.forward.embed(&mut batch, &mut chunk.data)?;
+            chunk.quality.extend(batch.quality.iter().copied());
             chunk.timings.forward_us += micros(started.elapsed());
             chunk.timings.prepare_us += micros(batch.prepare);
             if !batch.failures.is_empty() {

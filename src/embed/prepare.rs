@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use super::pipeline::EmbedJob;
 use super::{FaceFailure, Failure, FailureKind};
 use crate::progress::Cancel;
+use crate::quality::Quality;
 
 /// One is filled, one waits, one is in the network.
 const BATCHES: usize = 3;
@@ -32,6 +33,8 @@ pub(super) struct Batch {
     pub rows: Vec<usize>,
     /// Their pixels, one after the other.
     pub pixels: Vec<u8>,
+    /// How good their pictures are.
+    pub quality: Vec<Quality>,
     /// The faces that have none.
     pub failures: Vec<Failure>,
     /// What reading them took, added up over the workers.
@@ -81,7 +84,7 @@ impl Cut {
 pub(super) struct Prepared {
     position: usize,
     pixels: Vec<u8>,
-    outcome: Result<(), FaceFailure>,
+    outcome: Result<Quality, FaceFailure>,
     took: Duration,
 }
 
@@ -113,7 +116,9 @@ pub(super) fn start<'scope>(
     let (give_batch, empty_batches) = channel();
     // The receivers are at hand: sending cannot fail.
     (0..cut.face_buffers()).try_for_each(|_| give_buffer.send(vec![0; cut.face_bytes])).map_err(io::Error::other)?;
-    (0..BATCHES).try_for_each(|_| give_batch.send(Batch::default())).map_err(io::Error::other)?;
+    for _ in 0..BATCHES {
+        give_batch.send(Batch::default()).map_err(io::Error::other)?;
+    }
     let (send_face, faces) = sync_channel(cut.face_buffers());
     let (send_batch, batches) = sync_channel(1);
 
@@ -207,6 +212,7 @@ impl Batch {
     fn clear(&mut self) {
         self.rows.clear();
         self.pixels.clear();
+        self.quality.clear();
         self.failures.clear();
         self.prepare = Duration::ZERO;
     }
@@ -214,8 +220,9 @@ impl Batch {
     pub(super) fn push(&mut self, row: usize, face: &Prepared, job: &EmbedJob<'_>) {
         self.prepare += face.took;
         match &face.outcome {
-            Ok(()) => {
+            Ok(quality) => {
                 self.rows.push(row);
+                self.quality.push(*quality);
                 self.pixels.extend_from_slice(&face.pixels);
             }
             Err(FaceFailure { kind, message }) => {

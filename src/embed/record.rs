@@ -6,12 +6,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::Failure;
 use super::npy::{self, EmbeddingMatrix, MatrixReader};
 use super::store::{CHUNKS, StoreError};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
+use crate::quality::{Qualities, Quality};
 
 /// What a chunk's sidecar says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,8 +37,41 @@ pub struct ChunkRecord {
     pub sha256: Digest,
     /// Faces without an embedding, in row order.
     pub failures: Vec<Failure>,
+    /// How good the pictures of the embedded rows are, in their order; `None`: written before that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Qualities>,
     /// How long it took.
     pub timings: Timings,
+}
+
+/// A line a key, and an array in one: thousands of numbers would be as many lines.
+#[derive(Default)]
+struct Lines(PrettyFormatter<'static>);
+
+impl Formatter for Lines {
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object(out)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object(out)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(out, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(out)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object_value(out)
+    }
 }
 
 /// How long a chunk took, µs.
@@ -76,6 +111,21 @@ impl ChunkRecord {
         self.first_row..self.first_row + self.rows
     }
 
+    /// How good the picture of each embedded row is, as far as it was measured.
+    pub fn qualities(&self) -> impl Iterator<Item = Option<Quality>> {
+        let known = self.quality.iter().flat_map(Qualities::iter).map(Some);
+        let unknown = if self.quality.is_some() { 0 } else { self.embedded };
+        known.chain(std::iter::repeat_n(None, unknown))
+    }
+
+    /// The bytes of its sidecar.
+    pub(super) fn sidecar(&self) -> serde_json::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        self.serialize(&mut Serializer::with_formatter(&mut text, Lines::default()))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
     /// What all chunks of a run share: manifest rows, dimension, chunk size.
     pub(super) fn layout(&self) -> [usize; 3] {
         [self.manifest_rows, self.dimension, self.chunk_size]
@@ -100,6 +150,10 @@ impl ChunkRecord {
             (
                 self.embedded.checked_add(self.failures.len()) == Some(self.rows),
                 "its embedded and failed faces are not its rows",
+            ),
+            (
+                self.quality.as_ref().is_none_or(|quality| quality.faces() == Some(self.embedded)),
+                "its qualities are not one a face",
             ),
             (self.timings.session >= 1, "its session is 0"),
         ];

@@ -15,6 +15,7 @@ use super::record::{self, ChunkRecord, Found, Timings};
 use super::{Failure, RunLock};
 use crate::files::{self, FileError};
 use crate::progress::Progress;
+use crate::quality::Qualities;
 
 /// The folder of chunks inside a run directory.
 pub(super) const CHUNKS: &str = "chunks";
@@ -38,6 +39,8 @@ pub(super) struct Computed {
     pub data: Vec<f32>,
     /// The other rows, ascending.
     pub failures: Vec<Failure>,
+    /// How good the pictures of the embedded rows are, in their order.
+    pub quality: Qualities,
     /// What is known before it is written.
     pub timings: Timings,
 }
@@ -187,7 +190,7 @@ impl ChunkStore {
 
     /// Commits a chunk: its matrix, then its sidecar.
     pub(super) fn commit(&mut self, computed: &Computed) -> Result<(), StoreError> {
-        let Computed { chunk, data, failures, timings } = computed;
+        let Computed { chunk, data, failures, quality, timings } = computed;
         let rows = record::rows_of(*chunk, self.chunk_size, self.rows);
         let started = Instant::now();
         let sha256 = record::write_matrix(&record::path_of(&self.chunks, *chunk, "npy"), data, self.dimension)?;
@@ -202,12 +205,11 @@ impl ChunkStore {
             embedded: data.len() / self.dimension,
             sha256,
             failures: failures.clone(),
+            quality: Some(quality.clone()),
             timings: Timings { session: self.session, write_us, ..*timings },
         };
         let path = record::path_of(&self.chunks, *chunk, "json");
-        let mut text =
-            serde_json::to_vec_pretty(&record).map_err(|source| StoreError::Json { path: path.clone(), source })?;
-        text.push(b'\n');
+        let text = record.sidecar().map_err(|source| StoreError::Json { path: path.clone(), source })?;
         files::commit_bytes(&path, &text)?;
         self.records.insert(*chunk, record);
         Ok(())

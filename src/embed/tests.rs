@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::mock::{Bench, DIMENSION, Fate, MockEmbedder, Recorded, SIDE, answer, pixels};
+use super::mock::{Bench, DIMENSION, Fate, MockEmbedder, Recorded, SIDE, answer, pixels, quality};
 use super::*;
 use crate::config::OnError;
 use crate::model::ModelError;
@@ -49,6 +49,8 @@ fn rows_are_in_input_order_and_failures_are_listed() {
     assert_eq!(ranges, [0..5, 5..10, 10..13]);
     assert_eq!(records.iter().map(|record| record.embedded).collect::<Vec<_>>(), [3, 3, 2]);
     assert_eq!(bench.open(&Silent).embedded_rows().unwrap(), [1, 2, 3, 7, 8, 9, 10, 11]);
+    let measured: Vec<_> = records.iter().flat_map(ChunkRecord::qualities).collect();
+    assert_eq!(measured, [1, 2, 3, 7, 8, 9, 10, 11].map(|row| Some(quality(row))));
 }
 
 #[test]
@@ -91,6 +93,38 @@ fn the_table_holds_ids_identities_and_rows() {
     assert_eq!(*embeddings.dtype(), DataType::Array(Box::new(DataType::Float32), DIMENSION));
     let flat = embeddings.array().unwrap().get_inner();
     assert_eq!(flat.f32().unwrap().into_no_null_iter().collect::<Vec<_>>(), direct(&bench));
+}
+
+/// Sizes in `face_quality.parquet`, which are the mock's manifest rows.
+fn measured(bench: &Bench) -> Vec<Option<u32>> {
+    use polars::prelude::{ParquetReader, SerReader};
+    let table = ParquetReader::new(fs::File::open(bench.file("face_quality.parquet")).unwrap()).finish().unwrap();
+    assert_eq!(table.get_column_names(), ["face_id", "sharpness", "exposure", "contrast", "size"]);
+    table.column("size").unwrap().u32().unwrap().iter().collect()
+}
+
+#[test]
+fn a_chunk_from_before_quality_was_measured_resumes_with_gaps() {
+    let bench = Bench::new(7, 3).with_fates([(1, Fate::Fails)]);
+    bench.finish();
+    assert_eq!(measured(&bench), [0, 2, 3, 4, 5, 6].map(Some));
+    let mut sidecar: serde_json::Value = serde_json::from_str(&bench.text("chunks/00001.json")).unwrap();
+    assert!(sidecar.as_object_mut().unwrap().remove("quality").is_some());
+    fs::write(bench.file("chunks/00001.json"), sidecar.to_string()).unwrap();
+    bench.finish();
+    assert_eq!(measured(&bench), [Some(0), Some(2), None, None, None, Some(6)]);
+    assert_eq!(damaged_chunks(bench.run()).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_sidecar_stays_small() {
+    let bench = Bench::new(1024, 1024);
+    bench.finish();
+    let text = bench.text("chunks/00000.json");
+    assert!(text.len() < 40_000, "{} bytes", text.len());
+    assert!(text.lines().count() < 40, "an array is a line:\n{text}");
+    let record: ChunkRecord = serde_json::from_str(&text).unwrap();
+    assert_eq!(record.qualities().last(), Some(Some(quality(1023))));
 }
 
 #[test]
@@ -142,7 +176,7 @@ fn a_finished_store_reads_and_embeds_nothing() {
 type Damage = (&'static str, fn(&Bench));
 
 /// What a killed process, a bad disk or a curious user does to the chunks of a run.
-const DAMAGES: [Damage; 9] = [
+const DAMAGES: [Damage; 10] = [
     ("a flipped bit", |bench| {
         let mut bytes = bench.bytes("chunks/00001.npy");
         let last = bytes.len() - 1;
@@ -159,6 +193,10 @@ const DAMAGES: [Damage; 9] = [
     ("an empty sidecar", |bench| fs::write(bench.file("chunks/00001.json"), b"").unwrap()),
     ("a sidecar of another chunk", |bench| {
         fs::copy(bench.file("chunks/00000.json"), bench.file("chunks/00001.json")).unwrap();
+    }),
+    ("a sidecar with the quality of too few faces", |bench| {
+        let text = bench.text("chunks/00001.json").replace("\"size\": [4, ", "\"size\": [");
+        fs::write(bench.file("chunks/00001.json"), text).unwrap();
     }),
     ("a sidecar that contradicts itself", |bench| {
         let text = bench.text("chunks/00001.json").replace("\"embedded\": 4", "\"embedded\": 5");

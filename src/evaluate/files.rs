@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use npyz::WriterBuilder;
 use polars::prelude::*;
+use serde::Serialize;
 
 use super::{Centroids, EvaluateError, Evaluation};
+use crate::breakdown::{self, Breakdown};
 use crate::files::{self, FileError, commit, commit_bytes};
 use crate::metrics::{Metrics, ReadMetricsError};
 use crate::people::People;
@@ -22,6 +24,7 @@ const CURVES: &str = "curves.parquet";
 const PAIRS: &str = "pairs.parquet";
 const IDENTITIES: &str = "identities.parquet";
 const CENTROIDS: &str = "identity_centroids.npy";
+const BREAKDOWN: &str = "breakdown.json";
 const IDENTITY_CSV: &str = "identity_ids.csv";
 const IDENTITY_PICKLE: &str = "identity_ids.pkl";
 
@@ -47,10 +50,8 @@ impl Evaluation {
         write_csv(&run.join(IDENTITY_CSV), &ids)?;
         commit_bytes(&run.join(IDENTITY_PICKLE), &pickled(&ids))?;
         self.people.write(run)?;
-        let mut text = serde_json::to_vec_pretty(&self.metrics)
-            .map_err(|error| EvaluateError::Damaged { path: metrics.clone(), reason: error.to_string() })?;
-        text.push(b'\n');
-        Ok(commit_bytes(&metrics, &text)?)
+        write_json(&run.join(BREAKDOWN), &self.breakdown)?;
+        write_json(&metrics, &self.metrics)
     }
 
     /// Reads what [`Self::write`] wrote.
@@ -71,6 +72,7 @@ impl Evaluation {
             identities: Table::read(&run.join(IDENTITIES))?.identities()?,
             centroids: Centroids::read(&run.join(CENTROIDS))?,
             people: People::read(run)?,
+            breakdown: read_breakdown(run.join(BREAKDOWN))?,
         })
     }
 }
@@ -149,6 +151,28 @@ pub(super) fn write_table(path: &Path, columns: Vec<Column>) -> Result<(), Evalu
         ParquetWriter::new(writer).finish(&mut table).map_err(failed)?;
         Ok(())
     })
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), EvaluateError> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|error| EvaluateError::Damaged { path: path.into(), reason: error.to_string() })?;
+    text.push(b'\n');
+    Ok(commit_bytes(path, &text)?)
+}
+
+fn read_breakdown(path: PathBuf) -> Result<Option<Breakdown>, EvaluateError> {
+    if !path.exists() {
+        // Runs of before there was a breakdown have none.
+        return Err(EvaluateError::Damaged { path, reason: "it is not there".into() });
+    }
+    let found: Result<Option<Breakdown>, _> = serde_json::from_slice(&files::read(&path)?);
+    match found {
+        Ok(Some(Breakdown { schema, .. })) if schema != breakdown::SCHEMA => {
+            Err(EvaluateError::Schema { path, found: schema.into(), expected: breakdown::SCHEMA })
+        }
+        Ok(found) => Ok(found),
+        Err(error) => Err(EvaluateError::Damaged { path, reason: error.to_string() }),
+    }
 }
 
 fn write_csv(path: &Path, ids: &[&str]) -> Result<(), EvaluateError> {

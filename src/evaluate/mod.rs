@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 pub use centroids::Centroids;
 pub use error::EvaluateError;
 
+use crate::breakdown::{self, Breakdown, Column};
 use crate::config::{Expectation, SimilarityOptions};
 use crate::dataset::Face;
 use crate::metrics::{self, FaceCounts, Judged, Metrics, PairCounts};
@@ -46,6 +47,8 @@ pub struct Evaluation {
     pub centroids: Centroids,
     /// `people.json`, `identity_errors.parquet` and `label_audit.csv`.
     pub people: People,
+    /// `breakdown.json`: which faces fail; `None` when no threshold could be told.
+    pub breakdown: Option<Breakdown>,
 }
 
 /// What is evaluated.
@@ -57,6 +60,8 @@ pub struct Input<'a> {
     pub dimension: usize,
     /// The embedded faces in row order.
     pub faces: &'a [Labelled<'a>],
+    /// What else is known of the faces, for the breakdown; each column in row order.
+    pub columns: &'a [Column<'a>],
     /// Faces of the manifest.
     pub manifest_rows: u64,
     /// Faces without an embedding.
@@ -106,6 +111,13 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
         return Err(EvaluateError::NotEvaluable { reason });
     }
     let estimator = estimator(input, &found, cancel)?;
+    let breakdown = if watched.thresholds.is_empty() {
+        None
+    } else {
+        let (errors, watched, columns, how) = (&found.faces, &watched, input.columns, resampling(input));
+        let input = breakdown::Input { rows, population: &population, errors, watched, columns, how };
+        Some(Breakdown::new(&input, progress, cancel).ok_or(EvaluateError::Interrupted)?)
+    };
     let upstream = match &input.options.upstream {
         None => None,
         Some(sampling) => match similarity::upstream::compare(rows, &population, sampling, input.seed) {
@@ -159,6 +171,7 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
         identities: spreads(&population, &found),
         centroids,
         people,
+        breakdown,
         histograms: Histograms { genuine: found.genuine.counts, impostor: found.impostor.counts },
     })
 }
@@ -216,9 +229,12 @@ fn evaluable(input: &Input<'_>, population: &Population<'_>) -> Result<(), Evalu
 }
 
 fn estimator(input: &Input<'_>, found: &Comparison, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
-    let how = Resampling { replicates: input.options.replicates, level: input.options.confidence, seed: input.seed };
-    Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())
+    Estimator::new(&found.genuine, &found.impostor, &found.cells, resampling(input), &|| cancel.requested())
         .ok_or(EvaluateError::Interrupted)
+}
+
+fn resampling(input: &Input<'_>) -> Resampling {
+    Resampling { replicates: input.options.replicates, level: input.options.confidence, seed: input.seed }
 }
 
 fn face_counts(input: &Input<'_>, population: &Population<'_>) -> FaceCounts {

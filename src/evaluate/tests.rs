@@ -79,6 +79,7 @@ fn run(
         matrix,
         dimension,
         faces,
+        columns: &[],
         manifest_rows: faces.len() as u64 + 2,
         failed: 2,
         options,
@@ -138,7 +139,7 @@ fn numbers_are_those_of_numpy_and_scikit_learn() {
 fn what_belongs_together_agrees() {
     let golden = Golden::read();
     let found = golden.evaluate(&options());
-    let Evaluation { metrics, histograms, curve, hardest, identities, centroids, people } = &found;
+    let Evaluation { metrics, histograms, curve, hardest, identities, centroids, people, breakdown } = &found;
     assert_eq!(histograms.genuine.iter().sum::<u64>(), metrics.pairs.genuine);
     assert_eq!(histograms.impostor.iter().sum::<u64>(), metrics.pairs.impostor);
     assert!(curve.fmr.is_sorted() && curve.fnmr.iter().rev().is_sorted() && curve.threshold.iter().rev().is_sorted());
@@ -146,6 +147,14 @@ fn what_belongs_together_agrees() {
     for (i, fnmr) in curve.fnmr.iter().enumerate() {
         assert!(curve.fnmr_lower[i] <= *fnmr && *fnmr <= curve.fnmr_upper[i]);
     }
+    let breakdown = breakdown.as_ref().unwrap();
+    let rate = |estimate: &Option<crate::estimate::Estimate>| estimate.as_ref().unwrap().clone();
+    let (fnmr, fmr) = (rate(&breakdown.all.fnmr), rate(&breakdown.all.fmr));
+    assert_eq!((fnmr.n, fmr.n), (2 * metrics.pairs.genuine, 2 * metrics.pairs.impostor), "each pair has two faces");
+    // The curve has a point at each edge of a bin; the threshold is one.
+    let at = curve.threshold.iter().rposition(|threshold| *threshold >= breakdown.threshold - 1e-6).unwrap();
+    close("false non-matches", fnmr.point, curve.fnmr[at], 1e-9);
+    close("false matches", fmr.point, curve.fmr[at], 1e-9);
     assert_eq!(hardest.len(), 14);
     close("hardest", hardest[0].cosine.into(), metrics.genuine.min, 1e-15);
     close("hardest", hardest[7].cosine.into(), metrics.impostor.max, 1e-15);
@@ -286,6 +295,7 @@ fn files_give_back_what_was_written_and_are_the_same_each_time() {
         std::fs::read_dir(folders[0].path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     let expected = [
+        "breakdown.json",
         "curves.parquet",
         "histograms.parquet",
         "identities.parquet",
@@ -334,6 +344,7 @@ fn damaged_files_are_named() {
     );
     for name in [
         "metrics.json",
+        "breakdown.json",
         "histograms.parquet",
         "curves.parquet",
         "pairs.parquet",

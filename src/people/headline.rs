@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
-use crate::verification::bootstrap::Estimator;
+use crate::verification::rates::Rates;
 use crate::verification::thresholds;
 
 /// False match rate of the true accept rate.
@@ -29,15 +29,15 @@ pub struct Headline {
 impl Headline {
     /// The numbers with their intervals.
     #[must_use]
-    pub fn of(estimator: &Estimator) -> Self {
-        let pairs = [&estimator.observed.genuine, &estimator.observed.impostor].map(|of| of.survival.total());
-        let points = thresholds::operating_points(estimator);
+    pub fn of(rates: Rates<'_>) -> Self {
+        let (estimator, (genuine_pairs, impostor_pairs)) = (rates.estimator, rates.pairs());
+        let (points, _) = thresholds::operating_points(rates);
         Self {
-            genuine_pairs: pairs[0],
-            impostor_pairs: pairs[1],
-            eer: thresholds::eer(estimator).0,
+            genuine_pairs,
+            impostor_pairs,
+            eer: rates.eer().0,
             tar: points.into_iter().find(|point| point.target_fmr == TARGET_FMR).and_then(|point| point.tar),
-            genuine_mean: estimator.estimate(pairs[0], |sample| sample.genuine.moments.mean()),
+            genuine_mean: estimator.estimate(genuine_pairs, |sample| sample.genuine.moments.mean()),
             d_prime: thresholds::d_prime(estimator),
         }
     }

@@ -22,6 +22,7 @@ use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{self, Comparison, HardPair, Labelled, Population, Request, Watched};
 use crate::verification::bootstrap::{Estimator, Resampling};
+use crate::verification::rates::Rates;
 use audit::{Evidence, WithAndWithout};
 use headline::Headline;
 
@@ -119,7 +120,7 @@ fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option
     let compared = [&input.found.genuine, &input.found.impostor].map(|tally| tally.moments.count());
     // The evaluation itself may have compared just these pairs.
     let with = if compared == [all.genuine, all.impostor] {
-        Headline::of(input.estimator)
+        Headline::of(Rates { estimator: input.estimator, cells: &input.found.cells })
     } else {
         match headline(input, input.population, all, cancel)? {
             Some(with) => with,
@@ -141,7 +142,7 @@ fn headline(input: &Input<'_>, population: &Population<'_>, quota: Quota, cancel
     let (replicates, level) = (input.options.replicates, input.options.confidence);
     let how = Resampling { replicates, level, seed: input.seed };
     let estimator = Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())?;
-    Some(Some(Headline::of(&estimator)))
+    Some(Some(Headline::of(Rates { estimator: &estimator, cells: &found.cells })))
 }
 
 #[cfg(test)]

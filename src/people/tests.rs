@@ -143,11 +143,13 @@ impl Crowd {
             matrix: &self.data,
             dimension: WIDE,
             faces: &faces,
+            columns: &[],
             manifest_rows: faces.len() as u64,
             failed: 0,
             options: &options,
             seed: 3,
             expect: &BTreeMap::new(),
+            keeper: &crate::similarity::Forgetful,
         };
         evaluate(&input, &Silent, &Cancel::default()).unwrap()
     }

@@ -30,7 +30,8 @@ pub struct Scratch {
 }
 
 /// Cuts the face out of a picture and resizes it into `out`: size × size × 3 bytes, row by row, channels interleaved in
-/// the configured order. Mirroring is left to [`mirror`], standardising to the network's side.
+/// the configured order. Mirroring is left to [`mirror`], standardising to the network's side. Gives width and height of
+/// what was cut out, in pixels of the picture.
 ///
 /// # Errors
 ///
@@ -45,7 +46,7 @@ pub fn render(
     preprocess: &Preprocess,
     scratch: &mut Scratch,
     out: &mut [u8],
-) -> Result<(), PreprocessError> {
+) -> Result<[usize; 2], PreprocessError> {
     let size = preprocess.resize.size as usize;
     assert_eq!(out.len(), size * size * 3, "a face of side {size} does not fit the buffer");
     let (width, height) = picture.dimensions();
@@ -67,7 +68,7 @@ pub fn render(
             std::mem::swap(red, blue);
         }
     }
-    Ok(())
+    Ok([face.width, face.height])
 }
 
 /// Mirrors faces of `side` × `side` × 3 bytes left to right, in place.

@@ -5,12 +5,13 @@
 mod axis;
 mod base64;
 mod binning;
+mod breakdown;
 mod comparison;
 mod explorer;
 mod figures;
 mod page;
-mod people;
 mod paired;
+mod people;
 mod plots;
 #[cfg(test)]
 pub(crate) mod sample;

@@ -2,6 +2,7 @@
 
 use super::{ChunkTiming, FailureRow, Report};
 use crate::agreement::{Agreement, Rates, Verification};
+use crate::breakdown::{Breakdown, Discard, DiscardCurve, LeftOut, SCHEMA as BREAKDOWN, Slice, Slices, Warning};
 use crate::compare::RunSummary;
 use crate::config::Precision;
 use crate::estimate::{Estimate, Unit};
@@ -214,7 +215,16 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
     };
     let (hardest, identities): (Vec<_>, Vec<_>) = (hardest.collect(), identities.collect());
     let people = people(&identities);
-    Evaluation { metrics, curve, histograms, hardest, identities, centroids: Centroids::default(), people }
+    Evaluation {
+        metrics,
+        curve,
+        histograms,
+        hardest,
+        identities,
+        centroids: Centroids::default(),
+        people,
+        breakdown: Some(breakdown()),
+    }
 }
 
 /// Plausible people: a few goats and lambs, two wrong labels among strays.
@@ -347,6 +357,59 @@ fn made_in_three_ways(point: &OperatingPoint) -> Vec<RateIntervals> {
     rates.into_iter().filter_map(|(rate, estimate)| Some(of(rate, estimate.as_ref()?))).collect()
 }
 
+fn slice(name: &str, fnmr: f64) -> Slice {
+    let mut none = estimate(0.0);
+    (none.bound, none.upper) = (true, Some(4e-4));
+    let small = fnmr > 0.2;
+    Slice {
+        name: name.into(),
+        range: None,
+        faces: 46_900,
+        identities: if small { 5 } else { 471 },
+        fnmr: Some(if fnmr == 0.0 { none } else { estimate(fnmr) }),
+        fmr: Some(estimate(0.001 + fnmr / 100.0)),
+        warnings: if small { vec![Warning::FewIdentities, Warning::FewGenuine] } else { Vec::new() },
+    }
+}
+
+/// Two columns with slices, one without, and two curves: one measure foretells misses, one does not.
+pub(crate) fn breakdown() -> Breakdown {
+    let column = |name: &str, slices: &[(&str, f64)]| Slices {
+        column: name.into(),
+        unknown: 12,
+        slices: slices.iter().map(|(name, fnmr)| slice(name, *fnmr)).collect(),
+    };
+    let shares: Vec<f64> = (0..26).map(|step| f64::from(step) / 50.0).collect();
+    let curve = |measure: &str, falls: f64| DiscardCurve {
+        measure: measure.into(),
+        pairs: 400_000,
+        fnmr: shares.iter().map(|share| estimate(0.02 * (1.0 - falls * share))).collect(),
+        area: estimate(1.0 - falls / 4.0),
+    };
+    let reason = "5012 different texts are neither few nor numbers".into();
+    Breakdown {
+        schema: BREAKDOWN,
+        threshold: 0.3456,
+        all: slice("all faces", 0.02),
+        columns: vec![
+            column(
+                "sharpness",
+                &[("3.1 to 80", 0.05), ("80.2 to 200", 0.02), ("200.4 to 611", 0.01), ("612 to 9000", 0.0)],
+            ),
+            column("meta.camera <old>", &[("front", 0.02), ("side & back", 0.3)]),
+        ],
+        left_out: vec![LeftOut { column: "meta.note".into(), reason }],
+        discard: Discard {
+            pairs: 400_000,
+            available: 36_000_000,
+            misses: 8_000,
+            ideal: shares.iter().map(|share| ((0.02 - share) / (1.0 - share)).max(0.0)).collect(),
+            curves: vec![curve("sharpness", 1.5), curve("exposure", 0.0)],
+            shares,
+        },
+    }
+}
+
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
 }
@@ -472,5 +535,6 @@ pub(crate) fn nothing() -> Evaluation {
         identities: Vec::new(),
         centroids: Centroids::default(),
         people: People::default(),
+        breakdown: None,
     }
 }

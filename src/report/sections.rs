@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::base64;
+use super::breakdown;
 use super::explorer;
 use super::figures;
 use super::page::{Block, Cell, Page, Section, Table, Tile};
@@ -42,6 +43,7 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
         people::fails(&report.evaluation.people)?,
         people::labels(report),
         people::routing(&report.evaluation.people)?,
+        report.evaluation.breakdown.as_ref().map(breakdown::section).transpose()?,
         report.agreement.as_ref().map(agreement),
         Some(throughput(report)?),
         Some(failures(report)),

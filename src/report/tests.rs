@@ -65,7 +65,7 @@ pub(super) fn check(html: &str) {
 }
 
 /// Sections in the order of a report.
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 18] = [
     "expectations",
     "distributions",
     "errors",
@@ -77,6 +77,7 @@ const SECTIONS: [&str; 17] = [
     "people",
     "labels",
     "routing",
+    "breakdown",
     "agreement",
     "throughput",
     "failures",
@@ -316,6 +317,15 @@ prop_compose! {
         people.routing.ladder[5].fpir = None;
         people.routing.curve[3].dir_lower = numbers[11];
         people.routing.curve[4].fpir = numbers[12];
+        let mut breakdown = sample::breakdown();
+        breakdown.threshold = numbers[21];
+        breakdown.all.fnmr = Some(estimate(0));
+        breakdown.columns[0].slices[0].fmr = Some(estimate(3));
+        breakdown.columns[1].slices[1].fnmr = Some(estimate(6));
+        breakdown.discard.curves[0].fnmr[3] = estimate(9);
+        breakdown.discard.curves[1].area = estimate(12);
+        breakdown.discard.ideal[1] = numbers[22];
+        evaluation.breakdown = Some(breakdown);
         evaluation.histograms = Histograms { genuine, impostor };
         evaluation
     }

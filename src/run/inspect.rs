@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use super::{RunDirectory, RunError, not_yet};
 use crate::dataset::{Face, Manifest};
-use crate::embed::{self, EmbeddingMatrix, Failure};
+use crate::embed::{self, ChunkRecord, EmbeddingMatrix, Failure};
 use crate::estimate::Estimate;
 use crate::files::{self, FileError};
 use crate::metrics::Metrics;
 use crate::plan::RunPlan;
 use crate::provenance::{self, Provenance};
+use crate::quality::Quality;
 use crate::similarity;
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
@@ -20,16 +21,19 @@ pub(super) struct EmbeddedFaces {
     /// Matrix row → manifest row.
     pub rows: Vec<usize>,
     pub failures: Vec<Failure>,
+    /// How good the picture of each embedded face is, in matrix order, as far as it was measured.
+    pub quality: Vec<Option<Quality>>,
 }
 
 impl EmbeddedFaces {
     pub fn open(run: &RunDirectory) -> Result<Self, RunError> {
         let manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), dataset_root(run)?)?;
-        let failures: Vec<Failure> =
-            embed::read_records(run.path())?.into_iter().flat_map(|record| record.failures).collect();
+        let records = embed::read_records(run.path())?;
+        let quality = records.iter().flat_map(ChunkRecord::qualities).collect();
+        let failures: Vec<Failure> = records.into_iter().flat_map(|record| record.failures).collect();
         let mut failed = failures.iter().map(|failure| failure.row).peekable();
         let rows = (0..manifest.len()).filter(|row| failed.next_if_eq(row).is_none()).collect();
-        Ok(Self { manifest, rows, failures })
+        Ok(Self { manifest, rows, failures, quality })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Face> {

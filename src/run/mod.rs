@@ -1,5 +1,6 @@
 //! A run, from config to sealed directory. Every step reads what the step before it wrote.
 
+mod columns;
 mod compare;
 mod directory;
 mod error;
@@ -289,10 +290,12 @@ impl Workplace<'_> {
         faces.agree_with(run, &matrix)?;
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
         let keeper = PartialPairs::of(run, self.progress)?;
+        let columns = columns::columns(&faces);
         let input = evaluate::Input {
             matrix: &matrix.data,
             dimension: matrix.dimension,
             faces: &labelled,
+            columns: &columns,
             manifest_rows: faces.manifest.len() as u64,
             failed: (faces.manifest.len() - faces.rows.len()) as u64,
             options: &config.similarity,

@@ -9,6 +9,7 @@ use crate::config::{DatasetSource, ExperimentConfig, Preprocess};
 use crate::dataset::{self, Manifest, PixelSource, ReadError, synthetic};
 use crate::embed::{FaceFailure, FailureKind, PixelReader};
 use crate::preprocess::{self, Limits, PreprocessError, Scratch};
+use crate::quality::{self, Quality};
 
 /// The real [`PixelReader`].
 pub(crate) struct FaceReader<'a> {
@@ -22,6 +23,8 @@ pub(crate) struct FaceReader<'a> {
 thread_local! {
     /// Buffers of the resizer, one set a worker thread.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
+    /// Its buffer for the luma of a face.
+    static LUMA: RefCell<Vec<i16>> = RefCell::default();
 }
 
 impl<'a> FaceReader<'a> {
@@ -47,7 +50,8 @@ impl<'a> FaceReader<'a> {
             .map_err(|error| FaceFailure::new(FailureKind::Decode, error.to_string()))
     }
 
-    fn render(&self, row: usize, out: &mut [u8]) -> Result<(), FaceFailure> {
+    /// Gives width and height of the crop before it was resized.
+    fn render(&self, row: usize, out: &mut [u8]) -> Result<[usize; 2], FaceFailure> {
         let picture = self.picture(row)?;
         self.cut(row, &picture, out)
     }
@@ -63,7 +67,7 @@ impl<'a> FaceReader<'a> {
         Ok((decoded, started.elapsed()))
     }
 
-    fn cut(&self, row: usize, picture: &RgbImage, out: &mut [u8]) -> Result<(), FaceFailure> {
+    fn cut(&self, row: usize, picture: &RgbImage, out: &mut [u8]) -> Result<[usize; 2], FaceFailure> {
         let bbox = self.manifest.faces[row].bbox.as_ref();
         SCRATCH
             .with_borrow_mut(|scratch| preprocess::render(picture, bbox, self.preprocess, scratch, out))
@@ -84,7 +88,10 @@ impl<'a> FaceReader<'a> {
 }
 
 impl PixelReader for FaceReader<'_> {
-    fn read(&self, row: usize, out: &mut [u8]) -> Result<(), FaceFailure> {
-        self.render(row, out)
+    fn read(&self, row: usize, out: &mut [u8]) -> Result<Quality, FaceFailure> {
+        let source = self.render(row, out)?;
+        let Preprocess { resize, channels, .. } = self.preprocess;
+        let measure = |luma: &mut Vec<i16>| quality::measure(out, resize.size as usize, *channels, source, luma);
+        Ok(LUMA.with_borrow_mut(measure))
     }
 }

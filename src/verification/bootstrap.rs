@@ -252,7 +252,7 @@ fn subset(cells: &Cells, seed: u64, number: u32) -> Option<Subset> {
 }
 
 /// Linear between the two neighbouring order statistics.
-pub(super) fn percentile(sorted: &[f64], level: f64) -> Option<f64> {
+pub(crate) fn percentile(sorted: &[f64], level: f64) -> Option<f64> {
     let place = level * (sorted.len().checked_sub(1)?) as f64;
     let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
     Some(low + (high - low) * place.fract())

@@ -3,8 +3,8 @@
 pub mod bootstrap;
 pub mod distribution;
 pub mod interval;
-pub mod plug_in;
 pub mod paired;
+pub mod plug_in;
 pub mod random;
 pub mod rates;
 mod replicates;

@@ -46,6 +46,12 @@ impl Draw {
         Self::new(seed, 3 << 32)
     }
 
+    /// Which faces stand for all in error-versus-discard curves.
+    #[must_use]
+    pub fn discard(seed: u64) -> Self {
+        Self::new(seed, 7 << 32)
+    }
+
     /// One bootstrap replicate.
     #[must_use]
     pub fn replicate(seed: u64, number: u32) -> Self {

@@ -7,14 +7,16 @@ use std::path::Path;
 use crate::support::workspace::Workspace;
 
 /// Everything that a finished run directory holds.
-const FILES: [&str; 21] = [
+const FILES: [&str; 23] = [
     "SEALED",
+    "breakdown.json",
     "config.yaml",
     "curves.parquet",
     "embeddings.parquet",
     "face_embedding_index.csv",
     "face_embeddings.npy",
     "face_metadata.csv",
+    "face_quality.parquet",
     "failures.csv",
     "histograms.parquet",
     "identities.parquet",
@@ -114,6 +116,8 @@ fn what_cannot_change_a_number_changes_no_byte_of_the_result() {
             "face_embeddings.npy",
             "face_embedding_index.csv",
             "embeddings.parquet",
+            "face_quality.parquet",
+            "breakdown.json",
             "identity_errors.parquet",
             "label_audit.csv",
             "metrics.json",

@@ -34,9 +34,14 @@ fn killed_at_20_random_moments_the_result_is_byte_identical() {
         kills += 1;
     }
     disturbed.run(0, &["embed", "config.yaml"]);
-    for file in
-        ["face_embeddings.npy", "face_embedding_index.csv", "embeddings.parquet", "failures.csv", "face_metadata.csv"]
-    {
+    for file in [
+        "face_embeddings.npy",
+        "face_embedding_index.csv",
+        "embeddings.parquet",
+        "face_quality.parquet",
+        "failures.csv",
+        "face_metadata.csv",
+    ] {
         let read = |workspace: &Workspace| fs::read(workspace.only_run().join(file)).unwrap();
         assert!(read(&undisturbed) == read(&disturbed), "{file} differs after 20 kills");
     }

@@ -1,0 +1,82 @@
+//! What the evaluation may divide faces by: what the manifest knows of them, and the measured quality of their pictures.
+
+use super::inspect::EmbeddedFaces;
+use crate::breakdown::{Better, Column};
+use crate::dataset::{BoundingBox, Face, PixelSource};
+use crate::quality::{MIDDLE_GREY, Quality};
+
+/// Columns of a source's own table that say which face it is, where its picture is, or what the manifest has under
+/// another name.
+const NO_ATTRIBUTES: [&str; 23] = [
+    "face_id",
+    "image_id",
+    "photo_id",
+    "identity_id",
+    "identity",
+    "label_name",
+    "label",
+    "person",
+    "name",
+    "file_name",
+    "crop_path",
+    "face_path",
+    "photo_path",
+    "detector_score",
+    "confidence",
+    "bbox_x1",
+    "bbox_y1",
+    "bbox_x2",
+    "bbox_y2",
+    "x",
+    "y",
+    "w",
+    "h",
+];
+
+/// One value an embedded face, in matrix order. A built-in column that no face has a value for is not there.
+pub(super) fn columns(faces: &EmbeddedFaces) -> Vec<Column<'_>> {
+    let number = |name: &str, of: &dyn Fn(&Face) -> Option<f64>| Column::numbers(name, faces.iter().map(of).collect());
+    let measured = |name: &str, of: fn(&Quality) -> f64| {
+        Column::numbers(name, faces.quality.iter().map(|quality| quality.as_ref().map(of)).collect())
+    };
+    let higher = Better::Higher;
+    let mut columns = Vec::new();
+    if faces.quality.iter().any(Option::is_some) {
+        columns.extend([
+            measured("sharpness", |face| f64::from(face.sharpness)).judged(higher),
+            measured("exposure", |face| f64::from(face.exposure)).judged(Better::Near(MIDDLE_GREY)),
+            measured("contrast", |face| f64::from(face.contrast)).judged(higher),
+            measured("size", |face| f64::from(face.size)).judged(higher),
+        ]);
+    }
+    if faces.iter().any(|face| face.detector_score.is_some()) {
+        columns.push(number("detector score", &|face| face.detector_score.map(f64::from)).judged(higher));
+    }
+    if faces.iter().any(|face| face.bbox.is_some()) {
+        columns.push(number("box size", &|face| face.bbox.as_ref().map(shorter_side)));
+    }
+    let sources: Vec<Option<&str>> = faces.iter().map(source).collect();
+    if sources.iter().any(Option::is_some) {
+        columns.push(Column::texts("source", sources));
+    }
+    let table = &faces.manifest.table;
+    for (header, column) in table.headers.iter().zip(&table.columns) {
+        if !NO_ATTRIBUTES.contains(&header.trim()) {
+            let values = faces.rows.iter().map(|&row| column.get(row)).collect();
+            columns.push(Column::texts(&format!("meta.{header}"), values));
+        }
+    }
+    columns
+}
+
+/// Pixels.
+fn shorter_side(bbox: &BoundingBox) -> f64 {
+    f64::from(bbox.x2 - bbox.x1).min(f64::from(bbox.y2 - bbox.y1))
+}
+
+/// The outermost folder of the picture, where there is more than the one that people's own folders are in.
+fn source(face: &Face) -> Option<&str> {
+    let PixelSource::File { path, .. } = &face.pixels else { return None };
+    let (outermost, inner) = path.split_once('/')?;
+    inner.contains('/').then_some(outermost)
+}
