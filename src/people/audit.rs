@@ -245,6 +245,9 @@ fn suspects(evidence: &Evidence<'_>, far: f64, near: f64) -> Vec<Suspect> {
     found
 }
 
+/// Two identities and the mean cosine between their faces.
+type Alike = (usize, usize, f32);
+
 /// How many pairs of identities look like one person, and the first of them.
 fn one_person(evidence: &Evidence<'_>, cancel: &Cancel) -> Option<(u64, Vec<OnePerson>)> {
     const BLOCK: usize = 64;
@@ -259,15 +262,13 @@ fn one_person(evidence: &Evidence<'_>, cancel: &Cancel) -> Option<(u64, Vec<OneP
     // The product of two means is the mean of all products between them.
     let means: Vec<f32> = population.identities.par_iter().flat_map_iter(mean).collect();
     let packed = Packed::new(&means, rows.dimension);
-    let order = |a: &(usize, usize, f32), b: &(usize, usize, f32)| {
-        b.2.total_cmp(&a.2).then_with(|| (a.0, a.1).cmp(&(b.0, b.1)))
-    };
-    let best = |mut pairs: Vec<(usize, usize, f32)>| {
+    let order = |a: &Alike, b: &Alike| b.2.total_cmp(&a.2).then_with(|| (a.0, a.1).cmp(&(b.0, b.1)));
+    let best = |mut pairs: Vec<Alike>| {
         pairs.sort_by(order);
         pairs.truncate(KEPT);
         pairs
     };
-    let found: Vec<(u64, Vec<(usize, usize, f32)>)> = means
+    let found: Vec<(u64, Vec<Alike>)> = means
         .par_chunks(BLOCK * rows.dimension)
         .enumerate()
         .map(|(block, chunk)| {

@@ -88,7 +88,10 @@ pub fn study(input: &Input<'_>, cancel: &Cancel) -> Option<People> {
     let margin = found.impostor.moments.std();
     let evidence = Evidence { rows, population, faces, placed: &placed, hardest: input.hardest, threshold, margin };
     let mut audit = Audit::new(&evidence, cancel)?;
-    audit.metrics = with_and_without(input, &audit, cancel)?;
+    audit.metrics = with_and_without(input, &audit, cancel);
+    if cancel.requested() {
+        return None;
+    }
     Some(People {
         schema: SCHEMA,
         threshold,
@@ -99,16 +102,19 @@ pub fn study(input: &Input<'_>, cancel: &Cancel) -> Option<People> {
     })
 }
 
-/// Compares again with the suspects that look like someone else unlabelled. The outer `None` when cancelled.
-fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option<Option<WithAndWithout>> {
-    let mut faces = input.faces.to_vec();
-    audit.mislabelled().for_each(|row| faces[row as usize].identity = None);
+/// Compares again with the suspects that look like someone else unlabelled. `None` without such suspects, when one kind
+/// of pair is gone with them, or when cancelled.
+fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option<WithAndWithout> {
     if audit.another == 0 {
-        return Some(None);
+        return None;
+    }
+    let mut faces = input.faces.to_vec();
+    for row in audit.mislabelled() {
+        faces[row as usize].identity = None;
     }
     let left = Population::new(&faces, input.seed);
     if left.available.genuine == 0 || left.available.impostor == 0 {
-        return Some(None);
+        return None;
     }
     let max_pairs = match input.options.pairs {
         PairMode::Exhaustive => AUDIT_PAIRS,
@@ -122,27 +128,24 @@ fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option
     let with = if compared == [all.genuine, all.impostor] {
         Headline::of(Rates { estimator: input.estimator, cells: &input.found.cells })
     } else {
-        match headline(input, input.population, all, cancel)? {
-            Some(with) => with,
-            None => return Some(None),
-        }
+        headline(input, input.population, all, cancel)?
     };
     let exhaustive = all.is_all(&input.population.available) && quota(&left).is_all(&left.available);
     let without = headline(input, &left, quota(&left), cancel)?;
-    Some(without.map(|without| WithAndWithout { exhaustive, with, without }))
+    Some(WithAndWithout { exhaustive, with, without })
 }
 
-/// Headline metrics of so many pairs. The inner `None` when one kind of pair was not found, the outer when cancelled.
-fn headline(input: &Input<'_>, population: &Population<'_>, quota: Quota, cancel: &Cancel) -> Option<Option<Headline>> {
+/// Headline metrics of so many pairs. `None` when one kind of pair was not found, or when cancelled.
+fn headline(input: &Input<'_>, population: &Population<'_>, quota: Quota, cancel: &Cancel) -> Option<Headline> {
     let request = Request { quota, hardest: 0, watched: &[], seed: input.seed };
     let found = similarity::compare(input.rows, population, &request, &Silent, cancel)?;
     if found.genuine.moments.count() == 0 || found.impostor.moments.count() == 0 {
-        return Some(None);
+        return None;
     }
     let (replicates, level) = (input.options.replicates, input.options.confidence);
     let how = Resampling { replicates, level, seed: input.seed };
     let estimator = Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())?;
-    Some(Some(Headline::of(Rates { estimator: &estimator, cells: &found.cells })))
+    Some(Headline::of(Rates { estimator: &estimator, cells: &found.cells }))
 }
 
 #[cfg(test)]

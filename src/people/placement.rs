@@ -83,9 +83,10 @@ fn held_out(rows: Rows<'_>, faces: &[Member], twins: bool) -> Vec<Option<f32>> {
             rest.iter_mut().zip(rows.row(other.row)).for_each(|(rest, &value)| *rest -= f64::from(value));
             left -= 1;
         };
-        match twins {
-            true => faces.iter().filter(|other| !face.comparable(other)).for_each(&mut leave_out),
-            false => leave_out(face),
+        if twins {
+            faces.iter().filter(|other| !face.comparable(other)).for_each(&mut leave_out);
+        } else {
+            leave_out(face);
         }
         let length = rest.iter().map(|value| value * value).sum::<f64>().sqrt();
         let product: f64 = rest.iter().zip(rows.row(face.row)).map(|(rest, &value)| rest * f64::from(value)).sum();
@@ -118,9 +119,11 @@ pub(crate) mod tests {
         let face = |row: usize| data[row * DIMENSION..(row + 1) * DIMENSION].iter().map(|&value| f64::from(value));
         let (mine, image, content) = labels[row];
         let cosine = |of: &dyn Fn(usize) -> bool| {
-            let mut mean = vec![0.0; DIMENSION];
+            let mut mean = [0.0; DIMENSION];
             let chosen: Vec<usize> = (0..labels.len()).filter(|&other| of(other)).collect();
-            chosen.iter().for_each(|&other| mean.iter_mut().zip(face(other)).for_each(|(m, v)| *m += v));
+            for &other in &chosen {
+                mean.iter_mut().zip(face(other)).for_each(|(m, v)| *m += v);
+            }
             let length = mean.iter().map(|m| m * m).sum::<f64>().sqrt();
             (!chosen.is_empty()).then(|| mean.iter().zip(face(row)).map(|(m, v)| m * v).sum::<f64>() / length)
         };
@@ -162,7 +165,9 @@ pub(crate) mod tests {
             let rows: Vec<f32> = data.chunks_exact(DIMENSION).rev().flatten().copied().collect();
             let last = labels.len() as u32 - 1;
             let mut mirrored = placed(&rows, &reversed);
-            mirrored.iter_mut().for_each(|(row, _)| *row = last - *row);
+            for (row, _) in &mut mirrored {
+                *row = last - *row;
+            }
             mirrored.sort_by_key(|(row, _)| *row);
             let mut found = placed(&data, &labels);
             found.sort_by_key(|(row, _)| *row);

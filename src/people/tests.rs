@@ -112,7 +112,9 @@ impl Crowd {
             let centre = &centres[row / 10 * WIDE..][..WIDE];
             values.iter_mut().zip(centre).for_each(|(value, centre)| *value = centre + 0.6 * *value);
             let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
-            values.iter_mut().for_each(|value| *value /= length);
+            for value in values {
+                *value /= length;
+            }
         }
         let names = (0..identities * 10).map(|i| format!("{i:04}")).collect();
         Self { data, names, labels: (0..identities * 10).map(|row| row / 10).collect() }

@@ -135,6 +135,7 @@ pub(super) trait Drawing {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
+#[expect(clippy::needless_pass_by_value, reason = "it is for `map_err`")]
 fn words(error: DrawingAreaErrorKind<std::io::Error>) -> String {
     error.to_string()
 }
