@@ -7,7 +7,6 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use facevault::config::Kernels;
 use facevault::model::cpu::products::{Block, COLUMNS, LEFT, Left, Products, Right};
 use facevault::progress::{Cancel, Silent};
 use facevault::similarity::kernel::Rows;
@@ -39,7 +38,7 @@ fn rows() -> Vec<f32> {
 
 fn pairs(criterion: &mut Criterion) {
     let data = rows();
-    let products = Products::new(Kernels::Auto, DIMENSION).expect("some kernels run everywhere");
+    let products = Products::best(DIMENSION);
     let threads = rayon::current_num_threads();
     let mut group = criterion.benchmark_group("pairs");
     group.sample_size(10).measurement_time(Duration::from_secs(5));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
-use facevault::config::{Kernels, PairMode, SimilarityOptions};
+use facevault::config::{PairMode, SimilarityOptions};
 use facevault::evaluate::{self, Input};
 use facevault::model::cpu::products::Products;
 use facevault::numbers::Quantity;
@@ -65,7 +65,7 @@ fn rows(sizes: &[usize]) -> Vec<f32> {
 
 /// Operations a second of all threads at multiply-adds alone.
 fn peak() -> f64 {
-    let products = Products::new(Kernels::Auto, DIMENSION).expect("some kernels run everywhere");
+    let products = Products::best(DIMENSION);
     let started = Instant::now();
     let operations: f64 =
         (0..rayon::current_num_threads()).into_par_iter().map(|_| products.run_peak(20_000_000)).sum();

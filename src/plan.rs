@@ -13,7 +13,7 @@ use crate::sample;
 
 /// Raised by whoever changes the code between a picture's bytes and its embedding, or between embeddings and metrics,
 /// in a way that can change a number: runs of the older code are other runs then.
-pub const EMBEDDING_CODE_VERSION: u32 = 1;
+pub const EMBEDDING_CODE_VERSION: u32 = 2;
 
 /// Everything that can change a number of a run: `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,13 +4,14 @@
 use rayon::prelude::*;
 
 use super::product::Packed;
+use crate::model::cpu::products::LEFT;
 use crate::progress::Cancel;
 use crate::similarity::Population;
 use crate::similarity::kernel::Rows;
 use crate::similarity::population::Member;
 
 /// Faces of one piece of work.
-const BLOCK: usize = 64;
+const BLOCK: usize = 4 * LEFT;
 /// Rows whose mean is shorter cancel out: they have no direction.
 const SHORTEST: f64 = 1e-6;
 

@@ -229,7 +229,7 @@ mod tests {
         let names = names(300);
         let population = Population::new(&faces(&names), 3);
         let data = unit_rows(names.len(), 6, 5);
-        let products = Products::new(Kernels::Auto, 6).unwrap();
+        let products = Products::best(6);
         let rows = Rows { data: &data, dimension: 6 };
         let blocks = Blocks { rows, population: &population, products, tail: 2.0 };
         let mut collector = Collector::new(&population, 0, &[]);

@@ -14,7 +14,6 @@ use super::kernel::Rows;
 use super::population::Population;
 use super::sampling::{Quota, apportion, draw_genuine, draw_impostor, unit_pairs};
 use super::{Collector, FaceErrors, Spread, state, watched};
-use crate::config::Kernels;
 use crate::model::cpu::products::Products;
 use crate::progress::{Cancel, Progress};
 use crate::verification::bootstrap::Cells;
@@ -139,7 +138,7 @@ pub fn compare_resumably(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Option<Comparison> {
-    let products = Products::new(Kernels::Auto, rows.dimension)?;
+    let products = Products::best(rows.dimension);
     let tail = tail(rows, population, request, cancel)?;
     let session = Session { blocks: Blocks { rows, population, products, tail }, request, keeper, progress, cancel };
     let mut found = session.collect()?;
@@ -385,7 +384,7 @@ mod tests {
         for quota in [all, Quota { genuine: 50, impostor: 900 }] {
             let request = Request { quota, hardest: 9, watched: &[0.2, 0.7], seed: 3 };
             let whole = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
-            let products = Products::new(Kernels::Auto, DIMENSION).unwrap();
+            let products = Products::best(DIMENSION);
             let keeper = Interrupter::default();
             let mut sessions = 0;
             let found = loop {
@@ -414,7 +413,7 @@ mod tests {
         let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
         let request = Request { quota, hardest: 9, watched: &[0.8, 0.9], seed: 3 };
         let whole = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
-        let products = Products::new(Kernels::Auto, DIMENSION).unwrap();
+        let products = Products::best(DIMENSION);
         let cancel = Cancel::default();
         // So high that some identities have nobody in it.
         let blocks = Blocks { rows, population: &population, products, tail: 0.8 };
@@ -430,7 +429,7 @@ mod tests {
     fn a_state_of_something_else_is_no_state() {
         let names = names(40);
         let population = Population::new(&faces(&names), 1);
-        let products = Products::new(Kernels::Auto, DIMENSION).unwrap();
+        let products = Products::best(DIMENSION);
         let collector = |hardest, watched: &[f32]| Collector::new(&population, hardest, watched);
         let bytes = state::write(3, &collector(4, &[0.5]), products);
         assert_eq!(state::read(&bytes, collector(4, &[0.5]), products).unwrap().0, 3);

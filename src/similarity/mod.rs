@@ -88,7 +88,7 @@ pub(crate) mod tests {
     use super::population::tests::{Labels, labelled, labels, strings};
     use super::sampling::Quota;
     use super::*;
-    use crate::config::{Kernels, PairMode, SimilarityOptions};
+    use crate::config::{PairMode, SimilarityOptions};
     use crate::model::cpu::products::Products;
     use crate::progress::{Cancel, Silent};
     use crate::verification::tally::Tally;
@@ -149,7 +149,7 @@ pub(crate) mod tests {
             let data = unit_rows(labels.len(), DIMENSION, 3);
             let found = run(&data, &labels, &options(PairMode::Exhaustive, 1), 2);
             let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
-            let fused = Products::new(Kernels::Auto, DIMENSION).unwrap().rounding() == "rounded once";
+            let fused = Products::best(DIMENSION).rounding() == "rounded once";
             for i in 0..labels.len() {
                 for j in i + 1..labels.len() {
                     let ((a, image_a, content_a), (b, image_b, content_b)) = (labels[i], labels[j]);

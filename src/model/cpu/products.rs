@@ -30,6 +30,12 @@ pub struct Products {
     dimension: usize,
 }
 
+impl std::fmt::Debug for Products {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Products").field("set", &self.set.name).field("dimension", &self.dimension).finish()
+    }
+}
+
 /// The counting, compiled for an instruction set.
 type Count = unsafe fn(&[f32], f32, &mut [u64; BINS], &mut Sums, &mut Hits);
 
@@ -76,6 +82,12 @@ impl Products {
         #[cfg(not(target_arch = "x86_64"))]
         let count: Count = count_plain;
         Some(Self { set, count, dimension })
+    }
+
+    /// The fastest kernels of this CPU. `dimension` > 0.
+    #[must_use]
+    pub fn best(dimension: usize) -> Self {
+        Self::new(Kernels::Auto, dimension).expect("portable kernels run everywhere")
     }
 
     /// Numbers in a row.
