@@ -1,7 +1,7 @@
 //! All pairs of clustered unit rows: the multiply-adds alone, the products, and the products with everything that is kept
 //! of them, each as GFLOP/s, so that the share of the peak can be read off.
 //!
-//! `cargo bench --bench pairs`; the same beside NumPy: `experiments/peers/pairs.py`.
+//! `cargo bench --bench pairs`; the same beside `NumPy`: `experiments/peers/pairs.py`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -48,7 +48,8 @@ fn rows(sizes: &[usize]) -> Vec<f32> {
     let mut parts = Vec::new();
     for &size in sizes {
         let (mine, others) = rest.split_at_mut(size * DIMENSION);
-        (rest, _) = (others, parts.push(mine));
+        rest = others;
+        parts.push(mine);
     }
     parts.into_par_iter().zip(starts).for_each(|(part, start)| {
         let mut uniform = Uniform(start as u64 * 2 + 1);
@@ -57,7 +58,9 @@ fn rows(sizes: &[usize]) -> Vec<f32> {
             let spread = 0.5 + (uniform.next() + 0.5).powi(4) * 2.5;
             row.iter_mut().zip(&centre).for_each(|(slot, value)| *slot = value + spread * uniform.next());
             let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
-            row.iter_mut().for_each(|value| *value /= length);
+            for value in row {
+                *value /= length;
+            }
         }
     });
     data
@@ -142,7 +145,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         after / 1e9,
         100.0 * reached / before.max(after)
     );
-    println!("resident at most {} MiB, the matrix is {} MiB", resident().unwrap_or(0), data.len() * 4 >> 20);
+    println!("resident at most {} MiB, the matrix is {} MiB", resident().unwrap_or(0), data.len() >> 18);
     println!("equal error rate {}", Quantity::Rate.sentence(&metrics.eer));
     Ok(())
 }

@@ -190,11 +190,7 @@ mod tests {
                         if a.comparable(b) {
                             let cosine = cosine(rows.row(a.row), rows.row(b.row));
                             let kind = if a.identity == b.identity { PairKind::Genuine } else { PairKind::Impostor };
-                            if a.identity == b.identity {
-                                genuine.add(cosine)
-                            } else {
-                                impostor.add(cosine)
-                            }
+                            (if a.identity == b.identity { &mut genuine } else { &mut impostor }).add(cosine);
                             expected.add(kind, a, b, cosine);
                         }
                     }

@@ -46,7 +46,9 @@ impl Groups {
     fn new(members: &[Member], key: impl Fn(&Member) -> u32) -> Self {
         let keys = members.iter().map(|member| key(member) as usize + 1).max().unwrap_or(0);
         let mut starts = vec![0u32; keys + 1];
-        members.iter().for_each(|member| starts[key(member) as usize + 1] += 1);
+        for member in members {
+            starts[key(member) as usize + 1] += 1;
+        }
         for place in 1..starts.len() {
             starts[place] += starts[place - 1];
         }

@@ -42,7 +42,9 @@ impl FaceErrors {
                 }
             }
             PairKind::Impostor => {
-                rows.into_iter().for_each(|row| self.impostor[row as usize] += 1);
+                for row in rows {
+                    self.impostor[row as usize] += 1;
+                }
                 self.add_false_match(rows, cosine, thresholds);
             }
         }
@@ -52,7 +54,9 @@ impl FaceErrors {
     pub fn add_false_match(&mut self, rows: [u32; 2], cosine: f32, thresholds: &[f32]) {
         let above = thresholds.partition_point(|&threshold| cosine >= threshold);
         for matches in &mut self.false_matches[..above] {
-            rows.into_iter().for_each(|row| matches[row as usize] += 1);
+            for row in rows {
+                matches[row as usize] += 1;
+            }
         }
     }
 

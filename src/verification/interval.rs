@@ -18,7 +18,7 @@ pub fn wilson(rate: f64, n: f64, quantile: f64) -> (f64, f64) {
 const MANY: u64 = 1_000;
 
 /// The exact two-sided binomial interval (Clopper & Pearson 1934), which takes pairs as independent. With more than
-/// [`MANY`] errors and as many others, Wilson's with continuity correction, whose ends differ from it by less than
+/// 1,000 errors and as many others, Wilson's with continuity correction, whose ends differ from it by less than
 /// a two-hundredth of its width.
 #[must_use]
 pub fn clopper_pearson(errors: u64, n: u64, level: f64) -> (f64, f64) {

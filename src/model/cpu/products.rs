@@ -32,7 +32,10 @@ pub struct Products {
 
 impl std::fmt::Debug for Products {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Products").field("set", &self.set.name).field("dimension", &self.dimension).finish()
+        f.debug_struct("Products")
+            .field("set", &self.set.name)
+            .field("dimension", &self.dimension)
+            .finish_non_exhaustive()
     }
 }
 
