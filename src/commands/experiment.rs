@@ -144,8 +144,10 @@ pub(super) fn numbers(metrics: &Metrics) -> String {
         ),
         format!("equal error rate {}", Quantity::Rate.sentence(&metrics.eer)),
     ];
-    let point = metrics.operating_points.iter().rev().find_map(|point| Some((point.target_fmr, point.tar.as_ref()?)));
-    if let Some((target, tar)) = point {
+    let resolved = || metrics.operating_points.iter().filter_map(|point| Some((point.target_fmr, point.tar.as_ref()?)));
+    // The strictest rate with enough false matches behind it to mean something (Doddington's rule of 30).
+    let backed = resolved().rfind(|(target, _)| target * metrics.pairs.impostor as f64 >= 30.0);
+    if let Some((target, tar)) = backed.or_else(|| resolved().next()) {
         lines.push(format!("TAR at FMR {target:e}  {}", Quantity::Rate.sentence(tar)));
     }
     lines.push(format!("FMR1000          {}", Quantity::Rate.sentence(&metrics.fmr1000)));
