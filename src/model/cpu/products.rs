@@ -138,10 +138,19 @@ impl Products {
 
     /// Products of all rows of `left` with [`COLUMNS`] rows of `right` from `first`, a multiple of [`COLUMNS`], on. Returns
     /// how many columns there are.
+    ///
+    /// # Panics
+    /// With a left side that other kernels made.
     pub fn multiply(&self, left: &Left, right: &Right, first: usize, block: &mut Block) -> usize {
         const ELEMENT: usize = size_of::<f32>();
         let (width, height) = (self.width(), self.set.height);
         let rows = left.data.len() / self.dimension;
+        let whole = rows.is_multiple_of(height) && rows * self.dimension == left.data.len();
+        assert!(
+            whole && rows <= LEFT.next_multiple_of(height),
+            "{} numbers are no tiles of these kernels",
+            left.data.len()
+        );
         block.stride = COLUMNS;
         block.data.resize(LEFT.next_multiple_of(height) * COLUMNS, 0.0);
         let columns = right.rows.saturating_sub(first).min(COLUMNS);
@@ -154,7 +163,7 @@ impl Products {
                 }
                 let tile = Tile {
                     arena: left.data.as_ptr().cast(),
-                    taps: [0].as_ptr(),
+                    taps: &raw const ONLY_TAP,
                     offsets: offsets.as_ptr(),
                     height,
                     runs: 1,
@@ -164,7 +173,7 @@ impl Products {
                     stride: COLUMNS,
                 };
                 // SAFETY: `choose` gave the set to this CPU. The left side has `rows` ≥ top + height rows of `dimension`
-                // numbers at the offsets; the panel is `dimension` × `width` numbers; the block has at least `rows` rows
+                // numbers at the offsets, as asserted; the panel is `dimension` × `width` numbers; the block has at least `rows` rows
                 // of `COLUMNS` numbers, of which `width` from `place × width` < `COLUMNS`, a multiple of the width.
                 unsafe { (self.set.tile_f32)(&tile, height, 2) };
             }
@@ -192,6 +201,9 @@ impl Products {
         (rounds * 8 * super::kernels::PEAK_SUMS * self.set.lanes * 2) as f64
     }
 }
+
+/// A row has one run of numbers: what is a pixel with one tap to the tile kernel.
+static ONLY_TAP: u32 = 0;
 
 /// Of every set's tiles.
 const MAX_HEIGHT: usize = 12;
