@@ -283,10 +283,10 @@ weights: {source: embedded, name: demo}
     #[test]
     fn the_canonical_form_is_fixed() {
         let digest = plan(&[]).run_id().to_string();
-        insta::assert_snapshot!(digest, @"small-55f3615ee885");
+        insta::assert_snapshot!(digest, @"small-ddceeee1a86f");
         insta::assert_snapshot!(plan(&[]).canonical_json(), @r#"
 {
-  "code": 1,
+  "code": 2,
   "dataset": {
     "faces": 6,
     "manifest": "05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f"
