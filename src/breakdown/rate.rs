@@ -4,7 +4,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::estimate::{Estimate, Unit};
 use crate::verification::bootstrap::MIN_UNITS;
-use crate::verification::interval::{no_error, no_miss};
+use crate::verification::interval::{no_error, no_miss, wilson};
 
 /// What the faces of one identity came to. A pair counts once for each of its faces that is looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,12 +42,12 @@ pub fn rate(clusters: &[Cluster], level: f64) -> Option<Estimate> {
     let enough = identities >= MIN_UNITS;
     let interval = enough.then(|| {
         let effective = point * (1.0 - point) / variance(clusters, point, identities, pairs);
-        wilson(point, effective.min(different as f64), level)
+        wilson(point, effective.min(different as f64), Normal::standard().inverse_cdf(f64::midpoint(1.0, level)))
     });
     Some(Estimate {
         point,
-        lower: interval.map(|[lower, _]| lower),
-        upper: interval.map(|[_, upper]| upper),
+        lower: interval.map(|(lower, _)| lower),
+        upper: interval.map(|(_, upper)| upper),
         n: pairs,
         unit: Unit::Pairs,
         level,
@@ -66,13 +66,4 @@ fn variance(clusters: &[Cluster], point: f64, identities: usize, pairs: u64) -> 
     let squares: f64 = clusters.iter().map(|cluster| residual(cluster).powi(2)).sum();
     let m = identities as f64;
     m / (m - 1.0) * squares / (pairs as f64).powi(2)
-}
-
-/// Wilson's score interval of a proportion seen in `n` independent trials.
-fn wilson(point: f64, n: f64, level: f64) -> [f64; 2] {
-    let z = Normal::standard().inverse_cdf(f64::midpoint(1.0, level));
-    let shrink = 1.0 / (1.0 + z * z / n);
-    let centre = shrink * (point + z * z / (2.0 * n));
-    let half = shrink * z * (point * (1.0 - point) / n + z * z / (4.0 * n * n)).sqrt();
-    [(centre - half).max(0.0), (centre + half).min(1.0)]
 }

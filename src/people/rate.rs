@@ -9,7 +9,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::estimate::{Estimate, Unit};
-use crate::verification::interval::upper_bound_of_none;
+use crate::verification::interval::{upper_bound_of_none, wilson};
 
 /// The trials of one cluster and how many of them count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,14 +87,6 @@ fn effective(counts: &[Count], design: Design) -> f64 {
     let (hits, trials) = (hits as f64, trials as f64);
     let binomial = hits * (1.0 - hits / trials);
     trials * binomial / variance(counts, design, hits / trials)
-}
-
-/// Wilson 1927.
-fn wilson(point: f64, n: f64, z: f64) -> (f64, f64) {
-    let square = z * z / n;
-    let centre = (point + square / 2.0) / (1.0 + square);
-    let half = z / (1.0 + square) * (point * (1.0 - point) / n + square / (4.0 * n)).sqrt();
-    ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
 /// Two-sided quantile; `None` with a single cluster.
