@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use facevault::model::cpu::products::{Block, COLUMNS, LEFT, Left, Products, Right};
+use facevault::model::cpu::products::{self, Block, COLUMNS, LEFT, Left, Products};
 use facevault::progress::{Cancel, Silent};
 use facevault::similarity::kernel::Rows;
 use facevault::similarity::sampling::Quota;
@@ -17,6 +17,8 @@ use rayon::prelude::*;
 const DIMENSION: usize = 512;
 const IDENTITIES: usize = 100;
 const FACES: usize = 20_000;
+/// Rows of the right side of the products alone: as many as a resampled unit of upstream's faces has.
+const RIGHT: usize = 1_877;
 
 /// Unit rows around a direction for each identity.
 fn rows() -> Vec<f32> {
@@ -54,18 +56,18 @@ fn pairs(criterion: &mut Criterion) {
     });
 
     let operations = |pairs: usize| Throughput::Elements((pairs * 2 * DIMENSION) as u64);
-    group.throughput(operations(threads * LEFT * FACES));
+    group.throughput(operations(threads * LEFT * RIGHT));
     group.bench_function("products", |bencher| {
         let rows = || data.chunks_exact(DIMENSION);
-        let mut right = Right::default();
-        products.right(rows(), &mut right);
+        let mut right = products::Right::default();
+        products.right(rows().take(RIGHT), &mut right);
         bencher.iter_custom(|iterations| {
             let started = Instant::now();
             (0..threads).into_par_iter().for_each(|_| {
                 let (mut left, mut block) = (Left::default(), Block::default());
                 for _ in 0..iterations {
                     products.left(rows(), &mut left);
-                    for first in (0..FACES).step_by(COLUMNS) {
+                    for first in (0..RIGHT).step_by(COLUMNS) {
                         black_box(products.multiply(&left, &right, first, &mut block));
                     }
                 }
