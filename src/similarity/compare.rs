@@ -13,7 +13,7 @@ use super::hardest::Candidate;
 use super::kernel::Rows;
 use super::population::Population;
 use super::sampling::{Quota, apportion, draw_genuine, draw_impostor, unit_pairs};
-use super::{Collector, FaceErrors, Spread, state, watched};
+use super::{Collector, FaceErrors, Spread, state};
 use crate::model::cpu::products::Products;
 use crate::progress::{Cancel, Progress};
 use crate::verification::bootstrap::Cells;
@@ -279,10 +279,15 @@ fn tail(rows: Rows<'_>, population: &Population<'_>, request: &Request<'_>, canc
         return Some(f32::NEG_INFINITY);
     }
     let share = TAIL.max(4.0 * request.hardest as f64 / pairs as f64).min(1.0);
-    let sample = watched::sample(rows, population, SAMPLE, request.seed, cancel)?;
+    let watched = request.watched.first().copied();
+    if share == TAIL && watched.is_some() {
+        // A sample has told already where about this share begins.
+        return watched;
+    }
+    let sample = super::watched::sample(rows, population, SAMPLE, request.seed, cancel)?;
     let survival = Survival::new(&sample.counts);
     let lowest = edge(survival.lowest_edge(allowed(share, survival.total())), BINS) as f32;
-    Some(request.watched.first().map_or(lowest, |watched| watched.min(lowest)))
+    Some(watched.map_or(lowest, |watched| watched.min(lowest)))
 }
 
 /// Looks for the nearest other identity of those that have no pair in the tail.

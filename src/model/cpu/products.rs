@@ -46,7 +46,6 @@ type Count = unsafe fn(&[f32], f32, &mut [u64; BINS], &mut Sums, &mut Hits);
 #[derive(Debug, Default)]
 pub struct Left {
     data: Vec<f32>,
-    rows: usize,
 }
 
 /// Rows in panels of two registers: component 0 of each, component 1 of each, …; zeros fill the last panel.
@@ -93,12 +92,6 @@ impl Products {
         Self::new(Kernels::Auto, dimension).expect("portable kernels run everywhere")
     }
 
-    /// Numbers in a row.
-    #[must_use]
-    pub fn dimension(&self) -> usize {
-        self.dimension
-    }
-
     /// What products depend on besides the rows: kernels of one name give the same bits.
     #[must_use]
     pub fn rounding(&self) -> &'static str {
@@ -114,8 +107,7 @@ impl Products {
     pub fn left<'r>(&self, rows: impl Iterator<Item = &'r [f32]>, left: &mut Left) {
         left.data.clear();
         rows.take(LEFT).for_each(|row| left.data.extend_from_slice(&row[..self.dimension]));
-        left.rows = left.data.len() / self.dimension;
-        left.data.resize(left.rows.next_multiple_of(self.set.height) * self.dimension, 0.0);
+        left.data.resize(left.data.len().next_multiple_of(self.set.height * self.dimension), 0.0);
     }
 
     /// Packs rows of `dimension` numbers into panels.
@@ -195,10 +187,7 @@ impl Products {
     /// Multiply-adds on one thread at full speed, as many operations as it returns; for the share of the peak.
     #[must_use]
     pub fn run_peak(&self, rounds: usize) -> f64 {
-        let seed = vec![0; 2 * self.set.lanes];
-        // SAFETY: `choose` gave the set to this CPU; the seed holds two vectors.
-        std::hint::black_box(unsafe { (self.set.peak)(rounds, &seed) });
-        (rounds * 8 * super::kernels::PEAK_SUMS * self.set.lanes * 2) as f64
+        self.set.run_peak(rounds)
     }
 }
 

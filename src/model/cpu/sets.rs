@@ -44,6 +44,15 @@ pub struct Set {
     pub peak: unsafe fn(usize, &[u32]) -> u32,
 }
 
+impl Set {
+    /// Multiply-adds of the set's kind at full speed on one thread: operations in `rounds` rounds.
+    pub fn run_peak(&self, rounds: usize) -> f64 {
+        // SAFETY: `choose` gives a set only to a CPU that has it; the seed holds two vectors.
+        std::hint::black_box(unsafe { (self.peak)(rounds, &vec![0; 2 * self.lanes]) });
+        (rounds * 8 * kernels::PEAK_SUMS * self.lanes * self.per_word * 2) as f64
+    }
+}
+
 /// How the weights of [`Set::tile`] are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weights {
