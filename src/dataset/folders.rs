@@ -36,7 +36,7 @@ pub(super) fn open(root: &Path, context: &Context<'_>) -> Result<Manifest, Datas
     } else {
         identities(root, context)?
     };
-    let mut manifest = Manifest { faces, root: root.into(), table: SourceTable::default() };
+    let mut manifest = Manifest { faces, root: root.into(), table: SourceTable::default(), lists: Vec::new() };
     scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
         ScanError::Interrupted => DatasetError::Interrupted,
         ScanError::Root(error) => FileError::new("read", root)(error).into(),

@@ -48,7 +48,7 @@ pub(super) fn open(place: &Place<'_>, context: &Context<'_>) -> Result<Manifest,
         (folders::faces(names, &place.to_string())?, pictures)
     };
     let root = download(&pictures, &prefix, context)?;
-    let mut manifest = Manifest { faces, root: root.clone(), table: SourceTable::default() };
+    let mut manifest = Manifest { faces, root: root.clone(), table: SourceTable::default(), lists: Vec::new() };
     // The Hub's cache is made of links to content-addressed files beside the snapshot: no fence.
     scan::fill(&mut manifest.faces, &root, false, context).map_err(|error| match error {
         ScanError::Root(error) => FileError::new("read", &root)(error).into(),

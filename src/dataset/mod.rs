@@ -7,6 +7,7 @@ mod hand_over;
 mod hub_folders;
 mod image_folder;
 mod manifest_file;
+mod pair_list;
 mod paths;
 mod phase1;
 mod procedural;
@@ -30,6 +31,7 @@ use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
 
 pub use error::{CsvProblem, DatasetError, ReadError};
+pub use pair_list::{DATASET_PAIRS, ListedPair, PairList};
 pub use table::{SourceTable, TextColumn};
 
 /// No encoded picture of a face or a photo is this large; reading one would only fill the memory.
@@ -98,6 +100,8 @@ pub struct Manifest {
     /// The source's own columns as they were (Phase-1); without columns for the other sources, whose
     /// `face_metadata.csv` is written in Phase-1's documented form.
     pub table: SourceTable,
+    /// Pairs that protocols compare; the list that the dataset ships with first, if it ships with one.
+    pub lists: Vec<PairList>,
 }
 
 /// Opens a dataset: finds its faces, reads each picture once for its digest. `cache` is a folder that remembers the
@@ -230,6 +234,15 @@ impl Manifest {
             hasher.field(content.as_ref().map_or(&[], |content| &content.bytes()[..]));
             for edge in bbox.iter().flat_map(|bbox| [bbox.x1, bbox.y1, bbox.x2, bbox.y2]) {
                 hasher.update(&edge.to_le_bytes());
+            }
+        }
+        for PairList { name, pairs } in &self.lists {
+            hasher.field(b"pairs");
+            hasher.field(name.as_bytes());
+            for ListedPair { a, b, same, fold } in pairs {
+                let fold = fold.map_or(u64::MAX, u64::from);
+                hasher
+                    .field(&[&a.to_le_bytes()[..], &b.to_le_bytes(), &[u8::from(*same)], &fold.to_le_bytes()].concat());
             }
         }
         hasher.finish()
