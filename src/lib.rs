@@ -35,6 +35,7 @@ pub mod people;
 pub mod plan;
 pub mod preprocess;
 pub mod progress;
+pub mod protocol;
 pub mod provenance;
 pub mod quality;
 pub mod report;

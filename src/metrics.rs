@@ -258,6 +258,23 @@ pub const PATHS: &[&str] = &[
     "upstream.impostor.max",
 ];
 
+/// What a protocol's metric paths end in.
+pub const PROTOCOL_QUANTITIES: [&str; 5] = ["accuracy", "val", "far", "auc", "eer"];
+
+/// The metric paths of a protocol.
+pub fn protocol_paths(name: &str) -> impl Iterator<Item = String> {
+    PROTOCOL_QUANTITIES.iter().map(move |quantity| format!("{name}.{quantity}"))
+}
+
+/// Whether a metric path names a rate, from 0 to 1.
+#[must_use]
+pub fn is_rate(path: &str) -> bool {
+    let quantity = path.rsplit_once('.').map(|(_, quantity)| quantity);
+    ["eer", "auc", "fmr100", "fmr1000", "zero_fmr"].contains(&path)
+        || path.starts_with("tar@fmr=")
+        || quantity.is_some_and(|quantity| PROTOCOL_QUANTITIES.contains(&quantity))
+}
+
 /// Why bytes are no `metrics.json`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadMetricsError {

@@ -5,10 +5,11 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Diagnostic, Source, did_you_mean, listed, quoted};
+use super::protocols;
 use super::tree::Node;
 use super::types::{
     Crop, DatasetSource, EmbedOptions, Expectation, ExperimentConfig, MarginUnit, ModelSpec, PathRewrite, Preprocess,
-    ReportOptions, Resize, SimilarityOptions, Standardise, UpstreamSampling, WeightsSource,
+    Protocol, ReportOptions, Resize, SimilarityOptions, Standardise, UpstreamSampling, WeightsSource,
 };
 use super::wire;
 use crate::digest::Digest;
@@ -35,7 +36,7 @@ pub(super) struct Context<'a> {
 
 impl Context<'_> {
     /// A problem with the value under a path of keys.
-    fn problem(&self, path: &[&str], rule: impl Into<String>) -> Diagnostic {
+    pub(super) fn problem(&self, path: &[&str], rule: impl Into<String>) -> Diagnostic {
         let place = self.tree.deepest(path).place;
         let diagnostic = Diagnostic::new(rule);
         match self.sources.get(place.source) {
@@ -45,7 +46,7 @@ impl Context<'_> {
     }
 
     /// The value under a path of keys, if it is in the range.
-    fn within<T: PartialOrd + Display + Copy>(
+    pub(super) fn within<T: PartialOrd + Display + Copy>(
         &self,
         path: &[&str],
         value: T,
@@ -61,12 +62,12 @@ impl Context<'_> {
 
     /// A decimal number of the run's identity, rounded to nine significant digits: `plan.json` is read again to check
     /// the run's name, and only short decimals have the same bits after every JSON reader.
-    fn decimal(&self, path: &[&str], value: f64, low: f64, high: f64) -> Result<f64, Diagnostic> {
+    pub(super) fn decimal(&self, path: &[&str], value: f64, low: f64, high: f64) -> Result<f64, Diagnostic> {
         self.within(path, value, low, high).map(rounded)
     }
 
     /// A path of the config, resolved. `kind` is what must be there.
-    fn path(&self, path: &[&str], text: &str, kind: Kind) -> Result<PathBuf, Diagnostic> {
+    pub(super) fn path(&self, path: &[&str], text: &str, kind: Kind) -> Result<PathBuf, Diagnostic> {
         let name = path.join(".");
         if text.trim().is_empty() || text.contains('\0') {
             return Err(self.problem(path, format!("`{name}` must be the path of a {}", kind.word())));
@@ -93,7 +94,7 @@ impl Context<'_> {
 
 /// What a path must be.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     File,
     Folder,
 }
@@ -139,6 +140,8 @@ fn rounded(value: f64) -> f64 {
 /// Validates everything.
 pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Result<ExperimentConfig, Diagnostic> {
     let similarity = similarity(&wire.similarity, context)?;
+    let protocols = protocols::protocols(wire.protocols, context)?;
+    let known = KnownMetrics { upstream: similarity.upstream.is_some(), protocols: &protocols };
     Ok(ExperimentConfig {
         name: name(wire.name, context)?,
         description: wire.description,
@@ -151,7 +154,9 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         },
         weights: weights(wire.weights, context)?,
         embed: embed(&wire.embed, context)?,
-        expect: expect(wire.expect, similarity.upstream.is_some(), context)?,
+        expect: expect(wire.expect, &known, context)?,
+        published: protocols::published(wire.published, &known, context)?,
+        protocols,
         similarity,
         report: ReportOptions { pictures: wire.report.pictures },
         base: context.base.to_owned(),
@@ -394,23 +399,39 @@ fn similarity(wire: &wire::Similarity, context: &Context<'_>) -> Result<Similari
     })
 }
 
+/// The metrics that a run of this config has.
+pub(super) struct KnownMetrics<'a> {
+    pub upstream: bool,
+    pub protocols: &'a [Protocol],
+}
+
+impl KnownMetrics<'_> {
+    /// What is wrong with a metric path and what helps, if something is.
+    pub(super) fn missing(&self, metric: &str) -> Option<(String, Option<String>, &'static str)> {
+        if metric.starts_with("upstream.") && !self.upstream && metrics::PATHS.contains(&metric) {
+            let rule = format!("{} is computed only with `similarity.upstream`", quoted(metric));
+            return Some((rule, None, "add `similarity: {upstream: {}}`, or remove this"));
+        }
+        let of_protocols = self.protocols.iter().flat_map(|protocol| metrics::protocol_paths(&protocol.name));
+        let known: Vec<String> = metrics::PATHS.iter().map(ToString::to_string).chain(of_protocols).collect();
+        if known.iter().any(|known| known == metric) {
+            return None;
+        }
+        let near = did_you_mean(metric, known.iter().map(String::as_str));
+        Some((format!("there is no metric {}", quoted(metric)), near, "configs/README.md lists the metrics"))
+    }
+}
+
 fn expect(
     wire: BTreeMap<String, wire::Expect>,
-    upstream: bool,
+    known: &KnownMetrics<'_>,
     context: &Context<'_>,
 ) -> Result<BTreeMap<String, Expectation>, Diagnostic> {
     wire.into_iter()
         .map(|(metric, wire::Expect { min, max, source })| {
             let here = ["expect", metric.as_str()];
-            if !metrics::PATHS.contains(&metric.as_str()) {
-                let rule = format!("there is no metric {}", quoted(&metric));
-                return Err(at_key(context, &here, rule)
-                    .maybe_help(did_you_mean(&metric, metrics::PATHS.iter().copied()))
-                    .help("configs/README.md lists the metrics"));
-            }
-            if metric.starts_with("upstream.") && !upstream {
-                let rule = format!("{} is computed only with `similarity.upstream`", quoted(&metric));
-                return Err(at_key(context, &here, rule).help("add `similarity: {upstream: {}}`, or remove this range"));
+            if let Some((rule, near, help)) = known.missing(&metric) {
+                return Err(at_key(context, &here, rule).maybe_help(near).help(help));
             }
             if [min, max].iter().flatten().any(|bound| !bound.is_finite()) {
                 return Err(context.problem(&here, "a bound must be a finite number"));
