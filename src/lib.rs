@@ -37,6 +37,7 @@ pub mod preprocess;
 pub mod progress;
 pub mod protocol;
 pub mod provenance;
+pub mod published;
 pub mod quality;
 pub mod report;
 pub mod run;

@@ -28,7 +28,7 @@ pub(super) fn protocols(wire: Vec<wire::Protocol>, context: &Context<'_>) -> Res
             }
             let pairs = match &wire.pairs {
                 None => PairsSource::Dataset,
-                Some(file) => PairsSource::File(context.path(&at("pairs"), file, Kind::File)?),
+                Some(file) => PairsSource::File { path: context.path(&at("pairs"), file, Kind::File)? },
             };
             let split = match (wire.split, wire.folds) {
                 (wire::Split::Folds, None) => Split::Folds { count: None },

@@ -234,10 +234,11 @@ pub struct Standardise {
 }
 
 /// What the mirrored face contributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mirror {
     /// Nothing.
+    #[default]
     None,
     /// Embeddings of face and mirror image are added, then normalised: 512 numbers.
     Sum,
@@ -419,7 +420,11 @@ pub enum PairsSource {
     /// The list that the dataset ships with.
     Dataset,
     /// A file of its own.
-    File(#[serde(skip)] PathBuf),
+    File {
+        /// Where.
+        #[serde(skip)]
+        path: PathBuf,
+    },
 }
 
 /// Which pairs thresholds come from, and which they are judged on.

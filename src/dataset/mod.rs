@@ -8,6 +8,7 @@ mod hub_folders;
 mod image_folder;
 mod manifest_file;
 mod pair_list;
+mod pair_lists_file;
 mod paths;
 mod phase1;
 mod procedural;

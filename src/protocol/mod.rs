@@ -46,6 +46,31 @@ pub struct ProtocolResult {
     pub eer: Option<Estimate>,
 }
 
+impl ProtocolResult {
+    /// One of [`crate::metrics::PROTOCOL_QUANTITIES`].
+    #[must_use]
+    pub fn estimate(&self, quantity: &str) -> Option<&Estimate> {
+        match quantity {
+            "accuracy" => Some(&self.accuracy),
+            "val" => self.val.as_ref(),
+            "far" => self.far.as_ref(),
+            "auc" => Some(&self.auc),
+            "eer" => self.eer.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Standard deviation over folds of one of them, where the published evaluation prints it.
+    #[must_use]
+    pub fn over_folds(&self, quantity: &str) -> Option<f64> {
+        match quantity {
+            "accuracy" => Some(self.accuracy_std),
+            "val" => self.val_std,
+            _ => None,
+        }
+    }
+}
+
 /// Pairs of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedCounts {

@@ -274,22 +274,22 @@ fn a_paired_difference_is_sharper_than_two_intervals() {
     let (list, people) = crowd();
     let of = |wrong: &dyn Fn(usize) -> bool| outcomes(&list, &people, wrong);
     let (before, after) = (of(&|i| i % 3 == 0), of(&|i| i % 3 == 0 && i % 5 != 0));
-    let difference = people.difference(&before, &after, 0.95).unwrap();
+    let difference = uncertainty::difference(&before, &after, 0.95).unwrap();
     assert_eq!((difference.n, difference.point), (120, 8.0 / 120.0));
     let trials = &mut before.iter().map(|outcome| Trial { people: outcome.people, hit: outcome.right() });
     let alone = people.rate(80.0 / 120.0, trials, 0.95);
     let width = |estimate: &Estimate| estimate.upper.unwrap() - estimate.lower.unwrap();
     assert!(width(&difference) < 0.7 * width(&alone), "{difference:?} {alone:?}");
     assert!(difference.lower.unwrap() > 0.0);
-    let back = people.difference(&after, &before, 0.95).unwrap();
+    let back = uncertainty::difference(&after, &before, 0.95).unwrap();
     assert_eq!(
         (back.point, back.lower, back.upper),
         (-difference.point, difference.upper.map(|u| -u), difference.lower.map(|l| -l))
     );
-    let none = people.difference(&before, &before, 0.95).unwrap();
+    let none = uncertainty::difference(&before, &before, 0.95).unwrap();
     assert_snapshot!(none.method, @"no decision differs in 120 pairs: exact binomial bound, as if pairs were independent");
     assert!(none.upper.unwrap() > 0.01 && none.lower == none.upper.map(|upper| -upper));
-    assert!(people.difference(&before[..10], &before[20..], 0.95).is_none());
+    assert!(uncertainty::difference(&before[..10], &before[20..], 0.95).is_none());
 }
 
 #[test]

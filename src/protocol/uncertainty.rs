@@ -4,7 +4,7 @@
 //!
 //! Thresholds are taken as given: how much they would move with other training folds is not in the interval.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Outcome;
 use crate::dataset::ListedPair;
@@ -97,41 +97,40 @@ impl People {
     fn too_few(&self) -> String {
         format!("no interval: fewer than {MIN_UNITS} {} are in such pairs", self.unit)
     }
+}
 
-    /// Accuracy of `other` less that of `reference` over the test pairs that both decided, pair by pair: what makes a pair
-    /// hard is in both and cancels. `None` when they share none.
-    #[must_use]
-    pub fn difference(&self, reference: &[Outcome], other: &[Outcome], level: f64) -> Option<Estimate> {
-        let before: BTreeMap<u32, &Outcome> = reference.iter().map(|outcome| (outcome.pair, outcome)).collect();
-        let (mut cells, mut sum, mut changed, mut n) = (BTreeMap::new(), 0_i64, 0_u64, 0_u64);
-        for after in other {
-            let Some(before) = before.get(&after.pair) else { continue };
-            let step = i64::from(after.right()) - i64::from(before.right());
-            add(&mut cells, before.people, step as f64);
-            (sum, changed, n) = (sum + step, changed + u64::from(step != 0), n + 1);
-        }
-        if n == 0 {
-            return None;
-        }
-        let point = sum as f64 / n as f64;
-        let estimate =
-            |lower, upper, method| Estimate { point, lower, upper, n, unit: Unit::Pairs, level, method, bound: false };
-        if changed == 0 {
-            let most = upper_bound_of_none(n, level);
-            let method =
-                format!("no decision differs in {n} pairs: exact binomial bound, as if pairs were independent");
-            return Some(estimate(Some(-most), Some(most), method));
-        }
-        let Some(plug_in) = PlugIn::of_sums(&sums(cells), self.count) else {
-            return Some(estimate(None, None, self.too_few()));
-        };
-        // Pairs that share people do not tell more than independent ones.
-        let independent = (changed as f64 / n as f64 - point.powi(2)) / n as f64;
-        let reach = plug_in.quantile(level) * plug_in.variance().max(independent).sqrt();
-        let method =
-            format!("paired, plug-in variance over {} {}: {changed} of {n} decisions differ", self.count, self.unit);
-        Some(estimate(Some(point - reach), Some(point + reach), method))
+/// Accuracy of `other` less that of `reference` over the test pairs that both decided, pair by pair: what makes a pair
+/// hard is in both and cancels. `None` when they share none.
+#[must_use]
+pub fn difference(reference: &[Outcome], other: &[Outcome], level: f64) -> Option<Estimate> {
+    let before: BTreeMap<u32, &Outcome> = reference.iter().map(|outcome| (outcome.pair, outcome)).collect();
+    let (mut cells, mut sum, mut changed, mut n) = (BTreeMap::new(), 0_i64, 0_u64, 0_u64);
+    let mut people = BTreeSet::new();
+    for after in other {
+        let Some(before) = before.get(&after.pair) else { continue };
+        let step = i64::from(after.right()) - i64::from(before.right());
+        add(&mut cells, before.people, step as f64);
+        people.extend([before.people.0, before.people.1]);
+        (sum, changed, n) = (sum + step, changed + u64::from(step != 0), n + 1);
     }
+    let last = people.last()?;
+    let point = sum as f64 / n as f64;
+    let estimate =
+        |lower, upper, method| Estimate { point, lower, upper, n, unit: Unit::Pairs, level, method, bound: false };
+    if changed == 0 {
+        let most = upper_bound_of_none(n, level);
+        let method = format!("no decision differs in {n} pairs: exact binomial bound, as if pairs were independent");
+        return Some(estimate(Some(-most), Some(most), method));
+    }
+    let Some(plug_in) = PlugIn::of_sums(&sums(cells), *last as usize + 1) else {
+        let method = format!("no interval: fewer than {MIN_UNITS} people are in the pairs");
+        return Some(estimate(None, None, method));
+    };
+    // Pairs that share people do not tell more than independent ones.
+    let independent = (changed as f64 / n as f64 - point.powi(2)) / n as f64;
+    let reach = plug_in.quantile(level) * plug_in.variance().max(independent).sqrt();
+    let method = format!("paired, plug-in variance over {} people: {changed} of {n} decisions differ", people.len());
+    Some(estimate(Some(point - reach), Some(point + reach), method))
 }
 
 type Cells = BTreeMap<(u32, u32), (f64, f64)>;

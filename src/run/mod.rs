@@ -27,13 +27,14 @@ use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
 use crate::dataset::{self, Manifest};
 use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock};
-use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
+use crate::evaluate::{self, Benchmarks, EvaluateError, Evaluation, Labelled};
 use crate::files;
 use crate::metrics::Judged;
 use crate::model::{self, EmbedderInfo};
 use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
 use crate::provenance::{self, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin};
+use crate::published;
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::weights::{self, Tensors};
 
@@ -170,6 +171,7 @@ impl Workplace<'_> {
         }
         seal::unseal(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
+        manifest.write_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, self.progress)?;
         let before = store.rows_embedded();
         let reader = reader::FaceReader::new(manifest, &loaded.config);
@@ -291,6 +293,14 @@ impl Workplace<'_> {
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
         let keeper = PartialPairs::of(run, self.progress)?;
         let columns = columns::columns(&faces);
+        let (row_of, identities) = (faces.row_of(), faces.identities());
+        let benchmarks = Benchmarks {
+            protocols: &config.protocols,
+            lists: &faces.manifest.lists,
+            row_of: &row_of,
+            identities: &identities,
+            mirror: config.preprocess.mirror,
+        };
         let input = evaluate::Input {
             matrix: &matrix.data,
             dimension: matrix.dimension,
@@ -301,6 +311,7 @@ impl Workplace<'_> {
             options: &config.similarity,
             seed: config.seed,
             expect: &config.expect,
+            benchmarks,
             keeper: &keeper,
         };
         let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;
@@ -348,6 +359,7 @@ impl Workplace<'_> {
             command: command(&provenance.config),
             plan,
             provenance: readable,
+            published: published::beside(&evaluation.metrics, &config.published),
             evaluation,
             timeline,
             failures,
