@@ -40,6 +40,7 @@ pub mod provenance;
 pub mod published;
 pub mod quality;
 pub mod report;
+pub mod reproduce;
 pub mod run;
 pub mod sample;
 pub mod similarity;

@@ -8,6 +8,7 @@ mod experiment;
 mod fetch;
 mod lookup;
 mod report;
+mod reproduce;
 mod runs;
 mod terminal;
 mod throughput;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Result<Outcome, Error> {
         Command::Lookup(arguments) => lookup::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Throughput(arguments) => throughput::run(&arguments),
     }
 }

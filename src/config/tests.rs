@@ -201,7 +201,7 @@ error: `embeded` is not a key of the config
 4 | embeded: {}
   | ^^^^^^^
   = help: did you mean `embed`?
-  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report` and `expect`
+  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect` and `published`
 "#);
     assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @r#"
 error: `batchsize` is not a key of `embed`
@@ -599,7 +599,7 @@ error: `upstream.genuine.mean` is computed only with `similarity.upstream`
   |
 4 | expect: {upstream.genuine.mean: {min: 0.7}}
   |          ^^^^^^^^^^^^^^^^^^^^^
-  = help: add `similarity: {upstream: {}}`, or remove this range
+  = help: add `similarity: {upstream: {}}`, or remove this
 "#);
 }
 
@@ -637,7 +637,7 @@ error: `embd` is not a key of the config
   | embd.batch_size=1
   | ^^^^
   = help: did you mean `embed`?
-  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report` and `expect`
+  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect` and `published`
 "#);
     assert_snapshot!(refused_set("embed.batch_size=0"), @r#"
 error: `embed.batch_size` must be from 1 to 65536, here it is 0

@@ -511,6 +511,7 @@ fn text_of(html: &str) -> String {
         text.push(' ');
         rest = after.split_once('>').map_or("", |(_, after)| after);
     }
-    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&#x2f;", "/").replace("&amp;", "&");
+    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&#x2f;", "/");
+    let text = text.replace("&#x27;", "'").replace("&amp;", "&");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

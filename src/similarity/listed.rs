@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_pairs_of_the_list_are_compared_and_no_others() {
-        let labels: Labels = (0..40).map(|i| (Some((i / 2) as u8), i as u8, None)).collect();
+        let labels: Labels = (0..40).map(|i| (Some(i / 4), i % 12, None)).collect();
         let strings = strings();
         let population = Population::new(&labelled(&labels, &strings), 1);
         let data = unit_rows(40, 6, 5);
