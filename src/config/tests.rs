@@ -113,11 +113,16 @@ fn a_profile_is_taken_whole_and_is_custom_once_a_part_differs() {
 #[test]
 fn every_kind_of_source_can_be_written() {
     let folders = accepted(SMALL, &["dataset={source: folders, root: faces}"]);
-    assert_eq!(folders.dataset, DatasetSource::Folders { root: "/current/faces".into() });
+    assert_eq!(folders.dataset, DatasetSource::Folders { root: "/current/faces".into(), tables: Tables::default() });
     let hub = accepted(SMALL, &["dataset={source: hub-folders, repo: a/b, revision: A6B6E3D, folder: x/y/}"]);
     assert_eq!(
         hub.dataset,
-        DatasetSource::HubFolders { repo: "a/b".into(), revision: "a6b6e3d".into(), folder: "x/y".into() }
+        DatasetSource::HubFolders {
+            repo: "a/b".into(),
+            revision: "a6b6e3d".into(),
+            folder: "x/y".into(),
+            tables: Tables::default(),
+        }
     );
     let phase1 = accepted(
         SMALL,
@@ -159,7 +164,7 @@ fn relative_paths_start_at_the_file_or_at_the_current_folder_for_an_override() {
     let text = "name: a\ndataset: {source: folders, root: faces}\nweights: {source: file, path: w.pth}\n";
     let overrides = ["weights.path=w.pt".to_owned()];
     let loaded = load_stored(text.as_bytes(), Path::new("/configs/a.yaml"), &overrides, Path::new("/current")).unwrap();
-    assert_eq!(loaded.config.dataset, DatasetSource::Folders { root: "/configs/faces".into() });
+    assert_eq!(loaded.config.dataset, DatasetSource::Folders { root: "/configs/faces".into(), tables: Tables::default() });
     assert_eq!(loaded.config.weights, WeightsSource::File { path: "/current/w.pt".into(), sha256: None });
     assert_eq!(loaded.config.base, Path::new("/configs"));
     assert_eq!((loaded.text.as_str(), loaded.overrides), (text, overrides.to_vec()));

@@ -75,19 +75,30 @@ pub(super) enum Dataset {
     Folders {
         /// The folder of identity folders, or of `metadata.csv`.
         root: String,
+        /// The list of pairs that the dataset ships with: a file in the folder or the one above; with `./`, `../` or `/`
+        /// in front, one where paths of the config start.
+        pairs: Option<String>,
+        /// A detector's boxes, at most one a face: a file, found like `pairs`.
+        boxes: Option<String>,
     },
     /// Identity folders, or an image folder, in a dataset repository on the Hugging Face Hub.
     HubFolders {
         /// `owner/name` of the dataset repository.
         #[schemars(regex(pattern = r"^[\w.-]+/[\w.-]+$"))]
         repo: String,
-        /// Commit hash, 7 to 40 hexadecimal characters; the commit it resolves to is recorded.
-        #[schemars(regex(pattern = r"^[0-9a-fA-F]{7,40}$"))]
+        /// Commit hash, 7 to 40 hexadecimal characters, or a branch or tag, which may move; the commit it resolves to
+        /// is recorded.
+        #[schemars(regex(pattern = r"^[A-Za-z0-9_-][\w.-]*(/[A-Za-z0-9_-][\w.-]*)*$"))]
         revision: String,
         /// Folder inside the repository that holds the identity folders, or `metadata.csv`; default: the repository's
         /// root.
         #[serde(default)]
         folder: String,
+        /// The list of pairs that the dataset ships with: a file in the folder or the one above; with `./`, `../` or `/`
+        /// in front, a local one where paths of the config start.
+        pairs: Option<String>,
+        /// A detector's boxes, at most one a face: a file, found like `pairs`.
+        boxes: Option<String>,
     },
     /// Procedural faces: a pure function of these numbers.
     Synthetic {
@@ -174,6 +185,12 @@ pub(super) enum Crop {
         margin: f64,
         /// What the margin is counted in.
         unit: MarginUnit,
+    },
+    /// The middle of the picture, with or without a box: for photos in which the face is known to be there.
+    Centre {
+        /// Part of width and of height that is kept; > 0.
+        #[schemars(range(max = 1))]
+        fraction: f64,
     },
 }
 

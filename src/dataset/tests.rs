@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::PathRewrite;
+use crate::config::{PathRewrite, Tables};
 use crate::progress::Silent;
 
 /// A folder for one test, and what was said while it was read.
@@ -27,6 +27,11 @@ impl Progress for Place {
     fn say(&self, line: &str) {
         self.said.lock().unwrap().push(line.into());
     }
+}
+
+/// A folder without tables.
+fn folders_at(root: &Path) -> DatasetSource {
+    DatasetSource::Folders { root: root.into(), tables: Tables::default() }
 }
 
 impl Place {
@@ -50,7 +55,7 @@ impl Place {
     }
 
     fn folders(&self) -> Result<Manifest, DatasetError> {
-        self.open(&DatasetSource::Folders { root: self.root().into() })
+        self.open(&folders_at(self.root()))
     }
 
     /// Reads `faces.csv` with this content.
@@ -215,7 +220,7 @@ fn folders_that_cannot_be_a_dataset_are_explained() {
     assert_snapshot!(place.error(place.folders()), @r"the name of n1/a\nb.jpg contains a control character; ids are made of names, so rename it");
     place.put("face.jpg", "");
     assert_snapshot!(place.error(place.folders()), @"<dir> holds pictures itself (`face.jpg`); each identity needs its own folder: <dir>/<identity>/<image>");
-    let nowhere = DatasetSource::Folders { root: place.root().join("nowhere") };
+    let nowhere = folders_at(&place.root().join("nowhere"));
     assert_snapshot!(place.error(place.open(&nowhere)), @"<dir>/nowhere is not a folder; `dataset.root` names the folder that holds one folder for each identity");
     let nowhere = DatasetSource::Phase1 {
         csv: place.root().join("nowhere.csv"),
@@ -252,7 +257,7 @@ fn links_may_stay_inside_and_not_lead_out() {
     fs::remove_file(place.root().join("n3")).unwrap();
     symlink(place.root(), elsewhere.root().join("root")).unwrap();
     let root = elsewhere.root().join("root");
-    assert_eq!(place.open(&DatasetSource::Folders { root }).unwrap().faces, manifest.faces);
+    assert_eq!(place.open(&folders_at(&root)).unwrap().faces, manifest.faces);
 }
 
 #[cfg(target_os = "linux")]
@@ -303,8 +308,13 @@ fn descriptions_say_where_and_what_is_downloaded() {
             rewrite: vec![PathRewrite { from: "a".into(), to: "b".into() }],
             image: Phase1Image::Photo,
         },
-        DatasetSource::Folders { root: "/nowhere".into() },
-        DatasetSource::HubFolders { repo: "a/b".into(), revision: "c0ffee".into(), folder: "train".into() },
+        folders_at(Path::new("/nowhere")),
+        DatasetSource::HubFolders {
+            repo: "a/b".into(),
+            revision: "c0ffee".into(),
+            folder: "train".into(),
+            tables: Tables { pairs: Some("pairs.csv".into()), boxes: Some("/here/boxes.csv".into()) },
+        },
         DatasetSource::Synthetic { seed: 1, identities: 40, samples: 10, size: 160 },
     ];
     assert_snapshot!(sources.map(|source| describe(&source)).join("\n"), @"
@@ -321,7 +331,7 @@ fn a_wish_to_stop_becomes_an_error_of_its_own() {
     place.put("n1/1.jpg", "one");
     let cancel = Cancel::default();
     cancel.request();
-    let source = DatasetSource::Folders { root: place.root().into() };
+    let source = folders_at(place.root());
     assert!(matches!(open(&source, None, &Silent, &cancel), Err(DatasetError::Interrupted)));
 }
 
@@ -364,7 +374,7 @@ prop_compose! {
         let headers: Vec<String> = headers.into_iter().collect();
         let value = |column: usize, row: usize| format!("{}", (seed as usize).wrapping_mul(column * 31 + row) % 101);
         let columns = (0..headers.len()).map(|c| (0..faces.len()).map(|r| value(c, r)).collect()).collect();
-        Manifest { faces, root: "/data".into(), table: SourceTable { headers, columns }, lists: Vec::new() }
+        Manifest { faces, root: "/data".into(), table: SourceTable { headers, columns }, ..Manifest::default() }
     }
 }
 

@@ -119,6 +119,7 @@ impl Workplace<'_> {
             weights: WeightsOrigin { origin: checkpoint.origin, sha256: checkpoint.digest },
             dataset: DatasetOrigin {
                 source: serde_json::to_value(&config.dataset).unwrap_or_default(),
+                commit: manifest.commit.clone(),
                 root: absolute(&manifest.root),
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
