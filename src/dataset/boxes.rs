@@ -11,8 +11,18 @@ use crate::files;
 
 /// Columns that name the face or its picture.
 const FACE: [&str; 12] = [
-    "face_id", "file_name", "path", "image_path", "photo_path", "image", "file", "filename", "image_id", "photo_id",
-    "name_id", "name",
+    "face_id",
+    "file_name",
+    "path",
+    "image_path",
+    "photo_path",
+    "image",
+    "file",
+    "filename",
+    "image_id",
+    "photo_id",
+    "name_id",
+    "name",
 ];
 const CORNERS: [[&str; 4]; 3] =
     [["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"], ["x1", "y1", "x2", "y2"], ["left", "top", "right", "bottom"]];

@@ -65,20 +65,16 @@ pub(super) fn parse(
 }
 
 fn one(line: &str, fold: Option<u32>, names: &FaceNames<'_>) -> Result<ListedPair, CsvProblem> {
-    let fields: Vec<&str> = if line.contains('\t') {
-        line.split('\t').map(str::trim).collect()
-    } else {
-        line.split_whitespace().collect()
-    };
+    let fields: Vec<&str> =
+        if line.contains('\t') { line.split('\t').map(str::trim).collect() } else { line.split_whitespace().collect() };
     let (first, second, same) = match fields[..] {
         [name, first, second] => ([name, first], [name, second], true),
         [name, first, other, second] => ([name, first], [other, second], false),
         _ => return Err(CsvProblem::PairLine { found: fields.len() }),
     };
     let row = |[name, number]: [&str; 2]| {
-        let number: u32 = number
-            .parse()
-            .map_err(|_| CsvProblem::PictureNumber { name: name.into(), value: number.into() })?;
+        let number: u32 =
+            number.parse().map_err(|_| CsvProblem::PictureNumber { name: name.into(), value: number.into() })?;
         names.find("the picture", &format!("{name}_{number:04}"))
     };
     pair(row(first)?, row(second)?, same, fold, line)

@@ -47,7 +47,8 @@ pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &Context<'
 /// The tables for people: ", pairs from `pairs.csv`".
 pub(super) fn describe(tables: &Tables) -> String {
     let named = [("pairs", &tables.pairs), ("boxes", &tables.boxes)];
-    let named = named.into_iter().filter_map(|(what, file)| Some(format!(", {what} from `{}`", file.as_ref()?.display())));
+    let named =
+        named.into_iter().filter_map(|(what, file)| Some(format!(", {what} from `{}`", file.as_ref()?.display())));
     named.collect()
 }
 

@@ -326,6 +326,33 @@ fn descriptions_say_where_and_what_is_downloaded() {
 }
 
 #[test]
+fn tables_beside_the_pictures_are_found_below_the_folder_or_above_it() {
+    let place = Place::new();
+    place.put("lfw/train/Ann/1.jpg", "one").put("lfw/train/Ann/2.jpg", "two").put("lfw/train/Bob/1.jpg", "three");
+    place.put("lfw/pairs.csv", "same,a,b\n1,Ann/1.jpg,Ann/2\n1,Ann/1.jpg,Bob/1.jpg\n0,Ann/1.jpg,Bob/1.jpg\n");
+    place.put("lfw/train/boxes.csv", "path,x,y,w,h\nAnn/1.jpg,1,2,3,4\nCy/1.jpg,1,2,3,4\n");
+    let root = place.root().join("lfw/train");
+    let with = |pairs: Option<&str>, boxes: Option<&str>| {
+        let tables = Tables { pairs: pairs.map(Into::into), boxes: boxes.map(Into::into) };
+        place.open(&DatasetSource::Folders { root: root.clone(), tables })
+    };
+    let plain = with(None, None).unwrap();
+    let manifest = with(Some("pairs.csv"), Some("boxes.csv")).unwrap();
+    assert_eq!(manifest.lists[0].pairs.len(), 3);
+    assert_eq!(manifest.lists[0].name, DATASET_PAIRS);
+    assert_eq!(manifest.faces[0].bbox, Some(BoundingBox { x1: 1.0, y1: 2.0, x2: 4.0, y2: 6.0 }));
+    assert_eq!(manifest.faces[1..], plain.faces[1..]);
+    let digests = [&plain, &manifest, &with(Some("pairs.csv"), None).unwrap()].map(Manifest::digest);
+    assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+    let said = place.said.lock().unwrap().join("\n").replace(&place.root().display().to_string(), "<dir>");
+    assert_snapshot!(said, @"");
+
+    assert_snapshot!(place.error(with(Some("paris.csv"), None)), @"");
+    let absolute = place.root().join("lfw/pairs.csv");
+    assert_eq!(with(absolute.to_str(), None).unwrap().lists, manifest.lists);
+}
+
+#[test]
 fn a_wish_to_stop_becomes_an_error_of_its_own() {
     let place = Place::new();
     place.put("n1/1.jpg", "one");

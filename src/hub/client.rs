@@ -203,9 +203,7 @@ impl Hub {
             (404, Some("RepoNotFound")) => HubError::NoRepository { host, kind, repo },
             (404, Some("RevisionNotFound")) => HubError::NoRevision { kind, repo, revision, page },
             (404, _) => HubError::NoEntry { subject: name, revision, page },
-            (429, _) => {
-                HubError::RateLimited { subject: name, host, wait: rate_limit::pause(headers) }
-            }
+            (429, _) => HubError::RateLimited { subject: name, host, wait: rate_limit::pause(headers) },
             (status @ 500..=599, _) => HubError::Server { subject: name, host, status },
             (status, _) => HubError::Strange { subject: name, host, reason: format!("status {status}") },
         }

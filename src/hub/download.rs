@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, Response};
 
 use super::cache::{self, Place};
 use super::client::{Chunks, MAX_HOPS, escape, header, host, join};
-use super::{Hub, HubError, HubFile, is_commit, is_whole_commit};
+use super::{Hub, HubError, HubFile, git, is_commit, is_whole_commit};
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
@@ -187,6 +187,15 @@ impl Hub {
                     }
                     error => error,
                 });
+            }
+            if git::is_id(&etag) {
+                let failed = |error| FileError::new("read", &partial)(error);
+                let opened = File::open(&partial).and_then(|file| git::blob_id(file.metadata()?.len(), file));
+                let found = opened.map_err(failed)?;
+                if found != etag {
+                    self.discard(&partial)?;
+                    return Err(HubError::DamagedBlob { subject: file.to_string(), found, expected: etag, resumed });
+                }
             }
             File::open(&partial)
                 .and_then(|file| file.sync_all())

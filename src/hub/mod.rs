@@ -8,6 +8,7 @@ mod cache;
 mod client;
 mod download;
 mod error;
+mod git;
 mod listing;
 mod rate_limit;
 mod revision;
@@ -77,6 +78,13 @@ fn is_commit(revision: &str) -> bool {
 /// Whether it is the whole hash of one.
 fn is_whole_commit(revision: &str) -> bool {
     revision.len() == 40 && is_commit(revision)
+}
+
+/// The name that git has for content, which the Hub gives as the entity tag of files that are not large.
+#[must_use]
+pub fn git_blob_id(bytes: &[u8]) -> String {
+    // Memory can always be read.
+    git::blob_id(bytes.len() as u64, bytes).unwrap_or_default()
 }
 
 /// A connection to the Hub (or a mirror of it) and its local cache.

@@ -28,7 +28,8 @@ fn until_reset(limits: &str) -> Option<u64> {
 
 /// A whole number among `;`-separated parameters.
 fn parameter(item: &str, name: &str) -> Option<u64> {
-    item.split([';', ',']).find_map(|part| part.trim().strip_prefix(name)?.trim_start().strip_prefix('=')?.trim().parse().ok())
+    item.split([';', ','])
+        .find_map(|part| part.trim().strip_prefix(name)?.trim_start().strip_prefix('=')?.trim().parse().ok())
 }
 
 #[cfg(test)]

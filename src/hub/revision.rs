@@ -49,10 +49,9 @@ impl Hub {
         // Without `expand` the answer lists all files.
         let url = format!("{}/api/{kind}s/{repo}/revision/{revision}?expand=sha", self.settings.endpoint);
         let (url, _, body) = self.whole_body(url, subject, what, cancel)?;
-        let strange =
-            |reason: String| HubError::Strange { subject: what.to_owned(), host: host(&url), reason };
-        let Revision { sha } = serde_json::from_slice(&body)
-            .map_err(|error| strange(format!("no JSON of the revision API: {error}")))?;
+        let strange = |reason: String| HubError::Strange { subject: what.to_owned(), host: host(&url), reason };
+        let Revision { sha } =
+            serde_json::from_slice(&body).map_err(|error| strange(format!("no JSON of the revision API: {error}")))?;
         let fits = is_whole_commit(&sha) && (!is_commit(&subject.revision) || sha.starts_with(&subject.revision));
         if fits { Ok(sha) } else { Err(strange(format!("`sha` is `{sha}`"))) }
     }

@@ -54,12 +54,7 @@ pub(super) fn region(
 fn centre(fraction: f64, width: usize, height: usize) -> Region {
     let part = |length: usize| ((fraction * length as f64 + 0.5) as usize).clamp(1, length);
     let (part_width, part_height) = (part(width), part(height));
-    Region {
-        left: (width - part_width) / 2,
-        top: (height - part_height) / 2,
-        width: part_width,
-        height: part_height,
-    }
+    Region { left: (width - part_width) / 2, top: (height - part_height) / 2, width: part_width, height: part_height }
 }
 
 #[cfg(test)]
