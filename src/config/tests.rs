@@ -128,8 +128,20 @@ fn tables_beside_the_pictures_are_names_in_the_dataset_or_local_files() {
     );
     let stored = serde_json::to_value(accepted(SMALL, &["dataset={source: folders, root: faces}"]).dataset).unwrap();
     assert_eq!(stored, serde_json::json!({ "source": "folders", "root": "/current/faces" }), "as before these keys");
-    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, pairs: ''}"), @"");
-    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, boxes: a/../boxes.csv}"), @"");
+    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, pairs: ''}"), @"
+error: `dataset.pairs` must be the name of a file
+ --> config.yaml:3:48
+  |
+3 | dataset: {source: folders, root: faces, pairs: ''}
+  |                                                ^^
+");
+    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, boxes: a/../boxes.csv}"), @"
+error: `a/../boxes.csv` is no path inside a repository: parts with single `/` between, no `.` or `..`
+ --> config.yaml:3:48
+  |
+3 | dataset: {source: folders, root: faces, boxes: a/../boxes.csv}
+  |                                                ^^^^^^^^^^^^^^
+");
 }
 
 #[test]
@@ -145,9 +157,28 @@ fn the_middle_of_a_picture_can_be_asked_for() {
     let config = accepted(SMALL, &["preprocess.crop={mode: centre, fraction: 0.6}"]);
     assert_eq!(config.preprocess.crop, Crop::Centre { fraction: 0.6 });
     assert_eq!(config.preprocess.profile, "custom");
-    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 0}}"), @"");
-    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 1.1}}"), @"");
-    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre}}"), @"");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 0}}"), @"
+error: `preprocess.crop.fraction` must be above 0 and at most 1, here it is 0
+ --> config.yaml:4:45
+  |
+4 | preprocess: {crop: {mode: centre, fraction: 0}}
+  |                                             ^
+");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 1.1}}"), @"
+error: `preprocess.crop.fraction` must be above 0 and at most 1, here it is 1.1
+ --> config.yaml:4:45
+  |
+4 | preprocess: {crop: {mode: centre, fraction: 1.1}}
+  |                                             ^^^
+");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre}}"), @"
+error: `preprocess.crop` with `mode: centre` needs the key `fraction`
+ --> config.yaml:4:14
+  |
+4 | preprocess: {crop: {mode: centre}}
+  |              ^^^^
+  = help: configs/README.md lists every key with its unit and default
+");
 }
 
 #[test]
@@ -592,8 +623,21 @@ error: a repository is written `owner/name`, this is `lfw`
   |                                      ^^^
   = help: the two last parts of its address on the Hub, e.g. `py-feat/facenet`
 "#);
-    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e}"), @"");
-    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: ../main}"), @"");
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e}"), @"
+error: a revision is a commit hash of 7 to 40 hexadecimal characters, this has 5
+ --> config.yaml:3:53
+  |
+3 | dataset: {source: hub-folders, repo: a/b, revision: a6b6e}
+  |                                                     ^^^^^
+  = help: a branch or tag can move, and then the same config would give other numbers
+");
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: ../main}"), @"
+error: a revision is a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, this is `../main`
+ --> config.yaml:3:53
+  |
+3 | dataset: {source: hub-folders, repo: a/b, revision: ../main}
+  |                                                     ^^^^^^^
+");
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}"), @r#"
 error: `../x` is no path inside a repository: parts with single `/` between, no `.` or `..`
  --> config.yaml:3:70

@@ -185,14 +185,14 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_boxes_is_told_with_its_line() {
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,9\na.jpg,2,2,9,9\n"), @"");
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,one\n"), @"");
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,9,1,1,9\n"), @"");
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,,9\n"), @"");
-        assert_snapshot!(message("path,x1,y1,x2\na,1,1,9\n"), @"");
-        assert_snapshot!(message("who,x1,y1,x2,y2\na,1,1,9,9\n"), @"");
-        assert_snapshot!(message("path,x1,y1,x2,y2\nd,1,1,9,9\n"), @"");
-        assert_snapshot!(message("path,x1,y1,x2,y2\n"), @"");
-        assert_snapshot!(message(" \n"), @"");
+        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,9\na.jpg,2,2,9,9\n"), @", line 3: `a.jpg` has a box already, on line 2; a picture shows one face here: keep the box of the person that the picture is filed under");
+        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,one\n"), @", line 2: `y2` is `one`, expected a finite number such as 12 or 12.5");
+        assert_snapshot!(message("path,x1,y1,x2,y2\na,9,1,1,9\n"), @", line 2: the box from (9, 1) to (1, 9) has no area; expected x2 > x1 and y2 > y1");
+        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,,9\n"), @", line 2: `x2` is empty");
+        assert_snapshot!(message("path,x1,y1,x2\na,1,1,9\n"), @", line 1: there is no column `x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`; the columns are `path`, `x1`, `y1`, `x2` (they are the box in the picture)");
+        assert_snapshot!(message("who,x1,y1,x2,y2\na,1,1,9,9\n"), @", line 1: there is no column `face_id` or `file_name` or `path` or `image`; the columns are `who`, `x1`, `y1`, `x2`, `y2` (it names the face or its picture)");
+        assert_snapshot!(message("path,x1,y1,x2,y2\nd,1,1,9,9\n"), @", line 2: `path` is `d`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
+        assert_snapshot!(message("path,x1,y1,x2,y2\n"), @", line 1: there is a header but no face below it");
+        assert_snapshot!(message(" \n"), @", line 1: the file is empty; expected a header line and one line for each face");
     }
 }

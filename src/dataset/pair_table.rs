@@ -162,9 +162,9 @@ mod tests {
 
     #[test]
     fn columns_that_name_no_faces_are_not_taken_for_some() {
-        insta::assert_snapshot!(columns("person_a,person_b,same").unwrap_err(), @"");
-        insta::assert_snapshot!(columns("image_a,image_c,same").unwrap_err(), @"");
-        insta::assert_snapshot!(columns("face_a,face_b,score").unwrap_err(), @"");
-        insta::assert_snapshot!(columns("face_a,face_b,same,SAME").unwrap_err(), @"");
+        insta::assert_snapshot!(columns("person_a,person_b,same").unwrap_err(), @"there is no column `face_a` and `face_b` (or `image_a` and `image_b`, `img_0` and `img_1`, `path_1` and `path_2`, …); the columns are `person_a`, `person_b`, `same` (they name the two faces)");
+        insta::assert_snapshot!(columns("image_a,image_c,same").unwrap_err(), @"there is no column `face_a` and `face_b` (or `image_a` and `image_b`, `img_0` and `img_1`, `path_1` and `path_2`, …); the columns are `image_a`, `image_c`, `same` (they name the two faces)");
+        insta::assert_snapshot!(columns("face_a,face_b,score").unwrap_err(), @"there is no column `is_same`, `issame`, `same`, `target`, `label` or `pair`; the columns are `face_a`, `face_b`, `score` (it says whether a pair is one person)");
+        insta::assert_snapshot!(columns("face_a,face_b,same,SAME").unwrap_err(), @"column `same` is there twice; rename one of them");
     }
 }

@@ -320,7 +320,7 @@ fn descriptions_say_where_and_what_is_downloaded() {
     assert_snapshot!(sources.map(|source| describe(&source)).join("\n"), @"
     Phase-1 table /nowhere/faces.csv (not there!), boxes cut out of photos below / after 1 path rewrite; nothing to download
     identity folders or image folder /nowhere (not there!); nothing to download
-    identity folders or image folder of dataset `a/b` at c0ffee, folder `train`, on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache
+    identity folders or image folder of dataset `a/b` at c0ffee, folder `train`, on the Hugging Face Hub, pairs from `pairs.csv`, boxes from `/here/boxes.csv`; `fetch` downloads what is not in the Hub cache
     400 synthetic faces (40 identities × 10 samples, 160×160 pixels, seed 1, generator 1); nothing to download
     ");
 }
