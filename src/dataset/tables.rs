@@ -27,7 +27,8 @@ pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &Context<'
             ));
         }
         if elsewhere > 0 {
-            say(&format!("{elsewhere} boxes in {} are for pictures that are not in the dataset", file.display()));
+            let boxes = if elsewhere == 1 { "1 box is".to_owned() } else { format!("{elsewhere} boxes are") };
+            say(&format!("{boxes} for pictures that are not in the dataset, in {}", file.display()));
         }
     }
     if let Some(file) = &files.pairs {

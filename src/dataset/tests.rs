@@ -345,9 +345,17 @@ fn tables_beside_the_pictures_are_found_below_the_folder_or_above_it() {
     let digests = [&plain, &manifest, &with(Some("pairs.csv"), None).unwrap()].map(Manifest::digest);
     assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
     let said = place.said.lock().unwrap().join("\n").replace(&place.root().display().to_string(), "<dir>");
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @"
+1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
+1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
+2 of 3 faces have no box in <dir>/lfw/train/boxes.csv: a crop by box takes their whole pictures
+1 box is for pictures that are not in the dataset, in <dir>/lfw/train/boxes.csv
+1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
+1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
+1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
+");
 
-    assert_snapshot!(place.error(with(Some("paris.csv"), None)), @"");
+    assert_snapshot!(place.error(with(Some("paris.csv"), None)), @"there is no `paris.csv` for `dataset.pairs` in <dir>/lfw/train, nor in the folder above; correct the name, or write `./paris.csv` for a file beside the config");
     let absolute = place.root().join("lfw/pairs.csv");
     assert_eq!(with(absolute.to_str(), None).unwrap().lists, manifest.lists);
 }
