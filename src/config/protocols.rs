@@ -26,9 +26,13 @@ pub(super) fn protocols(wire: Vec<wire::Protocol>, context: &Context<'_>) -> Res
                 let rule = format!("two protocols are called {}", quoted(&name));
                 return Err(context.problem(&at("name"), rule));
             }
-            let pairs = match &wire.pairs {
-                None => PairsSource::Dataset,
-                Some(file) => PairsSource::File { path: context.path(&at("pairs"), file, Kind::File)? },
+            let file = |(place, file): (usize, &String)| {
+                context.path(&["protocols", index.as_str(), "pairs", &place.to_string()], file, Kind::File)
+            };
+            let pairs = if wire.pairs.is_empty() {
+                PairsSource::Dataset
+            } else {
+                PairsSource::Files { paths: wire.pairs.iter().enumerate().map(file).collect::<Result<_, _>>()? }
             };
             let split = match (wire.split, wire.folds) {
                 (wire::Split::Folds, None) => Split::Folds { count: None },

@@ -62,16 +62,23 @@ pub enum DatasetSource {
     Folders {
         /// The folder of identity folders, or of `metadata.csv`.
         root: PathBuf,
+        /// What stands beside the pictures.
+        #[serde(flatten)]
+        tables: Tables,
     },
     /// Identity folders, or an image folder, on the Hugging Face Hub, downloaded file by file at a pinned revision.
     HubFolders {
         /// `owner/name` of the dataset repository.
         repo: String,
-        /// Commit hash, 7 to 40 hexadecimal characters; the commit it resolves to is recorded.
+        /// Commit hash, 7 to 40 hexadecimal characters, or a branch or tag, which may move; the commit it resolves to
+        /// is recorded.
         revision: String,
         /// Folder inside the repository that holds the identity folders, or `metadata.csv`; "" for the repository's
         /// root.
         folder: String,
+        /// What stands beside the pictures.
+        #[serde(flatten)]
+        tables: Tables,
     },
     /// Procedural faces: pure function of these numbers and the generator's version.
     Synthetic {
@@ -84,6 +91,18 @@ pub enum DatasetSource {
         /// Side of the square pictures, pixels.
         size: u32,
     },
+}
+
+/// Tables beside the pictures of a folder. An absolute path is a local file, any other one a name in the dataset's
+/// folder, or in the one above.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tables {
+    /// The list of pairs that the dataset ships with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<PathBuf>,
+    /// A detector's boxes, at most one a face.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boxes: Option<PathBuf>,
 }
 
 /// A recorded path prefix and what replaces it.
@@ -180,6 +199,13 @@ pub enum Crop {
         margin: f64,
         /// What the margin is counted in.
         unit: MarginUnit,
+    },
+    /// The middle of the picture, with or without a box: for photos in which the face is known to be there, such as
+    /// LFW's 250×250 pixels. Each side is `fraction` of the picture's, rounded half up, at least 1 pixel; where what is
+    /// left over is odd, the pixel more is right or below.
+    Centre {
+        /// Part of width and of height that is kept; > 0, at most 1.
+        fraction: f64,
     },
 }
 
@@ -419,11 +445,11 @@ pub struct Protocol {
 pub enum PairsSource {
     /// The list that the dataset ships with.
     Dataset,
-    /// A file of its own.
-    File {
+    /// Files of its own, one after the other.
+    Files {
         /// Where.
         #[serde(skip)]
-        path: PathBuf,
+        paths: Vec<PathBuf>,
     },
 }
 

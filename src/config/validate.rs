@@ -9,7 +9,7 @@ use super::protocols;
 use super::tree::Node;
 use super::types::{
     Crop, DatasetSource, EmbedOptions, Expectation, ExperimentConfig, MarginUnit, ModelSpec, PathRewrite, Preprocess,
-    Protocol, ReportOptions, Resize, SimilarityOptions, Standardise, UpstreamSampling, WeightsSource,
+    Protocol, ReportOptions, Resize, SimilarityOptions, Standardise, Tables, UpstreamSampling, WeightsSource,
 };
 use super::wire;
 use crate::digest::Digest;
@@ -200,14 +200,16 @@ fn dataset(wire: wire::Dataset, context: &Context<'_>) -> Result<DatasetSource, 
             }
             DatasetSource::Phase1 { csv, root, rewrite: rules, image }
         }
-        wire::Dataset::Folders { root } => {
-            DatasetSource::Folders { root: context.path(&key("root"), &root, Kind::Folder)? }
-        }
-        wire::Dataset::HubFolders { repo, revision, folder } => {
-            let revision = hex(&key("revision"), &revision, 7, context)?;
+        wire::Dataset::Folders { root, pairs, boxes } => DatasetSource::Folders {
+            root: context.path(&key("root"), &root, Kind::Folder)?,
+            tables: tables(pairs.as_deref(), boxes.as_deref(), context)?,
+        },
+        wire::Dataset::HubFolders { repo, revision, folder, pairs, boxes } => {
+            let revision = movable(&key("revision"), revision, context)?;
             let folder = folder.trim_end_matches('/').to_owned();
             inside_repository(&key("folder"), &folder, context)?;
-            DatasetSource::HubFolders { repo: repository(&key("repo"), repo, context)?, revision, folder }
+            let tables = tables(pairs.as_deref(), boxes.as_deref(), context)?;
+            DatasetSource::HubFolders { repo: repository(&key("repo"), repo, context)?, revision, folder, tables }
         }
         wire::Dataset::Synthetic { seed, identities, samples, size } => DatasetSource::Synthetic {
             seed,
@@ -216,6 +218,44 @@ fn dataset(wire: wire::Dataset, context: &Context<'_>) -> Result<DatasetSource, 
             size: context.within(&key("size"), size, 16, 2048)?,
         },
     })
+}
+
+/// Tables beside a dataset's pictures: a path that starts as shells know local files, or a name in its folder.
+fn tables(pairs: Option<&str>, boxes: Option<&str>, context: &Context<'_>) -> Result<Tables, Diagnostic> {
+    let table = |name: &str, text: &str| {
+        let path = ["dataset", name];
+        if Path::new(text).is_absolute() || text.starts_with("./") || text.starts_with("../") {
+            return context.path(&path, text, Kind::File);
+        }
+        if text.trim().is_empty() {
+            return Err(context.problem(&path, format!("`dataset.{name}` must be the name of a file")));
+        }
+        inside_repository(&path, text, context)?;
+        Ok(text.into())
+    };
+    Ok(Tables {
+        pairs: pairs.map(|text| table("pairs", text)).transpose()?,
+        boxes: boxes.map(|text| table("boxes", text)).transpose()?,
+    })
+}
+
+/// A commit hash, or the name of what points to one.
+fn movable(path: &[&str], revision: String, context: &Context<'_>) -> Result<String, Diagnostic> {
+    if revision.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return hex(path, &revision, 7, context);
+    }
+    let plain = |part: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(allowed)
+    };
+    if revision.split('/').all(plain) {
+        return Ok(revision);
+    }
+    let rule = format!(
+        "a revision is a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, this is {}",
+        quoted(&revision)
+    );
+    Err(context.problem(path, rule))
 }
 
 fn weights(wire: wire::Weights, context: &Context<'_>) -> Result<WeightsSource, Diagnostic> {
@@ -334,6 +374,13 @@ fn preprocess(wire: &wire::Preprocess, context: &Context<'_>) -> Result<Preproce
         Some(wire::Crop::Whole {}) => changed.crop = Crop::Whole,
         Some(wire::Crop::Box { margin: given, unit }) => {
             changed.crop = Crop::Box { margin: context.decimal(&margin, *given, 0.0, 10_000.0)?, unit: *unit };
+        }
+        &Some(wire::Crop::Centre { fraction }) => {
+            if !(fraction > 0.0 && fraction <= 1.0) {
+                let rule = format!("`preprocess.crop.fraction` must be above 0 and at most 1, here it is {fraction}");
+                return Err(context.problem(&["preprocess", "crop", "fraction"], rule));
+            }
+            changed.crop = Crop::Centre { fraction: rounded(fraction) };
         }
     }
     if let Crop::Box { margin: wide, unit: MarginUnit::OutputPixels } = changed.crop

@@ -81,19 +81,30 @@ pub(super) enum Dataset {
     Folders {
         /// The folder of identity folders, or of `metadata.csv`.
         root: String,
+        /// The list of pairs that the dataset ships with: a file in the folder or the one above; with `./`, `../` or `/`
+        /// in front, one where paths of the config start.
+        pairs: Option<String>,
+        /// A detector's boxes, at most one a face: a file, found like `pairs`.
+        boxes: Option<String>,
     },
     /// Identity folders, or an image folder, in a dataset repository on the Hugging Face Hub.
     HubFolders {
         /// `owner/name` of the dataset repository.
         #[schemars(regex(pattern = r"^[\w.-]+/[\w.-]+$"))]
         repo: String,
-        /// Commit hash, 7 to 40 hexadecimal characters; the commit it resolves to is recorded.
-        #[schemars(regex(pattern = r"^[0-9a-fA-F]{7,40}$"))]
+        /// Commit hash, 7 to 40 hexadecimal characters, or a branch or tag, which may move; the commit it resolves to
+        /// is recorded.
+        #[schemars(regex(pattern = r"^[A-Za-z0-9_-][\w.-]*(/[A-Za-z0-9_-][\w.-]*)*$"))]
         revision: String,
         /// Folder inside the repository that holds the identity folders, or `metadata.csv`; default: the repository's
         /// root.
         #[serde(default)]
         folder: String,
+        /// The list of pairs that the dataset ships with: a file in the folder or the one above; with `./`, `../` or `/`
+        /// in front, a local one where paths of the config start.
+        pairs: Option<String>,
+        /// A detector's boxes, at most one a face: a file, found like `pairs`.
+        boxes: Option<String>,
     },
     /// Procedural faces: a pure function of these numbers.
     Synthetic {
@@ -180,6 +191,12 @@ pub(super) enum Crop {
         margin: f64,
         /// What the margin is counted in.
         unit: MarginUnit,
+    },
+    /// The middle of the picture, with or without a box: for photos in which the face is known to be there.
+    Centre {
+        /// Part of width and of height that is kept; > 0.
+        #[schemars(range(max = 1))]
+        fraction: f64,
     },
 }
 
@@ -360,8 +377,10 @@ pub(super) struct Protocol {
     /// Short name; its metrics are `<name>.accuracy`, `<name>.val`, `<name>.far`, `<name>.auc` and `<name>.eer`.
     #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,31}$"))]
     pub name: String,
-    /// A file of pairs (a CSV with a header, or LFW's `pairs.txt`); default: the list that the dataset ships with.
-    pub pairs: Option<String>,
+    /// Files of pairs, one after the other: CSVs with a header, or LFW's `pairs.txt`, `pairsDevTrain.txt` and
+    /// `pairsDevTest.txt`; default: the list that the dataset ships with.
+    #[serde(default)]
+    pub pairs: Vec<String>,
     /// `folds`: each fold in turn, thresholds from the others (LFW View 2); `train-test`: fold 1, thresholds from fold 0
     /// (LFW View 1).
     #[serde(default)]

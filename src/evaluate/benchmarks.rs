@@ -31,7 +31,7 @@ impl Benchmarks<'_> {
         for protocol in self.protocols {
             let name = match protocol.pairs {
                 PairsSource::Dataset => DATASET_PAIRS,
-                PairsSource::File { .. } => &protocol.name,
+                PairsSource::Files { .. } => &protocol.name,
             };
             let Some(list) = self.lists.iter().find(|list| list.name == name) else {
                 return Err(EvaluateError::NoPairs { protocol: protocol.name.clone() });

@@ -5,6 +5,7 @@ mod compare;
 mod directory;
 mod error;
 mod inspect;
+mod pair_lists;
 mod partial;
 mod precision;
 mod reader;
@@ -120,6 +121,7 @@ impl Workplace<'_> {
             weights: WeightsOrigin { origin: checkpoint.origin, sha256: checkpoint.digest },
             dataset: DatasetOrigin {
                 source: serde_json::to_value(&config.dataset).unwrap_or_default(),
+                commit: manifest.commit.clone(),
                 root: absolute(&manifest.root),
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
@@ -133,7 +135,9 @@ impl Workplace<'_> {
     fn manifest(&self, config: &ExperimentConfig) -> Result<Manifest, RunError> {
         let cache = self.experiments.join(".cache");
         files::create_dir(&cache)?;
-        Ok(dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel)?)
+        let mut manifest = dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel)?;
+        pair_lists::read(&mut manifest, &config.protocols, self.progress)?;
+        Ok(manifest)
     }
 
     /// Downloads what a config needs; computes nothing. Gives the number of faces.
