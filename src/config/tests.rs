@@ -86,6 +86,35 @@ fn the_smallest_config_gets_sensible_defaults() {
 }
 
 #[test]
+fn the_default_profile_is_the_networks() {
+    for (network, name) in [
+        ("inception-resnet-v1", "facenet-pytorch"),
+        ("dinov2-vits14", "dinov2"),
+        ("clip-vit-b-32", "clip"),
+        ("iresnet50", "insightface-bin"),
+        ("iresnet100", "insightface-bin"),
+    ] {
+        let config = accepted(SMALL, &[&format!("model.network={network}")]);
+        assert_eq!(Some(config.preprocess), profile(name), "{network}");
+    }
+    // What a network leaves open may differ from its profile.
+    accepted(SMALL, &["model.network=iresnet50", "preprocess={profile: facenet-pytorch, resize: {size: 112}}"]);
+    accepted(SMALL, &["model.network=dinov2-vits14", "preprocess={channels: bgr, mirror: concat}"]);
+}
+
+#[test]
+fn preprocessing_and_width_must_fit_the_network() {
+    assert_snapshot!(refused_with("model: {network: iresnet50}\npreprocess: {profile: facenet-tf}\n"), @"");
+    assert_snapshot!(refused_with("model: {network: dinov2-vits14}\npreprocess: {resize: {size: 518}}\n"), @"");
+    assert_snapshot!(refused_with("model: {network: clip-vit-b-32}\npreprocess: {standardise: {mean: 127.5}}\n"), @"");
+    assert_snapshot!(
+        refused_with("model: {network: clip-vit-b-32}\npreprocess: {profile: facevault-api, resize: {size: 224}}\n"),
+        @""
+    );
+    assert_snapshot!(refused_with("model: {network: iresnet100, width: 0.5}\n"), @"");
+}
+
+#[test]
 fn a_profile_is_taken_whole_and_is_custom_once_a_part_differs() {
     for name in PROFILES {
         let config = accepted(SMALL, &[&format!("preprocess.profile={name}")]);
@@ -149,7 +178,7 @@ fn every_kind_of_source_can_be_written() {
             repo: "py-feat/facenet".into(),
             revision: revision.into(),
             file: "m.safetensors".into(),
-            sha256: sha256.parse::<Digest>().unwrap(),
+            sha256: Some(sha256.parse::<Digest>().unwrap()),
         }
     );
 }
@@ -459,7 +488,7 @@ error: there is no preprocessing profile `facenet-pytorh`
 5 |   profile: facenet-pytorh
   |            ^^^^^^^^^^^^^^
   = help: did you mean `facenet-pytorch`?
-  = help: the profiles are `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api` and `insightface-bin`
+  = help: the profiles are `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface-bin`, `dinov2` and `clip`
 "#);
     assert_snapshot!(refused_with("embed: {device: gpu}"), @r#"
 error: `embed.device` cannot be `gpu`
@@ -560,7 +589,7 @@ error: `../x` is no path inside a repository: parts with single `/` between, no 
   |                                                                      ^^^^
 "#);
     assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @r#"
-error: `weights.path` must end in one of `.safetensors`, `.pth` and `.pt`
+error: `weights.path` must end in one of `.safetensors`, `.pth`, `.pt` and `.bin`
  --> config.yaml:3:31
   |
 3 | weights: {source: file, path: model.onnx}

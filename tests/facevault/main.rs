@@ -7,6 +7,7 @@ mod hub;
 mod hub_datasets;
 mod interruption;
 mod model;
+mod networks;
 mod orl;
 mod people;
 mod precision;
