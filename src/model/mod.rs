@@ -225,9 +225,10 @@ pub fn calibrate<'a>(
     tensors: &Tensors,
     batches: impl IntoIterator<Item = FaceBatch<'a>>,
 ) -> Result<Calibration, ModelError> {
-    if !spec.network.facts().fused {
-        only_candle(spec.network, options)?;
-        return Ok(Calibration::default());
+    let Facts { name, fused, .. } = spec.network.facts();
+    if !fused {
+        let value = Precision::Int8.name();
+        return Err(ModelError::OnlyCandle { network: name, option: "precision", value });
     }
     let options = EmbedOptions { device: DeviceRequest::Cpu, precision: Precision::F32, ..options.clone() };
     let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;

@@ -10,9 +10,15 @@ use facevault::weights::{self, Checkpoint, Origin, Tensor, Tensors};
 use crate::support::formula;
 use crate::support::workspace::{WIDTH, Workspace, write_tensors};
 
-/// The largest difference of a component from PyTorch that is rounding: rows are of unit length.
-const TOLERANCE: f32 = 1e-4;
-const OTHERS: [Network; 4] = [Network::Dinov2Vits14, Network::ClipVitB32, Network::Iresnet50, Network::Iresnet100];
+/// The largest difference of a component from PyTorch that is rounding; rows are of unit length. Measured: 1.9e-7 (DINOv2),
+/// 2.5e-7 (CLIP), 1.1e-6 and 1.9e-6 (iResNet-50 and -100). The tanh approximation of GELU would be 4.2e-5 off in DINOv2, a
+/// LayerNorm ε of 1e-5 5.5e-6, position embeddings of the nearest patch 0.04.
+const TOLERANCES: [(Network, f32); 4] = [
+    (Network::Dinov2Vits14, 2e-6),
+    (Network::ClipVitB32, 2e-6),
+    (Network::Iresnet50, 2e-5),
+    (Network::Iresnet100, 2e-5),
+];
 
 fn spec(network: Network) -> ModelSpec {
     ModelSpec { network, width: 1.0 }
@@ -57,7 +63,8 @@ fn equals_pytorch(network: Network, golden: &[u8]) -> Vec<f32> {
     assert_eq!((rows.len(), golden.len()), (2 * dimension, 2 * dimension));
     let worst = rows.iter().zip(&golden).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     println!("{network:?}: max |difference| {worst:.1e}");
-    assert!(worst <= TOLERANCE, "{network:?}: max |difference| {worst:e}");
+    let (_, tolerance) = TOLERANCES.into_iter().find(|(of, _)| *of == network).unwrap();
+    assert!(worst <= tolerance, "{network:?}: max |difference| {worst:e}");
     let cosine: f32 = rows[..dimension].iter().zip(&rows[dimension..]).map(|(a, b)| a * b).sum();
     assert!(cosine < 0.95, "{network:?} hardly tells faces apart: {cosine}");
     rows
@@ -165,7 +172,7 @@ fn require(network: Network, tensors: Tensors) -> Result<(), String> {
 
 #[test]
 fn what_only_the_fused_plan_can_do_is_an_error_that_names_the_network() {
-    for network in OTHERS {
+    for (network, _) in TOLERANCES {
         for (kernels, precision) in
             [(Kernels::Portable, Precision::F32), (Kernels::Auto, Precision::Bf16), (Kernels::Candle, Precision::Int8)]
         {
