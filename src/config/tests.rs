@@ -104,14 +104,48 @@ fn the_default_profile_is_the_networks() {
 
 #[test]
 fn preprocessing_and_width_must_fit_the_network() {
-    assert_snapshot!(refused_with("model: {network: iresnet50}\npreprocess: {profile: facenet-tf}\n"), @"");
-    assert_snapshot!(refused_with("model: {network: dinov2-vits14}\npreprocess: {resize: {size: 518}}\n"), @"");
-    assert_snapshot!(refused_with("model: {network: clip-vit-b-32}\npreprocess: {standardise: {mean: 127.5}}\n"), @"");
+    assert_snapshot!(refused_with("model: {network: iresnet50}\npreprocess: {profile: facenet-tf}\n"), @r#"
+error: `iresnet50` takes faces of 112×112 pixels, here they are 160×160
+ --> config.yaml:5:23
+  |
+5 | preprocess: {profile: facenet-tf}
+  |                       ^^^^^^^^^^
+  = help: the profile of this network is `insightface-bin`
+"#);
+    assert_snapshot!(refused_with("model: {network: dinov2-vits14}\npreprocess: {resize: {size: 518}}\n"), @r#"
+error: `dinov2-vits14` takes faces of 224×224 pixels, here they are 518×518
+ --> config.yaml:5:29
+  |
+5 | preprocess: {resize: {size: 518}}
+  |                             ^^^
+  = help: remove `preprocess.resize.size`, or set it to 224
+"#);
+    assert_snapshot!(refused_with("model: {network: clip-vit-b-32}\npreprocess: {standardise: {mean: 127.5}}\n"), @r#"
+error: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255; here they are mean 127.5, scale 255
+ --> config.yaml:5:27
+  |
+5 | preprocess: {standardise: {mean: 127.5}}
+  |                           ^
+  = help: the profile of this network is `clip`
+"#);
     assert_snapshot!(
         refused_with("model: {network: clip-vit-b-32}\npreprocess: {profile: facevault-api, resize: {size: 224}}\n"),
-        @""
+        @r#"
+error: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255; here they are mean 127.5, scale 127.5
+ --> config.yaml:5:23
+  |
+5 | preprocess: {profile: facevault-api, resize: {size: 224}}
+  |                       ^^^^^^^^^^^^^
+  = help: the profile of this network is `clip`
+"#
     );
-    assert_snapshot!(refused_with("model: {network: iresnet100, width: 0.5}\n"), @"");
+    assert_snapshot!(refused_with("model: {network: iresnet100, width: 0.5}\n"), @r#"
+error: `iresnet100` has one width, 1; here it is 0.5
+ --> config.yaml:4:37
+  |
+4 | model: {network: iresnet100, width: 0.5}
+  |                                     ^^^
+"#);
 }
 
 #[test]

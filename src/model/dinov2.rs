@@ -213,7 +213,27 @@ mod tests {
         original.insert("blocks.2.attn.qkv.weight".into(), tensor(&[6, 2]));
         original.insert("blocks.2.attn.qkv.bias".into(), tensor(&[6]));
         let adopted = adopt(original);
-        insta::assert_snapshot!(adopted.keys().cloned().collect::<Vec<_>>().join("\n"), @"");
+        insta::assert_snapshot!(adopted.keys().cloned().collect::<Vec<_>>().join("\n"), @r#"
+embeddings.cls_token
+embeddings.mask_token
+embeddings.patch_embeddings.projection.weight
+embeddings.position_embeddings
+encoder.layer.0.attention.output.dense.bias
+encoder.layer.0.layer_scale1.lambda1
+encoder.layer.0.mlp.fc1.weight
+encoder.layer.0.odd
+encoder.layer.11.norm1.weight
+encoder.layer.2.attention.attention.key.bias
+encoder.layer.2.attention.attention.key.weight
+encoder.layer.2.attention.attention.query.bias
+encoder.layer.2.attention.attention.query.weight
+encoder.layer.2.attention.attention.value.bias
+encoder.layer.2.attention.attention.value.weight
+encoder.layer.3.layer_scale2.lambda1
+layernorm.bias
+normal
+register_tokens
+"#);
         let value = &adopted["encoder.layer.2.attention.attention.value.weight"];
         assert_eq!((value.shape.as_slice(), value.data.as_slice()), (&[2, 2][..], &[8.0, 9.0, 10.0, 11.0][..]));
         assert_eq!(adopted["encoder.layer.2.attention.attention.key.bias"].data, [2.0, 3.0]);
