@@ -1,7 +1,11 @@
 //! Networks other than FaceNet: each against PyTorch on identical weights (`tests/fixtures/model/{dinov2,clip,iresnet}.py`),
 //! and as a user runs them.
 
-use facevault::config::{DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision};
+use std::path::Path;
+
+use facevault::config::{
+    self, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, WeightsSource,
+};
 use facevault::digest::Digest;
 use facevault::model::{self, FaceBatch};
 use facevault::preprocess;
@@ -188,6 +192,31 @@ fn what_only_the_fused_plan_can_do_is_an_error_that_names_the_network() {
     let none: [FaceBatch<'_>; 0] = [];
     let error = model::calibrate(&spec(Network::ClipVitB32), &refused, &Tensors::new(), none).unwrap_err();
     assert!(error.to_string().contains("clip-vit-b-32"), "{error}");
+}
+
+/// `configs/baselines.yaml` as it is, and with the `--set` lines of its comments that need no local file.
+#[test]
+fn the_baselines_are_configs_with_their_networks_own_preprocessing() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/baselines.yaml");
+    let text = std::fs::read_to_string(&path).unwrap().replace("\n#  ", " ");
+    let commands = text.lines().filter(|line| line.contains("experiment configs/baselines.yaml"));
+    let mut networks = vec![config::load(&path, &[]).unwrap().config];
+    for command in commands.filter(|command| command.contains("source: hub")) {
+        let sets = command.split("--set ").skip(1).map(|set| {
+            let set = set.trim_start_matches('\'');
+            set.split('\'').next().unwrap().split(" \\").next().unwrap().trim().to_owned()
+        });
+        networks.push(config::load(&path, &sets.collect::<Vec<_>>()).unwrap().config);
+    }
+    let found: Vec<_> =
+        networks.iter().map(|config| (config.model.network, config.preprocess.profile.as_str())).collect();
+    let expected = [
+        (Network::Dinov2Vits14, "dinov2"),
+        (Network::ClipVitB32, "clip"),
+        (Network::InceptionResnetV1, "facenet-pytorch"),
+    ];
+    assert_eq!(found, expected);
+    assert!(networks.iter().all(|config| matches!(config.weights, WeightsSource::Hub { sha256: Some(_), .. })));
 }
 
 /// The CASIA-WebFace checkpoint of facenet-pytorch is the same network with 10,575 classes; theirs has 8,631.
