@@ -22,7 +22,7 @@ pub const HIDDEN: usize = 4 * CHANNELS;
 /// Subtracted from each channel of the input in 0..=1 (`OPENAI_CLIP_MEAN`).
 pub const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Divided by, channel by channel.
-pub const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+pub const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Keys of the published checkpoint that the embedding does not need: the text tower, and counters of positions.
 pub const UNUSED_KEYS: &[&str] =

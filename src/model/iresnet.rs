@@ -1,5 +1,5 @@
 //! iResNet-50 and iResNet-100: 3×112×112 RGB → 512, 43.6 M and 65.2 M parameters: what most published face networks since
-//! `ArcFace` are.
+//! ArcFace are.
 //!
 //! Papers: Deng et al. 2019, "ArcFace" (arXiv 1801.07698); Duta et al. 2020, "Improved Residual Networks" (arXiv
 //! 2004.04989). Reference implementation: insightface, `recognition/arcface_torch/backbones/iresnet.py`; keys below are the
@@ -67,29 +67,43 @@ pub fn blocks(network: Network) -> Vec<Block> {
 /// Every parameter that a checkpoint must hold, with its shape.
 #[must_use]
 pub fn parameters(network: Network) -> Vec<Parameter> {
-    let mut all = Vec::new();
-    let mut needs = |key: String, shape: &[usize]| all.push(Parameter { key, shape: shape.to_vec() });
-    let norm = |key: &str| BATCH_NORM.map(|name| format!("{key}.{name}"));
-    needs("conv1.weight".into(), &[STEM, 3, 3, 3]);
-    norm("bn1").into_iter().for_each(|key| needs(key, &[STEM]));
-    needs("prelu.weight".into(), &[STEM]);
+    let mut all = Needed::default();
+    all.add("conv1.weight", &[STEM, 3, 3, 3]);
+    all.norm("bn1", STEM);
+    all.add("prelu.weight", &[STEM]);
     for Block { key, inputs, outputs, stride } in blocks(network) {
-        norm(&format!("{key}.bn1")).into_iter().for_each(|key| needs(key, &[inputs]));
-        needs(format!("{key}.conv1.weight"), &[outputs, inputs, 3, 3]);
-        norm(&format!("{key}.bn2")).into_iter().for_each(|key| needs(key, &[outputs]));
-        needs(format!("{key}.prelu.weight"), &[outputs]);
-        needs(format!("{key}.conv2.weight"), &[outputs, outputs, 3, 3]);
-        norm(&format!("{key}.bn3")).into_iter().for_each(|key| needs(key, &[outputs]));
+        all.norm(&format!("{key}.bn1"), inputs);
+        all.add(&format!("{key}.conv1.weight"), &[outputs, inputs, 3, 3]);
+        all.norm(&format!("{key}.bn2"), outputs);
+        all.add(&format!("{key}.prelu.weight"), &[outputs]);
+        all.add(&format!("{key}.conv2.weight"), &[outputs, outputs, 3, 3]);
+        all.norm(&format!("{key}.bn3"), outputs);
         if stride > 1 {
-            needs(format!("{key}.downsample.0.weight"), &[outputs, inputs, 1, 1]);
-            norm(&format!("{key}.downsample.1")).into_iter().for_each(|key| needs(key, &[outputs]));
+            all.add(&format!("{key}.downsample.0.weight"), &[outputs, inputs, 1, 1]);
+            all.norm(&format!("{key}.downsample.1"), outputs);
         }
     }
-    norm("bn2").into_iter().for_each(|key| needs(key, &[512]));
-    needs("fc.weight".into(), &[DIMENSION, 512 * LAST_SIDE * LAST_SIDE]);
-    needs("fc.bias".into(), &[DIMENSION]);
-    norm("features").into_iter().for_each(|key| needs(key, &[DIMENSION]));
-    all
+    all.norm("bn2", 512);
+    all.add("fc.weight", &[DIMENSION, 512 * LAST_SIDE * LAST_SIDE]);
+    all.add("fc.bias", &[DIMENSION]);
+    all.norm("features", DIMENSION);
+    all.0
+}
+
+#[derive(Default)]
+struct Needed(Vec<Parameter>);
+
+impl Needed {
+    fn add(&mut self, key: &str, shape: &[usize]) {
+        self.0.push(Parameter { key: key.to_owned(), shape: shape.to_vec() });
+    }
+
+    /// The four vectors of a BatchNorm.
+    fn norm(&mut self, key: &str, channels: usize) {
+        for name in BATCH_NORM {
+            self.add(&format!("{key}.{name}"), &[channels]);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -198,15 +198,18 @@ fn what_only_the_fused_plan_can_do_is_an_error_that_names_the_network() {
 #[test]
 fn the_baselines_are_configs_with_their_networks_own_preprocessing() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/baselines.yaml");
-    let text = std::fs::read_to_string(&path).unwrap().replace("\n#  ", " ");
-    let commands = text.lines().filter(|line| line.contains("experiment configs/baselines.yaml"));
+    let text = std::fs::read_to_string(&path).unwrap().replace("\n#", " ");
     let mut networks = vec![config::load(&path, &[]).unwrap().config];
-    for command in commands.filter(|command| command.contains("source: hub")) {
-        let sets = command.split("--set ").skip(1).map(|set| {
-            let set = set.trim_start_matches('\'');
-            set.split('\'').next().unwrap().split(" \\").next().unwrap().trim().to_owned()
-        });
-        networks.push(config::load(&path, &sets.collect::<Vec<_>>()).unwrap().config);
+    for command in text.split("facevault experiment configs/baselines.yaml").skip(1) {
+        // `--set name=value` or `--set 'name={…}'`.
+        let value = |set: &str| match set.strip_prefix('\'') {
+            Some(quoted) => quoted.split('\'').next().unwrap().to_owned(),
+            None => set.split_whitespace().next().unwrap().to_owned(),
+        };
+        let sets: Vec<String> = command.split("--set ").skip(1).map(value).collect();
+        if sets.iter().any(|set| set.starts_with("weights={source: hub")) {
+            networks.push(config::load(&path, &sets).unwrap().config);
+        }
     }
     let found: Vec<_> =
         networks.iter().map(|config| (config.model.network, config.preprocess.profile.as_str())).collect();
