@@ -139,6 +139,14 @@ error: `clip-vit-b-32` applies the mean and deviation of each channel itself and
   = help: the profile of this network is `clip`
 "#
     );
+    assert_snapshot!(refused_with("preprocess: {profile: clip}\n"), @r#"
+error: `clip` is a profile for networks that apply the mean and deviation of each channel themselves; `inception-resnet-v1` does not
+ --> config.yaml:4:23
+  |
+4 | preprocess: {profile: clip}
+  |                       ^^^^
+  = help: the profile of this network is `facenet-pytorch`
+"#);
     assert_snapshot!(refused_with("model: {network: iresnet100, width: 0.5}\n"), @r#"
 error: `iresnet100` has one width, 1; here it is 0.5
  --> config.yaml:4:37
@@ -151,7 +159,12 @@ error: `iresnet100` has one width, 1; here it is 0.5
 #[test]
 fn a_profile_is_taken_whole_and_is_custom_once_a_part_differs() {
     for name in PROFILES {
-        let config = accepted(SMALL, &[&format!("preprocess.profile={name}")]);
+        let network = match *name {
+            "dinov2" => "dinov2-vits14",
+            "clip" => "clip-vit-b-32",
+            _ => "inception-resnet-v1",
+        };
+        let config = accepted(SMALL, &[&format!("preprocess.profile={name}"), &format!("model.network={network}")]);
         assert_eq!(Some(config.preprocess), profile(name));
     }
     let changed = accepted(

@@ -13,7 +13,7 @@ use super::types::{
 use super::wire;
 use crate::digest::Digest;
 use crate::metrics;
-use crate::model::Facts;
+use crate::model::{Facts, UNIT_RANGE};
 use crate::preprocess::{PROFILES, profile};
 
 /// File name endings of checkpoints that can be read.
@@ -383,22 +383,28 @@ fn fitting_side(size: u32, wire: &wire::Preprocess, facts: &Facts, context: &Con
     Err(context.problem(place, rule).help(help))
 }
 
-/// A network that standardises channel by channel needs its input as it was trained.
+/// A network that standardises channel by channel needs its input as it was trained, and its profile is for such only.
 fn fitting_standardise(
     found: &Preprocess,
     wire: &wire::Preprocess,
     facts: &Facts,
     context: &Context<'_>,
 ) -> Result<(), Diagnostic> {
-    let Some(needed) = facts.standardise.filter(|&needed| needed != found.standardise) else { return Ok(()) };
-    let words = |of: Standardise| format!("mean {}, scale {}", of.mean, of.scale);
-    let rule = format!(
-        "`{}` applies the mean and deviation of each channel itself and needs {}; here they are {}",
-        facts.name,
-        words(needed),
-        words(found.standardise)
-    );
     let given = wire.standardise.mean.is_some() || wire.standardise.scale.is_some();
+    let (network, words) = (facts.name, |of: Standardise| format!("mean {}, scale {}", of.mean, of.scale));
+    let rule = match facts.standardise {
+        Some(needed) if needed != found.standardise => {
+            let (needed, found) = (words(needed), words(found.standardise));
+            format!(
+                "`{network}` applies the mean and deviation of each channel itself and needs {needed}; here they are {found}"
+            )
+        }
+        None if !given && found.standardise == UNIT_RANGE => format!(
+            "`{}` is a profile for networks that apply the mean and deviation of each channel themselves; `{network}` does not",
+            found.profile
+        ),
+        _ => return Ok(()),
+    };
     let place = ["preprocess", if given { "standardise" } else { "profile" }];
     Err(context.problem(&place, rule).help(format!("the profile of this network is `{}`", facts.profile)))
 }

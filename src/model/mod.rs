@@ -14,7 +14,7 @@ mod networks;
 use std::collections::BTreeMap;
 
 pub use candle::CandleEmbedder;
-pub use networks::Facts;
+pub use networks::{Facts, UNIT_RANGE};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, Precision, Standardise};

@@ -25,7 +25,7 @@ pub struct Facts {
 }
 
 /// 8-bit values as 0..=1: the mean and deviation of each channel belong to the network and are applied there.
-const UNIT_RANGE: Standardise = Standardise { mean: 0.0, scale: 255.0 };
+pub const UNIT_RANGE: Standardise = Standardise { mean: 0.0, scale: 255.0 };
 
 impl Network {
     /// Its row.
