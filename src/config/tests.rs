@@ -86,9 +86,85 @@ fn the_smallest_config_gets_sensible_defaults() {
 }
 
 #[test]
+fn the_default_profile_is_the_networks() {
+    for (network, name) in [
+        ("inception-resnet-v1", "facenet-pytorch"),
+        ("dinov2-vits14", "dinov2"),
+        ("clip-vit-b-32", "clip"),
+        ("iresnet50", "insightface-bin"),
+        ("iresnet100", "insightface-bin"),
+    ] {
+        let config = accepted(SMALL, &[&format!("model.network={network}")]);
+        assert_eq!(Some(config.preprocess), profile(name), "{network}");
+    }
+    // What a network leaves open may differ from its profile.
+    accepted(SMALL, &["model.network=iresnet50", "preprocess={profile: facenet-pytorch, resize: {size: 112}}"]);
+    accepted(SMALL, &["model.network=dinov2-vits14", "preprocess={channels: bgr, mirror: concat}"]);
+}
+
+#[test]
+fn preprocessing_and_width_must_fit_the_network() {
+    assert_snapshot!(refused_with("model: {network: iresnet50}\npreprocess: {profile: facenet-tf}\n"), @r#"
+error: `iresnet50` takes faces of 112×112 pixels, here they are 160×160
+ --> config.yaml:5:23
+  |
+5 | preprocess: {profile: facenet-tf}
+  |                       ^^^^^^^^^^
+  = help: the profile of this network is `insightface-bin`
+"#);
+    assert_snapshot!(refused_with("model: {network: dinov2-vits14}\npreprocess: {resize: {size: 518}}\n"), @r#"
+error: `dinov2-vits14` takes faces of 224×224 pixels, here they are 518×518
+ --> config.yaml:5:29
+  |
+5 | preprocess: {resize: {size: 518}}
+  |                             ^^^
+  = help: remove `preprocess.resize.size`, or set it to 224
+"#);
+    assert_snapshot!(refused_with("model: {network: clip-vit-b-32}\npreprocess: {standardise: {mean: 127.5}}\n"), @r#"
+error: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255; here they are mean 127.5, scale 255
+ --> config.yaml:5:27
+  |
+5 | preprocess: {standardise: {mean: 127.5}}
+  |                           ^
+  = help: the profile of this network is `clip`
+"#);
+    assert_snapshot!(
+        refused_with("model: {network: clip-vit-b-32}\npreprocess: {profile: facevault-api, resize: {size: 224}}\n"),
+        @r#"
+error: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255; here they are mean 127.5, scale 127.5
+ --> config.yaml:5:23
+  |
+5 | preprocess: {profile: facevault-api, resize: {size: 224}}
+  |                       ^^^^^^^^^^^^^
+  = help: the profile of this network is `clip`
+"#
+    );
+    assert_snapshot!(refused_with("preprocess: {profile: clip}\n"), @r#"
+error: `clip` is a profile for networks that apply the mean and deviation of each channel themselves; `inception-resnet-v1` does not
+ --> config.yaml:4:23
+  |
+4 | preprocess: {profile: clip}
+  |                       ^^^^
+  = help: the profile of this network is `facenet-pytorch`
+"#);
+    assert_snapshot!(refused_with("model: {network: iresnet100, width: 0.5}\n"), @r#"
+error: `iresnet100` has one width, 1; here it is 0.5
+ --> config.yaml:4:37
+  |
+4 | model: {network: iresnet100, width: 0.5}
+  |                                     ^^^
+"#);
+}
+
+#[test]
 fn a_profile_is_taken_whole_and_is_custom_once_a_part_differs() {
     for name in PROFILES {
-        let config = accepted(SMALL, &[&format!("preprocess.profile={name}")]);
+        let network = match *name {
+            "dinov2" => "dinov2-vits14",
+            "clip" => "clip-vit-b-32",
+            _ => "inception-resnet-v1",
+        };
+        let config = accepted(SMALL, &[&format!("preprocess.profile={name}"), &format!("model.network={network}")]);
         assert_eq!(Some(config.preprocess), profile(name));
     }
     let changed = accepted(
@@ -225,7 +301,7 @@ fn every_kind_of_source_can_be_written() {
             repo: "py-feat/facenet".into(),
             revision: revision.into(),
             file: "m.safetensors".into(),
-            sha256: sha256.parse::<Digest>().unwrap(),
+            sha256: Some(sha256.parse::<Digest>().unwrap()),
         }
     );
 }
@@ -538,7 +614,7 @@ error: there is no preprocessing profile `facenet-pytorh`
 5 |   profile: facenet-pytorh
   |            ^^^^^^^^^^^^^^
   = help: did you mean `facenet-pytorch`?
-  = help: the profiles are `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api` and `insightface-bin`
+  = help: the profiles are `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface-bin`, `dinov2` and `clip`
 "#);
     assert_snapshot!(refused_with("embed: {device: gpu}"), @r#"
 error: `embed.device` cannot be `gpu`
@@ -646,7 +722,7 @@ error: `../x` is no path inside a repository: parts with single `/` between, no 
   |                                                                      ^^^^
 "#);
     assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @r#"
-error: `weights.path` must end in one of `.safetensors`, `.pth` and `.pt`
+error: `weights.path` must end in one of `.safetensors`, `.pth`, `.pt` and `.bin`
  --> config.yaml:3:31
   |
 3 | weights: {source: file, path: model.onnx}

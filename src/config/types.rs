@@ -129,7 +129,8 @@ pub enum Phase1Image {
 pub struct ModelSpec {
     /// The architecture.
     pub network: Network,
-    /// Channel multiplier: 1.0 is the published network, the demo uses a narrow one.
+    /// Channel multiplier: 1.0 is the published network, the demo uses a narrow one. Only `inception-resnet-v1` has other
+    /// widths.
     pub width: f64,
 }
 
@@ -139,6 +140,15 @@ pub struct ModelSpec {
 pub enum Network {
     /// `FaceNet`, 3×160×160 → 512.
     InceptionResnetV1,
+    /// DINOv2 ViT-S/14, a generic vision model, 3×224×224 → 384.
+    Dinov2Vits14,
+    /// CLIP ViT-B/32's image tower, a generic vision model, 3×224×224 → 512.
+    #[serde(rename = "clip-vit-b-32")]
+    ClipVitB32,
+    /// insightface's iResNet-50, 3×112×112 → 512.
+    Iresnet50,
+    /// insightface's iResNet-100, 3×112×112 → 512.
+    Iresnet100,
 }
 
 /// Where weights come from.
@@ -151,12 +161,12 @@ pub enum WeightsSource {
         repo: String,
         /// Commit hash.
         revision: String,
-        /// Path inside the repository; `.safetensors`, `.pth` or `.pt`.
+        /// Path inside the repository; `.safetensors`, `.pth`, `.pt` or `.bin`.
         file: String,
-        /// Expected digest of the file.
-        sha256: Digest,
+        /// Expected digest; where not given, what the Hub states for the revision is expected, and recorded.
+        sha256: Option<Digest>,
     },
-    /// A local file; `.safetensors`, `.pth` or `.pt`.
+    /// A local file; `.safetensors`, `.pth`, `.pt` or `.bin`.
     File {
         /// The file.
         path: PathBuf,
@@ -266,9 +276,9 @@ pub enum Mirror {
     /// Nothing.
     #[default]
     None,
-    /// Embeddings of face and mirror image are added, then normalised: 512 numbers.
+    /// Embeddings of face and mirror image are added, then normalised.
     Sum,
-    /// Embeddings of face and mirror image side by side, then normalised: 1,024 numbers.
+    /// Embeddings of face and mirror image side by side, then normalised: twice the numbers.
     Concat,
 }
 

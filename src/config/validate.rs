@@ -8,17 +8,18 @@ use super::diagnostics::{Diagnostic, Source, did_you_mean, listed, quoted};
 use super::protocols;
 use super::tree::Node;
 use super::types::{
-    Crop, DatasetSource, EmbedOptions, Expectation, ExperimentConfig, MarginUnit, ModelSpec, PathRewrite, Preprocess,
-    Protocol, ReportOptions, Resize, SimilarityOptions, Standardise, Tables, UpstreamSampling, WeightsSource,
+    Crop, DatasetSource, EmbedOptions, Expectation, ExperimentConfig, MarginUnit, ModelSpec, Network, PathRewrite,
+    Preprocess, Protocol, ReportOptions, Resize, SimilarityOptions, Standardise, Tables, UpstreamSampling,
+    WeightsSource,
 };
 use super::wire;
 use crate::digest::Digest;
 use crate::metrics;
-use crate::model::inception_resnet_v1::MIN_SIDE;
+use crate::model::{Facts, UNIT_RANGE};
 use crate::preprocess::{PROFILES, profile};
 
 /// File name endings of checkpoints that can be read.
-const CHECKPOINTS: [&str; 3] = [".safetensors", ".pth", ".pt"];
+const CHECKPOINTS: [&str; 4] = [".safetensors", ".pth", ".pt", ".bin"];
 
 /// What a rule needs to say where it was broken, and where relative paths start.
 pub(super) struct Context<'a> {
@@ -147,11 +148,8 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         description: wire.description,
         seed: wire.seed,
         dataset: dataset(wire.dataset, context)?,
-        preprocess: preprocess(&wire.preprocess, context)?,
-        model: ModelSpec {
-            network: wire.model.network,
-            width: context.decimal(&["model", "width"], wire.model.width, 0.0625, 4.0)?,
-        },
+        preprocess: preprocess(&wire.preprocess, wire.model.network, context)?,
+        model: model(&wire.model, context)?,
         weights: weights(wire.weights, context)?,
         embed: embed(&wire.embed, context)?,
         expect: expect(wire.expect, &known, context)?,
@@ -258,6 +256,16 @@ fn movable(path: &[&str], revision: String, context: &Context<'_>) -> Result<Str
     Err(context.problem(path, rule))
 }
 
+fn model(wire: &wire::Model, context: &Context<'_>) -> Result<ModelSpec, Diagnostic> {
+    let path = ["model", "width"];
+    let width = context.decimal(&path, wire.width, 0.0625, 4.0)?;
+    let Facts { name, scalable, .. } = wire.network.facts();
+    if !scalable && width != 1.0 {
+        return Err(context.problem(&path, format!("`{name}` has one width, 1; here it is {width}")));
+    }
+    Ok(ModelSpec { network: wire.network, width })
+}
+
 fn weights(wire: wire::Weights, context: &Context<'_>) -> Result<WeightsSource, Diagnostic> {
     let key = |key| ["weights", key];
     let checkpoint = |name: &'static str, file: &str| {
@@ -275,7 +283,7 @@ fn weights(wire: wire::Weights, context: &Context<'_>) -> Result<WeightsSource, 
                 repo: repository(&key("repo"), repo, context)?,
                 revision: hex(&key("revision"), &revision, 40, context)?,
                 file,
-                sha256: digest(&key("sha256"), &sha256, context)?,
+                sha256: sha256.map(|sha256| digest(&key("sha256"), &sha256, context)).transpose()?,
             }
         }
         wire::Weights::File { path, sha256 } => {
@@ -352,12 +360,14 @@ fn inside_repository(path: &[&str], text: &str, context: &Context<'_>) -> Result
     Ok(())
 }
 
-fn preprocess(wire: &wire::Preprocess, context: &Context<'_>) -> Result<Preprocess, Diagnostic> {
-    let Some(base) = profile(&wire.profile) else {
-        let rule = format!("there is no preprocessing profile {}", quoted(&wire.profile));
+fn preprocess(wire: &wire::Preprocess, network: Network, context: &Context<'_>) -> Result<Preprocess, Diagnostic> {
+    let facts = network.facts();
+    let name = wire.profile.as_deref().unwrap_or(facts.profile);
+    let Some(base) = profile(name) else {
+        let rule = format!("there is no preprocessing profile {}", quoted(name));
         return Err(context
             .problem(&["preprocess", "profile"], rule)
-            .maybe_help(did_you_mean(&wire.profile, PROFILES.iter().copied()))
+            .maybe_help(did_you_mean(name, PROFILES.iter().copied()))
             .help(format!("the profiles are {}", listed(PROFILES))));
     };
     let mut changed = base.clone();
@@ -365,8 +375,9 @@ fn preprocess(wire: &wire::Preprocess, context: &Context<'_>) -> Result<Preproce
         changed.resize.filter = filter;
     }
     if let Some(size) = wire.resize.size {
-        changed.resize.size = context.within(&["preprocess", "resize", "size"], size, MIN_SIDE as u32, 1024)?;
+        changed.resize.size = size;
     }
+    fitting_side(changed.resize.size, wire, &facts, context)?;
     let Resize { size, .. } = changed.resize;
     let margin = ["preprocess", "crop", "margin"];
     match &wire.crop {
@@ -399,10 +410,56 @@ fn preprocess(wire: &wire::Preprocess, context: &Context<'_>) -> Result<Preproce
         mean: part("mean", wire.standardise.mean, mean, -1e6)?,
         scale: part("scale", wire.standardise.scale, scale, 1e-6)?,
     };
+    fitting_standardise(&changed, wire, &facts, context)?;
     if changed != base {
         changed.profile = "custom".into();
     }
     Ok(changed)
+}
+
+/// The side must be one that the network takes, whether the config or its profile names it.
+fn fitting_side(size: u32, wire: &wire::Preprocess, facts: &Facts, context: &Context<'_>) -> Result<(), Diagnostic> {
+    let path = ["preprocess", "resize", "size"];
+    let (low, high) = facts.sides.clone().into_inner();
+    if low < high && wire.resize.size.is_some() {
+        return context.within(&path, size, low, high).map(|_| ());
+    }
+    if facts.sides.contains(&size) {
+        return Ok(());
+    }
+    let network = facts.name;
+    let rule = format!("`{network}` takes faces of {low}×{low} pixels, here they are {size}×{size}");
+    let (place, help) = match wire.resize.size {
+        Some(_) => (&path[..], format!("remove `preprocess.resize.size`, or set it to {low}")),
+        None => (&["preprocess", "profile"][..], format!("the profile of this network is `{}`", facts.profile)),
+    };
+    Err(context.problem(place, rule).help(help))
+}
+
+/// A network that standardises channel by channel needs its input as it was trained, and its profile is for such only.
+fn fitting_standardise(
+    found: &Preprocess,
+    wire: &wire::Preprocess,
+    facts: &Facts,
+    context: &Context<'_>,
+) -> Result<(), Diagnostic> {
+    let given = wire.standardise.mean.is_some() || wire.standardise.scale.is_some();
+    let (network, words) = (facts.name, |of: Standardise| format!("mean {}, scale {}", of.mean, of.scale));
+    let rule = match facts.standardise {
+        Some(needed) if needed != found.standardise => {
+            let (needed, found) = (words(needed), words(found.standardise));
+            format!(
+                "`{network}` applies the mean and deviation of each channel itself and needs {needed}; here they are {found}"
+            )
+        }
+        None if !given && found.standardise == UNIT_RANGE => format!(
+            "`{}` is a profile for networks that apply the mean and deviation of each channel themselves; `{network}` does not",
+            found.profile
+        ),
+        _ => return Ok(()),
+    };
+    let place = ["preprocess", if given { "standardise" } else { "profile" }];
+    Err(context.problem(&place, rule).help(format!("the profile of this network is `{}`", facts.profile)))
 }
 
 fn embed(wire: &wire::Embed, context: &Context<'_>) -> Result<EmbedOptions, Diagnostic> {

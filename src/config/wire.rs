@@ -142,16 +142,14 @@ pub(super) struct Rewrite {
     pub to: String,
 }
 
-/// The preprocessing that the checkpoint's most used implementation does.
-const DEFAULT_PROFILE: &str = "facenet-pytorch";
-
 /// Picture → network input: a named profile, and the parts of it that are to differ.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Preprocess {
-    /// Which published preprocessing to start from. With any part changed the run records `custom`.
-    #[schemars(extend("enum" = PROFILES, "default" = DEFAULT_PROFILE))]
-    pub profile: String,
+    /// Which published preprocessing to start from; default: that of the network's reference implementation. With any part
+    /// changed the run records `custom`.
+    #[schemars(extend("enum" = PROFILES))]
+    pub profile: Option<String>,
     /// What is cut out of the picture.
     pub crop: Option<Crop>,
     /// To which square, with which filter.
@@ -162,19 +160,6 @@ pub(super) struct Preprocess {
     pub standardise: Standardise,
     /// What the mirrored face contributes.
     pub mirror: Option<Mirror>,
-}
-
-impl Default for Preprocess {
-    fn default() -> Self {
-        Self {
-            profile: DEFAULT_PROFILE.into(),
-            crop: None,
-            resize: Resize::default(),
-            channels: None,
-            standardise: Standardise::default(),
-            mirror: None,
-        }
-    }
 }
 
 /// What is cut out of the picture before resizing.
@@ -204,7 +189,7 @@ pub(super) enum Crop {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Resize {
-    /// Side of the network's input, pixels.
+    /// Side of the network's input, pixels; networks other than `inception-resnet-v1` have one side.
     #[schemars(range(min = MIN_SIDE, max = 1024))]
     pub size: Option<u32>,
     /// Which resampling.
@@ -227,7 +212,7 @@ pub(super) struct Standardise {
 pub(super) struct Model {
     /// The architecture.
     pub network: Network,
-    /// Channel multiplier: 1.0 is the published network.
+    /// Channel multiplier: 1.0 is the published network. Only `inception-resnet-v1` has other widths.
     #[schemars(range(min = 0.0625, max = 4.0))]
     pub width: f64,
 }
@@ -251,15 +236,16 @@ pub(super) enum Weights {
         /// Commit hash, 40 hexadecimal characters.
         #[schemars(regex(pattern = r"^[0-9a-fA-F]{40}$"))]
         revision: String,
-        /// Path inside the repository; `.safetensors`, `.pth` or `.pt`.
+        /// Path inside the repository; `.safetensors`, `.pth`, `.pt` or `.bin`.
         file: String,
-        /// Expected SHA-256 of the file, 64 hexadecimal characters.
+        /// Expected SHA-256 of the file, 64 hexadecimal characters; where not given, what the Hub states for the revision
+        /// is expected, and recorded.
         #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
-        sha256: String,
+        sha256: Option<String>,
     },
     /// A local file.
     File {
-        /// The file; `.safetensors`, `.pth` or `.pt`.
+        /// The file; `.safetensors`, `.pth`, `.pt` or `.bin`.
         path: String,
         /// Expected SHA-256 of the file; recorded when not given.
         #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]

@@ -150,10 +150,14 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Whether a cached file can be trusted to be what the Hub has: its blob is named by the digest of its content.
+/// Whether a cached file can be trusted to be what the Hub has.
 pub(super) fn intact(path: &Path, found: Digest) -> bool {
-    let Ok(blob) = fs::canonicalize(path) else { return false };
-    blob.file_name().is_some_and(|name| name.to_string_lossy() == found.to_string())
+    stated(path) == Some(found)
+}
+
+/// The digest of a cached file's content as the Hub stated it: its blob is named by it.
+pub(super) fn stated(path: &Path) -> Option<Digest> {
+    fs::canonicalize(path).ok()?.file_name()?.to_str()?.parse().ok()
 }
 
 /// Takes a file out of the cache: its name in the snapshot and the bytes behind it.

@@ -126,6 +126,12 @@ impl Hub {
         }
     }
 
+    /// The digest that the Hub stated for a cached file; of small files, which git keeps itself, it states none.
+    #[must_use]
+    pub fn stated(path: &Path) -> Option<Digest> {
+        cache::stated(path)
+    }
+
     /// Fetches a file that is not in the cache.
     ///
     /// # Errors

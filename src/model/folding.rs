@@ -1,4 +1,4 @@
-//! Convolutions with whatever normalisation follows them folded in: what every implementation of the network runs on.
+//! Convolutions with whatever normalisation follows them folded in: what every implementation of a network runs on.
 
 use super::inception_resnet_v1::{After, BATCH_NORM, BATCH_NORM_EPSILON, Convolution};
 use crate::weights::Tensors;
@@ -15,7 +15,10 @@ pub struct Folded {
 /// The folded parameters of a convolution; the key of the tensor that is not there.
 pub fn convolution(tensors: &Tensors, spec: &Convolution) -> Result<Folded, String> {
     match spec.after {
-        After::NormRelu => batch_norm(data(tensors, &spec.key, "conv.weight")?, tensors, &format!("{}.bn", spec.key)),
+        After::NormRelu => {
+            let weight = data(tensors, &spec.key, "conv.weight")?;
+            batch_norm(weight, tensors, &format!("{}.bn", spec.key), BATCH_NORM_EPSILON)
+        }
         After::Bias => Ok(Folded {
             weight: data(tensors, &spec.key, "weight")?.to_vec(),
             bias: data(tensors, &spec.key, "bias")?.to_vec(),
@@ -25,10 +28,11 @@ pub fn convolution(tensors: &Tensors, spec: &Convolution) -> Result<Folded, Stri
 
 /// `last_linear` and `last_bn` in one.
 pub fn head(tensors: &Tensors) -> Result<Folded, String> {
-    batch_norm(data(tensors, "last_linear", "weight")?, tensors, "last_bn")
+    batch_norm(data(tensors, "last_linear", "weight")?, tensors, "last_bn", BATCH_NORM_EPSILON)
 }
 
-fn data<'a>(tensors: &'a Tensors, path: &str, name: &str) -> Result<&'a [f32], String> {
+/// The values under a path; the key of the tensor that is not there.
+pub fn data<'a>(tensors: &'a Tensors, path: &str, name: &str) -> Result<&'a [f32], String> {
     let key = format!("{path}.{name}");
     match tensors.get(&key) {
         Some(tensor) => Ok(&tensor.data),
@@ -36,16 +40,32 @@ fn data<'a>(tensors: &'a Tensors, path: &str, name: &str) -> Result<&'a [f32], S
     }
 }
 
-/// Folds BatchNorm `norm` into the weight before it: w·γ/√(σ²+ε) and β − μ·γ/√(σ²+ε), in f64, one row an output.
-fn batch_norm(weight: &[f32], tensors: &Tensors, norm: &str) -> Result<Folded, String> {
+/// A BatchNorm as what it does to each channel: x·scale + shift.
+pub struct Affine {
+    /// γ/√(σ²+ε).
+    pub scale: Vec<f64>,
+    /// β − μ·γ/√(σ²+ε).
+    pub shift: Vec<f64>,
+}
+
+/// BatchNorm `norm`; the key of the tensor that is not there.
+pub fn affine(tensors: &Tensors, norm: &str, epsilon: f64) -> Result<Affine, String> {
     let [gamma, beta, mean, variance] = BATCH_NORM.map(|name| data(tensors, norm, name));
     let (gamma, beta, mean, variance) = (gamma?, beta?, mean?, variance?);
-    let per_output = weight.len() / gamma.len();
-    let mut folded = Folded { weight: Vec::with_capacity(weight.len()), bias: Vec::with_capacity(gamma.len()) };
-    for (o, row) in weight.chunks_exact(per_output).enumerate() {
-        let factor = f64::from(gamma[o]) / (f64::from(variance[o]) + BATCH_NORM_EPSILON).sqrt();
-        folded.weight.extend(row.iter().map(|&w| (f64::from(w) * factor) as f32));
-        folded.bias.push((f64::from(beta[o]) - f64::from(mean[o]) * factor) as f32);
-    }
-    Ok(folded)
+    let scale: Vec<f64> =
+        gamma.iter().zip(variance).map(|(&g, &v)| f64::from(g) / (f64::from(v) + epsilon).sqrt()).collect();
+    let shift =
+        beta.iter().zip(mean).zip(&scale).map(|((&b, &m), scale)| f64::from(b) - f64::from(m) * scale).collect();
+    Ok(Affine { scale, shift })
+}
+
+/// Folds BatchNorm `norm` into the weight before it, in f64, one row an output.
+pub fn batch_norm(weight: &[f32], tensors: &Tensors, norm: &str, epsilon: f64) -> Result<Folded, String> {
+    let Affine { scale, shift } = affine(tensors, norm, epsilon)?;
+    let per_output = weight.len() / scale.len();
+    let rows = weight.chunks_exact(per_output).zip(&scale);
+    Ok(Folded {
+        weight: rows.flat_map(|(row, scale)| row.iter().map(move |&w| (f64::from(w) * scale) as f32)).collect(),
+        bias: shift.iter().map(|&shift| shift as f32).collect(),
+    })
 }

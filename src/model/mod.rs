@@ -1,15 +1,20 @@
 //! Networks that turn standardised faces into unit vectors. [`Embedder`] speaks plain slices: no type of an inference
 //! library crosses it, and no network knows a path.
 
-mod candle_graph;
+mod candle;
+pub mod clip;
 pub mod cpu;
 pub mod device;
+pub mod dinov2;
 mod folding;
 pub mod inception_resnet_v1;
+pub mod iresnet;
+mod networks;
 
 use std::collections::BTreeMap;
 
-pub use candle_graph::CandleEmbedder;
+pub use candle::CandleEmbedder;
+pub use networks::{Facts, UNIT_RANGE};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, Precision, Standardise};
@@ -124,6 +129,9 @@ pub struct Calibration {
 pub fn parameters(spec: &ModelSpec) -> Vec<Parameter> {
     match spec.network {
         Network::InceptionResnetV1 => inception_resnet_v1::parameters(spec.width),
+        Network::Dinov2Vits14 => dinov2::parameters(),
+        Network::ClipVitB32 => clip::parameters(),
+        Network::Iresnet50 | Network::Iresnet100 => iresnet::parameters(spec.network),
     }
 }
 
@@ -132,6 +140,18 @@ pub fn parameters(spec: &ModelSpec) -> Vec<Parameter> {
 pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
     match spec.network {
         Network::InceptionResnetV1 => inception_resnet_v1::UNUSED_KEYS,
+        Network::Dinov2Vits14 => dinov2::UNUSED_KEYS,
+        Network::ClipVitB32 => clip::UNUSED_KEYS,
+        Network::Iresnet50 | Network::Iresnet100 => iresnet::UNUSED_KEYS,
+    }
+}
+
+/// Tensors of a network's other published layouts under the keys of [`parameters`]; others stay what they are.
+#[must_use]
+pub fn adopt(spec: &ModelSpec, tensors: Tensors) -> Tensors {
+    match spec.network {
+        Network::Dinov2Vits14 => dinov2::adopt(tensors),
+        _ => tensors,
     }
 }
 
@@ -139,19 +159,21 @@ pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
 /// there. `say` gets a line when `auto` has to fall back.
 ///
 /// # Errors
-/// [`ModelError::NoCuda`], [`ModelError::NoKernels`] and [`ModelError::Precision`], as [`open`].
+/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`], as [`open`].
 pub fn describe(spec: &ModelSpec, options: &EmbedOptions, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
-    let Network::InceptionResnetV1 = spec.network;
     let chosen = device::choose(options.device, say)?;
-    if is_fused(options, &chosen)? {
+    if is_fused(spec.network, options, &chosen)? {
         cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options))
     } else {
-        Ok(CandleEmbedder::describe(chosen.kind, chosen.name))
+        Ok(CandleEmbedder::describe(spec.network, chosen.kind, chosen.name))
     }
 }
 
 /// Whether the CPU plan runs there, and not candle, which knows f32 only.
-fn is_fused(options: &EmbedOptions, chosen: &device::Chosen) -> Result<bool, ModelError> {
+fn is_fused(network: Network, options: &EmbedOptions, chosen: &device::Chosen) -> Result<bool, ModelError> {
+    if !network.facts().fused {
+        return only_candle(network, options).map(|()| false);
+    }
     let fused = chosen.kind == DeviceKind::Cpu && options.kernels != Kernels::Candle;
     if !fused && options.precision != Precision::F32 {
         return Err(ModelError::Precision { precision: options.precision.name(), device: chosen.name.clone() });
@@ -159,13 +181,25 @@ fn is_fused(options: &EmbedOptions, chosen: &device::Chosen) -> Result<bool, Mod
     Ok(fused)
 }
 
+/// Whether the options are such that candle can do them: its kernels, f32.
+fn only_candle(network: Network, options: &EmbedOptions) -> Result<(), ModelError> {
+    let refused = |option, value| Err(ModelError::OnlyCandle { network: network.facts().name, option, value });
+    if !matches!(options.kernels, Kernels::Auto | Kernels::Candle) {
+        return refused("kernels", options.kernels.name());
+    }
+    if options.precision != Precision::F32 {
+        return refused("precision", options.precision.name());
+    }
+    Ok(())
+}
+
 /// Puts a network on the device that `options` asks for. `say` gets a line when `auto` had to fall back.
 ///
 /// `tensors` must hold [`parameters`]; `weights::require` checks that with one error for all that is wrong.
 ///
 /// # Errors
-/// [`ModelError::NoCuda`], [`ModelError::NoKernels`] and [`ModelError::Precision`] when what was asked for cannot be had
-/// here, [`ModelError::NoCalibration`] when int8 comes without `calibration`, [`ModelError::Device`] when the device fails.
+/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`] when what was
+/// asked for cannot be had here, [`ModelError::NoCalibration`] when int8 comes without `calibration`, [`ModelError::Device`] when the device fails.
 pub fn open(
     spec: &ModelSpec,
     options: &EmbedOptions,
@@ -173,13 +207,12 @@ pub fn open(
     calibration: Option<&Calibration>,
     say: &dyn Fn(&str),
 ) -> Result<Box<dyn Embedder>, ModelError> {
-    let Network::InceptionResnetV1 = spec.network;
     let chosen = device::choose(options.device, say)?;
-    if is_fused(options, &chosen)? {
+    if is_fused(spec.network, options, &chosen)? {
         return Ok(Box::new(cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(options), calibration)?));
     }
     let (device, name) = (chosen.device, chosen.name);
-    Ok(Box::new(CandleEmbedder::new(tensors, spec.width, device, name, options.threads)?))
+    Ok(Box::new(CandleEmbedder::new(spec, tensors, device, name, options.threads)?))
 }
 
 /// The ranges that int8 needs, over some faces: they go through the network in f32, on the CPU.
@@ -192,6 +225,11 @@ pub fn calibrate<'a>(
     tensors: &Tensors,
     batches: impl IntoIterator<Item = FaceBatch<'a>>,
 ) -> Result<Calibration, ModelError> {
+    let Facts { name, fused, .. } = spec.network.facts();
+    if !fused {
+        let value = Precision::Int8.name();
+        return Err(ModelError::OnlyCandle { network: name, option: "precision", value });
+    }
     let options = EmbedOptions { device: DeviceRequest::Cpu, precision: Precision::F32, ..options.clone() };
     let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;
     let mut calibration = Calibration::default();
@@ -240,6 +278,19 @@ pub enum ModelError {
         precision: &'static str,
         /// Where.
         device: String,
+    },
+    /// The network has no fused plan, and an option asks for what only that can do.
+    #[error(
+        "`embed.{option}: {value}` is not available with `model.network: {network}`, which runs with candle in f32; use \
+         `kernels: auto` and `precision: f32`"
+    )]
+    OnlyCandle {
+        /// Which network.
+        network: &'static str,
+        /// Which option of `embed`.
+        option: &'static str,
+        /// What it was set to.
+        value: &'static str,
     },
     /// int8 without the ranges of its activations.
     #[error("int8 needs the range of each layer's output; calibrate on a sample of the faces first")]

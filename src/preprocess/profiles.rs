@@ -5,7 +5,7 @@ use crate::config::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, 
 
 /// Names of all profiles.
 pub const PROFILES: &[&str] =
-    &["facenet-tf", "facenet-pytorch", "facevault-notebook", "facevault-api", "insightface-bin"];
+    &["facenet-tf", "facenet-pytorch", "facevault-notebook", "facevault-api", "insightface-bin", "dinov2", "clip"];
 
 /// The profile with this name.
 #[must_use]
@@ -13,6 +13,10 @@ pub fn profile(name: &str) -> Option<Preprocess> {
     // (x − 127.5)/128, Sandberg's `prewhiten` replacement; and (x/255 − 0.5)/0.5 = (x − 127.5)/127.5.
     let by_128 = Standardise { mean: 127.5, scale: 128.0 };
     let by_half_range = Standardise { mean: 127.5, scale: 127.5 };
+    // These networks have a mean and a deviation for each channel, which they apply to 0..=1 themselves. Upstream resizes
+    // the shorter side (256 and 224 pixels) and cuts 224×224 out of the centre; a face crop has no margin to lose, so that
+    // here the whole crop is squashed.
+    let unit_range = Standardise { mean: 0.0, scale: 255.0 };
     let boxed = |margin, unit| Crop::Box { margin, unit };
     let (crop, filter, size, standardise, mirror) = match name {
         "facenet-tf" => (boxed(32.0, MarginUnit::OriginalPixels), Filter::PillowBilinear, 160, by_128, Mirror::Concat),
@@ -20,6 +24,7 @@ pub fn profile(name: &str) -> Option<Preprocess> {
         "facevault-notebook" => (Crop::Whole, Filter::OpencvLinear, 160, by_half_range, Mirror::None),
         "facevault-api" => (Crop::Whole, Filter::PillowBicubic, 160, by_half_range, Mirror::None),
         "insightface-bin" => (Crop::Whole, Filter::PillowBilinear, 112, by_half_range, Mirror::Sum),
+        "dinov2" | "clip" => (Crop::Whole, Filter::PillowBicubic, 224, unit_range, Mirror::None),
         _ => return None,
     };
     Some(Preprocess {

@@ -104,8 +104,7 @@ impl Workplace<'_> {
     /// [`RunError`] of whichever part is wrong.
     pub fn prepare(&self, config_path: &Path, loaded: Loaded) -> Result<Prepared, RunError> {
         let config = &loaded.config;
-        let checkpoint = weights::load(&config.weights, self.progress, self.cancel)?;
-        weights::require(&checkpoint, &model::parameters(&config.model), model::unused_keys(&config.model))?;
+        let checkpoint = self.checkpoint(config)?;
         let manifest = self.manifest(config)?;
         let say = |line: &str| self.progress.say(line);
         let embedder = model::describe(&config.model, &config.embed, &say)?;
@@ -131,6 +130,14 @@ impl Workplace<'_> {
         Ok(Prepared { directory, plan, loaded, manifest, tensors: checkpoint.tensors, embedder, provenance })
     }
 
+    /// The checkpoint, with the network's keys and all that it needs.
+    fn checkpoint(&self, config: &ExperimentConfig) -> Result<weights::Checkpoint, RunError> {
+        let mut checkpoint = weights::load(&config.weights, self.progress, self.cancel)?;
+        checkpoint.tensors = model::adopt(&config.model, checkpoint.tensors);
+        weights::require(&checkpoint, &model::parameters(&config.model), model::unused_keys(&config.model))?;
+        Ok(checkpoint)
+    }
+
     /// The dataset's manifest; content digests of unchanged files come from the scan cache.
     fn manifest(&self, config: &ExperimentConfig) -> Result<Manifest, RunError> {
         let cache = self.experiments.join(".cache");
@@ -145,8 +152,7 @@ impl Workplace<'_> {
     /// # Errors
     /// [`RunError`] of the weights or the dataset.
     pub fn fetch(&self, config: &ExperimentConfig) -> Result<(weights::Checkpoint, Manifest), RunError> {
-        let checkpoint = weights::load(&config.weights, self.progress, self.cancel)?;
-        weights::require(&checkpoint, &model::parameters(&config.model), model::unused_keys(&config.model))?;
+        let checkpoint = self.checkpoint(config)?;
         Ok((checkpoint, self.manifest(config)?))
     }
 

@@ -173,5 +173,11 @@ type Networks = Vec<(Engine, Box<dyn Embedder>)>;
 
 /// Whether this machine or build lacks something, as against something that broke.
 fn is_not_here(error: &ModelError) -> bool {
-    matches!(error, ModelError::NoCuda { .. } | ModelError::NoKernels { .. } | ModelError::Precision { .. })
+    matches!(
+        error,
+        ModelError::NoCuda { .. }
+            | ModelError::NoKernels { .. }
+            | ModelError::Precision { .. }
+            | ModelError::OnlyCandle { .. }
+    )
 }

@@ -61,7 +61,7 @@ pub enum WeightsError {
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// None of the formats.
-    #[error("it begins like none of .safetensors, .pth or .pt; is it a download of a web page?")]
+    #[error("it begins like none of .safetensors, .pth, .pt or .bin; is it a download of a web page?")]
     Unknown,
     /// The safetensors header or layout.
     #[error("damaged .safetensors file: {0}")]

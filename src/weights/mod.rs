@@ -95,9 +95,9 @@ pub fn load_with(
     };
     match source {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
-            let bytes = from_hub(hub, &hub_file(repo, revision, file, *sha256), *sha256, progress, cancel)?;
+            let (bytes, digest) = from_hub(hub, &hub_file(repo, revision, file, *sha256), progress, cancel)?;
             let origin = origin("hub", format!("{repo}/{file}"), Some(revision), &bytes);
-            Ok(Checkpoint { tensors: parse(&bytes, &origin.location)?, digest: *sha256, origin })
+            Ok(Checkpoint { tensors: parse(&bytes, &origin.location)?, digest, origin })
         }
         WeightsSource::File { path, sha256 } => {
             let bytes = files::read(path)?;
@@ -141,20 +141,19 @@ fn describe_file(path: &Path) -> String {
     }
 }
 
-fn hub_file(repo: &str, revision: &str, path: &str, sha256: Digest) -> HubFile {
+fn hub_file(repo: &str, revision: &str, path: &str, sha256: Option<Digest>) -> HubFile {
     let [repo, revision, path] = [repo, revision, path].map(str::to_owned);
-    HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256: Some(sha256) }
+    HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256 }
 }
 
-/// The bytes of a file on the Hub, with the digest that is expected. A cached file that is damaged is downloaded anew,
-/// once.
+/// The bytes of a file on the Hub, and their digest: the pinned one, else the one that the Hub stated for the commit. A
+/// cached file that is damaged is downloaded anew, once.
 fn from_hub(
     hub: &Hub,
     file: &HubFile,
-    expected: Digest,
     progress: &dyn Progress,
     cancel: &Cancel,
-) -> Result<Vec<u8>, WeightsError> {
+) -> Result<(Vec<u8>, Digest), WeightsError> {
     // What is cached is checked here and not by `download`, so that it is read once.
     let mut path = match hub.cached(file)? {
         Some(path) => path,
@@ -164,8 +163,9 @@ fn from_hub(
     loop {
         let bytes = files::read(&path)?;
         let found = Digest::of(&bytes);
+        let expected = file.sha256.or_else(|| Hub::stated(&path)).unwrap_or(found);
         if found == expected {
-            return Ok(bytes);
+            return Ok((bytes, found));
         }
         let error = Hub::mismatch(&path, file, found, expected);
         if !matches!(error, crate::hub::HubError::Damaged { .. }) {

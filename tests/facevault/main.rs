@@ -8,6 +8,7 @@ mod hub_datasets;
 mod interruption;
 mod lfw;
 mod model;
+mod networks;
 mod orl;
 mod people;
 mod precision;

@@ -65,7 +65,7 @@ fn what_is_no_state_dict_is_refused_by_name() {
     insta::assert_snapshot!(refusal("mixed.pth"), @"mixed.pth is no checkpoint that can be used: its entry `epoch` is a number, not a tensor; save the `state_dict()` alone");
     insta::assert_snapshot!(refusal("bare.pth"), @"bare.pth is no checkpoint that can be used: it holds a tensor, not a `state_dict`");
     insta::assert_snapshot!(refusal("expanded.pth"), @"expanded.pth is no checkpoint that can be used: tensor expanded has more elements than its storage");
-    insta::assert_snapshot!(refusal("make.py"), @"make.py is no checkpoint that can be used: it begins like none of .safetensors, .pth or .pt; is it a download of a web page?");
+    insta::assert_snapshot!(refusal("make.py"), @"make.py is no checkpoint that can be used: it begins like none of .safetensors, .pth, .pt or .bin; is it a download of a web page?");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn weights_from_the_hub_are_what_was_pinned() {
     let source =
         |sha256| WeightsSource::Hub { repo: REPO.into(), revision: COMMIT.into(), file: "w.pth".into(), sha256 };
     let load = |sha256| weights::load_with(&hub.client(), &source(sha256), &Silent, &Cancel::default());
-    let found = load(Digest::of(&bytes)).unwrap();
+    let found = load(Some(Digest::of(&bytes))).unwrap();
     assert_eq!(found.tensors.len(), 12);
     assert_eq!((found.origin.location.as_str(), found.origin.bytes), ("py-feat/facenet/w.pth", bytes.len() as u64));
     assert_eq!(found.origin.revision.as_deref(), Some(COMMIT));
@@ -116,32 +116,54 @@ fn weights_from_the_hub_are_what_was_pinned() {
     let mut flipped = bytes.clone();
     flipped[2_000] ^= 1;
     fs::write(&blob, &flipped).unwrap();
-    load(Digest::of(&bytes)).unwrap();
+    load(Some(Digest::of(&bytes))).unwrap();
     assert_eq!(fs::read(&blob).unwrap(), bytes);
 
     // And when the second is damaged too, it does not stay.
     fs::write(&blob, &flipped).unwrap();
     hub.cdn_faults(&[Fault::WrongByte]);
-    let error = load(Digest::of(&bytes)).unwrap_err();
+    let error = load(Some(Digest::of(&bytes))).unwrap_err();
     assert!(matches!(error, WeightsError::Hub(HubError::Damaged { .. })), "{error}");
     assert_eq!(hub.cached(), [""; 0]);
 
     // A wrong pin.
-    load(Digest::of(&bytes)).unwrap();
-    let error = load(Digest::of(b"another")).unwrap_err();
+    load(Some(Digest::of(&bytes))).unwrap();
+    let error = load(Some(Digest::of(b"another"))).unwrap_err();
     assert!(matches!(error, WeightsError::Hub(HubError::OtherContent { .. })), "{error}");
     assert!(blob.exists());
 }
 
 #[test]
+fn without_a_pin_weights_are_what_the_hub_states_for_the_commit() {
+    let bytes = fs::read(fixture("zip.pth")).unwrap();
+    let hub = FakeHub::new();
+    hub.put(REPO, "w.bin", &bytes, true).put(REPO, "small.bin", &bytes, false);
+    let source =
+        |file: &str| WeightsSource::Hub { repo: REPO.into(), revision: COMMIT.into(), file: file.into(), sha256: None };
+    let load = |file| weights::load_with(&hub.client(), &source(file), &Silent, &Cancel::default());
+
+    // Wrong bytes on the way do not pass, and the digest of what does is recorded.
+    hub.cdn_faults(&[Fault::WrongByte]);
+    let error = load("w.bin").unwrap_err();
+    assert!(matches!(error, WeightsError::Hub(HubError::Damaged { .. })), "{error}");
+    assert_eq!(load("w.bin").unwrap().digest, Digest::of(&bytes));
+
+    // Nor does what was damaged in the cache: it is downloaded again.
+    let blob = hub.cache.path().join(format!("models--py-feat--facenet/blobs/{}", Digest::of(&bytes)));
+    let mut flipped = bytes.clone();
+    flipped[2_000] ^= 1;
+    fs::write(&blob, &flipped).unwrap();
+    assert_eq!(load("w.bin").unwrap().digest, Digest::of(&bytes));
+    assert_eq!(fs::read(&blob).unwrap(), bytes);
+
+    // Of a file that git keeps itself the Hub states no sha256; what came is recorded all the same.
+    assert_eq!(load("small.bin").unwrap().digest, Digest::of(&bytes));
+}
+
+#[test]
 fn a_stopped_download_says_so() {
     let hub = FakeHub::new();
-    let source = WeightsSource::Hub {
-        repo: REPO.into(),
-        revision: COMMIT.into(),
-        file: "w.pth".into(),
-        sha256: Digest::of(b""),
-    };
+    let source = WeightsSource::Hub { repo: REPO.into(), revision: COMMIT.into(), file: "w.pth".into(), sha256: None };
     let cancel = Cancel::default();
     cancel.request();
     let error = weights::load_with(&hub.client(), &source, &Silent, &cancel).unwrap_err();

@@ -24,9 +24,13 @@ pub fn checkpoint(parameters: &[Parameter]) -> Tensors {
 
 fn tensor(Parameter { key, shape }: &Parameter) -> Tensor {
     let count: usize = shape.iter().product();
-    let (low, high) = if key.ends_with("running_var") {
+    let (low, high) = if key.ends_with("running_var") || key.ends_with("lambda1") {
         (0.5, 1.5)
-    } else if key.ends_with("bn.weight") {
+    } else if key.ends_with("prelu.weight") {
+        (0.1, 0.4)
+    } else if key.ends_with("position_embeddings") {
+        (-0.5, 0.5)
+    } else if key.ends_with(".weight") && shape.len() == 1 {
         (0.8, 1.2)
     } else if shape.len() == 1 {
         (-0.1, 0.1)

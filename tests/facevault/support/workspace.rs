@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use facevault::config::{ModelSpec, Network};
 use facevault::model;
+use facevault::weights::Tensors;
 
 use super::formula;
 
@@ -106,9 +107,14 @@ impl Workspace {
     }
 }
 
-/// Formula weights of a width, as safetensors.
+/// Formula weights of FaceNet at a width, as safetensors.
 pub fn write_weights(path: &Path, width: f64) {
-    let tensors = formula::checkpoint(&model::parameters(&ModelSpec { network: Network::InceptionResnetV1, width }));
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width };
+    write_tensors(path, &formula::checkpoint(&model::parameters(&spec)));
+}
+
+/// A checkpoint, as safetensors.
+pub fn write_tensors(path: &Path, tensors: &Tensors) {
     let bytes: Vec<(&String, Vec<u8>, &[usize])> = tensors
         .iter()
         .map(|(key, tensor)| (key, tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect(), &tensor.shape[..]))
