@@ -1,5 +1,7 @@
 //! Wire types → the types that the rest of the program sees: ranges, formats and references, each rule with its place.
 
+mod containers;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -96,6 +98,7 @@ impl Context<'_> {
 enum Kind {
     File,
     Folder,
+    Either,
 }
 
 impl Kind {
@@ -103,6 +106,7 @@ impl Kind {
         match self {
             Self::File => "file",
             Self::Folder => "folder",
+            Self::Either => "file or folder",
         }
     }
 
@@ -110,6 +114,7 @@ impl Kind {
         match self {
             Self::File => path.is_file(),
             Self::Folder => path.is_dir(),
+            Self::Either => path.is_file() || path.is_dir(),
         }
     }
 }
@@ -204,6 +209,17 @@ fn dataset(wire: wire::Dataset, context: &Context<'_>) -> Result<DatasetSource, 
             inside_repository(&key("folder"), &folder, context)?;
             DatasetSource::HubFolders { repo: repository(&key("repo"), repo, context)?, revision, folder }
         }
+        wire::Dataset::InsightfaceBin { hub, path, sha256 } => {
+            let file = wire::Container { hub, path, sha256 };
+            DatasetSource::InsightfaceBin { file: containers::one_file(&["dataset"], file, Kind::File, context)? }
+        }
+        wire::Dataset::Parquet { hub, path, sha256 } => {
+            DatasetSource::Parquet { shards: containers::shards(hub, path, sha256, context)? }
+        }
+        wire::Dataset::Vggface2 { archive, boxes } => DatasetSource::Vggface2 {
+            archive: containers::one_file(&key("archive"), archive, Kind::Either, context)?,
+            boxes: containers::one_file(&key("boxes"), boxes, Kind::File, context)?,
+        },
         wire::Dataset::Synthetic { seed, identities, samples, size } => DatasetSource::Synthetic {
             seed,
             identities: context.within(&key("identities"), identities, 1, 1_000_000)?,

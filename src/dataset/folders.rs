@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::image_folder;
 use super::scan::{self, Context, ScanError};
-use super::{DatasetError, Face, Manifest, PixelSource, SourceTable};
+use super::{DatasetError, Face, Manifest, PixelSource};
 use crate::files::FileError;
 
 /// Endings of files that are read as pictures, in any case.
@@ -36,7 +36,7 @@ pub(super) fn open(root: &Path, context: &Context<'_>) -> Result<Manifest, Datas
     } else {
         identities(root, context)?
     };
-    let mut manifest = Manifest { faces, root: root.into(), table: SourceTable::default(), lists: Vec::new() };
+    let mut manifest = Manifest { faces, root: root.into(), ..Manifest::default() };
     scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
         ScanError::Interrupted => DatasetError::Interrupted,
         ScanError::Root(error) => FileError::new("read", root)(error).into(),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::folders::{self, Ignored};
 use super::image_folder::{self, METADATA};
 use super::scan::{self, Context, ScanError};
-use super::{DatasetError, Face, Manifest, SourceTable};
+use super::{DatasetError, Face, Manifest};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::hub::{self, HubError, HubFile, RepoKind};
@@ -48,7 +48,7 @@ pub(super) fn open(place: &Place<'_>, context: &Context<'_>) -> Result<Manifest,
         (folders::faces(names, &place.to_string())?, pictures)
     };
     let root = download(&pictures, &prefix, context)?;
-    let mut manifest = Manifest { faces, root: root.clone(), table: SourceTable::default(), lists: Vec::new() };
+    let mut manifest = Manifest { faces, root: root.clone(), ..Manifest::default() };
     // The Hub's cache is made of links to content-addressed files beside the snapshot: no fence.
     scan::fill(&mut manifest.faces, &root, false, context).map_err(|error| match error {
         ScanError::Root(error) => FileError::new("read", &root)(error).into(),

@@ -1,6 +1,7 @@
 //! A dataset becomes a [`Manifest`]: one row a face, in input order. Each kind of source has its own file.
 
 mod columns;
+mod container;
 mod error;
 mod folders;
 mod hand_over;
@@ -30,6 +31,7 @@ use crate::digest::{Digest, Hasher};
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
 
+pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use pair_list::{DATASET_PAIRS, ListedPair, PairList};
 pub use table::{SourceTable, TextColumn};
@@ -102,10 +104,12 @@ pub struct Manifest {
     pub table: SourceTable,
     /// Pairs that protocols compare; the list that the dataset ships with first, if it ships with one.
     pub lists: Vec<PairList>,
+    /// The files that the dataset was read from, where it comes in containers.
+    pub containers: Vec<ContainerFile>,
 }
 
 /// Opens a dataset: finds its faces, reads each picture once for its digest. `cache` is a folder that remembers the
-/// digests of unchanged files.
+/// digests of unchanged files and keeps what containers were unpacked to; containers cannot do without.
 ///
 /// # Errors
 /// [`DatasetError`]: the source breaks a rule, cannot be read or fetched, or somebody asked to stop.
@@ -122,6 +126,9 @@ pub fn open(
         DatasetSource::HubFolders { repo, revision, folder } => {
             hub_folders::open(&hub_folders::Place { repo, revision, folder }, &context)
         }
+        DatasetSource::InsightfaceBin { file } => container::insightface(file, &context),
+        DatasetSource::Parquet { shards } => container::parquet(shards, &context),
+        DatasetSource::Vggface2 { archive, boxes } => container::vggface2(archive, boxes, &context),
         &DatasetSource::Synthetic { seed, identities, samples, size } => {
             procedural::open(seed, identities, samples, size)
         }
@@ -161,6 +168,11 @@ pub fn describe(source: &DatasetSource) -> String {
             "identity folders or image folder of {} on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache",
             hub_folders::Place { repo, revision, folder }
         ),
+        DatasetSource::InsightfaceBin { file } => format!("insightface's pairs {}", container::describe(file)),
+        DatasetSource::Parquet { shards } => format!("parquet with pictures, {}", container::describe(shards)),
+        DatasetSource::Vggface2 { archive, boxes } => {
+            format!("VGGFace2: photos {}; boxes {}", container::describe(archive), container::describe(boxes))
+        }
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(
             "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \
              generator {}); nothing to download",

@@ -40,7 +40,7 @@ pub(super) fn open(
         ));
     }
     let offsets = table.offsets;
-    let mut manifest = Manifest { faces: table.faces, root: root.into(), table: table.source, lists: Vec::new() };
+    let mut manifest = Manifest { faces: table.faces, root: root.into(), table: table.source, ..Manifest::default() };
     scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
         ScanError::Interrupted => DatasetError::Interrupted,
         ScanError::Root(error) => FileError::new("read", root)(error).into(),

@@ -364,7 +364,7 @@ prop_compose! {
         let headers: Vec<String> = headers.into_iter().collect();
         let value = |column: usize, row: usize| format!("{}", (seed as usize).wrapping_mul(column * 31 + row) % 101);
         let columns = (0..headers.len()).map(|c| (0..faces.len()).map(|r| value(c, r)).collect()).collect();
-        Manifest { faces, root: "/data".into(), table: SourceTable { headers, columns }, lists: Vec::new() }
+        Manifest { faces, root: "/data".into(), table: SourceTable { headers, columns }, ..Manifest::default() }
     }
 }
 
