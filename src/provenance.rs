@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::ContainerFile;
 use crate::digest::Digest;
 use crate::model::device;
 use crate::weights::Origin;
@@ -79,6 +80,9 @@ pub struct DatasetOrigin {
     pub manifest: Digest,
     /// Rows of the manifest.
     pub faces: u64,
+    /// The container files that it was read from, where it comes in such: the digest of each, and its commit on the Hub.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ContainerFile>,
 }
 
 /// One start or resume.

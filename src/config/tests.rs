@@ -157,6 +157,153 @@ error: `iresnet100` has one width, 1; here it is 0.5
 }
 
 #[test]
+fn containers_are_on_the_hub_or_on_this_machine() {
+    let dataset = |text: &str| accepted(SMALL, &[&format!("dataset={text}")]).dataset;
+    let sha256 = "ab".repeat(32);
+    assert_eq!(
+        dataset(&format!("{{source: insightface-bin, path: a/lfw.bin, sha256: {sha256}}}")),
+        DatasetSource::InsightfaceBin {
+            file: Container::Local { path: "/current/a/lfw.bin".into(), sha256: sha256.parse().ok() }
+        }
+    );
+    let hub = |revision: &str, files, sha256: Option<&str>| Container::Hub {
+        repo: "a/b".into(),
+        revision: revision.into(),
+        files,
+        sha256: sha256.and_then(|sha256| sha256.parse().ok()),
+    };
+    assert_eq!(
+        dataset(&format!(
+            "{{source: insightface-bin, hub: {{repo: a/b, revision: 9ECE432, file: x.bin, sha256: {sha256}}}}}"
+        )),
+        DatasetSource::InsightfaceBin { file: hub("9ece432", HubFiles::Named(vec!["x.bin".into()]), Some(&sha256)) }
+    );
+    for (which, files) in [
+        ("file: a.parquet", HubFiles::Named(vec!["a.parquet".into()])),
+        ("files: [b.parquet, a.parquet]", HubFiles::Named(vec!["b.parquet".into(), "a.parquet".into()])),
+        ("folder: lfw/", HubFiles::Below("lfw".into())),
+        ("folder: ''", HubFiles::Below(String::new())),
+    ] {
+        let text = format!("{{source: parquet, hub: {{repo: a/b, revision: refs/pr-1_x, {which}}}}}");
+        assert_eq!(dataset(&text), DatasetSource::Parquet { shards: hub("refs/pr-1_x", files, None) });
+    }
+    assert_eq!(
+        dataset(
+            "{source: vggface2, archive: {path: a.tar.gz}, boxes: {hub: {repo: a/b, revision: main, file: c.csv}}}"
+        ),
+        DatasetSource::Vggface2 {
+            archive: Container::Local { path: "/current/a.tar.gz".into(), sha256: None },
+            boxes: hub("main", HubFiles::Named(vec!["c.csv".into()]), None),
+        }
+    );
+}
+
+#[test]
+fn a_container_is_in_one_place_and_pinned_in_one() {
+    let message = |text: &str| refused_instead("dataset", text);
+    assert_snapshot!(message("{source: insightface-bin}"), @r"
+    error: `dataset` needs one of the keys `hub` and `path`
+     --> config.yaml:3:10
+      |
+    3 | dataset: {source: insightface-bin}
+      |          ^
+      = help: `hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine
+    ");
+    assert_snapshot!(message("{source: insightface-bin, path: x.bin, hub: {repo: a/b, revision: main, file: x.bin}}"), @r"
+    error: `dataset` has `hub` and `path`, it needs exactly one of them
+     --> config.yaml:3:42
+      |
+    3 | dataset: {source: insightface-bin, path: x.bin, hub: {repo: a/b, revision: main, file: x.bin}}
+      |                                          ^^^^^
+    ");
+    assert_snapshot!(message("{source: insightface-bin, sha256: abc, hub: {repo: a/b, revision: main, file: x.bin}}"), @r"
+    error: `sha256` beside `hub` would pin nothing
+     --> config.yaml:3:44
+      |
+    3 | dataset: {source: insightface-bin, sha256: abc, hub: {repo: a/b, revision: main, file: x.bin}}
+      |                                            ^^^
+      = help: write it inside of `hub`
+    ");
+    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main}}"), @r"
+    error: `dataset.hub` needs the key `file`
+     --> config.yaml:3:36
+      |
+    3 | dataset: {source: insightface-bin, hub: {repo: a/b, revision: main}}
+      |                                    ^^^
+      = help: configs/README.md lists every key with its unit and default
+    ");
+    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: ../main, file: x.bin}}"), @r#"
+    error: a revision is a commit hash of 7 to 40 hexadecimal characters or the name of a branch, this is `../main`
+     --> config.yaml:3:63
+      |
+    3 | dataset: {source: insightface-bin, hub: {repo: a/b, revision: ../main, file: x.bin}}
+      |                                                               ^^^^^^^
+      = help: the Hub lists a repository's commits under "Files and versions", "History"
+    "#);
+    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main, file: ../x.bin}}"), @r"
+    error: `../x.bin` is no path inside a repository: parts with single `/` between, no `.` or `..`
+     --> config.yaml:3:75
+      |
+    3 | dataset: {source: insightface-bin, hub: {repo: a/b, revision: main, file: ../x.bin}}
+      |                                                                           ^^^^^^^^
+    ");
+    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main}}"), @r#"
+    error: `dataset.hub` needs exactly one of `file`, `files` and `folder`
+     --> config.yaml:3:33
+      |
+    3 | dataset: {source: parquet, hub: {repo: a/b, revision: main}}
+      |                                 ^
+      = help: `folder` takes every `.parquet` below it; `folder: ""` is the whole repository
+    "#);
+    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, file: a, folder: b}}"), @r#"
+    error: `dataset.hub` needs exactly one of `file`, `files` and `folder`
+     --> config.yaml:3:33
+      |
+    3 | dataset: {source: parquet, hub: {repo: a/b, revision: main, file: a, folder: b}}
+      |                                 ^
+      = help: `folder` takes every `.parquet` below it; `folder: ""` is the whole repository
+    "#);
+    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, files: []}}"), @r"
+    error: `dataset.hub.files` names no file
+     --> config.yaml:3:68
+      |
+    3 | dataset: {source: parquet, hub: {repo: a/b, revision: main, files: []}}
+      |                                                                    ^
+    ");
+    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, files: [a, /b]}}"), @r"
+    error: `/b` is no path inside a repository: parts with single `/` between, no `.` or `..`
+     --> config.yaml:3:72
+      |
+    3 | dataset: {source: parquet, hub: {repo: a/b, revision: main, files: [a, /b]}}
+      |                                                                        ^^
+    ");
+    assert_snapshot!(message(&format!("{{source: parquet, hub: {{repo: a/b, revision: main, folder: a, sha256: {}}}}}", "ab".repeat(32))), @r"
+    error: `sha256` pins one file: it goes with `file`, not with `files` or `folder`
+     --> config.yaml:3:80
+      |
+    3 | … arquet, hub: {repo: a/b, revision: main, folder: a, sha256: abababababababababababababababababababababababababababababab …
+      |                                                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = help: a commit hash as `revision` pins all of them
+    ");
+    assert_snapshot!(message("{source: vggface2, archive: {path: a.tar.gz}}"), @r"
+    error: `dataset` with `source: vggface2` needs the key `boxes`
+     --> config.yaml:3:1
+      |
+    3 | dataset: {source: vggface2, archive: {path: a.tar.gz}}
+      | ^^^^^^^
+      = help: configs/README.md lists every key with its unit and default
+    ");
+    assert_snapshot!(message("{source: vggface2, archive: {path: a.tar.gz}, boxes: {}}"), @r"
+    error: `dataset.boxes` needs one of the keys `hub` and `path`
+     --> config.yaml:3:63
+      |
+    3 | dataset: {source: vggface2, archive: {path: a.tar.gz}, boxes: {}}
+      |                                                               ^
+      = help: `hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine
+    ");
+}
+
+#[test]
 fn a_profile_is_taken_whole_and_is_custom_once_a_part_differs() {
     for name in PROFILES {
         let network = match *name {
@@ -640,7 +787,7 @@ error: `dataset.source` cannot be `folder`
 3 | dataset: {source: folder, root: faces}
   |                   ^^^^^^
   = help: did you mean `folders`?
-  = help: `dataset.source` is one of `phase1`, `folders`, `hub-folders` and `synthetic`
+  = help: `dataset.source` is one of `phase1`, `folders`, `hub-folders`, `insightface-bin`, `parquet`, `vggface2` and `synthetic`
 "#);
     assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @r#"
 error: the binary carries no weights `vggface2`

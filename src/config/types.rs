@@ -80,6 +80,23 @@ pub enum DatasetSource {
         #[serde(flatten)]
         tables: Tables,
     },
+    /// insightface's `.bin`: a Python pickle of encoded pictures, two a pair, and of one bool a pair.
+    InsightfaceBin {
+        /// The pickle.
+        file: Container,
+    },
+    /// Parquet with encoded pictures: faces with identities, or pairs.
+    Parquet {
+        /// The files, in the order of their rows.
+        shards: Container,
+    },
+    /// VGGFace2: photos in a `.tar.gz` or unpacked, and face boxes in a table.
+    Vggface2 {
+        /// The archive, or the folder where it is unpacked.
+        archive: Container,
+        /// The table of boxes.
+        boxes: Container,
+    },
     /// Procedural faces: pure function of these numbers and the generator's version.
     Synthetic {
         /// Which universe of identities; training and evaluation use different ones.
@@ -103,6 +120,40 @@ pub struct Tables {
     /// A detector's boxes, at most one a face.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boxes: Option<PathBuf>,
+}
+
+/// A file that holds a whole dataset, or the few files that do together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Container {
+    /// In a dataset repository on the Hugging Face Hub.
+    Hub {
+        /// `owner/name`.
+        repo: String,
+        /// Commit hash, 7 to 40 hexadecimal characters, or a branch.
+        revision: String,
+        /// Which of the repository's files.
+        files: HubFiles,
+        /// Expected SHA-256, where there is one file.
+        sha256: Option<Digest>,
+    },
+    /// On this machine.
+    Local {
+        /// A file, or a folder where the source allows one.
+        path: PathBuf,
+        /// Expected SHA-256 of the file.
+        sha256: Option<Digest>,
+    },
+}
+
+/// Files of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HubFiles {
+    /// These paths, in this order; at least one.
+    Named(Vec<String>),
+    /// All below this folder that the source reads, by path; "" for the repository's root.
+    Below(String),
 }
 
 /// A recorded path prefix and what replaces it.

@@ -1,5 +1,7 @@
 //! Wire types → the types that the rest of the program sees: ranges, formats and references, each rule with its place.
 
+mod containers;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -98,6 +100,7 @@ impl Context<'_> {
 pub(super) enum Kind {
     File,
     Folder,
+    Either,
 }
 
 impl Kind {
@@ -105,6 +108,7 @@ impl Kind {
         match self {
             Self::File => "file",
             Self::Folder => "folder",
+            Self::Either => "file or folder",
         }
     }
 
@@ -112,6 +116,7 @@ impl Kind {
         match self {
             Self::File => path.is_file(),
             Self::Folder => path.is_dir(),
+            Self::Either => path.is_file() || path.is_dir(),
         }
     }
 }
@@ -209,6 +214,17 @@ fn dataset(wire: wire::Dataset, context: &Context<'_>) -> Result<DatasetSource, 
             let tables = tables(pairs.as_deref(), boxes.as_deref(), context)?;
             DatasetSource::HubFolders { repo: repository(&key("repo"), repo, context)?, revision, folder, tables }
         }
+        wire::Dataset::InsightfaceBin { hub, path, sha256 } => {
+            let file = wire::Container { hub, path, sha256 };
+            DatasetSource::InsightfaceBin { file: containers::one_file(&["dataset"], file, Kind::File, context)? }
+        }
+        wire::Dataset::Parquet { hub, path, sha256 } => {
+            DatasetSource::Parquet { shards: containers::shards(hub, path, sha256, context)? }
+        }
+        wire::Dataset::Vggface2 { archive, boxes } => DatasetSource::Vggface2 {
+            archive: containers::one_file(&key("archive"), archive, Kind::Either, context)?,
+            boxes: containers::one_file(&key("boxes"), boxes, Kind::File, context)?,
+        },
         wire::Dataset::Synthetic { seed, identities, samples, size } => DatasetSource::Synthetic {
             seed,
             identities: context.within(&key("identities"), identities, 1, 1_000_000)?,

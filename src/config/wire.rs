@@ -106,6 +106,34 @@ pub(super) enum Dataset {
         /// A detector's boxes, at most one a face: a file, found like `pairs`.
         boxes: Option<String>,
     },
+    /// Pairs in insightface's `.bin`: a Python pickle of encoded pictures, two a pair, and whether each pair is one person.
+    InsightfaceBin {
+        /// The file in a dataset repository on the Hugging Face Hub; either this or `path`.
+        hub: Option<HubFile>,
+        /// The file on this machine; either this or `hub`.
+        path: Option<String>,
+        /// Expected SHA-256 of the local file, 64 hexadecimal characters; recorded when not given.
+        #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+        sha256: Option<String>,
+    },
+    /// Parquet with encoded pictures: faces with an identity column, or pairs (`pair`, `img_0`, `img_1`, or `image1`,
+    /// `image2`, `target`). The columns tell which.
+    Parquet {
+        /// The shards in a dataset repository on the Hugging Face Hub; either this or `path`.
+        hub: Option<HubShards>,
+        /// A local file, or a folder whose `*.parquet` are the shards in the order of their names; either this or `hub`.
+        path: Option<String>,
+        /// Expected SHA-256 of the one local file, 64 hexadecimal characters; recorded when not given.
+        #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+        sha256: Option<String>,
+    },
+    /// VGGFace2's archive of photos, `<identity>/<photo>_<face>.jpg`, and its table of face boxes.
+    Vggface2 {
+        /// The `.tar.gz`, or a local folder where it is unpacked.
+        archive: Container,
+        /// The CSV of boxes (`NAME_ID`, X, Y, W, H), or the `.tar.gz` that holds it as `loose_bb_test.csv`.
+        boxes: Container,
+    },
     /// Procedural faces: a pure function of these numbers.
     Synthetic {
         /// Which universe of identities.
@@ -130,6 +158,57 @@ fn crop_image() -> Phase1Image {
 
 fn synthetic_size() -> u32 {
     112
+}
+
+/// A file that holds much: on the Hub or on this machine.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Container {
+    /// The file in a dataset repository on the Hugging Face Hub; either this or `path`.
+    pub hub: Option<HubFile>,
+    /// The file on this machine; either this or `hub`.
+    pub path: Option<String>,
+    /// Expected SHA-256 of the local file, 64 hexadecimal characters; recorded when not given.
+    #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+    pub sha256: Option<String>,
+}
+
+/// One file of a dataset repository on the Hub.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HubFile {
+    /// `owner/name` of the dataset repository.
+    #[schemars(regex(pattern = r"^[\w.-]+/[\w.-]+$"))]
+    pub repo: String,
+    /// Commit hash, 7 to 40 hexadecimal characters, or a branch, which may move; the commit it resolves to is recorded.
+    #[schemars(regex(pattern = r"^[\w./-]+$"))]
+    pub revision: String,
+    /// Path inside the repository.
+    pub file: String,
+    /// Expected SHA-256 of the file, 64 hexadecimal characters; recorded when not given.
+    #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+    pub sha256: Option<String>,
+}
+
+/// Parquet shards in a dataset repository on the Hub: one of `file`, `files` and `folder`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HubShards {
+    /// `owner/name` of the dataset repository.
+    #[schemars(regex(pattern = r"^[\w.-]+/[\w.-]+$"))]
+    pub repo: String,
+    /// Commit hash, 7 to 40 hexadecimal characters, or a branch, which may move; the commit it resolves to is recorded.
+    #[schemars(regex(pattern = r"^[\w./-]+$"))]
+    pub revision: String,
+    /// Path of the only shard inside the repository.
+    pub file: Option<String>,
+    /// Paths of the shards inside the repository, in the order of their rows.
+    pub files: Option<Vec<String>>,
+    /// Folder inside the repository: every `.parquet` below it, by path.
+    pub folder: Option<String>,
+    /// Expected SHA-256 of `file`, 64 hexadecimal characters; recorded when not given.
+    #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+    pub sha256: Option<String>,
 }
 
 /// A recorded path prefix and what replaces it.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::ContainerProblem;
 use crate::files::FileError;
 use crate::hub::HubError;
 
@@ -26,6 +27,14 @@ pub enum DatasetError {
         line: u64,
         /// The rule.
         problem: Box<CsvProblem>,
+    },
+    /// A container file that cannot be used.
+    #[error("{name}: {problem}")]
+    Container {
+        /// The file.
+        name: String,
+        /// The rule.
+        problem: Box<ContainerProblem>,
     },
     /// A root that is not there, or no folder.
     #[error("{} is not a folder; `dataset.root` names the folder that {holds}", path.display())]

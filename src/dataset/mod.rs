@@ -2,6 +2,7 @@
 
 mod boxes;
 mod columns;
+mod container;
 mod csv_lines;
 mod error;
 mod face_names;
@@ -37,6 +38,7 @@ use crate::digest::{Digest, Hasher};
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
 
+pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use pair_list::{DATASET_PAIRS, ListedPair, PairList, read_pair_list};
 pub use table::{SourceTable, TextColumn};
@@ -111,10 +113,12 @@ pub struct Manifest {
     pub lists: Vec<PairList>,
     /// Commit of the Hub repository that the pictures come from.
     pub commit: Option<String>,
+    /// The files that the dataset was read from, where it comes in containers.
+    pub containers: Vec<ContainerFile>,
 }
 
 /// Opens a dataset: finds its faces, reads each picture once for its digest. `cache` is a folder that remembers the
-/// digests of unchanged files.
+/// digests of unchanged files and keeps what containers were unpacked to; containers cannot do without.
 ///
 /// # Errors
 /// [`DatasetError`]: the source breaks a rule, cannot be read or fetched, or somebody asked to stop.
@@ -131,6 +135,9 @@ pub fn open(
         DatasetSource::HubFolders { repo, revision, folder, tables } => {
             hub_folders::open(&hub_folders::Place { repo, revision, folder }, tables, &context)
         }
+        DatasetSource::InsightfaceBin { file } => container::insightface(file, &context),
+        DatasetSource::Parquet { shards } => container::parquet(shards, &context),
+        DatasetSource::Vggface2 { archive, boxes } => container::vggface2(archive, boxes, &context),
         &DatasetSource::Synthetic { seed, identities, samples, size } => {
             procedural::open(seed, identities, samples, size)
         }
@@ -175,6 +182,11 @@ pub fn describe(source: &DatasetSource) -> String {
             hub_folders::Place { repo, revision, folder },
             tables::describe(tables)
         ),
+        DatasetSource::InsightfaceBin { file } => format!("insightface's pairs {}", container::describe(file)),
+        DatasetSource::Parquet { shards } => format!("parquet with pictures, {}", container::describe(shards)),
+        DatasetSource::Vggface2 { archive, boxes } => {
+            format!("VGGFace2: photos {}; boxes {}", container::describe(archive), container::describe(boxes))
+        }
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(
             "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \
              generator {}); nothing to download",

@@ -71,7 +71,7 @@ impl fmt::Display for HubFile {
 }
 
 /// Whether a revision names a commit, which never moves, and no branch.
-fn is_commit(revision: &str) -> bool {
+pub(crate) fn is_commit(revision: &str) -> bool {
     (7..=40).contains(&revision.len()) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

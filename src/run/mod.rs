@@ -124,6 +124,7 @@ impl Workplace<'_> {
                 root: absolute(&manifest.root),
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
+                files: manifest.containers.clone(),
             },
             sessions: Vec::new(),
         };

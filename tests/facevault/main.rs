@@ -2,6 +2,7 @@
 
 mod breakdown;
 mod compare;
+mod containers;
 mod experiment;
 mod hub;
 mod hub_datasets;

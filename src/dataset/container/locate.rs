@@ -1,0 +1,229 @@
+//! Where container files are: on this machine as they are, or downloaded into the Hub's cache.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::{ContainerFile, ContainerProblem, Located, Task};
+use crate::config::{Container, HubFiles};
+use crate::dataset::DatasetError;
+use crate::dataset::scan::Context;
+use crate::digest::{Digest, Hasher};
+use crate::files::FileError;
+use crate::hub::{self, Hub, HubError, HubFile, RepoKind};
+
+/// From here on the size is announced first, bytes.
+const LARGE: u64 = 50_000_000;
+
+/// Ending of the files that are taken from a folder.
+const SHARD: &str = ".parquet";
+
+/// Brings the files here; at least one.
+pub(super) fn files(container: &Container, context: &Context<'_>) -> Result<Vec<Located>, DatasetError> {
+    match container {
+        Container::Local { path, sha256 } => {
+            let paths = if path.is_dir() { shards(path)? } else { vec![path.clone()] };
+            paths.into_iter().map(|path| local(path, *sha256, context)).collect()
+        }
+        Container::Hub { repo, revision, files, sha256 } => {
+            let files = listed(repo, revision, files, *sha256, context)?;
+            announce(&files, context);
+            downloaded(files, context)
+        }
+    }
+}
+
+/// What the files are, for `check`. Looks at local paths only.
+pub(in crate::dataset) fn describe(container: &Container) -> String {
+    match container {
+        Container::Local { path, .. } if path.exists() => format!("{}; nothing to download", path.display()),
+        Container::Local { path, .. } => format!("{} (not there!)", path.display()),
+        Container::Hub { repo, revision, files: HubFiles::Named(files), sha256 } => {
+            let describe = |path: &String| Hub::shared().describe(&file(repo, revision, path, *sha256));
+            files.iter().map(describe).collect::<Vec<_>>().join("; ")
+        }
+        Container::Hub { repo, revision, files: HubFiles::Below(folder), .. } => format!(
+            "{}; `fetch` downloads the {SHARD} files that are not in the Hub cache",
+            file(repo, revision, folder, None)
+        ),
+    }
+}
+
+fn shards(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.map_err(FileError::new("list", folder))?;
+    let is_shard = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        !name.starts_with('.') && name.ends_with(SHARD) && path.is_file()
+    };
+    let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).filter(is_shard).collect();
+    paths.sort();
+    if paths.is_empty() {
+        let (name, problem) = (folder.display().to_string(), Box::new(ContainerProblem::NoShards));
+        return Err(DatasetError::Container { name, problem });
+    }
+    Ok(paths)
+}
+
+fn local(path: PathBuf, pinned: Option<Digest>, context: &Context<'_>) -> Result<Located, DatasetError> {
+    let name = path.display().to_string();
+    let (bytes, sha256) = digest(&path, context)?;
+    let record = ContainerFile { path: name.clone(), commit: None, bytes, sha256 };
+    let located = Located { name, path, sha256, record };
+    match pinned {
+        Some(expected) if expected != sha256 => {
+            Err(located.problem(ContainerProblem::OtherContent { found: sha256, expected }))
+        }
+        _ => Ok(located),
+    }
+}
+
+/// Size and digest.
+fn digest(path: &Path, context: &Context<'_>) -> Result<(u64, Digest), DatasetError> {
+    let failed = |error| FileError::new("read", path)(error);
+    // Opening a pipe would wait for its writer.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(std::io::Error::other("not a regular file")).into());
+    }
+    let mut file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    let task = Task::start(context, "checking", path, "bytes", length);
+    let (mut hasher, mut buffer, mut total) = (Hasher::default(), vec![0; 1 << 20], 0);
+    loop {
+        if context.cancel.requested() {
+            return Err(DatasetError::Interrupted);
+        }
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => break,
+            n => {
+                hasher.update(&buffer[..n]);
+                task.advance(n as u64);
+                total += n as u64;
+            }
+        }
+    }
+    Ok((total, hasher.finish()))
+}
+
+fn file(repo: &str, revision: &str, path: &str, sha256: Option<Digest>) -> HubFile {
+    let [repo, revision, path] = [repo, revision, path].map(str::to_owned);
+    HubFile { kind: RepoKind::Dataset, repo, revision, path, size: None, sha256 }
+}
+
+/// The files with what the Hub's listing says about them: sizes, and digests of large files.
+fn listed(
+    repo: &str,
+    revision: &str,
+    files: &HubFiles,
+    pinned: Option<Digest>,
+    context: &Context<'_>,
+) -> Result<Vec<HubFile>, DatasetError> {
+    let list = |folder: &str| hub::list(RepoKind::Dataset, repo, revision, folder, context.cancel);
+    match files {
+        HubFiles::Below(folder) => {
+            let mut shards = list(folder)?;
+            shards.retain(|file| file.path.ends_with(SHARD));
+            if shards.is_empty() {
+                let name = file(repo, revision, folder, None).to_string();
+                return Err(DatasetError::Container { name, problem: Box::new(ContainerProblem::NoShards) });
+            }
+            Ok(shards)
+        }
+        HubFiles::Named(paths) => {
+            let listing = match list(common_folder(paths)) {
+                // The listing only tells sizes early: what is in the cache does without.
+                Err(HubError::NotCached { .. }) => Vec::new(),
+                other => other?,
+            };
+            let known = |path: &String| listing.iter().find(|listed| listed.path == *path);
+            // What is not listed is asked for all the same: the Hub's answer says best what is wrong.
+            let with_facts = |path| {
+                let (size, sha256) = known(path).map_or((None, None), |listed| (listed.size, listed.sha256));
+                HubFile { size, ..file(repo, revision, path, pinned.or(sha256)) }
+            };
+            Ok(paths.iter().map(with_facts).collect())
+        }
+    }
+}
+
+/// The deepest folder that holds all files.
+fn common_folder(paths: &[String]) -> &str {
+    let parent = |path| str::rsplit_once(path, '/').map_or("", |(parent, _)| parent);
+    let mut folder = paths.first().map_or("", |path| parent(path));
+    while !folder.is_empty() && !paths.iter().all(|path| Path::new(path).starts_with(folder)) {
+        folder = parent(folder);
+    }
+    folder
+}
+
+fn announce(files: &[HubFile], context: &Context<'_>) {
+    let missing: Vec<_> = files.iter().filter(|file| !matches!(Hub::shared().cached(file), Ok(Some(_)))).collect();
+    let bytes: u64 = missing.iter().filter_map(|file| file.size).sum();
+    if let ([first, rest @ ..], LARGE..) = (&missing[..], bytes) {
+        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        context.progress.say(&format!("{first}{more}: {:.0} MB are downloaded into the Hub cache", bytes as f64 / 1e6));
+    }
+}
+
+fn downloaded(files: Vec<HubFile>, context: &Context<'_>) -> Result<Vec<Located>, DatasetError> {
+    let mut commit = None::<String>;
+    let mut located = Vec::new();
+    for mut file in files {
+        let asked = file.revision.clone();
+        // A branch may move between two files.
+        file.revision = commit.clone().unwrap_or(file.revision);
+        let path = hub::download(&file, context.progress, context.cancel)?;
+        let known = commit_of(&path, &file)?;
+        if commit.is_none() && !hub::is_commit(&asked) {
+            context.progress.say(&format!(
+                "`{asked}` of {} is commit {known} today; write that as `revision`, so that this config keeps its meaning",
+                file.repo
+            ));
+        }
+        commit = Some(known);
+        let failed = FileError::new("read", &path);
+        let bytes = fs::metadata(&path).map_err(failed)?.len();
+        let sha256 = match file.sha256 {
+            Some(checked) => checked,
+            None => digest(&path, context)?.1,
+        };
+        let record = ContainerFile { path: file.path.clone(), commit: commit.clone(), bytes, sha256 };
+        located.push(Located { name: file.to_string(), path, sha256, record });
+    }
+    Ok(located)
+}
+
+/// The commit in `<repository>/snapshots/<commit>/<file>`.
+fn commit_of(path: &Path, file: &HubFile) -> Result<String, DatasetError> {
+    let depth = file.path.split('/').count();
+    let commit = path.ancestors().nth(depth).and_then(Path::file_name).and_then(|name| name.to_str());
+    let commit = commit.filter(|commit| commit.len() == 40 && hub::is_commit(commit) && path.ends_with(&file.path));
+    commit.map(str::to_owned).ok_or_else(|| DatasetError::HubLayout { path: path.into(), file: file.path.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_that_is_listed_holds_all_files() {
+        let common = |paths: &[&str]| {
+            let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
+            common_folder(&paths).to_owned()
+        };
+        assert_eq!(common(&["lfw.bin"]), "");
+        assert_eq!(common(&["a/b/c.parquet", "a/b/d.parquet"]), "a/b");
+        assert_eq!(common(&["a/b/c.parquet", "a/bc/d.parquet"]), "a");
+        assert_eq!(common(&["a/b/c.parquet", "x.parquet"]), "");
+    }
+
+    #[test]
+    fn the_commit_is_read_off_the_snapshot() {
+        let sha = "c42f4c2771b043bb5c461093664d016ff4298224";
+        let file = file("a/b", "main", "x/y.bin", None);
+        let read = |path: &str| commit_of(Path::new(path), &file).ok();
+        assert_eq!(read(&format!("/hub/snapshots/{sha}/x/y.bin")).as_deref(), Some(sha));
+        assert_eq!(read("/hub/snapshots/main/x/y.bin"), None);
+        assert_eq!(read("/y.bin"), None);
+    }
+}

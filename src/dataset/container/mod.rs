@@ -1,0 +1,151 @@
+//! Datasets that come in one file or a few: insightface's `.bin`, parquet, VGGFace2's archive. Each is found (on this
+//! machine or on the Hub), digested, unpacked once, and then is a folder of pictures like any other.
+
+mod boxes;
+mod error;
+mod insightface;
+mod layout;
+mod locate;
+mod parquet;
+mod pickle;
+mod unpacked;
+mod vggface2;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::scan::Context;
+use super::{DatasetError, Manifest};
+use crate::config::Container;
+use crate::digest::Digest;
+use crate::files::FileError;
+use crate::progress::Progress;
+
+pub use error::ContainerProblem;
+pub(super) use locate::describe;
+
+/// A container file that a dataset was read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerFile {
+    /// Path on this machine, or in the Hub's repository.
+    pub path: String,
+    /// Commit of the repository, 40 hexadecimal characters, for a file of the Hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Size.
+    pub bytes: u64,
+    /// Digest of the whole file.
+    pub sha256: Digest,
+}
+
+/// A container file that is here.
+struct Located {
+    /// For messages.
+    name: String,
+    path: PathBuf,
+    sha256: Digest,
+    record: ContainerFile,
+}
+
+impl Located {
+    fn problem(&self, problem: ContainerProblem) -> DatasetError {
+        DatasetError::Container { name: self.name.clone(), problem: Box::new(problem) }
+    }
+
+    /// Opened to be read.
+    fn open(&self) -> Result<File, FileError> {
+        File::open(&self.path).map_err(FileError::new("read", &self.path))
+    }
+
+    /// The first bytes.
+    fn head(&self) -> Result<Vec<u8>, FileError> {
+        let mut head = Vec::new();
+        self.open()?.take(24).read_to_end(&mut head).map_err(FileError::new("read", &self.path))?;
+        Ok(head)
+    }
+
+    /// Refuses a file that does not begin as its kind does.
+    fn expect(&self, start: &[u8], expected: &'static str) -> Result<(), DatasetError> {
+        let head = self.head()?;
+        if head.starts_with(start) {
+            return Ok(());
+        }
+        Err(self.problem(ContainerProblem::OtherFormat { found: error::looks_like(&head), expected }))
+    }
+}
+
+fn records(files: &[Located]) -> Vec<ContainerFile> {
+    files.iter().map(|file| file.record.clone()).collect()
+}
+
+/// insightface's `.bin`.
+pub(super) fn insightface(file: &Container, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+    let files = locate::files(file, context)?;
+    Ok(Manifest { containers: records(&files), ..insightface::open(&files[0], context)? })
+}
+
+/// Parquet shards.
+pub(super) fn parquet(shards: &Container, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+    let files = locate::files(shards, context)?;
+    Ok(Manifest { containers: records(&files), ..parquet::open(&files, context)? })
+}
+
+/// VGGFace2's archive, or the folder where it is unpacked, and its table of boxes.
+pub(super) fn vggface2(
+    archive: &Container,
+    boxes: &Container,
+    context: &Context<'_>,
+) -> Result<Manifest, DatasetError> {
+    // The small file first: what is wrong with it is known before the archive is downloaded.
+    let table = locate::files(boxes, context)?.remove(0);
+    let boxes = boxes::read(&table)?;
+    let mut containers = vec![table.record.clone()];
+    let manifest = match archive {
+        Container::Local { path, .. } if path.is_dir() => vggface2::folder(path, &table, &boxes, context)?,
+        _ => {
+            let archive = locate::files(archive, context)?.remove(0);
+            containers.insert(0, archive.record.clone());
+            vggface2::archive(&archive, &table, &boxes, context)?
+        }
+    };
+    Ok(Manifest { containers, ..manifest })
+}
+
+/// An open task of the progress; over when dropped, also by an error.
+struct Task<'a>(&'a dyn Progress);
+
+impl<'a> Task<'a> {
+    fn start(context: &Context<'a>, verb: &str, file: &Path, unit: &'static str, total: u64) -> Self {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        context.progress.start(&format!("{verb} {name}"), unit, Some(total), 0);
+        Self(context.progress)
+    }
+
+    fn advance(&self, n: u64) {
+        self.0.advance(n);
+    }
+}
+
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+/// Says how many pairs there are: a list that means the opposite by 0 and 1 shows here.
+fn say_pairs(manifest: &Manifest, context: &Context<'_>) {
+    let Some(list) = manifest.lists.first() else { return };
+    let genuine = list.pairs.iter().filter(|pair| pair.same).count();
+    context.progress.say(&format!(
+        "{} pairs, {genuine} genuine and {} impostor, of {} different pictures",
+        list.pairs.len(),
+        list.pairs.len() - genuine,
+        manifest.len()
+    ));
+}

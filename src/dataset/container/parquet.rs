@@ -1,0 +1,250 @@
+//! The source `parquet`: shards with encoded pictures in their columns, read a row group at a time.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use polars::prelude::*;
+
+use super::layout::{self, Layout};
+use super::unpacked::{self, Distinct, Entry, Folder, Index, file_name};
+use super::{ContainerProblem, Located, Task, say_pairs};
+use crate::dataset::scan::Context;
+use crate::dataset::{DatasetError, Manifest};
+use crate::digest::Digest;
+
+/// Bytes of columns that are decoded at a time, where a row group has more.
+const SLICE: u64 = 256 << 20;
+
+/// Reads shards.
+pub(super) fn open(shards: &[Located], context: &Context<'_>) -> Result<Manifest, DatasetError> {
+    let unpack = |folder: &mut Folder<'_>| unpack(shards, folder);
+    let manifest = unpacked::open("parquet", shards, context, unpack, |_| None)?;
+    say_pairs(&manifest, context);
+    Ok(manifest)
+}
+
+fn unpack(shards: &[Located], folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
+    let first = Shard::open(&shards[0])?;
+    let layout = layout::find(&first.schema).map_err(|problem| shards[0].problem(problem))?;
+    let mut faces = Faces::default();
+    let mut pairs = Pairs::default();
+    for located in shards {
+        let shard = Shard::open(located)?;
+        if layout::find(&shard.schema).ok().as_ref() != Some(&layout) {
+            let [found, first] = [&shard, &first].map(|shard| layout::described(&shard.schema));
+            return Err(located.problem(ContainerProblem::OtherColumns { found, first }));
+        }
+        let task = Task::start(folder.context, "unpacking", &located.path, "rows", shard.rows);
+        for (start, rows) in shard.slices() {
+            let frame = shard.read(start, rows, &layout)?;
+            let table = Table { frame: &frame, start: start as u64, located };
+            match &layout {
+                Layout::Pairs { pictures, same } => pairs.add(&table, pictures, same, folder)?,
+                Layout::Faces { .. } => faces.add(&table, &layout, folder)?,
+            }
+            task.advance(rows as u64);
+        }
+    }
+    let index = match layout {
+        Layout::Pairs { .. } => pairs.distinct.with(pairs.pairs),
+        Layout::Faces { .. } => faces.finish(),
+    };
+    if index.faces.is_empty() { Err(shards[0].problem(ContainerProblem::Empty)) } else { Ok(index) }
+}
+
+/// One parquet file.
+struct Shard<'a> {
+    located: &'a Located,
+    schema: Schema,
+    rows: u64,
+    /// Rows and bytes of each row group.
+    groups: Vec<(usize, u64)>,
+}
+
+impl<'a> Shard<'a> {
+    fn open(located: &'a Located) -> Result<Self, DatasetError> {
+        let problem = |problem| located.problem(problem);
+        located.expect(b"PAR1", "a parquet file")?;
+        let mut reader = ParquetReader::new(located.open()?);
+        let (schema, metadata) = polars(|| {
+            let schema = Schema::from_arrow_schema(&*reader.schema()?);
+            Ok((schema, reader.get_metadata()?.clone()))
+        })
+        .map_err(problem)?;
+        let groups: Vec<_> =
+            metadata.row_groups.iter().map(|group| (group.num_rows(), group.total_byte_size() as u64)).collect();
+        let rows = groups.iter().try_fold(0u64, |sum, (rows, _)| sum.checked_add(*rows as u64)).unwrap_or(u64::MAX);
+        // A picture has more than a byte; polars would reserve memory for what a damaged file claims.
+        if rows > located.record.bytes {
+            return Err(problem(ContainerProblem::Rows { rows, bytes: located.record.bytes }));
+        }
+        Ok(Self { located, schema, rows, groups })
+    }
+
+    /// First row and number of rows: a row group, or parts of a large one.
+    fn slices(&self) -> Vec<(usize, usize)> {
+        let mut slices = Vec::new();
+        let mut start = 0;
+        for &(rows, bytes) in &self.groups {
+            let step = ((rows as u128 * u128::from(SLICE) / u128::from(bytes.max(1))) as usize).clamp(1, rows.max(1));
+            slices.extend((0..rows).step_by(step).map(|from| (start + from, step.min(rows - from))));
+            start += rows;
+        }
+        slices
+    }
+
+    fn read(&self, start: usize, rows: usize, layout: &Layout) -> Result<DataFrame, DatasetError> {
+        let file = self.located.open()?;
+        let read = || {
+            let reader = ParquetReader::new(file).with_columns(Some(layout.columns())).with_slice(Some((start, rows)));
+            let frame = reader.set_rechunk(true).finish()?;
+            polars_ensure!(frame.height() == rows, ComputeError: "{} rows instead of {rows}", frame.height());
+            Ok(frame)
+        };
+        polars(read).map_err(|problem| self.located.problem(problem))
+    }
+}
+
+/// polars panics about some damaged files.
+fn polars<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ContainerProblem> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| ContainerProblem::Polars(error.to_string())),
+        Err(_) => Err(ContainerProblem::Polars("it is damaged; fetch or copy it again".into())),
+    }
+}
+
+/// Rows of a shard.
+struct Table<'a> {
+    frame: &'a DataFrame,
+    /// Number of the first.
+    start: u64,
+    located: &'a Located,
+}
+
+impl Table<'_> {
+    fn wrong(&self, row: usize, column: &str, rule: impl Into<String>) -> DatasetError {
+        let (row, column) = (self.start + row as u64, column.to_owned());
+        self.located.problem(ContainerProblem::Value { row, column, rule: rule.into() })
+    }
+
+    fn polars<T>(&self, result: PolarsResult<T>) -> Result<T, DatasetError> {
+        result.map_err(|error| self.located.problem(ContainerProblem::Polars(error.to_string())))
+    }
+
+    /// The encoded pictures, and the paths beside them.
+    fn pictures(&self, name: &str) -> Result<(BinaryChunked, Option<StringChunked>), DatasetError> {
+        let column = self.polars(self.frame.column(name))?;
+        let Ok(fields) = column.struct_() else { return Ok((self.polars(column.binary())?.clone(), None)) };
+        let bytes = self.polars(fields.field_by_name("bytes"))?;
+        let paths = fields.field_by_name("path").ok().and_then(|paths| paths.str().cloned().ok());
+        Ok((self.polars(bytes.binary())?.clone(), paths))
+    }
+
+    /// A column of names or numbers as texts.
+    fn texts(&self, name: &str) -> Result<StringChunked, DatasetError> {
+        let column = self.polars(self.frame.column(name).and_then(|column| column.cast(&DataType::String)))?;
+        Ok(self.polars(column.str())?.clone())
+    }
+}
+
+/// A picture of a row. One that is not there, while a path is, lies somewhere that nobody can look.
+fn picture<'a>(
+    table: &Table<'_>,
+    column: &str,
+    row: usize,
+    bytes: &'a BinaryChunked,
+    paths: Option<&StringChunked>,
+) -> Result<&'a [u8], DatasetError> {
+    match (bytes.get(row), paths.and_then(|paths| paths.get(row))) {
+        (Some(bytes), _) => Ok(bytes),
+        (None, Some(_)) => Err(table.wrong(row, column, "has a path and no bytes; the pictures must be in the file")),
+        (None, None) => Err(table.wrong(row, column, "is null")),
+    }
+}
+
+#[derive(Default)]
+struct Pairs {
+    distinct: Distinct,
+    pairs: Vec<(u32, u32, bool)>,
+}
+
+impl Pairs {
+    fn add(
+        &mut self,
+        table: &Table<'_>,
+        names: &[String; 2],
+        same: &str,
+        folder: &Folder<'_>,
+    ) -> Result<(), DatasetError> {
+        let [first, second] = [table.pictures(&names[0])?, table.pictures(&names[1])?];
+        let labels = table.polars(table.frame.column(same).and_then(|column| column.cast(&DataType::Int64)))?;
+        let labels = table.polars(labels.i64())?;
+        for row in 0..table.frame.height() {
+            let label = match labels.get(row) {
+                Some(label @ (0 | 1)) => label == 1,
+                Some(other) => {
+                    return Err(table.wrong(row, same, format!("is {other}, expected 1 (same person) or 0")));
+                }
+                None => return Err(table.wrong(row, same, "is null")),
+            };
+            let number = 2 * self.pairs.len();
+            let mut face = |side: usize, (bytes, paths): &(BinaryChunked, Option<StringChunked>)| {
+                let picture = picture(table, &names[side], row, bytes, paths.as_ref())?;
+                self.distinct.row(number + side, picture, folder)
+            };
+            let (a, b) = (face(0, &first)?, face(1, &second)?);
+            self.pairs.push((a, b, label));
+        }
+        Ok(())
+    }
+}
+
+/// Faces, and the names that the table has for them.
+#[derive(Default)]
+struct Faces {
+    entries: Vec<Entry>,
+    names: Vec<Option<String>>,
+}
+
+impl Faces {
+    fn add(&mut self, table: &Table<'_>, layout: &Layout, folder: &Folder<'_>) -> Result<(), DatasetError> {
+        let Layout::Faces { picture: column, identity, name, photo: photo_column } = layout else { return Ok(()) };
+        let (bytes, paths) = table.pictures(column)?;
+        let identities = table.texts(identity)?;
+        let names = name.as_ref().map(|name| table.texts(name)).transpose()?;
+        let photos = photo_column.as_ref().map(|photo| table.texts(photo)).transpose()?;
+        for row in 0..table.frame.height() {
+            // -1 is how the library `datasets` writes a label that is held back.
+            let who = identities.get(row).filter(|identity| !matches!(*identity, "" | "-1"));
+            let photo = photos.as_ref().and_then(|photos| photos.get(row)).filter(|photo| !photo.is_empty());
+            for (column, value) in [(Some(identity), who), (photo_column.as_ref(), photo)] {
+                if let (Some(column), true) = (column, value.is_some_and(|value| value.contains(char::is_control))) {
+                    return Err(table.wrong(row, column, "contains a line break or another control character"));
+                }
+            }
+            let picture = picture(table, column, row, &bytes, paths.as_ref())?;
+            let path = file_name(self.entries.len(), picture);
+            folder.put(&path, picture)?;
+            let last = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+            self.names.push(match &names {
+                Some(names) => names.get(row).map(str::to_owned),
+                None => paths.as_ref().and_then(|paths| paths.get(row)).map(last),
+            });
+            let (identity, photo) = (who.map(str::to_owned), photo.map(str::to_owned));
+            self.entries.push(Entry { id: path.clone(), identity, photo, path, sha256: Digest::of(picture) });
+        }
+        Ok(())
+    }
+
+    /// The table's names become ids where each face has one of its own; else numbers are.
+    fn finish(mut self) -> Index {
+        let usable = |name: &&str| !name.is_empty() && !name.contains(char::is_control);
+        let distinct: HashSet<_> = self.names.iter().flatten().map(String::as_str).filter(usable).collect();
+        if distinct.len() == self.entries.len() {
+            for (entry, name) in self.entries.iter_mut().zip(self.names) {
+                entry.id = name.unwrap_or_default();
+            }
+        }
+        Index { faces: self.entries, pairs: Vec::new() }
+    }
+}

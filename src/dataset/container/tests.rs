@@ -1,0 +1,571 @@
+//! Containers as users have them: each layout in its forms, and each way to be wrong with its message.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use insta::assert_snapshot;
+use polars::prelude::{Column, DataFrame, IntoColumn, IntoSeries, NamedFrom, ParquetWriter, Series, StructChunked};
+use proptest::prelude::*;
+use tar::{EntryType, Header};
+
+use super::pickle::Input;
+use super::*;
+use crate::config::{Container, DatasetSource};
+use crate::dataset::{self, BoundingBox, DATASET_PAIRS, PixelSource};
+use crate::progress::{Cancel, Progress};
+
+/// A folder for one test, its cache, and what was said.
+struct Place {
+    folder: tempfile::TempDir,
+    said: Mutex<Vec<String>>,
+    /// Pictures after which somebody asks to stop.
+    stop_after: Mutex<Option<u64>>,
+    cancel: Cancel,
+}
+
+impl Progress for Place {
+    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
+    fn advance(&self, _: u64) {
+        if let Some(left) = self.stop_after.lock().unwrap().as_mut() {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.cancel.request();
+            }
+        }
+    }
+    fn remark(&self, _: &str) {}
+    fn finish(&self) {}
+    fn say(&self, line: &str) {
+        self.said.lock().unwrap().push(line.into());
+    }
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset").join(name)
+}
+
+fn local(path: impl Into<PathBuf>) -> Container {
+    Container::Local { path: path.into(), sha256: None }
+}
+
+fn bin(path: impl Into<PathBuf>) -> DatasetSource {
+    DatasetSource::InsightfaceBin { file: local(path) }
+}
+
+fn shards(path: impl Into<PathBuf>) -> DatasetSource {
+    DatasetSource::Parquet { shards: local(path) }
+}
+
+impl Place {
+    fn new() -> Self {
+        let (said, stop_after) = (Mutex::default(), Mutex::default());
+        Self { folder: tempfile::tempdir().unwrap(), said, stop_after, cancel: Cancel::default() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn open(&self, source: &DatasetSource) -> Result<Manifest, DatasetError> {
+        dataset::open(source, Some(&self.path("cache")), self, &self.cancel)
+    }
+
+    #[track_caller]
+    fn opened(&self, source: &DatasetSource) -> Manifest {
+        self.open(source).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The error's text, without where this folder and the fixtures are.
+    #[track_caller]
+    fn error(&self, source: &DatasetSource) -> String {
+        let message = self.open(source).unwrap_err().to_string();
+        assert_eq!(self.unpacked(), [""; 0], "{message}");
+        let message = message.replace(self.folder.path().to_str().unwrap(), "<dir>");
+        message.replace(fixture("").to_str().unwrap(), "<fixtures>/")
+    }
+
+    /// What lies in the folder of unpacked containers, locks left out.
+    fn unpacked(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("cache/unpacked")).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.retain(|name| name != ".lock");
+        names.sort();
+        names
+    }
+
+    fn said(&self) -> String {
+        std::mem::take(&mut *self.said.lock().unwrap()).join("\n")
+    }
+}
+
+/// Ids, identities and photos, and the pairs by row.
+fn told(manifest: &Manifest) -> String {
+    let faces = manifest.faces.iter().map(|face| {
+        assert!(face.content.is_some());
+        format!("{} {} {}", face.face_id, face.identity_id.as_deref().unwrap_or("-"), face.image_id)
+    });
+    let pairs = manifest.lists.iter().flat_map(|list| {
+        assert_eq!(list.name, DATASET_PAIRS);
+        list.pairs.iter().map(|pair| {
+            assert_eq!(pair.fold, None);
+            format!("{}-{} {}", pair.a, pair.b, if pair.same { "same" } else { "different" })
+        })
+    });
+    faces.chain(pairs).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_pickle_that_the_field_writes_is_the_same_dataset() {
+    let place = Place::new();
+    let first = place.opened(&bin(fixture("protocol4.bin")));
+    assert_snapshot!(told(&first), @r"
+    000000.jpg - 000000.jpg
+    000001.png - 000001.png
+    000003.jpg - 000003.jpg
+    000005.png - 000005.png
+    0-1 same
+    0-2 different
+    2-3 same
+    ");
+    assert_snapshot!(place.said(), @"3 pairs, 2 genuine and 1 impostor, of 4 different pictures");
+    let file = fs::read(fixture("protocol4.bin")).unwrap();
+    let expected = ContainerFile {
+        path: fixture("protocol4.bin").display().to_string(),
+        commit: None,
+        bytes: file.len() as u64,
+        sha256: Digest::of(&file),
+    };
+    assert_eq!(first.containers, [expected]);
+    for name in ["protocol2", "protocol3", "protocol5", "python2", "tuples", "bytearrays", "numpy2", "numpy4"] {
+        let manifest = place.opened(&bin(fixture(&format!("{name}.bin"))));
+        assert_eq!(manifest.digest(), first.digest(), "{name}");
+        assert_eq!(manifest.lists, first.lists, "{name}");
+    }
+}
+
+#[test]
+fn a_pickle_of_anything_else_is_refused_by_name() {
+    let place = Place::new();
+    let message = |name: &str| place.error(&bin(fixture(&format!("{name}.bin"))));
+    assert_snapshot!(message("call2"), @"<fixtures>/call2.bin: at byte 2366 it calls for `posix.system`; a list of pictures and a list of bools need no such thing, and a pickle that calls functions can do anything, so it is refused");
+    assert_snapshot!(message("call4"), @"<fixtures>/call4.bin: at byte 1757 it calls for `posix.system`; a list of pictures and a list of bools need no such thing, and a pickle that calls functions can do anything, so it is refused");
+    assert_snapshot!(message("arrays"), @"<fixtures>/arrays.bin: at byte 54 it calls for `numpy._core.multiarray._reconstruct`; a list of pictures and a list of bools need no such thing, and a pickle that calls functions can do anything, so it is refused");
+    assert_snapshot!(message("dictionary"), @"<fixtures>/dictionary.bin: at byte 11 it builds a dictionary (pickle instruction 0x7d), which lists of pictures and bools do not need: refused");
+    assert_snapshot!(message("odd"), @"<fixtures>/odd.bin: it is a pickle of 5 pictures and 3 bools; an insightface .bin holds (list of encoded pictures, list of bools), two pictures a bool");
+    assert_snapshot!(message("texts"), @"<fixtures>/texts.bin: it is a pickle of lists where picture 0 is a text; an insightface .bin holds (list of encoded pictures, list of bools), two pictures a bool");
+    assert_snapshot!(message("single"), @"<fixtures>/single.bin: it is a pickle of a list of 6 elements; an insightface .bin holds (list of encoded pictures, list of bools), two pictures a bool");
+    let message = |bytes: &[u8]| place.error(&bin(place.put("x.bin", bytes)));
+    assert_snapshot!(message(b""), @"<dir>/x.bin: it is empty, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
+    assert_snapshot!(message(b"<!doctype html>"), @"<dir>/x.bin: it is a web page, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
+    assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), @"<dir>/x.bin: it is a Git LFS pointer, which stands for the file, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
+    assert_snapshot!(message(b"(lp0\n."), @"<dir>/x.bin: it is a file that begins with the bytes (lp0, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
+    assert_snapshot!(message(b"\x80\x06."), @"<dir>/x.bin: it is a pickle of protocol 6, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
+    assert_snapshot!(message(b"\x80\x04."), @"<dir>/x.bin: at byte 3 it is no sound pickle: the stack is empty");
+    assert_snapshot!(message(b"\x80\x04]].x"), @"<dir>/x.bin: at byte 5 it is no sound pickle: the file goes on after its end");
+    assert_snapshot!(message(b"\x80\x04]]\x86."), @"<dir>/x.bin: it is a pickle of 0 pictures and 0 bools; an insightface .bin holds (list of encoded pictures, list of bools), two pictures a bool");
+    let mut whole = fs::read(fixture("protocol4.bin")).unwrap();
+    assert_snapshot!(message(&whole[..700]), @"<dir>/x.bin: it ends after 700 bytes, in the middle of its pickle; fetch or copy it again");
+    whole.push(0);
+    assert_snapshot!(message(&whole), @"<dir>/x.bin: at byte 1750 it is no sound pickle: the file goes on after its end");
+}
+
+#[test]
+fn pairs_in_parquet_are_the_same_dataset_as_in_a_pickle() {
+    let place = Place::new();
+    let first = place.opened(&bin(fixture("protocol4.bin")));
+    for name in ["pair.parquet", "target.parquet"] {
+        let manifest = place.opened(&shards(fixture(name)));
+        assert_eq!(manifest.digest(), first.digest(), "{name}");
+    }
+}
+
+#[test]
+fn faces_in_parquet_have_the_names_that_the_table_has() {
+    let place = Place::new();
+    assert_snapshot!(told(&place.opened(&shards(fixture("faces.parquet")))), @r"
+    Ann_0001.jpg 0 Ann_0001.jpg
+    Ann_0002.png 0 Ann_0002.png
+    Bob_0001.jpg 1 Bob_0001.jpg
+    Bob_0002.png 1 Bob_0002.png
+    ");
+}
+
+/// Parquet as this program's own library writes it, two rows a group.
+fn parquet(columns: Vec<Column>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut frame = DataFrame::new(columns[0].len(), columns).unwrap();
+    ParquetWriter::new(&mut bytes).with_row_group_size(Some(2)).finish(&mut frame).unwrap();
+    bytes
+}
+
+/// A column of pictures with paths beside them.
+fn pictures(name: &str, bytes: &[Option<&[u8]>], paths: &[Option<&str>]) -> Column {
+    let fields = [Series::new("bytes".into(), bytes), Series::new("path".into(), paths)];
+    StructChunked::from_series(name.into(), bytes.len(), fields.iter()).unwrap().into_series().into_column()
+}
+
+fn column<T, Of: ?Sized>(name: &str, values: T) -> Column
+where
+    Series: NamedFrom<T, Of>,
+{
+    Series::new(name.into(), values).into_column()
+}
+
+/// Something with the magic bytes of a JPEG.
+fn jpeg(content: &str) -> Vec<u8> {
+    [b"\xff\xd8\xff\xe0", content.as_bytes()].concat()
+}
+
+#[test]
+fn shards_are_one_dataset_in_the_order_of_their_names() {
+    let place = Place::new();
+    let [a, b, c] = ["a", "b", "c"].map(jpeg);
+    let shard = |pictures: &[&[u8]], labels: &[&str]| {
+        parquet(vec![column("image", pictures), column("name", labels), column("image_id", labels)])
+    };
+    place.put("shards/2.parquet", shard(&[&c], &["Cy"]));
+    place.put("shards/1.parquet", shard(&[&a, &b, &a], &["Ann", "", "Ann"]));
+    place.put("shards/readme.md", "");
+    let manifest = place.opened(&shards(place.path("shards")));
+    assert_snapshot!(told(&manifest), @r"
+    000000.jpg Ann Ann
+    000001.jpg - 000001.jpg
+    000002.jpg Ann Ann
+    000003.jpg Cy Cy
+    ");
+    let names: Vec<_> = manifest.containers.iter().map(|file| Path::new(&file.path).file_name().unwrap()).collect();
+    assert_eq!(names, ["1.parquet", "2.parquet"]);
+
+    place.put("shards/3.parquet", parquet(vec![column("image", &[&a[..]][..]), column("label", &[1i64][..])]));
+    let message = place.open(&shards(place.path("shards"))).unwrap_err().to_string();
+    assert_snapshot!(message.replace(place.folder.path().to_str().unwrap(), "<dir>"), @"<dir>/shards/3.parquet: it has the columns `image` (binary), `label` (i64), the first file `image` (binary), `name` (str), `image_id` (str); choose files of one split with `files` or `folder`");
+}
+
+#[test]
+fn ids_are_the_tables_own_where_each_face_has_one() {
+    let place = Place::new();
+    let [a, b] = ["a", "b"].map(jpeg);
+    let ids = |names: &[Option<&str>; 2]| {
+        let bytes = [Some(&a[..]), Some(&b[..])];
+        let columns = vec![
+            pictures("image", &bytes, &[None; 2]),
+            column("label", &[-1i32, 7][..]),
+            column("file_name", &names[..]),
+        ];
+        let manifest = place.opened(&shards(place.put("x.parquet", parquet(columns))));
+        assert_eq!(manifest.identities(), ["7"], "-1 is no label");
+        manifest.faces.into_iter().map(|face| face.face_id).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(ids(&[Some("a.jpg"), Some("b.jpg")]), "a.jpg b.jpg");
+    assert_eq!(ids(&[Some("a.jpg"), Some("a.jpg")]), "000000.jpg 000001.jpg");
+    assert_eq!(ids(&[Some("a.jpg"), None]), "000000.jpg 000001.jpg");
+    assert_eq!(ids(&[Some("a.jpg"), Some("b\n.jpg")]), "000000.jpg 000001.jpg");
+}
+
+#[test]
+fn what_is_wrong_with_a_parquet_file_is_told_with_its_row_or_columns() {
+    let place = Place::new();
+    let a = jpeg("a");
+    let one = [Some(&a[..])];
+    let message = |bytes: &[u8]| place.error(&shards(place.put("x.parquet", bytes)));
+    let table = |columns| message(&parquet(columns));
+    assert_snapshot!(message(b"<!doctype html>"), @"<dir>/x.parquet: it is a web page, expected a parquet file");
+    assert_snapshot!(message(b"PAR1"), @"<dir>/x.parquet: polars cannot read it: parquet: File out of specification: A Parquet file must contain a header and footer with at least 12 bytes");
+    assert_snapshot!(message(b"PAR1\xff\xff\xff\x7fPAR1"), @"<dir>/x.parquet: polars cannot read it: parquet: File out of specification: The footer size must be smaller or equal to the file's size");
+    assert_snapshot!(table(vec![column("image", &one[..]), column("score", &[0.5f64][..])]), @"<dir>/x.parquet: it has the columns `image` (binary), `score` (f64); looked for pairs (pictures `img_0`, `img_1` and `pair`, or pictures `image1`, `image2` and `target`) and for faces (one picture column and one of `identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `name`, `label`, `class`); a picture is a binary column or a struct with a binary `bytes`");
+    assert_snapshot!(table(vec![pictures("image", &[None], &[Some("a.jpg")]), column("label", &[1i64][..])]), @"<dir>/x.parquet: row 0: `image` has a path and no bytes; the pictures must be in the file");
+    assert_snapshot!(table(vec![column("image", &[Some(&a[..]), None][..]), column("label", &[1i64, 2][..])]), @"<dir>/x.parquet: row 1: `image` is null");
+    assert_snapshot!(table(vec![column("image", &one[..]), column("label", &["a\tb"][..])]), @"<dir>/x.parquet: row 0: `label` contains a line break or another control character");
+    let pairs = |label: Column| table(vec![label, column("img_0", &one[..]), column("img_1", &one[..])]);
+    assert_snapshot!(pairs(column("pair", &[2i64][..])), @"<dir>/x.parquet: row 0: `pair` is 2, expected 1 (same person) or 0");
+    assert_snapshot!(pairs(column("pair", &[None::<bool>][..])), @"<dir>/x.parquet: row 0: `pair` is null");
+    assert_snapshot!(table(vec![column("image", &one[..0]), column("label", &[0i64; 0][..])]), @"<dir>/x.parquet: it holds no faces");
+    fs::create_dir(place.path("empty")).unwrap();
+    assert_snapshot!(place.error(&shards(place.path("empty"))), @"<dir>/empty: there is no `.parquet` file in it");
+    let whole = fs::read(fixture("faces.parquet")).unwrap();
+    assert_snapshot!(message(&whole[..1000]), @"<dir>/x.parquet: polars cannot read it: parquet: File out of specification: The file must end with PAR1");
+}
+
+/// A `.tar.gz` of entries: path, kind, content.
+fn archive(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (path, kind, content) in entries {
+        let mut header = Header::new_ustar();
+        // `set_path` refuses what an attacker writes.
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(*kind);
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        if matches!(kind, EntryType::Symlink | EntryType::Link) {
+            header.set_link_name("/etc/passwd").unwrap();
+        }
+        header.set_cksum();
+        builder.append(&header, *content).unwrap();
+    }
+    builder.into_inner().unwrap().finish().unwrap()
+}
+
+const FILE: EntryType = EntryType::Regular;
+
+const BOXES: &str =
+    "NAME_ID,X,Y,W,H\n\"n000009/0002_01\",1,2,10,20\n\"n000001/0001_01\",3,4,30,40\n\"n000001/0001_02\",5,6,7,8\n";
+
+fn vggface2(archive: &Path, boxes: &Path) -> DatasetSource {
+    DatasetSource::Vggface2 { archive: local(archive), boxes: local(boxes) }
+}
+
+#[test]
+fn an_archive_and_the_folder_where_it_was_unpacked_are_the_same_dataset() {
+    let place = Place::new();
+    let [a, b, c] = ["a", "b", "c"].map(jpeg);
+    let boxes = place.put("boxes.csv", BOXES);
+    let packed = archive(&[
+        ("test/", EntryType::Directory, b""),
+        ("test/n000009/0002_01.jpg", FILE, &a),
+        ("./test/n000001/0001_02.jpg", FILE, &b),
+        ("test/readme.txt", FILE, b"x"),
+        ("test/n000001/0001_01.jpg", FILE, &c),
+        ("test/n000001/0003_01.jpg", FILE, b"no box"),
+    ]);
+    let manifest = place.opened(&vggface2(&place.put("test.tar.gz", packed), &boxes));
+    assert_snapshot!(told(&manifest), @r"
+    n000001/0001_01.jpg n000001 n000001/0001
+    n000001/0001_02.jpg n000001 n000001/0001
+    n000001/0003_01.jpg n000001 n000001/0003
+    n000009/0002_01.jpg n000009 n000009/0002
+    ");
+    let expected = [Some([3.0, 4.0, 33.0, 44.0]), Some([5.0, 6.0, 12.0, 14.0]), None, Some([1.0, 2.0, 11.0, 22.0])];
+    let corners = |BoundingBox { x1, y1, x2, y2 }: BoundingBox| [x1, y1, x2, y2];
+    let found: Vec<_> = manifest.faces.iter().map(|face| face.bbox.map(corners)).collect();
+    assert_eq!(found, expected);
+    assert_snapshot!(place.said().replace(place.folder.path().to_str().unwrap(), "<dir>"), @r"
+    1 file is no picture of a face by name (`test/readme.txt`): ignored
+    1 of 4 faces have no box in <dir>/boxes.csv: the whole photo is used
+    ");
+    assert_eq!(manifest.containers.len(), 2);
+
+    for (path, bytes) in [("0001_01.jpg", &c), ("0001_02.jpg", &b), ("0003_01.jpg", &b"no box".to_vec())] {
+        place.put(&format!("unpacked/test/n000001/{path}"), bytes);
+    }
+    place.put("unpacked/test/n000009/0002_01.jpg", &a);
+    // Published as an archive of its own.
+    let published = archive(&[
+        ("bb_landmark/loose_landmark_test.csv", FILE, b"x"),
+        ("bb_landmark/loose_bb_test.csv", FILE, BOXES.as_bytes()),
+    ]);
+    let boxes = place.put("bb_landmark.tar.gz", published);
+    let unpacked = place.opened(&vggface2(&place.path("unpacked"), &boxes));
+    assert_eq!(unpacked.digest(), manifest.digest());
+    assert_eq!(unpacked.containers.len(), 1, "a folder is no container");
+}
+
+#[test]
+fn entries_that_lead_elsewhere_are_refused() {
+    let place = Place::new();
+    let boxes = place.put("boxes.csv", BOXES);
+    let message =
+        |entries: &[(&str, EntryType, &[u8])]| place.error(&vggface2(&place.put("x.tar.gz", archive(entries)), &boxes));
+    let good = ("n000001/0001_01.jpg", FILE, &b"x"[..]);
+    assert_snapshot!(message(&[good, ("../n000001/0001_02.jpg", FILE, b"x")]), @"<dir>/x.tar.gz: its entry `../n000001/0001_02.jpg` leads out of the archive: refused");
+    assert_snapshot!(message(&[good, ("n000001/../../0001_02.jpg", FILE, b"x")]), @"<dir>/x.tar.gz: its entry `n000001/../../0001_02.jpg` leads out of the archive: refused");
+    assert_snapshot!(message(&[good, ("/n000001/0001_02.jpg", FILE, b"x")]), @"<dir>/x.tar.gz: its entry `/n000001/0001_02.jpg` is an absolute path: refused");
+    assert_snapshot!(message(&[good, ("n000001/0001_02.jpg", EntryType::Symlink, b"")]), @"<dir>/x.tar.gz: its entry `n000001/0001_02.jpg` is a link: refused");
+    assert_snapshot!(message(&[good, ("n000001/0001_02.jpg", EntryType::Link, b"")]), @"<dir>/x.tar.gz: its entry `n000001/0001_02.jpg` is a link: refused");
+    assert_snapshot!(message(&[good, ("n000001/0001_02.jpg", EntryType::Fifo, b"")]), @"<dir>/x.tar.gz: its entry `n000001/0001_02.jpg` is no file (a device, a pipe or of an unknown kind): refused");
+    assert_snapshot!(message(&[good, ("train/n000001/0001_01.jpg", FILE, b"x")]), @"<dir>/x.tar.gz: its entry `train/n000001/0001_01.jpg` is there twice: refused");
+    assert_snapshot!(message(&[("readme", FILE, b"x")]), @"<dir>/x.tar.gz: it holds no pictures named `n000001/0001_01.jpg` (identity, photo, face); other files: 1, the first is `readme`");
+    assert!(!place.path("cache/n000001").exists() && !place.path("cache/unpacked/0001_02.jpg").exists());
+}
+
+#[test]
+fn an_archive_or_table_that_is_none_is_told_apart() {
+    let place = Place::new();
+    let boxes = place.put("boxes.csv", BOXES);
+    let message = |bytes: &[u8]| place.error(&vggface2(&place.put("x.tar.gz", bytes), &boxes));
+    let whole = archive(&[("n000001/0001_01.jpg", FILE, &jpeg(&"long ".repeat(9999)))]);
+    assert_snapshot!(message(b"{\"error\": 1}"), @"<dir>/x.tar.gz: it is JSON, expected VGGFace2's .tar.gz");
+    assert_snapshot!(message(b"\x1f\x8b no gzip"), @"<dir>/x.tar.gz: it cannot be read as a .tar.gz: invalid gzip header");
+    assert_snapshot!(message(&whole[..whole.len() / 2]), @"<dir>/x.tar.gz: it ends after 321 bytes, in the middle of an entry; fetch or copy it again");
+    let mut damaged = whole.clone();
+    let checksum = damaged.len() - 6;
+    damaged[checksum] ^= 1;
+    assert_snapshot!(message(&damaged), @"<dir>/x.tar.gz: it cannot be read as a .tar.gz: corrupt gzip stream does not have a matching checksum");
+    let packed = place.put("x.tar.gz", &whole);
+    let message = |table: &[u8]| {
+        let error = place.open(&vggface2(&packed, &place.put("boxes.csv", table))).unwrap_err().to_string();
+        error.replace(place.folder.path().to_str().unwrap(), "<dir>")
+    };
+    assert_snapshot!(message(b"NAME_ID,X,Y,W,H\nn000007/0001_01,1,2,3,4\n"), @"<dir>/boxes.csv: none of its 1 boxes belongs to a picture of the archive: it names `n000007/0001_01`, the archive has `n000001/0001_01.jpg`");
+    assert_snapshot!(message(b"<html>"), @"<dir>/boxes.csv: it is a web page, expected a CSV with the columns NAME_ID, X, Y, W, H");
+    assert_snapshot!(message(&archive(&[("other.csv", FILE, b"x")])), @"<dir>/boxes.csv: it cannot be read as a .tar.gz: there is no loose_bb_test.csv in it");
+}
+
+#[test]
+fn a_pinned_digest_is_checked_before_anything_is_unpacked() {
+    let place = Place::new();
+    let expected = Digest::of(b"another");
+    let file = Container::Local { path: fixture("protocol2.bin"), sha256: Some(expected) };
+    assert_snapshot!(place.error(&DatasetSource::InsightfaceBin { file }), @"<fixtures>/protocol2.bin: it has sha256 336e5dbbaae974a44dea992e076bcad59468f2aaa330b61f68bad09fe0c4c34e, but ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5 is pinned: it is another file than the one meant, or damaged; correct `sha256` or the file");
+    let sha256 = Some(Digest::of(&fs::read(fixture("protocol2.bin")).unwrap()));
+    let file = Container::Local { path: fixture("protocol2.bin"), sha256 };
+    place.opened(&DatasetSource::InsightfaceBin { file });
+}
+
+#[test]
+fn a_container_is_unpacked_once_and_again_when_the_cache_is_damaged() {
+    let place = Place::new();
+    let path = place.put("x.bin", fs::read(fixture("protocol4.bin")).unwrap());
+    let manifest = place.opened(&bin(&path));
+    let unpacked = manifest.root.clone();
+    assert_eq!(place.unpacked(), [unpacked.file_name().unwrap().to_str().unwrap()]);
+    let untouched = |place: &Place| {
+        fs::write(unpacked.join("extra"), "").unwrap();
+        assert_eq!(place.opened(&bin(&path)).digest(), manifest.digest());
+        fs::remove_file(unpacked.join("extra")).is_ok()
+    };
+    assert!(untouched(&place), "it was unpacked a second time");
+    for damage in [
+        |unpacked: &Path| fs::write(unpacked.join("000001.png"), "x").unwrap(),
+        |unpacked: &Path| fs::remove_file(unpacked.join("000003.jpg")).unwrap(),
+        |unpacked: &Path| fs::write(unpacked.join("index"), "x").unwrap(),
+    ] {
+        damage(&unpacked);
+        assert!(!untouched(&place));
+        let PixelSource::File { path, .. } = &manifest.faces[1].pixels else { panic!() };
+        assert!(fs::read(unpacked.join(path)).unwrap().starts_with(b"\x89PNG"));
+    }
+}
+
+#[test]
+fn stopping_leaves_nothing_half_and_leftovers_are_swept() {
+    let place = Place::new();
+    *place.stop_after.lock().unwrap() = Some(4);
+    assert!(matches!(place.open(&bin(fixture("protocol4.bin"))), Err(DatasetError::Interrupted)));
+    assert_eq!(place.unpacked(), [""; 0]);
+    // As a killed process leaves it.
+    place.put("cache/unpacked/.partial-0123456789abcdef/000000.jpg", "half");
+    let place = Place { cancel: Cancel::default(), stop_after: Mutex::default(), ..place };
+    let manifest = place.opened(&bin(fixture("protocol4.bin")));
+    assert_eq!(place.unpacked(), [manifest.root.file_name().unwrap().to_str().unwrap()]);
+}
+
+#[test]
+fn two_processes_unpack_one_container_without_harm() {
+    let place = Place::new();
+    let digests: Vec<_> = std::thread::scope(|scope| {
+        let open = || place.opened(&bin(fixture("protocol4.bin"))).digest();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn without_a_cache_there_is_nowhere_to_unpack_to() {
+    let place = Place::new();
+    let error = dataset::open(&bin(fixture("protocol4.bin")), None, &place, &Cancel::default()).unwrap_err();
+    assert!(error.to_string().ends_with("there is no cache folder to unpack it to"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn damage_of_a_pickle_never_panics(
+        which in 0usize..6,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let name = ["protocol2", "protocol3", "protocol4", "protocol5", "python2", "numpy2"][which];
+        let mut bytes = fs::read(fixture(&format!("{name}.bin"))).unwrap();
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let mut input = Input::new(std::io::Cursor::new(&bytes)).unwrap();
+        if let Ok(pairs) = pickle::read(&mut input) {
+            prop_assert_eq!(pairs.pictures.len(), 2 * pairs.same.len());
+            for blob in &pairs.pictures {
+                prop_assert!(input.picture(blob).is_ok_and(|picture| picture.len() <= bytes.len()) || blob.latin1);
+            }
+        }
+    }
+
+    #[test]
+    fn any_instructions_never_panic(
+        program in prop::collection::vec(
+            prop::sample::select(b"\x80\x95c\x93qr\x94hj(t)\x85\x86\x87]aeRbIJKM\x8a\x8cX\x8dUTCB\x8e\x96\x88\x89N.\x00\x01\n".to_vec()),
+            0..60,
+        ),
+    ) {
+        let bytes = [b"\x80\x04", &program[..]].concat();
+        let _ = pickle::read(&mut Input::new(std::io::Cursor::new(bytes)).unwrap());
+    }
+
+    #[test]
+    fn every_list_of_pairs_comes_back(
+        pairs in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..40), prop::collection::vec(any::<u8>(), 1..40), any::<bool>()), 1..20),
+    ) {
+        let mut bytes = b"\x80\x03](".to_vec();
+        for picture in pairs.iter().flat_map(|(a, b, _)| [a, b]) {
+            bytes.extend([b'C', picture.len() as u8]);
+            bytes.extend(picture);
+        }
+        bytes.extend(b"e](");
+        bytes.extend(pairs.iter().map(|(_, _, same)| if *same { 0x88 } else { 0x89 }));
+        bytes.extend(b"e\x86.");
+        let mut input = Input::new(std::io::Cursor::new(bytes)).unwrap();
+        let read = pickle::read(&mut input).unwrap();
+        let pictures: Vec<_> = read.pictures.iter().map(|blob| input.picture(blob).unwrap()).collect();
+        for (i, (a, b, same)) in pairs.iter().enumerate() {
+            prop_assert_eq!((&pictures[2 * i], &pictures[2 * i + 1], read.same[i]), (a, b, *same));
+        }
+    }
+
+    #[test]
+    fn damage_of_a_parquet_file_is_an_error_or_another_dataset(
+        which in 0usize..3,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+    ) {
+        let mut bytes = fs::read(fixture(["pair.parquet", "target.parquet", "faces.parquet"][which])).unwrap();
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let place = Place::new();
+        if let Ok(manifest) = place.open(&shards(place.put("x.parquet", bytes))) {
+            prop_assert!(manifest.faces.iter().all(|face| face.content.is_some()));
+        }
+    }
+
+    #[test]
+    fn damage_of_an_archive_never_panics(at in any::<prop::sample::Index>(), value in any::<u8>()) {
+        let mut tar = Vec::new();
+        flate2::read::GzDecoder::new(&archive(&[("a/n000001/0001_01.jpg", FILE, b"x")])[..]).read_to_end(&mut tar).unwrap();
+        let at = at.index(1024);
+        tar[at] = value;
+        let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+        gz.write_all(&tar).unwrap();
+        let place = Place::new();
+        let path = place.put("x.tar.gz", gz.finish().unwrap());
+        if let Ok(manifest) = place.open(&vggface2(&path, &place.put("boxes.csv", BOXES))) {
+            prop_assert!(manifest.faces.iter().all(|face| face.face_id.split('/').count() == 2));
+        }
+    }
+}

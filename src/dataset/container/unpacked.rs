@@ -1,0 +1,303 @@
+//! A container's pictures as files, unpacked once into the cache:
+//!
+//! ```text
+//! <cache>/unpacked/<16 hex>/           named by the container's digest and the code that unpacks
+//!                           index      which picture is which face, and their digests
+//!                           000012.jpg
+//! ```
+//!
+//! The folder is filled under a temporary name and renamed once it is whole. Its files are not flushed one by one:
+//! whoever opens it compares every picture with the index, and what a power failure took is unpacked again.
+
+use std::collections::HashMap;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ContainerProblem, Located};
+use crate::dataset::scan::{self, Context, ScanError};
+use crate::dataset::{BoundingBox, DATASET_PAIRS, DatasetError, Face, ListedPair, Manifest, PairList, PixelSource};
+use crate::digest::{Digest, Hasher};
+use crate::files::{self, FileError, PARTIAL};
+
+/// Raised whenever the same container would be unpacked differently.
+const VERSION: u64 = 1;
+
+const INDEX: &str = "index";
+
+/// What is in an unpacked folder.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Index {
+    pub faces: Vec<Entry>,
+    /// Two indices into `faces`, and whether they are one person.
+    pub pairs: Vec<(u32, u32, bool)>,
+}
+
+/// One face: a whole picture.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub identity: Option<String>,
+    /// The photo, where it is not the picture.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub photo: Option<String>,
+    pub path: String,
+    pub sha256: Digest,
+}
+
+impl Entry {
+    /// The row of a manifest.
+    fn face(&self, bbox: Option<BoundingBox>) -> Face {
+        Face {
+            face_id: self.id.clone(),
+            identity_id: self.identity.clone(),
+            image_id: self.photo.as_ref().unwrap_or(&self.id).clone(),
+            pixels: PixelSource::File { path: self.path.clone(), size: 0, modified: 0 },
+            bbox,
+            detector_score: None,
+            content: None,
+        }
+    }
+}
+
+/// The faces of a container: unpacked by `unpack` if they are not in the cache yet, each picture compared with what was
+/// unpacked. `unpack` gets the folder to fill.
+pub(super) fn open(
+    kind: &str,
+    containers: &[Located],
+    context: &Context<'_>,
+    unpack: impl Fn(&mut Folder<'_>) -> Result<Index, DatasetError>,
+    bbox: impl Fn(&str) -> Option<BoundingBox>,
+) -> Result<Manifest, DatasetError> {
+    let first = &containers[0];
+    let Some(cache) = context.cache else { return Err(first.problem(ContainerProblem::NoCache)) };
+    let place = Place { folder: cache.join("unpacked"), name: name(kind, containers) };
+    for last in [false, true] {
+        let index = place.index(first, context, &unpack)?;
+        let mut manifest = Manifest { root: place.root(), ..Manifest::default() };
+        manifest.faces = index.faces.iter().map(|entry| entry.face(bbox(&entry.id))).collect();
+        if !index.pairs.is_empty() {
+            let pairs = index.pairs.iter().map(|&(a, b, same)| ListedPair { a, b, same, fold: None }).collect();
+            manifest.lists.push(PairList { name: DATASET_PAIRS.into(), pairs });
+        }
+        scan::fill(&mut manifest.faces, &manifest.root, true, context).map_err(|error| match error {
+            ScanError::Root(error) => FileError::new("read", &manifest.root)(error).into(),
+            ScanError::Interrupted => DatasetError::Interrupted,
+            ScanError::Escape { target, .. } => first.problem(ContainerProblem::Unstable(target.display().to_string())),
+        })?;
+        if manifest.faces.iter().zip(&index.faces).all(|(face, entry)| face.content == Some(entry.sha256)) {
+            return Ok(manifest);
+        }
+        if !last {
+            let line = format!("{} was damaged in the cache; unpacking it again", first.name);
+            context.progress.say(&line);
+            place.remove()?;
+        }
+    }
+    Err(first.problem(ContainerProblem::Unstable(place.root().display().to_string())))
+}
+
+/// Named by all that the folder's content depends on.
+fn name(kind: &str, containers: &[Located]) -> String {
+    let mut hasher = Hasher::default();
+    hasher.field(&VERSION.to_le_bytes());
+    hasher.field(kind.as_bytes());
+    for container in containers {
+        hasher.field(container.sha256.bytes());
+    }
+    hasher.finish().short(16)
+}
+
+struct Place {
+    folder: PathBuf,
+    name: String,
+}
+
+impl Place {
+    fn root(&self) -> PathBuf {
+        self.folder.join(&self.name)
+    }
+
+    fn index(
+        &self,
+        container: &Located,
+        context: &Context<'_>,
+        unpack: impl Fn(&mut Folder<'_>) -> Result<Index, DatasetError>,
+    ) -> Result<Index, DatasetError> {
+        let root = self.root();
+        if let Some(index) = read_index(&root) {
+            return Ok(index);
+        }
+        files::create_dir(&self.folder)?;
+        let _lock = self.lock(context)?;
+        // Another process may have been quicker.
+        if let Some(index) = read_index(&root) {
+            return Ok(index);
+        }
+        self.remove()?;
+        self.sweep()?;
+        let partial = self.folder.join(format!("{PARTIAL}{}", self.name));
+        let mut folder = Folder { path: &partial, container, context };
+        let unpacked = files::create_dir(&partial).map_err(DatasetError::from).and_then(|()| unpack(&mut folder));
+        let unpacked = unpacked.and_then(|index| {
+            let entries = serde_json::to_string(&index).unwrap_or_default();
+            folder.disk(files::commit_bytes(
+                &partial.join(INDEX),
+                format!("{}\n{entries}", Digest::of(entries.as_bytes())).as_bytes(),
+            ))?;
+            fs::rename(&partial, &root).map_err(FileError::new("rename into place", &root))?;
+            Ok(files::sync_dir(&self.folder).map(|()| index)?)
+        });
+        if unpacked.is_err() {
+            let _ = fs::remove_dir_all(&partial);
+        }
+        unpacked
+    }
+
+    /// One process unpacks at a time, so that each picture is written once and what lies around belongs to nobody.
+    fn lock(&self, context: &Context<'_>) -> Result<File, DatasetError> {
+        let path = self.folder.join(".lock");
+        let lock = File::create(&path).map_err(FileError::new("create", &path))?;
+        let mut said = false;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path)(error).into()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if !std::mem::replace(&mut said, true) {
+                context.progress.say("another process unpacks a dataset; waiting for it");
+            }
+            if context.cancel.requested() {
+                return Err(DatasetError::Interrupted);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn remove(&self) -> Result<(), FileError> {
+        remove(&self.root())
+    }
+
+    /// Removes what killed processes left.
+    fn sweep(&self) -> Result<(), FileError> {
+        let entries = fs::read_dir(&self.folder).map_err(FileError::new("list", &self.folder))?;
+        let stale = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(PARTIAL);
+        entries.filter_map(Result::ok).filter(stale).try_for_each(|entry| remove(&entry.path()))
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), FileError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::new("remove", folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// A digest on the first line, the entries on the second.
+fn read_index(root: &Path) -> Option<Index> {
+    let text = fs::read_to_string(root.join(INDEX)).ok()?;
+    let (digest, entries) = text.split_once('\n')?;
+    (Digest::of(entries.as_bytes()) == digest.parse().ok()?).then(|| serde_json::from_str(entries).ok())?
+}
+
+/// A folder that is being filled.
+pub(super) struct Folder<'a> {
+    path: &'a Path,
+    pub container: &'a Located,
+    pub context: &'a Context<'a>,
+}
+
+impl Folder<'_> {
+    /// Writes a picture; `path` is relative and may have folders.
+    pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), DatasetError> {
+        if self.context.cancel.requested() {
+            return Err(DatasetError::Interrupted);
+        }
+        let target = self.path.join(path);
+        let mut written = fs::write(&target, bytes);
+        if let (Err(error), Some(parent)) = (&written, target.parent())
+            && error.kind() == ErrorKind::NotFound
+        {
+            self.disk(files::create_dir(parent))?;
+            written = fs::write(&target, bytes);
+        }
+        self.disk(written.map_err(FileError::new("write", &target)))
+    }
+
+    /// A full disk, told apart.
+    fn disk<T>(&self, result: Result<T, FileError>) -> Result<T, DatasetError> {
+        result.map_err(|error| match error.source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                self.container.problem(ContainerProblem::DiskFull(self.path.display().to_string()))
+            }
+            _ => error.into(),
+        })
+    }
+}
+
+/// A file name for the picture with this number, its ending by its content.
+pub(super) fn file_name(number: usize, picture: &[u8]) -> String {
+    let ending = image::guess_format(picture).ok().and_then(|format| format.extensions_str().first().copied());
+    format!("{number:06}.{}", ending.unwrap_or("bin"))
+}
+
+/// The pictures of pairs, each once: benchmarks repeat them, and a picture needs one embedding.
+#[derive(Default)]
+pub(super) struct Distinct {
+    known: HashMap<Digest, u32>,
+    entries: Vec<Entry>,
+}
+
+impl Distinct {
+    /// The row of a picture. A new one gets its number for its name.
+    pub fn row(&mut self, number: usize, picture: &[u8], folder: &Folder<'_>) -> Result<u32, DatasetError> {
+        let sha256 = Digest::of(picture);
+        if let Some(&row) = self.known.get(&sha256) {
+            return Ok(row);
+        }
+        let path = file_name(number, picture);
+        folder.put(&path, picture)?;
+        let row = self.entries.len() as u32;
+        self.known.insert(sha256, row);
+        self.entries.push(Entry { id: path.clone(), identity: None, photo: None, path, sha256 });
+        Ok(row)
+    }
+
+    /// All of them, with the pairs.
+    pub fn with(self, pairs: Vec<(u32, u32, bool)>) -> Index {
+        Index { faces: self.entries, pairs }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::super::ContainerFile;
+    use super::*;
+    use crate::progress::{Cancel, Silent};
+
+    #[test]
+    fn a_full_disk_is_told_with_its_remedy() {
+        let record = ContainerFile { path: "x.bin".into(), commit: None, bytes: 0, sha256: Digest::of(b"") };
+        let container = Located { name: "x.bin".into(), path: "x.bin".into(), sha256: record.sha256, record };
+        let cancel = Cancel::default();
+        let context = Context { cache: None, progress: &Silent, cancel: &cancel };
+        let folder = Folder { path: Path::new("/cache"), container: &container, context: &context };
+        let full = FileError::new("write", "/cache/1.jpg")(io::Error::from(ErrorKind::StorageFull));
+        let message = folder.disk::<()>(Err(full)).unwrap_err().to_string();
+        assert_eq!(message, "x.bin: the disk of /cache is full; free some space and start again: nothing half is kept");
+    }
+
+    #[test]
+    fn names_end_as_their_content_says() {
+        assert_eq!(file_name(12, b"\xff\xd8\xff\xe0"), "000012.jpg");
+        assert_eq!(file_name(1_234_567, b"\x89PNG\r\n\x1a\n"), "1234567.png");
+        assert_eq!(file_name(0, b"what"), "000000.bin");
+    }
+}

@@ -1,0 +1,283 @@
+//! The source `vggface2`: photos `<identity>/<photo>_<face>.jpg` in a `.tar.gz` or in the folder where somebody unpacked
+//! it, and the box of the face in each.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use tar::EntryType;
+
+use super::boxes::Boxes;
+use super::unpacked::{self, Entry, Folder, Index};
+use super::{ContainerProblem, Located, Task};
+use crate::dataset::folders::is_picture;
+use crate::dataset::scan::{self, Context, ScanError};
+use crate::dataset::{DatasetError, Face, LARGEST_PICTURE, Manifest, PixelSource};
+use crate::digest::Digest;
+use crate::files::FileError;
+
+/// Folders deep: `<root>/test/<identity>/<picture>` and one more.
+const DEEPEST: usize = 4;
+
+/// Where a picture's name says that it belongs.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    identity: String,
+    file: String,
+}
+
+impl Name {
+    /// The last two parts of a path, if they are a picture's.
+    fn of(path: &str) -> Option<Self> {
+        let mut parts = path.rsplit('/');
+        let (file, identity) = (parts.next()?, parts.next()?);
+        let (photo, face) = file.rsplit_once('.')?.0.rsplit_once('_')?;
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let fits = is_picture(file) && digits(photo) && digits(face) && !identity.starts_with('.');
+        (fits && !identity.is_empty()).then(|| Self { identity: identity.into(), file: file.into() })
+    }
+
+    fn id(&self) -> String {
+        format!("{}/{}", self.identity, self.file)
+    }
+
+    /// Faces of one photo share it.
+    fn photo(&self) -> String {
+        format!("{}/{}", self.identity, self.file.rsplit_once('_').map_or("", |(photo, _)| photo))
+    }
+}
+
+/// What is there and is no picture.
+#[derive(Default)]
+struct Others {
+    count: u64,
+    example: Option<String>,
+}
+
+impl Others {
+    fn add(&mut self, path: &str) {
+        self.count += 1;
+        self.example.get_or_insert_with(|| path.escape_debug().to_string());
+    }
+
+    fn say(&self, context: &Context<'_>) {
+        if let Some(example) = &self.example {
+            let (are, count) = (if self.count == 1 { "file is" } else { "files are" }, self.count);
+            context.progress.say(&format!("{count} {are} no picture of a face by name (`{example}`): ignored"));
+        }
+    }
+
+    fn none(&self) -> ContainerProblem {
+        ContainerProblem::NoPictures { example: self.example.clone(), count: self.count }
+    }
+}
+
+/// Reads the archive.
+pub(super) fn archive(
+    archive: &Located,
+    table: &Located,
+    boxes: &Boxes,
+    context: &Context<'_>,
+) -> Result<Manifest, DatasetError> {
+    let files = std::slice::from_ref(archive);
+    let manifest = unpacked::open("vggface2", files, context, unpack, |id| boxes.get(id))?;
+    check_boxes(&manifest, table, boxes, context)?;
+    Ok(manifest)
+}
+
+fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
+    let Located { path, record, .. } = folder.container;
+    folder.container.expect(b"\x1f\x8b", "VGGFace2's .tar.gz")?;
+    let file = folder.container.open()?;
+    let task = Task::start(folder.context, "unpacking", path, "bytes", record.bytes);
+    let advance = |n| task.advance(n);
+    let archive = Archive::new(Watched { file, advance: &advance }, folder.container);
+    let (mut entries, mut others, mut known) = (Vec::new(), Others::default(), HashSet::new());
+    archive.each(|path, entry| {
+        let Some(name) = Name::of(path) else {
+            others.add(path);
+            return Ok(());
+        };
+        let refused =
+            |rule| folder.container.problem(ContainerProblem::Entry { name: path.escape_debug().to_string(), rule });
+        let id = name.id();
+        if !known.insert(id.clone()) {
+            return Err(refused("is there twice"));
+        }
+        let mut picture = Vec::new();
+        let read = entry.take(LARGEST_PICTURE + 1).read_to_end(&mut picture);
+        read.map_err(|error| unreadable(&error, folder.container))?;
+        if picture.len() as u64 > LARGEST_PICTURE {
+            return Err(refused("has more than 512 MiB"));
+        }
+        folder.put(&id, &picture)?;
+        let (identity, photo) = (Some(name.identity.clone()), Some(name.photo()));
+        let sha256 = Digest::of(&picture);
+        entries.push((name, Entry { id: id.clone(), identity, photo, path: id, sha256 }));
+        Ok(())
+    })?;
+    if entries.is_empty() {
+        return Err(folder.container.problem(others.none()));
+    }
+    others.say(folder.context);
+    // The archive's own order is that of a disk.
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(Index { faces: entries.into_iter().map(|(_, entry)| entry).collect(), pairs: Vec::new() })
+}
+
+/// Reads the folder where the archive was unpacked.
+pub(super) fn folder(
+    root: &Path,
+    table: &Located,
+    boxes: &Boxes,
+    context: &Context<'_>,
+) -> Result<Manifest, DatasetError> {
+    let (mut pictures, mut others) = (Vec::new(), Others::default());
+    walk(root, "", DEEPEST, &mut pictures, &mut others, context)?;
+    pictures.sort();
+    let wrong = |problem| DatasetError::Container { name: root.display().to_string(), problem: Box::new(problem) };
+    if pictures.is_empty() {
+        return Err(wrong(others.none()));
+    }
+    if let Some(twice) = pictures.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(wrong(ContainerProblem::Entry { name: twice[1].1.clone(), rule: "is there twice" }));
+    }
+    others.say(context);
+    let faces = pictures.into_iter().map(|(name, path)| Face {
+        bbox: boxes.get(&name.id()),
+        face_id: name.id(),
+        image_id: name.photo(),
+        identity_id: Some(name.identity),
+        pixels: PixelSource::File { path, size: 0, modified: 0 },
+        detector_score: None,
+        content: None,
+    });
+    let mut manifest = Manifest { faces: faces.collect(), root: root.into(), ..Manifest::default() };
+    scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
+        ScanError::Interrupted => DatasetError::Interrupted,
+        ScanError::Root(error) => FileError::new("read", root)(error).into(),
+        ScanError::Escape { row, target } => {
+            DatasetError::Escape { path: root.join(&manifest.faces[row].face_id), target, root: root.into() }
+        }
+    })?;
+    check_boxes(&manifest, table, boxes, context)?;
+    Ok(manifest)
+}
+
+fn walk(
+    root: &Path,
+    below: &str,
+    depth: usize,
+    pictures: &mut Vec<(Name, String)>,
+    others: &mut Others,
+    context: &Context<'_>,
+) -> Result<(), DatasetError> {
+    let folder = root.join(below);
+    let entries = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    for entry in entries.map_err(FileError::new("list", &folder))? {
+        if context.cancel.requested() {
+            return Err(DatasetError::Interrupted);
+        }
+        let name = entry.file_name().into_string().map_err(|name| DatasetError::Name {
+            path: folder.join(name).to_string_lossy().into_owned(),
+            rule: "is not UTF-8",
+        })?;
+        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+        match Name::of(&path) {
+            _ if entry.path().is_dir() => {
+                if depth > 1 {
+                    walk(root, &path, depth - 1, pictures, others, context)?;
+                }
+            }
+            Some(name) if !path.contains(char::is_control) => pictures.push((name, path)),
+            _ => others.add(&path),
+        }
+    }
+    Ok(())
+}
+
+/// A face without a box is a whole photo: that is said, and a table of another set is refused.
+fn check_boxes(manifest: &Manifest, table: &Located, boxes: &Boxes, context: &Context<'_>) -> Result<(), DatasetError> {
+    let without = manifest.faces.iter().filter(|face| face.bbox.is_none()).count();
+    if without == manifest.len() {
+        let there = manifest.faces.first().map(|face| face.face_id.clone()).unwrap_or_default();
+        let (boxes, named) = (boxes.len(), boxes.first.escape_debug().to_string());
+        return Err(table.problem(ContainerProblem::OtherBoxes { boxes, named, there }));
+    }
+    if without > 0 {
+        let line =
+            format!("{without} of {} faces have no box in {}: the whole photo is used", manifest.len(), table.name);
+        context.progress.say(&line);
+    }
+    Ok(())
+}
+
+/// A file that tells how far it was read.
+struct Watched<'a> {
+    file: File,
+    advance: &'a dyn Fn(u64),
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        (self.advance)(n as u64);
+        Ok(n)
+    }
+}
+
+/// A `.tar.gz` whose entries are looked at one after the other. Links, devices and paths that lead out are refused.
+pub(super) struct Archive<'a, R: Read> {
+    tar: tar::Archive<MultiGzDecoder<BufReader<R>>>,
+    located: &'a Located,
+}
+
+impl<'a, R: Read> Archive<'a, R> {
+    pub fn new(file: R, located: &'a Located) -> Self {
+        let tar = tar::Archive::new(MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, file)));
+        Self { tar, located }
+    }
+
+    /// Gives the path and content of each file to `look`.
+    pub fn each(
+        mut self,
+        mut look: impl FnMut(&str, &mut dyn Read) -> Result<(), DatasetError>,
+    ) -> Result<(), DatasetError> {
+        let located = self.located;
+        let broken = |error: io::Error| unreadable(&error, located);
+        for entry in self.tar.entries().map_err(broken)? {
+            let mut entry = entry.map_err(broken)?;
+            let bytes = entry.path_bytes().into_owned();
+            let refused =
+                |rule| located.problem(ContainerProblem::Entry { name: bytes.escape_ascii().to_string(), rule });
+            let Ok(path) = std::str::from_utf8(&bytes) else { return Err(refused("is not UTF-8")) };
+            if path.starts_with('/') || path.contains('\\') {
+                return Err(refused("is an absolute path"));
+            }
+            if path.split('/').any(|part| part == "..") {
+                return Err(refused("leads out of the archive"));
+            }
+            if path.contains(char::is_control) {
+                return Err(refused("has a control character in its name"));
+            }
+            match entry.header().entry_type() {
+                EntryType::Regular | EntryType::Continuous => look(path, &mut entry)?,
+                EntryType::Directory | EntryType::XGlobalHeader => {}
+                EntryType::Symlink | EntryType::Link => return Err(refused("is a link")),
+                _ => return Err(refused("is no file (a device, a pipe or of an unknown kind)")),
+            }
+        }
+        // gzip's own checksum stands behind the last entry.
+        io::copy(&mut self.tar.into_inner(), &mut io::sink()).map(drop).map_err(broken)
+    }
+}
+
+/// What tar or gzip stumbled over.
+fn unreadable(error: &io::Error, archive: &Located) -> DatasetError {
+    archive.problem(match error.kind() {
+        io::ErrorKind::UnexpectedEof => ContainerProblem::Truncated { length: archive.record.bytes, what: "an entry" },
+        _ => ContainerProblem::Archive(error.to_string()),
+    })
+}
