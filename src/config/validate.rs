@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use super::ablation;
 use super::diagnostics::{Diagnostic, Source, did_you_mean, listed, quoted};
 use super::tree::Node;
 use super::types::{
@@ -35,7 +36,7 @@ pub(super) struct Context<'a> {
 
 impl Context<'_> {
     /// A problem with the value under a path of keys.
-    fn problem(&self, path: &[&str], rule: impl Into<String>) -> Diagnostic {
+    pub fn problem(&self, path: &[&str], rule: impl Into<String>) -> Diagnostic {
         let place = self.tree.deepest(path).place;
         let diagnostic = Diagnostic::new(rule);
         match self.sources.get(place.source) {
@@ -154,6 +155,7 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         expect: expect(wire.expect, similarity.upstream.is_some(), context)?,
         similarity,
         report: ReportOptions { pictures: wire.report.pictures },
+        ablation: wire.ablation.map(|wire| ablation::validated(wire, context)).transpose()?,
         base: context.base.to_owned(),
     })
 }
@@ -430,7 +432,7 @@ fn expect(
 }
 
 /// A problem with a key itself.
-fn at_key(context: &Context<'_>, path: &[&str], rule: String) -> Diagnostic {
+pub(super) fn at_key(context: &Context<'_>, path: &[&str], rule: String) -> Diagnostic {
     let Some((name, parents)) = path.split_last() else { return context.problem(path, rule) };
     match context.tree.deepest(parents).get(name) {
         Some((key, _)) => {

@@ -1,5 +1,6 @@
 //! A run, from config to sealed directory. Every step reads what the step before it wrote.
 
+mod adopt;
 mod columns;
 mod compare;
 mod directory;
@@ -124,6 +125,7 @@ impl Workplace<'_> {
                 faces: manifest.len() as u64,
             },
             sessions: Vec::new(),
+            adopted_from: None,
         };
         Ok(Prepared { directory, plan, loaded, manifest, tensors: checkpoint.tensors, embedder, provenance })
     }
@@ -171,6 +173,7 @@ impl Workplace<'_> {
         seal::unseal(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, self.progress)?;
+        self.adopt(run, &plan, &mut store, &mut provenance)?;
         let before = store.rows_embedded();
         let reader = reader::FaceReader::new(manifest, &loaded.config);
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
@@ -225,6 +228,7 @@ impl Workplace<'_> {
         if run.has(RunDirectory::PROVENANCE) {
             let earlier: Provenance = run.json(RunDirectory::PROVENANCE)?;
             provenance.sessions = earlier.sessions;
+            provenance.adopted_from = earlier.adopted_from;
             // Where the same config is started from does not matter to a run that is already described.
             let same = files::read(&run.file(RunDirectory::CONFIG))? == loaded.text.as_bytes()
                 && earlier.config.overrides == provenance.config.overrides;
