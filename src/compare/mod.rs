@@ -27,6 +27,7 @@ pub use same_space::{FaceAgreement, Level, Moved, NearestFaces};
 use serde::Serialize;
 pub use speed::{Setting, Speed, Timing, speeds};
 pub use stored::{MetricRow, MetricValue};
+pub(crate) use text::aligned;
 
 use crate::evaluate::Evaluation;
 

@@ -265,6 +265,12 @@ impl<'a> Pairing<'a> {
         runs.map(|run| Ok(self.measure_one(load(run)?.rows(), progress, cancel))).collect()
     }
 
+    /// The faces that all runs share.
+    #[must_use]
+    pub fn common(&self) -> &Common {
+        self.common
+    }
+
     /// People among the faces that all runs share.
     #[must_use]
     pub fn identities(&self) -> u64 {

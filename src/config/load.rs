@@ -31,7 +31,7 @@ pub struct Loaded {
 /// [`ConfigError`], a whole message that points at the line.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ConfigError> {
     let bytes = read(path)?;
-    understand(&bytes, path, overrides, &[], Path::new("."), true)
+    understand(&bytes, path, overrides, None, Path::new("."), true)
 }
 
 impl Loaded {
@@ -41,7 +41,7 @@ impl Loaded {
     /// # Errors
     /// [`ConfigError`], which names the step.
     pub fn with_steps(&self, path: &Path, steps: &[usize]) -> Result<Self, ConfigError> {
-        understand(self.text.as_bytes(), path, &self.overrides, steps, Path::new("."), true)
+        understand(self.text.as_bytes(), path, &self.overrides, Some(steps), Path::new("."), true)
     }
 }
 
@@ -56,7 +56,7 @@ pub fn load_stored(
     overrides: &[String],
     working_directory: &Path,
 ) -> Result<Loaded, ConfigError> {
-    understand(text, origin, overrides, &[], working_directory, false)
+    understand(text, origin, overrides, None, working_directory, false)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
@@ -76,7 +76,7 @@ fn understand(
     bytes: &[u8],
     path: &Path,
     overrides: &[String],
-    steps: &[usize],
+    steps: Option<&[usize]>,
     working_directory: &Path,
     must_exist: bool,
 ) -> Result<Loaded, ConfigError> {
@@ -106,10 +106,10 @@ fn understand(
         sources.push(source);
     }
     let mut kept = overrides.to_vec();
-    if !steps.is_empty() {
+    if steps.is_some() {
         kept.retain(|text| !text.starts_with("ablation.") && !text.starts_with("ablation="));
     }
-    for source in set_by(&tree, steps, sources.len(), &path_of_file) {
+    for source in set_by(&tree, steps.unwrap_or_default(), sources.len(), &path_of_file) {
         overrides::apply(&mut tree, &source)?;
         kept.push(source.text().to_owned());
         sources.push(source);
