@@ -7,6 +7,9 @@ mod design;
 mod numbers;
 mod text;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use design::{pairs, variants};
 pub use numbers::{Numbers, Replicates};
 use serde::Serialize;
@@ -217,7 +220,8 @@ impl Ablation {
     pub fn page_name(&self) -> String {
         let runs: Vec<_> = self.variants.iter().map(|variant| (&variant.name, &variant.run)).collect();
         let identity = format!("{:?} {} {runs:?}", self.design, self.metric.key);
-        format!("ablation-{}-{}", self.config, Digest::of(identity.as_bytes()).short(12))
+        let name = self.config.strip_prefix("ablation-").unwrap_or(&self.config);
+        format!("ablation-{name}-{}", Digest::of(identity.as_bytes()).short(12))
     }
 
     /// What the whole says, in a sentence or two.
@@ -237,19 +241,19 @@ impl Ablation {
                     self.variants[variant].value.as_ref().map_or_else(|| "–".into(), |value| quantity.point(value))
                 };
                 format!(
-                    "From {} to {} {name}: {}, {}. ",
+                    "From {} to {} {name}: {}, {}; ",
                     value(first),
                     value(last),
                     quantity.effect(&all.difference),
                     verdict(all)
                 )
             }
-            _ => format!("By {name}: "),
+            _ => format!("By {name}, "),
         };
-        text += &format!("The largest step is “{}”: {}, {}.", largest.step, quantity.effect(&effect.difference), verdict(effect));
+        text += &format!("the largest step is “{}”: {}, {}.", largest.step, quantity.effect(&effect.difference), verdict(effect));
         let unclear = known.iter().filter(|(_, effect)| effect.verdict == Verdict::NotResolvable).count();
         if unclear > 0 {
-            text += &format!(" {unclear} of {} cannot be told from 0.", known.len());
+            text += &format!(" {unclear} of the {} steps cannot be told from 0.", known.len());
         }
         text
     }

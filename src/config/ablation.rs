@@ -76,3 +76,99 @@ pub(super) fn set<'a>(tree: &'a Node, path: &[&str]) -> &'a [(Key, Node)] {
 pub(super) fn as_override((key, node): &(Key, Node)) -> String {
     format!("{}={}", key.name, node.flow())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use insta::assert_snapshot;
+
+    use crate::config::{Design, Loaded, load, load_stored};
+
+    const SMALL: &str = "\
+name: small
+dataset: {source: synthetic, identities: 3, samples: 2}
+weights: {source: embedded, name: demo}
+";
+
+    /// A config of these lines, in a folder that is gone when the test ends.
+    fn loaded(lines: &str, overrides: &[&str]) -> (tempfile::TempDir, PathBuf, Result<Loaded, String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.yaml");
+        fs::write(&path, format!("{SMALL}{lines}")).unwrap();
+        let overrides: Vec<_> = overrides.iter().map(ToString::to_string).collect();
+        let found = load(&path, &overrides).map_err(|error| plain(&error.to_string(), &folder));
+        (folder, path, found)
+    }
+
+    fn plain(text: &str, folder: &tempfile::TempDir) -> String {
+        text.replace(&folder.path().display().to_string(), "DIR")
+    }
+
+    fn refused(lines: &str) -> String {
+        loaded(lines, &[]).2.unwrap_err()
+    }
+
+    fn step_refused(set: &str) -> String {
+        let (folder, path, found) = loaded(&format!("ablation:\n  steps:\n  - name: other\n    set:\n      {set}\n"), &[]);
+        plain(&found.unwrap().with_steps(&path, &[0]).unwrap_err().to_string(), &folder)
+    }
+
+    #[test]
+    fn a_step_changes_what_a_set_would_change() {
+        let lines = "\
+ablation:
+  design: grid
+  steps:
+    - {name: a, set: {preprocess.mirror: sum, preprocess.crop: {mode: box, margin: 3, unit: output-pixels}}}
+    - {name: b, set: {preprocess.mirror: 'none', description: 'null', seed: 7, preprocess.standardise.mean: -0.5}}
+";
+        let (_folder, path, found) = loaded(lines, &["ablation.design=steps", "similarity.hardest=3"]);
+        let found = found.unwrap();
+        let asked = found.config.ablation.clone().unwrap();
+        assert_eq!((asked.metric.as_str(), asked.design, asked.steps.len()), ("eer", Design::Steps, 2));
+        let both = found.with_steps(&path, &[0, 1]).unwrap();
+        assert_eq!(
+            both.overrides,
+            [
+                "similarity.hardest=3",
+                "preprocess.mirror=sum",
+                r#"preprocess.crop={"mode": box, "margin": 3, "unit": output-pixels}"#,
+                "preprocess.mirror=none",
+                r#"description="null""#,
+                "seed=7",
+                "preprocess.standardise.mean=-0.5",
+            ],
+            "later steps win, and what says how the ablation is done is no part of a variant"
+        );
+        assert_eq!((both.config.seed, both.config.description.as_str()), (7, "null"));
+        // What the run keeps says the same without the ablation.
+        let again = load_stored(both.text.as_bytes(), &path, &both.overrides, path.parent().unwrap()).unwrap().config;
+        let without = |mut config: crate::config::ExperimentConfig| {
+            config.ablation = None;
+            config
+        };
+        assert_eq!(without(again), without(both.config));
+        assert_eq!(found.with_steps(&path, &[]).unwrap().overrides, ["similarity.hardest=3"]);
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_step_is_told_with_its_place() {
+        assert_snapshot!(step_refused("preprocess.miror: sum"), @"");
+        assert_snapshot!(step_refused("preprocess.mirror: twice"), @"");
+        assert_snapshot!(step_refused("preprocess.resize.size: 3"), @"");
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_section_is_told() {
+        assert_snapshot!(refused("ablation: {metric: err, steps: [{name: a, set: {seed: 1}}]}"), @"");
+        assert_snapshot!(refused("ablation: {steps: []}"), @"");
+        assert_snapshot!(refused("ablation: {steps: [{name: a, set: {}}]}"), @"");
+        assert_snapshot!(refused("ablation: {steps: [{name: a, set: {seed: 1}}, {name: ' a', set: {seed: 2}}]}"), @"");
+        assert_snapshot!(refused("ablation: {steps: [{name: a, set: {ablation.metric: auc}}]}"), @"");
+        let step = |i: usize| format!("{{name: s{i}, set: {{seed: {i}}}}}");
+        let steps = (0..7).map(step).collect::<Vec<_>>().join(", ");
+        assert_snapshot!(refused(&format!("ablation: {{design: grid, steps: [{steps}]}}")).replace(&steps, "…"), @"");
+    }
+}

@@ -8,6 +8,7 @@ use super::words::{NONE, count, point};
 use crate::ablation::{Ablation, Change, Variant, verdict};
 use crate::compare;
 use crate::config::Design;
+use crate::numbers::Quantity;
 
 /// The whole page.
 pub(super) fn page(found: &Ablation) -> Result<Page, ReportError> {
@@ -41,10 +42,8 @@ fn tiles(found: &Ablation) -> Vec<Tile> {
     tiles.extend(found.variants.first().and_then(|variant| value("As configured", variant)));
     if let Some(Change { pairs, effect: Some(effect), .. }) = &found.total {
         tiles.extend(value("With all steps", &found.variants[pairs[0].1]));
-        let note = quantity.effect(&effect.difference);
-        let (size, interval) = note.split_once(" [").unwrap_or((&note, ""));
-        let interval = if interval.is_empty() { String::new() } else { format!("[{interval}, ") };
-        tiles.push(tile("Change", size.into(), format!("{interval}{}", verdict(effect))));
+        let Cell { text, note, .. } = difference(found, Some(effect));
+        tiles.push(tile("Change", text, format!("{note} {}", verdict(effect)).trim_start().into()));
     }
     if let Some(shared) = &found.shared {
         tiles.push(tile("Faces", count(shared.faces), format!("of {} identities", count(shared.identities))));
@@ -65,7 +64,6 @@ fn costs(found: &Ablation) -> Result<Section, ReportError> {
 
 /// The numbers of the figure.
 pub(super) fn numbers(found: &Ablation) -> Table {
-    let quantity = found.metric.quantity;
     let over = if found.design == Design::Grid { "#pairs of variants" } else { "between" };
     let mut table = Table::new("Numbers: what each step changes", &["step", "#change", "verdict", over]);
     for change in found.changes.iter().chain(&found.total) {
@@ -77,7 +75,9 @@ pub(super) fn numbers(found: &Ablation) -> Table {
         };
         table.row([change.step.clone(), difference, word, between]);
     }
-    table.note = format!("{}pp: percentage points.", if quantity == crate::numbers::Quantity::Rate { "" } else { "Unit of the metric; " });
+    if found.metric.quantity == Quantity::Rate {
+        table.note = "pp: percentage points.".into();
+    }
     table
 }
 
@@ -87,6 +87,16 @@ fn effect(found: &Ablation, effect: Option<&compare::Effect>) -> (String, String
         || (NONE.into(), "not measured".into()),
         |effect| (found.metric.quantity.effect(&effect.difference), signed(effect)),
     )
+}
+
+/// A difference, its interval below it.
+fn difference(found: &Ablation, effect: Option<&compare::Effect>) -> Cell {
+    let Some(effect) = effect else { return NONE.into() };
+    let text = found.metric.quantity.effect(&effect.difference);
+    match text.split_once(" [") {
+        Some((size, interval)) => Cell { note: format!("[{interval}"), ..size.into() },
+        None => text.into(),
+    }
 }
 
 /// A verdict with a sign, so that it is not told by colour.
@@ -101,11 +111,9 @@ fn signed(effect: &compare::Effect) -> String {
 
 fn variants(found: &Ablation) -> Section {
     let quantity = found.metric.quantity;
-    let change = if found.design == Design::Steps { "#change to the one before" } else { "#change to [0]" };
-    let mut columns = vec!["", "variant", "#value", change, "verdict"];
-    if found.design == Design::Steps {
-        columns.push("#change to [0]");
-    }
+    let path = found.design == Design::Steps;
+    let mut columns = vec!["variant", "#value", if path { "#change to the one before" } else { "#change to [0]" }, "verdict"];
+    columns.extend(path.then_some("#change to [0]"));
     columns.extend(["#faces a second", "run"]);
     let mut table = Table::new(&format!("Variants by {}", found.metric.name), &columns);
     for (number, variant) in found.variants.iter().enumerate() {
@@ -113,24 +121,15 @@ fn variants(found: &Ablation) -> Section {
             Some(value) => Cell { note: quantity.interval(value), ..point(quantity, value).into() },
             None => "not measured".into(),
         };
-        let last = found.change_of(number);
-        let last = last.as_ref().and_then(|change| change.effect.as_ref());
-        let (difference, word) = if number == 0 { (NONE.into(), String::new()) } else { effect(found, last) };
-        let set = variant.steps.last().map_or_else(String::new, |_| variant.set.join(", "));
-        let mut cells: Vec<Cell> = vec![
-            format!("[{number}]").into(),
-            Cell { note: set, ..variant.name.as_str().into() },
-            value,
-            difference.into(),
-            word.into(),
-        ];
-        if found.design == Design::Steps {
-            cells.push(if number == 0 { NONE.into() } else { effect(found, variant.to_config.as_ref()).0.into() });
-        }
-        let adopted = variant.adopted_from.as_ref().map_or_else(String::new, |run| format!("embeddings from {run}"));
+        let change = found.change_of(number);
+        let change = change.as_ref().and_then(|change| change.effect.as_ref());
+        let mut cells: Vec<Cell> = vec![format!("[{number}] {}", variant.name).into(), value, difference(found, change)];
+        cells.push(change.map_or_else(String::new, signed).into());
+        cells.extend(path.then(|| difference(found, variant.to_config.as_ref())));
+        let adopted = variant.adopted_from.as_ref().map_or_else(String::new, |run| format!("embeddings of {run}"));
         cells.push(variant.speed_text().into());
         cells.push(Cell { note: adopted, ..variant.run.clone().unwrap_or_else(|| NONE.into()).into() });
-        let worse = last.is_some_and(|effect| effect.verdict == compare::Verdict::Worse);
+        let worse = change.is_some_and(|effect| effect.verdict == compare::Verdict::Worse);
         table.classed(if worse { "bad" } else { "" }, cells);
     }
     table.note = "Value: with its own interval, on the pairs that all variants share. Better and worse: the whole paired interval is on that side. Cannot be told from 0: it contains 0, which does not show that nothing changes. Faces a second: median of the chunks when they were embedded, beside whatever else the machine did; `facevault throughput` measures side by side.".into();
@@ -211,5 +210,73 @@ fn command(found: &Ablation) -> Section {
         text: vec!["What is finished is not computed again.".into()],
         command: Some(found.command.clone()),
         ..Section::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ablation::tests::ablation;
+    use crate::config::Design;
+    use crate::report::render_ablation;
+    use crate::report::tests::{check, sections};
+
+    #[test]
+    fn a_path_is_a_waterfall_with_both_ends() {
+        let found = ablation(Design::Steps, 3, &[Some(0.10), Some(0.12), Some(0.121), Some(0.04)], 0.005);
+        let html = render_ablation(&found).unwrap();
+        check(&html);
+        assert_eq!(html, render_ablation(&found).unwrap());
+        assert_eq!(sections(&html), ["costs", "variants", "differences", "provenance", "command"]);
+        // In the figure itself, signs and words beside the colours.
+        for words in [
+            "as configured: 10.00% [5.00%, 15.00%]",
+            "step 1: +2.00 pp [+1.50, +2.50], worse",
+            "step 2: +0.10 pp [−0.40, +0.60], cannot be told from 0",
+            "step 3: −8.10 pp [−8.60, −7.60], better",
+            "with all steps: 4.00% [0.00%, 9.00%]",
+        ] {
+            let words = words.replace("0.00%, 9.00%", "−1.00%, 9.00%");
+            assert!(html.contains(&format!(">\n{words}\n</text>")), "{words}");
+        }
+        assert!(html.contains("class=\"fill better\"") && html.contains("class=\"fill worse\""));
+        assert!(html.contains("embeddings of other-0123456789ab") && html.contains("CPU &lt;fast&gt;"));
+        assert!(html.contains("✗ worse") && html.contains("✓ better"));
+    }
+
+    #[test]
+    fn what_was_not_measured_stands_on_the_page_with_its_reason() {
+        let found = ablation(Design::Steps, 3, &[Some(0.10), None, Some(0.13), Some(0.04)], 0.005);
+        let html = render_ablation(&found).unwrap();
+        check(&html);
+        assert!(sections(&html).contains(&"missing"));
+        assert!(html.contains("is not available &amp; so on") && html.contains(">\nstep 1: not measured\n</text>"));
+        assert!(html.contains(">\nstep 1 + step 2: +3.00 pp"));
+    }
+
+    #[test]
+    fn every_design_and_any_number_make_a_page() {
+        for number in [0.25, 0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+            for (design, variants) in [(Design::Steps, 3), (Design::Each, 3), (Design::Grid, 4)] {
+                for spread in [0.0, number] {
+                    let mut values = vec![Some(number); variants];
+                    values[1] = Some(0.1);
+                    check(&render_ablation(&ablation(design, 2, &values, spread)).unwrap());
+                    values[0] = None;
+                    check(&render_ablation(&ablation(design, 2, &values, spread)).unwrap());
+                }
+                check(&render_ablation(&ablation(design, 2, &vec![None; variants], 0.0)).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn many_steps_make_a_higher_chart() {
+        let height = |steps: usize| {
+            let html = render_ablation(&ablation(Design::Steps, steps, &vec![Some(0.1); steps + 1], 0.01)).unwrap();
+            check(&html);
+            let of = html.split("viewBox=\"0 0 1120 ").nth(1).unwrap();
+            of.split('"').next().unwrap().parse::<u32>().unwrap()
+        };
+        assert_eq!(height(20) - height(10), 10 * 84);
     }
 }

@@ -16,7 +16,7 @@ const WORDS: f64 = 0.78;
 const BAR: (f64, f64) = (0.14, 0.54);
 
 /// Characters that fit into a row.
-const FITS: usize = 74;
+const FITS: usize = 92;
 
 /// A hatched bar's lines lean by this share of the chart's width and are this far apart.
 const LEAN: f64 = 0.03;
@@ -78,7 +78,7 @@ pub(super) fn figure(found: &Ablation) -> Result<Block, ReportError> {
     let chart = Rows { rows: count, chart: Chart { x: axis, y, layers } };
     let mut legend = Vec::new();
     if found.design != Design::Grid {
-        legend.push(Legend::band(Role::Value, "a value"));
+        legend.push(Legend::band(Role::Ink, "a value"));
     }
     legend.extend(match found.metric.better {
         Better::Neither => vec![Legend::band(Role::Value, "a change")],
@@ -96,12 +96,12 @@ pub(super) fn figure(found: &Ablation) -> Result<Block, ReportError> {
         Design::Each => "Changes of single steps need not add up to the change of all together. ",
         Design::Grid => "A mean hides a step that helps with one setting of the others and hurts with another; the table has every combination. ",
     };
-    let zero = if found.design != Design::Grid && start != 0.0 {
-        "The axis does not start at 0: compare the lengths of changes, not of values."
-    } else {
-        "The axis contains 0."
+    let zero = match found.design {
+        Design::Grid => "",
+        _ if start == 0.0 => "The axis starts at 0.",
+        _ => "The axis does not start at 0: compare the lengths of changes, not of values.",
     };
-    let limits = format!("{limits}{zero}");
+    let limits = format!("{limits}{zero}").trim_end().to_owned();
     let title = format!("What each choice costs: {}", found.metric.name);
     Block::figure(&title, &chart, legend, [reading, &limits], numbers(found))
 }
@@ -191,8 +191,11 @@ fn axis(found: &Ablation, rows: &[Row]) -> Axis {
     let room = (high - low) * 0.06;
     let (low, high) = match found.design {
         Design::Grid => (low.min(0.0) - room, high.max(0.0) + room),
-        _ if low >= 0.0 && low < 0.6 * high => (0.0, high + room),
-        _ => (low - room, high + room),
+        // No rate is below 0, whatever an interval around a difference says.
+        Design::Steps | Design::Each => {
+            let low = if found.metric.quantity == Quantity::Rate { low.max(0.0) } else { low };
+            if low >= 0.0 && low < 0.6 * high { (0.0, high + room) } else { (low - room, high + room) }
+        }
     };
     Axis::linear(&title, low, high)
 }
@@ -211,7 +214,7 @@ fn drawn(bar: &Bar, start: f64, width: f64, [bottom, top]: [f64; 2]) -> Vec<Laye
         return Vec::new();
     }
     let role = match bar.kind {
-        Kind::Whole => Role::Value,
+        Kind::Whole => Role::Ink,
         Kind::Change(role) | Kind::Unclear(role) => role,
     };
     let mut layers = Vec::new();
