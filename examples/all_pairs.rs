@@ -126,6 +126,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         options: &options,
         seed: 1,
         expect: &expect,
+        benchmarks: facevault::evaluate::Benchmarks::default(),
         keeper: &Forgetful,
     };
     let before = peak();

@@ -89,6 +89,7 @@ pub fn compare(
             options: &options,
             seed,
             expect: &std::collections::BTreeMap::new(),
+            benchmarks: crate::evaluate::Benchmarks::default(),
             keeper: &Forgetful,
         };
         match evaluate::evaluate(&input, &Silent, cancel) {

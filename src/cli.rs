@@ -60,6 +60,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Says what each choice of a config costs: computes it with and without, on the same pairs of the same faces.
     Ablate(AblateArgs),
+    /// Runs experiments and writes what they gave, with digests, into the table of a document.
+    Reproduce(ReproduceArgs),
     /// Measures how many faces a second a config's network embeds here, and how exactly, variant by variant.
     Throughput(Box<ThroughputArgs>),
 }
@@ -214,6 +216,32 @@ pub struct AblateArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
+}
+
+const REPRODUCE_HELP: &str = "\
+Each config is carried out as `experiment` does it; a finished run is not computed again. The table gets a row for each \
+`published` value of a config (its equal error rate where it has none): value and interval, the published value, whether \
+they agree, the run, digests of data and weights, the command. A config that cannot be run here (no network, no weights) \
+leaves the row that an earlier run gave, or says that nothing was measured.
+
+The table stands between the lines `<!-- reproduce: begin -->` and `<!-- reproduce: end -->` of the document.
+
+Example:
+  facevault reproduce --into README.md configs/demo.yaml configs/lfw-facenet-tf.yaml";
+
+/// Arguments of `reproduce`.
+#[derive(Debug, Args)]
+#[command(after_help = REPRODUCE_HELP)]
+pub struct ReproduceArgs {
+    /// Experiments' YAML files.
+    #[arg(value_name = "CONFIG", required = true)]
+    pub configs: Vec<PathBuf>,
+    /// Document whose table is written; default: the rows are only printed.
+    #[arg(long, value_name = "FILE")]
+    pub into: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: Common,
 }
 
 const THROUGHPUT_HELP: &str = "\

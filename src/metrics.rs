@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
+use crate::protocol::ProtocolResult;
 
 /// Version of the schema below; readers refuse what they do not know.
 pub const SCHEMA: u32 = 2;
@@ -44,6 +45,9 @@ pub struct Metrics {
     pub thresholds: Vec<ThresholdRates>,
     /// Upstream's own sampling beside its published table, when asked for.
     pub upstream: Option<Upstream>,
+    /// Verification protocols over published lists of pairs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protocols: Vec<ProtocolResult>,
     /// `expect:` of the config, judged.
     pub expectations: Vec<Judged>,
 }
@@ -68,7 +72,7 @@ pub struct FaceCounts {
 /// Which pairs were compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairCounts {
-    /// `exhaustive` or `sampled`.
+    /// `exhaustive`, `sampled`, or `listed`: no face has a name, and these are the pairs of a published list.
     pub mode: String,
     /// Compared same-identity pairs.
     pub genuine: u64,
@@ -275,6 +279,23 @@ pub const PATHS: &[&str] = &[
     "upstream.impostor.max",
 ];
 
+/// What a protocol's metric paths end in.
+pub const PROTOCOL_QUANTITIES: [&str; 5] = ["accuracy", "val", "far", "auc", "eer"];
+
+/// The metric paths of a protocol.
+pub fn protocol_paths(name: &str) -> impl Iterator<Item = String> {
+    PROTOCOL_QUANTITIES.iter().map(move |quantity| format!("{name}.{quantity}"))
+}
+
+/// Whether a metric path names a rate, from 0 to 1.
+#[must_use]
+pub fn is_rate(path: &str) -> bool {
+    let quantity = path.rsplit_once('.').map(|(_, quantity)| quantity);
+    ["eer", "auc", "fmr100", "fmr1000", "zero_fmr"].contains(&path)
+        || path.starts_with("tar@fmr=")
+        || quantity.is_some_and(|quantity| PROTOCOL_QUANTITIES.contains(&quantity))
+}
+
 /// Why bytes are no `metrics.json`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadMetricsError {
@@ -316,47 +337,68 @@ impl Metrics {
         rounded(self)
     }
 
-    /// The number at one of [`PATHS`]; `None` for any other path, and for a number that this run does not have: a rate
-    /// that its pairs cannot resolve, upstream's sampling when it was not asked for, d′ without any spread.
+    /// The number at one of [`PATHS`] or of a protocol's ([`protocol_paths`]); `None` for any other path, and for a number
+    /// that this run does not have: a rate that its pairs cannot resolve, upstream's sampling when it was not asked for,
+    /// d′ without any spread.
     ///
     /// A rate without a single error is its observed value, 0.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<f64> {
-        if !PATHS.contains(&path) {
-            return None;
-        }
-        let upstream = self.upstream.as_ref();
+        let moment = |of: &Distribution, end: &str| match end {
+            "min" => Some(of.min),
+            "max" => Some(of.max),
+            _ => None,
+        };
+        let extreme = || match path.rsplit_once('.')? {
+            ("genuine", end) => moment(&self.genuine, end),
+            ("impostor", end) => moment(&self.impostor, end),
+            ("upstream.genuine", end) => moment(&self.upstream.as_ref()?.genuine, end),
+            ("upstream.impostor", end) => moment(&self.upstream.as_ref()?.impostor, end),
+            _ => None,
+        };
         match path {
-            "eer" => Some(self.eer.point),
-            "auc" => Some(self.auc.point),
-            "d_prime" => (self.d_prime.n > 0).then_some(self.d_prime.point),
-            "fmr100" => resolved(&self.fmr100),
-            "fmr1000" => resolved(&self.fmr1000),
-            "zero_fmr" => Some(self.zero_fmr.point),
             "faces.manifest" => Some(self.faces.manifest as f64),
             "faces.embedded" => Some(self.faces.embedded as f64),
             "faces.failed" => Some(self.faces.failed as f64),
             "faces.identities" => Some(self.faces.identities as f64),
-            _ => match path.rsplit_once('.') {
-                Some(("genuine", moment)) => self.genuine.get(moment),
-                Some(("impostor", moment)) => self.impostor.get(moment),
-                Some(("upstream.genuine", moment)) => upstream?.genuine.get(moment),
-                Some(("upstream.impostor", moment)) => upstream?.impostor.get(moment),
+            _ => self.estimate(path).map(|estimate| estimate.point).or_else(extreme),
+        }
+    }
+
+    /// As [`Self::get`], with its interval; `None` also for counts and for smallest and largest cosines, which have none.
+    #[must_use]
+    pub fn estimate(&self, path: &str) -> Option<&Estimate> {
+        let upstream = self.upstream.as_ref();
+        match path {
+            "eer" => Some(&self.eer),
+            "auc" => Some(&self.auc),
+            "d_prime" => Some(&self.d_prime).filter(|d_prime| d_prime.n > 0),
+            "fmr100" => resolved(&self.fmr100),
+            "fmr1000" => resolved(&self.fmr1000),
+            "zero_fmr" => Some(&self.zero_fmr),
+            _ if PATHS.contains(&path) => match path.rsplit_once('.') {
+                Some(("genuine", moment)) => self.genuine.moment(moment),
+                Some(("impostor", moment)) => self.impostor.moment(moment),
+                Some(("upstream.genuine", moment)) => upstream?.genuine.moment(moment),
+                Some(("upstream.impostor", moment)) => upstream?.impostor.moment(moment),
                 _ => self.tar(path.strip_prefix("tar@fmr=")?.parse().ok()?),
             },
+            _ => {
+                let (name, quantity) = path.rsplit_once('.')?;
+                self.protocols.iter().find(|found| found.protocol.name == name)?.estimate(quantity)
+            }
         }
     }
 
     /// True accept rate at a target false match rate.
-    fn tar(&self, target: f64) -> Option<f64> {
-        let point = self.operating_points.iter().find(|point| point.target_fmr == target)?;
-        Some(point.tar.as_ref()?.point)
+    fn tar(&self, target: f64) -> Option<&Estimate> {
+        self.operating_points.iter().find(|point| point.target_fmr == target)?.tar.as_ref()
     }
 }
 
-/// The point, unless all that is known is a bound from below.
-fn resolved(rate: &Estimate) -> Option<f64> {
-    (!rate.bound || rate.upper.is_some()).then_some(rate.point)
+/// The rate, unless all that is known is a bound from below.
+fn resolved(rate: &Estimate) -> Option<&Estimate> {
+    (!rate.bound || rate.upper.is_some()).then_some(rate)
 }
 
 /// [`Metrics::rounded`] for anything that is kept as JSON.
@@ -390,13 +432,11 @@ fn round(value: &mut serde_json::Value) {
 }
 
 impl Distribution {
-    fn get(&self, moment: &str) -> Option<f64> {
+    fn moment(&self, moment: &str) -> Option<&Estimate> {
         match moment {
-            "mean" => Some(self.mean.point),
-            "std" => Some(self.std.point),
-            "mean_abs" => Some(self.mean_abs.point),
-            "min" => Some(self.min),
-            "max" => Some(self.max),
+            "mean" => Some(&self.mean),
+            "std" => Some(&self.std),
+            "mean_abs" => Some(&self.mean_abs),
             _ => None,
         }
     }

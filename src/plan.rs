@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::{DeviceKind, ExperimentConfig, ModelSpec, Precision, Preprocess, SimilarityOptions};
+use crate::config::{DeviceKind, ExperimentConfig, ModelSpec, Precision, Preprocess, Protocol, SimilarityOptions};
 use crate::digest::Digest;
 use crate::model::EmbedderInfo;
 use crate::sample;
@@ -29,6 +29,8 @@ pub struct RunPlan {
     preprocess: Preprocess,
     model: Model,
     similarity: SimilarityOptions,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    protocols: Vec<Protocol>,
 }
 
 /// The faces, by content: where they lie does not matter.
@@ -90,6 +92,7 @@ impl RunPlan {
                 calibration: (embedder.precision == Precision::Int8).then(|| sample::RULE.into()),
             },
             similarity: config.similarity.clone(),
+            protocols: config.protocols.clone(),
         }
     }
 
@@ -252,6 +255,8 @@ weights: {source: embedded, name: demo}
             "similarity.replicates=50",
             "similarity.confidence=0.9",
             "similarity.hardest=5",
+            "protocols=[{name: a}]",
+            "protocols=[{name: a, distance: arccos}]",
         ] {
             ids.push(id(&[set]));
         }

@@ -30,6 +30,19 @@ impl Progress for Silent {
     fn say(&self, _: &str) {}
 }
 
+/// The lines of one of many pieces of work: their bars would fight for one terminal.
+pub struct LinesOnly<'a>(pub &'a dyn Progress);
+
+impl Progress for LinesOnly<'_> {
+    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn remark(&self, _: &str) {}
+    fn finish(&self) {}
+    fn say(&self, line: &str) {
+        self.0.say(line);
+    }
+}
+
 /// A wish to stop, shared between the signal handler and the work.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);

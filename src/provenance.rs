@@ -89,6 +89,9 @@ pub struct WeightsOrigin {
 pub struct DatasetOrigin {
     /// The config's `dataset` with all paths resolved.
     pub source: serde_json::Value,
+    /// Commit of the Hub repository, whatever name or short hash the config has for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// The folder that the manifest's paths start from, absolute: in the Hub's cache for a source on the Hub; empty for
     /// synthetic faces. Pictures for reports are read there.
     pub root: PathBuf,

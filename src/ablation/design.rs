@@ -20,7 +20,9 @@ pub fn pairs(design: Design, measured: &[bool], step: usize) -> Vec<(usize, usiz
     let known = |variant: usize| measured.get(variant).copied().unwrap_or(false);
     let all = match design {
         // A variant that could not be measured is passed over: the change is then that of several steps.
-        Design::Steps => (0..=step).rev().find(|&before| known(before)).map(|before| (before, step + 1)).into_iter().collect(),
+        Design::Steps => {
+            (0..=step).rev().find(|&before| known(before)).map(|before| (before, step + 1)).into_iter().collect()
+        }
         Design::Each => vec![(0, step + 1)],
         Design::Grid => {
             let with = 1 << step;

@@ -250,7 +250,12 @@ impl Ablation {
             }
             _ => format!("By {name}, "),
         };
-        text += &format!("the largest step is “{}”: {}, {}.", largest.step, quantity.effect(&effect.difference), verdict(effect));
+        text += &format!(
+            "the largest step is “{}”: {}, {}.",
+            largest.step,
+            quantity.effect(&effect.difference),
+            verdict(effect)
+        );
         let unclear = known.iter().filter(|(_, effect)| effect.verdict == Verdict::NotResolvable).count();
         if unclear > 0 {
             text += &format!(" {unclear} of the {} steps cannot be told from 0.", known.len());

@@ -37,12 +37,8 @@ fn asked(design: Design, steps: usize) -> config::Ablation {
 /// An ablation whose variants have these error rates; `None`: not measured.
 pub(crate) fn ablation(design: Design, steps: usize, values: &[Option<f64>], spread: f64) -> Ablation {
     let asked = asked(design, steps);
-    let metric = Metric {
-        key: "eer".into(),
-        name: "equal error rate".into(),
-        better: Better::Lower,
-        quantity: Quantity::Rate,
-    };
+    let metric =
+        Metric { key: "eer".into(), name: "equal error rate".into(), better: Better::Lower, quantity: Quantity::Rate };
     let computed = values.iter().enumerate().map(|(i, value)| match value {
         Some(_) => Computed {
             run: Some(format!("small-{i:012x}")),
@@ -107,7 +103,10 @@ fn a_variant_without_a_number_makes_the_next_change_one_of_two_steps() {
 #[test]
 fn steps_alone_are_changes_of_the_config_itself() {
     let found = ablation(Design::Each, 3, &[Some(0.10), Some(0.12), None, Some(0.04)], 0.03);
-    assert_eq!(points(&found), [("step 1".into(), Some(0.02)), ("step 2".into(), None), ("step 3".into(), Some(-0.06))]);
+    assert_eq!(
+        points(&found),
+        [("step 1".into(), Some(0.02)), ("step 2".into(), None), ("step 3".into(), Some(-0.06))]
+    );
     assert!(found.total.is_none());
     assert_snapshot!(found.headline(), @"");
 }

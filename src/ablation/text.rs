@@ -54,7 +54,9 @@ impl Ablation {
     #[must_use]
     pub fn meaning(&self) -> &'static str {
         match self.design {
-            Design::Steps => "each step keeps the changes before it, so that another order may share the costs otherwise",
+            Design::Steps => {
+                "each step keeps the changes before it, so that another order may share the costs otherwise"
+            }
             Design::Each => "each step alone against the config as it is",
             Design::Grid => "each step is averaged over all combinations of the others",
         }

@@ -22,7 +22,8 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<Outcome, Error> {
     at_work(common, |work| {
         let found = match work.ablate(path, &loaded, asked) {
             Err(error) if error.interrupted() => {
-                let again = format!("facevault ablate {}{}", path.display(), retype(common, &arguments.config.overrides));
+                let again =
+                    format!("facevault ablate {}{}", path.display(), retype(common, &arguments.config.overrides));
                 return Ok(interrupted(&format!("to go on: {again}")));
             }
             other => other?,

@@ -5,11 +5,12 @@ use serde::Serialize;
 use super::{at_work, print, retype};
 use crate::agreement::Agreement;
 use crate::cli::ConfigArgs;
-use crate::config;
+use crate::config::{self, Published};
 use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{Error, Outcome};
-use crate::metrics::{Judged, Metrics};
+use crate::metrics::{self, Judged, Metrics};
 use crate::numbers::Quantity;
+use crate::published::{self, Beside};
 use crate::run::{self, Evaluated, RunDirectory, Workplace};
 
 /// What `experiment --json` prints.
@@ -30,11 +31,13 @@ struct Done<'a> {
     not_evaluated: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a Metrics>,
+    published: Vec<Beside>,
 }
 
 /// Runs it.
 pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
+    let published = loaded.config.published.clone();
     at_work(&arguments.common, |work| {
         let resume = || {
             format!(
@@ -55,7 +58,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
             Ok(EmbedOutcome::Interrupted(_)) => return Ok(interrupted(&resume())),
             Err(error) => return Err(error.into()),
         };
-        finish(work, arguments, &run, &summary, finished_before, &resume())
+        finish(work, arguments, &run, (&summary, &published), finished_before, &resume())
     })
 }
 
@@ -64,7 +67,7 @@ fn finish(
     work: &Workplace<'_>,
     arguments: &ConfigArgs,
     run: &RunDirectory,
-    summary: &EmbedSummary,
+    (summary, published): (&EmbedSummary, &[Published]),
     finished_before: bool,
     resume: &str,
 ) -> Result<Outcome, Error> {
@@ -90,6 +93,7 @@ fn finish(
         expectations: evaluated.expectations(),
         agreement: run::agreement(run)?,
         not_evaluated,
+        published: metrics.map(|metrics| published::beside(metrics, published)).unwrap_or_default(),
         metrics,
     };
     if nothing_to_do {
@@ -122,6 +126,7 @@ fn text(done: &Done<'_>) -> String {
     }
     lines.extend(done.agreement.iter().flat_map(Agreement::lines));
     lines.extend(done.expectations.iter().map(expectation));
+    lines.extend(done.published.iter().map(beside));
     lines.push(format!("run     {}", done.directory));
     if let Some(report) = &done.report {
         lines.push(format!("report  {report}"));
@@ -151,7 +156,24 @@ pub(super) fn numbers(metrics: &Metrics) -> String {
         lines.push(format!("TAR at FMR {target:e}  {}", Quantity::Rate.sentence(tar)));
     }
     lines.push(format!("FMR1000          {}", Quantity::Rate.sentence(&metrics.fmr1000)));
+    lines.extend(metrics.protocols.iter().map(|found| {
+        let (accuracy, spread) = (Quantity::Rate.sentence(&found.accuracy), Quantity::Rate.value(found.accuracy_std));
+        let missing = match found.pairs.missing {
+            0 => String::new(),
+            n => format!(", {n} of {} pairs left out", found.pairs.listed),
+        };
+        format!("{:<16} accuracy {accuracy}, ± {spread} over folds{missing}", found.protocol.name)
+    }));
     lines.join("\n")
+}
+
+/// One published value in words.
+fn beside(row: &Beside) -> String {
+    let kind = if metrics::is_rate(&row.metric) { Quantity::Rate } else { Quantity::Cosine };
+    let here = row.here.as_ref().map_or_else(|| "not measured".into(), |here| kind.sentence(here));
+    let differs = if row.differs.is_empty() { String::new() } else { format!("; differs: {}", row.differs.join(", ")) };
+    let (published, verdict) = (kind.value(row.published), row.standing.words());
+    format!("{verdict:<7} {} is {here}, published {published} ({}{differs})", row.metric, row.source)
 }
 
 /// One judged expectation in words.

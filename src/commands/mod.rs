@@ -9,6 +9,7 @@ mod experiment;
 mod fetch;
 mod lookup;
 mod report;
+mod reproduce;
 mod runs;
 mod terminal;
 mod throughput;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<Outcome, Error> {
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments),
+        Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Throughput(arguments) => throughput::run(&arguments),
     }
 }

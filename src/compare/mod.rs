@@ -22,7 +22,9 @@ pub use differences::{Difference, Part};
 pub use effect::{Effect, Verdict};
 pub use gate::{Finding, Gate, Tolerance, Tolerances};
 pub use headline::{Better, Headline};
-pub use pairing::{Embeddings, Matrix, Measured, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, Ranked, Ranking};
+pub use pairing::{
+    Embeddings, Matrix, Measured, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, Ranked, Ranking,
+};
 pub use same_space::{FaceAgreement, Level, Moved, NearestFaces};
 use serde::Serialize;
 pub use speed::{Setting, Speed, Timing, speeds};

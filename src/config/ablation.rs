@@ -111,7 +111,8 @@ weights: {source: embedded, name: demo}
     }
 
     fn step_refused(set: &str) -> String {
-        let (folder, path, found) = loaded(&format!("ablation:\n  steps:\n  - name: other\n    set:\n      {set}\n"), &[]);
+        let (folder, path, found) =
+            loaded(&format!("ablation:\n  steps:\n  - name: other\n    set:\n      {set}\n"), &[]);
         plain(&found.unwrap().with_steps(&path, &[0]).unwrap_err().to_string(), &folder)
     }
 

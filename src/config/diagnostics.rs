@@ -103,8 +103,11 @@ impl Diagnostic {
     /// Says where: the source alone, or a place in it.
     pub fn at(mut self, source: &Source, place: Option<Place>) -> Self {
         let Some(place) = place else {
-            self.origin =
-                Some(if source.index == 0 { source.label.clone() } else { format!("in {} {}", source.label, source.text) });
+            self.origin = Some(if source.index == 0 {
+                source.label.clone()
+            } else {
+                format!("in {} {}", source.label, source.text)
+            });
             return self;
         };
         let line = source.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();

@@ -12,6 +12,7 @@ mod decode;
 mod diagnostics;
 mod load;
 mod overrides;
+mod protocols;
 mod schema;
 #[cfg(test)]
 mod tests;

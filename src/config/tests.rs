@@ -111,13 +111,89 @@ fn a_profile_is_taken_whole_and_is_custom_once_a_part_differs() {
 }
 
 #[test]
+fn tables_beside_the_pictures_are_names_in_the_dataset_or_local_files() {
+    let tables = |text: &str| match accepted(SMALL, &[&format!("dataset={text}")]).dataset {
+        DatasetSource::Folders { tables, .. } | DatasetSource::HubFolders { tables, .. } => tables,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        tables(
+            "{source: hub-folders, repo: a/b, revision: main, folder: train, pairs: x/pairs.csv, boxes: ./boxes.csv}"
+        ),
+        Tables { pairs: Some("x/pairs.csv".into()), boxes: Some("/current/./boxes.csv".into()) }
+    );
+    assert_eq!(
+        tables("{source: folders, root: faces, pairs: /data/pairs.txt, boxes: boxes.csv}"),
+        Tables { pairs: Some("/data/pairs.txt".into()), boxes: Some("boxes.csv".into()) }
+    );
+    let stored = serde_json::to_value(accepted(SMALL, &["dataset={source: folders, root: faces}"]).dataset).unwrap();
+    assert_eq!(stored, serde_json::json!({ "source": "folders", "root": "/current/faces" }), "as before these keys");
+    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, pairs: ''}"), @"
+error: `dataset.pairs` must be the name of a file
+ --> config.yaml:3:48
+  |
+3 | dataset: {source: folders, root: faces, pairs: ''}
+  |                                                ^^
+");
+    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, boxes: a/../boxes.csv}"), @"
+error: `a/../boxes.csv` is no path inside a repository: parts with single `/` between, no `.` or `..`
+ --> config.yaml:3:48
+  |
+3 | dataset: {source: folders, root: faces, boxes: a/../boxes.csv}
+  |                                                ^^^^^^^^^^^^^^
+");
+}
+
+#[test]
+fn a_branch_may_be_a_revision_of_pictures() {
+    for name in ["main", "refs/pr/1", "v1.0"] {
+        let config = accepted(SMALL, &[&format!("dataset={{source: hub-folders, repo: a/b, revision: {name}}}")]);
+        assert!(matches!(config.dataset, DatasetSource::HubFolders { revision, .. } if revision == name));
+    }
+}
+
+#[test]
+fn the_middle_of_a_picture_can_be_asked_for() {
+    let config = accepted(SMALL, &["preprocess.crop={mode: centre, fraction: 0.6}"]);
+    assert_eq!(config.preprocess.crop, Crop::Centre { fraction: 0.6 });
+    assert_eq!(config.preprocess.profile, "custom");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 0}}"), @"
+error: `preprocess.crop.fraction` must be above 0 and at most 1, here it is 0
+ --> config.yaml:4:45
+  |
+4 | preprocess: {crop: {mode: centre, fraction: 0}}
+  |                                             ^
+");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 1.1}}"), @"
+error: `preprocess.crop.fraction` must be above 0 and at most 1, here it is 1.1
+ --> config.yaml:4:45
+  |
+4 | preprocess: {crop: {mode: centre, fraction: 1.1}}
+  |                                             ^^^
+");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre}}"), @"
+error: `preprocess.crop` with `mode: centre` needs the key `fraction`
+ --> config.yaml:4:14
+  |
+4 | preprocess: {crop: {mode: centre}}
+  |              ^^^^
+  = help: configs/README.md lists every key with its unit and default
+");
+}
+
+#[test]
 fn every_kind_of_source_can_be_written() {
     let folders = accepted(SMALL, &["dataset={source: folders, root: faces}"]);
-    assert_eq!(folders.dataset, DatasetSource::Folders { root: "/current/faces".into() });
+    assert_eq!(folders.dataset, DatasetSource::Folders { root: "/current/faces".into(), tables: Tables::default() });
     let hub = accepted(SMALL, &["dataset={source: hub-folders, repo: a/b, revision: A6B6E3D, folder: x/y/}"]);
     assert_eq!(
         hub.dataset,
-        DatasetSource::HubFolders { repo: "a/b".into(), revision: "a6b6e3d".into(), folder: "x/y".into() }
+        DatasetSource::HubFolders {
+            repo: "a/b".into(),
+            revision: "a6b6e3d".into(),
+            folder: "x/y".into(),
+            tables: Tables::default(),
+        }
     );
     let phase1 = accepted(
         SMALL,
@@ -159,7 +235,10 @@ fn relative_paths_start_at_the_file_or_at_the_current_folder_for_an_override() {
     let text = "name: a\ndataset: {source: folders, root: faces}\nweights: {source: file, path: w.pth}\n";
     let overrides = ["weights.path=w.pt".to_owned()];
     let loaded = load_stored(text.as_bytes(), Path::new("/configs/a.yaml"), &overrides, Path::new("/current")).unwrap();
-    assert_eq!(loaded.config.dataset, DatasetSource::Folders { root: "/configs/faces".into() });
+    assert_eq!(
+        loaded.config.dataset,
+        DatasetSource::Folders { root: "/configs/faces".into(), tables: Tables::default() }
+    );
     assert_eq!(loaded.config.weights, WeightsSource::File { path: "/current/w.pt".into(), sha256: None });
     assert_eq!(loaded.config.base, Path::new("/configs"));
     assert_eq!((loaded.text.as_str(), loaded.overrides), (text, overrides.to_vec()));
@@ -201,7 +280,7 @@ error: `embeded` is not a key of the config
 4 | embeded: {}
   | ^^^^^^^
   = help: did you mean `embed`?
-  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report` and `expect`
+  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect` and `published`
 "#);
     assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @r#"
 error: `batchsize` is not a key of `embed`
@@ -544,14 +623,21 @@ error: a repository is written `owner/name`, this is `lfw`
   |                                      ^^^
   = help: the two last parts of its address on the Hub, e.g. `py-feat/facenet`
 "#);
-    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: v1.0}"), @r#"
-error: a revision is a commit hash of 7 to 40 hexadecimal characters, this is `v1.0`
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e}"), @"
+error: a revision is a commit hash of 7 to 40 hexadecimal characters, this has 5
  --> config.yaml:3:53
   |
-3 | dataset: {source: hub-folders, repo: a/b, revision: v1.0}
-  |                                                     ^^^^
+3 | dataset: {source: hub-folders, repo: a/b, revision: a6b6e}
+  |                                                     ^^^^^
   = help: a branch or tag can move, and then the same config would give other numbers
-"#);
+");
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: ../main}"), @"
+error: a revision is a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, this is `../main`
+ --> config.yaml:3:53
+  |
+3 | dataset: {source: hub-folders, repo: a/b, revision: ../main}
+  |                                                     ^^^^^^^
+");
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}"), @r#"
 error: `../x` is no path inside a repository: parts with single `/` between, no `.` or `..`
  --> config.yaml:3:70
@@ -599,7 +685,7 @@ error: `upstream.genuine.mean` is computed only with `similarity.upstream`
   |
 4 | expect: {upstream.genuine.mean: {min: 0.7}}
   |          ^^^^^^^^^^^^^^^^^^^^^
-  = help: add `similarity: {upstream: {}}`, or remove this range
+  = help: add `similarity: {upstream: {}}`, or remove this
 "#);
 }
 
@@ -637,7 +723,7 @@ error: `embd` is not a key of the config
   | embd.batch_size=1
   | ^^^^
   = help: did you mean `embed`?
-  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report` and `expect`
+  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect` and `published`
 "#);
     assert_snapshot!(refused_set("embed.batch_size=0"), @r#"
 error: `embed.batch_size` must be from 1 to 65536, here it is 0

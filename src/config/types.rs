@@ -32,11 +32,15 @@ pub struct ExperimentConfig {
     pub similarity: SimilarityOptions,
     /// What the report shows.
     pub report: ReportOptions,
+    /// Verification protocols that are run beside the comparison of faces.
+    pub protocols: Vec<Protocol>,
     /// Ranges that metrics must fall in, by metric path (e.g. `eer`, `impostor.mean`, `upstream.genuine.mean`).
     pub expect: BTreeMap<String, Expectation>,
     /// What `ablate` varies. No part of a run's identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ablation: Option<Ablation>,
+    /// Published values that results are set beside.
+    pub published: Vec<Published>,
     /// The config file's own folder: relative paths in the config start here.
     #[serde(skip)]
     pub base: PathBuf,
@@ -61,16 +65,23 @@ pub enum DatasetSource {
     Folders {
         /// The folder of identity folders, or of `metadata.csv`.
         root: PathBuf,
+        /// What stands beside the pictures.
+        #[serde(flatten)]
+        tables: Tables,
     },
     /// Identity folders, or an image folder, on the Hugging Face Hub, downloaded file by file at a pinned revision.
     HubFolders {
         /// `owner/name` of the dataset repository.
         repo: String,
-        /// Commit hash, 7 to 40 hexadecimal characters; the commit it resolves to is recorded.
+        /// Commit hash, 7 to 40 hexadecimal characters, or a branch or tag, which may move; the commit it resolves to
+        /// is recorded.
         revision: String,
         /// Folder inside the repository that holds the identity folders, or `metadata.csv`; "" for the repository's
         /// root.
         folder: String,
+        /// What stands beside the pictures.
+        #[serde(flatten)]
+        tables: Tables,
     },
     /// Procedural faces: pure function of these numbers and the generator's version.
     Synthetic {
@@ -83,6 +94,18 @@ pub enum DatasetSource {
         /// Side of the square pictures, pixels.
         size: u32,
     },
+}
+
+/// Tables beside the pictures of a folder. An absolute path is a local file, any other one a name in the dataset's
+/// folder, or in the one above.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tables {
+    /// The list of pairs that the dataset ships with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<PathBuf>,
+    /// A detector's boxes, at most one a face.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boxes: Option<PathBuf>,
 }
 
 /// A recorded path prefix and what replaces it.
@@ -180,6 +203,13 @@ pub enum Crop {
         /// What the margin is counted in.
         unit: MarginUnit,
     },
+    /// The middle of the picture, with or without a box: for photos in which the face is known to be there, such as
+    /// LFW's 250×250 pixels. Each side is `fraction` of the picture's, rounded half up, at least 1 pixel; where what is
+    /// left over is odd, the pixel more is right or below.
+    Centre {
+        /// Part of width and of height that is kept; > 0, at most 1.
+        fraction: f64,
+    },
 }
 
 /// Unit of a crop's margin.
@@ -233,10 +263,11 @@ pub struct Standardise {
 }
 
 /// What the mirrored face contributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mirror {
     /// Nothing.
+    #[default]
     None,
     /// Embeddings of face and mirror image are added, then normalised: 512 numbers.
     Sum,
@@ -390,6 +421,109 @@ pub struct UpstreamSampling {
     pub faces_per_identity: usize,
     /// Number of random different-identity pairs.
     pub impostor_pairs: u64,
+}
+
+/// A verification protocol over a published list of pairs: thresholds from some folds are judged on another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Protocol {
+    /// Its metrics are `<name>.accuracy` and so on.
+    pub name: String,
+    /// Which list.
+    pub pairs: PairsSource,
+    /// Which pairs thresholds come from, and which they are judged on.
+    pub split: Split,
+    /// Distance of two faces.
+    pub distance: Distance,
+    /// Whether the mean embedding of the training folds is subtracted first.
+    pub subtract_mean: bool,
+    /// Thresholds that the most accurate is chosen from.
+    pub thresholds: Grid,
+    /// The false accept rate that VAL is told at.
+    pub far: FarTarget,
+}
+
+/// Where a protocol's pairs are listed. What they are is part of the manifest; where they were read is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PairsSource {
+    /// The list that the dataset ships with.
+    Dataset,
+    /// Files of its own, one after the other.
+    Files {
+        /// Where.
+        #[serde(skip)]
+        paths: Vec<PathBuf>,
+    },
+}
+
+/// Which pairs thresholds come from, and which they are judged on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Each fold in turn, the thresholds from all others: LFW's View 2.
+    Folds {
+        /// Equal blocks in the order of the list; `None`: the list's own folds, else ten blocks.
+        count: Option<u32>,
+    },
+    /// Fold 1, the thresholds from fold 0: LFW's View 1.
+    TrainTest,
+}
+
+/// Distance of two embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distance {
+    /// Squared Euclidean distance. Of concatenated halves (`preprocess.mirror: concat`) it is the sum of both halves',
+    /// up to 8, as in `facenet/src/validate_on_lfw.py`, although rows are stored with length 1.
+    SquaredL2,
+    /// arccos(cosine)/π, 0..=1.
+    Arccos,
+}
+
+impl Distance {
+    /// As configs spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SquaredL2 => "squared-l2",
+            Self::Arccos => "arccos",
+        }
+    }
+}
+
+/// Thresholds `from`, `from + step`, …, below `to`: NumPy's `arange`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Grid {
+    /// The first.
+    pub from: f64,
+    /// They end before it.
+    pub to: f64,
+    /// From one to the next; > 0.
+    pub step: f64,
+}
+
+/// The false accept rate that VAL, the share of accepted genuine pairs, is told at.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FarTarget {
+    /// The rate.
+    pub target: f64,
+    /// From one threshold to the next, over the range of the accuracy's thresholds.
+    pub step: f64,
+}
+
+/// A published value of one metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    /// Metric path, e.g. `eer` or `view-2.accuracy`.
+    pub metric: String,
+    /// The value.
+    pub value: f64,
+    /// What was published behind its ±, as its source defines it.
+    pub plus_minus: Option<f64>,
+    /// Where it was published.
+    pub source: String,
+    /// In what its protocol differs from this run's; empty: not known to differ.
+    pub differs: Vec<String>,
 }
 
 /// What the report shows.

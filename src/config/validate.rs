@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::ablation;
 use super::diagnostics::{Diagnostic, Source, did_you_mean, listed, quoted};
+use super::protocols;
 use super::tree::Node;
 use super::types::{
     Crop, DatasetSource, EmbedOptions, Expectation, ExperimentConfig, MarginUnit, ModelSpec, PathRewrite, Preprocess,
-    ReportOptions, Resize, SimilarityOptions, Standardise, UpstreamSampling, WeightsSource,
+    Protocol, ReportOptions, Resize, SimilarityOptions, Standardise, Tables, UpstreamSampling, WeightsSource,
 };
 use super::wire;
 use crate::digest::Digest;
@@ -36,7 +37,7 @@ pub(super) struct Context<'a> {
 
 impl Context<'_> {
     /// A problem with the value under a path of keys.
-    pub fn problem(&self, path: &[&str], rule: impl Into<String>) -> Diagnostic {
+    pub(super) fn problem(&self, path: &[&str], rule: impl Into<String>) -> Diagnostic {
         let place = self.tree.deepest(path).place;
         let diagnostic = Diagnostic::new(rule);
         match self.sources.get(place.source) {
@@ -46,7 +47,7 @@ impl Context<'_> {
     }
 
     /// The value under a path of keys, if it is in the range.
-    fn within<T: PartialOrd + Display + Copy>(
+    pub(super) fn within<T: PartialOrd + Display + Copy>(
         &self,
         path: &[&str],
         value: T,
@@ -62,12 +63,12 @@ impl Context<'_> {
 
     /// A decimal number of the run's identity, rounded to nine significant digits: `plan.json` is read again to check
     /// the run's name, and only short decimals have the same bits after every JSON reader.
-    fn decimal(&self, path: &[&str], value: f64, low: f64, high: f64) -> Result<f64, Diagnostic> {
+    pub(super) fn decimal(&self, path: &[&str], value: f64, low: f64, high: f64) -> Result<f64, Diagnostic> {
         self.within(path, value, low, high).map(rounded)
     }
 
     /// A path of the config, resolved. `kind` is what must be there.
-    fn path(&self, path: &[&str], text: &str, kind: Kind) -> Result<PathBuf, Diagnostic> {
+    pub(super) fn path(&self, path: &[&str], text: &str, kind: Kind) -> Result<PathBuf, Diagnostic> {
         let name = path.join(".");
         if text.trim().is_empty() || text.contains('\0') {
             return Err(self.problem(path, format!("`{name}` must be the path of a {}", kind.word())));
@@ -94,7 +95,7 @@ impl Context<'_> {
 
 /// What a path must be.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     File,
     Folder,
 }
@@ -140,6 +141,8 @@ fn rounded(value: f64) -> f64 {
 /// Validates everything.
 pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Result<ExperimentConfig, Diagnostic> {
     let similarity = similarity(&wire.similarity, context)?;
+    let protocols = protocols::protocols(wire.protocols, context)?;
+    let known = KnownMetrics { upstream: similarity.upstream.is_some(), protocols: &protocols };
     Ok(ExperimentConfig {
         name: name(wire.name, context)?,
         description: wire.description,
@@ -152,7 +155,9 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         },
         weights: weights(wire.weights, context)?,
         embed: embed(&wire.embed, context)?,
-        expect: expect(wire.expect, similarity.upstream.is_some(), context)?,
+        expect: expect(wire.expect, &known, context)?,
+        published: protocols::published(wire.published, &known, context)?,
+        protocols,
         similarity,
         report: ReportOptions { pictures: wire.report.pictures },
         ablation: wire.ablation.map(|wire| ablation::validated(wire, context)).transpose()?,
@@ -197,14 +202,16 @@ fn dataset(wire: wire::Dataset, context: &Context<'_>) -> Result<DatasetSource, 
             }
             DatasetSource::Phase1 { csv, root, rewrite: rules, image }
         }
-        wire::Dataset::Folders { root } => {
-            DatasetSource::Folders { root: context.path(&key("root"), &root, Kind::Folder)? }
-        }
-        wire::Dataset::HubFolders { repo, revision, folder } => {
-            let revision = hex(&key("revision"), &revision, 7, context)?;
+        wire::Dataset::Folders { root, pairs, boxes } => DatasetSource::Folders {
+            root: context.path(&key("root"), &root, Kind::Folder)?,
+            tables: tables(pairs.as_deref(), boxes.as_deref(), context)?,
+        },
+        wire::Dataset::HubFolders { repo, revision, folder, pairs, boxes } => {
+            let revision = movable(&key("revision"), revision, context)?;
             let folder = folder.trim_end_matches('/').to_owned();
             inside_repository(&key("folder"), &folder, context)?;
-            DatasetSource::HubFolders { repo: repository(&key("repo"), repo, context)?, revision, folder }
+            let tables = tables(pairs.as_deref(), boxes.as_deref(), context)?;
+            DatasetSource::HubFolders { repo: repository(&key("repo"), repo, context)?, revision, folder, tables }
         }
         wire::Dataset::Synthetic { seed, identities, samples, size } => DatasetSource::Synthetic {
             seed,
@@ -213,6 +220,44 @@ fn dataset(wire: wire::Dataset, context: &Context<'_>) -> Result<DatasetSource, 
             size: context.within(&key("size"), size, 16, 2048)?,
         },
     })
+}
+
+/// Tables beside a dataset's pictures: a path that starts as shells know local files, or a name in its folder.
+fn tables(pairs: Option<&str>, boxes: Option<&str>, context: &Context<'_>) -> Result<Tables, Diagnostic> {
+    let table = |name: &str, text: &str| {
+        let path = ["dataset", name];
+        if Path::new(text).is_absolute() || text.starts_with("./") || text.starts_with("../") {
+            return context.path(&path, text, Kind::File);
+        }
+        if text.trim().is_empty() {
+            return Err(context.problem(&path, format!("`dataset.{name}` must be the name of a file")));
+        }
+        inside_repository(&path, text, context)?;
+        Ok(text.into())
+    };
+    Ok(Tables {
+        pairs: pairs.map(|text| table("pairs", text)).transpose()?,
+        boxes: boxes.map(|text| table("boxes", text)).transpose()?,
+    })
+}
+
+/// A commit hash, or the name of what points to one.
+fn movable(path: &[&str], revision: String, context: &Context<'_>) -> Result<String, Diagnostic> {
+    if revision.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return hex(path, &revision, 7, context);
+    }
+    let plain = |part: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(allowed)
+    };
+    if revision.split('/').all(plain) {
+        return Ok(revision);
+    }
+    let rule = format!(
+        "a revision is a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, this is {}",
+        quoted(&revision)
+    );
+    Err(context.problem(path, rule))
 }
 
 fn weights(wire: wire::Weights, context: &Context<'_>) -> Result<WeightsSource, Diagnostic> {
@@ -332,6 +377,13 @@ fn preprocess(wire: &wire::Preprocess, context: &Context<'_>) -> Result<Preproce
         Some(wire::Crop::Box { margin: given, unit }) => {
             changed.crop = Crop::Box { margin: context.decimal(&margin, *given, 0.0, 10_000.0)?, unit: *unit };
         }
+        &Some(wire::Crop::Centre { fraction }) => {
+            if !(fraction > 0.0 && fraction <= 1.0) {
+                let rule = format!("`preprocess.crop.fraction` must be above 0 and at most 1, here it is {fraction}");
+                return Err(context.problem(&["preprocess", "crop", "fraction"], rule));
+            }
+            changed.crop = Crop::Centre { fraction: rounded(fraction) };
+        }
     }
     if let Crop::Box { margin: wide, unit: MarginUnit::OutputPixels } = changed.crop
         && wide >= f64::from(size)
@@ -396,23 +448,39 @@ fn similarity(wire: &wire::Similarity, context: &Context<'_>) -> Result<Similari
     })
 }
 
+/// The metrics that a run of this config has.
+pub(super) struct KnownMetrics<'a> {
+    pub upstream: bool,
+    pub protocols: &'a [Protocol],
+}
+
+impl KnownMetrics<'_> {
+    /// What is wrong with a metric path and what helps, if something is.
+    pub(super) fn missing(&self, metric: &str) -> Option<(String, Option<String>, &'static str)> {
+        if metric.starts_with("upstream.") && !self.upstream && metrics::PATHS.contains(&metric) {
+            let rule = format!("{} is computed only with `similarity.upstream`", quoted(metric));
+            return Some((rule, None, "add `similarity: {upstream: {}}`, or remove this"));
+        }
+        let of_protocols = self.protocols.iter().flat_map(|protocol| metrics::protocol_paths(&protocol.name));
+        let known: Vec<String> = metrics::PATHS.iter().map(ToString::to_string).chain(of_protocols).collect();
+        if known.iter().any(|known| known == metric) {
+            return None;
+        }
+        let near = did_you_mean(metric, known.iter().map(String::as_str));
+        Some((format!("there is no metric {}", quoted(metric)), near, "configs/README.md lists the metrics"))
+    }
+}
+
 fn expect(
     wire: BTreeMap<String, wire::Expect>,
-    upstream: bool,
+    known: &KnownMetrics<'_>,
     context: &Context<'_>,
 ) -> Result<BTreeMap<String, Expectation>, Diagnostic> {
     wire.into_iter()
         .map(|(metric, wire::Expect { min, max, source })| {
             let here = ["expect", metric.as_str()];
-            if !metrics::PATHS.contains(&metric.as_str()) {
-                let rule = format!("there is no metric {}", quoted(&metric));
-                return Err(at_key(context, &here, rule)
-                    .maybe_help(did_you_mean(&metric, metrics::PATHS.iter().copied()))
-                    .help("configs/README.md lists the metrics"));
-            }
-            if metric.starts_with("upstream.") && !upstream {
-                let rule = format!("{} is computed only with `similarity.upstream`", quoted(&metric));
-                return Err(at_key(context, &here, rule).help("add `similarity: {upstream: {}}`, or remove this range"));
+            if let Some((rule, near, help)) = known.missing(&metric) {
+                return Err(at_key(context, &here, rule).maybe_help(near).help(help));
             }
             if [min, max].iter().flatten().any(|bound| !bound.is_finite()) {
                 return Err(context.problem(&here, "a bound must be a finite number"));

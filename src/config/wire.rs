@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{
-    ChannelOrder, Design, DeviceRequest, Filter, Kernels, MarginUnit, Mirror, Network, OnError, PairMode, Phase1Image,
-    Precision,
+    ChannelOrder, Design, DeviceRequest, Distance, Filter, Kernels, MarginUnit, Mirror, Network, OnError, PairMode,
+    Phase1Image, Precision,
 };
 use crate::metrics;
 use crate::model::inception_resnet_v1::MIN_SIDE;
@@ -46,6 +46,9 @@ pub(super) struct Experiment {
     /// What the report shows.
     #[serde(default)]
     pub report: Report,
+    /// Verification protocols over published lists of pairs, run beside the comparison of faces.
+    #[serde(default)]
+    pub protocols: Vec<Protocol>,
     /// Ranges that metrics must fall in, by metric path; a run that misses one ends with exit code 3.
     #[serde(default)]
     #[schemars(transform = only_known_metrics)]
@@ -53,6 +56,9 @@ pub(super) struct Experiment {
     /// What `facevault ablate` varies, and which metric tells what that costs. Changes no number of a run.
     #[serde(default)]
     pub ablation: Option<Ablation>,
+    /// Published values that the results are set beside, with an interval and what differs.
+    #[serde(default)]
+    pub published: Vec<Published>,
 }
 
 /// Where faces come from.
@@ -78,19 +84,30 @@ pub(super) enum Dataset {
     Folders {
         /// The folder of identity folders, or of `metadata.csv`.
         root: String,
+        /// The list of pairs that the dataset ships with: a file in the folder or the one above; with `./`, `../` or `/`
+        /// in front, one where paths of the config start.
+        pairs: Option<String>,
+        /// A detector's boxes, at most one a face: a file, found like `pairs`.
+        boxes: Option<String>,
     },
     /// Identity folders, or an image folder, in a dataset repository on the Hugging Face Hub.
     HubFolders {
         /// `owner/name` of the dataset repository.
         #[schemars(regex(pattern = r"^[\w.-]+/[\w.-]+$"))]
         repo: String,
-        /// Commit hash, 7 to 40 hexadecimal characters; the commit it resolves to is recorded.
-        #[schemars(regex(pattern = r"^[0-9a-fA-F]{7,40}$"))]
+        /// Commit hash, 7 to 40 hexadecimal characters, or a branch or tag, which may move; the commit it resolves to
+        /// is recorded.
+        #[schemars(regex(pattern = r"^[A-Za-z0-9_-][\w.-]*(/[A-Za-z0-9_-][\w.-]*)*$"))]
         revision: String,
         /// Folder inside the repository that holds the identity folders, or `metadata.csv`; default: the repository's
         /// root.
         #[serde(default)]
         folder: String,
+        /// The list of pairs that the dataset ships with: a file in the folder or the one above; with `./`, `../` or `/`
+        /// in front, a local one where paths of the config start.
+        pairs: Option<String>,
+        /// A detector's boxes, at most one a face: a file, found like `pairs`.
+        boxes: Option<String>,
     },
     /// Procedural faces: a pure function of these numbers.
     Synthetic {
@@ -177,6 +194,12 @@ pub(super) enum Crop {
         margin: f64,
         /// What the margin is counted in.
         unit: MarginUnit,
+    },
+    /// The middle of the picture, with or without a box: for photos in which the face is known to be there.
+    Centre {
+        /// Part of width and of height that is kept; > 0.
+        #[schemars(range(max = 1))]
+        fraction: f64,
     },
 }
 
@@ -350,6 +373,106 @@ impl Default for Upstream {
     }
 }
 
+/// A verification protocol: the threshold that is best on some folds is judged on another.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Protocol {
+    /// Short name; its metrics are `<name>.accuracy`, `<name>.val`, `<name>.far`, `<name>.auc` and `<name>.eer`.
+    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,31}$"))]
+    pub name: String,
+    /// Files of pairs, one after the other: CSVs with a header, or LFW's `pairs.txt`, `pairsDevTrain.txt` and
+    /// `pairsDevTest.txt`; default: the list that the dataset ships with.
+    #[serde(default)]
+    pub pairs: Vec<String>,
+    /// `folds`: each fold in turn, thresholds from the others (LFW View 2); `train-test`: fold 1, thresholds from fold 0
+    /// (LFW View 1).
+    #[serde(default)]
+    pub split: Split,
+    /// Number of equal blocks of the list that are folds; default: the list's own folds, else 10.
+    #[schemars(range(min = 2, max = 1000))]
+    pub folds: Option<u32>,
+    /// Distance of two faces.
+    #[serde(default = "squared_l2")]
+    pub distance: Distance,
+    /// Whether the mean embedding of the training folds' faces is subtracted first.
+    #[serde(default)]
+    pub subtract_mean: bool,
+    /// Thresholds that the most accurate on the training folds is chosen from.
+    #[serde(default)]
+    pub thresholds: Grid,
+    /// The false accept rate that VAL is told at.
+    #[serde(default)]
+    pub far: FarTarget,
+}
+
+fn squared_l2() -> Distance {
+    Distance::SquaredL2
+}
+
+/// Which pairs thresholds come from, and which they are judged on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Split {
+    /// Each fold in turn, thresholds from all others.
+    #[default]
+    Folds,
+    /// Fold 1, thresholds from fold 0.
+    TrainTest,
+}
+
+/// Thresholds `from`, `from + step`, …, below `to`; a pair is accepted when its distance is below the threshold.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Grid {
+    /// The first threshold.
+    pub from: f64,
+    /// Thresholds end before it.
+    pub to: f64,
+    /// From one threshold to the next; > 0.
+    pub step: f64,
+}
+
+impl Default for Grid {
+    fn default() -> Self {
+        Self { from: 0.0, to: 4.0, step: 0.01 }
+    }
+}
+
+/// VAL@FAR: the share of genuine pairs accepted at the threshold whose false accept rate on the training folds is this.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct FarTarget {
+    /// The rate.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub target: f64,
+    /// From one threshold to the next, over the range of `thresholds`; > 0.
+    pub step: f64,
+}
+
+impl Default for FarTarget {
+    fn default() -> Self {
+        Self { target: 1e-3, step: 0.001 }
+    }
+}
+
+/// A published value.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Published {
+    /// Metric path, as in `expect`.
+    #[schemars(transform = only_known_metric)]
+    pub metric: String,
+    /// The value, in the metric's unit (a rate of 99.65% is 0.9965).
+    pub value: f64,
+    /// What was published behind its ±.
+    pub plus_minus: Option<f64>,
+    /// Where it was published.
+    pub source: String,
+    /// In what its protocol or data differ from this config's.
+    #[serde(default)]
+    pub differs: Vec<String>,
+}
+
 /// What the report shows.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -401,5 +524,15 @@ pub(super) struct AblationStep {
 
 /// A mapping from any text becomes a mapping from the metrics there are.
 fn only_known_metrics(schema: &mut schemars::Schema) {
-    schema.insert("propertyNames".into(), serde_json::json!({ "enum": metrics::PATHS }));
+    schema.insert("propertyNames".into(), known_metric());
+}
+
+/// Any text becomes one of the metrics there are.
+fn only_known_metric(schema: &mut schemars::Schema) {
+    schema.insert("anyOf".into(), known_metric()["anyOf"].clone());
+}
+
+fn known_metric() -> serde_json::Value {
+    let protocols = format!("^[a-z0-9][a-z0-9_-]*\\.({})$", metrics::PROTOCOL_QUANTITIES.join("|"));
+    serde_json::json!({ "anyOf": [{ "enum": metrics::PATHS }, { "pattern": protocols }] })
 }

@@ -80,6 +80,19 @@ pub enum DatasetError {
     /// More faces than rows can be counted.
     #[error("the dataset has {0} faces; a manifest holds at most {max}", max = u32::MAX)]
     TooMany(u64),
+    /// A table that the config names and that is not there.
+    #[error(
+        "there is no `{name}` for `dataset.{key}` in {folder}, nor in the folder above; correct the name, or write \
+         `./{name}` for a file beside the config"
+    )]
+    NoTable {
+        /// The key.
+        key: &'static str,
+        /// The name.
+        name: String,
+        /// The dataset's folder.
+        folder: String,
+    },
     /// The Hub's cache does not mirror the repository.
     #[error("{} was expected to end in `{file}`; remove the repository from the Hub cache and fetch again", path.display())]
     HubLayout {
@@ -114,7 +127,7 @@ impl From<HubError> for DatasetError {
     }
 }
 
-/// The rule that a table of faces breaks.
+/// The rule that a table of faces, pairs or boxes breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CsvProblem {
     /// No bytes, or only white space.
@@ -238,6 +251,89 @@ pub enum CsvProblem {
     NotListed {
         /// The path.
         value: String,
+    },
+    /// A list of pairs without any.
+    #[error("there is no pair in this list; expected a header and a line for each pair, or one of LFW's lists")]
+    NoPairs,
+    /// A list that is cut short or has lines too many.
+    #[error("the first line announces {expected} pairs, but {found} follow; get the list again: it is not whole")]
+    PairCount {
+        /// Pairs by the first line.
+        expected: u64,
+        /// Lines below it.
+        found: u64,
+    },
+    /// A line of an LFW list.
+    #[error(
+        "the line has {found} values; a pair is `name n1 n2` (one person) or `name1 n1 name2 n2` (two), tabs between"
+    )]
+    PairLine {
+        /// Values.
+        found: usize,
+    },
+    /// A picture of a person has no number.
+    #[error("the picture of `{name}` has the number `{value}`, expected a whole number such as 1")]
+    PictureNumber {
+        /// The person.
+        name: String,
+        /// The number.
+        value: String,
+    },
+    /// Neither same nor different.
+    #[error("`{column}` is `{value}`, expected 1 or 0, true or false, or yes or no: whether the pair is one person")]
+    NoAnswer {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+    },
+    /// A fold that has no number.
+    #[error("`{column}` is `{value}`, expected the number of a fold, or `train` or `test`")]
+    NoFold {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+    },
+    /// A pair of one face.
+    #[error("the pair `{value}` is a face with itself, which says nothing; take it out of the list")]
+    FaceWithItself {
+        /// The face, or the line.
+        value: String,
+    },
+    /// A name that no face has.
+    #[error(
+        "`{column}` is `{value}`, which no face of the dataset is called, by face_id, path, file name or file name \
+         without ending; correct the table, or let `dataset` name the folder that has it"
+    )]
+    UnknownFace {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+    },
+    /// A name that several faces have.
+    #[error("`{column}` is `{value}`, which may be `{first}` or `{second}`; write the path or the face_id")]
+    AmbiguousFace {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+        /// Id of a face that has the name.
+        first: String,
+        /// Id of another.
+        second: String,
+    },
+    /// Two boxes of one face.
+    #[error(
+        "`{value}` has a box already, on line {first}; a picture shows one face here: keep the box of the person that \
+         the picture is filed under"
+    )]
+    SecondBox {
+        /// The face as the table calls it.
+        value: String,
+        /// Line of its first box.
+        first: u64,
     },
     /// A link that leaves the root.
     #[error(

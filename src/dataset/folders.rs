@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::image_folder;
 use super::scan::{self, Context, ScanError};
-use super::{DatasetError, Face, Manifest, PixelSource, SourceTable};
+use super::{DatasetError, Face, Manifest, PixelSource, tables};
+use crate::config::Tables;
 use crate::files::FileError;
 
 /// Endings of files that are read as pictures, in any case.
@@ -25,10 +26,12 @@ pub(super) fn endings() -> String {
 }
 
 /// Reads a folder of identity folders, or an image folder.
-pub(super) fn open(root: &Path, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+pub(super) fn open(root: &Path, tables: &Tables, context: &Context<'_>) -> Result<Manifest, DatasetError> {
     if !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "holds one folder for each identity" });
     }
+    let find = |key, table: &Option<_>| table.as_deref().map(|table| tables::find(key, table, root)).transpose();
+    let files = tables::Files { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? };
     let metadata = root.join(image_folder::METADATA);
     let faces = if metadata.is_file() {
         // A picture that is not there becomes a failure of its face, as in a Phase-1 table.
@@ -36,7 +39,9 @@ pub(super) fn open(root: &Path, context: &Context<'_>) -> Result<Manifest, Datas
     } else {
         identities(root, context)?
     };
-    let mut manifest = Manifest { faces, root: root.into(), table: SourceTable::default(), lists: Vec::new() };
+    let mut manifest = Manifest { faces, root: root.into(), ..Manifest::default() };
+    // Before the pictures are read: a wrong table is told at once.
+    tables::attach(&mut manifest, &files, context)?;
     scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
         ScanError::Interrupted => DatasetError::Interrupted,
         ScanError::Root(error) => FileError::new("read", root)(error).into(),

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::folders::{self, Ignored};
 use super::image_folder::{self, METADATA};
 use super::scan::{self, Context, ScanError};
-use super::{DatasetError, Face, Manifest, SourceTable};
+use super::{DatasetError, Face, Manifest, tables};
+use crate::config::Tables;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::hub::{self, HubError, HubFile, RepoKind};
-use crate::progress::Silent;
+use crate::progress::LinesOnly;
 
 /// Downloads at a time: small files wait for the network, not for its bandwidth.
 const PARALLEL: usize = 8;
@@ -32,12 +33,19 @@ pub(super) struct Place<'a> {
 }
 
 /// Downloads what is not in the local cache, then reads all of it.
-pub(super) fn open(place: &Place<'_>, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+pub(super) fn open(place: &Place<'_>, tables: &Tables, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+    let commit = commit(place, context)?;
+    // All that follows is of one commit, also when the branch moves meanwhile.
+    let place = &Place { revision: &commit, ..*place };
     let listing = listing(place, context)?;
     let prefix = match place.folder.trim_matches('/') {
         "" => String::new(),
         folder => format!("{folder}/"),
     };
+    let find = |key, table: &Option<_>| {
+        table.as_deref().map(|name| table_file(key, name, place, &listing, context)).transpose()
+    };
+    let files = tables::Files { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? };
     let metadata = listing.iter().find(|file| file.path.strip_prefix(&prefix) == Some(METADATA));
     let (faces, pictures) = if let Some(metadata) = metadata {
         named(metadata, &listing, &prefix, context)?
@@ -47,14 +55,63 @@ pub(super) fn open(place: &Place<'_>, context: &Context<'_>) -> Result<Manifest,
         ignored.say(context);
         (folders::faces(names, &place.to_string())?, pictures)
     };
+    let mut manifest = Manifest { faces, commit: Some(commit.clone()), ..Manifest::default() };
+    // Before the pictures are downloaded: a wrong table is told at once.
+    tables::attach(&mut manifest, &files, context)?;
     let root = download(&pictures, &prefix, context)?;
-    let mut manifest = Manifest { faces, root: root.clone(), table: SourceTable::default(), lists: Vec::new() };
+    manifest.root.clone_from(&root);
     // The Hub's cache is made of links to content-addressed files beside the snapshot: no fence.
     scan::fill(&mut manifest.faces, &root, false, context).map_err(|error| match error {
         ScanError::Root(error) => FileError::new("read", &root)(error).into(),
         ScanError::Interrupted | ScanError::Escape { .. } => DatasetError::Interrupted,
     })?;
     Ok(manifest)
+}
+
+/// The commit that the place's revision means.
+fn commit(place: &Place<'_>, context: &Context<'_>) -> Result<String, DatasetError> {
+    let Place { repo, revision, .. } = *place;
+    let commit = hub::resolve(RepoKind::Dataset, repo, revision, context.progress, context.cancel)?;
+    if !commit.starts_with(revision) {
+        context.progress.say(&format!(
+            "`{revision}` of dataset `{repo}` is commit {commit} now and may move: another day the same config may \
+             give other numbers; pin it with `revision: {commit}`"
+        ));
+    }
+    Ok(commit)
+}
+
+/// Brings a table here: a local file as it is, a name of the dataset's folder or of the one above.
+fn table_file(
+    key: &'static str,
+    table: &Path,
+    place: &Place<'_>,
+    listing: &[HubFile],
+    context: &Context<'_>,
+) -> Result<PathBuf, DatasetError> {
+    if table.is_absolute() {
+        return Ok(table.into());
+    }
+    let name = table.to_string_lossy();
+    let folder = place.folder.trim_matches('/');
+    let below = if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
+    let progress = &LinesOnly(context.progress);
+    if let Some(file) = listing.iter().find(|file| file.path == below) {
+        return Ok(hub::download(file, progress, context.cancel)?);
+    }
+    let missing = || DatasetError::NoTable { key, name: name.to_string(), folder: place.to_string() };
+    if folder.is_empty() {
+        return Err(missing());
+    }
+    let path = match folder.rsplit_once('/') {
+        Some((above, _)) => format!("{above}/{name}"),
+        None => name.to_string(),
+    };
+    let file = Entry { path, size: None, sha256: None }.at(place);
+    hub::download(&file, progress, context.cancel).map_err(|error| match error {
+        HubError::NoEntry { .. } => missing(),
+        error => error.into(),
+    })
 }
 
 impl std::fmt::Display for Place<'_> {
@@ -73,7 +130,7 @@ fn named(
     prefix: &str,
     context: &Context<'_>,
 ) -> Result<(Vec<Face>, Vec<HubFile>), DatasetError> {
-    let path = hub::download(metadata, &Silent, context.cancel)?;
+    let path = hub::download(metadata, &LinesOnly(context.progress), context.cancel)?;
     let listed: HashMap<&str, &HubFile> =
         listing.iter().filter_map(|file| Some((file.path.strip_prefix(prefix)?, file))).collect();
     let faces = image_folder::faces(&path, |picture| listed.contains_key(picture))?;
@@ -115,7 +172,7 @@ fn download(pictures: &[HubFile], prefix: &str, context: &Context<'_>) -> Result
             let index = next.fetch_add(1, Ordering::Relaxed);
             pictures.get(index).map(|picture| (index, picture))
         } {
-            match hub::download(picture, &Silent, cancel) {
+            match hub::download(picture, &LinesOnly(progress), cancel) {
                 Ok(path) if index == 0 => drop(first.set(path)),
                 Ok(_) => {}
                 Err(error) => {

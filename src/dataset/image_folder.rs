@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use super::columns::TableKind;
+use super::csv_lines::CsvError;
 use super::paths::PathRules;
-use super::phase1::{CsvError, Parser};
+use super::phase1::Parser;
 use super::{CsvProblem, DatasetError, Face};
 use crate::files;
 

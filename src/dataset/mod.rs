@@ -1,13 +1,19 @@
 //! A dataset becomes a [`Manifest`]: one row a face, in input order. Each kind of source has its own file.
 
+mod boxes;
 mod columns;
+mod csv_lines;
 mod error;
+mod face_names;
 mod folders;
 mod hand_over;
 mod hub_folders;
 mod image_folder;
 mod manifest_file;
 mod pair_list;
+mod pair_lists_file;
+mod pair_table;
+mod pair_text;
 mod paths;
 mod phase1;
 mod procedural;
@@ -16,6 +22,7 @@ mod scan_cache;
 mod self_digest;
 pub mod synthetic;
 mod table;
+mod tables;
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +38,7 @@ use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
 
 pub use error::{CsvProblem, DatasetError, ReadError};
-pub use pair_list::{DATASET_PAIRS, ListedPair, PairList};
+pub use pair_list::{DATASET_PAIRS, ListedPair, PairList, read_pair_list};
 pub use table::{SourceTable, TextColumn};
 
 /// No encoded picture of a face or a photo is this large; reading one would only fill the memory.
@@ -102,6 +109,8 @@ pub struct Manifest {
     pub table: SourceTable,
     /// Pairs that protocols compare; the list that the dataset ships with first, if it ships with one.
     pub lists: Vec<PairList>,
+    /// Commit of the Hub repository that the pictures come from.
+    pub commit: Option<String>,
 }
 
 /// Opens a dataset: finds its faces, reads each picture once for its digest. `cache` is a folder that remembers the
@@ -118,9 +127,9 @@ pub fn open(
     let context = scan::Context { cache, progress, cancel };
     let manifest = match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => phase1::open(csv, root, rewrite, *image, &context),
-        DatasetSource::Folders { root } => folders::open(root, &context),
-        DatasetSource::HubFolders { repo, revision, folder } => {
-            hub_folders::open(&hub_folders::Place { repo, revision, folder }, &context)
+        DatasetSource::Folders { root, tables } => folders::open(root, tables, &context),
+        DatasetSource::HubFolders { repo, revision, folder, tables } => {
+            hub_folders::open(&hub_folders::Place { repo, revision, folder }, tables, &context)
         }
         &DatasetSource::Synthetic { seed, identities, samples, size } => {
             procedural::open(seed, identities, samples, size)
@@ -154,12 +163,17 @@ pub fn describe(source: &DatasetSource) -> String {
                 n => format!(" after {n} path rewrites"),
             }
         ),
-        DatasetSource::Folders { root } => {
-            format!("identity folders or image folder {}; nothing to download", there(root, root.is_dir()))
+        DatasetSource::Folders { root, tables } => {
+            format!(
+                "identity folders or image folder {}{}; nothing to download",
+                there(root, root.is_dir()),
+                tables::describe(tables)
+            )
         }
-        DatasetSource::HubFolders { repo, revision, folder } => format!(
-            "identity folders or image folder of {} on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache",
-            hub_folders::Place { repo, revision, folder }
+        DatasetSource::HubFolders { repo, revision, folder, tables } => format!(
+            "identity folders or image folder of {} on the Hugging Face Hub{}; `fetch` downloads what is not in the Hub cache",
+            hub_folders::Place { repo, revision, folder },
+            tables::describe(tables)
         ),
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(
             "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \

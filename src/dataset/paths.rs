@@ -55,7 +55,7 @@ impl PathRules {
 }
 
 /// Windows separators become `/`.
-fn unify(path: &str) -> String {
+pub(super) fn unify(path: &str) -> String {
     path.replace('\\', "/")
 }
 

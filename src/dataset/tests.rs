@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::PathRewrite;
+use crate::config::{PathRewrite, Tables};
 use crate::progress::Silent;
 
 /// A folder for one test, and what was said while it was read.
@@ -27,6 +27,11 @@ impl Progress for Place {
     fn say(&self, line: &str) {
         self.said.lock().unwrap().push(line.into());
     }
+}
+
+/// A folder without tables.
+fn folders_at(root: &Path) -> DatasetSource {
+    DatasetSource::Folders { root: root.into(), tables: Tables::default() }
 }
 
 impl Place {
@@ -50,7 +55,7 @@ impl Place {
     }
 
     fn folders(&self) -> Result<Manifest, DatasetError> {
-        self.open(&DatasetSource::Folders { root: self.root().into() })
+        self.open(&folders_at(self.root()))
     }
 
     /// Reads `faces.csv` with this content.
@@ -215,7 +220,7 @@ fn folders_that_cannot_be_a_dataset_are_explained() {
     assert_snapshot!(place.error(place.folders()), @r"the name of n1/a\nb.jpg contains a control character; ids are made of names, so rename it");
     place.put("face.jpg", "");
     assert_snapshot!(place.error(place.folders()), @"<dir> holds pictures itself (`face.jpg`); each identity needs its own folder: <dir>/<identity>/<image>");
-    let nowhere = DatasetSource::Folders { root: place.root().join("nowhere") };
+    let nowhere = folders_at(&place.root().join("nowhere"));
     assert_snapshot!(place.error(place.open(&nowhere)), @"<dir>/nowhere is not a folder; `dataset.root` names the folder that holds one folder for each identity");
     let nowhere = DatasetSource::Phase1 {
         csv: place.root().join("nowhere.csv"),
@@ -252,7 +257,7 @@ fn links_may_stay_inside_and_not_lead_out() {
     fs::remove_file(place.root().join("n3")).unwrap();
     symlink(place.root(), elsewhere.root().join("root")).unwrap();
     let root = elsewhere.root().join("root");
-    assert_eq!(place.open(&DatasetSource::Folders { root }).unwrap().faces, manifest.faces);
+    assert_eq!(place.open(&folders_at(&root)).unwrap().faces, manifest.faces);
 }
 
 #[cfg(target_os = "linux")]
@@ -303,16 +308,56 @@ fn descriptions_say_where_and_what_is_downloaded() {
             rewrite: vec![PathRewrite { from: "a".into(), to: "b".into() }],
             image: Phase1Image::Photo,
         },
-        DatasetSource::Folders { root: "/nowhere".into() },
-        DatasetSource::HubFolders { repo: "a/b".into(), revision: "c0ffee".into(), folder: "train".into() },
+        folders_at(Path::new("/nowhere")),
+        DatasetSource::HubFolders {
+            repo: "a/b".into(),
+            revision: "c0ffee".into(),
+            folder: "train".into(),
+            tables: Tables { pairs: Some("pairs.csv".into()), boxes: Some("/here/boxes.csv".into()) },
+        },
         DatasetSource::Synthetic { seed: 1, identities: 40, samples: 10, size: 160 },
     ];
     assert_snapshot!(sources.map(|source| describe(&source)).join("\n"), @"
     Phase-1 table /nowhere/faces.csv (not there!), boxes cut out of photos below / after 1 path rewrite; nothing to download
     identity folders or image folder /nowhere (not there!); nothing to download
-    identity folders or image folder of dataset `a/b` at c0ffee, folder `train`, on the Hugging Face Hub; `fetch` downloads the pictures that are not in the Hub cache
+    identity folders or image folder of dataset `a/b` at c0ffee, folder `train`, on the Hugging Face Hub, pairs from `pairs.csv`, boxes from `/here/boxes.csv`; `fetch` downloads what is not in the Hub cache
     400 synthetic faces (40 identities × 10 samples, 160×160 pixels, seed 1, generator 1); nothing to download
     ");
+}
+
+#[test]
+fn tables_beside_the_pictures_are_found_below_the_folder_or_above_it() {
+    let place = Place::new();
+    place.put("lfw/train/Ann/1.jpg", "one").put("lfw/train/Ann/2.jpg", "two").put("lfw/train/Bob/1.jpg", "three");
+    place.put("lfw/pairs.csv", "same,a,b\n1,Ann/1.jpg,Ann/2\n1,Ann/1.jpg,Bob/1.jpg\n0,Ann/1.jpg,Bob/1.jpg\n");
+    place.put("lfw/train/boxes.csv", "path,x,y,w,h\nAnn/1.jpg,1,2,3,4\nCy/1.jpg,1,2,3,4\n");
+    let root = place.root().join("lfw/train");
+    let with = |pairs: Option<&str>, boxes: Option<&str>| {
+        let tables = Tables { pairs: pairs.map(Into::into), boxes: boxes.map(Into::into) };
+        place.open(&DatasetSource::Folders { root: root.clone(), tables })
+    };
+    let plain = with(None, None).unwrap();
+    let manifest = with(Some("pairs.csv"), Some("boxes.csv")).unwrap();
+    assert_eq!(manifest.lists[0].pairs.len(), 3);
+    assert_eq!(manifest.lists[0].name, DATASET_PAIRS);
+    assert_eq!(manifest.faces[0].bbox, Some(BoundingBox { x1: 1.0, y1: 2.0, x2: 4.0, y2: 6.0 }));
+    assert_eq!(manifest.faces[1..], plain.faces[1..]);
+    let digests = [&plain, &manifest, &with(Some("pairs.csv"), None).unwrap()].map(Manifest::digest);
+    assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+    let said = place.said.lock().unwrap().join("\n").replace(&place.root().display().to_string(), "<dir>");
+    assert_snapshot!(said, @"
+1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
+1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
+2 of 3 faces have no box in <dir>/lfw/train/boxes.csv: a crop by box takes their whole pictures
+1 box is for pictures that are not in the dataset, in <dir>/lfw/train/boxes.csv
+1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
+1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
+1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
+");
+
+    assert_snapshot!(place.error(with(Some("paris.csv"), None)), @"there is no `paris.csv` for `dataset.pairs` in <dir>/lfw/train, nor in the folder above; correct the name, or write `./paris.csv` for a file beside the config");
+    let absolute = place.root().join("lfw/pairs.csv");
+    assert_eq!(with(absolute.to_str(), None).unwrap().lists, manifest.lists);
 }
 
 #[test]
@@ -321,7 +366,7 @@ fn a_wish_to_stop_becomes_an_error_of_its_own() {
     place.put("n1/1.jpg", "one");
     let cancel = Cancel::default();
     cancel.request();
-    let source = DatasetSource::Folders { root: place.root().into() };
+    let source = folders_at(place.root());
     assert!(matches!(open(&source, None, &Silent, &cancel), Err(DatasetError::Interrupted)));
 }
 
@@ -364,7 +409,7 @@ prop_compose! {
         let headers: Vec<String> = headers.into_iter().collect();
         let value = |column: usize, row: usize| format!("{}", (seed as usize).wrapping_mul(column * 31 + row) % 101);
         let columns = (0..headers.len()).map(|c| (0..faces.len()).map(|r| value(c, r)).collect()).collect();
-        Manifest { faces, root: "/data".into(), table: SourceTable { headers, columns }, lists: Vec::new() }
+        Manifest { faces, root: "/data".into(), table: SourceTable { headers, columns }, ..Manifest::default() }
     }
 }
 

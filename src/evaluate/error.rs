@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::files::FileError;
+use crate::protocol::PartitionError;
 
 /// Why faces could not be evaluated, or an evaluation not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,23 @@ pub enum EvaluateError {
     Matrix {
         /// The broken rule.
         rule: String,
+    },
+    /// A protocol without a list of pairs.
+    #[error(
+        "protocol `{protocol}` needs a list of pairs, and the dataset came with none; give the protocol `pairs: FILE`, or \
+         the dataset the list that it ships with"
+    )]
+    NoPairs {
+        /// Its name.
+        protocol: String,
+    },
+    /// A list that a protocol cannot use.
+    #[error("protocol `{protocol}`: {source}")]
+    Protocol {
+        /// Its name.
+        protocol: String,
+        /// Why.
+        source: PartitionError,
     },
     /// A file could not be read or written.
     #[error(transparent)]

@@ -9,7 +9,7 @@ use npyz::WriterBuilder;
 use polars::prelude::*;
 use serde::Serialize;
 
-use super::{Centroids, EvaluateError, Evaluation};
+use super::{Centroids, EvaluateError, Evaluation, tested};
 use crate::breakdown::{self, Breakdown};
 use crate::files::{self, FileError, commit, commit_bytes};
 use crate::metrics::{Metrics, ReadMetricsError};
@@ -50,6 +50,7 @@ impl Evaluation {
         write_csv(&run.join(IDENTITY_CSV), &ids)?;
         commit_bytes(&run.join(IDENTITY_PICKLE), &pickled(&ids))?;
         self.people.write(run)?;
+        tested::write(run, &self.tested)?;
         write_json(&run.join(BREAKDOWN), &self.breakdown)?;
         write_json(&metrics, &self.metrics)
     }
@@ -73,6 +74,7 @@ impl Evaluation {
             centroids: Centroids::read(&run.join(CENTROIDS))?,
             people: People::read(run)?,
             breakdown: read_breakdown(run.join(BREAKDOWN))?,
+            tested: tested::read(run)?,
         })
     }
 }
@@ -327,7 +329,7 @@ impl<'a> Table<'a> {
     }
 }
 
-fn u32s(column: &Column) -> PolarsResult<Vec<Option<u32>>> {
+pub(super) fn u32s(column: &Column) -> PolarsResult<Vec<Option<u32>>> {
     Ok(column.u32()?.iter().collect())
 }
 

@@ -1,15 +1,19 @@
 //! Embeddings and identities → everything a report shows, and the files it is kept in.
 
+mod benchmarks;
 mod centroids;
 mod error;
 mod files;
 mod people;
 mod published;
+mod tested;
 
 use std::collections::BTreeMap;
 
+pub use benchmarks::Benchmarks;
 pub use centroids::Centroids;
 pub use error::EvaluateError;
+pub use tested::Tested;
 
 use crate::breakdown::{self, Breakdown, Column};
 use crate::config::{Expectation, SimilarityOptions};
@@ -18,6 +22,7 @@ use crate::metrics::{self, FaceCounts, Judged, Metrics, PairCounts};
 use crate::people::{self as who, People};
 use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::Rows;
+use crate::similarity::listed::RowPair;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
     self, Comparison, HardPair, Histograms, IdentitySpread, Keeper, PairKind, Population, Request, Watched,
@@ -49,6 +54,8 @@ pub struct Evaluation {
     pub people: People,
     /// `breakdown.json`: which faces fail; `None` when no threshold could be told.
     pub breakdown: Option<Breakdown>,
+    /// `protocol_pairs.parquet`: what became of each test pair, protocol by protocol.
+    pub tested: Vec<Tested>,
 }
 
 /// What is evaluated.
@@ -72,6 +79,8 @@ pub struct Input<'a> {
     pub seed: u64,
     /// Ranges that metrics must fall in.
     pub expect: &'a BTreeMap<String, Expectation>,
+    /// Published lists of pairs, and the protocols that are run on them.
+    pub benchmarks: Benchmarks<'a>,
     /// Where a long comparison is kept between two sessions.
     pub keeper: &'a dyn Keeper,
 }
@@ -96,6 +105,26 @@ impl<'a> From<&'a Face> for Labelled<'a> {
 /// they should be, [`EvaluateError::Interrupted`].
 pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
     let rows = checked_rows(input)?;
+    // Before the long work: a list that cannot be cut as a protocol says is an error.
+    let (results, tested) = input.benchmarks.run(rows, input.options.confidence)?;
+    let mut evaluation = match input.benchmarks.instead_of_names(input) {
+        Some(list) => by_list(input, rows, &list, cancel)?,
+        None => by_names(input, rows, progress, cancel)?,
+    };
+    evaluation.metrics.protocols = results;
+    evaluation.metrics = evaluation.metrics.rounded();
+    evaluation.metrics.expectations = judge(&evaluation.metrics, input.expect);
+    evaluation.tested = tested;
+    Ok(evaluation)
+}
+
+/// Faces whose people are known: all pairs, or a sample of them.
+fn by_names(
+    input: &Input<'_>,
+    rows: Rows<'_>,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Evaluation, EvaluateError> {
     let population = Population::new(input.faces, input.seed);
     evaluable(input, &population)?;
     let quota = Quota::new(&population.available, input.options);
@@ -126,29 +155,8 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
         },
     };
     let rates = Rates { estimator: &estimator, cells: &found.cells };
-    let (eer, eer_threshold) = rates.eer();
-    let (operating_points, intervals) = thresholds::operating_points(rates);
-    let mut metrics = Metrics {
-        schema: metrics::SCHEMA,
-        faces: face_counts(input, &population),
-        pairs: pair_counts(&population, quota, &found),
-        genuine: distribution(&estimator, &found.genuine, |sample| &sample.genuine),
-        impostor: distribution(&estimator, &found.impostor, |sample| &sample.impostor),
-        d_prime: thresholds::d_prime(&estimator),
-        auc: thresholds::auc(&estimator),
-        eer,
-        eer_threshold,
-        fmr100: thresholds::fnmr_at(rates, 1e-2),
-        fmr1000: thresholds::fnmr_at(rates, 1e-3),
-        zero_fmr: thresholds::fnmr_at(rates, 0.0),
-        operating_points,
-        intervals,
-        thresholds: thresholds::ladder(rates),
-        upstream,
-        expectations: Vec::new(),
-    }
-    .rounded();
-    metrics.expectations = judge(&metrics, input.expect);
+    let counts = (face_counts(input, &population), pair_counts(&population, quota, &found));
+    let metrics = numbers(rates, &found, counts, upstream);
     let (hardest, centroids) = (hard_pairs(input.faces, &found), Centroids::of(rows, &population));
     let people = who::Input {
         rows,
@@ -159,7 +167,7 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
         watched: &watched,
         estimator: &estimator,
         hardest: &hardest,
-        eer_threshold,
+        eer_threshold: metrics.eer_threshold,
         options: input.options,
         seed: input.seed,
     };
@@ -173,7 +181,76 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
         people,
         breakdown,
         histograms: Histograms { genuine: found.genuine.counts, impostor: found.impostor.counts },
+        tested: Vec::new(),
     })
+}
+
+/// Faces whose people nobody knows, and a list of pairs of which it is known: only these pairs are compared, and nothing
+/// is said of people.
+fn by_list(input: &Input<'_>, rows: Rows<'_>, list: &[RowPair], cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
+    let groups = input.benchmarks.groups();
+    let faces: Vec<Labelled<'_>> = groups.label(input.faces);
+    let population = Population::new(&faces, input.seed);
+    let Some(found) = similarity::listed::compare(rows, &population, list, input.options.hardest) else {
+        let reason = "no face has an identity, and the list's pairs that are embedded are all of one kind".into();
+        return Err(EvaluateError::NotEvaluable { reason });
+    };
+    let estimator = estimator(input, &found, cancel)?;
+    let rates = Rates { estimator: &estimator, cells: &found.cells };
+    let pairs = PairCounts {
+        mode: "listed".into(),
+        genuine: found.genuine.moments.count(),
+        impostor: found.impostor.moments.count(),
+        genuine_available: found.genuine.moments.count(),
+        impostor_available: found.impostor.moments.count(),
+        excluded_same_image: 0,
+        excluded_same_content: 0,
+        unlabelled_faces: input.faces.len() as u64,
+    };
+    let named = FaceCounts { labelled: 0, identities: 0, singletons: 0, ..face_counts(input, &population) };
+    Ok(Evaluation {
+        metrics: numbers(rates, &found, (named, pairs), None),
+        curve: thresholds::curve(rates),
+        hardest: hard_pairs(input.faces, &found),
+        identities: Vec::new(),
+        centroids: Centroids { data: Vec::new(), dimension: rows.dimension },
+        people: People { schema: who::SCHEMA, ..People::default() },
+        breakdown: None,
+        histograms: Histograms { genuine: found.genuine.counts, impostor: found.impostor.counts },
+        tested: Vec::new(),
+    })
+}
+
+/// Everything that follows from cosines alone.
+fn numbers(
+    rates: Rates<'_>,
+    found: &Comparison,
+    (faces, pairs): (FaceCounts, PairCounts),
+    upstream: Option<metrics::Upstream>,
+) -> Metrics {
+    let estimator = rates.estimator;
+    let (eer, eer_threshold) = rates.eer();
+    let (operating_points, intervals) = thresholds::operating_points(rates);
+    Metrics {
+        schema: metrics::SCHEMA,
+        faces,
+        pairs,
+        genuine: distribution(estimator, &found.genuine, |sample| &sample.genuine),
+        impostor: distribution(estimator, &found.impostor, |sample| &sample.impostor),
+        d_prime: thresholds::d_prime(estimator),
+        auc: thresholds::auc(estimator),
+        eer,
+        eer_threshold,
+        fmr100: thresholds::fnmr_at(rates, 1e-2),
+        fmr1000: thresholds::fnmr_at(rates, 1e-3),
+        zero_fmr: thresholds::fnmr_at(rates, 0.0),
+        operating_points,
+        intervals,
+        thresholds: thresholds::ladder(rates),
+        upstream,
+        protocols: Vec::new(),
+        expectations: Vec::new(),
+    }
 }
 
 /// Judges each expectation. A metric that this run does not have meets none.

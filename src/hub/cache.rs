@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
-use super::{HubError, HubFile, HubSettings, RepoKind, is_commit};
+use super::{HubError, HubFile, HubSettings, RepoKind, is_commit, is_whole_commit};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
@@ -94,12 +94,20 @@ impl<'a> Place<'a> {
         let parent = pointer.parent().unwrap_or(self.root);
         files::create_dir(parent).map_err(disk)?;
         self.link(etag, &pointer).map_err(FileError::new("create", &pointer)).map_err(disk)?;
-        if self.file.revision != commit {
-            let path = self.folder().join("refs").join(&self.file.revision);
-            let written = path.parent().map_or(Ok(()), files::create_dir);
-            written.and_then(|()| files::commit_bytes(&path, commit.as_bytes())).map_err(disk)?;
-        }
+        self.remember(commit)?;
         Ok(pointer)
+    }
+
+    /// Notes which commit a branch or short hash means.
+    pub fn remember(&self, commit: &str) -> Result<(), HubError> {
+        if self.file.revision == commit {
+            return Ok(());
+        }
+        let path = self.folder().join("refs").join(&self.file.revision);
+        let written = path.parent().map_or(Ok(()), files::create_dir);
+        written
+            .and_then(|()| files::commit_bytes(&path, commit.as_bytes()))
+            .map_err(HubError::disk(self.file, self.root))
     }
 
     #[cfg(unix)]
@@ -122,9 +130,9 @@ impl<'a> Place<'a> {
     }
 
     /// The commit that the revision means, as far as the cache knows.
-    fn commit(&self) -> Option<String> {
+    pub fn commit(&self) -> Option<String> {
         let revision = &self.file.revision;
-        if revision.len() == 40 && is_commit(revision) {
+        if is_whole_commit(revision) {
             return Some(revision.clone());
         }
         if let Ok(text) = fs::read_to_string(self.folder().join("refs").join(revision)) {

@@ -3,14 +3,21 @@
 use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::{Agent, Body, BodyReader};
 
-use super::{Hub, HubError, HubFile, HubSettings, RepoKind};
+use super::{Hub, HubError, HubFile, HubSettings, RepoKind, rate_limit};
 use crate::progress::{Cancel, Progress};
+
+/// Addresses visited for one thing at most.
+pub(super) const MAX_HOPS: usize = 10;
+
+/// Bytes of an API's answer at most; the Hub's longest are listings of 1,000 entries, some 300 bytes each.
+const MAX_BODY: u64 = 64 << 20;
 
 /// How often a wait looks whether it should end.
 const BLINK: Duration = Duration::from_millis(50);
@@ -92,18 +99,60 @@ impl Hub {
                 Err(error) if made < error.attempts(self.settings.attempts) => error,
                 result => return result,
             };
-            let pause = match &error {
-                HubError::RateLimited { wait: Some(wait), .. } if *wait > self.settings.patience => return Err(error),
-                HubError::RateLimited { wait: Some(wait), .. } => *wait,
-                _ => self.settings.back_off * 2u32.saturating_pow(made - 1),
-            };
+            let mut pause = self.settings.back_off * 2u32.saturating_pow(made - 1);
             // The remedy is what follows the semicolon; here it is to wait.
             let message = error.to_string();
             let problem = message.split("; ").next().unwrap_or(&message);
-            progress.say(&format!("{problem}; trying again in {pause:.0?}"));
-            sleep(pause, cancel)?;
+            if let HubError::RateLimited { wait, .. } = error {
+                match wait {
+                    Some(wait) if wait > self.settings.patience => return Err(error),
+                    // A server that says "now" and refuses again should not be asked without end.
+                    wait => pause = pause.max(wait.unwrap_or_default()),
+                }
+                let remedy = if self.settings.token.is_none() { "; HF_TOKEN raises the limit" } else { "" };
+                if self.pause.at_least(pause) {
+                    progress.say(&format!("{problem}; going on in {pause:.0?}{remedy}"));
+                }
+            } else {
+                progress.say(&format!("{problem}; trying again in {pause:.0?}"));
+                sleep(pause, cancel)?;
+            }
             made += 1;
         }
+    }
+
+    /// The answer to a GET, redirects followed, and the address that gave it. `what` is how messages call it.
+    pub(super) fn whole_body(
+        &self,
+        mut url: String,
+        subject: &HubFile,
+        what: &str,
+        cancel: &Cancel,
+    ) -> Result<(String, HeaderMap, Vec<u8>), HubError> {
+        for _ in 0..MAX_HOPS {
+            let response = self.get(&url, 0, subject, cancel)?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            if let Some(location) = header(&headers, "location").filter(|_| status.is_redirection()) {
+                url = join(&url, location);
+                continue;
+            }
+            if !status.is_success() {
+                return Err(self.refusal(&url, status, &headers, subject));
+            }
+            let announced = header(&headers, "content-length").and_then(|text| text.parse().ok());
+            let mut body = Vec::new();
+            let (body, result) = interruptible(cancel, move || {
+                let result = response.into_body().into_reader().take(MAX_BODY).read_to_end(&mut body);
+                (body, result)
+            })?;
+            let got = body.len() as u64;
+            if result.is_err() || announced.is_some_and(|size| got < size) {
+                let (reason, host) = (result.err().map(|error| error.to_string()), host(&url));
+                return Err(HubError::Truncated { subject: what.to_owned(), host, got, size: announced, reason });
+            }
+            return Ok((url, headers, body));
+        }
+        Err(HubError::Strange { subject: what.to_owned(), host: host(&url), reason: "redirects without end".into() })
     }
 
     /// One GET, without redirects; `from` asks for the bytes from there on. The token goes to the endpoint only.
@@ -114,6 +163,7 @@ impl Hub {
         subject: &HubFile,
         cancel: &Cancel,
     ) -> Result<Response<Body>, HubError> {
+        self.pause.wait(cancel)?;
         // What is hashed are the bytes of the file: no transfer compression.
         let mut request = self.agent.get(url).header("accept-encoding", "identity");
         if from > 0 {
@@ -153,12 +203,35 @@ impl Hub {
             (404, Some("RepoNotFound")) => HubError::NoRepository { host, kind, repo },
             (404, Some("RevisionNotFound")) => HubError::NoRevision { kind, repo, revision, page },
             (404, _) => HubError::NoEntry { subject: name, revision, page },
-            (429, _) => {
-                let seconds = header(headers, "retry-after").and_then(|text| text.parse().ok());
-                HubError::RateLimited { subject: name, host, wait: seconds.map(Duration::from_secs) }
-            }
+            (429, _) => HubError::RateLimited { subject: name, host, wait: rate_limit::pause(headers) },
             (status @ 500..=599, _) => HubError::Server { subject: name, host, status },
             (status, _) => HubError::Strange { subject: name, host, reason: format!("status {status}") },
+        }
+    }
+}
+
+/// A pause that all requests keep, however many threads make them.
+#[derive(Default)]
+pub(super) struct Pause(Mutex<Option<Instant>>);
+
+impl Pause {
+    /// Lets the pause last this long from now, or longer if it did; whether this begins one.
+    fn at_least(&self, pause: Duration) -> bool {
+        let now = Instant::now();
+        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let begins = until.is_none_or(|until| until <= now);
+        *until = until.max(Some(now + pause));
+        begins
+    }
+
+    /// Waits for its end.
+    fn wait(&self, cancel: &Cancel) -> Result<(), HubError> {
+        loop {
+            let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match until.and_then(|until| until.checked_duration_since(Instant::now())) {
+                Some(left) if !left.is_zero() => sleep(left, cancel)?,
+                _ => return Ok(()),
+            }
         }
     }
 }

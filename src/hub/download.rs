@@ -8,14 +8,11 @@ use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
 use super::cache::{self, Place};
-use super::client::{Chunks, escape, header, host, join};
-use super::{Hub, HubError, HubFile, is_commit};
+use super::client::{Chunks, MAX_HOPS, escape, header, host, join};
+use super::{Hub, HubError, HubFile, git, is_commit, is_whole_commit};
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
-
-/// Addresses visited for one file at most.
-const MAX_HOPS: usize = 10;
 
 /// What the headers on the way to a file told about it.
 #[derive(Default)]
@@ -84,7 +81,21 @@ impl Hub {
                 Err(error) => return Err(error),
             }
         }
-        self.fetch(file, progress, cancel)
+        match self.known_content(file)? {
+            Some(path) => Ok(path),
+            None => self.fetch(file, progress, cancel),
+        }
+    }
+
+    /// A file whose bytes came with another revision: of a branch that moved, most files stay.
+    fn known_content(&self, file: &HubFile) -> Result<Option<PathBuf>, HubError> {
+        let place = Place::new(&self.settings, file)?;
+        let Some(etag) = file.sha256.map(|sha256| sha256.to_string()) else { return Ok(None) };
+        let blob = place.blob(&etag);
+        if !is_whole_commit(&file.revision) || !blob.is_file() || check(&blob, file, None).is_err() {
+            return Ok(None);
+        }
+        place.adopt(&etag, &file.revision).map(Some)
     }
 
     /// The file in the cache, not checked. A branch may have moved: only commits are looked up, unless offline.
@@ -158,8 +169,7 @@ impl Hub {
             reason: reason.to_owned(),
         };
         let etag = facts.etag.clone().ok_or_else(|| strange("no ETag header"))?;
-        let whole = |revision: &String| revision.len() == 40 && is_commit(revision);
-        let commit = facts.commit.clone().or_else(|| Some(file.revision.clone()).filter(whole));
+        let commit = facts.commit.clone().or_else(|| Some(file.revision.clone()).filter(|text| is_whole_commit(text)));
         let commit = commit.ok_or_else(|| strange("no X-Repo-Commit header"))?;
         let blob = place.blob(&etag);
         let mut resumed = true;
@@ -177,6 +187,15 @@ impl Hub {
                     }
                     error => error,
                 });
+            }
+            if git::is_id(&etag) {
+                let failed = |error| FileError::new("read", &partial)(error);
+                let opened = File::open(&partial).and_then(|file| git::blob_id(file.metadata()?.len(), file));
+                let found = opened.map_err(failed)?;
+                if found != etag {
+                    self.discard(&partial)?;
+                    return Err(HubError::DamagedBlob { subject: file.to_string(), found, expected: etag, resumed });
+                }
             }
             File::open(&partial)
                 .and_then(|file| file.sync_all())

@@ -156,6 +156,21 @@ pub enum HubError {
         /// Whether part of it was from an earlier, interrupted download.
         resumed: bool,
     },
+    /// Bytes of a file that is git's own, damaged on the way.
+    #[error(
+        "{subject} arrived damaged: its bytes are the git blob {found}, {expected} was expected; they were removed: \
+         start again, and if it happens again, ask who runs the proxy or mirror"
+    )]
+    DamagedBlob {
+        /// What was asked for.
+        subject: String,
+        /// Id of what came.
+        found: String,
+        /// Id it should have.
+        expected: String,
+        /// Whether part of it was from an earlier, interrupted download.
+        resumed: bool,
+    },
     /// Sound bytes, and not those that the config pins.
     #[error(
         "{subject} has sha256 {found} on the Hub, but {expected} is pinned: it is another file than the one meant; \
@@ -230,7 +245,9 @@ impl HubError {
     pub(super) fn attempts(&self, patient: u32) -> u32 {
         match self {
             Self::RateLimited { .. } | Self::Server { .. } | Self::Truncated { .. } => patient,
-            Self::Unreachable { .. } | Self::Damaged { resumed: true, .. } => patient.min(2),
+            Self::Unreachable { .. }
+            | Self::Damaged { resumed: true, .. }
+            | Self::DamagedBlob { resumed: true, .. } => patient.min(2),
             _ => 1,
         }
     }

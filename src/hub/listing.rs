@@ -1,19 +1,16 @@
 //! What a repository holds: the tree API, page by page.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::cache::{self, Place};
-use super::client::{escape, header, host, interruptible, join};
+use super::client::{escape, header, host, join};
 use super::{Hub, HubError, HubFile, RepoKind, is_commit};
 use crate::digest::Digest;
 use crate::files;
 use crate::progress::{Cancel, Silent};
 
-/// Bytes of one page at most; the Hub's hold 1,000 entries, some 300 bytes each.
-const MAX_PAGE: u64 = 64 << 20;
 /// Pages at most.
 const MAX_PAGES: usize = 100_000;
 
@@ -91,26 +88,9 @@ impl Hub {
         let mut url = format!("{}/api/{kind}/{repo}/tree/{revision}{below}?recursive=true", self.settings.endpoint);
         let mut entries: Vec<Entry> = Vec::new();
         for _ in 0..MAX_PAGES {
-            let response = self.get(&url, 0, subject, cancel)?;
-            let (status, headers) = (response.status(), response.headers().clone());
-            if let Some(location) = header(&headers, "location").filter(|_| status.is_redirection()) {
-                url = join(&url, location);
-                continue;
-            }
-            if !status.is_success() {
-                return Err(self.refusal(&url, status, &headers, subject));
-            }
-            let announced = header(&headers, "content-length").and_then(|text| text.parse().ok());
-            let mut page = Vec::new();
-            let (page, result) = interruptible(cancel, move || {
-                let result = response.into_body().into_reader().take(MAX_PAGE).read_to_end(&mut page);
-                (page, result)
-            })?;
-            let (name, got) = (format!("the list of files in {subject}"), page.len() as u64);
-            if result.is_err() || announced.is_some_and(|size| got < size) {
-                let reason = result.err().map(|error| error.to_string());
-                return Err(HubError::Truncated { subject: name, host: host(&url), got, size: announced, reason });
-            }
+            let name = format!("the list of files in {subject}");
+            let (at, headers, page) = self.whole_body(url, subject, &name, cancel)?;
+            url = at;
             let page: Vec<Entry> = serde_json::from_slice(&page).map_err(|error| HubError::Strange {
                 subject: name,
                 host: host(&url),

@@ -8,7 +8,10 @@ mod cache;
 mod client;
 mod download;
 mod error;
+mod git;
 mod listing;
+mod rate_limit;
+mod revision;
 mod settings;
 
 use std::fmt;
@@ -72,10 +75,24 @@ fn is_commit(revision: &str) -> bool {
     (7..=40).contains(&revision.len()) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Whether it is the whole hash of one.
+fn is_whole_commit(revision: &str) -> bool {
+    revision.len() == 40 && is_commit(revision)
+}
+
+/// The name that git has for content, which the Hub gives as the entity tag of files that are not large.
+#[must_use]
+pub fn git_blob_id(bytes: &[u8]) -> String {
+    // Memory can always be read.
+    git::blob_id(bytes.len() as u64, bytes).unwrap_or_default()
+}
+
 /// A connection to the Hub (or a mirror of it) and its local cache.
 pub struct Hub {
     settings: HubSettings,
     agent: ureq::Agent,
+    /// Until when the Hub wants to be left alone: what it tells one request holds for all.
+    pause: client::Pause,
 }
 
 impl Hub {
@@ -83,7 +100,7 @@ impl Hub {
     #[must_use]
     pub fn new(settings: HubSettings) -> Self {
         let agent = client::agent(&settings);
-        Self { settings, agent }
+        Self { settings, agent, pause: client::Pause::default() }
     }
 
     /// The one that the environment describes, shared by the whole process so that connections are kept.
@@ -114,4 +131,19 @@ pub fn list(
     cancel: &Cancel,
 ) -> Result<Vec<HubFile>, HubError> {
     Hub::shared().list(kind, repo, revision, folder, cancel)
+}
+
+/// The commit that a revision of a repository means: a whole hash itself, a short one as the cache or the Hub knows it, a
+/// branch or tag as it is now.
+///
+/// # Errors
+/// [`HubError`].
+pub fn resolve(
+    kind: RepoKind,
+    repo: &str,
+    revision: &str,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<String, HubError> {
+    Hub::shared().resolve(kind, repo, revision, progress, cancel)
 }

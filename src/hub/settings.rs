@@ -69,7 +69,8 @@ impl HubSettings {
             offline: matches!(offline.as_deref(), Some("1" | "ON" | "YES" | "TRUE")),
             attempts: 5,
             back_off: Duration::from_secs(1),
-            patience: Duration::from_mins(5),
+            // The Hub counts in windows of five minutes.
+            patience: Duration::from_mins(10),
             silence: Duration::from_secs(30),
             proxy: true,
         }

@@ -151,6 +151,7 @@ impl Crowd {
             options: &options,
             seed: 3,
             expect: &BTreeMap::new(),
+            benchmarks: crate::evaluate::Benchmarks::default(),
             keeper: &crate::similarity::Forgetful,
         };
         evaluate(&input, &Silent, &Cancel::default()).unwrap()

@@ -27,8 +27,10 @@ pub(super) fn region(
     if width == 0 || height == 0 {
         return Err(PreprocessError::EmptyPicture { width, height });
     }
-    let (Crop::Box { margin, unit }, Some(bbox)) = (crop, bbox) else {
-        return Ok(Region { left: 0, top: 0, width: width as usize, height: height as usize });
+    let (margin, unit, bbox) = match (crop, bbox) {
+        (Crop::Box { margin, unit }, Some(bbox)) => (margin, unit, bbox),
+        (Crop::Centre { fraction }, _) => return Ok(centre(fraction, width as usize, height as usize)),
+        _ => return Ok(Region { left: 0, top: 0, width: width as usize, height: height as usize }),
     };
     let span = |low: f32, high: f32, length: u32| {
         let (low, high) = (f64::from(low), f64::from(high));
@@ -45,6 +47,14 @@ pub(super) fn region(
         (Some((left, width)), Some((top, height))) => Ok(Region { left, top, width, height }),
         _ => Err(PreprocessError::EmptyCrop { bbox: *bbox, width, height }),
     }
+}
+
+/// The middle of a picture: each side is `fraction` of the picture's, rounded half up, at least one pixel. An odd rest
+/// leaves the pixel more on the right and below, as truncating the corner does.
+fn centre(fraction: f64, width: usize, height: usize) -> Region {
+    let part = |length: usize| ((fraction * length as f64 + 0.5) as usize).clamp(1, length);
+    let (part_width, part_height) = (part(width), part(height));
+    Region { left: (width - part_width) / 2, top: (height - part_height) / 2, width: part_width, height: part_height }
 }
 
 #[cfg(test)]
@@ -71,6 +81,21 @@ mod tests {
         let whole = Region { left: 0, top: 0, width: 60, height: 100 };
         assert_eq!(region(None, ORIGINAL, 160, 60, 100).unwrap(), whole);
         assert_eq!(region(Some(&bbox(1.0, 1.0, 2.0, 2.0)), Crop::Whole, 160, 60, 100).unwrap(), whole);
+    }
+
+    #[test]
+    fn the_centre_is_rounded_half_up_and_an_odd_rest_goes_right_and_below() {
+        let cut = |fraction, width, height| {
+            let face = bbox(1.0, 1.0, 2.0, 2.0);
+            let Region { left, top, width, height } =
+                region(Some(&face), Crop::Centre { fraction }, 160, width, height).unwrap();
+            [left, top, width, height]
+        };
+        assert_eq!(cut(0.5, 250, 250), [62, 62, 125, 125], "125 of 125 pixels left over: 62 and 63");
+        assert_eq!(cut(0.55, 250, 250), [56, 56, 138, 138], "137.5 is 138");
+        assert_eq!(cut(0.5, 100, 61), [25, 15, 50, 31], "a picture that is no square keeps its shape");
+        assert_eq!(cut(1.0, 7, 5), [0, 0, 7, 5]);
+        assert_eq!(cut(0.001, 250, 3), [124, 1, 1, 1], "at least a pixel");
     }
 
     #[test]
@@ -116,6 +141,19 @@ mod tests {
             if let Ok(region) = region(Some(&bbox(x1, y1, x2, y2)), crop, 160, width, height) {
                 prop_assert!(region.width > 0 && region.left + region.width <= width as usize);
                 prop_assert!(region.height > 0 && region.top + region.height <= height as usize);
+            }
+        }
+
+        #[test]
+        fn a_centre_lies_in_the_middle_and_has_the_size_asked_for(
+            fraction in 1e-6..=1.0_f64, width in 1..5000_u32, height in 1..5000_u32
+        ) {
+            let cut = region(None, Crop::Centre { fraction }, 160, width, height).unwrap();
+            for (start, part, length) in [(cut.left, cut.width, width), (cut.top, cut.height, height)] {
+                let length = length as usize;
+                let after = length - start - part;
+                prop_assert!(part >= 1 && (start == after || start + 1 == after), "{cut:?}");
+                prop_assert!(part == 1 || (part as f64 - fraction * length as f64).abs() <= 0.5 + 1e-9, "{cut:?}");
             }
         }
     }

@@ -112,7 +112,8 @@ fn signed(effect: &compare::Effect) -> String {
 fn variants(found: &Ablation) -> Section {
     let quantity = found.metric.quantity;
     let path = found.design == Design::Steps;
-    let mut columns = vec!["variant", "#value", if path { "#change to the one before" } else { "#change to [0]" }, "verdict"];
+    let mut columns =
+        vec!["variant", "#value", if path { "#change to the one before" } else { "#change to [0]" }, "verdict"];
     columns.extend(path.then_some("#change to [0]"));
     columns.extend(["#faces a second", "run"]);
     let mut table = Table::new(&format!("Variants by {}", found.metric.name), &columns);
@@ -123,7 +124,8 @@ fn variants(found: &Ablation) -> Section {
         };
         let change = found.change_of(number);
         let change = change.as_ref().and_then(|change| change.effect.as_ref());
-        let mut cells: Vec<Cell> = vec![format!("[{number}] {}", variant.name).into(), value, difference(found, change)];
+        let mut cells: Vec<Cell> =
+            vec![format!("[{number}] {}", variant.name).into(), value, difference(found, change)];
         cells.push(change.map_or_else(String::new, signed).into());
         cells.extend(path.then(|| difference(found, variant.to_config.as_ref())));
         let adopted = variant.adopted_from.as_ref().map_or_else(String::new, |run| format!("embeddings of {run}"));
@@ -166,7 +168,8 @@ fn missing(found: &Ablation) -> Option<Section> {
             table.row([format!("[{number}] {}", variant.name), reason.clone()]);
         }
     }
-    let text = "They did not keep the others from being measured. A change across one of them is that of all steps it spans.";
+    let text =
+        "They did not keep the others from being measured. A change across one of them is that of all steps it spans.";
     (!table.rows.is_empty()).then(|| Section {
         id: "missing",
         title: "Not measured, and why".into(),

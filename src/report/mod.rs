@@ -14,6 +14,7 @@ mod page;
 mod paired;
 mod people;
 mod plots;
+mod protocols;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sections;
@@ -29,6 +30,7 @@ use crate::ablation::Ablation;
 use crate::agreement::Agreement;
 use crate::compare::Comparison;
 use crate::evaluate::Evaluation;
+use crate::published::Beside;
 use crate::throughput::Throughput;
 
 /// Everything the report of one run shows.
@@ -46,6 +48,8 @@ pub struct Report {
     pub provenance: Vec<(String, String)>,
     /// The numbers.
     pub evaluation: Evaluation,
+    /// Published values beside them.
+    pub published: Vec<Beside>,
     /// Embedding speed, chunk by chunk in row order.
     pub timeline: Vec<ChunkTiming>,
     /// How far the embeddings are from f32; `None` for a run in f32.

@@ -76,7 +76,9 @@ impl Role {
 
     fn all() -> impl Iterator<Item = Self> {
         use Role::{Alarm, Better, Genuine, Grid, Impostor, Ink, Reference, Run, Value, Worse};
-        [Ink, Grid, Genuine, Impostor, Value, Reference, Alarm, Better, Worse].into_iter().chain((0..COLOURS * DASHES).map(Run))
+        [Ink, Grid, Genuine, Impostor, Value, Reference, Alarm, Better, Worse]
+            .into_iter()
+            .chain((0..COLOURS * DASHES).map(Run))
     }
 
     /// The stand-in colour, which no style sheet uses.

@@ -192,6 +192,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
                 },
             ],
         }),
+        protocols: Vec::new(),
         expectations: vec![
             Judged {
                 metric: "eer".into(),
@@ -224,6 +225,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         centroids: Centroids::default(),
         people,
         breakdown: Some(breakdown()),
+        tested: Vec::new(),
     }
 }
 
@@ -460,6 +462,7 @@ pub(crate) fn report() -> Report {
             ("sessions.0.machine.cpu", "A processor with a name that is as long as such names are @ 2.00GHz"),
         ]),
         evaluation: evaluation(0.0),
+        published: Vec::new(),
         timeline: (0..184)
             .map(|chunk| ChunkTiming {
                 chunk,
@@ -527,6 +530,7 @@ pub(crate) fn nothing() -> Evaluation {
             intervals: Vec::new(),
             thresholds: Vec::new(),
             upstream: None,
+            protocols: Vec::new(),
             expectations: Vec::new(),
         },
         histograms: Histograms { genuine: Vec::new(), impostor: Vec::new() },
@@ -536,5 +540,6 @@ pub(crate) fn nothing() -> Evaluation {
         centroids: Centroids::default(),
         people: People::default(),
         breakdown: None,
+        tested: Vec::new(),
     }
 }

@@ -9,6 +9,7 @@ use super::explorer;
 use super::figures;
 use super::page::{Block, Cell, Page, Section, Table, Tile};
 use super::people;
+use super::protocols;
 use super::words::{NONE, count, counted, interval_name, judged, maybe, point, target, unit, verdict};
 use super::{Report, ReportError};
 use crate::agreement::{self, Agreement, Verification};
@@ -37,9 +38,11 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
         Some(errors(report)?),
         Some(thresholds(metrics)),
         explorer,
+        protocols::protocols(&metrics.protocols),
+        protocols::published(&report.published),
         upstream(metrics),
         Some(hardest(report)),
-        Some(identities(&report.evaluation.identities)?),
+        if metrics.faces.identities > 0 { Some(identities(&report.evaluation.identities)?) } else { None },
         people::fails(&report.evaluation.people)?,
         people::labels(report),
         people::routing(&report.evaluation.people)?,
@@ -511,6 +514,11 @@ fn pairs(metrics: &Metrics) -> Section {
         }
         "sampled" => "A seeded sample of all pairs of labelled faces was compared: the same seed draws the same pairs."
             .to_owned(),
+        "listed" => {
+            "No face has a name, so only the pairs of the dataset's own list were compared: of all others nobody knows \
+                     whether they are one person. Intervals resample groups of pictures that the list calls one person."
+                .to_owned()
+        }
         mode => format!("Pairs were chosen by the mode “{mode}”."),
     };
     let mut table = Table::new("Pairs", &["pairs", "#same identity", "#different identities"]);

@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::compare::compare;
+use crate::config::{Distance, FarTarget, Grid, PairsSource, Protocol, Published, Split};
+use crate::estimate::Estimate;
 use crate::metrics::OperatingPoint;
+use crate::protocol::{FoldResult, ListedCounts, ProtocolResult};
+use crate::published;
 use crate::similarity::{Histograms, IdentitySpread};
 use proptest::prelude::*;
 
@@ -422,4 +426,92 @@ fn a_measurement_without_stages_says_so() {
     let html = render_throughput(&measured).unwrap();
     check(&html);
     assert!(html.contains("can tell its stages apart"));
+}
+
+/// A protocol whose list lacks a pair, and values published for it.
+fn benchmarked() -> Report {
+    let mut report = sample::report();
+    let estimate = |point: f64, reach: f64| Estimate {
+        point,
+        lower: Some(point - reach),
+        upper: Some(point + reach),
+        n: 5999,
+        ..report.evaluation.metrics.eer.clone()
+    };
+    let protocol = Protocol {
+        name: "view-2".into(),
+        pairs: PairsSource::Dataset,
+        split: Split::Folds { count: None },
+        distance: Distance::Arccos,
+        subtract_mean: true,
+        thresholds: Grid { from: 0.0, to: 4.0, step: 0.01 },
+        far: FarTarget { target: 1e-3, step: 0.001 },
+    };
+    let fold = |fold| FoldResult {
+        fold,
+        pairs: 600,
+        threshold: 0.41,
+        accuracy: 0.995,
+        val_threshold: 0.35,
+        val: Some(0.98),
+        far: None,
+    };
+    let result = ProtocolResult {
+        protocol,
+        pairs: ListedCounts { listed: 6000, genuine: 2999, impostor: 3000, missing: 1 },
+        folds: (1..=10).map(fold).collect(),
+        accuracy: estimate(0.995, 0.002),
+        accuracy_std: 0.0025,
+        val: Some(estimate(0.98, 0.01)),
+        val_std: Some(0.01),
+        far: None,
+        auc: Estimate { lower: None, upper: None, ..estimate(0.999, 0.0) },
+        eer: None,
+    };
+    report.evaluation.metrics.protocols = vec![result];
+    let published = |metric: &str, value| Published {
+        metric: metric.into(),
+        value,
+        plus_minus: Some(0.00252),
+        source: "README of <davidsandberg/facenet>".into(),
+        differs: vec!["faces were detected".into(), "mirrored".into()],
+    };
+    let published =
+        [published("view-2.accuracy", 0.9965), published("view-2.val", 0.9999), published("view-2.eer", 0.1)];
+    report.published = published::beside(&report.evaluation.metrics, &published);
+    report
+}
+
+#[test]
+fn protocols_stand_beside_published_values() {
+    let report = benchmarked();
+    let html = render(&report).unwrap();
+    let plain = text_of(&html);
+    for told in [
+        "view-2: 2,999 same-identity and 3,000 different-identity test pairs of a list of 6,000; 10 folds in turn, the \
+         thresholds from all others; arccos distance after subtracting the training folds' mean; thresholds from 0 to below 4 \
+         in steps of 0.01. 1 pair was left out because a face has no embedding: compare with care.",
+        "view-2 accuracy 99.50% 0.25% [99.30%, 99.70%]",
+        "view-2.accuracy 99.50% ± 0.25% [99.30%, 99.70%] 99.65% ± 0.25% ✓ agrees README of <davidsandberg/facenet> faces \
+         were detected; mirrored",
+        "view-2.val 98.00% ± 1.00% [97.00%, 99.00%] 99.99% ± 0.25% ▼ below",
+        "view-2.eer – 10.00% ± 0.25% ○ not measured",
+    ] {
+        assert!(plain.contains(told), "{told}\n\n{plain}");
+    }
+    let bare = text_of(&render(&sample::report()).unwrap());
+    assert!(!bare.contains("Verification protocols") && !bare.contains("Beside published values"));
+}
+
+/// What a reader sees, in one line.
+fn text_of(html: &str) -> String {
+    let (mut text, mut rest) = (String::new(), html);
+    while let Some((before, after)) = rest.split_once('<') {
+        text += before;
+        text.push(' ');
+        rest = after.split_once('>').map_or("", |(_, after)| after);
+    }
+    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&#x2f;", "/");
+    let text = text.replace("&#x27;", "'").replace("&amp;", "&");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -87,14 +87,24 @@ pub(super) fn figure(found: &Ablation) -> Result<Block, ReportError> {
     legend.push(Legend::hatch(Role::Ink, "a change that cannot be told from 0"));
     legend.push(Legend::line(Role::Ink, format!("{:.0}% interval; of a change, the paired one", level(found) * 100.0)));
     let reading = match found.design {
-        Design::Steps => "From top to bottom each bar starts where the one above ends: its length is what its step changes. The line through it is where its end may lie, given where it starts.",
-        Design::Each => "Each bar starts at the value of the config as it is and ends where that one step alone takes it. The line through it is where its end may lie, given where it starts.",
-        Design::Grid => "Each bar is what a step changes in the mean over all combinations of the other steps. The line through it is the interval of that mean.",
+        Design::Steps => {
+            "From top to bottom each bar starts where the one above ends: its length is what its step changes. The line through it is where its end may lie, given where it starts."
+        }
+        Design::Each => {
+            "Each bar starts at the value of the config as it is and ends where that one step alone takes it. The line through it is where its end may lie, given where it starts."
+        }
+        Design::Grid => {
+            "Each bar is what a step changes in the mean over all combinations of the other steps. The line through it is the interval of that mean."
+        }
     };
     let limits = match found.design {
-        Design::Steps => "In another order the same steps may share the change otherwise; only the two ends do not depend on it. ",
+        Design::Steps => {
+            "In another order the same steps may share the change otherwise; only the two ends do not depend on it. "
+        }
         Design::Each => "Changes of single steps need not add up to the change of all together. ",
-        Design::Grid => "A mean hides a step that helps with one setting of the others and hurts with another; the table has every combination. ",
+        Design::Grid => {
+            "A mean hides a step that helps with one setting of the others and hurts with another; the table has every combination. "
+        }
     };
     let zero = match found.design {
         Design::Grid => "",
@@ -154,7 +164,9 @@ fn rows(found: &Ablation) -> Vec<Row> {
     let steps = found.changes.iter();
     match found.design {
         Design::Grid => steps.map(|one| change(one, 0.0)).collect(),
-        Design::Each => std::iter::once(whole(&found.variants[0].name, 0)).chain(steps.map(|one| change(one, from(one)))).collect(),
+        Design::Each => {
+            std::iter::once(whole(&found.variants[0].name, 0)).chain(steps.map(|one| change(one, from(one)))).collect()
+        }
         Design::Steps => {
             let first = whole(&found.variants[0].name, 0);
             let last = whole("with all steps", found.variants.len() - 1);
@@ -170,7 +182,11 @@ fn kind(found: &Ablation, effect: &Effect) -> Kind {
         better if up == (better == Better::Higher) => Role::Better,
         _ => Role::Worse,
     };
-    if matches!(effect.verdict, Verdict::NotResolvable | Verdict::Same) { Kind::Unclear(role) } else { Kind::Change(role) }
+    if matches!(effect.verdict, Verdict::NotResolvable | Verdict::Same) {
+        Kind::Unclear(role)
+    } else {
+        Kind::Change(role)
+    }
 }
 
 /// An axis that holds every bar and interval: from 0 where the values are not crowded far away from it.

@@ -2,7 +2,7 @@
 
 use super::page::Verdict;
 use crate::estimate::{Estimate, Unit};
-use crate::metrics::{Judged, Metrics};
+use crate::metrics::{Judged, Metrics, is_rate};
 use crate::numbers::Quantity;
 
 /// What stands where there is no number.
@@ -64,9 +64,10 @@ pub(super) fn unit(unit: Unit) -> (&'static str, &'static str) {
 /// The kind of number behind a metric path; `None` for counts.
 pub(super) fn quantity(metric: &str) -> Option<Quantity> {
     match metric {
-        "eer" | "fmr100" | "fmr1000" | "zero_fmr" => Some(Quantity::Rate),
+        // Ends in too many nines for percent.
+        "auc" => Some(Quantity::Cosine),
         "d_prime" => Some(Quantity::Plain),
-        _ if metric.starts_with("tar@") => Some(Quantity::Rate),
+        _ if is_rate(metric) => Some(Quantity::Rate),
         _ if metric.starts_with("faces.") => None,
         _ => Some(Quantity::Cosine),
     }

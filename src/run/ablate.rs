@@ -161,7 +161,8 @@ fn flat(plan: &RunPlan) -> Vec<(String, String)> {
 /// Whether an error says that one combination cannot be had here, and nothing of the others.
 fn own_fault(error: &RunError) -> bool {
     // A file that cannot be written, a full disk, a lock that is held: the next combination would meet it too.
-    let hub = |error: &HubError| !matches!(error, HubError::Interrupted | HubError::DiskFull { .. } | HubError::File(_));
+    let hub =
+        |error: &HubError| !matches!(error, HubError::Interrupted | HubError::DiskFull { .. } | HubError::File(_));
     match error {
         RunError::Model(_) | RunError::NoSample { .. } | RunError::Calibration { .. } => true,
         RunError::Weights(WeightsError::Hub(error)) | RunError::Dataset(DatasetError::Hub(error)) => hub(error),

@@ -43,7 +43,9 @@ impl Workplace<'_> {
             match self.adopt_from(run, &source, theirs.evaluates_as(plan), store, provenance) {
                 Ok(()) if store.is_complete() => return Ok(()),
                 Ok(()) => {}
-                Err(reason) => self.progress.say(&format!("{name} has these embeddings and cannot give them: {reason}")),
+                Err(reason) => {
+                    self.progress.say(&format!("{name} has these embeddings and cannot give them: {reason}"))
+                }
             }
             if !store.is_empty() {
                 return Ok(());

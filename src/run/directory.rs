@@ -22,6 +22,8 @@ impl RunDirectory {
     pub const PROVENANCE: &str = "provenance.json";
     /// One row a face.
     pub const MANIFEST: &str = "manifest.parquet";
+    /// The lists of pairs that came with the dataset, if any did.
+    pub const PAIR_LISTS: &str = "pair_lists.parquet";
     /// int8: the range of each layer's output, and the faces they come from.
     pub const CALIBRATION: &str = "calibration.json";
     /// Below f32: how far a sample of the embeddings is from f32.

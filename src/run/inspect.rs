@@ -27,7 +27,8 @@ pub(super) struct EmbeddedFaces {
 
 impl EmbeddedFaces {
     pub fn open(run: &RunDirectory) -> Result<Self, RunError> {
-        let manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), dataset_root(run)?)?;
+        let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), dataset_root(run)?)?;
+        manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
         let records = embed::read_records(run.path())?;
         let quality = records.iter().flat_map(ChunkRecord::qualities).collect();
         let failures: Vec<Failure> = records.into_iter().flat_map(|record| record.failures).collect();
@@ -38,6 +39,18 @@ impl EmbeddedFaces {
 
     pub fn iter(&self) -> impl Iterator<Item = &Face> {
         self.rows.iter().map(|&row| &self.manifest.faces[row])
+    }
+
+    /// Matrix row of each manifest row.
+    pub fn row_of(&self) -> Vec<Option<u32>> {
+        let mut row_of = vec![None; self.manifest.len()];
+        (0..).zip(&self.rows).for_each(|(row, &face)| row_of[face] = Some(row));
+        row_of
+    }
+
+    /// Who each manifest row is.
+    pub fn identities(&self) -> Vec<Option<&str>> {
+        self.manifest.faces.iter().map(|face| face.identity_id.as_deref()).collect()
     }
 
     /// Checks that matrix, index and manifest tell of the same faces in the same order.

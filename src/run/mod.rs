@@ -7,6 +7,7 @@ mod compare;
 mod directory;
 mod error;
 mod inspect;
+mod pair_lists;
 mod partial;
 mod precision;
 mod reader;
@@ -32,13 +33,14 @@ use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
 use crate::dataset::Manifest;
 use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock};
-use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
+use crate::evaluate::{self, Benchmarks, EvaluateError, Evaluation, Labelled};
 use crate::files;
 use crate::metrics::Judged;
 use crate::model::{self, EmbedderInfo};
 use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
 use crate::provenance::{self, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin};
+use crate::published;
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::weights::{self, Checkpoint};
 
@@ -137,6 +139,7 @@ impl Workplace<'_> {
             weights: WeightsOrigin { origin: checkpoint.origin.clone(), sha256: checkpoint.digest },
             dataset: DatasetOrigin {
                 source: serde_json::to_value(&config.dataset).unwrap_or_default(),
+                commit: manifest.commit.clone(),
                 root: absolute(&manifest.root),
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
@@ -183,6 +186,7 @@ impl Workplace<'_> {
         }
         seal::unseal(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
+        manifest.write_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, self.progress)?;
         self.adopt(run, &plan, &mut store, &mut provenance)?;
         let before = store.rows_embedded();
@@ -306,6 +310,14 @@ impl Workplace<'_> {
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
         let keeper = PartialPairs::of(run, self.progress)?;
         let columns = columns::columns(&faces);
+        let (row_of, identities) = (faces.row_of(), faces.identities());
+        let benchmarks = Benchmarks {
+            protocols: &config.protocols,
+            lists: &faces.manifest.lists,
+            row_of: &row_of,
+            identities: &identities,
+            mirror: config.preprocess.mirror,
+        };
         let input = evaluate::Input {
             matrix: &matrix.data,
             dimension: matrix.dimension,
@@ -316,6 +328,7 @@ impl Workplace<'_> {
             options: &config.similarity,
             seed: config.seed,
             expect: &config.expect,
+            benchmarks,
             keeper: &keeper,
         };
         let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;
@@ -363,6 +376,7 @@ impl Workplace<'_> {
             command: command(&provenance.config),
             plan,
             provenance: readable,
+            published: published::beside(&evaluation.metrics, &config.published),
             evaluation,
             timeline,
             failures,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{RunError, Workplace};
-use crate::config::{DatasetSource, ExperimentConfig, WeightsSource};
+use super::{RunError, Workplace, pair_lists};
+use crate::config::{DatasetSource, ExperimentConfig, Protocol, WeightsSource};
 use crate::dataset::{self, Manifest};
 use crate::files;
 use crate::weights::{self, Checkpoint};
@@ -12,7 +12,8 @@ use crate::weights::{self, Checkpoint};
 #[derive(Default)]
 pub struct Sources {
     checkpoints: Vec<(WeightsSource, Arc<Checkpoint>)>,
-    manifests: Vec<(DatasetSource, Arc<Manifest>)>,
+    /// A manifest has the pair lists of the protocols.
+    manifests: Vec<(DatasetSource, Vec<Protocol>, Arc<Manifest>)>,
 }
 
 impl Workplace<'_> {
@@ -31,18 +32,17 @@ impl Workplace<'_> {
     }
 
     /// The dataset's manifest; content digests of unchanged files come from the scan cache.
-    pub(super) fn manifest(
-        &self,
-        config: &ExperimentConfig,
-        sources: &mut Sources,
-    ) -> Result<Arc<Manifest>, RunError> {
-        if let Some((_, known)) = sources.manifests.iter().find(|(source, _)| *source == config.dataset) {
+    pub(super) fn manifest(&self, config: &ExperimentConfig, sources: &mut Sources) -> Result<Arc<Manifest>, RunError> {
+        let asked = |(source, protocols, _): &&(_, _, _)| *source == config.dataset && *protocols == config.protocols;
+        if let Some((_, _, known)) = sources.manifests.iter().find(asked) {
             return Ok(Arc::clone(known));
         }
         let cache = self.experiments.join(".cache");
         files::create_dir(&cache)?;
-        let read = Arc::new(dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel)?);
-        sources.manifests.push((config.dataset.clone(), Arc::clone(&read)));
+        let mut manifest = dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel)?;
+        pair_lists::read(&mut manifest, &config.protocols, self.progress)?;
+        let read = Arc::new(manifest);
+        sources.manifests.push((config.dataset.clone(), config.protocols.clone(), Arc::clone(&read)));
         Ok(read)
     }
 }

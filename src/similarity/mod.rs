@@ -7,6 +7,7 @@ pub mod exclusions;
 pub mod faces;
 pub mod hardest;
 pub mod kernel;
+pub mod listed;
 mod nearest;
 pub mod population;
 pub mod sampling;

@@ -130,7 +130,10 @@ mod tests {
         let base = replicated(0.0, &[0.0; 101]);
         let (up, down) = (replicated(0.02, &up), replicated(0.02, &down));
         let found = contrast((-0.5, &base), &[(0.5, &up), (-0.5, &base), (0.5, &down)]);
-        assert!((found.lower.unwrap() - 0.02).abs() < 1e-12 && (found.upper.unwrap() - 0.02).abs() < 1e-12, "{found:?}");
+        assert!(
+            (found.lower.unwrap() - 0.02).abs() < 1e-12 && (found.upper.unwrap() - 0.02).abs() < 1e-12,
+            "{found:?}"
+        );
         // The bound of a rate without error counts by its weight, on the side that its sign says.
         let none = Replicated { estimate: no_error(300, 0.95), values: vec![0.0; 101] };
         let found = contrast((-0.5, &none), &[(0.5, &base)]);

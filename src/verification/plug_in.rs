@@ -36,11 +36,19 @@ impl PlugIn {
         }
         let matches = |[above, here, pairs]: [u64; 3]| (above as f64 + here as f64 * (1.0 - inside), pairs as f64);
         let between: Vec<(f64, f64)> = between.into_iter().map(matches).collect();
-        let (matches, pairs) = between.iter().fold((0.0, 0.0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1));
-        let rate = matches / pairs;
+        let between = between.into_iter().enumerate().filter(|(_, cell)| cell.1 > 0.0);
+        let between: Vec<_> = between.map(|(place, (here, n))| ((place / units, place % units), here, n)).collect();
+        Self::of_sums(&between, units)
+    }
+
+    /// Of the mean of a quantity over pairs, from its sum and the number of pairs in each pair of units; each pair of
+    /// units once, in either order. `None` when too few units have pairs.
+    #[must_use]
+    pub fn of_sums(between: &[((usize, usize), f64, f64)], units: usize) -> Option<Self> {
+        let (sum, pairs) = between.iter().fold((0.0, 0.0), |sum, cell| (sum.0 + cell.1, sum.1 + cell.2));
+        let rate = sum / pairs;
         let (mut by_unit, mut twice) = (vec![(0.0, 0.0); units], 0.0);
-        for (place, &(here, n)) in between.iter().enumerate().filter(|(_, cell)| cell.1 > 0.0) {
-            let (g, h) = (place / units, place % units);
+        for &((g, h), here, n) in between {
             let error = here - rate * n;
             by_unit[g] = (by_unit[g].0 + error, by_unit[g].1 + n);
             if g != h {

@@ -6,6 +6,7 @@ mod experiment;
 mod hub;
 mod hub_datasets;
 mod interruption;
+mod lfw;
 mod model;
 mod orl;
 mod people;

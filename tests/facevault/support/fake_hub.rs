@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -32,6 +34,10 @@ pub enum Fault {
     IgnoreRange,
     /// More bytes than announced before.
     TooLong,
+    /// The body comes in small pieces, with pauses between.
+    Slow,
+    /// A page of the network's owner instead of an answer.
+    Portal,
 }
 
 struct Stored {
@@ -44,6 +50,11 @@ struct Stored {
 #[derive(Default)]
 struct State {
     files: Mutex<Vec<Stored>>,
+    /// Where `main` has moved to.
+    moved: Mutex<Option<&'static str>>,
+    /// Whether small files come by way of the Hub's own cache.
+    by_cache: AtomicBool,
+    faults_at: Mutex<Vec<(String, VecDeque<Fault>)>>,
     hub_faults: Mutex<VecDeque<Fault>>,
     cdn_faults: Mutex<VecDeque<Fault>>,
     log: Mutex<Vec<String>>,
@@ -79,6 +90,49 @@ impl FakeHub {
     /// Stores a file. Large files (`lfs`) are on the CDN.
     pub fn put(&self, repo: &'static str, path: &'static str, bytes: &[u8], lfs: bool) -> &Self {
         self.state.files.lock().unwrap().push(Stored { repo, path, bytes: bytes.to_vec(), lfs });
+        self
+    }
+
+    /// Stores all files below a local folder; `lfs` says which of them are large.
+    pub fn put_folder(&self, repo: &'static str, folder: &Path, lfs: impl Fn(&str) -> bool) -> &Self {
+        let mut folders = vec![folder.to_owned()];
+        while let Some(below) = folders.pop() {
+            for entry in std::fs::read_dir(below).unwrap().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned().leak();
+                self.put(repo, name, &std::fs::read(&path).unwrap(), lfs(name));
+            }
+        }
+        self
+    }
+
+    /// Lets `main` be another commit from now on; the old one stays.
+    pub fn move_main(&self, commit: &'static str) -> &Self {
+        *self.state.moved.lock().unwrap() = Some(commit);
+        self
+    }
+
+    /// Lets small files come as the Hub gives them today: by a redirect to `/api/resolve-cache/`.
+    pub fn with_resolve_cache(&self) -> &Self {
+        self.state.by_cache.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Faults of the next requests whose line in the log contains `part`, one each; they go before the others.
+    pub fn faults_at(&self, part: &str, faults: &[Fault]) -> &Self {
+        self.state.faults_at.lock().unwrap().push((part.to_owned(), faults.iter().cloned().collect()));
+        self
+    }
+
+    /// Nothing goes wrong from now on.
+    pub fn forget_faults(&self) -> &Self {
+        self.state.faults_at.lock().unwrap().clear();
+        self.state.hub_faults.lock().unwrap().clear();
+        self.state.cdn_faults.lock().unwrap().clear();
         self
     }
 
@@ -151,9 +205,9 @@ impl FakeHub {
     }
 }
 
-/// An entity tag as git makes it, near enough.
+/// An entity tag as git makes it.
 pub fn git_tag(bytes: &[u8]) -> String {
-    Digest::of(bytes).short(40)
+    facevault::hub::git_blob_id(bytes)
 }
 
 impl State {
@@ -167,10 +221,12 @@ impl State {
         let mut line = format!("{} {target}", if is_hub { "hub" } else { "cdn" });
         line.extend(range.iter().map(|range| format!(" {range}")));
         line.extend(value("authorization").map(|_| " authorized"));
+        let fault = self.fault(&line, is_hub);
         self.log.lock().unwrap().push(line);
-        let faults = if is_hub { &self.hub_faults } else { &self.cdn_faults };
-        let fault = faults.lock().unwrap().pop_front().unwrap_or(Fault::None);
-        let _ = if let Fault::Status(status, headers) = fault {
+        let _ = if let Fault::Portal = fault {
+            let page = b"<html>Welcome to our network. Please log in.</html>";
+            send(stream, 200, &["Content-Type: text/html".into()], page, page.len())
+        } else if let Fault::Status(status, headers) = fault {
             let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             send(stream, status, &headers, b"refused", 7)
         } else if is_hub {
@@ -186,6 +242,26 @@ impl State {
         };
     }
 
+    fn fault(&self, line: &str, is_hub: bool) -> Fault {
+        let mut placed = self.faults_at.lock().unwrap();
+        let here = placed.iter_mut().filter(|(part, _)| line.contains(part.as_str()));
+        let general = if is_hub { &self.hub_faults } else { &self.cdn_faults };
+        here.filter_map(|(_, faults)| faults.pop_front())
+            .next()
+            .or_else(|| general.lock().unwrap().pop_front())
+            .unwrap_or(Fault::None)
+    }
+
+    /// The commit that a revision means.
+    fn commit(&self, revision: &str) -> Option<&'static str> {
+        let moved = *self.moved.lock().unwrap();
+        if revision == "main" {
+            return Some(moved.unwrap_or(COMMIT));
+        }
+        let fits = |commit: &&str| revision.len() >= 7 && commit.starts_with(revision);
+        [Some(COMMIT), moved].into_iter().flatten().find(fits)
+    }
+
     fn hub(
         &self,
         stream: &TcpStream,
@@ -198,17 +274,23 @@ impl State {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let not = |code: &str| send(stream, 404, &[format!("X-Error-Code: {code}")], b"", 0);
         let known = |repo: &str| files.iter().any(|file| file.repo == repo);
-        let commit = format!("X-Repo-Commit: {COMMIT}");
-        let revision_is = |revision: &str| revision == "main" || (revision.len() >= 7 && COMMIT.starts_with(revision));
+        let commit = |revision| self.commit(revision).map(|commit| format!("X-Repo-Commit: {commit}"));
+        if let Some((repo, revision)) = path.split_once("/revision/") {
+            let repo = repo.trim_start_matches("/api/").trim_start_matches("models/");
+            if !known(repo) {
+                return not("RepoNotFound");
+            }
+            let Some(sha) = self.commit(revision) else { return not("RevisionNotFound") };
+            let body = format!(r#"{{"_id":"0","id":"{}","sha":"{sha}"}}"#, repo.trim_start_matches("datasets/"));
+            return send_file(stream, body.as_bytes(), None, Vec::new(), fault);
+        }
         if let Some((repo, rest)) = path.split_once("/tree/") {
             let repo = repo.trim_start_matches("/api/").trim_start_matches("models/");
             let (revision, folder) = rest.split_once('/').unwrap_or((rest, ""));
             if !known(repo) {
                 return not("RepoNotFound");
             }
-            if !revision_is(revision) {
-                return not("RevisionNotFound");
-            }
+            let Some(commit) = commit(revision) else { return not("RevisionNotFound") };
             let below: Vec<_> =
                 files.iter().filter(|file| file.repo == repo && file.path.starts_with(folder)).collect();
             if below.is_empty() {
@@ -229,17 +311,19 @@ impl State {
                 headers.push(format!("Link: <{path}?recursive=true&cursor={}>; rel=\"next\"", page + 1));
             }
             let body = format!("[{}]", entries.join(","));
-            return send(stream, 200, &headers, body.as_bytes(), body.len());
+            return send_file(stream, body.as_bytes(), None, headers, fault);
         }
+        let (path, cached) = match path.strip_prefix("/api/resolve-cache") {
+            Some(path) => (path, true),
+            None => (path, false),
+        };
         let Some((repo, rest)) = path.split_once("/resolve/") else { return not("RepoNotFound") };
         let repo = repo.trim_start_matches('/');
         let (revision, path) = rest.split_once('/').unwrap_or((rest, ""));
         if !known(repo) {
             return not("RepoNotFound");
         }
-        if !revision_is(revision) {
-            return not("RevisionNotFound");
-        }
+        let Some(commit) = commit(revision) else { return not("RevisionNotFound") };
         let path = path.replace("%20", " ");
         let Some(file) = files.iter().find(|file| file.repo == repo && file.path == path) else {
             return not("EntryNotFound");
@@ -254,8 +338,19 @@ impl State {
                 format!("X-Linked-ETag: \"{sha}\""),
             ];
             send(stream, 302, &headers, b"", 0)
+        } else if self.by_cache.load(Ordering::Relaxed) && !cached {
+            let headers = [
+                commit,
+                format!("Location: /api/resolve-cache{target}"),
+                format!("X-Linked-Size: {}", file.bytes.len()),
+                format!("X-Linked-ETag: \"{}\"", git_tag(&file.bytes)),
+            ];
+            send(stream, 307, &headers, b"", 0)
         } else {
-            send_file(stream, &file.bytes, range, vec![commit, format!("ETag: \"{}\"", git_tag(&file.bytes))], fault)
+            let bytes = file.bytes.clone();
+            // A slow answer keeps nobody else waiting.
+            drop(files);
+            send_file(stream, &bytes, range, vec![commit, format!("ETag: \"{}\"", git_tag(&bytes))], fault)
         }
     }
 }
@@ -286,11 +381,20 @@ fn send_file(
     };
     let body = &bytes[from.unwrap_or(0)..];
     match fault {
-        Fault::HangUp(at) => send(stream, status, &headers, &body[..*at], body.len()),
+        Fault::HangUp(at) => send(stream, status, &headers, &body[..body.len().min(*at)], body.len()),
         Fault::Silence(at) => {
-            send(stream, status, &headers, &body[..*at], body.len())?;
+            send(stream, status, &headers, &body[..body.len().min(*at)], body.len())?;
             thread::sleep(Duration::from_secs(6));
             Ok(())
+        }
+        Fault::Slow => {
+            send(stream, status, &headers, b"", body.len())?;
+            let mut stream = stream;
+            for piece in body.chunks(body.len().div_ceil(5).max(1)) {
+                thread::sleep(Duration::from_millis(30));
+                stream.write_all(piece)?;
+            }
+            stream.flush()
         }
         _ => send(stream, status, &headers, body, body.len()),
     }

@@ -1,0 +1,198 @@
+//! Boxes that a detector found in whole photos: a table beside the pictures of an image folder.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::columns::BoxColumns;
+use super::csv_lines::{CsvError, CsvLines, line_at};
+use super::face_names::FaceNames;
+use super::{BoundingBox, CsvProblem, DatasetError, Face};
+use crate::files;
+
+/// Columns that name the face or its picture.
+const FACE: [&str; 12] = [
+    "face_id",
+    "file_name",
+    "path",
+    "image_path",
+    "photo_path",
+    "image",
+    "file",
+    "filename",
+    "image_id",
+    "photo_id",
+    "name_id",
+    "name",
+];
+const CORNERS: [[&str; 4]; 3] =
+    [["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"], ["x1", "y1", "x2", "y2"], ["left", "top", "right", "bottom"]];
+const SIZES: [[&str; 4]; 2] = [["x", "y", "w", "h"], ["x", "y", "width", "height"]];
+const SCORE: [&str; 5] = ["detector_score", "confidence", "score", "probability", "prob"];
+
+/// What became of a table of boxes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Applied {
+    /// Faces that have no box in it.
+    pub without: usize,
+    /// Boxes of pictures that are not in the dataset.
+    pub elsewhere: usize,
+}
+
+/// The columns that are read, by index.
+struct Columns {
+    face: usize,
+    bbox: BoxColumns,
+    score: Option<usize>,
+}
+
+impl Columns {
+    fn find(headers: &[String]) -> Result<Self, CsvProblem> {
+        let headers: Vec<String> = headers.iter().map(|name| name.trim().to_lowercase()).collect();
+        if let Some((_, name)) = headers.iter().enumerate().find(|(i, name)| headers[..*i].contains(name)) {
+            return Err(CsvProblem::DuplicateColumn { name: name.clone() });
+        }
+        let index = |name: &str| headers.iter().position(|header| header == name);
+        let all = |names: &[&str; 4]| {
+            let [a, b, c, d] = names.map(index);
+            Some([a?, b?, c?, d?])
+        };
+        let missing = |names: &str, reason| CsvProblem::MissingColumn {
+            names: names.to_owned(),
+            near: None,
+            found: headers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            reason: Some(reason),
+        };
+        let corners = CORNERS.iter().find_map(all).map(BoxColumns::Corners);
+        let bbox = corners.or_else(|| SIZES.iter().find_map(all).map(BoxColumns::Size));
+        Ok(Self {
+            face: FACE.into_iter().find_map(index).ok_or_else(|| {
+                missing("`face_id` or `file_name` or `path` or `image`", "it names the face or its picture")
+            })?,
+            bbox: bbox.ok_or_else(|| {
+                missing("`x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`", "they are the box in the picture")
+            })?,
+            score: SCORE.into_iter().find_map(index),
+        })
+    }
+}
+
+/// Gives each face the box that the table has for it, in pixels of its picture; at most one.
+pub(super) fn apply(faces: &mut [Face], file: &Path) -> Result<Applied, DatasetError> {
+    let bytes = files::read(file)?;
+    let (boxes, elsewhere) = read(faces, &bytes).map_err(|error| error.at(file, &bytes))?;
+    let without = faces.len() - boxes.len();
+    for (row, (bbox, score, _)) in boxes {
+        let face = &mut faces[row as usize];
+        (face.bbox, face.detector_score) = (Some(bbox), score);
+    }
+    Ok(Applied { without, elsewhere })
+}
+
+/// Boxes by row, each with its score and the place of its line, and how many are of no face here.
+type Boxes = HashMap<u32, (BoundingBox, Option<f32>, usize)>;
+
+fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
+    let names = FaceNames::of(faces);
+    let mut lines = CsvLines::open(bytes)?;
+    let head = lines.offset;
+    let columns = Columns::find(&lines.headers).map_err(|problem| CsvError { offset: head, problem })?;
+    let (mut boxes, mut elsewhere, mut unknown) = (Boxes::new(), 0, None);
+    while lines.advance()? {
+        let (offset, row) = (lines.offset, lines.row());
+        let fail = |problem| CsvError { offset, problem };
+        let value = row.needed(columns.face).map_err(fail)?;
+        let face = match names.find(&row.column(columns.face), value) {
+            Ok(face) => face,
+            Err(problem @ CsvProblem::UnknownFace { .. }) => {
+                elsewhere += 1;
+                unknown.get_or_insert(fail(problem));
+                continue;
+            }
+            Err(problem) => return Err(fail(problem)),
+        };
+        // A detector that found nothing leaves the line without numbers.
+        let Some(bbox) = row.bbox(columns.bbox).map_err(fail)? else { continue };
+        let score = columns.score.map(|column| row.number(column)).transpose().map_err(fail)?.flatten();
+        if let Some((.., first)) = boxes.insert(face, (bbox, score.map(|score| score as f32), offset)) {
+            let first = line_at(bytes, first);
+            return Err(fail(CsvProblem::SecondBox { value: value.into(), first }));
+        }
+    }
+    match unknown {
+        // Not one fits: another dataset's boxes, or names that mean nothing here.
+        Some(error) if boxes.is_empty() => Err(error),
+        _ if boxes.is_empty() => Err(CsvError { offset: head, problem: CsvProblem::NoRows }),
+        _ => Ok((boxes, elsewhere)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::dataset::PixelSource;
+
+    fn faces() -> Vec<Face> {
+        let face = |name: &str| Face {
+            face_id: format!("images/{name}.jpg"),
+            identity_id: None,
+            image_id: name.into(),
+            pixels: PixelSource::File { path: format!("images/{name}.jpg"), size: 0, modified: 0 },
+            bbox: None,
+            detector_score: None,
+            content: None,
+        };
+        ["a", "b", "c"].map(face).into()
+    }
+
+    fn applied(table: &str) -> Result<(Vec<Face>, Applied), DatasetError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("boxes.csv");
+        std::fs::write(&path, table).unwrap();
+        let mut faces = faces();
+        apply(&mut faces, &path).map(|applied| (faces, applied))
+    }
+
+    fn message(table: &str) -> String {
+        let message = applied(table).unwrap_err().to_string();
+        message.split_once("boxes.csv").map(|(_, rest)| rest.to_owned()).unwrap_or(message)
+    }
+
+    #[test]
+    fn boxes_come_under_many_names_and_in_any_order() {
+        let expected = BoundingBox { x1: 10.0, y1: 20.5, x2: 40.0, y2: 60.5 };
+        for table in [
+            "file_name,x1,y1,x2,y2\nimages/b.jpg,10,20.5,40,60.5\n",
+            "face_id,x,y,w,h\nimages/b.jpg,10,20.5,30,40\n",
+            "NAME_ID,X,Y,W,H\nb,10,20.5,30,40\n",
+            "image;left;top;right;bottom\nb.jpg;10;20.5;40;60.5\n",
+            "bbox_x2,bbox_y2,bbox_x1,bbox_y1,path\n40,60.5,10,20.5,train/images/b.jpg\n",
+        ] {
+            let (faces, applied) = applied(table).unwrap();
+            assert_eq!(faces.iter().map(|face| face.bbox).collect::<Vec<_>>(), [None, Some(expected), None], "{table}");
+            assert_eq!(applied, Applied { without: 2, elsewhere: 0 });
+        }
+    }
+
+    #[test]
+    fn what_the_detector_did_not_find_and_what_is_elsewhere_is_counted() {
+        let table = "path,x,y,w,h,confidence\nc,1,2,3,4,0.5\na,,,,,\nd,1,2,3,4,0.9\n";
+        let (faces, applied) = applied(table).unwrap();
+        assert_eq!(applied, Applied { without: 2, elsewhere: 1 });
+        assert_eq!(faces.iter().map(|face| face.detector_score).collect::<Vec<_>>(), [None, None, Some(0.5)]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_boxes_is_told_with_its_line() {
+        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,9\na.jpg,2,2,9,9\n"), @", line 3: `a.jpg` has a box already, on line 2; a picture shows one face here: keep the box of the person that the picture is filed under");
+        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,one\n"), @", line 2: `y2` is `one`, expected a finite number such as 12 or 12.5");
+        assert_snapshot!(message("path,x1,y1,x2,y2\na,9,1,1,9\n"), @", line 2: the box from (9, 1) to (1, 9) has no area; expected x2 > x1 and y2 > y1");
+        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,,9\n"), @", line 2: `x2` is empty");
+        assert_snapshot!(message("path,x1,y1,x2\na,1,1,9\n"), @", line 1: there is no column `x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`; the columns are `path`, `x1`, `y1`, `x2` (they are the box in the picture)");
+        assert_snapshot!(message("who,x1,y1,x2,y2\na,1,1,9,9\n"), @", line 1: there is no column `face_id` or `file_name` or `path` or `image`; the columns are `who`, `x1`, `y1`, `x2`, `y2` (it names the face or its picture)");
+        assert_snapshot!(message("path,x1,y1,x2,y2\nd,1,1,9,9\n"), @", line 2: `path` is `d`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
+        assert_snapshot!(message("path,x1,y1,x2,y2\n"), @", line 1: there is a header but no face below it");
+        assert_snapshot!(message(" \n"), @", line 1: the file is empty; expected a header line and one line for each face");
+    }
+}

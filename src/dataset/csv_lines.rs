@@ -1,0 +1,175 @@
+//! A table of text, line by line: whatever separator it has, with the place of each line for messages.
+
+use std::path::Path;
+
+use csv::StringRecord;
+
+use super::columns::BoxColumns;
+use super::{BoundingBox, CsvProblem, DatasetError};
+
+/// A header, then one line after the other.
+pub(super) struct CsvLines<'a> {
+    body: &'a [u8],
+    /// Bytes of a byte order mark before `body`.
+    mark: usize,
+    reader: csv::Reader<&'a [u8]>,
+    pub headers: Vec<String>,
+    record: StringRecord,
+    /// Where the current line begins; at first, the header.
+    pub offset: usize,
+}
+
+impl<'a> CsvLines<'a> {
+    /// Reads the header.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, CsvError> {
+        let text = utf8(bytes)?;
+        let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if body.trim().is_empty() {
+            return Err(CsvError { offset: 0, problem: CsvProblem::EmptyFile });
+        }
+        let reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter(body))
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(body.as_bytes());
+        let mark = text.len() - body.len();
+        let (headers, record) = (Vec::new(), StringRecord::new());
+        let mut lines = Self { body: body.as_bytes(), mark, reader, headers, record, offset: 0 };
+        lines.read();
+        lines.headers = lines.record.iter().map(str::to_owned).collect();
+        Ok(lines)
+    }
+
+    /// Goes to the next line, which has as many values as the header; `false` at the end.
+    pub fn advance(&mut self) -> Result<bool, CsvError> {
+        let there = self.read();
+        let (found, expected) = (self.record.len(), self.headers.len());
+        if there && found != expected {
+            return Err(CsvError { offset: self.offset, problem: CsvProblem::Ragged { found, expected } });
+        }
+        Ok(there)
+    }
+
+    /// The current line.
+    pub fn row(&self) -> Row<'_> {
+        Row { headers: &self.headers, record: &self.record }
+    }
+
+    fn read(&mut self) -> bool {
+        // Text in memory that is UTF-8 under a flexible reader: there is nothing left that `csv` could fail at.
+        let there = self.reader.read_record(&mut self.record).unwrap_or(false);
+        // A line break that the reader has skipped before a record belongs to the lines above.
+        let at = self.record.position().map_or(0, |position| position.byte() as usize);
+        let breaks = self.body[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.offset = self.mark + at + breaks;
+        there
+    }
+}
+
+/// The bytes as text.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, CsvError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let offset = error.valid_up_to();
+        let column = offset - bytes[..offset].iter().rposition(|byte| *byte == b'\n').map_or(0, |i| i + 1) + 1;
+        CsvError { offset, problem: CsvProblem::NotUtf8 { column } }
+    })
+}
+
+/// A broken rule and the byte where its line begins.
+pub(super) struct CsvError {
+    pub offset: usize,
+    pub problem: CsvProblem,
+}
+
+impl CsvError {
+    /// Tells it with the table's path and the line.
+    pub fn at(self, path: &Path, bytes: &[u8]) -> DatasetError {
+        let (path, line) = (path.into(), line_at(bytes, self.offset));
+        DatasetError::Csv { path, line, problem: Box::new(self.problem) }
+    }
+}
+
+/// 1 + line breaks before a byte.
+pub(super) fn line_at(bytes: &[u8], offset: usize) -> u64 {
+    bytes[..offset.min(bytes.len())].split(|byte| *byte == b'\n').count() as u64
+}
+
+/// One line below the header.
+pub(super) struct Row<'a> {
+    pub headers: &'a [String],
+    pub record: &'a StringRecord,
+}
+
+impl<'a> Row<'a> {
+    pub fn column(&self, column: usize) -> String {
+        self.headers[column].trim().to_owned()
+    }
+
+    /// As it is; ids must come out of here as other readers of the table see them.
+    pub fn text(&self, column: usize) -> Result<&'a str, CsvProblem> {
+        let value = &self.record[column];
+        if value.contains(char::is_control) {
+            return Err(CsvProblem::Control { column: self.headers[column].clone() });
+        }
+        Ok(value)
+    }
+
+    pub fn needed(&self, column: usize) -> Result<&'a str, CsvProblem> {
+        let value = self.text(column)?;
+        if value.trim().is_empty() {
+            return Err(CsvProblem::Empty { column: self.headers[column].clone() });
+        }
+        Ok(value)
+    }
+
+    pub fn number(&self, column: usize) -> Result<Option<f64>, CsvProblem> {
+        let value = self.record[column].trim();
+        if value.is_empty() {
+            return Ok(None);
+        }
+        // Finite as the f32 that is kept, too.
+        let number = value.parse::<f64>().ok().filter(|number| (*number as f32).is_finite());
+        number
+            .map(Some)
+            .ok_or_else(|| CsvProblem::Number { column: self.headers[column].clone(), value: value.to_owned() })
+    }
+
+    /// The box; `None` when all of it is empty.
+    pub fn bbox(&self, columns: BoxColumns) -> Result<Option<BoundingBox>, CsvProblem> {
+        let (BoxColumns::Corners(indices) | BoxColumns::Size(indices)) = columns;
+        let mut numbers = [None; 4];
+        for (number, index) in numbers.iter_mut().zip(indices) {
+            *number = self.number(index)?;
+        }
+        if numbers.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        if let Some(i) = numbers.iter().position(Option::is_none) {
+            return Err(CsvProblem::Empty { column: self.headers[indices[i]].clone() });
+        }
+        let [x, y, a, b] = numbers.map(Option::unwrap_or_default);
+        let (x2, y2, names): (_, _, &[_; 4]) = match columns {
+            BoxColumns::Corners(_) => (a, b, &["x1", "y1", "x2", "y2"]),
+            BoxColumns::Size(_) => (x + a, y + b, &["x", "y", "x + w", "y + h"]),
+        };
+        let [x1, y1, x2, y2] = [x, y, x2, y2].map(|edge| edge as f32);
+        if !(x2 > x1 && y2 > y1 && x2.is_finite() && y2.is_finite()) {
+            return Err(CsvProblem::NoArea { x1, y1, x2, y2, names });
+        }
+        Ok(Some(BoundingBox { x1, y1, x2, y2 }))
+    }
+}
+
+/// The separator that splits the header into most columns; a comma where none does.
+fn delimiter(text: &str) -> u8 {
+    let columns = |delimiter: u8| {
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text.as_bytes());
+        let mut header = StringRecord::new();
+        reader.read_record(&mut header).map_or(0, |_| header.len())
+    };
+    [b'\t', b';', b','].into_iter().max_by_key(|delimiter| columns(*delimiter)).unwrap_or(b',')
+}

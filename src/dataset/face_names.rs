@@ -1,0 +1,147 @@
+//! How other tables call the faces of a manifest: by id, path, file name, or file name without its ending.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::paths::{normalise, unify};
+use super::{CsvProblem, Face, PixelSource};
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy)]
+enum Named {
+    One(u32),
+    /// Two of several faces.
+    Several(u32, u32),
+}
+
+/// The names of all faces.
+pub(super) struct FaceNames<'a> {
+    faces: &'a [Face],
+    ids: HashMap<&'a str, Named>,
+    /// Paths and, for tables that leave it out, paths without ending.
+    paths: HashMap<&'a str, Named>,
+    /// File names, with and without ending.
+    files: HashMap<&'a str, Named>,
+}
+
+impl<'a> FaceNames<'a> {
+    pub fn of(faces: &'a [Face]) -> Self {
+        let mut names = Self { faces, ids: HashMap::new(), paths: HashMap::new(), files: HashMap::new() };
+        for (row, face) in (0..).zip(faces) {
+            add(&mut names.ids, &face.face_id, row);
+            if let PixelSource::File { path, .. } = &face.pixels {
+                for path in [path.as_str(), without_ending(path)] {
+                    add(&mut names.paths, path, row);
+                    add(&mut names.files, file_name(path), row);
+                }
+            }
+        }
+        names
+    }
+
+    /// The row that a value of `column` means: the face of this id, else the only one at this path or, for a value that
+    /// is no path, in a file of this name. A path may have folders in front that the manifest's root has already, and a
+    /// file may have another ending than the table says: copies of a dataset differ in both. Where a path does not fit,
+    /// its file name alone is not believed: `1.jpg` is somebody else's picture in each person's folder.
+    pub fn find(&self, column: &str, value: &str) -> Result<u32, CsvProblem> {
+        let reference = normalise(&unify(value.trim())).unwrap_or_default();
+        let below = |at: usize| &reference[at..];
+        let parts = || std::iter::once(0).chain(reference.match_indices('/').map(|(at, _)| at + 1)).map(below);
+        let by_path = |path: &str| self.paths.get(path).or_else(|| self.paths.get(without_ending(path)));
+        let by_name = |name: &str| self.files.get(name).or_else(|| self.files.get(without_ending(name)));
+        let named = self
+            .ids
+            .get(value.trim())
+            .or_else(|| parts().find_map(by_path))
+            .or_else(|| if reference.contains('/') { None } else { by_name(&reference) });
+        match named {
+            Some(&Named::One(row)) => Ok(row),
+            Some(&Named::Several(first, second)) => {
+                let [first, second] = [first, second].map(|row| self.faces[row as usize].face_id.clone());
+                Err(CsvProblem::AmbiguousFace { column: column.into(), value: value.into(), first, second })
+            }
+            None => Err(CsvProblem::UnknownFace { column: column.into(), value: value.into() }),
+        }
+    }
+}
+
+fn add<'a>(names: &mut HashMap<&'a str, Named>, name: &'a str, row: u32) {
+    match names.entry(name) {
+        Entry::Vacant(entry) => drop(entry.insert(Named::One(row))),
+        Entry::Occupied(mut entry) => {
+            if let Named::One(first) = *entry.get()
+                && first != row
+            {
+                entry.insert(Named::Several(first, row));
+            }
+        }
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+/// A path without the ending of its file; a name that begins with its only dot has none.
+fn without_ending(path: &str) -> &str {
+    match path.rsplit_once('.') {
+        Some((bare, ending)) if !bare.is_empty() && !bare.ends_with('/') && !ending.contains('/') => bare,
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    pub(crate) fn faces(paths: &[&str]) -> Vec<Face> {
+        let face = |path: &&str| Face {
+            face_id: (*path).to_owned(),
+            identity_id: None,
+            image_id: (*path).to_owned(),
+            pixels: PixelSource::File { path: (*path).to_owned(), size: 0, modified: 0 },
+            bbox: None,
+            detector_score: None,
+            content: None,
+        };
+        paths.iter().map(face).collect()
+    }
+
+    #[test]
+    fn a_face_is_found_under_all_its_names() {
+        let mut faces = faces(&["images/000/Ann_0001.jpg", "images/001/J.R._0001.jpg", "images/001/.hidden"]);
+        faces[1].face_id = "the second".into();
+        let names = FaceNames::of(&faces);
+        for name in [
+            "images/000/Ann_0001.jpg",
+            "./images/000/Ann_0001.jpg",
+            "images\\000\\Ann_0001.jpg",
+            "train/images/000/Ann_0001.jpg",
+            "images/000/Ann_0001.png",
+            "images/000/Ann_0001",
+            "Ann_0001.jpg",
+            " Ann_0001 ",
+        ] {
+            assert_eq!(names.find("image_a", name), Ok(0), "{name}");
+        }
+        for name in ["the second", "images/001/J.R._0001", "J.R._0001", "J.R._0001.jpg"] {
+            assert_eq!(names.find("image_a", name), Ok(1), "{name}");
+        }
+        for name in ["", "..", "../x", "Ann", "Ann_0002", "images/000", ".jpg", "Ann/Ann_0001.jpg"] {
+            assert!(names.find("image_a", name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_goes_before_a_file_name_and_two_faces_of_one_name_are_told() {
+        let faces = faces(&["a/1.jpg", "b/1.jpg", "b/2.jpg", "b/2.png"]);
+        let names = FaceNames::of(&faces);
+        assert_eq!(names.find("face_a", "b/1.jpg"), Ok(1));
+        assert_eq!(names.find("face_a", "b/2.png"), Ok(3), "the ending tells them apart");
+        assert_snapshot!(names.find("face_a", "1.jpg").unwrap_err(), @"`face_a` is `1.jpg`, which may be `a/1.jpg` or `b/1.jpg`; write the path or the face_id");
+        assert_snapshot!(names.find("face_a", "b/2").unwrap_err(), @"`face_a` is `b/2`, which may be `b/2.jpg` or `b/2.png`; write the path or the face_id");
+        assert_snapshot!(names.find("face_a", "3.jpg").unwrap_err(), @"`face_a` is `3.jpg`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
+    }
+}

@@ -1,0 +1,105 @@
+//! `pair_lists.parquet`: the lists of pairs that came with a dataset, one after the other.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use polars::prelude::*;
+
+use super::{DatasetError, ListedPair, Manifest, PairList};
+use crate::files;
+
+impl Manifest {
+    /// Writes the lists: all of them or nothing, the same bytes for the same lists. A manifest without lists has no file.
+    ///
+    /// # Errors
+    /// [`DatasetError::File`] or [`DatasetError::Parquet`].
+    pub fn write_pair_lists(&self, path: &Path) -> Result<(), DatasetError> {
+        if self.lists.is_empty() {
+            return Ok(());
+        }
+        let failed = |source| DatasetError::Parquet { action: "write", path: path.into(), source };
+        let named = || self.lists.iter().flat_map(|list| list.pairs.iter().map(|pair| (list.name.as_str(), pair)));
+        let number = |of: fn(&ListedPair) -> u32| named().map(|(_, pair)| of(pair)).collect::<Vec<u32>>();
+        let columns = vec![
+            Column::new("list".into(), named().map(|(name, _)| name).collect::<Vec<&str>>()),
+            Column::new("row_a".into(), number(|pair| pair.a)),
+            Column::new("row_b".into(), number(|pair| pair.b)),
+            Column::new("same".into(), named().map(|(_, pair)| pair.same).collect::<Vec<bool>>()),
+            Column::new("fold".into(), named().map(|(_, pair)| pair.fold).collect::<Vec<Option<u32>>>()),
+        ];
+        let mut table = DataFrame::new_infer_height(columns).map_err(failed)?;
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes).finish(&mut table).map_err(failed)?;
+        Ok(files::commit_bytes(path, &bytes)?)
+    }
+
+    /// Reads the lists back; without a file there are none.
+    ///
+    /// # Errors
+    /// [`DatasetError::File`] or [`DatasetError::Parquet`] when the file cannot be read, [`DatasetError::Manifest`] when it
+    /// is something else or names rows that the manifest does not have.
+    pub fn read_pair_lists(&mut self, path: &Path) -> Result<(), DatasetError> {
+        if !path.exists() {
+            return Ok(());
+        }
+        let failed = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
+        let wrong = |rule: String| DatasetError::Manifest { path: path.into(), rule };
+        let bytes = files::read(path)?;
+        let frame = ParquetReader::new(Cursor::new(&bytes[..])).set_rechunk(true).finish().map_err(failed)?;
+        let column = |name: &str| frame.column(name).map_err(|_| wrong(format!("it has no column `{name}`")));
+        let other = |name: &'static str| move |_| wrong(format!("its column `{name}` has another type"));
+        let names = column("list")?.str().map_err(other("list"))?;
+        let a = column("row_a")?.u32().map_err(other("row_a"))?;
+        let b = column("row_b")?.u32().map_err(other("row_b"))?;
+        let same = column("same")?.bool().map_err(other("same"))?;
+        let fold = column("fold")?.u32().map_err(other("fold"))?;
+        for row in 0..frame.height() {
+            let (Some(name), Some(a), Some(b), Some(same)) = (names.get(row), a.get(row), b.get(row), same.get(row))
+            else {
+                return Err(wrong(format!("row {row} lacks a value")));
+            };
+            if a.max(b) as usize >= self.len() {
+                return Err(wrong(format!("row {row} names face {}, the manifest has {}", a.max(b), self.len())));
+            }
+            if self.lists.last().is_none_or(|list| list.name != name) {
+                self.lists.push(PairList { name: name.into(), pairs: Vec::new() });
+            }
+            let pair = ListedPair { a, b, same, fold: fold.get(row) };
+            self.lists.iter_mut().last().into_iter().for_each(|list| list.pairs.push(pair));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{DatasetSource, open};
+    use crate::progress::{Cancel, Silent};
+
+    #[test]
+    fn lists_come_back_as_they_were_and_rows_that_are_not_there_do_not() {
+        let source = DatasetSource::Synthetic { seed: 1, identities: 2, samples: 2, size: 32 };
+        let manifest = open(&source, None, &Silent, &Cancel::default()).unwrap();
+        let pair = |a, b, same, fold| ListedPair { a, b, same, fold };
+        let first =
+            PairList { name: "dataset".into(), pairs: vec![pair(0, 1, true, None), pair(3, 1, false, Some(4))] };
+        let second = PairList { name: "own".into(), pairs: vec![pair(2, 3, true, Some(0))] };
+        let (bare, digest) = (manifest.clone(), manifest.digest());
+        let manifest = Manifest { lists: vec![first, second], ..manifest };
+        assert_ne!(manifest.digest(), digest);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pair_lists.parquet");
+        let mut read = bare.clone();
+        read.read_pair_lists(&path).unwrap();
+        assert_eq!(read.digest(), digest, "no file, no lists");
+        bare.write_pair_lists(&path).unwrap();
+        assert!(!path.exists());
+        manifest.write_pair_lists(&path).unwrap();
+        read.read_pair_lists(&path).unwrap();
+        assert_eq!((read.digest(), &read), (manifest.digest(), &manifest));
+        let mut short = Manifest { faces: bare.faces[..3].to_vec(), ..bare };
+        let error = short.read_pair_lists(&path).unwrap_err().to_string();
+        assert!(error.contains("row 1 names face 3, the manifest has 3"), "{error}");
+    }
+}

@@ -1,0 +1,170 @@
+//! Lists of pairs as tables with a header. Mirrors of a benchmark name the same columns in many ways.
+
+use super::csv_lines::{CsvError, CsvLines, Row};
+use super::face_names::FaceNames;
+use super::pair_list::pair;
+use super::{CsvProblem, ListedPair};
+
+/// Columns that say whether a pair is one person.
+const SAME: [&str; 6] = ["is_same", "issame", "same", "target", "label", "pair"];
+/// Columns that say the fold.
+const FOLD: [&str; 3] = ["fold_id", "fold", "split"];
+/// What tells the two faces' columns apart; the rest of their names is the same.
+const SIDES: [[&str; 2]; 4] = [["a", "b"], ["1", "2"], ["0", "1"], ["left", "right"]];
+/// What the rest is made of, the most specific first: an id, a path, a picture.
+const WHAT: [&str; 9] = ["face", "id", "path", "file", "name", "filename", "image", "img", "photo"];
+
+/// The columns that are read, by index.
+#[derive(Debug, PartialEq, Eq)]
+struct PairColumns {
+    same: usize,
+    fold: Option<usize>,
+    /// Columns of the first and the second face; one that names faces of the manifest is enough.
+    faces: Vec<[usize; 2]>,
+}
+
+impl PairColumns {
+    fn find(headers: &[String]) -> Result<Self, CsvProblem> {
+        let headers: Vec<String> = headers.iter().map(|name| name.trim().to_lowercase()).collect();
+        if let Some((_, name)) = headers.iter().enumerate().find(|(i, name)| headers[..*i].contains(name)) {
+            return Err(CsvProblem::DuplicateColumn { name: name.clone() });
+        }
+        let index = |names: &[&str]| names.iter().find_map(|name| headers.iter().position(|header| header == name));
+        let missing = |names: &str, reason| CsvProblem::MissingColumn {
+            names: names.to_owned(),
+            near: None,
+            found: headers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            reason: Some(reason),
+        };
+        let same = index(&SAME).ok_or_else(|| {
+            missing("`is_same`, `issame`, `same`, `target`, `label` or `pair`", "it says whether a pair is one person")
+        })?;
+        let mut faces: Vec<(usize, [usize; 2])> = Vec::new();
+        for (first, header) in headers.iter().enumerate() {
+            for side in &SIDES {
+                if let Some((what, other)) = counterpart(header, *side)
+                    && let Some(second) = headers.iter().position(|name| *name == other)
+                {
+                    faces.push((what, [first, second]));
+                }
+            }
+        }
+        faces.sort_by_key(|(what, columns)| (*what, *columns));
+        if faces.is_empty() {
+            return Err(missing(
+                "`face_a` and `face_b` (or `image_a` and `image_b`, `img_0` and `img_1`, `path_1` and `path_2`, …)",
+                "they name the two faces",
+            ));
+        }
+        let faces = faces.into_iter().map(|(_, columns)| columns).collect();
+        Ok(Self { same, fold: index(&FOLD), faces })
+    }
+}
+
+/// What a column of the first face holds (an index of [`WHAT`]), and how the column of the second one is called.
+fn counterpart(header: &str, [first, second]: [&str; 2]) -> Option<(usize, String)> {
+    let parts: Vec<&str> = header.split('_').collect();
+    // `image1` is `image_1` in one word.
+    let (place, stem) = parts.iter().enumerate().find_map(|(i, part)| {
+        let stem = part.strip_suffix(first)?;
+        (stem.is_empty() || (first.parse::<u8>().is_ok() && WHAT.contains(&stem))).then_some((i, stem))
+    })?;
+    let mut what = WHAT.len();
+    for part in parts.iter().enumerate().map(|(i, part)| if i == place { stem } else { part }) {
+        if !part.is_empty() {
+            what = what.min(WHAT.iter().position(|word| *word == part)?);
+        }
+    }
+    let other = format!("{stem}{second}");
+    let other = parts.iter().enumerate().map(|(i, part)| if i == place { other.as_str() } else { part });
+    Some((what, other.collect::<Vec<_>>().join("_")))
+}
+
+/// The pairs, in the order of the table.
+pub(super) fn parse(bytes: &[u8], names: &FaceNames<'_>) -> Result<Vec<ListedPair>, CsvError> {
+    let mut lines = CsvLines::open(bytes)?;
+    let head = lines.offset;
+    let columns = PairColumns::find(&lines.headers).map_err(|problem| CsvError { offset: head, problem })?;
+    let mut pairs = Vec::new();
+    while lines.advance()? {
+        let offset = lines.offset;
+        let read = one(&columns, &lines.row(), names);
+        pairs.push(read.map_err(|problem| CsvError { offset, problem })?);
+    }
+    if pairs.is_empty() {
+        return Err(CsvError { offset: head, problem: CsvProblem::NoPairs });
+    }
+    Ok(pairs)
+}
+
+fn one(columns: &PairColumns, row: &Row<'_>, names: &FaceNames<'_>) -> Result<ListedPair, CsvProblem> {
+    let column = columns.same;
+    let same = answer(row.needed(column)?)
+        .ok_or_else(|| CsvProblem::NoAnswer { column: row.column(column), value: row.record[column].into() })?;
+    let fold = columns.fold.map(|column| {
+        let value = row.needed(column)?.trim();
+        fold(value).ok_or_else(|| CsvProblem::NoFold { column: row.column(column), value: value.into() })
+    });
+    let mut problem = None;
+    for &[first, second] in &columns.faces {
+        let face = |column| names.find(&row.column(column), row.needed(column)?);
+        match face(first).and_then(|a| Ok((a, face(second)?))) {
+            Ok((a, b)) => return pair(a, b, same, fold.transpose()?, row.needed(first)?),
+            Err(other) => drop(problem.get_or_insert(other)),
+        }
+    }
+    // There is at least one pair of columns.
+    Err(problem.unwrap_or(CsvProblem::NoPairs))
+}
+
+fn answer(text: &str) -> Option<bool> {
+    match text.trim().to_lowercase().as_str() {
+        "1" | "true" | "yes" | "same" => Some(true),
+        "0" | "-1" | "false" | "no" | "different" => Some(false),
+        _ => None,
+    }
+}
+
+fn fold(text: &str) -> Option<u32> {
+    match text.to_lowercase().as_str() {
+        "train" | "training" => Some(0),
+        "test" | "testing" => Some(1),
+        number => number.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(headers: &str) -> Result<PairColumns, CsvProblem> {
+        PairColumns::find(&headers.split(',').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn mirrors_name_the_columns_in_many_ways() {
+        let found = columns("pair_id,fold_id,fold_position,is_same,image_a,image_b,image_a_path,image_b_path").unwrap();
+        assert_eq!(found, PairColumns { same: 3, fold: Some(1), faces: vec![[6, 7], [4, 5]] });
+        for (headers, faces) in [
+            ("face_a,face_b,same", [0, 1]),
+            ("issame,img_0,img_1", [1, 2]),
+            ("pair,img_1,img_2", [1, 2]),
+            ("image1,image2,target", [0, 1]),
+            ("path_b,path_a,label", [1, 0]),
+            ("a,b,Same", [0, 1]),
+            ("file_name_1,file_name_2,same", [0, 1]),
+            ("left_image,right_image,same", [0, 1]),
+        ] {
+            assert_eq!(columns(headers).unwrap().faces, [faces], "{headers}");
+        }
+        assert_eq!(columns("id_a,id_b,same,split").unwrap().fold, Some(3));
+    }
+
+    #[test]
+    fn columns_that_name_no_faces_are_not_taken_for_some() {
+        insta::assert_snapshot!(columns("person_a,person_b,same").unwrap_err(), @"there is no column `face_a` and `face_b` (or `image_a` and `image_b`, `img_0` and `img_1`, `path_1` and `path_2`, …); the columns are `person_a`, `person_b`, `same` (they name the two faces)");
+        insta::assert_snapshot!(columns("image_a,image_c,same").unwrap_err(), @"there is no column `face_a` and `face_b` (or `image_a` and `image_b`, `img_0` and `img_1`, `path_1` and `path_2`, …); the columns are `image_a`, `image_c`, `same` (they name the two faces)");
+        insta::assert_snapshot!(columns("face_a,face_b,score").unwrap_err(), @"there is no column `is_same`, `issame`, `same`, `target`, `label` or `pair`; the columns are `face_a`, `face_b`, `score` (it says whether a pair is one person)");
+        insta::assert_snapshot!(columns("face_a,face_b,same,SAME").unwrap_err(), @"column `same` is there twice; rename one of them");
+    }
+}

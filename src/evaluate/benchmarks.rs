@@ -1,0 +1,83 @@
+//! Published lists of pairs in an evaluation: the protocols over them, and, where no face has a name, the list in place of
+//! all pairs.
+
+use super::{EvaluateError, Input, Labelled, Tested};
+use crate::config::{Mirror, PairsSource, Protocol};
+use crate::dataset::{DATASET_PAIRS, PairList};
+use crate::protocol::uncertainty::People;
+use crate::protocol::{self, Listed, ProtocolResult};
+use crate::similarity::kernel::Rows;
+use crate::similarity::listed::RowPair;
+
+/// Published lists of pairs, and the protocols that are run on them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Benchmarks<'a> {
+    /// The protocols.
+    pub protocols: &'a [Protocol],
+    /// The lists, in manifest rows.
+    pub lists: &'a [PairList],
+    /// Matrix row of each manifest row; `None` where it has no embedding.
+    pub row_of: &'a [Option<u32>],
+    /// Who each manifest row is, when known.
+    pub identities: &'a [Option<&'a str>],
+    /// What a mirrored face contributed to the rows.
+    pub mirror: Mirror,
+}
+
+impl Benchmarks<'_> {
+    /// Runs all protocols.
+    pub(super) fn run(&self, rows: Rows<'_>, level: f64) -> Result<(Vec<ProtocolResult>, Vec<Tested>), EvaluateError> {
+        let mut found = (Vec::new(), Vec::new());
+        for protocol in self.protocols {
+            let name = match protocol.pairs {
+                PairsSource::Dataset => DATASET_PAIRS,
+                PairsSource::Files { .. } => &protocol.name,
+            };
+            let Some(list) = self.lists.iter().find(|list| list.name == name) else {
+                return Err(EvaluateError::NoPairs { protocol: protocol.name.clone() });
+            };
+            let people = People::new(self.identities, &list.pairs);
+            let listed = Listed { pairs: &list.pairs, row_of: self.row_of, people: &people };
+            let (result, pairs) = protocol::run(protocol, listed, rows, self.mirror, level)
+                .map_err(|source| EvaluateError::Protocol { protocol: protocol.name.clone(), source })?;
+            found.0.push(result);
+            found.1.push(Tested { protocol: protocol.name.clone(), pairs });
+        }
+        Ok(found)
+    }
+
+    /// The first list, in matrix rows, when no face has a name.
+    pub(super) fn instead_of_names(&self, input: &Input<'_>) -> Option<Vec<RowPair>> {
+        let list = self.lists.first()?;
+        if input.faces.iter().any(|face| face.identity.is_some()) {
+            return None;
+        }
+        let row = |face: u32| self.row_of.get(face as usize).copied().flatten();
+        let pairs =
+            list.pairs.iter().filter_map(|pair| Some(RowPair { a: row(pair.a)?, b: row(pair.b)?, same: pair.same }));
+        Some(pairs.collect())
+    }
+
+    /// Groups of pictures that the first list calls one person, by matrix row.
+    pub(super) fn groups(&self) -> Groups {
+        let people = People::new(self.identities, self.lists.first().map_or(&[], |list| &list.pairs));
+        let rows = self.row_of.iter().flatten().count();
+        let mut names = vec![String::new(); rows];
+        for (face, row) in self.row_of.iter().enumerate() {
+            if let Some(name) = row.and_then(|row| names.get_mut(row as usize)) {
+                *name = format!("{:08}", people.of(face as u32));
+            }
+        }
+        Groups(names)
+    }
+}
+
+/// A name for each matrix row that stands for its group of pictures; never shown.
+pub(super) struct Groups(Vec<String>);
+
+impl Groups {
+    /// The faces under the names of their groups.
+    pub fn label<'a>(&'a self, faces: &[Labelled<'a>]) -> Vec<Labelled<'a>> {
+        faces.iter().zip(&self.0).map(|(face, group)| Labelled { identity: Some(group), ..*face }).collect()
+    }
+}

@@ -1,0 +1,58 @@
+//! Which commit a revision means.
+
+use serde::Deserialize;
+
+use super::cache::Place;
+use super::client::{escape, host};
+use super::{Hub, HubError, HubFile, RepoKind, is_commit, is_whole_commit};
+use crate::progress::{Cancel, Progress};
+
+/// What is read of the revision API's answer.
+#[derive(Deserialize)]
+struct Revision {
+    sha: String,
+}
+
+impl Hub {
+    /// The commit that a revision means: a whole hash itself, a short one as the cache or the Hub knows it, and a branch
+    /// or tag as the Hub knows it now (offline, as it was when it was last asked for).
+    ///
+    /// # Errors
+    /// [`HubError`].
+    pub fn resolve(
+        &self,
+        kind: RepoKind,
+        repo: &str,
+        revision: &str,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<String, HubError> {
+        let (repo, revision) = (repo.to_owned(), revision.to_owned());
+        let subject = HubFile { kind, repo, revision, path: String::new(), size: None, sha256: None };
+        let place = Place::new(&self.settings, &subject)?;
+        let known = if is_commit(&subject.revision) || self.settings.offline { place.commit() } else { None };
+        if let Some(commit) = known {
+            return Ok(commit);
+        }
+        let what = format!("the commit of `{}` in {}", subject.revision, subject.repo);
+        if self.settings.offline {
+            return Err(HubError::NotCached { subject: what, folder: self.settings.cache.clone() });
+        }
+        let commit = self.patiently(progress, cancel, || self.ask_for_commit(&subject, &what, cancel))?;
+        place.remember(&commit)?;
+        Ok(commit)
+    }
+
+    fn ask_for_commit(&self, subject: &HubFile, what: &str, cancel: &Cancel) -> Result<String, HubError> {
+        let HubFile { kind, repo, revision, .. } = subject;
+        let revision = escape(revision).replace('/', "%2F");
+        // Without `expand` the answer lists all files.
+        let url = format!("{}/api/{kind}s/{repo}/revision/{revision}?expand=sha", self.settings.endpoint);
+        let (url, _, body) = self.whole_body(url, subject, what, cancel)?;
+        let strange = |reason: String| HubError::Strange { subject: what.to_owned(), host: host(&url), reason };
+        let Revision { sha } =
+            serde_json::from_slice(&body).map_err(|error| strange(format!("no JSON of the revision API: {error}")))?;
+        let fits = is_whole_commit(&sha) && (!is_commit(&subject.revision) || sha.starts_with(&subject.revision));
+        if fits { Ok(sha) } else { Err(strange(format!("`sha` is `{sha}`"))) }
+    }
+}

@@ -1,0 +1,165 @@
+//! How sure a protocol's rates are. Pairs share people and people share difficulty, so the spread over folds is no
+//! interval and a binomial one is too narrow: these are Wilson's with the plug-in variance over people (Fogliato, Patil &
+//! Perona 2023), and for two runs on the same pairs that of the difference, pair by pair.
+//!
+//! Thresholds are taken as given: how much they would move with other training folds is not in the interval.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Outcome;
+use crate::dataset::ListedPair;
+use crate::estimate::{Estimate, Unit};
+use crate::verification::bootstrap::MIN_UNITS;
+use crate::verification::interval::{no_error, no_miss, upper_bound_of_none, wilson};
+use crate::verification::plug_in::PlugIn;
+
+/// Who is in a list's pairs: as far as is known, for lists without names are common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct People {
+    /// Number of each manifest row's person.
+    of: Vec<u32>,
+    count: usize,
+    /// What a number stands for, in the plural.
+    pub unit: &'static str,
+}
+
+/// One decision about a pair.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial {
+    /// Who is in it.
+    pub people: (u32, u32),
+    /// Whether it counts.
+    pub hit: bool,
+}
+
+impl People {
+    /// By the manifest's identities where every listed face has one; else pictures that the list calls one person belong
+    /// together, and whether two such groups are one person is not known.
+    #[must_use]
+    pub fn of(&self, face: u32) -> u32 {
+        self.of[face as usize]
+    }
+
+    /// Numbers the people of a manifest.
+    #[must_use]
+    pub fn new(identities: &[Option<&str>], pairs: &[ListedPair]) -> Self {
+        let known = |face: u32| identities.get(face as usize).copied().flatten().is_some();
+        if pairs.iter().all(|pair| known(pair.a) && known(pair.b)) {
+            let mut numbers = BTreeMap::new();
+            let of = identities.iter().map(|identity| {
+                let next = numbers.len() as u32;
+                identity.map_or(u32::MAX, |name| *numbers.entry(name).or_insert(next))
+            });
+            let of = of.collect();
+            return Self { of, count: numbers.len(), unit: "identities" };
+        }
+        let mut groups = Groups((0..identities.len() as u32).collect());
+        pairs.iter().filter(|pair| pair.same).for_each(|pair| groups.join(pair.a, pair.b));
+        let mut numbers = BTreeMap::new();
+        let of = (0..identities.len() as u32).map(|face| {
+            let next = numbers.len() as u32;
+            *numbers.entry(groups.root(face)).or_insert(next)
+        });
+        let of = of.collect();
+        Self { of, count: numbers.len(), unit: "groups of pictures" }
+    }
+
+    /// A rate that is `point` over these trials.
+    #[must_use]
+    pub fn rate(&self, point: f64, trials: &mut dyn Iterator<Item = Trial>, level: f64) -> Estimate {
+        let (mut cells, mut hits, mut n) = (BTreeMap::new(), 0_u64, 0_u64);
+        for Trial { people, hit } in trials {
+            add(&mut cells, people, f64::from(u8::from(hit)));
+            (hits, n) = (hits + u64::from(hit), n + 1);
+        }
+        if hits == 0 {
+            return no_error(n, level);
+        }
+        if hits == n {
+            return no_miss(n, level);
+        }
+        let none = Estimate { point, lower: None, upper: None, bound: false, ..no_error(n, level) };
+        let Some(plug_in) = PlugIn::of_sums(&sums(cells), self.count) else {
+            return Estimate { method: self.too_few(), ..none };
+        };
+        let independent = point * (1.0 - point);
+        let effective = independent / plug_in.variance().max(independent / n as f64);
+        let (lower, upper) = wilson(point, effective, plug_in.quantile(level));
+        let method = format!(
+            "Wilson with plug-in variance over {} {}: worth {} independent pairs",
+            self.count,
+            self.unit,
+            effective.round()
+        );
+        Estimate { lower: Some(lower), upper: Some(upper), method, ..none }
+    }
+
+    fn too_few(&self) -> String {
+        format!("no interval: fewer than {MIN_UNITS} {} are in such pairs", self.unit)
+    }
+}
+
+/// Accuracy of `other` less that of `reference` over the test pairs that both decided, pair by pair: what makes a pair
+/// hard is in both and cancels. `None` when they share none.
+#[must_use]
+pub fn difference(reference: &[Outcome], other: &[Outcome], level: f64) -> Option<Estimate> {
+    let before: BTreeMap<u32, &Outcome> = reference.iter().map(|outcome| (outcome.pair, outcome)).collect();
+    let (mut cells, mut sum, mut changed, mut n) = (BTreeMap::new(), 0_i64, 0_u64, 0_u64);
+    let mut people = BTreeSet::new();
+    for after in other {
+        let Some(before) = before.get(&after.pair) else { continue };
+        let step = i64::from(after.right()) - i64::from(before.right());
+        add(&mut cells, before.people, step as f64);
+        people.extend([before.people.0, before.people.1]);
+        (sum, changed, n) = (sum + step, changed + u64::from(step != 0), n + 1);
+    }
+    let last = people.last()?;
+    let point = sum as f64 / n as f64;
+    let estimate =
+        |lower, upper, method| Estimate { point, lower, upper, n, unit: Unit::Pairs, level, method, bound: false };
+    if changed == 0 {
+        let most = upper_bound_of_none(n, level);
+        let method = format!("no decision differs in {n} pairs: exact binomial bound, as if pairs were independent");
+        return Some(estimate(Some(-most), Some(most), method));
+    }
+    let Some(plug_in) = PlugIn::of_sums(&sums(cells), *last as usize + 1) else {
+        let method = format!("no interval: fewer than {MIN_UNITS} people are in the pairs");
+        return Some(estimate(None, None, method));
+    };
+    // Pairs that share people do not tell more than independent ones.
+    let independent = (changed as f64 / n as f64 - point.powi(2)) / n as f64;
+    let reach = plug_in.quantile(level) * plug_in.variance().max(independent).sqrt();
+    let method = format!("paired, plug-in variance over {} people: {changed} of {n} decisions differ", people.len());
+    Some(estimate(Some(point - reach), Some(point + reach), method))
+}
+
+type Cells = BTreeMap<(u32, u32), (f64, f64)>;
+
+fn add(cells: &mut Cells, (a, b): (u32, u32), value: f64) {
+    let cell = cells.entry((a.min(b), a.max(b))).or_default();
+    *cell = (cell.0 + value, cell.1 + 1.0);
+}
+
+fn sums(cells: Cells) -> Vec<((usize, usize), f64, f64)> {
+    cells.into_iter().map(|((a, b), (sum, n))| ((a as usize, b as usize), sum, n)).collect()
+}
+
+/// Disjoint sets.
+struct Groups(Vec<u32>);
+
+impl Groups {
+    fn root(&mut self, mut face: u32) -> u32 {
+        while self.0[face as usize] != face {
+            let above = self.0[self.0[face as usize] as usize];
+            self.0[face as usize] = above;
+            face = above;
+        }
+        face
+    }
+
+    /// The lower number becomes the root, whatever the order.
+    fn join(&mut self, a: u32, b: u32) {
+        let (a, b) = (self.root(a), self.root(b));
+        self.0[a.max(b) as usize] = a.min(b);
+    }
+}

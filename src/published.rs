@@ -1,0 +1,123 @@
+//! Measured values beside published ones, with what is known of why they differ.
+
+use serde::Serialize;
+
+use crate::config::Published;
+use crate::estimate::Estimate;
+use crate::metrics::Metrics;
+
+/// A published value and this run's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Beside {
+    /// Metric path.
+    pub metric: String,
+    /// As published.
+    pub published: f64,
+    /// What was published behind its ±.
+    pub plus_minus: Option<f64>,
+    /// Where.
+    pub source: String,
+    /// In what its protocol is known to differ from this run's.
+    pub differs: Vec<String>,
+    /// This run's; `None` when it has no such number.
+    pub here: Option<Estimate>,
+    /// This run's standard deviation over folds, for metrics whose published ± is that.
+    pub over_folds: Option<f64>,
+    /// How the two stand to each other.
+    pub standing: Standing,
+}
+
+/// How a measured value stands to a published one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// The published value is in the measured interval.
+    Agrees,
+    /// The whole interval is above the published value.
+    Above,
+    /// The whole interval is below the published value.
+    Below,
+    /// The measured value has no interval to judge by.
+    NoInterval,
+    /// The run has no such number.
+    NotMeasured,
+}
+
+impl Standing {
+    fn of(here: Option<&Estimate>, published: f64) -> Self {
+        match here {
+            None => Self::NotMeasured,
+            Some(Estimate { lower: Some(lower), upper: Some(upper), .. }) => {
+                if published < *lower {
+                    Self::Above
+                } else if published > *upper {
+                    Self::Below
+                } else {
+                    Self::Agrees
+                }
+            }
+            Some(_) => Self::NoInterval,
+        }
+    }
+
+    /// In words, as the verdict of a table.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Agrees => "agrees",
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::NoInterval => "no interval",
+            Self::NotMeasured => "not measured",
+        }
+    }
+}
+
+/// Sets a run's metrics beside published values, in the order of the config.
+#[must_use]
+pub fn beside(metrics: &Metrics, published: &[Published]) -> Vec<Beside> {
+    let one = |Published { metric, value, plus_minus, source, differs }: &Published| {
+        let here = metrics.estimate(metric);
+        let over_folds = metric.rsplit_once('.').and_then(|(name, quantity)| {
+            metrics.protocols.iter().find(|found| found.protocol.name == name)?.over_folds(quantity)
+        });
+        Beside {
+            metric: metric.clone(),
+            published: *value,
+            plus_minus: *plus_minus,
+            source: source.clone(),
+            differs: differs.clone(),
+            standing: Standing::of(here, *value),
+            here: here.cloned(),
+            over_folds,
+        }
+    };
+    published.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimate::Unit;
+
+    #[test]
+    fn the_interval_decides() {
+        let here = |lower, upper| Estimate {
+            point: 0.5,
+            lower,
+            upper,
+            n: 9,
+            unit: Unit::Pairs,
+            level: 0.95,
+            method: String::new(),
+            bound: false,
+        };
+        let standing = |published| Standing::of(Some(&here(Some(0.4), Some(0.6))), published);
+        assert_eq!(
+            [0.39, 0.4, 0.6, 0.61].map(standing),
+            [Standing::Above, Standing::Agrees, Standing::Agrees, Standing::Below]
+        );
+        assert_eq!(Standing::of(Some(&here(None, None)), 0.5), Standing::NoInterval);
+        assert_eq!(Standing::of(None, 0.5), Standing::NotMeasured);
+    }
+}

@@ -1,0 +1,254 @@
+//! The reproduction record: a Markdown table of what configs were found to give, written between two markers of a
+//! document. Pure: no files.
+//!
+//! A figure stands in it only with the digests of the run that gave it. What could not be run says so, unless the document
+//! already holds what an earlier run gave.
+
+use serde::Serialize;
+
+use crate::config::ExperimentConfig;
+use crate::digest::Digest;
+use crate::metrics::{Metrics, is_rate};
+use crate::numbers::Quantity;
+use crate::published::{Beside, Standing, beside};
+
+/// Where the table starts, on a line of its own.
+pub const BEGIN: &str = "<!-- reproduce: begin -->";
+/// Where it ends, on a line of its own.
+pub const END: &str = "<!-- reproduce: end -->";
+
+/// What stands where nothing was measured.
+const NOT_MEASURED: &str = "not measured by this project";
+
+/// One figure of one config.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The config's file, as it was given.
+    pub config: String,
+    /// Metric path.
+    pub metric: String,
+    /// What was published; empty without.
+    pub published: String,
+    /// What this run gave; `None` where it could not be run.
+    pub measured: Option<Measured>,
+}
+
+/// A figure with the run that it is from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// Value and interval, for people.
+    pub value: String,
+    /// How it stands to the published value; empty without one.
+    pub verdict: String,
+    /// The run's name, which is a digest of everything that can change a number.
+    pub run: String,
+    /// First characters of the digests of dataset and weights.
+    pub digests: String,
+}
+
+/// What a finished run is known by.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// Its name.
+    pub run: &'a str,
+    /// Digest of the manifest.
+    pub dataset: Digest,
+    /// Digest of the checkpoint.
+    pub weights: Digest,
+}
+
+/// The document cannot take a table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no place for the table: the lines `{BEGIN}` and, below it, `{END}` must each be there once")]
+pub struct NoPlace;
+
+/// The rows of a config: one for each published value, or its equal error rate. `found`: a finished run's metrics.
+#[must_use]
+pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Identity<'_>)>) -> Vec<Row> {
+    let published = |row: &Beside| {
+        let kind = quantity(&row.metric);
+        let spread = row.plus_minus.map_or(String::new(), |spread| format!(" ± {}", kind.value(spread)));
+        let differs =
+            if row.differs.is_empty() { String::new() } else { format!("; differs: {}", row.differs.join(", ")) };
+        format!("{}{spread} ({}{differs})", kind.value(row.published), row.source)
+    };
+    // Without a run there are no metrics to look up, but what was published is known.
+    let wanted: Vec<(String, String, Option<Beside>)> = match found {
+        _ if config.published.is_empty() => vec![("eer".into(), String::new(), None)],
+        Some((metrics, _)) => {
+            let all = beside(metrics, &config.published);
+            all.into_iter().map(|row| (row.metric.clone(), published(&row), Some(row))).collect()
+        }
+        None => {
+            let unknown = |row: &crate::config::Published| Beside {
+                metric: row.metric.clone(),
+                published: row.value,
+                plus_minus: row.plus_minus,
+                source: row.source.clone(),
+                differs: row.differs.clone(),
+                here: None,
+                over_folds: None,
+                standing: Standing::NotMeasured,
+            };
+            config.published.iter().map(unknown).map(|row| (row.metric.clone(), published(&row), None)).collect()
+        }
+    };
+    wanted
+        .into_iter()
+        .map(|(metric, published, beside)| Row {
+            measured: found.and_then(|(metrics, identity)| {
+                let (estimate, kind) = (metrics.estimate(&metric)?, quantity(&metric));
+                let folds = beside.as_ref().and_then(|row| row.over_folds);
+                let spread = folds.map_or(String::new(), |spread| format!(" ± {} over folds", kind.value(spread)));
+                let interval = kind.interval(estimate);
+                Some(Measured {
+                    value: format!("{}{spread} {interval}", kind.point(estimate)).trim_end().to_owned(),
+                    verdict: beside.as_ref().map_or(String::new(), |row| row.standing.words().into()),
+                    run: identity.run.into(),
+                    digests: format!("data `{}`, weights `{}`", identity.dataset.short(12), identity.weights.short(12)),
+                })
+            }),
+            config: path.into(),
+            metric,
+            published,
+        })
+        .collect()
+}
+
+fn quantity(metric: &str) -> Quantity {
+    if metric != "auc" && is_rate(metric) { Quantity::Rate } else { Quantity::Cosine }
+}
+
+/// The document with the rows in its table. A row that could not be run keeps what the table holds of it. Gives, beside
+/// the document, the rows that were kept.
+///
+/// # Errors
+/// [`NoPlace`].
+pub fn splice<'a>(document: &str, rows: &'a [Row]) -> Result<(String, Vec<&'a Row>), NoPlace> {
+    let once = |marker: &str| {
+        let mut lines = document.match_indices(marker).filter(|(at, _)| {
+            let starts = *at == 0 || document.as_bytes()[at - 1] == b'\n';
+            starts && document[at + marker.len()..].chars().next().is_none_or(|c| c == '\n' || c == '\r')
+        });
+        match (lines.next(), lines.next()) {
+            (Some((at, _)), None) => Ok(at),
+            _ => Err(NoPlace),
+        }
+    };
+    let (begin, end) = (once(BEGIN)?, once(END)?);
+    if end < begin {
+        return Err(NoPlace);
+    }
+    let old: Vec<&str> = document[begin..end].lines().filter(|line| line.starts_with('|')).collect();
+    let (mut table, mut kept) = (String::new(), Vec::new());
+    table += "| config | metric | measured | published | verdict | run | digests | command |\n|---|---|---|---|---|---|---|---|\n";
+    for row in rows {
+        let key = format!("| {} | {} | ", cell(&format!("`{}`", row.config)), cell(&row.metric));
+        let before = old.iter().find(|line| line.starts_with(&key) && !line.contains(NOT_MEASURED));
+        if let (None, Some(before)) = (&row.measured, before) {
+            table += before;
+            kept.push(row);
+        } else {
+            table += &key;
+            table += &line(row);
+        }
+        table.push('\n');
+    }
+    let document = format!("{}{BEGIN}\n\n{table}\n{}", &document[..begin], &document[end..]);
+    Ok((document, kept))
+}
+
+/// The cells behind config and metric.
+fn line(row: &Row) -> String {
+    let published = if row.published.is_empty() { "–".into() } else { cell(&row.published) };
+    let command = format!("`facevault experiment {}`", row.config);
+    let cells = match &row.measured {
+        None => [NOT_MEASURED.into(), published, "–".into(), "–".into(), "–".into(), command],
+        Some(Measured { value, verdict, run, digests }) => {
+            let verdict = if verdict.is_empty() { "–".into() } else { cell(verdict) };
+            [cell(value), published, verdict, format!("`{run}`"), digests.clone(), command]
+        }
+    };
+    format!("{} |", cells.join(" | "))
+}
+
+/// Text that stays in its cell.
+fn cell(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::report::sample;
+
+    const CONFIG: &str = "
+name: small
+dataset: {source: synthetic, identities: 3, samples: 2}
+weights: {source: embedded, name: demo}
+published:
+  - {metric: eer, value: 0.5, plus_minus: 0.001, source: 'A | B', differs: [no detector]}
+  - {metric: auc, value: 0.2, source: C}
+";
+
+    fn config(text: &str) -> ExperimentConfig {
+        let here = std::path::Path::new("/");
+        crate::config::load_stored(text.as_bytes(), &here.join("c.yaml"), &[], here).unwrap().config
+    }
+
+    fn identity() -> Identity<'static> {
+        Identity { run: "small-0123456789ab", dataset: Digest::of(b"data"), weights: Digest::of(b"weights") }
+    }
+
+    fn document() -> String {
+        format!("before\n\n{BEGIN}\nold\n{END}\nafter\n")
+    }
+
+    #[test]
+    fn what_was_not_run_says_so_and_what_was_has_its_digests() {
+        let mut metrics = sample::report().evaluation.metrics;
+        metrics.eer.point = 0.25;
+        (metrics.eer.lower, metrics.eer.upper, metrics.eer.bound) = (Some(0.2), Some(0.3), false);
+        let config = config(CONFIG);
+        let none = rows("configs/small.yaml", &config, None);
+        let (empty, kept) = splice(&document(), &none).unwrap();
+        assert!(kept.is_empty());
+        assert_snapshot!(empty, @"");
+        let all = rows("configs/small.yaml", &config, Some((&metrics, identity())));
+        let (full, kept) = splice(&empty, &all[..1]).unwrap();
+        assert!(kept.is_empty());
+        assert_snapshot!(full, @"");
+        // A number of an earlier run stays when this one could not be run; what never ran says so still.
+        let (again, kept) = splice(&full, &none).unwrap();
+        assert_eq!(kept, [&none[0]]);
+        assert_eq!(again.matches("small-0123456789ab").count(), 1);
+        assert_eq!(again.matches(NOT_MEASURED).count(), 1);
+        assert_eq!(splice(&again, &none).unwrap().0, again);
+    }
+
+    #[test]
+    fn a_config_without_published_values_has_its_error_rate() {
+        let text = CONFIG.split("published").next().unwrap();
+        let rows = rows("c.yaml", &config(text), None);
+        assert_eq!(
+            rows.iter().map(|row| (row.metric.as_str(), row.published.as_str())).collect::<Vec<_>>(),
+            [("eer", "")]
+        );
+    }
+
+    #[test]
+    fn a_document_without_a_place_is_refused() {
+        for document in [
+            "",
+            BEGIN,
+            &format!("{END}\n{BEGIN}\n"),
+            &format!("{BEGIN}\n{BEGIN}\n{END}\n"),
+            &format!("x {BEGIN}\n{END}"),
+        ] {
+            assert_eq!(splice(document, &[]), Err(NoPlace), "{document}");
+        }
+        assert_snapshot!(NoPlace, @"there is no place for the table: the lines `<!-- reproduce: begin -->` and, below it, `<!-- reproduce: end -->` must each be there once");
+    }
+}
