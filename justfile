@@ -26,6 +26,10 @@ fetch config *options:
 compare +runs:
     {{facevault}} compare {{runs}}
 
+# Say what each choice of a config costs
+ablate config *options:
+    {{facevault}} ablate {{config}} {{options}}
+
 # Measure faces a second of a config's network, beside the accuracy
 throughput config *options:
     {{facevault}} throughput {{config}} {{options}}

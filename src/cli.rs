@@ -58,6 +58,8 @@ pub enum Command {
     /// Compares two runs or more on the faces they share: what differs, by how much, and whether that can be told from
     /// chance.
     Compare(CompareArgs),
+    /// Says what each choice of a config costs: computes it with and without, on the same pairs of the same faces.
+    Ablate(AblateArgs),
     /// Runs experiments and writes what they gave, with digests, into the table of a document.
     Reproduce(ReproduceArgs),
     /// Measures how many faces a second a config's network embeds here, and how exactly, variant by variant.
@@ -192,6 +194,28 @@ pub struct CompareArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: Common,
+}
+
+const ABLATE_HELP: &str = "\
+The config's `ablation` names steps, each a change of some keys, a metric and a design: `steps` (each step keeps the \
+changes before it), `each` (every step alone) or `grid` (all combinations). Every combination is an ordinary run: what is \
+finished is not computed again, and runs that differ only in how they are evaluated share their embeddings. Differences \
+are paired: all variants are asked the same pairs and resampled with the same people.
+
+A variant that cannot be had here (its device, its precision, its weights) is told with the reason; the exit code is 1 \
+only where no step could be measured. Expectations are not judged.
+
+Examples:
+  facevault ablate configs/ablation-demo.yaml
+  facevault ablate configs/ablation-lfw.yaml --set ablation.design=each --set ablation.metric=tar@fmr=1e-3";
+
+/// Arguments of `ablate`.
+#[derive(Debug, Args)]
+#[command(after_help = ABLATE_HELP)]
+pub struct AblateArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub config: ConfigArgs,
 }
 
 const REPRODUCE_HELP: &str = "\

@@ -28,6 +28,9 @@ pub enum Error {
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Not one step of an ablation could be measured; the page says why.
+    #[error("no step could be measured; the reasons stand in the table")]
+    NothingMeasured,
     /// The command line does not fit together.
     #[error("{0}")]
     Usage(String),

@@ -224,6 +224,23 @@ pub struct Judged {
     pub met: bool,
 }
 
+/// The metrics that runs are held against each other by.
+pub const HEADLINES: [&str; 13] = [
+    "eer",
+    "tar@fmr=1e-1",
+    "tar@fmr=1e-2",
+    "tar@fmr=1e-3",
+    "tar@fmr=1e-4",
+    "tar@fmr=1e-5",
+    "tar@fmr=1e-6",
+    "auc",
+    "d_prime",
+    "genuine.mean",
+    "genuine.std",
+    "impostor.mean",
+    "impostor.std",
+];
+
 /// Every path that `expect:` may name and [`Metrics::get`] answers.
 pub const PATHS: &[&str] = &[
     "eer",

@@ -105,13 +105,22 @@ impl RunPlan {
     /// What is digested, and stored as `plan.json`: indented JSON with sorted keys and a final newline.
     #[must_use]
     pub fn canonical_json(&self) -> String {
-        // By way of text, not of `to_value`, which would spell an f32 with the digits of the f64 it becomes. A plan is
-        // plain data with text keys and finite numbers: neither step can fail.
-        let text = serde_json::to_string(self).unwrap_or_default();
-        let value: Value = serde_json::from_str(&text).unwrap_or_default();
-        let mut text = serde_json::to_string_pretty(&sorted(value)).unwrap_or_default();
-        text.push('\n');
-        text
+        canonical(self)
+    }
+
+    /// Digest of everything that can change an embedding. Runs that share it have the same embeddings, whatever they are
+    /// called and however they are evaluated.
+    #[must_use]
+    pub fn embedding_digest(&self) -> Digest {
+        // How a profile is called changes no pixel.
+        let preprocess = Preprocess { profile: String::new(), ..self.preprocess.clone() };
+        Digest::of(canonical(&(self.code, &self.dataset, preprocess, &self.model)).as_bytes())
+    }
+
+    /// Whether both evaluate alike: seed and similarity options are the same.
+    #[must_use]
+    pub fn evaluates_as(&self, other: &Self) -> bool {
+        self.seed == other.seed && self.similarity == other.similarity
     }
 
     /// Digest of the manifest that the plan was made for.
@@ -131,6 +140,17 @@ impl RunPlan {
     pub fn faces(&self) -> u64 {
         self.dataset.faces
     }
+}
+
+/// Indented JSON with sorted keys and a final newline.
+fn canonical(value: &impl Serialize) -> String {
+    // By way of text, not of `to_value`, which would spell an f32 with the digits of the f64 it becomes. A plan is plain
+    // data with text keys and finite numbers: neither step can fail.
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let value: Value = serde_json::from_str(&text).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(&sorted(value)).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// The same value with the keys of every object in order.
@@ -283,6 +303,49 @@ weights: {source: embedded, name: demo}
         let elsewhere = EmbedderInfo { device_name: "CPU (64 threads)".into(), ..embedder() };
         let moved = RunPlan::new(&config(&[]), Digest::of(b"manifest"), 6, Digest::of(b"weights"), &elsewhere);
         assert_eq!(moved.run_id(), plan(&[]).run_id());
+    }
+
+    #[test]
+    fn only_what_can_change_an_embedding_changes_its_digest() {
+        let digest = |overrides: &[&str]| plan(overrides).embedding_digest();
+        for set in ["name=other", "seed=1", "similarity.pairs=sampled", "similarity.replicates=50", "expect={}"] {
+            assert_eq!(digest(&[set]), digest(&[]), "{set}");
+        }
+        // Another profile with the same parts.
+        let parts = [
+            "preprocess.crop={mode: whole}",
+            "preprocess.resize.filter=pillow-bicubic",
+            "preprocess.standardise.scale=127.5",
+        ];
+        assert_ne!(plan(&parts).run_id(), plan(&["preprocess.profile=facevault-api"]).run_id());
+        assert_eq!(digest(&parts), digest(&["preprocess.profile=facevault-api"]));
+        let mut digests = vec![digest(&[])];
+        for set in [
+            "preprocess.profile=facenet-tf",
+            "preprocess.resize.filter=opencv-linear",
+            "preprocess.resize.size=96",
+            "preprocess.crop={mode: whole}",
+            "preprocess.channels=bgr",
+            "preprocess.standardise.mean=127",
+            "preprocess.standardise.scale=127.5",
+            "preprocess.mirror=sum",
+            "model.width=0.5",
+        ] {
+            digests.push(digest(&[set]));
+        }
+        let with = |manifest: &[u8], weights: &[u8], embedder: &EmbedderInfo| {
+            RunPlan::new(&config(&[]), Digest::of(manifest), 6, Digest::of(weights), embedder).embedding_digest()
+        };
+        digests.push(with(b"other", b"weights", &embedder()));
+        digests.push(with(b"manifest", b"other", &embedder()));
+        digests.push(with(b"manifest", b"weights", &EmbedderInfo { name: "fused".into(), ..embedder() }));
+        digests.push(with(b"manifest", b"weights", &EmbedderInfo { device: DeviceKind::Cuda, ..embedder() }));
+        digests.push(with(b"manifest", b"weights", &EmbedderInfo { precision: Precision::Int8, ..embedder() }));
+        digests.push(RunPlan { code: EMBEDDING_CODE_VERSION - 1, ..plan(&[]) }.embedding_digest());
+        let count = digests.len();
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), count);
     }
 
     #[test]

@@ -25,6 +25,26 @@ pub struct Provenance {
     pub dataset: DatasetOrigin,
     /// One entry for each start or resume that worked on the run.
     pub sessions: Vec<Session>,
+    /// Where embeddings come from that this run took over instead of computing them again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted_from: Option<Adopted>,
+}
+
+/// A run of the same embeddings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// Name of its directory.
+    pub run: String,
+    /// The starts and resumes that embedded something there, or where it took its own embeddings from.
+    pub sessions: Vec<Session>,
+}
+
+impl Provenance {
+    /// The sessions that embedded something, here or where embeddings were taken over from.
+    pub fn embedding_sessions(&self) -> impl Iterator<Item = &Session> {
+        let adopted = self.adopted_from.iter().flat_map(|adopted| &adopted.sessions);
+        adopted.chain(&self.sessions).filter(|session| session.embedded > 0)
+    }
 }
 
 /// The program that computed the run.
@@ -196,12 +216,13 @@ pub fn utc(seconds: u64) -> String {
 #[must_use]
 pub fn readable(provenance: &Provenance) -> Vec<(String, String)> {
     let value = serde_json::to_value(provenance).unwrap_or_default();
-    let times: BTreeMap<String, String> = provenance
-        .sessions
-        .iter()
-        .enumerate()
-        .flat_map(|(i, session)| {
-            let at = |name: &str| format!("sessions.{i}.{name}");
+    let own = provenance.sessions.iter().enumerate().map(|(i, session)| (format!("sessions.{i}"), session));
+    let adopted = provenance.adopted_from.iter().flat_map(|adopted| adopted.sessions.iter().enumerate());
+    let adopted = adopted.map(|(i, session)| (format!("adopted_from.sessions.{i}"), session));
+    let times: BTreeMap<String, String> = own
+        .chain(adopted)
+        .flat_map(|(key, session)| {
+            let at = |name: &str| format!("{key}.{name}");
             [(at("started"), utc(session.started)), (at("ended"), session.ended.map_or("never".into(), utc))]
         })
         .collect();

@@ -1,5 +1,6 @@
 //! A file per verb, each a few lines over the library. Results go to standard output, everything else to standard error.
 
+mod ablate;
 mod check;
 mod compare;
 mod embed;
@@ -39,6 +40,7 @@ pub fn run(cli: Cli) -> Result<Outcome, Error> {
         Command::Lookup(arguments) => lookup::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Throughput(arguments) => throughput::run(&arguments),
     }

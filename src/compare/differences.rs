@@ -135,6 +135,8 @@ pub(super) fn provenance_pairs(pairs: &[(String, String)]) -> Vec<(String, Strin
     let last = pairs.iter().filter_map(|(key, _)| session(key)).map(|(number, _)| number).max();
     pairs
         .iter()
+        // Of embeddings that were taken over, the name of the run they are from tells all.
+        .filter(|(key, _)| !key.starts_with("adopted_from.sessions"))
         .filter_map(|(key, value)| match session(key) {
             None => Some((key.clone(), value.clone())),
             Some((number, field)) => {

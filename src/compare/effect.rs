@@ -52,13 +52,18 @@ impl Effect {
     /// Of `run` against `reference`; `same` when all their cosines are.
     #[must_use]
     pub fn of(metric: Headline, reference: &Replicated, run: &Replicated, same: bool) -> Self {
-        let difference = paired::difference(reference, run);
+        Self::judged(metric.better(), paired::difference(reference, run), same)
+    }
+
+    /// What a difference says where `better` is better; `same` when nothing behind it differs.
+    #[must_use]
+    pub fn judged(better: Better, difference: Estimate, same: bool) -> Self {
         let side = match (difference.lower, difference.upper) {
             (Some(lower), _) if lower > 0.0 => Some(true),
             (_, Some(upper)) if upper < 0.0 => Some(false),
             _ => None,
         };
-        let verdict = match (side, metric.better()) {
+        let verdict = match (side, better) {
             _ if same => Verdict::Same,
             (None, _) => Verdict::NotResolvable,
             (Some(true), Better::Neither) => Verdict::Higher,

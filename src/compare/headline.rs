@@ -199,10 +199,11 @@ impl Serialize for Headline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::PATHS;
+    use crate::metrics::{HEADLINES, PATHS};
 
     #[test]
     fn keys_are_those_of_expectations_and_parse_back() {
+        assert!(Headline::all().iter().map(|metric| metric.key()).eq(HEADLINES));
         for metric in Headline::all() {
             assert!(PATHS.contains(&metric.key().as_str()), "{}", metric.key());
             assert_eq!(Headline::parse(&metric.key(), &[]), Ok(metric));

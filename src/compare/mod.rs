@@ -22,11 +22,14 @@ pub use differences::{Difference, Part};
 pub use effect::{Effect, Verdict};
 pub use gate::{Finding, Gate, Tolerance, Tolerances};
 pub use headline::{Better, Headline};
-pub use pairing::{Embeddings, Matrix, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, Ranked, Ranking};
+pub use pairing::{
+    Embeddings, Matrix, Measured, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, Ranked, Ranking,
+};
 pub use same_space::{FaceAgreement, Level, Moved, NearestFaces};
 use serde::Serialize;
 pub use speed::{Setting, Speed, Timing, speeds};
 pub use stored::{MetricRow, MetricValue};
+pub(crate) use text::aligned;
 
 use crate::evaluate::Evaluation;
 

@@ -142,8 +142,9 @@ impl Matrix {
     }
 }
 
-/// What is kept of one run when its matrix is gone.
-struct Measured {
+/// What is kept of one run when its matrix is gone. Any two of one pairing can be held against each other: they were asked
+/// the same pairs and resampled with the same people.
+pub struct Measured {
     metrics: Vec<Option<Replicated>>,
     eer_threshold: f64,
     curve: Curve,
@@ -153,9 +154,17 @@ struct Measured {
 
 impl Measured {
     /// Whether all compared pairs have the same cosines.
-    fn same(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
         let values = |run: &Self| run.metrics.iter().flatten().map(|m| m.values.clone()).collect::<Vec<_>>();
         self.genuine == other.genuine && self.impostor == other.impostor && values(self) == values(other)
+    }
+
+    /// One metric with its replicates; `None` where the pairs cannot resolve it.
+    #[must_use]
+    pub fn metric(&self, metric: Headline) -> Option<&Replicated> {
+        let place = Headline::all().iter().position(|other| *other == metric)?;
+        self.metrics[place].as_ref()
     }
 
     fn effect(&self, reference: &Self, place: usize, metric: Headline) -> Option<Effect> {
@@ -242,6 +251,43 @@ impl<'a> Pairing<'a> {
         Ok(Some(self.paired(runs, measured, embeddings, by)))
     }
 
+    /// Asks every run, of which `load` reads the common faces' rows, a matrix at a time. `Ok(None)` when cancelled.
+    ///
+    /// # Errors
+    /// Those of `load`.
+    pub fn measure_each<E>(
+        &self,
+        mut load: impl FnMut(usize) -> Result<Matrix, E>,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Option<Vec<Measured>>, E> {
+        let runs = 0..self.common.rows.len();
+        runs.map(|run| Ok(self.measure_one(load(run)?.rows(), progress, cancel))).collect()
+    }
+
+    /// The faces that all runs share.
+    #[must_use]
+    pub fn common(&self) -> &Common {
+        self.common
+    }
+
+    /// People among the faces that all runs share.
+    #[must_use]
+    pub fn identities(&self) -> u64 {
+        self.population.names.len() as u64
+    }
+
+    /// Which pairs all runs are asked: of the faces they share, how many of each kind.
+    #[must_use]
+    pub fn asked(&self, measured: &Measured) -> PairedPairs {
+        let quota = Quota::new(&self.population.available, self.options);
+        PairedPairs {
+            mode: if quota.is_all(&self.population.available) { "exhaustive" } else { "sampled" },
+            genuine: measured.genuine.moments.count(),
+            impostor: measured.impostor.moments.count(),
+        }
+    }
+
     /// One run; `None` when cancelled.
     fn measure_one(&self, rows: Rows<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<Measured> {
         let quota = Quota::new(&self.population.available, self.options);
@@ -264,7 +310,6 @@ impl<'a> Pairing<'a> {
         by: Headline,
     ) -> Paired {
         let common = self.common;
-        let quota = Quota::new(&self.population.available, self.options);
         let metrics = Headline::all().into_iter().enumerate().map(|(place, metric)| PairedMetric {
             metric,
             name: metric.name(),
@@ -279,17 +324,13 @@ impl<'a> Pairing<'a> {
         Paired {
             faces: PairedFaces {
                 common: faces,
-                identities: self.population.names.len() as u64,
+                identities: self.identities(),
                 embedded: common.embedded.clone(),
                 missing: common.missing,
                 differing: common.differing,
                 stored_on_other_faces: others.map(|run| run.run_id.clone()).collect(),
             },
-            pairs: PairedPairs {
-                mode: if quota.is_all(&self.population.available) { "exhaustive" } else { "sampled" },
-                genuine: measured[0].genuine.moments.count(),
-                impostor: measured[0].impostor.moments.count(),
-            },
+            pairs: self.asked(&measured[0]),
             metrics: metrics.collect(),
             eer_thresholds: measured.iter().map(|run| run.eer_threshold).collect(),
             embeddings,

@@ -213,7 +213,7 @@ fn shortened(value: &str) -> String {
 }
 
 /// Columns padded to their widest cell, from column `skip` on.
-fn aligned(rows: &[Vec<String>], skip: usize) -> String {
+pub(crate) fn aligned(rows: &[Vec<String>], skip: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();

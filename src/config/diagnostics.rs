@@ -26,7 +26,7 @@ impl From<Diagnostic> for ConfigError {
     }
 }
 
-/// A text that places point into: the config file, or one `--set`.
+/// A text that places point into: the config file, one `--set`, or a key that a step of the ablation sets.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     index: usize,
@@ -43,6 +43,15 @@ impl Source {
     /// The n-th override, counted from 1.
     pub fn set(index: usize, text: String) -> Self {
         Self { index, label: "--set".into(), text }
+    }
+
+    /// A key that a step of the ablation sets; `label` says which step and where it is written.
+    pub fn step(index: usize, text: String, label: String) -> Self {
+        Self { index, label, text }
+    }
+
+    pub fn label(&self) -> &str {
+        &self.label
     }
 
     pub fn text(&self) -> &str {
@@ -94,14 +103,17 @@ impl Diagnostic {
     /// Says where: the source alone, or a place in it.
     pub fn at(mut self, source: &Source, place: Option<Place>) -> Self {
         let Some(place) = place else {
-            self.origin =
-                Some(if source.index == 0 { source.label.clone() } else { format!("in --set {}", source.text) });
+            self.origin = Some(if source.index == 0 {
+                source.label.clone()
+            } else {
+                format!("in {} {}", source.label, source.text)
+            });
             return self;
         };
         let line = source.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
         self.origin = Some(match source.index {
             0 => format!("{}:{}:{}", source.label, place.line, place.column),
-            _ => "in --set".into(),
+            _ => format!("in {}", source.label),
         });
         let number = (source.index == 0).then_some(place.line);
         self.snippet = Some(Box::new(Snippet::new(number, line, place.column.saturating_sub(1), place.width)));

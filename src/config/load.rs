@@ -4,11 +4,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::decode::decode;
-use super::diagnostics::{ConfigError, Diagnostic, Source};
-use super::tree::{self, Place, Value};
+use super::diagnostics::{ConfigError, Diagnostic, Source, quoted};
+use super::tree::{self, Node, Place, Value};
 use super::types::ExperimentConfig;
 use super::validate::{self, Context};
-use super::{overrides, wire};
+use super::{ablation, overrides, wire};
 
 /// Size of the largest config that is read, bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -31,7 +31,18 @@ pub struct Loaded {
 /// [`ConfigError`], a whole message that points at the line.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ConfigError> {
     let bytes = read(path)?;
-    understand(&bytes, path, overrides, Path::new("."), true)
+    understand(&bytes, path, overrides, None, Path::new("."), true)
+}
+
+impl Loaded {
+    /// The config that was read from `path`, with some of its ablation's steps taken: `steps` are their indices. Its
+    /// overrides are those given, without any of the ablation itself, and then what the steps set.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the step.
+    pub fn with_steps(&self, path: &Path, steps: &[usize]) -> Result<Self, ConfigError> {
+        understand(self.text.as_bytes(), path, &self.overrides, Some(steps), Path::new("."), true)
+    }
 }
 
 /// Validates a config that a run keeps: `text` was read from `origin`, the overrides were given in `working_directory`.
@@ -45,7 +56,7 @@ pub fn load_stored(
     overrides: &[String],
     working_directory: &Path,
 ) -> Result<Loaded, ConfigError> {
-    understand(text, origin, overrides, working_directory, false)
+    understand(text, origin, overrides, None, working_directory, false)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
@@ -65,6 +76,7 @@ fn understand(
     bytes: &[u8],
     path: &Path,
     overrides: &[String],
+    steps: Option<&[usize]>,
     working_directory: &Path,
     must_exist: bool,
 ) -> Result<Loaded, ConfigError> {
@@ -86,10 +98,20 @@ fn understand(
             return Err(Diagnostic::new(rule).at(&file, Some(tree.place)).into());
         }
     }
+    let path_of_file = file.label().to_owned();
     let mut sources = vec![file];
     for (index, text) in overrides.iter().enumerate() {
         let source = Source::set(index + 1, text.clone());
         overrides::apply(&mut tree, &source)?;
+        sources.push(source);
+    }
+    let mut kept = overrides.to_vec();
+    if steps.is_some() {
+        kept.retain(|text| !text.starts_with("ablation.") && !text.starts_with("ablation="));
+    }
+    for source in set_by(&tree, steps.unwrap_or_default(), sources.len(), &path_of_file) {
+        overrides::apply(&mut tree, &source)?;
+        kept.push(source.text().to_owned());
         sources.push(source);
     }
     let wire: wire::Experiment = decode(&tree, &sources)?;
@@ -102,7 +124,26 @@ fn understand(
         must_exist,
     };
     let config = validate::experiment(wire, &context)?;
-    Ok(Loaded { config, text, overrides: overrides.to_vec() })
+    Ok(Loaded { config, text, overrides: kept })
+}
+
+/// What some of the ablation's steps set, a source each, numbered from `first`.
+fn set_by(tree: &Node, steps: &[usize], first: usize, file: &str) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for step in steps {
+        let step = ["ablation", "steps", &step.to_string()];
+        let name = match &tree.deepest(&[&step[..], &["name"]].concat()).value {
+            Value::Text(name) => name.as_str(),
+            _ => "",
+        };
+        for entry in ablation::set(tree, &[&step[..], &["set"]].concat()) {
+            let Place { source, line, column, .. } = entry.0.place;
+            let place = if source == 0 { format!(", {file}:{line}:{column}") } else { String::new() };
+            let label = format!("step {}{place}", quoted(name));
+            sources.push(Source::step(first + sources.len(), ablation::as_override(entry), label));
+        }
+    }
+    sources
 }
 
 fn utf8(bytes: &[u8], label: &str) -> Result<String, Diagnostic> {

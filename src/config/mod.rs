@@ -7,6 +7,7 @@
 //!
 //! Whatever is refused on the way is refused with the line it stands in.
 
+mod ablation;
 mod decode;
 mod diagnostics;
 mod load;

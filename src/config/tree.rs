@@ -71,6 +71,32 @@ impl Node {
     }
 }
 
+impl Node {
+    /// The value in one line of YAML.
+    pub fn flow(&self) -> String {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match &self.value {
+            Value::Null => "null".into(),
+            Value::Bool(value) => value.to_string(),
+            Value::Unsigned(value) => value.to_string(),
+            Value::Negative(value) => value.to_string(),
+            Value::Float(value) => format!("{value:?}"),
+            Value::Text(text) => {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+                let word = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(plain);
+                // Words that YAML takes for something else than a text.
+                let taken = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+                if word && !taken.contains(&text.to_lowercase().as_str()) { text.clone() } else { quoted(text) }
+            }
+            Value::List(items) => format!("[{}]", items.iter().map(Self::flow).collect::<Vec<_>>().join(", ")),
+            Value::Map(entries) => {
+                let entry = |(key, node): &(Key, Self)| format!("{}: {}", quoted(&key.name), node.flow());
+                format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
 impl Value {
     /// What this is, for "expected a number, found …".
     pub fn describe(&self) -> String {

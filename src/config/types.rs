@@ -36,6 +36,9 @@ pub struct ExperimentConfig {
     pub protocols: Vec<Protocol>,
     /// Ranges that metrics must fall in, by metric path (e.g. `eer`, `impostor.mean`, `upstream.genuine.mean`).
     pub expect: BTreeMap<String, Expectation>,
+    /// What `ablate` varies. No part of a run's identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ablation: Option<Ablation>,
     /// Published values that results are set beside.
     pub published: Vec<Published>,
     /// The config file's own folder: relative paths in the config start here.
@@ -600,4 +603,58 @@ pub struct Expectation {
     pub max: Option<f64>,
     /// Where the range is from.
     pub source: Option<String>,
+}
+
+/// What is varied, how, and which metric tells what it costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ablation {
+    /// Key of the metric: one of `metrics::HEADLINES`.
+    pub metric: String,
+    /// Which combinations of the steps are computed.
+    pub design: Design,
+    /// At least one; names differ.
+    pub steps: Vec<Step>,
+}
+
+/// A choice that can be made otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// In words, shown to people.
+    pub name: String,
+    /// What it changes, as `--set` arguments, in order.
+    pub set: Vec<String>,
+}
+
+/// Which combinations of an ablation's steps are computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Design {
+    /// The config, then each step on top of those before it: a path from one setting to another.
+    #[default]
+    Steps,
+    /// The config, and each step alone.
+    Each,
+    /// All combinations.
+    Grid,
+}
+
+impl Design {
+    /// As configs spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Each => "each",
+            Self::Grid => "grid",
+        }
+    }
+
+    /// How many variants a number of steps makes.
+    #[must_use]
+    pub fn variants(self, steps: usize) -> usize {
+        match self {
+            Self::Steps | Self::Each => steps + 1,
+            Self::Grid => 1_usize.checked_shl(steps as u32).unwrap_or(usize::MAX),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use super::ablation;
 use super::diagnostics::{Diagnostic, Source, did_you_mean, listed, quoted};
 use super::protocols;
 use super::tree::Node;
@@ -162,6 +163,7 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         protocols,
         similarity,
         report: ReportOptions { pictures: wire.report.pictures },
+        ablation: wire.ablation.map(|wire| ablation::validated(wire, context)).transpose()?,
         base: context.base.to_owned(),
     })
 }
@@ -571,7 +573,7 @@ fn expect(
 }
 
 /// A problem with a key itself.
-fn at_key(context: &Context<'_>, path: &[&str], rule: String) -> Diagnostic {
+pub(super) fn at_key(context: &Context<'_>, path: &[&str], rule: String) -> Diagnostic {
     let Some((name, parents)) = path.split_last() else { return context.problem(path, rule) };
     match context.tree.deepest(parents).get(name) {
         Some((key, _)) => {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{
-    ChannelOrder, DeviceRequest, Distance, Filter, Kernels, MarginUnit, Mirror, Network, OnError, PairMode,
+    ChannelOrder, Design, DeviceRequest, Distance, Filter, Kernels, MarginUnit, Mirror, Network, OnError, PairMode,
     Phase1Image, Precision,
 };
 use crate::metrics;
@@ -53,6 +53,9 @@ pub(super) struct Experiment {
     #[serde(default)]
     #[schemars(transform = only_known_metrics)]
     pub expect: BTreeMap<String, Expect>,
+    /// What `facevault ablate` varies, and which metric tells what that costs. Changes no number of a run.
+    #[serde(default)]
+    pub ablation: Option<Ablation>,
     /// Published values that the results are set beside, with an interval and what differs.
     #[serde(default)]
     pub published: Vec<Published>,
@@ -553,6 +556,35 @@ pub(super) struct Expect {
     pub max: Option<f64>,
     /// Where the range is from.
     pub source: Option<String>,
+}
+
+/// What is varied, how, and which metric tells what it costs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ablation {
+    /// The metric: one that `compare` ranks by.
+    #[serde(default = "ablation_metric")]
+    pub metric: String,
+    /// `steps`: each step keeps the changes before it; `each`: every step alone; `grid`: all combinations.
+    #[serde(default)]
+    pub design: Design,
+    /// The choices, in order.
+    #[schemars(length(min = 1))]
+    pub steps: Vec<AblationStep>,
+}
+
+fn ablation_metric() -> String {
+    "eer".into()
+}
+
+/// A choice that can be made otherwise.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AblationStep {
+    /// In a few words, e.g. `no mirror`.
+    pub name: String,
+    /// What it changes: dotted keys and their values, as `--set` takes them.
+    pub set: BTreeMap<String, serde_json::Value>,
 }
 
 /// A mapping from any text becomes a mapping from the metrics there are.

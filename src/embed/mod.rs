@@ -7,6 +7,7 @@
 //! <run>/chunks/00007.json     its sidecar, written last: rows, sha256, failures, timings
 //! ```
 
+mod adopt;
 mod check;
 mod export;
 mod forward;
@@ -22,6 +23,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use adopt::AdoptError;
 pub use check::{damaged_chunks, differs_from_chunks};
 pub use export::{ExportError, export};
 pub use lock::{LockError, RunLock};
@@ -91,6 +93,12 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Whether the same bytes fail again: the other kinds may be the fault of a moment.
+    #[must_use]
+    pub fn repeats(self) -> bool {
+        matches!(self, Self::Decode | Self::Crop)
+    }
+
     /// As in `failures.csv`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -23,12 +23,12 @@ pub(super) const CHUNKS: &str = "chunks";
 /// The chunks of one run, held by the process that has its lock.
 #[derive(Debug)]
 pub struct ChunkStore {
-    chunks: PathBuf,
-    rows: usize,
-    dimension: usize,
-    chunk_size: usize,
-    session: u32,
-    records: BTreeMap<usize, ChunkRecord>,
+    pub(super) chunks: PathBuf,
+    pub(super) rows: usize,
+    pub(super) dimension: usize,
+    pub(super) chunk_size: usize,
+    pub(super) session: u32,
+    pub(super) records: BTreeMap<usize, ChunkRecord>,
 }
 
 /// A chunk whose faces are through the network.
@@ -148,6 +148,18 @@ impl ChunkStore {
     #[must_use]
     pub fn rows_failed(&self) -> usize {
         self.failures().count()
+    }
+
+    /// Whether no chunk is committed yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether every chunk is committed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.missing().next().is_none()
     }
 
     /// Why rows have no embedding, in row order, so far.

@@ -2,6 +2,7 @@
 //!
 //! `sections` and `comparison` say what is shown, `figures` what is drawn, `page` how both become HTML.
 
+mod ablation;
 mod axis;
 mod base64;
 mod binning;
@@ -18,12 +19,14 @@ mod protocols;
 pub(crate) mod sample;
 mod sections;
 mod throughput;
+mod waterfall;
 mod words;
 
 use std::collections::BTreeMap;
 
 pub use people::SUSPECTS_SHOWN;
 
+use crate::ablation::Ablation;
 use crate::agreement::Agreement;
 use crate::compare::Comparison;
 use crate::evaluate::Evaluation;
@@ -126,6 +129,14 @@ pub fn render_comparison(comparison: &Comparison) -> Result<String, ReportError>
 /// As [`render`].
 pub fn render_throughput(measured: &Throughput) -> Result<String, ReportError> {
     throughput::page(measured)?.html()
+}
+
+/// What each choice of a config costs as one HTML file.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_ablation(ablation: &Ablation) -> Result<String, ReportError> {
+    ablation::page(ablation)?.html()
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ struct Figure {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Legend {
     class: String,
-    /// `line`, `band`, `dot`, `ring` or `cross`.
+    /// `line`, `band`, `hatch`, `dot`, `ring` or `cross`.
     shape: &'static str,
     text: String,
 }
@@ -94,6 +94,10 @@ impl Legend {
 
     pub fn band(role: Role, text: impl Into<String>) -> Self {
         Self { class: role.class(), shape: "band", text: text.into() }
+    }
+
+    pub fn hatch(role: Role, text: impl Into<String>) -> Self {
+        Self { class: role.class(), shape: "hatch", text: text.into() }
     }
 
     pub fn mark(role: Role, mark: Mark, text: impl Into<String>) -> Self {

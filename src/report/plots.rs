@@ -31,6 +31,10 @@ pub(super) enum Role {
     Reference,
     /// What deserves a look.
     Alarm,
+    /// A change for the better.
+    Better,
+    /// A change for the worse.
+    Worse,
     /// One of several runs.
     Run(u8),
 }
@@ -49,6 +53,8 @@ impl Role {
             Self::Value => "value".into(),
             Self::Reference => "reference".into(),
             Self::Alarm => "alarm".into(),
+            Self::Better => "better".into(),
+            Self::Worse => "worse".into(),
             Self::Run(i) => format!("run{} dash{}", i % COLOURS, i % DASHES),
         }
     }
@@ -62,13 +68,17 @@ impl Role {
             Self::Value => 4,
             Self::Reference => 5,
             Self::Alarm => 6,
+            Self::Better => 7,
+            Self::Worse => 8,
             Self::Run(i) => 16 + i % (COLOURS * DASHES),
         }
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        use Role::{Alarm, Genuine, Grid, Impostor, Ink, Reference, Run, Value};
-        [Ink, Grid, Genuine, Impostor, Value, Reference, Alarm].into_iter().chain((0..COLOURS * DASHES).map(Run))
+        use Role::{Alarm, Better, Genuine, Grid, Impostor, Ink, Reference, Run, Value, Worse};
+        [Ink, Grid, Genuine, Impostor, Value, Reference, Alarm, Better, Worse]
+            .into_iter()
+            .chain((0..COLOURS * DASHES).map(Run))
     }
 
     /// The stand-in colour, which no style sheet uses.
@@ -122,14 +132,27 @@ pub(super) struct Panels {
     pub charts: Vec<(String, Chart)>,
 }
 
+/// A chart of rows that are named inside it, one below the other: as high as it has rows, without labels beside it. The y
+/// axis counts rows from below.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Rows {
+    pub rows: usize,
+    pub chart: Chart,
+}
+
 /// What a figure shows.
 pub(super) trait Drawing {
     fn draw(&self, area: &Area<'_>) -> Result<(), String>;
 
+    /// Side lengths in user units.
+    fn size(&self) -> (u32, u32) {
+        SIZE
+    }
+
     /// An SVG element that fills its container; `label` is what a screen reader says.
     fn svg(&self, label: &str) -> Result<String, ReportError> {
-        let (svg, ()) = drawn(SIZE, label, |area| self.draw(area))?;
-        Ok(styled(&svg, SIZE, label, ""))
+        let (svg, ()) = drawn(self.size(), label, |area| self.draw(area))?;
+        Ok(styled(&svg, self.size(), label, ""))
     }
 }
 
@@ -189,6 +212,20 @@ const TEXT: i32 = 24;
 impl Drawing for Chart {
     fn draw(&self, area: &Area<'_>) -> Result<(), String> {
         self.draw_in(area, &WHOLE).map(|_| ())
+    }
+}
+
+/// Height of one row of [`Rows`], user units.
+const ROW: u32 = 84;
+
+impl Drawing for Rows {
+    fn draw(&self, area: &Area<'_>) -> Result<(), String> {
+        self.chart.draw_in(area, &Frame { left: 24, ..WHOLE }).map(|_| ())
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let around = (WHOLE.below + 2 * WHOLE.margin) as u32;
+        (SIZE.0, around + ROW * self.rows.max(1) as u32)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::inspect::EmbeddedFaces;
 use super::{RunDirectory, RunError, Workplace, not_yet, stored_config, summary};
-use crate::compare::{self, Common, Comparison, Headline, Matrix, Pairing, RunSummary, Setting, Timing, speeds};
+use crate::compare::{self, Common, Comparison, Headline, Matrix, Pairing, Setting, Timing, speeds};
 use crate::embed::{self, MatrixReader};
 use crate::evaluate::{EvaluateError, Labelled};
 use crate::provenance::Provenance;
@@ -24,6 +24,25 @@ impl Workplace<'_> {
     }
 
     fn pair(&self, runs: &[RunDirectory], by: Headline, comparison: &mut Comparison) -> Result<(), RunError> {
+        let names: Vec<_> = comparison.summaries.iter().map(|run| run.run_id.clone()).collect();
+        let found = self.on_shared_pairs(runs, &names, |pairing, load| {
+            pairing.measure(&comparison.summaries, by, load, self.progress, self.cancel)
+        })?;
+        match found {
+            Ok(paired) => comparison.paired = Some(paired),
+            Err(reason) => comparison.not_paired = Some(reason),
+        }
+        Ok(())
+    }
+
+    /// Finds the pairs of faces that all runs share and gives `act` what reads each run's rows of them. `Ok(Err)` says in
+    /// words why there are none; `act` gives `None` when it is told to stop.
+    pub(super) fn on_shared_pairs<T>(
+        &self,
+        runs: &[RunDirectory],
+        names: &[String],
+        act: impl FnOnce(&Pairing<'_>, &dyn Fn(usize) -> Result<Matrix, RunError>) -> Result<Option<T>, RunError>,
+    ) -> Result<Result<T, String>, RunError> {
         let config = stored_config(&runs[0])?;
         let first = embedded(&runs[0])?;
         let labelled: Vec<_> = first.iter().map(Labelled::from).collect();
@@ -35,20 +54,14 @@ impl Workplace<'_> {
         }
         let pairing = match Pairing::new(&labelled, &common, &config.similarity, config.seed) {
             Ok(pairing) => pairing,
-            Err(reason) => {
-                comparison.not_paired = Some(reason);
-                return Ok(());
-            }
+            Err(reason) => return Ok(Err(reason)),
         };
         let load = |run: usize| {
-            let RunSummary { run_id, .. } = &comparison.summaries[run];
-            self.progress.say(&format!("[{}] {run_id}: {} faces", run + 1, common.len()));
+            self.progress.say(&format!("[{}] {}: {} faces", run + 1, names[run], common.len()));
             matrix(&runs[run], &common.rows[run], common.embedded[run] as usize)
         };
-        let paired = pairing.measure(&comparison.summaries, by, load, self.progress, self.cancel)?;
         let resume = "nothing is kept of a comparison, start it again".into();
-        comparison.paired = Some(paired.ok_or(RunError::Interrupted { resume })?);
-        Ok(())
+        act(&pairing, &load)?.map(Ok).ok_or(RunError::Interrupted { resume })
     }
 }
 
@@ -85,11 +98,11 @@ fn matrix(run: &RunDirectory, rows: &[u32], faces: usize) -> Result<Matrix, RunE
 }
 
 /// How fast a run was embedded, and on what.
-fn timing(run: &RunDirectory) -> Result<Timing, RunError> {
+pub(super) fn timing(run: &RunDirectory) -> Result<Timing, RunError> {
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
     let records = embed::read_records(run.path())?;
     let chunks = records.iter().map(|record| (record.embedded as u64, record.timings.wall_us as f64 / 1e6)).collect();
-    let settings = provenance.sessions.iter().filter(|session| session.embedded > 0).map(|session| {
+    let settings = provenance.embedding_sessions().map(|session| {
         let machine = &session.machine;
         // The names of CPU devices tell kernels and threads as well, which are the run's own choice or compared apart.
         let device = if session.device.starts_with("CPU") { "CPU" } else { &session.device };

@@ -1,5 +1,7 @@
 //! A run, from config to sealed directory. Every step reads what the step before it wrote.
 
+mod ablate;
+mod adopt;
 mod columns;
 mod compare;
 mod directory;
@@ -10,10 +12,12 @@ mod partial;
 mod precision;
 mod reader;
 mod seal;
+mod sources;
 mod verify;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use directory::RunDirectory;
 pub use error::RunError;
@@ -22,11 +26,12 @@ use partial::PartialPairs;
 use precision::Opening;
 pub use precision::agreement;
 pub(crate) use reader::FaceReader;
+pub use sources::Sources;
 pub use verify::{Check, verify};
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
-use crate::dataset::{self, Manifest};
+use crate::dataset::Manifest;
 use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock};
 use crate::evaluate::{self, Benchmarks, EvaluateError, Evaluation, Labelled};
 use crate::files;
@@ -37,7 +42,7 @@ use crate::progress::{Cancel, Progress};
 use crate::provenance::{self, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin};
 use crate::published;
 use crate::report::{self, ChunkTiming, FailureRow, Report};
-use crate::weights::{self, Tensors};
+use crate::weights::Checkpoint;
 
 /// What every step needs: where runs are kept, who watches, who may stop it.
 pub struct Workplace<'a> {
@@ -58,8 +63,8 @@ pub struct Prepared {
     /// What it computes.
     pub plan: RunPlan,
     loaded: Loaded,
-    manifest: Manifest,
-    tensors: Tensors,
+    manifest: Arc<Manifest>,
+    checkpoint: Arc<Checkpoint>,
     embedder: EmbedderInfo,
     provenance: Provenance,
 }
@@ -103,9 +108,22 @@ impl Workplace<'_> {
     /// # Errors
     /// [`RunError`] of whichever part is wrong.
     pub fn prepare(&self, config_path: &Path, loaded: Loaded) -> Result<Prepared, RunError> {
+        self.prepare_from(&mut Sources::default(), config_path, loaded)
+    }
+
+    /// [`Self::prepare`] for one of several configs: what another one has read already is not read again.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub fn prepare_from(
+        &self,
+        sources: &mut Sources,
+        config_path: &Path,
+        loaded: Loaded,
+    ) -> Result<Prepared, RunError> {
         let config = &loaded.config;
-        let checkpoint = self.checkpoint(config)?;
-        let manifest = self.manifest(config)?;
+        let checkpoint = self.checkpoint(config, sources)?;
+        let manifest = self.manifest(config, sources)?;
         let say = |line: &str| self.progress.say(line);
         let embedder = model::describe(&config.model, &config.embed, &say)?;
         let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, checkpoint.digest, &embedder);
@@ -117,7 +135,7 @@ impl Workplace<'_> {
                 overrides: loaded.overrides.clone(),
                 working_directory: std::env::current_dir().unwrap_or_default(),
             },
-            weights: WeightsOrigin { origin: checkpoint.origin, sha256: checkpoint.digest },
+            weights: WeightsOrigin { origin: checkpoint.origin.clone(), sha256: checkpoint.digest },
             dataset: DatasetOrigin {
                 source: serde_json::to_value(&config.dataset).unwrap_or_default(),
                 commit: manifest.commit.clone(),
@@ -127,34 +145,19 @@ impl Workplace<'_> {
                 files: manifest.containers.clone(),
             },
             sessions: Vec::new(),
+            adopted_from: None,
         };
-        Ok(Prepared { directory, plan, loaded, manifest, tensors: checkpoint.tensors, embedder, provenance })
-    }
-
-    /// The checkpoint, with the network's keys and all that it needs.
-    fn checkpoint(&self, config: &ExperimentConfig) -> Result<weights::Checkpoint, RunError> {
-        let mut checkpoint = weights::load(&config.weights, self.progress, self.cancel)?;
-        checkpoint.tensors = model::adopt(&config.model, checkpoint.tensors);
-        weights::require(&checkpoint, &model::parameters(&config.model), model::unused_keys(&config.model))?;
-        Ok(checkpoint)
-    }
-
-    /// The dataset's manifest; content digests of unchanged files come from the scan cache.
-    fn manifest(&self, config: &ExperimentConfig) -> Result<Manifest, RunError> {
-        let cache = self.experiments.join(".cache");
-        files::create_dir(&cache)?;
-        let mut manifest = dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel)?;
-        pair_lists::read(&mut manifest, &config.protocols, self.progress)?;
-        Ok(manifest)
+        Ok(Prepared { directory, plan, loaded, manifest, checkpoint, embedder, provenance })
     }
 
     /// Downloads what a config needs; computes nothing. Gives the number of faces.
     ///
     /// # Errors
     /// [`RunError`] of the weights or the dataset.
-    pub fn fetch(&self, config: &ExperimentConfig) -> Result<(weights::Checkpoint, Manifest), RunError> {
-        let checkpoint = self.checkpoint(config)?;
-        Ok((checkpoint, self.manifest(config)?))
+    pub fn fetch(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint>, Arc<Manifest>), RunError> {
+        let sources = &mut Sources::default();
+        let checkpoint = self.checkpoint(config, sources)?;
+        Ok((checkpoint, self.manifest(config, sources)?))
     }
 
     /// Embeds what is not embedded yet and writes the hand-over files. Does nothing to a run that has them.
@@ -162,8 +165,8 @@ impl Workplace<'_> {
     /// # Errors
     /// [`RunError`]; what was committed stays, and the next call resumes from it.
     pub fn embed(&self, prepared: Prepared) -> Result<EmbedOutcome, RunError> {
-        let Prepared { directory, plan, loaded, manifest, tensors, embedder, mut provenance } = prepared;
-        let (run, manifest) = (&directory, &manifest);
+        let Prepared { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance } = prepared;
+        let (run, manifest) = (&directory, &*manifest);
         let lock = RunLock::acquire(run.path())?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
@@ -184,13 +187,14 @@ impl Workplace<'_> {
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
         manifest.write_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, self.progress)?;
+        self.adopt(run, &plan, &mut store, &mut provenance)?;
         let before = store.rows_embedded();
         let reader = reader::FaceReader::new(manifest, &loaded.config);
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
         let opening = Opening {
             run,
             config: &loaded.config,
-            tensors: &tensors,
+            tensors: &checkpoint.tensors,
             job,
             resumed: before > 0,
             progress: self.progress,
@@ -202,7 +206,7 @@ impl Workplace<'_> {
             return Ok(EmbedOutcome::Interrupted(EmbedSummary { rows, embedded, failed, resumed, seconds: 0.0 }));
         };
         // The network has its own copy.
-        drop(tensors);
+        drop(checkpoint);
         provenance.sessions.push(Session {
             started: provenance::now(),
             ended: None,
@@ -238,6 +242,7 @@ impl Workplace<'_> {
         if run.has(RunDirectory::PROVENANCE) {
             let earlier: Provenance = run.json(RunDirectory::PROVENANCE)?;
             provenance.sessions = earlier.sessions;
+            provenance.adopted_from = earlier.adopted_from;
             // Where the same config is started from does not matter to a run that is already described.
             let same = files::read(&run.file(RunDirectory::CONFIG))? == loaded.text.as_bytes()
                 && earlier.config.overrides == provenance.config.overrides;

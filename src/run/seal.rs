@@ -31,20 +31,40 @@ pub fn unseal(run: &RunDirectory) -> Result<(), RunError> {
     }
 }
 
+/// The names and digests that a run was sealed with.
+///
+/// # Errors
+/// [`RunError::File`] when the seal cannot be read, [`RunError::Seal`] when it is not one.
+fn sealed(run: &RunDirectory) -> Result<Vec<(String, Digest)>, RunError> {
+    let path = run.file(RunDirectory::SEALED);
+    let text = files::read(&path)?;
+    let bad = |line: usize| RunError::Seal { path: path.clone(), line };
+    let text = String::from_utf8(text).map_err(|_| bad(1))?;
+    let line = |(i, line): (usize, &str)| {
+        let (digest, name) = line.split_once("  ").ok_or_else(|| bad(i + 1))?;
+        Ok((name.to_owned(), digest.parse::<Digest>().map_err(|_| bad(i + 1))?))
+    };
+    text.lines().enumerate().map(line).collect()
+}
+
+/// The first of a sealed run's files, among those that `asked` names, that is not as it was sealed; `None`: all are.
+///
+/// # Errors
+/// As [`broken`].
+pub fn first_broken(run: &RunDirectory, asked: impl Fn(&str) -> bool) -> Result<Option<String>, RunError> {
+    let asked: Vec<_> = sealed(run)?.into_iter().filter(|(name, _)| asked(name)).collect();
+    let intact = |(name, digest): &(String, Digest)| {
+        File::open(run.file(name)).and_then(Digest::of_reader).is_ok_and(|found| found == *digest)
+    };
+    Ok(asked.into_par_iter().find_first(|file| !intact(file)).map(|(name, _)| name))
+}
+
 /// What differs between the seal and the files: one line each, empty when nothing does.
 ///
 /// # Errors
 /// [`RunError::File`] when the seal cannot be read, [`RunError::Seal`] when it is not one.
 pub fn broken(run: &RunDirectory) -> Result<Vec<String>, RunError> {
-    let path = run.file(RunDirectory::SEALED);
-    let text = files::read(&path)?;
-    let bad = |line: usize| RunError::Seal { path: path.clone(), line };
-    let text = String::from_utf8(text).map_err(|_| bad(1))?;
-    let mut sealed = Vec::new();
-    for (i, line) in text.lines().enumerate() {
-        let (digest, name) = line.split_once("  ").ok_or_else(|| bad(i + 1))?;
-        sealed.push((name.to_owned(), digest.parse::<Digest>().map_err(|_| bad(i + 1))?));
-    }
+    let sealed = sealed(run)?;
     let found = digests(run.path())?;
     let mut lines = Vec::new();
     for (name, digest) in &sealed {

@@ -195,7 +195,7 @@ pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -
         peak_memory_mib: peak_memory(),
         machine,
         build: Build::current(),
-        weights: WeightsOrigin { origin: checkpoint.origin, sha256: checkpoint.digest },
+        weights: WeightsOrigin { origin: checkpoint.origin.clone(), sha256: checkpoint.digest },
     })
 }
 

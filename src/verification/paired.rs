@@ -27,33 +27,50 @@ impl Replicated {
     }
 }
 
-/// `other` less `reference`, with the percentile interval of the differences of replicates of the same number. The
-/// interval contains the point, and is widened by the bound of a rate that has no error in either. Without replicates
-/// there is no interval. `n` is the smaller of both.
+/// `other` less `reference`: their [`contrast`].
 #[must_use]
 pub fn difference(reference: &Replicated, other: &Replicated) -> Estimate {
-    let (a, b) = (&reference.estimate, &other.estimate);
-    let point = b.point - a.point;
-    let pairs = reference.values.iter().zip(&other.values);
-    let mut values: Vec<f64> = pairs.map(|(a, b)| b - a).filter(|value| value.is_finite()).collect();
+    contrast((-1.0, reference), &[(1.0, other)])
+}
+
+/// A weighted sum of numbers of several runs (weights that add up to 0 make it a contrast), with the percentile interval
+/// of the same sum in each replicate. The interval contains the point, and is widened by the bound of a rate that has no
+/// error, times its weight. Without replicates there is no interval. `n` is the smallest of all.
+#[must_use]
+pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Estimate {
+    let terms = || std::iter::once(first).chain(others.iter().copied());
+    // From the first term on and not from 0, so that a sum of one number is that number.
+    let sum = |of: &dyn Fn(&Replicated) -> f64| {
+        others.iter().fold(first.0 * of(first.1), |sum, (weight, term)| sum + weight * of(term))
+    };
+    let reference = &first.1.estimate;
+    let point = sum(&|term| term.estimate.point);
+    let replicates = terms().map(|(_, term)| term.values.len()).min().unwrap_or(0);
+    let mut values: Vec<f64> = (0..replicates).map(|i| sum(&|term| term.values[i])).collect();
+    values.retain(|value| value.is_finite());
     values.sort_unstable_by(f64::total_cmp);
-    let tail = (1.0 - a.level) / 2.0;
+    let tail = (1.0 - reference.level) / 2.0;
     let interval = percentile(&values, tail).zip(percentile(&values, 1.0 - tail)).map(|(lower, upper)| {
-        let ((a_below, a_above), (b_below, b_above)) = (reference.unseen(), other.unseen());
-        (lower.min(point) - a_above - b_below, upper.max(point) + a_below + b_above)
+        let widened = (lower.min(point), upper.max(point));
+        terms().fold(widened, |(lower, upper), (weight, term)| {
+            let (below, above) = term.unseen();
+            // What may lie above its point pulls a sum down that it is taken from.
+            let (below, above) = if weight < 0.0 { (above, below) } else { (below, above) };
+            (lower - below * weight.abs(), upper + above * weight.abs())
+        })
     });
     let method = match interval {
         Some(_) => format!("paired double-or-nothing identity bootstrap, {} replicates", values.len()),
-        None => a.method.clone(),
+        None => reference.method.clone(),
     };
     Estimate {
         point,
         lower: interval.map(|(lower, _)| lower),
         upper: interval.map(|(_, upper)| upper),
-        n: a.n.min(b.n),
+        n: terms().map(|(_, term)| term.estimate.n).min().unwrap_or(reference.n),
         method,
         bound: false,
-        ..a.clone()
+        ..reference.clone()
     }
 }
 
@@ -103,6 +120,24 @@ mod tests {
         assert!(found.lower.unwrap() < -0.009 && found.upper.unwrap() > 0.009);
         let fewer = difference(&all, &replicated(0.9, &[0.89, 0.91]));
         assert!(fewer.upper.unwrap() > -0.09 + 0.009 && fewer.lower.unwrap() > -0.111);
+    }
+
+    #[test]
+    fn a_mean_of_differences_is_resampled_as_a_whole() {
+        // Two differences that move against each other: their mean always is 0.02, whatever each of them does.
+        let moves: Vec<f64> = (-50..=50).map(|i| f64::from(i) / 500.0).collect();
+        let [up, down] = [1.0, -1.0].map(|sign| moves.iter().map(|m| 0.02 + sign * m).collect::<Vec<_>>());
+        let base = replicated(0.0, &[0.0; 101]);
+        let (up, down) = (replicated(0.02, &up), replicated(0.02, &down));
+        let found = contrast((-0.5, &base), &[(0.5, &up), (-0.5, &base), (0.5, &down)]);
+        assert!(
+            (found.lower.unwrap() - 0.02).abs() < 1e-12 && (found.upper.unwrap() - 0.02).abs() < 1e-12,
+            "{found:?}"
+        );
+        // The bound of a rate without error counts by its weight, on the side that its sign says.
+        let none = Replicated { estimate: no_error(300, 0.95), values: vec![0.0; 101] };
+        let found = contrast((-0.5, &none), &[(0.5, &base)]);
+        assert!((found.lower.unwrap() + 0.5 * 0.0099).abs() < 1e-4 && found.upper == Some(0.0), "{found:?}");
     }
 
     #[test]

@@ -1,0 +1,298 @@
+//! What each choice costs: one config, computed with and without some of its choices, on the same pairs of the same faces.
+//!
+//! `design` says which combinations are computed and which of them differ by one choice, `numbers` how values and paired
+//! differences come out of the runs, `text` how it reads in a terminal. Pure: `run::ablate` makes the runs.
+
+mod design;
+mod numbers;
+mod text;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use design::{pairs, variants};
+pub use numbers::{Numbers, Replicates};
+use serde::Serialize;
+
+use crate::compare::{Better, Effect, PairedPairs, Speed, Verdict};
+use crate::config::{self, Design};
+use crate::digest::Digest;
+use crate::estimate::Estimate;
+use crate::numbers::Quantity;
+
+/// Schema of the JSON.
+pub const SCHEMA: u32 = 1;
+
+/// What an ablation came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ablation {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Name of the config.
+    pub config: String,
+    /// What the config is for.
+    pub description: String,
+    /// What tells the costs.
+    pub metric: Metric,
+    /// Which combinations were computed.
+    pub design: Design,
+    /// What the numbers rest on; `None` where fewer than two runs could be compared.
+    pub shared: Option<Shared>,
+    /// Each combination, the config itself first.
+    pub variants: Vec<Variant>,
+    /// What each step changes, in the config's order.
+    pub changes: Vec<Change>,
+    /// In the design `steps`: from the first measured variant to the last.
+    pub total: Option<Change>,
+    /// A line that a person types to get this again.
+    pub command: String,
+}
+
+/// The metric of an ablation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Metric {
+    /// As in the config.
+    pub key: String,
+    /// In words.
+    pub name: String,
+    /// Which way is better.
+    pub better: Better,
+    /// How its values are written.
+    #[serde(skip)]
+    pub quantity: Quantity,
+}
+
+/// The faces and pairs that all measured variants share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shared {
+    /// Faces.
+    pub faces: u64,
+    /// Their identities.
+    pub identities: u64,
+    /// Faces of the first measured variant that another one lacks, or has otherwise.
+    pub left_out: u64,
+    /// Pairs that each variant was asked.
+    pub pairs: PairedPairs,
+}
+
+/// One combination of steps.
+#[derive(Debug, Clone, Serialize)]
+pub struct Variant {
+    /// In words.
+    pub name: String,
+    /// Indices of the steps it takes.
+    pub steps: Vec<usize>,
+    /// What they set.
+    pub set: Vec<String>,
+    /// Its run; `None` where it could not be made.
+    pub run: Option<String>,
+    /// Why it was not measured.
+    pub err: Option<String>,
+    /// The metric's value on the shared pairs, with its own interval.
+    pub value: Option<Estimate>,
+    /// How it differs from the config itself.
+    pub to_config: Option<Effect>,
+    /// How fast it was embedded.
+    pub speed: Option<Speed>,
+    /// The run whose embeddings it took over.
+    pub adopted_from: Option<String>,
+    /// What differs in its plan from the config's own: key, value there, value here.
+    pub differences: Vec<[String; 3]>,
+    /// On what, and with which program, it was embedded.
+    pub origin: Option<Origin>,
+}
+
+/// Where a variant's embeddings were computed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// Version and revision of the program.
+    pub program: String,
+    /// Processor and what of it was used, or the GPU.
+    pub device: String,
+    /// Digest of the weights.
+    pub weights: Digest,
+    /// Digest of the manifest.
+    pub manifest: Digest,
+}
+
+/// What one step changes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// The step's name. Where variants on the way were not measured, the names of all steps that the change is of.
+    pub step: String,
+    /// Pairs of variants (without it, with it) that it is the mean over.
+    pub pairs: Vec<(usize, usize)>,
+    /// Pairs of variants that the design has for it.
+    pub planned: usize,
+    /// The change with its paired interval; `None` where it could not be measured.
+    pub effect: Option<Effect>,
+}
+
+/// A variant as it was computed, before it is held against the others.
+#[derive(Debug, Clone, Default)]
+pub struct Computed {
+    /// Its run.
+    pub run: Option<String>,
+    /// Why it could not be measured.
+    pub err: Option<String>,
+    /// Its plan, flattened.
+    pub plan: Vec<(String, String)>,
+    /// How fast it was embedded.
+    pub speed: Option<Speed>,
+    /// The run whose embeddings it took over.
+    pub adopted_from: Option<String>,
+    /// Where they were computed.
+    pub origin: Option<Origin>,
+}
+
+impl Ablation {
+    /// Puts together what was computed. `combinations` are those of [`variants`], `computed` what became of each; `place`
+    /// gives the run of a measured variant in `numbers`.
+    #[must_use]
+    pub fn assemble(
+        asked: &config::Ablation,
+        metric: Metric,
+        computed: Vec<Computed>,
+        numbers: Option<&dyn Numbers>,
+        place: &[Option<usize>],
+    ) -> Self {
+        let combinations = variants(asked.design, asked.steps.len());
+        let measured: Vec<bool> = place.iter().map(Option::is_some).collect();
+        let change = |pairs: &[(usize, usize)]| {
+            let of = |variant: usize| place[variant];
+            let pairs: Option<Vec<_>> = pairs.iter().map(|&(a, b)| Some((of(a)?, of(b)?))).collect();
+            numbers?.change(&pairs?)
+        };
+        let own = computed.first().map(|computed| computed.plan.clone()).unwrap_or_default();
+        let variants = combinations.iter().zip(computed).enumerate().map(|(variant, (steps, computed))| Variant {
+            name: name(asked, steps),
+            steps: steps.clone(),
+            set: steps.iter().flat_map(|&step| asked.steps[step].set.clone()).collect(),
+            run: computed.run,
+            err: computed.err,
+            value: place[variant].and_then(|run| numbers?.value(run)),
+            to_config: if variant == 0 { None } else { change(&[(0, variant)]) },
+            speed: computed.speed,
+            adopted_from: computed.adopted_from,
+            differences: differences(&own, &computed.plan),
+            origin: computed.origin,
+        });
+        let changes = asked.steps.iter().enumerate().map(|(step, asked_step)| {
+            let pairs = pairs(asked.design, &measured, step);
+            let planned = design::pairs(asked.design, &vec![true; combinations.len()], step).len();
+            let over = match (asked.design, pairs.first()) {
+                (Design::Steps, Some(&(from, to))) => {
+                    asked.steps[from..to].iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(" + ")
+                }
+                _ => asked_step.name.clone(),
+            };
+            Change { step: over, effect: change(&pairs), pairs, planned }
+        });
+        let ends = measured.iter().position(|known| *known).zip(measured.iter().rposition(|known| *known));
+        let total = ends.filter(|(first, last)| asked.design == Design::Steps && first < last).map(|ends| Change {
+            step: "all steps".into(),
+            pairs: vec![ends],
+            planned: 1,
+            effect: change(&[ends]),
+        });
+        Self {
+            schema: SCHEMA,
+            config: String::new(),
+            description: String::new(),
+            metric,
+            design: asked.design,
+            shared: None,
+            variants: variants.collect(),
+            changes: changes.collect(),
+            total,
+            command: String::new(),
+        }
+    }
+
+    /// Whether anything came of it: the change of a step is known.
+    #[must_use]
+    pub fn measured(&self) -> bool {
+        self.changes.iter().any(|change| change.effect.is_some())
+    }
+
+    /// Name of its page, without the ending: the same ablation of the same runs has the same.
+    #[must_use]
+    pub fn page_name(&self) -> String {
+        let runs: Vec<_> = self.variants.iter().map(|variant| (&variant.name, &variant.run)).collect();
+        let identity = format!("{:?} {} {runs:?}", self.design, self.metric.key);
+        let name = self.config.strip_prefix("ablation-").unwrap_or(&self.config);
+        format!("ablation-{name}-{}", Digest::of(identity.as_bytes()).short(12))
+    }
+
+    /// What the whole says, in a sentence or two.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let Metric { name, quantity, .. } = &self.metric;
+        let known: Vec<_> = self.changes.iter().filter_map(|change| Some((change, change.effect.as_ref()?))).collect();
+        let Some((largest, effect)) =
+            known.iter().max_by(|(_, a), (_, b)| a.difference.point.abs().total_cmp(&b.difference.point.abs()))
+        else {
+            return "No step could be measured.".into();
+        };
+        let mut text = match &self.total {
+            Some(Change { pairs, effect: Some(all), .. }) => {
+                let (first, last) = pairs[0];
+                let value = |variant: usize| {
+                    self.variants[variant].value.as_ref().map_or_else(|| "–".into(), |value| quantity.point(value))
+                };
+                format!(
+                    "From {} to {} {name}: {}, {}; ",
+                    value(first),
+                    value(last),
+                    quantity.effect(&all.difference),
+                    verdict(all)
+                )
+            }
+            _ => format!("By {name}, "),
+        };
+        text += &format!(
+            "the largest step is “{}”: {}, {}.",
+            largest.step,
+            quantity.effect(&effect.difference),
+            verdict(effect)
+        );
+        let unclear = known.iter().filter(|(_, effect)| effect.verdict == Verdict::NotResolvable).count();
+        if unclear > 0 {
+            text += &format!(" {unclear} of the {} steps cannot be told from 0.", known.len());
+        }
+        text
+    }
+}
+
+/// A verdict as an ablation words it.
+#[must_use]
+pub fn verdict(effect: &Effect) -> &'static str {
+    match effect.verdict {
+        Verdict::Same => "no change at all",
+        Verdict::NotResolvable => "cannot be told from 0",
+        other => other.name(),
+    }
+}
+
+/// What a combination is called.
+#[must_use]
+pub fn name(asked: &config::Ablation, steps: &[usize]) -> String {
+    match (asked.design, steps) {
+        (_, []) => "as configured".into(),
+        (Design::Steps, [.., last]) => asked.steps[*last].name.clone(),
+        _ => steps.iter().map(|&step| asked.steps[step].name.as_str()).collect::<Vec<_>>().join(" + "),
+    }
+}
+
+/// What differs between two flattened plans.
+fn differences(from: &[(String, String)], to: &[(String, String)]) -> Vec<[String; 3]> {
+    let value = |plan: &[(String, String)], key: &str| {
+        plan.iter().find(|(other, _)| other == key).map_or_else(|| "–".to_owned(), |(_, value)| value.clone())
+    };
+    if from.is_empty() || to.is_empty() {
+        return Vec::new();
+    }
+    let added = to.iter().filter(|(key, _)| !from.iter().any(|(other, _)| other == key));
+    let keys = from.iter().chain(added).map(|(key, _)| key);
+    keys.map(|key| [key.clone(), value(from, key), value(to, key)]).filter(|[_, a, b]| a != b).collect()
+}

@@ -1,0 +1,119 @@
+//! An ablation as text for a terminal.
+
+use super::{Ablation, Change, Shared, Variant, verdict};
+use crate::compare::{Better, Effect, PairedPairs, aligned};
+use crate::config::Design;
+
+impl Ablation {
+    /// The ablation as text for a terminal.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut lines = vec![self.headline(), String::new()];
+        lines.push(format!("{}; {}", self.better(), self.meaning()));
+        lines.extend(self.shared.as_ref().map(Shared::sentence));
+        lines.push(String::new());
+        if self.design == Design::Grid {
+            let head = ["step", "mean change over the others", "", "of"].map(str::to_owned).to_vec();
+            let rows = self.changes.iter().map(|change| {
+                let [difference, verdict] = self.effect(change.effect.as_ref());
+                vec![change.step.clone(), difference, verdict, change.over()]
+            });
+            lines.extend([aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), 0), String::new()]);
+        }
+        let change = if self.design == Design::Steps { "change to the one before" } else { "change to the config" };
+        let head = ["", "variant", &self.metric.key, change, "", "faces/s", "run"].map(str::to_owned).to_vec();
+        let rows = self.variants.iter().enumerate().map(|(number, variant)| {
+            let value = match (&variant.value, &variant.err) {
+                (Some(value), _) => self.metric.quantity.sentence(value),
+                (None, Some(_)) => "not measured".into(),
+                (None, None) => "–".into(),
+            };
+            let change = self.change_of(number);
+            let [difference, verdict] = self.effect(change.as_ref().and_then(|change| change.effect.as_ref()));
+            let run = variant.run.clone().unwrap_or_default();
+            vec![format!("[{number}]"), variant.name.clone(), value, difference, verdict, variant.speed_text(), run]
+        });
+        lines.push(aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), 0));
+        let missing = self.variants.iter().filter_map(|variant| Some((&variant.name, variant.err.as_ref()?)));
+        lines.extend(missing.map(|(name, reason)| format!("not measured: {name}: {reason}")));
+        lines.join("\n")
+    }
+
+    /// Which way the metric is better.
+    #[must_use]
+    pub fn better(&self) -> String {
+        let which = match self.metric.better {
+            Better::Lower => "lower is better",
+            Better::Higher => "higher is better",
+            Better::Neither => "neither way is better by itself",
+        };
+        format!("{}: {which}", self.metric.name)
+    }
+
+    /// What a change is a change to.
+    #[must_use]
+    pub fn meaning(&self) -> &'static str {
+        match self.design {
+            Design::Steps => {
+                "each step keeps the changes before it, so that another order may share the costs otherwise"
+            }
+            Design::Each => "each step alone against the config as it is",
+            Design::Grid => "each step is averaged over all combinations of the others",
+        }
+    }
+
+    /// The change that a variant is the far end of: against the variant before it, or against the config itself.
+    #[must_use]
+    pub fn change_of(&self, variant: usize) -> Option<Change> {
+        match self.design {
+            Design::Steps => {
+                let ends = |change: &&Change| change.pairs.first().is_some_and(|&(_, to)| to == variant);
+                self.changes.iter().find(ends).cloned()
+            }
+            Design::Each | Design::Grid => {
+                let Variant { name, to_config, .. } = self.variants.get(variant)?;
+                let effect = Some(to_config.clone()?);
+                Some(Change { step: name.clone(), pairs: vec![(0, variant)], planned: 1, effect })
+            }
+        }
+    }
+
+    /// Difference with interval, and verdict; empty where there is none.
+    fn effect(&self, effect: Option<&Effect>) -> [String; 2] {
+        effect.map_or_else(Default::default, |effect| {
+            [self.metric.quantity.effect(&effect.difference), verdict(effect).into()]
+        })
+    }
+}
+
+impl Change {
+    /// How many of the design's pairs it rests on.
+    #[must_use]
+    pub fn over(&self) -> String {
+        format!("{} of {}", self.pairs.len(), self.planned)
+    }
+}
+
+impl Variant {
+    /// Faces a second; a dash where nothing is known.
+    #[must_use]
+    pub fn speed_text(&self) -> String {
+        self.speed.as_ref().map_or_else(|| "–".into(), |speed| format!("{:.1}", speed.median))
+    }
+}
+
+impl Shared {
+    /// Which faces and pairs the numbers rest on.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Self { faces, identities, left_out, pairs: PairedPairs { mode, genuine, impostor } } = self;
+        let left_out = match left_out {
+            0 => String::new(),
+            n => format!("; {n} faces that not every variant has are left out"),
+        };
+        format!(
+            "on {faces} faces of {identities} identities: the same {genuine} same-identity and {impostor} \
+             different-identity pairs in each ({mode}){left_out}"
+        )
+    }
+}

@@ -1,0 +1,175 @@
+//! The rules of `ablation`.
+
+use super::diagnostics::{Diagnostic, did_you_mean, listed, quoted};
+use super::tree::{Key, Node, Value};
+use super::types::{Ablation, Step};
+use super::validate::{Context, at_key};
+use super::wire;
+use crate::metrics::HEADLINES;
+
+/// More runs than this are no ablation that anybody reads.
+const MOST_VARIANTS: usize = 64;
+
+/// Characters of a step's name: it stands in a chart.
+const LONGEST_NAME: usize = 60;
+
+/// Validates the section. What the steps set is checked where a variant is made.
+pub(super) fn validated(wire: wire::Ablation, context: &Context<'_>) -> Result<Ablation, Diagnostic> {
+    let wire::Ablation { metric, design, steps } = wire;
+    if !HEADLINES.contains(&metric.as_str()) {
+        let rule = format!("an ablation cannot tell costs by {}", quoted(&metric));
+        return Err(context
+            .problem(&["ablation", "metric"], rule)
+            .maybe_help(did_you_mean(&metric, HEADLINES))
+            .help(format!("it can by {}", listed(&HEADLINES))));
+    }
+    let variants = design.variants(steps.len());
+    if steps.is_empty() || variants > MOST_VARIANTS {
+        let rule = match steps.len() {
+            0 => "an ablation needs at least one step".to_owned(),
+            steps => format!("{steps} steps in the design `{}` are {variants} variants", design.name()),
+        };
+        return Err(context
+            .problem(&["ablation", "steps"], rule)
+            .help(format!("at most {MOST_VARIANTS} variants are computed; a grid of n steps has 2ⁿ of them")));
+    }
+    let mut validated: Vec<Step> = Vec::new();
+    for (index, wire) in steps.into_iter().enumerate() {
+        let place = index.to_string();
+        let name = ["ablation", "steps", &place, "name"];
+        let step = step(wire, &place, context)?;
+        if validated.iter().any(|earlier| earlier.name == step.name) {
+            return Err(context.problem(&name, format!("two steps are called {}", quoted(&step.name))));
+        }
+        validated.push(step);
+    }
+    Ok(Ablation { metric, design, steps: validated })
+}
+
+fn step(wire: wire::AblationStep, index: &str, context: &Context<'_>) -> Result<Step, Diagnostic> {
+    let name = wire.name.trim();
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
+        let rule = format!("the name of a step is one line of 1 to {LONGEST_NAME} characters");
+        return Err(context.problem(&["ablation", "steps", index, "name"], rule));
+    }
+    let here = ["ablation", "steps", index, "set"];
+    if wire.set.is_empty() {
+        return Err(at_key(context, &here, format!("the step {} sets nothing", quoted(name))));
+    }
+    let set = set(context.tree, &here);
+    if let Some((key, _)) = set.iter().find(|(key, _)| key.name.split('.').next() == Some("ablation")) {
+        let rule = "a step cannot change the ablation it is a step of".into();
+        return Err(at_key(context, &["ablation", "steps", index, "set", &key.name], rule));
+    }
+    Ok(Step { name: name.to_owned(), set: set.iter().map(as_override).collect() })
+}
+
+/// The keys and values that a step sets, in the order in which they are written.
+pub(super) fn set<'a>(tree: &'a Node, path: &[&str]) -> &'a [(Key, Node)] {
+    match &tree.deepest(path).value {
+        Value::Map(entries) => entries,
+        _ => &[],
+    }
+}
+
+/// `key.path=value`, as on the command line.
+pub(super) fn as_override((key, node): &(Key, Node)) -> String {
+    format!("{}={}", key.name, node.flow())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use insta::assert_snapshot;
+
+    use crate::config::{Design, Loaded, load, load_stored};
+
+    const SMALL: &str = "\
+name: small
+dataset: {source: synthetic, identities: 3, samples: 2}
+weights: {source: embedded, name: demo}
+";
+
+    /// A config of these lines, in a folder that is gone when the test ends.
+    fn loaded(lines: &str, overrides: &[&str]) -> (tempfile::TempDir, PathBuf, Result<Loaded, String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.yaml");
+        fs::write(&path, format!("{SMALL}{lines}")).unwrap();
+        let overrides: Vec<_> = overrides.iter().map(ToString::to_string).collect();
+        let found = load(&path, &overrides).map_err(|error| plain(&error.to_string(), &folder));
+        (folder, path, found)
+    }
+
+    fn plain(text: &str, folder: &tempfile::TempDir) -> String {
+        text.replace(&folder.path().display().to_string(), "DIR")
+    }
+
+    fn refused(lines: &str) -> String {
+        loaded(lines, &[]).2.unwrap_err()
+    }
+
+    fn step_refused(set: &str) -> String {
+        let (folder, path, found) =
+            loaded(&format!("ablation:\n  steps:\n  - name: other\n    set:\n      {set}\n"), &[]);
+        plain(&found.unwrap().with_steps(&path, &[0]).unwrap_err().to_string(), &folder)
+    }
+
+    #[test]
+    fn a_step_changes_what_a_set_would_change() {
+        let lines = "\
+ablation:
+  design: grid
+  steps:
+    - {name: a, set: {preprocess.mirror: sum, preprocess.crop: {mode: box, margin: 3, unit: output-pixels}}}
+    - {name: b, set: {preprocess.mirror: 'none', description: 'null', seed: 7, preprocess.standardise.mean: -0.5}}
+";
+        let (_folder, path, found) = loaded(lines, &["ablation.design=steps", "similarity.hardest=3"]);
+        let found = found.unwrap();
+        let asked = found.config.ablation.clone().unwrap();
+        assert_eq!((asked.metric.as_str(), asked.design, asked.steps.len()), ("eer", Design::Steps, 2));
+        let both = found.with_steps(&path, &[0, 1]).unwrap();
+        assert_eq!(
+            both.overrides,
+            [
+                "similarity.hardest=3",
+                "preprocess.mirror=sum",
+                r#"preprocess.crop={"mode": box, "margin": 3, "unit": output-pixels}"#,
+                "preprocess.mirror=none",
+                r#"description="null""#,
+                "seed=7",
+                "preprocess.standardise.mean=-0.5",
+            ],
+            "later steps win, and what says how the ablation is done is no part of a variant"
+        );
+        assert_eq!((both.config.seed, both.config.description.as_str()), (7, "null"));
+        // What the run keeps says the same without the ablation.
+        let again = load_stored(both.text.as_bytes(), &path, &both.overrides, path.parent().unwrap()).unwrap().config;
+        let without = |mut config: crate::config::ExperimentConfig| {
+            config.ablation = None;
+            config
+        };
+        assert_eq!(without(again), without(both.config));
+        assert_eq!(found.with_steps(&path, &[]).unwrap().overrides, ["similarity.hardest=3"]);
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_step_is_told_with_its_place() {
+        assert_snapshot!(step_refused("preprocess.miror: sum"), @"");
+        assert_snapshot!(step_refused("preprocess.mirror: twice"), @"");
+        assert_snapshot!(step_refused("preprocess.resize.size: 3"), @"");
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_section_is_told() {
+        assert_snapshot!(refused("ablation: {metric: err, steps: [{name: a, set: {seed: 1}}]}"), @"");
+        assert_snapshot!(refused("ablation: {steps: []}"), @"");
+        assert_snapshot!(refused("ablation: {steps: [{name: a, set: {}}]}"), @"");
+        assert_snapshot!(refused("ablation: {steps: [{name: a, set: {seed: 1}}, {name: ' a', set: {seed: 2}}]}"), @"");
+        assert_snapshot!(refused("ablation: {steps: [{name: a, set: {ablation.metric: auc}}]}"), @"");
+        let step = |i: usize| format!("{{name: s{i}, set: {{seed: {i}}}}}");
+        let steps = (0..7).map(step).collect::<Vec<_>>().join(", ");
+        assert_snapshot!(refused(&format!("ablation: {{design: grid, steps: [{steps}]}}")).replace(&steps, "…"), @"");
+    }
+}

@@ -1,0 +1,91 @@
+//! Chunks of another run that computed the same embeddings, taken over instead of computed again.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use super::record::{self, ChunkRecord, read_records};
+use super::store::{CHUNKS, ChunkStore, StoreError};
+use crate::files::{self, FileError};
+
+/// Why chunks could not be taken over. Nothing is lost by it: they are computed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// A file here or there.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The chunks are not what this store would hold.
+    #[error("{rule}")]
+    Unfit {
+        /// The rule that is broken.
+        rule: String,
+    },
+}
+
+impl From<FileError> for AdoptError {
+    fn from(error: FileError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl ChunkStore {
+    /// Takes over every missing chunk of a complete run in the folder `from`, by the same commit points as a computed one:
+    /// matrix first, checked where it then lies, sidecar last. Gives the manifest rows that came with it. A store without
+    /// chunks takes their size over as well; one that has chunks of another size takes none. A chunk with a failure that
+    /// need not repeat itself, or from before quality was measured, is left to be computed.
+    ///
+    /// # Errors
+    /// [`AdoptError`]; chunks that were taken over before stay.
+    pub fn adopt(&mut self, from: &Path) -> Result<usize, AdoptError> {
+        let unfit = |rule: String| Err(AdoptError::Unfit { rule });
+        let records = read_records(from)?;
+        let Some(first) = records.first() else { return unfit("it has no chunks".into()) };
+        let [rows, dimension, chunk_size] = first.layout();
+        if (rows, dimension) != (self.rows, self.dimension) {
+            return unfit(record::OTHER_LAYOUT.into());
+        }
+        let mut records = records.into_iter().filter(repeatable).peekable();
+        if self.records.is_empty() && records.peek().is_some() {
+            self.chunk_size = chunk_size;
+        } else if self.chunk_size != chunk_size {
+            return unfit(format!("its chunks have {chunk_size} rows, those here {}", self.chunk_size));
+        }
+        let theirs = from.join(CHUNKS);
+        let mut adopted = 0;
+        for record in records {
+            if self.records.contains_key(&record.chunk) {
+                continue;
+            }
+            let place = |folder: &Path, extension: &str| record::path_of(folder, record.chunk, extension);
+            share(&place(&theirs, "npy"), &place(&self.chunks, "npy"))?;
+            if let Some(rule) = record.damage(&self.chunks)? {
+                let damaged = place(&self.chunks, "npy");
+                fs::remove_file(&damaged).map_err(FileError::new("remove", damaged))?;
+                return unfit(format!("its chunk {:05} is damaged: {rule}", record.chunk));
+            }
+            let path = place(&self.chunks, "json");
+            // Written from what was checked, not linked: a sidecar says what this program read in it.
+            let text = record.sidecar().map_err(|source| StoreError::Json { path: path.clone(), source })?;
+            files::commit_bytes(&path, &text)?;
+            adopted += record.rows;
+            self.session = self.session.max(record.timings.session + 1);
+            self.records.insert(record.chunk, record);
+        }
+        Ok(adopted)
+    }
+}
+
+/// Whether computing the chunk again would give the same.
+fn repeatable(record: &ChunkRecord) -> bool {
+    record.quality.is_some() && record.failures.iter().all(|failure| failure.kind.repeats())
+}
+
+/// Makes `to` the same file as `from`: a second name for it, or a copy where the file system has no such thing. Sharing is
+/// safe because no file of a run is ever changed in place: all are written beside their name and renamed over it.
+fn share(from: &Path, to: &Path) -> Result<(), FileError> {
+    if fs::hard_link(from, to).is_ok() {
+        return to.parent().map_or(Ok(()), files::sync_dir);
+    }
+    let mut source = File::open(from).map_err(FileError::new("read", from))?;
+    files::commit(to, |out| io::copy(&mut source, out).map(|_| ()).map_err(FileError::new("copy", from)))
+}

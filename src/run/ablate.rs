@@ -1,0 +1,176 @@
+//! An ablation: every combination is an ordinary run, so that what is there already is found again, and what two of them
+//! share is computed once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Evaluated, RunDirectory, RunError, Sources, Workplace, command};
+use crate::ablation::{self, Ablation, Computed, Metric, Numbers, Origin, Replicates, Shared};
+use crate::compare::{Headline, speeds};
+use crate::config::{self, Loaded};
+use crate::dataset::DatasetError;
+use crate::embed::{EmbedError, EmbedOutcome};
+use crate::hub::HubError;
+use crate::plan::{self, RunPlan};
+use crate::provenance::{ConfigOrigin, Provenance};
+use crate::weights::WeightsError;
+
+impl Workplace<'_> {
+    /// Computes every combination of a config's ablation and holds them against each other. A combination that cannot be
+    /// had here (its device, its precision, its weights) is told with the reason and does not keep the others from it.
+    ///
+    /// # Errors
+    /// [`RunError::Config`] for a step that sets what no config has, before anything is computed;
+    /// [`RunError::Interrupted`] and others that are no combination's own fault. What was computed stays.
+    pub fn ablate(&self, config_path: &Path, loaded: &Loaded, asked: &config::Ablation) -> Result<Ablation, RunError> {
+        let combinations = ablation::variants(asked.design, asked.steps.len());
+        let configs = combinations.iter().map(|steps| loaded.with_steps(config_path, steps));
+        let configs = configs.collect::<Result<Vec<_>, _>>()?;
+        let mut sources = Sources::default();
+        let mut computed: Vec<Computed> = Vec::new();
+        for (number, config) in configs.into_iter().enumerate() {
+            let name = ablation::name(asked, &combinations[number]);
+            self.progress.say(&format!("[{}/{}] {name}", number + 1, combinations.len()));
+            let variant = self.variant(&mut sources, config_path, config, &computed)?;
+            if let Some(reason) = &variant.err {
+                self.progress.say(&format!("{name} is not measured: {reason}"));
+            }
+            computed.push(variant);
+        }
+        drop(sources);
+
+        // Steps that change nothing have the same run: it is asked once.
+        let mut runs: Vec<RunDirectory> = Vec::new();
+        let mut asked_of = BTreeMap::new();
+        let place: Vec<Option<usize>> = computed
+            .iter()
+            .map(|variant| {
+                let name = variant.run.clone().filter(|_| variant.err.is_none())?;
+                Some(*asked_of.entry(name.clone()).or_insert_with(|| {
+                    runs.push(RunDirectory::new(self.experiments.join(name)));
+                    runs.len() - 1
+                }))
+            })
+            .collect();
+        let (metric, numbers, shared) = self.numbers(asked, &runs)?;
+        let mut result = Ablation::assemble(asked, metric, computed, numbers.as_deref(), &place);
+        result.config.clone_from(&loaded.config.name);
+        result.description.clone_from(&loaded.config.description);
+        result.shared = shared;
+        result.command = command(&ConfigOrigin {
+            path: super::absolute(config_path),
+            overrides: loaded.overrides.clone(),
+            working_directory: std::env::current_dir().unwrap_or_default(),
+        })
+        .replacen("experiment", "ablate", 1);
+        Ok(result)
+    }
+
+    /// Computes one combination, or finds it among those computed before.
+    fn variant(
+        &self,
+        sources: &mut Sources,
+        config_path: &Path,
+        loaded: Loaded,
+        before: &[Computed],
+    ) -> Result<Computed, RunError> {
+        let failed = |error: RunError| match own_fault(&error) {
+            true => Ok(Computed { err: Some(error.to_string()), ..Computed::default() }),
+            false => Err(error),
+        };
+        let prepared = match self.prepare_from(sources, config_path, loaded) {
+            Ok(prepared) => prepared,
+            Err(error) => return failed(error),
+        };
+        let (run, plan) = (prepared.directory.clone(), flat(&prepared.plan));
+        if let Some(known) = before.iter().find(|known| known.run.as_ref() == Some(&run.name())) {
+            return Ok(known.clone());
+        }
+        let resume = || "starting the ablation again goes on from here".into();
+        let reason = match self.embed(prepared) {
+            Ok(EmbedOutcome::Interrupted(_)) => return Err(RunError::Interrupted { resume: resume() }),
+            Ok(EmbedOutcome::Complete(_)) => match self.evaluate(&run, false)? {
+                Evaluated::Metrics(_) => None,
+                Evaluated::NotEvaluable { reason, .. } => Some(reason),
+            },
+            Err(error) => failed(error)?.err,
+        };
+        let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+        let timing = super::compare::timing(&run).ok();
+        let Provenance { build, weights, dataset, .. } = &provenance;
+        let device = provenance.embedding_sessions().last().map_or_else(String::new, |session| {
+            format!("{}, {}, {} threads", session.machine.cpu, session.device, session.threads)
+        });
+        Ok(Computed {
+            run: Some(run.name()),
+            err: reason,
+            plan,
+            speed: timing.and_then(|timing| speeds(&[timing]).pop().flatten()),
+            adopted_from: provenance.adopted_from.as_ref().map(|adopted| adopted.run.clone()),
+            origin: Some(Origin {
+                program: format!("facevault {} {}", build.version, build.revision),
+                device,
+                weights: weights.sha256,
+                manifest: dataset.manifest,
+            }),
+        })
+    }
+
+    /// The metric of every run on what all of them share.
+    fn numbers(&self, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<Measurement, RunError> {
+        let headline = Headline::parse(&asked.metric, &[])?;
+        let metric = Metric {
+            key: headline.key(),
+            name: headline.name(),
+            better: headline.better(),
+            quantity: headline.quantity(),
+        };
+        if runs.is_empty() {
+            return Ok((metric, None, None));
+        }
+        let names: Vec<_> = runs.iter().map(RunDirectory::name).collect();
+        let found = self.on_shared_pairs(runs, &names, |pairing, load| {
+            let Some(measured) = pairing.measure_each(load, self.progress, self.cancel)? else { return Ok(None) };
+            let common = pairing.common();
+            let shared = Shared {
+                faces: common.len() as u64,
+                identities: pairing.identities(),
+                left_out: common.missing + common.differing,
+                pairs: pairing.asked(&measured[0]),
+            };
+            Ok(Some((Replicates::of(headline, &measured), shared)))
+        })?;
+        match found {
+            Ok((numbers, shared)) => Ok((metric, Some(Box::new(numbers)), Some(shared))),
+            Err(reason) => {
+                self.progress.say(&format!("the variants share nothing to be compared on: {reason}"));
+                Ok((metric, None, None))
+            }
+        }
+    }
+}
+
+/// Which metric, the numbers of the runs, and what they rest on.
+type Measurement = (Metric, Option<Box<dyn Numbers>>, Option<Shared>);
+
+/// A plan as rows.
+fn flat(plan: &RunPlan) -> Vec<(String, String)> {
+    plan::flatten(&serde_json::from_str(&plan.canonical_json()).unwrap_or_default())
+}
+
+/// Whether an error says that one combination cannot be had here, and nothing of the others.
+fn own_fault(error: &RunError) -> bool {
+    // A file that cannot be written, a full disk, a lock that is held: the next combination would meet it too.
+    let hub =
+        |error: &HubError| !matches!(error, HubError::Interrupted | HubError::DiskFull { .. } | HubError::File(_));
+    match error {
+        RunError::Model(_) | RunError::NoSample { .. } | RunError::Calibration { .. } => true,
+        RunError::Weights(WeightsError::Hub(error)) | RunError::Dataset(DatasetError::Hub(error)) => hub(error),
+        RunError::Weights(error) => !matches!(error, WeightsError::File(_)),
+        RunError::Dataset(error) => !matches!(error, DatasetError::File(_) | DatasetError::Interrupted),
+        RunError::Embed(error) => {
+            matches!(error, EmbedError::Model(_) | EmbedError::Face { .. } | EmbedError::TooManyFailures { .. })
+        }
+        _ => false,
+    }
+}

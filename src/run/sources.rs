@@ -1,0 +1,54 @@
+//! What several runs read alike: weights and manifests, each read once.
+
+use std::sync::Arc;
+
+use super::{RunError, Workplace, pair_lists};
+use crate::config::{DatasetSource, ExperimentConfig, ModelSpec, Protocol, WeightsSource};
+use crate::dataset::{self, Manifest};
+use crate::files;
+use crate::model;
+use crate::weights::{self, Checkpoint};
+
+/// Weights and manifests that were read already, by the part of a config that asks for them.
+#[derive(Default)]
+pub struct Sources {
+    /// With the keys of a network, which another one names otherwise.
+    checkpoints: Vec<(WeightsSource, ModelSpec, Arc<Checkpoint>)>,
+    /// A manifest has the pair lists of the protocols.
+    manifests: Vec<(DatasetSource, Vec<Protocol>, Arc<Manifest>)>,
+}
+
+impl Workplace<'_> {
+    /// The checkpoint of a config, with the network's keys and all that it needs.
+    pub(super) fn checkpoint(
+        &self,
+        config: &ExperimentConfig,
+        sources: &mut Sources,
+    ) -> Result<Arc<Checkpoint>, RunError> {
+        let asked = |(source, model, _): &&(_, _, _)| *source == config.weights && *model == config.model;
+        if let Some((_, _, known)) = sources.checkpoints.iter().find(asked) {
+            return Ok(Arc::clone(known));
+        }
+        let mut read = weights::load(&config.weights, self.progress, self.cancel)?;
+        read.tensors = model::adopt(&config.model, read.tensors);
+        weights::require(&read, &model::parameters(&config.model), model::unused_keys(&config.model))?;
+        let read = Arc::new(read);
+        sources.checkpoints.push((config.weights.clone(), config.model.clone(), Arc::clone(&read)));
+        Ok(read)
+    }
+
+    /// The dataset's manifest; content digests of unchanged files come from the scan cache.
+    pub(super) fn manifest(&self, config: &ExperimentConfig, sources: &mut Sources) -> Result<Arc<Manifest>, RunError> {
+        let asked = |(source, protocols, _): &&(_, _, _)| *source == config.dataset && *protocols == config.protocols;
+        if let Some((_, _, known)) = sources.manifests.iter().find(asked) {
+            return Ok(Arc::clone(known));
+        }
+        let cache = self.experiments.join(".cache");
+        files::create_dir(&cache)?;
+        let mut manifest = dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel)?;
+        pair_lists::read(&mut manifest, &config.protocols, self.progress)?;
+        let read = Arc::new(manifest);
+        sources.manifests.push((config.dataset.clone(), config.protocols.clone(), Arc::clone(&read)));
+        Ok(read)
+    }
+}
