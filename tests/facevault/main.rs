@@ -1,5 +1,6 @@
 //! Everything that is tested from outside: the library through its public interface, and the binary as a user runs it.
 
+mod ablate;
 mod breakdown;
 mod compare;
 mod containers;
