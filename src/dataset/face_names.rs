@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    pub(crate) fn faces(paths: &[&str]) -> Vec<Face> {
+    fn faces(paths: &[&str]) -> Vec<Face> {
         let face = |path: &&str| Face {
             face_id: (*path).to_owned(),
             identity_id: None,
