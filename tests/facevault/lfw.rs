@@ -211,7 +211,7 @@ fn a_branch_is_resolved_once_said_and_recorded() {
     let (hub, workspace) = (FakeHub::new(), Workspace::new());
     let folder = workspace.path("stand-in");
     stand_in::write(&folder, stand_in::FEWEST).unwrap();
-    hub.put_folder(STORED, &folder, |path| path.ends_with(".jpg"));
+    hub.put_folder(STORED, &folder, |path| path.contains("/images/"));
     workspace.config(&format!(
         "dataset: {{source: hub-folders, repo: {DATASET}, revision: main, folder: train, pairs: pairs.csv}}"
     ));
