@@ -49,11 +49,7 @@ impl<'a> FaceNames<'a> {
         let parts = || std::iter::once(0).chain(reference.match_indices('/').map(|(at, _)| at + 1)).map(below);
         let by_path = |path: &str| self.paths.get(path).or_else(|| self.paths.get(without_ending(path)));
         let by_name = |name: &str| self.files.get(name).or_else(|| self.files.get(without_ending(name)));
-        let named = self
-            .ids
-            .get(value.trim())
-            .or_else(|| parts().find_map(by_path))
-            .or_else(|| if reference.contains('/') { None } else { by_name(&reference) });
+        let named = self.ids.get(value.trim()).or_else(|| parts().find_map(by_path)).or_else(|| by_name(&reference));
         match named {
             Some(&Named::One(row)) => Ok(row),
             Some(&Named::Several(first, second)) => {
@@ -96,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    pub(crate) fn faces(paths: &[&str]) -> Vec<Face> {
+    fn faces(paths: &[&str]) -> Vec<Face> {
         let face = |path: &&str| Face {
             face_id: (*path).to_owned(),
             identity_id: None,

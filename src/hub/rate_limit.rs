@@ -1,6 +1,6 @@
 //! How long a server that has had enough wants to be left alone (429).
 //!
-//! `Retry-After` of RFC 9110 where it is sent; the Hub itself sends the headers of the IETF draft "RateLimit header
+//! `Retry-After` of RFC 9110 where it is sent; the Hub itself sends the headers of the IETF draft "`RateLimit` header
 //! fields for HTTP": `RateLimit: "api";r=0;t=55`, `RateLimit-Policy: "fixed window";"api";q=500;w=300`.
 
 use std::time::Duration;

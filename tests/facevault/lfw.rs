@@ -97,12 +97,7 @@ fn disturbed(expected: &BTreeMap<String, Digest>, says: Option<&str>, faults: &[
         hub.faults_at(part, faults);
     }
     let (code, said) = online(&hub, &workspace, &["fetch", "config.yaml"]);
-    assert_eq!(
-        code,
-        Some(i32::from(says.is_some())),
-        "{faults:?}\n{said}",
-        faults = faults.iter().map(|f| f.0).collect::<Vec<_>>()
-    );
+    assert_eq!(code, Some(i32::from(says.is_some())), "{said}");
     assert!(said.contains(says.unwrap_or_default()), "{said}");
     let kept = cached(&workspace);
     assert!(kept.iter().all(|(name, digest)| expected.get(name) == Some(digest)), "wrong bytes after {said}");
@@ -201,7 +196,7 @@ fn small_files_that_come_by_the_hubs_own_cache_are_checked_too() {
     let (kind, revision) = (RepoKind::Dataset, COMMIT.to_owned());
     let file = HubFile { kind, repo: DATASET.into(), revision, path: "pairs.csv".into(), size: None, sha256: None };
     let get = || hub.client().download(&file, &Silent, &Cancel::default());
-    insta::assert_snapshot!(hub.plain(&get().unwrap_err()), @"");
+    insta::assert_snapshot!(hub.plain(&get().unwrap_err()), @"`pairs.csv` of marcelohaps/lfw@c42f4c2 arrived damaged: its bytes are the git blob c8dd3b37f42d366f9511470976edef7675cdad0c, 7bdc4767589dfd7ac85203f22e956c42ef4c224a was expected; they were removed: start again, and if it happens again, ask who runs the proxy or mirror");
     assert_eq!(hub.cached(), [""; 0]);
     assert!(fs::read_to_string(get().unwrap()).unwrap().starts_with("pair_id"));
 }
@@ -211,7 +206,7 @@ fn a_branch_is_resolved_once_said_and_recorded() {
     let (hub, workspace) = (FakeHub::new(), Workspace::new());
     let folder = workspace.path("stand-in");
     stand_in::write(&folder, stand_in::FEWEST).unwrap();
-    hub.put_folder(STORED, &folder, |path| path.ends_with(".jpg"));
+    hub.put_folder(STORED, &folder, |path| path.contains("/images/"));
     workspace.config(&format!(
         "dataset: {{source: hub-folders, repo: {DATASET}, revision: main, folder: train, pairs: pairs.csv}}"
     ));

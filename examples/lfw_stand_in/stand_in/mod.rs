@@ -131,7 +131,7 @@ fn lists(folder: &Path, people: &[Person], count: usize, folds: &[Vec<Pair>]) ->
                 (format!("{}_{number:04}.jpg", people[who].name), format!("train/{}", path(people, row, (who, number))))
             });
             let same = u8::from(pair.same);
-            table += &format!("{id},{fold},{position},{same},{},{},{},{}\n", a.0, b.0, a.1, b.1);
+            table.extend([format!("{id},{fold},{position},{same},{},{},{},{}\n", a.0, b.0, a.1, b.1)]);
             text += &line(people, pair);
         }
     }

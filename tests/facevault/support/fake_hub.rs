@@ -244,10 +244,9 @@ impl State {
 
     fn fault(&self, line: &str, is_hub: bool) -> Fault {
         let mut placed = self.faults_at.lock().unwrap();
-        let here = placed.iter_mut().filter(|(part, _)| line.contains(part.as_str()));
+        let mut here = placed.iter_mut().filter(|(part, _)| line.contains(part.as_str()));
         let general = if is_hub { &self.hub_faults } else { &self.cdn_faults };
-        here.filter_map(|(_, faults)| faults.pop_front())
-            .next()
+        here.find_map(|(_, faults)| faults.pop_front())
             .or_else(|| general.lock().unwrap().pop_front())
             .unwrap_or(Fault::None)
     }
