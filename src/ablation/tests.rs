@@ -83,8 +83,17 @@ fn a_path_has_a_change_for_each_step_and_one_for_all() {
     );
     let total = found.total.as_ref().unwrap();
     assert_eq!((total.pairs.as_slice(), total.effect.as_ref().unwrap().verdict), (&[(0, 3)][..], Verdict::Better));
-    assert_snapshot!(found.headline(), @"");
-    assert_snapshot!(found.to_text(), @"");
+    assert_snapshot!(found.headline(), @"From 10.00% to 4.00% equal error rate: −6.00 pp [−6.50, −5.50], better; the largest step is “step 3”: −8.10 pp [−8.60, −7.60], better. 1 of the 3 steps cannot be told from 0.");
+    let text = found.to_text();
+    for line in [
+        "equal error rate: lower is better; each step keeps the changes before it",
+        "on 60 faces of 12 identities: the same 120 same-identity and 1650 different-identity pairs in each (exhaustive)",
+        "[0]  as configured  10.00% [5.00%, 15.00%]",
+        "[1]  step 1         12.00% [7.00%, 17.00%]  +2.00 pp [+1.50, +2.50]  worse ",
+        "cannot be told from 0  –        small-000000000002",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
 }
 
 #[test]
@@ -108,7 +117,7 @@ fn steps_alone_are_changes_of_the_config_itself() {
         [("step 1".into(), Some(0.02)), ("step 2".into(), None), ("step 3".into(), Some(-0.06))]
     );
     assert!(found.total.is_none());
-    assert_snapshot!(found.headline(), @"");
+    assert_snapshot!(found.headline(), @"By equal error rate, the largest step is “step 3”: −6.00 pp [−9.00, −3.00], better. 1 of the 2 steps cannot be told from 0.");
 }
 
 #[test]
@@ -116,7 +125,9 @@ fn a_grid_averages_over_the_other_steps() {
     let found = ablation(Design::Grid, 2, &[Some(0.10), Some(0.12), Some(0.07), Some(0.11)], 0.005);
     assert_eq!(points(&found), [("step 1".into(), Some(0.03)), ("step 2".into(), Some(-0.02))]);
     assert_eq!(found.changes[0].over(), "2 of 2");
-    assert_snapshot!(found.to_text(), @"");
+    let text = found.to_text();
+    assert!(text.contains("step 1  +3.00 pp [+2.50, +3.50]") && text.contains("worse   2 of 2"), "{text}");
+    assert!(text.contains("[3]  step 1 + step 2  11.00%"), "{text}");
     let found = ablation(Design::Grid, 2, &[Some(0.10), None, Some(0.07), Some(0.11)], 0.005);
     assert_eq!((found.changes[0].over(), points(&found)[0].1), ("1 of 2".into(), Some(0.04)));
 }
