@@ -105,7 +105,8 @@ impl<'a> Shard<'a> {
     }
 }
 
-/// polars panics about some damaged files.
+/// polars panics about some damaged files. (One that claims a page of many gigabytes may still end the process for want
+/// of memory: the digest of a file from the Hub is checked before it comes here, that of a local one where it is pinned.)
 fn polars<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ContainerProblem> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| ContainerProblem::Polars(error.to_string())),
