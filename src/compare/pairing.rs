@@ -1,6 +1,8 @@
 //! Runs on the faces they share: every run is asked the same pairs, so that its numbers differ from another's by the
 //! embeddings alone, and by how much is known better than either number.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::RunSummary;
@@ -12,6 +14,7 @@ use crate::config::SimilarityOptions;
 use crate::estimate::Estimate;
 use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::Rows;
+use crate::similarity::listed::{self, RowPair};
 use crate::similarity::sampling::Quota;
 use crate::similarity::{self, Histograms, Labelled, Population, Request};
 use crate::verification::bootstrap::{Estimator, Resampling};
@@ -27,6 +30,8 @@ pub struct Pairing<'a> {
     options: &'a SimilarityOptions,
     seed: u64,
     common: &'a Common,
+    /// A published list instead of all pairs, where nobody knows the people: rows among the common faces.
+    list: Option<Vec<RowPair>>,
 }
 
 /// Several runs on the same pairs.
@@ -72,7 +77,7 @@ pub struct PairedFaces {
 /// The pairs that every run was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PairedPairs {
-    /// `exhaustive` or `sampled`, by the first run's options and seed.
+    /// `exhaustive` or `sampled`, by the first run's options and seed; `listed`: those of the dataset's list.
     pub mode: &'static str,
     /// Same-identity pairs.
     pub genuine: u64,
@@ -194,8 +199,37 @@ impl<'a> Pairing<'a> {
         match (population.available.genuine, population.available.impostor) {
             (0, _) => Err(format!("the {among} faces that all runs share have no same-identity pair")),
             (_, 0) => Err(format!("the {among} faces that all runs share have no different-identity pair")),
-            _ => Ok(Self { faces, population, options, seed, common }),
+            _ => Ok(Self { faces, population, options, seed, common, list: None }),
         }
+    }
+
+    /// The pairs of a published list, for faces whose people nobody knows. `first` are all embedded faces of the first run,
+    /// under the names of the groups that the list calls one person; `list` is in its rows.
+    ///
+    /// # Errors
+    /// In words, why there is nothing to compare.
+    pub fn of_list(
+        first: &[Labelled<'a>],
+        list: &[RowPair],
+        common: &'a Common,
+        options: &'a SimilarityOptions,
+        seed: u64,
+    ) -> Result<Self, String> {
+        let faces: Vec<_> = common.rows[0].iter().map(|&row| first[row as usize]).collect();
+        let place: HashMap<u32, u32> = common.rows[0].iter().copied().zip(0..).collect();
+        let there =
+            |pair: &RowPair| Some(RowPair { a: *place.get(&pair.a)?, b: *place.get(&pair.b)?, same: pair.same });
+        let list: Vec<RowPair> = list.iter().filter_map(there).collect();
+        let genuine = list.iter().filter(|pair| pair.same).count();
+        if genuine == 0 || genuine == list.len() {
+            let (among, different) = (faces.len(), list.len() - genuine);
+            return Err(format!(
+                "the list has {genuine} same-identity and {different} different-identity pairs among the {among} faces that \
+                 all runs share; a comparison needs both"
+            ));
+        }
+        let population = Population::new(&faces, seed);
+        Ok(Self { faces, population, options, seed, common, list: Some(list) })
     }
 
     /// Asks every run. `load` reads the common faces' rows of one run, in the order of [`Common::rows`]; at most two
@@ -274,7 +308,7 @@ impl<'a> Pairing<'a> {
     /// People among the faces that all runs share.
     #[must_use]
     pub fn identities(&self) -> u64 {
-        self.population.names.len() as u64
+        if self.list.is_some() { 0 } else { self.population.names.len() as u64 }
     }
 
     /// Which pairs all runs are asked: of the faces they share, how many of each kind.
@@ -282,7 +316,11 @@ impl<'a> Pairing<'a> {
     pub fn asked(&self, measured: &Measured) -> PairedPairs {
         let quota = Quota::new(&self.population.available, self.options);
         PairedPairs {
-            mode: if quota.is_all(&self.population.available) { "exhaustive" } else { "sampled" },
+            mode: match &self.list {
+                Some(_) => "listed",
+                None if quota.is_all(&self.population.available) => "exhaustive",
+                None => "sampled",
+            },
             genuine: measured.genuine.moments.count(),
             impostor: measured.impostor.moments.count(),
         }
@@ -290,9 +328,13 @@ impl<'a> Pairing<'a> {
 
     /// One run; `None` when cancelled.
     fn measure_one(&self, rows: Rows<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<Measured> {
-        let quota = Quota::new(&self.population.available, self.options);
-        let request = Request { quota, hardest: 0, watched: &[], seed: self.seed };
-        let found = similarity::compare(rows, &self.population, &request, progress, cancel)?;
+        let found = if let Some(list) = &self.list {
+            listed::compare(rows, &self.population, list, 0)?
+        } else {
+            let quota = Quota::new(&self.population.available, self.options);
+            let request = Request { quota, hardest: 0, watched: &[], seed: self.seed };
+            similarity::compare(rows, &self.population, &request, progress, cancel)?
+        };
         let how = Resampling { replicates: self.options.replicates, level: self.options.confidence, seed: self.seed };
         let (genuine, impostor) = (found.genuine, found.impostor);
         let estimator = Estimator::new(&genuine, &impostor, &found.cells, how, &|| cancel.requested())?;

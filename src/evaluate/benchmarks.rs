@@ -1,9 +1,9 @@
 //! Published lists of pairs in an evaluation: the protocols over them, and, where no face has a name, the list in place of
 //! all pairs.
 
-use super::{EvaluateError, Input, Labelled, Tested};
+use super::{EvaluateError, Labelled, Tested};
 use crate::config::{Mirror, PairsSource, Protocol};
-use crate::dataset::{DATASET_PAIRS, PairList};
+use crate::dataset::{DATASET_PAIRS, ListedPair, PairList};
 use crate::protocol::uncertainty::People;
 use crate::protocol::{self, Listed, ProtocolResult};
 use crate::similarity::kernel::Rows;
@@ -46,38 +46,36 @@ impl Benchmarks<'_> {
         Ok(found)
     }
 
-    /// The first list, in matrix rows, when no face has a name.
-    pub(super) fn instead_of_names(&self, input: &Input<'_>) -> Option<Vec<RowPair>> {
+    /// The first list in place of names, when no face has one.
+    pub(crate) fn instead_of_names(&self, faces: &[Labelled<'_>]) -> Option<ByList> {
         let list = self.lists.first()?;
-        if input.faces.iter().any(|face| face.identity.is_some()) {
+        if faces.iter().any(|face| face.identity.is_some()) {
             return None;
         }
         let row = |face: u32| self.row_of.get(face as usize).copied().flatten();
-        let pairs =
-            list.pairs.iter().filter_map(|pair| Some(RowPair { a: row(pair.a)?, b: row(pair.b)?, same: pair.same }));
-        Some(pairs.collect())
-    }
-
-    /// Groups of pictures that the first list calls one person, by matrix row.
-    pub(super) fn groups(&self) -> Groups {
-        let people = People::new(self.identities, self.lists.first().map_or(&[], |list| &list.pairs));
-        let rows = self.row_of.iter().flatten().count();
-        let mut names = vec![String::new(); rows];
-        for (face, row) in self.row_of.iter().enumerate() {
-            if let Some(name) = row.and_then(|row| names.get_mut(row as usize)) {
-                *name = format!("{:08}", people.of(face as u32));
+        let there = |pair: &ListedPair| Some(RowPair { a: row(pair.a)?, b: row(pair.b)?, same: pair.same });
+        let people = People::new(self.identities, &list.pairs);
+        let mut groups = vec![String::new(); faces.len()];
+        for (face, row) in (0..).zip(self.row_of) {
+            if let Some(name) = row.and_then(|row| groups.get_mut(row as usize)) {
+                *name = format!("{:08}", people.of(face));
             }
         }
-        Groups(names)
+        Some(ByList { pairs: list.pairs.iter().filter_map(there).collect(), groups })
     }
 }
 
-/// A name for each matrix row that stands for its group of pictures; never shown.
-pub(super) struct Groups(Vec<String>);
+/// A list of pairs in place of names.
+pub(crate) struct ByList {
+    /// The list's pairs whose faces are both embedded.
+    pub pairs: Vec<RowPair>,
+    /// A name for each matrix row that stands for its group of pictures; never shown.
+    groups: Vec<String>,
+}
 
-impl Groups {
+impl ByList {
     /// The faces under the names of their groups.
     pub fn label<'a>(&'a self, faces: &[Labelled<'a>]) -> Vec<Labelled<'a>> {
-        faces.iter().zip(&self.0).map(|(face, group)| Labelled { identity: Some(group), ..*face }).collect()
+        faces.iter().zip(&self.groups).map(|(face, group)| Labelled { identity: Some(group), ..*face }).collect()
     }
 }

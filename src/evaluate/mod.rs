@@ -11,6 +11,7 @@ mod tested;
 use std::collections::BTreeMap;
 
 pub use benchmarks::Benchmarks;
+pub(crate) use benchmarks::ByList;
 pub use centroids::Centroids;
 pub use error::EvaluateError;
 pub use tested::Tested;
@@ -22,7 +23,6 @@ use crate::metrics::{self, FaceCounts, Judged, Metrics, PairCounts};
 use crate::people::{self as who, People};
 use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::Rows;
-use crate::similarity::listed::RowPair;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
     self, Comparison, HardPair, Histograms, IdentitySpread, Keeper, PairKind, Population, Request, Watched,
@@ -107,7 +107,7 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
     let rows = checked_rows(input)?;
     // Before the long work: a list that cannot be cut as a protocol says is an error.
     let (results, tested) = input.benchmarks.run(rows, input.options.confidence)?;
-    let mut evaluation = match input.benchmarks.instead_of_names(input) {
+    let mut evaluation = match input.benchmarks.instead_of_names(input.faces) {
         Some(list) => by_list(input, rows, &list, cancel)?,
         None => by_names(input, rows, progress, cancel)?,
     };
@@ -187,11 +187,10 @@ fn by_names(
 
 /// Faces whose people nobody knows, and a list of pairs of which it is known: only these pairs are compared, and nothing
 /// is said of people.
-fn by_list(input: &Input<'_>, rows: Rows<'_>, list: &[RowPair], cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
-    let groups = input.benchmarks.groups();
-    let faces: Vec<Labelled<'_>> = groups.label(input.faces);
+fn by_list(input: &Input<'_>, rows: Rows<'_>, list: &ByList, cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
+    let faces = list.label(input.faces);
     let population = Population::new(&faces, input.seed);
-    let Some(found) = similarity::listed::compare(rows, &population, list, input.options.hardest) else {
+    let Some(found) = similarity::listed::compare(rows, &population, &list.pairs, input.options.hardest) else {
         let reason = "no face has an identity, and the list's pairs that are embedded are all of one kind".into();
         return Err(EvaluateError::NotEvaluable { reason });
     };

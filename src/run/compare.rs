@@ -52,7 +52,15 @@ impl Workplace<'_> {
             let faces = embedded(run)?;
             common.meet(&labelled, &faces.iter().map(Labelled::from).collect::<Vec<_>>());
         }
-        let pairing = match Pairing::new(&labelled, &common, &config.similarity, config.seed) {
+        let (row_of, identities) = (first.row_of(), first.identities());
+        let benchmarks = first.benchmarks(&config, &row_of, &identities);
+        let by_list = benchmarks.instead_of_names(&labelled);
+        let options = &config.similarity;
+        let pairing = match &by_list {
+            Some(list) => Pairing::of_list(&list.label(&labelled), &list.pairs, &common, options, config.seed),
+            None => Pairing::new(&labelled, &common, options, config.seed),
+        };
+        let pairing = match pairing {
             Ok(pairing) => pairing,
             Err(reason) => return Ok(Err(reason)),
         };

@@ -5,9 +5,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{RunDirectory, RunError, not_yet};
+use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkRecord, EmbeddingMatrix, Failure};
 use crate::estimate::Estimate;
+use crate::evaluate::Benchmarks;
 use crate::files::{self, FileError};
 use crate::metrics::Metrics;
 use crate::plan::RunPlan;
@@ -51,6 +53,18 @@ impl EmbeddedFaces {
     /// Who each manifest row is.
     pub fn identities(&self) -> Vec<Option<&str>> {
         self.manifest.faces.iter().map(|face| face.identity_id.as_deref()).collect()
+    }
+
+    /// The lists that came with the faces and the config's protocols; the slices are [`Self::row_of`] and
+    /// [`Self::identities`].
+    pub fn benchmarks<'a>(
+        &'a self,
+        config: &'a ExperimentConfig,
+        row_of: &'a [Option<u32>],
+        identities: &'a [Option<&'a str>],
+    ) -> Benchmarks<'a> {
+        let (protocols, mirror) = (&config.protocols, config.preprocess.mirror);
+        Benchmarks { protocols, lists: &self.manifest.lists, row_of, identities, mirror }
     }
 
     /// Checks that matrix, index and manifest tell of the same faces in the same order.

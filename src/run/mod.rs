@@ -33,7 +33,7 @@ use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
 use crate::dataset::Manifest;
 use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock};
-use crate::evaluate::{self, Benchmarks, EvaluateError, Evaluation, Labelled};
+use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::files;
 use crate::metrics::Judged;
 use crate::model::{self, EmbedderInfo};
@@ -310,13 +310,7 @@ impl Workplace<'_> {
         let keeper = PartialPairs::of(run, self.progress)?;
         let columns = columns::columns(&faces);
         let (row_of, identities) = (faces.row_of(), faces.identities());
-        let benchmarks = Benchmarks {
-            protocols: &config.protocols,
-            lists: &faces.manifest.lists,
-            row_of: &row_of,
-            identities: &identities,
-            mirror: config.preprocess.mirror,
-        };
+        let benchmarks = faces.benchmarks(config, &row_of, &identities);
         let input = evaluate::Input {
             matrix: &matrix.data,
             dimension: matrix.dimension,
