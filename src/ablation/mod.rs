@@ -11,7 +11,7 @@ mod text;
 pub(crate) mod tests;
 
 pub use design::{pairs, variants};
-pub use numbers::{Numbers, Replicates};
+pub use numbers::{Accuracies, Numbers, Replicates};
 use serde::Serialize;
 
 use crate::compare::{Better, Effect, PairedPairs, Speed, Verdict};

@@ -2,6 +2,8 @@
 
 use crate::compare::{Better, Effect, Headline, Measured};
 use crate::estimate::Estimate;
+use crate::protocol::Outcome;
+use crate::protocol::uncertainty::difference;
 use crate::verification::paired::{self, Replicated};
 
 /// The numbers of some runs by one metric, on what they share.
@@ -50,6 +52,27 @@ impl Numbers for Replicates {
         let (first, others) = terms.split_first()?;
         let same = pairs.iter().all(|&(without, with)| self.alike[without] == self.alike[with]);
         Some(Effect::judged(self.better, paired::contrast(*first, others), same))
+    }
+}
+
+/// The accuracy of a protocol over a published list of pairs, compared pair by pair.
+pub struct Accuracies {
+    /// For each run, its accuracy and what it made of each test pair.
+    pub runs: Vec<(Estimate, Vec<Outcome>)>,
+}
+
+impl Numbers for Accuracies {
+    fn value(&self, run: usize) -> Option<Estimate> {
+        Some(self.runs[run].0.clone())
+    }
+
+    fn change(&self, pairs: &[(usize, usize)]) -> Option<Effect> {
+        let of = |run: usize| self.runs[run].1.as_slice();
+        let level = self.runs.first()?.0.level;
+        let outcomes: Vec<_> = pairs.iter().map(|&(without, with)| (of(without), of(with))).collect();
+        let distances = |run: usize| of(run).iter().map(|outcome| (outcome.pair, outcome.distance.to_bits()));
+        let same = pairs.iter().all(|&(without, with)| distances(without).eq(distances(with)));
+        Some(Effect::judged(Better::Higher, difference(&outcomes, level)?, same))
     }
 }
 

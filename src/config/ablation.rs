@@ -2,7 +2,7 @@
 
 use super::diagnostics::{Diagnostic, did_you_mean, listed, quoted};
 use super::tree::{Key, Node, Value};
-use super::types::{Ablation, Step};
+use super::types::{Ablation, Protocol, Step};
 use super::validate::{Context, at_key};
 use super::wire;
 use crate::metrics::HEADLINES;
@@ -14,14 +14,20 @@ const MOST_VARIANTS: usize = 64;
 const LONGEST_NAME: usize = 60;
 
 /// Validates the section. What the steps set is checked where a variant is made.
-pub(super) fn validated(wire: wire::Ablation, context: &Context<'_>) -> Result<Ablation, Diagnostic> {
+pub(super) fn validated(
+    wire: wire::Ablation,
+    protocols: &[Protocol],
+    context: &Context<'_>,
+) -> Result<Ablation, Diagnostic> {
     let wire::Ablation { metric, design, steps } = wire;
-    if !HEADLINES.contains(&metric.as_str()) {
+    let accuracies: Vec<String> = protocols.iter().map(|protocol| format!("{}.accuracy", protocol.name)).collect();
+    let known: Vec<&str> = HEADLINES.into_iter().chain(accuracies.iter().map(String::as_str)).collect();
+    if !known.contains(&metric.as_str()) {
         let rule = format!("an ablation cannot tell costs by {}", quoted(&metric));
         return Err(context
             .problem(&["ablation", "metric"], rule)
-            .maybe_help(did_you_mean(&metric, HEADLINES))
-            .help(format!("it can by {}", listed(&HEADLINES))));
+            .maybe_help(did_you_mean(&metric, known.iter().copied()))
+            .help(format!("it can by {}", listed(&known))));
     }
     let variants = design.variants(steps.len());
     if steps.is_empty() || variants > MOST_VARIANTS {

@@ -160,10 +160,10 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         embed: embed(&wire.embed, context)?,
         expect: expect(wire.expect, &known, context)?,
         published: protocols::published(wire.published, &known, context)?,
+        ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols, context)).transpose()?,
         protocols,
         similarity,
         report: ReportOptions { pictures: wire.report.pictures },
-        ablation: wire.ablation.map(|wire| ablation::validated(wire, context)).transpose()?,
         base: context.base.to_owned(),
     })
 }

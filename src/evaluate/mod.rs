@@ -14,7 +14,7 @@ pub use benchmarks::Benchmarks;
 pub(crate) use benchmarks::ByList;
 pub use centroids::Centroids;
 pub use error::EvaluateError;
-pub use tested::Tested;
+pub use tested::{Tested, read as read_tested};
 
 use crate::breakdown::{self, Breakdown, Column};
 use crate::config::{Expectation, SimilarityOptions};

@@ -47,7 +47,10 @@ pub(super) fn write(run: &Path, tested: &[Tested]) -> Result<(), EvaluateError> 
 }
 
 /// Reads them back; without a file there were no protocols.
-pub(super) fn read(run: &Path) -> Result<Vec<Tested>, EvaluateError> {
+///
+/// # Errors
+/// [`EvaluateError::File`], [`EvaluateError::Damaged`].
+pub fn read(run: &Path) -> Result<Vec<Tested>, EvaluateError> {
     let path = run.join(FILE);
     if !path.exists() {
         return Ok(Vec::new());

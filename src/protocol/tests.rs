@@ -274,22 +274,26 @@ fn a_paired_difference_is_sharper_than_two_intervals() {
     let (list, people) = crowd();
     let of = |wrong: &dyn Fn(usize) -> bool| outcomes(&list, &people, wrong);
     let (before, after) = (of(&|i| i % 3 == 0), of(&|i| i % 3 == 0 && i % 5 != 0));
-    let difference = uncertainty::difference(&before, &after, 0.95).unwrap();
+    let difference = uncertainty::difference(&[(&before, &after)], 0.95).unwrap();
     assert_eq!((difference.n, difference.point), (120, 8.0 / 120.0));
     let trials = &mut before.iter().map(|outcome| Trial { people: outcome.people, hit: outcome.right() });
     let alone = people.rate(80.0 / 120.0, trials, 0.95);
     let width = |estimate: &Estimate| estimate.upper.unwrap() - estimate.lower.unwrap();
     assert!(width(&difference) < 0.7 * width(&alone), "{difference:?} {alone:?}");
     assert!(difference.lower.unwrap() > 0.0);
-    let back = uncertainty::difference(&after, &before, 0.95).unwrap();
+    let back = uncertainty::difference(&[(&after, &before)], 0.95).unwrap();
     assert_eq!(
         (back.point, back.lower, back.upper),
         (-difference.point, difference.upper.map(|u| -u), difference.lower.map(|l| -l))
     );
-    let none = uncertainty::difference(&before, &before, 0.95).unwrap();
+    // The mean of a change and of none is half the change, and half as wide.
+    let half = uncertainty::difference(&[(&before, &after), (&before, &before)], 0.95).unwrap();
+    assert_eq!((half.point, half.n), (difference.point / 2.0, 120));
+    assert!((width(&half) / width(&difference) - 0.5).abs() < 1e-12);
+    let none = uncertainty::difference(&[(&before, &before)], 0.95).unwrap();
     assert_snapshot!(none.method, @"no decision differs in 120 pairs: exact binomial bound, as if pairs were independent");
     assert!(none.upper.unwrap() > 0.01 && none.lower == none.upper.map(|upper| -upper));
-    assert!(uncertainty::difference(&before[..10], &before[20..], 0.95).is_none());
+    assert!(uncertainty::difference(&[(&before[..10], &before[20..])], 0.95).is_none());
 }
 
 #[test]

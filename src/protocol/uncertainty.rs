@@ -99,22 +99,29 @@ impl People {
     }
 }
 
-/// Accuracy of `other` less that of `reference` over the test pairs that both decided, pair by pair: what makes a pair
-/// hard is in both and cancels. `None` when they share none.
+/// Accuracy with less accuracy without, the mean over pairs of runs (without, with), over the test pairs that all of them
+/// decided, pair by pair: what makes a pair hard is in both and cancels. `None` when they share none.
 #[must_use]
-pub fn difference(reference: &[Outcome], other: &[Outcome], level: f64) -> Option<Estimate> {
-    let before: BTreeMap<u32, &Outcome> = reference.iter().map(|outcome| (outcome.pair, outcome)).collect();
-    let (mut cells, mut sum, mut changed, mut n) = (BTreeMap::new(), 0_i64, 0_u64, 0_u64);
+pub fn difference(runs: &[(&[Outcome], &[Outcome])], level: f64) -> Option<Estimate> {
+    // Of each listed pair: who is in it, by how much it is decided better, and how many runs decided it.
+    let mut steps: BTreeMap<u32, ((u32, u32), i64, usize)> = BTreeMap::new();
+    for (sign, outcomes) in runs.iter().flat_map(|(without, with)| [(-1, without), (1, with)]) {
+        for outcome in *outcomes {
+            let step = steps.entry(outcome.pair).or_insert((outcome.people, 0, 0));
+            (step.1, step.2) = (step.1 + sign * i64::from(outcome.right()), step.2 + 1);
+        }
+    }
+    let (mut cells, mut sum, mut squares, mut changed, mut n) = (BTreeMap::new(), 0_i64, 0.0, 0_u64, 0_u64);
     let mut people = BTreeSet::new();
-    for after in other {
-        let Some(before) = before.get(&after.pair) else { continue };
-        let step = i64::from(after.right()) - i64::from(before.right());
-        add(&mut cells, before.people, step as f64);
-        people.extend([before.people.0, before.people.1]);
+    let weight = 1.0 / runs.len() as f64;
+    for ((a, b), step, _) in steps.into_values().filter(|step| step.2 == 2 * runs.len()) {
+        add(&mut cells, (a, b), step as f64 * weight);
+        people.extend([a, b]);
+        squares += (step as f64 * weight).powi(2);
         (sum, changed, n) = (sum + step, changed + u64::from(step != 0), n + 1);
     }
     let last = people.last()?;
-    let point = sum as f64 / n as f64;
+    let point = sum as f64 * weight / n as f64;
     let estimate =
         |lower, upper, method| Estimate { point, lower, upper, n, unit: Unit::Pairs, level, method, bound: false };
     if changed == 0 {
@@ -127,7 +134,7 @@ pub fn difference(reference: &[Outcome], other: &[Outcome], level: f64) -> Optio
         return Some(estimate(None, None, method));
     };
     // Pairs that share people do not tell more than independent ones.
-    let independent = (changed as f64 / n as f64 - point.powi(2)) / n as f64;
+    let independent = (squares / n as f64 - point.powi(2)) / n as f64;
     let reach = plug_in.quantile(level) * plug_in.variance().max(independent).sqrt();
     let method = format!("paired, plug-in variance over {} people: {changed} of {n} decisions differ", people.len());
     Some(estimate(Some(point - reach), Some(point + reach), method))

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Evaluated, RunDirectory, RunError, Sources, Workplace, command};
-use crate::ablation::{self, Ablation, Computed, Metric, Numbers, Origin, Replicates, Shared};
-use crate::compare::{Headline, speeds};
+use crate::ablation::{self, Ablation, Accuracies, Computed, Metric, Numbers, Origin, Replicates, Shared};
+use crate::compare::{Better, Headline, PairedPairs, speeds};
 use crate::config::{self, Loaded};
 use crate::dataset::DatasetError;
 use crate::embed::{EmbedError, EmbedOutcome};
+use crate::evaluate::{self, Evaluation};
 use crate::hub::HubError;
+use crate::numbers::Quantity;
 use crate::plan::{self, RunPlan};
 use crate::provenance::{ConfigOrigin, Provenance};
 use crate::weights::WeightsError;
@@ -118,6 +120,9 @@ impl Workplace<'_> {
 
     /// The metric of every run on what all of them share.
     fn numbers(&self, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<Measurement, RunError> {
+        if let Some(protocol) = asked.metric.strip_suffix(".accuracy") {
+            return accuracies(protocol, asked, runs);
+        }
         let headline = Headline::parse(&asked.metric, &[])?;
         let metric = Metric {
             key: headline.key(),
@@ -148,6 +153,35 @@ impl Workplace<'_> {
             }
         }
     }
+}
+
+/// The accuracies of a protocol in runs that were tested on one list.
+fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<Measurement, RunError> {
+    let metric = Metric {
+        key: asked.metric.clone(),
+        name: format!("accuracy of {protocol}"),
+        better: Better::Higher,
+        quantity: Quantity::Rate,
+    };
+    let mut found = Vec::new();
+    let mut shared = None;
+    for run in runs {
+        let metrics = Evaluation::read(run.path())?.metrics;
+        let tested = evaluate::read_tested(run.path())?;
+        let result = metrics.protocols.into_iter().find(|result| result.protocol.name == protocol);
+        let tested = tested.into_iter().find(|tested| tested.protocol == protocol);
+        let (Some(result), Some(tested)) = (result, tested) else {
+            return Err(RunError::NoProtocol { run: run.name(), protocol: protocol.into() });
+        };
+        shared.get_or_insert(Shared {
+            faces: metrics.faces.embedded,
+            identities: metrics.faces.identities,
+            left_out: 0,
+            pairs: PairedPairs { mode: "listed", genuine: result.pairs.genuine, impostor: result.pairs.impostor },
+        });
+        found.push((result.accuracy, tested.pairs));
+    }
+    Ok((metric, Some(Box::new(Accuracies { runs: found })), shared))
 }
 
 /// Which metric, the numbers of the runs, and what they rest on.

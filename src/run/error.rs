@@ -159,6 +159,16 @@ pub enum RunError {
         /// Why, as `failures.csv` says.
         reason: String,
     },
+    /// A variant of an ablation lacks the protocol that it is judged by.
+    #[error(
+        "{run} has no protocol `{protocol}`, by which the ablation judges; a step must not take it out of `protocols`"
+    )]
+    NoProtocol {
+        /// The run.
+        run: String,
+        /// The protocol.
+        protocol: String,
+    },
     /// Stopped on request.
     #[error("interrupted; {resume}")]
     Interrupted {
