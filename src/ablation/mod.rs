@@ -10,6 +10,8 @@ mod text;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::fmt::Write as _;
+
 pub use design::{pairs, variants};
 pub use numbers::{Accuracies, Numbers, Replicates};
 use serde::Serialize;
@@ -250,7 +252,8 @@ impl Ablation {
             }
             _ => format!("By {name}, "),
         };
-        text += &format!(
+        let _ = write!(
+            text,
             "the largest step is “{}”: {}, {}.",
             largest.step,
             quantity.effect(&effect.difference),
@@ -258,7 +261,7 @@ impl Ablation {
         );
         let unclear = known.iter().filter(|(_, effect)| effect.verdict == Verdict::NotResolvable).count();
         if unclear > 0 {
-            text += &format!(" {unclear} of the {} steps cannot be told from 0.", known.len());
+            let _ = write!(text, " {unclear} of the {} steps cannot be told from 0.", known.len());
         }
         text
     }

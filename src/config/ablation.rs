@@ -43,7 +43,7 @@ pub(super) fn validated(
     for (index, wire) in steps.into_iter().enumerate() {
         let place = index.to_string();
         let name = ["ablation", "steps", &place, "name"];
-        let step = step(wire, &place, context)?;
+        let step = step(&wire, &place, context)?;
         if validated.iter().any(|earlier| earlier.name == step.name) {
             return Err(context.problem(&name, format!("two steps are called {}", quoted(&step.name))));
         }
@@ -52,7 +52,7 @@ pub(super) fn validated(
     Ok(Ablation { metric, design, steps: validated })
 }
 
-fn step(wire: wire::AblationStep, index: &str, context: &Context<'_>) -> Result<Step, Diagnostic> {
+fn step(wire: &wire::AblationStep, index: &str, context: &Context<'_>) -> Result<Step, Diagnostic> {
     let name = wire.name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
         let rule = format!("the name of a step is one line of 1 to {LONGEST_NAME} characters");

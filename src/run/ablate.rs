@@ -76,9 +76,12 @@ impl Workplace<'_> {
         loaded: Loaded,
         before: &[Computed],
     ) -> Result<Computed, RunError> {
-        let failed = |error: RunError| match own_fault(&error) {
-            true => Ok(Computed { err: Some(error.to_string()), ..Computed::default() }),
-            false => Err(error),
+        let failed = |error: RunError| {
+            if own_fault(&error) {
+                Ok(Computed { err: Some(error.to_string()), ..Computed::default() })
+            } else {
+                Err(error)
+            }
         };
         let prepared = match self.prepare_from(sources, config_path, loaded) {
             Ok(prepared) => prepared,

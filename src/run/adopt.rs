@@ -44,7 +44,7 @@ impl Workplace<'_> {
                 Ok(()) if store.is_complete() => return Ok(()),
                 Ok(()) => {}
                 Err(reason) => {
-                    self.progress.say(&format!("{name} has these embeddings and cannot give them: {reason}"))
+                    self.progress.say(&format!("{name} has these embeddings and cannot give them: {reason}"));
                 }
             }
             if !store.is_empty() {
