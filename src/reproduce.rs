@@ -215,11 +215,34 @@ published:
         let none = rows("configs/small.yaml", &config, None);
         let (empty, kept) = splice(&document(), &none).unwrap();
         assert!(kept.is_empty());
-        assert_snapshot!(empty, @"");
+        assert_snapshot!(empty, @r"
+before
+
+<!-- reproduce: begin -->
+
+| config | metric | measured | published | verdict | run | digests | command |
+|---|---|---|---|---|---|---|---|
+| `configs/small.yaml` | eer | not measured by this project | 50.00% ± 0.10% (A \| B; differs: no detector) | – | – | – | `facevault experiment configs/small.yaml` |
+| `configs/small.yaml` | auc | not measured by this project | 0.2000 (C) | – | – | – | `facevault experiment configs/small.yaml` |
+
+<!-- reproduce: end -->
+after
+");
         let all = rows("configs/small.yaml", &config, Some((&metrics, identity())));
         let (full, kept) = splice(&empty, &all[..1]).unwrap();
         assert!(kept.is_empty());
-        assert_snapshot!(full, @"");
+        assert_snapshot!(full, @r"
+before
+
+<!-- reproduce: begin -->
+
+| config | metric | measured | published | verdict | run | digests | command |
+|---|---|---|---|---|---|---|---|
+| `configs/small.yaml` | eer | 25.00% [20.00%, 30.00%] | 50.00% ± 0.10% (A \| B; differs: no detector) | below | `small-0123456789ab` | data `3a6eb0790f39`, weights `9a129038d9a0` | `facevault experiment configs/small.yaml` |
+
+<!-- reproduce: end -->
+after
+");
         // A number of an earlier run stays when this one could not be run; what never ran says so still.
         let (again, kept) = splice(&full, &none).unwrap();
         assert_eq!(kept, [&none[0]]);

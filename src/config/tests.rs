@@ -503,7 +503,7 @@ error: `embeded` is not a key of the config
 4 | embeded: {}
   | ^^^^^^^
   = help: did you mean `embed`?
-  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect` and `published`
+  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`
 "#);
     assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @r#"
 error: `batchsize` is not a key of `embed`
@@ -946,7 +946,7 @@ error: `embd` is not a key of the config
   | embd.batch_size=1
   | ^^^^
   = help: did you mean `embed`?
-  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect` and `published`
+  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`
 "#);
     assert_snapshot!(refused_set("embed.batch_size=0"), @r#"
 error: `embed.batch_size` must be from 1 to 65536, here it is 0

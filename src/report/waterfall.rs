@@ -235,7 +235,9 @@ fn drawn(bar: &Bar, start: f64, width: f64, [bottom, top]: [f64; 2]) -> Vec<Laye
     };
     let mut layers = Vec::new();
     if let Kind::Unclear(role) = bar.kind {
-        layers.extend(hatching([left, right], [bottom, top], width).into_iter().map(|line| Layer::Line(role, line)));
+        // Beyond the axis there is nothing to see, and there may be much of it.
+        let seen = [left.max(start), right.min(start + width)];
+        layers.extend(hatching(seen, [bottom, top], width).into_iter().map(|line| Layer::Line(role, line)));
     } else {
         // Twice: a change is what the figure is about, a value is its frame.
         for _ in 0..if bar.kind == Kind::Whole { 1 } else { 2 } {
