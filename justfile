@@ -30,6 +30,12 @@ compare +runs:
 ablate config *options:
     {{facevault}} ablate {{config}} {{options}}
 
+# Run the README's benchmarks and rewrite its table with what came out (needs the Hub once; what cannot be run says so)
+reproduce *options:
+    {{facevault}} reproduce --into README.md configs/demo.yaml configs/lfw-facenet-tf.yaml \
+        configs/lfw-facenet-pytorch.yaml configs/vggface2-test.yaml configs/cfp-fp.yaml configs/agedb-30.yaml \
+        configs/calfw.yaml configs/cplfw.yaml configs/baselines.yaml {{options}}
+
 # Measure faces a second of a config's network, beside the accuracy
 throughput config *options:
     {{facevault}} throughput {{config}} {{options}}

@@ -89,7 +89,7 @@ fn a_path_has_a_change_for_each_step_and_one_for_all() {
         "equal error rate: lower is better; each step keeps the changes before it",
         "on 60 faces of 12 identities: the same 120 same-identity and 1650 different-identity pairs in each (exhaustive)",
         "[0]  as configured  10.00% [5.00%, 15.00%]",
-        "+2.00 pp [+1.50, +2.50]",
+        "+2.00 pp [+1.50, +2.50]   worse  ",
         "cannot be told from 0  –        small-000000000002",
     ] {
         assert!(text.contains(line), "{line}: {text}");

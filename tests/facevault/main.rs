@@ -15,6 +15,7 @@ mod orl;
 mod people;
 mod precision;
 mod preprocess;
+mod protocols;
 mod scale;
 mod support;
 mod throughput;

@@ -1,0 +1,187 @@
+//! Verification protocols and the reproduction record, through the binary.
+
+use std::fs;
+use std::io::Cursor;
+
+use serde_json::Value;
+
+use crate::support::formula;
+use crate::support::workspace::Workspace;
+
+/// 12 people of 4 samples, and a list of 40 pairs: half of one person, in turn.
+fn listed(more: &str) -> Workspace {
+    let workspace = Workspace::synthetic(12, 4, more);
+    let face = |person: u32, sample: u32| format!("s5-i{:04}-{:03}", person % 12, sample % 4);
+    let mut list = String::from("pair_id,same,face_a,face_b\n");
+    for i in 0..20 {
+        list += &format!("{},1,{},{}\n", 2 * i, face(i, i / 12), face(i, i / 12 + 1));
+        list += &format!("{},0,{},{}\n", 2 * i + 1, face(i, 0), face(i + 1 + i / 12, 2));
+    }
+    fs::write(workspace.path("pairs.csv"), list).unwrap();
+    workspace
+}
+
+const PROTOCOL: &str = "protocols: [{name: own, pairs: [pairs.csv], folds: 4, distance: arccos, subtract_mean: true}]\n\
+                        expect: {own.accuracy: {min: 0.4}}\n\
+                        published: [{metric: own.accuracy, value: 0.01, source: nobody, differs: [everything]}]\n";
+
+#[test]
+fn a_protocol_runs_beside_the_comparison_and_stands_beside_what_was_published() {
+    let workspace = listed(PROTOCOL);
+    let done = workspace.json(0, &["experiment", "config.yaml"]);
+    let protocol = &done["metrics"]["protocols"][0];
+    assert_eq!(protocol["pairs"]["listed"], 40);
+    assert_eq!((&protocol["pairs"]["genuine"], &protocol["pairs"]["impostor"]), (&20.into(), &20.into()));
+    assert_eq!(protocol["folds"].as_array().unwrap().len(), 4);
+    assert_eq!(done["metrics"]["pairs"]["mode"], "exhaustive", "all pairs are compared as well");
+    assert_eq!(done["expectations"][0]["met"], true);
+    assert_eq!(
+        (&done["published"][0]["standing"], &done["published"][0]["differs"][0]),
+        (&"above".into(), &"everything".into())
+    );
+
+    // The accuracy is the mean over folds of what the pairs' own table says.
+    let run = workspace.only_run();
+    let tested = facevault::evaluate::read_tested(&run).unwrap();
+    let right = |fold: u32| {
+        let pairs: Vec<_> = tested[0].pairs.iter().filter(|pair| pair.fold == fold).collect();
+        pairs.iter().filter(|pair| pair.right()).count() as f64 / pairs.len() as f64
+    };
+    let mean = (1..=4).map(right).sum::<f64>() / 4.0;
+    assert!((protocol["accuracy"]["point"].as_f64().unwrap() - mean).abs() < 1e-12);
+
+    let name = run.file_name().unwrap().to_str().unwrap().to_owned();
+    workspace.run(0, &["verify", &name]);
+    let report = fs::read_to_string(workspace.path("reports").join(format!("{name}.html"))).unwrap();
+    assert!(report.contains("Verification protocols") && report.contains("Beside published values"));
+    let again = workspace.json(0, &["experiment", "config.yaml"]);
+    assert_eq!(again["status"], "already-complete");
+
+    // Evaluated again, it is the same again; a list with one answer turned is another dataset, and another run.
+    let before = fs::read(run.join("metrics.json")).unwrap();
+    workspace.run(0, &["evaluate", &name]);
+    assert_eq!(fs::read(run.join("metrics.json")).unwrap(), before);
+    let list = fs::read_to_string(workspace.path("pairs.csv")).unwrap();
+    fs::write(workspace.path("pairs.csv"), list.replacen("0,1,", "0,0,", 1)).unwrap();
+    let (_, said) = workspace.run(0, &["experiment", "config.yaml"]);
+    assert!(said.contains("1 of the 40 pairs of the list `own` contradict the faces' identities"), "{said}");
+    assert_eq!(
+        fs::read_dir(workspace.path("experiments"))
+            .unwrap()
+            .flatten()
+            .filter(|entry| entry.path().join("plan.json").exists())
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn a_list_that_a_protocol_cannot_use_is_told_before_or_after_embedding() {
+    let workspace = listed("protocols: [{name: view-2}]\n");
+    let (_, said) = workspace.run(1, &["experiment", "config.yaml"]);
+    assert!(said.contains("protocol `view-2` needs a list of pairs, and the dataset came with none"), "{said}");
+    assert!(!workspace.has_run(), "nothing is embedded in vain");
+    let (_, said) = workspace.run(2, &["check", "config.yaml", "--set", "protocols=[{name: own, pairs: [gone.csv]}]"]);
+    assert!(said.contains("`protocols.0.pairs.0`: there is no file"), "{said}");
+    let set = "protocols=[{name: own, pairs: [pairs.csv], folds: 41}]";
+    let (_, said) = workspace.run(1, &["experiment", "config.yaml", "--set", set]);
+    assert!(said.contains("protocol `own`: 40 pairs cannot be cut into 41 folds"), "{said}");
+}
+
+/// insightface's `.bin` as Python's pickle writes it: ([bytes, …], [bool, …]).
+fn pickled(pictures: &[Vec<u8>], same: &[bool]) -> Vec<u8> {
+    let mut bytes = b"\x80\x03](".to_vec();
+    for picture in pictures {
+        bytes.push(b'B');
+        bytes.extend((picture.len() as u32).to_le_bytes());
+        bytes.extend(picture);
+    }
+    bytes.extend(b"e](");
+    bytes.extend(same.iter().map(|same| if *same { 0x88 } else { 0x89 }));
+    bytes.extend(b"e\x86.");
+    bytes
+}
+
+fn png(name: &str) -> Vec<u8> {
+    let picture = image::RgbImage::from_raw(96, 96, formula::picture(name, 96)).unwrap();
+    let mut bytes = Vec::new();
+    picture.write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
+    bytes
+}
+
+#[test]
+fn faces_without_names_are_compared_by_the_list_that_they_come_with() {
+    let workspace = Workspace::new();
+    let picture = |number: usize| png(&format!("smooth-{number}"));
+    // 12 pairs of each kind in turn; a picture of a genuine pair is in an impostor pair too.
+    let (mut pictures, mut same) = (Vec::new(), Vec::new());
+    for i in 0..12 {
+        pictures.extend([picture(2 * i), picture(2 * i + 1), picture(2 * i), picture((2 * i + 3) % 24)]);
+        same.extend([true, false]);
+    }
+    fs::write(workspace.path("list.bin"), pickled(&pictures, &same)).unwrap();
+    workspace.config("dataset: {source: insightface-bin, path: list.bin}\nprotocols: [{name: ten-folds, folds: 10}]\n");
+    let done = workspace.json(0, &["experiment", "config.yaml"]);
+    let metrics = &done["metrics"];
+    assert_eq!((&done["faces"], &metrics["faces"]["identities"]), (&24.into(), &0.into()));
+    assert_eq!(
+        (&metrics["pairs"]["mode"], &metrics["pairs"]["genuine"], &metrics["pairs"]["impostor"]),
+        (&"listed".into(), &12.into(), &12.into())
+    );
+    assert!(metrics["eer"]["point"].is_number());
+    let method = metrics["protocols"][0]["accuracy"]["method"].as_str().unwrap();
+    assert!(method.contains("groups of pictures"), "{method}");
+    let run = workspace.only_run();
+    let name = run.file_name().unwrap().to_str().unwrap().to_owned();
+    workspace.run(0, &["verify", &name]);
+    let report = fs::read_to_string(workspace.path("reports").join(format!("{name}.html"))).unwrap();
+    assert!(report.contains("only the pairs of the dataset&#x27;s own list were compared"), "the page says so");
+
+    let other =
+        workspace.json(0, &["experiment", "config.yaml", "--set", "name=other", "--set", "preprocess.channels=bgr"]);
+    let compared = workspace.json(0, &["compare", &name, other["run"].as_str().unwrap()]);
+    let paired = &compared["paired"];
+    assert_eq!((&paired["pairs"]["mode"], &paired["pairs"]["genuine"]), (&"listed".into(), &12.into()));
+    assert_eq!(paired["metrics"][0]["values"][0]["point"], metrics["eer"]["point"], "the same pairs as the run's own");
+}
+
+#[test]
+fn the_record_has_what_was_run_and_says_what_was_not() {
+    let workspace = listed(PROTOCOL);
+    let offline = "name: far\n\
+                   dataset: {source: hub-folders, repo: a/b, revision: 0123456}\n\
+                   weights: {source: embedded, name: demo}\nmodel: {width: 0.25}\n\
+                   published: [{metric: eer, value: 0.004, source: somebody}]\n";
+    fs::write(workspace.path("far.yaml"), offline).unwrap();
+    let document = "text\n<!-- reproduce: begin -->\n<!-- reproduce: end -->\nmore\n";
+    fs::write(workspace.path("RECORD.md"), document).unwrap();
+    let arguments = ["reproduce", "--into", "RECORD.md", "config.yaml", "far.yaml"];
+    let done = workspace.json(0, &arguments);
+    assert_eq!((done["rows"][0]["measured"].is_object(), &done["rows"][1]["measured"]), (true, &Value::Null));
+    let record = fs::read_to_string(workspace.path("RECORD.md")).unwrap();
+    let run = workspace.only_run();
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let measured = record.lines().find(|line| line.contains("`config.yaml`")).unwrap();
+    assert!(
+        measured.contains(name) && measured.contains(" over folds ") && measured.contains("| above |"),
+        "{measured}"
+    );
+    let missing = record.lines().find(|line| line.contains("`far.yaml`")).unwrap();
+    assert!(missing.contains("not measured by this project") && missing.contains("0.40% (somebody)"), "{missing}");
+    assert!(record.starts_with("text\n") && record.ends_with("more\n"));
+    // A second time, nothing is computed and nothing changes.
+    workspace.run(0, &arguments);
+    assert_eq!(fs::read_to_string(workspace.path("RECORD.md")).unwrap(), record);
+    // Where a config cannot be run any more, what it gave stays.
+    fs::remove_file(workspace.path("weights.safetensors")).unwrap();
+    fs::write(workspace.path("weights.safetensors"), "no weights").unwrap();
+    let (_, said) = workspace.run(0, &arguments);
+    assert!(
+        said.contains("config.yaml, own.accuracy: not run here, the table keeps what an earlier run gave"),
+        "{said}"
+    );
+    assert_eq!(fs::read_to_string(workspace.path("RECORD.md")).unwrap(), record);
+    fs::write(workspace.path("RECORD.md"), "no place").unwrap();
+    let (_, said) = workspace.run(2, &arguments);
+    assert!(said.contains("there is no place for the table"), "{said}");
+}
