@@ -84,9 +84,9 @@ mod tests {
     use crate::config::Design;
     use crate::verification::interval::no_error;
 
-    fn replicated(point: f64, values: &[f64]) -> Option<Replicated> {
+    fn replicated(point: f64, values: &[f64]) -> Replicated {
         let estimate = Estimate { point, lower: None, upper: None, bound: false, ..no_error(100, 0.95) };
-        Some(Replicated { estimate, values: values.into() })
+        Replicated { estimate, values: values.into() }
     }
 
     /// People whom a replicate draws more often move every run by as much.
@@ -96,7 +96,7 @@ mod tests {
 
     fn runs(values: &[f64], moves: impl Fn(usize, f64) -> f64) -> Replicates {
         let run = |(run, value): (usize, &f64)| {
-            replicated(*value, &people().iter().map(|m| value + moves(run, *m)).collect::<Vec<_>>())
+            Some(replicated(*value, &people().iter().map(|m| value + moves(run, *m)).collect::<Vec<_>>()))
         };
         let alike = (0..values.len()).collect();
         Replicates { better: Better::Lower, runs: values.iter().enumerate().map(run).collect(), alike }

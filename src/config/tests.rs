@@ -233,12 +233,11 @@ fn a_container_is_in_one_place_and_pinned_in_one() {
       = help: configs/README.md lists every key with its unit and default
     ");
     assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: ../main, file: x.bin}}"), @r#"
-    error: a revision is a commit hash of 7 to 40 hexadecimal characters or the name of a branch, this is `../main`
+    error: a revision is a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, this is `../main`
      --> config.yaml:3:63
       |
     3 | dataset: {source: insightface-bin, hub: {repo: a/b, revision: ../main, file: x.bin}}
       |                                                               ^^^^^^^
-      = help: the Hub lists a repository's commits under "Files and versions", "History"
     "#);
     assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main, file: ../x.bin}}"), @r"
     error: `../x.bin` is no path inside a repository: parts with single `/` between, no `.` or `..`

@@ -20,8 +20,7 @@ impl Measure<'_> {
             sum.iter_mut().zip(self.rows.row(face)).for_each(|(sum, value)| *sum += f64::from(*value));
             count += 1.0;
         }
-        sum.iter_mut().for_each(|sum| *sum /= count);
-        sum
+        sum.into_iter().map(|sum| sum / count).collect()
     }
 
     /// Distance of each pair, after `mean` was subtracted from both faces.

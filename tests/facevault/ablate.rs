@@ -1,7 +1,7 @@
 //! `facevault ablate` as a user runs it, and embeddings that one run takes over from another.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ fn twin(workspace: &Workspace) -> (PathBuf, String) {
     (run(workspace, "twin"), stderr)
 }
 
-fn provenance(run: &PathBuf) -> Value {
+fn provenance(run: &Path) -> Value {
     serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap()
 }
 

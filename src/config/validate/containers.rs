@@ -1,7 +1,7 @@
 //! Container files: each is on the Hub or on this machine, and at most pinned in one place.
 
-use super::{Context, Kind, digest, inside_repository, repository};
-use crate::config::diagnostics::{Diagnostic, quoted};
+use super::{Context, Kind, digest, inside_repository, movable, repository};
+use crate::config::diagnostics::Diagnostic;
 use crate::config::types::{Container, HubFiles};
 use crate::config::wire;
 use crate::digest::Digest;
@@ -21,7 +21,7 @@ pub(super) fn one_file(
     inside(&key("file"), &hub.file, context)?;
     Ok(Container::Hub {
         repo: repository(&key("repo"), hub.repo, context)?,
-        revision: revision(&key("revision"), &hub.revision, context)?,
+        revision: movable(&key("revision"), hub.revision, context)?,
         files: HubFiles::Named(vec![hub.file]),
         sha256: pinned(&key("sha256"), hub.sha256, context)?,
     })
@@ -72,7 +72,7 @@ pub(super) fn shards(
     }
     Ok(Container::Hub {
         repo: repository(&key("repo"), hub.repo, context)?,
-        revision: revision(&key("revision"), &hub.revision, context)?,
+        revision: movable(&key("revision"), hub.revision, context)?,
         files,
         sha256: pinned(&key("sha256"), hub.sha256, context)?,
     })
@@ -128,27 +128,4 @@ fn inside(path: &[&str], file: &str, context: &Context<'_>) -> Result<(), Diagno
         return Err(context.problem(path, format!("`{}` must be the path of a file in the repository", path.join("."))));
     }
     inside_repository(path, file, context)
-}
-
-/// A commit hash, or a branch or tag: what that means is recorded when the dataset is opened.
-fn revision(path: &[&str], revision: &str, context: &Context<'_>) -> Result<String, Diagnostic> {
-    let is_hash = (7..=40).contains(&revision.len()) && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_hash {
-        return Ok(revision.to_ascii_lowercase());
-    }
-    let part = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    };
-    if revision.split('/').all(part) {
-        return Ok(revision.to_owned());
-    }
-    let rule = format!(
-        "a revision is a commit hash of 7 to 40 hexadecimal characters or the name of a branch, this is {}",
-        quoted(revision)
-    );
-    Err(context
-        .problem(path, rule)
-        .help("the Hub lists a repository's commits under \"Files and versions\", \"History\""))
 }
