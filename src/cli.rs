@@ -220,9 +220,9 @@ pub struct AblateArgs {
 
 const REPRODUCE_HELP: &str = "\
 Each config is carried out as `experiment` does it; a finished run is not computed again. The table gets a row for each \
-`published` value of a config (its equal error rate where it has none): value and interval, the published value, whether \
-they agree, the run, digests of data and weights, the command. A config that cannot be run here (no network, no weights) \
-leaves the row that an earlier run gave, or says that nothing was measured.
+`published` value of a config (without any, the accuracy of its first protocol or its equal error rate): value and \
+interval, the published value, whether they agree, the run, digests of data and weights, the command. A config that \
+cannot be run here (no network, no weights) leaves the row that an earlier run gave, or says that nothing was measured.
 
 The table stands between the lines `<!-- reproduce: begin -->` and `<!-- reproduce: end -->` of the document.
 

@@ -1,5 +1,7 @@
 //! Measured values beside published ones, with what is known of why they differ.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::config::Published;
@@ -73,9 +75,16 @@ impl Standing {
     }
 }
 
-/// Sets a run's metrics beside published values, in the order of the config.
+/// Parts of a config that published values are about.
+const ABOUT: [&str; 5] = ["dataset", "preprocess", "model", "weights", "protocols"];
+
+/// Sets a run's metrics beside published values, in the order of the config. `overrides`, `key=value` as on the command
+/// line, may have made it another experiment than the one that the values are about: that differs too.
 #[must_use]
-pub fn beside(metrics: &Metrics, published: &[Published]) -> Vec<Beside> {
+pub fn beside(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<Beside> {
+    let overridden: BTreeSet<&str> = overrides.iter().filter_map(|set| set.split(['.', '=']).next()).collect();
+    let overridden = ABOUT.into_iter().filter(|part| overridden.contains(part));
+    let overridden: Vec<String> = overridden.map(|part| format!("`{part}` was overridden")).collect();
     let one = |Published { metric, value, plus_minus, source, differs }: &Published| {
         let here = metrics.estimate(metric);
         let over_folds = metric.rsplit_once('.').and_then(|(name, quantity)| {
@@ -86,7 +95,7 @@ pub fn beside(metrics: &Metrics, published: &[Published]) -> Vec<Beside> {
             published: *value,
             plus_minus: *plus_minus,
             source: source.clone(),
-            differs: differs.clone(),
+            differs: differs.iter().chain(&overridden).cloned().collect(),
             standing: Standing::of(here, *value),
             here: here.cloned(),
             over_folds,
@@ -119,5 +128,21 @@ mod tests {
         );
         assert_eq!(Standing::of(Some(&here(None, None)), 0.5), Standing::NoInterval);
         assert_eq!(Standing::of(None, 0.5), Standing::NotMeasured);
+    }
+
+    #[test]
+    fn what_was_overridden_differs() {
+        let metrics = crate::report::sample::report().evaluation.metrics;
+        let published = Published {
+            metric: "eer".into(),
+            value: 0.5,
+            plus_minus: None,
+            source: "somebody".into(),
+            differs: vec!["no detector".into()],
+        };
+        let sets =
+            ["embed.threads=2", "dataset={source: folders}", "dataset.pairs=x", "model.width=0.5"].map(String::from);
+        let rows = beside(&metrics, &[published], &sets);
+        assert_eq!(rows[0].differs, ["no detector", "`dataset` was overridden", "`model` was overridden"]);
     }
 }

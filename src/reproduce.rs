@@ -62,7 +62,8 @@ pub struct Identity<'a> {
 #[error("there is no place for the table: the lines `{BEGIN}` and, below it, `{END}` must each be there once")]
 pub struct NoPlace;
 
-/// The rows of a config: one for each published value, or its equal error rate. `found`: a finished run's metrics.
+/// The rows of a config: one for each published value; without any the accuracy of its first protocol, or its equal error
+/// rate. `found`: a finished run's metrics.
 #[must_use]
 pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Identity<'_>)>) -> Vec<Row> {
     let published = |row: &Beside| {
@@ -74,9 +75,12 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Iden
     };
     // Without a run there are no metrics to look up, but what was published is known.
     let wanted: Vec<(String, String, Option<Beside>)> = match found {
-        _ if config.published.is_empty() => vec![("eer".into(), String::new(), None)],
+        _ if config.published.is_empty() => {
+            let metric = config.protocols.first().map_or("eer".into(), |first| format!("{}.accuracy", first.name));
+            vec![(metric, String::new(), None)]
+        }
         Some((metrics, _)) => {
-            let all = beside(metrics, &config.published);
+            let all = beside(metrics, &config.published, &[]);
             all.into_iter().map(|row| (row.metric.clone(), published(&row), Some(row))).collect()
         }
         None => {
@@ -252,13 +256,13 @@ after
     }
 
     #[test]
-    fn a_config_without_published_values_has_its_error_rate() {
+    fn a_config_without_published_values_has_its_protocol_s_accuracy_or_its_error_rate() {
         let text = CONFIG.split("published").next().unwrap();
-        let rows = rows("c.yaml", &config(text), None);
-        assert_eq!(
-            rows.iter().map(|row| (row.metric.as_str(), row.published.as_str())).collect::<Vec<_>>(),
-            [("eer", "")]
-        );
+        for (more, metric) in [("", "eer"), ("protocols: [{name: a}, {name: b}]\n", "a.accuracy")] {
+            let rows = rows("c.yaml", &config(&format!("{text}{more}")), None);
+            let told: Vec<_> = rows.iter().map(|row| (row.metric.as_str(), row.published.as_str())).collect();
+            assert_eq!(told, [(metric, "")]);
+        }
     }
 
     #[test]

@@ -93,7 +93,9 @@ fn finish(
         expectations: evaluated.expectations(),
         agreement: run::agreement(run)?,
         not_evaluated,
-        published: metrics.map(|metrics| published::beside(metrics, published)).unwrap_or_default(),
+        published: metrics
+            .map(|metrics| published::beside(metrics, published, &arguments.overrides))
+            .unwrap_or_default(),
         metrics,
     };
     if nothing_to_do {

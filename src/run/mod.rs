@@ -369,7 +369,7 @@ impl Workplace<'_> {
             command: command(&provenance.config),
             plan,
             provenance: readable,
-            published: published::beside(&evaluation.metrics, &config.published),
+            published: published::beside(&evaluation.metrics, &config.published, &provenance.config.overrides),
             evaluation,
             timeline,
             failures,
