@@ -57,7 +57,17 @@ fn costs(found: &Ablation) -> Result<Section, ReportError> {
         Some(shared) => text.push(sentence(&shared.sentence())),
         None => text.push("There are no two variants that could be compared.".into()),
     }
-    text.push("Intervals of changes are paired: the same people are drawn again and again for all variants at once, so that what the variants share (hard pictures, people who look alike) cancels. They are narrower than two intervals side by side suggest.".into());
+    let of_protocol = found.metric.key.ends_with(".accuracy");
+    let how = if of_protocol {
+        "each listed pair is decided in all variants, and the interval is that of the differences, which knows that pairs \
+         share people; so what the variants share (hard pictures, people who look alike) cancels"
+    } else {
+        "the same people are drawn again and again for all variants at once, so that what the variants share (hard pictures, \
+         people who look alike) cancels"
+    };
+    text.push(format!(
+        "Intervals of changes are paired: {how}. They are narrower than two intervals side by side suggest."
+    ));
     let blocks = vec![waterfall::figure(found)?];
     Ok(Section { id: "costs", title: "What each choice costs".into(), text, blocks, ..Section::default() })
 }
