@@ -11,6 +11,7 @@ use crate::config::{self, Loaded};
 use crate::dataset::DatasetError;
 use crate::embed::{EmbedError, EmbedOutcome};
 use crate::evaluate::{self, Evaluation};
+use crate::files;
 use crate::hub::HubError;
 use crate::numbers::Quantity;
 use crate::plan::{self, RunPlan};
@@ -168,8 +169,14 @@ fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -
     };
     let mut found = Vec::new();
     let mut shared = None;
+    // Pairs are told by their place in the list, which must be the same list of the same faces then.
+    let mut first = None;
     for run in runs {
         let metrics = Evaluation::read(run.path())?.metrics;
+        let lists = (files::read(&run.file(RunDirectory::PAIR_LISTS))?, metrics.faces.manifest);
+        if *first.get_or_insert_with(|| lists.clone()) != lists {
+            return Err(RunError::OtherPairs { run: run.name(), protocol: protocol.into() });
+        }
         let tested = evaluate::read_tested(run.path())?;
         let result = metrics.protocols.into_iter().find(|result| result.protocol.name == protocol);
         let tested = tested.into_iter().find(|tested| tested.protocol == protocol);

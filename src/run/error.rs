@@ -159,6 +159,17 @@ pub enum RunError {
         /// Why, as `failures.csv` says.
         reason: String,
     },
+    /// A variant of an ablation was tested on other pairs.
+    #[error(
+        "{run} was tested by `{protocol}` on another list of pairs, so that decisions cannot be compared pair by pair; judge \
+         the ablation by another metric, or leave the list to the dataset in all steps"
+    )]
+    OtherPairs {
+        /// The run.
+        run: String,
+        /// The protocol.
+        protocol: String,
+    },
     /// A variant of an ablation lacks the protocol that it is judged by.
     #[error(
         "{run} has no protocol `{protocol}`, by which the ablation judges; a step must not take it out of `protocols`"

@@ -187,3 +187,39 @@ fn the_record_has_what_was_run_and_says_what_was_not() {
     let (_, said) = workspace.run(2, &arguments);
     assert!(said.contains("there is no place for the table"), "{said}");
 }
+
+#[test]
+fn an_ablation_judges_by_a_protocol_pair_by_pair() {
+    let steps = "ablation:\n  metric: own.accuracy\n  steps:\n    \
+                 - {name: mean left in, set: {protocols: [{name: own, pairs: [pairs.csv], folds: 4, distance: arccos}]}}\n    \
+                 - {name: blue first, set: {preprocess.channels: bgr}}\n";
+    let workspace = listed(&format!("{PROTOCOL}{steps}").replace("expect: {own.accuracy: {min: 0.4}}\n", ""));
+    let (table, said) = workspace.run(0, &["ablate", "config.yaml"]);
+    assert!(table.contains("accuracy of own: higher is better"), "{table}");
+    assert!(said.contains("48 of 48 faces taken over"), "nothing is embedded twice: {said}");
+    let found = workspace.json(0, &["ablate", "config.yaml"]);
+    let runs = workspace.path("experiments");
+    let tested = |variant: usize| {
+        let run = runs.join(found["variants"][variant]["run"].as_str().unwrap());
+        facevault::evaluate::read_tested(&run).unwrap().remove(0).pairs
+    };
+    for change in 0..2 {
+        let right = |variant: usize| tested(variant).iter().filter(|pair| pair.right()).count() as f64;
+        let expected = (right(change + 1) - right(change)) / 40.0;
+        let effect = &found["changes"][change]["effect"]["difference"];
+        assert!((effect["point"].as_f64().unwrap() - expected).abs() < 1e-12, "{effect}");
+        assert_eq!(effect["n"], 40);
+    }
+    // Another list in one step has other pairs: nothing to set against each other.
+    let list = fs::read_to_string(workspace.path("pairs.csv")).unwrap();
+    fs::write(workspace.path("other.csv"), list.lines().take(31).collect::<Vec<_>>().join("\n")).unwrap();
+    let config = fs::read_to_string(workspace.path("config.yaml")).unwrap();
+    let other = config.replacen(
+        "mean left in, set: {protocols: [{name: own, pairs: [pairs.csv]",
+        "other, set: {protocols: [{name: own, pairs: [other.csv]",
+        1,
+    );
+    fs::write(workspace.path("config.yaml"), other).unwrap();
+    let (_, said) = workspace.run(1, &["ablate", "config.yaml"]);
+    assert!(said.contains("was tested by `own` on another list of pairs"), "{said}");
+}
