@@ -1,9 +1,12 @@
 //! The commit point: a file is written to a temporary name beside its target, flushed to disk and renamed. Whoever
 //! finds a file under its final name finds it whole.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::progress::Cancel;
 
 /// How the name of a file begins that is being written. What is found under such a name, nobody finished.
 pub const PARTIAL: &str = ".partial-";
@@ -115,6 +118,30 @@ fn set_ordinary_permissions(path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn set_ordinary_permissions(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Locks the file at a path, made where it is not there, and waits while another process holds it: `waiting` is told once.
+/// `None` when `cancel` asks to stop. Dropping the file unlocks it.
+///
+/// # Errors
+/// [`FileError`].
+pub fn lock(path: &Path, waiting: impl FnOnce(), cancel: &Cancel) -> Result<Option<File>, FileError> {
+    let lock = File::create(path).map_err(FileError::new("create", path))?;
+    let mut waiting = Some(waiting);
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Some(lock)),
+            Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path)(error)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if let Some(waiting) = waiting.take() {
+            waiting();
+        }
+        if cancel.requested() {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[cfg(test)]

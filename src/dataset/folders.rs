@@ -5,7 +5,7 @@ use std::fs::{self, DirEntry};
 use std::path::Path;
 
 use super::image_folder;
-use super::scan::{self, Context, ScanError};
+use super::scan::{self, Context};
 use super::{DatasetError, Face, Manifest, PixelSource, tables};
 use crate::config::Tables;
 use crate::files::FileError;
@@ -42,13 +42,7 @@ pub(super) fn open(root: &Path, tables: &Tables, context: &Context<'_>) -> Resul
     let mut manifest = Manifest { faces, root: root.into(), ..Manifest::default() };
     // Before the pictures are read: a wrong table is told at once.
     tables::attach(&mut manifest, &files, context)?;
-    scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
-        ScanError::Interrupted => DatasetError::Interrupted,
-        ScanError::Root(error) => FileError::new("read", root)(error).into(),
-        ScanError::Escape { row, target } => {
-            DatasetError::Escape { path: root.join(&manifest.faces[row].face_id), target, root: root.into() }
-        }
-    })?;
+    scan::fill_folder(&mut manifest, context)?;
     Ok(manifest)
 }
 

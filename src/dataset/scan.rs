@@ -10,8 +10,9 @@ use rayon::prelude::*;
 
 use super::paths::Fence;
 use super::scan_cache::{ScanCache, Stamp};
-use super::{Face, PixelSource};
+use super::{DatasetError, Face, Manifest, PixelSource};
 use crate::digest::Digest;
+use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
 
 /// A file that was touched this recently may be touched again without its time changing ("racy" in git's words).
@@ -94,6 +95,18 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Cont
         }
     }
     Ok(())
+}
+
+/// [`fill`] for a local folder of pictures whose ids are their paths: links may not leave it.
+pub(super) fn fill_folder(manifest: &mut Manifest, context: &Context<'_>) -> Result<(), DatasetError> {
+    let Manifest { faces, root, .. } = manifest;
+    fill(faces, root, true, context).map_err(|error| match error {
+        ScanError::Interrupted => DatasetError::Interrupted,
+        ScanError::Root(error) => FileError::new("read", &*root)(error).into(),
+        ScanError::Escape { row, target } => {
+            DatasetError::Escape { path: root.join(&faces[row].face_id), target, root: root.clone() }
+        }
+    })
 }
 
 /// The distinct files, and which of them each face is in: several faces may share a photo.

@@ -7,9 +7,8 @@
 //! .locks/models--owner--name/<etag>.lock                held while a blob arrives
 //! ```
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
@@ -69,22 +68,8 @@ impl<'a> Place<'a> {
         let path = folder.join(format!("{etag}.lock"));
         let disk = |error| HubError::disk(self.file, self.root)(error);
         files::create_dir(&folder).map_err(disk)?;
-        let lock = File::create(&path).map_err(FileError::new("create", &path)).map_err(disk)?;
-        let mut said = false;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(lock),
-                Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path)(error).into()),
-                Err(TryLockError::WouldBlock) => {}
-            }
-            if !std::mem::replace(&mut said, true) {
-                progress.say(&format!("another process downloads {}; waiting for it", self.file));
-            }
-            if cancel.requested() {
-                return Err(HubError::Interrupted);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let waiting = || progress.say(&format!("another process downloads {}; waiting for it", self.file));
+        files::lock(&path, waiting, cancel).map_err(disk)?.ok_or(HubError::Interrupted)
     }
 
     /// Gives a whole, checked blob its name in the commit's snapshot.

@@ -10,7 +10,7 @@ use crate::compare::{Better, Headline, PairedPairs, speeds};
 use crate::config::{self, Loaded};
 use crate::dataset::DatasetError;
 use crate::embed::{EmbedError, EmbedOutcome};
-use crate::evaluate::{self, Evaluation};
+use crate::evaluate::Evaluation;
 use crate::files;
 use crate::hub::HubError;
 use crate::numbers::Quantity;
@@ -172,12 +172,11 @@ fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -
     // Pairs are told by their place in the list, which must be the same list of the same faces then.
     let mut first = None;
     for run in runs {
-        let metrics = Evaluation::read(run.path())?.metrics;
+        let Evaluation { metrics, tested, .. } = Evaluation::read(run.path())?;
         let lists = (files::read(&run.file(RunDirectory::PAIR_LISTS))?, metrics.faces.manifest);
         if *first.get_or_insert_with(|| lists.clone()) != lists {
             return Err(RunError::OtherPairs { run: run.name(), protocol: protocol.into() });
         }
-        let tested = evaluate::read_tested(run.path())?;
         let result = metrics.protocols.into_iter().find(|result| result.protocol.name == protocol);
         let tested = tested.into_iter().find(|tested| tested.protocol == protocol);
         let (Some(result), Some(tested)) = (result, tested) else {

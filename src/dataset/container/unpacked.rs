@@ -10,10 +10,9 @@
 //! whoever opens it compares every picture with the index, and what a power failure took is unpacked again.
 
 use std::collections::HashMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -160,23 +159,8 @@ impl Place {
 
     /// One process unpacks at a time, so that each picture is written once and what lies around belongs to nobody.
     fn lock(&self, context: &Context<'_>) -> Result<File, DatasetError> {
-        let path = self.folder.join(".lock");
-        let lock = File::create(&path).map_err(FileError::new("create", &path))?;
-        let mut said = false;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(lock),
-                Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path)(error).into()),
-                Err(TryLockError::WouldBlock) => {}
-            }
-            if !std::mem::replace(&mut said, true) {
-                context.progress.say("another process unpacks a dataset; waiting for it");
-            }
-            if context.cancel.requested() {
-                return Err(DatasetError::Interrupted);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let waiting = || context.progress.say("another process unpacks a dataset; waiting for it");
+        files::lock(&self.folder.join(".lock"), waiting, context.cancel)?.ok_or(DatasetError::Interrupted)
     }
 
     fn remove(&self) -> Result<(), FileError> {

@@ -13,7 +13,7 @@ use super::boxes::Boxes;
 use super::unpacked::{self, Entry, Folder, Index};
 use super::{ContainerProblem, Located, Task};
 use crate::dataset::folders::is_picture;
-use crate::dataset::scan::{self, Context, ScanError};
+use crate::dataset::scan::{self, Context};
 use crate::dataset::{DatasetError, Face, LARGEST_PICTURE, Manifest, PixelSource};
 use crate::digest::Digest;
 use crate::files::FileError;
@@ -155,13 +155,7 @@ pub(super) fn folder(
         content: None,
     });
     let mut manifest = Manifest { faces: faces.collect(), root: root.into(), ..Manifest::default() };
-    scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
-        ScanError::Interrupted => DatasetError::Interrupted,
-        ScanError::Root(error) => FileError::new("read", root)(error).into(),
-        ScanError::Escape { row, target } => {
-            DatasetError::Escape { path: root.join(&manifest.faces[row].face_id), target, root: root.into() }
-        }
-    })?;
+    scan::fill_folder(&mut manifest, context)?;
     check_boxes(&manifest, table, boxes, context)?;
     Ok(manifest)
 }
