@@ -1,6 +1,7 @@
 //! How an [`Estimate`] is written for people: one place, so that terminal, tables and figures agree.
 
 use crate::estimate::Estimate;
+use crate::metrics::is_rate;
 
 /// What kind of number is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,19 @@ pub enum Quantity {
 }
 
 impl Quantity {
+    /// What kind of number is behind a metric path; `None` for counts.
+    #[must_use]
+    pub fn of_metric(path: &str) -> Option<Self> {
+        match path {
+            // Ends in too many nines for percent.
+            "auc" => Some(Self::Cosine),
+            "d_prime" => Some(Self::Plain),
+            _ if is_rate(path) => Some(Self::Rate),
+            _ if path.starts_with("faces.") => None,
+            _ => Some(Self::Cosine),
+        }
+    }
+
     /// One value.
     #[must_use]
     pub fn value(self, value: f64) -> String {

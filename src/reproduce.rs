@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::config::ExperimentConfig;
 use crate::digest::Digest;
-use crate::metrics::{Metrics, is_rate};
+use crate::metrics::Metrics;
 use crate::numbers::Quantity;
 use crate::published::{Beside, Standing, beside};
 
@@ -120,7 +120,7 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Iden
 }
 
 fn quantity(metric: &str) -> Quantity {
-    if metric != "auc" && is_rate(metric) { Quantity::Rate } else { Quantity::Cosine }
+    Quantity::of_metric(metric).unwrap_or(Quantity::Plain)
 }
 
 /// The document with the rows in its table. A row that could not be run keeps what the table holds of it. Gives, beside

@@ -8,7 +8,7 @@ use crate::cli::ConfigArgs;
 use crate::config::{self, Published};
 use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{Error, Outcome};
-use crate::metrics::{self, Judged, Metrics};
+use crate::metrics::{Judged, Metrics};
 use crate::numbers::Quantity;
 use crate::published::{self, Beside};
 use crate::run::{self, Evaluated, RunDirectory, Workplace};
@@ -171,7 +171,7 @@ pub(super) fn numbers(metrics: &Metrics) -> String {
 
 /// One published value in words.
 fn beside(row: &Beside) -> String {
-    let kind = if metrics::is_rate(&row.metric) { Quantity::Rate } else { Quantity::Cosine };
+    let kind = Quantity::of_metric(&row.metric).unwrap_or(Quantity::Plain);
     let here = row.here.as_ref().map_or_else(|| "not measured".into(), |here| kind.sentence(here));
     let differs = if row.differs.is_empty() { String::new() } else { format!("; differs: {}", row.differs.join(", ")) };
     let (published, verdict) = (kind.value(row.published), row.standing.words());

@@ -1,9 +1,9 @@
 //! Verification protocols, and published values beside this run's.
 
 use super::page::{Section, Table};
-use super::words::{NONE, count, counted, interval_name, maybe, point, quantity, target};
+use super::words::{NONE, count, counted, interval_name, maybe, point, target};
 use crate::config::{Protocol, Split};
-use crate::numbers::Quantity::{Plain, Rate};
+use crate::numbers::Quantity::{self, Plain, Rate};
 use crate::protocol::ProtocolResult;
 use crate::published::{Beside, Standing};
 
@@ -109,7 +109,7 @@ pub(super) fn published(rows: &[Beside]) -> Option<Section> {
         &["metric", "#here", &format!("#{name}"), "#published", "verdict", "source", "what differs"],
     );
     for row in rows {
-        let kind = quantity(&row.metric).unwrap_or(Plain);
+        let kind = Quantity::of_metric(&row.metric).unwrap_or(Plain);
         let spread = |value: Option<f64>| value.map_or(String::new(), |value| format!(" ± {}", kind.value(value)));
         let here = row.here.as_ref();
         let class = if row.standing == Standing::Below { "bad" } else { "" };

@@ -2,7 +2,7 @@
 
 use super::page::Verdict;
 use crate::estimate::{Estimate, Unit};
-use crate::metrics::{Judged, Metrics, is_rate};
+use crate::metrics::{Judged, Metrics};
 use crate::numbers::Quantity;
 
 /// What stands where there is no number.
@@ -61,21 +61,10 @@ pub(super) fn unit(unit: Unit) -> (&'static str, &'static str) {
     }
 }
 
-/// The kind of number behind a metric path; `None` for counts.
-pub(super) fn quantity(metric: &str) -> Option<Quantity> {
-    match metric {
-        // Ends in too many nines for percent.
-        "auc" => Some(Quantity::Cosine),
-        "d_prime" => Some(Quantity::Plain),
-        _ if is_rate(metric) => Some(Quantity::Rate),
-        _ if metric.starts_with("faces.") => None,
-        _ => Some(Quantity::Cosine),
-    }
-}
-
 /// Value and range of a judged expectation, with more digits where rounding would hide which side the value is on.
 pub(super) fn judged(judged: &Judged) -> (String, String) {
-    let format = |value: f64| quantity(&judged.metric).map_or_else(|| value.to_string(), |kind| kind.value(value));
+    let format =
+        |value: f64| Quantity::of_metric(&judged.metric).map_or_else(|| value.to_string(), |kind| kind.value(value));
     let range = match (judged.min, judged.max) {
         (Some(min), Some(max)) => format!("{} to {}", format(min), format(max)),
         (Some(min), None) => format!("at least {}", format(min)),
