@@ -113,7 +113,7 @@ impl Kernel {
         let api = self.module.context.enter()?;
         let attribute = attribute::MAX_DYNAMIC_SHARED_SIZE_BYTES;
         // SAFETY: a function whose module lives.
-        Ok(unsafe { api.cuFuncSetAttribute(self.handle, attribute, bytes as c_int)? })
+        unsafe { api.cuFuncSetAttribute(self.handle, attribute, bytes as c_int) }.map_err(Into::into)
     }
 
     /// Registers that each thread takes.

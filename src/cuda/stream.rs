@@ -80,7 +80,7 @@ impl Stream {
         }
         let api = self.context.enter()?;
         // SAFETY: both ends are of that length; the caller's for the rest.
-        Ok(unsafe { api.cuMemcpyHtoDAsync_v2(address, from.as_ptr().cast(), bytes, self.handle)? })
+        unsafe { api.cuMemcpyHtoDAsync_v2(address, from.as_ptr().cast(), bytes, self.handle) }.map_err(Into::into)
     }
 
     /// Copies to the card, behind what is queued, and waits. Panics where it does not fit.
@@ -108,7 +108,7 @@ impl Stream {
         }
         let api = self.context.enter()?;
         // SAFETY: both ends are of that length; the caller's for the rest.
-        Ok(unsafe { api.cuMemcpyDtoHAsync_v2(to.as_mut_ptr().cast(), address, bytes, self.handle)? })
+        unsafe { api.cuMemcpyDtoHAsync_v2(to.as_mut_ptr().cast(), address, bytes, self.handle) }.map_err(Into::into)
     }
 
     /// Copies from the card, behind what is queued, and waits. Panics where there is less.
@@ -121,7 +121,7 @@ impl Stream {
         self.synchronize().and(queued)
     }
 
-    /// Queues setting every byte of `memory`.
+    /// Queues setting every byte of `memory`, which has to outlive the graph where this is captured.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
@@ -131,7 +131,7 @@ impl Stream {
         }
         let api = self.context.enter()?;
         // SAFETY: the memory is of that length, and to free it waits for the work.
-        Ok(unsafe { api.cuMemsetD8Async(memory.address(), byte, memory.len(), self.handle)? })
+        unsafe { api.cuMemsetD8Async(memory.address(), byte, memory.len(), self.handle) }.map_err(Into::into)
     }
 
     /// A mark behind what is queued so far.
@@ -155,7 +155,7 @@ impl Stream {
     /// [`CudaError::Driver`].
     pub fn wait(&self, event: &Event) -> Result<(), CudaError> {
         // SAFETY: both live; an event of another card is allowed.
-        Ok(unsafe { self.context.enter()?.cuStreamWaitEvent(self.handle, event.handle, 0)? })
+        unsafe { self.context.enter()?.cuStreamWaitEvent(self.handle, event.handle, 0) }.map_err(Into::into)
     }
 
     /// Waits until all that is queued is done.
@@ -164,7 +164,7 @@ impl Stream {
     /// [`CudaError::Driver`]; also what went wrong in the work.
     pub fn synchronize(&self) -> Result<(), CudaError> {
         // SAFETY: the stream lives.
-        Ok(unsafe { self.context.enter()?.cuStreamSynchronize(self.handle)? })
+        unsafe { self.context.enter()?.cuStreamSynchronize(self.handle) }.map_err(Into::into)
     }
 
     /// Collects what `work` queues here, instead of doing it, so that it can be done again and again with one call.
@@ -204,7 +204,7 @@ impl Event {
     /// [`CudaError::Driver`]; also what went wrong in the work before it.
     pub fn synchronize(&self) -> Result<(), CudaError> {
         // SAFETY: the event lives.
-        Ok(unsafe { self.context.enter()?.cuEventSynchronize(self.handle)? })
+        unsafe { self.context.enter()?.cuEventSynchronize(self.handle) }.map_err(Into::into)
     }
 
     /// Whether it is passed.
