@@ -38,8 +38,8 @@ impl Stream {
     /// Queues a kernel: `grid` blocks of `block` threads, each block with `shared` bytes of dynamic shared memory.
     ///
     /// # Errors
-    /// [`CudaError::Driver`] where a number is too large for the card. What goes wrong in the kernel is told by a later
-    /// call.
+    /// [`CudaError::Kernel`] where `A` is not of the argument's size, [`CudaError::Driver`] where a number is too large for
+    /// the card. What goes wrong in the kernel is told by a later call.
     ///
     /// # Safety
     /// The kernel takes one argument by value, and `A` is laid out as it (`#[repr(C)]`). The memory that its addresses
@@ -53,6 +53,7 @@ impl Stream {
         shared: u32,
         args: &A,
     ) -> Result<(), CudaError> {
+        kernel.takes(size_of::<A>())?;
         let mut arguments = [ptr::from_ref(args).cast_mut().cast::<c_void>()];
         let [x, y, z] = grid;
         let (stream, arguments) = (self.handle, arguments.as_mut_ptr());
