@@ -136,7 +136,7 @@ pub(super) fn start<'scope>(
     let (give_batch, empty_batches) = channel();
     // The receivers are at hand: sending cannot fail.
     (0..cut.face_buffers()).try_for_each(|_| give_buffer.send(vec![0; cut.face_bytes])).map_err(io::Error::other)?;
-    batches.into_iter().try_for_each(|batch| give_batch.send(batch)).map_err(io::Error::other)?;
+    batches.into_iter().try_for_each(|batch| give_batch.send(batch)).map_err(|_| io::ErrorKind::BrokenPipe)?;
     let (send_face, faces) = sync_channel(cut.face_buffers());
     let (send_batch, full) = sync_channel(1);
 

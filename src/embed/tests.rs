@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::mock::{Bench, DIMENSION, Fate, MockEmbedder, Recorded, SIDE, answer, pixels, quality};
 use super::*;
-use crate::config::{BatchSize, Mirror, OnError};
+use crate::config::{BatchSize, OnError};
 use crate::model::{BATCH, ModelError};
 use crate::progress::{Cancel, Silent};
 
