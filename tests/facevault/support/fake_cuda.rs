@@ -29,9 +29,9 @@ pub fn steer<'a>(command: &'a mut Command, folder: &Path, settings: &[(&str, &st
 fn build() -> Option<PathBuf> {
     let compiler = compiler()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources = root.join("tests/fake_cuda");
+    let (sources, kernels) = (root.join("tests/fake_cuda"), root.join("src/cuda/kernels"));
     let mut hasher = Hasher::default();
-    for folder in [&sources, &root.join("src/cuda/kernels")] {
+    for folder in [&sources, &kernels] {
         for path in files(folder) {
             hasher.field(&fs::read(path).unwrap());
         }
@@ -42,11 +42,12 @@ fn build() -> Option<PathBuf> {
         return Some(folder);
     }
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let inputs = ["driver.cpp", "kernels.cpp"].map(|name| sources.join(name));
     let status = Command::new(compiler)
         .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-o"])
         .arg(place.path().join("libcuda.so.1"))
-        .args(inputs.iter().filter(|path| path.is_file()))
+        .args(["driver.cpp", "kernels.cpp"].map(|name| sources.join(name)))
+        .arg("-I")
+        .arg(kernels)
         .status()
         .unwrap();
     assert!(status.success(), "the fake driver does not compile");
