@@ -47,6 +47,8 @@ impl Numbers {
         match self.precision {
             Precision::F16 => out.extend(half::f16::from_f32(value).to_le_bytes()),
             Precision::Bf16 => out.extend(half::bf16::from_f32(value).to_le_bytes()),
+            // Rounded to 10 bits of mantissa, ties away from zero, as the kernel rounds the other side.
+            Precision::Tf32 if value.is_finite() => out.extend(((value.to_bits() + 0x1000) & !0x1fff).to_le_bytes()),
             _ => out.extend(value.to_le_bytes()),
         }
     }
