@@ -133,7 +133,7 @@ fn by_names(
         chosen => chosen.unwrap_or_default(),
     };
     let request = Request { quota, hardest: input.options.hardest, watched: &watched.thresholds, seed: input.seed };
-    let found = similarity::compare_resumably(rows, &population, &request, input.keeper, progress, cancel)
+    let found = similarity::compare_resumably(rows, &population, &request, None, input.keeper, progress, cancel)
         .ok_or(EvaluateError::Interrupted)?;
     if found.impostor.moments.count() == 0 {
         let reason = "the sample found no two faces of different people in different photos".into();

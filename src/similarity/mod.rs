@@ -3,6 +3,7 @@
 mod blocks;
 mod collector;
 pub mod compare;
+pub mod engine;
 pub mod exclusions;
 pub mod faces;
 pub mod hardest;
