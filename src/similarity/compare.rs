@@ -410,8 +410,14 @@ mod tests {
             let found = loop {
                 let fresh = Interrupter { state: Mutex::new(keeper.load()), cancel: Cancel::default() };
                 let blocks = Blocks { rows, population: &population, products, tail: f32::NEG_INFINITY };
-                let session =
-                    Session { blocks, request: &request, helper: None, keeper: &fresh, progress: &Silent, cancel: &fresh.cancel };
+                let session = Session {
+                    blocks,
+                    request: &request,
+                    helper: None,
+                    keeper: &fresh,
+                    progress: &Silent,
+                    cancel: &fresh.cancel,
+                };
                 sessions += 1;
                 if let Some(mut found) = session.collect_saving_every(Duration::ZERO) {
                     count_pairs_of_faces(&population, &request, &mut found);
@@ -437,7 +443,8 @@ mod tests {
         let cancel = Cancel::default();
         // So high that some identities have nobody in it.
         let blocks = Blocks { rows, population: &population, products, tail: 0.8 };
-        let session = Session { blocks, request: &request, helper: None, keeper: &Forgetful, progress: &Silent, cancel: &cancel };
+        let session =
+            Session { blocks, request: &request, helper: None, keeper: &Forgetful, progress: &Silent, cancel: &cancel };
         let mut found = session.collect().unwrap();
         assert!(found.spread.iter().any(|spread| spread.nearest == u32::MAX));
         nearest_outside_the_tail(blocks, &mut found);
