@@ -10,6 +10,7 @@ mod folding;
 pub mod inception_resnet_v1;
 pub mod iresnet;
 mod networks;
+mod program;
 
 use std::collections::BTreeMap;
 
