@@ -162,7 +162,7 @@ pub fn adopt(spec: &ModelSpec, tensors: Tensors) -> Tensors {
 /// # Errors
 /// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`], as [`open`].
 pub fn describe(spec: &ModelSpec, options: &EmbedOptions, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
-    let chosen = device::choose(options.device, say)?;
+    let chosen = device::candle(options.device, &needs_candle(spec.network, options), say)?;
     if is_fused(spec.network, options, &chosen)? {
         cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options))
     } else {
@@ -194,6 +194,12 @@ fn only_candle(network: Network, options: &EmbedOptions) -> Result<(), ModelErro
     Ok(())
 }
 
+/// What makes candle run the network, for an error that names it.
+fn needs_candle(network: Network, options: &EmbedOptions) -> String {
+    let Facts { name, fused, .. } = network.facts();
+    if fused && options.kernels == Kernels::Candle { "`kernels: candle`".into() } else { format!("`{name}`") }
+}
+
 /// Puts a network on the device that `options` asks for. `say` gets a line when `auto` had to fall back.
 ///
 /// `tensors` must hold [`parameters`]; `weights::require` checks that with one error for all that is wrong.
@@ -208,7 +214,7 @@ pub fn open(
     calibration: Option<&Calibration>,
     say: &dyn Fn(&str),
 ) -> Result<Box<dyn Embedder>, ModelError> {
-    let chosen = device::choose(options.device, say)?;
+    let chosen = device::candle(options.device, &needs_candle(spec.network, options), say)?;
     if is_fused(spec.network, options, &chosen)? {
         return Ok(Box::new(cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(options), calibration)?));
     }

@@ -76,7 +76,7 @@ fn what_this_build_lacks_is_an_error_that_names_the_variant() {
     let workspace = Workspace::empty();
     let more = ["--devices", "cpu,cuda", "--threads", "1", "--quiet"];
     let (_, error) = workspace.run(1, &[&["throughput", DEMO][..], &TINY, &more].concat());
-    insta::assert_snapshot!(error.trim(), @"error: cannot measure `cuda f32 batch 1`: device `cuda` is not available: this binary was built without the feature `cuda`; use `device: cpu`, or `auto` to fall back by itself");
+    insta::assert_snapshot!(error.trim(), @"error: cannot measure `cuda f32 batch 1`: device `cuda` is not available: this binary was built without the feature `cuda`, which `inception-resnet-v1` needs on a GPU; use `device: cpu`, or `auto` to fall back by itself");
 }
 
 #[test]
