@@ -7,3 +7,4 @@
 #include "network_tf32.cu"
 #include "network_f32.cu"
 #include "head.cu"
+#include "pairs.cu"

@@ -11,34 +11,36 @@
 
 #include "device.cuh"
 
-#define PANEL 128
-#define GROUP 8
-#define SLICE 16
-#define BINS 65536
+// Two blocks to a multiprocessor: one counts while the other multiplies.
+#define PAIR_THREADS 256, 2
+
+namespace pair {
+
+constexpr unsigned THREADS = 256, PANEL = 128, GROUP = 8, SLICE = 16, BINS = 65536;
 
 // What decides whether two faces are compared. Positions are counted from 1.
-struct PairKeys {
+struct alignas(16) Keys {
     unsigned identity, image, content, position;
 };
 
 // Sums over pairs. `least` and `greatest` are the extremes as numbers in the order of the cosines, `least` upside down,
 // so that both grow from 0.
-struct PairTotals {
+struct Totals {
     unsigned long long count, sum, magnitudes, squares;
     unsigned least, greatest, hits, unused;
 };
 
 // A pair in the tail, counted from the first rows.
-struct alignas(8) PairHit {
+struct alignas(8) Hit {
     unsigned rows;
     float cosine;
 };
 
-struct PairArgs {
+struct Args {
     const float *left, *right;
     unsigned *counts;
-    PairTotals *totals;
-    PairHit *hits;
+    Totals *totals;
+    Hit *hits;
     unsigned dimension, left_rows, right_rows, room;
     float tail;
     // Bins that are counted in shared memory: the first, and how many.
@@ -47,24 +49,27 @@ struct PairArgs {
 };
 
 // A number that is in the order of the cosines.
-DEVICE unsigned ordered(float value) {
+__device__ __forceinline__ unsigned ordered(float value) {
     unsigned bits = __float_as_uint(value);
     return bits ^ ((bits >> 31) ? 0xffffffffu : 0x80000000u);
 }
 
 // A product as a cosine: rounding may leave -1..1. What is no number becomes -1.
-DEVICE float cosine_of(float product) {
+__device__ __forceinline__ float cosine_of(float product) {
     float larger = product > -1.0f ? product : -1.0f;
     return larger < 1.0f ? larger : 1.0f;
 }
 
 // Row of a tile that number `place` of a thread's eight is, `thread` of 16.
-DEVICE unsigned row_of(unsigned thread, unsigned place) {
+__device__ __forceinline__ unsigned row_of(unsigned thread, unsigned place) {
     return (place / 4) * 64 + thread * 4 + place % 4;
 }
 
-KERNEL(pairs, PairArgs) {
-    DYNAMIC_SHARED(float, shared);
+}  // namespace pair
+
+KERNEL_OF(PAIR_THREADS, pairs, pair::Args) {
+    using namespace pair;
+    float *shared = (float *)shared_memory();
     const unsigned slice_floats = 2 * PANEL * SLICE;
     unsigned *window = (unsigned *)(shared + 2 * slice_floats);
 
@@ -77,25 +82,24 @@ KERNEL(pairs, PairArgs) {
     const size_t panel_floats = (size_t)(dimension + 4) * PANEL;
     const float *left = args.left + blockIdx.x * panel_floats;
     const unsigned first = blockIdx.y * GROUP;
-    const unsigned panels = min((args.right_rows + PANEL - 1) / PANEL - first, (unsigned)GROUP);
+    const unsigned panels = min((args.right_rows + PANEL - 1) / PANEL - first, GROUP);
     const float *right = args.right + first * panel_floats;
     const unsigned slices = (dimension + SLICE - 1) / SLICE;
 
-    for (unsigned bin = thread; bin < args.window_bins; bin += 256) window[bin] = 0;
+    for (unsigned bin = thread; bin < args.window_bins; bin += THREADS) window[bin] = 0;
 
     // Sends a slice of the left panel and of one on the right on its way; rows of 128 floats, 16 bytes a thread and step.
     auto load = [&](unsigned panel, unsigned slice, float *to) {
-        const unsigned components = min(dimension - slice * SLICE, (unsigned)SLICE);
+        const unsigned components = min(dimension - slice * SLICE, SLICE);
         const float *from_left = left + (size_t)slice * SLICE * PANEL;
         const float *from_right = right + panel * panel_floats + (size_t)slice * SLICE * PANEL;
-        for (unsigned step = 0; step < SLICE * PANEL / 4 / 256; step++) {
-            unsigned at = (step * 256 + thread) * 4;
-            if (at < components * PANEL) {
-                copy_async_16(to + at, from_left + at);
-                copy_async_16(to + SLICE * PANEL + at, from_right + at);
-            }
+        for (unsigned step = 0; step < SLICE * PANEL / 4 / THREADS; step++) {
+            unsigned at = (step * THREADS + thread) * 4;
+            bool there = at < components * PANEL;
+            copy_async(to + at, there ? from_left + at : left, there);
+            copy_async(to + SLICE * PANEL + at, there ? from_right + at : left, there);
         }
-        copy_async_commit();
+        commit_copies();
     };
 
     float acc[8][8];
@@ -110,7 +114,7 @@ KERNEL(pairs, PairArgs) {
     load(0, 0, shared);
     for (unsigned panel = 0, slice = 0, stage = 0; panel < panels; stage ^= 1) {
         // Everything is here, and everybody is through with the other half.
-        copy_async_wait_all();
+        wait_copies<0>();
         __syncthreads();
         const bool last = slice + 1 == slices;
         if (!last)
@@ -130,7 +134,7 @@ KERNEL(pairs, PairArgs) {
 #pragma unroll
                 for (unsigned j = 0; j < 8; j++) acc[i][j] = __fmaf_rn(row[i], column[j], acc[i][j]);
         };
-        const unsigned components = min(dimension - slice * SLICE, (unsigned)SLICE);
+        const unsigned components = min(dimension - slice * SLICE, SLICE);
         if (components == SLICE) {
 #pragma unroll
             for (unsigned k = 0; k < SLICE; k++) step(k);
@@ -146,14 +150,14 @@ KERNEL(pairs, PairArgs) {
 
         // The tile is multiplied: count it.
         const unsigned top = blockIdx.x * PANEL, start = (first + panel) * PANEL;
-        const PairKeys *left_keys = (const PairKeys *)(left + (size_t)dimension * PANEL);
-        const PairKeys *right_keys = (const PairKeys *)(right + panel * panel_floats + (size_t)dimension * PANEL);
+        const Keys *left_keys = (const Keys *)(left + (size_t)dimension * PANEL);
+        const Keys *right_keys = (const Keys *)(right + panel * panel_floats + (size_t)dimension * PANEL);
         unsigned long long hits = 0;
         count += 64;
         // Four columns at a time: the keys of eight would take too many registers.
 #pragma unroll
         for (unsigned half = 0; half < 8; half += 4) {
-            PairKeys theirs[4];
+            Keys theirs[4];
 #pragma unroll
             for (unsigned j = 0; j < 4; j++) {
                 unsigned row = row_of(tx, half + j);
@@ -164,7 +168,7 @@ KERNEL(pairs, PairArgs) {
 #pragma unroll
             for (unsigned i = 0; i < 8; i++) {
                 unsigned row = row_of(ty, i);
-                PairKeys mine = left_keys[row];
+                Keys mine = left_keys[row];
                 // It comes before nothing.
                 if (top + row >= args.left_rows) mine.position = 0xffffffffu;
 #pragma unroll
@@ -176,7 +180,7 @@ KERNEL(pairs, PairArgs) {
                     }
                     const float cosine = cosine_of(acc[i][half + j]);
                     // Both products are exact: powers of two.
-                    const unsigned bin = min(__float2int_rd(cosine * (BINS / 2)) + BINS / 2, BINS - 1);
+                    const unsigned bin = min(__float2int_rd(cosine * (BINS / 2)) + int(BINS / 2), int(BINS - 1));
                     const int steps = __float2int_rz(cosine * 1073741824.0f);
                     const unsigned long long magnitude = (unsigned)abs(steps);
                     sum += steps;
@@ -211,7 +215,7 @@ KERNEL(pairs, PairArgs) {
                     // Whoever reads the number sees that there were more than there is room for.
                     if (base < args.room) {
                         unsigned rows = (top + row_of(ty, i)) << 16 | (start + row_of(tx, j));
-                        args.hits[base] = PairHit{rows, cosine_of(acc[i][j])};
+                        args.hits[base] = Hit{rows, cosine_of(acc[i][j])};
                     }
                     base++;
                 }
@@ -239,6 +243,6 @@ KERNEL(pairs, PairArgs) {
         atomicMax(&args.totals->greatest, ordered(greatest));
     }
     __syncthreads();
-    for (unsigned bin = thread; bin < args.window_bins; bin += 256)
+    for (unsigned bin = thread; bin < args.window_bins; bin += THREADS)
         if (window[bin]) atomicAdd(args.counts + args.window + bin, window[bin]);
 }
