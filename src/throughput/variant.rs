@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::config::{DeviceKind, EmbedOptions, Kernels, Precision};
+use crate::model::BATCH;
 
 /// A network that is put on a device once and measured at several batch sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,7 +75,7 @@ impl Wanted {
         let precisions = or(&self.precisions, &[options.precision]);
         let kernels = or(&self.kernels, &[options.kernels]);
         let threads = or(&self.threads, &[1, cores]);
-        let batches = or(&self.batches, &[options.batch_size]);
+        let batches = or(&self.batches, &[options.batch_size.or(BATCH)]);
         let mut variants = Vec::new();
         for &device in &devices {
             for &precision in &precisions {
@@ -118,13 +119,13 @@ pub(super) fn evenly_spaced(rows: usize, faces: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DeviceRequest, OnError};
+    use crate::config::{BatchSize, DeviceRequest, OnError};
 
     const OPTIONS: EmbedOptions = EmbedOptions {
         device: DeviceRequest::Auto,
         precision: Precision::F32,
         kernels: Kernels::Auto,
-        batch_size: 32,
+        batch_size: BatchSize::Auto,
         chunk_size: 1024,
         threads: None,
         on_error: OnError::Skip,
