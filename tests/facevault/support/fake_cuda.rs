@@ -46,6 +46,8 @@ fn build() -> Option<PathBuf> {
     let status = Command::new(compiler)
         .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-o"])
         .arg(place.path().join("libcuda.so.1"))
+        .arg("-I")
+        .arg(root.join("src/cuda/kernels"))
         .args(inputs.iter().filter(|path| path.is_file()))
         .status()
         .unwrap();
