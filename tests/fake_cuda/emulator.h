@@ -370,7 +370,7 @@ inline std::vector<EmulatedKernel>& kernels() {
   return all;
 }
 
-extern "C" inline const EmulatedKernel* find_kernel(const char* name) {
+extern "C" __attribute__((used)) inline const EmulatedKernel* find_kernel(const char* name) {
   for (const EmulatedKernel& kernel : kernels())
     if (std::strcmp(kernel.name, name) == 0) return &kernel;
   return nullptr;
