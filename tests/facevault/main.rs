@@ -5,6 +5,7 @@ mod breakdown;
 mod compare;
 mod containers;
 mod cuda;
+mod gpu;
 mod experiment;
 mod hub;
 mod hub_datasets;

@@ -251,14 +251,6 @@ inline float of_brain(uint16_t brain) {
   return value;
 }
 
-// cvt.rna.tf32.f32: 10 bits of mantissa, ties away from zero.
-inline uint32_t tf32_of(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  if ((bits & 0x7f800000) == 0x7f800000) return bits;
-  return (bits + 0x1000) & 0xffffe000;
-}
-
 inline float of_tf32(uint32_t bits) {
   bits &= 0xffffe000;  // What the tensor core looks at.
   float value;
@@ -423,7 +415,6 @@ inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[
 inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   emulator::mma<1>(c, a, b, [](uint32_t r, int) { return emulator::of_tf32(r); });
 }
-inline uint32_t to_tf32(float value) { return emulator::tf32_of(value); }
 inline uint32_t pack_f16(float low, float high) {
   return emulator::half_of(low) | static_cast<uint32_t>(emulator::half_of(high)) << 16;
 }
