@@ -14,6 +14,7 @@ mod lfw;
 mod model;
 mod networks;
 mod orl;
+mod pairs_card;
 mod people;
 mod precision;
 mod preprocess;

@@ -322,12 +322,19 @@ template <typename T> inline T __shfl_down_sync(unsigned, T value, unsigned delt
   unsigned from = emulator::lane() + delta;
   return shuffle(value, from < emulator::WARP ? from : emulator::lane());
 }
+template <typename T> inline T __shfl_up_sync(unsigned, T value, unsigned delta) {
+  unsigned lane = emulator::lane();
+  return shuffle(value, lane >= delta ? lane - delta : lane);
+}
 inline unsigned __ballot_sync(unsigned, bool predicate) {
   unsigned bits = 0;
   for (unsigned l = 0; l < emulator::WARP; ++l) bits |= static_cast<unsigned>(shuffle(predicate ? 1u : 0u, l)) << l;
   return bits;
 }
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+inline int __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
+inline int __float2int_rd(float value) { return static_cast<int>(std::floor(value)); }
+inline int __float2int_rz(float value) { return static_cast<int>(value); }
 
 template <typename T> inline T atomicAdd(T* at, T value) { T old = *at; *at = old + value; return old; }
 template <typename T> inline T atomicMax(T* at, T value) { T old = *at; if (value > old) *at = value; return old; }
@@ -340,6 +347,7 @@ inline unsigned __float_as_uint(float value) { unsigned bits; std::memcpy(&bits,
 inline float __uint_as_float(unsigned bits) { float value; std::memcpy(&value, &bits, 4); return value; }
 template <typename T> inline T __ldg(const T* at) { return *at; }
 inline int min(int a, int b) { return a < b ? a : b; }
+inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
 
 // What a test knows of a kernel.
