@@ -87,6 +87,11 @@ fn a_card_that_cannot_be_used_says_why() {
     let other = text(&[("FAKE_CUDA_FAIL", "cuDevicePrimaryCtxRetain:1:46")]).unwrap();
     insta::assert_snapshot!(other, @"the NVIDIA driver failed in cuDevicePrimaryCtxRetain: error 46, the driver says no more");
 
+    let lacking =
+        fake_cuda::library(r#"extern "C" int cuDriverGetVersion(int* version) { *version = 12010; return 0; }"#);
+    let lacking = text(&[("FACEVAULT_CUDA_LIBS", lacking.path().to_str().unwrap())]).unwrap();
+    insta::assert_snapshot!(lacking, @"the NVIDIA driver is too old: it offers no `cuInit`, CUDA 12.1 is needed; install driver 530 or newer");
+
     let broken = tempfile::tempdir().unwrap();
     std::fs::write(broken.path().join("libcuda.so.1"), "no library").unwrap();
     let text = text(&[("FACEVAULT_CUDA_LIBS", broken.path().to_str().unwrap())]).unwrap();

@@ -42,20 +42,30 @@ fn build() -> Option<PathBuf> {
         return Some(folder);
     }
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let status = Command::new(compiler)
-        .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-o"])
-        .arg(place.path().join("libcuda.so.1"))
-        .args(["driver.cpp", "kernels.cpp"].map(|name| sources.join(name)))
-        .arg("-I")
-        .arg(kernels)
-        .status()
-        .unwrap();
-    assert!(status.success(), "the fake driver does not compile");
+    let inputs = ["driver.cpp", "kernels.cpp"].map(|name| sources.join(name));
+    compile(&compiler, &inputs, &kernels, place.path());
     // Another process may have been faster.
     if fs::rename(place.path(), &folder).is_ok() {
         let _ = place.keep();
     }
     Some(folder)
+}
+
+/// Puts a `libcuda.so.1` made of these sources into a folder.
+fn compile(compiler: &str, sources: &[PathBuf], headers: &Path, folder: &Path) {
+    let flags = ["-std=c++17", "-O2", "-shared", "-fPIC", "-o"];
+    let mut command = Command::new(compiler);
+    command.args(flags).arg(folder.join("libcuda.so.1")).args(sources).arg("-I").arg(headers);
+    assert!(command.status().unwrap().success(), "the fake driver does not compile");
+}
+
+/// A folder with a `libcuda.so.1` made of this text, where [`folder`] gives one.
+pub fn library(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("driver.cpp");
+    fs::write(&source, text).unwrap();
+    compile(&compiler().unwrap(), &[source], folder.path(), folder.path());
+    folder
 }
 
 /// What compiles C++ here.
