@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::variant::evenly_spaced;
 use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
 use crate::model::FaceBatch;
 use crate::progress::Cancel;
 use crate::run::FaceReader;
+use crate::sample;
 
 /// Faces in memory.
 pub(super) struct Sample<'a> {
@@ -47,7 +47,7 @@ impl<'a> Sample<'a> {
         let mut face = vec![0; side * side * 3];
         let (mut rows, mut pixels, mut failed) = (Vec::new(), Vec::new(), 0);
         let (mut decode, mut resize) = (Duration::ZERO, Duration::ZERO);
-        for row in evenly_spaced(manifest.len(), faces) {
+        for row in sample::blocks(manifest.len(), faces) {
             if cancel.requested() {
                 break;
             }
