@@ -271,7 +271,7 @@ pub struct ThroughputArgs {
     /// Devices: `cpu`, `cuda` [default: cpu].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<DeviceKind>)]
     pub devices: Vec<DeviceKind>,
-    /// Arithmetic: `f32`, `bf16`, `int8` [default: the config's].
+    /// Arithmetic: `f32`, `tf32`, `f16`, `bf16`, `int8` [default: the config's].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<Precision>)]
     pub precisions: Vec<Precision>,
     /// Implementations on the CPU: `auto`, `avx512`, `avx2`, `neon`, `portable`, `candle` [default: the config's].

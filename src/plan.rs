@@ -268,7 +268,7 @@ weights: {source: embedded, name: demo}
         ids.push(plan(b"manifest", 6, b"other", &embedder()));
         ids.push(plan(b"manifest", 6, b"weights", &EmbedderInfo { name: "fused".into(), ..embedder() }));
         ids.push(plan(b"manifest", 6, b"weights", &EmbedderInfo { device: DeviceKind::Cuda, ..embedder() }));
-        for precision in [Precision::Bf16, Precision::Int8] {
+        for precision in [Precision::Tf32, Precision::F16, Precision::Bf16, Precision::Int8] {
             ids.push(plan(b"manifest", 6, b"weights", &EmbedderInfo { precision, ..embedder() }));
         }
         let older = RunPlan { code: EMBEDDING_CODE_VERSION - 1, ..self::plan(&[]) };
@@ -283,6 +283,7 @@ weights: {source: embedded, name: demo}
     fn what_cannot_change_a_number_does_not_change_the_run() {
         for set in [
             "embed.batch_size=7",
+            "embed.batch_size=auto",
             "embed.chunk_size=7",
             "embed.threads=2",
             "embed.kernels=candle",

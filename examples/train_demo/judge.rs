@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use facevault::config::{DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise};
+use facevault::config::{
+    BatchSize, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise,
+};
 use facevault::dataset::synthetic;
 use facevault::model::{self, FaceBatch, inception_resnet_v1::DIMENSION};
 use facevault::weights::Tensors;
@@ -44,7 +46,7 @@ impl Gallery {
             device: DeviceRequest::Cpu,
             precision: Precision::F32,
             kernels: Kernels::Auto,
-            batch_size: 64,
+            batch_size: BatchSize::Faces(64),
             chunk_size: 64,
             threads: Some(rayon::current_num_threads()),
             on_error: OnError::Fail,

@@ -64,7 +64,7 @@ fn the_smallest_config_gets_sensible_defaults() {
             device: DeviceRequest::Auto,
             precision: Precision::F32,
             kernels: Kernels::Auto,
-            batch_size: 32,
+            batch_size: BatchSize::Auto,
             chunk_size: 1024,
             threads: None,
             on_error: OnError::Skip,
@@ -473,7 +473,7 @@ fn overrides_make_missing_mappings_replace_whole_nodes_and_the_last_wins() {
         &["similarity.upstream.impostor_pairs=5", "embed.batch_size=1", "embed={batch_size: 2}", "expect.eer.max=0.5"],
     );
     assert_eq!(config.similarity.upstream, Some(UpstreamSampling { faces_per_identity: 10, impostor_pairs: 5 }));
-    assert_eq!(config.embed.batch_size, 2);
+    assert_eq!(config.embed.batch_size, BatchSize::Faces(2));
     assert_eq!(config.expect["eer"].max, Some(0.5));
 }
 
@@ -1252,7 +1252,7 @@ proptest! {
 
 #[test]
 fn precisions_and_kernels_are_what_they_are_called() {
-    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+    for precision in Precision::ALL {
         let config = accepted(SMALL, &[&format!("embed.precision={}", precision.name())]);
         assert_eq!(config.embed.precision, precision);
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::batch_size::BatchSize;
 use crate::digest::Digest;
 
 /// A whole experiment, validated.
@@ -346,7 +347,7 @@ pub struct EmbedOptions {
     /// What computes on the CPU.
     pub kernels: Kernels,
     /// Faces in one forward pass.
-    pub batch_size: usize,
+    pub batch_size: BatchSize,
     /// Rows in one chunk: the unit of commit and resume.
     pub chunk_size: usize,
     /// Threads; `None`: all cores.
@@ -385,18 +386,27 @@ pub enum DeviceKind {
 pub enum Precision {
     /// 32-bit floats.
     F32,
+    /// Factors of products rounded to 10 bits of fraction, all else in 32-bit floats. On the GPU.
+    Tf32,
+    /// Weights and activations in 16-bit floats, sums in 32-bit floats. On the GPU.
+    F16,
     /// Weights and activations in bfloat16, sums in 32-bit floats.
     Bf16,
-    /// Weights and activations in 8 bits, sums in 32-bit integers; ranges come from a sample of the faces.
+    /// Weights and activations in 8 bits, sums in 32-bit integers; ranges come from a sample of the faces. On the CPU.
     Int8,
 }
 
 impl Precision {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::F32, Self::Tf32, Self::F16, Self::Bf16, Self::Int8];
+
     /// As configs spell it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
         }

@@ -11,8 +11,8 @@ use super::diagnostics::{Diagnostic, Source, did_you_mean, listed, quoted};
 use super::protocols;
 use super::tree::Node;
 use super::types::{
-    Crop, DatasetSource, EmbedOptions, Expectation, ExperimentConfig, MarginUnit, ModelSpec, Network, PathRewrite,
-    Preprocess, Protocol, ReportOptions, Resize, SimilarityOptions, Standardise, Tables, UpstreamSampling,
+    BatchSize, Crop, DatasetSource, EmbedOptions, Expectation, ExperimentConfig, MarginUnit, ModelSpec, Network,
+    PathRewrite, Preprocess, Protocol, ReportOptions, Resize, SimilarityOptions, Standardise, Tables, UpstreamSampling,
     WeightsSource,
 };
 use super::wire;
@@ -486,7 +486,12 @@ fn embed(wire: &wire::Embed, context: &Context<'_>) -> Result<EmbedOptions, Diag
         device: wire.device,
         precision: wire.precision,
         kernels: wire.kernels,
-        batch_size: context.within(&key("batch_size"), wire.batch_size, 1, 65_536)?,
+        batch_size: match wire.batch_size {
+            BatchSize::Faces(faces) => {
+                BatchSize::Faces(context.within(&key("batch_size"), faces, 1, BatchSize::MOST)?)
+            }
+            BatchSize::Auto => BatchSize::Auto,
+        },
         chunk_size: context.within(&key("chunk_size"), wire.chunk_size, 1, 1_048_576)?,
         threads: wire.threads.map(|threads| context.within(&key("threads"), threads, 1, 1024)).transpose()?,
         on_error: wire.on_error,

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{
-    ChannelOrder, Design, DeviceRequest, Distance, Filter, Kernels, MarginUnit, Mirror, Network, OnError, PairMode,
-    Phase1Image, Precision,
+    BatchSize, ChannelOrder, Design, DeviceRequest, Distance, Filter, Kernels, MarginUnit, Mirror, Network, OnError,
+    PairMode, Phase1Image, Precision,
 };
 use crate::metrics;
 use crate::model::inception_resnet_v1::MIN_SIDE;
@@ -354,9 +354,8 @@ pub(super) struct Embed {
     pub precision: Precision,
     /// What computes on the CPU: the fastest kernels it can run, those of one instruction set, or the reference graph.
     pub kernels: Kernels,
-    /// Faces in one forward pass.
-    #[schemars(range(min = 1, max = 65_536))]
-    pub batch_size: usize,
+    /// Faces in one forward pass; `auto` takes as many as suit the device.
+    pub batch_size: BatchSize,
     /// Faces in one chunk: the unit of commit and resume.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub chunk_size: usize,
@@ -375,7 +374,7 @@ impl Default for Embed {
             device: DeviceRequest::Auto,
             precision: Precision::F32,
             kernels: Kernels::Auto,
-            batch_size: 32,
+            batch_size: BatchSize::Auto,
             chunk_size: 1024,
             threads: None,
             on_error: OnError::Skip,

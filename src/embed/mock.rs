@@ -13,8 +13,8 @@ use super::{
     output_dimension,
 };
 use crate::config::{
-    ChannelOrder, Crop, DeviceKind, DeviceRequest, EmbedOptions, Filter, Kernels, Mirror, OnError, Precision,
-    Preprocess, Resize, Standardise,
+    BatchSize, ChannelOrder, Crop, DeviceKind, DeviceRequest, EmbedOptions, Filter, Kernels, Mirror, OnError,
+    Precision, Preprocess, Resize, Standardise,
 };
 use crate::dataset::{Face, PixelSource};
 use crate::digest::Digest;
@@ -163,7 +163,7 @@ impl Bench {
                 device: DeviceRequest::Cpu,
                 precision: Precision::F32,
                 kernels: Kernels::Auto,
-                batch_size: 3,
+                batch_size: BatchSize::Faces(3),
                 chunk_size,
                 threads: Some(2),
                 on_error: OnError::Skip,

@@ -45,11 +45,12 @@ impl<'a> EmbedJob<'a> {
         self.faces
     }
 
-    pub(super) fn cut(&self) -> Cut {
+    /// `auto` is what that batch size stands for.
+    pub(super) fn cut(&self, auto: usize) -> Cut {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let side = self.preprocess.resize.size as usize;
         Cut {
-            batch_size: self.options.batch_size.clamp(1, self.faces.len().max(1)),
+            batch_size: self.options.batch_size.or(auto).clamp(1, self.faces.len().max(1)),
             workers: self.options.threads.unwrap_or_else(cores).max(1),
             face_bytes: side * side * 3,
         }
@@ -137,7 +138,7 @@ fn overlapped(
     }
     thread::scope(|scope| {
         // On every way out of here the ends of all queues are dropped; a stage that cannot receive or send ends.
-        let batches = prepare::start(scope, job, missing, job.cut()).map_err(EmbedError::Threads)?;
+        let batches = prepare::start(scope, job, missing, job.cut(embedder.batch())).map_err(EmbedError::Threads)?;
         let (chunks, full) = sync_channel(1);
         let (spare, spares) = channel();
         let writer = thread::Builder::new()

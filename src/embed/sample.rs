@@ -6,7 +6,7 @@ use super::forward::Forward;
 use super::pipeline::EmbedJob;
 use super::prepare::{self, Batch};
 use crate::config::{EmbedOptions, Mirror, ModelSpec};
-use crate::model::{self, Calibration, Embedder, FaceBatch, ModelError};
+use crate::model::{self, BATCH, Calibration, Embedder, FaceBatch, ModelError};
 use crate::preprocess;
 use crate::progress::{Cancel, Progress};
 use crate::sample;
@@ -46,7 +46,7 @@ impl<'a> Sample<'a> {
     /// stop.
     #[must_use]
     pub fn read(job: EmbedJob<'a>, cancel: &Cancel) -> Option<Self> {
-        let cut = job.cut();
+        let cut = job.cut(BATCH);
         let mut batches = Vec::new();
         for rows in sample::rows(job.faces.len()).chunks(cut.batch_size) {
             if cancel.requested() {
@@ -102,7 +102,7 @@ impl<'a> Sample<'a> {
             Mirror::None => Vec::new(),
             Mirror::Sum | Mirror::Concat => self.batches.iter().map(mirror).collect(),
         };
-        let count = |pixels: &Vec<u8>| pixels.len() / self.job.cut().face_bytes;
+        let count = |pixels: &Vec<u8>| pixels.len() / self.job.cut(BATCH).face_bytes;
         let pixels = self.batches.iter().map(|batch| &batch.pixels).chain(&mirrored);
         progress.start("calibrating", "faces", Some(pixels.clone().map(count).sum::<usize>() as u64), 0);
         let batches = pixels.take_while(|_| !cancel.requested()).map(|pixels| {

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::mock::{Bench, DIMENSION, Fate, MockEmbedder, Recorded, SIDE, answer, pixels, quality};
 use super::*;
-use crate::config::OnError;
-use crate::model::ModelError;
+use crate::config::{BatchSize, OnError};
+use crate::model::{BATCH, ModelError};
 use crate::progress::{Cancel, Silent};
 
 fn direct(bench: &Bench) -> Vec<f32> {
@@ -69,7 +69,7 @@ fn the_files_do_not_depend_on_batch_chunk_or_threads() {
     let expected = Bench::new(5000, 1000).with_fates([(3, Fate::Fails)]).finish();
     for (batch_size, chunk_size, threads) in [(1, 777, 1), (64, 4096, 4), (10_000, 100_000, 3)] {
         let mut bench = Bench::new(5000, chunk_size).with_fates([(3, Fate::Fails)]);
-        bench.options.batch_size = batch_size;
+        bench.options.batch_size = BatchSize::Faces(batch_size);
         bench.options.threads = Some(threads);
         assert!(bench.finish() == expected, "batches of {batch_size}, chunks of {chunk_size}, {threads} threads");
     }
@@ -153,7 +153,7 @@ fn interrupted_anywhere_it_resumes_to_the_same_bytes() {
             }
             EmbedOutcome::Complete(_) => assert!(stop_at >= 15, "stopped at {stop_at}"),
         }
-        bench.options.batch_size = 1 + stop_at % 5;
+        bench.options.batch_size = BatchSize::Faces(1 + stop_at % 5);
         bench.reader.started.store(0, Ordering::SeqCst);
         assert!(bench.finish() == expected, "stopped at {stop_at}");
         assert_eq!(bench.reader.started.load(Ordering::SeqCst), 20 - committed, "only what is missing is read");
@@ -437,9 +437,9 @@ fn mirroring_is_what_it_says() {
 #[test]
 fn reading_ahead_is_bounded() {
     let mut bench = Bench::new(400, 400);
-    bench.options.batch_size = 8;
+    bench.options.batch_size = BatchSize::Faces(8);
     let job = EmbedJob::new(&bench.faces, &bench.reader, &bench.preprocess, &bench.options);
-    let limit = job.cut().faces_in_flight();
+    let limit = job.cut(BATCH).faces_in_flight();
     let mut most = 0;
     let outcome = bench.session(&mut bench.open(&Silent), &Silent, &Cancel::default(), |embedded| {
         // Long enough for the readers to run as far ahead as they can.
@@ -449,7 +449,7 @@ fn reading_ahead_is_bounded() {
     });
     assert_eq!(summary(outcome.unwrap()).embedded, 400);
     assert!(most <= limit, "{most} faces in flight, {limit} are allowed");
-    assert!(most > 2 * bench.options.batch_size, "nothing was read ahead: {most}");
+    assert!(most > 2 * 8, "nothing was read ahead: {most}");
 }
 
 #[test]
@@ -492,7 +492,7 @@ proptest! {
     ) {
         let listed = fates.iter().enumerate().filter_map(|(row, fate)| Some((row, (*fate)?)));
         let mut bench = Bench::new(fates.len(), chunk_size).with_fates(listed);
-        bench.options.batch_size = batch_size;
+        bench.options.batch_size = BatchSize::Faces(batch_size);
         bench.options.threads = Some(threads);
         for (stop_at, damage) in kills {
             let cancel = Cancel::default();
@@ -522,7 +522,7 @@ fn two_hundred_thousand_rows() {
     };
     let mut bench = Bench::new(200_000, 1024);
     bench.dimension = 512;
-    bench.options.batch_size = 64;
+    bench.options.batch_size = BatchSize::Faces(64);
     let started = Instant::now();
     let cancel = Cancel::default();
     let stop = |embedded: usize| {

@@ -20,6 +20,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, Precision, Standardise};
 use crate::weights::{Parameter, Tensors};
 
+/// Faces in one forward pass where the device has no better number.
+pub const BATCH: usize = 32;
+
 /// A batch of faces, resized and still 8-bit: the network's first step standardises, so that a device can be sent a
 /// quarter of the bytes and a CPU plan can fold it into its first layer.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +82,11 @@ pub trait Embedder: Send {
     /// # Errors
     /// [`ModelError`] when the batch has the wrong shape or the device fails.
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError>;
+
+    /// Faces in one forward pass that suit the device: what `embed.batch_size: auto` stands for.
+    fn batch(&self) -> usize {
+        BATCH
+    }
 
     /// Embeds a batch and tells where the time went: parts of the network in order, nothing where that is not known. One
     /// thread does all of it, so that the parts add up.
@@ -176,7 +184,8 @@ fn is_fused(network: Network, options: &EmbedOptions, chosen: &device::Chosen) -
     }
     let fused = chosen.kind == DeviceKind::Cpu && options.kernels != Kernels::Candle;
     if !fused && options.precision != Precision::F32 {
-        return Err(ModelError::Precision { precision: options.precision.name(), device: chosen.name.clone() });
+        let device = format!("{} with candle", chosen.name);
+        return Err(ModelError::Precision { precision: options.precision, device, able: &[Precision::F32] });
     }
     Ok(fused)
 }
@@ -239,6 +248,25 @@ pub fn calibrate<'a>(
     Ok(calibration)
 }
 
+/// Names in words: `f32`, `bf16` and `int8`.
+fn listed(precisions: &[Precision]) -> String {
+    let names: Vec<_> = precisions.iter().map(|precision| format!("`{}`", precision.name())).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => "nothing".into(),
+    }
+}
+
+/// Which options a precision can be had with.
+fn home(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Tf32 | Precision::F16 => "`device: cuda`",
+        Precision::Int8 => "`device: cpu` with `kernels: auto`",
+        Precision::F32 | Precision::Bf16 => "`kernels: auto`",
+    }
+}
+
 /// Why a network could not be built or run.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -270,14 +298,19 @@ pub enum ModelError {
     },
     /// The precision that was asked for is not to be had there.
     #[error(
-        "`embed.precision: {precision}` is not available with candle on {device}; it runs on `device: cpu` with \
-         `kernels: auto`, and `f32` runs everywhere"
+        "`embed.precision: {}` is not available on {device}, which computes in {}; {} is for {}, and `f32` runs everywhere",
+        precision.name(),
+        listed(able),
+        precision.name(),
+        home(*precision)
     )]
     Precision {
         /// Which precision.
-        precision: &'static str,
-        /// Where.
+        precision: Precision,
+        /// Where, in words.
         device: String,
+        /// What is to be had there.
+        able: &'static [Precision],
     },
     /// The network has no fused plan, and an option asks for what only that can do.
     #[error(

@@ -213,7 +213,7 @@ impl Workplace<'_> {
             machine: Machine::current(),
             device: embedder.device_name.clone(),
             threads: options.threads.unwrap_or_else(|| Machine::current().cores),
-            batch_size: options.batch_size,
+            batch_size: options.batch_size.or(network.batch()),
             embedded: 0,
         });
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;

@@ -65,7 +65,7 @@ impl Opening<'_> {
         // Read even where it was just written: the session that makes it and those that find it have the same numbers.
         let calibration = match options.precision {
             Precision::Int8 => Some(calibration(self.run)?),
-            Precision::F32 | Precision::Bf16 => None,
+            Precision::F32 | Precision::Tf32 | Precision::F16 | Precision::Bf16 => None,
         };
         let mut embedder = self.embedder(options, calibration.as_ref())?;
         if let (false, Some(mut sample)) = (agreed, read) {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::config::{DeviceKind, EmbedOptions, Kernels, Precision};
+use crate::model::BATCH;
 
 /// A network that is put on a device once and measured at several batch sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -96,7 +97,7 @@ pub struct Wanted {
 pub fn precisions_of(device: DeviceKind) -> &'static [Precision] {
     match device {
         DeviceKind::Cpu => &[Precision::F32, Precision::Bf16, Precision::Int8],
-        DeviceKind::Cuda => &[Precision::F32, Precision::Bf16],
+        DeviceKind::Cuda => &[Precision::F32, Precision::Tf32, Precision::F16, Precision::Bf16],
     }
 }
 
@@ -131,7 +132,7 @@ impl Wanted {
                     or(&kernels, &[]).into_iter().map(|kernels| (kernels, None)).collect()
                 }
             };
-            let batches = self.batches.resolve(&[options.batch_size], grid_of(device));
+            let batches = self.batches.resolve(&[options.batch_size.or(BATCH)], grid_of(device));
             for precision in self.precisions.resolve(&[options.precision], precisions_of(device)) {
                 for &(kernels, threads) in &ways {
                     let engine = Engine { device, precision, kernels, threads };
@@ -162,13 +163,13 @@ pub(super) fn order(round: usize, n: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DeviceRequest, OnError};
+    use crate::config::{BatchSize, DeviceRequest, OnError};
 
     const OPTIONS: EmbedOptions = EmbedOptions {
         device: DeviceRequest::Auto,
         precision: Precision::F32,
         kernels: Kernels::Auto,
-        batch_size: 32,
+        batch_size: BatchSize::Auto,
         chunk_size: 1024,
         threads: None,
         on_error: OnError::Skip,

@@ -1,6 +1,8 @@
 //! The network against facenet-pytorch on identical weights (`tests/fixtures/model/make_goldens.py`).
 
-use facevault::config::{DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise};
+use facevault::config::{
+    BatchSize, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise,
+};
 use facevault::model::{self, Calibration, Embedder, FaceBatch};
 
 use crate::support::formula;
@@ -13,7 +15,7 @@ fn options(device: DeviceRequest) -> EmbedOptions {
         device,
         precision: Precision::F32,
         kernels: Kernels::Auto,
-        batch_size: 32,
+        batch_size: BatchSize::Auto,
         chunk_size: 1024,
         threads: None,
         on_error: OnError::Skip,
@@ -123,10 +125,10 @@ fn cuda_is_a_requirement_and_auto_says_what_it_chose() {
 fn what_the_graph_cannot_compute_in_is_an_error() {
     let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
     let tensors = formula::checkpoint(&model::parameters(&spec));
-    for precision in [Precision::Bf16, Precision::Int8] {
+    for precision in [Precision::Tf32, Precision::F16, Precision::Bf16, Precision::Int8] {
         let options = EmbedOptions { precision, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
         let error = model::open(&spec, &options, &tensors, None, &|_| {}).err().unwrap();
-        assert!(matches!(error, model::ModelError::Precision { precision: p, .. } if p == precision.name()), "{error}");
+        assert!(matches!(error, model::ModelError::Precision { precision: p, .. } if p == precision), "{error}");
         assert!(error.to_string().contains("`f32` runs everywhere"), "{error}");
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use facevault::config::{
-    self, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, WeightsSource,
+    self, BatchSize, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, WeightsSource,
 };
 use facevault::digest::Digest;
 use facevault::model::{self, FaceBatch};
@@ -33,7 +33,7 @@ fn options(kernels: Kernels, precision: Precision) -> EmbedOptions {
         device: DeviceRequest::Cpu,
         precision,
         kernels,
-        batch_size: 32,
+        batch_size: BatchSize::Auto,
         chunk_size: 1024,
         threads: None,
         on_error: OnError::Skip,

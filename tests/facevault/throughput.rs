@@ -91,6 +91,6 @@ fn a_dataset_without_a_readable_face_is_an_error() {
 
 #[test]
 fn words_that_no_variant_has_are_refused() {
-    let (_, error) = Workspace::empty().run(2, &["throughput", DEMO, "--precisions", "f16"]);
-    assert!(error.contains("expected one of `f32`, `bf16`, `int8`"), "{error}");
+    let (_, error) = Workspace::empty().run(2, &["throughput", DEMO, "--precisions", "f8"]);
+    assert!(error.contains("expected one of `f32`, `tf32`, `f16`, `bf16`, `int8`"), "{error}");
 }

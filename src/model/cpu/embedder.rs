@@ -68,7 +68,7 @@ impl CpuEmbedder {
     /// Compiles a checkpoint. `tensors` must hold the network's parameters; int8 needs a calibration.
     ///
     /// # Errors
-    /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::NoCalibration`],
+    /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::Precision`], [`ModelError::NoCalibration`],
     /// [`ModelError::Device`] when threads cannot be started.
     pub fn new(
         tensors: &Tensors,
@@ -98,7 +98,7 @@ impl CpuEmbedder {
     /// What it is with these options, without weights.
     ///
     /// # Errors
-    /// [`ModelError::NoKernels`] where this CPU lacks the kernels.
+    /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::Precision`] where none have the precision.
     pub fn describe(options: CpuOptions) -> Result<EmbedderInfo, ModelError> {
         let (set, threads) = (choose(options)?, threads(options));
         let plural = if threads == 1 { "" } else { "s" };
@@ -198,8 +198,11 @@ impl CpuEmbedder {
 }
 
 fn choose(CpuOptions { kernels, precision, .. }: CpuOptions) -> Result<&'static Set, ModelError> {
-    sets::choose(kernels, precision)
-        .ok_or_else(|| ModelError::NoKernels { kernels: kernels.name(), cpu: crate::model::device::instruction_sets() })
+    let cpu = crate::model::device::instruction_sets();
+    if !sets::PRECISIONS.contains(&precision) {
+        return Err(ModelError::Precision { precision, device: format!("CPU ({cpu})"), able: &sets::PRECISIONS });
+    }
+    sets::choose(kernels, precision).ok_or(ModelError::NoKernels { kernels: kernels.name(), cpu })
 }
 
 /// As many as rayon's own pool has, unless a config says otherwise.

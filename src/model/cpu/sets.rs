@@ -271,7 +271,11 @@ fn avx2() -> bool {
     has!("avx2") && has!("fma")
 }
 
-/// The kernels that were asked for, the fastest for `auto`; `None` where this CPU lacks them.
+/// What the kernels compute in.
+pub const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
+
+/// The kernels that were asked for, the fastest for `auto`; `None` where this CPU lacks them, and for precisions that no
+/// kernels here have.
 #[must_use]
 pub fn choose(kernels: Kernels, precision: Precision) -> Option<&'static Set> {
     match kernels {
@@ -285,23 +289,27 @@ pub fn choose(kernels: Kernels, precision: Precision) -> Option<&'static Set> {
             Precision::Bf16 => &avx512_rounded::SET,
             Precision::Int8 if std::arch::is_x86_feature_detected!("avx512vnni") => &avx512_vnni::SET,
             Precision::Int8 => &avx512_i16::SET,
+            Precision::Tf32 | Precision::F16 => return None,
         }),
         #[cfg(target_arch = "x86_64")]
         Kernels::Avx2 if avx2() => Some(match precision {
             Precision::F32 => &avx2_f32::SET,
             Precision::Bf16 => &avx2_rounded::SET,
             Precision::Int8 => &avx2_i16::SET,
+            Precision::Tf32 | Precision::F16 => return None,
         }),
         #[cfg(target_arch = "aarch64")]
         Kernels::Neon => Some(match precision {
             Precision::F32 => &neon_f32::SET,
             Precision::Bf16 => &neon_rounded::SET,
             Precision::Int8 => &neon_i16::SET,
+            Precision::Tf32 | Precision::F16 => return None,
         }),
         Kernels::Portable => Some(match precision {
             Precision::F32 => &portable_f32::SET,
             Precision::Bf16 => &portable_rounded::SET,
             Precision::Int8 => &portable_i16::SET,
+            Precision::Tf32 | Precision::F16 => return None,
         }),
         _ => None,
     }
