@@ -22,6 +22,7 @@ pub mod closeness;
 pub mod commands;
 pub mod compare;
 pub mod config;
+pub mod cuda;
 pub mod dataset;
 pub mod digest;
 pub mod embed;

@@ -1,0 +1,217 @@
+//! A card, and what is made on it.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr;
+use std::sync::Arc;
+
+use super::api::{Api, Failure, Handle};
+use super::{CudaError, DeviceMemory, Module, Pinned, Stream};
+
+/// The oldest CUDA whose drivers take the kernels: theirs is the version of the PTX.
+pub(super) const OLDEST_CUDA: (u32, u32) = (12, 1);
+
+/// The oldest compute capability that has what the kernels use: `mma` in bf16 and tf32, `cp.async`.
+pub(super) const OLDEST_CARD: (u32, u32) = (8, 0);
+
+/// `CU_DEVICE_ATTRIBUTE_…` of `cuda.h`.
+mod attribute {
+    pub const MULTIPROCESSOR_COUNT: i32 = 16;
+    pub const COMPUTE_CAPABILITY_MAJOR: i32 = 75;
+    pub const COMPUTE_CAPABILITY_MINOR: i32 = 76;
+    pub const MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: i32 = 97;
+}
+
+/// A card that can run the kernels. A copy is the same card.
+#[derive(Debug, Clone)]
+pub struct Card {
+    context: Arc<Context>,
+}
+
+/// The card's primary context, which candle on the same card would share.
+#[derive(Debug)]
+pub(super) struct Context {
+    api: &'static Api,
+    handle: Handle,
+    device: c_int,
+    facts: Facts,
+}
+
+#[derive(Debug)]
+struct Facts {
+    name: String,
+    compute: (u32, u32),
+    multiprocessors: u32,
+    shared_per_block: u32,
+    driver: (u32, u32),
+    pci_bus_id: String,
+}
+
+// SAFETY: a context belongs to no thread; `enter` makes it current on each that calls the driver.
+unsafe impl Send for Context {}
+// SAFETY: as above; the driver locks what it must.
+unsafe impl Sync for Context {}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Api")
+    }
+}
+
+impl Card {
+    /// Number of cards that the driver shows, ≥ 1.
+    ///
+    /// # Errors
+    /// [`CudaError::NoDriver`], [`CudaError::OldDriver`], [`CudaError::NoDevice`], [`CudaError::Mismatch`].
+    pub fn count() -> Result<usize, CudaError> {
+        let mut count = 0;
+        // SAFETY: a place for one number.
+        unsafe { Api::get()?.cuDeviceGetCount(&raw mut count)? };
+        if count > 0 { Ok(count.unsigned_abs() as usize) } else { Err(CudaError::NoDevice) }
+    }
+
+    /// Opens a card, counted from 0 in the driver's order.
+    ///
+    /// # Errors
+    /// As [`Self::count`]; [`CudaError::NoSuchCard`], [`CudaError::OldCard`], [`CudaError::OutOfMemory`].
+    pub fn open(ordinal: usize) -> Result<Self, CudaError> {
+        let count = Self::count()?;
+        if ordinal >= count {
+            return Err(CudaError::NoSuchCard { ordinal, count });
+        }
+        let api = Api::get()?;
+        let (mut device, mut handle) = (0, ptr::null_mut());
+        // SAFETY: a place for one number; the ordinal was checked.
+        unsafe { api.cuDeviceGet(&raw mut device, ordinal as c_int)? };
+        let facts = Facts::read(api, device)?;
+        if facts.compute < OLDEST_CARD {
+            return Err(CudaError::OldCard { name: facts.name, found: facts.compute });
+        }
+        // SAFETY: a place for one handle; `Context` gives it back.
+        unsafe { api.cuDevicePrimaryCtxRetain(&raw mut handle, device)? };
+        Ok(Self { context: Arc::new(Context { api, handle, device, facts }) })
+    }
+
+    /// E.g. `NVIDIA H200`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.context.facts.name
+    }
+
+    /// Compute capability, major and minor.
+    #[must_use]
+    pub fn compute(&self) -> (u32, u32) {
+        self.context.facts.compute
+    }
+
+    /// Number of multiprocessors.
+    #[must_use]
+    pub fn multiprocessors(&self) -> u32 {
+        self.context.facts.multiprocessors
+    }
+
+    /// Bytes of shared memory that a block may have once its kernel asked for them with [`Kernel::shared`](super::Kernel::shared).
+    #[must_use]
+    pub fn shared_per_block(&self) -> u32 {
+        self.context.facts.shared_per_block
+    }
+
+    /// The CUDA version that the driver speaks, major and minor.
+    #[must_use]
+    pub fn driver(&self) -> (u32, u32) {
+        self.context.facts.driver
+    }
+
+    /// Where it sits, e.g. `0000:3B:00.0`: what NVML knows it by.
+    #[must_use]
+    pub fn pci_bus_id(&self) -> &str {
+        &self.context.facts.pci_bus_id
+    }
+
+    /// Bytes that are free and bytes that there are.
+    ///
+    /// # Errors
+    /// [`CudaError::Driver`].
+    pub fn memory(&self) -> Result<(usize, usize), CudaError> {
+        Ok(self.context.enter()?.memory()?)
+    }
+
+    /// A new queue of work, beside all others.
+    ///
+    /// # Errors
+    /// [`CudaError::OutOfMemory`], [`CudaError::Driver`].
+    pub fn stream(&self) -> Result<Stream, CudaError> {
+        Stream::new(&self.context)
+    }
+
+    /// Memory on the card, not initialised, at a multiple of 256 bytes.
+    ///
+    /// # Errors
+    /// [`CudaError::OutOfMemory`], [`CudaError::Driver`].
+    pub fn allocate(&self, bytes: usize) -> Result<DeviceMemory, CudaError> {
+        DeviceMemory::new(&self.context, bytes)
+    }
+
+    /// Memory of the machine that every card can read and write by itself, zeros at first.
+    ///
+    /// # Errors
+    /// [`CudaError::NoPinned`], [`CudaError::Driver`].
+    pub fn pinned(&self, bytes: usize) -> Result<Pinned, CudaError> {
+        Pinned::new(&self.context, bytes)
+    }
+
+    /// Compiles kernels for the card; the driver keeps the result on disk for the next time.
+    ///
+    /// # Errors
+    /// [`CudaError::Kernel`], [`CudaError::OutOfMemory`], [`CudaError::Driver`].
+    pub fn module(&self, ptx: &str) -> Result<Module, CudaError> {
+        Module::new(&self.context, ptx)
+    }
+}
+
+impl Context {
+    /// Makes the context current on this thread, and gives the driver.
+    pub(super) fn enter(&self) -> Result<&'static Api, Failure> {
+        // SAFETY: the context lives as long as `self`.
+        unsafe { self.api.cuCtxSetCurrent(self.handle)? };
+        Ok(self.api)
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: taken once by `open`; all that was made in the context holds it, so nothing is left. An error here can
+        // only repeat an earlier one.
+        let _ = unsafe { self.api.cuDevicePrimaryCtxRelease_v2(self.device) };
+    }
+}
+
+impl Facts {
+    fn read(api: &Api, device: c_int) -> Result<Self, Failure> {
+        let number = |attribute| {
+            let mut value = 0;
+            // SAFETY: a place for one number, and a device of the driver's.
+            unsafe { api.cuDeviceGetAttribute(&raw mut value, attribute, device)? };
+            Ok(value.unsigned_abs())
+        };
+        // SAFETY: `place` holds as many bytes as it says.
+        let name = text(|place, bytes| unsafe { api.cuDeviceGetName(place, bytes, device) })?;
+        // SAFETY: as above.
+        let pci_bus_id = text(|place, bytes| unsafe { api.cuDeviceGetPCIBusId(place, bytes, device) })?;
+        let version = api.version()?;
+        Ok(Self {
+            name,
+            pci_bus_id,
+            compute: (number(attribute::COMPUTE_CAPABILITY_MAJOR)?, number(attribute::COMPUTE_CAPABILITY_MINOR)?),
+            multiprocessors: number(attribute::MULTIPROCESSOR_COUNT)?,
+            shared_per_block: number(attribute::MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
+            driver: (version / 1000, version % 1000 / 10),
+        })
+    }
+}
+
+/// A text that `write` puts into a place of so many bytes.
+fn text(write: impl FnOnce(*mut c_char, c_int) -> Result<(), Failure>) -> Result<String, Failure> {
+    let mut place = [0_u8; 256];
+    write(place.as_mut_ptr().cast(), place.len() as c_int)?;
+    Ok(CStr::from_bytes_until_nul(&place).unwrap_or_default().to_string_lossy().into_owned())
+}

@@ -1,0 +1,106 @@
+//! Work that was queued once and is done many times.
+
+use std::ptr;
+use std::sync::Arc;
+
+use super::api::Handle;
+use super::card::Context;
+use super::{CudaError, Stream};
+
+/// `CU_STREAM_CAPTURE_MODE_THREAD_LOCAL`: other threads may allocate meanwhile.
+const THREAD_LOCAL: i32 = 1;
+
+/// Work that was queued once, by [`Stream::capture`].
+#[derive(Debug)]
+pub struct Graph {
+    context: Arc<Context>,
+    executable: Handle,
+}
+
+// SAFETY: an executable graph belongs to no thread.
+unsafe impl Send for Graph {}
+// SAFETY: the driver lets one launch wait for the other.
+unsafe impl Sync for Graph {}
+
+impl Graph {
+    pub(super) fn capture(stream: &Stream, work: impl FnOnce() -> Result<(), CudaError>) -> Result<Self, CudaError> {
+        let capture = Capture::begin(stream)?;
+        work()?;
+        capture.end()?.instantiate()
+    }
+
+    /// Queues all of it.
+    ///
+    /// # Errors
+    /// [`CudaError::OutOfMemory`], [`CudaError::Driver`].
+    pub fn launch(&self, stream: &Stream) -> Result<(), CudaError> {
+        // SAFETY: graph and stream live; who captured the work answers for the memory in it.
+        Ok(unsafe { self.context.enter()?.cuGraphLaunch(self.executable, stream.handle)? })
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        if let Ok(api) = self.context.enter() {
+            // SAFETY: made once by `instantiate`; what was launched is still done.
+            let _ = unsafe { api.cuGraphExecDestroy(self.executable) };
+        }
+    }
+}
+
+/// A stream that collects; it stops to when this is dropped, whatever happened.
+struct Capture<'a> {
+    stream: &'a Stream,
+}
+
+impl<'a> Capture<'a> {
+    fn begin(stream: &'a Stream) -> Result<Self, CudaError> {
+        // SAFETY: the stream lives.
+        unsafe { stream.context.enter()?.cuStreamBeginCapture_v2(stream.handle, THREAD_LOCAL)? };
+        Ok(Self { stream })
+    }
+
+    fn end(self) -> Result<Recipe<'a>, CudaError> {
+        let stream = self.stream;
+        std::mem::forget(self);
+        Recipe::take(stream)
+    }
+}
+
+impl Drop for Capture<'_> {
+    fn drop(&mut self) {
+        let _ = Recipe::take(self.stream);
+    }
+}
+
+/// What was collected.
+struct Recipe<'a> {
+    stream: &'a Stream,
+    graph: Handle,
+}
+
+impl<'a> Recipe<'a> {
+    fn take(stream: &'a Stream) -> Result<Self, CudaError> {
+        let mut graph = ptr::null_mut();
+        // SAFETY: a place for one handle, and a stream that collects.
+        unsafe { stream.context.enter()?.cuStreamEndCapture(stream.handle, &raw mut graph)? };
+        Ok(Self { stream, graph })
+    }
+
+    fn instantiate(&self) -> Result<Graph, CudaError> {
+        let context = &self.stream.context;
+        let mut executable = ptr::null_mut();
+        // SAFETY: a place for one handle, and a graph that lives.
+        unsafe { context.enter()?.cuGraphInstantiateWithFlags(&raw mut executable, self.graph, 0)? };
+        Ok(Graph { context: context.clone(), executable })
+    }
+}
+
+impl Drop for Recipe<'_> {
+    fn drop(&mut self) {
+        if let Ok(api) = self.stream.context.enter() {
+            // SAFETY: taken once by `take`; what was made from it does not need it.
+            let _ = unsafe { api.cuGraphDestroy(self.graph) };
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Compiled kernels.
+
+use std::ffi::{CString, c_int, c_void};
+use std::ptr;
+use std::sync::Arc;
+
+use super::CudaError;
+use super::api::Handle;
+use super::card::Context;
+
+/// `CU_FUNC_ATTRIBUTE_…` of `cuda.h`.
+mod attribute {
+    pub const NUM_REGS: i32 = 4;
+    pub const MAX_DYNAMIC_SHARED_SIZE_BYTES: i32 = 8;
+}
+
+/// `CU_JIT_…` of `cuda.h`.
+mod option {
+    pub const ERROR_LOG_BUFFER: i32 = 5;
+    pub const ERROR_LOG_BUFFER_SIZE_BYTES: i32 = 6;
+}
+
+/// Kernels compiled for a card. A copy is the same module.
+#[derive(Debug, Clone)]
+pub struct Module {
+    loaded: Arc<Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    context: Arc<Context>,
+    handle: Handle,
+}
+
+// SAFETY: a module belongs to no thread.
+unsafe impl Send for Loaded {}
+// SAFETY: as above; the driver locks what it must.
+unsafe impl Sync for Loaded {}
+
+impl Module {
+    pub(super) fn new(context: &Arc<Context>, ptx: &str) -> Result<Self, CudaError> {
+        let refused = |log: &str| CudaError::Kernel { name: "CUDA_ERROR_INVALID_PTX".into(), log: log.into() };
+        let image = CString::new(ptx).map_err(|_| refused("there is a zero byte in it"))?;
+        let mut log = vec![0_u8; 16 * 1024];
+        let mut names = [option::ERROR_LOG_BUFFER, option::ERROR_LOG_BUFFER_SIZE_BYTES];
+        // The driver wants a number where a pointer stands.
+        let mut values: [*mut c_void; 2] = [log.as_mut_ptr().cast(), ptr::without_provenance_mut(log.len() - 1)];
+        let mut handle = ptr::null_mut();
+        let api = context.enter()?;
+        // SAFETY: the image ends in a zero; there are as many names and values as it says; the log is as long as its value.
+        let loaded = unsafe {
+            api.cuModuleLoadDataEx(
+                &raw mut handle,
+                image.as_ptr().cast(),
+                names.len() as u32,
+                names.as_mut_ptr(),
+                values.as_mut_ptr(),
+            )
+        };
+        loaded.map_err(|failure| match CudaError::from(failure) {
+            CudaError::Kernel { name, log: description } => {
+                let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+                let written = String::from_utf8_lossy(&log[..end]).trim().to_owned();
+                CudaError::Kernel { name, log: if written.is_empty() { description } else { written } }
+            }
+            other => other,
+        })?;
+        Ok(Self { loaded: Arc::new(Loaded { context: context.clone(), handle }) })
+    }
+
+    /// The kernel of that name.
+    ///
+    /// # Errors
+    /// [`CudaError::Driver`] where there is none.
+    pub fn kernel(&self, name: &str) -> Result<Kernel, CudaError> {
+        let c_name = CString::new(name).unwrap_or_default();
+        let mut handle = ptr::null_mut();
+        let api = self.loaded.context.enter()?;
+        // SAFETY: a place for one handle, a module that lives, a name that ends in a zero.
+        unsafe { api.cuModuleGetFunction(&raw mut handle, self.loaded.handle, c_name.as_ptr())? };
+        Ok(Kernel { module: self.loaded.clone(), handle, name: name.into() })
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        if let Ok(api) = self.context.enter() {
+            // SAFETY: loaded once by `Module::new`; the kernels hold it.
+            let _ = unsafe { api.cuModuleUnload(self.handle) };
+        }
+    }
+}
+
+/// A function that a card runs. A copy is the same function.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    module: Arc<Loaded>,
+    pub(super) handle: Handle,
+    name: Arc<str>,
+}
+
+// SAFETY: a function belongs to no thread.
+unsafe impl Send for Kernel {}
+// SAFETY: as above.
+unsafe impl Sync for Kernel {}
+
+impl Kernel {
+    /// Lets its blocks have up to so many bytes of dynamic shared memory; needed above 48 KiB.
+    ///
+    /// # Errors
+    /// [`CudaError::Driver`] where the card has less.
+    pub fn shared(&self, bytes: u32) -> Result<(), CudaError> {
+        let api = self.module.context.enter()?;
+        let attribute = attribute::MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        // SAFETY: a function whose module lives.
+        Ok(unsafe { api.cuFuncSetAttribute(self.handle, attribute, bytes as c_int)? })
+    }
+
+    /// Registers that each thread takes.
+    ///
+    /// # Errors
+    /// [`CudaError::Driver`].
+    pub fn registers(&self) -> Result<u32, CudaError> {
+        let mut value = 0;
+        let api = self.module.context.enter()?;
+        // SAFETY: a place for one number, and a function whose module lives.
+        unsafe { api.cuFuncGetAttribute(&raw mut value, attribute::NUM_REGS, self.handle)? };
+        Ok(value.unsigned_abs())
+    }
+
+    /// Its name in the module.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
