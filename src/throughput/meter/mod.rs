@@ -1,12 +1,14 @@
 //! What a measurement costs in energy, and what state the device was in: whoever counts it here. Nobody does on many
 //! machines; then the report says why.
 
+mod here;
 mod nvml;
 mod rapl;
 
 use serde::Serialize;
 
-pub use nvml::Card;
+pub(super) use here::Meters;
+pub use nvml::CardMeter;
 pub use rapl::Rapl;
 
 use crate::config::DeviceKind;
