@@ -169,7 +169,7 @@ mod tests {
         let gate = |range| Gate::of(Precision::Int8, &agreement(0.999, Some(range)));
         assert!(gate((-0.01, 0.05)).passed && gate((-0.05, -0.01)).passed);
         let failed = gate((0.01, 0.05));
-        insta::assert_snapshot!(failed.because.join("\n"), @"");
+        insta::assert_snapshot!(failed.because.join("\n"), @"equal error rate worse +3.00 pp [+1.00, +5.00], tolerated 0");
         assert!(!failed.passed);
     }
 
