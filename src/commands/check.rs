@@ -6,8 +6,7 @@ use super::print;
 use crate::cli::ConfigArgs;
 use crate::config;
 use crate::error::{Error, Outcome};
-use crate::model::device;
-use crate::{dataset, plan, weights};
+use crate::{dataset, model, plan, weights};
 
 /// Runs it.
 pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
@@ -18,10 +17,10 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
     let mut notes = Vec::new();
     let device = {
         let notes = std::cell::RefCell::new(&mut notes);
-        device::choose(config.embed.device, &|line| notes.borrow_mut().push(line.to_owned()))
+        model::describe(&config.model, &config.embed, &|line| notes.borrow_mut().push(line.to_owned()))
     };
     let (device, device_error) = match device {
-        Ok(chosen) => (chosen.name, None),
+        Ok(embedder) => (embedder.device_name, None),
         Err(error) => ("none".to_owned(), Some(error.to_string())),
     };
     let value = json!({

@@ -573,7 +573,7 @@ error: `seed` must be a whole number, 0 or more, here it is the number -1
   |       ^^
 "#);
     assert_snapshot!(refused_with("embed: {batch_size: \"32\"}"), @r#"
-error: `embed.batch_size` must be a whole number, 0 or more, here it is the text `32`
+error: `embed.batch_size` must be `auto` or a whole number, 1 or more, here it is the text `32`
  --> config.yaml:4:21
   |
 4 | embed: {batch_size: "32"}
@@ -581,7 +581,7 @@ error: `embed.batch_size` must be a whole number, 0 or more, here it is the text
   = help: write it without quotes to make it a number
 "#);
     assert_snapshot!(refused_with("embed: {batch_size: 1.5}"), @r#"
-error: `embed.batch_size` must be a whole number, 0 or more, here it is the number 1.5
+error: `embed.batch_size` must be `auto` or a whole number, 1 or more, here it is the number 1.5
  --> config.yaml:4:21
   |
 4 | embed: {batch_size: 1.5}
@@ -955,14 +955,14 @@ error: `embed.batch_size` must be from 1 to 65536, here it is 0
   |                  ^
 "#);
     assert_snapshot!(refused_set("embed.batch_size=many"), @r#"
-error: `embed.batch_size` must be a whole number, 0 or more, here it is the text `many`
+error: `embed.batch_size` must be `auto` or a whole number, 1 or more, here it is the text `many`
  --> in --set
   |
   | embed.batch_size=many
   |                  ^^^^
 "#);
     assert_snapshot!(refused_set("embed.batch_size="), @r#"
-error: `embed.batch_size` must be a whole number, 0 or more, here it is nothing
+error: `embed.batch_size` must be `auto` or a whole number, 1 or more, here it is nothing
  --> in --set
   |
   | embed.batch_size=

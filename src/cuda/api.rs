@@ -165,7 +165,7 @@ impl Api {
 /// `text` is null or the address of a text with a zero behind it that nobody changes.
 unsafe fn string(text: *const c_char) -> Option<String> {
     // SAFETY: the caller's.
-    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().trim_end_matches('.').to_owned())
 }
 
 fn library() -> Result<Library, CudaError> {

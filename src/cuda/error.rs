@@ -1,24 +1,20 @@
 //! Why a card cannot be used, and what to do about it.
 
+use std::fmt;
+
 use super::api::{Api, Failure};
 use super::card::{OLDEST_CARD, OLDEST_CUDA};
 
-/// Why a card cannot be used. What to do in the config is for the caller to say; what to do on the machine is said here.
+/// Why a card cannot be used. Its text is [`Self::reason`] and [`Self::remedy`]; what to write into the config instead is
+/// for the caller to say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CudaError {
     /// The driver's library cannot be opened.
-    #[error(
-        "no NVIDIA driver on this machine ({reason}): install one, version 530 or newer; a container needs `--gpus all`; \
-         the folder of a driver in an unusual place goes into FACEVAULT_CUDA_LIBS"
-    )]
     NoDriver {
         /// What the system's loader said.
         reason: String,
     },
     /// The driver is older than the kernels.
-    #[error(
-        "the NVIDIA driver is too old: it offers {found}, CUDA {}.{} is needed: install driver 530 or newer", needed.0, needed.1
-    )]
     OldDriver {
         /// What it offers, e.g. `CUDA 11.8`.
         found: String,
@@ -26,13 +22,8 @@ pub enum CudaError {
         needed: (u32, u32),
     },
     /// There is a driver, and no card that it would show.
-    #[error(
-        "the NVIDIA driver shows no card: look at what `nvidia-smi` and CUDA_VISIBLE_DEVICES say; a container needs \
-         `--gpus all`"
-    )]
     NoDevice,
     /// There are fewer cards.
-    #[error("there is no card {ordinal}: the NVIDIA driver shows {count}, counted from 0")]
     NoSuchCard {
         /// Which card was asked for.
         ordinal: usize,
@@ -40,10 +31,6 @@ pub enum CudaError {
         count: usize,
     },
     /// The card is older than the kernels.
-    #[error(
-        "the {name} is too old: it has compute capability {}.{}, {}.{} is needed (Ampere, or newer)",
-        found.0, found.1, OLDEST_CARD.0, OLDEST_CARD.1
-    )]
     OldCard {
         /// The card's name.
         name: String,
@@ -51,7 +38,6 @@ pub enum CudaError {
         found: (u32, u32),
     },
     /// The card's memory is full.
-    #[error("the card's memory is too small{}", too_small(*wanted, *room))]
     OutOfMemory {
         /// Bytes that were asked for, where that is known.
         wanted: Option<usize>,
@@ -59,16 +45,11 @@ pub enum CudaError {
         room: Option<(usize, usize)>,
     },
     /// The machine's memory cannot be pinned.
-    #[error("the NVIDIA driver cannot pin {} of this machine's memory: free some, or let fewer faces be in flight", bytes(*wanted))]
     NoPinned {
         /// Bytes that were asked for.
         wanted: usize,
     },
     /// Library and kernel module of the driver come from different installations.
-    #[error(
-        "the parts of the NVIDIA driver do not fit together ({name}: {description}): restart the machine after an update of \
-         the driver, and take folders of `cuda-compat` out of LD_LIBRARY_PATH"
-    )]
     Mismatch {
         /// The driver's name of the error.
         name: String,
@@ -76,7 +57,6 @@ pub enum CudaError {
         description: String,
     },
     /// The driver does not take the kernels.
-    #[error("the NVIDIA driver refuses a kernel ({name}): {log}")]
     Kernel {
         /// The driver's name of the error.
         name: String,
@@ -84,7 +64,6 @@ pub enum CudaError {
         log: String,
     },
     /// Anything else.
-    #[error("{call} failed with {name}: {description}")]
     Driver {
         /// The driver's function.
         call: &'static str,
@@ -93,6 +72,70 @@ pub enum CudaError {
         /// The driver's words.
         description: String,
     },
+}
+
+impl fmt::Display for CudaError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.reason())?;
+        self.remedy().map_or(Ok(()), |remedy| write!(formatter, "; {remedy}"))
+    }
+}
+
+impl CudaError {
+    /// What is wrong.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::NoDriver { reason } => format!("no NVIDIA driver: {reason}"),
+            Self::OldDriver { found, needed: (major, minor) } => {
+                format!("the NVIDIA driver is too old: it offers {found}, CUDA {major}.{minor} is needed")
+            }
+            Self::NoDevice => "the NVIDIA driver shows no card".into(),
+            Self::NoSuchCard { ordinal, count } => {
+                format!("there is no card {ordinal}: the NVIDIA driver shows {count}, counted from 0")
+            }
+            Self::OldCard { name, found: (major, minor) } => {
+                let (oldest, its_minor) = OLDEST_CARD;
+                format!("the {name} has compute capability {major}.{minor}, {oldest}.{its_minor} is needed")
+            }
+            Self::OutOfMemory { wanted, room } => {
+                let wanted = wanted.map(|wanted| format!(" for {} more", bytes(wanted))).unwrap_or_default();
+                let free = |(free, total)| format!(" ({} of {} are free)", bytes(free), bytes(total));
+                format!("the card's memory is too small{wanted}{}", room.map(free).unwrap_or_default())
+            }
+            Self::NoPinned { wanted } => {
+                format!("the NVIDIA driver cannot pin {} of this machine's memory", bytes(*wanted))
+            }
+            Self::Mismatch { name, description } => {
+                format!("the parts of the NVIDIA driver do not fit together: {name}, {description}")
+            }
+            Self::Kernel { name, log } => format!("the NVIDIA driver refuses the kernels: {name}, {log}"),
+            Self::Driver { call, name, description } => {
+                format!("the NVIDIA driver failed in {call}: {name}, {description}")
+            }
+        }
+    }
+
+    /// What to do about it on the machine.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoDriver { .. } => {
+                "install one (530 or newer), give a container `--gpus all`, or name the driver's folder in \
+                 FACEVAULT_CUDA_LIBS"
+            }
+            Self::OldDriver { .. } => "install driver 530 or newer",
+            Self::NoDevice => "see what `nvidia-smi` and CUDA_VISIBLE_DEVICES say, and give a container `--gpus all`",
+            Self::OldCard { .. } => "it takes a card of the generation of Ampere (2020) or a newer one",
+            Self::OutOfMemory { .. } => "use a smaller `embed.batch_size`, or end other programs on the card",
+            Self::NoPinned { .. } => "use a smaller `embed.batch_size`, or end other programs",
+            Self::Mismatch { .. } => {
+                "restart the machine if the driver was updated, and take `cuda-compat` out of LD_LIBRARY_PATH"
+            }
+            Self::Kernel { .. } => "update the driver",
+            Self::NoSuchCard { .. } | Self::Driver { .. } => return None,
+        })
+    }
 }
 
 /// The driver's numbers of errors that mean something here.
@@ -156,12 +199,6 @@ impl From<Failure> for CudaError {
     }
 }
 
-fn too_small(wanted: Option<usize>, room: Option<(usize, usize)>) -> String {
-    let wanted = wanted.map(|wanted| format!(" for {} more", bytes(wanted))).unwrap_or_default();
-    let room = room.map(|(free, total)| format!(" ({} of {} are free)", bytes(free), bytes(total))).unwrap_or_default();
-    format!("{wanted}{room}: use a smaller `embed.batch_size`, or end other programs on the card")
-}
-
 /// A number of bytes for people, e.g. `1.5 GiB`.
 fn bytes(bytes: usize) -> String {
     let mut value = bytes as f64;
@@ -172,4 +209,61 @@ fn bytes(bytes: usize) -> String {
         value /= 1024.0;
     }
     format!("{value:.1} GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of what the driver's answer to a call becomes.
+    fn text(call: &'static str, code: u32, name: &str, description: &str) -> String {
+        CudaError::new(Failure { call, code }, name.into(), description.into()).to_string()
+    }
+
+    #[test]
+    fn each_answer_of_the_driver_says_what_to_do() {
+        insta::assert_snapshot!(text("cuInit", 100, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"),
+            @"the NVIDIA driver shows no card; see what `nvidia-smi` and CUDA_VISIBLE_DEVICES say, and give a container `--gpus all`");
+        insta::assert_snapshot!(text("cuInit", 803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "system has unsupported display driver / cuda driver combination"),
+            @"the parts of the NVIDIA driver do not fit together: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, system has unsupported display driver / cuda driver combination; restart the machine if the driver was updated, and take `cuda-compat` out of LD_LIBRARY_PATH");
+        insta::assert_snapshot!(text("cuInit", 804, "CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE", "forward compatibility was attempted on non supported HW"),
+            @"the parts of the NVIDIA driver do not fit together: CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE, forward compatibility was attempted on non supported HW; restart the machine if the driver was updated, and take `cuda-compat` out of LD_LIBRARY_PATH");
+        insta::assert_snapshot!(text("cuModuleLoadDataEx", 222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "the provided PTX was compiled with an unsupported toolchain"),
+            @"the NVIDIA driver refuses the kernels: CUDA_ERROR_UNSUPPORTED_PTX_VERSION, the provided PTX was compiled with an unsupported toolchain; update the driver");
+        insta::assert_snapshot!(text("cuStreamSynchronize", 700, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"),
+            @"the NVIDIA driver failed in cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS, an illegal memory access was encountered");
+    }
+
+    #[test]
+    fn a_full_memory_tells_the_numbers_that_are_known() {
+        let failure = Failure { call: "cuMemAlloc_v2", code: code::OUT_OF_MEMORY };
+        let unknown = CudaError::new(failure, "CUDA_ERROR_OUT_OF_MEMORY".into(), "out of memory".into());
+        insta::assert_snapshot!(unknown, @"the card's memory is too small; use a smaller `embed.batch_size`, or end other programs on the card");
+        let room = Some((700 << 20, 80 << 30));
+        let known = CudaError::OutOfMemory { wanted: None, room }.wanting(3 << 29);
+        insta::assert_snapshot!(known, @"the card's memory is too small for 1.5 GiB more (700.0 MiB of 80.0 GiB are free); use a smaller `embed.batch_size`, or end other programs on the card");
+        let pinned = CudaError::NoPinned { wanted: 1000 };
+        insta::assert_snapshot!(pinned, @"the NVIDIA driver cannot pin 1000 bytes of this machine's memory; use a smaller `embed.batch_size`, or end other programs");
+        assert!(unknown.is_out_of_memory() && known.is_out_of_memory() && pinned.is_out_of_memory());
+        assert!(!CudaError::NoDevice.is_out_of_memory());
+        assert_eq!(CudaError::NoDevice.wanting(7), CudaError::NoDevice);
+    }
+
+    #[test]
+    fn what_the_machine_lacks_is_said_with_the_remedy() {
+        let reason = "libcuda.so.1: cannot open shared object file: No such file or directory".into();
+        insta::assert_snapshot!(CudaError::NoDriver { reason }, @"no NVIDIA driver: libcuda.so.1: cannot open shared object file: No such file or directory; install one (530 or newer), give a container `--gpus all`, or name the driver's folder in FACEVAULT_CUDA_LIBS");
+        let old = CudaError::OldCard { name: "Tesla T4".into(), found: (7, 5) };
+        insta::assert_snapshot!(old, @"the Tesla T4 has compute capability 7.5, 8.0 is needed; it takes a card of the generation of Ampere (2020) or a newer one");
+        insta::assert_snapshot!(CudaError::NoSuchCard { ordinal: 2, count: 2 }, @"there is no card 2: the NVIDIA driver shows 2, counted from 0");
+    }
+
+    #[test]
+    fn a_driver_is_old_below_cuda_12_1() {
+        let text = |version| CudaError::old_driver(version).map(|error| error.to_string());
+        insta::assert_snapshot!(text(12000).unwrap(), @"the NVIDIA driver is too old: it offers CUDA 12.0, CUDA 12.1 is needed; install driver 530 or newer");
+        insta::assert_snapshot!(text(11080).unwrap(), @"the NVIDIA driver is too old: it offers CUDA 11.8, CUDA 12.1 is needed; install driver 530 or newer");
+        assert_eq!(text(12010), None);
+        assert_eq!(text(13000), None);
+    }
 }

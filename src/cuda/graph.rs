@@ -17,10 +17,8 @@ pub struct Graph {
     executable: Handle,
 }
 
-// SAFETY: an executable graph belongs to no thread.
+// SAFETY: an executable graph belongs to no thread; two may not use it at once, so it is not `Sync`.
 unsafe impl Send for Graph {}
-// SAFETY: the driver lets one launch wait for the other.
-unsafe impl Sync for Graph {}
 
 impl Graph {
     pub(super) fn capture(stream: &Stream, work: impl FnOnce() -> Result<(), CudaError>) -> Result<Self, CudaError> {
@@ -35,7 +33,7 @@ impl Graph {
     /// [`CudaError::OutOfMemory`], [`CudaError::Driver`].
     pub fn launch(&self, stream: &Stream) -> Result<(), CudaError> {
         // SAFETY: graph and stream live; who captured the work answers for the memory in it.
-        Ok(unsafe { self.context.enter()?.cuGraphLaunch(self.executable, stream.handle)? })
+        unsafe { self.context.enter()?.cuGraphLaunch(self.executable, stream.handle) }.map_err(Into::into)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Compiled kernels.
 
+use std::collections::HashMap;
 use std::ffi::{CString, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Module {
 struct Loaded {
     context: Arc<Context>,
     handle: Handle,
+    /// As [`arguments`] finds them.
+    arguments: HashMap<String, usize>,
 }
 
 // SAFETY: a module belongs to no thread.
@@ -65,7 +68,7 @@ impl Module {
             }
             other => other,
         })?;
-        Ok(Self { loaded: Arc::new(Loaded { context: context.clone(), handle }) })
+        Ok(Self { loaded: Arc::new(Loaded { context: context.clone(), handle, arguments: arguments(ptx) }) })
     }
 
     /// The kernel of that name.
@@ -113,7 +116,7 @@ impl Kernel {
         let api = self.module.context.enter()?;
         let attribute = attribute::MAX_DYNAMIC_SHARED_SIZE_BYTES;
         // SAFETY: a function whose module lives.
-        Ok(unsafe { api.cuFuncSetAttribute(self.handle, attribute, bytes as c_int)? })
+        unsafe { api.cuFuncSetAttribute(self.handle, attribute, bytes as c_int) }.map_err(Into::into)
     }
 
     /// Registers that each thread takes.
@@ -132,5 +135,45 @@ impl Kernel {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it takes one struct of so many bytes, as far as its PTX tells.
+    pub(super) fn takes(&self, bytes: usize) -> Result<(), CudaError> {
+        match self.module.arguments.get(&*self.name) {
+            Some(&expected) if expected != bytes => Err(CudaError::Kernel {
+                name: self.name.to_string(),
+                log: format!("it takes {expected} bytes of arguments, not {bytes}"),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The size in bytes of each kernel's argument, where that is one struct by value:
+/// `.entry NAME ( .param .align 8 .b8 NAME_param_0[48] )`.
+fn arguments(ptx: &str) -> HashMap<String, usize> {
+    let entries = ptx.split(".entry").skip(1);
+    let sizes = entries.filter_map(|entry| {
+        let (name, rest) = entry.split_once('(')?;
+        let (parameters, _) = rest.split_once(')')?;
+        let (_, size) = parameters.split_once('[')?;
+        let size = size.split_once(']')?.0.trim().parse().ok()?;
+        (parameters.matches(".param").count() == 1).then(|| (name.trim().to_owned(), size))
+    });
+    sizes.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_the_arguments_stands_in_the_ptx() {
+        let ptx = ".version 8.1\n.visible .entry first(\n\t.param .align 8 .b8 first_param_0[48]\n)\n{\n ld [%r1]; ret;\n}\n\
+                   .entry scalar ( .param .u64 scalar_param_0 ) { ret; }\n.entry none() { st.global [%r2]; ret; }\n\
+                   .visible .entry two(\n.param .align 4 .b8 two_param_0[12],\n.param .u32 two_param_1\n) .maxntid 256 { ret; }\n\
+                   .visible .entry last(.param .align 4 .b8 last_param_0[4]) .maxntid 128, 1, 1 { ret; }";
+        let found = arguments(ptx);
+        assert_eq!(found, HashMap::from([("first".into(), 48), ("last".into(), 4)]));
     }
 }

@@ -38,8 +38,8 @@ impl Stream {
     /// Queues a kernel: `grid` blocks of `block` threads, each block with `shared` bytes of dynamic shared memory.
     ///
     /// # Errors
-    /// [`CudaError::Driver`] where a number is too large for the card. What goes wrong in the kernel is told by a later
-    /// call.
+    /// [`CudaError::Kernel`] where `A` is not of the argument's size, [`CudaError::Driver`] where a number is too large for
+    /// the card. What goes wrong in the kernel is told by a later call.
     ///
     /// # Safety
     /// The kernel takes one argument by value, and `A` is laid out as it (`#[repr(C)]`). The memory that its addresses
@@ -53,6 +53,7 @@ impl Stream {
         shared: u32,
         args: &A,
     ) -> Result<(), CudaError> {
+        kernel.takes(size_of::<A>())?;
         let mut arguments = [ptr::from_ref(args).cast_mut().cast::<c_void>()];
         let [x, y, z] = grid;
         let (stream, arguments) = (self.handle, arguments.as_mut_ptr());
@@ -80,7 +81,7 @@ impl Stream {
         }
         let api = self.context.enter()?;
         // SAFETY: both ends are of that length; the caller's for the rest.
-        Ok(unsafe { api.cuMemcpyHtoDAsync_v2(address, from.as_ptr().cast(), bytes, self.handle)? })
+        unsafe { api.cuMemcpyHtoDAsync_v2(address, from.as_ptr().cast(), bytes, self.handle) }.map_err(Into::into)
     }
 
     /// Copies to the card, behind what is queued, and waits. Panics where it does not fit.
@@ -108,7 +109,7 @@ impl Stream {
         }
         let api = self.context.enter()?;
         // SAFETY: both ends are of that length; the caller's for the rest.
-        Ok(unsafe { api.cuMemcpyDtoHAsync_v2(to.as_mut_ptr().cast(), address, bytes, self.handle)? })
+        unsafe { api.cuMemcpyDtoHAsync_v2(to.as_mut_ptr().cast(), address, bytes, self.handle) }.map_err(Into::into)
     }
 
     /// Copies from the card, behind what is queued, and waits. Panics where there is less.
@@ -121,7 +122,7 @@ impl Stream {
         self.synchronize().and(queued)
     }
 
-    /// Queues setting every byte of `memory`.
+    /// Queues setting every byte of `memory`, which has to outlive the graph where this is captured.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
@@ -131,7 +132,7 @@ impl Stream {
         }
         let api = self.context.enter()?;
         // SAFETY: the memory is of that length, and to free it waits for the work.
-        Ok(unsafe { api.cuMemsetD8Async(memory.address(), byte, memory.len(), self.handle)? })
+        unsafe { api.cuMemsetD8Async(memory.address(), byte, memory.len(), self.handle) }.map_err(Into::into)
     }
 
     /// A mark behind what is queued so far.
@@ -155,7 +156,7 @@ impl Stream {
     /// [`CudaError::Driver`].
     pub fn wait(&self, event: &Event) -> Result<(), CudaError> {
         // SAFETY: both live; an event of another card is allowed.
-        Ok(unsafe { self.context.enter()?.cuStreamWaitEvent(self.handle, event.handle, 0)? })
+        unsafe { self.context.enter()?.cuStreamWaitEvent(self.handle, event.handle, 0) }.map_err(Into::into)
     }
 
     /// Waits until all that is queued is done.
@@ -164,7 +165,7 @@ impl Stream {
     /// [`CudaError::Driver`]; also what went wrong in the work.
     pub fn synchronize(&self) -> Result<(), CudaError> {
         // SAFETY: the stream lives.
-        Ok(unsafe { self.context.enter()?.cuStreamSynchronize(self.handle)? })
+        unsafe { self.context.enter()?.cuStreamSynchronize(self.handle) }.map_err(Into::into)
     }
 
     /// Collects what `work` queues here, instead of doing it, so that it can be done again and again with one call.
@@ -204,7 +205,7 @@ impl Event {
     /// [`CudaError::Driver`]; also what went wrong in the work before it.
     pub fn synchronize(&self) -> Result<(), CudaError> {
         // SAFETY: the event lives.
-        Ok(unsafe { self.context.enter()?.cuEventSynchronize(self.handle)? })
+        unsafe { self.context.enter()?.cuEventSynchronize(self.handle) }.map_err(Into::into)
     }
 
     /// Whether it is passed.

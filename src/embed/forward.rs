@@ -1,113 +1,211 @@
-//! One batch through the network: with or without its mirror image, and what counts as an answer.
+//! Batches through the network: several on their way at once, with or without their mirror images, and what counts as an
+//! answer.
 
-use super::prepare::Batch;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::prepare::{Batch, Cut};
 use super::{Failure, FailureKind, output_dimension};
-use crate::config::{Mirror, Preprocess, Standardise};
+use crate::config::{Mirror, Preprocess};
 use crate::dataset::Face;
-use crate::model::{Embedder, FaceBatch, ModelError};
-use crate::preprocess;
+use crate::model::{Embedder, FaceBatch, ModelError, OwnedBatch, Queue};
 
 /// How far from 1 the length of an answer may be: far more than any arithmetic's rounding, far less than a mistake.
 const LENGTH_TOLERANCE: f64 = 1e-3;
 
-/// The network with its mirroring and its buffers.
+/// The network, and the batches that are on their way through it, oldest first.
 pub(super) struct Forward<'a> {
-    embedder: &'a mut dyn Embedder,
-    faces: &'a [Face],
-    dimension: usize,
-    mirror: Mirror,
-    side: usize,
-    standardise: Standardise,
-    flipped: Vec<u8>,
-    plain: Vec<f32>,
-    mirrored: Vec<f32>,
+    queue: Box<dyn Queue + 'a>,
+    answers: Answers<'a>,
+    started: VecDeque<(Batch, Instant)>,
+    in_flight: usize,
+    /// When the last batch was finished.
+    last: Option<Instant>,
 }
 
 impl<'a> Forward<'a> {
-    pub(super) fn new(embedder: &'a mut dyn Embedder, faces: &'a [Face], preprocess: &Preprocess) -> Self {
-        Self {
-            dimension: embedder.info().dimension,
-            embedder,
-            faces,
-            mirror: preprocess.mirror,
-            side: preprocess.resize.size as usize,
-            standardise: preprocess.standardise,
-            flipped: Vec::new(),
-            plain: Vec::new(),
-            mirrored: Vec::new(),
-        }
+    pub(super) fn new(embedder: &'a mut dyn Embedder, faces: &'a [Face], preprocess: &'a Preprocess) -> Self {
+        let answers = Answers::new(embedder, faces, preprocess);
+        let queue = embedder.queue();
+        let in_flight = queue.in_flight().max(1);
+        Self { queue, answers, started: VecDeque::new(), in_flight, last: None }
     }
 
-    /// Appends a row to `data` for each face of the batch that has one; the others become failures of the batch and lose
-    /// their quality, so that what is left of it stands beside the appended rows.
-    pub(super) fn embed(&mut self, batch: &mut Batch, data: &mut Vec<f32>) -> Result<(), ModelError> {
-        let count = batch.rows.len();
-        if count == 0 {
-            return Ok(());
+    /// Empty batches in the device's memory: one is filled, one waits, the others are in the network.
+    pub(super) fn batches(&mut self, cut: Cut) -> Result<Vec<Batch>, ModelError> {
+        let expected = cut.batch_bytes();
+        let batches = (0..cut.batches(self.in_flight)).map(|_| {
+            let pixels = self.queue.pixels(expected)?;
+            match pixels.len() {
+                got if got < expected => Err(ModelError::Shape { what: "memory of a batch", got, expected }),
+                _ => Ok(Batch::new(pixels)),
+            }
+        });
+        batches.collect()
+    }
+
+    /// Whether another batch may be started.
+    pub(super) fn has_room(&self) -> bool {
+        self.started.len() < self.in_flight
+    }
+
+    /// Whether no batch is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.started.is_empty()
+    }
+
+    /// Whether the oldest batch is done, as far as that is known.
+    pub(super) fn is_ready(&self) -> bool {
+        self.started.front().is_none_or(|(batch, _)| batch.rows.is_empty()) || self.queue.is_ready()
+    }
+
+    /// Sends a batch on its way.
+    pub(super) fn start(&mut self, mut batch: Batch) -> Result<(), ModelError> {
+        let started = Instant::now();
+        // A batch of failures alone has its turn like all others, and nothing for the device.
+        if !batch.rows.is_empty() {
+            let FaceBatch { count, side, standardise, .. } = faces(&batch, self.answers.preprocess);
+            let pixels = std::mem::take(&mut batch.pixels);
+            self.queue.start(OwnedBatch { pixels, count, side, standardise })?;
         }
-        let Self { embedder, dimension, mirror, side, standardise, flipped, plain, mirrored, .. } = self;
-        let mut network = |pixels: &[u8], out: &mut [f32]| {
-            embedder.embed(FaceBatch { pixels, count, side: *side, standardise: *standardise }, out)
-        };
-        let first = data.len();
-        let width = output_dimension(*dimension, *mirror);
-        data.resize(first + count * width, 0.0);
-        let out = &mut data[first..];
-        if *mirror == Mirror::None {
-            network(&batch.pixels, out)?;
-        } else {
-            flipped.clone_from(&batch.pixels);
-            preprocess::mirror(flipped, *side);
-            plain.resize(count * *dimension, 0.0);
-            mirrored.resize(count * *dimension, 0.0);
-            network(&batch.pixels, plain)?;
-            network(flipped, mirrored)?;
-            let pairs = plain.chunks_exact(*dimension).zip(mirrored.chunks_exact(*dimension));
-            for ((plain, mirrored), out) in pairs.zip(out.chunks_exact_mut(width)) {
-                combine(plain, mirrored, *mirror, out);
+        self.started.push_back((batch, started));
+        Ok(())
+    }
+
+    /// Waits for the oldest batch and appends its rows to `data`, as [`Answers::judge`] does. Gives how long the device had
+    /// it, beyond the one before. `None` where none is on its way.
+    pub(super) fn finish(&mut self, data: &mut Vec<f32>) -> Result<Option<(Batch, Duration)>, ModelError> {
+        let Some((mut batch, started)) = self.started.pop_front() else { return Ok(None) };
+        if !batch.rows.is_empty() {
+            let first = data.len();
+            data.resize(first + self.answers.numbers(&batch), 0.0);
+            batch.pixels = self.queue.finish(&mut data[first..])?;
+            self.answers.judge(&mut batch, data, first);
+        }
+        let now = Instant::now();
+        let took = now - self.last.map_or(started, |last| last.max(started));
+        self.last = Some(now);
+        Ok(Some((batch, took)))
+    }
+}
+
+impl Drop for Forward<'_> {
+    /// Whatever ended the run, the device is not left with memory that is about to be freed.
+    fn drop(&mut self) {
+        let mut rows = Vec::new();
+        while let Some((batch, _)) = self.started.pop_front() {
+            if !batch.rows.is_empty() {
+                rows.resize(self.answers.numbers(&batch), 0.0);
+                // What else fails now is not why the run ended.
+                let _ = self.queue.finish(&mut rows);
             }
         }
-        self.drop_wrong_answers(batch, data, first, width);
-        Ok(())
+    }
+}
+
+/// One batch through the network, which then has nothing else to do: [`Forward`] without its queue. Appends to `data` as
+/// [`Answers::judge`] does.
+pub(super) fn embed(
+    embedder: &mut dyn Embedder,
+    answers: &Answers<'_>,
+    batch: &mut Batch,
+    data: &mut Vec<f32>,
+) -> Result<(), ModelError> {
+    let first = data.len();
+    data.resize(first + answers.numbers(batch), 0.0);
+    embedder.embed(faces(batch, answers.preprocess), &mut data[first..])?;
+    answers.judge(batch, data, first);
+    Ok(())
+}
+
+/// What the network sees of a batch.
+pub(super) fn faces<'a>(batch: &'a Batch, preprocess: &Preprocess) -> FaceBatch<'a> {
+    let side = preprocess.resize.size as usize;
+    let count = passes(preprocess.mirror) * batch.rows.len();
+    let pixels = &batch.pixels[..count * side * side * 3];
+    FaceBatch { pixels, count, side, standardise: preprocess.standardise }
+}
+
+/// What the network's numbers mean.
+pub(super) struct Answers<'a> {
+    manifest: &'a [Face],
+    preprocess: &'a Preprocess,
+    /// Of one of the network's rows.
+    dimension: usize,
+}
+
+impl<'a> Answers<'a> {
+    pub(super) fn new(embedder: &dyn Embedder, manifest: &'a [Face], preprocess: &'a Preprocess) -> Self {
+        Self { manifest, preprocess, dimension: embedder.info().dimension }
+    }
+
+    /// How many numbers the network gives for a batch.
+    fn numbers(&self, batch: &Batch) -> usize {
+        batch.rows.len() * passes(self.preprocess.mirror) * self.dimension
+    }
+
+    /// Makes of the network's numbers, which are in `data` from `first` on, a row for each face of the batch that has one;
+    /// the others become failures of the batch and lose their quality, so that what is left of it stands beside the rows.
+    fn judge(&self, batch: &mut Batch, data: &mut Vec<f32>, first: usize) {
+        let mirror = self.preprocess.mirror;
+        combine(data, first, self.dimension, mirror);
+        self.drop_wrong_answers(batch, data, first, output_dimension(self.dimension, mirror));
     }
 
     /// Moves faces whose row is no unit vector (not finite, zero) to the batch's failures.
     fn drop_wrong_answers(&self, batch: &mut Batch, data: &mut Vec<f32>, first: usize, width: usize) {
         let mut kept = first;
-        let mut quality = 0;
+        let mut right = Vec::with_capacity(batch.rows.len());
         for (i, &row) in batch.rows.iter().enumerate() {
             let at = first + i * width;
             let length = length(&data[at..at + width]);
-            if (length - 1.0).abs() <= LENGTH_TOLERANCE {
+            right.push((length - 1.0).abs() <= LENGTH_TOLERANCE);
+            if right[i] {
                 data.copy_within(at..at + width, kept);
                 kept += width;
-                batch.quality[quality] = batch.quality[i];
-                quality += 1;
             } else {
                 batch.failures.push(Failure {
                     row,
-                    face_id: self.faces[row].face_id.clone(),
+                    face_id: self.manifest[row].face_id.clone(),
                     kind: FailureKind::Forward,
                     message: format!("the network's answer has length {length}, not 1"),
                 });
             }
         }
         data.truncate(kept);
-        batch.quality.truncate(quality);
+        let mut right = right.into_iter();
+        batch.quality.retain(|_| right.next() == Some(true));
         batch.failures.sort_by_key(|failure| failure.row);
     }
 }
 
-fn combine(plain: &[f32], mirrored: &[f32], mirror: Mirror, out: &mut [f32]) {
-    if mirror == Mirror::Concat {
-        out[..plain.len()].copy_from_slice(plain);
-        out[plain.len()..].copy_from_slice(mirrored);
-    } else {
-        out.iter_mut().zip(plain).zip(mirrored).for_each(|((out, a), b)| *out = a + b);
+/// How often the network sees each face: as it is, and mirrored right behind.
+pub(super) fn passes(mirror: Mirror) -> usize {
+    match mirror {
+        Mirror::None => 1,
+        Mirror::Sum | Mirror::Concat => 2,
     }
-    let length = length(out);
-    for value in out {
-        *value = (f64::from(*value) / length) as f32;
+}
+
+/// The network's rows, from `first` on, of faces and their mirror images by turns become a row a face.
+fn combine(data: &mut Vec<f32>, first: usize, dimension: usize, mirror: Mirror) {
+    if mirror == Mirror::None {
+        return;
+    }
+    if mirror == Mirror::Sum {
+        // A sum comes where nothing is read any more.
+        let sums = (data.len() - first) / 2;
+        for i in 0..sums {
+            let face = first + i / dimension * 2 * dimension + i % dimension;
+            data[first + i] = data[face] + data[face + dimension];
+        }
+        data.truncate(first + sums);
+    }
+    for row in data[first..].chunks_exact_mut(output_dimension(dimension, mirror)) {
+        let length = length(row);
+        for value in row {
+            *value = (f64::from(*value) / length) as f32;
+        }
     }
 }
 
@@ -119,21 +217,32 @@ fn length(row: &[f32]) -> f64 {
 mod tests {
     use super::*;
 
+    /// Two faces' rows behind one that was there before.
+    fn combined(rows: [[f32; 2]; 4], mirror: Mirror) -> Vec<f32> {
+        let mut data = [&[9.0][..], rows.as_flattened()].concat();
+        combine(&mut data, 1, 2, mirror);
+        assert_eq!(data.remove(0), 9.0);
+        data
+    }
+
     #[test]
     fn sum_and_concat_are_normalised() {
-        let mut sum = [0.0; 2];
-        combine(&[1.0, 0.0], &[0.0, 1.0], Mirror::Sum, &mut sum);
-        assert_eq!(sum, [0.5f32.sqrt(); 2]);
-        let mut both = [0.0; 4];
-        combine(&[1.0, 0.0], &[0.6, 0.8], Mirror::Concat, &mut both);
+        let rows = [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.6, 0.8]];
+        let sum = combined(rows, Mirror::Sum);
+        assert_eq!(sum[..2], [0.5f32.sqrt(); 2]);
+        let length = f64::from(1.6f32).hypot(f64::from(0.8f32));
+        assert_eq!(sum[2..], [(f64::from(1.6f32) / length) as f32, (f64::from(0.8f32) / length) as f32]);
         let half = 0.5f64.sqrt();
-        assert_eq!(both, [half as f32, 0.0, (f64::from(0.6f32) * half) as f32, (f64::from(0.8f32) * half) as f32]);
+        let both = combined(rows, Mirror::Concat);
+        assert_eq!(both[..4], [half as f32, 0.0, 0.0, half as f32]);
+        assert_eq!(both[4..], [half as f32, 0.0, (f64::from(0.6f32) * half) as f32, (f64::from(0.8f32) * half) as f32]);
+        assert_eq!(combined(rows, Mirror::None), rows.as_flattened());
     }
 
     #[test]
     fn opposite_answers_have_no_sum() {
-        let mut sum = [0.0; 2];
-        combine(&[1.0, 0.0], &[-1.0, 0.0], Mirror::Sum, &mut sum);
-        assert!(!(length(&sum) - 1.0).abs().le(&LENGTH_TOLERANCE));
+        let sum = combined([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.6, 0.8]], Mirror::Sum);
+        assert!(!(length(&sum[..2]) - 1.0).abs().le(&LENGTH_TOLERANCE));
+        assert!((length(&sum[2..]) - 1.0).abs() < 1e-7, "what stands beside it is as it was");
     }
 }

@@ -17,7 +17,7 @@ use crate::config::{
     Precision, Preprocess, Resize, Standardise,
 };
 use crate::dataset::{Face, PixelSource};
-use crate::digest::Digest;
+pub use crate::model::mock::encoded as answer;
 use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::quality::Quality;
@@ -51,12 +51,13 @@ pub fn pixels(row: usize) -> [u8; BYTES] {
     pixels
 }
 
-/// The network: a unit vector that is a function of the pixels.
-pub fn answer(pixels: &[u8], dimension: usize) -> Vec<f32> {
-    let digest = Digest::of(pixels);
-    let raw: Vec<f64> = (0..dimension).map(|i| f64::from(digest.bytes()[i % 32]) - 127.3 + i as f64 / 512.0).collect();
-    let length = raw.iter().map(|value| value * value).sum::<f64>().sqrt();
-    raw.into_iter().map(|value| (value / length) as f32).collect()
+/// The network: a unit vector that is a function of the pixels, but for poisoned ones.
+pub fn network(pixels: &[u8], dimension: usize) -> Vec<f32> {
+    let mut row = answer(pixels, dimension);
+    if pixels[BYTES - 1] == POISON {
+        row[1] = f32::NAN;
+    }
+    row
 }
 
 /// The quality of a face says which row it is of.
@@ -115,10 +116,7 @@ impl Embedder for MockEmbedder<'_> {
         (self.before)(self.embedded)?;
         self.embedded += batch.count;
         for (face, out) in batch.pixels.chunks_exact(BYTES).zip(out.chunks_exact_mut(self.info.dimension)) {
-            out.copy_from_slice(&answer(face, self.info.dimension));
-            if face[BYTES - 1] == POISON {
-                out[1] = f32::NAN;
-            }
+            out.copy_from_slice(&network(face, self.info.dimension));
         }
         Ok(())
     }
@@ -208,8 +206,19 @@ impl Bench {
         cancel: &Cancel,
         before: impl FnMut(usize) -> Result<(), ModelError> + Send,
     ) -> Result<EmbedOutcome, EmbedError> {
+        self.session_on(&mut MockEmbedder::new(self.dimension, before), store, progress, cancel)
+    }
+
+    /// The same on another embedder.
+    pub fn session_on(
+        &self,
+        embedder: &mut dyn Embedder,
+        store: &mut ChunkStore,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<EmbedOutcome, EmbedError> {
         let job = EmbedJob::new(&self.faces, &self.reader, &self.preprocess, &self.options);
-        super::run(&job, &mut MockEmbedder::new(self.dimension, before), store, progress, cancel)
+        super::run(&job, embedder, store, progress, cancel)
     }
 
     /// One undisturbed session.
@@ -219,8 +228,13 @@ impl Bench {
 
     /// One undisturbed session and its files.
     pub fn finish(&self) -> [Vec<u8>; 5] {
+        self.finish_on(&mut MockEmbedder::new(self.dimension, |_| Ok(())))
+    }
+
+    /// The same on another embedder.
+    pub fn finish_on(&self, embedder: &mut dyn Embedder) -> [Vec<u8>; 5] {
         let mut store = self.open(&Silent);
-        let outcome = self.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap();
+        let outcome = self.session_on(embedder, &mut store, &Silent, &Cancel::default()).unwrap();
         assert!(matches!(outcome, EmbedOutcome::Complete(_)), "{outcome:?}");
         export(self.run(), &store, &self.faces, &Silent).unwrap();
         [

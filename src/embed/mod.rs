@@ -8,6 +8,8 @@
 //! ```
 
 mod adopt;
+#[cfg(test)]
+mod card_tests;
 mod check;
 mod export;
 mod forward;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use super::forward::Forward;
+use super::forward::{Forward, passes};
 use super::prepare::{self, Batch, Batches, Cut};
 use super::store::{ChunkStore, Computed, StoreError};
 use super::{Failure, PixelReader, output_dimension};
@@ -17,6 +17,9 @@ use crate::progress::{Cancel, Progress};
 
 /// How long a wish to stop may go unnoticed while faces are slow to read.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long a batch that is done may go unnoticed while the next one is waited for: little beside its forward pass.
+const GLANCE: Duration = Duration::from_micros(100);
 
 /// What is to be embedded, and how.
 #[derive(Clone, Copy)]
@@ -49,10 +52,14 @@ impl<'a> EmbedJob<'a> {
     pub(super) fn cut(&self, auto: usize) -> Cut {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let side = self.preprocess.resize.size as usize;
+        let passes = passes(self.preprocess.mirror);
+        // A batch is of one chunk, and a face and its mirror image are of one batch.
+        let most = self.faces.len().min(self.options.chunk_size).max(1);
         Cut {
-            batch_size: self.options.batch_size.or(auto).clamp(1, self.faces.len().max(1)),
+            batch_rows: (self.options.batch_size.or(auto) / passes).clamp(1, most),
             workers: self.options.threads.unwrap_or_else(cores).max(1),
             face_bytes: side * side * 3,
+            passes,
         }
     }
 }
@@ -82,7 +89,7 @@ pub struct EmbedSummary {
 }
 
 /// Embeds every face whose chunk is not committed yet. The bytes of a chunk depend on its faces only: not on the size
-/// of batches, the number of threads, or how often the run was interrupted.
+/// of batches, the number of threads or of batches and cards at work at once, or how often the run was interrupted.
 ///
 /// # Errors
 /// [`EmbedError`]; what was committed stays, and the next call goes on from it.
@@ -136,16 +143,18 @@ fn overlapped(
     if missing.is_empty() {
         return Ok(());
     }
+    let cut = job.cut(embedder.batch());
+    let mut forward = Forward::new(embedder, job.faces, job.preprocess);
+    let memory = forward.batches(cut)?;
     thread::scope(|scope| {
         // On every way out of here the ends of all queues are dropped; a stage that cannot receive or send ends.
-        let batches = prepare::start(scope, job, missing, job.cut(embedder.batch())).map_err(EmbedError::Threads)?;
+        let batches = prepare::start(scope, job, missing, cut, memory).map_err(EmbedError::Threads)?;
         let (chunks, full) = sync_channel(1);
         let (spare, spares) = channel();
         let writer = thread::Builder::new()
             .name("writer".into())
             .spawn_scoped(scope, move || write(store, &full, &spare))
             .map_err(EmbedError::Threads)?;
-        let forward = Forward::new(embedder, job.faces, job.preprocess);
         let stage = ForwardStage { forward, failures, progress, cancel };
         let stopped = stage.run(&batches, &chunks, &spares);
         drop((batches, chunks));
@@ -175,8 +184,16 @@ struct ForwardStage<'a> {
     cancel: &'a Cancel,
 }
 
+/// What the forward stage does next.
+enum Next {
+    Start(Batch),
+    Finish,
+    Stop,
+}
+
 impl ForwardStage<'_> {
-    /// Embeds batch after batch until there are no more, or somebody wants to stop.
+    /// Embeds batch after batch until there are no more, or somebody wants to stop. A batch is started as soon as it is
+    /// there and the device has room, whatever is still on its way; they are finished in order.
     fn run(
         mut self,
         batches: &Batches,
@@ -185,19 +202,25 @@ impl ForwardStage<'_> {
     ) -> Result<(), EmbedError> {
         let mut chunk = Computed::default();
         let mut boundary = Instant::now();
-        while let Some(mut batch) = self.next(&batches.full) {
-            let started = Instant::now();
-            let faces = batch.rows.len() + batch.failures.len();
-            self.forward.embed(&mut batch, &mut chunk.data)?;
+        loop {
+            match self.next(&batches.full) {
+                Next::Start(batch) => {
+                    self.forward.start(batch)?;
+                    continue;
+                }
+                Next::Finish => {}
+                Next::Stop => break,
+            }
+            let Some((mut batch, took)) = self.forward.finish(&mut chunk.data)? else { break };
             chunk.quality.extend(batch.quality.iter().copied());
-            chunk.timings.forward_us += micros(started.elapsed());
+            chunk.timings.forward_us += micros(took);
             chunk.timings.prepare_us += micros(batch.prepare);
             if !batch.failures.is_empty() {
                 batch.failures.iter().try_for_each(|failure| self.failures.admit(failure))?;
                 self.progress.remark(&self.failures.remark());
                 chunk.failures.append(&mut batch.failures);
             }
-            self.progress.advance(faces as u64);
+            self.progress.advance(batch.faces as u64);
             if batch.ends_chunk {
                 let now = Instant::now();
                 chunk.chunk = batch.chunk;
@@ -216,12 +239,25 @@ impl ForwardStage<'_> {
         Ok(())
     }
 
-    fn next(&self, full: &Receiver<Batch>) -> Option<Batch> {
+    fn next(&self, full: &Receiver<Batch>) -> Next {
         loop {
-            match full.recv_timeout(PATIENCE) {
-                _ if self.cancel.requested() => return None,
-                Ok(batch) => return Some(batch),
-                Err(RecvTimeoutError::Disconnected) => return None,
+            let idle = self.forward.is_idle();
+            if !idle && !self.forward.has_room() {
+                return if self.cancel.requested() { Next::Stop } else { Next::Finish };
+            }
+            // While the device is at work, the next batch is waited for no longer than that.
+            let done = !idle && self.forward.is_ready();
+            let patience = match idle {
+                true => PATIENCE,
+                false if done => Duration::ZERO,
+                false => GLANCE,
+            };
+            match full.recv_timeout(patience) {
+                _ if self.cancel.requested() => return Next::Stop,
+                Ok(batch) => return Next::Start(batch),
+                Err(RecvTimeoutError::Disconnected) if idle => return Next::Stop,
+                Err(RecvTimeoutError::Disconnected) => return Next::Finish,
+                Err(RecvTimeoutError::Timeout) if done => return Next::Finish,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }

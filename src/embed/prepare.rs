@@ -6,6 +6,8 @@
 //!          ▼                              │      ▼                         │
 //!   workers: row → pixels ── faces ──▶ assembler: row order ── batches ──▶ network
 //! ```
+//!
+//! A batch's memory is the device's own: the assembler's copy is the last on this side.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -17,22 +19,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
+use super::forward::passes;
 use super::pipeline::EmbedJob;
 use super::{FaceFailure, Failure, FailureKind};
+use crate::config::Mirror;
+use crate::model::Pixels;
+use crate::preprocess;
 use crate::progress::Cancel;
 use crate::quality::Quality;
 
-/// One is filled, one waits, one is in the network.
-const BATCHES: usize = 3;
-
 /// Consecutive manifest rows of one chunk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Batch {
     pub chunk: usize,
+    /// How many.
+    pub faces: usize,
     /// The faces that have pixels, by manifest row, ascending.
     pub rows: Vec<usize>,
-    /// Their pixels, one after the other.
-    pub pixels: Vec<u8>,
+    /// Their pixels, one after the other, each followed by its mirror image where that counts; then room. Elsewhere while
+    /// the network has the batch.
+    pub pixels: Pixels,
     /// How good their pictures are.
     pub quality: Vec<Quality>,
     /// The faces that have none.
@@ -60,23 +66,35 @@ impl Drop for Batches {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
     /// Rows in a batch.
-    pub batch_size: usize,
+    pub batch_rows: usize,
     /// Worker threads.
     pub workers: usize,
     /// Bytes of a face.
     pub face_bytes: usize,
+    /// How often the network sees each face.
+    pub passes: usize,
 }
 
 impl Cut {
+    /// Bytes of a batch.
+    pub(super) fn batch_bytes(&self) -> usize {
+        self.batch_rows * self.passes * self.face_bytes
+    }
+
+    /// Batches that go round: one is filled, one waits, the others are in the network.
+    pub(super) fn batches(&self, in_flight: usize) -> usize {
+        in_flight + 2
+    }
+
     /// Buffers of single faces: a batch can be read ahead while the network is busy, and every worker has one.
     fn face_buffers(&self) -> usize {
-        self.batch_size + self.workers
+        self.batch_rows + self.workers
     }
 
     /// More faces than this are never between being read and being embedded.
     #[cfg(test)]
-    pub(super) fn faces_in_flight(&self) -> usize {
-        self.face_buffers() + BATCHES * self.batch_size
+    pub(super) fn faces_in_flight(&self, in_flight: usize) -> usize {
+        self.face_buffers() + self.batches(in_flight) * self.batch_rows
     }
 }
 
@@ -105,22 +123,22 @@ impl<R: Iterator<Item = (usize, usize)>> Source<R> {
     }
 }
 
-/// Starts workers and assembler over `chunks`. They end when all is done or when the [`Batches`] are dropped.
+/// Starts workers and assembler over `chunks`; `batches` is the memory that goes round. They end when all is done or when
+/// the [`Batches`] are dropped.
 pub(super) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     job: &'scope EmbedJob<'_>,
     chunks: Vec<(usize, Range<usize>)>,
     cut: Cut,
+    batches: Vec<Batch>,
 ) -> io::Result<Batches> {
     let (give_buffer, buffers) = channel();
     let (give_batch, empty_batches) = channel();
     // The receivers are at hand: sending cannot fail.
     (0..cut.face_buffers()).try_for_each(|_| give_buffer.send(vec![0; cut.face_bytes])).map_err(io::Error::other)?;
-    for _ in 0..BATCHES {
-        give_batch.send(Batch::default()).map_err(io::Error::other)?;
-    }
+    batches.into_iter().try_for_each(|batch| give_batch.send(batch)).map_err(|_| io::ErrorKind::BrokenPipe)?;
     let (send_face, faces) = sync_channel(cut.face_buffers());
-    let (send_batch, batches) = sync_channel(1);
+    let (send_batch, full) = sync_channel(1);
 
     let stop = Cancel::default();
     let rows = chunks.clone().into_iter().flat_map(|(_, rows)| rows).enumerate();
@@ -141,7 +159,7 @@ pub(super) fn start<'scope>(
     thread::Builder::new().name("assembler".into()).spawn_scoped(scope, move || {
         assembler.run(chunks, cut, &empty_batches, &send_batch);
     })?;
-    Ok(Batches { full: batches, empty: give_batch, stop })
+    Ok(Batches { full, empty: give_batch, stop })
 }
 
 pub(super) fn prepare(job: &EmbedJob<'_>, position: usize, row: usize, mut pixels: Vec<u8>) -> Prepared {
@@ -177,11 +195,11 @@ impl Assembler<'_> {
         full: &SyncSender<Batch>,
     ) -> Option<()> {
         for (chunk, rows) in chunks {
-            for first in rows.clone().step_by(cut.batch_size) {
-                let end = first.saturating_add(cut.batch_size).min(rows.end);
+            for first in rows.clone().step_by(cut.batch_rows) {
+                let end = first.saturating_add(cut.batch_rows).min(rows.end);
                 let mut batch = empty.recv().ok()?;
                 batch.clear();
-                batch.chunk = chunk;
+                (batch.chunk, batch.faces) = (chunk, end - first);
                 batch.ends_chunk = end == rows.end;
                 for row in first..end {
                     let face = self.next_face()?;
@@ -209,9 +227,22 @@ impl Assembler<'_> {
 }
 
 impl Batch {
+    /// An empty one in this memory.
+    pub(super) fn new(pixels: Pixels) -> Self {
+        Self {
+            chunk: 0,
+            faces: 0,
+            rows: Vec::new(),
+            pixels,
+            quality: Vec::new(),
+            failures: Vec::new(),
+            prepare: Duration::ZERO,
+            ends_chunk: false,
+        }
+    }
+
     fn clear(&mut self) {
         self.rows.clear();
-        self.pixels.clear();
         self.quality.clear();
         self.failures.clear();
         self.prepare = Duration::ZERO;
@@ -221,9 +252,17 @@ impl Batch {
         self.prepare += face.took;
         match &face.outcome {
             Ok(quality) => {
+                let bytes = face.pixels.len();
+                let (side, mirror) = (job.preprocess.resize.size as usize, job.preprocess.mirror);
+                let first = self.rows.len() * passes(mirror) * bytes;
+                self.pixels[first..first + bytes].copy_from_slice(&face.pixels);
+                if mirror != Mirror::None {
+                    let mirrored = &mut self.pixels[first + bytes..first + 2 * bytes];
+                    mirrored.copy_from_slice(&face.pixels);
+                    preprocess::mirror(mirrored, side);
+                }
                 self.rows.push(row);
                 self.quality.push(*quality);
-                self.pixels.extend_from_slice(&face.pixels);
             }
             Err(FaceFailure { kind, message }) => {
                 let (face_id, kind, message) = (job.faces[row].face_id.clone(), *kind, message.clone());

@@ -84,7 +84,8 @@ pub struct Timings {
     pub wall_us: u64,
     /// Reading, decoding, cropping and resizing, added up over all worker threads.
     pub prepare_us: u64,
-    /// Forward passes.
+    /// Forward passes: how long the device had the chunk's batches, each counted from its start or from the end of the one
+    /// before, whichever is later. Batches that are in the device at once share no time.
     pub forward_us: u64,
     /// Writing the matrix and flushing it to disk.
     pub write_us: u64,

@@ -2,12 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::forward::Forward;
+use super::forward::{self, Answers};
 use super::pipeline::EmbedJob;
 use super::prepare::{self, Batch};
-use crate::config::{EmbedOptions, Mirror, ModelSpec};
-use crate::model::{self, BATCH, Calibration, Embedder, FaceBatch, ModelError};
-use crate::preprocess;
+use crate::config::{EmbedOptions, ModelSpec};
+use crate::model::{self, BATCH, Calibration, Embedder, ModelError, Pixels};
 use crate::progress::{Cancel, Progress};
 use crate::sample;
 use crate::weights::Tensors;
@@ -48,7 +47,7 @@ impl<'a> Sample<'a> {
     pub fn read(job: EmbedJob<'a>, cancel: &Cancel) -> Option<Self> {
         let cut = job.cut(BATCH);
         let mut batches = Vec::new();
-        for rows in sample::rows(job.faces.len()).chunks(cut.batch_size) {
+        for rows in sample::rows(job.faces.len()).chunks(cut.batch_rows) {
             if cancel.requested() {
                 return None;
             }
@@ -57,7 +56,7 @@ impl<'a> Sample<'a> {
                 .enumerate()
                 .map(|(position, &row)| prepare::prepare(&job, position, row, vec![0; cut.face_bytes]))
                 .collect();
-            let mut batch = Batch::default();
+            let mut batch = Batch::new(Pixels::plain(cut.batch_bytes()));
             rows.iter().zip(&faces).for_each(|(&row, face)| batch.push(row, face, &job));
             if !batch.rows.is_empty() {
                 batches.push(batch);
@@ -91,24 +90,9 @@ impl<'a> Sample<'a> {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Option<Calibration>, ModelError> {
-        let preprocess = self.job.preprocess;
-        let side = preprocess.resize.size as usize;
-        let mirror = |batch: &Batch| {
-            let mut pixels = batch.pixels.clone();
-            preprocess::mirror(&mut pixels, side);
-            pixels
-        };
-        let mirrored: Vec<Vec<u8>> = match preprocess.mirror {
-            Mirror::None => Vec::new(),
-            Mirror::Sum | Mirror::Concat => self.batches.iter().map(mirror).collect(),
-        };
-        let count = |pixels: &Vec<u8>| pixels.len() / self.job.cut(BATCH).face_bytes;
-        let pixels = self.batches.iter().map(|batch| &batch.pixels).chain(&mirrored);
-        progress.start("calibrating", "faces", Some(pixels.clone().map(count).sum::<usize>() as u64), 0);
-        let batches = pixels.take_while(|_| !cancel.requested()).map(|pixels| {
-            progress.advance(count(pixels) as u64);
-            FaceBatch { pixels, count: count(pixels), side, standardise: preprocess.standardise }
-        });
+        let batches = self.batches.iter().map(|batch| forward::faces(batch, self.job.preprocess));
+        progress.start("calibrating", "faces", Some(batches.clone().map(|batch| batch.count as u64).sum()), 0);
+        let batches = batches.take_while(|_| !cancel.requested()).inspect(|batch| progress.advance(batch.count as u64));
         let calibration = model::calibrate(spec, options, tensors, batches);
         progress.finish();
         Ok((!cancel.requested()).then_some(Calibration { faces: self.len(), ..calibration? }))
@@ -136,14 +120,14 @@ impl<'a> Sample<'a> {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Option<SampleRows>, ModelError> {
-        let mut forward = Forward::new(embedder, self.job.faces, self.job.preprocess);
+        let answers = Answers::new(embedder, self.job.faces, self.job.preprocess);
         let mut found = SampleRows::default();
         for batch in &mut self.batches {
             if cancel.requested() {
                 return Ok(None);
             }
             batch.failures.clear();
-            forward.embed(batch, &mut found.data)?;
+            forward::embed(embedder, &answers, batch, &mut found.data)?;
             let failed = |row: &usize| batch.failures.iter().any(|failure| failure.row == *row);
             found.rows.extend(batch.rows.iter().copied().filter(|row| !failed(row)));
             progress.advance(batch.rows.len() as u64);

@@ -439,7 +439,7 @@ fn reading_ahead_is_bounded() {
     let mut bench = Bench::new(400, 400);
     bench.options.batch_size = BatchSize::Faces(8);
     let job = EmbedJob::new(&bench.faces, &bench.reader, &bench.preprocess, &bench.options);
-    let limit = job.cut(BATCH).faces_in_flight();
+    let limit = job.cut(BATCH).faces_in_flight(1);
     let mut most = 0;
     let outcome = bench.session(&mut bench.open(&Silent), &Silent, &Cancel::default(), |embedded| {
         // Long enough for the readers to run as far ahead as they can.
@@ -467,6 +467,25 @@ fn progress_tells_of_faces_failures_and_what_was_resumed() {
     advance 1
     finish
     ");
+}
+
+#[test]
+fn a_sample_can_be_embedded_again_after_wrong_answers() {
+    for mirror in [Mirror::None, Mirror::Concat] {
+        let mut bench = Bench::new(7, 4).with_fates([(1, Fate::Fails), (2, Fate::Poisons)]);
+        bench.preprocess.mirror = mirror;
+        let job = EmbedJob::new(&bench.faces, &bench.reader, &bench.preprocess, &bench.options);
+        let mut sample = Sample::read(job, &Cancel::default()).unwrap();
+        let mut again = || {
+            let mut embedder = MockEmbedder::new(DIMENSION, |_| Ok(()));
+            sample.embed(&mut embedder, &Silent, &Cancel::default()).unwrap().unwrap()
+        };
+        let first = again();
+        assert_eq!(first.rows, [0, 3, 4, 5, 6]);
+        assert_eq!(again(), first);
+        bench.finish();
+        assert_eq!(EmbeddingMatrix::open(&bench.file("face_embeddings.npy")).unwrap().data, first.data, "{mirror:?}");
+    }
 }
 
 #[test]

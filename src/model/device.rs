@@ -4,8 +4,9 @@ use candle_core::Device;
 
 use super::ModelError;
 use crate::config::{DeviceKind, DeviceRequest};
+use crate::cuda::{Card, CudaError};
 
-/// A device that works.
+/// A device of candle's that works.
 pub struct Chosen {
     /// candle's handle.
     pub(super) device: Device,
@@ -15,27 +16,62 @@ pub struct Chosen {
     pub name: String,
 }
 
-/// Opens the device that was asked for; `auto` takes CUDA if it works, else the CPU, and says so.
+/// The card for our own kernels; nothing where the network is to run on the CPU. `auto` takes a card if one works, and says
+/// why not. Needs the driver and nothing else.
 ///
 /// # Errors
 /// [`ModelError::NoCuda`] with the reason.
-pub fn choose(request: DeviceRequest, say: &dyn Fn(&str)) -> Result<Chosen, ModelError> {
+pub fn card(request: DeviceRequest, say: &dyn Fn(&str)) -> Result<Option<Card>, ModelError> {
+    resolve(request, say, || first_card().map_err(|error| Refusal { reason: error.reason(), remedy: error.remedy() }))
+}
+
+/// The device for candle, whose GPU path is there with the feature `cuda` only. `needed_by` names what runs with candle,
+/// for the error.
+///
+/// # Errors
+/// As [`card`].
+pub fn candle(request: DeviceRequest, needed_by: &str, say: &dyn Fn(&str)) -> Result<Chosen, ModelError> {
+    let cuda = resolve(request, say, || candle_cuda(needed_by).map_err(|reason| Refusal { reason, remedy: None }))?;
+    Ok(cuda.unwrap_or_else(|| Chosen { device: Device::Cpu, kind: DeviceKind::Cpu, name: cpu() }))
+}
+
+/// The CPU in words.
+fn cpu() -> String {
+    format!("CPU ({})", instruction_sets())
+}
+
+/// Why there is no GPU, and what to do about it: the latter is for who asked for one.
+struct Refusal {
+    reason: String,
+    remedy: Option<&'static str>,
+}
+
+/// Opens what runs on a GPU, if `request` wants it.
+fn resolve<T>(
+    request: DeviceRequest,
+    say: &dyn Fn(&str),
+    open: impl FnOnce() -> Result<T, Refusal>,
+) -> Result<Option<T>, ModelError> {
     match request {
-        DeviceRequest::Cpu => Ok(cpu()),
-        DeviceRequest::Cuda => cuda().map_err(|reason| ModelError::NoCuda { reason }),
-        DeviceRequest::Auto => cuda().or_else(|reason| {
-            say(&format!("device auto: running on the CPU ({reason})"));
-            Ok(cpu())
+        DeviceRequest::Cpu => Ok(None),
+        DeviceRequest::Cuda => open().map(Some).map_err(|Refusal { reason, remedy }| ModelError::NoCuda {
+            reason: [Some(reason.as_str()), remedy].into_iter().flatten().collect::<Vec<_>>().join("; "),
         }),
+        DeviceRequest::Auto => {
+            Ok(open().inspect_err(|refusal| say(&format!("device auto: running on the CPU ({})", refusal.reason))).ok())
+        }
     }
 }
 
-fn cpu() -> Chosen {
-    Chosen { device: Device::Cpu, kind: DeviceKind::Cpu, name: format!("CPU ({})", instruction_sets()) }
+/// The first card that is new enough; the error is that of the first one.
+fn first_card() -> Result<Card, CudaError> {
+    let count = Card::count()?;
+    let first = Card::open(0);
+    (1..count).fold(first, |found, ordinal| found.or_else(|error| Card::open(ordinal).map_err(|_| error)))
 }
 
 #[cfg(feature = "cuda")]
-fn cuda() -> Result<Chosen, String> {
+fn candle_cuda(_needed_by: &str) -> Result<Chosen, String> {
     // cudarc panics where a library of CUDA is missing; that is a reason like any other.
     let device = std::panic::catch_unwind(|| Device::new_cuda(0))
         .map_err(|panic| {
@@ -51,8 +87,8 @@ fn cuda() -> Result<Chosen, String> {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda() -> Result<Chosen, String> {
-    Err("this binary was built without the feature `cuda`".into())
+fn candle_cuda(needed_by: &str) -> Result<Chosen, String> {
+    Err(format!("this binary was built without the feature `cuda`, which {needed_by} needs on a GPU"))
 }
 
 /// What a candle error says, without the stack trace that it carries under `RUST_BACKTRACE`.
@@ -85,6 +121,24 @@ pub fn instruction_sets() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn said(request: DeviceRequest) -> (Result<Option<()>, String>, String) {
+        let lines = std::cell::RefCell::new(String::new());
+        let refusal = Refusal { reason: "there is none".into(), remedy: Some("buy one") };
+        let result = resolve(request, &|line| lines.borrow_mut().push_str(line), || Err(refusal));
+        (result.map_err(|error| error.to_string()), lines.into_inner())
+    }
+
+    #[test]
+    fn cuda_is_a_requirement_and_auto_says_why_it_is_not_met() {
+        let (result, lines) = said(DeviceRequest::Cuda);
+        insta::assert_snapshot!(result.unwrap_err(), @"device `cuda` is not available: there is none; buy one; use `device: cpu`, or `auto` to fall back by itself");
+        assert_eq!(lines, "");
+        let (result, lines) = said(DeviceRequest::Auto);
+        assert_eq!(result, Ok(None));
+        insta::assert_snapshot!(lines, @"device auto: running on the CPU (there is none)");
+        assert_eq!(said(DeviceRequest::Cpu), (Ok(None), String::new()));
+    }
 
     #[test]
     fn a_reason_is_one_line_whatever_it_carries() {

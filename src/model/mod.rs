@@ -2,6 +2,8 @@
 //! library crosses it, and no network knows a path.
 
 mod candle;
+pub mod capacity;
+mod cards;
 pub mod clip;
 pub mod cpu;
 pub mod device;
@@ -9,12 +11,18 @@ pub mod dinov2;
 mod folding;
 pub mod inception_resnet_v1;
 pub mod iresnet;
+#[cfg(test)]
+pub(crate) mod mock;
 mod networks;
+mod program;
+mod queue;
 
 use std::collections::BTreeMap;
 
 pub use candle::CandleEmbedder;
+pub use cards::Cards;
 pub use networks::{Facts, UNIT_RANGE};
+pub use queue::{OwnedBatch, Pixels, Queue, Sequential};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, Precision, Standardise};
@@ -86,6 +94,12 @@ pub trait Embedder: Send {
     /// Faces in one forward pass that suit the device: what `embed.batch_size: auto` stands for.
     fn batch(&self) -> usize {
         BATCH
+    }
+
+    /// The same, batch after batch: what one after the other would give, without waiting for one before the next is
+    /// started. Whoever starts a batch finishes it, before the queue is dropped.
+    fn queue(&mut self) -> Box<dyn Queue + '_> {
+        Box::new(Sequential::new(self))
     }
 
     /// Embeds a batch and tells where the time went: parts of the network in order, nothing where that is not known. One
@@ -169,7 +183,7 @@ pub fn adopt(spec: &ModelSpec, tensors: Tensors) -> Tensors {
 /// # Errors
 /// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`], as [`open`].
 pub fn describe(spec: &ModelSpec, options: &EmbedOptions, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
-    let chosen = device::choose(options.device, say)?;
+    let chosen = device::candle(options.device, &needs_candle(spec.network, options), say)?;
     if is_fused(spec.network, options, &chosen)? {
         cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options))
     } else {
@@ -202,6 +216,12 @@ fn only_candle(network: Network, options: &EmbedOptions) -> Result<(), ModelErro
     Ok(())
 }
 
+/// What makes candle run the network, for an error that names it.
+fn needs_candle(network: Network, options: &EmbedOptions) -> String {
+    let Facts { name, fused, .. } = network.facts();
+    if fused && options.kernels == Kernels::Candle { "`kernels: candle`".into() } else { format!("`{name}`") }
+}
+
 /// Puts a network on the device that `options` asks for. `say` gets a line when `auto` had to fall back.
 ///
 /// `tensors` must hold [`parameters`]; `weights::require` checks that with one error for all that is wrong.
@@ -216,7 +236,7 @@ pub fn open(
     calibration: Option<&Calibration>,
     say: &dyn Fn(&str),
 ) -> Result<Box<dyn Embedder>, ModelError> {
-    let chosen = device::choose(options.device, say)?;
+    let chosen = device::candle(options.device, &needs_candle(spec.network, options), say)?;
     if is_fused(spec.network, options, &chosen)? {
         return Ok(Box::new(cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(options), calibration)?));
     }
@@ -325,6 +345,33 @@ pub enum ModelError {
         /// What it was set to.
         value: &'static str,
     },
+    /// The device has not the memory.
+    #[error(
+        "out of memory on {device}: {} MiB were wanted, {} MiB are free; a smaller `embed.batch_size` needs less",
+        wanted >> 20,
+        free >> 20
+    )]
+    OutOfMemory {
+        /// Which device.
+        device: String,
+        /// How much was asked for, bytes.
+        wanted: u64,
+        /// How much there was, bytes.
+        free: u64,
+    },
+    /// Cards that are to be used as one differ.
+    #[error(
+        "the cards are not alike ({first}, {other}), and a face's embedding would depend on the card; use one of them"
+    )]
+    UnlikeCards {
+        /// One of them, in words.
+        first: String,
+        /// Another one.
+        other: String,
+    },
+    /// A batch was waited for, and none was started.
+    #[error("no batch is on its way through the network")]
+    Idle,
     /// int8 without the ranges of its activations.
     #[error("int8 needs the range of each layer's output; calibrate on a sample of the faces first")]
     NoCalibration,

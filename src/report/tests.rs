@@ -419,6 +419,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
         seconds: number,
         faces_per_second: number,
         of_network: number,
+        fed: number,
         busy: Some(number),
         workers: 2,
         prepare_seconds: number,

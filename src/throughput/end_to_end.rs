@@ -50,8 +50,10 @@ pub struct Whole {
     pub faces_per_second: f64,
     /// Of the speed of the network alone, in passes: 1 where everything else hides behind the network.
     pub of_network: f64,
-    /// Share of the time in which the device computed, 0 … 1: a CPU's by the clock around the forward passes, a card's by
-    /// the events of its stages; absent where the card's stages are not known.
+    /// Share of the time in which the device had a batch, 0 … 1: whether reading kept up with it.
+    pub fed: f64,
+    /// Share of the time in which the device computed, 0 … 1: a CPU's is that in which it had a batch, a card's is by the
+    /// events of its stages, without copies; absent where the card's stages are not known.
     pub busy: Option<f64>,
     /// Threads that read, decode and resize.
     pub workers: usize,
@@ -74,6 +76,8 @@ pub(super) struct Start<'a> {
     pub rate: f64,
     /// Its stages.
     pub stages: &'a [Stage],
+    /// Cards that share the work, ≥ 1.
+    pub cards: usize,
     /// Seconds that the pass should take.
     pub seconds: f64,
 }
@@ -185,10 +189,14 @@ fn whole(
     let a_face = |micros: u64| micros as f64 / 1e6 / faces.max(1) as f64;
     let rate = faces as f64 / seconds;
     let of_network = rate * passes / start.rate;
+    let fed = sum.forward_us as f64 / 1e6 / seconds;
     let (busy, [upload, network, download]) = match start.variant.engine.device {
-        DeviceKind::Cpu => (Some(sum.forward_us as f64 / 1e6 / seconds), [None, Some(a_face(sum.forward_us)), None]),
+        DeviceKind::Cpu => (Some(fed), [None, Some(a_face(sum.forward_us)), None]),
         DeviceKind::Cuda => match on_device(start.stages) {
-            Some(steps) => (Some(steps[1] * passes * rate), steps.map(|seconds| Some(seconds * passes))),
+            Some(steps) => {
+                let busy = steps[1] * passes * rate / start.cards as f64;
+                (Some(busy), steps.map(|seconds| Some(seconds * passes / start.cards as f64)))
+            }
             None => (None, [None; 3]),
         },
     };
@@ -197,6 +205,7 @@ fn whole(
         seconds,
         faces_per_second: rate,
         of_network,
+        fed: fed.min(1.0),
         busy: busy.map(|busy| busy.min(1.0)),
         workers,
         prepare_seconds: a_face(sum.prepare_us),
@@ -219,7 +228,7 @@ mod tests {
 
     fn start(device: DeviceKind, stages: &[Stage]) -> Start<'_> {
         let engine = Engine { device, precision: Precision::F32, kernels: Kernels::Auto, threads: None };
-        Start { variant: Variant { engine, batch: 64 }, rate: 1000.0, stages, seconds: 2.0 }
+        Start { variant: Variant { engine, batch: 64 }, rate: 1000.0, stages, cards: 1, seconds: 2.0 }
     }
 
     fn config() -> ExperimentConfig {
@@ -247,8 +256,11 @@ mod tests {
         mirrored.preprocess.mirror = Mirror::Sum;
         let found = whole(&mirrored, &start(DeviceKind::Cuda, &stages), SUM, 500, 1.0, 2);
         assert_eq!((found.busy, found.of_network), (Some(1.0), 1.0), "each face passes twice");
+        let two = Start { cards: 2, ..start(DeviceKind::Cuda, &stages) };
+        let found = whole(&config(), &two, SUM, 500, 1.0, 2);
+        assert!((found.busy.unwrap() - 0.3).abs() < 1e-9 && found.upload_seconds == Some(0.00025), "two cards: {found:?}");
         let silent = whole(&config(), &start(DeviceKind::Cuda, &[]), SUM, 500, 1.0, 2);
-        assert_eq!((silent.busy, silent.network_seconds), (None, None));
+        assert_eq!((silent.fed, silent.busy, silent.network_seconds), (0.9, None, None));
     }
 
     #[test]

@@ -72,10 +72,18 @@ const PEAKS: [Peak; 18] = [
     Peak { words: &["T4"], half: 65.0, tf32: 0.0, f32: 8.1 },
 ];
 
-/// What a card can do in a precision, TFLOP/s, by its driver's name for it. Absent for cards that are not listed, and for
+/// How many cards a device's name stands for, and the name of one: `2 × NVIDIA L4`.
+#[must_use]
+pub fn cards(device: &str) -> (usize, &str) {
+    let several = device.split_once(" × ").and_then(|(count, name)| Some((count.parse().ok()?, name)));
+    several.unwrap_or((1, device))
+}
+
+/// What a card can do in a precision, or several together, TFLOP/s, by the driver's name for it. Absent for cards that are not listed, and for
 /// variants that no sheet of these is about.
 #[must_use]
-pub fn peak_tflops(card: &str, precision: Precision) -> Option<f64> {
+pub fn peak_tflops(device: &str, precision: Precision) -> Option<f64> {
+    let (count, card) = cards(device);
     let words: Vec<&str> = card.split([' ', '-']).collect();
     // A laptop's chip and the slower 4090 D share the name of the desktop's.
     if words.iter().any(|word| ["Laptop", "Max", "D", "MIG"].contains(word)) {
@@ -88,7 +96,7 @@ pub fn peak_tflops(card: &str, precision: Precision) -> Option<f64> {
         Precision::F16 | Precision::Bf16 => peak.half,
         Precision::Int8 => 0.0,
     };
-    (peak > 0.0).then_some(peak)
+    (peak > 0.0).then_some(count as f64 * peak)
 }
 
 #[cfg(test)]
@@ -108,6 +116,7 @@ mod tests {
         assert_eq!(half("NVIDIA GeForce RTX 4090"), Some(165.2));
         assert_eq!((half("NVIDIA GeForce RTX 4090 Laptop GPU"), half("NVIDIA GeForce RTX 4090 D")), (None, None));
         assert_eq!((half("NVIDIA H100 80GB HBM3 MIG 1g.10gb"), half("Some card")), (None, None));
+        assert_eq!((half("2 × NVIDIA L4"), cards("2 × NVIDIA L4")), (Some(242.0), (2, "NVIDIA L4")));
         assert_eq!(peak_tflops("Tesla V100-SXM2-16GB", Precision::Tf32), None);
         assert_eq!(peak_tflops("NVIDIA A100-SXM4-80GB", Precision::F32), Some(19.5));
     }

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::meter::{CardState, EnergySum, Meters};
+use super::meter::{CardState, EnergySum, Meter, Meters};
 use super::sample::Sample;
 use super::variant::{Engine, Variant, order};
 use super::{Reference, ThroughputError};
-use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Kernels, Precision};
-use crate::model::{self, Embedder, EmbedderInfo, ModelError, StageTime};
+use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Kernels, Precision, Standardise};
+use crate::model::{self, Embedder, EmbedderInfo, FaceBatch, ModelError, OwnedBatch, StageTime};
 use crate::progress::{Cancel, Progress};
 use crate::weights::Tensors;
 
@@ -70,6 +70,15 @@ impl From<ModelError> for Stop {
     fn from(error: ModelError) -> Self {
         Self::Variant(error)
     }
+}
+
+/// A timed window.
+struct Window {
+    faces: usize,
+    /// Seconds.
+    elapsed: f64,
+    /// The energy counter at its beginning and its end, J.
+    counter: [Result<f64, String>; 2],
 }
 
 /// What is needed to open networks and to run them.
@@ -238,29 +247,78 @@ impl Bench<'_> {
         meters: &mut Meters,
     ) -> Result<(), Stop> {
         let batch = variant.batch;
-        let device = variant.engine.device;
         let mut out = vec![0.0; batch * found.info.dimension];
-        let (mut first, mut faces) = (0, 0);
-        let before = meters.of(device).and_then(|meter| meter.joules());
-        let started = Instant::now();
-        let elapsed = loop {
-            embedder.embed(self.sample.batch(first, batch), &mut out)?;
-            faces += batch;
-            first = (first + batch) % self.sample.rows.len();
-            let elapsed = started.elapsed();
-            self.go_on()?;
-            if elapsed >= Duration::from_secs_f64(seconds) {
-                break elapsed.as_secs_f64();
-            }
+        let mut meter = meters.of(variant.engine.device);
+        let read = |meter: &mut Result<&mut (dyn Meter + 'static), String>| match meter {
+            Ok(meter) => meter.joules(),
+            Err(reason) => Err(reason.clone()),
         };
-        let after = meters.of(device).and_then(|meter| meter.joules());
-        found.energy.add([before, after], faces as u64, elapsed);
-        found.state = meters.of(device).ok().and_then(|meter| meter.state());
-        let stages = embedder.stages(self.sample.batch(first, batch), &mut out)?;
+        let Window { faces, elapsed, counter } = self.window(embedder, batch, seconds, &mut out, || read(&mut meter))?;
+        found.state = meter.ok().and_then(|meter| meter.state());
+        found.energy.add(counter, faces as u64, elapsed);
         found.rates.push(faces as f64 / elapsed);
-        found.stages.extend(stages);
+        let first = found.staged % self.sample.rows.len();
+        found.stages.extend(embedder.stages(self.sample.batch(first, batch), &mut out)?);
         found.staged += batch;
         Ok(())
+    }
+
+    /// Keeps as many batches in flight as the device takes, until the time is over; the last one that was started counts.
+    /// The same few batches go round, so that no copying is in the time.
+    fn window(
+        &self,
+        embedder: &mut dyn Embedder,
+        batch: usize,
+        seconds: f64,
+        out: &mut [f32],
+        mut counter: impl FnMut() -> Result<f64, String>,
+    ) -> Result<Window, Stop> {
+        let mut queue = embedder.queue();
+        let mut waiting = Vec::new();
+        for i in 0..queue.in_flight() {
+            let FaceBatch { pixels: faces, count, side, standardise } =
+                self.sample.batch(i * batch % self.sample.rows.len(), batch);
+            let mut pixels = queue.pixels(faces.len())?;
+            pixels[..faces.len()].copy_from_slice(faces);
+            waiting.push(OwnedBatch { pixels, count, side, standardise });
+        }
+        let again = |pixels| OwnedBatch { pixels, count: batch, side: self.sample.side(), standardise: self.standardise() };
+        let before = counter();
+        let started = Instant::now();
+        let (mut flying, mut done, mut stop) = (0, 0, None);
+        // Whatever happens, all that was started is finished: the queue wants it so.
+        loop {
+            while stop.is_none() && let Some(next) = waiting.pop() {
+                match queue.start(next) {
+                    Ok(()) => flying += 1,
+                    Err(error) => stop = Some(Err(Stop::Variant(error))),
+                }
+            }
+            if flying == 0 {
+                break;
+            }
+            flying -= 1;
+            match queue.finish(out) {
+                Ok(pixels) => {
+                    done += batch;
+                    waiting.push(again(pixels));
+                }
+                Err(error) => stop = Some(Err(Stop::Variant(error))),
+            }
+            if stop.is_none() {
+                stop = match self.go_on() {
+                    Ok(()) if started.elapsed() < Duration::from_secs_f64(seconds) => None,
+                    ended => Some(ended),
+                };
+            }
+        }
+        stop.unwrap_or(Ok(()))?;
+        let elapsed = started.elapsed().as_secs_f64();
+        Ok(Window { faces: done, elapsed, counter: [before, counter()] })
+    }
+
+    fn standardise(&self) -> Standardise {
+        self.config.preprocess.standardise
     }
 
     fn go_on(&self) -> Result<(), Stop> {

@@ -261,7 +261,6 @@ pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -
     let (checkpoint, manifest) = work.fetch(config)?;
     let machine = Machine::current();
     let (here, left_out) = devices_here(config, &request.wanted);
-    left_out.iter().for_each(|line| work.progress.say(line));
     let variants = request.wanted.variants(&config.embed, machine.cores, &here);
     // The reference embeds a face a thread.
     let largest = variants.iter().map(|variant| variant.batch).max().unwrap_or(1).max(machine.cores);
@@ -412,7 +411,8 @@ fn whole_passes(
         let network = networks.iter_mut().find(|(engine, _)| *engine == cell.variant.engine);
         let Some((_, Ok(network))) = network else { continue };
         let (variant, rate) = (cell.variant, one.faces_per_second.median);
-        let start = Start { variant, rate, stages: &one.stages, seconds };
+        let (cards, _) = floor::cards(&one.device_name);
+        let start = Start { variant, rate, stages: &one.stages, cards, seconds };
         whole.push(bench.end_to_end(manifest, network.as_mut(), &start, measured.machine.cores)?);
         bench.progress.advance(1);
     }

@@ -68,6 +68,11 @@ impl<'a> Sample<'a> {
         Self { config, rows, pixels, preparation }
     }
 
+    /// Side of a face, pixels.
+    pub fn side(&self) -> usize {
+        self.config.preprocess.resize.size as usize
+    }
+
     /// Every face once, a few at a time.
     pub fn all(&self) -> impl Iterator<Item = FaceBatch<'_>> {
         const FEW: usize = 8;
@@ -78,7 +83,7 @@ impl<'a> Sample<'a> {
     /// `count` faces from the `first` on, beginning again after the last; `first` is a face of the sample, `count` at
     /// most the largest batch.
     pub fn batch(&self, first: usize, count: usize) -> FaceBatch<'_> {
-        let side = self.config.preprocess.resize.size as usize;
+        let side = self.side();
         let face = side * side * 3;
         let pixels = &self.pixels[first * face..(first + count) * face];
         FaceBatch { pixels, count, side, standardise: self.config.preprocess.standardise }

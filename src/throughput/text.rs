@@ -2,7 +2,7 @@
 
 use super::meter::MeterNote;
 use super::{Agreement, Cell, Floor, Measured, Outcome, Separation, Throughput, WholeOutcome};
-use crate::compare::Effect;
+use crate::compare::{Effect, Verdict};
 use crate::config::DeviceKind;
 use crate::numbers::Quantity;
 
@@ -45,8 +45,10 @@ impl Throughput {
         lines.push(String::new());
         lines.push(self.fastest_text());
         lines.push(self.reference_text());
+        // One line a network: its batch size hardly moves an embedding.
+        let networks = self.best_of_each(|a, b| a == b);
         let tars = std::iter::once(("reference", self.reference_separation.as_ref()))
-            .chain(self.variants.iter().filter_map(|cell| Some((&*cell.name, cell.measured()?.separation.as_ref()))))
+            .chain(networks.iter().map(|(cell, one)| (&*cell.name, one.separation.as_ref())))
             .filter_map(|(name, found)| Some((name, found?)));
         lines.extend(
             tars.filter(|(_, found)| !found.tar.is_empty())
@@ -63,7 +65,7 @@ impl Throughput {
         lines.push(self.floor_text());
         lines.extend(self.end_to_end_table());
         lines.extend(self.energy_table());
-        for (cell, one) in self.best_of_each(|a, b| a == b) {
+        for (cell, one) in networks {
             lines.extend(stages(&cell.name, one));
         }
         if let Some(peak) = self.peak_memory_mib {
@@ -118,12 +120,13 @@ impl Throughput {
         if self.end_to_end.is_empty() {
             return Vec::new();
         }
-        let head = ["from files to rows", "faces/s", "of network", "device busy", "threads", "prepare", "write"];
+        let head = ["from files to rows", "faces/s", "of network", "fed", "busy", "threads", "prepare", "write"];
         let rows = self.end_to_end.iter().filter_map(|one| match &one.outcome {
             WholeOutcome::Measured(whole) => Some([
                 one.name.clone(),
                 format!("{:.1}", whole.faces_per_second),
                 format!("{:.1}%", whole.of_network * 100.0),
+                format!("{:.1}%", whole.fed * 100.0),
                 whole.busy.map_or_else(|| "–".into(), |busy| format!("{:.1}%", busy * 100.0)),
                 whole.workers.to_string(),
                 milliseconds(whole.prepare_seconds),
@@ -212,7 +215,10 @@ impl Agreement {
     /// The difference of the equal error rates.
     #[must_use]
     pub fn eer_text(&self) -> String {
-        let words = |effect: &Effect| Quantity::Rate.effect(&effect.difference);
+        let words = |effect: &Effect| match effect.verdict {
+            Verdict::Same => Verdict::Same.name().into(),
+            _ => Quantity::Rate.effect(&effect.difference),
+        };
         self.eer_difference.as_ref().map_or_else(|| "–".into(), words)
     }
 }
@@ -260,7 +266,7 @@ fn aligned<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> Vec<Strin
             0 => format!("{cell:<width$}"),
             _ => format!("{cell:>width$}"),
         });
-        cells.collect::<Vec<_>>().join("  ")
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()
 }

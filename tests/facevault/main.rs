@@ -4,6 +4,7 @@ mod ablate;
 mod breakdown;
 mod compare;
 mod containers;
+mod cuda;
 mod experiment;
 mod hub;
 mod hub_datasets;

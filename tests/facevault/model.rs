@@ -111,14 +111,21 @@ fn a_batch_of_the_wrong_length_is_an_error() {
 
 #[test]
 #[cfg(not(feature = "cuda"))]
-fn cuda_is_a_requirement_and_auto_says_what_it_chose() {
-    use facevault::model::device;
-    let error = device::choose(DeviceRequest::Cuda, &|_| {}).err().unwrap().to_string();
-    insta::assert_snapshot!(error, @"device `cuda` is not available: this binary was built without the feature `cuda`; use `device: cpu`, or `auto` to fall back by itself");
+fn candle_needs_the_feature_on_a_gpu_and_auto_says_what_it_chose() {
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 1.0 };
+    let describe = |device, say: &dyn Fn(&str)| {
+        let options = EmbedOptions { kernels: Kernels::Candle, ..options(device) };
+        model::describe(&spec, &options, say).map_err(|error| error.to_string())
+    };
+    let error = describe(DeviceRequest::Cuda, &|_| {}).unwrap_err();
+    insta::assert_snapshot!(error, @"device `cuda` is not available: this binary was built without the feature `cuda`, which `kernels: candle` needs on a GPU; use `device: cpu`, or `auto` to fall back by itself");
     let said = std::cell::RefCell::new(String::new());
-    let chosen = device::choose(DeviceRequest::Auto, &|line| said.borrow_mut().push_str(line)).unwrap();
-    assert_eq!(chosen.kind, facevault::config::DeviceKind::Cpu);
-    insta::assert_snapshot!(said.borrow(), @"device auto: running on the CPU (this binary was built without the feature `cuda`)");
+    let info = describe(DeviceRequest::Auto, &|line| said.borrow_mut().push_str(line)).unwrap();
+    assert_eq!(info.device, facevault::config::DeviceKind::Cpu);
+    insta::assert_snapshot!(said.borrow(), @"device auto: running on the CPU (this binary was built without the feature `cuda`, which `kernels: candle` needs on a GPU)");
+    let dino = ModelSpec { network: Network::Dinov2Vits14, width: 1.0 };
+    let error = model::describe(&dino, &options(DeviceRequest::Cuda), &|_| {}).unwrap_err().to_string();
+    insta::assert_snapshot!(error, @"device `cuda` is not available: this binary was built without the feature `cuda`, which `dinov2-vits14` needs on a GPU; use `device: cpu`, or `auto` to fall back by itself");
 }
 
 #[test]

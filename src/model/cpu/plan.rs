@@ -1,7 +1,4 @@
-//! The network as a list of steps over buffers: what runs, where its input lies, where its output goes.
-//!
-//! Concatenations are buffers whose slices the branches write; a residual block writes over its own input, which its
-//! branches have read by then; parallel 1×1 branches of one input are one product.
+//! The network's [`Program`] compiled for an instruction set: what runs, where its input lies, where its output goes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +6,8 @@ use std::sync::Arc;
 use super::pack::{self, Channels, Filters, Shape};
 use super::sets::{Set, Weights};
 use crate::model::folding::Folded;
-use crate::model::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
+use crate::model::inception_resnet_v1::Convolution;
+use crate::model::program::{self, Map, Need, Op, Place, Product, Program, Role, extent};
 
 /// Faces that go through the layers together, so that the weights are read once for all of them.
 pub const GROUP: usize = 8;
@@ -30,14 +28,13 @@ pub struct Buffer {
     pub channels: usize,
     /// Of a channel.
     pub bytes: usize,
-    /// f32 whatever the precision: the network's input, and the mean that the head takes.
-    pub plain: bool,
+    /// What its numbers are.
+    pub role: Role,
     /// A face at a time, or all of a group.
     pub grouped: bool,
     /// Slices, next to each other.
     pub parts: Vec<Part>,
-    first_use: usize,
-    last_use: usize,
+    life: (usize, usize),
 }
 
 /// Channels of a buffer that one layer writes.
@@ -54,6 +51,10 @@ pub struct Part {
 }
 
 impl Buffer {
+    /// Whether what reads it computes in f32 whatever the precision: the network's input, and the mean that the head takes.
+    pub fn plain(&self) -> bool {
+        matches!(self.role, Role::Input | Role::Head)
+    }
     /// Bytes of a pixel.
     pub fn pixel(&self) -> usize {
         self.channels * self.bytes
@@ -62,17 +63,10 @@ impl Buffer {
     pub fn image(&self) -> usize {
         self.height * self.width * self.pixel()
     }
-    /// Channels of the checkpoint in each slice.
-    fn widths(&self) -> Vec<usize> {
-        self.parts.iter().map(|part| part.channels).collect()
-    }
     fn size(&self) -> usize {
         self.image() * if self.grouped { GROUP } else { 1 }
     }
 }
-
-/// A slice of a buffer.
-pub type Place = (usize, usize);
 
 /// One step of the forward pass.
 pub struct Step {
@@ -204,260 +198,116 @@ pub enum Parameters<'a> {
 struct Builder<'a> {
     set: &'static Set,
     source: &'a Source<'a>,
-    convolutions: std::collections::HashMap<String, Convolution>,
+    /// Those of the program's maps, then scratch.
     buffers: Vec<Buffer>,
     steps: Vec<Step>,
     stage: &'static str,
-    grouped: bool,
 }
 
 impl Plan {
     /// Compiles the network for faces of `side` × `side` pixels.
     pub fn new(set: &'static Set, width: f64, side: usize, source: &Source<'_>) -> Self {
-        let convolutions = net::convolutions(width).into_iter().map(|c| (c.key.clone(), c)).collect();
-        let (buffers, steps) = (Vec::new(), Vec::new());
-        let mut b = Builder { set, source, convolutions, buffers, steps, stage: "stem", grouped: false };
-        let output = b.network(side);
-        b.plan(side, output)
+        let program = Program::new(width, side);
+        Builder::new(set, &program, source).plan(&program, side)
     }
 }
 
-impl Builder<'_> {
-    /// Everything planned so far, laid out.
-    fn plan(self, side: usize, output: usize) -> Plan {
-        let Builder { mut buffers, steps, set, .. } = self;
-        let stem = steps.iter().take_while(|step| step.stage == "stem").count();
-        let zeros = buffers.iter().map(Buffer::pixel).max().unwrap_or(0).next_multiple_of(64) + 64;
-        let arena = place(&mut buffers, zeros, set.height);
-        Plan { set, side, buffers, steps, stem, arena, output }
-    }
+fn buffer_of(map: &Map, set: &Set, grouped: bool, life: (usize, usize)) -> Buffer {
+    let mut at = 0;
+    let parts = map.parts.iter().map(|&channels| {
+        let padded = if map.role == Role::Input { channels } else { channels.next_multiple_of(set.lanes) };
+        at += padded;
+        Part { at: at - padded, channels, padded, unit: 1.0 }
+    });
+    let parts = parts.collect();
+    let bytes = if map.role == Role::Activation { set.bytes } else { 4 };
+    let Map { height, width, role, .. } = *map;
+    Buffer { offset: 0, height, width, channels: at, bytes, role, grouped, parts, life }
 }
 
-/// Gives each buffer its place: first fit, those that live at the same time apart. A tile may read past the last pixel.
-fn place(buffers: &mut [Buffer], zeros: usize, height: usize) -> usize {
-    let mut order: Vec<usize> = (0..buffers.len()).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(buffers[i].size()));
-    let mut placed: Vec<(usize, usize, usize)> = Vec::new(); // begin, end, buffer
-    let mut arena = zeros;
-    for i in order {
-        let size = (buffers[i].size() + height * buffers[i].pixel()).next_multiple_of(64) + 64;
-        let mut offset = zeros;
-        placed.sort_unstable();
-        for &(begin, end, other) in &placed {
-            let (a, b) = (&buffers[i], &buffers[other]);
-            let together = a.first_use <= b.last_use && b.first_use <= a.last_use;
-            if together && begin < offset + size && offset < end {
-                offset = end;
-            }
-        }
-        buffers[i].offset = offset;
-        placed.push((offset, offset + size, i));
-        arena = arena.max(offset + size);
-    }
+/// Gives each buffer its place. A tile may read past the last pixel.
+fn lay_out(buffers: &mut [Buffer], zeros: usize, height: usize) -> usize {
+    let size = |buffer: &Buffer| (buffer.size() + height * buffer.pixel()).next_multiple_of(64) + 64;
+    let needs: Vec<_> = buffers.iter().map(|buffer| Need { size: size(buffer), life: buffer.life }).collect();
+    let (offsets, arena) = program::place(&needs, zeros);
+    buffers.iter_mut().zip(offsets).for_each(|(buffer, offset)| buffer.offset = offset);
     arena
 }
 
-const BRANCH1: [&str; 3] = ["branch1.0", "branch1.1", "branch1.2"];
+/// Steps that run face by face.
+fn stem(program: &Program) -> usize {
+    program.steps.iter().take_while(|step| step.stage == "stem").count()
+}
 
-impl Builder<'_> {
-    /// The forward pass; gives the head's buffer. Mirrors the graph in `candle_graph`.
-    fn network(&mut self, side: usize) -> usize {
-        let input = self.buffer(side, side, &[3], 4);
-        self.buffers[input].parts[0].padded = 3;
-        self.buffers[input].channels = 3;
-        self.buffers[input].plain = true;
-        self.step("standardise", 0.0, Vec::new(), Work::Standardise { out: input });
-        let mut x = input;
-        for key in ["conv2d_1a", "conv2d_2a", "conv2d_2b"] {
-            x = self.conv(key, x);
-        }
-        x = self.pool("maxpool_3a", x);
-        for key in ["conv2d_3b", "conv2d_4a"] {
-            x = self.conv(key, x);
-        }
-        self.grouped = true;
-        x = self.conv("conv2d_4b", x);
-
-        self.stage = "Block35";
-        for i in 0..net::BLOCK35.0 {
-            let block = format!("repeat_1.{i}");
-            let at = |branch: &str| format!("{block}.{branch}");
-            let cat = self.concat(x, &[&at("branch0"), &at("branch1.1"), &at("branch2.2")]);
-            let (one, two) = (self.like(x, &at("branch1.0")), self.like(x, &at("branch2.0")));
-            self.convs(&[(&at("branch0"), (cat, 0)), (&at("branch1.0"), (one, 0)), (&at("branch2.0"), (two, 0))], x);
-            self.conv_into(&at("branch1.1"), one, (cat, 1));
-            let three = self.conv(&at("branch2.1"), two);
-            self.conv_into(&at("branch2.2"), three, (cat, 2));
-            self.residual(&block, cat, x, net::BLOCK35.1);
-        }
-
-        self.stage = "mixed_6a";
-        let (h, w) = (half(self.buffers[x].height), half(self.buffers[x].width));
-        let pooled = self.buffers[x].widths();
-        let wide: Vec<usize> =
-            [self.outputs("mixed_6a.branch0"), self.outputs("mixed_6a.branch1.2")].into_iter().chain(pooled).collect();
-        let cat = self.buffer(h, w, &wide, self.set.bytes);
-        self.conv_into("mixed_6a.branch0", x, (cat, 0));
-        let one = self.conv("mixed_6a.branch1.0", x);
-        let two = self.conv("mixed_6a.branch1.1", one);
-        self.conv_into("mixed_6a.branch1.2", two, (cat, 1));
-        self.pool_into("mixed_6a.branch2", x, (cat, 2));
-        x = cat;
-
-        self.stage = "Block17";
-        for i in 0..net::BLOCK17.0 {
-            self.two_branches(&format!("repeat_2.{i}"), x, net::BLOCK17.1);
-        }
-
-        self.stage = "mixed_7a";
-        let (h, w) = (half(self.buffers[x].height), half(self.buffers[x].width));
-        let ends = ["branch0.1", "branch1.1", "branch2.2"].map(|end| format!("mixed_7a.{end}"));
-        let pooled = self.buffers[x].widths();
-        let wide: Vec<usize> = ends.iter().map(|end| self.outputs(end)).chain(pooled).collect();
-        let cat = self.buffer(h, w, &wide, self.set.bytes);
-        let starts = ["branch0.0", "branch1.0", "branch2.0"].map(|start| format!("mixed_7a.{start}"));
-        let inner = [0, 1, 2].map(|i| self.like(x, &starts[i]));
-        let into: Vec<(&str, Place)> = starts.iter().map(String::as_str).zip(inner.map(|i| (i, 0))).collect();
-        self.convs(&into, x);
-        self.conv_into(&ends[0], inner[0], (cat, 0));
-        self.conv_into(&ends[1], inner[1], (cat, 1));
-        let one = self.conv("mixed_7a.branch2.1", inner[2]);
-        self.conv_into(&ends[2], one, (cat, 2));
-        self.pool_into("mixed_7a.branch3", x, (cat, 3));
-        x = cat;
-
-        self.stage = "Block8";
-        for i in 0..net::BLOCK8.0 {
-            self.two_branches(&format!("repeat_3.{i}"), x, net::BLOCK8.1);
-        }
-        let last = self.two_branches("block8", x, 1.0);
-
-        self.stage = "head";
-        let channels = self.buffers[last].widths();
-        let mean = self.buffer(1, 1, &channels, 4);
-        self.buffers[mean].plain = true;
-        self.step("mean", 0.0, Vec::new(), Work::Mean { input: last, out: mean });
-        let output = self.buffer(1, 1, &[DIMENSION], 4);
-        let head = Convolution {
-            key: "last_linear".into(),
-            inputs: channels.iter().sum(),
-            outputs: DIMENSION,
-            kernel: (1, 1),
-            stride: 1,
-            padding: (0, 0),
-            after: After::Bias,
+impl<'a> Builder<'a> {
+    fn new(set: &'static Set, program: &Program, source: &'a Source<'a>) -> Self {
+        let stem = stem(program);
+        let buffer = |(map, (first, last)): (&Map, (usize, usize))| {
+            let grouped = last >= stem;
+            // What the stem leaves for the group must outlive the stem of every face of it.
+            let first = if grouped && first < stem { 0 } else { first };
+            buffer_of(map, set, grouped, (first, last))
         };
-        self.convolutions.insert(head.key.clone(), head);
-        self.convs(&[("last_linear", (output, 0))], mean);
-        self.touch(output);
-        output
+        let buffers = program.maps.iter().zip(program.lives()).map(buffer).collect();
+        Self { set, source, buffers, steps: Vec::new(), stage: "" }
     }
 
-    /// Block17 and Block8: x += scale · conv2d(branch0 ‖ branch1). `block8` ends the body in f32 without ReLU.
-    fn two_branches(&mut self, block: &str, x: usize, scale: f64) -> usize {
-        let at = |branch: &str| format!("{block}.{branch}");
-        let cat = self.concat(x, &[&at("branch0"), &at("branch1.2")]);
-        let one = self.like(x, &at(BRANCH1[0]));
-        self.convs(&[(&at("branch0"), (cat, 0)), (&at(BRANCH1[0]), (one, 0))], x);
-        let two = self.conv(&at(BRANCH1[1]), one);
-        self.conv_into(&at(BRANCH1[2]), two, (cat, 1));
-        self.residual(block, cat, x, scale)
+    fn plan(mut self, program: &Program, side: usize) -> Plan {
+        for step in &program.steps {
+            self.stage = step.stage;
+            self.compile(&step.name, &step.op);
+        }
+        let Self { mut buffers, steps, set, .. } = self;
+        let zeros = buffers.iter().map(Buffer::pixel).max().unwrap_or(0).next_multiple_of(64) + 64;
+        let arena = lay_out(&mut buffers, zeros, set.height);
+        Plan { set, side, buffers, steps, stem: stem(program), arena, output: program.output }
     }
 
-    fn outputs(&self, key: &str) -> usize {
-        self.convolutions[key].outputs
+    /// Height and width of a convolution's output.
+    fn extent(&self, convolution: &Convolution, input: usize) -> (usize, usize) {
+        extent(convolution, (self.buffers[input].height, self.buffers[input].width))
     }
 
-    /// A buffer for the current step on.
-    fn buffer(&mut self, height: usize, width: usize, channels: &[usize], bytes: usize) -> usize {
-        let mut at = 0;
-        let parts = channels.iter().map(|&channels| {
-            let padded = channels.next_multiple_of(self.set.lanes);
-            at += padded;
-            Part { at: at - padded, channels, padded, unit: 1.0 }
-        });
-        let parts: Vec<_> = parts.collect();
-        // What the stem leaves for the group must outlive the stem of every face of it.
-        let first_use = if self.stage == "stem" && self.grouped { 0 } else { self.steps.len() };
-        let grouped = self.grouped;
-        self.buffers.push(Buffer {
-            offset: 0,
-            height,
-            width,
-            channels: at,
-            bytes,
-            plain: false,
-            grouped,
-            parts,
-            first_use,
-            last_use: first_use,
-        });
-        self.buffers.len() - 1
+    fn compile(&mut self, name: &str, op: &Op) {
+        match op {
+            Op::Standardise { out } => self.step(name, 0.0, Vec::new(), Work::Standardise { out: *out }),
+            Op::Product(product) => {
+                let c = product.geometry();
+                let pays = product.residual.is_none() && self.set.weights.winograd_pays(c.outputs);
+                let suits = c.kernel == (3, 3) && c.stride == 1 && pays && !self.buffers[product.input].plain();
+                if suits && self.source.winograd { self.winograd(product) } else { self.product(name, product) }
+            }
+            Op::Pool { input, out } => {
+                for (i, part) in self.buffers[*input].parts.clone().into_iter().enumerate() {
+                    self.buffers[out.0].parts[out.1 + i].unit = part.unit;
+                }
+                self.step(name, 0.0, Vec::new(), Work::Pool { input: *input, out: *out });
+            }
+            Op::Mean { input, out } => self.step(name, 0.0, Vec::new(), Work::Mean { input: *input, out: *out }),
+        }
     }
 
-    fn concat(&mut self, like: usize, keys: &[&str]) -> usize {
-        let (h, w) = (self.buffers[like].height, self.buffers[like].width);
-        let channels: Vec<usize> = keys.iter().map(|key| self.outputs(key)).collect();
-        self.buffer(h, w, &channels, self.set.bytes)
-    }
-
-    fn like(&mut self, input: usize, key: &str) -> usize {
-        self.concat(input, &[key])
-    }
-
-    fn touch(&mut self, buffer: usize) {
+    /// Floats for the current step alone.
+    fn scratch(&mut self, height: usize, width: usize) -> usize {
+        let map = Map { height, width, parts: vec![16], role: Role::Body };
         let now = self.steps.len();
-        self.buffers[buffer].last_use = self.buffers[buffer].last_use.max(now);
+        self.buffers.push(buffer_of(&map, self.set, false, (now, now)));
+        self.buffers.len() - 1
     }
 
     fn step(&mut self, name: &str, flop: f64, outputs: Vec<(Place, String)>, work: Work) {
         self.steps.push(Step { name: name.into(), stage: self.stage, flop, outputs, work });
     }
 
-    /// A convolution into a buffer of its own.
-    fn conv(&mut self, key: &str, input: usize) -> usize {
-        let c = &self.convolutions[key];
-        let (h, w) = extent(c, &self.buffers[input]);
-        let channels = c.outputs;
-        let out = self.buffer(h, w, &[channels], self.set.bytes);
-        self.conv_into(key, input, (out, 0));
-        out
-    }
-
-    fn conv_into(&mut self, key: &str, input: usize, out: Place) {
-        let c = &self.convolutions[key];
-        let pays = self.set.weights.winograd_pays(c.outputs);
-        let suits = c.kernel == (3, 3) && c.stride == 1 && pays && !self.buffers[input].plain;
-        if suits && self.source.winograd { self.winograd(key, input, out) } else { self.convs(&[(key, out)], input) }
-    }
-
-    /// Convolutions of the same geometry and input.
-    fn convs(&mut self, into: &[(&str, Place)], input: usize) {
-        self.product(into, input, None);
-    }
-
-    /// x + scale · conv2d(cat), over x, or into an f32 buffer of its own where the body ends.
-    fn residual(&mut self, block: &str, cat: usize, x: usize, scale: f64) -> usize {
-        let key = format!("{block}.conv2d");
-        let out = if block == "block8" {
-            let channels = self.buffers[x].widths();
-            let (h, w) = (self.buffers[x].height, self.buffers[x].width);
-            self.buffer(h, w, &channels, 4)
-        } else {
-            x
-        };
-        self.product(&[(&key, (out, 0))], cat, Some((x, block, scale as f32)));
-        out
-    }
-
-    fn product(&mut self, into: &[(&str, Place)], input: usize, residual: Option<(usize, &str, f32)>) {
-        self.touch(input);
+    fn product(&mut self, name: &str, product: &Product) {
+        let Product { input, into, residual, relu } = product;
+        let (input, residual) = (*input, residual.as_ref());
         let set = self.set;
-        let spec = self.convolutions[into[0].0].clone();
-        let (height, width) = extent(&spec, &self.buffers[input]);
+        let spec = product.geometry();
+        let (height, width) = self.extent(spec, input);
         let channels = self.channels(input);
         let from = &self.buffers[input];
-        let float = from.plain || set.weights == Weights::F32;
+        let float = from.plain() || set.weights == Weights::F32;
         let kind = if float { Weights::F32 } else { set.weights };
         let per_word = if float { 1 } else { set.per_word };
         let taps = spec.kernel.0 * spec.kernel.1;
@@ -468,10 +318,6 @@ impl Builder<'_> {
             (taps, from.channels / per_word)
         };
         let padded = from.channels;
-        let last = residual.is_some_and(|(_, block, _)| block == "block8");
-        if let Some((x, _, _)) = residual {
-            self.touch(x);
-        }
         let mut conv = Conv {
             input,
             kernel: spec.kernel,
@@ -484,22 +330,22 @@ impl Builder<'_> {
             words,
             panels: Vec::new(),
             packed: Arc::default(),
-            residual: residual.map(|(x, _, _)| x),
-            relu: spec.after == After::NormRelu || residual.is_some() && !last,
-            last: last || spec.key == "last_linear",
+            residual: residual.map(|residual| residual.x),
+            relu: *relu,
+            last: self.buffers[into[0].1.0].role != Role::Activation,
         };
         let (mut packed, mut length, mut channel) = (Packed::default(), 0, 0);
-        let (mut flop, mut outputs) = (0.0, Vec::new());
-        for &(key, (buffer, part)) in into {
-            let spec = self.convolutions[key].clone();
-            flop += 2.0 * (height * width * taps * spec.inputs * spec.outputs) as f64;
-            let folded = self.folded(&spec).map(|mut folded| {
-                if let Some((_, _, scale)) = residual {
+        let mut outputs = Vec::new();
+        for (spec, (buffer, part)) in into {
+            let (buffer, part) = (*buffer, *part);
+            let folded = self.folded(spec).map(|mut folded| {
+                if let Some(residual) = residual {
+                    let scale = residual.scale as f32;
                     folded.weight.iter_mut().chain(&mut folded.bias).for_each(|value| *value *= scale);
                 }
                 folded
             });
-            let name = residual.map_or(key, |(_, block, _)| block);
+            let name = residual.map_or(&spec.key, |residual| &residual.block);
             let unit = if conv.last { 1.0 } else { self.unit(name) };
             let shape = Shape { taps, inputs: spec.inputs, padded };
             // A residual's output has the parts of its block's input, a layer's own output the one it was given.
@@ -507,7 +353,7 @@ impl Builder<'_> {
                 if residual.is_some() { (0..self.buffers[buffer].parts.len()).collect() } else { vec![part] };
             let mut first = 0;
             for part in parts {
-                let factor = residual.map_or(0.0, |(x, _, _)| self.buffers[x].parts[part].unit / unit);
+                let factor = residual.map_or(0.0, |from| self.buffers[from.x].parts[part].unit / unit);
                 let out = &mut self.buffers[buffer].parts[part];
                 out.unit = unit;
                 if !conv.last {
@@ -537,19 +383,17 @@ impl Builder<'_> {
                 }
                 first += out.channels;
             }
-            self.touch(buffer);
         }
         conv.packed = self.packed(packed);
-        let name = into.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(" + ");
-        self.step(&name, flop, outputs, Work::Conv(conv));
+        self.step(name, product.flop(height * width), outputs, Work::Conv(conv));
     }
 
-    fn winograd(&mut self, key: &str, input: usize, out: Place) {
-        self.touch(input);
+    fn winograd(&mut self, product: &Product) {
+        let (input, (spec, out)) = (product.input, &product.into[0]);
+        let (key, out) = (&spec.key, *out);
         let set = self.set;
-        let spec = self.convolutions[key].clone();
         let channels: Channels = self.channels(input);
-        let (height, width) = extent(&spec, &self.buffers[input]);
+        let (height, width) = self.extent(spec, input);
         let (inputs, images) = (self.buffers[input].channels, if self.buffers[input].grouped { GROUP } else { 1 });
         let outputs = spec.outputs.next_multiple_of(set.lanes);
         let tiles = (height.div_ceil(4), width.div_ceil(4));
@@ -561,9 +405,7 @@ impl Builder<'_> {
         let lines = |channels: usize| (chunk * channels).div_ceil(16) | 1;
         let (from, to) = (lines(inputs), lines(outputs));
         let strides = (16 * from, 16 * to);
-        let grouped = std::mem::replace(&mut self.grouped, false);
-        let scratch = (self.buffer(36, from, &[16], 4), self.buffer(36, to, &[16], 4));
-        self.grouped = grouped;
+        let scratch = (self.scratch(36, from), self.scratch(36, to));
         let unit = self.unit(key);
         self.buffers[out.0].parts[out.1].unit = unit;
         let (mut panels, mut component) = (Vec::new(), 0);
@@ -573,7 +415,7 @@ impl Builder<'_> {
             component += inputs * vectors * set.lanes;
         }
         let mut packed = Packed::default();
-        if let Some(folded) = self.folded(&spec) {
+        if let Some(folded) = self.folded(spec) {
             let mut components = vec![vec![0f32; spec.outputs * spec.inputs]; 36];
             for i in 0..spec.outputs * spec.inputs {
                 let kernel = std::array::from_fn(|tap| f64::from(folded.weight[i * 9 + tap]));
@@ -615,11 +457,7 @@ impl Builder<'_> {
             scratch,
             strides,
         };
-        let flop = 2.0 * (height * width * 9 * spec.inputs * spec.outputs) as f64;
-        for buffer in [out.0, scratch.0, scratch.1] {
-            self.touch(buffer);
-        }
-        self.step(key, flop, vec![(out, key.to_owned())], Work::Winograd(work));
+        self.step(key, product.flop(height * width), vec![(out, key.to_owned())], Work::Winograd(work));
     }
 
     /// A layer's parameters, unless they are packed already.
@@ -642,24 +480,6 @@ impl Builder<'_> {
         }
     }
 
-    fn pool(&mut self, name: &str, input: usize) -> usize {
-        let from = &self.buffers[input];
-        let (h, w) = (half(from.height), half(from.width));
-        let channels = from.widths();
-        let out = self.buffer(h, w, &channels, self.set.bytes);
-        self.pool_into(name, input, (out, 0));
-        out
-    }
-
-    fn pool_into(&mut self, name: &str, input: usize, out: Place) {
-        self.touch(input);
-        self.touch(out.0);
-        for (i, part) in self.buffers[input].parts.clone().into_iter().enumerate() {
-            self.buffers[out.0].parts[out.1 + i].unit = part.unit;
-        }
-        self.step(name, 0.0, Vec::new(), Work::Pool { input, out });
-    }
-
     /// Where each channel of the checkpoint is in a buffer.
     fn channels(&self, buffer: usize) -> Channels {
         let parts = &self.buffers[buffer].parts;
@@ -673,15 +493,8 @@ impl Builder<'_> {
     }
 }
 
-/// Output of a 3×3 window with stride 2.
-fn half(extent: usize) -> usize {
-    (extent - 3) / 2 + 1
-}
-
-fn extent(c: &Convolution, input: &Buffer) -> (usize, usize) {
-    let along = |size: usize, kernel: usize, padding: usize| (size + 2 * padding - kernel) / c.stride + 1;
-    (along(input.height, c.kernel.0, c.padding.0), along(input.width, c.kernel.1, c.padding.1))
-}
+#[cfg(test)]
+use crate::model::inception_resnet_v1 as net;
 
 #[cfg(test)]
 impl Plan {
@@ -693,23 +506,19 @@ impl Plan {
         residual: Option<f32>,
         source: &Source<'_>,
     ) -> Self {
-        let (key, inputs, outputs) = (spec.key.clone(), spec.inputs, spec.outputs);
-        let convolutions = std::iter::once((key.clone(), spec)).collect();
-        let (buffers, steps) = (Vec::new(), Vec::new());
-        let mut b = Builder { set, source, convolutions, buffers, steps, stage: "test", grouped: true };
-        let input = b.buffer(size.0, size.1, &[inputs], set.bytes);
-        b.buffers[input].parts[0].unit = b.unit("input");
-        let (h, w) = extent(&b.convolutions[&key], &b.buffers[input]);
-        let out = b.buffer(h, w, &[outputs], set.bytes);
-        match residual {
-            Some(scale) => {
-                b.buffers[out].parts[0].unit = b.unit("residual");
-                b.touch(out);
-                b.product(&[(&key, (out, 0))], input, Some((out, &key, scale)));
-            }
-            None => b.conv_into(&key, input, (out, 0)),
+        let map = |(height, width), channels| Map { height, width, parts: vec![channels], role: Role::Activation };
+        let maps = vec![map(size, spec.inputs), map(extent(&spec, size), spec.outputs)];
+        let block = "residual".to_owned();
+        let residual = residual.map(|scale| program::Residual { x: 1, block, scale: f64::from(scale) });
+        let relu = spec.after == net::After::NormRelu || residual.is_some();
+        let name = spec.key.clone();
+        let product = Product { input: 0, into: vec![(spec, (1, 0))], residual, relu };
+        let steps = vec![program::Step { name, stage: "test", op: Op::Product(product) }];
+        let program = Program { maps, steps, output: 1 };
+        let mut builder = Builder::new(set, &program, source);
+        for (buffer, name) in [(0, "input"), (1, "residual")] {
+            builder.buffers[buffer].parts[0].unit = builder.unit(name);
         }
-        b.touch(out);
-        b.plan(0, out)
+        builder.plan(&program, 0)
     }
 }

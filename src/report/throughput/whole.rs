@@ -29,7 +29,7 @@ pub(super) fn section(measured: &Throughput) -> Result<Option<Section>, ReportEr
     let percent = |share: f64| format!("{:.1}%", share * 100.0);
     let mut table = Table::new(
         "From files to rows on disk",
-        &["variant", "#faces a second", "#of the network alone", "#device busy", "#faces", "#threads", "note"],
+        &["variant", "#faces a second", "#of the network alone", "#device fed", "#device busy", "#faces", "#threads", "note"],
     );
     let mut numbers = Table::new("Numbers: steps", &["variant", "step", "#a face"]);
     let (mut layers, mut most) = (Vec::new(), 0.0_f64);
@@ -39,7 +39,7 @@ pub(super) fn section(measured: &Throughput) -> Result<Option<Section>, ReportEr
             WholeOutcome::Measured(whole) => whole,
             WholeOutcome::Failed(failed) => {
                 let none = || NONE.to_owned();
-                table.row([one.name.clone(), none(), none(), none(), none(), none(), failed.err.clone()]);
+                table.row([one.name.clone(), none(), none(), none(), none(), none(), none(), failed.err.clone()]);
                 continue;
             }
         };
@@ -48,6 +48,7 @@ pub(super) fn section(measured: &Throughput) -> Result<Option<Section>, ReportEr
             format!("{place}: {}", one.name),
             format!("{:.1}", whole.faces_per_second),
             percent(whole.of_network),
+            percent(whole.fed),
             whole.busy.map_or_else(|| NONE.into(), percent),
             count(whole.faces),
             whole.workers.to_string(),
@@ -68,8 +69,8 @@ pub(super) fn section(measured: &Throughput) -> Result<Option<Section>, ReportEr
         layers.push(Layer::Line(Role::Ink, vec![(left, took), (right, took)]));
         numbers.row([format!("{place}: {}", one.name), "all together".into(), milliseconds(took / 1e3)]);
     }
-    table.note = "Device busy: of a CPU, the share of the time inside forward passes; of a card, the time of its events \
-                  over the whole time. Of the network alone: 100% where everything else hides behind the network."
+    table.note = "Fed: the share of the time in which the device had a batch. Busy: of a CPU the same; of a card the time \
+                  of its network's events, without copies, over the whole time. Of the network alone: 100% where everything else hides behind the network."
         .into();
     let mut blocks: Vec<Block> = vec![table.into()];
     if place > 0 {

@@ -1,7 +1,8 @@
 //! The meters of this machine.
 
 use super::{CardFacts, CardMeter, Meter, MeterNote, Rapl};
-use crate::config::DeviceKind;
+use crate::config::{DeviceKind, DeviceRequest};
+use crate::model::device;
 
 /// A meter for each kind of device, or why there is none.
 pub(in crate::throughput) struct Meters {
@@ -38,8 +39,8 @@ impl Meters {
     }
 }
 
-/// The card that networks are put on: the driver's first.
+/// The card that networks are put on.
 fn first_card() -> Result<CardMeter, String> {
-    let card = crate::cuda::Card::open(0).map_err(|error| error.to_string())?;
-    CardMeter::open(card.pci_bus_id())
+    let card = device::card(DeviceRequest::Cuda, &|_| {}).map_err(|error| error.to_string())?;
+    CardMeter::open(card.ok_or("no card was opened")?.pci_bus_id())
 }

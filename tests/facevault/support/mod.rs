@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub mod fake_cuda;
 pub mod fake_hub;
 pub mod formula;
 pub mod workspace;

@@ -1,0 +1,75 @@
+//! A driver without a card: `tests/fake_cuda`, built where there is a C++ compiler.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use sha2::{Digest, Sha256};
+
+/// The folder that holds the fake `libcuda.so.1`, for `FACEVAULT_CUDA_LIBS`. `None`, and a line that says so, where it
+/// cannot be built.
+pub fn folder() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOLDER.get_or_init(|| cfg!(target_os = "linux").then(build).flatten()).as_deref().or_else(|| {
+        println!("SKIPPED: no C++ compiler, so no driver to test with");
+        None
+    })
+}
+
+/// The command line of a child process, with the fake driver as the only one and no settings of the caller's.
+pub fn steer<'a>(command: &'a mut Command, folder: &Path, settings: &[(&str, &str)]) -> &'a mut Command {
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FAKE_CUDA_")) {
+        command.env_remove(name);
+    }
+    command.env("FACEVAULT_CUDA_LIBS", folder).envs(settings.iter().copied())
+}
+
+/// Builds the library once for each state of its sources.
+fn build() -> Option<PathBuf> {
+    let compiler = compiler()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = root.join("tests/fake_cuda");
+    let mut digest = Sha256::new();
+    for folder in [&sources, &root.join("src/cuda/kernels")] {
+        for path in files(folder) {
+            digest.update(fs::read(path).unwrap());
+        }
+    }
+    let state: String = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fake_cuda-{state}"));
+    if folder.join("libcuda.so.1").is_file() {
+        return Some(folder);
+    }
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let inputs = ["driver.cpp", "kernels.cpp"].map(|name| sources.join(name));
+    let status = Command::new(compiler)
+        .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-o"])
+        .arg(place.path().join("libcuda.so.1"))
+        .args(inputs.iter().filter(|path| path.is_file()))
+        .status()
+        .unwrap();
+    assert!(status.success(), "the fake driver does not compile");
+    // Another process may have been faster.
+    if fs::rename(place.path(), &folder).is_ok() {
+        let _ = place.keep();
+    }
+    Some(folder)
+}
+
+/// What compiles C++ here.
+fn compiler() -> Option<String> {
+    let wished = env::var("CXX").ok();
+    let candidates = wished.into_iter().chain(["c++", "g++", "clang++"].map(String::from));
+    candidates
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()))
+}
+
+/// The files of a folder, by name; none where there is no folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    paths.sort();
+    paths
+}
