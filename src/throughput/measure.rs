@@ -343,3 +343,48 @@ fn keep(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mock::MockCard;
+    use crate::progress::Silent;
+    use crate::throughput::meter::tests::Told;
+
+    const BATCH: usize = 4;
+
+    /// Times a window on a card with the demo's faces.
+    fn window(card: &mut MockCard, seconds: f64) -> Result<Window, Stop> {
+        let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml");
+        let config = crate::config::load(std::path::Path::new(demo), &[]).unwrap().config;
+        let cancel = Cancel::default();
+        let manifest = crate::dataset::open(&config.dataset, None, &Silent, &cancel).unwrap();
+        let sample = Sample::read(&manifest, &config, 3, BATCH, &cancel);
+        let tensors = Tensors::default();
+        let bench = Bench { config: &config, tensors: &tensors, sample: &sample, progress: &Silent, cancel: &cancel };
+        let mut meter = Told(vec![Ok(1.0), Ok(3.0)]);
+        bench.window(card, BATCH, seconds, &mut [0.0; BATCH * 8], || meter.joules())
+    }
+
+    #[test]
+    fn a_card_has_all_the_batches_that_it_takes_and_every_face_counts() {
+        let mut card = MockCard::new(8).in_flight(3).slow(1);
+        let found = window(&mut card, 0.02).unwrap_or_else(|_| panic!("it failed"));
+        let seen = card.seen();
+        assert_eq!((found.faces, seen.most_at_once()), (seen.batches() * BATCH, 3), "what was started is counted");
+        assert!(seen.batches() >= 3 && found.elapsed >= 0.02);
+        assert_eq!(seen.memory(), 3, "the same memory goes round");
+        assert_eq!(found.counter, [Ok(1.0), Ok(3.0)]);
+    }
+
+    #[test]
+    fn a_failure_ends_the_window_after_what_is_in_flight() {
+        let mut card = MockCard::new(8).in_flight(2).failing_at(3);
+        let Err(Stop::Variant(error)) = window(&mut card, 60.0) else { panic!("it did not fail") };
+        let failed = Failed::from(&error);
+        assert!(!failed.not_available && !failed.err.is_empty());
+        assert_eq!(card.seen().batches(), 5, "nothing is started after the failure");
+        let precision = ModelError::Precision { precision: Precision::F16, device: "CPU".into(), able: &[] };
+        assert!(Failed::from(&precision).not_available);
+    }
+}

@@ -7,8 +7,8 @@ use std::{env, fs};
 
 use sha2::{Digest, Sha256};
 
-/// The folder that holds the fake `libcuda.so.1`, for `FACEVAULT_CUDA_LIBS`. `None`, and a line that says so, where it
-/// cannot be built.
+/// The folder that holds the fake `libcuda.so.1` and `libnvidia-ml.so.1`, for `FACEVAULT_CUDA_LIBS`. `None`, and a line
+/// that says so, where they cannot be built.
 pub fn folder() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOLDER.get_or_init(|| cfg!(target_os = "linux").then(build).flatten()).as_deref().or_else(|| {
@@ -42,14 +42,18 @@ fn build() -> Option<PathBuf> {
         return Some(folder);
     }
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let inputs = ["driver.cpp", "kernels.cpp"].map(|name| sources.join(name));
-    let status = Command::new(compiler)
-        .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-o"])
-        .arg(place.path().join("libcuda.so.1"))
-        .args(inputs.iter().filter(|path| path.is_file()))
-        .status()
-        .unwrap();
-    assert!(status.success(), "the fake driver does not compile");
+    let library = |name: &str, inputs: &[&str]| {
+        let inputs = inputs.iter().map(|name| sources.join(name)).filter(|path| path.is_file());
+        let status = Command::new(&compiler)
+            .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-o"])
+            .arg(place.path().join(name))
+            .args(inputs)
+            .status()
+            .unwrap();
+        assert!(status.success(), "the fake {name} does not compile");
+    };
+    library("libcuda.so.1", &["driver.cpp", "kernels.cpp"]);
+    library("libnvidia-ml.so.1", &["nvml.cpp"]);
     // Another process may have been faster.
     if fs::rename(place.path(), &folder).is_ok() {
         let _ = place.keep();
