@@ -467,7 +467,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
             meter(DeviceKind::Cpu, Some("RAPL, 1 processor package"), None),
             meter(DeviceKind::Cuda, None, Some("the driver does not count it")),
         ],
-        card: None,
+        cards: Vec::new(),
         left_out: vec!["device cuda is left out: none".into()],
         peak_memory_mib: None,
         machine: Machine::current(),

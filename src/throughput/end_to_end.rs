@@ -94,13 +94,15 @@ impl PixelReader for Cycled<'_> {
     }
 }
 
-/// Seconds a face on the device by what they are for, from stages: pixels there, computing, rows back.
-fn on_device(stages: &[Stage]) -> Option<[f64; 3]> {
+/// Seconds a face on a card by what they are for, from stages: sending pixels, computing, fetching rows. Copies are absent
+/// where the network does not tell them apart.
+fn on_card(stages: &[Stage]) -> [Option<f64>; 3] {
+    const COPIES: [&str; 2] = ["upload", "download"];
     let sum = |wanted: &dyn Fn(&str) -> bool| {
-        stages.iter().filter(|stage| wanted(&stage.name)).map(|stage| stage.seconds).sum::<f64>()
+        let mut seconds = stages.iter().filter(|stage| wanted(&stage.name)).map(|stage| stage.seconds).peekable();
+        seconds.peek().is_some().then(|| seconds.sum())
     };
-    let (up, down) = (|name: &str| name == "upload", |name: &str| name == "download");
-    (!stages.is_empty()).then(|| [sum(&up), sum(&|name| !up(name) && !down(name)), sum(&down)])
+    [sum(&|name| name == COPIES[0]), sum(&|name| !COPIES.contains(&name)), sum(&|name| name == COPIES[1])]
 }
 
 /// How many faces take about so many seconds, whatever is slower: the network, or preparing them on all cores.
@@ -192,13 +194,10 @@ fn whole(
     let fed = sum.forward_us as f64 / 1e6 / seconds;
     let (busy, [upload, network, download]) = match start.variant.engine.device {
         DeviceKind::Cpu => (Some(fed), [None, Some(a_face(sum.forward_us)), None]),
-        DeviceKind::Cuda => match on_device(start.stages) {
-            Some(steps) => {
-                let busy = steps[1] * passes * rate / start.cards as f64;
-                (Some(busy), steps.map(|seconds| Some(seconds * passes / start.cards as f64)))
-            }
-            None => (None, [None; 3]),
-        },
+        DeviceKind::Cuda => {
+            let steps = on_card(start.stages).map(|step| Some(step? * passes / start.cards as f64));
+            (steps[1].map(|network| network * rate), steps)
+        }
     };
     Whole {
         faces,
@@ -256,6 +255,8 @@ mod tests {
         mirrored.preprocess.mirror = Mirror::Sum;
         let found = whole(&mirrored, &start(DeviceKind::Cuda, &stages), SUM, 500, 1.0, 2);
         assert_eq!((found.busy, found.of_network), (Some(1.0), 1.0), "each face passes twice");
+        let [upload, network, download] = on_card(&stages[1..3]);
+        assert!(upload.is_none() && (network.unwrap() - 0.0012).abs() < 1e-9 && download.is_none());
         let two = Start { cards: 2, ..start(DeviceKind::Cuda, &stages) };
         let found = whole(&config(), &two, SUM, 500, 1.0, 2);
         assert!((found.busy.unwrap() - 0.3).abs() < 1e-9 && found.upload_seconds == Some(0.00025), "two cards: {found:?}");

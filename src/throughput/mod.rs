@@ -101,8 +101,8 @@ pub struct Throughput {
     pub end_to_end: Vec<EndToEnd>,
     /// Who counts energy here.
     pub meters: Vec<MeterNote>,
-    /// The card, where it was measured and its driver tells.
-    pub card: Option<CardFacts>,
+    /// The cards that were measured, where their driver tells.
+    pub cards: Vec<CardFacts>,
     /// Devices that were asked for as `all` and are not here, with the reason.
     pub left_out: Vec<String>,
     /// Most memory the process has had resident (`VmHWM`), MiB, over all variants; absent where the system does not tell.
@@ -308,7 +308,7 @@ pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -
         variants,
         end_to_end: Vec::new(),
         meters: devices.into_iter().map(|device| meters.note(device)).collect(),
-        card: meters.facts.clone(),
+        cards: meters.facts.clone(),
         left_out,
         peak_memory_mib: None,
         machine,

@@ -9,6 +9,7 @@ use super::ReportError;
 use super::page::{Page, Section, Table, Verdict};
 use super::plots::Role;
 use super::words::{NONE, count};
+use crate::throughput::meter::CardFacts;
 use crate::throughput::{Cell, Measured, Separation, Throughput};
 
 /// Half the width of a bar; bars are 1 apart.
@@ -106,7 +107,6 @@ fn provenance(measured: &Throughput) -> Section {
     let mut table = Table::new("Machine, build, weights", &["what", "value"]);
     let (machine, build, weights) = (&measured.machine, &measured.build, &measured.weights);
     let known = |value: Option<String>| value.unwrap_or_else(|| NONE.into());
-    let card = measured.card.as_ref();
     for (what, value) in [
         ("machine", machine.host.clone()),
         ("processor", machine.cpu.clone()),
@@ -114,11 +114,6 @@ fn provenance(measured: &Throughput) -> Section {
         ("instruction sets", machine.instruction_sets.clone()),
         ("memory, MiB", known(machine.memory_mib.map(count))),
         ("GPU driver", known(machine.gpu_driver.clone())),
-        ("card, as its driver calls it", known(card.map(|card| card.name.clone()))),
-        ("card's driver", known(card.map(|card| card.driver.clone()))),
-        ("card's memory, MiB", known(card.map(|card| count(card.memory_mib)))),
-        ("card's highest clock, MHz", known(card.and_then(|card| card.max_clock_mhz).map(|mhz| count(mhz.into())))),
-        ("card's power limit, W", known(card.and_then(|card| card.limit_watts).map(|watts| format!("{watts:.0}")))),
         ("system", machine.os.clone()),
         ("facevault", format!("{} {}", build.version, build.revision)),
         ("compiler", build.rustc.clone()),
@@ -130,5 +125,15 @@ fn provenance(measured: &Throughput) -> Section {
     ] {
         table.row([what.to_owned(), value]);
     }
+    for card in &measured.cards {
+        table.row([format!("card at {}", card.pci_bus_id), card_text(card)]);
+    }
     Section { id: "provenance", title: "Provenance".into(), blocks: vec![table.into()], ..Section::default() }
+}
+
+fn card_text(card: &CardFacts) -> String {
+    let clock = card.max_clock_mhz.map(|mhz| format!(", at most {mhz} MHz"));
+    let limit = card.limit_watts.map(|watts| format!(", at most {watts:.0} W"));
+    let (name, driver, memory) = (&card.name, &card.driver, count(card.memory_mib));
+    format!("{name}, driver {driver}, {memory} MiB{}{}", clock.unwrap_or_default(), limit.unwrap_or_default())
 }

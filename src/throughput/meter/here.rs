@@ -8,17 +8,17 @@ use crate::model::device;
 pub(in crate::throughput) struct Meters {
     processor: Result<Box<dyn Meter>, String>,
     card: Result<Box<dyn Meter>, String>,
-    /// The card by its driver's words, where it tells.
-    pub facts: Option<CardFacts>,
+    /// The cards by their driver's words, where it tells.
+    pub facts: Vec<CardFacts>,
 }
 
 impl Meters {
     /// Opens what there is; a card is looked for only `with_card`.
     pub fn open(with_card: bool) -> Self {
         let processor = Rapl::here().map(|rapl| Box::new(rapl) as Box<dyn Meter>);
-        let card = if with_card { first_card() } else { Err("no card was measured".into()) };
-        let facts = card.as_ref().ok().map(|meter| meter.facts.clone());
-        Self { processor, card: card.map(|meter| Box::new(meter) as Box<dyn Meter>), facts }
+        let cards = if with_card { cards() } else { Err("no card was measured".into()) };
+        let facts = cards.as_ref().map(|cards| cards.iter().map(|card| card.facts.clone()).collect()).unwrap_or_default();
+        Self { processor, card: cards.map(|cards| Box::new(cards) as Box<dyn Meter>), facts }
     }
 
     /// The one of a device.
@@ -39,8 +39,10 @@ impl Meters {
     }
 }
 
-/// The card that networks are put on.
-fn first_card() -> Result<CardMeter, String> {
-    let card = device::card(DeviceRequest::Cuda, &|_| {}).map_err(|error| error.to_string())?;
-    CardMeter::open(card.ok_or("no card was opened")?.pci_bus_id())
+/// The cards that networks are put on, one at least.
+fn cards() -> Result<Vec<CardMeter>, String> {
+    let first = device::card(DeviceRequest::Cuda, &|_| {}).map_err(|error| error.to_string())?;
+    let first = first.ok_or("no card was opened")?;
+    let others = first.twins().map_err(|error| error.to_string())?;
+    std::iter::once(&first).chain(&others).map(|card| CardMeter::open(card.pci_bus_id())).collect()
 }

@@ -95,6 +95,24 @@ impl Meter for CardMeter {
     }
 }
 
+/// Cards that share the work: their energy together, the state of the first.
+impl Meter for Vec<CardMeter> {
+    fn source(&self) -> String {
+        match &self[..] {
+            [one] => one.source(),
+            all => format!("NVML's energy counters of {} cards together", all.len()),
+        }
+    }
+
+    fn joules(&mut self) -> Result<f64, String> {
+        self.iter_mut().map(Meter::joules).sum()
+    }
+
+    fn state(&mut self) -> Option<CardState> {
+        self.first_mut()?.state()
+    }
+}
+
 /// What holds the clock back; that nothing runs is no such reason.
 fn throttling(reasons: ThrottleReasons) -> Vec<String> {
     let held_back = reasons.difference(ThrottleReasons::GPU_IDLE);
