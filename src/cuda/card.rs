@@ -91,6 +91,25 @@ impl Card {
         Ok(Self { context: Arc::new(Context { api, handle, device, facts }) })
     }
 
+    /// The other cards of this machine that compute what this one does: of the same name and capability.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn twins(&self) -> Result<Vec<Self>, CudaError> {
+        let mut twins = Vec::new();
+        for ordinal in 0..Self::count()? {
+            let mut device = 0;
+            // SAFETY: a place for one number; the ordinal is below the count.
+            unsafe { self.context.api.cuDeviceGet(&raw mut device, ordinal as c_int)? };
+            let facts = Facts::read(self.context.api, device)?;
+            let alike = facts.name == self.name() && facts.compute == self.compute();
+            if alike && device != self.context.device {
+                twins.push(Self::open(ordinal)?);
+            }
+        }
+        Ok(twins)
+    }
+
     /// E.g. `NVIDIA H200`.
     #[must_use]
     pub fn name(&self) -> &str {

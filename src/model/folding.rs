@@ -31,6 +31,12 @@ pub fn head(tensors: &Tensors) -> Result<Folded, String> {
     batch_norm(data(tensors, "last_linear", "weight")?, tensors, "last_bn", BATCH_NORM_EPSILON)
 }
 
+/// Those of a layer of a fused program; `weights::require` has made sure that they are there.
+pub fn folded(tensors: &Tensors, spec: &Convolution) -> Folded {
+    let folded = if spec.key == "last_linear" { head(tensors) } else { convolution(tensors, spec) };
+    folded.unwrap_or_default()
+}
+
 /// The values under a path; the key of the tensor that is not there.
 pub fn data<'a>(tensors: &'a Tensors, path: &str, name: &str) -> Result<&'a [f32], String> {
     let key = format!("{path}.{name}");

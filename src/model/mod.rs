@@ -9,6 +9,7 @@ pub mod cpu;
 pub mod device;
 pub mod dinov2;
 mod folding;
+pub mod gpu;
 pub mod inception_resnet_v1;
 pub mod iresnet;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use queue::{OwnedBatch, Pixels, Queue, Sequential};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, Precision, Standardise};
+use crate::cuda::Card;
 use crate::weights::{Parameter, Tensors};
 
 /// Faces in one forward pass where the device has no better number.
@@ -183,25 +185,51 @@ pub fn adopt(spec: &ModelSpec, tensors: Tensors) -> Tensors {
 /// # Errors
 /// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`], as [`open`].
 pub fn describe(spec: &ModelSpec, options: &EmbedOptions, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
-    let chosen = device::candle(options.device, &needs_candle(spec.network, options), say)?;
-    if is_fused(spec.network, options, &chosen)? {
-        cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options))
-    } else {
-        Ok(CandleEmbedder::describe(spec.network, chosen.kind, chosen.name))
+    match way(spec.network, options, say)? {
+        Way::Cpu => cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options)),
+        Way::Card(card) => gpu::CardEmbedder::describe(&card, options.precision),
+        Way::Candle(chosen) => Ok(CandleEmbedder::describe(spec.network, chosen.kind, chosen.name)),
     }
 }
 
-/// Whether the CPU plan runs there, and not candle, which knows f32 only.
-fn is_fused(network: Network, options: &EmbedOptions, chosen: &device::Chosen) -> Result<bool, ModelError> {
-    if !network.facts().fused {
-        return only_candle(network, options).map(|()| false);
+/// Which implementation runs, and where.
+enum Way {
+    /// The fused plan on the CPU.
+    Cpu,
+    /// The fused plan on a card.
+    Card(Card),
+    /// The candle graph.
+    Candle(device::Chosen),
+}
+
+fn way(network: Network, options: &EmbedOptions, say: &dyn Fn(&str)) -> Result<Way, ModelError> {
+    let fused = network.facts().fused;
+    if !fused {
+        only_candle(network, options)?;
     }
-    let fused = chosen.kind == DeviceKind::Cpu && options.kernels != Kernels::Candle;
-    if !fused && options.precision != Precision::F32 {
-        let device = format!("{} with candle", chosen.name);
-        return Err(ModelError::Precision { precision: options.precision, device, able: &[Precision::F32] });
+    if !fused || options.kernels == Kernels::Candle {
+        let chosen = device::candle(options.device, &needs_candle(network, options), say)?;
+        if options.precision != Precision::F32 {
+            let device = format!("{} with candle", chosen.name);
+            return Err(ModelError::Precision { precision: options.precision, device, able: &[Precision::F32] });
+        }
+        return Ok(Way::Candle(chosen));
     }
-    Ok(fused)
+    // What only the CPU can do leaves `auto` no choice.
+    let refusal = [
+        (options.kernels != Kernels::Auto).then(|| format!("`kernels: {}` is the CPU's", options.kernels.name())),
+        (options.precision == Precision::Int8).then(|| "int8 is the CPU's".into()),
+    ];
+    match (options.device, refusal.into_iter().flatten().next()) {
+        (DeviceRequest::Auto, Some(reason)) => {
+            say(&format!("device auto: running on the CPU ({reason})"));
+            Ok(Way::Cpu)
+        }
+        (DeviceRequest::Cuda, Some(_)) if options.kernels != Kernels::Auto => {
+            Err(ModelError::NotOnCard { kernels: options.kernels.name() })
+        }
+        (request, _) => Ok(device::card(request, say)?.map_or(Way::Cpu, Way::Card)),
+    }
 }
 
 /// Whether the options are such that candle can do them: its kernels, f32.
@@ -227,7 +255,7 @@ fn needs_candle(network: Network, options: &EmbedOptions) -> String {
 /// `tensors` must hold [`parameters`]; `weights::require` checks that with one error for all that is wrong.
 ///
 /// # Errors
-/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`] when what was
+/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::NotOnCard`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`] when what was
 /// asked for cannot be had here, [`ModelError::NoCalibration`] when int8 comes without `calibration`, [`ModelError::Device`] when the device fails.
 pub fn open(
     spec: &ModelSpec,
@@ -236,12 +264,24 @@ pub fn open(
     calibration: Option<&Calibration>,
     say: &dyn Fn(&str),
 ) -> Result<Box<dyn Embedder>, ModelError> {
-    let chosen = device::candle(options.device, &needs_candle(spec.network, options), say)?;
-    if is_fused(spec.network, options, &chosen)? {
-        return Ok(Box::new(cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(options), calibration)?));
+    match way(spec.network, options, say)? {
+        Way::Cpu => {
+            Ok(Box::new(cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(options), calibration)?))
+        }
+        Way::Card(card) => {
+            let others = card.twins().map_err(|error| ModelError::NoCuda { reason: error.reason() })?;
+            let open = |card, say: &dyn Fn(&str)| {
+                gpu::CardEmbedder::new(card, tensors, spec.width, options, say)
+                    .map(|embedder| Box::new(embedder) as Box<dyn Embedder>)
+            };
+            let first = open(card, say)?;
+            let others = others.into_iter().map(|card| open(card, &|_| ())).collect::<Result<_, _>>()?;
+            Ok(Box::new(Cards::new(first, others)?))
+        }
+        Way::Candle(chosen) => {
+            Ok(Box::new(CandleEmbedder::new(spec, tensors, chosen.device, chosen.name, options.threads)?))
+        }
     }
-    let (device, name) = (chosen.device, chosen.name);
-    Ok(Box::new(CandleEmbedder::new(spec, tensors, device, name, options.threads)?))
 }
 
 /// The ranges that int8 needs, over some faces: they go through the network in f32, on the CPU.
@@ -315,6 +355,12 @@ pub enum ModelError {
         kernels: &'static str,
         /// What the CPU has.
         cpu: String,
+    },
+    /// Kernels of the CPU were asked for on a card.
+    #[error("`embed.kernels: {kernels}` is for the CPU; with `device: cuda` use `auto`, or `candle` for its graph")]
+    NotOnCard {
+        /// Which kernels.
+        kernels: &'static str,
     },
     /// The precision that was asked for is not to be had there.
     #[error(

@@ -2,8 +2,8 @@
 #define EMULATED
 #include "emulator.h"
 
-#include "network_f16.cu"
-#include "network_bf16.cu"
-#include "network_tf32.cu"
-#include "network_f32.cu"
-#include "head.cu"
+#include "../../src/cuda/kernels/network_f16.cu"
+#include "../../src/cuda/kernels/network_bf16.cu"
+#include "../../src/cuda/kernels/network_tf32.cu"
+#include "../../src/cuda/kernels/network_f32.cu"
+#include "../../src/cuda/kernels/head.cu"

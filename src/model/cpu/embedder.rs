@@ -10,7 +10,7 @@ use super::plan::{GROUP, Parameters, Plan, Source, Work};
 use super::sets::{self, Set};
 use super::team::{Barrier, Member};
 use crate::config::{DeviceKind, EmbedOptions, Kernels, Precision};
-use crate::model::folding::{self, Folded};
+use crate::model::folding;
 use crate::model::inception_resnet_v1::{Convolution, DIMENSION};
 use crate::model::{Calibration, Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime};
 use crate::weights::Tensors;
@@ -87,7 +87,7 @@ impl CpuEmbedder {
             .build()
             .map_err(|error| ModelError::Device { device: "CPU".into(), reason: error.to_string() })?;
         let ranges = calibration.map(|calibration| calibration.ranges.clone()).unwrap_or_default();
-        let folded = |spec: &Convolution| folded(tensors, spec);
+        let folded = |spec: &Convolution| folding::folded(tensors, spec);
         let parameters = Parameters::Folded(&folded);
         let plan = Plan::new(set, width, SIDE, &Source { parameters, ranges: &ranges, winograd });
         let mut embedder = Self { info, plan, tables: Vec::new(), arenas: Vec::new(), pool, width, ranges, winograd };
@@ -208,12 +208,6 @@ fn choose(CpuOptions { kernels, precision, .. }: CpuOptions) -> Result<&'static 
 /// As many as rayon's own pool has, unless a config says otherwise.
 fn threads(options: CpuOptions) -> usize {
     options.threads.filter(|&threads| threads > 0).unwrap_or_else(rayon::current_num_threads)
-}
-
-/// What `weights::require` has made sure of is there.
-fn folded(tensors: &Tensors, spec: &Convolution) -> Folded {
-    let folded = if spec.key == "last_linear" { folding::head(tensors) } else { folding::convolution(tensors, spec) };
-    folded.unwrap_or_default()
 }
 
 /// Network input of each byte: the same division that the reference does for each pixel.

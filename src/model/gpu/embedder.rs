@@ -1,0 +1,475 @@
+//! The plan on a card as an [`Embedder`]: batches are uploaded while the one before is computed, and nobody waits for the
+//! card before a batch's rows are asked for.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::kernels::Kernels;
+use super::plan::{Addresses, Launch, Layer, Numbers, Parameters, Plan, Work};
+use super::tile::{self, TILES, Tile};
+use crate::config::{BatchSize, DeviceKind, EmbedOptions, Precision, Standardise};
+use crate::cuda::{Card, CudaError, DeviceMemory, Event, Graph, Pinned, Stream};
+use crate::model::folding;
+use crate::model::inception_resnet_v1::DIMENSION;
+use crate::model::queue::{OwnedBatch, Pixels, Queue};
+use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime, capacity};
+use crate::weights::Tensors;
+
+/// What a card computes in.
+pub const PRECISIONS: &[Precision] = &[Precision::F32, Precision::Tf32, Precision::F16, Precision::Bf16];
+
+/// The size of the published network's faces: what the batch size is searched with.
+const SIDE: usize = 160;
+
+/// Batches on their way: one is computed while the next is uploaded.
+const SLOTS: usize = 2;
+
+/// Times that a candidate is measured, after one that is not.
+const TRIALS: usize = 3;
+
+/// Launch sequences that are kept: two slots, a whole batch and a few shorter ones.
+const GRAPHS: usize = 16;
+
+/// InceptionResnetV1 on a card.
+pub struct CardEmbedder {
+    info: EmbedderInfo,
+    network: Network,
+    /// For faces of the size that came last.
+    fitted: Option<Fitted>,
+    batch: usize,
+}
+
+/// What does not depend on the faces.
+struct Network {
+    card: Card,
+    kernels: Kernels,
+    compute: Stream,
+    uploads: Stream,
+    parameters: DeviceMemory,
+    layers: Vec<Layer>,
+    numbers: Numbers,
+    width: f64,
+}
+
+/// What depends on the size of the faces, and on how many go through the network at once. Graphs come first: they are
+/// dropped before the memory that they name.
+struct Fitted {
+    graphs: HashMap<(usize, usize, usize), Graph>,
+    slots: Vec<Slot>,
+    plan: Plan,
+    taps: DeviceMemory,
+    values: DeviceMemory,
+    standardise: Standardise,
+    arena: DeviceMemory,
+    places: Vec<usize>,
+    /// Faces that the arena holds.
+    capacity: usize,
+    /// Of each launch; those of other kernels than convolutions mean nothing.
+    tiles: Vec<Tile>,
+}
+
+/// A batch's memory on the card, and its rows' memory here.
+struct Slot {
+    pixels: DeviceMemory,
+    out: DeviceMemory,
+    rows: Pinned,
+    /// Faces that fit.
+    faces: usize,
+    /// Passed when the rows are there.
+    done: Option<Event>,
+}
+
+impl CardEmbedder {
+    /// Puts a checkpoint on a card; `tensors` must hold the network's parameters. With `batch_size: auto` batches are
+    /// measured. `say` gets a line where memory is short.
+    ///
+    /// # Errors
+    /// [`ModelError::Precision`], [`ModelError::OutOfMemory`] where not even one face fits, [`ModelError::Device`].
+    pub fn new(
+        card: Card,
+        tensors: &Tensors,
+        width: f64,
+        options: &EmbedOptions,
+        say: &dyn Fn(&str),
+    ) -> Result<Self, ModelError> {
+        let info = Self::describe(&card, options.precision)?;
+        let failed = |error| told(error, &info);
+        let numbers = numbers(options.precision, &info)?;
+        let plan = Plan::new(width, SIDE, numbers);
+        let folded = |convolution: &_| folding::folded(tensors, convolution);
+        let Parameters { bytes, layers } = Parameters::new(plan.program(), numbers, folded);
+        let open = || {
+            let (compute, uploads) = (card.stream()?, card.stream()?);
+            let parameters = card.allocate(bytes.len())?;
+            compute.upload_now(&bytes, &parameters, 0)?;
+            let kernels = Kernels::load(&card, options.precision)?;
+            Ok(Network { kernels, compute, uploads, parameters, layers, numbers, width, card: card.clone() })
+        };
+        let network = open().map_err(failed)?;
+        let mut embedder = Self { info, network, fitted: None, batch: 1 };
+        let batch = match options.batch_size {
+            BatchSize::Faces(faces) => faces,
+            BatchSize::Auto => capacity::best_batch(capacity::CANDIDATES, |faces| embedder.speed(faces))?,
+        };
+        embedder.batch = batch;
+        embedder.fit(SIDE, batch, say)?;
+        Ok(embedder)
+    }
+
+    /// What it is, without weights.
+    ///
+    /// # Errors
+    /// [`ModelError::Precision`].
+    pub fn describe(card: &Card, precision: Precision) -> Result<EmbedderInfo, ModelError> {
+        let (major, minor) = card.compute();
+        let info = EmbedderInfo {
+            // Tensor cores of different generations round sums differently.
+            name: format!("inception-resnet-v1 (cuda, compute capability {major}.{minor})"),
+            dimension: DIMENSION,
+            device: DeviceKind::Cuda,
+            device_name: card.name().to_owned(),
+            precision,
+        };
+        numbers(precision, &info)?;
+        Ok(info)
+    }
+
+    /// Makes everything ready for faces of a size, `wanted` at once or as many as there is memory for.
+    fn fit(&mut self, side: usize, wanted: usize, say: &dyn Fn(&str)) -> Result<&mut Fitted, ModelError> {
+        let Self { info, network, fitted, .. } = self;
+        let fits = fitted.as_ref().is_some_and(|fitted| fitted.plan.side == side);
+        if !fits {
+            // The old one's memory is free before the new one asks for its own.
+            *fitted = None;
+            let make = |faces| Fitted::new(network, side, faces).map_err(|error| told(error, info));
+            *fitted = Some(capacity::fit(wanted, make, say)?.1);
+        }
+        fitted.as_mut().ok_or(ModelError::Idle)
+    }
+
+    /// Faces a second in batches of `faces`, computing alone.
+    fn speed(&mut self, faces: usize) -> Result<f64, ModelError> {
+        self.fitted = None;
+        let Self { info, network, fitted, .. } = self;
+        let failed = |error| told(error, info);
+        let made = fitted.insert(Fitted::new(network, SIDE, faces).map_err(failed)?);
+        let milliseconds = made.seconds(network, faces).map_err(failed)?;
+        self.fitted = None;
+        Ok(faces as f64 / milliseconds)
+    }
+}
+
+/// How a precision's numbers are kept on a card.
+fn numbers(precision: Precision, info: &EmbedderInfo) -> Result<Numbers, ModelError> {
+    Numbers::of(precision).ok_or_else(|| ModelError::Precision {
+        precision,
+        device: info.device_name.clone(),
+        able: PRECISIONS,
+    })
+}
+
+/// A failure of the driver as one of the network.
+fn told(error: CudaError, info: &EmbedderInfo) -> ModelError {
+    let device = info.device_name.clone();
+    match error {
+        CudaError::OutOfMemory { wanted, room } => {
+            let (wanted, free) = (wanted.unwrap_or(0), room.map_or(0, |(free, _)| free));
+            ModelError::OutOfMemory { device, wanted: wanted as u64, free: free as u64 }
+        }
+        other => ModelError::Device { device, reason: other.reason() },
+    }
+}
+
+impl Slot {
+    fn new(card: &Card, face: usize, faces: usize) -> Result<Self, CudaError> {
+        let out = faces * DIMENSION * size_of::<f32>();
+        Ok(Self {
+            pixels: card.allocate(face * faces)?,
+            out: card.allocate(out)?,
+            rows: card.pinned(out)?,
+            faces,
+            done: None,
+        })
+    }
+}
+
+impl Fitted {
+    fn new(network: &Network, side: usize, faces: usize) -> Result<Self, CudaError> {
+        let Network { card, compute, width, numbers, .. } = network;
+        let plan = Plan::new(*width, side, *numbers);
+        let (places, bytes) = plan.arena(faces);
+        let arena = card.allocate(bytes)?;
+        compute.fill(&arena, 0)?;
+        let taps: Vec<u8> = plan.taps.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
+        let memory = card.allocate(taps.len())?;
+        compute.upload_now(&taps, &memory, 0)?;
+        let face = side * side * 3;
+        let slots = (0..SLOTS).map(|_| Slot::new(card, face, faces)).collect::<Result<_, _>>()?;
+        let mut fitted = Self {
+            graphs: HashMap::new(),
+            slots,
+            plan,
+            taps: memory,
+            values: card.allocate(256 * size_of::<f32>())?,
+            // Of no profile: the first batch brings its own.
+            standardise: Standardise { mean: f32::NAN, scale: f32::NAN },
+            arena,
+            places,
+            capacity: faces,
+            tiles: Vec::new(),
+        };
+        fitted.tiles = fitted.choose_tiles(network)?;
+        Ok(fitted)
+    }
+
+    /// Launches for faces of a slot, from one on.
+    fn launches(&self, network: &Network, slot: usize, first: usize, faces: usize) -> Vec<Launch> {
+        let face = self.plan.side * self.plan.side * 3;
+        let slot = &self.slots[slot];
+        let at = Addresses {
+            parameters: network.parameters.address(),
+            taps: self.taps.address(),
+            values: self.values.address(),
+            arena: self.arena.address(),
+            pixels: slot.pixels.address() + (first * face) as u64,
+            out: slot.out.address() + (first * DIMENSION * size_of::<f32>()) as u64,
+        };
+        self.plan.launches(&network.layers, &self.places, &at, faces)
+    }
+
+    fn queue(&self, network: &Network, launches: &[Launch]) -> Result<(), CudaError> {
+        for (i, launch) in launches.iter().enumerate() {
+            let tile = self.tiles.get(i).copied().unwrap_or(TILES[0]);
+            // SAFETY: addresses are those of this network's memory, which outlives its streams' work: whoever drops it waits.
+            unsafe { network.kernels.launch(&network.compute, launch, tile)? };
+        }
+        Ok(())
+    }
+
+    /// The fastest of the most promising tiles of each convolution, measured with a whole batch.
+    fn choose_tiles(&self, network: &Network) -> Result<Vec<Tile>, CudaError> {
+        let multiprocessors = network.card.multiprocessors() as usize;
+        let stream = &network.compute;
+        let mut tiles = Vec::new();
+        for launch in self.launches(network, 0, 0, self.capacity) {
+            let Work::Convolution { args, .. } = &launch.work else {
+                tiles.push(TILES[0]);
+                continue;
+            };
+            let candidates = tile::candidates(args.rows as usize, args.channels as usize, multiprocessors);
+            let mut best = (f32::INFINITY, candidates[0]);
+            for tile in candidates {
+                let mut events = Vec::with_capacity(TRIALS + 1);
+                for _ in 0..=TRIALS {
+                    // SAFETY: as in `queue`.
+                    unsafe { network.kernels.launch(stream, &launch, tile)? };
+                    events.push(stream.record()?);
+                }
+                stream.synchronize()?;
+                let mut fastest = f32::INFINITY;
+                for pair in events.windows(2) {
+                    fastest = fastest.min(pair[1].milliseconds_since(&pair[0])?);
+                }
+                if fastest < best.0 {
+                    best = (fastest, tile);
+                }
+            }
+            tiles.push(best.1);
+        }
+        Ok(tiles)
+    }
+
+    /// Milliseconds of the network for `faces` faces.
+    fn seconds(&mut self, network: &Network, faces: usize) -> Result<f64, CudaError> {
+        let mut fastest = f64::INFINITY;
+        for _ in 0..=TRIALS {
+            let before = network.compute.record()?;
+            self.compute(network, 0, 0, faces)?;
+            let after = network.compute.record()?;
+            after.synchronize()?;
+            fastest = fastest.min(f64::from(after.milliseconds_since(&before)?));
+        }
+        Ok(fastest)
+    }
+
+    /// Queues the network for faces of a slot: with one call where the same was done before.
+    fn compute(&mut self, network: &Network, slot: usize, first: usize, faces: usize) -> Result<(), CudaError> {
+        let key = (slot, first, faces);
+        if !self.graphs.contains_key(&key) {
+            let launches = self.launches(network, slot, first, faces);
+            if self.graphs.len() >= GRAPHS {
+                return self.queue(network, &launches);
+            }
+            let graph = network.compute.capture(|| self.queue(network, &launches))?;
+            self.graphs.insert(key, graph);
+        }
+        self.graphs[&key].launch(&network.compute)
+    }
+
+    /// The network input of each byte: the same division that the reference does for each pixel.
+    fn standardise(&mut self, network: &Network, standardise: Standardise) -> Result<(), CudaError> {
+        if self.standardise != standardise {
+            let value = |byte: u8| (f32::from(byte) - standardise.mean) / standardise.scale;
+            let values: Vec<u8> = (0..=255).flat_map(|byte| value(byte).to_le_bytes()).collect();
+            network.compute.upload_now(&values, &self.values, 0)?;
+            self.standardise = standardise;
+        }
+        Ok(())
+    }
+
+    /// Queues a batch: upload, network, download. Its pixels stay what and where they are until it is done.
+    fn start(&mut self, network: &Network, slot: usize, batch: &FaceBatch<'_>) -> Result<(), CudaError> {
+        self.standardise(network, batch.standardise)?;
+        let face = batch.side * batch.side * 3;
+        if batch.count > self.slots[slot].faces {
+            // Graphs name the old memory.
+            self.graphs.clear();
+            network.compute.synchronize()?;
+            self.slots[slot] = Slot::new(&network.card, face, batch.count)?;
+        }
+        for piece in capacity::pieces(batch.count, self.capacity) {
+            let bytes = piece.start * face..piece.end * face;
+            // SAFETY: the slot is free: its last batch was finished. The pixels are the caller's.
+            unsafe {
+                network.uploads.upload(&batch.pixels[bytes.clone()], &self.slots[slot].pixels, bytes.start)?;
+            }
+            network.compute.wait(&network.uploads.record()?)?;
+            self.compute(network, slot, piece.start, piece.len())?;
+        }
+        let Slot { out, rows, done, .. } = &mut self.slots[slot];
+        // SAFETY: nobody reads the rows before the event has passed.
+        unsafe { network.compute.download(out, 0, &mut rows[..batch.count * DIMENSION * size_of::<f32>()])? };
+        *done = Some(network.compute.record()?);
+        Ok(())
+    }
+
+    /// Waits for a batch and gives its rows.
+    fn finish(&mut self, slot: usize, out: &mut [f32]) -> Result<(), CudaError> {
+        let Slot { rows, done, .. } = &mut self.slots[slot];
+        if let Some(done) = done.take() {
+            done.synchronize()?;
+        }
+        out.copy_from_slice(&rows.floats()[..out.len()]);
+        Ok(())
+    }
+}
+
+impl Embedder for CardEmbedder {
+    fn info(&self) -> &EmbedderInfo {
+        &self.info
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
+        batch.check(out, DIMENSION)?;
+        let mut queue = self.queue();
+        let mut pixels = queue.pixels(batch.pixels.len())?;
+        pixels.copy_from_slice(batch.pixels);
+        let FaceBatch { count, side, standardise, .. } = batch;
+        queue.start(OwnedBatch { pixels, count, side, standardise })?;
+        queue.finish(out).map(|_| ())
+    }
+
+    fn queue(&mut self) -> Box<dyn Queue + '_> {
+        Box::new(CardQueue { embedder: self, started: VecDeque::new(), next: 0 })
+    }
+
+    fn stages(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<Vec<StageTime>, ModelError> {
+        self.embed(batch, out)?;
+        let info = self.info.clone();
+        let Self { network, fitted, .. } = self;
+        let Some(fitted) = fitted else { return Ok(Vec::new()) };
+        let faces = batch.count.min(fitted.capacity);
+        fitted.stages(network, faces).map_err(|error| told(error, &info))
+    }
+}
+
+impl Fitted {
+    /// The faces that the first slot holds once more, launch by launch.
+    fn stages(&self, network: &Network, faces: usize) -> Result<Vec<StageTime>, CudaError> {
+        let launches = self.launches(network, 0, 0, faces);
+        let mut events = vec![network.compute.record()?];
+        for (i, launch) in launches.iter().enumerate() {
+            // SAFETY: as in `queue`.
+            unsafe { network.kernels.launch(&network.compute, launch, self.tiles[i])? };
+            events.push(network.compute.record()?);
+        }
+        network.compute.synchronize()?;
+        let mut stages = Vec::new();
+        for (launch, pair) in launches.iter().zip(events.windows(2)) {
+            let seconds = f64::from(pair[1].milliseconds_since(&pair[0])?) / 1e3;
+            let flop = launch.flop * faces as f64;
+            StageTime { name: launch.stage.into(), seconds, flop }.add_to(&mut stages);
+        }
+        Ok(stages)
+    }
+}
+
+/// The way into the network; whatever is on its way is waited for when it is dropped.
+struct CardQueue<'a> {
+    embedder: &'a mut CardEmbedder,
+    /// Batches on their way, oldest first, with their slots.
+    started: VecDeque<(OwnedBatch, usize)>,
+    next: usize,
+}
+
+impl CardQueue<'_> {
+    fn failed(&self, error: CudaError) -> ModelError {
+        told(error, &self.embedder.info)
+    }
+}
+
+impl Queue for CardQueue<'_> {
+    fn pixels(&mut self, bytes: usize) -> Result<Pixels, ModelError> {
+        let pinned = self.embedder.network.card.pinned(bytes);
+        pinned.map(Pixels::new).map_err(|error| self.failed(error))
+    }
+
+    fn in_flight(&self) -> usize {
+        SLOTS
+    }
+
+    fn start(&mut self, batch: OwnedBatch) -> Result<(), ModelError> {
+        let (slot, wanted) = (self.next % SLOTS, self.embedder.batch);
+        let pixels = batch.faces();
+        if self.embedder.fitted.as_ref().is_some_and(|fitted| fitted.plan.side != pixels.side) {
+            // What is on its way is of another size, and in memory that goes.
+            self.embedder.network.compute.synchronize().map_err(|error| self.failed(error))?;
+        }
+        self.embedder.fit(pixels.side, wanted, &|_| ())?;
+        let CardEmbedder { info, network, fitted, .. } = &mut *self.embedder;
+        let fitted = fitted.as_mut().ok_or(ModelError::Idle)?;
+        fitted.start(network, slot, &pixels).map_err(|error| told(error, info))?;
+        self.started.push_back((batch, slot));
+        self.next += 1;
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        let Some((_, slot)) = self.started.front() else { return false };
+        let done = self.embedder.fitted.as_ref().and_then(|fitted| fitted.slots[*slot].done.as_ref());
+        // A failure is told by `finish`.
+        done.is_none_or(|done| done.done().unwrap_or(true))
+    }
+
+    fn finish(&mut self, out: &mut [f32]) -> Result<Pixels, ModelError> {
+        let (batch, slot) = self.started.pop_front().ok_or(ModelError::Idle)?;
+        batch.faces().check(out, DIMENSION)?;
+        let CardEmbedder { info, fitted, .. } = &mut *self.embedder;
+        let fitted = fitted.as_mut().ok_or(ModelError::Idle)?;
+        fitted.finish(slot, out).map_err(|error| told(error, info))?;
+        Ok(batch.pixels)
+    }
+}
+
+impl Drop for CardQueue<'_> {
+    fn drop(&mut self) {
+        if !self.started.is_empty() {
+            // Their pixels are still read. A card that fails here has failed a call before, or will the next one.
+            let _ = self.embedder.network.uploads.synchronize();
+            let _ = self.embedder.network.compute.synchronize();
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The kernels of one precision on one card.
+
+use super::plan::{Launch, Work};
+use super::tile::{TILES, Tile};
+use crate::config::Precision;
+use crate::cuda::{Card, CudaError, Kernel, Stream};
+
+/// PTX of compute capability 8.0, which the driver compiles for its card; made by `assets/cuda/make.py`.
+const F32: &str = include_str!("../../../assets/cuda/network_f32.ptx");
+const TF32: &str = include_str!("../../../assets/cuda/network_tf32.ptx");
+const F16: &str = include_str!("../../../assets/cuda/network_f16.ptx");
+const BF16: &str = include_str!("../../../assets/cuda/network_bf16.ptx");
+const HEAD: &str = include_str!("../../../assets/cuda/head.ptx");
+
+/// Threads of a block of everything but convolutions.
+const THREADS: usize = 256;
+
+/// Every kernel that a network needs.
+pub struct Kernels {
+    /// In the order of [`TILES`].
+    body: Vec<Kernel>,
+    head: Vec<Kernel>,
+    standardise: Kernel,
+    pool: Kernel,
+    mean: Kernel,
+    normalise: Kernel,
+}
+
+impl Kernels {
+    /// Has the driver compile them.
+    pub fn load(card: &Card, precision: Precision) -> Result<Self, CudaError> {
+        let ptx = match precision {
+            Precision::Tf32 => TF32,
+            Precision::F16 => F16,
+            Precision::Bf16 => BF16,
+            Precision::F32 | Precision::Int8 => F32,
+        };
+        let (module, name) = (card.module(ptx)?, precision.name());
+        let convolutions = |ptx: Option<&str>, name: &str| {
+            let module = ptx.map_or_else(|| Ok(module.clone()), |ptx| card.module(ptx))?;
+            let kernel = |tile: &Tile| {
+                let kernel = module.kernel(&tile.kernel(name))?;
+                kernel.shared(tile.shared())?;
+                Ok(kernel)
+            };
+            TILES.iter().map(kernel).collect::<Result<Vec<_>, CudaError>>()
+        };
+        let last = card.module(HEAD)?;
+        Ok(Self {
+            body: convolutions(None, name)?,
+            head: convolutions((precision != Precision::F32).then_some(F32), Precision::F32.name())?,
+            standardise: module.kernel(&format!("standardise_{name}"))?,
+            pool: module.kernel(&format!("pool_{name}"))?,
+            mean: last.kernel("mean")?,
+            normalise: last.kernel("normalise")?,
+        })
+    }
+
+    /// Queues a launch; a convolution's with a tile.
+    ///
+    /// # Safety
+    /// The addresses of the launch are those of live memory that is large enough, until the work is done.
+    pub unsafe fn launch(&self, stream: &Stream, launch: &Launch, tile: Tile) -> Result<(), CudaError> {
+        let blocks = |count: i64| [(count as usize).div_ceil(THREADS) as u32, 1, 1];
+        let threads = THREADS as u32;
+        // SAFETY: the kernels' arguments are laid out as these (`arguments`); the caller's for the rest.
+        unsafe {
+            match &launch.work {
+                Work::Standardise(args) => stream.launch(&self.standardise, blocks(args.count), threads, 0, args),
+                Work::Pool(args) => stream.launch(&self.pool, blocks(args.count), threads, 0, args),
+                Work::Mean(args) => stream.launch(&self.mean, blocks(args.count), threads, 0, args),
+                Work::Normalise(args) => {
+                    stream.launch(&self.normalise, blocks(i64::from(args.rows) * 32), threads, 0, args)
+                }
+                Work::Convolution { args, head } => {
+                    let kernels = if *head { &self.head } else { &self.body };
+                    let which = TILES.iter().position(|known| *known == tile).unwrap_or(0);
+                    let tile = TILES[which];
+                    let grid = tile.grid(args.rows as usize, args.channels as usize);
+                    stream.launch(&kernels[which], grid, tile.threads as u32, tile.shared(), args)
+                }
+            }
+        }
+    }
+}
