@@ -146,7 +146,12 @@ fn batches(criterion: &mut Criterion) {
 }
 
 /// Time of `count` batches, as many at once in the card as it takes.
-fn in_flight(network: &mut dyn Embedder, faces: FaceBatch<'_>, out: &mut [f32], count: u64) -> Result<Duration, ModelError> {
+fn in_flight(
+    network: &mut dyn Embedder,
+    faces: FaceBatch<'_>,
+    out: &mut [f32],
+    count: u64,
+) -> Result<Duration, ModelError> {
     let FaceBatch { pixels: bytes, count: size, side, standardise } = faces;
     let mut queue = network.queue();
     let owned = |pixels| OwnedBatch { pixels, count: size, side, standardise };
@@ -159,7 +164,9 @@ fn in_flight(network: &mut dyn Embedder, faces: FaceBatch<'_>, out: &mut [f32], 
     let started = Instant::now();
     let (mut begun, mut done) = (0, 0);
     while done < count {
-        while begun < count && let Some(pixels) = waiting.pop() {
+        while begun < count
+            && let Some(pixels) = waiting.pop()
+        {
             queue.start(owned(pixels))?;
             begun += 1;
         }

@@ -144,9 +144,8 @@ impl Gate {
 }
 
 fn quality(paired: &Paired, run: usize, tolerances: &Tolerances) -> Vec<(String, String)> {
-    let worse = |row: &PairedMetric| {
-        Some((row.metric.key(), tolerances.breach(row.metric, row.effects[run].as_ref()?)?))
-    };
+    let worse =
+        |row: &PairedMetric| Some((row.metric.key(), tolerances.breach(row.metric, row.effects[run].as_ref()?)?));
     paired.metrics.iter().filter_map(worse).collect()
 }
 

@@ -165,7 +165,8 @@ impl Bench<'_> {
         let mut store = ChunkStore::open(&lock, count, dimension, options.chunk_size, &Silent)
             .map_err(|error| error.to_string())?;
         let progress = LinesOnly(self.progress);
-        let outcome = embed::run(&job, embedder, &mut store, &progress, self.cancel).map_err(|error| error.to_string())?;
+        let outcome =
+            embed::run(&job, embedder, &mut store, &progress, self.cancel).map_err(|error| error.to_string())?;
         let (EmbedOutcome::Complete(summary) | EmbedOutcome::Interrupted(summary)) = outcome;
         let records = embed::read_records(folder.path()).map_err(|error| error.to_string())?;
         let mut sum = Timings::default();
@@ -235,7 +236,8 @@ mod tests {
         crate::config::load(std::path::Path::new(demo), &[]).unwrap().config
     }
 
-    const SUM: Timings = Timings { session: 1, wall_us: 0, prepare_us: 4_000_000, forward_us: 900_000, write_us: 10_000 };
+    const SUM: Timings =
+        Timings { session: 1, wall_us: 0, prepare_us: 4_000_000, forward_us: 900_000, write_us: 10_000 };
 
     #[test]
     fn a_cpu_is_busy_while_it_is_in_forward_passes() {
@@ -259,7 +261,10 @@ mod tests {
         assert!(upload.is_none() && (network.unwrap() - 0.0012).abs() < 1e-9 && download.is_none());
         let two = Start { cards: 2, ..start(DeviceKind::Cuda, &stages) };
         let found = whole(&config(), &two, SUM, 500, 1.0, 2);
-        assert!((found.busy.unwrap() - 0.3).abs() < 1e-9 && found.upload_seconds == Some(0.00025), "two cards: {found:?}");
+        assert!(
+            (found.busy.unwrap() - 0.3).abs() < 1e-9 && found.upload_seconds == Some(0.00025),
+            "two cards: {found:?}"
+        );
         let silent = whole(&config(), &start(DeviceKind::Cuda, &[]), SUM, 500, 1.0, 2);
         assert_eq!((silent.fed, silent.busy, silent.network_seconds), (0.9, None, None));
     }

@@ -107,8 +107,7 @@ fn eer_differences(
     let new: Vec<usize> = (0..found.len()).filter(|&i| first_like[i] == i).collect();
     let all: Vec<u32> = (0..faces.len() as u32).collect();
     let runs = new.len() + 1;
-    let common =
-        Common { rows: vec![all; runs], embedded: vec![faces.len() as u64; runs], missing: 0, differing: 0 };
+    let common = Common { rows: vec![all; runs], embedded: vec![faces.len() as u64; runs], missing: 0, differing: 0 };
     let options = SimilarityOptions {
         pairs: PairMode::Exhaustive,
         upstream: None,

@@ -253,7 +253,8 @@ impl Bench<'_> {
             Ok(meter) => meter.joules(),
             Err(reason) => Err(reason.clone()),
         };
-        let Window { faces, elapsed, counter } = self.window(embedder, batch, seconds, &mut out, || read(&mut meter))?;
+        let Window { faces, elapsed, counter } =
+            self.window(embedder, batch, seconds, &mut out, || read(&mut meter))?;
         found.state = meter.ok().and_then(|meter| meter.state());
         found.energy.add(counter, faces as u64, elapsed);
         found.rates.push(faces as f64 / elapsed);
@@ -282,13 +283,16 @@ impl Bench<'_> {
             pixels[..faces.len()].copy_from_slice(faces);
             waiting.push(OwnedBatch { pixels, count, side, standardise });
         }
-        let again = |pixels| OwnedBatch { pixels, count: batch, side: self.sample.side(), standardise: self.standardise() };
+        let again =
+            |pixels| OwnedBatch { pixels, count: batch, side: self.sample.side(), standardise: self.standardise() };
         let before = counter();
         let started = Instant::now();
         let (mut flying, mut done, mut stop) = (0, 0, None);
         // Whatever happens, all that was started is finished: the queue wants it so.
         loop {
-            while stop.is_none() && let Some(next) = waiting.pop() {
+            while stop.is_none()
+                && let Some(next) = waiting.pop()
+            {
                 match queue.start(next) {
                     Ok(()) => flying += 1,
                     Err(error) => stop = Some(Err(Stop::Variant(error))),

@@ -28,9 +28,9 @@ pub use statistics::{Spread, Stage};
 pub use variant::{Choice, Engine, Variant, Wanted, grid_of, precisions_of};
 
 use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Mirror, Precision};
+use crate::dataset::Manifest;
 use crate::evaluate::Labelled;
 use crate::model::{self, ModelError};
-use crate::dataset::Manifest;
 use crate::progress::Cancel;
 use crate::provenance::{Build, Machine, WeightsOrigin};
 use crate::run::{RunError, Workplace};

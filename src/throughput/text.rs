@@ -37,7 +37,8 @@ impl Throughput {
             ),
             String::new(),
         ];
-        let head = ["variant", "faces/s", "ratio", "min cosine", "mean cosine", "other nearest", "EER", "difference", ""];
+        let head =
+            ["variant", "faces/s", "ratio", "min cosine", "mean cosine", "other nearest", "EER", "difference", ""];
         let measured = self.variants.iter().filter_map(|cell| Some(row(cell, cell.measured()?)));
         lines.extend(aligned(std::iter::once(head.map(String::from)).chain(measured)));
         let notes = self.variants.iter().filter_map(note);
@@ -109,11 +110,11 @@ impl Throughput {
     #[must_use]
     pub fn floor_text(&self) -> String {
         let Floor { flop, parameters, bytes } = self.floor;
-        let flop = flop.map_or_else(
-            || "operations that no variant here counts".into(),
-            |flop| format!("{:.3} GFLOP", flop / 1e9),
-        );
-        format!("a face is {flop} and {bytes} bytes of pixels and embedding; a batch reads {parameters} parameters once")
+        let flop = flop
+            .map_or_else(|| "operations that no variant here counts".into(), |flop| format!("{:.3} GFLOP", flop / 1e9));
+        format!(
+            "a face is {flop} and {bytes} bytes of pixels and embedding; a batch reads {parameters} parameters once"
+        )
     }
 
     fn end_to_end_table(&self) -> Vec<String> {
@@ -171,7 +172,9 @@ impl MeterNote {
         let device = device_name(self.device);
         match (&self.source, &self.absent) {
             (Some(source), _) => format!("energy of {device}: {source}"),
-            (None, reason) => format!("energy of {device}: not counted, {}", reason.as_deref().unwrap_or("nobody tells")),
+            (None, reason) => {
+                format!("energy of {device}: not counted, {}", reason.as_deref().unwrap_or("nobody tells"))
+            }
         }
     }
 }

@@ -43,7 +43,10 @@ fn every_variant_is_measured_and_candle_agrees_with_itself() {
     let whole = found["end_to_end"].as_array().unwrap();
     assert_eq!(whole.len(), 1, "one device, one precision: {whole:?}");
     let number = |name: &str| whole[0][name].as_f64().unwrap();
-    assert!(number("faces") >= 24.0 && number("faces_per_second") > 0.0 && number("prepare_seconds") > 0.0, "{whole:?}");
+    assert!(
+        number("faces") >= 24.0 && number("faces_per_second") > 0.0 && number("prepare_seconds") > 0.0,
+        "{whole:?}"
+    );
     assert!(0.0 < number("busy") && number("busy") <= 1.0, "{whole:?}");
 
     // Whether anybody counts energy depends on the machine; one of both is there.
@@ -127,7 +130,11 @@ fn all_devices_in_all_their_precisions_with_a_line_for_the_device_that_is_not_he
     let expected = ["f32", "bf16", "int8"].map(|precision| format!("cpu auto {precision} threads 2 batch 8"));
     assert_eq!(names[..3], expected);
     let left_out = found["left_out"].as_array().unwrap();
-    assert_eq!(left_out.len(), usize::from(names.len() == 3), "the card is measured or left out with a reason: {names:?}");
+    assert_eq!(
+        left_out.len(),
+        usize::from(names.len() == 3),
+        "the card is measured or left out with a reason: {names:?}"
+    );
     assert!(left_out.iter().all(|line| line.as_str().unwrap().starts_with("device cuda is left out: ")));
     assert_eq!(found["end_to_end"].as_array().unwrap().len(), names.len(), "one a precision");
 }

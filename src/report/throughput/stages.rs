@@ -12,10 +12,7 @@ use crate::throughput::text::milliseconds;
 /// Two lines that outline a bar, and its filling.
 pub(super) fn bar(colour: Role, [left, right]: [f64; 2], [below, above]: [f64; 2]) -> [Layer; 2] {
     let outline = vec![(left, below), (left, above), (right, above), (right, below), (left, below)];
-    [
-        Layer::Band(colour, vec![(left, below, above), (right, below, above)]),
-        Layer::Line(colour, outline),
-    ]
+    [Layer::Band(colour, vec![(left, below, above), (right, below, above)]), Layer::Line(colour, outline)]
 }
 
 /// An axis with a number for each of some bars.

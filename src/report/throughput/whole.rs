@@ -29,7 +29,16 @@ pub(super) fn section(measured: &Throughput) -> Result<Option<Section>, ReportEr
     let percent = |share: f64| format!("{:.1}%", share * 100.0);
     let mut table = Table::new(
         "From files to rows on disk",
-        &["variant", "#faces a second", "#of the network alone", "#device fed", "#device busy", "#faces", "#threads", "note"],
+        &[
+            "variant",
+            "#faces a second",
+            "#of the network alone",
+            "#device fed",
+            "#device busy",
+            "#faces",
+            "#threads",
+            "note",
+        ],
     );
     let mut numbers = Table::new("Numbers: steps", &["variant", "step", "#a face"]);
     let (mut layers, mut most) = (Vec::new(), 0.0_f64);

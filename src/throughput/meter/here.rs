@@ -17,7 +17,8 @@ impl Meters {
     pub fn open(with_card: bool) -> Self {
         let processor = Rapl::here().map(|rapl| Box::new(rapl) as Box<dyn Meter>);
         let cards = if with_card { cards() } else { Err("no card was measured".into()) };
-        let facts = cards.as_ref().map(|cards| cards.iter().map(|card| card.facts.clone()).collect()).unwrap_or_default();
+        let facts =
+            cards.as_ref().map(|cards| cards.iter().map(|card| card.facts.clone()).collect()).unwrap_or_default();
         Self { processor, card: cards.map(|cards| Box::new(cards) as Box<dyn Meter>), facts }
     }
 
