@@ -1,19 +1,25 @@
-//! The network on the CPU: every layer shape of it as GFLOP/s and as a share of what the core can multiply and add, and
-//! the whole of it by batch size. Weights are formula numbers: speed does not depend on them.
+//! The network on whatever is here. On the CPU every layer shape of it as GFLOP/s and as a share of what the core can
+//! multiply and add, and the whole of it by batch size; on a card, where one works, the whole of it in each precision.
+//! Weights are formula numbers: speed does not depend on them.
 //!
-//! `cargo bench --bench network` measures f32; `FACEVAULT_PRECISION=bf16` or `int8` before it the others.
+//! `cargo bench --bench network` measures f32 on the CPU and all precisions of the card; `FACEVAULT_PRECISION=bf16` before
+//! it (or another name) that one alone, on the devices that know it. `cargo bench --bench network card` is the card alone.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use facevault::config::{Kernels, ModelSpec, Network, Precision, Standardise};
+use facevault::config::{
+    BatchSize, DeviceKind, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise,
+};
 use facevault::model::cpu::{CpuEmbedder, CpuOptions};
-use facevault::model::{self, Calibration, Embedder, FaceBatch};
+use facevault::model::{self, Calibration, Embedder, FaceBatch, ModelError, OwnedBatch};
+use facevault::throughput::{grid_of, precisions_of};
 use facevault::weights::{Parameter, Tensor, Tensors};
 
 const SIDE: usize = 160;
 const STANDARDISE: Standardise = Standardise { mean: 127.5, scale: 128.0 };
+const SPEC: ModelSpec = ModelSpec { network: Network::InceptionResnetV1, width: 1.0 };
 
 /// A checkpoint whose activations keep a sane size.
 fn checkpoint(spec: &ModelSpec) -> Tensors {
@@ -42,8 +48,7 @@ fn faces(count: usize) -> Vec<u8> {
 }
 
 fn embedder(precision: Precision, threads: Option<usize>) -> CpuEmbedder {
-    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 1.0 };
-    let tensors = checkpoint(&spec);
+    let tensors = checkpoint(&SPEC);
     let options = CpuOptions { threads, precision, kernels: Kernels::Auto, winograd: true };
     let mut calibration = Calibration::default();
     if precision == Precision::Int8 {
@@ -55,12 +60,17 @@ fn embedder(precision: Precision, threads: Option<usize>) -> CpuEmbedder {
     CpuEmbedder::new(&tensors, 1.0, options, Some(&calibration)).unwrap()
 }
 
-fn precision() -> Precision {
-    match std::env::var("FACEVAULT_PRECISION").as_deref() {
-        Ok("bf16") => Precision::Bf16,
-        Ok("int8") => Precision::Int8,
-        _ => Precision::F32,
-    }
+/// The precision that was asked for.
+fn asked() -> Option<Precision> {
+    let name = std::env::var("FACEVAULT_PRECISION").ok()?;
+    let known = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+    Some(known.unwrap_or_else(|| panic!("FACEVAULT_PRECISION is `{name}`, and no precision has that name")))
+}
+
+/// The precision to measure on the CPU; none where the one that was asked for is the card's alone.
+fn on_cpu() -> Option<Precision> {
+    let precision = asked().unwrap_or(Precision::F32);
+    precisions_of(DeviceKind::Cpu).contains(&precision).then_some(precision)
 }
 
 /// The layers whose shape no layer before them has.
@@ -105,7 +115,8 @@ fn share_of_peak(network: &mut CpuEmbedder) {
 }
 
 fn layers(criterion: &mut Criterion) {
-    let mut network = embedder(precision(), Some(1));
+    let Some(precision) = on_cpu() else { return };
+    let mut network = embedder(precision, Some(1));
     share_of_peak(&mut network);
     let mut group = criterion.benchmark_group("layer");
     for (index, layer) in shapes(&mut network) {
@@ -117,7 +128,8 @@ fn layers(criterion: &mut Criterion) {
 }
 
 fn batches(criterion: &mut Criterion) {
-    let mut network = embedder(precision(), None);
+    let Some(precision) = on_cpu() else { return };
+    let mut network = embedder(precision, None);
     let pixels = faces(32);
     let mut group = criterion.benchmark_group("network");
     group.sample_size(20);
@@ -133,5 +145,76 @@ fn batches(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, layers, batches);
+/// Time of `count` batches, as many at once in the card as it takes.
+fn in_flight(
+    network: &mut dyn Embedder,
+    faces: FaceBatch<'_>,
+    out: &mut [f32],
+    count: u64,
+) -> Result<Duration, ModelError> {
+    let FaceBatch { pixels: bytes, count: size, side, standardise } = faces;
+    let mut queue = network.queue();
+    let owned = |pixels| OwnedBatch { pixels, count: size, side, standardise };
+    let mut waiting = Vec::new();
+    for _ in 0..queue.in_flight() {
+        let mut pixels = queue.pixels(bytes.len())?;
+        pixels[..bytes.len()].copy_from_slice(bytes);
+        waiting.push(pixels);
+    }
+    let started = Instant::now();
+    let (mut begun, mut done) = (0, 0);
+    while done < count {
+        while begun < count
+            && let Some(pixels) = waiting.pop()
+        {
+            queue.start(owned(pixels))?;
+            begun += 1;
+        }
+        waiting.push(queue.finish(out)?);
+        done += 1;
+    }
+    Ok(started.elapsed())
+}
+
+fn card(criterion: &mut Criterion) {
+    let tensors = checkpoint(&SPEC);
+    let mut group = criterion.benchmark_group("card");
+    group.sample_size(10);
+    for &precision in precisions_of(DeviceKind::Cuda).iter().filter(|one| asked().is_none_or(|asked| asked == **one)) {
+        let options = EmbedOptions {
+            device: DeviceRequest::Cuda,
+            precision,
+            kernels: Kernels::Auto,
+            batch_size: BatchSize::Auto,
+            chunk_size: 1024,
+            threads: None,
+            on_error: OnError::Skip,
+            max_failures: None,
+        };
+        let mut network = match model::open(&SPEC, &options, &tensors, None, &|line| println!("{line}")) {
+            Ok(network) => network,
+            Err(error) => {
+                println!("card {}: skipped: {error}", precision.name());
+                continue;
+            }
+        };
+        println!("card {}: {} on {}", precision.name(), network.info().name, network.info().device_name);
+        for &count in grid_of(DeviceKind::Cuda) {
+            let pixels = faces(count);
+            let batch = FaceBatch { pixels: &pixels, count, side: SIDE, standardise: STANDARDISE };
+            let mut out = vec![0.0; count * network.info().dimension];
+            if let Err(error) = network.embed(batch, &mut out) {
+                println!("card {} batch {count}: skipped: {error}", precision.name());
+                continue;
+            }
+            group.throughput(Throughput::Elements(count as u64));
+            group.bench_function(format!("{} batch {count}", precision.name()), |bencher| {
+                bencher.iter_custom(|times| in_flight(network.as_mut(), batch, &mut out, times).unwrap());
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, layers, batches, card);
 criterion_main!(benches);

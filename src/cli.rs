@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
-use crate::config::{DeviceKind, Kernels, Precision};
-use crate::throughput::Reference;
+use crate::config::{BatchSize, DeviceKind, Kernels, Precision};
+use crate::throughput::{Choice, Reference};
 
 /// Face embeddings you can trust: pinned weights, exact row order, honest similarity statistics.
 ///
@@ -248,16 +248,19 @@ const THROUGHPUT_HELP: &str = "\
 Every combination of devices, precisions, kernels, threads and batch sizes is a variant. Variants are \
 warmed up, then measured in turn, round by round, so that whatever else the machine does hits all alike: \
 compare the ratios, not figures of two sessions. Each speed stands beside the accuracy of the embeddings \
-it was measured on. One face is one pass through the network, also where the config mirrors faces.
+it was measured on, and is struck out where they are too far from f32. One face is one pass through the network, also \
+where the config mirrors faces. Then each device and precision goes the whole way once, from files to rows on disk.
 
-A variant that this machine or build lacks is an error; where devices, precisions and kernels are all \
-left to their defaults it is left out.
+A variant that this machine, build or device lacks, or that fails, is told with its reason and keeps nothing else from \
+being measured; where none can be measured, the exit code is 1.
 
 Examples:
   facevault throughput configs/demo.yaml
       batches of 1, 8 and 32, on one thread and on all cores
   facevault throughput CONFIG --kernels candle,auto
       the reference graph against the default
+  facevault throughput CONFIG --devices all --precisions all --batches grid --faces 256
+      CPU and card, each in all that it can
   facevault throughput CONFIG --devices cpu,cuda --batches 32 --json
       for a machine to read";
 
@@ -268,19 +271,19 @@ pub struct ThroughputArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
-    /// Devices: `cpu`, `cuda` [default: cpu].
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<DeviceKind>)]
-    pub devices: Vec<DeviceKind>,
-    /// Arithmetic: `f32`, `tf32`, `f16`, `bf16`, `int8` [default: the config's].
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<Precision>)]
-    pub precisions: Vec<Precision>,
-    /// Implementations on the CPU: `auto`, `avx512`, `avx2`, `neon`, `portable`, `candle` [default: the config's].
+    /// Devices: `cpu`, `cuda`; `all`: those that are here [default: cpu].
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named_or_all::<DeviceKind>)]
+    pub devices: Vec<OrAll<DeviceKind>>,
+    /// Arithmetic: `f32`, `tf32`, `f16`, `bf16`, `int8`; `all`: each device's own [default: the config's].
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named_or_all::<Precision>)]
+    pub precisions: Vec<OrAll<Precision>>,
+    /// Implementations: `auto`, `avx512`, `avx2`, `neon`, `portable`, `candle`; on a card `auto` and `candle` [default: the
+    /// config's].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<Kernels>)]
     pub kernels: Vec<Kernels>,
-    /// Faces in one forward pass.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,8,32",
-        value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub batches: Vec<u32>,
+    /// Faces in one forward pass; `grid`: from one to as many as suit the device.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,8,32", value_parser = batches)]
+    pub batches: Vec<OrAll<usize>>,
     /// Threads of the forward pass on the CPU [default: 1 and all cores].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Vec<u32>,
@@ -296,9 +299,52 @@ pub struct ThroughputArgs {
     /// What embeddings are compared with: f32 on the CPU by `candle`, the reference graph, or `fused`, the default kernels.
     #[arg(long, value_name = "WHICH", default_value = "candle", value_parser = named::<Reference>)]
     pub reference: Reference,
+    /// Leaves out the way from files to rows on disk.
+    #[arg(long)]
+    pub network_only: bool,
     /// Writes no page.
     #[arg(long)]
     pub no_report: bool,
+}
+
+/// One entry of a list, or all that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrAll<T> {
+    /// All.
+    All,
+    /// This one.
+    One(T),
+}
+
+impl<T: Copy> OrAll<T> {
+    /// A whole list: one `all` in it is all.
+    #[must_use]
+    pub fn choice(list: &[Self]) -> Choice<T> {
+        let ones: Option<Vec<T>> = list
+            .iter()
+            .map(|entry| match entry {
+                Self::All => None,
+                Self::One(value) => Some(*value),
+            })
+            .collect();
+        match ones {
+            None => Choice::All,
+            Some(ones) if ones.is_empty() => Choice::Default,
+            Some(ones) => Choice::Listed(ones),
+        }
+    }
+}
+
+fn named_or_all<T: DeserializeOwned>(text: &str) -> Result<OrAll<T>, String> {
+    if text == "all" { Ok(OrAll::All) } else { named(text).map(OrAll::One) }
+}
+
+fn batches(text: &str) -> Result<OrAll<usize>, String> {
+    if text == "grid" {
+        return Ok(OrAll::All);
+    }
+    let size = text.parse().ok().filter(|size| (1..=BatchSize::MOST).contains(size));
+    size.map(OrAll::One).ok_or_else(|| format!("must be `grid`, or a whole number from 1 to {}", BatchSize::MOST))
 }
 
 /// A value that is written as in a config.

@@ -12,11 +12,24 @@ const BLOCK: usize = 8;
 /// evenly spaced; all rows when there are no more than the sample takes.
 #[must_use]
 pub fn rows(faces: usize) -> Vec<usize> {
-    if faces <= FACES {
+    blocks(faces, FACES)
+}
+
+/// At most `wanted` of `faces` rows, ascending: the first and the last block and those between, evenly spaced, the last one
+/// cut where it is too much.
+#[must_use]
+pub fn blocks(faces: usize, wanted: usize) -> Vec<usize> {
+    if faces <= wanted {
         return (0..faces).collect();
     }
-    let blocks = FACES / BLOCK;
-    (0..blocks).flat_map(|block| (0..BLOCK).map(move |i| block * (faces - BLOCK) / (blocks - 1) + i)).collect()
+    let blocks = wanted.div_ceil(BLOCK);
+    let first = |block: usize| block * faces.saturating_sub(BLOCK) / (blocks - 1).max(1);
+    // Near ends overlap where there are hardly more faces than wanted.
+    let mut rows: Vec<usize> = (0..blocks).flat_map(|block| (0..BLOCK).map(move |i| first(block) + i)).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows.truncate(wanted);
+    rows
 }
 
 #[cfg(test)]
@@ -39,6 +52,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn as_many_rows_as_wanted_come_once_and_in_order(faces in 0usize..500, wanted in 1usize..100) {
+            let rows = blocks(faces, wanted);
+            prop_assert_eq!(rows.len(), faces.min(wanted));
+            prop_assert!(rows.is_sorted_by(|a, b| a < b) && rows.iter().all(|row| *row < faces));
+        }
+
         #[test]
         fn a_sample_is_256_rows_in_whole_blocks_evenly_apart(faces in 257usize..20_000_000) {
             let rows = rows(faces);

@@ -2,7 +2,7 @@
 """facevault and the engines a user would pick instead, alternately, round by round, on the same cores.
 
     python side_by_side.py --peer-bench PATH/peer_bench.py --threads 1,2 --batches 1,32 \\
-        -- target/release/facevault throughput configs/vggface2.yaml --precisions f32,bf16,int8
+        -- target/release/facevault throughput configs/vggface2.yaml --precisions f32,bf16,int8 --network-only
 
 Machines differ and drift, so a figure is worth only what another measured next to it says. Every round visits every
 setting (threads, batch), and in it every engine, starting one engine further than the round before. A peer is one
@@ -26,7 +26,8 @@ import tempfile
 import time
 
 OURS = "facevault"
-OUR_COMMAND = ["target/release/facevault", "throughput", "configs/vggface2.yaml", "--precisions", "f32,bf16,int8"]
+OUR_COMMAND = ["target/release/facevault", "throughput", "configs/vggface2.yaml", "--precisions", "f32,bf16,int8",
+               "--network-only"]
 EVERY_PEER = "torch-f32,torch-bf16,ort-f32,ort-int8,openvino-f32,openvino-bf16,openvino-int8"
 
 

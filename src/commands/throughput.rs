@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{at_work, print};
-use crate::cli::ThroughputArgs;
+use crate::cli::{OrAll, ThroughputArgs};
 use crate::config;
 use crate::error::{Error, Outcome};
 use crate::files;
@@ -17,16 +17,17 @@ pub(super) fn run(arguments: &ThroughputArgs) -> Result<Outcome, Error> {
     let sizes = |list: &[u32]| list.iter().map(|&n| n as usize).collect();
     let request = Request {
         wanted: Wanted {
-            devices: arguments.devices.clone(),
-            precisions: arguments.precisions.clone(),
+            devices: OrAll::choice(&arguments.devices),
+            precisions: OrAll::choice(&arguments.precisions),
             kernels: arguments.kernels.clone(),
             threads: sizes(&arguments.threads),
-            batches: sizes(&arguments.batches),
+            batches: OrAll::choice(&arguments.batches),
         },
         rounds: arguments.rounds as usize,
         seconds: arguments.seconds,
         faces: arguments.faces as usize,
         reference: arguments.reference,
+        end_to_end: !arguments.network_only,
     };
     let measured = at_work(common, |work| Ok(throughput::run(work, &loaded.config, &request)?))?;
     let mut text = measured.to_text();

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::effect::Effect;
 use super::headline::{Better, Headline};
-use super::pairing::Paired;
+use super::pairing::{Paired, PairedMetric};
 use super::speed::Speed;
 use super::{CompareError, Comparison};
 
@@ -58,6 +58,13 @@ impl Tolerances {
             tolerances.metrics.push(Tolerance { metric, value });
         }
         Ok(tolerances)
+    }
+
+    /// What an effect in a metric is in words, where it is worse than tolerated.
+    pub(crate) fn breach(&self, metric: Headline, effect: &Effect) -> Option<String> {
+        let tolerance = self.of(metric).filter(|tolerance| effect.beyond(metric, *tolerance))?;
+        let found = metric.quantity().effect(&effect.difference);
+        Some(format!("{} {found}, tolerated {tolerance}", effect.verdict.name()))
     }
 
     /// The tolerance of a metric; `None` where it is not judged.
@@ -137,12 +144,9 @@ impl Gate {
 }
 
 fn quality(paired: &Paired, run: usize, tolerances: &Tolerances) -> Vec<(String, String)> {
-    let worse = |effect: &Effect, metric: Headline| {
-        let tolerance = tolerances.of(metric).filter(|tolerance| effect.beyond(metric, *tolerance))?;
-        let found = metric.quantity().effect(&effect.difference);
-        Some((metric.key(), format!("{} {found}, tolerated {tolerance}", effect.verdict.name())))
-    };
-    paired.metrics.iter().filter_map(|row| worse(row.effects[run].as_ref()?, row.metric)).collect()
+    let worse =
+        |row: &PairedMetric| Some((row.metric.key(), tolerances.breach(row.metric, row.effects[run].as_ref()?)?));
+    paired.metrics.iter().filter_map(worse).collect()
 }
 
 /// Judged metrics without an interval.

@@ -26,6 +26,7 @@ pub use pairing::{
     Embeddings, Matrix, Measured, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, Ranked, Ranking,
 };
 pub use same_space::{FaceAgreement, Level, Moved, NearestFaces};
+pub(crate) use same_space::{asked, nearest};
 use serde::Serialize;
 pub use speed::{Setting, Speed, Timing, speeds};
 pub use stored::{MetricRow, MetricValue};

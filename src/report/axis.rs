@@ -54,6 +54,39 @@ impl Axis {
         Self::decades(title, lower, upper.clamp(lower + 1, lower + 16))
     }
 
+    /// A logarithmic axis that spans positive values, labelled with plain numbers at 1, 2 and 5 times powers of ten.
+    pub fn powers(title: &str, values: &[f64]) -> Self {
+        let (least, most) = positive_range(values);
+        let mut axis = Self::log_between(title, least, most);
+        let decades = axis.upper - axis.lower;
+        let steps: &[f64] = if decades <= 3.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let stride = ((decades / 10.0).ceil() as usize).max(1);
+        axis.ticks = (axis.lower.floor() as i32..=axis.upper.ceil() as i32)
+            .step_by(stride)
+            .flat_map(|power| steps.iter().map(move |step| step * 10f64.powi(power)))
+            .filter(|value| (axis.lower..=axis.upper).contains(&value.log10()))
+            .map(|value| (axis.at(value), plain(value, (-value.log10().floor()).max(0.0) as usize)))
+            .collect();
+        axis
+    }
+
+    /// A logarithmic axis that spans positive values, labelled at them.
+    pub fn powers_at(title: &str, values: &[f64]) -> Self {
+        let (least, most) = positive_range(values);
+        let mut axis = Self::log_between(title, least, most);
+        let mut places: Vec<f64> = values.iter().copied().filter(|value| (least..=most).contains(value)).collect();
+        places.sort_by(f64::total_cmp);
+        places.dedup();
+        axis.ticks = places.into_iter().map(|value| (axis.at(value), plain(value, 0))).collect();
+        axis.sparse(MAX_TICKS)
+    }
+
+    /// With a little room at both ends.
+    fn log_between(title: &str, least: f64, most: f64) -> Self {
+        let (lower, upper) = ((least / 1.2).log10(), (most * 1.2).log10());
+        Self { title: title.into(), ticks: Vec::new(), scale: Scale::Log, lower, upper }
+    }
+
     fn decades(title: &str, lower: i32, upper: i32) -> Self {
         let mut axis = Self {
             title: title.into(),
@@ -111,6 +144,13 @@ impl Axis {
 }
 
 const MAX_TICKS: usize = 12;
+
+/// The least and the largest of the values that a logarithmic axis can show; 1 and 10 without any.
+fn positive_range(values: &[f64]) -> (f64, f64) {
+    let sane = values.iter().copied().filter(|value| (1e-12..=1e12).contains(value));
+    let (least, most) = sane.fold((f64::INFINITY, 0.0_f64), |(least, most), value| (least.min(value), most.max(value)));
+    if most > 0.0 { (least, most) } else { (1.0, 10.0) }
+}
 
 /// A finite, non-empty range.
 fn span(lower: f64, upper: f64) -> (f64, f64) {
@@ -174,6 +214,16 @@ mod tests {
     }
 
     #[test]
+    fn powers_have_plain_numbers_whatever_they_span() {
+        assert_eq!(labels(&Axis::powers("", &[90.0, 700.0])), ["100", "200", "500"]);
+        assert_eq!(labels(&Axis::powers("", &[0.5, 30_000.0])), ["1", "10", "100", "1000", "10000"]);
+        assert_eq!(labels(&Axis::powers("", &[f64::NAN, -1.0])), ["1", "2", "5", "10"]);
+        assert_eq!(labels(&Axis::powers_at("", &[8.0, 1.0, 128.0, 8.0])), ["1", "8", "128"]);
+        let axis = Axis::powers_at("", &[1.0, 100.0]);
+        assert!((axis.at(10.0) - 0.5).abs() < 1e-9 && axis.at(1.0) > 0.0);
+    }
+
+    #[test]
     fn many_decades_are_thinned_from_the_top() {
         assert_eq!(labels(&Axis::rate("", 1e-9)), ["0.000001%", "0.0001%", "0.01%", "1%", "100%"]);
     }
@@ -194,7 +244,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_input_gives_a_usable_axis(lower in proptest::num::f64::ANY, upper in proptest::num::f64::ANY, value in proptest::num::f64::ANY) {
-            for axis in [Axis::linear("", lower, upper), Axis::whole("", lower, upper), Axis::rate("", lower), Axis::share("", lower, upper)] {
+            for axis in [Axis::linear("", lower, upper), Axis::whole("", lower, upper), Axis::rate("", lower), Axis::share("", lower, upper), Axis::powers("", &[lower, upper]), Axis::powers_at("", &[lower, upper])] {
                 prop_assert!((0.0..=1.0).contains(&axis.at(value)));
                 prop_assert!(axis.ticks.len() <= MAX_TICKS);
                 prop_assert!(axis.ticks.windows(2).all(|pair| pair[0].0 < pair[1].0));

@@ -142,6 +142,15 @@ pub(super) struct Cell {
     pub text: String,
     pub note: String,
     pub picture: Option<String>,
+    /// Whether the text stands there without counting.
+    pub struck: bool,
+}
+
+impl Cell {
+    /// A value that does not count, and why: in words too, because a stroke is not read out.
+    pub fn struck(text: String, because: &str) -> Self {
+        Self { text, note: format!("struck out: {because}"), picture: None, struck: true }
+    }
 }
 
 impl<T: Into<String>> From<T> for Cell {

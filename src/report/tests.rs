@@ -354,38 +354,92 @@ proptest! {
     }
 }
 
-/// A measurement of two variants; every number of the second is `number`.
+/// A measurement of two variants, of which the second fails the gate, and of one that is not there; every number of the
+/// second is `number`.
 fn throughput(number: f64) -> crate::throughput::Throughput {
+    use crate::compare::{Effect, NearestFaces, Verdict};
     use crate::config::{DeviceKind, Kernels, Precision};
+    use crate::estimate::Unit;
     use crate::provenance::{Build, Machine, WeightsOrigin};
+    use crate::throughput::meter::{CardState, Energy, MeterNote};
     use crate::throughput::{
-        Engine, Measured, Preparation, Reference, Separation, Spread, Stage, Tar, Throughput, Variant,
+        Agreement, Cell, EndToEnd, Engine, Failed, Floor, Gate, Measured, Outcome, Preparation, Reached, Reference,
+        Separation, Spread, Stage, Tar, Throughput, Variant, Whole, WholeOutcome,
     };
-    let measured = |name: &str, number: f64| Measured {
+    let variant = |device, batch| {
+        let (precision, kernels, threads) = (Precision::F32, Kernels::Auto, Some(1));
+        Variant { engine: Engine { device, precision, kernels, threads }, batch }
+    };
+    let difference = Estimate {
+        point: number,
+        lower: Some(number),
+        upper: Some(number),
+        n: 4,
+        unit: Unit::Pairs,
+        level: 0.95,
+        method: String::new(),
+        bound: false,
+    };
+    let measured = |name: &str, batch, number: f64, passed: bool| Cell {
         name: name.into(),
-        variant: Variant {
-            engine: Engine {
-                device: DeviceKind::Cpu,
-                precision: Precision::F32,
-                kernels: Kernels::Auto,
-                threads: Some(1),
+        variant: variant(DeviceKind::Cpu, batch),
+        outcome: Outcome::Measured(Box::new(Measured {
+            embedder: "network <candle>".into(),
+            device_name: "CPU".into(),
+            faces_per_second: Spread { median: number, lower: number, upper: number },
+            ratio: Spread { median: number, lower: number, upper: number },
+            stages: vec![
+                Stage { name: "stem".into(), seconds: number, share: number, gflops: Some(number) },
+                Stage { name: "head".into(), seconds: number, share: number, gflops: None },
+            ],
+            reached: Some(Reached { tflops: number, peak_tflops: Some(number), share: Some(number) }),
+            agreement: Agreement {
+                closeness: crate::closeness::Closeness {
+                    min_cosine: number,
+                    mean_cosine: number,
+                    max_difference: number,
+                },
+                nearest: Some(NearestFaces { asked: 8, flipped: 2, all: true }),
+                eer_difference: Some(Effect { difference: difference.clone(), verdict: Verdict::NotResolvable }),
             },
-            batch: 8,
-        },
-        embedder: "network <candle>".into(),
-        device_name: "CPU".into(),
-        faces_per_second: Spread { median: number, lower: number, upper: number },
-        ratio: Spread { median: number, lower: number, upper: number },
-        stages: vec![
-            Stage { name: "stem".into(), seconds: number, share: number, gflops: Some(number) },
-            Stage { name: "head".into(), seconds: number, share: number, gflops: None },
-        ],
-        agreement: crate::closeness::Closeness { min_cosine: number, mean_cosine: number, max_difference: number },
-        separation: None,
+            separation: None,
+            gate: Gate {
+                passed,
+                because: if passed { Vec::new() } else { vec!["lowest cosine <0.5>".into()] },
+                least_cosine: 0.99,
+            },
+            energy: Some(Energy { joules: number, seconds: number, faces: 8, watts: number, faces_per_joule: number }),
+            energy_absent: None,
+            card_state: Some(CardState { watts: Some(number), clock_mhz: Some(1980), ..CardState::default() }),
+        })),
+    };
+    let failed = Failed { err: "out of <memory>".into(), not_available: false };
+    let whole = Whole {
+        faces: 8,
+        seconds: number,
+        faces_per_second: number,
+        of_network: number,
+        fed: number,
+        busy: Some(number),
+        workers: 2,
+        prepare_seconds: number,
+        upload_seconds: Some(number),
+        network_seconds: Some(number),
+        download_seconds: None,
+        write_seconds: number,
+    };
+    let end_to_end = |name: &str, outcome| {
+        let variant = variant(DeviceKind::Cpu, 8);
+        EndToEnd { name: name.into(), variant, outcome }
+    };
+    let meter = |device, source: Option<&str>, absent: Option<&str>| MeterNote {
+        device,
+        source: source.map(Into::into),
+        absent: absent.map(Into::into),
     };
     let tar = vec![Tar { far: 0.1, tar: 0.9 }];
     Throughput {
-        schema: 1,
+        schema: 2,
         config: "small".into(),
         faces: 8,
         side: 80,
@@ -395,7 +449,26 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
         reference: Reference::Candle,
         reference_separation: Some(Separation { genuine: 4, impostor: 20, eer: 0.0, eer_bound: Some(0.53), tar }),
         preparation: Preparation::default(),
-        variants: vec![measured("first & best", 0.5), measured("second", number)],
+        floor: Floor { flop: Some(number), parameters: 10, bytes: 100 },
+        variants: vec![
+            measured("first & best", 8, 0.5, true),
+            measured("second", 32, number, false),
+            Cell {
+                name: "third".into(),
+                variant: variant(DeviceKind::Cuda, 1024),
+                outcome: Outcome::Failed(failed.clone()),
+            },
+        ],
+        end_to_end: vec![
+            end_to_end("first & best", WholeOutcome::Measured(whole)),
+            end_to_end("second", WholeOutcome::Failed(failed)),
+        ],
+        meters: vec![
+            meter(DeviceKind::Cpu, Some("RAPL, 1 processor package"), None),
+            meter(DeviceKind::Cuda, None, Some("the driver does not count it")),
+        ],
+        cards: Vec::new(),
+        left_out: vec!["device cuda is left out: none".into()],
         peak_memory_mib: None,
         machine: Machine::current(),
         build: Build::current(),
@@ -412,20 +485,49 @@ fn a_measurement_is_a_whole_page_whatever_its_numbers() {
         let html = render_throughput(&throughput(number)).unwrap();
         check(&html);
         assert!(html.contains("1: first &amp; best") && html.contains("network &lt;candle&gt;"), "{number}");
-        assert_eq!(html.matches("<figure>").count(), 2);
-        for id in ["speed", "accuracy", "stages", "provenance"] {
+        assert_eq!(html.matches("<figure>").count(), 3);
+        for id in ["speed", "accuracy", "stages", "whole", "energy", "floor", "provenance"] {
             assert!(html.contains(&format!("<section id=\"{id}\"")), "{id}");
         }
     }
 }
 
 #[test]
-fn a_measurement_without_stages_says_so() {
+fn a_speed_that_does_not_count_is_struck_out_in_words_too_and_is_never_the_fastest() {
+    let measured = throughput(900.0);
+    let html = render_throughput(&measured).unwrap();
+    assert!(html.contains("<s>900.0</s><small>struck out: lowest cosine &lt;0.5&gt;</small>"), "{html}");
+    assert!(html.contains("Fastest: first &amp; best, 0.5 faces a second"), "the second one is faster and struck out");
+    // What could not be measured is there with its reason, in the list of variants and of whole passes.
+    assert_eq!(html.matches("out of &lt;memory&gt;").count(), 2);
+    assert!(html.contains("not counted, the driver does not count it"));
+    let text = measured.to_text();
+    for line in [
+        "✗ second",
+        "struck out: second: lowest cosine <0.5>",
+        "failed: third: out of <memory>",
+        "device cuda is left out: none",
+        "2 of 8",
+        "Fastest: first & best",
+        "energy of cuda: not counted, the driver does not count it",
+    ] {
+        assert!(text.contains(line), "{line} is missing from\n{text}");
+    }
+}
+
+#[test]
+fn a_measurement_without_stages_energy_or_a_whole_pass_says_so_or_leaves_it_out() {
     let mut measured = throughput(0.25);
-    measured.variants.iter_mut().for_each(|one| one.stages.clear());
+    measured.end_to_end.clear();
+    for cell in &mut measured.variants {
+        if let crate::throughput::Outcome::Measured(one) = &mut cell.outcome {
+            one.stages.clear();
+            (one.energy, one.card_state, one.reached) = (None, None, None);
+        }
+    }
     let html = render_throughput(&measured).unwrap();
     check(&html);
-    assert!(html.contains("can tell its stages apart"));
+    assert!(html.contains("can tell its stages apart") && !html.contains("id=\"whole\""));
 }
 
 /// A protocol whose list lacks a pair, and values published for it.

@@ -2,19 +2,27 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
+use super::meter::{CardState, EnergySum, Meter, Meters};
 use super::sample::Sample;
 use super::variant::{Engine, Variant, order};
 use super::{Reference, ThroughputError};
-use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Kernels, Precision};
-use crate::model::{self, Embedder, EmbedderInfo, ModelError, StageTime};
+use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Kernels, Precision, Standardise};
+use crate::model::{self, Embedder, EmbedderInfo, FaceBatch, ModelError, OwnedBatch, StageTime};
 use crate::progress::{Cancel, Progress};
 use crate::weights::Tensors;
 
-/// A variant with its network and everything that was seen of it.
+/// A variant and what came of it.
 pub(super) struct Seen {
     pub variant: Variant,
+    pub outcome: Result<Found, Failed>,
+}
+
+/// Everything that was seen of a variant that could be had.
+pub(super) struct Found {
     /// Which of the open networks.
-    network: usize,
+    pub network: usize,
     pub info: EmbedderInfo,
     /// Embeddings of the sample, row by row.
     pub embeddings: Vec<f32>,
@@ -23,6 +31,54 @@ pub(super) struct Seen {
     pub stages: Vec<StageTime>,
     /// Faces that the stages are of.
     pub staged: usize,
+    pub energy: EnergySum,
+    /// The device at the end of the last timed window.
+    pub state: Option<CardState>,
+}
+
+/// Why a variant has no speed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    /// The error, in words.
+    pub err: String,
+    /// Whether this machine, build or device lacks what it takes, as against something that broke.
+    pub not_available: bool,
+}
+
+impl From<&ModelError> for Failed {
+    fn from(error: &ModelError) -> Self {
+        let not_available = matches!(
+            error,
+            ModelError::NoCuda { .. }
+                | ModelError::NoKernels { .. }
+                | ModelError::Precision { .. }
+                | ModelError::OnlyCandle { .. }
+        );
+        Self { err: error.to_string(), not_available }
+    }
+}
+
+/// What ends a measurement, or only one variant of it.
+pub(super) enum Stop {
+    /// This variant.
+    Variant(ModelError),
+    /// Everything: somebody asked.
+    Interrupted,
+}
+
+impl From<ModelError> for Stop {
+    fn from(error: ModelError) -> Self {
+        Self::Variant(error)
+    }
+}
+
+/// A timed window.
+struct Window {
+    faces: usize,
+    /// Seconds.
+    elapsed: f64,
+    /// The energy counter at its beginning and its end, J.
+    counter: [Result<f64, String>; 2],
 }
 
 /// What is needed to open networks and to run them.
@@ -42,17 +98,25 @@ pub(super) struct Effort {
     pub seconds: f64,
 }
 
+/// Networks on their devices; a place is empty where a network could not be had.
+pub(super) type Networks = Vec<(Engine, Result<Box<dyn Embedder>, Failed>)>;
+
+/// A config's options with those of an engine.
+pub(super) fn options(config: &ExperimentConfig, engine: &Engine) -> EmbedOptions {
+    let device = match engine.device {
+        DeviceKind::Cpu => DeviceRequest::Cpu,
+        DeviceKind::Cuda => DeviceRequest::Cuda,
+    };
+    let (precision, kernels, threads) = (engine.precision, engine.kernels, engine.threads);
+    EmbedOptions { device, precision, kernels, threads, ..config.embed.clone() }
+}
+
 impl Bench<'_> {
     fn open(&self, engine: &Engine) -> Result<Box<dyn Embedder>, ModelError> {
-        let device = match engine.device {
-            DeviceKind::Cpu => DeviceRequest::Cpu,
-            DeviceKind::Cuda => DeviceRequest::Cuda,
-        };
-        let (precision, kernels, threads) = (engine.precision, engine.kernels, engine.threads);
-        let options = EmbedOptions { device, precision, kernels, threads, ..self.config.embed.clone() };
+        let options = options(self.config, engine);
         // Only the kernels need ranges for int8: candle and CUDA say themselves that they do not compute in it.
-        let fused = engine.device == DeviceKind::Cpu && kernels != Kernels::Candle;
-        let calibration = if fused && precision == Precision::Int8 {
+        let fused = engine.device == DeviceKind::Cpu && engine.kernels != Kernels::Candle;
+        let calibration = if fused && engine.precision == Precision::Int8 {
             Some(model::calibrate(&self.config.model, &options, self.tensors, self.sample.all())?)
         } else {
             None
@@ -69,115 +133,262 @@ impl Bench<'_> {
         };
         let engine = Engine { device: DeviceKind::Cpu, precision: Precision::F32, kernels, threads: Some(threads) };
         let variant = Variant { engine, batch: threads };
-        let failed = |source| ThroughputError::Variant { variant: variant.to_string(), source };
-        self.embed_all(self.open(&engine).map_err(failed)?.as_mut(), &variant)
+        let embeddings = self.open(&engine).map_err(Stop::from).and_then(|mut network| {
+            let batch = variant.batch.min(self.sample.rows.len());
+            self.embed_all(network.as_mut(), batch)
+        });
+        embeddings.map_err(|stop| match stop {
+            Stop::Variant(source) => ThroughputError::Variant { variant: variant.to_string(), source },
+            Stop::Interrupted => ThroughputError::Interrupted,
+        })
     }
 
-    /// Measures all variants. With `lenient`, one that cannot be had here is left out as long as another can.
-    pub fn run(&self, variants: &[Variant], lenient: bool, effort: Effort) -> Result<Vec<Seen>, ThroughputError> {
-        let (mut networks, mut seen) = self.warm_up(variants, lenient)?;
+    /// Measures all variants. One that cannot be had or that fails keeps nothing else from being measured.
+    ///
+    /// # Errors
+    /// [`ThroughputError::Interrupted`]; [`ThroughputError::Variant`] where none could be had.
+    pub fn run(
+        &self,
+        variants: &[Variant],
+        effort: Effort,
+        meters: &mut Meters,
+    ) -> Result<(Networks, Vec<Seen>), ThroughputError> {
+        let (mut networks, mut seen) = self.warm_up(variants)?;
         self.progress.start("measuring", "measurements", Some((effort.rounds * seen.len()) as u64), 0);
         for round in 0..effort.rounds {
             for i in order(round, seen.len()) {
-                let one = &mut seen[i];
-                self.measure(networks[one.network].1.as_mut(), one, effort.seconds)?;
+                let Seen { variant, outcome } = &mut seen[i];
+                if let Ok(found) = outcome
+                    && let (_, Ok(network)) = &mut networks[found.network]
+                {
+                    let measured = self.measure(network.as_mut(), variant, found, effort.seconds, meters);
+                    keep(measured, variant, outcome, self.progress)?;
+                }
                 self.progress.advance(1);
             }
         }
         self.progress.finish();
-        Ok(seen)
+        Ok((networks, seen))
     }
 
     /// Opens every network once and embeds the sample by every variant: what accuracy is judged by, and the warm-up.
-    fn warm_up(&self, variants: &[Variant], lenient: bool) -> Result<(Networks, Vec<Seen>), ThroughputError> {
+    fn warm_up(&self, variants: &[Variant]) -> Result<(Networks, Vec<Seen>), ThroughputError> {
         let (mut networks, mut seen, mut refused) = (Networks::new(), Vec::new(), None);
+        self.progress.start("warming up", "variants", Some(variants.len() as u64), 0);
         for variant in variants {
-            let failed = |source| ThroughputError::Variant { variant: variant.to_string(), source };
-            let at = networks.iter().position(|(engine, _)| *engine == variant.engine);
-            let network = match at.map_or_else(|| self.open(&variant.engine).map(Some), |_| Ok(None)) {
-                Ok(None) => at.unwrap_or_default(),
-                Ok(Some(opened)) => {
-                    networks.push((variant.engine, opened));
-                    networks.len() - 1
-                }
-                Err(error) if lenient && is_not_here(&error) => {
-                    self.progress.say(&format!("left out: {variant}: {error}"));
-                    refused.get_or_insert(failed(error));
-                    continue;
-                }
-                Err(error) => return Err(failed(error)),
-            };
-            let embedder = networks[network].1.as_mut();
-            let embeddings = self.embed_all(embedder, variant)?;
-            let mut out = vec![0.0; variant.batch * embedder.info().dimension];
-            embedder.embed(self.sample.batch(0, variant.batch), &mut out).map_err(failed)?;
-            seen.push(Seen {
-                variant: *variant,
-                network,
-                info: embedder.info().clone(),
-                embeddings,
-                rates: Vec::new(),
-                stages: Vec::new(),
-                staged: 0,
+            let place = networks.iter().position(|(engine, _)| *engine == variant.engine).unwrap_or_else(|| {
+                let opened = self.open(&variant.engine).map_err(|error| {
+                    let failed = Failed::from(&error);
+                    refused.get_or_insert(ThroughputError::Variant { variant: variant.to_string(), source: error });
+                    failed
+                });
+                networks.push((variant.engine, opened));
+                networks.len() - 1
             });
+            let outcome = match &mut networks[place].1 {
+                Ok(network) => match self.first_look(network.as_mut(), place, variant.batch) {
+                    Ok(found) => Ok(found),
+                    Err(Stop::Interrupted) => return Err(ThroughputError::Interrupted),
+                    Err(Stop::Variant(error)) => {
+                        let failed = Failed::from(&error);
+                        refused.get_or_insert(ThroughputError::Variant { variant: variant.to_string(), source: error });
+                        Err(failed)
+                    }
+                },
+                Err(failed) => Err(failed.clone()),
+            };
+            if let Err(failed) = &outcome {
+                self.progress.say(&format!("{variant}: {}", failed.err));
+            }
+            seen.push(Seen { variant: *variant, outcome });
+            self.progress.advance(1);
         }
+        self.progress.finish();
         match refused {
-            Some(error) if seen.is_empty() => Err(error),
+            Some(error) if seen.iter().all(|seen| seen.outcome.is_err()) => Err(error),
             _ => Ok((networks, seen)),
         }
     }
 
-    /// The whole sample in batches of the variant.
-    fn embed_all(&self, embedder: &mut dyn Embedder, variant: &Variant) -> Result<Vec<f32>, ThroughputError> {
+    /// The sample's embeddings, made in the variant's own batches.
+    fn first_look(&self, embedder: &mut dyn Embedder, network: usize, batch: usize) -> Result<Found, Stop> {
+        let (faces, info) = (self.sample.rows.len(), embedder.info().clone());
+        let mut full = vec![0.0; batch * info.dimension];
+        embedder.embed(self.sample.batch(0, batch), &mut full)?;
+        let embeddings = if batch >= faces {
+            // The sample is the beginning of the batch.
+            full.truncate(faces * info.dimension);
+            full
+        } else {
+            self.embed_all(embedder, batch)?
+        };
+        let (rates, stages) = (Vec::new(), Vec::new());
+        Ok(Found { network, info, embeddings, rates, stages, staged: 0, energy: EnergySum::default(), state: None })
+    }
+
+    /// The whole sample in batches.
+    fn embed_all(&self, embedder: &mut dyn Embedder, batch: usize) -> Result<Vec<f32>, Stop> {
         let (faces, dimension) = (self.sample.rows.len(), embedder.info().dimension);
         let mut out = vec![0.0; faces * dimension];
-        for (rows, first) in out.chunks_mut(variant.batch * dimension).zip((0..faces).step_by(variant.batch)) {
+        for (rows, first) in out.chunks_mut(batch * dimension).zip((0..faces).step_by(batch)) {
             self.go_on()?;
-            let batch = self.sample.batch(first, rows.len() / dimension);
-            let failed = |source| ThroughputError::Variant { variant: variant.to_string(), source };
-            embedder.embed(batch, rows).map_err(failed)?;
+            embedder.embed(self.sample.batch(first, rows.len() / dimension), rows)?;
         }
         Ok(out)
     }
 
     /// Batch after batch until the time is over; then one more for the stages, whose clocks must not be in the speed.
-    fn measure(&self, embedder: &mut dyn Embedder, seen: &mut Seen, seconds: f64) -> Result<(), ThroughputError> {
-        let batch = seen.variant.batch;
-        let failed = |source| ThroughputError::Variant { variant: seen.variant.to_string(), source };
-        let mut out = vec![0.0; batch * embedder.info().dimension];
-        let (mut first, mut faces) = (0, 0);
-        let started = Instant::now();
-        let elapsed = loop {
-            embedder.embed(self.sample.batch(first, batch), &mut out).map_err(failed)?;
-            faces += batch;
-            first = (first + batch) % self.sample.rows.len();
-            let elapsed = started.elapsed();
-            self.go_on()?;
-            if elapsed >= Duration::from_secs_f64(seconds) {
-                break elapsed;
-            }
+    fn measure(
+        &self,
+        embedder: &mut dyn Embedder,
+        variant: &Variant,
+        found: &mut Found,
+        seconds: f64,
+        meters: &mut Meters,
+    ) -> Result<(), Stop> {
+        let batch = variant.batch;
+        let mut out = vec![0.0; batch * found.info.dimension];
+        let mut meter = meters.of(variant.engine.device);
+        let read = |meter: &mut Result<&mut (dyn Meter + 'static), String>| match meter {
+            Ok(meter) => meter.joules(),
+            Err(reason) => Err(reason.clone()),
         };
-        let stages = embedder.stages(self.sample.batch(first, batch), &mut out).map_err(failed)?;
-        seen.rates.push(faces as f64 / elapsed.as_secs_f64());
-        seen.stages.extend(stages);
-        seen.staged += batch;
+        let Window { faces, elapsed, counter } =
+            self.window(embedder, batch, seconds, &mut out, || read(&mut meter))?;
+        found.state = meter.ok().and_then(|meter| meter.state());
+        found.energy.add(counter, faces as u64, elapsed);
+        found.rates.push(faces as f64 / elapsed);
+        let first = found.staged % self.sample.rows.len();
+        found.stages.extend(embedder.stages(self.sample.batch(first, batch), &mut out)?);
+        found.staged += batch;
         Ok(())
     }
 
-    fn go_on(&self) -> Result<(), ThroughputError> {
-        if self.cancel.requested() { Err(ThroughputError::Interrupted) } else { Ok(()) }
+    /// Keeps as many batches in flight as the device takes, until the time is over; the last one that was started counts.
+    /// The same few batches go round, so that no copying is in the time.
+    fn window(
+        &self,
+        embedder: &mut dyn Embedder,
+        batch: usize,
+        seconds: f64,
+        out: &mut [f32],
+        mut counter: impl FnMut() -> Result<f64, String>,
+    ) -> Result<Window, Stop> {
+        let mut queue = embedder.queue();
+        let mut waiting = Vec::new();
+        for i in 0..queue.in_flight() {
+            let FaceBatch { pixels: faces, count, side, standardise } =
+                self.sample.batch(i * batch % self.sample.rows.len(), batch);
+            let mut pixels = queue.pixels(faces.len())?;
+            pixels[..faces.len()].copy_from_slice(faces);
+            waiting.push(OwnedBatch { pixels, count, side, standardise });
+        }
+        let again =
+            |pixels| OwnedBatch { pixels, count: batch, side: self.sample.side(), standardise: self.standardise() };
+        let before = counter();
+        let started = Instant::now();
+        let (mut flying, mut done, mut stop) = (0, 0, None);
+        // Whatever happens, all that was started is finished: the queue wants it so.
+        loop {
+            while stop.is_none()
+                && let Some(next) = waiting.pop()
+            {
+                match queue.start(next) {
+                    Ok(()) => flying += 1,
+                    Err(error) => stop = Some(Err(Stop::Variant(error))),
+                }
+            }
+            if flying == 0 {
+                break;
+            }
+            flying -= 1;
+            match queue.finish(out) {
+                Ok(pixels) => {
+                    done += batch;
+                    waiting.push(again(pixels));
+                }
+                Err(error) => stop = Some(Err(Stop::Variant(error))),
+            }
+            if stop.is_none() {
+                stop = match self.go_on() {
+                    Ok(()) if started.elapsed() < Duration::from_secs_f64(seconds) => None,
+                    ended => Some(ended),
+                };
+            }
+        }
+        stop.unwrap_or(Ok(()))?;
+        let elapsed = started.elapsed().as_secs_f64();
+        Ok(Window { faces: done, elapsed, counter: [before, counter()] })
+    }
+
+    fn standardise(&self) -> Standardise {
+        self.config.preprocess.standardise
+    }
+
+    fn go_on(&self) -> Result<(), Stop> {
+        if self.cancel.requested() { Err(Stop::Interrupted) } else { Ok(()) }
     }
 }
 
-type Networks = Vec<(Engine, Box<dyn Embedder>)>;
+/// Turns a variant that failed into one that says so.
+fn keep(
+    measured: Result<(), Stop>,
+    variant: &Variant,
+    outcome: &mut Result<Found, Failed>,
+    progress: &dyn Progress,
+) -> Result<(), ThroughputError> {
+    match measured {
+        Ok(()) => Ok(()),
+        Err(Stop::Interrupted) => Err(ThroughputError::Interrupted),
+        Err(Stop::Variant(error)) => {
+            progress.say(&format!("{variant}: {error}"));
+            *outcome = Err(Failed::from(&error));
+            Ok(())
+        }
+    }
+}
 
-/// Whether this machine or build lacks something, as against something that broke.
-fn is_not_here(error: &ModelError) -> bool {
-    matches!(
-        error,
-        ModelError::NoCuda { .. }
-            | ModelError::NoKernels { .. }
-            | ModelError::Precision { .. }
-            | ModelError::OnlyCandle { .. }
-    )
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mock::MockCard;
+    use crate::progress::Silent;
+    use crate::throughput::meter::tests::Told;
+
+    const BATCH: usize = 4;
+
+    /// Times a window on a card with the demo's faces.
+    fn window(card: &mut MockCard, seconds: f64) -> Result<Window, Stop> {
+        let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml");
+        let config = crate::config::load(std::path::Path::new(demo), &[]).unwrap().config;
+        let cancel = Cancel::default();
+        let manifest = crate::dataset::open(&config.dataset, None, &Silent, &cancel).unwrap();
+        let sample = Sample::read(&manifest, &config, 3, BATCH, &cancel);
+        let tensors = Tensors::default();
+        let bench = Bench { config: &config, tensors: &tensors, sample: &sample, progress: &Silent, cancel: &cancel };
+        let mut meter = Told(vec![Ok(1.0), Ok(3.0)]);
+        bench.window(card, BATCH, seconds, &mut [0.0; BATCH * 8], || meter.joules())
+    }
+
+    #[test]
+    fn a_card_has_all_the_batches_that_it_takes_and_every_face_counts() {
+        let mut card = MockCard::new(8).in_flight(3).slow(1);
+        let found = window(&mut card, 0.02).unwrap_or_else(|_| panic!("it failed"));
+        let seen = card.seen();
+        assert_eq!((found.faces, seen.most_at_once()), (seen.batches() * BATCH, 3), "what was started is counted");
+        assert!(seen.batches() >= 3 && found.elapsed >= 0.02);
+        assert_eq!(seen.memory(), 3, "the same memory goes round");
+        assert_eq!(found.counter, [Ok(1.0), Ok(3.0)]);
+    }
+
+    #[test]
+    fn a_failure_ends_the_window_after_what_is_in_flight() {
+        let mut card = MockCard::new(8).in_flight(2).failing_at(3);
+        let Err(Stop::Variant(error)) = window(&mut card, 60.0) else { panic!("it did not fail") };
+        let failed = Failed::from(&error);
+        assert!(!failed.not_available && !failed.err.is_empty());
+        assert_eq!(card.seen().batches(), 5, "nothing is started after the failure");
+        let precision = ModelError::Precision { precision: Precision::F16, device: "CPU".into(), able: &[] };
+        assert!(Failed::from(&precision).not_available);
+    }
 }

@@ -4,7 +4,11 @@
 //! round, so that drift of the machine hits all alike; what holds from one session to another is their ratio.
 
 mod accuracy;
+mod end_to_end;
+mod floor;
+mod judge;
 mod measure;
+pub mod meter;
 mod sample;
 mod statistics;
 pub(crate) mod text;
@@ -15,18 +19,25 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 pub use accuracy::{Separation, Tar, separation};
+pub use end_to_end::{EndToEnd, Whole, WholeOutcome};
+pub use floor::{Floor, Reached};
+pub use judge::{Agreement, Gate};
+pub use measure::Failed;
 pub use sample::Preparation;
 pub use statistics::{Spread, Stage};
-pub use variant::{Engine, Variant, Wanted};
+pub use variant::{Choice, Engine, Variant, Wanted, grid_of, precisions_of};
 
-use crate::closeness::Closeness;
-use crate::config::{ExperimentConfig, Mirror};
+use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Mirror, Precision};
+use crate::dataset::Manifest;
 use crate::evaluate::Labelled;
-use crate::model::ModelError;
+use crate::model::{self, ModelError};
+use crate::progress::Cancel;
 use crate::provenance::{Build, Machine, WeightsOrigin};
 use crate::run::{RunError, Workplace};
 use crate::similarity::Population;
-use measure::{Bench, Effort, Seen};
+use end_to_end::Start;
+use measure::{Bench, Effort, Networks, Seen};
+use meter::{CardFacts, CardState, Energy, MeterNote, Meters};
 use sample::Sample;
 
 /// What embeddings are compared with: 32-bit floats on the CPU.
@@ -52,7 +63,12 @@ pub struct Request {
     pub faces: usize,
     /// What accuracy is judged by.
     pub reference: Reference,
+    /// Whether to go from files to rows on disk as well.
+    pub end_to_end: bool,
 }
+
+/// Version of [`Throughput`]'s form. 2: variants may have failed, are judged, and stand beside energy and whole passes.
+const SCHEMA: u32 = 2;
 
 /// Everything that was measured: what `throughput --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -77,8 +93,18 @@ pub struct Throughput {
     pub reference_separation: Option<Separation>,
     /// What faces cost before the network.
     pub preparation: Preparation,
+    /// What the network costs at the very least.
+    pub floor: Floor,
     /// One entry a variant, in the order of the request.
-    pub variants: Vec<Measured>,
+    pub variants: Vec<Cell>,
+    /// The whole way, from files, of each device and precision at its best batch size; empty where that was not asked for.
+    pub end_to_end: Vec<EndToEnd>,
+    /// Who counts energy here.
+    pub meters: Vec<MeterNote>,
+    /// The cards that were measured, where their driver tells.
+    pub cards: Vec<CardFacts>,
+    /// Devices that were asked for as `all` and are not here, with the reason.
+    pub left_out: Vec<String>,
     /// Most memory the process has had resident (`VmHWM`), MiB, over all variants; absent where the system does not tell.
     pub peak_memory_mib: Option<u64>,
     /// The machine.
@@ -91,26 +117,100 @@ pub struct Throughput {
 
 /// One variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Measured {
+pub struct Cell {
     /// In words: device, kernels, precision, threads, batch size.
     pub name: String,
     /// The same, part by part.
     #[serde(flatten)]
     pub variant: Variant,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What came of a variant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Outcome {
+    /// Its speed, and whether that counts.
+    Measured(Box<Measured>),
+    /// Why there is none.
+    Failed(Failed),
+}
+
+impl Cell {
+    /// What was measured of it.
+    #[must_use]
+    pub fn measured(&self) -> Option<&Measured> {
+        match &self.outcome {
+            Outcome::Measured(measured) => Some(measured),
+            Outcome::Failed(_) => None,
+        }
+    }
+
+    /// Why it could not be measured.
+    #[must_use]
+    pub fn failed(&self) -> Option<&Failed> {
+        match &self.outcome {
+            Outcome::Measured(_) => None,
+            Outcome::Failed(failed) => Some(failed),
+        }
+    }
+}
+
+/// A variant that could be had.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
     /// What did run: architecture and implementation.
     pub embedder: String,
     /// Where, in words.
     pub device_name: String,
     /// Faces a second over the rounds.
     pub faces_per_second: Spread,
-    /// Speed relative to the first variant, round by round.
+    /// Speed relative to the first variant that could be had, round by round.
     pub ratio: Spread,
     /// Stages of the network; empty where the implementation cannot tell.
     pub stages: Vec<Stage>,
+    /// The speed as arithmetic; absent where nobody counted the network's operations.
+    pub reached: Option<Reached>,
     /// Its embeddings against the reference's.
-    pub agreement: Closeness,
+    pub agreement: Agreement,
     /// How well they tell people apart.
     pub separation: Option<Separation>,
+    /// Whether its speed counts.
+    pub gate: Gate,
+    /// Energy of the device over the timed windows.
+    pub energy: Option<Energy>,
+    /// Why that is absent.
+    pub energy_absent: Option<String>,
+    /// The card at the end of the last timed window.
+    pub card_state: Option<CardState>,
+}
+
+impl Throughput {
+    /// The fastest variant whose accuracy passes.
+    #[must_use]
+    pub fn fastest(&self) -> Option<(&Cell, &Measured)> {
+        let measured = self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?)));
+        measured
+            .filter(|(_, one)| one.gate.passed)
+            .max_by(|(_, a), (_, b)| a.faces_per_second.median.total_cmp(&b.faces_per_second.median))
+    }
+
+    /// Each network's variant with the highest speed: of those that pass, where one does.
+    #[must_use]
+    pub fn best_of_each(&self, same: impl Fn(&Engine, &Engine) -> bool) -> Vec<(&Cell, &Measured)> {
+        let mut best: Vec<(&Cell, &Measured)> = Vec::new();
+        for (cell, one) in self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?))) {
+            let rank = |one: &Measured| (one.gate.passed, one.faces_per_second.median);
+            match best.iter_mut().find(|(other, _)| same(&other.variant.engine, &cell.variant.engine)) {
+                Some(known) if rank(known.1) < rank(one) => *known = (cell, one),
+                Some(_) => {}
+                None => best.push((cell, one)),
+            }
+        }
+        best
+    }
 }
 
 /// Why nothing was measured.
@@ -153,15 +253,15 @@ impl ThroughputError {
     }
 }
 
-/// Measures.
+/// Measures. A variant that cannot be had here or that fails is among the results with its reason.
 ///
 /// # Errors
-/// [`ThroughputError`]. Under a request whose devices, precisions and kernels are all defaults, variants that cannot be
-/// had here are left out; if none is left, that is the error.
+/// [`ThroughputError`]; [`ThroughputError::Variant`] of the first variant where none could be had.
 pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -> Result<Throughput, ThroughputError> {
     let (checkpoint, manifest) = work.fetch(config)?;
     let machine = Machine::current();
-    let variants = request.wanted.variants(&config.embed, machine.cores);
+    let (here, left_out) = devices_here(config, &request.wanted);
+    let variants = request.wanted.variants(&config.embed, machine.cores, &here);
     // The reference embeds a face a thread.
     let largest = variants.iter().map(|variant| variant.batch).max().unwrap_or(1).max(machine.cores);
     let sample = Sample::read(&manifest, config, request.faces, largest, work.cancel);
@@ -174,45 +274,150 @@ pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -
     let bench =
         Bench { config, tensors: &checkpoint.tensors, sample: &sample, progress: work.progress, cancel: work.cancel };
     let effort = Effort { rounds: request.rounds, seconds: request.seconds };
-    let seen = bench.run(&variants, request.wanted.is_default(), effort)?;
+    let mut devices: Vec<DeviceKind> = variants.iter().map(|variant| variant.engine.device).collect();
+    devices.dedup();
+    let mut meters = Meters::open(devices.contains(&DeviceKind::Cuda));
+    let (mut networks, seen) = bench.run(&variants, effort, &mut meters)?;
     let reference = bench.reference(request.reference, machine.cores)?;
 
     let faces: Vec<Labelled<'_>> = sample.rows.iter().map(|&row| Labelled::from(&manifest.faces[row])).collect();
     let population = Population::new(&faces, config.seed);
-    let first = seen.first().map(|seen| seen.rates.clone()).unwrap_or_default();
-    Ok(Throughput {
-        schema: 1,
+    let parameters = model::parameters(&config.model);
+    let count = |parameter: &crate::weights::Parameter| parameter.shape.iter().product::<usize>() as u64;
+    let side = config.preprocess.resize.size as usize;
+    let dimension = reference.len() / sample.rows.len();
+    let floor = Floor {
+        flop: flop(&seen),
+        parameters: parameters.iter().map(count).sum(),
+        bytes: (side * side * 3 + dimension * size_of::<f32>()) as u64,
+    };
+    let variants = judged(config, &seen, &floor, &reference, &faces, &population, work.cancel)
+        .ok_or(ThroughputError::Interrupted)?;
+    let mut measured = Throughput {
+        schema: SCHEMA,
         config: config.name.clone(),
         faces: sample.rows.len(),
-        side: config.preprocess.resize.size as usize,
+        side,
         mirrored: config.preprocess.mirror != Mirror::None,
         rounds: request.rounds,
         seconds: request.seconds,
         reference: request.reference,
-        reference_separation: separation(&reference, reference.len() / sample.rows.len(), &population),
+        reference_separation: separation(&reference, dimension, &population),
         preparation: sample.preparation,
-        variants: seen.iter().filter_map(|seen| judged(seen, &first, &reference, &population)).collect(),
-        peak_memory_mib: peak_memory(),
+        floor,
+        variants,
+        end_to_end: Vec::new(),
+        meters: devices.into_iter().map(|device| meters.note(device)).collect(),
+        cards: meters.facts.clone(),
+        left_out,
+        peak_memory_mib: None,
         machine,
         build: Build::current(),
         weights: WeightsOrigin { origin: checkpoint.origin.clone(), sha256: checkpoint.digest },
-    })
+    };
+    if request.end_to_end {
+        measured.end_to_end = whole_passes(&bench, &manifest, &mut networks, &measured, request.seconds)?;
+    }
+    measured.peak_memory_mib = peak_memory();
+    Ok(measured)
 }
 
-/// `None` without a round.
-fn judged(seen: &Seen, first: &[f64], reference: &[f32], population: &Population<'_>) -> Option<Measured> {
-    let dimension = seen.info.dimension;
-    Some(Measured {
-        name: seen.variant.to_string(),
-        variant: seen.variant,
-        embedder: seen.info.name.clone(),
-        device_name: seen.info.device_name.clone(),
-        faces_per_second: Spread::of(&seen.rates)?,
-        ratio: Spread::of(&statistics::ratios(&seen.rates, first))?,
-        stages: statistics::stages(&seen.stages, seen.staged),
-        agreement: Closeness::of(&seen.embeddings, reference, dimension),
-        separation: separation(&seen.embeddings, dimension, population),
-    })
+/// The devices that networks can be put on here, and a line for each that is left out although all were asked for.
+fn devices_here(config: &ExperimentConfig, wanted: &Wanted) -> (Vec<DeviceKind>, Vec<String>) {
+    let mut here = vec![DeviceKind::Cpu];
+    if wanted.devices != Choice::All {
+        return (here, Vec::new());
+    }
+    let options = EmbedOptions { device: DeviceRequest::Cuda, precision: Precision::F32, ..config.embed.clone() };
+    match model::describe(&config.model, &options, &|_| {}) {
+        Err(ModelError::NoCuda { reason }) => (here, vec![format!("device cuda is left out: {reason}")]),
+        // Whatever else is wrong, its variants say it.
+        _ => {
+            here.push(DeviceKind::Cuda);
+            (here, Vec::new())
+        }
+    }
+}
+
+/// Operations a face, as the implementation that counts most of them counts.
+fn flop(seen: &[Seen]) -> Option<f64> {
+    let counted = seen.iter().filter_map(|seen| seen.outcome.as_ref().ok()).map(|found| {
+        let sum: f64 = found.stages.iter().map(|stage| stage.flop).sum();
+        sum / found.staged.max(1) as f64
+    });
+    counted.filter(|flop| *flop > 0.0).max_by(f64::total_cmp)
+}
+
+/// Every variant with its judgement; `None` when told to stop.
+fn judged(
+    config: &ExperimentConfig,
+    seen: &[Seen],
+    floor: &Floor,
+    reference: &[f32],
+    faces: &[Labelled<'_>],
+    population: &Population<'_>,
+    cancel: &Cancel,
+) -> Option<Vec<Cell>> {
+    let found = || seen.iter().filter_map(|seen| Some((&seen.variant, seen.outcome.as_ref().ok()?)));
+    let matrices: Vec<&[f32]> = found().map(|(_, found)| &found.embeddings[..]).collect();
+    let mut agreements = judge::agreements(config, faces, reference, &matrices, cancel)?.into_iter();
+    let first = found().next().map(|(_, found)| found.rates.clone()).unwrap_or_default();
+    let cell = |Seen { variant, outcome }: &Seen| {
+        let outcome = match outcome {
+            Err(failed) => Outcome::Failed(failed.clone()),
+            Ok(found) => {
+                let agreement = agreements.next()?;
+                let faces_per_second = Spread::of(&found.rates)?;
+                let energy = found.energy.total();
+                let precision = variant.engine.precision;
+                let peak = match variant.engine.device {
+                    DeviceKind::Cpu => None,
+                    DeviceKind::Cuda => floor::peak_tflops(&found.info.device_name, precision),
+                };
+                Outcome::Measured(Box::new(Measured {
+                    embedder: found.info.name.clone(),
+                    device_name: found.info.device_name.clone(),
+                    faces_per_second,
+                    ratio: Spread::of(&statistics::ratios(&found.rates, &first))?,
+                    stages: statistics::stages(&found.stages, found.staged),
+                    reached: floor.flop.map(|flop| Reached::of(flop, faces_per_second.median, peak)),
+                    separation: separation(&found.embeddings, found.info.dimension, population),
+                    gate: Gate::of(precision, &agreement),
+                    agreement,
+                    energy_absent: energy.as_ref().err().cloned(),
+                    energy: energy.ok(),
+                    card_state: found.state.clone(),
+                }))
+            }
+        };
+        Some(Cell { name: variant.to_string(), variant: *variant, outcome })
+    };
+    seen.iter().map(cell).collect()
+}
+
+/// From files to rows on disk, by the best variant of each device, precision and implementation.
+fn whole_passes(
+    bench: &Bench<'_>,
+    manifest: &Manifest,
+    networks: &mut Networks,
+    measured: &Throughput,
+    seconds: f64,
+) -> Result<Vec<EndToEnd>, ThroughputError> {
+    let kind = |engine: &Engine| (engine.device, engine.precision, engine.kernels);
+    let best = measured.best_of_each(|a, b| kind(a) == kind(b));
+    bench.progress.start("from files to rows", "passes", Some(best.len() as u64), 0);
+    let mut whole = Vec::new();
+    for (cell, one) in best {
+        let network = networks.iter_mut().find(|(engine, _)| *engine == cell.variant.engine);
+        let Some((_, Ok(network))) = network else { continue };
+        let (variant, rate) = (cell.variant, one.faces_per_second.median);
+        let (cards, _) = floor::cards(&one.device_name);
+        let start = Start { variant, rate, stages: &one.stages, cards, seconds };
+        whole.push(bench.end_to_end(manifest, network.as_mut(), &start, measured.machine.cores)?);
+        bench.progress.advance(1);
+    }
+    bench.progress.finish();
+    Ok(whole)
 }
 
 /// `VmHWM` of this process, MiB (proc(5)).

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::variant::evenly_spaced;
 use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
 use crate::model::FaceBatch;
 use crate::progress::Cancel;
 use crate::run::FaceReader;
+use crate::sample;
 
 /// Faces in memory.
 pub(super) struct Sample<'a> {
@@ -47,7 +47,7 @@ impl<'a> Sample<'a> {
         let mut face = vec![0; side * side * 3];
         let (mut rows, mut pixels, mut failed) = (Vec::new(), Vec::new(), 0);
         let (mut decode, mut resize) = (Duration::ZERO, Duration::ZERO);
-        for row in evenly_spaced(manifest.len(), faces) {
+        for row in sample::blocks(manifest.len(), faces) {
             if cancel.requested() {
                 break;
             }
@@ -68,6 +68,11 @@ impl<'a> Sample<'a> {
         Self { config, rows, pixels, preparation }
     }
 
+    /// Side of a face, pixels.
+    pub fn side(&self) -> usize {
+        self.config.preprocess.resize.size as usize
+    }
+
     /// Every face once, a few at a time.
     pub fn all(&self) -> impl Iterator<Item = FaceBatch<'_>> {
         const FEW: usize = 8;
@@ -78,7 +83,7 @@ impl<'a> Sample<'a> {
     /// `count` faces from the `first` on, beginning again after the last; `first` is a face of the sample, `count` at
     /// most the largest batch.
     pub fn batch(&self, first: usize, count: usize) -> FaceBatch<'_> {
-        let side = self.config.preprocess.resize.size as usize;
+        let side = self.side();
         let face = side * side * 3;
         let pixels = &self.pixels[first * face..(first + count) * face];
         FaceBatch { pixels, count, side, standardise: self.config.preprocess.standardise }

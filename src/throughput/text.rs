@@ -1,6 +1,9 @@
 //! A measurement in words for the terminal. Pure.
 
-use super::{Measured, Separation, Throughput};
+use super::meter::MeterNote;
+use super::{Agreement, Cell, Floor, Measured, Outcome, Separation, Throughput, WholeOutcome};
+use crate::compare::{Effect, Verdict};
+use crate::config::DeviceKind;
 use crate::numbers::Quantity;
 
 impl Separation {
@@ -34,27 +37,19 @@ impl Throughput {
             ),
             String::new(),
         ];
-        let head = ["variant", "faces/s", "ratio", "min cosine", "mean cosine", "max |diff|", "EER"].map(String::from);
-        lines.extend(aligned(std::iter::once(head).chain(self.variants.iter().map(row))));
+        let head =
+            ["variant", "faces/s", "ratio", "min cosine", "mean cosine", "other nearest", "EER", "difference", ""];
+        let measured = self.variants.iter().filter_map(|cell| Some(row(cell, cell.measured()?)));
+        lines.extend(aligned(std::iter::once(head.map(String::from)).chain(measured)));
+        let notes = self.variants.iter().filter_map(note);
+        lines.extend(notes.chain(self.left_out.iter().cloned()));
         lines.push(String::new());
-        lines.push(format!(
-            "accuracy against {} f32 on the CPU{}",
-            match self.reference {
-                super::Reference::Candle => "candle",
-                super::Reference::Fused => "fused",
-            },
-            self.reference_separation.as_ref().map_or_else(
-                || "; no error rates: the sample lacks pairs of one kind".into(),
-                |found| format!(
-                    ", EER {} from {} same-identity and {} different-identity pairs",
-                    found.eer_text(),
-                    found.genuine,
-                    found.impostor
-                )
-            )
-        ));
+        lines.push(self.fastest_text());
+        lines.push(self.reference_text());
+        // One line a network: its batch size hardly moves an embedding.
+        let networks = self.best_of_each(|a, b| a == b);
         let tars = std::iter::once(("reference", self.reference_separation.as_ref()))
-            .chain(self.variants.iter().map(|one| (one.name.as_str(), one.separation.as_ref())))
+            .chain(networks.iter().map(|(cell, one)| (&*cell.name, one.separation.as_ref())))
             .filter_map(|(name, found)| Some((name, found?)));
         lines.extend(
             tars.filter(|(_, found)| !found.tar.is_empty())
@@ -68,30 +63,184 @@ impl Throughput {
         if self.preparation.failed > 0 {
             lines.push(format!("{} faces could not be read and are left out", self.preparation.failed));
         }
-        for one in &self.variants {
-            lines.extend(stages(one));
+        lines.push(self.floor_text());
+        lines.extend(self.end_to_end_table());
+        lines.extend(self.energy_table());
+        for (cell, one) in networks {
+            lines.extend(stages(&cell.name, one));
         }
         if let Some(peak) = self.peak_memory_mib {
             lines.push(format!("peak memory {peak} MiB, all variants together"));
         }
         lines.join("\n")
     }
+
+    /// The fastest variant that counts, in words.
+    #[must_use]
+    pub fn fastest_text(&self) -> String {
+        match self.fastest() {
+            Some((cell, one)) => format!(
+                "Fastest: {}, {:.1} faces a second, lowest cosine to the reference {:.6}.",
+                cell.name, one.faces_per_second.median, one.agreement.closeness.min_cosine
+            ),
+            None => "No speed counts: every variant is struck out or could not be measured.".into(),
+        }
+    }
+
+    fn reference_text(&self) -> String {
+        let reference = match self.reference {
+            super::Reference::Candle => "candle",
+            super::Reference::Fused => "fused",
+        };
+        let rates = self.reference_separation.as_ref().map_or_else(
+            || "; no error rates: the sample lacks pairs of one kind".into(),
+            |found| {
+                format!(
+                    ", EER {} from {} same-identity and {} different-identity pairs",
+                    found.eer_text(),
+                    found.genuine,
+                    found.impostor
+                )
+            },
+        );
+        format!("accuracy against {reference} f32 on the CPU{rates}")
+    }
+
+    /// What the network costs at the least, in words.
+    #[must_use]
+    pub fn floor_text(&self) -> String {
+        let Floor { flop, parameters, bytes } = self.floor;
+        let flop = flop
+            .map_or_else(|| "operations that no variant here counts".into(), |flop| format!("{:.3} GFLOP", flop / 1e9));
+        format!(
+            "a face is {flop} and {bytes} bytes of pixels and embedding; a batch reads {parameters} parameters once"
+        )
+    }
+
+    fn end_to_end_table(&self) -> Vec<String> {
+        if self.end_to_end.is_empty() {
+            return Vec::new();
+        }
+        let head = ["from files to rows", "faces/s", "of network", "fed", "busy", "threads", "prepare", "write"];
+        let rows = self.end_to_end.iter().filter_map(|one| match &one.outcome {
+            WholeOutcome::Measured(whole) => Some([
+                one.name.clone(),
+                format!("{:.1}", whole.faces_per_second),
+                format!("{:.1}%", whole.of_network * 100.0),
+                format!("{:.1}%", whole.fed * 100.0),
+                whole.busy.map_or_else(|| "–".into(), |busy| format!("{:.1}%", busy * 100.0)),
+                whole.workers.to_string(),
+                milliseconds(whole.prepare_seconds),
+                milliseconds(whole.write_seconds),
+            ]),
+            WholeOutcome::Failed(_) => None,
+        });
+        let failed = self.end_to_end.iter().filter_map(|one| match &one.outcome {
+            WholeOutcome::Failed(failed) => Some(format!("{}: {}", one.name, failed.err)),
+            WholeOutcome::Measured(_) => None,
+        });
+        let table = aligned(std::iter::once(head.map(String::from)).chain(rows));
+        std::iter::once(String::new()).chain(table).chain(failed).chain([String::new()]).collect()
+    }
+
+    fn energy_table(&self) -> Vec<String> {
+        let counted: Vec<_> =
+            self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?.energy.as_ref()?))).collect();
+        let mut lines = Vec::new();
+        if !counted.is_empty() {
+            let head = ["energy of the device", "faces/J", "W", "J", "s"].map(String::from);
+            let rows = counted.iter().map(|(cell, energy)| {
+                [
+                    struck(cell, cell.name.clone()),
+                    format!("{:.3}", energy.faces_per_joule),
+                    format!("{:.1}", energy.watts),
+                    format!("{:.1}", energy.joules),
+                    format!("{:.1}", energy.seconds),
+                ]
+            });
+            lines.extend(aligned(std::iter::once(head).chain(rows)));
+        }
+        lines.extend(self.meters.iter().map(MeterNote::text));
+        lines
+    }
 }
 
-fn row(one: &Measured) -> [String; 7] {
-    let speed = &one.faces_per_second;
+impl MeterNote {
+    /// Who counts, or why nobody does.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let device = device_name(self.device);
+        match (&self.source, &self.absent) {
+            (Some(source), _) => format!("energy of {device}: {source}"),
+            (None, reason) => {
+                format!("energy of {device}: not counted, {}", reason.as_deref().unwrap_or("nobody tells"))
+            }
+        }
+    }
+}
+
+/// As `--devices` spells it.
+#[must_use]
+pub(crate) fn device_name(device: DeviceKind) -> &'static str {
+    match device {
+        DeviceKind::Cpu => "cpu",
+        DeviceKind::Cuda => "cuda",
+    }
+}
+
+/// A speed that does not count, marked.
+fn struck(cell: &Cell, text: String) -> String {
+    if cell.measured().is_some_and(|one| !one.gate.passed) { format!("✗ {text}") } else { text }
+}
+
+fn row(cell: &Cell, one: &Measured) -> [String; 9] {
+    let (speed, agreement) = (&one.faces_per_second, &one.agreement);
     [
-        one.name.clone(),
+        struck(cell, cell.name.clone()),
         format!("{:.1} [{:.1}, {:.1}]", speed.median, speed.lower, speed.upper),
         format!("{:.2}", one.ratio.median),
-        format!("{:.7}", one.agreement.min_cosine),
-        format!("{:.7}", one.agreement.mean_cosine),
-        format!("{:.1e}", one.agreement.max_difference),
+        format!("{:.7}", agreement.closeness.min_cosine),
+        format!("{:.7}", agreement.closeness.mean_cosine),
+        agreement.flips_text(),
         one.separation.as_ref().map_or_else(|| "–".into(), Separation::eer_text),
+        agreement.eer_text(),
+        if one.gate.passed { String::new() } else { "struck out".into() },
     ]
 }
 
-fn stages(one: &Measured) -> Vec<String> {
+impl Agreement {
+    /// How many faces have another nearest face: `2 of 64`.
+    #[must_use]
+    pub fn flips_text(&self) -> String {
+        self.nearest.map_or_else(|| "–".into(), |nearest| format!("{} of {}", nearest.flipped, nearest.asked))
+    }
+
+    /// The difference of the equal error rates.
+    #[must_use]
+    pub fn eer_text(&self) -> String {
+        let words = |effect: &Effect| match effect.verdict {
+            Verdict::Same => Verdict::Same.name().into(),
+            _ => Quantity::Rate.effect(&effect.difference),
+        };
+        self.eer_difference.as_ref().map_or_else(|| "–".into(), words)
+    }
+}
+
+/// Why a variant has no speed, or one that does not count.
+fn note(cell: &Cell) -> Option<String> {
+    match &cell.outcome {
+        Outcome::Failed(failed) => {
+            let how = if failed.not_available { "not available" } else { "failed" };
+            Some(format!("{how}: {}: {}", cell.name, failed.err))
+        }
+        Outcome::Measured(one) if !one.gate.passed => {
+            Some(format!("struck out: {}: {}", cell.name, one.gate.because.join("; ")))
+        }
+        Outcome::Measured(_) => None,
+    }
+}
+
+fn stages(name: &str, one: &Measured) -> Vec<String> {
     if one.stages.is_empty() {
         return Vec::new();
     }
@@ -99,7 +248,7 @@ fn stages(one: &Measured) -> Vec<String> {
         let rate = stage.gflops.map_or_else(|| "–".into(), |rate| format!("{rate:.1}"));
         [format!("  {}", stage.name), milliseconds(stage.seconds), format!("{:.1}%", stage.share * 100.0), rate]
     });
-    let head = [format!("  {}", one.name), "a face".into(), "share".into(), "GFLOP/s".into()];
+    let head = [format!("  {name}"), "a face".into(), "share".into(), "GFLOP/s".into()];
     std::iter::once(String::new()).chain(aligned(std::iter::once(head).chain(lines))).collect()
 }
 
@@ -120,7 +269,7 @@ fn aligned<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> Vec<Strin
             0 => format!("{cell:<width$}"),
             _ => format!("{cell:>width$}"),
         });
-        cells.collect::<Vec<_>>().join("  ")
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()
 }

@@ -14,7 +14,7 @@ pub struct Engine {
     pub device: DeviceKind,
     /// Arithmetic.
     pub precision: Precision,
-    /// Implementation that was asked for; `candle` on CUDA.
+    /// Implementation that was asked for; on CUDA `auto` or `candle`.
     pub kernels: Kernels,
     /// Threads of the forward pass; absent on CUDA.
     pub threads: Option<usize>,
@@ -32,9 +32,10 @@ pub struct Variant {
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.device {
-            DeviceKind::Cpu => write!(f, "cpu {} {}", self.kernels.name(), self.precision.name())?,
-            DeviceKind::Cuda => write!(f, "cuda {}", self.precision.name())?,
+        match (self.device, self.kernels) {
+            (DeviceKind::Cpu, kernels) => write!(f, "cpu {} {}", kernels.name(), self.precision.name())?,
+            (DeviceKind::Cuda, Kernels::Candle) => write!(f, "cuda candle {}", self.precision.name())?,
+            (DeviceKind::Cuda, _) => write!(f, "cuda {}", self.precision.name())?,
         }
         self.threads.map_or(Ok(()), |threads| write!(f, " threads {threads}"))
     }
@@ -46,45 +47,94 @@ impl fmt::Display for Variant {
     }
 }
 
+/// What a person asks for on one list of the command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Choice<T> {
+    /// Nothing was said.
+    #[default]
+    Default,
+    /// `all`, of batch sizes `grid`: whatever there is.
+    All,
+    /// These.
+    Listed(Vec<T>),
+}
+
+impl<T: Copy + PartialEq> Choice<T> {
+    /// Each entry once.
+    fn resolve(&self, default: &[T], all: &[T]) -> Vec<T> {
+        let given = match self {
+            Self::Default => default,
+            Self::All => all,
+            Self::Listed(list) => list,
+        };
+        let mut list = Vec::new();
+        for value in given {
+            if !list.contains(value) {
+                list.push(*value);
+            }
+        }
+        list
+    }
+}
+
 /// What a person asks for; an empty list stands for its default.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// Default: CPU.
-    pub devices: Vec<DeviceKind>,
-    /// Default: the config's.
-    pub precisions: Vec<Precision>,
-    /// Default: the config's. CUDA has one implementation.
+    /// Default: CPU. All: those that are here.
+    pub devices: Choice<DeviceKind>,
+    /// Default: the config's. All: each device's own.
+    pub precisions: Choice<Precision>,
+    /// Default: the config's. CUDA knows `auto` and `candle`; any other stands for `auto` there.
     pub kernels: Vec<Kernels>,
     /// Default: 1 and all cores. CUDA takes no threads.
     pub threads: Vec<usize>,
-    /// Default: the config's.
-    pub batches: Vec<usize>,
+    /// Default: the config's. All: each device's grid.
+    pub batches: Choice<usize>,
+}
+
+/// The precisions that a device computes in.
+#[must_use]
+pub fn precisions_of(device: DeviceKind) -> &'static [Precision] {
+    match device {
+        DeviceKind::Cpu => &[Precision::F32, Precision::Bf16, Precision::Int8],
+        DeviceKind::Cuda => &[Precision::F32, Precision::Tf32, Precision::F16, Precision::Bf16],
+    }
+}
+
+/// The batch sizes that tell how a device's speed grows: a CPU is as fast as it gets with a few faces a thread, a card
+/// wants hundreds.
+#[must_use]
+pub fn grid_of(device: DeviceKind) -> &'static [usize] {
+    match device {
+        DeviceKind::Cpu => &[1, 8, 32, 128],
+        DeviceKind::Cuda => &[1, 8, 32, 128, 512, 1024],
+    }
 }
 
 impl Wanted {
-    /// Whether which networks are measured is left to the defaults.
+    /// All combinations, each once, the batch size varying fastest. `here` are the devices that this machine has.
     #[must_use]
-    pub fn is_default(&self) -> bool {
-        self.devices.is_empty() && self.precisions.is_empty() && self.kernels.is_empty()
-    }
-
-    /// All combinations, each once, the batch size varying fastest.
-    #[must_use]
-    pub fn variants(&self, options: &EmbedOptions, cores: usize) -> Vec<Variant> {
-        let devices = or(&self.devices, &[DeviceKind::Cpu]);
-        let precisions = or(&self.precisions, &[options.precision]);
+    pub fn variants(&self, options: &EmbedOptions, cores: usize, here: &[DeviceKind]) -> Vec<Variant> {
         let kernels = or(&self.kernels, &[options.kernels]);
         let threads = or(&self.threads, &[1, cores]);
-        let batches = or(&self.batches, &[options.batch_size.or(BATCH)]);
         let mut variants = Vec::new();
-        for &device in &devices {
-            for &precision in &precisions {
-                let on_cpu = kernels.iter().flat_map(|kernels| threads.iter().map(move |n| (*kernels, Some(*n))));
-                let ways: Vec<_> = match device {
-                    DeviceKind::Cpu => on_cpu.collect(),
-                    DeviceKind::Cuda => vec![(Kernels::Candle, None)],
-                };
-                for (kernels, threads) in ways {
+        for device in self.devices.resolve(&[DeviceKind::Cpu], here) {
+            let ways: Vec<_> = match device {
+                DeviceKind::Cpu => {
+                    kernels.iter().flat_map(|kernels| threads.iter().map(move |n| (*kernels, Some(*n)))).collect()
+                }
+                DeviceKind::Cuda => {
+                    let on_card = |kernels: &Kernels| match kernels {
+                        Kernels::Candle => Kernels::Candle,
+                        _ => Kernels::Auto,
+                    };
+                    let kernels: Vec<_> = kernels.iter().map(on_card).collect();
+                    or(&kernels, &[]).into_iter().map(|kernels| (kernels, None)).collect()
+                }
+            };
+            let batches = self.batches.resolve(&[options.batch_size.or(BATCH)], grid_of(device));
+            for precision in self.precisions.resolve(&[options.precision], precisions_of(device)) {
+                for &(kernels, threads) in &ways {
                     let engine = Engine { device, precision, kernels, threads };
                     variants.extend(batches.iter().map(|&batch| Variant { engine, batch }));
                 }
@@ -110,12 +160,6 @@ pub(super) fn order(round: usize, n: usize) -> Vec<usize> {
     if round.is_multiple_of(2) { (0..n).collect() } else { (0..n).rev().collect() }
 }
 
-/// Which of `rows` rows stand for all: at most `faces`, evenly spaced, ascending.
-pub(super) fn evenly_spaced(rows: usize, faces: usize) -> Vec<usize> {
-    let faces = faces.min(rows);
-    (0..faces).map(|i| i * rows / faces).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,7 +177,7 @@ mod tests {
     };
 
     fn names(wanted: &Wanted, cores: usize) -> Vec<String> {
-        wanted.variants(&OPTIONS, cores).iter().map(ToString::to_string).collect()
+        wanted.variants(&OPTIONS, cores, &[DeviceKind::Cpu]).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -146,12 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn every_combination_comes_once_and_cuda_has_neither_kernels_nor_threads() {
+    fn every_combination_comes_once_and_cuda_has_no_threads_and_two_implementations() {
         let wanted = Wanted {
-            devices: vec![DeviceKind::Cpu, DeviceKind::Cuda],
+            devices: Choice::Listed(vec![DeviceKind::Cpu, DeviceKind::Cuda]),
             kernels: vec![Kernels::Avx2, Kernels::Candle, Kernels::Avx2],
             threads: vec![4],
-            batches: vec![1, 8],
+            batches: Choice::Listed(vec![1, 8]),
             ..Wanted::default()
         };
         let expected = [
@@ -161,20 +205,34 @@ mod tests {
             "cpu candle f32 threads 4 batch 8",
             "cuda f32 batch 1",
             "cuda f32 batch 8",
+            "cuda candle f32 batch 1",
+            "cuda candle f32 batch 8",
         ];
         assert_eq!(names(&wanted, 2), expected);
-        assert!(!wanted.is_default());
+    }
+
+    #[test]
+    fn all_is_what_is_here_in_each_devices_own_precisions_and_batch_sizes() {
+        let wanted = Wanted {
+            devices: Choice::All,
+            precisions: Choice::All,
+            batches: Choice::All,
+            threads: vec![2],
+            ..Wanted::default()
+        };
+        let of = |here: &[DeviceKind]| wanted.variants(&OPTIONS, 2, here);
+        let both = of(&[DeviceKind::Cpu, DeviceKind::Cuda]);
+        for device in [DeviceKind::Cpu, DeviceKind::Cuda] {
+            let own: Vec<_> = both.iter().filter(|variant| variant.engine.device == device).collect();
+            assert_eq!(own.len(), precisions_of(device).len() * grid_of(device).len());
+            let known = |variant: &&Variant| precisions_of(device).contains(&variant.engine.precision);
+            assert!(own.iter().all(|variant| known(variant) && grid_of(device).contains(&variant.batch)));
+        }
+        assert!(of(&[DeviceKind::Cpu]).iter().all(|variant| variant.engine.device == DeviceKind::Cpu));
     }
 
     #[test]
     fn rounds_go_forth_and_back() {
         assert_eq!([order(0, 3), order(1, 3), order(2, 3)], [[0, 1, 2], [2, 1, 0], [0, 1, 2]]);
-    }
-
-    #[test]
-    fn a_sample_spans_all_rows() {
-        assert_eq!(evenly_spaced(10, 4), [0, 2, 5, 7]);
-        assert_eq!(evenly_spaced(3, 64), [0, 1, 2]);
-        assert!(evenly_spaced(0, 4).is_empty());
     }
 }

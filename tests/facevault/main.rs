@@ -11,6 +11,7 @@ mod hub;
 mod hub_datasets;
 mod interruption;
 mod lfw;
+mod meter;
 mod model;
 mod networks;
 mod orl;

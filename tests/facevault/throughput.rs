@@ -14,7 +14,7 @@ fn every_variant_is_measured_and_candle_agrees_with_itself() {
     let workspace = Workspace::empty();
     let more = ["--kernels", "candle", "--threads", "1,2", "--quiet"];
     let found = workspace.json(0, &[&["throughput", DEMO][..], &TINY, &more].concat());
-    assert_eq!((&found["schema"], &found["config"], &found["faces"]), (&1.into(), &"demo".into(), &24.into()));
+    assert_eq!((&found["schema"], &found["config"], &found["faces"]), (&2.into(), &"demo".into(), &24.into()));
     assert!(found["preparation"]["decode_seconds"].as_f64().unwrap() > 0.0);
     let variants = found["variants"].as_array().unwrap();
     let names: Vec<_> = variants.iter().map(|one| one["name"].as_str().unwrap()).collect();
@@ -33,8 +33,25 @@ fn every_variant_is_measured_and_candle_agrees_with_itself() {
         let rate = |name: &str| one["faces_per_second"][name].as_f64().unwrap();
         assert!(0.0 < rate("lower") && rate("lower") <= rate("median") && rate("median") <= rate("upper"), "{one}");
         assert_eq!(one["embedder"], "inception-resnet-v1 (candle)");
+        assert_eq!((&agreement["nearest"]["flipped"], &agreement["nearest"]["asked"]), (&0.into(), &24.into()));
+        assert_eq!(agreement["eer_difference"]["verdict"], "same");
+        assert_eq!((&one["gate"]["passed"], &one["gate"]["because"]), (&true.into(), &serde_json::json!([])));
     }
     assert_eq!(variants[0]["ratio"]["median"], 1.0);
+
+    // The best of them goes the whole way, and nothing of it stays.
+    let whole = found["end_to_end"].as_array().unwrap();
+    assert_eq!(whole.len(), 1, "one device, one precision: {whole:?}");
+    let number = |name: &str| whole[0][name].as_f64().unwrap();
+    assert!(
+        number("faces") >= 24.0 && number("faces_per_second") > 0.0 && number("prepare_seconds") > 0.0,
+        "{whole:?}"
+    );
+    assert!(0.0 < number("busy") && number("busy") <= 1.0, "{whole:?}");
+
+    // Whether anybody counts energy depends on the machine; one of both is there.
+    let meter = &found["meters"][0];
+    assert_eq!((&meter["device"], meter["source"].is_null()), (&"cpu".into(), meter["absent"].is_string()));
 
     // The page stands alone and shows every variant.
     let page = fs::read_to_string(workspace.path("reports/throughput-demo.html")).unwrap();
@@ -64,19 +81,62 @@ fn the_default_says_in_words_what_it_found() {
     let workspace = Workspace::empty();
     let more = ["--threads", "1", "--no-report"];
     let (text, _) = workspace.run(0, &[&["throughput", DEMO][..], &TINY, &more].concat());
-    for part in ["demo: 24 faces of 80 pixels", "cpu auto f32 threads 1 batch 5", "min cosine", "before the network"] {
+    for part in [
+        "demo: 24 faces of 80 pixels",
+        "cpu auto f32 threads 1 batch 5",
+        "min cosine",
+        "Fastest: ",
+        "before the network",
+        "from files to rows",
+        "energy of cpu: ",
+    ] {
         assert!(text.contains(part), "{part} is missing from\n{text}");
     }
     assert!(!workspace.path("reports").exists());
 }
 
 #[test]
-#[cfg(not(feature = "cuda"))]
-fn what_this_build_lacks_is_an_error_that_names_the_variant() {
+fn what_cannot_be_had_is_a_cell_and_keeps_nothing_from_being_measured() {
     let workspace = Workspace::empty();
-    let more = ["--devices", "cpu,cuda", "--threads", "1", "--quiet"];
-    let (_, error) = workspace.run(1, &[&["throughput", DEMO][..], &TINY, &more].concat());
-    insta::assert_snapshot!(error.trim(), @"error: cannot measure `cuda f32 batch 1`: device `cuda` is not available: this binary was built without the feature `cuda`, which `inception-resnet-v1` needs on a GPU; use `device: cpu`, or `auto` to fall back by itself");
+    let more = ["--precisions", "f16,f32", "--kernels", "portable", "--threads", "2", "--network-only", "--quiet"];
+    let found = workspace.json(0, &[&["throughput", DEMO][..], &TINY, &more].concat());
+    let variants = found["variants"].as_array().unwrap();
+    assert_eq!(variants.len(), 4);
+    for one in &variants[..2] {
+        assert!(one["err"].as_str().unwrap().contains("f16") && one["not_available"] == true, "{one}");
+        assert!(one["faces_per_second"].is_null() && one["precision"] == "f16");
+    }
+    // The first that could be had is what the others are held against.
+    assert!(variants[2]["err"].is_null() && variants[2]["ratio"]["median"] == 1.0);
+    assert_eq!(found["end_to_end"], serde_json::json!([]));
+    let page = fs::read_to_string(workspace.path("reports/throughput-demo.html")).unwrap();
+    assert!(page.contains("Variants without a speed") && page.contains("not available"));
+}
+
+#[test]
+fn nothing_at_all_is_an_error_that_names_the_first_variant() {
+    let more = ["--precisions", "f16", "--threads", "1", "--quiet"];
+    let (_, error) = Workspace::empty().run(1, &[&["throughput", DEMO][..], &TINY, &more].concat());
+    assert!(error.starts_with("error: cannot measure `cpu auto f16 threads 1 batch 1`: "), "{error}");
+}
+
+#[test]
+fn all_devices_in_all_their_precisions_with_a_line_for_the_device_that_is_not_here() {
+    let workspace = Workspace::empty();
+    let few = ["--faces", "24", "--seconds", "0.01", "--rounds", "1", "--batches", "8", "--threads", "2"];
+    let more = ["--devices", "all", "--precisions", "all", "--no-report", "--quiet"];
+    let found = workspace.json(0, &[&["throughput", DEMO][..], &few, &more].concat());
+    let names: Vec<_> = found["variants"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let expected = ["f32", "bf16", "int8"].map(|precision| format!("cpu auto {precision} threads 2 batch 8"));
+    assert_eq!(names[..3], expected);
+    let left_out = found["left_out"].as_array().unwrap();
+    assert_eq!(
+        left_out.len(),
+        usize::from(names.len() == 3),
+        "the card is measured or left out with a reason: {names:?}"
+    );
+    assert!(left_out.iter().all(|line| line.as_str().unwrap().starts_with("device cuda is left out: ")));
+    assert_eq!(found["end_to_end"].as_array().unwrap().len(), names.len(), "one a precision");
 }
 
 #[test]
@@ -93,4 +153,6 @@ fn a_dataset_without_a_readable_face_is_an_error() {
 fn words_that_no_variant_has_are_refused() {
     let (_, error) = Workspace::empty().run(2, &["throughput", DEMO, "--precisions", "f8"]);
     assert!(error.contains("expected one of `f32`, `tf32`, `f16`, `bf16`, `int8`"), "{error}");
+    let (_, error) = Workspace::empty().run(2, &["throughput", DEMO, "--batches", "0"]);
+    assert!(error.contains("must be `grid`, or a whole number from 1 to 65536"), "{error}");
 }

@@ -7,8 +7,8 @@ use std::{env, fs};
 
 use facevault::digest::Hasher;
 
-/// The folder that holds the fake `libcuda.so.1`, for `FACEVAULT_CUDA_LIBS`. `None`, and a line that says so, where it
-/// cannot be built.
+/// The folder that holds the fake `libcuda.so.1` and `libnvidia-ml.so.1`, for `FACEVAULT_CUDA_LIBS`. `None`, and a line
+/// that says so, where they cannot be built.
 pub fn folder() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOLDER.get_or_init(|| cfg!(target_os = "linux").then(build).flatten()).as_deref().or_else(|| {
@@ -42,8 +42,12 @@ fn build() -> Option<PathBuf> {
         return Some(folder);
     }
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let inputs = ["driver.cpp", "kernels.cpp"].map(|name| sources.join(name));
-    compile(&compiler, &inputs, &kernels, place.path());
+    let library = |name: &str, inputs: &[&str]| {
+        let inputs: Vec<_> = inputs.iter().map(|name| sources.join(name)).collect();
+        compile(&compiler, &inputs, &kernels, &place.path().join(name));
+    };
+    library("libcuda.so.1", &["driver.cpp", "kernels.cpp"]);
+    library("libnvidia-ml.so.1", &["nvml.cpp"]);
     // Another process may have been faster.
     if fs::rename(place.path(), &folder).is_ok() {
         let _ = place.keep();
@@ -51,12 +55,11 @@ fn build() -> Option<PathBuf> {
     Some(folder)
 }
 
-/// Puts a `libcuda.so.1` made of these sources into a folder.
-fn compile(compiler: &str, sources: &[PathBuf], headers: &Path, folder: &Path) {
+/// Makes a library of sources.
+fn compile(compiler: &str, sources: &[PathBuf], headers: &Path, library: &Path) {
     let flags = ["-std=c++17", "-O2", "-shared", "-fPIC", "-o"];
-    let mut command = Command::new(compiler);
-    command.args(flags).arg(folder.join("libcuda.so.1")).args(sources).arg("-I").arg(headers);
-    assert!(command.status().unwrap().success(), "the fake driver does not compile");
+    let status = Command::new(compiler).args(flags).arg(library).args(sources).arg("-I").arg(headers).status().unwrap();
+    assert!(status.success(), "{} does not compile", library.display());
 }
 
 /// A folder with a `libcuda.so.1` made of this text, where [`folder`] gives one.
@@ -64,7 +67,7 @@ pub fn library(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("driver.cpp");
     fs::write(&source, text).unwrap();
-    compile(&compiler().unwrap(), &[source], folder.path(), folder.path());
+    compile(&compiler().unwrap(), &[source], folder.path(), &folder.path().join("libcuda.so.1"));
     folder
 }
 

@@ -1,0 +1,135 @@
+//! What the network costs at the very least, and how much of a card's peak a speed is. Pure.
+
+use serde::Serialize;
+
+use crate::config::Precision;
+
+/// What one face costs whatever computes it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Floor {
+    /// Floating-point operations a face, a multiplication and an addition being two; absent where no implementation
+    /// counted them.
+    pub flop: Option<f64>,
+    /// Numbers among the network's parameters: they are read once a batch at least.
+    pub parameters: u64,
+    /// Bytes a face that come in as pixels and go out as an embedding.
+    pub bytes: u64,
+}
+
+/// The speed of a variant as arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Reached {
+    /// 10¹² floating-point operations a second.
+    pub tflops: f64,
+    /// What the card could do in this precision, by its data sheet; absent for a CPU and for a card that is not in the
+    /// list.
+    pub peak_tflops: Option<f64>,
+    /// The one over the other, 0 … 1.
+    pub share: Option<f64>,
+}
+
+impl Reached {
+    /// At `rate` faces a second.
+    #[must_use]
+    pub fn of(flop: f64, rate: f64, peak_tflops: Option<f64>) -> Self {
+        let tflops = flop * rate / 1e12;
+        Self { tflops, peak_tflops, share: peak_tflops.map(|peak| tflops / peak) }
+    }
+}
+
+/// Dense peaks of a card, TFLOP/s.
+struct Peak {
+    /// All of these words are in the card's name.
+    words: &'static [&'static str],
+    /// f16 and bf16 on tensor cores, sums in f32.
+    half: f64,
+    /// tf32 on tensor cores; 0 where there is none.
+    tf32: f64,
+    /// f32 without tensor cores.
+    f32: f64,
+}
+
+/// From NVIDIA's data sheets and architecture white papers (Volta, Turing, Ampere GA10x, Ada, Hopper), without sparsity, at
+/// boost clocks. What sheets give with sparsity only is halved. The first that fits counts.
+const PEAKS: [Peak; 18] = [
+    Peak { words: &["H200", "NVL"], half: 835.5, tf32: 417.5, f32: 60.0 },
+    Peak { words: &["H200"], half: 989.5, tf32: 494.5, f32: 67.0 },
+    Peak { words: &["H100", "NVL"], half: 835.5, tf32: 417.5, f32: 60.0 },
+    Peak { words: &["H100", "PCIe"], half: 756.5, tf32: 378.0, f32: 51.0 },
+    Peak { words: &["H100", "HBM3"], half: 989.5, tf32: 494.5, f32: 67.0 },
+    Peak { words: &["A100"], half: 312.0, tf32: 156.0, f32: 19.5 },
+    Peak { words: &["A30"], half: 165.0, tf32: 82.0, f32: 10.3 },
+    Peak { words: &["A10"], half: 125.0, tf32: 62.5, f32: 31.2 },
+    Peak { words: &["A40"], half: 149.7, tf32: 74.8, f32: 37.4 },
+    Peak { words: &["RTX", "A6000"], half: 154.8, tf32: 77.4, f32: 38.7 },
+    Peak { words: &["L40S"], half: 362.05, tf32: 183.0, f32: 91.6 },
+    Peak { words: &["L40"], half: 181.05, tf32: 90.5, f32: 90.5 },
+    Peak { words: &["L4"], half: 121.0, tf32: 60.0, f32: 30.3 },
+    Peak { words: &["RTX", "4090"], half: 165.2, tf32: 82.6, f32: 82.6 },
+    Peak { words: &["RTX", "3090"], half: 71.0, tf32: 35.6, f32: 35.6 },
+    Peak { words: &["V100", "SXM2"], half: 125.0, tf32: 0.0, f32: 15.7 },
+    Peak { words: &["V100", "PCIE"], half: 112.0, tf32: 0.0, f32: 14.0 },
+    Peak { words: &["T4"], half: 65.0, tf32: 0.0, f32: 8.1 },
+];
+
+/// How many cards a device's name stands for, and the name of one: `2 × NVIDIA L4`.
+#[must_use]
+pub fn cards(device: &str) -> (usize, &str) {
+    let several = device.split_once(" × ").and_then(|(count, name)| Some((count.parse().ok()?, name)));
+    several.unwrap_or((1, device))
+}
+
+/// What a card can do in a precision, or several together, TFLOP/s, by the driver's name for it. Absent for cards that are not listed, and for
+/// variants that no sheet of these is about.
+#[must_use]
+pub fn peak_tflops(device: &str, precision: Precision) -> Option<f64> {
+    let (count, card) = cards(device);
+    let words: Vec<&str> = card.split([' ', '-']).collect();
+    // A laptop's chip and the slower 4090 D share the name of the desktop's.
+    if words.iter().any(|word| ["Laptop", "Max", "D", "MIG"].contains(word)) {
+        return None;
+    }
+    let peak = PEAKS.iter().find(|peak| peak.words.iter().all(|word| words.contains(word)))?;
+    let peak = match precision {
+        Precision::F32 => peak.f32,
+        Precision::Tf32 => peak.tf32,
+        Precision::F16 | Precision::Bf16 => peak.half,
+        Precision::Int8 => 0.0,
+    };
+    (peak > 0.0).then_some(count as f64 * peak)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_are_known_by_their_drivers_names() {
+        let half = |card| peak_tflops(card, Precision::F16);
+        assert_eq!(half("NVIDIA H100 80GB HBM3"), Some(989.5));
+        assert_eq!(half("NVIDIA H100 PCIe"), Some(756.5));
+        assert_eq!(half("NVIDIA H200"), Some(989.5));
+        assert_eq!(half("NVIDIA H200 NVL"), Some(835.5));
+        assert_eq!(half("NVIDIA A100-SXM4-80GB"), Some(312.0));
+        assert_eq!(half("NVIDIA A100 80GB PCIe"), Some(312.0));
+        assert_eq!((half("NVIDIA L4"), half("NVIDIA L40S")), (Some(121.0), Some(362.05)));
+        assert_eq!(half("NVIDIA GeForce RTX 4090"), Some(165.2));
+        assert_eq!((half("NVIDIA GeForce RTX 4090 Laptop GPU"), half("NVIDIA GeForce RTX 4090 D")), (None, None));
+        assert_eq!((half("NVIDIA H100 80GB HBM3 MIG 1g.10gb"), half("Some card")), (None, None));
+        assert_eq!((half("2 × NVIDIA L4"), cards("2 × NVIDIA L4")), (Some(242.0), (2, "NVIDIA L4")));
+        assert_eq!(peak_tflops("Tesla V100-SXM2-16GB", Precision::Tf32), None);
+        assert_eq!(peak_tflops("NVIDIA A100-SXM4-80GB", Precision::F32), Some(19.5));
+    }
+
+    #[test]
+    fn lower_precisions_are_no_slower_on_any_card() {
+        assert!(PEAKS.iter().all(|peak| peak.half >= peak.f32 && (peak.tf32 == 0.0 || peak.half > peak.tf32)));
+    }
+
+    #[test]
+    fn a_share_is_of_the_peak_where_it_is_known() {
+        let found = Reached::of(2e9, 10_000.0, Some(80.0));
+        assert_eq!((found.tflops, found.share), (20.0, Some(0.25)));
+        assert_eq!(Reached::of(2e9, 10_000.0, None).share, None);
+    }
+}

@@ -1,0 +1,210 @@
+//! Whether a variant's embeddings may stand for those of f32 on the CPU: a speed counts only where they may. Pure.
+
+use std::convert::Infallible;
+
+use serde::Serialize;
+
+use crate::agreement::least_cosine;
+use crate::closeness::Closeness;
+use crate::compare::{Common, Effect, Headline, Matrix, NearestFaces, Pairing, Tolerances, asked, nearest};
+use crate::config::{ExperimentConfig, PairMode, Precision, SimilarityOptions};
+use crate::evaluate::Labelled;
+use crate::progress::{Cancel, Silent};
+use crate::similarity::kernel::Rows;
+
+/// Bootstrap replicates of a difference of error rates, at most: it is made for every variant.
+const REPLICATES: u32 = 200;
+
+/// A variant's embeddings against the reference's, face by face and pair by pair.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Agreement {
+    /// Cosines of a face's two embeddings.
+    #[serde(flatten)]
+    pub closeness: Closeness,
+    /// How many faces have another nearest face than in the reference; absent with a single face.
+    pub nearest: Option<NearestFaces>,
+    /// The variant's equal error rate less the reference's on the same pairs; absent without pairs of both kinds.
+    pub eer_difference: Option<Effect>,
+}
+
+/// The judgement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gate {
+    /// Whether the speed counts.
+    pub passed: bool,
+    /// Why not, a line a reason.
+    pub because: Vec<String>,
+    /// The least cosine that was asked for.
+    pub least_cosine: f64,
+}
+
+impl Gate {
+    /// Judges by the least cosine of the precision and by the tolerance that `compare --fail-on-regression` has for the
+    /// equal error rate: the whole interval of its difference must not be worse. What cannot be resolved does not fail.
+    #[must_use]
+    pub fn of(precision: Precision, agreement: &Agreement) -> Self {
+        let (least, found) = (least_cosine(precision), agreement.closeness.min_cosine);
+        let mut because = Vec::new();
+        // Not a number is below every bound.
+        if found.is_nan() || found < least {
+            because.push(format!("lowest cosine {found:.6}, {} needs {least}", precision.name()));
+        }
+        let worse = |effect: &Effect| Tolerances::default().breach(Headline::Eer, effect);
+        if let Some(text) = agreement.eer_difference.as_ref().and_then(worse) {
+            because.push(format!("equal error rate {text}"));
+        }
+        Self { passed: because.is_empty(), because, least_cosine: least }
+    }
+}
+
+/// The agreement of each matrix of `found` with `reference`: unit rows of `faces`, in their order. `None` when told to stop.
+pub(super) fn agreements(
+    config: &ExperimentConfig,
+    faces: &[Labelled<'_>],
+    reference: &[f32],
+    found: &[&[f32]],
+    cancel: &Cancel,
+) -> Option<Vec<Agreement>> {
+    let dimension = reference.len() / faces.len().max(1);
+    // On the CPU a row does not depend on its batch: most matrices are there several times.
+    let first_like: Vec<usize> =
+        found.iter().map(|matrix| found.iter().position(|other| other == matrix).unwrap_or_default()).collect();
+    let differences = eer_differences(config, faces, reference, found, &first_like, cancel)?;
+    let rows = asked(faces.len(), config.seed);
+    let neighbours = |data| nearest(Rows { data, dimension }, &rows, &Silent, cancel);
+    let expected = neighbours(reference);
+    let mut agreements: Vec<Agreement> = Vec::new();
+    for (i, matrix) in found.iter().enumerate() {
+        if first_like[i] < i {
+            agreements.push(agreements[first_like[i]].clone());
+            continue;
+        }
+        let flips = |(before, after): (&Vec<u32>, Vec<u32>)| NearestFaces {
+            asked: before.len() as u64,
+            flipped: before.iter().zip(after).filter(|(before, after)| **before != *after).count() as u64,
+            all: before.len() == faces.len(),
+        };
+        agreements.push(Agreement {
+            closeness: Closeness::of(matrix, reference, dimension),
+            nearest: expected.as_ref().zip(neighbours(matrix)).map(flips),
+            eer_difference: differences[i].clone(),
+        });
+    }
+    (!cancel.requested()).then_some(agreements)
+}
+
+/// Of each matrix that is there for the first time; `None` inside where there are no pairs to tell.
+fn eer_differences(
+    config: &ExperimentConfig,
+    faces: &[Labelled<'_>],
+    reference: &[f32],
+    found: &[&[f32]],
+    first_like: &[usize],
+    cancel: &Cancel,
+) -> Option<Vec<Option<Effect>>> {
+    let mut differences = vec![None; found.len()];
+    let dimension = reference.len() / faces.len().max(1);
+    let new: Vec<usize> = (0..found.len()).filter(|&i| first_like[i] == i).collect();
+    let all: Vec<u32> = (0..faces.len() as u32).collect();
+    let runs = new.len() + 1;
+    let common = Common { rows: vec![all; runs], embedded: vec![faces.len() as u64; runs], missing: 0, differing: 0 };
+    let options = SimilarityOptions {
+        pairs: PairMode::Exhaustive,
+        upstream: None,
+        hardest: 0,
+        replicates: config.similarity.replicates.min(REPLICATES),
+        ..config.similarity.clone()
+    };
+    let Ok(pairing) = Pairing::new(faces, &common, &options, config.seed) else { return Some(differences) };
+    let load = |run: usize| {
+        let data = if run == 0 { reference } else { found[new[run - 1]] };
+        Ok::<_, Infallible>(Matrix { data: data.to_vec(), dimension })
+    };
+    let Ok(measured) = pairing.measure_each(load, &Silent, cancel);
+    let measured = measured?;
+    let (before, after) = measured.split_first()?;
+    for (&i, one) in new.iter().zip(after) {
+        let both = before.metric(Headline::Eer).zip(one.metric(Headline::Eer));
+        differences[i] = both.map(|(a, b)| Effect::of(Headline::Eer, a, b, one.same(before)));
+    }
+    Some(differences)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::Verdict;
+    use crate::estimate::{Estimate, Unit};
+
+    fn agreement(min_cosine: f64, eer: Option<(f64, f64)>) -> Agreement {
+        let difference = |(lower, upper): (f64, f64)| Estimate {
+            point: f64::midpoint(lower, upper),
+            lower: Some(lower),
+            upper: Some(upper),
+            n: 100,
+            unit: Unit::Pairs,
+            level: 0.95,
+            method: String::new(),
+            bound: false,
+        };
+        let effect = |range: (f64, f64)| Effect {
+            difference: difference(range),
+            verdict: if range.0 > 0.0 { Verdict::Worse } else { Verdict::NotResolvable },
+        };
+        let closeness = Closeness { min_cosine, mean_cosine: min_cosine, max_difference: 0.0 };
+        Agreement { closeness, nearest: None, eer_difference: eer.map(effect) }
+    }
+
+    #[test]
+    fn a_precision_is_judged_by_its_own_cosine() {
+        let passes = |precision, cosine| Gate::of(precision, &agreement(cosine, None)).passed;
+        assert!(passes(Precision::Int8, 0.995) && !passes(Precision::Bf16, 0.995) && !passes(Precision::F32, 0.9999));
+        assert!(passes(Precision::F32, 1.0) && passes(Precision::F16, 0.99995));
+        assert!(!passes(Precision::Int8, f64::NAN), "no number passes nothing");
+    }
+
+    #[test]
+    fn an_error_rate_that_is_surely_worse_fails_and_one_that_may_be_does_not() {
+        let gate = |range| Gate::of(Precision::Int8, &agreement(0.999, Some(range)));
+        assert!(gate((-0.01, 0.05)).passed && gate((-0.05, -0.01)).passed);
+        let failed = gate((0.01, 0.05));
+        insta::assert_snapshot!(failed.because.join("\n"), @"equal error rate worse +3.00 pp [+1.00, +5.00], tolerated 0");
+        assert!(!failed.passed);
+    }
+
+    fn config() -> ExperimentConfig {
+        crate::config::load(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml")), &[])
+            .unwrap()
+            .config
+    }
+
+    #[test]
+    fn nearest_faces_that_change_are_counted_and_equal_matrices_are_asked_once() {
+        let reference = [1.0, 0.0, 0.8, 0.6, 0.0, 1.0, -0.6, 0.8];
+        // The second face moves over to the third one: 1 loses its neighbour 2 to nobody, 2 finds 3, 4 still has 3.
+        let moved = [1.0, 0.0, 0.28, 0.96, 0.0, 1.0, -0.6, 0.8];
+        let names = ["f0", "f1", "f2", "f3"];
+        let people = [Some("a"), Some("a"), Some("b"), Some("b")];
+        let faces: Vec<_> = names
+            .iter()
+            .zip(people)
+            .map(|(id, identity)| Labelled { face_id: id, identity, image_id: id, content: None })
+            .collect();
+        let found = agreements(&config(), &faces, &reference, &[&reference, &moved, &moved], &Cancel::default());
+        let found = found.unwrap();
+        let flips: Vec<_> = found.iter().map(|one| one.nearest.unwrap()).map(|n| (n.flipped, n.asked)).collect();
+        assert_eq!(flips[0], (0, 4));
+        assert_eq!(flips[1], (2, 4));
+        assert_eq!(found[1], found[2]);
+        assert_eq!(found[0].eer_difference.as_ref().unwrap().verdict, Verdict::Same);
+        assert_eq!(found[0].eer_difference.as_ref().unwrap().difference.point, 0.0);
+        assert!((found[1].closeness.min_cosine - 0.8).abs() < 1e-6, "{found:?}");
+    }
+
+    #[test]
+    fn without_pairs_there_is_no_error_rate_to_differ_in() {
+        let faces = [Labelled { face_id: "f", identity: None, image_id: "f", content: None }];
+        let found = agreements(&config(), &faces, &[1.0, 0.0], &[&[1.0, 0.0]], &Cancel::default()).unwrap();
+        assert_eq!((found[0].nearest, &found[0].eer_difference), (None, &None));
+    }
+}
