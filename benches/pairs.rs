@@ -1,5 +1,5 @@
 //! All pairs of clustered unit rows: the multiply-adds alone, the products, and the products with everything that is kept
-//! of them, each as GFLOP/s, so that the share of the peak can be read off.
+//! of them, each as GFLOP/s, so that the share of the peak can be read off; the last also on a card where there is one.
 //!
 //! `cargo bench --bench pairs`; the same beside `NumPy`: `experiments/peers/pairs.py`.
 
@@ -7,11 +7,13 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use facevault::config::DeviceRequest;
 use facevault::model::cpu::products::{self, Block, COLUMNS, LEFT, Left, Products};
 use facevault::progress::{Cancel, Silent};
+use facevault::similarity::engine::Engine;
 use facevault::similarity::kernel::Rows;
 use facevault::similarity::sampling::Quota;
-use facevault::similarity::{Labelled, Population, Request, compare};
+use facevault::similarity::{Cards, Forgetful, Labelled, Population, Request, compare, compare_resumably};
 use rayon::prelude::*;
 
 const DIMENSION: usize = 512;
@@ -96,6 +98,17 @@ fn pairs(criterion: &mut Criterion) {
         let rows = Rows { data: &data, dimension: DIMENSION };
         bencher.iter(|| compare(rows, &population, &request, &Silent, &Cancel::default()));
     });
+    let rows = Rows { data: &data, dimension: DIMENSION };
+    match Cards::new(DeviceRequest::Cuda).load(rows, &population, available.impostor, &Silent) {
+        Ok(card) => {
+            let engine = card.as_ref().map(|card| card as &dyn Engine);
+            group.bench_function("products, counted, on a card", |bencher| {
+                let cancel = Cancel::default();
+                bencher.iter(|| compare_resumably(rows, &population, &request, engine, &Forgetful, &Silent, &cancel));
+            });
+        }
+        Err(reason) => eprintln!("no card: {reason}"),
+    }
     group.finish();
 }
 

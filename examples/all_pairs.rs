@@ -2,19 +2,19 @@
 //! Prints what comparing and evaluating them takes, and the share of this machine's multiply-add peak that it reaches,
 //! measured on the same threads before and after.
 //!
-//! `cargo run --release --example all_pairs -- [FACES] [--rows FILE.npy]`; the second form writes the rows for another
-//! program to compare (`experiments/peers/pairs.py`).
+//! `cargo run --release --example all_pairs -- [FACES] [--cuda | --rows FILE.npy]`; with `--cuda` a card compares, with
+//! `--rows` the rows are written for another program to compare (`experiments/peers/pairs.py`).
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
-use facevault::config::{PairMode, SimilarityOptions};
+use facevault::config::{DeviceRequest, PairMode, SimilarityOptions};
 use facevault::evaluate::{self, Input};
 use facevault::model::cpu::products::Products;
 use facevault::numbers::Quantity;
 use facevault::progress::{Cancel, Silent};
-use facevault::similarity::{Forgetful, Labelled};
+use facevault::similarity::{Cards, Forgetful, Labelled};
 use npyz::WriterBuilder;
 use rayon::prelude::*;
 
@@ -87,7 +87,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let faces = arguments.next().map_or(Ok(UPSTREAM_FACES), |faces| faces.parse())?;
     let sizes = sizes(faces);
     let data = rows(&sizes);
-    if arguments.next().as_deref() == Some("--rows") {
+    let option = arguments.next();
+    let device = if option.as_deref() == Some("--cuda") { DeviceRequest::Cuda } else { DeviceRequest::Cpu };
+    if option.as_deref() == Some("--rows") {
         let path = arguments.next().ok_or("--rows takes a file")?;
         let shape = [faces as u64, DIMENSION as u64];
         let file = std::io::BufWriter::new(std::fs::File::create(path)?);
@@ -116,6 +118,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         hardest: 50,
     };
     let expect = BTreeMap::new();
+    let cards = Cards::new(device);
     let input = Input {
         matrix: &data,
         dimension: DIMENSION,
@@ -128,6 +131,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         expect: &expect,
         benchmarks: facevault::evaluate::Benchmarks::default(),
         keeper: &Forgetful,
+        cards: &cards,
     };
     let before = peak();
     let started = Instant::now();
@@ -147,6 +151,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         100.0 * reached / before.max(after)
     );
     println!("resident at most {} MiB, the matrix is {} MiB", resident().unwrap_or(0), data.len() >> 18);
+    if let Some(card) = cards.used() {
+        println!("compared on: {card}");
+    }
     println!("equal error rate {}", Quantity::Rate.sentence(&metrics.eer));
     Ok(())
 }

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::closeness::Closeness;
-use crate::config::{PairMode, Precision, SimilarityOptions};
+use crate::config::{DeviceRequest, PairMode, Precision, SimilarityOptions};
 use crate::estimate::Estimate;
 use crate::evaluate::{self, EvaluateError, Labelled};
 use crate::metrics::{Metrics, OperatingPoint};
 use crate::model::EmbedderInfo;
 use crate::numbers::Quantity::Rate;
 use crate::progress::{Cancel, Silent};
-use crate::similarity::Forgetful;
+use crate::similarity::{Cards, Forgetful};
 
 /// False match rates that both precisions are judged at: what a few hundred faces can resolve.
 const TARGETS: [f64; 2] = [1e-2, 1e-3];
@@ -106,6 +106,7 @@ pub fn compare(
             expect: &std::collections::BTreeMap::new(),
             benchmarks: crate::evaluate::Benchmarks::default(),
             keeper: &Forgetful,
+            cards: &Cards::new(DeviceRequest::Cpu),
         };
         match evaluate::evaluate(&input, &Silent, cancel) {
             Ok(evaluation) => Ok(Some(evaluation.metrics)),

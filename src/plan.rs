@@ -290,6 +290,7 @@ weights: {source: embedded, name: demo}
             "embed.on_error=fail",
             "embed.max_failures=3",
             "embed.device=cpu",
+            "similarity.device=cuda",
             "description=other",
             "report.pictures=true",
             "expect={eer: {max: 0.1}}",

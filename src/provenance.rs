@@ -28,6 +28,9 @@ pub struct Provenance {
     /// Where embeddings come from that this run took over instead of computing them again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted_from: Option<Adopted>,
+    /// The card that compared all pairs; absent where the CPU did. The numbers are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_on: Option<String>,
 }
 
 /// A run of the same embeddings.

@@ -31,6 +31,9 @@ pub struct ExperimentConfig {
     pub embed: EmbedOptions,
     /// Which pairs are compared, and how uncertainty is estimated.
     pub similarity: SimilarityOptions,
+    /// Where all pairs are compared (`similarity.device`). No part of a run's identity: the numbers are the same.
+    #[serde(skip)]
+    pub pairs_device: DeviceRequest,
     /// What the report shows.
     pub report: ReportOptions,
     /// Verification protocols that are run beside the comparison of faces.

@@ -163,6 +163,7 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols, context)).transpose()?,
         protocols,
         similarity,
+        pairs_device: wire.similarity.device,
         report: ReportOptions { pictures: wire.report.pictures },
         base: context.base.to_owned(),
     })

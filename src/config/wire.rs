@@ -404,6 +404,8 @@ pub(super) struct Similarity {
     /// Number of hardest genuine and of hardest impostor pairs that are kept.
     #[schemars(range(max = 100_000))]
     pub hardest: usize,
+    /// Where all pairs are compared: changes no number, and is no part of the run's identity.
+    pub device: DeviceRequest,
 }
 
 impl Default for Similarity {
@@ -415,6 +417,7 @@ impl Default for Similarity {
             replicates: 1000,
             confidence: 0.95,
             hardest: 50,
+            device: DeviceRequest::Auto,
         }
     }
 }

@@ -90,7 +90,8 @@ fn auto_takes_the_size_that_suits_the_device_and_a_mirror_image_counts() {
 #[test]
 fn an_interruption_keeps_what_is_committed_and_leaves_nothing_in_the_device() {
     let expected = bench(40, 6, Mirror::None).finish();
-    for stop_at in 0..13 {
+    // Two batches of 14 are failures alone, and never started.
+    for stop_at in 0..12 {
         let bench = bench(40, 6, Mirror::None);
         let cancel = Cancel::default();
         let wish = cancel.clone();

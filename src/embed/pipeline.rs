@@ -247,10 +247,12 @@ impl ForwardStage<'_> {
             }
             // While the device is at work, the next batch is waited for no longer than that.
             let done = !idle && self.forward.is_ready();
-            let patience = match idle {
-                true => PATIENCE,
-                false if done => Duration::ZERO,
-                false => GLANCE,
+            let patience = if idle {
+                PATIENCE
+            } else if done {
+                Duration::ZERO
+            } else {
+                GLANCE
             };
             match full.recv_timeout(patience) {
                 _ if self.cancel.requested() => return Next::Stop,

@@ -17,6 +17,12 @@ pub enum EvaluateError {
     /// Stopped on request.
     #[error("the evaluation was interrupted; `facevault evaluate` goes on with it")]
     Interrupted,
+    /// No card to compare the pairs on.
+    #[error("`similarity.device: cuda` cannot be had: {reason}; `cpu` or `auto` gives the same numbers")]
+    NoCard {
+        /// Why not.
+        reason: String,
+    },
     /// The matrix is not one unit row a face.
     #[error(
         "the embedding matrix cannot be evaluated: {rule}; `facevault verify` says what else is wrong with the run"

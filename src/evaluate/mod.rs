@@ -22,10 +22,11 @@ use crate::dataset::Face;
 use crate::metrics::{self, FaceCounts, Judged, Metrics, PairCounts};
 use crate::people::{self as who, People};
 use crate::progress::{Cancel, Progress};
+use crate::similarity::engine::Engine;
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
-    self, Comparison, HardPair, Histograms, IdentitySpread, Keeper, PairKind, Population, Request, Watched,
+    self, Cards, Comparison, HardPair, Histograms, IdentitySpread, Keeper, PairKind, Population, Request, Watched,
     hardest::Candidate,
 };
 use crate::verification::bootstrap::{Estimator, Resampling};
@@ -83,6 +84,8 @@ pub struct Input<'a> {
     pub benchmarks: Benchmarks<'a>,
     /// Where a long comparison is kept between two sessions.
     pub keeper: &'a dyn Keeper,
+    /// Whether a card compares all pairs.
+    pub cards: &'a Cards,
 }
 
 impl<'a> From<&'a Face> for Labelled<'a> {
@@ -102,7 +105,7 @@ impl<'a> From<&'a Face> for Labelled<'a> {
 ///
 /// # Errors
 /// [`EvaluateError::NotEvaluable`] when there is nothing to compare, [`EvaluateError::Matrix`] when rows are not what
-/// they should be, [`EvaluateError::Interrupted`].
+/// they should be, [`EvaluateError::NoCard`], [`EvaluateError::Interrupted`].
 pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
     let rows = checked_rows(input)?;
     // Before the long work: a list that cannot be cut as a protocol says is an error.
@@ -133,8 +136,13 @@ fn by_names(
         chosen => chosen.unwrap_or_default(),
     };
     let request = Request { quota, hardest: input.options.hardest, watched: &watched.thresholds, seed: input.seed };
-    let found = similarity::compare_resumably(rows, &population, &request, input.keeper, progress, cancel)
+    let all = if quota.impostor == population.available.impostor { quota.impostor } else { 0 };
+    let card = input.cards.load(rows, &population, all, progress);
+    let card = card.map_err(|reason| EvaluateError::NoCard { reason })?;
+    let engine = card.as_ref().map(|card| card as &dyn Engine);
+    let found = similarity::compare_resumably(rows, &population, &request, engine, input.keeper, progress, cancel)
         .ok_or(EvaluateError::Interrupted)?;
+    drop(card);
     if found.impostor.moments.count() == 0 {
         let reason = "the sample found no two faces of different people in different photos".into();
         return Err(EvaluateError::NotEvaluable { reason });

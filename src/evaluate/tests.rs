@@ -87,6 +87,7 @@ fn run(
         expect: &BTreeMap::new(),
         benchmarks: crate::evaluate::Benchmarks::default(),
         keeper: &similarity::Forgetful,
+        cards: &Cards::new(crate::config::DeviceRequest::Cpu),
     };
     evaluate(&input, &Silent, &Cancel::default())
 }

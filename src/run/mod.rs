@@ -42,6 +42,7 @@ use crate::progress::{Cancel, Progress};
 use crate::provenance::{self, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin};
 use crate::published;
 use crate::report::{self, ChunkTiming, FailureRow, Report};
+use crate::similarity::Cards;
 use crate::weights::Checkpoint;
 
 /// What every step needs: where runs are kept, who watches, who may stop it.
@@ -146,6 +147,7 @@ impl Workplace<'_> {
             },
             sessions: Vec::new(),
             adopted_from: None,
+            compared_on: None,
         };
         Ok(Prepared { directory, plan, loaded, manifest, checkpoint, embedder, provenance })
     }
@@ -243,6 +245,7 @@ impl Workplace<'_> {
             let earlier: Provenance = run.json(RunDirectory::PROVENANCE)?;
             provenance.sessions = earlier.sessions;
             provenance.adopted_from = earlier.adopted_from;
+            provenance.compared_on = earlier.compared_on;
             // Where the same config is started from does not matter to a run that is already described.
             let same = files::read(&run.file(RunDirectory::CONFIG))? == loaded.text.as_bytes()
                 && earlier.config.overrides == provenance.config.overrides;
@@ -311,6 +314,7 @@ impl Workplace<'_> {
         let columns = columns::columns(&faces);
         let (row_of, identities) = (faces.row_of(), faces.identities());
         let benchmarks = faces.benchmarks(config, &row_of, &identities);
+        let cards = Cards::new(config.pairs_device);
         let input = evaluate::Input {
             matrix: &matrix.data,
             dimension: matrix.dimension,
@@ -323,11 +327,23 @@ impl Workplace<'_> {
             expect: &config.expect,
             benchmarks,
             keeper: &keeper,
+            cards: &cards,
         };
         let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;
         evaluation.write(run.path())?;
+        Self::record_card(run, cards.used())?;
         keeper.done();
         Ok(evaluation)
+    }
+
+    /// Says in the provenance which card compared the pairs, if one did.
+    fn record_card(run: &RunDirectory, card: Option<String>) -> Result<(), RunError> {
+        let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+        if provenance.compared_on != card {
+            provenance.compared_on = card;
+            run.write_json(RunDirectory::PROVENANCE, &provenance)?;
+        }
+        Ok(())
     }
 
     /// Renders the report of an evaluated run.

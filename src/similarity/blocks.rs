@@ -90,6 +90,26 @@ impl Blocks<'_> {
         }
     }
 
+    /// Collects the same-identity pairs among these: of each identity only the block that its faces are.
+    pub fn collect_genuine(
+        &self,
+        left: &Range<usize>,
+        right: &Range<usize>,
+        scratch: &mut Scratch,
+        collector: &mut Collector,
+        go_on: impl Fn() -> bool + Copy,
+    ) {
+        let mut start = left.start;
+        while start < left.end && go_on() {
+            let own = &self.population.identities[self.population.members[start].identity as usize];
+            let (mine, others) = (start..own.end.min(left.end), start.max(right.start)..own.end.min(right.end));
+            if !others.is_empty() {
+                self.collect(&mine, &others, Kinds { genuine: true, impostor: false }, scratch, collector, go_on);
+            }
+            start = mine.end;
+        }
+    }
+
     fn collect_block(
         &self,
         tall: Range<usize>,

@@ -3,12 +3,14 @@
 //! with the bits of one that was not.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
 use super::blocks::{Blocks, Kinds, Scratch};
+use super::engine::{Engine, Helper};
 use super::hardest::Candidate;
 use super::kernel::Rows;
 use super::population::Population;
@@ -25,6 +27,9 @@ const STRIP: usize = 4096;
 
 /// Pieces of work between two looks at the clock.
 const PIECES: usize = 128;
+
+/// The same where an engine helps: it is through with a piece much sooner.
+const HELPED_PIECES: usize = 1024;
 
 /// Time between two savings of a long comparison.
 const SAVING: Duration = Duration::from_secs(20);
@@ -125,22 +130,28 @@ pub fn compare(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Option<Comparison> {
-    compare_resumably(rows, population, request, &Forgetful, progress, cancel)
+    compare_resumably(rows, population, request, None, &Forgetful, progress, cancel)
 }
 
-/// Compares pairs, going on where `keeper` left off. `None` when it was cancelled; then the keeper has what was done.
+/// Compares pairs, going on where `keeper` left off. Where there is an `engine` for these rows, it compares all
+/// different-identity pairs that are compared without drawing them, and the result is the same. `None` when it was
+/// cancelled; then the keeper has what was done.
 #[must_use]
 pub fn compare_resumably(
     rows: Rows<'_>,
     population: &Population<'_>,
     request: &Request<'_>,
+    engine: Option<&dyn Engine>,
     keeper: &dyn Keeper,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Option<Comparison> {
     let products = Products::best(rows.dimension);
     let tail = tail(rows, population, request, cancel)?;
-    let session = Session { blocks: Blocks { rows, population, products, tail }, request, keeper, progress, cancel };
+    let blocks = Blocks { rows, population, products, tail };
+    let gave_up = AtomicBool::new(false);
+    let helper = engine.map(|engine| Helper { engine, gave_up: &gave_up, progress });
+    let session = Session { blocks, request, helper, keeper, progress, cancel };
     let mut found = session.collect()?;
     let wanted = population.available.impostor.min(request.hardest as u64);
     if tail > -1.0 && request.quota.impostor == population.available.impostor {
@@ -161,6 +172,7 @@ pub fn compare_resumably(
 struct Session<'a> {
     blocks: Blocks<'a>,
     request: &'a Request<'a>,
+    helper: Option<Helper<'a>>,
     keeper: &'a dyn Keeper,
     progress: &'a dyn Progress,
     cancel: &'a Cancel,
@@ -185,7 +197,7 @@ impl Session<'_> {
         let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
         progress.start("comparing", "pairs", Some(quota.genuine + quota.impostor), before);
         let mut saved = Instant::now();
-        for piece in tasks[done..].chunks(PIECES) {
+        for piece in tasks[done..].chunks(if self.helper.is_some() { HELPED_PIECES } else { PIECES }) {
             piece.par_iter().for_each(|task| {
                 let waiting = lock().pop();
                 let (mut collector, mut scratch) = waiting.unwrap_or_else(|| (self.collector(), Scratch::default()));
@@ -217,7 +229,10 @@ impl Session<'_> {
         let Blocks { rows, population, .. } = blocks;
         match task {
             Task::All { units, left, right, kinds } => {
-                blocks.collect(left, right, *kinds, scratch, collector, go_on);
+                match self.helper {
+                    Some(helper) => helper.collect(&blocks, (left, right), *kinds, scratch, collector, go_on),
+                    None => blocks.collect(left, right, *kinds, scratch, collector, go_on),
+                }
                 *units
             }
             &Task::Genuine { unit, wanted } => {
@@ -395,8 +410,14 @@ mod tests {
             let found = loop {
                 let fresh = Interrupter { state: Mutex::new(keeper.load()), cancel: Cancel::default() };
                 let blocks = Blocks { rows, population: &population, products, tail: f32::NEG_INFINITY };
-                let session =
-                    Session { blocks, request: &request, keeper: &fresh, progress: &Silent, cancel: &fresh.cancel };
+                let session = Session {
+                    blocks,
+                    request: &request,
+                    helper: None,
+                    keeper: &fresh,
+                    progress: &Silent,
+                    cancel: &fresh.cancel,
+                };
                 sessions += 1;
                 if let Some(mut found) = session.collect_saving_every(Duration::ZERO) {
                     count_pairs_of_faces(&population, &request, &mut found);
@@ -422,7 +443,8 @@ mod tests {
         let cancel = Cancel::default();
         // So high that some identities have nobody in it.
         let blocks = Blocks { rows, population: &population, products, tail: 0.8 };
-        let session = Session { blocks, request: &request, keeper: &Forgetful, progress: &Silent, cancel: &cancel };
+        let session =
+            Session { blocks, request: &request, helper: None, keeper: &Forgetful, progress: &Silent, cancel: &cancel };
         let mut found = session.collect().unwrap();
         assert!(found.spread.iter().any(|spread| spread.nearest == u32::MAX));
         nearest_outside_the_tail(blocks, &mut found);

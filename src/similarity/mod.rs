@@ -1,20 +1,25 @@
 //! Cosines of face pairs, streamed: histograms, exact moments and the hardest pairs, in memory independent of N².
 
 mod blocks;
+pub mod card;
+mod cards;
 mod collector;
 pub mod compare;
+pub mod engine;
 pub mod exclusions;
 pub mod faces;
 pub mod hardest;
 pub mod kernel;
 pub mod listed;
 mod nearest;
+mod panels;
 pub mod population;
 pub mod sampling;
 mod state;
 pub mod upstream;
 pub mod watched;
 
+pub use cards::Cards;
 pub use collector::{Collector, Spread};
 pub use compare::{Comparison, Forgetful, Keeper, Request, compare, compare_resumably};
 pub use faces::FaceErrors;

@@ -33,6 +33,7 @@ fn work_on_a_card() {
     child("a_graph_does_its_work_again", &[], None);
     child("a_graph_joins_what_several_streams_do", &[], None);
     child("all_is_given_back", &[], None);
+    child("each_kernel_of_the_binary_loads", &[("FAKE_CUDA_COMPUTE", "80")], None);
 }
 
 #[test]
@@ -248,6 +249,26 @@ fn all_is_given_back() {
     let memory = card.allocate(1).unwrap();
     drop(card);
     assert_eq!((memory.len(), memory.address() % 256), (1, 0), "the memory holds its card");
+}
+
+/// The oldest driver and the oldest card take the committed PTX, and its kernels have the arguments of their sources.
+#[test]
+#[ignore = "started by the tests above, with a driver"]
+fn each_kernel_of_the_binary_loads() {
+    let card = Card::open(0).unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/cuda");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut kernels = 0;
+    for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "ptx")) {
+        let ptx = std::fs::read_to_string(&path).unwrap();
+        let module = card.module(&ptx).unwrap();
+        for entry in ptx.split(".entry ").skip(1) {
+            let name = entry.split('(').next().unwrap().trim();
+            module.kernel(name).unwrap_or_else(|error| panic!("{name} of {}: {error}", path.display()));
+            kernels += 1;
+        }
+    }
+    assert!(kernels > 0, "there is no kernel in {folder}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 // Kernels are run by the emulator (emulator.h), compiled from the same sources as the PTX. What a real driver would
 // tolerate, or punish much later, is refused here with an error code and a line that begins with `fake_cuda:`.
 //
-//   g++ -std=c++17 -O2 -shared -fPIC -o libcuda.so.1 driver.cpp kernels.cpp
+//   g++ -std=c++17 -O2 -shared -fPIC -I ../../src/cuda/kernels -o libcuda.so.1 driver.cpp kernels.cpp
 //
 // settings.h lists the environment variables that steer it.
 
@@ -37,15 +37,22 @@ const EmulatedKernel* find(const std::string& name) {
   return find_kernel ? find_kernel(name.c_str()) : nullptr;
 }
 
+// What the PTX tells about a kernel.
+struct Entry {
+  std::optional<size_t> args_size;
+  unsigned threads = 1024;  // a block's, at most
+};
+
 struct Module {
   Context* context;
-  std::map<std::string, std::optional<size_t>> entries;  // bytes of arguments, where the PTX tells
+  std::map<std::string, Entry> entries;
 };
 
 struct Function {
   Context* context;
   std::string name;
   const EmulatedKernel* kernel;
+  unsigned threads;
   size_t shared = 48 << 10;
 };
 
@@ -118,17 +125,19 @@ T* keep(std::map<T*, std::unique_ptr<T>>& map, T value) {
   return handle;
 }
 
-// The names behind `.entry`, and the size of a struct that is the only parameter.
-std::map<std::string, std::optional<size_t>> entries(const std::string& ptx) {
-  std::map<std::string, std::optional<size_t>> found;
+// The names behind `.entry`, the size of a struct that is the only parameter, and `.maxntid`.
+std::map<std::string, Entry> entries(const std::string& ptx) {
+  std::map<std::string, Entry> found;
   for (size_t at = 0; (at = ptx.find(".entry", at)) != std::string::npos;) {
     at = ptx.find_first_not_of(" \t\r\n", at + 6);
     size_t end = ptx.find_first_of(" \t\r\n({", at);
     if (end == std::string::npos) break;
     size_t close = ptx.find(')', end), open = ptx.rfind('[', close);
-    std::optional<size_t> bytes;
-    if (open != std::string::npos && open > end) bytes = std::strtoull(ptx.c_str() + open + 1, nullptr, 10);
-    found[ptx.substr(at, end - at)] = bytes;
+    Entry entry;
+    if (open != std::string::npos && open > end) entry.args_size = std::strtoull(ptx.c_str() + open + 1, nullptr, 10);
+    size_t limit = ptx.find(".maxntid", close);
+    if (limit < ptx.find('{', close)) entry.threads = unsigned(std::strtoul(ptx.c_str() + limit + 8, nullptr, 10));
+    found[ptx.substr(at, end - at)] = entry;
     at = end;
   }
   return found;
@@ -507,10 +516,10 @@ unsigned cuModuleGetFunction(Function** function, Module* module, const char* na
   if (entry == module->entries.end()) return NOT_FOUND;
   const EmulatedKernel* kernel = find(name);
   if (!kernel) return misuse(NOT_FOUND, "the PTX has a kernel %s, the emulator has none", name);
-  if (entry->second && *entry->second != kernel->args_size)
-    return misuse(INVALID_VALUE, "%s takes %zu bytes of arguments in the PTX and %zu in its source", name, *entry->second,
+  if (auto size = entry->second.args_size; size && *size != kernel->args_size)
+    return misuse(INVALID_VALUE, "%s takes %zu bytes of arguments in the PTX and %zu in its source", name, *size,
                   kernel->args_size);
-  *function = keep(functions, Function{current, name, kernel});
+  *function = keep(functions, Function{current, name, kernel, entry->second.threads});
   return OK;
 }
 
@@ -547,8 +556,8 @@ unsigned cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, un
   const char* name = function->name.c_str();
   if (!grid_x || !grid_y || !grid_z || !block_x || block_y != 1 || block_z != 1 || !arguments || extra)
     return misuse(INVALID_VALUE, "%s is launched with an empty grid or block, or not as FaceVault does it", name);
-  if (grid_x > 0x7FFFFFFF || grid_y > 65535 || grid_z > 65535 || block_x > 1024)
-    return misuse(INVALID_VALUE, "%s: the grid or the block is too large for a card: %s", name, detail.str().c_str());
+  if (grid_x > 0x7FFFFFFF || grid_y > 65535 || grid_z > 65535 || block_x > function->threads)
+    return misuse(INVALID_VALUE, "the grid or the block is too large: %s", detail.str().c_str());
   if (shared > function->shared)
     return misuse(INVALID_VALUE, "%s is launched with %u bytes of shared memory, %zu were asked for", name, shared,
                   function->shared);

@@ -251,14 +251,6 @@ inline float of_brain(uint16_t brain) {
   return value;
 }
 
-// cvt.rna.tf32.f32: 10 bits of mantissa, ties away from zero.
-inline uint32_t tf32_of(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  if ((bits & 0x7f800000) == 0x7f800000) return bits;
-  return (bits + 0x1000) & 0xffffe000;
-}
-
 inline float of_tf32(uint32_t bits) {
   bits &= 0xffffe000;  // What the tensor core looks at.
   float value;
@@ -330,12 +322,19 @@ template <typename T> inline T __shfl_down_sync(unsigned, T value, unsigned delt
   unsigned from = emulator::lane() + delta;
   return shuffle(value, from < emulator::WARP ? from : emulator::lane());
 }
+template <typename T> inline T __shfl_up_sync(unsigned, T value, unsigned delta) {
+  unsigned lane = emulator::lane();
+  return shuffle(value, lane >= delta ? lane - delta : lane);
+}
 inline unsigned __ballot_sync(unsigned, bool predicate) {
   unsigned bits = 0;
   for (unsigned l = 0; l < emulator::WARP; ++l) bits |= static_cast<unsigned>(shuffle(predicate ? 1u : 0u, l)) << l;
   return bits;
 }
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+inline int __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
+inline int __float2int_rd(float value) { return static_cast<int>(std::floor(value)); }
+inline int __float2int_rz(float value) { return static_cast<int>(value); }
 
 template <typename T> inline T atomicAdd(T* at, T value) { T old = *at; *at = old + value; return old; }
 template <typename T> inline T atomicMax(T* at, T value) { T old = *at; if (value > old) *at = value; return old; }
@@ -348,6 +347,7 @@ inline unsigned __float_as_uint(float value) { unsigned bits; std::memcpy(&bits,
 inline float __uint_as_float(unsigned bits) { float value; std::memcpy(&value, &bits, 4); return value; }
 template <typename T> inline T __ldg(const T* at) { return *at; }
 inline int min(int a, int b) { return a < b ? a : b; }
+inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
 
 // What a test knows of a kernel.
@@ -362,7 +362,7 @@ inline std::vector<EmulatedKernel>& kernels() {
   return all;
 }
 
-extern "C" inline const EmulatedKernel* find_kernel(const char* name) {
+extern "C" __attribute__((used)) inline const EmulatedKernel* find_kernel(const char* name) {
   for (const EmulatedKernel& kernel : kernels())
     if (std::strcmp(kernel.name, name) == 0) return &kernel;
   return nullptr;
@@ -415,7 +415,6 @@ inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[
 inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   emulator::mma<1>(c, a, b, [](uint32_t r, int) { return emulator::of_tf32(r); });
 }
-inline uint32_t to_tf32(float value) { return emulator::tf32_of(value); }
 inline uint32_t pack_f16(float low, float high) {
   return emulator::half_of(low) | static_cast<uint32_t>(emulator::half_of(high)) << 16;
 }

@@ -7,3 +7,4 @@
 #include "../../src/cuda/kernels/network_tf32.cu"
 #include "../../src/cuda/kernels/network_f32.cu"
 #include "../../src/cuda/kernels/head.cu"
+#include "../../src/cuda/kernels/pairs.cu"

@@ -177,7 +177,7 @@ template <typename T, int BM, int BN, int WM, int WN> __device__ __forceinline__
     }
     if (args.relu)
 #pragma unroll
-      for (int i = 0; i < NUMBERS; ++i) values[i] = values[i] > 0.0f ? values[i] : 0.0f;
+      for (int i = 0; i < NUMBERS; ++i) values[i] = values[i] < 0.0f ? 0.0f : values[i];  // NaN stays.
     char* out = segment.out + static_cast<long long>(row) * segment.out_pixel;
     if (segment.wide) {
 #pragma unroll

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
 
-use sha2::{Digest, Sha256};
+use facevault::digest::Hasher;
 
 /// The folder that holds the fake `libcuda.so.1` and `libnvidia-ml.so.1`, for `FACEVAULT_CUDA_LIBS`. `None`, and a line
 /// that says so, where they cannot be built.
@@ -29,25 +29,26 @@ pub fn steer<'a>(command: &'a mut Command, folder: &Path, settings: &[(&str, &st
 fn build() -> Option<PathBuf> {
     let compiler = compiler()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources = root.join("tests/fake_cuda");
-    let mut digest = Sha256::new();
-    for folder in [&sources, &root.join("src/cuda/kernels")] {
+    let (sources, kernels) = (root.join("tests/fake_cuda"), root.join("src/cuda/kernels"));
+    let mut hasher = Hasher::default();
+    for folder in [&sources, &kernels] {
         for path in files(folder) {
-            digest.update(fs::read(path).unwrap());
+            hasher.field(&fs::read(path).unwrap());
         }
     }
-    let state: String = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let state = hasher.finish().short(16);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fake_cuda-{state}"));
     if folder.join("libcuda.so.1").is_file() {
         return Some(folder);
     }
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let library = |name: &str, inputs: &[&str]| {
-        let inputs = inputs.iter().map(|name| sources.join(name)).filter(|path| path.is_file());
         let status = Command::new(&compiler)
             .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-o"])
             .arg(place.path().join(name))
-            .args(inputs)
+            .args(inputs.iter().map(|name| sources.join(name)))
+            .arg("-I")
+            .arg(&kernels)
             .status()
             .unwrap();
         assert!(status.success(), "the fake {name} does not compile");
