@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use serde_json::Value;
+
+use crate::support::fake_cuda;
 use crate::support::workspace::Workspace;
 
 /// The demo's config, absolute.
@@ -137,6 +140,63 @@ fn all_devices_in_all_their_precisions_with_a_line_for_the_device_that_is_not_he
     );
     assert!(left_out.iter().all(|line| line.as_str().unwrap().starts_with("device cuda is left out: ")));
     assert_eq!(found["end_to_end"].as_array().unwrap().len(), names.len(), "one a precision");
+}
+
+#[test]
+fn cpu_and_card_stand_in_one_table_with_the_energy_of_the_card() {
+    let Some(driver) = fake_cuda::folder() else { return };
+    let workspace = Workspace::empty();
+    let arguments = [
+        &["throughput", DEMO, "--set", "dataset.identities=2", "--set", "dataset.samples=2", "--threads", "2"][..],
+        &[
+            "--devices",
+            "all",
+            "--precisions",
+            "f32,f16",
+            "--batches",
+            "1",
+            "--seconds",
+            "0.01",
+            "--rounds",
+            "1",
+            "--json",
+        ],
+    ];
+    let mut command = workspace.command(&arguments.concat());
+    let output = fake_cuda::steer(&mut command, driver, &[]).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !errors.contains("fake_cuda:") && !errors.contains("emulator:"), "{errors}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let variants = found["variants"].as_array().unwrap();
+    let state = |one: &Value| (one["name"].as_str().unwrap().to_owned(), one["gate"]["passed"].as_bool());
+    let expected = [
+        ("cpu auto f32 threads 2 batch 1", Some(true)),
+        ("cpu auto f16 threads 2 batch 1", None),
+        ("cuda f32 batch 1", Some(true)),
+        ("cuda f16 batch 1", Some(true)),
+    ];
+    assert_eq!(variants.iter().map(state).collect::<Vec<_>>(), expected.map(|(name, gate)| (name.to_owned(), gate)));
+    for one in &variants[2..] {
+        // The fake card counts 250 J from one reading to the next, and two batches are in flight: two faces at least.
+        let energy = &one["energy"];
+        let (joules, faces) = (energy["joules"].as_f64().unwrap(), energy["faces"].as_f64().unwrap());
+        assert!(joules == 250.0 && faces >= 2.0, "{one}");
+        assert_eq!(energy["faces_per_joule"], faces / 250.0);
+        assert_eq!(
+            (&one["card_state"]["clock_mhz"], &one["card_state"]["throttled_by"][0]),
+            (&1700.into(), &"sw power cap".into())
+        );
+        assert!(one["reached"]["tflops"].as_f64().unwrap() > 0.0 && one["reached"]["peak_tflops"].is_null());
+    }
+    assert_eq!((&found["cards"][0]["name"], &found["meters"][1]["device"]), (&"Fake card".into(), &"cuda".into()));
+    let whole = found["end_to_end"].as_array().unwrap();
+    assert_eq!(whole.len(), 3, "{whole:?}");
+    assert!(
+        whole[1..].iter().all(|one| one["fed"].as_f64().unwrap() > 0.0 && one["busy"].as_f64().is_some()),
+        "{whole:?}"
+    );
+    let page = fs::read_to_string(workspace.path("reports/throughput-demo.html")).unwrap();
+    assert!(page.contains("NVML&#x27;s energy counter of Fake card") && page.contains("sw power cap"));
 }
 
 #[test]
