@@ -11,7 +11,8 @@ use crate::support::workspace::Workspace;
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml");
 
 /// Four faces of two people, in batches of which the last is shorter.
-const FACES: [&str; 4] = ["dataset.identities=2", "dataset.samples=2", "embed.batch_size=3", "similarity.replicates=20"];
+const FACES: [&str; 4] =
+    ["dataset.identities=2", "dataset.samples=2", "embed.batch_size=3", "similarity.replicates=20"];
 
 /// Embeds a few faces of the demo; what it printed.
 fn embed(workspace: &Workspace, driver: &Path, code: i32, sets: &[&str], settings: &[(&str, &str)]) -> Output {

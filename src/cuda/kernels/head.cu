@@ -1,5 +1,7 @@
 // The end of the network, f32 whatever the precision.
-#include "device.cuh"
+#include "convolution.cuh"
+
+KERNEL_OF(128, convolution_head, Convolution) { convolve<F32, 64, 64, 32, 32>(args); }
 
 struct Mean {
   const float* input;  // Images × pixels × channels.

@@ -35,7 +35,10 @@ pub struct CardEmbedder {
     network: Network,
     /// For faces of the size that came last.
     fitted: Option<Fitted>,
+    /// Faces of a batch: what was asked for, or what turned out to be fastest.
     batch: usize,
+    /// Pinned memory for faces that come in memory that is not.
+    staging: Pixels,
 }
 
 /// What does not depend on the faces.
@@ -105,7 +108,7 @@ impl CardEmbedder {
             Ok(Network { kernels, compute, uploads, parameters, layers, numbers, width, card: card.clone() })
         };
         let network = open().map_err(failed)?;
-        let mut embedder = Self { info, network, fitted: None, batch: 1 };
+        let mut embedder = Self { info, network, fitted: None, batch: 1, staging: Pixels::default() };
         let batch = match options.batch_size {
             BatchSize::Faces(faces) => faces,
             BatchSize::Auto => capacity::best_batch(capacity::CANDIDATES, |faces| embedder.speed(faces))?,
@@ -251,7 +254,7 @@ impl Fitted {
         let stream = &network.compute;
         let mut tiles = Vec::new();
         for launch in self.launches(network, 0, 0, self.capacity) {
-            let Work::Convolution { args, .. } = &launch.work else {
+            let Work::Convolution { args, head: false } = &launch.work else {
                 tiles.push(TILES[0]);
                 continue;
             };
@@ -364,12 +367,19 @@ impl Embedder for CardEmbedder {
 
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
         batch.check(out, DIMENSION)?;
+        let bytes = batch.pixels.len();
+        let mut pixels = std::mem::take(&mut self.staging);
         let mut queue = self.queue();
-        let mut pixels = queue.pixels(batch.pixels.len())?;
-        pixels.copy_from_slice(batch.pixels);
+        if pixels.len() < bytes {
+            pixels = queue.pixels(bytes)?;
+        }
+        pixels[..bytes].copy_from_slice(batch.pixels);
         let FaceBatch { count, side, standardise, .. } = batch;
         queue.start(OwnedBatch { pixels, count, side, standardise })?;
-        queue.finish(out).map(|_| ())
+        pixels = queue.finish(out)?;
+        drop(queue);
+        self.staging = pixels;
+        Ok(())
     }
 
     fn queue(&mut self) -> Box<dyn Queue + '_> {
@@ -434,11 +444,17 @@ impl Queue for CardQueue<'_> {
     fn start(&mut self, batch: OwnedBatch) -> Result<(), ModelError> {
         let (slot, wanted) = (self.next % SLOTS, self.embedder.batch);
         let pixels = batch.faces();
-        if self.embedder.fitted.as_ref().is_some_and(|fitted| fitted.plan.side != pixels.side) {
-            // What is on its way is of another size, and in memory that goes.
-            self.embedder.network.compute.synchronize().map_err(|error| self.failed(error))?;
+        // Memory for another size would take the place of what those on their way need.
+        let side = self.started.front().map_or(batch.side, |(batch, _)| batch.side);
+        let checks = [
+            ("batch", pixels.pixels.len(), batch.count * batch.side * batch.side * 3),
+            ("side of a batch behind others", batch.side, side),
+            ("queue of batches", self.started.len().max(SLOTS - 1) + 1, SLOTS),
+        ];
+        if let Some(&(what, got, expected)) = checks.iter().find(|(_, got, expected)| got != expected) {
+            return Err(ModelError::Shape { what, got, expected });
         }
-        self.embedder.fit(pixels.side, wanted, &|_| ())?;
+        self.embedder.fit(side, wanted, &|_| ())?;
         let CardEmbedder { info, network, fitted, .. } = &mut *self.embedder;
         let fitted = fitted.as_mut().ok_or(ModelError::Idle)?;
         fitted.start(network, slot, &pixels).map_err(|error| told(error, info))?;

@@ -1,9 +1,9 @@
 //! The kernels of one precision on one card.
 
 use super::plan::{Launch, Work};
-use super::tile::{TILES, Tile};
+use super::tile::{HEAD_TILE, TILES, Tile};
 use crate::config::Precision;
-use crate::cuda::{Card, CudaError, Kernel, Stream};
+use crate::cuda::{Card, CudaError, Kernel, Module, Stream};
 
 /// PTX of compute capability 8.0, which the driver compiles for its card; made by `assets/cuda/make.py`.
 const F32: &str = include_str!("../../../assets/cuda/network_f32.ptx");
@@ -19,7 +19,7 @@ const THREADS: usize = 256;
 pub struct Kernels {
     /// In the order of [`TILES`].
     body: Vec<Kernel>,
-    head: Vec<Kernel>,
+    head: Kernel,
     standardise: Kernel,
     pool: Kernel,
     mean: Kernel,
@@ -35,20 +35,16 @@ impl Kernels {
             Precision::Bf16 => BF16,
             Precision::F32 | Precision::Int8 => F32,
         };
-        let (module, name) = (card.module(ptx)?, precision.name());
-        let convolutions = |ptx: Option<&str>, name: &str| {
-            let module = ptx.map_or_else(|| Ok(module.clone()), |ptx| card.module(ptx))?;
-            let kernel = |tile: &Tile| {
-                let kernel = module.kernel(&tile.kernel(name))?;
-                kernel.shared(tile.shared())?;
-                Ok(kernel)
-            };
-            TILES.iter().map(kernel).collect::<Result<Vec<_>, CudaError>>()
+        let (module, last, name) = (card.module(ptx)?, card.module(HEAD)?, precision.name());
+        let convolution = |module: &Module, name: &str, tile: Tile| {
+            let kernel = module.kernel(name)?;
+            kernel.shared(tile.shared())?;
+            Ok(kernel)
         };
-        let last = card.module(HEAD)?;
+        let body = TILES.iter().map(|tile| convolution(&module, &tile.kernel(name), *tile));
         Ok(Self {
-            body: convolutions(None, name)?,
-            head: convolutions((precision != Precision::F32).then_some(F32), Precision::F32.name())?,
+            body: body.collect::<Result<_, CudaError>>()?,
+            head: convolution(&last, "convolution_head", HEAD_TILE)?,
             standardise: module.kernel(&format!("standardise_{name}"))?,
             pool: module.kernel(&format!("pool_{name}"))?,
             mean: last.kernel("mean")?,
@@ -73,11 +69,11 @@ impl Kernels {
                     stream.launch(&self.normalise, blocks(i64::from(args.rows) * 32), threads, 0, args)
                 }
                 Work::Convolution { args, head } => {
-                    let kernels = if *head { &self.head } else { &self.body };
                     let which = TILES.iter().position(|known| *known == tile).unwrap_or(0);
-                    let tile = TILES[which];
+                    let (kernel, tile) =
+                        if *head { (&self.head, HEAD_TILE) } else { (&self.body[which], TILES[which]) };
                     let grid = tile.grid(args.rows as usize, args.channels as usize);
-                    stream.launch(&kernels[which], grid, tile.threads as u32, tile.shared(), args)
+                    stream.launch(kernel, grid, tile.threads as u32, tile.shared(), args)
                 }
             }
         }

@@ -438,3 +438,125 @@ impl Context<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const F16: Numbers = Numbers { precision: Precision::F16, bytes: 2 };
+
+    fn at() -> Addresses {
+        let base = 1 << 40;
+        Addresses {
+            parameters: base,
+            taps: 2 * base,
+            values: 3 * base,
+            arena: 4 * base,
+            pixels: 5 * base,
+            out: 6 * base,
+        }
+    }
+
+    #[test]
+    fn weights_stand_by_output_then_tap_then_channel_with_zeros_between() {
+        let input = Layout { height: 9, width: 9, channels: 16, bytes: 2, parts: vec![(0, 3, 8), (8, 2, 8)] };
+        // Outputs × inputs × taps: 2 × 5 × 1×2; each number tells its place.
+        let weight: Vec<f32> = (0..20).map(|i| i as f32).collect();
+        let mut parameters = Parameters::default();
+        parameters.row(&weight[10..], 2, &input, 2.0, F16);
+        let numbers: Vec<f32> =
+            parameters.bytes.as_chunks().0.iter().map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect();
+        let tap = |tap: usize| {
+            let value = |channel: usize| 2.0 * (10 + channel * 2 + tap) as f32;
+            let mut all = [0.0; 16];
+            (0..3).for_each(|channel| all[channel] = value(channel));
+            (3..5).for_each(|channel| all[channel + 5] = value(channel));
+            all
+        };
+        assert_eq!(numbers, [tap(0), tap(1)].concat());
+    }
+
+    #[test]
+    fn tf32_weights_are_rounded_to_the_nearest() {
+        let mut bytes = Vec::new();
+        let numbers = Numbers { precision: Precision::Tf32, bytes: 4 };
+        for value in [1.0 + f32::EPSILON, 1.0 + 0.6 / 1024.0, -1.0 - 0.5 / 1024.0, f32::INFINITY] {
+            numbers.write(value, &mut bytes);
+        }
+        let found: Vec<f32> = bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        assert_eq!(found, [1.0, 1.0 + 1.0 / 1024.0, -1.0 - 1.0 / 1024.0, f32::INFINITY]);
+    }
+
+    #[test]
+    fn taps_walk_the_window_in_chunks_and_end_outside_every_picture() {
+        let program = Program::new(0.25, 96);
+        let layouts: Vec<_> = program.maps.iter().map(|map| Layout::new(map, F16)).collect();
+        let (product, _) = products(&program).next().unwrap();
+        let taps = taps_of(product.geometry(), &layouts[product.input]);
+        // 3×3 taps of one chunk each, in whole steps of four.
+        assert_eq!(taps.len(), 12);
+        assert_eq!(taps[4], [(96 + 1) * 16, 1 | 1 << 16]);
+        assert_eq!(taps[9..], [NO_TAP; 3]);
+    }
+
+    #[test]
+    fn launches_stay_in_the_memory_they_are_given() {
+        for numbers in [F16, Numbers { precision: Precision::F32, bytes: 4 }] {
+            let plan = Plan::new(0.25, 96, numbers);
+            let zero = |c: &Convolution| Folded {
+                weight: vec![0.0; c.inputs * c.outputs * c.kernel.0 * c.kernel.1],
+                bias: vec![0.0; c.outputs],
+            };
+            let parameters = Parameters::new(plan.program(), numbers, zero);
+            let (places, arena) = plan.arena(3);
+            let at = at();
+            let inside =
+                |address: u64, bytes: usize| address >= at.arena && address + bytes as u64 <= at.arena + arena as u64;
+            let mut convolutions = 0;
+            for launch in plan.launches(&parameters.layers, &places, &at, 3) {
+                match launch.work {
+                    Work::Convolution { args, head } => {
+                        convolutions += 1;
+                        let step = args.channels as usize * args.steps as usize * STEP;
+                        let weights = (args.weights - at.parameters) as usize..;
+                        assert!(weights.start + step <= parameters.bytes.len(), "{}", launch.name);
+                        assert!(weights.start.is_multiple_of(16) && args.input.is_multiple_of(16));
+                        let pixels = args.input_height * args.input_width * 3;
+                        assert!(inside(args.input, (pixels * args.input_pixel) as usize), "{}", launch.name);
+                        let mut first = 0;
+                        for segment in args.segments.iter().take_while(|segment| segment.end < i32::MAX) {
+                            assert!(segment.end > first && segment.end <= args.channels, "{}", launch.name);
+                            let bytes = if head || segment.wide != 0 { 4 } else { numbers.bytes };
+                            let row = (segment.end - first) as usize * bytes;
+                            let all = (args.rows as usize - 1) * segment.out_pixel as usize + row;
+                            assert!(inside(segment.out, all), "{}", launch.name);
+                            assert!(segment.out.is_multiple_of(16) && segment.residual.is_multiple_of(16));
+                            first = segment.end;
+                        }
+                        assert_eq!(first, args.channels, "{}: every channel goes somewhere", launch.name);
+                    }
+                    Work::Pool(args) => {
+                        let pixels = args.output_height * args.output_width * 3;
+                        assert_eq!(args.count, i64::from(pixels) * i64::from(args.chunks), "{}", launch.name);
+                        let all = (pixels - 1) * args.output_pixel + args.chunks * 16;
+                        assert!(inside(args.out, all as usize), "{}", launch.name);
+                    }
+                    Work::Standardise(args) => assert_eq!(args.count, 3 * 96 * 96),
+                    Work::Mean(args) => assert_eq!(args.count, 3 * i64::from(args.channels)),
+                    Work::Normalise(args) => assert_eq!((args.rows, args.out), (3, at.out)),
+                }
+            }
+            assert_eq!(convolutions, parameters.layers.len());
+        }
+    }
+
+    #[test]
+    fn memory_grows_with_the_faces_and_maps_take_turns_in_it() {
+        let plan = Plan::new(1.0, 160, F16);
+        let (_, one) = plan.arena(1);
+        let (_, many) = plan.arena(64);
+        assert!(many <= 64 * one);
+        let all: usize = plan.layouts.iter().map(Layout::face).sum();
+        assert!(2 * one < all, "{one} of {all} bytes");
+    }
+}

@@ -26,6 +26,9 @@ pub const TILES: [Tile; 6] = [
     tile(64, 128, 128),
 ];
 
+/// That of `convolution_head` in `head.cu`: a product of few rows.
+pub const HEAD_TILE: Tile = tile(64, 64, 128);
+
 /// Bytes of k of a step, and steps in shared memory: `STEP` and `STAGES` of `convolution.cuh`.
 pub const STEP: usize = 64;
 const STAGES: usize = 4;
