@@ -198,6 +198,7 @@ impl Workplace<'_> {
             config: &loaded.config,
             tensors: &checkpoint.tensors,
             job,
+            device: embedder.device,
             resumed: before > 0,
             progress: self.progress,
             cancel: self.cancel,

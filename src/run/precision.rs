@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RunDirectory, RunError};
 use crate::agreement::{self, Agreement};
-use crate::config::{EmbedOptions, ExperimentConfig, Precision};
+use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Precision};
 use crate::embed::{self, EmbedJob, Sample};
 use crate::evaluate::{EvaluateError, Labelled};
 use crate::model::{self, Calibration, Embedder};
@@ -29,6 +29,8 @@ pub(super) struct Opening<'a> {
     pub config: &'a ExperimentConfig,
     pub tensors: &'a Tensors,
     pub job: EmbedJob<'a>,
+    /// What the plan says that the network runs on: `auto` has chosen.
+    pub device: DeviceKind,
     /// Whether chunks were committed before.
     pub resumed: bool,
     pub progress: &'a dyn Progress,
@@ -80,15 +82,14 @@ impl Opening<'_> {
         options: &EmbedOptions,
         calibration: Option<&Calibration>,
     ) -> Result<Box<dyn Embedder>, RunError> {
-        // What there is to say, `model::describe` has said.
-        Ok(model::open(
-            &self.config.model,
-            self.config.preprocess.resize.size as usize,
-            options,
-            self.tensors,
-            calibration,
-            &|_| {},
-        )?)
+        let device = match self.device {
+            DeviceKind::Cpu => DeviceRequest::Cpu,
+            DeviceKind::Cuda => DeviceRequest::Cuda,
+        };
+        let options = EmbedOptions { device, ..options.clone() };
+        let side = self.config.preprocess.resize.size as usize;
+        let say = |line: &str| self.progress.say(line);
+        Ok(model::open(&self.config.model, side, &options, self.tensors, calibration, &say)?)
     }
 
     fn agreement(&self, sample: &mut Sample<'_>, lower: &mut dyn Embedder) -> Result<Option<Agreement>, RunError> {

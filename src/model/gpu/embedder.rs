@@ -466,7 +466,11 @@ impl Queue for CardQueue<'_> {
         self.embedder.fit(side, wanted, &|_| ())?;
         let CardEmbedder { info, network, fitted, .. } = &mut *self.embedder;
         let fitted = fitted.as_mut().ok_or(ModelError::Idle)?;
-        fitted.start(network, slot, &pixels).map_err(|error| told(error, info))?;
+        if let Err(error) = fitted.start(network, slot, &pixels) {
+            // An upload may be on its way out of memory that goes now.
+            let _ = network.uploads.synchronize();
+            return Err(told(error, info));
+        }
         self.started.push_back((batch, slot));
         self.next += 1;
         Ok(())
