@@ -412,7 +412,7 @@ fn whole_passes(
         let Some((_, Ok(network))) = network else { continue };
         let (variant, rate) = (cell.variant, one.faces_per_second.median);
         let (cards, _) = floor::cards(&one.device_name);
-        let start = Start { variant, rate, stages: &one.stages, cards, seconds };
+        let start = Start { variant, counts: one.gate.passed, rate, stages: &one.stages, cards, seconds };
         whole.push(bench.end_to_end(manifest, network.as_mut(), &start, measured.machine.cores)?);
         bench.progress.advance(1);
     }
