@@ -191,7 +191,7 @@ fn card(criterion: &mut Criterion) {
             on_error: OnError::Skip,
             max_failures: None,
         };
-        let mut network = match model::open(&SPEC, &options, &tensors, None, &|line| println!("{line}")) {
+        let mut network = match model::open(&SPEC, SIDE, &options, &tensors, None, &|line| println!("{line}")) {
             Ok(network) => network,
             Err(error) => {
                 println!("card {}: skipped: {error}", precision.name());

@@ -10,9 +10,8 @@
 //! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
 //! `commands → run → {embed, evaluate, report, ablation, compare, agreement, published, reproduce} → {people, protocol} →
 //! {model, weights, dataset, preprocess, breakdown, similarity, verification} → {plan, sample, closeness, quality, config,
-//! files, digest, estimate, progress}` and
-//! never back. `throughput`
-//! times the network of a config with what `run` prepares.
+//! files, digest, estimate, progress, cuda}` and never back. `throughput` times the network of a config with what `run`
+//! prepares.
 
 pub mod ablation;
 pub mod agreement;

@@ -56,7 +56,7 @@ impl Gallery {
         let standardise = Standardise { mean: 127.5, scale: 127.5 };
         let batch = FaceBatch { pixels: &self.pixels, count, side: self.side, standardise };
         let mut embeddings = vec![0f32; count * DIMENSION];
-        model::open(&spec, &options, tensors, None, &|_| {})?.embed(batch, &mut embeddings)?;
+        model::open(&spec, self.side, &options, tensors, None, &|_| {})?.embed(batch, &mut embeddings)?;
         let rows: Vec<&[f32]> = embeddings.chunks_exact(DIMENSION).collect();
         let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
         for i in 0..count {

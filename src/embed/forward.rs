@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::prepare::{Batch, Cut};
+use super::prepare::{Batch, Cut, SPARE};
 use super::{Failure, FailureKind, output_dimension};
 use crate::config::{Mirror, Preprocess};
 use crate::dataset::Face;
@@ -31,10 +31,10 @@ impl<'a> Forward<'a> {
         Self { queue, answers, started: VecDeque::new(), in_flight, last: None }
     }
 
-    /// Empty batches in the device's memory: one is filled, one waits, the others are in the network.
+    /// Empty batches in the device's memory, as many as keep it at work.
     pub(super) fn batches(&mut self, cut: Cut) -> Result<Vec<Batch>, ModelError> {
         let expected = cut.batch_bytes();
-        let batches = (0..cut.batches(self.in_flight)).map(|_| {
+        let batches = (0..self.in_flight + SPARE).map(|_| {
             let pixels = self.queue.pixels(expected)?;
             match pixels.len() {
                 got if got < expected => Err(ModelError::Shape { what: "memory of a batch", got, expected }),

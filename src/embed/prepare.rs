@@ -28,6 +28,9 @@ use crate::preprocess;
 use crate::progress::Cancel;
 use crate::quality::Quality;
 
+/// Batches that go round beside those in the network: one is filled, one waits.
+pub(super) const SPARE: usize = 2;
+
 /// Consecutive manifest rows of one chunk.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -81,11 +84,6 @@ impl Cut {
         self.batch_rows * self.passes * self.face_bytes
     }
 
-    /// Batches that go round: one is filled, one waits, the others are in the network.
-    pub(super) fn batches(&self, in_flight: usize) -> usize {
-        in_flight + 2
-    }
-
     /// Buffers of single faces: a batch can be read ahead while the network is busy, and every worker has one.
     fn face_buffers(&self) -> usize {
         self.batch_rows + self.workers
@@ -94,7 +92,7 @@ impl Cut {
     /// More faces than this are never between being read and being embedded.
     #[cfg(test)]
     pub(super) fn faces_in_flight(&self, in_flight: usize) -> usize {
-        self.face_buffers() + self.batches(in_flight) * self.batch_rows
+        self.face_buffers() + (in_flight + SPARE) * self.batch_rows
     }
 }
 
@@ -136,7 +134,9 @@ pub(super) fn start<'scope>(
     let (give_batch, empty_batches) = channel();
     // The receivers are at hand: sending cannot fail.
     (0..cut.face_buffers()).try_for_each(|_| give_buffer.send(vec![0; cut.face_bytes])).map_err(io::Error::other)?;
-    batches.into_iter().try_for_each(|batch| give_batch.send(batch)).map_err(|_| io::ErrorKind::BrokenPipe)?;
+    for batch in batches {
+        give_batch.send(batch).map_err(|_| io::ErrorKind::BrokenPipe)?;
+    }
     let (send_face, faces) = sync_channel(cut.face_buffers());
     let (send_batch, full) = sync_channel(1);
 

@@ -76,8 +76,11 @@ mod tests {
         ModelError::OutOfMemory { device: "GPU".into(), wanted: 3 << 30, free: 1 << 20 }
     }
 
-    /// A device with memory for so many faces: what it was asked for, what it gave, what was said.
-    fn tried(wanted: usize, room: usize) -> (Vec<usize>, Result<(usize, String), ModelError>, Vec<String>) {
+    /// What a device was asked for, what it gave, and what was said.
+    type Tried = (Vec<usize>, Result<(usize, String), ModelError>, Vec<String>);
+
+    /// A device with memory for so many faces.
+    fn tried(wanted: usize, room: usize) -> Tried {
         let (mut asked, said) = (Vec::new(), RefCell::new(Vec::new()));
         let found = fit(
             wanted,

@@ -250,7 +250,8 @@ fn needs_candle(network: Network, options: &EmbedOptions) -> String {
     if fused && options.kernels == Kernels::Candle { "`kernels: candle`".into() } else { format!("`{name}`") }
 }
 
-/// Puts a network on the device that `options` asks for. `say` gets a line when `auto` had to fall back.
+/// Puts a network on the device that `options` asks for, ready for faces of `side` × `side` pixels; other sizes need to be
+/// made ready for. `say` gets a line when `auto` had to fall back, or memory is short.
 ///
 /// `tensors` must hold [`parameters`]; `weights::require` checks that with one error for all that is wrong.
 ///
@@ -259,6 +260,7 @@ fn needs_candle(network: Network, options: &EmbedOptions) -> String {
 /// asked for cannot be had here, [`ModelError::NoCalibration`] when int8 comes without `calibration`, [`ModelError::Device`] when the device fails.
 pub fn open(
     spec: &ModelSpec,
+    side: usize,
     options: &EmbedOptions,
     tensors: &Tensors,
     calibration: Option<&Calibration>,
@@ -271,7 +273,7 @@ pub fn open(
         Way::Card(card) => {
             let others = card.twins().map_err(|error| ModelError::NoCuda { reason: error.reason() })?;
             let open = |card, say: &dyn Fn(&str)| {
-                gpu::CardEmbedder::new(card, tensors, spec.width, options, say)
+                gpu::CardEmbedder::new(card, tensors, (spec.width, side), options, say)
                     .map(|embedder| Box::new(embedder) as Box<dyn Embedder>)
             };
             let first = open(card, say)?;

@@ -81,7 +81,14 @@ impl Opening<'_> {
         calibration: Option<&Calibration>,
     ) -> Result<Box<dyn Embedder>, RunError> {
         // What there is to say, `model::describe` has said.
-        Ok(model::open(&self.config.model, options, self.tensors, calibration, &|_| {})?)
+        Ok(model::open(
+            &self.config.model,
+            self.config.preprocess.resize.size as usize,
+            options,
+            self.tensors,
+            calibration,
+            &|_| {},
+        )?)
     }
 
     fn agreement(&self, sample: &mut Sample<'_>, lower: &mut dyn Embedder) -> Result<Option<Agreement>, RunError> {

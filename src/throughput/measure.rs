@@ -122,7 +122,14 @@ impl Bench<'_> {
             None
         };
         let say = |line: &str| self.progress.say(line);
-        model::open(&self.config.model, &options, self.tensors, calibration.as_ref(), &say)
+        model::open(
+            &self.config.model,
+            self.config.preprocess.resize.size as usize,
+            &options,
+            self.tensors,
+            calibration.as_ref(),
+            &say,
+        )
     }
 
     /// Embeddings of the sample by the reference.

@@ -32,8 +32,29 @@ fn work_on_a_card() {
     child("threads_share_a_card", &[], None);
     child("a_graph_does_its_work_again", &[], None);
     child("a_graph_joins_what_several_streams_do", &[], None);
-    child("all_is_given_back", &[], None);
     child("each_kernel_of_the_binary_loads", &[("FAKE_CUDA_COMPUTE", "80")], None);
+}
+
+#[test]
+fn all_that_is_taken_is_given_back() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let Some(_) = child("all_is_given_back", &[("FAKE_CUDA_LOG", log.path().to_str().unwrap())], None) else { return };
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    let calls = |name| log.lines().filter(|line| line.split(' ').next() == Some(name)).count();
+    for (take, give) in [
+        ("cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2"),
+        ("cuMemAlloc_v2", "cuMemFree_v2"),
+        ("cuMemHostAlloc", "cuMemFreeHost"),
+        ("cuStreamCreate", "cuStreamDestroy_v2"),
+        ("cuEventCreate", "cuEventDestroy_v2"),
+        ("cuModuleLoadDataEx", "cuModuleUnload"),
+        ("cuStreamBeginCapture_v2", "cuStreamEndCapture"),
+        ("cuStreamEndCapture", "cuGraphDestroy"),
+        ("cuGraphInstantiateWithFlags", "cuGraphExecDestroy"),
+    ] {
+        assert_eq!(calls(take), calls(give), "{take} against {give} in\n{log}");
+        assert!(calls(take) > 0, "{take} is not in\n{log}");
+    }
 }
 
 #[test]
@@ -65,6 +86,11 @@ fn a_card_that_cannot_be_used_says_why() {
     insta::assert_snapshot!(mismatch, @"the parts of the NVIDIA driver do not fit together: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, system has unsupported display driver / cuda driver combination; restart the machine if the driver was updated, and take `cuda-compat` out of LD_LIBRARY_PATH");
     let other = text(&[("FAKE_CUDA_FAIL", "cuDevicePrimaryCtxRetain:1:46")]).unwrap();
     insta::assert_snapshot!(other, @"the NVIDIA driver failed in cuDevicePrimaryCtxRetain: error 46, the driver says no more");
+
+    let lacking =
+        fake_cuda::library(r#"extern "C" int cuDriverGetVersion(int* version) { *version = 12010; return 0; }"#);
+    let lacking = text(&[("FACEVAULT_CUDA_LIBS", lacking.path().to_str().unwrap())]).unwrap();
+    insta::assert_snapshot!(lacking, @"the NVIDIA driver is too old: it offers no `cuInit`, CUDA 12.1 is needed; install driver 530 or newer");
 
     let broken = tempfile::tempdir().unwrap();
     std::fs::write(broken.path().join("libcuda.so.1"), "no library").unwrap();
@@ -134,6 +160,13 @@ fn a_stream_does_its_work_in_order() {
     assert!(before.done().unwrap() && after.done().unwrap());
     assert!(after.milliseconds_since(&before).unwrap() >= 0.0);
     stream.upload_now(&[], &memory, 400).unwrap();
+    // Pinned memory is the caller's again at once.
+    let (mut from, mut to) = (card.pinned(4).unwrap(), card.pinned(4).unwrap());
+    from.copy_from_slice(&[9, 0, 0, 0]);
+    stream.upload_now(&from, &memory, 0).unwrap();
+    from.fill(255);
+    stream.download_now(&memory, 0, &mut to).unwrap();
+    assert_eq!(numbers(&to), [9]);
     assert!(std::panic::catch_unwind(|| stream.upload_now(&[0; 4], &memory, 397)).is_err(), "it wrote past the end");
     assert!(
         std::panic::catch_unwind(|| stream.upload_now(&[0; 4], &memory, usize::MAX)).is_err(),

@@ -8,6 +8,9 @@ use facevault::model::{self, Calibration, Embedder, FaceBatch};
 use crate::support::formula;
 
 const KINDS: [&str; 6] = ["constant-0", "constant-127", "constant-255", "noise", "smooth-a", "smooth-b"];
+/// Side of the faces that networks are opened for; others are made ready for.
+const SIDE: usize = 112;
+
 const STANDARDISE: Standardise = Standardise { mean: 127.5, scale: 128.0 };
 
 fn options(device: DeviceRequest) -> EmbedOptions {
@@ -26,7 +29,7 @@ fn options(device: DeviceRequest) -> EmbedOptions {
 fn network(width: f64) -> Box<dyn Embedder> {
     let spec = ModelSpec { network: Network::InceptionResnetV1, width };
     let tensors = formula::checkpoint(&model::parameters(&spec));
-    model::open(&spec, &options(DeviceRequest::Cpu), &tensors, None, &|_| {}).unwrap()
+    model::open(&spec, SIDE, &options(DeviceRequest::Cpu), &tensors, None, &|_| {}).unwrap()
 }
 
 fn embed(network: &mut dyn Embedder, pixels: &[u8], side: usize) -> Vec<f32> {
@@ -65,7 +68,7 @@ fn every_kernel_of_this_cpu_equals_facenet_pytorch() {
     let pixels: Vec<u8> = KINDS.iter().flat_map(|kind| formula::picture(kind, 112)).collect();
     for kernels in [Kernels::Candle, Kernels::Portable, Kernels::Neon, Kernels::Avx2, Kernels::Avx512] {
         let options = EmbedOptions { kernels, ..options(DeviceRequest::Cpu) };
-        let mut network = match model::open(&spec, &options, &tensors, None, &|_| {}) {
+        let mut network = match model::open(&spec, SIDE, &options, &tensors, None, &|_| {}) {
             Ok(network) => network,
             Err(error @ model::ModelError::NoKernels { .. }) => {
                 println!("SKIPPED: {error}");
@@ -85,7 +88,7 @@ fn kernels_of_another_cpu_are_an_error() {
     let foreign = if cfg!(target_arch = "aarch64") { Kernels::Avx2 } else { Kernels::Neon };
     let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
     let options = EmbedOptions { kernels: foreign, ..options(DeviceRequest::Cpu) };
-    let error = model::open(&spec, &options, &formula::checkpoint(&model::parameters(&spec)), None, &|_| {});
+    let error = model::open(&spec, SIDE, &options, &formula::checkpoint(&model::parameters(&spec)), None, &|_| {});
     let error = error.err().unwrap().to_string();
     assert!(error.contains(&format!("`embed.kernels: {}` cannot run on this CPU", foreign.name())), "{error}");
     assert!(error.contains("use `auto`"), "{error}");
@@ -134,7 +137,7 @@ fn what_the_graph_cannot_compute_in_is_an_error() {
     let tensors = formula::checkpoint(&model::parameters(&spec));
     for precision in [Precision::Tf32, Precision::F16, Precision::Bf16, Precision::Int8] {
         let options = EmbedOptions { precision, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
-        let error = model::open(&spec, &options, &tensors, None, &|_| {}).err().unwrap();
+        let error = model::open(&spec, SIDE, &options, &tensors, None, &|_| {}).err().unwrap();
         assert!(matches!(error, model::ModelError::Precision { precision: p, .. } if p == precision), "{error}");
         assert!(error.to_string().contains("`f32` runs everywhere"), "{error}");
     }
@@ -146,7 +149,7 @@ fn a_graph_without_stages_embeds_all_the_same() {
     let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
     let tensors = formula::checkpoint(&model::parameters(&spec));
     let options = EmbedOptions { kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
-    let mut network = model::open(&spec, &options, &tensors, None, &|_| {}).unwrap();
+    let mut network = model::open(&spec, SIDE, &options, &tensors, None, &|_| {}).unwrap();
     let pixels = formula::picture("smooth-a", side);
     let batch = FaceBatch { pixels: &pixels, count: 1, side, standardise: STANDARDISE };
     let mut out = [0.0; 512];
@@ -167,13 +170,13 @@ fn what_is_described_is_what_opens() {
     ] {
         let options = EmbedOptions { precision, kernels, threads, ..options(DeviceRequest::Cpu) };
         let described = model::describe(&spec, &options, &|_| {}).unwrap();
-        let opened = model::open(&spec, &options, &tensors, Some(&calibration), &|_| {}).unwrap();
+        let opened = model::open(&spec, SIDE, &options, &tensors, Some(&calibration), &|_| {}).unwrap();
         assert_eq!(&described, opened.info());
         assert_eq!((described.precision, described.dimension), (precision, 512));
     }
     let impossible =
         EmbedOptions { precision: Precision::Bf16, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
     let described = model::describe(&spec, &impossible, &|_| {}).unwrap_err().to_string();
-    let opened = model::open(&spec, &impossible, &tensors, None, &|_| {}).map(|_| ()).unwrap_err().to_string();
+    let opened = model::open(&spec, SIDE, &impossible, &tensors, None, &|_| {}).map(|_| ()).unwrap_err().to_string();
     assert_eq!(described, opened);
 }

@@ -51,7 +51,7 @@ fn embed(network: Network, tensors: &Tensors, pictures: &[&str]) -> Vec<f32> {
     let side = profile.resize.size as usize;
     let pixels: Vec<u8> = pictures.iter().flat_map(|kind| formula::picture(kind, side)).collect();
     let mut network =
-        model::open(&spec(network), &options(Kernels::Auto, Precision::F32), tensors, None, &|_| {}).unwrap();
+        model::open(&spec(network), side, &options(Kernels::Auto, Precision::F32), tensors, None, &|_| {}).unwrap();
     let mut rows = vec![f32::NAN; pictures.len() * network.info().dimension];
     let batch = FaceBatch { pixels: &pixels, count: pictures.len(), side, standardise: profile.standardise };
     network.embed(batch, &mut rows).unwrap();

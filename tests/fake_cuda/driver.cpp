@@ -219,7 +219,7 @@ unsigned cuDeviceGet(int* device, int ordinal) {
 unsigned cuDeviceGetName(char* name, int bytes, int device) {
   ENTER();
   size_t index = size_t(device);
-  std::string text = index < settings.names.size() ? settings.names[index] : "Emulated GPU " + std::to_string(device);
+  std::string text = index < settings.names.size() ? settings.names[index] : "Emulated GPU";
   std::snprintf(name, size_t(bytes), "%s", text.c_str());
   return OK;
 }

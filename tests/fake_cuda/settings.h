@@ -91,7 +91,7 @@ struct Settings {
   int compute = 90;                       // FAKE_CUDA_COMPUTE: 10 × major + minor
   int multiprocessors = 4;                // FAKE_CUDA_MULTIPROCESSORS
   size_t memory = size_t(8) << 30;        // FAKE_CUDA_MEMORY: bytes a device
-  std::vector<std::string> names;         // FAKE_CUDA_NAMES: by comma
+  std::vector<std::string> names;         // FAKE_CUDA_NAMES: by comma; alike without
   std::map<std::string, Fault> faults;    // FAKE_CUDA_FAIL: call:n or call:n:code, by comma
   std::string log;                        // FAKE_CUDA_LOG: a file that gets a line a call
   std::map<std::string, long> calls;      // so far

@@ -2,6 +2,7 @@
 //! card before a batch's rows are asked for.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use super::kernels::Kernels;
 use super::plan::{Addresses, Launch, Layer, Numbers, Parameters, Plan, Work};
@@ -17,14 +18,14 @@ use crate::weights::Tensors;
 /// What a card computes in.
 pub const PRECISIONS: &[Precision] = &[Precision::F32, Precision::Tf32, Precision::F16, Precision::Bf16];
 
-/// The size of the published network's faces: what the batch size is searched with.
-const SIDE: usize = 160;
-
 /// Batches on their way: one is computed while the next is uploaded.
 const SLOTS: usize = 2;
 
 /// Times that a candidate is measured, after one that is not.
 const TRIALS: usize = 3;
+
+/// How long tiles may be tried: a card takes a fraction of it, and on what is slower the estimate has to do.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Launch sequences that are kept: two slots, a whole batch and a few shorter ones.
 const GRAPHS: usize = 16;
@@ -82,22 +83,23 @@ struct Slot {
 }
 
 impl CardEmbedder {
-    /// Puts a checkpoint on a card; `tensors` must hold the network's parameters. With `batch_size: auto` batches are
-    /// measured. `say` gets a line where memory is short.
+    /// Puts a checkpoint on a card; `tensors` must hold the network's parameters. `size` is the network's width, and the side
+    /// of the faces that will come. With `batch_size: auto` batches are measured. `say` gets a line where memory is short.
     ///
     /// # Errors
     /// [`ModelError::Precision`], [`ModelError::OutOfMemory`] where not even one face fits, [`ModelError::Device`].
     pub fn new(
         card: Card,
         tensors: &Tensors,
-        width: f64,
+        size: (f64, usize),
         options: &EmbedOptions,
         say: &dyn Fn(&str),
     ) -> Result<Self, ModelError> {
+        let (width, side) = size;
         let info = Self::describe(&card, options.precision)?;
         let failed = |error| told(error, &info);
         let numbers = numbers(options.precision, &info)?;
-        let plan = Plan::new(width, SIDE, numbers);
+        let plan = Plan::new(width, side, numbers);
         let folded = |convolution: &_| folding::folded(tensors, convolution);
         let Parameters { bytes, layers } = Parameters::new(plan.program(), numbers, folded);
         let open = || {
@@ -111,10 +113,10 @@ impl CardEmbedder {
         let mut embedder = Self { info, network, fitted: None, batch: 1, staging: Pixels::default() };
         let batch = match options.batch_size {
             BatchSize::Faces(faces) => faces,
-            BatchSize::Auto => capacity::best_batch(capacity::CANDIDATES, |faces| embedder.speed(faces))?,
+            BatchSize::Auto => capacity::best_batch(capacity::CANDIDATES, |faces| embedder.speed(side, faces))?,
         };
         embedder.batch = batch;
-        embedder.fit(SIDE, batch, say)?;
+        embedder.fit(side, batch, say)?;
         Ok(embedder)
     }
 
@@ -150,11 +152,11 @@ impl CardEmbedder {
     }
 
     /// Faces a second in batches of `faces`, computing alone.
-    fn speed(&mut self, faces: usize) -> Result<f64, ModelError> {
+    fn speed(&mut self, side: usize, faces: usize) -> Result<f64, ModelError> {
         self.fitted = None;
         let Self { info, network, fitted, .. } = self;
         let failed = |error| told(error, info);
-        let made = fitted.insert(Fitted::new(network, SIDE, faces).map_err(failed)?);
+        let made = fitted.insert(Fitted::new(network, side, faces).map_err(failed)?);
         let milliseconds = made.seconds(network, faces).map_err(failed)?;
         self.fitted = None;
         Ok(faces as f64 / milliseconds)
@@ -251,14 +253,21 @@ impl Fitted {
     /// The fastest of the most promising tiles of each convolution, measured with a whole batch.
     fn choose_tiles(&self, network: &Network) -> Result<Vec<Tile>, CudaError> {
         let multiprocessors = network.card.multiprocessors() as usize;
-        let stream = &network.compute;
+        let (stream, started) = (&network.compute, Instant::now());
         let mut tiles = Vec::new();
         for launch in self.launches(network, 0, 0, self.capacity) {
             let Work::Convolution { args, head: false } = &launch.work else {
                 tiles.push(TILES[0]);
                 continue;
             };
-            let candidates = tile::candidates(args.rows as usize, args.channels as usize, multiprocessors);
+            let mut candidates = tile::candidates(args.rows as usize, args.channels as usize, multiprocessors);
+            if started.elapsed() > PATIENCE {
+                candidates.truncate(1);
+            }
+            if let [only] = candidates[..] {
+                tiles.push(only);
+                continue;
+            }
             let mut best = (f32::INFINITY, candidates[0]);
             for tile in candidates {
                 let mut events = Vec::with_capacity(TRIALS + 1);

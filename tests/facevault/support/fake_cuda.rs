@@ -43,15 +43,8 @@ fn build() -> Option<PathBuf> {
     }
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let library = |name: &str, inputs: &[&str]| {
-        let status = Command::new(&compiler)
-            .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-o"])
-            .arg(place.path().join(name))
-            .args(inputs.iter().map(|name| sources.join(name)))
-            .arg("-I")
-            .arg(&kernels)
-            .status()
-            .unwrap();
-        assert!(status.success(), "the fake {name} does not compile");
+        let inputs: Vec<_> = inputs.iter().map(|name| sources.join(name)).collect();
+        compile(&compiler, &inputs, &kernels, &place.path().join(name));
     };
     library("libcuda.so.1", &["driver.cpp", "kernels.cpp"]);
     library("libnvidia-ml.so.1", &["nvml.cpp"]);
@@ -60,6 +53,23 @@ fn build() -> Option<PathBuf> {
         let _ = place.keep();
     }
     Some(folder)
+}
+
+/// Makes a library of sources.
+fn compile(compiler: &str, sources: &[PathBuf], headers: &Path, library: &Path) {
+    // Fibers jump between stacks, which the fortified longjmp takes for an attack.
+    let flags = ["-std=c++17", "-O3", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-o"];
+    let status = Command::new(compiler).args(flags).arg(library).args(sources).arg("-I").arg(headers).status().unwrap();
+    assert!(status.success(), "{} does not compile", library.display());
+}
+
+/// A folder with a `libcuda.so.1` made of this text, where [`folder`] gives one.
+pub fn library(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("driver.cpp");
+    fs::write(&source, text).unwrap();
+    compile(&compiler().unwrap(), &[source], folder.path(), &folder.path().join("libcuda.so.1"));
+    folder
 }
 
 /// What compiles C++ here.
