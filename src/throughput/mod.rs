@@ -329,14 +329,12 @@ fn devices_here(config: &ExperimentConfig, wanted: &Wanted) -> (Vec<DeviceKind>,
         return (here, Vec::new());
     }
     let options = EmbedOptions { device: DeviceRequest::Cuda, precision: Precision::F32, ..config.embed.clone() };
-    match model::describe(&config.model, &options, &|_| {}) {
-        Err(ModelError::NoCuda { reason }) => (here, vec![format!("device cuda is left out: {reason}")]),
-        // Whatever else is wrong, its variants say it.
-        _ => {
-            here.push(DeviceKind::Cuda);
-            (here, Vec::new())
-        }
+    if let Err(ModelError::NoCuda { reason }) = model::describe(&config.model, &options, &|_| {}) {
+        return (here, vec![format!("device cuda is left out: {reason}")]);
     }
+    // Whatever else is wrong, its variants say it.
+    here.push(DeviceKind::Cuda);
+    (here, Vec::new())
 }
 
 /// Operations a face, as the implementation that counts most of them counts.
