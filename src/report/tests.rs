@@ -430,7 +430,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
     };
     let end_to_end = |name: &str, outcome| {
         let variant = variant(DeviceKind::Cpu, 8);
-        EndToEnd { name: name.into(), variant, outcome }
+        EndToEnd { name: name.into(), variant, counts: false, outcome }
     };
     let meter = |device, source: Option<&str>, absent: Option<&str>| MeterNote {
         device,
@@ -497,6 +497,7 @@ fn a_speed_that_does_not_count_is_struck_out_in_words_too_and_is_never_the_faste
     let measured = throughput(900.0);
     let html = render_throughput(&measured).unwrap();
     assert!(html.contains("<s>900.0</s><small>struck out: lowest cosine &lt;0.5&gt;</small>"), "{html}");
+    assert!(html.contains("<s>900.0</s><small>struck out: its embeddings fail the gate</small>"), "the whole way too");
     assert!(html.contains("Fastest: first &amp; best, 0.5 faces a second"), "the second one is faster and struck out");
     // What could not be measured is there with its reason, in the list of variants and of whole passes.
     assert_eq!(html.matches("out of &lt;memory&gt;").count(), 2);

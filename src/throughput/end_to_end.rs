@@ -24,6 +24,8 @@ pub struct EndToEnd {
     pub name: String,
     /// The same, part by part.
     pub variant: Variant,
+    /// Whether the variant passes the accuracy gate: otherwise this speed does not count either.
+    pub counts: bool,
     /// What came of it.
     #[serde(flatten)]
     pub outcome: WholeOutcome,
@@ -72,6 +74,8 @@ pub struct Whole {
 /// What a whole pass starts from.
 pub(super) struct Start<'a> {
     pub variant: Variant,
+    /// Whether its accuracy passes.
+    pub counts: bool,
     /// Speed of the network alone, passes a second.
     pub rate: f64,
     /// Its stages.
@@ -134,7 +138,7 @@ impl Bench<'_> {
                 WholeOutcome::Failed(Failed { err, not_available: false })
             }
         };
-        Ok(EndToEnd { name, variant: start.variant, outcome })
+        Ok(EndToEnd { name, variant: start.variant, counts: start.counts, outcome })
     }
 
     fn whole(
@@ -228,7 +232,7 @@ mod tests {
 
     fn start(device: DeviceKind, stages: &[Stage]) -> Start<'_> {
         let engine = Engine { device, precision: Precision::F32, kernels: Kernels::Auto, threads: None };
-        Start { variant: Variant { engine, batch: 64 }, rate: 1000.0, stages, cards: 1, seconds: 2.0 }
+        Start { variant: Variant { engine, batch: 64 }, counts: true, rate: 1000.0, stages, cards: 1, seconds: 2.0 }
     }
 
     fn config() -> ExperimentConfig {

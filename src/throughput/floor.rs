@@ -49,7 +49,7 @@ struct Peak {
     f32: f64,
 }
 
-/// From NVIDIA's data sheets and architecture white papers (Volta, Turing, Ampere GA10x, Ada, Hopper), without sparsity, at
+/// From NVIDIA's data sheets and architecture white papers (Volta, Turing, Ampere, Ada, Hopper), without sparsity, at
 /// boost clocks. What sheets give with sparsity only is halved. The first that fits counts.
 const PEAKS: [Peak; 18] = [
     Peak { words: &["H200", "NVL"], half: 835.5, tf32: 417.5, f32: 60.0 },

@@ -262,7 +262,7 @@ impl Bench<'_> {
         };
         let Window { faces, elapsed, counter } =
             self.window(embedder, batch, seconds, &mut out, || read(&mut meter))?;
-        found.state = meter.ok().and_then(|meter| meter.state());
+        found.state = meter.ok().and_then(Meter::state);
         found.energy.add(counter, faces as u64, elapsed);
         found.rates.push(faces as f64 / elapsed);
         let first = found.staged % self.sample.rows.len();

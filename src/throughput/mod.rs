@@ -329,14 +329,12 @@ fn devices_here(config: &ExperimentConfig, wanted: &Wanted) -> (Vec<DeviceKind>,
         return (here, Vec::new());
     }
     let options = EmbedOptions { device: DeviceRequest::Cuda, precision: Precision::F32, ..config.embed.clone() };
-    match model::describe(&config.model, &options, &|_| {}) {
-        Err(ModelError::NoCuda { reason }) => (here, vec![format!("device cuda is left out: {reason}")]),
-        // Whatever else is wrong, its variants say it.
-        _ => {
-            here.push(DeviceKind::Cuda);
-            (here, Vec::new())
-        }
+    if let Err(ModelError::NoCuda { reason }) = model::describe(&config.model, &options, &|_| {}) {
+        return (here, vec![format!("device cuda is left out: {reason}")]);
     }
+    // Whatever else is wrong, its variants say it.
+    here.push(DeviceKind::Cuda);
+    (here, Vec::new())
 }
 
 /// Operations a face, as the implementation that counts most of them counts.
@@ -412,7 +410,7 @@ fn whole_passes(
         let Some((_, Ok(network))) = network else { continue };
         let (variant, rate) = (cell.variant, one.faces_per_second.median);
         let (cards, _) = floor::cards(&one.device_name);
-        let start = Start { variant, rate, stages: &one.stages, cards, seconds };
+        let start = Start { variant, counts: one.gate.passed, rate, stages: &one.stages, cards, seconds };
         whole.push(bench.end_to_end(manifest, network.as_mut(), &start, measured.machine.cores)?);
         bench.progress.advance(1);
     }

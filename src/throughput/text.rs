@@ -124,7 +124,7 @@ impl Throughput {
         let head = ["from files to rows", "faces/s", "of network", "fed", "busy", "threads", "prepare", "write"];
         let rows = self.end_to_end.iter().filter_map(|one| match &one.outcome {
             WholeOutcome::Measured(whole) => Some([
-                one.name.clone(),
+                if one.counts { one.name.clone() } else { format!("✗ {}", one.name) },
                 format!("{:.1}", whole.faces_per_second),
                 format!("{:.1}%", whole.of_network * 100.0),
                 format!("{:.1}%", whole.fed * 100.0),

@@ -2,7 +2,7 @@
 
 use super::super::ReportError;
 use super::super::axis::Axis;
-use super::super::page::{Block, Legend, Section, Table};
+use super::super::page::{Block, Cell as Square, Legend, Section, Table};
 use super::super::plots::{Chart, Layer, Role};
 use super::super::words::{NONE, count};
 use super::stages::{bar, bars};
@@ -53,15 +53,16 @@ pub(super) fn section(measured: &Throughput) -> Result<Option<Section>, ReportEr
             }
         };
         place += 1;
+        let rate = format!("{:.1}", whole.faces_per_second);
         table.row([
-            format!("{place}: {}", one.name),
-            format!("{:.1}", whole.faces_per_second),
-            percent(whole.of_network),
-            percent(whole.fed),
-            whole.busy.map_or_else(|| NONE.into(), percent),
-            count(whole.faces),
-            whole.workers.to_string(),
-            String::new(),
+            format!("{place}: {}", one.name).into(),
+            if one.counts { rate.into() } else { Square::struck(rate, "its embeddings fail the gate") },
+            percent(whole.of_network).into(),
+            percent(whole.fed).into(),
+            whole.busy.map_or_else(|| NONE.into(), percent).into(),
+            count(whole.faces).into(),
+            whole.workers.to_string().into(),
+            Square::default(),
         ]);
         let steps = steps(whole);
         let width = 2.0 * HALF / steps.len() as f64;

@@ -28,7 +28,7 @@ impl Rapl {
     /// In words, why nobody counts here.
     pub fn open(root: &Path) -> Result<Self, String> {
         let zones = fs::read_dir(root).map_err(|_| format!("{} is not there: no RAPL", root.display()))?;
-        let mut folders: Vec<PathBuf> = zones.filter_map(|zone| Some(zone.ok()?.path())).filter(is_package).collect();
+        let mut folders: Vec<PathBuf> = zones.filter_map(|zone| Some(zone.ok()?.path())).filter(|folder| is_package(folder)).collect();
         folders.sort();
         if folders.is_empty() {
             return Err(format!("{} has no processor package", root.display()));
@@ -47,7 +47,7 @@ impl Rapl {
 }
 
 /// A whole package: its parts (cores, memory controller) are counted in it, and `psys` counts more than processors.
-fn is_package(folder: &PathBuf) -> bool {
+fn is_package(folder: &Path) -> bool {
     fs::read_to_string(folder.join("name")).is_ok_and(|name| name.starts_with("package"))
 }
 
