@@ -316,8 +316,8 @@ fn unordered(place: u32) -> f32 {
 fn window_bins(shared_per_block: u32) -> u32 {
     // A multiprocessor has 1 KiB more than a block may have, and takes 1 KiB of each block for itself.
     const RESERVED: u32 = 1024;
-    let each = (shared_per_block + RESERVED) / 2;
-    let bins = each.saturating_sub(RESERVED + SLICES) / 4;
+    let multiprocessor = shared_per_block + RESERVED;
+    let bins = (multiprocessor / 2).saturating_sub(RESERVED + SLICES) / 4;
     (1 << bins.max(256).ilog2()).min(16_384)
 }
 
@@ -340,6 +340,8 @@ mod tests {
         };
         let values = [-1.0, -0.3, -1e-30, -0.0, 0.0, 1e-30, 0.7, 1.0];
         assert!(values.map(ordered).is_sorted_by(|a, b| a < b));
-        values.iter().for_each(|value| assert_eq!(unordered(ordered(*value)).to_bits(), value.to_bits()));
+        for value in values {
+            assert_eq!(unordered(ordered(value)).to_bits(), value.to_bits());
+        }
     }
 }

@@ -107,8 +107,9 @@ mod tests {
         let rows = Rows { data: &data, dimension: DIMENSION };
         let panels = Panels::new(rows, &population);
         assert_eq!((panels.len(), panels.bytes()), (4, 23 * 128 * 4));
-        let ranges = [(0..140, 0..2), (128..140, 1..2), (140..300, 2..4), (268..300, 3..4)];
-        ranges.iter().for_each(|(positions, expected)| assert_eq!(&panels.of(positions), expected));
+        for (positions, expected) in [(0..140, 0..2), (128..140, 1..2), (140..300, 2..4), (268..300, 3..4)] {
+            assert_eq!(panels.of(&positions), expected);
+        }
         for (panel, first, length) in [(0, 0, 128), (1, 128, 12), (2, 140, 128), (3, 268, 32)] {
             let mut bytes = vec![0xff; panels.bytes()];
             panels.pack(panel, &mut bytes);

@@ -118,7 +118,9 @@ impl Crowd {
         for (face, row) in data.chunks_exact_mut(dimension).enumerate() {
             let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
             let length = if face % 11 == 3 { length / 1.7 } else { length };
-            row.iter_mut().for_each(|value| *value /= length);
+            for value in row.iter_mut() {
+                *value /= length;
+            }
             match face {
                 5 => row[0] = f32::NAN,
                 77 => row[dimension - 1] = f32::INFINITY,
@@ -138,7 +140,7 @@ impl Crowd {
             face_id: &self.names[i],
             identity: Some(&self.names[self.identities[i]]),
             image_id: &self.names[if i % 7 == 1 { self.names.len() - i } else { i }],
-            content: (i % 13 == 0).then(|| (Digest::of(&[(i % 2) as u8]), None)),
+            content: i.is_multiple_of(13).then(|| (Digest::of(&[(i % 2) as u8]), None)),
         };
         (0..self.names.len()).map(labelled).collect()
     }
