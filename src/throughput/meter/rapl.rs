@@ -28,7 +28,8 @@ impl Rapl {
     /// In words, why nobody counts here.
     pub fn open(root: &Path) -> Result<Self, String> {
         let zones = fs::read_dir(root).map_err(|_| format!("{} is not there: no RAPL", root.display()))?;
-        let mut folders: Vec<PathBuf> = zones.filter_map(|zone| Some(zone.ok()?.path())).filter(|folder| is_package(folder)).collect();
+        let mut folders: Vec<PathBuf> =
+            zones.filter_map(|zone| Some(zone.ok()?.path())).filter(|folder| is_package(folder)).collect();
         folders.sort();
         if folders.is_empty() {
             return Err(format!("{} has no processor package", root.display()));
