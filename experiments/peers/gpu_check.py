@@ -191,7 +191,7 @@ seed: 0
 dataset: {{ source: folders, root: {root} }}
 preprocess: {{ profile: facenet-pytorch, resize: {{ size: 160 }} }}
 model: {{ network: inception-resnet-v1 }}
-weights: {{ source: local, path: {weights} }}
+weights: {{ source: file, path: {weights} }}
 embed: {{ device: {device}, precision: {precision}, batch_size: {batch} }}
 similarity: {{ replicates: 50 }}
 """
@@ -201,7 +201,7 @@ class Check:
     def __init__(self, arguments, work):
         self.binary, self.work, self.deadline = arguments.binary, work, time.monotonic() + arguments.minutes * 60
         self.device, self.rounds, self.seconds = arguments.device, arguments.rounds, arguments.seconds
-        self.batches, self.faces = arguments.batches, arguments.faces
+        self.batches, self.faces, self.batch = arguments.batches, arguments.faces, arguments.batch
         self.lines, self.figures, self.wrong = [], {}, False
         self.env = os.environ | {"HF_HUB_OFFLINE": "1"}
 
@@ -225,9 +225,9 @@ class Check:
             raise RuntimeError(f"{' '.join(arguments)}: exit {ended.returncode}: {ended.stderr.strip().splitlines()[-1:]}")
         return json.loads(ended.stdout)
 
-    def config(self, name, root, device, precision, batch="auto"):
+    def config(self, name, root, device, precision, batch=None):
         path = self.work / f"{name}.yaml"
-        path.write_text(CONFIG.format(name=name, root=root, device=device, precision=precision, batch=batch,
+        path.write_text(CONFIG.format(name=name, root=root, device=device, precision=precision, batch=batch or self.batch,
                                       weights=self.work / "weights.safetensors"))
         return path
 
@@ -277,8 +277,8 @@ class Check:
 
         self.net = network()
         save_weights(self.net, self.work / "weights.safetensors")
-        people = max(self.faces // 8, 2)
-        images = pictures(self.work / "exact", people, 8, lossless=True)
+        each = min(8, max(self.faces // 2, 2))
+        images = pictures(self.work / "exact", max(self.faces // each, 2), each, lossless=True)
         self.facevault("embed", config=self.config("cpu", self.work / "exact", "cpu", "f32"))
         cpu, _ = self.rows("cpu")
         batch = (torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() - 127.5) / 128
@@ -307,14 +307,14 @@ class Check:
     def same_bytes(self):
         for precision in PRECISIONS:
             reference = None
-            for batch in (1, 7, "auto"):
+            for batch in (1, 7, self.batch):
                 name = f"bytes-{precision}-{batch}"
                 self.facevault("embed", config=self.config(name, self.work / "exact", self.device, precision, batch))
                 data = self.rows(name)[1]
                 if reference is not None and data != reference:
                     self.fail(f"{precision}: a batch of {batch} gives other bytes than a batch of 1")
                 reference = data if reference is None else reference
-            self.say(f"{precision}: batches of 1, 7 and auto give the same bytes.")
+            self.say(f"{precision}: batches of 1, 7 and {self.batch} give the same bytes.")
 
     def speed(self):
         import torch
@@ -358,7 +358,7 @@ class Check:
             for one in found["variants"]:
                 # A cell that could not be measured says why, in `error`.
                 if rate := one.get("faces_per_second"):
-                    speeds.setdefault((f"facevault", one["precision"], batch), []).append(rate["median"])
+                    speeds.setdefault(("facevault", one["precision"], batch), []).append(rate["median"])
 
         for number in range(self.rounds):
             for batch in self.batches:
@@ -424,6 +424,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=9.0, help="after which no new step begins")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help="cpu: tries the script, not a card")
     parser.add_argument("--batches", type=lambda text: [int(n) for n in text.split(",")], default=[1, 32, 256, 1024])
+    parser.add_argument("--batch", default="auto", help="faces of a batch where speed is not compared")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--faces", type=int, default=512, help="pictures of the correctness check; 8 times that end to end")

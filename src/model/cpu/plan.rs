@@ -508,7 +508,7 @@ impl Plan {
     ) -> Self {
         let map = |(height, width), channels| Map { height, width, parts: vec![channels], role: Role::Activation };
         let maps = vec![map(size, spec.inputs), map(extent(&spec, size), spec.outputs)];
-        let block = "residual".to_owned();
+        let block = spec.key.clone();
         let residual = residual.map(|scale| program::Residual { x: 1, block, scale: f64::from(scale) });
         let relu = spec.after == net::After::NormRelu || residual.is_some();
         let name = spec.key.clone();
