@@ -287,7 +287,7 @@ mod tests {
     fn essence(found: &Comparison) -> impl PartialEq + std::fmt::Debug + use<> {
         let sorted = |cells: &[Cell]| {
             let mut cells = cells.to_vec();
-            cells.sort_by_key(|cell| format!("{cell:?}"));
+            cells.sort_by_cached_key(|cell| format!("{cell:?}"));
             cells
         };
         let hardest = |pairs: &[Candidate]| pairs.to_vec();
