@@ -273,7 +273,7 @@ pub fn open(
         Way::Card(card) => {
             let others = card.twins().map_err(|error| ModelError::NoCuda { reason: error.reason() })?;
             let open = |card, say: &dyn Fn(&str)| {
-                gpu::CardEmbedder::new(card, tensors, (spec.width, side), options, say)
+                gpu::CardEmbedder::new(&card, tensors, (spec.width, side), options, say)
                     .map(|embedder| Box::new(embedder) as Box<dyn Embedder>)
             };
             let first = open(card, say)?;

@@ -89,14 +89,14 @@ impl CardEmbedder {
     /// # Errors
     /// [`ModelError::Precision`], [`ModelError::OutOfMemory`] where not even one face fits, [`ModelError::Device`].
     pub fn new(
-        card: Card,
+        card: &Card,
         tensors: &Tensors,
         size: (f64, usize),
         options: &EmbedOptions,
         say: &dyn Fn(&str),
     ) -> Result<Self, ModelError> {
         let (width, side) = size;
-        let info = Self::describe(&card, options.precision)?;
+        let info = Self::describe(card, options.precision)?;
         let failed = |error| told(error, &info);
         let numbers = numbers(options.precision, &info)?;
         let plan = Plan::new(width, side, numbers);
@@ -106,7 +106,7 @@ impl CardEmbedder {
             let (compute, uploads) = (card.stream()?, card.stream()?);
             let parameters = card.allocate(bytes.len())?;
             compute.upload_now(&bytes, &parameters, 0)?;
-            let kernels = Kernels::load(&card, options.precision)?;
+            let kernels = Kernels::load(card, options.precision)?;
             Ok(Network { kernels, compute, uploads, parameters, layers, numbers, width, card: card.clone() })
         };
         let network = open().map_err(failed)?;
