@@ -22,7 +22,7 @@ pub struct Chosen {
 /// # Errors
 /// [`ModelError::NoCuda`] with the reason.
 pub fn card(request: DeviceRequest, say: &dyn Fn(&str)) -> Result<Option<Card>, ModelError> {
-    resolve(request, say, || first_card().map_err(|error| Refusal { reason: error.reason(), remedy: error.remedy() }))
+    resolve(request, say, || Ok(first_card()?))
 }
 
 /// The device for candle, whose GPU path is there with the feature `cuda` only. `needed_by` names what runs with candle,
@@ -31,7 +31,7 @@ pub fn card(request: DeviceRequest, say: &dyn Fn(&str)) -> Result<Option<Card>, 
 /// # Errors
 /// As [`card`].
 pub fn candle(request: DeviceRequest, needed_by: &str, say: &dyn Fn(&str)) -> Result<Chosen, ModelError> {
-    let cuda = resolve(request, say, || candle_cuda(needed_by).map_err(|reason| Refusal { reason, remedy: None }))?;
+    let cuda = resolve(request, say, || candle_cuda(needed_by))?;
     Ok(cuda.unwrap_or_else(|| Chosen { device: Device::Cpu, kind: DeviceKind::Cpu, name: cpu() }))
 }
 
@@ -44,6 +44,12 @@ fn cpu() -> String {
 struct Refusal {
     reason: String,
     remedy: Option<&'static str>,
+}
+
+impl From<CudaError> for Refusal {
+    fn from(error: CudaError) -> Self {
+        Self { reason: error.reason(), remedy: error.remedy() }
+    }
 }
 
 /// Opens what runs on a GPU, if `request` wants it.
@@ -71,14 +77,17 @@ fn first_card() -> Result<Card, CudaError> {
 }
 
 #[cfg(feature = "cuda")]
-fn candle_cuda(_needed_by: &str) -> Result<Chosen, String> {
+fn candle_cuda(_needed_by: &str) -> Result<Chosen, Refusal> {
     // cudarc panics where a library of CUDA is missing; that is a reason like any other.
-    let device = std::panic::catch_unwind(|| Device::new_cuda(0))
-        .map_err(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a CUDA library is missing").to_owned()
-        })?
-        .map_err(|error| reason(&error))?;
+    let opened = std::panic::catch_unwind(|| Device::new_cuda(0)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a CUDA library is missing").to_owned()
+    });
+    let device = match opened.and_then(|device| device.map_err(|error| reason(&error))) {
+        Ok(device) => device,
+        // What the driver lacks is said better here than there.
+        Err(reason) => return Err(Card::count().map_or_else(Refusal::from, |_| Refusal { reason, remedy: None })),
+    };
     let name = match &device {
         Device::Cuda(cuda) => cuda.cuda_stream().context().name().unwrap_or_else(|_| "CUDA device 0".into()),
         _ => "CUDA device 0".into(),
@@ -87,8 +96,9 @@ fn candle_cuda(_needed_by: &str) -> Result<Chosen, String> {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn candle_cuda(needed_by: &str) -> Result<Chosen, String> {
-    Err(format!("this binary was built without the feature `cuda`, which {needed_by} needs on a GPU"))
+fn candle_cuda(needed_by: &str) -> Result<Chosen, Refusal> {
+    let reason = format!("this binary was built without the feature `cuda`, which {needed_by} needs on a GPU");
+    Err(Refusal { reason, remedy: None })
 }
 
 /// What a candle error says, without the stack trace that it carries under `RUST_BACKTRACE`.
