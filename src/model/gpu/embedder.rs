@@ -2,6 +2,7 @@
 //! card before a batch's rows are asked for.
 
 use std::collections::{HashMap, VecDeque};
+use std::iter;
 use std::time::{Duration, Instant};
 
 use super::kernels::Kernels;
@@ -397,30 +398,41 @@ impl Embedder for CardEmbedder {
 
     fn stages(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<Vec<StageTime>, ModelError> {
         self.embed(batch, out)?;
-        let info = self.info.clone();
-        let Self { network, fitted, .. } = self;
+        let Self { info, network, fitted, staging, .. } = self;
         let Some(fitted) = fitted else { return Ok(Vec::new()) };
         let faces = batch.count.min(fitted.capacity);
-        fitted.stages(network, faces).map_err(|error| told(error, &info))
+        let pixels = &staging[..faces * batch.side * batch.side * 3];
+        fitted.stages(network, pixels, faces).map_err(|error| told(error, info))
     }
 }
 
 impl Fitted {
-    /// The faces that the first slot holds once more, launch by launch.
-    fn stages(&self, network: &Network, faces: usize) -> Result<Vec<StageTime>, CudaError> {
+    /// Faces once more, alone and one step after the other: up, launch by launch, down.
+    fn stages(&mut self, network: &Network, pixels: &[u8], faces: usize) -> Result<Vec<StageTime>, CudaError> {
         let launches = self.launches(network, 0, 0, faces);
+        let Slot { pixels: memory, out, rows, .. } = &mut self.slots[0];
+        let rows = &mut rows[..faces * DIMENSION * size_of::<f32>()];
         let mut events = vec![network.compute.record()?];
-        for (i, launch) in launches.iter().enumerate() {
-            // SAFETY: as in `queue`.
-            unsafe { network.kernels.launch(&network.compute, launch, self.tiles[i])? };
+        // SAFETY: the slot is free; pixels and rows stay until the stream was waited for, below.
+        let queued = unsafe { network.compute.upload(pixels, memory, 0) }.and_then(|()| {
             events.push(network.compute.record()?);
-        }
-        network.compute.synchronize()?;
+            for (launch, tile) in launches.iter().zip(&self.tiles) {
+                // SAFETY: as in `queue`.
+                unsafe { network.kernels.launch(&network.compute, launch, *tile)? };
+                events.push(network.compute.record()?);
+            }
+            // SAFETY: as above.
+            unsafe { network.compute.download(out, 0, rows)? };
+            events.push(network.compute.record()?);
+            Ok(())
+        });
+        network.compute.synchronize().and(queued)?;
         let mut stages = Vec::new();
-        for (launch, pair) in launches.iter().zip(events.windows(2)) {
+        let work = launches.iter().map(|launch| (launch.stage, launch.flop * faces as f64));
+        let all = iter::once(("upload", 0.0)).chain(work).chain(iter::once(("download", 0.0)));
+        for ((name, flop), pair) in all.zip(events.windows(2)) {
             let seconds = f64::from(pair[1].milliseconds_since(&pair[0])?) / 1e3;
-            let flop = launch.flop * faces as f64;
-            StageTime { name: launch.stage.into(), seconds, flop }.add_to(&mut stages);
+            StageTime { name: name.into(), seconds, flop }.add_to(&mut stages);
         }
         Ok(stages)
     }
@@ -485,7 +497,11 @@ impl Queue for CardQueue<'_> {
 
     fn finish(&mut self, out: &mut [f32]) -> Result<Pixels, ModelError> {
         let (batch, slot) = self.started.pop_front().ok_or(ModelError::Idle)?;
-        batch.faces().check(out, DIMENSION)?;
+        if let Err(error) = batch.faces().check(out, DIMENSION) {
+            // Its pixels go with it, and may still be read.
+            let _ = self.embedder.network.compute.synchronize();
+            return Err(error);
+        }
         let CardEmbedder { info, fitted, .. } = &mut *self.embedder;
         let fitted = fitted.as_mut().ok_or(ModelError::Idle)?;
         fitted.finish(slot, out).map_err(|error| told(error, info))?;
