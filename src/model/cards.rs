@@ -45,6 +45,10 @@ impl Embedder for Cards {
         self.first.batch()
     }
 
+    fn fits(&self) -> Option<usize> {
+        self.first.fits()
+    }
+
     fn queue(&mut self) -> Box<dyn Queue + '_> {
         let queues: Vec<_> =
             std::iter::once(&mut self.first).chain(&mut self.others).map(|card| card.queue()).collect();

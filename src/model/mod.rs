@@ -98,6 +98,11 @@ pub trait Embedder: Send {
         BATCH
     }
 
+    /// Faces that there is memory for at once, where that is known; more are embedded in pieces.
+    fn fits(&self) -> Option<usize> {
+        None
+    }
+
     /// The same, batch after batch: what one after the other would give, without waiting for one before the next is
     /// started. Whoever starts a batch finishes it, before the queue is dropped.
     fn queue(&mut self) -> Box<dyn Queue + '_> {
@@ -406,6 +411,16 @@ pub enum ModelError {
         wanted: u64,
         /// How much there was, bytes.
         free: u64,
+    },
+    /// A batch that is to be measured as one has to be cut.
+    #[error("a batch of {faces} faces does not fit into the memory of {device}: {fits} do")]
+    TooLarge {
+        /// Which device.
+        device: String,
+        /// Faces of the batch.
+        faces: usize,
+        /// Faces that fit.
+        fits: usize,
     },
     /// Cards that are to be used as one differ.
     #[error(

@@ -8,7 +8,9 @@ use super::meter::{CardState, EnergySum, Meter, Meters};
 use super::sample::Sample;
 use super::variant::{Engine, Variant, order};
 use super::{Reference, ThroughputError};
-use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Kernels, Precision, Standardise};
+use crate::config::{
+    BatchSize, DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Kernels, Precision, Standardise,
+};
 use crate::model::{self, Embedder, EmbedderInfo, FaceBatch, ModelError, OwnedBatch, StageTime};
 use crate::progress::{Cancel, Progress};
 use crate::weights::Tensors;
@@ -112,8 +114,9 @@ pub(super) fn options(config: &ExperimentConfig, engine: &Engine) -> EmbedOption
 }
 
 impl Bench<'_> {
-    fn open(&self, engine: &Engine) -> Result<Box<dyn Embedder>, ModelError> {
-        let options = options(self.config, engine);
+    /// The network, with room for batches of so many faces.
+    fn open(&self, engine: &Engine, batch: usize) -> Result<Box<dyn Embedder>, ModelError> {
+        let options = EmbedOptions { batch_size: BatchSize::Faces(batch), ..options(self.config, engine) };
         // Only the kernels need ranges for int8: candle and CUDA say themselves that they do not compute in it.
         let fused = engine.device == DeviceKind::Cpu && engine.kernels != Kernels::Candle;
         let calibration = if fused && engine.precision == Precision::Int8 {
@@ -140,7 +143,7 @@ impl Bench<'_> {
         };
         let engine = Engine { device: DeviceKind::Cpu, precision: Precision::F32, kernels, threads: Some(threads) };
         let variant = Variant { engine, batch: threads };
-        let embeddings = self.open(&engine).map_err(Stop::from).and_then(|mut network| {
+        let embeddings = self.open(&engine, threads).map_err(Stop::from).and_then(|mut network| {
             let batch = variant.batch.min(self.sample.rows.len());
             self.embed_all(network.as_mut(), batch)
         });
@@ -184,7 +187,8 @@ impl Bench<'_> {
         self.progress.start("warming up", "variants", Some(variants.len() as u64), 0);
         for variant in variants {
             let place = networks.iter().position(|(engine, _)| *engine == variant.engine).unwrap_or_else(|| {
-                let opened = self.open(&variant.engine).map_err(|error| {
+                let batches = variants.iter().filter(|other| other.engine == variant.engine).map(|other| other.batch);
+                let opened = self.open(&variant.engine, batches.max().unwrap_or(variant.batch)).map_err(|error| {
                     let failed = Failed::from(&error);
                     refused.get_or_insert(ThroughputError::Variant { variant: variant.to_string(), source: error });
                     failed
@@ -220,6 +224,9 @@ impl Bench<'_> {
     /// The sample's embeddings, made in the variant's own batches.
     fn first_look(&self, embedder: &mut dyn Embedder, network: usize, batch: usize) -> Result<Found, Stop> {
         let (faces, info) = (self.sample.rows.len(), embedder.info().clone());
+        if let Some(fits) = embedder.fits().filter(|fits| *fits < batch) {
+            return Err(Stop::Variant(ModelError::TooLarge { device: info.device_name, faces: batch, fits }));
+        }
         let mut full = vec![0.0; batch * info.dimension];
         embedder.embed(self.sample.batch(0, batch), &mut full)?;
         let embeddings = if batch >= faces {

@@ -143,7 +143,6 @@ fn all_devices_in_all_their_precisions_with_a_line_for_the_device_that_is_not_he
 }
 
 #[test]
-#[ignore = "more than five minutes on the emulator, and not seen to its end yet"]
 fn cpu_and_card_stand_in_one_table_with_the_energy_of_the_card() {
     let Some(driver) = fake_cuda::folder() else { return };
     let workspace = Workspace::empty();

@@ -68,8 +68,9 @@ struct Fitted {
     places: Vec<usize>,
     /// Faces that the arena holds.
     capacity: usize,
-    /// Of each launch; those of other kernels than convolutions mean nothing.
-    tiles: Vec<Tile>,
+    /// Of each launch, by the power of two that the faces were rounded up to; those of other kernels than convolutions mean
+    /// nothing.
+    tiles: HashMap<usize, Vec<Tile>>,
 }
 
 /// A batch's memory on the card, and its rows' memory here.
@@ -152,13 +153,13 @@ impl CardEmbedder {
         fitted.as_mut().ok_or(ModelError::Idle)
     }
 
-    /// Faces a second in batches of `faces`, computing alone.
+    /// Faces a millisecond in batches of `faces`, computing alone.
     fn speed(&mut self, side: usize, faces: usize) -> Result<f64, ModelError> {
         self.fitted = None;
         let Self { info, network, fitted, .. } = self;
         let failed = |error| told(error, info);
         let made = fitted.insert(Fitted::new(network, side, faces).map_err(failed)?);
-        let milliseconds = made.seconds(network, faces).map_err(failed)?;
+        let milliseconds = made.milliseconds(network, faces).map_err(failed)?;
         self.fitted = None;
         Ok(faces as f64 / milliseconds)
     }
@@ -221,9 +222,9 @@ impl Fitted {
             arena,
             places,
             capacity: faces,
-            tiles: Vec::new(),
+            tiles: HashMap::new(),
         };
-        fitted.tiles = fitted.choose_tiles(network)?;
+        fitted.know_tiles(network, faces)?;
         Ok(fitted)
     }
 
@@ -242,21 +243,36 @@ impl Fitted {
         self.plan.launches(&network.layers, &self.places, &at, faces)
     }
 
-    fn queue(&self, network: &Network, launches: &[Launch]) -> Result<(), CudaError> {
-        for (i, launch) in launches.iter().enumerate() {
-            let tile = self.tiles.get(i).copied().unwrap_or(TILES[0]);
+    /// Tiles for so many faces, in the order of the launches.
+    fn tiles(&self, faces: usize) -> impl Iterator<Item = Tile> {
+        let known = self.tiles.get(&faces.next_power_of_two());
+        known.into_iter().flatten().copied().chain(iter::repeat(TILES[0]))
+    }
+
+    fn queue(&self, network: &Network, launches: &[Launch], faces: usize) -> Result<(), CudaError> {
+        for (launch, tile) in launches.iter().zip(self.tiles(faces)) {
             // SAFETY: addresses are those of this network's memory, which outlives its streams' work: whoever drops it waits.
             unsafe { network.kernels.launch(&network.compute, launch, tile)? };
         }
         Ok(())
     }
 
-    /// The fastest of the most promising tiles of each convolution, measured with a whole batch.
-    fn choose_tiles(&self, network: &Network) -> Result<Vec<Tile>, CudaError> {
+    /// Finds the tiles for about so many faces, unless that was done before.
+    fn know_tiles(&mut self, network: &Network, faces: usize) -> Result<(), CudaError> {
+        let about = faces.next_power_of_two();
+        if !self.tiles.contains_key(&about) {
+            let tiles = self.choose_tiles(network, about.min(self.capacity))?;
+            self.tiles.insert(about, tiles);
+        }
+        Ok(())
+    }
+
+    /// The fastest of the most promising tiles of each convolution, measured with so many faces.
+    fn choose_tiles(&self, network: &Network, faces: usize) -> Result<Vec<Tile>, CudaError> {
         let multiprocessors = network.card.multiprocessors() as usize;
         let (stream, started) = (&network.compute, Instant::now());
         let mut tiles = Vec::new();
-        for launch in self.launches(network, 0, 0, self.capacity) {
+        for launch in self.launches(network, 0, 0, faces) {
             let Work::Convolution { args, head: false } = &launch.work else {
                 tiles.push(TILES[0]);
                 continue;
@@ -291,8 +307,8 @@ impl Fitted {
         Ok(tiles)
     }
 
-    /// Milliseconds of the network for `faces` faces.
-    fn seconds(&mut self, network: &Network, faces: usize) -> Result<f64, CudaError> {
+    /// What the network takes for `faces` faces, ms.
+    fn milliseconds(&mut self, network: &Network, faces: usize) -> Result<f64, CudaError> {
         let mut fastest = f64::INFINITY;
         for _ in 0..=TRIALS {
             let before = network.compute.record()?;
@@ -308,11 +324,12 @@ impl Fitted {
     fn compute(&mut self, network: &Network, slot: usize, first: usize, faces: usize) -> Result<(), CudaError> {
         let key = (slot, first, faces);
         if !self.graphs.contains_key(&key) {
+            self.know_tiles(network, faces)?;
             let launches = self.launches(network, slot, first, faces);
             if self.graphs.len() >= GRAPHS {
-                return self.queue(network, &launches);
+                return self.queue(network, &launches, faces);
             }
-            let graph = network.compute.capture(|| self.queue(network, &launches))?;
+            let graph = network.compute.capture(|| self.queue(network, &launches, faces))?;
             self.graphs.insert(key, graph);
         }
         self.graphs[&key].launch(&network.compute)
@@ -372,7 +389,11 @@ impl Embedder for CardEmbedder {
     }
 
     fn batch(&self) -> usize {
-        self.batch
+        self.fits().map_or(self.batch, |fits| self.batch.min(fits))
+    }
+
+    fn fits(&self) -> Option<usize> {
+        self.fitted.as_ref().map(|fitted| fitted.capacity)
     }
 
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
@@ -410,13 +431,14 @@ impl Fitted {
     /// Faces once more, alone and one step after the other: up, launch by launch, down.
     fn stages(&mut self, network: &Network, pixels: &[u8], faces: usize) -> Result<Vec<StageTime>, CudaError> {
         let launches = self.launches(network, 0, 0, faces);
+        let tiles: Vec<_> = self.tiles(faces).take(launches.len()).collect();
         let Slot { pixels: memory, out, rows, .. } = &mut self.slots[0];
         let rows = &mut rows[..faces * DIMENSION * size_of::<f32>()];
         let mut events = vec![network.compute.record()?];
         // SAFETY: the slot is free; pixels and rows stay until the stream was waited for, below.
         let queued = unsafe { network.compute.upload(pixels, memory, 0) }.and_then(|()| {
             events.push(network.compute.record()?);
-            for (launch, tile) in launches.iter().zip(&self.tiles) {
+            for (launch, tile) in launches.iter().zip(&tiles) {
                 // SAFETY: as in `queue`.
                 unsafe { network.kernels.launch(&network.compute, launch, *tile)? };
                 events.push(network.compute.record()?);
