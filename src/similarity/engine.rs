@@ -81,7 +81,7 @@ pub struct Helper<'a> {
 }
 
 impl Helper<'_> {
-    /// Collects what [`Blocks::collect`] would of these positions of two units.
+    /// Collects what `Blocks::collect` would of these positions of two units.
     pub fn collect(
         &self,
         blocks: &Blocks<'_>,
