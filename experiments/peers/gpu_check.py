@@ -11,7 +11,8 @@ noise, then, each step as far as the time goes:
 1. facts: card, driver, versions, clocks
 2. correctness: the same pictures by facevault on the CPU in f32, on the card in every precision, and by PyTorch in f32
 3. a batch of 1 and odd batches against the largest one: the same bytes
-4. speed: facevault and PyTorch (channels last; eager, and torch.compile with CUDA graphs) alternately, round by round
+4. speed: facevault and PyTorch (channels last; eager, in a CUDA graph, and torch.compile with CUDA graphs at one batch size,
+   for compiling takes a minute each) alternately, round by round
 5. end to end from JPEG files
 6. all pairs on the card against the CPU: the same files
 
@@ -29,7 +30,7 @@ import sys
 import tempfile
 import time
 
-PRECISIONS = ["f32", "tf32", "f16", "bf16"]
+PRECISIONS = {"cuda": ["f32", "tf32", "f16", "bf16"], "cpu": ["f32", "bf16"]}
 # Cosines to f32 on the CPU that a precision may not fall below, as in the program's own gate.
 LEAST = {"f32": 0.99999, "tf32": 0.9999, "f16": 0.999, "bf16": 0.999}
 SIDE = 160
@@ -201,6 +202,7 @@ class Check:
     def __init__(self, arguments, work):
         self.binary, self.work, self.deadline = arguments.binary, work, time.monotonic() + arguments.minutes * 60
         self.device, self.rounds, self.seconds = arguments.device, arguments.rounds, arguments.seconds
+        self.precisions, self.compiled = PRECISIONS[self.device], arguments.compiled
         self.batches, self.faces, self.batch = arguments.batches, arguments.faces, arguments.batch
         self.lines, self.figures, self.wrong = [], {}, False
         self.env = os.environ | {"HF_HUB_OFFLINE": "1"}
@@ -247,6 +249,8 @@ class Check:
         started = time.monotonic()
         try:
             work()
+        except subprocess.TimeoutExpired:
+            self.say("Ended for want of time.")
         except Exception as error:  # noqa: BLE001  (whatever it is, the other figures are wanted)
             self.fail(f"{type(error).__name__}: {error}")
         self.say(f"\n({time.monotonic() - started:.0f} s)")
@@ -289,14 +293,8 @@ class Check:
         self.say(f"{len(images)} pictures, against facevault on the CPU in f32:\n")
         self.say("| | cosine, least | cosine, mean | largest difference | |\n|---|---:|---:|---:|---|")
         rows = self.figures["correctness"] = {}
-        found = {"PyTorch f32": (peer, LEAST["f32"])}
-        for precision in PRECISIONS:
-            try:
-                self.facevault("embed", config=self.config(f"card-{precision}", self.work / "exact", self.device, precision))
-                found[f"facevault {self.device} {precision}"] = (self.rows(f"card-{precision}")[0], LEAST[precision])
-            except RuntimeError as error:
-                self.fail(str(error))
-        for name, (other, least) in found.items():
+
+        def compare(name, other, least):
             cosines = (cpu.astype("f8") * other).sum(1)
             difference = float(np.abs(cpu - other).max())
             right = cosines.min() >= least
@@ -304,8 +302,18 @@ class Check:
             rows[name] = {"cosine_min": float(cosines.min()), "cosine_mean": float(cosines.mean()), "difference": difference}
             self.say(f"| {name} | {cosines.min():.7f} | {cosines.mean():.7f} | {difference:.2e} | {'' if right else '**WRONG**'} |")
 
+        compare("PyTorch f32", peer, LEAST["f32"])
+        for precision in self.precisions:
+            name = f"card-{precision}"
+            try:
+                self.facevault("embed", config=self.config(name, self.work / "exact", self.device, precision))
+            except RuntimeError as error:
+                self.fail(str(error))
+                continue
+            compare(f"facevault {self.device} {precision}", self.rows(name)[0], LEAST[precision])
+
     def same_bytes(self):
-        for precision in PRECISIONS:
+        for precision in self.precisions:
             reference = None
             for batch in (1, 7, self.batch):
                 name = f"bytes-{precision}-{batch}"
@@ -324,34 +332,53 @@ class Check:
                  "bf16": (torch.bfloat16, False)}
         speeds = {}
 
-        def peer(precision, batch, compiled):
-            kind, tf32 = kinds[precision]
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-            torch.backends.cudnn.benchmark = True
-            key = (precision, compiled)
-            if key not in self.nets:
-                net = network().to("cuda" if cuda else "cpu", kind, memory_format=torch.channels_last)
-                self.nets[key] = torch.compile(net, mode="max-autotune") if compiled else net
-            net = self.nets[key]
+        def prepared(precision, batch, how):
+            """A call that embeds a batch, kept from one round to the next."""
+            key = (precision, batch, how)
+            if key in calls:
+                return calls[key]
+            kind, _ = kinds[precision]
+            if precision not in nets:
+                nets[precision] = network().to("cuda" if cuda else "cpu", kind, memory_format=torch.channels_last)
+            net = nets[precision]
             images = torch.randn(batch, 3, SIDE, SIDE, device="cuda" if cuda else "cpu", dtype=kind)
             images = images.to(memory_format=torch.channels_last)
+            if how == "compiled":
+                net = torch.compile(net, mode="reduce-overhead", dynamic=False)
+            for _ in range(3):
+                net(images)
+            if how == "graph":
+                torch.cuda.synchronize()
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    net(images)
+                calls[key] = graph.replay
+            else:
+                calls[key] = lambda: net(images)
+            return calls[key]
+
+        def peer(precision, batch, how):
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = kinds[precision][1]
+            torch.backends.cudnn.benchmark = True
             wait = torch.cuda.synchronize if cuda else (lambda: None)
             with torch.inference_mode():
-                for _ in range(3):
-                    net(images)
+                call = prepared(precision, batch, how)
+                call()
                 wait()
-                calls, start = 0, time.perf_counter()
-                while calls == 0 or time.perf_counter() - start < self.seconds:
-                    net(images)
-                    calls += 1
-                wait()
-            return batch * calls / (time.perf_counter() - start)
+                count, start = 0, time.perf_counter()
+                while count == 0 or time.perf_counter() - start < self.seconds:
+                    # The host runs ahead of the card, but not for ever.
+                    for _ in range(4):
+                        call()
+                    wait()
+                    count += 4
+            return batch * count / (time.perf_counter() - start)
 
-        self.nets = {}
+        nets, calls = {}, {}
         config = self.config("speed", self.work / "exact", self.device, "f32")
 
         def ours(batch):
-            found = self.facevault("throughput", "--devices", self.device, "--precisions", ",".join(PRECISIONS), "--batches",
+            found = self.facevault("throughput", "--devices", self.device, "--precisions", ",".join(self.precisions), "--batches",
                                    str(batch), "--rounds", "1", "--seconds", str(self.seconds), "--faces", "64",
                                    "--reference", "fused", "--no-report", config=config)
             self.figures.setdefault("throughput", []).append(found)
@@ -366,14 +393,17 @@ class Check:
                     self.say(f"Ended in round {number + 1} for want of time.")
                     break
                 ours(batch)
-                for precision in PRECISIONS:
-                    for compiled in (False, True):
-                        # Compiling takes a minute a model; what does not fit is left out, and the table shows it.
-                        if compiled and ((precision, True) not in self.nets) and self.left() < 150:
+                for precision in self.precisions:
+                    for how in ("eager", "graph", "compiled"):
+                        once = (precision, batch, how) in calls
+                        if how == "graph" and not cuda or how == "compiled" and batch != self.compiled:
                             continue
-                        name = "PyTorch compiled" if compiled else "PyTorch eager"
+                        # What does not fit is left out, and the table shows it.
+                        if how == "compiled" and not once and self.left() < 150:
+                            continue
+                        name = f"PyTorch {how}"
                         try:
-                            speeds.setdefault((name, precision, batch), []).append(peer(precision, batch, compiled))
+                            speeds.setdefault((name, precision, batch), []).append(peer(precision, batch, how))
                         except Exception as error:  # noqa: BLE001
                             self.say(f"{name} {precision} batch {batch}: {type(error).__name__}: {str(error)[:200]}")
         self.say("| | precision | batch | faces/s | spread | TFLOP/s | to the best PyTorch, round by round |")
@@ -395,7 +425,7 @@ class Check:
         people = max(self.faces // 2, 4)
         pictures(self.work / "jpeg", people, 16, lossless=False)
         self.say("| precision | faces | seconds | faces/s |\n|---|---:|---:|---:|")
-        for precision in ("f16", "f32"):
+        for precision in ("f32", self.precisions[-1]):
             name = f"jpeg-{precision}"
             done = self.facevault("embed", config=self.config(name, self.work / "jpeg", self.device, precision))
             seconds = done["seconds"]
@@ -424,6 +454,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=9.0, help="after which no new step begins")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help="cpu: tries the script, not a card")
     parser.add_argument("--batches", type=lambda text: [int(n) for n in text.split(",")], default=[1, 32, 256, 1024])
+    parser.add_argument("--compiled", type=int, default=256, help="batch size that torch.compile is measured at; 0: none")
     parser.add_argument("--batch", default="auto", help="faces of a batch where speed is not compared")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0)
