@@ -50,7 +50,8 @@ struct Peak {
 }
 
 /// From NVIDIA's data sheets and architecture white papers (Volta, Turing, Ampere, Ada, Hopper), without sparsity, at
-/// boost clocks. What sheets give with sparsity only is halved. The first that fits counts.
+/// boost clocks; written down from memory, no sheet was at hand. What sheets give with sparsity only is halved. The first
+/// that fits counts.
 const PEAKS: [Peak; 18] = [
     Peak { words: &["H200", "NVL"], half: 835.5, tf32: 417.5, f32: 60.0 },
     Peak { words: &["H200"], half: 989.5, tf32: 494.5, f32: 67.0 },
@@ -79,8 +80,8 @@ pub fn cards(device: &str) -> (usize, &str) {
     several.unwrap_or((1, device))
 }
 
-/// What a card can do in a precision, or several together, TFLOP/s, by the driver's name for it. Absent for cards that are not listed, and for
-/// variants that no sheet of these is about.
+/// What a card can do in a precision, or several together, TFLOP/s, by the driver's name for it. Absent for cards that are
+/// not listed, and for variants that no sheet of these is about.
 #[must_use]
 pub fn peak_tflops(device: &str, precision: Precision) -> Option<f64> {
     let (count, card) = cards(device);
