@@ -351,9 +351,9 @@ impl Fitted {
         self.standardise(network, batch.standardise)?;
         let face = batch.side * batch.side * 3;
         if batch.count > self.slots[slot].faces {
-            // Graphs name the old memory.
-            self.graphs.clear();
+            // Graphs name the old memory, and one may be running for the other slot.
             network.compute.synchronize()?;
+            self.graphs.clear();
             self.slots[slot] = Slot::new(&network.card, face, batch.count)?;
         }
         for piece in capacity::pieces(batch.count, self.capacity) {
