@@ -378,9 +378,9 @@ class Check:
         config = self.config("speed", self.work / "exact", self.device, "f32")
 
         def ours(batch):
-            found = self.facevault("throughput", "--devices", self.device, "--precisions", ",".join(self.precisions), "--batches",
-                                   str(batch), "--rounds", "1", "--seconds", str(self.seconds), "--faces", "64",
-                                   "--reference", "fused", "--no-report", config=config)
+            found = self.facevault("throughput", *self.on_device(), "--batches", str(batch), "--rounds", "1", "--seconds",
+                                   str(self.seconds), "--faces", "64", "--reference", "fused", "--no-report",
+                                   "--network-only", config=config)
             self.figures.setdefault("throughput", []).append(found)
             for one in found["variants"]:
                 # A cell that could not be measured says why, in `error`.
@@ -422,15 +422,25 @@ class Check:
                                  for (n, p, b), r in speeds.items()]
 
     def end_to_end(self):
-        people = max(self.faces // 2, 4)
-        pictures(self.work / "jpeg", people, 16, lossless=False)
-        self.say("| precision | faces | seconds | faces/s |\n|---|---:|---:|---:|")
-        for precision in ("f32", self.precisions[-1]):
-            name = f"jpeg-{precision}"
-            done = self.facevault("embed", config=self.config(name, self.work / "jpeg", self.device, precision))
-            seconds = done["seconds"]
-            self.figures[name] = done
-            self.say(f"| {precision} | {done['embedded']} | {seconds:.2f} | {done['embedded'] / seconds:.0f} |")
+        pictures(self.work / "jpeg", max(self.faces // 16, 4), 16, lossless=False)
+        config = self.config("jpeg", self.work / "jpeg", self.device, "f32")
+        found = self.facevault("throughput", *self.on_device(), "--batches", str(self.batches[-1]), "--rounds", "1", "--seconds",
+                               str(self.seconds), "--faces", str(self.faces), "--reference", "fused", "--no-report", config=config)
+        self.figures["end to end"] = found["end_to_end"]
+        self.say("| | faces/s | of the network alone | device fed | device busy | reading a face, one of its threads |")
+        self.say("|---|---:|---:|---:|---:|---:|")
+        for one in found["end_to_end"]:
+            if "faces_per_second" not in one:
+                self.fail(f"{one['name']}: {one.get('err')}")
+                continue
+            busy = one["busy"]
+            self.say(f"| {one['name']} | {one['faces_per_second']:.0f} | {one['of_network']:.2f} | {one['fed']:.2f} | "
+                     f"{'' if busy is None else f'{busy:.2f}'} | {one['prepare_seconds'] * 1e3:.2f} ms by {one['workers']} |")
+
+    def on_device(self):
+        """Options of `throughput`: a card takes no threads."""
+        threads = ["--threads", str(len(os.sched_getaffinity(0)))] if self.device == "cpu" else []
+        return ["--devices", self.device, "--precisions", ",".join(self.precisions), *threads]
 
     def pairs(self):
         files = {}
@@ -458,7 +468,7 @@ def main():
     parser.add_argument("--batch", default="auto", help="faces of a batch where speed is not compared")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--faces", type=int, default=512, help="pictures of the correctness check; 8 times that end to end")
+    parser.add_argument("--faces", type=int, default=512, help="pictures of each step")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
