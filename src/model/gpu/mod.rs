@@ -4,6 +4,7 @@
 
 mod arguments;
 mod embedder;
+mod fitted;
 mod kernels;
 mod plan;
 mod tile;
