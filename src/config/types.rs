@@ -327,6 +327,14 @@ pub struct Standardise {
     pub scale: f32,
 }
 
+impl Standardise {
+    /// The network input of each byte: the same division that the reference does for each pixel.
+    #[must_use]
+    pub fn values(self) -> [f32; 256] {
+        std::array::from_fn(|byte| (byte as f32 - self.mean) / self.scale)
+    }
+}
+
 /// What the mirrored face contributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -381,6 +389,16 @@ pub enum DeviceKind {
     Cpu,
     /// CUDA.
     Cuda,
+}
+
+impl From<DeviceKind> for DeviceRequest {
+    /// Nothing but this one.
+    fn from(kind: DeviceKind) -> Self {
+        match kind {
+            DeviceKind::Cpu => Self::Cpu,
+            DeviceKind::Cuda => Self::Cuda,
+        }
+    }
 }
 
 /// Arithmetic of the forward pass.

@@ -91,6 +91,15 @@ impl Card {
         Ok(Self { context: Arc::new(Context { api, handle, device, facts }) })
     }
 
+    /// Opens the first card that is new enough; the error is that of card 0.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn first() -> Result<Self, CudaError> {
+        let first = Self::open(0);
+        (1..Self::count()?).fold(first, |found, ordinal| found.or_else(|error| Self::open(ordinal).map_err(|_| error)))
+    }
+
     /// The other cards of this machine that compute what this one does: of the same name and capability.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub struct Chosen {
 /// # Errors
 /// [`ModelError::NoCuda`] with the reason.
 pub fn card(request: DeviceRequest, say: &dyn Fn(&str)) -> Result<Option<Card>, ModelError> {
-    resolve(request, say, || Ok(first_card()?))
+    resolve(request, say, || Ok(Card::first()?))
 }
 
 /// The device for candle, whose GPU path is there with the feature `cuda` only. `needed_by` names what runs with candle,
@@ -67,13 +67,6 @@ fn resolve<T>(
             Ok(open().inspect_err(|refusal| say(&format!("device auto: running on the CPU ({})", refusal.reason))).ok())
         }
     }
-}
-
-/// The first card that is new enough; the error is that of the first one.
-fn first_card() -> Result<Card, CudaError> {
-    let count = Card::count()?;
-    let first = Card::open(0);
-    (1..count).fold(first, |found, ordinal| found.or_else(|error| Card::open(ordinal).map_err(|_| error)))
 }
 
 #[cfg(feature = "cuda")]

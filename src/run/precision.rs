@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RunDirectory, RunError};
 use crate::agreement::{self, Agreement};
-use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Precision};
+use crate::config::{DeviceKind, EmbedOptions, ExperimentConfig, Precision};
 use crate::embed::{self, EmbedJob, Sample};
 use crate::evaluate::{EvaluateError, Labelled};
 use crate::model::{self, Calibration, Embedder};
@@ -82,11 +82,7 @@ impl Opening<'_> {
         options: &EmbedOptions,
         calibration: Option<&Calibration>,
     ) -> Result<Box<dyn Embedder>, RunError> {
-        let device = match self.device {
-            DeviceKind::Cpu => DeviceRequest::Cpu,
-            DeviceKind::Cuda => DeviceRequest::Cuda,
-        };
-        let options = EmbedOptions { device, ..options.clone() };
+        let options = EmbedOptions { device: self.device.into(), ..options.clone() };
         let side = self.config.preprocess.resize.size as usize;
         let say = |line: &str| self.progress.say(line);
         Ok(model::open(&self.config.model, side, &options, self.tensors, calibration, &say)?)

@@ -77,7 +77,7 @@ fn open<'a>(
             "this CPU rounds a multiply-add twice, the card once: the same pairs would get other cosines".into()
         );
     }
-    let card = Card::open(0).map_err(|error| error.to_string())?;
+    let card = Card::first().map_err(|error| error.to_string())?;
     let name = card.name().to_owned();
     let pairs = CardPairs::new(card, rows, population, rayon::current_num_threads(), progress);
     Ok((name, pairs.map_err(|error| error.to_string())?))

@@ -8,9 +8,7 @@ use super::meter::{CardState, EnergySum, Meter, Meters};
 use super::sample::Sample;
 use super::variant::{Engine, Variant, order};
 use super::{Reference, ThroughputError};
-use crate::config::{
-    BatchSize, DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Kernels, Precision, Standardise,
-};
+use crate::config::{BatchSize, DeviceKind, EmbedOptions, ExperimentConfig, Kernels, Precision, Standardise};
 use crate::model::{self, Embedder, EmbedderInfo, FaceBatch, ModelError, OwnedBatch, StageTime};
 use crate::progress::{Cancel, Progress};
 use crate::weights::Tensors;
@@ -105,12 +103,8 @@ pub(super) type Networks = Vec<(Engine, Result<Box<dyn Embedder>, Failed>)>;
 
 /// A config's options with those of an engine.
 pub(super) fn options(config: &ExperimentConfig, engine: &Engine) -> EmbedOptions {
-    let device = match engine.device {
-        DeviceKind::Cpu => DeviceRequest::Cpu,
-        DeviceKind::Cuda => DeviceRequest::Cuda,
-    };
     let (precision, kernels, threads) = (engine.precision, engine.kernels, engine.threads);
-    EmbedOptions { device, precision, kernels, threads, ..config.embed.clone() }
+    EmbedOptions { device: engine.device.into(), precision, kernels, threads, ..config.embed.clone() }
 }
 
 impl Bench<'_> {

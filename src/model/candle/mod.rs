@@ -97,9 +97,7 @@ impl CandleEmbedder {
     /// Standardises `count` interleaved 8-bit faces into a (count, 3, side, side) tensor and runs the graph.
     fn forward(&self, pixels: &[u8], count: usize, batch: &FaceBatch<'_>) -> Result<Vec<f32>> {
         let side = batch.side;
-        // All 256 values once: the same division that the reference does for each pixel.
-        let table: Vec<f32> =
-            (0..=255u8).map(|v| (f32::from(v) - batch.standardise.mean) / batch.standardise.scale).collect();
+        let table = batch.standardise.values();
         let plane = side * side;
         let mut values = vec![0f32; count * 3 * plane];
         for (face, planes) in pixels.chunks_exact(3 * plane).zip(values.chunks_exact_mut(3 * plane)) {

@@ -149,7 +149,7 @@ impl CpuEmbedder {
     pub fn calibrate(&mut self, batch: FaceBatch<'_>, into: &mut Calibration) -> Result<(), ModelError> {
         batch.check(&vec![0.0; batch.count * DIMENSION], DIMENSION)?;
         self.fit(batch.side);
-        let values = values(&batch);
+        let values = batch.standardise.values();
         for pixels in batch.pixels.chunks(GROUP * batch.side * batch.side * 3) {
             let images = pixels.len() / (batch.side * batch.side * 3);
             let ranges = &mut into.ranges;
@@ -210,11 +210,6 @@ fn threads(options: CpuOptions) -> usize {
     options.threads.filter(|&threads| threads > 0).unwrap_or_else(rayon::current_num_threads)
 }
 
-/// Network input of each byte: the same division that the reference does for each pixel.
-fn values(batch: &FaceBatch<'_>) -> [f32; 256] {
-    std::array::from_fn(|v| (v as f32 - batch.standardise.mean) / batch.standardise.scale)
-}
-
 /// The unit vector of `row`; the norm is bounded from below so that a zero vector stays zero, as in
 /// `torch.nn.functional.normalize`.
 fn normalise(row: &[f32], out: &mut [f32]) {
@@ -230,7 +225,7 @@ impl Embedder for CpuEmbedder {
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
         batch.check(out, DIMENSION)?;
         self.fit(batch.side);
-        let values = values(&batch);
+        let values = batch.standardise.values();
         let Self { plan, tables, arenas, pool, .. } = self;
         let threads = pool.current_num_threads();
         // With faces enough each thread takes groups of its own, and none waits for another before the end; with few,
@@ -291,7 +286,7 @@ impl Embedder for CpuEmbedder {
     fn stages(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<Vec<StageTime>, ModelError> {
         batch.check(out, DIMENSION)?;
         self.fit(batch.side);
-        let values = values(&batch);
+        let values = batch.standardise.values();
         let mut stages: Vec<StageTime> = Vec::new();
         let face = batch.side * batch.side * 3;
         for (pixels, rows) in batch.pixels.chunks(GROUP * face).zip(out.chunks_mut(GROUP * DIMENSION)) {

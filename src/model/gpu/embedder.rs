@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 
 use super::fitted::{Fitted, Network, SLOTS};
 use super::kernels::Kernels;
-use super::plan::{Numbers, Parameters, Plan};
+use super::plan::{Numbers, Parameters};
 use crate::config::{BatchSize, DeviceKind, EmbedOptions, Precision};
 use crate::cuda::{Card, CudaError};
 use crate::model::folding;
 use crate::model::inception_resnet_v1::DIMENSION;
+use crate::model::program::Program;
 use crate::model::queue::{OwnedBatch, Pixels, Queue};
 use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime, capacity};
 use crate::weights::Tensors;
@@ -46,9 +47,8 @@ impl CardEmbedder {
         let info = Self::describe(card, options.precision)?;
         let failed = |error| told(error, &info);
         let numbers = numbers(options.precision, &info)?;
-        let plan = Plan::new(width, side, numbers);
         let folded = |convolution: &_| folding::folded(tensors, convolution);
-        let Parameters { bytes, layers } = Parameters::new(plan.program(), numbers, folded);
+        let Parameters { bytes, layers } = Parameters::new(&Program::new(width, side), numbers, folded);
         let open = || {
             let (compute, uploads) = (card.stream()?, card.stream()?);
             let parameters = card.allocate(bytes.len())?;

@@ -214,11 +214,10 @@ impl Fitted {
         self.graphs[&key].launch(&network.compute)
     }
 
-    /// The network input of each byte: the same division that the reference does for each pixel.
+    /// Brings the network input of each byte to the card, where it is not there yet.
     fn standardise(&mut self, network: &Network, standardise: Standardise) -> Result<(), CudaError> {
         if self.standardise != standardise {
-            let value = |byte: u8| (f32::from(byte) - standardise.mean) / standardise.scale;
-            let values: Vec<u8> = (0..=255).flat_map(|byte| value(byte).to_le_bytes()).collect();
+            let values: Vec<u8> = standardise.values().into_iter().flat_map(f32::to_le_bytes).collect();
             network.compute.upload_now(&values, &self.values, 0)?;
             self.standardise = standardise;
         }

@@ -276,12 +276,6 @@ impl Plan {
         Self { side, numbers, program, layouts, lives, taps, first_taps }
     }
 
-    /// Its program, for [`Parameters::new`].
-    #[must_use]
-    pub fn program(&self) -> &Program {
-        &self.program
-    }
-
     /// Where each map begins with so many faces, and how much memory all take, bytes.
     #[must_use]
     pub fn arena(&self, faces: usize) -> (Vec<usize>, usize) {
@@ -507,7 +501,7 @@ mod tests {
                 weight: vec![0.0; c.inputs * c.outputs * c.kernel.0 * c.kernel.1],
                 bias: vec![0.0; c.outputs],
             };
-            let parameters = Parameters::new(plan.program(), numbers, zero);
+            let parameters = Parameters::new(&plan.program, numbers, zero);
             let (places, arena) = plan.arena(3);
             let at = at();
             let inside =
