@@ -6,7 +6,8 @@ use std::path::Path;
 use super::columns::BoxColumns;
 use super::csv_lines::{CsvError, CsvLines, line_at};
 use super::face_names::FaceNames;
-use super::{BoundingBox, CsvProblem, DatasetError, Face};
+use super::fault::LineFault;
+use super::{BoundingBox, CsvProblem, DatasetError, Face, Fault, FaultIn};
 use crate::files;
 
 /// Columns that name the face or its picture.
@@ -81,15 +82,27 @@ pub(super) fn apply(faces: &mut [Face], file: &Path) -> Result<Applied, DatasetE
     let bytes = files::read(file)?;
     let (boxes, elsewhere) = read(faces, &bytes).map_err(|error| error.at(file, &bytes))?;
     let without = faces.len() - boxes.len();
-    for (row, (bbox, score, _)) in boxes {
+    for (row, found) in boxes {
         let face = &mut faces[row as usize];
-        (face.bbox, face.detector_score) = (Some(bbox), score);
+        (face.bbox, face.detector_score) = (found.bbox, found.score);
+        // What is wrong with the face itself goes first.
+        face.fault = face.fault.take().or(found.fault);
     }
     Ok(Applied { without, elsewhere })
 }
 
-/// Boxes by row, each with its score and the place of its line, and how many are of no face here.
-type Boxes = HashMap<u32, (BoundingBox, Option<f32>, usize)>;
+/// What a line says of its face.
+struct Found {
+    /// `None`: the line is wrong.
+    bbox: Option<BoundingBox>,
+    score: Option<f32>,
+    fault: Option<Fault>,
+    /// Where the line begins.
+    offset: usize,
+}
+
+/// What is found by row, and how many boxes are of no face here.
+type Boxes = HashMap<u32, Found>;
 
 fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
     let names = FaceNames::of(faces);
@@ -100,7 +113,7 @@ fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
     while lines.advance()? {
         let (offset, row) = (lines.offset, lines.row());
         let fail = |problem| CsvError { offset, problem };
-        let value = row.needed(columns.face).map_err(fail)?;
+        let value = &row.record[columns.face];
         let face = match names.find(&row.column(columns.face), value) {
             Ok(face) => face,
             Err(problem @ CsvProblem::UnknownFace { .. }) => {
@@ -111,10 +124,15 @@ fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
             Err(problem) => return Err(fail(problem)),
         };
         // A detector that found nothing leaves the line without numbers.
-        let Some(bbox) = row.bbox(columns.bbox).map_err(fail)? else { continue };
-        let score = columns.score.map(|column| row.number(column)).transpose().map_err(fail)?.flatten();
-        if let Some((.., first)) = boxes.insert(face, (bbox, score.map(|score| score as f32), offset)) {
-            let first = line_at(bytes, first);
+        let mut fault = LineFault::of(lines.line);
+        let bbox = match row.bbox(columns.bbox) {
+            Ok(None) => continue,
+            bbox => fault.keep(FaultIn::Box, bbox).flatten(),
+        };
+        let score = columns.score.and_then(|column| fault.keep(FaultIn::Box, row.number(column))).flatten();
+        let found = Found { bbox, score: score.map(|score| score as f32), fault: fault.fault(), offset };
+        if let Some(first) = boxes.insert(face, found) {
+            let first = line_at(bytes, first.offset);
             return Err(fail(CsvProblem::SecondBox { value: value.into(), first }));
         }
     }
@@ -142,6 +160,7 @@ mod tests {
             bbox: None,
             detector_score: None,
             content: None,
+            fault: None,
         };
         ["a", "b", "c"].map(face).into()
     }

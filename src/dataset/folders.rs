@@ -147,6 +147,7 @@ pub(super) fn faces(mut pictures: Vec<(String, String)>, place: &str) -> Result<
                 bbox: None,
                 detector_score: None,
                 content: None,
+                fault: None,
             })
         })
         .collect()

@@ -6,6 +6,7 @@ mod container;
 mod csv_lines;
 mod error;
 mod face_names;
+mod fault;
 mod folders;
 mod hand_over;
 mod hub_folders;
@@ -40,6 +41,7 @@ use crate::progress::{Cancel, Progress};
 
 pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
+pub use fault::{Fault, FaultIn};
 pub use pair_list::{DATASET_PAIRS, ListedPair, PairList, read_pair_list};
 pub use table::{SourceTable, TextColumn};
 
@@ -63,6 +65,8 @@ pub struct Face {
     pub detector_score: Option<f32>,
     /// Digest of the bytes that `pixels` names; `None` when they could not be read (embedding will say why).
     pub content: Option<Digest>,
+    /// What is wrong with the face's row in its source; embedding makes a failure of it.
+    pub fault: Option<Fault>,
 }
 
 /// Where a face's pixels come from.
@@ -251,10 +255,15 @@ impl Manifest {
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::default();
         hasher.field(b"facevault manifest 1");
-        for Face { face_id, identity_id, image_id, bbox, content, .. } in &self.faces {
+        for Face { face_id, identity_id, image_id, bbox, content, fault, .. } in &self.faces {
             hasher.field(face_id.as_bytes());
             // Which of the optional values are there: an empty identity and none differ.
-            hasher.field(&[u8::from(identity_id.is_some()), u8::from(content.is_some()), u8::from(bbox.is_some())]);
+            let there = [u8::from(identity_id.is_some()), u8::from(content.is_some()), u8::from(bbox.is_some())];
+            // How a fault is worded changes no number.
+            match fault {
+                None => hasher.field(&there),
+                Some(fault) => hasher.field(&[&there[..], fault.part.name().as_bytes()].concat()),
+            };
             hasher.field(identity_id.as_deref().unwrap_or_default().as_bytes());
             hasher.field(image_id.as_bytes());
             hasher.field(content.as_ref().map_or(&[], |content| &content.bytes()[..]));

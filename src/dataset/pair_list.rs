@@ -105,6 +105,7 @@ mod tests {
                 bbox: None,
                 detector_score: None,
                 content: None,
+                fault: None,
             }
         };
         Manifest { faces: faces.map(face).collect(), ..Manifest::default() }

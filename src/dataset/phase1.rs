@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
-use super::columns::{BoxColumns, Columns, TableKind};
+use super::columns::{Columns, TableKind};
 use super::csv_lines::{CsvError, CsvLines, Row, line_at};
+use super::fault::LineFault;
 use super::paths::PathRules;
 use super::scan::{self, Context, ScanError};
-use super::{CsvProblem, DatasetError, Face, Manifest, PixelSource, SourceTable};
+use super::{CsvProblem, DatasetError, Face, FaultIn, Manifest, PixelSource, SourceTable};
 use crate::config::{PathRewrite, Phase1Image};
 use crate::files::{self, FileError};
 
@@ -79,11 +80,17 @@ impl Parser<'_> {
 
         let mut table = Table { source: SourceTable::with_headers(headers), ..Table::default() };
         let mut first_row = HashMap::<String, usize>::new();
+        let (mut unusable, mut first_problem) = (0, None);
         while lines.advance()? {
             let offset = lines.offset;
             let fail = |problem| CsvError { offset, problem };
             let row = lines.row();
-            let face = self.face(&columns, &row).map_err(fail)?;
+            let mut fault = LineFault::of(lines.line);
+            let face = self.face(&columns, &row, &mut fault);
+            if let Some((FaultIn::Face, problem)) = fault.found {
+                unusable += 1;
+                first_problem.get_or_insert(fail(problem));
+            }
             match first_row.entry(face.face_id.clone()) {
                 Entry::Occupied(first) => {
                     let first = line_at(bytes, table.offsets[*first.get()]);
@@ -104,37 +111,42 @@ impl Parser<'_> {
         if table.faces.is_empty() {
             return Err(CsvError { offset: header_at, problem: CsvProblem::NoRows });
         }
+        // Not one line is right: the fault is the table's, or the config's.
+        if let Some(first) = first_problem.filter(|_| unusable == table.faces.len()) {
+            return Err(first);
+        }
         if let Some(photo_path) = columns.photo_path {
             tell_photos_apart(&mut table, photo_path);
         }
         Ok(table)
     }
 
-    fn face(&self, columns: &Columns, row: &Row<'_>) -> Result<Face, CsvProblem> {
-        let bbox = columns.bbox.map(|columns| row.bbox(columns)).transpose()?.flatten();
-        let photo = self.kind == TableKind::Phase1(Phase1Image::Photo);
-        if photo && bbox.is_none() {
-            let Some(BoxColumns::Corners([column, ..]) | BoxColumns::Size([column, ..])) = columns.bbox else {
-                return Err(CsvProblem::Empty { column: "bbox".into() });
-            };
-            return Err(CsvProblem::Empty { column: row.headers[column].clone() });
-        }
-        let identity = columns.identity.map(|column| row.text(column)).transpose()?;
+    /// What is wrong with the line alone becomes the face's fault.
+    fn face(&self, columns: &Columns, row: &Row<'_>, fault: &mut LineFault) -> Face {
         let id = |column| match self.kind {
             TableKind::Phase1(_) => row.needed(column).map(str::to_owned),
             // Two spellings of a path are one picture.
             TableKind::ImageFolder => self.path(column, row),
         };
-        Ok(Face {
-            face_id: id(columns.face_id)?,
-            identity_id: identity.filter(|identity| !identity.trim().is_empty()).map(str::to_owned),
-            image_id: id(columns.image_id)?,
-            pixels: PixelSource::File { path: self.path(columns.picture, row)?, size: 0, modified: 0 },
-            // The box is one in the photo; a crop is already cut.
-            bbox: bbox.filter(|_| photo),
-            detector_score: columns.score.map(|column| row.number(column)).transpose()?.flatten().map(|x| x as f32),
+        let face_id = fault.keep(FaultIn::Face, id(columns.face_id)).unwrap_or_else(|| format!("line {}", fault.line));
+        let identity = columns.identity.and_then(|column| fault.keep(FaultIn::Face, row.text(column)));
+        let image_id = fault.keep(FaultIn::Face, id(columns.image_id)).unwrap_or_else(|| face_id.clone());
+        let path = fault.keep(FaultIn::Face, self.path(columns.picture, row)).unwrap_or_default();
+        // The box is one in the photo; a crop is already cut, and what the detector said of the photo is not looked at.
+        let photo = self.kind == TableKind::Phase1(Phase1Image::Photo);
+        let bbox = columns.bbox.filter(|_| photo).and_then(|columns| fault.keep(FaultIn::Box, row.full_bbox(columns)));
+        let score = columns.score.map(|column| row.number(column));
+        let score = if photo { score.and_then(|score| fault.keep(FaultIn::Box, score)) } else { score.and_then(Result::ok) };
+        Face {
+            face_id,
+            identity_id: identity.filter(|identity| !identity.is_empty()).map(str::to_owned),
+            image_id,
+            pixels: PixelSource::File { path, size: 0, modified: 0 },
+            bbox,
+            detector_score: score.flatten().map(|score| score as f32),
             content: None,
-        })
+            fault: fault.fault(),
+        }
     }
 
     fn path(&self, column: usize, row: &Row<'_>) -> Result<String, CsvProblem> {

@@ -396,7 +396,7 @@ prop_compose! {
         };
         let bbox = corner.map(|(x, y, w, h)| BoundingBox { x1: x, y1: y, x2: x + w, y2: y + h });
         let content = content.map(|bytes| Digest::of(&bytes.to_le_bytes()));
-        Face { face_id, identity_id, image_id, pixels, bbox, detector_score, content }
+        Face { face_id, identity_id, image_id, pixels, bbox, detector_score, content, fault: None }
     }
 }
 

@@ -59,6 +59,7 @@ impl Entry {
             bbox,
             detector_score: None,
             content: None,
+            fault: None,
         }
     }
 }

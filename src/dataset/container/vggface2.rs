@@ -153,6 +153,7 @@ pub(super) fn folder(
         pixels: PixelSource::File { path, size: 0, modified: 0 },
         detector_score: None,
         content: None,
+        fault: None,
     });
     let mut manifest = Manifest { faces: faces.collect(), root: root.into(), ..Manifest::default() };
     scan::fill_folder(&mut manifest, context)?;
