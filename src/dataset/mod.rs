@@ -31,7 +31,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::{DatasetSource, Phase1Image};
@@ -110,8 +110,7 @@ pub struct Manifest {
     pub faces: Vec<Face>,
     /// Folder that file paths are relative to; empty for synthetic faces.
     pub root: PathBuf,
-    /// The source's own columns as they were (Phase-1); without columns for the other sources, whose
-    /// `face_metadata.csv` is written in Phase-1's documented form.
+    /// The source's own columns as they were: Phase-1's table, `metadata.csv`, parquet. Sources without a table have none.
     pub table: SourceTable,
     /// Pairs that protocols compare; the list that the dataset ships with first, if it ships with one.
     pub lists: Vec<PairList>,
@@ -149,6 +148,22 @@ pub fn open(
     match u32::try_from(manifest.len()) {
         Ok(_) => Ok(manifest),
         Err(_) => Err(DatasetError::TooMany(manifest.len() as u64)),
+    }
+}
+
+/// The faces of a dataset on this machine without a look at their pictures, which have no digest then; `None` where the
+/// pictures are somewhere else, or in a container.
+///
+/// # Errors
+/// As [`open`].
+pub fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Result<Manifest, DatasetError>> {
+    let context = scan::Context { cache: None, progress, cancel: &Cancel::default() };
+    match source {
+        DatasetSource::Phase1 { csv, root, rewrite, image } => {
+            Some(phase1::list(csv, root, rewrite, *image, &context).map(|(manifest, _)| manifest))
+        }
+        DatasetSource::Folders { root, tables } => Some(folders::list(root, tables, &context)),
+        _ => None,
     }
 }
 
@@ -240,6 +255,20 @@ impl Manifest {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.faces.is_empty()
+    }
+
+    /// The shorter sides, in pixels, of up to `most` pictures, evenly spaced; from their headers, as far as these tell.
+    #[must_use]
+    pub fn shorter_sides(&self, most: usize) -> Vec<u32> {
+        let side = |face: &Face| {
+            let PixelSource::File { path, .. } = &face.pixels else { return None };
+            let path = self.root.join(path);
+            // Opening a pipe would wait for its writer.
+            let file = path.is_file().then(|| File::open(path))?.ok()?;
+            crate::preprocess::size(BufReader::new(file))?.into_iter().min()
+        };
+        let usable = self.faces.iter().filter(|face| face.fault.is_none());
+        usable.step_by(self.len().div_ceil(most.max(1)).max(1)).filter_map(side).collect()
     }
 
     /// The identities, sorted, each once.

@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use super::columns::{Columns, TableKind};
-use super::csv_lines::{CsvError, CsvLines, Row, line_at};
+use super::csv_lines::{CsvError, CsvLines, Row};
 use super::fault::LineFault;
 use super::paths::PathRules;
 use super::scan::{self, Context, ScanError};
@@ -23,13 +23,35 @@ pub(super) fn open(
     image: Phase1Image,
     context: &Context<'_>,
 ) -> Result<Manifest, DatasetError> {
+    let (mut manifest, line_of) = list(path, root, rewrite, image, context)?;
+    scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
+        ScanError::Interrupted => DatasetError::Interrupted,
+        ScanError::Root(error) => FileError::new("read", root)(error).into(),
+        ScanError::Escape { row, target } => {
+            let PixelSource::File { path: picture, .. } = &manifest.faces[row].pixels else {
+                return DatasetError::Interrupted;
+            };
+            let problem = CsvProblem::Escape { path: picture.clone(), target, root: root.into() };
+            DatasetError::Csv { path: path.into(), line: line_of[row], problem: Box::new(problem) }
+        }
+    })?;
+    Ok(manifest)
+}
+
+/// The faces that the table names, and the line of each; their pictures are not read.
+pub(super) fn list(
+    path: &Path,
+    root: &Path,
+    rewrite: &[PathRewrite],
+    image: Phase1Image,
+    context: &Context<'_>,
+) -> Result<(Manifest, Vec<u64>), DatasetError> {
     let bytes = files::read(path)?;
     if !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "all pictures are in" });
     }
-    let wrong = |error: CsvError| error.at(path, &bytes);
     let parser = Parser { rules: PathRules::new(root, rewrite), root, kind: TableKind::Phase1(image) };
-    let table = parser.parse(&bytes).map_err(wrong)?;
+    let table = parser.parse(&bytes).map_err(|error| error.at(path, &bytes))?;
     if table.ambiguous_photo_ids > 0 {
         context.progress.say(&format!(
             "{} for more than one photo_path: photos are told apart by photo_path",
@@ -39,27 +61,17 @@ pub(super) fn open(
             }
         ));
     }
-    let offsets = table.offsets;
-    let mut manifest = Manifest { faces: table.faces, root: root.into(), table: table.source, ..Manifest::default() };
-    scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
-        ScanError::Interrupted => DatasetError::Interrupted,
-        ScanError::Root(error) => FileError::new("read", root)(error).into(),
-        ScanError::Escape { row, target } => {
-            let PixelSource::File { path, .. } = &manifest.faces[row].pixels else { return DatasetError::Interrupted };
-            let problem = CsvProblem::Escape { path: path.clone(), target, root: root.into() };
-            wrong(CsvError { offset: offsets[row], problem })
-        }
-    })?;
-    Ok(manifest)
+    let manifest = Manifest { faces: table.faces, root: root.into(), table: table.source, ..Manifest::default() };
+    Ok((manifest, table.lines))
 }
 
 /// What a table says.
 #[derive(Default)]
 pub(super) struct Table {
     pub faces: Vec<Face>,
-    source: SourceTable,
-    /// Where each face's line begins, for messages.
-    pub offsets: Vec<usize>,
+    pub source: SourceTable,
+    /// The line of each face, for messages.
+    pub lines: Vec<u64>,
     ambiguous_photo_ids: usize,
 }
 
@@ -93,7 +105,7 @@ impl Parser<'_> {
             }
             match first_row.entry(face.face_id.clone()) {
                 Entry::Occupied(first) => {
-                    let first = line_at(bytes, table.offsets[*first.get()]);
+                    let first = table.lines[*first.get()];
                     return Err(fail(CsvProblem::Duplicate {
                         column: row.column(columns.face_id),
                         face_id: face.face_id,
@@ -103,7 +115,7 @@ impl Parser<'_> {
                 Entry::Vacant(entry) => drop(entry.insert(table.faces.len())),
             }
             table.faces.push(face);
-            table.offsets.push(offset);
+            table.lines.push(lines.line);
             for (column, value) in table.source.columns.iter_mut().zip(lines.row().record) {
                 column.push(value);
             }
@@ -136,7 +148,8 @@ impl Parser<'_> {
         let photo = self.kind == TableKind::Phase1(Phase1Image::Photo);
         let bbox = columns.bbox.filter(|_| photo).and_then(|columns| fault.keep(FaultIn::Box, row.full_bbox(columns)));
         let score = columns.score.map(|column| row.number(column));
-        let score = if photo { score.and_then(|score| fault.keep(FaultIn::Box, score)) } else { score.and_then(Result::ok) };
+        let score =
+            if photo { score.and_then(|score| fault.keep(FaultIn::Box, score)) } else { score.and_then(Result::ok) };
         Face {
             face_id,
             identity_id: identity.filter(|identity| !identity.is_empty()).map(str::to_owned),
