@@ -14,6 +14,7 @@ mod image_folder;
 mod manifest_file;
 mod pair_list;
 mod pair_lists_file;
+mod pair_plain;
 mod pair_table;
 mod pair_text;
 mod paths;
@@ -42,7 +43,7 @@ use crate::progress::{Cancel, Progress};
 pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};
-pub use pair_list::{DATASET_PAIRS, ListedPair, PairList, read_pair_list};
+pub use pair_list::{ABSENT, AbsentPair, DATASET_PAIRS, ListedPair, PairList, read_pair_list};
 pub use table::{SourceTable, TextColumn};
 
 /// No encoded picture of a face or a photo is this large; reading one would only fill the memory.
@@ -300,7 +301,7 @@ impl Manifest {
                 hasher.update(&edge.to_le_bytes());
             }
         }
-        for PairList { name, pairs } in &self.lists {
+        for PairList { name, pairs, .. } in &self.lists {
             hasher.field(b"pairs");
             hasher.field(name.as_bytes());
             for ListedPair { a, b, same, fold } in pairs {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::csv_lines::{CsvError, utf8};
 use super::face_names::FaceNames;
-use super::{CsvProblem, DatasetError, Face, Manifest, pair_table, pair_text};
+use super::{CsvProblem, DatasetError, Face, Manifest, pair_plain, pair_table, pair_text};
 use crate::files;
 
 /// A published list of pairs.
@@ -14,7 +14,21 @@ pub struct PairList {
     pub name: String,
     /// The pairs in the order of the list, which is the order that folds are cut in.
     pub pairs: Vec<ListedPair>,
+    /// What the list calls the faces of pairs that name one which the dataset does not have.
+    pub absent: Vec<AbsentPair>,
 }
+
+/// A pair that names a face which the dataset does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbsentPair {
+    /// Its index in [`PairList::pairs`].
+    pub pair: u32,
+    /// Its faces as the list calls them.
+    pub names: [String; 2],
+}
+
+/// In place of a manifest row: the dataset does not have this face. No manifest has so many rows.
+pub const ABSENT: u32 = u32::MAX;
 
 /// Name of the list that a dataset ships with.
 pub const DATASET_PAIRS: &str = "dataset";
@@ -22,9 +36,9 @@ pub const DATASET_PAIRS: &str = "dataset";
 /// Two faces that a protocol compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListedPair {
-    /// Manifest row of the first face.
+    /// Manifest row of the first face, or [`ABSENT`].
     pub a: u32,
-    /// Manifest row of the second face.
+    /// Manifest row of the second face, or [`ABSENT`].
     pub b: u32,
     /// Whether the list says that they are one person.
     pub same: bool,
@@ -45,8 +59,10 @@ impl PairList {
     }
 }
 
-/// Reads a list of pairs of the manifest's faces: a table with a header, or one of LFW's own texts (`pairs.txt`,
-/// `pairsDevTrain.txt`, `pairsDevTest.txt`; <http://vis-www.cs.umass.edu/lfw/README.txt>), told apart by content.
+/// Reads a list of pairs of the manifest's faces: a table with a header, one of LFW's own texts (`pairs.txt`,
+/// `pairsDevTrain.txt`, `pairsDevTest.txt`; <http://vis-www.cs.umass.edu/lfw/README.txt>), or lines without a header (`a b
+/// 1`, `1 a b`, LFW's without its counts), told apart by content. A pair of a face that the dataset does not have stays in
+/// the list, so that the borders of folds stay where they are.
 ///
 /// A table has a column that says whether a pair is one person (`is_same`, `issame`, `same`, `target`, `label`, `pair`;
 /// 1 or 0, true or false, yes or no), two columns for the faces (`face_a` and `face_b`, `image_a_path` and
@@ -55,8 +71,8 @@ impl PairList {
 /// from 1, and of View 1 the training pairs are fold 0 and the test pairs fold 1.
 ///
 /// # Errors
-/// [`DatasetError::File`], or [`DatasetError::Csv`] with the line: a value that means no face of the manifest or more
-/// than one, a face with itself, what is no number or no answer, an empty list.
+/// [`DatasetError::File`], or [`DatasetError::Csv`] with the line: a value that means more than one face of the
+/// manifest, not one pair whose faces it has, a face with itself, what is no number or no answer, an empty list.
 pub fn read_pair_list(name: &str, file: &Path, manifest: &Manifest) -> Result<PairList, DatasetError> {
     let bytes = files::read(file)?;
     let read = || {
@@ -66,21 +82,72 @@ pub fn read_pair_list(name: &str, file: &Path, manifest: &Manifest) -> Result<Pa
             return Err(CsvError { offset: 0, problem: CsvProblem::NoPairs });
         }
         let names = FaceNames::of(&manifest.faces);
+        let mut found = Pairs::of(&names);
         match pair_text::Counts::of(text) {
-            Some(counts) => pair_text::parse(text, counts, file, &names),
-            None => pair_table::parse(&bytes, &names),
+            Some(counts) => pair_text::parse(text, counts, file, &mut found)?,
+            None => match pair_plain::Form::of(text).filter(|_| !pair_table::has_header(&bytes)) {
+                Some(form) => pair_plain::parse(text, form, &mut found)?,
+                None => pair_table::parse(&bytes, &mut found)?,
+            },
         }
+        found.finish()
     };
-    let pairs = read().map_err(|error: CsvError| error.at(file, &bytes))?;
-    Ok(PairList { name: name.into(), pairs })
+    let (pairs, absent) = read().map_err(|error: CsvError| error.at(file, &bytes))?;
+    Ok(PairList { name: name.into(), pairs, absent })
 }
 
-/// A pair of two different rows.
-pub(super) fn pair(a: u32, b: u32, same: bool, fold: Option<u32>, value: &str) -> Result<ListedPair, CsvProblem> {
-    if a == b {
-        return Err(CsvProblem::FaceWithItself { value: value.trim().into() });
+/// The pairs of a list while it is read.
+pub(super) struct Pairs<'a> {
+    pub names: &'a FaceNames<'a>,
+    pairs: Vec<ListedPair>,
+    absent: Vec<AbsentPair>,
+    /// The first face that the dataset does not have.
+    first_absent: Option<CsvError>,
+}
+
+/// A face of a pair: what the list calls it, and the row that this means.
+pub(super) type Named = (String, Result<u32, CsvProblem>);
+
+impl<'a> Pairs<'a> {
+    fn of(names: &'a FaceNames<'a>) -> Self {
+        Self { names, pairs: Vec::new(), absent: Vec::new(), first_absent: None }
     }
-    Ok(ListedPair { a, b, same, fold })
+
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Adds the pair of the line that begins at `offset`.
+    pub fn add(&mut self, offset: usize, faces: [Named; 2], same: bool, fold: Option<u32>) -> Result<(), CsvError> {
+        let fail = |problem| CsvError { offset, problem };
+        let names = [faces[0].0.clone(), faces[1].0.clone()];
+        let mut rows = [ABSENT; 2];
+        for (row, (_, found)) in rows.iter_mut().zip(faces) {
+            match found {
+                Ok(found) => *row = found,
+                Err(problem @ CsvProblem::UnknownFace { .. }) => drop(self.first_absent.get_or_insert(fail(problem))),
+                Err(problem) => return Err(fail(problem)),
+            }
+        }
+        let [a, b] = rows;
+        if a == b && (a != ABSENT || names[0] == names[1]) {
+            let [value, _] = names;
+            return Err(fail(CsvProblem::FaceWithItself { value }));
+        }
+        if a == ABSENT || b == ABSENT {
+            self.absent.push(AbsentPair { pair: self.pairs.len() as u32, names });
+        }
+        self.pairs.push(ListedPair { a, b, same, fold });
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(Vec<ListedPair>, Vec<AbsentPair>), CsvError> {
+        match self.first_absent {
+            // Not one fits: another dataset's list, or names that mean nothing here.
+            Some(error) if self.absent.len() == self.pairs.len() => Err(error),
+            _ => Ok((self.pairs, self.absent)),
+        }
+    }
 }
 
 #[cfg(test)]

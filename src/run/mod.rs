@@ -7,6 +7,7 @@ mod compare;
 mod directory;
 mod error;
 mod inspect;
+mod left_out;
 mod pair_lists;
 mod partial;
 mod precision;
@@ -338,6 +339,7 @@ impl Workplace<'_> {
         };
         let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;
         evaluation.write(run.path())?;
+        left_out::write(run, &faces)?;
         Self::record_card(run, cards.used())?;
         keeper.done();
         Ok(evaluation)

@@ -99,7 +99,7 @@ pub(super) fn open(
         manifest.table = SourceTable { headers, columns };
         if !index.pairs.is_empty() {
             let pairs = index.pairs.iter().map(|&(a, b, same)| ListedPair { a, b, same, fold: None }).collect();
-            manifest.lists.push(PairList { name: DATASET_PAIRS.into(), pairs });
+            manifest.lists.push(PairList { name: DATASET_PAIRS.into(), pairs, absent: Vec::new() });
         }
         scan::fill(&mut manifest.faces, &manifest.root, true, context).map_err(|error| match error {
             ScanError::Root(error) => FileError::new("read", &manifest.root)(error).into(),
