@@ -203,11 +203,24 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_box_is_a_fault_of_its_face_alone() {
+        for (line, reason) in [
+            ("a,1,1,9,one,", "line 2: `y2` is `one`, expected a finite number such as 12 or 12.5"),
+            ("a,9,1,1,9,", "line 2: the box from (9, 1) to (1, 9) has no area; expected x2 > x1 and y2 > y1"),
+            ("a,1,1,,9,", "line 2: `x2` is empty"),
+            ("a,1,1,9,9,nan", "line 2: `score` is `nan`, expected a finite number such as 12 or 12.5"),
+        ] {
+            let (faces, applied) = applied(&format!("path,x1,y1,x2,y2,score\n{line}\nb,1,2,3,4,0.5\n")).unwrap();
+            let expected = Fault { part: FaultIn::Box, reason: reason.into() };
+            assert_eq!((&faces[0].fault, &faces[1].fault), (&Some(expected), &None), "{line}");
+            assert!(faces[1].bbox.is_some());
+            assert_eq!(applied, Applied { without: 1, elsewhere: 0 });
+        }
+    }
+
+    #[test]
     fn what_is_wrong_with_boxes_is_told_with_its_line() {
         assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,9\na.jpg,2,2,9,9\n"), @", line 3: `a.jpg` has a box already, on line 2; a picture shows one face here: keep the box of the person that the picture is filed under");
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,one\n"), @", line 2: `y2` is `one`, expected a finite number such as 12 or 12.5");
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,9,1,1,9\n"), @", line 2: the box from (9, 1) to (1, 9) has no area; expected x2 > x1 and y2 > y1");
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,,9\n"), @", line 2: `x2` is empty");
         assert_snapshot!(message("path,x1,y1,x2\na,1,1,9\n"), @", line 1: there is no column `x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`; the columns are `path`, `x1`, `y1`, `x2` (they are the box in the picture)");
         assert_snapshot!(message("who,x1,y1,x2,y2\na,1,1,9,9\n"), @", line 1: there is no column `face_id` or `file_name` or `path` or `image`; the columns are `who`, `x1`, `y1`, `x2`, `y2` (it names the face or its picture)");
         assert_snapshot!(message("path,x1,y1,x2,y2\nd,1,1,9,9\n"), @", line 2: `path` is `d`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");

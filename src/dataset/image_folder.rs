@@ -95,7 +95,7 @@ mod tests {
         assert_snapshot!(message("file_name,x\na.jpg,1\n"), @", line 1: there is no column `identity` or `label_name` or `label` or `person` or `name`; the columns are `file_name`, `x` (it says who a face is)");
         assert_snapshot!(message("image,label\na.jpg,1\n"), @", line 1: there is no column `file_name`; the columns are `image`, `label` (an image folder's metadata.csv has the paths there)");
         assert_snapshot!(message("file_name,label\na.jpg,1\nb/../a.jpg,1\n"), @", line 3: file_name `a.jpg` is already on line 2; ids must be unique");
-        assert_snapshot!(message("file_name,label\na.jpg,1\n../a.jpg,1\n"), @", line 3: `file_name` is `../a.jpg`, expected a path relative to the table and inside of its folder");
+        assert_snapshot!(message("file_name,label\n../a.jpg,1\n"), @", line 2: `file_name` is `../a.jpg`, expected a path relative to the table and inside of its folder");
         assert_snapshot!(message("file_name,label\n/etc/passwd,1\n"), @", line 2: `file_name` is `/etc/passwd`, expected a path relative to the table and inside of its folder");
         assert_snapshot!(message("file_name,label\n\nb/gone.jpg,1\n"), @", line 3: file_name `b/gone.jpg` is not in the repository at this revision; correct the table, or pin another revision");
         assert_snapshot!(message("file_name,label\n,1\n"), @", line 2: `file_name` is empty");
