@@ -1,11 +1,15 @@
 //! `check CONFIG`: what would be downloaded and computed. Downloads and computes nothing.
 
+use std::sync::Mutex;
+
 use serde_json::json;
 
 use super::print;
 use crate::cli::ConfigArgs;
-use crate::config;
+use crate::config::{self, ExperimentConfig};
 use crate::error::{Error, Outcome};
+use crate::progress::Progress;
+use crate::run::{RunError, WholePictures};
 use crate::{dataset, model, plan, weights};
 
 /// Runs it.
@@ -23,6 +27,14 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
         Ok(embedder) => (embedder.device_name, None),
         Err(error) => ("none".to_owned(), Some(error.to_string())),
     };
+    let said = Said::default();
+    let (listed, dataset_error) = match faces(config, &said) {
+        Ok(listed) => (listed, None),
+        Err(error) => (None, Some(error)),
+    };
+    notes.extend(said.0.into_inner().unwrap_or_default());
+    notes.extend(listed.and_then(|(_, whole)| whole).map(|whole| whole.sentence()));
+    let problem = device_error.clone().or(dataset_error.as_ref().map(ToString::to_string));
     let value = json!({
         "name": config.name,
         "config": config,
@@ -30,7 +42,9 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
         "weights": weights,
         "dataset": dataset,
         "device": device,
-        "problem": device_error,
+        "faces": listed.map(|(faces, _)| faces),
+        "without_box": listed.and_then(|(_, whole)| whole).map(|whole| whole.without_box),
+        "problem": problem,
         "notes": notes,
     });
     print(&arguments.common, &value, || {
@@ -40,12 +54,39 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
         lines.insert(0, format!("{} is valid; resolved, it says", arguments.config.display()));
         lines.push(format!("weights  {weights}"));
         lines.push(format!("dataset  {dataset}"));
+        lines.extend(listed.map(|(faces, _)| format!("faces    {faces}")));
         lines.push(format!("device   {device}"));
         lines.extend(notes.iter().cloned());
         lines.join("\n")
     })?;
-    match device_error {
-        Some(reason) => Err(Error::Usage(reason)),
-        None => Ok(Outcome::Done),
+    match (device_error, dataset_error) {
+        (Some(reason), _) => Err(Error::Usage(reason)),
+        (None, Some(error)) => Err(error.into()),
+        (None, None) => Ok(Outcome::Done),
+    }
+}
+
+/// How many faces a dataset on this machine has, and whether a crop by box takes whole pictures; `None` where the dataset
+/// is somewhere else, or has to be unpacked.
+fn faces(config: &ExperimentConfig, said: &Said) -> Result<Option<(usize, Option<WholePictures>)>, RunError> {
+    let Some(manifest) = dataset::list(&config.dataset, said).transpose()? else { return Ok(None) };
+    let whole = WholePictures::of(config, &manifest);
+    whole.map_or(Ok(()), |whole| whole.refuse(config, &manifest))?;
+    Ok(Some((manifest.len(), whole)))
+}
+
+/// Keeps what is said.
+#[derive(Default)]
+struct Said(Mutex<Vec<String>>);
+
+impl Progress for Said {
+    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn remark(&self, _: &str) {}
+    fn finish(&self) {}
+    fn say(&self, line: &str) {
+        if let Ok(mut said) = self.0.lock() {
+            said.push(line.into());
+        }
     }
 }

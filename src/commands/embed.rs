@@ -20,6 +20,8 @@ struct Done {
     failed: usize,
     resumed: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
+    without_box: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<Agreement>,
 }
 
@@ -48,7 +50,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
         };
-        let run = prepared.directory.clone();
+        let (run, whole) = (prepared.directory.clone(), prepared.whole_pictures);
         match work.embed(prepared)? {
             EmbedOutcome::Interrupted(_) => Ok(interrupted(&resume())),
             EmbedOutcome::Complete(summary) => {
@@ -59,12 +61,14 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                     embedded: summary.embedded,
                     failed: summary.failed,
                     resumed: summary.resumed,
+                    without_box: whole.map(|whole| whole.without_box),
                     agreement: run::agreement(&run)?,
                 };
                 print(&arguments.common, &done, || {
                     let mut lines =
                         vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
                     lines.extend(done.agreement.iter().flat_map(Agreement::lines));
+                    lines.extend(whole.map(|whole| whole.sentence()));
                     lines.push(format!("run     {}", done.directory));
                     lines.join("\n")
                 })?;

@@ -11,7 +11,7 @@ use crate::error::{Error, Outcome};
 use crate::metrics::{Judged, Metrics};
 use crate::numbers::Quantity;
 use crate::published::{self, Beside};
-use crate::run::{self, Evaluated, RunDirectory, Workplace};
+use crate::run::{self, Evaluated, RunDirectory, WholePictures, Workplace};
 
 /// What `experiment --json` prints.
 #[derive(Debug, Serialize)]
@@ -24,6 +24,10 @@ struct Done<'a> {
     embedded: usize,
     failed: usize,
     resumed: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without_box: Option<u64>,
+    #[serde(skip)]
+    caution: Option<String>,
     expectations: &'a [Judged],
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<Agreement>,
@@ -51,6 +55,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
             other => other?,
         };
         let run = prepared.directory.clone();
+        let whole = prepared.whole_pictures;
         let finished_before = run.has(RunDirectory::SEALED);
         work.progress.say(&format!("run {}", run.path().display()));
         let summary = match work.embed(prepared) {
@@ -58,7 +63,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
             Ok(EmbedOutcome::Interrupted(_)) => return Ok(interrupted(&resume())),
             Err(error) => return Err(error.into()),
         };
-        finish(work, arguments, &run, (&summary, &published), finished_before, &resume())
+        finish(work, arguments, &run, (&summary, &published, whole), finished_before, &resume())
     })
 }
 
@@ -67,7 +72,7 @@ fn finish(
     work: &Workplace<'_>,
     arguments: &ConfigArgs,
     run: &RunDirectory,
-    (summary, published): (&EmbedSummary, &[Published]),
+    (summary, published, whole): (&EmbedSummary, &[Published], Option<WholePictures>),
     finished_before: bool,
     resume: &str,
 ) -> Result<Outcome, Error> {
@@ -90,6 +95,8 @@ fn finish(
         embedded: summary.embedded,
         failed: summary.failed,
         resumed: summary.resumed,
+        without_box: whole.map(|whole| whole.without_box),
+        caution: whole.map(|whole| whole.sentence()),
         expectations: evaluated.expectations(),
         agreement: run::agreement(run)?,
         not_evaluated,
@@ -129,6 +136,7 @@ fn text(done: &Done<'_>) -> String {
     lines.extend(done.agreement.iter().flat_map(Agreement::lines));
     lines.extend(done.expectations.iter().map(expectation));
     lines.extend(done.published.iter().map(beside));
+    lines.extend(done.caution.clone());
     lines.push(format!("run     {}", done.directory));
     if let Some(report) = &done.report {
         lines.push(format!("report  {report}"));

@@ -60,7 +60,8 @@ pub(super) fn protocols(wire: Vec<wire::Protocol>, context: &Context<'_>) -> Res
                 step: number("far", "step", wire.far.step, finest, to - from)?,
             };
             let (distance, subtract_mean) = (wire.distance, wire.subtract_mean);
-            Ok(Protocol { name, pairs, split, distance, subtract_mean, thresholds, far })
+            let max_left_out = context.within(&at("max_left_out"), wire.max_left_out, 0.0, 1.0)?;
+            Ok(Protocol { name, pairs, split, distance, subtract_mean, thresholds, far, max_left_out })
         })
         .collect()
 }

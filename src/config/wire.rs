@@ -467,6 +467,11 @@ pub(super) struct Protocol {
     /// Thresholds that the most accurate on the training folds is chosen from.
     #[serde(default)]
     pub thresholds: Grid,
+    /// Share of the list's pairs that may be left out because the dataset lacks a face of theirs or it has no embedding;
+    /// more are an error.
+    #[serde(default = "super::types::max_left_out")]
+    #[schemars(range(min = 0, max = 1))]
+    pub max_left_out: f64,
     /// The false accept rate that VAL is told at.
     #[serde(default)]
     pub far: FarTarget,

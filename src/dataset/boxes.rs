@@ -6,7 +6,8 @@ use std::path::Path;
 use super::columns::BoxColumns;
 use super::csv_lines::{CsvError, CsvLines, line_at};
 use super::face_names::FaceNames;
-use super::{BoundingBox, CsvProblem, DatasetError, Face};
+use super::fault::LineFault;
+use super::{BoundingBox, CsvProblem, DatasetError, Face, Fault, FaultIn};
 use crate::files;
 
 /// Columns that name the face or its picture.
@@ -81,15 +82,27 @@ pub(super) fn apply(faces: &mut [Face], file: &Path) -> Result<Applied, DatasetE
     let bytes = files::read(file)?;
     let (boxes, elsewhere) = read(faces, &bytes).map_err(|error| error.at(file, &bytes))?;
     let without = faces.len() - boxes.len();
-    for (row, (bbox, score, _)) in boxes {
+    for (row, found) in boxes {
         let face = &mut faces[row as usize];
-        (face.bbox, face.detector_score) = (Some(bbox), score);
+        (face.bbox, face.detector_score) = (found.bbox, found.score);
+        // What is wrong with the face itself goes first.
+        face.fault = face.fault.take().or(found.fault);
     }
     Ok(Applied { without, elsewhere })
 }
 
-/// Boxes by row, each with its score and the place of its line, and how many are of no face here.
-type Boxes = HashMap<u32, (BoundingBox, Option<f32>, usize)>;
+/// What a line says of its face.
+struct Found {
+    /// `None`: the line is wrong.
+    bbox: Option<BoundingBox>,
+    score: Option<f32>,
+    fault: Option<Fault>,
+    /// Where the line begins.
+    offset: usize,
+}
+
+/// What is found by row, and how many boxes are of no face here.
+type Boxes = HashMap<u32, Found>;
 
 fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
     let names = FaceNames::of(faces);
@@ -100,7 +113,7 @@ fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
     while lines.advance()? {
         let (offset, row) = (lines.offset, lines.row());
         let fail = |problem| CsvError { offset, problem };
-        let value = row.needed(columns.face).map_err(fail)?;
+        let value = &row.record[columns.face];
         let face = match names.find(&row.column(columns.face), value) {
             Ok(face) => face,
             Err(problem @ CsvProblem::UnknownFace { .. }) => {
@@ -111,10 +124,15 @@ fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
             Err(problem) => return Err(fail(problem)),
         };
         // A detector that found nothing leaves the line without numbers.
-        let Some(bbox) = row.bbox(columns.bbox).map_err(fail)? else { continue };
-        let score = columns.score.map(|column| row.number(column)).transpose().map_err(fail)?.flatten();
-        if let Some((.., first)) = boxes.insert(face, (bbox, score.map(|score| score as f32), offset)) {
-            let first = line_at(bytes, first);
+        let mut fault = LineFault::of(lines.line);
+        let bbox = match row.bbox(columns.bbox) {
+            Ok(None) => continue,
+            bbox => fault.keep(FaultIn::Box, bbox).flatten(),
+        };
+        let score = columns.score.and_then(|column| fault.keep(FaultIn::Box, row.number(column))).flatten();
+        let found = Found { bbox, score: score.map(|score| score as f32), fault: fault.fault(), offset };
+        if let Some(first) = boxes.insert(face, found) {
+            let first = line_at(bytes, first.offset);
             return Err(fail(CsvProblem::SecondBox { value: value.into(), first }));
         }
     }
@@ -142,6 +160,7 @@ mod tests {
             bbox: None,
             detector_score: None,
             content: None,
+            fault: None,
         };
         ["a", "b", "c"].map(face).into()
     }
@@ -184,11 +203,24 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_box_is_a_fault_of_its_face_alone() {
+        for (line, reason) in [
+            ("a,1,1,9,one,", "line 2: `y2` is `one`, expected a finite number such as 12 or 12.5"),
+            ("a,9,1,1,9,", "line 2: the box from (9, 1) to (1, 9) has no area; expected x2 > x1 and y2 > y1"),
+            ("a,1,1,,9,", "line 2: `x2` is empty"),
+            ("a,1,1,9,9,nan", "line 2: `score` is `nan`, expected a finite number such as 12 or 12.5"),
+        ] {
+            let (faces, applied) = applied(&format!("path,x1,y1,x2,y2,score\n{line}\nb,1,2,3,4,0.5\n")).unwrap();
+            let expected = Fault { part: FaultIn::Box, reason: reason.into() };
+            assert_eq!((&faces[0].fault, &faces[1].fault), (&Some(expected), &None), "{line}");
+            assert!(faces[1].bbox.is_some());
+            assert_eq!(applied, Applied { without: 1, elsewhere: 0 });
+        }
+    }
+
+    #[test]
     fn what_is_wrong_with_boxes_is_told_with_its_line() {
         assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,9\na.jpg,2,2,9,9\n"), @", line 3: `a.jpg` has a box already, on line 2; a picture shows one face here: keep the box of the person that the picture is filed under");
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,one\n"), @", line 2: `y2` is `one`, expected a finite number such as 12 or 12.5");
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,9,1,1,9\n"), @", line 2: the box from (9, 1) to (1, 9) has no area; expected x2 > x1 and y2 > y1");
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,,9\n"), @", line 2: `x2` is empty");
         assert_snapshot!(message("path,x1,y1,x2\na,1,1,9\n"), @", line 1: there is no column `x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`; the columns are `path`, `x1`, `y1`, `x2` (they are the box in the picture)");
         assert_snapshot!(message("who,x1,y1,x2,y2\na,1,1,9,9\n"), @", line 1: there is no column `face_id` or `file_name` or `path` or `image`; the columns are `who`, `x1`, `y1`, `x2`, `y2` (it names the face or its picture)");
         assert_snapshot!(message("path,x1,y1,x2,y2\nd,1,1,9,9\n"), @", line 2: `path` is `d`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");

@@ -17,6 +17,8 @@ pub(super) struct CsvLines<'a> {
     record: StringRecord,
     /// Where the current line begins; at first, the header.
     pub offset: usize,
+    /// Its number, from 1.
+    pub line: u64,
 }
 
 impl<'a> CsvLines<'a> {
@@ -34,15 +36,19 @@ impl<'a> CsvLines<'a> {
             .from_reader(body.as_bytes());
         let mark = text.len() - body.len();
         let (headers, record) = (Vec::new(), StringRecord::new());
-        let mut lines = Self { body: body.as_bytes(), mark, reader, headers, record, offset: 0 };
+        let mut lines = Self { body: body.as_bytes(), mark, reader, headers, record, offset: 0, line: 1 };
         lines.read();
         lines.headers = lines.record.iter().map(str::to_owned).collect();
         Ok(lines)
     }
 
-    /// Goes to the next line, which has as many values as the header; `false` at the end.
+    /// Goes to the next line, which has as many values as the header; `false` at the end. Separators at the end of a line
+    /// are harmless.
     pub fn advance(&mut self) -> Result<bool, CsvError> {
         let there = self.read();
+        if self.record.iter().skip(self.headers.len()).all(str::is_empty) {
+            self.record.truncate(self.headers.len());
+        }
         let (found, expected) = (self.record.len(), self.headers.len());
         if there && found != expected {
             return Err(CsvError { offset: self.offset, problem: CsvProblem::Ragged { found, expected } });
@@ -58,9 +64,13 @@ impl<'a> CsvLines<'a> {
     fn read(&mut self) -> bool {
         // Text in memory that is UTF-8 under a flexible reader: there is nothing left that `csv` could fail at.
         let there = self.reader.read_record(&mut self.record).unwrap_or(false);
+        // `a, b` is written by hand and by programs, and no id or path means its margins.
+        self.record.trim();
         // A line break that the reader has skipped before a record belongs to the lines above.
         let at = self.record.position().map_or(0, |position| position.byte() as usize);
         let breaks = self.body[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let before = self.offset.saturating_sub(self.mark);
+        self.line += self.body[before..at + breaks].iter().filter(|byte| **byte == b'\n').count() as u64;
         self.offset = self.mark + at + breaks;
         there
     }
@@ -105,7 +115,7 @@ impl<'a> Row<'a> {
         self.headers[column].trim().to_owned()
     }
 
-    /// As it is; ids must come out of here as other readers of the table see them.
+    /// A value without control characters.
     pub fn text(&self, column: usize) -> Result<&'a str, CsvProblem> {
         let value = &self.record[column];
         if value.contains(char::is_control) {
@@ -116,14 +126,14 @@ impl<'a> Row<'a> {
 
     pub fn needed(&self, column: usize) -> Result<&'a str, CsvProblem> {
         let value = self.text(column)?;
-        if value.trim().is_empty() {
+        if value.is_empty() {
             return Err(CsvProblem::Empty { column: self.headers[column].clone() });
         }
         Ok(value)
     }
 
     pub fn number(&self, column: usize) -> Result<Option<f64>, CsvProblem> {
-        let value = self.record[column].trim();
+        let value = &self.record[column];
         if value.is_empty() {
             return Ok(None);
         }
@@ -132,6 +142,12 @@ impl<'a> Row<'a> {
         number
             .map(Some)
             .ok_or_else(|| CsvProblem::Number { column: self.headers[column].clone(), value: value.to_owned() })
+    }
+
+    /// The box, which must be there.
+    pub fn full_bbox(&self, columns: BoxColumns) -> Result<BoundingBox, CsvProblem> {
+        let (BoxColumns::Corners([first, ..]) | BoxColumns::Size([first, ..])) = columns;
+        self.bbox(columns)?.ok_or_else(|| CsvProblem::Empty { column: self.column(first) })
     }
 
     /// The box; `None` when all of it is empty.

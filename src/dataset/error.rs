@@ -280,6 +280,12 @@ pub enum CsvProblem {
         /// Values.
         found: usize,
     },
+    /// A line of a list without a header.
+    #[error("the line has {found} values; a pair is two faces and 1 or 0, tabs, commas or spaces between")]
+    PlainPair {
+        /// Values.
+        found: usize,
+    },
     /// A picture of a person has no number.
     #[error("the picture of `{name}` has the number `{value}`, expected a whole number such as 1")]
     PictureNumber {

@@ -101,6 +101,7 @@ mod tests {
             bbox: None,
             detector_score: None,
             content: None,
+            fault: None,
         };
         paths.iter().map(face).collect()
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::image_folder;
 use super::scan::{self, Context};
-use super::{DatasetError, Face, Manifest, PixelSource, tables};
+use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, tables};
 use crate::config::Tables;
 use crate::files::FileError;
 
@@ -27,29 +27,34 @@ pub(super) fn endings() -> String {
 
 /// Reads a folder of identity folders, or an image folder.
 pub(super) fn open(root: &Path, tables: &Tables, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+    let mut manifest = list(root, tables, context)?;
+    scan::fill_folder(&mut manifest, context)?;
+    Ok(manifest)
+}
+
+/// Its faces; their pictures are not read. A wrong table is told at once.
+pub(super) fn list(root: &Path, tables: &Tables, context: &Context<'_>) -> Result<Manifest, DatasetError> {
     if !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "holds one folder for each identity" });
     }
     let find = |key, table: &Option<_>| table.as_deref().map(|table| tables::find(key, table, root)).transpose();
     let files = tables::Files { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? };
     let metadata = root.join(image_folder::METADATA);
-    let faces = if metadata.is_file() {
+    let (faces, table) = if metadata.is_file() {
         // A picture that is not there becomes a failure of its face, as in a Phase-1 table.
         image_folder::faces(&metadata, |_| true)?
     } else {
-        identities(root, context)?
+        (identities(root, context)?, SourceTable::default())
     };
-    let mut manifest = Manifest { faces, root: root.into(), ..Manifest::default() };
-    // Before the pictures are read: a wrong table is told at once.
+    let mut manifest = Manifest { faces, root: root.into(), table, ..Manifest::default() };
     tables::attach(&mut manifest, &files, context)?;
-    scan::fill_folder(&mut manifest, context)?;
     Ok(manifest)
 }
 
 fn identities(root: &Path, context: &Context<'_>) -> Result<Vec<Face>, DatasetError> {
     let mut ignored = Ignored::default();
     let mut pictures = Vec::new();
-    for identity in list(root)? {
+    for identity in entries(root)? {
         if context.cancel.requested() {
             return Err(DatasetError::Interrupted);
         }
@@ -74,7 +79,7 @@ fn one_identity(
     pictures: &mut Vec<(String, String)>,
     ignored: &mut Ignored,
 ) -> Result<(), DatasetError> {
-    for entry in list(folder)? {
+    for entry in entries(folder)? {
         let name = name(&entry)?;
         if is_picture(&name) && !entry.path().is_dir() {
             pictures.push((identity.to_owned(), name));
@@ -87,7 +92,7 @@ fn one_identity(
     Ok(())
 }
 
-fn list(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
+fn entries(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
     fs::read_dir(folder).and_then(Iterator::collect).map_err(FileError::new("list", folder))
 }
 
@@ -147,6 +152,7 @@ pub(super) fn faces(mut pictures: Vec<(String, String)>, place: &str) -> Result<
                 bbox: None,
                 detector_score: None,
                 content: None,
+                fault: None,
             })
         })
         .collect()

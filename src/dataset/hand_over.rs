@@ -2,16 +2,16 @@
 
 use std::io::Write;
 
-use super::{DatasetError, Face, Manifest, PixelSource};
+use super::{DatasetError, Face, Manifest, PixelSource, SourceTable};
 use crate::files::FileError;
 
-/// Phase-1's documented columns, for sources that have none of their own.
+/// Phase-1's documented columns, which later phases read.
 const DOCUMENTED: [&str; 9] =
     ["face_id", "image_id", "identity_id", "bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "detector_score", "crop_path"];
 
 impl Manifest {
-    /// Writes `face_metadata.csv` for `rows`, in their order: the source's own columns and values (Phase-1), or
-    /// Phase-1's documented columns. No reader of the embedding index can meet a face here that has no embedding.
+    /// Writes `face_metadata.csv` for `rows`, in their order. A Phase-1 table's own columns and values; of other sources
+    /// Phase-1's documented columns, and behind them the source's own (`meta.<name>` where the name is taken). No reader of the embedding index can meet a face here that has no embedding.
     ///
     /// # Errors
     /// [`DatasetError::File`] when `out` cannot be written.
@@ -23,19 +23,33 @@ impl Manifest {
     }
 
     fn write_rows(&self, rows: &[u32], writer: &mut csv::Writer<impl Write>) -> csv::Result<()> {
-        let table = &self.table;
-        if table.headers.is_empty() {
-            writer.write_record(DOCUMENTED)?;
+        let SourceTable { headers, columns } = &self.table;
+        let own = |row: u32| columns.iter().map(move |column| column.get(row as usize).unwrap_or_default());
+        if self.is_phase_1(rows) {
+            writer.write_record(headers)?;
             for &row in rows {
-                writer.write_record(documented(&self.faces[row as usize]))?;
+                writer.write_record(own(row))?;
             }
         } else {
-            writer.write_record(&table.headers)?;
+            let taken = |header: &str| DOCUMENTED.contains(&header.trim());
+            let headers = headers.iter().map(|name| if taken(name) { format!("meta.{name}") } else { name.clone() });
+            writer.write_record(DOCUMENTED.map(str::to_owned).into_iter().chain(headers))?;
             for &row in rows {
-                writer.write_record(table.columns.iter().map(|column| column.get(row as usize).unwrap_or_default()))?;
+                let face = documented(&self.faces[row as usize]);
+                writer.write_record(face.into_iter().chain(own(row).map(str::to_owned)))?;
             }
         }
         Ok(writer.flush()?)
+    }
+
+    /// Whether the source's table is one that later phases read: its `face_id`s are those of the faces.
+    fn is_phase_1(&self, rows: &[u32]) -> bool {
+        let SourceTable { headers, columns } = &self.table;
+        let at = |name: &str| headers.iter().position(|header| header.trim() == name);
+        let Some(ids) = at("face_id").filter(|_| at("image_id").or_else(|| at("photo_id")).is_some()) else {
+            return false;
+        };
+        rows.iter().all(|&row| columns[ids].get(row as usize) == Some(&self.faces[row as usize].face_id))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::folders::{self, Ignored};
 use super::image_folder::{self, METADATA};
 use super::scan::{self, Context, ScanError};
-use super::{DatasetError, Face, Manifest, tables};
+use super::{DatasetError, Face, Manifest, SourceTable, tables};
 use crate::config::Tables;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
@@ -47,15 +47,15 @@ pub(super) fn open(place: &Place<'_>, tables: &Tables, context: &Context<'_>) ->
     };
     let files = tables::Files { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? };
     let metadata = listing.iter().find(|file| file.path.strip_prefix(&prefix) == Some(METADATA));
-    let (faces, pictures) = if let Some(metadata) = metadata {
+    let (faces, table, pictures) = if let Some(metadata) = metadata {
         named(metadata, &listing, &prefix, context)?
     } else {
         let mut ignored = Ignored::default();
         let (names, pictures) = in_folders(listing, &prefix, &mut ignored);
         ignored.say(context);
-        (folders::faces(names, &place.to_string())?, pictures)
+        (folders::faces(names, &place.to_string())?, SourceTable::default(), pictures)
     };
-    let mut manifest = Manifest { faces, commit: Some(commit.clone()), ..Manifest::default() };
+    let mut manifest = Manifest { faces, table, commit: Some(commit.clone()), ..Manifest::default() };
     // Before the pictures are downloaded: a wrong table is told at once.
     tables::attach(&mut manifest, &files, context)?;
     let root = download(&pictures, &prefix, context)?;
@@ -123,19 +123,19 @@ impl std::fmt::Display for Place<'_> {
     }
 }
 
-/// The faces that a `metadata.csv` names, in its order, and their files.
+/// The faces that a `metadata.csv` names, in its order, the table, and the faces' files.
 fn named(
     metadata: &HubFile,
     listing: &[HubFile],
     prefix: &str,
     context: &Context<'_>,
-) -> Result<(Vec<Face>, Vec<HubFile>), DatasetError> {
+) -> Result<(Vec<Face>, SourceTable, Vec<HubFile>), DatasetError> {
     let path = hub::download(metadata, &LinesOnly(context.progress), context.cancel)?;
     let listed: HashMap<&str, &HubFile> =
         listing.iter().filter_map(|file| Some((file.path.strip_prefix(prefix)?, file))).collect();
-    let faces = image_folder::faces(&path, |picture| listed.contains_key(picture))?;
+    let (faces, table) = image_folder::faces(&path, |picture| listed.contains_key(picture))?;
     let pictures = faces.iter().filter_map(|face| listed.get(face.face_id.as_str()).copied().cloned()).collect();
-    Ok((faces, pictures))
+    Ok((faces, table, pictures))
 }
 
 /// The files that are `<identity>/<image>` after the prefix: (identity, image), and the file.

@@ -4,27 +4,38 @@
 use std::path::Path;
 
 use super::columns::TableKind;
-use super::csv_lines::CsvError;
+use super::fault::LineFault;
 use super::paths::PathRules;
 use super::phase1::Parser;
-use super::{CsvProblem, DatasetError, Face};
+use super::{CsvProblem, DatasetError, Face, FaultIn, SourceTable};
 use crate::files;
 
 /// The table's name.
 pub(super) const METADATA: &str = "metadata.csv";
 
-/// The faces that the table names. A picture's path is the face's id. `holds`: whether there is a file at a path.
-pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<Vec<Face>, DatasetError> {
+/// The faces that the table names, and the table. A picture's path is the face's id. `holds`: whether there is a file at
+/// a path.
+pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<(Vec<Face>, SourceTable), DatasetError> {
     let bytes = files::read(table)?;
     let root = table.parent().unwrap_or(Path::new(""));
     let parser = Parser { rules: PathRules::new(root, &[]), root, kind: TableKind::ImageFolder };
-    let read = parser.parse(&bytes).map_err(|error| error.at(table, &bytes))?;
-    match read.faces.iter().zip(&read.offsets).find(|(face, _)| !holds(&face.face_id)) {
-        None => Ok(read.faces),
-        Some((face, &offset)) => {
-            let problem = CsvProblem::NotListed { value: face.face_id.clone() };
-            Err(CsvError { offset, problem }.at(table, &bytes))
+    let mut read = parser.parse(&bytes).map_err(|error| error.at(table, &bytes))?;
+    let mut absent = Vec::new();
+    for (row, face) in read.faces.iter_mut().enumerate().filter(|(_, face)| face.fault.is_none()) {
+        if !holds(&face.face_id) {
+            let mut fault = LineFault::of(read.lines[row]);
+            fault.keep(FaultIn::Face, Err::<(), _>(CsvProblem::NotListed { value: face.face_id.clone() }));
+            face.fault = fault.fault();
+            absent.push(row);
         }
+    }
+    match absent.first() {
+        // Not one is there: another folder or revision is meant.
+        Some(&row) if absent.len() == read.faces.len() => {
+            let problem = Box::new(CsvProblem::NotListed { value: read.faces[row].face_id.clone() });
+            Err(DatasetError::Csv { path: table.into(), line: read.lines[row], problem })
+        }
+        _ => Ok((read.faces, read.source)),
     }
 }
 
@@ -35,7 +46,7 @@ mod tests {
     use super::*;
     use crate::dataset::PixelSource;
 
-    fn read(table: &str) -> Result<Vec<Face>, DatasetError> {
+    fn read(table: &str) -> Result<(Vec<Face>, SourceTable), DatasetError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(METADATA);
         std::fs::write(&path, table).unwrap();
@@ -53,7 +64,9 @@ mod tests {
                      images/001/Z_0001.jpg,9,Z,Z,1,Z_0001.jpg\n\
                      ./images/000/A_0002.jpg,0,A,A,2,A_0002.jpg\n\
                      images/000/N.jpg,0,A,,2,N.jpg\n";
-        let faces = read(table).unwrap();
+        let (faces, source) = read(table).unwrap();
+        assert_eq!(source.headers[4], "image_num");
+        assert_eq!(source.columns[4].iter().collect::<Vec<_>>(), ["1", "2", "2"]);
         let told: Vec<_> = faces
             .iter()
             .map(|face| {
@@ -72,7 +85,7 @@ mod tests {
         for (header, expected) in
             [("label,identity", "2"), ("label,label_name", "2"), ("name,label", "2"), ("name,person", "2")]
         {
-            let faces = read(&format!("{header},file_name\n1,2,a.jpg\n")).unwrap();
+            let (faces, _) = read(&format!("{header},file_name\n1,2,a.jpg\n")).unwrap();
             assert_eq!(faces[0].identity_id.as_deref(), Some(expected), "{header}");
         }
     }
@@ -82,9 +95,9 @@ mod tests {
         assert_snapshot!(message("file_name,x\na.jpg,1\n"), @", line 1: there is no column `identity` or `label_name` or `label` or `person` or `name`; the columns are `file_name`, `x` (it says who a face is)");
         assert_snapshot!(message("image,label\na.jpg,1\n"), @", line 1: there is no column `file_name`; the columns are `image`, `label` (an image folder's metadata.csv has the paths there)");
         assert_snapshot!(message("file_name,label\na.jpg,1\nb/../a.jpg,1\n"), @", line 3: file_name `a.jpg` is already on line 2; ids must be unique");
-        assert_snapshot!(message("file_name,label\na.jpg,1\n../a.jpg,1\n"), @", line 3: `file_name` is `../a.jpg`, expected a path relative to the table and inside of its folder");
+        assert_snapshot!(message("file_name,label\n../a.jpg,1\n"), @", line 2: `file_name` is `../a.jpg`, expected a path relative to the table and inside of its folder");
         assert_snapshot!(message("file_name,label\n/etc/passwd,1\n"), @", line 2: `file_name` is `/etc/passwd`, expected a path relative to the table and inside of its folder");
-        assert_snapshot!(message("file_name,label\na.jpg,1\n\nb/gone.jpg,1\n"), @", line 4: file_name `b/gone.jpg` is not in the repository at this revision; correct the table, or pin another revision");
+        assert_snapshot!(message("file_name,label\n\nb/gone.jpg,1\n"), @", line 3: file_name `b/gone.jpg` is not in the repository at this revision; correct the table, or pin another revision");
         assert_snapshot!(message("file_name,label\n,1\n"), @", line 2: `file_name` is empty");
         assert_snapshot!(message("file_name,label\n"), @", line 1: there is a header but no face below it");
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use polars::prelude::*;
 
 use super::paths::normalise;
-use super::{BoundingBox, DatasetError, Face, Manifest, PixelSource, SourceTable, self_digest};
+use super::{BoundingBox, DatasetError, Face, Fault, FaultIn, Manifest, PixelSource, SourceTable, self_digest};
 use crate::files;
 
 /// Rows of one slice, which is one row group of the file.
@@ -86,6 +86,10 @@ impl Manifest {
                 faces.iter().map(|face| file(face).map(|(_, modified)| modified)).collect::<Vec<_>>(),
             ),
         ];
+        if self.faces.iter().any(|face| face.fault.is_some()) {
+            columns.push(borrowed("fault", |face| face.fault.as_ref().map(|fault| fault.reason.as_str())));
+            columns.push(borrowed("fault_in", |face| face.fault.as_ref().map(|fault| fault.part.name())));
+        }
         for (header, column) in self.table.headers.iter().zip(&self.table.columns) {
             let values = rows.clone().map(|row| column.get(row)).collect::<StringChunked>();
             columns.push(values.with_name(format!("{META}{header}").into()).into_column());
@@ -137,6 +141,11 @@ impl Manifest {
         let score = float("detector_score")?;
         let size = column("size")?.u64().map_err(other("size"))?;
         let modified = column("modified_ns")?.i64().map_err(other("modified_ns"))?;
+        // Only a manifest with faults has them.
+        let faults = match column("fault") {
+            Ok(_) => Some((text("fault")?, text("fault_in")?)),
+            Err(_) => None,
+        };
 
         self.faces.reserve(frame.height());
         for i in 0..frame.height() {
@@ -160,6 +169,14 @@ impl Manifest {
                 [None, None, None, None] => None,
                 _ => return Err(wrong("half a box")),
             };
+            let fault = |(reason, part): (&StringChunked, &StringChunked)| match (reason.get(i), part.get(i)) {
+                (None, None) => Ok(None),
+                (Some(reason), Some(part)) => match FaultIn::named(part) {
+                    Some(part) => Ok(Some(Fault { part, reason: reason.to_owned() })),
+                    None => Err(wrong("a fault of an unknown kind")),
+                },
+                _ => Err(wrong("half a fault")),
+            };
             self.faces.push(Face {
                 face_id: face_id.get(i).ok_or_else(|| wrong("no face_id"))?.to_owned(),
                 identity_id: identity_id.get(i).map(str::to_owned),
@@ -168,6 +185,7 @@ impl Manifest {
                 bbox,
                 detector_score: score.get(i),
                 content: content.get(i).map(str::parse).transpose().map_err(|_| wrong("a damaged digest"))?,
+                fault: faults.map(fault).transpose()?.flatten(),
             });
         }
         for (header, kept) in self.table.headers.iter().zip(&mut self.table.columns) {

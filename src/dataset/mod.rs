@@ -6,6 +6,7 @@ mod container;
 mod csv_lines;
 mod error;
 mod face_names;
+mod fault;
 mod folders;
 mod hand_over;
 mod hub_folders;
@@ -13,6 +14,7 @@ mod image_folder;
 mod manifest_file;
 mod pair_list;
 mod pair_lists_file;
+mod pair_plain;
 mod pair_table;
 mod pair_text;
 mod paths;
@@ -30,7 +32,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::{DatasetSource, Phase1Image};
@@ -40,7 +42,8 @@ use crate::progress::{Cancel, Progress};
 
 pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
-pub use pair_list::{DATASET_PAIRS, ListedPair, PairList, read_pair_list};
+pub use fault::{Fault, FaultIn};
+pub use pair_list::{ABSENT, AbsentPair, DATASET_PAIRS, ListedPair, PairList, read_pair_list};
 pub use table::{SourceTable, TextColumn};
 
 /// No encoded picture of a face or a photo is this large; reading one would only fill the memory.
@@ -63,6 +66,8 @@ pub struct Face {
     pub detector_score: Option<f32>,
     /// Digest of the bytes that `pixels` names; `None` when they could not be read (embedding will say why).
     pub content: Option<Digest>,
+    /// What is wrong with the face's row in its source; embedding makes a failure of it.
+    pub fault: Option<Fault>,
 }
 
 /// Where a face's pixels come from.
@@ -106,8 +111,7 @@ pub struct Manifest {
     pub faces: Vec<Face>,
     /// Folder that file paths are relative to; empty for synthetic faces.
     pub root: PathBuf,
-    /// The source's own columns as they were (Phase-1); without columns for the other sources, whose
-    /// `face_metadata.csv` is written in Phase-1's documented form.
+    /// The source's own columns as they were: Phase-1's table, `metadata.csv`, parquet. Sources without a table have none.
     pub table: SourceTable,
     /// Pairs that protocols compare; the list that the dataset ships with first, if it ships with one.
     pub lists: Vec<PairList>,
@@ -145,6 +149,22 @@ pub fn open(
     match u32::try_from(manifest.len()) {
         Ok(_) => Ok(manifest),
         Err(_) => Err(DatasetError::TooMany(manifest.len() as u64)),
+    }
+}
+
+/// The faces of a dataset on this machine without a look at their pictures, which have no digest then; `None` where the
+/// pictures are somewhere else, or in a container.
+///
+/// # Errors
+/// As [`open`].
+pub fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Result<Manifest, DatasetError>> {
+    let context = scan::Context { cache: None, progress, cancel: &Cancel::default() };
+    match source {
+        DatasetSource::Phase1 { csv, root, rewrite, image } => {
+            Some(phase1::list(csv, root, rewrite, *image, &context).map(|(manifest, _)| manifest))
+        }
+        DatasetSource::Folders { root, tables } => Some(folders::list(root, tables, &context)),
+        _ => None,
     }
 }
 
@@ -238,6 +258,20 @@ impl Manifest {
         self.faces.is_empty()
     }
 
+    /// The shorter sides, in pixels, of up to `most` pictures, evenly spaced; from their headers, as far as these tell.
+    #[must_use]
+    pub fn shorter_sides(&self, most: usize) -> Vec<u32> {
+        let side = |face: &Face| {
+            let PixelSource::File { path, .. } = &face.pixels else { return None };
+            let path = self.root.join(path);
+            // Opening a pipe would wait for its writer.
+            let file = path.is_file().then(|| File::open(path))?.ok()?;
+            crate::preprocess::size(BufReader::new(file))?.into_iter().min()
+        };
+        let usable = self.faces.iter().filter(|face| face.fault.is_none());
+        usable.step_by(self.len().div_ceil(most.max(1)).max(1)).filter_map(side).collect()
+    }
+
     /// The identities, sorted, each once.
     #[must_use]
     pub fn identities(&self) -> Vec<&str> {
@@ -251,10 +285,15 @@ impl Manifest {
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::default();
         hasher.field(b"facevault manifest 1");
-        for Face { face_id, identity_id, image_id, bbox, content, .. } in &self.faces {
+        for Face { face_id, identity_id, image_id, bbox, content, fault, .. } in &self.faces {
             hasher.field(face_id.as_bytes());
             // Which of the optional values are there: an empty identity and none differ.
-            hasher.field(&[u8::from(identity_id.is_some()), u8::from(content.is_some()), u8::from(bbox.is_some())]);
+            let there = [u8::from(identity_id.is_some()), u8::from(content.is_some()), u8::from(bbox.is_some())];
+            // How a fault is worded changes no number.
+            match fault {
+                None => hasher.field(&there),
+                Some(fault) => hasher.field(&[&there[..], fault.part.name().as_bytes()].concat()),
+            };
             hasher.field(identity_id.as_deref().unwrap_or_default().as_bytes());
             hasher.field(image_id.as_bytes());
             hasher.field(content.as_ref().map_or(&[], |content| &content.bytes()[..]));
@@ -262,7 +301,7 @@ impl Manifest {
                 hasher.update(&edge.to_le_bytes());
             }
         }
-        for PairList { name, pairs } in &self.lists {
+        for PairList { name, pairs, .. } in &self.lists {
             hasher.field(b"pairs");
             hasher.field(name.as_bytes());
             for ListedPair { a, b, same, fold } in pairs {

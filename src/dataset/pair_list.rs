@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::csv_lines::{CsvError, utf8};
 use super::face_names::FaceNames;
-use super::{CsvProblem, DatasetError, Face, Manifest, pair_table, pair_text};
+use super::{CsvProblem, DatasetError, Face, Manifest, pair_plain, pair_table, pair_text};
 use crate::files;
 
 /// A published list of pairs.
@@ -14,7 +14,21 @@ pub struct PairList {
     pub name: String,
     /// The pairs in the order of the list, which is the order that folds are cut in.
     pub pairs: Vec<ListedPair>,
+    /// What the list calls the faces of pairs that name one which the dataset does not have.
+    pub absent: Vec<AbsentPair>,
 }
+
+/// A pair that names a face which the dataset does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbsentPair {
+    /// Its index in [`PairList::pairs`].
+    pub pair: u32,
+    /// Its faces as the list calls them.
+    pub names: [String; 2],
+}
+
+/// In place of a manifest row: the dataset does not have this face. No manifest has so many rows.
+pub const ABSENT: u32 = u32::MAX;
 
 /// Name of the list that a dataset ships with.
 pub const DATASET_PAIRS: &str = "dataset";
@@ -22,9 +36,9 @@ pub const DATASET_PAIRS: &str = "dataset";
 /// Two faces that a protocol compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListedPair {
-    /// Manifest row of the first face.
+    /// Manifest row of the first face, or [`ABSENT`].
     pub a: u32,
-    /// Manifest row of the second face.
+    /// Manifest row of the second face, or [`ABSENT`].
     pub b: u32,
     /// Whether the list says that they are one person.
     pub same: bool,
@@ -45,8 +59,10 @@ impl PairList {
     }
 }
 
-/// Reads a list of pairs of the manifest's faces: a table with a header, or one of LFW's own texts (`pairs.txt`,
-/// `pairsDevTrain.txt`, `pairsDevTest.txt`; <http://vis-www.cs.umass.edu/lfw/README.txt>), told apart by content.
+/// Reads a list of pairs of the manifest's faces: a table with a header, one of LFW's own texts (`pairs.txt`,
+/// `pairsDevTrain.txt`, `pairsDevTest.txt`; <http://vis-www.cs.umass.edu/lfw/README.txt>), or lines without a header (`a b
+/// 1`, `1 a b`, LFW's without its counts), told apart by content. A pair of a face that the dataset does not have stays in
+/// the list, so that the borders of folds stay where they are.
 ///
 /// A table has a column that says whether a pair is one person (`is_same`, `issame`, `same`, `target`, `label`, `pair`;
 /// 1 or 0, true or false, yes or no), two columns for the faces (`face_a` and `face_b`, `image_a_path` and
@@ -55,8 +71,8 @@ impl PairList {
 /// from 1, and of View 1 the training pairs are fold 0 and the test pairs fold 1.
 ///
 /// # Errors
-/// [`DatasetError::File`], or [`DatasetError::Csv`] with the line: a value that means no face of the manifest or more
-/// than one, a face with itself, what is no number or no answer, an empty list.
+/// [`DatasetError::File`], or [`DatasetError::Csv`] with the line: a value that means more than one face of the
+/// manifest, not one pair whose faces it has, a face with itself, what is no number or no answer, an empty list.
 pub fn read_pair_list(name: &str, file: &Path, manifest: &Manifest) -> Result<PairList, DatasetError> {
     let bytes = files::read(file)?;
     let read = || {
@@ -66,21 +82,72 @@ pub fn read_pair_list(name: &str, file: &Path, manifest: &Manifest) -> Result<Pa
             return Err(CsvError { offset: 0, problem: CsvProblem::NoPairs });
         }
         let names = FaceNames::of(&manifest.faces);
+        let mut found = Pairs::of(&names);
         match pair_text::Counts::of(text) {
-            Some(counts) => pair_text::parse(text, counts, file, &names),
-            None => pair_table::parse(&bytes, &names),
+            Some(counts) => pair_text::parse(text, counts, file, &mut found)?,
+            None => match pair_plain::Form::of(text).filter(|_| !pair_table::has_header(&bytes)) {
+                Some(form) => pair_plain::parse(text, form, &mut found)?,
+                None => pair_table::parse(&bytes, &mut found)?,
+            },
         }
+        found.finish()
     };
-    let pairs = read().map_err(|error: CsvError| error.at(file, &bytes))?;
-    Ok(PairList { name: name.into(), pairs })
+    let (pairs, absent) = read().map_err(|error: CsvError| error.at(file, &bytes))?;
+    Ok(PairList { name: name.into(), pairs, absent })
 }
 
-/// A pair of two different rows.
-pub(super) fn pair(a: u32, b: u32, same: bool, fold: Option<u32>, value: &str) -> Result<ListedPair, CsvProblem> {
-    if a == b {
-        return Err(CsvProblem::FaceWithItself { value: value.trim().into() });
+/// The pairs of a list while it is read.
+pub(super) struct Pairs<'a> {
+    pub names: &'a FaceNames<'a>,
+    pairs: Vec<ListedPair>,
+    absent: Vec<AbsentPair>,
+    /// The first face that the dataset does not have.
+    first_absent: Option<CsvError>,
+}
+
+/// A face of a pair: what the list calls it, and the row that this means.
+pub(super) type Named = (String, Result<u32, CsvProblem>);
+
+impl<'a> Pairs<'a> {
+    fn of(names: &'a FaceNames<'a>) -> Self {
+        Self { names, pairs: Vec::new(), absent: Vec::new(), first_absent: None }
     }
-    Ok(ListedPair { a, b, same, fold })
+
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Adds the pair of the line that begins at `offset`.
+    pub fn add(&mut self, offset: usize, faces: [Named; 2], same: bool, fold: Option<u32>) -> Result<(), CsvError> {
+        let fail = |problem| CsvError { offset, problem };
+        let names = [faces[0].0.clone(), faces[1].0.clone()];
+        let mut rows = [ABSENT; 2];
+        for (row, (_, found)) in rows.iter_mut().zip(faces) {
+            match found {
+                Ok(found) => *row = found,
+                Err(problem @ CsvProblem::UnknownFace { .. }) => drop(self.first_absent.get_or_insert(fail(problem))),
+                Err(problem) => return Err(fail(problem)),
+            }
+        }
+        let [a, b] = rows;
+        if a == b && (a != ABSENT || names[0] == names[1]) {
+            let [value, _] = names;
+            return Err(fail(CsvProblem::FaceWithItself { value }));
+        }
+        if a == ABSENT || b == ABSENT {
+            self.absent.push(AbsentPair { pair: self.pairs.len() as u32, names });
+        }
+        self.pairs.push(ListedPair { a, b, same, fold });
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(Vec<ListedPair>, Vec<AbsentPair>), CsvError> {
+        match self.first_absent {
+            // Not one fits: another dataset's list, or names that mean nothing here.
+            Some(error) if self.absent.len() == self.pairs.len() => Err(error),
+            _ => Ok((self.pairs, self.absent)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +172,7 @@ mod tests {
                 bbox: None,
                 detector_score: None,
                 content: None,
+                fault: None,
             }
         };
         Manifest { faces: faces.map(face).collect(), ..Manifest::default() }
@@ -168,6 +236,97 @@ mod tests {
         assert_eq!(rows("pairs.csv", "same,a,b\n1,Ann_0001,Ann_0004\n"), [(0, 3, true, None)]);
     }
 
+    /// Index and names of the pairs whose faces are not all there.
+    fn absent(name: &str, text: &str) -> Vec<(u32, [String; 2])> {
+        read(name, text).unwrap().absent.into_iter().map(|absent| (absent.pair, absent.names)).collect()
+    }
+
+    #[test]
+    fn a_pair_of_a_face_that_is_not_there_keeps_its_place() {
+        let text = "2\t1\nAnn\t1\t4\nAnn\t9\tBob\t1\nBob\t1\t3\nDan\t2\tEve\t2\n";
+        let expected = [
+            (0, 3, true, Some(1)),
+            (ABSENT, 4, false, Some(1)),
+            (4, 6, true, Some(2)),
+            (ABSENT, ABSENT, false, Some(2)),
+        ];
+        assert_eq!(rows("pairs.txt", text), expected, "folds are cut where the published list cuts them");
+        let names = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
+        assert_eq!(absent("pairs.txt", text), [(1, names("Ann_0009", "Bob_0001")), (3, names("Dan_0002", "Eve_0002"))]);
+        let table = "fold,same,image_a,image_b\n1,1,Ann_0001,Ann_0002\n1,1,Ann_0001,Dan_0001\n2,0,Dan_0001,Bob_0001\n";
+        let expected = [(0, 1, true, Some(1)), (0, ABSENT, true, Some(1)), (ABSENT, 4, false, Some(2))];
+        assert_eq!(rows("pairs.csv", table), expected);
+        assert_eq!(
+            absent("pairs.csv", table),
+            [(1, names("Ann_0001", "Dan_0001")), (2, names("Dan_0001", "Bob_0001"))]
+        );
+        let list = read("pairs.csv", table).unwrap();
+        assert_eq!(list.contradictions(&manifest().faces), 0, "what is not there contradicts nothing");
+    }
+
+    #[test]
+    fn white_space_at_the_end_of_a_line_is_harmless() {
+        let plain = "1\t1\nAnn\t1\t4\nAnn\t2\tBob\t1\n";
+        for end in ["\t\n", "\t\t\n", "  \n", " \t\r\n"] {
+            assert_eq!(rows("pairs.txt", &plain.replace('\n', end)), rows("pairs.txt", plain), "{end:?}");
+        }
+        assert_eq!(rows("x", "same\ta\tb\n1\tAnn_0001\tAnn_0004\t\t\n"), [(0, 3, true, None)]);
+    }
+
+    #[test]
+    fn lists_without_a_header_are_read() {
+        let expected = [(0, 3, true, None), (1, 4, false, None), (5, 0, false, None)];
+        for text in [
+            "Ann_0001.jpg Ann_0004.jpg 1\nAnn_0002.jpg Bob_0001.jpg 0\nBob_0002 Ann_0001 0\n",
+            "Ann_0001,Ann_0004,1\nAnn_0002,Bob_0001,0\nBob_0002,Ann_0001,0",
+            "images/000/Ann_0001.jpg\tAnn_0004\t1\t\r\n\r\nAnn_0002\tBob_0001\t-1\r\nBob_0002\tAnn_0001\t0\r\n",
+            "1 Ann_0001 Ann_0004\n0 Ann_0002 Bob_0001\n0 Bob_0002 Ann_0001\n",
+            "\u{feff}True;Ann_0001;Ann_0004\nFalse;Ann_0002;Bob_0001\nFalse;Bob_0002;Ann_0001\n",
+            "Ann\t1\t4\nAnn\t2\tBob\t1\nBob\t2\tAnn\t1\n",
+            "Ann 1 4\nAnn 2 Bob 1\nBob 2 Ann 1\n",
+        ] {
+            assert_eq!(rows("list.txt", text), expected, "{text}");
+        }
+        assert_eq!(
+            absent("l", "Ann_0001 Ann_0009 1\nAnn_0002 Bob_0001 0\n"),
+            [(0, ["Ann_0001".into(), "Ann_0009".into()])]
+        );
+        assert_snapshot!(message("Ann_0001 Ann_0002 1\nAnn_0001 Ann_0003 1\nAnn_0001 Bob_0001\n"), @"line 3: the line has 2 values; a pair is two faces and 1 or 0, tabs, commas or spaces between");
+        assert_snapshot!(message("Ann_0001 Ann_0002 1\nAnn_0001 Ann_0003 1\nAnn_0001 Bob_0001 2\n"), @"line 3: `the answer` is `2`, expected 1 or 0, true or false, or yes or no: whether the pair is one person");
+        assert_snapshot!(message("Dan_0001 Dan_0002 1\n"), @"line 1: `the face` is `Dan_0001`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
+    }
+
+    #[test]
+    fn copies_of_lfw_call_their_pictures_in_other_ways() {
+        let text = "1\t1\nAnn\t1\t2\nAnn\t2\tBob\t1\n";
+        for pattern in ["{}_{:04}.png", "{}_{}.png", "{}/{:04}.png", "{}/{}.png", "{}/{}_{:04}_0.png"] {
+            let path = |who: &str, number: u32| {
+                let path =
+                    pattern.replacen("{}/{}", &format!("{who}/{who}"), usize::from(pattern.contains("}_{:04}_0")));
+                path.replacen("{}", who, 1).replacen("{:04}", &format!("{number:04}"), 1).replacen(
+                    "{}",
+                    &number.to_string(),
+                    1,
+                )
+            };
+            let mut manifest = manifest();
+            manifest.faces.truncate(3);
+            for (face, (who, number)) in manifest.faces.iter_mut().zip([("Ann", 1), ("Ann", 2), ("Bob", 1)]) {
+                face.face_id = path(who, number);
+                face.pixels = PixelSource::File { path: face.face_id.clone(), size: 0, modified: 0 };
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("pairs.txt");
+            std::fs::write(&file, text).unwrap();
+            let list = read_pair_list("lfw", &file, &manifest).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            assert_eq!(
+                list.pairs.iter().map(|pair| (pair.a, pair.b)).collect::<Vec<_>>(),
+                [(0, 1), (1, 2)],
+                "{pattern}"
+            );
+        }
+    }
+
     #[test]
     fn contradictions_are_counted_and_the_list_counts() {
         let list =
@@ -182,7 +341,6 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_list_is_told_with_its_line() {
         let table = |line: &str| message(&format!("fold,same,image_a,image_b\n1,1,Ann_0001,Ann_0002\n{line}\n"));
-        assert_snapshot!(table("1,1,Ann_0001,Dan_0001"), @"line 3: `image_b` is `Dan_0001`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
         assert_snapshot!(table("1,1,Ann_0001,Ann_0001.jpg"), @"line 3: the pair `Ann_0001` is a face with itself, which says nothing; take it out of the list");
         assert_snapshot!(table("1,maybe,Ann_0001,Ann_0002"), @"line 3: `same` is `maybe`, expected 1 or 0, true or false, or yes or no: whether the pair is one person");
         assert_snapshot!(table("first,1,Ann_0001,Ann_0002"), @"line 3: `fold` is `first`, expected the number of a fold, or `train` or `test`");
@@ -191,7 +349,7 @@ mod tests {
         assert_snapshot!(message("same,a,b\n"), @"line 1: there is no pair in this list; expected a header and a line for each pair, or one of LFW's lists");
         assert_snapshot!(message(" \n"), @"line 1: there is no pair in this list; expected a header and a line for each pair, or one of LFW's lists");
         assert_snapshot!(message("2\t1\nAnn\t1\t4\nAnn\t2\tBob\t1\nBob\t1\t3\n"), @"line 1: the first line announces 4 pairs, but 3 follow; get the list again: it is not whole");
-        assert_snapshot!(message("1\t1\nAnn\t1\t5\nAnn\t2\tBob\t1\n"), @"line 2: `the picture` is `Ann_0005`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
+        assert_snapshot!(message("1\t1\nAnn\t1\t5\nAnn\t2\tDan\t1\n"), @"line 2: `the picture` is `Ann_0005`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
         assert_snapshot!(message("1\t1\nAnn\t1\tfour\nAnn\t2\tBob\t1\n"), @"line 2: the picture of `Ann` has the number `four`, expected a whole number such as 1");
         assert_snapshot!(message("1\t1\nAnn\t1\nAnn\t2\tBob\t1\n"), @"line 2: the line has 2 values; a pair is `name n1 n2` (one person) or `name1 n1 name2 n2` (two), tabs between");
         assert_snapshot!(message("1\t1\nAnn\t3\t3\nAnn\t2\tBob\t1\n"), @"line 2: the pair `Ann	3	3` is a face with itself, which says nothing; take it out of the list");

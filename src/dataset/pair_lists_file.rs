@@ -5,7 +5,7 @@ use std::path::Path;
 
 use polars::prelude::*;
 
-use super::{DatasetError, ListedPair, Manifest, PairList};
+use super::{ABSENT, AbsentPair, DatasetError, ListedPair, Manifest, PairList};
 use crate::files;
 
 impl Manifest {
@@ -19,14 +19,28 @@ impl Manifest {
         }
         let failed = |source| DatasetError::Parquet { action: "write", path: path.into(), source };
         let named = || self.lists.iter().flat_map(|list| list.pairs.iter().map(|pair| (list.name.as_str(), pair)));
-        let number = |of: fn(&ListedPair) -> u32| named().map(|(_, pair)| of(pair)).collect::<Vec<u32>>();
-        let columns = vec![
+        let there = |row: u32| (row != ABSENT).then_some(row);
+        let rows = |of: fn(&ListedPair) -> u32| named().map(|(_, pair)| there(of(pair))).collect::<Vec<Option<u32>>>();
+        let mut columns = vec![
             Column::new("list".into(), named().map(|(name, _)| name).collect::<Vec<&str>>()),
-            Column::new("row_a".into(), number(|pair| pair.a)),
-            Column::new("row_b".into(), number(|pair| pair.b)),
+            Column::new("row_a".into(), rows(|pair| pair.a)),
+            Column::new("row_b".into(), rows(|pair| pair.b)),
             Column::new("same".into(), named().map(|(_, pair)| pair.same).collect::<Vec<bool>>()),
             Column::new("fold".into(), named().map(|(_, pair)| pair.fold).collect::<Vec<Option<u32>>>()),
         ];
+        if self.lists.iter().any(|list| !list.absent.is_empty()) {
+            for (side, name) in ["name_a", "name_b"].into_iter().enumerate() {
+                let mut names = Vec::new();
+                for list in &self.lists {
+                    let start = names.len();
+                    names.resize(start + list.pairs.len(), None);
+                    for absent in &list.absent {
+                        names[start + absent.pair as usize] = Some(absent.names[side].as_str());
+                    }
+                }
+                columns.push(Column::new(name.into(), names));
+            }
+        }
         let mut table = DataFrame::new_infer_height(columns).map_err(failed)?;
         let mut bytes = Vec::new();
         ParquetWriter::new(&mut bytes).finish(&mut table).map_err(failed)?;
@@ -53,19 +67,33 @@ impl Manifest {
         let b = column("row_b")?.u32().map_err(other("row_b"))?;
         let same = column("same")?.bool().map_err(other("same"))?;
         let fold = column("fold")?.u32().map_err(other("fold"))?;
+        // Only lists with absent faces have them.
+        let absent = match column("name_a") {
+            Ok(first) => Some([first, column("name_b")?].map(Column::str))
+                .map(|[a, b]| Ok((a?, b?)))
+                .transpose()
+                .map_err(failed)?,
+            Err(_) => None,
+        };
         for row in 0..frame.height() {
-            let (Some(name), Some(a), Some(b), Some(same)) = (names.get(row), a.get(row), b.get(row), same.get(row))
-            else {
+            let (Some(name), Some(same)) = (names.get(row), same.get(row)) else {
                 return Err(wrong(format!("row {row} lacks a value")));
             };
-            if a.max(b) as usize >= self.len() {
-                return Err(wrong(format!("row {row} names face {}, the manifest has {}", a.max(b), self.len())));
+            let (first, second) = (a.get(row), b.get(row));
+            if let Some(face) = first.max(second).filter(|face| *face as usize >= self.len()) {
+                return Err(wrong(format!("row {row} names face {face}, the manifest has {}", self.len())));
+            }
+            let called = absent.and_then(|(a, b)| Some([a.get(row)?.to_owned(), b.get(row)?.to_owned()]));
+            if called.is_some() != (first.is_none() || second.is_none()) {
+                return Err(wrong(format!("row {row} lacks a value")));
             }
             if self.lists.last().is_none_or(|list| list.name != name) {
-                self.lists.push(PairList { name: name.into(), pairs: Vec::new() });
+                self.lists.push(PairList { name: name.into(), ..PairList::default() });
             }
-            let pair = ListedPair { a, b, same, fold: fold.get(row) };
-            self.lists.iter_mut().last().into_iter().for_each(|list| list.pairs.push(pair));
+            let [a, b] = [first, second].map(|row| row.unwrap_or(ABSENT));
+            let Some(list) = self.lists.last_mut() else { continue };
+            list.absent.extend(called.map(|names| AbsentPair { pair: list.pairs.len() as u32, names }));
+            list.pairs.push(ListedPair { a, b, same, fold: fold.get(row) });
         }
         Ok(())
     }
@@ -82,9 +110,14 @@ mod tests {
         let source = DatasetSource::Synthetic { seed: 1, identities: 2, samples: 2, size: 32 };
         let manifest = open(&source, None, &Silent, &Cancel::default()).unwrap();
         let pair = |a, b, same, fold| ListedPair { a, b, same, fold };
-        let first =
-            PairList { name: "dataset".into(), pairs: vec![pair(0, 1, true, None), pair(3, 1, false, Some(4))] };
-        let second = PairList { name: "own".into(), pairs: vec![pair(2, 3, true, Some(0))] };
+        let first = PairList {
+            name: "dataset".into(),
+            pairs: vec![pair(0, 1, true, None), pair(3, 1, false, Some(4))],
+            absent: vec![],
+        };
+        let absent = AbsentPair { pair: 1, names: ["Ann_0009".into(), "the third".into()] };
+        let pairs = vec![pair(2, 3, true, Some(0)), pair(ABSENT, 2, false, Some(0))];
+        let second = PairList { name: "own".into(), pairs, absent: vec![absent] };
         let (bare, digest) = (manifest.clone(), manifest.digest());
         let manifest = Manifest { lists: vec![first, second], ..manifest };
         assert_ne!(manifest.digest(), digest);

@@ -1,9 +1,9 @@
 //! Lists of pairs as tables with a header. Mirrors of a benchmark name the same columns in many ways.
 
+use super::CsvProblem;
 use super::csv_lines::{CsvError, CsvLines, Row};
 use super::face_names::FaceNames;
-use super::pair_list::pair;
-use super::{CsvProblem, ListedPair};
+use super::pair_list::{Named, Pairs};
 
 /// Columns that say whether a pair is one person.
 const SAME: [&str; 6] = ["is_same", "issame", "same", "target", "label", "pair"];
@@ -80,44 +80,65 @@ fn counterpart(header: &str, [first, second]: [&str; 2]) -> Option<(usize, Strin
     Some((what, other.collect::<Vec<_>>().join("_")))
 }
 
-/// The pairs, in the order of the table.
-pub(super) fn parse(bytes: &[u8], names: &FaceNames<'_>) -> Result<Vec<ListedPair>, CsvError> {
+/// Whether the first line names the columns of such a table.
+pub(super) fn has_header(bytes: &[u8]) -> bool {
+    CsvLines::open(bytes).is_ok_and(|lines| PairColumns::find(&lines.headers).is_ok())
+}
+
+/// Adds the pairs, in the order of the table.
+pub(super) fn parse(bytes: &[u8], pairs: &mut Pairs<'_>) -> Result<(), CsvError> {
     let mut lines = CsvLines::open(bytes)?;
     let head = lines.offset;
     let columns = PairColumns::find(&lines.headers).map_err(|problem| CsvError { offset: head, problem })?;
-    let mut pairs = Vec::new();
     while lines.advance()? {
         let offset = lines.offset;
-        let read = one(&columns, &lines.row(), names);
-        pairs.push(read.map_err(|problem| CsvError { offset, problem })?);
+        let (faces, same, fold) =
+            one(&columns, &lines.row(), pairs.names).map_err(|problem| CsvError { offset, problem })?;
+        pairs.add(offset, faces, same, fold)?;
     }
-    if pairs.is_empty() {
+    if pairs.len() == 0 {
         return Err(CsvError { offset: head, problem: CsvProblem::NoPairs });
     }
-    Ok(pairs)
+    Ok(())
 }
 
-fn one(columns: &PairColumns, row: &Row<'_>, names: &FaceNames<'_>) -> Result<ListedPair, CsvProblem> {
+type Line = ([Named; 2], bool, Option<u32>);
+
+fn one(columns: &PairColumns, row: &Row<'_>, names: &FaceNames<'_>) -> Result<Line, CsvProblem> {
     let column = columns.same;
     let same = answer(row.needed(column)?)
         .ok_or_else(|| CsvProblem::NoAnswer { column: row.column(column), value: row.record[column].into() })?;
     let fold = columns.fold.map(|column| {
-        let value = row.needed(column)?.trim();
+        let value = row.needed(column)?;
         fold(value).ok_or_else(|| CsvProblem::NoFold { column: row.column(column), value: value.into() })
     });
-    let mut problem = None;
-    for &[first, second] in &columns.faces {
-        let face = |column| names.find(&row.column(column), row.needed(column)?);
-        match face(first).and_then(|a| Ok((a, face(second)?))) {
-            Ok((a, b)) => return pair(a, b, same, fold.transpose()?, row.needed(first)?),
-            Err(other) => drop(problem.get_or_insert(other)),
+    let fold = fold.transpose()?;
+    let (mut absent, mut problem) = (None, None);
+    for &pair in &columns.faces {
+        let face = |column| Ok((row.needed(column)?.to_owned(), names.find(&row.column(column), row.needed(column)?)));
+        let faces = match pair.map(face) {
+            [Ok(first), Ok(second)] => [first, second],
+            [Err(other), _] | [_, Err(other)] => {
+                problem.get_or_insert(other);
+                continue;
+            }
+        };
+        let unknown = |(_, row): &Named| matches!(row, Err(CsvProblem::UnknownFace { .. }));
+        match faces.iter().find_map(|face| face.1.as_ref().err().filter(|_| !unknown(face))) {
+            Some(other) => drop(problem.get_or_insert(other.clone())),
+            None if faces.iter().any(unknown) => drop(absent.get_or_insert(faces)),
+            None => return Ok((faces, same, fold)),
         }
     }
-    // There is at least one pair of columns.
-    Err(problem.unwrap_or(CsvProblem::NoPairs))
+    match absent {
+        Some(faces) => Ok((faces, same, fold)),
+        // There is at least one pair of columns.
+        None => Err(problem.unwrap_or(CsvProblem::NoPairs)),
+    }
 }
 
-fn answer(text: &str) -> Option<bool> {
+/// Whether a pair is one person, as lists write it.
+pub(super) fn answer(text: &str) -> Option<bool> {
     match text.trim().to_lowercase().as_str() {
         "1" | "true" | "yes" | "same" => Some(true),
         "0" | "-1" | "false" | "no" | "different" => Some(false),

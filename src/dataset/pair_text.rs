@@ -4,10 +4,10 @@
 
 use std::path::Path;
 
+use super::CsvProblem;
 use super::csv_lines::CsvError;
 use super::face_names::FaceNames;
-use super::pair_list::pair;
-use super::{CsvProblem, ListedPair};
+use super::pair_list::{Named, Pairs};
 
 /// The first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,28 +30,16 @@ impl Counts {
     }
 }
 
-/// The pairs below the counts. The name of the file tells View 1's two lists apart.
-pub(super) fn parse(
-    text: &str,
-    counts: Counts,
-    file: &Path,
-    names: &FaceNames<'_>,
-) -> Result<Vec<ListedPair>, CsvError> {
-    let start = text.len() - text.trim_start().len();
-    let mut offset = start;
-    let mut lines = text[start..].split_inclusive('\n').filter_map(|line| {
-        let at = offset;
-        offset += line.len();
-        (!line.trim().is_empty()).then_some((at, line.trim_end_matches(['\r', '\n'])))
-    });
+/// Adds the pairs below the counts. The name of the file tells View 1's two lists apart.
+pub(super) fn parse(text: &str, counts: Counts, file: &Path, pairs: &mut Pairs<'_>) -> Result<(), CsvError> {
+    let mut lines = lines(text);
     let head = lines.next().map_or(0, |(at, _)| at);
-    let mut pairs = Vec::new();
     for (at, line) in lines {
         let fold = match counts.folds {
             Some(_) => Some((pairs.len() / (2 * counts.same as usize).max(1)) as u32 + 1),
             None => view_1_fold(file),
         };
-        pairs.push(one(line, fold, names).map_err(|problem| CsvError { offset: at, problem })?);
+        add(at, line, fold, pairs)?;
     }
     let expected = u64::from(counts.folds.unwrap_or(1)) * 2 * u64::from(counts.same);
     let found = pairs.len() as u64;
@@ -61,23 +49,54 @@ pub(super) fn parse(
     if found != expected {
         return Err(CsvError { offset: head, problem: CsvProblem::PairCount { expected, found } });
     }
-    Ok(pairs)
+    Ok(())
 }
 
-fn one(line: &str, fold: Option<u32>, names: &FaceNames<'_>) -> Result<ListedPair, CsvProblem> {
+/// The lines that are not blank, each without white space at its end and with the byte where it begins.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut offset = 0;
+    let lines = text.split_inclusive('\n').map(move |line| {
+        let at = offset;
+        offset += line.len();
+        (at, line.trim_end())
+    });
+    lines.filter(|(_, line)| !line.is_empty())
+}
+
+/// Adds the pair of a line: `name n1 n2`, or `name1 n1 name2 n2`.
+pub(super) fn add(at: usize, line: &str, fold: Option<u32>, pairs: &mut Pairs<'_>) -> Result<(), CsvError> {
     let fields: Vec<&str> =
         if line.contains('\t') { line.split('\t').map(str::trim).collect() } else { line.split_whitespace().collect() };
+    let fail = |problem| CsvError { offset: at, problem };
     let (first, second, same) = match fields[..] {
         [name, first, second] => ([name, first], [name, second], true),
         [name, first, other, second] => ([name, first], [other, second], false),
-        _ => return Err(CsvProblem::PairLine { found: fields.len() }),
+        _ => return Err(fail(CsvProblem::PairLine { found: fields.len() })),
     };
-    let row = |[name, number]: [&str; 2]| {
-        let number: u32 =
-            number.parse().map_err(|_| CsvProblem::PictureNumber { name: name.into(), value: number.into() })?;
-        names.find("the picture", &format!("{name}_{number:04}"))
-    };
-    pair(row(first)?, row(second)?, same, fold, line)
+    let names = pairs.names;
+    let face = |face| picture(face, names).map_err(fail);
+    pairs.add(at, [face(first)?, face(second)?], same, fold)
+}
+
+/// The picture of a person by its number. Copies of LFW call it otherwise than LFW does: without zeros in front, in a
+/// folder that has the name, or as detectors do that may find several faces.
+fn picture([name, number]: [&str; 2], names: &FaceNames<'_>) -> Result<Named, CsvProblem> {
+    let number: u32 =
+        number.parse().map_err(|_| CsvProblem::PictureNumber { name: name.into(), value: number.into() })?;
+    let called = format!("{name}_{number:04}");
+    let find = |value: &str| names.find("the picture", value);
+    let others = [
+        format!("{name}_{number}"),
+        format!("{name}/{number:04}"),
+        format!("{name}/{number}"),
+        format!("{name}_{number:04}_0"),
+    ];
+    let unknown = |found: &Result<u32, CsvProblem>| matches!(found, Err(CsvProblem::UnknownFace { .. }));
+    let mut found = find(&called);
+    if unknown(&found) {
+        found = others.iter().map(|other| find(other)).find(|found| !unknown(found)).unwrap_or(found);
+    }
+    Ok((called, found))
 }
 
 fn view_1_fold(file: &Path) -> Option<u32> {

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
-use super::columns::{BoxColumns, Columns, TableKind};
-use super::csv_lines::{CsvError, CsvLines, Row, line_at};
+use super::columns::{Columns, TableKind};
+use super::csv_lines::{CsvError, CsvLines, Row};
+use super::fault::LineFault;
 use super::paths::PathRules;
 use super::scan::{self, Context, ScanError};
-use super::{CsvProblem, DatasetError, Face, Manifest, PixelSource, SourceTable};
+use super::{CsvProblem, DatasetError, Face, FaultIn, Manifest, PixelSource, SourceTable};
 use crate::config::{PathRewrite, Phase1Image};
 use crate::files::{self, FileError};
 
@@ -22,13 +23,35 @@ pub(super) fn open(
     image: Phase1Image,
     context: &Context<'_>,
 ) -> Result<Manifest, DatasetError> {
+    let (mut manifest, line_of) = list(path, root, rewrite, image, context)?;
+    scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
+        ScanError::Interrupted => DatasetError::Interrupted,
+        ScanError::Root(error) => FileError::new("read", root)(error).into(),
+        ScanError::Escape { row, target } => {
+            let PixelSource::File { path: picture, .. } = &manifest.faces[row].pixels else {
+                return DatasetError::Interrupted;
+            };
+            let problem = CsvProblem::Escape { path: picture.clone(), target, root: root.into() };
+            DatasetError::Csv { path: path.into(), line: line_of[row], problem: Box::new(problem) }
+        }
+    })?;
+    Ok(manifest)
+}
+
+/// The faces that the table names, and the line of each; their pictures are not read.
+pub(super) fn list(
+    path: &Path,
+    root: &Path,
+    rewrite: &[PathRewrite],
+    image: Phase1Image,
+    context: &Context<'_>,
+) -> Result<(Manifest, Vec<u64>), DatasetError> {
     let bytes = files::read(path)?;
     if !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "all pictures are in" });
     }
-    let wrong = |error: CsvError| error.at(path, &bytes);
     let parser = Parser { rules: PathRules::new(root, rewrite), root, kind: TableKind::Phase1(image) };
-    let table = parser.parse(&bytes).map_err(wrong)?;
+    let table = parser.parse(&bytes).map_err(|error| error.at(path, &bytes))?;
     if table.ambiguous_photo_ids > 0 {
         context.progress.say(&format!(
             "{} for more than one photo_path: photos are told apart by photo_path",
@@ -38,27 +61,17 @@ pub(super) fn open(
             }
         ));
     }
-    let offsets = table.offsets;
-    let mut manifest = Manifest { faces: table.faces, root: root.into(), table: table.source, ..Manifest::default() };
-    scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
-        ScanError::Interrupted => DatasetError::Interrupted,
-        ScanError::Root(error) => FileError::new("read", root)(error).into(),
-        ScanError::Escape { row, target } => {
-            let PixelSource::File { path, .. } = &manifest.faces[row].pixels else { return DatasetError::Interrupted };
-            let problem = CsvProblem::Escape { path: path.clone(), target, root: root.into() };
-            wrong(CsvError { offset: offsets[row], problem })
-        }
-    })?;
-    Ok(manifest)
+    let manifest = Manifest { faces: table.faces, root: root.into(), table: table.source, ..Manifest::default() };
+    Ok((manifest, table.lines))
 }
 
 /// What a table says.
 #[derive(Default)]
 pub(super) struct Table {
     pub faces: Vec<Face>,
-    source: SourceTable,
-    /// Where each face's line begins, for messages.
-    pub offsets: Vec<usize>,
+    pub source: SourceTable,
+    /// The line of each face, for messages.
+    pub lines: Vec<u64>,
     ambiguous_photo_ids: usize,
 }
 
@@ -79,14 +92,20 @@ impl Parser<'_> {
 
         let mut table = Table { source: SourceTable::with_headers(headers), ..Table::default() };
         let mut first_row = HashMap::<String, usize>::new();
+        let (mut unusable, mut first_problem) = (0, None);
         while lines.advance()? {
             let offset = lines.offset;
             let fail = |problem| CsvError { offset, problem };
             let row = lines.row();
-            let face = self.face(&columns, &row).map_err(fail)?;
+            let mut fault = LineFault::of(lines.line);
+            let face = self.face(&columns, &row, &mut fault);
+            if let Some((FaultIn::Face, problem)) = fault.found {
+                unusable += 1;
+                first_problem.get_or_insert(fail(problem));
+            }
             match first_row.entry(face.face_id.clone()) {
                 Entry::Occupied(first) => {
-                    let first = line_at(bytes, table.offsets[*first.get()]);
+                    let first = table.lines[*first.get()];
                     return Err(fail(CsvProblem::Duplicate {
                         column: row.column(columns.face_id),
                         face_id: face.face_id,
@@ -96,7 +115,7 @@ impl Parser<'_> {
                 Entry::Vacant(entry) => drop(entry.insert(table.faces.len())),
             }
             table.faces.push(face);
-            table.offsets.push(offset);
+            table.lines.push(lines.line);
             for (column, value) in table.source.columns.iter_mut().zip(lines.row().record) {
                 column.push(value);
             }
@@ -104,37 +123,43 @@ impl Parser<'_> {
         if table.faces.is_empty() {
             return Err(CsvError { offset: header_at, problem: CsvProblem::NoRows });
         }
+        // Not one line is right: the fault is the table's, or the config's.
+        if let Some(first) = first_problem.filter(|_| unusable == table.faces.len()) {
+            return Err(first);
+        }
         if let Some(photo_path) = columns.photo_path {
             tell_photos_apart(&mut table, photo_path);
         }
         Ok(table)
     }
 
-    fn face(&self, columns: &Columns, row: &Row<'_>) -> Result<Face, CsvProblem> {
-        let bbox = columns.bbox.map(|columns| row.bbox(columns)).transpose()?.flatten();
-        let photo = self.kind == TableKind::Phase1(Phase1Image::Photo);
-        if photo && bbox.is_none() {
-            let Some(BoxColumns::Corners([column, ..]) | BoxColumns::Size([column, ..])) = columns.bbox else {
-                return Err(CsvProblem::Empty { column: "bbox".into() });
-            };
-            return Err(CsvProblem::Empty { column: row.headers[column].clone() });
-        }
-        let identity = columns.identity.map(|column| row.text(column)).transpose()?;
+    /// What is wrong with the line alone becomes the face's fault.
+    fn face(&self, columns: &Columns, row: &Row<'_>, fault: &mut LineFault) -> Face {
         let id = |column| match self.kind {
             TableKind::Phase1(_) => row.needed(column).map(str::to_owned),
             // Two spellings of a path are one picture.
             TableKind::ImageFolder => self.path(column, row),
         };
-        Ok(Face {
-            face_id: id(columns.face_id)?,
-            identity_id: identity.filter(|identity| !identity.trim().is_empty()).map(str::to_owned),
-            image_id: id(columns.image_id)?,
-            pixels: PixelSource::File { path: self.path(columns.picture, row)?, size: 0, modified: 0 },
-            // The box is one in the photo; a crop is already cut.
-            bbox: bbox.filter(|_| photo),
-            detector_score: columns.score.map(|column| row.number(column)).transpose()?.flatten().map(|x| x as f32),
+        let face_id = fault.keep(FaultIn::Face, id(columns.face_id)).unwrap_or_else(|| format!("line {}", fault.line));
+        let identity = columns.identity.and_then(|column| fault.keep(FaultIn::Face, row.text(column)));
+        let image_id = fault.keep(FaultIn::Face, id(columns.image_id)).unwrap_or_else(|| face_id.clone());
+        let path = fault.keep(FaultIn::Face, self.path(columns.picture, row)).unwrap_or_default();
+        // The box is one in the photo; a crop is already cut, and what the detector said of the photo is not looked at.
+        let photo = self.kind == TableKind::Phase1(Phase1Image::Photo);
+        let bbox = columns.bbox.filter(|_| photo).and_then(|columns| fault.keep(FaultIn::Box, row.full_bbox(columns)));
+        let score = columns.score.map(|column| row.number(column));
+        let score =
+            if photo { score.and_then(|score| fault.keep(FaultIn::Box, score)) } else { score.and_then(Result::ok) };
+        Face {
+            face_id,
+            identity_id: identity.filter(|identity| !identity.is_empty()).map(str::to_owned),
+            image_id,
+            pixels: PixelSource::File { path, size: 0, modified: 0 },
+            bbox,
+            detector_score: score.flatten().map(|score| score as f32),
             content: None,
-        })
+            fault: fault.fault(),
+        }
     }
 
     fn path(&self, column: usize, row: &Row<'_>) -> Result<String, CsvProblem> {

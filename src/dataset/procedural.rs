@@ -25,6 +25,7 @@ fn face(seed: u64, identity: u32, sample: u32, size: u32) -> Face {
         bbox: None,
         detector_score: None,
         content: Some(content(seed, identity, sample, size)),
+        fault: None,
     }
 }
 

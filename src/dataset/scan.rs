@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::paths::Fence;
 use super::scan_cache::{ScanCache, Stamp};
-use super::{DatasetError, Face, Manifest, PixelSource};
+use super::{DatasetError, Face, FaultIn, Manifest, PixelSource};
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
@@ -115,6 +115,9 @@ fn pictures(faces: &[Face]) -> (Vec<Picture<'_>>, Vec<Option<usize>>) {
     let mut known = HashMap::new();
     let picture_of = faces.iter().enumerate().map(|(row, face)| {
         let PixelSource::File { path, .. } = &face.pixels else { return None };
+        if face.fault.as_ref().is_some_and(|fault| fault.part == FaultIn::Face) {
+            return None;
+        }
         let index = *known.entry(path.as_str()).or_insert(pictures.len());
         if index == pictures.len() {
             pictures.push(Picture { path, first_row: row, faces: 0 });
@@ -198,6 +201,7 @@ mod tests {
             bbox: None,
             detector_score: None,
             content: None,
+            fault: None,
         }
     }
 

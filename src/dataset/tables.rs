@@ -20,11 +20,7 @@ pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &Context<'
     if let Some(file) = &files.boxes {
         let boxes::Applied { without, elsewhere } = boxes::apply(&mut manifest.faces, file)?;
         if without > 0 {
-            say(&format!(
-                "{without} of {} faces have no box in {}: a crop by box takes their whole pictures",
-                manifest.len(),
-                file.display()
-            ));
+            say(&format!("{without} of {} faces have no box in {}", manifest.len(), file.display()));
         }
         if elsewhere > 0 {
             let boxes = if elsewhere == 1 { "1 box is".to_owned() } else { format!("{elsewhere} boxes are") };

@@ -85,8 +85,11 @@ impl Place {
         self.error(self.crops(csv))
     }
 
-    fn photo_error(&self, csv: &str) -> String {
-        self.error(self.table(csv, Phase1Image::Photo, &[]))
+    /// Faults of the faces, in order: what they spoil and why.
+    fn faults(&self, csv: &str, image: Phase1Image) -> Vec<Option<(FaultIn, String)>> {
+        let manifest = self.table(csv, image, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let fault = |face: &Face| face.fault.clone().map(|fault| (fault.part, fault.reason));
+        manifest.faces.iter().map(fault).collect()
     }
 }
 
@@ -173,15 +176,73 @@ fn each_broken_rule_of_a_table_is_told_with_its_line() {
     assert_snapshot!(place.csv_error(with(",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` is empty");
     assert_snapshot!(place.csv_error(with("a,p,,, ,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is empty");
     assert_snapshot!(place.csv_error(with("\"a\nb\",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` contains a line break or another control character");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,3px,4,\n")), @"<dir>/faces.csv, line 2: `w` is `3px`, expected a finite number such as 12 or 12.5");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,3,4,nan\n")), @"<dir>/faces.csv, line 2: `confidence` is `nan`, expected a finite number such as 12 or 12.5");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,2,0,4,\n")), @"<dir>/faces.csv, line 2: the box from (1, 2) to (1, 6) has no area; expected x + w > x and y + h > y");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,1,,3,4,\n")), @"<dir>/faces.csv, line 2: `y` is empty");
     assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `../a.jpg`, which is outside of <dir>; let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix");
     assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside of <dir>; let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix");
-    assert_snapshot!(place.photo_error(&with("a,p,,p.jpg,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `x` is empty");
-    let corners = "face_id,image_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2\na,p,5,0,5,9\n";
-    assert_snapshot!(place.photo_error(corners), @"<dir>/faces.csv, line 2: the box from (5, 0) to (5, 9) has no area; expected x2 > x1 and y2 > y1");
+}
+
+#[test]
+fn a_wrong_line_is_a_fault_of_its_face_alone() {
+    let place = Place::new();
+    let faults = |row: &str, image| {
+        let table = format!("{WRITTEN}a,p,n1,p.jpg,a.jpg,1,2,3,4,0.5\n\n{row}\n");
+        let [good, bad] = &place.faults(&table, image)[..] else { panic!("{row}") };
+        assert_eq!(*good, None);
+        bad.clone()
+    };
+    let photo = |row: &str| match faults(row, Phase1Image::Photo) {
+        Some((FaultIn::Box, reason)) => reason,
+        other => panic!("{row}: {other:?}"),
+    };
+    assert_snapshot!(photo("b,p,n1,p.jpg,b.jpg,1,2,3px,4,"), @"line 4: `w` is `3px`, expected a finite number such as 12 or 12.5");
+    assert_snapshot!(photo("b,p,n1,p.jpg,b.jpg,nan,2,3,4,"), @"line 4: `x` is `nan`, expected a finite number such as 12 or 12.5");
+    assert_snapshot!(photo("b,p,n1,p.jpg,b.jpg,1,2,3,4,NaN"), @"line 4: `confidence` is `NaN`, expected a finite number such as 12 or 12.5");
+    assert_snapshot!(photo("b,p,n1,p.jpg,b.jpg,1,2,0,4,"), @"line 4: the box from (1, 2) to (1, 6) has no area; expected x + w > x and y + h > y");
+    assert_snapshot!(photo("b,p,n1,p.jpg,b.jpg,1,2,-3,4,"), @"line 4: the box from (1, 2) to (-2, 6) has no area; expected x + w > x and y + h > y");
+    assert_snapshot!(photo("b,p,n1,p.jpg,b.jpg,1,,3,4,"), @"line 4: `y` is empty");
+    assert_snapshot!(photo("b,p,n1,p.jpg,b.jpg,,,,,"), @"line 4: `x` is empty");
+    // What a crop does not look at is not looked at.
+    for row in ["b,p,n1,p.jpg,b.jpg,nan,,-3,4px,nan", "b,p,n1,p.jpg,b.jpg,,,,,\"0,99\""] {
+        assert_eq!(faults(row, Phase1Image::Crop), None, "{row}");
+    }
+    let face = |row: &str| match faults(row, Phase1Image::Crop) {
+        Some((FaultIn::Face, reason)) => reason.replace(place.root().to_str().unwrap(), "<dir>"),
+        other => panic!("{row}: {other:?}"),
+    };
+    assert_snapshot!(face(",p,n1,p.jpg,b.jpg,1,2,3,4,"), @"line 4: `face_id` is empty");
+    assert_snapshot!(face("b,,n1,p.jpg,b.jpg,1,2,3,4,"), @"line 4: `photo_id` is empty");
+    assert_snapshot!(face("b,p,n1,p.jpg, ,1,2,3,4,"), @"line 4: `face_path` is empty");
+    assert_snapshot!(face("b,p,\"n\n1\",p.jpg,b.jpg,1,2,3,4,"), @"line 4: `identity_id` contains a line break or another control character");
+    assert_snapshot!(face("b,p,n1,p.jpg,../b.jpg,1,2,3,4,"), @"line 4: `face_path` is `../b.jpg`, which is outside of <dir>; let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    let manifest = place.crops(format!("{WRITTEN}a,p,n1,p.jpg,a.jpg,,,,,\n,p,n1,p.jpg,b.jpg,,,,,\n")).unwrap();
+    assert_eq!(ids(&manifest), ["a", "line 3"], "a face without an id is called by its line");
+}
+
+#[test]
+fn values_are_trimmed_as_headers_are_and_separators_at_the_end_are_harmless() {
+    let place = Place::new();
+    place.put("a.jpg", "a");
+    let table =
+        "face_id, photo_id ,identity_id, face_path\n a , p , NA , a.jpg ,,\n\tb,p,00001,\ta.jpg\t\nc,p,null,a.jpg,\n";
+    let manifest = place.crops(table).unwrap();
+    assert_eq!(ids(&manifest), ["a", "b", "c"]);
+    let names: Vec<_> = manifest.faces.iter().map(|face| face.identity_id.as_deref()).collect();
+    assert_eq!(names, [Some("NA"), Some("00001"), Some("null")], "no name is taken for a missing one");
+    assert!(manifest.faces.iter().all(|face| face.content == Some(Digest::of(b"a"))));
+    // What is handed over are the ids that the index has.
+    assert_eq!(metadata(&manifest, &[0, 1]), "face_id,photo_id,identity_id,face_path\na,p,NA,a.jpg\nb,p,00001,a.jpg\n");
+}
+
+#[test]
+fn columns_of_an_image_folder_stand_behind_the_documented_ones() {
+    let place = Place::new();
+    place.put("x/1.jpg", "1");
+    place.put("metadata.csv", "file_name,label,glasses,detector_score\n./x/1.jpg,n1,yes,0.5\n");
+    let manifest = place.folders().unwrap();
+    assert_eq!(
+        metadata(&manifest, &[0]),
+        "face_id,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score,crop_path,file_name,label,glasses,\
+         meta.detector_score\nx/1.jpg,x/1.jpg,n1,,,,,,x/1.jpg,./x/1.jpg,n1,yes,0.5\n"
+    );
 }
 
 #[test]
@@ -348,7 +409,7 @@ fn tables_beside_the_pictures_are_found_below_the_folder_or_above_it() {
     assert_snapshot!(said, @"
 1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
 1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
-2 of 3 faces have no box in <dir>/lfw/train/boxes.csv: a crop by box takes their whole pictures
+2 of 3 faces have no box in <dir>/lfw/train/boxes.csv
 1 box is for pictures that are not in the dataset, in <dir>/lfw/train/boxes.csv
 1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
 1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
@@ -389,6 +450,7 @@ prop_compose! {
         corner in optional((0f32..1e4, 0f32..1e4, 1f32..1e3, 1f32..1e3)),
         detector_score in optional(0f32..=1.0),
         content in optional(any::<u64>()),
+        fault in optional((prop::sample::select(vec![FaultIn::Face, FaultIn::Box]), ".{0,9}")),
     ) -> Face {
         let pixels = match file {
             Some((path, size, modified)) => PixelSource::File { path, size, modified },
@@ -396,7 +458,8 @@ prop_compose! {
         };
         let bbox = corner.map(|(x, y, w, h)| BoundingBox { x1: x, y1: y, x2: x + w, y2: y + h });
         let content = content.map(|bytes| Digest::of(&bytes.to_le_bytes()));
-        Face { face_id, identity_id, image_id, pixels, bbox, detector_score, content }
+        let fault = fault.map(|(part, reason)| Fault { part, reason });
+        Face { face_id, identity_id, image_id, pixels, bbox, detector_score, content, fault }
     }
 }
 
@@ -452,6 +515,16 @@ proptest! {
             Some(bbox) => Some(BoundingBox { x2: bbox.x2 + 1.0, ..bbox }),
             None => Some(BoundingBox { x1: 0.0, y1: 0.0, x2: 1.0, y2: 1.0 }),
         }));
+        for part in [FaultIn::Face, FaultIn::Box] {
+            let fault = |reason: &str| Some(Fault { part, reason: reason.into() });
+            let with = |reason: &str| {
+                let mut other = manifest.clone();
+                other.faces[row].fault = fault(reason);
+                other.digest()
+            };
+            assert!(with("one") == with("two"), "wording changes no number");
+            assert!(manifest.faces[row].fault.as_ref().is_some_and(|found| found.part == part) || with("one") != digest);
+        }
         assert!(changed(&|m| drop(m.faces.pop())));
         assert!(changed(&|m| m.faces.rotate_left(1)) || manifest.faces.iter().all(|f| *f == manifest.faces[0]));
 
@@ -470,6 +543,10 @@ proptest! {
         crlf in any::<bool>(),
         bom in any::<bool>(),
     ) {
+        // Trimmed values are what comes out.
+        prop_assume!(rows.iter().all(|(id, (identity, image, ..))| {
+            [Some(id), identity.as_ref(), Some(image)].into_iter().flatten().all(|text| text.trim() == text)
+        }));
         let place = Place::new();
         let terminator = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
         let mut writer = csv::WriterBuilder::new()

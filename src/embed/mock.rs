@@ -143,6 +143,7 @@ impl Bench {
                 bbox: None,
                 detector_score: None,
                 content: None,
+                fault: None,
             })
             .collect();
         Self {

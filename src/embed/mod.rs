@@ -80,6 +80,8 @@ impl FaceFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
+    /// The face's row in its source is wrong.
+    Row,
     /// The file could not be read.
     Read,
     /// The file is not the one that the manifest was made from.
@@ -98,13 +100,14 @@ impl FailureKind {
     /// Whether the same bytes fail again: the other kinds may be the fault of a moment.
     #[must_use]
     pub fn repeats(self) -> bool {
-        matches!(self, Self::Decode | Self::Crop)
+        matches!(self, Self::Row | Self::Decode | Self::Crop)
     }
 
     /// As in `failures.csv`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Row => "row",
             Self::Read => "read",
             Self::Changed => "changed",
             Self::Decode => "decode",

@@ -29,10 +29,7 @@ impl Benchmarks<'_> {
     pub(super) fn run(&self, rows: Rows<'_>, level: f64) -> Result<(Vec<ProtocolResult>, Vec<Tested>), EvaluateError> {
         let mut found = (Vec::new(), Vec::new());
         for protocol in self.protocols {
-            let name = match protocol.pairs {
-                PairsSource::Dataset => DATASET_PAIRS,
-                PairsSource::Files { .. } => &protocol.name,
-            };
+            let name = list_of(protocol);
             let Some(list) = self.lists.iter().find(|list| list.name == name) else {
                 return Err(EvaluateError::NoPairs { protocol: protocol.name.clone() });
             };
@@ -40,6 +37,7 @@ impl Benchmarks<'_> {
             let listed = Listed { pairs: &list.pairs, row_of: self.row_of, people: &people };
             let (result, pairs) = protocol::run(protocol, listed, rows, self.mirror, level)
                 .map_err(|source| EvaluateError::Protocol { protocol: protocol.name.clone(), source })?;
+            few_enough(protocol, result.pairs.missing as usize, list.pairs.len())?;
             found.0.push(result);
             found.1.push(Tested { protocol: protocol.name.clone(), pairs });
         }
@@ -63,6 +61,27 @@ impl Benchmarks<'_> {
         }
         Some(ByList { pairs: list.pairs.iter().filter_map(there).collect(), groups })
     }
+}
+
+/// Name of a protocol's list.
+#[must_use]
+pub fn list_of(protocol: &Protocol) -> &str {
+    match protocol.pairs {
+        PairsSource::Dataset => DATASET_PAIRS,
+        PairsSource::Files { .. } => &protocol.name,
+    }
+}
+
+/// Whether a protocol may do without so many of its list's pairs.
+///
+/// # Errors
+/// [`EvaluateError::LeftOut`].
+pub fn few_enough(protocol: &Protocol, left_out: usize, pairs: usize) -> Result<(), EvaluateError> {
+    let most = protocol.max_left_out;
+    if left_out as f64 <= most * pairs as f64 {
+        return Ok(());
+    }
+    Err(EvaluateError::LeftOut { protocol: protocol.name.clone(), left_out, pairs, most })
 }
 
 /// A list of pairs in place of names.

@@ -40,6 +40,22 @@ pub enum EvaluateError {
         /// Its name.
         protocol: String,
     },
+    /// More pairs of a list cannot be compared than a protocol accepts.
+    #[error(
+        "protocol `{protocol}`: {left_out} of {pairs} pairs name faces that the dataset does not have or that have no \
+         embedding, more than {:.3} of them (`max_left_out`): give the faces, another list, or a higher `max_left_out`",
+        most
+    )]
+    LeftOut {
+        /// Its name.
+        protocol: String,
+        /// Pairs.
+        left_out: usize,
+        /// All pairs of the list.
+        pairs: usize,
+        /// The share that is accepted.
+        most: f64,
+    },
     /// A list that a protocol cannot use.
     #[error("protocol `{protocol}`: {source}")]
     Protocol {

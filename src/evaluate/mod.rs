@@ -10,8 +10,8 @@ mod tested;
 
 use std::collections::BTreeMap;
 
-pub use benchmarks::Benchmarks;
 pub(crate) use benchmarks::ByList;
+pub use benchmarks::{Benchmarks, few_enough, list_of};
 pub use centroids::Centroids;
 pub use error::EvaluateError;
 pub use tested::{Tested, read as read_tested};

@@ -11,10 +11,12 @@ mod jpeg;
 mod opencv;
 mod pillow;
 mod profiles;
+mod size;
 
 pub use decode::{Limits, decode};
 pub use error::PreprocessError;
 pub use profiles::{PROFILES, profile};
+pub use size::size;
 
 use image::RgbImage;
 

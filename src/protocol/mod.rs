@@ -16,7 +16,7 @@ pub use folds::Fold;
 pub use partition::PartitionError;
 
 use crate::config::{Mirror, Protocol};
-use crate::dataset::ListedPair;
+use crate::dataset::{ABSENT, ListedPair};
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::kernel::Rows;
 use uncertainty::{People, Trial};
@@ -80,8 +80,11 @@ pub struct ListedCounts {
     pub genuine: u64,
     /// Compared pairs of two people.
     pub impostor: u64,
-    /// Left out because a face has no embedding.
+    /// Left out: the dataset does not have a face of theirs, or it has no embedding.
     pub missing: u64,
+    /// Of these, pairs that name a face which the dataset does not have.
+    #[serde(default)]
+    pub absent: u64,
 }
 
 /// One fold.
@@ -265,6 +268,7 @@ impl Summary<'_> {
                 genuine,
                 impostor,
                 missing: list.pairs.len() as u64 - self.present(),
+                absent: list.pairs.iter().filter(|pair| pair.a == ABSENT || pair.b == ABSENT).count() as u64,
             },
             folds: folds
                 .iter()

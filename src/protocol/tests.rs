@@ -112,6 +112,7 @@ impl Case {
             subtract_mean: self.subtract_mean,
             thresholds: Grid { from, to, step },
             far: FarTarget { target: self.far, step: self.far_step },
+            max_left_out: 0.05,
         }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Outcome;
-use crate::dataset::ListedPair;
+use crate::dataset::{ABSENT, ListedPair};
 use crate::estimate::{Estimate, Unit};
 use crate::verification::bootstrap::MIN_UNITS;
 use crate::verification::interval::{no_error, no_miss, upper_bound_of_none, wilson};
@@ -44,7 +44,8 @@ impl People {
     #[must_use]
     pub fn new(identities: &[Option<&str>], pairs: &[ListedPair]) -> Self {
         let known = |face: u32| identities.get(face as usize).copied().flatten().is_some();
-        if pairs.iter().all(|pair| known(pair.a) && known(pair.b)) {
+        let listed = |face: u32| face != ABSENT;
+        if pairs.iter().flat_map(|pair| [pair.a, pair.b]).filter(|face| listed(*face)).all(known) {
             let mut numbers = BTreeMap::new();
             let of = identities.iter().map(|identity| {
                 let next = numbers.len() as u32;
@@ -54,7 +55,8 @@ impl People {
             return Self { of, count: numbers.len(), unit: "identities" };
         }
         let mut groups = Groups((0..identities.len() as u32).collect());
-        pairs.iter().filter(|pair| pair.same).for_each(|pair| groups.join(pair.a, pair.b));
+        let same = |pair: &&ListedPair| pair.same && listed(pair.a) && listed(pair.b);
+        pairs.iter().filter(same).for_each(|pair| groups.join(pair.a, pair.b));
         let mut numbers = BTreeMap::new();
         let of = (0..identities.len() as u32).map(|face| {
             let next = numbers.len() as u32;

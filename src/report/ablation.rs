@@ -24,6 +24,7 @@ pub(super) fn page(found: &Ablation) -> Result<Page, ReportError> {
         kind: "FaceVault: what each choice costs".into(),
         title: found.config.clone(),
         description: found.description.clone(),
+        cautions: Vec::new(),
         verdict: Verdict { tone: "neutral", sign: "·", text: found.headline() },
         tiles: tiles(found),
         sections: sections.into_iter().flatten().collect(),

@@ -25,6 +25,7 @@ pub(super) fn page(comparison: &Comparison) -> Result<Page, ReportError> {
         kind: "FaceVault: runs compared".into(),
         title: comparison.runs.join(" vs "),
         description: String::new(),
+        cautions: Vec::new(),
         verdict: Verdict { tone, sign, text: text + "." },
         tiles: Vec::new(),
         sections: sections(comparison)?,

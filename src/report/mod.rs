@@ -46,6 +46,8 @@ pub struct Report {
     pub plan: Vec<(String, String)>,
     /// Provenance, flattened: dotted key → value.
     pub provenance: Vec<(String, String)>,
+    /// What a reader must know before any number.
+    pub cautions: Vec<String>,
     /// The numbers.
     pub evaluation: Evaluation,
     /// Published values beside them.

@@ -16,6 +16,8 @@ pub(super) struct Page {
     pub kind: String,
     pub title: String,
     pub description: String,
+    /// What a reader must know before any number.
+    pub cautions: Vec<String>,
     pub verdict: Verdict,
     pub tiles: Vec<Tile>,
     pub sections: Vec<Section>,

@@ -81,8 +81,11 @@ fn sentence(result: &ProtocolResult) -> String {
     let missing = match pairs.missing {
         0 => String::new(),
         n => format!(
-            " {} left out because a face has no embedding: compare with care.",
-            counted(n, "pair was", "pairs were")
+            " {} left out ({} of a face that the dataset does not have, {} of one without an embedding; \
+             pairs_left_out.csv names them): compare with care.",
+            counted(n, "pair was", "pairs were"),
+            count(pairs.absent),
+            count(n - pairs.absent)
         ),
     };
     format!(

@@ -453,6 +453,7 @@ pub(crate) fn report() -> Report {
             ("preprocess.profile", "facenet-pytorch"),
             ("similarity.pairs", "sampled"),
         ]),
+        cautions: Vec::new(),
         provenance: pairs(&[
             ("build.version", "0.1.0"),
             ("build.revision", "5003ca9 (dirty)"),

@@ -58,6 +58,7 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
         kind: "FaceVault: report of one run".into(),
         title: report.run_id.clone(),
         description: report.description.clone(),
+        cautions: report.cautions.clone(),
         verdict: verdict(metrics),
         tiles: tiles(metrics),
         sections: sections.into_iter().flatten().collect(),

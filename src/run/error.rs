@@ -159,6 +159,22 @@ pub enum RunError {
         /// Why, as `failures.csv` says.
         reason: String,
     },
+    /// Whole photos under a crop by box.
+    #[error(
+        "none of the {faces} faces has a box, and a crop by box would take their whole pictures, whose shorter side is \
+         {side} pixels (median of a sample) where the network's input has {size}: photos, it seems, in which the face is \
+         a part; {ways_out}"
+    )]
+    WholePhotos {
+        /// Faces.
+        faces: u64,
+        /// Median of the shorter sides, pixels.
+        side: u32,
+        /// Side of the network's input, pixels.
+        size: u32,
+        /// What a config may say instead.
+        ways_out: String,
+    },
     /// A variant of an ablation was tested on other pairs.
     #[error(
         "{run} was tested by `{protocol}` on another list of pairs, so that decisions cannot be compared pair by pair; judge \

@@ -7,6 +7,7 @@ mod compare;
 mod directory;
 mod error;
 mod inspect;
+mod left_out;
 mod pair_lists;
 mod partial;
 mod precision;
@@ -14,6 +15,7 @@ mod reader;
 mod seal;
 mod sources;
 mod verify;
+mod whole_pictures;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,7 @@ pub use precision::agreement;
 pub(crate) use reader::FaceReader;
 pub use sources::Sources;
 pub use verify::{Check, verify};
+pub use whole_pictures::WholePictures;
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
@@ -63,6 +66,8 @@ pub struct Prepared {
     pub directory: RunDirectory,
     /// What it computes.
     pub plan: RunPlan,
+    /// Whether faces without a box are cut out by box.
+    pub whole_pictures: Option<WholePictures>,
     loaded: Loaded,
     manifest: Arc<Manifest>,
     checkpoint: Arc<Checkpoint>,
@@ -125,6 +130,7 @@ impl Workplace<'_> {
         let config = &loaded.config;
         let checkpoint = self.checkpoint(config, sources)?;
         let manifest = self.manifest(config, sources)?;
+        let whole_pictures = WholePictures::of(config, &manifest);
         let say = |line: &str| self.progress.say(line);
         let embedder = model::describe(&config.model, &config.embed, &say)?;
         let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, checkpoint.digest, &embedder);
@@ -143,13 +149,14 @@ impl Workplace<'_> {
                 root: absolute(&manifest.root),
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
+                whole_pictures: whole_pictures.map(|whole| whole.sentence()),
                 files: manifest.containers.clone(),
             },
             sessions: Vec::new(),
             adopted_from: None,
             compared_on: None,
         };
-        Ok(Prepared { directory, plan, loaded, manifest, checkpoint, embedder, provenance })
+        Ok(Prepared { directory, plan, whole_pictures, loaded, manifest, checkpoint, embedder, provenance })
     }
 
     /// Downloads what a config needs; computes nothing. Gives the number of faces.
@@ -167,7 +174,7 @@ impl Workplace<'_> {
     /// # Errors
     /// [`RunError`]; what was committed stays, and the next call resumes from it.
     pub fn embed(&self, prepared: Prepared) -> Result<EmbedOutcome, RunError> {
-        let Prepared { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance } = prepared;
+        let Prepared { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, .. } = prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = RunLock::acquire(run.path())?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
@@ -332,6 +339,7 @@ impl Workplace<'_> {
         };
         let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;
         evaluation.write(run.path())?;
+        left_out::write(run, &faces)?;
         Self::record_card(run, cards.used())?;
         keeper.done();
         Ok(evaluation)
@@ -392,6 +400,7 @@ impl Workplace<'_> {
             failures,
             agreement: agreement(run)?,
             pictures,
+            cautions: provenance.dataset.whole_pictures.into_iter().collect(),
         })?;
         files::create_dir(self.reports)?;
         let path = self.reports.join(format!("{}.html", run.name()));

@@ -1,10 +1,9 @@
 //! The lists of pairs that protocols name, read beside those that the dataset ships with.
 
-use std::path::PathBuf;
-
 use super::RunError;
 use crate::config::{PairsSource, Protocol};
-use crate::dataset::{DATASET_PAIRS, Manifest, PairList, read_pair_list};
+use crate::dataset::{AbsentPair, DATASET_PAIRS, Manifest, PairList, read_pair_list};
+use crate::evaluate;
 use crate::progress::Progress;
 
 /// Reads each protocol's own list into the manifest; several files of one protocol become one list, in their order. Says
@@ -13,9 +12,16 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
     for Protocol { name, pairs, .. } in protocols {
         match pairs {
             PairsSource::Files { paths } => {
-                let read = |path: &PathBuf| Ok(read_pair_list(name, path, manifest)?.pairs);
-                let pairs = paths.iter().map(read).collect::<Result<Vec<_>, RunError>>()?.concat();
-                manifest.lists.push(PairList { name: name.clone(), pairs });
+                let mut whole = PairList { name: name.clone(), ..PairList::default() };
+                for path in paths {
+                    let PairList { pairs, absent, .. } = read_pair_list(name, path, manifest)?;
+                    let before = whole.pairs.len() as u32;
+                    whole.pairs.extend(pairs);
+                    whole
+                        .absent
+                        .extend(absent.into_iter().map(|absent| AbsentPair { pair: before + absent.pair, ..absent }));
+                }
+                manifest.lists.push(whole);
             }
             PairsSource::Dataset if manifest.lists.iter().any(|list| list.name == DATASET_PAIRS) => {}
             // Known before anything is embedded.
@@ -23,6 +29,19 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
                 return Err(crate::evaluate::EvaluateError::NoPairs { protocol: name.clone() }.into());
             }
         }
+    }
+    for list in manifest.lists.iter().filter(|list| !list.absent.is_empty()) {
+        let of = |protocol: &&Protocol| evaluate::list_of(protocol) == list.name;
+        for protocol in protocols.iter().filter(of) {
+            evaluate::few_enough(protocol, list.absent.len(), list.pairs.len())?;
+        }
+        let pairs = if list.absent.len() == 1 { "pair names a face" } else { "pairs name faces" };
+        progress.say(&format!(
+            "{} of the {} {pairs} that the dataset does not have in the list `{}`: left out",
+            list.absent.len(),
+            list.pairs.len(),
+            list.name
+        ));
     }
     for list in &manifest.lists {
         let (wrong, all) = (list.contradictions(&manifest.faces), list.pairs.len());

@@ -37,6 +37,10 @@ impl<'a> FaceReader<'a> {
     }
 
     fn picture(&self, row: usize) -> Result<RgbImage, FaceFailure> {
+        let fault = self.manifest.faces[row].fault.as_ref();
+        if let Some(fault) = fault.filter(|fault| fault.counts(self.preprocess.crop)) {
+            return Err(FaceFailure::new(FailureKind::Row, fault.reason.clone()));
+        }
         if let PixelSource::Synthetic { identity, sample } = self.manifest.faces[row].pixels {
             let (seed, size) = self.synthetic;
             return Ok(synthetic::render(seed, identity, sample, size));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{RunError, Workplace, pair_lists};
+use super::{RunError, WholePictures, Workplace, pair_lists};
 use crate::config::{DatasetSource, ExperimentConfig, ModelSpec, Protocol, WeightsSource};
 use crate::dataset::{self, Manifest};
 use crate::files;
@@ -39,6 +39,15 @@ impl Workplace<'_> {
 
     /// The dataset's manifest; content digests of unchanged files come from the scan cache.
     pub(super) fn manifest(&self, config: &ExperimentConfig, sources: &mut Sources) -> Result<Arc<Manifest>, RunError> {
+        let manifest = self.read_manifest(config, sources)?;
+        if let Some(whole) = WholePictures::of(config, &manifest) {
+            whole.refuse(config, &manifest)?;
+            self.progress.say(&whole.sentence());
+        }
+        Ok(manifest)
+    }
+
+    fn read_manifest(&self, config: &ExperimentConfig, sources: &mut Sources) -> Result<Arc<Manifest>, RunError> {
         let asked = |(source, protocols, _): &&(_, _, _)| *source == config.dataset && *protocols == config.protocols;
         if let Some((_, _, known)) = sources.manifests.iter().find(asked) {
             return Ok(Arc::clone(known));

@@ -20,6 +20,7 @@ mod people;
 mod precision;
 mod preprocess;
 mod protocols;
+mod rows;
 mod scale;
 mod support;
 mod throughput;

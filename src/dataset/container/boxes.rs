@@ -5,7 +5,7 @@ use std::io::{BufReader, Read};
 
 use super::vggface2::Archive;
 use super::{ContainerProblem, Located};
-use crate::dataset::{BoundingBox, DatasetError};
+use crate::dataset::{BoundingBox, DatasetError, Fault, FaultIn};
 
 /// Name of the table in an archive.
 const TABLE: &str = "loose_bb_test.csv";
@@ -18,15 +18,15 @@ const COLUMNS: [&str; 5] = ["NAME_ID", "X", "Y", "W", "H"];
 /// Boxes by the key of their picture.
 #[derive(Debug, Default)]
 pub(super) struct Boxes {
-    of: HashMap<String, BoundingBox>,
+    of: HashMap<String, Result<BoundingBox, Fault>>,
     /// The first key.
     pub first: String,
 }
 
 impl Boxes {
     /// The box of a picture, `<identity>/<photo>_<face>` with or without ending.
-    pub fn get(&self, picture: &str) -> Option<BoundingBox> {
-        self.of.get(key(picture)?.as_str()).copied()
+    pub fn get(&self, picture: &str) -> Result<Option<BoundingBox>, Fault> {
+        key(picture).and_then(|key| self.of.get(&key)).cloned().transpose()
     }
 
     pub fn len(&self) -> usize {
@@ -93,21 +93,22 @@ fn parse(table: impl Read) -> Result<Boxes, ContainerProblem> {
         };
         let number = |column: usize| match value(column).parse::<f32>() {
             Ok(number) if number.is_finite() => Ok(number),
-            _ => Err(wrong(
-                line,
-                format!("{} is `{}`, expected a number", headers[column], value(column).escape_debug()),
-            )),
+            _ => Err(format!("{} is `{}`, expected a number", headers[column], value(column).escape_debug())),
         };
-        let [x, y, w, h] = edges.map(number);
-        let (x, y, w, h) = (x?, y?, w?, h?);
-        if w <= 0.0 || h <= 0.0 {
-            return Err(wrong(line, format!("a box of {w} × {h} pixels has no area")));
-        }
-        let bbox = BoundingBox { x1: x, y1: y, x2: x + w, y2: y + h };
+        let bbox = || {
+            let [x, y, w, h] = edges.map(number);
+            let (x, y, w, h) = (x?, y?, w?, h?);
+            if w <= 0.0 || h <= 0.0 {
+                return Err(format!("a box of {w} × {h} pixels has no area"));
+            }
+            Ok(BoundingBox { x1: x, y1: y, x2: x + w, y2: y + h })
+        };
+        // A wrong box is a failure of its face alone.
+        let bbox = bbox().map_err(|rule| Fault { part: FaultIn::Box, reason: format!("line {line}: {rule}") });
         if boxes.first.is_empty() {
             boxes.first.clone_from(&key);
         }
-        match boxes.of.insert(key, bbox) {
+        match boxes.of.insert(key, bbox.clone()) {
             Some(other) if other != bbox => {
                 return Err(wrong(line, format!("`{}` has another box further up", value(name).escape_debug())));
             }
@@ -150,8 +151,8 @@ mod tests {
             "\"H\",\"W\",\"Y\",\"X\",\"NAME_ID\"\n300,200,-14,161,test/n000001/0001_01\n",
         ] {
             let boxes = boxes(table);
-            assert_eq!(boxes.get("n000001/0001_01.jpg"), expected, "{table}");
-            assert_eq!(boxes.get("n000002/0001_01.jpg"), None);
+            assert_eq!(boxes.get("n000001/0001_01.jpg"), Ok(expected), "{table}");
+            assert_eq!(boxes.get("n000002/0001_01.jpg"), Ok(None));
             assert_eq!((boxes.len(), boxes.first.as_str()), (1, "n000001/0001_01"));
         }
     }
@@ -160,10 +161,17 @@ mod tests {
     fn what_is_wrong_with_a_table_is_told_with_its_line() {
         assert_snapshot!(message("NAME,X,Y,W,H\n"), @"line 1: there is no column `NAME_ID`; the columns are `NAME`, `X`, `Y`, `W`, `H`");
         assert_snapshot!(message("NAME_ID,X,Y,W,H\n"), @"line 1: there is a header but no box below it");
-        assert_snapshot!(message("NAME_ID,X,Y,W,H\nn1/1_1,1,2,3,4\nn1/2_1,1,x,3,4\n"), @"line 3: Y is `x`, expected a number");
-        assert_snapshot!(message("NAME_ID,X,Y,W,H\nn1/1_1,1,2,0,4\n"), @"line 2: a box of 0 × 4 pixels has no area");
         assert_snapshot!(message("NAME_ID,X,Y,W,H\n1_1,1,2,3,4\n"), @"line 2: NAME_ID is `1_1`, expected for example `n000001/0001_01`");
         assert_snapshot!(message("NAME_ID,X,Y,W,H\nn1/1_1,1,2,3\n"), @"line 2: the line has 4 values, the header has 5 columns");
         assert_snapshot!(message("NAME_ID,X,Y,W,H\nn1/1_1,1,2,3,4\nn1/1_1.jpg,1,2,3,5\n"), @"line 3: `n1/1_1.jpg` has another box further up");
+    }
+    #[test]
+    fn a_wrong_box_is_a_fault_of_its_face_alone() {
+        let table = "NAME_ID,X,Y,W,H\nn1/1_1,1,2,3,4\nn1/2_1,1,nan,3,4\nn1/3_1,1,2,0,4\n";
+        let boxes = boxes(table);
+        let said = |name: &str| boxes.get(name).map_err(|fault| (fault.part, fault.reason));
+        assert!(said("n1/1_1").unwrap().is_some());
+        assert_eq!(said("n1/2_1"), Err((FaultIn::Box, "line 3: Y is `nan`, expected a number".into())));
+        assert_eq!(said("n1/3_1"), Err((FaultIn::Box, "line 4: a box of 0 × 4 pixels has no area".into())));
     }
 }

@@ -113,6 +113,9 @@ pub enum ContainerProblem {
     /// No row.
     #[error("it holds no faces")]
     Empty,
+    /// Rows, and none that can be used.
+    #[error("no row of it can be used; {0}")]
+    NoRow(String),
     /// An entry of an archive that would be written elsewhere or over another.
     #[error("its entry `{name}` {rule}: refused")]
     Entry {

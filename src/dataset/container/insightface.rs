@@ -11,7 +11,7 @@ use crate::files::FileError;
 
 /// Reads a file of pairs.
 pub(super) fn open(file: &Located, context: &Context<'_>) -> Result<Manifest, DatasetError> {
-    let manifest = unpacked::open("insightface-bin", std::slice::from_ref(file), context, unpack, |_| None)?;
+    let manifest = unpacked::open("insightface-bin", std::slice::from_ref(file), context, unpack, |_| Ok(None))?;
     say_pairs(&manifest, context);
     Ok(manifest)
 }

@@ -22,6 +22,17 @@ pub(super) enum Layout {
 }
 
 impl Layout {
+    /// The columns that say something of a face and that are not read for anything else: they stay with it.
+    pub fn kept(&self, schema: &Schema) -> Vec<String> {
+        if matches!(self, Self::Pairs { .. }) {
+            return Vec::new();
+        }
+        let read = self.columns();
+        let plain = |dtype: &DataType| is_name(dtype) || dtype.is_float() || dtype.is_bool() || dtype.is_temporal();
+        let kept = schema.iter().filter(|(name, dtype)| plain(dtype) && !read.contains(&name.to_string()));
+        kept.map(|(name, _)| name.to_string()).collect()
+    }
+
     /// The columns that are read.
     pub fn columns(&self) -> Vec<String> {
         match self {

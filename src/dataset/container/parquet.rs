@@ -18,7 +18,7 @@ const SLICE: u64 = 256 << 20;
 /// Reads shards.
 pub(super) fn open(shards: &[Located], context: &Context<'_>) -> Result<Manifest, DatasetError> {
     let unpack = |folder: &mut Folder<'_>| unpack(shards, folder);
-    let manifest = unpacked::open("parquet", shards, context, unpack, |_| None)?;
+    let manifest = unpacked::open("parquet", shards, context, unpack, |_| Ok(None))?;
     say_pairs(&manifest, context);
     Ok(manifest)
 }
@@ -26,6 +26,7 @@ pub(super) fn open(shards: &[Located], context: &Context<'_>) -> Result<Manifest
 fn unpack(shards: &[Located], folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
     let first = Shard::open(&shards[0])?;
     let layout = layout::find(&first.schema).map_err(|problem| shards[0].problem(problem))?;
+    let kept = layout.kept(&first.schema);
     let mut faces = Faces::default();
     let mut pairs = Pairs::default();
     for located in shards {
@@ -36,20 +37,28 @@ fn unpack(shards: &[Located], folder: &mut Folder<'_>) -> Result<Index, DatasetE
         }
         let task = Task::start(folder.context, "unpacking", &located.path, "rows", shard.rows);
         for (start, rows) in shard.slices() {
-            let frame = shard.read(start, rows, &layout)?;
+            let frame = shard.read(start, rows, [layout.columns(), kept.clone()].concat())?;
             let table = Table { frame: &frame, start: start as u64, located };
             match &layout {
                 Layout::Pairs { pictures, same } => pairs.add(&table, pictures, same, folder)?,
-                Layout::Faces { .. } => faces.add(&table, &layout, folder)?,
+                Layout::Faces { .. } => faces.add(&table, &layout, &kept, folder)?,
             }
             task.advance(rows as u64);
         }
     }
     let index = match layout {
         Layout::Pairs { .. } => pairs.distinct.with(pairs.pairs),
-        Layout::Faces { .. } => faces.finish(),
+        Layout::Faces { .. } => faces.finish(kept),
     };
-    if index.faces.is_empty() { Err(shards[0].problem(ContainerProblem::Empty)) } else { Ok(index) }
+    let fault = |entry: &Entry| entry.fault.clone();
+    match index.faces.iter().map(fault).collect::<Option<Vec<_>>>() {
+        None => Ok(index),
+        // Not one picture is there: the fault is the file's.
+        Some(faults) => Err(shards[0].problem(match faults.into_iter().next() {
+            Some(first) => ContainerProblem::NoRow(first),
+            None => ContainerProblem::Empty,
+        })),
+    }
 }
 
 /// One parquet file.
@@ -93,10 +102,10 @@ impl<'a> Shard<'a> {
         slices
     }
 
-    fn read(&self, start: usize, rows: usize, layout: &Layout) -> Result<DataFrame, DatasetError> {
+    fn read(&self, start: usize, rows: usize, columns: Vec<String>) -> Result<DataFrame, DatasetError> {
         let file = self.located.open()?;
         let read = || {
-            let reader = ParquetReader::new(file).with_columns(Some(layout.columns())).with_slice(Some((start, rows)));
+            let reader = ParquetReader::new(file).with_columns(Some(columns)).with_slice(Some((start, rows)));
             let frame = reader.set_rechunk(true).finish()?;
             polars_ensure!(frame.height() == rows, ComputeError: "{} rows instead of {rows}", frame.height());
             Ok(frame)
@@ -148,19 +157,20 @@ impl Table<'_> {
     }
 }
 
-/// A picture of a row. One that is not there, while a path is, lies somewhere that nobody can look.
+/// A picture of a row, or why it has none. One that is not there, while a path is, lies somewhere that nobody can look.
 fn picture<'a>(
     table: &Table<'_>,
     column: &str,
     row: usize,
     bytes: &'a BinaryChunked,
     paths: Option<&StringChunked>,
-) -> Result<&'a [u8], DatasetError> {
-    match (bytes.get(row), paths.and_then(|paths| paths.get(row))) {
-        (Some(bytes), _) => Ok(bytes),
-        (None, Some(_)) => Err(table.wrong(row, column, "has a path and no bytes; the pictures must be in the file")),
-        (None, None) => Err(table.wrong(row, column, "is null")),
-    }
+) -> Result<&'a [u8], String> {
+    let rule = match (bytes.get(row), paths.and_then(|paths| paths.get(row))) {
+        (Some(bytes), _) => return Ok(bytes),
+        (None, Some(_)) => "has a path and no bytes; the pictures must be in the file",
+        (None, None) => "is null",
+    };
+    Err(format!("row {}: `{column}` {rule}", table.start + row as u64))
 }
 
 #[derive(Default)]
@@ -189,9 +199,15 @@ impl Pairs {
                 None => return Err(table.wrong(row, same, "is null")),
             };
             let number = 2 * self.pairs.len();
-            let mut face = |side: usize, (bytes, paths): &(BinaryChunked, Option<StringChunked>)| {
-                let picture = picture(table, &names[side], row, bytes, paths.as_ref())?;
-                self.distinct.row(number + side, picture, folder)
+            let mut face = |side: usize, (bytes, paths): &(BinaryChunked, Option<StringChunked>)| match picture(
+                table,
+                &names[side],
+                row,
+                bytes,
+                paths.as_ref(),
+            ) {
+                Ok(picture) => self.distinct.row(number + side, picture, folder),
+                Err(fault) => Ok(self.distinct.absent(number + side, fault)),
             };
             let (a, b) = (face(0, &first)?, face(1, &second)?);
             self.pairs.push((a, b, label));
@@ -205,40 +221,64 @@ impl Pairs {
 struct Faces {
     entries: Vec<Entry>,
     names: Vec<Option<String>>,
+    /// Values of the columns that are kept, column by column.
+    kept: Vec<Vec<String>>,
 }
 
 impl Faces {
-    fn add(&mut self, table: &Table<'_>, layout: &Layout, folder: &Folder<'_>) -> Result<(), DatasetError> {
+    fn add(
+        &mut self,
+        table: &Table<'_>,
+        layout: &Layout,
+        kept: &[String],
+        folder: &Folder<'_>,
+    ) -> Result<(), DatasetError> {
         let Layout::Faces { picture: column, identity, name, photo: photo_column } = layout else { return Ok(()) };
         let (bytes, paths) = table.pictures(column)?;
         let identities = table.texts(identity)?;
         let names = name.as_ref().map(|name| table.texts(name)).transpose()?;
         let photos = photo_column.as_ref().map(|photo| table.texts(photo)).transpose()?;
+        self.kept.resize(kept.len(), Vec::new());
+        for (values, name) in self.kept.iter_mut().zip(kept) {
+            values.extend(table.texts(name)?.iter().map(|value| value.unwrap_or_default().to_owned()));
+        }
         for row in 0..table.frame.height() {
             // -1 is how the library `datasets` writes a label that is held back.
             let who = identities.get(row).filter(|identity| !matches!(*identity, "" | "-1"));
             let photo = photos.as_ref().and_then(|photos| photos.get(row)).filter(|photo| !photo.is_empty());
-            for (column, value) in [(Some(identity), who), (photo_column.as_ref(), photo)] {
-                if let (Some(column), true) = (column, value.is_some_and(|value| value.contains(char::is_control))) {
-                    return Err(table.wrong(row, column, "contains a line break or another control character"));
+            let controlled = [(Some(identity), who), (photo_column.as_ref(), photo)]
+                .into_iter()
+                .find(|(_, value)| value.is_some_and(|value| value.contains(char::is_control)));
+            let picture = match controlled {
+                Some((column, _)) => {
+                    let (row, column) = (table.start + row as u64, column.map_or("", String::as_str));
+                    Err(format!("row {row}: `{column}` contains a line break or another control character"))
                 }
-            }
-            let picture = picture(table, column, row, &bytes, paths.as_ref())?;
-            let path = file_name(self.entries.len(), picture);
-            folder.put(&path, picture)?;
+                None => picture(table, column, row, &bytes, paths.as_ref()),
+            };
+            let path = file_name(self.entries.len(), picture.as_ref().copied().unwrap_or_default());
+            let (sha256, fault) = match picture {
+                Ok(picture) => {
+                    folder.put(&path, picture)?;
+                    (Some(Digest::of(picture)), None)
+                }
+                Err(fault) => (None, Some(fault)),
+            };
+            let printable = |value: &str| !value.contains(char::is_control);
+            let (who, photo) = (who.filter(|value| printable(value)), photo.filter(|value| printable(value)));
             let last = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
             self.names.push(match &names {
                 Some(names) => names.get(row).map(str::to_owned),
                 None => paths.as_ref().and_then(|paths| paths.get(row)).map(last),
             });
             let (identity, photo) = (who.map(str::to_owned), photo.map(str::to_owned));
-            self.entries.push(Entry { id: path.clone(), identity, photo, path, sha256: Digest::of(picture) });
+            self.entries.push(Entry { id: path.clone(), identity, photo, path, sha256, fault });
         }
         Ok(())
     }
 
     /// The table's names become ids where each face has one of its own; else numbers are.
-    fn finish(mut self) -> Index {
+    fn finish(mut self, kept: Vec<String>) -> Index {
         let usable = |name: &&str| !name.is_empty() && !name.contains(char::is_control);
         let distinct: HashSet<_> = self.names.iter().flatten().map(String::as_str).filter(usable).collect();
         if distinct.len() == self.entries.len() {
@@ -246,6 +286,6 @@ impl Faces {
                 entry.id = name.unwrap_or_default();
             }
         }
-        Index { faces: self.entries, pairs: Vec::new() }
+        Index { faces: self.entries, pairs: Vec::new(), columns: kept.into_iter().zip(self.kept).collect() }
     }
 }

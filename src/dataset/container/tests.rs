@@ -285,9 +285,8 @@ fn what_is_wrong_with_a_parquet_file_is_told_with_its_row_or_columns() {
     assert_snapshot!(message(b"PAR1"), @"<dir>/x.parquet: polars cannot read it: parquet: File out of specification: A Parquet file must contain a header and footer with at least 12 bytes");
     assert_snapshot!(message(b"PAR1\xff\xff\xff\x7fPAR1"), @"<dir>/x.parquet: polars cannot read it: parquet: File out of specification: The footer size must be smaller or equal to the file's size");
     assert_snapshot!(table(vec![column("image", &one[..]), column("score", &[0.5f64][..])]), @"<dir>/x.parquet: it has the columns `image` (binary), `score` (f64); looked for pairs (pictures `img_0`, `img_1` and `pair`, or pictures `image1`, `image2` and `target`) and for faces (one picture column and one of `identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `name`, `label`, `class`); a picture is a binary column or a struct with a binary `bytes`");
-    assert_snapshot!(table(vec![pictures("image", &[None], &[Some("a.jpg")]), column("label", &[1i64][..])]), @"<dir>/x.parquet: row 0: `image` has a path and no bytes; the pictures must be in the file");
-    assert_snapshot!(table(vec![column("image", &[Some(&a[..]), None][..]), column("label", &[1i64, 2][..])]), @"<dir>/x.parquet: row 1: `image` is null");
-    assert_snapshot!(table(vec![column("image", &one[..]), column("label", &["a\tb"][..])]), @"<dir>/x.parquet: row 0: `label` contains a line break or another control character");
+    assert_snapshot!(table(vec![pictures("image", &[None], &[Some("a.jpg")]), column("label", &[1i64][..])]), @"<dir>/x.parquet: no row of it can be used; row 0: `image` has a path and no bytes; the pictures must be in the file");
+    assert_snapshot!(table(vec![column("image", &one[..]), column("label", &["a\tb"][..])]), @"<dir>/x.parquet: no row of it can be used; row 0: `label` contains a line break or another control character");
     let pairs = |label: Column| table(vec![label, column("img_0", &one[..]), column("img_1", &one[..])]);
     assert_snapshot!(pairs(column("pair", &[2i64][..])), @"<dir>/x.parquet: row 0: `pair` is 2, expected 1 (same person) or 0");
     assert_snapshot!(pairs(column("pair", &[None::<bool>][..])), @"<dir>/x.parquet: row 0: `pair` is null");
@@ -296,6 +295,37 @@ fn what_is_wrong_with_a_parquet_file_is_told_with_its_row_or_columns() {
     assert_snapshot!(place.error(&shards(place.path("empty"))), @"<dir>/empty: there is no `.parquet` file in it");
     let whole = fs::read(fixture("faces.parquet")).unwrap();
     assert_snapshot!(message(&whole[..1000]), @"<dir>/x.parquet: polars cannot read it: parquet: File out of specification: The file must end with PAR1");
+}
+
+#[test]
+fn a_null_picture_is_a_fault_of_its_face_and_columns_that_nothing_reads_are_kept() {
+    let place = Place::new();
+    let (a, c) = (jpeg("a"), jpeg("c"));
+    let faces = parquet(vec![
+        column("image", &[Some(&a[..]), None, Some(&c[..])][..]),
+        column("label", &["NA", "null", "00001"][..]),
+        column("glasses", &[Some(true), None, Some(false)][..]),
+        column("age", &[0.5f64, 1.0, 2.0][..]),
+    ]);
+    for _ in 0..2 {
+        let manifest = place.open(&shards(place.put("x.parquet", &faces))).unwrap();
+        let faults: Vec<_> =
+            manifest.faces.iter().map(|face| face.fault.as_ref().map(|fault| fault.reason.as_str())).collect();
+        assert_eq!(faults, [None, Some("row 1: `image` is null"), None]);
+        let names: Vec<_> = manifest.faces.iter().filter_map(|face| face.identity_id.as_deref()).collect();
+        assert_eq!(names, ["NA", "null", "00001"]);
+        assert_eq!(manifest.table.headers, ["glasses", "age"]);
+        let values: Vec<Vec<&str>> = manifest.table.columns.iter().map(|column| column.iter().collect()).collect();
+        assert_eq!(values, [["true", "", "false"], ["0.5", "1.0", "2.0"]]);
+    }
+    let pairs = parquet(vec![
+        column("pair", &[1i64, 0][..]),
+        column("img_0", &[Some(&a[..]), Some(&a[..])][..]),
+        column("img_1", &[Some(&c[..]), None][..]),
+    ]);
+    let manifest = place.open(&shards(place.put("pairs.parquet", &pairs))).unwrap();
+    assert_eq!(manifest.faces.iter().filter(|face| face.fault.is_some()).count(), 1);
+    assert_eq!(manifest.lists[0].pairs.len(), 2);
 }
 
 /// A `.tar.gz` of entries: path, kind, content.
@@ -352,7 +382,7 @@ fn an_archive_and_the_folder_where_it_was_unpacked_are_the_same_dataset() {
     assert_eq!(found, expected);
     assert_snapshot!(place.said().replace(place.folder.path().to_str().unwrap(), "<dir>"), @r"
     1 file is no picture of a face by name (`test/readme.txt`): ignored
-    1 of 4 faces have no box in <dir>/boxes.csv: the whole photo is used
+    1 of 4 faces have no box in <dir>/boxes.csv
     ");
     assert_eq!(manifest.containers.len(), 2);
 

@@ -18,12 +18,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{ContainerProblem, Located};
 use crate::dataset::scan::{self, Context, ScanError};
-use crate::dataset::{BoundingBox, DATASET_PAIRS, DatasetError, Face, ListedPair, Manifest, PairList, PixelSource};
+use crate::dataset::{
+    BoundingBox, DATASET_PAIRS, DatasetError, Face, Fault, FaultIn, ListedPair, Manifest, PairList, PixelSource,
+    SourceTable,
+};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError, PARTIAL};
 
 /// Raised whenever the same container would be unpacked differently.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 const INDEX: &str = "index";
 
@@ -33,6 +36,9 @@ pub(super) struct Index {
     pub faces: Vec<Entry>,
     /// Two indices into `faces`, and whether they are one person.
     pub pairs: Vec<(u32, u32, bool)>,
+    /// The container's own columns, each with a value a face.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub columns: Vec<(String, Vec<String>)>,
 }
 
 /// One face: a whole picture.
@@ -45,12 +51,20 @@ pub(super) struct Entry {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub photo: Option<String>,
     pub path: String,
-    pub sha256: Digest,
+    /// `None`: there is no picture, `fault` says why.
+    pub sha256: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fault: Option<String>,
 }
 
 impl Entry {
     /// The row of a manifest.
-    fn face(&self, bbox: Option<BoundingBox>) -> Face {
+    fn face(&self, bbox: Result<Option<BoundingBox>, Fault>) -> Face {
+        let own = self.fault.clone().map(|reason| Fault { part: FaultIn::Face, reason });
+        let (bbox, fault) = match bbox {
+            Ok(bbox) => (bbox, own),
+            Err(fault) => (None, own.or(Some(fault))),
+        };
         Face {
             face_id: self.id.clone(),
             identity_id: self.identity.clone(),
@@ -59,6 +73,7 @@ impl Entry {
             bbox,
             detector_score: None,
             content: None,
+            fault,
         }
     }
 }
@@ -70,7 +85,7 @@ pub(super) fn open(
     containers: &[Located],
     context: &Context<'_>,
     unpack: impl Fn(&mut Folder<'_>) -> Result<Index, DatasetError>,
-    bbox: impl Fn(&str) -> Option<BoundingBox>,
+    bbox: impl Fn(&str) -> Result<Option<BoundingBox>, Fault>,
 ) -> Result<Manifest, DatasetError> {
     let first = &containers[0];
     let Some(cache) = context.cache else { return Err(first.problem(ContainerProblem::NoCache)) };
@@ -79,16 +94,19 @@ pub(super) fn open(
         let index = place.index(first, context, &unpack)?;
         let mut manifest = Manifest { root: place.root(), ..Manifest::default() };
         manifest.faces = index.faces.iter().map(|entry| entry.face(bbox(&entry.id))).collect();
+        let (headers, columns) =
+            index.columns.iter().map(|(name, values)| (name.clone(), values.iter().collect())).unzip();
+        manifest.table = SourceTable { headers, columns };
         if !index.pairs.is_empty() {
             let pairs = index.pairs.iter().map(|&(a, b, same)| ListedPair { a, b, same, fold: None }).collect();
-            manifest.lists.push(PairList { name: DATASET_PAIRS.into(), pairs });
+            manifest.lists.push(PairList { name: DATASET_PAIRS.into(), pairs, absent: Vec::new() });
         }
         scan::fill(&mut manifest.faces, &manifest.root, true, context).map_err(|error| match error {
             ScanError::Root(error) => FileError::new("read", &manifest.root)(error).into(),
             ScanError::Interrupted => DatasetError::Interrupted,
             ScanError::Escape { target, .. } => first.problem(ContainerProblem::Unstable(target.display().to_string())),
         })?;
-        if manifest.faces.iter().zip(&index.faces).all(|(face, entry)| face.content == Some(entry.sha256)) {
+        if manifest.faces.iter().zip(&index.faces).all(|(face, entry)| face.content == entry.sha256) {
             return Ok(manifest);
         }
         if !last {
@@ -248,13 +266,35 @@ impl Distinct {
         folder.put(&path, picture)?;
         let row = self.entries.len() as u32;
         self.known.insert(sha256, row);
-        self.entries.push(Entry { id: path.clone(), identity: None, photo: None, path, sha256 });
+        self.entries.push(Entry {
+            id: path.clone(),
+            identity: None,
+            photo: None,
+            path,
+            sha256: Some(sha256),
+            fault: None,
+        });
         Ok(row)
+    }
+
+    /// The row of a picture that is not there.
+    pub fn absent(&mut self, number: usize, fault: String) -> u32 {
+        let path = file_name(number, b"");
+        let row = self.entries.len() as u32;
+        self.entries.push(Entry {
+            id: path.clone(),
+            identity: None,
+            photo: None,
+            path,
+            sha256: None,
+            fault: Some(fault),
+        });
+        row
     }
 
     /// All of them, with the pairs.
     pub fn with(self, pairs: Vec<(u32, u32, bool)>) -> Index {
-        Index { faces: self.entries, pairs }
+        Index { faces: self.entries, pairs, columns: Vec::new() }
     }
 }
 

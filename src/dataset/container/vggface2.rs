@@ -114,8 +114,8 @@ fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
         }
         folder.put(&id, &picture)?;
         let (identity, photo) = (Some(name.identity.clone()), Some(name.photo()));
-        let sha256 = Digest::of(&picture);
-        entries.push((name, Entry { id: id.clone(), identity, photo, path: id, sha256 }));
+        let sha256 = Some(Digest::of(&picture));
+        entries.push((name, Entry { id: id.clone(), identity, photo, path: id, sha256, fault: None }));
         Ok(())
     })?;
     if entries.is_empty() {
@@ -124,7 +124,7 @@ fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
     others.say(folder.context);
     // The archive's own order is that of a disk.
     entries.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(Index { faces: entries.into_iter().map(|(_, entry)| entry).collect(), pairs: Vec::new() })
+    Ok(Index { faces: entries.into_iter().map(|(_, entry)| entry).collect(), ..Index::default() })
 }
 
 /// Reads the folder where the archive was unpacked.
@@ -145,14 +145,21 @@ pub(super) fn folder(
         return Err(wrong(ContainerProblem::Entry { name: twice[1].1.clone(), rule: "is there twice" }));
     }
     others.say(context);
-    let faces = pictures.into_iter().map(|(name, path)| Face {
-        bbox: boxes.get(&name.id()),
-        face_id: name.id(),
-        image_id: name.photo(),
-        identity_id: Some(name.identity),
-        pixels: PixelSource::File { path, size: 0, modified: 0 },
-        detector_score: None,
-        content: None,
+    let faces = pictures.into_iter().map(|(name, path)| {
+        let (bbox, fault) = match boxes.get(&name.id()) {
+            Ok(bbox) => (bbox, None),
+            Err(fault) => (None, Some(fault)),
+        };
+        Face {
+            bbox,
+            face_id: name.id(),
+            image_id: name.photo(),
+            identity_id: Some(name.identity),
+            pixels: PixelSource::File { path, size: 0, modified: 0 },
+            detector_score: None,
+            content: None,
+            fault,
+        }
     });
     let mut manifest = Manifest { faces: faces.collect(), root: root.into(), ..Manifest::default() };
     scan::fill_folder(&mut manifest, context)?;
@@ -194,16 +201,14 @@ fn walk(
 
 /// A face without a box is a whole photo: that is said, and a table of another set is refused.
 fn check_boxes(manifest: &Manifest, table: &Located, boxes: &Boxes, context: &Context<'_>) -> Result<(), DatasetError> {
-    let without = manifest.faces.iter().filter(|face| face.bbox.is_none()).count();
+    let without = manifest.faces.iter().filter(|face| face.bbox.is_none() && face.fault.is_none()).count();
     if without == manifest.len() {
         let there = manifest.faces.first().map(|face| face.face_id.clone()).unwrap_or_default();
         let (boxes, named) = (boxes.len(), boxes.first.escape_debug().to_string());
         return Err(table.problem(ContainerProblem::OtherBoxes { boxes, named, there }));
     }
     if without > 0 {
-        let line =
-            format!("{without} of {} faces have no box in {}: the whole photo is used", manifest.len(), table.name);
-        context.progress.say(&line);
+        context.progress.say(&format!("{without} of {} faces have no box in {}", manifest.len(), table.name));
     }
     Ok(())
 }

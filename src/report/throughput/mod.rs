@@ -24,6 +24,7 @@ pub(super) fn page(measured: &Throughput) -> Result<Page, ReportError> {
         kind: "FaceVault: throughput".into(),
         title: measured.config.clone(),
         description: String::new(),
+        cautions: Vec::new(),
         verdict: Verdict { tone: "neutral", sign: "·", text: measured.fastest_text() },
         tiles: Vec::new(),
         sections,

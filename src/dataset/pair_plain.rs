@@ -1,0 +1,104 @@
+//! Lists of pairs without a header, as benchmarks pass them on: two faces and whether they are one person (`a b 1`, `1 a
+//! b`), or LFW's lines without the counts above them. Tabs, commas, semicolons or spaces between.
+
+use super::CsvProblem;
+use super::csv_lines::CsvError;
+use super::pair_list::Pairs;
+use super::pair_table::answer;
+use super::pair_text;
+
+/// Lines that are looked at to tell what a list is.
+const LOOKED_AT: usize = 100;
+
+/// What the lines are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `name n1 n2`, `name1 n1 name2 n2`.
+    Lfw,
+    /// `a b 1`.
+    AnswerLast,
+    /// `1 a b`.
+    AnswerFirst,
+}
+
+impl Form {
+    /// The form that most lines have, if it is more than half of them.
+    pub fn of(text: &str) -> Option<Self> {
+        let number = |text: &str| text.parse::<u32>().is_ok();
+        let fits = |form: Self, fields: &[&str]| match (form, fields) {
+            (Self::Lfw, [name, first, second]) => !number(name) && number(first) && number(second),
+            (Self::Lfw, [name, first, other, second]) => {
+                !number(name) && number(first) && !number(other) && number(second)
+            }
+            (Self::AnswerLast, [.., last]) => fields.len() == 3 && answer(last).is_some(),
+            (Self::AnswerFirst, [first, ..]) => fields.len() == 3 && answer(first).is_some(),
+            _ => false,
+        };
+        let lines: Vec<Vec<&str>> = pair_text::lines(text).take(LOOKED_AT).map(|(_, line)| fields(line)).collect();
+        let count = |form: &Self| lines.iter().filter(|fields| fits(*form, fields)).count();
+        // Of equals the last is taken: a line of LFW may look like the others, not the other way round.
+        let form = [Self::AnswerFirst, Self::AnswerLast, Self::Lfw].into_iter().max_by_key(count)?;
+        (2 * count(&form) > lines.len()).then_some(form)
+    }
+}
+
+/// Adds the pairs. They have no folds.
+pub(super) fn parse(text: &str, form: Form, pairs: &mut Pairs<'_>) -> Result<(), CsvError> {
+    for (at, line) in pair_text::lines(text) {
+        let (first, second, same) = match (form, &fields(line)[..]) {
+            (Form::Lfw, _) => {
+                pair_text::add(at, line, None, pairs)?;
+                continue;
+            }
+            (Form::AnswerLast, [first, second, same]) | (Form::AnswerFirst, [same, first, second]) => {
+                (*first, *second, *same)
+            }
+            (_, fields) => {
+                return Err(CsvError { offset: at, problem: CsvProblem::PlainPair { found: fields.len() } });
+            }
+        };
+        let Some(same) = answer(same) else {
+            let problem = CsvProblem::NoAnswer { column: "the answer".into(), value: same.into() };
+            return Err(CsvError { offset: at, problem });
+        };
+        let names = pairs.names;
+        let face = |name: &str| (name.to_owned(), names.find("the face", name));
+        pairs.add(at, [face(first), face(second)], same, None)?;
+    }
+    Ok(())
+}
+
+/// The values of a line.
+fn fields(line: &str) -> Vec<&str> {
+    let separator = ['\t', ';', ','].into_iter().find(|separator| line.contains(*separator));
+    match separator {
+        Some(separator) => {
+            line.trim_end_matches(separator).split(separator).map(|field| field.trim().trim_matches('"')).collect()
+        }
+        None => line.split_whitespace().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_told_by_the_lines() {
+        for (text, form) in [
+            ("x/1.png x/2.png 1\nx/1.png y/2.png 0\n", Some(Form::AnswerLast)),
+            ("x/1.png\tx/2.png\tTrue\t\n", Some(Form::AnswerLast)),
+            ("a,b,1\nb,c,-1\n", Some(Form::AnswerLast)),
+            ("1 x/1.png x/2.png\n0 x/1.png y/2.png\n", Some(Form::AnswerFirst)),
+            ("12 13 1\n12 14 0\n", Some(Form::AnswerLast)),
+            ("1 12 13\n0 12 14\n", Some(Form::AnswerFirst)),
+            ("Ann\t1\t1\nAnn 1 Bob 2", Some(Form::Lfw)),
+            ("Ann 2 1\nBob 1 0\nAnn 1 Bob 2\n", Some(Form::Lfw)),
+            ("some text\nof two lines", None),
+            ("who,what,why\n", None),
+            ("", None),
+        ] {
+            assert_eq!(Form::of(text), form, "{text}");
+        }
+    }
+}

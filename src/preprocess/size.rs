@@ -1,0 +1,77 @@
+//! How large a picture is, from its header alone.
+
+use std::io::{BufRead, Seek};
+
+use image::ImageReader;
+
+/// Width and height as stored, pixels; `None` where the header does not tell. EXIF may turn the picture, which leaves the
+/// shorter side the shorter one.
+#[must_use]
+pub fn size(mut picture: impl BufRead + Seek) -> Option<[u32; 2]> {
+    let start: [u8; 2] = bytes(&mut picture)?;
+    if start == [0xff, 0xd8] {
+        return jpeg(&mut picture);
+    }
+    picture.rewind().ok()?;
+    ImageReader::new(picture).with_guessed_format().ok()?.into_dimensions().ok().map(|(width, height)| [width, height])
+}
+
+/// From the frame header (ITU-T T.81, B.2.2): the segments before it are passed over.
+fn jpeg(picture: &mut (impl BufRead + Seek)) -> Option<[u32; 2]> {
+    loop {
+        picture.skip_until(0xff).ok().filter(|skipped| *skipped > 0)?;
+        let mut marker = 0xff;
+        while marker == 0xff {
+            [marker] = bytes(picture)?;
+        }
+        // Without a segment: TEM, restarts, start of image, and a zero that only stands behind data.
+        if matches!(marker, 0x00 | 0x01 | 0xd0..=0xd8) {
+            continue;
+        }
+        let length = u16::from_be_bytes(bytes(picture)?);
+        // SOF0 to SOF15 without DHT, JPG and DAC.
+        if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
+            let [_, high, low, left, right] = bytes(picture)?;
+            return Some([u16::from_be_bytes([left, right]), u16::from_be_bytes([high, low])].map(u32::from));
+        }
+        picture.seek_relative(i64::from(length.checked_sub(2)?)).ok()?;
+    }
+}
+
+fn bytes<const N: usize>(picture: &mut impl BufRead) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    picture.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use image::{ImageFormat, RgbImage};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_header_of_every_format_tells() {
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Pnm] {
+            let mut picture = Vec::new();
+            RgbImage::new(31, 17).write_to(&mut Cursor::new(&mut picture), format).unwrap();
+            assert_eq!(size(Cursor::new(&picture)), Some([31, 17]), "{format:?}");
+        }
+        // A thumbnail in a segment before the frame, fill bytes, then the frame.
+        let jpeg =
+            b"\xff\xd8\xff\xe1\0\x0d\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x02\xff\xff\xff\xc2\0\x0b\x08\x01\x02\x03\x04";
+        assert_eq!(size(Cursor::new(jpeg)), Some([0x304, 0x102]));
+        assert_eq!(size(Cursor::new(b"\xff\xd8\xff\xd9")), None);
+        assert_eq!(size(Cursor::new(b"no picture")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_or_stay(tail in any::<Vec<u8>>()) {
+            let _ = size(Cursor::new([b"\xff\xd8", &tail[..]].concat()));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `pairs_left_out.csv`: the pairs of published lists that could not be compared, and why.
+
+use super::inspect::EmbeddedFaces;
+use super::{RunDirectory, RunError};
+use crate::dataset::{ABSENT, PairList};
+use crate::embed::Failure;
+use crate::files::{self, FileError};
+
+/// The file; without such pairs there is none.
+const FILE: &str = "pairs_left_out.csv";
+
+/// Writes them, list by list.
+pub(super) fn write(run: &RunDirectory, faces: &EmbeddedFaces) -> Result<(), RunError> {
+    let failed = |error: csv::Error| FileError::new("write", FILE)(std::io::Error::from(error));
+    let mut out = csv::Writer::from_writer(Vec::new());
+    out.write_record(["list", "pair", "same", "fold", "face_a", "face_b", "reason"]).map_err(failed)?;
+    let mut any = false;
+    for list in &faces.manifest.lists {
+        for (index, pair) in list.pairs.iter().enumerate() {
+            let reasons: Vec<String> = [(0, pair.a), (1, pair.b)]
+                .into_iter()
+                .filter_map(|(side, row)| reason(faces, list, index, side, row))
+                .collect();
+            if reasons.is_empty() {
+                continue;
+            }
+            any = true;
+            let [a, b] = [(0, pair.a), (1, pair.b)].map(|(side, row)| called(faces, list, index, side, row));
+            let (number, fold) = ((index + 1).to_string(), pair.fold.map(|fold| fold.to_string()).unwrap_or_default());
+            let same = u8::from(pair.same).to_string();
+            let record = [&list.name, &number, &same, &fold, a, b, &reasons.join("; ")];
+            out.write_record(record).map_err(failed)?;
+        }
+    }
+    let bytes = out.into_inner().map_err(|error| FileError::new("write", FILE)(error.into_error()))?;
+    if any { Ok(files::commit_bytes(&run.file(FILE), &bytes)?) } else { Ok(()) }
+}
+
+/// How a face is called: by its id, or as the list does where the dataset does not have it.
+fn called<'a>(faces: &'a EmbeddedFaces, list: &'a PairList, index: usize, side: usize, row: u32) -> &'a str {
+    match faces.manifest.faces.get(row as usize) {
+        Some(face) => &face.face_id,
+        None => {
+            let at = list.absent.binary_search_by_key(&(index as u32), |absent| absent.pair);
+            at.map_or("", |at| &list.absent[at].names[side])
+        }
+    }
+}
+
+/// Why a face cannot be compared, if it cannot.
+fn reason(faces: &EmbeddedFaces, list: &PairList, index: usize, side: usize, row: u32) -> Option<String> {
+    if row == ABSENT {
+        return Some(format!("the dataset has no face `{}`", called(faces, list, index, side, row)));
+    }
+    let at = faces.failures.binary_search_by_key(&(row as usize), |failure| failure.row).ok()?;
+    let Failure { face_id, kind, message, .. } = &faces.failures[at];
+    Some(format!("`{face_id}` has no embedding ({}: {message})", kind.name()))
+}
