@@ -196,7 +196,7 @@ mod tests {
             .collect();
         let options = SimilarityOptions {
             pairs: PairMode::Auto,
-            max_pairs: 1,
+            max_pairs: Some(1),
             upstream: None,
             replicates: 10,
             confidence: 0.95,

@@ -392,7 +392,7 @@ weights: {source: embedded, name: demo}
   "similarity": {
     "confidence": 0.95,
     "hardest": 50,
-    "max_pairs": 20000000,
+    "max_pairs": null,
     "pairs": "auto",
     "replicates": 1000,
     "upstream": null

@@ -27,7 +27,7 @@ fn broken_down(faces: &[Labelled<'_>], columns: &[Column<'_>], most: u64, seed: 
     let population = Population::new(faces, 1);
     let options = SimilarityOptions {
         pairs: PairMode::Exhaustive,
-        max_pairs: 1,
+        max_pairs: Some(1),
         upstream: None,
         replicates: 0,
         confidence: 0.95,

@@ -61,7 +61,7 @@ impl Golden {
 fn options() -> SimilarityOptions {
     SimilarityOptions {
         pairs: PairMode::Exhaustive,
-        max_pairs: 1_000,
+        max_pairs: Some(1_000),
         upstream: Some(UpstreamSampling { faces_per_identity: 4, impostor_pairs: 500 }),
         replicates: 100,
         confidence: 0.95,
@@ -208,7 +208,7 @@ fn an_expectation_without_a_number_is_not_met() {
 #[test]
 fn a_sample_estimates_what_all_pairs_say() {
     let golden = Golden::read();
-    let sampled = SimilarityOptions { pairs: PairMode::Auto, max_pairs: 4_000, ..options() };
+    let sampled = SimilarityOptions { pairs: PairMode::Auto, max_pairs: Some(4_000), ..options() };
     let found = golden.evaluate(&sampled).metrics;
     assert_eq!((found.pairs.mode.as_str(), found.pairs.genuine, found.pairs.impostor), ("sampled", 592, 3_408));
     close("impostor mean", found.impostor.mean.point, golden.number("/impostor/mean"), 0.02);

@@ -9,7 +9,8 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::estimate::{Estimate, Unit};
-use crate::verification::interval::{upper_bound_of_none, wilson};
+use crate::verification::carriers::{Worth, too_few};
+use crate::verification::interval::wilson;
 
 /// The trials of one cluster and how many of them count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,8 +32,8 @@ pub struct Design {
     pub cluster: Unit,
 }
 
-/// The rate over all clusters; `None` without a trial. Without a hit (or a miss) it is an exact binomial bound; with one
-/// cluster it has no interval.
+/// The rate over all clusters; `None` without a trial. Without a hit (or a miss) it is a bound. Of few identities it has
+/// no interval; the faces of one identity are what there is of it, and two of them give one.
 #[must_use]
 pub fn rate(counts: &[Count], design: Design, level: f64) -> Option<Estimate> {
     let Sum { hits, trials, clusters } = Sum::of(counts, design);
@@ -44,14 +45,17 @@ pub fn rate(counts: &[Count], design: Design, level: f64) -> Option<Estimate> {
     let estimate = |lower, upper, method, bound| {
         Some(Estimate { point, lower, upper, n, unit: design.trial, level, method, bound })
     };
-    let surely = upper_bound_of_none(trials, level);
-    if hits == 0 {
-        let method = format!("none in {n} {trial}: exact binomial bound, as if {trial} were independent");
-        return estimate(Some(0.0), Some(surely), method, true);
+    if hits == 0 || hits == trials {
+        // A pair of two clusters is a trial of both.
+        let carriers = if design.shared { clusters.div_ceil(2) } else { clusters };
+        let worth = Worth::new(n, trial, carriers as usize, cluster, None);
+        let bound = if hits == 0 { worth.none(level) } else { worth.all(level) };
+        return Some(Estimate { unit: design.trial, ..bound });
     }
-    if hits == trials {
-        let method = format!("all of {n} {trial}: exact binomial bound, as if {trial} were independent");
-        return estimate(Some(1.0 - surely), Some(1.0), method, false);
+    if design.cluster == Unit::Identities
+        && let Some(reason) = too_few(clusters as usize, cluster, trial)
+    {
+        return estimate(None, None, reason, false);
     }
     match quantile(clusters, level) {
         None => estimate(None, None, format!("no interval: all {trial} are of one cluster"), false),

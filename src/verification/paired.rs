@@ -77,7 +77,8 @@ pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Est
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verification::interval::{no_error, no_miss};
+    use crate::verification::carriers::Worth;
+    use crate::verification::interval::no_error;
 
     fn replicated(point: f64, values: &[f64]) -> Replicated {
         let estimate = Estimate { point, lower: None, upper: None, bound: false, ..no_error(100, 0.95) };
@@ -115,7 +116,7 @@ mod tests {
         let lower = difference(&none(), &some).lower.unwrap();
         assert!((lower - (0.0405 - 0.00994)).abs() < 1e-4, "{lower}");
         // Every pair accepted: the rate may be lower, not higher.
-        let all = Replicated { estimate: no_miss(300, 0.95), values: vec![1.0; 10] };
+        let all = Replicated { estimate: Worth::independent(300).all(0.95), values: vec![1.0; 10] };
         let found = difference(&all, &all);
         assert!(found.lower.unwrap() < -0.009 && found.upper.unwrap() > 0.009);
         let fewer = difference(&all, &replicated(0.9, &[0.89, 0.91]));
