@@ -11,7 +11,7 @@ use crate::estimate::{Estimate, Unit};
 use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::cosine;
 use crate::verification::bootstrap::percentile;
-use crate::verification::carriers::{NO_SPREAD, Worth, too_few};
+use crate::verification::carriers::{NO_SPREAD, Worth, spread, too_few};
 use crate::verification::random::Draw;
 
 /// About how many same-identity pairs are compared again at most, one by one: about a minute on 2 cores. Of more, a seeded
@@ -243,7 +243,7 @@ fn curves(
                 values.sort_unstable_by(f64::total_cmp);
                 let tail = (1.0 - how.level) / 2.0;
                 let ends = percentile(&values, tail).zip(percentile(&values, 1.0 - tail));
-                let interval = ends.filter(|(lower, upper)| lower < upper);
+                let interval = ends.and_then(spread);
                 let same = ends.is_some() && interval.is_none();
                 Estimate {
                     point,

@@ -12,7 +12,7 @@ use super::rate::{Count, Design, rate, variance};
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::{FaceErrors, Population};
 use crate::verification::bootstrap::percentile;
-use crate::verification::carriers::{NO_SPREAD, too_few};
+use crate::verification::carriers::{self, NO_SPREAD, too_few};
 use crate::verification::random::Draw;
 
 /// An identity's same-identity pairs have two of its faces.
@@ -215,7 +215,7 @@ fn spread(
     values.sort_by(f64::total_cmp);
     let tail = (1.0 - level) / 2.0;
     let ends = percentile(&values, tail).zip(percentile(&values, 1.0 - tail));
-    let interval = ends.filter(|(lower, upper)| lower < upper);
+    let interval = ends.and_then(carriers::spread);
     let method = match (few, ends, interval) {
         (Some(reason), ..) => reason,
         (_, None, _) => "no interval: no replicates".into(),

@@ -152,22 +152,35 @@ mod tests {
     #[test]
     fn what_comes_in_clusters_is_known_less_well() {
         let even = rate(&counts(&[(2, 10); 10]), BY_IDENTITY, 0.95).unwrap();
-        let uneven = rate(&counts(&[(10, 10), (10, 10), (0, 80)]), BY_IDENTITY, 0.95).unwrap();
+        let uneven = [&[(10, 10), (10, 10)][..], &[(0, 10); 8]].concat();
+        let uneven = rate(&counts(&uneven), BY_IDENTITY, 0.95).unwrap();
         let width = |found: &Estimate| found.upper.unwrap() - found.lower.unwrap();
         assert_eq!(even.point, uneven.point);
-        assert!(width(&uneven) > 3.0 * width(&even));
-        assert_eq!(uneven.method, "Wilson interval with plug-in variance over 3 identities");
+        assert!(width(&uneven) > 2.0 * width(&even));
+        assert_eq!(uneven.method, "Wilson interval with plug-in variance over 10 identities");
+    }
+
+    #[test]
+    fn few_identities_have_no_interval() {
+        let found = rate(&counts(&[(2, 10); 7]), BY_IDENTITY, 0.95).unwrap();
+        let few = "no interval: it takes faces of at least 8 identities, and these are of 7";
+        assert_eq!((found.lower, found.upper, found.method.as_str()), (None, None, few));
+        let faces = rate(&counts(&[(4, 10); 7]), BY_FACE, 0.95).unwrap();
+        assert!(faces.lower.is_some(), "the faces of one identity are all there is of it");
     }
 
     #[test]
     fn a_rate_of_nothing_or_of_all_is_a_bound() {
         assert_eq!(rate(&[], BY_IDENTITY, 0.95), None);
-        let none = rate(&counts(&[(0, 30), (0, 30)]), BY_FACE, 0.95).unwrap();
-        assert!(none.bound && none.n == 30 && (none.upper.unwrap() - 0.095).abs() < 1e-3);
+        let none = rate(&counts(&[(0, 15); 20]), BY_FACE, 0.95).unwrap();
+        assert!(none.bound && none.n == 150 && (none.upper.unwrap() * 150.0 - 3.0).abs() < 0.05);
+        let few = rate(&counts(&[(0, 30), (0, 30)]), BY_FACE, 0.95).unwrap();
+        assert!(few.bound && few.n == 30 && (few.upper.unwrap() - 0.95).abs() < 1e-9, "two faces are one trial");
         let all = rate(&counts(&[(30, 30)]), BY_IDENTITY, 0.95).unwrap();
-        assert!(!all.bound && (all.lower.unwrap() - 0.905).abs() < 1e-3 && all.upper == Some(1.0));
-        let one = rate(&counts(&[(3, 30)]), BY_IDENTITY, 0.95).unwrap();
-        assert_eq!((one.lower, one.method.as_str()), (None, "no interval: all faces are of one cluster"));
+        assert!(!all.bound && (all.lower.unwrap() - 0.05).abs() < 1e-9 && all.upper == Some(1.0));
+        assert_eq!((all.unit, all.n), (Unit::Faces, 30));
+        let one = rate(&counts(&[(3, 30)]), BY_FACE, 0.95).unwrap();
+        assert_eq!((one.lower, one.method.as_str()), (None, "no interval: all pairs are of one cluster"));
     }
 
     /// Pairs of 40 faces of which some are bad: a pair errs with a probability that its faces decide.

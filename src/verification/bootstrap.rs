@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use super::carriers::{NO_SPREAD, too_few};
+use super::carriers::{NO_SPREAD, spread, too_few};
 use super::random::Draw;
 use super::replicates::{Subset, moments, survivals};
 use super::roc::{Roc, Survival};
@@ -311,7 +311,7 @@ impl Estimator {
         let (lower, upper) = percentile(&values, tail)
             .zip(percentile(&values, 1.0 - tail))
             .ok_or_else(|| "no interval: no replicates".to_owned())?;
-        if lower < upper { Ok((lower, upper)) } else { Err(NO_SPREAD.into()) }
+        spread((lower, upper)).ok_or_else(|| NO_SPREAD.into())
     }
 
     fn too_few(&self, of: Of) -> Option<&str> {
@@ -493,7 +493,8 @@ mod tests {
             let how = Resampling { replicates: 20, ..HOW };
             let found = Estimator::new(&genuine, &impostor, &cells, how, &|| false).unwrap().replicates;
             for (number, sample) in (0..).zip(&found) {
-                let subset = subset(&cells, how.seed, number).unwrap();
+                let both = [Some(cells.genuine.as_slice()), Some(cells.impostor.as_slice())];
+                let subset = subset(cells.units, both, how.seed, number).unwrap();
                 for (scores, cells) in [(&sample.genuine, &cells.genuine), (&sample.impostor, &cells.impostor)] {
                     let expected = summed(cells, subset);
                     assert_eq!(scores.moments, expected.moments);

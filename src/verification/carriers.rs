@@ -23,6 +23,15 @@ pub fn too_few(carriers: usize, who: &str, what: &str) -> Option<String> {
 /// Why there is no interval where every replicate says the same.
 pub const NO_SPREAD: &str = "no interval: every replicate has the same value";
 
+/// How far the ends of an interval are apart at least: cosines of 32-bit rows that ought to be equal differ by less.
+const ROUNDING: f64 = 1e-6;
+
+/// The interval, if the replicates that it is made of differ by more than rounding.
+#[must_use]
+pub fn spread((lower, upper): (f64, f64)) -> Option<(f64, f64)> {
+    (upper - lower > ROUNDING).then_some((lower, upper))
+}
+
 /// What some trials are worth where all of them ended in the same way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Worth {

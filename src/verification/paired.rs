@@ -35,7 +35,8 @@ pub fn difference(reference: &Replicated, other: &Replicated) -> Estimate {
 
 /// A weighted sum of numbers of several runs (weights that add up to 0 make it a contrast), with the percentile interval
 /// of the same sum in each replicate. The interval contains the point, and is widened by the bound of a rate that has no
-/// error, times its weight. Without replicates there is no interval. `n` is the smallest of all.
+/// error, times its weight. Without replicates there is no interval. Rates at a false match rate find their threshold in
+/// each replicate, as their own intervals have it that it is chosen (`super::rates`). `n` is the smallest of all.
 #[must_use]
 pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Estimate {
     let terms = || std::iter::once(first).chain(others.iter().copied());
@@ -61,7 +62,11 @@ pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Est
     });
     let method = match interval {
         Some(_) => format!("paired double-or-nothing identity bootstrap, {} replicates", values.len()),
-        None => reference.method.clone(),
+        // Why the first that has none has none.
+        None => {
+            let missing = terms().find(|(_, term)| term.values.is_empty()).unwrap_or(first);
+            missing.1.estimate.method.clone()
+        }
     };
     Estimate {
         point,
