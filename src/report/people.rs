@@ -494,7 +494,7 @@ fn curve(people: &People) -> Result<Block, ReportError> {
         Layer::Marks(Role::Alarm, Mark::Cross, marks),
     ];
     let level = people.routing.rank_one.as_ref().map_or(0.95, |rate| rate.level);
-    let none = upper_bound_of_none(n, level);
+    let none = upper_bound_of_none(n as f64, level);
     let mut table = Table::new("Numbers: DIR by FPIR", &["threshold", "#FPIR", "#DIR", "#lower", "#upper"]);
     for point in curve.iter().step_by(curve.len().div_ceil(40).max(1)) {
         let rate = |value| maybe(Some(value), Rate);
