@@ -290,10 +290,14 @@ impl<'a> Bits<'a> {
         self.next * 8 - self.count as usize > self.bytes.len() * 8
     }
 
-    /// Whether whole bytes are left over that are no padding (zeros or ones).
-    pub fn has_rest(&self) -> bool {
+    /// Whole bytes that are left over. Encoders fill the last byte up with ones (some with zeros), so there should be none;
+    /// one such byte more is let pass. Data of a file whose end was filled with zeros look like many.
+    pub fn rest(&self) -> &[u8] {
         let taken = (self.next * 8 - self.count as usize).div_ceil(8);
-        self.bytes.get(taken..).is_some_and(|rest| rest.iter().any(|&byte| byte != rest[0] || !matches!(byte, 0 | 255)))
+        match self.bytes.get(taken..).unwrap_or_default() {
+            [0 | 255] => &[],
+            rest => rest,
+        }
     }
 
     /// [`TOO_LONG`], for the progressive scans.

@@ -27,6 +27,8 @@ mod decoder;
 mod error;
 mod frame;
 mod huffman;
+#[cfg(test)]
+mod kernel_tests;
 mod kernels;
 mod rows;
 mod scan;

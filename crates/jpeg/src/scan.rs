@@ -209,7 +209,7 @@ impl Scan {
                     }
                 }
             }
-            if bits.has_rest() || !coding.is_complete() {
+            if !bits.rest().is_empty() || !coding.is_complete() {
                 return Err(segment.damaged("the compressed data goes on after the last block it has room for"));
             }
             if row == high {

@@ -26,9 +26,9 @@ impl<'a> Segments<'a> {
         self.at
     }
 
-    /// The next two bytes, which must be the start of image.
+    /// The start of image, which must be the first marker, and the beginning of another.
     pub fn start(&mut self) -> Result<(), Error> {
-        if self.bytes.starts_with(&[0xff, SOI]) {
+        if self.bytes.starts_with(&[0xff, SOI, 0xff]) {
             self.at = 2;
             Ok(())
         } else {
@@ -75,7 +75,14 @@ impl<'a> Segments<'a> {
             if rest[plain + code] != 0 {
                 break true;
             }
-            // A stuffed byte; libjpeg takes more than one fill byte here.
+            if code > 1 {
+                // Fill bytes before a zero: no marker and no stuffing. libjpeg reads one thing or another.
+                return Err(Error::Damaged {
+                    at: self.at,
+                    what: "the compressed data holds a marker that does not exist",
+                });
+            }
+            // A stuffed byte.
             self.data.push(0xff);
             self.at += code + 1;
         };
