@@ -29,9 +29,8 @@ impl Default for Limits {
 ///
 /// As in Pillow: alpha is dropped, not blended; a palette gives its colours; CMYK is taken as Adobe writes it (inverted);
 /// 16-bit colour keeps its high byte; and **16-bit grey is clipped at 255, not scaled** (scale such pictures to 8 bits
-/// before if they use their range). Pixels equal Pillow's, except: a JPEG's differ by up to 3 grey levels (on average by
-/// 0.01, or 0.3 where the colours are stored at a quarter of the resolution), because the format leaves rounding open;
-/// and samples of a PNM file with an odd maximum may differ by one.
+/// before if they use their range). Pixels equal Pillow's, a JPEG's too, except: samples of a PNM file with an odd maximum
+/// may differ by one.
 ///
 /// # Errors
 ///
@@ -43,8 +42,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError
     {
         return Err(PreprocessError::UnknownFormat);
     }
-    if format == ImageFormat::Jpeg && !jpeg::has_end(bytes) {
-        return Err(PreprocessError::CutShort { format });
+    if format == ImageFormat::Jpeg {
+        return jpeg::decode(bytes, limits);
     }
     let damaged = |error| PreprocessError::Damaged { format, reason: Box::new(error) };
 

@@ -20,7 +20,7 @@ pub enum PreprocessError {
         /// The format its first bytes announce.
         format: ImageFormat,
         /// The decoder's reason.
-        reason: Box<image::ImageError>,
+        reason: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file ends before the picture does.
     #[error("the {} picture is cut short: the end of the file is missing; copy or download it again", format_name(*format))]

@@ -1,25 +1,33 @@
-//! Whether a JPEG file is all there. The decoder fills what is missing with grey, which would become a wrong embedding;
-//! Pillow refuses.
+//! JPEG, by the project's own decoder: Pillow's pixels, or an error.
 
-/// Whether the end-of-image marker is reached from the start. Walks from marker to marker, because segments hold
-/// thumbnails that have markers of their own.
-pub(super) fn has_end(bytes: &[u8]) -> bool {
-    find_end(bytes).is_some()
-}
+use facevault_jpeg::Error;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageFormat, RgbImage};
 
-fn find_end(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
-        at += match *bytes.get(at + 1)? {
-            0xd9 => return Some(at),
-            // Fill byte.
-            0xff => 1,
-            // Compressed data, and markers without a segment: TEM, restarts, start of image.
-            0x00 | 0x01 | 0xd0..=0xd8 => 2,
-            _ => 2 + usize::from(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?])),
-        };
-    }
+use super::{Limits, PreprocessError};
+
+/// Decodes a JPEG, turned upright by its EXIF orientation.
+pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
+    let &Limits { side, pixels, bytes: memory } = limits;
+    let picture =
+        facevault_jpeg::decode(bytes, &facevault_jpeg::Limits { side, pixels, bytes: memory }).map_err(|error| {
+            let format = ImageFormat::Jpeg;
+            match error {
+                Error::CutShort => PreprocessError::CutShort { format },
+                Error::Empty { width, height } => PreprocessError::EmptyPicture { width, height },
+                Error::TooLarge { width, height } => {
+                    PreprocessError::TooLarge { width, height, max_side: side, max_pixels: pixels }
+                }
+                error => PreprocessError::Damaged { format, reason: Box::new(error) },
+            }
+        })?;
+    // A broken EXIF block leaves the picture as it lies, as in Pillow.
+    let orientation =
+        picture.exif.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    let rgb = RgbImage::from_raw(picture.width, picture.height, picture.rgb).unwrap_or_default();
+    let mut upright = DynamicImage::ImageRgb8(rgb);
+    upright.apply_orientation(orientation);
+    Ok(upright.into_rgb8())
 }
 
 #[cfg(test)]
@@ -27,19 +35,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_thumbnail_is_not_the_end() {
-        let thumbnail = [0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9];
-        assert!(!has_end(&thumbnail));
-        assert!(has_end(
-            &[&thumbnail[..], &[0xff, 0xda, 0, 2, 7, 0xff, 0, 0xff, 0xd0, 8, 0xff, 0xff, 0xd9, 1]].concat()
-        ));
-    }
-
-    #[test]
-    fn what_has_no_marker_has_no_end() {
-        for bytes in [&[][..], &[0xff], &[0xff, 0xd8], &[0xff, 0xd8, 0xff, 0xe0, 0xff], &[0xff, 0xd8, 0xff, 0xe0, 0, 2]]
-        {
-            assert!(!has_end(bytes));
-        }
+    fn errors_say_what_is_wrong_with_the_picture() {
+        let message = |bytes: &[u8]| decode(bytes, &Limits::default()).unwrap_err().to_string();
+        insta::assert_snapshot!(
+            message(b"\xff\xd8\xff\xc9\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0"),
+            @""
+        );
+        insta::assert_snapshot!(message(b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0\xff\xda\0\x02"), @"");
+        insta::assert_snapshot!(message(b"\xff\xd8\xff\xc0\0\x0b\x08\0\0\0\x10\x01\x01\x11\0"), @"");
+        insta::assert_snapshot!(message(b"\xff\xd8\xff\xe0\0"), @"");
     }
 }

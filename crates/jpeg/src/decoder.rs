@@ -1,0 +1,502 @@
+//! From markers to a picture: which segment does what, and when the picture is whole (T.81 B.2, E.2).
+
+use std::rc::Rc;
+
+use crate::Error;
+use crate::colour::Colours;
+use crate::frame::{Block, Frame, Process, ZIGZAG};
+use crate::huffman::{Damage, Table};
+use crate::kernels::Kernels;
+use crate::rows::Rows;
+use crate::scan::{Header, Part, Scan, Sink};
+use crate::segments::{EOI, RST0, SOI, Segments};
+use crate::smooth::{self, Smoother};
+
+/// What a picture may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most pixels a side.
+    pub side: u32,
+    /// Most pixels in all. Three bytes are allocated for each.
+    pub pixels: u64,
+    /// Most bytes for the coefficients of a picture that comes in several scans: two a sample.
+    pub bytes: u64,
+}
+
+/// A decoded picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Width × height × 3 bytes, row by row: red, green, blue.
+    pub rgb: Vec<u8>,
+    /// What the EXIF segments (APP1) before the first scan hold after their name, in one piece: a TIFF structure.
+    pub exif: Option<Vec<u8>>,
+    /// What the last XMP segment (APP1) before the first scan holds after its name: XML.
+    pub xmp: Option<Vec<u8>>,
+}
+
+/// Decodes a JPEG to RGB, as it lies: turning it by its EXIF orientation is left to the caller.
+///
+/// # Errors
+///
+/// See [`Error`]. The limits are checked before anything is allocated.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
+    decode_with(bytes, limits, Kernels::best())
+}
+
+pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Result<Picture, Error> {
+    let mut segments = Segments::new(bytes);
+    segments.start()?;
+    let mut tables = Tables::default();
+    let frame = loop {
+        match segments.marker()? {
+            SOI => return Err(damaged(&segments, "it starts anew in the middle")),
+            EOI => return Err(damaged(&segments, "it ends before its picture starts")),
+            SOS => return Err(damaged(&segments, "a scan comes before the frame header")),
+            code => {
+                if let Some(process) = process(code)? {
+                    let (body, at) = segments.body()?;
+                    break Frame::read(process, body, at)?;
+                }
+                tables.read(code, &mut segments)?;
+            }
+        }
+    };
+    let (width, height) = (frame.width as u32, frame.height as u32);
+    if width.max(height) > limits.side || u64::from(width) * u64::from(height) > limits.pixels {
+        return Err(Error::TooLarge { width, height });
+    }
+    let mut scans = Scans::new(&frame, limits, kernels);
+    loop {
+        let marker = match segments.marker() {
+            // A sequential picture ends with its last block, whatever may be missing behind.
+            Err(Error::CutShort) if scans.is_whole() => break,
+            marker => marker?,
+        };
+        match marker {
+            SOI => return Err(damaged(&segments, "it starts anew in the middle")),
+            EOI => break,
+            SOS => scans.scan(&mut segments, &mut tables)?,
+            code if process(code)?.is_some() => return Err(damaged(&segments, "it has two frame headers")),
+            code => tables.read(code, &mut segments)?,
+        }
+    }
+    let at = segments.position();
+    let rgb = scans.finish(at)?;
+    Ok(Picture { width, height, rgb, exif: tables.exif, xmp: tables.xmp })
+}
+
+const SOS: u8 = 0xda;
+
+fn damaged(segments: &Segments, what: Damage) -> Error {
+    Error::Damaged { at: segments.position(), what }
+}
+
+/// What a frame header's marker announces, if it is one.
+fn process(code: u8) -> Result<Option<Process>, Error> {
+    let unsupported = |what| Err(Error::Unsupported { what });
+    match code {
+        0xc0 | 0xc1 => Ok(Some(Process::Sequential)),
+        0xc2 => Ok(Some(Process::Progressive)),
+        0xc3 | 0xcb => unsupported("it is coded without loss"),
+        0xc9 | 0xca => unsupported("it is coded arithmetically"),
+        0xc5..=0xc7 | 0xcd..=0xcf | 0xde | 0xdf => unsupported("it is coded hierarchically"),
+        0xc8 => unsupported("it is coded by an extension of the standard"),
+        _ => Ok(None),
+    }
+}
+
+type Slot = Option<Result<Rc<Table>, Damage>>;
+
+/// What the segments beside frame and scans define.
+#[derive(Default)]
+struct Tables {
+    /// In rows.
+    quantisers: [Option<Block>; 4],
+    dc: [Slot; 4],
+    ac: [Slot; 4],
+    restart_interval: usize,
+    has_jfif: bool,
+    adobe_transform: Option<u8>,
+    exif: Option<Vec<u8>>,
+    xmp: Option<Vec<u8>>,
+    /// A scan was read: colours and metadata are settled.
+    is_settled: bool,
+}
+
+impl Tables {
+    /// Reads the segment of a marker, if it has one.
+    fn read(&mut self, code: u8, segments: &mut Segments) -> Result<(), Error> {
+        // Left over from the end of a scan.
+        if (RST0..RST0 + 8).contains(&code) {
+            return Ok(());
+        }
+        if !matches!(code, 0xc4 | 0xcc | 0xdb..=0xdd | 0xe0..=0xef | 0xfe) {
+            return Err(damaged(segments, "it holds a marker that no picture has"));
+        }
+        let (body, at) = segments.body()?;
+        let outcome = match code {
+            0xc4 => self.huffman(body),
+            0xdb => self.quantisers(body),
+            0xdd => match *body {
+                [high, low] => {
+                    self.restart_interval = u16::from_be_bytes([high, low]).into();
+                    Ok(())
+                }
+                _ => Err("the segment of the restart interval is not four bytes long"),
+            },
+            0xe0..=0xef if !self.is_settled => self.application(code, body),
+            _ => Ok(()),
+        };
+        outcome.map_err(|what| Error::Damaged { at, what })
+    }
+
+    /// DHT (T.81 B.2.4.2).
+    fn huffman(&mut self, mut body: &[u8]) -> Result<(), Damage> {
+        const LENGTH: Damage = "the length of a segment of Huffman tables does not fit its tables";
+        while !body.is_empty() {
+            let Some((&[slot, ref counts @ ..], rest)) = body.split_first_chunk::<17>() else { return Err(LENGTH) };
+            let count = counts.iter().map(|&count| usize::from(count)).sum();
+            if count > 256 {
+                return Err("a Huffman table has more than 256 codes");
+            }
+            let (symbols, rest) = rest.split_at_checked(count).ok_or(LENGTH)?;
+            let is_dc = slot & 0x10 == 0;
+            let slots = if is_dc { &mut self.dc } else { &mut self.ac };
+            let place = slots
+                .get_mut(usize::from(if is_dc { slot } else { slot - 0x10 }))
+                .ok_or("a Huffman table's number is not 0 to 3")?;
+            // What is wrong with a table matters only once it is used.
+            *place = Some(Table::new(counts, symbols, is_dc).map(Rc::new));
+            body = rest;
+        }
+        Ok(())
+    }
+
+    /// DQT (T.81 B.2.4.1).
+    fn quantisers(&mut self, mut body: &[u8]) -> Result<(), Damage> {
+        const LENGTH: Damage = "the length of a segment of quantisation tables does not fit its tables";
+        while let [slot, rest @ ..] = body {
+            let is_wide = slot >> 4 != 0;
+            let (values, rest) = rest.split_at_checked(if is_wide { 128 } else { 64 }).ok_or(LENGTH)?;
+            let place =
+                self.quantisers.get_mut(usize::from(slot & 15)).ok_or("a quantisation table's number is not 0 to 3")?;
+            let table = place.insert([0; 64]);
+            for (k, &to) in ZIGZAG.iter().enumerate() {
+                let value =
+                    if is_wide { u16::from_be_bytes([values[2 * k], values[2 * k + 1]]) } else { values[k].into() };
+                table[usize::from(to)] = value as i16;
+            }
+            body = rest;
+        }
+        Ok(())
+    }
+
+    /// APPn: JFIF and Adobe (which settle the colours), EXIF and XMP.
+    fn application(&mut self, code: u8, body: &[u8]) -> Result<(), Damage> {
+        // Pillow refuses a picture whose version numbers are cut off.
+        const VERSION: Damage = "a JFIF or Adobe segment ends before its version";
+        match code {
+            0xe0 if body.starts_with(b"JFIF") => {
+                self.has_jfif |= body.len() >= 14 && body[4] == 0;
+                if body.len() < 7 { Err(VERSION) } else { Ok(()) }
+            }
+            0xe1 => {
+                if let Some(exif) = body.strip_prefix(b"Exif\0\0") {
+                    self.exif.get_or_insert_default().extend_from_slice(exif);
+                } else if let Some(xmp) = body.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0") {
+                    self.xmp = Some(xmp.to_vec());
+                }
+                Ok(())
+            }
+            0xee if body.starts_with(b"Adobe") => {
+                if body.len() >= 12 {
+                    self.adobe_transform = Some(body[11]);
+                }
+                if body.len() < 7 { Err(VERSION) } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The table of a slot that a scan uses; `None` if there is none.
+    fn table(slots: &[Slot; 4], slot: u8) -> Result<Option<Rc<Table>>, Damage> {
+        slots.get(usize::from(slot)).cloned().flatten().transpose()
+    }
+
+    /// Fills the slots that a Motion JPEG leaves empty.
+    fn add_standard(&mut self) {
+        for (slots, is_dc) in [(&mut self.dc, true), (&mut self.ac, false)] {
+            for (number, slot) in slots.iter_mut().enumerate() {
+                if slot.is_none() {
+                    *slot = Table::standard(number, is_dc).map(|table| Ok(Rc::new(table)));
+                }
+            }
+        }
+    }
+}
+
+/// The scans of a picture, as they come in.
+struct Scans<'f> {
+    frame: &'f Frame,
+    kernels: Kernels,
+    limits: Limits,
+    colours: Colours,
+    /// Each component's table, from its first scan on.
+    quantisers: Vec<Option<Block>>,
+    /// The lowest bit known of each component's coefficients, in zigzag order; −1: nothing.
+    precision: Vec<[i8; 64]>,
+    state: State,
+    /// Blocks that further scans may look at.
+    budget: u64,
+}
+
+enum State {
+    Empty,
+    /// All coefficients of each component.
+    Coefficients(Vec<Vec<Block>>),
+    /// The picture, which came in one scan.
+    Pixels(Vec<u8>),
+}
+
+impl<'f> Scans<'f> {
+    fn new(frame: &'f Frame, limits: &Limits, kernels: Kernels) -> Self {
+        let count = frame.components.len();
+        let blocks: u64 = (0..count).map(|component| frame.blocks(component) as u64).sum();
+        Self {
+            frame,
+            kernels,
+            limits: *limits,
+            colours: Colours::Grey,
+            quantisers: vec![None; count],
+            precision: vec![[-1; 64]; count],
+            state: State::Empty,
+            // Seconds at most; encoders use a dozen scans, and small pictures may have thousands.
+            budget: 64 * blocks + (1 << 24),
+        }
+    }
+
+    /// Whether nothing can come any more: every component of a sequential picture had its scan.
+    fn is_whole(&self) -> bool {
+        self.frame.process == Process::Sequential && self.precision.iter().all(|bits| bits[0] == 0)
+    }
+
+    fn scan(&mut self, segments: &mut Segments, tables: &mut Tables) -> Result<(), Error> {
+        let (body, at) = segments.body()?;
+        let damaged = |what| Error::Damaged { at, what };
+        let header = Header::read(self.frame, body, at)?;
+        if !tables.is_settled {
+            tables.is_settled = true;
+            let ids: Vec<u8> = self.frame.components.iter().map(|component| component.id).collect();
+            self.colours = Colours::guess(&ids, tables.has_jfif, tables.adobe_transform);
+            if self.frame.process == Process::Sequential {
+                tables.add_standard();
+            }
+        }
+        self.note(&header).map_err(damaged)?;
+        for &(component, ..) in &header.parts {
+            let slot = &tables.quantisers.get(usize::from(self.frame.components[component].table)).copied().flatten();
+            let latched = &mut self.quantisers[component];
+            *latched = latched.or(*slot);
+            if latched.is_none() {
+                return Err(damaged("a component uses a quantisation table that is not defined"));
+            }
+        }
+        let is_sequential = self.frame.process == Process::Sequential;
+        let (needs_dc, needs_ac) =
+            (is_sequential || header.first == 0 && header.high == 0, is_sequential || header.first > 0);
+        let part = |&(component, dc, ac): &(usize, u8, u8)| {
+            Ok(Part {
+                component,
+                dc: if needs_dc { Tables::table(&tables.dc, dc)? } else { None },
+                ac: if needs_ac { Tables::table(&tables.ac, ac)? } else { None },
+            })
+        };
+        let scan = Scan {
+            parts: header.parts.iter().map(part).collect::<Result<_, Damage>>().map_err(damaged)?,
+            first: header.first,
+            last: header.last,
+            high: header.high,
+            low: header.low,
+            restart_interval: tables.restart_interval,
+        };
+        self.budget = self.budget.checked_sub(scan.blocks(self.frame)).ok_or(Error::TooManyScans)?;
+
+        if is_sequential && scan.parts.len() == self.frame.components.len() {
+            let mut stream = Stream::new(self.frame, self.rows());
+            scan.decode(self.frame, segments, &mut stream)?;
+            self.state = State::Pixels(stream.rows.into_rgb());
+            return Ok(());
+        }
+        if let State::Empty = self.state {
+            let blocks = || (0..self.frame.components.len()).map(|component| self.frame.blocks(component));
+            let needed = blocks().sum::<usize>() as u64 * size_of::<Block>() as u64;
+            if needed > self.limits.bytes {
+                return Err(Error::TooMuchMemory { needed, limit: self.limits.bytes });
+            }
+            self.state = State::Coefficients(blocks().map(|count| vec![[0; 64]; count]).collect());
+        }
+        match &mut self.state {
+            State::Coefficients(blocks) => scan.decode(self.frame, segments, &mut Store { frame: self.frame, blocks }),
+            _ => Err(damaged("it goes on after its last scan")),
+        }
+    }
+
+    /// Checks that a scan adds what is missing, and keeps what it adds. libjpeg only warns where one does not.
+    fn note(&mut self, header: &Header) -> Result<(), Damage> {
+        const ORDER: Damage = "a scan does not go on where the scans before it ended: one is missing";
+        if self.frame.process == Process::Progressive && !header.is_progressive() {
+            return Err("a scan header has a band or bits that progressive scans cannot have");
+        }
+        for &(component, ..) in &header.parts {
+            let known = &mut self.precision[component];
+            if self.frame.process == Process::Sequential {
+                if known[0] == 0 {
+                    return Err("a component comes in two scans");
+                }
+                *known = [0; 64];
+                continue;
+            }
+            if header.first > 0 && known[0] < 0 {
+                return Err(ORDER);
+            }
+            for bit in &mut known[usize::from(header.first)..=usize::from(header.last)] {
+                if (*bit).max(0) as u8 != header.high {
+                    return Err(ORDER);
+                }
+                *bit = header.low as i8;
+            }
+        }
+        Ok(())
+    }
+
+    fn tables(&self) -> Vec<Block> {
+        self.quantisers.iter().map(|table| table.unwrap_or([0; 64])).collect()
+    }
+
+    fn rows(&self) -> Rows<'f> {
+        Rows::new(self.frame, &self.tables(), self.colours, self.kernels)
+    }
+
+    /// The picture, once its end at byte `at` was found.
+    fn finish(self, at: usize) -> Result<Vec<u8>, Error> {
+        if self.precision.iter().any(|bits| bits[0] < 0) {
+            return Err(Error::Damaged { at, what: "it ends before each of its components had a scan" });
+        }
+        match &self.state {
+            State::Coefficients(blocks) => Ok(self.render(blocks)),
+            State::Pixels(_) => match self.state {
+                State::Pixels(pixels) => Ok(pixels),
+                _ => Ok(Vec::new()),
+            },
+            State::Empty => Err(Error::Damaged { at, what: "it ends before its first scan" }),
+        }
+    }
+
+    fn render(&self, blocks: &[Vec<Block>]) -> Vec<u8> {
+        let frame = self.frame;
+        let quantisers = self.tables();
+        let smooths = frame.process == Process::Progressive && smooth::is_useful(&self.precision, &quantisers);
+        let mut rows = self.rows();
+        let extents = vec![63; frame.mcus_wide * frame.h_max];
+        let mut smoothed = Vec::new();
+        for mcu_row in 0..frame.mcus_high {
+            for (index, component) in frame.components.iter().enumerate() {
+                let smoother = Smoother {
+                    component,
+                    blocks: &blocks[index],
+                    precision: &self.precision[index],
+                    quantisers: &quantisers[index],
+                    mcus_high: frame.mcus_high,
+                };
+                for y in 0..component.v.min(component.blocks_high - mcu_row * component.v) {
+                    let row = if smooths {
+                        smoother.row(mcu_row, y, &mut smoothed);
+                        &smoothed[..]
+                    } else {
+                        &blocks[index][(mcu_row * component.v + y) * component.block_stride..][..component.blocks_wide]
+                    };
+                    rows.blocks(index, y, row, &extents[..row.len()]);
+                }
+            }
+            rows.finish(mcu_row);
+        }
+        rows.into_rgb()
+    }
+}
+
+/// Keeps the coefficients of a scan.
+struct Store<'s> {
+    frame: &'s Frame,
+    blocks: &'s mut [Vec<Block>],
+}
+
+impl Sink for Store<'_> {
+    fn block(
+        &mut self,
+        component: usize,
+        column: usize,
+        row: usize,
+        decode: impl FnOnce(&mut Block) -> Result<u8, Damage>,
+    ) -> Result<(), Damage> {
+        let stride = self.frame.components[component].block_stride;
+        decode(&mut self.blocks[component][row * stride + column]).map(drop)
+    }
+
+    fn row(&mut self, _: usize) {}
+}
+
+/// Turns the blocks of a picture's only scan to pixels as they come.
+struct Stream<'f> {
+    frame: &'f Frame,
+    rows: Rows<'f>,
+    /// Each component's blocks of the current MCU row, and their extents.
+    grids: Vec<(Vec<Block>, Vec<u8>)>,
+}
+
+impl<'f> Stream<'f> {
+    fn new(frame: &'f Frame, rows: Rows<'f>) -> Self {
+        let grid = |count| (vec![[0; 64]; count], vec![0; count]);
+        let grids = frame.components.iter().map(|component| grid(component.block_stride * component.v)).collect();
+        Self { frame, rows, grids }
+    }
+}
+
+impl Sink for Stream<'_> {
+    #[inline(always)]
+    fn block(
+        &mut self,
+        component: usize,
+        column: usize,
+        row: usize,
+        decode: impl FnOnce(&mut Block) -> Result<u8, Damage>,
+    ) -> Result<(), Damage> {
+        let shape = &self.frame.components[component];
+        let index = row % shape.v * shape.block_stride + column;
+        let (blocks, extents) = &mut self.grids[component];
+        extents[index] = decode(&mut blocks[index])?;
+        Ok(())
+    }
+
+    fn row(&mut self, row: usize) {
+        // The rows of a single component are those of its blocks, not of MCUs.
+        let mcu_row = match &self.frame.components[..] {
+            [only] if row + 1 == only.blocks_high || row % only.v + 1 == only.v => row / only.v,
+            [_] => return,
+            _ => row,
+        };
+        for (index, component) in self.frame.components.iter().enumerate() {
+            let (blocks, extents) = &mut self.grids[index];
+            let rows = blocks.chunks_exact(component.block_stride).zip(extents.chunks_exact(component.block_stride));
+            for (y, (blocks, extents)) in rows.enumerate() {
+                let wide = component.blocks_wide;
+                self.rows.blocks(index, y, &blocks[..wide], &extents[..wide]);
+            }
+            blocks.fill([0; 64]);
+        }
+        self.rows.finish(mcu_row);
+    }
+}

@@ -1,0 +1,68 @@
+//! Why a JPEG gives no picture.
+
+use std::fmt;
+
+/// Why a JPEG gives no picture. Each wording is a reason that fits behind "JPEG picture: ".
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes do not start with a start-of-image marker.
+    NotJpeg,
+    /// The bytes end before the picture does.
+    CutShort,
+    /// The picture contradicts itself or the format.
+    Damaged {
+        /// Where it was noticed, bytes from the start.
+        at: usize,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// A part of the standard that is not read, or that no reader takes.
+    Unsupported {
+        /// Which part.
+        what: &'static str,
+    },
+    /// A side is zero pixels long. Height zero may also mean that it follows the picture (DNL), which nobody reads.
+    Empty {
+        /// Announced width, pixels.
+        width: u32,
+        /// Announced height, pixels.
+        height: u32,
+    },
+    /// The header announces more pixels than [`Limits`](crate::Limits) allow; nothing was allocated for them.
+    TooLarge {
+        /// Announced width, pixels.
+        width: u32,
+        /// Announced height, pixels.
+        height: u32,
+    },
+    /// The picture needs more memory beside its pixels than [`Limits`](crate::Limits) allow: it is progressive, or its
+    /// components come one after the other, so that all coefficients must be kept.
+    TooMuchMemory {
+        /// Bytes that the coefficients take.
+        needed: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// So many scans over so large a picture that decoding would take minutes; no photograph is stored so.
+    TooManyScans,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotJpeg => f.write_str("it does not start with a JPEG's first marker"),
+            Self::CutShort => f.write_str("the end of the file is missing"),
+            Self::Damaged { at, what } => write!(f, "{what} (at byte {at})"),
+            Self::Unsupported { what } => write!(f, "{what}, which is not read"),
+            Self::Empty { width, height } => write!(f, "it has no pixels ({width} × {height})"),
+            Self::TooLarge { width, height } => write!(f, "it announces {width} × {height} pixels, over the limit"),
+            Self::TooMuchMemory { needed, limit } => {
+                write!(f, "its coefficients take {needed} bytes of memory, over the limit of {limit}")
+            }
+            Self::TooManyScans => f.write_str("it has far more scans than a picture of its size needs"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,115 @@
+//! Coefficients of one MCU row after the other → rows of RGB. Keeps no more samples than the next rows need.
+
+use crate::colour::{Colours, to_rgb};
+use crate::dct::inverse_row;
+use crate::frame::{Block, Component, Frame, SIDE};
+use crate::kernels::Kernels;
+use crate::upsample::Upsampling;
+
+/// Rows of samples that are kept from the MCU row before, in units of a component's vertical sampling factor. The last of
+/// them is not yet used, because the triangle filter mixes it with the next; the one before is what it is mixed with.
+const KEPT: usize = 2;
+
+/// The samples of a component's current MCU row and of the end of the last.
+struct Strip {
+    upsampling: Upsampling,
+    quantisers: Block,
+    samples: Vec<u8>,
+    stride: usize,
+    /// The component's current row at the picture's width.
+    line: Vec<u8>,
+}
+
+/// Where the rows of a picture come together.
+pub(crate) struct Rows<'f> {
+    frame: &'f Frame,
+    kernels: Kernels,
+    colours: Colours,
+    strips: Vec<Strip>,
+    sums: Vec<i16>,
+    rgb: Vec<u8>,
+    rgb_line: Vec<u8>,
+}
+
+impl<'f> Rows<'f> {
+    /// `quantisers` has each component's table in rows.
+    pub fn new(frame: &'f Frame, quantisers: &[Block], colours: Colours, kernels: Kernels) -> Self {
+        // Vector code may write a little beyond the last sample.
+        const SPARE: usize = 64;
+        let full_width = frame.mcus_wide * frame.h_max * SIDE;
+        let strip = |(component, &quantisers): (&Component, &Block)| {
+            let stride = component.block_stride * SIDE + SIDE;
+            Strip {
+                upsampling: Upsampling::of(component, frame),
+                quantisers,
+                samples: vec![0; (KEPT + SIDE) * component.v * stride + SPARE],
+                stride,
+                line: vec![0; full_width + SPARE],
+            }
+        };
+        Self {
+            frame,
+            kernels,
+            colours,
+            strips: frame.components.iter().zip(quantisers).map(strip).collect(),
+            sums: vec![0; full_width + SPARE],
+            rgb: Vec::with_capacity(frame.width * frame.height * 3),
+            rgb_line: vec![0; full_width * 3 + SPARE],
+        }
+    }
+
+    /// Takes a component's row of blocks; `row` counts within the MCU row.
+    pub fn blocks(&mut self, component: usize, row: usize, blocks: &[Block], extents: &[u8]) {
+        let v = self.frame.components[component].v;
+        let strip = &mut self.strips[component];
+        let first = (KEPT * v + row * SIDE) * strip.stride;
+        let out = &mut strip.samples[first..];
+        inverse_row(self.kernels, blocks, extents, &strip.quantisers, out, strip.stride);
+    }
+
+    /// Writes the rows that can be had once all blocks of an MCU row are there.
+    pub fn finish(&mut self, mcu_row: usize) {
+        let is_last = mcu_row + 1 == self.frame.mcus_high;
+        // In units of the sampling factors: rows of these stand side by side.
+        let first = (mcu_row * SIDE).saturating_sub(1);
+        let end = if is_last { self.frame.mcus_high * SIDE } else { mcu_row * SIDE + SIDE - 1 };
+        let (first, end) = (first * self.frame.v_max, (end * self.frame.v_max).min(self.frame.height));
+        for y in first..end {
+            self.row(mcu_row, y);
+        }
+        if !is_last {
+            for (strip, component) in self.strips.iter_mut().zip(&self.frame.components) {
+                let kept = SIDE * component.v * strip.stride..(KEPT + SIDE) * component.v * strip.stride;
+                strip.samples.copy_within(kept, 0);
+            }
+        }
+    }
+
+    fn row(&mut self, mcu_row: usize, y: usize) {
+        let (width, count) = (self.frame.width, self.strips.len());
+        let mut lines: [&[u8]; 4] = [&[]; 4];
+        for ((strip, component), line) in self.strips.iter_mut().zip(&self.frame.components).zip(&mut lines) {
+            let Strip { upsampling, samples, stride, .. } = strip;
+            let of = |row: usize| {
+                let first = (row + KEPT * component.v - mcu_row * SIDE * component.v) * *stride;
+                &samples[first..first + component.width]
+            };
+            let (near, far) = upsampling.rows(y, component.height);
+            *line = if *upsampling == Upsampling::None {
+                of(near)
+            } else {
+                upsampling.row(self.kernels, of(near), of(far), y % 2 == 1, &mut self.sums, &mut strip.line);
+                &strip.line
+            };
+        }
+        let line = &mut self.rgb_line[..width * 3];
+        to_rgb(self.kernels, self.colours, &lines[..count], line);
+        self.rgb.extend_from_slice(line);
+    }
+
+    /// The picture, once all its MCU rows are finished.
+    pub fn into_rgb(self) -> Vec<u8> {
+        debug_assert_eq!(self.rgb.len(), self.frame.width * self.frame.height * 3);
+        self.rgb
+    }
+}
