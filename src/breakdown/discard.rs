@@ -172,7 +172,7 @@ fn compare(
     progress: &dyn Progress,
 ) -> Tally {
     let members = &input.population.members;
-    let threshold = input.watched.thresholds[input.watched.operating];
+    let threshold = input.threshold;
     let mut found = Tally { pairs: 0, misses: 0, by_rank: vec![Histogram::default(); measures.len()] };
     let positions: Vec<usize> = input.population.units[unit].clone().filter(|position| kept[*position]).collect();
     for same in positions.chunk_by(|a, b| members[*a].identity == members[*b].identity) {

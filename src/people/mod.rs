@@ -29,15 +29,16 @@ use headline::Headline;
 /// Version of `people.json`; readers refuse what they do not know.
 pub const SCHEMA: u32 = 1;
 
-/// Pairs that headline metrics with and without suspects are made of, at most.
-const AUDIT_PAIRS: u64 = 2_000_000;
+/// Pairs that headline metrics with and without suspects are made of, at most: as many as are compared in seconds.
+const AUDIT_PAIRS: u64 = 50_000_000;
 
 /// `people.json`, but for the lists that are tables of their own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct People {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// The operating threshold, about one false match in a thousand: what below is a miss, what reaches it a match.
+    /// The operating threshold, [`crate::metrics::Metrics::operating`]: what is below is a miss, what reaches it a match. Of
+    /// pairs that are too few for one, that of the equal error rate.
     pub threshold: f64,
     /// Errors by identity.
     pub identities: Identities,
@@ -62,13 +63,13 @@ pub struct Input<'a> {
     pub centroids: &'a [f32],
     /// All pairs that were compared.
     pub found: &'a Comparison,
-    /// Their thresholds.
-    pub watched: &'a Watched,
+    /// The operating threshold that their errors were counted at, if there is one.
+    pub watched: Option<Watched>,
     /// Their intervals.
     pub estimator: &'a Estimator,
     /// The hardest of them.
     pub hardest: &'a [HardPair],
-    /// The threshold to judge by when none was watched.
+    /// The threshold to judge by when there is no operating threshold.
     pub eer_threshold: f64,
     /// Which pairs, and how uncertainty is estimated.
     pub options: &'a SimilarityOptions,
@@ -80,11 +81,10 @@ pub struct Input<'a> {
 #[must_use]
 pub fn study(input: &Input<'_>, cancel: &Cancel) -> Option<People> {
     let &Input { rows, faces, population, found, watched, options, .. } = input;
-    let operating = watched.operating_threshold();
-    let threshold = if operating.is_finite() { operating } else { input.eer_threshold };
+    let threshold = watched.map_or(input.eer_threshold, |watched| watched.threshold.into());
     let placed = placement::place(rows, population, input.centroids, cancel)?;
     let how = (options.replicates, input.seed);
-    let identities = Identities::new(population, &found.faces, watched.operating, options.confidence, how);
+    let identities = Identities::new(population, &found.faces, options.confidence, how);
     let margin = found.impostor.moments.std();
     let evidence = Evidence { rows, population, faces, placed: &placed, hardest: input.hardest, threshold, margin };
     let mut audit = Audit::new(&evidence, cancel)?;
@@ -116,14 +116,11 @@ fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option
     if left.available.genuine == 0 || left.available.impostor == 0 {
         return None;
     }
-    let max_pairs = match input.options.pairs {
-        PairMode::Exhaustive => AUDIT_PAIRS,
-        _ => input.options.max_pairs.min(AUDIT_PAIRS),
-    };
+    let compared = [&input.found.genuine, &input.found.impostor].map(|tally| tally.moments.count());
+    let max_pairs = (compared[0] + compared[1]).min(AUDIT_PAIRS);
     let few = SimilarityOptions { pairs: PairMode::Sampled, max_pairs, ..input.options.clone() };
     let quota = |population: &Population<'_>| Quota::new(&population.available, &few);
     let all = quota(input.population);
-    let compared = [&input.found.genuine, &input.found.impostor].map(|tally| tally.moments.count());
     // The evaluation itself may have compared just these pairs.
     let with = if compared == [all.genuine, all.impostor] {
         Headline::of(Rates { estimator: input.estimator, cells: &input.found.cells })
