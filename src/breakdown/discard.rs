@@ -117,7 +117,7 @@ impl Discard {
             return Some(Self { available, ..Self::default() });
         }
         let kept = kept(input, most);
-        progress.start("discarding", "pairs", Some(available.min(most)), 0);
+        progress.start("checking quality", "pairs", Some(available.min(most)), 0);
         let units: Option<Vec<Tally>> = (0..input.population.units.len())
             .into_par_iter()
             .map(|unit| (!cancel.requested()).then(|| compare(input, unit, &kept, &measures, progress)))

@@ -57,9 +57,9 @@ impl Progress for Terminal {
             }
             ("bytes", None) => "{prefix:>11} {spinner} {bytes} {bytes_per_sec} {msg}".into(),
             (_, Some(_)) => format!(
-                "{{prefix:>11}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit} {{per_sec}} eta {{eta}} {{msg}}"
+                "{{prefix:>11}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit} {{per_sec:1}} eta {{eta}} {{msg}}"
             ),
-            (_, None) => format!("{{prefix:>11}} {{spinner}} {{human_pos}} {unit} {{per_sec}} {{msg}}"),
+            (_, None) => format!("{{prefix:>11}} {{spinner}} {{human_pos}} {unit} {{per_sec:1}} {{msg}}"),
         };
         bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(task.to_owned());

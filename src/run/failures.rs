@@ -23,8 +23,8 @@ pub struct Failures {
     pub reasons: Vec<Reason>,
     /// Faces that failed for rarer ones.
     pub others: usize,
-    /// Where all are listed.
-    pub file: String,
+    /// Where all are listed; nowhere while the run is not embedded.
+    pub file: Option<String>,
 }
 
 /// Something that went wrong with several faces alike.
@@ -49,16 +49,20 @@ pub fn failures(run: &RunDirectory) -> Result<Option<Failures>, RunError> {
     }
     // Paths in messages are below the root, wherever that is: only what follows it tells faces apart.
     let manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), super::inspect::dataset_root(run)?)?;
-    let of = manifest.len();
     let failed: Vec<Failure> = records.into_iter().flat_map(|ChunkRecord { failures, .. }| failures).collect();
-    let mut reasons = grouped(&failed, |row| names(&manifest, row));
-    let others = reasons.iter().skip(TOLD).map(|reason| reason.faces).sum();
-    reasons.truncate(TOLD);
-    let file = run.file(RunDirectory::FAILURES).display().to_string();
-    Ok(Some(Failures { faces: failed.len(), of, reasons, others, file }))
+    let file = run.has(RunDirectory::FAILURES).then(|| run.file(RunDirectory::FAILURES).display().to_string());
+    Ok(Some(Failures { file, ..Failures::of(&failed, &manifest) }))
 }
 
 impl Failures {
+    /// Some failures among the faces of a manifest.
+    pub(super) fn of(failed: &[Failure], manifest: &Manifest) -> Self {
+        let mut reasons = grouped(failed, |row| names(manifest, row));
+        let others = reasons.iter().skip(TOLD).map(|reason| reason.faces).sum();
+        reasons.truncate(TOLD);
+        Self { faces: failed.len(), of: manifest.len(), reasons, others, file: None }
+    }
+
     /// What is said of them.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
@@ -69,7 +73,7 @@ impl Failures {
         if self.others > 0 {
             lines.push(line(self.others, "for other reasons"));
         }
-        lines.push(format!("each with its reason in {}", self.file));
+        lines.extend(self.file.iter().map(|file| format!("each with its reason in {file}")));
         lines
     }
 }

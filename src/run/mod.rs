@@ -34,7 +34,9 @@ pub use verify::{Check, verify};
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
 use crate::dataset::Manifest;
-use crate::embed::{self, ChunkRecord, ChunkStore, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock};
+use crate::embed::{
+    self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock,
+};
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::files;
 use crate::metrics::Judged;
@@ -228,12 +230,17 @@ impl Workplace<'_> {
             session.embedded = (store.rows_embedded() - before) as u64;
         }
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
-        let outcome = outcome?;
-        if let EmbedOutcome::Complete(_) = outcome {
-            self.hand_over(run, &store, manifest)?;
-            self.say_failures(run)?;
+        match &outcome {
+            Ok(EmbedOutcome::Complete(_)) => {
+                self.hand_over(run, &store, manifest)?;
+                self.say_failures(run)?;
+            }
+            Err(EmbedError::TooManyFailures { seen, .. }) => {
+                Failures::of(seen, manifest).lines().iter().for_each(|line| self.progress.warn(line));
+            }
+            _ => (),
         }
-        Ok(outcome)
+        Ok(outcome?)
     }
 
     /// Says why faces have no embedding, also to who wants no progress: a result that lacks them must not look whole.
