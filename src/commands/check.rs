@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
     };
     let (device, device_error) = match device {
         Ok(embedder) => (embedder.device_name, None),
-        Err(error) => ("none".to_owned(), Some(error.to_string())),
+        Err(error) => ("none".to_owned(), Some(error)),
     };
     let said = Said::default();
     let (listed, dataset_error) = match faces(config, &said) {
@@ -34,7 +34,8 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
     };
     notes.extend(said.0.into_inner().unwrap_or_default());
     notes.extend(listed.and_then(|(_, whole)| whole).map(|whole| whole.sentence()));
-    let problem = device_error.clone().or(dataset_error.as_ref().map(ToString::to_string));
+    let problem =
+        device_error.as_ref().map(ToString::to_string).or_else(|| dataset_error.as_ref().map(ToString::to_string));
     let value = json!({
         "name": config.name,
         "config": config,
@@ -60,7 +61,8 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
         lines.join("\n")
     })?;
     match (device_error, dataset_error) {
-        (Some(reason), _) => Err(Error::Usage(reason)),
+        // The config is right; it is here that it cannot be carried out.
+        (Some(error), _) => Err(RunError::from(error).into()),
         (None, Some(error)) => Err(error.into()),
         (None, None) => Ok(Outcome::Done),
     }
