@@ -6,7 +6,7 @@ use super::experiment::interrupted;
 use super::{at_work, print, retype};
 use crate::agreement::Agreement;
 use crate::cli::EmbedArgs;
-use crate::config;
+use crate::config::{self, Loaded};
 use crate::embed::EmbedOutcome;
 use crate::error::{Error, Outcome};
 use crate::run::{self, RunDirectory};
@@ -23,13 +23,18 @@ struct Done {
     agreement: Option<Agreement>,
 }
 
+/// What is to be embedded.
+enum Target {
+    Config(Loaded),
+    Run(RunDirectory),
+}
+
 /// Runs it.
 pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
-    let (path, loaded) = if arguments.target.is_file() {
-        (arguments.target.clone(), config::load(&arguments.target, &arguments.overrides)?)
+    let target = if arguments.target.is_file() {
+        Target::Config(config::load(&arguments.target, &arguments.overrides)?)
     } else if arguments.overrides.is_empty() {
-        let run = RunDirectory::find(&arguments.common.experiments, &arguments.target.to_string_lossy())?;
-        run::stored(&run)?
+        Target::Run(RunDirectory::find(&arguments.common.experiments, &arguments.target.to_string_lossy())?)
     } else {
         return Err(Error::Usage(format!(
             "--set goes with a config file, and {} is none; a run keeps the config it was made from",
@@ -44,7 +49,11 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                 retype(&arguments.common, &arguments.overrides)
             )
         };
-        let prepared = match work.prepare(&path, loaded) {
+        let prepared = match target {
+            Target::Config(loaded) => work.prepare(&arguments.target, loaded),
+            Target::Run(run) => work.prepare_again(&run),
+        };
+        let prepared = match prepared {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
         };

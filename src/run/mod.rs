@@ -2,6 +2,8 @@
 
 mod ablate;
 mod adopt;
+mod again;
+mod arithmetic;
 mod columns;
 mod compare;
 mod directory;
@@ -15,6 +17,7 @@ mod seal;
 mod sources;
 mod verify;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,11 +26,11 @@ pub use directory::RunDirectory;
 pub use error::RunError;
 pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
 use partial::PartialPairs;
-use precision::Opening;
+use precision::{Network, Opening};
 pub use precision::agreement;
 pub(crate) use reader::FaceReader;
 pub use sources::Sources;
-pub use verify::{Check, verify};
+pub use verify::Check;
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
@@ -145,6 +148,7 @@ impl Workplace<'_> {
                 faces: manifest.len() as u64,
                 files: manifest.containers.clone(),
             },
+            arithmetic: None,
             sessions: Vec::new(),
             adopted_from: None,
             compared_on: None,
@@ -167,6 +171,9 @@ impl Workplace<'_> {
     /// # Errors
     /// [`RunError`]; what was committed stays, and the next call resumes from it.
     pub fn embed(&self, prepared: Prepared) -> Result<EmbedOutcome, RunError> {
+        if !prepared.directory.has(RunDirectory::PLAN) {
+            self.say_what_is_left(&prepared)?;
+        }
         let Prepared { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance } = prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = RunLock::acquire(run.path())?;
@@ -188,9 +195,8 @@ impl Workplace<'_> {
         seal::unseal(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
         manifest.write_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
-        let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, self.progress)?;
-        self.adopt(run, &plan, &mut store, &mut provenance)?;
-        let before = store.rows_embedded();
+        let known = provenance.arithmetic.as_ref().map(|arithmetic| arithmetic.fingerprint);
+        let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, known, self.progress)?;
         let reader = reader::FaceReader::new(manifest, &loaded.config);
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
         let opening = Opening {
@@ -199,17 +205,22 @@ impl Workplace<'_> {
             tensors: &checkpoint.tensors,
             job,
             device: embedder.device,
-            resumed: before > 0,
             progress: self.progress,
             cancel: self.cancel,
+            opened: RefCell::default(),
         };
-        let Some(mut network) = opening.open()? else {
+        self.adopt(run, &plan, &mut store, &mut provenance, &opening)?;
+        let before = store.rows_embedded();
+        let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());
+        let Some(Network { embedder: mut network, arithmetic }) = opening.open(begun.as_ref())? else {
             let (embedded, failed) = (before, store.rows_failed());
             let (rows, resumed) = (manifest.len(), embedded + failed);
             return Ok(EmbedOutcome::Interrupted(EmbedSummary { rows, embedded, failed, resumed, seconds: 0.0 }));
         };
         // The network has its own copy.
         drop(checkpoint);
+        store.computed_by(arithmetic.fingerprint);
+        provenance.arithmetic = begun.or(Some(arithmetic));
         provenance.sessions.push(Session {
             started: provenance::now(),
             ended: None,
@@ -244,6 +255,7 @@ impl Workplace<'_> {
     ) -> Result<(), RunError> {
         if run.has(RunDirectory::PROVENANCE) {
             let earlier: Provenance = run.json(RunDirectory::PROVENANCE)?;
+            provenance.arithmetic = earlier.arithmetic;
             provenance.sessions = earlier.sessions;
             provenance.adopted_from = earlier.adopted_from;
             provenance.compared_on = earlier.compared_on;
