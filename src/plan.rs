@@ -148,10 +148,10 @@ impl RunPlan {
         (embedder, *device, *precision) == (&network.name, network.device, network.precision)
     }
 
-    /// Whether runs of the version that planned it carry the fingerprint of their arithmetic.
+    /// [`EMBEDDING_CODE_VERSION`] of the program that planned it.
     #[must_use]
-    pub fn has_fingerprint(&self) -> bool {
-        self.code >= 3
+    pub fn code(&self) -> u32 {
+        self.code
     }
 
     /// Name of the config.

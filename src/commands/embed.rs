@@ -9,6 +9,7 @@ use crate::cli::EmbedArgs;
 use crate::config::{self, Loaded};
 use crate::embed::EmbedOutcome;
 use crate::error::{Error, Outcome};
+use crate::provenance::Arithmetic;
 use crate::run::{self, RunDirectory};
 
 #[derive(Serialize)]
@@ -21,6 +22,8 @@ struct Done {
     resumed: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<Agreement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arithmetic: Option<Arithmetic>,
 }
 
 /// What is to be embedded.
@@ -69,6 +72,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                     failed: summary.failed,
                     resumed: summary.resumed,
                     agreement: run::agreement(&run)?,
+                    arithmetic: run::arithmetic(&run)?,
                 };
                 print(&arguments.common, &done, || {
                     let mut lines =

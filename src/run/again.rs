@@ -54,18 +54,20 @@ fn changes(run: &RunDirectory, prepared: &Prepared) -> Result<(String, String), 
     if theirs.manifest_digest() != ours.manifest_digest() {
         changed.push(faces(run, prepared));
     }
-    let remedy = if theirs.is_computed_by(&prepared.embedder) {
+    let remedy = if theirs.code() != ours.code() {
+        changed.push("another version of facevault made it".into());
+        format!("only that version can go on with {}", run.name())
+    } else if theirs.is_computed_by(&prepared.embedder) {
         format!("to go on with {}, put back what has changed", run.name())
     } else {
         changed.extend(provenance.arithmetic.map(|begun| format!("it was begun by {}", begun.machine())));
-        let command = command(&provenance.config);
-        arithmetic::way_out(run, config, &theirs, &command)
+        arithmetic::way_out(run, config, &theirs, &provenance.config)
     };
     changed.extend(keys(&theirs, ours));
     Ok((changed.join(", "), remedy))
 }
 
-/// Keys of the plan that differ, but those that only tell of the faces.
+/// Keys of the plan that differ, but those that only tell of the faces or the version.
 fn keys(theirs: &RunPlan, ours: &RunPlan) -> Vec<String> {
     let flat = |plan: &RunPlan| plan::flatten(&serde_json::to_value(plan).unwrap_or_default());
     let (theirs, ours) = (flat(theirs), flat(ours));
@@ -75,7 +77,7 @@ fn keys(theirs: &RunPlan, ours: &RunPlan) -> Vec<String> {
     let mut names: Vec<&String> = theirs.iter().chain(&ours).map(|(key, _)| key).collect();
     names.sort();
     names.dedup();
-    let differing = names.into_iter().filter(|key| !key.starts_with("dataset."));
+    let differing = names.into_iter().filter(|key| !key.starts_with("dataset.") && *key != "code");
     differing
         .map(|key| (key, value(&theirs, key), value(&ours, key)))
         .filter(|(_, was, is)| was != is)

@@ -11,7 +11,7 @@ use crate::embed::{EmbedJob, Sample};
 use crate::model::{self, Embedder};
 use crate::plan::RunPlan;
 use crate::progress::Cancel;
-use crate::provenance::{Arithmetic, Provenance};
+use crate::provenance::{Arithmetic, ConfigOrigin, Provenance};
 use crate::weights;
 
 /// Encoded, with a box that is no whole number of pixels and larger than any network's input.
@@ -56,22 +56,24 @@ pub(super) fn fingerprint(
 
 /// Which kernels give this CPU the arithmetic of a run, if any do.
 fn kernels(config: &ExperimentConfig, plan: &RunPlan) -> Option<Kernels> {
-    [Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable].into_iter().find(|&kernels| {
+    [Kernels::Auto, Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable].into_iter().find(|&kernels| {
         let options = EmbedOptions { kernels, device: plan.device().into(), ..config.embed.clone() };
         model::describe(&config.model, &options, &|_| ()).is_ok_and(|info| plan.is_computed_by(&info))
     })
 }
 
 /// How to go on with a run whose plan names another arithmetic than this machine takes by itself.
-pub(super) fn way_out(run: &RunDirectory, config: &ExperimentConfig, plan: &RunPlan, command: &str) -> String {
+pub(super) fn way_out(run: &RunDirectory, config: &ExperimentConfig, plan: &RunPlan, origin: &ConfigOrigin) -> String {
     let run = run.name();
-    match kernels(config, plan) {
-        Some(kernels) => format!(
-            "`embed.kernels: {0}` computes as {run} does: `{command} --set embed.kernels={0}` goes on with it",
-            kernels.name()
-        ),
-        None => format!("no kernels of this CPU compute as {run} does: go on with it where it was begun"),
-    }
+    let Some(kernels) = kernels(config, plan) else {
+        return format!("nothing on this machine computes as {run} does: go on with it where it was begun");
+    };
+    const KEY: &str = "embed.kernels=";
+    let mut origin = origin.clone();
+    origin.overrides.retain(|text| !text.starts_with(KEY));
+    origin.overrides.push(format!("{KEY}{}", kernels.name()));
+    let command = super::command(&origin);
+    format!("`embed.kernels: {}` computes as {run} does: `{command}` goes on with it", kernels.name())
 }
 
 impl Workplace<'_> {
@@ -91,8 +93,7 @@ impl Workplace<'_> {
         let plan: RunPlan = run.json(RunDirectory::PLAN)?;
         let info = model::describe(&config.model, &config.embed, &|_| ())?;
         if !plan.is_computed_by(&info) {
-            let command = super::command(&provenance.config);
-            let way_out = way_out(run, config, &plan, &command);
+            let way_out = way_out(run, config, &plan, &provenance.config);
             return Ok(format!("{made_by}; this machine takes {} by itself: {way_out}", info.name));
         }
         let checkpoint = self.checkpoint(config, &mut super::Sources::default())?;

@@ -128,8 +128,8 @@ pub enum RunError {
     },
     /// This machine would go on with a run by other arithmetic than it was begun by.
     #[error(
-        "{run} was begun by {} and computes {}; this is {}, which computes {} of the same pictures: going on here would mix \
-         the two. Go on with it where it was begun, or delete {} to begin afresh here",
+        "{run} was begun by {}, whose arithmetic is {}; this is {}, whose arithmetic is {}: going on here would mix the two in \
+         one run. Go on with it where it was begun, or delete {} to begin afresh here",
         begun.machine(),
         begun.fingerprint.short(12),
         here.machine(),
@@ -147,7 +147,10 @@ pub enum RunError {
         here: Box<Arithmetic>,
     },
     /// A run's own config is another run by now.
-    #[error("{run} is not what its config names any more: {changed}. What is there now is {other}, which `{command}` makes; {remedy}")]
+    #[error(
+        "{run} is not what its config names any more: {changed}. With what is there now it names {other}: `{command}` makes \
+         that; {remedy}"
+    )]
     AnotherRun {
         /// The run.
         run: String,

@@ -42,7 +42,7 @@ use crate::metrics::Judged;
 use crate::model::{self, EmbedderInfo};
 use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
-use crate::provenance::{self, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin};
+use crate::provenance::{self, Arithmetic, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin};
 use crate::published;
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::similarity::Cards;
@@ -453,6 +453,14 @@ pub fn stored(run: &RunDirectory) -> Result<(PathBuf, Loaded), RunError> {
     let text = files::read(&run.file(RunDirectory::CONFIG))?;
     let loaded = config::load_stored(&text, &origin.path, &origin.overrides, &origin.working_directory)?;
     Ok((origin.path, loaded))
+}
+
+/// What computed a run's embeddings; `None` for a run from before that was known, and one that is not begun.
+///
+/// # Errors
+/// [`RunError::File`], [`RunError::Json`].
+pub fn arithmetic(run: &RunDirectory) -> Result<Option<Arithmetic>, RunError> {
+    Ok(run.json::<Provenance>(RunDirectory::PROVENANCE)?.arithmetic)
 }
 
 fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {

@@ -11,6 +11,9 @@ use crate::evaluate::Evaluation;
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
 
+/// The first version of the embedding code whose runs have a fingerprint.
+const FINGERPRINTED: u32 = 3;
+
 /// The rule that tells of the machine as well.
 const ARITHMETIC: &str = "every chunk was computed by the run's arithmetic";
 
@@ -109,7 +112,7 @@ fn arithmetic(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
     match provenance.arithmetic {
         Some(arithmetic) => Ok(embed::computed_otherwise(run.path(), arithmetic.fingerprint)?),
-        None if plan.has_fingerprint() => Ok(vec![format!("{} names none", RunDirectory::PROVENANCE)]),
+        None if plan.code() >= FINGERPRINTED => Ok(vec![format!("{} names none", RunDirectory::PROVENANCE)]),
         None => Ok(vec![]),
     }
 }
