@@ -39,8 +39,8 @@ impl Manifest {
             [only] => found.push(format!("1 face is new (`{only}`)")),
             [first, ..] => found.push(format!("{} faces are new (the first is `{first}`)", added.len())),
         }
-        let ids = |of: &'_ Self| of.faces.iter().map(|face| face.face_id.clone());
-        if found.is_empty() && ids(self).ne(ids(now)) {
+        let same_order = self.faces.iter().map(|face| &face.face_id).eq(now.faces.iter().map(|face| &face.face_id));
+        if found.is_empty() && !same_order {
             found.push("the faces are in another order".into());
         }
         if self.lists != now.lists {

@@ -119,11 +119,7 @@ impl<'a> Sample<'a> {
     ///
     /// # Errors
     /// Those of the embedder.
-    pub fn fingerprint(
-        &mut self,
-        embedder: &mut dyn Embedder,
-        cancel: &Cancel,
-    ) -> Result<Option<Digest>, ModelError> {
+    pub fn fingerprint(&mut self, embedder: &mut dyn Embedder, cancel: &Cancel) -> Result<Option<Digest>, ModelError> {
         let mut hasher = Hasher::default();
         for batch in &self.batches {
             hasher.field(forward::faces(batch, self.job.preprocess).pixels);

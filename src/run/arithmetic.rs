@@ -16,14 +16,8 @@ use crate::weights;
 
 /// Encoded, with a box that is no whole number of pixels and larger than any network's input.
 const PICTURES: [(&[u8], BoundingBox); 2] = [
-    (
-        include_bytes!("../../assets/arithmetic/photo.jpg"),
-        BoundingBox { x1: 38.5, y1: 27.25, x2: 277.75, y2: 305.0 },
-    ),
-    (
-        include_bytes!("../../assets/arithmetic/drawing.png"),
-        BoundingBox { x1: 13.0, y1: 9.75, x2: 250.5, y2: 271.25 },
-    ),
+    (include_bytes!("../../assets/arithmetic/photo.jpg"), BoundingBox { x1: 38.5, y1: 27.25, x2: 277.75, y2: 305.0 }),
+    (include_bytes!("../../assets/arithmetic/drawing.png"), BoundingBox { x1: 13.0, y1: 9.75, x2: 250.5, y2: 271.25 }),
 ];
 
 /// The fingerprint of a network as a config uses it. `None` when told to stop.

@@ -26,8 +26,8 @@ pub use directory::RunDirectory;
 pub use error::RunError;
 pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
 use partial::PartialPairs;
-use precision::{Network, Opening};
 pub use precision::agreement;
+use precision::{Network, Opening};
 pub(crate) use reader::FaceReader;
 pub use sources::Sources;
 pub use verify::Check;
@@ -42,7 +42,9 @@ use crate::metrics::Judged;
 use crate::model::{self, EmbedderInfo};
 use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
-use crate::provenance::{self, Arithmetic, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin};
+use crate::provenance::{
+    self, Arithmetic, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin,
+};
 use crate::published;
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::similarity::Cards;

@@ -64,7 +64,8 @@ impl Workplace<'_> {
         ];
         if let Some(check) = checks.iter_mut().find(|check| check.rule == ARITHMETIC) {
             let here = self.computes_the_same(run);
-            check.note = Some(here.unwrap_or_else(|error| format!("what this machine would compute is not known: {error}")));
+            check.note =
+                Some(here.unwrap_or_else(|error| format!("what this machine would compute is not known: {error}")));
         }
         Ok(checks)
     }

@@ -48,7 +48,8 @@ fn fingerprint(run: &Path) -> String {
 
 /// What this CPU would be called in a plan by some kernels; `None` where it lacks them.
 fn named(precision: Precision, kernels: Kernels) -> Option<String> {
-    let text = b"name: a\ndataset: {source: synthetic, identities: 2, samples: 2}\nweights: {source: embedded, name: demo}";
+    let text =
+        b"name: a\ndataset: {source: synthetic, identities: 2, samples: 2}\nweights: {source: embedded, name: demo}";
     let here = Path::new("/");
     let config = config::load_stored(text, &here.join("a.yaml"), &[], here).unwrap().config;
     let options = EmbedOptions { device: DeviceRequest::Cpu, precision, kernels, ..config.embed };
@@ -199,7 +200,8 @@ fn a_run_that_another_machine_began_is_refused_with_both_machines_and_the_way_ou
             said = said.replace(text, name);
         }
         let (before, after) = said.split_once("this is CPU (").unwrap();
-        let said = format!("{before}this is CPU ({}", after.split_once(')').map(|(_, rest)| format!("…){rest}")).unwrap());
+        let said =
+            format!("{before}this is CPU ({}", after.split_once(')').map(|(_, rest)| format!("…){rest}")).unwrap());
         insta::allow_duplicates! {
             insta::assert_snapshot!(said, @"error: RUN was begun by CPU (avx9, 9 threads) on elsewhere, Another CPU with avx9, whose arithmetic is e15e0000e15e; this is CPU (…) on HOST, PROCESSOR with SETS, whose arithmetic is FINGERPRINT: going on here would mix the two in one run. Go on with it where it was begun, or delete experiments/RUN to begin afresh here");
         }
@@ -258,13 +260,15 @@ fn embeddings_of_another_arithmetic_are_not_taken_over() {
     };
     let (stderr, taken) = adopted("twin");
     assert!(taken && stderr.contains("20 of 20 faces taken over"), "{stderr}");
-    fs::remove_dir_all(workspace.path("experiments").join(
-        fs::read_dir(workspace.path("experiments"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .find(|name| name.starts_with("twin"))
-            .unwrap(),
-    ))
+    fs::remove_dir_all(
+        workspace.path("experiments").join(
+            fs::read_dir(workspace.path("experiments"))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .find(|name| name.starts_with("twin"))
+                .unwrap(),
+        ),
+    )
     .unwrap();
     edit(&source.join("provenance.json"), |provenance| {
         provenance["arithmetic"]["fingerprint"] = ELSEWHERE.into();
@@ -272,7 +276,10 @@ fn embeddings_of_another_arithmetic_are_not_taken_over() {
     });
     let (stderr, taken) = adopted("other");
     assert!(!taken, "{stderr}");
-    assert!(stderr.contains("has these embeddings and cannot give them: CPU (") && stderr.contains("elsewhere"), "{stderr}");
+    assert!(
+        stderr.contains("has these embeddings and cannot give them: CPU (") && stderr.contains("elsewhere"),
+        "{stderr}"
+    );
     assert!(stderr.contains(" computes other bytes"), "{stderr}");
 }
 

@@ -303,7 +303,15 @@ fn instruction_sets_give_the_same_bytes_where_they_say_so() {
         for (i, (a, of_a)) in rows.iter().enumerate() {
             for (b, of_b) in &rows[..i] {
                 let same = of_a == of_b;
-                println!("{}: {} ({:?}) and {} ({:?}): {}", precision.name(), b.name, b.weights, a.name, a.weights, if same { "the same bytes" } else { "other bytes" });
+                println!(
+                    "{}: {} ({:?}) and {} ({:?}): {}",
+                    precision.name(),
+                    b.name,
+                    b.weights,
+                    a.name,
+                    a.weights,
+                    if same { "the same bytes" } else { "other bytes" }
+                );
                 assert_eq!(same, a.arithmetic() == b.arithmetic(), "{} and {} in {}", a.name, b.name, precision.name());
             }
         }
@@ -315,7 +323,9 @@ fn instruction_sets_give_the_same_bytes_where_they_say_so() {
 fn f32_and_bf16_have_one_arithmetic_wherever_multiply_adds_are_fused_and_int8_has_two() {
     let kinds = |precision| {
         let fused = sets::able(Kernels::Auto, precision).into_iter().filter(|set| set.fused);
-        fused.map(|set| (set.weights.integer() && set.bytes == 1, set.arithmetic())).collect::<std::collections::BTreeSet<_>>()
+        fused
+            .map(|set| (set.weights.integer() && set.bytes == 1, set.arithmetic()))
+            .collect::<std::collections::BTreeSet<_>>()
     };
     for precision in [Precision::F32, Precision::Bf16] {
         assert!(kinds(precision).iter().all(|(_, kind)| kind.is_empty()), "{:?}", kinds(precision));
