@@ -13,7 +13,7 @@ use crate::sample;
 
 /// Raised by whoever changes the code between a picture's bytes and its embedding, or between embeddings and metrics,
 /// in a way that can change a number: runs of the older code are other runs then.
-pub const EMBEDDING_CODE_VERSION: u32 = 2;
+pub const EMBEDDING_CODE_VERSION: u32 = 3;
 
 /// Everything that can change a number of a run: `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,6 +133,31 @@ impl RunPlan {
     #[must_use]
     pub fn precision(&self) -> Precision {
         self.model.precision
+    }
+
+    /// Where the network runs.
+    #[must_use]
+    pub fn device(&self) -> DeviceKind {
+        self.model.device
+    }
+
+    /// Whether a network is the one of the plan, as far as that is known without running it.
+    #[must_use]
+    pub fn is_computed_by(&self, network: &EmbedderInfo) -> bool {
+        let Model { embedder, device, precision, .. } = &self.model;
+        (embedder, *device, *precision) == (&network.name, network.device, network.precision)
+    }
+
+    /// [`EMBEDDING_CODE_VERSION`] of the program that planned it.
+    #[must_use]
+    pub fn code(&self) -> u32 {
+        self.code
+    }
+
+    /// Name of the config.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Rows of that manifest.
@@ -356,7 +381,7 @@ weights: {source: embedded, name: demo}
         insta::assert_snapshot!(digest, @"small-12062898588d");
         insta::assert_snapshot!(plan(&[]).canonical_json(), @r#"
 {
-  "code": 2,
+  "code": 3,
   "dataset": {
     "faces": 6,
     "manifest": "05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f"

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::ContainerFile;
 use crate::digest::Digest;
-use crate::model::device;
+use crate::model::{EmbedderInfo, device};
 use crate::weights::Origin;
 
 /// `provenance.json`.
@@ -23,6 +23,9 @@ pub struct Provenance {
     pub weights: WeightsOrigin,
     /// The dataset.
     pub dataset: DatasetOrigin,
+    /// What computes the embeddings; absent before the first start has opened the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<Arithmetic>,
     /// One entry for each start or resume that worked on the run.
     pub sessions: Vec<Session>,
     /// Where embeddings come from that this run took over instead of computing them again.
@@ -31,6 +34,38 @@ pub struct Provenance {
     /// The card that compared all pairs; absent where the CPU did. The numbers are the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_on: Option<String>,
+}
+
+/// What computes a run's embeddings: known by what it makes of two built-in pictures, and named by the machine that the run
+/// was begun on. Nothing else may go on with the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arithmetic {
+    /// Digest of the pictures' pixels as the network saw them, and of their embeddings.
+    pub fingerprint: Digest,
+    /// Device the network ran on, in words.
+    pub device: String,
+    /// Host name.
+    pub host: String,
+    /// Processor model.
+    pub cpu: String,
+    /// Its vector instruction sets.
+    pub instruction_sets: String,
+}
+
+impl Arithmetic {
+    /// Of a network that was opened on this machine.
+    #[must_use]
+    pub fn here(fingerprint: Digest, network: &EmbedderInfo) -> Self {
+        let Machine { host, cpu, instruction_sets, .. } = Machine::current();
+        Self { fingerprint, device: network.device_name.clone(), host, cpu, instruction_sets }
+    }
+
+    /// What computed it, in words.
+    #[must_use]
+    pub fn machine(&self) -> String {
+        let Self { device, host, cpu, instruction_sets, .. } = self;
+        format!("{device} on {host}, {cpu} with {instruction_sets}")
+    }
 }
 
 /// A run of the same embeddings.

@@ -6,9 +6,10 @@ use super::experiment::{any_embedded, interrupted};
 use super::{at_work, print, retype};
 use crate::agreement::Agreement;
 use crate::cli::EmbedArgs;
-use crate::config;
+use crate::config::{self, Loaded};
 use crate::embed::EmbedOutcome;
 use crate::error::{Error, Outcome};
+use crate::provenance::Arithmetic;
 use crate::run::{self, Failures, RunDirectory};
 
 #[derive(Serialize)]
@@ -25,15 +26,22 @@ struct Done {
     without_box: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<Agreement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arithmetic: Option<Arithmetic>,
+}
+
+/// What is to be embedded.
+enum Target {
+    Config(Loaded),
+    Run(RunDirectory),
 }
 
 /// Runs it.
 pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
-    let (path, loaded) = if arguments.target.is_file() {
-        (arguments.target.clone(), config::load(&arguments.target, &arguments.overrides)?)
+    let target = if arguments.target.is_file() {
+        Target::Config(config::load(&arguments.target, &arguments.overrides)?)
     } else if arguments.overrides.is_empty() {
-        let run = RunDirectory::find(&arguments.common.experiments, &arguments.target.to_string_lossy())?;
-        run::stored(&run)?
+        Target::Run(RunDirectory::find(&arguments.common.experiments, &arguments.target.to_string_lossy())?)
     } else {
         return Err(Error::Usage(format!(
             "--set goes with a config file, and {} is none; a run keeps the config it was made from",
@@ -48,7 +56,11 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                 retype(&arguments.common, &arguments.overrides)
             )
         };
-        let prepared = match work.prepare(&path, loaded) {
+        let prepared = match target {
+            Target::Config(loaded) => work.prepare(&arguments.target, loaded),
+            Target::Run(run) => work.prepare_again(&run),
+        };
+        let prepared = match prepared {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
         };
@@ -66,6 +78,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                     resumed: summary.resumed,
                     without_box: whole.map(|whole| whole.without_box),
                     agreement: run::agreement(&run)?,
+                    arithmetic: run::arithmetic(&run)?,
                 };
                 print(&arguments.common, &done, || {
                     let mut lines =

@@ -10,6 +10,7 @@ use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{Error, Outcome};
 use crate::metrics::{Judged, Metrics};
 use crate::numbers::Quantity;
+use crate::provenance::Arithmetic;
 use crate::published::{self, Beside};
 use crate::run::{self, Evaluated, Failures, RunDirectory, WholePictures, Workplace};
 use crate::terminal::say;
@@ -34,6 +35,8 @@ struct Done<'a> {
     expectations: &'a [Judged],
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<Agreement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arithmetic: Option<Arithmetic>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_evaluated: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +111,7 @@ fn finish(
         caution: whole.map(|whole| whole.sentence()),
         expectations: evaluated.expectations(),
         agreement: run::agreement(run)?,
+        arithmetic: run::arithmetic(run)?,
         not_evaluated,
         published: metrics
             .map(|metrics| published::beside(metrics, published, &arguments.overrides))

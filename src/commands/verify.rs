@@ -1,9 +1,9 @@
 //! `verify RUN`: recomputes every digest and invariant.
 
-use super::print;
+use super::{at_work, print};
 use crate::cli::RunArgs;
 use crate::error::{Error, Outcome};
-use crate::run::{self, RunDirectory};
+use crate::run::RunDirectory;
 
 /// How many breaches of one rule are listed.
 const SHOWN: usize = 10;
@@ -11,7 +11,7 @@ const SHOWN: usize = 10;
 /// Runs it.
 pub(super) fn run(arguments: &RunArgs) -> Result<Outcome, Error> {
     let run = RunDirectory::find(&arguments.common.experiments, &arguments.run)?;
-    let checks = run::verify(&run)?;
+    let checks = at_work(&arguments.common, |work| Ok(work.verify(&run)?))?;
     print(&arguments.common, &checks, || {
         let mut lines = Vec::new();
         for check in &checks {
@@ -20,6 +20,7 @@ pub(super) fn run(arguments: &RunArgs) -> Result<Outcome, Error> {
             if check.broken.len() > SHOWN {
                 lines.push(format!("        … and {} more", check.broken.len() - SHOWN));
             }
+            lines.extend(check.note.iter().map(|note| format!("        {note}")));
         }
         lines.join("\n")
     })?;

@@ -4,6 +4,7 @@
 //! `differences` says what differs, `stored` sets the runs' own metrics side by side, `pairing` asks all runs the same
 //! pairs of the faces they share, `gate` judges. Pure: matrices are handed in.
 
+mod arithmetic;
 mod common;
 mod differences;
 mod effect;
@@ -96,6 +97,9 @@ pub struct Comparison {
     pub plan: Vec<Difference>,
     /// What differs in provenance. Times are left out, and of several sessions only the last one counts.
     pub provenance: Vec<Difference>,
+    /// Whether all runs were computed by the same arithmetic; `None` where their fingerprints cannot tell: networks or
+    /// preprocessing differ, or a run has none.
+    pub same_arithmetic: Option<bool>,
     /// Headline metrics on the same pairs of the faces that all runs share; `None` until [`Pairing`] has measured them.
     pub paired: Option<Paired>,
     /// Why the runs share no pairs.
@@ -123,11 +127,13 @@ pub fn compare(runs: Vec<RunSummary>) -> Result<Comparison, CompareError> {
     if let Some(twice) = runs.iter().find(|run| !names.insert(&run.run_id)) {
         return Err(CompareError::Twice { run_id: twice.run_id.clone() });
     }
-    let plan = differences::plan_differences(&runs);
-    let provenance = {
+    let mut plan = differences::plan_differences(&runs);
+    let mut provenance = {
         let pairs: Vec<_> = runs.iter().map(|run| differences::provenance_pairs(&run.provenance)).collect();
         differences::differences(&pairs, |_| Part::Other)
     };
+    let same_arithmetic = arithmetic::same(&runs, &plan);
+    arithmetic::place(same_arithmetic, &mut plan, &mut provenance);
     let parts: BTreeSet<Part> = plan.iter().map(|difference| difference.part).collect();
     let comparable = !parts.iter().any(|part| part.forbids());
     Ok(Comparison {
@@ -136,6 +142,7 @@ pub fn compare(runs: Vec<RunSummary>) -> Result<Comparison, CompareError> {
         comparable,
         plan,
         provenance,
+        same_arithmetic,
         paired: None,
         not_paired: None,
         speed: Vec::new(),

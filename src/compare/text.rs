@@ -34,6 +34,7 @@ impl Comparison {
             let skip = usize::from(title == "provenance");
             lines.extend([String::new(), aligned(&rows, skip)]);
         }
+        lines.extend(self.arithmetic_sentence().into_iter().flat_map(|sentence| [String::new(), sentence]));
         match &self.paired {
             Some(paired) => lines.extend(self.paired_lines(paired)),
             None => lines.extend(self.stored_lines()),

@@ -1,6 +1,7 @@
 //! A dataset becomes a [`Manifest`]: one row a face, in input order. Each kind of source has its own file.
 
 mod boxes;
+mod changes;
 mod columns;
 mod container;
 mod csv_lines;

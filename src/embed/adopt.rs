@@ -29,7 +29,7 @@ impl From<FileError> for AdoptError {
 }
 
 impl ChunkStore {
-    /// Takes over every missing chunk of a complete run in the folder `from`, by the same commit points as a computed one:
+    /// Takes over every missing chunk of a complete run in the folder `from` that this store's arithmetic computed, by the same commit points as a computed one:
     /// matrix first, checked where it then lies, sidecar last. Gives the manifest rows that came with it. A store without
     /// chunks takes their size over as well; one that has chunks of another size takes none. A chunk with a failure that
     /// need not repeat itself, or from before quality was measured, is left to be computed.
@@ -55,6 +55,9 @@ impl ChunkStore {
         for record in records {
             if self.records.contains_key(&record.chunk) {
                 continue;
+            }
+            if record.arithmetic != self.arithmetic {
+                return unfit(format!("its chunk {:05}: {}", record.chunk, record::OTHER_ARITHMETIC));
             }
             let place = |folder: &Path, extension: &str| record::path_of(folder, record.chunk, extension);
             share(&place(&theirs, "npy"), &place(&self.chunks, "npy"))?;

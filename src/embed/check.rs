@@ -5,8 +5,9 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::npy::MatrixReader;
-use super::record::{self, read_records};
+use super::record::{self, ChunkRecord, read_records};
 use super::store::{CHUNKS, StoreError};
+use crate::digest::Digest;
 
 /// What is wrong with the chunks of a complete run: one line each, empty when nothing is.
 ///
@@ -42,6 +43,19 @@ pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
     }
     lines.sort();
     Ok(lines.into_iter().map(|(_, line)| line).collect())
+}
+
+/// Which chunks of a complete run `arithmetic` did not compute: one line each, empty when it computed all.
+///
+/// # Errors
+/// [`StoreError`] when the folder or a sidecar cannot be read.
+pub fn computed_otherwise(run: &Path, arithmetic: Digest) -> Result<Vec<String>, StoreError> {
+    let others = read_records(run)?.into_iter().filter(|record| record.arithmetic != Some(arithmetic));
+    let line = |record: ChunkRecord| {
+        let by = record.arithmetic.map_or_else(|| "does not say by what".into(), |by| format!("by {}", by.short(12)));
+        format!("chunk {:05}: {by}, the run by {}", record.chunk, arithmetic.short(12))
+    };
+    Ok(others.map(line).collect())
 }
 
 /// Where the exported matrix first differs from the chunks in order; `None`: it is them, bit for bit.

@@ -196,7 +196,7 @@ impl Bench {
     pub fn open(&self, progress: &dyn Progress) -> ChunkStore {
         let lock = RunLock::acquire(self.run()).unwrap();
         let dimension = output_dimension(self.dimension, self.preprocess.mirror);
-        ChunkStore::open(&lock, self.faces.len(), dimension, self.options.chunk_size, progress).unwrap()
+        ChunkStore::open(&lock, self.faces.len(), dimension, self.options.chunk_size, None, progress).unwrap()
     }
 
     /// One session with everything observable.

@@ -26,7 +26,7 @@ mod store;
 mod tests;
 
 pub use adopt::AdoptError;
-pub use check::{damaged_chunks, differs_from_chunks};
+pub use check::{computed_otherwise, damaged_chunks, differs_from_chunks};
 pub use export::{ExportError, export};
 pub use lock::{LockError, RunLock};
 pub use npy::{EmbeddingMatrix, MatrixReader, NpyError};

@@ -35,6 +35,9 @@ pub struct ChunkRecord {
     pub embedded: usize,
     /// Digest of the chunk's `.npy`.
     pub sha256: Digest,
+    /// Fingerprint of the arithmetic that computed it; `None`: written before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<Digest>,
     /// Faces without an embedding, in row order.
     pub failures: Vec<Failure>,
     /// How good the pictures of the embedded rows are, in their order; `None`: written before that was measured.
@@ -93,6 +96,9 @@ pub struct Timings {
 
 /// What is wrong with a chunk whose [`ChunkRecord::layout`] is not the run's.
 pub(super) const OTHER_LAYOUT: &str = "it is of another manifest, network or chunk size";
+
+/// What is wrong with a chunk whose arithmetic is not the run's.
+pub(super) const OTHER_ARITHMETIC: &str = "it was computed by another arithmetic than the run's";
 
 /// Manifest rows of chunk `chunk`; empty past the end.
 pub(super) fn rows_of(chunk: usize, chunk_size: usize, manifest_rows: usize) -> Range<usize> {

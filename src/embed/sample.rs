@@ -6,8 +6,9 @@ use super::forward::{self, Answers};
 use super::pipeline::EmbedJob;
 use super::prepare::{self, Batch};
 use crate::config::{EmbedOptions, ModelSpec};
+use crate::digest::{Digest, Hasher};
 use crate::model::{self, BATCH, Calibration, Embedder, ModelError, Pixels};
-use crate::progress::{Cancel, Progress};
+use crate::progress::{Cancel, Progress, Silent};
 use crate::sample;
 use crate::weights::Tensors;
 
@@ -112,6 +113,21 @@ impl<'a> Sample<'a> {
         let embedded = self.forward(embedder, progress, cancel);
         progress.finish();
         embedded
+    }
+
+    /// Digest of the faces as the network sees them, and of their embeddings. `None` when told to stop.
+    ///
+    /// # Errors
+    /// Those of the embedder.
+    pub fn fingerprint(&mut self, embedder: &mut dyn Embedder, cancel: &Cancel) -> Result<Option<Digest>, ModelError> {
+        let mut hasher = Hasher::default();
+        for batch in &self.batches {
+            hasher.field(forward::faces(batch, self.job.preprocess).pixels);
+        }
+        let Some(found) = self.forward(embedder, &Silent, cancel)? else { return Ok(None) };
+        let bytes: Vec<u8> = found.data.iter().flat_map(|value| value.to_le_bytes()).collect();
+        hasher.field(&bytes);
+        Ok(Some(hasher.finish()))
     }
 
     fn forward(

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::npy::NpyError;
 use super::record::{self, ChunkRecord, Found, Timings};
 use super::{Failure, RunLock};
+use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
 use crate::quality::Qualities;
@@ -28,6 +29,8 @@ pub struct ChunkStore {
     pub(super) dimension: usize,
     pub(super) chunk_size: usize,
     pub(super) session: u32,
+    /// Fingerprint of what computes the chunks.
+    pub(super) arithmetic: Option<Digest>,
     pub(super) records: BTreeMap<usize, ChunkRecord>,
 }
 
@@ -46,8 +49,9 @@ pub(super) struct Computed {
 }
 
 impl ChunkStore {
-    /// Opens the chunks of a run whose manifest has `rows` rows, for embeddings of `dimension` numbers. Every digest is
-    /// checked; what is damaged is said, removed, and computed again. A store that has chunks keeps their size.
+    /// Opens the chunks of a run whose manifest has `rows` rows, for embeddings of `dimension` numbers, as far as they were
+    /// computed by `arithmetic`. Every digest is checked; what is damaged, or computed by another, is said, removed, and
+    /// computed again. A store that has chunks keeps their size.
     ///
     /// # Errors
     /// [`StoreError`] when the folder cannot be read or written.
@@ -56,6 +60,7 @@ impl ChunkStore {
         rows: usize,
         dimension: usize,
         chunk_size: usize,
+        arithmetic: Option<Digest>,
         progress: &dyn Progress,
     ) -> Result<Self, StoreError> {
         for (what, value) in [("chunk size", chunk_size), ("dimension", dimension)] {
@@ -65,7 +70,7 @@ impl ChunkStore {
         }
         let chunks = lock.run().join(CHUNKS);
         files::create_dir(&chunks)?;
-        let mut store = Self { chunks, rows, dimension, chunk_size, session: 1, records: BTreeMap::new() };
+        let mut store = Self { chunks, rows, dimension, chunk_size, session: 1, arithmetic, records: BTreeMap::new() };
         let found = record::scan(&store.chunks)?;
         if let Some(size) = found.iter().find_map(|(_, record)| Some(record.as_ref().ok()?.chunk_size)) {
             store.chunk_size = size;
@@ -110,6 +115,7 @@ impl ChunkStore {
             .map(|(chunk, record)| {
                 let checked = match record {
                     Ok(record) if record.layout() != layout => Err(record::OTHER_LAYOUT.into()),
+                    Ok(record) if record.arithmetic != self.arithmetic => Err(record::OTHER_ARITHMETIC.into()),
                     Ok(record) => record.damage(&self.chunks)?.map_or(Ok(record), Err),
                     Err(rule) => Err(rule),
                 };
@@ -148,6 +154,11 @@ impl ChunkStore {
     #[must_use]
     pub fn rows_failed(&self) -> usize {
         self.failures().count()
+    }
+
+    /// What is committed from now on is computed by this.
+    pub fn computed_by(&mut self, fingerprint: Digest) {
+        self.arithmetic = Some(fingerprint);
     }
 
     /// Whether no chunk is committed yet.
@@ -216,6 +227,7 @@ impl ChunkStore {
             rows: rows.len(),
             embedded: data.len() / self.dimension,
             sha256,
+            arithmetic: self.arithmetic,
             failures: failures.clone(),
             quality: Some(quality.clone()),
             timings: Timings { session: self.session, write_us, ..*timings },

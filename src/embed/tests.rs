@@ -343,7 +343,7 @@ fn chunks_of_another_network_are_not_resumed() {
     let bench = Bench::new(4, 4);
     bench.embed().unwrap();
     let lock = RunLock::acquire(bench.run()).unwrap();
-    assert_eq!(ChunkStore::open(&lock, 4, DIMENSION + 1, 4, &Silent).unwrap().rows_embedded(), 0);
+    assert_eq!(ChunkStore::open(&lock, 4, DIMENSION + 1, 4, None, &Silent).unwrap().rows_embedded(), 0);
 }
 
 #[test]

@@ -109,6 +109,7 @@ fn differences(comparison: &Comparison) -> Section {
     if comparison.plan.is_empty() {
         text.push("The plans are the same.".into());
     }
+    text.extend(comparison.arithmetic_sentence().map(|sentence| sentence.replacen("the same", "The same", 1) + "."));
     if comparison.provenance.is_empty() {
         text.push("Provenance is the same, times aside.".into());
     }

@@ -1,6 +1,7 @@
 //! Embeddings that another run has already: two plans that differ only in how they are called or evaluated have the same
 //! embeddings, and a finished run of the one spares the other its forward passes.
 
+use super::precision::Opening;
 use super::{RunDirectory, RunError, Workplace, seal};
 use crate::embed::ChunkStore;
 use crate::files::{self, FileError};
@@ -9,7 +10,8 @@ use crate::provenance::{Adopted, Provenance};
 
 impl Workplace<'_> {
     /// Fills what is missing in `store` from a finished run with the same embedding digest, and says so; `provenance` then
-    /// names that run. Where there is none, or none that is as it was sealed, everything is left to be computed.
+    /// names that run. Where there is none, or none that is as it was sealed and that this machine would compute, everything
+    /// is left to be computed.
     ///
     /// # Errors
     /// [`RunError::File`] when this run's own files cannot be written.
@@ -19,6 +21,7 @@ impl Workplace<'_> {
         plan: &RunPlan,
         store: &mut ChunkStore,
         provenance: &mut Provenance,
+        opening: &Opening<'_>,
     ) -> Result<(), RunError> {
         if store.is_empty() {
             // Nothing here is from anywhere yet, whatever an interrupted start meant to take over.
@@ -40,7 +43,7 @@ impl Workplace<'_> {
             if !finished || theirs.embedding_digest() != plan.embedding_digest() {
                 continue;
             }
-            match self.adopt_from(run, &source, theirs.evaluates_as(plan), store, provenance) {
+            match self.adopt_from(run, &source, theirs.evaluates_as(plan), store, provenance, opening) {
                 Ok(()) if store.is_complete() => return Ok(()),
                 Ok(()) => {}
                 Err(reason) => {
@@ -63,6 +66,7 @@ impl Workplace<'_> {
         evaluates_alike: bool,
         store: &mut ChunkStore,
         provenance: &mut Provenance,
+        opening: &Opening<'_>,
     ) -> Result<(), String> {
         let words = |error: RunError| error.to_string();
         let needed = [RunDirectory::PLAN, RunDirectory::CALIBRATION, RunDirectory::AGREEMENT];
@@ -72,6 +76,11 @@ impl Workplace<'_> {
         }
         let theirs: Provenance = source.json(RunDirectory::PROVENANCE).map_err(words)?;
         let sessions = theirs.embedding_sessions().cloned().collect();
+        let Some(arithmetic) = theirs.arithmetic else { return Err("it does not say what computed them".into()) };
+        let Some(here) = opening.arithmetic_with_ranges_of(source).map_err(words)? else { return Ok(()) };
+        if here.fingerprint != arithmetic.fingerprint {
+            return Err(format!("{} computed them, and {} computes other bytes", arithmetic.machine(), here.machine()));
+        }
         let before = store.rows_embedded() + store.rows_failed();
         // int8's ranges belong to the chunks that were made with them. How a sample agrees with f32 was measured by the
         // source's seed and similarity options: with others it is measured again.
@@ -83,6 +92,8 @@ impl Workplace<'_> {
             std::fs::remove_file(&path).map_err(FileError::new("remove", path)).map_err(|error| error.to_string())?;
         }
         // Before the first chunk: whatever comes between, no chunk is here of which provenance does not tell.
+        store.computed_by(arithmetic.fingerprint);
+        provenance.arithmetic = Some(arithmetic);
         provenance.adopted_from = Some(Adopted { run: source.name(), sessions });
         run.write_json(RunDirectory::PROVENANCE, provenance).map_err(words)?;
         let found = store.adopt(source.path());

@@ -10,6 +10,7 @@ use crate::evaluate::EvaluateError;
 use crate::files::FileError;
 use crate::hub::HubError;
 use crate::model::ModelError;
+use crate::provenance::Arithmetic;
 use crate::report::ReportError;
 use crate::weights::WeightsError;
 
@@ -130,6 +131,43 @@ pub enum RunError {
         path: PathBuf,
         /// The rule that is broken.
         rule: String,
+    },
+    /// This machine would go on with a run by other arithmetic than it was begun by.
+    #[error(
+        "{run} was begun by {}, whose arithmetic is {}; this is {}, whose arithmetic is {}: going on here would mix the two in \
+         one run. Go on with it where it was begun, or delete {} to begin afresh here",
+        begun.machine(),
+        begun.fingerprint.short(12),
+        here.machine(),
+        here.fingerprint.short(12),
+        path.display()
+    )]
+    OtherArithmetic {
+        /// The run.
+        run: String,
+        /// Its directory.
+        path: PathBuf,
+        /// What it was begun by.
+        begun: Box<Arithmetic>,
+        /// What would go on with it.
+        here: Box<Arithmetic>,
+    },
+    /// A run's own config is another run by now.
+    #[error(
+        "{run} is not what its config names any more: {changed}. With what is there now it names {other}: `{command}` makes \
+         that; {remedy}"
+    )]
+    AnotherRun {
+        /// The run.
+        run: String,
+        /// What differs, in words.
+        changed: String,
+        /// What the config names now.
+        other: String,
+        /// The command that makes that.
+        command: String,
+        /// How to go on with the run all the same.
+        remedy: String,
     },
     /// A precision below f32, and not one face to calibrate and compare it on.
     #[error(

@@ -2,6 +2,8 @@
 
 mod ablate;
 mod adopt;
+mod again;
+mod arithmetic;
 mod columns;
 mod compare;
 mod directory;
@@ -18,6 +20,7 @@ mod sources;
 mod verify;
 mod whole_pictures;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,11 +30,11 @@ pub use error::RunError;
 pub use failures::{Failures, Reason, failures};
 pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
 use partial::PartialPairs;
-use precision::Opening;
 pub use precision::agreement;
+use precision::{Network, Opening};
 pub(crate) use reader::FaceReader;
 pub use sources::Sources;
-pub use verify::{Check, verify};
+pub use verify::Check;
 pub use whole_pictures::WholePictures;
 
 use crate::compare::RunSummary;
@@ -46,7 +49,9 @@ use crate::metrics::Judged;
 use crate::model::{self, EmbedderInfo};
 use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
-use crate::provenance::{self, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin};
+use crate::provenance::{
+    self, Arithmetic, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin,
+};
 use crate::published;
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::similarity::Cards;
@@ -153,6 +158,7 @@ impl Workplace<'_> {
                 whole_pictures: whole_pictures.map(|whole| whole.sentence()),
                 files: manifest.containers.clone(),
             },
+            arithmetic: None,
             sessions: Vec::new(),
             adopted_from: None,
             compared_on: None,
@@ -175,6 +181,9 @@ impl Workplace<'_> {
     /// # Errors
     /// [`RunError`]; what was committed stays, and the next call resumes from it.
     pub fn embed(&self, prepared: Prepared) -> Result<EmbedOutcome, RunError> {
+        if !prepared.directory.has(RunDirectory::PLAN) {
+            self.say_what_is_left(&prepared)?;
+        }
         let Prepared { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, .. } = prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = RunLock::acquire(run.path())?;
@@ -197,9 +206,8 @@ impl Workplace<'_> {
         seal::unseal(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
         manifest.write_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
-        let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, self.progress)?;
-        self.adopt(run, &plan, &mut store, &mut provenance)?;
-        let before = store.rows_embedded();
+        let known = provenance.arithmetic.as_ref().map(|arithmetic| arithmetic.fingerprint);
+        let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, known, self.progress)?;
         let reader = reader::FaceReader::new(manifest, &loaded.config);
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
         let opening = Opening {
@@ -208,17 +216,22 @@ impl Workplace<'_> {
             tensors: &checkpoint.tensors,
             job,
             device: embedder.device,
-            resumed: before > 0,
             progress: self.progress,
             cancel: self.cancel,
+            opened: RefCell::default(),
         };
-        let Some(mut network) = opening.open()? else {
+        self.adopt(run, &plan, &mut store, &mut provenance, &opening)?;
+        let before = store.rows_embedded();
+        let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());
+        let Some(Network { embedder: mut network, arithmetic }) = opening.open(begun.as_ref())? else {
             let (embedded, failed) = (before, store.rows_failed());
             let (rows, resumed) = (manifest.len(), embedded + failed);
             return Ok(EmbedOutcome::Interrupted(EmbedSummary { rows, embedded, failed, resumed, seconds: 0.0 }));
         };
         // The network has its own copy.
         drop(checkpoint);
+        store.computed_by(arithmetic.fingerprint);
+        provenance.arithmetic = begun.or(Some(arithmetic));
         provenance.sessions.push(Session {
             started: provenance::now(),
             ended: None,
@@ -266,6 +279,7 @@ impl Workplace<'_> {
     ) -> Result<(), RunError> {
         if run.has(RunDirectory::PROVENANCE) {
             let earlier: Provenance = run.json(RunDirectory::PROVENANCE)?;
+            provenance.arithmetic = earlier.arithmetic;
             provenance.sessions = earlier.sessions;
             provenance.adopted_from = earlier.adopted_from;
             provenance.compared_on = earlier.compared_on;
@@ -473,6 +487,14 @@ pub fn stored(run: &RunDirectory) -> Result<(PathBuf, Loaded), RunError> {
     let text = files::read(&run.file(RunDirectory::CONFIG))?;
     let loaded = config::load_stored(&text, &origin.path, &origin.overrides, &origin.working_directory)?;
     Ok((origin.path, loaded))
+}
+
+/// What computed a run's embeddings; `None` for a run from before that was known, and one that is not begun.
+///
+/// # Errors
+/// [`RunError::File`], [`RunError::Json`].
+pub fn arithmetic(run: &RunDirectory) -> Result<Option<Arithmetic>, RunError> {
+    Ok(run.json::<Provenance>(RunDirectory::PROVENANCE)?.arithmetic)
 }
 
 fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {

@@ -1,16 +1,18 @@
 //! What a precision below f32 needs and owes: int8's ranges, made once for a run, and how far the embeddings are from f32.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunDirectory, RunError};
+use super::{RunDirectory, RunError, arithmetic};
 use crate::agreement::{self, Agreement};
 use crate::config::{DeviceKind, EmbedOptions, ExperimentConfig, Precision};
 use crate::embed::{self, EmbedJob, Sample};
 use crate::evaluate::{EvaluateError, Labelled};
 use crate::model::{self, Calibration, Embedder};
 use crate::progress::{Cancel, Progress};
+use crate::provenance::Arithmetic;
 use crate::sample;
 use crate::weights::Tensors;
 
@@ -23,6 +25,12 @@ struct StoredCalibration {
     calibration: Calibration,
 }
 
+/// A network, and what it computes.
+pub(super) struct Network {
+    pub embedder: Box<dyn Embedder>,
+    pub arithmetic: Arithmetic,
+}
+
 /// Makes the network of a run, and beside it what the run owes for a lower precision. What is stored is not made again.
 pub(super) struct Opening<'a> {
     pub run: &'a RunDirectory,
@@ -31,21 +39,24 @@ pub(super) struct Opening<'a> {
     pub job: EmbedJob<'a>,
     /// What the plan says that the network runs on: `auto` has chosen.
     pub device: DeviceKind,
-    /// Whether chunks were committed before.
-    pub resumed: bool,
     pub progress: &'a dyn Progress,
     pub cancel: &'a Cancel,
+    /// A network that was opened already, and the ranges it has.
+    pub opened: RefCell<Option<(Option<Calibration>, Network)>>,
 }
 
 impl Opening<'_> {
-    /// The network; `None` when told to stop.
-    pub fn open(&self) -> Result<Option<Box<dyn Embedder>>, RunError> {
+    /// The network. `begun` is what computed the chunks that are there, if any are. `None` when told to stop.
+    ///
+    /// # Errors
+    /// [`RunError::OtherArithmetic`] when the network is another than that which the run was begun by, and those of opening it.
+    pub fn open(&self, begun: Option<&Arithmetic>) -> Result<Option<Network>, RunError> {
         let options = &self.config.embed;
         if options.precision == Precision::F32 {
-            return Ok(Some(self.embedder(options, None)?));
+            return self.admitted(None, begun);
         }
         let calibrated = options.precision != Precision::Int8 || self.run.has(RunDirectory::CALIBRATION);
-        if !calibrated && self.resumed {
+        if !calibrated && begun.is_some() {
             let rule = "it is gone, and chunks that were made with it are there".into();
             return Err(RunError::Calibration { path: self.run.file(RunDirectory::CALIBRATION), rule });
         }
@@ -69,12 +80,59 @@ impl Opening<'_> {
             Precision::Int8 => Some(calibration(self.run)?),
             Precision::F32 | Precision::Tf32 | Precision::F16 | Precision::Bf16 => None,
         };
-        let mut embedder = self.embedder(options, calibration.as_ref())?;
+        let Some(mut network) = self.admitted(calibration, begun)? else { return Ok(None) };
         if let (false, Some(mut sample)) = (agreed, read) {
-            let Some(found) = self.agreement(&mut sample, embedder.as_mut())? else { return Ok(None) };
+            let Some(found) = self.agreement(&mut sample, network.embedder.as_mut())? else { return Ok(None) };
             self.run.write_json(RunDirectory::AGREEMENT, &found)?;
         }
-        Ok(Some(embedder))
+        Ok(Some(network))
+    }
+
+    /// The network with these ranges, if it computes what the run was begun by.
+    fn admitted(
+        &self,
+        calibration: Option<Calibration>,
+        begun: Option<&Arithmetic>,
+    ) -> Result<Option<Network>, RunError> {
+        let Some(network) = self.network(calibration)? else { return Ok(None) };
+        match begun {
+            Some(begun) if begun.fingerprint != network.arithmetic.fingerprint => Err(RunError::OtherArithmetic {
+                run: self.run.name(),
+                path: self.run.path().to_owned(),
+                begun: Box::new(begun.clone()),
+                here: Box::new(network.arithmetic),
+            }),
+            _ => Ok(Some(network)),
+        }
+    }
+
+    /// The network with these ranges, whatever the run was begun by. `None` when told to stop.
+    fn network(&self, calibration: Option<Calibration>) -> Result<Option<Network>, RunError> {
+        if let Some((known, network)) = self.opened.take()
+            && known == calibration
+        {
+            return Ok(Some(network));
+        }
+        let mut embedder = self.embedder(&self.config.embed, calibration.as_ref())?;
+        let found = arithmetic::fingerprint(self.config, embedder.as_mut(), self.cancel)?;
+        let network = |found| Network { arithmetic: Arithmetic::here(found, embedder.info()), embedder };
+        Ok(found.map(network))
+    }
+
+    /// What this machine computes by the ranges of another run, if it has any. `None` when told to stop.
+    ///
+    /// # Errors
+    /// Those of opening the network.
+    pub fn arithmetic_with_ranges_of(&self, run: &RunDirectory) -> Result<Option<Arithmetic>, RunError> {
+        let calibration = match self.config.embed.precision {
+            Precision::Int8 => Some(calibration(run)?),
+            Precision::F32 | Precision::Tf32 | Precision::F16 | Precision::Bf16 => None,
+        };
+        let network = self.network(calibration.clone())?;
+        let found = network.as_ref().map(|network| network.arithmetic.clone());
+        // Who takes over goes on with it.
+        self.opened.replace(network.map(|network| (calibration, network)));
+        Ok(found)
     }
 
     fn embedder(

@@ -1,5 +1,6 @@
 //! Manifest row → the network's 8-bit input: reads or draws the picture, then preprocesses it.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ pub(crate) struct FaceReader<'a> {
     limits: Limits,
     /// Seed and side of synthetic faces.
     synthetic: (u64, u32),
+    /// The encoded pictures of all rows, where they are in memory already.
+    encoded: &'a [&'a [u8]],
 }
 
 thread_local! {
@@ -33,7 +36,19 @@ impl<'a> FaceReader<'a> {
             DatasetSource::Synthetic { seed, size, .. } => (seed, size),
             _ => (0, 0),
         };
-        Self { manifest, preprocess: &config.preprocess, limits: Limits::default(), synthetic }
+        Self { manifest, preprocess: &config.preprocess, limits: Limits::default(), synthetic, encoded: &[] }
+    }
+
+    /// One whose pictures are at hand, one a row.
+    pub(super) fn in_memory(manifest: &'a Manifest, config: &'a ExperimentConfig, encoded: &'a [&'a [u8]]) -> Self {
+        Self { encoded, ..Self::new(manifest, config) }
+    }
+
+    fn encoded(&self, row: usize) -> Result<Cow<'a, [u8]>, ReadError> {
+        match self.encoded.get(row) {
+            Some(&bytes) => Ok(Cow::Borrowed(bytes)),
+            None => dataset::bytes(self.manifest, row).map(Cow::Owned),
+        }
     }
 
     fn picture(&self, row: usize) -> Result<RgbImage, FaceFailure> {
@@ -45,7 +60,7 @@ impl<'a> FaceReader<'a> {
             let (seed, size) = self.synthetic;
             return Ok(synthetic::render(seed, identity, sample, size));
         }
-        let bytes = dataset::bytes(self.manifest, row).map_err(|error| {
+        let bytes = self.encoded(row).map_err(|error| {
             let kind =
                 if matches!(error, ReadError::Changed { .. }) { FailureKind::Changed } else { FailureKind::Read };
             FaceFailure::new(kind, error.to_string())

@@ -4,11 +4,18 @@ use serde::Serialize;
 
 use super::inspect::{self, EmbeddedFaces};
 use super::precision::{agreement, calibration};
-use super::{RunDirectory, RunError, seal};
+use super::{RunDirectory, RunError, Workplace, seal};
 use crate::config::Precision;
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
 use crate::evaluate::Evaluation;
 use crate::plan::RunPlan;
+use crate::provenance::Provenance;
+
+/// The first version of the embedding code whose runs have a fingerprint.
+const FINGERPRINTED: u32 = 3;
+
+/// The rule that tells of the machine as well.
+const ARITHMETIC: &str = "every chunk was computed by the run's arithmetic";
 
 /// How far from length 1 a row may be.
 const NORM_TOLERANCE: f64 = 1e-3;
@@ -20,35 +27,48 @@ pub struct Check {
     pub rule: &'static str,
     /// What breaks it; empty when nothing does.
     pub broken: Vec<String>,
+    /// What is worth knowing beside it, and breaks nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
-/// Checks every digest and invariant of a finished run. What cannot be read counts as broken: nothing is an error.
-///
-/// # Errors
-/// [`RunError::NotYet`] for a run that is not finished.
-pub fn verify(run: &RunDirectory) -> Result<Vec<Check>, RunError> {
-    if !run.has(RunDirectory::SEALED) {
-        return Err(RunError::NotYet {
-            run: run.name(),
-            missing: "sealed",
-            remedy: format!("`facevault embed {0}` and `facevault evaluate {0}` finish it", run.name()),
-        });
+impl Workplace<'_> {
+    /// Checks every digest and invariant of a finished run. What cannot be read counts as broken: nothing is an error.
+    ///
+    /// # Errors
+    /// [`RunError::NotYet`] for a run that is not finished.
+    pub fn verify(&self, run: &RunDirectory) -> Result<Vec<Check>, RunError> {
+        if !run.has(RunDirectory::SEALED) {
+            return Err(RunError::NotYet {
+                run: run.name(),
+                missing: "sealed",
+                remedy: format!("`facevault embed {0}` and `facevault evaluate {0}` finish it", run.name()),
+            });
+        }
+        let check = |rule, found: Result<Vec<String>, RunError>| Check {
+            rule,
+            broken: found.unwrap_or_else(|error| vec![error.to_string()]),
+            note: None,
+        };
+        let mut checks = vec![
+            check("every file has the digest it was sealed with", seal::broken(run)),
+            check("the directory is named after the plan in it", name(run)),
+            check("the manifest is the one that the plan names", manifest(run)),
+            check("every chunk is there and has its digest", chunks(run)),
+            check(ARITHMETIC, arithmetic(run)),
+            check("the matrix is the chunks in order", matrix_is_chunks(run)),
+            check("every row has unit length", norms(run)),
+            check("index, metadata and failures follow the manifest's order, each face in exactly one", order(run)),
+            check("what a precision below f32 owes is there: int8's ranges, the agreement with f32", precision(run)),
+            check("the numbers can be read and their centroids are unit rows, one an identity", numbers(run)),
+        ];
+        if let Some(check) = checks.iter_mut().find(|check| check.rule == ARITHMETIC) {
+            let here = self.computes_the_same(run);
+            check.note =
+                Some(here.unwrap_or_else(|error| format!("what this machine would compute is not known: {error}")));
+        }
+        Ok(checks)
     }
-    let check = |rule, found: Result<Vec<String>, RunError>| Check {
-        rule,
-        broken: found.unwrap_or_else(|error| vec![error.to_string()]),
-    };
-    Ok(vec![
-        check("every file has the digest it was sealed with", seal::broken(run)),
-        check("the directory is named after the plan in it", name(run)),
-        check("the manifest is the one that the plan names", manifest(run)),
-        check("every chunk is there and has its digest", chunks(run)),
-        check("the matrix is the chunks in order", matrix_is_chunks(run)),
-        check("every row has unit length", norms(run)),
-        check("index, metadata and failures follow the manifest's order, each face in exactly one", order(run)),
-        check("what a precision below f32 owes is there: int8's ranges, the agreement with f32", precision(run)),
-        check("the numbers can be read and their centroids are unit rows, one an identity", numbers(run)),
-    ])
 }
 
 fn name(run: &RunDirectory) -> Result<Vec<String>, RunError> {
@@ -86,6 +106,16 @@ fn precision(run: &RunDirectory) -> Result<Vec<String>, RunError> {
 /// looks without a store.
 fn chunks(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     Ok(embed::damaged_chunks(run.path())?)
+}
+
+fn arithmetic(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+    let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+    match provenance.arithmetic {
+        Some(arithmetic) => Ok(embed::computed_otherwise(run.path(), arithmetic.fingerprint)?),
+        None if plan.code() >= FINGERPRINTED => Ok(vec![format!("{} names none", RunDirectory::PROVENANCE)]),
+        None => Ok(vec![]),
+    }
 }
 
 fn matrix_is_chunks(run: &RunDirectory) -> Result<Vec<String>, RunError> {

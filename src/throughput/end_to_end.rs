@@ -166,7 +166,7 @@ impl Bench<'_> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let lock = RunLock::acquire(folder.path()).map_err(|error| error.to_string())?;
         let dimension = embed::output_dimension(embedder.info().dimension, config.preprocess.mirror);
-        let mut store = ChunkStore::open(&lock, count, dimension, options.chunk_size, &Silent)
+        let mut store = ChunkStore::open(&lock, count, dimension, options.chunk_size, None, &Silent)
             .map_err(|error| error.to_string())?;
         let progress = LinesOnly(self.progress);
         let outcome =

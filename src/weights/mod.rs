@@ -134,6 +134,18 @@ pub fn describe(source: &WeightsSource) -> String {
     }
 }
 
+/// Whether a checkpoint can be loaded without a download.
+#[must_use]
+pub fn at_hand(source: &WeightsSource) -> bool {
+    match source {
+        WeightsSource::Hub { repo, revision, file, sha256 } => {
+            Hub::shared().cached(&hub_file(repo, revision, file, *sha256)).is_ok_and(|path| path.is_some())
+        }
+        WeightsSource::File { path, .. } => path.is_file(),
+        WeightsSource::Embedded { .. } => true,
+    }
+}
+
 fn describe_file(path: &Path) -> String {
     match std::fs::metadata(path) {
         Ok(metadata) => format!("{}, {} bytes", path.display(), metadata.len()),

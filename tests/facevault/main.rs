@@ -1,7 +1,9 @@
 //! Everything that is tested from outside: the library through its public interface, and the binary as a user runs it.
 
 mod ablate;
+mod arithmetic;
 mod breakdown;
+mod changed;
 mod compare;
 mod containers;
 mod cuda;

@@ -76,9 +76,19 @@ impl CpuEmbedder {
         options: CpuOptions,
         calibration: Option<&Calibration>,
     ) -> Result<Self, ModelError> {
-        let CpuOptions { precision, winograd, .. } = options;
-        let (set, info) = (choose(options)?, Self::describe(options)?);
-        if precision == Precision::Int8 && calibration.is_none() {
+        Self::of_set(choose(options)?, tensors, width, options, calibration)
+    }
+
+    /// Compiles a checkpoint for a set of the precision in `options`, whatever kernels they ask for.
+    pub(super) fn of_set(
+        set: &'static Set,
+        tensors: &Tensors,
+        width: f64,
+        options: CpuOptions,
+        calibration: Option<&Calibration>,
+    ) -> Result<Self, ModelError> {
+        let (winograd, info) = (options.winograd, info(set, options));
+        if options.precision == Precision::Int8 && calibration.is_none() {
             return Err(ModelError::NoCalibration);
         }
         let pool = rayon::ThreadPoolBuilder::new()
@@ -100,15 +110,7 @@ impl CpuEmbedder {
     /// # Errors
     /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::Precision`] where none have the precision.
     pub fn describe(options: CpuOptions) -> Result<EmbedderInfo, ModelError> {
-        let (set, threads) = (choose(options)?, threads(options));
-        let plural = if threads == 1 { "" } else { "s" };
-        Ok(EmbedderInfo {
-            name: "inception-resnet-v1 (fused)".into(),
-            dimension: DIMENSION,
-            device: DeviceKind::Cpu,
-            device_name: format!("CPU ({}, {threads} thread{plural})", set.name),
-            precision: options.precision,
-        })
+        Ok(info(choose(options)?, options))
     }
 
     fn renew(&mut self) {
@@ -203,6 +205,18 @@ fn choose(CpuOptions { kernels, precision, .. }: CpuOptions) -> Result<&'static 
         return Err(ModelError::Precision { precision, device: format!("CPU ({cpu})"), able: &sets::PRECISIONS });
     }
     sets::choose(kernels, precision).ok_or(ModelError::NoKernels { kernels: kernels.name(), cpu })
+}
+
+fn info(set: &Set, options: CpuOptions) -> EmbedderInfo {
+    let threads = threads(options);
+    let plural = if threads == 1 { "" } else { "s" };
+    EmbedderInfo {
+        name: format!("inception-resnet-v1 (fused{})", set.arithmetic()),
+        dimension: DIMENSION,
+        device: DeviceKind::Cpu,
+        device_name: format!("CPU ({}, {threads} thread{plural})", set.name),
+        precision: options.precision,
+    }
 }
 
 /// As many as rayon's own pool has, unless a config says otherwise.

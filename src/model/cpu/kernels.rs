@@ -40,15 +40,18 @@ pub unsafe fn tile<S: Simd, A: Arithmetic<S>, const H: usize, const V: usize>(ti
             let offsets = tile.offsets.add(run * tile.height);
             let rows: [*const u32; H] = std::array::from_fn(|m| tile.arena.add(*offsets.add(m) as usize).cast());
             let mut weights = tile.weights.add(tap * tile.words * V * S::LANES);
-            for k in 0..tile.words {
-                let columns: [S::I; V] = std::array::from_fn(|v| S::load_words(weights.add(v * S::LANES)));
-                weights = weights.add(V * S::LANES);
-                for m in 0..H {
-                    let activation = S::splat_word(rows[m].add(k));
-                    for v in 0..V {
-                        sums[m][v] = A::step(sums[m][v], activation, columns[v]);
+            for k in (0..tile.words).step_by(A::ORDER.len()) {
+                for &word in A::ORDER {
+                    let column = weights.add(word * V * S::LANES);
+                    let columns: [S::I; V] = std::array::from_fn(|v| S::load_words(column.add(v * S::LANES)));
+                    for m in 0..H {
+                        let activation = S::splat_word(rows[m].add(k + word));
+                        for v in 0..V {
+                            sums[m][v] = A::step(sums[m][v], activation, columns[v]);
+                        }
                     }
                 }
+                weights = weights.add(A::ORDER.len() * V * S::LANES);
             }
         }
         for m in 0..H {

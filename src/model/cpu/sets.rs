@@ -1,6 +1,6 @@
 //! The kernels compiled for each instruction set, as tables of functions.
 
-use super::arithmetic::{Bf16Pairs, Float, I16Pairs, InBf16, InF32, InU8, InU16, RoundedInF32, U8Quads};
+use super::arithmetic::{Bf16Pairs, Float, FloatPairs, I16Pairs, InBf16, InF32, InU8, InU16, RoundedInF32, U8Quads};
 use super::kernels::{self, Finish, Pool, Tile, WinogradIn, WinogradOut};
 use super::simd::Simd;
 use crate::config::{Kernels, Precision};
@@ -22,6 +22,8 @@ pub struct Set {
     pub bytes: usize,
     /// How weights are written.
     pub weights: Weights,
+    /// Whether a × b + c is rounded once.
+    pub fused: bool,
     /// The products of most layers.
     pub tile: TileKernel,
     /// Their end.
@@ -45,6 +47,18 @@ pub struct Set {
 }
 
 impl Set {
+    /// What tells this set's results from those of other sets at the same precision: sets of which this says the same give
+    /// the same bytes.
+    #[must_use]
+    pub fn arithmetic(&self) -> String {
+        let products = match self.weights {
+            Weights::F32 | Weights::RoundedF32 | Weights::Bf16 => "",
+            Weights::I8 => ", 8-bit products",
+            Weights::I16 => ", 16-bit products",
+        };
+        format!("{products}{}", if self.fused { "" } else { ", multiply-adds rounded twice" })
+    }
+
     /// Multiply-adds of the set's kind at full speed on one thread: operations in `rounds` rounds.
     pub fn run_peak(&self, rounds: usize) -> f64 {
         // SAFETY: `choose` gives a set only to a CPU that has it; the seed holds two vectors.
@@ -74,8 +88,10 @@ impl Weights {
     /// bf16 pairs reach twice that peak, those of four bytes four times.
     pub fn winograd_pays(self, outputs: usize) -> bool {
         match self {
-            Self::F32 | Self::RoundedF32 | Self::I16 => true,
-            Self::Bf16 => outputs > 32,
+            Self::F32 | Self::I16 => true,
+            // Without instructions for bf16 it would pay always, by 4% of the network. Nobody takes bf16 for its speed there;
+            // the bytes are those of the CPUs that have them.
+            Self::RoundedF32 | Self::Bf16 => outputs > 32,
             Self::I8 => false,
         }
     }
@@ -157,6 +173,7 @@ macro_rules! set {
                 per_word: $per_word,
                 bytes: $bytes,
                 weights: $weights,
+                fused: <$set as Simd>::FUSED,
                 tile: tile::<$arithmetic>,
                 finish,
                 finish_last,
@@ -193,7 +210,7 @@ avx512!(
     avx512_rounded,
     "avx512",
     "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma",
-    Float,
+    FloatPairs,
     RoundedInF32,
     1,
     4,
@@ -231,7 +248,7 @@ macro_rules! avx2 {
 #[cfg(target_arch = "x86_64")]
 avx2!(avx2_f32, Float, InF32, 1, 4, Weights::F32);
 #[cfg(target_arch = "x86_64")]
-avx2!(avx2_rounded, Float, RoundedInF32, 1, 4, Weights::RoundedF32);
+avx2!(avx2_rounded, FloatPairs, RoundedInF32, 1, 4, Weights::RoundedF32);
 #[cfg(target_arch = "x86_64")]
 avx2!(avx2_i16, I16Pairs, InU16, 2, 2, Weights::I16);
 
@@ -242,7 +259,7 @@ macro_rules! neon {
 #[cfg(target_arch = "aarch64")]
 neon!(neon_f32, Float, InF32, 1, 4, Weights::F32);
 #[cfg(target_arch = "aarch64")]
-neon!(neon_rounded, Float, RoundedInF32, 1, 4, Weights::RoundedF32);
+neon!(neon_rounded, FloatPairs, RoundedInF32, 1, 4, Weights::RoundedF32);
 #[cfg(target_arch = "aarch64")]
 neon!(neon_i16, I16Pairs, InU16, 2, 2, Weights::I16);
 
@@ -256,7 +273,7 @@ macro_rules! portable {
     ($module:ident, $($rest:tt)+) => { set!($module, "portable", Portable, "neon", 4, [2 <= 2, 4 <= 4], $($rest)+); };
 }
 portable!(portable_f32, Float, InF32, 1, 4, Weights::F32);
-portable!(portable_rounded, Float, RoundedInF32, 1, 4, Weights::RoundedF32);
+portable!(portable_rounded, FloatPairs, RoundedInF32, 1, 4, Weights::RoundedF32);
 portable!(portable_i16, I16Pairs, InU16, 2, 2, Weights::I16);
 
 #[cfg(target_arch = "x86_64")]
@@ -278,39 +295,38 @@ pub const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precisi
 /// kernels here have.
 #[must_use]
 pub fn choose(kernels: Kernels, precision: Precision) -> Option<&'static Set> {
+    able(kernels, precision).into_iter().next()
+}
+
+/// All sets of these kernels that this CPU can run, the fastest first.
+#[must_use]
+pub fn able(kernels: Kernels, precision: Precision) -> Vec<&'static Set> {
     match kernels {
-        Kernels::Auto => [Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable]
-            .into_iter()
-            .find_map(|kernels| choose(kernels, precision)),
+        Kernels::Auto => NAMED.into_iter().flat_map(|kernels| able(kernels, precision)).collect(),
         #[cfg(target_arch = "x86_64")]
-        Kernels::Avx512 if avx512() => Some(match precision {
-            Precision::F32 => &avx512_f32::SET,
-            Precision::Bf16 if std::arch::is_x86_feature_detected!("avx512bf16") => &avx512_bf16::SET,
-            Precision::Bf16 => &avx512_rounded::SET,
-            Precision::Int8 if std::arch::is_x86_feature_detected!("avx512vnni") => &avx512_vnni::SET,
-            Precision::Int8 => &avx512_i16::SET,
-            Precision::Tf32 | Precision::F16 => return None,
-        }),
+        Kernels::Avx512 if avx512() => {
+            let bf16 = std::arch::is_x86_feature_detected!("avx512bf16").then_some(&avx512_bf16::SET);
+            let vnni = std::arch::is_x86_feature_detected!("avx512vnni").then_some(&avx512_vnni::SET);
+            match precision {
+                Precision::F32 => vec![&avx512_f32::SET],
+                Precision::Bf16 => bf16.into_iter().chain([&avx512_rounded::SET]).collect(),
+                Precision::Int8 => vnni.into_iter().chain([&avx512_i16::SET]).collect(),
+                Precision::Tf32 | Precision::F16 => Vec::new(),
+            }
+        }
         #[cfg(target_arch = "x86_64")]
-        Kernels::Avx2 if avx2() => Some(match precision {
-            Precision::F32 => &avx2_f32::SET,
-            Precision::Bf16 => &avx2_rounded::SET,
-            Precision::Int8 => &avx2_i16::SET,
-            Precision::Tf32 | Precision::F16 => return None,
-        }),
+        Kernels::Avx2 if avx2() => of(precision, [&avx2_f32::SET, &avx2_rounded::SET, &avx2_i16::SET]),
         #[cfg(target_arch = "aarch64")]
-        Kernels::Neon => Some(match precision {
-            Precision::F32 => &neon_f32::SET,
-            Precision::Bf16 => &neon_rounded::SET,
-            Precision::Int8 => &neon_i16::SET,
-            Precision::Tf32 | Precision::F16 => return None,
-        }),
-        Kernels::Portable => Some(match precision {
-            Precision::F32 => &portable_f32::SET,
-            Precision::Bf16 => &portable_rounded::SET,
-            Precision::Int8 => &portable_i16::SET,
-            Precision::Tf32 | Precision::F16 => return None,
-        }),
-        _ => None,
+        Kernels::Neon => of(precision, [&neon_f32::SET, &neon_rounded::SET, &neon_i16::SET]),
+        Kernels::Portable => of(precision, [&portable_f32::SET, &portable_rounded::SET, &portable_i16::SET]),
+        _ => Vec::new(),
     }
+}
+
+/// Kernels that go by the name of an instruction set, the widest first.
+pub const NAMED: [Kernels; 4] = [Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable];
+
+/// The one of three sets that has a precision of [`PRECISIONS`].
+fn of(precision: Precision, sets: [&'static Set; 3]) -> Vec<&'static Set> {
+    PRECISIONS.into_iter().zip(sets).filter(|(of, _)| *of == precision).map(|(_, set)| set).collect()
 }

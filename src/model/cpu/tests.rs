@@ -2,13 +2,17 @@
 
 use proptest::prelude::*;
 
+use super::embedder::{CpuEmbedder, CpuOptions};
 use super::execute::{Arena, ArenaPointer, Pass, Tables};
 use super::plan::{Parameters, Plan, Source};
 use super::sets::{self, Set, Weights};
 use super::team::{Barrier, Member};
-use crate::config::{Kernels, Precision};
+use crate::config::{Kernels, ModelSpec, Network, Precision, Standardise, WeightsSource};
 use crate::model::folding::Folded;
-use crate::model::inception_resnet_v1::{After, Convolution};
+use crate::model::inception_resnet_v1::{After, Convolution, DIMENSION};
+use crate::model::{self, Embedder, FaceBatch};
+use crate::progress::{Cancel, Silent};
+use crate::weights;
 
 /// Largest values of the input, the output and the residual: what an integer activation's 255 stands for.
 const RANGES: [(&str, f32); 3] = [("input", 2.0), ("c", 6.0), ("residual", 3.0)];
@@ -226,13 +230,15 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
 
 /// The kernels of one instruction set at every precision; says so where this CPU lacks it.
 fn every_precision(kernels: Kernels) {
-    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
-        let Some(set) = sets::choose(kernels, precision) else {
+    for precision in sets::PRECISIONS {
+        let able = sets::able(kernels, precision);
+        if able.is_empty() {
             println!("skipped: this CPU has no {kernels:?}");
-            return;
-        };
-        let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
-        proptest!(config, |(case in cases(), team in 1..3usize)| check(set, &case, team)?);
+        }
+        for set in able {
+            let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
+            proptest!(config, |(case in cases(), team in 1..3usize)| check(set, &case, team)?);
+        }
     }
 }
 
@@ -261,4 +267,70 @@ fn auto_takes_the_widest_set_there_is() {
     let lanes = |kernels| sets::choose(kernels, Precision::F32).map_or(0, |set| set.lanes);
     let widest = [Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable].map(lanes).into_iter().max();
     assert_eq!(Some(lanes(Kernels::Auto)), widest);
+}
+
+/// Every set that this CPU can run at a precision, those included that `auto` passes over, with what it calls its arithmetic
+/// and the embeddings of two faces by the demo network.
+fn embedded_by_every_set(precision: Precision) -> Vec<(&'static Set, Vec<u32>)> {
+    let source = WeightsSource::Embedded { name: "demo".into() };
+    let tensors = weights::load(&source, &Silent, &Cancel::default()).unwrap().tensors;
+    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.25 };
+    let side = 96;
+    let mut numbers = Numbers(7);
+    let pixels: Vec<u8> = (0..2 * side * side * 3).map(|_| numbers.next(0.0, 256.0) as u8).collect();
+    let batch = FaceBatch { pixels: &pixels, count: 2, side, standardise: Standardise { mean: 127.5, scale: 128.0 } };
+    let options = CpuOptions { threads: Some(1), precision, kernels: Kernels::Auto, winograd: true };
+    let calibration = (precision == Precision::Int8).then(|| {
+        let plain = CpuOptions { precision: Precision::F32, ..options };
+        let mut calibration = model::Calibration::default();
+        CpuEmbedder::new(&tensors, spec.width, plain, None).unwrap().calibrate(batch, &mut calibration).unwrap();
+        calibration
+    });
+    let embed = |set| {
+        let mut network = CpuEmbedder::of_set(set, &tensors, spec.width, options, calibration.as_ref()).unwrap();
+        let mut rows = vec![0.0; 2 * DIMENSION];
+        network.embed(batch, &mut rows).unwrap();
+        (set, rows.into_iter().map(f32::to_bits).collect())
+    };
+    sets::able(Kernels::Auto, precision).into_iter().map(embed).collect()
+}
+
+/// Sets of one arithmetic give the same bytes, sets of different ones do not: what runs are named by is what counts.
+#[test]
+fn instruction_sets_give_the_same_bytes_where_they_say_so() {
+    for precision in sets::PRECISIONS {
+        let rows = embedded_by_every_set(precision);
+        for (i, (a, of_a)) in rows.iter().enumerate() {
+            for (b, of_b) in &rows[..i] {
+                let same = of_a == of_b;
+                println!(
+                    "{}: {} ({:?}) and {} ({:?}): {}",
+                    precision.name(),
+                    b.name,
+                    b.weights,
+                    a.name,
+                    a.weights,
+                    if same { "the same bytes" } else { "other bytes" }
+                );
+                assert_eq!(same, a.arithmetic() == b.arithmetic(), "{} and {} in {}", a.name, b.name, precision.name());
+            }
+        }
+    }
+}
+
+/// Which sets are of one arithmetic is part of what the README promises.
+#[test]
+fn f32_and_bf16_have_one_arithmetic_wherever_multiply_adds_are_fused_and_int8_has_two() {
+    let kinds = |precision| {
+        let fused = sets::able(Kernels::Auto, precision).into_iter().filter(|set| set.fused);
+        fused
+            .map(|set| (set.weights.integer() && set.bytes == 1, set.arithmetic()))
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    for precision in [Precision::F32, Precision::Bf16] {
+        assert!(kinds(precision).iter().all(|(_, kind)| kind.is_empty()), "{:?}", kinds(precision));
+    }
+    for (bytes, kind) in kinds(Precision::Int8) {
+        assert_eq!(kind, if bytes { ", 8-bit products" } else { ", 16-bit products" });
+    }
 }

@@ -18,6 +18,8 @@ pub mod portable;
 pub trait Simd: Copy + 'static {
     /// 32-bit numbers in a register.
     const LANES: usize;
+    /// Whether [`Self::fma`] rounds once.
+    const FUSED: bool = true;
     /// [`Self::LANES`] × `f32`.
     type F: Copy;
     /// [`Self::LANES`] × 32 bits: an `i32`, two 16-bit or four 8-bit numbers each.
@@ -35,7 +37,7 @@ pub trait Simd: Copy + 'static {
     unsafe fn sub(a: Self::F, b: Self::F) -> Self::F;
     /// a × b.
     unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
-    /// a × b + c, rounded once where the set can.
+    /// a × b + c, rounded once if [`Self::FUSED`], else after each of the two.
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// The larger; `b` where it is no number.
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F;

@@ -1,0 +1,111 @@
+//! What a run's embeddings are computed by has an identity: two built-in pictures go the way of every face, through the
+//! decoder, the crop, the resizer and the network as the run has it, and the digest of what comes out is the run's
+//! arithmetic fingerprint. Whoever computes the same bytes for these has the same fingerprint, whatever the machine.
+
+use super::reader::FaceReader;
+use super::{RunDirectory, RunError, Workplace, precision, stored};
+use crate::config::{BatchSize, EmbedOptions, ExperimentConfig, Kernels};
+use crate::dataset::{BoundingBox, Face, Manifest, PixelSource};
+use crate::digest::Digest;
+use crate::embed::{EmbedJob, Sample};
+use crate::model::{self, Embedder};
+use crate::plan::RunPlan;
+use crate::progress::Cancel;
+use crate::provenance::{Arithmetic, ConfigOrigin, Provenance};
+use crate::weights;
+
+/// Encoded, with a box that is no whole number of pixels and larger than any network's input.
+const PICTURES: [(&[u8], BoundingBox); 2] = [
+    (include_bytes!("../../assets/arithmetic/photo.jpg"), BoundingBox { x1: 38.5, y1: 27.25, x2: 277.75, y2: 305.0 }),
+    (include_bytes!("../../assets/arithmetic/drawing.png"), BoundingBox { x1: 13.0, y1: 9.75, x2: 250.5, y2: 271.25 }),
+];
+
+/// The fingerprint of a network as a config uses it. `None` when told to stop.
+///
+/// # Errors
+/// [`RunError::Model`].
+pub(super) fn fingerprint(
+    config: &ExperimentConfig,
+    network: &mut dyn Embedder,
+    cancel: &Cancel,
+) -> Result<Option<Digest>, RunError> {
+    let face = |(i, (_, bbox)): (usize, &(&[u8], BoundingBox))| Face {
+        face_id: format!("built-in {i}"),
+        identity_id: None,
+        image_id: String::new(),
+        pixels: PixelSource::File { path: String::new(), size: 0, modified: 0 },
+        bbox: Some(*bbox),
+        detector_score: None,
+        content: None,
+    };
+    let manifest = Manifest { faces: PICTURES.iter().enumerate().map(face).collect(), ..Manifest::default() };
+    let pictures = PICTURES.map(|(bytes, _)| bytes);
+    let reader = FaceReader::in_memory(&manifest, config, &pictures);
+    // One batch, whatever the config says: batches change no number, and are not to change which numbers are asked for.
+    let options = EmbedOptions { batch_size: BatchSize::Faces(4), chunk_size: PICTURES.len(), ..config.embed.clone() };
+    let job = EmbedJob::new(&manifest.faces, &reader, &config.preprocess, &options);
+    let Some(mut sample) = Sample::read(job, cancel) else { return Ok(None) };
+    Ok(sample.fingerprint(network, cancel)?)
+}
+
+/// Which kernels give this CPU the arithmetic of a run, if any do.
+fn kernels(config: &ExperimentConfig, plan: &RunPlan) -> Option<Kernels> {
+    [Kernels::Auto, Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable].into_iter().find(|&kernels| {
+        let options = EmbedOptions { kernels, device: plan.device().into(), ..config.embed.clone() };
+        model::describe(&config.model, &options, &|_| ()).is_ok_and(|info| plan.is_computed_by(&info))
+    })
+}
+
+/// How to go on with a run whose plan names another arithmetic than this machine takes by itself.
+pub(super) fn way_out(run: &RunDirectory, config: &ExperimentConfig, plan: &RunPlan, origin: &ConfigOrigin) -> String {
+    let run = run.name();
+    let Some(kernels) = kernels(config, plan) else {
+        return format!("nothing on this machine computes as {run} does: go on with it where it was begun");
+    };
+    const KEY: &str = "embed.kernels=";
+    let mut origin = origin.clone();
+    origin.overrides.retain(|text| !text.starts_with(KEY));
+    origin.overrides.push(format!("{KEY}{}", kernels.name()));
+    let command = super::command(&origin);
+    format!("`embed.kernels: {}` computes as {run} does: `{command}` goes on with it", kernels.name())
+}
+
+impl Workplace<'_> {
+    /// Whether this machine would compute the embeddings of a run, in words. Nothing is downloaded for it.
+    ///
+    /// # Errors
+    /// [`RunError`] when it cannot be found out.
+    pub fn computes_the_same(&self, run: &RunDirectory) -> Result<String, RunError> {
+        let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+        let Some(theirs) = provenance.arithmetic else { return Ok("made before runs had a fingerprint".into()) };
+        let made_by = format!("{}, computed by {}", theirs.fingerprint.short(12), theirs.machine());
+        let (_, loaded) = stored(run)?;
+        let config = &loaded.config;
+        if !weights::at_hand(&config.weights) {
+            return Ok(format!("{made_by}; the weights are not here, so what this machine would compute is not known"));
+        }
+        let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+        let info = model::describe(&config.model, &config.embed, &|_| ())?;
+        if !plan.is_computed_by(&info) {
+            let way_out = way_out(run, config, &plan, &provenance.config);
+            return Ok(format!("{made_by}; this machine takes {} by itself: {way_out}", info.name));
+        }
+        let checkpoint = self.checkpoint(config, &mut super::Sources::default())?;
+        let calibration = if run.has(RunDirectory::CALIBRATION) { Some(precision::calibration(run)?) } else { None };
+        let side = config.preprocess.resize.size as usize;
+        let options = EmbedOptions { device: plan.device().into(), ..config.embed.clone() };
+        let tensors = &checkpoint.tensors;
+        let mut network = model::open(&config.model, side, &options, tensors, calibration.as_ref(), &|_| ())?;
+        let Some(found) = fingerprint(config, network.as_mut(), self.cancel)? else { return Ok(made_by) };
+        let here = Arithmetic::here(found, network.info());
+        Ok(if found == theirs.fingerprint {
+            format!("{made_by}; this machine computes the same")
+        } else {
+            format!(
+                "{made_by}; this machine ({}) computes {}, other bytes: it cannot go on with this run",
+                here.machine(),
+                found.short(12)
+            )
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! `embed RUN` when its faces are no longer what they were.
+
+use std::fs;
+
+use crate::support::workspace::Workspace;
+
+/// Three people with two grey pictures each.
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    for person in ["ada", "bob", "eve"] {
+        fs::create_dir_all(workspace.path(format!("faces/{person}"))).unwrap();
+        for picture in 0..2 {
+            draw(&workspace, person, picture, 1);
+        }
+    }
+    workspace.config("dataset: {source: folders, root: faces}");
+    workspace
+}
+
+fn draw(workspace: &Workspace, person: &str, picture: usize, seed: usize) {
+    let value = |p: usize| ((p * 7 * (seed + picture) + usize::from(person.as_bytes()[0])) % 256).to_string();
+    let pixels: Vec<_> = (0..64 * 64).map(value).collect();
+    let path = workspace.path(format!("faces/{person}/{picture}.pgm"));
+    fs::write(path, format!("P2 64 64 255\n{}", pixels.join(" "))).unwrap();
+}
+
+#[test]
+fn embed_run_says_which_faces_changed_and_that_they_are_another_run() {
+    let workspace = workspace();
+    workspace.run(0, &["experiment", "config.yaml"]);
+    let run = workspace.only_run();
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let seal = fs::read(run.join("SEALED")).unwrap();
+    workspace.run(0, &["embed", name]);
+
+    draw(&workspace, "bob", 1, 5);
+    let (_, stderr) = workspace.run(1, &["embed", name, "--quiet"]);
+    let other = stderr.split_once("now it names ").unwrap().1.split(':').next().unwrap();
+    let said = stderr.trim_end().replace(name, "RUN").replace(other, "OTHER");
+    insta::assert_snapshot!(said, @"error: RUN is not what its config names any more: 1 of 6 faces has another picture (`bob/1.pgm`). With what is there now it names OTHER: `facevault experiment config.yaml` makes that; to go on with RUN, put back what has changed");
+    assert_eq!(fs::read(run.join("SEALED")).unwrap(), seal, "the run was touched");
+    assert_eq!(workspace.only_run(), run, "another run was made without a word");
+
+    // Both ways out.
+    let done = workspace.json(0, &["experiment", "config.yaml"]);
+    assert_eq!(done["run"], other);
+    draw(&workspace, "bob", 1, 1);
+    workspace.run(0, &["embed", name]);
+
+    fs::remove_file(workspace.path("faces/ada/0.pgm")).unwrap();
+    draw(&workspace, "eve", 0, 3);
+    draw(&workspace, "eve", 2, 1);
+    let (_, stderr) = workspace.run(1, &["embed", name, "--quiet"]);
+    let said = stderr.split_once("any more: ").unwrap().1.split_once(". With").unwrap().0.to_owned();
+    insta::assert_snapshot!(said, @"1 of 6 faces has another picture (`eve/0.pgm`), 1 of 6 faces is gone (`ada/0.pgm`), 1 face is new (`eve/2.pgm`)");
+}
+
+#[test]
+fn a_run_is_gone_on_with_where_it_lies() {
+    let workspace = workspace();
+    workspace.run(0, &["embed", "config.yaml", "--experiments", "elsewhere"]);
+    let run = fs::read_dir(workspace.path("elsewhere"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.join("plan.json").is_file())
+        .unwrap();
+    fs::remove_file(run.join("face_metadata.csv")).unwrap();
+    let done = workspace.json(0, &["embed", run.to_str().unwrap()]);
+    assert_eq!(done["directory"], run.to_str().unwrap());
+    assert!(run.join("face_metadata.csv").is_file() && !workspace.has_run());
+}
