@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::experiment::interrupted;
+use super::experiment::{interrupted, left_out};
 use super::{at_work, print, retype};
 use crate::agreement::Agreement;
 use crate::cli::EmbedArgs;
 use crate::config;
+use crate::dataset::LeftOut;
 use crate::embed::EmbedOutcome;
 use crate::error::{Error, Outcome};
 use crate::run::{self, RunDirectory};
@@ -19,6 +20,8 @@ struct Done {
     embedded: usize,
     failed: usize,
     resumed: usize,
+    #[serde(skip_serializing_if = "LeftOut::is_empty")]
+    left_out: LeftOut,
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<Agreement>,
 }
@@ -59,11 +62,13 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                     embedded: summary.embedded,
                     failed: summary.failed,
                     resumed: summary.resumed,
+                    left_out: run::left_out(&run)?,
                     agreement: run::agreement(&run)?,
                 };
                 print(&arguments.common, &done, || {
                     let mut lines =
                         vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
+                    lines.extend(left_out(&done.left_out));
                     lines.extend(done.agreement.iter().flat_map(Agreement::lines));
                     lines.push(format!("run     {}", done.directory));
                     lines.join("\n")

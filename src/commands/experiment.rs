@@ -6,6 +6,7 @@ use super::{at_work, print, retype};
 use crate::agreement::Agreement;
 use crate::cli::ConfigArgs;
 use crate::config::{self, Published};
+use crate::dataset::LeftOut;
 use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{Error, Outcome};
 use crate::metrics::{Judged, Metrics};
@@ -24,6 +25,8 @@ struct Done<'a> {
     embedded: usize,
     failed: usize,
     resumed: usize,
+    #[serde(skip_serializing_if = "LeftOut::is_empty")]
+    left_out: LeftOut,
     expectations: &'a [Judged],
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<Agreement>,
@@ -90,6 +93,7 @@ fn finish(
         embedded: summary.embedded,
         failed: summary.failed,
         resumed: summary.resumed,
+        left_out: run::left_out(run)?,
         expectations: evaluated.expectations(),
         agreement: run::agreement(run)?,
         not_evaluated,
@@ -123,6 +127,7 @@ pub(super) fn interrupted(resume: &str) -> Outcome {
 
 fn text(done: &Done<'_>) -> String {
     let mut lines = vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
+    lines.extend(left_out(&done.left_out));
     if let Some(metrics) = done.metrics {
         lines.push(numbers(metrics));
     }
@@ -134,6 +139,11 @@ fn text(done: &Done<'_>) -> String {
         lines.push(format!("report  {report}"));
     }
     lines.join("\n")
+}
+
+/// What the dataset's folders hold beside its faces, if there is something.
+pub(super) fn left_out(left_out: &LeftOut) -> Option<String> {
+    (!left_out.is_empty()).then(|| format!("left out: {left_out}"))
 }
 
 /// The headline numbers, a line each.

@@ -4,11 +4,15 @@
 use std::path::Path;
 
 use super::columns::TableKind;
-use super::csv_lines::CsvError;
+use super::csv_lines::{CsvError, CsvLines};
 use super::paths::PathRules;
 use super::phase1::Parser;
+use super::scan::Context;
 use super::{CsvProblem, DatasetError, Face};
 use crate::files;
+
+/// The column of the paths.
+const FILE: &str = "file_name";
 
 /// The table's name.
 pub(super) const METADATA: &str = "metadata.csv";
@@ -25,6 +29,31 @@ pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<Vec<Fa
             let problem = CsvProblem::NotListed { value: face.face_id.clone() };
             Err(CsvError { offset, problem }.at(table, &bytes))
         }
+    }
+}
+
+/// Whether a `metadata.csv` is an image folder's: it has the column of the pictures' paths. Others have nothing to do with
+/// the pictures beside them, which is said.
+pub(super) fn names_pictures(table: &Path, context: &Context<'_>) -> Result<bool, DatasetError> {
+    let bytes = files::read(table)?;
+    let names = match CsvLines::open(&bytes) {
+        Ok(lines) => lines.headers.iter().any(|header| header.trim() == FILE),
+        Err(CsvError { problem: CsvProblem::EmptyFile, .. }) => false,
+        Err(error) => return Err(error.at(table, &bytes)),
+    };
+    if !names {
+        context
+            .progress
+            .say(&format!("{} has no column `{FILE}`: it is not read, and folders are identities", table.display()));
+    }
+    Ok(names)
+}
+
+/// Where there are no faces beside such a table either, it was probably meant as one: then it is what is wrong.
+pub(super) fn explain(error: DatasetError, table: &Path) -> DatasetError {
+    match error {
+        DatasetError::NoPictures { .. } if table.is_file() => faces(table, |_| true).err().unwrap_or(error),
+        error => error,
     }
 }
 

@@ -7,13 +7,19 @@
 mod crop;
 mod decode;
 mod error;
+mod gif;
+mod ifd;
 mod jpeg;
+mod kind;
 mod opencv;
+mod orientation;
 mod pillow;
 mod profiles;
+mod tiff;
 
 pub use decode::{Limits, decode};
 pub use error::PreprocessError;
+pub use kind::{HEAD, Kind, pointer};
 pub use profiles::{PROFILES, profile};
 
 use image::RgbImage;

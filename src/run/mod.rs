@@ -31,7 +31,7 @@ pub use verify::{Check, verify};
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
-use crate::dataset::Manifest;
+use crate::dataset::{LeftOut, Manifest};
 use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock};
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::files;
@@ -144,6 +144,7 @@ impl Workplace<'_> {
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
                 files: manifest.containers.clone(),
+                left_out: manifest.left_out.clone(),
             },
             sessions: Vec::new(),
             adopted_from: None,
@@ -390,6 +391,7 @@ impl Workplace<'_> {
             evaluation,
             timeline,
             failures,
+            left_out: provenance.dataset.left_out.to_string(),
             agreement: agreement(run)?,
             pictures,
         })?;
@@ -412,6 +414,15 @@ impl Workplace<'_> {
         let rows: std::collections::BTreeSet<u32> = pairs.chain(suspects).collect();
         Ok(rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
     }
+}
+
+/// What is in the folders of a run's dataset and is no face.
+///
+/// # Errors
+/// [`RunError`] of the provenance.
+pub fn left_out(run: &RunDirectory) -> Result<LeftOut, RunError> {
+    let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+    Ok(provenance.dataset.left_out)
 }
 
 /// What a comparison needs of an evaluated run.

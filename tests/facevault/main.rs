@@ -14,6 +14,7 @@ mod lfw;
 mod meter;
 mod model;
 mod networks;
+mod odd_files;
 mod orl;
 mod pairs_card;
 mod people;

@@ -246,6 +246,6 @@ impl Faces {
                 entry.id = name.unwrap_or_default();
             }
         }
-        Index { faces: self.entries, pairs: Vec::new() }
+        Index { faces: self.entries, ..Index::default() }
     }
 }

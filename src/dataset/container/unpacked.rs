@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ContainerProblem, Located};
 use crate::dataset::scan::{self, Context, ScanError};
-use crate::dataset::{BoundingBox, DATASET_PAIRS, DatasetError, Face, ListedPair, Manifest, PairList, PixelSource};
+use crate::dataset::{
+    BoundingBox, DATASET_PAIRS, DatasetError, Face, LeftOut, ListedPair, Manifest, PairList, PixelSource,
+};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError, PARTIAL};
 
@@ -33,6 +35,9 @@ pub(super) struct Index {
     pub faces: Vec<Entry>,
     /// Two indices into `faces`, and whether they are one person.
     pub pairs: Vec<(u32, u32, bool)>,
+    /// What is in the container and is no face.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
 }
 
 /// One face: a whole picture.
@@ -77,7 +82,7 @@ pub(super) fn open(
     let place = Place { folder: cache.join("unpacked"), name: name(kind, containers) };
     for last in [false, true] {
         let index = place.index(first, context, &unpack)?;
-        let mut manifest = Manifest { root: place.root(), ..Manifest::default() };
+        let mut manifest = Manifest { root: place.root(), left_out: index.left_out.clone(), ..Manifest::default() };
         manifest.faces = index.faces.iter().map(|entry| entry.face(bbox(&entry.id))).collect();
         if !index.pairs.is_empty() {
             let pairs = index.pairs.iter().map(|&(a, b, same)| ListedPair { a, b, same, fold: None }).collect();
@@ -254,7 +259,7 @@ impl Distinct {
 
     /// All of them, with the pairs.
     pub fn with(self, pairs: Vec<(u32, u32, bool)>) -> Index {
-        Index { faces: self.entries, pairs }
+        Index { faces: self.entries, pairs, left_out: LeftOut::default() }
     }
 }
 
