@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::ContainerFile;
+use crate::dataset::{ContainerFile, LeftOut};
 use crate::digest::Digest;
 use crate::model::{EmbedderInfo, device};
 use crate::weights::Origin;
@@ -144,6 +144,9 @@ pub struct DatasetOrigin {
     /// The container files that it was read from, where it comes in such: the digest of each, and its commit on the Hub.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ContainerFile>,
+    /// What is in the dataset's folders and is no face, counted by reason.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
 }
 
 /// One start or resume.

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::experiment::{any_embedded, interrupted};
+use super::experiment::{any_embedded, interrupted, left_out};
 use super::{at_work, print, retype};
 use crate::agreement::Agreement;
 use crate::cli::EmbedArgs;
 use crate::config::{self, Loaded};
+use crate::dataset::LeftOut;
 use crate::embed::EmbedOutcome;
 use crate::error::{Error, Outcome};
 use crate::provenance::Arithmetic;
@@ -22,6 +23,8 @@ struct Done {
     #[serde(skip_serializing_if = "Option::is_none")]
     failures: Option<Failures>,
     resumed: usize,
+    #[serde(skip_serializing_if = "LeftOut::is_empty")]
+    left_out: LeftOut,
     #[serde(skip_serializing_if = "Option::is_none")]
     without_box: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +79,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                     failed: summary.failed,
                     failures: run::failures(&run)?,
                     resumed: summary.resumed,
+                    left_out: run::left_out(&run)?,
                     without_box: whole.map(|whole| whole.without_box),
                     agreement: run::agreement(&run)?,
                     arithmetic: run::arithmetic(&run)?,
@@ -83,6 +87,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                 print(&arguments.common, &done, || {
                     let mut lines =
                         vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
+                    lines.extend(left_out(&done.left_out));
                     lines.extend(done.agreement.iter().flat_map(Agreement::lines));
                     lines.extend(whole.map(|whole| whole.sentence()));
                     lines.push(format!("run     {}", done.directory));

@@ -6,6 +6,7 @@ use super::{at_work, print, retype};
 use crate::agreement::Agreement;
 use crate::cli::ConfigArgs;
 use crate::config::{self, Published};
+use crate::dataset::LeftOut;
 use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{Error, Outcome};
 use crate::metrics::{Judged, Metrics};
@@ -28,6 +29,8 @@ struct Done<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     failures: Option<&'a Failures>,
     resumed: usize,
+    #[serde(skip_serializing_if = "LeftOut::is_empty")]
+    left_out: LeftOut,
     #[serde(skip_serializing_if = "Option::is_none")]
     without_box: Option<u64>,
     #[serde(skip)]
@@ -107,6 +110,7 @@ fn finish(
         failed: summary.failed,
         failures: failures.as_ref(),
         resumed: summary.resumed,
+        left_out: run::left_out(run)?,
         without_box: whole.map(|whole| whole.without_box),
         caution: whole.map(|whole| whole.sentence()),
         expectations: evaluated.expectations(),
@@ -147,6 +151,7 @@ pub(super) fn interrupted(resume: &str) -> Outcome {
 
 fn text(done: &Done<'_>) -> String {
     let mut lines = vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
+    lines.extend(left_out(&done.left_out));
     if let Some(metrics) = done.metrics {
         lines.push(numbers(metrics));
     }
@@ -165,6 +170,11 @@ fn text(done: &Done<'_>) -> String {
 /// That there are no numbers, and why.
 pub(super) fn not_evaluated(reason: &str) -> String {
     format!("not evaluated: {reason}")
+}
+
+/// What the dataset's folders hold beside its faces, if there is something.
+pub(super) fn left_out(left_out: &LeftOut) -> Option<String> {
+    (!left_out.is_empty()).then(|| format!("left out: {left_out}"))
 }
 
 /// The headline numbers, a line each.

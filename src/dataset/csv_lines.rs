@@ -6,6 +6,7 @@ use csv::StringRecord;
 
 use super::columns::BoxColumns;
 use super::{BoundingBox, CsvProblem, DatasetError};
+use crate::preprocess::pointer;
 
 /// A header, then one line after the other.
 pub(super) struct CsvLines<'a> {
@@ -24,6 +25,9 @@ pub(super) struct CsvLines<'a> {
 impl<'a> CsvLines<'a> {
     /// Reads the header.
     pub fn open(bytes: &'a [u8]) -> Result<Self, CsvError> {
+        if let Some((system, command)) = pointer(bytes) {
+            return Err(CsvError { offset: 0, problem: CsvProblem::Pointer { system, command } });
+        }
         let text = utf8(bytes)?;
         let body = text.strip_prefix('\u{feff}').unwrap_or(text);
         if body.trim().is_empty() {

@@ -1,8 +1,8 @@
 //! Why a dataset cannot be used, or a face of it cannot be read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::ContainerProblem;
+use super::{ContainerProblem, LeftOut};
 use crate::files::FileError;
 use crate::hub::HubError;
 
@@ -44,7 +44,7 @@ pub enum DatasetError {
         /// What should be in it: "all pictures are in", "holds one folder for each identity".
         holds: &'static str,
     },
-    /// Pictures beside identity folders.
+    /// Pictures and no identity folders.
     #[error(
         "{} holds pictures itself (`{example}`); each identity needs its own folder: {}/<identity>/<image>",
         root.display(), root.display()
@@ -57,13 +57,14 @@ pub enum DatasetError {
     },
     /// No picture at all.
     #[error(
-        "{place} holds no faces; expected pictures as <identity>/<image> (or as `metadata.csv` names them) with one of these endings: {endings}"
+        "{place} holds no faces{}; expected pictures as <identity>/<image> (or as `metadata.csv` names them)",
+        if left_out.is_empty() { String::new() } else { format!(", but {left_out}") }
     )]
     NoPictures {
         /// The folder, or the repository's.
         place: String,
-        /// Endings that count as pictures.
-        endings: String,
+        /// What it holds instead.
+        left_out: LeftOut,
     },
     /// A file name that cannot become an id.
     #[error("the name of {path} {rule}; ids are made of names, so rename it")]
@@ -72,19 +73,6 @@ pub enum DatasetError {
         path: String,
         /// What is wrong: "is not UTF-8".
         rule: &'static str,
-    },
-    /// A link that leaves the root.
-    #[error(
-        "{} leads to {}, outside of {}; copy the files there, or let `dataset.root` name a folder that holds both",
-        path.display(), target.display(), root.display()
-    )]
-    Escape {
-        /// The link.
-        path: PathBuf,
-        /// Where it leads.
-        target: PathBuf,
-        /// The folder that must not be left.
-        root: PathBuf,
     },
     /// More faces than rows can be counted.
     #[error("the dataset has {0} faces; a manifest holds at most {max}", max = u32::MAX)]
@@ -150,6 +138,14 @@ pub enum CsvProblem {
     NotUtf8 {
         /// Byte in the line, from 1.
         column: usize,
+    },
+    /// A version control system left a pointer in the table's place.
+    #[error("a {system} pointer stands here in place of the table; fetch the table with `{command}`")]
+    Pointer {
+        /// Who wrote it: "Git-LFS".
+        system: &'static str,
+        /// The command that fetches the table.
+        command: &'static str,
     },
     /// A header is there twice.
     #[error("column `{name}` is there twice; rename one of them")]
@@ -371,6 +367,19 @@ pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A link to nothing.
+    #[error(
+        "{} is a link to {}, which is not there; {}",
+        path.display(), target.display(), if *annex { "fetch it with `git annex get`" } else { "restore it, or remove the link" }
+    )]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// Whether git-annex made it.
+        annex: bool,
+    },
     /// A folder, pipe or device where a picture is expected.
     #[error("{} is not a regular file", path.display())]
     NotAFile {
@@ -397,4 +406,11 @@ pub enum ReadError {
         /// The row.
         row: usize,
     },
+}
+
+impl ReadError {
+    pub(super) fn dangling(path: &Path, target: PathBuf) -> Self {
+        let annex = target.to_string_lossy().contains(".git/annex/objects");
+        Self::Dangling { path: path.into(), target, annex }
+    }
 }

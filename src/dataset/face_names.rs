@@ -1,8 +1,10 @@
 //! How other tables call the faces of a manifest: by id, path, file name, or file name without its ending.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::normalisation::composed;
 use super::paths::{normalise, unify};
 use super::{CsvProblem, Face, PixelSource};
 
@@ -17,24 +19,50 @@ enum Named {
 /// The names of all faces.
 pub(super) struct FaceNames<'a> {
     faces: &'a [Face],
-    ids: HashMap<&'a str, Named>,
+    /// As they are written.
+    written: Names<'a>,
+    /// Names that are not ASCII, composed: the other table may write them in another Unicode normalisation.
+    composed: Names<'a>,
+}
+
+/// Rows by name.
+#[derive(Default)]
+struct Names<'a> {
+    ids: HashMap<Cow<'a, str>, Named>,
     /// Paths and, for tables that leave it out, paths without ending.
-    paths: HashMap<&'a str, Named>,
+    paths: HashMap<Cow<'a, str>, Named>,
     /// File names, with and without ending.
-    files: HashMap<&'a str, Named>,
+    files: HashMap<Cow<'a, str>, Named>,
+}
+
+impl<'a> Names<'a> {
+    fn add(&mut self, row: u32, face: &'a Face, form: impl Fn(&'a str) -> Option<Cow<'a, str>>) {
+        add(&mut self.ids, form(&face.face_id), row);
+        if let PixelSource::File { path, .. } = &face.pixels {
+            for path in [path.as_str(), without_ending(path)] {
+                add(&mut self.paths, form(path), row);
+                add(&mut self.files, form(file_name(path)), row);
+            }
+        }
+    }
+
+    fn find(&self, value: &str) -> Option<Named> {
+        let reference = normalise(&unify(value.trim())).unwrap_or_default();
+        let below = |at: usize| &reference[at..];
+        let parts = || std::iter::once(0).chain(reference.match_indices('/').map(|(at, _)| at + 1)).map(below);
+        let by_path = |path: &str| self.paths.get(path).or_else(|| self.paths.get(without_ending(path)));
+        let by_name = |name: &str| self.files.get(name).or_else(|| self.files.get(without_ending(name)));
+        let named = self.ids.get(value.trim()).or_else(|| parts().find_map(by_path)).or_else(|| by_name(&reference));
+        named.copied()
+    }
 }
 
 impl<'a> FaceNames<'a> {
     pub fn of(faces: &'a [Face]) -> Self {
-        let mut names = Self { faces, ids: HashMap::new(), paths: HashMap::new(), files: HashMap::new() };
+        let mut names = Self { faces, written: Names::default(), composed: Names::default() };
         for (row, face) in (0..).zip(faces) {
-            add(&mut names.ids, &face.face_id, row);
-            if let PixelSource::File { path, .. } = &face.pixels {
-                for path in [path.as_str(), without_ending(path)] {
-                    add(&mut names.paths, path, row);
-                    add(&mut names.files, file_name(path), row);
-                }
-            }
+            names.written.add(row, face, |name| Some(name.into()));
+            names.composed.add(row, face, |name| (!name.is_ascii()).then(|| composed(name).into()));
         }
         names
     }
@@ -44,15 +72,10 @@ impl<'a> FaceNames<'a> {
     /// file may have another ending than the table says: copies of a dataset differ in both. Where a path does not fit,
     /// its file name alone is not believed: `1.jpg` is somebody else's picture in each person's folder.
     pub fn find(&self, column: &str, value: &str) -> Result<u32, CsvProblem> {
-        let reference = normalise(&unify(value.trim())).unwrap_or_default();
-        let below = |at: usize| &reference[at..];
-        let parts = || std::iter::once(0).chain(reference.match_indices('/').map(|(at, _)| at + 1)).map(below);
-        let by_path = |path: &str| self.paths.get(path).or_else(|| self.paths.get(without_ending(path)));
-        let by_name = |name: &str| self.files.get(name).or_else(|| self.files.get(without_ending(name)));
-        let named = self.ids.get(value.trim()).or_else(|| parts().find_map(by_path)).or_else(|| by_name(&reference));
-        match named {
-            Some(&Named::One(row)) => Ok(row),
-            Some(&Named::Several(first, second)) => {
+        let composed = || (!value.is_ascii()).then(|| self.composed.find(&composed(value))).flatten();
+        match self.written.find(value).or_else(composed) {
+            Some(Named::One(row)) => Ok(row),
+            Some(Named::Several(first, second)) => {
                 let [first, second] = [first, second].map(|row| self.faces[row as usize].face_id.clone());
                 Err(CsvProblem::AmbiguousFace { column: column.into(), value: value.into(), first, second })
             }
@@ -61,7 +84,8 @@ impl<'a> FaceNames<'a> {
     }
 }
 
-fn add<'a>(names: &mut HashMap<&'a str, Named>, name: &'a str, row: u32) {
+fn add<'a>(names: &mut HashMap<Cow<'a, str>, Named>, name: Option<Cow<'a, str>>, row: u32) {
+    let Some(name) = name else { return };
     match names.entry(name) {
         Entry::Vacant(entry) => drop(entry.insert(Named::One(row))),
         Entry::Occupied(mut entry) => {
@@ -129,6 +153,17 @@ mod tests {
         for name in ["", "..", "../x", "Ann", "Ann_0002", "images/000", ".jpg", "Ann/Ann_0001.jpg"] {
             assert!(names.find("image_a", name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn names_in_another_normalisation_are_found_unless_two_faces_differ_by_it() {
+        let faces = faces(&["Rene\u{301}/1.jpg", "Rene\u{301}/e\u{301}.jpg", "Ren\u{e9}/\u{e9}.jpg"]);
+        let names = FaceNames::of(&faces);
+        assert_eq!(names.find("face_a", "Ren\u{e9}/1.jpg"), Ok(0));
+        assert_eq!(names.find("face_a", "Ren\u{e9}/1"), Ok(0));
+        assert_eq!(names.find("face_a", "Rene\u{301}/e\u{301}.jpg"), Ok(1), "as written");
+        assert_eq!(names.find("face_a", "Ren\u{e9}/\u{e9}.jpg"), Ok(2), "as written");
+        assert!(matches!(names.find("face_a", "Rene\u{301}/\u{e9}.jpg"), Err(CsvProblem::AmbiguousFace { .. })));
     }
 
     #[test]

@@ -1,29 +1,16 @@
 //! Identity folders: `<root>/<identity>/<image>`, in byte order of the names; or an image folder, where
 //! `<root>/metadata.csv` names the pictures.
 
-use std::fs::{self, DirEntry};
+use std::collections::HashSet;
 use std::path::Path;
 
-use super::image_folder;
+use super::image_folder::{self, METADATA};
+use super::left_out::{LeftOut, Reason};
+use super::listing::{self, Entry, Walk};
+use super::normalisation::composed;
 use super::scan::{self, Context};
 use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, tables};
 use crate::config::Tables;
-use crate::files::FileError;
-
-/// Endings of files that are read as pictures, in any case.
-const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "pgm", "ppm", "pnm"];
-
-/// Whether a file name is a picture's. Hidden files are not: macOS leaves `._a.jpg` beside `a.jpg`.
-pub(super) fn is_picture(name: &str) -> bool {
-    let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
-    !name.starts_with('.')
-        && ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
-}
-
-/// The endings for people.
-pub(super) fn endings() -> String {
-    ENDINGS.join(", ")
-}
 
 /// Reads a folder of identity folders, or an image folder.
 pub(super) fn open(root: &Path, tables: &Tables, context: &Context<'_>) -> Result<Manifest, DatasetError> {
@@ -39,101 +26,110 @@ pub(super) fn list(root: &Path, tables: &Tables, context: &Context<'_>) -> Resul
     }
     let find = |key, table: &Option<_>| table.as_deref().map(|table| tables::find(key, table, root)).transpose();
     let files = tables::Files { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? };
-    let metadata = root.join(image_folder::METADATA);
-    let (faces, table) = if metadata.is_file() {
-        // A picture that is not there becomes a failure of its face, as in a Phase-1 table.
-        image_folder::faces(&metadata, |_| true)?
-    } else {
-        (identities(root, context)?, SourceTable::default())
+    let metadata = root.join(METADATA);
+    let named = metadata.is_file() && image_folder::names_pictures(&metadata, context)?;
+    let is_table = |name: &str| {
+        let path = root.join(name);
+        named && name == METADATA || [&files.pairs, &files.boxes].into_iter().flatten().any(|table| *table == path)
     };
-    let mut manifest = Manifest { faces, root: root.into(), table, ..Manifest::default() };
+    let mut left_out = LeftOut::default();
+    let (faces, table) = if named {
+        // A picture that is not there becomes a failure of its face, as in a Phase-1 table.
+        let (faces, table) = image_folder::faces(&metadata, |_| true)?;
+        unnamed(root, &faces, &is_table, &mut left_out, context)?;
+        (faces, table)
+    } else {
+        let faces = identities(root, &is_table, &mut left_out, context)
+            .and_then(|pictures| faces(pictures, &root.display().to_string(), &left_out))
+            .map_err(|error| image_folder::explain(error, &metadata))?;
+        (faces, SourceTable::default())
+    };
+    let mut manifest = Manifest { faces, root: root.into(), table, left_out, ..Manifest::default() };
     tables::attach(&mut manifest, &files, context)?;
     Ok(manifest)
 }
 
-fn identities(root: &Path, context: &Context<'_>) -> Result<Vec<Face>, DatasetError> {
-    let mut ignored = Ignored::default();
-    let mut pictures = Vec::new();
-    for identity in entries(root)? {
+/// Counts what an image folder holds beside the pictures that its table names.
+fn unnamed(
+    root: &Path,
+    faces: &[Face],
+    is_table: &dyn Fn(&str) -> bool,
+    left_out: &mut LeftOut,
+    context: &Context<'_>,
+) -> Result<(), DatasetError> {
+    let named: HashSet<_> = faces.iter().map(|face| composed(&face.face_id)).collect();
+    let mut found = |path: String, left: &mut LeftOut| {
+        if !named.contains(&composed(&path)) {
+            left.add(Reason::NotInTable);
+        }
+    };
+    Walk::new([], is_table, context).pictures(root, "", left_out, &mut found)
+}
+
+/// (identity, file name) of the pictures in identity folders.
+fn identities(
+    root: &Path,
+    is_table: &dyn Fn(&str) -> bool,
+    left_out: &mut LeftOut,
+    context: &Context<'_>,
+) -> Result<Vec<(String, String)>, DatasetError> {
+    let (mut pictures, mut in_root) = (Vec::new(), None);
+    for entry in listing::list(root)? {
         if context.cancel.requested() {
             return Err(DatasetError::Interrupted);
         }
-        let name = name(&identity)?;
-        if name.starts_with('.') {
-            ignored.files += 1;
-        } else if identity.path().is_dir() {
-            one_identity(&identity.path(), &name, &mut pictures, &mut ignored)?;
-        } else if is_picture(&name) {
-            return Err(DatasetError::PicturesInRoot { root: root.into(), example: name });
-        } else {
-            ignored.files += 1;
+        let name = listing::name(&entry)?;
+        match listing::look(&entry, &name)? {
+            Entry::Folder if listing::leads_up(&entry) => left_out.add(Reason::Repeated),
+            Entry::Folder => one_identity(root, &name, &mut pictures, left_out, context)?,
+            Entry::Picture => {
+                left_out.add(Reason::InRoot);
+                in_root.get_or_insert(name);
+            }
+            Entry::Left(_) if is_table(&name) => {}
+            Entry::Left(reason) => left_out.add(reason),
         }
     }
-    ignored.say(context);
-    faces(pictures, &root.display().to_string())
+    match in_root {
+        Some(example) if pictures.is_empty() => Err(DatasetError::PicturesInRoot { root: root.into(), example }),
+        _ => Ok(pictures),
+    }
 }
 
 fn one_identity(
-    folder: &Path,
+    root: &Path,
     identity: &str,
     pictures: &mut Vec<(String, String)>,
-    ignored: &mut Ignored,
+    left_out: &mut LeftOut,
+    context: &Context<'_>,
 ) -> Result<(), DatasetError> {
-    for entry in entries(folder)? {
-        let name = name(&entry)?;
-        if is_picture(&name) && !entry.path().is_dir() {
-            pictures.push((identity.to_owned(), name));
-        } else if entry.path().is_dir() {
-            ignored.folders += 1;
-        } else {
-            ignored.files += 1;
+    let (folder, before) = (root.join(identity), pictures.len());
+    let (mut deeper, mut too_deep) = (Walk::new([root, &folder], &|_| false, context), 0);
+    for entry in listing::list(&folder)? {
+        let name = listing::name(&entry)?;
+        match listing::look(&entry, &name)? {
+            Entry::Picture => pictures.push((identity.to_owned(), name)),
+            Entry::Folder => deeper.pictures(&folder, &name, left_out, &mut |_, left| {
+                too_deep += 1;
+                left.add(Reason::TooDeep);
+            })?,
+            Entry::Left(reason) => left_out.add(reason),
         }
+    }
+    if pictures.len() == before && too_deep == 0 {
+        left_out.add(Reason::EmptyFolder);
     }
     Ok(())
 }
 
-fn entries(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
-    fs::read_dir(folder).and_then(Iterator::collect).map_err(FileError::new("list", folder))
-}
-
-fn name(entry: &DirEntry) -> Result<String, DatasetError> {
-    entry
-        .file_name()
-        .into_string()
-        .map_err(|_| DatasetError::Name { path: entry.path().to_string_lossy().into_owned(), rule: "is not UTF-8" })
-}
-
-/// What is in the folders and is no face.
-#[derive(Default)]
-pub(super) struct Ignored {
-    pub files: u64,
-    pub folders: u64,
-}
-
-impl Ignored {
-    /// Tells, when there is something to tell.
-    pub fn say(&self, context: &Context<'_>) {
-        let Self { files, folders } = self;
-        if *files > 0 {
-            context.progress.say(&format!(
-                "{files} {} ending ({}) or hidden: ignored",
-                if *files == 1 { "file is no picture by its" } else { "files are no pictures by their" },
-                endings()
-            ));
-        }
-        if *folders > 0 {
-            context.progress.say(&format!(
-                "{folders} {} deeper than <identity>/<image>: ignored with all that is inside",
-                if *folders == 1 { "folder lies" } else { "folders lie" }
-            ));
-        }
-    }
-}
-
 /// (identity, file name) → faces, sorted by the names' bytes. The id is the relative path: unique, stable, readable.
-pub(super) fn faces(mut pictures: Vec<(String, String)>, place: &str) -> Result<Vec<Face>, DatasetError> {
+pub(super) fn faces(
+    mut pictures: Vec<(String, String)>,
+    place: &str,
+    left_out: &LeftOut,
+) -> Result<Vec<Face>, DatasetError> {
     if pictures.is_empty() {
-        return Err(DatasetError::NoPictures { place: place.into(), endings: endings() });
+        return Err(DatasetError::NoPictures { place: place.into(), left_out: left_out.clone() });
     }
     pictures.sort_unstable();
     pictures

@@ -1,17 +1,20 @@
 //! Identity folders, or an image folder, in a dataset repository on the Hugging Face Hub: listed at a pinned revision,
 //! downloaded file by file, and read where the Hub's cache keeps them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::folders::{self, Ignored};
+use super::folders;
 use super::image_folder::{self, METADATA};
+use super::left_out::{LeftOut, Reason};
+use super::listing::{self, Named};
+use super::normalisation::composed;
 use super::scan::{self, Context, ScanError};
-use super::{DatasetError, Face, Manifest, SourceTable, tables};
+use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, tables};
 use crate::config::Tables;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
@@ -47,24 +50,38 @@ pub(super) fn open(place: &Place<'_>, tables: &Tables, context: &Context<'_>) ->
     };
     let files = tables::Files { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? };
     let metadata = listing.iter().find(|file| file.path.strip_prefix(&prefix) == Some(METADATA));
-    let (faces, table, pictures) = if let Some(metadata) = metadata {
-        named(metadata, &listing, &prefix, context)?
-    } else {
-        let mut ignored = Ignored::default();
-        let (names, pictures) = in_folders(listing, &prefix, &mut ignored);
-        ignored.say(context);
-        (folders::faces(names, &place.to_string())?, SourceTable::default(), pictures)
+    let metadata =
+        metadata.map(|file| hub::download(file, &LinesOnly(context.progress), context.cancel)).transpose()?;
+    let by_table = match &metadata {
+        Some(table) => image_folder::names_pictures(table, context)?,
+        None => false,
     };
-    let mut manifest = Manifest { faces, table, commit: Some(commit.clone()), ..Manifest::default() };
+    let is_table = |name: &str| {
+        let used = [&tables.pairs, &tables.boxes].into_iter().flatten();
+        by_table && name == METADATA || used.into_iter().any(|table| table == Path::new(name))
+    };
+    let below = |file: &HubFile| file.path.strip_prefix(&prefix).is_some_and(|name| !is_table(name));
+    let listing: Vec<_> = listing.into_iter().filter(below).collect();
+    let mut left_out = LeftOut::default();
+    let (faces, table, pictures) = match &metadata {
+        Some(table) if by_table => named(table, &listing, &prefix, &mut left_out)?,
+        _ => {
+            let listed = in_folders(listing, &prefix, &mut left_out);
+            let (names, pictures) = only_pictures(listed, &prefix, &mut left_out, context)?.into_iter().unzip();
+            let faces = folders::faces(names, &place.to_string(), &left_out);
+            let explain = |error| match &metadata {
+                Some(table) => image_folder::explain(error, table),
+                None => error,
+            };
+            (faces.map_err(explain)?, SourceTable::default(), pictures)
+        }
+    };
+    let mut manifest = Manifest { faces, table, commit: Some(commit.clone()), left_out, ..Manifest::default() };
     // Before the pictures are downloaded: a wrong table is told at once.
     tables::attach(&mut manifest, &files, context)?;
     let root = download(&pictures, &prefix, context)?;
-    manifest.root.clone_from(&root);
-    // The Hub's cache is made of links to content-addressed files beside the snapshot: no fence.
-    scan::fill(&mut manifest.faces, &root, false, context).map_err(|error| match error {
-        ScanError::Root(error) => FileError::new("read", &root)(error).into(),
-        ScanError::Interrupted | ScanError::Escape { .. } => DatasetError::Interrupted,
-    })?;
+    manifest.root = root;
+    scan::fill_folder(&mut manifest, context)?;
     Ok(manifest)
 }
 
@@ -125,33 +142,84 @@ impl std::fmt::Display for Place<'_> {
 
 /// The faces that a `metadata.csv` names, in its order, the table, and the faces' files.
 fn named(
-    metadata: &HubFile,
+    table: &Path,
     listing: &[HubFile],
     prefix: &str,
-    context: &Context<'_>,
+    left_out: &mut LeftOut,
 ) -> Result<(Vec<Face>, SourceTable, Vec<HubFile>), DatasetError> {
-    let path = hub::download(metadata, &LinesOnly(context.progress), context.cancel)?;
-    let listed: HashMap<&str, &HubFile> =
-        listing.iter().filter_map(|file| Some((file.path.strip_prefix(prefix)?, file))).collect();
-    let (faces, table) = image_folder::faces(&path, |picture| listed.contains_key(picture))?;
-    let pictures = faces.iter().filter_map(|face| listed.get(face.face_id.as_str()).copied().cloned()).collect();
-    Ok((faces, table, pictures))
+    let path = |file: &HubFile| composed(file.path.strip_prefix(prefix).unwrap_or_default());
+    let listed: HashMap<String, &HubFile> = listing.iter().map(|file| (path(file), file)).collect();
+    let (mut faces, source) = image_folder::faces(table, |picture| listed.contains_key(&composed(picture)))?;
+    let mut named = HashSet::new();
+    let mut pictures = Vec::new();
+    for face in &mut faces {
+        let Some(&file) = listed.get(&composed(&face.face_id)) else { continue };
+        // As the repository writes it, which may be in another normalisation.
+        if let PixelSource::File { path, .. } = &mut face.pixels {
+            file.path.strip_prefix(prefix).unwrap_or_default().clone_into(path);
+        }
+        named.insert(&file.path);
+        pictures.push(file.clone());
+    }
+    for file in listing.iter().filter(|file| !named.contains(&file.path)) {
+        left_out.add(by_name(&file.path[prefix.len()..], Reason::NotInTable));
+    }
+    Ok((faces, source, pictures))
 }
 
-/// The files that are `<identity>/<image>` after the prefix: (identity, image), and the file.
-fn in_folders(listing: Vec<HubFile>, prefix: &str, ignored: &mut Ignored) -> (Vec<(String, String)>, Vec<HubFile>) {
-    let mut pictures = Vec::new();
+/// A file in an identity folder: identity and name, and the file.
+type Listed = ((String, String), HubFile);
+
+/// The files that are `<identity>/<file>` after the prefix and may be pictures by their names.
+fn in_folders(listing: Vec<HubFile>, prefix: &str, left_out: &mut LeftOut) -> Vec<Listed> {
+    let mut files = Vec::new();
     for file in listing {
         let below = file.path.strip_prefix(prefix).unwrap_or_default();
-        match below.split('/').collect::<Vec<_>>()[..] {
-            [identity, name] if folders::is_picture(name) && !identity.starts_with('.') => {
-                let (identity, name) = (identity.to_owned(), name.to_owned());
-                pictures.push(((identity, name), file));
+        let reason = match below.split('/').collect::<Vec<_>>()[..] {
+            [_] => by_name(below, Reason::InRoot),
+            [identity, name] if matches!(listing::named(name), Named::Picture | Named::Unknown) && !hidden(below) => {
+                files.push(((identity.to_owned(), name.to_owned()), file));
+                continue;
             }
-            _ => ignored.files += 1,
-        }
+            _ => by_name(below, Reason::TooDeep),
+        };
+        left_out.add(reason);
     }
-    pictures.into_iter().unzip()
+    files
+}
+
+/// Whether a file or a folder above it is hidden.
+fn hidden(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with('.'))
+}
+
+/// Why a file that is not downloaded is left out; `picture`: when it is a picture by its name.
+fn by_name(path: &str, picture: Reason) -> Reason {
+    match listing::named(path.rsplit('/').next().unwrap_or(path)) {
+        _ if hidden(path) => Reason::Hidden,
+        Named::Picture => picture,
+        _ => Reason::OtherEnding,
+    }
+}
+
+/// Without the files that their content makes no pictures; those whose names do not tell are downloaded for it.
+fn only_pictures(
+    mut listed: Vec<Listed>,
+    prefix: &str,
+    left_out: &mut LeftOut,
+    context: &Context<'_>,
+) -> Result<Vec<Listed>, DatasetError> {
+    let doubtful = |((_, name), _): &&Listed| listing::named(name) == Named::Unknown;
+    let files: Vec<HubFile> = listed.iter().filter(doubtful).map(|(_, file)| file.clone()).collect();
+    if files.is_empty() {
+        return Ok(listed);
+    }
+    let root = download(&files, prefix, context)?;
+    listed.retain(|entry @ ((identity, name), _)| {
+        let reason = doubtful(&entry).then(|| listing::reason_of(&root.join(identity).join(name))).flatten();
+        reason.map(|reason| left_out.add(reason)).is_none()
+    });
+    Ok(listed)
 }
 
 /// Downloads all; gives the folder in the local cache that stands for the prefix.
@@ -285,12 +353,18 @@ mod tests {
             "data/a/deep/3.jpg",
             "data/4.jpg",
             "data/a/._5.jpg",
-            "data2/b/6.jpg",
+            "data/.git/6.jpg",
+            "data/a/notes.txt",
+            "data/a/0007",
         ];
-        let mut ignored = Ignored::default();
-        let (names, pictures) = in_folders(listing.map(file).to_vec(), "data/", &mut ignored);
-        assert_eq!(names, [("z", "1.jpg"), ("a", "2.PNG")].map(|(a, b)| (a.to_owned(), b.to_owned())));
-        assert_eq!(ignored.files, 5);
+        let mut left_out = LeftOut::default();
+        let listed = in_folders(listing.map(file).to_vec(), "data/", &mut left_out);
+        let (names, pictures): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
+        let expected = [("z", "1.jpg"), ("a", "2.PNG"), ("a", "0007")];
+        assert_eq!(names, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        let told = "1 picture beside the identity folders, 1 picture deeper than <identity>/<image>, \
+                    2 no pictures by their ending, 2 hidden";
+        assert_eq!(left_out.to_string(), told);
         let root = |path: &str, prefix| root_of(Path::new(path), &pictures[0], prefix).ok();
         let expected = |path: &str| Some(PathBuf::from(path));
         assert_eq!(root("/cache/snapshots/c/data/z/1.jpg", "data/"), expected("/cache/snapshots/c/data"));

@@ -4,11 +4,16 @@
 use std::path::Path;
 
 use super::columns::TableKind;
+use super::csv_lines::{CsvError, CsvLines};
 use super::fault::LineFault;
 use super::paths::PathRules;
 use super::phase1::Parser;
+use super::scan::Context;
 use super::{CsvProblem, DatasetError, Face, FaultIn, SourceTable};
 use crate::files;
+
+/// The column of the paths.
+const FILE: &str = "file_name";
 
 /// The table's name.
 pub(super) const METADATA: &str = "metadata.csv";
@@ -36,6 +41,31 @@ pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<(Vec<F
             Err(DatasetError::Csv { path: table.into(), line: read.lines[row], problem })
         }
         _ => Ok((read.faces, read.source)),
+    }
+}
+
+/// Whether a `metadata.csv` is an image folder's: it has the column of the pictures' paths. Others have nothing to do with
+/// the pictures beside them, which is said.
+pub(super) fn names_pictures(table: &Path, context: &Context<'_>) -> Result<bool, DatasetError> {
+    let bytes = files::read(table)?;
+    let names = match CsvLines::open(&bytes) {
+        Ok(lines) => lines.headers.iter().any(|header| header.trim() == FILE),
+        Err(CsvError { problem: CsvProblem::EmptyFile, .. }) => false,
+        Err(error) => return Err(error.at(table, &bytes)),
+    };
+    if !names {
+        context
+            .progress
+            .say(&format!("{} has no column `{FILE}`: it is not read, and folders are identities", table.display()));
+    }
+    Ok(names)
+}
+
+/// Where there are no faces beside such a table either, it was probably meant as one: then it is what is wrong.
+pub(super) fn explain(error: DatasetError, table: &Path) -> DatasetError {
+    match error {
+        DatasetError::NoPictures { .. } if table.is_file() => faces(table, |_| true).err().unwrap_or(error),
+        error => error,
     }
 }
 

@@ -12,7 +12,10 @@ mod folders;
 mod hand_over;
 mod hub_folders;
 mod image_folder;
+mod left_out;
+mod listing;
 mod manifest_file;
+mod normalisation;
 mod pair_list;
 mod pair_lists_file;
 mod pair_plain;
@@ -33,7 +36,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::{DatasetSource, Phase1Image};
@@ -44,6 +47,7 @@ use crate::progress::{Cancel, Progress};
 pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};
+pub use left_out::{LeftOut, Reason};
 pub use pair_list::{ABSENT, AbsentPair, DATASET_PAIRS, ListedPair, PairList, read_pair_list};
 pub use table::{SourceTable, TextColumn};
 
@@ -120,6 +124,8 @@ pub struct Manifest {
     pub commit: Option<String>,
     /// The files that the dataset was read from, where it comes in containers.
     pub containers: Vec<ContainerFile>,
+    /// What is in the dataset's folders and is no face.
+    pub left_out: LeftOut,
 }
 
 /// Opens a dataset: finds its faces, reads each picture once for its digest. `cache` is a folder that remembers the
@@ -134,7 +140,7 @@ pub fn open(
     cancel: &Cancel,
 ) -> Result<Manifest, DatasetError> {
     let context = scan::Context { cache, progress, cancel };
-    let manifest = match source {
+    let mut manifest = match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => phase1::open(csv, root, rewrite, *image, &context),
         DatasetSource::Folders { root, tables } => folders::open(root, tables, &context),
         DatasetSource::HubFolders { repo, revision, folder, tables } => {
@@ -147,6 +153,10 @@ pub fn open(
             procedural::open(seed, identities, samples, size)
         }
     }?;
+    if !manifest.left_out.is_empty() {
+        progress.say(&format!("left out: {}", manifest.left_out));
+    }
+    normalisation::unite_identities(&mut manifest.faces, progress);
     match u32::try_from(manifest.len()) {
         Ok(_) => Ok(manifest),
         Err(_) => Err(DatasetError::TooMany(manifest.len() as u64)),
@@ -227,8 +237,12 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
     let PixelSource::File { path, size, modified } = &face.pixels else { return Err(ReadError::Drawn { row }) };
     let path = manifest.root.join(path);
     let failed = |error| FileError::new("read", &path)(error);
+    let metadata = std::fs::metadata(&path).map_err(|error| match std::fs::read_link(&path) {
+        Ok(target) if error.kind() == ErrorKind::NotFound => ReadError::dangling(&path, target),
+        _ => failed(error).into(),
+    })?;
     // Opening a pipe would wait for its writer.
-    if !std::fs::metadata(&path).map_err(failed)?.is_file() {
+    if !metadata.is_file() {
         return Err(ReadError::NotAFile { path });
     }
     let mut file = File::open(&path).map_err(failed)?;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::paths::Fence;
 use super::scan_cache::{ScanCache, Stamp};
-use super::{DatasetError, Face, FaultIn, Manifest, PixelSource};
+use super::{DatasetError, Face, FaultIn, Manifest, PixelSource, normalisation};
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
@@ -48,8 +48,10 @@ struct Picture<'a> {
 }
 
 /// What is known about a file after the scan.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Found {
+    /// Where it is, if its folders write its name in another Unicode normalisation.
+    path: Option<String>,
     stamp: Stamp,
     /// `None`: it cannot be read.
     content: Option<Digest>,
@@ -58,7 +60,8 @@ struct Found {
     cached: bool,
 }
 
-const MISSING: Found = Found { stamp: Stamp { size: 0, modified: 0 }, content: None, settled: false, cached: false };
+const MISSING: Found =
+    Found { path: None, stamp: Stamp { size: 0, modified: 0 }, content: None, settled: false, cached: false };
 
 /// Fills in size, modification time and digest of every file below `root`. A file that cannot be read gets no digest:
 /// embedding will record why. `fenced`: links may not leave the root.
@@ -87,25 +90,27 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Cont
     }
     // The first error in row order, whichever thread met its own first.
     let found = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+    normalisation::say(found.iter().filter(|found| found.path.is_some()).count(), progress);
 
     for (face, picture) in faces.iter_mut().zip(picture_of) {
-        if let (PixelSource::File { size, modified, .. }, Some(picture)) = (&mut face.pixels, picture) {
-            let Found { stamp, content, .. } = found[picture];
-            (*size, *modified, face.content) = (stamp.size, stamp.modified, content);
+        if let (PixelSource::File { path, size, modified }, Some(picture)) = (&mut face.pixels, picture) {
+            let Found { stamp, content, path: elsewhere, .. } = &found[picture];
+            (*size, *modified, face.content) = (stamp.size, stamp.modified, *content);
+            if let Some(elsewhere) = elsewhere {
+                path.clone_from(elsewhere);
+            }
         }
     }
     Ok(())
 }
 
-/// [`fill`] for a local folder of pictures whose ids are their paths: links may not leave it.
+/// [`fill`] for a folder whose links may lead anywhere: the user's own, where datasets are made of links into a store (the
+/// Hub's cache, DVC, git-annex) or of a subset of another one.
 pub(super) fn fill_folder(manifest: &mut Manifest, context: &Context<'_>) -> Result<(), DatasetError> {
     let Manifest { faces, root, .. } = manifest;
-    fill(faces, root, true, context).map_err(|error| match error {
-        ScanError::Interrupted => DatasetError::Interrupted,
+    fill(faces, root, false, context).map_err(|error| match error {
         ScanError::Root(error) => FileError::new("read", &*root)(error).into(),
-        ScanError::Escape { row, target } => {
-            DatasetError::Escape { path: root.join(&faces[row].face_id), target, root: root.clone() }
-        }
+        ScanError::Interrupted | ScanError::Escape { .. } => DatasetError::Interrupted,
     })
 }
 
@@ -135,9 +140,18 @@ fn look_at(
     fence: Option<&Fence>,
     cache: Option<&ScanCache>,
 ) -> Result<Found, ScanError> {
-    let full = root.join(picture.path);
-    let Ok(mut metadata) = fs::symlink_metadata(&full) else { return Ok(MISSING) };
-    let is_link = metadata.is_symlink();
+    let (mut full, mut path) = (root.join(picture.path), None);
+    let mut found = fs::symlink_metadata(&full);
+    if found.is_err() && !picture.path.is_ascii() {
+        path = normalisation::resolve(root, picture.path);
+        if let Some(path) = &path {
+            full = root.join(path);
+            found = fs::symlink_metadata(&full);
+        }
+    }
+    let Ok(mut metadata) = found else { return Ok(MISSING) };
+    // The fence knows the folders as the table writes them.
+    let is_link = metadata.is_symlink() || path.is_some();
     if let Some(target) = fence.and_then(|fence| fence.escape(picture.path, &full, is_link)) {
         return Err(ScanError::Escape { row: picture.first_row, target });
     }
@@ -155,7 +169,7 @@ fn look_at(
     let cached = content.is_some();
     let content = content.or_else(|| File::open(&full).and_then(Digest::of_reader).ok());
     let settled = metadata.modified().is_ok_and(|time| time + SETTLED <= SystemTime::now());
-    Ok(Found { stamp, content, settled, cached })
+    Ok(Found { path, stamp, content, settled, cached })
 }
 
 fn remember(
@@ -166,7 +180,7 @@ fn remember(
 ) {
     let mut news = false;
     for (picture, result) in pictures.iter().zip(results) {
-        if let Ok(Found { stamp, content: Some(content), settled: true, cached: false }) = result {
+        if let Ok(Found { stamp, content: Some(content), settled: true, cached: false, .. }) = result {
             cache.insert(picture.path, *stamp, *content);
             news = true;
         }

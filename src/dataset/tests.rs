@@ -71,6 +71,11 @@ impl Place {
         self.open(&DatasetSource::Phase1 { csv, root, rewrite, image })
     }
 
+    /// What was said, with this folder as `<dir>`.
+    fn said(&self) -> String {
+        self.said.lock().unwrap().join("\n").replace(self.root().to_str().unwrap(), "<dir>")
+    }
+
     fn crops(&self, csv: impl AsRef<[u8]>) -> Result<Manifest, DatasetError> {
         self.table(csv, Phase1Image::Crop, &[])
     }
@@ -252,33 +257,88 @@ fn photos_with_one_name_in_several_folders_are_told_apart() {
     let manifest = place.crops(format!("{WRITTEN}{rows}")).unwrap();
     let images: Vec<_> = manifest.faces.iter().map(|face| face.image_id.as_str()).collect();
     assert_eq!(images, ["n1/1.jpg", "n2/1.jpg", "n2/1.jpg"]);
-    assert_snapshot!(place.said.lock().unwrap().join("\n"), @"1 photo id stands for more than one photo_path: photos are told apart by photo_path");
+    assert_snapshot!(place.said(), @"1 photo id stands for more than one photo_path: photos are told apart by photo_path");
 }
 
 #[test]
 fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
     let place = Place::new();
-    for path in ["b/2.JPG", "b/10.png", "a-b/1.webp", "a/1.pgm", "a/x/deep.jpg", "a/._1.jpg", "a/notes.txt", "README"] {
+    for path in ["b/2.JPG", "b/10.png", "a-b/1.webp", "a/1.pgm", "a/x/deep.jpg", "a/x/y/deep.tif", "a/x/z.txt"] {
+        place.put(path, path);
+    }
+    for path in ["a/._1.jpg", "a/notes.txt", "README", "empty/notes.txt", "face.png", ".git/config", "metadata.csv"] {
+        place.put(path, "name,value\n");
+    }
+    place.put("a/nothing", "").put("a/pointer", "version https://git-lfs.github.com/spec/v1\n");
+    // By content: a picture without a picture's name, and pictures that are none.
+    place.put("b/photo_7", b"\x89PNG\r\n\x1a\n").put("b/3.heic", "?").put("b/4.jpg", "").put("b/5.avif", "?");
+    let manifest = place.folders().unwrap();
+    let expected = ["a/1.pgm", "a-b/1.webp", "b/10.png", "b/2.JPG", "b/3.heic", "b/4.jpg", "b/5.avif", "b/photo_7"];
+    assert_eq!(ids(&manifest), expected);
+    assert_eq!(manifest.identities(), ["a", "a-b", "b"]);
+    assert_eq!(manifest.faces[1].content, Some(Digest::of(b"a-b/1.webp")));
+    assert_snapshot!(place.said(), @"
+    <dir>/metadata.csv has no column `file_name`: it is not read, and folders are identities
+    left out: 1 picture beside the identity folders, 2 pictures deeper than <identity>/<image>, 1 identity folder without a picture, 1 empty file, 1 Git-LFS or git-annex pointer, 5 no pictures by name and content, 2 hidden
+    ");
+}
+
+#[test]
+fn an_image_folder_counts_what_its_table_does_not_name() {
+    let place = Place::new();
+    place.put("metadata.csv", "file_name,label\nx/1.png,Ann\nx/Zoe\u{308}.png,Zoe\n").put("pairs.csv", "a");
+    for path in ["x/1.png", "x/Zo\u{eb}.png", "x/2.png", "3.jpg", "x/notes.txt", "x/.hidden"] {
         place.put(path, path);
     }
     let manifest = place.folders().unwrap();
-    assert_eq!(ids(&manifest), ["a/1.pgm", "a-b/1.webp", "b/10.png", "b/2.JPG"]);
-    assert_eq!(manifest.identities(), ["a", "a-b", "b"]);
-    assert_eq!(manifest.faces[1].content, Some(Digest::of(b"a-b/1.webp")));
-    assert_snapshot!(place.said.lock().unwrap().join("\n"), @"
-    3 files are no pictures by their ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
-    1 folder lies deeper than <identity>/<image>: ignored with all that is inside
+    assert_eq!(ids(&manifest), ["x/1.png", "x/Zoe\u{308}.png"]);
+    assert_eq!(
+        manifest.faces[1].content,
+        Some(Digest::of("x/Zo\u{eb}.png".as_bytes())),
+        "found in another normalisation"
+    );
+    assert!(bytes(&manifest, 1).is_ok());
+    assert_snapshot!(place.said(), @"
+    1 picture's path is written in another Unicode normalisation than in the table: found all the same
+    left out: 2 pictures that `metadata.csv` does not name, 2 no pictures by name and content, 1 hidden
     ");
+}
+
+#[test]
+fn a_metadata_csv_of_something_else_is_not_in_the_way_and_one_without_faces_is_explained() {
+    let place = Place::new();
+    place.put("metadata.csv", "image,label\na.jpg,1\n");
+    assert_snapshot!(place.error(place.folders()), @"<dir>/metadata.csv, line 1: there is no column `file_name`; the columns are `image`, `label` (an image folder's metadata.csv has the paths there)");
+    place.put("n1/1.jpg", "one");
+    assert_eq!(ids(&place.folders().unwrap()), ["n1/1.jpg"]);
+    assert_snapshot!(place.said(), @"
+    <dir>/metadata.csv has no column `file_name`: it is not read, and folders are identities
+    <dir>/metadata.csv has no column `file_name`: it is not read, and folders are identities
+    left out: 1 no picture by name and content
+    ");
+    place.put("metadata.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n");
+    assert_snapshot!(place.error(place.folders()), @"<dir>/metadata.csv, line 1: a Git-LFS pointer stands here in place of the table; fetch the table with `git lfs pull`");
+}
+
+#[test]
+fn an_identity_in_two_normalisations_is_one_person() {
+    let place = Place::new();
+    place.put("Jose\u{301}/1.jpg", "one").put("Jos\u{e9}/1.jpg", "two").put("Jo/1.jpg", "three");
+    let manifest = place.folders().unwrap();
+    assert_eq!(manifest.identities(), ["Jo", "Jose\u{301}"]);
+    assert_eq!(ids(&manifest), ["Jo/1.jpg", "Jose\u{301}/1.jpg", "Jos\u{e9}/1.jpg"]);
+    assert_snapshot!(place.said(), @"`José` is written in two Unicode normalisations: taken for one person");
 }
 
 #[test]
 fn folders_that_cannot_be_a_dataset_are_explained() {
     let place = Place::new();
-    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> (or as `metadata.csv` names them) with one of these endings: jpg, jpeg, png, webp, bmp, pgm, ppm, pnm");
+    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> (or as `metadata.csv` names them)");
     place.put("n1/notes.txt", "");
-    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> (or as `metadata.csv` names them) with one of these endings: jpg, jpeg, png, webp, bmp, pgm, ppm, pnm");
+    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces, but 1 identity folder without a picture, 1 empty file; expected pictures as <identity>/<image> (or as `metadata.csv` names them)");
     place.put("n1/a\nb.jpg", "");
     assert_snapshot!(place.error(place.folders()), @r"the name of n1/a\nb.jpg contains a control character; ids are made of names, so rename it");
+    fs::remove_file(place.root().join("n1/a\nb.jpg")).unwrap();
     place.put("face.jpg", "");
     assert_snapshot!(place.error(place.folders()), @"<dir> holds pictures itself (`face.jpg`); each identity needs its own folder: <dir>/<identity>/<image>");
     let nowhere = folders_at(&place.root().join("nowhere"));
@@ -294,7 +354,7 @@ fn folders_that_cannot_be_a_dataset_are_explained() {
 
 #[cfg(unix)]
 #[test]
-fn links_may_stay_inside_and_not_lead_out() {
+fn links_of_a_folder_lead_anywhere_and_those_of_a_table_stay_inside() {
     use std::os::unix::fs::symlink;
     let (place, elsewhere) = (Place::new(), Place::new());
     elsewhere.put("n9/1.jpg", "other");
@@ -307,18 +367,51 @@ fn links_may_stay_inside_and_not_lead_out() {
 
     let error = |result| place.error(result).replace(elsewhere.root().to_str().unwrap(), "<elsewhere>");
     symlink(elsewhere.root().join("n9/1.jpg"), place.root().join("n1/3.jpg")).unwrap();
-    assert_snapshot!(error(place.folders()), @"<dir>/n1/3.jpg leads to <elsewhere>/n9/1.jpg, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    assert_eq!(place.folders().unwrap().faces[2].content, Some(Digest::of(b"other")));
     let csv = "face_id,photo_id,face_path\na,p,n1/1.jpg\nb,p,n1/3.jpg\n";
     assert_snapshot!(error(place.crops(csv)), @"<dir>/faces.csv, line 3: `n1/3.jpg` is a link that leads to <elsewhere>/n9/1.jpg, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
     fs::remove_file(place.root().join("n1/3.jpg")).unwrap();
+    fs::remove_file(place.root().join("faces.csv")).unwrap();
     symlink(elsewhere.root().join("n9"), place.root().join("n3")).unwrap();
-    assert_snapshot!(error(place.folders()), @"<dir>/n3/1.jpg leads to <elsewhere>/n9, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    assert_eq!(ids(&place.folders().unwrap())[4], "n3/1.jpg");
     assert_snapshot!(error(place.crops("face_id,photo_id,face_path\na,p,n3/1.jpg\n")), @"<dir>/faces.csv, line 2: `n3/1.jpg` is a link that leads to <elsewhere>/n9, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    // Neither does another normalisation lead out.
+    symlink(elsewhere.root().join("n9"), place.root().join("n\u{e9}")).unwrap();
+    assert_snapshot!(error(place.crops("face_id,photo_id,face_path\na,p,ne\u{301}/1.jpg\n")), @"<dir>/faces.csv, line 2: `né/1.jpg` is a link that leads to <elsewhere>/n9/1.jpg, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    fs::remove_file(place.root().join("n\u{e9}")).unwrap();
+    fs::remove_file(place.root().join("faces.csv")).unwrap();
     // A root that is a link itself is no escape.
     fs::remove_file(place.root().join("n3")).unwrap();
     symlink(place.root(), elsewhere.root().join("root")).unwrap();
     let root = elsewhere.root().join("root");
     assert_eq!(place.open(&folders_at(&root)).unwrap().faces, manifest.faces);
+}
+
+#[cfg(unix)]
+#[test]
+fn loops_and_links_to_nothing_are_told() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    place.put("n1/1.jpg", "one").put("n2/sub/2.jpg", "two");
+    for (target, link) in [
+        (".", "n1/loop"),
+        ("..", "n2/sub/up"),
+        (".", "self"),
+        ("nowhere", "n3"),
+        ("nowhere.jpg", "n1/2.jpg"),
+        (".git/annex/objects/aa/b/SHA256E-s3--cc.jpg/SHA256E-s3--cc.jpg", "n1/3.jpg"),
+        ("4.jpg", "n1/4.jpg"),
+        ("../n2/sub", "n1/other"),
+    ] {
+        symlink(target, place.root().join(link)).unwrap();
+    }
+    let manifest = place.folders().unwrap();
+    assert_eq!(ids(&manifest), ["n1/1.jpg", "n1/2.jpg", "n1/3.jpg", "n1/4.jpg"]);
+    let message = |row| bytes(&manifest, row).unwrap_err().to_string().replace(place.root().to_str().unwrap(), "<dir>");
+    assert_snapshot!(message(1), @"<dir>/n1/2.jpg is a link to nowhere.jpg, which is not there; restore it, or remove the link");
+    assert_snapshot!(message(2), @"<dir>/n1/3.jpg is a link to .git/annex/objects/aa/b/SHA256E-s3--cc.jpg/SHA256E-s3--cc.jpg, which is not there; fetch it with `git annex get`");
+    assert_snapshot!(message(3), @"cannot read <dir>/n1/4.jpg: Too many levels of symbolic links (os error 40)");
+    assert_snapshot!(place.said(), @"left out: 2 pictures deeper than <identity>/<image>, 1 link to nothing, 4 links to folders that are listed already");
 }
 
 #[cfg(target_os = "linux")]
@@ -407,14 +500,13 @@ fn tables_beside_the_pictures_are_found_below_the_folder_or_above_it() {
     assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
     let said = place.said.lock().unwrap().join("\n").replace(&place.root().display().to_string(), "<dir>");
     assert_snapshot!(said, @"
-1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
-1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
-2 of 3 faces have no box in <dir>/lfw/train/boxes.csv
-1 box is for pictures that are not in the dataset, in <dir>/lfw/train/boxes.csv
-1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
-1 file is no picture by its ending (jpg, jpeg, png, webp, bmp, pgm, ppm, pnm) or hidden: ignored
-1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
-");
+    left out: 1 no picture by name and content
+    2 of 3 faces have no box in <dir>/lfw/train/boxes.csv
+    1 box is for pictures that are not in the dataset, in <dir>/lfw/train/boxes.csv
+    1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
+    1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
+    left out: 1 no picture by name and content
+    ");
 
     assert_snapshot!(place.error(with(Some("paris.csv"), None)), @"there is no `paris.csv` for `dataset.pairs` in <dir>/lfw/train, nor in the folder above; correct the name, or write `./paris.csv` for a file beside the config");
     let absolute = place.root().join("lfw/pairs.csv");

@@ -1,11 +1,13 @@
 //! Encoded bytes → upright 8-bit RGB, as Pillow's `ImageOps.exif_transpose(im).convert("RGB")`.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
-use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
-use super::{PreprocessError, jpeg};
+use super::kind::{self, Kind};
+use super::orientation::Metadata;
+use super::{PreprocessError, gif, jpeg, tiff};
 
 /// What a picture may cost. The defaults take every photograph and refuse headers that lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +27,21 @@ impl Default for Limits {
     }
 }
 
-/// Decodes a JPEG, PNG, WebP, BMP, PBM, PGM or PPM picture, turned upright by its EXIF orientation.
+impl Limits {
+    /// Refuses a picture of this size, before anything is allocated for it.
+    pub(super) fn allow(&self, width: u32, height: u32) -> Result<(), PreprocessError> {
+        if width == 0 || height == 0 {
+            return Err(PreprocessError::EmptyPicture { width, height });
+        }
+        if width.max(height) > self.side || u64::from(width) * u64::from(height) > self.pixels {
+            return Err(PreprocessError::TooLarge { width, height, max_side: self.side, max_pixels: self.pixels });
+        }
+        Ok(())
+    }
+}
+
+/// Decodes a JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM or PPM picture, turned upright by its orientation; of several
+/// frames the first.
 ///
 /// As in Pillow: alpha is dropped, not blended; a palette gives its colours; CMYK is taken as Adobe writes it (inverted);
 /// 16-bit colour keeps its high byte; and **16-bit grey is clipped at 255, not scaled** (scale such pictures to 8 bits
@@ -34,18 +50,22 @@ impl Default for Limits {
 ///
 /// # Errors
 ///
-/// [`PreprocessError::UnknownFormat`], [`PreprocessError::Damaged`], [`PreprocessError::CutShort`],
+/// [`PreprocessError::UnknownFormat`], [`PreprocessError::Empty`], [`PreprocessError::Pointer`],
+/// [`PreprocessError::Unsupported`], [`PreprocessError::Damaged`], [`PreprocessError::CutShort`],
 /// [`PreprocessError::TooLarge`] (before anything is allocated) and [`PreprocessError::EmptyPicture`].
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
-    let format = image::guess_format(bytes).map_err(|_| PreprocessError::UnknownFormat)?;
-    if !matches!(format, ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP | ImageFormat::Bmp | ImageFormat::Pnm)
-    {
-        return Err(PreprocessError::UnknownFormat);
-    }
-    if format == ImageFormat::Jpeg {
-        return jpeg::decode(bytes, limits);
-    }
-    let damaged = |error| PreprocessError::Damaged { format, reason: Box::new(error) };
+    let (format, metadata) = match Kind::of(bytes) {
+        Some(Kind::Jpeg) => return jpeg::decode(bytes, limits),
+        Some(Kind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
+        Some(Kind::WebP) => (ImageFormat::WebP, Metadata::default()),
+        Some(Kind::Bmp) => (ImageFormat::Bmp, Metadata::default()),
+        Some(Kind::Pnm) => (ImageFormat::Pnm, Metadata::default()),
+        Some(Kind::Gif) => return gif::decode(bytes, limits),
+        Some(Kind::Tiff) => return tiff::decode(bytes, limits),
+        Some(Kind::Unsupported(what)) => return Err(PreprocessError::Unsupported { what: what.into() }),
+        None => return Err(no_picture(bytes)),
+    };
+    let damaged = |error| PreprocessError::damaged(format, error);
 
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allocation = image::Limits::no_limits();
@@ -54,17 +74,27 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError
     let mut decoder = reader.into_decoder().map_err(damaged)?;
 
     let (width, height) = decoder.dimensions();
-    if width == 0 || height == 0 {
-        return Err(PreprocessError::EmptyPicture { width, height });
-    }
-    if width.max(height) > limits.side || u64::from(width) * u64::from(height) > limits.pixels {
-        return Err(PreprocessError::TooLarge { width, height, max_side: limits.side, max_pixels: limits.pixels });
-    }
-    // A broken EXIF block leaves the picture as it lies, as in Pillow.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    limits.allow(width, height)?;
+    let metadata = match format {
+        ImageFormat::WebP => {
+            let [exif, xmp] = [decoder.exif_metadata(), decoder.xmp_metadata()];
+            let block = |found: image::ImageResult<Option<Vec<u8>>>| found.ok().flatten().map(Cow::Owned);
+            Metadata { exif: block(exif), xmp: block(xmp) }
+        }
+        _ => metadata,
+    };
     let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    picture.apply_orientation(orientation);
+    picture.apply_orientation(metadata.orientation());
     Ok(to_rgb(picture, format))
+}
+
+/// What bytes are that begin as no picture does.
+fn no_picture(bytes: &[u8]) -> PreprocessError {
+    match kind::pointer(bytes) {
+        _ if bytes.is_empty() => PreprocessError::Empty,
+        Some((system, command)) => PreprocessError::Pointer { system, command },
+        None => PreprocessError::UnknownFormat,
+    }
 }
 
 fn to_rgb(picture: DynamicImage, format: ImageFormat) -> RgbImage {
@@ -118,6 +148,58 @@ mod tests {
         bytes
     }
 
+    /// Every picture of `make_kinds.py` gives Pillow's bytes, or is named. What Pillow refuses may be read or not.
+    #[test]
+    fn odd_kinds_decode_as_pillow_decodes_them_or_are_named() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/preprocess/");
+        let table = std::fs::read_to_string(format!("{folder}kinds.csv")).unwrap();
+        let (mut named, mut more, mut refused, mut compared) = (String::new(), String::new(), String::new(), 0);
+        for line in table.lines().skip(1) {
+            let [name, width, height, digest] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let bytes = std::fs::read(format!("{folder}kinds/{name}")).unwrap();
+            match decode(&bytes, &Limits::default()) {
+                Ok(_) if digest == "pillow" => more += &format!("{name}\n"),
+                Err(error) if digest == "pillow" => refused += &format!("{name}: {error}\n"),
+                Err(error @ PreprocessError::Unsupported { .. }) => named += &format!("{name}: {error}\n"),
+                Err(error) => panic!("{name}: {error}"),
+                Ok(picture) => {
+                    let size = picture.dimensions();
+                    assert_eq!((size.0.to_string(), size.1.to_string()), (width.into(), height.into()), "{name}");
+                    let found = crate::digest::Digest::of(picture.as_raw()).to_string();
+                    assert_eq!(found, digest, "{name}");
+                    compared += 1;
+                }
+            }
+        }
+        insta::assert_snapshot!(format!("{compared} as Pillow\n\n{named}\n{more}\n{refused}"), @"
+        213 as Pillow
+
+        rgb-16-planes.tif: TIFF with 3 samples of 16 bits a pixel, of this kind is not supported; convert to PNG or JPEG
+        lab.tif: TIFF with Lab colours is not supported; convert to PNG or JPEG
+        ycbcr.tif: TIFF with YCbCr colours is not supported; convert to PNG or JPEG
+        jpeg.tif: TIFF with JPEG compression is not supported; convert to PNG or JPEG
+        group4.tif: TIFF with fax compression is not supported; convert to PNG or JPEG
+
+        mm-rgb-big.tif
+        mm-grey-16-white-is-zero.tif
+        mm-grey-32.tif
+        palette-1-bit-reversed.tif
+        palette-2-bit-reversed.tif
+        palette-4-bit-reversed.tif
+        grey-8-bit-reversed-0.tif
+
+        grey-extra.tif: TIFF with 2 samples a pixel and colours of kind 1 is not supported; convert to PNG or JPEG
+        rgba-extra-3.tif: TIFF with 4 samples a pixel and colours of kind 2 is not supported; convert to PNG or JPEG
+        cut.tif: the picture has no pixels (0 × 0); replace it or take it out of the dataset
+        strip-short.tif: damaged or unusual TIFF picture: incomplete deflate stream; save it again with an image editor
+        cut-lzw.tif: the picture has no pixels (0 × 0); replace it or take it out of the dataset
+        too-few-pixels.gif: damaged or unusual GIF picture: image truncated; save it again with an image editor
+        no-frame.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
+        empty-frame.gif: the picture has no pixels (0 × 0); replace it or take it out of the dataset
+        cut.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
+        ");
+    }
+
     const FORMATS: [ImageFormat; 5] =
         [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Pnm];
 
@@ -132,6 +214,10 @@ mod tests {
                 b"BM",
                 b"P5 ",
                 b"P1 ",
+                b"GIF89a\x08\0\x06\0\x80\0\0\0\0\0\xff\xff\xff,",
+                b"II*\0\x08\0\0\0\x0c\0",
+                b"MM\0*\0\0\0\x08\0\x08",
+                b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0",
             ]),
             tail in proptest::collection::vec(any::<u8>(), 0..300)
         ) {
@@ -145,6 +231,35 @@ mod tests {
             damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
         ) {
             let mut bytes = encoded(format);
+            for (place, value) in damage {
+                let place = place.index(bytes.len());
+                bytes[place] = value;
+            }
+            let limits = Limits { side: 2_000, pixels: 1 << 20, bytes: 16 << 20 };
+            if let Ok(picture) = decode(&bytes, &limits) {
+                prop_assert!(picture.width() <= 2_000 && picture.height() <= 2_000);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_tiff_or_gif_does_not_panic(
+            name in prop::sample::select(vec![
+                "large-lzw-differences.tif",
+                "ii-rgb-big.tif",
+                "rgb-small-tiles-deflate.tif",
+                "palette-4-bit.tif",
+                "mm-float.tif",
+                "rgba-planes.tif",
+                "cmyk-packbits.tif",
+                "small-transparent.gif",
+                "pillow-large.gif",
+            ]),
+            damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
+        ) {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/preprocess/kinds/");
+            let mut bytes = std::fs::read(format!("{folder}{name}")).unwrap();
             for (place, value) in damage {
                 let place = place.index(bytes.len());
                 bytes[place] = value;
@@ -191,9 +306,14 @@ mod tests {
 
     #[test]
     fn what_is_no_picture_is_named_so() {
-        for bytes in [&b""[..], b"GIF89a", b"face_id,image_id\n", b"II*\0"] {
-            assert!(matches!(decode(bytes, &Limits::default()), Err(PreprocessError::UnknownFormat)));
-        }
+        let message = |bytes: &[u8]| decode(bytes, &Limits::default()).unwrap_err().to_string();
+        insta::assert_snapshot!(message(b""), @"the file is empty; copy or download it again");
+        insta::assert_snapshot!(message(b"face_id,image_id\n"), @"not a picture that can be read: its first bytes are none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; convert it to one of these");
+        insta::assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"), @"a Git-LFS pointer stands here in place of the picture; fetch the picture with `git lfs pull`");
+        insta::assert_snapshot!(message(b"\0\0\0\x1cftypavif\0\0\0\0"), @"AVIF is not supported; convert to PNG or JPEG");
+        insta::assert_snapshot!(message(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), @"HEIC is not supported; convert to PNG or JPEG");
+        insta::assert_snapshot!(message(b"GIF89a"), @"damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor");
+        insta::assert_snapshot!(message(b"II*\0"), @"the picture has no pixels (0 × 0); replace it or take it out of the dataset");
     }
 
     #[test]

@@ -10,10 +10,27 @@ use crate::dataset::BoundingBox;
 pub enum PreprocessError {
     /// The first bytes belong to no format that is read.
     #[error(
-        "not a picture that can be read: its first bytes are none of JPEG, PNG, WebP, BMP or PBM/PGM/PPM; \
+        "not a picture that can be read: its first bytes are none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; \
          convert it to one of these"
     )]
     UnknownFormat,
+    /// The file has no bytes.
+    #[error("the file is empty; copy or download it again")]
+    Empty,
+    /// A version control system left a pointer in the picture's place.
+    #[error("a {system} pointer stands here in place of the picture; fetch the picture with `{command}`")]
+    Pointer {
+        /// Who wrote it: "Git-LFS".
+        system: &'static str,
+        /// The command that fetches the picture.
+        command: &'static str,
+    },
+    /// A picture of a kind, or with a feature, that is known and not decoded.
+    #[error("{what} is not supported; convert to PNG or JPEG")]
+    Unsupported {
+        /// The kind or feature: "AVIF", "TIFF with fax compression".
+        what: String,
+    },
     /// The picture contradicts itself, ends too early or uses a feature that is not read.
     #[error("damaged or unusual {} picture: {reason}; save it again with an image editor", format_name(*format))]
     Damaged {
@@ -67,12 +84,20 @@ pub enum PreprocessError {
     },
 }
 
+impl PreprocessError {
+    pub(super) fn damaged(format: ImageFormat, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Damaged { format, reason: reason.into() }
+    }
+}
+
 fn format_name(format: ImageFormat) -> &'static str {
     match format {
         ImageFormat::Jpeg => "JPEG",
         ImageFormat::Png => "PNG",
         ImageFormat::WebP => "WebP",
         ImageFormat::Bmp => "BMP",
+        ImageFormat::Gif => "GIF",
+        ImageFormat::Tiff => "TIFF",
         _ => "PNM",
     }
 }

@@ -1,9 +1,9 @@
 //! JPEG, by the project's own decoder: Pillow's pixels, or an error.
 
 use facevault_jpeg::Error;
-use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
+use super::orientation::Metadata;
 use super::{Limits, PreprocessError};
 
 /// Decodes a JPEG, turned upright by its EXIF orientation.
@@ -21,12 +21,9 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
                 error => PreprocessError::Damaged { format, reason: Box::new(error) },
             }
         })?;
-    // A broken EXIF block leaves the picture as it lies, as in Pillow.
-    let orientation =
-        picture.exif.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
     let rgb = RgbImage::from_raw(picture.width, picture.height, picture.rgb).unwrap_or_default();
     let mut upright = DynamicImage::ImageRgb8(rgb);
-    upright.apply_orientation(orientation);
+    upright.apply_orientation(Metadata::of_jpeg(bytes).orientation());
     Ok(upright.into_rgb8())
 }
 

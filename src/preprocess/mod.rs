@@ -7,14 +7,20 @@
 mod crop;
 mod decode;
 mod error;
+mod gif;
+mod ifd;
 mod jpeg;
+mod kind;
 mod opencv;
+mod orientation;
 mod pillow;
 mod profiles;
 mod size;
+mod tiff;
 
 pub use decode::{Limits, decode};
 pub use error::PreprocessError;
+pub use kind::{HEAD, Kind, pointer};
 pub use profiles::{PROFILES, profile};
 pub use size::size;
 

@@ -58,6 +58,8 @@ pub struct Report {
     pub agreement: Option<Agreement>,
     /// Faces without an embedding, in row order.
     pub failures: Vec<FailureRow>,
+    /// What the dataset's folders hold beside its faces, in words; empty when there is nothing.
+    pub left_out: String,
     /// PNG bytes of faces by matrix row; empty unless the config asks for pictures.
     pub pictures: BTreeMap<u32, Vec<u8>>,
 }

@@ -484,6 +484,7 @@ pub(crate) fn report() -> Report {
                         .into(),
             })
             .collect(),
+        left_out: "2 pictures deeper than <identity>/<image>, 1 hidden".into(),
         pictures: std::collections::BTreeMap::new(),
     }
 }

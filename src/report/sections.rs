@@ -499,10 +499,12 @@ fn failures(report: &Report) -> Section {
     } else {
         "These faces have no row in the matrix and take no part in any number above."
     };
+    let left_out = Some(&report.left_out).filter(|left_out| !left_out.is_empty());
+    let left_out = left_out.map(|left_out| format!("The dataset's folders hold more that is no face: {left_out}."));
     Section {
         id: "failures",
         title: "Failures".into(),
-        text: vec![text.into()],
+        text: std::iter::once(text.into()).chain(left_out).collect(),
         blocks: vec![groups.into(), faces.into()],
         ..Section::default()
     }

@@ -39,7 +39,7 @@ pub use whole_pictures::WholePictures;
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
-use crate::dataset::Manifest;
+use crate::dataset::{LeftOut, Manifest};
 use crate::embed::{
     self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock,
 };
@@ -157,6 +157,7 @@ impl Workplace<'_> {
                 faces: manifest.len() as u64,
                 whole_pictures: whole_pictures.map(|whole| whole.sentence()),
                 files: manifest.containers.clone(),
+                left_out: manifest.left_out.clone(),
             },
             arithmetic: None,
             sessions: Vec::new(),
@@ -435,6 +436,7 @@ impl Workplace<'_> {
             evaluation,
             timeline,
             failures,
+            left_out: provenance.dataset.left_out.to_string(),
             agreement: agreement(run)?,
             pictures,
             cautions: provenance.dataset.whole_pictures.into_iter().collect(),
@@ -458,6 +460,15 @@ impl Workplace<'_> {
         let rows: std::collections::BTreeSet<u32> = pairs.chain(suspects).collect();
         Ok(rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
     }
+}
+
+/// What is in the folders of a run's dataset and is no face.
+///
+/// # Errors
+/// [`RunError`] of the provenance.
+pub fn left_out(run: &RunDirectory) -> Result<LeftOut, RunError> {
+    let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+    Ok(provenance.dataset.left_out)
 }
 
 /// What a comparison needs of an evaluated run.

@@ -16,6 +16,7 @@ mod lfw;
 mod meter;
 mod model;
 mod networks;
+mod odd_files;
 mod orl;
 mod outcome;
 mod pairs_card;

@@ -286,6 +286,7 @@ impl Faces {
                 entry.id = name.unwrap_or_default();
             }
         }
-        Index { faces: self.entries, pairs: Vec::new(), columns: kept.into_iter().zip(self.kept).collect() }
+        let columns = kept.into_iter().zip(self.kept).collect();
+        Index { faces: self.entries, columns, ..Index::default() }
     }
 }

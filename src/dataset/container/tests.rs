@@ -381,8 +381,8 @@ fn an_archive_and_the_folder_where_it_was_unpacked_are_the_same_dataset() {
     let found: Vec<_> = manifest.faces.iter().map(|face| face.bbox.map(corners)).collect();
     assert_eq!(found, expected);
     assert_snapshot!(place.said().replace(place.folder.path().to_str().unwrap(), "<dir>"), @r"
-    1 file is no picture of a face by name (`test/readme.txt`): ignored
     1 of 4 faces have no box in <dir>/boxes.csv
+    left out: 1 no picture by name and content
     ");
     assert_eq!(manifest.containers.len(), 2);
 

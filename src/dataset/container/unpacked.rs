@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::{ContainerProblem, Located};
 use crate::dataset::scan::{self, Context, ScanError};
 use crate::dataset::{
-    BoundingBox, DATASET_PAIRS, DatasetError, Face, Fault, FaultIn, ListedPair, Manifest, PairList, PixelSource,
-    SourceTable,
+    BoundingBox, DATASET_PAIRS, DatasetError, Face, Fault, FaultIn, LeftOut, ListedPair, Manifest, PairList,
+    PixelSource, SourceTable,
 };
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError, PARTIAL};
@@ -39,6 +39,9 @@ pub(super) struct Index {
     /// The container's own columns, each with a value a face.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub columns: Vec<(String, Vec<String>)>,
+    /// What is in the container and is no face.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
 }
 
 /// One face: a whole picture.
@@ -92,7 +95,7 @@ pub(super) fn open(
     let place = Place { folder: cache.join("unpacked"), name: name(kind, containers) };
     for last in [false, true] {
         let index = place.index(first, context, &unpack)?;
-        let mut manifest = Manifest { root: place.root(), ..Manifest::default() };
+        let mut manifest = Manifest { root: place.root(), left_out: index.left_out.clone(), ..Manifest::default() };
         manifest.faces = index.faces.iter().map(|entry| entry.face(bbox(&entry.id))).collect();
         let (headers, columns) =
             index.columns.iter().map(|(name, values)| (name.clone(), values.iter().collect())).unzip();
@@ -294,7 +297,7 @@ impl Distinct {
 
     /// All of them, with the pairs.
     pub fn with(self, pairs: Vec<(u32, u32, bool)>) -> Index {
-        Index { faces: self.entries, pairs, columns: Vec::new() }
+        Index { faces: self.entries, pairs, ..Index::default() }
     }
 }
 

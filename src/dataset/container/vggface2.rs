@@ -2,7 +2,7 @@
 //! it, and the box of the face in each.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -12,11 +12,12 @@ use tar::EntryType;
 use super::boxes::Boxes;
 use super::unpacked::{self, Entry, Folder, Index};
 use super::{ContainerProblem, Located, Task};
-use crate::dataset::folders::is_picture;
+use crate::dataset::left_out::{LeftOut, Reason};
+use crate::dataset::listing::{self, Named, Walk};
 use crate::dataset::scan::{self, Context};
 use crate::dataset::{DatasetError, Face, LARGEST_PICTURE, Manifest, PixelSource};
 use crate::digest::Digest;
-use crate::files::FileError;
+use crate::preprocess::HEAD;
 
 /// Folders deep: `<root>/test/<identity>/<picture>` and one more.
 const DEEPEST: usize = 4;
@@ -35,7 +36,8 @@ impl Name {
         let (file, identity) = (parts.next()?, parts.next()?);
         let (photo, face) = file.rsplit_once('.')?.0.rsplit_once('_')?;
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let fits = is_picture(file) && digits(photo) && digits(face) && !identity.starts_with('.');
+        let fits =
+            listing::named(file) == Named::Picture && digits(photo) && digits(face) && !identity.starts_with('.');
         (fits && !identity.is_empty()).then(|| Self { identity: identity.into(), file: file.into() })
     }
 
@@ -49,24 +51,19 @@ impl Name {
     }
 }
 
-/// What is there and is no picture.
+/// What is there and is no face.
 #[derive(Default)]
 struct Others {
+    left_out: LeftOut,
     count: u64,
     example: Option<String>,
 }
 
 impl Others {
-    fn add(&mut self, path: &str) {
+    fn add(&mut self, path: &str, reason: Reason) {
+        self.left_out.add(reason);
         self.count += 1;
         self.example.get_or_insert_with(|| path.escape_debug().to_string());
-    }
-
-    fn say(&self, context: &Context<'_>) {
-        if let Some(example) = &self.example {
-            let (are, count) = (if self.count == 1 { "file is" } else { "files are" }, self.count);
-            context.progress.say(&format!("{count} {are} no picture of a face by name (`{example}`): ignored"));
-        }
     }
 
     fn none(&self) -> ContainerProblem {
@@ -82,7 +79,7 @@ pub(super) fn archive(
     context: &Context<'_>,
 ) -> Result<Manifest, DatasetError> {
     let files = std::slice::from_ref(archive);
-    let manifest = unpacked::open("vggface2", files, context, unpack, |id| boxes.get(id))?;
+    let manifest = unpacked::open("vggface2 2", files, context, unpack, |id| boxes.get(id))?;
     check_boxes(&manifest, table, boxes, context)?;
     Ok(manifest)
 }
@@ -97,7 +94,7 @@ fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
     let (mut entries, mut others, mut known) = (Vec::new(), Others::default(), HashSet::new());
     archive.each(|path, entry| {
         let Some(name) = Name::of(path) else {
-            others.add(path);
+            others.add(path, reason(path, entry).map_err(|error| unreadable(&error, folder.container))?);
             return Ok(());
         };
         let refused =
@@ -121,10 +118,21 @@ fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
     if entries.is_empty() {
         return Err(folder.container.problem(others.none()));
     }
-    others.say(folder.context);
     // The archive's own order is that of a disk.
     entries.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(Index { faces: entries.into_iter().map(|(_, entry)| entry).collect(), ..Index::default() })
+    let faces = entries.into_iter().map(|(_, entry)| entry).collect();
+    Ok(Index { faces, left_out: others.left_out, ..Index::default() })
+}
+
+/// Why an entry that is not named as a face is left out.
+fn reason(path: &str, entry: &mut dyn Read) -> io::Result<Reason> {
+    if path.split('/').any(|part| part.starts_with('.')) {
+        return Ok(Reason::Hidden);
+    }
+    let mut head = Vec::new();
+    entry.take(HEAD as u64).read_to_end(&mut head)?;
+    let by_name = listing::named(path.rsplit('/').next().unwrap_or(path)) == Named::Picture;
+    Ok(listing::reason(&head).filter(|_| !by_name).unwrap_or(Reason::OtherName))
 }
 
 /// Reads the folder where the archive was unpacked.
@@ -135,7 +143,18 @@ pub(super) fn folder(
     context: &Context<'_>,
 ) -> Result<Manifest, DatasetError> {
     let (mut pictures, mut others) = (Vec::new(), Others::default());
-    walk(root, "", DEEPEST, &mut pictures, &mut others, context)?;
+    let found = &mut |path: String, left_out: &mut LeftOut| match Name::of(&path) {
+        Some(name) if path.split('/').count() <= DEEPEST && !path.contains(char::is_control) => {
+            pictures.push((name, path));
+        }
+        _ => {
+            left_out.add(Reason::OtherName);
+            others.count += 1;
+            others.example.get_or_insert_with(|| path.escape_debug().to_string());
+        }
+    };
+    let mut left_out = LeftOut::default();
+    Walk::new([], &|_| false, context).pictures(root, "", &mut left_out, found)?;
     pictures.sort();
     let wrong = |problem| DatasetError::Container { name: root.display().to_string(), problem: Box::new(problem) };
     if pictures.is_empty() {
@@ -144,7 +163,6 @@ pub(super) fn folder(
     if let Some(twice) = pictures.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(wrong(ContainerProblem::Entry { name: twice[1].1.clone(), rule: "is there twice" }));
     }
-    others.say(context);
     let faces = pictures.into_iter().map(|(name, path)| {
         let (bbox, fault) = match boxes.get(&name.id()) {
             Ok(bbox) => (bbox, None),
@@ -161,42 +179,10 @@ pub(super) fn folder(
             fault,
         }
     });
-    let mut manifest = Manifest { faces: faces.collect(), root: root.into(), ..Manifest::default() };
+    let mut manifest = Manifest { faces: faces.collect(), root: root.into(), left_out, ..Manifest::default() };
     scan::fill_folder(&mut manifest, context)?;
     check_boxes(&manifest, table, boxes, context)?;
     Ok(manifest)
-}
-
-fn walk(
-    root: &Path,
-    below: &str,
-    depth: usize,
-    pictures: &mut Vec<(Name, String)>,
-    others: &mut Others,
-    context: &Context<'_>,
-) -> Result<(), DatasetError> {
-    let folder = root.join(below);
-    let entries = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    for entry in entries.map_err(FileError::new("list", &folder))? {
-        if context.cancel.requested() {
-            return Err(DatasetError::Interrupted);
-        }
-        let name = entry.file_name().into_string().map_err(|name| DatasetError::Name {
-            path: folder.join(name).to_string_lossy().into_owned(),
-            rule: "is not UTF-8",
-        })?;
-        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
-        match Name::of(&path) {
-            _ if entry.path().is_dir() => {
-                if depth > 1 {
-                    walk(root, &path, depth - 1, pictures, others, context)?;
-                }
-            }
-            Some(name) if !path.contains(char::is_control) => pictures.push((name, path)),
-            _ => others.add(&path),
-        }
-    }
-    Ok(())
 }
 
 /// A face without a box is a whole photo: that is said, and a table of another set is refused.

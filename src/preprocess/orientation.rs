@@ -1,0 +1,203 @@
+//! Which way up a picture is meant to be seen, as Pillow's `ImageOps.exif_transpose` reads it: tag 274 of its EXIF block
+//! in either byte order and of any numeric type, else `tiff:Orientation` of its XMP packet.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use flate2::read::ZlibDecoder;
+use image::metadata::Orientation;
+
+use super::ifd::Directory;
+
+/// The tag's number.
+const TAG: u16 = 274;
+
+/// No EXIF block is larger; a packed one that claims more is damaged.
+const LARGEST: u64 = 1 << 24;
+
+/// What a picture says of itself, as its file keeps it.
+#[derive(Debug, Default)]
+pub(super) struct Metadata<'a> {
+    /// The EXIF block, with or without `Exif\0\0` in front.
+    pub exif: Option<Cow<'a, [u8]>>,
+    /// The XMP packet.
+    pub xmp: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Metadata<'a> {
+    /// The orientation. Damaged blocks leave the picture as it lies.
+    pub fn orientation(&self) -> Orientation {
+        let exif = self.exif.as_deref().and_then(of_exif);
+        let said = exif.or_else(|| self.xmp.as_deref().and_then(of_xmp));
+        said.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
+    }
+
+    /// Of a JPEG file: several EXIF segments are one block, the last XMP packet counts.
+    pub fn of_jpeg(file: &'a [u8]) -> Self {
+        let (mut found, mut at) = (Self::default(), 2);
+        while let Some([0xff, marker, rest @ ..]) = file.get(at..) {
+            match (*marker, rest) {
+                (0xff, _) => at += 1,
+                // Markers without a segment.
+                (0x01 | 0xd0..=0xd8, _) => at += 2,
+                // The compressed data begin, or the file ends.
+                (0xda | 0xd9, _) => break,
+                (_, &[high, low, ..]) => {
+                    let length = usize::from(u16::from_be_bytes([high, low]));
+                    let Some(segment) = rest.get(2..length) else { break };
+                    if *marker == 0xe1 {
+                        found.add_segment(segment);
+                    }
+                    at += 2 + length;
+                }
+                _ => break,
+            }
+        }
+        found
+    }
+
+    fn add_segment(&mut self, segment: &'a [u8]) {
+        if let Some(block) = segment.strip_prefix(b"Exif\0\0") {
+            match &mut self.exif {
+                None => self.exif = Some(block.into()),
+                Some(exif) => exif.to_mut().extend_from_slice(block),
+            }
+        } else if let Some(packet) = segment.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0") {
+            self.xmp = Some(packet.into());
+        }
+    }
+
+    /// Of a PNG file: `eXIf`, else the profile that `ImageMagick` writes as text; XMP as international text.
+    pub fn of_png(file: &'a [u8]) -> Self {
+        let (mut found, mut profile, mut at) = (Self::default(), None, 8);
+        while let Some(&[a, b, c, d, k0, k1, k2, k3]) = file.get(at..at + 8) {
+            let length = u32::from_be_bytes([a, b, c, d]) as usize;
+            let Some(chunk) = file.get(at + 8..).and_then(|rest| rest.get(..length)) else { break };
+            match &[k0, k1, k2, k3] {
+                b"eXIf" => found.exif = Some(chunk.into()),
+                b"tEXt" | b"zTXt" | b"iTXt" => match text(k0, chunk) {
+                    Some((b"XML:com.adobe.xmp", value)) if k0 == b'i' => found.xmp = Some(value),
+                    Some((b"Raw profile type exif", value)) => profile = unhex(&value),
+                    _ => {}
+                },
+                _ => {}
+            }
+            at += 12 + length;
+        }
+        found.exif = found.exif.or(profile.map(Cow::Owned));
+        found
+    }
+}
+
+/// Keyword and value of a PNG's text chunk, `t`EXt, `z`TXt or `i`TXt.
+fn text(kind: u8, chunk: &[u8]) -> Option<(&[u8], Cow<'_, [u8]>)> {
+    let split = |bytes: &'_ [u8]| -> Option<usize> { bytes.iter().position(|byte| *byte == 0) };
+    let (keyword, rest) = chunk.split_at(split(chunk)?);
+    let rest = &rest[1..];
+    let (packed, value) = match kind {
+        b't' => (false, rest),
+        b'z' => (true, rest.get(1..)?),
+        _ => {
+            // Compression flag and method, then the language and the translated keyword.
+            let after = rest.get(2..)?;
+            let after = &after[split(after)? + 1..];
+            (rest[0] != 0, &after[split(after)? + 1..])
+        }
+    };
+    if !packed {
+        return Some((keyword, value.into()));
+    }
+    let mut unpacked = Vec::new();
+    ZlibDecoder::new(value).take(LARGEST).read_to_end(&mut unpacked).ok()?;
+    Some((keyword, unpacked.into()))
+}
+
+/// `\nexif\n  <length>\n<hex in lines>` → bytes.
+fn unhex(profile: &[u8]) -> Option<Vec<u8>> {
+    let hex = profile.split(|byte| *byte == b'\n').skip(3).flatten().filter(|byte| !byte.is_ascii_whitespace());
+    let digits = hex.map(|byte| (*byte as char).to_digit(16)).collect::<Option<Vec<_>>>()?;
+    (digits.len() % 2 == 0).then(|| digits.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect())
+}
+
+/// Tag 274 of an EXIF block; `None` when it has none.
+fn of_exif(mut block: &[u8]) -> Option<u8> {
+    while let Some(rest) = block.strip_prefix(b"Exif\0\0") {
+        block = rest;
+    }
+    of_directory(&Directory::read(block)?)
+}
+
+/// Tag 274 of a directory. A value that stands for no orientation is one all the same: XMP is not asked.
+fn of_directory(directory: &Directory<'_>) -> Option<u8> {
+    directory.bytes(TAG)?;
+    let value = directory.value(TAG).filter(|value| value.fract() == 0.0 && (1.0..=8.0).contains(value));
+    Some(value.map_or(1, |value| value as u8))
+}
+
+/// The digit in `tiff:Orientation="6"` or `<tiff:Orientation>6<`.
+fn of_xmp(packet: &[u8]) -> Option<u8> {
+    const NAME: &[u8] = b"tiff:Orientation";
+    packet.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME).find_map(|(at, _)| {
+        let rest = &packet[at + NAME.len()..];
+        let rest = rest.strip_prefix(b"=\"").or_else(|| rest.strip_prefix(b">"))?;
+        rest.first().filter(|byte| byte.is_ascii_digit()).map(|byte| byte - b'0')
+    })
+}
+
+/// The orientation of a TIFF file's own picture.
+pub(super) fn of_tiff(directory: &Directory<'_>) -> Orientation {
+    let said = of_directory(directory).or_else(|| directory.bytes(700).and_then(of_xmp));
+    said.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ifd::tests::file;
+    use super::*;
+
+    /// What Pillow 12.3 makes of tag 274 with the value 6 in each type.
+    #[test]
+    fn the_tag_is_read_in_every_numeric_type() {
+        for (kind, value, expected) in [
+            (3, [0, 6, 0, 0], Some(6)),
+            (4, [0, 0, 0, 6], Some(6)),
+            (6, [6, 0, 0, 0], Some(6)),
+            (8, [0, 6, 0, 0], Some(6)),
+            (9, [0, 0, 0, 6], Some(6)),
+            (11, [0x40, 0xc0, 0, 0], Some(6)),
+            (13, [0, 0, 0, 6], Some(6)),
+            // Bytes and text are no number, and the tag is there.
+            (1, [6, 0, 0, 0], Some(1)),
+            (2, [b'6', 0, 0, 0], Some(1)),
+            (7, [6, 0, 0, 0], Some(1)),
+            (3, [0, 9, 0, 0], Some(1)),
+            (99, [0, 6, 0, 0], None),
+        ] {
+            let block = [&b"Exif\0\0Exif\0\0"[..], &file(false, &[(274, kind, 1, value)])].concat();
+            assert_eq!(of_exif(&block), expected, "type {kind}");
+        }
+    }
+
+    #[test]
+    fn several_values_mean_the_first() {
+        assert_eq!(of_exif(&file(true, &[(274, 3, 2, [8, 0, 3, 0])])), Some(8));
+    }
+
+    #[test]
+    fn xmp_is_asked_where_exif_is_silent() {
+        let xmp = |text: &str| Some(Cow::Owned(text.as_bytes().to_vec()));
+        let metadata = Metadata { exif: None, xmp: xmp("x tiff:Orientation=x <a tiff:Orientation=\"6\"/>") };
+        assert_eq!(metadata.orientation(), Orientation::Rotate90);
+        let metadata = Metadata { exif: None, xmp: xmp("<tiff:Orientation>8</tiff:Orientation>") };
+        assert_eq!(metadata.orientation(), Orientation::Rotate270);
+        let exif = Some(Cow::Owned(file(true, &[(274, 3, 1, [1, 0, 0, 0])])));
+        assert_eq!(Metadata { exif, ..metadata }.orientation(), Orientation::NoTransforms);
+    }
+
+    #[test]
+    fn a_profile_of_imagemagick_is_read() {
+        let hex: String = file(true, &[(274, 3, 1, [6, 0, 0, 0])]).iter().map(|byte| format!("{byte:02x}")).collect();
+        let profile = format!("\nexif\n      26\n{}\n{}\n", &hex[..20], &hex[20..]);
+        assert_eq!(of_exif(&unhex(profile.as_bytes()).unwrap()), Some(6));
+    }
+}
