@@ -39,6 +39,15 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     fs::read(path).map_err(FileError::new("read", path))
 }
 
+/// Whether bytes are what Git LFS leaves in a file's place until `git lfs pull` fetches it.
+#[must_use]
+pub fn lfs_pointer(bytes: &[u8]) -> bool {
+    // The specification: a pointer is shorter than 1,024 bytes and begins with its version.
+    bytes.len() < 1024
+        && (bytes.starts_with(b"version https://git-lfs.github.com/spec/")
+            || bytes.starts_with(b"version https://hawser.github.com/spec/"))
+}
+
 /// Creates a folder and its parents.
 ///
 /// # Errors
@@ -160,6 +169,15 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn pointers_are_told_from_files_that_speak_of_them() {
+        let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 7\n", "a".repeat(64));
+        assert!(lfs_pointer(pointer.as_bytes()));
+        assert!(!lfs_pointer(b"version,https://git-lfs.github.com/spec/v1\n"));
+        assert!(!lfs_pointer(b""));
+        assert!(!lfs_pointer((pointer + &" ".repeat(1024)).as_bytes()));
     }
 
     #[test]
