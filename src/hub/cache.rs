@@ -10,9 +10,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use hf_hub::{Cache, CacheRepo, Repo, RepoType};
-
-use super::{HubError, HubFile, HubSettings, RepoKind, is_commit, is_whole_commit};
+use super::{HubError, HubFile, HubSettings, is_commit, is_whole_commit};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
@@ -21,7 +19,6 @@ use crate::progress::{Cancel, Progress};
 pub(super) struct Place<'a> {
     file: &'a HubFile,
     root: &'a Path,
-    repo: CacheRepo,
     /// `models--owner--name`.
     folder: String,
 }
@@ -30,10 +27,8 @@ impl<'a> Place<'a> {
     /// Refuses names that would lead out of the cache.
     pub fn new(settings: &'a HubSettings, file: &'a HubFile) -> Result<Self, HubError> {
         check_names(file)?;
-        let repo = repo(file);
-        let folder = repo.folder_name();
-        let repo = Cache::new(settings.cache.clone()).repo(repo);
-        Ok(Self { file, root: &settings.cache, repo, folder })
+        let folder = format!("{}s--{}", file.kind, file.repo.replace('/', "--"));
+        Ok(Self { file, root: &settings.cache, folder })
     }
 
     /// The file under its final name.
@@ -49,12 +44,12 @@ impl<'a> Place<'a> {
 
     /// Where the blob of an entity tag is.
     pub fn blob(&self, etag: &str) -> PathBuf {
-        self.repo.blob_path(etag)
+        self.folder().join("blobs").join(etag)
     }
 
     /// Where a blob grows.
     pub fn partial(&self, etag: &str) -> PathBuf {
-        self.repo.blob_path(&format!("{etag}.incomplete"))
+        self.blob(&format!("{etag}.incomplete"))
     }
 
     /// Bytes of the blob that are already there.
@@ -111,7 +106,8 @@ impl<'a> Place<'a> {
     }
 
     fn pointer(&self, commit: &str) -> PathBuf {
-        self.file.path.split('/').fold(self.repo.pointer_path(commit), |path, part| path.join(part))
+        let snapshot = self.folder().join("snapshots").join(commit);
+        self.file.path.split('/').fold(snapshot, |path, part| path.join(part))
     }
 
     /// The commit that the revision means, as far as the cache knows.
@@ -159,15 +155,6 @@ pub(super) fn evict(path: &Path) -> Result<(), HubError> {
     Ok(())
 }
 
-/// The repository in `hf_hub`'s words.
-pub(super) fn repo(file: &HubFile) -> Repo {
-    let kind = match file.kind {
-        RepoKind::Model => RepoType::Model,
-        RepoKind::Dataset => RepoType::Dataset,
-    };
-    Repo::with_revision(file.repo.clone(), kind, file.revision.clone())
-}
-
 /// Names become paths and addresses; a listing comes from outside.
 pub(super) fn check_names(file: &HubFile) -> Result<(), HubError> {
     let plain = |part: &str| {
@@ -191,6 +178,7 @@ pub(super) fn check_names(file: &HubFile) -> Result<(), HubError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::RepoKind;
 
     fn file(repo: &str, revision: &str, path: &str) -> HubFile {
         let [repo, revision, path] = [repo, revision, path].map(str::to_owned);

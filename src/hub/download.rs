@@ -8,8 +8,8 @@ use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
 use super::cache::{self, Place};
-use super::client::{Chunks, MAX_HOPS, escape, header, host, join};
-use super::{Hub, HubError, HubFile, git, is_commit, is_whole_commit};
+use super::client::{Chunks, MAX_HOPS, escape, header, join};
+use super::{Hub, HubError, HubFile, RepoKind, git, is_commit, is_whole_commit};
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
@@ -154,7 +154,7 @@ impl Hub {
                 format!("{file}: in the cache, {bytes} bytes")
             }
             Ok(None) if self.settings.offline => format!("{file}: not in the cache, and HF_HUB_OFFLINE is set"),
-            Ok(None) => format!("{file}: would be downloaded from {}", host(&self.settings.endpoint)),
+            Ok(None) => format!("{file}: would be downloaded from {}", self.host(&self.settings.endpoint)),
             Err(error) => error.to_string(),
         }
     }
@@ -171,7 +171,7 @@ impl Hub {
         let arrival = self.approach(file, place, &mut facts, &mut lock, progress, cancel)?;
         let strange = |reason: &str| HubError::Strange {
             subject: file.to_string(),
-            host: host(&self.settings.endpoint),
+            host: self.host(&self.settings.endpoint),
             reason: reason.to_owned(),
         };
         let etag = facts.etag.clone().ok_or_else(|| strange("no ETag header"))?;
@@ -233,11 +233,11 @@ impl Hub {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Arrival, HubError> {
-        let repo = cache::repo(file);
         let mut url = format!(
-            "{}/{}/resolve/{}/{}",
+            "{}/{}{}/resolve/{}/{}",
             self.settings.endpoint,
-            repo.url(),
+            if file.kind == RepoKind::Dataset { "datasets/" } else { "" },
+            file.repo,
             escape(&file.revision).replace('/', "%2F"),
             escape(&file.path)
         );
@@ -285,7 +285,7 @@ impl Hub {
                         facts.size = facts.size.or(total);
                         return Ok(Arrival::Body(response, url, from));
                     }
-                    let (subject, host) = (file.to_string(), host(&url));
+                    let (subject, host) = (file.to_string(), self.host(&url));
                     return Err(HubError::Strange { subject, host, reason: "another range than asked for".into() });
                 }
                 // What is there is no beginning of what the server has.
@@ -297,7 +297,7 @@ impl Hub {
                 _ => return Err(self.refusal(&url, status, headers, file)),
             }
         }
-        Err(HubError::Strange { subject: file.to_string(), host: host(&url), reason: "redirects without end".into() })
+        Err(HubError::Strange { subject: file.to_string(), host: self.host(&url), reason: "redirects without end".into() })
     }
 
     /// Writes a body to the end of the partial file.
@@ -349,7 +349,7 @@ impl Hub {
                 Err(HubError::WrongSize { subject: file.to_string(), got, expected })
             }
             _ if reason.is_some() || size.is_some_and(|size| got < size) => {
-                Err(HubError::Truncated { subject: file.to_string(), host: host(url), got, size, reason })
+                Err(HubError::Truncated { subject: file.to_string(), host: self.host(url), got, size, reason })
             }
             _ => Ok(()),
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cache::{self, Place};
-use super::client::{escape, header, host, join};
+use super::client::{escape, header, join};
 use super::{Hub, HubError, HubFile, RepoKind, is_commit};
 use crate::digest::Digest;
 use crate::files;
@@ -93,7 +93,7 @@ impl Hub {
             url = at;
             let page: Vec<Entry> = serde_json::from_slice(&page).map_err(|error| HubError::Strange {
                 subject: name,
-                host: host(&url),
+                host: self.host(&url),
                 reason: format!("no JSON of the tree API: {error}"),
             })?;
             entries.extend(page.into_iter().filter(|entry| entry.kind == "file"));
@@ -102,7 +102,7 @@ impl Hub {
                 None => return Ok(entries),
             }
         }
-        let (subject, host) = (subject.to_string(), host(&url));
+        let (subject, host) = (subject.to_string(), self.host(&url));
         Err(HubError::Strange { subject, host, reason: "a list without end".into() })
     }
 }
