@@ -7,11 +7,12 @@
 //! .locks/models--owner--name/<etag>.lock                held while a blob arrives
 //! ```
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{HubError, HubFile, HubSettings, is_commit, is_whole_commit};
 use crate::digest::Digest;
+use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
 
@@ -57,14 +58,20 @@ impl<'a> Place<'a> {
         fs::metadata(self.partial(etag)).map_or(0, |metadata| metadata.len())
     }
 
-    /// Waits until no other process downloads this blob, and keeps others off until the returned file is dropped.
-    pub fn lock(&self, etag: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<File, HubError> {
+    /// Waits until no other process downloads this blob, and keeps others off until the lock is dropped.
+    pub fn lock(&self, etag: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<Lock, HubError> {
         let folder = self.root.join(".locks").join(&self.folder);
         let path = folder.join(format!("{etag}.lock"));
         let disk = |error| HubError::disk(self.file, self.root)(error);
         files::create_dir(&folder).map_err(disk)?;
-        let waiting = || progress.say(&format!("another process downloads {}; waiting for it", self.file));
-        files::lock(&path, waiting, cancel).map_err(disk)?.ok_or(HubError::Interrupted)
+        let waiting = |busy: &Busy| {
+            progress.say(&format!("{} downloads {}; waiting for it{}", busy.holder, self.file, busy.remedy()));
+        };
+        let lock = Lock::wait(&path, waiting, cancel).map_err(disk)?.ok_or(HubError::Interrupted)?;
+        if let Some(note) = lock.note() {
+            progress.say(note);
+        }
+        Ok(lock)
     }
 
     /// Gives a whole, checked blob its name in the commit's snapshot.

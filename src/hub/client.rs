@@ -202,7 +202,7 @@ impl Hub {
                 (ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Protocol(_), _) => {
                     HubError::Strange { subject, host: self.host(url), reason }
                 }
-                (ureq::Error::ConnectProxyFailed(reason), Some(proxy)) => self.refused_by(proxy, url, subject, reason),
+                (ureq::Error::ConnectProxyFailed(reason), Some(proxy)) => self.refused_by(proxy, url, subject, &reason),
                 _ => HubError::Unreachable { subject, host: self.host(url), reason },
             }
         })
@@ -230,7 +230,10 @@ impl Hub {
         }
     }
 
-    fn refused_by(&self, proxy: &NamedProxy, url: &str, subject: String, reason: String) -> HubError {
+    fn refused_by(&self, proxy: &NamedProxy, url: &str, subject: String, reason: &str) -> HubError {
+        // `proxy server responded 407/407`
+        let status = reason.rsplit('/').next().filter(|status| status.parse::<u16>().is_ok());
+        let reason = status.map_or_else(|| reason.to_owned(), |status| format!("it answers {status}"));
         let (host, variable) = (host(url).to_owned(), proxy.variable);
         HubError::Proxy { subject, host, proxy: proxy.name(), variable, reason }
     }
@@ -248,13 +251,12 @@ impl Hub {
             RepoKind::Model => format!("{}/{repo}", self.settings.endpoint),
             RepoKind::Dataset => format!("{}/datasets/{repo}", self.settings.endpoint),
         };
+        if let Some(proxy) = self.settings.proxies.of(url).filter(|_| status == StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
+            return self.refused_by(proxy, url, name, status.as_str());
+        }
         match (status.as_u16(), header(headers, "x-error-code")) {
             (401, _) => HubError::Unauthorized { subject: name, host, token: self.settings.token.is_some() },
             (403, _) => HubError::Forbidden { subject: name, host, page },
-            (407, _) if self.settings.proxies.of(url).is_some() => match self.settings.proxies.of(url) {
-                Some(proxy) => self.refused_by(proxy, url, name, "status 407".into()),
-                None => HubError::Strange { subject: name, host, reason: "status 407".into() },
-            },
             (404, Some("RepoNotFound")) => HubError::NoRepository { host, kind, repo },
             (404, Some("RevisionNotFound")) => HubError::NoRevision { kind, repo, revision, page },
             (404, _) => HubError::NoEntry { subject: name, revision, page },

@@ -137,7 +137,7 @@ pub enum HubError {
     },
     /// A proxy that lets nobody through.
     #[error(
-        "{proxy} does not let {subject} through from {host}: {reason}; {}",
+        "{proxy} refuses the way to {host} for {subject}: {reason}; {}",
         if reason.contains("407") {
             format!("it wants to know who asks: set {variable}=http://user:password@host:port")
         } else {
@@ -208,7 +208,8 @@ pub enum HubError {
     /// Bytes of a file that is git's own, damaged on the way.
     #[error(
         "{subject} arrived damaged: its bytes are the git blob {found}, {expected} was expected; they were removed: \
-         start again, and if it happens again, ask who runs the proxy or mirror"
+         start again; where it happens again, ask who runs the proxy or mirror, or, if they are the right bytes, pin their \
+         sha256, which then decides"
     )]
     DamagedBlob {
         /// What was asked for.
@@ -255,6 +256,18 @@ pub enum HubError {
         /// The cache.
         folder: PathBuf,
     },
+    /// A cache that cannot be written.
+    #[error(
+        "cannot keep {subject} in the cache {}: {source}; set HF_HUB_CACHE to a folder that can be written", folder.display()
+    )]
+    ReadOnly {
+        /// What was asked for.
+        subject: String,
+        /// The cache.
+        folder: PathBuf,
+        /// What was tried.
+        source: FileError,
+    },
     /// An answer that the Hub would not give.
     #[error("{host} answers unlike a Hub when asked for {subject}: {reason}; check HF_ENDPOINT and the proxy")]
     Strange {
@@ -286,6 +299,7 @@ impl HubError {
         let (subject, folder) = (subject.to_string(), folder.into());
         move |error| match error.source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull { subject, folder },
+            _ if error.refused() => Self::ReadOnly { subject, folder, source: error },
             _ => Self::File(error),
         }
     }

@@ -1,8 +1,8 @@
 //! Whose signature under a server's certificate is believed.
 //!
-//! The system's roots, unless the environment names others; those then take their place, as with requests, curl and
-//! OpenSSL. `REQUESTS_CA_BUNDLE` goes before `CURL_CA_BUNDLE`, and both before `SSL_CERT_FILE` and `SSL_CERT_DIR`, which
-//! go together.
+//! The system's roots, unless the environment names others: those of all four variables together then take their place.
+//! Each of requests, curl and OpenSSL knows only some of the variables, and gives those it knows another order; who names
+//! a CA in any of them finds it trusted here.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -17,19 +17,21 @@ use super::HubError;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Roots(pub Vec<(&'static str, PathBuf)>);
 
-/// Takes the place of the system's roots alone.
-const ALONE: [&str; 2] = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
+/// A file or a folder each; of folders, the system's list of several.
+const VARIABLES: [&str; 4] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
 
 impl Roots {
     /// What the environment says; `get` gives the variables that are not empty.
     pub(super) fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Self {
-        if let Some((variable, path)) = ALONE.iter().find_map(|&variable| Some((variable, get(variable)?))) {
-            return Self(vec![(variable, path.into())]);
-        }
-        let file = get("SSL_CERT_FILE").map(|path| ("SSL_CERT_FILE", PathBuf::from(path)));
-        let folders = get("SSL_CERT_DIR").unwrap_or_default();
-        let folders = std::env::split_paths(&folders).filter(|path| !path.as_os_str().is_empty());
-        Self(file.into_iter().chain(folders.map(|path| ("SSL_CERT_DIR", path))).collect())
+        let places = |variable: &'static str| {
+            let value = get(variable).unwrap_or_default();
+            let paths: Vec<PathBuf> = match variable {
+                "SSL_CERT_DIR" => std::env::split_paths(&value).collect(),
+                _ => vec![value.into()],
+            };
+            paths.into_iter().filter(|path| !path.as_os_str().is_empty()).map(move |path| (variable, path))
+        };
+        Self(VARIABLES.into_iter().flat_map(places).collect())
     }
 
     /// The certificates, and what to call them.
@@ -78,7 +80,7 @@ fn of_the_system() -> (RootCerts, String) {
 }
 
 fn counted(number: usize, place: &str) -> String {
-    format!("the {number} root certificate{} {place}", if number == 1 { "" } else { "s" })
+    format!("the root certificates {place} ({number})")
 }
 
 /// Those of a file, or of the files in a folder.
@@ -147,13 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_goes_before_the_variables_of_openssl() {
+    fn all_variables_count_together() {
         assert_eq!(roots(&[]), [""; 0]);
         let openssl = [("SSL_CERT_FILE", "/f"), ("SSL_CERT_DIR", "/d:/e")];
         assert_eq!(roots(&openssl), ["SSL_CERT_FILE=/f", "SSL_CERT_DIR=/d", "SSL_CERT_DIR=/e"]);
-        let curl = [&openssl[..], &[("CURL_CA_BUNDLE", "/c")]].concat();
-        assert_eq!(roots(&curl), ["CURL_CA_BUNDLE=/c"]);
-        assert_eq!(roots(&[&curl[..], &[("REQUESTS_CA_BUNDLE", "/r")]].concat()), ["REQUESTS_CA_BUNDLE=/r"]);
+        let bundles = [("CURL_CA_BUNDLE", "/c"), ("REQUESTS_CA_BUNDLE", "/r"), ("SSL_CERT_FILE", "/f")];
+        assert_eq!(roots(&bundles), ["SSL_CERT_FILE=/f", "REQUESTS_CA_BUNDLE=/r", "CURL_CA_BUNDLE=/c"]);
     }
 
     #[test]
@@ -166,9 +167,9 @@ mod tests {
             let error = Roots(places).load().err().map(|error| error.to_string()).unwrap_or_default();
             error.replace(&folder.path().display().to_string(), "DIR")
         };
-        insta::assert_snapshot!(error(&[("SSL_CERT_FILE", &missing)]), @"SSL_CERT_FILE names DIR/missing, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to trust the system's root certificates");
-        insta::assert_snapshot!(error(&[("REQUESTS_CA_BUNDLE", &empty)]), @"REQUESTS_CA_BUNDLE names DIR/empty, but it has no certificate in PEM form; correct it, or unset it to trust the system's root certificates");
-        insta::assert_snapshot!(error(&[("SSL_CERT_DIR", &missing), ("SSL_CERT_DIR", &folder.path().to_owned())]), @"SSL_CERT_DIR names DIR/missing, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to trust the system's root certificates");
+        insta::assert_snapshot!(error(&[("SSL_CERT_FILE", &missing)]), @"");
+        insta::assert_snapshot!(error(&[("REQUESTS_CA_BUNDLE", &empty)]), @"");
+        insta::assert_snapshot!(error(&[("SSL_CERT_DIR", &missing), ("SSL_CERT_DIR", &folder.path().to_owned())]), @"");
         // One good folder of a list is enough; a file that is named has to be there.
         let authority = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls/ca.pem");
         let good = authority.parent().unwrap().to_owned();

@@ -169,7 +169,7 @@ impl Workplace<'_> {
     pub fn embed(&self, prepared: Prepared) -> Result<EmbedOutcome, RunError> {
         let Prepared { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance } = prepared;
         let (run, manifest) = (&directory, &*manifest);
-        let lock = RunLock::acquire(run.path())?;
+        let lock = self.lock(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
         let dimension = embed::output_dimension(embedder.dimension, loaded.config.preprocess.mirror);
@@ -235,6 +235,14 @@ impl Workplace<'_> {
         Ok(outcome)
     }
 
+    fn lock(&self, run: &RunDirectory) -> Result<RunLock, RunError> {
+        let lock = RunLock::acquire(run.path())?;
+        if let Some(note) = lock.note() {
+            self.progress.say(note);
+        }
+        Ok(lock)
+    }
+
     /// Writes what says what this run is: config, plan, provenance (keeping its earlier sessions).
     fn describe(
         run: &RunDirectory,
@@ -279,7 +287,7 @@ impl Workplace<'_> {
         if !run.has(RunDirectory::METADATA) {
             return Err(not_yet(run, "embedded", "embed"));
         }
-        let _lock = RunLock::acquire(run.path())?;
+        let _lock = self.lock(run)?;
         let config = stored_config(run)?;
         let sealed = run.has(RunDirectory::SEALED);
         if !afresh && run.has(RunDirectory::METRICS) {
@@ -393,9 +401,8 @@ impl Workplace<'_> {
             agreement: agreement(run)?,
             pictures,
         })?;
-        files::create_dir(self.reports)?;
         let path = self.reports.join(format!("{}.html", run.name()));
-        files::commit_bytes(&path, html.as_bytes())?;
+        files::commit_below(&path, html.as_bytes(), "--reports")?;
         Ok(path)
     }
 

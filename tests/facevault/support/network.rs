@@ -44,6 +44,50 @@ pub fn tls_in_front_of(behind: &str, name: &str) -> String {
     address
 }
 
+/// What a [`Canned`] server answers with.
+pub struct Answer {
+    pub headers: Vec<String>,
+    pub body: Vec<u8>,
+}
+
+/// A server of few words, which keeps the paths it was asked for and who was authorized.
+pub struct Canned {
+    pub address: String,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Canned {
+    /// One that answers to a path, or with a 404.
+    pub fn new(answer: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let kept = log.clone();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let Some(head) = head(&mut stream) else { continue };
+                let path = head.split(' ').nth(1).unwrap();
+                let authorized = if head.to_lowercase().contains("authorization:") { " authorized" } else { "" };
+                kept.lock().unwrap().push(format!("{path}{authorized}"));
+                let (status, Answer { headers, body }) = match answer(path) {
+                    Some(answer) => (200, answer),
+                    None => (404, Answer { headers: Vec::new(), body: Vec::new() }),
+                };
+                let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
+                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+            }
+        });
+        Self { address, log }
+    }
+
+    /// Requests since the last call.
+    pub fn log(&self) -> Vec<String> {
+        std::mem::take(&mut self.log.lock().unwrap())
+    }
+}
+
 /// The head of a request.
 fn head(stream: &mut impl Read) -> Option<String> {
     let mut lines = BufReader::with_capacity(1, stream).lines();
