@@ -1,19 +1,17 @@
 //! The commit point: a file is written to a temporary name beside its target, flushed to disk and renamed. Whoever
 //! finds a file under its final name finds it whole.
 
-use std::fs::{self, File, TryLockError};
+use std::fmt;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use crate::progress::Cancel;
 
 /// How the name of a file begins that is being written. What is found under such a name, nobody finished.
 pub const PARTIAL: &str = ".partial-";
 
 /// A file operation that failed: what was tried, on which path, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}: {source}", path.display())]
+#[error("cannot {action} {}: {source}{}", path.display(), Remedy(*option))]
 pub struct FileError {
     /// The verb: "read", "write", "create", "rename", "list".
     pub action: &'static str,
@@ -21,22 +19,86 @@ pub struct FileError {
     pub path: PathBuf,
     /// What the operating system said.
     pub source: io::Error,
+    /// The option that names another folder, where this one cannot be written.
+    pub option: Option<&'static str>,
 }
 
 impl FileError {
     /// For `map_err`: `.map_err(FileError::new("read", path))`.
     pub fn new(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self { action, path, source }
+        move |source| Self { action, path, source, option: None }
+    }
+
+    /// Whether the folder may not be written, or not by this user.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+    }
+
+    /// For `map_err`: names the option that names another folder, where this one cannot be written.
+    pub fn or_set(option: &'static str) -> impl Fn(Self) -> Self {
+        move |error| if error.refused() { Self { option: Some(option), ..error } } else { error }
+    }
+}
+
+struct Remedy(Option<&'static str>);
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |option| write!(f, "; name a folder that can be written with {option}"))
     }
 }
 
 /// Reads a whole file.
 ///
 /// # Errors
-/// [`FileError`] with the path.
+/// [`FileError`] with the path; also of what only stands for a file ([`refuse_pointer`]).
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    fs::read(path).map_err(FileError::new("read", path))
+    let bytes = fs::read(path).map_err(FileError::new("read", path))?;
+    refuse_pointer(path, &bytes).map(|()| bytes)
+}
+
+/// Refuses a file whose bytes, or first 1,024 of them, are a Git LFS pointer.
+///
+/// # Errors
+/// [`FileError`] with the path and what to do.
+pub fn refuse_pointer(path: &Path, start: &[u8]) -> Result<(), FileError> {
+    let remedy = "it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned";
+    if lfs_pointer(start) { Err(FileError::new("read", path)(io::Error::other(remedy))) } else { Ok(()) }
+}
+
+/// What a file seems to be by its first 16 bytes, for messages: "a web page", "empty".
+#[must_use]
+pub fn looks_like(head: &[u8]) -> String {
+    let known: [(&[u8], &str); 10] = [
+        (b"\x1f\x8b", "a gzip file"),
+        (b"PK\x03\x04", "a zip file"),
+        (b"PAR1", "a parquet file"),
+        (b"\x89HDF", "an HDF5 file, as Keras writes them"),
+        (b"<", "a web page"),
+        (b"{", "JSON"),
+        (b"\xff\xd8\xff", "a JPEG picture"),
+        (b"\x89PNG", "a PNG picture"),
+        (b"\x80", "a pickle"),
+        (b"version https://", "a Git LFS pointer, not the file (run `git lfs pull`)"),
+    ];
+    match known.iter().find(|(start, _)| head.starts_with(start)) {
+        Some((_, name)) => (*name).to_owned(),
+        None if head.is_empty() => "empty".to_owned(),
+        // Protocol buffers: field 1, the version of the format, then field 2, a text.
+        None if head[0] == 8 && head.get(2) == Some(&0x12) => "an ONNX model".to_owned(),
+        None => format!("a file that begins with the bytes {}", head[..head.len().min(4)].escape_ascii()),
+    }
+}
+
+/// Whether bytes are what Git LFS leaves in a file's place until `git lfs pull` fetches it.
+#[must_use]
+pub fn lfs_pointer(bytes: &[u8]) -> bool {
+    // The specification: a pointer is shorter than 1,024 bytes and begins with its version.
+    bytes.len() < 1024
+        && (bytes.starts_with(b"version https://git-lfs.github.com/spec/")
+            || bytes.starts_with(b"version https://hawser.github.com/spec/"))
 }
 
 /// Creates a folder and its parents.
@@ -86,6 +148,15 @@ pub fn commit_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     commit(path, |writer| writer.write_all(bytes).map_err(FileError::new("write", path)))
 }
 
+/// [`commit_bytes`] into a folder, made where it is not there, that `option` of the command line names.
+///
+/// # Errors
+/// [`FileError`] with the path; where the folder cannot be written, with the option.
+pub fn commit_below(path: &Path, bytes: &[u8], option: &'static str) -> Result<(), FileError> {
+    let made = path.parent().map_or(Ok(()), create_dir);
+    made.and_then(|()| commit_bytes(path, bytes)).map_err(FileError::or_set(option))
+}
+
 /// Makes renames inside `folder` durable.
 ///
 /// # Errors
@@ -120,30 +191,6 @@ fn set_ordinary_permissions(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Locks the file at a path, made where it is not there, and waits while another process holds it: `waiting` is told once.
-/// `None` when `cancel` asks to stop. Dropping the file unlocks it.
-///
-/// # Errors
-/// [`FileError`].
-pub fn lock(path: &Path, waiting: impl FnOnce(), cancel: &Cancel) -> Result<Option<File>, FileError> {
-    let lock = File::create(path).map_err(FileError::new("create", path))?;
-    let mut waiting = Some(waiting);
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(Some(lock)),
-            Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path)(error)),
-            Err(TryLockError::WouldBlock) => {}
-        }
-        if let Some(waiting) = waiting.take() {
-            waiting();
-        }
-        if cancel.requested() {
-            return Ok(None);
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +207,28 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named_with_the_option_for_another() {
+        let error = |kind: io::ErrorKind| {
+            let error = FileError::new("create", "/shared/runs")(kind.into());
+            FileError::or_set("--experiments")(error).to_string()
+        };
+        for kind in [io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::PermissionDenied] {
+            let message = error(kind);
+            assert!(message.ends_with("; name a folder that can be written with --experiments"), "{message}");
+        }
+        assert!(!error(io::ErrorKind::StorageFull).contains("--experiments"));
+    }
+
+    #[test]
+    fn pointers_are_told_from_files_that_speak_of_them() {
+        let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 7\n", "a".repeat(64));
+        assert!(lfs_pointer(pointer.as_bytes()));
+        assert!(!lfs_pointer(b"version,https://git-lfs.github.com/spec/v1\n"));
+        assert!(!lfs_pointer(b""));
+        assert!(!lfs_pointer((pointer + &" ".repeat(1024)).as_bytes()));
     }
 
     #[test]

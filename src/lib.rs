@@ -10,8 +10,8 @@
 //! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
 //! `commands → run → {embed, evaluate, report, ablation, compare, agreement, published, reproduce} → {people, protocol} →
 //! {model, weights, dataset, preprocess, breakdown, similarity, verification} → {plan, sample, closeness, quality, config,
-//! files, digest, estimate, progress, cuda}` and never back. `throughput` times the network of a config with what `run`
-//! prepares. Only `terminal` writes to the terminal.
+//! files, file_lock, digest, estimate, progress, cuda}` and never back. `throughput` times the network of a config with
+//! what `run` prepares. Only `terminal` writes to the terminal.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -30,6 +30,7 @@ pub mod embed;
 pub mod error;
 pub mod estimate;
 pub mod evaluate;
+pub mod file_lock;
 pub mod files;
 pub mod hub;
 pub mod metrics;

@@ -29,9 +29,8 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<Outcome, Error> {
             other => other?,
         };
         let html = report::render_ablation(&found)?;
-        files::create_dir(&common.reports)?;
         let page = common.reports.join(format!("{}.html", found.page_name()));
-        files::commit_bytes(&page, html.as_bytes())?;
+        files::commit_below(&page, html.as_bytes(), "--reports")?;
         print(common, &found, || format!("{}\n\nreport  {}", found.to_text(), page.display()))?;
         if found.measured() { Ok(Outcome::Done) } else { Err(Error::NothingMeasured) }
     })

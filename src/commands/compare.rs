@@ -25,9 +25,8 @@ pub(super) fn run(arguments: &CompareArgs) -> Result<Outcome, Error> {
         comparison.gate = Some(Gate::judge(&comparison, tolerances));
     }
     let html = report::render_comparison(&comparison)?;
-    files::create_dir(&common.reports)?;
     let path = common.reports.join(page_name(&comparison));
-    files::commit_bytes(&path, html.as_bytes())?;
+    files::commit_below(&path, html.as_bytes(), "--reports")?;
     print(common, &comparison, || format!("{}\n\nreport  {}", comparison.to_text().trim_end(), path.display()))?;
     let passed = comparison.gate.is_none_or(|gate| gate.passed);
     Ok(if passed { Outcome::Done } else { Outcome::Regressed })

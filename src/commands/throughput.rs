@@ -32,9 +32,8 @@ pub(super) fn run(arguments: &ThroughputArgs) -> Result<Outcome, Error> {
     let measured = at_work(common, |work| Ok(throughput::run(work, &loaded.config, &request)?))?;
     let mut text = measured.to_text();
     if !arguments.no_report {
-        files::create_dir(&common.reports)?;
         let path = common.reports.join(format!("throughput-{}.html", measured.config));
-        files::commit_bytes(&path, report::render_throughput(&measured)?.as_bytes())?;
+        files::commit_below(&path, report::render_throughput(&measured)?.as_bytes(), "--reports")?;
         let _ = write!(text, "\n\nreport  {}", path.display());
     }
     print(common, &measured, || text)?;

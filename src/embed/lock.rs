@@ -1,10 +1,10 @@
-//! One process a run directory. The lock is the operating system's, so that a killed process leaves none behind.
+//! One process a run directory.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::store::CHUNKS;
+use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
 
 /// The lock's file inside the run directory. Others may wait on it, so it is never removed.
@@ -14,7 +14,7 @@ const FILE: &str = ".lock";
 #[derive(Debug)]
 pub struct RunLock {
     run: PathBuf,
-    file: File,
+    lock: Lock,
 }
 
 impl RunLock {
@@ -24,28 +24,18 @@ impl RunLock {
     /// [`LockError::Held`] when another process works on the run, [`LockError::File`] when the directory cannot be
     /// written or locked.
     pub fn acquire(run: &Path) -> Result<Self, LockError> {
-        files::create_dir(run)?;
-        let path = run.join(FILE);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(FileError::new("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held { run: run.to_owned(), holder: holder(&mut file) });
-            }
-            Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path)(error).into()),
-        }
-        file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(FileError::new("write", path))?;
+        let lock = Self::lock(run).map_err(FileError::or_set("--experiments"))?;
+        let lock = lock.map_err(|busy| LockError::Held { run: run.to_owned(), busy })?;
         // Nobody else writes here now: what is called partial belongs to nobody.
         for folder in [run.to_owned(), run.join(CHUNKS)] {
             remove_partial_files(&folder)?;
         }
-        Ok(Self { run: run.to_owned(), file })
+        Ok(Self { run: run.to_owned(), lock })
+    }
+
+    fn lock(run: &Path) -> Result<Result<Lock, Busy>, FileError> {
+        files::create_dir(run)?;
+        Lock::acquire(&run.join(FILE))
     }
 
     /// The run directory.
@@ -53,21 +43,11 @@ impl RunLock {
     pub fn run(&self) -> &Path {
         &self.run
     }
-}
 
-impl Drop for RunLock {
-    fn drop(&mut self) {
-        // Only so that nobody reads an old number in the instant between locking and writing the own one.
-        let _ = self.file.set_len(0);
-    }
-}
-
-/// The process that a lock file names, in words.
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    match file.take(20).read_to_string(&mut text) {
-        Ok(_) if text.parse::<u32>().is_ok() => format!("process {text}"),
-        _ => "another process".into(),
+    /// One line for people where the file system has no locks; once a process.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.lock.note()
     }
 }
 
@@ -90,12 +70,15 @@ fn remove_partial_files(folder: &Path) -> Result<(), FileError> {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process works on the run.
-    #[error("{} is being worked on by {holder}; wait for it to end, or stop it and start this again", run.display())]
+    #[error(
+        "{} is being worked on by {}; wait for it to end, or stop it and start this again{}", run.display(), busy.holder,
+        busy.remedy()
+    )]
     Held {
         /// The run directory.
         run: PathBuf,
-        /// Who, in words.
-        holder: String,
+        /// Who has it.
+        busy: Busy,
     },
     /// The directory or its lock file.
     #[error(transparent)]
@@ -133,6 +116,13 @@ mod tests {
         let left: Vec<_> = fs::read_dir(&chunks).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["00000.npy"]);
         assert!(!lock.run().join(".partial-abc").exists());
+    }
+
+    #[test]
+    fn what_another_host_holds_is_left_to_the_user() {
+        let run = PathBuf::from("experiments/a-1");
+        let busy = Busy { holder: "process 7 on node7".into(), remove: Some(run.join(".lock.held")) };
+        insta::assert_snapshot!(LockError::Held { run, busy }, @"experiments/a-1 is being worked on by process 7 on node7; wait for it to end, or stop it and start this again; it cannot be told from here whether it still runs: if not, remove experiments/a-1/.lock.held");
     }
 
     #[test]

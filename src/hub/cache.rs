@@ -7,13 +7,12 @@
 //! .locks/models--owner--name/<etag>.lock                held while a blob arrives
 //! ```
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use hf_hub::{Cache, CacheRepo, Repo, RepoType};
-
-use super::{HubError, HubFile, HubSettings, RepoKind, is_commit, is_whole_commit};
+use super::{HubError, HubFile, HubSettings, is_commit, is_whole_commit};
 use crate::digest::Digest;
+use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
 
@@ -21,7 +20,6 @@ use crate::progress::{Cancel, Progress};
 pub(super) struct Place<'a> {
     file: &'a HubFile,
     root: &'a Path,
-    repo: CacheRepo,
     /// `models--owner--name`.
     folder: String,
 }
@@ -30,10 +28,8 @@ impl<'a> Place<'a> {
     /// Refuses names that would lead out of the cache.
     pub fn new(settings: &'a HubSettings, file: &'a HubFile) -> Result<Self, HubError> {
         check_names(file)?;
-        let repo = repo(file);
-        let folder = repo.folder_name();
-        let repo = Cache::new(settings.cache.clone()).repo(repo);
-        Ok(Self { file, root: &settings.cache, repo, folder })
+        let folder = format!("{}s--{}", file.kind, file.repo.replace('/', "--"));
+        Ok(Self { file, root: &settings.cache, folder })
     }
 
     /// The file under its final name.
@@ -49,12 +45,12 @@ impl<'a> Place<'a> {
 
     /// Where the blob of an entity tag is.
     pub fn blob(&self, etag: &str) -> PathBuf {
-        self.repo.blob_path(etag)
+        self.folder().join("blobs").join(etag)
     }
 
     /// Where a blob grows.
     pub fn partial(&self, etag: &str) -> PathBuf {
-        self.repo.blob_path(&format!("{etag}.incomplete"))
+        self.blob(&format!("{etag}.incomplete"))
     }
 
     /// Bytes of the blob that are already there.
@@ -62,14 +58,20 @@ impl<'a> Place<'a> {
         fs::metadata(self.partial(etag)).map_or(0, |metadata| metadata.len())
     }
 
-    /// Waits until no other process downloads this blob, and keeps others off until the returned file is dropped.
-    pub fn lock(&self, etag: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<File, HubError> {
+    /// Waits until no other process downloads this blob, and keeps others off until the lock is dropped.
+    pub fn lock(&self, etag: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<Lock, HubError> {
         let folder = self.root.join(".locks").join(&self.folder);
         let path = folder.join(format!("{etag}.lock"));
         let disk = |error| HubError::disk(self.file, self.root)(error);
         files::create_dir(&folder).map_err(disk)?;
-        let waiting = || progress.say(&format!("another process downloads {}; waiting for it", self.file));
-        files::lock(&path, waiting, cancel).map_err(disk)?.ok_or(HubError::Interrupted)
+        let waiting = |busy: &Busy| {
+            progress.say(&format!("{} downloads {}; waiting for it{}", busy.holder, self.file, busy.remedy()));
+        };
+        let lock = Lock::wait(&path, waiting, cancel).map_err(disk)?.ok_or(HubError::Interrupted)?;
+        if let Some(note) = lock.note() {
+            progress.say(note);
+        }
+        Ok(lock)
     }
 
     /// Gives a whole, checked blob its name in the commit's snapshot.
@@ -111,7 +113,8 @@ impl<'a> Place<'a> {
     }
 
     fn pointer(&self, commit: &str) -> PathBuf {
-        self.file.path.split('/').fold(self.repo.pointer_path(commit), |path, part| path.join(part))
+        let snapshot = self.folder().join("snapshots").join(commit);
+        self.file.path.split('/').fold(snapshot, |path, part| path.join(part))
     }
 
     /// The commit that the revision means, as far as the cache knows.
@@ -159,15 +162,6 @@ pub(super) fn evict(path: &Path) -> Result<(), HubError> {
     Ok(())
 }
 
-/// The repository in `hf_hub`'s words.
-pub(super) fn repo(file: &HubFile) -> Repo {
-    let kind = match file.kind {
-        RepoKind::Model => RepoType::Model,
-        RepoKind::Dataset => RepoType::Dataset,
-    };
-    Repo::with_revision(file.repo.clone(), kind, file.revision.clone())
-}
-
 /// Names become paths and addresses; a listing comes from outside.
 pub(super) fn check_names(file: &HubFile) -> Result<(), HubError> {
     let plain = |part: &str| {
@@ -191,6 +185,7 @@ pub(super) fn check_names(file: &HubFile) -> Result<(), HubError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::RepoKind;
 
     fn file(repo: &str, revision: &str, path: &str) -> HubFile {
         let [repo, revision, path] = [repo, revision, path].map(str::to_owned);

@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, Response, StatusCode};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, BodyReader};
 
-use super::{Hub, HubError, HubFile, HubSettings, RepoKind, rate_limit};
+use super::{Hub, HubError, HubFile, HubSettings, NamedProxy, RepoKind, rate_limit, roots};
 use crate::progress::{Cancel, Progress};
 
 /// Addresses visited for one thing at most.
@@ -22,23 +23,40 @@ const MAX_BODY: u64 = 64 << 20;
 /// How often a wait looks whether it should end.
 const BLINK: Duration = Duration::from_millis(50);
 
-/// Redirects are followed by hand: the token stays with the endpoint, and their headers say what the file is.
-pub(super) fn agent(settings: &HubSettings) -> Agent {
-    let silence = Some(settings.silence);
-    let mut config = Agent::config_builder()
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .user_agent(concat!("facevault/", env!("CARGO_PKG_VERSION")))
-        .max_idle_connections_per_host(16)
-        .timeout_resolve(silence)
-        .timeout_connect(silence)
-        .timeout_recv_response(silence)
-        .timeout_per_read(silence);
-    if !settings.proxy {
-        config = config.proxy(None);
+/// What addresses of one scheme are reached with.
+pub(super) struct Agents {
+    direct: Agent,
+    proxied: Option<Agent>,
+    /// What certificates are held against, for messages.
+    roots: String,
+}
+
+impl Agents {
+    /// Redirects are followed by hand: the token stays with the endpoint, and their headers say what the file is.
+    fn new(settings: &HubSettings, https: bool) -> Result<Self, HubError> {
+        let proxy = if https { &settings.proxies.https } else { &settings.proxies.http };
+        // Reading the roots takes a while, and http needs none.
+        let secure = https || proxy.as_ref().is_some_and(|proxy| proxy.address.0.starts_with("https:"));
+        let (roots, named) = if secure { settings.roots.load()? } else { (RootCerts::WebPki, String::new()) };
+        let silence = Some(settings.silence);
+        let config = |proxy| {
+            Agent::config_builder()
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .http_status_as_error(false)
+                .user_agent(concat!("facevault/", env!("CARGO_PKG_VERSION")))
+                .max_idle_connections_per_host(16)
+                .timeout_resolve(silence)
+                .timeout_connect(silence)
+                .timeout_recv_response(silence)
+                .timeout_per_read(silence)
+                .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
+                .proxy(proxy)
+                .build()
+        };
+        let proxied = proxy.as_ref().map(|proxy| proxy.agent(config, https)).transpose()?;
+        Ok(Self { direct: config(None).into(), proxied, roots: named })
     }
-    config.build().into()
 }
 
 /// `scheme://host:port` of an address.
@@ -47,10 +65,10 @@ pub(super) fn origin(url: &str) -> &str {
     url[start..].find(['/', '?', '#']).map_or(url, |at| &url[..start + at])
 }
 
-/// Host and port of an address, for messages.
-pub(super) fn host(url: &str) -> String {
+/// Host and port of an address.
+fn host(url: &str) -> &str {
     let origin = origin(url);
-    origin.split_once("://").map_or(origin, |(_, host)| host).to_owned()
+    origin.split_once("://").map_or(origin, |(_, host)| host)
 }
 
 /// The address that a `Location` or `Link` header means.
@@ -147,12 +165,12 @@ impl Hub {
             })?;
             let got = body.len() as u64;
             if result.is_err() || announced.is_some_and(|size| got < size) {
-                let (reason, host) = (result.err().map(|error| error.to_string()), host(&url));
+                let (reason, host) = (result.err().map(|error| error.to_string()), self.host(&url));
                 return Err(HubError::Truncated { subject: what.to_owned(), host, got, size: announced, reason });
             }
             return Ok((url, headers, body));
         }
-        Err(HubError::Strange { subject: what.to_owned(), host: host(&url), reason: "redirects without end".into() })
+        Err(HubError::Strange { subject: what.to_owned(), host: self.host(&url), reason: "redirects without end".into() })
     }
 
     /// One GET, without redirects; `from` asks for the bytes from there on. The token goes to the endpoint only.
@@ -165,7 +183,9 @@ impl Hub {
     ) -> Result<Response<Body>, HubError> {
         self.pause.wait(cancel)?;
         // What is hashed are the bytes of the file: no transfer compression.
-        let mut request = self.agent.get(url).header("accept-encoding", "identity");
+        let (agents, proxy) = self.agents(url)?;
+        let agent = agents.proxied.as_ref().filter(|_| proxy.is_some()).unwrap_or(&agents.direct);
+        let mut request = agent.get(url).header("accept-encoding", "identity");
         if from > 0 {
             request = request.header("range", format!("bytes={from}-"));
         }
@@ -174,14 +194,48 @@ impl Hub {
         }
         let response = interruptible(cancel, move || request.call())?;
         response.map_err(|error| {
-            let (subject, host, reason) = (subject.to_string(), host(url), error.to_string());
-            match error {
-                ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Protocol(_) => {
-                    HubError::Strange { subject, host, reason }
+            let (subject, reason) = (subject.to_string(), error.to_string());
+            if let Some(problem) = roots::distrust(&error, &agents.roots) {
+                return HubError::Untrusted { subject, host: self.host(url), problem };
+            }
+            match (error, proxy) {
+                (ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Protocol(_), _) => {
+                    HubError::Strange { subject, host: self.host(url), reason }
                 }
-                _ => HubError::Unreachable { subject, host, reason },
+                (ureq::Error::ConnectProxyFailed(reason), Some(proxy)) => self.refused_by(proxy, url, subject, &reason),
+                _ => HubError::Unreachable { subject, host: self.host(url), reason },
             }
         })
+    }
+
+    /// What an address is reached with, and by which proxy.
+    fn agents(&self, url: &str) -> Result<(&Agents, Option<&NamedProxy>), HubError> {
+        let https = url.starts_with("https:");
+        let known = &self.agents[usize::from(https)];
+        let agents = match known.get() {
+            Some(agents) => agents,
+            None => {
+                let made = Agents::new(&self.settings, https)?;
+                known.get_or_init(|| made)
+            }
+        };
+        Ok((agents, self.settings.proxies.of(url)))
+    }
+
+    /// Host and port of an address, and the proxy on the way, for messages.
+    pub(super) fn host(&self, url: &str) -> String {
+        match self.settings.proxies.of(url) {
+            Some(proxy) => format!("{} through {}", host(url), proxy.name()),
+            None => host(url).to_owned(),
+        }
+    }
+
+    fn refused_by(&self, proxy: &NamedProxy, url: &str, subject: String, reason: &str) -> HubError {
+        // `proxy server responded 407/407`
+        let status = reason.rsplit('/').next().filter(|status| status.parse::<u16>().is_ok());
+        let reason = status.map_or_else(|| reason.to_owned(), |status| format!("it answers {status}"));
+        let (host, variable) = (host(url).to_owned(), proxy.variable);
+        HubError::Proxy { subject, host, proxy: proxy.name(), variable, reason }
     }
 
     /// Whether an address is the endpoint's own.
@@ -192,11 +246,14 @@ impl Hub {
     /// The error behind a status that is none of success.
     pub(super) fn refusal(&self, url: &str, status: StatusCode, headers: &HeaderMap, subject: &HubFile) -> HubError {
         let (kind, repo, revision) = (subject.kind, subject.repo.clone(), subject.revision.clone());
-        let (host, name) = (host(url), subject.to_string());
+        let (host, name) = (self.host(url), subject.to_string());
         let page = match kind {
             RepoKind::Model => format!("{}/{repo}", self.settings.endpoint),
             RepoKind::Dataset => format!("{}/datasets/{repo}", self.settings.endpoint),
         };
+        if let Some(proxy) = self.settings.proxies.of(url).filter(|_| status == StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
+            return self.refused_by(proxy, url, name, status.as_str());
+        }
         match (status.as_u16(), header(headers, "x-error-code")) {
             (401, _) => HubError::Unauthorized { subject: name, host, token: self.settings.token.is_some() },
             (403, _) => HubError::Forbidden { subject: name, host, page },

@@ -8,9 +8,10 @@ use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
 use super::cache::{self, Place};
-use super::client::{Chunks, MAX_HOPS, escape, header, host, join};
-use super::{Hub, HubError, HubFile, git, is_commit, is_whole_commit};
+use super::client::{Chunks, MAX_HOPS, escape, header, join};
+use super::{Hub, HubError, HubFile, RepoKind, git, is_commit, is_whole_commit};
 use crate::digest::Digest;
+use crate::file_lock::Lock;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
 
@@ -43,6 +44,13 @@ impl Facts {
             self.sha256 = etag.parse().ok().filter(|_| self.linked);
             self.etag = Some(etag);
         }
+    }
+}
+
+impl Facts {
+    /// What to call the blob: its entity tag, as Python does, or the digest that the file must have.
+    fn name(&self, file: &HubFile) -> Option<String> {
+        self.etag.clone().or_else(|| file.sha256.map(|sha256| sha256.to_string()))
     }
 }
 
@@ -154,7 +162,7 @@ impl Hub {
                 format!("{file}: in the cache, {bytes} bytes")
             }
             Ok(None) if self.settings.offline => format!("{file}: not in the cache, and HF_HUB_OFFLINE is set"),
-            Ok(None) => format!("{file}: would be downloaded from {}", host(&self.settings.endpoint)),
+            Ok(None) => format!("{file}: would be downloaded from {}", self.host(&self.settings.endpoint)),
             Err(error) => error.to_string(),
         }
     }
@@ -171,12 +179,16 @@ impl Hub {
         let arrival = self.approach(file, place, &mut facts, &mut lock, progress, cancel)?;
         let strange = |reason: &str| HubError::Strange {
             subject: file.to_string(),
-            host: host(&self.settings.endpoint),
+            host: self.host(&self.settings.endpoint),
             reason: reason.to_owned(),
         };
-        let etag = facts.etag.clone().ok_or_else(|| strange("no ETag header"))?;
+        let etag = facts.name(file).ok_or_else(|| {
+            strange("no ETag header; where a mirror sends none, `sha256` in the config says what the file is")
+        })?;
         let commit = facts.commit.clone().or_else(|| Some(file.revision.clone()).filter(|text| is_whole_commit(text)));
-        let commit = commit.ok_or_else(|| strange("no X-Repo-Commit header"))?;
+        let commit = commit.ok_or_else(|| {
+            strange("no X-Repo-Commit header; where a mirror sends none, pin `revision` to a whole commit hash")
+        })?;
         let blob = place.blob(&etag);
         let mut resumed = true;
         if !blob.is_file() {
@@ -194,7 +206,8 @@ impl Hub {
                     error => error,
                 });
             }
-            if git::is_id(&etag) {
+            // A mirror's tags may look like git's and be another's; what is pinned was compared above, and decides.
+            if git::is_id(&etag) && file.sha256.is_none() {
                 let failed = |error| FileError::new("read", &partial)(error);
                 let opened = File::open(&partial).and_then(|file| git::blob_id(file.metadata()?.len(), file));
                 let found = opened.map_err(failed)?;
@@ -229,27 +242,28 @@ impl Hub {
         file: &HubFile,
         place: &Place,
         facts: &mut Facts,
-        lock: &mut Option<File>,
+        lock: &mut Option<Lock>,
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Arrival, HubError> {
-        let repo = cache::repo(file);
         let mut url = format!(
-            "{}/{}/resolve/{}/{}",
+            "{}/{}{}/resolve/{}/{}",
             self.settings.endpoint,
-            repo.url(),
+            if file.kind == RepoKind::Dataset { "datasets/" } else { "" },
+            file.repo,
             escape(&file.revision).replace('/', "%2F"),
             escape(&file.path)
         );
         let mut asked_for_rest = false;
         for _ in 0..MAX_HOPS {
-            let from = facts.etag.as_ref().filter(|_| lock.is_some()).map_or(0, |etag| place.arrived(etag));
+            let from = facts.name(file).filter(|_| lock.is_some()).map_or(0, |etag| place.arrived(&etag));
             let response = self.get(&url, from, file, cancel)?;
             let (status, headers) = (response.status(), response.headers());
             facts.learn(headers);
             expect(file, facts)?;
             // The tag of a redirect itself says nothing of the file.
-            if let Some(etag) = facts.etag.as_ref().filter(|_| facts.linked || status.is_success()) {
+            if let Some(etag) = facts.name(file).filter(|_| facts.linked || status.is_success()) {
+                let etag = &etag;
                 if lock.is_none() {
                     *lock = Some(place.lock(etag, progress, cancel)?);
                 }
@@ -270,7 +284,12 @@ impl Hub {
             }
             match status.as_u16() {
                 200 => {
-                    let rest = facts.etag.as_ref().map_or(0, |etag| place.arrived(etag));
+                    if facts.etag.is_none() && header(headers, "content-type").is_some_and(|kind| kind.contains("html")) {
+                        let (subject, host) = (file.to_string(), self.host(&url));
+                        let reason = "a web page, as networks show before one logs in".to_owned();
+                        return Err(HubError::Strange { subject, host, reason });
+                    }
+                    let rest = facts.name(file).map_or(0, |etag| place.arrived(&etag));
                     if from == 0 && rest > 0 && !std::mem::replace(&mut asked_for_rest, true) {
                         continue;
                     }
@@ -285,19 +304,19 @@ impl Hub {
                         facts.size = facts.size.or(total);
                         return Ok(Arrival::Body(response, url, from));
                     }
-                    let (subject, host) = (file.to_string(), host(&url));
+                    let (subject, host) = (file.to_string(), self.host(&url));
                     return Err(HubError::Strange { subject, host, reason: "another range than asked for".into() });
                 }
                 // What is there is no beginning of what the server has.
                 416 => {
-                    if let Some(etag) = &facts.etag {
-                        self.discard(&place.partial(etag))?;
+                    if let Some(etag) = facts.name(file) {
+                        self.discard(&place.partial(&etag))?;
                     }
                 }
                 _ => return Err(self.refusal(&url, status, headers, file)),
             }
         }
-        Err(HubError::Strange { subject: file.to_string(), host: host(&url), reason: "redirects without end".into() })
+        Err(HubError::Strange { subject: file.to_string(), host: self.host(&url), reason: "redirects without end".into() })
     }
 
     /// Writes a body to the end of the partial file.
@@ -349,7 +368,7 @@ impl Hub {
                 Err(HubError::WrongSize { subject: file.to_string(), got, expected })
             }
             _ if reason.is_some() || size.is_some_and(|size| got < size) => {
-                Err(HubError::Truncated { subject: file.to_string(), host: host(url), got, size, reason })
+                Err(HubError::Truncated { subject: file.to_string(), host: self.host(url), got, size, reason })
             }
             _ => Ok(()),
         }

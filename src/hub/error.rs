@@ -113,6 +113,55 @@ pub enum HubError {
         /// What the system said.
         reason: String,
     },
+    /// A certificate that is not believed.
+    #[error("cannot trust {host} for {subject}: {problem}")]
+    Untrusted {
+        /// What was asked for.
+        subject: String,
+        /// Who was asked.
+        host: String,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// Files or folders of root certificates that cannot be used.
+    #[error(
+        "{variable} names {}, but {reason}; correct it, or unset it to trust the system's root certificates", path.display()
+    )]
+    Roots {
+        /// The variable.
+        variable: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A proxy that lets nobody through.
+    #[error(
+        "{proxy} refuses the way to {host} for {subject}: {reason}; {}",
+        if reason.contains("407") {
+            format!("it wants to know who asks: set {variable}=http://user:password@host:port")
+        } else {
+            format!("ask who runs it, correct {variable}, or list the host in NO_PROXY if it is reached without a proxy")
+        }
+    )]
+    Proxy {
+        /// What was asked for.
+        subject: String,
+        /// Who was to be asked.
+        host: String,
+        /// The proxy and its variable.
+        proxy: String,
+        /// The variable alone.
+        variable: &'static str,
+        /// What the proxy said.
+        reason: String,
+    },
+    /// A variable that should name a proxy. Its value may hold a password.
+    #[error("{variable} is no address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port")]
+    BadProxy {
+        /// The variable.
+        variable: &'static str,
+    },
     /// A connection that ended or fell silent before the answer was whole.
     #[error(
         "{host} stopped after {got}{} bytes of {subject}{}; what came is kept: start again to resume",
@@ -159,7 +208,8 @@ pub enum HubError {
     /// Bytes of a file that is git's own, damaged on the way.
     #[error(
         "{subject} arrived damaged: its bytes are the git blob {found}, {expected} was expected; they were removed: \
-         start again, and if it happens again, ask who runs the proxy or mirror"
+         start again; where it happens again, ask who runs the proxy or mirror, or, if they are the right bytes, pin their \
+         sha256, which then decides"
     )]
     DamagedBlob {
         /// What was asked for.
@@ -206,6 +256,18 @@ pub enum HubError {
         /// The cache.
         folder: PathBuf,
     },
+    /// A cache that cannot be written.
+    #[error(
+        "cannot keep {subject} in the cache {}: {source}; set HF_HUB_CACHE to a folder that can be written", folder.display()
+    )]
+    ReadOnly {
+        /// What was asked for.
+        subject: String,
+        /// The cache.
+        folder: PathBuf,
+        /// What was tried.
+        source: FileError,
+    },
     /// An answer that the Hub would not give.
     #[error("{host} answers unlike a Hub when asked for {subject}: {reason}; check HF_ENDPOINT and the proxy")]
     Strange {
@@ -237,6 +299,7 @@ impl HubError {
         let (subject, folder) = (subject.to_string(), folder.into());
         move |error| match error.source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull { subject, folder },
+            _ if error.refused() => Self::ReadOnly { subject, folder, source: error },
             _ => Self::File(error),
         }
     }
@@ -246,6 +309,7 @@ impl HubError {
         match self {
             Self::RateLimited { .. } | Self::Server { .. } | Self::Truncated { .. } => patient,
             Self::Unreachable { .. }
+            | Self::Proxy { .. }
             | Self::Damaged { resumed: true, .. }
             | Self::DamagedBlob { resumed: true, .. } => patient.min(2),
             _ => 1,

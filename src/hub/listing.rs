@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cache::{self, Place};
-use super::client::{escape, header, host, join};
+use super::client::{escape, header, join, origin};
 use super::{Hub, HubError, HubFile, RepoKind, is_commit};
 use crate::digest::Digest;
 use crate::files;
@@ -85,7 +85,8 @@ impl Hub {
         let revision = escape(&subject.revision).replace('/', "%2F");
         let below = if subject.path.is_empty() { String::new() } else { format!("/{}", escape(&subject.path)) };
         let repo = &subject.repo;
-        let mut url = format!("{}/api/{kind}/{repo}/tree/{revision}{below}?recursive=true", self.settings.endpoint);
+        let first = format!("{}/api/{kind}/{repo}/tree/{revision}{below}?recursive=true", self.settings.endpoint);
+        let mut url = first.clone();
         let mut entries: Vec<Entry> = Vec::new();
         for _ in 0..MAX_PAGES {
             let name = format!("the list of files in {subject}");
@@ -93,17 +94,37 @@ impl Hub {
             url = at;
             let page: Vec<Entry> = serde_json::from_slice(&page).map_err(|error| HubError::Strange {
                 subject: name,
-                host: host(&url),
+                host: self.host(&url),
                 reason: format!("no JSON of the tree API: {error}"),
             })?;
+            let known = entries.len();
             entries.extend(page.into_iter().filter(|entry| entry.kind == "file"));
-            match header(&headers, "link").and_then(next_page) {
-                Some(next) => url = join(&url, next),
-                None => return Ok(entries),
+            let Some(next) = header(&headers, "link").and_then(next_page) else { return Ok(entries) };
+            let next = self.on_endpoint(&first, &join(&url, next)).ok_or_else(|| HubError::Strange {
+                subject: format!("the list of files in {subject}"),
+                host: self.host(&url),
+                reason: format!("the list goes on at {next}, which is not {}", self.settings.endpoint),
+            })?;
+            // A mirror that does not know where to go on begins again.
+            let again = entries.get(known).is_some_and(|entry| entries[..known].iter().any(|e| e.path == entry.path));
+            if again || next == url {
+                break;
             }
+            url = next;
         }
-        let (subject, host) = (subject.to_string(), host(&url));
+        let (subject, host) = (subject.to_string(), self.host(&url));
         Err(HubError::Strange { subject, host, reason: "a list without end".into() })
+    }
+
+    /// The address of the next page, if the endpoint itself can be asked for it. A mirror passes on the Hub's own address:
+    /// its cursor is as good at the mirror.
+    fn on_endpoint(&self, first: &str, next: &str) -> Option<String> {
+        if self.is_endpoint(next) {
+            return Some(next.to_owned());
+        }
+        let path = |url: &str| url[origin(url).len()..].split('?').next().unwrap_or_default().to_owned();
+        let query = next.split_once('?')?.1;
+        path(first).ends_with(&path(next)).then(|| format!("{}?{query}", first.split('?').next().unwrap_or(first)))
     }
 }
 

@@ -1,8 +1,7 @@
 //! The Hugging Face Hub: pinned files, checked before anybody sees them.
 //!
-//! The cache has the layout of Python's `huggingface_hub` (`hf_hub` lays out its paths), so that each finds what the
-//! other downloaded. The transfer is our own: `hf_hub` 0.5 returns short bodies and wrong bytes as success and leaves
-//! them in the cache.
+//! The cache has the layout of Python's `huggingface_hub`, so that each finds what the other downloaded. The transfer is
+//! our own: `hf_hub` 0.5 returns short bodies and wrong bytes as success and leaves them in the cache.
 
 mod cache;
 mod client;
@@ -10,8 +9,10 @@ mod download;
 mod error;
 mod git;
 mod listing;
+mod proxy;
 mod rate_limit;
 mod revision;
+mod roots;
 mod settings;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 pub use error::HubError;
+pub use proxy::{NamedProxy, Proxies};
+pub use roots::Roots;
 pub use settings::{HubSettings, Token};
 
 use crate::digest::Digest;
@@ -90,7 +93,8 @@ pub fn git_blob_id(bytes: &[u8]) -> String {
 /// A connection to the Hub (or a mirror of it) and its local cache.
 pub struct Hub {
     settings: HubSettings,
-    agent: ureq::Agent,
+    /// For `http://` and for `https://` addresses; made when the first is asked for.
+    agents: [OnceLock<client::Agents>; 2],
     /// Until when the Hub wants to be left alone: what it tells one request holds for all.
     pause: client::Pause,
 }
@@ -99,8 +103,7 @@ impl Hub {
     /// Opens no connection yet.
     #[must_use]
     pub fn new(settings: HubSettings) -> Self {
-        let agent = client::agent(&settings);
-        Self { settings, agent, pause: client::Pause::default() }
+        Self { settings, agents: [OnceLock::new(), OnceLock::new()], pause: client::Pause::default() }
     }
 
     /// The one that the environment describes, shared by the whole process so that connections are kept.

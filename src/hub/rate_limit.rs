@@ -3,7 +3,7 @@
 //! `Retry-After` of RFC 9110 where it is sent; the Hub itself sends the headers of the IETF draft "`RateLimit` header
 //! fields for HTTP": `RateLimit: "api";r=0;t=55`, `RateLimit-Policy: "fixed window";"api";q=500;w=300`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ureq::http::HeaderMap;
 
@@ -12,10 +12,35 @@ use super::client::header;
 /// The pause that the headers ask for, if they do.
 pub(super) fn pause(headers: &HeaderMap) -> Option<Duration> {
     let seconds = |name: &str| header(headers, name)?.parse::<u64>().ok();
+    let date = || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+        // By the server's own clock, where it tells: this machine's may be wrong.
+        let now = header(headers, "date").and_then(http_date).unwrap_or(now);
+        Some(http_date(header(headers, "retry-after")?)?.saturating_sub(now))
+    };
     let limits = || header(headers, "ratelimit").and_then(until_reset);
     let window = || parameter(header(headers, "ratelimit-policy")?, "w");
-    let told = seconds("retry-after").or_else(limits).or_else(|| seconds("ratelimit-reset")).or_else(window);
+    let told = seconds("retry-after").or_else(date).or_else(limits).or_else(|| seconds("ratelimit-reset")).or_else(window);
     told.map(Duration::from_secs)
+}
+
+/// Seconds since the epoch of `Wed, 21 Oct 2026 07:28:00 GMT`, the form of RFC 9110 that servers have to send.
+fn http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, date) = text.split_once(", ")?;
+    let [day, month, year, time, "GMT"] = *date.split(' ').collect::<Vec<_>>() else { return None };
+    let month = MONTHS.iter().position(|name| *name == month)? as u64;
+    let (day, year) = (day.parse::<u64>().ok()?, year.parse::<u64>().ok()?);
+    let [hour, minute, second] = *time.split(':').map(|part| part.parse::<u64>().ok()).collect::<Option<Vec<_>>>()? else {
+        return None;
+    };
+    if !(1..=31).contains(&day) || !(1970..=9999).contains(&year) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Years that begin in March put the leap day last.
+    let (year, month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    Some((days.checked_sub(719_468)? * 24 + hour) * 3600 + minute * 60 + second)
 }
 
 /// Seconds until the limits that are used up are reset; of all limits, where none says that it is.
@@ -55,10 +80,27 @@ mod tests {
     }
 
     #[test]
+    fn a_date_is_held_against_the_servers_clock() {
+        // `date -u -d '…' +%s`
+        for (text, expected) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", 1_709_251_199),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", 1_792_567_680),
+            ("Fri, 31 Dec 2100 00:00:00 GMT", 4_133_894_400),
+        ] {
+            assert_eq!(http_date(text), Some(expected), "{text}");
+        }
+        let date = ("date", "Wed, 21 Oct 2026 07:27:30 GMT");
+        assert_eq!(told(&[date, ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]), Some(30));
+        assert_eq!(told(&[date, ("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT")]), Some(0), "it is past");
+    }
+
+    #[test]
     fn what_says_nothing_is_not_guessed_at() {
         for headers in [
             &[][..],
-            &[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")],
+            &[("retry-after", "Wed, 21 Okt 2026 07:28:00 GMT")],
+            &[("retry-after", "Wed, 21 Oct 2026")],
             &[("ratelimit", "\"api\";r=0;t=soon")],
             &[("ratelimit", ";;,=")],
             &[("ratelimit-policy", "w")],

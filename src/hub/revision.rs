@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::cache::Place;
-use super::client::{escape, host};
+use super::client::escape;
 use super::{Hub, HubError, HubFile, RepoKind, is_commit, is_whole_commit};
 use crate::progress::{Cancel, Progress};
 
@@ -49,7 +49,7 @@ impl Hub {
         // Without `expand` the answer lists all files.
         let url = format!("{}/api/{kind}s/{repo}/revision/{revision}?expand=sha", self.settings.endpoint);
         let (url, _, body) = self.whole_body(url, subject, what, cancel)?;
-        let strange = |reason: String| HubError::Strange { subject: what.to_owned(), host: host(&url), reason };
+        let strange = |reason: String| HubError::Strange { subject: what.to_owned(), host: self.host(&url), reason };
         let Revision { sha } =
             serde_json::from_slice(&body).map_err(|error| strange(format!("no JSON of the revision API: {error}")))?;
         let fits = is_whole_commit(&sha) && (!is_commit(&subject.revision) || sha.starts_with(&subject.revision));

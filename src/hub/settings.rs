@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::proxy::Proxies;
+use super::roots::Roots;
+
 /// A secret that no log shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(pub String);
@@ -33,13 +36,15 @@ pub struct HubSettings {
     pub patience: Duration,
     /// Longest silence of a connection.
     pub silence: Duration,
-    /// Whether `HTTPS_PROXY`, `ALL_PROXY`, … are honoured.
-    pub proxy: bool,
+    /// By which proxies addresses are reached.
+    pub proxies: Proxies,
+    /// Whose signature under a server's certificate is believed.
+    pub roots: Roots,
 }
 
 impl HubSettings {
     /// Reads `HF_ENDPOINT`, `HF_TOKEN` (or the file `HF_TOKEN_PATH`, by default `$HF_HOME/token`), `HF_HUB_CACHE`,
-    /// `HF_HOME` and `HF_HUB_OFFLINE`.
+    /// `HF_HOME` and `HF_HUB_OFFLINE`; [`Proxies`] and [`Roots`] say which variables tell of proxies and certificates.
     #[must_use]
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
@@ -72,7 +77,8 @@ impl HubSettings {
             // The Hub counts in windows of five minutes.
             patience: Duration::from_mins(10),
             silence: Duration::from_secs(30),
-            proxy: true,
+            proxies: Proxies::from_lookup(get),
+            roots: Roots::from_lookup(get),
         }
     }
 }

@@ -187,7 +187,7 @@ impl Workplace<'_> {
         }
         let Prepared { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, .. } = prepared;
         let (run, manifest) = (&directory, &*manifest);
-        let lock = RunLock::acquire(run.path())?;
+        let lock = self.lock(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
         let dimension = embed::output_dimension(embedder.dimension, loaded.config.preprocess.mirror);
@@ -271,6 +271,14 @@ impl Workplace<'_> {
         Ok(())
     }
 
+    fn lock(&self, run: &RunDirectory) -> Result<RunLock, RunError> {
+        let lock = RunLock::acquire(run.path())?;
+        if let Some(note) = lock.note() {
+            self.progress.say(note);
+        }
+        Ok(lock)
+    }
+
     /// Writes what says what this run is: config, plan, provenance (keeping its earlier sessions).
     fn describe(
         run: &RunDirectory,
@@ -316,7 +324,7 @@ impl Workplace<'_> {
         if !run.has(RunDirectory::METADATA) {
             return Err(not_yet(run, "embedded", "embed"));
         }
-        let _lock = RunLock::acquire(run.path())?;
+        let _lock = self.lock(run)?;
         let config = stored_config(run)?;
         let sealed = run.has(RunDirectory::SEALED);
         if !afresh && run.has(RunDirectory::METRICS) {
@@ -441,9 +449,8 @@ impl Workplace<'_> {
             pictures,
             cautions: provenance.dataset.whole_pictures.into_iter().collect(),
         })?;
-        files::create_dir(self.reports)?;
         let path = self.reports.join(format!("{}.html", run.name()));
-        files::commit_bytes(&path, html.as_bytes())?;
+        files::commit_below(&path, html.as_bytes(), "--reports")?;
         Ok(path)
     }
 

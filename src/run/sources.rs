@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{RunError, WholePictures, Workplace, pair_lists};
 use crate::config::{DatasetSource, ExperimentConfig, ModelSpec, Protocol, WeightsSource};
 use crate::dataset::{self, Manifest};
-use crate::files;
+use crate::files::{self, FileError};
 use crate::model;
 use crate::weights::{self, Checkpoint};
 
@@ -31,7 +31,11 @@ impl Workplace<'_> {
         }
         let mut read = weights::load(&config.weights, self.progress, self.cancel)?;
         read.tensors = model::adopt(&config.model, read.tensors);
-        weights::require(&read, &model::parameters(&config.model), model::unused_keys(&config.model))?;
+        let needed = model::parameters(&config.model);
+        if let Some(prefix) = weights::take_off_prefix(&mut read.tensors, &needed) {
+            self.progress.say(&format!("the prefix `{prefix}` is taken off the keys of {}", read.origin.location));
+        }
+        weights::require(&read, &needed, model::unused_keys(&config.model))?;
         let read = Arc::new(read);
         sources.checkpoints.push((config.weights.clone(), config.model.clone(), Arc::clone(&read)));
         Ok(read)
@@ -53,7 +57,7 @@ impl Workplace<'_> {
             return Ok(Arc::clone(known));
         }
         let cache = self.experiments.join(".cache");
-        files::create_dir(&cache)?;
+        files::create_dir(&cache).map_err(FileError::or_set("--experiments"))?;
         let mut manifest = dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel)?;
         pair_lists::read(&mut manifest, &config.protocols, self.progress)?;
         let read = Arc::new(manifest);

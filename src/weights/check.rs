@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Checkpoint, Parameter, WeightsError};
+use super::{Checkpoint, Parameter, Tensors, WeightsError};
 
 /// Examples shown of each kind of problem.
 const SHOWN: usize = 10;
@@ -45,6 +45,22 @@ pub fn require(checkpoint: &Checkpoint, parameters: &[Parameter], unused: &[&str
         return Ok(());
     }
     Err(WeightsError::Unfit { location: checkpoint.origin.location.clone(), problems })
+}
+
+/// Takes a prefix off the keys (`module.` of `DataParallel`, `_orig_mod.` of `torch.compile`, `model.` of Lightning, and
+/// several of them), if all that a network needs is found under it and under no other. Gives the prefix.
+pub fn take_off_prefix(tensors: &mut Tensors, parameters: &[Parameter]) -> Option<String> {
+    let first = &parameters.first()?.key;
+    let holds_all = |prefix: &str| parameters.iter().all(|needed| tensors.contains_key(&format!("{prefix}{}", needed.key)));
+    if holds_all("") {
+        return None;
+    }
+    let prefixes = tensors.keys().filter_map(|key| key.strip_suffix(first.as_str()));
+    let mut fitting = prefixes.filter(|prefix| prefix.ends_with('.') && holds_all(prefix));
+    let prefix = fitting.next().filter(|_| fitting.next().is_none())?.to_owned();
+    let bare = |key: String| key.strip_prefix(&prefix).map(str::to_owned).unwrap_or(key);
+    *tensors = std::mem::take(tensors).into_iter().map(|(key, tensor)| (bare(key), tensor)).collect();
+    Some(prefix)
 }
 
 fn describe(problems: &mut String, title: &str, lines: &[String]) {
@@ -127,6 +143,28 @@ mod tests {
             c [1]
         choose the checkpoint that belongs to `model`, or the `model` that belongs to the checkpoint
         ");
+    }
+
+    #[test]
+    fn a_prefix_is_taken_off_where_everything_is_under_it_and_it_is_the_only_one() {
+        let needed = [parameter("a.weight", &[2]), parameter("b.bias", &[1])];
+        let keys = |keys: &[&str]| {
+            let mut found = checkpoint(&keys.iter().map(|key| (*key, &[1][..], 0.0)).collect::<Vec<_>>());
+            let prefix = take_off_prefix(&mut found.tensors, &needed);
+            (prefix, found.tensors.into_keys().collect::<Vec<_>>().join(" "))
+        };
+        let taken = |prefix: &str, rest: &str| (Some(prefix.to_owned()), rest.to_owned());
+        assert_eq!(keys(&["module.a.weight", "module.b.bias"]), taken("module.", "a.weight b.bias"));
+        let nested = ["module.model.a.weight", "module.model.b.bias", "module.model.head.bias", "other"];
+        assert_eq!(keys(&nested), taken("module.model.", "a.weight b.bias head.bias other"));
+        for left in [
+            &["a.weight", "b.bias", "model.a.weight", "model.b.bias"][..],
+            &["module.a.weight", "b.bias"],
+            &["student.a.weight", "student.b.bias", "teacher.a.weight", "teacher.b.bias"],
+            &["xa.weight", "xb.bias"],
+        ] {
+            assert_eq!(keys(left), (None, left.join(" ")));
+        }
     }
 
     #[test]

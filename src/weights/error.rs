@@ -61,13 +61,19 @@ pub enum WeightsError {
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// None of the formats.
-    #[error("it begins like none of .safetensors, .pth, .pt or .bin; is it a download of a web page?")]
-    Unknown,
+    #[error(
+        "it is {found}, and not one of .safetensors, .pth, .pt or .bin as torch saves them; download the file itself \
+         again, or convert it"
+    )]
+    Unknown {
+        /// What it looks like.
+        found: String,
+    },
     /// The safetensors header or layout.
-    #[error("damaged .safetensors file: {0}")]
+    #[error("damaged .safetensors file: {0}; download or copy it again")]
     Safetensors(String),
     /// The zip container of a `.pth`.
-    #[error("damaged .pth file (a zip archive): {0}")]
+    #[error("damaged .pth file (a zip archive): {0}; download or copy it again")]
     Zip(String),
     /// A pickle that asks for code.
     #[error(
@@ -89,7 +95,7 @@ pub enum FormatError {
         at: usize,
     },
     /// The file ends too early.
-    #[error("it ends within {what}: it is truncated")]
+    #[error("it ends within {what}: it is truncated; download or copy it again")]
     Truncated {
         /// What was being read.
         what: String,

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::require;
+pub use check::{require, take_off_prefix};
 pub use error::{FormatError, WeightsError};
 
 use crate::config::WeightsSource;
@@ -97,7 +97,7 @@ pub fn load_with(
         WeightsSource::Hub { repo, revision, file, sha256 } => {
             let (bytes, digest) = from_hub(hub, &hub_file(repo, revision, file, *sha256), progress, cancel)?;
             let origin = origin("hub", format!("{repo}/{file}"), Some(revision), &bytes);
-            Ok(Checkpoint { tensors: parse(&bytes, &origin.location)?, digest, origin })
+            Ok(Checkpoint { tensors: parse(&bytes, &origin.location, &|note| progress.say(note))?, digest, origin })
         }
         WeightsSource::File { path, sha256 } => {
             let bytes = files::read(path)?;
@@ -108,13 +108,13 @@ pub fn load_with(
                     let (path, expected) = (path.clone(), *expected);
                     Err(WeightsError::WrongDigest { path, found: digest, expected })
                 }
-                _ => Ok(Checkpoint { tensors: parse(&bytes, &origin.location)?, digest, origin }),
+                _ => Ok(Checkpoint { tensors: parse(&bytes, &origin.location, &|note| progress.say(note))?, digest, origin }),
             }
         }
         WeightsSource::Embedded { name } => {
             let bytes = embedded::find(name)?;
             let origin = origin("embedded", name.clone(), None, bytes);
-            Ok(Checkpoint { tensors: parse(bytes, name)?, digest: Digest::of(bytes), origin })
+            Ok(Checkpoint { tensors: parse(bytes, name, &|note| progress.say(note))?, digest: Digest::of(bytes), origin })
         }
     }
 }
@@ -193,16 +193,16 @@ fn from_hub(
 }
 
 /// Tells the format by the content: names lie.
-fn parse(bytes: &[u8], location: &str) -> Result<Tensors, WeightsError> {
+fn parse(bytes: &[u8], location: &str, say: &dyn Fn(&str)) -> Result<Tensors, WeightsError> {
     // safetensors first: it begins with the length of its header, which may look like the start of any other format.
     let parsed = if bytes.get(8) == Some(&b'{') {
         safetensors::read(bytes)
     } else if bytes.starts_with(b"PK\x03\x04") {
-        pth::zip(bytes)
+        pth::zip(bytes, say)
     } else if bytes.starts_with(&[pickle::PROTO]) {
-        pth::legacy(bytes)
+        pth::legacy(bytes, say)
     } else {
-        Err(FormatError::Unknown)
+        Err(FormatError::Unknown { found: files::looks_like(&bytes[..bytes.len().min(16)]) })
     };
     parsed.map_err(|source| WeightsError::Format { location: location.to_owned(), source })
 }
@@ -234,15 +234,15 @@ mod tests {
             ::safetensors::serialize([(key, view)], None).unwrap()
         };
         let bytes = (1..300).map(|n| file(&"k".repeat(n))).find(|bytes| bytes[0] == pickle::PROTO).unwrap();
-        assert_eq!(parse(&bytes, "odd").unwrap().len(), 1);
+        assert_eq!(parse(&bytes, "odd", &|_| {}).unwrap().len(), 1);
     }
 
     #[test]
     fn a_file_cut_anywhere_is_refused() {
         for bytes in FILES {
-            parse(bytes, "whole").unwrap();
+            parse(bytes, "whole", &|_| {}).unwrap();
             for length in 0..bytes.len() {
-                assert!(parse(&bytes[..length], "cut").is_err(), "{length} of {}", bytes.len());
+                assert!(parse(&bytes[..length], "cut", &|_| {}).is_err(), "{length} of {}", bytes.len());
             }
         }
     }
@@ -265,7 +265,7 @@ mod tests {
             if let Some(cut) = cut {
                 bytes.truncate(cut.index(bytes.len()));
             }
-            if let Ok(tensors) = parse(&bytes, "damaged") {
+            if let Ok(tensors) = parse(&bytes, "damaged", &|_| {}) {
                 let values: usize = tensors.values().map(|tensor| tensor.data.len()).sum();
                 prop_assert!(values <= 4 * bytes.len());
             }

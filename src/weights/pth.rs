@@ -18,6 +18,22 @@ const PROTOCOL: i128 = 1001;
 const MAX_ELEMENTS_PER_BYTE: usize = 4;
 /// `{'state_dict': {'state_dict': …}}` at most.
 const MAX_NESTING: usize = 4;
+/// What training scripts call the dictionary that holds the network, the usual first.
+const WRAPPERS: [&str; 13] = [
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "network",
+    "backbone",
+    "module",
+    "weights",
+    "params",
+    "ema_state_dict",
+    "model_ema",
+    "ema",
+    "params_ema",
+];
 
 /// A floating point format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +100,7 @@ impl Kind {
 }
 
 /// Reads the zip form.
-pub(super) fn zip(bytes: &[u8]) -> Result<Tensors, FormatError> {
+pub(super) fn zip(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatError> {
     let broken = |error: &dyn std::fmt::Display| FormatError::Zip(error.to_string());
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
     let pickles: Vec<String> = archive
@@ -117,7 +133,7 @@ pub(super) fn zip(bytes: &[u8]) -> Result<Tensors, FormatError> {
     }
     let made = pickle::load(&read(pickle_name)?)?;
     let mut by_storage: BTreeMap<Rc<str>, Vec<(String, Rc<View>)>> = BTreeMap::new();
-    for (key, view) in state_dict(&made)? {
+    for (key, view) in state_dict(&made, say)? {
         by_storage.entry(view.storage.key.clone()).or_default().push((key, view));
     }
     let mut output = Output::new(bytes.len());
@@ -132,7 +148,7 @@ pub(super) fn zip(bytes: &[u8]) -> Result<Tensors, FormatError> {
 
 /// Reads the form before torch 1.6: five pickles (magic number, version, system, object, keys of storages), then for
 /// each key a count of elements and their bytes.
-pub(super) fn legacy(bytes: &[u8]) -> Result<Tensors, FormatError> {
+pub(super) fn legacy(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatError> {
     let mut rest = bytes;
     let mut next = || -> Result<Unpickled, FormatError> {
         let made = pickle::load(rest)?;
@@ -175,7 +191,7 @@ pub(super) fn legacy(bytes: &[u8]) -> Result<Tensors, FormatError> {
         rest = after;
     }
     let mut output = Output::new(bytes.len());
-    for (key, view) in state_dict(&made)? {
+    for (key, view) in state_dict(&made, say)? {
         let Some(content) = storages.get(&*view.storage.key) else {
             return Err(FormatError::Content(format!("tensor {key} has no storage")));
         };
@@ -184,20 +200,42 @@ pub(super) fn legacy(bytes: &[u8]) -> Result<Tensors, FormatError> {
     Ok(output.tensors)
 }
 
-/// Keys and tensors of the `state_dict` that a checkpoint is or holds.
-fn state_dict(made: &Unpickled) -> Result<Vec<(String, Rc<View>)>, FormatError> {
+/// Keys and tensors of the `state_dict` that a checkpoint is or holds. `say` is told which it is, where it is none of the
+/// name.
+fn state_dict(made: &Unpickled, say: &dyn Fn(&str)) -> Result<Vec<(String, Rc<View>)>, FormatError> {
     let Value::Dict(mut dict) = made.root else {
         return Err(FormatError::Content(format!("it holds {}, not a `state_dict`", name_of(&made.root))));
     };
     for _ in 0..MAX_NESTING {
-        let inner = made.dicts[dict].iter().find_map(|item| match item {
-            (Value::Str(key), Value::Dict(inner)) if &**key == "state_dict" => Some(*inner),
-            _ => None,
-        });
-        match inner {
-            Some(inner) => dict = inner,
-            None => break,
+        let inner: Vec<(&str, usize)> = made.dicts[dict]
+            .iter()
+            .filter_map(|item| match item {
+                (Value::Str(key), Value::Dict(inner)) if holds_tensors(made, *inner, MAX_NESTING) => Some((&**key, *inner)),
+                _ => None,
+            })
+            .collect();
+        let named = WRAPPERS.iter().find_map(|name| inner.iter().find(|(key, _)| key == name));
+        let has_tensors = made.dicts[dict].iter().any(|(_, value)| matches!(value, Value::Tensor(_)));
+        let (name, chosen) = match (named, inner.as_slice()) {
+            (Some(named), _) => *named,
+            (None, [only]) if !has_tensors => *only,
+            (None, [_, ..]) if !has_tensors => {
+                let names: Vec<_> = inner.iter().map(|(name, _)| format!("`{name}`")).collect();
+                return Err(FormatError::Content(format!(
+                    "it holds several dictionaries of tensors, {}; save the `state_dict()` of the one alone",
+                    names.join(", ")
+                )));
+            }
+            _ => break,
+        };
+        let others: Vec<_> =
+            inner.iter().filter(|(other, _)| *other != name).map(|(other, _)| format!("`{other}`")).collect();
+        if !others.is_empty() {
+            say(&format!("of the checkpoint's dictionaries of tensors, `{name}` is used, and not {}", others.join(", ")));
+        } else if name != WRAPPERS[0] {
+            say(&format!("the checkpoint's tensors are those of its entry `{name}`"));
         }
+        dict = chosen;
     }
     let tensor = |(key, value): &(Value, Value)| match (key, value) {
         (Value::Str(key), Value::Tensor(view)) => Ok((key.to_string(), view.clone())),
@@ -208,6 +246,15 @@ fn state_dict(made: &Unpickled) -> Result<Vec<(String, Rc<View>)>, FormatError> 
         (key, _) => Err(FormatError::Content(format!("one of its keys is {}, not a text", name_of(key)))),
     };
     made.dicts[dict].iter().map(tensor).collect()
+}
+
+/// Whether a dictionary holds tensors under texts as keys, itself or in such dictionaries: an optimizer's are numbered.
+fn holds_tensors(made: &Unpickled, dict: usize, depth: usize) -> bool {
+    made.dicts[dict].iter().any(|item| match item {
+        (Value::Str(_), Value::Tensor(_)) => true,
+        (Value::Str(_), Value::Dict(inner)) => depth > 0 && holds_tensors(made, *inner, depth - 1),
+        _ => false,
+    })
 }
 
 fn name_of(value: &Value) -> &'static str {

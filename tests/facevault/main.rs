@@ -11,6 +11,7 @@ mod experiment;
 mod gpu;
 mod hub;
 mod hub_datasets;
+mod hub_network;
 mod interruption;
 mod lfw;
 mod meter;

@@ -56,7 +56,7 @@ pub(super) fn read(table: &Located) -> Result<Boxes, DatasetError> {
         })?;
         boxes.ok_or_else(|| problem(ContainerProblem::Archive(format!("there is no {TABLE} in it"))))
     } else if head.starts_with(b"<") || head.starts_with(b"version https://git-lfs") {
-        let found = super::error::looks_like(&head);
+        let found = crate::files::looks_like(&head);
         Err(problem(ContainerProblem::OtherFormat { found, expected: "a CSV with the columns NAME_ID, X, Y, W, H" }))
     } else {
         parse(BufReader::new(table.open()?.take(LARGEST))).map_err(problem)

@@ -183,23 +183,3 @@ fn built(opcode: u8) -> &'static str {
         _ => "something else",
     }
 }
-
-/// What a file's first bytes say that it is.
-pub(super) fn looks_like(head: &[u8]) -> String {
-    let known: [(&[u8], &str); 9] = [
-        (b"\x1f\x8b", "a gzip file"),
-        (b"PK\x03\x04", "a zip file"),
-        (b"PAR1", "a parquet file"),
-        (b"version https://git-lfs", "a Git LFS pointer, which stands for the file"),
-        (b"<", "a web page"),
-        (b"{", "JSON"),
-        (b"\xff\xd8\xff", "a JPEG picture"),
-        (b"\x89PNG", "a PNG picture"),
-        (b"\x80", "a pickle"),
-    ];
-    match known.iter().find(|(start, _)| head.starts_with(start)) {
-        Some((_, name)) => (*name).to_owned(),
-        None if head.is_empty() => "empty".to_owned(),
-        None => format!("a file that begins with the bytes {}", head[..head.len().min(4)].escape_ascii()),
-    }
-}

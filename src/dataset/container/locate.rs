@@ -9,7 +9,7 @@ use crate::config::{Container, HubFiles};
 use crate::dataset::DatasetError;
 use crate::dataset::scan::Context;
 use crate::digest::{Digest, Hasher};
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::hub::{self, Hub, HubError, HubFile, RepoKind};
 
 /// From here on the size is announced first, bytes.
@@ -96,6 +96,9 @@ fn digest(path: &Path, context: &Context<'_>) -> Result<(u64, Digest), DatasetEr
         match file.read(&mut buffer).map_err(failed)? {
             0 => break,
             n => {
+                if total == 0 {
+                    files::refuse_pointer(path, &buffer[..n])?;
+                }
                 hasher.update(&buffer[..n]);
                 task.advance(n as u64);
                 total += n as u64;

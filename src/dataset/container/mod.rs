@@ -24,7 +24,7 @@ use super::scan::Context;
 use super::{DatasetError, Manifest};
 use crate::config::Container;
 use crate::digest::Digest;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::progress::Progress;
 
 pub use error::ContainerProblem;
@@ -76,7 +76,7 @@ impl Located {
         if head.starts_with(start) {
             return Ok(());
         }
-        Err(self.problem(ContainerProblem::OtherFormat { found: error::looks_like(&head), expected }))
+        Err(self.problem(ContainerProblem::OtherFormat { found: files::looks_like(&head), expected }))
     }
 }
 

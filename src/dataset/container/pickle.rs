@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek};
 
 use super::ContainerProblem as Problem;
-use super::error::looks_like;
 
 /// Instructions at most: one picture has four.
 const MAX_STEPS: usize = 8_000_000;
@@ -157,7 +156,7 @@ pub(super) fn read<R: Read + Seek>(input: &mut Input<R>) -> Result<Pairs, Proble
     if !matches!(head[..], [0x80, 2..=5, ..]) {
         let found = match head[..] {
             [0x80, protocol, ..] => format!("a pickle of protocol {protocol}"),
-            _ => looks_like(&head),
+            _ => crate::files::looks_like(&head),
         };
         return Err(Problem::OtherFormat { found, expected: EXPECTED });
     }

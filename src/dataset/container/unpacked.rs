@@ -10,7 +10,7 @@
 //! whoever opens it compares every picture with the index, and what a power failure took is unpacked again.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,7 @@ use crate::dataset::{
     PixelSource, SourceTable,
 };
 use crate::digest::{Digest, Hasher};
+use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError, PARTIAL};
 
 /// Raised whenever the same container would be unpacked differently.
@@ -179,9 +180,16 @@ impl Place {
     }
 
     /// One process unpacks at a time, so that each picture is written once and what lies around belongs to nobody.
-    fn lock(&self, context: &Context<'_>) -> Result<File, DatasetError> {
-        let waiting = || context.progress.say("another process unpacks a dataset; waiting for it");
-        files::lock(&self.folder.join(".lock"), waiting, context.cancel)?.ok_or(DatasetError::Interrupted)
+    fn lock(&self, context: &Context<'_>) -> Result<Lock, DatasetError> {
+        let waiting = |busy: &Busy| {
+            context.progress.say(&format!("{} unpacks a dataset; waiting for it{}", busy.holder, busy.remedy()));
+        };
+        let lock = Lock::wait(&self.folder.join(".lock"), waiting, context.cancel)?;
+        let lock = lock.ok_or(DatasetError::Interrupted)?;
+        if let Some(note) = lock.note() {
+            context.progress.say(note);
+        }
+        Ok(lock)
     }
 
     fn remove(&self) -> Result<(), FileError> {

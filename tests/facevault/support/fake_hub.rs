@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use facevault::digest::Digest;
-use facevault::hub::{Hub, HubSettings, Token};
+use facevault::hub::{Hub, HubSettings, Proxies, Roots, Token};
 
 /// The one commit of every repository.
 pub const COMMIT: &str = "c42f4c2771b043bb5c461093664d016ff4298224";
@@ -163,7 +163,8 @@ impl FakeHub {
             back_off: Duration::from_millis(1),
             patience: Duration::from_secs(1),
             silence: Duration::from_secs(2),
-            proxy: false,
+            proxies: Proxies::default(),
+            roots: Roots::default(),
         }
     }
 

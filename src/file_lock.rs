@@ -1,0 +1,498 @@
+//! One process at a time: the operating system's lock on a file, which dies with its process. Where a file system has
+//! none (NFS without its lock daemon, Lustre without `-o flock`, some in user space), a second file stands in for it, which
+//! only one process can make. It says who made it, so that a killed process's file is known for what it is: by the next
+//! process on the same machine alone, for nobody can tell from afar whether a process lives.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::{FileError, PARTIAL};
+use crate::progress::Cancel;
+
+/// The lock on a path, until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    kind: Kind,
+    /// Why it is no lock of the operating system, in words.
+    note: Option<String>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// The file is locked. Others may wait on it, so it is never removed.
+    System(File),
+    /// The file stands in for a lock, and says that this process made it.
+    Held(PathBuf, Owner),
+}
+
+/// Somebody else has the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Busy {
+    /// Who, in words.
+    pub holder: String,
+    /// The file to remove if that process is gone, where it cannot be told from here.
+    pub remove: Option<PathBuf>,
+}
+
+impl Busy {
+    /// What else to do, where it cannot be told from here whether the process lives.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let remedy = |file: &PathBuf| {
+            format!("; it cannot be told from here whether it still runs: if not, remove {}", file.display())
+        };
+        self.remove.as_ref().map(remedy).unwrap_or_default()
+    }
+}
+
+impl Lock {
+    /// Locks the file at a path, made where it is not there.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn acquire(path: &Path) -> Result<Result<Self, Busy>, FileError> {
+        acquire(path, File::try_lock)
+    }
+
+    /// [`Self::acquire`], waiting while another process has it: `waiting` is told once. `None` when `cancel` asks to stop.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn wait(path: &Path, waiting: impl FnOnce(&Busy), cancel: &Cancel) -> Result<Option<Self>, FileError> {
+        let mut waiting = Some(waiting);
+        loop {
+            match Self::acquire(path)? {
+                Ok(lock) => return Ok(Some(lock)),
+                Err(busy) => waiting.take().map_or((), |waiting| waiting(&busy)),
+            }
+            if cancel.requested() {
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// One line for people where a file stands in for the lock; once a process.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        static SAID: AtomicBool = AtomicBool::new(false);
+        let note = self.note.as_deref()?;
+        (!SAID.swap(true, Ordering::Relaxed)).then_some(note)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        match &self.kind {
+            // Only so that nobody reads an old number in the instant between locking and writing the own one.
+            Kind::System(file) => drop(file.set_len(0)),
+            Kind::Held(path, owner) => {
+                if matches!(read(path), Ok(Some(Found::Owner(found))) if found == *owner) {
+                    let _ = fs::remove_file(path);
+                }
+            }
+        }
+    }
+}
+
+fn acquire(
+    path: &Path,
+    lock: impl FnOnce(&File) -> Result<(), TryLockError>,
+) -> Result<Result<Lock, Busy>, FileError> {
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let mut file = opened.map_err(FileError::new("open", path))?;
+    let held = beside(path);
+    match lock(&file) {
+        Ok(()) => {
+            // On a machine that mounts the same folder without locks, a process may stand in for it.
+            if let Some(found) = read(&held)?
+                && !found.is_gone(&held)
+            {
+                return Ok(Err(found.busy(&held)));
+            }
+            let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+            written.map_err(FileError::new("write", path))?;
+            Ok(Ok(Lock { kind: Kind::System(file), note: None }))
+        }
+        Err(TryLockError::WouldBlock) => Ok(Err(Busy { holder: process_in(&mut file), remove: None })),
+        Err(TryLockError::Error(error)) if means_no_locks(&error) => {
+            let note = format!(
+                "the file system of {} has no file locks ({error}); the file {} stands in for one",
+                path.parent().unwrap_or(path).display(),
+                held.file_name().unwrap_or_default().display()
+            );
+            let made = stand_in(&held)?;
+            Ok(made.map(|owner| Lock { kind: Kind::Held(held, owner), note: Some(note) }))
+        }
+        Err(TryLockError::Error(error)) => Err(FileError::new("lock", path)(error)),
+    }
+}
+
+/// The file that stands in for the lock on `path`.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".held");
+    name.into()
+}
+
+/// ENOSYS and EOPNOTSUPP have a kind of their own; ENOLCK has none.
+fn means_no_locks(error: &std::io::Error) -> bool {
+    const ENOLCK: i32 = if cfg!(target_os = "linux") { 37 } else { 77 };
+    error.kind() == ErrorKind::Unsupported || cfg!(unix) && error.raw_os_error() == Some(ENOLCK)
+}
+
+/// The process that a locked file names, in words.
+fn process_in(file: &mut File) -> String {
+    let mut text = String::new();
+    match file.rewind().and_then(|()| file.take(20).read_to_string(&mut text)) {
+        Ok(_) if text.parse::<u32>().is_ok() => format!("process {text}"),
+        _ => "another process".into(),
+    }
+}
+
+/// Makes the file that stands in for a lock, in place of one that a dead process left.
+fn stand_in(held: &Path) -> Result<Result<Owner, Busy>, FileError> {
+    let me = Owner::this();
+    let mut busy = Busy { holder: "another process".into(), remove: None };
+    // Others come and go meanwhile; whoever meets that again and again may as well wait for them.
+    for _ in 0..10 {
+        if make(held, &me)? {
+            return Ok(Ok(me));
+        }
+        match read(held)? {
+            None => {}
+            // Over a network, what has been done may be reported as failed.
+            Some(Found::Owner(owner)) if owner == me => return Ok(Ok(me)),
+            Some(found) if found.is_gone(held) => remove(held, &found)?,
+            Some(found) => {
+                busy = found.busy(held);
+                break;
+            }
+        }
+    }
+    Ok(Err(busy))
+}
+
+/// Makes the file with its content, in one step where links are to be had; `false` where it is there.
+fn make(held: &Path, me: &Owner) -> Result<bool, FileError> {
+    let folder = held.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let text = serde_json::to_vec_pretty(me).unwrap_or_default();
+    let failed = |error| FileError::new("create", held)(error);
+    let mut temporary = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(failed)?;
+    temporary.write_all(&text).and_then(|()| temporary.as_file().sync_all()).map_err(failed)?;
+    match fs::hard_link(temporary.path(), held) {
+        Ok(()) => return Ok(true),
+        // The second: who has the lock removes what is partial.
+        Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => return Ok(false),
+        Err(_) => {}
+    }
+    match OpenOptions::new().write(true).create_new(true).open(held) {
+        Ok(mut file) => file.write_all(&text).and_then(|()| file.sync_all()).map(|()| true).map_err(failed),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Removes what a dead process left, unless somebody did and made it anew.
+fn remove(held: &Path, gone: &Found) -> Result<(), FileError> {
+    // Between reading and removing, nobody else may do both. The name vanishes with its process.
+    #[cfg(target_os = "linux")]
+    let _alone = {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::net::{SocketAddr, UnixListener};
+        let whole = fs::canonicalize(held).unwrap_or_else(|_| held.to_owned());
+        let name = format!("facevault {}", crate::digest::Digest::of(whole.as_os_str().as_encoded_bytes()));
+        match SocketAddr::from_abstract_name(name).and_then(|name| UnixListener::bind_addr(&name)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                std::thread::sleep(Duration::from_millis(20));
+                return Ok(());
+            }
+            other => other,
+        }
+    };
+    if read(held)?.as_ref() == Some(gone) {
+        match fs::remove_file(held) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::new("remove", held)(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What a file that stands in for a lock says.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Owner(Owner),
+    /// Nothing that can be read, yet or any more.
+    Unreadable,
+}
+
+fn read(held: &Path) -> Result<Option<Found>, FileError> {
+    match fs::read(held) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_or(Found::Unreadable, Found::Owner))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(FileError::new("read", held)(error)),
+    }
+}
+
+impl Found {
+    fn is_gone(&self, held: &Path) -> bool {
+        match self {
+            Self::Owner(owner) => owner.is_gone(&Owner::this(), |pid| process(pid, held)),
+            Self::Unreadable => false,
+        }
+    }
+
+    fn busy(&self, held: &Path) -> Busy {
+        let remove = Some(held.to_owned());
+        match self {
+            Self::Owner(owner) if owner.is_near(&Owner::this()) => {
+                Busy { holder: format!("process {}", owner.process), remove: None }
+            }
+            Self::Owner(owner) => Busy { holder: format!("process {} on {}", owner.process, owner.host), remove },
+            Self::Unreadable => Busy { holder: "a process unknown".into(), remove },
+        }
+    }
+}
+
+/// A process, told from all others anywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Owner {
+    host: String,
+    process: u32,
+    /// When it started, in the kernel's ticks since it booted: numbers of processes come again.
+    started: Option<u64>,
+    /// The kernel's id of this boot.
+    boot: Option<String>,
+    /// The installation's id.
+    machine: Option<String>,
+    /// In which numbers of processes mean what they say: containers have their own.
+    namespace: Option<String>,
+    /// Tells the locks of one process apart.
+    nonce: u64,
+}
+
+/// Of a machine itself, and of no container in it.
+const OUTERMOST: &str = "pid:[4026531836]";
+
+impl Owner {
+    fn this() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let line = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        let process = std::process::id();
+        Self {
+            host: line("/proc/sys/kernel/hostname").unwrap_or_else(|| "an unknown host".into()),
+            process,
+            started: started(process),
+            boot: line("/proc/sys/kernel/random/boot_id"),
+            machine: line("/etc/machine-id").filter(|id| !id.is_empty()),
+            namespace: fs::read_link("/proc/self/ns/pid").ok().map(|link| link.display().to_string()),
+            nonce: time.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    /// Whether its number means the same process here.
+    fn is_near(&self, here: &Self) -> bool {
+        let same = |mine: &Option<String>, its: &Option<String>| mine.is_some() && mine == its;
+        self.host == here.host && same(&self.boot, &here.boot) && same(&self.namespace, &here.namespace)
+    }
+
+    /// Whether the process is known to have ended. `process` tells of one here.
+    fn is_gone(&self, here: &Self, process: impl Fn(u32) -> Process) -> bool {
+        if self.is_near(here) {
+            return match process(self.process) {
+                Process::None => true,
+                Process::Started(at) => self.started.is_some_and(|started| started != at),
+                Process::Unknown => false,
+            };
+        }
+        // The same machine after a reboot.
+        let outermost = |owner: &Self| owner.namespace.as_deref() == Some(OUTERMOST);
+        let rebooted = self.boot.is_some() && here.boot.is_some() && self.boot != here.boot;
+        let same = self.host == here.host && self.machine.is_some() && self.machine == here.machine;
+        rebooted && same && outermost(self) && outermost(here)
+    }
+}
+
+/// What is known of a number of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Process {
+    /// There is none.
+    None,
+    /// It started then.
+    Started(u64),
+    Unknown,
+}
+
+/// The process of this number, as far as who asks may see it.
+fn process(pid: u32, held: &Path) -> Process {
+    match started(pid) {
+        Some(at) => Process::Started(at),
+        None if started(std::process::id()).is_none() => Process::Unknown,
+        // Its status could not be read: dead and not yet buried, or of no use.
+        None if Path::new("/proc").join(pid.to_string()).exists() => {
+            if is_zombie(pid) { Process::None } else { Process::Unknown }
+        }
+        // `hidepid` hides the processes of others; number 1 is another's.
+        None if Path::new("/proc/1").exists() || is_mine(held) => Process::None,
+        None => Process::Unknown,
+    }
+}
+
+/// State and start of a process: fields 3 and 22 of `proc_pid_stat(5)`. The second may hold blanks and brackets.
+fn stat(pid: u32) -> Option<(char, u64)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    Some((fields.next()?.chars().next()?, fields.nth(18)?.parse().ok()?))
+}
+
+fn started(pid: u32) -> Option<u64> {
+    stat(pid).filter(|(state, _)| !matches!(state, 'Z' | 'X')).map(|(_, started)| started)
+}
+
+fn is_zombie(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| matches!(state, 'Z' | 'X'))
+}
+
+#[cfg(unix)]
+fn is_mine(held: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let owner = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.uid());
+    owner(held).is_some_and(|uid| owner(Path::new("/proc/self")) == Some(uid))
+}
+
+#[cfg(not(unix))]
+fn is_mine(_: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [`Lock::acquire`] on a file system without locks.
+    fn without(path: &Path) -> Result<Lock, Busy> {
+        acquire(path, |_| Err(TryLockError::Error(ErrorKind::Unsupported.into()))).unwrap()
+    }
+
+    fn place() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".lock");
+        let held = folder.path().join(".lock.held");
+        (folder, path, held)
+    }
+
+    fn write(held: &Path, owner: &Owner) {
+        fs::write(held, serde_json::to_vec(owner).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn each_way_there_is_one_lock_and_a_new_one_when_it_is_dropped() {
+        for acquire in [without, |path: &Path| Lock::acquire(path).unwrap()] {
+            let (folder, path, held) = place();
+            let lock = acquire(&path).unwrap();
+            let busy = acquire(&path).unwrap_err();
+            assert_eq!(busy, Busy { holder: format!("process {}", std::process::id()), remove: None });
+            drop(lock);
+            assert!(!held.exists());
+            drop(acquire(&path).unwrap());
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the lock's own file, and nothing partial");
+        }
+    }
+
+    #[test]
+    fn no_two_threads_have_it_at_once() {
+        let (_folder, path, held) = place();
+        // What all find first was left by a dead process.
+        write(&held, &Owner { process: u32::MAX, ..Owner::this() });
+        let (inside, times) = (AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let mut left = 20;
+                    while left > 0 {
+                        let Ok(_lock) = without(&path) else { continue };
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        times.fetch_add(1, Ordering::SeqCst);
+                        assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
+                        left -= 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(times.into_inner(), 160);
+    }
+
+    #[test]
+    fn a_file_beside_holds_off_those_who_have_locks_too() {
+        let (_folder, path, held) = place();
+        let lock = without(&path).unwrap();
+        assert!(Lock::acquire(&path).unwrap().is_err());
+        drop(lock);
+        write(&held, &Owner { process: u32::MAX, ..Owner::this() });
+        assert!(Lock::acquire(&path).unwrap().is_ok(), "left by a dead process");
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_taken_over_and_what_another_host_left_is_not() {
+        let (_folder, path, held) = place();
+        let this = Owner::this();
+        for gone in [
+            Owner { process: u32::MAX, ..this.clone() },
+            // The number is another process's by now.
+            Owner { started: this.started.map(|at| at + 1), ..this.clone() },
+        ] {
+            write(&held, &gone);
+            drop(without(&path).unwrap());
+        }
+        write(&held, &Owner { host: "node7".into(), process: 7, ..this.clone() });
+        let busy = Busy { holder: "process 7 on node7".into(), remove: Some(held.clone()) };
+        assert_eq!(without(&path).unwrap_err(), busy);
+        fs::write(&held, "").unwrap();
+        assert_eq!(without(&path).unwrap_err().remove, Some(held.clone()), "one that is being written");
+        fs::remove_file(&held).unwrap();
+        without(&path).unwrap();
+    }
+
+    #[test]
+    fn only_what_is_known_to_have_ended_is_gone() {
+        let named = |boot: &str, namespace: &str| Owner {
+            host: "a".into(),
+            process: 7,
+            started: Some(100),
+            boot: Some(boot.into()),
+            machine: Some("m".into()),
+            namespace: Some(namespace.into()),
+            nonce: 0,
+        };
+        let here = named("b", OUTERMOST);
+        let none = |_| Process::None;
+        assert!(here.is_gone(&here, none));
+        assert!(!here.is_gone(&here, |_| Process::Started(100)));
+        assert!(here.is_gone(&here, |_| Process::Started(101)));
+        assert!(!here.is_gone(&here, |_| Process::Unknown));
+        assert!(!named("b", "pid:[4]").is_gone(&here, none), "a container's numbers mean nothing here");
+        assert!(named("before", OUTERMOST).is_gone(&here, none), "before a reboot");
+        assert!(!named("before", "pid:[4]").is_gone(&here, none), "perhaps on another host");
+        let elsewhere = Owner { host: "b".into(), ..here.clone() };
+        assert!(!elsewhere.is_gone(&here, none) && !here.is_gone(&elsewhere, none));
+        let unknown = Owner { boot: None, namespace: None, ..here.clone() };
+        assert!(!unknown.is_gone(&unknown, none));
+    }
+
+    #[test]
+    fn the_errors_of_file_systems_without_locks_are_known() {
+        let error = std::io::Error::from_raw_os_error;
+        if cfg!(target_os = "linux") {
+            // ENOSYS, ENOLCK, EOPNOTSUPP; and EIO, which is no such thing.
+            assert_eq!([38, 37, 95, 5].map(|code| means_no_locks(&error(code))), [true, true, true, false]);
+        }
+    }
+}

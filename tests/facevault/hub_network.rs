@@ -1,0 +1,225 @@
+//! The Hub where it is hard to reach: behind an own CA, behind proxies, and by mirrors that are not quite it.
+
+use std::fs;
+
+use facevault::digest::Digest;
+use facevault::hub::{Hub, HubError, HubFile, HubSettings, NamedProxy, Proxies, RepoKind, Roots, Token};
+use facevault::progress::{Cancel, Silent};
+
+use crate::support::fake_hub::{COMMIT, FakeHub};
+use crate::support::network::{self, certificate, tls_in_front_of};
+use crate::support::workspace::Workspace;
+
+const REPO: &str = "a/faces";
+
+fn note() -> HubFile {
+    let (repo, revision, path) = (REPO.to_owned(), COMMIT.to_owned(), "note.txt".to_owned());
+    HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256: None }
+}
+
+fn hub() -> FakeHub {
+    let hub = FakeHub::new();
+    hub.put(REPO, "note.txt", b"a note", false);
+    hub
+}
+
+fn get(settings: HubSettings) -> Result<Vec<u8>, HubError> {
+    Hub::new(settings).download(&note(), &Silent, &Cancel::default()).map(|path| fs::read(path).unwrap())
+}
+
+fn trusting(hub: &FakeHub, address: &str, authority: &str) -> HubSettings {
+    let roots = Roots(vec![("SSL_CERT_FILE", certificate(authority))]);
+    HubSettings { endpoint: format!("https://{address}"), roots, ..hub.settings() }
+}
+
+fn proxy(variable: &'static str, address: &str) -> Option<NamedProxy> {
+    Some(NamedProxy { variable, address: Token(address.into()) })
+}
+
+#[test]
+fn an_own_ca_is_trusted_where_it_is_named_and_nowhere_else() {
+    let hub = hub();
+    let address = tls_in_front_of(&hub.address, "server.pem");
+    assert_eq!(get(trusting(&hub, &address, "ca.pem")).unwrap(), b"a note");
+    let plain = |error: HubError| error.to_string().replace(&address, "hub").replace(env!("CARGO_MANIFEST_DIR"), "ROOT");
+    let another = HubSettings { cache: hub.cache.path().join("other"), ..trusting(&hub, &address, "selfsigned.pem") };
+    insta::assert_snapshot!(plain(get(another.clone()).unwrap_err()), @"");
+    // Whatever the system trusts, it is not this CA.
+    let by_system = plain(get(HubSettings { roots: Roots::default(), ..another.clone() }).unwrap_err());
+    assert!(by_system.contains("SSL_CERT_FILE") && by_system.contains("REQUESTS_CA_BUNDLE"), "{by_system}");
+    let unreadable = Roots(vec![("CURL_CA_BUNDLE", "/nowhere/ca.pem".into())]);
+    insta::assert_snapshot!(plain(get(HubSettings { roots: unreadable, ..another }).unwrap_err()), @"");
+}
+
+#[test]
+fn a_certificate_that_proves_nothing_is_named_with_its_remedy() {
+    let hub = hub();
+    let message = |name: &str, authority: &str| {
+        let address = tls_in_front_of(&hub.address, name);
+        get(trusting(&hub, &address, authority)).unwrap_err().to_string().replace(&address, "hub")
+    };
+    insta::assert_snapshot!(message("elsewhere.pem", "ca.pem"), @"");
+    insta::assert_snapshot!(message("selfsigned.pem", "selfsigned.pem"), @"");
+}
+
+#[test]
+fn the_environment_of_a_process_says_whom_to_trust() {
+    let hub = hub();
+    let address = tls_in_front_of(&hub.address, "server.pem");
+    let place = Workspace::synthetic(2, 2, "");
+    let weights = fs::read(place.path("weights.safetensors")).unwrap();
+    hub.put("me/weights", "w.safetensors", &weights, false);
+    let source = format!("weights={{source: hub, repo: me/weights, revision: {COMMIT}, file: w.safetensors}}");
+    let fetch = |authority: &str| {
+        let mut command = place.command(&["fetch", "config.yaml", "--set", &source]);
+        command.env("HF_HUB_OFFLINE", "0").env("HF_ENDPOINT", format!("https://{address}"));
+        command.env("NO_PROXY", "*").env("SSL_CERT_FILE", certificate(authority)).output().unwrap()
+    };
+    let refused = fetch("selfsigned.pem");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("SSL_CERT_FILE"));
+    let fetched = fetch("ca.pem");
+    assert!(fetched.status.success(), "{}", String::from_utf8(fetched.stderr).unwrap());
+}
+
+#[test]
+fn each_scheme_goes_by_its_own_proxy() {
+    let hub = hub();
+    let (for_http, for_https) = (network::Proxy::new(None), network::Proxy::new(None));
+    let proxies = Proxies {
+        http: proxy("HTTP_PROXY", &format!("http://me:secret@{}", for_http.address)),
+        https: proxy("HTTPS_PROXY", &format!("http://{}", for_https.address)),
+        except: Vec::new(),
+    };
+    assert_eq!(get(HubSettings { proxies: proxies.clone(), ..hub.settings() }).unwrap(), b"a note");
+    let asked = format!("GET http://{}/{REPO}/resolve/{COMMIT}/note.txt HTTP/1.1", hub.address);
+    assert_eq!(for_http.log(), [format!("{asked} Proxy-Authorization: Basic bWU6c2VjcmV0")]);
+    assert_eq!(for_https.log(), [""; 0]);
+
+    let address = tls_in_front_of(&hub.address, "server.pem");
+    let settings = HubSettings { cache: hub.cache.path().join("other"), ..trusting(&hub, &address, "ca.pem") };
+    assert_eq!(get(HubSettings { proxies: proxies.clone(), ..settings.clone() }).unwrap(), b"a note");
+    assert_eq!(for_https.log(), [format!("CONNECT {address} HTTP/1.1")]);
+    assert_eq!(for_http.log(), [""; 0]);
+
+    let except = Proxies { except: vec!["127.0.0.0/8".into()], ..proxies };
+    let settings = HubSettings { proxies: except, cache: hub.cache.path().join("third"), ..settings };
+    assert_eq!(get(settings).unwrap(), b"a note");
+    assert_eq!((for_http.log(), for_https.log()), (vec![], vec![]));
+}
+
+#[test]
+fn a_proxy_that_fails_is_named_without_its_password() {
+    let hub = hub();
+    let message = |proxies: Proxies, https: bool| {
+        let endpoint = format!("{}://{}", if https { "https" } else { "http" }, hub.address);
+        let error = get(HubSettings { endpoint, proxies, attempts: 1, ..hub.settings() }).unwrap_err();
+        hub.plain(&error)
+    };
+    let refusing = network::Proxy::new(Some(407));
+    let address = format!("http://me:secret@{}", refusing.address);
+    let plain = |message: String, proxy: &str| message.replace(proxy, "proxy");
+    let http = Proxies { http: proxy("http_proxy", &address), ..Proxies::default() };
+    insta::assert_snapshot!(plain(message(http, false), &refusing.address), @"");
+    let https = Proxies { https: proxy("HTTPS_PROXY", &address), ..Proxies::default() };
+    insta::assert_snapshot!(plain(message(https, true), &refusing.address), @"");
+    let busy = network::Proxy::new(Some(502));
+    let https = Proxies { https: proxy("ALL_PROXY", &busy.address), ..Proxies::default() };
+    insta::assert_snapshot!(plain(message(https, true), &busy.address), @"");
+    // Bound and dropped: nobody listens there.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let https = Proxies { https: proxy("HTTPS_PROXY", &nobody), ..Proxies::default() };
+    insta::assert_snapshot!(plain(message(https, true), &nobody), @"");
+    let strange = Proxies { http: proxy("HTTP_PROXY", "ftp://me:secret@proxy"), ..Proxies::default() };
+    insta::assert_snapshot!(message(strange, false), @"");
+}
+
+/// A mirror that sends these headers with every file.
+fn mirror(headers: &[&str]) -> network::Canned {
+    let headers: Vec<_> = headers.iter().map(|line| (*line).to_owned()).collect();
+    network::Canned::new(move |_| Some(network::Answer { headers: headers.clone(), body: b"a note".to_vec() }))
+}
+
+#[test]
+fn what_is_pinned_decides_whatever_a_mirror_calls_it() {
+    let pinned = HubFile { sha256: Some(Digest::of(b"a note")), ..note() };
+    let tags = [
+        // SHA-1 of the bytes and not of git's blob; MD5; parts of an upload; another's SHA-256; none.
+        "ETag: \"d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a\"",
+        "ETag: \"0123456789abcdef0123456789abcdef\"",
+        "ETag: \"0123456789abcdef0123456789abcdef-12\"",
+        "ETag: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+        "X-Powered-By: none",
+    ];
+    for tag in tags {
+        let (mirror, hub) = (mirror(&[tag]), hub());
+        let client = || {
+            let endpoint = format!("http://{}", mirror.address);
+            Hub::new(HubSettings { endpoint, attempts: 1, ..hub.settings() })
+        };
+        let get = |file: &HubFile| client().download(file, &Silent, &Cancel::default());
+        for _ in 0..2 {
+            assert_eq!(fs::read(get(&pinned).unwrap()).unwrap(), b"a note", "{tag}");
+        }
+        assert_eq!(mirror.log().len(), 1, "the second time from the cache");
+        let other = HubFile { sha256: Some(Digest::of(b"another")), path: "b.txt".into(), ..note() };
+        assert!(matches!(get(&other), Err(HubError::Damaged { .. } | HubError::OtherContent { .. })), "{tag}");
+    }
+}
+
+#[test]
+fn what_a_mirror_does_not_say_is_named_with_the_way_out() {
+    let hub = hub();
+    let message = |headers: &[&str], file: &HubFile| {
+        let mirror = mirror(headers);
+        let endpoint = format!("http://{}", mirror.address);
+        let client = Hub::new(HubSettings { endpoint, attempts: 1, ..hub.settings() });
+        let error = client.download(file, &Silent, &Cancel::default()).unwrap_err();
+        error.to_string().replace(&mirror.address, "mirror")
+    };
+    insta::assert_snapshot!(message(&[], &note()), @"");
+    insta::assert_snapshot!(message(&["ETag: \"x\""], &HubFile { revision: COMMIT[..7].into(), ..note() }), @"");
+    insta::assert_snapshot!(message(&["Content-Type: text/html"], &note()), @"");
+    insta::assert_snapshot!(message(&["ETag: \"d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a\""], &note()), @"");
+}
+
+/// A mirror whose first page says that `next` is the next one, and what it has for it.
+fn paged(next: String) -> network::Canned {
+    network::Canned::new(move |path| {
+        let page = |name: &str| format!(r#"[{{"type":"file","path":"{name}","size":1,"oid":"0"}}]"#).into_bytes();
+        let (headers, body) = match path {
+            path if path.contains("cursor=two") => (Vec::new(), page("b.png")),
+            _ => (vec![format!("Link: <{next}>; rel=\"next\"")], page("a.png")),
+        };
+        Some(network::Answer { headers, body })
+    })
+}
+
+#[test]
+fn a_listing_goes_on_at_the_endpoint_and_nowhere_else() {
+    let hub = hub();
+    let elsewhere = mirror(&[]);
+    let list = |mirror: &network::Canned| {
+        let token = Some(Token("hf_secret".into()));
+        let endpoint = format!("http://{}/hub", mirror.address);
+        let client = Hub::new(HubSettings { endpoint, token, attempts: 1, ..hub.settings() });
+        let listed = client.list(RepoKind::Dataset, REPO, COMMIT, "", &Cancel::default());
+        let plain = |error: HubError| error.to_string().replace(&mirror.address, "mirror");
+        listed.map(|files| files.into_iter().map(|file| file.path).collect::<Vec<_>>()).map_err(plain)
+    };
+    let tree = format!("/api/datasets/{REPO}/tree/{COMMIT}");
+    // The Hub's own address of the next page, passed on: its cursor is asked for at the mirror.
+    let passing = paged(format!("http://{}{tree}?recursive=true&cursor=two", elsewhere.address));
+    assert_eq!(list(&passing).unwrap(), ["a.png", "b.png"]);
+    let asked = ["", "&cursor=two"].map(|cursor| format!("/hub{tree}?recursive=true{cursor} authorized"));
+    assert_eq!(passing.log(), asked);
+    fs::remove_dir_all(hub.cache.path()).unwrap();
+
+    let leading_away = paged(format!("http://{}/other?cursor=two", elsewhere.address));
+    let message = list(&leading_away).unwrap_err().replace(&elsewhere.address, "elsewhere");
+    insta::assert_snapshot!(message, @"");
+    // One that knows no cursors would be listed once and taken for whole.
+    let beginning_again = paged(format!("{tree}?cursor=three"));
+    insta::assert_snapshot!(list(&beginning_again).unwrap_err(), @"");
+    assert_eq!(elsewhere.log(), [""; 0]);
+}
