@@ -69,6 +69,7 @@ mod tests {
             bbox: None,
             detector_score: None,
             content: Some(Digest::of(id.as_bytes())),
+            fault: None,
         };
         Manifest { faces: ids.iter().map(face).collect(), ..Manifest::default() }
     }

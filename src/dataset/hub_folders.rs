@@ -13,7 +13,7 @@ use super::image_folder::{self, METADATA};
 use super::left_out::{LeftOut, Reason};
 use super::listing::{self, Named};
 use super::normalisation::composed;
-use super::scan::{self, Context, ScanError};
+use super::scan::{self, Context};
 use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, tables};
 use crate::config::Tables;
 use crate::digest::Digest;

@@ -37,6 +37,7 @@ pub(super) fn fingerprint(
         bbox: Some(*bbox),
         detector_score: None,
         content: None,
+        fault: None,
     };
     let manifest = Manifest { faces: PICTURES.iter().enumerate().map(face).collect(), ..Manifest::default() };
     let pictures = PICTURES.map(|(bytes, _)| bytes);

@@ -9,7 +9,7 @@ use crate::support::formula;
 use crate::support::workspace::Workspace;
 
 fn picture(name: &str, side: u32) -> Vec<u8> {
-    let picture = image::RgbImage::from_raw(side, side, formula::picture(name, side)).unwrap();
+    let picture = image::RgbImage::from_raw(side, side, formula::picture(name, side as usize)).unwrap();
     let mut bytes = Vec::new();
     picture.write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
     bytes
