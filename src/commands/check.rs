@@ -72,6 +72,9 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
 /// is somewhere else, or has to be unpacked.
 fn faces(config: &ExperimentConfig, said: &Said) -> Result<Option<(usize, Option<WholePictures>)>, RunError> {
     let Some(manifest) = dataset::list(&config.dataset, said).transpose()? else { return Ok(None) };
+    if let Some(line) = manifest.wrong_rows(config.preprocess.crop) {
+        said.say(&line);
+    }
     let whole = WholePictures::of(config, &manifest);
     whole.map_or(Ok(()), |whole| whole.refuse(config, &manifest))?;
     Ok(Some((manifest.len(), whole)))

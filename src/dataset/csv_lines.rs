@@ -1,5 +1,7 @@
 //! A table of text, line by line: whatever separator it has, with the place of each line for messages.
 
+use std::borrow::Cow;
+use std::io::Cursor;
 use std::path::Path;
 
 use csv::StringRecord;
@@ -13,7 +15,7 @@ pub(super) struct CsvLines<'a> {
     body: &'a [u8],
     /// Bytes of a byte order mark before `body`.
     mark: usize,
-    reader: csv::Reader<&'a [u8]>,
+    reader: csv::Reader<Cursor<Cow<'a, [u8]>>>,
     pub headers: Vec<String>,
     record: StringRecord,
     /// Where the current line begins; at first, the header.
@@ -33,11 +35,12 @@ impl<'a> CsvLines<'a> {
         if body.trim().is_empty() {
             return Err(CsvError { offset: 0, problem: CsvProblem::EmptyFile });
         }
+        let separator = delimiter(body);
         let reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter(body))
+            .delimiter(separator)
             .has_headers(false)
             .flexible(true)
-            .from_reader(body.as_bytes());
+            .from_reader(Cursor::new(quotes_first(body.as_bytes(), separator)));
         let mark = text.len() - body.len();
         let (headers, record) = (Vec::new(), StringRecord::new());
         let mut lines = Self { body: body.as_bytes(), mark, reader, headers, record, offset: 0, line: 1 };
@@ -180,6 +183,33 @@ impl<'a> Row<'a> {
     }
 }
 
+/// `a, "b, c"` is one value of two only for a reader that passes over the space before the quote: spaces in front of a
+/// quoted value go behind it, where they do no harm. Nothing changes its line.
+fn quotes_first(text: &[u8], separator: u8) -> Cow<'_, [u8]> {
+    let mut changed = Cow::Borrowed(text);
+    let (mut at, mut starts) = (0, true);
+    while at < text.len() {
+        let spaces = if starts { text[at..].iter().take_while(|byte| **byte == b' ').count() } else { 0 };
+        let quote = at + spaces;
+        if starts && text.get(quote) == Some(&b'"') {
+            // A doubled quote closes the value and opens it again at once.
+            let mut end = quote;
+            while text.get(end) == Some(&b'"') {
+                end =
+                    text[end + 1..].iter().position(|byte| *byte == b'"').map_or(text.len(), |more| end + 1 + more + 1);
+            }
+            if spaces > 0 {
+                changed.to_mut()[at..end].rotate_left(spaces);
+            }
+            (at, starts) = (end, false);
+        } else {
+            starts = matches!(text[at], b'\n' | b'\r') || text[at] == separator;
+            at += 1;
+        }
+    }
+    changed
+}
+
 /// The separator that splits the header into most columns; a comma where none does.
 fn delimiter(text: &str) -> u8 {
     let columns = |delimiter: u8| {
@@ -192,4 +222,44 @@ fn delimiter(text: &str) -> u8 {
         reader.read_record(&mut header).map_or(0, |_| header.len())
     };
     [b'\t', b';', b','].into_iter().max_by_key(|delimiter| columns(*delimiter)).unwrap_or(b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lines(table: &str) -> Vec<(u64, Vec<String>)> {
+        let Ok(mut lines) = CsvLines::open(table.as_bytes()) else { panic!("{table}") };
+        let mut found = vec![(lines.line, lines.headers.clone())];
+        while lines.advance().is_ok_and(|there| there) {
+            found.push((lines.line, lines.row().record.iter().map(str::to_owned).collect()));
+        }
+        found
+    }
+
+    #[test]
+    fn quoted_values_may_have_spaces_around_them() {
+        let row = |line, values: [&str; 3]| (line, values.map(str::to_owned).to_vec());
+        let table = "\"a\" ,  \"b\", c\r\n\r\n 1, \"Doe, \"\"Jane\"\"\" ,3\n\"x\ny\",  \"\",\n2 \" in,1,1,,\n";
+        let expected = [
+            row(1, ["a", "b", "c"]),
+            row(3, ["1", "Doe, \"Jane\"", "3"]),
+            row(4, ["x\ny", "", ""]),
+            row(6, ["2 \" in", "1", "1"]),
+        ];
+        assert_eq!(lines(table), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn only_spaces_before_quotes_move(text in "[ab,; \"\n\r]{0,40}") {
+            let moved = quotes_first(text.as_bytes(), b',');
+            prop_assert_eq!(moved.len(), text.len());
+            if !text.contains(" \"") {
+                prop_assert_eq!(&moved[..], text.as_bytes());
+            }
+        }
+    }
 }

@@ -39,7 +39,7 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use crate::config::{DatasetSource, Phase1Image};
+use crate::config::{Crop, DatasetSource, Phase1Image};
 use crate::digest::{Digest, Hasher};
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
@@ -271,6 +271,18 @@ impl Manifest {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.faces.is_empty()
+    }
+
+    /// How many faces fail for their rows when they are cut out like this, in words; `None`: none.
+    #[must_use]
+    pub fn wrong_rows(&self, crop: Crop) -> Option<String> {
+        let fails = |face: &&Face| face.fault.as_ref().is_some_and(|fault| fault.counts(crop));
+        let rows = match self.faces.iter().filter(fails).count() {
+            0 => return None,
+            1 => "1 row is wrong and becomes a failure".to_owned(),
+            n => format!("{n} rows are wrong and become failures"),
+        };
+        Some(format!("{rows} of {} faces; failures.csv says why", self.len()))
     }
 
     /// The shorter sides, in pixels, of up to `most` pictures, evenly spaced; from their headers, as far as these tell.

@@ -352,7 +352,7 @@ mod tests {
         assert_snapshot!(message("1\t1\nAnn\t1\t5\nAnn\t2\tDan\t1\n"), @"line 2: `the picture` is `Ann_0005`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
         assert_snapshot!(message("1\t1\nAnn\t1\tfour\nAnn\t2\tBob\t1\n"), @"line 2: the picture of `Ann` has the number `four`, expected a whole number such as 1");
         assert_snapshot!(message("1\t1\nAnn\t1\nAnn\t2\tBob\t1\n"), @"line 2: the line has 2 values; a pair is `name n1 n2` (one person) or `name1 n1 name2 n2` (two), tabs between");
-        assert_snapshot!(message("1\t1\nAnn\t3\t3\nAnn\t2\tBob\t1\n"), @"line 2: the pair `Ann	3	3` is a face with itself, which says nothing; take it out of the list");
+        assert_snapshot!(message("1\t1\nAnn\t3\t3\nAnn\t2\tBob\t1\n"), @"line 2: the pair `Ann_0003` is a face with itself, which says nothing; take it out of the list");
         assert_snapshot!(message("10\t300\n"), @"line 1: there is no pair in this list; expected a header and a line for each pair, or one of LFW's lists");
         let error = read("list", b"same,a,b\n1,Ann_0001,\xff\n").unwrap_err().to_string();
         assert_snapshot!(error.split_once("list, ").unwrap().1, @"line 2: byte 12 of the line is not UTF-8; save the table as UTF-8");

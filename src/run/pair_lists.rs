@@ -35,9 +35,12 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
         for protocol in protocols.iter().filter(of) {
             evaluate::few_enough(protocol, list.absent.len(), list.pairs.len())?;
         }
-        let pairs = if list.absent.len() == 1 { "pair names a face" } else { "pairs name faces" };
+        let (name, are) = match list.absent.len() {
+            1 => ("names a face", "it is"),
+            _ => ("name faces", "they are"),
+        };
         progress.say(&format!(
-            "{} of the {} {pairs} that the dataset does not have in the list `{}`: left out",
+            "{} of the {} pairs of the list `{}` {name} that the dataset does not have; {are} left out",
             list.absent.len(),
             list.pairs.len(),
             list.name

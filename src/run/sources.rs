@@ -44,6 +44,9 @@ impl Workplace<'_> {
     /// The dataset's manifest; content digests of unchanged files come from the scan cache.
     pub(super) fn manifest(&self, config: &ExperimentConfig, sources: &mut Sources) -> Result<Arc<Manifest>, RunError> {
         let manifest = self.read_manifest(config, sources)?;
+        if let Some(line) = manifest.wrong_rows(config.preprocess.crop) {
+            self.progress.say(&line);
+        }
         if let Some(whole) = WholePictures::of(config, &manifest) {
             whole.refuse(config, &manifest)?;
             self.progress.say(&whole.sentence());

@@ -46,7 +46,7 @@ impl WholePictures {
         let Self { without_box, faces, .. } = self;
         let have = if *without_box == 1 { "face has" } else { "faces have" };
         format!(
-            "{without_box} of {faces} {have} no box, so the crop by box took the whole picture; {}",
+            "{without_box} of {faces} {have} no box, and a crop by box takes the whole picture then; {}",
             self.ways_out()
         )
     }

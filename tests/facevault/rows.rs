@@ -98,7 +98,10 @@ fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
     let lines: Vec<&str> = left_out.lines().collect();
     assert_eq!(lines.len(), 4, "{left_out}");
     assert_eq!(lines[0], "list,pair,same,fold,face_a,face_b,reason");
-    assert!(lines[1].starts_with("dataset,6,0,,p2/1.png,p3/2.png,`p3/2.png` has no embedding (decode: "), "{left_out}");
+    assert!(
+        lines[1].starts_with("dataset,6,0,,p2/1.png,p3/2.png,\"`p3/2.png` has no embedding (decode: "),
+        "{left_out}"
+    );
     assert!(lines[2].starts_with("dataset,7,1,,p3/1.png,p3/2.png,"), "{left_out}");
     assert_eq!(lines[3], "dataset,15,1,,p7/1.png,p7/9.png,the dataset has no face `p7/9.png`");
     let name = run.file_name().unwrap().to_str().unwrap();
@@ -108,7 +111,11 @@ fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
     // How many are too many is no part of the run's name.
     let set = "protocols=[{name: own, folds: 4, max_left_out: 0.1}]";
     let (_, said) = workspace.run(1, &["experiment", "config.yaml", "--set", set]);
-    assert!(said.contains("1 of the 24 pair names a face that the dataset does not have") || said.contains("left out"));
+    assert!(
+        said.contains("1 of the 24 pairs of the list `dataset` names a face that the dataset does not have"),
+        "{said}"
+    );
+    assert!(said.contains("protocol `own`: 3 of 24 pairs name faces") || said.contains("already"), "{said}");
     workspace.run(0, &["experiment", "config.yaml"]);
     // Missing pictures alone are known before anything is embedded.
     fs::remove_dir_all(workspace.path("experiments")).unwrap();
@@ -124,7 +131,8 @@ fn whole_pictures_under_a_crop_by_box_are_said_everywhere_and_whole_photos_refus
     folder(&workspace, 3, 120);
     workspace.config("dataset: {source: folders, root: faces}");
     let crop = ["--set", "preprocess.crop={mode: box, margin: 14, unit: output-pixels}"];
-    let told = "6 of 6 faces have no box, so the crop by box took the whole picture; give boxes with `dataset.boxes`";
+    let told =
+        "6 of 6 faces have no box, and a crop by box takes the whole picture then; give boxes with `dataset.boxes`";
     let with = |verb, more: &[&'static str]| [&[verb, "config.yaml"], &crop[..], more].concat();
     let (out, _) = workspace.run(0, &with("check", &[]));
     assert!(out.contains(told) && out.contains("faces    6"), "{out}");

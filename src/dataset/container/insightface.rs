@@ -25,6 +25,13 @@ fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
     let mut faces = Distinct::default();
     let mut rows = Vec::with_capacity(pairs.pictures.len());
     for (number, blob) in pairs.pictures.iter().enumerate() {
+        let blob = match blob {
+            Ok(blob) => blob,
+            Err(fault) => {
+                rows.push(faces.absent(number, fault.clone()));
+                continue;
+            }
+        };
         let picture = input.picture(blob).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => folder
                 .container

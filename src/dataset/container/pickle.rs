@@ -24,7 +24,8 @@ pub(super) const EXPECTED: &str = "a Python pickle of protocol 2 to 5 (insightfa
 /// A file of pairs: picture 2i and picture 2i+1 are pair i.
 #[derive(Debug)]
 pub(super) struct Pairs {
-    pub pictures: Vec<Blob>,
+    /// Where a picture should be and something else is: what.
+    pub pictures: Vec<Result<Blob, String>>,
     pub same: Vec<bool>,
 }
 
@@ -432,15 +433,19 @@ impl<R: Read + Seek> Machine<'_, R> {
         }
         let pictures = pictures.iter().enumerate().map(|(i, value)| match value {
             Value::Bytes(blob) if blob.length <= crate::dataset::LARGEST_PICTURE => Ok(*blob),
-            Value::Bytes(blob) => Err(no_pairs(format!("lists where picture {i} has {} bytes", blob.length))),
-            other => Err(no_pairs(format!("lists where picture {i} is {}", self.describe(other)))),
+            Value::Bytes(blob) => Err(format!("picture {i} has {} bytes", blob.length)),
+            other => Err(format!("picture {i} is {}", self.describe(other))),
         });
+        let pictures: Vec<_> = pictures.collect();
+        if let (true, Some(Err(first))) = (pictures.iter().all(Result::is_err), pictures.first()) {
+            return Err(no_pairs(format!("lists where {first}")));
+        }
         let same = same.iter().enumerate().map(|(i, value)| match value {
             Value::Bool(same) => Ok(*same),
             Value::Int(value @ (0 | 1)) => Ok(*value == 1),
             other => Err(no_pairs(format!("lists where bool {i} is {}", self.describe(other)))),
         });
-        Ok(Pairs { pictures: pictures.collect::<Result<_, _>>()?, same: same.collect::<Result<_, _>>()? })
+        Ok(Pairs { pictures, same: same.collect::<Result<_, _>>()? })
     }
 
     fn describe(&self, value: &Value) -> String {
