@@ -35,14 +35,14 @@ struct Done {
 
 /// What is to be embedded.
 enum Target {
-    Config(Loaded),
+    Config(Box<Loaded>),
     Run(RunDirectory),
 }
 
 /// Runs it.
 pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
     let target = if arguments.target.is_file() {
-        Target::Config(config::load(&arguments.target, &arguments.overrides)?)
+        Target::Config(Box::new(config::load(&arguments.target, &arguments.overrides)?))
     } else if arguments.overrides.is_empty() {
         Target::Run(RunDirectory::find(&arguments.common.experiments, &arguments.target.to_string_lossy())?)
     } else {
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
             )
         };
         let prepared = match target {
-            Target::Config(loaded) => work.prepare(&arguments.target, loaded),
+            Target::Config(loaded) => work.prepare(&arguments.target, *loaded),
             Target::Run(run) => work.prepare_again(&run),
         };
         let prepared = match prepared {

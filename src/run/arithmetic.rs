@@ -57,13 +57,15 @@ fn kernels(config: &ExperimentConfig, plan: &RunPlan) -> Option<Kernels> {
     })
 }
 
+/// How an override of the kernels begins.
+const KEY: &str = "embed.kernels=";
+
 /// How to go on with a run whose plan names another arithmetic than this machine takes by itself.
 pub(super) fn way_out(run: &RunDirectory, config: &ExperimentConfig, plan: &RunPlan, origin: &ConfigOrigin) -> String {
     let run = run.name();
     let Some(kernels) = kernels(config, plan) else {
         return format!("nothing on this machine computes as {run} does: go on with it where it was begun");
     };
-    const KEY: &str = "embed.kernels=";
     let mut origin = origin.clone();
     origin.overrides.retain(|text| !text.starts_with(KEY));
     origin.overrides.push(format!("{KEY}{}", kernels.name()));

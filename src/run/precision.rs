@@ -80,7 +80,7 @@ impl Opening<'_> {
             Precision::Int8 => Some(calibration(self.run)?),
             Precision::F32 | Precision::Tf32 | Precision::F16 | Precision::Bf16 => None,
         };
-        let Some(mut network) = self.admitted(calibration, begun)? else { return Ok(None) };
+        let Some(mut network) = self.admitted(calibration.as_ref(), begun)? else { return Ok(None) };
         if let (false, Some(mut sample)) = (agreed, read) {
             let Some(found) = self.agreement(&mut sample, network.embedder.as_mut())? else { return Ok(None) };
             self.run.write_json(RunDirectory::AGREEMENT, &found)?;
@@ -91,7 +91,7 @@ impl Opening<'_> {
     /// The network with these ranges, if it computes what the run was begun by.
     fn admitted(
         &self,
-        calibration: Option<Calibration>,
+        calibration: Option<&Calibration>,
         begun: Option<&Arithmetic>,
     ) -> Result<Option<Network>, RunError> {
         let Some(network) = self.network(calibration)? else { return Ok(None) };
@@ -107,13 +107,13 @@ impl Opening<'_> {
     }
 
     /// The network with these ranges, whatever the run was begun by. `None` when told to stop.
-    fn network(&self, calibration: Option<Calibration>) -> Result<Option<Network>, RunError> {
+    fn network(&self, calibration: Option<&Calibration>) -> Result<Option<Network>, RunError> {
         if let Some((known, network)) = self.opened.take()
-            && known == calibration
+            && known.as_ref() == calibration
         {
             return Ok(Some(network));
         }
-        let mut embedder = self.embedder(&self.config.embed, calibration.as_ref())?;
+        let mut embedder = self.embedder(&self.config.embed, calibration)?;
         let found = arithmetic::fingerprint(self.config, embedder.as_mut(), self.cancel)?;
         let network = |found| Network { arithmetic: Arithmetic::here(found, embedder.info()), embedder };
         Ok(found.map(network))
@@ -128,7 +128,7 @@ impl Opening<'_> {
             Precision::Int8 => Some(calibration(run)?),
             Precision::F32 | Precision::Tf32 | Precision::F16 | Precision::Bf16 => None,
         };
-        let network = self.network(calibration.clone())?;
+        let network = self.network(calibration.as_ref())?;
         let found = network.as_ref().map(|network| network.arithmetic.clone());
         // Who takes over goes on with it.
         self.opened.replace(network.map(|network| (calibration, network)));
