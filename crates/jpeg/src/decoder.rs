@@ -439,11 +439,11 @@ impl Sink for Store<'_> {
         &mut self,
         component: usize,
         column: usize,
-        row: usize,
+        [first, y]: [usize; 2],
         decode: impl FnOnce(&mut Block) -> Result<u8, Damage>,
     ) -> Result<(), Damage> {
         let stride = self.frame.components[component].block_stride;
-        decode(&mut self.blocks[component][row * stride + column]).map(drop)
+        decode(&mut self.blocks[component][(first + y) * stride + column]).map(drop)
     }
 
     fn row(&mut self, _: usize) {}
@@ -471,11 +471,11 @@ impl Sink for Stream<'_> {
         &mut self,
         component: usize,
         column: usize,
-        row: usize,
+        [first, y]: [usize; 2],
         decode: impl FnOnce(&mut Block) -> Result<u8, Damage>,
     ) -> Result<(), Damage> {
-        let shape = &self.frame.components[component];
-        let index = row % shape.v * shape.block_stride + column;
+        let _ = first;
+        let index = y * self.frame.components[component].block_stride + column;
         let (blocks, extents) = &mut self.grids[component];
         extents[index] = decode(&mut blocks[index])?;
         Ok(())

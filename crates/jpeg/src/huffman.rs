@@ -9,6 +9,13 @@ const NO_CODE: Damage = "the compressed data holds a code that its Huffman table
 const TOO_LONG: Damage = "the compressed data goes beyond a block's last coefficient";
 const TOO_WIDE: Damage = "the compressed data holds a coefficient that 8-bit samples cannot have";
 
+/// [`ZIGZAG`], with room for the longest run beyond its end.
+const PLACES: [u8; 128] = {
+    let mut places = [63; 128];
+    places.split_at_mut(64).0.copy_from_slice(&ZIGZAG);
+    places
+};
+
 /// Bits looked up at once.
 const WIDE: u32 = 10;
 
@@ -125,6 +132,7 @@ fn fill(entries: &mut [Entry], symbol: u8, length: u32, free: u32, is_dc: bool) 
 }
 
 /// The bits of one segment: what stands between two markers, without stuffing.
+#[derive(Clone, Copy)]
 pub(crate) struct Bits<'a> {
     bytes: &'a [u8],
     /// The next byte to load.
@@ -143,8 +151,8 @@ impl<'a> Bits<'a> {
     /// Makes at least 56 bits ready; beyond the end they are zeros.
     #[inline(always)]
     fn refill(&mut self) {
-        let word = match self.bytes.get(self.next..self.next + 8) {
-            Some(word) => u64::from_be_bytes(word.try_into().unwrap_or_default()),
+        let word = match self.bytes.get(self.next..).and_then(|rest| rest.first_chunk::<8>()) {
+            Some(word) => u64::from_be_bytes(*word),
             None => self.last_word(),
         };
         self.loaded |= word >> self.count;
@@ -244,21 +252,31 @@ impl<'a> Bits<'a> {
 
     /// Decodes a block of a sequential scan, which must be zeros, and gives the zigzag index of its last coefficient
     /// that is not zero (T.81 F.2.2).
-    #[inline]
+    // Not inlined, and on a copy: so the bits stay in registers.
+    #[inline(never)]
     pub fn block(&mut self, dc: &Table, ac: &Table, last_dc: &mut i32, block: &mut Block) -> Result<u8, Damage> {
+        let mut bits = *self;
+        let extent = bits.coefficients(dc, ac, last_dc, block);
+        *self = bits;
+        extent
+    }
+
+    #[inline(always)]
+    fn coefficients(&mut self, dc: &Table, ac: &Table, last_dc: &mut i32, block: &mut Block) -> Result<u8, Damage> {
         *last_dc = last_dc.wrapping_add(self.dc_difference(dc)?);
         block[0] = *last_dc as i16;
         let (mut next, mut last) = (1, 0);
         while next < 64 {
-            self.ensure();
+            // Each time: a branch that is now and then mispredicted costs more.
+            self.refill();
             let entry = ac.lookup[self.peek(WIDE) as usize];
+            self.skip(entry.bits());
             let value;
             if entry.is_whole() {
-                self.skip(entry.bits());
                 next += usize::from(entry.symbol() >> 4);
                 value = entry.value();
             } else {
-                let symbol = self.symbol(ac)?;
+                let symbol = if entry.bits() == 0 { self.long_symbol(ac)? } else { entry.symbol() };
                 let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
                 if size == 0 {
                     if run != 15 {
@@ -277,12 +295,11 @@ impl<'a> Bits<'a> {
                 }
                 value = self.value(size);
             }
-            let Some(&place) = ZIGZAG.get(next) else { return Err(TOO_LONG) };
-            block[usize::from(place & 63)] = value as i16;
+            block[usize::from(PLACES[next & 127] & 63)] = value as i16;
             last = next;
             next += 1;
         }
-        Ok(last as u8)
+        if last > 63 { Err(TOO_LONG) } else { Ok(last as u8) }
     }
 
     /// Whether more bits were taken than there are.
