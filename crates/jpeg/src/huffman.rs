@@ -103,6 +103,18 @@ impl Table {
         Ok(Self { ends, offsets, symbols: symbols.to_vec(), lookup })
     }
 
+    /// The symbol and length of a code that is longer than the look-up, from 16 bits.
+    #[cold]
+    fn long_symbol(&self, code: u32) -> Result<(u8, u32), Damage> {
+        for length in WIDE + 1..=16 {
+            if code < self.ends[length as usize] {
+                let index = (code >> (16 - length)) as i32 + self.offsets[length as usize];
+                return self.symbols.get(index as usize).map(|&symbol| (symbol, length)).ok_or(NO_CODE);
+            }
+        }
+        Err(NO_CODE)
+    }
+
     /// The tables that a Motion JPEG leaves out (T.81 K.3): DC and AC of luminance, DC and AC of chrominance.
     pub fn standard(slot: usize, is_dc: bool) -> Option<Self> {
         let (counts, symbols): (&[u8; 16], &[u8]) = match (slot, is_dc) {
@@ -131,6 +143,15 @@ fn fill(entries: &mut [Entry], symbol: u8, length: u32, free: u32, is_dc: bool) 
     }
 }
 
+/// The last bytes of a segment, filled up with zeros.
+#[cold]
+fn last_word(bytes: &[u8], next: usize) -> u64 {
+    let mut word = [0; 8];
+    let rest = bytes.get(next..).unwrap_or_default();
+    word[..rest.len()].copy_from_slice(rest);
+    u64::from_be_bytes(word)
+}
+
 /// The bits of one segment: what stands between two markers, without stuffing.
 #[derive(Clone, Copy)]
 pub(crate) struct Bits<'a> {
@@ -153,19 +174,11 @@ impl<'a> Bits<'a> {
     fn refill(&mut self) {
         let word = match self.bytes.get(self.next..).and_then(|rest| rest.first_chunk::<8>()) {
             Some(word) => u64::from_be_bytes(*word),
-            None => self.last_word(),
+            None => last_word(self.bytes, self.next),
         };
         self.loaded |= word >> self.count;
         self.next += (63 - self.count as usize) >> 3;
         self.count |= 56;
-    }
-
-    #[cold]
-    fn last_word(&self) -> u64 {
-        let mut word = [0; 8];
-        let rest = self.bytes.get(self.next..).unwrap_or_default();
-        word[..rest.len()].copy_from_slice(rest);
-        u64::from_be_bytes(word)
     }
 
     /// Makes at least 32 bits ready: a code and its value.
@@ -217,17 +230,11 @@ impl<'a> Bits<'a> {
     }
 
     /// The symbol of a code that is longer than the look-up.
-    #[cold]
+    #[inline(always)]
     fn long_symbol(&mut self, table: &Table) -> Result<u8, Damage> {
-        let code = self.peek(16);
-        for length in WIDE + 1..=16 {
-            if code < table.ends[length as usize] {
-                self.skip(length);
-                let index = (code >> (16 - length)) as i32 + table.offsets[length as usize];
-                return table.symbols.get(index as usize).copied().ok_or(NO_CODE);
-            }
-        }
-        Err(NO_CODE)
+        let (symbol, length) = table.long_symbol(self.peek(16))?;
+        self.skip(length);
+        Ok(symbol)
     }
 
     /// The value of `size` bits, at most 16.
