@@ -1,5 +1,7 @@
 //! The inner loops with 256-bit integer vectors. Byte for byte what the portable ones give; tests hold them to it.
 
+#![allow(clippy::wildcard_imports, reason = "half of the file is their names")]
+
 use std::arch::x86_64::*;
 
 use crate::colour::{BLUE_CB, GREEN_CB, GREEN_CR, RED_CR, ycc_to_rgb};
@@ -14,6 +16,7 @@ use crate::upsample::Upsampling;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx2(());
 
+#[allow(clippy::unused_self, reason = "it is the proof")]
 impl Avx2 {
     /// `None` where the CPU lacks it.
     pub fn detect() -> Option<Self> {
@@ -77,10 +80,9 @@ fn store16(out: &mut [u8; 16], value: __m128i) {
 fn inverse_row(blocks: &[Block], extents: &[u8], quantisers: &Block, out: &mut [u8], stride: usize) {
     let quantisers = quantisers.as_chunks::<SIDE>().0;
     let quantisers: [__m256i; SIDE] = std::array::from_fn(|y| _mm256_broadcastsi128_si256(load8(&quantisers[y])));
-    const EMPTY: Block = [0; 64];
     for (index, pair) in blocks.chunks(2).enumerate() {
         let out = &mut out[index * 2 * SIDE..];
-        let (left, right) = (&pair[0], pair.get(1).unwrap_or(&EMPTY));
+        let (left, right) = (&pair[0], pair.get(1).unwrap_or(&[0; 64]));
         let extent = extents[index * 2].max(extents.get(index * 2 + 1).copied().unwrap_or(0));
         let rows = match extent {
             0 => flat(left[0], right[0], quantisers[0]),

@@ -195,7 +195,7 @@ impl Tables {
         Ok(())
     }
 
-    /// APPn: JFIF and Adobe (which settle the colours), EXIF and XMP.
+    /// `APPn`: JFIF and Adobe (which settle the colours), EXIF and XMP.
     fn application(&mut self, code: u8, body: &[u8]) -> Result<(), Damage> {
         // Pillow refuses a picture whose version numbers are cut off.
         const VERSION: Damage = "a JFIF or Adobe segment ends before its version";
@@ -386,12 +386,9 @@ impl<'f> Scans<'f> {
         if self.precision.iter().any(|bits| bits[0] < 0) {
             return Err(Error::Damaged { at, what: "it ends before each of its components had a scan" });
         }
-        match &self.state {
-            State::Coefficients(blocks) => Ok(self.render(blocks)),
-            State::Pixels(_) => match self.state {
-                State::Pixels(pixels) => Ok(pixels),
-                _ => Ok(Vec::new()),
-            },
+        match self.state {
+            State::Coefficients(ref blocks) => Ok(self.render(blocks)),
+            State::Pixels(pixels) => Ok(pixels),
             State::Empty => Err(Error::Damaged { at, what: "it ends before its first scan" }),
         }
     }

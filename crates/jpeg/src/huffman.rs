@@ -178,7 +178,7 @@ impl<'a> Bits<'a> {
         };
         self.loaded |= word >> self.count;
         self.next += (63 - self.count as usize) >> 3;
-        self.count |= 56;
+        self.count |= 0x38;
     }
 
     /// Makes at least 32 bits ready: a code and its value.
@@ -278,10 +278,9 @@ impl<'a> Bits<'a> {
             self.refill();
             let entry = ac.lookup[self.peek(WIDE) as usize];
             self.skip(entry.bits());
-            let value;
-            if entry.is_whole() {
+            let value = if entry.is_whole() {
                 next += usize::from(entry.symbol() >> 4);
-                value = entry.value();
+                entry.value()
             } else {
                 let symbol = if entry.bits() == 0 { self.long_symbol(ac)? } else { entry.symbol() };
                 let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
@@ -300,8 +299,8 @@ impl<'a> Bits<'a> {
                 if size > 10 {
                     return Err(TOO_WIDE);
                 }
-                value = self.value(size);
-            }
+                self.value(size)
+            };
             block[usize::from(PLACES[next & 127] & 63)] = value as i16;
             last = next;
             next += 1;

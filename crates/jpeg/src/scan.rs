@@ -30,7 +30,7 @@ pub(crate) struct Scan {
     pub restart_interval: usize,
 }
 
-/// A component as [`Scan::read_header`] finds it, with the slots of its tables.
+/// What a scan header (SOS) says, with numbers in place of tables.
 pub(crate) struct Header {
     /// Place in the frame, slot of the DC table, slot of the AC table.
     pub parts: Vec<(usize, u8, u8)>,
@@ -43,8 +43,8 @@ pub(crate) struct Header {
 impl Header {
     /// Reads the body of a SOS segment, which starts at byte `at` of the file.
     pub fn read(frame: &Frame, body: &[u8], at: usize) -> Result<Self, Error> {
-        let damaged = |what| Error::Damaged { at, what };
         const LENGTH: &str = "a scan header's length does not fit its number of components";
+        let damaged = |what| Error::Damaged { at, what };
         let [count, rest @ ..] = body else { return Err(damaged(LENGTH)) };
         let count = usize::from(*count);
         if !(1..=4).contains(&count) || rest.len() != count * 2 + 3 {
@@ -119,9 +119,9 @@ trait Coding {
 impl Scan {
     /// Decodes the scan's data into `sink`.
     pub fn decode(&self, frame: &Frame, segments: &mut Segments, sink: &mut impl Sink) -> Result<(), Error> {
-        let parts = &self.parts[..];
         const DC: Damage = "a scan uses a Huffman table for DC coefficients that is not defined";
         const AC: Damage = "a scan uses a Huffman table for AC coefficients that is not defined";
+        let parts = &self.parts[..];
         let at = segments.position();
         let missing = |what| move || Error::Damaged { at, what };
         let dc = || parts.iter().map(|part| part.dc.as_deref()).collect::<Option<Vec<_>>>().ok_or_else(missing(DC));
