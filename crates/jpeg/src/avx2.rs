@@ -1,5 +1,7 @@
 //! The inner loops with 256-bit integer vectors. Byte for byte what the portable ones give; tests hold them to it.
 
+#![allow(clippy::wildcard_imports, reason = "half of the file is their names")]
+
 use std::arch::x86_64::*;
 
 use crate::colour::{BLUE_CB, GREEN_CB, GREEN_CR, RED_CR, ycc_to_rgb};
@@ -14,6 +16,7 @@ use crate::upsample::Upsampling;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx2(());
 
+#[allow(clippy::unused_self, reason = "it is the proof")]
 impl Avx2 {
     /// `None` where the CPU lacks it.
     pub fn detect() -> Option<Self> {
@@ -77,12 +80,16 @@ fn store16(out: &mut [u8; 16], value: __m128i) {
 fn inverse_row(blocks: &[Block], extents: &[u8], quantisers: &Block, out: &mut [u8], stride: usize) {
     let quantisers = quantisers.as_chunks::<SIDE>().0;
     let quantisers: [__m256i; SIDE] = std::array::from_fn(|y| _mm256_broadcastsi128_si256(load8(&quantisers[y])));
-    const EMPTY: Block = [0; 64];
     for (index, pair) in blocks.chunks(2).enumerate() {
         let out = &mut out[index * 2 * SIDE..];
-        let (left, right) = (&pair[0], pair.get(1).unwrap_or(&EMPTY));
+        let (left, right) = (&pair[0], pair.get(1).unwrap_or(&[0; 64]));
         let extent = extents[index * 2].max(extents.get(index * 2 + 1).copied().unwrap_or(0));
-        let rows = if extent == 0 { flat(left[0], right[0], quantisers[0]) } else { inverse(left, right, &quantisers) };
+        let rows = match extent {
+            0 => flat(left[0], right[0], quantisers[0]),
+            // In zigzag order these lie in the first four rows and columns.
+            1..10 => inverse::<true>(left, right, &quantisers),
+            _ => inverse::<false>(left, right, &quantisers),
+        };
         for (y, row) in rows.into_iter().enumerate() {
             if let Some(out) = out[y * stride..].first_chunk_mut() {
                 store16(out, row);
@@ -102,16 +109,29 @@ fn flat(left: i16, right: i16, quantisers: __m256i) -> [__m128i; SIDE] {
     [_mm_unpacklo_epi64(_mm_set1_epi8(shade(left)), _mm_set1_epi8(shade(right))); SIDE]
 }
 
-/// Two blocks → their eight rows of samples side by side.
+/// Two blocks → their eight rows of samples side by side. `IS_SMALL` says that all but their first four rows and columns are
+/// zeros.
 #[target_feature(enable = "avx2")]
-fn inverse(left: &Block, right: &Block, quantisers: &[__m256i; SIDE]) -> [__m128i; SIDE] {
+#[inline]
+fn inverse<const IS_SMALL: bool>(left: &Block, right: &Block, quantisers: &[__m256i; SIDE]) -> [__m128i; SIDE] {
     let (left, right) = (left.as_chunks::<SIDE>().0, right.as_chunks::<SIDE>().0);
-    let coefficients: [__m256i; SIDE] = std::array::from_fn(|y| _mm256_set_m128i(load8(&right[y]), load8(&left[y])));
-    let values: [__m256i; SIDE] = std::array::from_fn(|y| _mm256_mullo_epi16(coefficients[y], quantisers[y]));
-    let mut columns = pass::<SHIFT_1>(values);
+    let zero = _mm256_setzero_si256();
+    let coefficients: [__m256i; SIDE] =
+        std::array::from_fn(
+            |y| {
+                if IS_SMALL && y > 3 { zero } else { _mm256_set_m128i(load8(&right[y]), load8(&left[y])) }
+            },
+        );
+    let values: [__m256i; SIDE] =
+        std::array::from_fn(
+            |y| {
+                if IS_SMALL && y > 3 { zero } else { _mm256_mullo_epi16(coefficients[y], quantisers[y]) }
+            },
+        );
+    let mut columns = pass::<SHIFT_1, IS_SMALL>(values);
     // A block without detail from row to row takes a way of its own, which differs where it overflows.
-    let detail = coefficients[1..].iter().fold(_mm256_setzero_si256(), |all, &row| _mm256_or_si256(all, row));
-    let plain = _mm256_cmpeq_epi64(detail, _mm256_setzero_si256());
+    let detail = coefficients[1..].iter().fold(zero, |all, &row| _mm256_or_si256(all, row));
+    let plain = _mm256_cmpeq_epi64(detail, zero);
     let plain = _mm256_and_si256(plain, _mm256_shuffle_epi32::<0x4e>(plain));
     if _mm256_movemask_epi8(plain) != 0 {
         let top = _mm256_slli_epi16::<2>(values[0]);
@@ -119,7 +139,11 @@ fn inverse(left: &Block, right: &Block, quantisers: &[__m256i; SIDE]) -> [__m128
             *column = _mm256_blendv_epi8(*column, top, plain);
         }
     }
-    let rows = transpose(pass::<SHIFT_2>(transpose(columns)));
+    let mut lines = transpose(columns);
+    if IS_SMALL {
+        lines[4..].fill(zero);
+    }
+    let rows = transpose(pass::<SHIFT_2, false>(lines));
     let centre = _mm256_set1_epi8(-128);
     let samples: [__m256i; SIDE / 2] = std::array::from_fn(|pair| {
         let bytes = _mm256_packs_epi16(rows[pair * 2], rows[pair * 2 + 1]);
@@ -138,10 +162,11 @@ fn factors(first: i32, second: i32) -> __m256i {
     _mm256_set1_epi32(second << 16 | first & 0xffff)
 }
 
-/// Sixteen one-dimensional transforms side by side; see [`crate::dct`].
+/// Sixteen one-dimensional transforms side by side; see [`crate::dct`]. `IS_HALF` says that the latter four of each eight are
+/// of zeros.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn pass<const SHIFT: i32>([x0, x1, x2, x3, x4, x5, x6, x7]: [__m256i; SIDE]) -> [__m256i; SIDE] {
+fn pass<const SHIFT: i32, const IS_HALF: bool>([x0, x1, x2, x3, x4, x5, x6, x7]: [__m256i; SIDE]) -> [__m256i; SIDE] {
     let zero = _mm256_setzero_si256();
     // Half of the values at a time: these are 32 bits wide.
     let wide = |value, upper| {
@@ -181,7 +206,8 @@ fn pass<const SHIFT: i32>([x0, x1, x2, x3, x4, x5, x6, x7]: [__m256i; SIDE]) -> 
         let below: [__m256i; 4] = std::array::from_fn(|k| descaled(_mm256_sub_epi32(even[k], odd[k])));
         (above, below)
     };
-    let ((above_l, below_l), (above_u, below_u)) = (half(false), half(true));
+    let (above_l, below_l) = half(false);
+    let (above_u, below_u) = if IS_HALF { ([zero; 4], [zero; 4]) } else { half(true) };
     std::array::from_fn(|k| match k {
         0..4 => _mm256_packs_epi32(above_l[k], above_u[k]),
         _ => _mm256_packs_epi32(below_l[7 - k], below_u[7 - k]),

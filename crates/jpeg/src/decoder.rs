@@ -195,7 +195,7 @@ impl Tables {
         Ok(())
     }
 
-    /// APPn: JFIF and Adobe (which settle the colours), EXIF and XMP.
+    /// `APPn`: JFIF and Adobe (which settle the colours), EXIF and XMP.
     fn application(&mut self, code: u8, body: &[u8]) -> Result<(), Damage> {
         // Pillow refuses a picture whose version numbers are cut off.
         const VERSION: Damage = "a JFIF or Adobe segment ends before its version";
@@ -386,12 +386,9 @@ impl<'f> Scans<'f> {
         if self.precision.iter().any(|bits| bits[0] < 0) {
             return Err(Error::Damaged { at, what: "it ends before each of its components had a scan" });
         }
-        match &self.state {
-            State::Coefficients(blocks) => Ok(self.render(blocks)),
-            State::Pixels(_) => match self.state {
-                State::Pixels(pixels) => Ok(pixels),
-                _ => Ok(Vec::new()),
-            },
+        match self.state {
+            State::Coefficients(ref blocks) => Ok(self.render(blocks)),
+            State::Pixels(pixels) => Ok(pixels),
             State::Empty => Err(Error::Damaged { at, what: "it ends before its first scan" }),
         }
     }
@@ -439,11 +436,11 @@ impl Sink for Store<'_> {
         &mut self,
         component: usize,
         column: usize,
-        row: usize,
+        [first, y]: [usize; 2],
         decode: impl FnOnce(&mut Block) -> Result<u8, Damage>,
     ) -> Result<(), Damage> {
         let stride = self.frame.components[component].block_stride;
-        decode(&mut self.blocks[component][row * stride + column]).map(drop)
+        decode(&mut self.blocks[component][(first + y) * stride + column]).map(drop)
     }
 
     fn row(&mut self, _: usize) {}
@@ -471,11 +468,11 @@ impl Sink for Stream<'_> {
         &mut self,
         component: usize,
         column: usize,
-        row: usize,
+        [first, y]: [usize; 2],
         decode: impl FnOnce(&mut Block) -> Result<u8, Damage>,
     ) -> Result<(), Damage> {
-        let shape = &self.frame.components[component];
-        let index = row % shape.v * shape.block_stride + column;
+        let _ = first;
+        let index = y * self.frame.components[component].block_stride + column;
         let (blocks, extents) = &mut self.grids[component];
         extents[index] = decode(&mut blocks[index])?;
         Ok(())

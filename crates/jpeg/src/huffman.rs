@@ -9,6 +9,13 @@ const NO_CODE: Damage = "the compressed data holds a code that its Huffman table
 const TOO_LONG: Damage = "the compressed data goes beyond a block's last coefficient";
 const TOO_WIDE: Damage = "the compressed data holds a coefficient that 8-bit samples cannot have";
 
+/// [`ZIGZAG`], with room for the longest run beyond its end.
+const PLACES: [u8; 128] = {
+    let mut places = [63; 128];
+    places.split_at_mut(64).0.copy_from_slice(&ZIGZAG);
+    places
+};
+
 /// Bits looked up at once.
 const WIDE: u32 = 10;
 
@@ -96,6 +103,18 @@ impl Table {
         Ok(Self { ends, offsets, symbols: symbols.to_vec(), lookup })
     }
 
+    /// The symbol and length of a code that is longer than the look-up, from 16 bits.
+    #[cold]
+    fn long_symbol(&self, code: u32) -> Result<(u8, u32), Damage> {
+        for length in WIDE + 1..=16 {
+            if code < self.ends[length as usize] {
+                let index = (code >> (16 - length)) as i32 + self.offsets[length as usize];
+                return self.symbols.get(index as usize).map(|&symbol| (symbol, length)).ok_or(NO_CODE);
+            }
+        }
+        Err(NO_CODE)
+    }
+
     /// The tables that a Motion JPEG leaves out (T.81 K.3): DC and AC of luminance, DC and AC of chrominance.
     pub fn standard(slot: usize, is_dc: bool) -> Option<Self> {
         let (counts, symbols): (&[u8; 16], &[u8]) = match (slot, is_dc) {
@@ -124,7 +143,17 @@ fn fill(entries: &mut [Entry], symbol: u8, length: u32, free: u32, is_dc: bool) 
     }
 }
 
+/// The last bytes of a segment, filled up with zeros.
+#[cold]
+fn last_word(bytes: &[u8], next: usize) -> u64 {
+    let mut word = [0; 8];
+    let rest = bytes.get(next..).unwrap_or_default();
+    word[..rest.len()].copy_from_slice(rest);
+    u64::from_be_bytes(word)
+}
+
 /// The bits of one segment: what stands between two markers, without stuffing.
+#[derive(Clone, Copy)]
 pub(crate) struct Bits<'a> {
     bytes: &'a [u8],
     /// The next byte to load.
@@ -143,21 +172,13 @@ impl<'a> Bits<'a> {
     /// Makes at least 56 bits ready; beyond the end they are zeros.
     #[inline(always)]
     fn refill(&mut self) {
-        let word = match self.bytes.get(self.next..self.next + 8) {
-            Some(word) => u64::from_be_bytes(word.try_into().unwrap_or_default()),
-            None => self.last_word(),
+        let word = match self.bytes.get(self.next..).and_then(|rest| rest.first_chunk::<8>()) {
+            Some(word) => u64::from_be_bytes(*word),
+            None => last_word(self.bytes, self.next),
         };
         self.loaded |= word >> self.count;
         self.next += (63 - self.count as usize) >> 3;
-        self.count |= 56;
-    }
-
-    #[cold]
-    fn last_word(&self) -> u64 {
-        let mut word = [0; 8];
-        let rest = self.bytes.get(self.next..).unwrap_or_default();
-        word[..rest.len()].copy_from_slice(rest);
-        u64::from_be_bytes(word)
+        self.count |= 0x38;
     }
 
     /// Makes at least 32 bits ready: a code and its value.
@@ -209,17 +230,11 @@ impl<'a> Bits<'a> {
     }
 
     /// The symbol of a code that is longer than the look-up.
-    #[cold]
+    #[inline(always)]
     fn long_symbol(&mut self, table: &Table) -> Result<u8, Damage> {
-        let code = self.peek(16);
-        for length in WIDE + 1..=16 {
-            if code < table.ends[length as usize] {
-                self.skip(length);
-                let index = (code >> (16 - length)) as i32 + table.offsets[length as usize];
-                return table.symbols.get(index as usize).copied().ok_or(NO_CODE);
-            }
-        }
-        Err(NO_CODE)
+        let (symbol, length) = table.long_symbol(self.peek(16))?;
+        self.skip(length);
+        Ok(symbol)
     }
 
     /// The value of `size` bits, at most 16.
@@ -244,21 +259,30 @@ impl<'a> Bits<'a> {
 
     /// Decodes a block of a sequential scan, which must be zeros, and gives the zigzag index of its last coefficient
     /// that is not zero (T.81 F.2.2).
-    #[inline]
+    // Not inlined, and on a copy: so the bits stay in registers.
+    #[inline(never)]
     pub fn block(&mut self, dc: &Table, ac: &Table, last_dc: &mut i32, block: &mut Block) -> Result<u8, Damage> {
+        let mut bits = *self;
+        let extent = bits.coefficients(dc, ac, last_dc, block);
+        *self = bits;
+        extent
+    }
+
+    #[inline(always)]
+    fn coefficients(&mut self, dc: &Table, ac: &Table, last_dc: &mut i32, block: &mut Block) -> Result<u8, Damage> {
         *last_dc = last_dc.wrapping_add(self.dc_difference(dc)?);
         block[0] = *last_dc as i16;
         let (mut next, mut last) = (1, 0);
         while next < 64 {
-            self.ensure();
+            // Each time: a branch that is now and then mispredicted costs more.
+            self.refill();
             let entry = ac.lookup[self.peek(WIDE) as usize];
-            let value;
-            if entry.is_whole() {
-                self.skip(entry.bits());
+            self.skip(entry.bits());
+            let value = if entry.is_whole() {
                 next += usize::from(entry.symbol() >> 4);
-                value = entry.value();
+                entry.value()
             } else {
-                let symbol = self.symbol(ac)?;
+                let symbol = if entry.bits() == 0 { self.long_symbol(ac)? } else { entry.symbol() };
                 let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
                 if size == 0 {
                     if run != 15 {
@@ -275,14 +299,13 @@ impl<'a> Bits<'a> {
                 if size > 10 {
                     return Err(TOO_WIDE);
                 }
-                value = self.value(size);
-            }
-            let Some(&place) = ZIGZAG.get(next) else { return Err(TOO_LONG) };
-            block[usize::from(place & 63)] = value as i16;
+                self.value(size)
+            };
+            block[usize::from(PLACES[next & 127] & 63)] = value as i16;
             last = next;
             next += 1;
         }
-        Ok(last as u8)
+        if last > 63 { Err(TOO_LONG) } else { Ok(last as u8) }
     }
 
     /// Whether more bits were taken than there are.

@@ -19,6 +19,9 @@
 //! The sources are ITU-T T.81 and, for what the standard leaves open, the behaviour of libjpeg-turbo and Pillow; comments
 //! name the file that a rule comes from. No code is taken from them.
 
+// The loops over samples and bits are written in small pieces, of which nothing may be left in the machine's code.
+#![allow(clippy::inline_always)]
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod colour;

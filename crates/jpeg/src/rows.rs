@@ -86,25 +86,27 @@ impl<'f> Rows<'f> {
     }
 
     fn row(&mut self, mcu_row: usize, y: usize) {
-        let (width, count) = (self.frame.width, self.strips.len());
+        // Whole vectors: what lies beyond the width is not kept.
+        let (width, count) = (self.frame.width.next_multiple_of(16), self.strips.len());
         let mut lines: [&[u8]; 4] = [&[]; 4];
         for ((strip, component), line) in self.strips.iter_mut().zip(&self.frame.components).zip(&mut lines) {
             let Strip { upsampling, samples, stride, .. } = strip;
             let of = |row: usize| {
                 let first = (row + KEPT * component.v - mcu_row * SIDE * component.v) * *stride;
-                &samples[first..first + component.width]
+                &samples[first..]
             };
             let (near, far) = upsampling.rows(y, component.height);
             *line = if *upsampling == Upsampling::None {
                 of(near)
             } else {
-                upsampling.row(self.kernels, of(near), of(far), y % 2 == 1, &mut self.sums, &mut strip.line);
+                let (near, far) = (&of(near)[..component.width], &of(far)[..component.width]);
+                upsampling.row(self.kernels, near, far, y % 2 == 1, &mut self.sums, &mut strip.line);
                 &strip.line
             };
         }
         let line = &mut self.rgb_line[..width * 3];
         to_rgb(self.kernels, self.colours, &lines[..count], line);
-        self.rgb.extend_from_slice(line);
+        self.rgb.extend_from_slice(&line[..self.frame.width * 3]);
     }
 
     /// The picture, once all its MCU rows are finished.

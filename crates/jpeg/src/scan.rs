@@ -30,7 +30,7 @@ pub(crate) struct Scan {
     pub restart_interval: usize,
 }
 
-/// A component as [`Scan::read_header`] finds it, with the slots of its tables.
+/// What a scan header (SOS) says, with numbers in place of tables.
 pub(crate) struct Header {
     /// Place in the frame, slot of the DC table, slot of the AC table.
     pub parts: Vec<(usize, u8, u8)>,
@@ -43,8 +43,8 @@ pub(crate) struct Header {
 impl Header {
     /// Reads the body of a SOS segment, which starts at byte `at` of the file.
     pub fn read(frame: &Frame, body: &[u8], at: usize) -> Result<Self, Error> {
-        let damaged = |what| Error::Damaged { at, what };
         const LENGTH: &str = "a scan header's length does not fit its number of components";
+        let damaged = |what| Error::Damaged { at, what };
         let [count, rest @ ..] = body else { return Err(damaged(LENGTH)) };
         let count = usize::from(*count);
         if !(1..=4).contains(&count) || rest.len() != count * 2 + 3 {
@@ -87,12 +87,13 @@ impl Header {
 
 /// Takes the blocks of a scan, MCU by MCU.
 pub(crate) trait Sink {
-    /// The block of a component at a column and row of its grid, for `decode` to fill; `decode` gives the block's extent.
+    /// The block of a component at a column of its grid, for `decode` to fill; `decode` gives the block's extent. Of its `row`,
+    /// the first number is the first of an MCU row, and the second counts from there.
     fn block(
         &mut self,
         component: usize,
         column: usize,
-        row: usize,
+        row: [usize; 2],
         decode: impl FnOnce(&mut Block) -> Result<u8, Damage>,
     ) -> Result<(), Damage>;
 
@@ -118,9 +119,9 @@ trait Coding {
 impl Scan {
     /// Decodes the scan's data into `sink`.
     pub fn decode(&self, frame: &Frame, segments: &mut Segments, sink: &mut impl Sink) -> Result<(), Error> {
-        let parts = &self.parts[..];
         const DC: Damage = "a scan uses a Huffman table for DC coefficients that is not defined";
         const AC: Damage = "a scan uses a Huffman table for AC coefficients that is not defined";
+        let parts = &self.parts[..];
         let at = segments.position();
         let missing = |what| move || Error::Damaged { at, what };
         let dc = || parts.iter().map(|part| part.dc.as_deref()).collect::<Option<Vec<_>>>().ok_or_else(missing(DC));
@@ -178,7 +179,12 @@ impl Scan {
                 .map(|part| (part.component, frame.components[part.component].h, frame.components[part.component].v))
                 .collect(),
         };
-        let (mut column, mut row) = (0, 0);
+        // A component alone comes block by block, but is kept by MCU rows as well.
+        let rows_together = match &self.parts[..] {
+            [part] => frame.components[part.component].v,
+            _ => 1,
+        };
+        let (mut column, mut row, mut y_alone) = (0, 0, 0);
         for restart in 0.. {
             let mut segment = segments.next()?;
             let mut bits = Bits::new(segment.bytes());
@@ -186,9 +192,10 @@ impl Scan {
             for _ in 0..interval {
                 let mut mcu = || {
                     for (part, &(component, h, v)) in parts.iter().enumerate() {
-                        for y in row * v..(row + 1) * v {
+                        let first = row * v - y_alone;
+                        for y in y_alone..y_alone + v {
                             for x in column * h..(column + 1) * h {
-                                sink.block(component, x, y, |block| coding.block(&mut bits, part, block))?;
+                                sink.block(component, x, [first, y], |block| coding.block(&mut bits, part, block))?;
                             }
                         }
                     }
@@ -203,7 +210,7 @@ impl Scan {
                 column += 1;
                 if column == wide {
                     sink.row(row);
-                    (column, row) = (0, row + 1);
+                    (column, row, y_alone) = (0, row + 1, (y_alone + 1) % rows_together);
                     if row == high {
                         break;
                     }

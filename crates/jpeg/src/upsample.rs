@@ -40,7 +40,7 @@ impl Upsampling {
             Self::High | Self::WideAndHigh => {
                 let near = y / 2;
                 // Beyond the edge lies the edge.
-                (near, if y % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(height - 1) })
+                (near, if y.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(height - 1) })
             }
             Self::Repeat { high, .. } => (y / high, y / high),
         }
