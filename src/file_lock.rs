@@ -100,10 +100,7 @@ impl Drop for Lock {
     }
 }
 
-fn acquire(
-    path: &Path,
-    lock: impl FnOnce(&File) -> Result<(), TryLockError>,
-) -> Result<Result<Lock, Busy>, FileError> {
+fn acquire(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) -> Result<Result<Lock, Busy>, FileError> {
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let mut file = opened.map_err(FileError::new("open", path))?;
     let held = beside(path);
@@ -337,7 +334,11 @@ fn process(pid: u32, held: &Path) -> Process {
         None if started(std::process::id()).is_none() => Process::Unknown,
         // Its status could not be read: dead and not yet buried, or of no use.
         None if Path::new("/proc").join(pid.to_string()).exists() => {
-            if is_zombie(pid) { Process::None } else { Process::Unknown }
+            if is_zombie(pid) {
+                Process::None
+            } else {
+                Process::Unknown
+            }
         }
         // `hidepid` hides the processes of others; number 1 is another's.
         None if Path::new("/proc/1").exists() || is_mine(held) => Process::None,

@@ -228,6 +228,9 @@ mod tests {
         assert!(lfs_pointer(pointer.as_bytes()));
         assert!(!lfs_pointer(b"version,https://git-lfs.github.com/spec/v1\n"));
         assert!(!lfs_pointer(b""));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &pointer).unwrap();
+        assert!(read(file.path()).unwrap_err().to_string().ends_with("run `git lfs pull` where it was cloned"));
         assert!(!lfs_pointer((pointer + &" ".repeat(1024)).as_bytes()));
     }
 

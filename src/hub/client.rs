@@ -170,7 +170,11 @@ impl Hub {
             }
             return Ok((url, headers, body));
         }
-        Err(HubError::Strange { subject: what.to_owned(), host: self.host(&url), reason: "redirects without end".into() })
+        Err(HubError::Strange {
+            subject: what.to_owned(),
+            host: self.host(&url),
+            reason: "redirects without end".into(),
+        })
     }
 
     /// One GET, without redirects; `from` asks for the bytes from there on. The token goes to the endpoint only.
@@ -251,7 +255,9 @@ impl Hub {
             RepoKind::Model => format!("{}/{repo}", self.settings.endpoint),
             RepoKind::Dataset => format!("{}/datasets/{repo}", self.settings.endpoint),
         };
-        if let Some(proxy) = self.settings.proxies.of(url).filter(|_| status == StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
+        if let Some(proxy) =
+            self.settings.proxies.of(url).filter(|_| status == StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+        {
             return self.refused_by(proxy, url, name, status.as_str());
         }
         match (status.as_u16(), header(headers, "x-error-code")) {

@@ -284,7 +284,8 @@ impl Hub {
             }
             match status.as_u16() {
                 200 => {
-                    if facts.etag.is_none() && header(headers, "content-type").is_some_and(|kind| kind.contains("html")) {
+                    if facts.etag.is_none() && header(headers, "content-type").is_some_and(|kind| kind.contains("html"))
+                    {
                         let (subject, host) = (file.to_string(), self.host(&url));
                         let reason = "a web page, as networks show before one logs in".to_owned();
                         return Err(HubError::Strange { subject, host, reason });
@@ -316,7 +317,11 @@ impl Hub {
                 _ => return Err(self.refusal(&url, status, headers, file)),
             }
         }
-        Err(HubError::Strange { subject: file.to_string(), host: self.host(&url), reason: "redirects without end".into() })
+        Err(HubError::Strange {
+            subject: file.to_string(),
+            host: self.host(&url),
+            reason: "redirects without end".into(),
+        })
     }
 
     /// Writes a body to the end of the partial file.

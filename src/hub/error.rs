@@ -157,7 +157,9 @@ pub enum HubError {
         reason: String,
     },
     /// A variable that should name a proxy. Its value may hold a password.
-    #[error("{variable} is no address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port")]
+    #[error(
+        "{variable} is no address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port"
+    )]
     BadProxy {
         /// The variable.
         variable: &'static str,

@@ -8,9 +8,7 @@ use std::net::IpAddr;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport,
-};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport};
 use ureq::{Agent, Error, Proxy, ProxyProtocol};
 
 use super::HubError;
@@ -88,7 +86,8 @@ fn covers(entry: &str, place: &str) -> bool {
     if only.is_some() && only != port {
         return false;
     }
-    let (name, host) = (name.trim_start_matches('*').trim_start_matches('.').to_ascii_lowercase(), host.to_ascii_lowercase());
+    let (name, host) =
+        (name.trim_start_matches('*').trim_start_matches('.').to_ascii_lowercase(), host.to_ascii_lowercase());
     // `*` alone, and with a port.
     name.is_empty() || host == name || host.strip_suffix(&name).is_some_and(|before| before.ends_with('.'))
 }
@@ -212,7 +211,8 @@ mod tests {
     use super::*;
 
     fn by(environment: &[(&str, &str)], url: &str) -> Option<String> {
-        let get = |name: &str| environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+        let get =
+            |name: &str| environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
         Proxies::from_lookup(get).of(url).map(NamedProxy::name)
     }
 
@@ -228,7 +228,10 @@ mod tests {
         let all = [("ALL_PROXY", "socks5h://s"), ("https_proxy", "http://small"), ("HTTPS_PROXY", "http://LARGE")];
         assert_eq!(by(&all, secure).unwrap(), "the proxy http://small (https_proxy)");
         assert_eq!(by(&all, plain).unwrap(), "the proxy socks5h://s (ALL_PROXY)");
-        assert!(!format!("{:?}", Proxies::from_lookup(|name| (name == "HTTPS_PROXY").then(|| "http://me:secret@p".into()))).contains("secret"));
+        assert!(
+            !format!("{:?}", Proxies::from_lookup(|name| (name == "HTTPS_PROXY").then(|| "http://me:secret@p".into())))
+                .contains("secret")
+        );
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub(super) fn pause(headers: &HeaderMap) -> Option<Duration> {
     };
     let limits = || header(headers, "ratelimit").and_then(until_reset);
     let window = || parameter(header(headers, "ratelimit-policy")?, "w");
-    let told = seconds("retry-after").or_else(date).or_else(limits).or_else(|| seconds("ratelimit-reset")).or_else(window);
+    let told =
+        seconds("retry-after").or_else(date).or_else(limits).or_else(|| seconds("ratelimit-reset")).or_else(window);
     told.map(Duration::from_secs)
 }
 
@@ -31,7 +32,8 @@ fn http_date(text: &str) -> Option<u64> {
     let [day, month, year, time, "GMT"] = *date.split(' ').collect::<Vec<_>>() else { return None };
     let month = MONTHS.iter().position(|name| *name == month)? as u64;
     let (day, year) = (day.parse::<u64>().ok()?, year.parse::<u64>().ok()?);
-    let [hour, minute, second] = *time.split(':').map(|part| part.parse::<u64>().ok()).collect::<Option<Vec<_>>>()? else {
+    let [hour, minute, second] = *time.split(':').map(|part| part.parse::<u64>().ok()).collect::<Option<Vec<_>>>()?
+    else {
         return None;
     };
     if !(1..=31).contains(&day) || !(1970..=9999).contains(&year) || hour > 23 || minute > 59 || second > 60 {

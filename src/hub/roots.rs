@@ -144,7 +144,8 @@ mod tests {
     use super::*;
 
     fn roots(environment: &[(&str, &str)]) -> Vec<String> {
-        let get = |name: &str| environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+        let get =
+            |name: &str| environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
         Roots::from_lookup(get).0.iter().map(|(name, path)| format!("{name}={}", path.display())).collect()
     }
 
@@ -167,9 +168,9 @@ mod tests {
             let error = Roots(places).load().err().map(|error| error.to_string()).unwrap_or_default();
             error.replace(&folder.path().display().to_string(), "DIR")
         };
-        insta::assert_snapshot!(error(&[("SSL_CERT_FILE", &missing)]), @"");
-        insta::assert_snapshot!(error(&[("REQUESTS_CA_BUNDLE", &empty)]), @"");
-        insta::assert_snapshot!(error(&[("SSL_CERT_DIR", &missing), ("SSL_CERT_DIR", &folder.path().to_owned())]), @"");
+        insta::assert_snapshot!(error(&[("SSL_CERT_FILE", &missing)]), @"SSL_CERT_FILE names DIR/missing, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to trust the system's root certificates");
+        insta::assert_snapshot!(error(&[("REQUESTS_CA_BUNDLE", &empty)]), @"REQUESTS_CA_BUNDLE names DIR/empty, but it has no certificate in PEM form; correct it, or unset it to trust the system's root certificates");
+        insta::assert_snapshot!(error(&[("SSL_CERT_DIR", &missing), ("SSL_CERT_DIR", &folder.path().to_owned())]), @"SSL_CERT_DIR names DIR/missing, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to trust the system's root certificates");
         // One good folder of a list is enough; a file that is named has to be there.
         let authority = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls/ca.pem");
         let good = authority.parent().unwrap().to_owned();

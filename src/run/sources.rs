@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{RunError, WholePictures, Workplace, pair_lists};
 use crate::config::{DatasetSource, ExperimentConfig, ModelSpec, Protocol, WeightsSource};
-use crate::dataset::{self, Manifest};
+use crate::dataset::{self, DatasetError, Manifest};
 use crate::files::{self, FileError};
 use crate::model;
 use crate::weights::{self, Checkpoint};
@@ -61,7 +61,14 @@ impl Workplace<'_> {
         }
         let cache = self.experiments.join(".cache");
         files::create_dir(&cache).map_err(FileError::or_set("--experiments"))?;
-        let mut manifest = dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel)?;
+        let read = dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel);
+        let mut manifest = read.map_err(|error| match error {
+            // Archives are unpacked there.
+            DatasetError::File(error) if error.path.starts_with(&cache) => {
+                DatasetError::File(FileError::or_set("--experiments")(error))
+            }
+            error => error,
+        })?;
         pair_lists::read(&mut manifest, &config.protocols, self.progress)?;
         let read = Arc::new(manifest);
         sources.manifests.push((config.dataset.clone(), config.protocols.clone(), Arc::clone(&read)));

@@ -60,6 +60,9 @@ pub enum WeightsError {
 /// What is wrong with the bytes of a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
+    /// No byte.
+    #[error("it is empty; download or copy it again")]
+    Empty,
     /// None of the formats.
     #[error(
         "it is {found}, and not one of .safetensors, .pth, .pt or .bin as torch saves them; download the file itself \

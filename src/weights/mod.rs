@@ -108,13 +108,21 @@ pub fn load_with(
                     let (path, expected) = (path.clone(), *expected);
                     Err(WeightsError::WrongDigest { path, found: digest, expected })
                 }
-                _ => Ok(Checkpoint { tensors: parse(&bytes, &origin.location, &|note| progress.say(note))?, digest, origin }),
+                _ => Ok(Checkpoint {
+                    tensors: parse(&bytes, &origin.location, &|note| progress.say(note))?,
+                    digest,
+                    origin,
+                }),
             }
         }
         WeightsSource::Embedded { name } => {
             let bytes = embedded::find(name)?;
             let origin = origin("embedded", name.clone(), None, bytes);
-            Ok(Checkpoint { tensors: parse(bytes, name, &|note| progress.say(note))?, digest: Digest::of(bytes), origin })
+            Ok(Checkpoint {
+                tensors: parse(bytes, name, &|note| progress.say(note))?,
+                digest: Digest::of(bytes),
+                origin,
+            })
         }
     }
 }
@@ -202,7 +210,10 @@ fn parse(bytes: &[u8], location: &str, say: &dyn Fn(&str)) -> Result<Tensors, We
     } else if bytes.starts_with(&[pickle::PROTO]) {
         pth::legacy(bytes, say)
     } else {
-        Err(FormatError::Unknown { found: files::looks_like(&bytes[..bytes.len().min(16)]) })
+        Err(match bytes {
+            [] => FormatError::Empty,
+            _ => FormatError::Unknown { found: files::looks_like(&bytes[..bytes.len().min(16)]) },
+        })
     };
     parsed.map_err(|source| WeightsError::Format { location: location.to_owned(), source })
 }

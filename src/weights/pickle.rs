@@ -426,7 +426,7 @@ mod tests {
     fn what_torch_does_not_write_is_refused() {
         insta::assert_snapshot!(error(b"\x80\x02]P."), @"its pickle has the instruction 0x50 at byte 3, which `torch.save` does not write for tensors");
         insta::assert_snapshot!(error(b"\x80\x02t."), @"its pickle is damaged at byte 3: there is no mark");
-        insta::assert_snapshot!(error(b"\x80\x02X\xff\xff\xff\xffabc"), @"it ends within its pickle: it is truncated");
+        insta::assert_snapshot!(error(b"\x80\x02X\xff\xff\xff\xffabc"), @"it ends within its pickle: it is truncated; download or copy it again");
         insta::assert_snapshot!(error(b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R."), @"its pickle is damaged at byte 31: a call does not have the arguments that `torch.save` writes");
     }
 

@@ -210,7 +210,9 @@ fn state_dict(made: &Unpickled, say: &dyn Fn(&str)) -> Result<Vec<(String, Rc<Vi
         let inner: Vec<(&str, usize)> = made.dicts[dict]
             .iter()
             .filter_map(|item| match item {
-                (Value::Str(key), Value::Dict(inner)) if holds_tensors(made, *inner, MAX_NESTING) => Some((&**key, *inner)),
+                (Value::Str(key), Value::Dict(inner)) if holds_tensors(made, *inner, MAX_NESTING) => {
+                    Some((&**key, *inner))
+                }
                 _ => None,
             })
             .collect();
@@ -231,7 +233,10 @@ fn state_dict(made: &Unpickled, say: &dyn Fn(&str)) -> Result<Vec<(String, Rc<Vi
         let others: Vec<_> =
             inner.iter().filter(|(other, _)| *other != name).map(|(other, _)| format!("`{other}`")).collect();
         if !others.is_empty() {
-            say(&format!("of the checkpoint's dictionaries of tensors, `{name}` is used, and not {}", others.join(", ")));
+            say(&format!(
+                "of the checkpoint's dictionaries of tensors, `{name}` is used, and not {}",
+                others.join(", ")
+            ));
         } else if name != WRAPPERS[0] {
             say(&format!("the checkpoint's tensors are those of its entry `{name}`"));
         }
@@ -378,7 +383,10 @@ mod tests {
         let larger = Err("tensor a has more elements than its storage".to_owned());
         assert_eq!(add(0, &[5], &[0], 16), larger);
         assert_eq!(add(0, &[usize::MAX, usize::MAX], &[0, 0], 16), larger);
-        assert_eq!(add(0, &[2], &[1], 15), Err("it ends within storage 0: it is truncated".to_owned()));
+        assert_eq!(
+            add(0, &[2], &[1], 15),
+            Err("it ends within storage 0: it is truncated; download or copy it again".to_owned())
+        );
         assert_eq!(add(0, &[4], &[1], 16), Err("tensor c is one of too many that share a storage".to_owned()));
     }
 }

@@ -59,6 +59,6 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(read(&bytes[..length]).is_err(), "{length}");
         }
-        insta::assert_snapshot!(read(&bytes[..bytes.len() - 1]).unwrap_err(), @"damaged .safetensors file: incomplete metadata, file not fully covered");
+        insta::assert_snapshot!(read(&bytes[..bytes.len() - 1]).unwrap_err(), @"damaged .safetensors file: incomplete metadata, file not fully covered; download or copy it again");
     }
 }

@@ -41,14 +41,15 @@ fn an_own_ca_is_trusted_where_it_is_named_and_nowhere_else() {
     let hub = hub();
     let address = tls_in_front_of(&hub.address, "server.pem");
     assert_eq!(get(trusting(&hub, &address, "ca.pem")).unwrap(), b"a note");
-    let plain = |error: HubError| error.to_string().replace(&address, "hub").replace(env!("CARGO_MANIFEST_DIR"), "ROOT");
+    let plain =
+        |error: HubError| error.to_string().replace(&address, "hub").replace(env!("CARGO_MANIFEST_DIR"), "ROOT");
     let another = HubSettings { cache: hub.cache.path().join("other"), ..trusting(&hub, &address, "selfsigned.pem") };
-    insta::assert_snapshot!(plain(get(another.clone()).unwrap_err()), @"");
+    insta::assert_snapshot!(plain(get(another.clone()).unwrap_err()), @"cannot trust hub for `note.txt` of a/faces@c42f4c2: its certificate is signed by none of the root certificates in SSL_CERT_FILE=ROOT/tests/fixtures/tls/selfsigned.pem (1); where a proxy or mirror has a CA of its own, name the file with that CA's certificate (PEM) in SSL_CERT_FILE, its folder in SSL_CERT_DIR, or either in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE");
     // Whatever the system trusts, it is not this CA.
     let by_system = plain(get(HubSettings { roots: Roots::default(), ..another.clone() }).unwrap_err());
     assert!(by_system.contains("SSL_CERT_FILE") && by_system.contains("REQUESTS_CA_BUNDLE"), "{by_system}");
     let unreadable = Roots(vec![("CURL_CA_BUNDLE", "/nowhere/ca.pem".into())]);
-    insta::assert_snapshot!(plain(get(HubSettings { roots: unreadable, ..another }).unwrap_err()), @"");
+    insta::assert_snapshot!(plain(get(HubSettings { roots: unreadable, ..another }).unwrap_err()), @"CURL_CA_BUNDLE names /nowhere/ca.pem, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to trust the system's root certificates");
 }
 
 #[test]
@@ -58,8 +59,8 @@ fn a_certificate_that_proves_nothing_is_named_with_its_remedy() {
         let address = tls_in_front_of(&hub.address, name);
         get(trusting(&hub, &address, authority)).unwrap_err().to_string().replace(&address, "hub")
     };
-    insta::assert_snapshot!(message("elsewhere.pem", "ca.pem"), @"");
-    insta::assert_snapshot!(message("selfsigned.pem", "selfsigned.pem"), @"");
+    insta::assert_snapshot!(message("elsewhere.pem", "ca.pem"), @"cannot trust hub for `note.txt` of a/faces@c42f4c2: its certificate is for another name; use a name that stands in its subjectAltName, or have this one added there");
+    insta::assert_snapshot!(message("selfsigned.pem", "selfsigned.pem"), @"cannot trust hub for `note.txt` of a/faces@c42f4c2: it shows a CA's certificate as its own; sign a certificate for the server with that CA, without `CA:TRUE`, and name the CA's file in SSL_CERT_FILE");
 }
 
 #[test]
@@ -73,7 +74,7 @@ fn the_environment_of_a_process_says_whom_to_trust() {
     let fetch = |authority: &str| {
         let mut command = place.command(&["fetch", "config.yaml", "--set", &source]);
         command.env("HF_HUB_OFFLINE", "0").env("HF_ENDPOINT", format!("https://{address}"));
-        command.env("NO_PROXY", "*").env("SSL_CERT_FILE", certificate(authority)).output().unwrap()
+        command.env("SSL_CERT_FILE", certificate(authority)).output().unwrap()
     };
     let refused = fetch("selfsigned.pem");
     assert_eq!(refused.status.code(), Some(1));
@@ -120,18 +121,18 @@ fn a_proxy_that_fails_is_named_without_its_password() {
     let address = format!("http://me:secret@{}", refusing.address);
     let plain = |message: String, proxy: &str| message.replace(proxy, "proxy");
     let http = Proxies { http: proxy("http_proxy", &address), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(http, false), &refusing.address), @"");
+    insta::assert_snapshot!(plain(message(http, false), &refusing.address), @"the proxy http://proxy (http_proxy) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it answers 407; it wants to know who asks: set http_proxy=http://user:password@host:port");
     let https = Proxies { https: proxy("HTTPS_PROXY", &address), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(https, true), &refusing.address), @"");
+    insta::assert_snapshot!(plain(message(https, true), &refusing.address), @"the proxy http://proxy (HTTPS_PROXY) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it answers 407; it wants to know who asks: set HTTPS_PROXY=http://user:password@host:port");
     let busy = network::Proxy::new(Some(502));
     let https = Proxies { https: proxy("ALL_PROXY", &busy.address), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(https, true), &busy.address), @"");
+    insta::assert_snapshot!(plain(message(https, true), &busy.address), @"the proxy http://proxy (ALL_PROXY) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it answers 502; ask who runs it, correct ALL_PROXY, or list the host in NO_PROXY if it is reached without a proxy");
     // Bound and dropped: nobody listens there.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let https = Proxies { https: proxy("HTTPS_PROXY", &nobody), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(https, true), &nobody), @"");
+    insta::assert_snapshot!(plain(message(https, true), &nobody), @"cannot reach hub through the proxy http://proxy (HTTPS_PROXY) for `note.txt` of a/faces@c42f4c2: io: Connection refused (os error 111); check the network, the proxy and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use only what is in the cache");
     let strange = Proxies { http: proxy("HTTP_PROXY", "ftp://me:secret@proxy"), ..Proxies::default() };
-    insta::assert_snapshot!(message(strange, false), @"");
+    insta::assert_snapshot!(message(strange, false), @"HTTP_PROXY is no address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port");
 }
 
 /// A mirror that sends these headers with every file.
@@ -177,10 +178,10 @@ fn what_a_mirror_does_not_say_is_named_with_the_way_out() {
         let error = client.download(file, &Silent, &Cancel::default()).unwrap_err();
         error.to_string().replace(&mirror.address, "mirror")
     };
-    insta::assert_snapshot!(message(&[], &note()), @"");
-    insta::assert_snapshot!(message(&["ETag: \"x\""], &HubFile { revision: COMMIT[..7].into(), ..note() }), @"");
-    insta::assert_snapshot!(message(&["Content-Type: text/html"], &note()), @"");
-    insta::assert_snapshot!(message(&["ETag: \"d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a\""], &note()), @"");
+    insta::assert_snapshot!(message(&[], &note()), @"mirror answers unlike a Hub when asked for `note.txt` of a/faces@c42f4c2: no ETag header; where a mirror sends none, `sha256` in the config says what the file is; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message(&["ETag: \"x\""], &HubFile { revision: COMMIT[..7].into(), ..note() }), @"mirror answers unlike a Hub when asked for `note.txt` of a/faces@c42f4c2: no X-Repo-Commit header; where a mirror sends none, pin `revision` to a whole commit hash; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message(&["Content-Type: text/html"], &note()), @"mirror answers unlike a Hub when asked for `note.txt` of a/faces@c42f4c2: a web page, as networks show before one logs in; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message(&["ETag: \"d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a\""], &note()), @"`note.txt` of a/faces@c42f4c2 arrived damaged: its bytes are the git blob 4fb6e84e02b3c0d7113d7bb723398fddf04b2519, d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a was expected; they were removed: start again; where it happens again, ask who runs the proxy or mirror, or, if they are the right bytes, pin their sha256, which then decides");
 }
 
 /// A mirror whose first page says that `next` is the next one, and what it has for it.
@@ -217,9 +218,9 @@ fn a_listing_goes_on_at_the_endpoint_and_nowhere_else() {
 
     let leading_away = paged(format!("http://{}/other?cursor=two", elsewhere.address));
     let message = list(&leading_away).unwrap_err().replace(&elsewhere.address, "elsewhere");
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"mirror answers unlike a Hub when asked for the list of files in a/faces@c42f4c2: the list goes on at http://elsewhere/other?cursor=two, which is not http://mirror/hub; check HF_ENDPOINT and the proxy");
     // One that knows no cursors would be listed once and taken for whole.
     let beginning_again = paged(format!("{tree}?cursor=three"));
-    insta::assert_snapshot!(list(&beginning_again).unwrap_err(), @"");
+    insta::assert_snapshot!(list(&beginning_again).unwrap_err(), @"mirror answers unlike a Hub when asked for a/faces@c42f4c2: a list without end; check HF_ENDPOINT and the proxy");
     assert_eq!(elsewhere.log(), [""; 0]);
 }

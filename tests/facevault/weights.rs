@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use facevault::config::WeightsSource;
 use facevault::digest::Digest;
 use facevault::hub::HubError;
-use facevault::progress::{Cancel, Silent};
+use facevault::progress::{Cancel, Progress, Silent};
 use facevault::weights::{self, Checkpoint, Parameter, WeightsError};
 
 use crate::support::fake_hub::{COMMIT, FakeHub, Fault};
@@ -23,6 +23,10 @@ fn load(source: &WeightsSource) -> Result<Checkpoint, WeightsError> {
 
 fn load_fixture(name: &str) -> Result<Checkpoint, WeightsError> {
     load(&WeightsSource::File { path: fixture(name), sha256: None })
+}
+
+fn load_file(path: &Path) -> Result<Checkpoint, WeightsError> {
+    load(&WeightsSource::File { path: path.to_owned(), sha256: None })
 }
 
 /// The message, without where this checkout is.
@@ -65,7 +69,44 @@ fn what_is_no_state_dict_is_refused_by_name() {
     insta::assert_snapshot!(refusal("mixed.pth"), @"mixed.pth is no checkpoint that can be used: its entry `epoch` is a number, not a tensor; save the `state_dict()` alone");
     insta::assert_snapshot!(refusal("bare.pth"), @"bare.pth is no checkpoint that can be used: it holds a tensor, not a `state_dict`");
     insta::assert_snapshot!(refusal("expanded.pth"), @"expanded.pth is no checkpoint that can be used: tensor expanded has more elements than its storage");
-    insta::assert_snapshot!(refusal("make.py"), @"make.py is no checkpoint that can be used: it begins like none of .safetensors, .pth, .pt or .bin; is it a download of a web page?");
+    insta::assert_snapshot!(refusal("make.py"), @r#"make.py is no checkpoint that can be used: it is a file that begins with the bytes \"\"\"W, and not one of .safetensors, .pth, .pt or .bin as torch saves them; download the file itself again, or convert it"#);
+}
+
+#[test]
+fn the_dictionary_that_holds_the_network_is_found_and_said() {
+    #[derive(Default)]
+    struct Said(std::sync::Mutex<Vec<String>>);
+    impl Progress for Said {
+        fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
+        fn advance(&self, _: u64) {}
+        fn remark(&self, _: &str) {}
+        fn finish(&self) {}
+        fn say(&self, line: &str) {
+            self.0.lock().unwrap().push(line.into());
+        }
+    }
+    let load = |name: &str| {
+        let said = Said::default();
+        let source = WeightsSource::File { path: fixture(name), sha256: None };
+        let mut tensors = weights::load(&source, &said, &Cancel::default()).unwrap().tensors;
+        let needed = [Parameter { key: "a".into(), shape: vec![2] }];
+        assert_eq!(weights::take_off_prefix(&mut tensors, &needed).as_deref(), Some("module."));
+        assert_eq!(tensors.into_values().map(|tensor| tensor.data).collect::<Vec<_>>(), [[1.0, 1.0]], "{name}");
+        said.0.into_inner().unwrap().join("\n")
+    };
+    insta::assert_snapshot!(load("wrapped.pth"), @"of the checkpoint's dictionaries of tensors, `model` is used, and not `ema`");
+    insta::assert_snapshot!(load("encoder.pth"), @"the checkpoint's tensors are those of its entry `encoder`");
+    insta::assert_snapshot!(refusal("several.pth"), @"several.pth is no checkpoint that can be used: it holds several dictionaries of tensors, `student`, `teacher`; save the `state_dict()` of the one alone");
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |bytes: &str| {
+        let path = folder.path().join("w.pt");
+        fs::write(&path, bytes).unwrap();
+        let error = load_file(&path).unwrap_err().to_string();
+        error.replace(&path.display().to_string(), "w.pt")
+    };
+    insta::assert_snapshot!(refused(""), @"w.pt is no checkpoint that can be used: it is empty; download or copy it again");
+    insta::assert_snapshot!(refused("<html>"), @"w.pt is no checkpoint that can be used: it is a web page, and not one of .safetensors, .pth, .pt or .bin as torch saves them; download the file itself again, or convert it");
+    insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned");
 }
 
 #[test]

@@ -75,7 +75,8 @@ impl Canned {
                 };
                 let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
                 let length = body.len();
-                let head = format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
+                let head =
+                    format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
                 let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
             }
         });
