@@ -29,8 +29,8 @@ use headline::Headline;
 /// Version of `people.json`; readers refuse what they do not know.
 pub const SCHEMA: u32 = 1;
 
-/// Pairs that headline metrics with and without suspects are made of, at most: as many as are compared in seconds.
-const AUDIT_PAIRS: u64 = 50_000_000;
+/// Pairs that headline metrics with and without suspects are made of, at most.
+const AUDIT_PAIRS: u64 = 2_000_000;
 
 /// `people.json`, but for the lists that are tables of their own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -116,11 +116,14 @@ fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option
     if left.available.genuine == 0 || left.available.impostor == 0 {
         return None;
     }
-    let compared = [&input.found.genuine, &input.found.impostor].map(|tally| tally.moments.count());
-    let max_pairs = (compared[0] + compared[1]).min(AUDIT_PAIRS);
+    let max_pairs = match input.options.pairs {
+        PairMode::Exhaustive => AUDIT_PAIRS,
+        _ => input.options.max_pairs.min(AUDIT_PAIRS),
+    };
     let few = SimilarityOptions { pairs: PairMode::Sampled, max_pairs, ..input.options.clone() };
     let quota = |population: &Population<'_>| Quota::new(&population.available, &few);
     let all = quota(input.population);
+    let compared = [&input.found.genuine, &input.found.impostor].map(|tally| tally.moments.count());
     // The evaluation itself may have compared just these pairs.
     let with = if compared == [all.genuine, all.impostor] {
         Headline::of(Rates { estimator: input.estimator, cells: &input.found.cells })
