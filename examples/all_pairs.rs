@@ -111,7 +111,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     let options = SimilarityOptions {
         pairs: PairMode::Exhaustive,
-        max_pairs: 2,
+        max_pairs: None,
         upstream: None,
         replicates: 1000,
         confidence: 0.95,

@@ -353,7 +353,7 @@ weights: {source: embedded, name: demo}
     #[test]
     fn the_canonical_form_is_fixed() {
         let digest = plan(&[]).run_id().to_string();
-        insta::assert_snapshot!(digest, @"small-ddceeee1a86f");
+        insta::assert_snapshot!(digest, @"small-12062898588d");
         insta::assert_snapshot!(plan(&[]).canonical_json(), @r#"
 {
   "code": 2,
@@ -392,7 +392,7 @@ weights: {source: embedded, name: demo}
   "similarity": {
     "confidence": 0.95,
     "hardest": 50,
-    "max_pairs": 20000000,
+    "max_pairs": null,
     "pairs": "auto",
     "replicates": 1000,
     "upstream": null

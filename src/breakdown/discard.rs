@@ -10,12 +10,13 @@ use super::column::Column;
 use crate::estimate::{Estimate, Unit};
 use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::cosine;
-use crate::verification::bootstrap::{MIN_UNITS, percentile};
-use crate::verification::interval::no_error;
+use crate::verification::bootstrap::percentile;
+use crate::verification::carriers::{NO_SPREAD, Worth, spread, too_few};
 use crate::verification::random::Draw;
 
-/// About how many same-identity pairs are compared again at most; of more, a seeded part of the faces is taken.
-pub(super) const MOST_PAIRS: u64 = 20_000_000;
+/// About how many same-identity pairs are compared again at most, one by one: about a minute on 2 cores. Of more, a seeded
+/// part of the faces is taken.
+pub(super) const MOST_PAIRS: u64 = 200_000_000;
 
 /// Shares of the pairs that are discarded, in steps of 2%.
 const SHARES: u32 = 26;
@@ -207,18 +208,22 @@ fn curves(
     cancel: &Cancel,
 ) -> Option<Vec<DiscardCurve>> {
     let how = input.how;
-    let replicates = if units.len() < MIN_UNITS { 0 } else { how.replicates };
-    let method = match (replicates, units.len() < input.population.names.len()) {
-        (0, _) => "no interval: no replicates, or too few identities to resample".to_owned(),
-        (_, true) => format!("double-or-nothing bootstrap over {} groups of identities", units.len()),
-        (_, false) => "double-or-nothing identity bootstrap".to_owned(),
-    };
+    let grouped = units.len() < input.population.names.len();
+    let who = if grouped { "groups of identities" } else { "identities" };
     let curves: Option<Vec<Option<DiscardCurve>>> = measures
         .iter()
         .enumerate()
         .map(|(measure, (column, _))| {
             let whole = Histogram::sum(units.iter().map(|unit| &unit.by_rank[measure]));
             let points = whole.curve(shares);
+            let carriers =
+                units.iter().filter(|unit| unit.by_rank[measure].pairs.iter().any(|pairs| *pairs > 0)).count();
+            let few = too_few(carriers, who, "same-identity pairs with this measure");
+            let replicates = if few.is_some() { 0 } else { how.replicates };
+            let method = few.unwrap_or_else(|| match grouped {
+                true => format!("double-or-nothing bootstrap over {} groups of identities", units.len()),
+                false => "double-or-nothing identity bootstrap".to_owned(),
+            });
             let resampled: Vec<Vec<f64>> = (0..replicates)
                 .into_par_iter()
                 .map(|number| {
@@ -237,7 +242,9 @@ fn curves(
                     resampled.iter().map(|curve| statistic(curve)).filter(|value| value.is_finite()).collect();
                 values.sort_unstable_by(f64::total_cmp);
                 let tail = (1.0 - how.level) / 2.0;
-                let interval = percentile(&values, tail).zip(percentile(&values, 1.0 - tail));
+                let ends = percentile(&values, tail).zip(percentile(&values, 1.0 - tail));
+                let interval = ends.and_then(spread);
+                let same = ends.is_some() && interval.is_none();
                 Estimate {
                     point,
                     lower: interval.map(|(lower, _)| lower.min(point)),
@@ -245,7 +252,7 @@ fn curves(
                     n,
                     unit: Unit::Pairs,
                     level: how.level,
-                    method: method.clone(),
+                    method: if same { NO_SPREAD.into() } else { method.clone() },
                     bound: false,
                 }
             };
@@ -254,7 +261,7 @@ fn curves(
                 .iter()
                 .enumerate()
                 .map(|(i, share)| match estimate(remaining(*share), &|curve| curve[i]) {
-                    Estimate { point: 0.0, n, .. } => no_error(n, how.level),
+                    Estimate { point: 0.0, n, .. } => Worth::new(n, "pairs", carriers, who, None).none(how.level),
                     estimate => estimate,
                 })
                 .collect();

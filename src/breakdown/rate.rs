@@ -3,8 +3,8 @@
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::estimate::{Estimate, Unit};
-use crate::verification::bootstrap::MIN_UNITS;
-use crate::verification::interval::{no_error, no_miss, wilson};
+use crate::verification::carriers::{Worth, too_few};
+use crate::verification::interval::wilson;
 
 /// What the faces of one identity came to. A pair counts once for each of its faces that is looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Cluster {
 /// number of independent pairs that would have that variance. Whom the faces are compared with is held fixed, so the
 /// interval of a false match rate, where that is chance as well, is too narrow: by up to a factor of 2 where the slice is
 /// everybody. A pair of two faces of the slice counts twice, so no more than half of the pairs are taken as independent,
-/// and so many are behind the exact bound of a rate without error.
+/// and so many are behind the bound of a rate without error, or as many as there are identities when these are few.
 #[must_use]
 pub fn rate(clusters: &[Cluster], level: f64) -> Option<Estimate> {
     let pairs: u64 = clusters.iter().map(|cluster| cluster.pairs).sum();
@@ -31,16 +31,15 @@ pub fn rate(clusters: &[Cluster], level: f64) -> Option<Estimate> {
     if pairs == 0 {
         return None;
     }
-    if errors == 0 {
-        return Some(Estimate { n: pairs, ..no_error(different, level) });
-    }
-    if errors == pairs {
-        return Some(Estimate { n: pairs, ..no_miss(different, level) });
+    let identities = clusters.iter().filter(|cluster| cluster.pairs > 0).count();
+    if errors == 0 || errors == pairs {
+        let worth = Worth::new(different, "pairs", identities, "identities", None);
+        let bound = if errors == 0 { worth.none(level) } else { worth.all(level) };
+        return Some(Estimate { n: pairs, ..bound });
     }
     let point = errors as f64 / pairs as f64;
-    let identities = clusters.iter().filter(|cluster| cluster.pairs > 0).count();
-    let enough = identities >= MIN_UNITS;
-    let interval = enough.then(|| {
+    let few = too_few(identities, "identities", "such pairs");
+    let interval = few.is_none().then(|| {
         let effective = point * (1.0 - point) / variance(clusters, point, identities, pairs);
         wilson(point, effective.min(different as f64), Normal::standard().inverse_cdf(f64::midpoint(1.0, level)))
     });
@@ -51,11 +50,9 @@ pub fn rate(clusters: &[Cluster], level: f64) -> Option<Estimate> {
         n: pairs,
         unit: Unit::Pairs,
         level,
-        method: if enough {
+        method: few.unwrap_or_else(|| {
             format!("Wilson, variance between {identities} identities, whom they are compared with held fixed")
-        } else {
-            format!("no interval: {identities} identities are too few")
-        },
+        }),
         bound: false,
     })
 }

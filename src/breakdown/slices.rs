@@ -7,7 +7,7 @@ use super::column::Column;
 use super::rate::{Cluster, rate};
 use crate::estimate::Estimate;
 use crate::similarity::population::Member;
-use crate::verification::bootstrap::MIN_UNITS;
+use crate::verification::carriers::FEWEST;
 
 /// Errors that a slice should have at the rate of all faces, to be told from them (Doddington's rule of 30).
 const RULE_OF_30: f64 = 30.0;
@@ -49,7 +49,7 @@ pub struct Slice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Warning {
-    /// Fewer than 8 identities: their chance alone makes the rates.
+    /// Fewer than 8 identities with same-identity pairs: their chance alone makes the rates.
     FewIdentities,
     /// At the rate of all faces there would be fewer than 30 misses.
     FewGenuine,
@@ -62,7 +62,7 @@ impl Warning {
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
-            Self::FewIdentities => "fewer than 8 identities",
+            Self::FewIdentities => "fewer than 8 identities with same-identity pairs",
             Self::FewGenuine => "fewer than 30 misses expected",
             Self::FewImpostor => "fewer than 30 false matches expected",
         }
@@ -146,7 +146,7 @@ fn slice<'a>(
     };
     let whole = |of: fn(&Slice) -> &Option<Estimate>, mine| all.map_or(mine, |all| of(all).as_ref());
     let warnings = [
-        (genuine.len() < MIN_UNITS, Warning::FewIdentities),
+        (genuine.iter().filter(|cluster| cluster.pairs > 0).count() < FEWEST, Warning::FewIdentities),
         (few(&fnmr, whole(|all| &all.fnmr, fnmr.as_ref())), Warning::FewGenuine),
         (few(&fmr, whole(|all| &all.fmr, fmr.as_ref())), Warning::FewImpostor),
     ];

@@ -27,7 +27,7 @@ fn broken_down(faces: &[Labelled<'_>], columns: &[Column<'_>], most: u64, seed: 
     let population = Population::new(faces, 1);
     let options = SimilarityOptions {
         pairs: PairMode::Exhaustive,
-        max_pairs: 1,
+        max_pairs: Some(1),
         upstream: None,
         replicates: 0,
         confidence: 0.95,
@@ -209,7 +209,10 @@ fn a_slice_that_says_little_says_so() {
     let (_, found) = broken_down(&faces, &[Column::texts("where", texts)], u64::MAX, 1);
     let [few, many] = &found.columns[0].slices[..] else { panic!("{:?}", found.columns) };
     assert_eq!((few.identities, few.warnings.as_slice()), (6, &[Warning::FewIdentities][..]));
-    assert_eq!(few.fnmr.as_ref().unwrap().method, "no interval: 6 identities are too few");
+    assert_eq!(
+        few.fnmr.as_ref().unwrap().method,
+        "no interval: it takes such pairs of at least 8 identities, and these are of 6"
+    );
     assert_eq!(many.warnings, []);
     assert!(many.fnmr.as_ref().unwrap().lower.is_some());
     let (_, found) = broken_down(&faces[..120], &[], u64::MAX, 1);

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::headline::{Better, Headline};
 use crate::estimate::Estimate;
+use crate::verification::carriers::NO_SPREAD;
 use crate::verification::paired::{self, Replicated};
 
 /// What a difference to the reference says.
@@ -57,7 +58,10 @@ impl Effect {
 
     /// What a difference says where `better` is better; `same` when nothing behind it differs.
     #[must_use]
-    pub fn judged(better: Better, difference: Estimate, same: bool) -> Self {
+    pub fn judged(better: Better, mut difference: Estimate, same: bool) -> Self {
+        if !same && difference.lower.is_some() && difference.lower == difference.upper {
+            (difference.lower, difference.upper, difference.method) = (None, None, NO_SPREAD.into());
+        }
         let side = match (difference.lower, difference.upper) {
             (Some(lower), _) if lower > 0.0 => Some(true),
             (_, Some(upper)) if upper < 0.0 => Some(false),

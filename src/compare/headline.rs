@@ -7,7 +7,7 @@ use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
 use crate::similarity::PairKind;
-use crate::verification::bootstrap::Sample;
+use crate::verification::bootstrap::{Of, Sample};
 use crate::verification::paired::Replicated;
 use crate::verification::rates::Rates;
 use crate::verification::thresholds::{self, TARGETS};
@@ -139,6 +139,15 @@ impl Headline {
         }
     }
 
+    /// Whose pairs it is made of.
+    fn pairs(self) -> Of {
+        match self {
+            Self::Mean(PairKind::Genuine) | Self::Std(PairKind::Genuine) => Of::Genuine,
+            Self::Mean(PairKind::Impostor) | Self::Std(PairKind::Impostor) => Of::Impostor,
+            Self::Eer | Self::Tar(_) | Self::Auc | Self::DPrime => Of::Both,
+        }
+    }
+
     /// The metric as a run stored it.
     #[must_use]
     pub fn stored(self, metrics: &Metrics) -> Option<&Estimate> {
@@ -173,11 +182,13 @@ impl Headline {
             let estimate = match metric {
                 Self::Eer => rates.eer().0,
                 Self::Tar(target) => points.iter().find(|point| point.target_fmr == target)?.tar.clone()?,
-                Self::Auc => thresholds::auc(estimator),
+                Self::Auc => thresholds::auc(rates),
                 Self::DPrime => Some(thresholds::d_prime(estimator)).filter(|estimate| estimate.n > 0)?,
-                Self::Mean(kind) | Self::Std(kind) => estimator.estimate(pairs(kind), |sample| metric.of(sample)),
+                Self::Mean(kind) | Self::Std(kind) => {
+                    estimator.estimate(metric.pairs(), pairs(kind), |sample| metric.of(sample))
+                }
             };
-            Some(Replicated { estimate, values: estimator.values(&|sample| metric.of(sample)) })
+            Some(Replicated { estimate, values: estimator.values(metric.pairs(), &|sample| metric.of(sample)) })
         };
         Self::all().into_iter().map(measured).collect()
     }

@@ -19,7 +19,7 @@ const FACES: usize = IDENTITIES * SAMPLES;
 
 const OPTIONS: SimilarityOptions = SimilarityOptions {
     pairs: PairMode::Exhaustive,
-    max_pairs: 1,
+    max_pairs: Some(1),
     upstream: None,
     replicates: 100,
     confidence: 0.95,

@@ -75,7 +75,7 @@ fn the_smallest_config_gets_sensible_defaults() {
         config.similarity,
         SimilarityOptions {
             pairs: PairMode::Auto,
-            max_pairs: 20_000_000,
+            max_pairs: None,
             upstream: None,
             replicates: 1000,
             confidence: 0.95,
@@ -490,7 +490,7 @@ fn anchors_underscores_a_byte_order_mark_and_windows_lines_are_fine() {
                 weights: {source: embedded, name: demo}\r\nsimilarity: {max_pairs: 1_000}\r\n";
     let config = accepted(text, &[]);
     assert_eq!(config.dataset, DatasetSource::Synthetic { seed: 0, identities: 3, samples: 3, size: 112 });
-    assert_eq!(config.similarity.max_pairs, 1000);
+    assert_eq!(config.similarity.max_pairs, Some(1000));
 }
 
 #[test]

@@ -482,8 +482,9 @@ pub enum OnError {
 pub struct SimilarityOptions {
     /// All pairs, or a sample.
     pub pairs: PairMode,
-    /// `auto` compares all pairs up to this many, else it samples this many (half genuine where there are enough).
-    pub max_pairs: u64,
+    /// `auto` compares all pairs up to this many, else it samples this many (half genuine where there are enough). `None`:
+    /// all up to 20 billion, else a sample of 20 million (`similarity::sampling`).
+    pub max_pairs: Option<u64>,
     /// Upstream's own sampling beside it (REFERENCE §6); `None`: not computed.
     pub upstream: Option<UpstreamSampling>,
     /// Bootstrap replicates of the intervals.

@@ -519,7 +519,10 @@ fn similarity(wire: &wire::Similarity, context: &Context<'_>) -> Result<Similari
     };
     Ok(SimilarityOptions {
         pairs: wire.pairs,
-        max_pairs: context.within(&key("max_pairs"), wire.max_pairs, 1, 1_000_000_000_000)?,
+        max_pairs: match wire.max_pairs {
+            None => None,
+            Some(most) => Some(context.within(&key("max_pairs"), most, 1, 1_000_000_000_000)?),
+        },
         upstream,
         replicates: context.within(&key("replicates"), wire.replicates, 10, 1_000_000)?,
         confidence: context.decimal(&key("confidence"), wire.confidence, 0.5, 0.9999)?,

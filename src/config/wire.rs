@@ -390,9 +390,9 @@ pub(super) struct Similarity {
     /// All pairs, or a sample.
     pub pairs: PairMode,
     /// `auto` compares all pairs up to this many, else it samples this many, half of them genuine where there are
-    /// enough.
+    /// enough; default: all up to 20 billion (about two minutes on 2 cores), else a sample of 20 million.
     #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
-    pub max_pairs: u64,
+    pub max_pairs: Option<u64>,
     /// Upstream `FaceVault`'s own way to choose pairs, computed beside the above; default: not computed.
     pub upstream: Option<Upstream>,
     /// Bootstrap replicates of the intervals.
@@ -412,7 +412,7 @@ impl Default for Similarity {
     fn default() -> Self {
         Self {
             pairs: PairMode::Auto,
-            max_pairs: 20_000_000,
+            max_pairs: None,
             upstream: None,
             replicates: 1000,
             confidence: 0.95,

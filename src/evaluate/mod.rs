@@ -29,7 +29,7 @@ use crate::similarity::{
     self, Cards, Comparison, Forgetful, HardPair, Histograms, IdentitySpread, Keeper, PairKind, Population, Request,
     Watched, hardest::Candidate,
 };
-use crate::verification::bootstrap::{Estimator, Resampling};
+use crate::verification::bootstrap::{Estimator, Of, Resampling};
 use crate::verification::distribution::distribution;
 use crate::verification::rates::Rates;
 use crate::verification::{Curve, thresholds};
@@ -265,10 +265,10 @@ fn numbers(
         schema: metrics::SCHEMA,
         faces,
         pairs,
-        genuine: distribution(estimator, &found.genuine, |sample| &sample.genuine),
-        impostor: distribution(estimator, &found.impostor, |sample| &sample.impostor),
+        genuine: distribution(estimator, &found.genuine, Of::Genuine),
+        impostor: distribution(estimator, &found.impostor, Of::Impostor),
         d_prime: thresholds::d_prime(estimator),
-        auc: thresholds::auc(estimator),
+        auc: thresholds::auc(rates),
         eer,
         eer_threshold,
         fmr100: thresholds::fnmr_at(rates, 1e-2),

@@ -3,7 +3,7 @@
 
 use crate::metrics::{PublishedRow, Upstream};
 use crate::similarity::Comparison;
-use crate::verification::bootstrap::Estimator;
+use crate::verification::bootstrap::{Estimator, Of};
 use crate::verification::distribution::distribution;
 
 /// What "about" means for a mean.
@@ -13,8 +13,8 @@ const EXTREME: f64 = 0.05;
 
 /// Describes upstream's sample and judges it row by row.
 pub(super) fn compare(found: &Comparison, estimator: &Estimator) -> Upstream {
-    let genuine = distribution(estimator, &found.genuine, |sample| &sample.genuine);
-    let impostor = distribution(estimator, &found.impostor, |sample| &sample.impostor);
+    let genuine = distribution(estimator, &found.genuine, Of::Genuine);
+    let impostor = distribution(estimator, &found.impostor, Of::Impostor);
     let row = |quantity: &str, measured: f64, lower: f64, upper: f64| PublishedRow {
         quantity: quantity.into(),
         measured,

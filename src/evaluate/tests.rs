@@ -61,7 +61,7 @@ impl Golden {
 fn options() -> SimilarityOptions {
     SimilarityOptions {
         pairs: PairMode::Exhaustive,
-        max_pairs: 1_000,
+        max_pairs: Some(1_000),
         upstream: Some(UpstreamSampling { faces_per_identity: 4, impostor_pairs: 500 }),
         replicates: 100,
         confidence: 0.95,
@@ -115,7 +115,8 @@ fn there_is_one_operating_threshold() {
     ] {
         let names: Vec<String> = (0..faces).map(|i| format!("{i:03}")).collect();
         let (matrix, faces) = crowd(&names);
-        let found = run(&matrix, 8, &faces, &SimilarityOptions { pairs, max_pairs, ..options() }).unwrap();
+        let found =
+            run(&matrix, 8, &faces, &SimilarityOptions { pairs, max_pairs: Some(max_pairs), ..options() }).unwrap();
         let operating = found.metrics.operating().unwrap();
         assert_eq!(operating.target_fmr, target);
         let threshold = operating.threshold.unwrap();
@@ -280,7 +281,7 @@ fn an_expectation_without_a_number_is_not_met() {
 #[test]
 fn a_sample_estimates_what_all_pairs_say() {
     let golden = Golden::read();
-    let sampled = SimilarityOptions { pairs: PairMode::Auto, max_pairs: 4_000, ..options() };
+    let sampled = SimilarityOptions { pairs: PairMode::Auto, max_pairs: Some(4_000), ..options() };
     let found = golden.evaluate(&sampled).metrics;
     assert_eq!((found.pairs.mode.as_str(), found.pairs.genuine, found.pairs.impostor), ("sampled", 592, 3_408));
     close("impostor mean", found.impostor.mean.point, golden.number("/impostor/mean"), 0.02);
@@ -298,6 +299,67 @@ fn flat(faces: &[(&'static str, &'static str, u8, f32)]) -> (Vec<f32>, Vec<Label
         content: Some((Digest::of(&[content]), None)),
     });
     (rows, labelled.collect())
+}
+
+/// Every object with both ends of an interval, and its place.
+fn intervals(value: &Value, path: &str, found: &mut Vec<(String, f64, f64)>) {
+    if let (Some(lower), Some(upper)) = (value["lower"].as_f64(), value["upper"].as_f64()) {
+        found.push((format!("{path} {}", value["method"]), lower, upper));
+    }
+    match value {
+        Value::Array(values) => {
+            values.iter().enumerate().for_each(|(i, value)| intervals(value, &format!("{path}/{i}"), found))
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, value)| intervals(value, &format!("{path}/{key}"), found))
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn too_few_people_are_never_certain() {
+    const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let person = |i: usize, face: usize, angle: f32| -> (&'static str, &'static str, u8, f32) {
+        (NAMES[i], format!("{i}-{face}").leak(), (i * 4 + face) as u8, angle)
+    };
+    let ten_with_one_pair =
+        (0..10).map(|i| person(i, 0, 31.0 * i as f32)).chain([person(0, 1, 64.0)]).collect::<Vec<_>>();
+    let two_of_each = |people: usize, apart: f32| -> Vec<_> {
+        (0..people).flat_map(|i| [person(i, 0, 29.0 * i as f32), person(i, 1, 29.0 * i as f32 + apart)]).collect()
+    };
+    let all_alike: Vec<_> = (0..12).flat_map(|i| [person(i, 0, 0.0), person(i, 1, 0.0)]).collect();
+    let sets = [ten_with_one_pair, two_of_each(2, 40.0), two_of_each(7, 40.0), two_of_each(12, 0.0), all_alike];
+    for (set, faces) in sets.iter().enumerate() {
+        let (matrix, labelled) = flat(faces);
+        let found = run(&matrix, 2, &labelled, &options()).unwrap();
+        let mut all = Vec::new();
+        for value in [
+            serde_json::to_value(&found.metrics).unwrap(),
+            serde_json::to_value(&found.people).unwrap(),
+            serde_json::to_value(&found.breakdown).unwrap(),
+        ] {
+            intervals(&value, "", &mut all);
+        }
+        for (what, lower, upper) in &all {
+            assert!(lower < upper, "set {set}: {what} [{lower}, {upper}] is certain");
+        }
+        let genuine = &found.metrics.genuine.mean;
+        assert_eq!(genuine.lower, None, "set {set}: {}", genuine.method);
+        // Rates without an error are bounds by people, not by their pairs.
+        if set < 3 {
+            let fnmr = &found.metrics.thresholds[0].fnmr;
+            let bounds = fnmr.lower.zip(fnmr.upper);
+            assert!(bounds.is_none_or(|(lower, upper)| upper - lower > 0.3), "set {set}: {fnmr:?}");
+        }
+    }
+    let (matrix, labelled) = flat(&sets[0]);
+    let found = run(&matrix, 2, &labelled, &options()).unwrap().metrics;
+    let one = "no interval: it takes same-identity pairs of at least 8 identities, and these are of 1";
+    for estimate in [&found.genuine.mean, &found.genuine.std, &found.d_prime, &found.auc] {
+        assert_eq!((estimate.lower, estimate.method.as_str()), (None, one));
+    }
+    assert!(found.impostor.mean.lower.unwrap() < found.impostor.mean.upper.unwrap(), "ten people carry this");
 }
 
 #[test]

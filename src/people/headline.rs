@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
+use crate::verification::bootstrap::Of;
 use crate::verification::rates::Rates;
 use crate::verification::thresholds;
 
@@ -37,7 +38,7 @@ impl Headline {
             impostor_pairs,
             eer: rates.eer().0,
             tar: points.into_iter().find(|point| point.target_fmr == TARGET_FMR).and_then(|point| point.tar),
-            genuine_mean: estimator.estimate(genuine_pairs, |sample| sample.genuine.moments.mean()),
+            genuine_mean: estimator.estimate(Of::Genuine, genuine_pairs, |sample| sample.genuine.moments.mean()),
             d_prime: thresholds::d_prime(estimator),
         }
     }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::rate::{Count, Design, rate, variance};
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::{FaceErrors, Population};
+use crate::verification::bootstrap::percentile;
+use crate::verification::carriers::{self, NO_SPREAD, too_few};
 use crate::verification::random::Draw;
 
 /// An identity's same-identity pairs have two of its faces.
@@ -200,6 +202,8 @@ fn spread(
         (explained > 0.0).then_some(seen / explained)
     };
     let point = ratio(&mut parts.iter())?;
+    let few = too_few(parts.len(), "identities", "three faces");
+    let replicates = if few.is_some() { 0 } else { replicates };
     let mut values: Vec<f64> = (0..replicates)
         .filter_map(|number| {
             let mut draw = Draw::replicate(seed, number);
@@ -207,16 +211,23 @@ fn spread(
         })
         .collect();
     values.sort_by(f64::total_cmp);
-    let at = |share: f64| values.get((share * (values.len().saturating_sub(1)) as f64).round() as usize).copied();
-    let (lower, upper) = (at((1.0 - level) / 2.0), at(f64::midpoint(1.0, level)));
+    let tail = (1.0 - level) / 2.0;
+    let ends = percentile(&values, tail).zip(percentile(&values, 1.0 - tail));
+    let interval = ends.and_then(carriers::spread);
+    let method = match (few, ends, interval) {
+        (Some(reason), ..) => reason,
+        (_, None, _) => "no interval: no replicates".into(),
+        (_, _, None) => NO_SPREAD.into(),
+        _ => format!("double-or-nothing identity bootstrap, {} replicates", values.len()),
+    };
     Some(Estimate {
         point,
-        lower: lower.map(|lower| lower.min(point)),
-        upper: upper.map(|upper| upper.max(point)),
+        lower: interval.map(|(lower, _)| lower.min(point)),
+        upper: interval.map(|(_, upper)| upper.max(point)),
         n: parts.len() as u64,
         unit: Unit::Identities,
         level,
-        method: format!("double-or-nothing identity bootstrap, {} replicates", values.len()),
+        method,
         bound: false,
     })
 }

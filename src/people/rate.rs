@@ -9,7 +9,8 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::estimate::{Estimate, Unit};
-use crate::verification::interval::{upper_bound_of_none, wilson};
+use crate::verification::carriers::{Worth, too_few};
+use crate::verification::interval::wilson;
 
 /// The trials of one cluster and how many of them count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,8 +32,8 @@ pub struct Design {
     pub cluster: Unit,
 }
 
-/// The rate over all clusters; `None` without a trial. Without a hit (or a miss) it is an exact binomial bound; with one
-/// cluster it has no interval.
+/// The rate over all clusters; `None` without a trial. Without a hit (or a miss) it is a bound. Of few identities it has
+/// no interval; the faces of one identity are what there is of it, and two of them give one.
 #[must_use]
 pub fn rate(counts: &[Count], design: Design, level: f64) -> Option<Estimate> {
     let Sum { hits, trials, clusters } = Sum::of(counts, design);
@@ -44,14 +45,17 @@ pub fn rate(counts: &[Count], design: Design, level: f64) -> Option<Estimate> {
     let estimate = |lower, upper, method, bound| {
         Some(Estimate { point, lower, upper, n, unit: design.trial, level, method, bound })
     };
-    let surely = upper_bound_of_none(trials, level);
-    if hits == 0 {
-        let method = format!("none in {n} {trial}: exact binomial bound, as if {trial} were independent");
-        return estimate(Some(0.0), Some(surely), method, true);
+    if hits == 0 || hits == trials {
+        // A pair of two clusters is a trial of both.
+        let carriers = if design.shared { clusters.div_ceil(2) } else { clusters };
+        let worth = Worth::new(n, trial, carriers as usize, cluster, None);
+        let bound = if hits == 0 { worth.none(level) } else { worth.all(level) };
+        return Some(Estimate { unit: design.trial, ..bound });
     }
-    if hits == trials {
-        let method = format!("all of {n} {trial}: exact binomial bound, as if {trial} were independent");
-        return estimate(Some(1.0 - surely), Some(1.0), method, false);
+    if design.cluster == Unit::Identities
+        && let Some(reason) = too_few(clusters as usize, cluster, trial)
+    {
+        return estimate(None, None, reason, false);
     }
     match quantile(clusters, level) {
         None => estimate(None, None, format!("no interval: all {trial} are of one cluster"), false),
@@ -148,22 +152,35 @@ mod tests {
     #[test]
     fn what_comes_in_clusters_is_known_less_well() {
         let even = rate(&counts(&[(2, 10); 10]), BY_IDENTITY, 0.95).unwrap();
-        let uneven = rate(&counts(&[(10, 10), (10, 10), (0, 80)]), BY_IDENTITY, 0.95).unwrap();
+        let uneven = [&[(10, 10), (10, 10)][..], &[(0, 10); 8]].concat();
+        let uneven = rate(&counts(&uneven), BY_IDENTITY, 0.95).unwrap();
         let width = |found: &Estimate| found.upper.unwrap() - found.lower.unwrap();
         assert_eq!(even.point, uneven.point);
-        assert!(width(&uneven) > 3.0 * width(&even));
-        assert_eq!(uneven.method, "Wilson interval with plug-in variance over 3 identities");
+        assert!(width(&uneven) > 2.0 * width(&even));
+        assert_eq!(uneven.method, "Wilson interval with plug-in variance over 10 identities");
+    }
+
+    #[test]
+    fn few_identities_have_no_interval() {
+        let found = rate(&counts(&[(2, 10); 7]), BY_IDENTITY, 0.95).unwrap();
+        let few = "no interval: it takes faces of at least 8 identities, and these are of 7";
+        assert_eq!((found.lower, found.upper, found.method.as_str()), (None, None, few));
+        let faces = rate(&counts(&[(4, 10); 7]), BY_FACE, 0.95).unwrap();
+        assert!(faces.lower.is_some(), "the faces of one identity are all there is of it");
     }
 
     #[test]
     fn a_rate_of_nothing_or_of_all_is_a_bound() {
         assert_eq!(rate(&[], BY_IDENTITY, 0.95), None);
-        let none = rate(&counts(&[(0, 30), (0, 30)]), BY_FACE, 0.95).unwrap();
-        assert!(none.bound && none.n == 30 && (none.upper.unwrap() - 0.095).abs() < 1e-3);
+        let none = rate(&counts(&[(0, 15); 20]), BY_FACE, 0.95).unwrap();
+        assert!(none.bound && none.n == 150 && (none.upper.unwrap() * 150.0 - 3.0).abs() < 0.05);
+        let few = rate(&counts(&[(0, 30), (0, 30)]), BY_FACE, 0.95).unwrap();
+        assert!(few.bound && few.n == 30 && (few.upper.unwrap() - 0.95).abs() < 1e-9, "two faces are one trial");
         let all = rate(&counts(&[(30, 30)]), BY_IDENTITY, 0.95).unwrap();
-        assert!(!all.bound && (all.lower.unwrap() - 0.905).abs() < 1e-3 && all.upper == Some(1.0));
-        let one = rate(&counts(&[(3, 30)]), BY_IDENTITY, 0.95).unwrap();
-        assert_eq!((one.lower, one.method.as_str()), (None, "no interval: all faces are of one cluster"));
+        assert!(!all.bound && (all.lower.unwrap() - 0.05).abs() < 1e-9 && all.upper == Some(1.0));
+        assert_eq!((all.unit, all.n), (Unit::Faces, 30));
+        let one = rate(&counts(&[(3, 30)]), BY_FACE, 0.95).unwrap();
+        assert_eq!((one.lower, one.method.as_str()), (None, "no interval: all pairs are of one cluster"));
     }
 
     /// Pairs of 40 faces of which some are bad: a pair errs with a probability that its faces decide.

@@ -74,7 +74,7 @@ pub struct CurvePoint {
     pub fpir: f64,
     /// Detection and identification rate.
     pub dir: f64,
-    /// Its interval; without width where there is none.
+    /// Its interval; from 0 to 1 where there is none.
     pub dir_lower: f64,
     /// Its interval.
     pub dir_upper: f64,
@@ -131,7 +131,7 @@ impl Searches<'_> {
     fn curve_point(&self, threshold: f32) -> Option<CurvePoint> {
         let Point { dir, fpir, .. } = self.at(threshold);
         let (dir, fpir) = (dir?, fpir?.point);
-        let (lower, upper) = (dir.lower.unwrap_or(dir.point), dir.upper.unwrap_or(dir.point));
+        let (lower, upper) = (dir.lower.unwrap_or(0.0), dir.upper.unwrap_or(1.0));
         Some(CurvePoint { threshold, fpir, dir: dir.point, dir_lower: lower, dir_upper: upper })
     }
 
@@ -222,7 +222,10 @@ mod tests {
         assert!(found.targets[0].point.is_some() && found.targets[1].point.is_none());
         let point = &found.ladder[0];
         let fpir = point.fpir.as_ref().unwrap();
-        assert!(fpir.bound && fpir.point == 0.0 && (fpir.upper.unwrap() - 0.139).abs() < 1e-3);
+        assert!(
+            fpir.bound && fpir.point == 0.0 && (fpir.upper.unwrap() - 0.776).abs() < 1e-3,
+            "two people are two trials"
+        );
         assert_eq!(point.dir.as_ref().map(|dir| (dir.point, dir.upper)), Some((1.0, Some(1.0))));
     }
 }

@@ -138,8 +138,14 @@ impl Crowd {
     }
 
     fn evaluate(&self, pairs: PairMode, max_pairs: u64) -> Evaluation {
-        let options =
-            SimilarityOptions { pairs, max_pairs, upstream: None, replicates: 40, confidence: 0.95, hardest: 30 };
+        let options = SimilarityOptions {
+            pairs,
+            max_pairs: Some(max_pairs),
+            upstream: None,
+            replicates: 40,
+            confidence: 0.95,
+            hardest: 30,
+        };
         let faces = self.faces();
         let input = crate::evaluate::Input {
             matrix: &self.data,

@@ -2,15 +2,17 @@
 //! interval and a binomial one is too narrow: these are Wilson's with the plug-in variance over people (Fogliato, Patil &
 //! Perona 2023), and for two runs on the same pairs that of the difference, pair by pair.
 //!
-//! Thresholds are taken as given: how much they would move with other training folds is not in the interval.
+//! Thresholds are held fixed: a protocol chooses them on training folds that are not what it is judged on, so how much
+//! they would move with other training folds is not in the interval. Metrics over all pairs are judged on the pairs that
+//! their threshold is chosen on, and theirs has it (`verification::rates`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Outcome;
 use crate::dataset::ListedPair;
 use crate::estimate::{Estimate, Unit};
-use crate::verification::bootstrap::MIN_UNITS;
-use crate::verification::interval::{no_error, no_miss, upper_bound_of_none, wilson};
+use crate::verification::carriers::{Worth, too_few};
+use crate::verification::interval::wilson;
 use crate::verification::plug_in::PlugIn;
 
 /// Who is in a list's pairs: as far as is known, for lists without names are common.
@@ -68,34 +70,34 @@ impl People {
     #[must_use]
     pub fn rate(&self, point: f64, trials: &mut dyn Iterator<Item = Trial>, level: f64) -> Estimate {
         let (mut cells, mut hits, mut n) = (BTreeMap::new(), 0_u64, 0_u64);
+        let mut carriers = BTreeSet::new();
         for Trial { people, hit } in trials {
             add(&mut cells, people, f64::from(u8::from(hit)));
+            carriers.extend([people.0, people.1]);
             (hits, n) = (hits + u64::from(hit), n + 1);
         }
+        let worth = Worth::new(n, "pairs", carriers.len(), self.unit, None);
         if hits == 0 {
-            return no_error(n, level);
+            return worth.none(level);
         }
         if hits == n {
-            return no_miss(n, level);
+            return worth.all(level);
         }
-        let none = Estimate { point, lower: None, upper: None, bound: false, ..no_error(n, level) };
+        let none = Estimate { point, lower: None, upper: None, bound: false, ..worth.none(level) };
         let Some(plug_in) = PlugIn::of_sums(&sums(cells), self.count) else {
-            return Estimate { method: self.too_few(), ..none };
+            let method = too_few(carriers.len(), self.unit, "such pairs").unwrap_or_default();
+            return Estimate { method, ..none };
         };
         let independent = point * (1.0 - point);
         let effective = independent / plug_in.variance().max(independent / n as f64);
         let (lower, upper) = wilson(point, effective, plug_in.quantile(level));
         let method = format!(
-            "Wilson with plug-in variance over {} {}: worth {} independent pairs",
-            self.count,
+            "Wilson with plug-in variance over {} {}: worth {} independent pairs, thresholds of the folds held fixed",
+            carriers.len(),
             self.unit,
             effective.round()
         );
         Estimate { lower: Some(lower), upper: Some(upper), method, ..none }
-    }
-
-    fn too_few(&self) -> String {
-        format!("no interval: fewer than {MIN_UNITS} {} are in such pairs", self.unit)
     }
 }
 
@@ -125,12 +127,12 @@ pub fn difference(runs: &[(&[Outcome], &[Outcome])], level: f64) -> Option<Estim
     let estimate =
         |lower, upper, method| Estimate { point, lower, upper, n, unit: Unit::Pairs, level, method, bound: false };
     if changed == 0 {
-        let most = upper_bound_of_none(n, level);
-        let method = format!("no decision differs in {n} pairs: exact binomial bound, as if pairs were independent");
-        return Some(estimate(Some(-most), Some(most), method));
+        let Estimate { upper, method, .. } = Worth::new(n, "pairs", people.len(), "people", None).none(level);
+        let method = method.replacen("no error", "no decision differs", 1);
+        return Some(estimate(upper.map(|most| -most), upper, method));
     }
     let Some(plug_in) = PlugIn::of_sums(&sums(cells), *last as usize + 1) else {
-        let method = format!("no interval: fewer than {MIN_UNITS} people are in the pairs");
+        let method = too_few(people.len(), "people", "such pairs").unwrap_or_default();
         return Some(estimate(None, None, method));
     };
     // Pairs that share people do not tell more than independent ones.

@@ -189,7 +189,7 @@ impl Data {
     fn said(&self, point: usize) -> Said {
         let (all_genuine, all_impostor) = (self.genuine[0], self.impostor[0]);
         let (accepted, matched) = (self.genuine[point], self.impostor[point]);
-        let (missed, bound) = (all_genuine - accepted, |n| upper_bound_of_none(n, self.level));
+        let (missed, bound) = (all_genuine - accepted, |n: u64| upper_bound_of_none(n as f64, self.level));
         let (fmr, fnmr) = self.rates(point);
         let rate = |part: u64, n: u64, rate: f64| {
             if part == 0 { format!("≤ {}", Rate.value(bound(n))) } else { Rate.value(rate) }

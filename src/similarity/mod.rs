@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod listed;
 mod nearest;
 mod panels;
+mod permutation;
 pub mod population;
 pub mod sampling;
 mod state;
@@ -120,7 +121,14 @@ pub(crate) mod tests {
     }
 
     fn options(pairs: PairMode, max_pairs: u64) -> SimilarityOptions {
-        SimilarityOptions { pairs, max_pairs, upstream: None, replicates: 0, confidence: 0.95, hardest: 0 }
+        SimilarityOptions {
+            pairs,
+            max_pairs: Some(max_pairs),
+            upstream: None,
+            replicates: 0,
+            confidence: 0.95,
+            hardest: 0,
+        }
     }
 
     fn run(data: &[f32], labels: &Labels, options: &SimilarityOptions, threads: usize) -> Comparison {
@@ -198,6 +206,29 @@ pub(crate) mod tests {
             let quota = Quota::new(&population.available, &sampled);
             prop_assert_eq!(found.genuine.moments.count(), quota.genuine);
             prop_assert!(found.impostor.moments.count() <= quota.impostor);
+        }
+    }
+
+    #[test]
+    fn no_pair_is_in_a_sample_twice() {
+        let labels: Labels = (0..60).map(|i| (Some((i % 5) as u8), 0, None)).collect();
+        let names: Vec<String> = (0..60).map(|i| i.to_string()).collect();
+        let mut faces = labelled(&labels, &names);
+        faces.iter_mut().zip(&names).for_each(|(face, name)| face.image_id = name);
+        let data = unit_rows(60, DIMENSION, 9);
+        let population = Population::new(&faces, 1);
+        let (genuine, impostor) = (population.available.genuine, population.available.impostor);
+        // Few of them, and nearly all.
+        for share in [10, 2, 1] {
+            let quota = Quota { genuine: genuine / share - 1, impostor: impostor / share - 1 };
+            let request = Request { quota, hardest: 5_000, watched: &[], seed: 3 };
+            let rows = Rows { data: &data, dimension: DIMENSION };
+            let found = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
+            for (pairs, wanted) in [(&found.hardest_genuine, quota.genuine), (&found.hardest_impostor, quota.impostor)]
+            {
+                let rows: std::collections::BTreeSet<_> = pairs.iter().map(|pair| (pair.row_a, pair.row_b)).collect();
+                assert_eq!((rows.len() as u64, pairs.len() as u64), (wanted, wanted), "1/{share}");
+            }
         }
     }
 

@@ -90,7 +90,11 @@ impl<'a> Population<'a> {
         let mut names: Vec<&str> = faces.iter().filter_map(|face| face.identity).collect();
         names.sort_unstable();
         names.dedup();
-        let unit_of = units(names.len(), seed);
+        let mut faces_of = vec![0_u32; names.len()];
+        for identity in faces.iter().filter_map(|face| names.binary_search(&face.identity?).ok()) {
+            faces_of[identity] += 1;
+        }
+        let unit_of = units(&faces_of, seed);
         let (mut images, mut contents) = (Numbers::default(), Numbers::default());
         let mut members: Vec<Member> = Vec::with_capacity(faces.len());
         for (row, face) in faces.iter().enumerate() {
@@ -121,13 +125,16 @@ impl<'a> Population<'a> {
     }
 }
 
-/// Unit of each identity: its own when there are few, else random groups of equal numbers of identities.
-fn units(identities: usize, seed: u64) -> Vec<u16> {
-    let mut order: Vec<usize> = (0..identities).collect();
-    if identities > MAX_UNITS {
+/// Unit of each identity: its own when there are few, else random groups of equal numbers of identities. Those with more
+/// than one face are dealt out first, so that the few of many who have same-identity pairs are not in fewer units than need
+/// be.
+fn units(faces_of: &[u32], seed: u64) -> Vec<u16> {
+    let mut order: Vec<usize> = (0..faces_of.len()).collect();
+    if order.len() > MAX_UNITS {
         Draw::units(seed).shuffle(&mut order);
+        order.sort_by_key(|&identity| faces_of[identity] < 2);
     }
-    let mut unit_of = vec![0; identities];
+    let mut unit_of = vec![0; order.len()];
     for (place, identity) in order.into_iter().enumerate() {
         unit_of[identity] = (place % MAX_UNITS) as u16;
     }
@@ -263,13 +270,18 @@ pub(crate) mod tests {
 
     #[test]
     fn many_identities_are_resampled_in_even_groups() {
-        let unit_of = units(250, 3);
+        let unit_of = units(&[2; 250], 3);
         let mut sizes = [0; MAX_UNITS];
         for &unit in &unit_of {
             sizes[usize::from(unit)] += 1;
         }
         assert!(sizes.iter().all(|size| (2..=3).contains(size)), "{sizes:?}");
-        assert_ne!(unit_of, units(250, 4));
-        assert_eq!(units(3, 9), [0, 1, 2]);
+        assert_ne!(unit_of, units(&[2; 250], 4));
+        assert_eq!(units(&[2; 3], 9), [0, 1, 2]);
+        let few: Vec<u32> = (0..5_000).map(|identity| 1 + u32::from(identity % 500 == 7)).collect();
+        let unit_of = units(&few, 3);
+        let repeated: std::collections::BTreeSet<u16> =
+            (0..5_000).filter(|&identity| few[identity] > 1).map(|identity| unit_of[identity]).collect();
+        assert_eq!(repeated.len(), 10, "ten people with two faces are in ten units");
     }
 }

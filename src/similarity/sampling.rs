@@ -1,15 +1,24 @@
 //! How many pairs are compared, and which ones when that is not all.
 //!
-//! Same-identity pairs are drawn without replacement, different-identity pairs with replacement. Either is spread over
-//! the resampled units in proportion to their pairs, so each sample is a miniature of its population; as the two kinds
-//! are never mixed in a rate, it does no harm that same-identity pairs are drawn more densely. Where the rules leave
-//! pairs out, another pair of the same units is drawn in their place.
+//! Pairs are drawn without replacement: none is in a sample twice. Either kind is spread over the resampled units in
+//! proportion to their pairs, so each sample is a miniature of its population; as the two kinds are never mixed in a rate,
+//! it does no harm that same-identity pairs are drawn more densely. Where the rules leave pairs out, another pair of the
+//! same units is drawn in their place.
 
 use super::kernel::{Rows, cosine};
+use super::permutation::Permutation;
 use super::population::{Available, Population, pairs};
 use super::{Collector, PairKind};
 use crate::config::{PairMode, SimilarityOptions};
 use crate::verification::random::Draw;
+
+/// Up to this many pairs all are compared unless a config says otherwise: about two minutes on 2 cores with AVX2
+/// (`experiments/pairs.md`: 150 million pairs a second), upstream's 187,697 faces among them. A machine of a quarter of
+/// that speed takes under ten, says how far it is, and goes on where it was interrupted.
+pub const ALL_PAIRS: u64 = 20_000_000_000;
+
+/// Of more, so many are drawn: one by one and all over the matrix, which takes some seconds.
+pub const SAMPLE: u64 = 20_000_000;
 
 /// How many pairs of each kind are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,14 +30,18 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// All pairs, or `max_pairs` of them: half same-identity where there are enough, and the rest of one kind where
-    /// there are not. At least one of each.
+    /// All pairs, or a sample: half same-identity where there are enough, and the rest of one kind where there are not. At
+    /// least one of each.
     #[must_use]
     pub fn new(available: &Available, options: &SimilarityOptions) -> Self {
         let all = Self { genuine: available.genuine, impostor: available.impostor };
-        let budget = options.max_pairs.max(2);
-        let fits = all.genuine + all.impostor <= budget;
-        if options.pairs == PairMode::Exhaustive || fits {
+        let most = match options.pairs {
+            PairMode::Exhaustive => return all,
+            PairMode::Auto => options.max_pairs.unwrap_or(ALL_PAIRS),
+            PairMode::Sampled => options.max_pairs.unwrap_or(SAMPLE),
+        };
+        let budget = options.max_pairs.unwrap_or(SAMPLE).max(2);
+        if all.genuine + all.impostor <= most.max(2) {
             return all;
         }
         let impostor = all.impostor.min(budget - all.genuine.min(budget.div_ceil(2)));
@@ -112,8 +125,8 @@ pub fn draw_genuine(
     }
 }
 
-/// Draws different-identity pairs between two units (or within one) with replacement. Gives up when nearly every pair
-/// it finds is left out by the rules.
+/// Draws different-identity pairs between two units (or within one) without replacement: pairs of faces in a random order,
+/// of which the comparable ones of two people are taken, up to as many as are wanted or as there are.
 pub fn draw_impostor(
     rows: Rows<'_>,
     population: &Population<'_>,
@@ -125,14 +138,19 @@ pub fn draw_impostor(
 ) {
     const LOOK_UP: u64 = 4096;
     let (left, right) = (&population.units[usize::from(units.0)], &population.units[usize::from(units.1)]);
-    let mut draw = Draw::impostor(seed, units);
+    let between = if left == right { pairs(left.len() as u64) } else { left.len() as u64 * right.len() as u64 };
+    let order = Permutation::new(between, &mut Draw::impostor(seed, units));
     let mut taken = 0;
-    for attempt in 0..1000 + 100 * wanted {
-        if taken == wanted || (attempt % LOOK_UP == 0 && !go_on()) {
+    for place in 0..between {
+        if taken == wanted || (place % LOOK_UP == 0 && !go_on()) {
             return;
         }
-        let a = &population.members[left.start + draw.below(left.len() as u64) as usize];
-        let b = &population.members[right.start + draw.below(right.len() as u64) as usize];
+        let Some(number) = order.at(place) else { return };
+        let (a, b) = match number {
+            _ if left == right => triangle(number),
+            _ => (number / right.len() as u64, number % right.len() as u64),
+        };
+        let (a, b) = (&population.members[left.start + a as usize], &population.members[right.start + b as usize]);
         if a.identity != b.identity && a.comparable(b) {
             collector.add(PairKind::Impostor, a, b, cosine(rows.row(a.row), rows.row(b.row)));
             taken += 1;
@@ -140,12 +158,26 @@ pub fn draw_impostor(
     }
 }
 
+/// The pair (a, b), a < b, of a number: pairs are counted by b, then a.
+fn triangle(number: u64) -> (u64, u64) {
+    let mut b = f64::midpoint(1.0, (8.0 * number as f64 + 1.0).sqrt()) as u64;
+    // The root of a large number is off by one at most.
+    while pairs(b) > number {
+        b -= 1;
+    }
+    while pairs(b + 1) <= number {
+        b += 1;
+    }
+    (number - pairs(b), b)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn quota(pairs: PairMode, max_pairs: u64, genuine: u64, impostor: u64) -> (u64, u64) {
+    fn quota(pairs: PairMode, max_pairs: impl Into<Option<u64>>, genuine: u64, impostor: u64) -> (u64, u64) {
+        let max_pairs = max_pairs.into();
         let options =
             SimilarityOptions { pairs, max_pairs, upstream: None, replicates: 0, confidence: 0.95, hardest: 0 };
         let quota = Quota::new(&Available { genuine, impostor, ..Available::default() }, &options);
@@ -160,6 +192,28 @@ mod tests {
         assert_eq!(quota(PairMode::Sampled, 100, 10, 6_000), (10, 90));
         assert_eq!(quota(PairMode::Sampled, 100, 400, 6), (94, 6));
         assert_eq!(quota(PairMode::Sampled, 1, 400, 6), (1, 1), "never none of a kind");
+    }
+
+    #[test]
+    fn all_pairs_are_compared_as_far_as_they_cost_two_minutes() {
+        // LFW's 7,701 faces; upstream's 187,697; a million.
+        let (lfw, upstream, million) =
+            ((242_257, 29_410_593), (36_000_000, 17_578_988_056), (100_000_000, 499_899_500_000));
+        let found = |pairs, (genuine, impostor)| quota(pairs, None, genuine, impostor);
+        assert_eq!((found(PairMode::Auto, lfw), found(PairMode::Auto, upstream)), (lfw, upstream));
+        assert_eq!(found(PairMode::Auto, million), (10_000_000, 10_000_000));
+        assert_eq!(found(PairMode::Sampled, lfw), (242_257, 19_757_743));
+        assert_eq!(quota(PairMode::Auto, 1_000_000, lfw.0, lfw.1), (242_257, 757_743));
+    }
+
+    #[test]
+    fn numbers_of_pairs_are_pairs() {
+        let all: Vec<_> = (0..pairs(50)).map(triangle).collect();
+        let expected: Vec<_> = (0..50).flat_map(|b| (0..b).map(move |a| (a, b))).collect();
+        assert_eq!(all, expected);
+        for b in [94_906_267_u64, 3_000_000_000] {
+            assert_eq!((triangle(pairs(b)), triangle(pairs(b) - 1)), ((0, b), (b - 2, b - 1)));
+        }
     }
 
     proptest! {

@@ -54,7 +54,7 @@ pub fn separation(data: &[f32], dimension: usize, population: &Population<'_>) -
         .filter(|(_, matches)| *matches > 0)
         .map(|(far, matches)| Tar { far, tar: genuine.rate(impostor.lowest_edge(matches)) })
         .collect();
-    let eer_bound = (eer == 0.0).then(|| upper_bound_of_none(quota.genuine.min(quota.impostor), LEVEL));
+    let eer_bound = (eer == 0.0).then(|| upper_bound_of_none(quota.genuine.min(quota.impostor) as f64, LEVEL));
     Some(Separation { genuine: quota.genuine, impostor: quota.impostor, eer, eer_bound, tar })
 }
 

@@ -8,6 +8,7 @@
 
 use rayon::prelude::*;
 
+use super::carriers::{NO_SPREAD, spread, too_few};
 use super::random::Draw;
 use super::replicates::{Subset, moments, survivals};
 use super::roc::{Roc, Survival};
@@ -16,9 +17,6 @@ use crate::estimate::{Estimate, Unit};
 
 /// Identities (or groups of them) that are resampled.
 pub const MAX_UNITS: usize = 100;
-
-/// Fewer than this give no interval: there are too few ways to choose among them.
-pub const MIN_UNITS: usize = 8;
 
 /// Bins of a replicate; inside a bin, counts are taken as spread evenly.
 pub const COARSE: usize = 2048;
@@ -107,6 +105,54 @@ pub struct Cells {
     pub impostor: Vec<Cell>,
 }
 
+/// Which pairs a statistic is made of: who has none of them does not carry it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// Same-identity pairs.
+    Genuine,
+    /// Different-identity pairs.
+    Impostor,
+    /// Both.
+    Both,
+}
+
+impl Cells {
+    /// How many units have pairs of this kind: for both, the fewer.
+    #[must_use]
+    pub fn carriers(&self, of: Of) -> usize {
+        let count = |cells: &[Cell]| {
+            let mut has = vec![false; self.units];
+            for unit in cells.iter().flat_map(|cell| [cell.units.0, cell.units.1]) {
+                has[usize::from(unit)] = true;
+            }
+            has.into_iter().filter(|has| *has).count()
+        };
+        match of {
+            Of::Genuine => count(&self.genuine),
+            Of::Impostor => count(&self.impostor),
+            Of::Both => count(&self.genuine).min(count(&self.impostor)),
+        }
+    }
+
+    /// What a unit is, in the plural.
+    #[must_use]
+    pub fn who(&self) -> &'static str {
+        if self.units < self.identities { "groups of identities" } else { "identities" }
+    }
+
+    /// Why an estimate of these pairs has no interval, if too few units have them.
+    #[must_use]
+    pub fn too_few(&self, of: Of) -> Option<String> {
+        let (genuine, impostor) = ((Of::Genuine, "same-identity pairs"), (Of::Impostor, "different-identity pairs"));
+        let kinds = match of {
+            Of::Genuine => vec![genuine],
+            Of::Impostor => vec![impostor],
+            Of::Both => vec![genuine, impostor],
+        };
+        kinds.into_iter().find_map(|(of, what)| too_few(self.carriers(of), self.who(), what))
+    }
+}
+
 /// A distribution of cosines, observed or resampled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
@@ -132,6 +178,12 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// The different-identity cosines, unless those of the same identity are asked for.
+    #[must_use]
+    pub fn of(&self, of: Of) -> &Scores {
+        if of == Of::Genuine { &self.genuine } else { &self.impostor }
+    }
+
     /// Threshold by threshold.
     #[must_use]
     pub fn roc(&self) -> Roc<'_> {
@@ -167,6 +219,8 @@ pub struct Estimator {
     pub level: f64,
     replicates: Vec<Sample>,
     method: String,
+    /// Why there is no interval of same-identity and of different-identity pairs, where too few carry it.
+    too_few: [Option<String>; 2],
 }
 
 impl Estimator {
@@ -179,8 +233,13 @@ impl Estimator {
         how: Resampling,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
-        let wanted = if cells.units < MIN_UNITS { 0 } else { how.replicates };
-        let subsets: Vec<Subset> = (0..wanted).filter_map(|number| subset(cells, how.seed, number)).collect();
+        let too_few = [Of::Genuine, Of::Impostor].map(|of| cells.too_few(of));
+        let wanted = if too_few.iter().all(Option::is_some) { 0 } else { how.replicates };
+        // Of what too few have, a replicate needs none: it would have to keep them in every one.
+        let needed = [(&cells.genuine, &too_few[0]), (&cells.impostor, &too_few[1])];
+        let needed = needed.map(|(cells, too_few)| too_few.is_none().then_some(cells.as_slice()));
+        let subsets: Vec<Subset> =
+            (0..wanted).filter_map(|number| subset(cells.units, needed, how.seed, number)).collect();
         let scores = |cells: &[Cell]| -> Option<Vec<Scores>> {
             let survivals = survivals(cells, &subsets, stop)?;
             let both = moments(cells, &subsets).into_iter().zip(survivals);
@@ -188,9 +247,7 @@ impl Estimator {
         };
         let both = scores(&cells.genuine)?.into_iter().zip(scores(&cells.impostor)?);
         let replicates: Vec<Sample> = both.map(|(genuine, impostor)| Sample { genuine, impostor }).collect();
-        let method = if cells.units < MIN_UNITS {
-            format!("no interval: {} identities are too few to resample", cells.identities)
-        } else if replicates.is_empty() {
+        let method = if replicates.is_empty() {
             "no interval: no replicates".into()
         } else if cells.units < cells.identities {
             let (units, identities) = (cells.units, cells.identities);
@@ -202,15 +259,18 @@ impl Estimator {
             format!("double-or-nothing identity bootstrap, {} replicates", replicates.len())
         };
         let observed = Sample { genuine: Scores::of(genuine), impostor: Scores::of(impostor) };
-        Some(Self { observed, level: how.level, replicates, method })
+        Some(Self { observed, level: how.level, replicates, method, too_few })
     }
 
-    /// A statistic of `n` pairs with its percentile interval. The interval always contains the point: a replicate's bins
-    /// are coarser than the observation's.
+    /// A statistic of `n` pairs with its percentile interval, if enough people have pairs of its kind and the replicates
+    /// differ. The interval always contains the point: a replicate's bins are coarser than the observation's.
     #[must_use]
-    pub fn estimate(&self, n: u64, statistic: impl Fn(&Sample) -> f64 + Sync) -> Estimate {
+    pub fn estimate(&self, of: Of, n: u64, statistic: impl Fn(&Sample) -> f64 + Sync) -> Estimate {
         let point = statistic(&self.observed);
-        let interval = self.interval(&statistic).map(|(lower, upper)| (lower.min(point), upper.max(point)));
+        let (interval, method) = match self.percentiles(of, &statistic) {
+            Ok((lower, upper)) => (Some((lower.min(point), upper.max(point))), self.method.clone()),
+            Err(reason) => (None, reason),
+        };
         Estimate {
             point,
             lower: interval.map(|(lower, _)| lower),
@@ -218,37 +278,60 @@ impl Estimator {
             n,
             unit: Unit::Pairs,
             level: self.level,
-            method: self.method.clone(),
+            method,
             bound: false,
         }
     }
 
     /// A statistic in each replicate, in their order: replicate r keeps the same units in all estimators of the same
-    /// pairs with the same seed, whatever their cosines.
+    /// pairs with the same seed, whatever their cosines. None when too few people have pairs of its kind.
     #[must_use]
-    pub fn values(&self, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Vec<f64> {
-        self.replicates.par_iter().map(statistic).collect()
+    pub fn values(&self, of: Of, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Vec<f64> {
+        match self.too_few(of) {
+            Some(_) => Vec::new(),
+            None => self.replicates.par_iter().map(statistic).collect(),
+        }
     }
 
     /// Percentiles of a statistic over the replicates.
     #[must_use]
-    pub fn interval(&self, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Option<(f64, f64)> {
-        let mut values: Vec<f64> =
-            self.replicates.par_iter().map(statistic).filter(|value| value.is_finite()).collect();
+    pub fn interval(&self, of: Of, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Option<(f64, f64)> {
+        self.percentiles(of, statistic).ok()
+    }
+
+    /// Or why there are none.
+    fn percentiles(&self, of: Of, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Result<(f64, f64), String> {
+        if let Some(reason) = self.too_few(of) {
+            return Err(reason.into());
+        }
+        let mut values = self.values(of, statistic);
+        values.retain(|value| value.is_finite());
         values.sort_unstable_by(f64::total_cmp);
         let tail = (1.0 - self.level) / 2.0;
-        Some((percentile(&values, tail)?, percentile(&values, 1.0 - tail)?))
+        let (lower, upper) = percentile(&values, tail)
+            .zip(percentile(&values, 1.0 - tail))
+            .ok_or_else(|| "no interval: no replicates".to_owned())?;
+        spread((lower, upper)).ok_or_else(|| NO_SPREAD.into())
+    }
+
+    fn too_few(&self, of: Of) -> Option<&str> {
+        let [genuine, impostor] = [0, 1].map(|kind: usize| self.too_few[kind].as_deref());
+        match of {
+            Of::Genuine => genuine,
+            Of::Impostor => impostor,
+            Of::Both => genuine.or(impostor),
+        }
     }
 }
 
-/// The units of one replicate; `None` when no choice of them had both kinds of pairs.
-fn subset(cells: &Cells, seed: u64, number: u32) -> Option<Subset> {
+/// The units of one replicate; `None` when no choice of them had pairs of all the kinds that are needed.
+fn subset(units: usize, needed: [Option<&[Cell]>; 2], seed: u64, number: u32) -> Option<Subset> {
     const ATTEMPTS: usize = 100;
     let mut draw = Draw::replicate(seed, number);
     let has = |cells: &[Cell], subset: Subset| cells.iter().any(|cell| subset.keeps(cell.units));
     (0..ATTEMPTS)
-        .map(|_| Subset::new((0..cells.units).map(|_| draw.coin())))
-        .find(|subset| has(&cells.genuine, *subset) && has(&cells.impostor, *subset))
+        .map(|_| Subset::new((0..units).map(|_| draw.coin())))
+        .find(|subset| needed.iter().flatten().all(|cells| has(cells, *subset)))
 }
 
 /// Linear between the two neighbouring order statistics.
@@ -296,7 +379,8 @@ mod tests {
         const TRIALS: u64 = 60;
         let mut held = 0;
         for seed in 0..TRIALS {
-            let mean = estimator(&clustered(30, seed)).estimate(600, |sample| sample.genuine.moments.mean());
+            let mean =
+                estimator(&clustered(30, seed)).estimate(Of::Genuine, 600, |sample| sample.genuine.moments.mean());
             held += u64::from(mean.lower.unwrap() <= 0.5 && mean.upper.unwrap() >= 0.5);
         }
         assert!(
@@ -309,7 +393,7 @@ mod tests {
     #[test]
     fn intervals_are_wider_than_those_of_independent_pairs() {
         let estimator = estimator(&clustered(30, 1));
-        let mean = estimator.estimate(600, |sample| sample.genuine.moments.mean());
+        let mean = estimator.estimate(Of::Genuine, 600, |sample| sample.genuine.moments.mean());
         let independent = 1.96 * estimator.observed.genuine.moments.std() / 600f64.sqrt();
         assert!(mean.upper.unwrap() - mean.lower.unwrap() > 2.0 * 2.0 * independent);
         assert_eq!(mean.method, "double-or-nothing identity bootstrap, 200 replicates");
@@ -322,7 +406,7 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let how = Resampling { seed, ..HOW };
             let estimator = pool.install(|| Estimator::new(&data.0, &data.1, &data.2, how, &|| false)).unwrap();
-            estimator.estimate(1, |sample| sample.roc().eer().0 + sample.genuine.moments.std())
+            estimator.estimate(Of::Both, 1, |sample| sample.roc().eer().0 + sample.genuine.moments.std())
         };
         assert_eq!(interval(1, 1), interval(1, 3));
         assert_ne!(interval(1, 1), interval(2, 1));
@@ -330,9 +414,44 @@ mod tests {
 
     #[test]
     fn too_few_identities_give_no_interval() {
-        let estimate = estimator(&clustered(5, 3)).estimate(100, |sample| sample.genuine.moments.mean());
+        let estimate = estimator(&clustered(5, 3)).estimate(Of::Genuine, 100, |sample| sample.genuine.moments.mean());
         assert_eq!((estimate.lower, estimate.upper), (None, None));
-        assert_eq!(estimate.method, "no interval: 5 identities are too few to resample");
+        assert_eq!(
+            estimate.method,
+            "no interval: it takes same-identity pairs of at least 8 identities, and these are of 5"
+        );
+    }
+
+    #[test]
+    fn only_those_with_pairs_carry_an_estimate() {
+        // Twenty people, of whom the first three have a second photo.
+        let (genuine, impostor, mut cells) = clustered(20, 3);
+        cells.genuine.truncate(3);
+        let estimator = estimator(&(genuine, impostor, cells));
+        let few = "no interval: it takes same-identity pairs of at least 8 identities, and these are of 3";
+        for of in [Of::Genuine, Of::Both] {
+            let estimate = estimator.estimate(of, 60, |sample| sample.genuine.moments.mean());
+            assert_eq!((estimate.lower, estimate.upper, estimate.method.as_str()), (None, None, few));
+            assert!(estimator.values(of, &|sample| sample.genuine.moments.mean()).is_empty());
+        }
+        let impostor = estimator.estimate(Of::Impostor, 380, |sample| sample.impostor.moments.mean());
+        assert!(impostor.upper.unwrap() > impostor.lower.unwrap(), "all twenty have different-identity pairs");
+    }
+
+    #[test]
+    fn an_interval_without_width_is_none() {
+        let mut cells = Cells { units: 12, identities: 12, ..Cells::default() };
+        let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
+        for unit in 0..12 {
+            genuine.add(1.0);
+            cells.genuine.extend(Cell::of((unit, unit), &[1.0]));
+            if unit > 0 {
+                impostor.add(f32::from(unit) / 100.0);
+                cells.impostor.extend(Cell::of((0, unit), &[f32::from(unit) / 100.0]));
+            }
+        }
+        let found = estimator(&(genuine, impostor, cells)).estimate(Of::Genuine, 12, |s| s.genuine.moments.mean());
+        assert_eq!((found.point, found.lower, found.upper, found.method.as_str()), (1.0, None, None, NO_SPREAD));
     }
 
     #[test]
@@ -374,7 +493,8 @@ mod tests {
             let how = Resampling { replicates: 20, ..HOW };
             let found = Estimator::new(&genuine, &impostor, &cells, how, &|| false).unwrap().replicates;
             for (number, sample) in (0..).zip(&found) {
-                let subset = subset(&cells, how.seed, number).unwrap();
+                let both = [Some(cells.genuine.as_slice()), Some(cells.impostor.as_slice())];
+                let subset = subset(cells.units, both, how.seed, number).unwrap();
                 for (scores, cells) in [(&sample.genuine, &cells.genuine), (&sample.impostor, &cells.impostor)] {
                     let expected = summed(cells, subset);
                     assert_eq!(scores.moments, expected.moments);

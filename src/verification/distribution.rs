@@ -1,30 +1,26 @@
 //! Mean, spread, extremes and quantiles of cosines, with intervals.
 
-use super::bootstrap::{Estimator, Sample, Scores};
+use super::bootstrap::{Estimator, Of};
 use super::tally::Tally;
 use crate::metrics::{Distribution, Quantile};
 
 /// Levels of the quantiles.
 pub const LEVELS: [f64; 9] = [0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999];
 
-/// Describes the tally that `of` picks out of the estimator's sample. Moments and extremes are exact; quantiles are
+/// Describes a tally, which is that of one kind of the estimator's pairs. Moments and extremes are exact; quantiles are
 /// right to one of the tally's bins.
 #[must_use]
-pub fn distribution(
-    estimator: &Estimator,
-    tally: &Tally,
-    of: impl Fn(&Sample) -> &Scores + Sync + Copy,
-) -> Distribution {
+pub fn distribution(estimator: &Estimator, tally: &Tally, of: Of) -> Distribution {
     let n = tally.moments.count();
     let (min, max) = (f64::from(tally.min), f64::from(tally.max));
     let quantile = |level: f64| Quantile {
         level,
-        value: estimator.estimate(n, |sample| of(sample).survival.quantile(level).clamp(min, max)),
+        value: estimator.estimate(of, n, |sample| sample.of(of).survival.quantile(level).clamp(min, max)),
     };
     Distribution {
-        mean: estimator.estimate(n, |sample| of(sample).moments.mean()),
-        std: estimator.estimate(n, |sample| of(sample).moments.std()),
-        mean_abs: estimator.estimate(n, |sample| of(sample).moments.mean_abs()),
+        mean: estimator.estimate(of, n, |sample| sample.of(of).moments.mean()),
+        std: estimator.estimate(of, n, |sample| sample.of(of).moments.std()),
+        mean_abs: estimator.estimate(of, n, |sample| sample.of(of).moments.mean_abs()),
         min,
         max,
         quantiles: LEVELS.map(quantile).into(),

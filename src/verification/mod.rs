@@ -1,6 +1,7 @@
 //! From histograms to curves, rates and intervals. Pure: no files, no network, no inference library.
 
 pub mod bootstrap;
+pub mod carriers;
 pub mod distribution;
 pub mod interval;
 pub mod paired;

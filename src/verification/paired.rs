@@ -35,7 +35,8 @@ pub fn difference(reference: &Replicated, other: &Replicated) -> Estimate {
 
 /// A weighted sum of numbers of several runs (weights that add up to 0 make it a contrast), with the percentile interval
 /// of the same sum in each replicate. The interval contains the point, and is widened by the bound of a rate that has no
-/// error, times its weight. Without replicates there is no interval. `n` is the smallest of all.
+/// error, times its weight. Without replicates there is no interval. Rates at a false match rate find their threshold in
+/// each replicate, as their own intervals have it that it is chosen (`super::rates`). `n` is the smallest of all.
 #[must_use]
 pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Estimate {
     let terms = || std::iter::once(first).chain(others.iter().copied());
@@ -61,7 +62,11 @@ pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Est
     });
     let method = match interval {
         Some(_) => format!("paired double-or-nothing identity bootstrap, {} replicates", values.len()),
-        None => reference.method.clone(),
+        // Why the first that has none has none.
+        None => {
+            let missing = terms().find(|(_, term)| term.values.is_empty()).unwrap_or(first);
+            missing.1.estimate.method.clone()
+        }
     };
     Estimate {
         point,
@@ -77,7 +82,8 @@ pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Est
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verification::interval::{no_error, no_miss};
+    use crate::verification::carriers::Worth;
+    use crate::verification::interval::no_error;
 
     fn replicated(point: f64, values: &[f64]) -> Replicated {
         let estimate = Estimate { point, lower: None, upper: None, bound: false, ..no_error(100, 0.95) };
@@ -115,7 +121,7 @@ mod tests {
         let lower = difference(&none(), &some).lower.unwrap();
         assert!((lower - (0.0405 - 0.00994)).abs() < 1e-4, "{lower}");
         // Every pair accepted: the rate may be lower, not higher.
-        let all = Replicated { estimate: no_miss(300, 0.95), values: vec![1.0; 10] };
+        let all = Replicated { estimate: Worth::independent(300).all(0.95), values: vec![1.0; 10] };
         let found = difference(&all, &all);
         assert!(found.lower.unwrap() < -0.009 && found.upper.unwrap() > 0.009);
         let fewer = difference(&all, &replicated(0.9, &[0.89, 0.91]));

@@ -8,7 +8,8 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::bootstrap::{COARSE, Cell, MIN_UNITS};
+use super::bootstrap::{COARSE, Cell};
+use super::carriers::FEWEST;
 use super::roc::place;
 
 /// How far each unit moves a rate.
@@ -59,7 +60,7 @@ impl PlugIn {
         let units = by_unit.iter().filter(|unit| unit.1 > 0.0).count();
         let others = |n: f64| if n < pairs { pairs - n } else { pairs };
         let by_unit = by_unit.into_iter().map(|(error, n)| error / others(n)).collect();
-        (units >= MIN_UNITS).then_some(Self { by_unit, twice, units })
+        (units >= FEWEST).then_some(Self { by_unit, twice, units })
     }
 
     /// Of the rate that is `mine` times this one plus `theirs` times the other.

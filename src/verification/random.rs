@@ -81,6 +81,11 @@ impl Draw {
         Self::new(seed, 9 << 32)
     }
 
+    /// Sixty-four bits.
+    pub fn word(&mut self) -> u64 {
+        self.source.next_u64()
+    }
+
     /// Uniform in `0..n`, without bias (Lemire 2019); 0 when `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
         let reject_below = n.wrapping_neg().checked_rem(n).unwrap_or(0);

@@ -1,8 +1,16 @@
 //! FMR, FNMR and their crossing at a threshold, each with its interval made in three ways.
+//!
+//! A threshold is either held fixed (what this very threshold does to other people) or chosen anew, as the lowest that
+//! keeps a false match rate (what the network does at that rate): then the interval knows that with other people another
+//! threshold would have been chosen. With t the threshold at which the FMR is f, and g and h the densities of same-identity
+//! and different-identity cosines there, FNMR at f moves as FNMR(t) + (g/h)·(FMR(t) − f) does (Hsieh & Turnbull 1996; Pepe
+//! 2003, §5.2), person by person, so its plug-in variance is that of this sum.
 
-use super::bootstrap::{Cells, Estimator, MIN_UNITS, Sample};
-use super::interval::{clopper_pearson, no_error, no_miss, wilson};
+use super::bootstrap::{Cells, Estimator, Of, Sample};
+use super::carriers::Worth;
+use super::interval::{clopper_pearson, wilson};
 use super::plug_in::PlugIn;
+use super::roc::Roc;
 use super::tally::{BINS, edge};
 use crate::estimate::Estimate;
 use crate::metrics::Intervals;
@@ -25,21 +33,34 @@ pub struct Rate {
     pub intervals: Intervals,
 }
 
+/// What an interval of a rate is made of.
+struct Made<'a, F> {
+    /// Errors of `n` pairs of a kind.
+    errors: u64,
+    n: u64,
+    of: Of,
+    /// The rate in a replicate, and whose pairs that takes.
+    resampled: (Of, F),
+    /// How far each unit moves it; `None` where too few have such pairs.
+    plug_in: &'a dyn Fn() -> Option<PlugIn>,
+    /// Variance that it would have if pairs were independent.
+    independent: f64,
+}
+
 impl Rate {
     /// 1 less the rate.
     #[must_use]
     pub fn complement(self) -> Self {
         let Self { estimate, intervals } = self;
         let turned = |interval: [f64; 2]| [1.0 - interval[1], 1.0 - interval[0]];
-        let estimate = match (estimate.point, estimate.bound) {
-            (_, true) => no_miss(estimate.n, estimate.level),
-            (1.0, _) => no_error(estimate.n, estimate.level),
-            (point, _) => Estimate {
-                point: 1.0 - point,
-                lower: estimate.upper.map(|upper| 1.0 - upper),
-                upper: estimate.lower.map(|lower| 1.0 - lower),
-                ..estimate
-            },
+        let ends = (estimate.upper.map(|upper| 1.0 - upper), estimate.lower.map(|lower| 1.0 - lower));
+        // Of a rate only no error at all is a bound: its complement is all.
+        let estimate = Estimate {
+            point: 1.0 - estimate.point,
+            lower: ends.0,
+            upper: ends.1,
+            bound: estimate.point == 1.0 && ends.1.is_some(),
+            ..estimate
         };
         let intervals = Intervals {
             wilson: intervals.wilson.map(turned),
@@ -62,21 +83,67 @@ impl Rates<'_> {
     #[must_use]
     pub fn fmr(&self, bin: usize) -> Rate {
         let threshold = edge(bin, BINS);
-        let of = |sample: &Sample| sample.impostor.survival.rate_at(threshold);
-        let plug_in = || PlugIn::of_matches(&self.cells.impostor, self.cells.units, threshold);
         let survival = &self.estimator.observed.impostor.survival;
-        self.rate(survival.reach(bin), survival.total(), &of, plug_in)
+        let n = survival.total();
+        self.rate(Made {
+            errors: survival.reach(bin),
+            n,
+            of: Of::Impostor,
+            resampled: (Of::Impostor, |sample: &Sample| sample.impostor.survival.rate_at(threshold)),
+            plug_in: &|| PlugIn::of_matches(&self.cells.impostor, self.cells.units, threshold),
+            independent: binomial(survival.rate(bin), n),
+        })
     }
 
-    /// Share of same-identity pairs that do not match at edge `bin`.
+    /// Share of same-identity pairs that do not match at edge `bin`, held fixed.
     #[must_use]
     pub fn fnmr(&self, bin: usize) -> Rate {
         let threshold = edge(bin, BINS);
-        let of = |sample: &Sample| 1.0 - sample.genuine.survival.rate_at(threshold);
-        // Matches have the variance of misses.
-        let plug_in = || PlugIn::of_matches(&self.cells.genuine, self.cells.units, threshold);
         let survival = &self.estimator.observed.genuine.survival;
-        self.rate(survival.total() - survival.reach(bin), survival.total(), &of, plug_in)
+        let n = survival.total();
+        self.rate(Made {
+            errors: n - survival.reach(bin),
+            n,
+            of: Of::Genuine,
+            resampled: (Of::Genuine, |sample: &Sample| 1.0 - sample.genuine.survival.rate_at(threshold)),
+            // Matches have the variance of misses.
+            plug_in: &|| PlugIn::of_matches(&self.cells.genuine, self.cells.units, threshold),
+            independent: binomial(survival.rate(bin), n),
+        })
+    }
+
+    /// Share of same-identity pairs that do not match at edge `bin`, the lowest that keeps a false match rate above 0:
+    /// the interval knows that the threshold was chosen.
+    #[must_use]
+    pub fn fnmr_at_fmr(&self, bin: usize, fmr: f64) -> Rate {
+        let threshold = edge(bin, BINS);
+        let roc = self.estimator.observed.roc();
+        let (n, impostor) = self.pairs();
+        let matches = || PlugIn::of_matches(&self.cells.impostor, self.cells.units, threshold);
+        let steepness = self.steepness(bin, matches().as_ref());
+        let chosen = |sample: &Sample| {
+            let threshold = sample.impostor.survival.quantile(1.0 - fmr);
+            1.0 - sample.genuine.survival.rate_at(threshold)
+        };
+        let mut found = self.rate(Made {
+            errors: n - roc.genuine.reach(bin),
+            n,
+            of: Of::Genuine,
+            resampled: (Of::Both, chosen),
+            plug_in: &|| {
+                let misses = PlugIn::of_matches(&self.cells.genuine, self.cells.units, threshold)?;
+                Some(matches()?.mixed(steepness, &misses, -1.0))
+            },
+            independent: binomial(roc.fnmr(bin), n) + steepness.powi(2) * binomial(roc.fmr(bin), impostor),
+        });
+        if let (true, Some(matches), Some(upper)) = (found.estimate.bound, matches(), found.estimate.upper) {
+            // No miss here; those of a stricter threshold, had it been chosen.
+            let level = self.estimator.level;
+            let spread = matches.variance().max(binomial(roc.fmr(bin), impostor)).sqrt();
+            found.estimate.upper = Some((upper + steepness * matches.quantile(level) * spread).min(1.0));
+        }
+        found.estimate.method += ", the threshold chosen for this FMR";
+        found
     }
 
     /// FNMR at edge `bin` with its recommended interval only.
@@ -85,42 +152,39 @@ impl Rates<'_> {
         let survival = &self.estimator.observed.genuine.survival;
         let (errors, n) = (survival.total() - survival.reach(bin), survival.total());
         match errors {
-            0 => no_error(n, self.estimator.level),
-            _ if errors == n => no_miss(n, self.estimator.level),
+            0 => self.worth(Of::Genuine).none(self.estimator.level),
+            _ if errors == n => self.worth(Of::Genuine).all(self.estimator.level),
             _ => {
                 let plug_in = PlugIn::of_matches(&self.cells.genuine, self.cells.units, edge(bin, BINS));
-                self.plugged_in(errors as f64 / n as f64, n as f64, plug_in)
+                self.plugged_in(errors as f64 / n as f64, n, binomial(survival.rate(bin), n), plug_in, Of::Genuine)
             }
         }
     }
 
-    fn rate(
-        &self,
-        errors: u64,
-        n: u64,
-        of: &(impl Fn(&Sample) -> f64 + Sync),
-        plug_in: impl Fn() -> Option<PlugIn>,
-    ) -> Rate {
+    fn rate<F: Fn(&Sample) -> f64 + Sync>(&self, made: Made<'_, F>) -> Rate {
+        let Made { errors, n, of, resampled, plug_in, independent } = made;
         let level = self.estimator.level;
         let (lower, upper) = clopper_pearson(errors, n, level);
         let naive = [lower, upper];
         if errors == 0 || errors == n {
-            let estimate = if errors == 0 { no_error(n, level) } else { no_miss(n, level) };
+            let worth = self.worth(of);
+            let estimate = if errors == 0 { worth.none(level) } else { worth.all(level) };
             return Rate { estimate, intervals: Intervals { naive, ..Intervals::default() } };
         }
         let rate = errors as f64 / n as f64;
-        let estimate = self.plugged_in(rate, n as f64, plug_in());
+        let estimate = self.plugged_in(rate, n, independent, plug_in(), resampled.0);
         let wilson = estimate.lower.zip(estimate.upper).map(|(lower, upper)| [lower, upper]);
+        let bootstrap = self.estimator.interval(resampled.0, &resampled.1);
         let intervals = Intervals {
             wilson,
-            bootstrap: self.estimator.interval(of).map(|(lower, upper)| [lower.min(rate), upper.max(rate)]),
+            bootstrap: bootstrap.map(|(lower, upper)| [lower.min(rate), upper.max(rate)]),
             naive,
             naive_too_narrow: wilson.map(|[from, to]| (to - from) / (upper - lower)),
         };
         Rate { estimate, intervals }
     }
 
-    /// Equal error rate and its threshold. Without any error, a bound by the smaller number of pairs.
+    /// Equal error rate and its threshold. Without any error, a bound by the kind of pairs that tells less.
     ///
     /// Where both curves cross, the rate moves by the mean of what FNMR and FMR move by, each weighted with the slope
     /// of the other; so its variance follows from those of both.
@@ -128,9 +192,12 @@ impl Rates<'_> {
     pub fn eer(&self) -> (Estimate, f64) {
         let (genuine, impostor) = self.pairs();
         let (rate, threshold) = self.estimator.observed.roc().eer();
-        let n = genuine.min(impostor);
+        let worth = || self.worth(Of::Genuine).or_less(self.worth(Of::Impostor));
         if rate == 0.0 {
-            return (no_error(n, self.estimator.level), threshold);
+            return (worth().none(self.estimator.level), threshold);
+        }
+        if rate == 1.0 {
+            return (worth().all(self.estimator.level), threshold);
         }
         let [matches, misses] = self.slopes(threshold);
         let share = matches / (matches + misses);
@@ -138,8 +205,8 @@ impl Rates<'_> {
             let of = |cells| PlugIn::of_matches(cells, self.cells.units, threshold);
             Some(of(&self.cells.impostor)?.mixed(1.0 - share, &of(&self.cells.genuine)?, -share))
         };
-        let pairs = share.powi(2) / genuine as f64 + (1.0 - share).powi(2) / impostor as f64;
-        (Estimate { n, ..self.plugged_in(rate, pairs.recip(), plug_in()) }, threshold)
+        let independent = share.powi(2) * binomial(rate, genuine) + (1.0 - share).powi(2) * binomial(rate, impostor);
+        (self.plugged_in(rate, genuine.min(impostor), independent, plug_in(), Of::Both), threshold)
     }
 
     /// How fast FMR falls and FNMR rises around a threshold: over the narrowest stretch in which both do.
@@ -152,29 +219,88 @@ impl Rates<'_> {
         stretches.into_iter().find(|slopes| slopes.iter().all(|slope| *slope > 0.0)).unwrap_or([1.0, 1.0])
     }
 
-    /// Wilson's interval with the number of independent pairs that would have the variance, at most `n`.
-    fn plugged_in(&self, rate: f64, n: f64, plug_in: Option<PlugIn>) -> Estimate {
-        let (level, cells) = (self.estimator.level, self.cells);
-        let none = Estimate { point: rate, lower: None, upper: None, bound: false, ..no_error(n as u64, level) };
-        let Some(plug_in) = plug_in else {
-            let method = if cells.units < MIN_UNITS {
-                format!("no interval: {} identities are too few", cells.identities)
-            } else {
-                format!("no interval: fewer than {MIN_UNITS} identities have such pairs")
-            };
-            return Estimate { method, ..none };
+    /// How much FNMR falls for what FMR rises at an edge: g/h. In the tail both densities are known from few pairs, so
+    /// this is a spacing estimate (Siddiqui 1960; Bloch & Gastwirth 1968) over numbers of false matches and not over
+    /// cosines: from half to twice as many, or a standard deviation of their number to each side where that is further.
+    /// Over the logarithm of the FMR, as the logarithm of a tail is close to a line where its density is not (Hill 1975).
+    fn steepness(&self, bin: usize, matches: Option<&PlugIn>) -> f64 {
+        let Roc { genuine, impostor } = self.estimator.observed.roc();
+        let (here, all) = (impostor.reach(bin) as f64, impostor.total() as f64);
+        if here == 0.0 {
+            return 0.0;
+        }
+        let spread = matches.map_or(0.0, |matches| matches.variance().max(0.0).sqrt() * all / here);
+        let factor = spread.max(here.sqrt().recip()).clamp(std::f64::consts::LN_2, MOST_REACH).exp();
+        let strict = impostor.lowest_edge(((here / factor) as u64).max(1));
+        let lax = impostor.lowest_edge((here * factor).min(all) as u64);
+        let fewer = (impostor.reach(strict) as f64).max(0.5);
+        let width = (impostor.reach(lax) as f64 / fewer).ln();
+        if width > 0.0 { (genuine.rate(lax) - genuine.rate(strict)) / width / (here / all) } else { 0.0 }
+    }
+
+    /// What the pairs of a kind are worth where none or all of them are errors: as many independent ones as where some
+    /// are, next to the end that has none.
+    fn worth(&self, of: Of) -> Worth {
+        let (survival, cells) = match of {
+            Of::Impostor => (&self.estimator.observed.impostor.survival, &self.cells.impostor),
+            Of::Genuine | Of::Both => (&self.estimator.observed.genuine.survival, &self.cells.genuine),
         };
-        // Pairs that share faces do not tell more than independent ones.
-        let independent = rate * (1.0 - rate);
-        let effective = independent / plug_in.variance().max(independent / n);
+        let n = survival.total();
+        let some = SOME_ERRORS.min(n / 2);
+        let bin = survival.lowest_edge(if of == Of::Impostor { some } else { n - some });
+        let plug_in = PlugIn::of_matches(cells, self.cells.units, edge(bin, BINS));
+        let independent = plug_in.and_then(|plug_in| {
+            let rate = survival.rate(bin);
+            (rate > 0.0 && rate < 1.0).then(|| rate * (1.0 - rate) / plug_in.variance().max(binomial(rate, n)))
+        });
+        Worth::new(n, "pairs", self.cells.carriers(of), self.cells.who(), independent)
+    }
+
+    /// What is known of a false match rate that the pairs are too few to see: none in all of them.
+    #[must_use]
+    pub fn no_match(&self) -> Estimate {
+        self.worth(Of::Impostor).none(self.estimator.level)
+    }
+
+    /// The area under the curve where no same-identity pair is below a different-identity pair, or none above: as many
+    /// comparisons of one with another have nothing in common as there are pairs of the kind that tells less.
+    #[must_use]
+    pub fn separated(&self, above: bool) -> Estimate {
+        let worth = self.worth(Of::Genuine).or_less(self.worth(Of::Impostor));
+        if above { worth.all(self.estimator.level) } else { worth.none(self.estimator.level) }
+    }
+
+    /// Wilson's interval with the number of independent pairs that would have the variance, which is at least what it
+    /// would be if pairs were `independent`: pairs that share faces do not tell more. The estimate is of `n` pairs, its
+    /// interval of those `of` a kind.
+    fn plugged_in(&self, rate: f64, n: u64, independent: f64, plug_in: Option<PlugIn>, of: Of) -> Estimate {
+        let (level, cells) = (self.estimator.level, self.cells);
+        let none =
+            Estimate { point: rate, lower: None, upper: None, bound: false, ..Worth::independent(n).none(level) };
+        let Some(plug_in) = plug_in else {
+            return Estimate { method: cells.too_few(of).unwrap_or_default(), ..none };
+        };
+        let effective = rate * (1.0 - rate) / plug_in.variance().max(independent);
         let (lower, upper) = wilson(rate, effective, plug_in.quantile(level));
         let groups = if cells.units < cells.identities {
             format!("{} groups of {} identities", cells.units, cells.identities)
         } else {
-            format!("{} identities", cells.identities)
+            format!("{} identities", cells.carriers(of))
         };
         let method =
             format!("Wilson with plug-in variance over {groups}: worth {} independent pairs", effective.round());
         Estimate { lower: Some(lower), upper: Some(upper), method, ..none }
     }
+}
+
+/// Errors at which it is looked what pairs are worth where there are none: from 30 on a rate is known to about a third
+/// (Doddington's rule of 30).
+const SOME_ERRORS: u64 = 30;
+
+/// How far to each side the steepness of a curve is looked for at most, in logarithms of the FMR.
+const MOST_REACH: f64 = std::f64::consts::LN_10;
+
+/// Variance of a rate in `n` independent pairs.
+fn binomial(rate: f64, n: u64) -> f64 {
+    rate * (1.0 - rate) / n.max(1) as f64
 }

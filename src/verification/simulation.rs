@@ -5,12 +5,13 @@
 //! al. 1998), what the two have in common, both faces and noise. All are normal, so that every rate is a value of the
 //! normal distribution function. Numbers of faces differ, independent of everything else.
 
+use statrs::distribution::{ContinuousCDF, Normal};
 use statrs::function::erf::erfc;
 
-use super::bootstrap::{Cell, Cells, Estimator, Resampling};
+use super::bootstrap::{Cell, Cells, Estimator, Of, Resampling};
 use super::random::Draw;
 use super::rates::Rates;
-use super::roc::first_edge;
+use super::roc::{allowed, first_edge};
 use super::tally::{BINS, Tally, edge};
 
 /// How scores come about: standard deviations of their parts.
@@ -86,11 +87,17 @@ pub const HARD_MODELS: [Model; 3] = {
     ]
 };
 
-/// The rates that are looked at.
-pub const METRICS: [&str; 3] = ["FNMR", "FMR", "EER"];
+/// The rates that are looked at: the first three at thresholds that are given, the others where a false match rate is
+/// kept.
+pub const METRICS: [&str; 6] = ["FNMR", "FMR", "EER", "FNMR at FMR 1e-2", "FNMR at FMR 1e-3", "FNMR at FMR 1e-4"];
 
-/// Kinds of intervals: that of the estimates, percentiles of the bootstrap, the binomial one.
-pub const KINDS: [&str; 3] = ["Wilson with plug-in variance", "double-or-nothing bootstrap", "naive (binomial)"];
+/// The false match rates of the last of [`METRICS`].
+const KEPT: [f64; 3] = [1e-2, 1e-3, 1e-4];
+
+/// Kinds of intervals: that of the estimates, percentiles of the bootstrap, the binomial one, and that of the estimates as
+/// it would be if a threshold that is chosen for a false match rate were held fixed.
+pub const KINDS: [&str; 4] =
+    ["Wilson with plug-in variance", "double-or-nothing bootstrap", "naive (binomial)", "its threshold held fixed"];
 
 /// Of one metric in one data set: the truth, and an interval of each of [`KINDS`], where there is one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,7 +105,7 @@ pub struct Found {
     /// The rate that the model has.
     pub truth: f64,
     /// Intervals.
-    pub intervals: [Option<[f64; 2]>; 3],
+    pub intervals: [Option<[f64; 2]>; 4],
 }
 
 /// Standard normal distribution function.
@@ -174,11 +181,11 @@ impl Model {
 
     /// Intervals of [`METRICS`] in one data set. Without replicates, none by the bootstrap.
     #[must_use]
-    pub fn trial(&self, replicates: u32, seed: u64, number: u32) -> [Found; 3] {
+    pub fn trial(&self, replicates: u32, seed: u64, number: u32) -> [Found; 6] {
         let (genuine, impostor, cells) = self.draw(seed, number);
         let how = Resampling { replicates, level: 0.95, seed: u64::from(number) };
         let Some(estimator) = Estimator::new(&genuine, &impostor, &cells, how, &|| false) else {
-            return [Found { truth: f64::NAN, intervals: [None; 3] }; 3];
+            return [Found { truth: f64::NAN, intervals: [None; 4] }; 6];
         };
         let rates = Rates { estimator: &estimator, cells: &cells };
         let ends = |lower: Option<f64>, upper: Option<f64>| Some([lower?, upper?]);
@@ -186,12 +193,26 @@ impl Model {
         let [fnmr, fmr] =
             [(rates.fnmr(miss), self.fnmr_at(miss)), (rates.fmr(pass), self.fmr_at(pass))].map(|(rate, truth)| {
                 let recommended = ends(rate.estimate.lower, rate.estimate.upper);
-                Found { truth, intervals: [recommended, rate.intervals.bootstrap, Some(rate.intervals.naive)] }
+                Found { truth, intervals: [recommended, rate.intervals.bootstrap, Some(rate.intervals.naive), None] }
             });
         let (eer, _) = rates.eer();
-        let resampled = estimator.interval(&|sample| sample.roc().eer().0).map(|(lower, upper)| [lower, upper]);
-        let eer = Found { truth: self.eer(), intervals: [ends(eer.lower, eer.upper), resampled, None] };
-        [fnmr, fmr, eer]
+        let resampled =
+            estimator.interval(Of::Both, &|sample| sample.roc().eer().0).map(|(lower, upper)| [lower, upper]);
+        let eer = Found { truth: self.eer(), intervals: [ends(eer.lower, eer.upper), resampled, None, None] };
+        let [a, b, c] = KEPT.map(|kept| {
+            let truth = self.fnmr_where_fmr_is(kept);
+            let impostor = &estimator.observed.impostor.survival;
+            let matches = allowed(kept, impostor.total());
+            if matches == 0 {
+                return Found { truth, intervals: [None; 4] };
+            }
+            let bin = impostor.lowest_edge(matches);
+            let (chosen, fixed) = (rates.fnmr_at_fmr(bin, kept), rates.fnmr(bin).estimate);
+            let recommended = ends(chosen.estimate.lower, chosen.estimate.upper);
+            let naive = Some(chosen.intervals.naive);
+            Found { truth, intervals: [recommended, chosen.intervals.bootstrap, naive, ends(fixed.lower, fixed.upper)] }
+        });
+        [fnmr, fmr, eer, a, b, c]
     }
 
     fn bin_of_fnmr(&self) -> usize {
@@ -200,6 +221,13 @@ impl Model {
 
     fn bin_of_fmr(&self) -> usize {
         first_edge(BINS, |bin| self.fmr_at(bin) <= self.fmr)
+    }
+
+    /// FNMR at the threshold whose FMR this is, exactly.
+    #[must_use]
+    pub fn fnmr_where_fmr_is(&self, fmr: f64) -> f64 {
+        let threshold = Normal::standard().inverse_cdf(1.0 - fmr) * self.impostor_std();
+        below((threshold - self.mean) / self.genuine_std())
     }
 
     /// Where FNMR and FMR are equal: equally many standard deviations from both means.

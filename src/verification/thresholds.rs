@@ -1,7 +1,7 @@
 //! Separation, equal error rate and operating points, with intervals and bounds.
 
 use super::Curve;
-use super::bootstrap::Estimator;
+use super::bootstrap::{Estimator, Of};
 use super::interval::no_error;
 use super::rates::{Rate, Rates};
 use super::roc::{Survival, allowed};
@@ -27,13 +27,20 @@ pub fn d_prime(estimator: &Estimator) -> Estimate {
         let method = "undefined: neither distribution has any spread".into();
         return Estimate { lower: None, upper: None, method, bound: false, ..no_error(0, estimator.level) };
     }
-    estimator.estimate(pairs(estimator), |sample| sample.d_prime().unwrap_or(f64::NAN))
+    estimator.estimate(Of::Both, pairs(estimator), |sample| sample.d_prime().unwrap_or(f64::NAN))
 }
 
-/// Area under the ROC curve.
+/// Area under the ROC curve; a bound where the two kinds of pairs do not overlap.
 #[must_use]
-pub fn auc(estimator: &Estimator) -> Estimate {
-    estimator.estimate(pairs(estimator), |sample| sample.roc().auc())
+pub fn auc(rates: Rates<'_>) -> Estimate {
+    let n = pairs(rates.estimator);
+    let found = rates.estimator.estimate(Of::Both, n, |sample| sample.roc().auc());
+    let separated = |above| Estimate { n, bound: false, ..rates.separated(above) };
+    match found.point {
+        1.0 => separated(true),
+        0.0 => separated(false),
+        _ => found,
+    }
 }
 
 /// [`TARGETS`], and powers of ten below them as far as `impostor` pairs resolve them.
@@ -58,8 +65,8 @@ pub fn operating_edge(impostor: &Survival) -> Option<usize> {
     Some(impostor.lowest_edge(allowed(target, impostor.total())))
 }
 
-/// The rates at each of [`targets`], and their intervals made in three ways. All intervals are of the rates at this
-/// threshold, held fixed.
+/// The rates at each of [`targets`], and their intervals made in three ways. The FMR's are of this very threshold, which
+/// whoever takes it will use on other people; the TAR's know that with other people another threshold would be chosen.
 #[must_use]
 pub fn operating_points(rates: Rates<'_>) -> (Vec<OperatingPoint>, Vec<RateIntervals>) {
     let (_, impostor) = rates.pairs();
@@ -67,7 +74,7 @@ pub fn operating_points(rates: Rates<'_>) -> (Vec<OperatingPoint>, Vec<RateInter
     let mut point = |target_fmr: f64| {
         let matches = allowed(target_fmr, impostor);
         if matches == 0 {
-            let fmr = Some(no_error(impostor, rates.estimator.level));
+            let fmr = Some(rates.no_match());
             return OperatingPoint { target_fmr, threshold: None, fmr, tar: None };
         }
         let bin = rates.estimator.observed.roc().impostor.lowest_edge(matches);
@@ -78,7 +85,7 @@ pub fn operating_points(rates: Rates<'_>) -> (Vec<OperatingPoint>, Vec<RateInter
             Some(found.estimate)
         };
         let fmr = keep(ErrorRate::Fmr, rates.fmr(bin));
-        let tar = keep(ErrorRate::Tar, rates.fnmr(bin).complement());
+        let tar = keep(ErrorRate::Tar, rates.fnmr_at_fmr(bin, target_fmr).complement());
         OperatingPoint { target_fmr, threshold: Some(threshold), fmr, tar }
     };
     let points = targets(impostor).into_iter().map(&mut point).collect();
@@ -86,15 +93,19 @@ pub fn operating_points(rates: Rates<'_>) -> (Vec<OperatingPoint>, Vec<RateInter
 }
 
 /// FNMR at the lowest threshold whose observed FMR does not exceed a rate. FMR100 is that of 1e-2, FMR1000 of 1e-3,
-/// `ZeroFMR` of 0 (FVC; ISO/IEC 19795-1). With too few pairs to see the rate, a bound from below: at the rate itself at
-/// least as many are missed as without any false match.
+/// `ZeroFMR` of 0 (FVC; ISO/IEC 19795-1): no rate of other people has its threshold, which ever more pairs push up, so its
+/// interval holds that fixed. With too few pairs to see the rate, a bound from below: at the rate itself at least as many
+/// are missed as without any false match.
 #[must_use]
 pub fn fnmr_at(rates: Rates<'_>, fmr: f64) -> Estimate {
     let (_, impostor) = rates.pairs();
     let matches = allowed(fmr, impostor);
     let bin = rates.estimator.observed.roc().impostor.lowest_edge(matches);
+    if matches > 0 {
+        return rates.fnmr_at_fmr(bin, fmr).estimate;
+    }
     let found = rates.fnmr(bin).estimate;
-    if matches > 0 || fmr == 0.0 {
+    if fmr == 0.0 {
         return found;
     }
     Estimate {
@@ -117,8 +128,8 @@ pub fn ladder(rates: Rates<'_>) -> Vec<ThresholdRates> {
     LADDER.map(row).into()
 }
 
-/// The thinned curve with a band for the FNMR at each threshold; where no interval could be made, the band has no
-/// width.
+/// The thinned curve with a band for the FNMR at each threshold, held fixed; where no interval could be made, anything is
+/// in the band.
 #[must_use]
 pub fn curve(rates: Rates<'_>) -> Curve {
     let roc = rates.estimator.observed.roc();
@@ -128,8 +139,8 @@ pub fn curve(rates: Rates<'_>) -> Curve {
         curve.threshold.push(edge(bin, BINS));
         curve.fmr.push(roc.fmr(bin));
         curve.fnmr.push(fnmr.point);
-        curve.fnmr_lower.push(fnmr.lower.unwrap_or(fnmr.point));
-        curve.fnmr_upper.push(fnmr.upper.unwrap_or(fnmr.point));
+        curve.fnmr_lower.push(fnmr.lower.unwrap_or(0.0));
+        curve.fnmr_upper.push(fnmr.upper.unwrap_or(1.0));
     }
     curve
 }
