@@ -115,7 +115,8 @@ fn there_is_one_operating_threshold() {
     ] {
         let names: Vec<String> = (0..faces).map(|i| format!("{i:03}")).collect();
         let (matrix, faces) = crowd(&names);
-        let found = run(&matrix, 8, &faces, &SimilarityOptions { pairs, max_pairs: Some(max_pairs), ..options() }).unwrap();
+        let found =
+            run(&matrix, 8, &faces, &SimilarityOptions { pairs, max_pairs: Some(max_pairs), ..options() }).unwrap();
         let operating = found.metrics.operating().unwrap();
         assert_eq!(operating.target_fmr, target);
         let threshold = operating.threshold.unwrap();

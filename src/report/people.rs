@@ -6,7 +6,7 @@ use super::figures;
 use super::page::{Block, Cell, Legend, Section, Table};
 use super::plots::{Chart, Layer, Mark, Panels, Role};
 use super::sections::face;
-use super::words::{NONE, count, counted, interval_name, maybe, operating, point, target};
+use super::words::{NONE, count, counted, interval_name, made, maybe, operating, point, target};
 use super::{Report, ReportError};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
@@ -451,7 +451,7 @@ fn rates(routing: &Routing) -> Table {
     };
     let rates = routing.ladder.iter().flat_map(|point| [&point.dir, &point.fpir]).flatten();
     let usual = rates.into_iter().find(|rate| rate.point > 0.0 && rate.point < 1.0);
-    let method = usual.map_or(String::new(), |rate| format!(" {}: {}.", interval_name(rate), rate.method));
+    let method = usual.map_or(String::new(), |rate| format!(" Of the rates: {}.", made(rate)));
     table.note = format!(
         "Of {} with a mate and {} without. FNIR is 100% less DIR. “≤” is a bound: none was seen.{method}",
         searches(|point| &point.dir),

@@ -10,7 +10,7 @@ use super::figures;
 use super::page::{Block, Cell, Page, Section, Table, Tile};
 use super::people;
 use super::protocols;
-use super::words::{NONE, count, counted, interval_name, judged, maybe, point, target, unit, verdict};
+use super::words::{NONE, count, counted, interval_name, judged, made, maybe, point, target, unit, verdict};
 use super::{Report, ReportError};
 use crate::agreement::{self, Agreement, Verification};
 use crate::estimate::Estimate;
@@ -154,7 +154,11 @@ fn moments(caption: &str, genuine: &Distribution, impostor: &Distribution) -> Ta
         table.row(both(name, &genuine.value, &impostor.value));
     }
     table.row(bare("largest", genuine.max, impostor.max));
-    table.note = format!("Intervals: {}.", genuine.mean.method);
+    let (same, different) = (made(&genuine.mean), made(&impostor.mean));
+    table.note = match same == different {
+        true => format!("Intervals: {same}."),
+        false => format!("Same identity: {same}. Different identities: {different}."),
+    };
     table
 }
 
@@ -278,8 +282,9 @@ fn three_intervals(metrics: &Metrics) -> Table {
         ]);
     }
     table.note =
-        "The first is the one shown everywhere. The naive one takes pairs as independent, which they are not: \
-                  they share faces and people."
+        "The first is the one shown everywhere. A true accept rate's knows that its threshold was chosen for the false match rate: other people \
+                  would give another one. A false match rate's is of this threshold, held fixed. The naive one takes pairs as independent and the threshold as \
+                  given: pairs share faces and people."
             .into();
     table
 }
@@ -560,7 +565,7 @@ fn pairs(metrics: &Metrics) -> Section {
             point(quantity, estimate),
             quantity.interval(estimate),
             counted(estimate.n, one, many),
-            format!("{}, {}", interval_name(estimate), estimate.method),
+            made(estimate),
         ]);
     }
     Section {

@@ -66,6 +66,14 @@ pub(super) fn interval_name(estimate: &Estimate) -> String {
     format!("{:.0}% interval", estimate.level * 100.0)
 }
 
+/// How its interval was made, or why there is none.
+pub(super) fn made(estimate: &Estimate) -> String {
+    match estimate.lower.or(estimate.upper) {
+        Some(_) => format!("{}, {}", interval_name(estimate), estimate.method),
+        None => estimate.method.clone(),
+    }
+}
+
 /// What an estimate's n counts.
 pub(super) fn unit(unit: Unit) -> (&'static str, &'static str) {
     match unit {
