@@ -30,9 +30,14 @@ Examples:
   facevault experiment configs/vggface2.yaml --set 'dataset={source: folders, root: /data/faces}'
   facevault compare demo-3fa9 vggface2-81c2              what differs, and by how much
 
-Exit codes: 0 done · 1 failed · 2 the command line or the config is wrong · 3 an expectation was not met
-            4 verification found damage · 5 a run is worse than the reference (compare --fail-on-regression)
-            130 interrupted (start again to resume)";
+Exit codes, the same for all commands:
+    0  done; single faces without an embedding are named on standard error, with the reasons
+    1  failed: not one face was embedded, or this machine, its network or its disk lacks what it takes
+    2  the command line or the config is wrong, or names a run or a face that is not there
+    3  done, and an expectation was not met or could not be judged
+    4  verification found damage
+    5  a run is worse than the reference (compare --fail-on-regression)
+  130  interrupted (start again to resume)";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -78,7 +83,7 @@ pub struct Common {
     /// Prints the result as one JSON object on standard output.
     #[arg(long)]
     pub json: bool,
-    /// No progress on standard error.
+    /// No progress on standard error; what goes wrong is said all the same.
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -109,7 +114,7 @@ pub struct ExperimentArgs {
 /// Arguments of `embed`.
 #[derive(Debug, Args)]
 pub struct EmbedArgs {
-    /// A config file, or a run (directory, name or unique prefix of a name) to resume.
+    /// A config file, or a run to resume: its directory, its name, its config's name, or a prefix that only one run has.
     #[arg(value_name = "CONFIG|RUN")]
     pub target: PathBuf,
     /// Overrides a config key; only with a config file.
@@ -123,7 +128,7 @@ pub struct EmbedArgs {
 /// One run.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Run directory, its name, or a prefix that only one run has.
+    /// Run directory, its name, its config's name, or a prefix that only one run has.
     #[arg(value_name = "RUN")]
     pub run: String,
     #[command(flatten)]
@@ -134,7 +139,7 @@ pub struct RunArgs {
 /// Arguments of `lookup`.
 #[derive(Debug, Args)]
 pub struct LookupArgs {
-    /// Run directory, its name, or a prefix that only one run has.
+    /// Run directory, its name, its config's name, or a prefix that only one run has.
     #[arg(value_name = "RUN")]
     pub run: String,
     /// The face.
@@ -178,7 +183,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = COMPARE_HELP)]
 pub struct CompareArgs {
-    /// Two runs or more; the first is the reference.
+    /// Two runs or more, named by directory, name, config's name or prefix; the first is the reference.
     #[arg(value_name = "RUN", num_args = 2.., required = true)]
     pub runs: Vec<String>,
     /// Metric that runs are ranked by, as in a config's `expect`: `eer`, `tar@fmr=1e-3`, `auc`, `d_prime`, ….

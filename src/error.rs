@@ -28,14 +28,22 @@ pub enum Error {
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Not one face could be embedded, and so there is nothing that later steps could use.
+    #[error("none of the {faces} faces could be embedded; the reasons are above and, face by face, in {file}")]
+    NothingEmbedded {
+        /// Faces of the manifest.
+        faces: usize,
+        /// `failures.csv`.
+        file: String,
+    },
     /// Not one step of an ablation could be measured; the page says why.
     #[error("no step could be measured; the reasons stand in the table")]
     NothingMeasured,
     /// The command line does not fit together.
     #[error("{0}")]
     Usage(String),
-    /// Standard output is gone.
-    #[error("cannot write to standard output: {0}")]
+    /// The result cannot be written where it was asked for.
+    #[error("cannot write the result to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
 
@@ -69,11 +77,16 @@ impl Outcome {
 }
 
 impl Error {
-    /// The exit code, as listed by `--help`.
+    /// Exit code of a command line or config that is wrong.
+    pub const USAGE: u8 = 2;
+
+    /// The exit code, as listed by `--help`: [`Self::USAGE`] where what was typed has to change, whichever command it was
+    /// typed for; 1 where that was right and something else is not: what this machine, its network or its disk lacks.
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::Compare(_) | Self::Run(RunError::Compare(_)) => 2,
+            Self::Config(_) | Self::Usage(_) | Self::Compare(_) => Self::USAGE,
+            Self::Run(error) | Self::Throughput(ThroughputError::Run(error)) if error.usage() => Self::USAGE,
             Self::Throughput(error) if error.interrupted() => Outcome::Interrupted.code(),
             Self::Run(error) if error.interrupted() => Outcome::Interrupted.code(),
             _ => 1,

@@ -11,7 +11,9 @@
 //! `commands → run → {embed, evaluate, report, ablation, compare, agreement, published, reproduce} → {people, protocol} →
 //! {model, weights, dataset, preprocess, breakdown, similarity, verification} → {plan, sample, closeness, quality, config,
 //! files, digest, estimate, progress, cuda}` and never back. `throughput` times the network of a config with what `run`
-//! prepares.
+//! prepares. Only `terminal` writes to the terminal.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod ablation;
 pub mod agreement;
@@ -46,6 +48,7 @@ pub mod reproduce;
 pub mod run;
 pub mod sample;
 pub mod similarity;
+pub mod terminal;
 pub mod throughput;
 pub mod verification;
 pub mod weights;

@@ -1,23 +1,40 @@
 //! `facevault`: parse, dispatch, exit code.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use clap::Parser;
 use facevault::cli::Cli;
-use facevault::commands;
+use facevault::error::{Error, Outcome};
+use facevault::{commands, terminal};
 
 fn main() -> ExitCode {
-    match commands::run(Cli::parse()) {
+    let ended = match Cli::try_parse() {
+        Ok(cli) => commands::run(cli),
+        // `--help` and `--version`: what was asked for is the result.
+        Err(answer) if !answer.use_stderr() => help(&answer).map(|()| Outcome::Done),
+        Err(mistake) => {
+            let _ = mistake.print();
+            return ExitCode::from(Error::USAGE);
+        }
+    };
+    match ended {
         Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) => {
             let text = error.to_string();
             // Config errors print themselves whole, with the line they are about.
-            if text.starts_with("error") {
-                eprintln!("{text}");
-            } else {
-                eprintln!("error: {text}");
-            }
+            let error_said = if text.starts_with("error") { text } else { format!("error: {text}") };
+            terminal::say(&error_said);
             ExitCode::from(error.code())
         }
     }
+}
+
+/// Prints what clap answers, in colour where that is a terminal.
+fn help(answer: &clap::Error) -> Result<(), Error> {
+    use std::io::IsTerminal;
+    let text = answer.render();
+    let coloured = std::io::stdout().is_terminal();
+    Ok(terminal::print(&if coloured { text.ansi().to_string() } else { text.to_string() })?)
 }

@@ -9,6 +9,9 @@ use crate::protocol::ProtocolResult;
 /// Version of the schema below; readers refuse what they do not know.
 pub const SCHEMA: u32 = 2;
 
+/// The false match rate of the operating threshold, where the pairs resolve it.
+pub const OPERATING_FMR: f64 = 1e-3;
+
 /// All numbers of one evaluated run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
@@ -220,8 +223,11 @@ pub struct Judged {
     pub max: Option<f64>,
     /// Where the range is from.
     pub source: Option<String>,
-    /// Whether the value is in the range.
+    /// Whether the value is in the range; a value that is not there is in none.
     pub met: bool,
+    /// Why there is no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_judged: Option<String>,
 }
 
 /// The metrics that runs are held against each other by.
@@ -388,6 +394,33 @@ impl Metrics {
                 self.protocols.iter().find(|found| found.protocol.name == name)?.estimate(quantity)
             }
         }
+    }
+
+    /// Why [`Self::get`] has no number at a path.
+    #[must_use]
+    pub fn lacks(&self, path: &str) -> String {
+        let few = format!("{} different-identity pairs are too few to see such a rate", self.pairs.impostor);
+        let protocol = path.rsplit_once('.').map_or(path, |(name, _)| name);
+        match path {
+            "d_prime" => "neither distribution has any spread".into(),
+            "fmr100" | "fmr1000" => few,
+            _ if path.starts_with("tar@fmr=") => few,
+            _ if path.starts_with("upstream.") => {
+                "upstream's sampling was not asked for (`similarity.upstream`), or found no pair".into()
+            }
+            _ if self.protocols.iter().any(|found| found.protocol.name == protocol) => {
+                format!("protocol `{protocol}` gives no such number")
+            }
+            _ => format!("no protocol `{protocol}` was run"),
+        }
+    }
+
+    /// The operating point that single errors are told at: by identity, by slice, in the label audit. It is the one of a
+    /// false match rate of 0.001, or of the nearest higher one that the pairs resolve.
+    #[must_use]
+    pub fn operating(&self) -> Option<&OperatingPoint> {
+        let points = self.operating_points.iter().filter(|point| point.target_fmr >= OPERATING_FMR);
+        points.filter(|point| point.threshold.is_some()).min_by(|a, b| a.target_fmr.total_cmp(&b.target_fmr))
     }
 
     /// True accept rate at a target false match rate.

@@ -15,8 +15,12 @@ pub trait Progress: Send + Sync {
     fn remark(&self, text: &str);
     /// The open task is over.
     fn finish(&self);
-    /// A line that outlives the bar: a decision, a fallback, a warning. Never contains personal data.
+    /// A line that outlives the bar: a decision, a fallback. Never contains personal data.
     fn say(&self, line: &str);
+    /// A line that is said also where nobody wants progress: what went wrong though the work goes on.
+    fn warn(&self, line: &str) {
+        self.say(line);
+    }
 }
 
 /// Progress that nobody watches.
@@ -40,6 +44,9 @@ impl Progress for LinesOnly<'_> {
     fn finish(&self) {}
     fn say(&self, line: &str) {
         self.0.say(line);
+    }
+    fn warn(&self, line: &str) {
+        self.0.warn(line);
     }
 }
 

@@ -118,7 +118,7 @@ impl Discard {
             return Some(Self { available, ..Self::default() });
         }
         let kept = kept(input, most);
-        progress.start("discarding", "pairs", Some(available.min(most)), 0);
+        progress.start("checking quality", "pairs", Some(available.min(most)), 0);
         let units: Option<Vec<Tally>> = (0..input.population.units.len())
             .into_par_iter()
             .map(|unit| (!cancel.requested()).then(|| compare(input, unit, &kept, &measures, progress)))
@@ -173,7 +173,7 @@ fn compare(
     progress: &dyn Progress,
 ) -> Tally {
     let members = &input.population.members;
-    let threshold = input.watched.thresholds[input.watched.operating];
+    let threshold = input.threshold;
     let mut found = Tally { pairs: 0, misses: 0, by_rank: vec![Histogram::default(); measures.len()] };
     let positions: Vec<usize> = input.population.units[unit].clone().filter(|position| kept[*position]).collect();
     for same in positions.chunk_by(|a, b| members[*a].identity == members[*b].identity) {

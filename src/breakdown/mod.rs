@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::metrics;
 use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::Rows;
-use crate::similarity::{FaceErrors, Population, Watched};
+use crate::similarity::{FaceErrors, Population};
 use crate::verification::bootstrap::Resampling;
 
 /// Version of `breakdown.json`.
@@ -30,7 +30,7 @@ pub const SCHEMA: u32 = 1;
 pub struct Breakdown {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// A pair matches when its cosine is at or above this; about one false match in a thousand.
+    /// A pair matches when its cosine is at or above this: the operating threshold, [`crate::metrics::Metrics::operating`].
     pub threshold: f64,
     /// All labelled faces.
     pub all: Slice,
@@ -49,10 +49,10 @@ pub struct Input<'a> {
     pub rows: Rows<'a>,
     /// The labelled ones.
     pub population: &'a Population<'a>,
-    /// What their pairs came to.
+    /// What their pairs came to at the threshold, and at no other.
     pub errors: &'a FaceErrors,
-    /// At which thresholds; there is at least one.
-    pub watched: &'a Watched,
+    /// The operating threshold.
+    pub threshold: f32,
     /// What is known of the faces.
     pub columns: &'a [Column<'a>],
     /// How intervals are made.
@@ -66,7 +66,7 @@ impl Breakdown {
     pub fn new(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<Self> {
         let (all, columns, left_out) = slices::of(input);
         let discard = Discard::new(input, discard::MOST_PAIRS, progress, cancel)?;
-        let threshold = input.watched.operating_threshold();
+        let threshold = input.threshold.into();
         Some(metrics::rounded(Self { schema: SCHEMA, threshold, all, columns, left_out, discard }))
     }
 }

@@ -119,7 +119,7 @@ fn slice<'a>(
     members: impl Iterator<Item = &'a Member>,
     all: Option<&Slice>,
 ) -> Slice {
-    let (errors, at) = (input.errors, input.watched.operating);
+    let errors = input.errors;
     let (mut genuine, mut impostor): (Vec<Cluster>, Vec<Cluster>) = (Vec::new(), Vec::new());
     let (mut last, mut faces) = (None, 0);
     for member in members {
@@ -130,8 +130,8 @@ fn slice<'a>(
         faces += 1;
         let row = member.row as usize;
         for (clusters, errors, pairs) in [
-            (&mut genuine, &errors.misses[at], &errors.genuine),
-            (&mut impostor, &errors.false_matches[at], &errors.impostor),
+            (&mut genuine, &errors.misses[0], &errors.genuine),
+            (&mut impostor, &errors.false_matches[0], &errors.impostor),
         ] {
             if let Some(cluster) = clusters.last_mut() {
                 cluster.errors += u64::from(errors[row]);

@@ -34,10 +34,9 @@ fn broken_down(faces: &[Labelled<'_>], columns: &[Column<'_>], most: u64, seed: 
         hardest: 0,
     };
     let quota = Quota::new(&population.available, &options);
-    let request = Request { quota, hardest: 0, watched: &[-0.5, THRESHOLD], seed: 1 };
+    let request = Request { quota, hardest: 0, watched: &[THRESHOLD], seed: 1 };
     let found = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
-    let watched = Watched { thresholds: vec![-0.5, THRESHOLD], operating: 1 };
-    let input = Input { rows, population: &population, errors: &found.faces, watched: &watched, columns, how: HOW };
+    let input = Input { rows, population: &population, errors: &found.faces, threshold: THRESHOLD, columns, how: HOW };
     let mut breakdown = Breakdown::new(&input, &Silent, &Cancel::default()).unwrap();
     breakdown.discard = Discard::new(&input, most, &Silent, &Cancel::default()).unwrap();
     (data, breakdown)
@@ -299,10 +298,9 @@ fn stopping_ends_it() {
     let cancel = Cancel::default();
     cancel.request();
     let errors = FaceErrors::new(24, 1);
-    let watched = Watched { thresholds: vec![THRESHOLD], operating: 0 };
     let columns = [Column::numbers("x", (0..24).map(|i| Some(f64::from(i))).collect()).judged(Better::Higher)];
     let rows = Rows { data: &data, dimension: DIMENSION };
     let input =
-        Input { rows, population: &population, errors: &errors, watched: &watched, columns: &columns, how: HOW };
+        Input { rows, population: &population, errors: &errors, threshold: THRESHOLD, columns: &columns, how: HOW };
     assert_eq!(Breakdown::new(&input, &Silent, &cancel), None);
 }

@@ -7,7 +7,6 @@ use crate::config;
 use crate::error::{Error, Outcome};
 use crate::files;
 use crate::report;
-use crate::run::RunError;
 
 /// Runs it.
 pub(super) fn run(arguments: &AblateArgs) -> Result<Outcome, Error> {
@@ -27,8 +26,6 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<Outcome, Error> {
                     format!("facevault ablate {}{}", path.display(), retype(common, &arguments.config.overrides));
                 return Ok(interrupted(&format!("to go on: {again}")));
             }
-            // What a step sets is as much the config's fault as the rest of it.
-            Err(RunError::Config(error)) => return Err(error.into()),
             other => other?,
         };
         let html = report::render_ablation(&found)?;

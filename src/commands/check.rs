@@ -6,6 +6,7 @@ use super::print;
 use crate::cli::ConfigArgs;
 use crate::config;
 use crate::error::{Error, Outcome};
+use crate::run::RunError;
 use crate::{dataset, model, plan, weights};
 
 /// Runs it.
@@ -21,7 +22,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
     };
     let (device, device_error) = match device {
         Ok(embedder) => (embedder.device_name, None),
-        Err(error) => ("none".to_owned(), Some(error.to_string())),
+        Err(error) => ("none".to_owned(), Some(error)),
     };
     let value = json!({
         "name": config.name,
@@ -30,7 +31,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
         "weights": weights,
         "dataset": dataset,
         "device": device,
-        "problem": device_error,
+        "problem": device_error.as_ref().map(ToString::to_string),
         "notes": notes,
     });
     print(&arguments.common, &value, || {
@@ -45,7 +46,8 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
         lines.join("\n")
     })?;
     match device_error {
-        Some(reason) => Err(Error::Usage(reason)),
+        // The config is right; it is here that it cannot be carried out.
+        Some(error) => Err(RunError::from(error).into()),
         None => Ok(Outcome::Done),
     }
 }

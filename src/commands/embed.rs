@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::experiment::interrupted;
+use super::experiment::{any_embedded, interrupted};
 use super::{at_work, print, retype};
 use crate::agreement::Agreement;
 use crate::cli::EmbedArgs;
 use crate::config;
 use crate::embed::EmbedOutcome;
 use crate::error::{Error, Outcome};
-use crate::run::{self, RunDirectory};
+use crate::run::{self, Failures, RunDirectory};
 
 #[derive(Serialize)]
 struct Done {
@@ -18,6 +18,8 @@ struct Done {
     faces: usize,
     embedded: usize,
     failed: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failures: Option<Failures>,
     resumed: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<Agreement>,
@@ -58,6 +60,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                     faces: summary.rows,
                     embedded: summary.embedded,
                     failed: summary.failed,
+                    failures: run::failures(&run)?,
                     resumed: summary.resumed,
                     agreement: run::agreement(&run)?,
                 };
@@ -68,6 +71,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                     lines.push(format!("run     {}", done.directory));
                     lines.join("\n")
                 })?;
+                any_embedded(&run, &summary)?;
                 Ok(Outcome::Done)
             }
         }

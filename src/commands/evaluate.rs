@@ -1,6 +1,8 @@
 //! `evaluate RUN`: the statistics alone, computed afresh.
 
-use super::experiment::{expectation, interrupted, numbers, outcome};
+use serde_json::json;
+
+use super::experiment::{expectation, interrupted, not_evaluated, numbers, outcome};
 use super::{at_work, print, retype};
 use crate::cli::RunArgs;
 use crate::error::{Error, Outcome};
@@ -17,14 +19,20 @@ pub(super) fn run(arguments: &RunArgs) -> Result<Outcome, Error> {
             }
             other => other?,
         };
-        if let Evaluated::Metrics(evaluation) = &evaluated {
-            let metrics = &evaluation.metrics;
-            print(&arguments.common, metrics, || {
-                let mut lines = vec![numbers(metrics)];
-                lines.extend(metrics.expectations.iter().map(expectation));
-                lines.join("\n")
-            })?;
+        let text = |first: String, said: Option<&str>| {
+            let expectations = evaluated.expectations().iter().map(|judged| expectation(judged, said));
+            std::iter::once(first).chain(expectations).collect::<Vec<_>>().join("\n")
+        };
+        match &evaluated {
+            Evaluated::Metrics(evaluation) => {
+                let metrics = &evaluation.metrics;
+                print(&arguments.common, metrics, || text(numbers(metrics), None))?;
+            }
+            Evaluated::NotEvaluable { reason, expectations } => {
+                let value = json!({"not_evaluated": reason, "expectations": expectations});
+                print(&arguments.common, &value, || text(not_evaluated(reason), Some(reason)))?;
+            }
         }
-        Ok(outcome(work, &evaluated))
+        Ok(outcome(&evaluated))
     })
 }

@@ -11,7 +11,8 @@ use crate::error::{Error, Outcome};
 use crate::metrics::{Judged, Metrics};
 use crate::numbers::Quantity;
 use crate::published::{self, Beside};
-use crate::run::{self, Evaluated, RunDirectory, Workplace};
+use crate::run::{self, Evaluated, Failures, RunDirectory, Workplace};
+use crate::terminal::say;
 
 /// What `experiment --json` prints.
 #[derive(Debug, Serialize)]
@@ -23,6 +24,8 @@ struct Done<'a> {
     faces: usize,
     embedded: usize,
     failed: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failures: Option<&'a Failures>,
     resumed: usize,
     expectations: &'a [Judged],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +76,7 @@ fn finish(
 ) -> Result<Outcome, Error> {
     // A changed expectation takes the seal off; a run that is still sealed is exactly this one.
     let nothing_to_do = finished_before && run.has(RunDirectory::SEALED);
+    let failures = run::failures(run)?;
     let evaluated = match work.evaluate(run, false) {
         Err(error) if error.interrupted() => return Ok(interrupted(resume)),
         other => other?,
@@ -82,13 +86,18 @@ fn finish(
         Evaluated::NotEvaluable { reason, .. } => (None, None, Some(reason.as_str())),
     };
     let done = Done {
-        status: if nothing_to_do { "already-complete" } else { "complete" },
+        status: match (summary.embedded, nothing_to_do) {
+            (0, _) => "nothing-embedded",
+            (_, true) => "already-complete",
+            (_, false) => "complete",
+        },
         run: run.name(),
         directory: run.path().display().to_string(),
         report: report.map(|path| path.display().to_string()),
         faces: summary.rows,
         embedded: summary.embedded,
         failed: summary.failed,
+        failures: failures.as_ref(),
         resumed: summary.resumed,
         expectations: evaluated.expectations(),
         agreement: run::agreement(run)?,
@@ -102,22 +111,26 @@ fn finish(
         work.progress.say("this experiment is complete: nothing to do");
     }
     print(&arguments.common, &done, || text(&done))?;
-    Ok(outcome(work, &evaluated))
+    any_embedded(run, summary)?;
+    Ok(outcome(&evaluated))
 }
 
-/// The exit code that an evaluation stands for; says what was not met.
-pub(super) fn outcome(work: &Workplace<'_>, evaluated: &Evaluated) -> Outcome {
-    if let Evaluated::NotEvaluable { reason, expectations } = evaluated {
-        work.progress.say(&format!("embedded, not evaluated: {reason}"));
-        if *expectations > 0 {
-            work.progress.say(&format!("{expectations} expectations of the config could not be judged"));
-        }
+/// A run without one embedding has failed, however it is looked at.
+pub(super) fn any_embedded(run: &RunDirectory, summary: &EmbedSummary) -> Result<(), Error> {
+    if summary.embedded > 0 {
+        return Ok(());
     }
+    let file = run.file(RunDirectory::FAILURES).display().to_string();
+    Err(Error::NothingEmbedded { faces: summary.rows, file })
+}
+
+/// The exit code that an evaluation stands for.
+pub(super) fn outcome(evaluated: &Evaluated) -> Outcome {
     if evaluated.met() { Outcome::Done } else { Outcome::ExpectationNotMet }
 }
 
 pub(super) fn interrupted(resume: &str) -> Outcome {
-    eprintln!("interrupted; {resume}");
+    say(&format!("interrupted; {resume}"));
     Outcome::Interrupted
 }
 
@@ -126,14 +139,20 @@ fn text(done: &Done<'_>) -> String {
     if let Some(metrics) = done.metrics {
         lines.push(numbers(metrics));
     }
+    lines.extend(done.not_evaluated.map(not_evaluated));
     lines.extend(done.agreement.iter().flat_map(Agreement::lines));
-    lines.extend(done.expectations.iter().map(expectation));
+    lines.extend(done.expectations.iter().map(|judged| expectation(judged, done.not_evaluated)));
     lines.extend(done.published.iter().map(beside));
     lines.push(format!("run     {}", done.directory));
     if let Some(report) = &done.report {
         lines.push(format!("report  {report}"));
     }
     lines.join("\n")
+}
+
+/// That there are no numbers, and why.
+pub(super) fn not_evaluated(reason: &str) -> String {
+    format!("not evaluated: {reason}")
 }
 
 /// The headline numbers, a line each.
@@ -178,15 +197,24 @@ fn beside(row: &Beside) -> String {
     format!("{verdict:<7} {} is {here}, published {published} ({}{differs})", row.metric, row.source)
 }
 
-/// One judged expectation in words.
-pub(super) fn expectation(judged: &Judged) -> String {
+/// One judged expectation in words; `said` is a reason that need not be said again.
+pub(super) fn expectation(judged: &Judged, said: Option<&str>) -> String {
     let range = match (judged.min, judged.max) {
         (Some(min), Some(max)) => format!("between {min} and {max}"),
         (Some(min), None) => format!("at least {min}"),
         (None, Some(max)) => format!("at most {max}"),
         (None, None) => "any value".into(),
     };
-    let verdict = if judged.met { "met    " } else { "NOT MET" };
-    let value = judged.value.map_or_else(|| "not available".into(), |value| format!("{value:.4}"));
-    format!("{verdict} {} is {value}, expected {range}", judged.metric)
+    let metric = &judged.metric;
+    match (judged.value, &judged.not_judged) {
+        (Some(value), _) => {
+            let verdict = if judged.met { "met    " } else { "NOT MET" };
+            let value = if metric.starts_with("faces.") { value.to_string() } else { format!("{value:.4}") };
+            format!("{verdict} {metric} is {value}, expected {range}")
+        }
+        (None, Some(reason)) if Some(reason.as_str()) != said => {
+            format!("NOT JUDGED {metric}, expected {range}: {reason}")
+        }
+        (None, _) => format!("NOT JUDGED {metric}, expected {range}"),
+    }
 }

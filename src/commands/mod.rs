@@ -15,14 +15,13 @@ mod terminal;
 mod throughput;
 mod verify;
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, Common};
 use crate::error::{Error, Outcome};
-use crate::progress::{Cancel, Progress, Silent};
+use crate::progress::{Cancel, Progress};
 use crate::run::Workplace;
+use crate::terminal::{print as print_text, say};
 
 /// Runs one command.
 ///
@@ -56,11 +55,11 @@ fn at_work<T>(common: &Common, act: impl FnOnce(&Workplace<'_>) -> Result<T, Err
             std::process::exit(i32::from(Outcome::Interrupted.code()));
         }
         on_signal.request();
-        eprintln!("\nstopping at the next commit point; once more to stop at once");
+        say("\nstopping at the next commit point; once more to stop at once");
     })
     .map_err(|error| Error::Usage(format!("cannot listen to Ctrl-C: {error}")))?;
     let terminal = terminal::Terminal::default();
-    let progress: &dyn Progress = if common.quiet { &Silent } else { &terminal };
+    let progress: &dyn Progress = if common.quiet { &terminal::Quiet } else { &terminal };
     act(&Workplace { experiments: &common.experiments, reports: &common.reports, progress, cancel: &cancel })
 }
 
@@ -71,12 +70,7 @@ fn print<T: Serialize>(common: &Common, value: &T, text: impl FnOnce() -> String
     } else {
         text()
     };
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{}", text.trim_end()) {
-        // `facevault runs | head` is no error.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+    Ok(print_text(&text)?)
 }
 
 /// The arguments that a command which is typed again needs, for messages.

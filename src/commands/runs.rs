@@ -4,7 +4,7 @@ use super::print;
 use crate::cli::RunsArgs;
 use crate::error::{Error, Outcome};
 use crate::numbers::Quantity;
-use crate::run::{self, RunState};
+use crate::run;
 
 /// Runs it.
 pub(super) fn run(arguments: &RunsArgs) -> Result<Outcome, Error> {
@@ -18,15 +18,9 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<Outcome, Error> {
         let table: Vec<_> = std::iter::once(header)
             .chain(rows.iter().map(|row| {
                 let dash = || "–".to_owned();
-                let state = match row.state {
-                    RunState::Embedding => format!("embedding {}/{}", row.embedded, row.faces),
-                    RunState::Embedded => "embedded".into(),
-                    RunState::Complete => "complete".into(),
-                    RunState::Damaged => "damaged".into(),
-                };
                 [
                     row.run.clone(),
-                    state,
+                    row.state_in_words(),
                     row.embedded.to_string(),
                     row.eer.as_ref().map_or_else(dash, |eer| Quantity::Rate.point(eer)),
                     row.tar_at_fmr_1e3.as_ref().map_or_else(dash, |tar| Quantity::Rate.point(tar)),

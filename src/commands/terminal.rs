@@ -6,11 +6,26 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::progress::Progress;
+use crate::terminal::say;
 
 /// Bars on standard error; where that is no terminal, one line at each start and end.
 #[derive(Default)]
 pub struct Terminal {
     open: Mutex<Option<Open>>,
+}
+
+/// No progress, and what went wrong all the same: `--quiet`.
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn remark(&self, _: &str) {}
+    fn finish(&self) {}
+    fn say(&self, _: &str) {}
+    fn warn(&self, line: &str) {
+        say(line);
+    }
 }
 
 struct Open {
@@ -42,9 +57,9 @@ impl Progress for Terminal {
             }
             ("bytes", None) => "{prefix:>11} {spinner} {bytes} {bytes_per_sec} {msg}".into(),
             (_, Some(_)) => format!(
-                "{{prefix:>11}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit} {{per_sec}} eta {{eta}} {{msg}}"
+                "{{prefix:>11}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit} {{per_sec:1}} eta {{eta}} {{msg}}"
             ),
-            (_, None) => format!("{{prefix:>11}} {{spinner}} {{human_pos}} {unit} {{per_sec}} {{msg}}"),
+            (_, None) => format!("{{prefix:>11}} {{spinner}} {{human_pos}} {unit} {{per_sec:1}} {{msg}}"),
         };
         bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(task.to_owned());
@@ -55,7 +70,7 @@ impl Progress for Terminal {
         if !interactive() {
             let total = total.map_or_else(String::new, |total| format!(" {total} {unit}"));
             let resumed = if resumed > 0 { format!(", {resumed} done before") } else { String::new() };
-            eprintln!("{task}:{total}{resumed}");
+            say(&format!("{task}:{total}{resumed}"));
         }
         self.with(|open| *open = Some(Open { bar, task: task.to_owned(), unit, resumed }));
     }
@@ -85,7 +100,7 @@ impl Progress for Terminal {
         } else {
             format!("{done} {unit}, {:.0}/s", done as f64 / seconds.max(1e-9))
         };
-        eprintln!("{task}: {speed}, {seconds:.1} s");
+        say(&format!("{task}: {speed}, {seconds:.1} s"));
     }
 
     fn say(&self, line: &str) {
@@ -97,7 +112,7 @@ impl Progress for Terminal {
             _ => false,
         });
         if !printed {
-            eprintln!("{line}");
+            say(line);
         }
     }
 }

@@ -30,7 +30,7 @@ pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Pro
         return Err(ExportError::Faces { faces: faces.len(), rows: store.rows() });
     }
     // Both files with rows in them are passes over all chunks.
-    progress.start("writing", "rows", Some(2 * embedded.len() as u64), 0);
+    progress.start("writing", "bytes", Some(2 * size(embedded.len(), store.dimension())), 0);
     let written = matrix(&run.join("face_embeddings.npy"), store, embedded.len(), progress)
         .and_then(|()| table(&run.join("embeddings.parquet"), store, &embedded, faces, progress));
     progress.finish();
@@ -44,6 +44,11 @@ pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Pro
     csv(&run.join("failures.csv"), ["row", "face_id", "kind", "message"], failures)
 }
 
+/// Bytes of so many rows.
+fn size(rows: usize, dimension: usize) -> u64 {
+    (rows * dimension * size_of::<f32>()) as u64
+}
+
 fn matrix(path: &Path, store: &ChunkStore, rows: usize, progress: &dyn Progress) -> Result<(), ExportError> {
     files::commit(path, |out: &mut BufWriter<&File>| {
         let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(FileError::new("write", path));
@@ -53,7 +58,7 @@ fn matrix(path: &Path, store: &ChunkStore, rows: usize, progress: &dyn Progress)
             let chunk = record.matrix(store.folder())?;
             npy::encode(&chunk.data, &mut bytes);
             write(&bytes)?;
-            progress.advance(chunk.rows as u64);
+            progress.advance(size(chunk.rows, store.dimension()));
         }
         Ok(())
     })
@@ -89,7 +94,7 @@ fn table(
             for i in 0..chunk.rows {
                 groups.push(chunk.row(i)).map_err(wrong)?;
             }
-            progress.advance(chunk.rows as u64);
+            progress.advance(size(chunk.rows, store.dimension()));
         }
         groups.finish().map_err(wrong)
     })

@@ -109,7 +109,7 @@ pub fn run(
         }
     }
     let resumed = store.rows_embedded() + store.rows_failed();
-    let mut failures = FailureLimit { on_error: job.options.on_error, limit: job.options.max_failures, count: 0 };
+    let mut failures = FailureLimit::new(job.options);
     store.failures().try_for_each(|failure| failures.admit(failure))?;
     progress.start("embedding", "faces", Some(store.rows() as u64), resumed as u64);
     if failures.count > 0 {
@@ -275,16 +275,29 @@ struct FailureLimit {
     on_error: OnError,
     limit: Option<u64>,
     count: u64,
+    /// As long as there is a limit, all of them: where it ends the run, no file says what they were.
+    seen: Vec<Failure>,
 }
 
 impl FailureLimit {
+    fn new(options: &EmbedOptions) -> Self {
+        Self { on_error: options.on_error, limit: options.max_failures, count: 0, seen: Vec::new() }
+    }
+
     fn admit(&mut self, failure: &Failure) -> Result<(), EmbedError> {
         self.count += 1;
+        if self.limit.is_some() {
+            self.seen.push(failure.clone());
+        }
         if self.on_error == OnError::Fail {
             return Err(EmbedError::Face { failure: failure.clone() });
         }
         match self.limit {
-            Some(limit) if self.count > limit => Err(EmbedError::TooManyFailures { limit, failure: failure.clone() }),
+            Some(limit) if self.count > limit => Err(EmbedError::TooManyFailures {
+                limit,
+                failure: failure.clone(),
+                seen: std::mem::take(&mut self.seen),
+            }),
             _ => Ok(()),
         }
     }
@@ -312,6 +325,8 @@ pub enum EmbedError {
         limit: u64,
         /// The first one too many.
         failure: Failure,
+        /// All until then, that one too.
+        seen: Vec<Failure>,
     },
     /// The network or its device.
     #[error(transparent)]

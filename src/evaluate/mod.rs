@@ -26,8 +26,8 @@ use crate::similarity::engine::Engine;
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
-    self, Cards, Comparison, HardPair, Histograms, IdentitySpread, Keeper, PairKind, Population, Request, Watched,
-    hardest::Candidate,
+    self, Cards, Comparison, Forgetful, HardPair, Histograms, IdentitySpread, Keeper, PairKind, Population, Request,
+    Watched, hardest::Candidate,
 };
 use crate::verification::bootstrap::{Estimator, Of, Resampling};
 use crate::verification::distribution::distribution;
@@ -131,29 +131,31 @@ fn by_names(
     let population = Population::new(input.faces, input.seed);
     evaluable(input, &population)?;
     let quota = Quota::new(&population.available, input.options);
-    let watched = match Watched::choose(rows, &population, input.seed, cancel) {
-        None if cancel.requested() => return Err(EvaluateError::Interrupted),
-        chosen => chosen.unwrap_or_default(),
-    };
-    let request = Request { quota, hardest: input.options.hardest, watched: &watched.thresholds, seed: input.seed };
+    let bracket = similarity::bracket(rows, &population, quota.impostor, input.seed, cancel);
+    let bracket = bracket.ok_or(EvaluateError::Interrupted)?;
     let all = if quota.impostor == population.available.impostor { quota.impostor } else { 0 };
     let card = input.cards.load(rows, &population, all, progress);
     let card = card.map_err(|reason| EvaluateError::NoCard { reason })?;
     let engine = card.as_ref().map(|card| card as &dyn Engine);
-    let found = similarity::compare_resumably(rows, &population, &request, engine, input.keeper, progress, cancel)
-        .ok_or(EvaluateError::Interrupted)?;
+    let compare = |watched: &[f32], keeper: &dyn Keeper| {
+        let request = Request { quota, hardest: input.options.hardest, watched, seed: input.seed };
+        similarity::compare_resumably(rows, &population, &request, engine, keeper, progress, cancel)
+            .ok_or(EvaluateError::Interrupted)
+    };
+    let (found, watched) = counted_at_operating(&bracket, input.keeper, compare)?;
     drop(card);
     if found.impostor.moments.count() == 0 {
         let reason = "the sample found no two faces of different people in different photos".into();
         return Err(EvaluateError::NotEvaluable { reason });
     }
     let estimator = estimator(input, &found, cancel)?;
-    let breakdown = if watched.thresholds.is_empty() {
-        None
-    } else {
-        let (errors, watched, columns, how) = (&found.faces, &watched, input.columns, resampling(input));
-        let input = breakdown::Input { rows, population: &population, errors, watched, columns, how };
-        Some(Breakdown::new(&input, progress, cancel).ok_or(EvaluateError::Interrupted)?)
+    let breakdown = match watched {
+        None => None,
+        Some(Watched { threshold }) => {
+            let (errors, columns, how) = (&found.faces, input.columns, resampling(input));
+            let input = breakdown::Input { rows, population: &population, errors, threshold, columns, how };
+            Some(Breakdown::new(&input, progress, cancel).ok_or(EvaluateError::Interrupted)?)
+        }
     };
     let upstream = match &input.options.upstream {
         None => None,
@@ -172,7 +174,7 @@ fn by_names(
         population: &population,
         centroids: &centroids.data,
         found: &found,
-        watched: &watched,
+        watched,
         estimator: &estimator,
         hardest: &hardest,
         eer_threshold: metrics.eer_threshold,
@@ -191,6 +193,27 @@ fn by_names(
         histograms: Histograms { genuine: found.genuine.counts, impostor: found.impostor.counts },
         tested: Vec::new(),
     })
+}
+
+/// Compares pairs, and counts the errors of each face at the operating threshold, which `bracket` should hold. Without one,
+/// there are no errors by face.
+fn counted_at_operating(
+    bracket: &[f32],
+    keeper: &dyn Keeper,
+    compare: impl Fn(&[f32], &dyn Keeper) -> Result<Comparison, EvaluateError>,
+) -> Result<(Comparison, Option<Watched>), EvaluateError> {
+    let mut found = compare(bracket, keeper)?;
+    let watched = Watched::operating(&found.impostor);
+    let Some(Watched { threshold }) = watched else { return Ok((found, None)) };
+    let mut errors = std::mem::take(&mut found.faces).at(threshold, bracket);
+    if errors.is_none() {
+        // The sample misled about where the threshold would be. It is known now.
+        let known = [bracket.first().map_or(threshold, |tail| tail.min(threshold)), threshold, threshold];
+        found = compare(&known, &Forgetful)?;
+        errors = std::mem::take(&mut found.faces).at(threshold, &known);
+    }
+    found.faces = errors.unwrap_or_default();
+    Ok((found, watched))
 }
 
 /// Faces whose people nobody knows, and a list of pairs of which it is known: only these pairs are compared, and nothing
@@ -263,14 +286,23 @@ fn numbers(
 /// Judges each expectation. A metric that this run does not have meets none.
 #[must_use]
 pub fn judge(metrics: &Metrics, expect: &BTreeMap<String, Expectation>) -> Vec<Judged> {
+    judge_with(expect, |metric| metrics.get(metric).ok_or_else(|| metrics.lacks(metric)))
+}
+
+/// Judges each expectation by what `value` says its metric is, or why there is no such number.
+pub fn judge_with(expect: &BTreeMap<String, Expectation>, value: impl Fn(&str) -> Result<f64, String>) -> Vec<Judged> {
     expect
         .iter()
         .map(|(metric, range)| {
-            let value = metrics.get(metric);
+            let (value, not_judged) = match value(metric) {
+                Ok(value) => (Some(value), None),
+                Err(reason) => (None, Some(reason)),
+            };
             let met = value.is_some_and(|value| {
                 range.min.is_none_or(|min| value >= min) && range.max.is_none_or(|max| value <= max)
             });
-            Judged { metric: metric.clone(), value, min: range.min, max: range.max, source: range.source.clone(), met }
+            let (metric, source) = (metric.clone(), range.source.clone());
+            Judged { metric, value, min: range.min, max: range.max, source, met, not_judged }
         })
         .collect()
 }

@@ -97,6 +97,79 @@ fn close(what: &str, found: f64, expected: f64, tolerance: f64) {
     assert!((found - expected).abs() <= tolerance, "{what}: {found}, expected {expected} ± {tolerance}");
 }
 
+/// Faces with random rows, four of each identity.
+fn crowd(names: &[String]) -> (Vec<f32>, Vec<Labelled<'_>>) {
+    let face =
+        |i: usize| Labelled { face_id: &names[i], identity: Some(&names[i / 4]), image_id: &names[i], content: None };
+    (crate::similarity::tests::unit_rows(names.len(), 8, 3), (0..names.len()).map(face).collect())
+}
+
+#[test]
+fn there_is_one_operating_threshold() {
+    for (faces, pairs, max_pairs, target) in [
+        (200, PairMode::Exhaustive, 1, 1e-3),
+        (200, PairMode::Sampled, 6_000, 1e-3),
+        (200, PairMode::Sampled, 900, 1e-2),
+        (24, PairMode::Exhaustive, 1, 1e-2),
+        (12, PairMode::Exhaustive, 1, 1e-1),
+    ] {
+        let names: Vec<String> = (0..faces).map(|i| format!("{i:03}")).collect();
+        let (matrix, faces) = crowd(&names);
+        let found =
+            run(&matrix, 8, &faces, &SimilarityOptions { pairs, max_pairs: Some(max_pairs), ..options() }).unwrap();
+        let operating = found.metrics.operating().unwrap();
+        assert_eq!(operating.target_fmr, target);
+        let threshold = operating.threshold.unwrap();
+        let breakdown = found.breakdown.unwrap();
+        assert_eq!((found.people.threshold, breakdown.threshold), (threshold, threshold));
+        // What is counted face by face is what is counted over all pairs.
+        let (fmr, tar) = (operating.fmr.as_ref().unwrap().point, operating.tar.as_ref().unwrap().point);
+        let people = &found.people.identities;
+        close("FMR by identity", people.fmr.as_ref().unwrap().point, fmr, 1e-12);
+        close("FNMR by identity", people.fnmr.as_ref().unwrap().point, 1.0 - tar, 1e-12);
+        close("FMR by face", breakdown.all.fmr.unwrap().point, fmr, 1e-12);
+        close("FNMR by face", breakdown.all.fnmr.unwrap().point, 1.0 - tar, 1e-12);
+        // With and without suspects: what is measured with them is what the run says.
+        if let Some(audited) = &found.people.audit.metrics {
+            assert_eq!(audited.with.eer, found.metrics.eer);
+        }
+    }
+    // Too few pairs to resolve any rate: nobody is counted, and labels are judged where the error rates meet.
+    let names: Vec<String> = (0..8).map(|i| format!("{i:03}")).collect();
+    let (matrix, mut faces) = crowd(&names);
+    faces.remove(7);
+    faces.drain(4..6);
+    let found = run(&[&matrix[..32], &matrix[48..56]].concat(), 8, &faces, &options()).unwrap();
+    assert_eq!((found.metrics.pairs.impostor, found.metrics.operating(), found.breakdown), (4, None, None));
+    assert_eq!(found.people.threshold, found.metrics.eer_threshold);
+}
+
+#[test]
+fn a_sample_that_misled_costs_time_and_changes_nothing() {
+    let names: Vec<String> = (0..120).map(|i| format!("{i:03}")).collect();
+    let (data, faces) = crowd(&names);
+    let population = Population::new(&faces, 1);
+    let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
+    let rows = Rows { data: &data, dimension: 8 };
+    let counted = |bracket: &[f32]| {
+        let times = std::cell::Cell::new(0);
+        let compare = |watched: &[f32], _: &dyn Keeper| {
+            times.set(times.get() + 1);
+            let request = Request { quota, hardest: 3, watched, seed: 1 };
+            Ok(similarity::compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap())
+        };
+        let (found, watched) = counted_at_operating(bracket, &Forgetful, compare).unwrap();
+        (found.faces, watched.unwrap().threshold, times.get())
+    };
+    let bracket = similarity::bracket(rows, &population, quota.impostor, 1, &Cancel::default()).unwrap();
+    let (errors, threshold, 1) = counted(&bracket) else { panic!("{bracket:?} does not hold the threshold") };
+    assert_eq!((errors.misses.len(), errors.false_matches.len(), errors.between.len()), (1, 1, 0));
+    assert!(errors.false_matches[0].iter().any(|matches| *matches > 0));
+    for misled in [vec![], vec![0.1, 0.2, threshold - 0.01], vec![0.1, threshold + 0.01, 1.0]] {
+        assert_eq!(counted(&misled), (errors.clone(), threshold, 2), "{misled:?}");
+    }
+}
+
 #[test]
 fn numbers_are_those_of_numpy_and_scikit_learn() {
     let golden = Golden::read();

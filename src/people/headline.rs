@@ -8,7 +8,7 @@ use crate::verification::rates::Rates;
 use crate::verification::thresholds;
 
 /// False match rate of the true accept rate.
-pub const TARGET_FMR: f64 = 1e-3;
+pub use crate::metrics::OPERATING_FMR as TARGET_FMR;
 
 /// Headline metrics of one set of pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -85,12 +85,10 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// Sums face by face errors at `watched` (an index of its thresholds). Nothing when that threshold was not watched.
+    /// Sums face by face errors at the one threshold that they were counted at. Nothing when they were counted at none.
     #[must_use]
-    pub fn new(population: &Population<'_>, faces: &FaceErrors, watched: usize, level: f64, how: (u32, u64)) -> Self {
-        let (Some(misses), Some(matches)) = (faces.misses.get(watched), faces.false_matches.get(watched)) else {
-            return Self::default();
-        };
+    pub fn new(population: &Population<'_>, faces: &FaceErrors, level: f64, how: (u32, u64)) -> Self {
+        let ([misses], [matches]) = (&faces.misses[..], &faces.false_matches[..]) else { return Self::default() };
         let by_face = |hits: &[u32], trials: &[u32]| -> Vec<Vec<Count>> {
             let count = |row: usize| Count { hits: hits[row].into(), trials: trials[row].into() };
             let identities = population.identities.iter();
@@ -274,7 +272,7 @@ mod tests {
         let (names, ids) = (strings(3), strings(12));
         // One miss in identity 1; identities 0 and 2 match falsely twice.
         let errors = errors(3, 4, |a, b| [(4, 5), (0, 8), (1, 9)].contains(&(a, b)));
-        let found = Identities::new(&population(&names, &ids, 4), &errors, 0, 0.95, (100, 1));
+        let found = Identities::new(&population(&names, &ids, 4), &errors, 0.95, (100, 1));
         let counts: Vec<_> = found.errors.iter().map(|e| (e.genuine, e.misses, e.impostor, e.false_matches)).collect();
         assert_eq!(counts, [(6, 0, 32, 2), (6, 1, 32, 0), (6, 0, 32, 2)]);
         let (fnmr, fmr) = (found.fnmr.as_ref().unwrap(), found.fmr.as_ref().unwrap());
@@ -282,7 +280,8 @@ mod tests {
         assert_eq!(found.worst_missed().len(), 1);
         let names: Vec<_> = found.worst_confused().iter().map(|e| e.identity_id.clone()).collect();
         assert_eq!(names, ["000", "002"], "ties by name");
-        assert_eq!(Identities::new(&population(&names, &ids, 4), &errors, 1, 0.95, (9, 1)), Identities::default());
+        let nothing = FaceErrors::new(0, 0);
+        assert_eq!(Identities::new(&population(&names, &ids, 4), &nothing, 0.95, (9, 1)), Identities::default());
     }
 
     #[test]
@@ -294,7 +293,7 @@ mod tests {
             (2, 7) => draw.below(3) == 0,
             _ => draw.below(50) == 0,
         });
-        let found = Identities::new(&population(&names, &ids, 10), &errors, 0, 0.95, (500, 1));
+        let found = Identities::new(&population(&names, &ids, 10), &errors, 0.95, (500, 1));
         let of = |is: fn(&IdentityErrors) -> bool| -> Vec<_> {
             found.errors.iter().filter(|e| is(e)).map(|e| e.identity_id.as_str()).collect()
         };
@@ -315,7 +314,7 @@ mod tests {
             let bad: Vec<bool> = (0..400).map(|_| draw.below(5) == 0).collect();
             let errors =
                 errors(40, 10, |a, b| a / 10 == b / 10 && draw.below(100) < if bad[a] || bad[b] { 30 } else { 2 });
-            let found = Identities::new(&population(&names, &ids, 10), &errors, 0, 0.95, (200, 1));
+            let found = Identities::new(&population(&names, &ids, 10), &errors, 0.95, (200, 1));
             let spread = found.fnmr_spread.unwrap();
             sum += spread.point;
             above += u32::from(spread.lower.unwrap() > 1.0);

@@ -41,7 +41,8 @@ const AUDIT_SAMPLE: u64 = 2_000_000;
 pub struct People {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// The operating threshold, about one false match in a thousand: what below is a miss, what reaches it a match.
+    /// The operating threshold, [`crate::metrics::Metrics::operating`]: what is below is a miss, what reaches it a match. Of
+    /// pairs that are too few for one, that of the equal error rate.
     pub threshold: f64,
     /// Errors by identity.
     pub identities: Identities,
@@ -66,13 +67,13 @@ pub struct Input<'a> {
     pub centroids: &'a [f32],
     /// All pairs that were compared.
     pub found: &'a Comparison,
-    /// Their thresholds.
-    pub watched: &'a Watched,
+    /// The operating threshold that their errors were counted at, if there is one.
+    pub watched: Option<Watched>,
     /// Their intervals.
     pub estimator: &'a Estimator,
     /// The hardest of them.
     pub hardest: &'a [HardPair],
-    /// The threshold to judge by when none was watched.
+    /// The threshold to judge by when there is no operating threshold.
     pub eer_threshold: f64,
     /// Which pairs, and how uncertainty is estimated.
     pub options: &'a SimilarityOptions,
@@ -84,11 +85,10 @@ pub struct Input<'a> {
 #[must_use]
 pub fn study(input: &Input<'_>, cancel: &Cancel) -> Option<People> {
     let &Input { rows, faces, population, found, watched, options, .. } = input;
-    let operating = watched.operating_threshold();
-    let threshold = if operating.is_finite() { operating } else { input.eer_threshold };
+    let threshold = watched.map_or(input.eer_threshold, |watched| watched.threshold.into());
     let placed = placement::place(rows, population, input.centroids, cancel)?;
     let how = (options.replicates, input.seed);
-    let identities = Identities::new(population, &found.faces, watched.operating, options.confidence, how);
+    let identities = Identities::new(population, &found.faces, options.confidence, how);
     let margin = found.impostor.moments.std();
     let evidence = Evidence { rows, population, faces, placed: &placed, hardest: input.hardest, threshold, margin };
     let mut audit = Audit::new(&evidence, cancel)?;

@@ -33,7 +33,7 @@ fn looked_at(rows: Rows<'_>, faces: &[Labelled<'_>], threshold: f32, hardest: &[
         margin: 0.1,
     };
     People {
-        identities: Identities::new(&population, &found.faces, 0, 0.95, (50, 1)),
+        identities: Identities::new(&population, &found.faces, 0.95, (50, 1)),
         audit: Audit::new(&evidence, &cancel).unwrap(),
         routing: routing::routing(&population, &placed, 0.95),
         ..People::default()

@@ -4,21 +4,22 @@ use super::ReportError;
 use super::axis::Axis;
 use super::page::{Block, Cell, Legend, Section, Table};
 use super::plots::{Chart, Layer, Mark, Role};
-use super::words::{NONE, count, counted, interval_name, maybe, point};
+use super::words::{NONE, count, counted, interval_name, maybe, operating, point};
 use crate::breakdown::{Breakdown, Discard, LeftOut, Slice, Slices, Warning};
 use crate::estimate::Estimate;
-use crate::numbers::Quantity::{Cosine, Plain, Rate};
+use crate::metrics::Metrics;
+use crate::numbers::Quantity::{Plain, Rate};
 
 /// Slices in one figure at most: their columns' names must fit above them.
 const DRAWN: usize = 20;
 /// Slices in the table of those that stand out.
 const STANDING_OUT: usize = 12;
 
-pub(super) fn section(found: &Breakdown) -> Result<Section, ReportError> {
+pub(super) fn section(found: &Breakdown, metrics: &Metrics) -> Result<Section, ReportError> {
     let mut text = vec![format!(
-        "At the threshold {}, where about one different-identity pair in a thousand matches. A slice holds the faces that \
-         have something in common; a pair counts once for each of its faces in the slice, whoever the other is.",
-        Cosine.value(found.threshold)
+        "At the operating threshold of {}. A slice holds the faces that have something in common; a pair counts once for \
+         each of its faces in the slice, whoever the other is.",
+        operating(found.threshold, metrics)
     )];
     let mut blocks = Vec::new();
     if found.columns.is_empty() {

@@ -6,9 +6,10 @@ use super::figures;
 use super::page::{Block, Cell, Legend, Section, Table};
 use super::plots::{Chart, Layer, Mark, Panels, Role};
 use super::sections::face;
-use super::words::{NONE, count, counted, interval_name, made, maybe, point, target};
+use super::words::{NONE, count, counted, interval_name, made, maybe, operating, point, target};
 use super::{Report, ReportError};
 use crate::estimate::Estimate;
+use crate::metrics::Metrics;
 use crate::numbers::Quantity::{self, Cosine, Plain, Rate};
 use crate::people::audit::{Audit, Cause, Looks, WithAndWithout, WrongPair};
 use crate::people::routing::{Point, Routing};
@@ -30,16 +31,16 @@ const PICTURE_BYTES: usize = 1_200_000;
 const NAME: usize = 12;
 
 /// Errors by identity. `None` when none were counted.
-pub(super) fn fails(people: &People) -> Result<Option<Section>, ReportError> {
+pub(super) fn fails(people: &People, metrics: &Metrics) -> Result<Option<Section>, ReportError> {
     let Identities { errors, fnmr, fmr, .. } = &people.identities;
     if errors.is_empty() {
         return Ok(None);
     }
     let sentence = |rate: &Option<Estimate>| rate.as_ref().map_or(NONE.into(), |rate| Rate.sentence(rate));
     let mut text = vec![format!(
-        "At the operating threshold of {}, where about one different-identity pair in a thousand matches, {} of the \
-         same-identity pairs are missed and {} of the different-identity pairs match.",
-        Cosine.value(people.threshold),
+        "At the operating threshold of {}, {} of the same-identity pairs are missed and {} of the different-identity \
+         pairs match.",
+        operating(people.threshold, metrics),
         sentence(fnmr),
         sentence(fmr),
     )];

@@ -201,6 +201,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
                 max: Some(0.05),
                 source: Some("the configs' README".into()),
                 met: true,
+                not_judged: None,
             },
             Judged {
                 metric: "upstream.impostor.max".into(),
@@ -209,6 +210,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
                 max: Some(0.56),
                 source: Some("published".into()),
                 met: false,
+                not_judged: None,
             },
         ],
         genuine,

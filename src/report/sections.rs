@@ -43,10 +43,10 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
         upstream(metrics),
         Some(hardest(report)),
         if metrics.faces.identities > 0 { Some(identities(&report.evaluation.identities)?) } else { None },
-        people::fails(&report.evaluation.people)?,
+        people::fails(&report.evaluation.people, metrics)?,
         people::labels(report),
         people::routing(&report.evaluation.people)?,
-        report.evaluation.breakdown.as_ref().map(breakdown::section).transpose()?,
+        report.evaluation.breakdown.as_ref().map(|found| breakdown::section(found, metrics)).transpose()?,
         report.agreement.as_ref().map(agreement),
         Some(throughput(report)?),
         Some(failures(report)),
@@ -70,12 +70,9 @@ fn tiles(metrics: &Metrics) -> Vec<Tile> {
     let estimate = |label: &str, quantity: Quantity, estimate: &Estimate| {
         tile(label, point(quantity, estimate), quantity.interval(estimate))
     };
-    let resolved = || metrics.operating_points.iter().filter_map(|point| Some((point.target_fmr, point.tar.as_ref()?)));
-    let common = resolved().find(|(rate, _)| (rate / 1e-3 - 1.0).abs() < 1e-6);
-    let strictest = common.or_else(|| resolved().min_by(|a, b| a.0.total_cmp(&b.0)));
     let faces = &metrics.faces;
     let mut tiles = vec![estimate("Equal error rate", Rate, &metrics.eer)];
-    if let Some((rate, tar)) = strictest {
+    if let Some((rate, tar)) = metrics.operating().and_then(|point| Some((point.target_fmr, point.tar.as_ref()?))) {
         tiles.push(estimate(&format!("True accepts at {} false matches", target(rate)), Rate, tar));
     }
     tiles.extend([
@@ -97,7 +94,11 @@ fn expectations(metrics: &Metrics) -> Option<Section> {
     for expectation in &metrics.expectations {
         let (value, range) = judged(expectation);
         let source = expectation.source.clone().unwrap_or_else(|| NONE.into());
-        let (class, verdict) = if expectation.met { ("", "✓ met") } else { ("bad", "✗ not met") };
+        let (class, verdict) = match (expectation.met, expectation.value) {
+            (true, _) => ("", "✓ met"),
+            (false, Some(_)) => ("bad", "✗ not met"),
+            (false, None) => ("bad", "✗ not judged"),
+        };
         table.classed(class, [expectation.metric.clone(), value, range, source, verdict.into()]);
     }
     (!table.rows.is_empty()).then(|| Section {

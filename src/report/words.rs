@@ -47,6 +47,20 @@ pub(super) fn target(rate: f64) -> String {
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// The operating threshold in a sentence: `0.5175, the lowest at which at most 0.1% of different-identity pairs match`.
+pub(super) fn operating(threshold: f64, metrics: &Metrics) -> String {
+    let value = Quantity::Cosine.value(threshold);
+    match metrics.operating() {
+        Some(point) => {
+            format!(
+                "{value}, the lowest at which at most {} of different-identity pairs match",
+                target(point.target_fmr)
+            )
+        }
+        None => value,
+    }
+}
+
 /// What an estimate's interval is and how it was made.
 pub(super) fn interval_name(estimate: &Estimate) -> String {
     format!("{:.0}% interval", estimate.level * 100.0)
@@ -79,7 +93,10 @@ pub(super) fn judged(judged: &Judged) -> (String, String) {
         (None, Some(max)) => format!("at most {}", format(max)),
         (None, None) => "any value".into(),
     };
-    let Some(value) = judged.value else { return ("not available".into(), range) };
+    let Some(value) = judged.value else {
+        let why = judged.not_judged.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        return (format!("not available{why}"), range);
+    };
     let hidden = [judged.min, judged.max].into_iter().flatten().any(|b| b != value && format(b) == format(value));
     (if hidden { value.to_string() } else { format(value) }, range)
 }
@@ -110,7 +127,8 @@ mod tests {
 
     fn expectation(metric: &str, value: Option<f64>, max: f64) -> Judged {
         let met = value.is_some_and(|value| value <= max);
-        Judged { metric: metric.into(), value, min: None, max: Some(max), source: None, met }
+        let not_judged = value.is_none().then(|| "nothing was compared".into());
+        Judged { metric: metric.into(), value, min: None, max: Some(max), source: None, met, not_judged }
     }
 
     #[test]
@@ -133,7 +151,7 @@ mod tests {
         assert_eq!(judged(&expectation("eer", Some(0.05), 0.05)).0, "5.00%");
         assert_eq!(judged(&expectation("eer", Some(0.050_001), 0.05)), ("0.050001".into(), "at most 5.00%".into()));
         assert_eq!(judged(&expectation("faces.failed", Some(3.0), 0.0)), ("3".into(), "at most 0".into()));
-        assert_eq!(judged(&expectation("tar@fmr=1e-6", None, 1.0)).0, "not available");
+        assert_eq!(judged(&expectation("tar@fmr=1e-6", None, 1.0)).0, "not available: nothing was compared");
     }
 
     #[test]

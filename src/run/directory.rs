@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::RunError;
+use super::{RunError, inspect};
 use crate::files::{self, FileError};
 
 /// `experiments/<name>-<12 hex>/`.
@@ -49,10 +49,11 @@ impl RunDirectory {
         Self { path }
     }
 
-    /// The run called `text`: a path, a name in `experiments`, or a prefix that only one name has.
+    /// The run called `text`: a path, a name in `experiments`, the name of a config that has only one run, or a prefix that
+    /// only one name has. What is whole comes first: that another name begins with it does not matter.
     ///
     /// # Errors
-    /// [`RunError::NoSuchRun`] with the names there are, [`RunError::Ambiguous`] with those that fit.
+    /// [`RunError::NoSuchRun`] with the nearest name, [`RunError::Ambiguous`] with those that fit.
     pub fn find(experiments: &Path, text: &str) -> Result<Self, RunError> {
         for path in [PathBuf::from(text), experiments.join(text)] {
             if path.join(Self::PLAN).is_file() {
@@ -60,21 +61,26 @@ impl RunDirectory {
             }
         }
         let all = Self::list(experiments)?;
-        let mut fitting: Vec<_> = all.iter().filter(|run| run.name().starts_with(text)).collect();
-        match fitting.len() {
-            1 => Ok(fitting.remove(0).clone()),
-            0 => {
+        let of_config: Vec<_> = all.iter().filter(|run| run.config_name() == text).collect();
+        let config = !of_config.is_empty();
+        let fitting = if config { of_config } else { all.iter().filter(|run| run.name().starts_with(text)).collect() };
+        match fitting[..] {
+            [run] => Ok(run.clone()),
+            [] => {
                 let near = all
                     .iter()
                     .map(Self::name)
                     .max_by(|a, b| strsim::jaro_winkler(a, text).total_cmp(&strsim::jaro_winkler(b, text)));
                 Err(RunError::NoSuchRun { text: text.into(), folder: experiments.into(), near })
             }
-            _ => Err(RunError::Ambiguous {
-                text: text.into(),
-                names: fitting.iter().map(|run| run.name()).collect::<Vec<_>>().join(", "),
-            }),
+            _ => Err(RunError::Ambiguous { text: text.into(), config, runs: inspect::told_apart(&fitting) }),
         }
+    }
+
+    /// The name without the digest that it ends in.
+    fn config_name(&self) -> String {
+        let name = self.name();
+        name.rsplit_once('-').map_or_else(String::new, |(config, _)| config.to_owned())
     }
 
     /// All runs of a folder, by name. A folder that does not exist holds none.
@@ -160,13 +166,28 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_found_by_path_name_and_unique_prefix() {
-        let folder = experiments(&["demo-00aa", "demo-11bb", "orl-22cc"]);
+    fn a_run_is_found_by_path_name_config_and_unique_prefix() {
+        let folder =
+            experiments(&["demo-00aa", "demo-11bb", "lfw-33dd", "lfw-box-44ee", "lfw-box-aligned-55ff", "orl-22cc"]);
         let find = |text: &str| RunDirectory::find(folder.path(), text);
         assert_eq!(find("orl").unwrap().name(), "orl-22cc");
         assert_eq!(find("demo-11bb").unwrap().name(), "demo-11bb");
         assert_eq!(find(folder.path().join("demo-00aa").to_str().unwrap()).unwrap().name(), "demo-00aa");
-        insta::assert_snapshot!(find("demo").unwrap_err(), @"`demo` fits several runs: demo-00aa, demo-11bb; write more of the name");
+        assert_eq!(find("lfw").unwrap().name(), "lfw-33dd", "the config's name, though others begin with it");
+        assert_eq!(find("lfw-box").unwrap().name(), "lfw-box-44ee");
+        assert_eq!(find("lfw-box-a").unwrap().name(), "lfw-box-aligned-55ff");
+        // None of these has provenance: all that can be said is that they are damaged.
+        insta::assert_snapshot!(find("demo").unwrap_err(), @r"
+        `demo` is the config of several runs; write the name of one, or as much of it as no other has:
+          demo-00aa  damaged
+          demo-11bb  damaged
+        ");
+        insta::assert_snapshot!(find("lfw-").unwrap_err(), @r"
+        `lfw-` begins the names of several runs; write the name of one, or as much of it as no other has:
+          lfw-33dd              damaged
+          lfw-box-44ee          damaged
+          lfw-box-aligned-55ff  damaged
+        ");
         let error = find("deno-11").unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
         insta::assert_snapshot!(error, @"there is no run `deno-11` in DIR; the nearest name is `demo-11bb`; `facevault runs` lists all");
     }

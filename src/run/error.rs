@@ -71,13 +71,19 @@ pub enum RunError {
         /// The name most like it.
         near: Option<String>,
     },
-    /// Several runs have this prefix.
-    #[error("`{text}` fits several runs: {names}; write more of the name")]
+    /// Several runs are of this config, or have this prefix.
+    #[error(
+        "`{text}` {} several runs; write the name of one, or as much of it as no other has:\n{}",
+        if *config { "is the config of" } else { "begins the names of" },
+        runs.join("\n")
+    )]
     Ambiguous {
         /// What was asked for.
         text: String,
-        /// The runs it fits.
-        names: String,
+        /// Whether it is the whole name of their config.
+        config: bool,
+        /// The runs, a line each: name, how far it is, when it was worked on; the last one first.
+        runs: Vec<String>,
     },
     /// A JSON file does not have the form that this version writes.
     #[error("{} is not what this version of facevault writes: {source}", path.display())]
@@ -189,6 +195,19 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Whether the command line or the config has to change: it names what is not there, or what contradicts itself.
+    #[must_use]
+    pub fn usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::Compare(_)
+                | Self::NoSuchRun { .. }
+                | Self::Ambiguous { .. }
+                | Self::NoSuchFace { .. }
+        )
+    }
+
     /// Whether the work was stopped on request, by whichever part noticed.
     #[must_use]
     pub fn interrupted(&self) -> bool {

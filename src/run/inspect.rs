@@ -88,7 +88,7 @@ impl EmbeddedFaces {
 }
 
 /// The folder that the manifest's paths start from. Only pictures need it.
-fn dataset_root(run: &RunDirectory) -> Result<std::path::PathBuf, RunError> {
+pub(super) fn dataset_root(run: &RunDirectory) -> Result<std::path::PathBuf, RunError> {
     let Provenance { dataset, .. } = run.json(RunDirectory::PROVENANCE)?;
     Ok(dataset.root)
 }
@@ -223,12 +223,34 @@ pub struct RunRow {
     pub expectations_met: Option<bool>,
 }
 
+impl RunRow {
+    /// How far it is, in words.
+    #[must_use]
+    pub fn state_in_words(&self) -> String {
+        match self.state {
+            RunState::Embedding => format!("embedding {}/{}", self.embedded, self.faces),
+            RunState::Embedded => "embedded".into(),
+            RunState::Complete => "complete".into(),
+            RunState::Damaged => "damaged".into(),
+        }
+    }
+}
+
 /// All runs of a folder.
 ///
 /// # Errors
 /// [`FileError`] when the folder cannot be listed; a damaged run is a row that says so.
 pub fn list(experiments: &Path) -> Result<Vec<RunRow>, FileError> {
     Ok(RunDirectory::list(experiments)?.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect())
+}
+
+/// What tells runs apart for who has to choose one, a line each: name, how far, when; the last one first.
+pub(super) fn told_apart(runs: &[&RunDirectory]) -> Vec<String> {
+    let mut rows: Vec<RunRow> = runs.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect();
+    rows.sort_by(|a, b| b.worked_on.cmp(&a.worked_on).then_with(|| a.run.cmp(&b.run)));
+    let width = rows.iter().map(|row| row.run.chars().count()).max().unwrap_or(0);
+    let when = |row: &RunRow| row.worked_on_utc.as_ref().map_or_else(String::new, |at| format!(", {at}"));
+    rows.iter().map(|row| format!("  {:<width$}  {}{}", row.run, row.state_in_words(), when(row))).collect()
 }
 
 fn row(run: &RunDirectory) -> Result<RunRow, RunError> {

@@ -6,6 +6,7 @@ mod columns;
 mod compare;
 mod directory;
 mod error;
+mod failures;
 mod inspect;
 mod pair_lists;
 mod partial;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 pub use directory::RunDirectory;
 pub use error::RunError;
+pub use failures::{Failures, Reason, failures};
 pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
 use partial::PartialPairs;
 use precision::Opening;
@@ -32,7 +34,9 @@ pub use verify::{Check, verify};
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
 use crate::dataset::Manifest;
-use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock};
+use crate::embed::{
+    self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock,
+};
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::files;
 use crate::metrics::Judged;
@@ -78,8 +82,8 @@ pub enum Evaluated {
     NotEvaluable {
         /// Why, in words.
         reason: String,
-        /// How many expectations of the config could not be judged for it.
-        expectations: usize,
+        /// The config's expectations: of what is known without comparing faces, judged; of all else, not.
+        expectations: Vec<Judged>,
     },
 }
 
@@ -89,17 +93,14 @@ impl Evaluated {
     pub fn expectations(&self) -> &[Judged] {
         match self {
             Self::Metrics(evaluation) => &evaluation.metrics.expectations,
-            Self::NotEvaluable { .. } => &[],
+            Self::NotEvaluable { expectations, .. } => expectations,
         }
     }
 
     /// Whether every expectation of the config was met.
     #[must_use]
     pub fn met(&self) -> bool {
-        match self {
-            Self::Metrics(evaluation) => evaluation.metrics.expectations.iter().all(|judged| judged.met),
-            Self::NotEvaluable { expectations, .. } => *expectations == 0,
-        }
+        self.expectations().iter().all(|judged| judged.met)
     }
 }
 
@@ -177,6 +178,7 @@ impl Workplace<'_> {
         if run.has(RunDirectory::METADATA) {
             let rows = manifest.len();
             let embedded = embed::MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
+            self.say_failures(run)?;
             return Ok(EmbedOutcome::Complete(EmbedSummary {
                 rows,
                 embedded,
@@ -228,11 +230,24 @@ impl Workplace<'_> {
             session.embedded = (store.rows_embedded() - before) as u64;
         }
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
-        let outcome = outcome?;
-        if let EmbedOutcome::Complete(_) = outcome {
-            self.hand_over(run, &store, manifest)?;
+        match &outcome {
+            Ok(EmbedOutcome::Complete(_)) => {
+                self.hand_over(run, &store, manifest)?;
+                self.say_failures(run)?;
+            }
+            Err(EmbedError::TooManyFailures { seen, .. }) => {
+                Failures::of(seen, manifest).lines().iter().for_each(|line| self.progress.warn(line));
+            }
+            _ => (),
         }
-        Ok(outcome)
+        Ok(outcome?)
+    }
+
+    /// Says why faces have no embedding, also to who wants no progress: a result that lacks them must not look whole.
+    fn say_failures(&self, run: &RunDirectory) -> Result<(), RunError> {
+        let failures = failures(run)?;
+        failures.iter().flat_map(Failures::lines).for_each(|line| self.progress.warn(&line));
+        Ok(())
     }
 
     /// Writes what says what this run is: config, plan, provenance (keeping its earlier sessions).
@@ -297,7 +312,15 @@ impl Workplace<'_> {
         let evaluated = match self.compute(run, &config) {
             Ok(evaluation) => Evaluated::Metrics(Box::new(evaluation)),
             Err(RunError::Evaluate(EvaluateError::NotEvaluable { reason })) => {
-                Evaluated::NotEvaluable { reason, expectations: config.expect.len() }
+                let faces = embed::read_records(run.path())?;
+                let sum = |of: fn(&ChunkRecord) -> usize| faces.iter().map(of).sum::<usize>() as f64;
+                let expectations = evaluate::judge_with(&config.expect, |metric| match metric {
+                    "faces.manifest" => Ok(sum(|chunk| chunk.rows)),
+                    "faces.embedded" => Ok(sum(|chunk| chunk.embedded)),
+                    "faces.failed" => Ok(sum(|chunk| chunk.failures.len())),
+                    _ => Err(reason.clone()),
+                });
+                Evaluated::NotEvaluable { reason, expectations }
             }
             Err(error) => return Err(error),
         };

@@ -62,7 +62,9 @@ pub struct Comparison {
 impl Comparison {
     /// From what was collected, all cells closed.
     #[must_use]
-    pub fn new(population: &Population<'_>, found: Collector) -> Self {
+    pub fn new(population: &Population<'_>, mut found: Collector) -> Self {
+        // The order in which threads came upon them must not show.
+        found.faces.between.sort_unstable();
         let (units, identities) = (population.units.len(), population.names.len());
         let cells = Cells { units, identities, genuine: found.genuine_cells, impostor: found.impostor_cells };
         Self {

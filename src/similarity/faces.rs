@@ -1,5 +1,8 @@
 //! What the pairs of each face came to at a few thresholds: errors by person, by picture quality and by any column of the
 //! metadata are sums over these.
+//!
+//! The operating threshold is known only when all pairs are compared. So the pairs between two thresholds that it lies
+//! between are kept one by one, and are counted in the end.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +19,19 @@ pub struct FaceErrors {
     pub misses: Vec<Vec<u32>>,
     /// Different-identity pairs at or above the threshold, by watched threshold and row.
     pub false_matches: Vec<Vec<u32>>,
+    /// Pairs from the last but one watched threshold up to the last.
+    pub between: Vec<Between>,
+}
+
+/// A pair between the last two watched thresholds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Between {
+    /// Its faces.
+    pub rows: [u32; 2],
+    /// Whether they are one identity's.
+    pub genuine: bool,
+    /// The bits of its cosine.
+    pub cosine: u32,
 }
 
 impl FaceErrors {
@@ -28,6 +44,38 @@ impl FaceErrors {
             impostor: vec![0; rows],
             misses: by_threshold.clone(),
             false_matches: by_threshold,
+            between: Vec::new(),
+        }
+    }
+
+    /// The same errors at `threshold` alone. `None` where that is not from the last but one of the `watched` thresholds to
+    /// the last, and so cannot be told.
+    #[must_use]
+    pub fn at(mut self, threshold: f32, watched: &[f32]) -> Option<Self> {
+        let &[.., low, high] = watched else { return None };
+        if !(low..=high).contains(&threshold) {
+            return None;
+        }
+        let mut matches = self.false_matches.pop()?;
+        self.misses.pop();
+        let mut misses = self.misses.pop()?;
+        for pair in &self.between {
+            let (cosine, rows) = (f32::from_bits(pair.cosine), pair.rows.map(|row| row as usize));
+            match (pair.genuine, cosine >= threshold) {
+                (true, false) => rows.into_iter().for_each(|row| misses[row] += 1),
+                (false, true) => rows.into_iter().for_each(|row| matches[row] += 1),
+                _ => (),
+            }
+        }
+        Some(Self { misses: vec![misses], false_matches: vec![matches], between: Vec::new(), ..self })
+    }
+
+    /// Keeps a pair that lies between the last two thresholds.
+    fn keep(&mut self, genuine: bool, rows: [u32; 2], cosine: f32, thresholds: &[f32]) {
+        if let &[.., low, high] = thresholds
+            && (low..high).contains(&cosine)
+        {
+            self.between.push(Between { rows, genuine, cosine: cosine.to_bits() });
         }
     }
 
@@ -40,6 +88,7 @@ impl FaceErrors {
                     self.genuine[row] += 1;
                     self.misses[above..].iter_mut().for_each(|misses| misses[row] += 1);
                 }
+                self.keep(true, rows, cosine, thresholds);
             }
             PairKind::Impostor => {
                 for row in rows {
@@ -58,6 +107,7 @@ impl FaceErrors {
                 matches[row as usize] += 1;
             }
         }
+        self.keep(false, rows, cosine, thresholds);
     }
 
     /// Adds what another has counted over as many rows and thresholds.
@@ -71,6 +121,7 @@ impl FaceErrors {
         for (mine, theirs) in tables {
             mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| sum(mine, theirs));
         }
+        self.between.extend_from_slice(&other.between);
     }
 }
 
@@ -90,5 +141,28 @@ mod tests {
         let mut twice = errors.clone();
         twice.merge(&errors);
         assert_eq!(twice.false_matches, [[2, 2, 4], [0, 2, 2]]);
+    }
+
+    #[test]
+    fn at_a_threshold_between_two_they_are_what_they_would_be_had_it_been_watched() {
+        let cosines = [0.0, 0.2, 0.299_999, 0.3, 0.35, 0.4, 0.5, 0.500_001, 0.9];
+        let all = |watched: &[f32]| {
+            let mut errors = FaceErrors::new(4, watched.len());
+            for (i, cosine) in cosines.into_iter().enumerate() {
+                let rows = [i as u32 % 3, 3];
+                errors.add(PairKind::Genuine, rows, cosine, watched);
+                errors.add(PairKind::Impostor, rows, cosine, watched);
+            }
+            errors
+        };
+        let watched = [0.1, 0.3, 0.5];
+        for threshold in [0.3, 0.349, 0.35, 0.4, 0.499, 0.5] {
+            let found = all(&watched).at(threshold, &watched).unwrap();
+            assert_eq!(found, all(&[threshold]), "{threshold}");
+        }
+        for outside in [0.2, 0.299, 0.501, f32::NAN] {
+            assert_eq!(all(&watched).at(outside, &watched), None, "{outside}");
+        }
+        assert_eq!(all(&[0.3, 0.3]).at(0.3, &[0.3, 0.3]).unwrap(), all(&[0.3]));
     }
 }

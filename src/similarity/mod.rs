@@ -26,7 +26,7 @@ pub use compare::{Comparison, Forgetful, Keeper, Request, compare, compare_resum
 pub use faces::FaceErrors;
 pub use nearest::nearest;
 pub use population::{Labelled, Population};
-pub use watched::Watched;
+pub use watched::{Watched, bracket};
 
 use serde::{Deserialize, Serialize};
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::Collector;
+use super::faces::Between;
 use super::hardest::Hardest;
 use crate::model::cpu::products::Products;
 use crate::verification::bootstrap::Cell;
@@ -74,6 +75,9 @@ pub fn write(done: usize, found: &Collector, products: Products) -> Vec<u8> {
     columns.u32s("faces.impostor", found.faces.impostor.iter().copied());
     columns.u32s("faces.misses", found.faces.misses.iter().flatten().copied());
     columns.u32s("faces.false_matches", found.faces.false_matches.iter().flatten().copied());
+    let between = found.faces.between.iter();
+    columns
+        .u32s("faces.between", between.flat_map(|pair| [pair.rows[0], pair.rows[1], pair.cosine, pair.genuine.into()]));
     let tensors = columns.0.iter().filter_map(|(name, (dtype, bytes))| {
         let numbers = bytes.len() * 8 / dtype.bitsize();
         Some((name, TensorView::new(*dtype, vec![numbers], bytes).ok()?))
@@ -118,6 +122,13 @@ pub fn read(bytes: &[u8], mut empty: Collector, products: Products) -> Option<(u
         }
         slots.iter_mut().zip(numbers.chunks_exact(rows.max(1))).try_for_each(|(slots, row)| fill(slots, row))?;
     }
+    let between = file.u32s("faces.between")?;
+    let (between, []) = between.as_chunks::<4>() else { return None };
+    if between.iter().any(|[a, b, ..]| (*a).max(*b) as usize >= faces.genuine.len()) {
+        return None;
+    }
+    let pair = |&[a, b, cosine, genuine]: &[u32; 4]| Between { rows: [a, b], genuine: genuine > 0, cosine };
+    faces.between = between.iter().map(pair).collect();
     let done = *file.u64s("done")?.first()?;
     Some((done as usize, empty))
 }

@@ -4,10 +4,10 @@ use super::Curve;
 use super::bootstrap::{Estimator, Of};
 use super::interval::no_error;
 use super::rates::{Rate, Rates};
-use super::roc::allowed;
+use super::roc::{Survival, allowed};
 use super::tally::{BINS, edge};
 use crate::estimate::Estimate;
-use crate::metrics::{ErrorRate, OperatingPoint, RateIntervals, ThresholdRates};
+use crate::metrics::{ErrorRate, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates};
 
 /// False match rates that thresholds are always chosen for; with enough pairs, further powers of ten follow.
 pub const TARGETS: [f64; 6] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
@@ -48,6 +48,21 @@ pub fn auc(rates: Rates<'_>) -> Estimate {
 pub fn targets(impostor: u64) -> Vec<f64> {
     let further = (7..=20).map(|power| 1.0 / 10f64.powi(power)).take_while(|target| allowed(*target, impostor) > 0);
     TARGETS.into_iter().chain(further).collect()
+}
+
+/// The false match rate of the operating threshold: [`OPERATING_FMR`], or the nearest of [`TARGETS`] above it that so many
+/// pairs resolve; `None` where they resolve none.
+#[must_use]
+pub fn operating_rate(impostor: u64) -> Option<f64> {
+    let resolved = |target: &f64| *target >= OPERATING_FMR && allowed(*target, impostor) > 0;
+    TARGETS.into_iter().rfind(resolved)
+}
+
+/// The operating threshold, as a bin edge: that of [`operating_points`] at [`operating_rate`].
+#[must_use]
+pub fn operating_edge(impostor: &Survival) -> Option<usize> {
+    let target = operating_rate(impostor.total())?;
+    Some(impostor.lowest_edge(allowed(target, impostor.total())))
 }
 
 /// The rates at each of [`targets`], and their intervals made in three ways. The FMR's are of this very threshold, which

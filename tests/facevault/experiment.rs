@@ -185,8 +185,8 @@ fn faces_without_identities_are_embedded_and_said_to_be_incomparable() {
     }
     fs::write(workspace.path("face_metadata.csv"), csv).unwrap();
     workspace.config("dataset: {source: phase1, csv: face_metadata.csv}");
-    let (_, stderr) = workspace.run(0, &["experiment", "config.yaml"]);
-    assert!(stderr.contains("not evaluated"), "{stderr}");
+    let (stdout, _) = workspace.run(0, &["experiment", "config.yaml"]);
+    assert!(stdout.contains("not evaluated: no face has an identity"), "{stdout}");
     let run = workspace.only_run();
     assert!(run.join("SEALED").is_file() && !run.join("metrics.json").exists());
     assert_eq!(fs::read_to_string(run.join("face_embedding_index.csv")).unwrap(), "face_id\nf0\nf1\nf2\n");

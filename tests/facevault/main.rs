@@ -15,6 +15,7 @@ mod meter;
 mod model;
 mod networks;
 mod orl;
+mod outcome;
 mod pairs_card;
 mod people;
 mod precision;

@@ -1,0 +1,143 @@
+//! Why faces have no embedding, the commonest reason first: what a user reads before `failures.csv`.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{RunDirectory, RunError};
+use crate::dataset::{Manifest, PixelSource};
+use crate::embed::{self, ChunkRecord, Failure, FailureKind};
+
+/// Reasons that are told one by one.
+const TOLD: usize = 5;
+
+/// The faces of a run that have no embedding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Failures {
+    /// How many they are.
+    pub faces: usize,
+    /// Of so many.
+    #[serde(skip)]
+    pub of: usize,
+    /// The commonest reasons.
+    pub reasons: Vec<Reason>,
+    /// Faces that failed for rarer ones.
+    pub others: usize,
+    /// Where all are listed; nowhere while the run is not embedded.
+    pub file: Option<String>,
+}
+
+/// Something that went wrong with several faces alike.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reason {
+    /// Which step failed.
+    pub kind: FailureKind,
+    /// What was said of the first of them.
+    pub message: String,
+    /// How many they are.
+    pub faces: usize,
+}
+
+/// The failures of an embedded run; `None` when every face has an embedding.
+///
+/// # Errors
+/// [`RunError`] when the chunks or the manifest cannot be read.
+pub fn failures(run: &RunDirectory) -> Result<Option<Failures>, RunError> {
+    let records = embed::read_records(run.path())?;
+    if records.iter().all(|record| record.failures.is_empty()) {
+        return Ok(None);
+    }
+    // Paths in messages are below the root, wherever that is: only what follows it tells faces apart.
+    let manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), super::inspect::dataset_root(run)?)?;
+    let failed: Vec<Failure> = records.into_iter().flat_map(|ChunkRecord { failures, .. }| failures).collect();
+    let file = run.has(RunDirectory::FAILURES).then(|| run.file(RunDirectory::FAILURES).display().to_string());
+    Ok(Some(Failures { file, ..Failures::of(&failed, &manifest) }))
+}
+
+impl Failures {
+    /// Some failures among the faces of a manifest.
+    pub(super) fn of(failed: &[Failure], manifest: &Manifest) -> Self {
+        let mut reasons = grouped(failed, |row| names(manifest, row));
+        let others = reasons.iter().skip(TOLD).map(|reason| reason.faces).sum();
+        reasons.truncate(TOLD);
+        Self { faces: failed.len(), of: manifest.len(), reasons, others, file: None }
+    }
+
+    /// What is said of them.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let have = if self.faces == 1 { "face has" } else { "faces have" };
+        let mut lines = vec![format!("{} of {} {have} no embedding:", self.faces, self.of)];
+        let line = |faces: usize, words: &str| format!("{faces:>7}  {words}");
+        lines.extend(self.reasons.iter().map(|one| line(one.faces, &format!("{}: {}", one.kind.name(), one.message))));
+        if self.others > 0 {
+            lines.push(line(self.others, "for other reasons"));
+        }
+        lines.extend(self.file.iter().map(|file| format!("each with its reason in {file}")));
+        lines
+    }
+}
+
+/// What a message may call one face: its path, as a whole and below the root, and its id.
+fn names(manifest: &Manifest, row: usize) -> Vec<String> {
+    let Some(face) = manifest.faces.get(row) else { return Vec::new() };
+    let mut names = Vec::new();
+    if let PixelSource::File { path, .. } = &face.pixels {
+        names.extend([manifest.root.join(path).display().to_string(), path.clone()]);
+    }
+    names.push(face.face_id.clone());
+    names
+}
+
+/// Failures that differ only in the face and in numbers, together; those of most faces first, then in row order.
+fn grouped(failures: &[Failure], names: impl Fn(usize) -> Vec<String>) -> Vec<Reason> {
+    let mut place: HashMap<(&str, String), usize> = HashMap::new();
+    let mut reasons: Vec<Reason> = Vec::new();
+    for failure in failures {
+        let mut essence = failure.message.clone();
+        for name in names(failure.row).iter().filter(|name| !name.is_empty()) {
+            essence = essence.replace(name.as_str(), "");
+        }
+        essence.retain(|letter| !(letter.is_ascii_digit() || letter == '-' || letter == '.'));
+        let next = reasons.len();
+        let at = *place.entry((failure.kind.name(), essence)).or_insert(next);
+        if at == next {
+            reasons.push(Reason { kind: failure.kind, message: failure.message.clone(), faces: 0 });
+        }
+        reasons[at].faces += 1;
+    }
+    // Stable: among equals the first stays first.
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.faces));
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(row: usize, kind: FailureKind, message: &str) -> Failure {
+        Failure { row, face_id: format!("f{row}"), kind, message: message.into() }
+    }
+
+    #[test]
+    fn what_differs_in_face_and_numbers_is_one_reason_and_the_commonest_comes_first() {
+        let failures = [
+            failure(0, FailureKind::Read, "cannot read /a b/0.jpg: gone"),
+            failure(1, FailureKind::Crop, "the box (1, 2, 1, 9) leaves nothing of the 250 × 250 picture"),
+            failure(2, FailureKind::Crop, "the box (-1, 2, -7.5, 9) leaves nothing of the 16 × 250 picture"),
+            failure(3, FailureKind::Read, "cannot read /a b/3.jpg: gone"),
+            failure(4, FailureKind::Crop, "the box (0, 0, 0, 0) leaves nothing of the 250 × 250 picture"),
+            failure(5, FailureKind::Decode, "cannot read /a b/5.jpg: gone"),
+        ];
+        let reasons = grouped(&failures, |row| vec![format!("/a b/{row}.jpg"), format!("f{row}")]);
+        let found: Vec<_> = reasons.iter().map(|reason| (reason.faces, reason.message.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                (3, "the box (1, 2, 1, 9) leaves nothing of the 250 × 250 picture"),
+                (2, "cannot read /a b/0.jpg: gone"),
+                (1, "cannot read /a b/5.jpg: gone"),
+            ]
+        );
+    }
+}
