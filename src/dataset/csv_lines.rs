@@ -27,9 +27,6 @@ pub(super) struct CsvLines<'a> {
 impl<'a> CsvLines<'a> {
     /// Reads the header.
     pub fn open(bytes: &'a [u8]) -> Result<Self, CsvError> {
-        if let Some((system, command)) = pointer(bytes) {
-            return Err(CsvError { offset: 0, problem: CsvProblem::Pointer { system, command } });
-        }
         let text = utf8(bytes)?;
         let body = text.strip_prefix('\u{feff}').unwrap_or(text);
         if body.trim().is_empty() {
@@ -83,8 +80,11 @@ impl<'a> CsvLines<'a> {
     }
 }
 
-/// The bytes as text.
+/// The bytes as text, if they are a table's.
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, CsvError> {
+    if let Some((system, command)) = pointer(bytes) {
+        return Err(CsvError { offset: 0, problem: CsvProblem::Pointer { system, command } });
+    }
     std::str::from_utf8(bytes).map_err(|error| {
         let offset = error.valid_up_to();
         let column = offset - bytes[..offset].iter().rposition(|byte| *byte == b'\n').map_or(0, |i| i + 1) + 1;

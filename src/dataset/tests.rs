@@ -387,6 +387,30 @@ fn links_of_a_folder_lead_anywhere_and_those_of_a_table_stay_inside() {
     assert_eq!(place.open(&folders_at(&root)).unwrap().faces, manifest.faces);
 }
 
+/// Root reads everything: then there is nothing to see.
+#[cfg(unix)]
+#[test]
+fn a_person_whose_folder_cannot_be_read_is_an_error_and_a_picture_a_failure() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    place.put("n1/1.jpg", "one").put("n1/2.jpg", "two").put("n2/1.jpg", "three");
+    let lock = |path: &str, mode| {
+        fs::set_permissions(place.root().join(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    lock("n1/2.jpg", 0);
+    if File::open(place.root().join("n1/2.jpg")).is_ok() {
+        return;
+    }
+    let manifest = place.folders().unwrap();
+    assert_eq!(manifest.faces[1].content, None);
+    let message = bytes(&manifest, 1).unwrap_err().to_string();
+    assert!(message.ends_with("n1/2.jpg: Permission denied (os error 13)"), "{message}");
+    lock("n2", 0);
+    let message = place.error(place.folders());
+    lock("n2", 0o700);
+    assert_eq!(message, "cannot list <dir>/n2: Permission denied (os error 13)");
+}
+
 #[cfg(unix)]
 #[test]
 fn loops_and_links_to_nothing_are_told() {

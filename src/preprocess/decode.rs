@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use super::kind::{self, Kind};
 use super::orientation::Metadata;
-use super::{PreprocessError, gif, jpeg, tiff};
+use super::{PreprocessError, gif, jpeg, pnm, tiff};
 
 /// What a picture may cost. The defaults take every photograph and refuse headers that lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +34,13 @@ impl Limits {
             return Err(PreprocessError::EmptyPicture { width, height });
         }
         if width.max(height) > self.side || u64::from(width) * u64::from(height) > self.pixels {
-            return Err(PreprocessError::TooLarge { width, height, max_side: self.side, max_pixels: self.pixels });
+            return Err(self.too_large(width, height));
         }
         Ok(())
+    }
+
+    pub(super) fn too_large(&self, width: u32, height: u32) -> PreprocessError {
+        PreprocessError::TooLarge { width, height, max_side: self.side, max_pixels: self.pixels }
     }
 }
 
@@ -45,8 +49,7 @@ impl Limits {
 ///
 /// As in Pillow: alpha is dropped, not blended; a palette gives its colours; CMYK is taken as Adobe writes it (inverted);
 /// 16-bit colour keeps its high byte; and **16-bit grey is clipped at 255, not scaled** (scale such pictures to 8 bits
-/// before if they use their range). Pixels equal Pillow's, a JPEG's too, except: samples of a PNM file with an odd maximum
-/// may differ by one.
+/// before if they use their range). Pixels equal Pillow's.
 ///
 /// # Errors
 ///
@@ -59,6 +62,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError
         Some(Kind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
         Some(Kind::WebP) => (ImageFormat::WebP, Metadata::default()),
         Some(Kind::Bmp) => (ImageFormat::Bmp, Metadata::default()),
+        // PAM is left to the decoder of all others; Pillow does not read it.
+        Some(Kind::Pnm) if bytes.get(1) != Some(&b'7') => return pnm::decode(bytes, limits),
         Some(Kind::Pnm) => (ImageFormat::Pnm, Metadata::default()),
         Some(Kind::Gif) => return gif::decode(bytes, limits),
         Some(Kind::Tiff) => return tiff::decode(bytes, limits),
@@ -85,7 +90,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError
     };
     let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     picture.apply_orientation(metadata.orientation());
-    Ok(to_rgb(picture, format))
+    Ok(to_rgb(picture))
 }
 
 /// What bytes are that begin as no picture does.
@@ -97,14 +102,9 @@ fn no_picture(bytes: &[u8]) -> PreprocessError {
     }
 }
 
-fn to_rgb(picture: DynamicImage, format: ImageFormat) -> RgbImage {
+fn to_rgb(picture: DynamicImage) -> RgbImage {
     let (width, height) = (picture.width(), picture.height());
     let high_byte = |value: u16| (value >> 8) as u8;
-    // Pillow scales the samples of PPM files to 8 bits, but takes only the high byte of PNG's.
-    let colour = |value: u16| match format {
-        ImageFormat::Pnm => ((u32::from(value) * 255 + 32_767) / 65_535) as u8,
-        _ => high_byte(value),
-    };
     let clipped = |value: u16| value.min(255) as u8;
     let pixels = match picture {
         DynamicImage::ImageRgb8(rgb) => return rgb,
@@ -113,8 +113,8 @@ fn to_rgb(picture: DynamicImage, format: ImageFormat) -> RgbImage {
         DynamicImage::ImageRgba8(rgba) => interleave(&rgba, 4, |value| value),
         DynamicImage::ImageLuma16(grey) => interleave(&grey, 1, clipped),
         DynamicImage::ImageLumaA16(grey) => interleave(&grey, 2, high_byte),
-        DynamicImage::ImageRgb16(rgb) => interleave(&rgb, 3, colour),
-        DynamicImage::ImageRgba16(rgba) => interleave(&rgba, 4, colour),
+        DynamicImage::ImageRgb16(rgb) => interleave(&rgb, 3, high_byte),
+        DynamicImage::ImageRgba16(rgba) => interleave(&rgba, 4, high_byte),
         // Floating point: no format that is read decodes to it.
         other => return other.to_rgb8(),
     };
@@ -172,7 +172,7 @@ mod tests {
             }
         }
         insta::assert_snapshot!(format!("{compared} as Pillow\n\n{named}\n{more}\n{refused}"), @"
-        213 as Pillow
+        275 as Pillow
 
         rgb-16-planes.tif: TIFF with 3 samples of 16 bits a pixel, of this kind is not supported; convert to PNG or JPEG
         lab.tif: TIFF with Lab colours is not supported; convert to PNG or JPEG
@@ -190,13 +190,21 @@ mod tests {
 
         grey-extra.tif: TIFF with 2 samples a pixel and colours of kind 1 is not supported; convert to PNG or JPEG
         rgba-extra-3.tif: TIFF with 4 samples a pixel and colours of kind 2 is not supported; convert to PNG or JPEG
-        cut.tif: the picture has no pixels (0 × 0); replace it or take it out of the dataset
+        cut.tif: damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor
         strip-short.tif: damaged or unusual TIFF picture: incomplete deflate stream; save it again with an image editor
-        cut-lzw.tif: the picture has no pixels (0 × 0); replace it or take it out of the dataset
+        cut-lzw.tif: damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor
         too-few-pixels.gif: damaged or unusual GIF picture: image truncated; save it again with an image editor
         no-frame.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
         empty-frame.gif: the picture has no pixels (0 × 0); replace it or take it out of the dataset
         cut.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
+        p2-above.pgm: damaged or unusual PNM picture: a sample is no number up to its largest; save it again with an image editor
+        p2-short.pgm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
+        p2-word.pgm: damaged or unusual PNM picture: a sample is no number up to its largest; save it again with an image editor
+        p5-short.pgm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
+        p5-zero.pgm: damaged or unusual PNM picture: its largest sample is not between 1 and 65535; save it again with an image editor
+        p5-70000.pgm: damaged or unusual PNM picture: its largest sample is not between 1 and 65535; save it again with an image editor
+        p1-two.pbm: damaged or unusual PNM picture: a sample is neither 0 nor 1; save it again with an image editor
+        p4-short.pbm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
         ");
     }
 
@@ -313,7 +321,7 @@ mod tests {
         insta::assert_snapshot!(message(b"\0\0\0\x1cftypavif\0\0\0\0"), @"AVIF is not supported; convert to PNG or JPEG");
         insta::assert_snapshot!(message(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), @"HEIC is not supported; convert to PNG or JPEG");
         insta::assert_snapshot!(message(b"GIF89a"), @"damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor");
-        insta::assert_snapshot!(message(b"II*\0"), @"the picture has no pixels (0 × 0); replace it or take it out of the dataset");
+        insta::assert_snapshot!(message(b"II*\0"), @"damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod kind;
 mod opencv;
 mod orientation;
 mod pillow;
+mod pnm;
 mod profiles;
 mod size;
 mod tiff;

@@ -89,7 +89,7 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// Keyword and value of a PNG's text chunk, `t`EXt, `z`TXt or `i`TXt.
+/// Keyword and value of a PNG's text chunk, by its first letter: `tEXt`, `zTXt` or `iTXt`.
 fn text(kind: u8, chunk: &[u8]) -> Option<(&[u8], Cow<'_, [u8]>)> {
     let split = |bytes: &'_ [u8]| -> Option<usize> { bytes.iter().position(|byte| *byte == 0) };
     let (keyword, rest) = chunk.split_at(split(chunk)?);

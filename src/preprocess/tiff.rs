@@ -1,5 +1,5 @@
 //! The first picture of a TIFF file, as Pillow's `Image.open(…).convert("RGB")`: grey, palette, RGB and CMYK, in strips or
-//! tiles, interleaved or in planes, uncompressed or packed by PackBits, LZW or Deflate. What else Pillow opens by way of
+//! tiles, interleaved or in planes, uncompressed or packed by `PackBits`, LZW or Deflate. What else Pillow opens by way of
 //! libtiff is named: JPEG and fax compression, YCbCr and Lab colours, unusual depths.
 
 use std::borrow::Cow;
@@ -78,20 +78,22 @@ struct Layout {
     packing: Packing,
     /// Whether each row holds differences.
     differences: bool,
-    /// Whether each channel has strips or tiles of its own.
-    planes: bool,
+    /// How often the strips or tiles repeat, each time with a share of the channels: once, or once a channel.
+    planes: usize,
     /// Whether the lowest bit of a byte is its first.
     reversed: bool,
     /// Width and height of a tile, or of a strip.
     chunk: (usize, usize),
     tiled: bool,
-    little: bool,
 }
 
 impl Layout {
     fn of(directory: &Directory<'_>, limits: &Limits) -> Result<Self, PreprocessError> {
         let number = |tag, otherwise| directory.number(tag).unwrap_or(otherwise);
         let side = |tag| number(tag, 0).try_into().unwrap_or(u32::MAX);
+        if directory.bytes(256).is_none() || directory.bytes(257).is_none() {
+            return Err(damaged("its directory is cut short or missing"));
+        }
         let (width, height) = (side(256), side(257));
         limits.allow(width, height)?;
         let packing = match number(259, 1) {
@@ -143,9 +145,8 @@ impl Layout {
             (1 | 2 | 4, Number::Unsigned) => channels == 1,
             (8, Number::Unsigned) => true,
             // Planes of 16 bits are taken for bytes by Pillow.
-            (16, Number::Unsigned) => !planes && colours != Colours::Palette && (!grey || channels == 1),
-            (8, Number::Signed) => colours == Colours::Grey { inverted: false },
-            (16 | 32, Number::Signed) | (32, Number::Unsigned) => colours == (Colours::Grey { inverted: false }),
+            (16, Number::Unsigned) => !planes && colours != Colours::Palette,
+            (8 | 16 | 32, Number::Signed) | (32, Number::Unsigned) => colours == Colours::Grey { inverted: false },
             (32, Number::Float) => grey,
             _ => false,
         } && (channels == 1 || !grey || bits == 8);
@@ -159,6 +160,11 @@ impl Layout {
         if chunk.0 == 0 || chunk.1 == 0 || (chunk.0.max(chunk.1) as u64) > u64::from(limits.side) {
             return Err(damaged("its strips or tiles have no size that can be"));
         }
+        // What lies in memory before it is RGB: all samples, and one strip or tile.
+        let bytes = |width: usize, height: usize| (width * height * channels) as u64 * bits.div_ceil(8);
+        if bytes(width as usize, height as usize).max(bytes(chunk.0, chunk.1)) > limits.bytes {
+            return Err(limits.too_large(width, height));
+        }
         Ok(Self {
             width: width as usize,
             height: height as usize,
@@ -168,11 +174,10 @@ impl Layout {
             colours,
             packing,
             differences,
-            planes,
+            planes: if planes { channels } else { 1 },
             reversed: number(266, 1) == 2,
             chunk,
             tiled,
-            little: directory.little(),
         })
     }
 
@@ -182,11 +187,11 @@ impl Layout {
         let (offsets, lengths) = if self.tiled { (324, 325) } else { (273, 279) };
         let offsets = directory.numbers(offsets).ok_or_else(|| damaged("it does not say where its pixels are"))?;
         let lengths = directory.numbers(lengths).unwrap_or_default();
-        let (planes, channels) = if self.planes { (self.channels, 1) } else { (1, self.channels) };
+        let channels = self.channels / self.planes;
         let row = |width: usize| (width * channels * self.bits).div_ceil(8);
         let (stride, chunk_stride) = (row(self.width), row(self.chunk.0));
         let (across, down) = (self.width.div_ceil(self.chunk.0), self.height.div_ceil(self.chunk.1));
-        let mut samples = vec![0; stride * self.height * planes];
+        let mut samples = vec![0; stride * self.height * self.planes];
         let mut places = offsets.iter().enumerate();
         for plane in samples.chunks_exact_mut(stride * self.height) {
             for (y, x) in (0..down).flat_map(|y| (0..across).map(move |x| (y, x))) {
@@ -195,7 +200,7 @@ impl Layout {
                 let length = lengths.get(index).copied();
                 let packed = part(file, *offset, length).ok_or_else(|| damaged("the end of the file is missing"))?;
                 let mut chunk = self.unpack(packed, chunk_stride * rows)?.into_owned();
-                self.straighten(&mut chunk, chunk_stride, channels);
+                self.straighten(&mut chunk, chunk_stride, channels, directory.little());
                 // Tiles hang over on the right and at the bottom.
                 let left = x * row(self.chunk.0);
                 let kept = chunk_stride.min(stride - left);
@@ -266,9 +271,9 @@ impl Layout {
     }
 
     /// Lowest bytes first, differences summed up.
-    fn straighten(&self, chunk: &mut [u8], stride: usize, channels: usize) {
+    fn straighten(&self, chunk: &mut [u8], stride: usize, channels: usize, little: bool) {
         let bytes = (self.bits / 8).max(1);
-        if !self.little && bytes > 1 {
+        if !little && bytes > 1 {
             chunk.chunks_exact_mut(bytes).for_each(<[u8]>::reverse);
         }
         if !self.differences {
@@ -297,9 +302,8 @@ impl Layout {
                 let colours = directory.numbers(320).ok_or_else(|| damaged("its palette is missing"))?;
                 let third = colours.len() / 3;
                 // Pillow keeps the high bytes.
-                let colour = |index: usize, channel: usize| match index < third {
-                    true => (colours[channel * third + index] >> 8) as u8,
-                    false => 0,
+                let colour = |index: usize, channel: usize| {
+                    if index < third { (colours[channel * third + index] >> 8) as u8 } else { 0 }
                 };
                 self.each_first(samples, |value| rgb.extend([0, 1, 2].map(|channel| colour(value as usize, channel))));
             }
@@ -307,7 +311,8 @@ impl Layout {
                 // Of 16 bits the high byte is kept.
                 let bytes = self.bits / 8;
                 let at = |pixel: usize, channel: usize| {
-                    let place = if self.planes { channel * pixels + pixel } else { pixel * self.channels + channel };
+                    let place =
+                        if self.planes > 1 { channel * pixels + pixel } else { pixel * self.channels + channel };
                     samples[place * bytes + bytes - 1]
                 };
                 for pixel in 0..pixels {
@@ -325,7 +330,7 @@ impl Layout {
 
     /// Gives the first sample of each pixel, as its bits.
     fn each_first(&self, samples: &[u8], mut with: impl FnMut(u32)) {
-        let step = if self.planes { 1 } else { self.channels };
+        let step = self.channels / self.planes;
         let stride = (self.width * step * self.bits).div_ceil(8);
         for row in samples.chunks_exact(stride).take(self.height) {
             for pixel in 0..self.width {
@@ -385,7 +390,7 @@ fn cmyk(ink: [u8; 3], black: u8) -> [u8; 3] {
     })
 }
 
-/// Pillow's RGBa to RGBA, without the A; nothing shines through where nothing is.
+/// Pillow's `RGBa` to RGBA, without the A; nothing shines through where nothing is.
 fn divided(colour: [u8; 3], alpha: u8) -> [u8; 3] {
     match u32::from(alpha) {
         0 => [0; 3],

@@ -135,3 +135,23 @@ fn a_table_that_names_what_is_not_there_is_told_before_anything_is_downloaded() 
     assert!(said.contains("train/metadata.csv, line 3: file_name `images/b.ppm` is not in the repository"), "{said}");
     assert!(!hub.log().iter().any(|line| line.contains("a.ppm")));
 }
+
+#[test]
+fn on_the_hub_names_decide_what_is_downloaded_and_content_what_is_a_face() {
+    let pictures =
+        ["faces/Ann/1.ppm", "faces/Ann/photo_2", "faces/Bob/1.ppm", "faces/Bob/2.ppm", "faces/Bob/more/3.ppm"];
+    let (hub, workspace) = place(&pictures, "faces");
+    hub.put(STORED, "faces/Ann/notes", b"tall", false);
+    hub.put(STORED, "faces/Ann/labels.csv", b"a,b", false);
+    hub.put(STORED, "faces/Bob/4.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", false);
+    hub.put(STORED, "faces/.gitattributes", b"", false);
+    hub.put(STORED, "faces/stray.ppm", b"P6", false);
+    online(&hub, &workspace, 0, "fetch");
+    let asked = hub.log().join("\n");
+    assert!(asked.contains("notes") && !asked.contains("labels.csv") && !asked.contains("stray"), "{asked}");
+    let done = workspace.json(0, &["embed", "config.yaml"]);
+    let left_out = serde_json::json!({"in_root": 1, "too_deep": 1, "no_picture": 1, "other_ending": 1, "hidden": 1});
+    assert_eq!((&done["embedded"], &done["failed"], &done["left_out"]), (&4.into(), &1.into(), &left_out));
+    let failures = fs::read_to_string(workspace.only_run().join("failures.csv")).unwrap();
+    assert!(failures.contains("Bob/4.heic,decode,HEIC is not supported"), "{failures}");
+}
