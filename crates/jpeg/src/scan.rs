@@ -220,7 +220,8 @@ impl Scan {
                 return Err(segment.damaged("the compressed data goes on after the last block it has room for"));
             }
             if row == high {
-                break;
+                // Nothing more need come, but then this must be the picture's true end.
+                return if segment.is_ended() || bits.is_filled_up() { Ok(()) } else { Err(Error::CutShort) };
             }
             segment.restart(restart % 8)?;
         }
