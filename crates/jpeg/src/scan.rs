@@ -300,6 +300,21 @@ impl Coding for FirstAc<'_> {
             self.blank -= 1;
             return Ok(63);
         }
+        // A copy stays in registers.
+        let mut copy = *bits;
+        let outcome = self.coefficients(&mut copy, block);
+        *bits = copy;
+        outcome
+    }
+
+    fn is_complete(&self) -> bool {
+        self.blank == 0
+    }
+}
+
+impl FirstAc<'_> {
+    #[inline(always)]
+    fn coefficients(&mut self, bits: &mut Bits, block: &mut Block) -> Result<u8, Damage> {
         let (mut next, last) = (*self.band.start(), *self.band.end());
         while next <= last {
             let symbol = bits.symbol(self.table)?;
@@ -322,14 +337,10 @@ impl Coding for FirstAc<'_> {
             if size > 10 {
                 return Err(Bits::TOO_WIDE);
             }
-            block[usize::from(ZIGZAG[next])] = (bits.value(size) << self.low) as i16;
+            block[usize::from(ZIGZAG[next & 63])] = (bits.value(size) << self.low) as i16;
             next += 1;
         }
         Ok(63)
-    }
-
-    fn is_complete(&self) -> bool {
-        self.blank == 0
     }
 }
 
@@ -359,6 +370,21 @@ impl Coding for NextAc<'_> {
     }
 
     fn block(&mut self, bits: &mut Bits, _: usize, block: &mut Block) -> Result<u8, Damage> {
+        // A copy stays in registers.
+        let mut copy = *bits;
+        let outcome = self.coefficients(&mut copy, block);
+        *bits = copy;
+        outcome
+    }
+
+    fn is_complete(&self) -> bool {
+        self.blank == 0
+    }
+}
+
+impl NextAc<'_> {
+    #[inline(always)]
+    fn coefficients(&mut self, bits: &mut Bits, block: &mut Block) -> Result<u8, Damage> {
         let (mut next, last) = (*self.band.start(), *self.band.end());
         while self.blank == 0 && next <= last {
             let symbol = bits.symbol(self.table)?;
@@ -403,9 +429,5 @@ impl Coding for NextAc<'_> {
             self.blank -= 1;
         }
         Ok(63)
-    }
-
-    fn is_complete(&self) -> bool {
-        self.blank == 0
     }
 }
