@@ -357,10 +357,10 @@ impl NextAc<'_> {
     /// Gives a coefficient that is not zero its next bit.
     #[inline(always)]
     fn refine(&self, bits: &mut Bits, coefficient: &mut i16) {
-        let bit = 1_i16 << self.low;
-        if bits.take(1) == 1 && *coefficient & bit == 0 {
-            *coefficient = coefficient.wrapping_add(if *coefficient < 0 { -bit } else { bit });
-        }
+        // Without branches: these bits are as good as random. A bit that is there already stays.
+        let new = bits.take(1) as i16 & !(*coefficient >> self.low);
+        let sign = *coefficient >> 15;
+        *coefficient = coefficient.wrapping_add(((new << self.low) ^ sign) - sign);
     }
 }
 
