@@ -323,6 +323,13 @@ impl<'a> Bits<'a> {
         }
     }
 
+    /// Whether the last byte is filled up with ones, as encoders do (T.81 F.1.2.3), and zeros at a damaged file's end are not.
+    pub fn is_filled_up(&mut self) -> bool {
+        self.refill();
+        let left = (self.bytes.len() * 8 + self.count as usize).saturating_sub(self.next * 8);
+        (self.loaded | u64::MAX.checked_shr(left as u32).unwrap_or(0)) == u64::MAX
+    }
+
     /// [`TOO_LONG`], for the progressive scans.
     pub const TOO_LONG: Damage = TOO_LONG;
     /// [`TOO_WIDE`], for the progressive scans.

@@ -220,7 +220,8 @@ impl Scan {
                 return Err(segment.damaged("the compressed data goes on after the last block it has room for"));
             }
             if row == high {
-                break;
+                // Nothing more need come, but then this must be the picture's true end.
+                return if segment.is_ended() || bits.is_filled_up() { Ok(()) } else { Err(Error::CutShort) };
             }
             segment.restart(restart % 8)?;
         }
@@ -299,6 +300,21 @@ impl Coding for FirstAc<'_> {
             self.blank -= 1;
             return Ok(63);
         }
+        // A copy stays in registers.
+        let mut copy = *bits;
+        let outcome = self.coefficients(&mut copy, block);
+        *bits = copy;
+        outcome
+    }
+
+    fn is_complete(&self) -> bool {
+        self.blank == 0
+    }
+}
+
+impl FirstAc<'_> {
+    #[inline(always)]
+    fn coefficients(&mut self, bits: &mut Bits, block: &mut Block) -> Result<u8, Damage> {
         let (mut next, last) = (*self.band.start(), *self.band.end());
         while next <= last {
             let symbol = bits.symbol(self.table)?;
@@ -321,14 +337,10 @@ impl Coding for FirstAc<'_> {
             if size > 10 {
                 return Err(Bits::TOO_WIDE);
             }
-            block[usize::from(ZIGZAG[next])] = (bits.value(size) << self.low) as i16;
+            block[usize::from(ZIGZAG[next & 63])] = (bits.value(size) << self.low) as i16;
             next += 1;
         }
         Ok(63)
-    }
-
-    fn is_complete(&self) -> bool {
-        self.blank == 0
     }
 }
 
@@ -345,10 +357,10 @@ impl NextAc<'_> {
     /// Gives a coefficient that is not zero its next bit.
     #[inline(always)]
     fn refine(&self, bits: &mut Bits, coefficient: &mut i16) {
-        let bit = 1_i16 << self.low;
-        if bits.take(1) == 1 && *coefficient & bit == 0 {
-            *coefficient = coefficient.wrapping_add(if *coefficient < 0 { -bit } else { bit });
-        }
+        // Without branches: these bits are as good as random. A bit that is there already stays.
+        let new = bits.take(1) as i16 & !(*coefficient >> self.low);
+        let sign = *coefficient >> 15;
+        *coefficient = coefficient.wrapping_add(((new << self.low) ^ sign) - sign);
     }
 }
 
@@ -358,6 +370,21 @@ impl Coding for NextAc<'_> {
     }
 
     fn block(&mut self, bits: &mut Bits, _: usize, block: &mut Block) -> Result<u8, Damage> {
+        // A copy stays in registers.
+        let mut copy = *bits;
+        let outcome = self.coefficients(&mut copy, block);
+        *bits = copy;
+        outcome
+    }
+
+    fn is_complete(&self) -> bool {
+        self.blank == 0
+    }
+}
+
+impl NextAc<'_> {
+    #[inline(always)]
+    fn coefficients(&mut self, bits: &mut Bits, block: &mut Block) -> Result<u8, Damage> {
         let (mut next, last) = (*self.band.start(), *self.band.end());
         while self.blank == 0 && next <= last {
             let symbol = bits.symbol(self.table)?;
@@ -402,9 +429,5 @@ impl Coding for NextAc<'_> {
             self.blank -= 1;
         }
         Ok(63)
-    }
-
-    fn is_complete(&self) -> bool {
-        self.blank == 0
     }
 }

@@ -120,6 +120,11 @@ impl Data<'_, '_> {
         &self.segments.data
     }
 
+    /// Whether a marker follows.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The error of decoding that runs out of data.
     pub fn too_short(&self) -> Error {
         if self.ended { self.damaged("the compressed data ends before the picture does") } else { Error::CutShort }
