@@ -27,7 +27,8 @@ pub(super) fn list(root: &Path, tables: &Tables, context: &Context<'_>) -> Resul
     let find = |key, table: &Option<_>| table.as_deref().map(|table| tables::find(key, table, root)).transpose();
     let files = tables::Files { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? };
     let metadata = root.join(METADATA);
-    let named = metadata.is_file() && image_folder::names_pictures(&metadata, context)?;
+    // A link that leads to nothing is a table that is missing, not a folder without one.
+    let named = (metadata.is_file() || metadata.is_symlink()) && image_folder::names_pictures(&metadata, context)?;
     let is_table = |name: &str| {
         let path = root.join(name);
         named && name == METADATA || [&files.pairs, &files.boxes].into_iter().flatten().any(|table| *table == path)

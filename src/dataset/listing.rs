@@ -194,7 +194,7 @@ impl<'a> Walk<'a> {
         }
         let mut entries = list(&here)?;
         // A folder counts where it is, not where a link to it stands.
-        entries.sort_by_cached_key(|entry| (entry.path().is_symlink(), entry.file_name()));
+        entries.sort_by_cached_key(|entry| (entry.file_type().is_ok_and(|kind| kind.is_symlink()), entry.file_name()));
         for entry in entries {
             if self.context.cancel.requested() {
                 return Err(DatasetError::Interrupted);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::pair_list::{DATASET_PAIRS, read_pair_list};
 use super::scan::Context;
-use super::{DatasetError, Manifest, boxes};
+use super::{DatasetError, Manifest, boxes, normalisation};
 use crate::config::Tables;
 
 /// The files of a dataset's tables, once they are here.
@@ -16,6 +16,8 @@ pub(super) struct Files {
 
 /// Reads them, and says what a reader of the results has to know.
 pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &Context<'_>) -> Result<(), DatasetError> {
+    // Before anybody asks whether two faces are one person.
+    normalisation::unite_identities(&mut manifest.faces, context.progress);
     let say = |line: &str| context.progress.say(line);
     if let Some(file) = &files.boxes {
         let boxes::Applied { without, elsewhere } = boxes::apply(&mut manifest.faces, file)?;

@@ -153,14 +153,14 @@ mod tests {
     fn odd_kinds_decode_as_pillow_decodes_them_or_are_named() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/preprocess/");
         let table = std::fs::read_to_string(format!("{folder}kinds.csv")).unwrap();
-        let (mut named, mut more, mut refused, mut compared) = (String::new(), String::new(), String::new(), 0);
+        let (mut named, mut more, mut refused, mut compared) = (vec![], vec![], vec![], 0);
         for line in table.lines().skip(1) {
             let [name, width, height, digest] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
             let bytes = std::fs::read(format!("{folder}kinds/{name}")).unwrap();
             match decode(&bytes, &Limits::default()) {
-                Ok(_) if digest == "pillow" => more += &format!("{name}\n"),
-                Err(error) if digest == "pillow" => refused += &format!("{name}: {error}\n"),
-                Err(error @ PreprocessError::Unsupported { .. }) => named += &format!("{name}: {error}\n"),
+                Ok(_) if digest == "pillow" => more.push(name.to_owned()),
+                Err(error) if digest == "pillow" => refused.push(format!("{name}: {error}")),
+                Err(error @ PreprocessError::Unsupported { .. }) => named.push(format!("{name}: {error}")),
                 Err(error) => panic!("{name}: {error}"),
                 Ok(picture) => {
                     let size = picture.dimensions();
@@ -171,7 +171,8 @@ mod tests {
                 }
             }
         }
-        insta::assert_snapshot!(format!("{compared} as Pillow\n\n{named}\n{more}\n{refused}"), @"
+        let [named, more, refused] = [named, more, refused].map(|lines| lines.join("\n"));
+        insta::assert_snapshot!(format!("{compared} as Pillow\n\n{named}\n\n{more}\n\n{refused}"), @"
         275 as Pillow
 
         rgb-16-planes.tif: TIFF with 3 samples of 16 bits a pixel, of this kind is not supported; convert to PNG or JPEG

@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_profile_of_imagemagick_is_read() {
-        let hex: String = file(true, &[(274, 3, 1, [6, 0, 0, 0])]).iter().map(|byte| format!("{byte:02x}")).collect();
+        let block = file(true, &[(274, 3, 1, [6, 0, 0, 0])]);
+        let hex = block.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let profile = format!("\nexif\n      26\n{}\n{}\n", &hex[..20], &hex[20..]);
         assert_eq!(of_exif(&unhex(profile.as_bytes()).unwrap()), Some(6));
     }
