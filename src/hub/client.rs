@@ -206,7 +206,7 @@ impl Hub {
                 (ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Protocol(_), _) => {
                     HubError::Strange { subject, host: self.host(url), reason }
                 }
-                (ureq::Error::ConnectProxyFailed(reason), Some(proxy)) => self.refused_by(proxy, url, subject, &reason),
+                (ureq::Error::ConnectProxyFailed(reason), Some(proxy)) => proxy.refusal(host(url), subject, &reason),
                 _ => HubError::Unreachable { subject, host: self.host(url), reason },
             }
         })
@@ -216,12 +216,11 @@ impl Hub {
     fn agents(&self, url: &str) -> Result<(&Agents, Option<&NamedProxy>), HubError> {
         let https = url.starts_with("https:");
         let known = &self.agents[usize::from(https)];
-        let agents = match known.get() {
-            Some(agents) => agents,
-            None => {
-                let made = Agents::new(&self.settings, https)?;
-                known.get_or_init(|| made)
-            }
+        let agents = if let Some(agents) = known.get() {
+            agents
+        } else {
+            let made = Agents::new(&self.settings, https)?;
+            known.get_or_init(|| made)
         };
         Ok((agents, self.settings.proxies.of(url)))
     }
@@ -232,14 +231,6 @@ impl Hub {
             Some(proxy) => format!("{} through {}", host(url), proxy.name()),
             None => host(url).to_owned(),
         }
-    }
-
-    fn refused_by(&self, proxy: &NamedProxy, url: &str, subject: String, reason: &str) -> HubError {
-        // `proxy server responded 407/407`
-        let status = reason.rsplit('/').next().filter(|status| status.parse::<u16>().is_ok());
-        let reason = status.map_or_else(|| reason.to_owned(), |status| format!("it answers {status}"));
-        let (host, variable) = (host(url).to_owned(), proxy.variable);
-        HubError::Proxy { subject, host, proxy: proxy.name(), variable, reason }
     }
 
     /// Whether an address is the endpoint's own.
@@ -258,7 +249,7 @@ impl Hub {
         if let Some(proxy) =
             self.settings.proxies.of(url).filter(|_| status == StatusCode::PROXY_AUTHENTICATION_REQUIRED)
         {
-            return self.refused_by(proxy, url, name, status.as_str());
+            return proxy.refusal(self::host(url), name, status.as_str());
         }
         match (status.as_u16(), header(headers, "x-error-code")) {
             (401, _) => HubError::Unauthorized { subject: name, host, token: self.settings.token.is_some() },

@@ -136,14 +136,7 @@ pub enum HubError {
         reason: String,
     },
     /// A proxy that lets nobody through.
-    #[error(
-        "{proxy} refuses the way to {host} for {subject}: {reason}; {}",
-        if reason.contains("407") {
-            format!("it wants to know who asks: set {variable}=http://user:password@host:port")
-        } else {
-            format!("ask who runs it, correct {variable}, or list the host in NO_PROXY if it is reached without a proxy")
-        }
-    )]
+    #[error("{proxy} refuses the way to {host} for {subject}: {problem}")]
     Proxy {
         /// What was asked for.
         subject: String,
@@ -151,10 +144,8 @@ pub enum HubError {
         host: String,
         /// The proxy and its variable.
         proxy: String,
-        /// The variable alone.
-        variable: &'static str,
-        /// What the proxy said.
-        reason: String,
+        /// What the proxy said, and what to do.
+        problem: String,
     },
     /// A variable that should name a proxy. Its value may hold a password.
     #[error(
@@ -268,7 +259,7 @@ pub enum HubError {
         /// The cache.
         folder: PathBuf,
         /// What was tried.
-        source: FileError,
+        source: Box<FileError>,
     },
     /// An answer that the Hub would not give.
     #[error("{host} answers unlike a Hub when asked for {subject}: {reason}; check HF_ENDPOINT and the proxy")]
@@ -301,7 +292,7 @@ impl HubError {
         let (subject, folder) = (subject.to_string(), folder.into());
         move |error| match error.source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull { subject, folder },
-            _ if error.refused() => Self::ReadOnly { subject, folder, source: error },
+            _ if error.refused() => Self::ReadOnly { subject, folder, source: error.into() },
             _ => Self::File(error),
         }
     }

@@ -101,6 +101,22 @@ impl NamedProxy {
         format!("the proxy {scheme}://{place} ({})", self.variable)
     }
 
+    /// The error behind its refusal to lead to a host.
+    pub(super) fn refusal(&self, host: &str, subject: String, reason: &str) -> HubError {
+        let variable = self.variable;
+        // `proxy server responded 407/407`
+        let status = reason.rsplit('/').next().filter(|status| status.parse::<u16>().is_ok());
+        let problem = if status == Some("407") {
+            format!("it wants to know who asks (407); set {variable}=http://user:password@host:port")
+        } else {
+            let said = status.map_or_else(|| reason.to_owned(), |status| format!("it answers {status}"));
+            format!(
+                "{said}; ask who runs it, correct {variable}, or list the host in NO_PROXY if it is reached without a proxy"
+            )
+        };
+        HubError::Proxy { subject, host: host.to_owned(), proxy: self.name(), problem }
+    }
+
     /// An agent that goes by this proxy. Addresses of https, and all by SOCKS, go through a tunnel; those of http are
     /// asked of an HTTP proxy itself: many refuse tunnels to other ports than 443.
     ///

@@ -32,8 +32,8 @@ fn trusting(hub: &FakeHub, address: &str, authority: &str) -> HubSettings {
     HubSettings { endpoint: format!("https://{address}"), roots, ..hub.settings() }
 }
 
-fn proxy(variable: &'static str, address: &str) -> Option<NamedProxy> {
-    Some(NamedProxy { variable, address: Token(address.into()) })
+fn proxy(variable: &'static str, address: &str) -> NamedProxy {
+    NamedProxy { variable, address: Token(address.into()) }
 }
 
 #[test]
@@ -88,8 +88,8 @@ fn each_scheme_goes_by_its_own_proxy() {
     let hub = hub();
     let (for_http, for_https) = (network::Proxy::new(None), network::Proxy::new(None));
     let proxies = Proxies {
-        http: proxy("HTTP_PROXY", &format!("http://me:secret@{}", for_http.address)),
-        https: proxy("HTTPS_PROXY", &format!("http://{}", for_https.address)),
+        http: Some(proxy("HTTP_PROXY", &format!("http://me:secret@{}", for_http.address))),
+        https: Some(proxy("HTTPS_PROXY", &format!("http://{}", for_https.address))),
         except: Vec::new(),
     };
     assert_eq!(get(HubSettings { proxies: proxies.clone(), ..hub.settings() }).unwrap(), b"a note");
@@ -120,18 +120,18 @@ fn a_proxy_that_fails_is_named_without_its_password() {
     let refusing = network::Proxy::new(Some(407));
     let address = format!("http://me:secret@{}", refusing.address);
     let plain = |message: String, proxy: &str| message.replace(proxy, "proxy");
-    let http = Proxies { http: proxy("http_proxy", &address), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(http, false), &refusing.address), @"the proxy http://proxy (http_proxy) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it answers 407; it wants to know who asks: set http_proxy=http://user:password@host:port");
-    let https = Proxies { https: proxy("HTTPS_PROXY", &address), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(https, true), &refusing.address), @"the proxy http://proxy (HTTPS_PROXY) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it answers 407; it wants to know who asks: set HTTPS_PROXY=http://user:password@host:port");
+    let http = Proxies { http: Some(proxy("http_proxy", &address)), ..Proxies::default() };
+    insta::assert_snapshot!(plain(message(http, false), &refusing.address), @"the proxy http://proxy (http_proxy) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it wants to know who asks (407); set http_proxy=http://user:password@host:port");
+    let https = Proxies { https: Some(proxy("HTTPS_PROXY", &address)), ..Proxies::default() };
+    insta::assert_snapshot!(plain(message(https, true), &refusing.address), @"the proxy http://proxy (HTTPS_PROXY) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it wants to know who asks (407); set HTTPS_PROXY=http://user:password@host:port");
     let busy = network::Proxy::new(Some(502));
-    let https = Proxies { https: proxy("ALL_PROXY", &busy.address), ..Proxies::default() };
+    let https = Proxies { https: Some(proxy("ALL_PROXY", &busy.address)), ..Proxies::default() };
     insta::assert_snapshot!(plain(message(https, true), &busy.address), @"the proxy http://proxy (ALL_PROXY) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it answers 502; ask who runs it, correct ALL_PROXY, or list the host in NO_PROXY if it is reached without a proxy");
     // Bound and dropped: nobody listens there.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let https = Proxies { https: proxy("HTTPS_PROXY", &nobody), ..Proxies::default() };
+    let https = Proxies { https: Some(proxy("HTTPS_PROXY", &nobody)), ..Proxies::default() };
     insta::assert_snapshot!(plain(message(https, true), &nobody), @"cannot reach hub through the proxy http://proxy (HTTPS_PROXY) for `note.txt` of a/faces@c42f4c2: io: Connection refused (os error 111); check the network, the proxy and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use only what is in the cache");
-    let strange = Proxies { http: proxy("HTTP_PROXY", "ftp://me:secret@proxy"), ..Proxies::default() };
+    let strange = Proxies { http: Some(proxy("HTTP_PROXY", "ftp://me:secret@proxy")), ..Proxies::default() };
     insta::assert_snapshot!(message(strange, false), @"HTTP_PROXY is no address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port");
 }
 

@@ -196,7 +196,7 @@ fn small_files_that_come_by_the_hubs_own_cache_are_checked_too() {
     let (kind, revision) = (RepoKind::Dataset, COMMIT.to_owned());
     let file = HubFile { kind, repo: DATASET.into(), revision, path: "pairs.csv".into(), size: None, sha256: None };
     let get = || hub.client().download(&file, &Silent, &Cancel::default());
-    insta::assert_snapshot!(hub.plain(&get().unwrap_err()), @"`pairs.csv` of marcelohaps/lfw@c42f4c2 arrived damaged: its bytes are the git blob c8dd3b37f42d366f9511470976edef7675cdad0c, 7bdc4767589dfd7ac85203f22e956c42ef4c224a was expected; they were removed: start again, and if it happens again, ask who runs the proxy or mirror");
+    insta::assert_snapshot!(hub.plain(&get().unwrap_err()), @"`pairs.csv` of marcelohaps/lfw@c42f4c2 arrived damaged: its bytes are the git blob c8dd3b37f42d366f9511470976edef7675cdad0c, 7bdc4767589dfd7ac85203f22e956c42ef4c224a was expected; they were removed: start again; where it happens again, ask who runs the proxy or mirror, or, if they are the right bytes, pin their sha256, which then decides");
     assert_eq!(hub.cached(), [""; 0]);
     assert!(fs::read_to_string(get().unwrap()).unwrap().starts_with("pair_id"));
 }

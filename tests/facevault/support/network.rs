@@ -73,10 +73,8 @@ impl Canned {
                     Some(answer) => (200, answer),
                     None => (404, Answer { headers: Vec::new(), body: Vec::new() }),
                 };
-                let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-                let length = body.len();
-                let head =
-                    format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
+                let status = format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {}", body.len());
+                let head = [&[status], headers.as_slice(), &["\r\n".to_owned()]].concat().join("\r\n");
                 let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
             }
         });
@@ -95,7 +93,8 @@ fn head(stream: &mut impl Read) -> Option<String> {
     let mut head = String::new();
     loop {
         let line = lines.next()?.ok()?;
-        head += &format!("{line}\r\n");
+        head += &line;
+        head += "\r\n";
         if line.is_empty() {
             return Some(head);
         }
