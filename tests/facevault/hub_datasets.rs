@@ -130,8 +130,16 @@ fn identity_folders_come_in_the_order_of_their_paths() {
 #[test]
 fn a_table_that_names_what_is_not_there_is_told_before_anything_is_downloaded() {
     let (hub, workspace) = place(&["train/images/a.ppm"], "train");
-    hub.put(STORED, "train/metadata.csv", b"file_name,label\nimages/a.ppm,0\nimages/b.ppm,0\n", false);
+    hub.put(STORED, "train/metadata.csv", b"file_name,label\n\nimages/b.ppm,0\n", false);
     let (_, said) = online(&hub, &workspace, 1, "fetch");
     assert!(said.contains("train/metadata.csv, line 3: file_name `images/b.ppm` is not in the repository"), "{said}");
     assert!(!hub.log().iter().any(|line| line.contains("a.ppm")));
+}
+
+#[test]
+fn one_picture_that_is_not_there_is_a_failure_of_its_face() {
+    let (hub, workspace) = place(&["train/images/a.ppm"], "train");
+    hub.put(STORED, "train/metadata.csv", b"file_name,label\nimages/a.ppm,0\nimages/b.ppm,0\n", false);
+    let (_, said) = online(&hub, &workspace, 0, "fetch");
+    assert!(said.contains("1 of 2 faces has a wrong row and becomes a failure"), "{said}");
 }
