@@ -305,7 +305,7 @@ impl Manifest {
             match fault {
                 None => hasher.field(&there),
                 Some(fault) => hasher.field(&[&there[..], fault.part.name().as_bytes()].concat()),
-            };
+            }
             hasher.field(identity_id.as_deref().unwrap_or_default().as_bytes());
             hasher.field(image_id.as_bytes());
             hasher.field(content.as_ref().map_or(&[], |content| &content.bytes()[..]));
