@@ -74,7 +74,7 @@ impl<'a> CsvLines<'a> {
         let at = self.record.position().map_or(0, |position| position.byte() as usize);
         let breaks = self.body[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let before = self.offset.saturating_sub(self.mark);
-        self.line += self.body[before..at + breaks].iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.line += line_at(&self.body[before..at + breaks], usize::MAX) - 1;
         self.offset = self.mark + at + breaks;
         there
     }

@@ -277,12 +277,12 @@ impl Manifest {
     #[must_use]
     pub fn wrong_rows(&self, crop: Crop) -> Option<String> {
         let fails = |face: &&Face| face.fault.as_ref().is_some_and(|fault| fault.counts(crop));
-        let rows = match self.faces.iter().filter(fails).count() {
-            0 => return None,
-            1 => "1 row is wrong and becomes a failure".to_owned(),
-            n => format!("{n} rows are wrong and become failures"),
-        };
-        Some(format!("{rows} of {} faces; failures.csv says why", self.len()))
+        let (wrong, all) = (self.faces.iter().filter(fails).count(), self.len());
+        match wrong {
+            0 => None,
+            1 => Some(format!("1 of {all} faces has a wrong row and becomes a failure; failures.csv says why")),
+            _ => Some(format!("{wrong} of {all} faces have wrong rows and become failures; failures.csv says why")),
+        }
     }
 
     /// The shorter sides, in pixels, of up to `most` pictures, evenly spaced; from their headers, as far as these tell.
@@ -320,7 +320,7 @@ impl Manifest {
             match fault {
                 None => hasher.field(&there),
                 Some(fault) => hasher.field(&[&there[..], fault.part.name().as_bytes()].concat()),
-            };
+            }
             hasher.field(identity_id.as_deref().unwrap_or_default().as_bytes());
             hasher.field(image_id.as_bytes());
             hasher.field(content.as_ref().map_or(&[], |content| &content.bytes()[..]));

@@ -99,7 +99,7 @@ pub fn read_pair_list(name: &str, file: &Path, manifest: &Manifest) -> Result<Pa
 /// The pairs of a list while it is read.
 pub(super) struct Pairs<'a> {
     pub names: &'a FaceNames<'a>,
-    pairs: Vec<ListedPair>,
+    listed: Vec<ListedPair>,
     absent: Vec<AbsentPair>,
     /// The first face that the dataset does not have.
     first_absent: Option<CsvError>,
@@ -110,11 +110,11 @@ pub(super) type Named = (String, Result<u32, CsvProblem>);
 
 impl<'a> Pairs<'a> {
     fn of(names: &'a FaceNames<'a>) -> Self {
-        Self { names, pairs: Vec::new(), absent: Vec::new(), first_absent: None }
+        Self { names, listed: Vec::new(), absent: Vec::new(), first_absent: None }
     }
 
     pub fn len(&self) -> usize {
-        self.pairs.len()
+        self.listed.len()
     }
 
     /// Adds the pair of the line that begins at `offset`.
@@ -135,17 +135,17 @@ impl<'a> Pairs<'a> {
             return Err(fail(CsvProblem::FaceWithItself { value }));
         }
         if a == ABSENT || b == ABSENT {
-            self.absent.push(AbsentPair { pair: self.pairs.len() as u32, names });
+            self.absent.push(AbsentPair { pair: self.listed.len() as u32, names });
         }
-        self.pairs.push(ListedPair { a, b, same, fold });
+        self.listed.push(ListedPair { a, b, same, fold });
         Ok(())
     }
 
     fn finish(self) -> Result<(Vec<ListedPair>, Vec<AbsentPair>), CsvError> {
         match self.first_absent {
             // Not one fits: another dataset's list, or names that mean nothing here.
-            Some(error) if self.absent.len() == self.pairs.len() => Err(error),
-            _ => Ok((self.pairs, self.absent)),
+            Some(error) if self.absent.len() == self.listed.len() => Err(error),
+            _ => Ok((self.listed, self.absent)),
         }
     }
 }

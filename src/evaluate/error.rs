@@ -42,9 +42,8 @@ pub enum EvaluateError {
     },
     /// More pairs of a list cannot be compared than a protocol accepts.
     #[error(
-        "protocol `{protocol}`: {left_out} of {pairs} pairs name faces that the dataset does not have or that have no \
-         embedding, more than {:.3} of them (`max_left_out`): give the faces, another list, or a higher `max_left_out`",
-        most
+        "protocol `{protocol}`: {left_out} of {pairs} pairs would be left out, for faces that the dataset does not have or \
+         that have no embedding; `max_left_out` accepts {most} of them: give the faces, another list, or accept more"
     )]
     LeftOut {
         /// Its name.

@@ -38,13 +38,11 @@ pub(super) fn write(run: &RunDirectory, faces: &EmbeddedFaces) -> Result<(), Run
 
 /// How a face is called: by its id, or as the list does where the dataset does not have it.
 fn called<'a>(faces: &'a EmbeddedFaces, list: &'a PairList, index: usize, side: usize, row: u32) -> &'a str {
-    match faces.manifest.faces.get(row as usize) {
-        Some(face) => &face.face_id,
-        None => {
-            let at = list.absent.binary_search_by_key(&(index as u32), |absent| absent.pair);
-            at.map_or("", |at| &list.absent[at].names[side])
-        }
+    if let Some(face) = faces.manifest.faces.get(row as usize) {
+        return &face.face_id;
     }
+    let at = list.absent.binary_search_by_key(&(index as u32), |absent| absent.pair);
+    at.map_or("", |at| &list.absent[at].names[side])
 }
 
 /// Why a face cannot be compared, if it cannot.

@@ -49,6 +49,7 @@ use crate::metrics::Judged;
 use crate::model::{self, EmbedderInfo};
 use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
+use crate::protocol::ProtocolResult;
 use crate::provenance::{
     self, Arithmetic, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin,
 };
@@ -329,6 +330,12 @@ impl Workplace<'_> {
         let sealed = run.has(RunDirectory::SEALED);
         if !afresh && run.has(RunDirectory::METRICS) {
             let mut evaluation = Evaluation::read(run.path())?;
+            for protocol in &config.protocols {
+                let of = |result: &&ProtocolResult| result.protocol.name == protocol.name;
+                if let Some(ProtocolResult { pairs, .. }) = evaluation.metrics.protocols.iter().find(of) {
+                    evaluate::few_enough(protocol, pairs.missing as usize, pairs.listed as usize)?;
+                }
+            }
             let judged = evaluate::judge(&evaluation.metrics, &config.expect);
             if judged != evaluation.metrics.expectations || !sealed {
                 evaluation.metrics.expectations = judged;

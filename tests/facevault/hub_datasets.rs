@@ -130,7 +130,7 @@ fn identity_folders_come_in_the_order_of_their_paths() {
 #[test]
 fn a_table_that_names_what_is_not_there_is_told_before_anything_is_downloaded() {
     let (hub, workspace) = place(&["train/images/a.ppm"], "train");
-    hub.put(STORED, "train/metadata.csv", b"file_name,label\nimages/a.ppm,0\nimages/b.ppm,0\n", false);
+    hub.put(STORED, "train/metadata.csv", b"file_name,label\n\nimages/b.ppm,0\n", false);
     let (_, said) = online(&hub, &workspace, 1, "fetch");
     assert!(said.contains("train/metadata.csv, line 3: file_name `images/b.ppm` is not in the repository"), "{said}");
     assert!(!hub.log().iter().any(|line| line.contains("a.ppm")));
@@ -154,4 +154,12 @@ fn on_the_hub_names_decide_what_is_downloaded_and_content_what_is_a_face() {
     assert_eq!((&done["embedded"], &done["failed"], &done["left_out"]), (&4.into(), &1.into(), &left_out));
     let failures = fs::read_to_string(workspace.only_run().join("failures.csv")).unwrap();
     assert!(failures.contains("Bob/4.heic,decode,HEIC is not supported"), "{failures}");
+}
+
+#[test]
+fn one_picture_that_is_not_there_is_a_failure_of_its_face() {
+    let (hub, workspace) = place(&["train/images/a.ppm"], "train");
+    hub.put(STORED, "train/metadata.csv", b"file_name,label\nimages/a.ppm,0\nimages/b.ppm,0\n", false);
+    let (_, said) = online(&hub, &workspace, 0, "fetch");
+    assert!(said.contains("1 of 2 faces has a wrong row and becomes a failure"), "{said}");
 }
