@@ -1,5 +1,7 @@
 //! JPEG, by the project's own decoder: Pillow's pixels, or an error.
 
+use std::borrow::Cow;
+
 use facevault_jpeg::Error;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
@@ -21,9 +23,10 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
                 error => PreprocessError::Damaged { format, reason: Box::new(error) },
             }
         })?;
+    let metadata = Metadata { exif: picture.exif.map(Cow::Owned), xmp: picture.xmp.map(Cow::Owned) };
     let rgb = RgbImage::from_raw(picture.width, picture.height, picture.rgb).unwrap_or_default();
     let mut upright = DynamicImage::ImageRgb8(rgb);
-    upright.apply_orientation(Metadata::of_jpeg(bytes).orientation());
+    upright.apply_orientation(metadata.orientation());
     Ok(upright.into_rgb8())
 }
 

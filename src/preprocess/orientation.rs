@@ -32,41 +32,6 @@ impl<'a> Metadata<'a> {
         said.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
     }
 
-    /// Of a JPEG file: several EXIF segments are one block, the last XMP packet counts.
-    pub fn of_jpeg(file: &'a [u8]) -> Self {
-        let (mut found, mut at) = (Self::default(), 2);
-        while let Some([0xff, marker, rest @ ..]) = file.get(at..) {
-            match (*marker, rest) {
-                (0xff, _) => at += 1,
-                // Markers without a segment.
-                (0x01 | 0xd0..=0xd8, _) => at += 2,
-                // The compressed data begin, or the file ends.
-                (0xda | 0xd9, _) => break,
-                (_, &[high, low, ..]) => {
-                    let length = usize::from(u16::from_be_bytes([high, low]));
-                    let Some(segment) = rest.get(2..length) else { break };
-                    if *marker == 0xe1 {
-                        found.add_segment(segment);
-                    }
-                    at += 2 + length;
-                }
-                _ => break,
-            }
-        }
-        found
-    }
-
-    fn add_segment(&mut self, segment: &'a [u8]) {
-        if let Some(block) = segment.strip_prefix(b"Exif\0\0") {
-            match &mut self.exif {
-                None => self.exif = Some(block.into()),
-                Some(exif) => exif.to_mut().extend_from_slice(block),
-            }
-        } else if let Some(packet) = segment.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0") {
-            self.xmp = Some(packet.into());
-        }
-    }
-
     /// Of a PNG file: `eXIf`, else the profile that `ImageMagick` writes as text; XMP as international text.
     pub fn of_png(file: &'a [u8]) -> Self {
         let (mut found, mut profile, mut at) = (Self::default(), None, 8);
