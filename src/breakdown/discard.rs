@@ -220,9 +220,12 @@ fn curves(
                 units.iter().filter(|unit| unit.by_rank[measure].pairs.iter().any(|pairs| *pairs > 0)).count();
             let few = too_few(carriers, who, "same-identity pairs with this measure");
             let replicates = if few.is_some() { 0 } else { how.replicates };
-            let method = few.unwrap_or_else(|| match grouped {
-                true => format!("double-or-nothing bootstrap over {} groups of identities", units.len()),
-                false => "double-or-nothing identity bootstrap".to_owned(),
+            let method = few.unwrap_or_else(|| {
+                if grouped {
+                    format!("double-or-nothing bootstrap over {} groups of identities", units.len())
+                } else {
+                    "double-or-nothing identity bootstrap".to_owned()
+                }
             });
             let resampled: Vec<Vec<f64>> = (0..replicates)
                 .into_par_iter()

@@ -308,10 +308,10 @@ fn intervals(value: &Value, path: &str, found: &mut Vec<(String, f64, f64)>) {
     }
     match value {
         Value::Array(values) => {
-            values.iter().enumerate().for_each(|(i, value)| intervals(value, &format!("{path}/{i}"), found))
+            values.iter().enumerate().for_each(|(i, value)| intervals(value, &format!("{path}/{i}"), found));
         }
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, value)| intervals(value, &format!("{path}/{key}"), found))
+            fields.iter().for_each(|(key, value)| intervals(value, &format!("{path}/{key}"), found));
         }
         _ => {}
     }

@@ -155,9 +155,10 @@ fn moments(caption: &str, genuine: &Distribution, impostor: &Distribution) -> Ta
     }
     table.row(bare("largest", genuine.max, impostor.max));
     let (same, different) = (made(&genuine.mean), made(&impostor.mean));
-    table.note = match same == different {
-        true => format!("Intervals: {same}."),
-        false => format!("Same identity: {same}. Different identities: {different}."),
+    table.note = if same == different {
+        format!("Intervals: {same}.")
+    } else {
+        format!("Same identity: {same}. Different identities: {different}.")
     };
     table
 }

@@ -60,13 +60,12 @@ pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Est
             (lower - below * weight.abs(), upper + above * weight.abs())
         })
     });
-    let method = match interval {
-        Some(_) => format!("paired double-or-nothing identity bootstrap, {} replicates", values.len()),
+    let method = if interval.is_some() {
+        format!("paired double-or-nothing identity bootstrap, {} replicates", values.len())
+    } else {
         // Why the first that has none has none.
-        None => {
-            let missing = terms().find(|(_, term)| term.values.is_empty()).unwrap_or(first);
-            missing.1.estimate.method.clone()
-        }
+        let missing = terms().find(|(_, term)| term.values.is_empty()).unwrap_or(first);
+        missing.1.estimate.method.clone()
     };
     Estimate {
         point,
