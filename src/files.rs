@@ -6,6 +6,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use crate::pointer::Pointer;
+
 /// How the name of a file begins that is being written. What is found under such a name, nobody finished.
 pub const PARTIAL: &str = ".partial-";
 
@@ -59,13 +61,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     refuse_pointer(path, &bytes).map(|()| bytes)
 }
 
-/// Refuses a file whose bytes, or first 1,024 of them, are a Git LFS pointer.
+/// Refuses a file whose bytes, or first 1,024 of them, are a [`Pointer`].
 ///
 /// # Errors
 /// [`FileError`] with the path and what to do.
 pub fn refuse_pointer(path: &Path, start: &[u8]) -> Result<(), FileError> {
-    let remedy = "it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned";
-    if lfs_pointer(start) { Err(FileError::new("read", path)(io::Error::other(remedy))) } else { Ok(()) }
+    let Some(Pointer { system, command }) = Pointer::of(start) else { return Ok(()) };
+    let remedy = format!("it is a {system} pointer, not the file: run `{command}` where it was cloned");
+    Err(FileError::new("read", path)(io::Error::other(remedy)))
 }
 
 /// What a file seems to be by its first 16 bytes, for messages: "a web page", "empty".
@@ -90,15 +93,6 @@ pub fn looks_like(head: &[u8]) -> String {
         None if head[0] == 8 && head.get(2) == Some(&0x12) => "an ONNX model".to_owned(),
         None => format!("a file that begins with the bytes {}", head[..head.len().min(4)].escape_ascii()),
     }
-}
-
-/// Whether bytes are what Git LFS leaves in a file's place until `git lfs pull` fetches it.
-#[must_use]
-pub fn lfs_pointer(bytes: &[u8]) -> bool {
-    // The specification: a pointer is shorter than 1,024 bytes and begins with its version.
-    bytes.len() < 1024
-        && (bytes.starts_with(b"version https://git-lfs.github.com/spec/")
-            || bytes.starts_with(b"version https://hawser.github.com/spec/"))
 }
 
 /// Creates a folder and its parents.
@@ -223,15 +217,10 @@ mod tests {
     }
 
     #[test]
-    fn pointers_are_told_from_files_that_speak_of_them() {
-        let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 7\n", "a".repeat(64));
-        assert!(lfs_pointer(pointer.as_bytes()));
-        assert!(!lfs_pointer(b"version,https://git-lfs.github.com/spec/v1\n"));
-        assert!(!lfs_pointer(b""));
+    fn a_pointer_is_not_the_file_it_stands_for() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), &pointer).unwrap();
+        fs::write(file.path(), "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n").unwrap();
         assert!(read(file.path()).unwrap_err().to_string().ends_with("run `git lfs pull` where it was cloned"));
-        assert!(!lfs_pointer((pointer + &" ".repeat(1024)).as_bytes()));
     }
 
     #[test]

@@ -8,7 +8,6 @@ use csv::StringRecord;
 
 use super::columns::BoxColumns;
 use super::{BoundingBox, CsvProblem, DatasetError};
-use crate::preprocess::pointer;
 
 /// A header, then one line after the other.
 pub(super) struct CsvLines<'a> {
@@ -82,9 +81,6 @@ impl<'a> CsvLines<'a> {
 
 /// The bytes as text, if they are a table's.
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, CsvError> {
-    if let Some((system, command)) = pointer(bytes) {
-        return Err(CsvError { offset: 0, problem: CsvProblem::Pointer { system, command } });
-    }
     std::str::from_utf8(bytes).map_err(|error| {
         let offset = error.valid_up_to();
         let column = offset - bytes[..offset].iter().rposition(|byte| *byte == b'\n').map_or(0, |i| i + 1) + 1;

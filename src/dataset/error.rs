@@ -139,14 +139,6 @@ pub enum CsvProblem {
         /// Byte in the line, from 1.
         column: usize,
     },
-    /// A version control system left a pointer in the table's place.
-    #[error("a {system} pointer stands here in place of the table; fetch the table with `{command}`")]
-    Pointer {
-        /// Who wrote it: "Git-LFS".
-        system: &'static str,
-        /// The command that fetches the table.
-        command: &'static str,
-    },
     /// A header is there twice.
     #[error("column `{name}` is there twice; rename one of them")]
     DuplicateColumn {

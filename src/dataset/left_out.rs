@@ -25,7 +25,7 @@ pub enum Reason {
     Repeated,
     /// A file without bytes and without a picture's name.
     EmptyFile,
-    /// A Git-LFS or git-annex pointer without a picture's name.
+    /// A Git LFS or git-annex pointer without a picture's name.
     Pointer,
     /// A file without a picture's name whose first bytes cannot be read.
     Unreadable,
@@ -53,7 +53,7 @@ impl Reason {
             Self::Dangling => ["link to nothing", "links to nothing"],
             Self::Repeated => ["link to a folder that is listed already", "links to folders that are listed already"],
             Self::EmptyFile => ["empty file", "empty files"],
-            Self::Pointer => ["Git-LFS or git-annex pointer", "Git-LFS or git-annex pointers"],
+            Self::Pointer => ["Git LFS or git-annex pointer", "Git LFS or git-annex pointers"],
             Self::Unreadable => ["unreadable file", "unreadable files"],
             Self::Special => ["pipe, socket or device", "pipes, sockets or devices"],
             Self::NoPicture => ["no picture by name and content", "no pictures by name and content"],

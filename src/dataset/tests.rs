@@ -279,7 +279,7 @@ fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
     assert_eq!(manifest.faces[1].content, Some(Digest::of(b"a-b/1.webp")));
     assert_snapshot!(place.said(), @"
     <dir>/metadata.csv has no column `file_name`: it is not read, and folders are identities
-    left out: 1 picture beside the identity folders, 2 pictures deeper than <identity>/<image>, 1 identity folder without a picture, 1 empty file, 1 Git-LFS or git-annex pointer, 5 no pictures by name and content, 2 hidden
+    left out: 1 picture beside the identity folders, 2 pictures deeper than <identity>/<image>, 1 identity folder without a picture, 1 empty file, 1 Git LFS or git-annex pointer, 5 no pictures by name and content, 2 hidden
     ");
 }
 
@@ -317,7 +317,7 @@ fn a_metadata_csv_of_something_else_is_not_in_the_way_and_one_without_faces_is_e
     left out: 1 no picture by name and content
     ");
     place.put("metadata.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n");
-    assert_snapshot!(place.error(place.folders()), @"<dir>/metadata.csv, line 1: a Git-LFS pointer stands here in place of the table; fetch the table with `git lfs pull`");
+    assert_snapshot!(place.error(place.folders()), @"cannot read <dir>/metadata.csv: it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned");
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
-use super::kind::{self, Kind};
+use super::kind::Kind;
 use super::orientation::Metadata;
 use super::{PreprocessError, gif, jpeg, pnm, tiff};
+use crate::pointer::Pointer;
 
 /// What a picture may cost. The defaults take every photograph and refuse headers that lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +96,9 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError
 
 /// What bytes are that begin as no picture does.
 fn no_picture(bytes: &[u8]) -> PreprocessError {
-    match kind::pointer(bytes) {
+    match Pointer::of(bytes) {
         _ if bytes.is_empty() => PreprocessError::Empty,
-        Some((system, command)) => PreprocessError::Pointer { system, command },
+        Some(Pointer { system, command }) => PreprocessError::Pointer { system, command },
         None => PreprocessError::UnknownFormat,
     }
 }
@@ -318,7 +319,7 @@ mod tests {
         let message = |bytes: &[u8]| decode(bytes, &Limits::default()).unwrap_err().to_string();
         insta::assert_snapshot!(message(b""), @"the file is empty; copy or download it again");
         insta::assert_snapshot!(message(b"face_id,image_id\n"), @"not a picture that can be read: its first bytes are none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; convert it to one of these");
-        insta::assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"), @"a Git-LFS pointer stands here in place of the picture; fetch the picture with `git lfs pull`");
+        insta::assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"), @"a Git LFS pointer stands here in place of the picture; fetch the picture with `git lfs pull`");
         insta::assert_snapshot!(message(b"\0\0\0\x1cftypavif\0\0\0\0"), @"AVIF is not supported; convert to PNG or JPEG");
         insta::assert_snapshot!(message(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), @"HEIC is not supported; convert to PNG or JPEG");
         insta::assert_snapshot!(message(b"GIF89a"), @"damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor");

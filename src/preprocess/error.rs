@@ -20,7 +20,7 @@ pub enum PreprocessError {
     /// A version control system left a pointer in the picture's place.
     #[error("a {system} pointer stands here in place of the picture; fetch the picture with `{command}`")]
     Pointer {
-        /// Who wrote it: "Git-LFS".
+        /// Who wrote it: "Git LFS".
         system: &'static str,
         /// The command that fetches the picture.
         command: &'static str,

@@ -91,19 +91,6 @@ fn iso_media(head: &[u8], brands: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What stands in a file's place where a version control system did not fetch it: a file of a few lines that names its
-/// content. Gives who wrote it and the command that fetches the content.
-#[must_use]
-pub fn pointer(head: &[u8]) -> Option<(&'static str, &'static str)> {
-    if head.starts_with(b"version https://git-lfs.github.com/spec/") || head.starts_with(b"version https://hawser.") {
-        Some(("Git-LFS", "git lfs pull"))
-    } else if head.starts_with(b"/annex/objects/") {
-        Some(("git-annex", "git annex get"))
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,15 +118,5 @@ mod tests {
         ] {
             assert_eq!(Kind::of(head), kind, "{:?}", head.escape_ascii().to_string());
         }
-    }
-
-    #[test]
-    fn pointers_are_known() {
-        assert_eq!(
-            pointer(b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 1\n"),
-            Some(("Git-LFS", "git lfs pull"))
-        );
-        assert_eq!(pointer(b"/annex/objects/SHA256E-s3--aa.jpg\n"), Some(("git-annex", "git annex get")));
-        assert_eq!(pointer(b"version 1\n"), None);
     }
 }

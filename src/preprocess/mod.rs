@@ -21,7 +21,7 @@ mod tiff;
 
 pub use decode::{Limits, decode};
 pub use error::PreprocessError;
-pub use kind::{HEAD, Kind, pointer};
+pub use kind::{HEAD, Kind};
 pub use profiles::{PROFILES, profile};
 pub use size::size;
 
