@@ -378,7 +378,7 @@ weights: {source: embedded, name: demo}
     #[test]
     fn the_canonical_form_is_fixed() {
         let digest = plan(&[]).run_id().to_string();
-        insta::assert_snapshot!(digest, @"small-12062898588d");
+        insta::assert_snapshot!(digest, @"small-036a112200e8");
         insta::assert_snapshot!(plan(&[]).canonical_json(), @r#"
 {
   "code": 3,

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """facevault beside facenet-pytorch on the photos of LFW: the same embeddings, and the speed from files.
 
-    python facenet_pytorch.py --lfw FOLDER --checkpoint CASIA.safetensors --binary target/release/facevault
-    python facenet_pytorch.py … --rounds 5 --faces 1000                      # and time both by turns
-    python facenet_pytorch.py … --binary new=NEW --binary old=OLD            # two builds of facevault beside it
+    python facenet.py --lfw FOLDER --checkpoint CASIA.safetensors --binary target/release/facevault
+    python facenet.py … --rounds 5 --faces 1000                      # and time both by turns
+    python facenet.py … --binary new=NEW --binary old=OLD            # two builds of facevault beside it
 
 FOLDER holds `lfw-deepfunneled.tar` and `mtcnn_boxes.csv` (file_name, x1, y1, x2, y2, … as facenet-pytorch's MTCNN finds
 them). CASIA is the published checkpoint 20180408-102900 with facenet-pytorch's key names. Needs torch, facenet-pytorch
@@ -110,7 +110,8 @@ def embed_with(binary, config, folder):
     """Runs `facevault embed`; the seconds, and the run's directory."""
     experiments = tempfile.mkdtemp(dir=folder)
     start = time.perf_counter()
-    subprocess.run([binary, "embed", config, "--experiments", experiments, "-q"], check=True)
+    subprocess.run([binary, "embed", config, "--experiments", experiments, "-q"], check=True,
+                   stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - start
     run = next(name for name in os.listdir(experiments) if name.startswith("parity-"))
     return seconds, os.path.join(experiments, run)
