@@ -135,11 +135,12 @@ pub enum RunError {
     /// This machine would go on with a run by other arithmetic than it was begun by.
     #[error(
         "{run} was begun by {}, whose arithmetic is {}; this is {}, whose arithmetic is {}: going on here would mix the two in \
-         one run. Go on with it where it was begun, or delete {} to begin afresh here",
+         one run. {}, or delete {} to begin afresh here",
         begun.machine(),
         begun.fingerprint.short(12),
         here.machine(),
         here.fingerprint.short(12),
+        way_on(begun, here),
         path.display()
     )]
     OtherArithmetic {
@@ -273,5 +274,15 @@ impl RunError {
                 | Self::Dataset(DatasetError::Interrupted | DatasetError::Hub(HubError::Interrupted))
                 | Self::Evaluate(EvaluateError::Interrupted)
         )
+    }
+}
+
+/// How to go on with a run that this machine computes otherwise.
+fn way_on(begun: &Arithmetic, here: &Arithmetic) -> &'static str {
+    if begun.machine() == here.machine() {
+        "The machine is the same, so the program is another build, or an int8 run's `calibration.json` was changed: go on with \
+         what it was begun with"
+    } else {
+        "Go on with it where it was begun"
     }
 }
