@@ -58,7 +58,9 @@ impl Header {
             let component = (frame.components.iter().enumerate())
                 .position(|(index, component)| component.id == id && index >= position)
                 .filter(|component| parts.iter().all(|(taken, ..)| taken != component))
-                .ok_or_else(|| damaged("a scan header names a component that is not to be had"))?;
+                .ok_or_else(|| {
+                    damaged("a scan header names a component that the frame header lacks, or names it twice")
+                })?;
             parts.push((component, slots >> 4, slots & 15));
         }
         if count > 1 {
@@ -185,7 +187,7 @@ impl Scan {
             _ => 1,
         };
         let (mut column, mut row, mut y_alone) = (0, 0, 0);
-        for restart in 0.. {
+        for restart in (0..8).cycle() {
             let mut segment = segments.next()?;
             let mut bits = Bits::new(segment.bytes());
             coding.restart();
@@ -223,7 +225,7 @@ impl Scan {
                 // Nothing more need come, but then this must be the picture's true end.
                 return if segment.is_ended() || bits.is_filled_up() { Ok(()) } else { Err(Error::CutShort) };
             }
-            segment.restart(restart % 8)?;
+            segment.restart(restart)?;
         }
         Ok(())
     }

@@ -38,6 +38,28 @@ fn named(name: &str) -> &'static [u8] {
     corpus().find(|case| case.name == name).unwrap().file
 }
 
+#[test]
+fn a_picture_may_have_any_number_of_restart_intervals() {
+    // A row of grey blocks, each an interval of its own, by the standard's Huffman tables, which may be left out.
+    let blocks = 300_u16;
+    let [high, low] = (8 * blocks).to_be_bytes();
+    let mut file = b"\xff\xd8\xff\xdb\0\x43\0".to_vec();
+    file.extend([1; 64]);
+    file.extend([0xff, 0xc0, 0, 11, 8, 0, 8, high, low, 1, 1, 0x11, 0]);
+    file.extend([0xff, 0xdd, 0, 4, 0, 1, 0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0]);
+    for block in 0..blocks {
+        if block > 0 {
+            file.extend([0xff, 0xd0 + ((block - 1) % 8) as u8]);
+        }
+        // No difference from the last block, no other coefficient, ones to the end of the byte.
+        file.push(0b0010_1011);
+    }
+    file.extend(b"\xff\xd9");
+    let picture = decode(&file, &LIMITS).unwrap();
+    assert_eq!((picture.width, picture.height), (2400, 8));
+    assert!(picture.rgb.iter().all(|&value| value == 128));
+}
+
 fn read(file: &[u8]) -> Result<Picture, Error> {
     decode(file, &LIMITS)
 }
