@@ -157,8 +157,13 @@ impl Layout {
         let size = |tag, otherwise: u32| number(tag, u64::from(otherwise)).try_into().unwrap_or(usize::MAX);
         let chunk =
             if tiled { (size(322, 0), size(323, 0)) } else { (width as usize, size(278, height).min(height as usize)) };
-        if chunk.0 == 0 || chunk.1 == 0 || (chunk.0.max(chunk.1) as u64) > u64::from(limits.side) {
-            return Err(damaged("its strips or tiles have no size that can be"));
+        let impossible = || damaged("its strips or tiles have an impossible size");
+        if chunk.0 == 0 || chunk.1 == 0 || chunk.0.max(chunk.1) as u64 > u64::from(limits.side) {
+            return Err(impossible());
+        }
+        // Of samples of less than a byte: each tile begins in a byte of its own.
+        if chunk.0 < width as usize && !(chunk.0 as u64 * bits).is_multiple_of(8) {
+            return Err(impossible());
         }
         // What lies in memory before it is RGB: all samples, and one strip or tile.
         let bytes = |width: usize, height: usize| (width * height * channels) as u64 * bits.div_ceil(8);
@@ -396,5 +401,21 @@ fn divided(colour: [u8; 3], alpha: u8) -> [u8; 3] {
         0 => [0; 3],
         255 => colour,
         alpha => colour.map(|value| (u32::from(value) * 255 / alpha).min(255) as u8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ifd::tests::file;
+    use super::*;
+
+    #[test]
+    fn tiles_that_would_begin_within_a_byte_are_damage() {
+        // 3 × 1 pixels of one bit each, in tiles of one pixel.
+        let long = |tag: u16, value: u32| (tag, 4, 1, value.to_be_bytes());
+        let [width, height, grey] = [long(256, 3), long(257, 1), long(262, 1)];
+        let file = file(false, &[width, height, grey, long(322, 1), long(323, 1), (324, 1, 3, [0; 4])]);
+        let error = decode(&file, &Limits::default()).unwrap_err();
+        insta::assert_snapshot!(error, @"damaged or unusual TIFF picture: its strips or tiles have an impossible size; save it again with an image editor");
     }
 }
