@@ -1,19 +1,41 @@
 //! How large a picture is, from its header alone.
 
-use std::io::{BufRead, Seek};
+use std::io::{BufRead, Read, Seek};
 
 use image::ImageReader;
+
+use super::ifd::Directory;
+use super::kind::{HEAD, Kind};
 
 /// Width and height as stored, pixels; `None` where the header does not tell. EXIF may turn the picture, which leaves the
 /// shorter side the shorter one.
 #[must_use]
 pub fn size(mut picture: impl BufRead + Seek) -> Option<[u32; 2]> {
-    let start: [u8; 2] = bytes(&mut picture)?;
-    if start == [0xff, 0xd8] {
-        return jpeg(&mut picture);
-    }
+    let mut head = Vec::with_capacity(HEAD);
+    picture.by_ref().take(HEAD as u64).read_to_end(&mut head).ok()?;
     picture.rewind().ok()?;
-    ImageReader::new(picture).with_guessed_format().ok()?.into_dimensions().ok().map(|(width, height)| [width, height])
+    match Kind::of(&head)? {
+        Kind::Jpeg => {
+            let _start_of_image: [u8; 2] = bytes(&mut picture)?;
+            jpeg(&mut picture)
+        }
+        Kind::Gif => {
+            let [a, b, c, d] = *head.get(6..10)?.as_array()?;
+            Some([[a, b], [c, d]].map(|side| u32::from(u16::from_le_bytes(side))))
+        }
+        // The directory may be anywhere in the file.
+        Kind::Tiff => {
+            let mut file = Vec::new();
+            picture.read_to_end(&mut file).ok()?;
+            let directory = Directory::read(&file)?;
+            let [width, height] = [256, 257].map(|tag| directory.number(tag)?.try_into().ok());
+            Some([width?, height?])
+        }
+        _ => {
+            let reader = ImageReader::new(picture).with_guessed_format().ok()?;
+            reader.into_dimensions().ok().map(|(width, height)| [width, height])
+        }
+    }
 }
 
 /// From the frame header (ITU-T T.81, B.2.2): the segments before it are passed over.
@@ -51,6 +73,7 @@ mod tests {
     use image::{ImageFormat, RgbImage};
     use proptest::prelude::*;
 
+    use super::super::ifd::tests::file;
     use super::*;
 
     #[test]
@@ -65,13 +88,19 @@ mod tests {
             b"\xff\xd8\xff\xe1\0\x0d\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x02\xff\xff\xff\xc2\0\x0b\x08\x01\x02\x03\x04";
         assert_eq!(size(Cursor::new(jpeg)), Some([0x304, 0x102]));
         assert_eq!(size(Cursor::new(b"\xff\xd8\xff\xd9")), None);
+        assert_eq!(size(Cursor::new(b"GIF89a\x1f\0\x11\0")), Some([31, 17]));
+        let tiff = file(false, &[(256, 3, 1, [0, 31, 0, 0]), (257, 4, 1, [0, 0, 0, 17])]);
+        assert_eq!(size(Cursor::new(&tiff)), Some([31, 17]));
+        assert_eq!(size(Cursor::new(&tiff[..20])), None);
         assert_eq!(size(Cursor::new(b"no picture")), None);
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic_or_stay(tail in any::<Vec<u8>>()) {
-            let _ = size(Cursor::new([b"\xff\xd8", &tail[..]].concat()));
+            for head in [&b"\xff\xd8\xff"[..], b"GIF89a", b"II*\0", b"MM\0+", b"P6", b""] {
+                let _ = size(Cursor::new([head, &tail[..]].concat()));
+            }
         }
     }
 }
