@@ -17,10 +17,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
             match error {
                 Error::CutShort => PreprocessError::CutShort { format },
                 Error::Empty { width, height } => PreprocessError::EmptyPicture { width, height },
-                Error::TooLarge { width, height } => {
-                    PreprocessError::TooLarge { width, height, max_side: side, max_pixels: pixels }
-                }
-                error => PreprocessError::Damaged { format, reason: Box::new(error) },
+                Error::TooLarge { width, height } => limits.too_large(width, height),
+                error => PreprocessError::damaged(format, error),
             }
         })?;
     let metadata = Metadata { exif: picture.exif.map(Cow::Owned), xmp: picture.xmp.map(Cow::Owned) };
