@@ -71,10 +71,13 @@ pub fn refuse_pointer(path: &Path, start: &[u8]) -> Result<(), FileError> {
     Err(FileError::new("read", path)(io::Error::other(remedy)))
 }
 
-/// What a file seems to be by its first 16 bytes, for messages: "a web page", "empty".
+/// What a file seems to be, for messages: "a web page", "empty". Its first 1,024 bytes will do.
 #[must_use]
 pub fn looks_like(head: &[u8]) -> String {
-    let known: [(&[u8], &str); 10] = [
+    if let Some(Pointer { system, command }) = Pointer::of(head) {
+        return format!("a {system} pointer, not the file (run `{command}`)");
+    }
+    let known: [(&[u8], &str); 9] = [
         (b"\x1f\x8b", "a gzip file"),
         (b"PK\x03\x04", "a zip file"),
         (b"PAR1", "a parquet file"),
@@ -84,7 +87,6 @@ pub fn looks_like(head: &[u8]) -> String {
         (b"\xff\xd8\xff", "a JPEG picture"),
         (b"\x89PNG", "a PNG picture"),
         (b"\x80", "a pickle"),
-        (b"version https://", "a Git LFS pointer, not the file (run `git lfs pull`)"),
     ];
     match known.iter().find(|(start, _)| head.starts_with(start)) {
         Some((_, name)) => (*name).to_owned(),

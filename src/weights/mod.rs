@@ -212,7 +212,7 @@ fn parse(bytes: &[u8], location: &str, say: &dyn Fn(&str)) -> Result<Tensors, We
     } else {
         Err(match bytes {
             [] => FormatError::Empty,
-            _ => FormatError::Unknown { found: files::looks_like(&bytes[..bytes.len().min(16)]) },
+            _ => FormatError::Unknown { found: files::looks_like(bytes) },
         })
     };
     parsed.map_err(|source| WeightsError::Format { location: location.to_owned(), source })

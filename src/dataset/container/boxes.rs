@@ -6,6 +6,8 @@ use std::io::{BufReader, Read};
 use super::vggface2::Archive;
 use super::{ContainerProblem, Located};
 use crate::dataset::{BoundingBox, DatasetError, Fault, FaultIn};
+use crate::files;
+use crate::pointer::Pointer;
 
 /// Name of the table in an archive.
 const TABLE: &str = "loose_bb_test.csv";
@@ -55,8 +57,8 @@ pub(super) fn read(table: &Located) -> Result<Boxes, DatasetError> {
             Ok(())
         })?;
         boxes.ok_or_else(|| problem(ContainerProblem::Archive(format!("there is no {TABLE} in it"))))
-    } else if head.starts_with(b"<") || head.starts_with(b"version https://git-lfs") {
-        let found = crate::files::looks_like(&head);
+    } else if head.starts_with(b"<") || Pointer::of(&head).is_some() {
+        let found = files::looks_like(&head);
         Err(problem(ContainerProblem::OtherFormat { found, expected: "a CSV with the columns NAME_ID, X, Y, W, H" }))
     } else {
         parse(BufReader::new(table.open()?.take(LARGEST))).map_err(problem)
@@ -165,6 +167,7 @@ mod tests {
         assert_snapshot!(message("NAME_ID,X,Y,W,H\nn1/1_1,1,2,3\n"), @"line 2: the line has 4 values, the header has 5 columns");
         assert_snapshot!(message("NAME_ID,X,Y,W,H\nn1/1_1,1,2,3,4\nn1/1_1.jpg,1,2,3,5\n"), @"line 3: `n1/1_1.jpg` has another box further up");
     }
+
     #[test]
     fn a_wrong_box_is_a_fault_of_its_face_alone() {
         let table = "NAME_ID,X,Y,W,H\nn1/1_1,1,2,3,4\nn1/2_1,1,nan,3,4\nn1/3_1,1,2,0,4\n";

@@ -66,7 +66,7 @@ impl Located {
     /// The first bytes.
     fn head(&self) -> Result<Vec<u8>, FileError> {
         let mut head = Vec::new();
-        self.open()?.take(24).read_to_end(&mut head).map_err(FileError::new("read", &self.path))?;
+        self.open()?.take(1024).read_to_end(&mut head).map_err(FileError::new("read", &self.path))?;
         Ok(head)
     }
 
