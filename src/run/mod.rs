@@ -10,8 +10,8 @@ mod directory;
 mod error;
 mod failures;
 mod inspect;
-mod left_out;
 mod pair_lists;
+mod pairs_left_out;
 mod partial;
 mod precision;
 mod reader;
@@ -392,7 +392,7 @@ impl Workplace<'_> {
         };
         let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;
         evaluation.write(run.path())?;
-        left_out::write(run, &faces)?;
+        pairs_left_out::write(run, &faces)?;
         Self::record_card(run, cards.used())?;
         keeper.done();
         Ok(evaluation)
