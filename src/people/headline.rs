@@ -3,12 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
+use crate::metrics::OPERATING_FMR;
 use crate::verification::bootstrap::Of;
 use crate::verification::rates::Rates;
 use crate::verification::thresholds;
-
-/// False match rate of the true accept rate.
-pub use crate::metrics::OPERATING_FMR as TARGET_FMR;
 
 /// Headline metrics of one set of pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,7 +17,7 @@ pub struct Headline {
     pub impostor_pairs: u64,
     /// Equal error rate.
     pub eer: Estimate,
-    /// True accept rate at [`TARGET_FMR`]; `None` when the pairs cannot resolve it.
+    /// True accept rate at [`OPERATING_FMR`]; `None` when the pairs cannot resolve it.
     pub tar: Option<Estimate>,
     /// Mean same-identity cosine.
     pub genuine_mean: Estimate,
@@ -37,7 +35,7 @@ impl Headline {
             genuine_pairs,
             impostor_pairs,
             eer: rates.eer().0,
-            tar: points.into_iter().find(|point| point.target_fmr == TARGET_FMR).and_then(|point| point.tar),
+            tar: points.into_iter().find(|point| point.target_fmr == OPERATING_FMR).and_then(|point| point.tar),
             genuine_mean: estimator.estimate(Of::Genuine, genuine_pairs, |sample| sample.genuine.moments.mean()),
             d_prime: thresholds::d_prime(estimator),
         }
