@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::columns::BoxColumns;
+use super::columns::{self, BoxColumns};
 use super::csv_lines::{CsvError, CsvLines, line_at};
 use super::face_names::FaceNames;
 use super::fault::LineFault;
@@ -48,21 +48,13 @@ struct Columns {
 
 impl Columns {
     fn find(headers: &[String]) -> Result<Self, CsvProblem> {
-        let headers: Vec<String> = headers.iter().map(|name| name.trim().to_lowercase()).collect();
-        if let Some((_, name)) = headers.iter().enumerate().find(|(i, name)| headers[..*i].contains(name)) {
-            return Err(CsvProblem::DuplicateColumn { name: name.clone() });
-        }
+        let headers = columns::lower_case(headers)?;
         let index = |name: &str| headers.iter().position(|header| header == name);
         let all = |names: &[&str; 4]| {
             let [a, b, c, d] = names.map(index);
             Some([a?, b?, c?, d?])
         };
-        let missing = |names: &str, reason| CsvProblem::MissingColumn {
-            names: names.to_owned(),
-            near: None,
-            found: headers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
-            reason: Some(reason),
-        };
+        let missing = |names, reason| columns::missing(&headers, names, reason);
         let corners = CORNERS.iter().find_map(all).map(BoxColumns::Corners);
         let bbox = corners.or_else(|| SIZES.iter().find_map(all).map(BoxColumns::Size));
         Ok(Self {
@@ -101,9 +93,10 @@ struct Found {
     offset: usize,
 }
 
-/// What is found by row, and how many boxes are of no face here.
+/// What is found, by row.
 type Boxes = HashMap<u32, Found>;
 
+/// The boxes, and how many more are of pictures that are not in the dataset.
 fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
     let names = FaceNames::of(faces);
     let mut lines = CsvLines::open(bytes)?;

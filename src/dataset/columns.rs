@@ -90,6 +90,23 @@ impl Columns {
     }
 }
 
+/// The names of a table's columns in small letters, each of which may be there once.
+pub(super) fn lower_case(headers: &[String]) -> Result<Vec<String>, CsvProblem> {
+    let names: Vec<String> = headers.iter().map(|name| name.trim().to_lowercase()).collect();
+    Headers(names.iter().map(String::as_str).collect()).each_once()?;
+    Ok(names)
+}
+
+/// That a table has none of these columns; all that it has are listed.
+pub(super) fn missing(headers: &[String], names: &str, reason: &'static str) -> CsvProblem {
+    CsvProblem::MissingColumn {
+        names: names.to_owned(),
+        near: None,
+        found: headers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+        reason: Some(reason),
+    }
+}
+
 struct Headers<'a>(Vec<&'a str>);
 
 impl Headers<'_> {

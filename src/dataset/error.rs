@@ -250,7 +250,10 @@ pub enum CsvProblem {
         value: String,
     },
     /// A list of pairs without any.
-    #[error("there is no pair in this list; expected a header and a line for each pair, or one of LFW's lists")]
+    #[error(
+        "there is no pair in this list; expected a line for each pair, with or without a header above them, or one of \
+         LFW's lists"
+    )]
     NoPairs,
     /// A list that is cut short or has lines too many.
     #[error("the first line announces {expected} pairs, but {found} follow; get the list again: it is not whole")]
@@ -262,7 +265,8 @@ pub enum CsvProblem {
     },
     /// A line of an LFW list.
     #[error(
-        "the line has {found} values; a pair is `name n1 n2` (one person) or `name1 n1 name2 n2` (two), tabs between"
+        "the line has {found} values; a pair is `name n1 n2` (one person) or `name1 n1 name2 n2` (two), tabs, commas or \
+         spaces between"
     )]
     PairLine {
         /// Values.

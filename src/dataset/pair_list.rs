@@ -284,6 +284,8 @@ mod tests {
             "\u{feff}True;Ann_0001;Ann_0004\nFalse;Ann_0002;Bob_0001\nFalse;Bob_0002;Ann_0001\n",
             "Ann\t1\t4\nAnn\t2\tBob\t1\nBob\t2\tAnn\t1\n",
             "Ann 1 4\nAnn 2 Bob 1\nBob 2 Ann 1\n",
+            "Ann,1,4\nAnn,2,Bob,1\nBob,2,Ann,1\n",
+            "Ann, 1, 4\nAnn, 2, Bob, 1\nBob, 2, Ann, 1,\n",
         ] {
             assert_eq!(rows("list.txt", text), expected, "{text}");
         }
@@ -346,14 +348,14 @@ mod tests {
         assert_snapshot!(table("first,1,Ann_0001,Ann_0002"), @"line 3: `fold` is `first`, expected the number of a fold, or `train` or `test`");
         assert_snapshot!(table("1,1,Ann_0001,"), @"line 3: `image_b` is empty");
         assert_snapshot!(table("1,1,Ann_0001"), @"line 3: the line has 3 values, the header has 4 columns; look for a separator or quote too many or too few");
-        assert_snapshot!(message("same,a,b\n"), @"line 1: there is no pair in this list; expected a header and a line for each pair, or one of LFW's lists");
-        assert_snapshot!(message(" \n"), @"line 1: there is no pair in this list; expected a header and a line for each pair, or one of LFW's lists");
+        assert_snapshot!(message("same,a,b\n"), @"line 1: there is no pair in this list; expected a line for each pair, with or without a header above them, or one of LFW's lists");
+        assert_snapshot!(message(" \n"), @"line 1: there is no pair in this list; expected a line for each pair, with or without a header above them, or one of LFW's lists");
         assert_snapshot!(message("2\t1\nAnn\t1\t4\nAnn\t2\tBob\t1\nBob\t1\t3\n"), @"line 1: the first line announces 4 pairs, but 3 follow; get the list again: it is not whole");
         assert_snapshot!(message("1\t1\nAnn\t1\t5\nAnn\t2\tDan\t1\n"), @"line 2: `the picture` is `Ann_0005`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
         assert_snapshot!(message("1\t1\nAnn\t1\tfour\nAnn\t2\tBob\t1\n"), @"line 2: the picture of `Ann` has the number `four`, expected a whole number such as 1");
-        assert_snapshot!(message("1\t1\nAnn\t1\nAnn\t2\tBob\t1\n"), @"line 2: the line has 2 values; a pair is `name n1 n2` (one person) or `name1 n1 name2 n2` (two), tabs between");
+        assert_snapshot!(message("1\t1\nAnn\t1\nAnn\t2\tBob\t1\n"), @"line 2: the line has 2 values; a pair is `name n1 n2` (one person) or `name1 n1 name2 n2` (two), tabs, commas or spaces between");
         assert_snapshot!(message("1\t1\nAnn\t3\t3\nAnn\t2\tBob\t1\n"), @"line 2: the pair `Ann_0003` is a face with itself, which says nothing; take it out of the list");
-        assert_snapshot!(message("10\t300\n"), @"line 1: there is no pair in this list; expected a header and a line for each pair, or one of LFW's lists");
+        assert_snapshot!(message("10\t300\n"), @"line 1: there is no pair in this list; expected a line for each pair, with or without a header above them, or one of LFW's lists");
         let error = read("list", b"same,a,b\n1,Ann_0001,\xff\n").unwrap_err().to_string();
         assert_snapshot!(error.split_once("list, ").unwrap().1, @"line 2: byte 12 of the line is not UTF-8; save the table as UTF-8");
     }

@@ -69,10 +69,10 @@ impl Manifest {
         let fold = column("fold")?.u32().map_err(other("fold"))?;
         // Only lists with absent faces have them.
         let absent = match column("name_a") {
-            Ok(first) => Some([first, column("name_b")?].map(Column::str))
-                .map(|[a, b]| Ok((a?, b?)))
-                .transpose()
-                .map_err(failed)?,
+            Ok(first) => {
+                let second = column("name_b")?;
+                Some((first.str().map_err(other("name_a"))?, second.str().map_err(other("name_b"))?))
+            }
             Err(_) => None,
         };
         for row in 0..frame.height() {

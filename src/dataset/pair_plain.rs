@@ -5,7 +5,7 @@ use super::CsvProblem;
 use super::csv_lines::CsvError;
 use super::pair_list::Pairs;
 use super::pair_table::answer;
-use super::pair_text;
+use super::pair_text::{self, fields};
 
 /// Lines that are looked at to tell what a list is.
 const LOOKED_AT: usize = 100;
@@ -66,17 +66,6 @@ pub(super) fn parse(text: &str, form: Form, pairs: &mut Pairs<'_>) -> Result<(),
         pairs.add(at, [face(first), face(second)], same, None)?;
     }
     Ok(())
-}
-
-/// The values of a line.
-fn fields(line: &str) -> Vec<&str> {
-    let separator = ['\t', ';', ','].into_iter().find(|separator| line.contains(*separator));
-    match separator {
-        Some(separator) => {
-            line.trim_end_matches(separator).split(separator).map(|field| field.trim().trim_matches('"')).collect()
-        }
-        None => line.split_whitespace().collect(),
-    }
 }
 
 #[cfg(test)]

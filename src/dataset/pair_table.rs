@@ -1,9 +1,9 @@
 //! Lists of pairs as tables with a header. Mirrors of a benchmark name the same columns in many ways.
 
-use super::CsvProblem;
 use super::csv_lines::{CsvError, CsvLines, Row};
 use super::face_names::FaceNames;
 use super::pair_list::{Named, Pairs};
+use super::{CsvProblem, columns};
 
 /// Columns that say whether a pair is one person.
 const SAME: [&str; 6] = ["is_same", "issame", "same", "target", "label", "pair"];
@@ -25,17 +25,9 @@ struct PairColumns {
 
 impl PairColumns {
     fn find(headers: &[String]) -> Result<Self, CsvProblem> {
-        let headers: Vec<String> = headers.iter().map(|name| name.trim().to_lowercase()).collect();
-        if let Some((_, name)) = headers.iter().enumerate().find(|(i, name)| headers[..*i].contains(name)) {
-            return Err(CsvProblem::DuplicateColumn { name: name.clone() });
-        }
+        let headers = columns::lower_case(headers)?;
         let index = |names: &[&str]| names.iter().find_map(|name| headers.iter().position(|header| header == name));
-        let missing = |names: &str, reason| CsvProblem::MissingColumn {
-            names: names.to_owned(),
-            near: None,
-            found: headers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
-            reason: Some(reason),
-        };
+        let missing = |names, reason| columns::missing(&headers, names, reason);
         let same = index(&SAME).ok_or_else(|| {
             missing("`is_same`, `issame`, `same`, `target`, `label` or `pair`", "it says whether a pair is one person")
         })?;

@@ -63,10 +63,19 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     lines.filter(|(_, line)| !line.is_empty())
 }
 
+/// The values of a line: between tabs, semicolons or commas, the first of these that it has, else between spaces.
+pub(super) fn fields(line: &str) -> Vec<&str> {
+    match ['\t', ';', ','].into_iter().find(|separator| line.contains(*separator)) {
+        Some(separator) => {
+            line.trim_end_matches(separator).split(separator).map(|field| field.trim().trim_matches('"')).collect()
+        }
+        None => line.split_whitespace().collect(),
+    }
+}
+
 /// Adds the pair of a line: `name n1 n2`, or `name1 n1 name2 n2`.
 pub(super) fn add(at: usize, line: &str, fold: Option<u32>, pairs: &mut Pairs<'_>) -> Result<(), CsvError> {
-    let fields: Vec<&str> =
-        if line.contains('\t') { line.split('\t').map(str::trim).collect() } else { line.split_whitespace().collect() };
+    let fields = fields(line);
     let fail = |problem| CsvError { offset: at, problem };
     let (first, second, same) = match fields[..] {
         [name, first, second] => ([name, first], [name, second], true),

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{ContainerFile, ContainerProblem, Located, Task};
 use crate::config::{Container, HubFiles};
-use crate::dataset::DatasetError;
 use crate::dataset::scan::Context;
+use crate::dataset::{DatasetError, listing};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::hub::{self, Hub, HubError, HubFile, RepoKind};
@@ -50,8 +50,7 @@ pub(in crate::dataset) fn describe(container: &Container) -> String {
 }
 
 fn shards(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let entries = entries.map_err(FileError::new("list", folder))?;
+    let entries = listing::list(folder)?;
     let is_shard = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         !name.starts_with('.') && name.ends_with(SHARD) && path.is_file()
