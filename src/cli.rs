@@ -83,7 +83,7 @@ pub struct Common {
     /// Prints the result as one JSON object on standard output.
     #[arg(long)]
     pub json: bool,
-    /// No progress on standard error; what goes wrong is said all the same.
+    /// No progress on standard error; what goes wrong is still said.
     #[arg(long, short)]
     pub quiet: bool,
 }

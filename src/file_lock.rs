@@ -89,7 +89,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         match &self.kind {
-            // Only so that nobody reads an old number in the instant between locking and writing the own one.
+            // Only so that nobody reads an old number in the instant between locking and writing its own.
             Kind::System(file) => drop(file.set_len(0)),
             Kind::Held(path, owner) => {
                 if matches!(read(path), Ok(Some(Found::Owner(found))) if found == *owner) {
@@ -252,7 +252,7 @@ impl Found {
                 Busy { holder: format!("process {}", owner.process), remove: None }
             }
             Self::Owner(owner) => Busy { holder: format!("process {} on {}", owner.process, owner.host), remove },
-            Self::Unreadable => Busy { holder: "a process unknown".into(), remove },
+            Self::Unreadable => Busy { holder: "an unknown process".into(), remove },
         }
     }
 }

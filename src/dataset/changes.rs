@@ -44,7 +44,7 @@ impl Manifest {
             found.push("the faces are in another order".into());
         }
         if self.lists != now.lists {
-            found.push("the lists of pairs are others".into());
+            found.push("the lists of pairs differ".into());
         }
         (!found.is_empty()).then(|| found.join(", "))
     }

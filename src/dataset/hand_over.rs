@@ -11,7 +11,8 @@ const DOCUMENTED: [&str; 9] =
 
 impl Manifest {
     /// Writes `face_metadata.csv` for `rows`, in their order. A Phase-1 table's own columns and values; of other sources
-    /// Phase-1's documented columns, and behind them the source's own (`meta.<name>` where the name is taken). No reader of the embedding index can meet a face here that has no embedding.
+    /// Phase-1's documented columns, and behind them the source's own (`meta.<name>` where the name is taken). No reader
+    /// of the embedding index can meet a face here that has no embedding.
     ///
     /// # Errors
     /// [`DatasetError::File`] when `out` cannot be written.

@@ -363,7 +363,7 @@ mod tests {
         let expected = [("z", "1.jpg"), ("a", "2.PNG"), ("a", "0007")];
         assert_eq!(names, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
         let told = "1 picture beside the identity folders, 1 picture deeper than <identity>/<image>, \
-                    2 no pictures by their ending, 2 hidden";
+                    2 files that are not pictures by their endings, 2 hidden";
         assert_eq!(left_out.to_string(), told);
         let root = |path: &str, prefix| root_of(Path::new(path), &pictures[0], prefix).ok();
         let expected = |path: &str| Some(PathBuf::from(path));

@@ -56,8 +56,12 @@ impl Reason {
             Self::Pointer => ["Git LFS or git-annex pointer", "Git LFS or git-annex pointers"],
             Self::Unreadable => ["unreadable file", "unreadable files"],
             Self::Special => ["pipe, socket or device", "pipes, sockets or devices"],
-            Self::NoPicture => ["no picture by name and content", "no pictures by name and content"],
-            Self::OtherEnding => ["no picture by its ending", "no pictures by their ending"],
+            Self::NoPicture => {
+                ["file that is not a picture by name or content", "files that are not pictures by name or content"]
+            }
+            Self::OtherEnding => {
+                ["file that is not a picture by its ending", "files that are not pictures by their endings"]
+            }
             Self::Hidden => ["hidden", "hidden"],
         }
     }
@@ -109,7 +113,8 @@ mod tests {
         for reason in [Reason::Hidden, Reason::TooDeep, Reason::NoPicture, Reason::TooDeep] {
             left.add(reason);
         }
-        let text = "2 pictures deeper than <identity>/<image>, 1 no picture by name and content, 1 hidden";
+        let text =
+            "2 pictures deeper than <identity>/<image>, 1 file that is not a picture by name or content, 1 hidden";
         assert_eq!(left.to_string(), text);
         let json = serde_json::to_string(&left).unwrap();
         assert_eq!(json, r#"{"too_deep":2,"no_picture":1,"hidden":1}"#);

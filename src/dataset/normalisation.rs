@@ -61,8 +61,14 @@ pub(super) fn unite_identities(faces: &mut [Face], progress: &dyn Progress) {
         }
     }
     if let [first, rest @ ..] = &united[..] {
-        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        progress.say(&format!("`{first}`{more} is written in two Unicode normalisations: taken for one person"));
+        progress.say(&match rest.len() {
+            0 => format!("`{first}` is written in two Unicode normalisations: taken for one person"),
+            more => {
+                format!(
+                    "`{first}` and {more} more are written in two Unicode normalisations: each is taken for one person"
+                )
+            }
+        });
     }
 }
 

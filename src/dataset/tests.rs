@@ -279,7 +279,7 @@ fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
     assert_eq!(manifest.faces[1].content, Some(Digest::of(b"a-b/1.webp")));
     assert_snapshot!(place.said(), @"
     <dir>/metadata.csv has no column `file_name`: it is not read, and folders are identities
-    left out: 1 picture beside the identity folders, 2 pictures deeper than <identity>/<image>, 1 identity folder without a picture, 1 empty file, 1 Git LFS or git-annex pointer, 5 no pictures by name and content, 2 hidden
+    left out: 1 picture beside the identity folders, 2 pictures deeper than <identity>/<image>, 1 identity folder without a picture, 1 empty file, 1 Git LFS or git-annex pointer, 5 files that are not pictures by name or content, 2 hidden
     ");
 }
 
@@ -300,7 +300,7 @@ fn an_image_folder_counts_what_its_table_does_not_name() {
     assert!(bytes(&manifest, 1).is_ok());
     assert_snapshot!(place.said(), @"
     1 picture's path is written in another Unicode normalisation than in the table: found all the same
-    left out: 2 pictures that `metadata.csv` does not name, 2 no pictures by name and content, 1 hidden
+    left out: 2 pictures that `metadata.csv` does not name, 2 files that are not pictures by name or content, 1 hidden
     ");
 }
 
@@ -314,7 +314,7 @@ fn a_metadata_csv_of_something_else_is_not_in_the_way_and_one_without_faces_is_e
     assert_snapshot!(place.said(), @"
     <dir>/metadata.csv has no column `file_name`: it is not read, and folders are identities
     <dir>/metadata.csv has no column `file_name`: it is not read, and folders are identities
-    left out: 1 no picture by name and content
+    left out: 1 file that is not a picture by name or content
     ");
     place.put("metadata.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n");
     assert_snapshot!(place.error(place.folders()), @"cannot read <dir>/metadata.csv: it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned");
@@ -528,12 +528,12 @@ fn tables_beside_the_pictures_are_found_below_the_folder_or_above_it() {
     assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
     let said = place.said.lock().unwrap().join("\n").replace(&place.root().display().to_string(), "<dir>");
     assert_snapshot!(said, @"
-    left out: 1 no picture by name and content
+    left out: 1 file that is not a picture by name or content
     2 of 3 faces have no box in <dir>/lfw/train/boxes.csv
     1 box is for pictures that are not in the dataset, in <dir>/lfw/train/boxes.csv
     1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
     1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
-    left out: 1 no picture by name and content
+    left out: 1 file that is not a picture by name or content
     ");
 
     assert_snapshot!(place.error(with(Some("paris.csv"), None)), @"there is no `paris.csv` for `dataset.pairs` in <dir>/lfw/train, nor in the folder above; correct the name, or write `./paris.csv` for a file beside the config");

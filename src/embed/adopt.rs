@@ -29,10 +29,11 @@ impl From<FileError> for AdoptError {
 }
 
 impl ChunkStore {
-    /// Takes over every missing chunk of a complete run in the folder `from` that this store's arithmetic computed, by the same commit points as a computed one:
-    /// matrix first, checked where it then lies, sidecar last. Gives the manifest rows that came with it. A store without
-    /// chunks takes their size over as well; one that has chunks of another size takes none. A chunk with a failure that
-    /// need not repeat itself, or from before quality was measured, is left to be computed.
+    /// Takes over every missing chunk of a complete run in the folder `from` that this store's arithmetic computed, by the
+    /// same commit points as a computed one: matrix first, checked where it then lies, sidecar last. Gives the manifest
+    /// rows that came with it. A store without chunks takes their size over as well; one that has chunks of another size
+    /// takes none. A chunk with a failure that need not repeat itself, or from before quality was measured, is left to be
+    /// computed.
     ///
     /// # Errors
     /// [`AdoptError`]; chunks that were taken over before stay.

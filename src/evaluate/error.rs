@@ -43,7 +43,7 @@ pub enum EvaluateError {
     /// More pairs of a list cannot be compared than a protocol accepts.
     #[error(
         "protocol `{protocol}`: {left_out} of {pairs} pairs would be left out, for faces that the dataset does not have or \
-         that have no embedding; `max_left_out` accepts {most} of them: give the faces, another list, or accept more"
+         that have no embedding; `max_left_out` accepts a share of {most}: add the faces, use another list, or accept more"
     )]
     LeftOut {
         /// Its name.

@@ -65,7 +65,7 @@ impl<'a> Place<'a> {
         let disk = |error| HubError::disk(self.file, self.root)(error);
         files::create_dir(&folder).map_err(disk)?;
         let waiting = |busy: &Busy| {
-            progress.say(&format!("{} downloads {}; waiting for it{}", busy.holder, self.file, busy.remedy()));
+            progress.say(&format!("{} is downloading {}; waiting for it{}", busy.holder, self.file, busy.remedy()));
         };
         let lock = Lock::wait(&path, waiting, cancel).map_err(disk)?.ok_or(HubError::Interrupted)?;
         if let Some(note) = lock.note() {

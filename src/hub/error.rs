@@ -136,7 +136,7 @@ pub enum HubError {
         reason: String,
     },
     /// A proxy that lets nobody through.
-    #[error("{proxy} refuses the way to {host} for {subject}: {problem}")]
+    #[error("{proxy} refuses to connect to {host} for {subject}: {problem}")]
     Proxy {
         /// What was asked for.
         subject: String,
@@ -149,7 +149,7 @@ pub enum HubError {
     },
     /// A variable that should name a proxy. Its value may hold a password.
     #[error(
-        "{variable} is no address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port"
+        "{variable} is not the address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port"
     )]
     BadProxy {
         /// The variable.

@@ -107,7 +107,7 @@ impl NamedProxy {
         // `proxy server responded 407/407`
         let status = reason.rsplit('/').next().filter(|status| status.parse::<u16>().is_ok());
         let problem = if status == Some("407") {
-            format!("it wants to know who asks (407); set {variable}=http://user:password@host:port")
+            format!("it asks for a user name and a password (407); set {variable}=http://user:password@host:port")
         } else {
             let said = status.map_or_else(|| reason.to_owned(), |status| format!("it answers {status}"));
             format!(

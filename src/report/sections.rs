@@ -506,7 +506,7 @@ fn failures(report: &Report) -> Section {
         "These faces have no row in the matrix and take no part in any number above."
     };
     let left_out = Some(&report.left_out).filter(|left_out| !left_out.is_empty());
-    let left_out = left_out.map(|left_out| format!("The dataset's folders hold more that is no face: {left_out}."));
+    let left_out = left_out.map(|left_out| format!("Besides faces, the dataset's folders hold: {left_out}."));
     Section {
         id: "failures",
         title: "Failures".into(),

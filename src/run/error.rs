@@ -207,7 +207,7 @@ pub enum RunError {
     /// Whole photos under a crop by box.
     #[error(
         "none of the {faces} faces has a box, and a crop by box would take their whole pictures, whose shorter side is \
-         {side} pixels (median of a sample) where the network's input has {size}: photos, it seems, in which the face is \
+         {side} pixels (median of a sample) where the network's input has {size}: photos, it seems, of which the face is only \
          a part; {ways_out}"
     )]
     WholePhotos {

@@ -1,4 +1,4 @@
-//! The Hub where it is hard to reach: behind an own CA, behind proxies, and by mirrors that are not quite it.
+//! The Hub where it is hard to reach: behind a CA of one's own, behind proxies, and by mirrors that are not quite it.
 
 use std::fs;
 
@@ -121,18 +121,18 @@ fn a_proxy_that_fails_is_named_without_its_password() {
     let address = format!("http://me:secret@{}", refusing.address);
     let plain = |message: String, proxy: &str| message.replace(proxy, "proxy");
     let http = Proxies { http: Some(proxy("http_proxy", &address)), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(http, false), &refusing.address), @"the proxy http://proxy (http_proxy) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it wants to know who asks (407); set http_proxy=http://user:password@host:port");
+    insta::assert_snapshot!(plain(message(http, false), &refusing.address), @"the proxy http://proxy (http_proxy) refuses to connect to hub for `note.txt` of a/faces@c42f4c2: it asks for a user name and a password (407); set http_proxy=http://user:password@host:port");
     let https = Proxies { https: Some(proxy("HTTPS_PROXY", &address)), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(https, true), &refusing.address), @"the proxy http://proxy (HTTPS_PROXY) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it wants to know who asks (407); set HTTPS_PROXY=http://user:password@host:port");
+    insta::assert_snapshot!(plain(message(https, true), &refusing.address), @"the proxy http://proxy (HTTPS_PROXY) refuses to connect to hub for `note.txt` of a/faces@c42f4c2: it asks for a user name and a password (407); set HTTPS_PROXY=http://user:password@host:port");
     let busy = network::Proxy::new(Some(502));
     let https = Proxies { https: Some(proxy("ALL_PROXY", &busy.address)), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(https, true), &busy.address), @"the proxy http://proxy (ALL_PROXY) refuses the way to hub for `note.txt` of a/faces@c42f4c2: it answers 502; ask who runs it, correct ALL_PROXY, or list the host in NO_PROXY if it is reached without a proxy");
+    insta::assert_snapshot!(plain(message(https, true), &busy.address), @"the proxy http://proxy (ALL_PROXY) refuses to connect to hub for `note.txt` of a/faces@c42f4c2: it answers 502; ask who runs it, correct ALL_PROXY, or list the host in NO_PROXY if it is reached without a proxy");
     // Bound and dropped: nobody listens there.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let https = Proxies { https: Some(proxy("HTTPS_PROXY", &nobody)), ..Proxies::default() };
     insta::assert_snapshot!(plain(message(https, true), &nobody), @"cannot reach hub through the proxy http://proxy (HTTPS_PROXY) for `note.txt` of a/faces@c42f4c2: io: Connection refused (os error 111); check the network, the proxy and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use only what is in the cache");
     let strange = Proxies { http: Some(proxy("HTTP_PROXY", "ftp://me:secret@proxy")), ..Proxies::default() };
-    insta::assert_snapshot!(message(strange, false), @"HTTP_PROXY is no address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port");
+    insta::assert_snapshot!(message(strange, false), @"HTTP_PROXY is not the address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port");
 }
 
 /// A mirror that sends these headers with every file.

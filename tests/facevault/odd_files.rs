@@ -54,9 +54,9 @@ fn every_file_is_a_face_a_failure_or_counted() {
     let provenance: Value = serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap();
     assert_eq!(provenance["dataset"]["left_out"], left_out);
     let words = "1 picture beside the identity folders, 1 picture deeper than <identity>/<image>, \
-                 1 no picture by name and content, 1 hidden";
+                 1 file that is not a picture by name or content, 1 hidden";
     let report = fs::read_to_string(workspace.path("reports").join(run.file_name().unwrap()).with_extension("html"));
-    assert!(report.unwrap().contains("1 no picture by name and content, 1 hidden"));
+    assert!(report.unwrap().contains("1 file that is not a picture by name or content, 1 hidden"));
 
     let (text, said) = workspace.run(0, &["experiment", "config.yaml"]);
     assert!(text.contains(&format!("left out: {words}\n")), "{text}");

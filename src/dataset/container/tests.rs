@@ -394,7 +394,7 @@ fn an_archive_and_the_folder_where_it_was_unpacked_are_the_same_dataset() {
     assert_eq!(found, expected);
     assert_snapshot!(place.said().replace(place.folder.path().to_str().unwrap(), "<dir>"), @r"
     1 of 4 faces have no box in <dir>/boxes.csv
-    left out: 1 no picture by name and content
+    left out: 1 file that is not a picture by name or content
     ");
     assert_eq!(manifest.containers.len(), 2);
 

@@ -182,7 +182,7 @@ impl Place {
     /// One process unpacks at a time, so that each picture is written once and what lies around belongs to nobody.
     fn lock(&self, context: &Context<'_>) -> Result<Lock, DatasetError> {
         let waiting = |busy: &Busy| {
-            context.progress.say(&format!("{} unpacks a dataset; waiting for it{}", busy.holder, busy.remedy()));
+            context.progress.say(&format!("{} is unpacking a dataset; waiting for it{}", busy.holder, busy.remedy()));
         };
         let lock = Lock::wait(&self.folder.join(".lock"), waiting, context.cancel)?;
         let lock = lock.ok_or(DatasetError::Interrupted)?;
