@@ -82,10 +82,10 @@ mod tests {
     use crate::ablation::design;
     use crate::compare::Verdict;
     use crate::config::Design;
-    use crate::verification::interval::no_error;
+    use crate::verification::carriers::Worth;
 
     fn replicated(point: f64, values: &[f64]) -> Replicated {
-        let estimate = Estimate { point, lower: None, upper: None, bound: false, ..no_error(100, 0.95) };
+        let estimate = Estimate { point, lower: None, upper: None, bound: false, ..Worth::independent(100).none(0.95) };
         Replicated { estimate, values: values.into() }
     }
 

@@ -117,6 +117,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_perfect_rate_is_bounded_from_below() {
+        let estimate = Worth::independent(300).all(0.95);
+        assert!((estimate.lower.unwrap() - 0.99).abs() < 1e-4 && !estimate.bound);
+        assert!(Worth::independent(300).none(0.95).bound);
+    }
+
+    #[test]
     fn few_people_are_few_trials() {
         let bound = |n, carriers, independent| Worth::new(n, "pairs", carriers, "identities", independent).bound(0.95);
         assert!((bound(1_000, 2, None) - (1.0 - 0.05_f64.sqrt())).abs() < 1e-12, "two people, whatever their pairs");

@@ -2,9 +2,6 @@
 
 use statrs::distribution::{Beta, ContinuousCDF, Normal};
 
-use super::carriers::Worth;
-use crate::estimate::Estimate;
-
 /// Wilson's interval (1927) of a rate that is `rate` in `n` independent trials, or in pairs that tell as much as that
 /// many; `quantile` standard deviations to each side. It always contains the rate.
 #[must_use]
@@ -53,12 +50,6 @@ pub fn upper_bound_of_none(n: f64, level: f64) -> f64 {
     if n <= 0.0 { 1.0 } else { -((1.0 - level).ln() / n).exp_m1() }
 }
 
-/// No error among `n` pairs that have nothing in common: resampling says nothing about the rate, so it is a bound.
-#[must_use]
-pub fn no_error(n: u64, level: f64) -> Estimate {
-    Worth::independent(n).none(level)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,13 +64,6 @@ mod tests {
         }
         assert!((upper_bound_of_none(1_000_000.0, 0.95) * 1e6 - 3.0).abs() < 0.01, "the rule of three");
         assert_eq!(upper_bound_of_none(0.0, 0.95), 1.0);
-    }
-
-    #[test]
-    fn a_perfect_rate_is_bounded_from_below() {
-        let estimate = Worth::independent(300).all(0.95);
-        assert!((estimate.lower.unwrap() - 0.99).abs() < 1e-4 && !estimate.bound);
-        assert!(no_error(300, 0.95).bound);
     }
 
     #[test]

@@ -82,10 +82,9 @@ pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Est
 mod tests {
     use super::*;
     use crate::verification::carriers::Worth;
-    use crate::verification::interval::no_error;
 
     fn replicated(point: f64, values: &[f64]) -> Replicated {
-        let estimate = Estimate { point, lower: None, upper: None, bound: false, ..no_error(100, 0.95) };
+        let estimate = Estimate { point, lower: None, upper: None, bound: false, ..Worth::independent(100).none(0.95) };
         Replicated { estimate, values: values.into() }
     }
 
@@ -112,7 +111,7 @@ mod tests {
 
     #[test]
     fn without_an_error_the_bound_is_what_is_known() {
-        let none = || Replicated { estimate: no_error(300, 0.95), values: vec![0.0; 10] };
+        let none = || Replicated { estimate: Worth::independent(300).none(0.95), values: vec![0.0; 10] };
         let found = difference(&none(), &none());
         assert_eq!((found.point, found.n), (0.0, 300));
         assert!((found.upper.unwrap() - 0.0099).abs() < 1e-4 && (found.lower.unwrap() + 0.0099).abs() < 1e-4);
@@ -140,7 +139,7 @@ mod tests {
             "{found:?}"
         );
         // The bound of a rate without error counts by its weight, on the side that its sign says.
-        let none = Replicated { estimate: no_error(300, 0.95), values: vec![0.0; 101] };
+        let none = Replicated { estimate: Worth::independent(300).none(0.95), values: vec![0.0; 101] };
         let found = contrast((-0.5, &none), &[(0.5, &base)]);
         assert!((found.lower.unwrap() + 0.5 * 0.0099).abs() < 1e-4 && found.upper == Some(0.0), "{found:?}");
     }

@@ -2,7 +2,7 @@
 
 use super::Curve;
 use super::bootstrap::{Estimator, Of};
-use super::interval::no_error;
+use super::carriers::Worth;
 use super::rates::{Rate, Rates};
 use super::roc::{Survival, allowed};
 use super::tally::{BINS, edge};
@@ -25,7 +25,13 @@ fn pairs(estimator: &Estimator) -> u64 {
 pub fn d_prime(estimator: &Estimator) -> Estimate {
     if estimator.observed.d_prime().is_none() {
         let method = "undefined: neither distribution has any spread".into();
-        return Estimate { lower: None, upper: None, method, bound: false, ..no_error(0, estimator.level) };
+        return Estimate {
+            lower: None,
+            upper: None,
+            method,
+            bound: false,
+            ..Worth::independent(0).none(estimator.level)
+        };
     }
     estimator.estimate(Of::Both, pairs(estimator), |sample| sample.d_prime().unwrap_or(f64::NAN))
 }
