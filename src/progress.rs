@@ -1,8 +1,8 @@
 //! How long work tells the outside where it is, and how the outside asks it to stop. No terminal in here: the command
 //! line draws bars from these calls, tests record them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Receiver of progress. One task is open at a time.
 pub trait Progress: Send + Sync {
@@ -47,6 +47,28 @@ impl Progress for LinesOnly<'_> {
     }
     fn warn(&self, line: &str) {
         self.0.warn(line);
+    }
+}
+
+/// Keeps what is said, and nothing else.
+#[derive(Debug, Default)]
+pub struct Kept(Mutex<Vec<String>>);
+
+impl Kept {
+    /// The lines.
+    #[must_use]
+    pub fn into_lines(self) -> Vec<String> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress for Kept {
+    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn remark(&self, _: &str) {}
+    fn finish(&self) {}
+    fn say(&self, line: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
     }
 }
 

@@ -1,14 +1,12 @@
 //! `check CONFIG`: what would be downloaded and computed. Downloads and computes nothing.
 
-use std::sync::Mutex;
-
 use serde_json::json;
 
 use super::print;
 use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
 use crate::error::{Error, Outcome};
-use crate::progress::Progress;
+use crate::progress::{Kept, Progress};
 use crate::run::{RunError, WholePictures};
 use crate::{dataset, model, plan, weights};
 
@@ -27,12 +25,12 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
         Ok(embedder) => (embedder.device_name, None),
         Err(error) => ("none".to_owned(), Some(error)),
     };
-    let said = Said::default();
+    let said = Kept::default();
     let (listed, dataset_error) = match faces(config, &said) {
         Ok(listed) => (listed, None),
         Err(error) => (None, Some(error)),
     };
-    notes.extend(said.0.into_inner().unwrap_or_default());
+    notes.extend(said.into_lines());
     notes.extend(listed.and_then(|(_, whole)| whole).map(|whole| whole.sentence()));
     let problem =
         device_error.as_ref().map(ToString::to_string).or_else(|| dataset_error.as_ref().map(ToString::to_string));
@@ -70,7 +68,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
 
 /// How many faces a dataset on this machine has, and whether a crop by box takes whole pictures; `None` where the dataset
 /// is somewhere else, or has to be unpacked.
-fn faces(config: &ExperimentConfig, said: &Said) -> Result<Option<(usize, Option<WholePictures>)>, RunError> {
+fn faces(config: &ExperimentConfig, said: &Kept) -> Result<Option<(usize, Option<WholePictures>)>, RunError> {
     let Some(manifest) = dataset::list(&config.dataset, said).transpose()? else { return Ok(None) };
     if let Some(line) = manifest.wrong_rows(config.preprocess.crop) {
         said.say(&line);
@@ -78,20 +76,4 @@ fn faces(config: &ExperimentConfig, said: &Said) -> Result<Option<(usize, Option
     let whole = WholePictures::of(config, &manifest);
     whole.map_or(Ok(()), |whole| whole.refuse(config, &manifest))?;
     Ok(Some((manifest.len(), whole)))
-}
-
-/// Keeps what is said.
-#[derive(Default)]
-struct Said(Mutex<Vec<String>>);
-
-impl Progress for Said {
-    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn remark(&self, _: &str) {}
-    fn finish(&self) {}
-    fn say(&self, line: &str) {
-        if let Ok(mut said) = self.0.lock() {
-            said.push(line.into());
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use facevault::config::WeightsSource;
 use facevault::digest::Digest;
 use facevault::hub::HubError;
-use facevault::progress::{Cancel, Progress, Silent};
+use facevault::progress::{Cancel, Kept, Silent};
 use facevault::weights::{self, Checkpoint, Parameter, WeightsError};
 
 use crate::support::fake_hub::{COMMIT, FakeHub, Fault};
@@ -74,25 +74,14 @@ fn what_is_no_state_dict_is_refused_by_name() {
 
 #[test]
 fn the_dictionary_that_holds_the_network_is_found_and_said() {
-    #[derive(Default)]
-    struct Said(std::sync::Mutex<Vec<String>>);
-    impl Progress for Said {
-        fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
-        fn advance(&self, _: u64) {}
-        fn remark(&self, _: &str) {}
-        fn finish(&self) {}
-        fn say(&self, line: &str) {
-            self.0.lock().unwrap().push(line.into());
-        }
-    }
     let load = |name: &str| {
-        let said = Said::default();
+        let said = Kept::default();
         let source = WeightsSource::File { path: fixture(name), sha256: None };
         let mut tensors = weights::load(&source, &said, &Cancel::default()).unwrap().tensors;
         let needed = [Parameter { key: "a".into(), shape: vec![2] }];
         assert_eq!(weights::take_off_prefix(&mut tensors, &needed).as_deref(), Some("module."));
         assert_eq!(tensors.into_values().map(|tensor| tensor.data).collect::<Vec<_>>(), [[1.0, 1.0]], "{name}");
-        said.0.into_inner().unwrap().join("\n")
+        said.into_lines().join("\n")
     };
     insta::assert_snapshot!(load("wrapped.pth"), @"of the checkpoint's dictionaries of tensors, `model` is used, and not `ema`");
     insta::assert_snapshot!(load("encoder.pth"), @"the checkpoint's tensors are those of its entry `encoder`");
