@@ -14,10 +14,9 @@ use super::left_out::{LeftOut, Reason};
 use super::listing::{self, Named};
 use super::normalisation::composed;
 use super::scan::{self, Context};
-use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, tables};
+use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, sealed_json, tables};
 use crate::config::Tables;
 use crate::digest::Digest;
-use crate::files::{self, FileError};
 use crate::hub::{self, HubError, HubFile, RepoKind};
 use crate::progress::LinesOnly;
 
@@ -284,13 +283,13 @@ fn root_of(path: &Path, picture: &HubFile, prefix: &str) -> Result<PathBuf, Data
 fn listing(place: &Place<'_>, context: &Context<'_>) -> Result<Vec<HubFile>, DatasetError> {
     let name = Digest::of(format!("{}\n{}\n{}", place.repo, place.revision, place.folder).as_bytes()).short(16);
     let remembered = context.cache.map(|folder| folder.join(format!("listing-{name}.json")));
-    if let Some(entries) = remembered.as_deref().and_then(read_listing) {
+    if let Some(entries) = remembered.as_deref().and_then(sealed_json::read::<Vec<Entry>>) {
         return Ok(entries.into_iter().map(|entry| entry.at(place)).collect());
     }
     let listing = hub::list(RepoKind::Dataset, place.repo, place.revision, place.folder, context.cancel)?;
     if let Some(path) = remembered {
         let entries: Vec<Entry> = listing.iter().map(Entry::from).collect();
-        if let Err(error) = write_listing(&path, &entries) {
+        if let Err(error) = sealed_json::write(&path, &entries) {
             context.progress.say(&format!("{error}; the next start asks the Hub again"));
         }
     }
@@ -322,18 +321,6 @@ impl From<&HubFile> for Entry {
     fn from(file: &HubFile) -> Self {
         Self { path: file.path.clone(), size: file.size, sha256: file.sha256 }
     }
-}
-
-/// A digest on the first line, the entries on the second: damage is noticed and costs one request.
-fn write_listing(path: &Path, entries: &[Entry]) -> Result<(), FileError> {
-    let entries = serde_json::to_string(entries).unwrap_or_default();
-    files::commit_bytes(path, format!("{}\n{entries}", Digest::of(entries.as_bytes())).as_bytes())
-}
-
-fn read_listing(path: &Path) -> Option<Vec<Entry>> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let (digest, entries) = text.split_once('\n')?;
-    (Digest::of(entries.as_bytes()) == digest.parse().ok()?).then(|| serde_json::from_str(entries).ok())?
 }
 
 #[cfg(test)]
@@ -377,10 +364,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("listing.json");
         let entries = vec![Entry { path: "a/é.jpg".into(), size: None, sha256: Some(Digest::of(b"")) }];
-        write_listing(&path, &entries).unwrap();
-        assert_eq!(read_listing(&path), Some(entries));
+        sealed_json::write(&path, &entries).unwrap();
+        assert_eq!(sealed_json::read::<Vec<Entry>>(&path), Some(entries));
         let text = std::fs::read_to_string(&path).unwrap().replace("é", "e");
         std::fs::write(&path, text).unwrap();
-        assert_eq!(read_listing(&path), None);
+        assert_eq!(sealed_json::read::<Vec<Entry>>(&path), None);
     }
 }

@@ -26,6 +26,7 @@ mod phase1;
 mod procedural;
 mod scan;
 mod scan_cache;
+mod sealed_json;
 mod self_digest;
 pub mod synthetic;
 mod table;

@@ -20,7 +20,7 @@ use super::{ContainerProblem, Located};
 use crate::dataset::scan::{self, Context, ScanError};
 use crate::dataset::{
     BoundingBox, DATASET_PAIRS, DatasetError, Face, Fault, FaultIn, LeftOut, ListedPair, Manifest, PairList,
-    PixelSource, SourceTable,
+    PixelSource, SourceTable, sealed_json,
 };
 use crate::digest::{Digest, Hasher};
 use crate::file_lock::{Busy, Lock};
@@ -165,11 +165,7 @@ impl Place {
         let mut folder = Folder { path: &partial, container, context };
         let unpacked = files::create_dir(&partial).map_err(DatasetError::from).and_then(|()| unpack(&mut folder));
         let unpacked = unpacked.and_then(|index| {
-            let entries = serde_json::to_string(&index).unwrap_or_default();
-            folder.disk(files::commit_bytes(
-                &partial.join(INDEX),
-                format!("{}\n{entries}", Digest::of(entries.as_bytes())).as_bytes(),
-            ))?;
+            folder.disk(sealed_json::write(&partial.join(INDEX), &index))?;
             fs::rename(&partial, &root).map_err(FileError::new("rename into place", &root))?;
             Ok(files::sync_dir(&self.folder).map(|()| index)?)
         });
@@ -211,11 +207,8 @@ fn remove(folder: &Path) -> Result<(), FileError> {
     }
 }
 
-/// A digest on the first line, the entries on the second.
 fn read_index(root: &Path) -> Option<Index> {
-    let text = fs::read_to_string(root.join(INDEX)).ok()?;
-    let (digest, entries) = text.split_once('\n')?;
-    (Digest::of(entries.as_bytes()) == digest.parse().ok()?).then(|| serde_json::from_str(entries).ok())?
+    sealed_json::read(&root.join(INDEX))
 }
 
 /// A folder that is being filled.
