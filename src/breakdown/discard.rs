@@ -10,7 +10,7 @@ use super::column::Column;
 use crate::estimate::{Estimate, Unit};
 use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::cosine;
-use crate::verification::bootstrap::percentile;
+use crate::verification::bootstrap::percentiles;
 use crate::verification::carriers::{NO_SPREAD, Worth, spread, too_few};
 use crate::verification::random::Draw;
 
@@ -243,9 +243,7 @@ fn curves(
                 let point = statistic(&points);
                 let mut values: Vec<f64> =
                     resampled.iter().map(|curve| statistic(curve)).filter(|value| value.is_finite()).collect();
-                values.sort_unstable_by(f64::total_cmp);
-                let tail = (1.0 - how.level) / 2.0;
-                let ends = percentile(&values, tail).zip(percentile(&values, 1.0 - tail));
+                let ends = percentiles(&mut values, how.level);
                 let interval = ends.and_then(spread);
                 let same = ends.is_some() && interval.is_none();
                 Estimate {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::rate::{Count, Design, rate, variance};
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::{FaceErrors, Population};
-use crate::verification::bootstrap::percentile;
+use crate::verification::bootstrap::percentiles;
 use crate::verification::carriers::{self, NO_SPREAD, too_few};
 use crate::verification::random::Draw;
 
@@ -210,9 +210,7 @@ fn spread(
             ratio(&mut parts.iter().filter(|_| draw.coin()))
         })
         .collect();
-    values.sort_by(f64::total_cmp);
-    let tail = (1.0 - level) / 2.0;
-    let ends = percentile(&values, tail).zip(percentile(&values, 1.0 - tail));
+    let ends = percentiles(&mut values, level);
     let interval = ends.and_then(carriers::spread);
     let method = match (few, ends, interval) {
         (Some(reason), ..) => reason,

@@ -306,12 +306,8 @@ impl Estimator {
         }
         let mut values = self.values(of, statistic);
         values.retain(|value| value.is_finite());
-        values.sort_unstable_by(f64::total_cmp);
-        let tail = (1.0 - self.level) / 2.0;
-        let (lower, upper) = percentile(&values, tail)
-            .zip(percentile(&values, 1.0 - tail))
-            .ok_or_else(|| "no interval: no replicates".to_owned())?;
-        spread((lower, upper)).ok_or_else(|| NO_SPREAD.into())
+        let ends = percentiles(&mut values, self.level).ok_or_else(|| "no interval: no replicates".to_owned())?;
+        spread(ends).ok_or_else(|| NO_SPREAD.into())
     }
 
     fn too_few(&self, of: Of) -> Option<&str> {
@@ -334,8 +330,15 @@ fn subset(units: usize, needed: [Option<&[Cell]>; 2], seed: u64, number: u32) ->
         .find(|subset| needed.iter().flatten().all(|cells| has(cells, *subset)))
 }
 
+/// The ends of the percentile interval of replicates, which it sorts; `None` where there are none.
+pub(crate) fn percentiles(values: &mut [f64], level: f64) -> Option<(f64, f64)> {
+    values.sort_unstable_by(f64::total_cmp);
+    let tail = (1.0 - level) / 2.0;
+    percentile(values, tail).zip(percentile(values, 1.0 - tail))
+}
+
 /// Linear between the two neighbouring order statistics.
-pub(crate) fn percentile(sorted: &[f64], level: f64) -> Option<f64> {
+fn percentile(sorted: &[f64], level: f64) -> Option<f64> {
     let place = level * (sorted.len().checked_sub(1)?) as f64;
     let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
     Some(low + (high - low) * place.fract())

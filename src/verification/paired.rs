@@ -3,7 +3,7 @@
 //! What two runs share (hard photographs, people who look alike) moves both numbers at once; resampling the same people
 //! for both lets it cancel, so that the interval of a difference is narrower than two intervals side by side suggest.
 
-use super::bootstrap::percentile;
+use super::bootstrap::percentiles;
 use crate::estimate::Estimate;
 
 /// One number of one run, and the same number in each bootstrap replicate, in their order.
@@ -49,9 +49,7 @@ pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Est
     let replicates = terms().map(|(_, term)| term.values.len()).min().unwrap_or(0);
     let mut values: Vec<f64> = (0..replicates).map(|i| sum(&|term| term.values[i])).collect();
     values.retain(|value| value.is_finite());
-    values.sort_unstable_by(f64::total_cmp);
-    let tail = (1.0 - reference.level) / 2.0;
-    let interval = percentile(&values, tail).zip(percentile(&values, 1.0 - tail)).map(|(lower, upper)| {
+    let interval = percentiles(&mut values, reference.level).map(|(lower, upper)| {
         let widened = (lower.min(point), upper.max(point));
         terms().fold(widened, |(lower, upper), (weight, term)| {
             let (below, above) = term.unseen();
