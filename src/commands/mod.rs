@@ -1,6 +1,7 @@
 //! A file per verb, each a few lines over the library. Results go to standard output, everything else to standard error.
 
 mod ablate;
+mod bars;
 mod check;
 mod compare;
 mod embed;
@@ -11,7 +12,6 @@ mod lookup;
 mod report;
 mod reproduce;
 mod runs;
-mod terminal;
 mod throughput;
 mod verify;
 
@@ -58,8 +58,8 @@ fn at_work<T>(common: &Common, act: impl FnOnce(&Workplace<'_>) -> Result<T, Err
         say("\nstopping at the next commit point; once more to stop at once");
     })
     .map_err(|error| Error::Usage(format!("cannot listen to Ctrl-C: {error}")))?;
-    let terminal = terminal::Terminal::default();
-    let progress: &dyn Progress = if common.quiet { &terminal::Quiet } else { &terminal };
+    let terminal = bars::Terminal::default();
+    let progress: &dyn Progress = if common.quiet { &bars::Quiet } else { &terminal };
     act(&Workplace { experiments: &common.experiments, reports: &common.reports, progress, cancel: &cancel })
 }
 
