@@ -138,9 +138,9 @@ pub struct DatasetOrigin {
     pub manifest: Digest,
     /// Rows of the manifest.
     pub faces: u64,
-    /// How many faces a crop by box took whole because they have no box, in words; absent where none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whole_pictures: Option<String>,
+    /// What whoever reads the numbers has to know of how faces were cut out: without boxes, or past them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cautions: Vec<String>,
     /// The container files that it was read from, where it comes in such: the digest of each, and its commit on the Hub.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ContainerFile>,

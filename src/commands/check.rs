@@ -7,7 +7,7 @@ use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
 use crate::error::{Error, Outcome};
 use crate::progress::{Kept, Progress};
-use crate::run::{RunError, WholePictures};
+use crate::run::{RunError, WholePictures, unused_boxes};
 use crate::{dataset, model, plan, weights};
 
 /// Runs it.
@@ -32,6 +32,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
     };
     notes.extend(said.into_lines());
     notes.extend(listed.and_then(|(_, whole)| whole).map(|whole| whole.sentence()));
+    notes.extend(unused_boxes(config));
     let problem =
         device_error.as_ref().map(ToString::to_string).or_else(|| dataset_error.as_ref().map(ToString::to_string));
     let value = json!({

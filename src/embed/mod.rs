@@ -30,7 +30,7 @@ pub use check::{computed_otherwise, damaged_chunks, differs_from_chunks};
 pub use export::{ExportError, export};
 pub use lock::{LockError, RunLock};
 pub use npy::{EmbeddingMatrix, MatrixReader, NpyError};
-pub use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, run};
+pub use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, admit, run};
 pub use record::{ChunkRecord, Timings, read_records};
 pub use sample::{Sample, SampleRows};
 pub use store::{ChunkStore, StoreError};

@@ -270,6 +270,15 @@ fn micros(duration: Duration) -> u64 {
     duration.as_micros() as u64
 }
 
+/// Whether an embedding may keep these failures: all that it has, in row order.
+///
+/// # Errors
+/// [`EmbedError::Face`] and [`EmbedError::TooManyFailures`], as while embedding.
+pub fn admit<'a>(options: &EmbedOptions, failures: impl IntoIterator<Item = &'a Failure>) -> Result<(), EmbedError> {
+    let mut limit = FailureLimit::new(options);
+    failures.into_iter().try_for_each(|failure| limit.admit(failure))
+}
+
 /// How many failures are too many.
 struct FailureLimit {
     on_error: OnError,

@@ -63,7 +63,12 @@ impl RunDirectory {
         let all = Self::list(experiments)?;
         let of_config: Vec<_> = all.iter().filter(|run| run.config_name() == text).collect();
         let config = !of_config.is_empty();
-        let fitting = if config { of_config } else { all.iter().filter(|run| run.name().starts_with(text)).collect() };
+        // An empty name is a variable that is not set, and every run's name begins with it.
+        let fitting = if config || text.is_empty() {
+            of_config
+        } else {
+            all.iter().filter(|run| run.name().starts_with(text)).collect()
+        };
         match fitting[..] {
             [run] => Ok(run.clone()),
             [] => {

@@ -219,7 +219,7 @@ pub struct RunRow {
     pub d_prime: Option<Estimate>,
     /// TAR at a false match rate of 0.001.
     pub tar_at_fmr_1e3: Option<Estimate>,
-    /// Whether every expectation of its config was met.
+    /// Whether every expectation of its config was met; absent where it has none.
     pub expectations_met: Option<bool>,
 }
 
@@ -280,7 +280,9 @@ fn row(run: &RunDirectory) -> Result<RunRow, RunError> {
         tar_at_fmr_1e3: at(1e-3),
         eer: metrics.as_ref().map(|metrics| metrics.eer.clone()),
         d_prime: metrics.as_ref().map(|metrics| metrics.d_prime.clone()),
-        expectations_met: metrics.map(|metrics| metrics.expectations.iter().all(|judged| judged.met)),
+        expectations_met: metrics
+            .filter(|metrics| !metrics.expectations.is_empty())
+            .map(|metrics| metrics.expectations.iter().all(|judged| judged.met)),
     })
 }
 

@@ -35,7 +35,7 @@ use precision::{Network, Opening};
 pub(crate) use reader::FaceReader;
 pub use sources::Sources;
 pub use verify::Check;
-pub use whole_pictures::WholePictures;
+pub use whole_pictures::{WholePictures, unused_boxes};
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
@@ -156,7 +156,11 @@ impl Workplace<'_> {
                 root: absolute(&manifest.root),
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
-                whole_pictures: whole_pictures.map(|whole| whole.sentence()),
+                cautions: whole_pictures
+                    .map(|whole| whole.sentence())
+                    .into_iter()
+                    .chain(unused_boxes(config))
+                    .collect(),
                 files: manifest.containers.clone(),
                 left_out: manifest.left_out.clone(),
             },
@@ -197,6 +201,8 @@ impl Workplace<'_> {
             let rows = manifest.len();
             let embedded = embed::MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
             self.say_failures(run)?;
+            let records = embed::read_records(run.path())?;
+            embed::admit(options, records.iter().flat_map(|record| &record.failures))?;
             return Ok(EmbedOutcome::Complete(EmbedSummary {
                 rows,
                 embedded,
@@ -454,7 +460,7 @@ impl Workplace<'_> {
             left_out: provenance.dataset.left_out.to_string(),
             agreement: agreement(run)?,
             pictures,
-            cautions: provenance.dataset.whole_pictures.into_iter().collect(),
+            cautions: provenance.dataset.cautions,
         })?;
         let path = self.reports.join(format!("{}.html", run.name()));
         files::commit_below(&path, html.as_bytes(), "--reports")?;

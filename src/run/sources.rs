@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{RunError, WholePictures, Workplace, pair_lists};
+use super::{RunError, WholePictures, Workplace, pair_lists, unused_boxes};
 use crate::config::{DatasetSource, ExperimentConfig, ModelSpec, Protocol, WeightsSource};
 use crate::dataset::{self, DatasetError, Manifest};
 use crate::files::{self, FileError};
@@ -46,6 +46,9 @@ impl Workplace<'_> {
         let manifest = self.read_manifest(config, sources)?;
         if let Some(line) = manifest.wrong_rows(config.preprocess.crop) {
             self.progress.say(&line);
+        }
+        if let Some(line) = unused_boxes(config) {
+            self.progress.warn(&line);
         }
         if let Some(whole) = WholePictures::of(config, &manifest) {
             whole.refuse(config, &manifest)?;

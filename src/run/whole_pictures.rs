@@ -23,6 +23,25 @@ pub struct WholePictures {
     table: bool,
 }
 
+/// That boxes are given which no crop uses: the numbers are those without them.
+#[must_use]
+pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
+    let (DatasetSource::Folders { tables, .. } | DatasetSource::HubFolders { tables, .. }) = &config.dataset else {
+        return None;
+    };
+    let taken = match config.preprocess.crop {
+        Crop::Box { .. } => return None,
+        Crop::Whole => "the whole picture",
+        Crop::Centre { .. } => "the middle of the picture",
+    };
+    tables.boxes.as_ref().map(|_| {
+        format!(
+            "`dataset.boxes` is not used: `preprocess.crop` takes {taken}; set `preprocess.crop` to mode `box`, or leave the \
+             boxes out"
+        )
+    })
+}
+
 impl WholePictures {
     /// `None` where nothing is cut out by box, every face has one, or the source's pictures are crops by definition.
     #[must_use]

@@ -82,6 +82,49 @@ fn more_failures_than_are_accepted_are_said_with_their_reasons() {
 }
 
 #[test]
+fn a_finished_run_is_held_to_what_its_failures_may_be_as_well() {
+    let workspace = Workspace::new();
+    folders(&workspace, 6, 2);
+    workspace.config("dataset: {source: folders, root: faces}");
+    workspace.run(0, &["embed", "config.yaml", "-q"]);
+    for (limit, said) in [("embed.max_failures=1", "more than 1 face"), ("embed.on_error=fail", "has no embedding")] {
+        let (_, stderr) = workspace.run(1, &["embed", "config.yaml", "-q", "--set", limit]);
+        assert!(stderr.contains(said) && stderr.contains(limit.split_once('=').unwrap().0), "{stderr}");
+    }
+    workspace.run(0, &["embed", "config.yaml", "-q", "--set", "embed.max_failures=2"]);
+}
+
+#[test]
+fn boxes_that_no_crop_uses_are_said() {
+    let workspace = Workspace::new();
+    folders(&workspace, 4, 0);
+    fs::write(workspace.path("faces/boxes.csv"), "path,x,y,w,h\np0/0.pgm,1,1,20,20\n").unwrap();
+    workspace.config("dataset: {source: folders, root: faces, boxes: boxes.csv}");
+    let told = "`dataset.boxes` is not used: `preprocess.crop` takes the whole picture";
+    let (out, _) = workspace.run(0, &["check", "config.yaml"]);
+    assert!(out.contains(told), "{out}");
+    let (_, said) = workspace.run(0, &["experiment", "config.yaml", "-q"]);
+    assert!(said.contains(told), "{said}");
+    let name = workspace.only_run().file_name().unwrap().to_str().unwrap().to_owned();
+    let report = fs::read_to_string(workspace.path(format!("reports/{name}.html"))).unwrap();
+    assert!(report.contains("is not used"), "the report does not say it");
+    let cut = "preprocess.crop={mode: box, margin: 0, unit: original-pixels}";
+    let (out, _) = workspace.run(0, &["check", "config.yaml", "--set", cut]);
+    assert!(!out.contains("is not used"), "{out}");
+}
+
+#[test]
+fn a_run_without_expectations_has_met_none() {
+    let workspace = Workspace::new();
+    folders(&workspace, 8, 0);
+    workspace.config("dataset: {source: folders, root: faces}");
+    workspace.run(0, &["experiment", "config.yaml", "-q"]);
+    assert!(workspace.json(0, &["runs"]).to_string().contains("\"expectations_met\":null"));
+    // A variable that is not set names no run.
+    workspace.run(2, &["verify", ""]);
+}
+
+#[test]
 fn what_cannot_be_judged_is_listed_with_the_reason_and_is_not_met() {
     let workspace = Workspace::synthetic(1, 3, "expect: {eer: {max: 0.5}, faces.failed: {max: 0}, auc: {min: 0.5}}");
     let done = workspace.json(3, &["experiment", "config.yaml"]);
