@@ -70,7 +70,8 @@ pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Re
     }
     let mut scans = Scans::new(&frame, limits, kernels);
     loop {
-        let marker = match if tables.is_settled { segments.marker_at_once() } else { segments.marker() } {
+        let marker = if tables.is_settled { segments.marker_at_once() } else { segments.marker() };
+        let marker = match marker {
             // A sequential picture ends with its last block, whatever may be missing behind.
             Err(Error::CutShort) if frame.process == Process::Sequential && scans.are_complete() => break,
             marker => marker?,

@@ -10,8 +10,8 @@ pub enum Error {
     NotJpeg,
     /// The bytes end before the picture does.
     CutShort,
-    /// The picture ends, or an end marker says so, before its scans have given every coefficient to its last bit: it was cut
-    /// between two scans, or a scan's header is damaged. A progressive picture that leaves them open on purpose looks the same.
+    /// An end marker comes before the scans have given every coefficient to its last bit: the picture was cut between two
+    /// scans, or lost one. A progressive picture that leaves coefficients open on purpose looks the same.
     ScansMissing,
     /// The picture contradicts itself or the format.
     Damaged {

@@ -286,7 +286,8 @@ for restart in ["", "1"]:
 BLANK = "0: 0-0, 0, 0;\n0: 1-63, 0, 1;\n0: 1-63, 1, 0;\n"
 low, high = (cjpeg(Image.new("L", (40, height), 90), scans=BLANK) for height in [40, 64])
 for index, kind in enumerate(["first", "next"]):
-    add_error(f"run-too-far-{kind}", low[: scan_ends(low)[index]] + high[scan_ends(high)[index] :], "goes on after the last block")
+    (start, end), (tall_start, tall_end) = (scan_ends(file)[index : index + 2] for file in [low, high])
+    add_error(f"run-too-far-{kind}", low[:start] + high[tall_start:tall_end] + low[end:], "goes on after the last block")
 
 tables = find(base, 0xDB)
 add_error("no-quantisers", without(base, 0xDB), "not defined")
