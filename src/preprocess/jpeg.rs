@@ -15,7 +15,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
         facevault_jpeg::decode(bytes, &facevault_jpeg::Limits { side, pixels, bytes: memory }).map_err(|error| {
             let format = ImageFormat::Jpeg;
             match error {
-                Error::CutShort => PreprocessError::CutShort { format },
+                Error::CutShort | Error::ScansMissing => PreprocessError::CutShort { format },
                 Error::Empty { width, height } => PreprocessError::EmptyPicture { width, height },
                 Error::TooLarge { width, height } => limits.too_large(width, height),
                 error => PreprocessError::damaged(format, error),
@@ -43,5 +43,7 @@ mod tests {
         insta::assert_snapshot!(message(no_height), @"the picture has no pixels (16 × 0); replace it or take it out of the dataset");
         let cut = b"\xff\xd8\xff\xe0\0";
         insta::assert_snapshot!(message(cut), @"the JPEG picture is cut short: the end of the file is missing; copy or download it again");
+        let no_scan = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0\xff\xd9";
+        assert_eq!(message(no_scan), message(cut));
     }
 }

@@ -10,7 +10,6 @@ use crate::kernels::Kernels;
 use crate::rows::Rows;
 use crate::scan::{Header, Part, Scan, Sink};
 use crate::segments::{EOI, RST0, SOI, Segments};
-use crate::smooth::{self, Smoother};
 
 /// What a picture may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,9 +70,10 @@ pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Re
     }
     let mut scans = Scans::new(&frame, limits, kernels);
     loop {
-        let marker = match segments.marker() {
+        let marker = if tables.is_settled { segments.marker_at_once() } else { segments.marker() };
+        let marker = match marker {
             // A sequential picture ends with its last block, whatever may be missing behind.
-            Err(Error::CutShort) if scans.is_whole() => break,
+            Err(Error::CutShort) if frame.process == Process::Sequential && scans.are_complete() => break,
             marker => marker?,
         };
         match marker {
@@ -84,8 +84,7 @@ pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Re
             code => tables.read(code, &mut segments)?,
         }
     }
-    let at = segments.position();
-    let rgb = scans.finish(at)?;
+    let rgb = scans.finish()?;
     Ok(Picture { width, height, rgb, exif: tables.exif, xmp: tables.xmp })
 }
 
@@ -279,9 +278,9 @@ impl<'f> Scans<'f> {
         }
     }
 
-    /// Whether nothing can come any more: every component of a sequential picture had its scan.
-    fn is_whole(&self) -> bool {
-        self.frame.process == Process::Sequential && self.precision.iter().all(|bits| bits[0] == 0)
+    /// Whether every coefficient of every component is known to its last bit.
+    fn are_complete(&self) -> bool {
+        self.precision.as_flattened().iter().all(|&bit| bit == 0)
     }
 
     fn scan(&mut self, segments: &mut Segments, tables: &mut Tables) -> Result<(), Error> {
@@ -381,41 +380,24 @@ impl<'f> Scans<'f> {
         Rows::new(self.frame, &self.tables(), self.colours, self.kernels)
     }
 
-    /// The picture, once its end at byte `at` was found.
-    fn finish(self, at: usize) -> Result<Vec<u8>, Error> {
-        if self.precision.iter().any(|bits| bits[0] < 0) {
-            return Err(Error::Damaged { at, what: "it ends before each of its components had a scan" });
-        }
+    /// The picture, once its end was found.
+    fn finish(self) -> Result<Vec<u8>, Error> {
         match self.state {
-            State::Coefficients(ref blocks) => Ok(self.render(blocks)),
+            State::Coefficients(ref blocks) if self.are_complete() => Ok(self.render(blocks)),
             State::Pixels(pixels) => Ok(pixels),
-            State::Empty => Err(Error::Damaged { at, what: "it ends before its first scan" }),
+            _ => Err(Error::ScansMissing),
         }
     }
 
     fn render(&self, blocks: &[Vec<Block>]) -> Vec<u8> {
         let frame = self.frame;
-        let quantisers = self.tables();
-        let smooths = frame.process == Process::Progressive && smooth::is_useful(&self.precision, &quantisers);
         let mut rows = self.rows();
         let extents = vec![63; frame.mcus_wide * frame.h_max];
-        let mut smoothed = Vec::new();
         for mcu_row in 0..frame.mcus_high {
             for (index, component) in frame.components.iter().enumerate() {
-                let smoother = Smoother {
-                    component,
-                    blocks: &blocks[index],
-                    precision: &self.precision[index],
-                    quantisers: &quantisers[index],
-                    mcus_high: frame.mcus_high,
-                };
                 for y in 0..component.v.min(component.blocks_high - mcu_row * component.v) {
-                    let row = if smooths {
-                        smoother.row(mcu_row, y, &mut smoothed);
-                        &smoothed[..]
-                    } else {
-                        &blocks[index][(mcu_row * component.v + y) * component.block_stride..][..component.blocks_wide]
-                    };
+                    let first = (mcu_row * component.v + y) * component.block_stride;
+                    let row = &blocks[index][first..][..component.blocks_wide];
                     rows.blocks(index, y, row, &extents[..row.len()]);
                 }
             }

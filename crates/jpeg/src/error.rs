@@ -10,6 +10,9 @@ pub enum Error {
     NotJpeg,
     /// The bytes end before the picture does.
     CutShort,
+    /// An end marker comes before the scans have given every coefficient to its last bit: the picture was cut between two
+    /// scans, or lost one. A progressive picture that leaves coefficients open on purpose looks the same.
+    ScansMissing,
     /// The picture contradicts itself or the format.
     Damaged {
         /// Where it was noticed, bytes from the start.
@@ -53,6 +56,7 @@ impl fmt::Display for Error {
         match self {
             Self::NotJpeg => f.write_str("it does not start with a JPEG's first marker"),
             Self::CutShort => f.write_str("the end of the file is missing"),
+            Self::ScansMissing => f.write_str("some of its scans are missing"),
             Self::Damaged { at, what } => write!(f, "{what} (at byte {at})"),
             Self::Unsupported { what } => write!(f, "{what}, which is not read"),
             Self::Empty { width, height } => write!(f, "it has no pixels ({width} × {height})"),

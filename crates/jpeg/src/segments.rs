@@ -36,7 +36,7 @@ impl<'a> Segments<'a> {
         }
     }
 
-    /// The next marker. Bytes before it are skipped, as every reader does: between segments they are lost on nobody.
+    /// The next marker. Bytes before it are skipped, as every reader does.
     pub fn marker(&mut self) -> Result<u8, Error> {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -46,6 +46,17 @@ impl<'a> Segments<'a> {
             if rest[fill + code] != 0 {
                 return Ok(rest[fill + code]);
             }
+        }
+    }
+
+    /// The next marker, which must follow at once: behind a scan, what belongs to no segment is the rest of something damaged.
+    pub fn marker_at_once(&mut self) -> Result<u8, Error> {
+        let start = self.at;
+        let code = self.marker()?;
+        if self.bytes[start..self.at - 1].iter().all(|&byte| byte == 0xff) {
+            Ok(code)
+        } else {
+            Err(Error::Damaged { at: start, what: "bytes behind its first scan belong to no segment" })
         }
     }
 

@@ -91,7 +91,7 @@ fn every_picture_has_pillows_pixels_and_every_damage_its_error() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(pictures >= 300 && errors >= 30, "{pictures} pictures, {errors} errors");
+    assert!(pictures >= 270 && errors >= 70, "{pictures} pictures, {errors} errors");
 }
 
 /// However little is missing.
@@ -109,13 +109,15 @@ fn a_picture_cut_short_anywhere_is_an_error_or_whole() {
     }
 }
 
-/// An end marker behind the cut makes nothing whole. (Between two scans of a progressive picture it does: nothing says then
-/// that more should follow.)
+/// An end marker behind the cut makes nothing whole, also between two scans.
 #[test]
-fn a_picture_cut_within_a_scan_is_an_error_with_an_end_marker_too() {
-    for name in ["1x1_one_0_40x40", "2x2_one_1_33x47", "grey", "own-huffman", "exif", "cmyk"] {
+fn a_cut_picture_is_an_error_with_an_end_marker_too() {
+    let several =
+        ["2x2_apart_2B_17x23", "2x2_bits_7B_40x40", "2x2_bands_1_5x64", "grey-progressive", "cmyk-progressive"];
+    let one = ["1x1_one_0_40x40", "2x2_one_1_33x47", "grey", "own-huffman", "exif", "cmyk"];
+    for name in one.into_iter().chain(several) {
         let file = named(name);
-        let data = file.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap() + 20;
+        let data = file.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap() + 20;
         for kept in (data..file.len() - 4).step_by(3) {
             let cut = [&file[..kept], &[0xff, 0xd9]].concat();
             if let Ok(picture) = read(&cut) {

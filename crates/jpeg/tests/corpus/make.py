@@ -115,20 +115,6 @@ for index, (sampling, (scan, script)) in enumerate(itertools.product(SAMPLINGS, 
     file = cjpeg(picture(index, width, height), "-quality", quality, "-sample", sampling, *restart, scans=script)
     add(f"{sampling.replace(',', '-')}_{scan}_{''.join(restart[1:]) or '0'}_{width}x{height}", file)
 
-# Coefficients that the scans leave open are estimated from their neighbours.
-OPEN = {
-    "dc": "0,1,2: 0-0, 0, 0;\n",
-    "dc-coarse": "0,1,2: 0-0, 0, 2;\n",
-    "luma-some": "0,1,2: 0-0, 0, 0;\n0: 1-2, 0, 0;\n",
-    "luma-coarse": "0,1,2: 0-0, 0, 0;\n0: 1-63, 0, 2;\n",
-    "one-coarse": "0,1,2: 0-0, 0, 1;\n0: 1-5, 0, 1;\n1: 1-63, 0, 0;\n",
-}
-for index, ((name, script), sampling) in enumerate(itertools.product(OPEN.items(), ["1x1", "2x2", "1x2", "2x1,1x2,1x1", "1x4"])):
-    for width, height in [(77, 83), (7, 9), (24, 40), (17, 49)][index % 2 :: 2]:
-        file = cjpeg(picture(900 + index, width, height), "-quality", 80, "-sample", sampling, scans=script)
-        add(f"open-{name}_{sampling.replace(',', '-')}_{width}x{height}", file)
-add("open-grey", cjpeg(picture(990, 50, 50), "-grayscale", scans="0: 0-0, 0, 0;\n0: 1-9, 0, 1;\n"))
-
 # Very small pictures: no room for filters.
 for width, height in itertools.product([1, 2, 3, 4, 5, 6, 9, 16, 17], [1, 2, 3, 16, 17]):
     sampling = RANDOM.choice(["2x2", "2x1", "1x2", "2x2", "4x2", "1x1,2x2,2x2"])
@@ -245,17 +231,70 @@ add_error("restart-missing", interval[:second] + interval[second + 2 :], "")
 add_error("restart-wrong", changed(interval, second + 1, 0xD5), "restart marker that is due")
 add_error("restart-unannounced", without(interval, 0xDD), "ends before the picture does")
 scans = [at for at in range(len(apart)) if apart[at : at + 2] == b"\xff\xda"]
-add_error("scan-missing", apart[: scans[2]] + END, "each of its components")
+add_error("scan-missing", apart[: scans[2]] + END, "scans are missing")
 add_error("scan-twice", apart[:-2] + apart[scans[2] :], "two scans")
 refined = cjpeg(wide, scans=SCANS["bits"])
 scans = [at for at in range(len(refined)) if refined[at : at + 2] == b"\xff\xda"]
 add_error("refinement-missing", refined[: scans[5]] + refined[scans[6] :], "")
+add_error("last-refinement-missing", refined[: scans[-1]] + END, "scans are missing")
+add_error("restart-and-more", base[:-2] + b"\xff\xd0abc" + END, "belong to no segment")
+
+# Progressive scans that leave coefficients open: whole to libjpeg, but no different from a cut between two scans.
+OPEN = {
+    "dc": "0,1,2: 0-0, 0, 0;\n",
+    "dc-coarse": "0,1,2: 0-0, 0, 2;\n",
+    "luma-some": "0,1,2: 0-0, 0, 0;\n0: 1-2, 0, 0;\n",
+    "luma-coarse": "0,1,2: 0-0, 0, 0;\n0: 1-63, 0, 2;\n",
+    "one-coarse": "0,1,2: 0-0, 0, 1;\n0: 1-5, 0, 1;\n1: 1-63, 0, 0;\n",
+    "chroma-last": "0,1,2: 0-0, 0, 0;\n0: 1-63, 0, 0;\n1: 1-63, 0, 0;\n2: 1-62, 0, 0;\n",
+    "bit": SCANS["bits"].removesuffix("0: 1-63, 1, 0;\n"),
+}
+for index, (name, script) in enumerate(OPEN.items()):
+    add_error(f"open-{name}", cjpeg(picture(900 + index, 37, 43), "-sample", "2x2", scans=script), "scans are missing")
+add_error("open-grey", cjpeg(picture(990, 50, 50), "-grayscale", scans="0: 0-0, 0, 0;\n0: 1-9, 0, 1;\n"), "scans are missing")
+
+
+def scan_ends(file):
+    """The first byte behind each scan's data. (Restart markers belong to the data.)"""
+    ends, at = [], 0
+    while (at := file.find(b"\xff\xda", at)) >= 0:
+        at = next(k for k in range(at + 2, len(file)) if file[k] == 0xFF and file[k + 1] not in (0, *range(0xD0, 0xD8)))
+        ends.append(at)
+    return ends
+
+
+# Progressive scans of each kind with a byte too many, bytes too few, or runs of empty blocks that reach too far.
+banded = cjpeg(wide, scans=SCANS["bands"])
+ends = scan_ends(banded)
+add_error("between-scans-with-end", banded[: ends[2]] + END, "scans are missing")
+header = banded.index(b"\xff\xda", ends[0])
+add_error("scan-header-damaged", banded[:header] + banded[header + 7 :], "belong to no segment")
+add_error("scan-header-and-data-missing", banded[: ends[0]] + banded[ends[1] :], "scans are missing")
+table = banded.index(b"\xff\xc4", ends[1])
+add_error("table-header-damaged", changed(banded, table, 0), "goes on after the last block")
+for restart in ["", "1"]:
+    deep = cjpeg(wide, *(["-restart", restart] if restart else []), scans=SCANS["bits"])
+    kinds = {"dc-first": 0, "ac-first": 1, "ac-next": 5, "dc-next": 6}
+    for kind, index in kinds.items():
+        end = scan_ends(deep)[index]
+        name = f"{kind}-restart" if restart else kind
+        add_error(f"more-{name}", deep[:end] + b"abc" + deep[end:], "goes on after the last block")
+        add_error(f"less-{name}", deep[: end - 9] + deep[end - 1 :], "")
+        if restart:
+            first = deep.index(b"\xff\xd0", deep.rindex(b"\xff\xda", 0, end))
+            add_error(f"more-{name}-first", deep[:first] + b"abc" + deep[first:], "goes on after the last block")
+BLANK = "0: 0-0, 0, 0;\n0: 1-63, 0, 1;\n0: 1-63, 1, 0;\n"
+low, high = (cjpeg(Image.new("L", (40, height), 90), scans=BLANK) for height in [40, 64])
+for index, kind in enumerate(["first", "next"]):
+    (start, end), (tall_start, tall_end) = (scan_ends(file)[index : index + 2] for file in [low, high])
+    add_error(f"run-too-far-{kind}", low[:start] + high[tall_start:tall_end] + low[end:], "goes on after the last block")
+
 tables = find(base, 0xDB)
 add_error("no-quantisers", without(base, 0xDB), "not defined")
 add_error("no-frame", without(base, 0xC0), "before the frame header")
 add_error("two-frames", base[:frame] + base[slice(*find(base, 0xC0))] * 2 + base[find(base, 0xC0)[1] :], "two frame headers")
 add_error("start-twice", base[:2] + b"\xff\xd8" + base[2:], "starts anew")
-add_error("headers-only", base[: find(base, 0xDA)[0]] + END, "before each of its components")
+add_error("headers-only", base[: find(base, 0xDA)[0]] + END, "scans are missing")
 add_error("huffman-too-many", changed(base, find(base, 0xC4)[0] + 5, 3), "")
 add_error("no-jpeg", b"\x89PNG\r\n\x1a\n", "first marker")
 add_error("empty", b"", "first marker")
