@@ -118,7 +118,7 @@ fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
         };
         // A detector that found nothing leaves the line without numbers.
         let mut fault = LineFault::of(lines.line);
-        let bbox = match row.bbox(columns.bbox) {
+        let bbox = match row.whole().and_then(|()| row.bbox(columns.bbox)) {
             Ok(None) => continue,
             bbox => fault.keep(FaultIn::Box, bbox).flatten(),
         };
@@ -201,6 +201,10 @@ mod tests {
             ("a,1,1,9,one,", "line 2: `y2` is `one`, expected a finite number such as 12 or 12.5"),
             ("a,9,1,1,9,", "line 2: the box from (9, 1) to (1, 9) has no area; expected x2 > x1 and y2 > y1"),
             ("a,1,1,,9,", "line 2: `x2` is empty"),
+            (
+                "a,1,1,9,9",
+                "line 2: the line has 5 values, the header has 6 columns; look for a separator or quote too many or too few",
+            ),
             ("a,1,1,9,9,nan", "line 2: `score` is `nan`, expected a finite number such as 12 or 12.5"),
         ] {
             let (faces, applied) = applied(&format!("path,x1,y1,x2,y2,score\n{line}\nb,1,2,3,4,0.5\n")).unwrap();

@@ -17,6 +17,8 @@ pub(super) struct CsvLines<'a> {
     reader: csv::Reader<Cursor<Cow<'a, [u8]>>>,
     pub headers: Vec<String>,
     record: StringRecord,
+    /// Number of values of the current line, as it stands there.
+    found: usize,
     /// Where the current line begins; at first, the header.
     pub offset: usize,
     /// Its number, from 1.
@@ -39,29 +41,34 @@ impl<'a> CsvLines<'a> {
             .from_reader(Cursor::new(quotes_first(body.as_bytes(), separator)));
         let mark = text.len() - body.len();
         let (headers, record) = (Vec::new(), StringRecord::new());
-        let mut lines = Self { body: body.as_bytes(), mark, reader, headers, record, offset: 0, line: 1 };
+        let mut lines = Self { body: body.as_bytes(), mark, reader, headers, record, found: 0, offset: 0, line: 1 };
         lines.read();
         lines.headers = lines.record.iter().map(str::to_owned).collect();
         Ok(lines)
     }
 
-    /// Goes to the next line, which has as many values as the header; `false` at the end. Separators at the end of a line
-    /// are harmless.
+    /// Goes to the next line; `false` at the end. Separators at the end of a line are harmless. A line with too few or too
+    /// many values is one of its faces, which [`Row::whole`] tells, unless it reaches over several lines of text: then a
+    /// quote too many has swallowed others.
     pub fn advance(&mut self) -> Result<bool, CsvError> {
         let there = self.read();
         if self.record.iter().skip(self.headers.len()).all(str::is_empty) {
             self.record.truncate(self.headers.len());
         }
-        let (found, expected) = (self.record.len(), self.headers.len());
-        if there && found != expected {
-            return Err(CsvError { offset: self.offset, problem: CsvProblem::Ragged { found, expected } });
+        self.found = self.record.len();
+        if there && self.record.iter().any(|value| value.contains('\n')) {
+            self.row().whole().map_err(|problem| CsvError { offset: self.offset, problem })?;
+        }
+        self.record.truncate(self.headers.len());
+        while self.record.len() < self.headers.len() {
+            self.record.push_field("");
         }
         Ok(there)
     }
 
     /// The current line.
     pub fn row(&self) -> Row<'_> {
-        Row { headers: &self.headers, record: &self.record }
+        Row { headers: &self.headers, record: &self.record, found: self.found }
     }
 
     fn read(&mut self) -> bool {
@@ -110,12 +117,21 @@ pub(super) fn line_at(bytes: &[u8], offset: usize) -> u64 {
 /// One line below the header.
 pub(super) struct Row<'a> {
     pub headers: &'a [String],
+    /// As many values as the header has, empty where the line has too few.
     pub record: &'a StringRecord,
+    /// How many values the line has.
+    found: usize,
 }
 
 impl<'a> Row<'a> {
     pub fn column(&self, column: usize) -> String {
         self.headers[column].trim().to_owned()
+    }
+
+    /// Whether it has as many values as the header; else nobody knows which is missing.
+    pub fn whole(&self) -> Result<(), CsvProblem> {
+        let (found, expected) = (self.found, self.headers.len());
+        if found == expected { Ok(()) } else { Err(CsvProblem::Ragged { found, expected }) }
     }
 
     /// A value without control characters.

@@ -74,14 +74,16 @@ fn identities(
     left_out: &mut LeftOut,
     context: &Context<'_>,
 ) -> Result<Vec<(String, String)>, DatasetError> {
-    let (mut pictures, mut in_root) = (Vec::new(), None);
-    for entry in listing::list(root)? {
+    let (mut pictures, mut in_root, mut seen) = (Vec::new(), None, HashSet::new());
+    for entry in listing::sorted(root)? {
         if context.cancel.requested() {
             return Err(DatasetError::Interrupted);
         }
         let name = listing::name(&entry)?;
         match listing::look(&entry, &name)? {
-            Entry::Folder if listing::leads_up(&entry) => left_out.add(Reason::Repeated),
+            Entry::Folder if listing::leads_up(&entry) || !seen.insert(listing::real(&entry.path())?) => {
+                left_out.add(Reason::Repeated);
+            }
             Entry::Folder => one_identity(root, &name, &mut pictures, left_out, context)?,
             Entry::Picture => {
                 left_out.add(Reason::InRoot);

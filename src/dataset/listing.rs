@@ -152,6 +152,18 @@ pub(super) fn list(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
     fs::read_dir(folder).and_then(Iterator::collect).map_err(FileError::new("list", folder))
 }
 
+/// The entries of a folder in byte order, links last: a folder counts where it is, not where a link to it stands.
+pub(super) fn sorted(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
+    let mut entries = list(folder)?;
+    entries.sort_by_cached_key(|entry| (entry.file_type().is_ok_and(|kind| kind.is_symlink()), entry.file_name()));
+    Ok(entries)
+}
+
+/// Where a folder really is.
+pub(super) fn real(folder: &Path) -> Result<PathBuf, FileError> {
+    fs::canonicalize(folder).map_err(FileError::new("list", folder))
+}
+
 /// The name of an entry as text.
 pub(super) fn name(entry: &DirEntry) -> Result<String, DatasetError> {
     entry
@@ -188,15 +200,11 @@ impl<'a> Walk<'a> {
         found: &mut dyn FnMut(String, &mut LeftOut),
     ) -> Result<(), DatasetError> {
         let here = folder.join(below);
-        let real = fs::canonicalize(&here).map_err(FileError::new("list", &here))?;
-        if !self.seen.insert(real) {
+        if !self.seen.insert(real(&here)?) {
             left.add(Reason::Repeated);
             return Ok(());
         }
-        let mut entries = list(&here)?;
-        // A folder counts where it is, not where a link to it stands.
-        entries.sort_by_cached_key(|entry| (entry.file_type().is_ok_and(|kind| kind.is_symlink()), entry.file_name()));
-        for entry in entries {
+        for entry in sorted(&here)? {
             if self.context.cancel.requested() {
                 return Err(DatasetError::Interrupted);
             }

@@ -307,7 +307,7 @@ impl Manifest {
         distinct.into_iter().collect()
     }
 
-    /// Digest over everything that can change a result: the order of the rows, and of each its ids, content and box.
+    /// Digest over everything that can change a result: the order of the rows, and of each its ids, content, box and fault.
     /// Where the files are and when they were touched is not part of it.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -317,10 +317,13 @@ impl Manifest {
             hasher.field(face_id.as_bytes());
             // Which of the optional values are there: an empty identity and none differ.
             let there = [u8::from(identity_id.is_some()), u8::from(content.is_some()), u8::from(bbox.is_some())];
-            // How a fault is worded changes no number.
             match fault {
                 None => hasher.field(&there),
-                Some(fault) => hasher.field(&[&there[..], fault.part.name().as_bytes()].concat()),
+                // What is wrong stands in the run's failures: with another fault it is another run.
+                Some(Fault { part, reason }) => {
+                    hasher.field(&[&there[..], part.name().as_bytes()].concat());
+                    hasher.field(reason.as_bytes());
+                }
             }
             hasher.field(identity_id.as_deref().unwrap_or_default().as_bytes());
             hasher.field(image_id.as_bytes());

@@ -209,6 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn a_word_of_a_header_is_no_answer() {
+        for header in ["different", "match", "genuine", "no"] {
+            let table =
+                format!("face_a,face_b,{header}\nAnn_0001,Ann_0002,1\nAnn_0001,Bob_0001,0\nBob_0001,Bob_0002,1\n");
+            let message = message(&table);
+            let (rule, columns) = message.split_once("; ").unwrap();
+            assert_eq!(rule, "line 1: there is no column `is_same`, `issame`, `same`, `target`, `label` or `pair`");
+            assert!(columns.contains(&format!("`{header}`")), "{columns}");
+        }
+    }
+
+    #[test]
     fn view_1_is_told_by_its_name() {
         let text = "1\nAnn\t1\t4\nAnn\t2\tBob\t1\n";
         for (name, fold) in [("pairsDevTrain.txt", Some(0)), ("pairsDevTest.txt", Some(1)), ("mine.txt", None)] {

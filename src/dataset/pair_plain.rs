@@ -1,10 +1,10 @@
 //! Lists of pairs without a header, as benchmarks pass them on: two faces and whether they are one person (`a b 1`, `1 a
-//! b`), or LFW's lines without the counts above them. Tabs, commas, semicolons or spaces between.
+//! b`), or LFW's lines without the counts above them. Tabs, commas, semicolons or spaces between. The words that
+//! a table's column may have for an answer (`same`, `different`) are none here: they may as well be the column's name.
 
 use super::CsvProblem;
 use super::csv_lines::CsvError;
 use super::pair_list::Pairs;
-use super::pair_table::answer;
 use super::pair_text::{self, fields};
 
 /// Lines that are looked at to tell what a list is.
@@ -38,7 +38,26 @@ impl Form {
         let count = |form: &Self| lines.iter().filter(|fields| fits(*form, fields)).count();
         // Of equals the last is taken: a line of LFW may look like the others, not the other way round.
         let form = [Self::AnswerFirst, Self::AnswerLast, Self::Lfw].into_iter().max_by_key(count)?;
-        (2 * count(&form) > lines.len()).then_some(form)
+        let header = lines.first().is_some_and(|first| form.is_header(first));
+        (2 * count(&form) > lines.len() && !header).then_some(form)
+    }
+
+    /// Whether a first line has a word where the others have an answer.
+    fn is_header(self, fields: &[&str]) -> bool {
+        let place = match (self, fields) {
+            (Self::AnswerLast, [_, _, place]) | (Self::AnswerFirst, [place, _, _]) => place,
+            _ => return false,
+        };
+        answer(place).is_none() && place.parse::<f64>().is_err()
+    }
+}
+
+/// Whether a pair is one person.
+fn answer(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "1" | "true" => Some(true),
+        "0" | "-1" | "false" => Some(false),
+        _ => None,
     }
 }
 
@@ -85,6 +104,10 @@ mod tests {
             ("Ann 2 1\nBob 1 0\nAnn 1 Bob 2\n", Some(Form::Lfw)),
             ("some text\nof two lines", None),
             ("who,what,why\n", None),
+            ("face_a,face_b,different\na,b,1\nb,c,0\nb,d,1\n", None),
+            ("same face_a face_b\n1 a b\n0 b c\n1 b d\n", None),
+            ("a b same\nb c different\n", None),
+            ("a b 2\nb c 1\nb d 0\n", Some(Form::AnswerLast)),
             ("", None),
         ] {
             assert_eq!(Form::of(text), form, "{text}");

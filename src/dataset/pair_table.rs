@@ -97,6 +97,7 @@ pub(super) fn parse(bytes: &[u8], pairs: &mut Pairs<'_>) -> Result<(), CsvError>
 type Line = ([Named; 2], bool, Option<u32>);
 
 fn one(columns: &PairColumns, row: &Row<'_>, names: &FaceNames<'_>) -> Result<Line, CsvProblem> {
+    row.whole()?;
     let column = columns.same;
     let same = answer(row.needed(column)?)
         .ok_or_else(|| CsvProblem::NoAnswer { column: row.column(column), value: row.record[column].into() })?;
@@ -130,7 +131,7 @@ fn one(columns: &PairColumns, row: &Row<'_>, names: &FaceNames<'_>) -> Result<Li
 }
 
 /// Whether a pair is one person, as lists write it.
-pub(super) fn answer(text: &str) -> Option<bool> {
+fn answer(text: &str) -> Option<bool> {
     match text.trim().to_lowercase().as_str() {
         "1" | "true" | "yes" | "same" => Some(true),
         "0" | "-1" | "false" | "no" | "different" => Some(false),

@@ -140,9 +140,13 @@ impl Parser<'_> {
             // Two spellings of a path are one picture.
             TableKind::ImageFolder => self.path(column, row),
         };
+        // Of a line with too few or too many values the id alone is taken; the others may stand in the wrong columns.
+        let whole = fault.keep(FaultIn::Face, row.whole()).is_some();
         let face_id = fault.keep(FaultIn::Face, id(columns.face_id)).unwrap_or_else(|| format!("line {}", fault.line));
-        let identity = columns.identity.and_then(|column| fault.keep(FaultIn::Face, row.text(column)));
-        let image_id = fault.keep(FaultIn::Face, id(columns.image_id)).unwrap_or_else(|| face_id.clone());
+        let identity = columns.identity.filter(|_| whole);
+        let identity = identity.and_then(|column| fault.keep(FaultIn::Face, row.text(column)));
+        let image_id = fault.keep(FaultIn::Face, id(columns.image_id)).filter(|_| whole);
+        let image_id = image_id.unwrap_or_else(|| face_id.clone());
         let path = fault.keep(FaultIn::Face, self.path(columns.picture, row)).unwrap_or_default();
         // The box is one in the photo; a crop is already cut, and what the detector said of the photo is not looked at.
         let photo = self.kind == TableKind::Phase1(Phase1Image::Photo);

@@ -89,6 +89,17 @@ pub enum ContainerProblem {
         /// Those of the first.
         first: String,
     },
+    /// A column that is needed and has a type that is not read.
+    #[error(
+        "its column `{column}` is of the type {dtype}, which is not read; write names as text, numbers as 32- or 64-bit \
+         integers and pictures as binary"
+    )]
+    Type {
+        /// The column.
+        column: String,
+        /// Its type.
+        dtype: String,
+    },
     /// A value of a table that breaks a rule.
     #[error("row {row}: `{column}` {rule}")]
     Value {

@@ -1,6 +1,6 @@
 //! What the columns of a parquet file mean: faces, or pairs of faces.
 
-use polars::prelude::{DataType, Schema};
+use polars::prelude::{ArrowDataType, ArrowSchema, DataType, Field, Schema, UnknownKind};
 
 use super::ContainerProblem;
 
@@ -14,6 +14,73 @@ const IDENTITIES: [&str; 9] =
 const NAMES: [&str; 3] = ["face_id", "file_name", "filename"];
 const PHOTOS: [&str; 2] = ["image_id", "photo_id"];
 
+/// The columns of a file.
+#[derive(Default)]
+pub(super) struct Columns {
+    /// All of them. One that cannot be read has a type of its kind, or an unknown one.
+    schema: Schema,
+    /// Names and types of those that cannot be read. polars would fail or panic, so they are told apart before it sees them.
+    unread: Vec<(String, String)>,
+}
+
+impl Columns {
+    pub fn of(schema: &ArrowSchema) -> Self {
+        let mut columns = Self::default();
+        for field in schema.iter_values() {
+            let dtype = if is_read(&field.dtype) {
+                Field::from(field).dtype
+            } else {
+                columns.unread.push((field.name.to_string(), type_name(&field.dtype)));
+                stand_in(&field.dtype)
+            };
+            columns.schema.insert(field.name.clone(), dtype);
+        }
+        columns
+    }
+
+    /// Whether all of them are there and can be read.
+    pub fn has(&self, names: &[String]) -> bool {
+        names.iter().all(|name| self.schema.contains(name) && self.unread(name).is_none())
+    }
+
+    /// The columns that are in none of `used`: "`taken` (timestamp), `sizes` (list)"; `None`: there are none.
+    pub fn unused(&self, used: &[String]) -> Option<String> {
+        let unused = self.schema.iter().filter(|(name, _)| !used.iter().any(|used| used == name.as_str()));
+        let unused: Vec<_> = unused.map(|(name, dtype)| self.one(name, dtype)).collect();
+        (!unused.is_empty()).then(|| unused.join(", "))
+    }
+
+    /// Names and types: "`image` (struct of bytes, path), `label` (i64)".
+    pub fn described(&self) -> String {
+        self.schema.iter().map(|(name, dtype)| self.one(name, dtype)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn one(&self, name: &str, dtype: &DataType) -> String {
+        let shown = name.escape_debug();
+        match (self.unread(name), dtype) {
+            (Some(dtype), _) => format!("`{shown}` ({dtype})"),
+            (None, DataType::Struct(fields)) => {
+                let fields: Vec<_> = fields.iter().map(|field| field.name().escape_debug().to_string()).collect();
+                format!("`{shown}` (struct of {})", fields.join(", "))
+            }
+            (None, other) => format!("`{shown}` ({other})"),
+        }
+    }
+
+    /// The type of a column that cannot be read.
+    fn unread(&self, name: &str) -> Option<&str> {
+        self.unread.iter().find(|(unread, _)| unread == name).map(|(_, dtype)| dtype.as_str())
+    }
+
+    /// Refuses a column that cannot be read.
+    fn needed(&self, name: &str) -> Result<(), ContainerProblem> {
+        match self.unread(name) {
+            None => Ok(()),
+            Some(dtype) => Err(ContainerProblem::Type { column: name.escape_debug().to_string(), dtype: dtype.into() }),
+        }
+    }
+}
+
 /// What the columns mean, by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -23,14 +90,16 @@ pub(super) enum Layout {
 
 impl Layout {
     /// The columns that say something of a face and that are not read for anything else: they stay with it.
-    pub fn kept(&self, schema: &Schema) -> Vec<String> {
+    pub fn kept(&self, columns: &Columns) -> Vec<String> {
         if matches!(self, Self::Pairs { .. }) {
             return Vec::new();
         }
         let read = self.columns();
-        let plain = |dtype: &DataType| is_name(dtype) || dtype.is_float() || dtype.is_bool() || dtype.is_temporal();
-        let kept = schema.iter().filter(|(name, dtype)| plain(dtype) && !read.contains(&name.to_string()));
-        kept.map(|(name, _)| name.to_string()).collect()
+        let plain = |name: &str, dtype: &DataType| {
+            (is_name(dtype) || dtype.is_float() || dtype.is_bool()) && columns.unread(name).is_none()
+        };
+        let names = columns.schema.iter().filter(|(name, dtype)| plain(name, dtype)).map(|(name, _)| name.to_string());
+        names.filter(|name| !read.contains(name)).collect()
     }
 
     /// The columns that are read.
@@ -45,36 +114,79 @@ impl Layout {
 }
 
 /// Finds the layout.
-pub(super) fn find(schema: &Schema) -> Result<Layout, ContainerProblem> {
+pub(super) fn find(columns: &Columns) -> Result<Layout, ContainerProblem> {
+    let schema = &columns.schema;
+    let layout = by_name(schema);
+    if let Some(layout) = layout {
+        return layout.columns().iter().try_for_each(|name| columns.needed(name)).map(|()| layout);
+    }
+    // A column that would be needed, had it another type.
+    let needed = PICTURES.iter().flatten().chain(&LABELS).chain(&IDENTITIES);
+    needed.filter(|name| schema.contains(name)).try_for_each(|name| columns.needed(name))?;
+    let quoted: Vec<_> = IDENTITIES.iter().map(|name| format!("`{name}`")).collect();
+    Err(ContainerProblem::Columns { found: columns.described(), identities: quoted.join(", ") })
+}
+
+fn by_name(schema: &Schema) -> Option<Layout> {
     let has = |name: &str, fits: fn(&DataType) -> bool| schema.get(name).is_some_and(fits);
     let one_of = |names: &[&str], fits| names.iter().find(|name| has(name, fits)).map(|name| (*name).to_owned());
     let pictures = PICTURES.iter().find(|pair| pair.iter().all(|name| has(name, is_picture)));
     if let (Some(pictures), Some(same)) = (pictures, one_of(&LABELS, is_whole)) {
-        return Ok(Layout::Pairs { pictures: pictures.map(str::to_owned), same });
+        return Some(Layout::Pairs { pictures: pictures.map(str::to_owned), same });
     }
     let mut pictures = schema.iter().filter(|(_, dtype)| is_picture(dtype));
-    if let (Some((picture, _)), None, Some(identity)) = (pictures.next(), pictures.next(), one_of(&IDENTITIES, is_name))
-    {
-        let (name, photo) = (one_of(&NAMES, is_name), one_of(&PHOTOS, is_name));
-        return Ok(Layout::Faces { picture: picture.to_string(), identity, name, photo });
-    }
-    let quoted: Vec<_> = IDENTITIES.iter().map(|name| format!("`{name}`")).collect();
-    Err(ContainerProblem::Columns { found: described(schema), identities: quoted.join(", ") })
+    let (Some((picture, _)), None) = (pictures.next(), pictures.next()) else { return None };
+    let identity = one_of(&IDENTITIES, is_name)?;
+    let (name, photo) = (one_of(&NAMES, is_name), one_of(&PHOTOS, is_name));
+    Some(Layout::Faces { picture: picture.to_string(), identity, name, photo })
 }
 
-/// Names and types: "`image` (struct of bytes, path), `label` (i64)".
-pub(super) fn described(schema: &Schema) -> String {
-    let one = |name: &str, dtype: &DataType| {
-        let name = name.escape_debug();
-        match dtype {
-            DataType::Struct(fields) => {
-                let fields: Vec<_> = fields.iter().map(|field| field.name().escape_debug().to_string()).collect();
-                format!("`{name}` (struct of {})", fields.join(", "))
-            }
-            other => format!("`{name}` ({other})"),
+/// Whether this program reads columns of a type.
+fn is_read(dtype: &ArrowDataType) -> bool {
+    use ArrowDataType as T;
+    match dtype {
+        T::Boolean | T::Int32 | T::Int64 | T::UInt32 | T::UInt64 | T::Float32 | T::Float64 => true,
+        T::Utf8 | T::LargeUtf8 | T::Utf8View | T::Binary | T::LargeBinary | T::BinaryView => true,
+        T::Dictionary(_, values, _) => matches!(**values, T::Utf8 | T::LargeUtf8 | T::Utf8View),
+        T::Struct(fields) => fields.iter().all(|field| is_read(&field.dtype)),
+        _ => false,
+    }
+}
+
+/// A type of the same kind, by which the layout is found, for one that is not read.
+fn stand_in(dtype: &ArrowDataType) -> DataType {
+    use ArrowDataType as T;
+    match dtype {
+        T::Int8 | T::Int16 | T::UInt8 | T::UInt16 | T::Int128 => DataType::Int32,
+        T::Struct(fields) if fields.iter().any(|field| field.name == "bytes" && is_read(&field.dtype)) => {
+            DataType::Binary
         }
-    };
-    schema.iter().map(|(name, dtype)| one(name, dtype)).collect::<Vec<_>>().join(", ")
+        _ => DataType::Unknown(UnknownKind::Any),
+    }
+}
+
+/// A type that is not read, in a word.
+fn type_name(dtype: &ArrowDataType) -> String {
+    use ArrowDataType as T;
+    match dtype {
+        T::Timestamp(..) => "timestamp".into(),
+        T::Date32 | T::Date64 => "date".into(),
+        T::Time32(_) | T::Time64(_) => "time".into(),
+        T::Duration(_) => "duration".into(),
+        T::Interval(_) => "interval".into(),
+        T::Decimal(..) | T::Decimal32(..) | T::Decimal64(..) | T::Decimal256(..) => "decimal".into(),
+        T::Dictionary(..) => "dictionary".into(),
+        T::List(_) | T::LargeList(_) | T::FixedSizeList(..) => "list".into(),
+        T::FixedSizeBinary(_) => "fixed-size binary".into(),
+        T::Map(..) => "map".into(),
+        T::Union(_) => "union".into(),
+        T::Struct(fields) => {
+            let of = fields.iter().find(|field| !is_read(&field.dtype));
+            format!("struct with a {}", of.map_or("field".into(), |field| type_name(&field.dtype)))
+        }
+        T::Extension(_) => "extension".into(),
+        other => format!("{other:?}").to_lowercase(),
+    }
 }
 
 /// Encoded pictures: bytes, or as the library `datasets` writes them: bytes and a path.
@@ -99,7 +211,6 @@ fn is_name(dtype: &DataType) -> bool {
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
-    use polars::prelude::Field;
 
     use super::*;
 
@@ -111,7 +222,8 @@ mod tests {
     }
 
     fn found(columns: &[(&str, DataType)]) -> Result<Layout, ContainerProblem> {
-        find(&columns.iter().map(|(name, dtype)| Field::new((*name).into(), dtype.clone())).collect())
+        let schema = columns.iter().map(|(name, dtype)| Field::new((*name).into(), dtype.clone())).collect();
+        find(&Columns { schema, unread: Vec::new() })
     }
 
     fn layout(columns: &[(&str, DataType)]) -> String {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars::prelude::*;
 
-use super::layout::{self, Layout};
+use super::layout::{self, Columns, Layout};
 use super::unpacked::{self, Distinct, Entry, Folder, Index, file_name};
 use super::{ContainerProblem, Located, Task, say_pairs};
 use crate::dataset::scan::Context;
@@ -25,19 +25,20 @@ pub(super) fn open(shards: &[Located], context: &Context<'_>) -> Result<Manifest
 
 fn unpack(shards: &[Located], folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
     let first = Shard::open(&shards[0])?;
-    let layout = layout::find(&first.schema).map_err(|problem| shards[0].problem(problem))?;
-    let kept = layout.kept(&first.schema);
+    let layout = layout::find(&first.columns).map_err(|problem| shards[0].problem(problem))?;
+    let kept = layout.kept(&first.columns);
+    let read = [layout.columns(), kept.clone()].concat();
     let mut faces = Faces::default();
     let mut pairs = Pairs::default();
     for located in shards {
         let shard = Shard::open(located)?;
-        if layout::find(&shard.schema).ok().as_ref() != Some(&layout) {
-            let [found, first] = [&shard, &first].map(|shard| layout::described(&shard.schema));
+        if layout::find(&shard.columns).ok().as_ref() != Some(&layout) || !shard.columns.has(&kept) {
+            let [found, first] = [&shard, &first].map(|shard| shard.columns.described());
             return Err(located.problem(ContainerProblem::OtherColumns { found, first }));
         }
         let task = Task::start(folder.context, "unpacking", &located.path, "rows", shard.rows);
         for (start, rows) in shard.slices() {
-            let frame = shard.read(start, rows, [layout.columns(), kept.clone()].concat())?;
+            let frame = shard.read(start, rows, read.clone())?;
             let table = Table { frame: &frame, start: start as u64, located };
             match &layout {
                 Layout::Pairs { pictures, same } => pairs.add(&table, pictures, same, folder)?,
@@ -50,6 +51,7 @@ fn unpack(shards: &[Located], folder: &mut Folder<'_>) -> Result<Index, DatasetE
         Layout::Pairs { .. } => pairs.distinct.with(pairs.pairs),
         Layout::Faces { .. } => faces.finish(kept),
     };
+    let index = Index { unused: first.columns.unused(&read), ..index };
     let fault = |entry: &Entry| entry.fault.clone();
     match index.faces.iter().map(fault).collect::<Option<Vec<_>>>() {
         None => Ok(index),
@@ -64,7 +66,7 @@ fn unpack(shards: &[Located], folder: &mut Folder<'_>) -> Result<Index, DatasetE
 /// One parquet file.
 struct Shard<'a> {
     located: &'a Located,
-    schema: Schema,
+    columns: Columns,
     rows: u64,
     /// Rows and bytes of each row group.
     groups: Vec<(usize, u64)>,
@@ -75,11 +77,8 @@ impl<'a> Shard<'a> {
         let problem = |problem| located.problem(problem);
         located.expect(b"PAR1", "a parquet file")?;
         let mut reader = ParquetReader::new(located.open()?);
-        let (schema, metadata) = polars(|| {
-            let schema = Schema::from_arrow_schema(&*reader.schema()?);
-            Ok((schema, reader.get_metadata()?.clone()))
-        })
-        .map_err(problem)?;
+        let (columns, metadata) =
+            polars(|| Ok((Columns::of(&*reader.schema()?), reader.get_metadata()?.clone()))).map_err(problem)?;
         let groups: Vec<_> =
             metadata.row_groups.iter().map(|group| (group.num_rows(), group.total_byte_size() as u64)).collect();
         let rows = groups.iter().try_fold(0u64, |sum, (rows, _)| sum.checked_add(*rows as u64)).unwrap_or(u64::MAX);
@@ -87,7 +86,7 @@ impl<'a> Shard<'a> {
         if rows > located.record.bytes {
             return Err(problem(ContainerProblem::Rows { rows, bytes: located.record.bytes }));
         }
-        Ok(Self { located, schema, rows, groups })
+        Ok(Self { located, columns, rows, groups })
     }
 
     /// First row and number of rows: a row group, or parts of a large one.

@@ -340,6 +340,43 @@ fn a_null_picture_is_a_fault_of_its_face_and_columns_that_nothing_reads_are_kept
     assert_eq!(manifest.lists[0].pairs.len(), 2);
 }
 
+#[test]
+fn columns_of_types_that_are_not_read_are_named_and_matter_only_where_they_are_needed() {
+    let place = Place::new();
+    let unread = "`taken` (timestamp), `born` (date), `at` (time), `lasted` (duration), `small` (int8), `byte` (uint8), \
+                  `short` (int16), `price` (decimal), `half` (float16), `sizes` (list), `code` (fixed-size binary), \
+                  `nothing` (null)";
+    for _ in 0..2 {
+        let manifest = place.opened(&shards(fixture("odd_columns.parquet")));
+        assert_eq!(told(&manifest), "000000.jpg Ann 000000.jpg\n000001.jpg Bob 000001.jpg");
+        assert_eq!(manifest.table.headers, ["place", "age"]);
+        let values: Vec<Vec<&str>> = manifest.table.columns.iter().map(|column| column.iter().collect()).collect();
+        assert_eq!(values, [["here", "there"], ["0.5", "1.5"]]);
+        let said = place.said();
+        let line = said.lines().find_map(|line| line.split_once(": columns that are not read: ")).unwrap().1;
+        assert_eq!(line, unread);
+    }
+    let place = Place::new();
+    let message = |name: &str| place.error(&shards(fixture(name)));
+    assert_snapshot!(message("odd_label.parquet"), @"<fixtures>/odd_label.parquet: its column `label` is of the type int8, which is not read; write names as text, numbers as 32- or 64-bit integers and pictures as binary");
+    assert_snapshot!(message("odd_decimal.parquet"), @"<fixtures>/odd_decimal.parquet: its column `label` is of the type decimal, which is not read; write names as text, numbers as 32- or 64-bit integers and pictures as binary");
+    assert_snapshot!(message("odd_photo.parquet"), @"<fixtures>/odd_photo.parquet: its column `image_id` is of the type uint8, which is not read; write names as text, numbers as 32- or 64-bit integers and pictures as binary");
+    assert_snapshot!(message("odd_picture.parquet"), @"<fixtures>/odd_picture.parquet: its column `image` is of the type struct with a decimal, which is not read; write names as text, numbers as 32- or 64-bit integers and pictures as binary");
+    // Neither may a later file have one of them where the first has a column that stays with the faces.
+    let whole = parquet(vec![
+        column("image", &[Some(&jpeg("a")[..])][..]),
+        column("identity", &["Ann"][..]),
+        column("small", &[1i64][..]),
+    ]);
+    place.put("shards/1.parquet", whole);
+    place.put("shards/2.parquet", fs::read(fixture("odd_columns.parquet")).unwrap());
+    let message = place.error(&shards(place.path("shards")));
+    assert!(
+        message.contains("2.parquet: it has the columns `image` (binary), `identity` (str), `taken` (timestamp), "),
+        "{message}"
+    );
+}
+
 /// A `.tar.gz` of entries: path, kind, content.
 fn archive(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));

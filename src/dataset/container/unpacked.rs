@@ -40,6 +40,9 @@ pub(super) struct Index {
     /// The container's own columns, each with a value a face.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub columns: Vec<(String, Vec<String>)>,
+    /// Names and types of the columns that are not read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unused: Option<String>,
     /// What is in the container and is no face.
     #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
     pub left_out: LeftOut,
@@ -111,6 +114,9 @@ pub(super) fn open(
             ScanError::Escape { target, .. } => first.problem(ContainerProblem::Unstable(target.display().to_string())),
         })?;
         if manifest.faces.iter().zip(&index.faces).all(|(face, entry)| face.content == entry.sha256) {
+            if let Some(unused) = &index.unused {
+                context.progress.say(&format!("{}: columns that are not read: {unused}", first.name));
+            }
             return Ok(manifest);
         }
         if !last {
