@@ -44,11 +44,12 @@ impl Form {
 
     /// Whether a first line has a word where the others have an answer.
     fn is_header(self, fields: &[&str]) -> bool {
-        let place = match (self, fields) {
-            (Self::AnswerLast, [_, _, place]) | (Self::AnswerFirst, [place, _, _]) => place,
-            _ => return false,
-        };
-        answer(place).is_none() && place.parse::<f64>().is_err()
+        match (self, fields) {
+            (Self::AnswerLast, [_, _, place]) | (Self::AnswerFirst, [place, _, _]) => {
+                answer(place).is_none() && place.parse::<f64>().is_err()
+            }
+            _ => false,
+        }
     }
 }
 

@@ -145,12 +145,16 @@ fn by_name(schema: &Schema) -> Option<Layout> {
 fn is_read(dtype: &ArrowDataType) -> bool {
     use ArrowDataType as T;
     match dtype {
-        T::Boolean | T::Int32 | T::Int64 | T::UInt32 | T::UInt64 | T::Float32 | T::Float64 => true,
-        T::Utf8 | T::LargeUtf8 | T::Utf8View | T::Binary | T::LargeBinary | T::BinaryView => true,
-        T::Dictionary(_, values, _) => matches!(**values, T::Utf8 | T::LargeUtf8 | T::Utf8View),
+        T::Dictionary(_, values, _) => is_text(values),
         T::Struct(fields) => fields.iter().all(|field| is_read(&field.dtype)),
-        _ => false,
+        T::List(of) | T::LargeList(of) | T::FixedSizeList(of, _) => is_read(&of.dtype),
+        T::Null | T::Boolean | T::Int32 | T::Int64 | T::UInt32 | T::UInt64 | T::Float32 | T::Float64 => true,
+        other => is_text(other) || matches!(other, T::Binary | T::LargeBinary | T::BinaryView),
     }
+}
+
+fn is_text(dtype: &ArrowDataType) -> bool {
+    matches!(dtype, ArrowDataType::Utf8 | ArrowDataType::LargeUtf8 | ArrowDataType::Utf8View)
 }
 
 /// A type of the same kind, by which the layout is found, for one that is not read.

@@ -344,7 +344,7 @@ fn a_null_picture_is_a_fault_of_its_face_and_columns_that_nothing_reads_are_kept
 fn columns_of_types_that_are_not_read_are_named_and_matter_only_where_they_are_needed() {
     let place = Place::new();
     let unread = "`taken` (timestamp), `born` (date), `at` (time), `lasted` (duration), `small` (int8), `byte` (uint8), \
-                  `short` (int16), `price` (decimal), `half` (float16), `sizes` (list), `code` (fixed-size binary), \
+                  `short` (int16), `price` (decimal), `half` (float16), `sizes` (list[i64]), `code` (fixed-size binary), \
                   `nothing` (null)";
     for _ in 0..2 {
         let manifest = place.opened(&shards(fixture("odd_columns.parquet")));
