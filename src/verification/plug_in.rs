@@ -71,6 +71,13 @@ impl PlugIn {
         Self { by_unit, twice, units: self.units.max(other.units) }
     }
 
+    /// The same with no less than this variance.
+    #[must_use]
+    pub fn at_least(mut self, variance: f64) -> Self {
+        self.twice -= (variance - self.variance()).max(0.0);
+        self
+    }
+
     /// The rate's variance; below 0 when pairs of units that have nothing in common are all there is.
     #[must_use]
     pub fn variance(&self) -> f64 {
@@ -143,6 +150,15 @@ mod tests {
         pieces.extend(cell(pairs[0], first, 0).into_iter().chain(cell(pairs[0], 0, 20 - first)));
         let (whole, pieces) = (found.variance(), PlugIn::of_matches(&pieces, UNITS, 0.0).unwrap().variance());
         assert!((whole / pieces - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_variance_can_be_raised_and_is_never_lowered() {
+        let cells: Vec<Cell> = (0..20).filter_map(|g| cell((g, g), usize::from(g), 40)).collect();
+        let found = PlugIn::of_matches(&cells, 20, 0.0).unwrap();
+        let variance = found.variance();
+        assert_eq!(found.clone().at_least(variance / 2.0), found);
+        assert!((found.at_least(variance * 2.0).variance() / variance - 2.0).abs() < 1e-12);
     }
 
     #[test]

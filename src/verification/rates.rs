@@ -132,7 +132,10 @@ impl Rates<'_> {
             resampled: (Of::Both, chosen),
             plug_in: &|| {
                 let misses = PlugIn::of_matches(&self.cells.genuine, self.cells.units, threshold)?;
-                Some(matches()?.mixed(steepness, &misses, -1.0))
+                let matches = matches()?;
+                // That the two cancel cannot be told from a few false matches.
+                let apart = misses.variance().max(0.0) + steepness.powi(2) * matches.variance().max(0.0);
+                Some(matches.mixed(steepness, &misses, -1.0).at_least(apart))
             },
             independent: binomial(roc.fnmr(bin), n) + steepness.powi(2) * binomial(roc.fmr(bin), impostor),
         });
