@@ -2,6 +2,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -13,7 +14,7 @@ fn main() -> ExitCode {
     let ended = match Cli::try_parse() {
         Ok(cli) => commands::run(cli),
         // `--help` and `--version`: what was asked for is the result.
-        Err(answer) if !answer.use_stderr() => help(&answer).map(|()| Outcome::Done),
+        Err(answer) if !answer.use_stderr() => help(&answer).map(|()| Outcome::Done).map_err(Error::from),
         Err(mistake) => {
             let _ = mistake.print();
             return ExitCode::from(Error::USAGE);
@@ -32,9 +33,8 @@ fn main() -> ExitCode {
 }
 
 /// Prints what clap answers, in colour where that is a terminal.
-fn help(answer: &clap::Error) -> Result<(), Error> {
-    use std::io::IsTerminal;
+fn help(answer: &clap::Error) -> io::Result<()> {
     let text = answer.render();
-    let coloured = std::io::stdout().is_terminal();
-    Ok(terminal::print(&if coloured { text.ansi().to_string() } else { text.to_string() })?)
+    let coloured = io::stdout().is_terminal();
+    terminal::print(&if coloured { text.ansi().to_string() } else { text.to_string() })
 }
