@@ -222,16 +222,14 @@ pub enum CsvProblem {
     },
     /// A path that leaves the root.
     #[error(
-        "`{column}` is `{value}`, which is outside of {}; \
-         let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix", root.display()
+        "`{column}` is `{value}`, which is outside of `dataset.root` (the table's folder unless set); \
+         let it name the pictures' folder, or add a `dataset.rewrite` for the prefix"
     )]
     Outside {
         /// The column.
         column: String,
         /// The value.
         value: String,
-        /// The root.
-        root: PathBuf,
     },
     /// A path that leaves an image folder.
     #[error("`{column}` is `{value}`, expected a path relative to the table and inside of its folder")]

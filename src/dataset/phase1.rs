@@ -50,7 +50,7 @@ pub(super) fn list(
     if !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "all pictures are in" });
     }
-    let parser = Parser { rules: PathRules::new(root, rewrite), root, kind: TableKind::Phase1(image) };
+    let parser = Parser { rules: PathRules::new(root, rewrite), kind: TableKind::Phase1(image) };
     let table = parser.parse(&bytes).map_err(|error| error.at(path, &bytes))?;
     if table.ambiguous_photo_ids > 0 {
         context.progress.say(&format!(
@@ -76,13 +76,12 @@ pub(super) struct Table {
 }
 
 /// Reads a table of faces.
-pub(super) struct Parser<'a> {
+pub(super) struct Parser {
     pub rules: PathRules,
-    pub root: &'a Path,
     pub kind: TableKind,
 }
 
-impl Parser<'_> {
+impl Parser {
     pub fn parse(&self, bytes: &[u8]) -> Result<Table, CsvError> {
         let mut lines = CsvLines::open(bytes)?;
         let header_at = lines.offset;
@@ -171,7 +170,7 @@ impl Parser<'_> {
         let outside = || {
             let (column, value) = (row.column(column), recorded.to_owned());
             match self.kind {
-                TableKind::Phase1(_) => CsvProblem::Outside { column, value, root: self.root.into() },
+                TableKind::Phase1(_) => CsvProblem::Outside { column, value },
                 TableKind::ImageFolder => CsvProblem::OutsideFolder { column, value },
             }
         };

@@ -181,8 +181,8 @@ fn each_broken_rule_of_a_table_is_told_with_its_line() {
     assert_snapshot!(place.csv_error(with(",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` is empty");
     assert_snapshot!(place.csv_error(with("a,p,,, ,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is empty");
     assert_snapshot!(place.csv_error(with("\"a\nb\",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` contains a line break or another control character");
-    assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `../a.jpg`, which is outside of <dir>; let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix");
-    assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside of <dir>; let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `../a.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_wrong_line_is_a_fault_of_its_face_alone() {
     assert_snapshot!(face("b,,n1,p.jpg,b.jpg,1,2,3,4,"), @"line 4: `photo_id` is empty");
     assert_snapshot!(face("b,p,n1,p.jpg, ,1,2,3,4,"), @"line 4: `face_path` is empty");
     assert_snapshot!(face("b,p,\"n\n1\",p.jpg,b.jpg,1,2,3,4,"), @"line 4: `identity_id` contains a line break or another control character");
-    assert_snapshot!(face("b,p,n1,p.jpg,../b.jpg,1,2,3,4,"), @"line 4: `face_path` is `../b.jpg`, which is outside of <dir>; let `dataset.root` name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(face("b,p,n1,p.jpg,../b.jpg,1,2,3,4,"), @"line 4: `face_path` is `../b.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
     let manifest = place.crops(format!("{WRITTEN}a,p,n1,p.jpg,a.jpg,,,,,\n,p,n1,p.jpg,b.jpg,,,,,\n")).unwrap();
     assert_eq!(ids(&manifest), ["a", "line 3"], "a face without an id is called by its line");
 }
