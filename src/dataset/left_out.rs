@@ -91,7 +91,7 @@ impl LeftOut {
     }
 }
 
-/// "2 pictures deeper than <identity>/<image>, 1 hidden".
+/// `2 pictures deeper than <identity>/<image>, 1 hidden`.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (reason, count)) in self.0.iter().enumerate() {
