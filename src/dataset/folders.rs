@@ -75,16 +75,23 @@ fn identities(
     context: &Context<'_>,
 ) -> Result<Vec<(String, String)>, DatasetError> {
     let (mut pictures, mut in_root, mut seen) = (Vec::new(), None, HashSet::new());
+    let real_root = listing::real(root)?;
     for entry in listing::sorted(root)? {
         if context.cancel.requested() {
             return Err(DatasetError::Interrupted);
         }
         let name = listing::name(&entry)?;
         match listing::look(&entry, &name)? {
-            Entry::Folder if listing::leads_up(&entry) || !seen.insert(listing::real(&entry.path())?) => {
-                left_out.add(Reason::Repeated);
+            Entry::Folder if listing::leads_up(&entry) => left_out.add(Reason::Repeated),
+            Entry::Folder => {
+                let real = listing::real(&entry.path())?;
+                if seen.insert(real.clone()) {
+                    let deeper = Walk::new([real_root.clone(), real], &|_| false, context);
+                    one_identity(root, &name, &mut pictures, left_out, deeper)?;
+                } else {
+                    left_out.add(Reason::Repeated);
+                }
             }
-            Entry::Folder => one_identity(root, &name, &mut pictures, left_out, context)?,
             Entry::Picture => {
                 left_out.add(Reason::InRoot);
                 in_root.get_or_insert(name);
@@ -104,10 +111,9 @@ fn one_identity(
     identity: &str,
     pictures: &mut Vec<(String, String)>,
     left_out: &mut LeftOut,
-    context: &Context<'_>,
+    mut deeper: Walk<'_>,
 ) -> Result<(), DatasetError> {
-    let (folder, before) = (root.join(identity), pictures.len());
-    let (mut deeper, mut too_deep) = (Walk::new([root, &folder], &|_| false, context), 0);
+    let (folder, before, mut too_deep) = (root.join(identity), pictures.len(), 0);
     for entry in listing::list(&folder)? {
         let name = listing::name(&entry)?;
         match listing::look(&entry, &name)? {

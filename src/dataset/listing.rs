@@ -182,13 +182,13 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk that does not enter any of `seen` again.
-    pub fn new<'b>(
-        seen: impl IntoIterator<Item = &'b Path>,
+    /// A walk that does not enter again what is [`real`]ly any of `seen`.
+    pub fn new(
+        seen: impl IntoIterator<Item = PathBuf>,
         skip: &'a dyn Fn(&str) -> bool,
         context: &'a Context<'a>,
     ) -> Self {
-        Self { skip, context, seen: seen.into_iter().filter_map(|folder| fs::canonicalize(folder).ok()).collect() }
+        Self { skip, context, seen: seen.into_iter().collect() }
     }
 
     /// Gives every picture below `folder` to `found`, by its path relative to it, with `/`; counts the rest.
