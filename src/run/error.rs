@@ -280,8 +280,8 @@ impl RunError {
 /// How to go on with a run that this machine computes otherwise.
 fn way_on(begun: &Arithmetic, here: &Arithmetic) -> &'static str {
     if begun.machine() == here.machine() {
-        "The machine is the same, so the program is another build, or an int8 run's `calibration.json` was changed: go on with \
-         what it was begun with"
+        "The machine is the same, so either facevault was rebuilt or an int8 run's `calibration.json` was changed: restore the \
+         original"
     } else {
         "Go on with it where it was begun"
     }

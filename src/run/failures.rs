@@ -43,13 +43,17 @@ pub struct Reason {
 /// # Errors
 /// [`RunError`] when the chunks or the manifest cannot be read.
 pub fn failures(run: &RunDirectory) -> Result<Option<Failures>, RunError> {
-    let records = embed::read_records(run.path())?;
+    failures_in(run, &embed::read_records(run.path())?)
+}
+
+/// [`failures`] of a run whose chunks' records have been read.
+pub(super) fn failures_in(run: &RunDirectory, records: &[ChunkRecord]) -> Result<Option<Failures>, RunError> {
     if records.iter().all(|record| record.failures.is_empty()) {
         return Ok(None);
     }
     // Paths in messages are below the root, wherever that is: only what follows it tells faces apart.
     let manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), super::inspect::dataset_root(run)?)?;
-    let failed: Vec<Failure> = records.into_iter().flat_map(|ChunkRecord { failures, .. }| failures).collect();
+    let failed: Vec<Failure> = records.iter().flat_map(|record| &record.failures).cloned().collect();
     let file = run.has(RunDirectory::FAILURES).then(|| run.file(RunDirectory::FAILURES).display().to_string());
     Ok(Some(Failures { file, ..Failures::of(&failed, &manifest) }))
 }

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 pub use directory::RunDirectory;
 pub use error::RunError;
+use failures::failures_in;
 pub use failures::{Failures, Reason, failures};
 pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
 use partial::PartialPairs;
@@ -200,8 +201,8 @@ impl Workplace<'_> {
         if run.has(RunDirectory::METADATA) {
             let rows = manifest.len();
             let embedded = embed::MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
-            self.say_failures(run)?;
             let records = embed::read_records(run.path())?;
+            self.say_failures(run, &records)?;
             embed::admit(options, records.iter().flat_map(|record| &record.failures))?;
             return Ok(EmbedOutcome::Complete(EmbedSummary {
                 rows,
@@ -261,7 +262,7 @@ impl Workplace<'_> {
         match &outcome {
             Ok(EmbedOutcome::Complete(_)) => {
                 self.hand_over(run, &store, manifest)?;
-                self.say_failures(run)?;
+                self.say_failures(run, &embed::read_records(run.path())?)?;
             }
             Err(EmbedError::TooManyFailures { seen, .. }) => {
                 Failures::of(seen, manifest).lines().iter().for_each(|line| self.progress.warn(line));
@@ -272,8 +273,8 @@ impl Workplace<'_> {
     }
 
     /// Says why faces have no embedding, also to who wants no progress: a result that lacks them must not look whole.
-    fn say_failures(&self, run: &RunDirectory) -> Result<(), RunError> {
-        let failures = failures(run)?;
+    fn say_failures(&self, run: &RunDirectory, records: &[ChunkRecord]) -> Result<(), RunError> {
+        let failures = failures_in(run, records)?;
         failures.iter().flat_map(Failures::lines).for_each(|line| self.progress.warn(&line));
         Ok(())
     }
