@@ -450,10 +450,9 @@ impl Sink for Stream<'_> {
         &mut self,
         component: usize,
         column: usize,
-        [first, y]: [usize; 2],
+        [_, y]: [usize; 2],
         decode: impl FnOnce(&mut Block) -> Result<u8, Damage>,
     ) -> Result<(), Damage> {
-        let _ = first;
         let index = y * self.frame.components[component].block_stride + column;
         let (blocks, extents) = &mut self.grids[component];
         extents[index] = decode(&mut blocks[index])?;
