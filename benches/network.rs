@@ -9,11 +9,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use facevault::config::{
-    BatchSize, DeviceKind, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise,
-};
 use facevault::model::cpu::{CpuEmbedder, CpuOptions};
-use facevault::model::{self, Calibration, Embedder, FaceBatch, ModelError, OwnedBatch};
+use facevault::model::{self, Calibration, Embedder, Execution, FaceBatch, ModelError, OwnedBatch};
+use facevault::model::{BatchSize, DeviceKind, DeviceRequest, Kernels, ModelSpec, Network, Precision};
+use facevault::preprocess::Standardise;
 use facevault::throughput::{grid_of, precisions_of};
 use facevault::weights::{Parameter, Tensor, Tensors};
 
@@ -181,15 +180,12 @@ fn card(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("card");
     group.sample_size(10);
     for &precision in precisions_of(DeviceKind::Cuda).iter().filter(|one| asked().is_none_or(|asked| asked == **one)) {
-        let options = EmbedOptions {
+        let options = Execution {
             device: DeviceRequest::Cuda,
             precision,
             kernels: Kernels::Auto,
             batch_size: BatchSize::Auto,
-            chunk_size: 1024,
             threads: None,
-            on_error: OnError::Skip,
-            max_failures: None,
         };
         let mut network = match model::open(&SPEC, SIDE, &options, &tensors, None, &|line| println!("{line}")) {
             Ok(network) => network,

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use facevault::config::DeviceRequest;
+use facevault::model::DeviceRequest;
 use facevault::model::cpu::products::{self, Block, COLUMNS, LEFT, Left, Products};
 use facevault::progress::{Cancel, Silent};
 use facevault::similarity::engine::Engine;

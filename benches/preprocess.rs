@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::io::Cursor;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use facevault::config::{ChannelOrder, Crop, Filter, Preprocess, Resize};
+use facevault::preprocess::{ChannelOrder, Crop, Filter, Preprocess, Resize};
 use facevault::preprocess::{Limits, Scratch, decode, profile, render};
 use facevault::quality::measure;
 use image::{ImageFormat, Rgb, RgbImage};

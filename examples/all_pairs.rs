@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
-use facevault::config::{DeviceRequest, PairMode, SimilarityOptions};
 use facevault::evaluate::{self, Input};
+use facevault::model::DeviceRequest;
 use facevault::model::cpu::products::Products;
 use facevault::numbers::Quantity;
 use facevault::progress::{Cancel, Silent};
 use facevault::similarity::{Cards, Forgetful, Labelled};
+use facevault::similarity::{PairMode, SimilarityOptions};
 use npyz::WriterBuilder;
 use rayon::prelude::*;
 

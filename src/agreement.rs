@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::closeness::Closeness;
-use crate::config::{DeviceRequest, PairMode, Precision, SimilarityOptions};
 use crate::estimate::Estimate;
 use crate::evaluate::{self, EvaluateError, Labelled};
 use crate::metrics::{Metrics, OperatingPoint};
 use crate::model::EmbedderInfo;
+use crate::model::{DeviceRequest, Precision};
 use crate::numbers::Quantity::Rate;
 use crate::progress::{Cancel, Silent};
 use crate::similarity::{Cards, Forgetful};
+use crate::similarity::{PairMode, SimilarityOptions};
 
 /// False match rates that both precisions are judged at: what a few hundred faces can resolve.
 const TARGETS: [f64; 2] = [1e-2, 1e-3];
@@ -174,7 +175,7 @@ pub fn rows<'a>(f32: &'a Rates, lower: &'a Rates) -> Vec<(String, &'a Estimate, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::DeviceKind;
+    use crate::model::DeviceKind;
     use crate::similarity::tests::unit_rows;
 
     fn embedder() -> EmbedderInfo {

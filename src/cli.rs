@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
-use crate::config::{BatchSize, DeviceKind, Kernels, Precision};
+use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
 use crate::throughput::{Choice, Reference};
 
 /// Face embeddings you can trust: pinned weights, exact row order, honest similarity statistics.

@@ -6,10 +6,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::{DeviceKind, ExperimentConfig, ModelSpec, Precision, Preprocess, Protocol, SimilarityOptions};
+use crate::config::ExperimentConfig;
 use crate::digest::Digest;
 use crate::model::EmbedderInfo;
+use crate::model::{DeviceKind, ModelSpec, Precision};
+use crate::preprocess::Preprocess;
+use crate::protocol::Protocol;
 use crate::sample;
+use crate::similarity::SimilarityOptions;
 
 /// Raised by whoever changes the code between a picture's bytes and its embedding, or between embeddings and metrics,
 /// in a way that can change a number: runs of the older code are other runs then.

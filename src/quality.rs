@@ -16,7 +16,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::ChannelOrder;
+use crate::preprocess::ChannelOrder;
 
 /// The exposure that is farthest from both ends of the scale.
 pub const MIDDLE_GREY: f64 = 127.5;
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     #[ignore = "a measurement, not a check"]
     fn share_of_the_preparation() {
-        use crate::config::{Crop, Filter, Preprocess, Resize};
+        use crate::preprocess::{Crop, Filter, Preprocess, Resize};
         use crate::preprocess::{Limits, Scratch, decode, profile, render};
         use std::time::{Duration, Instant};
         let photo = crate::dataset::synthetic::render(1, 1, 1, 250);

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use facevault::config::{
-    BatchSize, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise,
-};
 use facevault::dataset::synthetic;
-use facevault::model::{self, FaceBatch, inception_resnet_v1::DIMENSION};
+use facevault::model::{self, Execution, FaceBatch, inception_resnet_v1::DIMENSION};
+use facevault::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
+use facevault::preprocess::Standardise;
 use facevault::weights::Tensors;
 use rayon::prelude::*;
 
@@ -42,15 +41,12 @@ impl Gallery {
 
     pub fn judge(&self, tensors: &Tensors, width: f64) -> Result<Judgement, Failure> {
         let spec = ModelSpec { network: Network::InceptionResnetV1, width };
-        let options = EmbedOptions {
+        let options = Execution {
             device: DeviceRequest::Cpu,
             precision: Precision::F32,
             kernels: Kernels::Auto,
             batch_size: BatchSize::Faces(64),
-            chunk_size: 64,
             threads: Some(rayon::current_num_threads()),
-            on_error: OnError::Fail,
-            max_failures: None,
         };
         let count = self.pixels.len() / (self.side * self.side * 3);
         let standardise = Standardise { mean: 127.5, scale: 127.5 };

@@ -6,7 +6,6 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{PairMode, SimilarityOptions};
 use crate::estimate::Estimate;
 use crate::progress::Silent;
 use crate::similarity::kernel::cosine;
@@ -14,6 +13,7 @@ use crate::similarity::population::Labelled;
 use crate::similarity::population::tests::{labelled, labels, strings};
 use crate::similarity::sampling::Quota;
 use crate::similarity::tests::unit_rows;
+use crate::similarity::{PairMode, SimilarityOptions};
 use crate::similarity::{Request, compare};
 
 const DIMENSION: usize = 6;

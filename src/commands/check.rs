@@ -19,7 +19,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
     let mut notes = Vec::new();
     let device = {
         let notes = std::cell::RefCell::new(&mut notes);
-        model::describe(&config.model, &config.embed, &|line| notes.borrow_mut().push(line.to_owned()))
+        model::describe(&config.model, &config.embed.execution(), &|line| notes.borrow_mut().push(line.to_owned()))
     };
     let (device, device_error) = match device {
         Ok(embedder) => (embedder.device_name, None),

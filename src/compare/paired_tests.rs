@@ -6,11 +6,11 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{PairMode, SimilarityOptions};
 use crate::progress::{Cancel, Silent};
 use crate::report::sample;
 use crate::similarity::Labelled;
 use crate::similarity::tests::unit_rows;
+use crate::similarity::{PairMode, SimilarityOptions};
 
 const DIMENSION: usize = 8;
 const IDENTITIES: usize = 24;

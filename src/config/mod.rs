@@ -8,7 +8,6 @@
 //! Whatever is refused on the way is refused with the line it stands in.
 
 mod ablation;
-mod batch_size;
 mod decode;
 mod diagnostics;
 mod load;

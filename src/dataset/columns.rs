@@ -2,7 +2,7 @@
 //! w, h, face_path` as written by Phase-1's code), and an image folder's.
 
 use super::CsvProblem;
-use crate::config::Phase1Image;
+use crate::dataset::Phase1Image;
 
 /// Whose table it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A row of a source that cannot be used as it is: one failure of one face, whatever the source.
 
 use super::CsvProblem;
-use crate::config::Crop;
+use crate::preprocess::Crop;
 
 /// What is wrong with a face's row.
 #[derive(Debug, Clone, PartialEq, Eq)]

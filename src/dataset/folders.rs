@@ -10,7 +10,7 @@ use super::listing::{self, Entry, Walk};
 use super::normalisation::composed;
 use super::scan::{self, Context};
 use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, tables};
-use crate::config::Tables;
+use crate::dataset::Tables;
 
 /// Reads a folder of identity folders, or an image folder.
 pub(super) fn open(root: &Path, tables: &Tables, context: &Context<'_>) -> Result<Manifest, DatasetError> {

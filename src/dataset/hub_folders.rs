@@ -15,7 +15,7 @@ use super::listing::{self, Named};
 use super::normalisation::composed;
 use super::scan::{self, Context};
 use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, sealed_json, tables};
-use crate::config::Tables;
+use crate::dataset::Tables;
 use crate::digest::Digest;
 use crate::hub::{self, HubError, HubFile, RepoKind};
 use crate::progress::LinesOnly;

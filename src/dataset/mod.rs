@@ -28,6 +28,7 @@ mod scan;
 mod scan_cache;
 mod sealed_json;
 mod self_digest;
+mod source;
 pub mod synthetic;
 mod table;
 mod tables;
@@ -40,9 +41,9 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Crop, DatasetSource, Phase1Image};
 use crate::digest::{Digest, Hasher};
 use crate::files::FileError;
+use crate::preprocess::Crop;
 use crate::progress::{Cancel, Progress};
 
 pub use container::{ContainerFile, ContainerProblem};
@@ -50,6 +51,7 @@ pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};
 pub use left_out::{LeftOut, Reason};
 pub use pair_list::{ABSENT, AbsentPair, DATASET_PAIRS, ListedPair, PairList, read_pair_list};
+pub use source::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
 pub use table::{SourceTable, TextColumn};
 
 /// No encoded picture of a face or a photo is this large; reading one would only fill the memory.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::PathRewrite;
+use crate::dataset::PathRewrite;
 
 /// Without `.`, `..` and empty parts, `/`-separated, no slash at either end; `None` when it climbs above its start.
 pub(super) fn normalise(path: &str) -> Option<String> {

@@ -12,7 +12,7 @@ use super::fault::LineFault;
 use super::paths::PathRules;
 use super::scan::{self, Context, ScanError};
 use super::{CsvProblem, DatasetError, Face, FaultIn, Manifest, PixelSource, SourceTable};
-use crate::config::{PathRewrite, Phase1Image};
+use crate::dataset::{PathRewrite, Phase1Image};
 use crate::files::{self, FileError};
 
 /// Reads the table, then the pictures it names.

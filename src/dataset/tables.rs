@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::pair_list::{DATASET_PAIRS, read_pair_list};
 use super::scan::Context;
 use super::{DatasetError, Manifest, boxes, normalisation};
-use crate::config::Tables;
+use crate::dataset::Tables;
 
 /// The files of a dataset's tables, once they are here.
 #[derive(Debug, Default)]

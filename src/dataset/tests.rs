@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{PathRewrite, Tables};
+use crate::dataset::{PathRewrite, Tables};
 use crate::progress::Silent;
 
 /// A folder for one test, and what was said while it was read.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::mock::{Bench, DIMENSION, Fate, network};
 use super::*;
-use crate::config::BatchSize;
+use crate::model::BatchSize;
 use crate::model::mock::{MockCard, Seen};
 use crate::model::{Cards, Embedder};
 use crate::progress::{Cancel, Silent};

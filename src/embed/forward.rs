@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::prepare::{Batch, Cut, SPARE};
 use super::{Failure, FailureKind, output_dimension};
-use crate::config::{Mirror, Preprocess};
 use crate::dataset::Face;
 use crate::model::{Embedder, FaceBatch, ModelError, OwnedBatch, Queue};
+use crate::preprocess::{Mirror, Preprocess};
 
 /// How far from 1 the length of an answer may be: far more than any arithmetic's rounding, far less than a mistake.
 const LENGTH_TOLERANCE: f64 = 1e-3;

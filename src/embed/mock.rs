@@ -12,13 +12,12 @@ use super::{
     ChunkStore, EmbedError, EmbedJob, EmbedOutcome, FaceFailure, FailureKind, PixelReader, RunLock, export,
     output_dimension,
 };
-use crate::config::{
-    BatchSize, ChannelOrder, Crop, DeviceKind, DeviceRequest, EmbedOptions, Filter, Kernels, Mirror, OnError,
-    Precision, Preprocess, Resize, Standardise,
-};
 use crate::dataset::{Face, PixelSource};
+use crate::embed::{EmbedOptions, OnError};
 pub use crate::model::mock::encoded as answer;
+use crate::model::{BatchSize, DeviceKind, DeviceRequest, Kernels, Precision};
 use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError};
+use crate::preprocess::{ChannelOrder, Crop, Filter, Mirror, Preprocess, Resize, Standardise};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::quality::Quality;
 

@@ -17,6 +17,7 @@ mod lock;
 #[cfg(test)]
 mod mock;
 mod npy;
+mod options;
 mod pipeline;
 mod prepare;
 mod record;
@@ -30,6 +31,7 @@ pub use check::{computed_otherwise, damaged_chunks, differs_from_chunks};
 pub use export::{ExportError, export};
 pub use lock::{LockError, RunLock};
 pub use npy::{EmbeddingMatrix, MatrixReader, NpyError};
+pub use options::{EmbedOptions, OnError};
 pub use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, admit, run};
 pub use record::{ChunkRecord, Timings, read_records};
 pub use sample::{Sample, SampleRows};
@@ -37,7 +39,7 @@ pub use store::{ChunkStore, StoreError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Mirror;
+use crate::preprocess::Mirror;
 use crate::quality::Quality;
 
 /// Numbers in one stored row, for a network that gives `dimension`.

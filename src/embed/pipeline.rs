@@ -10,9 +10,10 @@ use super::forward::{Forward, passes};
 use super::prepare::{self, Batch, Batches, Cut};
 use super::store::{ChunkStore, Computed, StoreError};
 use super::{Failure, PixelReader, output_dimension};
-use crate::config::{EmbedOptions, OnError, Preprocess};
 use crate::dataset::Face;
+use crate::embed::{EmbedOptions, OnError};
 use crate::model::{Embedder, ModelError};
+use crate::preprocess::Preprocess;
 use crate::progress::{Cancel, Progress};
 
 /// How long a wish to stop may go unnoticed while faces are slow to read.

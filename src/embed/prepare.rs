@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 use super::forward::passes;
 use super::pipeline::EmbedJob;
 use super::{FaceFailure, Failure, FailureKind};
-use crate::config::Mirror;
 use crate::model::Pixels;
 use crate::preprocess;
+use crate::preprocess::Mirror;
 use crate::progress::Cancel;
 use crate::quality::Quality;
 

@@ -5,9 +5,9 @@ use rayon::prelude::*;
 use super::forward::{self, Answers};
 use super::pipeline::EmbedJob;
 use super::prepare::{self, Batch};
-use crate::config::{EmbedOptions, ModelSpec};
 use crate::digest::{Digest, Hasher};
-use crate::model::{self, BATCH, Calibration, Embedder, ModelError, Pixels};
+use crate::model::ModelSpec;
+use crate::model::{self, BATCH, Calibration, Embedder, Execution, ModelError, Pixels};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::sample;
 use crate::weights::Tensors;
@@ -86,7 +86,7 @@ impl<'a> Sample<'a> {
     pub fn calibrate(
         &self,
         spec: &ModelSpec,
-        options: &EmbedOptions,
+        options: &Execution,
         tensors: &Tensors,
         progress: &dyn Progress,
         cancel: &Cancel,

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use super::mock::{Bench, DIMENSION, Fate, MockEmbedder, Recorded, SIDE, answer, pixels, quality};
 use super::*;
-use crate::config::{BatchSize, OnError};
+use crate::embed::OnError;
+use crate::model::BatchSize;
 use crate::model::{BATCH, ModelError};
 use crate::progress::{Cancel, Silent};
 

@@ -2,10 +2,11 @@
 //! all pairs.
 
 use super::{EvaluateError, Labelled, Tested};
-use crate::config::{Mirror, PairsSource, Protocol};
 use crate::dataset::{DATASET_PAIRS, ListedPair, PairList};
+use crate::preprocess::Mirror;
 use crate::protocol::uncertainty::People;
 use crate::protocol::{self, Listed, ProtocolResult};
+use crate::protocol::{PairsSource, Protocol};
 use crate::similarity::kernel::Rows;
 use crate::similarity::listed::RowPair;
 

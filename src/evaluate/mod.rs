@@ -17,11 +17,12 @@ pub use error::EvaluateError;
 pub use tested::{Tested, read as read_tested};
 
 use crate::breakdown::{self, Breakdown, Column};
-use crate::config::{Expectation, SimilarityOptions};
+use crate::config::Expectation;
 use crate::dataset::Face;
 use crate::metrics::{self, FaceCounts, Judged, Metrics, PairCounts};
 use crate::people::{self as who, People};
 use crate::progress::{Cancel, Progress};
+use crate::similarity::SimilarityOptions;
 use crate::similarity::engine::Engine;
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;

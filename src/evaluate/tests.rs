@@ -6,9 +6,9 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::*;
-use crate::config::{PairMode, UpstreamSampling};
 use crate::digest::Digest;
 use crate::progress::Silent;
+use crate::similarity::{PairMode, UpstreamSampling};
 use crate::verification::tally::BINS;
 
 fn fixture(name: &str) -> PathBuf {
@@ -87,7 +87,7 @@ fn run(
         expect: &BTreeMap::new(),
         benchmarks: crate::evaluate::Benchmarks::default(),
         keeper: &similarity::Forgetful,
-        cards: &Cards::new(crate::config::DeviceRequest::Cpu),
+        cards: &Cards::new(crate::model::DeviceRequest::Cpu),
     };
     evaluate(&input, &Silent, &Cancel::default())
 }

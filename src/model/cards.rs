@@ -117,7 +117,8 @@ fn of_card(error: ModelError, card: usize, cards: usize) -> ModelError {
 mod tests {
     use super::super::mock::{MockCard, encoded};
     use super::*;
-    use crate::config::{Precision, Standardise};
+    use crate::model::Precision;
+    use crate::preprocess::Standardise;
 
     const SIDE: usize = 1;
 

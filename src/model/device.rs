@@ -3,8 +3,8 @@
 use candle_core::Device;
 
 use super::ModelError;
-use crate::config::{DeviceKind, DeviceRequest};
 use crate::cuda::{Card, CudaError};
+use crate::model::{DeviceKind, DeviceRequest};
 
 /// A device of candle's that works.
 pub struct Chosen {

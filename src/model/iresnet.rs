@@ -9,7 +9,7 @@
 //! the graph are read off that list.
 
 use super::inception_resnet_v1::BATCH_NORM;
-use crate::config::Network;
+use crate::model::Network;
 use crate::weights::Parameter;
 
 /// Numbers in one embedding.

@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Embedder, EmbedderInfo, FaceBatch, ModelError, OwnedBatch, Pixels, Queue};
-use crate::config::{DeviceKind, Precision};
 use crate::digest::Digest;
+use crate::model::{DeviceKind, Precision};
 
 /// What is in memory that the device gives back: whoever starts it without filling it gets wrong answers.
 const SCRIBBLE: u8 = 0xAA;

@@ -1,6 +1,7 @@
 //! Networks that turn standardised faces into unit vectors. [`Embedder`] speaks plain slices: no type of an inference
 //! library crosses it, and no network knows a path.
 
+mod batch_size;
 mod candle;
 pub mod capacity;
 mod cards;
@@ -15,19 +16,22 @@ pub mod iresnet;
 #[cfg(test)]
 pub(crate) mod mock;
 mod networks;
+mod options;
 mod program;
 mod queue;
 
 use std::collections::BTreeMap;
 
+pub use batch_size::BatchSize;
 pub use candle::CandleEmbedder;
 pub use cards::Cards;
 pub use networks::{Facts, UNIT_RANGE};
+pub use options::{DeviceKind, DeviceRequest, Execution, Kernels, ModelSpec, Network, Precision};
 pub use queue::{OwnedBatch, Pixels, Queue, Sequential};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, Precision, Standardise};
 use crate::cuda::Card;
+use crate::preprocess::Standardise;
 use crate::weights::{Parameter, Tensors};
 
 /// Faces in one forward pass where the device has no better number.
@@ -189,7 +193,7 @@ pub fn adopt(spec: &ModelSpec, tensors: Tensors) -> Tensors {
 ///
 /// # Errors
 /// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`], as [`open`].
-pub fn describe(spec: &ModelSpec, options: &EmbedOptions, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
+pub fn describe(spec: &ModelSpec, options: &Execution, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
     match way(spec.network, options, say)? {
         Way::Cpu => cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options)),
         Way::Card(card) => gpu::CardEmbedder::describe(&card, options.precision),
@@ -207,7 +211,7 @@ enum Way {
     Candle(device::Chosen),
 }
 
-fn way(network: Network, options: &EmbedOptions, say: &dyn Fn(&str)) -> Result<Way, ModelError> {
+fn way(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<Way, ModelError> {
     let fused = network.facts().fused;
     if !fused {
         only_candle(network, options)?;
@@ -238,7 +242,7 @@ fn way(network: Network, options: &EmbedOptions, say: &dyn Fn(&str)) -> Result<W
 }
 
 /// Whether the options are such that candle can do them: its kernels, f32.
-fn only_candle(network: Network, options: &EmbedOptions) -> Result<(), ModelError> {
+fn only_candle(network: Network, options: &Execution) -> Result<(), ModelError> {
     let refused = |option, value| Err(ModelError::OnlyCandle { network: network.facts().name, option, value });
     if !matches!(options.kernels, Kernels::Auto | Kernels::Candle) {
         return refused("kernels", options.kernels.name());
@@ -250,7 +254,7 @@ fn only_candle(network: Network, options: &EmbedOptions) -> Result<(), ModelErro
 }
 
 /// What makes candle run the network, for an error that names it.
-fn needs_candle(network: Network, options: &EmbedOptions) -> String {
+fn needs_candle(network: Network, options: &Execution) -> String {
     let Facts { name, fused, .. } = network.facts();
     if fused && options.kernels == Kernels::Candle { "`kernels: candle`".into() } else { format!("`{name}`") }
 }
@@ -266,7 +270,7 @@ fn needs_candle(network: Network, options: &EmbedOptions) -> String {
 pub fn open(
     spec: &ModelSpec,
     side: usize,
-    options: &EmbedOptions,
+    options: &Execution,
     tensors: &Tensors,
     calibration: Option<&Calibration>,
     say: &dyn Fn(&str),
@@ -297,7 +301,7 @@ pub fn open(
 /// As [`open`]; [`ModelError::Shape`].
 pub fn calibrate<'a>(
     spec: &ModelSpec,
-    options: &EmbedOptions,
+    options: &Execution,
     tensors: &Tensors,
     batches: impl IntoIterator<Item = FaceBatch<'a>>,
 ) -> Result<Calibration, ModelError> {
@@ -306,7 +310,7 @@ pub fn calibrate<'a>(
         let value = Precision::Int8.name();
         return Err(ModelError::OnlyCandle { network: name, option: "precision", value });
     }
-    let options = EmbedOptions { device: DeviceRequest::Cpu, precision: Precision::F32, ..options.clone() };
+    let options = Execution { device: DeviceRequest::Cpu, precision: Precision::F32, ..*options };
     let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;
     let mut calibration = Calibration::default();
     for batch in batches {

@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use super::{clip, dinov2, inception_resnet_v1, iresnet};
-use crate::config::{Network, Standardise};
+use crate::model::Network;
+use crate::preprocess::Standardise;
 
 /// A network's fixed properties.
 #[derive(Debug, Clone, PartialEq)]

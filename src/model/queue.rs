@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use super::{Embedder, FaceBatch, ModelError};
-use crate::config::Standardise;
+use crate::preprocess::Standardise;
 
 /// Memory for 8-bit faces that a device can fetch them from: plain for the CPU, pinned for a GPU.
 pub struct Pixels(Box<dyn DerefMut<Target = [u8]> + Send>);

@@ -16,11 +16,11 @@ pub use identities::{Identities, IdentityErrors};
 pub use portraits::Portrait;
 pub use routing::Routing;
 
-use crate::config::{PairMode, SimilarityOptions};
 use crate::progress::{Cancel, Silent};
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{self, Comparison, HardPair, Labelled, Population, Request, Watched};
+use crate::similarity::{PairMode, SimilarityOptions};
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::rates::Rates;
 use audit::{Evidence, WithAndWithout};

@@ -159,7 +159,7 @@ impl Crowd {
             expect: &BTreeMap::new(),
             benchmarks: crate::evaluate::Benchmarks::default(),
             keeper: &crate::similarity::Forgetful,
-            cards: &crate::similarity::Cards::new(crate::config::DeviceRequest::Cpu),
+            cards: &crate::similarity::Cards::new(crate::model::DeviceRequest::Cpu),
         };
         evaluate(&input, &Silent, &Cancel::default()).unwrap()
     }

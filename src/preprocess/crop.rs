@@ -1,8 +1,8 @@
 //! Face box → the rectangle that is cut out.
 
 use super::PreprocessError;
-use crate::config::{Crop, MarginUnit};
 use crate::dataset::BoundingBox;
+use crate::preprocess::{Crop, MarginUnit};
 
 /// A non-empty rectangle inside a picture, pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod ifd;
 mod jpeg;
 mod kind;
 mod opencv;
+mod options;
 mod orientation;
 mod pillow;
 mod pnm;
@@ -22,12 +23,12 @@ mod tiff;
 pub use decode::{Limits, decode};
 pub use error::PreprocessError;
 pub use kind::{HEAD, Kind};
+pub use options::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
 pub use profiles::{PROFILES, profile};
 pub use size::size;
 
 use image::RgbImage;
 
-use crate::config::{ChannelOrder, Filter, Preprocess};
 use crate::dataset::BoundingBox;
 
 /// Buffers and weights of the resizers. Keep one a thread: once its buffers have grown, [`render`] allocates nothing,
@@ -117,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::{Crop, Resize};
+    use crate::preprocess::{Crop, Resize};
 
     const FILTERS: [Filter; 3] = [Filter::PillowBilinear, Filter::PillowBicubic, Filter::OpencvLinear];
 

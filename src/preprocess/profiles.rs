@@ -1,7 +1,7 @@
 //! The named ways in which faces were prepared by the programs that published numbers (REFERENCE §7). Numbers of two
 //! profiles are not comparable, so which one was used belongs to every result.
 
-use crate::config::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
+use crate::preprocess::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
 
 /// Names of all profiles.
 pub const PROFILES: &[&str] =

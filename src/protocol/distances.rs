@@ -1,6 +1,6 @@
 //! Distances of listed pairs, in f64 from the stored f32 rows.
 
-use crate::config::Distance;
+use crate::protocol::Distance;
 use crate::similarity::kernel::Rows;
 
 /// How two faces are compared.

@@ -5,7 +5,7 @@
 //! when its distance is *below* the threshold; of equally accurate thresholds the lowest is taken; a false accept rate
 //! that no threshold of the grid reaches gives threshold 0.
 
-use crate::config::{FarTarget, Grid};
+use crate::protocol::{FarTarget, Grid};
 
 /// Which pairs are training and which are test: indices into the pairs.
 #[derive(Debug, Clone, PartialEq, Eq)]

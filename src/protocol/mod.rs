@@ -6,6 +6,7 @@
 
 mod distances;
 pub mod folds;
+mod options;
 mod partition;
 pub mod uncertainty;
 
@@ -13,11 +14,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use folds::Fold;
+pub use options::{Distance, FarTarget, Grid, PairsSource, Protocol, Split, max_left_out};
 pub use partition::PartitionError;
 
-use crate::config::{Mirror, Protocol};
 use crate::dataset::{ABSENT, ListedPair};
 use crate::estimate::{Estimate, Unit};
+use crate::preprocess::Mirror;
 use crate::similarity::kernel::Rows;
 use uncertainty::{People, Trial};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::folds::Fold;
-use crate::config::Split;
 use crate::dataset::ListedPair;
+use crate::protocol::Split;
 
 /// Blocks of a list that has no folds of its own.
 const BLOCKS: u32 = 10;

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde::Deserialize;
 
 use super::*;
-use crate::config::{Distance, FarTarget, Grid, PairsSource, Split};
+use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Split};
 
 /// What `tests/fixtures/protocol/make_golden.py` wrote.
 #[derive(Deserialize)]

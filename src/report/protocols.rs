@@ -2,9 +2,9 @@
 
 use super::page::{Section, Table};
 use super::words::{NONE, count, counted, interval_name, maybe, point, target};
-use crate::config::{Protocol, Split};
 use crate::numbers::Quantity::{self, Plain, Rate};
 use crate::protocol::ProtocolResult;
+use crate::protocol::{Protocol, Split};
 use crate::published::{Beside, Standing};
 
 /// A section for all protocols of a run; `None` without any.

@@ -4,13 +4,13 @@ use super::{ChunkTiming, FailureRow, Report};
 use crate::agreement::{Agreement, Rates, Verification};
 use crate::breakdown::{Breakdown, Discard, DiscardCurve, LeftOut, SCHEMA as BREAKDOWN, Slice, Slices, Warning};
 use crate::compare::RunSummary;
-use crate::config::Precision;
 use crate::estimate::{Estimate, Unit};
 use crate::evaluate::{Centroids, Evaluation};
 use crate::metrics::{
     Distribution, ErrorRate, FaceCounts, Intervals, Judged, Metrics, OperatingPoint, PairCounts, PublishedRow,
     Quantile, RateIntervals, SCHEMA, ThresholdRates, Upstream,
 };
+use crate::model::Precision;
 use crate::people::audit::{Audit, Cause, Looks, OnePerson, WithAndWithout, WrongPair};
 use crate::people::headline::Headline;
 use crate::people::routing::{CurvePoint, LADDER, Point, Routing, TARGETS, Target};

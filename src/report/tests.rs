@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::compare::compare;
-use crate::config::{Distance, FarTarget, Grid, PairsSource, Protocol, Published, Split};
+use crate::config::Published;
 use crate::estimate::Estimate;
 use crate::metrics::OperatingPoint;
+use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Protocol, Split};
 use crate::protocol::{FoldResult, ListedCounts, ProtocolResult};
 use crate::published;
 use crate::similarity::{Histograms, IdentitySpread};
@@ -358,8 +359,8 @@ proptest! {
 /// second is `number`.
 fn throughput(number: f64) -> crate::throughput::Throughput {
     use crate::compare::{Effect, NearestFaces, Verdict};
-    use crate::config::{DeviceKind, Kernels, Precision};
     use crate::estimate::Unit;
+    use crate::model::{DeviceKind, Kernels, Precision};
     use crate::provenance::{Build, Machine, WeightsOrigin};
     use crate::throughput::meter::{CardState, Energy, MeterNote};
     use crate::throughput::{

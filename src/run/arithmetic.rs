@@ -4,11 +4,13 @@
 
 use super::reader::FaceReader;
 use super::{RunDirectory, RunError, Workplace, precision, stored};
-use crate::config::{BatchSize, EmbedOptions, ExperimentConfig, Kernels};
+use crate::config::ExperimentConfig;
 use crate::dataset::{BoundingBox, Face, Manifest, PixelSource};
 use crate::digest::Digest;
+use crate::embed::EmbedOptions;
 use crate::embed::{EmbedJob, Sample};
-use crate::model::{self, Embedder};
+use crate::model::{self, Embedder, Execution};
+use crate::model::{BatchSize, Kernels};
 use crate::plan::RunPlan;
 use crate::progress::Cancel;
 use crate::provenance::{Arithmetic, ConfigOrigin, Provenance};
@@ -52,7 +54,7 @@ pub(super) fn fingerprint(
 /// Which kernels give this CPU the arithmetic of a run, if any do.
 fn kernels(config: &ExperimentConfig, plan: &RunPlan) -> Option<Kernels> {
     [Kernels::Auto, Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable].into_iter().find(|&kernels| {
-        let options = EmbedOptions { kernels, device: plan.device().into(), ..config.embed.clone() };
+        let options = Execution { kernels, device: plan.device().into(), ..config.embed.execution() };
         model::describe(&config.model, &options, &|_| ()).is_ok_and(|info| plan.is_computed_by(&info))
     })
 }
@@ -88,7 +90,7 @@ impl Workplace<'_> {
             return Ok(format!("{made_by}; the weights are not here, so what this machine would compute is not known"));
         }
         let plan: RunPlan = run.json(RunDirectory::PLAN)?;
-        let info = model::describe(&config.model, &config.embed, &|_| ())?;
+        let info = model::describe(&config.model, &config.embed.execution(), &|_| ())?;
         if !plan.is_computed_by(&info) {
             let way_out = way_out(run, config, &plan, &provenance.config);
             return Ok(format!("{made_by}; this machine takes {} by itself: {way_out}", info.name));
@@ -96,7 +98,7 @@ impl Workplace<'_> {
         let checkpoint = self.checkpoint(config, &mut super::Sources::default())?;
         let calibration = if run.has(RunDirectory::CALIBRATION) { Some(precision::calibration(run)?) } else { None };
         let side = config.preprocess.resize.size as usize;
-        let options = EmbedOptions { device: plan.device().into(), ..config.embed.clone() };
+        let options = Execution { device: plan.device().into(), ..config.embed.execution() };
         let tensors = &checkpoint.tensors;
         let mut network = model::open(&config.model, side, &options, tensors, calibration.as_ref(), &|_| ())?;
         let Some(found) = fingerprint(config, network.as_mut(), self.cancel)? else { return Ok(made_by) };

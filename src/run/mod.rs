@@ -140,7 +140,7 @@ impl Workplace<'_> {
         let manifest = self.manifest(config, sources)?;
         let whole_pictures = WholePictures::of(config, &manifest);
         let say = |line: &str| self.progress.say(line);
-        let embedder = model::describe(&config.model, &config.embed, &say)?;
+        let embedder = model::describe(&config.model, &config.embed.execution(), &say)?;
         let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, checkpoint.digest, &embedder);
         let directory = RunDirectory::new(self.experiments.join(plan.run_id().to_string()));
         let provenance = Provenance {

@@ -1,10 +1,10 @@
 //! The lists of pairs that protocols name, read beside those that the dataset ships with.
 
 use super::RunError;
-use crate::config::{PairsSource, Protocol};
 use crate::dataset::{AbsentPair, DATASET_PAIRS, Manifest, PairList, read_pair_list};
 use crate::evaluate;
 use crate::progress::Progress;
+use crate::protocol::{PairsSource, Protocol};
 
 /// Reads each protocol's own list into the manifest; several files of one protocol become one list, in their order. Says
 /// where a list contradicts the identities of the faces.

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{RunDirectory, RunError, arithmetic};
 use crate::agreement::{self, Agreement};
-use crate::config::{DeviceKind, EmbedOptions, ExperimentConfig, Precision};
+use crate::config::ExperimentConfig;
 use crate::embed::{self, EmbedJob, Sample};
 use crate::evaluate::{EvaluateError, Labelled};
-use crate::model::{self, Calibration, Embedder};
+use crate::model::{self, Calibration, Embedder, Execution};
+use crate::model::{DeviceKind, Precision};
 use crate::progress::{Cancel, Progress};
 use crate::provenance::Arithmetic;
 use crate::sample;
@@ -70,7 +71,8 @@ impl Opening<'_> {
             read = Some(sample);
         }
         if let (false, Some(sample)) = (calibrated, &read) {
-            let made = sample.calibrate(&self.config.model, options, self.tensors, self.progress, self.cancel)?;
+            let made =
+                sample.calibrate(&self.config.model, &options.execution(), self.tensors, self.progress, self.cancel)?;
             let Some(calibration) = made else { return Ok(None) };
             let stored = StoredCalibration { sample: sample::RULE.into(), calibration };
             self.run.write_json(RunDirectory::CALIBRATION, &stored)?;
@@ -113,7 +115,7 @@ impl Opening<'_> {
         {
             return Ok(Some(network));
         }
-        let mut embedder = self.embedder(&self.config.embed, calibration)?;
+        let mut embedder = self.embedder(&self.config.embed.execution(), calibration)?;
         let found = arithmetic::fingerprint(self.config, embedder.as_mut(), self.cancel)?;
         let network = |found| Network { arithmetic: Arithmetic::here(found, embedder.info()), embedder };
         Ok(found.map(network))
@@ -135,12 +137,8 @@ impl Opening<'_> {
         Ok(found)
     }
 
-    fn embedder(
-        &self,
-        options: &EmbedOptions,
-        calibration: Option<&Calibration>,
-    ) -> Result<Box<dyn Embedder>, RunError> {
-        let options = EmbedOptions { device: self.device.into(), ..options.clone() };
+    fn embedder(&self, options: &Execution, calibration: Option<&Calibration>) -> Result<Box<dyn Embedder>, RunError> {
+        let options = Execution { device: self.device.into(), ..*options };
         let side = self.config.preprocess.resize.size as usize;
         let say = |line: &str| self.progress.say(line);
         Ok(model::open(&self.config.model, side, &options, self.tensors, calibration, &say)?)
@@ -148,7 +146,7 @@ impl Opening<'_> {
 
     fn agreement(&self, sample: &mut Sample<'_>, lower: &mut dyn Embedder) -> Result<Option<Agreement>, RunError> {
         let Self { config, progress, cancel, .. } = *self;
-        let options = EmbedOptions { precision: Precision::F32, ..config.embed.clone() };
+        let options = Execution { precision: Precision::F32, ..config.embed.execution() };
         let mut reference = self.embedder(&options, None)?;
         let dimension = embed::output_dimension(lower.info().dimension, config.preprocess.mirror);
         let Some(in_f32) = sample.embed(reference.as_mut(), progress, cancel)? else { return Ok(None) };

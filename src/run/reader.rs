@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use crate::config::{DatasetSource, ExperimentConfig, Preprocess};
+use crate::config::ExperimentConfig;
+use crate::dataset::DatasetSource;
 use crate::dataset::{self, Manifest, PixelSource, ReadError, synthetic};
 use crate::embed::{FaceFailure, FailureKind, PixelReader};
+use crate::preprocess::Preprocess;
 use crate::preprocess::{self, Limits, PreprocessError, Scratch};
 use crate::quality::{self, Quality};
 

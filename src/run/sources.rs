@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use super::{RunError, WholePictures, Workplace, pair_lists, unused_boxes};
-use crate::config::{DatasetSource, ExperimentConfig, ModelSpec, Protocol, WeightsSource};
+use crate::config::ExperimentConfig;
+use crate::dataset::DatasetSource;
 use crate::dataset::{self, DatasetError, Manifest};
 use crate::files::{self, FileError};
 use crate::model;
+use crate::model::ModelSpec;
+use crate::protocol::Protocol;
+use crate::weights::WeightsSource;
 use crate::weights::{self, Checkpoint};
 
 /// Weights and manifests that were read already, by the part of a config that asks for them.

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::inspect::{self, EmbeddedFaces};
 use super::precision::{agreement, calibration};
 use super::{RunDirectory, RunError, Workplace, seal};
-use crate::config::Precision;
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
 use crate::evaluate::Evaluation;
+use crate::model::Precision;
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
 

@@ -2,8 +2,10 @@
 //! error rate, and no number of the run says why: so it is said, and where it can only be a mistake it is an error.
 
 use super::RunError;
-use crate::config::{Crop, DatasetSource, ExperimentConfig, Phase1Image};
+use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
+use crate::dataset::{DatasetSource, Phase1Image};
+use crate::preprocess::Crop;
 
 /// Pictures whose headers are looked at.
 const SAMPLE: usize = 64;

@@ -165,7 +165,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::config::Kernels;
+    use crate::model::Kernels;
     use crate::similarity::hardest::Candidate;
     use crate::similarity::kernel::cosine;
     use crate::similarity::population::Labelled;

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use super::Population;
 use super::card::CardPairs;
 use super::kernel::Rows;
-use crate::config::DeviceRequest;
 use crate::cuda::Card;
+use crate::model::DeviceRequest;
 use crate::model::cpu::products::Products;
 use crate::progress::Progress;
 

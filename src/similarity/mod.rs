@@ -12,6 +12,7 @@ pub mod hardest;
 pub mod kernel;
 pub mod listed;
 mod nearest;
+mod options;
 mod panels;
 mod permutation;
 pub mod population;
@@ -25,6 +26,7 @@ pub use collector::{Collector, Spread};
 pub use compare::{Comparison, Forgetful, Keeper, Request, compare, compare_resumably};
 pub use faces::FaceErrors;
 pub use nearest::nearest;
+pub use options::{PairMode, SimilarityOptions, UpstreamSampling};
 pub use population::{Labelled, Population};
 pub use watched::{Watched, bracket};
 
@@ -95,9 +97,9 @@ pub(crate) mod tests {
     use super::population::tests::{Labels, labelled, labels, strings};
     use super::sampling::Quota;
     use super::*;
-    use crate::config::{PairMode, SimilarityOptions};
     use crate::model::cpu::products::Products;
     use crate::progress::{Cancel, Silent};
+    use crate::similarity::{PairMode, SimilarityOptions};
     use crate::verification::tally::Tally;
     use proptest::prelude::*;
 

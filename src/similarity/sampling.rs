@@ -9,7 +9,7 @@ use super::kernel::{Rows, cosine};
 use super::permutation::Permutation;
 use super::population::{Available, Population, pairs};
 use super::{Collector, PairKind};
-use crate::config::{PairMode, SimilarityOptions};
+use crate::similarity::{PairMode, SimilarityOptions};
 use crate::verification::random::Draw;
 
 /// Up to this many pairs all are compared unless a config says otherwise: about two minutes on 2 cores with AVX2

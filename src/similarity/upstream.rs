@@ -7,7 +7,7 @@ use super::compare::Comparison;
 use super::kernel::{Rows, cosine};
 use super::population::Population;
 use super::{Collector, PairKind};
-use crate::config::UpstreamSampling;
+use crate::similarity::UpstreamSampling;
 use crate::verification::random::Draw;
 
 /// Compares upstream's pairs. `None` when there are none of one kind.

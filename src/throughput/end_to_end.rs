@@ -3,13 +3,16 @@
 use serde::Serialize;
 
 use super::ThroughputError;
-use super::measure::{Bench, Failed, options};
+use super::measure::{Bench, Failed};
 use super::statistics::Stage;
 use super::variant::Variant;
-use crate::config::{BatchSize, DeviceKind, EmbedOptions, ExperimentConfig, Mirror, OnError};
+use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, FaceFailure, PixelReader, RunLock, Timings};
+use crate::embed::{EmbedOptions, OnError};
 use crate::model::Embedder;
+use crate::model::{BatchSize, DeviceKind};
+use crate::preprocess::Mirror;
 use crate::progress::{LinesOnly, Silent};
 use crate::quality::Quality;
 use crate::run::FaceReader;
@@ -158,9 +161,12 @@ impl Bench<'_> {
         let options = EmbedOptions {
             batch_size: BatchSize::Faces(start.variant.batch),
             threads: None,
+            device: start.variant.engine.device.into(),
+            precision: start.variant.engine.precision,
+            kernels: start.variant.engine.kernels,
             on_error: OnError::Skip,
             max_failures: None,
-            ..options(config, &start.variant.engine)
+            ..config.embed.clone()
         };
         let job = EmbedJob::new(&faces, &reader, &config.preprocess, &options);
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -223,7 +229,7 @@ fn whole(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Kernels, Precision};
+    use crate::model::{Kernels, Precision};
     use crate::throughput::Engine;
 
     fn stage(name: &str, seconds: f64) -> Stage {

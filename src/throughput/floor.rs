@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::Precision;
+use crate::model::Precision;
 
 /// What one face costs whatever computes it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

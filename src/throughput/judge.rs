@@ -7,10 +7,12 @@ use serde::Serialize;
 use crate::agreement::least_cosine;
 use crate::closeness::Closeness;
 use crate::compare::{Common, Effect, Headline, Matrix, NearestFaces, Pairing, Tolerances, asked, nearest};
-use crate::config::{ExperimentConfig, PairMode, Precision, SimilarityOptions};
+use crate::config::ExperimentConfig;
 use crate::evaluate::Labelled;
+use crate::model::Precision;
 use crate::progress::{Cancel, Silent};
 use crate::similarity::kernel::Rows;
+use crate::similarity::{PairMode, SimilarityOptions};
 
 /// Bootstrap replicates of a difference of error rates, at most: it is made for every variant.
 const REPLICATES: u32 = 200;

@@ -8,8 +8,10 @@ use super::meter::{CardState, EnergySum, Meter, Meters};
 use super::sample::Sample;
 use super::variant::{Engine, Variant, order};
 use super::{Reference, ThroughputError};
-use crate::config::{BatchSize, DeviceKind, EmbedOptions, ExperimentConfig, Kernels, Precision, Standardise};
-use crate::model::{self, Embedder, EmbedderInfo, FaceBatch, ModelError, OwnedBatch, StageTime};
+use crate::config::ExperimentConfig;
+use crate::model::{self, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, OwnedBatch, StageTime};
+use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
+use crate::preprocess::Standardise;
 use crate::progress::{Cancel, Progress};
 use crate::weights::Tensors;
 
@@ -102,15 +104,15 @@ pub(super) struct Effort {
 pub(super) type Networks = Vec<(Engine, Result<Box<dyn Embedder>, Failed>)>;
 
 /// A config's options with those of an engine.
-pub(super) fn options(config: &ExperimentConfig, engine: &Engine) -> EmbedOptions {
+fn options(config: &ExperimentConfig, engine: &Engine) -> Execution {
     let (precision, kernels, threads) = (engine.precision, engine.kernels, engine.threads);
-    EmbedOptions { device: engine.device.into(), precision, kernels, threads, ..config.embed.clone() }
+    Execution { device: engine.device.into(), precision, kernels, threads, ..config.embed.execution() }
 }
 
 impl Bench<'_> {
     /// The network, with room for batches of so many faces.
     fn open(&self, engine: &Engine, batch: usize) -> Result<Box<dyn Embedder>, ModelError> {
-        let options = EmbedOptions { batch_size: BatchSize::Faces(batch), ..options(self.config, engine) };
+        let options = Execution { batch_size: BatchSize::Faces(batch), ..options(self.config, engine) };
         // Only the kernels need ranges for int8: candle and CUDA say themselves that they do not compute in it.
         let fused = engine.device == DeviceKind::Cpu && engine.kernels != Kernels::Candle;
         let calibration = if fused && engine.precision == Precision::Int8 {

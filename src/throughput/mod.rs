@@ -27,10 +27,12 @@ pub use sample::Preparation;
 pub use statistics::{Spread, Stage};
 pub use variant::{Choice, Engine, Variant, Wanted, grid_of, precisions_of};
 
-use crate::config::{DeviceKind, DeviceRequest, EmbedOptions, ExperimentConfig, Mirror, Precision};
+use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
 use crate::evaluate::Labelled;
-use crate::model::{self, ModelError};
+use crate::model::{self, Execution, ModelError};
+use crate::model::{DeviceKind, DeviceRequest, Precision};
+use crate::preprocess::Mirror;
 use crate::progress::Cancel;
 use crate::provenance::{Build, Machine, WeightsOrigin};
 use crate::run::{RunError, Workplace};
@@ -328,7 +330,7 @@ fn devices_here(config: &ExperimentConfig, wanted: &Wanted) -> (Vec<DeviceKind>,
     if wanted.devices != Choice::All {
         return (here, Vec::new());
     }
-    let options = EmbedOptions { device: DeviceRequest::Cuda, precision: Precision::F32, ..config.embed.clone() };
+    let options = Execution { device: DeviceRequest::Cuda, precision: Precision::F32, ..config.embed.execution() };
     if let Err(ModelError::NoCuda { reason }) = model::describe(&config.model, &options, &|_| {}) {
         return (here, vec![format!("device cuda is left out: {reason}")]);
     }

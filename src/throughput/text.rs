@@ -3,7 +3,7 @@
 use super::meter::MeterNote;
 use super::{Agreement, Cell, Floor, Measured, Outcome, Separation, Throughput, WholeOutcome};
 use crate::compare::{Effect, Verdict};
-use crate::config::DeviceKind;
+use crate::model::DeviceKind;
 use crate::numbers::Quantity;
 
 impl Separation {

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::config::{DeviceKind, EmbedOptions, Kernels, Precision};
+use crate::embed::EmbedOptions;
 use crate::model::BATCH;
+use crate::model::{DeviceKind, Kernels, Precision};
 
 /// A network that is put on a device once and measured at several batch sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -163,7 +164,8 @@ pub(super) fn order(round: usize, n: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{BatchSize, DeviceRequest, OnError};
+    use crate::embed::OnError;
+    use crate::model::{BatchSize, DeviceRequest};
 
     const OPTIONS: EmbedOptions = EmbedOptions {
         device: DeviceRequest::Auto,

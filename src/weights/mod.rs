@@ -7,6 +7,7 @@ mod error;
 mod pickle;
 mod pth;
 mod safetensors;
+mod source;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{require, take_off_prefix};
 pub use error::{FormatError, WeightsError};
+pub use source::WeightsSource;
 
-use crate::config::WeightsSource;
 use crate::digest::Digest;
 use crate::files;
 use crate::hub::{Hub, HubFile, RepoKind};

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use facevault::config::{self, DeviceRequest, EmbedOptions, Kernels, Precision};
+use facevault::config;
 use facevault::model;
+use facevault::model::{DeviceRequest, Execution, Kernels, Precision};
 use serde_json::Value;
 
 use crate::support::workspace::Workspace;
@@ -52,7 +53,7 @@ fn named(precision: Precision, kernels: Kernels) -> Option<String> {
         b"name: a\ndataset: {source: synthetic, identities: 2, samples: 2}\nweights: {source: embedded, name: demo}";
     let here = Path::new("/");
     let config = config::load_stored(text, &here.join("a.yaml"), &[], here).unwrap().config;
-    let options = EmbedOptions { device: DeviceRequest::Cpu, precision, kernels, ..config.embed };
+    let options = Execution { device: DeviceRequest::Cpu, precision, kernels, ..config.embed.execution() };
     model::describe(&config.model, &options, &|_| ()).ok().map(|info| info.name)
 }
 

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use facevault::config::{DatasetSource, Tables};
 use facevault::dataset::{self, DATASET_PAIRS, Manifest, read_pair_list};
+use facevault::dataset::{DatasetSource, Tables};
 use facevault::digest::Digest;
 use facevault::hub::{Hub, HubFile, HubSettings, RepoKind};
 use facevault::progress::{Cancel, Silent};

@@ -1,9 +1,8 @@
 //! The network against facenet-pytorch on identical weights (`tests/fixtures/model/make_goldens.py`).
 
-use facevault::config::{
-    BatchSize, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, Standardise,
-};
-use facevault::model::{self, Calibration, Embedder, FaceBatch};
+use facevault::model::{self, Calibration, Embedder, Execution, FaceBatch};
+use facevault::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
+use facevault::preprocess::Standardise;
 
 use crate::support::formula;
 
@@ -13,17 +12,8 @@ const SIDE: usize = 112;
 
 const STANDARDISE: Standardise = Standardise { mean: 127.5, scale: 128.0 };
 
-fn options(device: DeviceRequest) -> EmbedOptions {
-    EmbedOptions {
-        device,
-        precision: Precision::F32,
-        kernels: Kernels::Auto,
-        batch_size: BatchSize::Auto,
-        chunk_size: 1024,
-        threads: None,
-        on_error: OnError::Skip,
-        max_failures: None,
-    }
+fn options(device: DeviceRequest) -> Execution {
+    Execution { device, precision: Precision::F32, kernels: Kernels::Auto, batch_size: BatchSize::Auto, threads: None }
 }
 
 fn network(width: f64) -> Box<dyn Embedder> {
@@ -67,7 +57,7 @@ fn every_kernel_of_this_cpu_equals_facenet_pytorch() {
     let golden: Vec<f32> = golden.into_vec().unwrap();
     let pixels: Vec<u8> = KINDS.iter().flat_map(|kind| formula::picture(kind, 112)).collect();
     for kernels in [Kernels::Candle, Kernels::Portable, Kernels::Neon, Kernels::Avx2, Kernels::Avx512] {
-        let options = EmbedOptions { kernels, ..options(DeviceRequest::Cpu) };
+        let options = Execution { kernels, ..options(DeviceRequest::Cpu) };
         let mut network = match model::open(&spec, SIDE, &options, &tensors, None, &|_| {}) {
             Ok(network) => network,
             Err(error @ model::ModelError::NoKernels { .. }) => {
@@ -87,7 +77,7 @@ fn every_kernel_of_this_cpu_equals_facenet_pytorch() {
 fn kernels_of_another_cpu_are_an_error() {
     let foreign = if cfg!(target_arch = "aarch64") { Kernels::Avx2 } else { Kernels::Neon };
     let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
-    let options = EmbedOptions { kernels: foreign, ..options(DeviceRequest::Cpu) };
+    let options = Execution { kernels: foreign, ..options(DeviceRequest::Cpu) };
     let error = model::open(&spec, SIDE, &options, &formula::checkpoint(&model::parameters(&spec)), None, &|_| {});
     let error = error.err().unwrap().to_string();
     assert!(error.contains(&format!("`embed.kernels: {}` cannot run on this CPU", foreign.name())), "{error}");
@@ -117,14 +107,14 @@ fn a_batch_of_the_wrong_length_is_an_error() {
 fn candle_needs_the_feature_on_a_gpu_and_auto_says_what_it_chose() {
     let spec = ModelSpec { network: Network::InceptionResnetV1, width: 1.0 };
     let describe = |device, say: &dyn Fn(&str)| {
-        let options = EmbedOptions { kernels: Kernels::Candle, ..options(device) };
+        let options = Execution { kernels: Kernels::Candle, ..options(device) };
         model::describe(&spec, &options, say).map_err(|error| error.to_string())
     };
     let error = describe(DeviceRequest::Cuda, &|_| {}).unwrap_err();
     insta::assert_snapshot!(error, @"device `cuda` is not available: this binary was built without the feature `cuda`, which `kernels: candle` needs on a GPU; use `device: cpu`, or `auto` to fall back by itself");
     let said = std::cell::RefCell::new(String::new());
     let info = describe(DeviceRequest::Auto, &|line| said.borrow_mut().push_str(line)).unwrap();
-    assert_eq!(info.device, facevault::config::DeviceKind::Cpu);
+    assert_eq!(info.device, facevault::model::DeviceKind::Cpu);
     insta::assert_snapshot!(said.borrow(), @"device auto: running on the CPU (this binary was built without the feature `cuda`, which `kernels: candle` needs on a GPU)");
     let dino = ModelSpec { network: Network::Dinov2Vits14, width: 1.0 };
     let error = model::describe(&dino, &options(DeviceRequest::Cuda), &|_| {}).unwrap_err().to_string();
@@ -136,7 +126,7 @@ fn what_the_graph_cannot_compute_in_is_an_error() {
     let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
     let tensors = formula::checkpoint(&model::parameters(&spec));
     for precision in [Precision::Tf32, Precision::F16, Precision::Bf16, Precision::Int8] {
-        let options = EmbedOptions { precision, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
+        let options = Execution { precision, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
         let error = model::open(&spec, SIDE, &options, &tensors, None, &|_| {}).err().unwrap();
         assert!(matches!(error, model::ModelError::Precision { precision: p, .. } if p == precision), "{error}");
         assert!(error.to_string().contains("`f32` runs everywhere"), "{error}");
@@ -148,7 +138,7 @@ fn a_graph_without_stages_embeds_all_the_same() {
     let side = 96;
     let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
     let tensors = formula::checkpoint(&model::parameters(&spec));
-    let options = EmbedOptions { kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
+    let options = Execution { kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
     let mut network = model::open(&spec, SIDE, &options, &tensors, None, &|_| {}).unwrap();
     let pixels = formula::picture("smooth-a", side);
     let batch = FaceBatch { pixels: &pixels, count: 1, side, standardise: STANDARDISE };
@@ -168,14 +158,13 @@ fn what_is_described_is_what_opens() {
         (Precision::Bf16, Kernels::Portable, Some(1)),
         (Precision::Int8, Kernels::Auto, Some(2)),
     ] {
-        let options = EmbedOptions { precision, kernels, threads, ..options(DeviceRequest::Cpu) };
+        let options = Execution { precision, kernels, threads, ..options(DeviceRequest::Cpu) };
         let described = model::describe(&spec, &options, &|_| {}).unwrap();
         let opened = model::open(&spec, SIDE, &options, &tensors, Some(&calibration), &|_| {}).unwrap();
         assert_eq!(&described, opened.info());
         assert_eq!((described.precision, described.dimension), (precision, 512));
     }
-    let impossible =
-        EmbedOptions { precision: Precision::Bf16, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
+    let impossible = Execution { precision: Precision::Bf16, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
     let described = model::describe(&spec, &impossible, &|_| {}).unwrap_err().to_string();
     let opened = model::open(&spec, SIDE, &impossible, &tensors, None, &|_| {}).map(|_| ()).unwrap_err().to_string();
     assert_eq!(described, opened);

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use facevault::config::{
-    self, BatchSize, DeviceRequest, EmbedOptions, Kernels, ModelSpec, Network, OnError, Precision, WeightsSource,
-};
+use facevault::config;
 use facevault::digest::Digest;
-use facevault::model::{self, FaceBatch};
+use facevault::model::{self, Execution, FaceBatch};
+use facevault::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
 use facevault::preprocess;
+use facevault::weights::WeightsSource;
 use facevault::weights::{self, Checkpoint, Origin, Tensor, Tensors};
 
 use crate::support::formula;
@@ -28,17 +28,8 @@ fn spec(network: Network) -> ModelSpec {
     ModelSpec { network, width: 1.0 }
 }
 
-fn options(kernels: Kernels, precision: Precision) -> EmbedOptions {
-    EmbedOptions {
-        device: DeviceRequest::Cpu,
-        precision,
-        kernels,
-        batch_size: BatchSize::Auto,
-        chunk_size: 1024,
-        threads: None,
-        on_error: OnError::Skip,
-        max_failures: None,
-    }
+fn options(kernels: Kernels, precision: Precision) -> Execution {
+    Execution { device: DeviceRequest::Cpu, precision, kernels, batch_size: BatchSize::Auto, threads: None }
 }
 
 fn formula_weights(network: Network) -> Tensors {

@@ -5,8 +5,8 @@ use std::fs;
 use std::process::Command;
 use std::sync::Mutex;
 
-use facevault::config::DeviceRequest;
 use facevault::digest::Digest;
+use facevault::model::DeviceRequest;
 use facevault::progress::{Cancel, Progress, Silent};
 use facevault::similarity::kernel::Rows;
 use facevault::similarity::sampling::Quota;

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use facevault::config::{Crop, Filter, MarginUnit, Preprocess, Resize};
 use facevault::dataset::BoundingBox;
+use facevault::preprocess::{Crop, Filter, MarginUnit, Preprocess, Resize};
 use facevault::preprocess::{Limits, Scratch, decode, profile, render};
 use image::RgbImage;
 use serde_json::Value;

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use facevault::config::WeightsSource;
 use facevault::digest::Digest;
 use facevault::hub::HubError;
 use facevault::progress::{Cancel, Kept, Silent};
+use facevault::weights::WeightsSource;
 use facevault::weights::{self, Checkpoint, Parameter, WeightsError};
 
 use crate::support::fake_hub::{COMMIT, FakeHub, Fault};

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{ContainerFile, ContainerProblem, Located, Task};
-use crate::config::{Container, HubFiles};
 use crate::dataset::scan::Context;
+use crate::dataset::{Container, HubFiles};
 use crate::dataset::{DatasetError, listing};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scan::Context;
 use super::{DatasetError, Manifest};
-use crate::config::Container;
+use crate::dataset::Container;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;

@@ -15,8 +15,8 @@ use tar::{EntryType, Header};
 
 use super::pickle::Input;
 use super::*;
-use crate::config::{Container, DatasetSource};
 use crate::dataset::{self, BoundingBox, DATASET_PAIRS, PixelSource};
+use crate::dataset::{Container, DatasetSource};
 use crate::progress::{Cancel, Progress};
 
 /// A folder for one test, its cache, and what was said.

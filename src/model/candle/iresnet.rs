@@ -5,7 +5,7 @@ use candle_core::{Device, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Module, PReLU};
 
 use super::missing;
-use crate::config::Network;
+use crate::model::Network;
 use crate::model::folding::{self, Affine, Folded};
 use crate::model::iresnet::{self as net, BATCH_NORM_EPSILON, DIMENSION, LAST_SIDE, STEM};
 use crate::weights::Tensors;

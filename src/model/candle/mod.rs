@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::device::reason;
 use super::{Embedder, EmbedderInfo, FaceBatch, ModelError};
-use crate::config::{DeviceKind, ModelSpec, Network, Precision};
+use crate::model::{DeviceKind, ModelSpec, Network, Precision};
 use crate::weights::Tensors;
 
 /// A network with its weights on one device.

@@ -9,10 +9,10 @@ use super::execute::{Arena, Pass, Tables};
 use super::plan::{GROUP, Parameters, Plan, Source, Work};
 use super::sets::{self, Set};
 use super::team::{Barrier, Member};
-use crate::config::{DeviceKind, EmbedOptions, Kernels, Precision};
 use crate::model::folding;
 use crate::model::inception_resnet_v1::{Convolution, DIMENSION};
 use crate::model::{Calibration, Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime};
+use crate::model::{DeviceKind, Execution, Kernels, Precision};
 use crate::weights::Tensors;
 
 /// The size of the published network's faces: what a plan is made for first.
@@ -34,7 +34,7 @@ pub struct CpuOptions {
 impl CpuOptions {
     /// What a config asks for.
     #[must_use]
-    pub fn new(options: &EmbedOptions) -> Self {
+    pub fn new(options: &Execution) -> Self {
         Self { threads: options.threads, precision: options.precision, kernels: options.kernels, winograd: true }
     }
 }

@@ -7,7 +7,7 @@
 
 use super::kernels::Tile;
 use super::sets::{self, Set};
-use crate::config::{Kernels, Precision};
+use crate::model::{Kernels, Precision};
 use crate::verification::tally::{BINS, FIXED_POINT, Moments};
 
 /// Rows of a [`Left`] at most: with 512 components they fill a part of the second-level cache.

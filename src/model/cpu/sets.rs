@@ -3,7 +3,7 @@
 use super::arithmetic::{Bf16Pairs, Float, FloatPairs, I16Pairs, InBf16, InF32, InU8, InU16, RoundedInF32, U8Quads};
 use super::kernels::{self, Finish, Pool, Tile, WinogradIn, WinogradOut};
 use super::simd::Simd;
-use crate::config::{Kernels, Precision};
+use crate::model::{Kernels, Precision};
 
 /// A tile's kernel for so many pixels and so many vectors of channels.
 type TileKernel = unsafe fn(&Tile, usize, usize);

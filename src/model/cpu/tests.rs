@@ -7,12 +7,14 @@ use super::execute::{Arena, ArenaPointer, Pass, Tables};
 use super::plan::{Parameters, Plan, Source};
 use super::sets::{self, Set, Weights};
 use super::team::{Barrier, Member};
-use crate::config::{Kernels, ModelSpec, Network, Precision, Standardise, WeightsSource};
 use crate::model::folding::Folded;
 use crate::model::inception_resnet_v1::{After, Convolution, DIMENSION};
 use crate::model::{self, Embedder, FaceBatch};
+use crate::model::{Kernels, ModelSpec, Network, Precision};
+use crate::preprocess::Standardise;
 use crate::progress::{Cancel, Silent};
 use crate::weights;
+use crate::weights::WeightsSource;
 
 /// Largest values of the input, the output and the residual: what an integer activation's 255 stands for.
 const RANGES: [(&str, f32); 3] = [("input", 2.0), ("c", 6.0), ("residual", 3.0)];

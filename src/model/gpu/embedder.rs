@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use super::fitted::{Fitted, Network, SLOTS};
 use super::kernels::Kernels;
 use super::plan::{Numbers, Parameters};
-use crate::config::{BatchSize, DeviceKind, EmbedOptions, Precision};
 use crate::cuda::{Card, CudaError};
 use crate::model::folding;
 use crate::model::inception_resnet_v1::DIMENSION;
 use crate::model::program::Program;
 use crate::model::queue::{OwnedBatch, Pixels, Queue};
+use crate::model::{BatchSize, DeviceKind, Execution, Precision};
 use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime, capacity};
 use crate::weights::Tensors;
 
@@ -40,7 +40,7 @@ impl CardEmbedder {
         card: &Card,
         tensors: &Tensors,
         size: (f64, usize),
-        options: &EmbedOptions,
+        options: &Execution,
         say: &dyn Fn(&str),
     ) -> Result<Self, ModelError> {
         let (width, side) = size;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::kernels::Kernels;
 use super::plan::{Addresses, Launch, Layer, Numbers, Plan, Work};
 use super::tile::{self, TILES, Tile};
-use crate::config::Standardise;
 use crate::cuda::{Card, CudaError, DeviceMemory, Event, Graph, Pinned, Stream};
 use crate::model::inception_resnet_v1::DIMENSION;
 use crate::model::{FaceBatch, StageTime, capacity};
+use crate::preprocess::Standardise;
 
 /// Batches on their way: one is computed while the next is uploaded.
 pub const SLOTS: usize = 2;

@@ -2,8 +2,8 @@
 
 use super::plan::{Launch, Work};
 use super::tile::{HEAD_TILE, TILES, Tile};
-use crate::config::Precision;
 use crate::cuda::{Card, CudaError, Kernel, Module, Stream};
+use crate::model::Precision;
 
 /// PTX of compute capability 8.0, which the driver compiles for its card; made by `assets/cuda/make.py`.
 const F32: &str = include_str!("../../../assets/cuda/network_f32.ptx");

@@ -3,7 +3,7 @@
 
 use super::arguments::{self as args, SEGMENTS, Segment};
 use super::tile::STEP;
-use crate::config::Precision;
+use crate::model::Precision;
 use crate::model::folding::Folded;
 use crate::model::inception_resnet_v1::{Convolution, DIMENSION};
 use crate::model::program::{self, Need, Op, Place, Product, Program, Role};

@@ -1,8 +1,8 @@
 //! The meters of this machine.
 
 use super::{CardFacts, CardMeter, Meter, MeterNote, Rapl};
-use crate::config::{DeviceKind, DeviceRequest};
 use crate::model::device;
+use crate::model::{DeviceKind, DeviceRequest};
 
 /// A meter for each kind of device, or why there is none.
 pub(in crate::throughput) struct Meters {

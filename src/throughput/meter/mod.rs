@@ -11,7 +11,7 @@ pub(super) use here::Meters;
 pub use nvml::CardMeter;
 pub use rapl::Rapl;
 
-use crate::config::DeviceKind;
+use crate::model::DeviceKind;
 
 /// Counts the energy of a device.
 pub trait Meter: Send {

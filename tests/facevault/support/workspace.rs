@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use facevault::config::{ModelSpec, Network};
 use facevault::model;
+use facevault::model::{ModelSpec, Network};
 use facevault::weights::Tensors;
 
 use super::formula;
