@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::closeness::Closeness;
 use crate::estimate::Estimate;
 use crate::evaluate::{self, EvaluateError, Labelled};
-use crate::metrics::{Metrics, OperatingPoint};
+use crate::metrics::Metrics;
 use crate::model::EmbedderInfo;
 use crate::model::{DeviceRequest, Precision};
 use crate::numbers::Quantity::Rate;
 use crate::progress::{Cancel, Silent};
 use crate::similarity::{Cards, Forgetful};
 use crate::similarity::{PairMode, SimilarityOptions};
+use crate::verification::OperatingPoint;
 
 /// False match rates that both precisions are judged at: what a few hundred faces can resolve.
 const TARGETS: [f64; 2] = [1e-2, 1e-3];

@@ -36,6 +36,7 @@ pub mod hub;
 pub mod metrics;
 pub mod model;
 pub mod numbers;
+pub mod pages;
 pub mod people;
 pub mod plan;
 pub mod pointer;

@@ -5,12 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
 use crate::protocol::ProtocolResult;
+use crate::verification::{Distribution, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates};
 
 /// Version of the schema below; readers refuse what they do not know.
 pub const SCHEMA: u32 = 2;
-
-/// The false match rate of the operating threshold, where the pairs resolve it.
-pub const OPERATING_FMR: f64 = 1e-3;
 
 /// All numbers of one evaluated run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,97 +89,6 @@ pub struct PairCounts {
     pub excluded_same_content: u64,
     /// Faces left out because they have no identity.
     pub unlabelled_faces: u64,
-}
-
-/// A distribution of cosines.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Distribution {
-    /// Mean.
-    pub mean: Estimate,
-    /// Standard deviation (population).
-    pub std: Estimate,
-    /// Mean of |cosine|.
-    pub mean_abs: Estimate,
-    /// Smallest.
-    pub min: f64,
-    /// Largest.
-    pub max: f64,
-    /// Quantiles at 0.1, 1, 5, 25, 50, 75, 95, 99 and 99.9%.
-    pub quantiles: Vec<Quantile>,
-}
-
-/// One quantile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Quantile {
-    /// Level, 0..=1.
-    pub level: f64,
-    /// Cosine, with its interval.
-    pub value: Estimate,
-}
-
-/// Error rates at one threshold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OperatingPoint {
-    /// The false match rate aimed at.
-    pub target_fmr: f64,
-    /// The smallest threshold whose observed FMR does not exceed the target (a pair matches when cosine ≥ threshold);
-    /// `None` when the impostor pairs cannot resolve the target (target < 1/n).
-    pub threshold: Option<f64>,
-    /// Observed false match rate there; without a threshold, what no false match in all pairs is a bound for.
-    pub fmr: Option<Estimate>,
-    /// Observed true accept rate (1 − FNMR) there.
-    pub tar: Option<Estimate>,
-}
-
-/// Error rates at a threshold that was not chosen for them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ThresholdRates {
-    /// A pair matches when its cosine is ≥ this.
-    pub threshold: f64,
-    /// False match rate.
-    pub fmr: Estimate,
-    /// False non-match rate.
-    pub fnmr: Estimate,
-}
-
-/// Intervals of one rate of one operating point.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RateIntervals {
-    /// Which rate.
-    pub rate: ErrorRate,
-    /// Of which operating point.
-    pub target_fmr: f64,
-    /// Its threshold.
-    pub threshold: f64,
-    /// The rate.
-    pub point: f64,
-    /// Its intervals.
-    #[serde(flatten)]
-    pub intervals: Intervals,
-}
-
-/// Which rate of an operating point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorRate {
-    /// False match rate.
-    Fmr,
-    /// True accept rate.
-    Tar,
-}
-
-/// One interval, `[lower, upper]`, made in three ways. Only the naive one exists where no error or nothing else was seen,
-/// or where there are too few identities.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Intervals {
-    /// Wilson's with plug-in variance: the one that the estimates have.
-    pub wilson: Option<[f64; 2]>,
-    /// Percentiles of the double-or-nothing bootstrap over identities.
-    pub bootstrap: Option<[f64; 2]>,
-    /// The exact binomial one (Clopper & Pearson), as if pairs were independent.
-    pub naive: [f64; 2],
-    /// How many times the naive one would have to be as wide.
-    pub naive_too_narrow: Option<f64>,
 }
 
 /// Upstream FaceVault's own sampling, beside what it published.
@@ -461,16 +368,5 @@ fn round(value: &mut serde_json::Value) {
             }
         }
         _ => {}
-    }
-}
-
-impl Distribution {
-    fn moment(&self, moment: &str) -> Option<&Estimate> {
-        match moment {
-            "mean" => Some(&self.mean),
-            "std" => Some(&self.std),
-            "mean_abs" => Some(&self.mean_abs),
-            _ => None,
-        }
     }
 }

@@ -5,8 +5,7 @@ use super::{at_work, print, retype};
 use crate::cli::AblateArgs;
 use crate::config;
 use crate::error::{Error, Outcome};
-use crate::files;
-use crate::report;
+use crate::pages;
 
 /// Runs it.
 pub(super) fn run(arguments: &AblateArgs) -> Result<Outcome, Error> {
@@ -28,9 +27,7 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<Outcome, Error> {
             }
             other => other?,
         };
-        let html = report::render_ablation(&found)?;
-        let page = common.reports.join(format!("{}.html", found.page_name()));
-        files::commit_below(&page, html.as_bytes(), "--reports")?;
+        let page = pages::ablation(&common.reports, &found)?;
         print(common, &found, || format!("{}\n\nreport  {}", found.to_text(), page.display()))?;
         if found.measured() { Ok(Outcome::Done) } else { Err(Error::NothingMeasured) }
     })

@@ -2,15 +2,10 @@
 
 use super::{at_work, print};
 use crate::cli::CompareArgs;
-use crate::compare::{Comparison, Gate, Headline, Tolerances};
-use crate::digest::Digest;
+use crate::compare::{Gate, Headline, Tolerances};
 use crate::error::{Error, Outcome};
-use crate::files;
-use crate::report;
+use crate::pages;
 use crate::run::RunDirectory;
-
-/// Longer names of pages are cut: many file systems end at 255 bytes.
-const LONGEST: usize = 200;
 
 /// Runs it.
 pub(super) fn run(arguments: &CompareArgs) -> Result<Outcome, Error> {
@@ -24,21 +19,8 @@ pub(super) fn run(arguments: &CompareArgs) -> Result<Outcome, Error> {
     if arguments.fail_on_regression {
         comparison.gate = Some(Gate::judge(&comparison, tolerances));
     }
-    let html = report::render_comparison(&comparison)?;
-    let path = common.reports.join(page_name(&comparison));
-    files::commit_below(&path, html.as_bytes(), "--reports")?;
+    let path = pages::comparison(&common.reports, &comparison)?;
     print(common, &comparison, || format!("{}\n\nreport  {}", comparison.to_text().trim_end(), path.display()))?;
     let passed = comparison.gate.is_none_or(|gate| gate.passed);
     Ok(if passed { Outcome::Done } else { Outcome::Regressed })
-}
-
-/// `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of all.
-fn page_name(comparison: &Comparison) -> String {
-    let names = comparison.runs.join("-vs-");
-    if names.len() <= LONGEST {
-        return format!("compare-{names}.html");
-    }
-    let first: String = comparison.runs[0].chars().take(LONGEST / 4).collect();
-    let others = comparison.runs.len() - 1;
-    format!("compare-{first}-vs-{others}-others-{}.html", Digest::of(names.as_bytes()).short(12))
 }

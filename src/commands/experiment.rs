@@ -11,6 +11,7 @@ use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{Error, Outcome};
 use crate::metrics::{Judged, Metrics};
 use crate::numbers::Quantity;
+use crate::pages;
 use crate::provenance::Arithmetic;
 use crate::published::{self, Beside};
 use crate::run::{self, Evaluated, Failures, RunDirectory, WholePictures, Workplace};
@@ -93,7 +94,9 @@ fn finish(
         other => other?,
     };
     let (metrics, report, not_evaluated) = match &evaluated {
-        Evaluated::Metrics(evaluation) => (Some(&evaluation.metrics), Some(work.report(run)?), None),
+        Evaluated::Metrics(evaluation) => {
+            (Some(&evaluation.metrics), Some(pages::experiment(&arguments.common.reports, run)?), None)
+        }
         Evaluated::NotEvaluable { reason, .. } => (None, None, Some(reason.as_str())),
     };
     let done = Done {

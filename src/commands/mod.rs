@@ -60,7 +60,7 @@ fn at_work<T>(common: &Common, act: impl FnOnce(&Workplace<'_>) -> Result<T, Err
     .map_err(|error| Error::Usage(format!("cannot listen to Ctrl-C: {error}")))?;
     let terminal = bars::Terminal::default();
     let progress: &dyn Progress = if common.quiet { &bars::Quiet } else { &terminal };
-    act(&Workplace { experiments: &common.experiments, reports: &common.reports, progress, cancel: &cancel })
+    act(&Workplace { experiments: &common.experiments, progress, cancel: &cancel })
 }
 
 /// Prints a result: as JSON when asked, else as text.

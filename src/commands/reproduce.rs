@@ -11,6 +11,7 @@ use crate::config;
 use crate::embed::EmbedOutcome;
 use crate::error::{Error, Outcome};
 use crate::files;
+use crate::pages;
 use crate::provenance::Provenance;
 use crate::reproduce::{self, Identity, Row};
 use crate::run::{Evaluated, RunDirectory, RunError, Workplace};
@@ -39,7 +40,7 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<Outcome, Error> {
             let name = path.display().to_string();
             work.progress.say(&format!("[{}/{count}] {name}", i + 1));
             let config = loaded.config.clone();
-            match carry_out(work, path, loaded) {
+            match carry_out(work, &arguments.common.reports, path, loaded) {
                 Ok(Some((run, evaluated))) => {
                     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
                     let identity = Identity {
@@ -82,9 +83,10 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<Outcome, Error> {
 /// All steps of one experiment; `None` when interrupted.
 fn carry_out(
     work: &Workplace<'_>,
+    reports: &Path,
     path: &Path,
     loaded: config::Loaded,
-) -> Result<Option<(RunDirectory, Evaluated)>, RunError> {
+) -> Result<Option<(RunDirectory, Evaluated)>, Error> {
     let steps = || {
         let prepared = work.prepare(path, loaded)?;
         let run = prepared.directory.clone();
@@ -93,12 +95,12 @@ fn carry_out(
         }
         let evaluated = work.evaluate(&run, false)?;
         if let Evaluated::Metrics(_) = evaluated {
-            work.report(&run)?;
+            pages::experiment(reports, &run)?;
         }
         Ok(Some((run, evaluated)))
     };
     match steps() {
-        Err(error) if RunError::interrupted(&error) => Ok(None),
+        Err(Error::Run(error)) if error.interrupted() => Ok(None),
         other => other,
     }
 }

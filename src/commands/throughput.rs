@@ -6,8 +6,7 @@ use super::{at_work, print};
 use crate::cli::{OrAll, ThroughputArgs};
 use crate::config;
 use crate::error::{Error, Outcome};
-use crate::files;
-use crate::report;
+use crate::pages;
 use crate::throughput::{self, Request, Wanted};
 
 /// Runs it.
@@ -32,8 +31,7 @@ pub(super) fn run(arguments: &ThroughputArgs) -> Result<Outcome, Error> {
     let measured = at_work(common, |work| Ok(throughput::run(work, &loaded.config, &request)?))?;
     let mut text = measured.to_text();
     if !arguments.no_report {
-        let path = common.reports.join(format!("throughput-{}.html", measured.config));
-        files::commit_below(&path, report::render_throughput(&measured)?.as_bytes(), "--reports")?;
+        let path = pages::throughput(&common.reports, &measured)?;
         let _ = write!(text, "\n\nreport  {}", path.display());
     }
     print(common, &measured, || text)?;

@@ -7,8 +7,9 @@ use super::columns::{self, BoxColumns};
 use super::csv_lines::{CsvError, CsvLines, line_at};
 use super::face_names::FaceNames;
 use super::fault::LineFault;
-use super::{BoundingBox, CsvProblem, DatasetError, Face, Fault, FaultIn};
+use super::{CsvProblem, DatasetError, Face, Fault, FaultIn};
 use crate::files;
+use crate::preprocess::BoundingBox;
 
 /// Columns that name the face or its picture.
 const FACE: [&str; 12] = [

@@ -57,8 +57,9 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{BoundingBox, PixelSource};
+    use crate::dataset::PixelSource;
     use crate::digest::Digest;
+    use crate::preprocess::BoundingBox;
 
     fn manifest(ids: &[&str]) -> Manifest {
         let face = |id: &&str| Face {

@@ -7,7 +7,8 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::columns::BoxColumns;
-use super::{BoundingBox, CsvProblem, DatasetError};
+use super::{CsvProblem, DatasetError};
+use crate::preprocess::BoundingBox;
 
 /// A header, then one line after the other.
 pub(super) struct CsvLines<'a> {

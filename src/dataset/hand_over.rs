@@ -56,7 +56,7 @@ impl Manifest {
 
 fn documented(face: &Face) -> [String; 9] {
     let number = |value: Option<f32>| value.map(|value| value.to_string()).unwrap_or_default();
-    let edge = |edge: fn(&super::BoundingBox) -> f32| number(face.bbox.as_ref().map(edge));
+    let edge = |edge: fn(&crate::preprocess::BoundingBox) -> f32| number(face.bbox.as_ref().map(edge));
     [
         face.face_id.clone(),
         face.image_id.clone(),

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use polars::prelude::*;
 
 use super::paths::normalise;
-use super::{BoundingBox, DatasetError, Face, Fault, FaultIn, Manifest, PixelSource, SourceTable, self_digest};
+use super::{DatasetError, Face, Fault, FaultIn, Manifest, PixelSource, SourceTable, self_digest};
 use crate::files;
+use crate::preprocess::BoundingBox;
 
 /// Rows of one slice, which is one row group of the file.
 const SLICE: usize = 65_536;

@@ -43,14 +43,16 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, Hasher};
 use crate::files::FileError;
+use crate::preprocess::BoundingBox;
 use crate::preprocess::Crop;
 use crate::progress::{Cancel, Progress};
+use crate::protocol::ListedPair;
 
 pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};
 pub use left_out::{LeftOut, Reason};
-pub use pair_list::{ABSENT, AbsentPair, DATASET_PAIRS, ListedPair, PairList, read_pair_list};
+pub use pair_list::{AbsentPair, DATASET_PAIRS, PairList, read_pair_list};
 pub use source::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
 pub use table::{SourceTable, TextColumn};
 
@@ -97,19 +99,6 @@ pub enum PixelSource {
         /// Which sample of it.
         sample: u32,
     },
-}
-
-/// A box in pixels: left, top, right, bottom; right and bottom are exclusive.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BoundingBox {
-    /// Left edge.
-    pub x1: f32,
-    /// Top edge.
-    pub y1: f32,
-    /// Right edge, exclusive.
-    pub x2: f32,
-    /// Bottom edge, exclusive.
-    pub y2: f32,
 }
 
 /// All faces of a dataset in input order, with the source's own columns kept for the hand-over.

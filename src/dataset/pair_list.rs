@@ -6,6 +6,7 @@ use super::csv_lines::{CsvError, utf8};
 use super::face_names::FaceNames;
 use super::{CsvProblem, DatasetError, Face, Manifest, pair_plain, pair_table, pair_text};
 use crate::files;
+use crate::protocol::{ABSENT, ListedPair};
 
 /// A published list of pairs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,24 +28,8 @@ pub struct AbsentPair {
     pub names: [String; 2],
 }
 
-/// In place of a manifest row: the dataset does not have this face. No manifest has so many rows.
-pub const ABSENT: u32 = u32::MAX;
-
 /// Name of the list that a dataset ships with.
 pub const DATASET_PAIRS: &str = "dataset";
-
-/// Two faces that a protocol compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListedPair {
-    /// Manifest row of the first face, or [`ABSENT`].
-    pub a: u32,
-    /// Manifest row of the second face, or [`ABSENT`].
-    pub b: u32,
-    /// Whether the list says that they are one person.
-    pub same: bool,
-    /// The pair's fold as the list numbers it (View 1: 0 is training, 1 is test); `None`: the list has no folds.
-    pub fold: Option<u32>,
-}
 
 impl PairList {
     /// How many pairs contradict the faces' identities, where both are known. A published list is the truth of its

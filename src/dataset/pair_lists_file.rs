@@ -5,8 +5,9 @@ use std::path::Path;
 
 use polars::prelude::*;
 
-use super::{ABSENT, AbsentPair, DatasetError, ListedPair, Manifest, PairList};
+use super::{AbsentPair, DatasetError, Manifest, PairList};
 use crate::files;
+use crate::protocol::{ABSENT, ListedPair};
 
 impl Manifest {
     /// Writes the lists: all of them or nothing, the same bytes for the same lists. A manifest without lists has no file.

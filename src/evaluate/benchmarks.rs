@@ -2,8 +2,8 @@
 //! all pairs.
 
 use super::{EvaluateError, Labelled, Tested};
-use crate::dataset::{DATASET_PAIRS, ListedPair, PairList};
-use crate::preprocess::Mirror;
+use crate::dataset::{DATASET_PAIRS, PairList};
+use crate::protocol::ListedPair;
 use crate::protocol::uncertainty::People;
 use crate::protocol::{self, Listed, ProtocolResult};
 use crate::protocol::{PairsSource, Protocol};
@@ -21,8 +21,8 @@ pub struct Benchmarks<'a> {
     pub row_of: &'a [Option<u32>],
     /// Who each manifest row is, when known.
     pub identities: &'a [Option<&'a str>],
-    /// What a mirrored face contributed to the rows.
-    pub mirror: Mirror,
+    /// Whether a row is two halves side by side, of the face and of its mirror image.
+    pub halves: bool,
 }
 
 impl Benchmarks<'_> {
@@ -36,7 +36,7 @@ impl Benchmarks<'_> {
             };
             let people = People::new(self.identities, &list.pairs);
             let listed = Listed { pairs: &list.pairs, row_of: self.row_of, people: &people };
-            let (result, pairs) = protocol::run(protocol, listed, rows, self.mirror, level)
+            let (result, pairs) = protocol::run(protocol, listed, rows, self.halves, level)
                 .map_err(|source| EvaluateError::Protocol { protocol: protocol.name.clone(), source })?;
             few_enough(protocol, result.pairs.missing as usize, list.pairs.len())?;
             found.0.push(result);

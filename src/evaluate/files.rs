@@ -9,11 +9,11 @@ use npyz::WriterBuilder;
 use polars::prelude::*;
 use serde::Serialize;
 
-use super::{Centroids, EvaluateError, Evaluation, tested};
+use super::{EvaluateError, Evaluation, tested};
 use crate::breakdown::{self, Breakdown};
 use crate::files::{self, FileError, commit, commit_bytes};
 use crate::metrics::{Metrics, ReadMetricsError};
-use crate::people::People;
+use crate::people::{Centroids, People};
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
 use crate::verification::Curve;
 use crate::verification::tally::{BINS, edge};
@@ -45,7 +45,7 @@ impl Evaluation {
         write_table(&run.join(CURVES), curve_columns(&self.curve))?;
         write_table(&run.join(PAIRS), pair_columns(&self.hardest))?;
         write_table(&run.join(IDENTITIES), identity_columns(&self.identities))?;
-        self.centroids.write(&run.join(CENTROIDS))?;
+        write_centroids(&self.centroids, &run.join(CENTROIDS))?;
         let ids: Vec<&str> = self.identities.iter().map(|identity| identity.identity_id.as_str()).collect();
         write_csv(&run.join(IDENTITY_CSV), &ids)?;
         commit_bytes(&run.join(IDENTITY_PICKLE), &pickled(&ids))?;
@@ -71,7 +71,7 @@ impl Evaluation {
             curve: Table::read(&run.join(CURVES))?.curve()?,
             hardest: Table::read(&run.join(PAIRS))?.pairs()?,
             identities: Table::read(&run.join(IDENTITIES))?.identities()?,
-            centroids: Centroids::read(&run.join(CENTROIDS))?,
+            centroids: read_centroids(&run.join(CENTROIDS))?,
             people: People::read(run)?,
             breakdown: read_breakdown(run.join(BREAKDOWN))?,
             tested: tested::read(run)?,
@@ -203,31 +203,29 @@ fn pickled(ids: &[&str]) -> Vec<u8> {
     bytes
 }
 
-impl Centroids {
-    fn write(&self, path: &Path) -> Result<(), EvaluateError> {
-        let rows = self.data.len().checked_div(self.dimension).unwrap_or(0);
-        commit(path, |out| {
-            let fill = |out: &mut dyn Write| -> std::io::Result<()> {
-                let shape = [rows as u64, self.dimension as u64];
-                let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(out).begin_nd()?;
-                writer.extend(self.data.iter().copied())?;
-                writer.finish()
-            };
-            Ok(fill(out).map_err(FileError::new("write", path))?)
-        })
-    }
+fn write_centroids(centroids: &Centroids, path: &Path) -> Result<(), EvaluateError> {
+    let rows = centroids.data.len().checked_div(centroids.dimension).unwrap_or(0);
+    commit(path, |out| {
+        let fill = |out: &mut dyn Write| -> std::io::Result<()> {
+            let shape = [rows as u64, centroids.dimension as u64];
+            let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(out).begin_nd()?;
+            writer.extend(centroids.data.iter().copied())?;
+            writer.finish()
+        };
+        Ok(fill(out).map_err(FileError::new("write", path))?)
+    })
+}
 
-    fn read(path: &Path) -> Result<Self, EvaluateError> {
-        let damaged = |reason: String| EvaluateError::Damaged { path: path.into(), reason };
-        let bytes = files::read(path)?;
-        let file = npyz::NpyFile::new(bytes.as_slice()).map_err(|error| damaged(error.to_string()))?;
-        let &[rows, dimension] = file.shape() else { return Err(damaged("it is no matrix".into())) };
-        let data = file.into_vec::<f32>().map_err(|error| damaged(error.to_string()))?;
-        if rows.checked_mul(dimension) != Some(data.len() as u64) {
-            return Err(damaged(format!("{rows}×{dimension} is not {} numbers", data.len())));
-        }
-        Ok(Self { data, dimension: dimension as usize })
+fn read_centroids(path: &Path) -> Result<Centroids, EvaluateError> {
+    let damaged = |reason: String| EvaluateError::Damaged { path: path.into(), reason };
+    let bytes = files::read(path)?;
+    let file = npyz::NpyFile::new(bytes.as_slice()).map_err(|error| damaged(error.to_string()))?;
+    let &[rows, dimension] = file.shape() else { return Err(damaged("it is no matrix".into())) };
+    let data = file.into_vec::<f32>().map_err(|error| damaged(error.to_string()))?;
+    if rows.checked_mul(dimension) != Some(data.len() as u64) {
+        return Err(damaged(format!("{rows}×{dimension} is not {} numbers", data.len())));
     }
+    Ok(Centroids { data, dimension: dimension as usize })
 }
 
 /// A parquet file, column by column.

@@ -1,7 +1,6 @@
 //! Embeddings and identities → everything a report shows, and the files it is kept in.
 
 mod benchmarks;
-mod centroids;
 mod error;
 mod files;
 mod people;
@@ -12,7 +11,6 @@ use std::collections::BTreeMap;
 
 pub(crate) use benchmarks::ByList;
 pub use benchmarks::{Benchmarks, few_enough, list_of};
-pub use centroids::Centroids;
 pub use error::EvaluateError;
 pub use tested::{Tested, read as read_tested};
 
@@ -20,7 +18,7 @@ use crate::breakdown::{self, Breakdown, Column};
 use crate::config::Expectation;
 use crate::dataset::Face;
 use crate::metrics::{self, FaceCounts, Judged, Metrics, PairCounts};
-use crate::people::{self as who, People};
+use crate::people::{self as who, Centroids, People};
 use crate::progress::{Cancel, Progress};
 use crate::similarity::SimilarityOptions;
 use crate::similarity::engine::Engine;
@@ -420,5 +418,7 @@ fn spreads(population: &Population<'_>, found: &Comparison) -> Vec<IdentitySprea
         .collect()
 }
 
+#[cfg(test)]
+mod people_tests;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
-use crate::metrics::OPERATING_FMR;
+use crate::verification::OPERATING_FMR;
 use crate::verification::bootstrap::Of;
 use crate::verification::rates::Rates;
 use crate::verification::thresholds;

@@ -1,6 +1,7 @@
 //! Who fails, whose labels deserve a look, and what a search among centroids would do. Pure: no files.
 
 pub mod audit;
+mod centroids;
 pub mod headline;
 pub mod identities;
 pub mod placement;
@@ -12,6 +13,7 @@ pub mod routing;
 use serde::{Deserialize, Serialize};
 
 pub use audit::{Audit, Suspect};
+pub use centroids::Centroids;
 pub use identities::{Identities, IdentityErrors};
 pub use portraits::Portrait;
 pub use routing::Routing;
@@ -152,6 +154,3 @@ fn headline(input: &Input<'_>, population: &Population<'_>, quota: Quota, cancel
     let estimator = Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())?;
     Some(Headline::of(Rates { estimator: &estimator, cells: &found.cells }))
 }
-
-#[cfg(test)]
-mod tests;

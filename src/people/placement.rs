@@ -99,7 +99,7 @@ fn held_out(rows: Rows<'_>, faces: &[Member], twins: bool) -> Vec<Option<f32>> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::evaluate::Centroids;
+    use crate::people::Centroids;
     use crate::similarity::population::tests::{Labels, labelled, labels, strings};
     use crate::similarity::tests::unit_rows;
     use proptest::prelude::*;

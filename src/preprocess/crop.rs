@@ -1,7 +1,7 @@
 //! Face box → the rectangle that is cut out.
 
+use super::BoundingBox;
 use super::PreprocessError;
-use crate::dataset::BoundingBox;
 use crate::preprocess::{Crop, MarginUnit};
 
 /// A non-empty rectangle inside a picture, pixels.

@@ -2,7 +2,7 @@
 
 use image::ImageFormat;
 
-use crate::dataset::BoundingBox;
+use super::BoundingBox;
 
 /// Why a face has no pixels. Carries no path: the caller knows which face it was.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! `ImageOps.exif_transpose(im).convert("RGB")` does, crops are those of `align_dataset_mtcnn.py` and
 //! `facenet_pytorch.extract_face`, the filters are Pillow's and OpenCV's, equal to the last bit.
 
+mod bounding_box;
 mod crop;
 mod decode;
 mod error;
@@ -20,6 +21,7 @@ mod profiles;
 mod size;
 mod tiff;
 
+pub use bounding_box::BoundingBox;
 pub use decode::{Limits, decode};
 pub use error::PreprocessError;
 pub use kind::{HEAD, Kind};
@@ -28,8 +30,6 @@ pub use profiles::{PROFILES, profile};
 pub use size::size;
 
 use image::RgbImage;
-
-use crate::dataset::BoundingBox;
 
 /// Buffers and weights of the resizers. Keep one a thread: once its buffers have grown, [`render`] allocates nothing,
 /// and faces of one size share their weights.

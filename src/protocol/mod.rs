@@ -6,6 +6,7 @@
 
 mod distances;
 pub mod folds;
+mod listed_pair;
 mod options;
 mod partition;
 pub mod uncertainty;
@@ -14,12 +15,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use folds::Fold;
+pub use listed_pair::{ABSENT, ListedPair};
 pub use options::{Distance, FarTarget, Grid, PairsSource, Protocol, Split, max_left_out};
 pub use partition::PartitionError;
 
-use crate::dataset::{ABSENT, ListedPair};
 use crate::estimate::{Estimate, Unit};
-use crate::preprocess::Mirror;
 use crate::similarity::kernel::Rows;
 use uncertainty::{People, Trial};
 
@@ -156,7 +156,7 @@ pub fn run(
     protocol: &Protocol,
     list: Listed<'_>,
     rows: Rows<'_>,
-    mirror: Mirror,
+    halves: bool,
     level: f64,
 ) -> Result<(ProtocolResult, Vec<Outcome>), PartitionError> {
     let numbers = partition::numbers(list.pairs, protocol.split)?;
@@ -178,7 +178,7 @@ pub fn run(
     let pairs: Vec<_> = there.iter().map(|pair| pair.rows).collect();
     let numbers: Vec<u32> = there.iter().map(|pair| pair.fold).collect();
     let folds = partition::folds(&numbers, &same, protocol.split)?;
-    let measure = distances::Measure { rows, distance: protocol.distance, halves: mirror == Mirror::Concat };
+    let measure = distances::Measure { rows, distance: protocol.distance, halves };
     let once = if protocol.subtract_mean { Vec::new() } else { measure.all(&pairs, None) };
     let judged: Vec<_> = folds
         .par_iter()

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::ListedPair;
 use super::folds::Fold;
-use crate::dataset::ListedPair;
 use crate::protocol::Split;
 
 /// Blocks of a list that has no folds of its own.

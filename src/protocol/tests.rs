@@ -146,7 +146,6 @@ fn folds_agree_with_the_published_evaluation() {
             let data = case.rows(dimension);
             let (people, row_of) = everyone(&list);
             let listed = Listed { pairs: &list, row_of: &row_of, people: &people };
-            let mirror = if case.halves { Mirror::Concat } else { Mirror::None };
             let (result, outcomes) = run(&protocol, listed, Rows { data: &data, dimension }, mirror, 0.95).unwrap();
             assert_eq!(outcomes.len(), case.pairs);
             assert_eq!(result.folds.len(), found.folds.len());

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Outcome;
-use crate::dataset::{ABSENT, ListedPair};
+use super::{ABSENT, ListedPair};
 use crate::estimate::{Estimate, Unit};
 use crate::verification::carriers::{Worth, too_few};
 use crate::verification::interval::wilson;

@@ -5,18 +5,19 @@ use crate::agreement::{Agreement, Rates, Verification};
 use crate::breakdown::{Breakdown, Discard, DiscardCurve, LeftOut, SCHEMA as BREAKDOWN, Slice, Slices, Warning};
 use crate::compare::RunSummary;
 use crate::estimate::{Estimate, Unit};
-use crate::evaluate::{Centroids, Evaluation};
-use crate::metrics::{
-    Distribution, ErrorRate, FaceCounts, Intervals, Judged, Metrics, OperatingPoint, PairCounts, PublishedRow,
-    Quantile, RateIntervals, SCHEMA, ThresholdRates, Upstream,
-};
+use crate::evaluate::Evaluation;
+use crate::metrics::{FaceCounts, Judged, Metrics, PairCounts, PublishedRow, SCHEMA, Upstream};
 use crate::model::Precision;
+use crate::people::Centroids;
 use crate::people::audit::{Audit, Cause, Looks, OnePerson, WithAndWithout, WrongPair};
 use crate::people::headline::Headline;
 use crate::people::routing::{CurvePoint, LADDER, Point, Routing, TARGETS, Target};
 use crate::people::{Identities, IdentityErrors, People, Portrait, Suspect};
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
 use crate::verification::Curve;
+use crate::verification::{
+    Distribution, ErrorRate, Intervals, OperatingPoint, Quantile, RateIntervals, ThresholdRates,
+};
 
 /// An estimate whose interval is 5% wide on each side.
 pub(crate) fn estimate(point: f64) -> Estimate {

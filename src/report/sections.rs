@@ -14,9 +14,10 @@ use super::words::{NONE, count, counted, interval_name, judged, made, maybe, poi
 use super::{Report, ReportError};
 use crate::agreement::{self, Agreement, Verification};
 use crate::estimate::Estimate;
-use crate::metrics::{Distribution, ErrorRate, Intervals, Metrics};
+use crate::metrics::Metrics;
 use crate::numbers::Quantity::{self, Cosine, Plain, Rate};
 use crate::similarity::{HardPair, IdentitySpread, PairKind};
+use crate::verification::{Distribution, ErrorRate, Intervals};
 
 /// Hardest pairs shown of each kind.
 const PAIRS_SHOWN: usize = 50;

@@ -4,11 +4,11 @@ use super::*;
 use crate::compare::compare;
 use crate::config::Published;
 use crate::estimate::Estimate;
-use crate::metrics::OperatingPoint;
 use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Protocol, Split};
 use crate::protocol::{FoldResult, ListedCounts, ProtocolResult};
 use crate::published;
 use crate::similarity::{Histograms, IdentitySpread};
+use crate::verification::OperatingPoint;
 use proptest::prelude::*;
 
 /// Elements that have no end tag in HTML.

@@ -2,16 +2,16 @@
 //! decoder, the crop, the resizer and the network as the run has it, and the digest of what comes out is the run's
 //! arithmetic fingerprint. Whoever computes the same bytes for these has the same fingerprint, whatever the machine.
 
-use super::reader::FaceReader;
 use super::{RunDirectory, RunError, Workplace, precision, stored};
 use crate::config::ExperimentConfig;
-use crate::dataset::{BoundingBox, Face, Manifest, PixelSource};
+use crate::dataset::{Face, Manifest, PixelSource};
 use crate::digest::Digest;
-use crate::embed::EmbedOptions;
 use crate::embed::{EmbedJob, Sample};
+use crate::embed::{EmbedOptions, FaceReader};
 use crate::model::{self, Embedder, Execution};
 use crate::model::{BatchSize, Kernels};
 use crate::plan::RunPlan;
+use crate::preprocess::BoundingBox;
 use crate::progress::Cancel;
 use crate::provenance::{Arithmetic, ConfigOrigin, Provenance};
 use crate::weights;
@@ -43,7 +43,7 @@ pub(super) fn fingerprint(
     };
     let manifest = Manifest { faces: PICTURES.iter().enumerate().map(face).collect(), ..Manifest::default() };
     let pictures = PICTURES.map(|(bytes, _)| bytes);
-    let reader = FaceReader::in_memory(&manifest, config, &pictures);
+    let reader = FaceReader::in_memory(&manifest, &config.preprocess, &config.dataset, &pictures);
     // One batch, whatever the config says: batches change no number, and are not to change which numbers are asked for.
     let options = EmbedOptions { batch_size: BatchSize::Faces(4), chunk_size: PICTURES.len(), ..config.embed.clone() };
     let job = EmbedJob::new(&manifest.faces, &reader, &config.preprocess, &options);

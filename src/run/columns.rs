@@ -2,7 +2,8 @@
 
 use super::inspect::EmbeddedFaces;
 use crate::breakdown::{Better, Column};
-use crate::dataset::{BoundingBox, Face, PixelSource};
+use crate::dataset::{Face, PixelSource};
+use crate::preprocess::BoundingBox;
 use crate::quality::{MIDDLE_GREY, Quality};
 
 /// Columns of a source's own table that say which face it is, where its picture is, or what the manifest has under

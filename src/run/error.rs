@@ -11,7 +11,6 @@ use crate::files::FileError;
 use crate::hub::HubError;
 use crate::model::ModelError;
 use crate::provenance::Arithmetic;
-use crate::report::ReportError;
 use crate::weights::WeightsError;
 
 /// Why a run could not be made, found or read.
@@ -56,9 +55,6 @@ pub enum RunError {
     /// The comparison.
     #[error(transparent)]
     Compare(#[from] CompareError),
-    /// The report.
-    #[error(transparent)]
-    Report(#[from] ReportError),
     /// No run has this name.
     #[error("there is no run `{text}` in {}{}", folder.display(), match near {
         Some(near) => format!("; the nearest name is `{near}`; `facevault runs` lists all"),

@@ -13,12 +13,13 @@ use crate::evaluate::Benchmarks;
 use crate::files::{self, FileError};
 use crate::metrics::Metrics;
 use crate::plan::RunPlan;
+use crate::preprocess::Mirror;
 use crate::provenance::{self, Provenance};
 use crate::quality::Quality;
 use crate::similarity;
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
-pub(super) struct EmbeddedFaces {
+pub struct EmbeddedFaces {
     pub manifest: Manifest,
     /// Matrix row → manifest row.
     pub rows: Vec<usize>,
@@ -63,8 +64,8 @@ impl EmbeddedFaces {
         row_of: &'a [Option<u32>],
         identities: &'a [Option<&'a str>],
     ) -> Benchmarks<'a> {
-        let (protocols, mirror) = (&config.protocols, config.preprocess.mirror);
-        Benchmarks { protocols, lists: &self.manifest.lists, row_of, identities, mirror }
+        let (protocols, halves) = (&config.protocols, config.preprocess.mirror == Mirror::Concat);
+        Benchmarks { protocols, lists: &self.manifest.lists, row_of, identities, halves }
     }
 
     /// Checks that matrix, index and manifest tell of the same faces in the same order.

@@ -14,14 +14,12 @@ mod pair_lists;
 mod pairs_left_out;
 mod partial;
 mod precision;
-mod reader;
 mod seal;
 mod sources;
 mod verify;
 mod whole_pictures;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,11 +27,10 @@ pub use directory::RunDirectory;
 pub use error::RunError;
 use failures::failures_in;
 pub use failures::{Failures, Reason, failures};
-pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
+pub use inspect::{EmbeddedFaces, Lookup, Neighbour, RunRow, RunState, list, lookup};
 use partial::PartialPairs;
 pub use precision::agreement;
 use precision::{Network, Opening};
-pub(crate) use reader::FaceReader;
 pub use sources::Sources;
 pub use verify::Check;
 pub use whole_pictures::{WholePictures, unused_boxes};
@@ -42,7 +39,8 @@ use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
 use crate::dataset::{LeftOut, Manifest};
 use crate::embed::{
-    self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, RunLock,
+    self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, FaceReader,
+    RunLock,
 };
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::files;
@@ -54,8 +52,6 @@ use crate::protocol::ProtocolResult;
 use crate::provenance::{
     self, Arithmetic, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin,
 };
-use crate::published;
-use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::similarity::Cards;
 use crate::weights::Checkpoint;
 
@@ -63,8 +59,6 @@ use crate::weights::Checkpoint;
 pub struct Workplace<'a> {
     /// Folder of run directories.
     pub experiments: &'a Path,
-    /// Folder of reports.
-    pub reports: &'a Path,
     /// Who watches.
     pub progress: &'a dyn Progress,
     /// Who may stop it.
@@ -217,7 +211,7 @@ impl Workplace<'_> {
         manifest.write_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
         let known = provenance.arithmetic.as_ref().map(|arithmetic| arithmetic.fingerprint);
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, known, self.progress)?;
-        let reader = reader::FaceReader::new(manifest, &loaded.config);
+        let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset);
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
         let opening = Opening {
             run,
@@ -374,7 +368,7 @@ impl Workplace<'_> {
 
     /// Reads matrix and manifest, computes the statistics, writes them.
     fn compute(&self, run: &RunDirectory, config: &ExperimentConfig) -> Result<Evaluation, RunError> {
-        let faces = inspect::EmbeddedFaces::open(run)?;
+        let faces = EmbeddedFaces::open(run)?;
         let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
         faces.agree_with(run, &matrix)?;
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
@@ -413,73 +407,6 @@ impl Workplace<'_> {
             run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         }
         Ok(())
-    }
-
-    /// Renders the report of an evaluated run.
-    ///
-    /// # Errors
-    /// [`RunError::NotYet`] before the evaluation.
-    pub fn report(&self, run: &RunDirectory) -> Result<PathBuf, RunError> {
-        if !run.has(RunDirectory::METRICS) {
-            return Err(not_yet(run, "evaluated", "evaluate"));
-        }
-        let config = stored_config(run)?;
-        let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
-        let RunSummary { run_id, plan, provenance: readable, evaluation } = summary(run)?;
-        let records = embed::read_records(run.path())?;
-        let timeline = records
-            .iter()
-            .map(|record| ChunkTiming {
-                chunk: record.chunk as u32,
-                faces: record.embedded as u64,
-                seconds: record.timings.wall_us as f64 / 1e6,
-                session: record.timings.session - 1,
-            })
-            .collect();
-        let failures = records
-            .into_iter()
-            .flat_map(|record| record.failures)
-            .map(|failure| FailureRow {
-                row: failure.row as u64,
-                face_id: failure.face_id,
-                kind: failure.kind.name().into(),
-                message: failure.message,
-            })
-            .collect();
-        let pictures =
-            if config.report.pictures { Self::pictures(run, &config, &evaluation)? } else { BTreeMap::new() };
-        let html = report::render(&Report {
-            run_id,
-            description: config.description,
-            command: command(&provenance.config),
-            plan,
-            provenance: readable,
-            published: published::beside(&evaluation.metrics, &config.published, &provenance.config.overrides),
-            evaluation,
-            timeline,
-            failures,
-            left_out: provenance.dataset.left_out.to_string(),
-            agreement: agreement(run)?,
-            pictures,
-            cautions: provenance.dataset.cautions,
-        })?;
-        let path = self.reports.join(format!("{}.html", run.name()));
-        files::commit_below(&path, html.as_bytes(), "--reports")?;
-        Ok(path)
-    }
-
-    /// PNG pictures of the faces of the hardest pairs and of the first suspects, as the network saw them. A face that is gone has none.
-    fn pictures(
-        run: &RunDirectory,
-        config: &ExperimentConfig,
-        evaluation: &Evaluation,
-    ) -> Result<BTreeMap<u32, Vec<u8>>, RunError> {
-        let faces = inspect::EmbeddedFaces::open(run)?;
-        let reader = reader::FaceReader::new(&faces.manifest, config);
-        let pairs = evaluation.hardest.iter().flat_map(|pair| [pair.row_a, pair.row_b]);
-        let suspects = evaluation.people.audit.suspects.iter().take(report::SUSPECTS_SHOWN).map(|suspect| suspect.row);
-        let rows: std::collections::BTreeSet<u32> = pairs.chain(suspects).collect();
-        Ok(rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
     }
 }
 

@@ -8,6 +8,7 @@ use super::statistics::Stage;
 use super::variant::Variant;
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
+use crate::embed::FaceReader;
 use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, FaceFailure, PixelReader, RunLock, Timings};
 use crate::embed::{EmbedOptions, OnError};
 use crate::model::Embedder;
@@ -15,7 +16,6 @@ use crate::model::{BatchSize, DeviceKind};
 use crate::preprocess::Mirror;
 use crate::progress::{LinesOnly, Silent};
 use crate::quality::Quality;
-use crate::run::FaceReader;
 
 /// No more faces than this, however fast the device is.
 const MOST: usize = 200_000;
@@ -157,7 +157,7 @@ impl Bench<'_> {
         let count = how_many(start, prepare_seconds, cores, self.sample.rows.len());
         let rows = &self.sample.rows;
         let faces: Vec<Face> = (0..count).map(|i| manifest.faces[rows[i % rows.len()]].clone()).collect();
-        let reader = Cycled { reader: FaceReader::new(manifest, config), rows };
+        let reader = Cycled { reader: FaceReader::new(manifest, &config.preprocess, &config.dataset), rows };
         let options = EmbedOptions {
             batch_size: BatchSize::Faces(start.variant.batch),
             threads: None,

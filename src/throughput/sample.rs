@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
+use crate::embed::FaceReader;
 use crate::model::FaceBatch;
 use crate::progress::Cancel;
-use crate::run::FaceReader;
 use crate::sample;
 
 /// Faces in memory.
@@ -42,7 +42,7 @@ impl<'a> Sample<'a> {
         largest: usize,
         cancel: &Cancel,
     ) -> Self {
-        let reader = FaceReader::new(manifest, config);
+        let reader = FaceReader::new(manifest, &config.preprocess, &config.dataset);
         let side = config.preprocess.resize.size as usize;
         let mut face = vec![0; side * side * 3];
         let (mut rows, mut pixels, mut failed) = (Vec::new(), Vec::new(), 0);

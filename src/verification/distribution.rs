@@ -2,7 +2,7 @@
 
 use super::bootstrap::{Estimator, Of};
 use super::tally::Tally;
-use crate::metrics::{Distribution, Quantile};
+use crate::verification::{Distribution, Quantile};
 
 /// Levels of the quantiles.
 pub const LEVELS: [f64; 9] = [0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999];

@@ -9,10 +9,15 @@ pub mod plug_in;
 pub mod random;
 pub mod rates;
 mod replicates;
+mod results;
 pub mod roc;
 pub mod simulation;
 pub mod tally;
 pub mod thresholds;
+
+pub use results::{
+    Distribution, ErrorRate, Intervals, OPERATING_FMR, OperatingPoint, Quantile, RateIntervals, ThresholdRates,
+};
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use super::plug_in::PlugIn;
 use super::roc::Roc;
 use super::tally::{BINS, edge};
 use crate::estimate::Estimate;
-use crate::metrics::Intervals;
+use crate::verification::Intervals;
 
 /// What rates are computed from.
 #[derive(Debug, Clone, Copy)]

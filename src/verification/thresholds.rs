@@ -7,7 +7,7 @@ use super::rates::{Rate, Rates};
 use super::roc::{Survival, allowed};
 use super::tally::{BINS, edge};
 use crate::estimate::Estimate;
-use crate::metrics::{ErrorRate, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates};
+use crate::verification::{ErrorRate, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates};
 
 /// False match rates that thresholds are always chosen for; with enough pairs, further powers of ten follow.
 pub const TARGETS: [f64; 6] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6];

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use facevault::dataset::BoundingBox;
+use facevault::preprocess::BoundingBox;
 use facevault::preprocess::{Crop, Filter, MarginUnit, Preprocess, Resize};
 use facevault::preprocess::{Limits, Scratch, decode, profile, render};
 use image::RgbImage;

@@ -5,9 +5,10 @@ use std::io::{BufReader, Read};
 
 use super::vggface2::Archive;
 use super::{ContainerProblem, Located};
-use crate::dataset::{BoundingBox, DatasetError, Fault, FaultIn};
+use crate::dataset::{DatasetError, Fault, FaultIn};
 use crate::files;
 use crate::pointer::Pointer;
+use crate::preprocess::BoundingBox;
 
 /// Name of the table in an archive.
 const TABLE: &str = "loose_bb_test.csv";

@@ -15,8 +15,9 @@ use tar::{EntryType, Header};
 
 use super::pickle::Input;
 use super::*;
-use crate::dataset::{self, BoundingBox, DATASET_PAIRS, PixelSource};
+use crate::dataset::{self, DATASET_PAIRS, PixelSource};
 use crate::dataset::{Container, DatasetSource};
+use crate::preprocess::BoundingBox;
 use crate::progress::{Cancel, Progress};
 
 /// A folder for one test, its cache, and what was said.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use crate::config::ExperimentConfig;
 use crate::dataset::DatasetSource;
 use crate::dataset::{self, Manifest, PixelSource, ReadError, synthetic};
 use crate::embed::{FaceFailure, FailureKind, PixelReader};
@@ -15,7 +14,7 @@ use crate::preprocess::{self, Limits, PreprocessError, Scratch};
 use crate::quality::{self, Quality};
 
 /// The real [`PixelReader`].
-pub(crate) struct FaceReader<'a> {
+pub struct FaceReader<'a> {
     manifest: &'a Manifest,
     preprocess: &'a Preprocess,
     limits: Limits,
@@ -33,17 +32,25 @@ thread_local! {
 }
 
 impl<'a> FaceReader<'a> {
-    pub(crate) fn new(manifest: &'a Manifest, config: &'a ExperimentConfig) -> Self {
-        let synthetic = match config.dataset {
+    /// Of a dataset's faces, preprocessed like this.
+    #[must_use]
+    pub fn new(manifest: &'a Manifest, preprocess: &'a Preprocess, source: &DatasetSource) -> Self {
+        let synthetic = match *source {
             DatasetSource::Synthetic { seed, size, .. } => (seed, size),
             _ => (0, 0),
         };
-        Self { manifest, preprocess: &config.preprocess, limits: Limits::default(), synthetic, encoded: &[] }
+        Self { manifest, preprocess, limits: Limits::default(), synthetic, encoded: &[] }
     }
 
     /// One whose pictures are at hand, one a row.
-    pub(super) fn in_memory(manifest: &'a Manifest, config: &'a ExperimentConfig, encoded: &'a [&'a [u8]]) -> Self {
-        Self { encoded, ..Self::new(manifest, config) }
+    #[must_use]
+    pub fn in_memory(
+        manifest: &'a Manifest,
+        preprocess: &'a Preprocess,
+        source: &DatasetSource,
+        encoded: &'a [&'a [u8]],
+    ) -> Self {
+        Self { encoded, ..Self::new(manifest, preprocess, source) }
     }
 
     fn encoded(&self, row: usize) -> Result<Cow<'a, [u8]>, ReadError> {
@@ -96,7 +103,7 @@ impl<'a> FaceReader<'a> {
     }
 
     /// The face as the network saw it, as a PNG; `None` when it can no longer be read.
-    pub(super) fn png(&self, row: usize) -> Option<Vec<u8>> {
+    pub fn png(&self, row: usize) -> Option<Vec<u8>> {
         let side = self.preprocess.resize.size;
         let mut pixels = vec![0; (side * side * 3) as usize];
         self.render(row, &mut pixels).ok()?;

@@ -1,0 +1,121 @@
+//! What was computed → a page in the reports folder: the one place that renders and writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::ablation::Ablation;
+use crate::compare::{Comparison, RunSummary};
+use crate::config::ExperimentConfig;
+use crate::digest::Digest;
+use crate::embed::{self, FaceReader};
+use crate::error::Error;
+use crate::evaluate::Evaluation;
+use crate::files;
+use crate::provenance::Provenance;
+use crate::published;
+use crate::report::{self, ChunkTiming, FailureRow, Report};
+use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
+use crate::throughput::Throughput;
+
+/// Longer names of pages are cut: many file systems end at 255 bytes.
+const LONGEST: usize = 200;
+
+/// Renders the report of an evaluated run.
+///
+/// # Errors
+/// [`RunError::NotYet`] before the evaluation.
+pub fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, Error> {
+    let RunSummary { run_id, plan, provenance: readable, evaluation } = run::summary(run)?;
+    let config = run::stored(run)?.1.config;
+    let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+    let records = embed::read_records(run.path()).map_err(RunError::from)?;
+    let timeline = records
+        .iter()
+        .map(|record| ChunkTiming {
+            chunk: record.chunk as u32,
+            faces: record.embedded as u64,
+            seconds: record.timings.wall_us as f64 / 1e6,
+            session: record.timings.session - 1,
+        })
+        .collect();
+    let failures = records
+        .into_iter()
+        .flat_map(|record| record.failures)
+        .map(|failure| FailureRow {
+            row: failure.row as u64,
+            face_id: failure.face_id,
+            kind: failure.kind.name().into(),
+            message: failure.message,
+        })
+        .collect();
+    let pictures = if config.report.pictures { pictures(run, &config, &evaluation)? } else { BTreeMap::new() };
+    let html = report::render(&Report {
+        run_id,
+        description: config.description,
+        command: run::command(&provenance.config),
+        plan,
+        provenance: readable,
+        published: published::beside(&evaluation.metrics, &config.published, &provenance.config.overrides),
+        evaluation,
+        timeline,
+        failures,
+        left_out: provenance.dataset.left_out.to_string(),
+        agreement: run::agreement(run)?,
+        pictures,
+        cautions: provenance.dataset.cautions,
+    })?;
+    write(reports, &run.name(), &html)
+}
+
+/// PNG pictures of the faces of the hardest pairs and of the first suspects, as the network saw them. A face that is gone has none.
+fn pictures(
+    run: &RunDirectory,
+    config: &ExperimentConfig,
+    evaluation: &Evaluation,
+) -> Result<BTreeMap<u32, Vec<u8>>, Error> {
+    let faces = EmbeddedFaces::open(run)?;
+    let reader = FaceReader::new(&faces.manifest, &config.preprocess, &config.dataset);
+    let pairs = evaluation.hardest.iter().flat_map(|pair| [pair.row_a, pair.row_b]);
+    let suspects = evaluation.people.audit.suspects.iter().take(report::SUSPECTS_SHOWN).map(|suspect| suspect.row);
+    let rows: BTreeSet<u32> = pairs.chain(suspects).collect();
+    Ok(rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
+}
+
+/// The page of a comparison: `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of
+/// all.
+///
+/// # Errors
+/// [`Error`] when it cannot be rendered or written.
+pub fn comparison(reports: &Path, comparison: &Comparison) -> Result<PathBuf, Error> {
+    let names = comparison.runs.join("-vs-");
+    let name = if names.len() <= LONGEST {
+        format!("compare-{names}")
+    } else {
+        let first: String = comparison.runs[0].chars().take(LONGEST / 4).collect();
+        let others = comparison.runs.len() - 1;
+        format!("compare-{first}-vs-{others}-others-{}", Digest::of(names.as_bytes()).short(12))
+    };
+    write(reports, &name, &report::render_comparison(comparison)?)
+}
+
+/// The page of an ablation.
+///
+/// # Errors
+/// [`Error`] when it cannot be rendered or written.
+pub fn ablation(reports: &Path, ablated: &Ablation) -> Result<PathBuf, Error> {
+    write(reports, &ablated.page_name(), &report::render_ablation(ablated)?)
+}
+
+/// The page of a throughput measurement.
+///
+/// # Errors
+/// [`Error`] when it cannot be rendered or written.
+pub fn throughput(reports: &Path, measured: &Throughput) -> Result<PathBuf, Error> {
+    write(reports, &format!("throughput-{}", measured.config), &report::render_throughput(measured)?)
+}
+
+fn write(reports: &Path, name: &str, html: &str) -> Result<PathBuf, Error> {
+    let path = reports.join(format!("{name}.html"));
+    files::commit_below(&path, html.as_bytes(), "--reports")?;
+    Ok(path)
+}
