@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use facevault::model::cpu::{CpuEmbedder, CpuOptions};
+use facevault::model::weights::{Parameter, Tensor, Tensors};
 use facevault::model::{self, Calibration, Embedder, Execution, FaceBatch, ModelError, OwnedBatch};
 use facevault::model::{BatchSize, DeviceKind, DeviceRequest, Kernels, ModelSpec, Network, Precision};
 use facevault::preprocess::Standardise;
 use facevault::throughput::{grid_of, precisions_of};
-use facevault::weights::{Parameter, Tensor, Tensors};
 
 const SIDE: usize = 160;
 const STANDARDISE: Standardise = Standardise { mean: 127.5, scale: 128.0 };

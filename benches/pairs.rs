@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use facevault::model::DeviceRequest;
-use facevault::model::cpu::products::{self, Block, COLUMNS, LEFT, Left, Products};
 use facevault::progress::{Cancel, Silent};
 use facevault::similarity::engine::Engine;
 use facevault::similarity::kernel::Rows;
 use facevault::similarity::sampling::Quota;
 use facevault::similarity::{Cards, Forgetful, Labelled, Population, Request, compare, compare_resumably};
+use facevault_kernels::products::{self, Block, COLUMNS, LEFT, Left, Products};
 use rayon::prelude::*;
 
 const DIMENSION: usize = 512;

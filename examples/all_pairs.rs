@@ -11,11 +11,11 @@ use std::time::Instant;
 
 use facevault::evaluate::{self, Input};
 use facevault::model::DeviceRequest;
-use facevault::model::cpu::products::Products;
 use facevault::numbers::Quantity;
 use facevault::progress::{Cancel, Silent};
 use facevault::similarity::{Cards, Forgetful, Labelled};
 use facevault::similarity::{PairMode, SimilarityOptions};
+use facevault_kernels::products::Products;
 use npyz::WriterBuilder;
 use rayon::prelude::*;
 

@@ -177,7 +177,7 @@ pub fn rows<'a>(f32: &'a Rates, lower: &'a Rates) -> Vec<(String, &'a Estimate, 
 mod tests {
     use super::*;
     use crate::model::DeviceKind;
-    use crate::similarity::tests::unit_rows;
+    use facevault_stats::testing::unit_rows;
 
     fn embedder() -> EmbedderInfo {
         EmbedderInfo {

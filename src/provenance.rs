@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::{ContainerFile, LeftOut};
 use crate::digest::Digest;
+use crate::model::weights::Origin;
 use crate::model::{EmbedderInfo, device};
-use crate::weights::Origin;
 
 /// `provenance.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use facevault::files::{self, FileError};
-use facevault::weights::{Tensor, Tensors};
+use facevault::model::weights::{Tensor, Tensors};
 use half::f16;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 

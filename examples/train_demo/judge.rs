@@ -3,10 +3,10 @@
 use std::fmt;
 
 use facevault::dataset::synthetic;
+use facevault::model::weights::Tensors;
 use facevault::model::{self, Execution, FaceBatch, inception_resnet_v1::DIMENSION};
 use facevault::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
 use facevault::preprocess::Standardise;
-use facevault::weights::Tensors;
 use rayon::prelude::*;
 
 use crate::checkpoint::Failure;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{D, Device, Result, Tensor, Var};
 use facevault::model::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
-use facevault::weights::{self, Tensors};
+use facevault::model::weights::{self, Tensors};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -9,8 +9,8 @@ use super::*;
 use crate::progress::{Cancel, Silent};
 use crate::report::sample;
 use crate::similarity::Labelled;
-use crate::similarity::tests::unit_rows;
 use crate::similarity::{PairMode, SimilarityOptions};
+use facevault_stats::testing::unit_rows;
 
 const DIMENSION: usize = 8;
 const IDENTITIES: usize = 24;

@@ -178,7 +178,7 @@ mod tests {
     use crate::progress::Silent;
     use crate::report::sample;
     use crate::similarity::nearest as one_nearest;
-    use crate::similarity::tests::unit_rows;
+    use facevault_stats::testing::unit_rows;
 
     const DIMENSION: usize = 8;
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::dataset::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
 pub use crate::embed::{EmbedOptions, OnError};
+pub use crate::metrics::Expectation;
 pub use crate::model::{BatchSize, DeviceKind, DeviceRequest, Kernels, ModelSpec, Network, Precision};
 pub use crate::preprocess::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
 pub use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Protocol, Split, max_left_out};
@@ -75,17 +76,6 @@ pub struct Published {
 pub struct ReportOptions {
     /// Pictures of the hardest pairs' faces. Faces are personal data: off unless asked for.
     pub pictures: bool,
-}
-
-/// A range a metric must fall in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Expectation {
-    /// Inclusive lower bound.
-    pub min: Option<f64>,
-    /// Inclusive upper bound.
-    pub max: Option<f64>,
-    /// Where the range is from.
-    pub source: Option<String>,
 }
 
 /// What is varied, how, and which metric tells what it costs.

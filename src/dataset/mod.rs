@@ -46,13 +46,14 @@ use crate::files::FileError;
 use crate::preprocess::BoundingBox;
 use crate::preprocess::Crop;
 use crate::progress::{Cancel, Progress};
-use crate::protocol::ListedPair;
+use crate::protocol::{ListedPair, PairList};
+use crate::similarity::Labelled;
 
 pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};
 pub use left_out::{LeftOut, Reason};
-pub use pair_list::{AbsentPair, DATASET_PAIRS, PairList, read_pair_list};
+pub use pair_list::{contradictions, read_pair_list};
 pub use source::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
 pub use table::{SourceTable, TextColumn};
 
@@ -99,6 +100,18 @@ pub enum PixelSource {
         /// Which sample of it.
         sample: u32,
     },
+}
+
+impl<'a> From<&'a Face> for Labelled<'a> {
+    fn from(face: &'a Face) -> Self {
+        let bbox = face.bbox.map(|bbox| [bbox.x1, bbox.y1, bbox.x2, bbox.y2].map(f32::to_bits));
+        Self {
+            face_id: &face.face_id,
+            identity: face.identity_id.as_deref(),
+            image_id: &face.image_id,
+            content: face.content.map(|digest| (digest, bbox)),
+        }
+    }
 }
 
 /// All faces of a dataset in input order, with the source's own columns kept for the hand-over.

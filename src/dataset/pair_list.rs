@@ -6,42 +6,17 @@ use super::csv_lines::{CsvError, utf8};
 use super::face_names::FaceNames;
 use super::{CsvProblem, DatasetError, Face, Manifest, pair_plain, pair_table, pair_text};
 use crate::files;
-use crate::protocol::{ABSENT, ListedPair};
+use crate::protocol::{ABSENT, AbsentPair, ListedPair, PairList};
 
-/// A published list of pairs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PairList {
-    /// [`DATASET_PAIRS`] for the list that a dataset ships with, else the name of the protocol that named the list.
-    pub name: String,
-    /// The pairs in the order of the list, which is the order that folds are cut in.
-    pub pairs: Vec<ListedPair>,
-    /// What the list calls the faces of pairs that name one which the dataset does not have.
-    pub absent: Vec<AbsentPair>,
-}
-
-/// A pair that names a face which the dataset does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AbsentPair {
-    /// Its index in [`PairList::pairs`].
-    pub pair: u32,
-    /// Its faces as the list calls them.
-    pub names: [String; 2],
-}
-
-/// Name of the list that a dataset ships with.
-pub const DATASET_PAIRS: &str = "dataset";
-
-impl PairList {
-    /// How many pairs contradict the faces' identities, where both are known. A published list is the truth of its
-    /// protocol, so it is followed all the same; a reader should be told.
-    #[must_use]
-    pub fn contradictions(&self, faces: &[Face]) -> usize {
-        let identity = |row: u32| faces.get(row as usize)?.identity_id.as_deref();
-        let contradicts = |pair: &&ListedPair| {
-            identity(pair.a).zip(identity(pair.b)).is_some_and(|(first, second)| (first == second) != pair.same)
-        };
-        self.pairs.iter().filter(contradicts).count()
-    }
+/// How many pairs of a list contradict the faces' identities, where both are known. A published list is the truth of its
+/// protocol, so it is followed all the same; a reader should be told.
+#[must_use]
+pub fn contradictions(list: &PairList, faces: &[Face]) -> usize {
+    let identity = |row: u32| faces.get(row as usize)?.identity_id.as_deref();
+    let contradicts = |pair: &&ListedPair| {
+        identity(pair.a).zip(identity(pair.b)).is_some_and(|(first, second)| (first == second) != pair.same)
+    };
+    list.pairs.iter().filter(contradicts).count()
 }
 
 /// Reads a list of pairs of the manifest's faces: a table with a header, one of LFW's own texts (`pairs.txt`,
@@ -258,7 +233,7 @@ mod tests {
             [(1, names("Ann_0001", "Dan_0001")), (2, names("Dan_0001", "Bob_0001"))]
         );
         let list = read("pairs.csv", table).unwrap();
-        assert_eq!(list.contradictions(&manifest().faces), 0, "what is not there contradicts nothing");
+        assert_eq!(contradictions(&list, &manifest().faces), 0, "what is not there contradicts nothing");
     }
 
     #[test]
@@ -331,10 +306,10 @@ mod tests {
         let list =
             read("pairs.csv", "same,a,b\n1,Ann_0001,Bob_0001\n0,Ann_0001,Ann_0002\n1,Cy_0001,Cy_0002\n").unwrap();
         let mut faces = manifest().faces;
-        assert_eq!(list.contradictions(&faces), 2);
+        assert_eq!(contradictions(&list, &faces), 2);
         assert_eq!(list.pairs.iter().map(|pair| pair.same).collect::<Vec<_>>(), [true, false, true]);
         faces[0].identity_id = None;
-        assert_eq!(list.contradictions(&faces), 0, "what is not known contradicts nothing");
+        assert_eq!(contradictions(&list, &faces), 0, "what is not known contradicts nothing");
     }
 
     #[test]

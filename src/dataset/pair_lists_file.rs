@@ -5,9 +5,10 @@ use std::path::Path;
 
 use polars::prelude::*;
 
-use super::{AbsentPair, DatasetError, Manifest, PairList};
+use super::{DatasetError, Manifest};
 use crate::files;
 use crate::protocol::{ABSENT, ListedPair};
+use crate::protocol::{AbsentPair, PairList};
 
 impl Manifest {
     /// Writes the lists: all of them or nothing, the same bytes for the same lists. A manifest without lists has no file.

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::pair_list::{DATASET_PAIRS, read_pair_list};
+use super::pair_list::read_pair_list;
 use super::scan::Context;
 use super::{DatasetError, Manifest, boxes, normalisation};
 use crate::dataset::Tables;
+use crate::protocol::DATASET_PAIRS;
 
 /// The files of a dataset's tables, once they are here.
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &Context<'
     }
     if let Some(file) = &files.pairs {
         let list = read_pair_list(DATASET_PAIRS, file, manifest)?;
-        let (contradictions, pairs) = (list.contradictions(&manifest.faces), list.pairs.len());
+        let (contradictions, pairs) = (super::contradictions(&list, &manifest.faces), list.pairs.len());
         if contradictions > 0 {
             say(&format!(
                 "{contradictions} of {pairs} pairs in {} contradict the identities of their faces; the list counts",

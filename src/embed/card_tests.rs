@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::mock::{Bench, DIMENSION, Fate, network};
 use super::*;
 use crate::model::BatchSize;
-use crate::model::mock::{MockCard, Seen};
 use crate::model::{Cards, Embedder};
 use crate::progress::{Cancel, Silent};
+use facevault_nn::mock::{MockCard, Seen};
 
 fn card() -> MockCard {
     MockCard::new(DIMENSION).answering(network)

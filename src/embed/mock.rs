@@ -14,12 +14,12 @@ use super::{
 };
 use crate::dataset::{Face, PixelSource};
 use crate::embed::{EmbedOptions, OnError};
-pub use crate::model::mock::encoded as answer;
 use crate::model::{BatchSize, DeviceKind, DeviceRequest, Kernels, Precision};
 use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError};
 use crate::preprocess::{ChannelOrder, Crop, Filter, Mirror, Preprocess, Resize, Standardise};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::quality::Quality;
+pub use facevault_nn::mock::encoded as answer;
 
 pub const SIDE: usize = 2;
 pub const DIMENSION: usize = 4;

@@ -7,10 +7,10 @@ use super::pipeline::EmbedJob;
 use super::prepare::{self, Batch};
 use crate::digest::{Digest, Hasher};
 use crate::model::ModelSpec;
+use crate::model::weights::Tensors;
 use crate::model::{self, BATCH, Calibration, Embedder, Execution, ModelError, Pixels};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::sample;
-use crate::weights::Tensors;
 
 /// The sample's faces as the network sees them: 256 × side² × 3 bytes, 20 MB at side 160.
 pub struct Sample<'a> {

@@ -474,7 +474,12 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
         machine: Machine::current(),
         build: Build::current(),
         weights: WeightsOrigin {
-            origin: crate::weights::Origin { source: "x".into(), location: "x".into(), revision: None, bytes: 1 },
+            origin: crate::model::weights::Origin {
+                source: "x".into(),
+                location: "x".into(),
+                revision: None,
+                bytes: 1,
+            },
             sha256: crate::digest::Digest::of(b"weights"),
         },
     }

@@ -16,6 +16,7 @@ use crate::hub::HubError;
 use crate::numbers::Quantity;
 use crate::plan::{self, RunPlan};
 use crate::provenance::{ConfigOrigin, Provenance};
+use crate::results;
 use crate::weights::WeightsError;
 
 impl Workplace<'_> {
@@ -172,7 +173,7 @@ fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -
     // Pairs are told by their place in the list, which must be the same list of the same faces then.
     let mut first = None;
     for run in runs {
-        let Evaluation { metrics, tested, .. } = Evaluation::read(run.path())?;
+        let Evaluation { metrics, tested, .. } = results::read(run.path())?;
         let lists = (files::read(&run.file(RunDirectory::PAIR_LISTS))?, metrics.faces.manifest);
         if *first.get_or_insert_with(|| lists.clone()) != lists {
             return Err(RunError::OtherPairs { run: run.name(), protocol: protocol.into() });

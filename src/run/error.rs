@@ -11,6 +11,7 @@ use crate::files::FileError;
 use crate::hub::HubError;
 use crate::model::ModelError;
 use crate::provenance::Arithmetic;
+use crate::results::ResultsError;
 use crate::weights::WeightsError;
 
 /// Why a run could not be made, found or read.
@@ -52,6 +53,9 @@ pub enum RunError {
     /// The statistics.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// The files that the statistics are kept in.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
     /// The comparison.
     #[error(transparent)]
     Compare(#[from] CompareError),

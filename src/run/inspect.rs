@@ -20,15 +20,21 @@ use crate::similarity;
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
 pub struct EmbeddedFaces {
+    /// All faces.
     pub manifest: Manifest,
     /// Matrix row → manifest row.
     pub rows: Vec<usize>,
+    /// Faces without an embedding.
     pub failures: Vec<Failure>,
     /// How good the picture of each embedded face is, in matrix order, as far as it was measured.
     pub quality: Vec<Option<Quality>>,
 }
 
 impl EmbeddedFaces {
+    /// Reads both.
+    ///
+    /// # Errors
+    /// [`RunError`] of a file that cannot be read.
     pub fn open(run: &RunDirectory) -> Result<Self, RunError> {
         let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), dataset_root(run)?)?;
         manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
@@ -40,6 +46,7 @@ impl EmbeddedFaces {
         Ok(Self { manifest, rows, failures, quality })
     }
 
+    /// The embedded faces, in matrix order.
     pub fn iter(&self) -> impl Iterator<Item = &Face> {
         self.rows.iter().map(|&row| &self.manifest.faces[row])
     }

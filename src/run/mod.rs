@@ -45,6 +45,7 @@ use crate::embed::{
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::files;
 use crate::metrics::Judged;
+use crate::model::weights::Checkpoint;
 use crate::model::{self, EmbedderInfo};
 use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
@@ -52,8 +53,8 @@ use crate::protocol::ProtocolResult;
 use crate::provenance::{
     self, Arithmetic, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin,
 };
+use crate::results;
 use crate::similarity::Cards;
-use crate::weights::Checkpoint;
 
 /// What every step needs: where runs are kept, who watches, who may stop it.
 pub struct Workplace<'a> {
@@ -330,7 +331,7 @@ impl Workplace<'_> {
         let config = stored_config(run)?;
         let sealed = run.has(RunDirectory::SEALED);
         if !afresh && run.has(RunDirectory::METRICS) {
-            let mut evaluation = Evaluation::read(run.path())?;
+            let mut evaluation = results::read(run.path())?;
             for protocol in &config.protocols {
                 let of = |result: &&ProtocolResult| result.protocol.name == protocol.name;
                 if let Some(ProtocolResult { pairs, .. }) = evaluation.metrics.protocols.iter().find(of) {
@@ -392,7 +393,7 @@ impl Workplace<'_> {
             cards: &cards,
         };
         let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;
-        evaluation.write(run.path())?;
+        results::write(&evaluation, run.path())?;
         pairs_left_out::write(run, &faces)?;
         Self::record_card(run, cards.used())?;
         keeper.done();
@@ -433,7 +434,7 @@ pub fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
         run_id: run.name(),
         plan: plan::flatten(&plan),
         provenance: provenance::readable(&provenance),
-        evaluation: Evaluation::read(run.path())?,
+        evaluation: results::read(run.path())?,
     })
 }
 

@@ -1,9 +1,10 @@
 //! The lists of pairs that protocols name, read beside those that the dataset ships with.
 
 use super::RunError;
-use crate::dataset::{AbsentPair, DATASET_PAIRS, Manifest, PairList, read_pair_list};
+use crate::dataset::{Manifest, read_pair_list};
 use crate::evaluate;
 use crate::progress::Progress;
+use crate::protocol::{AbsentPair, DATASET_PAIRS, PairList};
 use crate::protocol::{PairsSource, Protocol};
 
 /// Reads each protocol's own list into the manifest; several files of one protocol become one list, in their order. Says
@@ -47,7 +48,7 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
         ));
     }
     for list in &manifest.lists {
-        let (wrong, all) = (list.contradictions(&manifest.faces), list.pairs.len());
+        let (wrong, all) = (crate::dataset::contradictions(list, &manifest.faces), list.pairs.len());
         if wrong > 0 {
             progress.say(&format!(
                 "{wrong} of the {all} pairs of the list `{}` contradict the faces' identities; the list is followed",

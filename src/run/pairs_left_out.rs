@@ -2,10 +2,10 @@
 
 use super::inspect::EmbeddedFaces;
 use super::{RunDirectory, RunError};
-use crate::dataset::PairList;
 use crate::embed::Failure;
 use crate::files::{self, FileError};
 use crate::protocol::ABSENT;
+use crate::protocol::PairList;
 
 /// The file; without such pairs there is none.
 const FILE: &str = "pairs_left_out.csv";

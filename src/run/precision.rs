@@ -10,12 +10,12 @@ use crate::agreement::{self, Agreement};
 use crate::config::ExperimentConfig;
 use crate::embed::{self, EmbedJob, Sample};
 use crate::evaluate::{EvaluateError, Labelled};
+use crate::model::weights::Tensors;
 use crate::model::{self, Calibration, Embedder, Execution};
 use crate::model::{DeviceKind, Precision};
 use crate::progress::{Cancel, Progress};
 use crate::provenance::Arithmetic;
 use crate::sample;
-use crate::weights::Tensors;
 
 /// `calibration.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

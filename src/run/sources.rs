@@ -9,9 +9,10 @@ use crate::dataset::{self, DatasetError, Manifest};
 use crate::files::{self, FileError};
 use crate::model;
 use crate::model::ModelSpec;
+use crate::model::weights::Checkpoint;
 use crate::protocol::Protocol;
 use crate::weights::WeightsSource;
-use crate::weights::{self, Checkpoint};
+use crate::weights::{self, WeightsError};
 
 /// Weights and manifests that were read already, by the part of a config that asks for them.
 #[derive(Default)]
@@ -36,10 +37,10 @@ impl Workplace<'_> {
         let mut read = weights::load(&config.weights, self.progress, self.cancel)?;
         read.tensors = model::adopt(&config.model, read.tensors);
         let needed = model::parameters(&config.model);
-        if let Some(prefix) = weights::take_off_prefix(&mut read.tensors, &needed) {
+        if let Some(prefix) = model::weights::take_off_prefix(&mut read.tensors, &needed) {
             self.progress.say(&format!("the prefix `{prefix}` is taken off the keys of {}", read.origin.location));
         }
-        weights::require(&read, &needed, model::unused_keys(&config.model))?;
+        model::weights::require(&read, &needed, model::unused_keys(&config.model)).map_err(WeightsError::from)?;
         let read = Arc::new(read);
         sources.checkpoints.push((config.weights.clone(), config.model.clone(), Arc::clone(&read)));
         Ok(read)

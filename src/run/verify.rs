@@ -6,10 +6,10 @@ use super::inspect::{self, EmbeddedFaces};
 use super::precision::{agreement, calibration};
 use super::{RunDirectory, RunError, Workplace, seal};
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
-use crate::evaluate::Evaluation;
 use crate::model::Precision;
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
+use crate::results;
 
 /// The first version of the embedding code whose runs have a fingerprint.
 const FINGERPRINTED: u32 = 3;
@@ -162,7 +162,7 @@ fn numbers(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     if !run.has(RunDirectory::METRICS) {
         return Ok(vec![]);
     }
-    let evaluation = Evaluation::read(run.path())?;
+    let evaluation = results::read(run.path())?;
     let centroids = EmbeddingMatrix::open(&run.file("identity_centroids.npy"))?;
     let identities = inspect::column(&run.file("identity_ids.csv"), "identity_id")?;
     let mut broken = Vec::new();

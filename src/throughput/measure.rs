@@ -9,11 +9,11 @@ use super::sample::Sample;
 use super::variant::{Engine, Variant, order};
 use super::{Reference, ThroughputError};
 use crate::config::ExperimentConfig;
+use crate::model::weights::Tensors;
 use crate::model::{self, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, OwnedBatch, StageTime};
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
 use crate::preprocess::Standardise;
 use crate::progress::{Cancel, Progress};
-use crate::weights::Tensors;
 
 /// A variant and what came of it.
 pub(super) struct Seen {
@@ -361,9 +361,9 @@ fn keep(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::mock::MockCard;
     use crate::progress::Silent;
     use crate::throughput::meter::tests::Told;
+    use facevault_nn::mock::MockCard;
 
     const BATCH: usize = 4;
 

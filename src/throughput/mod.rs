@@ -285,7 +285,7 @@ pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -
     let faces: Vec<Labelled<'_>> = sample.rows.iter().map(|&row| Labelled::from(&manifest.faces[row])).collect();
     let population = Population::new(&faces, config.seed);
     let parameters = model::parameters(&config.model);
-    let count = |parameter: &crate::weights::Parameter| parameter.shape.iter().product::<usize>() as u64;
+    let count = |parameter: &model::weights::Parameter| parameter.shape.iter().product::<usize>() as u64;
     let side = config.preprocess.resize.size as usize;
     let dimension = reference.len() / sample.rows.len();
     let floor = Floor {

@@ -23,7 +23,6 @@ mod outcome;
 mod pairs_card;
 mod people;
 mod precision;
-mod preprocess;
 mod protocols;
 mod rows;
 mod scale;

@@ -1,4 +1,4 @@
-//! The network against facenet-pytorch on identical weights (`tests/fixtures/model/make_goldens.py`).
+//! The network against facenet-pytorch on identical weights (`crates/nn/tests/fixtures/model/make_goldens.py`).
 
 use facevault::model::{self, Calibration, Embedder, Execution, FaceBatch};
 use facevault::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
@@ -33,8 +33,8 @@ fn embed(network: &mut dyn Embedder, pixels: &[u8], side: usize) -> Vec<f32> {
 fn equals_facenet_pytorch() {
     let mut network = network(1.0);
     for (side, golden) in [
-        (160, &include_bytes!("../fixtures/model/golden_160.npy")[..]),
-        (112, &include_bytes!("../fixtures/model/golden_112.npy")[..]),
+        (160, &include_bytes!("../../crates/nn/tests/fixtures/model/golden_160.npy")[..]),
+        (112, &include_bytes!("../../crates/nn/tests/fixtures/model/golden_112.npy")[..]),
     ] {
         let golden: Vec<f32> = npyz::NpyFile::new(golden).unwrap().into_vec().unwrap();
         let pixels: Vec<u8> = KINDS.iter().flat_map(|kind| formula::picture(kind, side)).collect();
@@ -53,7 +53,8 @@ fn equals_facenet_pytorch() {
 fn every_kernel_of_this_cpu_equals_facenet_pytorch() {
     let spec = ModelSpec { network: Network::InceptionResnetV1, width: 1.0 };
     let tensors = formula::checkpoint(&model::parameters(&spec));
-    let golden = npyz::NpyFile::new(&include_bytes!("../fixtures/model/golden_112.npy")[..]).unwrap();
+    let golden =
+        npyz::NpyFile::new(&include_bytes!("../../crates/nn/tests/fixtures/model/golden_112.npy")[..]).unwrap();
     let golden: Vec<f32> = golden.into_vec().unwrap();
     let pixels: Vec<u8> = KINDS.iter().flat_map(|kind| formula::picture(kind, 112)).collect();
     for kernels in [Kernels::Candle, Kernels::Portable, Kernels::Neon, Kernels::Avx2, Kernels::Avx512] {

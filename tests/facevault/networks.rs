@@ -1,15 +1,16 @@
-//! Networks other than FaceNet: each against PyTorch on identical weights (`tests/fixtures/model/{dinov2,clip,iresnet}.py`),
+//! Networks other than FaceNet: each against PyTorch on identical weights (`crates/nn/tests/fixtures/model/{dinov2,clip,iresnet}.py`),
 //! and as a user runs them.
 
 use std::path::Path;
 
 use facevault::config;
 use facevault::digest::Digest;
+use facevault::model::weights::{Checkpoint, Origin, Tensor, Tensors, require};
 use facevault::model::{self, Execution, FaceBatch};
 use facevault::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
 use facevault::preprocess;
+use facevault::weights;
 use facevault::weights::WeightsSource;
-use facevault::weights::{self, Checkpoint, Origin, Tensor, Tensors};
 
 use crate::support::formula;
 use crate::support::workspace::{WIDTH, Workspace, write_tensors};
@@ -74,22 +75,31 @@ fn equals_pytorch_and_itself(network: Network, golden: &[u8]) {
 
 #[test]
 fn dinov2_equals_transformers() {
-    equals_pytorch_and_itself(Network::Dinov2Vits14, include_bytes!("../fixtures/model/golden_dinov2.npy"));
+    equals_pytorch_and_itself(
+        Network::Dinov2Vits14,
+        include_bytes!("../../crates/nn/tests/fixtures/model/golden_dinov2.npy"),
+    );
 }
 
 #[test]
 fn clip_equals_transformers() {
-    equals_pytorch_and_itself(Network::ClipVitB32, include_bytes!("../fixtures/model/golden_clip.npy"));
+    equals_pytorch_and_itself(
+        Network::ClipVitB32,
+        include_bytes!("../../crates/nn/tests/fixtures/model/golden_clip.npy"),
+    );
 }
 
 #[test]
 fn iresnet50_equals_its_definition_in_pytorch() {
-    equals_pytorch_and_itself(Network::Iresnet50, include_bytes!("../fixtures/model/golden_iresnet50.npy"));
+    equals_pytorch_and_itself(
+        Network::Iresnet50,
+        include_bytes!("../../crates/nn/tests/fixtures/model/golden_iresnet50.npy"),
+    );
 }
 
 #[test]
 fn iresnet100_equals_its_definition_in_pytorch() {
-    equals_pytorch(Network::Iresnet100, include_bytes!("../fixtures/model/golden_iresnet100.npy"));
+    equals_pytorch(Network::Iresnet100, include_bytes!("../../crates/nn/tests/fixtures/model/golden_iresnet100.npy"));
 }
 
 #[test]
@@ -161,7 +171,7 @@ fn require(network: Network, tensors: Tensors) -> Result<(), String> {
     let origin = Origin { source: "file".into(), location: "w".into(), revision: None, bytes: 0 };
     let checkpoint = Checkpoint { tensors, digest: Digest::of(b""), origin };
     let spec = spec(network);
-    let found = weights::require(&checkpoint, &model::parameters(&spec), model::unused_keys(&spec));
+    let found = require(&checkpoint, &model::parameters(&spec), model::unused_keys(&spec));
     found.map_err(|error| error.to_string())
 }
 

@@ -43,7 +43,7 @@ fn a_protocol_runs_beside_the_comparison_and_stands_beside_what_was_published() 
 
     // The accuracy is the mean over folds of what the pairs' own table says.
     let run = workspace.only_run();
-    let tested = facevault::evaluate::read_tested(&run).unwrap();
+    let tested = facevault::results::read_tested(&run).unwrap();
     let right = |fold: u32| {
         let pairs: Vec<_> = tested[0].pairs.iter().filter(|pair| pair.fold == fold).collect();
         pairs.iter().filter(|pair| pair.right()).count() as f64 / pairs.len() as f64
@@ -201,7 +201,7 @@ fn an_ablation_judges_by_a_protocol_pair_by_pair() {
     let runs = workspace.path("experiments");
     let tested = |variant: usize| {
         let run = runs.join(found["variants"][variant]["run"].as_str().unwrap());
-        facevault::evaluate::read_tested(&run).unwrap().remove(0).pairs
+        facevault::results::read_tested(&run).unwrap().remove(0).pairs
     };
     for change in 0..2 {
         let right = |variant: usize| tested(variant).iter().filter(|pair| pair.right()).count() as f64;

@@ -1,20 +1,21 @@
-//! Checkpoints that torch wrote (`tests/fixtures/weights/make.py`), and where weights come from.
+//! Checkpoints that torch wrote (`crates/nn/tests/fixtures/weights/make.py`), and where weights come from.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use facevault::digest::Digest;
 use facevault::hub::HubError;
+use facevault::model::weights::{Checkpoint, Parameter, require, take_off_prefix};
 use facevault::progress::{Cancel, Kept, Silent};
 use facevault::weights::WeightsSource;
-use facevault::weights::{self, Checkpoint, Parameter, WeightsError};
+use facevault::weights::{self, WeightsError};
 
 use crate::support::fake_hub::{COMMIT, FakeHub, Fault};
 
 const REPO: &str = "py-feat/facenet";
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/nn/tests/fixtures/weights").join(name)
 }
 
 fn load(source: &WeightsSource) -> Result<Checkpoint, WeightsError> {
@@ -79,7 +80,7 @@ fn the_dictionary_that_holds_the_network_is_found_and_said() {
         let source = WeightsSource::File { path: fixture(name), sha256: None };
         let mut tensors = weights::load(&source, &said, &Cancel::default()).unwrap().tensors;
         let needed = [Parameter { key: "a".into(), shape: vec![2] }];
-        assert_eq!(weights::take_off_prefix(&mut tensors, &needed).as_deref(), Some("module."));
+        assert_eq!(take_off_prefix(&mut tensors, &needed).as_deref(), Some("module."));
         assert_eq!(tensors.into_values().map(|tensor| tensor.data).collect::<Vec<_>>(), [[1.0, 1.0]], "{name}");
         said.into_lines().join("\n")
     };
@@ -215,7 +216,7 @@ fn a_checkpoint_must_fit_its_network() {
     let needed = |key: &str, shape: &[usize]| Parameter { key: key.into(), shape: shape.to_vec() };
     let all: Vec<_> = found.tensors.iter().map(|(key, tensor)| needed(key, &tensor.shape)).collect();
     let floats: Vec<_> = all.iter().filter(|parameter| parameter.key != "num_batches_tracked").cloned().collect();
-    weights::require(&found, &floats, &["*num_batches_tracked"]).unwrap();
-    assert!(weights::require(&found, &floats, &[]).is_err(), "a key that nobody knows");
-    assert!(weights::require(&found, &all, &[]).is_err(), "an integer is no parameter");
+    require(&found, &floats, &["*num_batches_tracked"]).unwrap();
+    assert!(require(&found, &floats, &[]).is_err(), "a key that nobody knows");
+    assert!(require(&found, &all, &[]).is_err(), "an integer is no parameter");
 }

@@ -2,7 +2,7 @@
 // Kernels are run by the emulator (emulator.h), compiled from the same sources as the PTX. What a real driver would
 // tolerate, or punish much later, is refused here with an error code and a line that begins with `fake_cuda:`.
 //
-//   g++ -std=c++17 -O2 -shared -fPIC -I ../../src/cuda/kernels -o libcuda.so.1 driver.cpp kernels.cpp
+//   g++ -std=c++17 -O2 -shared -fPIC -I ../../crates/cuda/kernels -o libcuda.so.1 driver.cpp kernels.cpp
 //
 // settings.h lists the environment variables that steer it.
 

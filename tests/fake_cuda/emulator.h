@@ -1,4 +1,4 @@
-// Runs CUDA kernels on the CPU, from the sources that the GPU's are made of: what src/cuda/kernels/device.cuh takes from
+// Runs CUDA kernels on the CPU, from the sources that the GPU's are made of: what crates/cuda/kernels/device.cuh takes from
 // the compiler or the PTX ISA on a card, it takes from here in a test.
 //
 // Each CUDA thread is a fiber. A fiber runs until it has to wait for others (__syncthreads, a warp's collective), so a

@@ -15,10 +15,11 @@ use tar::{EntryType, Header};
 
 use super::pickle::Input;
 use super::*;
-use crate::dataset::{self, DATASET_PAIRS, PixelSource};
+use crate::dataset::{self, PixelSource};
 use crate::dataset::{Container, DatasetSource};
 use crate::preprocess::BoundingBox;
 use crate::progress::{Cancel, Progress};
+use crate::protocol::DATASET_PAIRS;
 
 /// A folder for one test, its cache, and what was said.
 struct Place {

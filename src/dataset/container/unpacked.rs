@@ -19,13 +19,13 @@ use serde::{Deserialize, Serialize};
 use super::{ContainerProblem, Located};
 use crate::dataset::scan::{self, Context, ScanError};
 use crate::dataset::{
-    BoundingBox, DATASET_PAIRS, DatasetError, Face, Fault, FaultIn, LeftOut, Manifest, PairList, PixelSource,
-    SourceTable, sealed_json,
+    BoundingBox, DatasetError, Face, Fault, FaultIn, LeftOut, Manifest, PixelSource, SourceTable, sealed_json,
 };
 use crate::digest::{Digest, Hasher};
 use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError, PARTIAL};
 use crate::protocol::ListedPair;
+use crate::protocol::{DATASET_PAIRS, PairList};
 
 /// Raised whenever the same container would be unpacked differently.
 const VERSION: u64 = 2;

@@ -29,7 +29,7 @@ pub fn steer<'a>(command: &'a mut Command, folder: &Path, settings: &[(&str, &st
 fn build() -> Option<PathBuf> {
     let compiler = compiler()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (sources, kernels) = (root.join("tests/fake_cuda"), root.join("src/cuda/kernels"));
+    let (sources, kernels) = (root.join("tests/fake_cuda"), root.join("crates/cuda/kernels"));
     let mut hasher = Hasher::default();
     for folder in [&sources, &kernels] {
         for path in files(folder) {

@@ -1,6 +1,6 @@
 //! Weights and pictures that Python and Rust compute alike: twin of `tests/fixtures/model/formula.py`.
 
-use facevault::weights::{Parameter, Tensor, Tensors};
+use facevault::model::weights::{Parameter, Tensor, Tensors};
 
 /// `count` numbers in [0, 1), multiples of 2⁻²⁴: splitmix64 from the FNV-1a hash of a name.
 pub fn fractions(name: &str, count: usize) -> impl Iterator<Item = f64> {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use facevault::model;
+use facevault::model::weights::Tensors;
 use facevault::model::{ModelSpec, Network};
-use facevault::weights::Tensors;
 
 use super::formula;
 

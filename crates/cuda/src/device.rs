@@ -1,0 +1,36 @@
+//! Whether a card is wanted, and whether one computes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where the network should run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceRequest {
+    /// CUDA if it works, else CPU; the run says and records which.
+    Auto,
+    /// CPU.
+    Cpu,
+    /// CUDA or an error.
+    Cuda,
+}
+
+/// Where the network does run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// CPU.
+    Cpu,
+    /// CUDA.
+    Cuda,
+}
+
+impl From<DeviceKind> for DeviceRequest {
+    /// Nothing but this one.
+    fn from(kind: DeviceKind) -> Self {
+        match kind {
+            DeviceKind::Cpu => Self::Cpu,
+            DeviceKind::Cuda => Self::Cuda,
+        }
+    }
+}

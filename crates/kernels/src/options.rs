@@ -1,0 +1,70 @@
+//! In which arithmetic and with which instructions a network computes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Arithmetic of the forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floats.
+    F32,
+    /// Factors of products rounded to 10 bits of fraction, all else in 32-bit floats. On the GPU.
+    Tf32,
+    /// Weights and activations in 16-bit floats, sums in 32-bit floats. On the GPU.
+    F16,
+    /// Weights and activations in bfloat16, sums in 32-bit floats.
+    Bf16,
+    /// Weights and activations in 8 bits, sums in 32-bit integers; ranges come from a sample of the faces. On the CPU.
+    Int8,
+}
+
+impl Precision {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::F32, Self::Tf32, Self::F16, Self::Bf16, Self::Int8];
+
+    /// As configs spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+/// What computes on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kernels {
+    /// The fastest kernels that the CPU can run.
+    Auto,
+    /// Kernels for AVX-512; with VNNI for int8 and BF16 for bf16 where the CPU has them.
+    Avx512,
+    /// Kernels for AVX2 with FMA.
+    Avx2,
+    /// Kernels for 64-bit ARM.
+    Neon,
+    /// Kernels without any instruction set in particular.
+    Portable,
+    /// The reference graph: slow, f32 only.
+    Candle,
+}
+
+impl Kernels {
+    /// As configs spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+            Self::Candle => "candle",
+        }
+    }
+}

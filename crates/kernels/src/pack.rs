@@ -1,0 +1,101 @@
+//! Weights as the kernels read them: BatchNorm folded, scales folded, panels of channels next to each other.
+
+use crate::sets::Weights;
+
+/// Shape of a packed convolution.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Kernel height × width.
+    pub taps: usize,
+    /// Input channels of the checkpoint.
+    pub inputs: usize,
+    /// Input channels in memory: those of the checkpoint and padding.
+    pub padded: usize,
+}
+
+/// For each input channel of the checkpoint: where it is in memory, and how much one unit of it there is worth.
+pub type Channels = Vec<(usize, f32)>;
+
+/// A convolution's weights and where its input channels lie.
+pub struct Filters<'a> {
+    /// out × in × kh × kw.
+    pub weight: &'a [f32],
+    /// Of the convolution.
+    pub shape: Shape,
+    /// Of its input.
+    pub channels: &'a [(usize, f32)],
+}
+
+impl Filters<'_> {
+    fn weight(&self, output: usize, input: usize, tap: usize) -> f32 {
+        self.weight[(output * self.shape.inputs + input) * self.shape.taps + tap]
+    }
+
+    /// Appends one panel: taps × (padded / per word) × width words, for the output channels `outputs`; fewer than `width`
+    /// are followed by zeros. Each output's weights are multiplied with its `scale`.
+    pub fn panel(
+        &self,
+        outputs: std::ops::Range<usize>,
+        width: usize,
+        kind: Weights,
+        scale: impl Fn(usize) -> f32,
+        out: &mut Vec<u32>,
+    ) {
+        let per_word = match kind {
+            Weights::F32 | Weights::RoundedF32 => 1,
+            Weights::Bf16 | Weights::I16 => 2,
+            Weights::I8 => 4,
+        };
+        let words = self.shape.padded / per_word;
+        let first = out.len();
+        out.resize(first + self.shape.taps * words * width, 0);
+        for (lane, output) in outputs.enumerate() {
+            let scale = scale(output);
+            for (input, &(place, unit)) in self.channels.iter().enumerate() {
+                for tap in 0..self.shape.taps {
+                    let value = self.weight(output, input, tap) * unit * scale;
+                    let bits = match kind {
+                        Weights::F32 => value.to_bits(),
+                        Weights::RoundedF32 => half::bf16::from_f32(value).to_f32().to_bits(),
+                        Weights::Bf16 => u32::from(half::bf16::from_f32(value).to_bits()),
+                        Weights::I8 => u32::from(value.round_ties_even() as i8 as u8),
+                        Weights::I16 => u32::from(i16::from(value.round_ties_even() as i8) as u16),
+                    };
+                    let word = first + (tap * words + place / per_word) * width + lane;
+                    out[word] |= bits << ((place % per_word) * (32 / per_word));
+                }
+            }
+        }
+    }
+
+    /// What an output channel's weights are multiplied with so that the largest becomes 127.
+    pub fn quantiser(&self, output: usize) -> f32 {
+        let mut most = 0f32;
+        for (input, &(_, unit)) in self.channels.iter().enumerate() {
+            for tap in 0..self.shape.taps {
+                most = most.max((self.weight(output, input, tap) * unit).abs());
+            }
+        }
+        if most > 0.0 { 127.0 / most } else { 1.0 }
+    }
+}
+
+/// G g Gᵀ of Winograd's F(4×4, 3×3): 3×3 → 6×6.
+pub fn winograd(kernel: &[f64; 9]) -> [f64; 36] {
+    const G: [[f64; 3]; 6] = [
+        [0.25, 0.0, 0.0],
+        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+        [0.0, 0.0, 1.0],
+    ];
+    let mut out = [0.0; 36];
+    for (y, row) in G.iter().enumerate() {
+        let half: [f64; 3] = std::array::from_fn(|x| (0..3).map(|i| row[i] * kernel[i * 3 + x]).sum());
+        for (x, column) in G.iter().enumerate() {
+            out[y * 6 + x] = (0..3).map(|i| half[i] * column[i]).sum();
+        }
+    }
+    out
+}

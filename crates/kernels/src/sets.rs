@@ -1,0 +1,332 @@
+//! The kernels compiled for each instruction set, as tables of functions.
+
+use crate::arithmetic::{Bf16Pairs, Float, FloatPairs, I16Pairs, InBf16, InF32, InU8, InU16, RoundedInF32, U8Quads};
+use crate::kernels::{self, Finish, Pool, Tile, WinogradIn, WinogradOut};
+use crate::simd::Simd;
+use crate::{Kernels, Precision};
+
+/// A tile's kernel for so many pixels and so many vectors of channels.
+type TileKernel = unsafe fn(&Tile, usize, usize);
+
+/// One instruction set's kernels at one precision.
+pub struct Set {
+    /// As the CPU calls it.
+    pub name: &'static str,
+    /// 32-bit numbers in a register.
+    pub lanes: usize,
+    /// Pixels of a full tile.
+    pub height: usize,
+    /// Numbers in a word.
+    pub per_word: usize,
+    /// Bytes of an activation.
+    pub bytes: usize,
+    /// How weights are written.
+    pub weights: Weights,
+    /// Whether a × b + c is rounded once.
+    pub fused: bool,
+    /// The products of most layers.
+    pub tile: TileKernel,
+    /// Their end.
+    pub finish: unsafe fn(&Finish),
+    /// Their end where the network's body ends: the output is f32.
+    pub finish_last: unsafe fn(&Finish),
+    /// f32 products: the first layer, Winograd's, the head.
+    pub tile_f32: TileKernel,
+    /// The end of an f32 product whose output is an activation.
+    pub finish_f32: unsafe fn(&Finish),
+    /// The end of an f32 product whose output is f32.
+    pub finish_head: unsafe fn(&Finish),
+    /// Maximum of activations.
+    pub max_pool: unsafe fn(&Pool),
+    /// Activations → Winograd.
+    pub winograd_in: unsafe fn(&WinogradIn),
+    /// Winograd → activations.
+    pub winograd_out: unsafe fn(&WinogradOut),
+    /// Multiply-adds of `tile`'s kind at full speed.
+    pub peak: unsafe fn(usize, &[u32]) -> u32,
+}
+
+impl Set {
+    /// What tells this set's results from those of other sets at the same precision: sets of which this says the same give
+    /// the same bytes.
+    #[must_use]
+    pub fn arithmetic(&self) -> String {
+        let products = match self.weights {
+            Weights::F32 | Weights::RoundedF32 | Weights::Bf16 => "",
+            Weights::I8 => ", 8-bit products",
+            Weights::I16 => ", 16-bit products",
+        };
+        format!("{products}{}", if self.fused { "" } else { ", multiply-adds rounded twice" })
+    }
+
+    /// Multiply-adds of the set's kind at full speed on one thread: operations in `rounds` rounds.
+    pub fn run_peak(&self, rounds: usize) -> f64 {
+        // SAFETY: `choose` gives a set only to a CPU that has it; the seed holds two vectors.
+        std::hint::black_box(unsafe { (self.peak)(rounds, &vec![0; 2 * self.lanes]) });
+        (rounds * 8 * kernels::PEAK_SUMS * self.lanes * self.per_word * 2) as f64
+    }
+}
+
+/// How the weights of [`Set::tile`] are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weights {
+    /// f32.
+    F32,
+    /// bf16 values in f32.
+    RoundedF32,
+    /// bf16.
+    Bf16,
+    /// Signed bytes.
+    I8,
+    /// Signed bytes in 16 bits.
+    I16,
+}
+
+impl Weights {
+    /// Whether a 3×3 layer is faster by way of Winograd, in f32, than directly. Winograd was seen to reach 1.4 to 1.7 times
+    /// the f32 peak where few channels come out, 2.2 to 3.2 times elsewhere (`experiments/cpu-kernels.md`); the products of
+    /// bf16 pairs reach twice that peak, those of four bytes four times.
+    pub fn winograd_pays(self, outputs: usize) -> bool {
+        match self {
+            Self::F32 | Self::I16 => true,
+            // Without instructions for bf16 it would pay always, by 4% of the network. Nobody takes bf16 for its speed there;
+            // the bytes are those of the CPUs that have them.
+            Self::RoundedF32 | Self::Bf16 => outputs > 32,
+            Self::I8 => false,
+        }
+    }
+
+    /// Whether a product's sums are integers.
+    #[must_use]
+    pub fn integer(self) -> bool {
+        matches!(self, Self::I8 | Self::I16)
+    }
+}
+
+macro_rules! set {
+    ($module:ident, $name:literal, $set:ty, $features:literal, $height:literal, [$($h:literal <= $top:literal),+],
+     $arithmetic:ty, $storage:ty, $per_word:literal, $bytes:literal, $weights:expr) => {
+        mod $module {
+            use super::*;
+            use crate::arithmetic::Arithmetic;
+
+            // SAFETY of every function here: the callers of a `Set` keep the contract of its kernels, and a `Set` is
+            // handed out only where the CPU has its features.
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn tile_of<A: Arithmetic<$set>, const H: usize, const V: usize>(job: &Tile) {
+                // SAFETY: as above.
+                unsafe { kernels::tile::<$set, A, H, V>(job) }
+            }
+            unsafe fn tile<A: Arithmetic<$set>>(job: &Tile, rows: usize, vectors: usize) {
+                // SAFETY: as above.
+                unsafe {
+                    match (rows, vectors) {
+                        $((..=$top, 1) => tile_of::<A, $h, 1>(job), (..=$top, _) => tile_of::<A, $h, 2>(job),)+
+                        _ => unreachable!("a tile of {rows} pixels"),
+                    }
+                }
+            }
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn finish(job: &Finish) {
+                // SAFETY: as above.
+                unsafe { kernels::finish::<$set, $arithmetic, $storage, $storage>(job) }
+            }
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn finish_last(job: &Finish) {
+                // SAFETY: as above.
+                unsafe { kernels::finish::<$set, $arithmetic, $storage, InF32>(job) }
+            }
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn finish_f32(job: &Finish) {
+                // SAFETY: as above.
+                unsafe { kernels::finish::<$set, Float, InF32, $storage>(job) }
+            }
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn finish_head(job: &Finish) {
+                // SAFETY: as above.
+                unsafe { kernels::finish::<$set, Float, InF32, InF32>(job) }
+            }
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn max_pool(job: &Pool) {
+                // SAFETY: as above.
+                unsafe { kernels::max_pool::<$set, $storage>(job) }
+            }
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn winograd_in(job: &WinogradIn) {
+                // SAFETY: as above.
+                unsafe { kernels::winograd_in::<$set, $storage>(job) }
+            }
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn winograd_out(job: &WinogradOut) {
+                // SAFETY: as above.
+                unsafe { kernels::winograd_out::<$set, $storage>(job) }
+            }
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn peak(rounds: usize, seed: &[u32]) -> u32 {
+                // SAFETY: as above.
+                unsafe { kernels::peak::<$set, $arithmetic>(rounds, seed) }
+            }
+            pub static SET: Set = Set {
+                name: $name,
+                lanes: <$set as Simd>::LANES,
+                height: $height,
+                per_word: $per_word,
+                bytes: $bytes,
+                weights: $weights,
+                fused: <$set as Simd>::FUSED,
+                tile: tile::<$arithmetic>,
+                finish,
+                finish_last,
+                tile_f32: tile::<Float>,
+                finish_f32,
+                finish_head,
+                max_pool,
+                winograd_in,
+                winograd_out,
+                peak,
+            };
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+use crate::simd::avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+use crate::simd::neon::Neon;
+use crate::simd::portable::Portable;
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! avx512 {
+    ($module:ident, $name:literal, $features:literal, $($rest:tt)+) => {
+        set!($module, $name, Avx512, $features, 12, [3 <= 3, 6 <= 6, 9 <= 9, 12 <= 12], $($rest)+);
+    };
+}
+#[cfg(target_arch = "x86_64")]
+avx512!(avx512_f32, "avx512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", Float, InF32, 1, 4, Weights::F32);
+#[cfg(target_arch = "x86_64")]
+avx512!(
+    avx512_rounded,
+    "avx512",
+    "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma",
+    FloatPairs,
+    RoundedInF32,
+    1,
+    4,
+    Weights::RoundedF32
+);
+#[cfg(target_arch = "x86_64")]
+avx512!(avx512_i16, "avx512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", I16Pairs, InU16, 2, 2, Weights::I16);
+#[cfg(target_arch = "x86_64")]
+avx512!(
+    avx512_bf16,
+    "avx512+bf16",
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma",
+    Bf16Pairs,
+    InBf16,
+    2,
+    2,
+    Weights::Bf16
+);
+#[cfg(target_arch = "x86_64")]
+avx512!(
+    avx512_vnni,
+    "avx512+vnni",
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma",
+    U8Quads,
+    InU8,
+    4,
+    1,
+    Weights::I8
+);
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! avx2 {
+    ($module:ident, $($rest:tt)+) => { set!($module, "avx2+fma", Avx2, "avx2,fma", 6, [2 <= 2, 4 <= 4, 6 <= 6], $($rest)+); };
+}
+#[cfg(target_arch = "x86_64")]
+avx2!(avx2_f32, Float, InF32, 1, 4, Weights::F32);
+#[cfg(target_arch = "x86_64")]
+avx2!(avx2_rounded, FloatPairs, RoundedInF32, 1, 4, Weights::RoundedF32);
+#[cfg(target_arch = "x86_64")]
+avx2!(avx2_i16, I16Pairs, InU16, 2, 2, Weights::I16);
+
+#[cfg(target_arch = "aarch64")]
+macro_rules! neon {
+    ($module:ident, $($rest:tt)+) => { set!($module, "neon", Neon, "neon", 12, [4 <= 4, 8 <= 8, 12 <= 12], $($rest)+); };
+}
+#[cfg(target_arch = "aarch64")]
+neon!(neon_f32, Float, InF32, 1, 4, Weights::F32);
+#[cfg(target_arch = "aarch64")]
+neon!(neon_rounded, FloatPairs, RoundedInF32, 1, 4, Weights::RoundedF32);
+#[cfg(target_arch = "aarch64")]
+neon!(neon_i16, I16Pairs, InU16, 2, 2, Weights::I16);
+
+// The attribute has to name a feature: one of the baseline.
+#[cfg(not(target_arch = "aarch64"))]
+macro_rules! portable {
+    ($module:ident, $($rest:tt)+) => { set!($module, "portable", Portable, "sse2", 4, [2 <= 2, 4 <= 4], $($rest)+); };
+}
+#[cfg(target_arch = "aarch64")]
+macro_rules! portable {
+    ($module:ident, $($rest:tt)+) => { set!($module, "portable", Portable, "neon", 4, [2 <= 2, 4 <= 4], $($rest)+); };
+}
+portable!(portable_f32, Float, InF32, 1, 4, Weights::F32);
+portable!(portable_rounded, FloatPairs, RoundedInF32, 1, 4, Weights::RoundedF32);
+portable!(portable_i16, I16Pairs, InU16, 2, 2, Weights::I16);
+
+#[cfg(target_arch = "x86_64")]
+fn avx512() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") && avx2()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn avx2() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("avx2") && has!("fma")
+}
+
+/// What the kernels compute in.
+pub const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
+
+/// The kernels that were asked for, the fastest for `auto`; `None` where this CPU lacks them, and for precisions that no
+/// kernels here have.
+#[must_use]
+pub fn choose(kernels: Kernels, precision: Precision) -> Option<&'static Set> {
+    able(kernels, precision).into_iter().next()
+}
+
+/// All sets of these kernels that this CPU can run, the fastest first.
+#[must_use]
+pub fn able(kernels: Kernels, precision: Precision) -> Vec<&'static Set> {
+    match kernels {
+        Kernels::Auto => NAMED.into_iter().flat_map(|kernels| able(kernels, precision)).collect(),
+        #[cfg(target_arch = "x86_64")]
+        Kernels::Avx512 if avx512() => {
+            let bf16 = std::arch::is_x86_feature_detected!("avx512bf16").then_some(&avx512_bf16::SET);
+            let vnni = std::arch::is_x86_feature_detected!("avx512vnni").then_some(&avx512_vnni::SET);
+            match precision {
+                Precision::F32 => vec![&avx512_f32::SET],
+                Precision::Bf16 => bf16.into_iter().chain([&avx512_rounded::SET]).collect(),
+                Precision::Int8 => vnni.into_iter().chain([&avx512_i16::SET]).collect(),
+                Precision::Tf32 | Precision::F16 => Vec::new(),
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        Kernels::Avx2 if avx2() => of(precision, [&avx2_f32::SET, &avx2_rounded::SET, &avx2_i16::SET]),
+        #[cfg(target_arch = "aarch64")]
+        Kernels::Neon => of(precision, [&neon_f32::SET, &neon_rounded::SET, &neon_i16::SET]),
+        Kernels::Portable => of(precision, [&portable_f32::SET, &portable_rounded::SET, &portable_i16::SET]),
+        _ => Vec::new(),
+    }
+}
+
+/// Kernels that go by the name of an instruction set, the widest first.
+pub const NAMED: [Kernels; 4] = [Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable];
+
+/// The one of three sets that has a precision of [`PRECISIONS`].
+fn of(precision: Precision, sets: [&'static Set; 3]) -> Vec<&'static Set> {
+    PRECISIONS.into_iter().zip(sets).filter(|(of, _)| *of == precision).map(|(_, set)| set).collect()
+}

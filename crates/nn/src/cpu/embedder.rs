@@ -1,0 +1,322 @@
+//! The plan as an [`Embedder`].
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::execute::{Arena, Pass, Tables};
+use super::plan::{GROUP, Parameters, Plan, Source, Work};
+use crate::folding;
+use crate::inception_resnet_v1::{Convolution, DIMENSION};
+use crate::weights::Tensors;
+use crate::{Calibration, Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime};
+use crate::{DeviceKind, Execution, Kernels, Precision};
+use facevault_kernels::sets::{self, Set};
+use facevault_kernels::team::{Barrier, Member};
+
+/// The size of the published network's faces: what a plan is made for first.
+const SIDE: usize = 160;
+
+/// How the network is compiled.
+#[derive(Debug, Clone, Copy)]
+pub struct CpuOptions {
+    /// Threads; `None` takes all cores.
+    pub threads: Option<usize>,
+    /// Arithmetic.
+    pub precision: Precision,
+    /// Instruction set.
+    pub kernels: Kernels,
+    /// Whether 3×3 layers go by way of Winograd's F(4×4, 3×3): faster, and about 10⁻⁶ off.
+    pub winograd: bool,
+}
+
+impl CpuOptions {
+    /// What a config asks for.
+    #[must_use]
+    pub fn new(options: &Execution) -> Self {
+        Self { threads: options.threads, precision: options.precision, kernels: options.kernels, winograd: true }
+    }
+}
+
+/// A layer of the plan, for benchmarks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Its key in the checkpoint, or several.
+    pub name: String,
+    /// The part of the network.
+    pub stage: &'static str,
+    /// Floating-point operations a face that it is worth.
+    pub flop: f64,
+    /// Whether it goes by way of Winograd.
+    pub winograd: bool,
+}
+
+/// InceptionResnetV1 on the CPU.
+pub struct CpuEmbedder {
+    info: EmbedderInfo,
+    plan: Plan,
+    tables: Vec<Option<Tables>>,
+    arenas: Vec<Arena>,
+    pool: rayon::ThreadPool,
+    width: f64,
+    ranges: BTreeMap<String, f32>,
+    winograd: bool,
+}
+
+impl CpuEmbedder {
+    /// Compiles a checkpoint. `tensors` must hold the network's parameters; int8 needs a calibration.
+    ///
+    /// # Errors
+    /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::Precision`], [`ModelError::NoCalibration`],
+    /// [`ModelError::Device`] when threads cannot be started.
+    pub fn new(
+        tensors: &Tensors,
+        width: f64,
+        options: CpuOptions,
+        calibration: Option<&Calibration>,
+    ) -> Result<Self, ModelError> {
+        Self::of_set(choose(options)?, tensors, width, options, calibration)
+    }
+
+    /// Compiles a checkpoint for a set of the precision in `options`, whatever kernels they ask for.
+    pub(super) fn of_set(
+        set: &'static Set,
+        tensors: &Tensors,
+        width: f64,
+        options: CpuOptions,
+        calibration: Option<&Calibration>,
+    ) -> Result<Self, ModelError> {
+        let (winograd, info) = (options.winograd, info(set, options));
+        if options.precision == Precision::Int8 && calibration.is_none() {
+            return Err(ModelError::NoCalibration);
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads(options))
+            .thread_name(|i| format!("forward-{i}"))
+            .build()
+            .map_err(|error| ModelError::Device { device: "CPU".into(), reason: error.to_string() })?;
+        let ranges = calibration.map(|calibration| calibration.ranges.clone()).unwrap_or_default();
+        let folded = |spec: &Convolution| folding::folded(tensors, spec);
+        let parameters = Parameters::Folded(&folded);
+        let plan = Plan::new(set, width, SIDE, &Source { parameters, ranges: &ranges, winograd });
+        let mut embedder = Self { info, plan, tables: Vec::new(), arenas: Vec::new(), pool, width, ranges, winograd };
+        embedder.renew();
+        Ok(embedder)
+    }
+
+    /// What it is with these options, without weights.
+    ///
+    /// # Errors
+    /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::Precision`] where none have the precision.
+    pub fn describe(options: CpuOptions) -> Result<EmbedderInfo, ModelError> {
+        Ok(info(choose(options)?, options))
+    }
+
+    fn renew(&mut self) {
+        self.tables = (0..=GROUP).map(|_| None).collect();
+        self.arenas = (0..self.pool.current_num_threads()).map(|_| Arena::new(&self.plan)).collect();
+    }
+
+    /// Makes the plan one for faces of this size.
+    fn fit(&mut self, side: usize) {
+        if self.plan.side != side {
+            let parameters = Parameters::Plan(&self.plan.steps);
+            let source = Source { parameters, ranges: &self.ranges, winograd: self.winograd };
+            self.plan = Plan::new(self.plan.set, self.width, side, &source);
+            self.renew();
+        }
+    }
+
+    /// One group of faces on one thread, watched.
+    fn watched(
+        &mut self,
+        pixels: &[u8],
+        images: usize,
+        values: &[f32; 256],
+        mut watch: impl FnMut(&Pass<'_>, usize, std::ops::Range<usize>),
+    ) {
+        let Self { plan, tables, arenas, .. } = self;
+        let tables = tables[images].get_or_insert_with(|| Tables::new(plan, images));
+        let barrier = Barrier::new(1);
+        let member = Member::new(0, &barrier);
+        let pass = Pass { plan, tables, arena: arenas[0].shared(), member: &member, pixels, images, values };
+        pass.run(|step, faces| watch(&pass, step, faces));
+    }
+
+    /// The range of each layer's output over a batch; the plan must be in f32.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`].
+    pub fn calibrate(&mut self, batch: FaceBatch<'_>, into: &mut Calibration) -> Result<(), ModelError> {
+        batch.check(&vec![0.0; batch.count * DIMENSION], DIMENSION)?;
+        self.fit(batch.side);
+        let values = batch.standardise.values();
+        for pixels in batch.pixels.chunks(GROUP * batch.side * batch.side * 3) {
+            let images = pixels.len() / (batch.side * batch.side * 3);
+            let ranges = &mut into.ranges;
+            self.watched(pixels, images, &values, |pass, step, faces| {
+                pass.ranges(step, faces, |name, most| {
+                    let range = ranges.entry(name.to_owned()).or_default();
+                    *range = range.max(most);
+                });
+            });
+        }
+        into.faces += batch.count;
+        Ok(())
+    }
+
+    /// The layers of the plan for faces of a size, in order.
+    pub fn layers(&mut self, side: usize) -> Vec<Layer> {
+        self.fit(side);
+        let layer = |step: &super::plan::Step| Layer {
+            name: step.name.clone(),
+            stage: step.stage,
+            flop: step.flop,
+            winograd: matches!(step.work, Work::Winograd(_)),
+        };
+        self.plan.steps.iter().map(layer).collect()
+    }
+
+    /// Runs one layer on one thread over whatever its input holds: a benchmark's unit. A layer of the stem takes one face.
+    pub fn run_layer(&mut self, layer: usize, faces: usize) -> usize {
+        let faces = if layer < self.plan.stem { 1 } else { faces.clamp(1, GROUP) };
+        let Self { plan, tables, arenas, .. } = self;
+        let tables = tables[faces].get_or_insert_with(|| Tables::new(plan, faces));
+        let barrier = Barrier::new(1);
+        let member = Member::new(0, &barrier);
+        let pixels = vec![127; plan.side * plan.side * 3];
+        let arena = arenas[0].shared();
+        Pass { plan, tables, arena, member: &member, pixels: &pixels, images: faces, values: &[0.5; 256] }
+            .step(layer, 0..faces);
+        faces
+    }
+
+    /// Multiply-adds of the plan's kind at full speed on one thread: operations in `rounds` rounds.
+    #[must_use]
+    pub fn run_peak(&self, rounds: usize) -> f64 {
+        self.plan.set.run_peak(rounds)
+    }
+}
+
+fn choose(CpuOptions { kernels, precision, .. }: CpuOptions) -> Result<&'static Set, ModelError> {
+    let cpu = crate::device::instruction_sets();
+    if !sets::PRECISIONS.contains(&precision) {
+        return Err(ModelError::Precision { precision, device: format!("CPU ({cpu})"), able: &sets::PRECISIONS });
+    }
+    sets::choose(kernels, precision).ok_or(ModelError::NoKernels { kernels: kernels.name(), cpu })
+}
+
+fn info(set: &Set, options: CpuOptions) -> EmbedderInfo {
+    let threads = threads(options);
+    let plural = if threads == 1 { "" } else { "s" };
+    EmbedderInfo {
+        name: format!("inception-resnet-v1 (fused{})", set.arithmetic()),
+        dimension: DIMENSION,
+        device: DeviceKind::Cpu,
+        device_name: format!("CPU ({}, {threads} thread{plural})", set.name),
+        precision: options.precision,
+    }
+}
+
+/// As many as rayon's own pool has, unless a config says otherwise.
+fn threads(options: CpuOptions) -> usize {
+    options.threads.filter(|&threads| threads > 0).unwrap_or_else(rayon::current_num_threads)
+}
+
+/// The unit vector of `row`; the norm is bounded from below so that a zero vector stays zero, as in
+/// `torch.nn.functional.normalize`.
+fn normalise(row: &[f32], out: &mut [f32]) {
+    let norm = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt().max(1e-12);
+    out.iter_mut().zip(row).for_each(|(out, &v)| *out = (f64::from(v) / norm) as f32);
+}
+
+impl Embedder for CpuEmbedder {
+    fn info(&self) -> &EmbedderInfo {
+        &self.info
+    }
+
+    fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
+        batch.check(out, DIMENSION)?;
+        self.fit(batch.side);
+        let values = batch.standardise.values();
+        let Self { plan, tables, arenas, pool, .. } = self;
+        let threads = pool.current_num_threads();
+        // With faces enough each thread takes groups of its own, and none waits for another before the end; with few,
+        // all work on one group together.
+        let apart = batch.count >= 2 * threads || threads == 1;
+        let groups = batch.count.div_ceil(GROUP);
+        let groups = if apart { groups.next_multiple_of(threads).min(batch.count) } else { groups };
+        let bounds: Vec<usize> = (0..=groups).map(|i| i * batch.count / groups).collect();
+        for pair in bounds.windows(2) {
+            let images = pair[1] - pair[0];
+            tables[images].get_or_insert_with(|| Tables::new(plan, images));
+        }
+        let face = batch.side * batch.side * 3;
+        let mut rest = out;
+        let mut jobs = Vec::with_capacity(groups);
+        for pair in bounds.windows(2) {
+            let (rows, tail) = rest.split_at_mut((pair[1] - pair[0]) * DIMENSION);
+            rest = tail;
+            jobs.push((&batch.pixels[pair[0] * face..pair[1] * face], Mutex::new(rows)));
+        }
+        let arenas: Vec<_> = arenas.iter_mut().map(Arena::shared).collect();
+        let run = |(pixels, rows): &(&[u8], Mutex<&mut [f32]>), arena, member: &Member<'_>| {
+            let images = pixels.len() / face;
+            let Some(tables) = &tables[images] else { return };
+            let pass = Pass { plan, tables, arena, member, pixels, images, values: &values };
+            pass.run(|_, _| ());
+            if member.first()
+                && let Ok(mut rows) = rows.lock()
+            {
+                for (i, row) in rows.chunks_exact_mut(DIMENSION).enumerate() {
+                    normalise(pass.output(i), row);
+                }
+            }
+            // Nobody may begin the next group while these outputs are read.
+            member.meet();
+        };
+        if apart {
+            let next = AtomicUsize::new(0);
+            pool.broadcast(|thread| {
+                let barrier = Barrier::new(1);
+                let member = Member::new(0, &barrier);
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run(job, arenas[thread.index()], &member);
+                }
+            });
+        } else {
+            let barrier = Barrier::new(threads);
+            pool.broadcast(|thread| {
+                let member = Member::new(thread.index(), &barrier);
+                for job in &jobs {
+                    run(job, arenas[0], &member);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn stages(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<Vec<StageTime>, ModelError> {
+        batch.check(out, DIMENSION)?;
+        self.fit(batch.side);
+        let values = batch.standardise.values();
+        let mut stages: Vec<StageTime> = Vec::new();
+        let face = batch.side * batch.side * 3;
+        for (pixels, rows) in batch.pixels.chunks(GROUP * face).zip(out.chunks_mut(GROUP * DIMENSION)) {
+            let mut last = Instant::now();
+            self.watched(pixels, pixels.len() / face, &values, |pass, step, faces| {
+                let now = Instant::now();
+                let step = &pass.plan.steps[step];
+                let seconds = (now - last).as_secs_f64();
+                last = now;
+                let flop = step.flop * faces.len() as f64;
+                StageTime { name: step.stage.into(), seconds, flop }.add_to(&mut stages);
+                if step.name == "last_linear" {
+                    rows.chunks_exact_mut(DIMENSION).enumerate().for_each(|(i, row)| normalise(pass.output(i), row));
+                }
+            });
+        }
+        Ok(stages)
+    }
+}

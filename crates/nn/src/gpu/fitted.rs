@@ -1,0 +1,298 @@
+//! A network on a card made ready for faces of one size: its memory, its tiles, and batches on their way through it.
+
+use std::collections::HashMap;
+use std::iter;
+use std::time::{Duration, Instant};
+
+use super::kernels::Kernels;
+use super::plan::{Addresses, Launch, Layer, Numbers, Plan, Work};
+use super::tile::{self, TILES, Tile};
+use crate::inception_resnet_v1::DIMENSION;
+use crate::{FaceBatch, StageTime, capacity};
+use facevault_cuda::{Card, CudaError, DeviceMemory, Event, Graph, Pinned, Stream};
+use facevault_preprocess::Standardise;
+
+/// Batches on their way: one is computed while the next is uploaded.
+pub const SLOTS: usize = 2;
+
+/// Times that a candidate is measured, after one that is not.
+const TRIALS: usize = 3;
+
+/// How long tiles may be tried: a card takes a fraction of it, and on what is slower the estimate has to do.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Launch sequences that are kept: two slots, a whole batch and a few shorter ones.
+const GRAPHS: usize = 16;
+
+/// What does not depend on the faces.
+pub struct Network {
+    pub card: Card,
+    pub kernels: Kernels,
+    pub compute: Stream,
+    pub uploads: Stream,
+    pub parameters: DeviceMemory,
+    pub layers: Vec<Layer>,
+    pub numbers: Numbers,
+    pub width: f64,
+}
+
+/// What depends on the size of the faces, and on how many go through the network at once. Graphs come first: they are
+/// dropped before the memory that they name.
+pub struct Fitted {
+    graphs: HashMap<(usize, usize, usize), Graph>,
+    slots: Vec<Slot>,
+    pub plan: Plan,
+    taps: DeviceMemory,
+    values: DeviceMemory,
+    standardise: Standardise,
+    arena: DeviceMemory,
+    places: Vec<usize>,
+    /// Faces that the arena holds.
+    pub capacity: usize,
+    /// Of each launch, by the power of two that the faces were rounded up to; those of other kernels than convolutions mean
+    /// nothing.
+    tiles: HashMap<usize, Vec<Tile>>,
+}
+
+/// A batch's memory on the card, and its rows' memory here.
+struct Slot {
+    pixels: DeviceMemory,
+    out: DeviceMemory,
+    rows: Pinned,
+    /// Faces that fit.
+    faces: usize,
+    /// Passed when the rows are there.
+    done: Option<Event>,
+}
+
+impl Slot {
+    fn new(card: &Card, face: usize, faces: usize) -> Result<Self, CudaError> {
+        let out = faces * DIMENSION * size_of::<f32>();
+        Ok(Self {
+            pixels: card.allocate(face * faces)?,
+            out: card.allocate(out)?,
+            rows: card.pinned(out)?,
+            faces,
+            done: None,
+        })
+    }
+}
+
+impl Fitted {
+    pub fn new(network: &Network, side: usize, faces: usize) -> Result<Self, CudaError> {
+        let Network { card, compute, width, numbers, .. } = network;
+        let plan = Plan::new(*width, side, *numbers);
+        let (places, bytes) = plan.arena(faces);
+        let arena = card.allocate(bytes)?;
+        compute.fill(&arena, 0)?;
+        let taps: Vec<u8> = plan.taps.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
+        let memory = card.allocate(taps.len())?;
+        compute.upload_now(&taps, &memory, 0)?;
+        let face = side * side * 3;
+        let slots = (0..SLOTS).map(|_| Slot::new(card, face, faces)).collect::<Result<_, _>>()?;
+        let mut fitted = Self {
+            graphs: HashMap::new(),
+            slots,
+            plan,
+            taps: memory,
+            values: card.allocate(256 * size_of::<f32>())?,
+            // Of no profile: the first batch brings its own.
+            standardise: Standardise { mean: f32::NAN, scale: f32::NAN },
+            arena,
+            places,
+            capacity: faces,
+            tiles: HashMap::new(),
+        };
+        fitted.know_tiles(network, faces)?;
+        Ok(fitted)
+    }
+
+    /// Launches for faces of a slot, from one on.
+    fn launches(&self, network: &Network, slot: usize, first: usize, faces: usize) -> Vec<Launch> {
+        let face = self.plan.side * self.plan.side * 3;
+        let slot = &self.slots[slot];
+        let at = Addresses {
+            parameters: network.parameters.address(),
+            taps: self.taps.address(),
+            values: self.values.address(),
+            arena: self.arena.address(),
+            pixels: slot.pixels.address() + (first * face) as u64,
+            out: slot.out.address() + (first * DIMENSION * size_of::<f32>()) as u64,
+        };
+        self.plan.launches(&network.layers, &self.places, &at, faces)
+    }
+
+    /// Tiles for so many faces, in the order of the launches.
+    fn tiles(&self, faces: usize) -> impl Iterator<Item = Tile> {
+        let known = self.tiles.get(&faces.next_power_of_two());
+        known.into_iter().flatten().copied().chain(iter::repeat(TILES[0]))
+    }
+
+    fn queue(&self, network: &Network, launches: &[Launch], faces: usize) -> Result<(), CudaError> {
+        for (launch, tile) in launches.iter().zip(self.tiles(faces)) {
+            // SAFETY: addresses are those of this network's memory, which outlives its streams' work: whoever drops it waits.
+            unsafe { network.kernels.launch(&network.compute, launch, tile)? };
+        }
+        Ok(())
+    }
+
+    /// Finds the tiles for about so many faces, unless that was done before.
+    fn know_tiles(&mut self, network: &Network, faces: usize) -> Result<(), CudaError> {
+        let about = faces.next_power_of_two();
+        if !self.tiles.contains_key(&about) {
+            let tiles = self.choose_tiles(network, about.min(self.capacity))?;
+            self.tiles.insert(about, tiles);
+        }
+        Ok(())
+    }
+
+    /// The fastest of the most promising tiles of each convolution, measured with so many faces.
+    fn choose_tiles(&self, network: &Network, faces: usize) -> Result<Vec<Tile>, CudaError> {
+        let multiprocessors = network.card.multiprocessors() as usize;
+        let (stream, started) = (&network.compute, Instant::now());
+        let mut tiles = Vec::new();
+        for launch in self.launches(network, 0, 0, faces) {
+            let Work::Convolution { args, head: false } = &launch.work else {
+                tiles.push(TILES[0]);
+                continue;
+            };
+            let mut candidates = tile::candidates(args.rows as usize, args.channels as usize, multiprocessors);
+            if started.elapsed() > PATIENCE {
+                candidates.truncate(1);
+            }
+            if let [only] = candidates[..] {
+                tiles.push(only);
+                continue;
+            }
+            let mut best = (f32::INFINITY, candidates[0]);
+            for tile in candidates {
+                let mut events = Vec::with_capacity(TRIALS + 1);
+                for _ in 0..=TRIALS {
+                    // SAFETY: as in `queue`.
+                    unsafe { network.kernels.launch(stream, &launch, tile)? };
+                    events.push(stream.record()?);
+                }
+                stream.synchronize()?;
+                let mut fastest = f32::INFINITY;
+                for pair in events.windows(2) {
+                    fastest = fastest.min(pair[1].milliseconds_since(&pair[0])?);
+                }
+                if fastest < best.0 {
+                    best = (fastest, tile);
+                }
+            }
+            tiles.push(best.1);
+        }
+        Ok(tiles)
+    }
+
+    /// What the network takes for `faces` faces, ms.
+    pub fn milliseconds(&mut self, network: &Network, faces: usize) -> Result<f64, CudaError> {
+        let mut fastest = f64::INFINITY;
+        for _ in 0..=TRIALS {
+            let before = network.compute.record()?;
+            self.compute(network, 0, 0, faces)?;
+            let after = network.compute.record()?;
+            after.synchronize()?;
+            fastest = fastest.min(f64::from(after.milliseconds_since(&before)?));
+        }
+        Ok(fastest)
+    }
+
+    /// Queues the network for faces of a slot: with one call where the same was done before.
+    fn compute(&mut self, network: &Network, slot: usize, first: usize, faces: usize) -> Result<(), CudaError> {
+        let key = (slot, first, faces);
+        if !self.graphs.contains_key(&key) {
+            self.know_tiles(network, faces)?;
+            let launches = self.launches(network, slot, first, faces);
+            if self.graphs.len() >= GRAPHS {
+                return self.queue(network, &launches, faces);
+            }
+            let graph = network.compute.capture(|| self.queue(network, &launches, faces))?;
+            self.graphs.insert(key, graph);
+        }
+        self.graphs[&key].launch(&network.compute)
+    }
+
+    /// Brings the network input of each byte to the card, where it is not there yet.
+    fn standardise(&mut self, network: &Network, standardise: Standardise) -> Result<(), CudaError> {
+        if self.standardise != standardise {
+            let values: Vec<u8> = standardise.values().into_iter().flat_map(f32::to_le_bytes).collect();
+            network.compute.upload_now(&values, &self.values, 0)?;
+            self.standardise = standardise;
+        }
+        Ok(())
+    }
+
+    /// Queues a batch: upload, network, download. Its pixels stay what and where they are until it is done.
+    pub fn start(&mut self, network: &Network, slot: usize, batch: &FaceBatch<'_>) -> Result<(), CudaError> {
+        self.standardise(network, batch.standardise)?;
+        let face = batch.side * batch.side * 3;
+        if batch.count > self.slots[slot].faces {
+            // Graphs name the old memory, and one may be running for the other slot.
+            network.compute.synchronize()?;
+            self.graphs.clear();
+            self.slots[slot] = Slot::new(&network.card, face, batch.count)?;
+        }
+        for piece in capacity::pieces(batch.count, self.capacity) {
+            let bytes = piece.start * face..piece.end * face;
+            // SAFETY: the slot is free: its last batch was finished. The pixels are the caller's.
+            unsafe {
+                network.uploads.upload(&batch.pixels[bytes.clone()], &self.slots[slot].pixels, bytes.start)?;
+            }
+            network.compute.wait(&network.uploads.record()?)?;
+            self.compute(network, slot, piece.start, piece.len())?;
+        }
+        let Slot { out, rows, done, .. } = &mut self.slots[slot];
+        // SAFETY: nobody reads the rows before the event has passed.
+        unsafe { network.compute.download(out, 0, &mut rows[..batch.count * DIMENSION * size_of::<f32>()])? };
+        *done = Some(network.compute.record()?);
+        Ok(())
+    }
+
+    /// Whether a batch's rows are there. A failure is told by [`Self::finish`].
+    pub fn is_done(&self, slot: usize) -> bool {
+        self.slots[slot].done.as_ref().is_none_or(|done| done.done().unwrap_or(true))
+    }
+
+    /// Waits for a batch and gives its rows.
+    pub fn finish(&mut self, slot: usize, out: &mut [f32]) -> Result<(), CudaError> {
+        let Slot { rows, done, .. } = &mut self.slots[slot];
+        if let Some(done) = done.take() {
+            done.synchronize()?;
+        }
+        out.copy_from_slice(&rows.floats()[..out.len()]);
+        Ok(())
+    }
+
+    /// Faces once more, alone and one step after the other: up, launch by launch, down.
+    pub fn stages(&mut self, network: &Network, pixels: &[u8], faces: usize) -> Result<Vec<StageTime>, CudaError> {
+        let launches = self.launches(network, 0, 0, faces);
+        let tiles: Vec<_> = self.tiles(faces).take(launches.len()).collect();
+        let Slot { pixels: memory, out, rows, .. } = &mut self.slots[0];
+        let rows = &mut rows[..faces * DIMENSION * size_of::<f32>()];
+        let mut events = vec![network.compute.record()?];
+        // SAFETY: the slot is free; pixels and rows stay until the stream was waited for, below.
+        let queued = unsafe { network.compute.upload(pixels, memory, 0) }.and_then(|()| {
+            events.push(network.compute.record()?);
+            for (launch, tile) in launches.iter().zip(&tiles) {
+                // SAFETY: as in `queue`.
+                unsafe { network.kernels.launch(&network.compute, launch, *tile)? };
+                events.push(network.compute.record()?);
+            }
+            // SAFETY: as above.
+            unsafe { network.compute.download(out, 0, rows)? };
+            events.push(network.compute.record()?);
+            Ok(())
+        });
+        network.compute.synchronize().and(queued)?;
+        let mut stages = Vec::new();
+        let work = launches.iter().map(|launch| (launch.stage, launch.flop * faces as f64));
+        let all = iter::once(("upload", 0.0)).chain(work).chain(iter::once(("download", 0.0)));
+        for ((name, flop), pair) in all.zip(events.windows(2)) {
+            let seconds = f64::from(pair[1].milliseconds_since(&pair[0])?) / 1e3;
+            StageTime { name: name.into(), seconds, flop }.add_to(&mut stages);
+        }
+        Ok(stages)
+    }
+}

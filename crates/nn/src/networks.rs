@@ -1,0 +1,108 @@
+//! What the rest of the program has to know of a network before it has its weights: one row each.
+
+use std::ops::RangeInclusive;
+
+use super::{clip, dinov2, inception_resnet_v1, iresnet};
+use crate::Network;
+use facevault_preprocess::Standardise;
+
+/// A network's fixed properties.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// As configs spell it.
+    pub name: &'static str,
+    /// Numbers in one embedding.
+    pub dimension: usize,
+    /// Sides that its square input may have, pixels.
+    pub sides: RangeInclusive<u32>,
+    /// Whether `model.width` may differ from 1.
+    pub scalable: bool,
+    /// Whether the fused CPU plan knows it, and with it kernels and precisions other than candle's f32.
+    pub fused: bool,
+    /// The preprocessing profile of its reference implementation.
+    pub profile: &'static str,
+    /// What its first layer's input has to be, where the network itself goes on from there, channel by channel.
+    pub standardise: Option<Standardise>,
+}
+
+/// 8-bit values as 0..=1: the mean and deviation of each channel belong to the network and are applied there.
+pub const UNIT_RANGE: Standardise = Standardise { mean: 0.0, scale: 255.0 };
+
+impl Network {
+    /// Its row.
+    #[must_use]
+    pub fn facts(self) -> Facts {
+        match self {
+            Self::InceptionResnetV1 => Facts {
+                name: "inception-resnet-v1",
+                dimension: inception_resnet_v1::DIMENSION,
+                sides: inception_resnet_v1::MIN_SIDE as u32..=1024,
+                scalable: true,
+                fused: true,
+                profile: "facenet-pytorch",
+                standardise: None,
+            },
+            Self::Dinov2Vits14 => Facts {
+                name: "dinov2-vits14",
+                dimension: dinov2::DIMENSION,
+                sides: fixed(dinov2::SIDE),
+                scalable: false,
+                fused: false,
+                profile: "dinov2",
+                standardise: Some(UNIT_RANGE),
+            },
+            Self::ClipVitB32 => Facts {
+                name: "clip-vit-b-32",
+                dimension: clip::DIMENSION,
+                sides: fixed(clip::SIDE),
+                scalable: false,
+                fused: false,
+                profile: "clip",
+                standardise: Some(UNIT_RANGE),
+            },
+            Self::Iresnet50 => iresnet_facts("iresnet50"),
+            Self::Iresnet100 => iresnet_facts("iresnet100"),
+        }
+    }
+}
+
+fn iresnet_facts(name: &'static str) -> Facts {
+    Facts {
+        name,
+        dimension: iresnet::DIMENSION,
+        sides: fixed(iresnet::SIDE),
+        scalable: false,
+        fused: false,
+        profile: "insightface-bin",
+        standardise: None,
+    }
+}
+
+fn fixed(side: usize) -> RangeInclusive<u32> {
+    side as u32..=side as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use facevault_preprocess::profile;
+
+    const ALL: [Network; 5] = [
+        Network::InceptionResnetV1,
+        Network::Dinov2Vits14,
+        Network::ClipVitB32,
+        Network::Iresnet50,
+        Network::Iresnet100,
+    ];
+
+    #[test]
+    fn each_is_named_as_configs_spell_it_and_fits_its_own_profile() {
+        for network in ALL {
+            let facts = network.facts();
+            assert_eq!(serde_json::to_value(network).unwrap(), facts.name);
+            let profile = profile(facts.profile).unwrap();
+            assert!(facts.sides.contains(&profile.resize.size), "{facts:?}");
+            assert!(facts.standardise.is_none_or(|standardise| standardise == profile.standardise), "{facts:?}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Checkpoints: bytes → named tensors, checked against what the network needs.
+
+mod check;
+mod error;
+mod pickle;
+mod pth;
+mod safetensors;
+
+use std::collections::BTreeMap;
+
+pub use check::{require, take_off_prefix};
+pub use error::{FormatError, Unfit};
+use facevault_base::digest::Digest;
+use facevault_base::files;
+use serde::{Deserialize, Serialize};
+
+/// A named tensor of a checkpoint. Floating point data of any width is widened to f32.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Dimensions, outermost first.
+    pub shape: Vec<usize>,
+    /// Values, C order. Empty for integer tensors (`num_batches_tracked`), which no network reads.
+    pub data: Vec<f32>,
+    /// Type in the file, e.g. `F32`, `F16`, `I64`.
+    pub dtype: String,
+}
+
+/// All tensors of a checkpoint, by key.
+pub type Tensors = BTreeMap<String, Tensor>;
+
+/// A parameter that a network needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Key in the checkpoint, e.g. `repeat_1.0.branch0.conv.weight`.
+    pub key: String,
+    /// Shape.
+    pub shape: Vec<usize>,
+}
+
+/// A loaded checkpoint.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// Its tensors.
+    pub tensors: Tensors,
+    /// Digest of the file's bytes.
+    pub digest: Digest,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Where a checkpoint came from, for provenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// `hub`, `file` or `embedded`.
+    pub source: String,
+    /// Repository, path or name.
+    pub location: String,
+    /// Hub revision.
+    pub revision: Option<String>,
+    /// Size of the file, bytes.
+    pub bytes: u64,
+}
+
+/// Tells the format by the content: names lie.
+///
+/// # Errors
+/// [`FormatError`].
+pub fn parse(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatError> {
+    // safetensors first: it begins with the length of its header, which may look like the start of any other format.
+    if bytes.get(8) == Some(&b'{') {
+        safetensors::read(bytes)
+    } else if bytes.starts_with(b"PK\x03\x04") {
+        pth::zip(bytes, say)
+    } else if bytes.starts_with(&[pickle::PROTO]) {
+        pth::legacy(bytes, say)
+    } else {
+        Err(match bytes {
+            [] => FormatError::Empty,
+            _ => FormatError::Unknown { found: files::looks_like(bytes) },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FILES: [&[u8]; 3] = [
+        include_bytes!("../../tests/fixtures/weights/zip.pth"),
+        include_bytes!("../../tests/fixtures/weights/legacy.pth"),
+        include_bytes!("../../tests/fixtures/weights/nested.pth"),
+    ];
+
+    fn safetensors() -> Vec<u8> {
+        let data = [0; 24];
+        let view =
+            |shape: &[usize]| ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, shape.to_vec(), &data);
+        let tensors = [("a", view(&[6]).unwrap()), ("b", view(&[2, 3]).unwrap())];
+        ::safetensors::serialize(tensors, None).unwrap()
+    }
+
+    #[test]
+    fn a_safetensors_header_whose_length_looks_like_a_pickle_is_no_pickle() {
+        let data = [0; 8];
+        let file = |key: &str| {
+            let view = ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, vec![2], &data).unwrap();
+            ::safetensors::serialize([(key, view)], None).unwrap()
+        };
+        let bytes = (1..300).map(|n| file(&"k".repeat(n))).find(|bytes| bytes[0] == pickle::PROTO).unwrap();
+        assert_eq!(parse(&bytes, &|_| {}).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_refused() {
+        for bytes in FILES {
+            parse(bytes, &|_| {}).unwrap();
+            for length in 0..bytes.len() {
+                assert!(parse(&bytes[..length], &|_| {}).is_err(), "{length} of {}", bytes.len());
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Whatever the bytes: no panic, and no more memory than they can fill.
+        #[test]
+        fn damage_never_panics(
+            which in 0usize..4,
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut bytes = FILES.get(which).map_or_else(safetensors, |bytes| bytes.to_vec());
+            for (at, value) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            if let Ok(tensors) = parse(&bytes, &|_| {}) {
+                let values: usize = tensors.values().map(|tensor| tensor.data.len()).sum();
+                prop_assert!(values <= 4 * bytes.len());
+            }
+        }
+    }
+}

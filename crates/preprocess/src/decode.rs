@@ -1,0 +1,343 @@
+//! Encoded bytes → upright 8-bit RGB, as Pillow's `ImageOps.exif_transpose(im).convert("RGB")`.
+
+use std::borrow::Cow;
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+
+use super::kind::Kind;
+use super::orientation::Metadata;
+use super::{PreprocessError, gif, jpeg, pnm, tiff};
+use facevault_base::pointer::Pointer;
+
+/// What a picture may cost. The defaults take every photograph and refuse headers that lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most pixels a side.
+    pub side: u32,
+    /// Most pixels in all.
+    pub pixels: u64,
+    /// Most bytes that the decoder may allocate beside its output, where it can tell.
+    pub bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // As many pixels as Pillow opens before it calls the picture a decompression bomb; as RGB they are 512 MiB.
+        Self { side: 20_000, pixels: 178_956_970, bytes: 512 << 20 }
+    }
+}
+
+impl Limits {
+    /// Refuses a picture of this size, before anything is allocated for it.
+    pub(super) fn allow(&self, width: u32, height: u32) -> Result<(), PreprocessError> {
+        if width == 0 || height == 0 {
+            return Err(PreprocessError::EmptyPicture { width, height });
+        }
+        if width.max(height) > self.side || u64::from(width) * u64::from(height) > self.pixels {
+            return Err(self.too_large(width, height));
+        }
+        Ok(())
+    }
+
+    pub(super) fn too_large(&self, width: u32, height: u32) -> PreprocessError {
+        PreprocessError::TooLarge { width, height, max_side: self.side, max_pixels: self.pixels }
+    }
+}
+
+/// Decodes a JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM or PPM picture, turned upright by its orientation; of several
+/// frames the first.
+///
+/// As in Pillow: alpha is dropped, not blended; a palette gives its colours; CMYK is taken as Adobe writes it (inverted);
+/// 16-bit colour keeps its high byte; and **16-bit grey is clipped at 255, not scaled** (scale such pictures to 8 bits
+/// before if they use their range). Pixels equal Pillow's.
+///
+/// # Errors
+///
+/// [`PreprocessError::UnknownFormat`], [`PreprocessError::Empty`], [`PreprocessError::Pointer`],
+/// [`PreprocessError::Unsupported`], [`PreprocessError::Damaged`], [`PreprocessError::CutShort`],
+/// [`PreprocessError::TooLarge`] (before anything is allocated) and [`PreprocessError::EmptyPicture`].
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
+    let (format, metadata) = match Kind::of(bytes) {
+        Some(Kind::Jpeg) => return jpeg::decode(bytes, limits),
+        Some(Kind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
+        Some(Kind::WebP) => (ImageFormat::WebP, Metadata::default()),
+        Some(Kind::Bmp) => (ImageFormat::Bmp, Metadata::default()),
+        // PAM is left to the decoder of all others; Pillow does not read it.
+        Some(Kind::Pnm) if bytes.get(1) != Some(&b'7') => return pnm::decode(bytes, limits),
+        Some(Kind::Pnm) => (ImageFormat::Pnm, Metadata::default()),
+        Some(Kind::Gif) => return gif::decode(bytes, limits),
+        Some(Kind::Tiff) => return tiff::decode(bytes, limits),
+        Some(Kind::Unsupported(what)) => return Err(PreprocessError::Unsupported { what: what.into() }),
+        None => return Err(no_picture(bytes)),
+    };
+    let damaged = |error| PreprocessError::damaged(format, error);
+
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut allocation = image::Limits::no_limits();
+    allocation.max_alloc = Some(limits.bytes);
+    reader.limits(allocation);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+
+    let (width, height) = decoder.dimensions();
+    limits.allow(width, height)?;
+    let metadata = match format {
+        ImageFormat::WebP => {
+            let [exif, xmp] = [decoder.exif_metadata(), decoder.xmp_metadata()];
+            let block = |found: image::ImageResult<Option<Vec<u8>>>| found.ok().flatten().map(Cow::Owned);
+            Metadata { exif: block(exif), xmp: block(xmp) }
+        }
+        _ => metadata,
+    };
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    picture.apply_orientation(metadata.orientation());
+    Ok(to_rgb(picture))
+}
+
+/// What bytes are that begin as no picture does.
+fn no_picture(bytes: &[u8]) -> PreprocessError {
+    match Pointer::of(bytes) {
+        _ if bytes.is_empty() => PreprocessError::Empty,
+        Some(Pointer { system, command }) => PreprocessError::Pointer { system, command },
+        None => PreprocessError::UnknownFormat,
+    }
+}
+
+fn to_rgb(picture: DynamicImage) -> RgbImage {
+    let (width, height) = (picture.width(), picture.height());
+    let high_byte = |value: u16| (value >> 8) as u8;
+    let clipped = |value: u16| value.min(255) as u8;
+    let pixels = match picture {
+        DynamicImage::ImageRgb8(rgb) => return rgb,
+        DynamicImage::ImageLuma8(grey) => interleave(&grey, 1, |value| value),
+        DynamicImage::ImageLumaA8(grey) => interleave(&grey, 2, |value| value),
+        DynamicImage::ImageRgba8(rgba) => interleave(&rgba, 4, |value| value),
+        DynamicImage::ImageLuma16(grey) => interleave(&grey, 1, clipped),
+        DynamicImage::ImageLumaA16(grey) => interleave(&grey, 2, high_byte),
+        DynamicImage::ImageRgb16(rgb) => interleave(&rgb, 3, high_byte),
+        DynamicImage::ImageRgba16(rgba) => interleave(&rgba, 4, high_byte),
+        // Floating point: no format that is read decodes to it.
+        other => return other.to_rgb8(),
+    };
+    RgbImage::from_raw(width, height, pixels).unwrap_or_default()
+}
+
+/// Samples of 1 (grey), 2 (grey, alpha), 3 or 4 (colour, alpha) channels → RGB bytes.
+fn interleave<T: Copy>(samples: &[T], channels: usize, to_byte: impl Fn(T) -> u8) -> Vec<u8> {
+    let pixels = samples.chunks_exact(channels);
+    let mut rgb = Vec::with_capacity(pixels.len() * 3);
+    for pixel in pixels {
+        match *pixel {
+            [red, green, blue, ..] => rgb.extend([red, green, blue].map(&to_byte)),
+            [grey, ..] => rgb.extend([to_byte(grey); 3]),
+            [] => {}
+        }
+    }
+    rgb
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(format: ImageFormat) -> Vec<u8> {
+        let picture = RgbImage::from_fn(21, 17, |x, y| image::Rgb([(x * 11) as u8, (y * 13) as u8, (x * y) as u8]));
+        let mut bytes = Vec::new();
+        picture.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+        bytes
+    }
+
+    /// Every picture of `make_kinds.py` gives Pillow's bytes, or is named. What Pillow refuses may be read or not.
+    #[test]
+    fn odd_kinds_decode_as_pillow_decodes_them_or_are_named() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/preprocess/");
+        let table = std::fs::read_to_string(format!("{folder}kinds.csv")).unwrap();
+        let (mut named, mut more, mut refused, mut compared) = (vec![], vec![], vec![], 0);
+        for line in table.lines().skip(1) {
+            let [name, width, height, digest] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let bytes = std::fs::read(format!("{folder}kinds/{name}")).unwrap();
+            match decode(&bytes, &Limits::default()) {
+                Ok(_) if digest == "pillow" => more.push(name.to_owned()),
+                Err(error) if digest == "pillow" => refused.push(format!("{name}: {error}")),
+                Err(error @ PreprocessError::Unsupported { .. }) => named.push(format!("{name}: {error}")),
+                Err(error) => panic!("{name}: {error}"),
+                Ok(picture) => {
+                    let size = picture.dimensions();
+                    assert_eq!((size.0.to_string(), size.1.to_string()), (width.into(), height.into()), "{name}");
+                    let found = facevault_base::digest::Digest::of(picture.as_raw()).to_string();
+                    assert_eq!(found, digest, "{name}");
+                    compared += 1;
+                }
+            }
+        }
+        let [named, more, refused] = [named, more, refused].map(|lines| lines.join("\n"));
+        insta::assert_snapshot!(format!("{compared} as Pillow\n\n{named}\n\n{more}\n\n{refused}"), @"
+        275 as Pillow
+
+        rgb-16-planes.tif: TIFF with 3 samples of 16 bits a pixel, of this kind is not supported; convert to PNG or JPEG
+        lab.tif: TIFF with Lab colours is not supported; convert to PNG or JPEG
+        ycbcr.tif: TIFF with YCbCr colours is not supported; convert to PNG or JPEG
+        jpeg.tif: TIFF with JPEG compression is not supported; convert to PNG or JPEG
+        group4.tif: TIFF with fax compression is not supported; convert to PNG or JPEG
+
+        mm-rgb-big.tif
+        mm-grey-16-white-is-zero.tif
+        mm-grey-32.tif
+        palette-1-bit-reversed.tif
+        palette-2-bit-reversed.tif
+        palette-4-bit-reversed.tif
+        grey-8-bit-reversed-0.tif
+
+        grey-extra.tif: TIFF with 2 samples a pixel and colours of kind 1 is not supported; convert to PNG or JPEG
+        rgba-extra-3.tif: TIFF with 4 samples a pixel and colours of kind 2 is not supported; convert to PNG or JPEG
+        cut.tif: damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor
+        strip-short.tif: damaged or unusual TIFF picture: incomplete deflate stream; save it again with an image editor
+        cut-lzw.tif: damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor
+        too-few-pixels.gif: damaged or unusual GIF picture: image truncated; save it again with an image editor
+        no-frame.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
+        empty-frame.gif: the picture has no pixels (0 × 0); replace it or take it out of the dataset
+        cut.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
+        p2-above.pgm: damaged or unusual PNM picture: a sample is no number up to its largest; save it again with an image editor
+        p2-short.pgm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
+        p2-word.pgm: damaged or unusual PNM picture: a sample is no number up to its largest; save it again with an image editor
+        p5-short.pgm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
+        p5-zero.pgm: damaged or unusual PNM picture: its largest sample is not between 1 and 65535; save it again with an image editor
+        p5-70000.pgm: damaged or unusual PNM picture: its largest sample is not between 1 and 65535; save it again with an image editor
+        p1-two.pbm: damaged or unusual PNM picture: a sample is neither 0 nor 1; save it again with an image editor
+        p4-short.pbm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
+        ");
+    }
+
+    const FORMATS: [ImageFormat; 5] =
+        [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Pnm];
+
+    /// Decodes a picture some of whose bytes are other ones.
+    fn refused_or_within_limits(
+        mut bytes: Vec<u8>,
+        damage: Vec<(prop::sample::Index, u8)>,
+    ) -> Result<(), TestCaseError> {
+        for (place, value) in damage {
+            let place = place.index(bytes.len());
+            bytes[place] = value;
+        }
+        let limits = Limits { side: 2_000, pixels: 1 << 20, bytes: 16 << 20 };
+        if let Ok(picture) = decode(&bytes, &limits) {
+            prop_assert!(picture.width() <= 2_000 && picture.height() <= 2_000);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_do_not_panic(
+            magic in prop::sample::select(vec![
+                &b""[..],
+                b"\xff\xd8\xff",
+                b"\x89PNG\r\n\x1a\n",
+                b"RIFF\0\0\0\0WEBPVP8",
+                b"BM",
+                b"P5 ",
+                b"P1 ",
+                b"GIF89a\x08\0\x06\0\x80\0\0\0\0\0\xff\xff\xff,",
+                b"II*\0\x08\0\0\0\x0c\0",
+                b"MM\0*\0\0\0\x08\0\x08",
+                b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0",
+            ]),
+            tail in proptest::collection::vec(any::<u8>(), 0..300)
+        ) {
+            let bytes = [magic, &tail].concat();
+            let _ = decode(&bytes, &Limits::default());
+        }
+
+        #[test]
+        fn a_damaged_picture_does_not_panic(
+            format in prop::sample::select(FORMATS.to_vec()),
+            damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
+        ) {
+            refused_or_within_limits(encoded(format), damage)?;
+        }
+
+        #[test]
+        fn a_damaged_tiff_or_gif_does_not_panic(
+            name in prop::sample::select(vec![
+                "large-lzw-differences.tif",
+                "ii-rgb-big.tif",
+                "rgb-small-tiles-deflate.tif",
+                "palette-4-bit.tif",
+                "mm-float.tif",
+                "rgba-planes.tif",
+                "cmyk-packbits.tif",
+                "small-transparent.gif",
+                "pillow-large.gif",
+            ]),
+            damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
+        ) {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/preprocess/kinds/");
+            refused_or_within_limits(std::fs::read(format!("{folder}{name}")).unwrap(), damage)?;
+        }
+    }
+
+    #[test]
+    fn a_picture_cut_short_is_an_error() {
+        for format in FORMATS {
+            let bytes = encoded(format);
+            assert!(decode(&bytes, &Limits::default()).is_ok(), "{format:?}");
+            for kept in [bytes.len() / 4, bytes.len() / 2, bytes.len() * 3 / 4] {
+                let error = decode(&bytes[..kept], &Limits::default()).expect_err(&format!("{format:?} {kept}"));
+                let is_jpeg = format == ImageFormat::Jpeg;
+                match error {
+                    PreprocessError::CutShort { .. } => assert!(is_jpeg),
+                    PreprocessError::Damaged { .. } => assert!(!is_jpeg),
+                    other => panic!("{format:?}: {other}"),
+                }
+            }
+        }
+    }
+
+    /// However little is missing: a picture whose rest is filled with grey would become a wrong embedding.
+    #[test]
+    fn a_picture_cut_short_anywhere_is_an_error_or_whole() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/preprocess/decode/");
+        for name in ["exif-1.jpg", "progressive.jpg", "restart.jpg", "grey.pgm", "palette.png", "lossy.webp", "rgb.bmp"]
+        {
+            let bytes = std::fs::read(format!("{folder}{name}")).unwrap();
+            let whole = decode(&bytes, &Limits::default()).unwrap();
+            for kept in (0..bytes.len()).rev().step_by(7) {
+                if let Ok(picture) = decode(&bytes[..kept], &Limits::default()) {
+                    assert!(picture == whole, "{name}, {kept} of {} bytes", bytes.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_picture_is_named_so() {
+        let message = |bytes: &[u8]| decode(bytes, &Limits::default()).unwrap_err().to_string();
+        insta::assert_snapshot!(message(b""), @"the file is empty; copy or download it again");
+        insta::assert_snapshot!(message(b"face_id,image_id\n"), @"not a picture that can be read: its first bytes are none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; convert it to one of these");
+        insta::assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"), @"a Git LFS pointer stands here in place of the picture; fetch the picture with `git lfs pull`");
+        insta::assert_snapshot!(message(b"\0\0\0\x1cftypavif\0\0\0\0"), @"AVIF is not supported; convert to PNG or JPEG");
+        insta::assert_snapshot!(message(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), @"HEIC is not supported; convert to PNG or JPEG");
+        insta::assert_snapshot!(message(b"GIF89a"), @"damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor");
+        insta::assert_snapshot!(message(b"II*\0"), @"damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor");
+    }
+
+    #[test]
+    fn a_header_that_announces_too_much_is_refused() {
+        let error = decode(b"P6 60000 60000 255\n", &Limits::default()).unwrap_err();
+        insta::assert_snapshot!(error, @"the picture announces 60000 × 60000 pixels, over the limit of 20000 a side and 178956970 in all; scale it down, or replace it if its header is damaged");
+        let error = decode(b"P6 19000 19000 255\n", &Limits::default()).unwrap_err();
+        assert!(matches!(error, PreprocessError::TooLarge { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_jpeg_header_that_announces_too_much_is_refused() {
+        let mut bytes = encoded(ImageFormat::Jpeg);
+        let frame = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        bytes[frame + 5..frame + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
+        let error = decode(&bytes, &Limits::default()).unwrap_err();
+        assert!(matches!(error, PreprocessError::TooLarge { width: 60_000, .. }), "{error}");
+    }
+}

@@ -1,0 +1,242 @@
+//! How good a picture of a face is, by four numbers that need no network: cheap enough to be measured on every face
+//! while it is embedded, for the picture may be gone when somebody asks.
+//!
+//! All but the size are taken from the 8-bit picture that the network sees, after cropping and resizing, from its luma
+//! (ITU-R BT.601, as Pillow's `convert("L")`: `(19595 R + 38470 G + 7471 B + 32768) >> 16`). Sums are of integers, so
+//! the numbers are the same to the last bit on every machine.
+//!
+//! | measure | definition | unit | better |
+//! |---|---|---|---|
+//! | sharpness | variance of the 4-neighbour Laplacian of the inner pixels (Pech-Pacheco et al. 2000) | grey levels² | higher |
+//! | exposure | mean luma | grey levels, 0 … 255 | near the middle |
+//! | contrast | standard deviation of luma (RMS contrast, Peli 1990) | grey levels | higher |
+//! | size | shorter side of the crop before it was resized | pixels | higher |
+//!
+//! Sharpness is that of the resized picture: an enlarged crop is soft, and noise and JPEG blocks count as detail.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ChannelOrder;
+
+/// The exposure that is farthest from both ends of the scale.
+pub const MIDDLE_GREY: f64 = 127.5;
+
+/// The quality of one face. The first three are kept to a hundredth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quality {
+    /// Variance of the Laplacian of luma, grey levels².
+    pub sharpness: f32,
+    /// Mean luma, 0 … 255.
+    pub exposure: f32,
+    /// Standard deviation of luma, grey levels.
+    pub contrast: f32,
+    /// Shorter side of the crop before it was resized, pixels.
+    pub size: u32,
+}
+
+/// The quality of some faces in order, column by column: what a chunk's sidecar holds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Qualities {
+    sharpness: Vec<f32>,
+    exposure: Vec<f32>,
+    contrast: Vec<f32>,
+    size: Vec<u32>,
+}
+
+impl Qualities {
+    /// Number of faces; `None` when the columns differ in length.
+    #[must_use]
+    pub fn faces(&self) -> Option<usize> {
+        let lengths = [self.sharpness.len(), self.exposure.len(), self.contrast.len(), self.size.len()];
+        lengths.iter().all(|length| *length == lengths[0]).then_some(lengths[0])
+    }
+
+    /// All faces in order.
+    pub fn iter(&self) -> impl Iterator<Item = Quality> {
+        let numbers = self.sharpness.iter().zip(&self.exposure).zip(&self.contrast).zip(&self.size);
+        numbers.map(|(((&sharpness, &exposure), &contrast), &size)| Quality { sharpness, exposure, contrast, size })
+    }
+}
+
+impl Extend<Quality> for Qualities {
+    fn extend<I: IntoIterator<Item = Quality>>(&mut self, faces: I) {
+        for Quality { sharpness, exposure, contrast, size } in faces {
+            self.sharpness.push(sharpness);
+            self.exposure.push(exposure);
+            self.contrast.push(contrast);
+            self.size.push(size);
+        }
+    }
+}
+
+/// Measures a face of `side` × `side` × 3 bytes, row-major, channels interleaved, that was cut out of a picture as a
+/// region of `source` (width, height) pixels. `luma` is a buffer; keep one a thread.
+///
+/// # Panics
+/// When `face` is not of that size.
+#[must_use]
+pub fn measure(face: &[u8], side: usize, channels: ChannelOrder, source: [usize; 2], luma: &mut Vec<i16>) -> Quality {
+    assert_eq!(face.len(), side * side * 3, "the face has side {side}");
+    let weights = match channels {
+        ChannelOrder::Rgb => [19_595, 38_470, 7_471],
+        ChannelOrder::Bgr => [7_471, 38_470, 19_595],
+    };
+    luma.clear();
+    luma.extend(face.as_chunks::<3>().0.iter().map(|pixel| grey(*pixel, weights)));
+    let grey = luma.chunks_exact(side.max(1)).map(levels).fold(Sums::default(), Sums::plus);
+    let rows = luma.chunks_exact(side.max(1));
+    let neighbours = rows.clone().zip(rows.clone().skip(1)).zip(rows.skip(2));
+    let edges = neighbours.map(|((above, row), below)| laplacian(above, row, below)).fold(Sums::default(), Sums::plus);
+    Quality {
+        sharpness: hundredths(edges.variance()),
+        exposure: hundredths(grey.mean()),
+        contrast: hundredths(grey.variance().sqrt()),
+        size: source[0].min(source[1]) as u32,
+    }
+}
+
+/// 0 … 255, as wide as a Laplacian needs.
+fn grey(pixel: [u8; 3], weights: [u32; 3]) -> i16 {
+    let [a, b, c] = pixel.map(u32::from);
+    ((weights[0] * a + weights[1] * b + weights[2] * c + 0x8000) >> 16) as i16
+}
+
+/// Number, sum and sum of squares of integers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    n: i64,
+    sum: i64,
+    squares: i64,
+}
+
+impl Sums {
+    fn plus(self, other: Self) -> Self {
+        Self { n: self.n + other.n, sum: self.sum + other.sum, squares: self.squares + other.squares }
+    }
+
+    fn mean(self) -> f64 {
+        if self.n == 0 { 0.0 } else { self.sum as f64 / self.n as f64 }
+    }
+
+    /// Of the values themselves, not of a population that they are a sample of.
+    fn variance(self) -> f64 {
+        if self.n == 0 { 0.0 } else { (self.n * self.squares - self.sum * self.sum) as f64 / (self.n * self.n) as f64 }
+    }
+}
+
+fn levels(row: &[i16]) -> Sums {
+    let (mut sum, mut squares) = (0_i32, 0_i32);
+    for level in row.iter().copied().map(i32::from) {
+        sum += level;
+        squares += level * level;
+    }
+    Sums { n: row.len() as i64, sum: sum.into(), squares: squares.into() }
+}
+
+/// The Laplacian of a row's inner pixels. 32 bits hold the sums of a row: faces are at most 1024 pixels wide.
+fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> Sums {
+    let Some(inner) = row.len().checked_sub(2) else { return Sums::default() };
+    let (mut sum, mut squares) = (0_i32, 0_i32);
+    let (up, down) = (&above[1..=inner], &below[1..=inner]);
+    let (left, centre, right) = (&row[..inner], &row[1..=inner], &row[2..]);
+    for i in 0..inner {
+        let value = i32::from(left[i] + right[i] + up[i] + down[i] - 4 * centre[i]);
+        sum += value;
+        squares += value * value;
+    }
+    Sums { n: inner as i64, sum: sum.into(), squares: squares.into() }
+}
+
+fn hundredths(value: f64) -> f32 {
+    ((value * 100.0).round() / 100.0) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::RgbImage;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    fn of(face: &RgbImage, source: [usize; 2]) -> Quality {
+        measure(face.as_raw(), face.width() as usize, ChannelOrder::Rgb, source, &mut Vec::new())
+    }
+
+    // `tests/fixtures/quality/make_goldens.py` computed them.
+    #[test]
+    fn numbers_are_those_of_numpy_and_opencv() {
+        let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let goldens: Vec<Value> =
+            serde_json::from_slice(&std::fs::read(fixtures.join("quality/goldens.json")).unwrap()).unwrap();
+        assert!(goldens.len() >= 5);
+        for golden in goldens {
+            let name = golden["picture"].as_str().unwrap();
+            let face = image::open(fixtures.join(name)).unwrap().to_rgb8();
+            let found = of(&face, [300, 200]);
+            let number = |key: &str| golden[key].as_f64().unwrap() as f32;
+            let expected = [number("sharpness"), number("exposure"), number("contrast")];
+            assert_eq!([found.sharpness, found.exposure, found.contrast], expected, "{name}");
+            assert_eq!(found.size, 200);
+        }
+    }
+
+    #[test]
+    fn each_number_moves_with_what_it_is_about() {
+        let flat = RgbImage::from_pixel(9, 9, image::Rgb([40, 40, 40]));
+        assert_eq!(of(&flat, [7, 9]), Quality { sharpness: 0.0, exposure: 40.0, contrast: 0.0, size: 7 });
+        let ramp = RgbImage::from_fn(9, 9, |x, _| image::Rgb([x as u8 * 10; 3]));
+        let ramped = of(&ramp, [1, 1]);
+        assert!(ramped.sharpness == 0.0 && ramped.contrast > 25.0, "a slope has contrast and no edge: {ramped:?}");
+        let stripes = RgbImage::from_fn(9, 9, |x, _| image::Rgb([x as u8 % 2 * 80; 3]));
+        assert!(of(&stripes, [1, 1]).sharpness > 10_000.0);
+        assert_eq!(of(&RgbImage::new(2, 2), [5, 5]).sharpness, 0.0, "there are no inner pixels");
+    }
+
+    #[test]
+    #[ignore = "a measurement, not a check"]
+    fn share_of_the_preparation() {
+        use crate::{Crop, Filter, Preprocess, Resize};
+        use crate::{Limits, Scratch, decode, profile, render};
+        use std::time::{Duration, Instant};
+        let photo = crate::dataset::synthetic::render(1, 1, 1, 250);
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        photo.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+        let resize = Resize { size: 160, filter: Filter::OpencvLinear };
+        let preprocess = Preprocess { crop: Crop::Whole, resize, ..profile("facenet-pytorch").unwrap() };
+        let (mut out, mut luma, mut scratch) = (vec![0; 160 * 160 * 3], Vec::new(), Scratch::default());
+        let (mut prepared, mut measured) = (Duration::MAX, Duration::MAX);
+        for _ in 0..300 {
+            let started = Instant::now();
+            let picture = decode(bytes.get_ref(), &Limits::default()).unwrap();
+            let source = render(&picture, None, &preprocess, &mut scratch, &mut out).unwrap();
+            prepared = prepared.min(started.elapsed());
+            let started = Instant::now();
+            std::hint::black_box(super::measure(&out, 160, ChannelOrder::Rgb, source, &mut luma));
+            measured = measured.min(started.elapsed());
+        }
+        let share = 100.0 * measured.as_secs_f64() / (prepared + measured).as_secs_f64();
+        println!("decode and resize {prepared:?}, measure {measured:?}: {share:.1}%");
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_channels_is_undone(pixels in proptest::collection::vec(any::<u8>(), 75)) {
+            let mut swapped = pixels.clone();
+            swapped.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| pixel.reverse());
+            let measure = |face: &[u8], order| super::measure(face, 5, order, [3, 4], &mut vec![9; 3]);
+            prop_assert_eq!(measure(&pixels, ChannelOrder::Rgb), measure(&swapped, ChannelOrder::Bgr));
+        }
+
+        #[test]
+        fn columns_give_back_the_faces_through_json(faces in proptest::collection::vec(any::<[u8; 27]>(), 0..9)) {
+            let faces: Vec<Quality> =
+                faces.iter().map(|face| super::measure(face, 3, ChannelOrder::Rgb, [8, 9], &mut Vec::new())).collect();
+            let mut columns = Qualities::default();
+            columns.extend(faces.clone());
+            let read: Qualities = serde_json::from_str(&serde_json::to_string(&columns).unwrap()).unwrap();
+            prop_assert_eq!(read.faces(), Some(faces.len()));
+            prop_assert_eq!(read.iter().collect::<Vec<_>>(), faces);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Which faces fail: error rates by slices of the faces (their metadata, their measured quality), and how far leaving out
+//! the worst pictures would help.
+
+mod column;
+mod discard;
+mod rate;
+mod slices;
+#[cfg(test)]
+mod tests;
+
+pub use column::{Better, Column, Values};
+pub use discard::{Discard, DiscardCurve};
+pub use rate::{Cluster, rate};
+pub use slices::{LeftOut, Slice, Slices, Warning};
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics;
+use crate::similarity::kernel::Rows;
+use crate::similarity::{FaceErrors, Population};
+use crate::verification::bootstrap::Resampling;
+use facevault_base::progress::{Cancel, Progress};
+
+/// Version of `breakdown.json`.
+pub const SCHEMA: u32 = 1;
+
+/// `breakdown.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Breakdown {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// A pair matches when its cosine is at or above this: the operating threshold, [`crate::metrics::Metrics::operating`].
+    pub threshold: f64,
+    /// All labelled faces.
+    pub all: Slice,
+    /// The slices of each column.
+    pub columns: Vec<Slices>,
+    /// Columns that make no slices, and why.
+    pub left_out: Vec<LeftOut>,
+    /// What leaving out the worst pictures would do.
+    pub discard: Discard,
+}
+
+/// What a breakdown is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Unit rows, one a face.
+    pub rows: Rows<'a>,
+    /// The labelled ones.
+    pub population: &'a Population<'a>,
+    /// What their pairs came to at the threshold, and at no other.
+    pub errors: &'a FaceErrors,
+    /// The operating threshold.
+    pub threshold: f32,
+    /// What is known of the faces.
+    pub columns: &'a [Column<'a>],
+    /// How intervals are made.
+    pub how: Resampling,
+}
+
+impl Breakdown {
+    /// Slices and curves: a pure function of the input, bit for bit, whatever the number of threads. `None` when
+    /// cancelled.
+    #[must_use]
+    pub fn new(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<Self> {
+        let (all, columns, left_out) = slices::of(input);
+        let discard = Discard::new(input, discard::MOST_PAIRS, progress, cancel)?;
+        let threshold = input.threshold.into();
+        Some(metrics::rounded(Self { schema: SCHEMA, threshold, all, columns, left_out, discard }))
+    }
+}

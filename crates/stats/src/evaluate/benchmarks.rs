@@ -1,0 +1,103 @@
+//! Published lists of pairs in an evaluation: the protocols over them, and, where no face has a name, the list in place of
+//! all pairs.
+
+use super::{EvaluateError, Labelled, Tested};
+use crate::protocol::uncertainty::People;
+use crate::protocol::{self, Listed, ProtocolResult};
+use crate::protocol::{DATASET_PAIRS, ListedPair, PairList};
+use crate::protocol::{PairsSource, Protocol};
+use crate::similarity::kernel::Rows;
+use crate::similarity::listed::RowPair;
+
+/// Published lists of pairs, and the protocols that are run on them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Benchmarks<'a> {
+    /// The protocols.
+    pub protocols: &'a [Protocol],
+    /// The lists, in manifest rows.
+    pub lists: &'a [PairList],
+    /// Matrix row of each manifest row; `None` where it has no embedding.
+    pub row_of: &'a [Option<u32>],
+    /// Who each manifest row is, when known.
+    pub identities: &'a [Option<&'a str>],
+    /// Whether a row is two halves side by side, of the face and of its mirror image.
+    pub halves: bool,
+}
+
+impl Benchmarks<'_> {
+    /// Runs all protocols.
+    pub(super) fn run(&self, rows: Rows<'_>, level: f64) -> Result<(Vec<ProtocolResult>, Vec<Tested>), EvaluateError> {
+        let mut found = (Vec::new(), Vec::new());
+        for protocol in self.protocols {
+            let name = list_of(protocol);
+            let Some(list) = self.lists.iter().find(|list| list.name == name) else {
+                return Err(EvaluateError::NoPairs { protocol: protocol.name.clone() });
+            };
+            let people = People::new(self.identities, &list.pairs);
+            let listed = Listed { pairs: &list.pairs, row_of: self.row_of, people: &people };
+            let (result, pairs) = protocol::run(protocol, listed, rows, self.halves, level)
+                .map_err(|source| EvaluateError::Protocol { protocol: protocol.name.clone(), source })?;
+            few_enough(protocol, result.pairs.missing as usize, list.pairs.len())?;
+            found.0.push(result);
+            found.1.push(Tested { protocol: protocol.name.clone(), pairs });
+        }
+        Ok(found)
+    }
+
+    /// The first list in place of names, when no face has one.
+    #[must_use]
+    pub fn instead_of_names(&self, faces: &[Labelled<'_>]) -> Option<ByList> {
+        let list = self.lists.first()?;
+        if faces.iter().any(|face| face.identity.is_some()) {
+            return None;
+        }
+        let row = |face: u32| self.row_of.get(face as usize).copied().flatten();
+        let there = |pair: &ListedPair| Some(RowPair { a: row(pair.a)?, b: row(pair.b)?, same: pair.same });
+        let people = People::new(self.identities, &list.pairs);
+        let mut groups = vec![String::new(); faces.len()];
+        for (face, row) in (0..).zip(self.row_of) {
+            if let Some(name) = row.and_then(|row| groups.get_mut(row as usize)) {
+                *name = format!("{:08}", people.of(face));
+            }
+        }
+        Some(ByList { pairs: list.pairs.iter().filter_map(there).collect(), groups })
+    }
+}
+
+/// Name of a protocol's list.
+#[must_use]
+pub fn list_of(protocol: &Protocol) -> &str {
+    match protocol.pairs {
+        PairsSource::Dataset => DATASET_PAIRS,
+        PairsSource::Files { .. } => &protocol.name,
+    }
+}
+
+/// Whether a protocol may do without so many of its list's pairs.
+///
+/// # Errors
+/// [`EvaluateError::LeftOut`].
+pub fn few_enough(protocol: &Protocol, left_out: usize, pairs: usize) -> Result<(), EvaluateError> {
+    let most = protocol.max_left_out;
+    if left_out as f64 <= most * pairs as f64 {
+        return Ok(());
+    }
+    Err(EvaluateError::LeftOut { protocol: protocol.name.clone(), left_out, pairs, most })
+}
+
+/// A list of pairs in place of names.
+#[derive(Debug)]
+pub struct ByList {
+    /// The list's pairs whose faces are both embedded.
+    pub pairs: Vec<RowPair>,
+    /// A name for each matrix row that stands for its group of pictures; never shown.
+    groups: Vec<String>,
+}
+
+impl ByList {
+    /// The faces under the names of their groups.
+    #[must_use]
+    pub fn label<'a>(&'a self, faces: &[Labelled<'a>]) -> Vec<Labelled<'a>> {
+        faces.iter().zip(&self.groups).map(|(face, group)| Labelled { identity: Some(group), ..*face }).collect()
+    }
+}

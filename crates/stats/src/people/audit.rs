@@ -1,0 +1,321 @@
+//! Labels to look at. A face is a suspect when it is *far* from its own: its cosine to the centroid of its identity's
+//! other faces is below the operating threshold, and an outlier among all faces' (below Tukey's lower fence, 1977), for a
+//! network that misses most pairs at its operating threshold would else suspect most faces. It looks like
+//!
+//! - *another* when it is *near* the closest other centroid and closer than to its own by the margin (one standard
+//!   deviation of different-identity cosines). Near is at or above the operating threshold, or the lower quartile of all
+//!   faces' cosines to their own where that is lower; or
+//! - *nobody* when it is near no centroid. A bystander who inherited the folder's name is such a face, and so is a bad
+//!   picture of the right person.
+//!
+//! An embedding cannot tell a wrong label from a face it fails on: this is a list for a person to look through. Faces
+//! that cannot be held out (alone under their name) are never suspects.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::headline::Headline;
+use super::placement::Placement;
+use super::product::Packed;
+use crate::similarity::kernel::Rows;
+use crate::similarity::{HardPair, Labelled, PairKind, Population};
+use facevault_base::progress::Cancel;
+
+/// Pairs of identities kept that look like one person.
+const KEPT: usize = 100;
+
+/// What the labels look like from the embedding.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Audit {
+    /// A face whose cosine to its own is below this is a suspect.
+    pub far: f64,
+    /// From this cosine on a suspect looks like another identity.
+    pub near: f64,
+    /// How much closer than its own that identity is at least.
+    pub margin: f64,
+    /// Suspects that look like someone else.
+    pub another: u64,
+    /// Suspects that look like nobody.
+    pub nobody: u64,
+    /// Pairs of identities that look like one person.
+    pub twice: u64,
+    /// The first of them, most alike first.
+    pub one_person: Vec<OnePerson>,
+    /// The kept hardest pairs that are on the wrong side of the threshold.
+    pub wrong_pairs: Vec<WrongPair>,
+    /// Headline metrics with all labels as they are, and with the suspects that look like someone else unlabelled.
+    /// `None` without such suspects, or when nothing is left to compare.
+    pub metrics: Option<WithAndWithout>,
+    /// Ranked: those that look like someone else by margin, then those that look like nobody by how little they look like
+    /// their own. In a table of its own.
+    #[serde(skip)]
+    pub suspects: Vec<Suspect>,
+}
+
+/// What a suspect looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Looks {
+    /// Someone else.
+    Another,
+    /// Nobody of the run.
+    Nobody,
+}
+
+/// A face whose label a person should look at: a line of `label_audit.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// 1 is looked at first.
+    pub rank: u64,
+    /// The face.
+    pub face_id: String,
+    /// Its row in the matrix.
+    pub row: u32,
+    /// Its identity as given.
+    pub labelled_as: String,
+    /// Cosine to the centroid of that identity's other faces.
+    pub own_cosine: f32,
+    /// The identity with the closest other centroid.
+    pub looks_like: String,
+    /// The cosine to it.
+    pub its_cosine: f32,
+    /// `its_cosine` − `own_cosine`.
+    pub margin: f32,
+    /// Whether that is more than a coincidence.
+    pub kind: Looks,
+}
+
+/// Two identities whose faces match on average: the mean cosine over all pairs of a face of one and a face of the other
+/// is at or above the operating threshold. Probably one person under two names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OnePerson {
+    /// The first as a string.
+    pub identity_a: String,
+    /// The other.
+    pub identity_b: String,
+    /// Mean cosine between their faces.
+    pub mean_cosine: f32,
+    /// Faces of each.
+    pub faces: [u64; 2],
+}
+
+/// One of the hardest pairs, and what would explain that it is on the wrong side of the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrongPair {
+    /// Which kind of pair.
+    pub kind: PairKind,
+    /// Which of that kind.
+    pub rank: u32,
+    /// Why, perhaps.
+    pub cause: Cause,
+}
+
+/// What would explain a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// With the identities that the embedding suggests it would be a pair of the other kind.
+    WrongLabel,
+    /// One of the faces looks like nobody.
+    Nobody,
+    /// The two identities look like one person.
+    OnePersonTwice,
+    /// Nothing here explains it: a hard pair.
+    Unexplained,
+}
+
+/// The same numbers with and without the suspects that look like someone else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WithAndWithout {
+    /// All pairs were compared for both; otherwise both are samples of at most the same number of pairs.
+    pub exhaustive: bool,
+    /// Labels as they are.
+    pub with: Headline,
+    /// Suspects unlabelled.
+    pub without: Headline,
+}
+
+/// What the audit looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// Unit rows.
+    pub rows: Rows<'a>,
+    /// Labelled faces.
+    pub population: &'a Population<'a>,
+    /// All faces, by row.
+    pub faces: &'a [Labelled<'a>],
+    /// Labelled faces by position.
+    pub placed: &'a [Placement],
+    /// The hardest pairs.
+    pub hardest: &'a [HardPair],
+    /// The operating threshold.
+    pub threshold: f64,
+    /// Standard deviation of different-identity cosines.
+    pub margin: f64,
+}
+
+impl Audit {
+    /// Everything but the metrics. `None` when cancelled.
+    #[must_use]
+    pub fn new(evidence: &Evidence<'_>, cancel: &Cancel) -> Option<Self> {
+        let (far, near) = levels(evidence);
+        let suspects = suspects(evidence, far, near);
+        let (twice, one_person) = one_person(evidence, cancel)?;
+        let number = |kind: Looks| suspects.iter().filter(|suspect| suspect.kind == kind).count() as u64;
+        Some(Self {
+            far,
+            near,
+            margin: evidence.margin,
+            another: number(Looks::Another),
+            nobody: number(Looks::Nobody),
+            twice,
+            wrong_pairs: wrong_pairs(evidence, &suspects, &one_person),
+            one_person,
+            metrics: None,
+            suspects,
+        })
+    }
+
+    /// The suspect at a row of the matrix.
+    #[must_use]
+    pub fn suspect(&self, row: u32) -> Option<&Suspect> {
+        self.suspects.iter().find(|suspect| suspect.row == row)
+    }
+
+    /// Rows of the suspects that look like someone else.
+    pub fn mislabelled(&self) -> impl Iterator<Item = u32> {
+        self.suspects.iter().filter(|suspect| suspect.kind == Looks::Another).map(|suspect| suspect.row)
+    }
+}
+
+/// What is far from one's own, and what is near another.
+fn levels(evidence: &Evidence<'_>) -> (f64, f64) {
+    let mut own: Vec<f32> = evidence.placed.iter().filter_map(|face| face.own).collect();
+    own.sort_by(f32::total_cmp);
+    let quartile = |share: f64| own.get((share * own.len().saturating_sub(1) as f64).round() as usize);
+    let (Some(&lower), Some(&upper)) = (quartile(0.25), quartile(0.75)) else {
+        return (evidence.threshold, evidence.threshold);
+    };
+    let (lower, upper) = (f64::from(lower), f64::from(upper));
+    let fence = lower - 1.5 * (upper - lower);
+    (evidence.threshold.min(fence), evidence.threshold.min(lower))
+}
+
+fn suspects(evidence: &Evidence<'_>, far: f64, near: f64) -> Vec<Suspect> {
+    let Evidence { population, faces, placed, margin, .. } = *evidence;
+    let judge = |face: &Placement| {
+        let (own, (other, its)) = (face.own?, face.other?);
+        let kind = match f64::from(its) >= near {
+            _ if f64::from(own) >= far => return None,
+            true if f64::from(its) - f64::from(own) >= margin => Looks::Another,
+            true => return None,
+            false => Looks::Nobody,
+        };
+        Some((kind, own, other, its))
+    };
+    let mut found: Vec<Suspect> = population
+        .members
+        .iter()
+        .zip(placed)
+        .filter_map(|(member, face)| {
+            let (kind, own_cosine, other, its_cosine) = judge(face)?;
+            let name = |identity: u32| population.names[identity as usize].to_owned();
+            Some(Suspect {
+                rank: 0,
+                face_id: faces[member.row as usize].face_id.into(),
+                row: member.row,
+                labelled_as: name(member.identity),
+                own_cosine,
+                looks_like: name(other),
+                its_cosine,
+                margin: its_cosine - own_cosine,
+                kind,
+            })
+        })
+        .collect();
+    let key = |suspect: &Suspect| match suspect.kind {
+        Looks::Another => (false, -suspect.margin),
+        Looks::Nobody => (true, suspect.own_cosine),
+    };
+    found.sort_by(|a, b| {
+        let ((a_nobody, a_key), (b_nobody, b_key)) = (key(a), key(b));
+        a_nobody.cmp(&b_nobody).then(a_key.total_cmp(&b_key)).then_with(|| a.row.cmp(&b.row))
+    });
+    found.iter_mut().zip(1..).for_each(|(suspect, rank)| suspect.rank = rank);
+    found
+}
+
+/// Two identities and the mean cosine between their faces.
+type Alike = (usize, usize, f32);
+
+/// How many pairs of identities look like one person, and the first of them.
+fn one_person(evidence: &Evidence<'_>, cancel: &Cancel) -> Option<(u64, Vec<OnePerson>)> {
+    const BLOCK: usize = 64;
+    let Evidence { rows, population, threshold, .. } = *evidence;
+    let mean = |faces: &std::ops::Range<usize>| {
+        let mut sum = vec![0f64; rows.dimension];
+        for face in &population.members[faces.clone()] {
+            sum.iter_mut().zip(rows.row(face.row)).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        sum.into_iter().map(|sum| (sum / faces.len() as f64) as f32).collect::<Vec<f32>>()
+    };
+    // The product of two means is the mean of all products between them.
+    let means: Vec<f32> = population.identities.par_iter().flat_map_iter(mean).collect();
+    let packed = Packed::new(&means, rows.dimension);
+    let order = |a: &Alike, b: &Alike| b.2.total_cmp(&a.2).then_with(|| (a.0, a.1).cmp(&(b.0, b.1)));
+    let best = |mut pairs: Vec<Alike>| {
+        pairs.sort_by(order);
+        pairs.truncate(KEPT);
+        pairs
+    };
+    let found: Vec<(u64, Vec<Alike>)> = means
+        .par_chunks(BLOCK * rows.dimension)
+        .enumerate()
+        .map(|(block, chunk)| {
+            let left: Vec<&[f32]> = chunk.chunks_exact(rows.dimension).collect();
+            let mut pairs = Vec::new();
+            packed.products(&left, |i, b, cosine| {
+                let a = block * BLOCK + i;
+                if a < b && f64::from(cosine) >= threshold {
+                    pairs.push((a, b, cosine));
+                }
+            });
+            (!cancel.requested()).then(|| (pairs.len() as u64, best(pairs)))
+        })
+        .collect::<Option<_>>()?;
+    let twice = found.iter().map(|(pairs, _)| pairs).sum();
+    let pairs = best(found.into_iter().flat_map(|(_, pairs)| pairs).collect());
+    let named = pairs.into_iter().map(|(a, b, mean_cosine)| OnePerson {
+        identity_a: population.names[a].into(),
+        identity_b: population.names[b].into(),
+        mean_cosine: mean_cosine.clamp(-1.0, 1.0),
+        faces: [a, b].map(|identity| population.identities[identity].len() as u64),
+    });
+    Some((twice, named.collect()))
+}
+
+fn wrong_pairs(evidence: &Evidence<'_>, suspects: &[Suspect], one_person: &[OnePerson]) -> Vec<WrongPair> {
+    let by_row: std::collections::HashMap<u32, &Suspect> =
+        suspects.iter().map(|suspect| (suspect.row, suspect)).collect();
+    let cause = |pair: &HardPair| {
+        let faces = [(pair.row_a, &pair.identity_a), (pair.row_b, &pair.identity_b)];
+        let looks = |kind: Looks, row: u32| by_row.get(&row).filter(|suspect| suspect.kind == kind);
+        let [a, b] = faces.map(|(row, label)| looks(Looks::Another, row).map_or(label, |suspect| &suspect.looks_like));
+        let named = |one: &OnePerson| {
+            let names = [&one.identity_a, &one.identity_b];
+            names == [&pair.identity_a, &pair.identity_b] || names == [&pair.identity_b, &pair.identity_a]
+        };
+        if (a == b) != (pair.kind == PairKind::Genuine) {
+            Cause::WrongLabel
+        } else if faces.iter().any(|(row, _)| looks(Looks::Nobody, *row).is_some()) {
+            Cause::Nobody
+        } else if pair.kind == PairKind::Impostor && one_person.iter().any(named) {
+            Cause::OnePersonTwice
+        } else {
+            Cause::Unexplained
+        }
+    };
+    let wrong = |pair: &&HardPair| (f64::from(pair.cosine) < evidence.threshold) == (pair.kind == PairKind::Genuine);
+    let judged = evidence.hardest.iter().filter(wrong);
+    judged.map(|pair| WrongPair { kind: pair.kind, rank: pair.rank, cause: cause(pair) }).collect()
+}

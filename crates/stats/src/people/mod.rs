@@ -1,0 +1,165 @@
+//! Who fails, whose labels deserve a look, and what a search among centroids would do. Pure: no files.
+
+pub mod audit;
+mod centroids;
+pub mod headline;
+pub mod identities;
+pub mod placement;
+pub mod portraits;
+mod product;
+pub mod rate;
+pub mod routing;
+
+use serde::{Deserialize, Serialize};
+
+pub use audit::{Audit, Suspect};
+pub use centroids::Centroids;
+pub use identities::{Identities, IdentityErrors};
+pub use portraits::Portrait;
+pub use routing::Routing;
+
+use crate::similarity::kernel::Rows;
+use crate::similarity::sampling::Quota;
+use crate::similarity::{self, Comparison, HardPair, Labelled, Population, Request, Watched};
+use crate::similarity::{PairMode, SimilarityOptions};
+use crate::verification::bootstrap::{Estimator, Resampling};
+use crate::verification::rates::Rates;
+use audit::{Evidence, WithAndWithout};
+use facevault_base::progress::{Cancel, Silent};
+use headline::Headline;
+
+/// Version of `people.json`; readers refuse what they do not know.
+pub const SCHEMA: u32 = 1;
+
+/// Up to this many pairs, headline metrics without suspects are of all that are left, if those with them are of all: some
+/// 20 seconds on 2 cores.
+const AUDIT_ALL: u64 = 3_000_000_000;
+
+/// Else both are made of a sample of at most so many.
+const AUDIT_SAMPLE: u64 = 2_000_000;
+
+/// `people.json`, but for the lists that are tables of their own.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct People {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The operating threshold, [`crate::metrics::Metrics::operating`]: what is below is a miss, what reaches it a match. Of
+    /// pairs that are too few for one, that of the equal error rate.
+    pub threshold: f64,
+    /// Errors by identity.
+    pub identities: Identities,
+    /// Cosines of the identities that fail most.
+    pub portraits: Vec<Portrait>,
+    /// Labels to look at.
+    pub audit: Audit,
+    /// Searching centroids.
+    pub routing: Routing,
+}
+
+/// What an evaluation knows when people are looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Unit rows.
+    pub rows: Rows<'a>,
+    /// All faces, by row.
+    pub faces: &'a [Labelled<'a>],
+    /// The labelled ones.
+    pub population: &'a Population<'a>,
+    /// One unit row an identity of the population.
+    pub centroids: &'a [f32],
+    /// All pairs that were compared.
+    pub found: &'a Comparison,
+    /// The operating threshold that their errors were counted at, if there is one.
+    pub watched: Option<Watched>,
+    /// Their intervals.
+    pub estimator: &'a Estimator,
+    /// The hardest of them.
+    pub hardest: &'a [HardPair],
+    /// The threshold to judge by when there is no operating threshold.
+    pub eer_threshold: f64,
+    /// Which pairs, and how uncertainty is estimated.
+    pub options: &'a SimilarityOptions,
+    /// Seed of samples and replicates.
+    pub seed: u64,
+}
+
+/// Looks at people. `None` when cancelled.
+#[must_use]
+pub fn study(input: &Input<'_>, cancel: &Cancel) -> Option<People> {
+    let &Input { rows, faces, population, found, watched, options, .. } = input;
+    let threshold = watched.map_or(input.eer_threshold, |watched| watched.threshold.into());
+    let placed = placement::place(rows, population, input.centroids, cancel)?;
+    let how = (options.replicates, input.seed);
+    let identities = Identities::new(population, &found.faces, options.confidence, how);
+    let margin = found.impostor.moments.std();
+    let evidence = Evidence { rows, population, faces, placed: &placed, hardest: input.hardest, threshold, margin };
+    let mut audit = Audit::new(&evidence, cancel)?;
+    audit.metrics = with_and_without(input, &audit, cancel);
+    if cancel.requested() {
+        return None;
+    }
+    Some(People {
+        schema: SCHEMA,
+        threshold,
+        portraits: portraits::portraits(rows, population, &identities),
+        identities,
+        audit,
+        routing: routing::routing(population, &placed, options.confidence),
+    })
+}
+
+/// Compares again with the suspects that look like someone else unlabelled. `None` without such suspects, when one kind
+/// of pair is gone with them, or when cancelled.
+fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option<WithAndWithout> {
+    if audit.another == 0 {
+        return None;
+    }
+    let mut faces = input.faces.to_vec();
+    for row in audit.mislabelled() {
+        faces[row as usize].identity = None;
+    }
+    let left = Population::new(&faces, input.seed);
+    if left.available.genuine == 0 || left.available.impostor == 0 {
+        return None;
+    }
+    let compared = [&input.found.genuine, &input.found.impostor].map(|tally| tally.moments.count());
+    let available = &input.population.available;
+    let all =
+        compared == [available.genuine, available.impostor] && available.genuine + available.impostor <= AUDIT_ALL;
+    let pairs = if all { PairMode::Exhaustive } else { PairMode::Sampled };
+    let max_pairs = Some(input.options.max_pairs.unwrap_or(AUDIT_SAMPLE).min(AUDIT_SAMPLE));
+    let few = SimilarityOptions { pairs, max_pairs, ..input.options.clone() };
+    let quota = |population: &Population<'_>| Quota::new(&population.available, &few);
+    let all = quota(input.population);
+    // The evaluation itself may have compared just these pairs.
+    let with = if compared == [all.genuine, all.impostor] {
+        Headline::of(Rates { estimator: input.estimator, cells: &input.found.cells })
+    } else {
+        headline(input, input.population, all, cancel)?
+    };
+    let exhaustive = all.is_all(&input.population.available) && quota(&left).is_all(&left.available);
+    let without = headline(input, &left, quota(&left), cancel)?;
+    Some(WithAndWithout { exhaustive, with, without })
+}
+
+/// Headline metrics of so many pairs. `None` when one kind of pair was not found, or when cancelled.
+fn headline(input: &Input<'_>, population: &Population<'_>, quota: Quota, cancel: &Cancel) -> Option<Headline> {
+    let request = Request { quota, hardest: 0, watched: &[], seed: input.seed };
+    let found = similarity::compare(input.rows, population, &request, &Silent, cancel)?;
+    if found.genuine.moments.count() == 0 || found.impostor.moments.count() == 0 {
+        return None;
+    }
+    let (replicates, level) = (input.options.replicates, input.options.confidence);
+    let how = Resampling { replicates, level, seed: input.seed };
+    let estimator = Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())?;
+    Some(Headline::of(Rates { estimator: &estimator, cells: &found.cells }))
+}
+
+/// With the numbers that `people.json` gives back.
+#[must_use]
+pub fn rounded(people: People) -> People {
+    let (errors, suspects) = (people.identities.errors.clone(), people.audit.suspects.clone());
+    let mut people = crate::metrics::rounded(people);
+    (people.identities.errors, people.audit.suspects) = (errors, suspects);
+    people
+}

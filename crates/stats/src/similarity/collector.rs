@@ -1,0 +1,162 @@
+//! What one thread remembers of the pairs it compared. Everything in here adds up to the same whatever the order.
+
+use super::PairKind;
+use super::faces::FaceErrors;
+use super::hardest::Hardest;
+use super::population::{Member, Population};
+use crate::verification::bootstrap::Cell;
+use crate::verification::tally::{Moments, Tally};
+use facevault_kernels::products::Sums;
+
+/// Sums over pairs.
+#[derive(Debug)]
+pub struct Collector {
+    /// All same-identity pairs of closed cells.
+    pub genuine: Tally,
+    /// All different-identity pairs of closed cells.
+    pub impostor: Tally,
+    /// Same-identity pairs by unit.
+    pub genuine_cells: Vec<Cell>,
+    /// Different-identity pairs by pair of units.
+    pub impostor_cells: Vec<Cell>,
+    /// By identity.
+    pub spread: Vec<Spread>,
+    /// Same-identity pairs with the lowest cosines.
+    pub hardest_genuine: Hardest,
+    /// Different-identity pairs with the highest cosines.
+    pub hardest_impostor: Hardest,
+    /// Errors by face at the watched thresholds.
+    pub faces: FaceErrors,
+    watched: Vec<f32>,
+    open_genuine: Tally,
+    open_impostor: Tally,
+}
+
+/// One identity's cosines.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Number of same-identity pairs, and their moments.
+    pub genuine: Moments,
+    /// Lowest of them; +∞ without any.
+    pub genuine_min: f32,
+    /// Highest cosine to another identity; −∞ without any.
+    pub impostor_max: f32,
+    /// Which identity that is; the first as a string among equals.
+    pub nearest: u32,
+}
+
+impl Default for Spread {
+    fn default() -> Self {
+        Self {
+            genuine: Moments::default(),
+            genuine_min: f32::INFINITY,
+            impostor_max: f32::NEG_INFINITY,
+            nearest: u32::MAX,
+        }
+    }
+}
+
+impl Spread {
+    /// Another identity comes this close.
+    pub fn meet(&mut self, other: u32, cosine: f32) {
+        if cosine > self.impostor_max || (cosine == self.impostor_max && other < self.nearest) {
+            (self.impostor_max, self.nearest) = (cosine, other);
+        }
+    }
+}
+
+impl Collector {
+    /// Nothing seen yet. `watched` are the thresholds, ascending, that errors are counted at face by face; without any,
+    /// nothing is kept by face.
+    #[must_use]
+    pub fn new(population: &Population<'_>, hardest: usize, watched: &[f32]) -> Self {
+        let rows = if watched.is_empty() { 0 } else { population.rows };
+        Self {
+            faces: FaceErrors::new(rows, watched.len()),
+            watched: watched.into(),
+            genuine: Tally::default(),
+            impostor: Tally::default(),
+            genuine_cells: Vec::new(),
+            impostor_cells: Vec::new(),
+            spread: vec![Spread::default(); population.names.len()],
+            hardest_genuine: Hardest::new(hardest),
+            hardest_impostor: Hardest::new(hardest),
+            open_genuine: Tally::default(),
+            open_impostor: Tally::default(),
+        }
+    }
+
+    /// Adds a pair to the open cell.
+    pub fn add(&mut self, kind: PairKind, a: &Member, b: &Member, cosine: f32) {
+        if !self.watched.is_empty() {
+            self.faces.add(kind, [a.row, b.row], cosine, &self.watched);
+        }
+        match kind {
+            PairKind::Genuine => {
+                self.open_genuine.add(cosine);
+                let spread = &mut self.spread[a.identity as usize];
+                spread.genuine.add(cosine);
+                spread.genuine_min = spread.genuine_min.min(cosine);
+                self.hardest_genuine.offer(cosine, a.row, b.row);
+            }
+            PairKind::Impostor => {
+                self.open_impostor.add(cosine);
+                self.spread[a.identity as usize].meet(b.identity, cosine);
+                self.spread[b.identity as usize].meet(a.identity, cosine);
+                self.hardest_impostor.offer(-cosine, a.row, b.row);
+            }
+        }
+    }
+
+    /// Adds a pair of the open cell's different-identity pairs that is counted already and is in the tail.
+    pub fn add_to_tail(&mut self, a: &Member, b: &Member, cosine: f32) {
+        self.faces.add_false_match([a.row, b.row], cosine, &self.watched);
+        self.spread[a.identity as usize].meet(b.identity, cosine);
+        self.spread[b.identity as usize].meet(a.identity, cosine);
+        self.hardest_impostor.offer(-cosine, a.row, b.row);
+    }
+
+    /// Where different-identity pairs of the open cell are counted; [`Self::add_sums`] is the other half.
+    pub fn impostor_counts(&mut self) -> &mut [u64] {
+        &mut self.open_impostor.counts
+    }
+
+    /// Adds the sums over pairs that are counted already.
+    pub fn add_sums(&mut self, sums: &Sums) {
+        let open = &mut self.open_impostor;
+        open.moments.merge(&sums.moments());
+        (open.min, open.max) = (open.min.min(sums.min), open.max.max(sums.max));
+    }
+
+    /// Files what was added since the last call under this pair of units; returns how many pairs that were.
+    pub fn close(&mut self, units: (u16, u16)) -> u64 {
+        let parts = [
+            (&mut self.open_genuine, &mut self.genuine, &mut self.genuine_cells),
+            (&mut self.open_impostor, &mut self.impostor, &mut self.impostor_cells),
+        ];
+        let mut pairs = 0;
+        for (open, total, cells) in parts {
+            pairs += open.moments.count();
+            cells.extend(Cell::new(units, open));
+            total.merge(open);
+            open.clear();
+        }
+        pairs
+    }
+
+    /// Adds what another has seen in its closed cells.
+    pub fn merge(&mut self, other: Self) {
+        self.genuine.merge(&other.genuine);
+        self.impostor.merge(&other.impostor);
+        self.genuine_cells.extend(other.genuine_cells);
+        self.impostor_cells.extend(other.impostor_cells);
+        self.faces.merge(&other.faces);
+        self.hardest_genuine.merge(other.hardest_genuine);
+        self.hardest_impostor.merge(other.hardest_impostor);
+        for (mine, theirs) in self.spread.iter_mut().zip(other.spread) {
+            mine.genuine.merge(&theirs.genuine);
+            mine.genuine_min = mine.genuine_min.min(theirs.genuine_min);
+            mine.meet(theirs.nearest, theirs.impostor_max);
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! Compares faces on all cores. Work is cut by pair of resampled units, never by thread; all sums are of integers, so
+//! the result has the same bits on any machine with any number of threads, and a comparison that was interrupted ends
+//! with the bits of one that was not.
+
+use std::ops::Range;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+
+use super::blocks::{Blocks, Kinds, Scratch};
+use super::engine::{Engine, Helper};
+use super::hardest::Candidate;
+use super::kernel::Rows;
+use super::population::Population;
+use super::sampling::{Quota, apportion, draw_genuine, draw_impostor, unit_pairs};
+use super::{Collector, FaceErrors, Spread, state};
+use crate::verification::bootstrap::Cells;
+use crate::verification::roc::{Survival, allowed};
+use crate::verification::tally::{BINS, Tally, edge};
+use facevault_base::progress::{Cancel, Progress};
+use facevault_kernels::products::Products;
+
+/// Faces on the left side of one piece of work.
+const STRIP: usize = 4096;
+
+/// Pieces of work between two looks at the clock.
+const PIECES: usize = 128;
+
+/// The same where an engine helps: it is through with a piece much sooner.
+const HELPED_PIECES: usize = 1024;
+
+/// Time between two savings of a long comparison.
+const SAVING: Duration = Duration::from_secs(20);
+
+/// Up to this many different-identity pairs are all looked at one by one.
+const FEW: u64 = 4_000_000;
+
+/// Share of the others that is.
+const TAIL: f64 = 0.01;
+
+/// What comparing found.
+#[derive(Debug)]
+pub struct Comparison {
+    /// Same-identity cosines.
+    pub genuine: Tally,
+    /// Different-identity cosines.
+    pub impostor: Tally,
+    /// Both, by resampled unit.
+    pub cells: Cells,
+    /// By identity.
+    pub spread: Vec<Spread>,
+    /// By face, at the watched thresholds.
+    pub faces: FaceErrors,
+    /// Lowest same-identity cosines first.
+    pub hardest_genuine: Vec<Candidate>,
+    /// Highest different-identity cosines first.
+    pub hardest_impostor: Vec<Candidate>,
+}
+
+impl Comparison {
+    /// From what was collected, all cells closed.
+    #[must_use]
+    pub fn new(population: &Population<'_>, mut found: Collector) -> Self {
+        // The order in which threads came upon them must not show.
+        found.faces.between.sort_unstable();
+        let (units, identities) = (population.units.len(), population.names.len());
+        let cells = Cells { units, identities, genuine: found.genuine_cells, impostor: found.impostor_cells };
+        Self {
+            genuine: found.genuine,
+            impostor: found.impostor,
+            cells,
+            spread: found.spread,
+            faces: found.faces,
+            hardest_genuine: found.hardest_genuine.into_sorted(),
+            hardest_impostor: found.hardest_impostor.into_sorted(),
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// How many pairs of each kind are compared.
+    pub quota: Quota,
+    /// How many of the hardest pairs of each kind are kept.
+    pub hardest: usize,
+    /// Thresholds, ascending, at which errors are counted face by face.
+    pub watched: &'a [f32],
+    /// Seed of samples.
+    pub seed: u64,
+}
+
+/// Where a long comparison is kept between two sessions. Saving is a convenience: what cannot be kept is computed again.
+pub trait Keeper: Sync + std::fmt::Debug {
+    /// What was saved of this very comparison, if anything.
+    fn load(&self) -> Option<Vec<u8>>;
+    /// Replaces what was saved.
+    fn save(&self, state: &[u8]);
+}
+
+/// Keeps nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Forgetful;
+
+impl Keeper for Forgetful {
+    fn load(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn save(&self, _: &[u8]) {}
+}
+
+/// A piece of work.
+#[derive(Debug, Clone)]
+enum Task {
+    /// Every comparable pair of these kinds.
+    All { units: (u16, u16), left: Range<usize>, right: Range<usize>, kinds: Kinds },
+    /// That many same-identity pairs.
+    Genuine { unit: u16, wanted: u64 },
+    /// That many different-identity pairs.
+    Impostor { units: (u16, u16), wanted: u64 },
+}
+
+/// Compares pairs. `None` when it was cancelled.
+#[must_use]
+pub fn compare(
+    rows: Rows<'_>,
+    population: &Population<'_>,
+    request: &Request<'_>,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Option<Comparison> {
+    compare_resumably(rows, population, request, None, &Forgetful, progress, cancel)
+}
+
+/// Compares pairs, going on where `keeper` left off. Where there is an `engine` for these rows, it compares all
+/// different-identity pairs that are compared without drawing them, and the result is the same. `None` when it was
+/// cancelled; then the keeper has what was done.
+#[must_use]
+pub fn compare_resumably(
+    rows: Rows<'_>,
+    population: &Population<'_>,
+    request: &Request<'_>,
+    engine: Option<&dyn Engine>,
+    keeper: &dyn Keeper,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Option<Comparison> {
+    let products = Products::best(rows.dimension);
+    let tail = tail(rows, population, request, cancel)?;
+    let blocks = Blocks { rows, population, products, tail };
+    let gave_up = AtomicBool::new(false);
+    let helper = engine.map(|engine| Helper { engine, gave_up: &gave_up, progress });
+    let session = Session { blocks, request, helper, keeper, progress, cancel };
+    let mut found = session.collect()?;
+    let wanted = population.available.impostor.min(request.hardest as u64);
+    if tail > -1.0 && request.quota.impostor == population.available.impostor {
+        if (found.hardest_impostor.len() as u64) < wanted {
+            // The sample misled: there are fewer hard pairs in the tail than are to be kept.
+            let blocks = Blocks { tail: f32::NEG_INFINITY, ..session.blocks };
+            found = Session { blocks, keeper: &Forgetful, ..session }.collect()?;
+        } else {
+            nearest_outside_the_tail(session.blocks, &mut found);
+        }
+    }
+    count_pairs_of_faces(population, request, &mut found);
+    Some(Comparison::new(population, found))
+}
+
+/// One call of [`compare_resumably`].
+#[derive(Clone, Copy)]
+struct Session<'a> {
+    blocks: Blocks<'a>,
+    request: &'a Request<'a>,
+    helper: Option<Helper<'a>>,
+    keeper: &'a dyn Keeper,
+    progress: &'a dyn Progress,
+    cancel: &'a Cancel,
+}
+
+impl Session<'_> {
+    fn collector(&self) -> Collector {
+        Collector::new(self.blocks.population, self.request.hardest, self.request.watched)
+    }
+
+    fn collect(&self) -> Option<Collector> {
+        self.collect_saving_every(SAVING)
+    }
+
+    fn collect_saving_every(&self, interval: Duration) -> Option<Collector> {
+        let Self { blocks, request: Request { quota, .. }, progress, cancel, .. } = *self;
+        let tasks = tasks(blocks.population, *quota);
+        let kept = self.keeper.load().and_then(|bytes| state::read(&bytes, self.collector(), blocks.products));
+        let (mut done, mut found) = kept.filter(|(done, _)| *done <= tasks.len()).unwrap_or((0, self.collector()));
+        let before = found.genuine.moments.count() + found.impostor.moments.count();
+        let idle: Mutex<Vec<(Collector, Scratch)>> = Mutex::default();
+        let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.start("comparing", "pairs", Some(quota.genuine + quota.impostor), before);
+        let mut saved = Instant::now();
+        for piece in tasks[done..].chunks(if self.helper.is_some() { HELPED_PIECES } else { PIECES }) {
+            piece.par_iter().for_each(|task| {
+                let waiting = lock().pop();
+                let (mut collector, mut scratch) = waiting.unwrap_or_else(|| (self.collector(), Scratch::default()));
+                let units = self.work(task, &mut scratch, &mut collector);
+                progress.advance(collector.close(units));
+                lock().push((collector, scratch));
+            });
+            if cancel.requested() {
+                break;
+            }
+            done += piece.len();
+            let last = done == tasks.len();
+            if last || saved.elapsed() >= interval {
+                lock().drain(..).for_each(|(collector, _)| found.merge(collector));
+                if !last {
+                    self.keeper.save(&state::write(done, &found, blocks.products));
+                    saved = Instant::now();
+                }
+            }
+        }
+        progress.finish();
+        (!cancel.requested()).then_some(found)
+    }
+
+    /// Does one piece; returns the units it belongs to. A cancelled piece is left unfinished: nobody will read it.
+    fn work(&self, task: &Task, scratch: &mut Scratch, collector: &mut Collector) -> (u16, u16) {
+        let go_on = || !self.cancel.requested();
+        let Self { blocks, request: &Request { seed, .. }, .. } = *self;
+        let Blocks { rows, population, .. } = blocks;
+        match task {
+            Task::All { units, left, right, kinds } => {
+                match self.helper {
+                    Some(helper) => helper.collect(&blocks, (left, right), *kinds, scratch, collector, go_on),
+                    None => blocks.collect(left, right, *kinds, scratch, collector, go_on),
+                }
+                *units
+            }
+            &Task::Genuine { unit, wanted } => {
+                draw_genuine(rows, population, unit, wanted, seed, go_on, collector);
+                (unit, unit)
+            }
+            &Task::Impostor { units, wanted } => {
+                draw_impostor(rows, population, units, wanted, seed, go_on, collector);
+                units
+            }
+        }
+    }
+}
+
+fn tasks(population: &Population<'_>, quota: Quota) -> Vec<Task> {
+    let available = &population.available;
+    let all_genuine = quota.genuine == available.genuine;
+    let all_impostor = quota.impostor == available.impostor;
+    let mut tasks = Vec::new();
+    let mut between = unit_pairs(population);
+    if all_impostor {
+        // One right side after the other: it is packed once for many left sides.
+        between.sort_by_key(|((g, h), _)| (*h, *g));
+        for &((g, h), _) in &between {
+            let (left, right) = (&population.units[usize::from(g)], &population.units[usize::from(h)]);
+            tasks.extend(left.clone().step_by(STRIP).map(|start| Task::All {
+                units: (g, h),
+                left: start..(start + STRIP).min(left.end),
+                right: right.clone(),
+                kinds: Kinds { genuine: all_genuine, impostor: true },
+            }));
+        }
+    } else {
+        let weights: Vec<u64> = between.iter().map(|(_, weight)| *weight).collect();
+        let shares = apportion(quota.impostor, &weights);
+        tasks.extend(between.iter().zip(shares).map(|((units, _), wanted)| Task::Impostor { units: *units, wanted }));
+    }
+    if !all_genuine {
+        let shares = apportion(quota.genuine, &available.genuine_by_unit);
+        tasks.extend((0..).zip(shares).map(|(unit, wanted)| Task::Genuine { unit, wanted }));
+    } else if !all_impostor {
+        let identities = population.identities.iter().zip(&population.unit_of);
+        tasks.extend(identities.map(|(faces, &unit)| Task::All {
+            units: (unit, unit),
+            left: faces.clone(),
+            right: faces.clone(),
+            kinds: Kinds { genuine: true, impostor: false },
+        }));
+    }
+    tasks
+}
+
+/// The cosine from which on different-identity pairs are looked at one by one: at most that of the lowest watched
+/// threshold, and low enough for the hardest. `None` when cancelled.
+fn tail(rows: Rows<'_>, population: &Population<'_>, request: &Request<'_>, cancel: &Cancel) -> Option<f32> {
+    const SAMPLE: u64 = 200_000;
+    let pairs = population.available.impostor;
+    if pairs <= FEW {
+        return Some(f32::NEG_INFINITY);
+    }
+    let share = TAIL.max(4.0 * request.hardest as f64 / pairs as f64).min(1.0);
+    let watched = request.watched.first().copied();
+    if share == TAIL && watched.is_some() {
+        // A sample has told already where about this share begins.
+        return watched;
+    }
+    let sample = super::watched::sample(rows, population, SAMPLE, request.seed, cancel)?;
+    let survival = Survival::new(&sample.counts);
+    let lowest = edge(survival.lowest_edge(allowed(share, survival.total())), BINS) as f32;
+    Some(watched.map_or(lowest, |watched| watched.min(lowest)))
+}
+
+/// Looks for the nearest other identity of those that have no pair in the tail.
+fn nearest_outside_the_tail(blocks: Blocks<'_>, found: &mut Collector) {
+    let blocks = Blocks { tail: f32::NEG_INFINITY, ..blocks };
+    let (population, kinds) = (blocks.population, Kinds { genuine: false, impostor: true });
+    let all = population.members.len();
+    let lonely: Vec<usize> = (0..found.spread.len()).filter(|&who| found.spread[who].nearest == u32::MAX).collect();
+    let searched: Vec<Spread> = lonely
+        .par_iter()
+        .map(|&who| {
+            let (mut collector, mut scratch) = (Collector::new(population, 0, &[]), Scratch::default());
+            let own = &population.identities[who];
+            blocks.collect(own, &(own.start..all), kinds, &mut scratch, &mut collector, || true);
+            blocks.collect(&(0..own.start), own, kinds, &mut scratch, &mut collector, || true);
+            collector.spread[who]
+        })
+        .collect();
+    for (who, spread) in lonely.into_iter().zip(searched) {
+        found.spread[who].meet(spread.nearest, spread.impostor_max);
+    }
+}
+
+/// Counts the different-identity pairs of each face where all were compared: the kernel counts pairs, not faces.
+fn count_pairs_of_faces(population: &Population<'_>, request: &Request<'_>, found: &mut Collector) {
+    let members = &population.members;
+    if request.watched.is_empty() || request.quota.impostor != population.available.impostor {
+        return;
+    }
+    let mut excluded = Vec::new();
+    for member in members {
+        let own = &population.identities[member.identity as usize];
+        population.exclusions.of(member, 0..members.len(), &mut excluded);
+        let left_out = excluded.iter().filter(|other| !own.contains(other)).count();
+        found.faces.impostor[member.row as usize] = (members.len() - own.len() - left_out) as u32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::similarity::population::Labelled;
+    use crate::testing::unit_rows;
+    use facevault_base::progress::Silent;
+
+    const DIMENSION: usize = 8;
+
+    /// Remembers, and interrupts at each saving.
+    #[derive(Debug, Default)]
+    struct Interrupter {
+        state: Mutex<Option<Vec<u8>>>,
+        cancel: Cancel,
+    }
+
+    impl Keeper for Interrupter {
+        fn load(&self) -> Option<Vec<u8>> {
+            self.state.lock().unwrap().clone()
+        }
+
+        fn save(&self, state: &[u8]) {
+            *self.state.lock().unwrap() = Some(state.into());
+            self.cancel.request();
+        }
+    }
+
+    fn names(count: usize) -> Vec<String> {
+        (0..count).map(|i| format!("{i:05}")).collect()
+    }
+
+    /// Some identities of uneven size; the first face of each is from one photo.
+    fn faces(names: &[String]) -> Vec<Labelled<'_>> {
+        let identity = |i: usize| i * i / names.len();
+        let first = |i: usize| i == 0 || identity(i) != identity(i - 1);
+        let face = |i: usize| Labelled {
+            face_id: &names[i],
+            identity: Some(names[identity(i)].as_str()),
+            image_id: if first(i) { "group" } else { &names[i] },
+            content: None,
+        };
+        (0..names.len()).map(face).collect()
+    }
+
+    fn essence(found: &Comparison) -> impl PartialEq + std::fmt::Debug + use<> {
+        let mut cells = found.cells.clone();
+        cells.impostor.sort_by_key(|cell| format!("{cell:?}"));
+        cells.genuine.sort_by_key(|cell| format!("{cell:?}"));
+        let spread = found.spread.clone();
+        let hardest = (found.hardest_genuine.clone(), found.hardest_impostor.clone());
+        (found.genuine.clone(), found.impostor.clone(), cells, spread, found.faces.clone(), hardest)
+    }
+
+    #[test]
+    fn a_comparison_that_is_interrupted_again_and_again_ends_with_the_same_bits() {
+        let names = names(260);
+        let population = Population::new(&faces(&names), 1);
+        let data = unit_rows(names.len(), DIMENSION, 2);
+        let rows = Rows { data: &data, dimension: DIMENSION };
+        let all = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
+        for quota in [all, Quota { genuine: 50, impostor: 900 }] {
+            let request = Request { quota, hardest: 9, watched: &[0.2, 0.7], seed: 3 };
+            let whole = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
+            let products = Products::best(DIMENSION);
+            let keeper = Interrupter::default();
+            let mut sessions = 0;
+            let found = loop {
+                let fresh = Interrupter { state: Mutex::new(keeper.load()), cancel: Cancel::default() };
+                let blocks = Blocks { rows, population: &population, products, tail: f32::NEG_INFINITY };
+                let session = Session {
+                    blocks,
+                    request: &request,
+                    helper: None,
+                    keeper: &fresh,
+                    progress: &Silent,
+                    cancel: &fresh.cancel,
+                };
+                sessions += 1;
+                if let Some(mut found) = session.collect_saving_every(Duration::ZERO) {
+                    count_pairs_of_faces(&population, &request, &mut found);
+                    break Comparison::new(&population, found);
+                }
+                *keeper.state.lock().unwrap() = fresh.load();
+            };
+            assert!(sessions > 10, "{sessions}");
+            assert_eq!(essence(&found), essence(&whole));
+        }
+    }
+
+    #[test]
+    fn the_tail_hides_nothing() {
+        let names = names(300);
+        let population = Population::new(&faces(&names), 1);
+        let data = unit_rows(names.len(), DIMENSION, 4);
+        let rows = Rows { data: &data, dimension: DIMENSION };
+        let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
+        let request = Request { quota, hardest: 9, watched: &[0.8, 0.9], seed: 3 };
+        let whole = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
+        let products = Products::best(DIMENSION);
+        let cancel = Cancel::default();
+        // So high that some identities have nobody in it.
+        let blocks = Blocks { rows, population: &population, products, tail: 0.8 };
+        let session =
+            Session { blocks, request: &request, helper: None, keeper: &Forgetful, progress: &Silent, cancel: &cancel };
+        let mut found = session.collect().unwrap();
+        assert!(found.spread.iter().any(|spread| spread.nearest == u32::MAX));
+        nearest_outside_the_tail(blocks, &mut found);
+        count_pairs_of_faces(&population, &request, &mut found);
+        assert_eq!(essence(&Comparison::new(&population, found)), essence(&whole));
+    }
+
+    #[test]
+    fn a_state_of_something_else_is_no_state() {
+        let names = names(40);
+        let population = Population::new(&faces(&names), 1);
+        let products = Products::best(DIMENSION);
+        let collector = |hardest, watched: &[f32]| Collector::new(&population, hardest, watched);
+        let bytes = state::write(3, &collector(4, &[0.5]), products);
+        assert_eq!(state::read(&bytes, collector(4, &[0.5]), products).unwrap().0, 3);
+        assert!(state::read(&bytes, collector(4, &[0.5, 0.6]), products).is_none(), "other thresholds");
+        assert!(state::read(&bytes[..bytes.len() - 1], collector(4, &[0.5]), products).is_none(), "cut short");
+        assert!(state::read(b"", collector(4, &[0.5]), products).is_none());
+        let others = Population::new(&faces(&names[..39]), 1);
+        assert!(state::read(&bytes, Collector::new(&others, 4, &[0.5]), products).is_none(), "other faces");
+    }
+}

@@ -1,0 +1,79 @@
+//! A published list of pairs instead of all pairs: for faces whose names nobody knows, only of these it is known whether
+//! they are one person. Nothing is left out: the list is the truth.
+
+use super::compare::Comparison;
+use super::kernel::{Rows, cosine};
+use super::population::Population;
+use super::{Collector, PairKind};
+
+/// Two matrix rows, and whether the list says that they are one person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowPair {
+    /// Matrix row.
+    pub a: u32,
+    /// Matrix row.
+    pub b: u32,
+    /// Whether they are one person.
+    pub same: bool,
+}
+
+/// Compares a list's pairs. Every face of a pair must be labelled, with its person or with the group of pictures that the
+/// list calls one person; others are passed over. `None` when the list shows one kind of pair only.
+#[must_use]
+pub fn compare(rows: Rows<'_>, population: &Population<'_>, pairs: &[RowPair], hardest: usize) -> Option<Comparison> {
+    let mut position = vec![None; population.rows];
+    population.members.iter().enumerate().for_each(|(at, member)| position[member.row as usize] = Some(at));
+    let place = |row: u32| {
+        let at = position.get(row as usize).copied().flatten()?;
+        Some((population.unit_of[population.members[at].identity as usize], at))
+    };
+    let mut placed: Vec<_> = pairs
+        .iter()
+        .filter_map(|pair| {
+            let (a, b) = (place(pair.a.min(pair.b))?, place(pair.a.max(pair.b))?);
+            Some(((a.0.min(b.0), a.0.max(b.0)), a.1, b.1, pair.same))
+        })
+        .collect();
+    placed.sort_unstable();
+    let mut collector = Collector::new(population, hardest, &[]);
+    for cell in placed.chunk_by(|a, b| a.0 == b.0) {
+        for &(_, a, b, same) in cell {
+            let (a, b) = (&population.members[a], &population.members[b]);
+            let kind = if same { PairKind::Genuine } else { PairKind::Impostor };
+            collector.add(kind, a, b, cosine(rows.row(a.row), rows.row(b.row)));
+        }
+        collector.close(cell[0].0);
+    }
+    let found = Comparison::new(population, collector);
+    let both = found.genuine.moments.count() > 0 && found.impostor.moments.count() > 0;
+    both.then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::population::tests::{Labels, labelled, strings};
+    use super::*;
+    use crate::testing::unit_rows;
+    use crate::verification::tally::Tally;
+
+    #[test]
+    fn the_pairs_of_the_list_are_compared_and_no_others() {
+        let labels: Labels = (0..40).map(|i| (Some(i / 4), i % 12, None)).collect();
+        let strings = strings();
+        let population = Population::new(&labelled(&labels, &strings), 1);
+        let data = unit_rows(40, 6, 5);
+        let rows = Rows { data: &data, dimension: 6 };
+        let pair = |a, b, same| RowPair { a, b, same };
+        let list = [pair(1, 0, true), pair(0, 5, false), pair(38, 39, true), pair(7, 5, false), pair(5, 7, false)];
+        let found = compare(rows, &population, &list, 2).unwrap();
+        let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
+        for pair in &list {
+            let tally = if pair.same { &mut genuine } else { &mut impostor };
+            tally.add(cosine(rows.row(pair.a), rows.row(pair.b)));
+        }
+        assert_eq!((&found.genuine, &found.impostor), (&genuine, &impostor));
+        assert_eq!(found.cells.genuine.iter().map(crate::verification::bootstrap::Cell::pairs).sum::<u64>(), 2);
+        assert!(found.hardest_genuine.iter().all(|pair| pair.row_a < pair.row_b));
+        assert!(compare(rows, &population, &list[..1], 2).is_none(), "one kind only");
+    }
+}

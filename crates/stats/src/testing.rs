@@ -1,0 +1,64 @@
+//! What tests of several packages draw their faces from.
+
+use std::collections::BTreeMap;
+
+use facevault_base::progress::{Cancel, Silent};
+use facevault_cuda::DeviceRequest;
+
+use crate::evaluate::{Benchmarks, Evaluation, Input, evaluate};
+use crate::similarity::{Cards, Forgetful, Labelled, PairMode, SimilarityOptions};
+
+/// An evaluation of 240 random faces, four of each identity; the same on every machine.
+///
+/// # Panics
+/// Never: these faces can be evaluated.
+#[must_use]
+pub fn evaluation() -> Evaluation {
+    const DIMENSION: usize = 8;
+    let names: Vec<String> = (0..240).map(|face| format!("{face:06}")).collect();
+    let people: Vec<String> = (0..60).map(|person| format!("n{person:06}")).collect();
+    let face =
+        |i: usize| Labelled { face_id: &names[i], identity: Some(&people[i / 4]), image_id: &names[i], content: None };
+    let faces: Vec<Labelled<'_>> = (0..names.len()).map(face).collect();
+    let options = SimilarityOptions {
+        pairs: PairMode::Exhaustive,
+        max_pairs: None,
+        upstream: None,
+        replicates: 50,
+        confidence: 0.95,
+        hardest: 5,
+    };
+    let input = Input {
+        matrix: &unit_rows(names.len(), DIMENSION, 3),
+        dimension: DIMENSION,
+        faces: &faces,
+        columns: &[],
+        manifest_rows: names.len() as u64,
+        failed: 0,
+        options: &options,
+        seed: 11,
+        expect: &BTreeMap::new(),
+        benchmarks: Benchmarks::default(),
+        keeper: &Forgetful,
+        cards: &Cards::new(DeviceRequest::Cpu),
+    };
+    evaluate(&input, &Silent, &Cancel::default()).expect("faces that can be evaluated")
+}
+
+/// Unit rows from a multiplicative generator: the same numbers on every machine.
+#[must_use]
+pub fn unit_rows(rows: usize, dimension: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2) + 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    let mut data: Vec<f32> = (0..rows * dimension).map(|_| next()).collect();
+    for row in data.chunks_exact_mut(dimension) {
+        let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+        for value in row {
+            *value /= length;
+        }
+    }
+    data
+}

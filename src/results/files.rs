@@ -1,0 +1,347 @@
+//! The files an evaluation is kept in. `metrics.json` is written last and removed first: while it is there, the others
+//! are whole and belong to it.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use npyz::WriterBuilder;
+use polars::prelude::*;
+use serde::Serialize;
+
+use super::{ResultsError, people, tested};
+use crate::breakdown::{self, Breakdown};
+use crate::evaluate::Evaluation;
+use crate::files::{self, FileError, commit, commit_bytes};
+use crate::metrics::{Metrics, ReadMetricsError};
+use crate::people::Centroids;
+use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
+use crate::verification::Curve;
+use crate::verification::tally::{BINS, edge};
+
+const METRICS: &str = "metrics.json";
+const HISTOGRAMS: &str = "histograms.parquet";
+const CURVES: &str = "curves.parquet";
+const PAIRS: &str = "pairs.parquet";
+const IDENTITIES: &str = "identities.parquet";
+const CENTROIDS: &str = "identity_centroids.npy";
+const BREAKDOWN: &str = "breakdown.json";
+const IDENTITY_CSV: &str = "identity_ids.csv";
+const IDENTITY_PICKLE: &str = "identity_ids.pkl";
+
+/// Writes all files of the evaluation into a run directory: the same evaluation gives the same bytes.
+///
+/// # Errors
+/// [`ResultsError::File`]; then there is no `metrics.json`.
+pub fn write(evaluation: &Evaluation, run: &Path) -> Result<(), ResultsError> {
+    let metrics = run.join(METRICS);
+    match fs::remove_file(&metrics) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(FileError::new("remove", metrics)(error).into());
+        }
+        _ => files::sync_dir(run)?,
+    }
+    write_table(&run.join(HISTOGRAMS), histogram_columns(&evaluation.histograms))?;
+    write_table(&run.join(CURVES), curve_columns(&evaluation.curve))?;
+    write_table(&run.join(PAIRS), pair_columns(&evaluation.hardest))?;
+    write_table(&run.join(IDENTITIES), identity_columns(&evaluation.identities))?;
+    write_centroids(&evaluation.centroids, &run.join(CENTROIDS))?;
+    let ids: Vec<&str> = evaluation.identities.iter().map(|identity| identity.identity_id.as_str()).collect();
+    write_csv(&run.join(IDENTITY_CSV), &ids)?;
+    commit_bytes(&run.join(IDENTITY_PICKLE), &pickled(&ids))?;
+    people::write(&evaluation.people, run)?;
+    tested::write(run, &evaluation.tested)?;
+    write_json(&run.join(BREAKDOWN), &evaluation.breakdown)?;
+    write_json(&metrics, &evaluation.metrics)
+}
+
+/// Reads what [`write`] wrote.
+///
+/// # Errors
+/// [`ResultsError::File`], [`ResultsError::Schema`], [`ResultsError::Damaged`].
+pub fn read(run: &Path) -> Result<Evaluation, ResultsError> {
+    let path = run.join(METRICS);
+    let metrics = Metrics::from_json(&files::read(&path)?).map_err(|error| match error {
+        ReadMetricsError::Schema { found, expected } => ResultsError::Schema { path, found, expected },
+        ReadMetricsError::Form(reason) => ResultsError::Damaged { path, reason },
+    })?;
+    Ok(Evaluation {
+        metrics,
+        histograms: Table::read(&run.join(HISTOGRAMS))?.histograms()?,
+        curve: Table::read(&run.join(CURVES))?.curve()?,
+        hardest: Table::read(&run.join(PAIRS))?.pairs()?,
+        identities: Table::read(&run.join(IDENTITIES))?.identities()?,
+        centroids: read_centroids(&run.join(CENTROIDS))?,
+        people: people::read(run)?,
+        breakdown: read_breakdown(run.join(BREAKDOWN))?,
+        tested: tested::read(run)?,
+    })
+}
+
+pub(super) fn column<T, Kind: ?Sized>(name: &str, values: T) -> Column
+where
+    Series: NamedFrom<T, Kind>,
+{
+    Series::new(name.into(), values).into_column()
+}
+
+/// Only bins that hold something.
+fn histogram_columns(histograms: &Histograms) -> Vec<Column> {
+    let (genuine, impostor) = (&histograms.genuine, &histograms.impostor);
+    let occupied: Vec<usize> = (0..genuine.len()).filter(|&bin| genuine[bin] + impostor[bin] > 0).collect();
+    let counts = |counts: &[u64]| occupied.iter().map(|&bin| counts[bin]).collect::<Vec<u64>>();
+    let lower = |&bin: &usize| edge(bin, genuine.len());
+    vec![
+        column("bin", occupied.iter().map(|&bin| bin as u32).collect::<Vec<u32>>()),
+        column("lower", occupied.iter().map(lower).collect::<Vec<f64>>()),
+        column("genuine", counts(genuine)),
+        column("impostor", counts(impostor)),
+    ]
+}
+
+fn curve_columns(curve: &Curve) -> Vec<Column> {
+    vec![
+        column("threshold", curve.threshold.as_slice()),
+        column("fmr", curve.fmr.as_slice()),
+        column("fnmr", curve.fnmr.as_slice()),
+        column("fnmr_lower", curve.fnmr_lower.as_slice()),
+        column("fnmr_upper", curve.fnmr_upper.as_slice()),
+    ]
+}
+
+fn pair_columns(pairs: &[HardPair]) -> Vec<Column> {
+    let text = |of: fn(&HardPair) -> &str| pairs.iter().map(of).collect::<Vec<&str>>();
+    let number = |of: fn(&HardPair) -> u32| pairs.iter().map(of).collect::<Vec<u32>>();
+    vec![
+        column("kind", text(|pair| kind_name(pair.kind))),
+        column("rank", number(|pair| pair.rank)),
+        column("row_a", number(|pair| pair.row_a)),
+        column("row_b", number(|pair| pair.row_b)),
+        column("face_a", text(|pair| &pair.face_a)),
+        column("face_b", text(|pair| &pair.face_b)),
+        column("identity_a", text(|pair| &pair.identity_a)),
+        column("identity_b", text(|pair| &pair.identity_b)),
+        column("cosine", pairs.iter().map(|pair| pair.cosine).collect::<Vec<f32>>()),
+    ]
+}
+
+fn kind_name(kind: PairKind) -> &'static str {
+    match kind {
+        PairKind::Genuine => "genuine",
+        PairKind::Impostor => "impostor",
+    }
+}
+
+fn identity_columns(identities: &[IdentitySpread]) -> Vec<Column> {
+    let ids: Vec<&str> = identities.iter().map(|identity| identity.identity_id.as_str()).collect();
+    let nearest: Vec<Option<&str>> = identities.iter().map(|identity| identity.nearest_identity.as_deref()).collect();
+    vec![
+        column("identity_id", ids),
+        column("faces", identities.iter().map(|identity| identity.faces).collect::<Vec<u64>>()),
+        column("genuine_mean", identities.iter().map(|identity| identity.genuine_mean).collect::<Vec<_>>()),
+        column("genuine_min", identities.iter().map(|identity| identity.genuine_min).collect::<Vec<_>>()),
+        column("impostor_max", identities.iter().map(|identity| identity.impostor_max).collect::<Vec<_>>()),
+        column("nearest_identity", nearest),
+    ]
+}
+
+pub(super) fn write_table(path: &Path, columns: Vec<Column>) -> Result<(), ResultsError> {
+    let failed = |error: PolarsError| FileError::new("write", path)(std::io::Error::other(error.to_string()));
+    let mut table = DataFrame::new_infer_height(columns).map_err(failed)?;
+    commit(path, |writer| {
+        ParquetWriter::new(writer).finish(&mut table).map_err(failed)?;
+        Ok(())
+    })
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ResultsError> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|error| ResultsError::Damaged { path: path.into(), reason: error.to_string() })?;
+    text.push(b'\n');
+    Ok(commit_bytes(path, &text)?)
+}
+
+fn read_breakdown(path: PathBuf) -> Result<Option<Breakdown>, ResultsError> {
+    if !path.exists() {
+        // Runs of before there was a breakdown have none.
+        return Err(ResultsError::Damaged { path, reason: "it is not there".into() });
+    }
+    let found: Result<Option<Breakdown>, _> = serde_json::from_slice(&files::read(&path)?);
+    match found {
+        Ok(Some(Breakdown { schema, .. })) if schema != breakdown::SCHEMA => {
+            Err(ResultsError::Schema { path, found: schema.into(), expected: breakdown::SCHEMA })
+        }
+        Ok(found) => Ok(found),
+        Err(error) => Err(ResultsError::Damaged { path, reason: error.to_string() }),
+    }
+}
+
+fn write_csv(path: &Path, ids: &[&str]) -> Result<(), ResultsError> {
+    commit(path, |out| {
+        let mut writer = csv::Writer::from_writer(out);
+        let failed = |error: csv::Error| FileError::new("write", path)(error.into());
+        writer.write_record(["identity_id"]).map_err(failed)?;
+        for id in ids {
+            writer.write_record([id]).map_err(failed)?;
+        }
+        writer.flush().map_err(FileError::new("write", path))?;
+        Ok(())
+    })
+}
+
+/// A list of `str` as Python's `pickle` reads it (protocol 2): `PROTO 2`, `EMPTY_LIST`, `MARK`, a `BINUNICODE` each,
+/// `APPENDS`, `STOP`.
+fn pickled(ids: &[&str]) -> Vec<u8> {
+    let mut bytes = b"\x80\x02](".to_vec();
+    for id in ids {
+        bytes.push(b'X');
+        bytes.extend((id.len() as u32).to_le_bytes());
+        bytes.extend(id.as_bytes());
+    }
+    bytes.extend(b"e.");
+    bytes
+}
+
+fn write_centroids(centroids: &Centroids, path: &Path) -> Result<(), ResultsError> {
+    let rows = centroids.data.len().checked_div(centroids.dimension).unwrap_or(0);
+    commit(path, |out| {
+        let fill = |out: &mut dyn Write| -> std::io::Result<()> {
+            let shape = [rows as u64, centroids.dimension as u64];
+            let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(out).begin_nd()?;
+            writer.extend(centroids.data.iter().copied())?;
+            writer.finish()
+        };
+        Ok(fill(out).map_err(FileError::new("write", path))?)
+    })
+}
+
+fn read_centroids(path: &Path) -> Result<Centroids, ResultsError> {
+    let damaged = |reason: String| ResultsError::Damaged { path: path.into(), reason };
+    let bytes = files::read(path)?;
+    let file = npyz::NpyFile::new(bytes.as_slice()).map_err(|error| damaged(error.to_string()))?;
+    let &[rows, dimension] = file.shape() else { return Err(damaged("it is no matrix".into())) };
+    let data = file.into_vec::<f32>().map_err(|error| damaged(error.to_string()))?;
+    if rows.checked_mul(dimension) != Some(data.len() as u64) {
+        return Err(damaged(format!("{rows}×{dimension} is not {} numbers", data.len())));
+    }
+    Ok(Centroids { data, dimension: dimension as usize })
+}
+
+/// A parquet file, column by column.
+pub(super) struct Table<'a> {
+    path: &'a Path,
+    frame: DataFrame,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn read(path: &'a Path) -> Result<Self, ResultsError> {
+        let bytes = files::read(path)?;
+        let frame = ParquetReader::new(std::io::Cursor::new(bytes))
+            .finish()
+            .map_err(|error| ResultsError::Damaged { path: path.into(), reason: error.to_string() })?;
+        Ok(Self { path, frame })
+    }
+
+    fn damaged(&self, reason: String) -> ResultsError {
+        ResultsError::Damaged { path: self.path.into(), reason }
+    }
+
+    /// The values of a column as `of` sees them.
+    pub(super) fn column<T>(
+        &self,
+        name: &str,
+        of: impl FnOnce(&Column) -> PolarsResult<Vec<Option<T>>>,
+    ) -> Result<Vec<Option<T>>, ResultsError> {
+        self.frame.column(name).and_then(of).map_err(|error| self.damaged(error.to_string()))
+    }
+
+    /// A column without gaps.
+    pub(super) fn full<T>(
+        &self,
+        name: &str,
+        of: impl FnOnce(&Column) -> PolarsResult<Vec<Option<T>>>,
+    ) -> Result<Vec<T>, ResultsError> {
+        let values: Option<Vec<T>> = self.column(name, of)?.into_iter().collect();
+        values.ok_or_else(|| self.damaged(format!("column {name} has a gap")))
+    }
+
+    fn histograms(&self) -> Result<Histograms, ResultsError> {
+        let bins = self.full("bin", u32s)?;
+        let mut histograms = Histograms { genuine: vec![0; BINS], impostor: vec![0; BINS] };
+        for (name, counts) in [("genuine", &mut histograms.genuine), ("impostor", &mut histograms.impostor)] {
+            for (&bin, count) in bins.iter().zip(self.full(name, u64s)?) {
+                let slot = counts.get_mut(bin as usize);
+                *slot.ok_or_else(|| self.damaged(format!("bin {bin} of {BINS}")))? = count;
+            }
+        }
+        Ok(histograms)
+    }
+
+    fn curve(&self) -> Result<Curve, ResultsError> {
+        Ok(Curve {
+            threshold: self.full("threshold", f64s)?,
+            fmr: self.full("fmr", f64s)?,
+            fnmr: self.full("fnmr", f64s)?,
+            fnmr_lower: self.full("fnmr_lower", f64s)?,
+            fnmr_upper: self.full("fnmr_upper", f64s)?,
+        })
+    }
+
+    fn pairs(&self) -> Result<Vec<HardPair>, ResultsError> {
+        let kinds = self.full("kind", strings)?;
+        let (ranks, rows_a, rows_b) = (self.full("rank", u32s)?, self.full("row_a", u32s)?, self.full("row_b", u32s)?);
+        let (faces_a, faces_b) = (self.full("face_a", strings)?, self.full("face_b", strings)?);
+        let (identities_a, identities_b) = (self.full("identity_a", strings)?, self.full("identity_b", strings)?);
+        let cosines = self.full("cosine", f32s)?;
+        let named = faces_a.into_iter().zip(faces_b).zip(identities_a.into_iter().zip(identities_b));
+        let numbers = ranks.into_iter().zip(rows_a).zip(rows_b).zip(cosines);
+        kinds
+            .into_iter()
+            .zip(numbers)
+            .zip(named)
+            .map(|((kind, (((rank, row_a), row_b), cosine)), ((face_a, face_b), (identity_a, identity_b)))| {
+                let kind = [PairKind::Genuine, PairKind::Impostor]
+                    .into_iter()
+                    .find(|&known| kind_name(known) == kind)
+                    .ok_or_else(|| self.damaged(format!("`{kind}` is no kind of pair")))?;
+                Ok(HardPair { kind, rank, row_a, row_b, face_a, face_b, identity_a, identity_b, cosine })
+            })
+            .collect()
+    }
+
+    fn identities(&self) -> Result<Vec<IdentitySpread>, ResultsError> {
+        let ids = self.full("identity_id", strings)?;
+        let faces = self.full("faces", u64s)?;
+        let (means, lowest) = (self.column("genuine_mean", f64s)?, self.column("genuine_min", f32s)?);
+        let (highest, nearest) = (self.column("impostor_max", f32s)?, self.column("nearest_identity", strings)?);
+        let spread = means.into_iter().zip(lowest).zip(highest.into_iter().zip(nearest));
+        Ok(ids
+            .into_iter()
+            .zip(faces)
+            .zip(spread)
+            .map(|((identity_id, faces), ((genuine_mean, genuine_min), (impostor_max, nearest_identity)))| {
+                IdentitySpread { identity_id, faces, genuine_mean, genuine_min, impostor_max, nearest_identity }
+            })
+            .collect())
+    }
+}
+
+pub(super) fn u32s(column: &Column) -> PolarsResult<Vec<Option<u32>>> {
+    Ok(column.u32()?.iter().collect())
+}
+
+pub(super) fn u64s(column: &Column) -> PolarsResult<Vec<Option<u64>>> {
+    Ok(column.u64()?.iter().collect())
+}
+
+fn f32s(column: &Column) -> PolarsResult<Vec<Option<f32>>> {
+    Ok(column.f32()?.iter().collect())
+}
+
+pub(super) fn f64s(column: &Column) -> PolarsResult<Vec<Option<f64>>> {
+    Ok(column.f64()?.iter().collect())
+}
+
+pub(super) fn strings(column: &Column) -> PolarsResult<Vec<Option<String>>> {
+    Ok(column.str()?.iter().map(|text| text.map(str::to_owned)).collect())
+}

@@ -1,0 +1,12 @@
+//! The files an evaluation is kept in: written whole, read back bit for bit.
+
+mod error;
+mod files;
+mod people;
+mod tested;
+#[cfg(test)]
+mod tests;
+
+pub use error::ResultsError;
+pub use files::{read, write};
+pub use tested::read as read_tested;

@@ -1,0 +1,82 @@
+//! `protocol_pairs.parquet`: what became of each test pair of each protocol, so that two runs can be compared pair by pair.
+
+use std::path::Path;
+
+use polars::prelude::*;
+
+use super::ResultsError;
+use super::files::{Table, column, f64s, strings, u32s, write_table};
+use crate::evaluate::Tested;
+use crate::protocol::Outcome;
+
+/// The file.
+const FILE: &str = "protocol_pairs.parquet";
+
+/// Writes the pairs of all protocols. Without protocols there is no file.
+pub(super) fn write(run: &Path, tested: &[Tested]) -> Result<(), ResultsError> {
+    if tested.is_empty() {
+        return Ok(());
+    }
+    let all = || tested.iter().flat_map(|tested| tested.pairs.iter().map(|pair| (tested.protocol.as_str(), pair)));
+    let number = |of: fn(&Outcome) -> u32| all().map(|(_, pair)| of(pair)).collect::<Vec<u32>>();
+    let value = |of: fn(&Outcome) -> f64| all().map(|(_, pair)| of(pair)).collect::<Vec<f64>>();
+    let flag = |of: fn(&Outcome) -> bool| all().map(|(_, pair)| of(pair)).collect::<Vec<bool>>();
+    let columns = vec![
+        column("protocol", all().map(|(name, _)| name).collect::<Vec<&str>>()),
+        column("pair", number(|pair| pair.pair)),
+        column("row_a", number(|pair| pair.rows.0)),
+        column("row_b", number(|pair| pair.rows.1)),
+        column("person_a", number(|pair| pair.people.0)),
+        column("person_b", number(|pair| pair.people.1)),
+        column("same", flag(|pair| pair.same)),
+        column("fold", number(|pair| pair.fold)),
+        column("distance", value(|pair| pair.distance)),
+        column("threshold", value(|pair| pair.threshold)),
+        column("right", flag(Outcome::right)),
+        column("accepted_for_val", flag(|pair| pair.accepted_for_val)),
+    ];
+    write_table(&run.join(FILE), columns)
+}
+
+/// Reads them back; without a file there were no protocols.
+///
+/// # Errors
+/// [`ResultsError::File`], [`ResultsError::Damaged`].
+pub fn read(run: &Path) -> Result<Vec<Tested>, ResultsError> {
+    let path = run.join(FILE);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let table = Table::read(&path)?;
+    let number = |name| table.full(name, u32s);
+    let value = |name| table.full(name, f64s);
+    let flag = |name| table.full(name, bools);
+    let names = table.full("protocol", strings)?;
+    let (pairs, folds) = (number("pair")?, number("fold")?);
+    let (rows_a, rows_b) = (number("row_a")?, number("row_b")?);
+    let (people_a, people_b) = (number("person_a")?, number("person_b")?);
+    let (distances, thresholds) = (value("distance")?, value("threshold")?);
+    let (same, accepted) = (flag("same")?, flag("accepted_for_val")?);
+    let mut tested: Vec<Tested> = Vec::new();
+    for (i, name) in names.into_iter().enumerate() {
+        if tested.last().is_none_or(|last| last.protocol != name) {
+            tested.push(Tested { protocol: name, pairs: Vec::new() });
+        }
+        let outcome = Outcome {
+            pair: pairs[i],
+            rows: (rows_a[i], rows_b[i]),
+            people: (people_a[i], people_b[i]),
+            same: same[i],
+            fold: folds[i],
+            distance: distances[i],
+            threshold: thresholds[i],
+            accepted_for_val: accepted[i],
+        };
+        tested.iter_mut().last().into_iter().for_each(|last| last.pairs.push(outcome));
+    }
+    Ok(tested)
+}
+
+fn bools(column: &Column) -> PolarsResult<Vec<Option<bool>>> {
+    Ok(column.bool()?.iter().collect())
+}
