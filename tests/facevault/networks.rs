@@ -5,11 +5,11 @@ use std::path::Path;
 
 use facevault::config;
 use facevault::digest::Digest;
-use facevault::model::weights::{Checkpoint, Origin, Tensor, Tensors, require};
+use facevault::model::weights;
+use facevault::model::weights::{Checkpoint, Origin, Tensor, Tensors};
 use facevault::model::{self, Execution, FaceBatch};
 use facevault::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
 use facevault::preprocess;
-use facevault::weights;
 use facevault::weights::WeightsSource;
 
 use crate::support::formula;
@@ -171,7 +171,7 @@ fn require(network: Network, tensors: Tensors) -> Result<(), String> {
     let origin = Origin { source: "file".into(), location: "w".into(), revision: None, bytes: 0 };
     let checkpoint = Checkpoint { tensors, digest: Digest::of(b""), origin };
     let spec = spec(network);
-    let found = require(&checkpoint, &model::parameters(&spec), model::unused_keys(&spec));
+    let found = weights::require(&checkpoint, &model::parameters(&spec), model::unused_keys(&spec));
     found.map_err(|error| error.to_string())
 }
 

@@ -193,32 +193,6 @@ mod tests {
         assert_eq!(of(&RgbImage::new(2, 2), [5, 5]).sharpness, 0.0, "there are no inner pixels");
     }
 
-    #[test]
-    #[ignore = "a measurement, not a check"]
-    fn share_of_the_preparation() {
-        use crate::{Crop, Filter, Preprocess, Resize};
-        use crate::{Limits, Scratch, decode, profile, render};
-        use std::time::{Duration, Instant};
-        let photo = crate::dataset::synthetic::render(1, 1, 1, 250);
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        photo.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
-        let resize = Resize { size: 160, filter: Filter::OpencvLinear };
-        let preprocess = Preprocess { crop: Crop::Whole, resize, ..profile("facenet-pytorch").unwrap() };
-        let (mut out, mut luma, mut scratch) = (vec![0; 160 * 160 * 3], Vec::new(), Scratch::default());
-        let (mut prepared, mut measured) = (Duration::MAX, Duration::MAX);
-        for _ in 0..300 {
-            let started = Instant::now();
-            let picture = decode(bytes.get_ref(), &Limits::default()).unwrap();
-            let source = render(&picture, None, &preprocess, &mut scratch, &mut out).unwrap();
-            prepared = prepared.min(started.elapsed());
-            let started = Instant::now();
-            std::hint::black_box(super::measure(&out, 160, ChannelOrder::Rgb, source, &mut luma));
-            measured = measured.min(started.elapsed());
-        }
-        let share = 100.0 * measured.as_secs_f64() / (prepared + measured).as_secs_f64();
-        println!("decode and resize {prepared:?}, measure {measured:?}: {share:.1}%");
-    }
-
     proptest! {
         #[test]
         fn the_order_of_channels_is_undone(pixels in proptest::collection::vec(any::<u8>(), 75)) {
