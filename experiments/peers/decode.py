@@ -104,7 +104,7 @@ def measure(binary, paths):
             array = np.frombuffer(data, np.uint8)
             row.append(timed(lambda: cv2.imdecode(array, cv2.IMREAD_COLOR)))
         rows.append(row)
-    print(f"{len(rows)} pictures by turns on core {core}; µs a picture, and ours against it (median of the ratios, quartiles):")
+    print(f"{len(rows)} images, alternating on core {core}; µs per image, and ours against it (median of the ratios, quartiles):")
     for name, column in zip(["ours", "Pillow", "OpenCV"], zip(*rows)):
         ratios = statistics.quantiles([mine / other for (mine, *_), other in zip(rows, column)], n=4)
         print(f"  {name:7} {statistics.median(column) / 1000:7.1f}   {ratios[1]:.2f} ({ratios[0]:.2f} to {ratios[2]:.2f})")
