@@ -1,4 +1,4 @@
-# Everything here also works without `just`: each recipe is one cargo command.
+# Everything here works without `just` too: each recipe is one cargo command.
 
 facevault := "cargo run --release --locked --"
 
@@ -10,7 +10,7 @@ default:
 experiment config *options:
     {{facevault}} experiment {{config}} {{options}}
 
-# The offline demo
+# Run the offline demo
 demo:
     {{facevault}} experiment configs/demo.yaml
 
@@ -18,25 +18,25 @@ demo:
 check config *options:
     {{facevault}} check {{config}} {{options}}
 
-# Download weights and data of a config
+# Download a config's weights and data
 fetch config *options:
     {{facevault}} fetch {{config}} {{options}}
 
-# Compare two runs or more
+# Compare two or more runs
 compare +runs:
     {{facevault}} compare {{runs}}
 
-# Say what each choice of a config costs
+# Show what each choice of a config costs
 ablate config *options:
     {{facevault}} ablate {{config}} {{options}}
 
-# Run the README's benchmarks and rewrite its table with what came out (needs the Hub once; what cannot be run says so)
+# Run the published benchmarks and rewrite the table of docs/benchmarks.md (first run needs the Hub; what cannot run says so)
 reproduce *options:
-    {{facevault}} reproduce --into README.md configs/demo.yaml configs/lfw-facenet-tf.yaml \
+    {{facevault}} reproduce --into docs/benchmarks.md configs/demo.yaml configs/lfw-facenet-tf.yaml \
         configs/lfw-facenet-pytorch.yaml configs/vggface2-test.yaml configs/cfp-fp.yaml configs/agedb-30.yaml \
         configs/calfw.yaml configs/cplfw.yaml configs/baselines.yaml {{options}}
 
-# Measure faces a second of a config's network, beside the accuracy
+# Measure the speed of a config's network, beside its accuracy
 throughput config *options:
     {{facevault}} throughput {{config}} {{options}}
 
@@ -48,11 +48,11 @@ runs:
 verify run:
     {{facevault}} verify {{run}}
 
-# All tests, without network and GPU
+# Run all tests, without network or GPU
 test:
     cargo test --locked
 
-# Train the demo's miniature network again (CPU, under an hour) and write assets/demo.safetensors
+# Retrain the demo's miniature network (CPU, under an hour) and write assets/demo.safetensors
 train-demo *options:
     cargo run --release --locked --example train_demo -- --out assets/demo.safetensors {{options}}
 
@@ -60,6 +60,6 @@ train-demo *options:
 schema:
     UPDATE_SCHEMA=1 cargo test --locked --lib schema
 
-# What CI runs
+# Run what CI runs
 ci:
     bash .ci/run

@@ -1,5 +1,5 @@
 //! How often a nominal 95% interval holds the truth, by score model, metric and kind of interval: the table of
-//! experiments/statistics.md.
+//! docs/statistics.md.
 //!
 //! `cargo run --release --example coverage -- [TRIALS [REPLICATES]]`, 2,000 and 500 unless told.
 

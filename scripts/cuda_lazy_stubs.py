@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """cuda_lazy_stubs.py CUDARC_DIR LIB_DIR: writes archives libcuda.a, libcublas.a, … whose functions open the real library at
-the first call, and answer with an error where there is none. For x86-64 Linux; cuda_home.sh calls it."""
+the first call, and return an error if there is none. For x86-64 Linux; called by cuda_home.sh."""
 import re,sys,os,subprocess
 src,out=sys.argv[1],sys.argv[2]
 os.makedirs(out,exist_ok=True)

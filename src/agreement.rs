@@ -19,7 +19,7 @@ const TARGETS: [f64; 2] = [1e-2, 1e-3];
 
 /// The least cosine that a face's embeddings in `precision` and in f32 may have, for its speed to count.
 ///
-/// Those of bf16 and int8 are what networks were measured to keep on CPUs, with room (README). A cosine's distance from 1
+/// Those of bf16 and int8 are what networks keep on CPUs, with room (docs/precision.md). A cosine's distance from 1
 /// goes with the square of the rounding: tf32 and f16, of 10 bits of fraction where bf16 has 7, come 64 times closer, of
 /// which 5 are asked for. f32 itself is here for kernels and devices that add in another order.
 #[must_use]

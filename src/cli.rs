@@ -232,7 +232,7 @@ cannot be run here (no network, no weights) leaves the row that an earlier run g
 The table stands between the lines `<!-- reproduce: begin -->` and `<!-- reproduce: end -->` of the document.
 
 Example:
-  facevault reproduce --into README.md configs/demo.yaml configs/lfw-facenet-tf.yaml";
+  facevault reproduce --into docs/benchmarks.md configs/demo.yaml configs/lfw-facenet-tf.yaml";
 
 /// Arguments of `reproduce`.
 #[derive(Debug, Args)]

@@ -1,12 +1,12 @@
-"""JPEGs by this project's decoder, Pillow and OpenCV: the same pixels, and the time of each by turns.
+"""Compares facevault's JPEG decoder with Pillow and OpenCV: the same pixels, and the time of each, alternating.
 
     cargo build --release -p facevault-jpeg --example decode
     python experiments/peers/decode.py target/release/examples/decode FOLDER_OR_TAR [TIMED]
 
 Compares the pixels of every .jpg, .jpeg, .jpe and .jfif file in the folder or archive with Pillow's `convert("RGB")`: equal,
-different, or read by one of the two only. Then takes the time of TIMED of them (default 500, spread evenly), each decoded from
-memory by one program after the other on one core, twice, of which the second time counts. Pillow and OpenCV are called from
-Python. Needs numpy, Pillow, and OpenCV for its column. Exits with 1 if a picture differs.
+different, or read by only one of the two. Then times TIMED of them (default 500, evenly spaced): each program in turn decodes
+the image from memory on one core, twice, and the second time counts. Pillow and OpenCV are called from Python. Needs numpy,
+Pillow, and OpenCV for its column. Exits with 1 if an image differs.
 """
 
 import collections
@@ -32,7 +32,7 @@ ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif"}
 
 
 class Ours:
-    """The example `decode`, which answers for one file after the other."""
+    """The example `decode`, which answers for one file at a time."""
 
     def __init__(self, binary, *options):
         self.command = [binary, *options]
@@ -104,7 +104,7 @@ def measure(binary, paths):
             array = np.frombuffer(data, np.uint8)
             row.append(timed(lambda: cv2.imdecode(array, cv2.IMREAD_COLOR)))
         rows.append(row)
-    print(f"{len(rows)} pictures by turns on core {core}; µs a picture, and ours against it (median of the ratios, quartiles):")
+    print(f"{len(rows)} images, alternating on core {core}; µs per image, and ours against it (median of the ratios, quartiles):")
     for name, column in zip(["ours", "Pillow", "OpenCV"], zip(*rows)):
         ratios = statistics.quantiles([mine / other for (mine, *_), other in zip(rows, column)], n=4)
         print(f"  {name:7} {statistics.median(column) / 1000:7.1f}   {ratios[1]:.2f} ({ratios[0]:.2f} to {ratios[2]:.2f})")

@@ -1,24 +1,25 @@
 #!/usr/bin/env python3
-"""facevault beside facenet-pytorch on the photos of LFW: the same embeddings, and the speed from files.
+"""Compares facevault with facenet-pytorch on the photos of LFW: the same embeddings, and the speed from files.
 
-    python facenet.py --lfw FOLDER --checkpoint CASIA.safetensors --binary target/release/facevault
-    python facenet.py … --rounds 5 --faces 1000                      # and time both by turns
-    python facenet.py … --binary new=NEW --binary old=OLD            # two builds of facevault beside it
+    python experiments/peers/facenet.py --lfw FOLDER --checkpoint CASIA.safetensors --binary target/release/facevault
+    python experiments/peers/facenet.py … --rounds 5 --faces 1000              # and time both, alternating
+    python experiments/peers/facenet.py … --binary new=NEW --binary old=OLD    # two builds of facevault
 
-FOLDER holds `lfw-deepfunneled.tar` and `mtcnn_boxes.csv` (file_name, x1, y1, x2, y2, … as facenet-pytorch's MTCNN finds
-them). CASIA is the published checkpoint 20180408-102900 with facenet-pytorch's key names. Needs torch, facenet-pytorch
-(2.6.0, installed with `--no-deps`), numpy, safetensors and Pillow older than 13.
+FOLDER holds `lfw-deepfunneled.tar` (LFW's deep-funnelled edition, from its home page) and `mtcnn_boxes.csv` (file_name, x1,
+y1, x2, y2, … as facenet-pytorch's MTCNN finds them). CASIA is the published checkpoint 20180408-102900 with
+facenet-pytorch's key names. docs/measurements.md says how to get all three. Needs torch, facenet-pytorch (2.6.0, installed
+with `--no-deps`), numpy, safetensors and Pillow older than 13.
 
-Parity: each photo with a box goes through facenet-pytorch (Pillow opens it, `extract_face` cuts it with a margin of 14 output
-pixels and resizes it to 160, `fixed_image_standardization`, InceptionResnetV1) and through `facevault embed`. Prints the
-largest and the median difference of a number, and the lowest cosine of a face's two embeddings; exits with 1 when the
-largest is above --tolerance.
+Parity: each photo with a box goes through facenet-pytorch (Pillow opens it, `extract_face` crops it with a margin of 14
+output pixels and resizes it to 160, `fixed_image_standardization`, InceptionResnetV1) and through `facevault embed`. Prints
+the largest and the median absolute difference of a component, and the lowest cosine between a face's two embeddings; exits
+with 1 if the largest difference is above --tolerance.
 
 Speed: each round embeds the same faces with facenet-pytorch (photos opened by as many threads as cores, batches of 32) and
-with each binary (its whole process, start and hand-over files included), one after the other, starting one further than
-the round before. Prints faces/s as medians and the ratio to facenet-pytorch as the median of the rounds' own ratios.
+with each binary (its whole process, startup and output files included), one after the other, starting one further than
+the round before. Prints faces/s as medians, and the ratio to facenet-pytorch as the median of the rounds' own ratios.
 
-No picture leaves the temporary folder that everything happens in.
+Everything happens in a temporary folder, and no image leaves it.
 """
 
 import argparse
@@ -132,8 +133,8 @@ def main():
     parser.add_argument("--lfw", required=True, help="folder with lfw-deepfunneled.tar and mtcnn_boxes.csv")
     parser.add_argument("--checkpoint", required=True, help="the CASIA-WebFace checkpoint, .safetensors")
     parser.add_argument("--binary", action="append", required=True, metavar="[NAME=]PATH", help="facevault's binary")
-    parser.add_argument("--faces", type=int, help="embed only so many faces (default: all)")
-    parser.add_argument("--rounds", type=int, default=0, help="time both, so many times (default: parity only)")
+    parser.add_argument("--faces", type=int, help="number of faces to embed (default: all)")
+    parser.add_argument("--rounds", type=int, default=0, help="number of timed rounds (default: parity only)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--tolerance", type=float, default=1e-5)
     options = parser.parse_args()

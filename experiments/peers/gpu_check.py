@@ -1,23 +1,22 @@
 #!/usr/bin/env python3
-"""Everything that has to be known of a card, in one call of at most ten minutes: is it right, and how fast is it next to
-PyTorch on the same card?
+"""Checks facevault on a GPU in at most ten minutes: is it correct, and how fast is it beside PyTorch on the same GPU?
 
-    python gpu_check.py --binary target/release/facevault --out OUT
+    python experiments/peers/gpu_check.py --binary target/release/facevault --out OUT
 
-Needs a machine with an NVIDIA card, Python with PyTorch, and the program, which may have been built anywhere: no Rust, no
-toolkit, no network, no weights, no pictures. It makes weights of the published size from a seed and JPEG files from
-noise, then, each step as far as the time goes:
+Needs a machine with an NVIDIA GPU, Python with PyTorch, and the facevault binary, which may have been built anywhere: no
+Rust, no toolkit, no network access, no weights, no images. It makes weights of the published size from a seed and JPEG
+files from noise, then takes these steps, as far as the time allows:
 
-1. facts: card, driver, versions, clocks
-2. correctness: the same pictures by facevault on the CPU in f32, on the card in every precision, and by PyTorch in f32
+1. facts: GPU, driver, versions, clocks
+2. correctness: the same images by facevault on the CPU in f32, on the GPU in every precision, and by PyTorch in f32
 3. a batch of 1 and odd batches against the largest one: the same bytes
-4. speed: facevault and PyTorch (channels last; eager, in a CUDA graph, and torch.compile with CUDA graphs at one batch size,
-   for compiling takes a minute each) alternately, round by round
+4. speed: facevault and PyTorch, alternating round by round (PyTorch in channels-last: eager, in a CUDA graph, and
+   torch.compile with CUDA graphs at one batch size, because compiling takes a minute each)
 5. end to end from JPEG files
-6. all pairs on the card against the CPU: the same files
+6. all pairs on the GPU against the CPU: the same files
 
-Prints one table in Markdown and writes it to OUT/gpu-check.md, the figures to OUT/gpu-check.json. What failed or did not
-fit is a line that says so. Exit code 1 where something is wrong, not where something is slow.
+Prints one Markdown table and writes it to OUT/gpu-check.md, and the figures to OUT/gpu-check.json. A step that fails or
+does not fit is a line that says so. Exits with 1 if something is wrong, not if something is slow.
 """
 import argparse
 import contextlib
@@ -31,7 +30,7 @@ import tempfile
 import time
 
 PRECISIONS = {"cuda": ["f32", "tf32", "f16", "bf16"], "cpu": ["f32", "bf16"]}
-# Cosines to f32 on the CPU that a precision may not fall below, as in the program's own gate.
+# Lowest cosine to f32 on the CPU that each precision must keep. f16 and bf16 are looser than `throughput`'s own gate.
 LEAST = {"f32": 0.99999, "tf32": 0.9999, "f16": 0.999, "bf16": 0.999}
 SIDE = 160
 GFLOP = 2.846
@@ -461,14 +460,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True, type=lambda path: str(pathlib.Path(path).resolve()))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("."))
-    parser.add_argument("--minutes", type=float, default=9.0, help="after which no new step begins")
-    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help="cpu: tries the script, not a card")
+    parser.add_argument("--minutes", type=float, default=9.0, help="no new step starts after this")
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help="cpu: try the script without a GPU")
     parser.add_argument("--batches", type=lambda text: [int(n) for n in text.split(",")], default=[1, 32, 256, 1024])
-    parser.add_argument("--compiled", type=int, default=256, help="batch size that torch.compile is measured at; 0: none")
-    parser.add_argument("--batch", default="auto", help="faces of a batch where speed is not compared")
+    parser.add_argument("--compiled", type=int, default=256, help="batch size for torch.compile; 0: none")
+    parser.add_argument("--batch", default="auto", help="batch size where speed is not compared")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--faces", type=int, default=512, help="pictures of each step")
+    parser.add_argument("--faces", type=int, default=512, help="images per step")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:

@@ -1,9 +1,9 @@
-"""All pairs of the same rows by this project and by the obvious NumPy version, by turns.
+"""Compares all pairs of the same rows with facevault and with the obvious NumPy version, alternating.
 
     python experiments/peers/pairs.py target/release/examples/all_pairs [FACES] [ROUNDS]
 
-NumPy: blocks of `A @ B.T`, then `np.histogram` with as many bins, genuine and impostor apart. It keeps no hardest pairs,
-no errors by face, no moments, and nothing to resample. Needs numpy; its BLAS uses all cores.
+The NumPy version computes blocks of `A @ B.T`, then `np.histogram` with as many bins for genuine and for impostor pairs. It
+keeps no hardest pairs, no errors by face, no moments, and nothing to resample. Needs numpy; its BLAS uses all cores.
 """
 
 import re

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""facevault and the engines a user would pick instead, alternately, round by round, on the same cores.
+"""Alternates facevault with the engines that a user would pick instead, round by round, on the same cores.
 
-    python side_by_side.py --peer-bench PATH/peer_bench.py --threads 1,2 --batches 1,32 \\
+    python experiments/peers/side_by_side.py --threads 1,2 --batches 1,32 \\
         -- target/release/facevault throughput configs/vggface2.yaml --precisions f32,bf16,int8 --network-only
 
-Machines differ and drift, so a figure is worth only what another measured next to it says. Every round visits every
-setting (threads, batch), and in it every engine, starting one engine further than the round before. A peer is one
-process that compiles its model once and times it on demand; facevault is started anew for each setting of a round and
+`peer_bench.py`, in this folder, names the packages to install and holds the network and the engines.
+
+Machines differ and drift, so a figure is only worth comparing with one measured next to it. Every round visits every
+setting (threads, batch), and in each setting every engine, starting one engine further than the round before. A peer is one
+process that compiles its model once and times it on demand. facevault is started anew for each setting of a round and
 leaves its own warm-up out of its figures. The program after `--` gets `--threads T --batches B --json`; an object of
 its JSON with `precision` and `faces_per_second` (a number, or an object with `median`) is one figure.
 
 Prints a row for each engine and setting: faces/s as median and quartiles of the rounds, and for facevault the ratio to
-the fastest peer of the same precision, as median and quartiles of the rounds' own ratios: drift cancels in those.
+the fastest peer in the same precision, as median and quartiles of the rounds' own ratios, in which drift cancels.
 """
 
 import argparse
@@ -28,11 +30,12 @@ import time
 OURS = "facevault"
 OUR_COMMAND = ["target/release/facevault", "throughput", "configs/vggface2.yaml", "--precisions", "f32,bf16,int8",
                "--network-only"]
+PEER_BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_bench.py")
 EVERY_PEER = "torch-f32,torch-bf16,ort-f32,ort-int8,openvino-f32,openvino-bf16,openvino-int8"
 
 
 def peer_bench(path):
-    """The module at `path`: the network, its export and the engines are its, the timing is ours."""
+    """The module at `path`, which holds the network, its export and the engines; the timing is done here."""
     spec = importlib.util.spec_from_file_location("peer_bench", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -166,16 +169,16 @@ def main():
     ours = line[line.index("--") + 1:] if "--" in line else OUR_COMMAND
     line = line[:line.index("--")] if "--" in line else line
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer-bench", required=True, metavar="PATH", help="peer_bench.py: the network and the engines")
-    parser.add_argument("--engines", default=EVERY_PEER, help="peers, by comma; default: all")
+    parser.add_argument("--peer-bench", default=PEER_BENCH, metavar="PATH", help="the network and the engines; default: the one beside this file")
+    parser.add_argument("--engines", default=EVERY_PEER, help="peers, comma-separated; default: all")
     parser.add_argument("--threads", type=numbers, default=[1, 2])
     parser.add_argument("--batches", type=numbers, default=[1, 32])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each peer in each setting of a round")
-    parser.add_argument("--cores", type=numbers, help="default: the first of those allowed, as many as threads")
-    parser.add_argument("--save", metavar="FILE", help="the rounds as JSON lines")
-    parser.add_argument("--without-ours", action="store_true", help="peers only")
-    parser.add_argument("--verbose", action="store_true", help="show what the programs write to stderr")
+    parser.add_argument("--seconds", type=float, default=1.0, help="per peer and setting of a round")
+    parser.add_argument("--cores", type=numbers, help="cores to run on; default: the first allowed ones, as many as threads")
+    parser.add_argument("--save", metavar="FILE", help="write the rounds as JSON lines")
+    parser.add_argument("--without-ours", action="store_true", help="run the peers only")
+    parser.add_argument("--verbose", action="store_true", help="show the stderr of the programs")
     parser.add_argument("--serve", nargs=2, metavar=("ENGINE", "FOLDER"), help=argparse.SUPPRESS)
     parser.add_argument("--prepare", nargs=2, metavar=("FOLDER", "INT8"), help=argparse.SUPPRESS)
     args = parser.parse_args(line)

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Opens pages of `facevault report`, `compare` or `throughput` in a real Chromium and checks what a reader relies on.
+"""Opens pages of `facevault report`, `compare`, `ablate` or `throughput` in a real Chromium and checks what readers rely on.
 
     tests/browser/check.py [--axe axe.min.js] [--run experiments/RUN] [--pictures FOLDER] PAGE…
 
-Every page: below 5 MB, no console message, no request but for itself; light and dark; no sideways scrolling on a phone;
-prints; complete with scripts switched off. A report: its threshold explorer follows keyboard, field and buttons in all
-four views, with counts that agree with the page's own tables, which the program wrote and the script did not, and with
-`histograms.parquet` where `--run` names its directory and pyarrow is there. With axe-core: no violation of WCAG 2 A or AA.
+Every page: below 5 MB, no console message, no request except for itself, light and dark, no horizontal scrolling on a phone,
+prints, complete with scripts switched off. A report: its threshold explorer follows keyboard, field and buttons in all four
+views, and its counts agree with the page's own tables, which facevault wrote and the script did not, and with
+`histograms.parquet` if `--run` names the run and pyarrow is installed. With axe-core: no violation of WCAG 2 A or AA.
 
-Needs Python 3.8 and Chromium (or its path in CHROMIUM). Exit codes: 0 all well, 1 a check failed, 77 no Chromium.
+Needs Python 3.8 and Chromium (or its path in CHROMIUM). Exit codes: 0 all checks hold, 1 a check failed, 77 no Chromium.
 """
 
 import argparse
@@ -28,7 +28,7 @@ AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 class Checks:
-    """Counts what holds and says what does not."""
+    """Counts the checks that hold and prints those that do not."""
 
     def __init__(self):
         self.page, self.passed, self.failed = "", 0, 0
@@ -49,7 +49,7 @@ def look(tab, size=WIDE, scheme="light", media=""):
 
 
 def quiet(tab, checks, address, when):
-    """No message in the console and no request but for the page itself."""
+    """No console message, and no request except for the page itself."""
     for event in tab.events():
         what, of = event["method"], event["params"]
         if what == "Network.requestWillBeSent":
@@ -148,13 +148,13 @@ def check(tab, path, axe, run, pictures, checks):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pages", nargs="+", type=pathlib.Path, metavar="PAGE")
-    parser.add_argument("--axe", type=pathlib.Path, default=os.environ.get("AXE"), help="axe.min.js; or in AXE")
+    parser.add_argument("--axe", type=pathlib.Path, default=os.environ.get("AXE"), help="path of axe.min.js (default: $AXE)")
     parser.add_argument("--run", type=pathlib.Path, help="run directory of the (one) report")
     parser.add_argument("--pictures", type=pathlib.Path, help="folder for screenshots and PDF")
     options = parser.parse_args()
     program = devtools.find()
     if not program:
-        print("SKIPPED: no Chromium here (Debian: apt-get install chromium), nor a path to one in CHROMIUM")
+        print("SKIPPED: no Chromium; install it (Debian: apt-get install chromium) or set CHROMIUM to its path")
         return 77
     axe = pathlib.Path(options.axe).read_text(encoding="utf-8") if options.axe else None
     if options.pictures:

@@ -1,4 +1,4 @@
-"""The threshold explorer: does it move, and does it say what is true?"""
+"""Checks that the threshold explorer moves and shows correct numbers."""
 
 import bisect
 import json

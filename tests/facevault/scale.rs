@@ -1,5 +1,5 @@
 //! What 200,000 faces cost beside the network: start-up, resume, finalisation, memory. Printed, not asserted: the
-//! machine is shared. `experiments/README.md` has the figures.
+//! machine is shared. `docs/measurements.md` has the figures.
 //!
 //! ```text
 //! FACEVAULT_BIN=target/release/facevault cargo test --test facevault -- --ignored --nocapture two_hundred_thousand
@@ -61,7 +61,7 @@ fn watch(workspace: &Workspace, arguments: &[&str], stop: Option<usize>) -> Seen
 }
 
 #[test]
-#[ignore = "minutes; prints what experiments/README.md quotes"]
+#[ignore = "minutes; prints what docs/measurements.md quotes"]
 fn two_hundred_thousand_faces() {
     let workspace = Workspace::empty();
     // The narrowest network there is (4 channels a layer): what remains is everything around it.

@@ -84,7 +84,7 @@ pub enum Weights {
 
 impl Weights {
     /// Whether a 3×3 layer is faster by way of Winograd, in f32, than directly. Winograd was seen to reach 1.4 to 1.7 times
-    /// the f32 peak where few channels come out, 2.2 to 3.2 times elsewhere (`experiments/cpu-kernels.md`); the products of
+    /// the f32 peak where few channels come out, 2.2 to 3.2 times elsewhere (`docs/cpu-kernels.md`); the products of
     /// bf16 pairs reach twice that peak, those of four bytes four times.
     pub fn winograd_pays(self, outputs: usize) -> bool {
         match self {

@@ -317,7 +317,7 @@ fn instruction_sets_give_the_same_bytes_where_they_say_so() {
     }
 }
 
-/// Which sets are of one arithmetic is part of what the README promises.
+/// Which sets are of one arithmetic is part of what docs/cpu-kernels.md promises.
 #[test]
 fn f32_and_bf16_have_one_arithmetic_wherever_multiply_adds_are_fused_and_int8_has_two() {
     let kinds = |precision| {

@@ -1,5 +1,5 @@
 //! [`InceptionResnetV1`](super::inception_resnet_v1) on an NVIDIA card: compiled into launches of our own kernels
-//! (`plan`), which run through the driver alone (`facevault_cuda`). `experiments/gpu-kernels.md` tells how it came to be, and
+//! (`plan`), which run through the driver alone (`facevault_cuda`). `docs/gpu-kernels.md` tells how it came to be, and
 //! what has been measured.
 
 mod arguments;

@@ -13,7 +13,7 @@ use crate::similarity::{PairMode, SimilarityOptions};
 use crate::verification::random::Draw;
 
 /// Up to this many pairs all are compared unless a config says otherwise: about two minutes on 2 cores with AVX2
-/// (`experiments/pairs.md`: 150 million pairs a second), upstream's 187,697 faces among them. A machine of a quarter of
+/// (`docs/pairs.md`: 150 million pairs a second), upstream's 187,697 faces among them. A machine of a quarter of
 /// that speed takes under ten, says how far it is, and goes on where it was interrupted.
 pub const ALL_PAIRS: u64 = 20_000_000_000;
 
