@@ -7,11 +7,35 @@
 //!                                                                                   └─ compare (two runs or more)
 //! ```
 //!
-//! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
-//! `commands → run → {embed, evaluate, report, ablation, compare, agreement, published, reproduce} → {people, protocol} →
-//! {model, weights, dataset, preprocess, breakdown, similarity, verification} → {plan, sample, closeness, quality, config,
-//! files, file_lock, pointer, digest, estimate, progress, cuda}` and never back. `throughput` times the network of a config with
-//! what `run` prepares. Only `terminal` writes to the terminal.
+//! Data moves one way; every step's result is a file that the next step reads. Dependencies point down. What stands alone
+//! is a package of its own, so that the compiler upholds it:
+//!
+//! ```text
+//! facevault (this package)
+//! facevault-nn          networks and checkpoints            facevault-stats   pairs, error rates, intervals, protocols
+//! facevault-preprocess  pictures → network input            facevault-kernels CPU kernels for both
+//! facevault-jpeg        libjpeg-turbo's pixels              facevault-cuda    NVIDIA cards through the driver
+//! facevault-base        digests, files, locks, progress
+//! ```
+//!
+//! Each module uses only modules on lines below its own:
+//!
+//! ```text
+//! commands
+//! pages
+//! error
+//! cli · report
+//! throughput
+//! run
+//! provenance · reproduce
+//! ablation · plan · published
+//! config
+//! embed
+//! agreement · compare · dataset · weights
+//! closeness · hub · numbers · results · sample · terminal
+//! ```
+//!
+//! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

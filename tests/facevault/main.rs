@@ -13,6 +13,7 @@ mod hub;
 mod hub_datasets;
 mod hub_network;
 mod interruption;
+mod layers;
 mod lfw;
 mod meter;
 mod model;
