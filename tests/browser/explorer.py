@@ -5,10 +5,10 @@ import json
 import math
 
 HOME, END, LEFT, RIGHT, UP, ENTER = ("Home", 36), ("End", 35), ("ArrowLeft", 37), ("ArrowRight", 39), ("ArrowUp", 38), ("Enter", 13)
-SAID = "Object.fromEntries([...document.querySelectorAll('.explorer [data-say]')].map((e) => [e.dataset.say, e.textContent]))"
+SAID = "Object.fromEntries([...document.querySelectorAll('.explorer [data-readout]')].map((e) => [e.dataset.readout, e.textContent]))"
 VIEWS = """[...document.querySelectorAll('.explorer [data-view]')].map((view) => {
   const svg = view.querySelector('svg');
-  return {kind: view.dataset.view, at: svg.querySelector('.pointer').getAttribute('transform'), x: svg.dataset.x, y: svg.dataset.y,
+  return {kind: view.dataset.view, at: svg.querySelector('.cursor').getAttribute('transform'), x: svg.dataset.x, y: svg.dataset.y,
           curve: [...svg.querySelectorAll('polyline.value')].map((line) => line.getAttribute('points')).join(' ')};
 })"""
 TABLE = """[...document.querySelectorAll('table')].filter((table) => table.caption.textContent === %s)
@@ -78,7 +78,7 @@ def check(tab, checks, run=None):
     checks.expect(tab.evaluate(index) == last, "explorer: the field climbs beyond the last threshold")
 
     # The same words as the program writes.
-    named = table(tab, "Numbers: what each named threshold does")
+    named = table(tab, "Numbers: named thresholds")
     buttons = "[...document.querySelectorAll('.explorer button')]"
     checks.expect(tab.evaluate(f"{buttons}.map((b) => b.textContent)") == [row[0] for row in named], "explorer: other buttons than rows")
     columns = ("threshold", "true_accepts", "tar", "false_rejects", "fnmr", "false_accepts", "fmr", "one_in")
