@@ -6,7 +6,7 @@ use super::figures::Outlines;
 use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
 use super::plots::{Chart, ChartLayer, Mark, SmallMultiples, Style};
 use super::sections::face;
-use super::words::{NONE, count, counted, interval_name, made, maybe, operating, target, value_and_interval};
+use super::words::{NONE, count, counted, interval_name, made, maybe, operating, or_dash, target, value_and_interval};
 use super::{Report, ReportError};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
@@ -139,30 +139,23 @@ fn concentration(errors: &[IdentityErrors]) -> Result<Exhibit, ReportError> {
 
 /// A table of identities ranked by one of their two rates.
 fn worst(caption: &str, misses: bool, ranked: &[&IdentityErrors]) -> Exhibit {
-    let (rate, hits) = if misses { ("#FNMR", "#missed") } else { ("#FMR", "#matched") };
-    let bound = |hits: u64, rate: Option<f64>, interval: Option<(f64, f64)>| match interval {
-        Some((_, upper)) if hits == 0 => format!("≤ {}", Rate.value(upper)),
-        _ => maybe(rate, Rate),
+    // Pairs, errors, error rate and its interval.
+    type Errors = fn(&IdentityErrors) -> (u64, u64, Option<f64>, Option<(f64, f64)>);
+    let missed: Errors = |one| (one.genuine, one.misses, one.fnmr(), one.fnmr_interval);
+    let confused: Errors = |one| (one.impostor, one.false_matches, one.fmr(), one.fmr_interval);
+    let (ranked_by, other, names) = if misses {
+        (missed, confused, ["#missed", "#FNMR", "#FMR"])
+    } else {
+        (confused, missed, ["#matched", "#FMR", "#FNMR"])
     };
-    let other = if misses { "#FMR" } else { "#FNMR" };
-    let mut table = DataTable::new(caption, &["identity", "#faces", "#pairs", hits, rate, "#interval", "kind", other]);
+    let [errors, rate, other_rate] = names;
+    let columns = ["identity", "#faces", "#pairs", errors, rate, "#interval", "kind", other_rate];
+    let mut table = DataTable::new(caption, &columns);
     for one in ranked.iter().take(WORST_SHOWN) {
-        let (pairs, hits, rate, interval, other) = if misses {
-            (
-                one.genuine,
-                one.misses,
-                one.fnmr(),
-                one.fnmr_interval,
-                bound(one.false_matches, one.fmr(), one.fmr_interval),
-            )
-        } else {
-            (
-                one.impostor,
-                one.false_matches,
-                one.fmr(),
-                one.fmr_interval,
-                bound(one.misses, one.fnmr(), one.fnmr_interval),
-            )
+        let (pairs, errors, rate, interval) = ranked_by(one);
+        let other = match other(one) {
+            (_, 0, _, Some((_, upper))) => format!("≤ {}", Rate.value(upper)),
+            (_, _, rate, _) => maybe(rate, Rate),
         };
         let kind = match (one.goat, one.lamb) {
             (true, true) => "goat, lamb",
@@ -174,9 +167,9 @@ fn worst(caption: &str, misses: bool, ranked: &[&IdentityErrors]) -> Exhibit {
             one.identity_id.clone(),
             count(one.faces),
             count(pairs),
-            count(hits),
+            count(errors),
             maybe(rate, Rate),
-            interval.map_or(NONE.into(), |(lower, upper)| format!("[{}, {}]", Rate.value(lower), Rate.value(upper))),
+            or_dash(interval.map(|(lower, upper)| format!("[{}, {}]", Rate.value(lower), Rate.value(upper)))),
             kind.into(),
             other,
         ]);
@@ -497,11 +490,5 @@ fn curve(people: &People) -> Result<Exhibit, ReportError> {
         "Upper left is better. Each point is one threshold: choose an FPIR on the horizontal axis and read off the DIR on the vertical axis. A threshold that no unknown face reaches is placed on the left edge.",
         "The gallery is this run's identities with all their faces. A larger gallery identifies more unknown faces, centroids of fewer faces identify fewer known ones, and wrong labels count as errors. Faces of one person succeed and fail together, so the band is over identities.",
     ];
-    Exhibit::figure(
-        "Known faces identified by unknown faces identified",
-        &Chart { x, y, layers },
-        legend,
-        caption,
-        table,
-    )
+    Exhibit::figure("Detection and identification rate (DIR) by FPIR", &Chart { x, y, layers }, legend, caption, table)
 }

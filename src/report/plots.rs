@@ -39,6 +39,18 @@ pub(super) enum Style {
     Series(u8),
 }
 
+/// The styles other than series, with their classes in the style sheet.
+const NAMED: [(Style, &str); 9] = [
+    (Style::Ink, "ink"),
+    (Style::Grid, "grid"),
+    (Style::Genuine, "genuine"),
+    (Style::Impostor, "impostor"),
+    (Style::Value, "value"),
+    (Style::Reference, "reference"),
+    (Style::Alarm, "alarm"),
+    (Style::Better, "better"),
+    (Style::Worse, "worse"),
+];
 const COLOURS: u8 = 6;
 const DASHES: u8 = 5;
 /// Series that differ in colour or dash.
@@ -53,39 +65,17 @@ impl Style {
     /// Classes in the style sheet. Series differ in colour and in dash, with periods that have no common factor.
     pub fn class(self) -> String {
         match self {
-            Self::Ink => "ink".into(),
-            Self::Grid => "grid".into(),
-            Self::Genuine => "genuine".into(),
-            Self::Impostor => "impostor".into(),
-            Self::Value => "value".into(),
-            Self::Reference => "reference".into(),
-            Self::Alarm => "alarm".into(),
-            Self::Better => "better".into(),
-            Self::Worse => "worse".into(),
             Self::Series(i) => format!("series{} dash{}", i % COLOURS, i % DASHES),
+            named => NAMED.iter().find(|(style, _)| *style == named).map_or("", |(_, class)| class).into(),
         }
     }
 
     fn number(self) -> u8 {
-        match self {
-            Self::Ink => 0,
-            Self::Grid => 1,
-            Self::Genuine => 2,
-            Self::Impostor => 3,
-            Self::Value => 4,
-            Self::Reference => 5,
-            Self::Alarm => 6,
-            Self::Better => 7,
-            Self::Worse => 8,
-            Self::Series(i) => 16 + i % SERIES,
-        }
+        Self::all().position(|style| style == self).unwrap_or_default() as u8
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        use Style::{Alarm, Better, Genuine, Grid, Impostor, Ink, Reference, Series, Value, Worse};
-        [Ink, Grid, Genuine, Impostor, Value, Reference, Alarm, Better, Worse]
-            .into_iter()
-            .chain((0..SERIES).map(Series))
+        NAMED.into_iter().map(|(style, _)| style).chain((0..SERIES).map(Self::Series))
     }
 
     /// The placeholder colour, which no style sheet uses.
@@ -320,6 +310,13 @@ impl Chart {
         let at = |(x, y): (f64, f64)| (self.x.at(x), self.y.at(y));
         let finite = |(x, y): &(f64, f64)| x.is_finite() && y.is_finite();
         let area = chart.plotting_area();
+        let colour = Style::Ink.placeholder();
+        let ink = TextStyle::from((FONT, TEXT)).color(&colour);
+        // Text at an offset in user units from a position.
+        let write = |position: (f64, f64), (right, down): (i32, i32), text: &str, style: TextStyle<'_>| {
+            let ((x, y), origin) = (area.map_coordinate(&position), area.get_base_pixel());
+            area.strip_coord_spec().draw(&Text::new(text, (x - origin.0 + right, y - origin.1 + down), style))
+        };
         match layer {
             ChartLayer::Line(style, points) => {
                 let points: Vec<_> = points.iter().copied().filter(finite).map(at).collect();
@@ -360,37 +357,19 @@ impl Chart {
             }
             ChartLayer::Label(point, text) => {
                 if finite(point) {
-                    let (x, y) = area.map_coordinate(&at(*point));
-                    let origin = area.get_base_pixel();
-                    let ink = Style::Ink.placeholder();
-                    let style = TextStyle::from((FONT, TEXT)).color(&ink).pos(Pos::new(HPos::Left, VPos::Center));
-                    area.strip_coord_spec().draw(&Text::new(
-                        text.as_str(),
-                        (x - origin.0 + 16, y - origin.1),
-                        style,
-                    ))?;
+                    write(at(*point), (16, 0), text, ink.pos(Pos::new(HPos::Left, VPos::Center)))?;
                 }
             }
             ChartLayer::Stripe(from, to, text, shaded) => {
-                let (from, to) = (self.x.at(*from), self.x.at(*to));
+                let [left, right] = [*from, *to].map(|x| self.x.at(x));
                 if *shaded {
-                    area.draw(&Rectangle::new(
-                        [(from, 0.0), (to, 1.0)],
-                        Style::Reference.placeholder().mix(0.15).filled(),
-                    ))?;
+                    let fill = Style::Reference.placeholder().mix(0.15).filled();
+                    area.draw(&Rectangle::new([(left, 0.0), (right, 1.0)], fill))?;
                 }
-                let ink = Style::Ink.placeholder();
-                let style = TextStyle::from((FONT, TEXT)).color(&ink);
                 // A label wider than its stripe would overlap the next one.
-                let (width, _) = area.estimate_text_size(text, &style).unwrap_or((u32::MAX, 0));
-                if f64::from(width) + 12.0 < (to - from) * f64::from(area.dim_in_pixel().0) {
-                    let (x, y) = area.map_coordinate(&(from, 1.0));
-                    let origin = area.get_base_pixel();
-                    area.strip_coord_spec().draw(&Text::new(
-                        text.as_str(),
-                        (x - origin.0 + 6, y - origin.1 + 6),
-                        style,
-                    ))?;
+                let (width, _) = area.estimate_text_size(text, &ink).unwrap_or((u32::MAX, 0));
+                if f64::from(width) + 12.0 < (right - left) * f64::from(area.dim_in_pixel().0) {
+                    write((left, 1.0), (6, 6), text, ink)?;
                 }
             }
         }

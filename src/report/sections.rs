@@ -255,7 +255,7 @@ fn three_intervals(metrics: &Metrics) -> DataTable {
         ]);
     }
     table.note(
-        "The rest of this page shows the Wilson interval. The interval of a true accept rate accounts for the threshold \
+        "The Wilson interval is the one shown elsewhere on this page. The interval of a true accept rate accounts for the threshold \
          having been chosen for its FMR: other people would give another threshold. The interval of an FMR \
          holds this threshold fixed. The naive interval treats pairs as independent and the threshold as given, although \
          pairs share faces and people.",

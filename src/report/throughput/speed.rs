@@ -4,7 +4,7 @@ use super::super::ReportError;
 use super::super::axis::ChartAxis;
 use super::super::page::{DataTable, Exhibit, Legend, Section};
 use super::super::plots::{Chart, ChartLayer, Mark, Style};
-use super::super::words::count;
+use super::super::words::{capitalised, count};
 use super::{gated, measured_cells, numbered};
 use crate::throughput::{Engine, Throughput};
 
@@ -26,7 +26,7 @@ pub(super) fn section(measured: &Throughput) -> Result<Section, ReportError> {
             side = measured.side
         ))
         .texts(mirrored)
-        .texts(measured.left_out.iter().cloned())
+        .texts(measured.left_out.iter().map(|text| capitalised(text)))
         .with(Exhibit::figure("Faces per second by batch size", &chart, legend, caption, numbers(measured))?)
         .with(missing(measured)))
 }
