@@ -7,13 +7,13 @@
   const buttons = [...root.querySelectorAll('button')];
   const views = [...root.querySelectorAll('[data-view]')].map((view) => ({
     kind: view.dataset.view,
-    pointer: view.querySelector('.pointer'),
+    cursor: view.querySelector('.cursor'),
     x: axis(view.querySelector('svg').dataset.x),
     y: axis(view.querySelector('svg').dataset.y),
   }));
   let current = start;
 
-  /* Value → user units, as the page's figures are drawn: beyond an end lies on that end. */
+  /* Maps a value to user units as in the page's figures; values beyond an end are placed on that end. */
   function axis(text) {
     const [kind, ...numbers] = text.split(' ');
     const [lower, upper, from, to] = numbers.map(Number);
@@ -23,43 +23,43 @@
     };
   }
 
-  /* Numbers are written as in the rest of the page. */
+  /* Format numbers as in the rest of the page. */
   const decimals = (rate) => (rate === 0 || rate >= 1e-3 ? 2 : 1 - Math.floor(Math.log10(100 * rate)));
   const percent = (rate) => `${(100 * rate).toFixed(decimals(rate))}%`;
   const complement = (rate) => `${(100 * (1 - rate)).toFixed(decimals(rate))}%`;
   const count = (n) => n.toLocaleString('en-US');
   const rounded = (n) => count(Number(n.toPrecision(3)));
   const cosine = (point) => ((2 * steps[point]) / bins - 1).toFixed(4);
-  /* A rate without an error is a bound: exact binomial, as in the threshold table. */
+  /* A rate without an error is shown as its exact binomial bound, as in the threshold table. */
   const bound = (n) => -Math.expm1(Math.log(1 - level) / n);
 
   function show(point) {
     current = point;
-    const [people, strangers] = [genuine[0], impostor[0]];
+    const [genuinePairs, impostorPairs] = [genuine[0], impostor[0]];
     const [accepted, matched] = [genuine[point], impostor[point]];
-    const missed = people - accepted;
-    const fmr = matched / strangers;
-    const fnmr = missed / people;
+    const missed = genuinePairs - accepted;
+    const fmr = matched / impostorPairs;
+    const fnmr = missed / genuinePairs;
     const threshold = cosine(point).replace('-', '−');
-    const said = {
+    const readout = {
       threshold,
       true_accepts: count(accepted),
       false_rejects: count(missed),
       false_accepts: count(matched),
-      true_rejects: count(strangers - matched),
-      tar: accepted === 0 ? `≤ ${percent(bound(people))}` : missed === 0 ? `≥ ${complement(bound(people))}` : complement(fnmr),
-      fnmr: missed === 0 ? `≤ ${percent(bound(people))}` : percent(fnmr),
-      fmr: matched === 0 ? `≤ ${percent(bound(strangers))}` : percent(fmr),
-      one_in: matched === 0 ? `at most 1 in ${rounded(1 / bound(strangers))}` : `about 1 in ${rounded(1 / fmr)}`,
+      true_rejects: count(impostorPairs - matched),
+      tar: accepted === 0 ? `≤ ${percent(bound(genuinePairs))}` : missed === 0 ? `≥ ${complement(bound(genuinePairs))}` : complement(fnmr),
+      fnmr: missed === 0 ? `≤ ${percent(bound(genuinePairs))}` : percent(fnmr),
+      fmr: matched === 0 ? `≤ ${percent(bound(impostorPairs))}` : percent(fmr),
+      one_in: matched === 0 ? `at most 1 in ${rounded(1 / bound(impostorPairs))}` : `about 1 in ${rounded(1 / fmr)}`,
     };
-    for (const place of root.querySelectorAll('[data-say]')) place.textContent = said[place.dataset.say];
-    for (const { kind, pointer, x, y } of views) {
+    for (const place of root.querySelectorAll('[data-readout]')) place.textContent = readout[place.dataset.readout];
+    for (const { kind, cursor, x, y } of views) {
       const [across, up] = { cosine: [Number(cosine(point)), Infinity], roc: [fmr, 100 * (1 - fnmr)], det: [fmr, fnmr] }[kind];
-      pointer.setAttribute('transform', `translate(${x(across).toFixed(1)} ${y(up).toFixed(1)})`);
+      cursor.setAttribute('transform', `translate(${x(across).toFixed(1)} ${y(up).toFixed(1)})`);
     }
     for (const button of buttons) button.setAttribute('aria-pressed', Number(button.dataset.point) === point);
     slider.value = point;
-    slider.setAttribute('aria-valuetext', `${threshold}, FMR ${said.fmr}, FNMR ${said.fnmr}`);
+    slider.setAttribute('aria-valuetext', `${threshold}, FMR ${readout.fmr}, FNMR ${readout.fnmr}`);
   }
 
   function nearest(value) {
@@ -73,7 +73,7 @@
   const settle = () => { field.value = cosine(current); };
   const choose = (point) => { show(Math.min(steps.length - 1, Math.max(0, point))); settle(); };
   slider.addEventListener('input', () => choose(Number(slider.value)));
-  /* While a number is typed the views follow it; the field itself is left alone until it is done. */
+  /* The views follow while a number is typed; the field is only rewritten once the input is complete. */
   field.addEventListener('input', () => { if (Number.isFinite(field.valueAsNumber)) show(nearest(field.valueAsNumber)); });
   field.addEventListener('change', settle);
   field.addEventListener('keydown', (event) => {

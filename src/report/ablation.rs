@@ -1,90 +1,92 @@
-//! The page of an ablation: what each choice costs, and what that rests on.
+//! The ablation page: what each step changes, and the runs behind it.
 
 use super::ReportError;
-use super::page::{Block, Cell, Page, Section, Table, Tile, Verdict};
-use super::paired::sentence;
+use super::page::{Banner, DataTable, HeadlineNumber, Page, Section, TableCell};
 use super::waterfall;
-use super::words::{NONE, count, point};
+use super::words::{NONE, count, or_dash, sentence};
 use crate::ablation::{Ablation, Change, Variant, verdict};
-use crate::compare;
+use crate::compare::{Effect, Verdict};
 use crate::config::Design;
 use crate::numbers::Quantity;
 
 /// The whole page.
 pub(super) fn page(found: &Ablation) -> Result<Page, ReportError> {
-    let sections = [
-        Some(costs(found)?),
-        Some(variants(found)),
-        differences(found),
-        missing(found),
-        Some(provenance(found)),
-        Some(command(found)),
-    ];
     Ok(Page {
-        kind: "FaceVault: what each choice costs".into(),
+        kind: "FaceVault ablation",
         title: found.config.clone(),
         description: found.description.clone(),
-        cautions: Vec::new(),
-        verdict: Verdict { tone: "neutral", sign: "·", text: found.headline() },
+        verdict: Banner::neutral(found.headline()),
         tiles: tiles(found),
-        sections: sections.into_iter().flatten().collect(),
-        footer: vec!["One file, no script, nothing loaded from elsewhere. The same runs give the same bytes.".into()],
+        sections: vec![
+            costs(found)?,
+            variants(found),
+            differences(found),
+            missing(found),
+            provenance(found),
+            Section::new("command", "Reproduce this ablation")
+                .text("Finished runs are not computed again.")
+                .command(&found.command),
+        ],
+        footer: vec!["The same runs render to the same bytes.".into()],
+        ..Page::default()
     })
 }
 
-fn tiles(found: &Ablation) -> Vec<Tile> {
-    let quantity = found.metric.quantity;
-    let tile = |label: &str, value: String, note: String| Tile { label: label.into(), value, note };
+fn tiles(found: &Ablation) -> Vec<HeadlineNumber> {
     let mut tiles = Vec::new();
     let value = |label: &str, variant: &Variant| {
-        let value = variant.value.as_ref()?;
-        Some(tile(label, point(quantity, value), quantity.interval(value)))
+        Some(HeadlineNumber::estimate(label, found.metric.quantity, variant.value.as_ref()?))
     };
     tiles.extend(found.variants.first().and_then(|variant| value("As configured", variant)));
     if let Some(Change { pairs, effect: Some(effect), .. }) = &found.total {
         tiles.extend(value("With all steps", &found.variants[pairs[0].1]));
-        let Cell { text, note, .. } = difference(found, Some(effect));
-        tiles.push(tile("Change", text, format!("{note} {}", verdict(effect)).trim_start().into()));
+        let TableCell { text, note, .. } = difference(found, Some(effect));
+        tiles.push(HeadlineNumber::new("Change", text, format!("{note} {}", verdict(effect)).trim_start().into()));
     }
     if let Some(shared) = &found.shared {
-        tiles.push(tile("Faces", count(shared.faces), format!("of {} identities", count(shared.identities))));
+        let identities = format!("of {} identities", count(shared.identities));
+        tiles.push(HeadlineNumber::new("Faces", count(shared.faces), identities));
     }
     tiles
 }
 
 fn costs(found: &Ablation) -> Result<Section, ReportError> {
-    let mut text = vec![sentence(&format!("{}; {}", found.better(), found.meaning()))];
-    match &found.shared {
-        Some(shared) => text.push(sentence(&shared.sentence())),
-        None => text.push("There are no two variants that could be compared.".into()),
-    }
-    let of_protocol = found.metric.key.ends_with(".accuracy");
-    let how = if of_protocol {
-        "each listed pair is decided in all variants, and the interval is that of the differences, which knows that pairs \
-         share people; so what the variants share (hard pictures, people who look alike) cancels"
+    let how = if found.metric.key.ends_with(".accuracy") {
+        "each listed pair is decided in all variants, and the interval is of the differences and accounts for pairs that \
+         share people, so whatever the variants share (hard pictures, people who look alike) cancels"
     } else {
-        "the same people are drawn again and again for all variants at once, so that what the variants share (hard pictures, \
-         people who look alike) cancels"
+        "the same people are resampled for all variants at once, so whatever the variants share (hard pictures, people \
+         who look alike) cancels"
     };
-    text.push(format!(
-        "Intervals of changes are paired: {how}. They are narrower than two intervals side by side suggest."
-    ));
-    let blocks = vec![waterfall::figure(found)?];
-    Ok(Section { id: "costs", title: "What each choice costs".into(), text, blocks, ..Section::default() })
+    Ok(Section::new("costs", "What each step changes")
+        .text(sentence(&format!("{}; {}", found.better(), found.meaning())))
+        .text(match &found.shared {
+            Some(shared) => sentence(&shared.sentence()),
+            None => "No two variants can be compared.".into(),
+        })
+        .text(format!(
+            "Intervals of changes are paired: {how}. They are narrower than the separate intervals of two variants suggest."
+        ))
+        .with(waterfall::figure(found)?))
 }
 
 /// The numbers of the figure.
-pub(super) fn numbers(found: &Ablation) -> Table {
+pub(super) fn numbers(found: &Ablation) -> DataTable {
     let over = if found.design == Design::Grid { "#pairs of variants" } else { "between" };
-    let mut table = Table::new("Numbers: what each step changes", &["step", "#change", "verdict", over]);
+    let mut table = DataTable::new("Numbers: what each step changes", &["step", "#change", "verdict", over]);
     for change in found.changes.iter().chain(&found.total) {
-        let (difference, word) = effect(found, change.effect.as_ref());
+        let effect = change.effect.as_ref();
         let between = match (found.design, change.pairs.first()) {
             (Design::Grid, _) => change.over(),
             (_, Some((from, to))) => format!("[{from}] and [{to}]"),
             (_, None) => NONE.into(),
         };
-        table.row([change.step.clone(), difference, word, between]);
+        table.row([
+            change.step.clone(),
+            or_dash(effect.map(|effect| found.metric.quantity.effect(&effect.difference))),
+            effect.map_or_else(|| "not measured".into(), signed),
+            between,
+        ]);
     }
     if found.metric.quantity == Quantity::Rate {
         table.note = "pp: percentage points.".into();
@@ -92,65 +94,59 @@ pub(super) fn numbers(found: &Ablation) -> Table {
     table
 }
 
-/// Difference with its interval, and verdict.
-fn effect(found: &Ablation, effect: Option<&compare::Effect>) -> (String, String) {
-    effect.map_or_else(
-        || (NONE.into(), "not measured".into()),
-        |effect| (found.metric.quantity.effect(&effect.difference), signed(effect)),
-    )
-}
-
-/// A difference, its interval below it.
-fn difference(found: &Ablation, effect: Option<&compare::Effect>) -> Cell {
+/// A difference with its interval as the note.
+fn difference(found: &Ablation, effect: Option<&Effect>) -> TableCell {
     let Some(effect) = effect else { return NONE.into() };
     let text = found.metric.quantity.effect(&effect.difference);
     match text.split_once(" [") {
-        Some((size, interval)) => Cell { note: format!("[{interval}"), ..size.into() },
+        Some((size, interval)) => TableCell::with_note(size, format!("[{interval}")),
         None => text.into(),
     }
 }
 
-/// A verdict with a sign, so that it is not told by colour.
-fn signed(effect: &compare::Effect) -> String {
+/// A verdict with a sign, so that colour is not its only carrier.
+fn signed(effect: &Effect) -> String {
     let sign = match effect.verdict {
-        compare::Verdict::Better => "✓ ",
-        compare::Verdict::Worse => "✗ ",
+        Verdict::Better => "✓ ",
+        Verdict::Worse => "✗ ",
         _ => "",
     };
     format!("{sign}{}", verdict(effect))
 }
 
 fn variants(found: &Ablation) -> Section {
-    let quantity = found.metric.quantity;
     let path = found.design == Design::Steps;
     let mut columns =
-        vec!["variant", "#value", if path { "#change to the one before" } else { "#change to [0]" }, "verdict"];
+        vec!["variant", "#value", if path { "#change to the previous" } else { "#change to [0]" }, "verdict"];
     columns.extend(path.then_some("#change to [0]"));
-    columns.extend(["#faces a second", "run"]);
-    let mut table = Table::new(&format!("Variants by {}", found.metric.name), &columns);
+    columns.extend(["#faces per second", "run"]);
+    let mut table = DataTable::new(format!("Variants by {}", found.metric.name), &columns);
     for (number, variant) in found.variants.iter().enumerate() {
         let value = match &variant.value {
-            Some(value) => Cell { note: quantity.interval(value), ..point(quantity, value).into() },
+            Some(value) => TableCell::estimate(found.metric.quantity, value),
             None => "not measured".into(),
         };
         let change = found.change_of(number);
         let change = change.as_ref().and_then(|change| change.effect.as_ref());
-        let mut cells: Vec<Cell> =
+        let mut cells: Vec<TableCell> =
             vec![format!("[{number}] {}", variant.name).into(), value, difference(found, change)];
         cells.push(change.map_or_else(String::new, signed).into());
         cells.extend(path.then(|| difference(found, variant.to_config.as_ref())));
         let adopted = variant.adopted_from.as_ref().map_or_else(String::new, |run| format!("embeddings of {run}"));
         cells.push(variant.speed_text().into());
-        cells.push(Cell { note: adopted, ..variant.run.clone().unwrap_or_else(|| NONE.into()).into() });
-        let worse = change.is_some_and(|effect| effect.verdict == compare::Verdict::Worse);
-        table.classed(if worse { "bad" } else { "" }, cells);
+        cells.push(TableCell::with_note(or_dash(variant.run.clone()), adopted));
+        table.marked(change.is_some_and(|effect| effect.verdict == Verdict::Worse), cells);
     }
-    table.note = "Value: with its own interval, on the pairs that all variants share. Better and worse: the whole paired interval is on that side. Cannot be told from 0: it contains 0, which does not show that nothing changes. Faces a second: median of the chunks when they were embedded, beside whatever else the machine did; `facevault throughput` measures side by side.".into();
-    Section { id: "variants", title: "Every variant".into(), blocks: vec![table.into()], ..Section::default() }
+    Section::new("variants", "Variants").with(table.note(
+        "Value: with its own interval, on the pairs that all variants share. Better and worse: the whole paired interval is \
+         on that side. Cannot be told from 0: the interval contains 0, which does not show that nothing changes. Faces per \
+         second: median over the chunks, measured while embedding under whatever load the machine had; `facevault \
+         throughput` measures variants side by side.",
+    ))
 }
 
-fn differences(found: &Ablation) -> Option<Section> {
-    let mut table = Table::new("What differs in the plans", &["variant", "key", "in [0]", "here"]);
+fn differences(found: &Ablation) -> Section {
+    let mut table = DataTable::new("Differences between the plans", &["variant", "key", "in [0]", "in the variant"]);
     for (number, variant) in found.variants.iter().enumerate() {
         for [key, there, here] in &variant.differences {
             table.row([format!("[{number}] {}", variant.name), key.clone(), there.clone(), here.clone()]);
@@ -158,73 +154,49 @@ fn differences(found: &Ablation) -> Option<Section> {
     }
     let same = found.variants.iter().skip(1).filter(|variant| variant.run.is_some() && variant.differences.is_empty());
     let same: Vec<_> = same.map(|variant| format!("“{}”", variant.name)).collect();
-    let text = if same.is_empty() {
-        Vec::new()
-    } else {
-        vec![format!("{} changes nothing that could change a number: the same run as [0].", same.join(", "))]
-    };
-    (!table.rows.is_empty() || !text.is_empty()).then(|| Section {
-        id: "differences",
-        title: "What the steps change".into(),
-        text,
-        blocks: vec![Block::from(table.folded())],
-        ..Section::default()
-    })
+    let text = format!(
+        "These steps change no setting that affects a number, so they are the same run as [0]: {}.",
+        same.join(", ")
+    );
+    Section::new("differences", "Settings each step changes")
+        .texts((!same.is_empty()).then_some(text))
+        .with(table.folded())
 }
 
-fn missing(found: &Ablation) -> Option<Section> {
-    let mut table = Table::new("Variants without a number", &["variant", "why"]);
+fn missing(found: &Ablation) -> Section {
+    let section = Section::new("missing", "Not measured");
+    let mut table = DataTable::new("Variants without a value", &["variant", "reason"]);
     for (number, variant) in found.variants.iter().enumerate() {
         if let Some(reason) = &variant.err {
             table.row([format!("[{number}] {}", variant.name), reason.clone()]);
         }
     }
+    if table.rows.is_empty() {
+        return section;
+    }
     let text =
-        "They did not keep the others from being measured. A change across one of them is that of all steps it spans.";
-    (!table.rows.is_empty()).then(|| Section {
-        id: "missing",
-        title: "Not measured, and why".into(),
-        text: vec![text.into()],
-        blocks: vec![table.into()],
-        ..Section::default()
-    })
+        "The other variants are unaffected. A change measured across one of these covers all the steps it spans.";
+    section.text(text).with(table)
 }
 
 fn provenance(found: &Ablation) -> Section {
-    let mut table =
-        Table::new("Where each variant was embedded", &["variant", "run", "program", "device", "weights", "manifest"]);
+    let columns = ["variant", "run", "program", "device", "weights", "manifest"];
+    let mut table = DataTable::new("Where each variant was embedded", &columns);
     for (number, variant) in found.variants.iter().enumerate() {
         if let (Some(run), Some(origin)) = (&variant.run, &variant.origin) {
-            let short = |digest: &crate::digest::Digest| format!("{}…", digest.short(12));
             table.row([
                 format!("[{number}]"),
                 run.clone(),
                 origin.program.clone(),
                 origin.device.clone(),
-                short(&origin.weights),
-                short(&origin.manifest),
+                format!("{}…", origin.weights.short(12)),
+                format!("{}…", origin.manifest.short(12)),
             ]);
         }
     }
-    table.note = "Weights and manifest: SHA-256. Each run's `provenance.json` has the rest, and `facevault verify RUN` checks it.".into();
-    let text = found.variants.iter().find_map(|variant| variant.value.as_ref()).map(|value| sentence(&value.method));
-    Section {
-        id: "provenance",
-        title: "Provenance".into(),
-        text: text.into_iter().collect(),
-        blocks: vec![table.into()],
-        ..Section::default()
-    }
-}
-
-fn command(found: &Ablation) -> Section {
-    Section {
-        id: "command",
-        title: "Make it again".into(),
-        text: vec!["What is finished is not computed again.".into()],
-        command: Some(found.command.clone()),
-        ..Section::default()
-    }
+    table.note = "Weights and manifest: SHA-256. Each run's `provenance.json` has the details, and `facevault verify RUN` checks it.".into();
+    let method = found.variants.iter().find_map(|variant| variant.value.as_ref()).map(|value| sentence(&value.method));
+    Section::new("provenance", "Provenance").texts(method).with(table)
 }
 
 #[cfg(test)]
@@ -241,7 +213,7 @@ mod tests {
         check(&html);
         assert_eq!(html, render_ablation(&found).unwrap());
         assert_eq!(sections(&html), ["costs", "variants", "differences", "provenance", "command"]);
-        // In the figure itself, signs and words beside the colours.
+        // The figure itself carries signs and words, not only colours.
         for words in [
             "as configured: 10.00% [5.00%, 15.00%]",
             "step 1: +2.00 pp [+1.50, +2.50], worse",
@@ -258,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_stands_on_the_page_with_its_reason() {
+    fn unmeasured_variants_are_listed_with_the_reason() {
         let found = ablation(Design::Steps, 3, &[Some(0.10), None, Some(0.13), Some(0.04)], 0.005);
         let html = render_ablation(&found).unwrap();
         check(&html);
@@ -268,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn every_design_and_any_number_make_a_page() {
+    fn every_design_renders_with_any_numbers() {
         for number in [0.25, 0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             for (design, variants) in [(Design::Steps, 3), (Design::Each, 3), (Design::Grid, 4)] {
                 for spread in [0.0, number] {
@@ -284,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn many_steps_make_a_higher_chart() {
+    fn the_chart_grows_with_the_steps() {
         let height = |steps: usize| {
             let html = render_ablation(&ablation(Design::Steps, steps, &vec![Some(0.1); steps + 1], 0.01)).unwrap();
             check(&html);

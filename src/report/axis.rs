@@ -1,29 +1,34 @@
-//! Axes with plain-number ticks: where a value lies, and what is written beside it. Pure.
+//! Axes: the position of a value, and ticks labelled with plain numbers.
 
-/// One axis of a chart. Positions lie in `0.0..=1.0` from its lower to its upper end, whatever the scale.
+/// One axis of a chart. Positions run from 0.0 at its lower end to 1.0 at its upper end on every scale.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
+pub(super) struct ChartAxis {
     pub title: String,
     /// Position and label of each tick, ascending.
     pub ticks: Vec<(f64, String)>,
-    scale: Scale,
+    scale: AxisScale,
     lower: f64,
     upper: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Scale {
+enum AxisScale {
     Linear,
     Log,
 }
 
-impl Axis {
-    /// A linear axis from `lower` to `upper`; widened where the two do not span a range.
+impl ChartAxis {
+    /// A linear axis from `lower` to `upper`, widened if that is not a range.
     pub fn linear(title: &str, lower: f64, upper: f64) -> Self {
         Self::stepped(title, lower, upper, 0.0)
     }
 
-    /// A linear axis of things that are counted: no tick between two of them.
+    /// A linear axis from 0 to `most` times `scale`, which converts the unit and leaves room; to 1 where `most` is 0.
+    pub fn from_zero(title: &str, most: f64, scale: f64) -> Self {
+        Self::linear(title, 0.0, if most > 0.0 { most * scale } else { 1.0 })
+    }
+
+    /// A linear axis of counts: ticks at whole numbers only.
     pub fn whole(title: &str, lower: f64, upper: f64) -> Self {
         Self::stepped(title, lower, upper, 1.0)
     }
@@ -31,7 +36,7 @@ impl Axis {
     fn stepped(title: &str, lower: f64, upper: f64, least: f64) -> Self {
         let (lower, upper) = span(lower, upper);
         let (step, decimals) = nice_step(upper - lower, least);
-        let mut axis = Self { title: title.into(), ticks: Vec::new(), scale: Scale::Linear, lower, upper };
+        let mut axis = Self { title: title.into(), ticks: Vec::new(), scale: AxisScale::Linear, lower, upper };
         let first = (lower / step - 1e-6).ceil();
         axis.ticks = (0..MAX_TICKS)
             .map(|i| (first + i as f64) * step)
@@ -47,14 +52,14 @@ impl Axis {
         Self::decades(title, lower, 0)
     }
 
-    /// A logarithmic axis of shares that spans `least ..= most`, labelled in percent.
+    /// A logarithmic axis of shares from `least` to `most`, labelled in percent.
     pub fn share(title: &str, least: f64, most: f64) -> Self {
         let lower = decade(least).clamp(-9, 1);
         let upper = if most > 0.0 && most.is_finite() { most.log10().ceil() as i32 } else { 0 };
         Self::decades(title, lower, upper.clamp(lower + 1, lower + 16))
     }
 
-    /// A logarithmic axis that spans positive values, labelled with plain numbers at 1, 2 and 5 times powers of ten.
+    /// A logarithmic axis that spans positive values, labelled at 1, 2 and 5 times powers of ten.
     pub fn powers(title: &str, values: &[f64]) -> Self {
         let (least, most) = positive_range(values);
         let mut axis = Self::log_between(title, least, most);
@@ -70,7 +75,7 @@ impl Axis {
         axis
     }
 
-    /// A logarithmic axis that spans positive values, labelled at them.
+    /// A logarithmic axis that spans positive values, labelled at these values.
     pub fn powers_at(title: &str, values: &[f64]) -> Self {
         let (least, most) = positive_range(values);
         let mut axis = Self::log_between(title, least, most);
@@ -81,22 +86,22 @@ impl Axis {
         axis.sparse(MAX_TICKS)
     }
 
-    /// With a little room at both ends.
+    /// A logarithmic axis without ticks, with a little room at both ends.
     fn log_between(title: &str, least: f64, most: f64) -> Self {
         let (lower, upper) = ((least / 1.2).log10(), (most * 1.2).log10());
-        Self { title: title.into(), ticks: Vec::new(), scale: Scale::Log, lower, upper }
+        Self { title: title.into(), ticks: Vec::new(), scale: AxisScale::Log, lower, upper }
     }
 
     fn decades(title: &str, lower: i32, upper: i32) -> Self {
         let mut axis = Self {
             title: title.into(),
             ticks: Vec::new(),
-            scale: Scale::Log,
+            scale: AxisScale::Log,
             lower: f64::from(lower),
             upper: f64::from(upper),
         };
         let stride = (upper - lower).div_euclid(8) + 1;
-        // From the top down: 100% must have its label.
+        // From the top down, so that 100% is always labelled.
         let mut ticks: Vec<_> = (0..=(upper - lower) / stride)
             .map(|i| upper - i * stride)
             .map(|power| (axis.at(10f64.powi(power)), power_percent(power)))
@@ -106,17 +111,17 @@ impl Axis {
         axis
     }
 
-    /// Where a value lies, 0 … 1; beyond an end it lies on that end. NaN lies on the lower end.
+    /// The position of a value, 0 … 1. Values beyond an end are placed on that end, NaN on the lower end.
     pub fn at(&self, value: f64) -> f64 {
         let value = match self.scale {
-            Scale::Linear => value,
-            Scale::Log => value.max(f64::MIN_POSITIVE).log10(),
+            AxisScale::Linear => value,
+            AxisScale::Log => value.max(f64::MIN_POSITIVE).log10(),
         };
         let position = (value - self.lower) / (self.upper - self.lower);
         if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) }
     }
 
-    /// The same axis with at most `most` labels: the topmost stays, then every second, third, … below it.
+    /// The same axis with at most `most` labels: the topmost and every n-th below it.
     pub fn sparse(mut self, most: usize) -> Self {
         let (count, stride) = (self.ticks.len(), self.ticks.len().div_ceil(most.max(1)).max(1));
         let mut below_top = (0..count).rev();
@@ -124,12 +129,12 @@ impl Axis {
         self
     }
 
-    /// What a script needs to place a value as [`Self::at`] does: `linear` or `log`, and the values at both ends, of a
-    /// logarithmic axis their powers of ten.
+    /// What a script needs to place values as [`Self::at`] does: `linear` or `log`, and the values at both ends (their
+    /// decimal logarithms on a logarithmic axis).
     pub fn ends(&self) -> (&'static str, f64, f64) {
         let kind = match self.scale {
-            Scale::Linear => "linear",
-            Scale::Log => "log",
+            AxisScale::Linear => "linear",
+            AxisScale::Log => "log",
         };
         (kind, self.lower, self.upper)
     }
@@ -137,15 +142,15 @@ impl Axis {
     /// The value at the lower end.
     pub fn lower(&self) -> f64 {
         match self.scale {
-            Scale::Linear => self.lower,
-            Scale::Log => 10f64.powf(self.lower),
+            AxisScale::Linear => self.lower,
+            AxisScale::Log => 10f64.powf(self.lower),
         }
     }
 }
 
 const MAX_TICKS: usize = 12;
 
-/// The least and the largest of the values that a logarithmic axis can show; 1 and 10 without any.
+/// The smallest and largest of the values that a logarithmic axis can show; 1 and 10 if there are none.
 fn positive_range(values: &[f64]) -> (f64, f64) {
     let sane = values.iter().copied().filter(|value| (1e-12..=1e12).contains(value));
     let (least, most) = sane.fold((f64::INFINITY, 0.0_f64), |(least, most), value| (least.min(value), most.max(value)));
@@ -154,7 +159,7 @@ fn positive_range(values: &[f64]) -> (f64, f64) {
 
 /// A finite, non-empty range.
 fn span(lower: f64, upper: f64) -> (f64, f64) {
-    // Beyond this, differences of neighbouring ticks no longer fit the precision of a label.
+    // Beyond this limit, labels of neighbouring ticks would no longer differ.
     let sane = |value: f64| value.is_finite() && value.abs() < 1e12;
     match (sane(lower), sane(upper)) {
         (true, true) if upper - lower > 1e-9 * lower.abs().max(1e-3) => (lower, upper),
@@ -163,8 +168,8 @@ fn span(lower: f64, upper: f64) -> (f64, f64) {
     }
 }
 
-/// A step of 1, 2 or 5 times a power of ten, at least `least`, that makes four to ten ticks where it can, and the
-/// decimals its multiples need.
+/// A step of 1, 2 or 5 times a power of ten, at least `least`, aiming at four to ten ticks; and the decimals its multiples
+/// need.
 fn nice_step(range: f64, least: f64) -> (f64, usize) {
     let rough = range / 8.0;
     let magnitude = 10f64.powf(rough.log10().floor());
@@ -177,14 +182,14 @@ fn nice_step(range: f64, least: f64) -> (f64, usize) {
     (step, (-(step * 1.000_001).log10().floor()).max(0.0) as usize)
 }
 
-/// The power of ten at or below a value; −12 for what has none.
+/// The power of ten at or below a value; −12 for values without one.
 fn decade(value: f64) -> i32 {
     if value > 0.0 && value.is_finite() { (value * 1.000_001).log10().floor() as i32 } else { -12 }
 }
 
 fn plain(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
-    // No "−0.0".
+    // Never "−0.0".
     let text = if text.chars().all(|c| "-0.".contains(c)) { text.replace('-', "") } else { text };
     text.replace('-', "−")
 }
@@ -200,51 +205,54 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn labels(axis: &Axis) -> Vec<&str> {
+    fn labels(axis: &ChartAxis) -> Vec<&str> {
         axis.ticks.iter().map(|(_, label)| label.as_str()).collect()
     }
 
     #[test]
     fn ticks_are_plain_numbers() {
-        assert_eq!(labels(&Axis::linear("", -0.32, 1.0)), ["−0.2", "0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(labels(&Axis::linear("", 0.0, 1500.0)), ["0", "200", "400", "600", "800", "1000", "1200", "1400"]);
-        assert_eq!(labels(&Axis::whole("", 0.0, 2.0)), ["0", "1", "2"]);
-        assert_eq!(labels(&Axis::rate("", 3e-5)), ["0.001%", "0.01%", "0.1%", "1%", "10%", "100%"]);
-        assert_eq!(labels(&Axis::share("", 0.004, 0.8)), ["0.1%", "1%", "10%", "100%"]);
+        assert_eq!(labels(&ChartAxis::linear("", -0.32, 1.0)), ["−0.2", "0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(
+            labels(&ChartAxis::linear("", 0.0, 1500.0)),
+            ["0", "200", "400", "600", "800", "1000", "1200", "1400"]
+        );
+        assert_eq!(labels(&ChartAxis::whole("", 0.0, 2.0)), ["0", "1", "2"]);
+        assert_eq!(labels(&ChartAxis::rate("", 3e-5)), ["0.001%", "0.01%", "0.1%", "1%", "10%", "100%"]);
+        assert_eq!(labels(&ChartAxis::share("", 0.004, 0.8)), ["0.1%", "1%", "10%", "100%"]);
     }
 
     #[test]
-    fn powers_have_plain_numbers_whatever_they_span() {
-        assert_eq!(labels(&Axis::powers("", &[90.0, 700.0])), ["100", "200", "500"]);
-        assert_eq!(labels(&Axis::powers("", &[0.5, 30_000.0])), ["1", "10", "100", "1000", "10000"]);
-        assert_eq!(labels(&Axis::powers("", &[f64::NAN, -1.0])), ["1", "2", "5", "10"]);
-        assert_eq!(labels(&Axis::powers_at("", &[8.0, 1.0, 128.0, 8.0])), ["1", "8", "128"]);
-        let axis = Axis::powers_at("", &[1.0, 100.0]);
+    fn logarithmic_axes_have_plain_labels_for_any_range() {
+        assert_eq!(labels(&ChartAxis::powers("", &[90.0, 700.0])), ["100", "200", "500"]);
+        assert_eq!(labels(&ChartAxis::powers("", &[0.5, 30_000.0])), ["1", "10", "100", "1000", "10000"]);
+        assert_eq!(labels(&ChartAxis::powers("", &[f64::NAN, -1.0])), ["1", "2", "5", "10"]);
+        assert_eq!(labels(&ChartAxis::powers_at("", &[8.0, 1.0, 128.0, 8.0])), ["1", "8", "128"]);
+        let axis = ChartAxis::powers_at("", &[1.0, 100.0]);
         assert!((axis.at(10.0) - 0.5).abs() < 1e-9 && axis.at(1.0) > 0.0);
     }
 
     #[test]
     fn many_decades_are_thinned_from_the_top() {
-        assert_eq!(labels(&Axis::rate("", 1e-9)), ["0.000001%", "0.0001%", "0.01%", "1%", "100%"]);
+        assert_eq!(labels(&ChartAxis::rate("", 1e-9)), ["0.000001%", "0.0001%", "0.01%", "1%", "100%"]);
     }
 
     #[test]
     fn a_sparse_axis_keeps_its_top() {
-        assert_eq!(labels(&Axis::rate("", 1e-7).sparse(5)), ["0.0001%", "0.01%", "1%", "100%"]);
-        assert_eq!(labels(&Axis::whole("", 0.0, 2.0).sparse(5)), ["0", "1", "2"]);
-        assert_eq!(labels(&Axis::whole("", 0.0, 2.0).sparse(0)), ["2"]);
+        assert_eq!(labels(&ChartAxis::rate("", 1e-7).sparse(5)), ["0.0001%", "0.01%", "1%", "100%"]);
+        assert_eq!(labels(&ChartAxis::whole("", 0.0, 2.0).sparse(5)), ["0", "1", "2"]);
+        assert_eq!(labels(&ChartAxis::whole("", 0.0, 2.0).sparse(0)), ["2"]);
     }
 
     #[test]
-    fn values_beyond_an_end_lie_on_it() {
-        let axis = Axis::rate("", 1e-4);
+    fn values_beyond_an_end_are_placed_on_it() {
+        let axis = ChartAxis::rate("", 1e-4);
         assert_eq!((axis.at(0.0), axis.at(1e-2), axis.at(5.0)), (0.0, 0.5, 1.0));
     }
 
     proptest! {
         #[test]
         fn any_input_gives_a_usable_axis(lower in proptest::num::f64::ANY, upper in proptest::num::f64::ANY, value in proptest::num::f64::ANY) {
-            for axis in [Axis::linear("", lower, upper), Axis::whole("", lower, upper), Axis::rate("", lower), Axis::share("", lower, upper), Axis::powers("", &[lower, upper]), Axis::powers_at("", &[lower, upper])] {
+            for axis in [ChartAxis::linear("", lower, upper), ChartAxis::whole("", lower, upper), ChartAxis::rate("", lower), ChartAxis::share("", lower, upper), ChartAxis::powers("", &[lower, upper]), ChartAxis::powers_at("", &[lower, upper])] {
                 prop_assert!((0.0..=1.0).contains(&axis.at(value)));
                 prop_assert!(axis.ticks.len() <= MAX_TICKS);
                 prop_assert!(axis.ticks.windows(2).all(|pair| pair[0].0 < pair[1].0));

@@ -1,4 +1,4 @@
-//! Pictures as text, for `data:` addresses (RFC 4648, section 4).
+//! Base64 (RFC 4648, section 4) for `data:` URLs and digests.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -18,7 +18,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn agrees_with_the_vectors_of_rfc_4648() {
+    fn matches_the_test_vectors_of_rfc_4648() {
         let vectors =
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")];
         for (plain, coded) in vectors {

@@ -1,8 +1,8 @@
-//! Fewer numbers for the eye: wide bins from narrow ones, curves without points that fall on one pixel. Pure.
+//! Reduces data to what a chart can show: wide bins from narrow ones, curves without indistinguishable points.
 
 use crate::similarity::Histograms;
 
-/// A range of cosines and the pairs in it.
+/// A range of cosines and the number of pairs in it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bin {
     pub lower: f64,
@@ -11,7 +11,7 @@ pub(super) struct Bin {
     pub impostor: u64,
 }
 
-/// Merges neighbouring bins until at most `most` cover everything between the lowest and the highest cosine seen.
+/// Merges neighbouring bins into at most `most` that cover the range from the lowest to the highest cosine.
 pub(super) fn rebin(histograms: &Histograms, most: usize) -> Vec<Bin> {
     let bins = histograms.genuine.len().max(histograms.impostor.len());
     let count = |counts: &[u64], bin: usize| counts.get(bin).copied().unwrap_or(0);
@@ -37,7 +37,8 @@ pub(super) fn rebin(histograms: &Histograms, most: usize) -> Vec<Bin> {
         .collect()
 }
 
-/// Indices of the points that remain when each must lie `distance` from the one before on either axis; the last stays.
+/// Indices of the points to keep so that each is at least `distance` from the previous one on either axis; always keeps
+/// the last.
 pub(super) fn thin(points: &[(f64, f64)], distance: f64) -> Vec<usize> {
     let mut kept: Vec<usize> = Vec::new();
     for (index, point) in points.iter().enumerate() {
@@ -58,7 +59,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn bins_cover_what_was_seen_and_no_more() {
+    fn bins_cover_the_occupied_range_only() {
         let mut histograms = Histograms { genuine: vec![0; 65_536], impostor: vec![0; 65_536] };
         histograms.genuine[65_535] = 2;
         histograms.impostor[32_768] = 3;
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_seen_is_no_bin() {
+    fn no_pairs_make_no_bins() {
         assert!(rebin(&Histograms { genuine: vec![], impostor: vec![0; 4] }, 10).is_empty());
     }
 

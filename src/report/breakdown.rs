@@ -1,49 +1,53 @@
-//! Which faces fail: slices of the faces, and what turning away the worst pictures would do.
+//! Error rates by slices of the faces, and the effect of discarding the worst pictures.
 
 use super::ReportError;
-use super::axis::Axis;
-use super::page::{Block, Cell, Legend, Section, Table};
-use super::plots::{Chart, Layer, Mark, Role};
-use super::words::{NONE, count, counted, interval_name, maybe, operating, point};
+use super::axis::ChartAxis;
+use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
+use super::plots::{Chart, ChartLayer, Mark, Style};
+use super::words::{NONE, count, counted, interval_name, maybe, operating, point, value_and_interval};
 use crate::breakdown::{Breakdown, Discard, LeftOut, Slice, Slices, Warning};
 use crate::estimate::Estimate;
-use crate::metrics::Metrics;
+use crate::evaluate::Evaluation;
 use crate::numbers::Quantity::{Plain, Rate};
 
-/// Slices in one figure at most: their columns' names must fit above them.
+/// Most slices in one figure: their columns' names must fit above them.
 const DRAWN: usize = 20;
-/// Slices in the table of those that stand out.
-const STANDING_OUT: usize = 12;
+/// Most slices in the table of outlying slices.
+const OUTLYING_SHOWN: usize = 12;
 
-pub(super) fn section(found: &Breakdown, metrics: &Metrics) -> Result<Section, ReportError> {
-    let mut text = vec![format!(
-        "At the operating threshold of {}. A slice holds the faces that have something in common; a pair counts once for \
-         each of its faces in the slice, whoever the other is.",
-        operating(found.threshold, metrics)
-    )];
-    let mut blocks = Vec::new();
+/// The breakdown of an evaluation, if it has one.
+pub(super) fn section(evaluation: &Evaluation) -> Result<Section, ReportError> {
+    let section = Section::new("breakdown", "Error rates by slice");
+    let Some(found) = &evaluation.breakdown else { return Ok(section) };
+    let mut section = section.text(format!(
+        "At the operating threshold of {}. A slice is a group of faces with something in common; a pair counts once for \
+         each of its faces in the slice, regardless of the other face.",
+        operating(found.threshold, &evaluation.metrics)
+    ));
     if found.columns.is_empty() {
-        text.push("Nothing is known of the faces that would divide them.".into());
+        section = section.text("No column of data divides the faces into slices.");
     } else {
-        blocks.push(standing_out(found).into());
+        let outlying = outlying(found);
+        if outlying.rows.is_empty() {
+            section = section.text(
+                "No slice stands out: every slice that is large enough has the rates of all faces within its intervals.",
+            );
+        }
+        section = section.with(outlying);
     }
     let mut number = 1;
     for columns in figures(&found.columns) {
-        blocks.push(slices(found, columns, number)?);
+        section = section.with(slices(found, columns, number)?);
         number += columns.iter().map(|column| column.slices.len()).sum::<usize>();
     }
-    if !found.left_out.is_empty() {
-        blocks.push(left_out(&found.left_out).into());
-    }
+    section = section.with(left_out(&found.left_out));
     if found.discard.curves.is_empty() {
-        text.extend(no_curves(&found.discard));
-    } else {
-        blocks.push(discard(&found.discard)?);
+        return Ok(section.texts(no_curves(&found.discard)));
     }
-    Ok(Section { id: "breakdown", title: "Which faces fail".into(), text, blocks, ..Section::default() })
+    Ok(section.with(discard(&found.discard)?))
 }
 
-/// Columns that are drawn together.
+/// The columns of each figure.
 fn figures(columns: &[Slices]) -> Vec<&[Slices]> {
     let (mut figures, mut first, mut slices) = (Vec::new(), 0, 0);
     for (i, column) in columns.iter().enumerate() {
@@ -58,28 +62,28 @@ fn figures(columns: &[Slices]) -> Vec<&[Slices]> {
     figures
 }
 
-/// A rate of a slice: name, how it is drawn, where it is, and what warns that there is too little of it.
-type Kind = (&'static str, Role, Mark, fn(&Slice) -> &Option<Estimate>, Warning);
+/// A rate of a slice: its name, style, mark and value, and the warning that its slice has too few pairs.
+type RateSeries = (&'static str, Style, Mark, fn(&Slice) -> &Option<Estimate>, Warning);
 
-const RATES: [Kind; 2] = [
-    ("false non-match rate", Role::Genuine, Mark::Dot, |slice| &slice.fnmr, Warning::FewGenuine),
-    ("false match rate", Role::Impostor, Mark::Cross, |slice| &slice.fmr, Warning::FewImpostor),
+const RATES: [RateSeries; 2] = [
+    ("false non-match rate", Style::Genuine, Mark::Dot, |slice| &slice.fnmr, Warning::FewGenuine),
+    ("false match rate", Style::Impostor, Mark::Cross, |slice| &slice.fmr, Warning::FewImpostor),
 ];
 
-/// Whether a rate of a slice, with the warning that is its own, may say nothing.
+/// Whether a slice may be too small for a rate; `few` is that rate's own warning.
 fn is_small(slice: &Slice, few: Warning) -> bool {
     slice.warnings.iter().any(|warning| [few, Warning::FewIdentities].contains(warning))
 }
 
-/// Slices whose interval leaves out the rate of all faces, the largest ratio first.
-fn standing_out(found: &Breakdown) -> Table {
+/// Slices whose interval excludes the rate of all faces, the largest ratio first.
+fn outlying(found: &Breakdown) -> DataTable {
     let mut rows = Vec::new();
     for (name, _, _, of, few) in RATES {
         let Some(all) = of(&found.all).as_ref().filter(|all| all.point > 0.0) else { continue };
         for (column, slice) in found.columns.iter().flat_map(|column| column.slices.iter().map(move |s| (column, s))) {
             let Some(rate) = of(slice).as_ref().filter(|_| !is_small(slice, few)) else { continue };
             let apart = rate.lower.is_some_and(|lower| lower > all.point) || rate.upper.is_some_and(|u| u < all.point);
-            // Of a rate without error, what it is at most.
+            // A rate without an error is represented by its bound.
             let ratio = rate.upper.filter(|_| rate.bound).unwrap_or(rate.point) / all.point;
             if apart && ratio.is_finite() {
                 rows.push((ratio.ln().abs(), ratio, column, slice, name, rate));
@@ -89,10 +93,10 @@ fn standing_out(found: &Breakdown) -> Table {
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
     let interval = found.all.fnmr.as_ref().or(found.all.fmr.as_ref()).map_or("interval".into(), interval_name);
     let columns =
-        ["column", "slice", "#faces", "#identities", "rate", "#value", &format!("#{interval}"), "#times that of all"];
-    let mut table = Table::new("Slices that stand out", &columns);
+        ["column", "slice", "#faces", "#identities", "rate", "#value", &format!("#{interval}"), "#ratio to all faces"];
+    let mut table = DataTable::new("Slices that stand out", &columns);
     let all = rows.len();
-    for (_, ratio, column, slice, name, rate) in rows.into_iter().take(STANDING_OUT) {
+    for (_, ratio, column, slice, name, rate) in rows.into_iter().take(OUTLYING_SHOWN) {
         table.row([
             column.column.clone(),
             slice.name.clone(),
@@ -104,20 +108,17 @@ fn standing_out(found: &Breakdown) -> Table {
             format!("{}{ratio:.2}", if rate.bound { "≤ " } else { "" }),
         ]);
     }
-    table.note = match all {
-        0 => "None: every slice that is large enough has the rates of all faces within its intervals.".into(),
-        _ => format!(
-            "{} of {}, the furthest from all faces first. Of many slices some stand out by chance, and the first of \
-             them looks further out than it is. Intervals of false match rates can be half as wide as they should be.",
-            count(table.rows.len() as u64),
-            counted(all as u64, "slice", "slices")
-        ),
-    };
+    table.note = format!(
+        "{} of {}, the furthest from the rate of all faces first. Among many slices some stand out by chance, and the first \
+         looks further out than it is. Intervals of false match rates can be half as wide as they should be.",
+        count(table.rows.len() as u64),
+        counted(all as u64, "slice", "slices")
+    );
     table
 }
 
 /// Both rates of each slice, with intervals.
-fn slices(found: &Breakdown, columns: &[Slices], first: usize) -> Result<Block, ReportError> {
+fn slices(found: &Breakdown, columns: &[Slices], first: usize) -> Result<Exhibit, ReportError> {
     let all: Vec<(usize, &Slices, &Slice)> = columns
         .iter()
         .flat_map(|column| column.slices.iter().map(move |slice| (column, slice)))
@@ -128,67 +129,72 @@ fn slices(found: &Breakdown, columns: &[Slices], first: usize) -> Result<Block, 
     let least = least.flat_map(|rate| [rate.lower, Some(rate.point), rate.upper.filter(|_| rate.bound)]);
     let least = least.flatten().filter(|rate| *rate > 0.0).fold(0.1, f64::min);
     let (x, y) = (
-        Axis::whole("slice, by its number in the table", first as f64 - 0.5, (first + all.len()) as f64 - 0.5),
-        Axis::rate("error rate", least),
+        ChartAxis::whole("slice, numbered as in the table", first as f64 - 0.5, (first + all.len()) as f64 - 0.5),
+        ChartAxis::rate("error rate", least),
     );
     let mut layers = Vec::new();
     let mut start = first as f64 - 0.5;
     for (i, column) in columns.iter().enumerate() {
         let end = start + column.slices.len() as f64;
-        layers.push(Layer::Stripe(start, end, column.column.clone(), i % 2 == 1));
+        layers.push(ChartLayer::Stripe(start, end, column.column.clone(), i % 2 == 1));
         start = end;
     }
     let mut legend = Vec::new();
     let mut alarms = Vec::new();
-    for (i, (name, role, mark, of, few)) in RATES.into_iter().enumerate() {
+    for (i, (name, style, mark, of, few)) in RATES.into_iter().enumerate() {
         let shift = if i == 0 { -0.15 } else { 0.15 };
         let ends = [first as f64 - 0.5, (first + all.len()) as f64 - 0.5];
         if let Some(whole) = of(&found.all).as_ref().filter(|whole| !whole.bound) {
-            layers.push(Layer::Line(role, ends.map(|x| (x, whole.point)).into()));
+            layers.push(ChartLayer::Line(style, ends.map(|x| (x, whole.point)).into()));
         }
         let mut points = Vec::new();
         for (number, _, slice) in &all {
             let Some(rate) = of(slice) else { continue };
             let at = *number as f64 + shift;
             if let (Some(lower), Some(upper)) = (rate.lower, rate.upper) {
-                layers.push(Layer::Line(role, vec![(at, lower), (at, upper)]));
+                layers.push(ChartLayer::Line(style, vec![(at, lower), (at, upper)]));
             }
             if !rate.bound {
                 points.push((at, rate.point));
                 alarms.extend(is_small(slice, few).then_some((at, rate.point)));
             }
         }
-        layers.push(Layer::Marks(role, mark, points));
-        legend.push(Legend::mark(role, mark, format!("{name} of a slice; the level line is that of all faces")));
+        layers.push(ChartLayer::Marks(style, mark, points));
+        legend.push(Legend::mark(
+            style,
+            mark,
+            format!("{name} of a slice; the horizontal line is the rate of all faces"),
+        ));
     }
     if !alarms.is_empty() {
-        layers.push(Layer::Marks(Role::Alarm, Mark::Ring, alarms));
-        legend.push(Legend::mark(Role::Alarm, Mark::Ring, "from a slice that may be too small"));
+        layers.push(ChartLayer::Marks(Style::Alarm, Mark::Ring, alarms));
+        legend.push(Legend::mark(Style::Alarm, Mark::Ring, "the slice may be too small"));
     }
     let names: Vec<&str> = columns.iter().map(|column| column.column.as_str()).collect();
-    let words = [
-        "One column of the data after the other, each cut into its slices. A slice whose interval lies above the level line of its kind fails more often than all faces do. The height is logarithmic; an interval without a mark is a bound: no error was seen.",
-        "Slices differ in more than their name: people, cameras and quality go together. The people and pictures that a slice is compared with are held fixed, so the interval of a false match rate is somewhat too narrow.",
+    let caption = [
+        "Columns of the data from left to right, each divided into its slices. A slice whose interval is entirely above the horizontal line of its rate fails more often than all faces do. The vertical axis is logarithmic; an interval without a mark is a bound: no error was seen.",
+        "Slices differ in more than the column they are named after: people, cameras and quality are correlated. The people and pictures a slice is compared with are held fixed, so the interval of a false match rate is somewhat too narrow.",
     ];
-    Block::figure(
+    Exhibit::figure(
         &format!("Error rates by {}", names.join(", ")),
         &Chart { x, y, layers },
         legend,
-        words,
+        caption,
         slice_table(found, columns, first),
     )
 }
 
-fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> Table {
+fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> DataTable {
     let heads =
         ["#number", "column", "slice", "#faces", "#false non-match rate", "#false match rate", "may be too small"];
-    let mut table = Table::new("Numbers: slices", &heads);
+    let mut table = DataTable::new("Numbers: slices", &heads);
     let mut row = |number: String, column: &str, slice: &Slice| {
         let rate = |estimate: &Option<Estimate>| match estimate {
-            None => Cell { note: "no pair".into(), ..NONE.into() },
+            None => TableCell::with_note(NONE, "no pairs"),
             Some(rate) => {
+                let [value, interval] = value_and_interval(Rate, rate);
                 let pairs = counted(rate.n, "pair", "pairs");
-                Cell { note: format!("{} {pairs}", Rate.interval(rate)).trim().into(), ..point(Rate, rate).into() }
+                TableCell::with_note(value, format!("{interval} {pairs}").trim())
             }
         };
         let identities = counted(slice.identities, "identity", "identities");
@@ -198,7 +204,7 @@ fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> Table {
             number.into(),
             column.into(),
             slice.name.as_str().into(),
-            Cell { note: identities, ..count(slice.faces).into() },
+            TableCell::with_note(count(slice.faces), identities),
             rate(&slice.fnmr),
             rate(&slice.fmr),
             warnings.into(),
@@ -218,17 +224,18 @@ fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> Table {
         .filter(|column| column.unknown > 0)
         .map(|column| format!("{} of {}", column.column, counted(column.unknown, "face", "faces")))
         .collect();
-    table.note = "A pair of two faces of a slice counts twice. Slices of numbers are quarters of the faces. Warned: fewer \
-                  than 8 identities, or so few pairs that fewer than 30 errors are to be expected at the rate of all faces."
+    table.note = "A pair of two faces of the same slice counts twice. Numeric columns are divided into quarters of the faces. \
+                  ⚠: fewer than 8 identities, or so few pairs that fewer than 30 errors are expected at the rate of all \
+                  faces."
         .into();
     if !unknown.is_empty() {
-        table.note = format!("{} Not known: {}.", table.note, unknown.join(", "));
+        table.note = format!("{} Unknown: {}.", table.note, unknown.join(", "));
     }
     table
 }
 
-fn left_out(columns: &[LeftOut]) -> Table {
-    let mut table = Table::new("Columns without slices", &["column", "why"]);
+fn left_out(columns: &[LeftOut]) -> DataTable {
+    let mut table = DataTable::new("Columns without slices", &["column", "reason"]);
     for LeftOut { column, reason } in columns {
         table.row([column, reason]);
     }
@@ -237,34 +244,34 @@ fn left_out(columns: &[LeftOut]) -> Table {
 
 fn no_curves(discard: &Discard) -> Option<String> {
     (discard.pairs > 0 && discard.misses == 0).then(|| {
-        let pairs = counted(discard.pairs, "same-identity pair is", "same-identity pairs is");
-        format!("None of {pairs} missed at this threshold, so discarding poor pictures has nothing to mend.")
+        let pairs = counted(discard.pairs, "genuine pair", "genuine pairs");
+        format!("No false non-match among {pairs} at this threshold, so discarding poor pictures cannot help.")
     })
 }
 
 /// Error-versus-discard curves.
-fn discard(found: &Discard) -> Result<Block, ReportError> {
+fn discard(found: &Discard) -> Result<Exhibit, ReportError> {
     let percent = |share: &f64| share * 100.0;
     let rates = || found.curves.iter().flat_map(|curve| curve.fnmr.iter().map(|rate| rate.point));
     let most = rates().fold(0.0, f64::max);
     let (x, y) = (
-        Axis::linear("% of same-identity pairs discarded, worst quality first", 0.0, 50.0),
-        Axis::linear("false non-match rate of the rest, %", 0.0, if most > 0.0 { most * 110.0 } else { 1.0 }),
+        ChartAxis::linear("% of genuine pairs discarded, worst quality first", 0.0, 50.0),
+        ChartAxis::from_zero("false non-match rate of the rest, %", most, 110.0),
     );
     let line = |rates: &mut dyn Iterator<Item = f64>| -> Vec<(f64, f64)> {
         found.shares.iter().map(percent).zip(rates.map(|rate| rate * 100.0)).collect()
     };
-    let mut layers = vec![Layer::Line(Role::Reference, line(&mut found.ideal.iter().copied()))];
+    let mut layers = vec![ChartLayer::Line(Style::Reference, line(&mut found.ideal.iter().copied()))];
     let mut legend = Vec::new();
     for (i, curve) in found.curves.iter().enumerate() {
-        let role = Role::Run(i as u8);
-        layers.push(Layer::Line(role, line(&mut curve.fnmr.iter().map(|rate| rate.point))));
-        legend.push(Legend::line(role, curve.measure.clone()));
+        let style = Style::nth(i);
+        layers.push(ChartLayer::Line(style, line(&mut curve.fnmr.iter().map(|rate| rate.point))));
+        legend.push(Legend::line(style, curve.measure.clone()));
     }
-    legend.push(Legend::line(Role::Reference, "missed pairs first: no measure does better"));
+    legend.push(Legend::line(Style::Reference, "missed pairs discarded first: no measure can do better"));
     let name = found.curves.first().map_or_else(String::new, |curve| interval_name(&curve.area));
     let columns = ["measure", "#pairs", "#area", &format!("#{name}"), "#rate at 0%", "#10%", "#20%", "#50%"];
-    let mut table = Table::new("Numbers: what discarding does", &columns);
+    let mut table = DataTable::new("Numbers: effect of discarding", &columns);
     for curve in &found.curves {
         let at = |step: usize| curve.fnmr.get(step).map_or_else(|| NONE.into(), |rate| point(Rate, rate));
         let area = if curve.area.point.is_finite() { Plain.point(&curve.area) } else { NONE.into() };
@@ -282,25 +289,34 @@ fn discard(found: &Discard) -> Result<Block, ReportError> {
     }
     let ideal = |step: usize| maybe(found.ideal.get(step).copied(), Rate);
     let [start, tenth, fifth, half] = [0, 5, 10, 25].map(ideal);
-    table.row(["missed pairs first".into(), count(found.pairs), NONE.into(), String::new(), start, tenth, fifth, half]);
+    table.row([
+        "missed pairs discarded first".into(),
+        count(found.pairs),
+        NONE.into(),
+        String::new(),
+        start,
+        tenth,
+        fifth,
+        half,
+    ]);
     table.note = format!(
-        "The area is the mean of the curve divided by its start: 1.000 is what discarding at random gives, less is better. \
+        "The area is the mean of the curve divided by its start: discarding at random gives 1.000, lower is better. \
          {}, {} of them missed. Intervals: {}.",
         if found.pairs < found.available {
             format!(
-                "{} of {} same-identity pairs: those of a seeded part of the faces",
+                "{} of {} genuine pairs: those of a seeded part of the faces",
                 count(found.pairs),
                 count(found.available)
             )
         } else {
-            format!("All {} same-identity pairs", count(found.pairs))
+            format!("All {} genuine pairs", count(found.pairs))
         },
         count(found.misses),
         found.curves.first().map_or("none", |curve| &curve.area.method)
     );
-    let words = [
-        "A pair is as good as the worse of its two pictures. From left to right, ever more of the worst pairs are turned away; a line that falls fast belongs to a measure that foretells misses, a level line to one that does not. Exposure counts as better the nearer it is to middle grey.",
-        "The threshold stays where it is, and turned-away pictures are people who are not recognised at all: a falling curve is no free gain. Same-identity pairs only; people with many pictures weigh most.",
+    let caption = [
+        "The quality of a pair is that of the worse of its two pictures. From left to right, more of the worst pairs are discarded; a line that falls quickly belongs to a measure that predicts false non-matches, a flat line to one that does not. Exposure is better the closer it is to middle grey.",
+        "The threshold does not change, and the people in discarded pictures are not recognised at all: a falling curve is not a free gain. Genuine pairs only; people with many pictures weigh most.",
     ];
-    Block::figure("What turning away poor pictures would do", &Chart { x, y, layers }, legend, words, table)
+    Exhibit::figure("Effect of discarding poor pictures", &Chart { x, y, layers }, legend, caption, table)
 }

@@ -1,87 +1,78 @@
-//! The page that holds several runs against each other: what differs in what they are comes before the numbers.
+//! The comparison of several runs: differences in plan and provenance come before the numbers.
 
 use super::ReportError;
-use super::axis::Axis;
+use super::axis::ChartAxis;
 use super::binning::{Bin, rebin};
-use super::figures::{cosines, det_axes, det_line, occupied, outline, rates};
-use super::page::{Block, Cell, Legend, Page, Section, Table, Verdict};
+use super::figures::{cosines, det_axes, det_line, det_points, occupied, outline};
+use super::page::{Banner, DataTable, Exhibit, Legend, Page, Section, TableCell};
 use super::paired;
-use super::plots::{Chart, Layer, Role};
-use super::words::{NONE, count, maybe, point};
+use super::plots::{Chart, ChartLayer, Style};
+use super::words::{GENUINE_AND_IMPOSTOR, count, maybe, or_dash, run_number, sentence, value_and_interval};
 use crate::compare::{Comparison, Difference, Headline, RunSummary};
-use crate::numbers::Quantity;
+use crate::numbers::Quantity::{Cosine, Rate};
 use crate::similarity::Histograms;
 use crate::verification::Curve;
 
-/// Bins that a distribution is drawn with.
+/// Bins of a drawn distribution.
 const DRAWN_BINS: usize = 160;
 
 /// The whole page.
 pub(super) fn page(comparison: &Comparison) -> Result<Page, ReportError> {
-    let (tone, sign) = if comparison.comparable { ("good", "✓") } else { ("bad", "✗") };
-    let mut headline = comparison.headline.chars();
-    let text = headline.next().map_or_else(String::new, |first| first.to_uppercase().chain(headline).collect());
+    let verdict = sentence(&comparison.headline);
+    let mut sections = vec![runs(comparison), differences(comparison)];
+    sections.extend(comparison.gate.as_ref().map(paired::gate));
+    if let Some(found) = &comparison.paired {
+        sections.extend([
+            paired::effects(comparison, found)?,
+            distributions(comparison)?,
+            errors(comparison)?,
+            paired::embeddings(comparison, found),
+            paired::ranking(comparison, found),
+            paired::speed(comparison),
+            metrics(comparison),
+        ]);
+    } else {
+        sections.extend([
+            metrics(comparison),
+            distributions(comparison)?,
+            errors(comparison)?,
+            paired::speed(comparison),
+        ]);
+    }
     Ok(Page {
-        kind: "FaceVault: runs compared".into(),
+        kind: "FaceVault run comparison",
         title: comparison.runs.join(" vs "),
-        description: String::new(),
-        cautions: Vec::new(),
-        verdict: Verdict { tone, sign, text: text + "." },
-        tiles: Vec::new(),
-        sections: sections(comparison)?,
-        footer: vec!["One file, no script, nothing loaded from elsewhere. The same runs give the same bytes.".into()],
+        verdict: if comparison.comparable { Banner::good(verdict) } else { Banner::bad(verdict) },
+        sections,
+        footer: vec!["The same runs render to the same bytes.".into()],
+        ..Page::default()
     })
 }
 
-fn sections(comparison: &Comparison) -> Result<Vec<Section>, ReportError> {
-    let mut sections = vec![runs(comparison), differences(comparison)];
-    sections.extend(comparison.gate.as_ref().map(paired::gate));
-    match &comparison.paired {
-        None => sections.push(metrics(comparison)),
-        Some(found) => sections.push(paired::effects(comparison, found)?),
-    }
-    sections.extend([distributions(comparison)?, errors(comparison)?]);
-    if let Some(found) = &comparison.paired {
-        sections.extend([paired::embeddings(comparison, found), paired::ranking(comparison, found)]);
-    }
-    if comparison.speed.iter().any(Option::is_some) {
-        sections.push(paired::speed(comparison));
-    }
-    if comparison.paired.is_some() {
-        sections.push(metrics(comparison));
-    }
-    Ok(sections)
-}
-
-/// A run's histograms: of the pairs that all runs share, or of its own.
+/// A run's histograms: of the pairs that all runs share, otherwise of its own pairs.
 fn histograms(comparison: &Comparison, run: usize) -> &Histograms {
     let shared = comparison.paired.as_ref().map(|paired| &paired.histograms[run]);
     shared.unwrap_or(&comparison.summaries[run].evaluation.histograms)
 }
 
-/// A run's curve, of the same pairs.
+/// A run's curve, of the same pairs as [`histograms`].
 fn curve(comparison: &Comparison, run: usize) -> &Curve {
     let shared = comparison.paired.as_ref().map(|paired| &paired.curves[run]);
     shared.unwrap_or(&comparison.summaries[run].evaluation.curve)
 }
 
-fn role(run: usize) -> Role {
-    Role::Run((run % 30) as u8)
-}
-
 fn legend(comparison: &Comparison) -> Vec<Legend> {
-    comparison.runs.iter().enumerate().map(|(i, run)| Legend::line(role(i), format!("[{}] {run}", i + 1))).collect()
+    let runs = comparison.runs.iter().enumerate();
+    runs.map(|(i, run)| Legend::line(Style::nth(i), format!("{} {run}", run_number(i)))).collect()
 }
 
 fn runs(comparison: &Comparison) -> Section {
-    let mut table = Table::new(
-        "Runs",
-        &["run", "name", "#faces", "#identities", "#same-identity pairs", "#different-identity pairs"],
-    );
+    let columns = ["run", "name", "#faces", "#identities", "#genuine pairs", "#impostor pairs"];
+    let mut table = DataTable::new("Runs", &columns);
     for (i, run) in comparison.summaries.iter().enumerate() {
         let metrics = &run.evaluation.metrics;
         table.row([
-            format!("[{}]", i + 1),
+            run_number(i),
             run.run_id.clone(),
             count(metrics.faces.embedded),
             count(metrics.faces.identities),
@@ -89,60 +80,45 @@ fn runs(comparison: &Comparison) -> Section {
             count(metrics.pairs.impostor),
         ]);
     }
-    Section { id: "runs", title: "The runs".into(), blocks: vec![table.into()], ..Section::default() }
+    Section::new("runs", "Runs").with(table)
 }
 
 fn differences(comparison: &Comparison) -> Section {
     let table = |caption: &str, found: &[Difference], parts: bool| {
-        let mut table = Table::new(caption, if parts { &["key", "differs in"] } else { &["key"] });
+        let mut table = DataTable::new(caption, if parts { &["key", "kind of difference"] } else { &["key"] });
         for i in 0..comparison.runs.len() {
-            table.column(&format!("[{}]", i + 1), false);
+            table.column(&run_number(i));
         }
         for difference in found {
-            let values = difference.values.iter().map(|value| value.clone().unwrap_or_else(|| NONE.into()));
+            let values = difference.values.iter().map(|value| or_dash(value.clone()));
             let part = parts.then(|| difference.part.name().to_owned());
             table.row(std::iter::once(difference.key.clone()).chain(part).chain(values));
         }
         table
     };
-    let mut text = Vec::new();
-    if comparison.plan.is_empty() {
-        text.push("The plans are the same.".into());
-    }
-    text.extend(comparison.arithmetic_sentence().map(|sentence| sentence.replacen("the same", "The same", 1) + "."));
-    if comparison.provenance.is_empty() {
-        text.push("Provenance is the same, times aside.".into());
-    }
-    Section {
-        id: "differences",
-        title: "What differs".into(),
-        text,
-        blocks: vec![
-            table("In the plan", &comparison.plan, true).into(),
-            table("In provenance", &comparison.provenance, false).into(),
-        ],
-        ..Section::default()
-    }
+    let (plan, provenance) = (&comparison.plan, &comparison.provenance);
+    Section::new("differences", "Differences")
+        .texts(plan.is_empty().then(|| "The plans are identical.".to_owned()))
+        .texts(comparison.arithmetic_sentence().map(|text| sentence(&text)))
+        .texts(provenance.is_empty().then(|| "Provenance is identical except for times.".to_owned()))
+        .with(table("In the plan", plan, true))
+        .with(table("In provenance", provenance, false))
 }
 
 fn metrics(comparison: &Comparison) -> Section {
-    let mut text = Vec::new();
-    let mut table = Table::new("Metrics", &["metric"]);
+    let mut table = DataTable::new("Metrics", &["metric"]);
     for i in 0..comparison.runs.len() {
-        table.column(&format!("[{}]", i + 1), true);
+        table.column(&format!("#{}", run_number(i)));
         if i > 0 {
-            table.column("less [1]", true);
+            table.column("#minus [1]");
         }
     }
     for row in &comparison.metrics {
-        let mut cells: Vec<Cell> = vec![row.name.as_str().into()];
+        let mut cells: Vec<TableCell> = vec![row.name.as_str().into()];
         for (i, value) in row.values.iter().enumerate() {
             cells.push(match (&value.estimate, row.quantity, value.count) {
-                (Some(estimate), Some(kind), _) => {
-                    Cell { note: kind.interval(estimate), ..point(kind, estimate).into() }
-                }
-                (_, _, Some(n)) => count(n).into(),
-                _ => NONE.into(),
+                (Some(estimate), Some(kind), _) => TableCell::estimate(kind, estimate),
+                (_, _, n) => or_dash(n.map(count)).into(),
             });
             if i > 0 {
                 let clear = if value.apart == Some(true) { " *" } else { "" };
@@ -151,38 +127,28 @@ fn metrics(comparison: &Comparison) -> Section {
         }
         table.row(cells);
     }
-    if let Some(reason) = &comparison.not_paired {
-        text.push(format!("Not on the same pairs: {reason}."));
+    table.note = "pp: percentage points. * the two intervals do not overlap. Overlapping intervals do not show that two runs are equal: with shared faces, they are wider than the interval of the difference.".into();
+    let not_paired = comparison.not_paired.as_ref().map(|reason| format!("Not on the same pairs: {reason}."));
+    if comparison.paired.is_none() {
+        return Section::new("metrics", "Metrics").texts(not_paired).with(table);
     }
-    table.note = "pp: percentage points. * the two intervals do not overlap. Overlapping intervals do not show that two runs are equal, and with shared faces the intervals are wider than that of the difference.".into();
-    let title = if comparison.paired.is_some() {
-        table = table.folded();
-        text.push(
-            "As each run stored them, on its own faces and pairs; the intervals are those of one run alone.".into(),
-        );
-        "The numbers of each run"
-    } else {
-        "The numbers"
-    };
-    Section { id: "metrics", title: title.into(), text, blocks: vec![table.into()], ..Section::default() }
+    Section::new("metrics", "Metrics of each run on its own")
+        .texts(not_paired)
+        .text("As stored by each run, on its own faces and pairs; each interval is for one run alone.")
+        .with(table.folded())
 }
 
 fn distributions(comparison: &Comparison) -> Result<Section, ReportError> {
-    Ok(Section {
-        id: "distributions",
-        title: "Same and different identities".into(),
-        blocks: vec![
-            overlay(comparison, "Same identity: cosines", |bin| bin.genuine)?,
-            overlay(comparison, "Different identities: cosines", |bin| bin.impostor)?,
-        ],
-        ..Section::default()
-    })
+    Ok(Section::new("distributions", "Genuine and impostor pairs")
+        .text(GENUINE_AND_IMPOSTOR)
+        .with(overlay(comparison, "Cosines of genuine pairs", |bin| bin.genuine)?)
+        .with(overlay(comparison, "Cosines of impostor pairs", |bin| bin.impostor)?))
 }
 
-/// One kind of pair, all runs.
-fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<Block, ReportError> {
+/// Genuine or impostor pairs of all runs.
+fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<Exhibit, ReportError> {
     let bins: Vec<_> = (0..comparison.runs.len()).map(|run| rebin(histograms(comparison, run), DRAWN_BINS)).collect();
-    // The axis spans this kind alone: the other one would squeeze it.
+    // The axis spans these pairs alone: the other kind would squeeze it.
     let ends: Vec<Bin> = {
         let all = || bins.iter().flat_map(|bins| occupied(bins, of)).copied();
         let first = all().min_by(|a, b| a.lower.total_cmp(&b.lower));
@@ -195,29 +161,29 @@ fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<
     let most = outlines.iter().flatten().map(|point| point.1).fold(0.0, f64::max);
     let chart = Chart {
         x: cosines(&ends),
-        y: Axis::linear("% of pairs per 0.01 of cosine", 0.0, if most > 0.0 { most * 1.05 } else { 1.0 }),
-        layers: outlines.into_iter().enumerate().map(|(i, points)| Layer::Line(role(i), points)).collect(),
+        y: ChartAxis::from_zero("% of pairs per 0.01 of cosine", most, 1.05),
+        layers: outlines.into_iter().enumerate().map(|(i, points)| ChartLayer::Line(Style::nth(i), points)).collect(),
     };
-    let mut table = Table::new("Numbers: share of pairs by cosine", &["cosine from", "#to"]);
+    let mut table = DataTable::new("Numbers: share of pairs by cosine", &["cosine from", "#to"]);
     let coarse: Vec<_> = (0..comparison.runs.len()).map(|run| shares(histograms(comparison, run), of)).collect();
     for i in 0..comparison.runs.len() {
-        table.column(&format!("[{}]", i + 1), true);
+        table.column(&format!("#{}", run_number(i)));
     }
     for row in 0..TENTHS {
         if coarse.iter().any(|shares| shares[row] > 0.0) {
-            let edge = |i: usize| Quantity::Cosine.value((i as f64 - 10.0) / 10.0).replace("000", "");
+            let edge = |i: usize| Cosine.value((i as f64 - 10.0) / 10.0).replace("000", "");
             let cells = [edge(row), edge(row + 1)].into_iter();
-            table.row(cells.chain(coarse.iter().map(|shares| Quantity::Rate.value(shares[row]))));
+            table.row(cells.chain(coarse.iter().map(|shares| Rate.value(shares[row]))));
         }
     }
-    let words = [
-        "One line a run; each encloses the same area. A run is better when its same-identity line lies further right and its different-identity line is narrower around zero.",
+    let caption = [
+        "One line per run; each encloses the same area. A run is better when its genuine pairs lie further right and its impostor pairs are narrower around zero.",
         "Lines that look alike can still differ in their tails, which decide the error rates.",
     ];
-    Block::figure(title, &chart, legend(comparison), words, table)
+    Exhibit::figure(title, &chart, legend(comparison), caption, table)
 }
 
-/// Bins of a tenth over [−1, 1].
+/// Bins of width 0.1 over [−1, 1].
 const TENTHS: usize = 20;
 
 /// Share of pairs in each tenth of cosine.
@@ -237,8 +203,8 @@ fn errors(comparison: &Comparison) -> Result<Section, ReportError> {
     let most = |of: fn(&RunSummary) -> u64| comparison.summaries.iter().map(of).max().unwrap_or(1);
     let (x, y) =
         det_axes(most(|run| run.evaluation.metrics.pairs.genuine), most(|run| run.evaluation.metrics.pairs.impostor));
-    let lines: Vec<_> = (0..comparison.runs.len()).map(|run| rates(curve(comparison, run))).collect();
-    let mut table = Table::new("Numbers: equal error rates", &["run", "#threshold", "#equal error rate", "#interval"]);
+    let mut table =
+        DataTable::new("Numbers: equal error rates", &["run", "#threshold", "#equal error rate", "#interval"]);
     for (i, run) in comparison.summaries.iter().enumerate() {
         let metrics = &run.evaluation.metrics;
         let shared = comparison.paired.as_ref().and_then(|paired| {
@@ -246,24 +212,16 @@ fn errors(comparison: &Comparison) -> Result<Section, ReportError> {
             Some((row.values[i].as_ref()?, paired.eer_thresholds[i]))
         });
         let (eer, threshold) = shared.unwrap_or((&metrics.eer, metrics.eer_threshold));
-        table.row([
-            format!("[{}] {}", i + 1, run.run_id),
-            maybe(Some(threshold), Quantity::Cosine),
-            point(Quantity::Rate, eer),
-            Quantity::Rate.interval(eer),
-        ]);
+        let [eer, interval] = value_and_interval(Rate, eer);
+        table.row([format!("{} {}", run_number(i), run.run_id), maybe(threshold, Cosine), eer, interval]);
     }
-    let layers = lines.iter().enumerate().map(|(i, points)| Layer::Line(role(i), det_line(points, &x, &y))).collect();
-    let words = [
-        "Down and left is better: at the same rate of false matches, the lower line misses fewer people. Each grid line is a factor of ten.",
-        "Without bands, which would hide each other: the intervals are in the table of metrics. Lines that cross are better at different thresholds. The lowest rates rest on a handful of pairs.",
+    let line = |run: usize| det_line(&det_points(curve(comparison, run)), &x, &y);
+    let layers = (0..comparison.runs.len()).map(|run| ChartLayer::Line(Style::nth(run), line(run))).collect();
+    let caption = [
+        "Lower left is better: at the same false match rate, the lower line misses fewer genuine pairs. Each grid line is a factor of ten.",
+        "Interval bands are omitted because they would hide each other; the intervals are in the table of metrics. Where lines cross, different runs are better at different thresholds. The lowest rates rest on a handful of pairs.",
     ];
-    let figure = Block::figure(
-        "Error rates against each other (DET)",
-        &Chart { x, y, layers },
-        legend(comparison),
-        words,
-        table,
-    )?;
-    Ok(Section { id: "errors", title: "Error rates".into(), blocks: vec![figure], ..Section::default() })
+    let chart = Chart { x, y, layers };
+    let figure = Exhibit::figure("Detection error trade-off (DET)", &chart, legend(comparison), caption, table)?;
+    Ok(Section::new("errors", "Error rates").with(figure))
 }

@@ -1,18 +1,18 @@
-//! The threshold explorer: one threshold, moved through the distributions, ROC, DET and the counts of errors at once.
+//! The threshold explorer: moves one threshold through the distributions, ROC, DET and confusion counts at once.
 //!
-//! What is rendered stands at the threshold of the equal error rate and is complete; `explorer.js` moves it to the
-//! thresholds that are kept. Each is a bin's lower edge, where the counts are exact.
+//! The rendered page is complete without a script and shows the threshold of the equal error rate; `explorer.js` moves it
+//! to any of the stored thresholds. Each is a bin's lower edge, where the counts are exact.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::ReportError;
-use super::axis::Axis;
+use super::axis::ChartAxis;
 use super::binning::{rebin, thin};
-use super::figures;
-use super::page::{Section, Table};
-use super::plots::{Chart, Layer, Pointer, Role};
+use super::figures::{self, Outlines};
+use super::page::{DataTable, Section};
+use super::plots::{Chart, ChartLayer, ExplorerCursor, Style};
 use super::words::{NONE, count, target};
 use crate::evaluate::Evaluation;
 use crate::numbers::Quantity::{Cosine, Rate};
@@ -21,49 +21,49 @@ use crate::verification::interval::upper_bound_of_none;
 use crate::verification::roc::{Roc, Survival};
 use crate::verification::tally::edge;
 
-/// Thresholds are kept at least this often where there are pairs.
+/// Largest distance between two stored thresholds where there are pairs.
 const STEP: f64 = 0.005;
-/// Bins that the distributions are drawn with.
+/// Bins of the drawn distributions.
 const DRAWN_BINS: usize = 120;
-/// Two points nearer than this (of an axis' length) are one point for the eye.
+/// Points closer than this share of an axis' length are indistinguishable.
 const RESOLUTION: f64 = 1.0 / 400.0;
-/// Labels that fit below a small chart.
+/// Labels that fit on an axis of a small chart.
 const LABELS: usize = 5;
 
-/// What the template of the explorer is filled with.
+/// The data of the explorer's template.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Explorer {
-    /// What the script reads: JSON without any `<`.
+    /// JSON for the script, without any `<`.
     data: String,
     last: usize,
     start: usize,
-    said: Said,
+    readout: Readout,
     genuine: String,
     impostor: String,
     buttons: Vec<Button>,
-    views: Vec<View>,
+    views: Vec<ExplorerView>,
 }
 
-/// Where a threshold that has a name lies among the kept ones.
+/// A named threshold and its index among the stored thresholds.
 #[derive(Debug, Clone, Serialize)]
 struct Button {
     name: String,
     point: usize,
 }
 
-/// A small chart with a pointer at the threshold.
+/// A small chart with a cursor at the threshold.
 #[derive(Debug, Clone, Serialize)]
-struct View {
-    /// By which the script knows it: `cosine`, `roc` or `det`.
+struct ExplorerView {
+    /// Identifies the view to the script: `cosine`, `roc` or `det`.
     kind: &'static str,
     title: &'static str,
     svg: String,
     reading: &'static str,
 }
 
-/// What is said of one threshold. The script says the same of every other one, in the same form.
+/// The numbers of one threshold as text. The script formats those of other thresholds the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Said {
+struct Readout {
     threshold: String,
     true_accepts: String,
     false_rejects: String,
@@ -75,14 +75,14 @@ struct Said {
     one_in: String,
 }
 
-/// How many pairs reach each kept threshold.
+/// The number of pairs at or above each stored threshold.
 #[derive(Debug, Clone, Serialize)]
-struct Data {
+struct ExplorerData {
     /// Thresholds are 2·step/bins − 1.
     bins: usize,
-    /// Level of a bound.
+    /// Confidence level of bounds.
     level: f64,
-    /// Index of the point that the page stands at.
+    /// Index of the initial threshold.
     start: usize,
     /// Ascending.
     steps: Vec<usize>,
@@ -92,22 +92,23 @@ struct Data {
     impostor: Vec<u64>,
 }
 
-/// The section; `None` where one of the two kinds of pair does not occur, so that there is nothing to choose.
-pub(super) fn section(evaluation: &Evaluation) -> Result<Option<Section>, ReportError> {
+/// The explorer; empty if genuine or impostor pairs are missing, because then there is no threshold to choose.
+pub(super) fn section(evaluation: &Evaluation) -> Result<Section, ReportError> {
+    let section = Section::new("explorer", "Threshold explorer");
     let bins = evaluation.histograms.genuine.len();
     let genuine = Survival::new(&evaluation.histograms.genuine);
     let impostor = Survival::new(&evaluation.histograms.impostor);
     if impostor.bins() != bins || genuine.total() == 0 || impostor.total() == 0 {
-        return Ok(None);
+        return Ok(section);
     }
     let named = named(evaluation, bins);
-    let edges = kept(&genuine, &impostor, &named);
-    let point = |edge: usize| edges.partition_point(|kept| *kept < edge).min(edges.len() - 1);
-    let data = Data {
+    let edges = stored(&genuine, &impostor, &named);
+    let point = |edge: usize| edges.partition_point(|stored| *stored < edge).min(edges.len() - 1);
+    let data = ExplorerData {
         bins,
         level: evaluation.metrics.eer.level,
         start: point(named.first().map_or(0, |(_, edge)| *edge)),
-        // The edge after the last bin stands one bin above 1.
+        // The edge after the last bin is placed one bin above 1.
         steps: edges.iter().map(|&edge| if edge == bins { edge + 1 } else { edge }).collect(),
         genuine: edges.iter().map(|&edge| genuine.reach(edge)).collect(),
         impostor: edges.iter().map(|&edge| impostor.reach(edge)).collect(),
@@ -118,25 +119,22 @@ pub(super) fn section(evaluation: &Evaluation) -> Result<Option<Section>, Report
         data: json,
         last: edges.len() - 1,
         start: data.start,
-        said: data.said(data.start),
+        readout: data.readout(data.start),
         genuine: count(genuine.total()),
         impostor: count(impostor.total()),
         views: vec![distributions(evaluation, &data)?, roc(&data)?, det(&data)?],
         buttons,
     };
-    Ok(Some(Section {
-        id: "explorer",
-        title: "Try a threshold".into(),
-        text: vec![
-            "Move the slider, or type a cosine, and read in all four views what that threshold does. Pairs at or above it are taken for one person: same-identity pairs to its left are missed (FNMR), different-identity pairs to its right are false matches (FMR).".into(),
-        ],
-        blocks: vec![data.table(&explorer.buttons).into()],
-        explorer: Some(explorer),
-        ..Section::default()
-    }))
+    Ok(section
+        .text(
+            "Move the slider or type a cosine; all four views follow. Pairs at or above the threshold match: genuine pairs \
+             to its left are false non-matches (FNMR), impostor pairs to its right are false matches (FMR).",
+        )
+        .with(data.table(&explorer.buttons))
+        .explorer(explorer))
 }
 
-/// Thresholds that have a name, as bin edges; first the one that the page stands at.
+/// The named thresholds as bin edges; the first is the initial threshold.
 fn named(evaluation: &Evaluation, bins: usize) -> Vec<(String, usize)> {
     let metrics = &evaluation.metrics;
     let operating = metrics.operating_points.iter();
@@ -154,9 +152,9 @@ fn nearest_edge(threshold: f64, bins: usize) -> usize {
     (((threshold + 1.0) * (bins as f64 / 2.0)).round().max(0.0) as usize).min(bins)
 }
 
-/// The edges that the slider stops at, ascending: about a thousand, from the last that all pairs reach to the first
-/// that none does. Dense where an error rate changes, and never far apart.
-fn kept(genuine: &Survival, impostor: &Survival, named: &[(String, usize)]) -> Vec<usize> {
+/// The slider's stops, ascending: about a thousand edges from the last that all pairs reach to the first that none reaches,
+/// dense where an error rate changes and never far apart.
+fn stored(genuine: &Survival, impostor: &Survival, named: &[(String, usize)]) -> Vec<usize> {
     let bins = genuine.bins();
     let both = [genuine, impostor];
     let first = both.map(|of| of.lowest_edge(of.total() - 1).saturating_sub(1)).into_iter().min().unwrap_or(0);
@@ -173,7 +171,7 @@ fn kept(genuine: &Survival, impostor: &Survival, named: &[(String, usize)]) -> V
     edges.into_iter().collect()
 }
 
-impl Data {
+impl ExplorerData {
     /// False match rate and false non-match rate at a point.
     fn rates(&self, point: usize) -> (f64, f64) {
         let share = |part: u64, whole: u64| part as f64 / whole as f64;
@@ -185,8 +183,8 @@ impl Data {
         edge(self.steps[point].min(self.bins), self.bins)
     }
 
-    /// A rate without an error is a bound, and so is its complement.
-    fn said(&self, point: usize) -> Said {
+    /// A rate without an error is shown as a bound, and so is its complement.
+    fn readout(&self, point: usize) -> Readout {
         let (all_genuine, all_impostor) = (self.genuine[0], self.impostor[0]);
         let (accepted, matched) = (self.genuine[point], self.impostor[point]);
         let (missed, bound) = (all_genuine - accepted, |n: u64| upper_bound_of_none(n as f64, self.level));
@@ -194,7 +192,7 @@ impl Data {
         let rate = |part: u64, n: u64, rate: f64| {
             if part == 0 { format!("≤ {}", Rate.value(bound(n))) } else { Rate.value(rate) }
         };
-        Said {
+        Readout {
             threshold: Cosine.value(self.threshold(point)),
             true_accepts: count(accepted),
             false_rejects: count(missed),
@@ -214,8 +212,8 @@ impl Data {
         }
     }
 
-    /// The named thresholds, for whom nothing moves.
-    fn table(&self, named: &[Button]) -> Table {
+    /// The named thresholds, for readers without the script and on paper.
+    fn table(&self, named: &[Button]) -> DataTable {
         let columns = [
             "threshold",
             "#cosine",
@@ -225,29 +223,29 @@ impl Data {
             "#FNMR",
             "#false accepts",
             "#FMR",
-            "#different identities matched",
+            "#impostor pairs matched",
         ];
-        let mut table = Table::new("Numbers: what each named threshold does", &columns);
+        let mut table = DataTable::new("Numbers: named thresholds", &columns);
         for Button { name, point } in named {
-            let said = self.said(*point);
+            let readout = self.readout(*point);
             table.row([
                 name.clone(),
-                said.threshold,
-                said.true_accepts,
-                said.tar,
-                said.false_rejects,
-                said.fnmr,
-                said.false_accepts,
-                said.fmr,
-                said.one_in,
+                readout.threshold,
+                readout.true_accepts,
+                readout.tar,
+                readout.false_rejects,
+                readout.fnmr,
+                readout.false_accepts,
+                readout.fmr,
+                readout.one_in,
             ]);
         }
-        table.note = "Counted at the nearest bin edge, where counts are exact. The cosines 0.45 to 0.62 are those between which later phases choose the threshold of their centroid search.".into();
+        table.note = "Counted at the nearest bin edge, where counts are exact. Later phases choose the threshold of their centroid search between cosines 0.45 and 0.62.".into();
         table.folded()
     }
 
-    /// Points that the eye can tell apart, in the order of a curve: strictest threshold first.
-    fn curve(&self, x: &Axis, y: &Axis, of: impl Fn(f64, f64) -> (f64, f64)) -> Vec<(f64, f64)> {
+    /// The distinguishable points of a curve, strictest threshold first.
+    fn curve(&self, x: &ChartAxis, y: &ChartAxis, of: impl Fn(f64, f64) -> (f64, f64)) -> Vec<(f64, f64)> {
         let points: Vec<_> =
             (0..self.steps.len()).rev().map(|point| self.rates(point)).map(|(a, b)| of(a, b)).collect();
         let places: Vec<_> = points.iter().map(|point| (x.at(point.0), y.at(point.1))).collect();
@@ -255,14 +253,14 @@ impl Data {
     }
 }
 
-/// 1 − rate, in percent, with as many digits as the rate itself needs: 99.9970% beside 0.0030%.
+/// 1 − rate in percent, with as many decimals as the rate itself: 99.9970% for 0.0030%.
 fn complement(rate: f64) -> String {
     let text = Rate.value(rate);
     let decimals = text.trim_end_matches('%').split_once('.').map_or(0, |(_, decimals)| decimals.len());
     format!("{:.decimals$}%", 100.0 * (1.0 - rate))
 }
 
-/// Three significant digits, thousands apart.
+/// Three significant digits, with thousands separators.
 fn rounded(n: f64) -> String {
     let digits = (2.0 - n.log10().floor()).max(-15.0);
     if !n.is_finite() {
@@ -276,49 +274,40 @@ fn rounded(n: f64) -> String {
     count(((n / unit).round() * unit) as u64)
 }
 
-fn distributions(evaluation: &Evaluation, data: &Data) -> Result<View, ReportError> {
+fn distributions(evaluation: &Evaluation, data: &ExplorerData) -> Result<ExplorerView, ReportError> {
     let bins = rebin(&evaluation.histograms, DRAWN_BINS);
-    let genuine = figures::outline(&bins, |bin| bin.genuine);
-    let impostor = figures::outline(&bins, |bin| bin.impostor);
-    let heights = || genuine.iter().chain(&impostor).map(|point| point.1).filter(|height| *height > 0.0);
-    let (least, most) = (heights().fold(0.01, f64::min), heights().fold(0.0, f64::max));
-    let layers = vec![
-        Layer::Area(Role::Impostor, impostor.clone()),
-        Layer::Area(Role::Genuine, genuine.clone()),
-        Layer::Line(Role::Impostor, impostor),
-        Layer::Line(Role::Genuine, genuine),
-    ];
-    let y = Axis::share("share of pairs, log", least, most).sparse(LABELS);
-    let chart = Chart { x: figures::cosines(&bins).sparse(LABELS), y, layers };
+    let outlines = Outlines::of(&bins, 1.0);
+    let y = ChartAxis::share("share of pairs, log", outlines.lowest(), outlines.highest()).sparse(LABELS);
+    let chart = Chart { x: figures::cosines(&bins).sparse(LABELS), y, layers: outlines.layers(None) };
     view(
         "cosine",
         "Distributions",
-        "Blue: same identity. Orange, dashed: different identities. The upright line is the threshold.",
+        "Blue: genuine pairs. Orange, dashed: impostor pairs. The vertical line is the threshold.",
         &chart,
-        Pointer::Line(data.threshold(data.start)),
+        ExplorerCursor::Line(data.threshold(data.start)),
     )
 }
 
-fn roc(data: &Data) -> Result<View, ReportError> {
-    let (x, y) = (fmr_axis(data), Axis::linear("true accept rate, %", 0.0, 100.0));
+fn roc(data: &ExplorerData) -> Result<ExplorerView, ReportError> {
+    let (x, y) = (fmr_axis(data), ChartAxis::linear("true accept rate, %", 0.0, 100.0));
     let place = |fmr: f64, fnmr: f64| (fmr, 100.0 * (1.0 - fnmr));
-    let layers = vec![Layer::Line(Role::Value, data.curve(&x, &y, place))];
+    let layers = vec![ChartLayer::Line(Style::Value, data.curve(&x, &y, place))];
     let (fmr, fnmr) = data.rates(data.start);
     let (across, up) = place(fmr, fnmr);
-    let reading = "The ring is the threshold: up and left is better.";
-    view("roc", "ROC", reading, &Chart { x, y, layers }, Pointer::Ring(across, up))
+    let reading = "The ring is the threshold. Upper left is better.";
+    view("roc", "ROC", reading, &Chart { x, y, layers }, ExplorerCursor::Ring(across, up))
 }
 
-fn det(data: &Data) -> Result<View, ReportError> {
-    let (x, y) = (fmr_axis(data), Axis::rate("false non-match rate", 1.0 / data.genuine[0] as f64).sparse(LABELS));
-    let layers = vec![Layer::Line(Role::Value, data.curve(&x, &y, |fmr, fnmr| (fmr, fnmr)))];
+fn det(data: &ExplorerData) -> Result<ExplorerView, ReportError> {
+    let (x, y) = (fmr_axis(data), ChartAxis::rate("false non-match rate", 1.0 / data.genuine[0] as f64).sparse(LABELS));
+    let layers = vec![ChartLayer::Line(Style::Value, data.curve(&x, &y, |fmr, fnmr| (fmr, fnmr)))];
     let (fmr, fnmr) = data.rates(data.start);
-    let reading = "Down and left is better. A rate without an error lies on the edge.";
-    view("det", "DET", reading, &Chart { x, y, layers }, Pointer::Ring(fmr, fnmr))
+    let reading = "The ring is the threshold. Lower left is better. A rate without an error is placed on the edge.";
+    view("det", "DET", reading, &Chart { x, y, layers }, ExplorerCursor::Ring(fmr, fnmr))
 }
 
-fn fmr_axis(data: &Data) -> Axis {
-    Axis::rate("false match rate", 1.0 / data.impostor[0] as f64).sparse(LABELS)
+fn fmr_axis(data: &ExplorerData) -> ChartAxis {
+    ChartAxis::rate("false match rate", 1.0 / data.impostor[0] as f64).sparse(LABELS)
 }
 
 fn view(
@@ -326,10 +315,10 @@ fn view(
     title: &'static str,
     reading: &'static str,
     chart: &Chart,
-    pointer: Pointer,
-) -> Result<View, ReportError> {
-    let svg = chart.explorable_svg(&format!("{title} with the threshold. {reading}"), pointer)?;
-    Ok(View { kind, title, svg, reading })
+    cursor: ExplorerCursor,
+) -> Result<ExplorerView, ReportError> {
+    let svg = chart.explorable_svg(&format!("{title} with the threshold. {reading}"), cursor)?;
+    Ok(ExplorerView { kind, title, svg, reading })
 }
 
 #[cfg(test)]
@@ -341,7 +330,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn data(evaluation: &Evaluation) -> Option<serde_json::Value> {
-        let explorer = section(evaluation).unwrap()?.explorer?;
+        let explorer = section(evaluation).unwrap().explorer?;
         Some(serde_json::from_str(&explorer.data).unwrap())
     }
 
@@ -349,7 +338,7 @@ mod tests {
         data[name].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect()
     }
 
-    /// Every count is what the histogram holds at or above its threshold.
+    /// Every count is the histogram's number of pairs at or above its threshold.
     fn assert_exact(evaluation: &Evaluation, data: &serde_json::Value) {
         let steps = numbers(data, "steps");
         assert!(steps.is_sorted_by(|a, b| a < b) && steps.len() < 1100, "{}", steps.len());
@@ -364,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_exact_at_every_threshold_kept() {
+    fn counts_are_exact_at_every_stored_threshold() {
         let evaluation = sample::evaluation(0.0);
         let data = data(&evaluation).unwrap();
         assert_exact(&evaluation, &data);
@@ -377,10 +366,10 @@ mod tests {
     }
 
     #[test]
-    fn the_page_stands_at_the_equal_error_rate() {
+    fn the_initial_threshold_is_that_of_the_equal_error_rate() {
         let evaluation = sample::evaluation(0.0);
-        let explorer = section(&evaluation).unwrap().unwrap().explorer.unwrap();
-        let Said { threshold, true_accepts, false_accepts, tar, fnmr, fmr, one_in, .. } = &explorer.said;
+        let explorer = section(&evaluation).unwrap().explorer.unwrap();
+        let Readout { threshold, true_accepts, false_accepts, tar, fnmr, fmr, one_in, .. } = &explorer.readout;
         assert_snapshot!(
             format!("{threshold}: {true_accepts} ({tar}), {fnmr} missed, {false_accepts} ({fmr}, {one_in})"),
             @"0.3097: 386,307 (99.68%), 0.32% missed, 28,978 (0.32%, about 1 in 311)"
@@ -390,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_rate_without_an_error_is_a_bound() {
-        let data = Data {
+        let data = ExplorerData {
             bins: 4,
             level: 0.95,
             start: 0,
@@ -398,18 +387,18 @@ mod tests {
             genuine: vec![1000, 1000, 999, 0],
             impostor: vec![30_000, 3, 0, 0],
         };
-        let said = |point| {
-            let Said { threshold, tar, fnmr, fmr, one_in, .. } = data.said(point);
+        let text = |point| {
+            let Readout { threshold, tar, fnmr, fmr, one_in, .. } = data.readout(point);
             format!("{threshold}: TAR {tar}, FNMR {fnmr}, FMR {fmr}, {one_in}")
         };
-        assert_snapshot!(said(0), @"−1.0000: TAR ≥ 99.70%, FNMR ≤ 0.30%, FMR 100.00%, about 1 in 1");
-        assert_snapshot!(said(1), @"0.0000: TAR ≥ 99.70%, FNMR ≤ 0.30%, FMR 0.010%, about 1 in 10,000");
-        assert_snapshot!(said(2), @"0.5000: TAR 99.90%, FNMR 0.10%, FMR ≤ 0.0100%, at most 1 in 10,000");
-        assert_snapshot!(said(3), @"1.5000: TAR ≤ 0.30%, FNMR 100.00%, FMR ≤ 0.0100%, at most 1 in 10,000");
+        assert_snapshot!(text(0), @"−1.0000: TAR ≥ 99.70%, FNMR ≤ 0.30%, FMR 100.00%, about 1 in 1");
+        assert_snapshot!(text(1), @"0.0000: TAR ≥ 99.70%, FNMR ≤ 0.30%, FMR 0.010%, about 1 in 10,000");
+        assert_snapshot!(text(2), @"0.5000: TAR 99.90%, FNMR 0.10%, FMR ≤ 0.0100%, at most 1 in 10,000");
+        assert_snapshot!(text(3), @"1.5000: TAR ≤ 0.30%, FNMR 100.00%, FMR ≤ 0.0100%, at most 1 in 10,000");
     }
 
     #[test]
-    fn large_numbers_have_three_digits() {
+    fn large_numbers_have_three_significant_digits() {
         let texts = [1.0, 1.254, 10.0, 192.4, 999.9, 12_345.0, 5.67e9, f64::INFINITY].map(rounded);
         assert_eq!(texts, ["1", "1.25", "10", "192", "1,000", "12,300", "5,670,000,000", NONE]);
     }

@@ -1,85 +1,113 @@
-//! The figures of a run: what is drawn, how to read it, what it does not show, and its numbers.
+//! The figures of a run report, each with its caption and the table of its numbers.
 
 use std::collections::BTreeSet;
 
-use super::axis::Axis;
+use super::axis::ChartAxis;
 use super::binning::{Bin, rebin, thin};
-use super::page::{Block, Legend, Table};
-use super::plots::{Chart, Layer, Mark, Role};
-use super::words::{NONE, count, counted, maybe, point};
+use super::page::{DataTable, Exhibit, Legend};
+use super::plots::{Chart, ChartLayer, Mark, Style};
+use super::words::{NONE, count, counted, maybe, or_dash, point};
 use super::{ChunkTiming, ReportError};
 use crate::evaluate::Evaluation;
 use crate::numbers::Quantity;
 use crate::similarity::{Histograms, IdentitySpread};
 use crate::verification::Curve;
 
-/// Bins that a distribution is drawn with.
+/// Bins of a drawn distribution.
 const DRAWN_BINS: usize = 200;
-/// Rows of a folded table of numbers.
+/// Rows of the table below a figure.
 const TABLE_ROWS: usize = 60;
-/// Two points nearer than this (of an axis' length) are one point for the eye.
+/// Points closer than this share of an axis' length are indistinguishable.
 const RESOLUTION: f64 = 1.0 / 800.0;
-/// Errors that must stand behind a rate before its size means much (Doddington's rule of 30).
+/// Errors that a rate needs before its size means much (Doddington's rule of 30).
 const RULE_OF_30: f64 = 30.0;
 
-/// Both distributions on one pair of axes; `tails` makes the y axis logarithmic.
-pub(super) fn distributions(evaluation: &Evaluation, tails: bool) -> Result<Block, ReportError> {
+/// Both distributions in one chart; `tails` makes the y axis logarithmic.
+pub(super) fn distributions(evaluation: &Evaluation, tails: bool) -> Result<Exhibit, ReportError> {
     let (metrics, bins) = (&evaluation.metrics, rebin(&evaluation.histograms, DRAWN_BINS));
-    let genuine = outline(&bins, |bin| bin.genuine);
-    let impostor = outline(&bins, |bin| bin.impostor);
-    let heights = || genuine.iter().chain(&impostor).map(|point| point.1).filter(|height| *height > 0.0);
-    let (least, most) = (heights().fold(0.01, f64::min), heights().fold(0.0, f64::max));
+    let outlines = Outlines::of(&bins, if tails { 1.0 } else { 100.0 });
     let y = if tails {
-        Axis::share("share of pairs per 0.01 of cosine", least, most)
+        ChartAxis::share("share of pairs per 0.01 of cosine", outlines.lowest(), outlines.highest())
     } else {
-        Axis::linear("% of pairs per 0.01 of cosine", 0.0, if most > 0.0 { most * 105.0 } else { 1.0 })
+        ChartAxis::from_zero("% of pairs per 0.01 of cosine", outlines.highest(), 1.05)
     };
-    let scale = |points: Vec<(f64, f64)>| -> Vec<_> {
-        points.into_iter().map(|(x, height)| (x, if tails { height } else { height * 100.0 })).collect()
-    };
-    let (genuine, impostor) = (scale(genuine), scale(impostor));
-    let layers = vec![
-        Layer::Area(Role::Impostor, impostor.clone()),
-        Layer::Area(Role::Genuine, genuine.clone()),
-        Layer::Vertical(Role::Reference, metrics.eer_threshold),
-        Layer::Line(Role::Impostor, impostor),
-        Layer::Line(Role::Genuine, genuine),
-    ];
+    let layers = outlines.layers(Some(metrics.eer_threshold));
     let mut legend = vec![
-        Legend::line(Role::Genuine, format!("same identity, {}", counted(metrics.pairs.genuine, "pair", "pairs"))),
-        Legend::line(
-            Role::Impostor,
-            format!("different identities, {}", counted(metrics.pairs.impostor, "pair", "pairs")),
-        ),
+        Legend::line(Style::Genuine, counted(metrics.pairs.genuine, "genuine pair", "genuine pairs")),
+        Legend::line(Style::Impostor, counted(metrics.pairs.impostor, "impostor pair", "impostor pairs")),
     ];
     if metrics.eer_threshold.is_finite() {
         let threshold = Quantity::Cosine.value(metrics.eer_threshold);
-        legend.push(Legend::line(Role::Reference, format!("threshold of the equal error rate, {threshold}")));
+        legend.push(Legend::line(Style::Reference, format!("threshold of the equal error rate, {threshold}")));
     }
-    let words = if tails {
-        [
-            "The same two curves with a logarithmic height, where each line is ten times the one below it: the tails that cross the threshold become visible.",
-            "The lowest steps are single pairs. Pairs that share a face are not independent, so a bump in a tail may be one face.",
-        ]
+    let (title, caption) = if tails {
+        (
+            "Tails of the cosine distributions (logarithmic)",
+            [
+                "The same two curves on a logarithmic vertical axis, where each grid line is ten times the one below: the tails that cross the threshold become visible.",
+                "The lowest steps are single pairs. Pairs that share a face are not independent, so a bump in a tail may be one face.",
+            ],
+        )
     } else {
-        [
-            "Each curve is the share of its pairs by cosine; the two areas are equal. The further apart the curves, the better the embeddings tell people apart. At the dotted threshold, pairs to its right are called matches.",
-            "Rare pairs are invisible at this height, and rare pairs decide the error rates below: see the tails.",
-        ]
+        (
+            "Cosines of genuine and impostor pairs",
+            [
+                "Each curve is the share of its pairs by cosine; the two areas are equal. The further apart the curves, the better the embeddings tell people apart. Pairs at or to the right of the dotted threshold match.",
+                "Rare pairs are invisible at this scale, and they decide the error rates below: see the tails.",
+            ],
+        )
     };
-    let title =
-        if tails { "The tails: cosines on a logarithmic height" } else { "Cosines of same and different identities" };
-    Block::figure(title, &Chart { x: cosines(&bins), y, layers }, legend, words, bin_table(&evaluation.histograms))
+    Exhibit::figure(title, &Chart { x: cosines(&bins), y, layers }, legend, caption, bin_table(&evaluation.histograms))
 }
 
-/// The x axis under some bins.
-pub(super) fn cosines(bins: &[Bin]) -> Axis {
+/// The outlines of genuine and impostor pairs.
+pub(super) struct Outlines {
+    genuine: Vec<(f64, f64)>,
+    impostor: Vec<(f64, f64)>,
+}
+
+impl Outlines {
+    /// As [`outline`], with heights multiplied by `scale`.
+    pub fn of(bins: &[Bin], scale: f64) -> Self {
+        let scaled =
+            |of: fn(&Bin) -> u64| outline(bins, of).into_iter().map(|(x, height)| (x, height * scale)).collect();
+        Self { genuine: scaled(|bin| bin.genuine), impostor: scaled(|bin| bin.impostor) }
+    }
+
+    fn heights(&self) -> impl Iterator<Item = f64> {
+        self.genuine.iter().chain(&self.impostor).map(|point| point.1).filter(|height| *height > 0.0)
+    }
+
+    /// The lowest height above 0, at most 0.01.
+    pub fn lowest(&self) -> f64 {
+        self.heights().fold(0.01, f64::min)
+    }
+
+    pub fn highest(&self) -> f64 {
+        self.heights().fold(0.0, f64::max)
+    }
+
+    /// Both areas, the threshold if any, and both lines.
+    pub fn layers(self, threshold: Option<f64>) -> Vec<ChartLayer> {
+        let mut layers = vec![
+            ChartLayer::Area(Style::Impostor, self.impostor.clone()),
+            ChartLayer::Area(Style::Genuine, self.genuine.clone()),
+        ];
+        layers.extend(threshold.map(|threshold| ChartLayer::Vertical(Style::Reference, threshold)));
+        layers.push(ChartLayer::Line(Style::Impostor, self.impostor));
+        layers.push(ChartLayer::Line(Style::Genuine, self.genuine));
+        layers
+    }
+}
+
+/// The x axis that spans the bins.
+pub(super) fn cosines(bins: &[Bin]) -> ChartAxis {
     let ends = bins.first().zip(bins.last());
     let (lower, upper) = ends.map_or((-1.0, 1.0), |(first, last)| (first.lower, last.upper));
-    Axis::linear("cosine similarity", lower, upper)
+    ChartAxis::linear("cosine similarity", lower, upper)
 }
 
-/// The bins between the first and the last that hold this kind of pair.
+/// The bins from the first to the last that contain this kind of pair.
 pub(super) fn occupied(bins: &[Bin], of: impl Fn(&Bin) -> u64) -> &[Bin] {
     let first = bins.iter().position(|bin| of(bin) > 0).unwrap_or(0);
     let end = bins.iter().rposition(|bin| of(bin) > 0).map_or(0, |last| last + 1);
@@ -98,9 +126,9 @@ pub(super) fn outline(bins: &[Bin], of: impl Fn(&Bin) -> u64) -> Vec<(f64, f64)>
     std::iter::once((first.lower, 0.0)).chain(steps).chain([(last.upper, 0.0)]).collect()
 }
 
-fn bin_table(histograms: &Histograms) -> Table {
-    let columns = ["cosine from", "#to", "#same identity", "#different identities"];
-    let mut table = Table::new("Numbers: pairs by cosine", &columns);
+fn bin_table(histograms: &Histograms) -> DataTable {
+    let columns = ["cosine from", "#to", "#genuine", "#impostor"];
+    let mut table = DataTable::new("Numbers: pairs by cosine", &columns);
     for bin in rebin(histograms, TABLE_ROWS) {
         let edge = |value| Quantity::Cosine.value(value);
         table.row([edge(bin.lower), edge(bin.upper), count(bin.genuine), count(bin.impostor)]);
@@ -110,7 +138,7 @@ fn bin_table(histograms: &Histograms) -> Table {
 
 /// One point of a [`Curve`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rates {
+pub(super) struct DetPoint {
     threshold: f64,
     fmr: f64,
     fnmr: f64,
@@ -118,12 +146,12 @@ pub(super) struct Rates {
     upper: f64,
 }
 
-/// The points of a curve that are numbers. A missing interval is a NaN.
-pub(super) fn rates(curve: &Curve) -> Vec<Rates> {
+/// The finite points of a curve. A missing interval end is a NaN.
+pub(super) fn det_points(curve: &Curve) -> Vec<DetPoint> {
     let bound = |of: &[f64], i: usize| of.get(i).copied().unwrap_or(f64::NAN);
     let points = curve.threshold.iter().zip(&curve.fmr).zip(&curve.fnmr).enumerate();
     points
-        .map(|(i, ((&threshold, &fmr), &fnmr))| Rates {
+        .map(|(i, ((&threshold, &fmr), &fnmr))| DetPoint {
             threshold,
             fmr,
             fnmr,
@@ -134,22 +162,22 @@ pub(super) fn rates(curve: &Curve) -> Vec<Rates> {
         .collect()
 }
 
-/// The axes of a DET chart: as deep as the pairs can resolve.
-pub(super) fn det_axes(genuine: u64, impostor: u64) -> (Axis, Axis) {
+/// The axes of a DET chart, down to the rates that the pairs can resolve.
+pub(super) fn det_axes(genuine: u64, impostor: u64) -> (ChartAxis, ChartAxis) {
     let floor = |pairs: u64| 1.0 / pairs.max(1) as f64;
     (
-        Axis::rate("false match rate: strangers taken for one person", floor(impostor)),
-        Axis::rate("false non-match rate: one person missed", floor(genuine)),
+        ChartAxis::rate("false match rate (FMR)", floor(impostor)),
+        ChartAxis::rate("false non-match rate (FNMR)", floor(genuine)),
     )
 }
 
-/// The DET line on its axes. A rate of zero has no place on a logarithmic axis: it lies on the axis' end.
-pub(super) fn det_line(points: &[Rates], x: &Axis, y: &Axis) -> Vec<(f64, f64)> {
-    seen(points, x, |point| y.at(point.fnmr)).iter().map(|point| (point.fmr, point.fnmr)).collect()
+/// The DET line on its axes. A rate of zero, which a logarithmic axis cannot show, is placed on the axis' end.
+pub(super) fn det_line(points: &[DetPoint], x: &ChartAxis, y: &ChartAxis) -> Vec<(f64, f64)> {
+    visible(points, x, |point| y.at(point.fnmr)).iter().map(|point| (point.fmr, point.fnmr)).collect()
 }
 
-/// The points worth drawing: of all on the x axis' lower end only the last, then what the eye can tell apart.
-fn seen(points: &[Rates], x: &Axis, y: impl Fn(&Rates) -> f64) -> Vec<Rates> {
+/// The points worth drawing: only the last of those on the x axis' lower end, then those that are distinguishable.
+fn visible(points: &[DetPoint], x: &ChartAxis, y: impl Fn(&DetPoint) -> f64) -> Vec<DetPoint> {
     let first = points.iter().rposition(|point| point.fmr <= x.lower()).unwrap_or(0);
     let points = &points[first..];
     let places: Vec<_> = points.iter().map(|point| (x.at(point.fmr), y(point))).collect();
@@ -157,52 +185,52 @@ fn seen(points: &[Rates], x: &Axis, y: impl Fn(&Rates) -> f64) -> Vec<Rates> {
 }
 
 /// Detection error trade-off on logarithmic axes.
-pub(super) fn det(evaluation: &Evaluation) -> Result<Block, ReportError> {
+pub(super) fn det(evaluation: &Evaluation) -> Result<Exhibit, ReportError> {
     let metrics = &evaluation.metrics;
     let (x, y) = det_axes(metrics.pairs.genuine, metrics.pairs.impostor);
-    let points = seen(&rates(&evaluation.curve), &x, |point| y.at(point.fnmr));
+    let points = visible(&det_points(&evaluation.curve), &x, |point| y.at(point.fnmr));
     let lowest = x.lower().max(y.lower());
     let eer = metrics.eer.point;
     let mut layers = vec![
-        Layer::Band(Role::Value, points.iter().map(|p| (p.fmr, p.lower, p.upper)).collect()),
-        Layer::Line(Role::Grid, vec![(lowest, lowest), (1.0, 1.0)]),
-        Layer::Line(Role::Value, points.iter().map(|p| (p.fmr, p.fnmr)).collect()),
+        ChartLayer::Band(Style::Value, points.iter().map(|p| (p.fmr, p.lower, p.upper)).collect()),
+        ChartLayer::Line(Style::Grid, vec![(lowest, lowest), (1.0, 1.0)]),
+        ChartLayer::Line(Style::Value, points.iter().map(|p| (p.fmr, p.fnmr)).collect()),
     ];
-    let mut legend = vec![Legend::line(Role::Value, "both error rates, by threshold")];
-    legend.push(Legend::band(Role::Value, interval(evaluation)));
+    let mut legend = vec![Legend::line(Style::Value, "FMR and FNMR, by threshold")];
+    legend.push(Legend::band(Style::Value, interval_at_each_threshold(evaluation)));
     if eer > 0.0 {
-        layers.push(Layer::Marks(Role::Alarm, Mark::Ring, vec![(eer, eer)]));
+        layers.push(ChartLayer::Marks(Style::Alarm, Mark::Ring, vec![(eer, eer)]));
         legend.push(Legend::mark(
-            Role::Alarm,
+            Style::Alarm,
             Mark::Ring,
             format!("equal error rate, {}", point(Quantity::Rate, &metrics.eer)),
         ));
     }
     limit_of_resolution(evaluation, &x, &mut layers, &mut legend);
-    let words = [
-        "Down and left is better. Each point is one threshold: choose how many strangers may pass (across), read how often a person is missed (up). Each grid line is a factor of ten; on the pale diagonal both rates are equal.",
-        "A rate of zero has no place here: where no error was seen, the line runs along the lower edge. Left of the dotted line a rate rests on fewer than 30 false matches.",
+    let caption = [
+        "Lower left is better. Each point is one threshold: choose an FMR on the horizontal axis and read off the FNMR on the vertical axis. Each grid line is a factor of ten; on the pale diagonal both rates are equal.",
+        "Logarithmic axes cannot show zero: where no error was seen, the line runs along the edge. Left of the dotted line, a rate rests on fewer than 30 false matches.",
     ];
-    Block::figure(
-        "Error rates against each other (DET)",
+    Exhibit::figure(
+        "Detection error trade-off (DET)",
         &Chart { x, y, layers },
         legend,
-        words,
+        caption,
         curve_table(evaluation),
     )
 }
 
-/// True accept rate over a logarithmic false match rate.
-pub(super) fn roc(evaluation: &Evaluation) -> Result<Block, ReportError> {
+/// True accept rate over FMR, which is on a logarithmic axis.
+pub(super) fn roc(evaluation: &Evaluation) -> Result<Exhibit, ReportError> {
     let metrics = &evaluation.metrics;
     let (x, _) = det_axes(metrics.pairs.genuine, metrics.pairs.impostor);
-    let all = rates(&evaluation.curve);
+    let all = det_points(&evaluation.curve);
     let on_axis = all.iter().filter(|point| point.fmr >= x.lower());
     let worst = on_axis.map(|point| point.fnmr.max(point.upper)).fold(0.0, f64::max);
-    // A good curve lies in the top tenth of a full axis; a bad one needs all of it.
+    // A good curve would fill only the top tenth of a full axis; a bad one needs the full axis.
     let lower = if worst > 0.5 { 0.0 } else { (10.0 * (1.0 - worst) - 0.5).floor().max(0.0) * 10.0 };
-    let y = Axis::linear("true accept rate, %", lower, 100.0);
-    let points = seen(&all, &x, |point| y.at(100.0 * (1.0 - point.fnmr)));
+    let y = ChartAxis::linear("true accept rate, %", lower, 100.0);
+    let points = visible(&all, &x, |point| y.at(100.0 * (1.0 - point.fnmr)));
     let accepted = |fnmr: f64| 100.0 * (1.0 - fnmr);
     let marks: Vec<_> = metrics
         .operating_points
@@ -211,48 +239,48 @@ pub(super) fn roc(evaluation: &Evaluation) -> Result<Block, ReportError> {
         .filter(|(fmr, _)| *fmr > 0.0)
         .collect();
     let mut layers = vec![
-        Layer::Band(Role::Value, points.iter().map(|p| (p.fmr, accepted(p.upper), accepted(p.lower))).collect()),
-        Layer::Line(Role::Value, points.iter().map(|p| (p.fmr, accepted(p.fnmr))).collect()),
-        Layer::Marks(Role::Alarm, Mark::Cross, marks.clone()),
+        ChartLayer::Band(Style::Value, points.iter().map(|p| (p.fmr, accepted(p.upper), accepted(p.lower))).collect()),
+        ChartLayer::Line(Style::Value, points.iter().map(|p| (p.fmr, accepted(p.fnmr))).collect()),
+        ChartLayer::Marks(Style::Alarm, Mark::Cross, marks.clone()),
     ];
     let mut legend = vec![
-        Legend::line(Role::Value, "true accept rate, by threshold"),
-        Legend::band(Role::Value, interval(evaluation)),
+        Legend::line(Style::Value, "true accept rate, by threshold"),
+        Legend::band(Style::Value, interval_at_each_threshold(evaluation)),
     ];
     if !marks.is_empty() {
-        legend.push(Legend::mark(Role::Alarm, Mark::Cross, "operating points of the table below"));
+        legend.push(Legend::mark(Style::Alarm, Mark::Cross, "operating points, as in the table of thresholds"));
     }
     limit_of_resolution(evaluation, &x, &mut layers, &mut legend);
-    let words = [
-        "Up and left is better: the share of same-identity pairs that are accepted, by the share of different-identity pairs that are accepted with them. The rate of false matches is logarithmic, because its small values are the useful ones.",
-        "The height of the figure starts where the curve does, not at zero, when the curve is good. The band holds the true rate at each threshold taken alone, not the whole curve at once.",
+    let caption = [
+        "Upper left is better: the share of genuine pairs accepted against the share of impostor pairs accepted at the same threshold. The FMR axis is logarithmic because small rates are the useful ones.",
+        "For a good curve, the vertical axis does not start at zero. The band covers the true rate at each threshold separately, not the whole curve at once.",
     ];
-    let title = "True accepts by false matches (ROC)";
-    Block::figure(title, &Chart { x, y, layers }, legend, words, curve_table(evaluation))
+    let title = "Receiver operating characteristic (ROC)";
+    Exhibit::figure(title, &Chart { x, y, layers }, legend, caption, curve_table(evaluation))
 }
 
-fn interval(evaluation: &Evaluation) -> String {
+fn interval_at_each_threshold(evaluation: &Evaluation) -> String {
     format!("{:.0}% interval at each threshold", evaluation.metrics.eer.level * 100.0)
 }
 
-fn limit_of_resolution(evaluation: &Evaluation, x: &Axis, layers: &mut Vec<Layer>, legend: &mut Vec<Legend>) {
+fn limit_of_resolution(evaluation: &Evaluation, x: &ChartAxis, layers: &mut Vec<ChartLayer>, legend: &mut Vec<Legend>) {
     let limit = RULE_OF_30 / evaluation.metrics.pairs.impostor.max(1) as f64;
     if limit < 1.0 && limit > x.lower() {
-        layers.insert(0, Layer::Vertical(Role::Reference, limit));
-        legend.push(Legend::line(Role::Reference, "30 false matches"));
+        layers.insert(0, ChartLayer::Vertical(Style::Reference, limit));
+        legend.push(Legend::line(Style::Reference, "30 false matches"));
     }
 }
 
-fn curve_table(evaluation: &Evaluation) -> Table {
+fn curve_table(evaluation: &Evaluation) -> DataTable {
     let columns = ["threshold", "#false match rate", "#false non-match rate", "#lower", "#upper"];
-    let mut table = Table::new("Numbers: error rates by threshold", &columns);
+    let mut table = DataTable::new("Numbers: error rates by threshold", &columns);
     let (x, y) = det_axes(evaluation.metrics.pairs.genuine, evaluation.metrics.pairs.impostor);
-    let points = rates(&evaluation.curve);
+    let points = det_points(&evaluation.curve);
     let places: Vec<_> = points.iter().map(|point| (x.at(point.fmr), y.at(point.fnmr))).collect();
-    let rate = |value| maybe(Some(value), Quantity::Rate);
+    let rate = |value: f64| maybe(value, Quantity::Rate);
     for point in thin(&places, 1.0 / 30.0).into_iter().map(|i| points[i]) {
         table.row([
-            maybe(Some(point.threshold), Quantity::Cosine),
+            maybe(point.threshold, Quantity::Cosine),
             rate(point.fmr),
             rate(point.fnmr),
             rate(point.lower),
@@ -262,14 +290,15 @@ fn curve_table(evaluation: &Evaluation) -> Table {
     table
 }
 
-/// What an identity has to spare: its faces' mean cosine less the nearest stranger's. `None` without both.
+/// An identity's margin: the mean cosine among its faces minus the highest cosine to another identity. `None` without
+/// both.
 pub(super) fn margin(identity: &IdentitySpread) -> Option<f64> {
     let margin = identity.genuine_mean? - f64::from(identity.impostor_max?);
     margin.is_finite().then_some(margin)
 }
 
-/// Each identity's cohesion against its nearest stranger.
-pub(super) fn identities(identities: &[IdentitySpread]) -> Result<Block, ReportError> {
+/// Each identity's mean cosine within against its highest cosine to another identity.
+pub(super) fn identities(identities: &[IdentitySpread]) -> Result<Exhibit, ReportError> {
     let all: Vec<_> = identities
         .iter()
         .filter_map(|identity| Some((identity.genuine_mean?, f64::from(identity.impostor_max?), margin(identity)?)))
@@ -277,40 +306,40 @@ pub(super) fn identities(identities: &[IdentitySpread]) -> Result<Block, ReportE
     let values = || all.iter().flat_map(|(mean, nearest, _)| [*mean, *nearest]);
     let (lower, upper) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     let pad = (upper - lower).max(0.02) * 0.04;
-    let x = Axis::linear("mean cosine among an identity's faces", lower - pad, upper + pad);
-    let y = Axis::linear("highest cosine to another identity", lower - pad, upper + pad);
+    let x = ChartAxis::linear("mean cosine among an identity's faces", lower - pad, upper + pad);
+    let y = ChartAxis::linear("highest cosine to another identity", lower - pad, upper + pad);
     let mut places = BTreeSet::new();
     let mut points = |close: bool| -> Vec<(f64, f64)> {
         let chosen = all.iter().filter(|(_, _, margin)| (*margin < 0.0) == close);
-        let place = |value: f64, axis: &Axis| (axis.at(value) * 250.0).round() as u32;
+        let place = |value: f64, axis: &ChartAxis| (axis.at(value) * 250.0).round() as u32;
         chosen
             .map(|(mean, nearest, _)| (*mean, *nearest))
             .filter(|(mean, nearest)| places.insert((place(*mean, &x), place(*nearest, &y))))
             .collect()
     };
-    // First the ones that deserve a look: they keep their place.
+    // Points that deserve attention come first, so that they are the ones kept where points coincide.
     let close = points(true);
     let apart = points(false);
     let crowded = all.iter().filter(|(_, _, margin)| *margin < 0.0).count() as u64;
     let layers = vec![
-        Layer::Line(Role::Reference, vec![(lower - pad, lower - pad), (upper + pad, upper + pad)]),
-        Layer::Marks(Role::Value, Mark::Dot, apart),
-        Layer::Marks(Role::Alarm, Mark::Cross, close),
+        ChartLayer::Line(Style::Reference, vec![(lower - pad, lower - pad), (upper + pad, upper + pad)]),
+        ChartLayer::Marks(Style::Value, Mark::Dot, apart),
+        ChartLayer::Marks(Style::Alarm, Mark::Cross, close),
     ];
     let legend = vec![
         Legend::mark(
-            Role::Value,
+            Style::Value,
             Mark::Dot,
-            format!("{} with room to spare", counted(all.len() as u64 - crowded, "identity", "identities")),
+            format!("{} with a positive margin", counted(all.len() as u64 - crowded, "identity", "identities")),
         ),
         Legend::mark(
-            Role::Alarm,
+            Style::Alarm,
             Mark::Cross,
-            format!("{} closer to a stranger", counted(crowded, "identity", "identities")),
+            format!("{} closer to another identity", counted(crowded, "identity", "identities")),
         ),
-        Legend::line(Role::Reference, "as close to a stranger as to itself"),
+        Legend::line(Style::Reference, "as close to another identity as to itself"),
     ];
-    let mut table = Table::new(
+    let mut table = DataTable::new(
         "Numbers: identities by quantile",
         &["quantile", "#mean cosine within", "#highest to another", "#margin"],
     );
@@ -331,23 +360,23 @@ pub(super) fn identities(identities: &[IdentitySpread]) -> Result<Block, ReportE
     }
     let hidden = identities.len() - all.len();
     let limits = format!(
-        "The nearest stranger is the highest of many cosines, so identities with more faces lie higher, and a mislabelled face puts its identity near the top. {}",
+        "The highest cosine to another identity is a maximum over many cosines, so identities with more faces are higher up, and a mislabelled face puts its identity near the top. {}",
         match hidden {
-            0 => "All identities are shown; dots that fall together are drawn once.".to_owned(),
+            0 => "All identities are shown; coinciding dots are drawn once.".to_owned(),
             _ => format!(
-                "{} without both numbers (a single face) not shown.",
+                "{} without both numbers (such as a single face) not shown.",
                 counted(hidden as u64, "identity", "identities")
             ),
         }
     );
-    let words = [
-        "One mark an identity. Across: how alike its own faces are. Up: how alike the most similar face of anyone else is. Below the dotted line a person is closer to themselves than to any stranger; crosses lie above it.",
+    let caption = [
+        "One mark per identity. Horizontal: how similar its own faces are. Vertical: how similar the most similar face of any other identity is. Below the dotted line, an identity is closer to itself than to any other; crosses are above it.",
         limits.as_str(),
     ];
-    Block::figure("Identities: within against without", &Chart { x, y, layers }, legend, words, table)
+    Exhibit::figure("Identities: cosines within and to others", &Chart { x, y, layers }, legend, caption, table)
 }
 
-/// Consecutive chunks of one session, taken together.
+/// Consecutive chunks of one session, merged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Stretch {
     first: u32,
@@ -383,32 +412,29 @@ fn stretches(timeline: &[ChunkTiming], group: usize) -> Vec<Stretch> {
         .collect()
 }
 
-/// Embedding speed along the manifest.
-pub(super) fn throughput(timeline: &[ChunkTiming]) -> Result<Block, ReportError> {
+/// Embedding speed by chunk.
+pub(super) fn throughput(timeline: &[ChunkTiming]) -> Result<Exhibit, ReportError> {
     let drawn = stretches(timeline, timeline.len().div_ceil(400));
     let fastest = drawn.iter().filter_map(Stretch::speed).fold(0.0, f64::max);
     let ends = drawn.iter().map(|s| s.first).min().zip(drawn.iter().map(|s| s.last).max());
     let (lower, upper) = ends.map_or((0.0, 1.0), |(first, last)| (f64::from(first), f64::from(last) + 1.0));
-    let (x, y) = (
-        Axis::whole("chunk", lower, upper),
-        Axis::linear("faces per second", 0.0, if fastest > 0.0 { fastest * 1.15 } else { 1.0 }),
-    );
+    let (x, y) = (ChartAxis::whole("chunk", lower, upper), ChartAxis::from_zero("faces per second", fastest, 1.15));
     let sessions: Vec<_> = drawn.chunk_by(|a, b| a.session == b.session).collect();
     let mut layers = Vec::new();
     for (i, session) in sessions.iter().enumerate().filter(|_| sessions.len() > 1) {
         if let (Some(first), Some(last)) = (session.first(), session.last()) {
             let (from, to) = (f64::from(first.first), f64::from(last.last) + 1.0);
             let number = u64::from(first.session) + 1;
-            layers.push(Layer::Stripe(from, to, format!("session {number}"), i % 2 == 1));
+            layers.push(ChartLayer::Stripe(from, to, format!("session {number}"), i % 2 == 1));
         }
     }
     for session in &sessions {
         let steps = session.iter().filter_map(|s| Some((s, s.speed()?)));
         let points = steps.flat_map(|(s, speed)| [(f64::from(s.first), speed), (f64::from(s.last) + 1.0, speed)]);
-        layers.push(Layer::Line(Role::Value, points.collect()));
+        layers.push(ChartLayer::Line(Style::Value, points.collect()));
     }
     let mut table =
-        Table::new("Numbers: speed by chunk", &["chunks", "#session", "#faces", "#seconds", "#faces per second"]);
+        DataTable::new("Numbers: speed by chunk", &["chunks", "#session", "#faces", "#seconds", "#faces per second"]);
     for stretch in stretches(timeline, timeline.len().div_ceil(TABLE_ROWS)) {
         let name = match (stretch.first, stretch.last) {
             (first, last) if first == last => first.to_string(),
@@ -420,20 +446,20 @@ pub(super) fn throughput(timeline: &[ChunkTiming]) -> Result<Block, ReportError>
             (u64::from(stretch.session) + 1).to_string(),
             count(stretch.faces),
             seconds,
-            stretch.speed().map_or_else(|| NONE.into(), |speed| format!("{speed:.1}")),
+            or_dash(stretch.speed().map(|speed| format!("{speed:.1}"))),
         ]);
     }
-    // Hundreds of short sessions: the figure shows them all, the table the beginning.
+    // With hundreds of short sessions, the figure shows all of them and the table only the first.
     let rows = table.rows.len();
     if rows > 4 * TABLE_ROWS {
         table.rows.truncate(4 * TABLE_ROWS);
         table.note = format!("The first {} of {rows} rows.", 4 * TABLE_ROWS);
     }
-    let words = [
-        "Faces embedded per second, chunk by chunk in row order. A level line is a healthy run; a dip is a slow disk, large pictures or a busy machine. Stripes, where there are any, are sessions: each start or resume of the run.",
-        "Wall-clock time: it holds reading, decoding, preprocessing, the network and the commit, not the network alone. The first chunk of a session holds its warm-up. It is the speed of this machine under the load it had, at the accuracy that this report shows.",
+    let caption = [
+        "Faces embedded per second, chunk by chunk in row order. A level line is a healthy run; a dip is a slow disk, large pictures or a busy machine. Stripes, if any, are sessions: each start or resume of the run.",
+        "Wall-clock time: it includes reading, decoding, preprocessing, the network and the commit. The first chunk of a session includes its warm-up. It is the speed of this machine under the load it had, at the accuracy in this report.",
     ];
-    Block::figure("Embedding speed over the run", &Chart { x, y, layers }, Vec::new(), words, table)
+    Exhibit::figure("Embedding speed over the run", &Chart { x, y, layers }, Vec::new(), caption, table)
 }
 
 #[cfg(test)]
@@ -469,6 +495,6 @@ mod tests {
             ..Curve::default()
         };
         let (x, y) = det_axes(10, 100);
-        assert_eq!(det_line(&rates(&curve), &x, &y), [(0.0, 0.5), (0.1, 0.2), (1.0, 0.0)]);
+        assert_eq!(det_line(&det_points(&curve), &x, &y), [(0.0, 0.5), (0.1, 0.2), (1.0, 0.0)]);
     }
 }

@@ -1,6 +1,8 @@
-//! A [`Report`] is plain data; rendering it is pure: the same run gives the same bytes. One self-contained HTML file.
+//! Renders results as self-contained HTML files. Rendering is pure: it reads no files, and the same input gives the same
+//! bytes.
 //!
-//! `sections` and `comparison` say what is shown, `figures` what is drawn, `page` how both become HTML.
+//! There is one kind of page, [`page::Page`]: plain data and one template. `sections`, `comparison`, `ablation` and
+//! `throughput` each build one; `figures`, `waterfall` and `plots` draw.
 
 mod ablation;
 mod axis;
@@ -33,45 +35,45 @@ use crate::evaluate::Evaluation;
 use crate::published::Beside;
 use crate::throughput::Throughput;
 
-/// Everything the report of one run shows.
+/// The content of a run report.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// Name of the run directory.
     pub run_id: String,
     /// The config's description.
     pub description: String,
-    /// A line that a person types to get this run again.
+    /// The command line that reproduces this run.
     pub command: String,
     /// The resolved plan, flattened: dotted key → value.
     pub plan: Vec<(String, String)>,
     /// Provenance, flattened: dotted key → value.
     pub provenance: Vec<(String, String)>,
-    /// What a reader must know before any number.
+    /// Warnings that apply to every number.
     pub cautions: Vec<String>,
-    /// The numbers.
+    /// The results.
     pub evaluation: Evaluation,
-    /// Published values beside them.
+    /// Published values next to this run's.
     pub published: Vec<Beside>,
     /// Embedding speed, chunk by chunk in row order.
     pub timeline: Vec<ChunkTiming>,
-    /// How far the embeddings are from f32; `None` for a run in f32.
+    /// Agreement of the embeddings with f32; `None` for a run in f32.
     pub agreement: Option<Agreement>,
     /// Faces without an embedding, in row order.
     pub failures: Vec<FailureRow>,
-    /// What the dataset's folders hold beside its faces, in words; empty when there is nothing.
+    /// What the dataset's folders contain besides faces, as text; empty if nothing.
     pub left_out: String,
-    /// PNG bytes of faces by matrix row; empty unless the config asks for pictures.
+    /// PNG bytes of faces by matrix row; empty unless the config enables pictures.
     pub pictures: BTreeMap<u32, Vec<u8>>,
 }
 
-/// How long one chunk took.
+/// The time of one chunk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChunkTiming {
     /// Chunk number.
     pub chunk: u32,
     /// Faces embedded in it.
     pub faces: u64,
-    /// Wall-clock seconds from the chunk before it (or the session's start) to its commit.
+    /// Wall-clock seconds from the previous chunk's commit (or the session's start) to its own.
     pub seconds: f64,
     /// Which session (start or resume, from 0) embedded it.
     pub session: u32,
@@ -86,32 +88,30 @@ pub struct FailureRow {
     pub face_id: String,
     /// Short class: `read`, `decode`, `changed`, …
     pub kind: String,
-    /// The whole message.
+    /// The full message.
     pub message: String,
 }
 
-/// Why a page could not be made. None of these is the fault of a run's numbers: any numbers can be rendered.
+/// Why a page could not be rendered. The numbers of a run are never the cause: any numbers can be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The font inside the program is damaged.
-    #[error(
-        "the font inside the program cannot be read, so no figure can be drawn: this build is damaged, build it again"
-    )]
+    /// The embedded font is damaged.
+    #[error("cannot draw figures: the embedded font is damaged; rebuild facevault")]
     Font,
     /// A figure could not be drawn.
     #[error("cannot draw the figure \"{figure}\": {message}")]
     Plot {
         /// Title of the figure.
         figure: String,
-        /// What the plotting library says.
+        /// The plotting library's message.
         message: String,
     },
-    /// The page's template failed.
-    #[error("cannot fill the page's template: {0:#}")]
+    /// The page template failed.
+    #[error("cannot render the page template: {0:#}")]
     Template(#[from] minijinja::Error),
 }
 
-/// The report of one run as one HTML file.
+/// Renders the report of one run.
 ///
 /// # Errors
 /// [`ReportError`] when this build's font or template is damaged; never because of the numbers.
@@ -119,7 +119,7 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
     sections::page(report)?.html()
 }
 
-/// The comparison of several runs as one HTML file.
+/// Renders the comparison of several runs.
 ///
 /// # Errors
 /// As [`render`].
@@ -127,7 +127,7 @@ pub fn render_comparison(comparison: &Comparison) -> Result<String, ReportError>
     comparison::page(comparison)?.html()
 }
 
-/// A measurement of throughput as one HTML file.
+/// Renders a throughput measurement.
 ///
 /// # Errors
 /// As [`render`].
@@ -135,7 +135,7 @@ pub fn render_throughput(measured: &Throughput) -> Result<String, ReportError> {
     throughput::page(measured)?.html()
 }
 
-/// What each choice of a config costs as one HTML file.
+/// Renders an ablation.
 ///
 /// # Errors
 /// As [`render`].

@@ -1,4 +1,7 @@
-//! What a page is made of, and the template that makes it HTML. Reports and comparisons are pages.
+//! The one shape of every page, as plain data, and the template that renders it to HTML.
+//!
+//! The report, comparison, ablation and throughput pages each build a [`Page`]: a verdict, headline numbers, and a list of
+//! [`Section`]s that hold paragraphs and [`Exhibit`]s. A section without content is not rendered.
 
 use minijinja::{Environment, context};
 use serde::Serialize;
@@ -6,69 +9,142 @@ use serde::Serialize;
 use super::ReportError;
 use super::base64;
 use super::explorer::Explorer;
-use super::plots::{Drawing, Mark, Role};
+use super::plots::{Drawing, Mark, Style};
+use super::words::value_and_interval;
 use crate::digest::Digest;
+use crate::estimate::Estimate;
+use crate::numbers::Quantity;
 
 /// A whole page.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Page {
-    /// What kind of page: "Report of one run".
-    pub kind: String,
+    /// The kind of page: "FaceVault run report".
+    pub kind: &'static str,
     pub title: String,
     pub description: String,
-    /// What a reader must know before any number.
+    /// Warnings that apply to every number below.
     pub cautions: Vec<String>,
-    pub verdict: Verdict,
-    pub tiles: Vec<Tile>,
+    pub verdict: Banner,
+    pub tiles: Vec<HeadlineNumber>,
     pub sections: Vec<Section>,
     pub footer: Vec<String>,
 }
 
-/// The line that a reader who reads one line reads.
+/// The one-line result at the top of a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Verdict {
+pub(super) struct Banner {
     /// `good`, `bad` or `neutral`.
     pub tone: &'static str,
-    /// Says the tone without colour.
+    /// Carries the tone without colour.
     pub sign: &'static str,
     pub text: String,
 }
 
-/// A headline number.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Tile {
-    pub label: String,
-    pub value: String,
-    pub note: String,
+impl Banner {
+    pub fn good(text: impl Into<String>) -> Self {
+        Self { tone: "good", sign: "✓", text: text.into() }
+    }
+
+    pub fn bad(text: impl Into<String>) -> Self {
+        Self { tone: "bad", sign: "✗", text: text.into() }
+    }
+
+    pub fn neutral(text: impl Into<String>) -> Self {
+        Self { tone: "neutral", sign: "○", text: text.into() }
+    }
 }
 
-/// A heading and what stands below it.
+/// A number shown large at the top of a page.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct HeadlineNumber {
+    label: String,
+    value: String,
+    note: String,
+}
+
+impl HeadlineNumber {
+    pub fn new(label: impl Into<String>, value: String, note: String) -> Self {
+        Self { label: label.into(), value, note }
+    }
+
+    /// An estimate with its interval as the note.
+    pub fn estimate(label: impl Into<String>, quantity: Quantity, estimate: &Estimate) -> Self {
+        let [value, interval] = value_and_interval(quantity, estimate);
+        Self::new(label, value, interval)
+    }
+}
+
+/// A heading and everything below it.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Section {
-    pub id: &'static str,
-    pub title: String,
-    pub text: Vec<String>,
-    pub blocks: Vec<Block>,
-    /// What a reader may move; at most one on a page.
+    id: &'static str,
+    title: &'static str,
+    text: Vec<String>,
+    exhibits: Vec<Exhibit>,
+    /// The interactive threshold explorer; at most one per page.
     pub explorer: Option<Explorer>,
-    /// A line to type.
-    pub command: Option<String>,
+    /// A command to copy.
+    command: Option<String>,
+}
+
+impl Section {
+    pub fn new(id: &'static str, title: &'static str) -> Self {
+        Self { id, title, ..Self::default() }
+    }
+
+    /// Adds a paragraph.
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text.push(text.into());
+        self
+    }
+
+    /// Adds paragraphs.
+    pub fn texts(mut self, texts: impl IntoIterator<Item = String>) -> Self {
+        self.text.extend(texts);
+        self
+    }
+
+    /// Adds a table or a figure; a table without rows adds nothing.
+    pub fn with(mut self, exhibit: impl Into<Exhibit>) -> Self {
+        let exhibit = exhibit.into();
+        if exhibit.figure.is_some() || !exhibit.table.rows.is_empty() {
+            self.exhibits.push(exhibit);
+        }
+        self
+    }
+
+    /// Adds tables or figures.
+    pub fn with_all<E: Into<Exhibit>>(self, exhibits: impl IntoIterator<Item = E>) -> Self {
+        exhibits.into_iter().fold(self, Self::with)
+    }
+
+    pub fn explorer(self, explorer: Explorer) -> Self {
+        Self { explorer: Some(explorer), ..self }
+    }
+
+    pub fn command(self, command: &str) -> Self {
+        Self { command: Some(command.into()), ..self }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.exhibits.is_empty() && self.explorer.is_none() && self.command.is_none()
+    }
 }
 
 /// A table, or a figure with the table of its numbers.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Block {
+pub(super) struct Exhibit {
     figure: Option<Figure>,
-    table: Table,
+    table: DataTable,
 }
 
-impl From<Table> for Block {
-    fn from(table: Table) -> Self {
+impl From<DataTable> for Exhibit {
+    fn from(table: DataTable) -> Self {
         Self { figure: None, table }
     }
 }
 
-/// A chart with all that is needed to read it.
+/// A chart with its legend and caption.
 #[derive(Debug, Clone, Serialize)]
 struct Figure {
     title: String,
@@ -76,7 +152,7 @@ struct Figure {
     legend: Vec<Legend>,
     /// How to read it.
     reading: String,
-    /// What it does not show.
+    /// Its limits.
     limits: String,
 }
 
@@ -90,119 +166,140 @@ pub(super) struct Legend {
 }
 
 impl Legend {
-    pub fn line(role: Role, text: impl Into<String>) -> Self {
-        Self { class: role.class(), shape: "line", text: text.into() }
+    fn new(style: Style, shape: &'static str, text: impl Into<String>) -> Self {
+        Self { class: style.class(), shape, text: text.into() }
     }
 
-    pub fn band(role: Role, text: impl Into<String>) -> Self {
-        Self { class: role.class(), shape: "band", text: text.into() }
+    pub fn line(style: Style, text: impl Into<String>) -> Self {
+        Self::new(style, "line", text)
     }
 
-    pub fn hatch(role: Role, text: impl Into<String>) -> Self {
-        Self { class: role.class(), shape: "hatch", text: text.into() }
+    pub fn band(style: Style, text: impl Into<String>) -> Self {
+        Self::new(style, "band", text)
     }
 
-    pub fn mark(role: Role, mark: Mark, text: impl Into<String>) -> Self {
+    pub fn hatch(style: Style, text: impl Into<String>) -> Self {
+        Self::new(style, "hatch", text)
+    }
+
+    pub fn mark(style: Style, mark: Mark, text: impl Into<String>) -> Self {
         let shape = match mark {
             Mark::Dot => "dot",
             Mark::Ring => "ring",
             Mark::Cross => "cross",
         };
-        Self { class: role.class(), shape, text: text.into() }
+        Self::new(style, shape, text)
     }
 }
 
 /// A table; the first cell of each row is its header.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Table {
+pub(super) struct DataTable {
     pub caption: String,
-    pub head: Vec<Column>,
-    pub rows: Vec<Row>,
+    head: Vec<TableColumn>,
+    pub rows: Vec<TableRow>,
     pub note: String,
-    /// Shown only when asked for.
-    pub folded: bool,
+    /// Collapsed until the reader opens it.
+    folded: bool,
 }
 
 /// A column's header.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Column {
+struct TableColumn {
     text: String,
     /// `number` or `text`.
     class: &'static str,
 }
 
-/// A row; its class tells good rows from bad ones.
+/// A row; its class marks bad rows.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Row {
-    pub class: &'static str,
-    pub cells: Vec<Cell>,
+pub(super) struct TableRow {
+    class: &'static str,
+    cells: Vec<TableCell>,
 }
 
-/// A cell: text, a quiet second line, and a picture as a data address.
+/// A cell: text, a muted second line, and a picture as a data URL.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Cell {
+pub(super) struct TableCell {
     pub text: String,
     pub note: String,
     pub picture: Option<String>,
-    /// Whether the text stands there without counting.
+    /// The text is struck out: it is shown but does not count.
     pub struck: bool,
 }
 
-impl Cell {
-    /// A value that does not count, and why: in words too, because a stroke is not read out.
-    pub fn struck(text: String, because: &str) -> Self {
-        Self { text, note: format!("struck out: {because}"), picture: None, struck: true }
+impl TableCell {
+    pub fn with_note(text: impl Into<String>, note: impl Into<String>) -> Self {
+        Self { text: text.into(), note: note.into(), ..Self::default() }
+    }
+
+    /// An estimate with its interval as the note; a dash for `None`.
+    pub fn estimate<'a>(quantity: Quantity, estimate: impl Into<Option<&'a Estimate>>) -> Self {
+        let [value, interval] = value_and_interval(quantity, estimate);
+        Self::with_note(value, interval)
+    }
+
+    /// A struck-out value. The note gives the reason in words because screen readers do not announce the stroke.
+    pub fn struck(text: String, reason: &str) -> Self {
+        Self { text, note: format!("struck out: {reason}"), picture: None, struck: true }
     }
 }
 
-impl<T: Into<String>> From<T> for Cell {
+impl<T: Into<String>> From<T> for TableCell {
     fn from(text: T) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 }
 
-impl Table {
-    /// An empty table. A column whose name starts with `#` holds numbers.
-    pub fn new(caption: &str, columns: &[&str]) -> Self {
-        let head = columns
-            .iter()
-            .map(|name| match name.strip_prefix('#') {
-                Some(name) => Column { text: name.into(), class: "number" },
-                None => Column { text: (*name).into(), class: "text" },
-            })
-            .collect();
-        Self { caption: caption.into(), head, ..Self::default() }
+impl DataTable {
+    /// An empty table. A `#` before a column's name marks a column of numbers.
+    pub fn new(caption: impl Into<String>, columns: &[&str]) -> Self {
+        let mut table = Self { caption: caption.into(), ..Self::default() };
+        for column in columns {
+            table.column(column);
+        }
+        table
     }
 
-    /// The same table, shown only when asked for.
+    /// The same table, collapsed until the reader opens it.
     pub fn folded(self) -> Self {
         Self { folded: true, ..self }
     }
 
-    /// Adds a column; a number when `numeric`.
-    pub fn column(&mut self, text: &str, numeric: bool) {
-        self.head.push(Column { text: text.into(), class: if numeric { "number" } else { "text" } });
+    /// The same table with a note below it.
+    pub fn note(self, note: impl Into<String>) -> Self {
+        Self { note: note.into(), ..self }
+    }
+
+    /// Adds a column, as [`Self::new`] does.
+    pub fn column(&mut self, name: &str) {
+        self.head.push(match name.strip_prefix('#') {
+            Some(name) => TableColumn { text: name.into(), class: "number" },
+            None => TableColumn { text: name.into(), class: "text" },
+        });
     }
 
     /// Adds a row.
-    pub fn row<C: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = C>) {
-        self.classed("", cells);
+    pub fn row<C: Into<TableCell>>(&mut self, cells: impl IntoIterator<Item = C>) {
+        self.marked(false, cells);
     }
 
-    /// Adds a row with a class.
-    pub fn classed<C: Into<Cell>>(&mut self, class: &'static str, cells: impl IntoIterator<Item = C>) {
-        self.rows.push(Row { class, cells: cells.into_iter().map(Into::into).collect() });
+    /// Adds a row, marked as bad where `bad`.
+    pub fn marked<C: Into<TableCell>>(&mut self, bad: bool, cells: impl IntoIterator<Item = C>) {
+        let class = if bad { "bad" } else { "" };
+        self.rows.push(TableRow { class, cells: cells.into_iter().map(Into::into).collect() });
     }
 }
 
-impl Block {
-    /// Draws a figure; its title and how to read it are what a screen reader says of it.
+impl Exhibit {
+    /// Draws a figure with its caption (how to read it, its limits) and the table of its numbers. Screen readers announce
+    /// the title and how to read it.
     pub fn figure(
         title: &str,
         drawing: &impl Drawing,
         legend: Vec<Legend>,
         [reading, limits]: [&str; 2],
-        numbers: Table,
+        numbers: DataTable,
     ) -> Result<Self, ReportError> {
         let figure = Figure {
             title: title.into(),
@@ -219,11 +316,12 @@ const STYLE: &str = include_str!("../../assets/report/style.css");
 pub(super) const SCRIPT: &str = include_str!("../../assets/report/explorer.js");
 
 impl Page {
-    /// The page as one HTML file that asks for nothing else.
-    pub fn html(&self) -> Result<String, ReportError> {
+    /// Renders the page as one HTML file that loads nothing else.
+    pub fn html(mut self) -> Result<String, ReportError> {
+        self.sections.retain(|section| !section.is_empty());
         let mut environment = Environment::new();
         environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-        // The `.html` in their names switches escaping on.
+        // The `.html` suffix turns escaping on.
         environment.add_template("page.html", include_str!("../../assets/report/page.html"))?;
         environment.add_template("explorer.html", include_str!("../../assets/report/explorer.html"))?;
         let explorer = self.sections.iter().find_map(|section| section.explorer.as_ref());
@@ -234,13 +332,13 @@ impl Page {
                 environment.get_template("explorer.html")?.render(context! { explorer, script => SCRIPT })
             })
             .transpose()?;
-        let page = minijinja::value::Serde(self);
+        let page = minijinja::value::Serde(&self);
         Ok(environment.get_template("page.html")?.render(context! { page, explorer, policy, style => STYLE })?)
     }
 }
 
-/// The Content-Security-Policy: nothing but this page's own style and script, told by their digests, and pictures that
-/// are part of the page. Markup that slipped through escaping could neither run nor reach out.
+/// The Content-Security-Policy: only this page's own style and script, identified by their digests, and pictures embedded
+/// in the page. Markup that slipped through escaping could neither run nor load anything.
 fn policy(scripted: bool) -> String {
     let source = |text: &str| format!("'sha256-{}'", base64::encode(Digest::of(text.as_bytes()).bytes()));
     let script = if scripted { source(SCRIPT) } else { "'none'".to_owned() };

@@ -1,78 +1,54 @@
-//! Sections of a comparison that rest on the same pairs of the same faces: effects, embeddings, ranking, speed.
+//! The sections of a comparison on the same pairs of the same faces: effects, embeddings, ranking; and speed and gate.
 
 use super::ReportError;
-use super::axis::Axis;
-use super::page::{Block, Cell, Legend, Section, Table};
-use super::plots::{Chart, Layer, Mark, Role};
-use super::words::{NONE, count, point};
+use super::axis::ChartAxis;
+use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
+use super::plots::{Chart, ChartLayer, Mark, Style};
+use super::words::{NONE, count, or_dash, run_number, sentence};
 use crate::compare::{
     Comparison, Effect, Embeddings, FaceAgreement, Gate, Headline, Paired, PairedMetric, Speed, Verdict,
 };
 use crate::numbers::Quantity;
 use crate::similarity::PairKind;
 
-/// Half of what lies between two metrics of a forest plot, of 1, that runs spread over.
+/// Runs spread this far to either side of their metric's line in a forest plot; lines are 1 apart.
 const SPREAD: f64 = 0.32;
 
-/// Differences of each run to the first, with intervals and verdicts.
+/// Difference of each run to the first, with interval and verdict.
 pub(super) fn effects(comparison: &Comparison, paired: &Paired) -> Result<Section, ReportError> {
-    let mut table = Table::new("Metrics on the same pairs", &["metric"]);
+    let mut table = DataTable::new("Metrics on the same pairs", &["metric"]);
     for i in 0..comparison.runs.len() {
-        table.column(&format!("[{}]", i + 1), true);
+        table.column(&format!("#{}", run_number(i)));
         if i > 0 {
-            table.column("less [1]", true);
-            table.column("verdict", false);
+            table.column("#minus [1]");
+            table.column("verdict");
         }
     }
     for row in paired.metrics.iter().filter(|row| row.values.iter().any(Option::is_some)) {
         let quantity = row.metric.quantity();
-        let mut cells: Vec<Cell> = vec![row.name.as_str().into()];
+        let mut cells: Vec<TableCell> = vec![row.name.as_str().into()];
         for (i, value) in row.values.iter().enumerate() {
-            cells.push(value.as_ref().map_or_else(
-                || NONE.into(),
-                |value| Cell { note: quantity.interval(value), ..point(quantity, value).into() },
-            ));
+            cells.push(TableCell::estimate(quantity, value.as_ref()));
             if i > 0 {
                 let effect = row.effects[i].as_ref();
-                cells.push(effect.map_or_else(|| NONE.into(), |effect| quantity.effect(&effect.difference).into()));
-                cells.push(effect.map_or_else(|| NONE.into(), |effect| effect.verdict.name().into()));
+                cells.push(or_dash(effect.map(|effect| quantity.effect(&effect.difference))).into());
+                cells.push(or_dash(effect.map(|effect| effect.verdict.name().to_owned())).into());
             }
         }
-        let worse = row.effects.iter().flatten().any(|effect| effect.verdict == Verdict::Worse);
-        table.classed(if worse { "bad" } else { "" }, cells);
+        table.marked(row.effects.iter().flatten().any(|effect| effect.verdict == Verdict::Worse), cells);
     }
-    table.note = "pp: percentage points. The interval of a difference comes from resampling the same people for both runs; for a true accept rate the threshold is found anew in each replicate. Better and worse: the whole interval is on that side. Not resolvable: it contains 0, which does not show that runs are equal. ≤: no error was seen, so the rate is a bound. Where cosines lie (means, deviations) says which thresholds fit, not how well people are told apart: higher or lower, neither better nor worse.".into();
-    let mut blocks = Vec::new();
-    blocks.extend(forest(
-        comparison,
-        paired,
-        "Error rates against [1]",
-        "difference, percentage points",
-        Quantity::Rate,
-    )?);
-    blocks.extend(forest(
-        comparison,
-        paired,
-        "Area under the curve and cosines against [1]",
-        "difference",
-        Quantity::Cosine,
-    )?);
-    blocks.push(table.into());
-    let mut text = vec![sentence(&paired.sentence())];
-    text.extend(paired.left_out().iter().map(|line| sentence(line)));
-    for (run, name) in comparison.runs.iter().enumerate().skip(1) {
-        text.push(format!("[{}] {name}: {}.", run + 1, summary(paired, run)));
-    }
-    Ok(Section { id: "effects", title: "Better, worse, or not resolvable".into(), text, blocks, ..Section::default() })
+    table.note = "pp: percentage points. The interval of a difference comes from resampling the same people for both runs; for a true accept rate, each replicate chooses its threshold again. Better and worse: the whole interval is on that side. Not resolvable: the interval contains 0, which does not show that the runs are equal. ≤: no error was seen, so the rate is a bound. Means and standard deviations of cosines determine which thresholds fit, not how well people are told apart: they are higher or lower, neither better nor worse.".into();
+    let runs = comparison.runs.iter().enumerate().skip(1);
+    Ok(Section::new("effects", "Better, worse, or not resolvable")
+        .text(sentence(&paired.sentence()))
+        .texts(paired.left_out().iter().map(|line| sentence(line)))
+        .texts(runs.map(|(run, name)| format!("{} {name}: {}.", run_number(run), summary(paired, run))))
+        .with_all(forest(comparison, paired, "Error rates against [1]", Quantity::Rate)?)
+        .with_all(forest(comparison, paired, "Area under the curve and cosines against [1]", Quantity::Cosine)?)
+        .with(table))
 }
 
-/// First letter large, a full stop at the end.
-pub(super) fn sentence(text: &str) -> String {
-    let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect::<String>() + ".")
-}
-
-/// How many metrics of a run came to which verdict.
+/// The number of a run's metrics with each verdict.
 fn summary(paired: &Paired, run: usize) -> String {
     use Verdict::{Better, Higher, Lower, NotResolvable, Same, Worse};
     let with = |verdict: Verdict| {
@@ -90,21 +66,20 @@ fn short(metric: Headline) -> String {
         Headline::Tar(target) => format!("TAR {target:e}"),
         Headline::Auc => "AUC".into(),
         Headline::DPrime => "d′".into(),
-        Headline::Mean(PairKind::Genuine) => "mean same".into(),
-        Headline::Std(PairKind::Genuine) => "std same".into(),
-        Headline::Mean(PairKind::Impostor) => "mean diff.".into(),
-        Headline::Std(PairKind::Impostor) => "std diff.".into(),
+        Headline::Mean(PairKind::Genuine) => "mean gen.".into(),
+        Headline::Std(PairKind::Genuine) => "std gen.".into(),
+        Headline::Mean(PairKind::Impostor) => "mean imp.".into(),
+        Headline::Std(PairKind::Impostor) => "std imp.".into(),
     }
 }
 
-/// Dots and intervals around 0, a line a metric; none where nothing has an interval that is more than 0.
+/// A forest plot: one line per metric, with points and intervals around 0. `None` where no difference has an interval.
 fn forest(
     comparison: &Comparison,
     paired: &Paired,
     title: &str,
-    axis: &str,
     quantity: Quantity,
-) -> Result<Option<Block>, ReportError> {
+) -> Result<Option<Exhibit>, ReportError> {
     let drawn = |effect: &Effect| -> Option<[f64; 3]> {
         let scale = if quantity == Quantity::Rate { 100.0 } else { 1.0 };
         let Effect { difference, verdict } = effect;
@@ -118,31 +93,35 @@ fn forest(
     }
     let others = comparison.runs.len() - 1;
     let (mut low, mut high) = (0.0_f64, 0.0_f64);
-    let mut layers = vec![Layer::Vertical(Role::Reference, 0.0)];
-    let mut table =
-        Table::new(&format!("Numbers: {}", title.to_lowercase()), &["metric", "run", "#difference to [1]", "verdict"]);
+    let mut layers = vec![ChartLayer::Vertical(Style::Reference, 0.0)];
+    let columns = ["metric", "run", "#difference to [1]", "verdict"];
+    let mut table = DataTable::new(format!("Numbers: {}", title.to_lowercase()), &columns);
     for (line, row) in rows.iter().enumerate() {
         for (run, effect) in row.effects.iter().enumerate().filter_map(|(run, e)| Some((run, e.as_ref()?))) {
-            let name = format!("[{}]", run + 1);
-            table.row([row.name.clone(), name, quantity.effect(&effect.difference), effect.verdict.name().into()]);
+            table.row([
+                row.name.clone(),
+                run_number(run),
+                quantity.effect(&effect.difference),
+                effect.verdict.name().into(),
+            ]);
             let Some([lower, point, upper]) = drawn(effect) else { continue };
             (low, high) = (low.min(lower), high.max(upper));
             let within = if others > 1 { (run - 1) as f64 / (others - 1) as f64 * 2.0 - 1.0 } else { 0.0 };
             let y = (rows.len() - line) as f64 - within * SPREAD;
-            let role = Role::Run((run % 30) as u8);
+            let style = Style::nth(run);
             let mark = if effect.verdict == Verdict::NotResolvable { Mark::Ring } else { Mark::Dot };
-            layers.push(Layer::Line(role, vec![(lower, y), (upper, y)]));
-            layers.push(Layer::Marks(role, mark, vec![(point, y)]));
-            // Words of several runs would cover each other.
+            layers.push(ChartLayer::Line(style, vec![(lower, y), (upper, y)]));
+            layers.push(ChartLayer::Marks(style, mark, vec![(point, y)]));
+            // Labels of several runs would overlap.
             if others == 1 {
-                layers.push(Layer::Words((upper, y), effect.verdict.name().into()));
+                layers.push(ChartLayer::Label((upper, y), effect.verdict.name().into()));
             }
         }
     }
     let span = high - low;
-    // Room for the words.
+    // Room for the labels.
     let right = if others == 1 { high + 0.3 * span } else { high + 0.05 * span };
-    let mut y = Axis::linear("", 0.4, rows.len() as f64 + 0.6);
+    let mut y = ChartAxis::linear("", 0.4, rows.len() as f64 + 0.6);
     let ticks = rows.iter().enumerate().rev().map(|(line, row)| (y.at((rows.len() - line) as f64), short(row.metric)));
     y.ticks = ticks.collect();
     let mut legend: Vec<_> = comparison
@@ -151,32 +130,36 @@ fn forest(
         .enumerate()
         .skip(1)
         .map(|(run, name)| {
-            Legend::line(Role::Run((run % 30) as u8), format!("[{}] {name}, with its paired interval", run + 1))
+            Legend::line(Style::nth(run), format!("{} {name}, with its paired interval", run_number(run)))
         })
         .collect();
-    legend.push(Legend::mark(Role::Ink, Mark::Dot, "resolved: the interval does not contain 0"));
-    legend.push(Legend::mark(Role::Ink, Mark::Ring, "not resolvable"));
-    let sides = match quantity {
-        Quantity::Rate => "Lower is better for the equal error rate (EER), higher for true accept rates (TAR).",
-        _ => {
-            "Higher is better for the area (AUC); means and deviations of same-identity (same) and different-identity (diff.) cosines have no better side."
-        }
+    legend.push(Legend::mark(Style::Ink, Mark::Dot, "resolved: the interval does not contain 0"));
+    legend.push(Legend::mark(Style::Ink, Mark::Ring, "not resolvable"));
+    let (axis, direction) = match quantity {
+        Quantity::Rate => (
+            "difference, percentage points",
+            "Lower is better for the equal error rate (EER), higher for true accept rates (TAR).",
+        ),
+        _ => (
+            "difference",
+            "Higher is better for the area under the curve (AUC); neither direction is better for means and standard deviations of genuine (gen.) and impostor (imp.) cosines.",
+        ),
     };
     let reading = format!(
-        "Each line is the interval of a run's difference to [1], the mark its value; the vertical line is no difference. An interval across it cannot be told from chance. {sides}"
+        "Each mark is a run's difference to [1], the line through it its interval; the vertical line is no difference. An interval that crosses the vertical line cannot be told from chance. {direction}"
     );
-    let words = [
+    let caption = [
         reading.as_str(),
-        "One interval is one question; of many intervals some miss by chance. Rates that these pairs cannot resolve have no line; d′ is in the table.",
+        "Each interval answers one question; among many intervals, some miss by chance. Rates that these pairs cannot resolve have no line; d′ is in the table.",
     ];
-    let chart = Chart { x: Axis::linear(axis, low - 0.05 * span, right), y, layers };
-    Block::figure(title, &chart, legend, words, table).map(Some)
+    let chart = Chart { x: ChartAxis::linear(axis, low - 0.05 * span, right), y, layers };
+    Exhibit::figure(title, &chart, legend, caption, table).map(Some)
 }
 
-/// The same faces in one space: how far they moved.
+/// How far each face's embedding moved.
 pub(super) fn embeddings(comparison: &Comparison, paired: &Paired) -> Section {
-    let mut table = Table::new(
-        "Cosine of a face's embedding in [1] and in another run",
+    let mut table = DataTable::new(
+        "Cosine between a face's embeddings in [1] and in another run",
         &[
             "run",
             "#lowest",
@@ -186,26 +169,26 @@ pub(super) fn embeddings(comparison: &Comparison, paired: &Paired) -> Section {
             "#median",
             "#mean",
             "#identical",
-            "#another nearest face",
+            "#other nearest face",
         ],
     );
-    let mut worst = Table::new("The faces that moved most", &["face", "run", "#cosine"]).folded();
+    let mut worst = DataTable::new("Faces that moved most", &["face", "run", "#cosine"]).folded();
     let mut text = Vec::new();
     let mut sampled = false;
     for (run, found) in paired.embeddings.iter().enumerate() {
         match found {
             None => {}
             Some(Embeddings::NotComparable { reason }) => {
-                text.push(format!("[{}] embeds into another space than [1]: {reason}.", run + 1));
+                text.push(format!("{} embeds into another space than [1]: {reason}.", run_number(run)));
             }
             Some(Embeddings::Compared(found)) => {
                 let FaceAgreement { faces, identical, min, mean, quantiles, nearest, .. } = &**found;
                 let at = |level: f64| {
                     let found = quantiles.iter().find(|quantile| quantile.level == level);
-                    found.map_or_else(|| NONE.into(), |quantile| format!("{:.6}", quantile.cosine))
+                    or_dash(found.map(|quantile| format!("{:.6}", quantile.cosine)))
                 };
                 table.row([
-                    format!("[{}] {}", run + 1, comparison.runs[run]),
+                    format!("{} {}", run_number(run), comparison.runs[run]),
                     format!("{min:.6}"),
                     at(0.001),
                     at(0.01),
@@ -217,44 +200,40 @@ pub(super) fn embeddings(comparison: &Comparison, paired: &Paired) -> Section {
                 ]);
                 sampled |= !nearest.all;
                 for moved in &found.worst {
-                    worst.row([moved.face_id.clone(), format!("[{}]", run + 1), format!("{:.6}", moved.cosine)]);
+                    worst.row([moved.face_id.clone(), run_number(run), format!("{:.6}", moved.cosine)]);
                 }
             }
         }
     }
-    let mut blocks: Vec<Block> = Vec::new();
-    if !table.rows.is_empty() {
-        table.note = format!(
-            "1 is the same direction. Another nearest face: of all other faces here, a different one is most like it than in [1]{}; between faces that are almost equally near that says little.",
-            if sampled { ", of a seeded sample of faces" } else { "" }
-        );
-        blocks.push(table.into());
-    }
-    if !worst.rows.is_empty() {
-        blocks.push(worst.into());
-    }
-    Section { id: "embeddings", title: "The same faces".into(), text, blocks, ..Section::default() }
+    table.note = format!(
+        "A cosine of 1 is the same direction. Other nearest face: the face's nearest neighbour among all other faces here differs from the one in [1]{}; between faces that are almost equally near, that says little.",
+        if sampled { ", for a seeded sample of faces" } else { "" }
+    );
+    Section::new("embeddings", "The same faces").texts(text).with(table).with(worst)
 }
 
 /// All runs, best first.
 pub(super) fn ranking(comparison: &Comparison, paired: &Paired) -> Section {
     let by = paired.ranking.by;
-    let mut table = Table::new(&format!("By {}", by.name()), &["rank", "run", "#value", "against the next in rank"]);
+    let mut table = DataTable::new(format!("By {}", by.name()), &["rank", "run", "#value", "against the next in rank"]);
     for ((mut cells, ranked), at) in paired.ranking.rows().into_iter().zip(&paired.ranking.ranks).zip(1..) {
         cells[0] = at.to_string();
-        cells[1] = format!("[{}] {}", ranked.run + 1, comparison.runs[ranked.run]);
+        cells[1] = format!("{} {}", run_number(ranked.run), comparison.runs[ranked.run]);
         table.row(cells);
     }
-    table.note =
-        "Neighbours whose difference is not resolvable may as well stand the other way round. Another metric: `--by`."
-            .into();
-    Section { id: "ranking", title: "Ranking".into(), blocks: vec![table.into()], ..Section::default() }
+    Section::new("ranking", "Ranking").with(table.note(
+        "Neighbours whose difference is not resolvable could just as well be in the other order. Use `--by` to rank by another metric.",
+    ))
 }
 
-/// How fast each run was embedded.
+/// How fast each run was embedded; empty where no speed is known.
 pub(super) fn speed(comparison: &Comparison) -> Section {
-    let mut table = Table::new(
-        "Faces a second",
+    let section = Section::new("speed", "Speed");
+    if comparison.speed.iter().all(Option::is_none) {
+        return section;
+    }
+    let mut table = DataTable::new(
+        "Faces per second",
         &[
             "run",
             "#median",
@@ -266,9 +245,10 @@ pub(super) fn speed(comparison: &Comparison) -> Section {
         ],
     );
     for (i, (run, speed)) in comparison.runs.iter().zip(&comparison.speed).enumerate() {
-        let name = format!("[{}] {run}", i + 1);
+        let name = format!("{} {run}", run_number(i));
         let Some(Speed { median, lower, upper, chunks, ratio, not_comparable }) = speed else {
-            table.row([name, NONE.into(), NONE.into(), NONE.into(), "0".into(), NONE.into(), String::new()]);
+            let none = || NONE.to_owned();
+            table.row([name, none(), none(), none(), "0".into(), none(), String::new()]);
             continue;
         };
         table.row([
@@ -277,36 +257,36 @@ pub(super) fn speed(comparison: &Comparison) -> Section {
             format!("{lower:.1}"),
             format!("{upper:.1}"),
             count(*chunks),
-            ratio.map_or_else(|| NONE.into(), |ratio| format!("{ratio:.2}")),
+            or_dash(ratio.map(|ratio| format!("{ratio:.2}"))),
             not_comparable.clone().unwrap_or_default(),
         ]);
     }
-    table.note = "Embedding from reading to the last forward pass, chunk by chunk; the median of the chunks. Runs of two days hold only roughly: what else the machine did is unknown. `facevault throughput` measures side by side.".into();
-    Section { id: "speed", title: "Speed".into(), blocks: vec![table.into()], ..Section::default() }
+    section.with(table.note(
+        "From reading a chunk to its last forward pass; median and quartiles over the chunks. Runs from different days compare only roughly, because the machine's other load is unknown. `facevault throughput` measures variants side by side.",
+    ))
 }
 
-/// What a gate said.
+/// The result of a gate.
 pub(super) fn gate(gate: &Gate) -> Section {
-    let mut table = Table::new("Findings", &["run", "what", "finding"]);
+    let mut table = DataTable::new("Findings", &["run", "metric", "finding"]);
     for finding in &gate.regressions {
-        table.classed("bad", [finding.run.clone(), finding.what.clone(), finding.text.clone()]);
+        table.marked(true, [finding.run.clone(), finding.what.clone(), finding.text.clone()]);
     }
     for finding in &gate.not_judged {
         table.row([finding.run.clone(), finding.what.clone(), format!("not judged: {}", finding.text)]);
     }
-    let text = if gate.passed { "Passed: no run is worse than [1] by more than tolerated." } else { "Failed." };
-    let blocks = if table.rows.is_empty() { Vec::new() } else { vec![table.into()] };
-    Section { id: "gate", title: "Gate".into(), text: vec![text.into()], blocks, ..Section::default() }
+    let text = if gate.passed { "Passed: no run is worse than [1] by more than its tolerance." } else { "Failed." };
+    Section::new("gate", "Gate").text(text).with(table)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::compare::paired_tests::{comparison, reference, run};
     use crate::compare::{Gate, Setting, Timing, Tolerances, speeds};
     use crate::report::render_comparison;
     use crate::report::tests::{check, sections};
 
-    fn page(others: &[Vec<f32>]) -> String {
+    pub fn page(others: &[Vec<f32>]) -> String {
         let mut comparison = comparison(&[&[reference()], others].concat());
         let timing = Timing { chunks: vec![(10, 1.0)], settings: vec![Setting::default()] };
         comparison.speed = speeds(&vec![timing; comparison.runs.len()]);
@@ -315,6 +295,10 @@ mod tests {
         check(&html);
         assert_eq!(html, render_comparison(&comparison).unwrap());
         html
+    }
+
+    pub fn two_runs() -> [Vec<f32>; 2] {
+        [run(&[(0.9, 1), (0.6, 2)]), run(&[(0.9, 1), (0.6, 3)])]
     }
 
     #[test]
@@ -336,12 +320,12 @@ mod tests {
         assert!(html.contains("Error rates against [1]") && html.contains("Area under the curve and cosines against"));
         // In the figure itself, not only in its table.
         assert!(html.matches(">\nworse\n</text>").count() >= 2, "{}", html.matches("worse").count());
-        assert!(html.contains("face-0"), "the faces that moved most are named");
+        assert!(html.contains("face-0"), "the faces that moved most are listed");
     }
 
     #[test]
-    fn several_runs_share_a_figure_without_words_over_each_other() {
-        let html = page(&[run(&[(0.9, 1), (0.6, 2)]), run(&[(0.9, 1), (0.6, 3)])]);
+    fn several_runs_share_a_figure_without_overlapping_labels() {
+        let html = page(&two_runs());
         assert!(!html.contains(">\nworse\n</text>") && html.contains("</svg>not resolvable</li>"));
     }
 

@@ -1,12 +1,12 @@
-//! Who fails, whose labels deserve a look, and what a search among centroids would do.
+//! Identities that fail most, suspect labels, and the results of a centroid search.
 
-use super::axis::Axis;
+use super::axis::ChartAxis;
 use super::binning::Bin;
-use super::figures;
-use super::page::{Block, Cell, Legend, Section, Table};
-use super::plots::{Chart, Layer, Mark, Panels, Role};
+use super::figures::Outlines;
+use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
+use super::plots::{Chart, ChartLayer, Mark, SmallMultiples, Style};
 use super::sections::face;
-use super::words::{NONE, count, counted, interval_name, made, maybe, operating, point, target};
+use super::words::{NONE, count, counted, interval_name, made, maybe, operating, or_dash, target, value_and_interval};
 use super::{Report, ReportError};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
@@ -17,54 +17,52 @@ use crate::people::{Identities, IdentityErrors, People, Portrait};
 use crate::similarity::PairKind;
 use crate::verification::interval::upper_bound_of_none;
 
-/// Identities in the tables of the worst.
+/// Identities in each table of the worst.
 const WORST_SHOWN: usize = 12;
-/// Suspects in the table of labels to look at, and those that pictures are kept of.
+/// Suspects in the table of suspect labels; pictures are kept for these.
 pub const SUSPECTS_SHOWN: usize = 25;
-/// Pairs of identities that look like one person.
+/// Pairs of identities in the table of possible duplicates.
 const TWICE_SHOWN: usize = 15;
-/// Hardest pairs on the wrong side of the threshold, of each kind.
+/// Hardest pairs on the wrong side of the threshold, per kind.
 const WRONG_SHOWN: usize = 15;
-/// PNG bytes of suspects that go into a page at most.
+/// Budget for pictures of suspects, in bytes of PNG.
 const PICTURE_BYTES: usize = 1_200_000;
-/// Letters of an identity's name above a small figure.
-const NAME: usize = 12;
+/// Characters of an identity's name above a small chart.
+const NAME_CHARS: usize = 12;
 
-/// Errors by identity. `None` when none were counted.
-pub(super) fn fails(people: &People, metrics: &Metrics) -> Result<Option<Section>, ReportError> {
-    let Identities { errors, fnmr, fmr, .. } = &people.identities;
-    if errors.is_empty() {
-        return Ok(None);
+/// Errors by identity; empty where none were counted.
+pub(super) fn fails(people: &People, metrics: &Metrics) -> Result<Section, ReportError> {
+    let section = Section::new("people", "Errors by identity");
+    let found = &people.identities;
+    if found.errors.is_empty() {
+        return Ok(section);
     }
     let sentence = |rate: &Option<Estimate>| rate.as_ref().map_or(NONE.into(), |rate| Rate.sentence(rate));
-    let mut text = vec![format!(
-        "At the operating threshold of {}, {} of the same-identity pairs are missed and {} of the different-identity \
-         pairs match.",
-        operating(people.threshold, metrics),
-        sentence(fnmr),
-        sentence(fmr),
-    )];
-    text.extend(animals(&people.identities));
-    text.extend(spread("misses", people.identities.fnmr_spread.as_ref()));
-    text.extend(spread("false matches", people.identities.fmr_spread.as_ref()));
-    let mut blocks = vec![
-        concentration(errors)?,
-        worst("Missed most", true, &people.identities.worst_missed()),
-        worst("Confused most", false, &people.identities.worst_confused()),
-    ];
-    if !people.portraits.is_empty() {
-        blocks.push(portraits(people)?);
-    }
-    Ok(Some(Section { id: "people", title: "Who fails".into(), text, blocks, ..Section::default() }))
+    let section = section
+        .text(format!(
+            "Operating threshold: {}. At this threshold, {} of the genuine pairs are missed and {} of the impostor pairs \
+             match.",
+            operating(people.threshold, metrics),
+            sentence(&found.fnmr),
+            sentence(&found.fmr),
+        ))
+        .texts(animals(found))
+        .texts(spread("misses", found.fnmr_spread.as_ref()))
+        .texts(spread("false matches", found.fmr_spread.as_ref()))
+        .with(concentration(&found.errors)?)
+        .with(worst("Identities missed most", true, &found.worst_missed()))
+        .with(worst("Identities confused most", false, &found.worst_confused()));
+    if people.portraits.is_empty() { Ok(section) } else { Ok(section.with(portraits(people)?)) }
 }
 
 fn animals(found: &Identities) -> Option<String> {
     let level = found.fnmr.as_ref().or(found.fmr.as_ref())?.level;
     let chance = ((1.0 - level) * found.fnmr_judged.max(found.fmr_judged) as f64).ceil() as u64;
     Some(format!(
-        "Goats are missed more often than all together, even by the lower end of their interval: {} of {}. Lambs are \
-         confused more often than all together: {} of {} (a cosine is symmetric, so they are the wolves as well). All \
-         others are sheep (Doddington and others, 1998). With as many identities, up to {} of each would stand out by chance.",
+        "Goats are missed more often than identities overall, judged by the lower end of their interval: {} of {}. Lambs are \
+         confused more often than identities overall, judged likewise: {} of {} (cosines are symmetric, so lambs are also wolves). \
+         All others are sheep (Doddington et al., 1998). With this many identities, up to {} of each would stand out by \
+         chance.",
         count(found.goats),
         counted(found.fnmr_judged, "identity", "identities"),
         count(found.lambs),
@@ -73,23 +71,23 @@ fn animals(found: &Identities) -> Option<String> {
     ))
 }
 
-/// Whether identities differ more than faces explain.
+/// Whether identities differ more than sampling of faces explains.
 fn spread(what: &str, found: Option<&Estimate>) -> Option<String> {
     let found = found?;
     let verdict = match (found.lower, found.upper) {
-        (Some(lower), _) if lower > 1.0 => "people differ more than the choice of faces explains",
-        (_, Some(upper)) if upper < 1.0 => "people differ less than chance alone would make them",
-        (Some(_), Some(_)) => "no more than the choice of faces explains",
-        _ => "too few to say",
+        (Some(lower), _) if lower > 1.0 => "identities differ more than the choice of faces explains",
+        (_, Some(upper)) if upper < 1.0 => "identities differ less than expected by chance alone",
+        (Some(_), Some(_)) => "the choice of faces can explain it",
+        _ => "too few identities to tell",
     };
     Some(format!(
-        "The variance of {what} over identities is {} times what it would be if all had one rate: {verdict}.",
+        "The variance of {what} over identities is {} times the variance if all had the same rate: {verdict}.",
         Plain.sentence(found)
     ))
 }
 
-/// The share of all errors that the worst identities make.
-fn concentration(errors: &[IdentityErrors]) -> Result<Block, ReportError> {
+/// The share of all errors caused by the worst identities.
+fn concentration(errors: &[IdentityErrors]) -> Result<Exhibit, ReportError> {
     let curve = |of: fn(&IdentityErrors) -> u64| -> Vec<(f64, f64)> {
         let mut all: Vec<u64> = errors.iter().map(of).collect();
         all.sort_unstable_by(|a, b| b.cmp(a));
@@ -110,18 +108,21 @@ fn concentration(errors: &[IdentityErrors]) -> Result<Block, ReportError> {
         super::binning::thin(&places, 1.0 / 400.0).into_iter().map(|i| points[i]).collect::<Vec<_>>()
     };
     let layers = vec![
-        Layer::Line(Role::Reference, vec![(0.0, 0.0), (100.0, 100.0)]),
-        Layer::Line(Role::Impostor, drawn(&confused)),
-        Layer::Line(Role::Genuine, drawn(&missed)),
+        ChartLayer::Line(Style::Reference, vec![(0.0, 0.0), (100.0, 100.0)]),
+        ChartLayer::Line(Style::Impostor, drawn(&confused)),
+        ChartLayer::Line(Style::Genuine, drawn(&missed)),
     ];
-    let (x, y) =
-        (Axis::linear("identities, worst first, %", 0.0, 100.0), Axis::linear("share of all errors, %", 0.0, 100.0));
+    let (x, y) = (
+        ChartAxis::linear("identities, worst first, %", 0.0, 100.0),
+        ChartAxis::linear("share of all errors, %", 0.0, 100.0),
+    );
     let legend = vec![
-        Legend::line(Role::Genuine, "misses"),
-        Legend::line(Role::Impostor, "false matches, each counted for both identities"),
-        Legend::line(Role::Reference, "the same number for everyone"),
+        Legend::line(Style::Genuine, "misses"),
+        Legend::line(Style::Impostor, "false matches, each counted for both identities"),
+        Legend::line(Style::Reference, "the same number for every identity"),
     ];
-    let mut table = Table::new("Numbers: share of errors", &["identities, worst first", "#misses", "#false matches"]);
+    let mut table =
+        DataTable::new("Numbers: share of errors", &["identities, worst first", "#misses", "#false matches"]);
     for share in [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0] {
         let at = |points: &[(f64, f64)]| {
             let reached = points.iter().rev().find(|(x, _)| *x <= share + 1e-9);
@@ -129,41 +130,34 @@ fn concentration(errors: &[IdentityErrors]) -> Result<Block, ReportError> {
         };
         table.row([format!("{share:.0}%"), at(&missed), at(&confused)]);
     }
-    let words = [
-        "Identities in order of their number of errors. A line that rises steeply says that few people make most of the errors: look at their pictures and labels first.",
-        "Identities with more faces have more pairs and so more errors. Where errors are few, the line is steep by chance: see the ratio of variances above.",
+    let caption = [
+        "Identities sorted by their number of errors. A line that rises steeply means that few identities cause most of the errors: look at their pictures and labels first.",
+        "Identities with more faces have more pairs and therefore more errors. With few errors, the line is steep by chance: see the ratio of variances above.",
     ];
-    Block::figure("How many people make the errors", &Chart { x, y, layers }, legend, words, table)
+    Exhibit::figure("Concentration of errors", &Chart { x, y, layers }, legend, caption, table)
 }
 
-/// A table of identities with one of their two rates.
-fn worst(caption: &str, misses: bool, ranked: &[&IdentityErrors]) -> Block {
-    let (rate, hits) = if misses { ("#FNMR", "#missed") } else { ("#FMR", "#matched") };
-    let bound = |hits: u64, rate: Option<f64>, interval: Option<(f64, f64)>| match interval {
-        Some((_, upper)) if hits == 0 => format!("≤ {}", Rate.value(upper)),
-        _ => maybe(rate, Rate),
+/// A table of identities ranked by one of their two rates.
+fn worst(caption: &str, misses: bool, ranked: &[&IdentityErrors]) -> Exhibit {
+    // Pairs, errors, error rate and its interval.
+    type Errors = fn(&IdentityErrors) -> (u64, u64, Option<f64>, Option<(f64, f64)>);
+    let missed: Errors = |one| (one.genuine, one.misses, one.fnmr(), one.fnmr_interval);
+    let confused: Errors = |one| (one.impostor, one.false_matches, one.fmr(), one.fmr_interval);
+    let (ranked_by, other, names) = if misses {
+        (missed, confused, ["#missed", "#FNMR", "#FMR"])
+    } else {
+        (confused, missed, ["#matched", "#FMR", "#FNMR"])
     };
-    let other = if misses { "#its FMR" } else { "#its FNMR" };
-    let mut table = Table::new(caption, &["identity", "#faces", "#pairs", hits, rate, "#interval", "kind", other]);
+    let [errors, rate, other_rate] = names;
+    let columns = ["identity", "#faces", "#pairs", errors, rate, "#interval", "kind", other_rate];
+    let mut table = DataTable::new(caption, &columns);
     for one in ranked.iter().take(WORST_SHOWN) {
-        let (pairs, hits, rate, interval, other) = if misses {
-            (
-                one.genuine,
-                one.misses,
-                one.fnmr(),
-                one.fnmr_interval,
-                bound(one.false_matches, one.fmr(), one.fmr_interval),
-            )
-        } else {
-            (
-                one.impostor,
-                one.false_matches,
-                one.fmr(),
-                one.fmr_interval,
-                bound(one.misses, one.fnmr(), one.fnmr_interval),
-            )
+        let (pairs, errors, rate, interval) = ranked_by(one);
+        let other = match other(one) {
+            (_, 0, _, Some((_, upper))) => format!("≤ {}", Rate.value(upper)),
+            (_, _, rate, _) => maybe(rate, Rate),
         };
-        let nature = match (one.goat, one.lamb) {
+        let kind = match (one.goat, one.lamb) {
             (true, true) => "goat, lamb",
             (true, false) => "goat",
             (false, true) => "lamb",
@@ -173,59 +167,51 @@ fn worst(caption: &str, misses: bool, ranked: &[&IdentityErrors]) -> Block {
             one.identity_id.clone(),
             count(one.faces),
             count(pairs),
-            count(hits),
+            count(errors),
             maybe(rate, Rate),
-            interval.map_or(NONE.into(), |(lower, upper)| format!("[{}, {}]", Rate.value(lower), Rate.value(upper))),
-            nature.into(),
+            or_dash(interval.map(|(lower, upper)| format!("[{}, {}]", Rate.value(lower), Rate.value(upper)))),
+            kind.into(),
             other,
         ]);
     }
     table.note = format!(
-        "{} of {} with such an error, by the lower end of the interval. A pair that shares a face with another is not \
-         independent of it: intervals are Wilson's with a plug-in variance over the identity's faces, those at 100% exact \
-         binomial bounds. All are in identity_errors.parquet.",
+        "{} of {} with such an error, sorted by the lower end of the interval. Pairs that share a face are not independent, \
+         so intervals are Wilson intervals with a plug-in variance over the identity's faces, and exact binomial bounds at \
+         100%. identity_errors.parquet has all identities.",
         count(table.rows.len() as u64),
         count(ranked.len() as u64)
     );
     table.into()
 }
 
-/// Small multiples of the worst.
-fn portraits(people: &People) -> Result<Block, ReportError> {
+/// Cosine distributions of the worst identities as small multiples.
+fn portraits(people: &People) -> Result<Exhibit, ReportError> {
     let rate = |portrait: &Portrait| {
         let one = people.identities.errors.iter().find(|one| one.identity_id == portrait.identity_id);
         one.and_then(|one| if portrait.missed { one.fnmr() } else { one.fmr() })
     };
     let panels = people.portraits.iter().map(|portrait| {
         let bins = bins(portrait);
-        let genuine = figures::outline(&bins, |bin| bin.genuine);
-        let impostor = figures::outline(&bins, |bin| bin.impostor);
-        let most = genuine.iter().chain(&impostor).map(|point| point.1).fold(0.0, f64::max);
-        let mut x = Axis::linear("", -0.5, 1.0);
+        let outlines = Outlines::of(&bins, 1.0);
+        let mut x = ChartAxis::linear("", -0.5, 1.0);
         x.ticks = [-0.5, 0.0, 0.5, 1.0].map(|value| (x.at(value), format!("{value}").replace('-', "−"))).into();
-        let mut y = Axis::linear("", 0.0, if most > 0.0 { most * 1.05 } else { 1.0 });
+        let mut y = ChartAxis::from_zero("", outlines.highest(), 1.05);
         y.ticks.clear();
-        let layers = vec![
-            Layer::Area(Role::Impostor, impostor.clone()),
-            Layer::Area(Role::Genuine, genuine.clone()),
-            Layer::Vertical(Role::Reference, people.threshold),
-            Layer::Line(Role::Impostor, impostor),
-            Layer::Line(Role::Genuine, genuine),
-        ];
-        let name: String = portrait.identity_id.chars().take(NAME).collect();
-        let cut = if portrait.identity_id.chars().count() > NAME { "…" } else { "" };
+        let layers = outlines.layers(Some(people.threshold));
+        let name: String = portrait.identity_id.chars().take(NAME_CHARS).collect();
+        let cut = if portrait.identity_id.chars().count() > NAME_CHARS { "…" } else { "" };
         let kind = if portrait.missed { "FNMR" } else { "FMR" };
         (format!("{name}{cut}: {kind} {}", maybe(rate(portrait), Rate)), Chart { x, y, layers })
     });
-    let panels = Panels { columns: 4, charts: panels.collect() };
+    let panels = SmallMultiples { columns: 4, charts: panels.collect() };
     let legend = vec![
-        Legend::line(Role::Genuine, "cosines among the identity's faces"),
-        Legend::line(Role::Impostor, "cosines to faces of others"),
-        Legend::line(Role::Reference, "operating threshold"),
+        Legend::line(Style::Genuine, "cosines among the identity's faces"),
+        Legend::line(Style::Impostor, "cosines to faces of other identities"),
+        Legend::line(Style::Reference, "operating threshold"),
     ];
-    let mut table = Table::new("Numbers: pairs by cosine, same / different identities", &["cosine from"]);
+    let mut table = DataTable::new("Numbers: pairs by cosine, genuine / impostor", &["cosine from"]);
     for portrait in &people.portraits {
-        table.column(&portrait.identity_id, true);
+        table.column(&format!("#{}", portrait.identity_id));
     }
     let all: Vec<Vec<Bin>> = people.portraits.iter().map(bins).collect();
     for i in 0..all.iter().map(Vec::len).min().unwrap_or(0) {
@@ -234,11 +220,11 @@ fn portraits(people: &People) -> Result<Block, ReportError> {
             table.row(std::iter::once(Cosine.value(all[0][i].lower)).chain(cells));
         }
     }
-    let words = [
-        "One small figure an identity: first those missed most, then those confused most. Each curve is a share of its own pairs. What of the first curve lies left of the dotted line is missed, what of the second lies right of it is confused. Two humps of the first curve are often two people under one name.",
-        "The heights of two small figures cannot be compared. An identity of many faces is shown by 300 of them, and others by at most 1,500 faces, evenly spaced; a tail of one in a thousand is too thin to be seen here.",
+    let caption = [
+        "One small chart per identity: first those missed most, then those confused most. Each curve is the share of its own pairs. The part of the first curve left of the dotted line is missed, the part of the second curve right of it is confused. A first curve with two humps often means two people under one name.",
+        "Heights are not comparable between charts. An identity with many faces is represented by 300 of them, and others by at most 1,500 faces, evenly spaced; a tail of one in a thousand is too thin to see here.",
     ];
-    Block::figure("The identities that fail most", &panels, legend, words, table)
+    Exhibit::figure("The identities that fail most", &panels, legend, caption, table)
 }
 
 fn bins(portrait: &Portrait) -> Vec<Bin> {
@@ -247,18 +233,19 @@ fn bins(portrait: &Portrait) -> Vec<Bin> {
     counts.map(|(i, (&genuine, &impostor))| Bin { lower: edge(i), upper: edge(i + 1), genuine, impostor }).collect()
 }
 
-/// Labels to look at. `None` when nothing was looked at.
-pub(super) fn labels(report: &Report) -> Option<Section> {
+/// The label audit; empty where no label was audited.
+pub(super) fn labels(report: &Report) -> Section {
+    let section = Section::new("labels", "Suspect labels");
     let People { audit, threshold, routing, .. } = &report.evaluation.people;
     if routing.gallery == 0 {
-        return None;
+        return section;
     }
-    let text = vec![
-        format!(
-            "The cosine to the centroid of the own identity's other faces is below {} for {}. Of these, {} like another \
-             identity: a cosine of at least {} to its centroid, closer by at least {} (one standard deviation of \
-             different-identity cosines). {} like nobody. The operating threshold is {}; outliers alone are listed where it \
-             is higher than most faces reach.",
+    section
+        .text(format!(
+            "The cosine to the centroid of the identity's other faces is below {} for {}. Of these, {} like another \
+             identity: a cosine of at least {} to that identity's centroid, closer than to its own by at least {} (one \
+             standard deviation of impostor cosines). {} like no identity. The operating threshold is {}; where it is \
+             higher than most faces reach, only outliers are listed.",
             Cosine.value(audit.far),
             counted(audit.another + audit.nobody, "suspect", "suspects"),
             counted(audit.another, "looks", "look"),
@@ -266,29 +253,28 @@ pub(super) fn labels(report: &Report) -> Option<Section> {
             Cosine.value(audit.margin),
             counted(audit.nobody, "looks", "look"),
             Cosine.value(*threshold),
-        ),
-        "The embedding only suggests: a wrong label, a bystander who inherited the folder's name, and a face that the \
-         network fails on look the same from here. Look at the pictures before you change a label, and judge the network by \
-         the column with all labels."
-            .into(),
-    ];
-    let mut blocks: Vec<Block> = vec![suspects(report).into()];
-    blocks.extend(audit.metrics.as_ref().map(|metrics| with_and_without(metrics).into()));
-    blocks.extend([one_person(audit).into(), causes(audit).into(), wrong_pairs(report).folded().into()]);
-    Some(Section { id: "labels", title: "Labels to look at".into(), text, blocks, ..Section::default() })
+        ))
+        .text(
+            "The embedding only suggests: a wrong label, a bystander filed under the folder's name, and a face the network \
+             fails on are indistinguishable here. Look at the pictures before you change a label, and judge the network by \
+             the column with all labels.",
+        )
+        .with(suspects(report))
+        .with_all(audit.metrics.as_ref().map(with_and_without))
+        .with_all([one_person(audit), causes(audit), wrong_pairs(report).folded()])
 }
 
-fn suspects(report: &Report) -> Table {
+fn suspects(report: &Report) -> DataTable {
     let mut budget = PICTURE_BYTES;
-    let columns = ["#rank", "face", "labelled as", "#cosine to its own", "looks like", "#cosine to that", "#margin"];
-    let mut table = Table::new("Faces that do not look like their identity", &columns);
+    let columns = ["#rank", "face", "label", "#cosine to label", "looks like", "#cosine to lookalike", "#margin"];
+    let mut table = DataTable::new("Faces that do not look like their label", &columns);
     let all = &report.evaluation.people.audit.suspects;
     for suspect in all.iter().take(SUSPECTS_SHOWN) {
         let looks_like = match suspect.kind {
             Looks::Another => suspect.looks_like.as_str().into(),
-            Looks::Nobody => Cell { note: format!("closest: {}", suspect.looks_like), ..Cell::from("nobody") },
+            Looks::Nobody => TableCell::with_note("no identity", format!("closest: {}", suspect.looks_like)),
         };
-        let cosine = |value: f32| Cell::from(maybe(Some(value.into()), Cosine));
+        let cosine = |value: f32| TableCell::from(maybe(f64::from(value), Cosine));
         table.row([
             suspect.rank.to_string().into(),
             face(suspect.row, &suspect.face_id, &report.pictures, &mut budget),
@@ -300,52 +286,50 @@ fn suspects(report: &Report) -> Table {
         ]);
     }
     table.note = format!(
-        "{} of {}, first those that look like someone else, by margin; all are in label_audit.csv. Cosines are to \
-         centroids; the face itself is held out of its own.",
+        "{} of {}: first those that look like another identity, sorted by margin; label_audit.csv has all of them. Cosines are \
+         to centroids; a face is left out of its own identity's centroid.",
         count(table.rows.len() as u64),
         count(all.len() as u64)
     );
     table
 }
 
-fn with_and_without(metrics: &WithAndWithout) -> Table {
+fn with_and_without(metrics: &WithAndWithout) -> DataTable {
     let WithAndWithout { exhaustive, with, without } = metrics;
     let name = format!("#{}", interval_name(&with.eer));
     let columns = ["metric", "#all labels", &name, "#without suspects", &name];
-    let mut table = Table::new("The numbers without the faces that look like someone else", &columns);
+    let mut table = DataTable::new("Metrics without the faces that look like another identity", &columns);
     let mut row = |name: &str, quantity: Quantity, with: Option<&Estimate>, without: Option<&Estimate>| {
-        let part = |of: Option<&Estimate>| {
-            of.map_or((NONE.into(), String::new()), |of| (point(quantity, of), quantity.interval(of)))
-        };
-        let ((a, a_interval), (b, b_interval)) = (part(with), part(without));
+        let [a, a_interval] = value_and_interval(quantity, with);
+        let [b, b_interval] = value_and_interval(quantity, without);
         table.row([name.to_owned(), a, a_interval, b, b_interval]);
     };
     row("equal error rate", Rate, Some(&with.eer), Some(&without.eer));
-    row("true accepts at 0.1% false matches", Rate, with.tar.as_ref(), without.tar.as_ref());
-    row("same identity, mean cosine", Cosine, Some(&with.genuine_mean), Some(&without.genuine_mean));
+    row("true accept rate at FMR 0.1%", Rate, with.tar.as_ref(), without.tar.as_ref());
+    row("genuine pairs, mean cosine", Cosine, Some(&with.genuine_mean), Some(&without.genuine_mean));
     row("separation d′", Plain, Some(&with.d_prime), Some(&without.d_prime));
     let pairs = [with, without].map(|of| format!("{} + {}", count(of.genuine_pairs), count(of.impostor_pairs)));
     let [a, b] = pairs;
-    table.row(["same + different-identity pairs".to_owned(), a, String::new(), b, String::new()]);
-    let which = if *exhaustive { "All pairs." } else { "Samples, both of up to as many pairs." };
+    table.row(["genuine + impostor pairs".to_owned(), a, String::new(), b, String::new()]);
+    let which = if *exhaustive { "All pairs." } else { "Two samples, each of up to the same number of pairs." };
     table.note = format!(
-        "{which} Leaving out faces that a network gets wrong flatters it: the difference is the most that these labels can \
-         cost, and the second column is no better measurement. Faces that look like nobody stay in. Both columns share nearly all \
-         pairs, so their difference is surer than the intervals look."
+        "{which} Leaving out faces that a network gets wrong flatters the network: the difference is the most that these labels can \
+         cost, and the second column is not a better measurement. Faces that look like no identity stay in. Both columns share \
+         nearly all pairs, so their difference is more certain than the intervals suggest."
     );
     table
 }
 
-fn one_person(audit: &Audit) -> Table {
+fn one_person(audit: &Audit) -> DataTable {
     let columns = ["identity", "other identity", "#mean cosine between them", "#faces", "#faces of the other"];
-    let mut table = Table::new("Perhaps one person under two names", &columns);
+    let mut table = DataTable::new("Possibly one person under two identities", &columns);
     for one in audit.one_person.iter().take(TWICE_SHOWN) {
         let [a, b] = one.faces.map(count);
-        let cosine = maybe(Some(one.mean_cosine.into()), Cosine);
+        let cosine = maybe(f64::from(one.mean_cosine), Cosine);
         table.row([one.identity_a.clone(), one.identity_b.clone(), cosine, a, b]);
     }
     table.note = format!(
-        "{} of {} whose faces match each other on average at the operating threshold.",
+        "{} of {} whose mean cosine reaches the operating threshold.",
         count(table.rows.len() as u64),
         counted(audit.twice, "pair of identities", "pairs of identities")
     );
@@ -353,84 +337,83 @@ fn one_person(audit: &Audit) -> Table {
 }
 
 const CAUSES: [(Cause, &str); 4] = [
-    (Cause::WrongLabel, "a suspect label: with the identities suggested above it would not be an error"),
-    (Cause::Nobody, "a face that looks like nobody"),
+    (Cause::WrongLabel, "a suspect label: with the identities suggested above, it would not be an error"),
+    (Cause::Nobody, "a face that looks like no identity"),
     (Cause::OnePersonTwice, "two identities that look like one person"),
-    (Cause::Unexplained, "nothing above: a hard pair"),
+    (Cause::Unexplained, "none of the above: a hard pair"),
 ];
 
-fn causes(audit: &Audit) -> Table {
-    let columns = ["what would explain it", "#same identity, below", "#different identities, above"];
-    let mut table = Table::new("Hardest pairs on the wrong side of the operating threshold", &columns);
+fn causes(audit: &Audit) -> DataTable {
+    let columns = ["possible cause", "#genuine, below the threshold", "#impostor, at or above it"];
+    let mut table = DataTable::new("Hardest pairs on the wrong side of the operating threshold", &columns);
     let number = |kind: PairKind, cause: Cause| {
         count(audit.wrong_pairs.iter().filter(|pair| pair.kind == kind && pair.cause == cause).count() as u64)
     };
-    for (cause, words) in CAUSES.iter().filter(|_| !audit.wrong_pairs.is_empty()) {
+    for (cause, name) in CAUSES.iter().filter(|_| !audit.wrong_pairs.is_empty()) {
         let numbers = [PairKind::Genuine, PairKind::Impostor].map(|kind| number(kind, *cause));
         let [genuine, impostor] = numbers;
-        table.row([(*words).to_owned(), genuine, impostor]);
+        table.row([(*name).to_owned(), genuine, impostor]);
     }
-    table.note = "Of the hardest pairs that were kept (similarity.hardest), not of all pairs.".into();
+    table.note = "Counts only the hardest pairs kept (`similarity.hardest`), not all pairs.".into();
     table
 }
 
-fn wrong_pairs(report: &Report) -> Table {
-    let columns =
-        ["kind", "#rank", "#cosine", "face", "identity", "other face", "its identity", "what would explain it"];
-    let mut table = Table::new("Those pairs one by one", &columns);
+fn wrong_pairs(report: &Report) -> DataTable {
+    let columns = ["kind", "#rank", "#cosine", "face", "identity", "other face", "other identity", "possible cause"];
+    let mut table = DataTable::new("Each of these pairs", &columns);
     let all = &report.evaluation.people.audit.wrong_pairs;
     let shown = |kind: PairKind| all.iter().filter(move |pair| pair.kind == kind).take(WRONG_SHOWN);
     for WrongPair { kind, rank, cause } in shown(PairKind::Genuine).chain(shown(PairKind::Impostor)) {
         let pair = report.evaluation.hardest.iter().find(|pair| (pair.kind, pair.rank) == (*kind, *rank));
         let Some(pair) = pair else { continue };
-        let kind = if *kind == PairKind::Genuine { "same identity" } else { "different identities" };
-        let words = CAUSES.iter().find(|(known, _)| known == cause).map_or(NONE, |(_, words)| words);
+        let kind = if *kind == PairKind::Genuine { "genuine" } else { "impostor" };
+        let cause = CAUSES.iter().find(|(known, _)| known == cause).map_or(NONE, |(_, name)| name);
         table.row([
             kind,
             &rank.to_string(),
-            &maybe(Some(pair.cosine.into()), Cosine),
+            &maybe(f64::from(pair.cosine), Cosine),
             &pair.face_a,
             &pair.identity_a,
             &pair.face_b,
             &pair.identity_b,
-            words,
+            cause,
         ]);
     }
     table
 }
 
-/// Searching centroids. `None` when nothing was searched.
-pub(super) fn routing(people: &People) -> Result<Option<Section>, ReportError> {
+/// The centroid search; empty where nothing was searched.
+pub(super) fn routing(people: &People) -> Result<Section, ReportError> {
     let routing = &people.routing;
+    let section = Section::new("routing", "Routing by centroid");
     if routing.gallery == 0 {
-        return Ok(None);
+        return Ok(section);
     }
     let first = routing.rank_one.as_ref().map_or(NONE.into(), |rate| Rate.sentence(rate));
-    let text = vec![
-        format!(
-            "Later phases compare a face with one centroid an identity. Here {} held out of their own centroid and searched \
-             among {}; {} could not be, being alone under their name. The closest centroid is the right one for {first}.",
+    Ok(section
+        .text(format!(
+            "Later phases compare a face with one centroid per identity. Here {} left out of their own centroid and searched \
+             among {}; {} could not be searched, as the only face of an identity. The closest centroid is the correct one for \
+             {first}.",
             counted(routing.held_out, "face was", "faces were"),
             counted(routing.gallery, "centroid", "centroids"),
             count(routing.alone),
-        ),
-        "Choose a threshold by what may go wrong: a known face is named rightly, named as someone else, or not named; an \
-         unknown face (its identity taken out of the gallery) must not be named at all."
-            .into(),
-    ];
-    let blocks = vec![rates(routing).into(), curve(people)?];
-    Ok(Some(Section { id: "routing", title: "Routing by centroid".into(), text, blocks, ..Section::default() }))
+        ))
+        .text(
+            "Choose a threshold by the possible outcomes: a known face is identified correctly, identified as someone else, or \
+             not identified; an unknown face (its identity removed from the gallery) must not be identified at all.",
+        )
+        .with(rates(routing))
+        .with(curve(people)?))
 }
 
-fn rates(routing: &Routing) -> Table {
-    let columns = ["threshold", "#named rightly (DIR)", "#named as someone else", "#unknown face named (FPIR)"];
-    let mut table = Table::new("Rates by threshold", &columns);
+fn rates(routing: &Routing) -> DataTable {
+    let columns =
+        ["threshold", "#identified correctly (DIR)", "#identified as someone else", "#unknown face identified (FPIR)"];
+    let mut table = DataTable::new("Rates by threshold", &columns);
     let mut unresolved = Vec::new();
-    let mut row = |threshold: Cell, found: &Point| {
-        let rate = |estimate: &Option<Estimate>| match estimate {
-            Some(found) => Cell { note: Rate.interval(found), ..point(Rate, found).into() },
-            None => NONE.into(),
-        };
+    let mut row = |threshold: TableCell, found: &Point| {
+        let rate = |estimate: &Option<Estimate>| TableCell::estimate(Rate, estimate.as_ref());
         table.row([threshold, rate(&found.dir), rate(&found.wrong), rate(&found.fpir)]);
     };
     for point in &routing.ladder {
@@ -439,8 +422,8 @@ fn rates(routing: &Routing) -> Table {
     for aim in &routing.targets {
         match &aim.point {
             Some(point) => {
-                let threshold = maybe(Some(point.threshold.into()), Cosine);
-                row(Cell { note: format!("for FPIR ≤ {}", target(aim.fpir)), ..threshold.into() }, point);
+                let threshold = maybe(f64::from(point.threshold), Cosine);
+                row(TableCell::with_note(threshold, format!("for FPIR ≤ {}", target(aim.fpir))), point);
             }
             None => unresolved.push(target(aim.fpir)),
         }
@@ -451,9 +434,9 @@ fn rates(routing: &Routing) -> Table {
     };
     let rates = routing.ladder.iter().flat_map(|point| [&point.dir, &point.fpir]).flatten();
     let usual = rates.into_iter().find(|rate| rate.point > 0.0 && rate.point < 1.0);
-    let method = usual.map_or(String::new(), |rate| format!(" Of the rates: {}.", made(rate)));
+    let method = usual.map_or(String::new(), |rate| format!(" Intervals: {}.", made(rate)));
     table.note = format!(
-        "Of {} with a mate and {} without. FNIR is 100% less DIR. “≤” is a bound: none was seen.{method}",
+        "{} with a mate in the gallery, {} without. FNIR is 100% minus DIR. “≤” marks a bound: none was seen.{method}",
         searches(|point| &point.dir),
         searches(|point| &point.fpir)
     );
@@ -463,13 +446,13 @@ fn rates(routing: &Routing) -> Table {
     table
 }
 
-fn curve(people: &People) -> Result<Block, ReportError> {
+fn curve(people: &People) -> Result<Exhibit, ReportError> {
     let curve = &people.routing.curve;
     let n = people.routing.held_out + people.routing.alone;
-    let x = Axis::rate("FPIR: unknown faces that are named", 1.0 / n.max(1) as f64);
+    let x = ChartAxis::rate("FPIR: unknown faces identified", 1.0 / n.max(1) as f64);
     let worst = curve.iter().map(|point| point.dir_lower).fold(1.0, f64::min);
     let lower = (10.0 * worst - 0.5).floor().clamp(0.0, 9.0) * 10.0;
-    let y = Axis::linear("DIR: known faces that are named rightly, %", lower, 100.0);
+    let y = ChartAxis::linear("DIR: known faces identified correctly, %", lower, 100.0);
     let line: Vec<_> = curve.iter().map(|point| (point.fpir, 100.0 * point.dir)).collect();
     let band = curve.iter().map(|point| (point.fpir, 100.0 * point.dir_lower, 100.0 * point.dir_upper)).collect();
     let between = |point: &&Point| (0.449..=0.621).contains(&point.threshold);
@@ -483,29 +466,29 @@ fn curve(people: &People) -> Result<Block, ReportError> {
         .collect();
     let name = people.routing.rank_one.as_ref().map_or("interval".into(), interval_name);
     let mut legend = vec![
-        Legend::line(Role::Value, "detection and identification rate, by threshold"),
-        Legend::band(Role::Value, format!("{name} at each threshold")),
+        Legend::line(Style::Value, "detection and identification rate, by threshold"),
+        Legend::band(Style::Value, format!("{name} at each threshold")),
     ];
     if !marks.is_empty() {
-        legend.push(Legend::mark(Role::Alarm, Mark::Cross, "thresholds 0.45 to 0.62 of the table above"));
+        legend.push(Legend::mark(Style::Alarm, Mark::Cross, "thresholds 0.45 to 0.62 from the table above"));
     }
     let layers = vec![
-        Layer::Band(Role::Value, band),
-        Layer::Line(Role::Value, line),
-        Layer::Marks(Role::Alarm, Mark::Cross, marks),
+        ChartLayer::Band(Style::Value, band),
+        ChartLayer::Line(Style::Value, line),
+        ChartLayer::Marks(Style::Alarm, Mark::Cross, marks),
     ];
     let level = people.routing.rank_one.as_ref().map_or(0.95, |rate| rate.level);
     let none = upper_bound_of_none(n as f64, level);
-    let mut table = Table::new("Numbers: DIR by FPIR", &["threshold", "#FPIR", "#DIR", "#lower", "#upper"]);
+    let mut table = DataTable::new("Numbers: DIR by FPIR", &["threshold", "#FPIR", "#DIR", "#lower", "#upper"]);
     for point in curve.iter().step_by(curve.len().div_ceil(40).max(1)) {
-        let rate = |value| maybe(Some(value), Rate);
-        let threshold = maybe(Some(point.threshold.into()), Cosine);
+        let rate = |value: f64| maybe(value, Rate);
+        let threshold = maybe(f64::from(point.threshold), Cosine);
         let fpir = if point.fpir == 0.0 { format!("≤ {}", Rate.value(none)) } else { rate(point.fpir) };
         table.row([threshold, fpir, rate(point.dir), rate(point.dir_lower), rate(point.dir_upper)]);
     }
-    let words = [
-        "Up and left is better. Each point is one threshold: choose how many unknown faces may be named (across), read how many known ones are named rightly (up). A threshold that no unknown face reaches lies on the left edge.",
-        "A gallery of this run's identities with all their faces. A larger gallery names more unknown faces, centroids of fewer faces name fewer known ones, and wrong labels count as errors. Faces of one person succeed and fail together, so the band is over identities.",
+    let caption = [
+        "Upper left is better. Each point is one threshold: choose an FPIR on the horizontal axis and read off the DIR on the vertical axis. A threshold that no unknown face reaches is placed on the left edge.",
+        "The gallery is this run's identities with all their faces. A larger gallery identifies more unknown faces, centroids of fewer faces identify fewer known ones, and wrong labels count as errors. Faces of one person succeed and fail together, so the band is over identities.",
     ];
-    Block::figure("Known faces named over unknown faces named", &Chart { x, y, layers }, legend, words, table)
+    Exhibit::figure("Detection and identification rate (DIR) by FPIR", &Chart { x, y, layers }, legend, caption, table)
 }

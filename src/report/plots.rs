@@ -1,7 +1,7 @@
 //! Charts as inline SVG. The only file that knows plotters.
 //!
-//! A chart carries no colour: plotters draws each role in a stand-in colour, which then becomes a CSS class, so that the
-//! page's style decides colours, dashes and what they are in the dark and on paper.
+//! Charts carry no colour: plotters draws each [`Style`] in a placeholder colour, which is then replaced by a CSS class, so
+//! that the page's style sheet decides colours and dashes for light, dark and print.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -12,82 +12,79 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use super::ReportError;
-use super::axis::Axis;
+use super::axis::ChartAxis;
 
-/// What a shape stands for; decides its class in the style sheet.
+/// What a shape represents; decides its class in the style sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum Style {
     /// Text and axis lines.
     Ink,
     /// The mesh behind the data.
     Grid,
-    /// Same identity.
+    /// Genuine pairs.
     Genuine,
-    /// Different identities.
+    /// Impostor pairs.
     Impostor,
-    /// The quantity that a figure is about, where there is only one.
+    /// The quantity of a figure with only one.
     Value,
     /// A reference: a threshold, a limit.
     Reference,
-    /// What deserves a look.
+    /// Points that deserve attention.
     Alarm,
     /// A change for the better.
     Better,
     /// A change for the worse.
     Worse,
-    /// One of several runs.
-    Run(u8),
+    /// One of several runs, variants or other series.
+    Series(u8),
 }
 
+/// The styles other than series, with their classes in the style sheet.
+const NAMED: [(Style, &str); 9] = [
+    (Style::Ink, "ink"),
+    (Style::Grid, "grid"),
+    (Style::Genuine, "genuine"),
+    (Style::Impostor, "impostor"),
+    (Style::Value, "value"),
+    (Style::Reference, "reference"),
+    (Style::Alarm, "alarm"),
+    (Style::Better, "better"),
+    (Style::Worse, "worse"),
+];
 const COLOURS: u8 = 6;
 const DASHES: u8 = 5;
+/// Series that differ in colour or dash.
+const SERIES: u8 = COLOURS * DASHES;
 
-impl Role {
-    /// Classes in the style sheet. Runs differ in colour and in dash, with periods that have no common factor.
+impl Style {
+    /// The style of the n-th series; repeats after [`SERIES`].
+    pub fn nth(n: usize) -> Self {
+        Self::Series((n % usize::from(SERIES)) as u8)
+    }
+
+    /// Classes in the style sheet. Series differ in colour and in dash, with periods that have no common factor.
     pub fn class(self) -> String {
         match self {
-            Self::Ink => "ink".into(),
-            Self::Grid => "grid".into(),
-            Self::Genuine => "genuine".into(),
-            Self::Impostor => "impostor".into(),
-            Self::Value => "value".into(),
-            Self::Reference => "reference".into(),
-            Self::Alarm => "alarm".into(),
-            Self::Better => "better".into(),
-            Self::Worse => "worse".into(),
-            Self::Run(i) => format!("run{} dash{}", i % COLOURS, i % DASHES),
+            Self::Series(i) => format!("series{} dash{}", i % COLOURS, i % DASHES),
+            named => NAMED.iter().find(|(style, _)| *style == named).map_or("", |(_, class)| class).into(),
         }
     }
 
     fn number(self) -> u8 {
-        match self {
-            Self::Ink => 0,
-            Self::Grid => 1,
-            Self::Genuine => 2,
-            Self::Impostor => 3,
-            Self::Value => 4,
-            Self::Reference => 5,
-            Self::Alarm => 6,
-            Self::Better => 7,
-            Self::Worse => 8,
-            Self::Run(i) => 16 + i % (COLOURS * DASHES),
-        }
+        Self::all().position(|style| style == self).unwrap_or_default() as u8
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        use Role::{Alarm, Better, Genuine, Grid, Impostor, Ink, Reference, Run, Value, Worse};
-        [Ink, Grid, Genuine, Impostor, Value, Reference, Alarm, Better, Worse]
-            .into_iter()
-            .chain((0..COLOURS * DASHES).map(Run))
+        NAMED.into_iter().map(|(style, _)| style).chain((0..SERIES).map(Self::Series))
     }
 
-    /// The stand-in colour, which no style sheet uses.
-    fn stand_in(self) -> RGBColor {
+    /// The placeholder colour, which no style sheet uses.
+    fn placeholder(self) -> RGBColor {
         RGBColor(self.number(), 1, 2)
     }
 }
 
-/// How single points look.
+/// The look of single points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     /// A small disc.
@@ -98,49 +95,49 @@ pub(super) enum Mark {
     Cross,
 }
 
-/// One thing drawn in a chart, in data coordinates.
+/// One element of a chart, in data coordinates.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Layer {
+pub(super) enum ChartLayer {
     /// A line through points.
-    Line(Role, Vec<(f64, f64)>),
+    Line(Style, Vec<(f64, f64)>),
     /// The area between a line and the lower end of the y axis.
-    Area(Role, Vec<(f64, f64)>),
+    Area(Style, Vec<(f64, f64)>),
     /// The area between two lines: x, lower, upper.
-    Band(Role, Vec<(f64, f64, f64)>),
+    Band(Style, Vec<(f64, f64, f64)>),
     /// Single points.
-    Marks(Role, Mark, Vec<(f64, f64)>),
+    Marks(Style, Mark, Vec<(f64, f64)>),
     /// A vertical line over the whole height.
-    Vertical(Role, f64),
-    /// Words to the right of a point, on its line.
-    Words((f64, f64), String),
-    /// A stripe over the whole height, with a label at its top where that fits, shaded or not.
+    Vertical(Style, f64),
+    /// Text to the right of a point, vertically centred on it.
+    Label((f64, f64), String),
+    /// A stripe over the whole height, with a label at its top where it fits, shaded or not.
     Stripe(f64, f64, String, bool),
 }
 
-/// A chart: two axes and what is drawn between them, first layer undermost.
+/// Two axes and the layers between them, the first at the bottom.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Chart {
-    pub x: Axis,
-    pub y: Axis,
-    pub layers: Vec<Layer>,
+    pub x: ChartAxis,
+    pub y: ChartAxis,
+    pub layers: Vec<ChartLayer>,
 }
 
-/// Charts side by side in rows, each under its name.
+/// Small charts in rows and columns, each under its name.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Panels {
+pub(super) struct SmallMultiples {
     pub columns: usize,
     pub charts: Vec<(String, Chart)>,
 }
 
-/// A chart of rows that are named inside it, one below the other: as high as it has rows, without labels beside it. The y
-/// axis counts rows from below.
+/// A chart of rows with labels inside the chart; its height grows with the number of rows. The y axis counts rows from the
+/// bottom.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Rows {
+pub(super) struct RowChart {
     pub rows: usize,
     pub chart: Chart,
 }
 
-/// What a figure shows.
+/// A drawing that renders to SVG.
 pub(super) trait Drawing {
     fn draw(&self, area: &Area<'_>) -> Result<(), String>;
 
@@ -149,7 +146,7 @@ pub(super) trait Drawing {
         SIZE
     }
 
-    /// An SVG element that fills its container; `label` is what a screen reader says.
+    /// An SVG element that fills its container; screen readers announce `label`.
     fn svg(&self, label: &str) -> Result<String, ReportError> {
         let (svg, ()) = drawn(self.size(), label, |area| self.draw(area))?;
         Ok(styled(&svg, self.size(), label, ""))
@@ -158,12 +155,12 @@ pub(super) trait Drawing {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-#[expect(clippy::needless_pass_by_value, reason = "it is for `map_err`")]
-fn words(error: DrawingAreaErrorKind<std::io::Error>) -> String {
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn message(error: DrawingAreaErrorKind<std::io::Error>) -> String {
     error.to_string()
 }
 
-/// What `draw` draws, as plotters writes it, and what it returns.
+/// The SVG as plotters writes it, and the result of `draw`.
 fn drawn<T>(
     size: (u32, u32),
     label: &str,
@@ -174,7 +171,7 @@ fn drawn<T>(
     let whole = |svg: &mut String| {
         let area = SVGBackend::with_string(svg, size).into_drawing_area();
         let found = draw(&area)?;
-        area.present().map_err(words)?;
+        area.present().map_err(message)?;
         Ok(found)
     };
     let found = whole(&mut svg).map_err(|message| ReportError::Plot { figure: label.into(), message })?;
@@ -193,18 +190,18 @@ struct Frame<'a> {
 
 const WHOLE: Frame<'_> = Frame { name: None, text: TEXT, margin: 14, margin_right: 36, below: 74, left: 150 };
 
-/// What a script moves through a chart, and where it stands before: data coordinates.
+/// The threshold marker that the explorer's script moves through a chart, with its initial data coordinates.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Pointer {
+pub(super) enum ExplorerCursor {
     /// A vertical line over the whole height.
     Line(f64),
     /// A ring around a point.
     Ring(f64, f64),
 }
 
-/// Side lengths in user units; the page scales it.
+/// Side lengths in user units; the page scales charts.
 const SIZE: (u32, u32) = (1120, 620);
-/// The same for charts that stand side by side.
+/// Side lengths of charts shown side by side.
 const SMALL: (u32, u32) = (760, 500);
 const FONT: &str = "sans-serif";
 const TEXT: i32 = 24;
@@ -215,10 +212,10 @@ impl Drawing for Chart {
     }
 }
 
-/// Height of one row of [`Rows`], user units.
+/// Height of one row of [`RowChart`], user units.
 const ROW: u32 = 84;
 
-impl Drawing for Rows {
+impl Drawing for RowChart {
     fn draw(&self, area: &Area<'_>) -> Result<(), String> {
         self.chart.draw_in(area, &Frame { left: 24, ..WHOLE }).map(|_| ())
     }
@@ -229,7 +226,7 @@ impl Drawing for Rows {
     }
 }
 
-impl Drawing for Panels {
+impl Drawing for SmallMultiples {
     fn draw(&self, area: &Area<'_>) -> Result<(), String> {
         let columns = self.columns.max(1);
         let parts = area.split_evenly((self.charts.len().div_ceil(columns).max(1), columns));
@@ -241,33 +238,34 @@ impl Drawing for Panels {
 }
 
 impl Chart {
-    /// A small chart with a pointer that a script can move: the element of class `pointer` stands at the user units of
-    /// its translation, and `data-x` and `data-y` hold what maps values there: [`Axis::ends`] and the user units of both.
-    pub fn explorable_svg(&self, label: &str, pointer: Pointer) -> Result<String, ReportError> {
-        let (svg, Plot { left, right, top, bottom }) = drawn(SMALL, label, |area| self.draw_in(area, &WHOLE))?;
-        let mapping = |axis: &Axis, from: i32, to: i32| {
+    /// A small chart with a cursor for a script to move: the translation of the element of class `cursor` is its position
+    /// in user units, and `data-x` and `data-y` hold the mapping from values: [`ChartAxis::ends`] and the user units of both
+    /// ends.
+    pub fn explorable_svg(&self, label: &str, cursor: ExplorerCursor) -> Result<String, ReportError> {
+        let (svg, PlottingArea { left, right, top, bottom }) = drawn(SMALL, label, |area| self.draw_in(area, &WHOLE))?;
+        let mapping = |axis: &ChartAxis, from: i32, to: i32| {
             let (kind, lower, upper) = axis.ends();
             format!("{kind} {lower} {upper} {from} {to}")
         };
         let (across, up) = (mapping(&self.x, left, right), mapping(&self.y, bottom, top));
         let x = |value| f64::from(left) + f64::from(right - left) * self.x.at(value);
         let y = |value| f64::from(bottom) - f64::from(bottom - top) * self.y.at(value);
-        let (x, y, shape) = match pointer {
-            Pointer::Line(at) => {
+        let (x, y, shape) = match cursor {
+            ExplorerCursor::Line(at) => {
                 (x(at), f64::from(top), format!("<path stroke-width=\"5\" d=\"M0 0V{}\"", bottom - top))
             }
-            Pointer::Ring(at, height) => (x(at), y(height), "<circle stroke-width=\"5\" r=\"12\"".to_owned()),
+            ExplorerCursor::Ring(at, height) => (x(at), y(height), "<circle stroke-width=\"5\" r=\"12\"".to_owned()),
         };
-        let class = Role::Alarm.class();
+        let class = Style::Alarm.class();
         let shape =
-            format!("<g class=\"pointer\" transform=\"translate({x:.1} {y:.1})\">{shape} class=\"line {class}\"/></g>");
+            format!("<g class=\"cursor\" transform=\"translate({x:.1} {y:.1})\">{shape} class=\"line {class}\"/></g>");
         let svg = styled(&svg, SMALL, label, &format!(" data-x=\"{across}\" data-y=\"{up}\""));
         Ok(svg.replace("</svg>", &format!("{shape}\n</svg>")))
     }
 
-    /// Returns where in the area the data lie.
-    fn draw_in(&self, area: &Area<'_>, frame: &Frame<'_>) -> Result<Plot, String> {
-        let ink = Role::Ink.stand_in();
+    /// Draws the chart and returns the position of its plotting area.
+    fn draw_in(&self, area: &Area<'_>, frame: &Frame<'_>) -> Result<PlottingArea, String> {
+        let ink = Style::Ink.placeholder();
         let text = frame.text;
         let mut builder = ChartBuilder::on(area);
         if let Some(name) = frame.name {
@@ -279,10 +277,10 @@ impl Chart {
             .x_label_area_size(frame.below)
             .y_label_area_size(frame.left)
             .build_cartesian_2d(Coordinate(&self.x), Coordinate(&self.y))
-            .map_err(words)?;
+            .map_err(message)?;
         chart
             .configure_mesh()
-            .bold_line_style(Role::Grid.stand_in())
+            .bold_line_style(Style::Grid.placeholder())
             .light_line_style(TRANSPARENT)
             .axis_style(ink.stroke_width(2))
             .label_style((FONT, text, &ink))
@@ -290,19 +288,19 @@ impl Chart {
             .x_desc(&self.x.title)
             .y_desc(&self.y.title)
             .draw()
-            .map_err(words)?;
+            .map_err(message)?;
         for layer in &self.layers {
-            self.draw_layer(&mut chart, layer).map_err(words)?;
+            self.draw_layer(&mut chart, layer).map_err(message)?;
         }
         let at = |corner: f64| chart.plotting_area().map_coordinate(&(corner, corner));
         let ((left, bottom), (right, top)) = (at(0.0), at(1.0));
-        Ok(Plot { left, right, top, bottom })
+        Ok(PlottingArea { left, right, top, bottom })
     }
 
     fn draw_layer<'a, DB, X, Y>(
         &self,
         chart: &mut ChartContext<'a, DB, Cartesian2d<X, Y>>,
-        layer: &Layer,
+        layer: &ChartLayer,
     ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>>
     where
         DB: DrawingBackend + 'a,
@@ -312,30 +310,37 @@ impl Chart {
         let at = |(x, y): (f64, f64)| (self.x.at(x), self.y.at(y));
         let finite = |(x, y): &(f64, f64)| x.is_finite() && y.is_finite();
         let area = chart.plotting_area();
+        let colour = Style::Ink.placeholder();
+        let ink = TextStyle::from((FONT, TEXT)).color(&colour);
+        // Text at an offset in user units from a position.
+        let write = |position: (f64, f64), (right, down): (i32, i32), text: &str, style: TextStyle<'_>| {
+            let ((x, y), origin) = (area.map_coordinate(&position), area.get_base_pixel());
+            area.strip_coord_spec().draw(&Text::new(text, (x - origin.0 + right, y - origin.1 + down), style))
+        };
         match layer {
-            Layer::Line(role, points) => {
+            ChartLayer::Line(style, points) => {
                 let points: Vec<_> = points.iter().copied().filter(finite).map(at).collect();
                 if points.len() > 1 {
-                    area.draw(&PathElement::new(points, role.stand_in().stroke_width(4)))?;
+                    area.draw(&PathElement::new(points, style.placeholder().stroke_width(4)))?;
                 }
             }
-            Layer::Area(role, points) => {
+            ChartLayer::Area(style, points) => {
                 let mut outline: Vec<_> = points.iter().copied().filter(finite).map(at).collect();
                 if let (Some(&first), Some(&last)) = (outline.first(), outline.last()) {
                     outline.extend([(last.0, 0.0), (first.0, 0.0)]);
-                    area.draw(&Polygon::new(outline, role.stand_in().mix(0.15)))?;
+                    area.draw(&Polygon::new(outline, style.placeholder().mix(0.15)))?;
                 }
             }
-            Layer::Band(role, points) => {
+            ChartLayer::Band(style, points) => {
                 let points = || points.iter().filter(|(x, lower, upper)| (x + lower + upper).is_finite());
                 let mut outline: Vec<_> = points().map(|(x, _, upper)| at((*x, *upper))).collect();
                 outline.extend(points().rev().map(|(x, lower, _)| at((*x, *lower))));
                 if outline.len() > 2 {
-                    area.draw(&Polygon::new(outline, role.stand_in().mix(0.2)))?;
+                    area.draw(&Polygon::new(outline, style.placeholder().mix(0.2)))?;
                 }
             }
-            Layer::Marks(role, mark, points) => {
-                let colour = role.stand_in();
+            ChartLayer::Marks(style, mark, points) => {
+                let colour = style.placeholder();
                 for point in points.iter().copied().filter(finite).map(at) {
                     match mark {
                         Mark::Dot => area.draw(&Circle::new(point, 6, colour.mix(0.7).filled()))?,
@@ -344,45 +349,27 @@ impl Chart {
                     }
                 }
             }
-            Layer::Vertical(role, x) => {
+            ChartLayer::Vertical(style, x) => {
                 if x.is_finite() {
                     let x = self.x.at(*x);
-                    area.draw(&PathElement::new([(x, 0.0), (x, 1.0)], role.stand_in().stroke_width(3)))?;
+                    area.draw(&PathElement::new([(x, 0.0), (x, 1.0)], style.placeholder().stroke_width(3)))?;
                 }
             }
-            Layer::Words(point, text) => {
+            ChartLayer::Label(point, text) => {
                 if finite(point) {
-                    let (x, y) = area.map_coordinate(&at(*point));
-                    let origin = area.get_base_pixel();
-                    let ink = Role::Ink.stand_in();
-                    let style = TextStyle::from((FONT, TEXT)).color(&ink).pos(Pos::new(HPos::Left, VPos::Center));
-                    area.strip_coord_spec().draw(&Text::new(
-                        text.as_str(),
-                        (x - origin.0 + 16, y - origin.1),
-                        style,
-                    ))?;
+                    write(at(*point), (16, 0), text, ink.pos(Pos::new(HPos::Left, VPos::Center)))?;
                 }
             }
-            Layer::Stripe(from, to, text, shaded) => {
-                let (from, to) = (self.x.at(*from), self.x.at(*to));
+            ChartLayer::Stripe(from, to, text, shaded) => {
+                let [left, right] = [*from, *to].map(|x| self.x.at(x));
                 if *shaded {
-                    area.draw(&Rectangle::new(
-                        [(from, 0.0), (to, 1.0)],
-                        Role::Reference.stand_in().mix(0.15).filled(),
-                    ))?;
+                    let fill = Style::Reference.placeholder().mix(0.15).filled();
+                    area.draw(&Rectangle::new([(left, 0.0), (right, 1.0)], fill))?;
                 }
-                let ink = Role::Ink.stand_in();
-                let style = TextStyle::from((FONT, TEXT)).color(&ink);
-                // A label wider than its stripe would run into the next one.
-                let (width, _) = area.estimate_text_size(text, &style).unwrap_or((u32::MAX, 0));
-                if f64::from(width) + 12.0 < (to - from) * f64::from(area.dim_in_pixel().0) {
-                    let (x, y) = area.map_coordinate(&(from, 1.0));
-                    let origin = area.get_base_pixel();
-                    area.strip_coord_spec().draw(&Text::new(
-                        text.as_str(),
-                        (x - origin.0 + 6, y - origin.1 + 6),
-                        style,
-                    ))?;
+                // A label wider than its stripe would overlap the next one.
+                let (width, _) = area.estimate_text_size(text, &ink).unwrap_or((u32::MAX, 0));
+                if f64::from(width) + 12.0 < (right - left) * f64::from(area.dim_in_pixel().0) {
+                    write((left, 1.0), (6, 6), text, ink)?;
                 }
             }
         }
@@ -390,16 +377,16 @@ impl Chart {
     }
 }
 
-/// Where the data lie in a chart, in user units from its upper left corner.
-struct Plot {
+/// The area between a chart's axes, in user units from the chart's upper left corner.
+struct PlottingArea {
     left: i32,
     right: i32,
     top: i32,
     bottom: i32,
 }
 
-/// An axis as plotters sees it: positions from 0 to 1, ticks where the axis has them.
-struct Coordinate<'a>(&'a Axis);
+/// Presents an axis to plotters: positions from 0 to 1, with the axis' own ticks.
+struct Coordinate<'a>(&'a ChartAxis);
 
 impl Ranged for Coordinate<'_> {
     type FormatOption = NoDefaultFormatting;
@@ -428,7 +415,7 @@ impl ValueFormatter<f64> for Coordinate<'_> {
     }
 }
 
-/// Makes the font known to plotters, which otherwise cannot measure a label.
+/// Registers the font with plotters, which needs it to measure labels.
 fn font() -> Result<(), ReportError> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let bytes = include_bytes!("../../assets/report/DejaVuSans-subset.ttf");
@@ -436,7 +423,8 @@ fn font() -> Result<(), ReportError> {
     if registered { Ok(()) } else { Err(ReportError::Font) }
 }
 
-/// Stand-in colours → classes; fixed size → fills its container; no name space, which HTML does not need.
+/// Replaces placeholder colours by classes and the fixed size by a view box, and drops the namespace, which HTML does not
+/// need.
 fn styled(svg: &str, size: (u32, u32), label: &str, attributes: &str) -> String {
     let body = svg.split_once(">\n").map_or(svg, |(_, body)| body);
     let mut out = format!(
@@ -447,10 +435,10 @@ fn styled(svg: &str, size: (u32, u32), label: &str, attributes: &str) -> String 
         '\n'
     );
     // One pass over the attributes: `stroke="#050102"` becomes `class="line value"`.
-    let classes: Vec<(String, String)> = Role::all()
-        .map(|role| {
-            let RGBColor(r, g, b) = role.stand_in();
-            (format!("\"#{r:02X}{g:02X}{b:02X}\""), role.class())
+    let classes: Vec<(String, String)> = Style::all()
+        .map(|style| {
+            let RGBColor(r, g, b) = style.placeholder();
+            (format!("\"#{r:02X}{g:02X}{b:02X}\""), style.class())
         })
         .collect();
     let mut rest = body;
@@ -469,7 +457,7 @@ fn styled(svg: &str, size: (u32, u32), label: &str, attributes: &str) -> String 
         }
     }
     out += rest;
-    // What the style sheet says anyway, thousands of times.
+    // Attributes that the style sheet already sets; they occur thousands of times.
     let needless = [" opacity=\"1\"", " stroke=\"none\" stroke-width=\"1\"", &format!(" font-family=\"{FONT}\"")];
     needless.iter().fold(out, |out, attribute| out.replace(attribute, ""))
 }
@@ -478,29 +466,30 @@ fn styled(svg: &str, size: (u32, u32), label: &str, attributes: &str) -> String 
 mod tests {
     use super::*;
 
-    fn chart(layers: Vec<Layer>) -> Chart {
-        Chart { x: Axis::linear("cosine", -1.0, 1.0), y: Axis::rate("share", 1e-4), layers }
+    fn chart(layers: Vec<ChartLayer>) -> Chart {
+        Chart { x: ChartAxis::linear("cosine", -1.0, 1.0), y: ChartAxis::rate("share", 1e-4), layers }
     }
 
     #[test]
     fn every_colour_becomes_a_class() {
         let points = vec![(0.0, 0.01), (0.5, 0.1), (0.7, 0.1)];
-        let layers = Role::all().flat_map(|role| {
+        let layers = Style::all().flat_map(|style| {
             [
-                Layer::Line(role, points.clone()),
-                Layer::Area(role, points.clone()),
-                Layer::Marks(role, Mark::Ring, points.clone()),
+                ChartLayer::Line(style, points.clone()),
+                ChartLayer::Area(style, points.clone()),
+                ChartLayer::Marks(style, Mark::Ring, points.clone()),
             ]
         });
         let svg = chart(layers.collect()).svg("a < b").unwrap();
         assert!(!svg.contains('#') && !svg.contains("http"), "{svg}");
-        assert!(svg.contains("aria-label=\"a &lt; b\"") && svg.contains("class=\"line run5 dash4\""), "{svg}");
+        assert!(svg.contains("aria-label=\"a &lt; b\"") && svg.contains("class=\"line series5 dash4\""), "{svg}");
     }
 
     #[test]
-    fn a_pointer_stands_where_a_script_would_put_it() {
-        let chart = Chart { x: Axis::linear("cosine", -1.0, 3.0), y: Axis::rate("rate", 1e-4), layers: vec![] };
-        let svg = chart.explorable_svg("x", Pointer::Ring(0.0, 1e-3)).unwrap();
+    fn a_cursor_is_where_a_script_would_put_it() {
+        let chart =
+            Chart { x: ChartAxis::linear("cosine", -1.0, 3.0), y: ChartAxis::rate("rate", 1e-4), layers: vec![] };
+        let svg = chart.explorable_svg("x", ExplorerCursor::Ring(0.0, 1e-3)).unwrap();
         let attribute = |name: &str| svg.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
         let place = |name: &str, kind: &str, ends: [f64; 2], value: f64| {
             let (found, numbers) = attribute(name).split_once(' ').unwrap();
@@ -515,14 +504,14 @@ mod tests {
         let (x, y) = (place("data-x", "linear", [-1.0, 3.0], 0.0), place("data-y", "log", [-4.0, 0.0], -3.0));
         assert!(svg.contains(&format!("transform=\"translate({x:.1} {y:.1})\"")), "{x} {y} {svg}");
         assert!(y > f64::from(SMALL.1) / 2.0, "small rates lie below");
-        let line = chart.explorable_svg("x", Pointer::Line(3.0)).unwrap();
+        let line = chart.explorable_svg("x", ExplorerCursor::Line(3.0)).unwrap();
         assert_eq!((line.matches("<path").count(), line.matches("class=\"line alarm\"").count()), (1, 1));
     }
 
     #[test]
-    fn roles_have_distinct_stand_ins_and_classes() {
-        let mut numbers: Vec<_> = Role::all().map(Role::number).collect();
-        let mut classes: Vec<_> = Role::all().map(Role::class).collect();
+    fn styles_have_distinct_placeholders_and_classes() {
+        let mut numbers: Vec<_> = Style::all().map(Style::number).collect();
+        let mut classes: Vec<_> = Style::all().map(Style::class).collect();
         let count = numbers.len();
         numbers.sort_unstable();
         numbers.dedup();
@@ -532,16 +521,16 @@ mod tests {
     }
 
     #[test]
-    fn points_that_are_no_numbers_are_left_out() {
+    fn points_that_are_not_finite_are_left_out() {
         let nothing = vec![(f64::NAN, 1.0), (0.0, f64::INFINITY)];
         let bare = chart(vec![]).svg("x").unwrap();
         let drawn = chart(vec![
-            Layer::Line(Role::Value, nothing.clone()),
-            Layer::Area(Role::Value, nothing.clone()),
-            Layer::Marks(Role::Value, Mark::Dot, nothing),
-            Layer::Band(Role::Value, vec![(0.0, f64::NAN, 1.0)]),
-            Layer::Vertical(Role::Value, f64::NAN),
-            Layer::Words((f64::NAN, 0.0), "nowhere".into()),
+            ChartLayer::Line(Style::Value, nothing.clone()),
+            ChartLayer::Area(Style::Value, nothing.clone()),
+            ChartLayer::Marks(Style::Value, Mark::Dot, nothing),
+            ChartLayer::Band(Style::Value, vec![(0.0, f64::NAN, 1.0)]),
+            ChartLayer::Vertical(Style::Value, f64::NAN),
+            ChartLayer::Label((f64::NAN, 0.0), "nowhere".into()),
         ]);
         assert_eq!(drawn.svg("x").unwrap(), bare);
     }

@@ -1,44 +1,40 @@
-//! Verification protocols, and published values beside this run's.
+//! Verification protocols, and published values next to this run's.
 
-use super::page::{Section, Table};
-use super::words::{NONE, count, counted, interval_name, maybe, point, target};
+use super::page::{DataTable, Section};
+use super::words::{count, counted, interval_name, maybe, or_dash, point, target, value_and_interval};
 use crate::numbers::Quantity::{self, Plain, Rate};
 use crate::protocol::ProtocolResult;
 use crate::protocol::{Protocol, Split};
 use crate::published::{Beside, Standing};
 
-/// A section for all protocols of a run; `None` without any.
-pub(super) fn protocols(results: &[ProtocolResult]) -> Option<Section> {
-    let first = results.first()?;
+/// All protocols of a run.
+pub(super) fn protocols(results: &[ProtocolResult]) -> Section {
+    let section = Section::new("protocols", "Verification protocols");
+    let Some(first) = results.first() else { return section };
     let name = interval_name(&first.accuracy);
-    let mut table = Table::new(
-        "What the published evaluation says",
-        &["protocol", "quantity", "#value", "#± over folds", &format!("#{name}"), "how the interval was made"],
+    let mut table = DataTable::new(
+        "Results by the published protocol",
+        &["protocol", "quantity", "#value", "#± over folds", &format!("#{name}"), "interval method"],
     );
     for result in results {
-        for (quantity, words) in [
+        for (quantity, name) in [
             ("accuracy", "accuracy".to_owned()),
             ("val", format!("VAL at FAR {}", target(result.protocol.far.target))),
-            ("far", "FAR met on the test pairs".into()),
+            ("far", "FAR on the test pairs".into()),
             ("auc", "area under the mean curve".into()),
             ("eer", "equal error rate of the mean curve".into()),
         ] {
             let Some(estimate) = result.estimate(quantity) else { continue };
-            table.row([
-                result.protocol.name.clone(),
-                words,
-                point(Rate, estimate),
-                result.over_folds(quantity).map_or_else(|| NONE.into(), |std| maybe(Some(std), Rate)),
-                Rate.interval(estimate),
-                estimate.method.clone(),
-            ]);
+            let [value, interval] = value_and_interval(Rate, estimate);
+            let over_folds = maybe(result.over_folds(quantity), Rate);
+            table.row([result.protocol.name.clone(), name, value, over_folds, interval, estimate.method.clone()]);
         }
     }
-    table.note = "± over folds is the population standard deviation that the published evaluation prints: it says how folds \
-                  differ, not how sure the mean is. The interval knows that pairs share people, and takes the thresholds as \
-                  given."
+    table.note = "± over folds is the population standard deviation that the published evaluation prints: it measures how \
+                  much folds differ, not how certain the mean is. The interval accounts for pairs that share people and \
+                  takes the thresholds as given."
         .into();
-    let mut folds = Table::new(
+    let mut folds = DataTable::new(
         "Fold by fold",
         &["protocol", "#fold", "#pairs", "#threshold", "#accuracy", "#threshold for VAL", "#VAL", "#FAR"],
     );
@@ -57,40 +53,37 @@ pub(super) fn protocols(results: &[ProtocolResult]) -> Option<Section> {
         }
     }
     folds.note =
-        "A pair is accepted when its distance is below the threshold, which comes from the other folds.".into();
-    Some(Section {
-        id: "protocols",
-        title: "Verification protocols".into(),
-        text: results.iter().map(sentence).collect(),
-        blocks: vec![table.into(), folds.folded().into()],
-        ..Section::default()
-    })
+        "A pair is accepted when its distance is below the threshold, which is chosen on the other folds.".into();
+    section.texts(results.iter().map(description)).with(table).with(folds.folded())
 }
 
-/// What was done, in a sentence.
-fn sentence(result: &ProtocolResult) -> String {
+/// The protocol in a sentence.
+fn description(result: &ProtocolResult) -> String {
     let Protocol { name, split, distance, subtract_mean, thresholds, .. } = &result.protocol;
     let pairs = result.pairs;
     let split = match split {
         Split::Folds { .. } => {
-            format!("{} in turn, the thresholds from all others", counted(result.folds.len() as u64, "fold", "folds"))
+            format!(
+                "{}, each with thresholds from the other folds",
+                counted(result.folds.len() as u64, "fold", "folds")
+            )
         }
-        Split::TrainTest => "thresholds from the training pairs, judged on the test pairs".into(),
+        Split::TrainTest => "thresholds from the training pairs, evaluated on the test pairs".into(),
     };
     let mean = if *subtract_mean { " after subtracting the training folds' mean" } else { "" };
     let missing = match pairs.missing {
         0 => String::new(),
         n => format!(
-            " {} left out ({} of a face that the dataset does not have, {} of one without an embedding; \
-             pairs_left_out.csv names them): compare with care.",
+            " {} left out ({} with a face that the dataset does not contain, {} with a face without an embedding; \
+             pairs_left_out.csv lists them): compare with care.",
             counted(n, "pair was", "pairs were"),
             count(pairs.absent),
             count(n - pairs.absent)
         ),
     };
     format!(
-        "{name}: {} same-identity and {} different-identity test pairs of a list of {}; {split}; {} distance{mean}; \
-         thresholds from {} to below {} in steps of {}.{missing}",
+        "{name}: {} genuine and {} impostor test pairs of a list of {}; {split}; {} distance{mean}; \
+         thresholds from {} up to but excluding {} in steps of {}.{missing}",
         count(pairs.genuine),
         count(pairs.impostor),
         count(pairs.listed),
@@ -101,44 +94,35 @@ fn sentence(result: &ProtocolResult) -> String {
     )
 }
 
-/// Published values beside this run's; `None` without any.
-pub(super) fn published(rows: &[Beside]) -> Option<Section> {
-    if rows.is_empty() {
-        return None;
-    }
+/// Published values next to this run's.
+pub(super) fn published(rows: &[Beside]) -> Section {
     let name = rows.iter().find_map(|row| row.here.as_ref()).map_or_else(|| "interval".into(), interval_name);
-    let mut table = Table::new(
+    let mut table = DataTable::new(
         "Published values and this run's",
-        &["metric", "#here", &format!("#{name}"), "#published", "verdict", "source", "what differs"],
+        &["metric", "#this run", &format!("#{name}"), "#published", "verdict", "source", "differences in method"],
     );
     for row in rows {
         let kind = Quantity::of_metric(&row.metric).unwrap_or(Plain);
         let spread = |value: Option<f64>| value.map_or(String::new(), |value| format!(" ± {}", kind.value(value)));
         let here = row.here.as_ref();
-        let class = if row.standing == Standing::Below { "bad" } else { "" };
-        table.classed(
-            class,
+        table.marked(
+            row.standing == Standing::Below,
             [
                 row.metric.clone(),
-                here.map_or_else(|| NONE.into(), |here| point(kind, here) + &spread(row.over_folds)),
+                or_dash(here.map(|here| point(kind, here) + &spread(row.over_folds))),
                 here.map_or_else(String::new, |here| kind.interval(here)),
                 kind.value(row.published) + &spread(row.plus_minus),
                 sign(row.standing).to_owned() + row.standing.words(),
                 row.source.clone(),
-                if row.differs.is_empty() { "nothing known".into() } else { row.differs.join("; ") },
+                if row.differs.is_empty() { "none known".into() } else { row.differs.join("; ") },
             ],
         );
     }
     table.note =
-        "“Agrees” means that the published value lies in this run's interval: with so many pairs the two cannot be \
-                  told apart. Where something differs, a difference in value is to be expected."
+        "“Agrees” means that the published value is within this run's interval: this number of pairs cannot tell the two \
+         apart. Where the method differs, expect the values to differ."
             .into();
-    Some(Section {
-        id: "beside",
-        title: "Beside published values".into(),
-        blocks: vec![table.into()],
-        ..Section::default()
-    })
+    Section::new("beside", "Published values").with(table)
 }
 
 fn sign(standing: Standing) -> &'static str {

@@ -1,4 +1,4 @@
-//! Made-up runs for tests: plausible ones, poor ones, random ones.
+//! Invented runs for tests.
 
 use super::{ChunkTiming, FailureRow, Report};
 use crate::agreement::{Agreement, Rates, Verification};
@@ -19,7 +19,7 @@ use crate::verification::{
     Distribution, ErrorRate, Intervals, OperatingPoint, Quantile, RateIntervals, ThresholdRates,
 };
 
-/// An estimate whose interval is 5% wide on each side.
+/// An estimate whose interval reaches 5% to each side.
 pub(crate) fn estimate(point: f64) -> Estimate {
     let spread = point.abs() * 0.05;
     Estimate {
@@ -51,7 +51,7 @@ fn distribution(mean: f64, std: f64) -> Distribution {
     }
 }
 
-/// A normal distribution in whole pairs; what rounding leaves over goes to the next bin.
+/// A normal distribution in whole pairs; rounding remainders carry over to the next bin.
 pub(crate) fn bell(bins: usize, pairs: f64, mean: f64, std: f64) -> Vec<u64> {
     let width = 2.0 / bins as f64;
     let mut rest = 0.5;
@@ -66,7 +66,7 @@ pub(crate) fn bell(bins: usize, pairs: f64, mean: f64, std: f64) -> Vec<u64> {
         .collect()
 }
 
-/// Error rates at each bin edge, from the strictest threshold down.
+/// Error rates at each occupied bin edge, from the strictest threshold down.
 pub(crate) fn curve(histograms: &Histograms) -> Curve {
     let sums = [&histograms.genuine, &histograms.impostor].map(|counts| counts.iter().sum::<u64>().max(1) as f64);
     let bins = histograms.genuine.len();
@@ -87,7 +87,7 @@ pub(crate) fn curve(histograms: &Histograms) -> Curve {
     curve
 }
 
-/// A plausible evaluation; `shift` moves the same-identity mean.
+/// A plausible evaluation; `shift` moves the mean of genuine pairs.
 pub(crate) fn evaluation(shift: f64) -> Evaluation {
     let (bins, mean) = (65_536, 0.72 + shift);
     let histograms =
@@ -111,7 +111,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         })
         .collect();
     operating_points.push(OperatingPoint { target_fmr: 1e-6, threshold: None, fmr: Some(zero), tar: None });
-    let intervals = operating_points.iter().flat_map(made_in_three_ways).collect();
+    let intervals = operating_points.iter().flat_map(three_intervals).collect();
     let at = |threshold: f64| curve.threshold.iter().position(|edge| *edge <= threshold).unwrap_or(0);
     let thresholds = [0.3, 0.45, 0.62]
         .map(|threshold| (threshold, at(threshold)))
@@ -232,7 +232,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
     }
 }
 
-/// Plausible people: a few goats and lambs, two wrong labels among strays.
+/// Plausible results by identity: some goats and lambs, two wrong labels among outliers.
 pub(crate) fn people(identities: &[IdentitySpread]) -> People {
     let errors = identities.iter().zip(0_u64..).map(|(identity, i)| {
         let (genuine, impostor) = (if identity.genuine_mean.is_some() { 4_000 } else { 0 }, 40_000);
@@ -343,8 +343,8 @@ pub(crate) fn people(identities: &[IdentitySpread]) -> People {
     People { schema: crate::people::SCHEMA, threshold: 0.36, identities: found, portraits, audit, routing }
 }
 
-/// Both rates of an operating point that has a threshold, the naive interval a tenth as wide.
-fn made_in_three_ways(point: &OperatingPoint) -> Vec<RateIntervals> {
+/// Both rates of an operating point with a threshold; the naive interval is a tenth as wide.
+fn three_intervals(point: &OperatingPoint) -> Vec<RateIntervals> {
     let &OperatingPoint { target_fmr, threshold: Some(threshold), .. } = point else { return Vec::new() };
     let of = |rate: ErrorRate, estimate: &Estimate| {
         let point = estimate.point;
@@ -377,7 +377,7 @@ fn slice(name: &str, fnmr: f64) -> Slice {
     }
 }
 
-/// Two columns with slices, one without, and two curves: one measure foretells misses, one does not.
+/// Two columns with slices, one without, and two curves: one measure predicts misses, the other does not.
 pub(crate) fn breakdown() -> Breakdown {
     let column = |name: &str, slices: &[(&str, f64)]| Slices {
         column: name.into(),
@@ -419,7 +419,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
 }
 
-/// int8 a little worse than f32.
+/// int8, slightly worse than f32.
 fn agreement() -> Agreement {
     let rates = |eer| Rates { eer: estimate(eer), operating_points: Vec::new() };
     Agreement {
@@ -490,13 +490,13 @@ pub(crate) fn report() -> Report {
     }
 }
 
-/// The same run as a comparison sees it, with a name and a shift.
+/// The same run as input to a comparison, with a name and a shift.
 pub(crate) fn summary(run_id: &str, shift: f64) -> RunSummary {
     let Report { plan, provenance, .. } = report();
     RunSummary { run_id: run_id.into(), plan, provenance, evaluation: evaluation(shift) }
 }
 
-/// An evaluation of nothing: no pair, no identity, no number.
+/// An empty evaluation: no pairs, identities or numbers.
 pub(crate) fn nothing() -> Evaluation {
     let none = || Estimate { lower: None, upper: None, n: 0, ..estimate(f64::NAN) };
     let empty = || Distribution {

@@ -1,5 +1,5 @@
-//! The report of one run, section by section, in the order a reader asks: did it work, how well, where does it fail,
-//! how fast was it, and how is it made again.
+//! The report of one run, in the order of a reader's questions: did it work, how well, where does it fail, how fast was
+//! it, and how to reproduce it.
 
 use std::collections::BTreeMap;
 
@@ -7,146 +7,136 @@ use super::base64;
 use super::breakdown;
 use super::explorer;
 use super::figures;
-use super::page::{Block, Cell, Page, Section, Table, Tile};
+use super::page::{DataTable, HeadlineNumber, Page, Section, TableCell};
 use super::people;
 use super::protocols;
-use super::words::{NONE, count, counted, interval_name, judged, made, maybe, point, target, unit, verdict};
+use super::words::{
+    GENUINE_AND_IMPOSTOR, NONE, count, counted, interval_name, judged, made, maybe, or_dash, point, target, unit,
+    value_and_interval, verdict,
+};
 use super::{Report, ReportError};
 use crate::agreement::{self, Agreement, Verification};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
-use crate::numbers::Quantity::{self, Cosine, Plain, Rate};
+use crate::numbers::Quantity::{Cosine, Plain, Rate};
 use crate::similarity::{HardPair, IdentitySpread, PairKind};
 use crate::verification::{Distribution, ErrorRate, Intervals};
 
 /// Hardest pairs shown of each kind.
 const PAIRS_SHOWN: usize = 50;
-/// Identities in the table of the closest.
+/// Identities shown in the table of the smallest margins.
 const IDENTITIES_SHOWN: usize = 20;
-/// Failures shown one by one.
+/// Failures listed individually.
 const FAILURES_SHOWN: usize = 50;
-/// PNG bytes of hardest pairs that go into a page at most; as text they are a third larger.
+/// Budget for pictures of the hardest pairs, in bytes of PNG; base64 makes them a third larger.
 const PICTURE_BYTES: usize = 1_800_000;
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
-    let metrics = &report.evaluation.metrics;
-    let explorer = explorer::section(&report.evaluation)?;
-    let scripted = explorer.is_some();
-    let sections = [
-        expectations(metrics),
-        Some(distributions(report)?),
-        Some(errors(report)?),
-        Some(thresholds(metrics)),
-        explorer,
-        protocols::protocols(&metrics.protocols),
-        protocols::published(&report.published),
-        upstream(metrics),
-        Some(hardest(report)),
-        if metrics.faces.identities > 0 { Some(identities(&report.evaluation.identities)?) } else { None },
-        people::fails(&report.evaluation.people, metrics)?,
-        people::labels(report),
-        people::routing(&report.evaluation.people)?,
-        report.evaluation.breakdown.as_ref().map(|found| breakdown::section(found, metrics)).transpose()?,
-        report.agreement.as_ref().map(agreement),
-        Some(throughput(report)?),
-        Some(failures(report)),
-        Some(pairs(metrics)),
-        Some(provenance(report)),
-        Some(command(report)),
-    ];
+    let Report { evaluation, .. } = report;
+    let metrics = &evaluation.metrics;
     Ok(Page {
-        kind: "FaceVault: report of one run".into(),
+        kind: "FaceVault run report",
         title: report.run_id.clone(),
         description: report.description.clone(),
         cautions: report.cautions.clone(),
         verdict: verdict(metrics),
         tiles: tiles(metrics),
-        sections: sections.into_iter().flatten().collect(),
-        footer: footer(report, scripted),
+        sections: vec![
+            expectations(metrics),
+            distributions(report)?,
+            errors(report)?,
+            thresholds(metrics),
+            explorer::section(evaluation)?,
+            protocols::protocols(&metrics.protocols),
+            protocols::published(&report.published),
+            upstream(metrics),
+            hardest(report),
+            identities(report)?,
+            people::fails(&evaluation.people, metrics)?,
+            people::labels(report),
+            people::routing(&evaluation.people)?,
+            breakdown::section(evaluation)?,
+            agreement(report.agreement.as_ref()),
+            throughput(report)?,
+            failures(report),
+            pairs(metrics),
+            provenance(report),
+            Section::new("command", "Reproduce this run")
+                .text("This command repeats the run, resumes it, or reports that it is already complete; then it renders this page.")
+                .command(&report.command),
+        ],
+        footer: footer(report),
     })
 }
 
-fn tiles(metrics: &Metrics) -> Vec<Tile> {
-    let tile = |label: &str, value: String, note: String| Tile { label: label.into(), value, note };
-    let estimate = |label: &str, quantity: Quantity, estimate: &Estimate| {
-        tile(label, point(quantity, estimate), quantity.interval(estimate))
-    };
+fn tiles(metrics: &Metrics) -> Vec<HeadlineNumber> {
     let faces = &metrics.faces;
-    let mut tiles = vec![estimate("Equal error rate", Rate, &metrics.eer)];
-    if let Some((rate, tar)) = metrics.operating().and_then(|point| Some((point.target_fmr, point.tar.as_ref()?))) {
-        tiles.push(estimate(&format!("True accepts at {} false matches", target(rate)), Rate, tar));
+    let mut tiles = vec![HeadlineNumber::estimate("Equal error rate", Rate, &metrics.eer)];
+    if let Some((fmr, tar)) = metrics.operating().and_then(|point| Some((point.target_fmr, point.tar.as_ref()?))) {
+        tiles.push(HeadlineNumber::estimate(format!("True accept rate at FMR {}", target(fmr)), Rate, tar));
     }
     tiles.extend([
-        estimate("Area under the ROC curve", Cosine, &metrics.auc),
-        estimate("Separation d′", Plain, &metrics.d_prime),
-        tile(
+        HeadlineNumber::estimate("Area under the ROC curve", Cosine, &metrics.auc),
+        HeadlineNumber::estimate("Separation d′", Plain, &metrics.d_prime),
+        HeadlineNumber::new(
             "Faces embedded",
             count(faces.embedded),
             format!("of {}, {} failed", count(faces.manifest), count(faces.failed)),
         ),
-        tile("Identities", count(faces.identities), format!("{} with one face", count(faces.singletons))),
+        HeadlineNumber::new(
+            "Identities",
+            count(faces.identities),
+            format!("{} with a single face", count(faces.singletons)),
+        ),
     ]);
     tiles
 }
 
-fn expectations(metrics: &Metrics) -> Option<Section> {
+fn expectations(metrics: &Metrics) -> Section {
     let mut table =
-        Table::new("Ranges that the config expects", &["metric", "#value", "expected", "source", "verdict"]);
+        DataTable::new("Ranges expected by the config", &["metric", "#value", "expected", "source", "verdict"]);
     for expectation in &metrics.expectations {
         let (value, range) = judged(expectation);
-        let source = expectation.source.clone().unwrap_or_else(|| NONE.into());
-        let (class, verdict) = match (expectation.met, expectation.value) {
-            (true, _) => ("", "✓ met"),
-            (false, Some(_)) => ("bad", "✗ not met"),
-            (false, None) => ("bad", "✗ not judged"),
+        let verdict = match (expectation.met, expectation.value) {
+            (true, _) => "✓ met",
+            (false, Some(_)) => "✗ not met",
+            (false, None) => "✗ not judged",
         };
-        table.classed(class, [expectation.metric.clone(), value, range, source, verdict.into()]);
+        let source = or_dash(expectation.source.clone());
+        table.marked(!expectation.met, [expectation.metric.clone(), value, range, source, verdict.into()]);
     }
-    (!table.rows.is_empty()).then(|| Section {
-        id: "expectations",
-        title: "Expectations".into(),
-        blocks: vec![table.into()],
-        ..Section::default()
-    })
+    Section::new("expectations", "Expectations").with(table)
 }
 
 fn distributions(report: &Report) -> Result<Section, ReportError> {
     let metrics = &report.evaluation.metrics;
-    let mut text = Vec::new();
-    if metrics.pairs.genuine == 0 || metrics.pairs.impostor == 0 {
-        text.push("One of the two kinds of pair does not occur in this run, so no error rate means anything.".into());
-    }
-    Ok(Section {
-        id: "distributions",
-        title: "Same and different identities".into(),
-        text,
-        blocks: vec![
-            figures::distributions(&report.evaluation, false)?,
-            figures::distributions(&report.evaluation, true)?,
-            moments("The two distributions", &metrics.genuine, &metrics.impostor).into(),
-        ],
-        ..Section::default()
-    })
+    let missing = (metrics.pairs.genuine == 0 || metrics.pairs.impostor == 0)
+        .then(|| "This run lacks genuine or impostor pairs, so its error rates are meaningless.".to_owned());
+    Ok(Section::new("distributions", "Genuine and impostor pairs")
+        .text(GENUINE_AND_IMPOSTOR)
+        .texts(missing)
+        .with(figures::distributions(&report.evaluation, false)?)
+        .with(figures::distributions(&report.evaluation, true)?)
+        .with(moments("The two distributions", &metrics.genuine, &metrics.impostor)))
 }
 
-/// Mean, spread and quantiles of both kinds of pair.
-fn moments(caption: &str, genuine: &Distribution, impostor: &Distribution) -> Table {
-    let name = interval_name(&genuine.mean);
-    let mut table = Table::new(
-        caption,
-        &["cosine", "#same identity", &format!("#{name}"), "#different identities", &format!("#{name}")],
-    );
+/// Mean, spread and quantiles of genuine and impostor pairs.
+fn moments(caption: &str, genuine: &Distribution, impostor: &Distribution) -> DataTable {
+    let name = format!("#{}", interval_name(&genuine.mean));
+    let mut table = DataTable::new(caption, &["cosine", "#genuine", &name, "#impostor", &name]);
     let both = |name: String, genuine: &Estimate, impostor: &Estimate| {
-        [name, point(Cosine, genuine), Cosine.interval(genuine), point(Cosine, impostor), Cosine.interval(impostor)]
+        let [a, a_interval] = value_and_interval(Cosine, genuine);
+        let [b, b_interval] = value_and_interval(Cosine, impostor);
+        [name, a, a_interval, b, b_interval]
     };
     table.row(both("mean".into(), &genuine.mean, &impostor.mean));
     table.row(both("standard deviation".into(), &genuine.std, &impostor.std));
     table.row(both("mean of absolute values".into(), &genuine.mean_abs, &impostor.mean_abs));
     let bare = |name: &str, genuine: f64, impostor: f64| {
-        [name.into(), maybe(Some(genuine), Cosine), String::new(), maybe(Some(impostor), Cosine), String::new()]
+        [name.into(), maybe(genuine, Cosine), String::new(), maybe(impostor, Cosine), String::new()]
     };
-    table.row(bare("smallest", genuine.min, impostor.min));
+    table.row(bare("minimum", genuine.min, impostor.min));
     for (genuine, impostor) in genuine.quantiles.iter().zip(&impostor.quantiles) {
         let name = match genuine.level {
             0.5 => "median".to_owned(),
@@ -154,118 +144,100 @@ fn moments(caption: &str, genuine: &Distribution, impostor: &Distribution) -> Ta
         };
         table.row(both(name, &genuine.value, &impostor.value));
     }
-    table.row(bare("largest", genuine.max, impostor.max));
-    let (same, different) = (made(&genuine.mean), made(&impostor.mean));
-    table.note = if same == different {
-        format!("Intervals: {same}.")
+    table.row(bare("maximum", genuine.max, impostor.max));
+    let (of_genuine, of_impostor) = (made(&genuine.mean), made(&impostor.mean));
+    table.note(if of_genuine == of_impostor {
+        format!("Intervals: {of_genuine}.")
     } else {
-        format!("Same identity: {same}. Different identities: {different}.")
-    };
-    table
+        format!("Genuine pairs: {of_genuine}. Impostor pairs: {of_impostor}.")
+    })
 }
 
 fn errors(report: &Report) -> Result<Section, ReportError> {
-    Ok(Section {
-        id: "errors",
-        title: "Error rates".into(),
-        blocks: vec![figures::det(&report.evaluation)?, figures::roc(&report.evaluation)?],
-        ..Section::default()
-    })
+    Ok(Section::new("errors", "Error rates")
+        .with(figures::det(&report.evaluation)?)
+        .with(figures::roc(&report.evaluation)?))
 }
 
 fn thresholds(metrics: &Metrics) -> Section {
     let name = metrics.operating_points.iter().find_map(|point| point.tar.as_ref()).unwrap_or(&metrics.eer);
-    let name = interval_name(name);
-    let mut table = Table::new(
-        "Thresholds",
-        &[
-            "false match rate aimed at",
-            "#threshold",
-            "#observed false match rate",
-            &format!("#{name}"),
-            "#true accept rate",
-            &format!("#{name}"),
-        ],
-    );
+    let name = format!("#{}", interval_name(name));
+    let columns = ["target FMR", "#threshold", "#observed FMR", &name, "#true accept rate", &name];
+    let mut table = DataTable::new("Thresholds", &columns);
+    let [eer, interval] = value_and_interval(Rate, &metrics.eer);
     table.row([
-        "where both rates are equal".into(),
-        maybe(Some(metrics.eer_threshold), Cosine),
-        point(Rate, &metrics.eer),
-        Rate.interval(&metrics.eer),
-        if metrics.eer.bound { NONE.into() } else { maybe(Some(1.0 - metrics.eer.point), Rate) },
+        "equal error rate".into(),
+        maybe(metrics.eer_threshold, Cosine),
+        eer,
+        interval,
+        if metrics.eer.bound { NONE.into() } else { maybe(1.0 - metrics.eer.point, Rate) },
         String::new(),
     ]);
     let mut unresolved = Vec::new();
     for operating in &metrics.operating_points {
         let aim = target(operating.target_fmr);
-        let part = |estimate: &Option<Estimate>| {
-            estimate.as_ref().map_or((NONE.into(), String::new()), |e| (point(Rate, e), Rate.interval(e)))
-        };
-        let ((fmr, fmr_interval), (tar, tar_interval)) = (part(&operating.fmr), part(&operating.tar));
         if operating.threshold.is_none() {
             unresolved.push(aim.clone());
         }
+        let [fmr, fmr_interval] = value_and_interval(Rate, operating.fmr.as_ref());
+        let [tar, tar_interval] = value_and_interval(Rate, operating.tar.as_ref());
         table.row([aim, maybe(operating.threshold, Cosine), fmr, fmr_interval, tar, tar_interval]);
     }
-    table.note = "“≤” is a bound: no false match was seen, and this is the highest rate the pairs allow.".into();
+    table.note = "“≤” marks a bound: no false match was seen, and this is the highest rate the pairs allow.".into();
     if !unresolved.is_empty() {
-        let pairs = counted(metrics.pairs.impostor, "different-identity pair", "different-identity pairs");
+        let pairs = counted(metrics.pairs.impostor, "impostor pair does", "impostor pairs do");
         let rates = unresolved.join(", ");
-        table.note = format!("{} Not resolved by {pairs}, so there is no threshold for: {rates}.", table.note);
+        table.note = format!("{} {pairs} not resolve these target rates, which get no threshold: {rates}.", table.note);
     }
-    Section {
-        id: "thresholds",
-        title: "Which threshold to choose".into(),
-        text: vec![
-            "Two faces match when their cosine is at or above the threshold. Choose the rate of false matches you can live with, and read what it costs in true accepts. A threshold holds for this preprocessing and these weights only.".into(),
-        ],
-        blocks: vec![
-            table.into(),
-            misses(metrics).into(),
-            ladder(metrics).folded().into(),
-            three_intervals(metrics).folded().into(),
-        ],
-        ..Section::default()
-    }
+    Section::new("thresholds", "Choosing a threshold")
+        .text(
+            "Two faces match when their cosine is at or above the threshold. Choose a false match rate you can \
+             accept and read off the true accept rate it leaves. A threshold is valid only for this preprocessing and \
+             these weights.",
+        )
+        .with(table)
+        .with(fnmr_at_low_fmr(metrics))
+        .with(fixed_thresholds(metrics).folded())
+        .with(three_intervals(metrics).folded())
 }
 
 /// FMR100, FMR1000, `ZeroFMR`.
-fn misses(metrics: &Metrics) -> Table {
+fn fnmr_at_low_fmr(metrics: &Metrics) -> DataTable {
     let name = format!("#{}", interval_name(&metrics.zero_fmr));
-    let mut table =
-        Table::new("Misses where false matches are rare", &["rate", "threshold", "#false non-matches", &name]);
+    let columns = ["rate", "threshold", "#false non-match rate", &name];
+    let mut table = DataTable::new("False non-match rates at low false match rates", &columns);
     for (rate, threshold, estimate) in [
-        ("FMR100", "the lowest with at most 1% false matches", &metrics.fmr100),
-        ("FMR1000", "the lowest with at most 0.1% false matches", &metrics.fmr1000),
+        ("FMR100", "the lowest with an FMR of at most 1%", &metrics.fmr100),
+        ("FMR1000", "the lowest with an FMR of at most 0.1%", &metrics.fmr1000),
         ("ZeroFMR", "the lowest without a false match", &metrics.zero_fmr),
     ] {
-        table.row([rate.into(), threshold.into(), point(Rate, estimate), Rate.interval(estimate)]);
+        let [value, interval] = value_and_interval(Rate, estimate);
+        table.row([rate.into(), threshold.into(), value, interval]);
     }
-    table.note =
-        "“≥” is a bound from below: the pairs are too few to see such a rate, and without any false match this \
-                  many are missed."
-            .into();
-    table
+    table.note(
+        "“≥” marks a lower bound: there are too few pairs to observe such a low FMR, and this is the FNMR without any \
+         false match.",
+    )
 }
 
-/// The other way round: from a threshold to its error rates.
-fn ladder(metrics: &Metrics) -> Table {
+/// Error rates at round thresholds.
+fn fixed_thresholds(metrics: &Metrics) -> DataTable {
     let name = format!("#{}", interval_name(&metrics.zero_fmr));
     let columns = ["#threshold", "#false match rate", &name, "#false non-match rate", &name];
-    let mut table = Table::new("What a threshold costs", &columns);
+    let mut table = DataTable::new("Error rates at fixed thresholds", &columns);
     for row in &metrics.thresholds {
-        let (fmr, fnmr) = (&row.fmr, &row.fnmr);
-        let threshold = format!("{:.2}", row.threshold);
-        table.row([threshold, point(Rate, fmr), Rate.interval(fmr), point(Rate, fnmr), Rate.interval(fnmr)]);
+        let [fmr, fmr_interval] = value_and_interval(Rate, &row.fmr);
+        let [fnmr, fnmr_interval] = value_and_interval(Rate, &row.fnmr);
+        table.row([format!("{:.2}", row.threshold), fmr, fmr_interval, fnmr, fnmr_interval]);
     }
     table
 }
 
-/// Each interval beside those that it could have been.
-fn three_intervals(metrics: &Metrics) -> Table {
-    let mut table = Table::new(
-        "The same intervals made in three ways",
-        &["rate", "#value", "#Wilson, plug-in variance", "#identity bootstrap", "#naive", "#naive is too narrow by"],
+/// Each interval next to the two alternatives.
+fn three_intervals(metrics: &Metrics) -> DataTable {
+    let mut table = DataTable::new(
+        "The same intervals by three methods",
+        &["rate", "#value", "#Wilson, plug-in variance", "#identity bootstrap", "#naive", "#naive too narrow by"],
     );
     let ends = |[lower, upper]: [f64; 2]| format!("[{}, {}]", Rate.value(lower), Rate.value(upper));
     for row in &metrics.intervals {
@@ -275,97 +247,94 @@ fn three_intervals(metrics: &Metrics) -> Table {
         };
         let Intervals { wilson, bootstrap, naive, naive_too_narrow } = &row.intervals;
         table.row([
-            format!("{rate} at {}", target(row.target_fmr)),
+            format!("{rate} at target FMR {}", target(row.target_fmr)),
             Rate.value(row.point),
-            wilson.map_or_else(|| NONE.into(), ends),
-            bootstrap.map_or_else(|| NONE.into(), ends),
+            or_dash(wilson.map(ends)),
+            or_dash(bootstrap.map(ends)),
             ends(*naive),
-            naive_too_narrow.map_or_else(|| NONE.into(), |times| format!("{times:.1} times")),
+            or_dash(naive_too_narrow.map(|times| format!("{times:.1} times"))),
         ]);
     }
-    table.note =
-        "The first is the one shown everywhere. A true accept rate's knows that its threshold was chosen for the false match rate: other people \
-                  would give another one. A false match rate's is of this threshold, held fixed. The naive one takes pairs as independent and the threshold as \
-                  given: pairs share faces and people."
-            .into();
-    table
+    table.note(
+        "The Wilson interval is the one shown elsewhere on this page. The interval of a true accept rate accounts for the threshold \
+         having been chosen for its FMR: other people would give another threshold. The interval of an FMR \
+         holds this threshold fixed. The naive interval treats pairs as independent and the threshold as given, although \
+         pairs share faces and people.",
+    )
 }
 
-fn upstream(metrics: &Metrics) -> Option<Section> {
-    let upstream = metrics.upstream.as_ref()?;
-    let mut table = Table::new(
-        "Measured here against the published range",
+fn upstream(metrics: &Metrics) -> Section {
+    let section = Section::new("published", "Upstream's published ranges");
+    let Some(upstream) = &metrics.upstream else { return section };
+    let mut table = DataTable::new(
+        "This run against the published range",
         &["quantity", "#measured", "#published from", "#to", "verdict"],
     );
     for row in &upstream.rows {
-        let (class, verdict) = if row.inside { ("", "✓ inside") } else { ("bad", "✗ outside") };
-        let [measured, lower, upper] = [row.measured, row.lower, row.upper].map(|value| maybe(Some(value), Cosine));
-        table.classed(class, [row.quantity.clone(), measured, lower, upper, verdict.into()]);
+        let verdict = if row.inside { "✓ inside" } else { "✗ outside" };
+        let [measured, lower, upper] = [row.measured, row.lower, row.upper].map(|value| maybe(value, Cosine));
+        table.marked(!row.inside, [row.quantity.clone(), measured, lower, upper, verdict.into()]);
     }
-    let pairs = |distribution: &Distribution| count(distribution.mean.n);
     table.note = format!(
-        "Sampled as upstream does: {} same-identity pairs among the first faces of each identity, {} random different-identity pairs.",
-        pairs(&upstream.genuine),
-        pairs(&upstream.impostor)
+        "Sampled the way upstream does: {} genuine pairs among the first faces of each identity and {} random impostor pairs.",
+        count(upstream.genuine.mean.n),
+        count(upstream.impostor.mean.n)
     );
-    let distributions = moments("The distributions of upstream's sample", &upstream.genuine, &upstream.impostor);
-    Some(Section {
-        id: "published",
-        title: "Beside the published numbers".into(),
-        blocks: vec![table.into(), distributions.folded().into()],
-        ..Section::default()
-    })
+    section
+        .with(table)
+        .with(moments("The distributions of upstream's sample", &upstream.genuine, &upstream.impostor).folded())
 }
 
 fn hardest(report: &Report) -> Section {
     let mut budget = PICTURE_BYTES;
-    let mut table = |kind: PairKind, caption: &str| -> Table {
+    let mut table = |kind: PairKind, caption: &str| {
         let pairs: Vec<_> = report.evaluation.hardest.iter().filter(|pair| pair.kind == kind).collect();
-        let mut table = Table::new(caption, &["#rank", "#cosine", "face", "identity", "other face", "its identity"]);
+        let mut table =
+            DataTable::new(caption, &["#rank", "#cosine", "face", "identity", "other face", "other identity"]);
         for pair in pairs.iter().take(PAIRS_SHOWN) {
             table.row(hard_pair(pair, &report.pictures, &mut budget));
         }
         if pairs.len() > PAIRS_SHOWN {
-            table.note = format!("The first {PAIRS_SHOWN} of {}; all are in pairs.parquet.", count(pairs.len() as u64));
+            let all = count(pairs.len() as u64);
+            table.note = format!("The first {PAIRS_SHOWN} of {all}; pairs.parquet has all of them.");
         }
         table
     };
     let tables = [
-        table(PairKind::Genuine, "Same identity, least alike"),
-        table(PairKind::Impostor, "Different identities, most alike"),
+        table(PairKind::Genuine, "Genuine pairs with the lowest cosines"),
+        table(PairKind::Impostor, "Impostor pairs with the highest cosines"),
     ];
-    let mut text = vec![
-        "Where the errors come from. The first rows are as often wrong labels or bad pictures as hard faces: look at them before you blame the network.".to_owned(),
-    ];
+    let section = Section::new("hardest", "Hardest pairs");
     if report.evaluation.hardest.is_empty() {
-        text = vec!["No pairs were kept.".into()];
-    } else if report.pictures.is_empty() {
-        text.push("Without pictures: faces are personal data. The config's key report.pictures shows them.".into());
+        return section.text("No pairs were kept.");
     }
-    Section {
-        id: "hardest",
-        title: "Hardest pairs".into(),
-        text,
-        blocks: tables.into_iter().map(Block::from).collect(),
-        ..Section::default()
-    }
+    let without_pictures = report.pictures.is_empty().then(|| {
+        "Pictures are off because faces are personal data; set `report.pictures` in the config to show them.".into()
+    });
+    section
+        .text(
+            "These pairs cause the errors. The top rows are as often wrong labels or bad pictures as hard faces: look at \
+             them before you blame the network.",
+        )
+        .texts(without_pictures)
+        .with_all(tables)
 }
 
-/// A face with its picture, where there is one and the budget allows it.
-pub(super) fn face(row: u32, id: &str, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> Cell {
+/// A face with its picture, if there is one and it fits the budget.
+pub(super) fn face(row: u32, id: &str, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> TableCell {
     let picture = pictures.get(&row).and_then(|png| {
         *budget = budget.checked_sub(png.len())?;
         Some(format!("data:image/png;base64,{}", base64::encode(png)))
     });
-    Cell { picture, ..id.into() }
+    TableCell { picture, ..id.into() }
 }
 
-/// A row of the table of hardest pairs; pictures as long as the budget lasts.
-fn hard_pair(pair: &HardPair, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> [Cell; 6] {
+/// A row of a table of hardest pairs, with pictures while the budget lasts.
+fn hard_pair(pair: &HardPair, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> [TableCell; 6] {
     let mut face = |row: u32, id: &str| face(row, id, pictures, budget);
     [
         pair.rank.to_string().into(),
-        maybe(Some(f64::from(pair.cosine)), Cosine).into(),
+        maybe(f64::from(pair.cosine), Cosine).into(),
         face(pair.row_a, &pair.face_a),
         pair.identity_a.as_str().into(),
         face(pair.row_b, &pair.face_b),
@@ -373,16 +342,21 @@ fn hard_pair(pair: &HardPair, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut us
     ]
 }
 
-fn identities(all: &[IdentitySpread]) -> Result<Section, ReportError> {
-    let mut table = Table::new(
-        "Identities with the least to spare",
+fn identities(report: &Report) -> Result<Section, ReportError> {
+    let section = Section::new("identities", "Identity by identity");
+    if report.evaluation.metrics.faces.identities == 0 {
+        return Ok(section);
+    }
+    let all: &[IdentitySpread] = &report.evaluation.identities;
+    let mut table = DataTable::new(
+        "Identities with the smallest margins",
         &[
             "identity",
             "#faces",
             "#mean cosine within",
             "#lowest within",
             "#highest to another",
-            "nearest other",
+            "nearest other identity",
             "#margin",
         ],
     );
@@ -395,66 +369,58 @@ fn identities(all: &[IdentitySpread]) -> Result<Section, ReportError> {
             maybe(identity.genuine_mean, Cosine),
             maybe(identity.genuine_min.map(f64::from), Cosine),
             maybe(identity.impostor_max.map(f64::from), Cosine),
-            identity.nearest_identity.clone().unwrap_or_else(|| NONE.into()),
+            or_dash(identity.nearest_identity.clone()),
             Cosine.value(*margin),
         ]);
     }
     table.note = format!(
-        "{} of {}. The margin is the mean cosine within less the highest to another; all are in identities.parquet.",
+        "{} of {}. The margin is the mean cosine within an identity minus the highest cosine to another; \
+         identities.parquet has all of them.",
         count(table.rows.len() as u64),
         counted(all.len() as u64, "identity", "identities")
     );
-    Ok(Section {
-        id: "identities",
-        title: "Identity by identity".into(),
-        blocks: vec![figures::identities(all)?, table.into()],
-        ..Section::default()
-    })
+    Ok(section.with(figures::identities(all)?).with(table))
 }
 
-fn agreement(found: &Agreement) -> Section {
+fn agreement(found: Option<&Agreement>) -> Section {
+    let section = Section::new("agreement", "Agreement with f32");
+    let Some(found) = found else { return section };
     let precision = found.precision.name();
-    let mut rows = Table::new("A face's two embeddings", &["what", "#value"]);
+    let mut rows = DataTable::new("The two embeddings of a face", &["measure", "#value"]);
     rows.row(["lowest cosine".into(), format!("{:.6}", found.cosine_min)]);
     rows.row(["mean cosine".into(), format!("{:.6}", found.cosine_mean)]);
-    rows.row(["largest difference of two numbers".into(), format!("{:.1e}", found.max_difference)]);
-    let mut blocks: Vec<Block> = vec![rows.into()];
-    if let Some(Verification { genuine_pairs, impostor_pairs, f32, lower }) = &found.verification {
+    rows.row(["largest difference of a component".into(), format!("{:.1e}", found.max_difference)]);
+    let verification = found.verification.as_ref().map(|Verification { genuine_pairs, impostor_pairs, f32, lower }| {
         let name = format!("#{}", interval_name(&f32.eer));
         let columns = ["rate", "#f32", &name, &format!("#{precision}"), &name, "#n"];
-        let mut table = Table::new("Telling people apart on the sample", &columns);
+        let mut table = DataTable::new("Verification on the sample", &columns);
         for (name, reference, lower) in agreement::rows(f32, lower) {
-            table.row([
-                name,
-                point(Rate, reference),
-                Rate.interval(reference),
-                point(Rate, lower),
-                Rate.interval(lower),
-                count(reference.n),
-            ]);
+            let [a, a_interval] = value_and_interval(Rate, reference);
+            let [b, b_interval] = value_and_interval(Rate, lower);
+            table.row([name, a, a_interval, b, b_interval, count(reference.n)]);
         }
         let (genuine, impostor) = (count(*genuine_pairs), count(*impostor_pairs));
-        table.note = format!(
-            "All {genuine} same-identity and {impostor} different-identity pairs of the sample. The intervals are for \
-             each precision alone; both saw the same faces, so their difference is far surer than the intervals look."
-        );
-        blocks.push(table.into());
-    }
-    Section {
-        id: "agreement",
-        title: "Agreement with f32".into(),
-        text: vec![format!(
-            "This run is in {precision}. {} of its faces ({}) were embedded in f32 as well, on {}.",
+        table.note(format!(
+            "All {genuine} genuine and {impostor} impostor pairs of the sample. Each interval is for one precision alone; \
+             both precisions embed the same faces, so their difference is far more certain than the intervals suggest."
+        ))
+    });
+    section
+        .text(format!(
+            "This run uses {precision}. {} of its faces ({}) were also embedded in f32, on {}.",
             count(found.faces),
             found.sample,
             found.device
-        )],
-        blocks,
-        ..Section::default()
-    }
+        ))
+        .with(rows)
+        .with_all(verification)
 }
 
 fn throughput(report: &Report) -> Result<Section, ReportError> {
+    let section = Section::new("throughput", "Throughput");
+    if report.timeline.is_empty() {
+        return Ok(section.text("No chunk has a timing."));
+    }
     let mut sessions: BTreeMap<u32, (u64, u64, f64)> = BTreeMap::new();
     for chunk in &report.timeline {
         let (chunks, faces, seconds) = sessions.entry(chunk.session).or_default();
@@ -462,7 +428,8 @@ fn throughput(report: &Report) -> Result<Section, ReportError> {
         *faces = faces.saturating_add(chunk.faces);
         *seconds += chunk.seconds;
     }
-    let mut table = Table::new("Speed by session", &["session", "#chunks", "#faces", "#seconds", "#faces per second"]);
+    let mut table =
+        DataTable::new("Speed by session", &["session", "#chunks", "#faces", "#seconds", "#faces per second"]);
     let number = |value: f64| if value.is_finite() { format!("{value:.1}") } else { NONE.into() };
     let mut line = |name: String, (chunks, faces, seconds): (u64, u64, f64)| {
         table.row([name, count(chunks), count(faces), number(seconds), number(faces as f64 / seconds)]);
@@ -474,13 +441,7 @@ fn throughput(report: &Report) -> Result<Section, ReportError> {
         let sum = sessions.values().fold((0, 0_u64, 0.0), |a, b| (a.0 + b.0, a.1.saturating_add(b.1), a.2 + b.2));
         line("all".into(), sum);
     }
-    let mut section = Section { id: "throughput", title: "Throughput".into(), ..Section::default() };
-    if report.timeline.is_empty() {
-        section.text.push("No chunk has a timing.".into());
-    } else {
-        section.blocks = vec![figures::throughput(&report.timeline)?, table.into()];
-    }
-    Ok(section)
+    Ok(section.with(figures::throughput(&report.timeline)?).with(table))
 }
 
 fn failures(report: &Report) -> Section {
@@ -488,69 +449,68 @@ fn failures(report: &Report) -> Section {
     for failure in &report.failures {
         *kinds.entry(&failure.kind).or_default() += 1;
     }
-    let mut groups = Table::new("By kind", &["kind", "#faces", "#of all faces"]);
+    let mut groups = DataTable::new("By kind", &["kind", "#faces", "#of all faces"]);
     for (kind, n) in kinds {
         let share = n as f64 / report.evaluation.metrics.faces.manifest as f64;
-        groups.row([kind.to_owned(), count(n), maybe(Some(share), Rate)]);
+        groups.row([kind.to_owned(), count(n), maybe(share, Rate)]);
     }
-    let mut faces = Table::new("Faces without an embedding", &["#row", "face", "kind", "reason"]);
+    let mut faces = DataTable::new("Faces without an embedding", &["#row", "face", "kind", "reason"]);
     for failure in report.failures.iter().take(FAILURES_SHOWN) {
         faces.row([failure.row.to_string(), failure.face_id.clone(), failure.kind.clone(), failure.message.clone()]);
     }
     if report.failures.len() > FAILURES_SHOWN {
         let all = count(report.failures.len() as u64);
-        faces.note = format!("The first {FAILURES_SHOWN} of {all}; all are in failures.csv.");
+        faces.note = format!("The first {FAILURES_SHOWN} of {all}; failures.csv has all of them.");
     }
-    let text = if report.failures.is_empty() {
-        "Every face of the manifest has an embedding."
-    } else {
-        "These faces have no row in the matrix and take no part in any number above."
-    };
     let left_out = Some(&report.left_out).filter(|left_out| !left_out.is_empty());
-    let left_out = left_out.map(|left_out| format!("Besides faces, the dataset's folders hold: {left_out}."));
-    Section {
-        id: "failures",
-        title: "Failures".into(),
-        text: std::iter::once(text.into()).chain(left_out).collect(),
-        blocks: vec![groups.into(), faces.into()],
-        ..Section::default()
-    }
+    Section::new("failures", "Failures")
+        .text(if report.failures.is_empty() {
+            "Every face of the manifest has an embedding."
+        } else {
+            "These faces have no row in the embedding matrix and do not enter any number above."
+        })
+        .texts(left_out.map(|left_out| format!("Besides faces, the dataset's folders contain: {left_out}.")))
+        .with_all([groups, faces])
 }
 
 fn pairs(metrics: &Metrics) -> Section {
     let (faces, pairs) = (&metrics.faces, &metrics.pairs);
     let rules = match pairs.mode.as_str() {
-        "exhaustive" => {
-            "Every pair of labelled faces was compared, less those that the rules below leave out.".to_owned()
+        "exhaustive" => "All pairs of labelled faces were compared, except those excluded below.".to_owned(),
+        "sampled" => {
+            "A seeded sample of all pairs of labelled faces was compared; the same seed draws the same pairs.".to_owned()
         }
-        "sampled" => "A seeded sample of all pairs of labelled faces was compared: the same seed draws the same pairs."
-            .to_owned(),
         "listed" => {
-            "No face has a name, so only the pairs of the dataset's own list were compared: of all others nobody knows \
-                     whether they are one person. Intervals resample groups of pictures that the list calls one person."
+            "The faces have no identities, so only the pairs of the dataset's own list were compared: whether any other \
+             pair is genuine is unknown. Intervals resample groups of pictures that the list links as one person."
                 .to_owned()
         }
         mode => format!("Pairs were chosen by the mode “{mode}”."),
     };
-    let mut table = Table::new("Pairs", &["pairs", "#same identity", "#different identities"]);
-    table.row(["compared".into(), count(pairs.genuine), count(pairs.impostor)]);
-    table.row(["available under the rules".into(), count(pairs.genuine_available), count(pairs.impostor_available)]);
-    let mut left_out = Table::new("Left out", &["what", "#count"]);
-    left_out.row(["pairs of two faces from one image".into(), count(pairs.excluded_same_image)]);
-    left_out.row(["pairs of two faces with the same content".into(), count(pairs.excluded_same_content)]);
-    left_out.row(["faces without an identity".into(), count(pairs.unlabelled_faces)]);
-    let mut counts = Table::new("Faces", &["faces", "#count"]);
-    for (name, n) in [
+    let mut compared = DataTable::new("Pairs", &["pairs", "#genuine", "#impostor"]);
+    compared.row(["compared".into(), count(pairs.genuine), count(pairs.impostor)]);
+    compared.row(["available under the rules".into(), count(pairs.genuine_available), count(pairs.impostor_available)]);
+    let table = |caption: &str, columns: &[&str], rows: &[(&str, u64)]| {
+        let mut table = DataTable::new(caption, columns);
+        for (name, n) in rows {
+            table.row([(*name).to_owned(), count(*n)]);
+        }
+        table
+    };
+    let excluded = [
+        ("pairs of two faces from one image", pairs.excluded_same_image),
+        ("pairs of two faces with the same content", pairs.excluded_same_content),
+        ("faces without an identity", pairs.unlabelled_faces),
+    ];
+    let counts = [
         ("in the manifest", faces.manifest),
         ("embedded", faces.embedded),
         ("failed", faces.failed),
         ("embedded, with an identity", faces.labelled),
         ("identities", faces.identities),
-        ("identities with a single face: no same-identity pair", faces.singletons),
-    ] {
-        counts.row([name.to_owned(), count(n)]);
-    }
-    let mut estimates = Table::new("How the intervals were made", &["metric", "#value", "#interval", "#n", "method"]);
+        ("identities with a single face: no genuine pair", faces.singletons),
+    ];
+    let mut estimates = DataTable::new("Interval methods", &["metric", "#value", "#interval", "#n", "method"]);
     for (name, quantity, estimate) in [
         ("equal error rate", Rate, &metrics.eer),
         ("FMR100", Rate, &metrics.fmr100),
@@ -558,8 +518,8 @@ fn pairs(metrics: &Metrics) -> Section {
         ("ZeroFMR", Rate, &metrics.zero_fmr),
         ("area under the ROC curve", Cosine, &metrics.auc),
         ("separation d′", Plain, &metrics.d_prime),
-        ("same identity, mean cosine", Cosine, &metrics.genuine.mean),
-        ("different identities, mean cosine", Cosine, &metrics.impostor.mean),
+        ("genuine pairs, mean cosine", Cosine, &metrics.genuine.mean),
+        ("impostor pairs, mean cosine", Cosine, &metrics.impostor.mean),
     ] {
         let (one, many) = unit(estimate.unit);
         estimates.row([
@@ -570,52 +530,39 @@ fn pairs(metrics: &Metrics) -> Section {
             made(estimate),
         ]);
     }
-    Section {
-        id: "pairs",
-        title: "Which pairs were compared".into(),
-        text: vec![rules],
-        blocks: [table, left_out, counts, estimates].map(Block::from).into(),
-        ..Section::default()
-    }
+    Section::new("pairs", "Pairs compared").text(rules).with_all([
+        compared,
+        table("Excluded", &["excluded", "#count"], &excluded),
+        table("Faces", &["faces", "#count"], &counts),
+        estimates,
+    ])
 }
 
 fn provenance(report: &Report) -> Section {
-    let mut plan = Table::new("Plan", &["key", "value"]);
-    let mut origin = Table::new("Provenance", &["key", "value"]);
-    for (table, pairs) in [(&mut plan, &report.plan), (&mut origin, &report.provenance)] {
+    let table = |caption: &str, pairs: &[(String, String)]| {
+        let mut table = DataTable::new(caption, &["key", "value"]);
         for (key, value) in pairs {
             table.row([key.as_str(), if value.is_empty() { NONE } else { value }]);
         }
-    }
-    plan.note = "Everything that can change a number. The run's name ends in a digest of it.".into();
-    origin.note = "Where, when and with what it was computed; nothing here is part of the run's name.".into();
-    Section {
-        id: "provenance",
-        title: "Plan and provenance".into(),
-        blocks: vec![plan.into(), origin.into()],
-        ..Section::default()
-    }
+        table
+    };
+    Section::new("provenance", "Plan and provenance")
+        .with(
+            table("Plan", &report.plan)
+                .note("Everything that can change a number. The run's name ends in a digest of the plan."),
+        )
+        .with(
+            table("Provenance", &report.provenance)
+                .note("Where, when and with which build the run was computed; none of it is part of the run's name."),
+        )
 }
 
-fn command(report: &Report) -> Section {
-    Section {
-        id: "command",
-        title: "Make it again".into(),
-        text: vec![
-            "This command computes the run again, or resumes it, or says that nothing is left to do; then it renders this page.".into(),
-        ],
-        command: Some(report.command.clone()),
-        ..Section::default()
-    }
-}
-
-fn footer(report: &Report, scripted: bool) -> Vec<String> {
-    let script = if scripted { "no script but the one that moves the threshold" } else { "no script" };
+fn footer(report: &Report) -> Vec<String> {
     let pictures = if report.pictures.is_empty() { "" } else { " and pictures of faces" };
     vec![
         format!(
-            "This page holds ids of faces and identities{pictures}: personal data. Treat it as you treat the dataset."
+            "This page contains ids of faces and identities{pictures}: personal data. Handle it like the dataset itself."
         ),
-        format!("One file, {script}, nothing loaded from elsewhere. The same run gives the same bytes."),
+        "The same run renders to the same bytes.".into(),
     ]
 }

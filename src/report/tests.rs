@@ -1,8 +1,8 @@
-//! Pages as a whole: complete, well-formed, self-contained, the same every time, whatever the numbers.
+//! Whole pages: complete, well-formed, self-contained and deterministic for any numbers.
 
 use super::*;
 use crate::compare::compare;
-use crate::config::Published;
+use crate::config::{Design, Published};
 use crate::estimate::Estimate;
 use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Protocol, Split};
 use crate::protocol::{FoldResult, ListedCounts, ProtocolResult};
@@ -11,7 +11,7 @@ use crate::similarity::{Histograms, IdentitySpread};
 use crate::verification::OperatingPoint;
 use proptest::prelude::*;
 
-/// Elements that have no end tag in HTML.
+/// HTML elements without an end tag.
 const VOID: [&str; 4] = ["meta", "img", "br", "input"];
 
 /// Checks that tags are balanced and nested, and attribute values quoted; returns the names of all elements.
@@ -44,12 +44,12 @@ fn well_formed(html: &str) -> Vec<String> {
     seen
 }
 
-/// What holds for every page.
+/// Checks that apply to every page.
 pub(super) fn check(html: &str) {
     let elements = well_formed(html);
     assert_eq!(elements.iter().filter(|name| *name == "h1").count(), 1);
     assert!(!elements.iter().any(|name| name == "link"), "{elements:?}");
-    // The explorer's data and its script, or none at all; and a policy that lets nothing else run.
+    // The explorer's data and script, or no script; and a policy that allows no other.
     let explorers = html.matches("<div class=\"explorer\">").count();
     assert_eq!(elements.iter().filter(|name| *name == "script").count(), 2 * explorers);
     assert_eq!(html.matches(&format!("<script>{}</script>", page::SCRIPT)).count(), explorers);
@@ -232,10 +232,10 @@ fn a_comparison_shows_differences_before_numbers() {
     assert!(html.contains(" pp") && html.contains("+0.1000"), "differences are shown");
 }
 
-/// Writes sample pages into a folder to look at them in a browser:
+/// Writes sample pages into a folder, to look at in a browser:
 /// `SAMPLE_PAGES=/tmp cargo test --lib sample_pages -- --ignored`.
 #[test]
-#[ignore = "for people: writes pages to look at"]
+#[ignore = "writes pages to look at"]
 fn sample_pages() {
     let folder = std::path::PathBuf::from(std::env::var_os("SAMPLE_PAGES").expect("SAMPLE_PAGES names a folder"));
     let write = |name: &str, html: String| std::fs::write(folder.join(name), html).unwrap();
@@ -257,6 +257,15 @@ fn sample_pages() {
     let third = sample::summary("casia-webface-0123456789ab", -0.1);
     let runs = vec![sample::summary("vggface2-3fa9c1d2e07b", 0.0), other, third];
     write("compare.html", render_comparison(&compare(runs).unwrap()).unwrap());
+    write("paired.html", paired::tests::page(&paired::tests::two_runs()));
+    write("throughput.html", render_throughput(&throughput(0.25)).unwrap());
+    let numbers = [Some(0.10), None, Some(0.121), Some(0.04)];
+    for (name, design) in [("steps", Design::Steps), ("each", Design::Each), ("grid", Design::Grid)] {
+        let found =
+            crate::ablation::tests::ablation(design, if design == Design::Grid { 2 } else { 3 }, &numbers, 0.005);
+        write(&format!("ablation-{name}.html"), render_ablation(&found).unwrap());
+    }
+    write("benchmarked.html", render(&benchmarked()).unwrap());
 }
 
 prop_compose! {
@@ -355,8 +364,8 @@ proptest! {
     }
 }
 
-/// A measurement of two variants, of which the second fails the gate, and of one that is not there; every number of the
-/// second is `number`.
+/// A measurement of two variants, the second of which fails the gate and has every number `number`, and of one that is
+/// unavailable.
 fn throughput(number: f64) -> crate::throughput::Throughput {
     use crate::compare::{Effect, NearestFaces, Verdict};
     use crate::estimate::Unit;
@@ -503,9 +512,12 @@ fn a_speed_that_does_not_count_is_struck_out_in_words_too_and_is_never_the_faste
     let measured = throughput(900.0);
     let html = render_throughput(&measured).unwrap();
     assert!(html.contains("<s>900.0</s><small>struck out: lowest cosine &lt;0.5&gt;</small>"), "{html}");
-    assert!(html.contains("<s>900.0</s><small>struck out: its embeddings fail the gate</small>"), "the whole way too");
+    assert!(
+        html.contains("<s>900.0</s><small>struck out: its embeddings fail the gate</small>"),
+        "the end-to-end pass too"
+    );
     assert!(html.contains("Fastest: first &amp; best, 0.5 faces a second"), "the second one is faster and struck out");
-    // What could not be measured is there with its reason, in the list of variants and of whole passes.
+    // Unmeasured variants are listed with their reason, for the network and for the end-to-end pass.
     assert_eq!(html.matches("out of &lt;memory&gt;").count(), 2);
     assert!(html.contains("not counted, the driver does not count it"));
     let text = measured.to_text();
@@ -534,10 +546,10 @@ fn a_measurement_without_stages_energy_or_a_whole_pass_says_so_or_leaves_it_out(
     }
     let html = render_throughput(&measured).unwrap();
     check(&html);
-    assert!(html.contains("can tell its stages apart") && !html.contains("id=\"whole\""));
+    assert!(html.contains("can time its stages") && !html.contains("id=\"whole\""));
 }
 
-/// A protocol whose list lacks a pair, and values published for it.
+/// A run with a protocol that leaves out pairs, and published values for it.
 fn benchmarked() -> Report {
     let mut report = sample::report();
     let estimate = |point: f64, reach: f64| Estimate {
@@ -593,28 +605,28 @@ fn benchmarked() -> Report {
 }
 
 #[test]
-fn protocols_stand_beside_published_values() {
+fn protocols_are_shown_with_published_values() {
     let report = benchmarked();
     let html = render(&report).unwrap();
     let plain = text_of(&html);
-    for told in [
-        "view-2: 2,999 same-identity and 3,000 different-identity test pairs of a list of 6,000; 10 folds in turn, the \
-         thresholds from all others; arccos distance after subtracting the training folds' mean; thresholds from 0 to below 4 \
-         in steps of 0.01. 3 pairs were left out (2 of a face that the dataset does not have, 1 of one without an embedding; \
-         pairs_left_out.csv names them): compare with care.",
+    for text in [
+        "view-2: 2,999 genuine and 3,000 impostor test pairs of a list of 6,000; 10 folds, each \
+         with thresholds from the other folds; arccos distance after subtracting the training folds' mean; thresholds from 0 up to \
+         but excluding 4 in steps of 0.01. 3 pairs were left out (2 with a face that the dataset does not contain, 1 with a face without an \
+         embedding; pairs_left_out.csv lists them): compare with care.",
         "view-2 accuracy 99.50% 0.25% [99.30%, 99.70%]",
         "view-2.accuracy 99.50% ± 0.25% [99.30%, 99.70%] 99.65% ± 0.25% ✓ agrees README of <davidsandberg/facenet> faces \
          were detected; mirrored",
         "view-2.val 98.00% ± 1.00% [97.00%, 99.00%] 99.99% ± 0.25% ▼ below",
         "view-2.eer – 10.00% ± 0.25% ○ not measured",
     ] {
-        assert!(plain.contains(told), "{told}\n\n{plain}");
+        assert!(plain.contains(text), "{text}\n\n{plain}");
     }
     let bare = text_of(&render(&sample::report()).unwrap());
-    assert!(!bare.contains("Verification protocols") && !bare.contains("Beside published values"));
+    assert!(!bare.contains("Verification protocols") && !bare.contains("Published values"));
 }
 
-/// What a reader sees, in one line.
+/// The visible text, in one line.
 fn text_of(html: &str) -> String {
     let (mut text, mut rest) = (String::new(), html);
     while let Some((before, after)) = rest.split_once('<') {

@@ -1,12 +1,16 @@
-//! Numbers and verdicts in words.
+//! Numbers and verdicts as text.
 
-use super::page::Verdict;
+use super::page::Banner;
 use crate::estimate::{Estimate, Unit};
 use crate::metrics::{Judged, Metrics};
 use crate::numbers::Quantity;
 
-/// What stands where there is no number.
+/// Stands in for a missing value.
 pub(super) const NONE: &str = "–";
+
+/// Introduces the two kinds of pair.
+pub(super) const GENUINE_AND_IMPOSTOR: &str =
+    "A genuine pair is two faces of the same identity, an impostor pair two faces of different identities.";
 
 /// A count with thousands separators.
 pub(super) fn count(n: u64) -> String {
@@ -26,12 +30,17 @@ pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 
-/// A value, or a dash where there is none.
-pub(super) fn maybe(value: Option<f64>, quantity: Quantity) -> String {
-    value.filter(|value| value.is_finite()).map_or_else(|| NONE.into(), |value| quantity.value(value))
+/// A value; a dash for `None` and for values that are not finite.
+pub(super) fn maybe(value: impl Into<Option<f64>>, quantity: Quantity) -> String {
+    value.into().filter(|value| value.is_finite()).map_or_else(|| NONE.into(), |value| quantity.value(value))
 }
 
-/// An estimate's point, `≤` for bounds, or a dash where it is no number.
+/// A text; a dash for `None`.
+pub(super) fn or_dash(text: impl Into<Option<String>>) -> String {
+    text.into().unwrap_or_else(|| NONE.into())
+}
+
+/// An estimate's point, or its bound with `≤` or `≥`; a dash where it is not finite.
 pub(super) fn point(quantity: Quantity, estimate: &Estimate) -> String {
     let known = match estimate.upper.or(estimate.lower) {
         end if estimate.bound => end.is_none_or(f64::is_finite),
@@ -40,33 +49,52 @@ pub(super) fn point(quantity: Quantity, estimate: &Estimate) -> String {
     if known { quantity.point(estimate) } else { NONE.into() }
 }
 
-/// A target rate as people say it: `0.1%`.
+/// An estimate's point and its interval; a dash and nothing for `None`.
+pub(super) fn value_and_interval<'a>(quantity: Quantity, estimate: impl Into<Option<&'a Estimate>>) -> [String; 2] {
+    match estimate.into() {
+        Some(estimate) => [point(quantity, estimate), quantity.interval(estimate)],
+        None => [NONE.into(), String::new()],
+    }
+}
+
+/// `[1]`, `[2]`, …: how a comparison refers to its runs.
+pub(super) fn run_number(run: usize) -> String {
+    format!("[{}]", run + 1)
+}
+
+/// The text with a capital first letter.
+pub(super) fn capitalised(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+/// The text as a sentence: a capital first letter and a full stop.
+pub(super) fn sentence(text: &str) -> String {
+    capitalised(text) + "."
+}
+
+/// A target rate in percent without trailing zeros: `0.1%`.
 pub(super) fn target(rate: f64) -> String {
     let percent = rate * 100.0;
     let text = format!("{percent:.12}");
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// The operating threshold in a sentence: `0.5175, the lowest at which at most 0.1% of different-identity pairs match`.
+/// The operating threshold as part of a sentence: `0.5175, the lowest with an FMR of at most 0.1%`.
 pub(super) fn operating(threshold: f64, metrics: &Metrics) -> String {
     let value = Quantity::Cosine.value(threshold);
     match metrics.operating() {
-        Some(point) => {
-            format!(
-                "{value}, the lowest at which at most {} of different-identity pairs match",
-                target(point.target_fmr)
-            )
-        }
+        Some(point) => format!("{value}, the lowest with an FMR of at most {}", target(point.target_fmr)),
         None => value,
     }
 }
 
-/// What an estimate's interval is and how it was made.
+/// The name of an estimate's interval: `95% interval`.
 pub(super) fn interval_name(estimate: &Estimate) -> String {
     format!("{:.0}% interval", estimate.level * 100.0)
 }
 
-/// How its interval was made, or why there is none.
+/// The method behind an estimate's interval, or the reason why there is none.
 pub(super) fn made(estimate: &Estimate) -> String {
     match estimate.lower.or(estimate.upper) {
         Some(_) => format!("{}, {}", interval_name(estimate), estimate.method),
@@ -74,7 +102,7 @@ pub(super) fn made(estimate: &Estimate) -> String {
     }
 }
 
-/// What an estimate's n counts.
+/// The unit of an estimate's n, singular and plural.
 pub(super) fn unit(unit: Unit) -> (&'static str, &'static str) {
     match unit {
         Unit::Pairs => ("pair", "pairs"),
@@ -83,7 +111,7 @@ pub(super) fn unit(unit: Unit) -> (&'static str, &'static str) {
     }
 }
 
-/// Value and range of a judged expectation, with more digits where rounding would hide which side the value is on.
+/// Value and range of a judged expectation, with all digits where rounding would hide a value just outside the range.
 pub(super) fn judged(judged: &Judged) -> (String, String) {
     let format =
         |value: f64| Quantity::of_metric(&judged.metric).map_or_else(|| value.to_string(), |kind| kind.value(value));
@@ -101,21 +129,15 @@ pub(super) fn judged(judged: &Judged) -> (String, String) {
     (if hidden { value.to_string() } else { format(value) }, range)
 }
 
-/// Whether the run did what its config expects.
-pub(super) fn verdict(metrics: &Metrics) -> Verdict {
+/// Whether the run meets its config's expectations.
+pub(super) fn verdict(metrics: &Metrics) -> Banner {
     let all = metrics.expectations.len();
     let missed: Vec<_> = metrics.expectations.iter().filter(|e| !e.met).map(|e| e.metric.as_str()).collect();
     match (all, missed.len()) {
-        (0, _) => {
-            Verdict { tone: "neutral", sign: "○", text: "No expectations set: numbers without a judgement.".into() }
-        }
-        (1, 0) => Verdict { tone: "good", sign: "✓", text: "The one expectation is met.".into() },
-        (_, 0) => Verdict { tone: "good", sign: "✓", text: format!("All {all} expectations are met.") },
-        (_, bad) => Verdict {
-            tone: "bad",
-            sign: "✗",
-            text: format!("{bad} of {all} expectations not met: {}.", missed.join(", ")),
-        },
+        (0, _) => Banner::neutral("No expectations set: the numbers are not judged."),
+        (1, 0) => Banner::good("The only expectation is met."),
+        (_, 0) => Banner::good(format!("All {all} expectations are met.")),
+        (_, bad) => Banner::bad(format!("{bad} of {all} expectations not met: {}.", missed.join(", "))),
     }
 }
 
@@ -136,12 +158,12 @@ mod tests {
         let mut metrics = sample::report().evaluation.metrics;
         let mut say = |expectations: Vec<Judged>| {
             metrics.expectations = expectations;
-            let Verdict { tone, sign, text } = verdict(&metrics);
+            let Banner { tone, sign, text } = verdict(&metrics);
             format!("{tone} {sign} {text}")
         };
         let (met, missed) = (expectation("auc", Some(0.5), 1.0), expectation("eer", Some(0.5), 0.1));
-        assert_snapshot!(say(vec![]), @"neutral ○ No expectations set: numbers without a judgement.");
-        assert_snapshot!(say(vec![met.clone()]), @"good ✓ The one expectation is met.");
+        assert_snapshot!(say(vec![]), @"neutral ○ No expectations set: the numbers are not judged.");
+        assert_snapshot!(say(vec![met.clone()]), @"good ✓ The only expectation is met.");
         assert_snapshot!(say(vec![met.clone(), met.clone()]), @"good ✓ All 2 expectations are met.");
         assert_snapshot!(say(vec![met, missed]), @"bad ✗ 1 of 2 expectations not met: eer.");
     }

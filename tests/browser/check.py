@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Opens pages of `facevault report`, `compare`, `ablate` or `throughput` in a real Chromium and checks what readers rely on.
+"""Opens report, comparison, ablation and throughput pages in a real Chromium and checks what readers rely on.
 
     tests/browser/check.py [--axe axe.min.js] [--run experiments/RUN] [--pictures FOLDER] PAGE…
 
-Every page: below 5 MB, no console message, no request except for itself, light and dark, no horizontal scrolling on a phone,
-prints, complete with scripts switched off. A report: its threshold explorer follows keyboard, field and buttons in all four
-views, and its counts agree with the page's own tables, which facevault wrote and the script did not, and with
-`histograms.parquet` if `--run` names the run and pyarrow is installed. With axe-core: no violation of WCAG 2 A or AA.
+Every page: below 5 MB, no console messages, no requests except for itself; light and dark; no horizontal scrolling on a
+phone; prints; complete with scripts disabled. Run reports: the threshold explorer follows keyboard, field and buttons in
+all four views, with counts that agree with the page's own tables, which the program writes rather than the script, and with
+`histograms.parquet` if `--run` names the run directory and pyarrow is installed. With axe-core: no violations of WCAG 2 A
+or AA.
 
-Needs Python 3.8 and Chromium (or its path in CHROMIUM). Exit codes: 0 all checks hold, 1 a check failed, 77 no Chromium.
+Needs Python 3.8 and Chromium (or its path in CHROMIUM). Exit codes: 0 all checks pass, 1 a check failed, 77 no Chromium.
 """
 
 import argparse
@@ -28,7 +29,7 @@ AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 class Checks:
-    """Counts the checks that hold and prints those that do not."""
+    """Counts passed and failed checks and prints the failed ones."""
 
     def __init__(self):
         self.page, self.passed, self.failed = "", 0, 0
@@ -49,24 +50,24 @@ def look(tab, size=WIDE, scheme="light", media=""):
 
 
 def quiet(tab, checks, address, when):
-    """No console message, and no request except for the page itself."""
+    """No console messages and no requests except for the page itself."""
     for event in tab.events():
         what, of = event["method"], event["params"]
         if what == "Network.requestWillBeSent":
             url = of["request"]["url"]
-            checks.expect(url == address or url.startswith("data:"), f"{when}: asks for {url[:200]}")
+            checks.expect(url == address or url.startswith("data:"), f"{when}: requests {url[:200]}")
         elif what == "Log.entryAdded":
-            checks.expect(False, f"{when}: the console says {of['entry']['text'][:300]}")
+            checks.expect(False, f"{when}: console message {of['entry']['text'][:300]}")
         elif what == "Runtime.exceptionThrown":
             details = of["exceptionDetails"]
             checks.expect(False, f"{when}: {details.get('exception', {}).get('description', details['text'])[:300]}")
         elif what == "Runtime.consoleAPICalled":
-            checks.expect(False, f"{when}: the console is written to")
+            checks.expect(False, f"{when}: the page writes to the console")
 
 
 def accessible(tab, checks, axe, when):
-    """Leaves the page changed: everything unfolded, and drawings without their thousands of dots and lines, which have
-    no content of their own and cost axe-core minutes."""
+    """Changes the page: opens all details and removes the dots and lines of drawings, which have no accessible content and
+    take axe-core minutes."""
     tab.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
     tab.evaluate("document.querySelectorAll('svg[role=img] :not(text, g)').forEach((shape) => shape.remove())")
     tab.evaluate(axe + "; 0")
@@ -75,14 +76,14 @@ def accessible(tab, checks, axe, when):
         f"axe.run(document, {options}).then((all) => all.violations.map(({{id, help, nodes}}) =>"
         " ({id, help, n: nodes.length, where: nodes.slice(0, 3).map((node) => node.html.slice(0, 200))})))"
     )
-    checks.expect(not found, f"{when}: axe-core finds {json.dumps(found, indent=1)}")
+    checks.expect(not found, f"{when}: axe-core reports {json.dumps(found, indent=1)}")
 
 
 def printed(tab, checks):
     look(tab, media="print")
     for hidden in (".controls", "nav"):
         shown = f"[...document.querySelectorAll('{hidden}')].some((e) => getComputedStyle(e).display !== 'none')"
-        checks.expect(not tab.evaluate(shown), f"print: {hidden} is on paper, where it does nothing")
+        checks.expect(not tab.evaluate(shown), f"print: {hidden} is printed, where it has no use")
     look(tab)
     pdf = base64.b64decode(tab.call("Page.printToPDF", printBackground=True)["data"])
     checks.expect(pdf.startswith(b"%PDF-") and len(pdf) > 10_000, f"print: a PDF of {len(pdf)} bytes")
@@ -99,9 +100,9 @@ def check(tab, path, axe, run, pictures, checks):
     tab.call("Emulation.setScriptExecutionDisabled", value=True)
     tab.open(address)
     quiet(tab, checks, address, "without script")
-    still = explorer.said(tab)
+    still = explorer.readout(tab)
     text = tab.evaluate("document.querySelector('main').innerText.length")
-    checks.expect(not explorer.there(tab) or explorer.hidden(tab), "without script: controls that do nothing are shown")
+    checks.expect(not explorer.there(tab) or explorer.hidden(tab), "without script: inactive controls are visible")
     keep("no-script")
     tab.call("Emulation.setScriptExecutionDisabled", value=False)
 
@@ -113,7 +114,7 @@ def check(tab, path, axe, run, pictures, checks):
     checks.expect(text > 0.9 * tab.evaluate("document.querySelector('main').innerText.length"), "without script: text is missing")
     keep("light")
     if explorer.there(tab):
-        checks.expect(still == explorer.said(tab), "without script: other words than with it")
+        checks.expect(still == explorer.readout(tab), "without script: the readout differs from that with the script")
         explorer.check(tab, checks, run)
         quiet(tab, checks, address, "explorer")
     if axe:
@@ -127,7 +128,7 @@ def check(tab, path, axe, run, pictures, checks):
     tab.open(address)
     quiet(tab, checks, address, "dark")
     dark = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).every((part) => part < 64)"
-    checks.expect(tab.evaluate(dark), "dark: the paper is light")
+    checks.expect(tab.evaluate(dark), "dark: the background is light")
     keep("dark")
     if axe:
         accessible(tab, checks, axe, "dark")
@@ -154,7 +155,7 @@ def main():
     options = parser.parse_args()
     program = devtools.find()
     if not program:
-        print("SKIPPED: no Chromium; install it (Debian: apt-get install chromium) or set CHROMIUM to its path")
+        print("SKIPPED: Chromium not found; install it (Debian: apt-get install chromium) or set CHROMIUM to its path")
         return 77
     axe = pathlib.Path(options.axe).read_text(encoding="utf-8") if options.axe else None
     if options.pictures:
@@ -167,7 +168,7 @@ def main():
             check(tab, path, axe, options.run, options.pictures, checks)
             tab.close()
     print("accessibility: checked with axe-core" if axe else "accessibility: SKIPPED, no axe.min.js given (--axe or AXE)")
-    print(f"{checks.passed} checks hold, {checks.failed} failed")
+    print(f"{checks.passed} checks passed, {checks.failed} failed")
     return 1 if checks.failed else 0
 
 

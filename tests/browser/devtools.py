@@ -1,4 +1,4 @@
-"""Chromium over the DevTools protocol, with nothing but the standard library."""
+"""Controls Chromium over the DevTools protocol, using only the standard library."""
 
 import base64
 import json
@@ -44,7 +44,7 @@ class Socket:
         self._frame(1, text.encode())
 
     def receive(self):
-        """The next text message; raises socket.timeout when none comes."""
+        """The next text message; raises socket.timeout if none arrives."""
         message = b""
         while True:
             first, second = self._exactly(2)
@@ -73,7 +73,7 @@ class Socket:
             head = struct.pack("!BBH", 128 | kind, 128 | 126, size)
         else:
             head = struct.pack("!BBQ", 128 | kind, 128 | 127, size)
-        # A mask of zeros leaves the payload as it is; its purpose, proxies in between, does not arise here.
+        # A mask of zeros leaves the payload unchanged; masking protects proxies, and there are none here.
         self.stream.sendall(head + bytes(4) + payload)
 
     def _some(self, most):
@@ -90,7 +90,7 @@ class Socket:
 
 
 class Browser:
-    """A headless Chromium with a profile of its own, ended and removed on exit."""
+    """A headless Chromium with a temporary profile; both are cleaned up on exit."""
 
     def __init__(self, program):
         self.profile = tempfile.TemporaryDirectory(prefix="facevault-browser-", ignore_cleanup_errors=True)
@@ -110,7 +110,7 @@ class Browser:
         file = os.path.join(self.profile.name, "DevToolsActivePort")
         for _ in range(600):
             if self.process.poll() is not None:
-                raise RuntimeError(f"Chromium ended with {self.process.returncode} before it was ready")
+                raise RuntimeError(f"Chromium exited with {self.process.returncode} before it was ready")
             if os.path.exists(file):
                 lines = open(file, encoding="utf-8").read().split("\n")
                 if len(lines) > 1:
@@ -119,7 +119,7 @@ class Browser:
         raise RuntimeError("Chromium did not start within a minute")
 
     def call(self, method, session=None, **parameters):
-        """Result of a command; events that arrive meanwhile are kept."""
+        """The result of a command; events that arrive meanwhile are kept."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters}
         if session:
@@ -154,7 +154,7 @@ class Browser:
 
 
 class Tab:
-    """One page, with everything it logs and asks for."""
+    """One page, with its log events and requests."""
 
     def __init__(self, browser):
         self.browser = browser
@@ -180,7 +180,7 @@ class Tab:
         return [event for event in self.browser.events if event.get("sessionId") == self.session]
 
     def evaluate(self, expression):
-        """Value of a JavaScript expression; a promise is waited for."""
+        """The value of a JavaScript expression; awaits promises."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             details = answer["exceptionDetails"]
@@ -195,7 +195,7 @@ class Tab:
         self.call("Input.insertText", text=text)
 
     def screenshot(self, path):
-        """The whole page, as far as Chromium draws one picture."""
+        """The whole page, up to the largest height that Chromium captures."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 16_000), "scale": 1}
         picture = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)

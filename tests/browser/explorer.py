@@ -1,14 +1,14 @@
-"""Checks that the threshold explorer moves and shows correct numbers."""
+"""The threshold explorer: does it follow every control, and are its numbers correct?"""
 
 import bisect
 import json
 import math
 
 HOME, END, LEFT, RIGHT, UP, ENTER = ("Home", 36), ("End", 35), ("ArrowLeft", 37), ("ArrowRight", 39), ("ArrowUp", 38), ("Enter", 13)
-SAID = "Object.fromEntries([...document.querySelectorAll('.explorer [data-say]')].map((e) => [e.dataset.say, e.textContent]))"
+READOUT = "Object.fromEntries([...document.querySelectorAll('.explorer [data-readout]')].map((e) => [e.dataset.readout, e.textContent]))"
 VIEWS = """[...document.querySelectorAll('.explorer [data-view]')].map((view) => {
   const svg = view.querySelector('svg');
-  return {kind: view.dataset.view, at: svg.querySelector('.pointer').getAttribute('transform'), x: svg.dataset.x, y: svg.dataset.y,
+  return {kind: view.dataset.view, at: svg.querySelector('.cursor').getAttribute('transform'), x: svg.dataset.x, y: svg.dataset.y,
           curve: [...svg.querySelectorAll('polyline.value')].map((line) => line.getAttribute('points')).join(' ')};
 })"""
 TABLE = """[...document.querySelectorAll('table')].filter((table) => table.caption.textContent === %s)
@@ -24,8 +24,8 @@ def hidden(tab):
     return not tab.evaluate(shown)
 
 
-def said(tab):
-    return tab.evaluate(SAID)
+def readout(tab):
+    return tab.evaluate(READOUT)
 
 
 def table(tab, caption):
@@ -43,19 +43,19 @@ def check(tab, checks, run=None):
     truth = Truth(tab, data, run)
 
     checks.expect(not hidden(tab), "explorer: the controls stay hidden")
-    before = said(tab), [view["at"] for view in tab.evaluate(VIEWS)]
+    before = readout(tab), [view["at"] for view in tab.evaluate(VIEWS)]
     start = tab.evaluate(index)
     tab.evaluate("document.getElementById('threshold').focus()")
     for key, wanted in [(RIGHT, start + 1), (LEFT, start), (HOME, 0), (END, last), (LEFT, last - 1)]:
         tab.key(*key)
         checks.expect(tab.evaluate(index) == wanted, f"explorer: {key[0]} leads to {tab.evaluate(index)}, not {wanted}")
         truth.compare(tab, checks, wanted)
-    after = said(tab), [view["at"] for view in tab.evaluate(VIEWS)]
+    after = readout(tab), [view["at"] for view in tab.evaluate(VIEWS)]
     for name, text in before[0].items():
         checks.expect(text != after[0][name], f"explorer: {name} does not follow the slider")
     for one, other, kind in zip(before[1], after[1], ("distributions", "roc", "det")):
         checks.expect(one != other, f"explorer: {kind} does not follow the slider")
-    checks.expect(len(after[1]) == 3, "explorer: three charts beside the counts")
+    checks.expect(len(after[1]) == 3, "explorer: expected three charts besides the counts")
 
     for point in sorted({round(i * last / 40) for i in range(41)}):
         tab.evaluate(
@@ -75,20 +75,20 @@ def check(tab, checks, run=None):
         truth.compare(tab, checks, tab.evaluate(index))
     tab.evaluate(f"{field}.focus()")
     tab.key(*UP)
-    checks.expect(tab.evaluate(index) == last, "explorer: the field climbs beyond the last threshold")
+    checks.expect(tab.evaluate(index) == last, "explorer: the field goes beyond the last threshold")
 
-    # The same words as the program writes.
-    named = table(tab, "Numbers: what each named threshold does")
+    # The same text as the program writes.
+    named = table(tab, "Numbers: named thresholds")
     buttons = "[...document.querySelectorAll('.explorer button')]"
-    checks.expect(tab.evaluate(f"{buttons}.map((b) => b.textContent)") == [row[0] for row in named], "explorer: other buttons than rows")
+    checks.expect(tab.evaluate(f"{buttons}.map((b) => b.textContent)") == [row[0] for row in named], "explorer: the buttons differ from the rows")
     columns = ("threshold", "true_accepts", "tar", "false_rejects", "fnmr", "false_accepts", "fmr", "one_in")
     for i, row in enumerate(named):
         tab.evaluate(f"{buttons}[{i}].click()")
-        words = said(tab)
-        checks.expect([words[name] for name in columns] == row[1:], f"explorer: {row} is said as {words}")
+        words = readout(tab)
+        checks.expect([words[name] for name in columns] == row[1:], f"explorer: {row} is shown as {words}")
         pressed = tab.evaluate(f"{buttons}[{i}].getAttribute('aria-pressed')")
-        checks.expect(pressed == "true", f"explorer: the button {row[0]} does not show that it is chosen")
-    # What the threshold table says of operating points, computed elsewhere in the program.
+        checks.expect(pressed == "true", f"explorer: the button {row[0]} is not shown as pressed")
+    # The operating points in the threshold table, which the program computes elsewhere.
     for row in table(tab, "Thresholds") or []:
         for words in named:
             if words[0] == f"FMR {row[0]}" and "≤" not in row[2]:
@@ -96,7 +96,7 @@ def check(tab, checks, run=None):
 
 
 class Truth:
-    """What a threshold does, from tables that the explorer's script does not read."""
+    """The effect of a threshold, from tables that the explorer's script does not read."""
 
     def __init__(self, tab, data, run):
         self.data = data
@@ -112,29 +112,29 @@ class Truth:
         return min(thresholds[max(0, i - 1) : i + 1], key=lambda threshold: abs(threshold - value))
 
     def compare(self, tab, checks, point):
-        words, at = said(tab), self.threshold(point)
+        words, at = readout(tab), self.threshold(point)
         shown = {name: number(words[name]) for name in ("threshold", "true_accepts", "false_rejects", "false_accepts", "true_rejects")}
         where = f"explorer at {at:.5f}"
-        checks.expect(abs(shown["threshold"] - at) < 1e-4, f"{where}: says {words['threshold']}")
+        checks.expect(abs(shown["threshold"] - at) < 1e-4, f"{where}: shows {words['threshold']}")
         for kind, column, accepts, rejects in ((0, 2, "true_accepts", "false_rejects"), (1, 3, "false_accepts", "true_rejects")):
-            # A bin's edges are written with four decimals.
+            # Bin edges are written with four decimals.
             least = sum(row[column] for row in self.bins if row[0] > at + 1e-4)
             most = sum(row[column] for row in self.bins if row[1] > at - 1e-4)
             checks.expect(least <= shown[accepts] <= most, f"{where}: {accepts} {shown[accepts]} not in {least} … {most}")
             whole = sum(row[column] for row in self.bins)
-            checks.expect(shown[accepts] + shown[rejects] == whole, f"{where}: {accepts} and {rejects} are not all pairs")
+            checks.expect(shown[accepts] + shown[rejects] == whole, f"{where}: {accepts} and {rejects} do not add up to all pairs")
             if self.counts:
                 exact = sum(counts[kind] for lower, *counts in self.counts if lower >= at - 1e-9)
                 checks.expect(shown[accepts] == exact, f"{where}: {accepts} {shown[accepts]}, histograms.parquet says {exact}")
         fmr = shown["false_accepts"] / (shown["false_accepts"] + shown["true_rejects"])
         fnmr = shown["false_rejects"] / (shown["true_accepts"] + shown["false_rejects"])
         for name, rate in (("fmr", fmr), ("fnmr", fnmr), ("tar", 1 - fnmr)):
-            said_rate, bounded = words[name], words[name][0] in "≤≥"
+            shown_rate, bounded = words[name], words[name][0] in "≤≥"
             unseen = rate in (0, 1) and not (name != "tar" and rate == 1)
-            checks.expect(bounded == unseen, f"{where}: {name} {said_rate} of {rate}")
+            checks.expect(bounded == unseen, f"{where}: {name} {shown_rate} of {rate}")
             if not bounded:
-                digit = 10 ** -len(said_rate.rstrip("%").split(".")[1])
-                checks.expect(abs(number(said_rate) - 100 * rate) < 0.51 * digit, f"{where}: {name} {said_rate} of {rate}")
+                digit = 10 ** -len(shown_rate.rstrip("%").split(".")[1])
+                checks.expect(abs(number(shown_rate) - 100 * rate) < 0.51 * digit, f"{where}: {name} {shown_rate} of {rate}")
         if fmr:
             about = number(words["one_in"].rsplit(" ", 1)[1])
             checks.expect(abs(about * fmr - 1) < 0.0051, f"{where}: {words['one_in']} of {fmr}")
@@ -142,9 +142,9 @@ class Truth:
         for view in tab.evaluate(VIEWS):
             x, y = (float(part) for part in view["at"][len("translate(") : -1].split(" "))
             across, up = places[view["kind"]]
-            checks.expect(abs(x - place(view["x"], across)) < 0.2, f"{where}: {view['kind']} stands at {view['at']}")
+            checks.expect(abs(x - place(view["x"], across)) < 0.2, f"{where}: {view['kind']} is at {view['at']}")
             if up is not None:
-                checks.expect(abs(y - place(view["y"], up)) < 0.2, f"{where}: {view['kind']} stands at {view['at']}")
+                checks.expect(abs(y - place(view["y"], up)) < 0.2, f"{where}: {view['kind']} is at {view['at']}")
                 away = distance(view["curve"], x, y)
                 checks.expect(away < 4, f"{where}: {view['kind']}'s ring is {away:.1f} away from the curve")
 
@@ -157,7 +157,7 @@ def place(axis, value):
 
 
 def distance(polyline, x, y):
-    """From a point to a line through points."""
+    """The distance from a point to a polyline."""
     points = [tuple(map(float, pair.split(","))) for pair in polyline.split()]
     best = math.inf
     for (ax, ay), (bx, by) in zip(points, points[1:]):
@@ -168,7 +168,7 @@ def distance(polyline, x, y):
 
 
 def histograms(run):
-    """Lower edge and both counts of each bin; None without pyarrow."""
+    """The lower edge and both counts of each bin; None without pyarrow."""
     try:
         from pyarrow import parquet
     except ImportError:

@@ -160,8 +160,8 @@ fn a_metric_that_a_run_lacks_is_not_judged_and_the_report_says_why() {
     let done = workspace.json(3, &["experiment", "config.yaml"]);
     let why: Vec<_> = (0..2).map(|i| done["expectations"][i]["not_judged"].as_str().unwrap()).collect();
     insta::assert_snapshot!(why.join("\n"), @r"
-    27 different-identity pairs are too few to see such a rate
-    27 different-identity pairs are too few to see such a rate
+    27 impostor pairs are too few to observe such a rate
+    27 impostor pairs are too few to observe such a rate
     ");
     let report = fs::read_to_string(workspace.path(done["report"].as_str().unwrap())).unwrap();
     assert!(report.contains("✗ not judged") && report.contains(why[0]), "the report does not say it");

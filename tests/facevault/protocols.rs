@@ -54,7 +54,7 @@ fn a_protocol_runs_beside_the_comparison_and_stands_beside_what_was_published() 
     let name = run.file_name().unwrap().to_str().unwrap().to_owned();
     workspace.run(0, &["verify", &name]);
     let report = fs::read_to_string(workspace.path("reports").join(format!("{name}.html"))).unwrap();
-    assert!(report.contains("Verification protocols") && report.contains("Beside published values"));
+    assert!(report.contains("Verification protocols") && report.contains("Published values"));
     let again = workspace.json(0, &["experiment", "config.yaml"]);
     assert_eq!(again["status"], "already-complete");
 

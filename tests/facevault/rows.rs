@@ -107,7 +107,10 @@ fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
     let name = run.file_name().unwrap().to_str().unwrap();
     workspace.run(0, &["verify", name]);
     let report = fs::read_to_string(workspace.path("reports").join(format!("{name}.html"))).unwrap();
-    assert!(report.contains("3 pairs were left out (1 of a face that the dataset does not have, 2 of one without"));
+    assert!(
+        report
+            .contains("3 pairs were left out (1 with a face that the dataset does not contain, 2 with a face without")
+    );
     // How many are too many is no part of the run's name.
     let set = "protocols=[{name: own, folds: 4, max_left_out: 0.1}]";
     let (_, said) = workspace.run(1, &["experiment", "config.yaml", "--set", set]);

@@ -1,27 +1,27 @@
-//! How good a picture of a face is, by four numbers that need no network: cheap enough to be measured on every face
-//! while it is embedded, for the picture may be gone when somebody asks.
+//! Picture quality of a face by four measures that need no network. They are cheap enough to compute for every face while
+//! it is embedded, because the picture may not be available later.
 //!
-//! All but the size are taken from the 8-bit picture that the network sees, after cropping and resizing, from its luma
-//! (ITU-R BT.601, as Pillow's `convert("L")`: `(19595 R + 38470 G + 7471 B + 32768) >> 16`). Sums are of integers, so
-//! the numbers are the same to the last bit on every machine.
+//! All measures but the size use the luma of the 8-bit picture that the network sees, after cropping and resizing
+//! (ITU-R BT.601, as Pillow's `convert("L")`: `(19595 R + 38470 G + 7471 B + 32768) >> 16`). Sums are integers, so the
+//! results are identical to the last bit on every machine.
 //!
 //! | measure | definition | unit | better |
 //! |---|---|---|---|
 //! | sharpness | variance of the 4-neighbour Laplacian of the inner pixels (Pech-Pacheco et al. 2000) | grey levels² | higher |
 //! | exposure | mean luma | grey levels, 0 … 255 | near the middle |
 //! | contrast | standard deviation of luma (RMS contrast, Peli 1990) | grey levels | higher |
-//! | size | shorter side of the crop before it was resized | pixels | higher |
+//! | size | shorter side of the crop before resizing | pixels | higher |
 //!
-//! Sharpness is that of the resized picture: an enlarged crop is soft, and noise and JPEG blocks count as detail.
+//! Sharpness is measured on the resized picture: an enlarged crop is soft, and noise and JPEG blocks count as detail.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ChannelOrder;
 
-/// The exposure that is farthest from both ends of the scale.
+/// The exposure in the middle of the scale.
 pub const MIDDLE_GREY: f64 = 127.5;
 
-/// The quality of one face. The first three are kept to a hundredth.
+/// The quality of one face. The first three measures are rounded to hundredths.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quality {
     /// Variance of the Laplacian of luma, grey levels².
@@ -30,11 +30,11 @@ pub struct Quality {
     pub exposure: f32,
     /// Standard deviation of luma, grey levels.
     pub contrast: f32,
-    /// Shorter side of the crop before it was resized, pixels.
+    /// Shorter side of the crop before resizing, pixels.
     pub size: u32,
 }
 
-/// The quality of some faces in order, column by column: what a chunk's sidecar holds.
+/// The quality of faces in order, by column, as stored in a chunk's sidecar.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Qualities {
@@ -45,7 +45,7 @@ pub struct Qualities {
 }
 
 impl Qualities {
-    /// Number of faces; `None` when the columns differ in length.
+    /// The number of faces; `None` if the columns differ in length.
     #[must_use]
     pub fn faces(&self) -> Option<usize> {
         let lengths = [self.sharpness.len(), self.exposure.len(), self.contrast.len(), self.size.len()];
@@ -70,11 +70,11 @@ impl Extend<Quality> for Qualities {
     }
 }
 
-/// Measures a face of `side` × `side` × 3 bytes, row-major, channels interleaved, that was cut out of a picture as a
-/// region of `source` (width, height) pixels. `luma` is a buffer; keep one a thread.
+/// Measures a face of `side` × `side` × 3 bytes, row-major with interleaved channels, cropped from a picture as a region of
+/// `source` (width, height) pixels. `luma` is a buffer; reuse one per thread.
 ///
 /// # Panics
-/// When `face` is not of that size.
+/// If `face` does not have that size.
 #[must_use]
 pub fn measure(face: &[u8], side: usize, channels: ChannelOrder, source: [usize; 2], luma: &mut Vec<i16>) -> Quality {
     assert_eq!(face.len(), side * side * 3, "the face has side {side}");
@@ -96,13 +96,13 @@ pub fn measure(face: &[u8], side: usize, channels: ChannelOrder, source: [usize;
     }
 }
 
-/// 0 … 255, as wide as a Laplacian needs.
+/// The luma of a pixel, 0 … 255, in the type that a Laplacian needs.
 fn grey(pixel: [u8; 3], weights: [u32; 3]) -> i16 {
     let [a, b, c] = pixel.map(u32::from);
     ((weights[0] * a + weights[1] * b + weights[2] * c + 0x8000) >> 16) as i16
 }
 
-/// Number, sum and sum of squares of integers.
+/// Count, sum and sum of squares of integers.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     n: i64,
@@ -119,7 +119,7 @@ impl Sums {
         if self.n == 0 { 0.0 } else { self.sum as f64 / self.n as f64 }
     }
 
-    /// Of the values themselves, not of a population that they are a sample of.
+    /// The population variance, not the sample estimate.
     fn variance(self) -> f64 {
         if self.n == 0 { 0.0 } else { (self.n * self.squares - self.sum * self.sum) as f64 / (self.n * self.n) as f64 }
     }
@@ -134,7 +134,7 @@ fn levels(row: &[i16]) -> Sums {
     Sums { n: row.len() as i64, sum: sum.into(), squares: squares.into() }
 }
 
-/// The Laplacian of a row's inner pixels. 32 bits hold the sums of a row: faces are at most 1024 pixels wide.
+/// The Laplacian of a row's inner pixels. Sums of a row fit into 32 bits, because faces are at most 1024 pixels wide.
 fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> Sums {
     let Some(inner) = row.len().checked_sub(2) else { return Sums::default() };
     let (mut sum, mut squares) = (0_i32, 0_i32);
@@ -163,9 +163,9 @@ mod tests {
         measure(face.as_raw(), face.width() as usize, ChannelOrder::Rgb, source, &mut Vec::new())
     }
 
-    // `tests/fixtures/quality/make_goldens.py` computed them.
+    // Expected values: `tests/fixtures/quality/make_goldens.py`.
     #[test]
-    fn numbers_are_those_of_numpy_and_opencv() {
+    fn measures_match_numpy_and_opencv() {
         let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
         let goldens: Vec<Value> =
             serde_json::from_slice(&std::fs::read(fixtures.join("quality/goldens.json")).unwrap()).unwrap();
@@ -182,12 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn each_number_moves_with_what_it_is_about() {
+    fn each_measure_responds_to_its_property() {
         let flat = RgbImage::from_pixel(9, 9, image::Rgb([40, 40, 40]));
         assert_eq!(of(&flat, [7, 9]), Quality { sharpness: 0.0, exposure: 40.0, contrast: 0.0, size: 7 });
         let ramp = RgbImage::from_fn(9, 9, |x, _| image::Rgb([x as u8 * 10; 3]));
         let ramped = of(&ramp, [1, 1]);
-        assert!(ramped.sharpness == 0.0 && ramped.contrast > 25.0, "a slope has contrast and no edge: {ramped:?}");
+        assert!(ramped.sharpness == 0.0 && ramped.contrast > 25.0, "a ramp has contrast but no edge: {ramped:?}");
         let stripes = RgbImage::from_fn(9, 9, |x, _| image::Rgb([x as u8 % 2 * 80; 3]));
         assert!(of(&stripes, [1, 1]).sharpness > 10_000.0);
         assert_eq!(of(&RgbImage::new(2, 2), [5, 5]).sharpness, 0.0, "there are no inner pixels");
@@ -195,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_of_channels_is_undone(pixels in proptest::collection::vec(any::<u8>(), 75)) {
+        fn channel_order_does_not_matter(pixels in proptest::collection::vec(any::<u8>(), 75)) {
             let mut swapped = pixels.clone();
             swapped.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| pixel.reverse());
             let measure = |face: &[u8], order| super::measure(face, 5, order, [3, 4], &mut vec![9; 3]);
@@ -203,7 +203,7 @@ mod tests {
         }
 
         #[test]
-        fn columns_give_back_the_faces_through_json(faces in proptest::collection::vec(any::<[u8; 27]>(), 0..9)) {
+        fn columns_round_trip_through_json(faces in proptest::collection::vec(any::<[u8; 27]>(), 0..9)) {
             let faces: Vec<Quality> =
                 faces.iter().map(|face| super::measure(face, 3, ChannelOrder::Rgb, [8, 9], &mut Vec::new())).collect();
             let mut columns = Qualities::default();

@@ -1,4 +1,4 @@
-//! `metrics.json`: a versioned schema. Every estimate has point, lower, upper and n.
+//! The schema of `metrics.json`. Every estimate has point, lower, upper and n.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use crate::estimate::Estimate;
 use crate::protocol::ProtocolResult;
 use crate::verification::{Distribution, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates};
 
-/// Version of the schema below; readers refuse what they do not know.
+/// Version of the schema; readers reject other versions.
 pub const SCHEMA: u32 = 2;
 
 /// All numbers of one evaluated run.
@@ -15,13 +15,13 @@ pub const SCHEMA: u32 = 2;
 pub struct Metrics {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// How many faces and identities stand behind the rest.
+    /// Numbers of faces and identities.
     pub faces: FaceCounts,
-    /// Which pairs were compared.
+    /// The pairs compared.
     pub pairs: PairCounts,
-    /// Cosines of same-identity pairs.
+    /// Cosines of genuine pairs.
     pub genuine: Distribution,
-    /// Cosines of different-identity pairs.
+    /// Cosines of impostor pairs.
     pub impostor: Distribution,
     /// Separation of the two: |μg−μi| / sqrt((σg²+σi²)/2).
     pub d_prime: Estimate,
@@ -31,20 +31,20 @@ pub struct Metrics {
     pub eer: Estimate,
     /// Threshold at the equal error rate.
     pub eer_threshold: f64,
-    /// FNMR at the lowest threshold with FMR ≤ 1e-2. Like the next, a bound without upper end where the pairs are too
-    /// few to see such a rate.
+    /// FNMR at the lowest threshold with FMR ≤ 1e-2. Like the next, a bound without an upper end if there are too few pairs
+    /// to observe such a rate.
     pub fmr100: Estimate,
     /// FNMR at the lowest threshold with FMR ≤ 1e-3.
     pub fmr1000: Estimate,
     /// FNMR at the lowest threshold without a false match.
     pub zero_fmr: Estimate,
-    /// Error rates at target false match rates 1e-1 … 1e-6, and on as far as the pairs resolve them.
+    /// Error rates at target FMRs 1e-1 … 1e-6, and at lower ones that the pairs resolve.
     pub operating_points: Vec<OperatingPoint>,
-    /// The intervals of the resolved operating points' rates, made in three ways.
+    /// The intervals of the resolved operating points' rates, by three methods.
     pub intervals: Vec<RateIntervals>,
     /// Error rates at fixed thresholds.
     pub thresholds: Vec<ThresholdRates>,
-    /// Upstream's own sampling beside its published table, when asked for.
+    /// Upstream's own sampling against its published table, if configured.
     pub upstream: Option<Upstream>,
     /// Verification protocols over published lists of pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -66,54 +66,54 @@ pub struct FaceCounts {
     pub labelled: u64,
     /// Distinct identities among them.
     pub identities: u64,
-    /// Identities with a single embedded face: they have no genuine pair.
+    /// Identities with a single embedded face, which have no genuine pair.
     pub singletons: u64,
 }
 
-/// Which pairs were compared.
+/// The pairs compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairCounts {
-    /// `exhaustive`, `sampled`, or `listed`: no face has a name, and these are the pairs of a published list.
+    /// `exhaustive`, `sampled`, or `listed`: the faces have no identities, and the pairs come from a published list.
     pub mode: String,
-    /// Compared same-identity pairs.
+    /// Genuine pairs compared.
     pub genuine: u64,
-    /// Compared different-identity pairs.
+    /// Impostor pairs compared.
     pub impostor: u64,
-    /// All same-identity pairs that exist under the rules.
+    /// All genuine pairs that the rules allow.
     pub genuine_available: u64,
-    /// All different-identity pairs that exist under the rules.
+    /// All impostor pairs that the rules allow.
     pub impostor_available: u64,
-    /// Pairs left out because both faces are from one image.
+    /// Pairs excluded because both faces are from one image.
     pub excluded_same_image: u64,
-    /// Pairs left out because both faces have the same content (digest and box).
+    /// Pairs excluded because both faces have the same content (digest and box).
     pub excluded_same_content: u64,
-    /// Faces left out because they have no identity.
+    /// Faces excluded because they have no identity.
     pub unlabelled_faces: u64,
 }
 
-/// Upstream FaceVault's own sampling, beside what it published.
+/// Upstream FaceVault's own sampling and its published ranges.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Upstream {
-    /// All pairs among the first k faces of each identity.
+    /// All genuine pairs among the first k faces of each identity.
     pub genuine: Distribution,
-    /// Random different-identity pairs.
+    /// Random impostor pairs.
     pub impostor: Distribution,
-    /// Measured against published, quantity by quantity.
+    /// Measured values against published ranges.
     pub rows: Vec<PublishedRow>,
 }
 
 /// One published quantity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PublishedRow {
-    /// What, in words: "same identity, mean".
+    /// A description: "same identity, mean".
     pub quantity: String,
-    /// Here.
+    /// Measured in this run.
     pub measured: f64,
-    /// Published range.
+    /// Lower end of the published range.
     pub lower: f64,
-    /// Published range.
+    /// Upper end of the published range.
     pub upper: f64,
-    /// Whether `measured` is in it.
+    /// Whether `measured` is in the range.
     pub inside: bool,
 }
 
@@ -133,22 +133,22 @@ pub struct Expectation {
 pub struct Judged {
     /// Metric path, e.g. `eer`.
     pub metric: String,
-    /// Value found; `None` when this run has no such number.
+    /// The value; `None` if this run does not have it.
     pub value: Option<f64>,
     /// Inclusive lower bound.
     pub min: Option<f64>,
     /// Inclusive upper bound.
     pub max: Option<f64>,
-    /// Where the range is from.
+    /// The source of the range.
     pub source: Option<String>,
-    /// Whether the value is in the range; a value that is not there is in none.
+    /// Whether the value is in the range; false without a value.
     pub met: bool,
-    /// Why there is no value.
+    /// The reason why there is no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_judged: Option<String>,
 }
 
-/// The metrics that runs are held against each other by.
+/// The metrics used to compare runs.
 pub const HEADLINES: [&str; 13] = [
     "eer",
     "tar@fmr=1e-1",
@@ -165,7 +165,7 @@ pub const HEADLINES: [&str; 13] = [
     "impostor.std",
 ];
 
-/// Every path that `expect:` may name and [`Metrics::get`] answers.
+/// The paths that `expect:` and [`Metrics::get`] accept, besides protocols' ([`protocol_paths`]).
 pub const PATHS: &[&str] = &[
     "eer",
     "auc",
@@ -203,7 +203,7 @@ pub const PATHS: &[&str] = &[
     "upstream.impostor.max",
 ];
 
-/// What a protocol's metric paths end in.
+/// The quantities of a protocol: the last part of its metric paths.
 pub const PROTOCOL_QUANTITIES: [&str; 5] = ["accuracy", "val", "far", "auc", "eer"];
 
 /// The metric paths of a protocol.
@@ -220,24 +220,24 @@ pub fn is_rate(path: &str) -> bool {
         || quantity.is_some_and(|quantity| PROTOCOL_QUANTITIES.contains(&quantity))
 }
 
-/// Why bytes are no `metrics.json`.
+/// Why `metrics.json` cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadMetricsError {
-    /// Of another version.
-    #[error("schema {found}, this version of facevault reads schema {expected}")]
+    /// It has another schema version.
+    #[error("schema {found}, but this version of facevault reads schema {expected}")]
     Schema {
-        /// The schema it has.
+        /// The file's schema.
         found: u64,
         /// [`SCHEMA`].
         expected: u32,
     },
-    /// Not of the form that the schema says.
+    /// It does not match the schema.
     #[error("{0}")]
     Form(String),
 }
 
 impl Metrics {
-    /// Reads `metrics.json`; another schema is refused before anything else is looked at.
+    /// Reads `metrics.json`, checking the schema version before anything else.
     ///
     /// # Errors
     /// [`ReadMetricsError`].
@@ -254,18 +254,18 @@ impl Metrics {
         serde_json::from_slice(bytes).map_err(form)
     }
 
-    /// The same numbers with at most 15 decimals. `serde_json` writes every `f64` exactly but reads one of more digits
-    /// up to one unit in the last place off; rounded like this, what is read is what was written, bit for bit.
+    /// The same numbers with at most 15 decimals. `serde_json` writes every `f64` exactly but can read numbers with more
+    /// digits one unit in the last place off; rounded numbers survive the round trip bit for bit.
     #[must_use]
     pub fn rounded(self) -> Self {
         rounded(self)
     }
 
-    /// The number at one of [`PATHS`] or of a protocol's ([`protocol_paths`]); `None` for any other path, and for a number
-    /// that this run does not have: a rate that its pairs cannot resolve, upstream's sampling when it was not asked for,
-    /// d′ without any spread.
+    /// The number at one of [`PATHS`] or of a protocol's paths ([`protocol_paths`]); `None` for other paths and for numbers
+    /// that this run does not have: a rate that its pairs cannot resolve, upstream's sampling if not configured, d′ without
+    /// any spread.
     ///
-    /// A rate without a single error is its observed value, 0.
+    /// A rate without an error is its observed value, 0.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<f64> {
         let moment = |of: &Distribution, end: &str| match end {
@@ -289,7 +289,7 @@ impl Metrics {
         }
     }
 
-    /// As [`Self::get`], with its interval; `None` also for counts and for smallest and largest cosines, which have none.
+    /// As [`Self::get`], with the interval; `None` also for counts, minima and maxima, which have no interval.
     #[must_use]
     pub fn estimate(&self, path: &str) -> Option<&Estimate> {
         let upstream = self.upstream.as_ref();
@@ -317,42 +317,42 @@ impl Metrics {
     /// Why [`Self::get`] has no number at a path.
     #[must_use]
     pub fn lacks(&self, path: &str) -> String {
-        let few = format!("{} different-identity pairs are too few to see such a rate", self.pairs.impostor);
+        let few = format!("{} impostor pairs are too few to observe such a rate", self.pairs.impostor);
         let protocol = path.rsplit_once('.').map_or(path, |(name, _)| name);
         match path {
             "d_prime" => "neither distribution has any spread".into(),
             "fmr100" | "fmr1000" => few,
             _ if path.starts_with("tar@fmr=") => few,
             _ if path.starts_with("upstream.") => {
-                "upstream's sampling was not asked for (`similarity.upstream`), or found no pair".into()
+                "upstream's sampling is not configured (`similarity.upstream`) or found no pairs".into()
             }
             _ if self.protocols.iter().any(|found| found.protocol.name == protocol) => {
-                format!("protocol `{protocol}` gives no such number")
+                format!("protocol `{protocol}` does not report this quantity")
             }
-            _ => format!("no protocol `{protocol}` was run"),
+            _ => format!("protocol `{protocol}` was not run"),
         }
     }
 
-    /// The operating point that single errors are told at: by identity, by slice, in the label audit. It is the one of a
-    /// false match rate of 0.001, or of the nearest higher one that the pairs resolve.
+    /// The operating point for counting errors by identity, by slice and in the label audit: the one with a target FMR of
+    /// 0.001, or with the next higher target that the pairs resolve.
     #[must_use]
     pub fn operating(&self) -> Option<&OperatingPoint> {
         let points = self.operating_points.iter().filter(|point| point.target_fmr >= OPERATING_FMR);
         points.filter(|point| point.threshold.is_some()).min_by(|a, b| a.target_fmr.total_cmp(&b.target_fmr))
     }
 
-    /// True accept rate at a target false match rate.
+    /// The true accept rate at a target FMR.
     fn tar(&self, target: f64) -> Option<&Estimate> {
         self.operating_points.iter().find(|point| point.target_fmr == target)?.tar.as_ref()
     }
 }
 
-/// The rate, unless all that is known is a bound from below.
+/// The rate, unless only a lower bound is known.
 fn resolved(rate: &Estimate) -> Option<&Estimate> {
     (!rate.bound || rate.upper.is_some()).then_some(rate)
 }
 
-/// [`Metrics::rounded`] for anything that is kept as JSON.
+/// [`Metrics::rounded`] for anything stored as JSON.
 pub(crate) fn rounded<T: Serialize + DeserializeOwned>(numbers: T) -> T {
     let rounded = serde_json::to_value(&numbers).map(|mut value| {
         round(&mut value);

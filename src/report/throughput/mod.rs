@@ -1,4 +1,4 @@
-//! The page of a throughput measurement: each speed beside its accuracy, struck out where that fails.
+//! The throughput page: the speed of each variant next to its accuracy, struck out where the accuracy gate fails.
 
 mod cost;
 mod speed;
@@ -6,51 +6,54 @@ mod stages;
 mod whole;
 
 use super::ReportError;
-use super::page::{Page, Section, Table, Verdict};
-use super::plots::Role;
-use super::words::{NONE, count};
+use super::page::{Banner, DataTable, Page, Section, TableCell};
+use super::words::{NONE, count, or_dash};
 use crate::throughput::meter::CardFacts;
-use crate::throughput::{Cell, Measured, Separation, Throughput};
+use crate::throughput::{Cell, Gate, Measured, Separation, Throughput};
 
 /// Half the width of a bar; bars are 1 apart.
 const HALF: f64 = 0.35;
 
 /// The whole page.
 pub(super) fn page(measured: &Throughput) -> Result<Page, ReportError> {
-    let mut sections = vec![speed::section(measured)?, accuracy(measured), stages::section(measured)?];
-    sections.extend(whole::section(measured)?);
-    sections.extend([cost::energy(measured), cost::floor(measured), provenance(measured)]);
     Ok(Page {
-        kind: "FaceVault: throughput".into(),
+        kind: "FaceVault throughput",
         title: measured.config.clone(),
-        description: String::new(),
-        cautions: Vec::new(),
-        verdict: Verdict { tone: "neutral", sign: "·", text: measured.fastest_text() },
-        tiles: Vec::new(),
-        sections,
-        footer: vec![
-            "One file, no script, nothing loaded from elsewhere. Ratios hold on this machine; absolute speeds depend on it and on what else ran.".into(),
+        verdict: Banner::neutral(measured.fastest_text()),
+        sections: vec![
+            speed::section(measured)?,
+            accuracy(measured),
+            stages::section(measured)?,
+            whole::section(measured)?,
+            cost::energy(measured),
+            cost::floor(measured),
+            provenance(measured),
         ],
+        footer: vec![
+            "Ratios are valid on this machine; absolute speeds depend on the machine and on its other load.".into(),
+        ],
+        ..Page::default()
     })
 }
 
-fn role(i: usize) -> Role {
-    Role::Run((i % 30) as u8)
-}
-
-/// A variant with its number, by which figures know it.
+/// A variant's name with its number, as used in figures.
 fn numbered(i: usize, cell: &Cell) -> String {
     format!("{}: {}", i + 1, cell.name)
 }
 
-/// The variants that were measured, with their places among all.
+/// The measured variants, with their indices among all variants.
 fn measured_cells(measured: &Throughput) -> impl Iterator<Item = (usize, &Cell, &Measured)> {
     measured.variants.iter().enumerate().filter_map(|(i, cell)| Some((i, cell, cell.measured()?)))
 }
 
+/// A speed or what follows from it, struck out where the gate failed.
+fn gated(text: String, gate: &Gate) -> TableCell {
+    if gate.passed { text.into() } else { TableCell::struck(text, &gate.because.join("; ")) }
+}
+
 fn accuracy(measured: &Throughput) -> Section {
-    let mut table = Table::new(
-        "Embeddings of the sample against the reference, f32 on the CPU",
+    let mut table = DataTable::new(
+        "Embeddings of the sample against the reference (f32 on the CPU)",
         &[
             "variant",
             "gate",
@@ -60,7 +63,7 @@ fn accuracy(measured: &Throughput) -> Section {
             "#other nearest face",
             "#equal error rate",
             "#difference",
-            "TAR at FAR",
+            "TAR at FMR",
         ],
     );
     let separated = |found: Option<&Separation>| match found {
@@ -87,34 +90,34 @@ fn accuracy(measured: &Throughput) -> Section {
     }
     let pairs = match &measured.reference_separation {
         Some(found) => format!(
-            "{} same-identity and {} different-identity pairs. ≤: no error was seen, so the rate is a bound.",
+            "{} genuine and {} impostor pairs. ≤: no error was seen, so the rate is a bound.",
             count(found.genuine),
             count(found.impostor)
         ),
-        None => "No error rates: the sample lacks pairs of one kind.".into(),
+        None => "No error rates: the sample lacks genuine or impostor pairs.".into(),
     };
-    table.note = format!(
-        "{pairs} Difference: to the reference's rate on the same pairs, in percentage points, with its paired interval. \
-         Other nearest face: faces of the sample whose nearest other face is another one than by the reference."
-    );
-    let text = vec![
-        "A speed counts only with this: each row is of the embeddings that its variant was timed on.".into(),
-        "The gate fails where the lowest cosine is below what the precision must keep, or where the equal error rate is worse with its whole interval.".into(),
-    ];
-    Section { id: "accuracy", title: "Accuracy".into(), text, blocks: vec![table.into()], ..Section::default() }
+    Section::new("accuracy", "Accuracy")
+        .text("A speed counts only if its accuracy holds: each row is for the embeddings computed while the variant was timed.")
+        .text(
+            "The gate fails if the lowest cosine is below the minimum for the precision, or if the whole interval of the equal \
+             error rate's difference is on the worse side.",
+        )
+        .with(table.note(format!(
+            "{pairs} Difference: to the reference's equal error rate on the same pairs, in percentage points, with its paired \
+             interval. Other nearest face: faces of the sample whose nearest other face differs from the reference's."
+        )))
 }
 
 fn provenance(measured: &Throughput) -> Section {
-    let mut table = Table::new("Machine, build, weights", &["what", "value"]);
+    let mut table = DataTable::new("Machine, build, weights", &["item", "value"]);
     let (machine, build, weights) = (&measured.machine, &measured.build, &measured.weights);
-    let known = |value: Option<String>| value.unwrap_or_else(|| NONE.into());
-    for (what, value) in [
+    for (item, value) in [
         ("machine", machine.host.clone()),
         ("processor", machine.cpu.clone()),
         ("cores", machine.cores.to_string()),
         ("instruction sets", machine.instruction_sets.clone()),
-        ("memory, MiB", known(machine.memory_mib.map(count))),
-        ("GPU driver", known(machine.gpu_driver.clone())),
+        ("memory, MiB", or_dash(machine.memory_mib.map(count))),
+        ("GPU driver", or_dash(machine.gpu_driver.clone())),
         ("system", machine.os.clone()),
         ("facevault", format!("{} {}", build.version, build.revision)),
         ("compiler", build.rustc.clone()),
@@ -122,14 +125,14 @@ fn provenance(measured: &Throughput) -> Section {
         ("profile", build.profile.clone()),
         ("Cargo.lock, sha256", build.cargo_lock.to_string()),
         ("weights, sha256", weights.sha256.to_string()),
-        ("peak memory of all variants, MiB", known(measured.peak_memory_mib.map(count))),
+        ("peak memory over all variants, MiB", or_dash(measured.peak_memory_mib.map(count))),
     ] {
-        table.row([what.to_owned(), value]);
+        table.row([item.to_owned(), value]);
     }
     for card in &measured.cards {
         table.row([format!("card at {}", card.pci_bus_id), card_text(card)]);
     }
-    Section { id: "provenance", title: "Provenance".into(), blocks: vec![table.into()], ..Section::default() }
+    Section::new("provenance", "Provenance").with(table)
 }
 
 fn card_text(card: &CardFacts) -> String {

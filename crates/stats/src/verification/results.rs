@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
 
-/// The false match rate of the operating threshold, where the pairs resolve it.
+/// The target FMR of the operating threshold, if the pairs resolve it.
 pub const OPERATING_FMR: f64 = 1e-3;
 
 /// A distribution of cosines.
@@ -49,21 +49,21 @@ impl Distribution {
 /// Error rates at one threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OperatingPoint {
-    /// The false match rate aimed at.
+    /// The target FMR.
     pub target_fmr: f64,
-    /// The smallest threshold whose observed FMR does not exceed the target (a pair matches when cosine ≥ threshold);
-    /// `None` when the impostor pairs cannot resolve the target (target < 1/n).
+    /// The lowest threshold whose observed FMR does not exceed the target (a pair matches if cosine ≥ threshold); `None` if
+    /// the impostor pairs cannot resolve the target (target < 1/n).
     pub threshold: Option<f64>,
-    /// Observed false match rate there; without a threshold, what no false match in all pairs is a bound for.
+    /// The observed FMR at the threshold; without a threshold, the bound that no false match in all pairs implies.
     pub fmr: Option<Estimate>,
-    /// Observed true accept rate (1 − FNMR) there.
+    /// The observed true accept rate (1 − FNMR) at the threshold.
     pub tar: Option<Estimate>,
 }
 
-/// Error rates at a threshold that was not chosen for them.
+/// Error rates at a fixed threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ThresholdRates {
-    /// A pair matches when its cosine is ≥ this.
+    /// A pair matches if its cosine is at least this.
     pub threshold: f64,
     /// False match rate.
     pub fmr: Estimate,
@@ -76,7 +76,7 @@ pub struct ThresholdRates {
 pub struct RateIntervals {
     /// Which rate.
     pub rate: ErrorRate,
-    /// Of which operating point.
+    /// The target FMR of its operating point.
     pub target_fmr: f64,
     /// Its threshold.
     pub threshold: f64,
@@ -97,16 +97,16 @@ pub enum ErrorRate {
     Tar,
 }
 
-/// One interval, `[lower, upper]`, made in three ways. Only the naive one exists where no error or nothing else was seen,
-/// or where there are too few identities.
+/// One interval, `[lower, upper]`, by three methods. Only the naive one exists where all or none of the pairs are errors, or
+/// where there are too few identities.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Intervals {
-    /// Wilson's with plug-in variance: the one that the estimates have.
+    /// Wilson interval with plug-in variance, as used in the estimates.
     pub wilson: Option<[f64; 2]>,
     /// Percentiles of the double-or-nothing bootstrap over identities.
     pub bootstrap: Option<[f64; 2]>,
-    /// The exact binomial one (Clopper & Pearson), as if pairs were independent.
+    /// Exact binomial (Clopper-Pearson), which treats pairs as independent.
     pub naive: [f64; 2],
-    /// How many times the naive one would have to be as wide.
+    /// The factor by which the naive interval is too narrow.
     pub naive_too_narrow: Option<f64>,
 }
