@@ -33,7 +33,7 @@ pub fn least_cosine(precision: Precision) -> f64 {
 
 /// f32 and a lower precision on the same faces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Agreement {
+pub struct PrecisionAgreement {
     /// The lower precision.
     pub precision: Precision,
     /// What both ran on, e.g. `CPU (avx2+fma, 2 threads)`.
@@ -60,14 +60,14 @@ pub struct Verification {
     /// Different-identity pairs.
     pub impostor_pairs: u64,
     /// In f32.
-    pub f32: Rates,
+    pub f32: PrecisionRates,
     /// In the lower precision.
-    pub lower: Rates,
+    pub lower: PrecisionRates,
 }
 
 /// Error rates of one precision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Rates {
+pub struct PrecisionRates {
     /// Equal error rate.
     pub eer: Estimate,
     /// True accept rates at false match rates 1e-2 and 1e-3, where the pairs resolve them.
@@ -87,7 +87,7 @@ pub fn compare(
     options: &SimilarityOptions,
     seed: u64,
     cancel: &Cancel,
-) -> Result<Option<Agreement>, EvaluateError> {
+) -> Result<Option<PrecisionAgreement>, EvaluateError> {
     let dimension = reference.len().checked_div(faces.len()).unwrap_or(0);
     if dimension == 0 {
         return Ok(None);
@@ -95,7 +95,7 @@ pub fn compare(
     let Closeness { min_cosine, mean_cosine, max_difference } = Closeness::of(lower, reference, dimension);
     let options = SimilarityOptions { pairs: PairMode::Exhaustive, upstream: None, hardest: 0, ..options.clone() };
     let metrics = |matrix| {
-        let input = evaluate::Input {
+        let input = evaluate::EvaluationInput {
             matrix,
             dimension,
             faces,
@@ -121,7 +121,7 @@ pub fn compare(
         f32: rates(reference),
         lower: rates(lower),
     });
-    Ok(Some(Agreement {
+    Ok(Some(PrecisionAgreement {
         precision: embedder.precision,
         device: embedder.device_name.clone(),
         sample: sample.into(),
@@ -133,13 +133,16 @@ pub fn compare(
     }))
 }
 
-fn rates(metrics: Metrics) -> Rates {
+fn rates(metrics: Metrics) -> PrecisionRates {
     let aimed = |point: &OperatingPoint| TARGETS.iter().any(|target| (point.target_fmr / target - 1.0).abs() < 1e-6);
     let points = metrics.operating_points.into_iter();
-    Rates { eer: metrics.eer, operating_points: points.filter(|point| aimed(point) && point.tar.is_some()).collect() }
+    PrecisionRates {
+        eer: metrics.eer,
+        operating_points: points.filter(|point| aimed(point) && point.tar.is_some()).collect(),
+    }
 }
 
-impl Agreement {
+impl PrecisionAgreement {
     /// One or two lines for people.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
@@ -162,7 +165,7 @@ impl Agreement {
 
 /// Each rate that both have: its name, in f32, in the lower precision.
 #[must_use]
-pub fn rows<'a>(f32: &'a Rates, lower: &'a Rates) -> Vec<(String, &'a Estimate, &'a Estimate)> {
+pub fn rows<'a>(f32: &'a PrecisionRates, lower: &'a PrecisionRates) -> Vec<(String, &'a Estimate, &'a Estimate)> {
     let mut rows = vec![("equal error rate".to_owned(), &f32.eer, &lower.eer)];
     for (a, b) in f32.operating_points.iter().zip(&lower.operating_points) {
         if let (Some(reference), Some(lower)) = (&a.tar, &b.tar) {
@@ -188,7 +191,7 @@ mod tests {
         }
     }
 
-    fn agreement(identities: &[Option<&str>], rows: [&[f32]; 2]) -> Option<Agreement> {
+    fn agreement(identities: &[Option<&str>], rows: [&[f32]; 2]) -> Option<PrecisionAgreement> {
         let ids: Vec<String> = (0..identities.len()).map(|i| format!("f{i}")).collect();
         let faces: Vec<_> = ids
             .iter()
@@ -231,7 +234,7 @@ mod tests {
         // 600 pairs resolve 1e-2, not 1e-3.
         assert_eq!(verification.f32.operating_points.len(), 1);
         let text = serde_json::to_string(&found).unwrap();
-        assert_eq!(serde_json::from_str::<Agreement>(&text).unwrap().lines(), found.lines());
+        assert_eq!(serde_json::from_str::<PrecisionAgreement>(&text).unwrap().lines(), found.lines());
         insta::assert_snapshot!(found.lines().join("\n"), @r"
         int8 and f32 on 40 faces: cosine at least -0.595159, mean 0.046011, largest difference 1.6e0
         on their 180 + 600 pairs: equal error rate 54.44% (f32 ≤ 52.71%), TAR at FMR 1e-2 1.67% (f32 100.00%)

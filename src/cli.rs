@@ -73,7 +73,7 @@ pub enum Command {
 
 /// Where runs and reports are kept, and how results are printed.
 #[derive(Debug, Args)]
-pub struct Common {
+pub struct CommonArgs {
     /// Folder of run directories.
     #[arg(long, value_name = "DIR", default_value = "experiments")]
     pub experiments: PathBuf,
@@ -100,7 +100,7 @@ pub struct ConfigArgs {
     pub overrides: Vec<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
-    pub common: Common,
+    pub common: CommonArgs,
 }
 
 /// Arguments of `experiment`.
@@ -122,7 +122,7 @@ pub struct EmbedArgs {
     pub overrides: Vec<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
-    pub common: Common,
+    pub common: CommonArgs,
 }
 
 /// One run.
@@ -133,7 +133,7 @@ pub struct RunArgs {
     pub run: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
-    pub common: Common,
+    pub common: CommonArgs,
 }
 
 /// Arguments of `lookup`.
@@ -150,7 +150,7 @@ pub struct LookupArgs {
     pub neighbours: usize,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
-    pub common: Common,
+    pub common: CommonArgs,
 }
 
 /// Arguments of `runs`.
@@ -158,7 +158,7 @@ pub struct LookupArgs {
 pub struct RunsArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
-    pub common: Common,
+    pub common: CommonArgs,
 }
 
 const COMPARE_HELP: &str = "\
@@ -198,7 +198,7 @@ pub struct CompareArgs {
     pub tolerate: Vec<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
-    pub common: Common,
+    pub common: CommonArgs,
 }
 
 const ABLATE_HELP: &str = "\
@@ -246,7 +246,7 @@ pub struct ReproduceArgs {
     pub into: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
-    pub common: Common,
+    pub common: CommonArgs,
 }
 
 const THROUGHPUT_HELP: &str = "\

@@ -49,7 +49,7 @@ pub enum Error {
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommandOutcome {
     /// Everything is done.
     Done,
     /// Done, and an expectation of the config was not met.
@@ -62,7 +62,7 @@ pub enum Outcome {
     Interrupted,
 }
 
-impl Outcome {
+impl CommandOutcome {
     /// The exit code, as listed by `--help`.
     #[must_use]
     pub fn code(self) -> u8 {
@@ -87,8 +87,8 @@ impl Error {
         match self {
             Self::Config(_) | Self::Usage(_) | Self::Compare(_) => Self::USAGE,
             Self::Run(error) | Self::Throughput(ThroughputError::Run(error)) if error.usage() => Self::USAGE,
-            Self::Throughput(error) if error.interrupted() => Outcome::Interrupted.code(),
-            Self::Run(error) if error.interrupted() => Outcome::Interrupted.code(),
+            Self::Throughput(error) if error.interrupted() => CommandOutcome::Interrupted.code(),
+            Self::Run(error) if error.interrupted() => CommandOutcome::Interrupted.code(),
             _ => 1,
         }
     }

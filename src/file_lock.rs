@@ -17,13 +17,13 @@ use crate::progress::Cancel;
 /// The lock on a path, until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    kind: Kind,
+    kind: LockKind,
     /// Why it is no lock of the operating system, in words.
     note: Option<String>,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum LockKind {
     /// The file is locked. Others may wait on it, so it is never removed.
     System(File),
     /// The file stands in for a lock, and says that this process made it.
@@ -90,9 +90,9 @@ impl Drop for Lock {
     fn drop(&mut self) {
         match &self.kind {
             // Only so that nobody reads an old number in the instant between locking and writing its own.
-            Kind::System(file) => drop(file.set_len(0)),
-            Kind::Held(path, owner) => {
-                if matches!(read(path), Ok(Some(Found::Owner(found))) if found == *owner) {
+            LockKind::System(file) => drop(file.set_len(0)),
+            LockKind::Held(path, owner) => {
+                if matches!(read(path), Ok(Some(HeldFile::Owner(found))) if found == *owner) {
                     let _ = fs::remove_file(path);
                 }
             }
@@ -103,7 +103,7 @@ impl Drop for Lock {
 fn acquire(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) -> Result<Result<Lock, Busy>, FileError> {
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let mut file = opened.map_err(FileError::new("open", path))?;
-    let held = beside(path);
+    let held = held_path(path);
     match lock(&file) {
         Ok(()) => {
             // On a machine that mounts the same folder without locks, a process may stand in for it.
@@ -114,7 +114,7 @@ fn acquire(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) ->
             }
             let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
             written.map_err(FileError::new("write", path))?;
-            Ok(Ok(Lock { kind: Kind::System(file), note: None }))
+            Ok(Ok(Lock { kind: LockKind::System(file), note: None }))
         }
         Err(TryLockError::WouldBlock) => Ok(Err(Busy { holder: process_in(&mut file), remove: None })),
         Err(TryLockError::Error(error)) if means_no_locks(&error) => {
@@ -123,15 +123,15 @@ fn acquire(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) ->
                 path.parent().unwrap_or(path).display(),
                 held.file_name().unwrap_or_default().display()
             );
-            let made = stand_in(&held)?;
-            Ok(made.map(|owner| Lock { kind: Kind::Held(held, owner), note: Some(note) }))
+            let made = create_held_file(&held)?;
+            Ok(made.map(|owner| Lock { kind: LockKind::Held(held, owner), note: Some(note) }))
         }
         Err(TryLockError::Error(error)) => Err(FileError::new("lock", path)(error)),
     }
 }
 
 /// The file that stands in for the lock on `path`.
-fn beside(path: &Path) -> PathBuf {
+fn held_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".held");
     name.into()
@@ -153,7 +153,7 @@ fn process_in(file: &mut File) -> String {
 }
 
 /// Makes the file that stands in for a lock, in place of one that a dead process left.
-fn stand_in(held: &Path) -> Result<Result<Owner, Busy>, FileError> {
+fn create_held_file(held: &Path) -> Result<Result<Owner, Busy>, FileError> {
     let me = Owner::this();
     let mut busy = Busy { holder: "another process".into(), remove: None };
     // Others come and go meanwhile; whoever meets that again and again may as well wait for them.
@@ -164,7 +164,7 @@ fn stand_in(held: &Path) -> Result<Result<Owner, Busy>, FileError> {
         match read(held)? {
             None => {}
             // Over a network, what has been done may be reported as failed.
-            Some(Found::Owner(owner)) if owner == me => return Ok(Ok(me)),
+            Some(HeldFile::Owner(owner)) if owner == me => return Ok(Ok(me)),
             Some(found) if found.is_gone(held) => remove(held, &found)?,
             Some(found) => {
                 busy = found.busy(held);
@@ -196,7 +196,7 @@ fn make(held: &Path, me: &Owner) -> Result<bool, FileError> {
 }
 
 /// Removes what a dead process left, unless somebody did and made it anew.
-fn remove(held: &Path, gone: &Found) -> Result<(), FileError> {
+fn remove(held: &Path, gone: &HeldFile) -> Result<(), FileError> {
     // Between reading and removing, nobody else may do both. The name vanishes with its process.
     #[cfg(target_os = "linux")]
     let _alone = {
@@ -223,21 +223,21 @@ fn remove(held: &Path, gone: &Found) -> Result<(), FileError> {
 
 /// What a file that stands in for a lock says.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
+enum HeldFile {
     Owner(Owner),
     /// Nothing that can be read, yet or any more.
     Unreadable,
 }
 
-fn read(held: &Path) -> Result<Option<Found>, FileError> {
+fn read(held: &Path) -> Result<Option<HeldFile>, FileError> {
     match fs::read(held) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_or(Found::Unreadable, Found::Owner))),
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_or(HeldFile::Unreadable, HeldFile::Owner))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(FileError::new("read", held)(error)),
     }
 }
 
-impl Found {
+impl HeldFile {
     fn is_gone(&self, held: &Path) -> bool {
         match self {
             Self::Owner(owner) => owner.is_gone(&Owner::this(), |pid| process(pid, held)),
@@ -275,7 +275,7 @@ struct Owner {
 }
 
 /// Of a machine itself, and of no container in it.
-const OUTERMOST: &str = "pid:[4026531836]";
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 impl Owner {
     fn this() -> Self {
@@ -301,16 +301,16 @@ impl Owner {
     }
 
     /// Whether the process is known to have ended. `process` tells of one here.
-    fn is_gone(&self, here: &Self, process: impl Fn(u32) -> Process) -> bool {
+    fn is_gone(&self, here: &Self, process: impl Fn(u32) -> ProcessState) -> bool {
         if self.is_near(here) {
             return match process(self.process) {
-                Process::None => true,
-                Process::Started(at) => self.started.is_some_and(|started| started != at),
-                Process::Unknown => false,
+                ProcessState::None => true,
+                ProcessState::Started(at) => self.started.is_some_and(|started| started != at),
+                ProcessState::Unknown => false,
             };
         }
         // The same machine after a reboot.
-        let outermost = |owner: &Self| owner.namespace.as_deref() == Some(OUTERMOST);
+        let outermost = |owner: &Self| owner.namespace.as_deref() == Some(INITIAL_PID_NAMESPACE);
         let rebooted = self.boot.is_some() && here.boot.is_some() && self.boot != here.boot;
         let same = self.host == here.host && self.machine.is_some() && self.machine == here.machine;
         rebooted && same && outermost(self) && outermost(here)
@@ -319,7 +319,7 @@ impl Owner {
 
 /// What is known of a number of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Process {
+enum ProcessState {
     /// There is none.
     None,
     /// It started then.
@@ -328,21 +328,21 @@ enum Process {
 }
 
 /// The process of this number, as far as who asks may see it.
-fn process(pid: u32, held: &Path) -> Process {
+fn process(pid: u32, held: &Path) -> ProcessState {
     match started(pid) {
-        Some(at) => Process::Started(at),
-        None if started(std::process::id()).is_none() => Process::Unknown,
+        Some(at) => ProcessState::Started(at),
+        None if started(std::process::id()).is_none() => ProcessState::Unknown,
         // Its status could not be read: dead and not yet buried, or of no use.
         None if Path::new("/proc").join(pid.to_string()).exists() => {
             if is_zombie(pid) {
-                Process::None
+                ProcessState::None
             } else {
-                Process::Unknown
+                ProcessState::Unknown
             }
         }
         // `hidepid` hides the processes of others; number 1 is another's.
-        None if Path::new("/proc/1").exists() || is_mine(held) => Process::None,
-        None => Process::Unknown,
+        None if Path::new("/proc/1").exists() || is_mine(held) => ProcessState::None,
+        None => ProcessState::Unknown,
     }
 }
 
@@ -473,14 +473,14 @@ mod tests {
             namespace: Some(namespace.into()),
             nonce: 0,
         };
-        let here = named("b", OUTERMOST);
-        let none = |_| Process::None;
+        let here = named("b", INITIAL_PID_NAMESPACE);
+        let none = |_| ProcessState::None;
         assert!(here.is_gone(&here, none));
-        assert!(!here.is_gone(&here, |_| Process::Started(100)));
-        assert!(here.is_gone(&here, |_| Process::Started(101)));
-        assert!(!here.is_gone(&here, |_| Process::Unknown));
+        assert!(!here.is_gone(&here, |_| ProcessState::Started(100)));
+        assert!(here.is_gone(&here, |_| ProcessState::Started(101)));
+        assert!(!here.is_gone(&here, |_| ProcessState::Unknown));
         assert!(!named("b", "pid:[4]").is_gone(&here, none), "a container's numbers mean nothing here");
-        assert!(named("before", OUTERMOST).is_gone(&here, none), "before a reboot");
+        assert!(named("before", INITIAL_PID_NAMESPACE).is_gone(&here, none), "before a reboot");
         assert!(!named("before", "pid:[4]").is_gone(&here, none), "perhaps on another host");
         let elsewhere = Owner { host: "b".into(), ..here.clone() };
         assert!(!elsewhere.is_gone(&here, none) && !here.is_gone(&elsewhere, none));

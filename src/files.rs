@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::pointer::Pointer;
+use crate::pointer::PointerFile;
 
 /// How the name of a file begins that is being written. What is found under such a name, nobody finished.
 pub const PARTIAL: &str = ".partial-";
@@ -61,12 +61,12 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     refuse_pointer(path, &bytes).map(|()| bytes)
 }
 
-/// Refuses a file whose bytes, or first 1,024 of them, are a [`Pointer`].
+/// Refuses a file whose bytes, or first 1,024 of them, are a [`PointerFile`].
 ///
 /// # Errors
 /// [`FileError`] with the path and what to do.
 pub fn refuse_pointer(path: &Path, start: &[u8]) -> Result<(), FileError> {
-    let Some(Pointer { system, command }) = Pointer::of(start) else { return Ok(()) };
+    let Some(PointerFile { system, command }) = PointerFile::of(start) else { return Ok(()) };
     let remedy = format!("it is a {system} pointer, not the file: run `{command}` where it was cloned");
     Err(FileError::new("read", path)(io::Error::other(remedy)))
 }
@@ -74,7 +74,7 @@ pub fn refuse_pointer(path: &Path, start: &[u8]) -> Result<(), FileError> {
 /// What a file seems to be, for messages: "a web page", "empty". Its first 1,024 bytes will do.
 #[must_use]
 pub fn looks_like(head: &[u8]) -> String {
-    if let Some(Pointer { system, command }) = Pointer::of(head) {
+    if let Some(PointerFile { system, command }) = PointerFile::of(head) {
         return format!("a {system} pointer, not the file (run `{command}`)");
     }
     let known: [(&[u8], &str); 9] = [

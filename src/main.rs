@@ -7,14 +7,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use facevault::cli::Cli;
-use facevault::error::{Error, Outcome};
+use facevault::error::{CommandOutcome, Error};
 use facevault::{commands, terminal};
 
 fn main() -> ExitCode {
     let ended = match Cli::try_parse() {
         Ok(cli) => commands::run(cli),
         // `--help` and `--version`: what was asked for is the result.
-        Err(answer) if !answer.use_stderr() => help(&answer).map(|()| Outcome::Done).map_err(Error::from),
+        Err(answer) if !answer.use_stderr() => help(&answer).map(|()| CommandOutcome::Done).map_err(Error::from),
         Err(mistake) => {
             let _ = mistake.print();
             return ExitCode::from(Error::USAGE);

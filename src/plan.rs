@@ -29,9 +29,9 @@ pub struct RunPlan {
     code: u32,
     /// Seed of everything drawn at random.
     seed: u64,
-    dataset: Dataset,
+    dataset: PlannedDataset,
     preprocess: Preprocess,
-    model: Model,
+    model: PlannedModel,
     similarity: SimilarityOptions,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     protocols: Vec<Protocol>,
@@ -40,14 +40,14 @@ pub struct RunPlan {
 /// The faces, by content: where they lie does not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Dataset {
+struct PlannedDataset {
     manifest: Digest,
     faces: u64,
 }
 
 /// The network as it runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Model {
+struct PlannedModel {
     #[serde(flatten)]
     spec: ModelSpec,
     /// Digest of the checkpoint's file.
@@ -85,9 +85,9 @@ impl RunPlan {
             name: config.name.clone(),
             code: EMBEDDING_CODE_VERSION,
             seed: config.seed,
-            dataset: Dataset { manifest, faces },
+            dataset: PlannedDataset { manifest, faces },
             preprocess: config.preprocess.clone(),
-            model: Model {
+            model: PlannedModel {
                 spec: config.model.clone(),
                 weights,
                 embedder: embedder.name.clone(),
@@ -148,7 +148,7 @@ impl RunPlan {
     /// Whether a network is the one of the plan, as far as that is known without running it.
     #[must_use]
     pub fn is_computed_by(&self, network: &EmbedderInfo) -> bool {
-        let Model { embedder, device, precision, .. } = &self.model;
+        let PlannedModel { embedder, device, precision, .. } = &self.model;
         (embedder, *device, *precision) == (&network.name, network.device, network.precision)
     }
 

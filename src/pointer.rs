@@ -2,14 +2,14 @@
 
 /// A file of a few lines that names the content it stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pointer {
+pub struct PointerFile {
     /// Who wrote it.
     pub system: &'static str,
     /// The command that fetches the content.
     pub command: &'static str,
 }
 
-impl Pointer {
+impl PointerFile {
     /// The pointer that these bytes are; `None` where they are something else. The first 1,024 of a longer file will do.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Option<Self> {
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn pointers_are_told_from_files_that_speak_of_them() {
-        let system = |bytes: &[u8]| Pointer::of(bytes).map(|pointer| pointer.system);
+        let system = |bytes: &[u8]| PointerFile::of(bytes).map(|pointer| pointer.system);
         let lfs = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 7\n", "a".repeat(64));
         assert_eq!(system(lfs.as_bytes()), Some("Git LFS"));
         assert_eq!(system(b"/annex/objects/SHA256E-s3--aa.jpg\n"), Some("git-annex"));

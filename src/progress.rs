@@ -52,9 +52,9 @@ impl Progress for LinesOnly<'_> {
 
 /// Keeps what is said, and nothing else.
 #[derive(Debug, Default)]
-pub struct Kept(Mutex<Vec<String>>);
+pub struct KeptLines(Mutex<Vec<String>>);
 
-impl Kept {
+impl KeptLines {
     /// The lines.
     #[must_use]
     pub fn into_lines(self) -> Vec<String> {
@@ -62,7 +62,7 @@ impl Kept {
     }
 }
 
-impl Progress for Kept {
+impl Progress for KeptLines {
     fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
     fn advance(&self, _: u64) {}
     fn remark(&self, _: &str) {}

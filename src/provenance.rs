@@ -25,9 +25,9 @@ pub struct Provenance {
     pub dataset: DatasetOrigin,
     /// What computes the embeddings; absent before the first start has opened the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arithmetic: Option<Arithmetic>,
+    pub arithmetic: Option<RunArithmetic>,
     /// One entry for each start or resume that worked on the run.
-    pub sessions: Vec<Session>,
+    pub sessions: Vec<RunSession>,
     /// Where embeddings come from that this run took over instead of computing them again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted_from: Option<Adopted>,
@@ -39,7 +39,7 @@ pub struct Provenance {
 /// What computes a run's embeddings: known by what it makes of two built-in pictures, and named by the machine that the run
 /// was begun on. Nothing else may go on with the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arithmetic {
+pub struct RunArithmetic {
     /// Digest of the pictures' pixels as the network saw them, and of their embeddings.
     pub fingerprint: Digest,
     /// Device the network ran on, in words.
@@ -52,11 +52,11 @@ pub struct Arithmetic {
     pub instruction_sets: String,
 }
 
-impl Arithmetic {
+impl RunArithmetic {
     /// Of a network that was opened on this machine.
     #[must_use]
     pub fn here(fingerprint: Digest, network: &EmbedderInfo) -> Self {
-        let Machine { host, cpu, instruction_sets, .. } = Machine::current();
+        let MachineInfo { host, cpu, instruction_sets, .. } = MachineInfo::current();
         Self { fingerprint, device: network.device_name.clone(), host, cpu, instruction_sets }
     }
 
@@ -74,12 +74,12 @@ pub struct Adopted {
     /// Name of its directory.
     pub run: String,
     /// The starts and resumes that embedded something there, or where it took its own embeddings from.
-    pub sessions: Vec<Session>,
+    pub sessions: Vec<RunSession>,
 }
 
 impl Provenance {
     /// The sessions that embedded something, here or where embeddings were taken over from.
-    pub fn embedding_sessions(&self) -> impl Iterator<Item = &Session> {
+    pub fn embedding_sessions(&self) -> impl Iterator<Item = &RunSession> {
         let adopted = self.adopted_from.iter().flat_map(|adopted| &adopted.sessions);
         adopted.chain(&self.sessions).filter(|session| session.embedded > 0)
     }
@@ -151,13 +151,13 @@ pub struct DatasetOrigin {
 
 /// One start or resume.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Session {
+pub struct RunSession {
     /// Start, seconds since the epoch (UTC).
     pub started: u64,
     /// End; absent while it runs and after a crash.
     pub ended: Option<u64>,
     /// The machine.
-    pub machine: Machine,
+    pub machine: MachineInfo,
     /// Device the network ran on, in words.
     pub device: String,
     /// Threads of the forward pass.
@@ -170,7 +170,7 @@ pub struct Session {
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
+pub struct MachineInfo {
     /// Host name.
     pub host: String,
     /// Operating system.
@@ -202,7 +202,7 @@ impl Build {
     }
 }
 
-impl Machine {
+impl MachineInfo {
     /// This machine. What the system does not tell is "unknown" or absent.
     #[must_use]
     pub fn current() -> Self {
@@ -294,6 +294,6 @@ mod tests {
 
     #[test]
     fn this_machine_has_cores() {
-        assert!(Machine::current().cores >= 1);
+        assert!(MachineInfo::current().cores >= 1);
     }
 }

@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 
 /// A published value and this run's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Beside {
+pub struct PublishedResult {
     /// Metric path.
     pub metric: String,
     /// As published.
@@ -26,13 +26,13 @@ pub struct Beside {
     /// This run's standard deviation over folds, for metrics whose published ± is that.
     pub over_folds: Option<f64>,
     /// How the two stand to each other.
-    pub standing: Standing,
+    pub standing: PublishedAgreement,
 }
 
 /// How a measured value stands to a published one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum PublishedAgreement {
     /// The published value is in the measured interval.
     Agrees,
     /// The whole interval is above the published value.
@@ -45,7 +45,7 @@ pub enum Standing {
     NotMeasured,
 }
 
-impl Standing {
+impl PublishedAgreement {
     fn of(here: Option<&Estimate>, published: f64) -> Self {
         match here {
             None => Self::NotMeasured,
@@ -76,27 +76,27 @@ impl Standing {
 }
 
 /// Parts of a config that published values are about.
-const ABOUT: [&str; 5] = ["dataset", "preprocess", "model", "weights", "protocols"];
+const COMPARED_SECTIONS: [&str; 5] = ["dataset", "preprocess", "model", "weights", "protocols"];
 
 /// Sets a run's metrics beside published values, in the order of the config. `overrides`, `key=value` as on the command
 /// line, may have made it another experiment than the one that the values are about: that differs too.
 #[must_use]
-pub fn beside(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<Beside> {
+pub fn beside(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<PublishedResult> {
     let overridden: BTreeSet<&str> = overrides.iter().filter_map(|set| set.split(['.', '=']).next()).collect();
-    let overridden = ABOUT.into_iter().filter(|part| overridden.contains(part));
+    let overridden = COMPARED_SECTIONS.into_iter().filter(|part| overridden.contains(part));
     let overridden: Vec<String> = overridden.map(|part| format!("`{part}` was overridden")).collect();
     let one = |Published { metric, value, plus_minus, source, differs }: &Published| {
         let here = metrics.estimate(metric);
         let over_folds = metric.rsplit_once('.').and_then(|(name, quantity)| {
             metrics.protocols.iter().find(|found| found.protocol.name == name)?.over_folds(quantity)
         });
-        Beside {
+        PublishedResult {
             metric: metric.clone(),
             published: *value,
             plus_minus: *plus_minus,
             source: source.clone(),
             differs: differs.iter().chain(&overridden).cloned().collect(),
-            standing: Standing::of(here, *value),
+            standing: PublishedAgreement::of(here, *value),
             here: here.cloned(),
             over_folds,
         }
@@ -121,13 +121,18 @@ mod tests {
             method: String::new(),
             bound: false,
         };
-        let standing = |published| Standing::of(Some(&here(Some(0.4), Some(0.6))), published);
+        let standing = |published| PublishedAgreement::of(Some(&here(Some(0.4), Some(0.6))), published);
         assert_eq!(
             [0.39, 0.4, 0.6, 0.61].map(standing),
-            [Standing::Above, Standing::Agrees, Standing::Agrees, Standing::Below]
+            [
+                PublishedAgreement::Above,
+                PublishedAgreement::Agrees,
+                PublishedAgreement::Agrees,
+                PublishedAgreement::Below
+            ]
         );
-        assert_eq!(Standing::of(Some(&here(None, None)), 0.5), Standing::NoInterval);
-        assert_eq!(Standing::of(None, 0.5), Standing::NotMeasured);
+        assert_eq!(PublishedAgreement::of(Some(&here(None, None)), 0.5), PublishedAgreement::NoInterval);
+        assert_eq!(PublishedAgreement::of(None, 0.5), PublishedAgreement::NotMeasured);
     }
 
     #[test]

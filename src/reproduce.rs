@@ -10,7 +10,7 @@ use crate::config::ExperimentConfig;
 use crate::digest::Digest;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
-use crate::published::{Beside, Standing, beside};
+use crate::published::{PublishedAgreement, PublishedResult, beside};
 
 /// Where the table starts, on a line of its own.
 pub const BEGIN: &str = "<!-- reproduce: begin -->";
@@ -22,7 +22,7 @@ const NOT_MEASURED: &str = "not measured by this project";
 
 /// One figure of one config.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub struct ReproducedRow {
     /// The config's file, as it was given.
     pub config: String,
     /// Metric path.
@@ -30,12 +30,12 @@ pub struct Row {
     /// What was published; empty without.
     pub published: String,
     /// What this run gave; `None` where it could not be run.
-    pub measured: Option<Measured>,
+    pub measured: Option<ReproducedValue>,
 }
 
 /// A figure with the run that it is from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Measured {
+pub struct ReproducedValue {
     /// Value and interval, for people.
     pub value: String,
     /// How it stands to the published value; empty without one.
@@ -48,7 +48,7 @@ pub struct Measured {
 
 /// What a finished run is known by.
 #[derive(Debug, Clone, Copy)]
-pub struct Identity<'a> {
+pub struct RunIdentity<'a> {
     /// Its name.
     pub run: &'a str,
     /// Digest of the manifest.
@@ -60,13 +60,13 @@ pub struct Identity<'a> {
 /// The document cannot take a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no place for the table: the lines `{BEGIN}` and, below it, `{END}` must each be there once")]
-pub struct NoPlace;
+pub struct MissingMarkers;
 
 /// The rows of a config: one for each published value; without any the accuracy of its first protocol, or its equal error
 /// rate. `found`: a finished run's metrics.
 #[must_use]
-pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Identity<'_>)>) -> Vec<Row> {
-    let published = |row: &Beside| {
+pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, RunIdentity<'_>)>) -> Vec<ReproducedRow> {
+    let published = |row: &PublishedResult| {
         let kind = quantity(&row.metric);
         let spread = row.plus_minus.map_or(String::new(), |spread| format!(" ± {}", kind.value(spread)));
         let differs =
@@ -74,7 +74,7 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Iden
         format!("{}{spread} ({}{differs})", kind.value(row.published), row.source)
     };
     // Without a run there are no metrics to look up, but what was published is known.
-    let wanted: Vec<(String, String, Option<Beside>)> = match found {
+    let wanted: Vec<(String, String, Option<PublishedResult>)> = match found {
         _ if config.published.is_empty() => {
             let metric = config.protocols.first().map_or("eer".into(), |first| format!("{}.accuracy", first.name));
             vec![(metric, String::new(), None)]
@@ -84,7 +84,7 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Iden
             all.into_iter().map(|row| (row.metric.clone(), published(&row), Some(row))).collect()
         }
         None => {
-            let unknown = |row: &crate::config::Published| Beside {
+            let unknown = |row: &crate::config::Published| PublishedResult {
                 metric: row.metric.clone(),
                 published: row.value,
                 plus_minus: row.plus_minus,
@@ -92,20 +92,20 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Iden
                 differs: row.differs.clone(),
                 here: None,
                 over_folds: None,
-                standing: Standing::NotMeasured,
+                standing: PublishedAgreement::NotMeasured,
             };
             config.published.iter().map(unknown).map(|row| (row.metric.clone(), published(&row), None)).collect()
         }
     };
     wanted
         .into_iter()
-        .map(|(metric, published, beside)| Row {
+        .map(|(metric, published, beside)| ReproducedRow {
             measured: found.and_then(|(metrics, identity)| {
                 let (estimate, kind) = (metrics.estimate(&metric)?, quantity(&metric));
                 let folds = beside.as_ref().and_then(|row| row.over_folds);
                 let spread = folds.map_or(String::new(), |spread| format!(" ± {} over folds", kind.value(spread)));
                 let interval = kind.interval(estimate);
-                Some(Measured {
+                Some(ReproducedValue {
                     value: format!("{}{spread} {interval}", kind.point(estimate)).trim_end().to_owned(),
                     verdict: beside.as_ref().map_or(String::new(), |row| row.standing.words().into()),
                     run: identity.run.into(),
@@ -127,8 +127,11 @@ fn quantity(metric: &str) -> Quantity {
 /// the document, the rows that were kept.
 ///
 /// # Errors
-/// [`NoPlace`].
-pub fn splice<'a>(document: &str, rows: &'a [Row]) -> Result<(String, Vec<&'a Row>), NoPlace> {
+/// [`MissingMarkers`].
+pub fn splice<'a>(
+    document: &str,
+    rows: &'a [ReproducedRow],
+) -> Result<(String, Vec<&'a ReproducedRow>), MissingMarkers> {
     let once = |marker: &str| {
         let mut lines = document.match_indices(marker).filter(|(at, _)| {
             let starts = *at == 0 || document.as_bytes()[at - 1] == b'\n';
@@ -136,12 +139,12 @@ pub fn splice<'a>(document: &str, rows: &'a [Row]) -> Result<(String, Vec<&'a Ro
         });
         match (lines.next(), lines.next()) {
             (Some((at, _)), None) => Ok(at),
-            _ => Err(NoPlace),
+            _ => Err(MissingMarkers),
         }
     };
     let (begin, end) = (once(BEGIN)?, once(END)?);
     if end < begin {
-        return Err(NoPlace);
+        return Err(MissingMarkers);
     }
     let old: Vec<&str> = document[begin..end].lines().filter(|line| line.starts_with('|')).collect();
     let (mut table, mut kept) = (String::new(), Vec::new());
@@ -163,12 +166,12 @@ pub fn splice<'a>(document: &str, rows: &'a [Row]) -> Result<(String, Vec<&'a Ro
 }
 
 /// The cells behind config and metric.
-fn line(row: &Row) -> String {
+fn line(row: &ReproducedRow) -> String {
     let published = if row.published.is_empty() { "–".into() } else { cell(&row.published) };
     let command = format!("`facevault experiment {}`", row.config);
     let cells = match &row.measured {
         None => [NOT_MEASURED.into(), published, "–".into(), "–".into(), "–".into(), command],
-        Some(Measured { value, verdict, run, digests }) => {
+        Some(ReproducedValue { value, verdict, run, digests }) => {
             let verdict = if verdict.is_empty() { "–".into() } else { cell(verdict) };
             [cell(value), published, verdict, format!("`{run}`"), digests.clone(), command]
         }
@@ -202,8 +205,8 @@ published:
         crate::config::load_stored(text.as_bytes(), &here.join("c.yaml"), &[], here).unwrap().config
     }
 
-    fn identity() -> Identity<'static> {
-        Identity { run: "small-0123456789ab", dataset: Digest::of(b"data"), weights: Digest::of(b"weights") }
+    fn identity() -> RunIdentity<'static> {
+        RunIdentity { run: "small-0123456789ab", dataset: Digest::of(b"data"), weights: Digest::of(b"weights") }
     }
 
     fn document() -> String {
@@ -274,8 +277,8 @@ after
             &format!("{BEGIN}\n{BEGIN}\n{END}\n"),
             &format!("x {BEGIN}\n{END}"),
         ] {
-            assert_eq!(splice(document, &[]), Err(NoPlace), "{document}");
+            assert_eq!(splice(document, &[]), Err(MissingMarkers), "{document}");
         }
-        assert_snapshot!(NoPlace, @"there is no place for the table: the lines `<!-- reproduce: begin -->` and, below it, `<!-- reproduce: end -->` must each be there once");
+        assert_snapshot!(MissingMarkers, @"there is no place for the table: the lines `<!-- reproduce: begin -->` and, below it, `<!-- reproduce: end -->` must each be there once");
     }
 }

@@ -13,10 +13,10 @@ pub(crate) mod tests;
 use std::fmt::Write as _;
 
 pub use design::{pairs, variants};
-pub use numbers::{Accuracies, Numbers, Replicates};
+pub use numbers::{Accuracies, Replicates, RunValues};
 use serde::Serialize;
 
-use crate::compare::{Better, Effect, PairedPairs, Speed, Verdict};
+use crate::compare::{Effect, EffectVerdict, MetricDirection, PairedPairs, Speed};
 use crate::config::{self, Design};
 use crate::digest::Digest;
 use crate::estimate::Estimate;
@@ -27,7 +27,7 @@ pub const SCHEMA: u32 = 1;
 
 /// What an ablation came to.
 #[derive(Debug, Clone, Serialize)]
-pub struct Ablation {
+pub struct AblationResult {
     /// [`SCHEMA`].
     pub schema: u32,
     /// Name of the config.
@@ -41,7 +41,7 @@ pub struct Ablation {
     /// What the numbers rest on; `None` where fewer than two runs could be compared.
     pub shared: Option<Shared>,
     /// Each combination, the config itself first.
-    pub variants: Vec<Variant>,
+    pub variants: Vec<AblationVariant>,
     /// What each step changes, in the config's order.
     pub changes: Vec<Change>,
     /// In the design `steps`: from the first measured variant to the last.
@@ -58,7 +58,7 @@ pub struct Metric {
     /// In words.
     pub name: String,
     /// Which way is better.
-    pub better: Better,
+    pub better: MetricDirection,
     /// How its values are written.
     #[serde(skip)]
     pub quantity: Quantity,
@@ -79,7 +79,7 @@ pub struct Shared {
 
 /// One combination of steps.
 #[derive(Debug, Clone, Serialize)]
-pub struct Variant {
+pub struct AblationVariant {
     /// In words.
     pub name: String,
     /// Indices of the steps it takes.
@@ -101,12 +101,12 @@ pub struct Variant {
     /// What differs in its plan from the config's own: key, value there, value here.
     pub differences: Vec<[String; 3]>,
     /// On what, and with which program, it was embedded.
-    pub origin: Option<Origin>,
+    pub origin: Option<EmbeddingOrigin>,
 }
 
 /// Where a variant's embeddings were computed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Origin {
+pub struct EmbeddingOrigin {
     /// Version and revision of the program.
     pub program: String,
     /// Processor and what of it was used, or the GPU.
@@ -132,7 +132,7 @@ pub struct Change {
 
 /// A variant as it was computed, before it is held against the others.
 #[derive(Debug, Clone, Default)]
-pub struct Computed {
+pub struct ComputedVariant {
     /// Its run.
     pub run: Option<String>,
     /// Why it could not be measured.
@@ -144,18 +144,18 @@ pub struct Computed {
     /// The run whose embeddings it took over.
     pub adopted_from: Option<String>,
     /// Where they were computed.
-    pub origin: Option<Origin>,
+    pub origin: Option<EmbeddingOrigin>,
 }
 
-impl Ablation {
+impl AblationResult {
     /// Puts together what was computed. `combinations` are those of [`variants`], `computed` what became of each; `place`
     /// gives the run of a measured variant in `numbers`.
     #[must_use]
     pub fn assemble(
         asked: &config::Ablation,
         metric: Metric,
-        computed: Vec<Computed>,
-        numbers: Option<&dyn Numbers>,
+        computed: Vec<ComputedVariant>,
+        numbers: Option<&dyn RunValues>,
         place: &[Option<usize>],
     ) -> Self {
         let combinations = variants(asked.design, asked.steps.len());
@@ -166,19 +166,20 @@ impl Ablation {
             numbers?.change(&pairs?)
         };
         let own = computed.first().map(|computed| computed.plan.clone()).unwrap_or_default();
-        let variants = combinations.iter().zip(computed).enumerate().map(|(variant, (steps, computed))| Variant {
-            name: name(asked, steps),
-            steps: steps.clone(),
-            set: steps.iter().flat_map(|&step| asked.steps[step].set.clone()).collect(),
-            run: computed.run,
-            err: computed.err,
-            value: place[variant].and_then(|run| numbers?.value(run)),
-            to_config: if variant == 0 { None } else { change(&[(0, variant)]) },
-            speed: computed.speed,
-            adopted_from: computed.adopted_from,
-            differences: differences(&own, &computed.plan),
-            origin: computed.origin,
-        });
+        let variants =
+            combinations.iter().zip(computed).enumerate().map(|(variant, (steps, computed))| AblationVariant {
+                name: name(asked, steps),
+                steps: steps.clone(),
+                set: steps.iter().flat_map(|&step| asked.steps[step].set.clone()).collect(),
+                run: computed.run,
+                err: computed.err,
+                value: place[variant].and_then(|run| numbers?.value(run)),
+                to_config: if variant == 0 { None } else { change(&[(0, variant)]) },
+                speed: computed.speed,
+                adopted_from: computed.adopted_from,
+                differences: differences(&own, &computed.plan),
+                origin: computed.origin,
+            });
         let changes = asked.steps.iter().enumerate().map(|(step, asked_step)| {
             let pairs = pairs(asked.design, &measured, step);
             let planned = design::pairs(asked.design, &vec![true; combinations.len()], step).len();
@@ -259,7 +260,7 @@ impl Ablation {
             quantity.effect(&effect.difference),
             verdict(effect)
         );
-        let unclear = known.iter().filter(|(_, effect)| effect.verdict == Verdict::NotResolvable).count();
+        let unclear = known.iter().filter(|(_, effect)| effect.verdict == EffectVerdict::NotResolvable).count();
         if unclear > 0 {
             let _ = write!(text, " {unclear} of the {} steps cannot be told from 0.", known.len());
         }
@@ -271,8 +272,8 @@ impl Ablation {
 #[must_use]
 pub fn verdict(effect: &Effect) -> &'static str {
     match effect.verdict {
-        Verdict::Same => "no change at all",
-        Verdict::NotResolvable => "cannot be told from 0",
+        EffectVerdict::Same => "no change at all",
+        EffectVerdict::NotResolvable => "cannot be told from 0",
         other => other.name(),
     }
 }

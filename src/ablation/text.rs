@@ -1,10 +1,10 @@
 //! An ablation as text for a terminal.
 
-use super::{Ablation, Change, Shared, Variant, verdict};
-use crate::compare::{Better, Effect, PairedPairs, aligned};
+use super::{AblationResult, AblationVariant, Change, Shared, verdict};
+use crate::compare::{Effect, MetricDirection, PairedPairs, aligned};
 use crate::config::Design;
 
-impl Ablation {
+impl AblationResult {
     /// The ablation as text for a terminal.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -43,9 +43,9 @@ impl Ablation {
     #[must_use]
     pub fn better(&self) -> String {
         let which = match self.metric.better {
-            Better::Lower => "lower is better",
-            Better::Higher => "higher is better",
-            Better::Neither => "neither way is better by itself",
+            MetricDirection::Lower => "lower is better",
+            MetricDirection::Higher => "higher is better",
+            MetricDirection::Neither => "neither way is better by itself",
         };
         format!("{}: {which}", self.metric.name)
     }
@@ -71,7 +71,7 @@ impl Ablation {
                 self.changes.iter().find(ends).cloned()
             }
             Design::Each | Design::Grid => {
-                let Variant { name, to_config, .. } = self.variants.get(variant)?;
+                let AblationVariant { name, to_config, .. } = self.variants.get(variant)?;
                 let effect = Some(to_config.clone()?);
                 Some(Change { step: name.clone(), pairs: vec![(0, variant)], planned: 1, effect })
             }
@@ -94,7 +94,7 @@ impl Change {
     }
 }
 
-impl Variant {
+impl AblationVariant {
     /// Faces a second; a dash where nothing is known.
     #[must_use]
     pub fn speed_text(&self) -> String {

@@ -1,15 +1,15 @@
 //! `ablate CONFIG`: what each choice costs: a table here, a page in the reports folder.
 
 use super::experiment::interrupted;
-use super::{at_work, print, retype};
+use super::{options_to_repeat, print, with_context};
 use crate::cli::AblateArgs;
 use crate::config;
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 use crate::files;
 use crate::report;
 
 /// Runs it.
-pub(super) fn run(arguments: &AblateArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &AblateArgs) -> Result<CommandOutcome, Error> {
     let (common, path) = (&arguments.config.common, &arguments.config.config);
     let loaded = config::load(path, &arguments.config.overrides)?;
     let Some(asked) = &loaded.config.ablation else {
@@ -19,11 +19,14 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<Outcome, Error> {
             path.display()
         )));
     };
-    at_work(common, |work| {
-        let found = match work.ablate(path, &loaded, asked) {
+    with_context(common, |context| {
+        let found = match context.ablate(path, &loaded, asked) {
             Err(error) if error.interrupted() => {
-                let again =
-                    format!("facevault ablate {}{}", path.display(), retype(common, &arguments.config.overrides));
+                let again = format!(
+                    "facevault ablate {}{}",
+                    path.display(),
+                    options_to_repeat(common, &arguments.config.overrides)
+                );
                 return Ok(interrupted(&format!("to go on: {again}")));
             }
             other => other?,
@@ -32,6 +35,6 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<Outcome, Error> {
         let page = common.reports.join(format!("{}.html", found.page_name()));
         files::commit_below(&page, html.as_bytes(), "--reports")?;
         print(common, &found, || format!("{}\n\nreport  {}", found.to_text(), page.display()))?;
-        if found.measured() { Ok(Outcome::Done) } else { Err(Error::NothingMeasured) }
+        if found.measured() { Ok(CommandOutcome::Done) } else { Err(Error::NothingMeasured) }
     })
 }

@@ -5,13 +5,13 @@ use serde_json::json;
 use super::print;
 use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
-use crate::error::{Error, Outcome};
-use crate::progress::{Kept, Progress};
-use crate::run::{RunError, WholePictures, unused_boxes};
+use crate::error::{CommandOutcome, Error};
+use crate::progress::{KeptLines, Progress};
+use crate::run::{MissingBoxes, RunError, unused_boxes};
 use crate::{dataset, model, plan, weights};
 
 /// Runs it.
-pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let config = &loaded.config;
     let weights = weights::describe(&config.weights);
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
         Ok(embedder) => (embedder.device_name, None),
         Err(error) => ("none".to_owned(), Some(error)),
     };
-    let said = Kept::default();
+    let said = KeptLines::default();
     let (listed, dataset_error) = match faces(config, &said) {
         Ok(listed) => (listed, None),
         Err(error) => (None, Some(error)),
@@ -63,18 +63,18 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
         // The config is right; it is here that it cannot be carried out.
         (Some(error), _) => Err(RunError::from(error).into()),
         (None, Some(error)) => Err(error.into()),
-        (None, None) => Ok(Outcome::Done),
+        (None, None) => Ok(CommandOutcome::Done),
     }
 }
 
 /// How many faces a dataset on this machine has, and whether a crop by box takes whole pictures; `None` where the dataset
 /// is somewhere else, or has to be unpacked.
-fn faces(config: &ExperimentConfig, said: &Kept) -> Result<Option<(usize, Option<WholePictures>)>, RunError> {
+fn faces(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<(usize, Option<MissingBoxes>)>, RunError> {
     let Some(manifest) = dataset::list(&config.dataset, said).transpose()? else { return Ok(None) };
     if let Some(line) = manifest.wrong_rows(config.preprocess.crop) {
         said.say(&line);
     }
-    let whole = WholePictures::of(config, &manifest);
+    let whole = MissingBoxes::of(config, &manifest);
     whole.map_or(Ok(()), |whole| whole.refuse(config, &manifest))?;
     Ok(Some((manifest.len(), whole)))
 }

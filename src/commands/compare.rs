@@ -1,44 +1,44 @@
 //! `compare RUN RUN…`: a table here, a page in the reports folder, and an exit code that can be a gate.
 
-use super::{at_work, print};
+use super::{print, with_context};
 use crate::cli::CompareArgs;
-use crate::compare::{Comparison, Gate, Headline, Tolerances};
+use crate::compare::{HeadlineMetric, RegressionGate, RunComparison, Tolerances};
 use crate::digest::Digest;
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 use crate::files;
 use crate::report;
 use crate::run::RunDirectory;
 
 /// Longer names of pages are cut: many file systems end at 255 bytes.
-const LONGEST: usize = 200;
+const MAX_PAGE_NAME: usize = 200;
 
 /// Runs it.
-pub(super) fn run(arguments: &CompareArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.common;
     // What is wrong with the command line shows before the long work.
-    let by = Headline::parse(&arguments.by, &[])?;
+    let by = HeadlineMetric::parse(&arguments.by, &[])?;
     let tolerances = Tolerances::parse(&arguments.tolerate)?;
     let runs = arguments.runs.iter().map(|name| RunDirectory::find(&common.experiments, name));
     let runs = runs.collect::<Result<Vec<_>, _>>()?;
-    let mut comparison = at_work(common, |work| Ok(work.compare(&runs, by)?))?;
+    let mut comparison = with_context(common, |context| Ok(context.compare(&runs, by)?))?;
     if arguments.fail_on_regression {
-        comparison.gate = Some(Gate::judge(&comparison, tolerances));
+        comparison.gate = Some(RegressionGate::judge(&comparison, tolerances));
     }
     let html = report::render_comparison(&comparison)?;
     let path = common.reports.join(page_name(&comparison));
     files::commit_below(&path, html.as_bytes(), "--reports")?;
     print(common, &comparison, || format!("{}\n\nreport  {}", comparison.to_text().trim_end(), path.display()))?;
     let passed = comparison.gate.is_none_or(|gate| gate.passed);
-    Ok(if passed { Outcome::Done } else { Outcome::Regressed })
+    Ok(if passed { CommandOutcome::Done } else { CommandOutcome::Regressed })
 }
 
 /// `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of all.
-fn page_name(comparison: &Comparison) -> String {
+fn page_name(comparison: &RunComparison) -> String {
     let names = comparison.runs.join("-vs-");
-    if names.len() <= LONGEST {
+    if names.len() <= MAX_PAGE_NAME {
         return format!("compare-{names}.html");
     }
-    let first: String = comparison.runs[0].chars().take(LONGEST / 4).collect();
+    let first: String = comparison.runs[0].chars().take(MAX_PAGE_NAME / 4).collect();
     let others = comparison.runs.len() - 1;
     format!("compare-{first}-vs-{others}-others-{}.html", Digest::of(names.as_bytes()).short(12))
 }

@@ -2,23 +2,23 @@
 
 use serde::Serialize;
 
-use super::{at_work, print, retype};
-use crate::agreement::Agreement;
+use super::{options_to_repeat, print, with_context};
+use crate::agreement::PrecisionAgreement;
 use crate::cli::ConfigArgs;
 use crate::config::{self, Published};
 use crate::dataset::LeftOut;
 use crate::embed::{EmbedOutcome, EmbedSummary};
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 use crate::metrics::{Judged, Metrics};
 use crate::numbers::Quantity;
-use crate::provenance::Arithmetic;
-use crate::published::{self, Beside};
-use crate::run::{self, Evaluated, Failures, RunDirectory, WholePictures, Workplace};
+use crate::provenance::RunArithmetic;
+use crate::published::{self, PublishedResult};
+use crate::run::{self, Evaluated, Failures, MissingBoxes, RunContext, RunDirectory};
 use crate::terminal::say;
 
 /// What `experiment --json` prints.
 #[derive(Debug, Serialize)]
-struct Done<'a> {
+struct ExperimentOutput<'a> {
     status: &'static str,
     run: String,
     directory: String,
@@ -37,66 +37,66 @@ struct Done<'a> {
     caution: Option<String>,
     expectations: &'a [Judged],
     #[serde(skip_serializing_if = "Option::is_none")]
-    agreement: Option<Agreement>,
+    agreement: Option<PrecisionAgreement>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    arithmetic: Option<Arithmetic>,
+    arithmetic: Option<RunArithmetic>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_evaluated: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a Metrics>,
-    published: Vec<Beside>,
+    published: Vec<PublishedResult>,
 }
 
 /// Runs it.
-pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let published = loaded.config.published.clone();
-    at_work(&arguments.common, |work| {
+    with_context(&arguments.common, |context| {
         let resume = || {
             format!(
                 "to resume: facevault experiment {}{}",
                 arguments.config.display(),
-                retype(&arguments.common, &arguments.overrides)
+                options_to_repeat(&arguments.common, &arguments.overrides)
             )
         };
-        let prepared = match work.prepare(&arguments.config, loaded) {
+        let prepared = match context.prepare(&arguments.config, loaded) {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
         };
         let run = prepared.directory.clone();
-        let whole = prepared.whole_pictures;
+        let whole = prepared.missing_boxes;
         let finished_before = run.has(RunDirectory::SEALED);
-        work.progress.say(&format!("run {}", run.path().display()));
-        let summary = match work.embed(prepared) {
+        context.progress.say(&format!("run {}", run.path().display()));
+        let summary = match context.embed(prepared) {
             Ok(EmbedOutcome::Complete(summary)) => summary,
             Ok(EmbedOutcome::Interrupted(_)) => return Ok(interrupted(&resume())),
             Err(error) => return Err(error.into()),
         };
-        finish(work, arguments, &run, (&summary, &published, whole), finished_before, &resume())
+        finish(context, arguments, &run, (&summary, &published, whole), finished_before, &resume())
     })
 }
 
 /// The steps after embedding.
 fn finish(
-    work: &Workplace<'_>,
+    context: &RunContext<'_>,
     arguments: &ConfigArgs,
     run: &RunDirectory,
-    (summary, published, whole): (&EmbedSummary, &[Published], Option<WholePictures>),
+    (summary, published, whole): (&EmbedSummary, &[Published], Option<MissingBoxes>),
     finished_before: bool,
     resume: &str,
-) -> Result<Outcome, Error> {
+) -> Result<CommandOutcome, Error> {
     // A changed expectation takes the seal off; a run that is still sealed is exactly this one.
     let nothing_to_do = finished_before && run.has(RunDirectory::SEALED);
     let failures = run::failures(run)?;
-    let evaluated = match work.evaluate(run, false) {
+    let evaluated = match context.evaluate(run, false) {
         Err(error) if error.interrupted() => return Ok(interrupted(resume)),
         other => other?,
     };
     let (metrics, report, not_evaluated) = match &evaluated {
-        Evaluated::Metrics(evaluation) => (Some(&evaluation.metrics), Some(work.report(run)?), None),
+        Evaluated::Metrics(evaluation) => (Some(&evaluation.metrics), Some(context.report(run)?), None),
         Evaluated::NotEvaluable { reason, .. } => (None, None, Some(reason.as_str())),
     };
-    let done = Done {
+    let done = ExperimentOutput {
         status: match (summary.embedded, nothing_to_do) {
             (0, _) => "nothing-embedded",
             (_, true) => "already-complete",
@@ -123,7 +123,7 @@ fn finish(
         metrics,
     };
     if nothing_to_do {
-        work.progress.say("this experiment is complete: nothing to do");
+        context.progress.say("this experiment is complete: nothing to do");
     }
     print(&arguments.common, &done, || text(&done))?;
     any_embedded(run, summary)?;
@@ -140,25 +140,25 @@ pub(super) fn any_embedded(run: &RunDirectory, summary: &EmbedSummary) -> Result
 }
 
 /// The exit code that an evaluation stands for.
-pub(super) fn outcome(evaluated: &Evaluated) -> Outcome {
-    if evaluated.met() { Outcome::Done } else { Outcome::ExpectationNotMet }
+pub(super) fn outcome(evaluated: &Evaluated) -> CommandOutcome {
+    if evaluated.met() { CommandOutcome::Done } else { CommandOutcome::ExpectationNotMet }
 }
 
-pub(super) fn interrupted(resume: &str) -> Outcome {
+pub(super) fn interrupted(resume: &str) -> CommandOutcome {
     say(&format!("interrupted; {resume}"));
-    Outcome::Interrupted
+    CommandOutcome::Interrupted
 }
 
-fn text(done: &Done<'_>) -> String {
+fn text(done: &ExperimentOutput<'_>) -> String {
     let mut lines = vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
     lines.extend(left_out(&done.left_out));
     if let Some(metrics) = done.metrics {
         lines.push(numbers(metrics));
     }
     lines.extend(done.not_evaluated.map(not_evaluated));
-    lines.extend(done.agreement.iter().flat_map(Agreement::lines));
+    lines.extend(done.agreement.iter().flat_map(PrecisionAgreement::lines));
     lines.extend(done.expectations.iter().map(|judged| expectation(judged, done.not_evaluated)));
-    lines.extend(done.published.iter().map(beside));
+    lines.extend(done.published.iter().map(published_line));
     lines.extend(done.caution.clone());
     lines.push(format!("run     {}", done.directory));
     if let Some(report) = &done.report {
@@ -211,7 +211,7 @@ pub(super) fn numbers(metrics: &Metrics) -> String {
 }
 
 /// One published value in words.
-fn beside(row: &Beside) -> String {
+fn published_line(row: &PublishedResult) -> String {
     let kind = Quantity::of_metric(&row.metric).unwrap_or(Quantity::Plain);
     let here = row.here.as_ref().map_or_else(|| "not measured".into(), |here| kind.sentence(here));
     let differs = if row.differs.is_empty() { String::new() } else { format!("; differs: {}", row.differs.join(", ")) };

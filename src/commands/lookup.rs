@@ -2,11 +2,11 @@
 
 use super::print;
 use crate::cli::LookupArgs;
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 use crate::run::{self, RunDirectory};
 
 /// Runs it.
-pub(super) fn run(arguments: &LookupArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &LookupArgs) -> Result<CommandOutcome, Error> {
     let run = RunDirectory::find(&arguments.common.experiments, &arguments.run)?;
     let found = run::lookup(&run, &arguments.face_id, arguments.neighbours)?;
     print(&arguments.common, &found, || {
@@ -32,5 +32,5 @@ pub(super) fn run(arguments: &LookupArgs) -> Result<Outcome, Error> {
         }
         lines.join("\n")
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -2,17 +2,17 @@
 
 use serde_json::json;
 
-use super::{at_work, print};
+use super::{print, with_context};
 use crate::cli::RunArgs;
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 use crate::run::RunDirectory;
 
 /// Runs it.
-pub(super) fn run(arguments: &RunArgs) -> Result<Outcome, Error> {
-    at_work(&arguments.common, |work| {
-        let run = RunDirectory::find(work.experiments, &arguments.run)?;
-        let path = work.report(&run)?.display().to_string();
+pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
+    with_context(&arguments.common, |context| {
+        let run = RunDirectory::find(context.experiments, &arguments.run)?;
+        let path = context.report(&run)?.display().to_string();
         print(&arguments.common, &json!({"run": run.name(), "report": path}), || path.clone())?;
-        Ok(Outcome::Done)
+        Ok(CommandOutcome::Done)
     })
 }

@@ -2,12 +2,12 @@
 
 use super::print;
 use crate::cli::RunsArgs;
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 use crate::numbers::Quantity;
 use crate::run;
 
 /// Runs it.
-pub(super) fn run(arguments: &RunsArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
     let rows = run::list(&arguments.common.experiments)?;
     print(&arguments.common, &rows, || {
         if rows.is_empty() {
@@ -41,5 +41,5 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<Outcome, Error> {
             .collect::<Vec<_>>()
             .join("\n")
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -1,6 +1,6 @@
 //! Whether runs were computed by the same arithmetic, as their fingerprints tell.
 
-use super::{Comparison, Difference, Part, RunSummary};
+use super::{Difference, PlanPart, RunComparison, RunSummary};
 
 /// Where provenance tells of it.
 const KEY: &str = "arithmetic.";
@@ -9,7 +9,7 @@ const FINGERPRINT: &str = "arithmetic.fingerprint";
 /// Whether the fingerprints of all runs are one. They are of pictures that went through preprocessing and network: where
 /// those differ, they tell nothing of the arithmetic.
 pub(super) fn same(runs: &[RunSummary], plan: &[Difference]) -> Option<bool> {
-    if plan.iter().any(|difference| matches!(difference.part, Part::Preprocessing | Part::Weights)) {
+    if plan.iter().any(|difference| matches!(difference.part, PlanPart::Preprocessing | PlanPart::Weights)) {
         return None;
     }
     let fingerprints = runs.iter().map(fingerprint).collect::<Option<Vec<_>>>()?;
@@ -25,14 +25,14 @@ fn fingerprint(run: &RunSummary) -> Option<&str> {
 pub(super) fn place(same: Option<bool>, plan: &mut Vec<Difference>, provenance: &mut Vec<Difference>) {
     if same == Some(false) {
         let moved = provenance.extract_if(.., |difference| difference.key.starts_with(KEY));
-        plan.extend(moved.map(|difference| Difference { part: Part::Code, ..difference }));
+        plan.extend(moved.map(|difference| Difference { part: PlanPart::Code, ..difference }));
         plan.sort_by_key(|difference| difference.part);
     } else {
         provenance.retain(|difference| difference.key != FINGERPRINT);
     }
 }
 
-impl Comparison {
+impl RunComparison {
     /// That all runs were computed by the same arithmetic, where they were.
     #[must_use]
     pub fn arithmetic_sentence(&self) -> Option<String> {

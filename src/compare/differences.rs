@@ -12,7 +12,7 @@ pub struct Difference {
     /// Dotted key.
     pub key: String,
     /// What it is part of.
-    pub part: Part,
+    pub part: PlanPart,
     /// Value in each run; `None` where a run has no such key.
     pub values: Vec<Option<String>>,
 }
@@ -20,7 +20,7 @@ pub struct Difference {
 /// What a difference is a difference in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub enum PlanPart {
     /// Which faces.
     Dataset,
     /// Which pairs.
@@ -35,7 +35,7 @@ pub enum Part {
     Other,
 }
 
-impl Part {
+impl PlanPart {
     /// In words.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -72,18 +72,19 @@ impl Part {
     }
 }
 
-pub(super) fn headline(parts: &BTreeSet<Part>) -> String {
+pub(super) fn headline(parts: &BTreeSet<PlanPart>) -> String {
     let list = |parts: Vec<&str>| match parts.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last} differ", rest.join(", ")),
         Some((last, _)) => format!("{last} differs").replace("weights differs", "weights differ"),
         None => String::new(),
     };
-    let names = |wanted: fn(Part) -> bool| parts.iter().copied().filter(|p| wanted(*p)).map(Part::name).collect();
-    let forbidding = list(names(Part::forbids));
+    let names =
+        |wanted: fn(PlanPart) -> bool| parts.iter().copied().filter(|p| wanted(*p)).map(PlanPart::name).collect();
+    let forbidding = list(names(PlanPart::forbids));
     if !forbidding.is_empty() {
         return format!("not comparable: {forbidding}");
     }
-    let others = list(names(|part| !part.forbids() && part != Part::Other));
+    let others = list(names(|part| !part.forbids() && part != PlanPart::Other));
     let same = "same dataset, protocol and preprocessing";
     if others.is_empty() {
         "comparable: same dataset, protocol, preprocessing, weights and code".into()
@@ -95,9 +96,9 @@ pub(super) fn headline(parts: &BTreeSet<Part>) -> String {
 pub(super) fn plan_differences(runs: &[RunSummary]) -> Vec<Difference> {
     let modes: Vec<_> = runs.iter().map(|run| run.evaluation.metrics.pairs.mode.clone()).collect();
     let exhaustive = modes.iter().all(|mode| mode == "exhaustive");
-    let part = |key: &str| match Part::of(key) {
+    let part = |key: &str| match PlanPart::of(key) {
         // How pairs would be drawn does not matter where all of them were compared.
-        Part::Protocol if exhaustive => Part::Other,
+        PlanPart::Protocol if exhaustive => PlanPart::Other,
         part => part,
     };
     let plans: Vec<_> = runs.iter().map(|run| run.plan.clone()).collect();
@@ -105,14 +106,14 @@ pub(super) fn plan_differences(runs: &[RunSummary]) -> Vec<Difference> {
     // One option, `auto`, compares all pairs of a small set and a sample of a large one.
     if modes.iter().any(|mode| *mode != modes[0]) {
         let values = modes.into_iter().map(Some).collect();
-        found.push(Difference { key: "pairs compared".into(), part: Part::Protocol, values });
+        found.push(Difference { key: "pairs compared".into(), part: PlanPart::Protocol, values });
     }
     found.sort_by_key(|difference| difference.part);
     found
 }
 
 /// Keys whose values are not the same in all runs, in order of first appearance.
-pub(super) fn differences(runs: &[Vec<(String, String)>], part: impl Fn(&str) -> Part) -> Vec<Difference> {
+pub(super) fn differences(runs: &[Vec<(String, String)>], part: impl Fn(&str) -> PlanPart) -> Vec<Difference> {
     let mut seen = BTreeSet::new();
     let keys = runs.iter().flatten().map(|(key, _)| key).filter(|key| seen.insert(key.as_str()));
     keys.filter_map(|key| {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::headline::{Better, Headline};
+use super::headline::{HeadlineMetric, MetricDirection};
 use crate::estimate::Estimate;
 use crate::verification::carriers::NO_SPREAD;
 use crate::verification::paired::{self, Replicated};
@@ -10,7 +10,7 @@ use crate::verification::paired::{self, Replicated};
 /// What a difference to the reference says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum EffectVerdict {
     /// Every compared pair has the same cosine in both runs.
     Same,
     /// The whole interval is on the better side.
@@ -25,7 +25,7 @@ pub enum Verdict {
     NotResolvable,
 }
 
-impl Verdict {
+impl EffectVerdict {
     /// In words.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -46,19 +46,19 @@ pub struct Effect {
     /// The run's value less the other's, with its paired interval.
     pub difference: Estimate,
     /// What it says of the run.
-    pub verdict: Verdict,
+    pub verdict: EffectVerdict,
 }
 
 impl Effect {
     /// Of `run` against `reference`; `same` when all their cosines are.
     #[must_use]
-    pub fn of(metric: Headline, reference: &Replicated, run: &Replicated, same: bool) -> Self {
+    pub fn of(metric: HeadlineMetric, reference: &Replicated, run: &Replicated, same: bool) -> Self {
         Self::judged(metric.better(), paired::difference(reference, run), same)
     }
 
     /// What a difference says where `better` is better; `same` when nothing behind it differs.
     #[must_use]
-    pub fn judged(better: Better, mut difference: Estimate, same: bool) -> Self {
+    pub fn judged(better: MetricDirection, mut difference: Estimate, same: bool) -> Self {
         if !same && difference.lower.is_some() && difference.lower == difference.upper {
             (difference.lower, difference.upper, difference.method) = (None, None, NO_SPREAD.into());
         }
@@ -68,12 +68,12 @@ impl Effect {
             _ => None,
         };
         let verdict = match (side, better) {
-            _ if same => Verdict::Same,
-            (None, _) => Verdict::NotResolvable,
-            (Some(true), Better::Neither) => Verdict::Higher,
-            (Some(false), Better::Neither) => Verdict::Lower,
-            (Some(up), better) if up == (better == Better::Higher) => Verdict::Better,
-            (Some(_), _) => Verdict::Worse,
+            _ if same => EffectVerdict::Same,
+            (None, _) => EffectVerdict::NotResolvable,
+            (Some(true), MetricDirection::Neither) => EffectVerdict::Higher,
+            (Some(false), MetricDirection::Neither) => EffectVerdict::Lower,
+            (Some(up), better) if up == (better == MetricDirection::Higher) => EffectVerdict::Better,
+            (Some(_), _) => EffectVerdict::Worse,
         };
         Self { difference, verdict }
     }
@@ -81,14 +81,14 @@ impl Effect {
     /// Whether the whole interval is worse by more than `tolerance`; for a metric of which neither side is better,
     /// whether it is off by more.
     #[must_use]
-    pub fn beyond(&self, metric: Headline, tolerance: f64) -> bool {
+    pub fn exceeds(&self, metric: HeadlineMetric, tolerance: f64) -> bool {
         let Estimate { lower: Some(lower), upper: Some(upper), .. } = self.difference else { return false };
         let (above, below) = (lower > tolerance, upper < -tolerance);
         match metric.better() {
-            _ if self.verdict == Verdict::Same => false,
-            Better::Lower => above,
-            Better::Higher => below,
-            Better::Neither => above || below,
+            _ if self.verdict == EffectVerdict::Same => false,
+            MetricDirection::Lower => above,
+            MetricDirection::Higher => below,
+            MetricDirection::Neither => above || below,
         }
     }
 }

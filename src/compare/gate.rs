@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::effect::Effect;
-use super::headline::{Better, Headline};
+use super::headline::{HeadlineMetric, MetricDirection};
 use super::pairing::{Paired, PairedMetric};
 use super::speed::Speed;
-use super::{CompareError, Comparison};
+use super::{CompareError, RunComparison};
 
 /// How much slower a run may be where nothing else is said: chunks of a busy machine vary by as much.
-const SPEED: f64 = 0.1;
+const DEFAULT_SPEED_TOLERANCE: f64 = 0.1;
 
 /// How much worse a run may be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,14 +25,14 @@ pub struct Tolerances {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Tolerance {
     /// Which.
-    pub metric: Headline,
+    pub metric: HeadlineMetric,
     /// By how much.
     pub value: f64,
 }
 
 impl Default for Tolerances {
     fn default() -> Self {
-        Self { metrics: Vec::new(), speed: SPEED }
+        Self { metrics: Vec::new(), speed: DEFAULT_SPEED_TOLERANCE }
     }
 }
 
@@ -52,7 +52,7 @@ impl Tolerances {
                 tolerances.speed = number.filter(|number| *number < 1.0).ok_or_else(wrong)?;
                 continue;
             }
-            let metric = Headline::parse(name, &["speed"])?;
+            let metric = HeadlineMetric::parse(name, &["speed"])?;
             let value = number.ok_or_else(wrong)?;
             tolerances.metrics.retain(|tolerance| tolerance.metric != metric);
             tolerances.metrics.push(Tolerance { metric, value });
@@ -61,22 +61,22 @@ impl Tolerances {
     }
 
     /// What an effect in a metric is in words, where it is worse than tolerated.
-    pub(crate) fn breach(&self, metric: Headline, effect: &Effect) -> Option<String> {
-        let tolerance = self.of(metric).filter(|tolerance| effect.beyond(metric, *tolerance))?;
+    pub(crate) fn breach(&self, metric: HeadlineMetric, effect: &Effect) -> Option<String> {
+        let tolerance = self.of(metric).filter(|tolerance| effect.exceeds(metric, *tolerance))?;
         let found = metric.quantity().effect(&effect.difference);
         Some(format!("{} {found}, tolerated {tolerance}", effect.verdict.name()))
     }
 
     /// The tolerance of a metric; `None` where it is not judged.
-    fn of(&self, metric: Headline) -> Option<f64> {
+    fn of(&self, metric: HeadlineMetric) -> Option<f64> {
         let named = self.metrics.iter().find(|tolerance| tolerance.metric == metric).map(|tolerance| tolerance.value);
-        named.or_else(|| (metric.better() != Better::Neither).then_some(0.0))
+        named.or_else(|| (metric.better() != MetricDirection::Neither).then_some(0.0))
     }
 }
 
 /// The judgement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Gate {
+pub struct RegressionGate {
     /// Whether no run is worse than the tolerances allow.
     pub passed: bool,
     /// What was allowed.
@@ -100,10 +100,10 @@ pub struct Finding {
     pub text: String,
 }
 
-impl Gate {
+impl RegressionGate {
     /// Judges every run but the first. Runs that share no pairs cannot be judged, which fails.
     #[must_use]
-    pub fn judge(comparison: &Comparison, tolerances: Tolerances) -> Self {
+    pub fn judge(comparison: &RunComparison, tolerances: Tolerances) -> Self {
         let (mut regressions, mut not_judged) = (Vec::new(), Vec::new());
         for run in 1..comparison.runs.len() {
             let finding =

@@ -14,7 +14,7 @@ use crate::verification::thresholds::{self, TARGETS};
 
 /// One headline metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Headline {
+pub enum HeadlineMetric {
     /// Equal error rate.
     Eer,
     /// True accept rate at a false match rate, at each run's own threshold.
@@ -32,7 +32,7 @@ pub enum Headline {
 /// Which way a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Better {
+pub enum MetricDirection {
     /// Lower values.
     Lower,
     /// Higher values.
@@ -41,11 +41,11 @@ pub enum Better {
     Neither,
 }
 
-impl Headline {
+impl HeadlineMetric {
     /// All of them, in the order they are shown.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        use Headline::{Auc, DPrime, Eer, Mean, Std, Tar};
+        use HeadlineMetric::{Auc, DPrime, Eer, Mean, Std, Tar};
         use PairKind::{Genuine, Impostor};
         let mut all = vec![Eer];
         all.extend(TARGETS.map(Tar));
@@ -95,11 +95,11 @@ impl Headline {
 
     /// Which way is better.
     #[must_use]
-    pub fn better(self) -> Better {
+    pub fn better(self) -> MetricDirection {
         match self {
-            Self::Eer => Better::Lower,
-            Self::Tar(_) | Self::Auc | Self::DPrime => Better::Higher,
-            Self::Mean(_) | Self::Std(_) => Better::Neither,
+            Self::Eer => MetricDirection::Lower,
+            Self::Tar(_) | Self::Auc | Self::DPrime => MetricDirection::Higher,
+            Self::Mean(_) | Self::Std(_) => MetricDirection::Neither,
         }
     }
 
@@ -168,7 +168,7 @@ impl Headline {
         }
     }
 
-    /// All metrics of one run, in the order of [`Headline::all`]: each as `metrics.json` has it, with its replicates.
+    /// All metrics of one run, in the order of [`HeadlineMetric::all`]: each as `metrics.json` has it, with its replicates.
     /// `None` where the pairs cannot resolve it.
     #[must_use]
     pub fn measure(rates: Rates<'_>) -> Vec<Option<Replicated>> {
@@ -201,7 +201,7 @@ fn word(kind: PairKind) -> &'static str {
     }
 }
 
-impl Serialize for Headline {
+impl Serialize for HeadlineMetric {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.key())
     }
@@ -214,18 +214,18 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_expectations_and_parse_back() {
-        assert!(Headline::all().iter().map(|metric| metric.key()).eq(HEADLINES));
-        for metric in Headline::all() {
+        assert!(HeadlineMetric::all().iter().map(|metric| metric.key()).eq(HEADLINES));
+        for metric in HeadlineMetric::all() {
             assert!(PATHS.contains(&metric.key().as_str()), "{}", metric.key());
-            assert_eq!(Headline::parse(&metric.key(), &[]), Ok(metric));
+            assert_eq!(HeadlineMetric::parse(&metric.key(), &[]), Ok(metric));
         }
-        assert_eq!(Headline::parse("tar@fmr=0.001", &[]), Ok(Headline::Tar(1e-3)));
+        assert_eq!(HeadlineMetric::parse("tar@fmr=0.001", &[]), Ok(HeadlineMetric::Tar(1e-3)));
     }
 
     #[test]
     fn an_unknown_name_gets_the_nearest_one() {
-        insta::assert_snapshot!(Headline::parse("err", &[]).unwrap_err(), @"there is no metric `err` to compare by; the nearest is `eer`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
-        insta::assert_snapshot!(Headline::parse("sped", &["speed"]).unwrap_err(), @"there is no metric `sped` to compare by; the nearest is `speed`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
-        insta::assert_snapshot!(Headline::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"there is no metric `tar@fmr=2e-3` to compare by; the nearest is `tar@fmr=1e-3`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+        insta::assert_snapshot!(HeadlineMetric::parse("err", &[]).unwrap_err(), @"there is no metric `err` to compare by; the nearest is `eer`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+        insta::assert_snapshot!(HeadlineMetric::parse("sped", &["speed"]).unwrap_err(), @"there is no metric `sped` to compare by; the nearest is `speed`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+        insta::assert_snapshot!(HeadlineMetric::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"there is no metric `tar@fmr=2e-3` to compare by; the nearest is `tar@fmr=1e-3`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
     }
 }

@@ -18,13 +18,13 @@ mod text;
 
 use std::collections::BTreeSet;
 
-pub use common::Common;
-pub use differences::{Difference, Part};
-pub use effect::{Effect, Verdict};
-pub use gate::{Finding, Gate, Tolerance, Tolerances};
-pub use headline::{Better, Headline};
+pub use common::SharedFaces;
+pub use differences::{Difference, PlanPart};
+pub use effect::{Effect, EffectVerdict};
+pub use gate::{Finding, RegressionGate, Tolerance, Tolerances};
+pub use headline::{HeadlineMetric, MetricDirection};
 pub use pairing::{
-    Embeddings, Matrix, Measured, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, Ranked, Ranking,
+    Embeddings, Matrix, MeasuredRun, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, RankedRun, Ranking,
 };
 pub use same_space::{FaceAgreement, Level, Moved, NearestFaces};
 pub(crate) use same_space::{asked, nearest};
@@ -86,7 +86,7 @@ pub enum CompareError {
 
 /// Runs side by side. The first is what the others are compared with.
 #[derive(Debug, Clone, Serialize)]
-pub struct Comparison {
+pub struct RunComparison {
     /// Names, in the order given.
     pub runs: Vec<String>,
     /// One line: whether the numbers can be held against each other, and if not, why.
@@ -107,7 +107,7 @@ pub struct Comparison {
     /// How fast each run was embedded; empty where it is not known.
     pub speed: Vec<Option<Speed>>,
     /// Whether the other runs may take the first one's place, when that was asked.
-    pub gate: Option<Gate>,
+    pub gate: Option<RegressionGate>,
     /// Headline metrics as each run stored them, on its own faces and pairs.
     pub metrics: Vec<MetricRow>,
     /// All that is known of each run.
@@ -119,7 +119,7 @@ pub struct Comparison {
 ///
 /// # Errors
 /// [`CompareError`] for fewer than two runs or one run twice.
-pub fn compare(runs: Vec<RunSummary>) -> Result<Comparison, CompareError> {
+pub fn compare(runs: Vec<RunSummary>) -> Result<RunComparison, CompareError> {
     if runs.len() < 2 {
         return Err(CompareError::TooFew { given: runs.len() });
     }
@@ -130,13 +130,13 @@ pub fn compare(runs: Vec<RunSummary>) -> Result<Comparison, CompareError> {
     let mut plan = differences::plan_differences(&runs);
     let mut provenance = {
         let pairs: Vec<_> = runs.iter().map(|run| differences::provenance_pairs(&run.provenance)).collect();
-        differences::differences(&pairs, |_| Part::Other)
+        differences::differences(&pairs, |_| PlanPart::Other)
     };
     let same_arithmetic = arithmetic::same(&runs, &plan);
     arithmetic::place(same_arithmetic, &mut plan, &mut provenance);
-    let parts: BTreeSet<Part> = plan.iter().map(|difference| difference.part).collect();
+    let parts: BTreeSet<PlanPart> = plan.iter().map(|difference| difference.part).collect();
     let comparable = !parts.iter().any(|part| part.forbids());
-    Ok(Comparison {
+    Ok(RunComparison {
         runs: runs.iter().map(|run| run.run_id.clone()).collect(),
         headline: differences::headline(&parts),
         comparable,

@@ -74,7 +74,7 @@ fn named(count: usize) -> Vec<RunSummary> {
     (0..count).map(|i| sample::summary(&format!("run-{}", i + 1), 0.0)).collect()
 }
 
-fn paired_by(matrices: &[Vec<f32>], common: &Common, by: Headline) -> Paired {
+fn paired_by(matrices: &[Vec<f32>], common: &SharedFaces, by: HeadlineMetric) -> Paired {
     let world = World::new();
     let faces = world.faces();
     let pairing = Pairing::new(&faces, common, &OPTIONS, 3).unwrap();
@@ -89,20 +89,20 @@ fn paired_by(matrices: &[Vec<f32>], common: &Common, by: Headline) -> Paired {
 
 fn paired(matrices: &[Vec<f32>]) -> Paired {
     let world = World::new();
-    let mut common = Common::first(FACES);
-    matrices[1..].iter().for_each(|_| common.meet(&world.faces(), &world.faces()));
-    paired_by(matrices, &common, Headline::Eer)
+    let mut common = SharedFaces::first(FACES);
+    matrices[1..].iter().for_each(|_| common.intersect(&world.faces(), &world.faces()));
+    paired_by(matrices, &common, HeadlineMetric::Eer)
 }
 
-fn verdict(paired: &Paired, metric: Headline, run: usize) -> Verdict {
+fn verdict(paired: &Paired, metric: HeadlineMetric, run: usize) -> EffectVerdict {
     effect(paired, metric, run).verdict
 }
 
-fn effect(paired: &Paired, metric: Headline, run: usize) -> &Effect {
+fn effect(paired: &Paired, metric: HeadlineMetric, run: usize) -> &Effect {
     paired.metrics.iter().find(|row| row.metric == metric).unwrap().effects[run].as_ref().unwrap()
 }
 
-pub(crate) fn comparison(matrices: &[Vec<f32>]) -> Comparison {
+pub(crate) fn comparison(matrices: &[Vec<f32>]) -> RunComparison {
     let mut comparison = compare(named(matrices.len())).unwrap();
     comparison.paired = Some(paired(matrices));
     comparison
@@ -113,41 +113,41 @@ fn identical_runs_are_the_same_everywhere() {
     let found = paired(&[reference(), reference()]);
     let verdicts = found.metrics.iter().filter_map(|row| row.effects[1].as_ref()).map(|effect| effect.verdict);
     let verdicts: Vec<_> = verdicts.collect();
-    assert!(verdicts.len() >= 9 && verdicts.iter().all(|verdict| *verdict == Verdict::Same), "{verdicts:?}");
+    assert!(verdicts.len() >= 9 && verdicts.iter().all(|verdict| *verdict == EffectVerdict::Same), "{verdicts:?}");
     let Some(Embeddings::Compared(faces)) = &found.embeddings[1] else { panic!("{:?}", found.embeddings) };
     assert_eq!((faces.identical, faces.min, faces.nearest.flipped), (FACES as u64, 1.0, 0));
     // Also where no pair is wrong: equal bounds of equal cosines are the same.
     let perfect = paired(&[run(&[]), run(&[])]);
-    assert_eq!(verdict(&perfect, Headline::Eer, 1), Verdict::Same);
+    assert_eq!(verdict(&perfect, HeadlineMetric::Eer, 1), EffectVerdict::Same);
 }
 
 #[test]
 fn noise_makes_a_run_worse_and_its_absence_better() {
     let noisy = run(&[(0.9, 1), (0.6, 2)]);
     let found = paired(&[reference(), noisy.clone()]);
-    for metric in [Headline::Eer, Headline::Tar(1e-1), Headline::Auc, Headline::DPrime] {
-        assert_eq!(verdict(&found, metric, 1), Verdict::Worse, "{metric:?}");
+    for metric in [HeadlineMetric::Eer, HeadlineMetric::Tar(1e-1), HeadlineMetric::Auc, HeadlineMetric::DPrime] {
+        assert_eq!(verdict(&found, metric, 1), EffectVerdict::Worse, "{metric:?}");
     }
-    assert_eq!(verdict(&found, Headline::Mean(crate::similarity::PairKind::Genuine), 1), Verdict::Lower);
+    assert_eq!(verdict(&found, HeadlineMetric::Mean(crate::similarity::PairKind::Genuine), 1), EffectVerdict::Lower);
     let found = paired(&[noisy, reference()]);
-    for metric in [Headline::Eer, Headline::Tar(1e-1), Headline::Auc, Headline::DPrime] {
-        assert_eq!(verdict(&found, metric, 1), Verdict::Better, "{metric:?}");
+    for metric in [HeadlineMetric::Eer, HeadlineMetric::Tar(1e-1), HeadlineMetric::Auc, HeadlineMetric::DPrime] {
+        assert_eq!(verdict(&found, metric, 1), EffectVerdict::Better, "{metric:?}");
     }
 }
 
 #[test]
 fn noise_of_another_seed_cannot_be_told_from_chance() {
     let found = paired(&[reference(), run(&[(0.9, 2)])]);
-    assert_eq!(verdict(&found, Headline::Eer, 1), Verdict::NotResolvable);
-    assert_eq!(verdict(&found, Headline::DPrime, 1), Verdict::NotResolvable);
+    assert_eq!(verdict(&found, HeadlineMetric::Eer, 1), EffectVerdict::NotResolvable);
+    assert_eq!(verdict(&found, HeadlineMetric::DPrime, 1), EffectVerdict::NotResolvable);
 }
 
 #[test]
 fn two_bounds_are_not_resolvable_and_say_their_n() {
     let found = paired(&[run(&[(0.01, 1)]), run(&[(0.02, 2)])]);
-    let Effect { difference, verdict } = effect(&found, Headline::Eer, 1);
+    let Effect { difference, verdict } = effect(&found, HeadlineMetric::Eer, 1);
     let genuine = (IDENTITIES * SAMPLES * (SAMPLES - 1) / 2) as u64;
-    assert_eq!((*verdict, difference.point, difference.n), (Verdict::NotResolvable, 0.0, genuine));
+    assert_eq!((*verdict, difference.point, difference.n), (EffectVerdict::NotResolvable, 0.0, genuine));
     assert!(difference.upper.unwrap() > 0.01 && difference.lower.unwrap() < -0.01, "{difference:?}");
 }
 
@@ -155,7 +155,7 @@ fn two_bounds_are_not_resolvable_and_say_their_n() {
 fn paired_intervals_are_narrower_than_those_of_two_runs_side_by_side() {
     let found = paired(&[reference(), run(&[(0.9, 1), (0.1, 2)])]);
     // The threshold of a low false match rate rests on a handful of pairs, which two runs do not share.
-    let steady = |metric: Headline| !matches!(metric, Headline::Tar(target) if target < 0.1);
+    let steady = |metric: HeadlineMetric| !matches!(metric, HeadlineMetric::Tar(target) if target < 0.1);
     for row in found.metrics.iter().filter(|row| steady(row.metric)) {
         let (Some(effect), [Some(a), Some(b)]) = (&row.effects[1], &row.values[..]) else { continue };
         let width = |estimate: &crate::estimate::Estimate| estimate.upper.unwrap() - estimate.lower.unwrap();
@@ -170,7 +170,7 @@ fn intervals_of_differences_hold_0_as_often_as_they_say() {
     const TRIALS: u64 = 12;
     let held = |seed: u64| {
         let found = paired(&[run(&[(0.9, 1), (0.5, 100 + seed)]), run(&[(0.9, 1), (0.5, 500 + seed)])]);
-        u64::from(verdict(&found, Headline::DPrime, 1) == Verdict::NotResolvable)
+        u64::from(verdict(&found, HeadlineMetric::DPrime, 1) == EffectVerdict::NotResolvable)
     };
     let held: u64 = (0..TRIALS).map(held).sum();
     assert!(held >= TRIALS * 3 / 4, "{held} of {TRIALS}");
@@ -180,9 +180,9 @@ fn intervals_of_differences_hold_0_as_often_as_they_say() {
 fn only_faces_that_all_runs_share_count() {
     let world = World::new();
     let faces = world.faces();
-    let mut common = Common::first(FACES);
-    common.meet(&faces, &faces[..FACES / 2]);
-    let found = paired_by(&[reference(), reference()], &common, Headline::Eer);
+    let mut common = SharedFaces::first(FACES);
+    common.intersect(&faces, &faces[..FACES / 2]);
+    let found = paired_by(&[reference(), reference()], &common, HeadlineMetric::Eer);
     assert_eq!((found.faces.common, found.faces.missing), (FACES as u64 / 2, FACES as u64 / 2));
     assert_eq!(found.faces.stored_on_other_faces, ["run-1", "run-2"]);
     assert_snapshot!([vec![found.sentence()], found.left_out()].concat().join("\n"), @r"
@@ -190,23 +190,24 @@ fn only_faces_that_all_runs_share_count() {
     left out of the 120 faces of [1]: 60 that another run has not embedded, 0 whose identity, image or content is not the same in all
     stored metrics rest on other faces in run-1, run-2
     ");
-    let none = Common { rows: vec![Vec::new(), Vec::new()], ..common };
+    let none = SharedFaces { rows: vec![Vec::new(), Vec::new()], ..common };
     let reason = Pairing::new(&faces, &none, &OPTIONS, 1).err().unwrap();
     assert_snapshot!(reason, @"no face is in all runs with the same id, identity, image and content");
-    let strangers = Common { rows: vec![vec![0, SAMPLES as u32]; 2], ..none };
+    let strangers = SharedFaces { rows: vec![vec![0, SAMPLES as u32]; 2], ..none };
     let reason = Pairing::new(&faces, &strangers, &OPTIONS, 1).err().unwrap();
     assert_snapshot!(reason, @"the 2 faces that all runs share have no same-identity pair");
 }
 
 #[test]
 fn a_wish_to_stop_ends_it() {
-    let (world, common) = (World::new(), Common { rows: vec![(0..FACES as u32).collect(); 2], ..Common::first(FACES) });
+    let (world, common) =
+        (World::new(), SharedFaces { rows: vec![(0..FACES as u32).collect(); 2], ..SharedFaces::first(FACES) });
     let faces = world.faces();
     let cancel = Cancel::default();
     cancel.request();
     let pairing = Pairing::new(&faces, &common, &OPTIONS, 1).unwrap();
     let load = |_| Ok::<_, Infallible>(Matrix { data: reference(), dimension: DIMENSION });
-    assert!(pairing.measure(&named(2), Headline::Eer, load, &Silent, &cancel).unwrap().is_none());
+    assert!(pairing.measure(&named(2), HeadlineMetric::Eer, load, &Silent, &cancel).unwrap().is_none());
 }
 
 #[test]
@@ -216,19 +217,20 @@ fn runs_are_ranked_and_neighbours_told_apart_where_they_can_be() {
     let order: Vec<_> = found.ranking.ranks.iter().map(|rank| rank.run).collect();
     assert_eq!(order[0], 1);
     let verdicts: Vec<_> = found.ranking.ranks.iter().map(|rank| rank.to_next.as_ref().map(|e| e.verdict)).collect();
-    assert_eq!(verdicts, [Some(Verdict::Better), Some(Verdict::NotResolvable), None]);
+    assert_eq!(verdicts, [Some(EffectVerdict::Better), Some(EffectVerdict::NotResolvable), None]);
     let world = World::new();
-    let mut common = Common::first(FACES);
-    common.meet(&world.faces(), &world.faces());
-    let by_d_prime = paired_by(&[bad, good], &common, Headline::DPrime);
+    let mut common = SharedFaces::first(FACES);
+    common.intersect(&world.faces(), &world.faces());
+    let by_d_prime = paired_by(&[bad, good], &common, HeadlineMetric::DPrime);
     assert_eq!(by_d_prime.ranking.ranks[0].run, 1, "higher is better");
 }
 
 #[test]
 fn a_gate_fails_on_what_is_worse_beyond_tolerance() {
     let worse = comparison(&[reference(), run(&[(0.9, 1), (0.6, 2)])]);
-    let judge =
-        |comparison: &Comparison, tolerances: &[&str]| Gate::judge(comparison, Tolerances::parse(tolerances).unwrap());
+    let judge = |comparison: &RunComparison, tolerances: &[&str]| {
+        RegressionGate::judge(comparison, Tolerances::parse(tolerances).unwrap())
+    };
     let gate = judge(&worse, &[]);
     assert!(!gate.passed && gate.regressions.iter().any(|finding| finding.what == "eer"));
     assert!(gate.regressions.iter().all(|finding| !finding.what.contains("mean")), "not judged unless named");
@@ -259,7 +261,7 @@ fn a_gate_fails_on_speed_where_it_can_be_compared() {
     };
     let mut judged = |other: Timing, tolerances: &[&str]| {
         same.speed = speeds(&[timing(100.0, 2), other]);
-        let gate = Gate::judge(&same, Tolerances::parse(tolerances).unwrap());
+        let gate = RegressionGate::judge(&same, Tolerances::parse(tolerances).unwrap());
         gate.lines().join("\n")
     };
     assert_snapshot!(judged(timing(95.0, 2), &[]), @"gate: passed");
@@ -285,7 +287,7 @@ fn tolerances_that_cannot_be_read_say_what_can() {
     let parsed = Tolerances::parse(&["tar@fmr=0.001=0.02", "speed=0", "eer=0.1", "eer=0.2"]).unwrap();
     assert_eq!(parsed.speed, 0.0);
     let metrics: Vec<_> = parsed.metrics.iter().map(|tolerance| (tolerance.metric, tolerance.value)).collect();
-    assert_eq!(metrics, [(Headline::Tar(1e-3), 0.02), (Headline::Eer, 0.2)]);
+    assert_eq!(metrics, [(HeadlineMetric::Tar(1e-3), 0.02), (HeadlineMetric::Eer, 0.2)]);
 }
 
 /// The text with `[…]` for every interval, whose ends are another test's business, and without the padding that follows
@@ -306,7 +308,7 @@ fn without_intervals(text: &str) -> String {
 #[test]
 fn text_and_json_say_what_was_found() {
     let mut comparison = comparison(&[reference(), run(&[(0.9, 1), (0.3, 2)]), reference()]);
-    comparison.gate = Some(Gate::judge(&comparison, Tolerances::default()));
+    comparison.gate = Some(RegressionGate::judge(&comparison, Tolerances::default()));
     let text = comparison.to_text();
     let (_, numbers) = text.split_once("provenance: no difference\n").unwrap();
     let numbers = without_intervals(numbers);
@@ -364,9 +366,9 @@ proptest! {
         let shuffled_faces: Vec<_> = order.iter().map(|&face| faces[face]).collect();
         let shuffled: Vec<f32> =
             order.iter().flat_map(|&face| other[face * DIMENSION..(face + 1) * DIMENSION].to_vec()).collect();
-        let mut common = Common::first(FACES);
-        common.meet(&faces, &shuffled_faces);
-        let permuted = paired_by(&[reference(), shuffled], &common, Headline::Eer);
+        let mut common = SharedFaces::first(FACES);
+        common.intersect(&faces, &shuffled_faces);
+        let permuted = paired_by(&[reference(), shuffled], &common, HeadlineMetric::Eer);
         let found = paired(&[reference(), other]);
         prop_assert_eq!(&permuted.metrics, &found.metrics);
         prop_assert_eq!(&permuted.embeddings, &found.embeddings);

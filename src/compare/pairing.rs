@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::RunSummary;
-use super::common::Common;
+use super::common::SharedFaces;
 use super::effect::Effect;
-use super::headline::{Better, Headline};
+use super::headline::{HeadlineMetric, MetricDirection};
 use super::same_space::{self, FaceAgreement};
 use crate::estimate::Estimate;
 use crate::progress::{Cancel, Progress};
@@ -29,7 +29,7 @@ pub struct Pairing<'a> {
     population: Population<'a>,
     options: &'a SimilarityOptions,
     seed: u64,
-    common: &'a Common,
+    common: &'a SharedFaces,
     /// A published list instead of all pairs, where nobody knows the people: rows among the common faces.
     list: Option<Vec<RowPair>>,
 }
@@ -89,11 +89,11 @@ pub struct PairedPairs {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PairedMetric {
     /// Its key.
-    pub metric: Headline,
+    pub metric: HeadlineMetric,
     /// In words.
     pub name: String,
     /// Which way is better.
-    pub better: Better,
+    pub better: MetricDirection,
     /// Value in each run, with its own interval; `None` where it has none.
     pub values: Vec<Option<Estimate>>,
     /// Each run against the first; `None` for the first itself and where a value is missing.
@@ -117,14 +117,14 @@ pub enum Embeddings {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ranking {
     /// The metric.
-    pub by: Headline,
+    pub by: HeadlineMetric,
     /// Best first (highest first where neither way is better); runs without a value last.
-    pub ranks: Vec<Ranked>,
+    pub ranks: Vec<RankedRun>,
 }
 
 /// One place of the ranking.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Ranked {
+pub struct RankedRun {
     /// Which run, counted from 0 in the order they were given.
     pub run: usize,
     /// Its value.
@@ -149,7 +149,7 @@ impl Matrix {
 
 /// What is kept of one run when its matrix is gone. Any two of one pairing can be held against each other: they were asked
 /// the same pairs and resampled with the same people.
-pub struct Measured {
+pub struct MeasuredRun {
     metrics: Vec<Option<Replicated>>,
     eer_threshold: f64,
     curve: Curve,
@@ -157,7 +157,7 @@ pub struct Measured {
     impostor: Tally,
 }
 
-impl Measured {
+impl MeasuredRun {
     /// Whether all compared pairs have the same cosines.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
@@ -167,12 +167,12 @@ impl Measured {
 
     /// One metric with its replicates; `None` where the pairs cannot resolve it.
     #[must_use]
-    pub fn metric(&self, metric: Headline) -> Option<&Replicated> {
-        let place = Headline::all().iter().position(|other| *other == metric)?;
+    pub fn metric(&self, metric: HeadlineMetric) -> Option<&Replicated> {
+        let place = HeadlineMetric::all().iter().position(|other| *other == metric)?;
         self.metrics[place].as_ref()
     }
 
-    fn effect(&self, reference: &Self, place: usize, metric: Headline) -> Option<Effect> {
+    fn effect(&self, reference: &Self, place: usize, metric: HeadlineMetric) -> Option<Effect> {
         let (a, b) = (reference.metrics[place].as_ref()?, self.metrics[place].as_ref()?);
         Some(Effect::of(metric, a, b, self.same(reference)))
     }
@@ -186,7 +186,7 @@ impl<'a> Pairing<'a> {
     /// In words, why there is nothing to compare.
     pub fn new(
         first: &[Labelled<'a>],
-        common: &'a Common,
+        common: &'a SharedFaces,
         options: &'a SimilarityOptions,
         seed: u64,
     ) -> Result<Self, String> {
@@ -211,7 +211,7 @@ impl<'a> Pairing<'a> {
     pub fn of_list(
         first: &[Labelled<'a>],
         list: &[RowPair],
-        common: &'a Common,
+        common: &'a SharedFaces,
         options: &'a SimilarityOptions,
         seed: u64,
     ) -> Result<Self, String> {
@@ -232,7 +232,7 @@ impl<'a> Pairing<'a> {
         Ok(Self { faces, population, options, seed, common, list: Some(list) })
     }
 
-    /// Asks every run. `load` reads the common faces' rows of one run, in the order of [`Common::rows`]; at most two
+    /// Asks every run. `load` reads the common faces' rows of one run, in the order of [`SharedFaces::rows`]; at most two
     /// matrices are held at a time, the reference's and another, and the reference's only where another run embeds into
     /// the same space. `Ok(None)` when cancelled.
     ///
@@ -241,7 +241,7 @@ impl<'a> Pairing<'a> {
     pub fn measure<E>(
         &self,
         runs: &[RunSummary],
-        by: Headline,
+        by: HeadlineMetric,
         mut load: impl FnMut(usize) -> Result<Matrix, E>,
         progress: &dyn Progress,
         cancel: &Cancel,
@@ -294,14 +294,14 @@ impl<'a> Pairing<'a> {
         mut load: impl FnMut(usize) -> Result<Matrix, E>,
         progress: &dyn Progress,
         cancel: &Cancel,
-    ) -> Result<Option<Vec<Measured>>, E> {
+    ) -> Result<Option<Vec<MeasuredRun>>, E> {
         let runs = 0..self.common.rows.len();
         runs.map(|run| Ok(self.measure_one(load(run)?.rows(), progress, cancel))).collect()
     }
 
     /// The faces that all runs share.
     #[must_use]
-    pub fn common(&self) -> &Common {
+    pub fn common(&self) -> &SharedFaces {
         self.common
     }
 
@@ -313,7 +313,7 @@ impl<'a> Pairing<'a> {
 
     /// Which pairs all runs are asked: of the faces they share, how many of each kind.
     #[must_use]
-    pub fn asked(&self, measured: &Measured) -> PairedPairs {
+    pub fn asked(&self, measured: &MeasuredRun) -> PairedPairs {
         let quota = Quota::new(&self.population.available, self.options);
         PairedPairs {
             mode: match &self.list {
@@ -327,7 +327,7 @@ impl<'a> Pairing<'a> {
     }
 
     /// One run; `None` when cancelled.
-    fn measure_one(&self, rows: Rows<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<Measured> {
+    fn measure_one(&self, rows: Rows<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<MeasuredRun> {
         let found = if let Some(list) = &self.list {
             listed::compare(rows, &self.population, list, 0)?
         } else {
@@ -339,20 +339,20 @@ impl<'a> Pairing<'a> {
         let (genuine, impostor) = (found.genuine, found.impostor);
         let estimator = Estimator::new(&genuine, &impostor, &found.cells, how, &|| cancel.requested())?;
         let rates = Rates { estimator: &estimator, cells: &found.cells };
-        let (metrics, curve) = (Headline::measure(rates), thresholds::curve(rates));
+        let (metrics, curve) = (HeadlineMetric::measure(rates), thresholds::curve(rates));
         let (_, eer_threshold) = rates.eer();
-        Some(Measured { metrics, eer_threshold, curve, genuine, impostor })
+        Some(MeasuredRun { metrics, eer_threshold, curve, genuine, impostor })
     }
 
     fn paired(
         &self,
         runs: &[RunSummary],
-        measured: Vec<Measured>,
+        measured: Vec<MeasuredRun>,
         embeddings: Vec<Option<Embeddings>>,
-        by: Headline,
+        by: HeadlineMetric,
     ) -> Paired {
         let common = self.common;
-        let metrics = Headline::all().into_iter().enumerate().map(|(place, metric)| PairedMetric {
+        let metrics = HeadlineMetric::all().into_iter().enumerate().map(|(place, metric)| PairedMetric {
             metric,
             name: metric.name(),
             better: metric.better(),
@@ -386,16 +386,16 @@ impl<'a> Pairing<'a> {
     }
 }
 
-fn rank(measured: &[Measured], by: Headline) -> Ranking {
-    let place = Headline::all().iter().position(|metric| *metric == by).unwrap_or_default();
+fn rank(measured: &[MeasuredRun], by: HeadlineMetric) -> Ranking {
+    let place = HeadlineMetric::all().iter().position(|metric| *metric == by).unwrap_or_default();
     let value = |run: usize| Some(measured[run].metrics[place].as_ref()?.estimate.clone());
     let mut order: Vec<usize> = (0..measured.len()).collect();
     order.sort_by(|&a, &b| match (value(a), value(b)) {
-        (Some(a), Some(b)) if by.better() == Better::Lower => a.point.total_cmp(&b.point),
+        (Some(a), Some(b)) if by.better() == MetricDirection::Lower => a.point.total_cmp(&b.point),
         (Some(a), Some(b)) => b.point.total_cmp(&a.point),
         (a, b) => b.is_some().cmp(&a.is_some()),
     });
-    let ranks = order.iter().enumerate().map(|(i, &run)| Ranked {
+    let ranks = order.iter().enumerate().map(|(i, &run)| RankedRun {
         run,
         value: value(run),
         to_next: order.get(i + 1).and_then(|&next| measured[run].effect(&measured[next], place, by)),

@@ -10,11 +10,11 @@ use crate::similarity::kernel::{Rows, cosine};
 use crate::verification::random::Draw;
 
 /// Up to so many faces, every face is asked for its nearest other face.
-pub const ALL_ASKED: usize = 4096;
+pub const QUERY_ALL_UP_TO: usize = 4096;
 /// Of more faces, so many are asked.
-pub const ASKED: usize = 1024;
+pub const QUERY_SAMPLE: usize = 1024;
 /// Faces that are listed.
-const WORST: usize = 20;
+const WORST_LISTED: usize = 20;
 /// Levels of the quantiles, from the faces that moved most.
 const LEVELS: [f64; 5] = [0.001, 0.01, 0.05, 0.25, 0.5];
 
@@ -92,9 +92,9 @@ pub fn other_space(reference: &RunSummary, run: &RunSummary) -> Option<String> {
 #[must_use]
 pub fn asked(faces: usize, seed: u64) -> Vec<u32> {
     let mut all: Vec<u32> = (0..faces as u32).collect();
-    if faces > ALL_ASKED {
+    if faces > QUERY_ALL_UP_TO {
         Draw::queries(seed).shuffle(&mut all);
-        all.truncate(ASKED);
+        all.truncate(QUERY_SAMPLE);
         all.sort_unstable();
     }
     all
@@ -156,7 +156,7 @@ impl FaceAgreement {
         cosines.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let &(min, _) = cosines.first()?;
         let quantile = |level: f64| Level { level, cosine: cosines[(level * (faces - 1) as f64) as usize].0 };
-        let moved = cosines.iter().filter(|(_, i)| row(*i).0 != row(*i).1).take(WORST);
+        let moved = cosines.iter().filter(|(_, i)| row(*i).0 != row(*i).1).take(WORST_LISTED);
         let worst = moved.map(|&(cosine, i)| Moved { face_id: ids[i].into(), cosine }).collect();
         let [before, after] = nearest;
         let flipped = before.iter().zip(after).filter(|(before, after)| before != after).count();
@@ -203,11 +203,11 @@ mod tests {
 
     #[test]
     fn many_faces_are_sampled_by_the_seed() {
-        let sample = asked(ALL_ASKED + 1, 7);
-        assert_eq!(sample.len(), ASKED);
+        let sample = asked(QUERY_ALL_UP_TO + 1, 7);
+        assert_eq!(sample.len(), QUERY_SAMPLE);
         assert!(sample.is_sorted_by(|a, b| a < b));
-        assert_ne!(sample, asked(ALL_ASKED + 1, 8));
-        assert_eq!(asked(ALL_ASKED, 7).len(), ALL_ASKED);
+        assert_ne!(sample, asked(QUERY_ALL_UP_TO + 1, 8));
+        assert_eq!(asked(QUERY_ALL_UP_TO, 7).len(), QUERY_ALL_UP_TO);
     }
 
     #[test]

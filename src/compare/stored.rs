@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::RunSummary;
-use super::headline::Headline;
+use super::headline::HeadlineMetric;
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
@@ -34,7 +34,7 @@ pub struct MetricValue {
 }
 
 pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
-    let estimates = |metric: Headline| {
+    let estimates = |metric: HeadlineMetric| {
         let found: Vec<_> = runs.iter().map(|run| metric.stored(&run.evaluation.metrics).cloned()).collect();
         let first = found[0].clone();
         if found.iter().all(Option::is_none) {
@@ -58,7 +58,7 @@ pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
         });
         MetricRow { name: name.into(), values: values.collect(), quantity: None }
     };
-    let mut rows: Vec<_> = Headline::all().into_iter().filter_map(estimates).collect();
+    let mut rows: Vec<_> = HeadlineMetric::all().into_iter().filter_map(estimates).collect();
     rows.extend([
         counts("faces embedded", &|m| m.faces.embedded),
         counts("faces failed", &|m| m.faces.failed),

@@ -1,14 +1,14 @@
 //! A comparison as text for a terminal.
 
 use super::{
-    Comparison, Effect, Embeddings, FaceAgreement, Headline, Paired, PairedFaces, PairedPairs, Ranked, Ranking, Speed,
-    Verdict,
+    Effect, EffectVerdict, Embeddings, FaceAgreement, HeadlineMetric, Paired, PairedFaces, PairedPairs, RankedRun,
+    Ranking, RunComparison, Speed,
 };
 
 /// Characters of a value in a terminal table.
 const WIDTH: usize = 30;
 
-impl Comparison {
+impl RunComparison {
     /// The comparison as text for a terminal.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -148,8 +148,8 @@ impl Paired {
 impl Effect {
     /// Difference, interval and verdict.
     #[must_use]
-    pub fn sentence(&self, metric: Headline) -> String {
-        if self.verdict == Verdict::Same {
+    pub fn sentence(&self, metric: HeadlineMetric) -> String {
+        if self.verdict == EffectVerdict::Same {
             return "same".into();
         }
         format!("{} {}", metric.quantity().effect(&self.difference), self.verdict.name())
@@ -194,7 +194,7 @@ impl Ranking {
     #[must_use]
     pub fn rows(&self) -> Vec<Vec<String>> {
         let quantity = self.by.quantity();
-        let row = |(i, ranked): (usize, &Ranked)| {
+        let row = |(i, ranked): (usize, &RankedRun)| {
             let value = ranked.value.as_ref().map_or_else(|| "–".into(), |value| quantity.sentence(value));
             let next = ranked.to_next.as_ref().map_or_else(String::new, |effect| effect.sentence(self.by));
             vec![(i + 1).to_string(), format!("[{}]", ranked.run + 1), value, next]

@@ -49,7 +49,7 @@ pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] when the folder or a sidecar cannot be read.
-pub fn computed_otherwise(run: &Path, arithmetic: Digest) -> Result<Vec<String>, StoreError> {
+pub fn chunks_of_other_arithmetic(run: &Path, arithmetic: Digest) -> Result<Vec<String>, StoreError> {
     let others = read_records(run)?.into_iter().filter(|record| record.arithmetic != Some(arithmetic));
     let line = |record: ChunkRecord| {
         let by = record.arithmetic.map_or_else(|| "does not say by what".into(), |by| format!("by {}", by.short(12)));

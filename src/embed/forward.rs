@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::prepare::{Batch, Cut, SPARE};
-use super::{Failure, FailureKind, output_dimension};
+use super::prepare::{Batch, BatchLayout, SPARE_BATCHES};
+use super::{FailedFace, FailureKind, output_dimension};
 use crate::dataset::Face;
 use crate::model::{Embedder, FaceBatch, ModelError, OwnedBatch, Queue};
 use crate::preprocess::{Mirror, Preprocess};
@@ -16,7 +16,7 @@ const LENGTH_TOLERANCE: f64 = 1e-3;
 /// The network, and the batches that are on their way through it, oldest first.
 pub(super) struct Forward<'a> {
     queue: Box<dyn Queue + 'a>,
-    answers: Answers<'a>,
+    answers: NetworkOutput<'a>,
     started: VecDeque<(Batch, Instant)>,
     in_flight: usize,
     /// When the last batch was finished.
@@ -25,16 +25,16 @@ pub(super) struct Forward<'a> {
 
 impl<'a> Forward<'a> {
     pub(super) fn new(embedder: &'a mut dyn Embedder, faces: &'a [Face], preprocess: &'a Preprocess) -> Self {
-        let answers = Answers::new(embedder, faces, preprocess);
+        let answers = NetworkOutput::new(embedder, faces, preprocess);
         let queue = embedder.queue();
         let in_flight = queue.in_flight().max(1);
         Self { queue, answers, started: VecDeque::new(), in_flight, last: None }
     }
 
     /// Empty batches in the device's memory, as many as keep it at work.
-    pub(super) fn batches(&mut self, cut: Cut) -> Result<Vec<Batch>, ModelError> {
+    pub(super) fn batches(&mut self, cut: BatchLayout) -> Result<Vec<Batch>, ModelError> {
         let expected = cut.batch_bytes();
-        let batches = (0..self.in_flight + SPARE).map(|_| {
+        let batches = (0..self.in_flight + SPARE_BATCHES).map(|_| {
             let pixels = self.queue.pixels(expected)?;
             match pixels.len() {
                 got if got < expected => Err(ModelError::Shape { what: "memory of a batch", got, expected }),
@@ -72,7 +72,7 @@ impl<'a> Forward<'a> {
         Ok(())
     }
 
-    /// Waits for the oldest batch and appends its rows to `data`, as [`Answers::judge`] does. Gives how long the device had
+    /// Waits for the oldest batch and appends its rows to `data`, as [`NetworkOutput::judge`] does. Gives how long the device had
     /// it, beyond the one before. `None` where none is on its way.
     pub(super) fn finish(&mut self, data: &mut Vec<f32>) -> Result<Option<(Batch, Duration)>, ModelError> {
         let Some((mut batch, started)) = self.started.pop_front() else { return Ok(None) };
@@ -104,10 +104,10 @@ impl Drop for Forward<'_> {
 }
 
 /// One batch through the network, which then has nothing else to do: [`Forward`] without its queue. Appends to `data` as
-/// [`Answers::judge`] does.
+/// [`NetworkOutput::judge`] does.
 pub(super) fn embed(
     embedder: &mut dyn Embedder,
-    answers: &Answers<'_>,
+    answers: &NetworkOutput<'_>,
     batch: &mut Batch,
     data: &mut Vec<f32>,
 ) -> Result<(), ModelError> {
@@ -127,14 +127,14 @@ pub(super) fn faces<'a>(batch: &'a Batch, preprocess: &Preprocess) -> FaceBatch<
 }
 
 /// What the network's numbers mean.
-pub(super) struct Answers<'a> {
+pub(super) struct NetworkOutput<'a> {
     manifest: &'a [Face],
     preprocess: &'a Preprocess,
     /// Of one of the network's rows.
     dimension: usize,
 }
 
-impl<'a> Answers<'a> {
+impl<'a> NetworkOutput<'a> {
     pub(super) fn new(embedder: &dyn Embedder, manifest: &'a [Face], preprocess: &'a Preprocess) -> Self {
         Self { manifest, preprocess, dimension: embedder.info().dimension }
     }
@@ -164,7 +164,7 @@ impl<'a> Answers<'a> {
                 data.copy_within(at..at + width, kept);
                 kept += width;
             } else {
-                batch.failures.push(Failure {
+                batch.failures.push(FailedFace {
                     row,
                     face_id: self.manifest[row].face_id.clone(),
                     kind: FailureKind::Forward,

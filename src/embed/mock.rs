@@ -122,7 +122,7 @@ impl Embedder for MockEmbedder<'_> {
 }
 
 /// A run directory and everything to embed into it.
-pub struct Bench {
+pub struct EmbedFixture {
     folder: tempfile::TempDir,
     pub faces: Vec<Face>,
     pub reader: MockReader,
@@ -131,7 +131,7 @@ pub struct Bench {
     pub dimension: usize,
 }
 
-impl Bench {
+impl EmbedFixture {
     pub fn new(rows: usize, chunk_size: usize) -> Self {
         let faces = (0..rows)
             .map(|row| Face {

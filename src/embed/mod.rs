@@ -27,14 +27,14 @@ mod store;
 mod tests;
 
 pub use adopt::AdoptError;
-pub use check::{computed_otherwise, damaged_chunks, differs_from_chunks};
+pub use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks};
 pub use export::{ExportError, export};
 pub use lock::{LockError, RunLock};
 pub use npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub use options::{EmbedOptions, OnError};
 pub use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, admit, run};
 pub use record::{ChunkRecord, Timings, read_records};
-pub use sample::{Sample, SampleRows};
+pub use sample::{EmbedSample, SampleRows};
 pub use store::{ChunkStore, StoreError};
 
 use serde::{Deserialize, Serialize};
@@ -122,7 +122,7 @@ impl FailureKind {
 
 /// A face without an embedding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct FailedFace {
     /// Its manifest row.
     pub row: usize,
     /// Its id.

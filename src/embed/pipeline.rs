@@ -7,9 +7,9 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::forward::{Forward, passes};
-use super::prepare::{self, Batch, Batches, Cut};
-use super::store::{ChunkStore, Computed, StoreError};
-use super::{Failure, PixelReader, output_dimension};
+use super::prepare::{self, Batch, BatchLayout, Batches};
+use super::store::{ChunkStore, ComputedChunk, StoreError};
+use super::{FailedFace, PixelReader, output_dimension};
 use crate::dataset::Face;
 use crate::embed::{EmbedOptions, OnError};
 use crate::model::{Embedder, ModelError};
@@ -17,10 +17,10 @@ use crate::preprocess::Preprocess;
 use crate::progress::{Cancel, Progress};
 
 /// How long a wish to stop may go unnoticed while faces are slow to read.
-const PATIENCE: Duration = Duration::from_millis(50);
+const CANCEL_POLL: Duration = Duration::from_millis(50);
 
 /// How long a batch that is done may go unnoticed while the next one is waited for: little beside its forward pass.
-const GLANCE: Duration = Duration::from_micros(100);
+const READY_POLL: Duration = Duration::from_micros(100);
 
 /// What is to be embedded, and how.
 #[derive(Clone, Copy)]
@@ -50,13 +50,13 @@ impl<'a> EmbedJob<'a> {
     }
 
     /// `auto` is what that batch size stands for.
-    pub(super) fn cut(&self, auto: usize) -> Cut {
+    pub(super) fn cut(&self, auto: usize) -> BatchLayout {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let side = self.preprocess.resize.size as usize;
         let passes = passes(self.preprocess.mirror);
         // A batch is of one chunk, and a face and its mirror image are of one batch.
         let most = self.faces.len().min(self.options.chunk_size).max(1);
-        Cut {
+        BatchLayout {
             batch_rows: (self.options.batch_size.or(auto) / passes).clamp(1, most),
             workers: self.options.threads.unwrap_or_else(cores).max(1),
             face_bytes: side * side * 3,
@@ -165,7 +165,7 @@ fn overlapped(
 }
 
 /// The writer: commits chunk after chunk, and gives their buffers back.
-fn write(store: &mut ChunkStore, full: &Receiver<Computed>, spare: &Sender<Vec<f32>>) -> Result<(), StoreError> {
+fn write(store: &mut ChunkStore, full: &Receiver<ComputedChunk>, spare: &Sender<Vec<f32>>) -> Result<(), StoreError> {
     for computed in full {
         store.commit(&computed)?;
         // After the last batch nobody needs it.
@@ -198,10 +198,10 @@ impl ForwardStage<'_> {
     fn run(
         mut self,
         batches: &Batches,
-        chunks: &SyncSender<Computed>,
+        chunks: &SyncSender<ComputedChunk>,
         spares: &Receiver<Vec<f32>>,
     ) -> Result<(), EmbedError> {
-        let mut chunk = Computed::default();
+        let mut chunk = ComputedChunk::default();
         let mut boundary = Instant::now();
         loop {
             match self.next(&batches.full) {
@@ -229,7 +229,10 @@ impl ForwardStage<'_> {
                 boundary = now;
                 let mut data = spares.try_recv().unwrap_or_default();
                 data.clear();
-                if chunks.send(std::mem::replace(&mut chunk, Computed { data, ..Computed::default() })).is_err() {
+                if chunks
+                    .send(std::mem::replace(&mut chunk, ComputedChunk { data, ..ComputedChunk::default() }))
+                    .is_err()
+                {
                     // The writer has ended: its own error says why.
                     break;
                 }
@@ -249,11 +252,11 @@ impl ForwardStage<'_> {
             // While the device is at work, the next batch is waited for no longer than that.
             let done = !idle && self.forward.is_ready();
             let patience = if idle {
-                PATIENCE
+                CANCEL_POLL
             } else if done {
                 Duration::ZERO
             } else {
-                GLANCE
+                READY_POLL
             };
             match full.recv_timeout(patience) {
                 _ if self.cancel.requested() => return Next::Stop,
@@ -275,7 +278,7 @@ fn micros(duration: Duration) -> u64 {
 ///
 /// # Errors
 /// [`EmbedError::Face`] and [`EmbedError::TooManyFailures`], as while embedding.
-pub fn admit<'a>(options: &EmbedOptions, failures: impl IntoIterator<Item = &'a Failure>) -> Result<(), EmbedError> {
+pub fn admit<'a>(options: &EmbedOptions, failures: impl IntoIterator<Item = &'a FailedFace>) -> Result<(), EmbedError> {
     let mut limit = FailureLimit::new(options);
     failures.into_iter().try_for_each(|failure| limit.admit(failure))
 }
@@ -286,7 +289,7 @@ struct FailureLimit {
     limit: Option<u64>,
     count: u64,
     /// As long as there is a limit, all of them: where it ends the run, no file says what they were.
-    seen: Vec<Failure>,
+    seen: Vec<FailedFace>,
 }
 
 impl FailureLimit {
@@ -294,7 +297,7 @@ impl FailureLimit {
         Self { on_error: options.on_error, limit: options.max_failures, count: 0, seen: Vec::new() }
     }
 
-    fn admit(&mut self, failure: &Failure) -> Result<(), EmbedError> {
+    fn admit(&mut self, failure: &FailedFace) -> Result<(), EmbedError> {
         self.count += 1;
         if self.limit.is_some() {
             self.seen.push(failure.clone());
@@ -325,7 +328,7 @@ pub enum EmbedError {
             failure.face_id, failure.row, failure.message, failure.kind.name())]
     Face {
         /// The face and why.
-        failure: Failure,
+        failure: FailedFace,
     },
     /// More faces failed than are accepted.
     #[error("more than {limit} faces have no embedding (`embed.max_failures`); the last is `{}` (row {}): {} ({})",
@@ -334,9 +337,9 @@ pub enum EmbedError {
         /// How many are accepted.
         limit: u64,
         /// The first one too many.
-        failure: Failure,
+        failure: FailedFace,
         /// All until then, that one too.
-        seen: Vec<Failure>,
+        seen: Vec<FailedFace>,
     },
     /// The network or its device.
     #[error(transparent)]

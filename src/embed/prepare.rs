@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::forward::passes;
 use super::pipeline::EmbedJob;
-use super::{FaceFailure, Failure, FailureKind};
+use super::{FaceFailure, FailedFace, FailureKind};
 use crate::model::Pixels;
 use crate::preprocess;
 use crate::preprocess::Mirror;
@@ -29,7 +29,7 @@ use crate::progress::Cancel;
 use crate::quality::Quality;
 
 /// Batches that go round beside those in the network: one is filled, one waits.
-pub(super) const SPARE: usize = 2;
+pub(super) const SPARE_BATCHES: usize = 2;
 
 /// Consecutive manifest rows of one chunk.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(super) struct Batch {
     /// How good their pictures are.
     pub quality: Vec<Quality>,
     /// The faces that have none.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedFace>,
     /// What reading them took, added up over the workers.
     pub prepare: Duration,
     /// Whether the chunk is complete with it.
@@ -67,7 +67,7 @@ impl Drop for Batches {
 
 /// How the work is cut.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cut {
+pub(super) struct BatchLayout {
     /// Rows in a batch.
     pub batch_rows: usize,
     /// Worker threads.
@@ -78,7 +78,7 @@ pub(super) struct Cut {
     pub passes: usize,
 }
 
-impl Cut {
+impl BatchLayout {
     /// Bytes of a batch.
     pub(super) fn batch_bytes(&self) -> usize {
         self.batch_rows * self.passes * self.face_bytes
@@ -92,12 +92,12 @@ impl Cut {
     /// More faces than this are never between being read and being embedded.
     #[cfg(test)]
     pub(super) fn faces_in_flight(&self, in_flight: usize) -> usize {
-        self.face_buffers() + (in_flight + SPARE) * self.batch_rows
+        self.face_buffers() + (in_flight + SPARE_BATCHES) * self.batch_rows
     }
 }
 
 /// A face that a worker is done with.
-pub(super) struct Prepared {
+pub(super) struct PreparedFace {
     position: usize,
     pixels: Vec<u8>,
     outcome: Result<Quality, FaceFailure>,
@@ -106,13 +106,13 @@ pub(super) struct Prepared {
 
 /// What workers take from, one at a time. Taking buffer and row together is what keeps this free of deadlocks: every
 /// row before the one that waits for a buffer has one, so the assembler can always go on and give it back.
-struct Source<R> {
+struct WorkQueue<R> {
     rows: R,
     buffers: Receiver<Vec<u8>>,
     stop: Cancel,
 }
 
-impl<R: Iterator<Item = (usize, usize)>> Source<R> {
+impl<R: Iterator<Item = (usize, usize)>> WorkQueue<R> {
     /// Position in the order of work, manifest row, buffer.
     fn next(&mut self) -> Option<(usize, usize, Vec<u8>)> {
         let (position, row) = self.rows.next()?;
@@ -127,7 +127,7 @@ pub(super) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     job: &'scope EmbedJob<'_>,
     chunks: Vec<(usize, Range<usize>)>,
-    cut: Cut,
+    cut: BatchLayout,
     batches: Vec<Batch>,
 ) -> io::Result<Batches> {
     let (give_buffer, buffers) = channel();
@@ -142,7 +142,7 @@ pub(super) fn start<'scope>(
 
     let stop = Cancel::default();
     let rows = chunks.clone().into_iter().flat_map(|(_, rows)| rows).enumerate();
-    let source = Arc::new(Mutex::new(Source { rows, buffers, stop: stop.clone() }));
+    let source = Arc::new(Mutex::new(WorkQueue { rows, buffers, stop: stop.clone() }));
     for i in 0..cut.workers {
         let (source, send_face) = (Arc::clone(&source), send_face.clone());
         thread::Builder::new().name(format!("reader {i}")).spawn_scoped(scope, move || {
@@ -162,12 +162,12 @@ pub(super) fn start<'scope>(
     Ok(Batches { full, empty: give_batch, stop })
 }
 
-pub(super) fn prepare(job: &EmbedJob<'_>, position: usize, row: usize, mut pixels: Vec<u8>) -> Prepared {
+pub(super) fn prepare(job: &EmbedJob<'_>, position: usize, row: usize, mut pixels: Vec<u8>) -> PreparedFace {
     let started = Instant::now();
     // An image codec that panics on one file must not end a run of millions; the buffer is plain bytes, whatever is in it.
     let outcome = catch_unwind(AssertUnwindSafe(|| job.reader.read(row, &mut pixels)))
         .unwrap_or_else(|panic| Err(FaceFailure::new(FailureKind::Panic, panic_message(panic.as_ref()))));
-    Prepared { position, pixels, outcome, took: started.elapsed() }
+    PreparedFace { position, pixels, outcome, took: started.elapsed() }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
@@ -178,9 +178,9 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 /// Puts faces into row order and into batches.
 struct Assembler<'a> {
     job: &'a EmbedJob<'a>,
-    faces: Receiver<Prepared>,
+    faces: Receiver<PreparedFace>,
     /// Faces that came before their turn, by position.
-    waiting: BTreeMap<usize, Prepared>,
+    waiting: BTreeMap<usize, PreparedFace>,
     next: usize,
     give_buffer: Sender<Vec<u8>>,
 }
@@ -190,7 +190,7 @@ impl Assembler<'_> {
     fn run(
         mut self,
         chunks: Vec<(usize, Range<usize>)>,
-        cut: Cut,
+        cut: BatchLayout,
         empty: &Receiver<Batch>,
         full: &SyncSender<Batch>,
     ) -> Option<()> {
@@ -213,7 +213,7 @@ impl Assembler<'_> {
         Some(())
     }
 
-    fn next_face(&mut self) -> Option<Prepared> {
+    fn next_face(&mut self) -> Option<PreparedFace> {
         let position = self.next;
         self.next += 1;
         loop {
@@ -248,7 +248,7 @@ impl Batch {
         self.prepare = Duration::ZERO;
     }
 
-    pub(super) fn push(&mut self, row: usize, face: &Prepared, job: &EmbedJob<'_>) {
+    pub(super) fn push(&mut self, row: usize, face: &PreparedFace, job: &EmbedJob<'_>) {
         self.prepare += face.took;
         match &face.outcome {
             Ok(quality) => {
@@ -266,7 +266,7 @@ impl Batch {
             }
             Err(FaceFailure { kind, message }) => {
                 let (face_id, kind, message) = (job.faces[row].face_id.clone(), *kind, message.clone());
-                self.failures.push(Failure { row, face_id, kind, message });
+                self.failures.push(FailedFace { row, face_id, kind, message });
             }
         }
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-use super::Failure;
+use super::FailedFace;
 use super::npy::{self, EmbeddingMatrix, MatrixReader};
 use super::store::{CHUNKS, StoreError};
 use crate::digest::{Digest, Hasher};
@@ -39,7 +39,7 @@ pub struct ChunkRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<Digest>,
     /// Faces without an embedding, in row order.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedFace>,
     /// How good the pictures of the embedded rows are, in their order; `None`: written before that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Qualities>,
@@ -49,9 +49,9 @@ pub struct ChunkRecord {
 
 /// A line a key, and an array in one: thousands of numbers would be as many lines.
 #[derive(Default)]
-struct Lines(PrettyFormatter<'static>);
+struct SidecarFormatter(PrettyFormatter<'static>);
 
-impl Formatter for Lines {
+impl Formatter for SidecarFormatter {
     fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
         if first { Ok(()) } else { out.write_all(b", ") }
     }
@@ -128,7 +128,7 @@ impl ChunkRecord {
     /// The bytes of its sidecar.
     pub(super) fn sidecar(&self) -> serde_json::Result<Vec<u8>> {
         let mut text = Vec::new();
-        self.serialize(&mut Serializer::with_formatter(&mut text, Lines::default()))?;
+        self.serialize(&mut Serializer::with_formatter(&mut text, SidecarFormatter::default()))?;
         text.push(b'\n');
         Ok(text)
     }
@@ -213,10 +213,10 @@ pub(super) fn write_matrix(path: &Path, rows: &[f32], dimension: usize) -> Resul
 }
 
 /// A sidecar that was found: its number, and the record or what is wrong with it.
-pub(super) type Found = (usize, Result<ChunkRecord, String>);
+pub(super) type ScannedRecord = (usize, Result<ChunkRecord, String>);
 
 /// All sidecars of a chunks folder by number. A folder that does not exist has none. Matrices are not looked at.
-pub(super) fn scan(chunks: &Path) -> Result<Vec<Found>, StoreError> {
+pub(super) fn scan(chunks: &Path) -> Result<Vec<ScannedRecord>, StoreError> {
     let mut found = Vec::new();
     for chunk in numbers(chunks, "json")? {
         let bytes = files::read(&path_of(chunks, chunk, "json"))?;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::forward::{self, Answers};
+use super::forward::{self, NetworkOutput};
 use super::pipeline::EmbedJob;
 use super::prepare::{self, Batch};
 use crate::digest::{Digest, Hasher};
@@ -13,7 +13,7 @@ use crate::sample;
 use crate::weights::Tensors;
 
 /// The sample's faces as the network sees them: 256 × side² × 3 bytes, 20 MB at side 160.
-pub struct Sample<'a> {
+pub struct EmbedSample<'a> {
     job: EmbedJob<'a>,
     batches: Vec<Batch>,
 }
@@ -41,7 +41,7 @@ impl SampleRows {
     }
 }
 
-impl<'a> Sample<'a> {
+impl<'a> EmbedSample<'a> {
     /// Reads and preprocesses the faces that [`sample::rows`] names; those that cannot be read are left out. `None` when told to
     /// stop.
     #[must_use]
@@ -136,7 +136,7 @@ impl<'a> Sample<'a> {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Option<SampleRows>, ModelError> {
-        let answers = Answers::new(embedder, self.job.faces, self.job.preprocess);
+        let answers = NetworkOutput::new(embedder, self.job.faces, self.job.preprocess);
         let mut found = SampleRows::default();
         for batch in &mut self.batches {
             if cancel.requested() {

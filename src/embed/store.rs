@@ -11,8 +11,8 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::npy::NpyError;
-use super::record::{self, ChunkRecord, Found, Timings};
-use super::{Failure, RunLock};
+use super::record::{self, ChunkRecord, ScannedRecord, Timings};
+use super::{FailedFace, RunLock};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
@@ -36,12 +36,12 @@ pub struct ChunkStore {
 
 /// A chunk whose faces are through the network.
 #[derive(Debug, Default)]
-pub(super) struct Computed {
+pub(super) struct ComputedChunk {
     pub chunk: usize,
     /// Embedded rows, row-major.
     pub data: Vec<f32>,
     /// The other rows, ascending.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedFace>,
     /// How good the pictures of the embedded rows are, in their order.
     pub quality: Qualities,
     /// What is known before it is written.
@@ -104,7 +104,7 @@ impl ChunkStore {
     }
 
     /// The same chunks, with those turned into an error whose matrix is damaged or that are not of this store.
-    fn check(&self, found: Vec<Found>, progress: &dyn Progress) -> Result<Vec<Found>, StoreError> {
+    fn check(&self, found: Vec<ScannedRecord>, progress: &dyn Progress) -> Result<Vec<ScannedRecord>, StoreError> {
         if found.is_empty() {
             return Ok(found);
         }
@@ -174,7 +174,7 @@ impl ChunkStore {
     }
 
     /// Why rows have no embedding, in row order, so far.
-    pub(super) fn failures(&self) -> impl Iterator<Item = &Failure> {
+    pub(super) fn failures(&self) -> impl Iterator<Item = &FailedFace> {
         self.records.values().flat_map(|record| &record.failures)
     }
 
@@ -212,8 +212,8 @@ impl ChunkStore {
     }
 
     /// Commits a chunk: its matrix, then its sidecar.
-    pub(super) fn commit(&mut self, computed: &Computed) -> Result<(), StoreError> {
-        let Computed { chunk, data, failures, quality, timings } = computed;
+    pub(super) fn commit(&mut self, computed: &ComputedChunk) -> Result<(), StoreError> {
+        let ComputedChunk { chunk, data, failures, quality, timings } = computed;
         let rows = record::rows_of(*chunk, self.chunk_size, self.rows);
         let started = Instant::now();
         let sha256 = record::write_matrix(&record::path_of(&self.chunks, *chunk, "npy"), data, self.dimension)?;

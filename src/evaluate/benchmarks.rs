@@ -1,7 +1,7 @@
 //! Published lists of pairs in an evaluation: the protocols over them, and, where no face has a name, the list in place of
 //! all pairs.
 
-use super::{EvaluateError, Labelled, Tested};
+use super::{EvaluateError, Labelled, TestedProtocol};
 use crate::dataset::{DATASET_PAIRS, ListedPair, PairList};
 use crate::preprocess::Mirror;
 use crate::protocol::uncertainty::People;
@@ -27,7 +27,11 @@ pub struct Benchmarks<'a> {
 
 impl Benchmarks<'_> {
     /// Runs all protocols.
-    pub(super) fn run(&self, rows: Rows<'_>, level: f64) -> Result<(Vec<ProtocolResult>, Vec<Tested>), EvaluateError> {
+    pub(super) fn run(
+        &self,
+        rows: Rows<'_>,
+        level: f64,
+    ) -> Result<(Vec<ProtocolResult>, Vec<TestedProtocol>), EvaluateError> {
         let mut found = (Vec::new(), Vec::new());
         for protocol in self.protocols {
             let name = list_of(protocol);
@@ -38,15 +42,15 @@ impl Benchmarks<'_> {
             let listed = Listed { pairs: &list.pairs, row_of: self.row_of, people: &people };
             let (result, pairs) = protocol::run(protocol, listed, rows, self.mirror, level)
                 .map_err(|source| EvaluateError::Protocol { protocol: protocol.name.clone(), source })?;
-            few_enough(protocol, result.pairs.missing as usize, list.pairs.len())?;
+            check_left_out(protocol, result.pairs.missing as usize, list.pairs.len())?;
             found.0.push(result);
-            found.1.push(Tested { protocol: protocol.name.clone(), pairs });
+            found.1.push(TestedProtocol { protocol: protocol.name.clone(), pairs });
         }
         Ok(found)
     }
 
     /// The first list in place of names, when no face has one.
-    pub(crate) fn instead_of_names(&self, faces: &[Labelled<'_>]) -> Option<ByList> {
+    pub(crate) fn list_in_place_of_names(&self, faces: &[Labelled<'_>]) -> Option<ListedPairs> {
         let list = self.lists.first()?;
         if faces.iter().any(|face| face.identity.is_some()) {
             return None;
@@ -60,7 +64,7 @@ impl Benchmarks<'_> {
                 *name = format!("{:08}", people.of(face));
             }
         }
-        Some(ByList { pairs: list.pairs.iter().filter_map(there).collect(), groups })
+        Some(ListedPairs { pairs: list.pairs.iter().filter_map(there).collect(), groups })
     }
 }
 
@@ -77,7 +81,7 @@ pub fn list_of(protocol: &Protocol) -> &str {
 ///
 /// # Errors
 /// [`EvaluateError::LeftOut`].
-pub fn few_enough(protocol: &Protocol, left_out: usize, pairs: usize) -> Result<(), EvaluateError> {
+pub fn check_left_out(protocol: &Protocol, left_out: usize, pairs: usize) -> Result<(), EvaluateError> {
     let most = protocol.max_left_out;
     if left_out as f64 <= most * pairs as f64 {
         return Ok(());
@@ -86,14 +90,14 @@ pub fn few_enough(protocol: &Protocol, left_out: usize, pairs: usize) -> Result<
 }
 
 /// A list of pairs in place of names.
-pub(crate) struct ByList {
+pub(crate) struct ListedPairs {
     /// The list's pairs whose faces are both embedded.
     pub pairs: Vec<RowPair>,
     /// A name for each matrix row that stands for its group of pictures; never shown.
     groups: Vec<String>,
 }
 
-impl ByList {
+impl ListedPairs {
     /// The faces under the names of their groups.
     pub fn label<'a>(&'a self, faces: &[Labelled<'a>]) -> Vec<Labelled<'a>> {
         faces.iter().zip(&self.groups).map(|(face, group)| Labelled { identity: Some(group), ..*face }).collect()

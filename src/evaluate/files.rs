@@ -67,10 +67,10 @@ impl Evaluation {
         })?;
         Ok(Self {
             metrics,
-            histograms: Table::read(&run.join(HISTOGRAMS))?.histograms()?,
-            curve: Table::read(&run.join(CURVES))?.curve()?,
-            hardest: Table::read(&run.join(PAIRS))?.pairs()?,
-            identities: Table::read(&run.join(IDENTITIES))?.identities()?,
+            histograms: ParquetTable::read(&run.join(HISTOGRAMS))?.histograms()?,
+            curve: ParquetTable::read(&run.join(CURVES))?.curve()?,
+            hardest: ParquetTable::read(&run.join(PAIRS))?.pairs()?,
+            identities: ParquetTable::read(&run.join(IDENTITIES))?.identities()?,
             centroids: Centroids::read(&run.join(CENTROIDS))?,
             people: People::read(run)?,
             breakdown: read_breakdown(run.join(BREAKDOWN))?,
@@ -231,12 +231,12 @@ impl Centroids {
 }
 
 /// A parquet file, column by column.
-pub(super) struct Table<'a> {
+pub(super) struct ParquetTable<'a> {
     path: &'a Path,
     frame: DataFrame,
 }
 
-impl<'a> Table<'a> {
+impl<'a> ParquetTable<'a> {
     pub(super) fn read(path: &'a Path) -> Result<Self, EvaluateError> {
         let bytes = files::read(path)?;
         let frame = ParquetReader::new(std::io::Cursor::new(bytes))

@@ -10,11 +10,11 @@ mod tested;
 
 use std::collections::BTreeMap;
 
-pub(crate) use benchmarks::ByList;
-pub use benchmarks::{Benchmarks, few_enough, list_of};
+pub(crate) use benchmarks::ListedPairs;
+pub use benchmarks::{Benchmarks, check_left_out, list_of};
 pub use centroids::Centroids;
 pub use error::EvaluateError;
-pub use tested::{Tested, read as read_tested};
+pub use tested::{TestedProtocol, read as read_tested};
 
 use crate::breakdown::{self, Breakdown, Column};
 use crate::config::Expectation;
@@ -57,12 +57,12 @@ pub struct Evaluation {
     /// `breakdown.json`: which faces fail; `None` when no threshold could be told.
     pub breakdown: Option<Breakdown>,
     /// `protocol_pairs.parquet`: what became of each test pair, protocol by protocol.
-    pub tested: Vec<Tested>,
+    pub tested: Vec<TestedProtocol>,
 }
 
 /// What is evaluated.
 #[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
+pub struct EvaluationInput<'a> {
     /// Row-major unit rows, one a face.
     pub matrix: &'a [f32],
     /// Numbers in a row.
@@ -107,11 +107,15 @@ impl<'a> From<&'a Face> for Labelled<'a> {
 /// # Errors
 /// [`EvaluateError::NotEvaluable`] when there is nothing to compare, [`EvaluateError::Matrix`] when rows are not what
 /// they should be, [`EvaluateError::NoCard`], [`EvaluateError::Interrupted`].
-pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
+pub fn evaluate(
+    input: &EvaluationInput<'_>,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Evaluation, EvaluateError> {
     let rows = checked_rows(input)?;
     // Before the long work: a list that cannot be cut as a protocol says is an error.
     let (results, tested) = input.benchmarks.run(rows, input.options.confidence)?;
-    let mut evaluation = match input.benchmarks.instead_of_names(input.faces) {
+    let mut evaluation = match input.benchmarks.list_in_place_of_names(input.faces) {
         Some(list) => by_list(input, rows, &list, cancel)?,
         None => by_names(input, rows, progress, cancel)?,
     };
@@ -124,7 +128,7 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
 
 /// Faces whose people are known: all pairs, or a sample of them.
 fn by_names(
-    input: &Input<'_>,
+    input: &EvaluationInput<'_>,
     rows: Rows<'_>,
     progress: &dyn Progress,
     cancel: &Cancel,
@@ -219,7 +223,12 @@ fn counted_at_operating(
 
 /// Faces whose people nobody knows, and a list of pairs of which it is known: only these pairs are compared, and nothing
 /// is said of people.
-fn by_list(input: &Input<'_>, rows: Rows<'_>, list: &ByList, cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
+fn by_list(
+    input: &EvaluationInput<'_>,
+    rows: Rows<'_>,
+    list: &ListedPairs,
+    cancel: &Cancel,
+) -> Result<Evaluation, EvaluateError> {
     let faces = list.label(input.faces);
     let population = Population::new(&faces, input.seed);
     let Some(found) = similarity::listed::compare(rows, &population, &list.pairs, input.options.hardest) else {
@@ -308,7 +317,7 @@ pub fn judge_with(expect: &BTreeMap<String, Expectation>, value: impl Fn(&str) -
         .collect()
 }
 
-fn checked_rows<'a>(input: &Input<'a>) -> Result<Rows<'a>, EvaluateError> {
+fn checked_rows<'a>(input: &EvaluationInput<'a>) -> Result<Rows<'a>, EvaluateError> {
     let (data, dimension) = (input.matrix, input.dimension);
     if dimension == 0 || data.len() != dimension * input.faces.len() {
         let (numbers, faces) = (data.len(), input.faces.len());
@@ -322,7 +331,7 @@ fn checked_rows<'a>(input: &Input<'a>) -> Result<Rows<'a>, EvaluateError> {
 }
 
 /// Whether there is anything to compare, and if not, why.
-fn evaluable(input: &Input<'_>, population: &Population<'_>) -> Result<(), EvaluateError> {
+fn evaluable(input: &EvaluationInput<'_>, population: &Population<'_>) -> Result<(), EvaluateError> {
     let (faces, identities) = (population.members.len(), population.names.len());
     let available = &population.available;
     let reason = if input.faces.len() < 2 {
@@ -345,16 +354,16 @@ fn evaluable(input: &Input<'_>, population: &Population<'_>) -> Result<(), Evalu
     Err(EvaluateError::NotEvaluable { reason })
 }
 
-fn estimator(input: &Input<'_>, found: &Comparison, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
+fn estimator(input: &EvaluationInput<'_>, found: &Comparison, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
     Estimator::new(&found.genuine, &found.impostor, &found.cells, resampling(input), &|| cancel.requested())
         .ok_or(EvaluateError::Interrupted)
 }
 
-fn resampling(input: &Input<'_>) -> Resampling {
+fn resampling(input: &EvaluationInput<'_>) -> Resampling {
     Resampling { replicates: input.options.replicates, level: input.options.confidence, seed: input.seed }
 }
 
-fn face_counts(input: &Input<'_>, population: &Population<'_>) -> FaceCounts {
+fn face_counts(input: &EvaluationInput<'_>, population: &Population<'_>) -> FaceCounts {
     FaceCounts {
         manifest: input.manifest_rows,
         embedded: input.faces.len() as u64,

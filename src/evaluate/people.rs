@@ -6,7 +6,7 @@ use polars::prelude::{Column, PolarsResult};
 use serde::Deserialize;
 
 use super::EvaluateError;
-use super::files::{Table, column, f64s, strings, u64s, write_table};
+use super::files::{ParquetTable, column, f64s, strings, u64s, write_table};
 use crate::files::{self, FileError, commit, commit_bytes};
 use crate::metrics;
 use crate::people::{IdentityErrors, People, SCHEMA, Suspect};
@@ -41,19 +41,19 @@ impl People {
     /// Reads what [`Self::write`] wrote.
     pub(super) fn read(run: &Path) -> Result<Self, EvaluateError> {
         #[derive(Deserialize)]
-        struct Version {
+        struct SchemaField {
             schema: u32,
         }
         let path = run.join(PEOPLE);
         let bytes = files::read(&path)?;
         let damaged =
             |error: serde_json::Error| EvaluateError::Damaged { path: path.clone(), reason: error.to_string() };
-        let Version { schema } = serde_json::from_slice(&bytes).map_err(damaged)?;
+        let SchemaField { schema } = serde_json::from_slice(&bytes).map_err(damaged)?;
         if schema != SCHEMA {
             return Err(EvaluateError::Schema { path, found: schema.into(), expected: SCHEMA });
         }
         let mut people: Self = serde_json::from_slice(&bytes).map_err(damaged)?;
-        people.identities.errors = Table::read(&run.join(ERRORS))?.identity_errors()?;
+        people.identities.errors = ParquetTable::read(&run.join(ERRORS))?.identity_errors()?;
         people.audit.suspects = read_audit(&run.join(AUDIT))?;
         Ok(people)
     }
@@ -81,7 +81,7 @@ fn error_columns(errors: &[IdentityErrors]) -> Vec<Column> {
     ]
 }
 
-impl Table<'_> {
+impl ParquetTable<'_> {
     fn identity_errors(&self) -> Result<Vec<IdentityErrors>, EvaluateError> {
         let bools = |column: &Column| -> PolarsResult<Vec<Option<bool>>> { Ok(column.bool()?.iter().collect()) };
         let names = self.full("identity_id", strings)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::EvaluateError;
-use super::files::{Table, column, f64s, strings, u32s, write_table};
+use super::files::{ParquetTable, column, f64s, strings, u32s, write_table};
 use crate::protocol::Outcome;
 
 /// The file.
@@ -13,7 +13,7 @@ const FILE: &str = "protocol_pairs.parquet";
 
 /// The test pairs of one protocol.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tested {
+pub struct TestedProtocol {
     /// The protocol's name.
     pub protocol: String,
     /// In the order of the list.
@@ -21,7 +21,7 @@ pub struct Tested {
 }
 
 /// Writes the pairs of all protocols. Without protocols there is no file.
-pub(super) fn write(run: &Path, tested: &[Tested]) -> Result<(), EvaluateError> {
+pub(super) fn write(run: &Path, tested: &[TestedProtocol]) -> Result<(), EvaluateError> {
     if tested.is_empty() {
         return Ok(());
     }
@@ -50,12 +50,12 @@ pub(super) fn write(run: &Path, tested: &[Tested]) -> Result<(), EvaluateError> 
 ///
 /// # Errors
 /// [`EvaluateError::File`], [`EvaluateError::Damaged`].
-pub fn read(run: &Path) -> Result<Vec<Tested>, EvaluateError> {
+pub fn read(run: &Path) -> Result<Vec<TestedProtocol>, EvaluateError> {
     let path = run.join(FILE);
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let table = Table::read(&path)?;
+    let table = ParquetTable::read(&path)?;
     let number = |name| table.full(name, u32s);
     let value = |name| table.full(name, f64s);
     let flag = |name| table.full(name, bools);
@@ -65,10 +65,10 @@ pub fn read(run: &Path) -> Result<Vec<Tested>, EvaluateError> {
     let (people_a, people_b) = (number("person_a")?, number("person_b")?);
     let (distances, thresholds) = (value("distance")?, value("threshold")?);
     let (same, accepted) = (flag("same")?, flag("accepted_for_val")?);
-    let mut tested: Vec<Tested> = Vec::new();
+    let mut tested: Vec<TestedProtocol> = Vec::new();
     for (i, name) in names.into_iter().enumerate() {
         if tested.last().is_none_or(|last| last.protocol != name) {
-            tested.push(Tested { protocol: name, pairs: Vec::new() });
+            tested.push(TestedProtocol { protocol: name, pairs: Vec::new() });
         }
         let outcome = Outcome {
             pair: pairs[i],

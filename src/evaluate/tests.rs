@@ -16,14 +16,14 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// The golden faces.
-pub(crate) struct Golden {
+pub(crate) struct GoldenFaces {
     pub matrix: Vec<f32>,
     pub dimension: usize,
     records: Vec<[String; 3]>,
     numbers: Value,
 }
 
-impl Golden {
+impl GoldenFaces {
     pub fn read() -> Self {
         let bytes = std::fs::read(fixture("embeddings.npy")).unwrap();
         let file = npyz::NpyFile::new(bytes.as_slice()).unwrap();
@@ -75,7 +75,7 @@ fn run(
     faces: &[Labelled<'_>],
     options: &SimilarityOptions,
 ) -> Result<Evaluation, EvaluateError> {
-    let input = Input {
+    let input = EvaluationInput {
         matrix,
         dimension,
         faces,
@@ -172,7 +172,7 @@ fn a_sample_that_misled_costs_time_and_changes_nothing() {
 
 #[test]
 fn numbers_are_those_of_numpy_and_scikit_learn() {
-    let golden = Golden::read();
+    let golden = GoldenFaces::read();
     let found = golden.evaluate(&options()).metrics;
     let bin = 2.0 / BINS as f64;
     let upstream = found.upstream.as_ref().unwrap();
@@ -212,7 +212,7 @@ fn numbers_are_those_of_numpy_and_scikit_learn() {
 
 #[test]
 fn what_belongs_together_agrees() {
-    let golden = Golden::read();
+    let golden = GoldenFaces::read();
     let found = golden.evaluate(&options());
     let Evaluation { metrics, histograms, curve, hardest, identities, centroids, people, breakdown, tested } = &found;
     assert!(tested.is_empty());
@@ -252,7 +252,7 @@ fn what_belongs_together_agrees() {
 
 #[test]
 fn every_path_of_an_expectation_has_a_number() {
-    let metrics = Golden::read().evaluate(&options()).metrics;
+    let metrics = GoldenFaces::read().evaluate(&options()).metrics;
     for path in metrics::PATHS {
         // 12,744 different-identity pairs do not resolve a false match rate of 1e-5.
         let resolved = !["tar@fmr=1e-5", "tar@fmr=1e-6"].contains(path);
@@ -266,7 +266,7 @@ fn every_path_of_an_expectation_has_a_number() {
 
 #[test]
 fn an_expectation_without_a_number_is_not_met() {
-    let metrics = Golden::read().evaluate(&options()).metrics;
+    let metrics = GoldenFaces::read().evaluate(&options()).metrics;
     let range = |min, max| Expectation { min, max, source: None };
     let expect = BTreeMap::from([
         ("auc".to_owned(), range(Some(0.8), Some(0.9))),
@@ -280,7 +280,7 @@ fn an_expectation_without_a_number_is_not_met() {
 
 #[test]
 fn a_sample_estimates_what_all_pairs_say() {
-    let golden = Golden::read();
+    let golden = GoldenFaces::read();
     let sampled = SimilarityOptions { pairs: PairMode::Auto, max_pairs: Some(4_000), ..options() };
     let found = golden.evaluate(&sampled).metrics;
     assert_eq!((found.pairs.mode.as_str(), found.pairs.genuine, found.pairs.impostor), ("sampled", 592, 3_408));
@@ -422,7 +422,7 @@ fn separated_people_get_bounds_instead_of_zeros() {
 
 #[test]
 fn files_give_back_what_was_written_and_are_the_same_each_time() {
-    let found = Golden::read().evaluate(&options());
+    let found = GoldenFaces::read().evaluate(&options());
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     for folder in &folders {
         found.write(folder.path()).unwrap();
@@ -456,7 +456,7 @@ fn files_give_back_what_was_written_and_are_the_same_each_time() {
 
 #[test]
 fn an_evaluation_that_cannot_be_written_whole_has_no_metrics() {
-    let found = Golden::read().evaluate(&options());
+    let found = GoldenFaces::read().evaluate(&options());
     let folder = tempfile::tempdir().unwrap();
     found.write(folder.path()).unwrap();
     std::fs::remove_file(folder.path().join("pairs.parquet")).unwrap();
@@ -467,7 +467,7 @@ fn an_evaluation_that_cannot_be_written_whole_has_no_metrics() {
 
 #[test]
 fn damaged_files_are_named() {
-    let found = Golden::read().evaluate(&options());
+    let found = GoldenFaces::read().evaluate(&options());
     let folder = tempfile::tempdir().unwrap();
     let message = |name: &str, bytes: &[u8]| {
         found.write(folder.path()).unwrap();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::audit::{Cause, Looks, OnePerson};
 use super::placement::tests::DIMENSION;
 use super::*;
-use crate::evaluate::tests::Golden;
+use crate::evaluate::tests::GoldenFaces;
 use crate::evaluate::{Centroids, Evaluation, evaluate};
 use crate::similarity::PairKind;
 use crate::similarity::population::tests::{Labels, labelled, labels, strings};
@@ -43,7 +43,7 @@ fn looked_at(rows: Rows<'_>, faces: &[Labelled<'_>], threshold: f32, hardest: &[
 #[test]
 fn numbers_are_those_of_numpy_scikit_learn_and_scipy() {
     let golden: Value = serde_json::from_slice(include_bytes!("../../tests/fixtures/people/golden.json")).unwrap();
-    let faces = Golden::read();
+    let faces = GoldenFaces::read();
     let labelled = faces.faces();
     let rows = Rows { data: &faces.matrix, dimension: faces.dimension };
     let People { identities, routing, .. } = looked_at(rows, &labelled, 0.5, &[]);
@@ -147,7 +147,7 @@ impl Crowd {
             hardest: 30,
         };
         let faces = self.faces();
-        let input = crate::evaluate::Input {
+        let input = crate::evaluate::EvaluationInput {
             matrix: &self.data,
             dimension: WIDE,
             faces: &faces,

@@ -5,13 +5,13 @@ use super::page::{Block, Cell, Page, Section, Table, Tile, Verdict};
 use super::paired::sentence;
 use super::waterfall;
 use super::words::{NONE, count, point};
-use crate::ablation::{Ablation, Change, Variant, verdict};
+use crate::ablation::{AblationResult, AblationVariant, Change, verdict};
 use crate::compare;
 use crate::config::Design;
 use crate::numbers::Quantity;
 
 /// The whole page.
-pub(super) fn page(found: &Ablation) -> Result<Page, ReportError> {
+pub(super) fn page(found: &AblationResult) -> Result<Page, ReportError> {
     let sections = [
         Some(costs(found)?),
         Some(variants(found)),
@@ -32,11 +32,11 @@ pub(super) fn page(found: &Ablation) -> Result<Page, ReportError> {
     })
 }
 
-fn tiles(found: &Ablation) -> Vec<Tile> {
+fn tiles(found: &AblationResult) -> Vec<Tile> {
     let quantity = found.metric.quantity;
     let tile = |label: &str, value: String, note: String| Tile { label: label.into(), value, note };
     let mut tiles = Vec::new();
-    let value = |label: &str, variant: &Variant| {
+    let value = |label: &str, variant: &AblationVariant| {
         let value = variant.value.as_ref()?;
         Some(tile(label, point(quantity, value), quantity.interval(value)))
     };
@@ -52,7 +52,7 @@ fn tiles(found: &Ablation) -> Vec<Tile> {
     tiles
 }
 
-fn costs(found: &Ablation) -> Result<Section, ReportError> {
+fn costs(found: &AblationResult) -> Result<Section, ReportError> {
     let mut text = vec![sentence(&format!("{}; {}", found.better(), found.meaning()))];
     match &found.shared {
         Some(shared) => text.push(sentence(&shared.sentence())),
@@ -74,7 +74,7 @@ fn costs(found: &Ablation) -> Result<Section, ReportError> {
 }
 
 /// The numbers of the figure.
-pub(super) fn numbers(found: &Ablation) -> Table {
+pub(super) fn numbers(found: &AblationResult) -> Table {
     let over = if found.design == Design::Grid { "#pairs of variants" } else { "between" };
     let mut table = Table::new("Numbers: what each step changes", &["step", "#change", "verdict", over]);
     for change in found.changes.iter().chain(&found.total) {
@@ -93,7 +93,7 @@ pub(super) fn numbers(found: &Ablation) -> Table {
 }
 
 /// Difference with its interval, and verdict.
-fn effect(found: &Ablation, effect: Option<&compare::Effect>) -> (String, String) {
+fn effect(found: &AblationResult, effect: Option<&compare::Effect>) -> (String, String) {
     effect.map_or_else(
         || (NONE.into(), "not measured".into()),
         |effect| (found.metric.quantity.effect(&effect.difference), signed(effect)),
@@ -101,7 +101,7 @@ fn effect(found: &Ablation, effect: Option<&compare::Effect>) -> (String, String
 }
 
 /// A difference, its interval below it.
-fn difference(found: &Ablation, effect: Option<&compare::Effect>) -> Cell {
+fn difference(found: &AblationResult, effect: Option<&compare::Effect>) -> Cell {
     let Some(effect) = effect else { return NONE.into() };
     let text = found.metric.quantity.effect(&effect.difference);
     match text.split_once(" [") {
@@ -113,14 +113,14 @@ fn difference(found: &Ablation, effect: Option<&compare::Effect>) -> Cell {
 /// A verdict with a sign, so that it is not told by colour.
 fn signed(effect: &compare::Effect) -> String {
     let sign = match effect.verdict {
-        compare::Verdict::Better => "✓ ",
-        compare::Verdict::Worse => "✗ ",
+        compare::EffectVerdict::Better => "✓ ",
+        compare::EffectVerdict::Worse => "✗ ",
         _ => "",
     };
     format!("{sign}{}", verdict(effect))
 }
 
-fn variants(found: &Ablation) -> Section {
+fn variants(found: &AblationResult) -> Section {
     let quantity = found.metric.quantity;
     let path = found.design == Design::Steps;
     let mut columns =
@@ -142,14 +142,14 @@ fn variants(found: &Ablation) -> Section {
         let adopted = variant.adopted_from.as_ref().map_or_else(String::new, |run| format!("embeddings of {run}"));
         cells.push(variant.speed_text().into());
         cells.push(Cell { note: adopted, ..variant.run.clone().unwrap_or_else(|| NONE.into()).into() });
-        let worse = change.is_some_and(|effect| effect.verdict == compare::Verdict::Worse);
+        let worse = change.is_some_and(|effect| effect.verdict == compare::EffectVerdict::Worse);
         table.classed(if worse { "bad" } else { "" }, cells);
     }
     table.note = "Value: with its own interval, on the pairs that all variants share. Better and worse: the whole paired interval is on that side. Cannot be told from 0: it contains 0, which does not show that nothing changes. Faces a second: median of the chunks when they were embedded, beside whatever else the machine did; `facevault throughput` measures side by side.".into();
     Section { id: "variants", title: "Every variant".into(), blocks: vec![table.into()], ..Section::default() }
 }
 
-fn differences(found: &Ablation) -> Option<Section> {
+fn differences(found: &AblationResult) -> Option<Section> {
     let mut table = Table::new("What differs in the plans", &["variant", "key", "in [0]", "here"]);
     for (number, variant) in found.variants.iter().enumerate() {
         for [key, there, here] in &variant.differences {
@@ -172,7 +172,7 @@ fn differences(found: &Ablation) -> Option<Section> {
     })
 }
 
-fn missing(found: &Ablation) -> Option<Section> {
+fn missing(found: &AblationResult) -> Option<Section> {
     let mut table = Table::new("Variants without a number", &["variant", "why"]);
     for (number, variant) in found.variants.iter().enumerate() {
         if let Some(reason) = &variant.err {
@@ -190,7 +190,7 @@ fn missing(found: &Ablation) -> Option<Section> {
     })
 }
 
-fn provenance(found: &Ablation) -> Section {
+fn provenance(found: &AblationResult) -> Section {
     let mut table =
         Table::new("Where each variant was embedded", &["variant", "run", "program", "device", "weights", "manifest"]);
     for (number, variant) in found.variants.iter().enumerate() {
@@ -217,7 +217,7 @@ fn provenance(found: &Ablation) -> Section {
     }
 }
 
-fn command(found: &Ablation) -> Section {
+fn command(found: &AblationResult) -> Section {
     Section {
         id: "command",
         title: "Make it again".into(),

@@ -8,7 +8,7 @@ use super::page::{Block, Cell, Legend, Page, Section, Table, Verdict};
 use super::paired;
 use super::plots::{Chart, Layer, Role};
 use super::words::{NONE, count, maybe, point};
-use crate::compare::{Comparison, Difference, Headline, RunSummary};
+use crate::compare::{Difference, HeadlineMetric, RunComparison, RunSummary};
 use crate::numbers::Quantity;
 use crate::similarity::Histograms;
 use crate::verification::Curve;
@@ -17,7 +17,7 @@ use crate::verification::Curve;
 const DRAWN_BINS: usize = 160;
 
 /// The whole page.
-pub(super) fn page(comparison: &Comparison) -> Result<Page, ReportError> {
+pub(super) fn page(comparison: &RunComparison) -> Result<Page, ReportError> {
     let (tone, sign) = if comparison.comparable { ("good", "✓") } else { ("bad", "✗") };
     let mut headline = comparison.headline.chars();
     let text = headline.next().map_or_else(String::new, |first| first.to_uppercase().chain(headline).collect());
@@ -33,7 +33,7 @@ pub(super) fn page(comparison: &Comparison) -> Result<Page, ReportError> {
     })
 }
 
-fn sections(comparison: &Comparison) -> Result<Vec<Section>, ReportError> {
+fn sections(comparison: &RunComparison) -> Result<Vec<Section>, ReportError> {
     let mut sections = vec![runs(comparison), differences(comparison)];
     sections.extend(comparison.gate.as_ref().map(paired::gate));
     match &comparison.paired {
@@ -54,13 +54,13 @@ fn sections(comparison: &Comparison) -> Result<Vec<Section>, ReportError> {
 }
 
 /// A run's histograms: of the pairs that all runs share, or of its own.
-fn histograms(comparison: &Comparison, run: usize) -> &Histograms {
+fn histograms(comparison: &RunComparison, run: usize) -> &Histograms {
     let shared = comparison.paired.as_ref().map(|paired| &paired.histograms[run]);
     shared.unwrap_or(&comparison.summaries[run].evaluation.histograms)
 }
 
 /// A run's curve, of the same pairs.
-fn curve(comparison: &Comparison, run: usize) -> &Curve {
+fn curve(comparison: &RunComparison, run: usize) -> &Curve {
     let shared = comparison.paired.as_ref().map(|paired| &paired.curves[run]);
     shared.unwrap_or(&comparison.summaries[run].evaluation.curve)
 }
@@ -69,11 +69,11 @@ fn role(run: usize) -> Role {
     Role::Run((run % 30) as u8)
 }
 
-fn legend(comparison: &Comparison) -> Vec<Legend> {
+fn legend(comparison: &RunComparison) -> Vec<Legend> {
     comparison.runs.iter().enumerate().map(|(i, run)| Legend::line(role(i), format!("[{}] {run}", i + 1))).collect()
 }
 
-fn runs(comparison: &Comparison) -> Section {
+fn runs(comparison: &RunComparison) -> Section {
     let mut table = Table::new(
         "Runs",
         &["run", "name", "#faces", "#identities", "#same-identity pairs", "#different-identity pairs"],
@@ -92,7 +92,7 @@ fn runs(comparison: &Comparison) -> Section {
     Section { id: "runs", title: "The runs".into(), blocks: vec![table.into()], ..Section::default() }
 }
 
-fn differences(comparison: &Comparison) -> Section {
+fn differences(comparison: &RunComparison) -> Section {
     let table = |caption: &str, found: &[Difference], parts: bool| {
         let mut table = Table::new(caption, if parts { &["key", "differs in"] } else { &["key"] });
         for i in 0..comparison.runs.len() {
@@ -125,7 +125,7 @@ fn differences(comparison: &Comparison) -> Section {
     }
 }
 
-fn metrics(comparison: &Comparison) -> Section {
+fn metrics(comparison: &RunComparison) -> Section {
     let mut text = Vec::new();
     let mut table = Table::new("Metrics", &["metric"]);
     for i in 0..comparison.runs.len() {
@@ -167,7 +167,7 @@ fn metrics(comparison: &Comparison) -> Section {
     Section { id: "metrics", title: title.into(), text, blocks: vec![table.into()], ..Section::default() }
 }
 
-fn distributions(comparison: &Comparison) -> Result<Section, ReportError> {
+fn distributions(comparison: &RunComparison) -> Result<Section, ReportError> {
     Ok(Section {
         id: "distributions",
         title: "Same and different identities".into(),
@@ -180,7 +180,7 @@ fn distributions(comparison: &Comparison) -> Result<Section, ReportError> {
 }
 
 /// One kind of pair, all runs.
-fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<Block, ReportError> {
+fn overlay(comparison: &RunComparison, title: &str, of: fn(&Bin) -> u64) -> Result<Block, ReportError> {
     let bins: Vec<_> = (0..comparison.runs.len()).map(|run| rebin(histograms(comparison, run), DRAWN_BINS)).collect();
     // The axis spans this kind alone: the other one would squeeze it.
     let ends: Vec<Bin> = {
@@ -233,7 +233,7 @@ fn shares(histograms: &Histograms, of: fn(&Bin) -> u64) -> [f64; TENTHS] {
     shares
 }
 
-fn errors(comparison: &Comparison) -> Result<Section, ReportError> {
+fn errors(comparison: &RunComparison) -> Result<Section, ReportError> {
     let most = |of: fn(&RunSummary) -> u64| comparison.summaries.iter().map(of).max().unwrap_or(1);
     let (x, y) =
         det_axes(most(|run| run.evaluation.metrics.pairs.genuine), most(|run| run.evaluation.metrics.pairs.impostor));
@@ -242,7 +242,7 @@ fn errors(comparison: &Comparison) -> Result<Section, ReportError> {
     for (i, run) in comparison.summaries.iter().enumerate() {
         let metrics = &run.evaluation.metrics;
         let shared = comparison.paired.as_ref().and_then(|paired| {
-            let row = paired.metrics.iter().find(|row| row.metric == Headline::Eer)?;
+            let row = paired.metrics.iter().find(|row| row.metric == HeadlineMetric::Eer)?;
             Some((row.values[i].as_ref()?, paired.eer_thresholds[i]))
         });
         let (eer, threshold) = shared.unwrap_or((&metrics.eer, metrics.eer_threshold));

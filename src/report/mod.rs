@@ -26,11 +26,11 @@ use std::collections::BTreeMap;
 
 pub use people::SUSPECTS_SHOWN;
 
-use crate::ablation::Ablation;
-use crate::agreement::Agreement;
-use crate::compare::Comparison;
+use crate::ablation::AblationResult;
+use crate::agreement::PrecisionAgreement;
+use crate::compare::RunComparison;
 use crate::evaluate::Evaluation;
-use crate::published::Beside;
+use crate::published::PublishedResult;
 use crate::throughput::Throughput;
 
 /// Everything the report of one run shows.
@@ -51,11 +51,11 @@ pub struct Report {
     /// The numbers.
     pub evaluation: Evaluation,
     /// Published values beside them.
-    pub published: Vec<Beside>,
+    pub published: Vec<PublishedResult>,
     /// Embedding speed, chunk by chunk in row order.
     pub timeline: Vec<ChunkTiming>,
     /// How far the embeddings are from f32; `None` for a run in f32.
-    pub agreement: Option<Agreement>,
+    pub agreement: Option<PrecisionAgreement>,
     /// Faces without an embedding, in row order.
     pub failures: Vec<FailureRow>,
     /// What the dataset's folders hold beside its faces, in words; empty when there is nothing.
@@ -123,7 +123,7 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
 ///
 /// # Errors
 /// As [`render`].
-pub fn render_comparison(comparison: &Comparison) -> Result<String, ReportError> {
+pub fn render_comparison(comparison: &RunComparison) -> Result<String, ReportError> {
     comparison::page(comparison)?.html()
 }
 
@@ -139,7 +139,7 @@ pub fn render_throughput(measured: &Throughput) -> Result<String, ReportError> {
 ///
 /// # Errors
 /// As [`render`].
-pub fn render_ablation(ablation: &Ablation) -> Result<String, ReportError> {
+pub fn render_ablation(ablation: &AblationResult) -> Result<String, ReportError> {
     ablation::page(ablation)?.html()
 }
 

@@ -6,7 +6,8 @@ use super::page::{Block, Cell, Legend, Section, Table};
 use super::plots::{Chart, Layer, Mark, Role};
 use super::words::{NONE, count, point};
 use crate::compare::{
-    Comparison, Effect, Embeddings, FaceAgreement, Gate, Headline, Paired, PairedMetric, Speed, Verdict,
+    Effect, EffectVerdict, Embeddings, FaceAgreement, HeadlineMetric, Paired, PairedMetric, RegressionGate,
+    RunComparison, Speed,
 };
 use crate::numbers::Quantity;
 use crate::similarity::PairKind;
@@ -15,7 +16,7 @@ use crate::similarity::PairKind;
 const SPREAD: f64 = 0.32;
 
 /// Differences of each run to the first, with intervals and verdicts.
-pub(super) fn effects(comparison: &Comparison, paired: &Paired) -> Result<Section, ReportError> {
+pub(super) fn effects(comparison: &RunComparison, paired: &Paired) -> Result<Section, ReportError> {
     let mut table = Table::new("Metrics on the same pairs", &["metric"]);
     for i in 0..comparison.runs.len() {
         table.column(&format!("[{}]", i + 1), true);
@@ -38,7 +39,7 @@ pub(super) fn effects(comparison: &Comparison, paired: &Paired) -> Result<Sectio
                 cells.push(effect.map_or_else(|| NONE.into(), |effect| effect.verdict.name().into()));
             }
         }
-        let worse = row.effects.iter().flatten().any(|effect| effect.verdict == Verdict::Worse);
+        let worse = row.effects.iter().flatten().any(|effect| effect.verdict == EffectVerdict::Worse);
         table.classed(if worse { "bad" } else { "" }, cells);
     }
     table.note = "pp: percentage points. The interval of a difference comes from resampling the same people for both runs; for a true accept rate the threshold is found anew in each replicate. Better and worse: the whole interval is on that side. Not resolvable: it contains 0, which does not show that runs are equal. ≤: no error was seen, so the rate is a bound. Where cosines lie (means, deviations) says which thresholds fit, not how well people are told apart: higher or lower, neither better nor worse.".into();
@@ -74,8 +75,8 @@ pub(super) fn sentence(text: &str) -> String {
 
 /// How many metrics of a run came to which verdict.
 fn summary(paired: &Paired, run: usize) -> String {
-    use Verdict::{Better, Higher, Lower, NotResolvable, Same, Worse};
-    let with = |verdict: Verdict| {
+    use EffectVerdict::{Better, Higher, Lower, NotResolvable, Same, Worse};
+    let with = |verdict: EffectVerdict| {
         let found = paired.metrics.iter().filter_map(|row| row.effects[run].as_ref());
         (found.filter(|effect| effect.verdict == verdict).count(), verdict.name())
     };
@@ -84,22 +85,22 @@ fn summary(paired: &Paired, run: usize) -> String {
     if words.is_empty() { "no metric in common".into() } else { words.join(", ") + " of the metrics" }
 }
 
-fn short(metric: Headline) -> String {
+fn short(metric: HeadlineMetric) -> String {
     match metric {
-        Headline::Eer => "EER".into(),
-        Headline::Tar(target) => format!("TAR {target:e}"),
-        Headline::Auc => "AUC".into(),
-        Headline::DPrime => "d′".into(),
-        Headline::Mean(PairKind::Genuine) => "mean same".into(),
-        Headline::Std(PairKind::Genuine) => "std same".into(),
-        Headline::Mean(PairKind::Impostor) => "mean diff.".into(),
-        Headline::Std(PairKind::Impostor) => "std diff.".into(),
+        HeadlineMetric::Eer => "EER".into(),
+        HeadlineMetric::Tar(target) => format!("TAR {target:e}"),
+        HeadlineMetric::Auc => "AUC".into(),
+        HeadlineMetric::DPrime => "d′".into(),
+        HeadlineMetric::Mean(PairKind::Genuine) => "mean same".into(),
+        HeadlineMetric::Std(PairKind::Genuine) => "std same".into(),
+        HeadlineMetric::Mean(PairKind::Impostor) => "mean diff.".into(),
+        HeadlineMetric::Std(PairKind::Impostor) => "std diff.".into(),
     }
 }
 
 /// Dots and intervals around 0, a line a metric; none where nothing has an interval that is more than 0.
 fn forest(
-    comparison: &Comparison,
+    comparison: &RunComparison,
     paired: &Paired,
     title: &str,
     axis: &str,
@@ -109,7 +110,7 @@ fn forest(
         let scale = if quantity == Quantity::Rate { 100.0 } else { 1.0 };
         let Effect { difference, verdict } = effect;
         let numbers = [difference.lower?, difference.point, difference.upper?].map(|x| x * scale);
-        (*verdict != Verdict::Same && numbers.iter().all(|x| x.is_finite())).then_some(numbers)
+        (*verdict != EffectVerdict::Same && numbers.iter().all(|x| x.is_finite())).then_some(numbers)
     };
     let has_any = |row: &&PairedMetric| row.effects.iter().flatten().any(|effect| drawn(effect).is_some());
     let rows: Vec<_> = paired.metrics.iter().filter(|row| row.metric.quantity() == quantity).filter(has_any).collect();
@@ -130,7 +131,7 @@ fn forest(
             let within = if others > 1 { (run - 1) as f64 / (others - 1) as f64 * 2.0 - 1.0 } else { 0.0 };
             let y = (rows.len() - line) as f64 - within * SPREAD;
             let role = Role::Run((run % 30) as u8);
-            let mark = if effect.verdict == Verdict::NotResolvable { Mark::Ring } else { Mark::Dot };
+            let mark = if effect.verdict == EffectVerdict::NotResolvable { Mark::Ring } else { Mark::Dot };
             layers.push(Layer::Line(role, vec![(lower, y), (upper, y)]));
             layers.push(Layer::Marks(role, mark, vec![(point, y)]));
             // Words of several runs would cover each other.
@@ -174,7 +175,7 @@ fn forest(
 }
 
 /// The same faces in one space: how far they moved.
-pub(super) fn embeddings(comparison: &Comparison, paired: &Paired) -> Section {
+pub(super) fn embeddings(comparison: &RunComparison, paired: &Paired) -> Section {
     let mut table = Table::new(
         "Cosine of a face's embedding in [1] and in another run",
         &[
@@ -237,7 +238,7 @@ pub(super) fn embeddings(comparison: &Comparison, paired: &Paired) -> Section {
 }
 
 /// All runs, best first.
-pub(super) fn ranking(comparison: &Comparison, paired: &Paired) -> Section {
+pub(super) fn ranking(comparison: &RunComparison, paired: &Paired) -> Section {
     let by = paired.ranking.by;
     let mut table = Table::new(&format!("By {}", by.name()), &["rank", "run", "#value", "against the next in rank"]);
     for ((mut cells, ranked), at) in paired.ranking.rows().into_iter().zip(&paired.ranking.ranks).zip(1..) {
@@ -252,7 +253,7 @@ pub(super) fn ranking(comparison: &Comparison, paired: &Paired) -> Section {
 }
 
 /// How fast each run was embedded.
-pub(super) fn speed(comparison: &Comparison) -> Section {
+pub(super) fn speed(comparison: &RunComparison) -> Section {
     let mut table = Table::new(
         "Faces a second",
         &[
@@ -286,7 +287,7 @@ pub(super) fn speed(comparison: &Comparison) -> Section {
 }
 
 /// What a gate said.
-pub(super) fn gate(gate: &Gate) -> Section {
+pub(super) fn gate(gate: &RegressionGate) -> Section {
     let mut table = Table::new("Findings", &["run", "what", "finding"]);
     for finding in &gate.regressions {
         table.classed("bad", [finding.run.clone(), finding.what.clone(), finding.text.clone()]);
@@ -302,7 +303,7 @@ pub(super) fn gate(gate: &Gate) -> Section {
 #[cfg(test)]
 mod tests {
     use crate::compare::paired_tests::{comparison, reference, run};
-    use crate::compare::{Gate, Setting, Timing, Tolerances, speeds};
+    use crate::compare::{RegressionGate, Setting, Timing, Tolerances, speeds};
     use crate::report::render_comparison;
     use crate::report::tests::{check, sections};
 
@@ -310,7 +311,7 @@ mod tests {
         let mut comparison = comparison(&[&[reference()], others].concat());
         let timing = Timing { chunks: vec![(10, 1.0)], settings: vec![Setting::default()] };
         comparison.speed = speeds(&vec![timing; comparison.runs.len()]);
-        comparison.gate = Some(Gate::judge(&comparison, Tolerances::default()));
+        comparison.gate = Some(RegressionGate::judge(&comparison, Tolerances::default()));
         let html = render_comparison(&comparison).unwrap();
         check(&html);
         assert_eq!(html, render_comparison(&comparison).unwrap());

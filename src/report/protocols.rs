@@ -5,7 +5,7 @@ use super::words::{NONE, count, counted, interval_name, maybe, point, target};
 use crate::numbers::Quantity::{self, Plain, Rate};
 use crate::protocol::ProtocolResult;
 use crate::protocol::{Protocol, Split};
-use crate::published::{Beside, Standing};
+use crate::published::{PublishedAgreement, PublishedResult};
 
 /// A section for all protocols of a run; `None` without any.
 pub(super) fn protocols(results: &[ProtocolResult]) -> Option<Section> {
@@ -102,7 +102,7 @@ fn sentence(result: &ProtocolResult) -> String {
 }
 
 /// Published values beside this run's; `None` without any.
-pub(super) fn published(rows: &[Beside]) -> Option<Section> {
+pub(super) fn published(rows: &[PublishedResult]) -> Option<Section> {
     if rows.is_empty() {
         return None;
     }
@@ -115,7 +115,7 @@ pub(super) fn published(rows: &[Beside]) -> Option<Section> {
         let kind = Quantity::of_metric(&row.metric).unwrap_or(Plain);
         let spread = |value: Option<f64>| value.map_or(String::new(), |value| format!(" ± {}", kind.value(value)));
         let here = row.here.as_ref();
-        let class = if row.standing == Standing::Below { "bad" } else { "" };
+        let class = if row.standing == PublishedAgreement::Below { "bad" } else { "" };
         table.classed(
             class,
             [
@@ -141,11 +141,11 @@ pub(super) fn published(rows: &[Beside]) -> Option<Section> {
     })
 }
 
-fn sign(standing: Standing) -> &'static str {
+fn sign(standing: PublishedAgreement) -> &'static str {
     match standing {
-        Standing::Agrees => "✓ ",
-        Standing::Above => "▲ ",
-        Standing::Below => "▼ ",
-        Standing::NoInterval | Standing::NotMeasured => "○ ",
+        PublishedAgreement::Agrees => "✓ ",
+        PublishedAgreement::Above => "▲ ",
+        PublishedAgreement::Below => "▼ ",
+        PublishedAgreement::NoInterval | PublishedAgreement::NotMeasured => "○ ",
     }
 }

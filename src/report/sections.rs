@@ -12,7 +12,7 @@ use super::people;
 use super::protocols;
 use super::words::{NONE, count, counted, interval_name, judged, made, maybe, point, target, unit, verdict};
 use super::{Report, ReportError};
-use crate::agreement::{self, Agreement, Verification};
+use crate::agreement::{self, PrecisionAgreement, Verification};
 use crate::estimate::Estimate;
 use crate::metrics::{Distribution, ErrorRate, Intervals, Metrics};
 use crate::numbers::Quantity::{self, Cosine, Plain, Rate};
@@ -411,7 +411,7 @@ fn identities(all: &[IdentitySpread]) -> Result<Section, ReportError> {
     })
 }
 
-fn agreement(found: &Agreement) -> Section {
+fn agreement(found: &PrecisionAgreement) -> Section {
     let precision = found.precision.name();
     let mut rows = Table::new("A face's two embeddings", &["what", "#value"]);
     rows.row(["lowest cosine".into(), format!("{:.6}", found.cosine_min)]);

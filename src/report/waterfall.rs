@@ -5,8 +5,8 @@ use super::ablation::numbers;
 use super::axis::Axis;
 use super::page::{Block, Legend};
 use super::plots::{Chart, Layer, Role, Rows};
-use crate::ablation::{Ablation, Change, verdict};
-use crate::compare::{Better, Effect, Verdict};
+use crate::ablation::{AblationResult, Change, verdict};
+use crate::compare::{Effect, EffectVerdict, MetricDirection};
 use crate::config::Design;
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
@@ -48,7 +48,7 @@ enum Kind {
 }
 
 /// The figure.
-pub(super) fn figure(found: &Ablation) -> Result<Block, ReportError> {
+pub(super) fn figure(found: &AblationResult) -> Result<Block, ReportError> {
     let rows = rows(found);
     let axis = axis(found, &rows);
     let (start, count) = (axis.lower(), rows.len());
@@ -81,7 +81,7 @@ pub(super) fn figure(found: &Ablation) -> Result<Block, ReportError> {
         legend.push(Legend::band(Role::Ink, "a value"));
     }
     legend.extend(match found.metric.better {
-        Better::Neither => vec![Legend::band(Role::Value, "a change")],
+        MetricDirection::Neither => vec![Legend::band(Role::Value, "a change")],
         _ => vec![Legend::band(Role::Better, "a change for the better"), Legend::band(Role::Worse, "for the worse")],
     });
     legend.push(Legend::hatch(Role::Ink, "a change that cannot be told from 0"));
@@ -117,7 +117,7 @@ pub(super) fn figure(found: &Ablation) -> Result<Block, ReportError> {
 }
 
 /// Level of the intervals.
-pub(super) fn level(found: &Ablation) -> f64 {
+pub(super) fn level(found: &AblationResult) -> f64 {
     found.variants.iter().find_map(|variant| variant.value.as_ref()).map_or(0.95, |value| value.level)
 }
 
@@ -126,7 +126,7 @@ fn scaled(quantity: Quantity, value: f64) -> f64 {
     if quantity == Quantity::Rate { value * 100.0 } else { value }
 }
 
-fn rows(found: &Ablation) -> Vec<Row> {
+fn rows(found: &AblationResult) -> Vec<Row> {
     let quantity = found.metric.quantity;
     let unit = |value: f64| scaled(quantity, value);
     let value = |variant: usize| found.variants[variant].value.as_ref();
@@ -175,14 +175,14 @@ fn rows(found: &Ablation) -> Vec<Row> {
     }
 }
 
-fn kind(found: &Ablation, effect: &Effect) -> Kind {
+fn kind(found: &AblationResult, effect: &Effect) -> Kind {
     let up = effect.difference.point > 0.0;
     let role = match found.metric.better {
-        Better::Neither => Role::Value,
-        better if up == (better == Better::Higher) => Role::Better,
+        MetricDirection::Neither => Role::Value,
+        better if up == (better == MetricDirection::Higher) => Role::Better,
         _ => Role::Worse,
     };
-    if matches!(effect.verdict, Verdict::NotResolvable | Verdict::Same) {
+    if matches!(effect.verdict, EffectVerdict::NotResolvable | EffectVerdict::Same) {
         Kind::Unclear(role)
     } else {
         Kind::Change(role)
@@ -190,7 +190,7 @@ fn kind(found: &Ablation, effect: &Effect) -> Kind {
 }
 
 /// An axis that holds every bar and interval: from 0 where the values are not crowded far away from it.
-fn axis(found: &Ablation, rows: &[Row]) -> Axis {
+fn axis(found: &AblationResult, rows: &[Row]) -> Axis {
     let bars = rows.iter().filter_map(|row| row.bar.as_ref());
     let ends = bars.flat_map(|bar| {
         let (lower, upper) = bar.whisker.unwrap_or((bar.to, bar.to));

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Evaluated, RunDirectory, RunError, Sources, Workplace, command};
-use crate::ablation::{self, Ablation, Accuracies, Computed, Metric, Numbers, Origin, Replicates, Shared};
-use crate::compare::{Better, Headline, PairedPairs, speeds};
+use super::{Evaluated, RunContext, RunDirectory, RunError, SourceCache, command};
+use crate::ablation::{
+    self, AblationResult, Accuracies, ComputedVariant, EmbeddingOrigin, Metric, Replicates, RunValues, Shared,
+};
+use crate::compare::{HeadlineMetric, MetricDirection, PairedPairs, speeds};
 use crate::config::{self, Loaded};
 use crate::dataset::DatasetError;
 use crate::embed::{EmbedError, EmbedOutcome};
@@ -18,19 +20,24 @@ use crate::plan::{self, RunPlan};
 use crate::provenance::{ConfigOrigin, Provenance};
 use crate::weights::WeightsError;
 
-impl Workplace<'_> {
+impl RunContext<'_> {
     /// Computes every combination of a config's ablation and holds them against each other. A combination that cannot be
     /// had here (its device, its precision, its weights) is told with the reason and does not keep the others from it.
     ///
     /// # Errors
     /// [`RunError::Config`] for a step that sets what no config has, before anything is computed;
     /// [`RunError::Interrupted`] and others that are no combination's own fault. What was computed stays.
-    pub fn ablate(&self, config_path: &Path, loaded: &Loaded, asked: &config::Ablation) -> Result<Ablation, RunError> {
+    pub fn ablate(
+        &self,
+        config_path: &Path,
+        loaded: &Loaded,
+        asked: &config::Ablation,
+    ) -> Result<AblationResult, RunError> {
         let combinations = ablation::variants(asked.design, asked.steps.len());
         let configs = combinations.iter().map(|steps| loaded.with_steps(config_path, steps));
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
-        let mut sources = Sources::default();
-        let mut computed: Vec<Computed> = Vec::new();
+        let mut sources = SourceCache::default();
+        let mut computed: Vec<ComputedVariant> = Vec::new();
         for (number, config) in configs.into_iter().enumerate() {
             let name = ablation::name(asked, &combinations[number]);
             self.progress.say(&format!("[{}/{}] {name}", number + 1, combinations.len()));
@@ -56,7 +63,7 @@ impl Workplace<'_> {
             })
             .collect();
         let (metric, numbers, shared) = self.numbers(asked, &runs)?;
-        let mut result = Ablation::assemble(asked, metric, computed, numbers.as_deref(), &place);
+        let mut result = AblationResult::assemble(asked, metric, computed, numbers.as_deref(), &place);
         result.config.clone_from(&loaded.config.name);
         result.description.clone_from(&loaded.config.description);
         result.shared = shared;
@@ -72,14 +79,14 @@ impl Workplace<'_> {
     /// Computes one combination, or finds it among those computed before.
     fn variant(
         &self,
-        sources: &mut Sources,
+        sources: &mut SourceCache,
         config_path: &Path,
         loaded: Loaded,
-        before: &[Computed],
-    ) -> Result<Computed, RunError> {
+        before: &[ComputedVariant],
+    ) -> Result<ComputedVariant, RunError> {
         let failed = |error: RunError| {
-            if own_fault(&error) {
-                Ok(Computed { err: Some(error.to_string()), ..Computed::default() })
+            if affects_only_this_variant(&error) {
+                Ok(ComputedVariant { err: Some(error.to_string()), ..ComputedVariant::default() })
             } else {
                 Err(error)
             }
@@ -107,13 +114,13 @@ impl Workplace<'_> {
         let device = provenance.embedding_sessions().last().map_or_else(String::new, |session| {
             format!("{}, {}, {} threads", session.machine.cpu, session.device, session.threads)
         });
-        Ok(Computed {
+        Ok(ComputedVariant {
             run: Some(run.name()),
             err: reason,
             plan,
             speed: timing.and_then(|timing| speeds(&[timing]).pop().flatten()),
             adopted_from: provenance.adopted_from.as_ref().map(|adopted| adopted.run.clone()),
-            origin: Some(Origin {
+            origin: Some(EmbeddingOrigin {
                 program: format!("facevault {} {}", build.version, build.revision),
                 device,
                 weights: weights.sha256,
@@ -123,11 +130,11 @@ impl Workplace<'_> {
     }
 
     /// The metric of every run on what all of them share.
-    fn numbers(&self, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<Measurement, RunError> {
+    fn numbers(&self, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<AblationValues, RunError> {
         if let Some(protocol) = asked.metric.strip_suffix(".accuracy") {
             return accuracies(protocol, asked, runs);
         }
-        let headline = Headline::parse(&asked.metric, &[])?;
+        let headline = HeadlineMetric::parse(&asked.metric, &[])?;
         let metric = Metric {
             key: headline.key(),
             name: headline.name(),
@@ -160,11 +167,11 @@ impl Workplace<'_> {
 }
 
 /// The accuracies of a protocol in runs that were tested on one list.
-fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<Measurement, RunError> {
+fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<AblationValues, RunError> {
     let metric = Metric {
         key: asked.metric.clone(),
         name: format!("accuracy of {protocol}"),
-        better: Better::Higher,
+        better: MetricDirection::Higher,
         quantity: Quantity::Rate,
     };
     let mut found = Vec::new();
@@ -194,7 +201,7 @@ fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -
 }
 
 /// Which metric, the numbers of the runs, and what they rest on.
-type Measurement = (Metric, Option<Box<dyn Numbers>>, Option<Shared>);
+type AblationValues = (Metric, Option<Box<dyn RunValues>>, Option<Shared>);
 
 /// A plan as rows.
 fn flat(plan: &RunPlan) -> Vec<(String, String)> {
@@ -202,7 +209,7 @@ fn flat(plan: &RunPlan) -> Vec<(String, String)> {
 }
 
 /// Whether an error says that one combination cannot be had here, and nothing of the others.
-fn own_fault(error: &RunError) -> bool {
+fn affects_only_this_variant(error: &RunError) -> bool {
     // A file that cannot be written, a full disk, a lock that is held: the next combination would meet it too.
     let hub =
         |error: &HubError| !matches!(error, HubError::Interrupted | HubError::DiskFull { .. } | HubError::File(_));

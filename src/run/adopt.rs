@@ -1,14 +1,14 @@
 //! Embeddings that another run has already: two plans that differ only in how they are called or evaluated have the same
 //! embeddings, and a finished run of the one spares the other its forward passes.
 
-use super::precision::Opening;
-use super::{RunDirectory, RunError, Workplace, seal};
+use super::precision::NetworkOpener;
+use super::{RunContext, RunDirectory, RunError, seal};
 use crate::embed::ChunkStore;
 use crate::files::{self, FileError};
 use crate::plan::RunPlan;
 use crate::provenance::{Adopted, Provenance};
 
-impl Workplace<'_> {
+impl RunContext<'_> {
     /// Fills what is missing in `store` from a finished run with the same embedding digest, and says so; `provenance` then
     /// names that run. Where there is none, or none that is as it was sealed and that this machine would compute, everything
     /// is left to be computed.
@@ -21,7 +21,7 @@ impl Workplace<'_> {
         plan: &RunPlan,
         store: &mut ChunkStore,
         provenance: &mut Provenance,
-        opening: &Opening<'_>,
+        opening: &NetworkOpener<'_>,
     ) -> Result<(), RunError> {
         if store.is_empty() {
             // Nothing here is from anywhere yet, whatever an interrupted start meant to take over.
@@ -66,7 +66,7 @@ impl Workplace<'_> {
         evaluates_alike: bool,
         store: &mut ChunkStore,
         provenance: &mut Provenance,
-        opening: &Opening<'_>,
+        opening: &NetworkOpener<'_>,
     ) -> Result<(), String> {
         let words = |error: RunError| error.to_string();
         let needed = [RunDirectory::PLAN, RunDirectory::CALIBRATION, RunDirectory::AGREEMENT];

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::{Prepared, RunDirectory, RunError, Workplace, arithmetic, command, stored};
+use super::{PreparedRun, RunContext, RunDirectory, RunError, arithmetic, command, stored};
 use crate::dataset::Manifest;
 use crate::plan::{self, RunPlan};
 use crate::provenance::Provenance;
 
-impl Workplace<'_> {
+impl RunContext<'_> {
     /// [`Self::prepare`] for a run that is there: its own config, its own directory.
     ///
     /// # Errors
     /// [`RunError::AnotherRun`] where that config, with what is there now, is another run, and those of [`Self::prepare`].
-    pub fn prepare_again(&self, run: &RunDirectory) -> Result<Prepared, RunError> {
+    pub fn prepare_existing(&self, run: &RunDirectory) -> Result<PreparedRun, RunError> {
         let (path, loaded) = stored(run)?;
         let mut prepared = self.prepare(&path, loaded)?;
         if prepared.directory.name() != run.name() {
@@ -28,7 +28,7 @@ impl Workplace<'_> {
 
     /// Says which runs of this config were begun, are not finished, and are not what is begun now: who expects one of them to
     /// be gone on with should know.
-    pub(super) fn say_what_is_left(&self, prepared: &Prepared) -> Result<(), RunError> {
+    pub(super) fn say_unfinished_runs(&self, prepared: &PreparedRun) -> Result<(), RunError> {
         for run in RunDirectory::list(self.experiments)? {
             // What another version made, or is damaged, cannot be gone on with.
             let Ok(theirs) = run.json::<RunPlan>(RunDirectory::PLAN) else { continue };
@@ -46,7 +46,7 @@ impl Workplace<'_> {
 }
 
 /// What differs between a run and what is prepared, and what to do to go on with the run.
-fn changes(run: &RunDirectory, prepared: &Prepared) -> Result<(String, String), RunError> {
+fn changes(run: &RunDirectory, prepared: &PreparedRun) -> Result<(String, String), RunError> {
     let theirs: RunPlan = run.json(RunDirectory::PLAN)?;
     let (ours, config) = (&prepared.plan, &prepared.loaded.config);
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
@@ -61,7 +61,7 @@ fn changes(run: &RunDirectory, prepared: &Prepared) -> Result<(String, String), 
         format!("to go on with {}, put back what has changed", run.name())
     } else {
         changed.extend(provenance.arithmetic.map(|begun| format!("it was begun by {}", begun.machine())));
-        arithmetic::way_out(run, config, &theirs, &provenance.config)
+        arithmetic::remedy_here(run, config, &theirs, &provenance.config)
     };
     changed.extend(keys(&theirs, ours));
     Ok((changed.join(", "), remedy))
@@ -86,7 +86,7 @@ fn keys(theirs: &RunPlan, ours: &RunPlan) -> Vec<String> {
 }
 
 /// Which faces differ, as far as the run knows its faces yet.
-fn faces(run: &RunDirectory, prepared: &Prepared) -> String {
+fn faces(run: &RunDirectory, prepared: &PreparedRun) -> String {
     let read = || {
         let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), PathBuf::new()).ok()?;
         manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS)).ok()?;

@@ -3,17 +3,17 @@
 //! arithmetic fingerprint. Whoever computes the same bytes for these has the same fingerprint, whatever the machine.
 
 use super::reader::FaceReader;
-use super::{RunDirectory, RunError, Workplace, precision, stored};
+use super::{RunContext, RunDirectory, RunError, precision, stored};
 use crate::config::ExperimentConfig;
 use crate::dataset::{BoundingBox, Face, Manifest, PixelSource};
 use crate::digest::Digest;
 use crate::embed::EmbedOptions;
-use crate::embed::{EmbedJob, Sample};
+use crate::embed::{EmbedJob, EmbedSample};
 use crate::model::{self, Embedder, Execution};
 use crate::model::{BatchSize, Kernels};
 use crate::plan::RunPlan;
 use crate::progress::Cancel;
-use crate::provenance::{Arithmetic, ConfigOrigin, Provenance};
+use crate::provenance::{ConfigOrigin, Provenance, RunArithmetic};
 use crate::weights;
 
 /// Encoded, with a box that is no whole number of pixels and larger than any network's input.
@@ -47,7 +47,7 @@ pub(super) fn fingerprint(
     // One batch, whatever the config says: batches change no number, and are not to change which numbers are asked for.
     let options = EmbedOptions { batch_size: BatchSize::Faces(4), chunk_size: PICTURES.len(), ..config.embed.clone() };
     let job = EmbedJob::new(&manifest.faces, &reader, &config.preprocess, &options);
-    let Some(mut sample) = Sample::read(job, cancel) else { return Ok(None) };
+    let Some(mut sample) = EmbedSample::read(job, cancel) else { return Ok(None) };
     Ok(sample.fingerprint(network, cancel)?)
 }
 
@@ -63,7 +63,12 @@ fn kernels(config: &ExperimentConfig, plan: &RunPlan) -> Option<Kernels> {
 const KEY: &str = "embed.kernels=";
 
 /// How to go on with a run whose plan names another arithmetic than this machine takes by itself.
-pub(super) fn way_out(run: &RunDirectory, config: &ExperimentConfig, plan: &RunPlan, origin: &ConfigOrigin) -> String {
+pub(super) fn remedy_here(
+    run: &RunDirectory,
+    config: &ExperimentConfig,
+    plan: &RunPlan,
+    origin: &ConfigOrigin,
+) -> String {
     let run = run.name();
     let Some(kernels) = kernels(config, plan) else {
         return format!("nothing on this machine computes as {run} does: go on with it where it was begun");
@@ -75,7 +80,7 @@ pub(super) fn way_out(run: &RunDirectory, config: &ExperimentConfig, plan: &RunP
     format!("`embed.kernels: {}` computes as {run} does: `{command}` goes on with it", kernels.name())
 }
 
-impl Workplace<'_> {
+impl RunContext<'_> {
     /// Whether this machine would compute the embeddings of a run, in words. Nothing is downloaded for it.
     ///
     /// # Errors
@@ -92,17 +97,17 @@ impl Workplace<'_> {
         let plan: RunPlan = run.json(RunDirectory::PLAN)?;
         let info = model::describe(&config.model, &config.embed.execution(), &|_| ())?;
         if !plan.is_computed_by(&info) {
-            let way_out = way_out(run, config, &plan, &provenance.config);
-            return Ok(format!("{made_by}; this machine takes {} by itself: {way_out}", info.name));
+            let remedy = remedy_here(run, config, &plan, &provenance.config);
+            return Ok(format!("{made_by}; this machine takes {} by itself: {remedy}", info.name));
         }
-        let checkpoint = self.checkpoint(config, &mut super::Sources::default())?;
+        let checkpoint = self.checkpoint(config, &mut super::SourceCache::default())?;
         let calibration = if run.has(RunDirectory::CALIBRATION) { Some(precision::calibration(run)?) } else { None };
         let side = config.preprocess.resize.size as usize;
         let options = Execution { device: plan.device().into(), ..config.embed.execution() };
         let tensors = &checkpoint.tensors;
         let mut network = model::open(&config.model, side, &options, tensors, calibration.as_ref(), &|_| ())?;
         let Some(found) = fingerprint(config, network.as_mut(), self.cancel)? else { return Ok(made_by) };
-        let here = Arithmetic::here(found, network.info());
+        let here = RunArithmetic::here(found, network.info());
         Ok(if found == theirs.fingerprint {
             format!("{made_by}; this machine computes the same")
         } else {

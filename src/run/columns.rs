@@ -7,7 +7,7 @@ use crate::quality::{MIDDLE_GREY, Quality};
 
 /// Columns of a source's own table that say which face it is, where its picture is, or what the manifest has under
 /// another name.
-const NO_ATTRIBUTES: [&str; 23] = [
+const NON_ATTRIBUTE_HEADERS: [&str; 23] = [
     "face_id",
     "image_id",
     "photo_id",
@@ -61,7 +61,7 @@ pub(super) fn columns(faces: &EmbeddedFaces) -> Vec<Column<'_>> {
     }
     let table = &faces.manifest.table;
     for (header, column) in table.headers.iter().zip(&table.columns) {
-        if !NO_ATTRIBUTES.contains(&header.trim()) {
+        if !NON_ATTRIBUTE_HEADERS.contains(&header.trim()) {
             let values = faces.rows.iter().map(|&row| column.get(row)).collect();
             columns.push(Column::texts(&format!("meta.{header}"), values));
         }

@@ -1,20 +1,20 @@
 //! Runs side by side: reads what a comparison needs, a matrix at a time.
 
 use super::inspect::EmbeddedFaces;
-use super::{RunDirectory, RunError, Workplace, not_yet, stored_config, summary};
-use crate::compare::{self, Common, Comparison, Headline, Matrix, Pairing, Setting, Timing, speeds};
+use super::{RunContext, RunDirectory, RunError, not_yet, stored_config, summary};
+use crate::compare::{self, HeadlineMetric, Matrix, Pairing, RunComparison, Setting, SharedFaces, Timing, speeds};
 use crate::embed::{self, MatrixReader};
 use crate::evaluate::{EvaluateError, Labelled};
 use crate::provenance::Provenance;
 
-impl Workplace<'_> {
+impl RunContext<'_> {
     /// Holds runs against each other: what differs, then their metrics on the faces they share, ranked by `by`. The
     /// first run is the reference, and its similarity options and seed choose the pairs.
     ///
     /// # Errors
     /// [`RunError::Compare`] for fewer than two runs or one twice, [`RunError::NotYet`] for one that is not evaluated,
     /// [`RunError::Interrupted`], and those of reading a damaged run.
-    pub fn compare(&self, runs: &[RunDirectory], by: Headline) -> Result<Comparison, RunError> {
+    pub fn compare(&self, runs: &[RunDirectory], by: HeadlineMetric) -> Result<RunComparison, RunError> {
         let summaries = runs.iter().map(summary).collect::<Result<Vec<_>, _>>()?;
         let mut comparison = compare::compare(summaries)?;
         let timings = runs.iter().map(timing).collect::<Result<Vec<_>, _>>()?;
@@ -23,7 +23,7 @@ impl Workplace<'_> {
         Ok(comparison)
     }
 
-    fn pair(&self, runs: &[RunDirectory], by: Headline, comparison: &mut Comparison) -> Result<(), RunError> {
+    fn pair(&self, runs: &[RunDirectory], by: HeadlineMetric, comparison: &mut RunComparison) -> Result<(), RunError> {
         let names: Vec<_> = comparison.summaries.iter().map(|run| run.run_id.clone()).collect();
         let found = self.on_shared_pairs(runs, &names, |pairing, load| {
             pairing.measure(&comparison.summaries, by, load, self.progress, self.cancel)
@@ -46,15 +46,15 @@ impl Workplace<'_> {
         let config = stored_config(&runs[0])?;
         let first = embedded(&runs[0])?;
         let labelled: Vec<_> = first.iter().map(Labelled::from).collect();
-        let mut common = Common::first(labelled.len());
+        let mut common = SharedFaces::first(labelled.len());
         for run in &runs[1..] {
             // One other manifest at a time: of a large run it is as large as a matrix.
             let faces = embedded(run)?;
-            common.meet(&labelled, &faces.iter().map(Labelled::from).collect::<Vec<_>>());
+            common.intersect(&labelled, &faces.iter().map(Labelled::from).collect::<Vec<_>>());
         }
         let (row_of, identities) = (first.row_of(), first.identities());
         let benchmarks = first.benchmarks(&config, &row_of, &identities);
-        let by_list = benchmarks.instead_of_names(&labelled);
+        let by_list = benchmarks.list_in_place_of_names(&labelled);
         let options = &config.similarity;
         let pairing = match &by_list {
             Some(list) => Pairing::of_list(&list.label(&labelled), &list.pairs, &common, options, config.seed),

@@ -78,7 +78,7 @@ impl RunDirectory {
                     .max_by(|a, b| strsim::jaro_winkler(a, text).total_cmp(&strsim::jaro_winkler(b, text)));
                 Err(RunError::NoSuchRun { text: text.into(), folder: experiments.into(), near })
             }
-            _ => Err(RunError::Ambiguous { text: text.into(), config, runs: inspect::told_apart(&fitting) }),
+            _ => Err(RunError::Ambiguous { text: text.into(), config, runs: inspect::describe_candidates(&fitting) }),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::evaluate::EvaluateError;
 use crate::files::FileError;
 use crate::hub::HubError;
 use crate::model::ModelError;
-use crate::provenance::Arithmetic;
+use crate::provenance::RunArithmetic;
 use crate::report::ReportError;
 use crate::weights::WeightsError;
 
@@ -140,7 +140,7 @@ pub enum RunError {
         begun.fingerprint.short(12),
         here.machine(),
         here.fingerprint.short(12),
-        way_on(begun, here),
+        resume_advice(begun, here),
         path.display()
     )]
     OtherArithmetic {
@@ -149,9 +149,9 @@ pub enum RunError {
         /// Its directory.
         path: PathBuf,
         /// What it was begun by.
-        begun: Box<Arithmetic>,
+        begun: Box<RunArithmetic>,
         /// What would go on with it.
-        here: Box<Arithmetic>,
+        here: Box<RunArithmetic>,
     },
     /// A run's own config is another run by now.
     #[error(
@@ -208,7 +208,7 @@ pub enum RunError {
     #[error(
         "none of the {faces} faces has a box, and a crop by box would take their whole pictures, whose shorter side is \
          {side} pixels (median of a sample) where the network's input has {size}: photos, it seems, of which the face is only \
-         a part; {ways_out}"
+         a part; {remedy}"
     )]
     WholePhotos {
         /// Faces.
@@ -218,7 +218,7 @@ pub enum RunError {
         /// Side of the network's input, pixels.
         size: u32,
         /// What a config may say instead.
-        ways_out: String,
+        remedy: String,
     },
     /// A variant of an ablation was tested on other pairs.
     #[error(
@@ -278,7 +278,7 @@ impl RunError {
 }
 
 /// How to go on with a run that this machine computes otherwise.
-fn way_on(begun: &Arithmetic, here: &Arithmetic) -> &'static str {
+fn resume_advice(begun: &RunArithmetic, here: &RunArithmetic) -> &'static str {
     if begun.machine() == here.machine() {
         "The machine is the same, so either facevault was rebuilt or an int8 run's `calibration.json` was changed: restore the \
          original"

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::{RunDirectory, RunError};
 use crate::dataset::{Manifest, PixelSource};
-use crate::embed::{self, ChunkRecord, Failure, FailureKind};
+use crate::embed::{self, ChunkRecord, FailedFace, FailureKind};
 
 /// Reasons that are told one by one.
-const TOLD: usize = 5;
+const MAX_REASONS: usize = 5;
 
 /// The faces of a run that have no embedding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,7 +20,7 @@ pub struct Failures {
     #[serde(skip)]
     pub of: usize,
     /// The commonest reasons.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<FailureReason>,
     /// Faces that failed for rarer ones.
     pub others: usize,
     /// Where all are listed; nowhere while the run is not embedded.
@@ -29,7 +29,7 @@ pub struct Failures {
 
 /// Something that went wrong with several faces alike.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reason {
+pub struct FailureReason {
     /// Which step failed.
     pub kind: FailureKind,
     /// What was said of the first of them.
@@ -53,17 +53,17 @@ pub(super) fn failures_in(run: &RunDirectory, records: &[ChunkRecord]) -> Result
     }
     // Paths in messages are below the root, wherever that is: only what follows it tells faces apart.
     let manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), super::inspect::dataset_root(run)?)?;
-    let failed: Vec<Failure> = records.iter().flat_map(|record| &record.failures).cloned().collect();
+    let failed: Vec<FailedFace> = records.iter().flat_map(|record| &record.failures).cloned().collect();
     let file = run.has(RunDirectory::FAILURES).then(|| run.file(RunDirectory::FAILURES).display().to_string());
     Ok(Some(Failures { file, ..Failures::of(&failed, &manifest) }))
 }
 
 impl Failures {
     /// Some failures among the faces of a manifest.
-    pub(super) fn of(failed: &[Failure], manifest: &Manifest) -> Self {
+    pub(super) fn of(failed: &[FailedFace], manifest: &Manifest) -> Self {
         let mut reasons = grouped(failed, |row| names(manifest, row));
-        let others = reasons.iter().skip(TOLD).map(|reason| reason.faces).sum();
-        reasons.truncate(TOLD);
+        let others = reasons.iter().skip(MAX_REASONS).map(|reason| reason.faces).sum();
+        reasons.truncate(MAX_REASONS);
         Self { faces: failed.len(), of: manifest.len(), reasons, others, file: None }
     }
 
@@ -94,9 +94,9 @@ fn names(manifest: &Manifest, row: usize) -> Vec<String> {
 }
 
 /// Failures that differ only in the face and in numbers, together; those of most faces first, then in row order.
-fn grouped(failures: &[Failure], names: impl Fn(usize) -> Vec<String>) -> Vec<Reason> {
+fn grouped(failures: &[FailedFace], names: impl Fn(usize) -> Vec<String>) -> Vec<FailureReason> {
     let mut place: HashMap<(&str, String), usize> = HashMap::new();
-    let mut reasons: Vec<Reason> = Vec::new();
+    let mut reasons: Vec<FailureReason> = Vec::new();
     for failure in failures {
         let mut essence = failure.message.clone();
         for name in names(failure.row).iter().filter(|name| !name.is_empty()) {
@@ -106,7 +106,7 @@ fn grouped(failures: &[Failure], names: impl Fn(usize) -> Vec<String>) -> Vec<Re
         let next = reasons.len();
         let at = *place.entry((failure.kind.name(), essence)).or_insert(next);
         if at == next {
-            reasons.push(Reason { kind: failure.kind, message: failure.message.clone(), faces: 0 });
+            reasons.push(FailureReason { kind: failure.kind, message: failure.message.clone(), faces: 0 });
         }
         reasons[at].faces += 1;
     }
@@ -119,8 +119,8 @@ fn grouped(failures: &[Failure], names: impl Fn(usize) -> Vec<String>) -> Vec<Re
 mod tests {
     use super::*;
 
-    fn failure(row: usize, kind: FailureKind, message: &str) -> Failure {
-        Failure { row, face_id: format!("f{row}"), kind, message: message.into() }
+    fn failure(row: usize, kind: FailureKind, message: &str) -> FailedFace {
+        FailedFace { row, face_id: format!("f{row}"), kind, message: message.into() }
     }
 
     #[test]

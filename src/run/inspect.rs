@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{RunDirectory, RunError, not_yet};
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
-use crate::embed::{self, ChunkRecord, EmbeddingMatrix, Failure};
+use crate::embed::{self, ChunkRecord, EmbeddingMatrix, FailedFace};
 use crate::estimate::Estimate;
 use crate::evaluate::Benchmarks;
 use crate::files::{self, FileError};
@@ -22,7 +22,7 @@ pub(super) struct EmbeddedFaces {
     pub manifest: Manifest,
     /// Matrix row → manifest row.
     pub rows: Vec<usize>,
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedFace>,
     /// How good the picture of each embedded face is, in matrix order, as far as it was measured.
     pub quality: Vec<Option<Quality>>,
 }
@@ -33,7 +33,7 @@ impl EmbeddedFaces {
         manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
         let records = embed::read_records(run.path())?;
         let quality = records.iter().flat_map(ChunkRecord::qualities).collect();
-        let failures: Vec<Failure> = records.into_iter().flat_map(|record| record.failures).collect();
+        let failures: Vec<FailedFace> = records.into_iter().flat_map(|record| record.failures).collect();
         let mut failed = failures.iter().map(|failure| failure.row).peekable();
         let rows = (0..manifest.len()).filter(|row| failed.next_if_eq(row).is_none()).collect();
         Ok(Self { manifest, rows, failures, quality })
@@ -245,7 +245,7 @@ pub fn list(experiments: &Path) -> Result<Vec<RunRow>, FileError> {
 }
 
 /// What tells runs apart for who has to choose one, a line each: name, how far, when; the last one first.
-pub(super) fn told_apart(runs: &[&RunDirectory]) -> Vec<String> {
+pub(super) fn describe_candidates(runs: &[&RunDirectory]) -> Vec<String> {
     let mut rows: Vec<RunRow> = runs.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect();
     rows.sort_by(|a, b| b.worked_on.cmp(&a.worked_on).then_with(|| a.run.cmp(&b.run)));
     let width = rows.iter().map(|row| row.run.chars().count()).max().unwrap_or(0);

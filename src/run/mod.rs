@@ -10,6 +10,7 @@ mod directory;
 mod error;
 mod failures;
 mod inspect;
+mod missing_boxes;
 mod pair_lists;
 mod pairs_left_out;
 mod partial;
@@ -18,7 +19,6 @@ mod reader;
 mod seal;
 mod sources;
 mod verify;
-mod whole_pictures;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,15 +28,15 @@ use std::sync::Arc;
 pub use directory::RunDirectory;
 pub use error::RunError;
 use failures::failures_in;
-pub use failures::{Failures, Reason, failures};
+pub use failures::{FailureReason, Failures, failures};
 pub use inspect::{Lookup, Neighbour, RunRow, RunState, list, lookup};
+pub use missing_boxes::{MissingBoxes, unused_boxes};
 use partial::PartialPairs;
 pub use precision::agreement;
-use precision::{Network, Opening};
+use precision::{NetworkOpener, OpenNetwork};
 pub(crate) use reader::FaceReader;
-pub use sources::Sources;
+pub use sources::SourceCache;
 pub use verify::Check;
-pub use whole_pictures::{WholePictures, unused_boxes};
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
@@ -52,7 +52,7 @@ use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
 use crate::protocol::ProtocolResult;
 use crate::provenance::{
-    self, Arithmetic, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin,
+    self, Build, ConfigOrigin, DatasetOrigin, MachineInfo, Provenance, RunArithmetic, RunSession, WeightsOrigin,
 };
 use crate::published;
 use crate::report::{self, ChunkTiming, FailureRow, Report};
@@ -60,7 +60,7 @@ use crate::similarity::Cards;
 use crate::weights::Checkpoint;
 
 /// What every step needs: where runs are kept, who watches, who may stop it.
-pub struct Workplace<'a> {
+pub struct RunContext<'a> {
     /// Folder of run directories.
     pub experiments: &'a Path,
     /// Folder of reports.
@@ -72,13 +72,13 @@ pub struct Workplace<'a> {
 }
 
 /// Everything an embedding needs, resolved and checked.
-pub struct Prepared {
+pub struct PreparedRun {
     /// Where it goes.
     pub directory: RunDirectory,
     /// What it computes.
     pub plan: RunPlan,
     /// Whether faces without a box are cut out by box.
-    pub whole_pictures: Option<WholePictures>,
+    pub missing_boxes: Option<MissingBoxes>,
     loaded: Loaded,
     manifest: Arc<Manifest>,
     checkpoint: Arc<Checkpoint>,
@@ -116,13 +116,13 @@ impl Evaluated {
     }
 }
 
-impl Workplace<'_> {
+impl RunContext<'_> {
     /// Fetches weights and data, reads the manifest, makes sure of the device, and names the run.
     ///
     /// # Errors
     /// [`RunError`] of whichever part is wrong.
-    pub fn prepare(&self, config_path: &Path, loaded: Loaded) -> Result<Prepared, RunError> {
-        self.prepare_from(&mut Sources::default(), config_path, loaded)
+    pub fn prepare(&self, config_path: &Path, loaded: Loaded) -> Result<PreparedRun, RunError> {
+        self.prepare_from(&mut SourceCache::default(), config_path, loaded)
     }
 
     /// [`Self::prepare`] for one of several configs: what another one has read already is not read again.
@@ -131,14 +131,14 @@ impl Workplace<'_> {
     /// As [`Self::prepare`].
     pub fn prepare_from(
         &self,
-        sources: &mut Sources,
+        sources: &mut SourceCache,
         config_path: &Path,
         loaded: Loaded,
-    ) -> Result<Prepared, RunError> {
+    ) -> Result<PreparedRun, RunError> {
         let config = &loaded.config;
         let checkpoint = self.checkpoint(config, sources)?;
         let manifest = self.manifest(config, sources)?;
-        let whole_pictures = WholePictures::of(config, &manifest);
+        let missing_boxes = MissingBoxes::of(config, &manifest);
         let say = |line: &str| self.progress.say(line);
         let embedder = model::describe(&config.model, &config.embed.execution(), &say)?;
         let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, checkpoint.digest, &embedder);
@@ -157,11 +157,7 @@ impl Workplace<'_> {
                 root: absolute(&manifest.root),
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
-                cautions: whole_pictures
-                    .map(|whole| whole.sentence())
-                    .into_iter()
-                    .chain(unused_boxes(config))
-                    .collect(),
+                cautions: missing_boxes.map(|whole| whole.sentence()).into_iter().chain(unused_boxes(config)).collect(),
                 files: manifest.containers.clone(),
                 left_out: manifest.left_out.clone(),
             },
@@ -170,7 +166,7 @@ impl Workplace<'_> {
             adopted_from: None,
             compared_on: None,
         };
-        Ok(Prepared { directory, plan, whole_pictures, loaded, manifest, checkpoint, embedder, provenance })
+        Ok(PreparedRun { directory, plan, missing_boxes, loaded, manifest, checkpoint, embedder, provenance })
     }
 
     /// Downloads what a config needs; computes nothing. Gives the number of faces.
@@ -178,7 +174,7 @@ impl Workplace<'_> {
     /// # Errors
     /// [`RunError`] of the weights or the dataset.
     pub fn fetch(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint>, Arc<Manifest>), RunError> {
-        let sources = &mut Sources::default();
+        let sources = &mut SourceCache::default();
         let checkpoint = self.checkpoint(config, sources)?;
         Ok((checkpoint, self.manifest(config, sources)?))
     }
@@ -187,11 +183,11 @@ impl Workplace<'_> {
     ///
     /// # Errors
     /// [`RunError`]; what was committed stays, and the next call resumes from it.
-    pub fn embed(&self, prepared: Prepared) -> Result<EmbedOutcome, RunError> {
+    pub fn embed(&self, prepared: PreparedRun) -> Result<EmbedOutcome, RunError> {
         if !prepared.directory.has(RunDirectory::PLAN) {
-            self.say_what_is_left(&prepared)?;
+            self.say_unfinished_runs(&prepared)?;
         }
-        let Prepared { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, .. } = prepared;
+        let PreparedRun { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, .. } = prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = self.lock(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
@@ -219,7 +215,7 @@ impl Workplace<'_> {
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, known, self.progress)?;
         let reader = reader::FaceReader::new(manifest, &loaded.config);
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
-        let opening = Opening {
+        let opening = NetworkOpener {
             run,
             config: &loaded.config,
             tensors: &checkpoint.tensors,
@@ -232,7 +228,7 @@ impl Workplace<'_> {
         self.adopt(run, &plan, &mut store, &mut provenance, &opening)?;
         let before = store.rows_embedded();
         let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());
-        let Some(Network { embedder: mut network, arithmetic }) = opening.open(begun.as_ref())? else {
+        let Some(OpenNetwork { embedder: mut network, arithmetic }) = opening.open(begun.as_ref())? else {
             let (embedded, failed) = (before, store.rows_failed());
             let (rows, resumed) = (manifest.len(), embedded + failed);
             return Ok(EmbedOutcome::Interrupted(EmbedSummary { rows, embedded, failed, resumed, seconds: 0.0 }));
@@ -241,12 +237,12 @@ impl Workplace<'_> {
         drop(checkpoint);
         store.computed_by(arithmetic.fingerprint);
         provenance.arithmetic = begun.or(Some(arithmetic));
-        provenance.sessions.push(Session {
+        provenance.sessions.push(RunSession {
             started: provenance::now(),
             ended: None,
-            machine: Machine::current(),
+            machine: MachineInfo::current(),
             device: embedder.device_name.clone(),
-            threads: options.threads.unwrap_or_else(|| Machine::current().cores),
+            threads: options.threads.unwrap_or_else(|| MachineInfo::current().cores),
             batch_size: options.batch_size.or(network.batch()),
             embedded: 0,
         });
@@ -340,7 +336,7 @@ impl Workplace<'_> {
             for protocol in &config.protocols {
                 let of = |result: &&ProtocolResult| result.protocol.name == protocol.name;
                 if let Some(ProtocolResult { pairs, .. }) = evaluation.metrics.protocols.iter().find(of) {
-                    evaluate::few_enough(protocol, pairs.missing as usize, pairs.listed as usize)?;
+                    evaluate::check_left_out(protocol, pairs.missing as usize, pairs.listed as usize)?;
                 }
             }
             let judged = evaluate::judge(&evaluation.metrics, &config.expect);
@@ -383,7 +379,7 @@ impl Workplace<'_> {
         let (row_of, identities) = (faces.row_of(), faces.identities());
         let benchmarks = faces.benchmarks(config, &row_of, &identities);
         let cards = Cards::new(config.pairs_device);
-        let input = evaluate::Input {
+        let input = evaluate::EvaluationInput {
             matrix: &matrix.data,
             dimension: matrix.dimension,
             faces: &labelled,
@@ -525,7 +521,7 @@ pub fn stored(run: &RunDirectory) -> Result<(PathBuf, Loaded), RunError> {
 ///
 /// # Errors
 /// [`RunError::File`], [`RunError::Json`].
-pub fn arithmetic(run: &RunDirectory) -> Result<Option<Arithmetic>, RunError> {
+pub fn arithmetic(run: &RunDirectory) -> Result<Option<RunArithmetic>, RunError> {
     Ok(run.json::<Provenance>(RunDirectory::PROVENANCE)?.arithmetic)
 }
 

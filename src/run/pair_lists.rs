@@ -33,7 +33,7 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
     for list in manifest.lists.iter().filter(|list| !list.absent.is_empty()) {
         let of = |protocol: &&Protocol| evaluate::list_of(protocol) == list.name;
         for protocol in protocols.iter().filter(of) {
-            evaluate::few_enough(protocol, list.absent.len(), list.pairs.len())?;
+            evaluate::check_left_out(protocol, list.absent.len(), list.pairs.len())?;
         }
         let (name, are) = match list.absent.len() {
             1 => ("names a face", "it is"),

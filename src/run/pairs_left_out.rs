@@ -3,7 +3,7 @@
 use super::inspect::EmbeddedFaces;
 use super::{RunDirectory, RunError};
 use crate::dataset::{ABSENT, PairList};
-use crate::embed::Failure;
+use crate::embed::FailedFace;
 use crate::files::{self, FileError};
 
 /// The file; without such pairs there is none.
@@ -51,6 +51,6 @@ fn reason(faces: &EmbeddedFaces, list: &PairList, index: usize, side: usize, row
         return Some(format!("the dataset has no face `{}`", called(faces, list, index, side, row)));
     }
     let at = faces.failures.binary_search_by_key(&(row as usize), |failure| failure.row).ok()?;
-    let Failure { face_id, kind, message, .. } = &faces.failures[at];
+    let FailedFace { face_id, kind, message, .. } = &faces.failures[at];
     Some(format!("`{face_id}` has no embedding ({}: {message})", kind.name()))
 }

@@ -6,14 +6,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{RunDirectory, RunError, arithmetic};
-use crate::agreement::{self, Agreement};
+use crate::agreement::{self, PrecisionAgreement};
 use crate::config::ExperimentConfig;
-use crate::embed::{self, EmbedJob, Sample};
+use crate::embed::{self, EmbedJob, EmbedSample};
 use crate::evaluate::{EvaluateError, Labelled};
 use crate::model::{self, Calibration, Embedder, Execution};
 use crate::model::{DeviceKind, Precision};
 use crate::progress::{Cancel, Progress};
-use crate::provenance::Arithmetic;
+use crate::provenance::RunArithmetic;
 use crate::sample;
 use crate::weights::Tensors;
 
@@ -27,13 +27,13 @@ struct StoredCalibration {
 }
 
 /// A network, and what it computes.
-pub(super) struct Network {
+pub(super) struct OpenNetwork {
     pub embedder: Box<dyn Embedder>,
-    pub arithmetic: Arithmetic,
+    pub arithmetic: RunArithmetic,
 }
 
 /// Makes the network of a run, and beside it what the run owes for a lower precision. What is stored is not made again.
-pub(super) struct Opening<'a> {
+pub(super) struct NetworkOpener<'a> {
     pub run: &'a RunDirectory,
     pub config: &'a ExperimentConfig,
     pub tensors: &'a Tensors,
@@ -43,15 +43,15 @@ pub(super) struct Opening<'a> {
     pub progress: &'a dyn Progress,
     pub cancel: &'a Cancel,
     /// A network that was opened already, and the ranges it has.
-    pub opened: RefCell<Option<(Option<Calibration>, Network)>>,
+    pub opened: RefCell<Option<(Option<Calibration>, OpenNetwork)>>,
 }
 
-impl Opening<'_> {
+impl NetworkOpener<'_> {
     /// The network. `begun` is what computed the chunks that are there, if any are. `None` when told to stop.
     ///
     /// # Errors
     /// [`RunError::OtherArithmetic`] when the network is another than that which the run was begun by, and those of opening it.
-    pub fn open(&self, begun: Option<&Arithmetic>) -> Result<Option<Network>, RunError> {
+    pub fn open(&self, begun: Option<&RunArithmetic>) -> Result<Option<OpenNetwork>, RunError> {
         let options = &self.config.embed;
         if options.precision == Precision::F32 {
             return self.admitted(None, begun);
@@ -64,7 +64,7 @@ impl Opening<'_> {
         let agreed = self.run.has(RunDirectory::AGREEMENT);
         let mut read = None;
         if !calibrated || !agreed {
-            let Some(sample) = Sample::read(self.job, self.cancel) else { return Ok(None) };
+            let Some(sample) = EmbedSample::read(self.job, self.cancel) else { return Ok(None) };
             if sample.is_empty() {
                 return Err(RunError::NoSample { rule: sample::RULE, precision: options.precision.name() });
             }
@@ -94,8 +94,8 @@ impl Opening<'_> {
     fn admitted(
         &self,
         calibration: Option<&Calibration>,
-        begun: Option<&Arithmetic>,
-    ) -> Result<Option<Network>, RunError> {
+        begun: Option<&RunArithmetic>,
+    ) -> Result<Option<OpenNetwork>, RunError> {
         let Some(network) = self.network(calibration)? else { return Ok(None) };
         match begun {
             Some(begun) if begun.fingerprint != network.arithmetic.fingerprint => Err(RunError::OtherArithmetic {
@@ -109,7 +109,7 @@ impl Opening<'_> {
     }
 
     /// The network with these ranges, whatever the run was begun by. `None` when told to stop.
-    fn network(&self, calibration: Option<&Calibration>) -> Result<Option<Network>, RunError> {
+    fn network(&self, calibration: Option<&Calibration>) -> Result<Option<OpenNetwork>, RunError> {
         if let Some((known, network)) = self.opened.take()
             && known.as_ref() == calibration
         {
@@ -117,7 +117,7 @@ impl Opening<'_> {
         }
         let mut embedder = self.embedder(&self.config.embed.execution(), calibration)?;
         let found = arithmetic::fingerprint(self.config, embedder.as_mut(), self.cancel)?;
-        let network = |found| Network { arithmetic: Arithmetic::here(found, embedder.info()), embedder };
+        let network = |found| OpenNetwork { arithmetic: RunArithmetic::here(found, embedder.info()), embedder };
         Ok(found.map(network))
     }
 
@@ -125,7 +125,7 @@ impl Opening<'_> {
     ///
     /// # Errors
     /// Those of opening the network.
-    pub fn arithmetic_with_ranges_of(&self, run: &RunDirectory) -> Result<Option<Arithmetic>, RunError> {
+    pub fn arithmetic_with_ranges_of(&self, run: &RunDirectory) -> Result<Option<RunArithmetic>, RunError> {
         let calibration = match self.config.embed.precision {
             Precision::Int8 => Some(calibration(run)?),
             Precision::F32 | Precision::Tf32 | Precision::F16 | Precision::Bf16 => None,
@@ -144,7 +144,11 @@ impl Opening<'_> {
         Ok(model::open(&self.config.model, side, &options, self.tensors, calibration, &say)?)
     }
 
-    fn agreement(&self, sample: &mut Sample<'_>, lower: &mut dyn Embedder) -> Result<Option<Agreement>, RunError> {
+    fn agreement(
+        &self,
+        sample: &mut EmbedSample<'_>,
+        lower: &mut dyn Embedder,
+    ) -> Result<Option<PrecisionAgreement>, RunError> {
         let Self { config, progress, cancel, .. } = *self;
         let options = Execution { precision: Precision::F32, ..config.embed.execution() };
         let mut reference = self.embedder(&options, None)?;
@@ -198,7 +202,7 @@ fn check(path: &Path, Calibration { faces, ranges }: &Calibration) -> Result<(),
 ///
 /// # Errors
 /// [`RunError::File`], [`RunError::Json`].
-pub fn agreement(run: &RunDirectory) -> Result<Option<Agreement>, RunError> {
+pub fn agreement(run: &RunDirectory) -> Result<Option<PrecisionAgreement>, RunError> {
     if run.has(RunDirectory::AGREEMENT) { run.json(RunDirectory::AGREEMENT).map(Some) } else { Ok(None) }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{RunError, WholePictures, Workplace, pair_lists, unused_boxes};
+use super::{MissingBoxes, RunContext, RunError, pair_lists, unused_boxes};
 use crate::config::ExperimentConfig;
 use crate::dataset::DatasetSource;
 use crate::dataset::{self, DatasetError, Manifest};
@@ -15,19 +15,19 @@ use crate::weights::{self, Checkpoint};
 
 /// Weights and manifests that were read already, by the part of a config that asks for them.
 #[derive(Default)]
-pub struct Sources {
+pub struct SourceCache {
     /// With the keys of a network, which another one names otherwise.
     checkpoints: Vec<(WeightsSource, ModelSpec, Arc<Checkpoint>)>,
     /// A manifest has the pair lists of the protocols.
     manifests: Vec<(DatasetSource, Vec<Protocol>, Arc<Manifest>)>,
 }
 
-impl Workplace<'_> {
+impl RunContext<'_> {
     /// The checkpoint of a config, with the network's keys and all that it needs.
     pub(super) fn checkpoint(
         &self,
         config: &ExperimentConfig,
-        sources: &mut Sources,
+        sources: &mut SourceCache,
     ) -> Result<Arc<Checkpoint>, RunError> {
         let asked = |(source, model, _): &&(_, _, _)| *source == config.weights && *model == config.model;
         if let Some((_, _, known)) = sources.checkpoints.iter().find(asked) {
@@ -46,7 +46,11 @@ impl Workplace<'_> {
     }
 
     /// The dataset's manifest; content digests of unchanged files come from the scan cache.
-    pub(super) fn manifest(&self, config: &ExperimentConfig, sources: &mut Sources) -> Result<Arc<Manifest>, RunError> {
+    pub(super) fn manifest(
+        &self,
+        config: &ExperimentConfig,
+        sources: &mut SourceCache,
+    ) -> Result<Arc<Manifest>, RunError> {
         let manifest = self.read_manifest(config, sources)?;
         if let Some(line) = manifest.wrong_rows(config.preprocess.crop) {
             self.progress.say(&line);
@@ -54,14 +58,14 @@ impl Workplace<'_> {
         if let Some(line) = unused_boxes(config) {
             self.progress.warn(&line);
         }
-        if let Some(whole) = WholePictures::of(config, &manifest) {
+        if let Some(whole) = MissingBoxes::of(config, &manifest) {
             whole.refuse(config, &manifest)?;
             self.progress.say(&whole.sentence());
         }
         Ok(manifest)
     }
 
-    fn read_manifest(&self, config: &ExperimentConfig, sources: &mut Sources) -> Result<Arc<Manifest>, RunError> {
+    fn read_manifest(&self, config: &ExperimentConfig, sources: &mut SourceCache) -> Result<Arc<Manifest>, RunError> {
         let asked = |(source, protocols, _): &&(_, _, _)| *source == config.dataset && *protocols == config.protocols;
         if let Some((_, _, known)) = sources.manifests.iter().find(asked) {
             return Ok(Arc::clone(known));

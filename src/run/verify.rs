@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::inspect::{self, EmbeddedFaces};
 use super::precision::{agreement, calibration};
-use super::{RunDirectory, RunError, Workplace, seal};
+use super::{RunContext, RunDirectory, RunError, seal};
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
 use crate::evaluate::Evaluation;
 use crate::model::Precision;
@@ -12,10 +12,10 @@ use crate::plan::RunPlan;
 use crate::provenance::Provenance;
 
 /// The first version of the embedding code whose runs have a fingerprint.
-const FINGERPRINTED: u32 = 3;
+const FIRST_FINGERPRINTED: u32 = 3;
 
 /// The rule that tells of the machine as well.
-const ARITHMETIC: &str = "every chunk was computed by the run's arithmetic";
+const ARITHMETIC_RULE: &str = "every chunk was computed by the run's arithmetic";
 
 /// How far from length 1 a row may be.
 const NORM_TOLERANCE: f64 = 1e-3;
@@ -32,7 +32,7 @@ pub struct Check {
     pub note: Option<String>,
 }
 
-impl Workplace<'_> {
+impl RunContext<'_> {
     /// Checks every digest and invariant of a finished run. What cannot be read counts as broken: nothing is an error.
     ///
     /// # Errors
@@ -55,14 +55,14 @@ impl Workplace<'_> {
             check("the directory is named after the plan in it", name(run)),
             check("the manifest is the one that the plan names", manifest(run)),
             check("every chunk is there and has its digest", chunks(run)),
-            check(ARITHMETIC, arithmetic(run)),
+            check(ARITHMETIC_RULE, arithmetic(run)),
             check("the matrix is the chunks in order", matrix_is_chunks(run)),
             check("every row has unit length", norms(run)),
             check("index, metadata and failures follow the manifest's order, each face in exactly one", order(run)),
             check("what a precision below f32 owes is there: int8's ranges, the agreement with f32", precision(run)),
             check("the numbers can be read and their centroids are unit rows, one an identity", numbers(run)),
         ];
-        if let Some(check) = checks.iter_mut().find(|check| check.rule == ARITHMETIC) {
+        if let Some(check) = checks.iter_mut().find(|check| check.rule == ARITHMETIC_RULE) {
             let here = self.computes_the_same(run);
             check.note =
                 Some(here.unwrap_or_else(|error| format!("what this machine would compute is not known: {error}")));
@@ -112,8 +112,8 @@ fn arithmetic(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let plan: RunPlan = run.json(RunDirectory::PLAN)?;
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
     match provenance.arithmetic {
-        Some(arithmetic) => Ok(embed::computed_otherwise(run.path(), arithmetic.fingerprint)?),
-        None if plan.code() >= FINGERPRINTED => Ok(vec![format!("{} names none", RunDirectory::PROVENANCE)]),
+        Some(arithmetic) => Ok(embed::chunks_of_other_arithmetic(run.path(), arithmetic.fingerprint)?),
+        None if plan.code() >= FIRST_FINGERPRINTED => Ok(vec![format!("{} names none", RunDirectory::PROVENANCE)]),
         None => Ok(vec![]),
     }
 }

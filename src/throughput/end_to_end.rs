@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::ThroughputError;
 use super::measure::{Bench, Failed};
 use super::statistics::Stage;
-use super::variant::Variant;
+use super::variant::BenchVariant;
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, FaceFailure, PixelReader, RunLock, Timings};
@@ -18,7 +18,7 @@ use crate::quality::Quality;
 use crate::run::FaceReader;
 
 /// No more faces than this, however fast the device is.
-const MOST: usize = 200_000;
+const MAX_FACES: usize = 200_000;
 
 /// One whole pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,27 +26,27 @@ pub struct EndToEnd {
     /// In words, as among the variants.
     pub name: String,
     /// The same, part by part.
-    pub variant: Variant,
+    pub variant: BenchVariant,
     /// Whether the variant passes the accuracy gate: otherwise this speed does not count either.
     pub counts: bool,
     /// What came of it.
     #[serde(flatten)]
-    pub outcome: WholeOutcome,
+    pub outcome: EndToEndOutcome,
 }
 
 /// What came of a whole pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum WholeOutcome {
+pub enum EndToEndOutcome {
     /// Its speed.
-    Measured(Whole),
+    Measured(EndToEndSpeed),
     /// Why there is none.
     Failed(Failed),
 }
 
 /// The speed of a whole pass and where its time went. Steps overlap: their seconds do not add up to the time of a face.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Whole {
+pub struct EndToEndSpeed {
     /// Faces that came through.
     pub faces: u64,
     /// From the first file to the last row on disk, s.
@@ -75,8 +75,8 @@ pub struct Whole {
 }
 
 /// What a whole pass starts from.
-pub(super) struct Start<'a> {
-    pub variant: Variant,
+pub(super) struct EndToEndSetup<'a> {
+    pub variant: BenchVariant,
     /// Whether its accuracy passes.
     pub counts: bool,
     /// Speed of the network alone, passes a second.
@@ -90,12 +90,12 @@ pub(super) struct Start<'a> {
 }
 
 /// The sample's faces over and over.
-struct Cycled<'a> {
+struct CyclingReader<'a> {
     reader: FaceReader<'a>,
     rows: &'a [usize],
 }
 
-impl PixelReader for Cycled<'_> {
+impl PixelReader for CyclingReader<'_> {
     fn read(&self, row: usize, out: &mut [u8]) -> Result<Quality, FaceFailure> {
         self.reader.read(self.rows[row % self.rows.len()], out)
     }
@@ -113,11 +113,11 @@ fn on_card(stages: &[Stage]) -> [Option<f64>; 3] {
 }
 
 /// How many faces take about so many seconds, whatever is slower: the network, or preparing them on all cores.
-fn how_many(start: &Start<'_>, prepare_seconds: f64, cores: usize, sample: usize) -> usize {
+fn faces_in_time(start: &EndToEndSetup<'_>, prepare_seconds: f64, cores: usize, sample: usize) -> usize {
     let prepared = if prepare_seconds > 0.0 { cores as f64 / prepare_seconds } else { f64::INFINITY };
     let faces = (start.rate.min(prepared) * start.seconds) as usize;
     // Two batches at least: one is prepared while the other is embedded.
-    faces.max(sample).max(2 * start.variant.batch).min(MOST)
+    faces.max(sample).max(2 * start.variant.batch).min(MAX_FACES)
 }
 
 impl Bench<'_> {
@@ -126,7 +126,7 @@ impl Bench<'_> {
         &self,
         manifest: &Manifest,
         embedder: &mut dyn Embedder,
-        start: &Start<'_>,
+        start: &EndToEndSetup<'_>,
         cores: usize,
     ) -> Result<EndToEnd, ThroughputError> {
         let name = start.variant.to_string();
@@ -135,10 +135,10 @@ impl Bench<'_> {
             return Err(ThroughputError::Interrupted);
         }
         let outcome = match whole {
-            Ok(whole) => WholeOutcome::Measured(whole),
+            Ok(whole) => EndToEndOutcome::Measured(whole),
             Err(err) => {
                 self.progress.say(&format!("{name}, end to end: {err}"));
-                WholeOutcome::Failed(Failed { err, not_available: false })
+                EndToEndOutcome::Failed(Failed { err, not_available: false })
             }
         };
         Ok(EndToEnd { name, variant: start.variant, counts: start.counts, outcome })
@@ -148,16 +148,16 @@ impl Bench<'_> {
         &self,
         manifest: &Manifest,
         embedder: &mut dyn Embedder,
-        start: &Start<'_>,
+        start: &EndToEndSetup<'_>,
         cores: usize,
-    ) -> Result<Whole, String> {
+    ) -> Result<EndToEndSpeed, String> {
         let config: &ExperimentConfig = self.config;
         let preparation = self.sample.preparation;
         let prepare_seconds = preparation.decode_seconds + preparation.resize_seconds;
-        let count = how_many(start, prepare_seconds, cores, self.sample.rows.len());
+        let count = faces_in_time(start, prepare_seconds, cores, self.sample.rows.len());
         let rows = &self.sample.rows;
         let faces: Vec<Face> = (0..count).map(|i| manifest.faces[rows[i % rows.len()]].clone()).collect();
-        let reader = Cycled { reader: FaceReader::new(manifest, config), rows };
+        let reader = CyclingReader { reader: FaceReader::new(manifest, config), rows };
         let options = EmbedOptions {
             batch_size: BatchSize::Faces(start.variant.batch),
             threads: None,
@@ -192,12 +192,12 @@ impl Bench<'_> {
 /// Puts together what the clocks say.
 fn whole(
     config: &ExperimentConfig,
-    start: &Start<'_>,
+    start: &EndToEndSetup<'_>,
     sum: Timings,
     faces: u64,
     seconds: f64,
     workers: usize,
-) -> Whole {
+) -> EndToEndSpeed {
     let passes = if config.preprocess.mirror == Mirror::None { 1.0 } else { 2.0 };
     let a_face = |micros: u64| micros as f64 / 1e6 / faces.max(1) as f64;
     let rate = faces as f64 / seconds;
@@ -210,7 +210,7 @@ fn whole(
             (steps[1].map(|network| network * rate), steps)
         }
     };
-    Whole {
+    EndToEndSpeed {
         faces,
         seconds,
         faces_per_second: rate,
@@ -230,15 +230,22 @@ fn whole(
 mod tests {
     use super::*;
     use crate::model::{Kernels, Precision};
-    use crate::throughput::Engine;
+    use crate::throughput::NetworkSetup;
 
     fn stage(name: &str, seconds: f64) -> Stage {
         Stage { name: name.into(), seconds, share: 0.0, gflops: None }
     }
 
-    fn start(device: DeviceKind, stages: &[Stage]) -> Start<'_> {
-        let engine = Engine { device, precision: Precision::F32, kernels: Kernels::Auto, threads: None };
-        Start { variant: Variant { engine, batch: 64 }, counts: true, rate: 1000.0, stages, cards: 1, seconds: 2.0 }
+    fn start(device: DeviceKind, stages: &[Stage]) -> EndToEndSetup<'_> {
+        let engine = NetworkSetup { device, precision: Precision::F32, kernels: Kernels::Auto, threads: None };
+        EndToEndSetup {
+            variant: BenchVariant { engine, batch: 64 },
+            counts: true,
+            rate: 1000.0,
+            stages,
+            cards: 1,
+            seconds: 2.0,
+        }
     }
 
     fn config() -> ExperimentConfig {
@@ -269,7 +276,7 @@ mod tests {
         assert_eq!((found.busy, found.of_network), (Some(1.0), 1.0), "each face passes twice");
         let [upload, network, download] = on_card(&stages[1..3]);
         assert!(upload.is_none() && (network.unwrap() - 0.0012).abs() < 1e-9 && download.is_none());
-        let two = Start { cards: 2, ..start(DeviceKind::Cuda, &stages) };
+        let two = EndToEndSetup { cards: 2, ..start(DeviceKind::Cuda, &stages) };
         let found = whole(&config(), &two, SUM, 500, 1.0, 2);
         assert!(
             (found.busy.unwrap() - 0.3).abs() < 1e-9 && found.upload_seconds == Some(0.00025),
@@ -282,10 +289,10 @@ mod tests {
     #[test]
     fn as_many_faces_as_the_slower_side_does_in_the_time() {
         let cuda = start(DeviceKind::Cuda, &[]);
-        assert_eq!(how_many(&cuda, 0.0, 16, 10), 2000);
-        assert_eq!(how_many(&cuda, 0.02, 16, 10), 1600);
-        assert_eq!(how_many(&cuda, 1.0, 16, 10), 128, "two batches at least");
-        assert_eq!(how_many(&cuda, 1.0, 16, 300), 300, "the sample at least");
-        assert_eq!(how_many(&Start { rate: 1e9, ..cuda }, 0.0, 16, 10), MOST);
+        assert_eq!(faces_in_time(&cuda, 0.0, 16, 10), 2000);
+        assert_eq!(faces_in_time(&cuda, 0.02, 16, 10), 1600);
+        assert_eq!(faces_in_time(&cuda, 1.0, 16, 10), 128, "two batches at least");
+        assert_eq!(faces_in_time(&cuda, 1.0, 16, 300), 300, "the sample at least");
+        assert_eq!(faces_in_time(&EndToEndSetup { rate: 1e9, ..cuda }, 0.0, 16, 10), MAX_FACES);
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::meter::{CardState, EnergySum, Meter, Meters};
-use super::sample::Sample;
-use super::variant::{Engine, Variant, order};
+use super::sample::TimedSample;
+use super::variant::{BenchVariant, NetworkSetup, order};
 use super::{Reference, ThroughputError};
 use crate::config::ExperimentConfig;
 use crate::model::{self, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, OwnedBatch, StageTime};
@@ -16,13 +16,13 @@ use crate::progress::{Cancel, Progress};
 use crate::weights::Tensors;
 
 /// A variant and what came of it.
-pub(super) struct Seen {
-    pub variant: Variant,
-    pub outcome: Result<Found, Failed>,
+pub(super) struct VariantRun {
+    pub variant: BenchVariant,
+    pub outcome: Result<VariantMeasurement, Failed>,
 }
 
 /// Everything that was seen of a variant that could be had.
-pub(super) struct Found {
+pub(super) struct VariantMeasurement {
     /// Which of the open networks.
     pub network: usize,
     pub info: EmbedderInfo,
@@ -87,31 +87,31 @@ struct Window {
 pub(super) struct Bench<'a> {
     pub config: &'a ExperimentConfig,
     pub tensors: &'a Tensors,
-    pub sample: &'a Sample<'a>,
+    pub sample: &'a TimedSample<'a>,
     pub progress: &'a dyn Progress,
     pub cancel: &'a Cancel,
 }
 
 /// How long to measure.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Effort {
+pub(super) struct TimingPlan {
     pub rounds: usize,
     /// Of each variant in each round.
     pub seconds: f64,
 }
 
 /// Networks on their devices; a place is empty where a network could not be had.
-pub(super) type Networks = Vec<(Engine, Result<Box<dyn Embedder>, Failed>)>;
+pub(super) type Networks = Vec<(NetworkSetup, Result<Box<dyn Embedder>, Failed>)>;
 
 /// A config's options with those of an engine.
-fn options(config: &ExperimentConfig, engine: &Engine) -> Execution {
+fn options(config: &ExperimentConfig, engine: &NetworkSetup) -> Execution {
     let (precision, kernels, threads) = (engine.precision, engine.kernels, engine.threads);
     Execution { device: engine.device.into(), precision, kernels, threads, ..config.embed.execution() }
 }
 
 impl Bench<'_> {
     /// The network, with room for batches of so many faces.
-    fn open(&self, engine: &Engine, batch: usize) -> Result<Box<dyn Embedder>, ModelError> {
+    fn open(&self, engine: &NetworkSetup, batch: usize) -> Result<Box<dyn Embedder>, ModelError> {
         let options = Execution { batch_size: BatchSize::Faces(batch), ..options(self.config, engine) };
         // Only the kernels need ranges for int8: candle and CUDA say themselves that they do not compute in it.
         let fused = engine.device == DeviceKind::Cpu && engine.kernels != Kernels::Candle;
@@ -137,8 +137,9 @@ impl Bench<'_> {
             Reference::Candle => Kernels::Candle,
             Reference::Fused => Kernels::Auto,
         };
-        let engine = Engine { device: DeviceKind::Cpu, precision: Precision::F32, kernels, threads: Some(threads) };
-        let variant = Variant { engine, batch: threads };
+        let engine =
+            NetworkSetup { device: DeviceKind::Cpu, precision: Precision::F32, kernels, threads: Some(threads) };
+        let variant = BenchVariant { engine, batch: threads };
         let embeddings = self.open(&engine, threads).map_err(Stop::from).and_then(|mut network| {
             let batch = variant.batch.min(self.sample.rows.len());
             self.embed_all(network.as_mut(), batch)
@@ -155,15 +156,15 @@ impl Bench<'_> {
     /// [`ThroughputError::Interrupted`]; [`ThroughputError::Variant`] where none could be had.
     pub fn run(
         &self,
-        variants: &[Variant],
-        effort: Effort,
+        variants: &[BenchVariant],
+        effort: TimingPlan,
         meters: &mut Meters,
-    ) -> Result<(Networks, Vec<Seen>), ThroughputError> {
+    ) -> Result<(Networks, Vec<VariantRun>), ThroughputError> {
         let (mut networks, mut seen) = self.warm_up(variants)?;
         self.progress.start("measuring", "measurements", Some((effort.rounds * seen.len()) as u64), 0);
         for round in 0..effort.rounds {
             for i in order(round, seen.len()) {
-                let Seen { variant, outcome } = &mut seen[i];
+                let VariantRun { variant, outcome } = &mut seen[i];
                 if let Ok(found) = outcome
                     && let (_, Ok(network)) = &mut networks[found.network]
                 {
@@ -178,7 +179,7 @@ impl Bench<'_> {
     }
 
     /// Opens every network once and embeds the sample by every variant: what accuracy is judged by, and the warm-up.
-    fn warm_up(&self, variants: &[Variant]) -> Result<(Networks, Vec<Seen>), ThroughputError> {
+    fn warm_up(&self, variants: &[BenchVariant]) -> Result<(Networks, Vec<VariantRun>), ThroughputError> {
         let (mut networks, mut seen, mut refused) = (Networks::new(), Vec::new(), None);
         self.progress.start("warming up", "variants", Some(variants.len() as u64), 0);
         for variant in variants {
@@ -193,7 +194,7 @@ impl Bench<'_> {
                 networks.len() - 1
             });
             let outcome = match &mut networks[place].1 {
-                Ok(network) => match self.first_look(network.as_mut(), place, variant.batch) {
+                Ok(network) => match self.embed_sample(network.as_mut(), place, variant.batch) {
                     Ok(found) => Ok(found),
                     Err(Stop::Interrupted) => return Err(ThroughputError::Interrupted),
                     Err(Stop::Variant(error)) => {
@@ -207,7 +208,7 @@ impl Bench<'_> {
             if let Err(failed) = &outcome {
                 self.progress.say(&format!("{variant}: {}", failed.err));
             }
-            seen.push(Seen { variant: *variant, outcome });
+            seen.push(VariantRun { variant: *variant, outcome });
             self.progress.advance(1);
         }
         self.progress.finish();
@@ -218,7 +219,12 @@ impl Bench<'_> {
     }
 
     /// The sample's embeddings, made in the variant's own batches.
-    fn first_look(&self, embedder: &mut dyn Embedder, network: usize, batch: usize) -> Result<Found, Stop> {
+    fn embed_sample(
+        &self,
+        embedder: &mut dyn Embedder,
+        network: usize,
+        batch: usize,
+    ) -> Result<VariantMeasurement, Stop> {
         let (faces, info) = (self.sample.rows.len(), embedder.info().clone());
         if let Some(fits) = embedder.fits().filter(|fits| *fits < batch) {
             return Err(Stop::Variant(ModelError::TooLarge { device: info.device_name, faces: batch, fits }));
@@ -233,7 +239,16 @@ impl Bench<'_> {
             self.embed_all(embedder, batch)?
         };
         let (rates, stages) = (Vec::new(), Vec::new());
-        Ok(Found { network, info, embeddings, rates, stages, staged: 0, energy: EnergySum::default(), state: None })
+        Ok(VariantMeasurement {
+            network,
+            info,
+            embeddings,
+            rates,
+            stages,
+            staged: 0,
+            energy: EnergySum::default(),
+            state: None,
+        })
     }
 
     /// The whole sample in batches.
@@ -241,7 +256,7 @@ impl Bench<'_> {
         let (faces, dimension) = (self.sample.rows.len(), embedder.info().dimension);
         let mut out = vec![0.0; faces * dimension];
         for (rows, first) in out.chunks_mut(batch * dimension).zip((0..faces).step_by(batch)) {
-            self.go_on()?;
+            self.check_cancelled()?;
             embedder.embed(self.sample.batch(first, rows.len() / dimension), rows)?;
         }
         Ok(out)
@@ -251,8 +266,8 @@ impl Bench<'_> {
     fn measure(
         &self,
         embedder: &mut dyn Embedder,
-        variant: &Variant,
-        found: &mut Found,
+        variant: &BenchVariant,
+        found: &mut VariantMeasurement,
         seconds: f64,
         meters: &mut Meters,
     ) -> Result<(), Stop> {
@@ -320,7 +335,7 @@ impl Bench<'_> {
                 Err(error) => stop = Some(Err(Stop::Variant(error))),
             }
             if stop.is_none() {
-                stop = match self.go_on() {
+                stop = match self.check_cancelled() {
                     Ok(()) if started.elapsed() < Duration::from_secs_f64(seconds) => None,
                     ended => Some(ended),
                 };
@@ -335,7 +350,7 @@ impl Bench<'_> {
         self.config.preprocess.standardise
     }
 
-    fn go_on(&self) -> Result<(), Stop> {
+    fn check_cancelled(&self) -> Result<(), Stop> {
         if self.cancel.requested() { Err(Stop::Interrupted) } else { Ok(()) }
     }
 }
@@ -343,8 +358,8 @@ impl Bench<'_> {
 /// Turns a variant that failed into one that says so.
 fn keep(
     measured: Result<(), Stop>,
-    variant: &Variant,
-    outcome: &mut Result<Found, Failed>,
+    variant: &BenchVariant,
+    outcome: &mut Result<VariantMeasurement, Failed>,
     progress: &dyn Progress,
 ) -> Result<(), ThroughputError> {
     match measured {
@@ -363,7 +378,7 @@ mod tests {
     use super::*;
     use crate::model::mock::MockCard;
     use crate::progress::Silent;
-    use crate::throughput::meter::tests::Told;
+    use crate::throughput::meter::tests::ScriptedMeter;
 
     const BATCH: usize = 4;
 
@@ -373,10 +388,10 @@ mod tests {
         let config = crate::config::load(std::path::Path::new(demo), &[]).unwrap().config;
         let cancel = Cancel::default();
         let manifest = crate::dataset::open(&config.dataset, None, &Silent, &cancel).unwrap();
-        let sample = Sample::read(&manifest, &config, 3, BATCH, &cancel);
+        let sample = TimedSample::read(&manifest, &config, 3, BATCH, &cancel);
         let tensors = Tensors::default();
         let bench = Bench { config: &config, tensors: &tensors, sample: &sample, progress: &Silent, cancel: &cancel };
-        let mut meter = Told(vec![Ok(1.0), Ok(3.0)]);
+        let mut meter = ScriptedMeter(vec![Ok(1.0), Ok(3.0)]);
         bench.window(card, BATCH, seconds, &mut [0.0; BATCH * 8], || meter.joules())
     }
 

@@ -19,13 +19,13 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 pub use accuracy::{Separation, Tar, separation};
-pub use end_to_end::{EndToEnd, Whole, WholeOutcome};
+pub use end_to_end::{EndToEnd, EndToEndOutcome, EndToEndSpeed};
 pub use floor::{Floor, Reached};
-pub use judge::{Agreement, Gate};
+pub use judge::{AccuracyGate, ReferenceAgreement};
 pub use measure::Failed;
 pub use sample::Preparation;
-pub use statistics::{Spread, Stage};
-pub use variant::{Choice, Engine, Variant, Wanted, grid_of, precisions_of};
+pub use statistics::{Quartiles, Stage};
+pub use variant::{BenchVariant, Choice, NetworkSetup, VariantSelection, grid_of, precisions_of};
 
 use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
@@ -34,13 +34,13 @@ use crate::model::{self, Execution, ModelError};
 use crate::model::{DeviceKind, DeviceRequest, Precision};
 use crate::preprocess::Mirror;
 use crate::progress::Cancel;
-use crate::provenance::{Build, Machine, WeightsOrigin};
-use crate::run::{RunError, Workplace};
+use crate::provenance::{Build, MachineInfo, WeightsOrigin};
+use crate::run::{RunContext, RunError};
 use crate::similarity::Population;
-use end_to_end::Start;
-use measure::{Bench, Effort, Networks, Seen};
+use end_to_end::EndToEndSetup;
+use measure::{Bench, Networks, TimingPlan, VariantRun};
 use meter::{CardFacts, CardState, Energy, MeterNote, Meters};
-use sample::Sample;
+use sample::TimedSample;
 
 /// What embeddings are compared with: 32-bit floats on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,9 +54,9 @@ pub enum Reference {
 
 /// What to measure.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct ThroughputRequest {
     /// Which variants.
-    pub wanted: Wanted,
+    pub wanted: VariantSelection,
     /// Rounds, ≥ 1.
     pub rounds: usize,
     /// Seconds of each variant in each round, > 0; at least one batch.
@@ -98,7 +98,7 @@ pub struct Throughput {
     /// What the network costs at the very least.
     pub floor: Floor,
     /// One entry a variant, in the order of the request.
-    pub variants: Vec<Cell>,
+    pub variants: Vec<VariantResult>,
     /// The whole way, from files, of each device and precision at its best batch size; empty where that was not asked for.
     pub end_to_end: Vec<EndToEnd>,
     /// Who counts energy here.
@@ -110,7 +110,7 @@ pub struct Throughput {
     /// Most memory the process has had resident (`VmHWM`), MiB, over all variants; absent where the system does not tell.
     pub peak_memory_mib: Option<u64>,
     /// The machine.
-    pub machine: Machine,
+    pub machine: MachineInfo,
     /// The program.
     pub build: Build,
     /// The weights' file.
@@ -119,34 +119,34 @@ pub struct Throughput {
 
 /// One variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cell {
+pub struct VariantResult {
     /// In words: device, kernels, precision, threads, batch size.
     pub name: String,
     /// The same, part by part.
     #[serde(flatten)]
-    pub variant: Variant,
+    pub variant: BenchVariant,
     /// What came of it.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: VariantOutcome,
 }
 
 /// What came of a variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Outcome {
+pub enum VariantOutcome {
     /// Its speed, and whether that counts.
-    Measured(Box<Measured>),
+    Measured(Box<MeasuredVariant>),
     /// Why there is none.
     Failed(Failed),
 }
 
-impl Cell {
+impl VariantResult {
     /// What was measured of it.
     #[must_use]
-    pub fn measured(&self) -> Option<&Measured> {
+    pub fn measured(&self) -> Option<&MeasuredVariant> {
         match &self.outcome {
-            Outcome::Measured(measured) => Some(measured),
-            Outcome::Failed(_) => None,
+            VariantOutcome::Measured(measured) => Some(measured),
+            VariantOutcome::Failed(_) => None,
         }
     }
 
@@ -154,33 +154,33 @@ impl Cell {
     #[must_use]
     pub fn failed(&self) -> Option<&Failed> {
         match &self.outcome {
-            Outcome::Measured(_) => None,
-            Outcome::Failed(failed) => Some(failed),
+            VariantOutcome::Measured(_) => None,
+            VariantOutcome::Failed(failed) => Some(failed),
         }
     }
 }
 
 /// A variant that could be had.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Measured {
+pub struct MeasuredVariant {
     /// What did run: architecture and implementation.
     pub embedder: String,
     /// Where, in words.
     pub device_name: String,
     /// Faces a second over the rounds.
-    pub faces_per_second: Spread,
+    pub faces_per_second: Quartiles,
     /// Speed relative to the first variant that could be had, round by round.
-    pub ratio: Spread,
+    pub ratio: Quartiles,
     /// Stages of the network; empty where the implementation cannot tell.
     pub stages: Vec<Stage>,
     /// The speed as arithmetic; absent where nobody counted the network's operations.
     pub reached: Option<Reached>,
     /// Its embeddings against the reference's.
-    pub agreement: Agreement,
+    pub agreement: ReferenceAgreement,
     /// How well they tell people apart.
     pub separation: Option<Separation>,
     /// Whether its speed counts.
-    pub gate: Gate,
+    pub gate: AccuracyGate,
     /// Energy of the device over the timed windows.
     pub energy: Option<Energy>,
     /// Why that is absent.
@@ -192,7 +192,7 @@ pub struct Measured {
 impl Throughput {
     /// The fastest variant whose accuracy passes.
     #[must_use]
-    pub fn fastest(&self) -> Option<(&Cell, &Measured)> {
+    pub fn fastest(&self) -> Option<(&VariantResult, &MeasuredVariant)> {
         let measured = self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?)));
         measured
             .filter(|(_, one)| one.gate.passed)
@@ -201,10 +201,13 @@ impl Throughput {
 
     /// Each network's variant with the highest speed: of those that pass, where one does.
     #[must_use]
-    pub fn best_of_each(&self, same: impl Fn(&Engine, &Engine) -> bool) -> Vec<(&Cell, &Measured)> {
-        let mut best: Vec<(&Cell, &Measured)> = Vec::new();
+    pub fn best_of_each(
+        &self,
+        same: impl Fn(&NetworkSetup, &NetworkSetup) -> bool,
+    ) -> Vec<(&VariantResult, &MeasuredVariant)> {
+        let mut best: Vec<(&VariantResult, &MeasuredVariant)> = Vec::new();
         for (cell, one) in self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?))) {
-            let rank = |one: &Measured| (one.gate.passed, one.faces_per_second.median);
+            let rank = |one: &MeasuredVariant| (one.gate.passed, one.faces_per_second.median);
             match best.iter_mut().find(|(other, _)| same(&other.variant.engine, &cell.variant.engine)) {
                 Some(known) if rank(known.1) < rank(one) => *known = (cell, one),
                 Some(_) => {}
@@ -259,23 +262,32 @@ impl ThroughputError {
 ///
 /// # Errors
 /// [`ThroughputError`]; [`ThroughputError::Variant`] of the first variant where none could be had.
-pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -> Result<Throughput, ThroughputError> {
-    let (checkpoint, manifest) = work.fetch(config)?;
-    let machine = Machine::current();
+pub fn run(
+    context: &RunContext<'_>,
+    config: &ExperimentConfig,
+    request: &ThroughputRequest,
+) -> Result<Throughput, ThroughputError> {
+    let (checkpoint, manifest) = context.fetch(config)?;
+    let machine = MachineInfo::current();
     let (here, left_out) = devices_here(config, &request.wanted);
     let variants = request.wanted.variants(&config.embed, machine.cores, &here);
     // The reference embeds a face a thread.
     let largest = variants.iter().map(|variant| variant.batch).max().unwrap_or(1).max(machine.cores);
-    let sample = Sample::read(&manifest, config, request.faces, largest, work.cancel);
-    if work.cancel.requested() {
+    let sample = TimedSample::read(&manifest, config, request.faces, largest, context.cancel);
+    if context.cancel.requested() {
         return Err(ThroughputError::Interrupted);
     }
     if sample.rows.is_empty() {
         return Err(ThroughputError::NoFaces { tried: sample.preparation.failed });
     }
-    let bench =
-        Bench { config, tensors: &checkpoint.tensors, sample: &sample, progress: work.progress, cancel: work.cancel };
-    let effort = Effort { rounds: request.rounds, seconds: request.seconds };
+    let bench = Bench {
+        config,
+        tensors: &checkpoint.tensors,
+        sample: &sample,
+        progress: context.progress,
+        cancel: context.cancel,
+    };
+    let effort = TimingPlan { rounds: request.rounds, seconds: request.seconds };
     let mut devices: Vec<DeviceKind> = variants.iter().map(|variant| variant.engine.device).collect();
     devices.dedup();
     let mut meters = Meters::open(devices.contains(&DeviceKind::Cuda));
@@ -293,7 +305,7 @@ pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -
         parameters: parameters.iter().map(count).sum(),
         bytes: (side * side * 3 + dimension * size_of::<f32>()) as u64,
     };
-    let variants = judged(config, &seen, &floor, &reference, &faces, &population, work.cancel)
+    let variants = judged(config, &seen, &floor, &reference, &faces, &population, context.cancel)
         .ok_or(ThroughputError::Interrupted)?;
     let mut measured = Throughput {
         schema: SCHEMA,
@@ -325,7 +337,7 @@ pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -
 }
 
 /// The devices that networks can be put on here, and a line for each that is left out although all were asked for.
-fn devices_here(config: &ExperimentConfig, wanted: &Wanted) -> (Vec<DeviceKind>, Vec<String>) {
+fn devices_here(config: &ExperimentConfig, wanted: &VariantSelection) -> (Vec<DeviceKind>, Vec<String>) {
     let mut here = vec![DeviceKind::Cpu];
     if wanted.devices != Choice::All {
         return (here, Vec::new());
@@ -340,7 +352,7 @@ fn devices_here(config: &ExperimentConfig, wanted: &Wanted) -> (Vec<DeviceKind>,
 }
 
 /// Operations a face, as the implementation that counts most of them counts.
-fn flop(seen: &[Seen]) -> Option<f64> {
+fn flop(seen: &[VariantRun]) -> Option<f64> {
     let counted = seen.iter().filter_map(|seen| seen.outcome.as_ref().ok()).map(|found| {
         let sum: f64 = found.stages.iter().map(|stage| stage.flop).sum();
         sum / found.staged.max(1) as f64
@@ -351,38 +363,38 @@ fn flop(seen: &[Seen]) -> Option<f64> {
 /// Every variant with its judgement; `None` when told to stop.
 fn judged(
     config: &ExperimentConfig,
-    seen: &[Seen],
+    seen: &[VariantRun],
     floor: &Floor,
     reference: &[f32],
     faces: &[Labelled<'_>],
     population: &Population<'_>,
     cancel: &Cancel,
-) -> Option<Vec<Cell>> {
+) -> Option<Vec<VariantResult>> {
     let found = || seen.iter().filter_map(|seen| Some((&seen.variant, seen.outcome.as_ref().ok()?)));
     let matrices: Vec<&[f32]> = found().map(|(_, found)| &found.embeddings[..]).collect();
     let mut agreements = judge::agreements(config, faces, reference, &matrices, cancel)?.into_iter();
     let first = found().next().map(|(_, found)| found.rates.clone()).unwrap_or_default();
-    let cell = |Seen { variant, outcome }: &Seen| {
+    let cell = |VariantRun { variant, outcome }: &VariantRun| {
         let outcome = match outcome {
-            Err(failed) => Outcome::Failed(failed.clone()),
+            Err(failed) => VariantOutcome::Failed(failed.clone()),
             Ok(found) => {
                 let agreement = agreements.next()?;
-                let faces_per_second = Spread::of(&found.rates)?;
+                let faces_per_second = Quartiles::of(&found.rates)?;
                 let energy = found.energy.total();
                 let precision = variant.engine.precision;
                 let peak = match variant.engine.device {
                     DeviceKind::Cpu => None,
                     DeviceKind::Cuda => floor::peak_tflops(&found.info.device_name, precision),
                 };
-                Outcome::Measured(Box::new(Measured {
+                VariantOutcome::Measured(Box::new(MeasuredVariant {
                     embedder: found.info.name.clone(),
                     device_name: found.info.device_name.clone(),
                     faces_per_second,
-                    ratio: Spread::of(&statistics::ratios(&found.rates, &first))?,
+                    ratio: Quartiles::of(&statistics::ratios(&found.rates, &first))?,
                     stages: statistics::stages(&found.stages, found.staged),
                     reached: floor.flop.map(|flop| Reached::of(flop, faces_per_second.median, peak)),
                     separation: separation(&found.embeddings, found.info.dimension, population),
-                    gate: Gate::of(precision, &agreement),
+                    gate: AccuracyGate::of(precision, &agreement),
                     agreement,
                     energy_absent: energy.as_ref().err().cloned(),
                     energy: energy.ok(),
@@ -390,7 +402,7 @@ fn judged(
                 }))
             }
         };
-        Some(Cell { name: variant.to_string(), variant: *variant, outcome })
+        Some(VariantResult { name: variant.to_string(), variant: *variant, outcome })
     };
     seen.iter().map(cell).collect()
 }
@@ -403,7 +415,7 @@ fn whole_passes(
     measured: &Throughput,
     seconds: f64,
 ) -> Result<Vec<EndToEnd>, ThroughputError> {
-    let kind = |engine: &Engine| (engine.device, engine.precision, engine.kernels);
+    let kind = |engine: &NetworkSetup| (engine.device, engine.precision, engine.kernels);
     let best = measured.best_of_each(|a, b| kind(a) == kind(b));
     bench.progress.start("from files to rows", "passes", Some(best.len() as u64), 0);
     let mut whole = Vec::new();
@@ -412,7 +424,7 @@ fn whole_passes(
         let Some((_, Ok(network))) = network else { continue };
         let (variant, rate) = (cell.variant, one.faces_per_second.median);
         let (cards, _) = floor::cards(&one.device_name);
-        let start = Start { variant, counts: one.gate.passed, rate, stages: &one.stages, cards, seconds };
+        let start = EndToEndSetup { variant, counts: one.gate.passed, rate, stages: &one.stages, cards, seconds };
         whole.push(bench.end_to_end(manifest, network.as_mut(), &start, measured.machine.cores)?);
         bench.progress.advance(1);
     }

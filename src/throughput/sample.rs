@@ -12,7 +12,7 @@ use crate::run::FaceReader;
 use crate::sample;
 
 /// Faces in memory.
-pub(super) struct Sample<'a> {
+pub(super) struct TimedSample<'a> {
     config: &'a ExperimentConfig,
     /// Manifest rows of the faces.
     pub rows: Vec<usize>,
@@ -33,7 +33,7 @@ pub struct Preparation {
     pub failed: usize,
 }
 
-impl<'a> Sample<'a> {
+impl<'a> TimedSample<'a> {
     /// Reads at most `faces` faces for batches of at most `largest`. Holds no face where none can be read.
     pub fn read(
         manifest: &Manifest,

@@ -6,7 +6,7 @@ use crate::model::StageTime;
 
 /// The middle of some numbers and the middle half of them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
+pub struct Quartiles {
     /// Median.
     pub median: f64,
     /// First quartile.
@@ -15,7 +15,7 @@ pub struct Spread {
     pub upper: f64,
 }
 
-impl Spread {
+impl Quartiles {
     /// Quantiles interpolated linearly between order statistics (Hyndman & Fan 1996, type 7); `None` of no numbers.
     #[must_use]
     pub fn of(values: &[f64]) -> Option<Self> {
@@ -74,9 +74,9 @@ mod tests {
     #[test]
     fn quartiles_are_those_of_numpy() {
         // numpy.percentile([7, 1, 3, 10], [50, 25, 75])
-        assert_eq!(Spread::of(&[7.0, 1.0, 3.0, 10.0]), Some(Spread { median: 5.0, lower: 2.5, upper: 7.75 }));
-        assert_eq!(Spread::of(&[4.0]), Some(Spread { median: 4.0, lower: 4.0, upper: 4.0 }));
-        assert_eq!(Spread::of(&[]), None);
+        assert_eq!(Quartiles::of(&[7.0, 1.0, 3.0, 10.0]), Some(Quartiles { median: 5.0, lower: 2.5, upper: 7.75 }));
+        assert_eq!(Quartiles::of(&[4.0]), Some(Quartiles { median: 4.0, lower: 4.0, upper: 4.0 }));
+        assert_eq!(Quartiles::of(&[]), None);
     }
 
     #[test]

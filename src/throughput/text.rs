@@ -1,8 +1,10 @@
 //! A measurement in words for the terminal. Pure.
 
 use super::meter::MeterNote;
-use super::{Agreement, Cell, Floor, Measured, Outcome, Separation, Throughput, WholeOutcome};
-use crate::compare::{Effect, Verdict};
+use super::{
+    EndToEndOutcome, Floor, MeasuredVariant, ReferenceAgreement, Separation, Throughput, VariantOutcome, VariantResult,
+};
+use crate::compare::{Effect, EffectVerdict};
 use crate::model::DeviceKind;
 use crate::numbers::Quantity;
 
@@ -123,7 +125,7 @@ impl Throughput {
         }
         let head = ["from files to rows", "faces/s", "of network", "fed", "busy", "threads", "prepare", "write"];
         let rows = self.end_to_end.iter().filter_map(|one| match &one.outcome {
-            WholeOutcome::Measured(whole) => Some([
+            EndToEndOutcome::Measured(whole) => Some([
                 if one.counts { one.name.clone() } else { format!("✗ {}", one.name) },
                 format!("{:.1}", whole.faces_per_second),
                 format!("{:.1}%", whole.of_network * 100.0),
@@ -133,11 +135,11 @@ impl Throughput {
                 milliseconds(whole.prepare_seconds),
                 milliseconds(whole.write_seconds),
             ]),
-            WholeOutcome::Failed(_) => None,
+            EndToEndOutcome::Failed(_) => None,
         });
         let failed = self.end_to_end.iter().filter_map(|one| match &one.outcome {
-            WholeOutcome::Failed(failed) => Some(format!("{}: {}", one.name, failed.err)),
-            WholeOutcome::Measured(_) => None,
+            EndToEndOutcome::Failed(failed) => Some(format!("{}: {}", one.name, failed.err)),
+            EndToEndOutcome::Measured(_) => None,
         });
         let table = aligned(std::iter::once(head.map(String::from)).chain(rows));
         std::iter::once(String::new()).chain(table).chain(failed).chain([String::new()]).collect()
@@ -189,11 +191,11 @@ pub(crate) fn device_name(device: DeviceKind) -> &'static str {
 }
 
 /// A speed that does not count, marked.
-fn struck(cell: &Cell, text: String) -> String {
+fn struck(cell: &VariantResult, text: String) -> String {
     if cell.measured().is_some_and(|one| !one.gate.passed) { format!("✗ {text}") } else { text }
 }
 
-fn row(cell: &Cell, one: &Measured) -> [String; 9] {
+fn row(cell: &VariantResult, one: &MeasuredVariant) -> [String; 9] {
     let (speed, agreement) = (&one.faces_per_second, &one.agreement);
     [
         struck(cell, cell.name.clone()),
@@ -208,7 +210,7 @@ fn row(cell: &Cell, one: &Measured) -> [String; 9] {
     ]
 }
 
-impl Agreement {
+impl ReferenceAgreement {
     /// How many faces have another nearest face: `2 of 64`.
     #[must_use]
     pub fn flips_text(&self) -> String {
@@ -219,7 +221,7 @@ impl Agreement {
     #[must_use]
     pub fn eer_text(&self) -> String {
         let words = |effect: &Effect| match effect.verdict {
-            Verdict::Same => Verdict::Same.name().into(),
+            EffectVerdict::Same => EffectVerdict::Same.name().into(),
             _ => Quantity::Rate.effect(&effect.difference),
         };
         self.eer_difference.as_ref().map_or_else(|| "–".into(), words)
@@ -227,20 +229,20 @@ impl Agreement {
 }
 
 /// Why a variant has no speed, or one that does not count.
-fn note(cell: &Cell) -> Option<String> {
+fn note(cell: &VariantResult) -> Option<String> {
     match &cell.outcome {
-        Outcome::Failed(failed) => {
+        VariantOutcome::Failed(failed) => {
             let how = if failed.not_available { "not available" } else { "failed" };
             Some(format!("{how}: {}: {}", cell.name, failed.err))
         }
-        Outcome::Measured(one) if !one.gate.passed => {
+        VariantOutcome::Measured(one) if !one.gate.passed => {
             Some(format!("struck out: {}: {}", cell.name, one.gate.because.join("; ")))
         }
-        Outcome::Measured(_) => None,
+        VariantOutcome::Measured(_) => None,
     }
 }
 
-fn stages(name: &str, one: &Measured) -> Vec<String> {
+fn stages(name: &str, one: &MeasuredVariant) -> Vec<String> {
     if one.stages.is_empty() {
         return Vec::new();
     }

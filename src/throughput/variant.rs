@@ -10,7 +10,7 @@ use crate::model::{DeviceKind, Kernels, Precision};
 
 /// A network that is put on a device once and measured at several batch sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Engine {
+pub struct NetworkSetup {
     /// Device.
     pub device: DeviceKind,
     /// Arithmetic.
@@ -23,15 +23,15 @@ pub struct Engine {
 
 /// One thing that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Variant {
+pub struct BenchVariant {
     /// The network on its device.
     #[serde(flatten)]
-    pub engine: Engine,
+    pub engine: NetworkSetup,
     /// Faces in one forward pass.
     pub batch: usize,
 }
 
-impl fmt::Display for Engine {
+impl fmt::Display for NetworkSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.device, self.kernels) {
             (DeviceKind::Cpu, kernels) => write!(f, "cpu {} {}", kernels.name(), self.precision.name())?,
@@ -42,7 +42,7 @@ impl fmt::Display for Engine {
     }
 }
 
-impl fmt::Display for Variant {
+impl fmt::Display for BenchVariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} batch {}", self.engine, self.batch)
     }
@@ -80,7 +80,7 @@ impl<T: Copy + PartialEq> Choice<T> {
 
 /// What a person asks for; an empty list stands for its default.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct VariantSelection {
     /// Default: CPU. All: those that are here.
     pub devices: Choice<DeviceKind>,
     /// Default: the config's. All: each device's own.
@@ -112,10 +112,10 @@ pub fn grid_of(device: DeviceKind) -> &'static [usize] {
     }
 }
 
-impl Wanted {
+impl VariantSelection {
     /// All combinations, each once, the batch size varying fastest. `here` are the devices that this machine has.
     #[must_use]
-    pub fn variants(&self, options: &EmbedOptions, cores: usize, here: &[DeviceKind]) -> Vec<Variant> {
+    pub fn variants(&self, options: &EmbedOptions, cores: usize, here: &[DeviceKind]) -> Vec<BenchVariant> {
         let kernels = or(&self.kernels, &[options.kernels]);
         let threads = or(&self.threads, &[1, cores]);
         let mut variants = Vec::new();
@@ -136,8 +136,8 @@ impl Wanted {
             let batches = self.batches.resolve(&[options.batch_size.or(BATCH)], grid_of(device));
             for precision in self.precisions.resolve(&[options.precision], precisions_of(device)) {
                 for &(kernels, threads) in &ways {
-                    let engine = Engine { device, precision, kernels, threads };
-                    variants.extend(batches.iter().map(|&batch| Variant { engine, batch }));
+                    let engine = NetworkSetup { device, precision, kernels, threads };
+                    variants.extend(batches.iter().map(|&batch| BenchVariant { engine, batch }));
                 }
             }
         }
@@ -178,27 +178,27 @@ mod tests {
         max_failures: None,
     };
 
-    fn names(wanted: &Wanted, cores: usize) -> Vec<String> {
+    fn names(wanted: &VariantSelection, cores: usize) -> Vec<String> {
         wanted.variants(&OPTIONS, cores, &[DeviceKind::Cpu]).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn the_default_is_the_config_on_one_thread_and_on_all() {
         assert_eq!(
-            names(&Wanted::default(), 2),
+            names(&VariantSelection::default(), 2),
             ["cpu auto f32 threads 1 batch 32", "cpu auto f32 threads 2 batch 32"]
         );
-        assert_eq!(names(&Wanted::default(), 1), ["cpu auto f32 threads 1 batch 32"]);
+        assert_eq!(names(&VariantSelection::default(), 1), ["cpu auto f32 threads 1 batch 32"]);
     }
 
     #[test]
     fn every_combination_comes_once_and_cuda_has_no_threads_and_two_implementations() {
-        let wanted = Wanted {
+        let wanted = VariantSelection {
             devices: Choice::Listed(vec![DeviceKind::Cpu, DeviceKind::Cuda]),
             kernels: vec![Kernels::Avx2, Kernels::Candle, Kernels::Avx2],
             threads: vec![4],
             batches: Choice::Listed(vec![1, 8]),
-            ..Wanted::default()
+            ..VariantSelection::default()
         };
         let expected = [
             "cpu avx2 f32 threads 4 batch 1",
@@ -215,19 +215,19 @@ mod tests {
 
     #[test]
     fn all_is_what_is_here_in_each_devices_own_precisions_and_batch_sizes() {
-        let wanted = Wanted {
+        let wanted = VariantSelection {
             devices: Choice::All,
             precisions: Choice::All,
             batches: Choice::All,
             threads: vec![2],
-            ..Wanted::default()
+            ..VariantSelection::default()
         };
         let of = |here: &[DeviceKind]| wanted.variants(&OPTIONS, 2, here);
         let both = of(&[DeviceKind::Cpu, DeviceKind::Cuda]);
         for device in [DeviceKind::Cpu, DeviceKind::Cuda] {
             let own: Vec<_> = both.iter().filter(|variant| variant.engine.device == device).collect();
             assert_eq!(own.len(), precisions_of(device).len() * grid_of(device).len());
-            let known = |variant: &&Variant| precisions_of(device).contains(&variant.engine.precision);
+            let known = |variant: &&BenchVariant| precisions_of(device).contains(&variant.engine.precision);
             assert!(own.iter().all(|variant| known(variant) && grid_of(device).contains(&variant.batch)));
         }
         assert!(of(&[DeviceKind::Cpu]).iter().all(|variant| variant.engine.device == DeviceKind::Cpu));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use facevault::digest::Digest;
 use facevault::hub::HubError;
-use facevault::progress::{Cancel, Kept, Silent};
+use facevault::progress::{Cancel, KeptLines, Silent};
 use facevault::weights::WeightsSource;
 use facevault::weights::{self, Checkpoint, Parameter, WeightsError};
 
@@ -75,7 +75,7 @@ fn what_is_no_state_dict_is_refused_by_name() {
 #[test]
 fn the_dictionary_that_holds_the_network_is_found_and_said() {
     let load = |name: &str| {
-        let said = Kept::default();
+        let said = KeptLines::default();
         let source = WeightsSource::File { path: fixture(name), sha256: None };
         let mut tensors = weights::load(&source, &said, &Cancel::default()).unwrap().tensors;
         let needed = [Parameter { key: "a".into(), shape: vec![2] }];

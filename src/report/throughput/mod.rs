@@ -10,7 +10,7 @@ use super::page::{Page, Section, Table, Verdict};
 use super::plots::Role;
 use super::words::{NONE, count};
 use crate::throughput::meter::CardFacts;
-use crate::throughput::{Cell, Measured, Separation, Throughput};
+use crate::throughput::{MeasuredVariant, Separation, Throughput, VariantResult};
 
 /// Half the width of a bar; bars are 1 apart.
 const HALF: f64 = 0.35;
@@ -39,12 +39,12 @@ fn role(i: usize) -> Role {
 }
 
 /// A variant with its number, by which figures know it.
-fn numbered(i: usize, cell: &Cell) -> String {
+fn numbered(i: usize, cell: &VariantResult) -> String {
     format!("{}: {}", i + 1, cell.name)
 }
 
 /// The variants that were measured, with their places among all.
-fn measured_cells(measured: &Throughput) -> impl Iterator<Item = (usize, &Cell, &Measured)> {
+fn measured_cells(measured: &Throughput) -> impl Iterator<Item = (usize, &VariantResult, &MeasuredVariant)> {
     measured.variants.iter().enumerate().filter_map(|(i, cell)| Some((i, cell, cell.measured()?)))
 }
 

@@ -6,7 +6,7 @@ use super::super::page::{Block, Cell as Square, Legend, Section, Table};
 use super::super::plots::{Chart, Layer, Mark};
 use super::super::words::count;
 use super::{measured_cells, numbered, role};
-use crate::throughput::{Engine, Throughput};
+use crate::throughput::{NetworkSetup, Throughput};
 
 pub(super) fn section(measured: &Throughput) -> Result<Section, ReportError> {
     let mut text = vec![format!(
@@ -36,7 +36,7 @@ pub(super) fn section(measured: &Throughput) -> Result<Section, ReportError> {
 }
 
 fn chart(measured: &Throughput) -> (Chart, Vec<Legend>) {
-    let mut engines: Vec<Engine> = Vec::new();
+    let mut engines: Vec<NetworkSetup> = Vec::new();
     let (mut lines, mut strokes, mut marks, mut legend) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (_, cell, _) in measured_cells(measured) {
         let engine = cell.variant.engine;

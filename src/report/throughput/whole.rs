@@ -8,10 +8,10 @@ use super::super::words::{NONE, count};
 use super::stages::{bar, bars};
 use super::{HALF, role};
 use crate::throughput::text::milliseconds;
-use crate::throughput::{Throughput, Whole, WholeOutcome};
+use crate::throughput::{EndToEndOutcome, EndToEndSpeed, Throughput};
 
 /// The steps, each with the time of a face that it takes when nothing else holds it up.
-fn steps(whole: &Whole) -> [(&'static str, Option<f64>); 5] {
+fn steps(whole: &EndToEndSpeed) -> [(&'static str, Option<f64>); 5] {
     [
         ("read, decode, resize, all threads", Some(whole.prepare_seconds / whole.workers.max(1) as f64)),
         ("upload", whole.upload_seconds),
@@ -45,8 +45,8 @@ pub(super) fn section(measured: &Throughput) -> Result<Option<Section>, ReportEr
     let mut place = 0;
     for one in &measured.end_to_end {
         let whole = match &one.outcome {
-            WholeOutcome::Measured(whole) => whole,
-            WholeOutcome::Failed(failed) => {
+            EndToEndOutcome::Measured(whole) => whole,
+            EndToEndOutcome::Failed(failed) => {
                 let none = || NONE.to_owned();
                 table.row([one.name.clone(), none(), none(), none(), none(), none(), none(), failed.err.clone()]);
                 continue;

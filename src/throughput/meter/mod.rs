@@ -131,13 +131,13 @@ impl EnergySum {
 
 /// A counter that begins again at 0 after `largest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Counter {
+struct WrappingCounter {
     largest: u64,
     last: u64,
     total: u64,
 }
 
-impl Counter {
+impl WrappingCounter {
     fn new(largest: u64, now: u64) -> Self {
         Self { largest, last: now, total: 0 }
     }
@@ -156,9 +156,9 @@ pub(super) mod tests {
     use super::*;
 
     /// A meter that reads what it is given, one reading after the other.
-    pub(in crate::throughput) struct Told(pub Vec<Result<f64, String>>);
+    pub(in crate::throughput) struct ScriptedMeter(pub Vec<Result<f64, String>>);
 
-    impl Meter for Told {
+    impl Meter for ScriptedMeter {
         fn source(&self) -> String {
             "a script".into()
         }
@@ -170,13 +170,14 @@ pub(super) mod tests {
 
     #[test]
     fn a_counter_that_begins_again_goes_on() {
-        let mut counter = Counter::new(1000, 900);
+        let mut counter = WrappingCounter::new(1000, 900);
         assert_eq!([950, 1000, 20, 20, 10].map(|now| counter.advance(now)), [50, 100, 120, 120, 1110]);
     }
 
     #[test]
     fn windows_add_up_and_one_without_its_meter_is_left_out() {
-        let mut meter = Told(vec![Ok(10.0), Ok(30.0), Ok(30.0), Err("the sensor is gone".into()), Ok(50.0), Ok(60.0)]);
+        let mut meter =
+            ScriptedMeter(vec![Ok(10.0), Ok(30.0), Ok(30.0), Err("the sensor is gone".into()), Ok(50.0), Ok(60.0)]);
         let mut sum = EnergySum::default();
         for faces in [100, 5000, 50] {
             let before = meter.joules();

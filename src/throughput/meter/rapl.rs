@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Counter, Meter};
+use super::{Meter, WrappingCounter};
 
 /// Where Linux has it.
 pub(super) const ROOT: &str = "/sys/class/powercap";
@@ -18,7 +18,7 @@ pub struct Rapl {
 #[derive(Debug)]
 struct Package {
     file: PathBuf,
-    counter: Counter,
+    counter: WrappingCounter,
 }
 
 impl Rapl {
@@ -56,7 +56,7 @@ impl Package {
     fn open(folder: &Path) -> Result<Self, String> {
         let largest = read(&folder.join("max_energy_range_uj"))?;
         let file = folder.join("energy_uj");
-        let counter = Counter::new(largest, read(&file)?);
+        let counter = WrappingCounter::new(largest, read(&file)?);
         Ok(Self { file, counter })
     }
 }

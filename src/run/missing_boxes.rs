@@ -12,11 +12,11 @@ const SAMPLE: usize = 64;
 
 /// Crops of faces are made about as large as the network's input (160 or 182 pixels for 160, 224 at most); the smallest
 /// photos in use, LFW's, have 250. Between the two lies 1.5 times the input.
-const MUCH_LARGER: f64 = 1.5;
+const PHOTO_RATIO: f64 = 1.5;
 
 /// Faces whose whole pictures a crop by box takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WholePictures {
+pub struct MissingBoxes {
     /// Faces without a box; at least one.
     pub without_box: u64,
     /// All that could be cut out.
@@ -44,7 +44,7 @@ pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
     })
 }
 
-impl WholePictures {
+impl MissingBoxes {
     /// `None` where nothing is cut out by box, every face has one, or the source's pictures are crops by definition.
     #[must_use]
     pub fn of(config: &ExperimentConfig, manifest: &Manifest) -> Option<Self> {
@@ -68,11 +68,11 @@ impl WholePictures {
         let have = if *without_box == 1 { "face has" } else { "faces have" };
         format!(
             "{without_box} of {faces} {have} no box, and a crop by box takes the whole picture then; {}",
-            self.ways_out()
+            self.remedy()
         )
     }
 
-    fn ways_out(&self) -> String {
+    fn remedy(&self) -> String {
         let table = if self.table { "give boxes with `dataset.boxes`, " } else { "" };
         format!(
             "{table}cut out the middle of photos with `preprocess.crop: {{mode: centre, fraction: 0.6}}`, or say that \
@@ -93,8 +93,8 @@ impl WholePictures {
         sides.sort_unstable();
         let size = config.preprocess.resize.size;
         match sides.get(sides.len() / 2) {
-            Some(&side) if f64::from(side) > MUCH_LARGER * f64::from(size) => {
-                Err(RunError::WholePhotos { faces: self.faces, side, size, ways_out: self.ways_out() })
+            Some(&side) if f64::from(side) > PHOTO_RATIO * f64::from(size) => {
+                Err(RunError::WholePhotos { faces: self.faces, side, size, remedy: self.remedy() })
             }
             _ => Ok(()),
         }
