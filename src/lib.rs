@@ -51,6 +51,7 @@ pub mod run;
 pub mod sample;
 pub mod similarity;
 pub mod terminal;
+mod text_table;
 pub mod throughput;
 pub mod verification;
 pub mod weights;

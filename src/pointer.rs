@@ -1,19 +1,19 @@
-//! What a version control system leaves in a file's place until the file itself is fetched.
+//! Pointer files, which a version control system leaves in place of a file until the file is fetched.
 
-/// A file of a few lines that names the content it stands for.
+/// A pointer file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PointerFile {
-    /// Who wrote it.
+    /// The system that wrote it.
     pub system: &'static str,
     /// The command that fetches the content.
     pub command: &'static str,
 }
 
 impl PointerFile {
-    /// The pointer that these bytes are; `None` where they are something else. The first 1,024 of a longer file will do.
+    /// Parses a pointer; `None` for other content. Needs only the first 1,024 bytes of a file.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        // Both systems keep their pointers shorter: what is longer only begins like one.
+        // Pointers of both systems are shorter; a longer file only starts like one.
         if bytes.len() >= 1024 {
             return None;
         }

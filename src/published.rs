@@ -1,4 +1,4 @@
-//! Measured values beside published ones, with what is known of why they differ.
+//! Compares measured values with published ones, with the known reasons for differences.
 
 use std::collections::BTreeSet;
 
@@ -8,28 +8,28 @@ use crate::config::Published;
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 
-/// A published value and this run's.
+/// A published value and the measured one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PublishedResult {
     /// Metric path.
     pub metric: String,
-    /// As published.
+    /// The published value.
     pub published: f64,
-    /// What was published behind its ±.
+    /// The published ±.
     pub plus_minus: Option<f64>,
     /// Where.
     pub source: String,
-    /// In what its protocol is known to differ from this run's.
+    /// Known differences between its protocol and this run's.
     pub differs: Vec<String>,
-    /// This run's; `None` when it has no such number.
+    /// The measured value; `None` if the run has no such number.
     pub here: Option<Estimate>,
-    /// This run's standard deviation over folds, for metrics whose published ± is that.
+    /// The measured standard deviation over folds, if that is what the published ± means.
     pub over_folds: Option<f64>,
-    /// How the two stand to each other.
+    /// Agreement of the two.
     pub standing: PublishedAgreement,
 }
 
-/// How a measured value stands to a published one.
+/// Agreement of a measured value with a published one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PublishedAgreement {
@@ -62,7 +62,7 @@ impl PublishedAgreement {
         }
     }
 
-    /// In words, as the verdict of a table.
+    /// The verdict in words.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -75,11 +75,11 @@ impl PublishedAgreement {
     }
 }
 
-/// Parts of a config that published values are about.
+/// Config sections that published values depend on.
 const COMPARED_SECTIONS: [&str; 5] = ["dataset", "preprocess", "model", "weights", "protocols"];
 
-/// Sets a run's metrics beside published values, in the order of the config. `overrides`, `key=value` as on the command
-/// line, may have made it another experiment than the one that the values are about: that differs too.
+/// Compares a run's metrics with published values, in the order of the config. `overrides`, `key=value` as on the
+/// command line, may make it a different experiment than the published one, which is listed as a difference.
 #[must_use]
 pub fn beside(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<PublishedResult> {
     let overridden: BTreeSet<&str> = overrides.iter().filter_map(|set| set.split(['.', '=']).next()).collect();

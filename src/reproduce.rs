@@ -1,8 +1,7 @@
-//! The reproduction record: a Markdown table of what configs were found to give, written between two markers of a
-//! document. Pure: no files.
+//! The reproduction record: a Markdown table of results by config, written between two markers of a document. Pure.
 //!
-//! A figure stands in it only with the digests of the run that gave it. What could not be run says so, unless the document
-//! already holds what an earlier run gave.
+//! Every figure comes with the digests of its run. Configs that could not run are marked as such, unless the document
+//! already holds the result of an earlier run.
 
 use serde::Serialize;
 
@@ -12,41 +11,41 @@ use crate::metrics::Metrics;
 use crate::numbers::Quantity;
 use crate::published::{PublishedAgreement, PublishedResult, beside};
 
-/// Where the table starts, on a line of its own.
+/// Marks the start of the table, on its own line.
 pub const BEGIN: &str = "<!-- reproduce: begin -->";
-/// Where it ends, on a line of its own.
+/// Marks the end of the table, on its own line.
 pub const END: &str = "<!-- reproduce: end -->";
 
-/// What stands where nothing was measured.
+/// Cell text of rows without a measurement.
 const NOT_MEASURED: &str = "not measured by this project";
 
 /// One figure of one config.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReproducedRow {
-    /// The config's file, as it was given.
+    /// The config's path, as given.
     pub config: String,
     /// Metric path.
     pub metric: String,
-    /// What was published; empty without.
+    /// The published value; empty if there is none.
     pub published: String,
-    /// What this run gave; `None` where it could not be run.
+    /// The measured value; `None` if the config could not run.
     pub measured: Option<ReproducedValue>,
 }
 
-/// A figure with the run that it is from.
+/// A measured value with its run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReproducedValue {
-    /// Value and interval, for people.
+    /// Value and interval, formatted.
     pub value: String,
-    /// How it stands to the published value; empty without one.
+    /// Agreement with the published value; empty if there is none.
     pub verdict: String,
-    /// The run's name, which is a digest of everything that can change a number.
+    /// The run's name, which contains a digest of everything that can change a number.
     pub run: String,
-    /// First characters of the digests of dataset and weights.
+    /// Short digests of dataset and weights.
     pub digests: String,
 }
 
-/// What a finished run is known by.
+/// What identifies a finished run.
 #[derive(Debug, Clone, Copy)]
 pub struct RunIdentity<'a> {
     /// Its name.
@@ -59,21 +58,21 @@ pub struct RunIdentity<'a> {
 
 /// The document cannot take a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no place for the table: the lines `{BEGIN}` and, below it, `{END}` must each be there once")]
+#[error("no place for the table: the document needs the line `{BEGIN}` and, below it, `{END}`, each exactly once")]
 pub struct MissingMarkers;
 
-/// The rows of a config: one for each published value; without any the accuracy of its first protocol, or its equal error
-/// rate. `found`: a finished run's metrics.
+/// The rows of a config: one per published value, or without any the accuracy of its first protocol or its equal error
+/// rate. `found` are a finished run's metrics.
 #[must_use]
 pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, RunIdentity<'_>)>) -> Vec<ReproducedRow> {
     let published = |row: &PublishedResult| {
-        let kind = quantity(&row.metric);
+        let kind = Quantity::of_metric(&row.metric);
         let spread = row.plus_minus.map_or(String::new(), |spread| format!(" ± {}", kind.value(spread)));
         let differs =
             if row.differs.is_empty() { String::new() } else { format!("; differs: {}", row.differs.join(", ")) };
         format!("{}{spread} ({}{differs})", kind.value(row.published), row.source)
     };
-    // Without a run there are no metrics to look up, but what was published is known.
+    // Without a run there are no metrics, but the published values are known.
     let wanted: Vec<(String, String, Option<PublishedResult>)> = match found {
         _ if config.published.is_empty() => {
             let metric = config.protocols.first().map_or("eer".into(), |first| format!("{}.accuracy", first.name));
@@ -101,7 +100,7 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, RunI
         .into_iter()
         .map(|(metric, published, beside)| ReproducedRow {
             measured: found.and_then(|(metrics, identity)| {
-                let (estimate, kind) = (metrics.estimate(&metric)?, quantity(&metric));
+                let (estimate, kind) = (metrics.estimate(&metric)?, Quantity::of_metric(&metric));
                 let folds = beside.as_ref().and_then(|row| row.over_folds);
                 let spread = folds.map_or(String::new(), |spread| format!(" ± {} over folds", kind.value(spread)));
                 let interval = kind.interval(estimate);
@@ -119,12 +118,8 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, RunI
         .collect()
 }
 
-fn quantity(metric: &str) -> Quantity {
-    Quantity::of_metric(metric).unwrap_or(Quantity::Plain)
-}
-
-/// The document with the rows in its table. A row that could not be run keeps what the table holds of it. Gives, beside
-/// the document, the rows that were kept.
+/// The document with the rows in its table, and the rows that were kept: a config that could not run keeps its row from
+/// an earlier run.
 ///
 /// # Errors
 /// [`MissingMarkers`].
@@ -148,7 +143,8 @@ pub fn splice<'a>(
     }
     let old: Vec<&str> = document[begin..end].lines().filter(|line| line.starts_with('|')).collect();
     let (mut table, mut kept) = (String::new(), Vec::new());
-    table += "| config | metric | measured | published | verdict | run | digests | command |\n|---|---|---|---|---|---|---|---|\n";
+    table += "| config | metric | measured | published | verdict | run | digests | command \
+    |\n|---|---|---|---|---|---|---|---|\n";
     for row in rows {
         let key = format!("| {} | {} | ", cell(&format!("`{}`", row.config)), cell(&row.metric));
         let before = old.iter().find(|line| line.starts_with(&key) && !line.contains(NOT_MEASURED));
@@ -165,7 +161,7 @@ pub fn splice<'a>(
     Ok((document, kept))
 }
 
-/// The cells behind config and metric.
+/// The cells after config and metric.
 fn line(row: &ReproducedRow) -> String {
     let published = if row.published.is_empty() { "–".into() } else { cell(&row.published) };
     let command = format!("`facevault experiment {}`", row.config);
@@ -179,7 +175,7 @@ fn line(row: &ReproducedRow) -> String {
     format!("{} |", cells.join(" | "))
 }
 
-/// Text that stays in its cell.
+/// Escapes text for a table cell.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
@@ -250,7 +246,7 @@ before
 <!-- reproduce: end -->
 after
 ");
-        // A number of an earlier run stays when this one could not be run; what never ran says so still.
+        // Results of an earlier run stay; configs that never ran are still marked as not measured.
         let (again, kept) = splice(&full, &none).unwrap();
         assert_eq!(kept, [&none[0]]);
         assert_eq!(again.matches("small-0123456789ab").count(), 1);
@@ -279,6 +275,6 @@ after
         ] {
             assert_eq!(splice(document, &[]), Err(MissingMarkers), "{document}");
         }
-        assert_snapshot!(MissingMarkers, @"there is no place for the table: the lines `<!-- reproduce: begin -->` and, below it, `<!-- reproduce: end -->` must each be there once");
+        assert_snapshot!(MissingMarkers, @"no place for the table: the document needs the line `<!-- reproduce: begin -->` and, below it, `<!-- reproduce: end -->`, each exactly once");
     }
 }

@@ -1,4 +1,4 @@
-//! What an ablation asks of its runs: each one's value, and how it changes between them.
+//! Values of runs, and changes between them.
 
 use crate::compare::{Effect, HeadlineMetric, MeasuredRun, MetricDirection};
 use crate::estimate::Estimate;
@@ -6,26 +6,26 @@ use crate::protocol::Outcome;
 use crate::protocol::uncertainty::difference;
 use crate::verification::paired::{self, Replicated};
 
-/// The numbers of some runs by one metric, on what they share.
+/// The values of several runs in one metric, on the pairs they share.
 pub trait RunValues {
-    /// A run's value with its own interval; `None` where what it is made from cannot resolve it.
+    /// A run's value with its own interval; `None` if its data cannot resolve it.
     fn value(&self, run: usize) -> Option<Estimate>;
 
-    /// Mean change over pairs of runs (without, with), with its paired interval; `None` for no pair or where a value is
+    /// Mean change over pairs of runs (without, with), with its paired interval; `None` without pairs or if a value is
     /// missing.
     fn change(&self, pairs: &[(usize, usize)]) -> Option<Effect>;
 }
 
-/// A number of each run and its value in each bootstrap replicate: replicate i of all runs is of the same people.
+/// A value of each run with its bootstrap replicates: replicate i resamples the same people in all runs.
 pub struct Replicates {
     better: MetricDirection,
     runs: Vec<Option<Replicated>>,
-    /// For each run, the first one that has the same cosines.
+    /// For each run, the first run with equal cosines.
     alike: Vec<usize>,
 }
 
 impl Replicates {
-    /// A headline metric of runs that were asked the same pairs.
+    /// A headline metric of runs evaluated on the same pairs.
     #[must_use]
     pub fn of(metric: HeadlineMetric, runs: &[MeasuredRun]) -> Self {
         let first_alike = |run: &MeasuredRun| runs.iter().position(|other| run.same(other)).unwrap_or_default();
@@ -57,7 +57,7 @@ impl RunValues for Replicates {
 
 /// The accuracy of a protocol over a published list of pairs, compared pair by pair.
 pub struct Accuracies {
-    /// For each run, its accuracy and what it made of each test pair.
+    /// For each run, its accuracy and its decision on each test pair.
     pub runs: Vec<(Estimate, Vec<Outcome>)>,
 }
 
@@ -89,7 +89,7 @@ mod tests {
         Replicated { estimate, values: values.into() }
     }
 
-    /// People whom a replicate draws more often move every run by as much.
+    /// People whom a replicate draws more often move every run equally.
     fn people() -> Vec<f64> {
         (-50..=50).map(|i| f64::from(i) / 100.0).collect()
     }
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_effect_that_turns_with_the_other_step_is_averaged_and_its_interval_is_of_the_mean() {
-        // Alone the first step costs 0.2, with the second it gains 0.2; the pairs' noises are each other's opposites.
+        // Alone the first step costs 0.2, with the second it gains 0.2; the noise of the two pairs is opposite.
         let noise = |run: usize, m: f64| [0.0, m, 0.0, -m][run];
         let numbers = runs(&[0.5, 0.7, 0.5, 0.3], noise);
         let found = numbers.change(&design::pairs(Design::Grid, &[true; 4], 0)).unwrap();

@@ -1,4 +1,4 @@
-//! Ablations of made-up numbers: what is put together, and how it reads.
+//! Ablations of made-up numbers: assembly and text.
 
 use insta::assert_snapshot;
 
@@ -7,7 +7,7 @@ use crate::compare::EffectVerdict;
 use crate::config::Step;
 use crate::verification::carriers::Worth;
 
-/// Numbers that are what they are; a change is the mean of differences, give or take `spread`.
+/// Fixed values; a change is the mean of differences ± `spread`.
 pub(crate) struct FixedValues {
     pub values: Vec<f64>,
     pub spread: f64,
@@ -96,7 +96,7 @@ fn a_path_has_a_change_for_each_step_and_one_for_all() {
     let text = found.to_text();
     for line in [
         "equal error rate: lower is better; each step keeps the changes before it",
-        "on 60 faces of 12 identities: the same 120 same-identity and 1650 different-identity pairs in each (exhaustive)",
+        "on 60 faces of 12 identities: the same 120 genuine and 1650 impostor pairs in each (exhaustive)",
         "[0]  as configured  10.00% [5.00%, 15.00%]",
         "+2.00 pp [+1.50, +2.50]   worse  ",
         "cannot be told from 0  –        small-000000000002",
@@ -113,7 +113,7 @@ fn a_variant_without_a_number_makes_the_next_change_one_of_two_steps() {
         [("step 1".into(), None), ("step 1 + step 2".into(), Some(0.03)), ("step 3".into(), Some(-0.09))]
     );
     assert!(found.to_text().ends_with("not measured: step 1: device `cuda` is not available & so on"));
-    // The end that is missing is not called the end.
+    // The total ends at the last measured variant.
     let found = ablation(Design::Steps, 2, &[Some(0.10), Some(0.12), None], 0.005);
     assert_eq!(found.total.unwrap().pairs, [(0, 1)]);
 }

@@ -1,4 +1,4 @@
-//! `ablate CONFIG`: what each choice costs: a table here, a page in the reports folder.
+//! `ablate CONFIG`: prints what each choice costs and writes a page.
 
 use super::experiment::interrupted;
 use super::{options_to_repeat, print, with_context};
@@ -14,8 +14,8 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(path, &arguments.config.overrides)?;
     let Some(asked) = &loaded.config.ablation else {
         return Err(Error::Usage(format!(
-            "{} has no `ablation` and so nothing to vary; configs/README.md says how one is written, \
-             configs/ablation-demo.yaml is an example",
+            "{} has no `ablation` section; configs/README.md describes it, and configs/ablation-demo.yaml is an \
+             example",
             path.display()
         )));
     };
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<CommandOutcome, Error> {
                     path.display(),
                     options_to_repeat(common, &arguments.config.overrides)
                 );
-                return Ok(interrupted(&format!("to go on: {again}")));
+                return Ok(interrupted(&format!("to resume: {again}")));
             }
             other => other?,
         };

@@ -1,4 +1,4 @@
-//! `compare RUN RUN…`: a table here, a page in the reports folder, and an exit code that can be a gate.
+//! `compare RUN RUN…`: prints a table, writes a page, and can act as a gate by its exit code.
 
 use super::{print, with_context};
 use crate::cli::CompareArgs;
@@ -9,13 +9,13 @@ use crate::files;
 use crate::report;
 use crate::run::RunDirectory;
 
-/// Longer names of pages are cut: many file systems end at 255 bytes.
+/// Longest page name: many file systems allow 255 bytes.
 const MAX_PAGE_NAME: usize = 200;
 
 /// Runs it.
 pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.common;
-    // What is wrong with the command line shows before the long work.
+    // Reject a wrong command line before the long work.
     let by = HeadlineMetric::parse(&arguments.by, &[])?;
     let tolerances = Tolerances::parse(&arguments.tolerate)?;
     let runs = arguments.runs.iter().map(|name| RunDirectory::find(&common.experiments, name));
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     Ok(if passed { CommandOutcome::Done } else { CommandOutcome::Regressed })
 }
 
-/// `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of all.
+/// `compare-A-vs-B.html`; if the names do not fit, the first one and a digest of all.
 fn page_name(comparison: &RunComparison) -> String {
     let names = comparison.runs.join("-vs-");
     if names.len() <= MAX_PAGE_NAME {

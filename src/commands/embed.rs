@@ -1,4 +1,4 @@
-//! `embed CONFIG|RUN`: the embedding alone.
+//! `embed CONFIG|RUN`: embeds without evaluating.
 
 use serde::Serialize;
 
@@ -33,7 +33,7 @@ struct EmbedOutput {
     arithmetic: Option<RunArithmetic>,
 }
 
-/// What is to be embedded.
+/// What to embed.
 enum EmbedTarget {
     Config(Box<Loaded>),
     Run(RunDirectory),
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
         EmbedTarget::Run(RunDirectory::find(&arguments.common.experiments, &arguments.target.to_string_lossy())?)
     } else {
         return Err(Error::Usage(format!(
-            "--set goes with a config file, and {} is none; a run keeps the config it was made from",
+            "--set needs a config file, and {} is not one; a run keeps the config it was made from",
             arguments.target.display()
         )));
     };

@@ -1,8 +1,8 @@
-//! `evaluate RUN`: the statistics alone, computed afresh.
+//! `evaluate RUN`: recomputes the statistics.
 
 use serde_json::json;
 
-use super::experiment::{expectation, interrupted, not_evaluated, numbers, outcome};
+use super::experiment::{expectation, headline, interrupted, not_evaluated, outcome};
 use super::{options_to_repeat, print, with_context};
 use crate::cli::RunArgs;
 use crate::error::{CommandOutcome, Error};
@@ -16,7 +16,7 @@ pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
             Err(error) if error.interrupted() => {
                 let again =
                     format!("facevault evaluate {}{}", arguments.run, options_to_repeat(&arguments.common, &[]));
-                return Ok(interrupted(&format!("to go on: {again}")));
+                return Ok(interrupted(&format!("to resume: {again}")));
             }
             other => other?,
         };
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
         match &evaluated {
             Evaluated::Metrics(evaluation) => {
                 let metrics = &evaluation.metrics;
-                print(&arguments.common, metrics, || text(numbers(metrics), None))?;
+                print(&arguments.common, metrics, || text(headline(metrics), None))?;
             }
             Evaluated::NotEvaluable { reason, expectations } => {
                 let value = json!({"not_evaluated": reason, "expectations": expectations});

@@ -10,7 +10,7 @@ use crate::dataset::LeftOut;
 use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{CommandOutcome, Error};
 use crate::metrics::{Judged, Metrics};
-use crate::numbers::Quantity;
+use crate::numbers::{self, Quantity};
 use crate::provenance::RunArithmetic;
 use crate::published::{self, PublishedResult};
 use crate::run::{self, Evaluated, Failures, MissingBoxes, RunContext, RunDirectory};
@@ -85,7 +85,7 @@ fn finish(
     finished_before: bool,
     resume: &str,
 ) -> Result<CommandOutcome, Error> {
-    // A changed expectation takes the seal off; a run that is still sealed is exactly this one.
+    // A changed expectation breaks the seal: a run that is still sealed was complete before.
     let nothing_to_do = finished_before && run.has(RunDirectory::SEALED);
     let failures = run::failures(run)?;
     let evaluated = match context.evaluate(run, false) {
@@ -123,14 +123,14 @@ fn finish(
         metrics,
     };
     if nothing_to_do {
-        context.progress.say("this experiment is complete: nothing to do");
+        context.progress.say("already complete: nothing to do");
     }
     print(&arguments.common, &done, || text(&done))?;
     any_embedded(run, summary)?;
     Ok(outcome(&evaluated))
 }
 
-/// A run without one embedding has failed, however it is looked at.
+/// Fails a run without a single embedding.
 pub(super) fn any_embedded(run: &RunDirectory, summary: &EmbedSummary) -> Result<(), Error> {
     if summary.embedded > 0 {
         return Ok(());
@@ -139,7 +139,7 @@ pub(super) fn any_embedded(run: &RunDirectory, summary: &EmbedSummary) -> Result
     Err(Error::NothingEmbedded { faces: summary.rows, file })
 }
 
-/// The exit code that an evaluation stands for.
+/// How a command ends after an evaluation.
 pub(super) fn outcome(evaluated: &Evaluated) -> CommandOutcome {
     if evaluated.met() { CommandOutcome::Done } else { CommandOutcome::ExpectationNotMet }
 }
@@ -153,7 +153,7 @@ fn text(done: &ExperimentOutput<'_>) -> String {
     let mut lines = vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
     lines.extend(left_out(&done.left_out));
     if let Some(metrics) = done.metrics {
-        lines.push(numbers(metrics));
+        lines.push(headline(metrics));
     }
     lines.extend(done.not_evaluated.map(not_evaluated));
     lines.extend(done.agreement.iter().flat_map(PrecisionAgreement::lines));
@@ -167,18 +167,18 @@ fn text(done: &ExperimentOutput<'_>) -> String {
     lines.join("\n")
 }
 
-/// That there are no numbers, and why.
+/// The line that says why there are no numbers.
 pub(super) fn not_evaluated(reason: &str) -> String {
     format!("not evaluated: {reason}")
 }
 
-/// What the dataset's folders hold beside its faces, if there is something.
+/// The line about files in the dataset's folders that are not faces, if there are any.
 pub(super) fn left_out(left_out: &LeftOut) -> Option<String> {
     (!left_out.is_empty()).then(|| format!("left out: {left_out}"))
 }
 
 /// The headline numbers, a line each.
-pub(super) fn numbers(metrics: &Metrics) -> String {
+pub(super) fn headline(metrics: &Metrics) -> String {
     let mut lines = vec![
         format!(
             "genuine cosine   {}   {} pairs",
@@ -193,7 +193,7 @@ pub(super) fn numbers(metrics: &Metrics) -> String {
         format!("equal error rate {}", Quantity::Rate.sentence(&metrics.eer)),
     ];
     let resolved = || metrics.operating_points.iter().filter_map(|point| Some((point.target_fmr, point.tar.as_ref()?)));
-    // The strictest rate with enough false matches behind it to mean something (Doddington's rule of 30).
+    // The strictest rate that at least 30 expected false matches support (Doddington's rule of 30).
     let backed = resolved().rfind(|(target, _)| target * metrics.pairs.impostor as f64 >= 30.0);
     if let Some((target, tar)) = backed.or_else(|| resolved().next()) {
         lines.push(format!("TAR at FMR {target:e}  {}", Quantity::Rate.sentence(tar)));
@@ -212,31 +212,24 @@ pub(super) fn numbers(metrics: &Metrics) -> String {
 
 /// One published value in words.
 fn published_line(row: &PublishedResult) -> String {
-    let kind = Quantity::of_metric(&row.metric).unwrap_or(Quantity::Plain);
+    let kind = Quantity::of_metric(&row.metric);
     let here = row.here.as_ref().map_or_else(|| "not measured".into(), |here| kind.sentence(here));
     let differs = if row.differs.is_empty() { String::new() } else { format!("; differs: {}", row.differs.join(", ")) };
     let (published, verdict) = (kind.value(row.published), row.standing.words());
     format!("{verdict:<7} {} is {here}, published {published} ({}{differs})", row.metric, row.source)
 }
 
-/// One judged expectation in words; `said` is a reason that need not be said again.
-pub(super) fn expectation(judged: &Judged, said: Option<&str>) -> String {
-    let range = match (judged.min, judged.max) {
-        (Some(min), Some(max)) => format!("between {min} and {max}"),
-        (Some(min), None) => format!("at least {min}"),
-        (None, Some(max)) => format!("at most {max}"),
-        (None, None) => "any value".into(),
-    };
-    let metric = &judged.metric;
-    match (judged.value, &judged.not_judged) {
-        (Some(value), _) => {
+/// One judged expectation in words; `known` is a reason that has been printed already.
+pub(super) fn expectation(judged: &Judged, known: Option<&str>) -> String {
+    let (metric, (value, range)) = (&judged.metric, numbers::judged(judged));
+    match value {
+        Ok(value) => {
             let verdict = if judged.met { "met    " } else { "NOT MET" };
-            let value = if metric.starts_with("faces.") { value.to_string() } else { format!("{value:.4}") };
             format!("{verdict} {metric} is {value}, expected {range}")
         }
-        (None, Some(reason)) if Some(reason.as_str()) != said => {
+        Err(reason) if !reason.is_empty() && Some(reason.as_str()) != known => {
             format!("NOT JUDGED {metric}, expected {range}: {reason}")
         }
-        (None, _) => format!("NOT JUDGED {metric}, expected {range}"),
+        Err(_) => format!("NOT JUDGED {metric}, expected {range}"),
     }
 }

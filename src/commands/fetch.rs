@@ -1,4 +1,4 @@
-//! `fetch CONFIG`: weights and data, nothing else.
+//! `fetch CONFIG`: downloads weights and data, and nothing else.
 
 use serde_json::json;
 

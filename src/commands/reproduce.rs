@@ -1,4 +1,4 @@
-//! `reproduce CONFIG…`: runs experiments and writes what they gave into a document's table.
+//! `reproduce CONFIG…`: runs experiments and records their results in a document's table.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ struct ReproduceOutput {
 
 /// Runs it.
 pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
-    // What is wrong with a config or the document shows before the long work.
+    // Reject a wrong config or document before the long work.
     let loaded = arguments.configs.iter().map(|path| Ok((path, config::load(path, &[])?)));
     let loaded = loaded.collect::<Result<Vec<_>, Error>>()?;
     let document = arguments.into.as_deref().map(read).transpose()?;
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
                     };
                     done.rows.extend(reproduce::rows(&name, &config, metrics));
                 }
-                Ok(None) => return Ok(interrupted("start it again to go on: what is finished is not computed again")),
+                Ok(None) => return Ok(interrupted("run the command again to resume; finished runs are reused")),
                 Err(error) => {
                     context.progress.say(&format!("not run: {error}"));
                     done.not_run.push((name.clone(), error.to_string()));
@@ -69,9 +69,7 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
             let (text, kept) = spliced.map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
             for row in kept {
                 let (config, metric) = (&row.config, &row.metric);
-                context
-                    .progress
-                    .say(&format!("{config}, {metric}: not run here, the table keeps what an earlier run gave"));
+                context.progress.say(&format!("{config}, {metric}: not run here; keeping the row of an earlier run"));
             }
             files::commit_bytes(path, text.as_bytes()).map_err(RunError::from)?;
         }
@@ -106,7 +104,7 @@ fn run_experiment(
 
 fn read(path: &Path) -> Result<String, Error> {
     let bytes = files::read(path).map_err(RunError::from)?;
-    String::from_utf8(bytes).map_err(|_| Error::Usage(format!("{} is no text in UTF-8", path.display())))
+    String::from_utf8(bytes).map_err(|_| Error::Usage(format!("{} is not valid UTF-8", path.display())))
 }
 
 fn text(done: &ReproduceOutput, into: Option<&Path>) -> String {

@@ -1,4 +1,4 @@
-//! `throughput CONFIG`: a table here, a page in the reports folder.
+//! `throughput CONFIG`: prints a table and writes a page.
 
 use std::fmt::Write as _;
 

@@ -5,7 +5,7 @@ use crate::cli::RunArgs;
 use crate::error::{CommandOutcome, Error};
 use crate::run::RunDirectory;
 
-/// How many breaches of one rule are listed.
+/// Violations listed per rule.
 const MAX_LISTED: usize = 10;
 
 /// Runs it.

@@ -1,13 +1,13 @@
-//! Whether runs were computed by the same arithmetic, as their fingerprints tell.
+//! Compares the runs' arithmetic by their fingerprints.
 
 use super::{Difference, PlanPart, RunComparison, RunSummary};
 
-/// Where provenance tells of it.
+/// Prefix of its keys in provenance.
 const KEY: &str = "arithmetic.";
 const FINGERPRINT: &str = "arithmetic.fingerprint";
 
-/// Whether the fingerprints of all runs are one. They are of pictures that went through preprocessing and network: where
-/// those differ, they tell nothing of the arithmetic.
+/// Whether all runs have the same fingerprint. Fingerprints depend on preprocessing and weights: if those differ, they
+/// say nothing about the arithmetic.
 pub(super) fn same(runs: &[RunSummary], plan: &[Difference]) -> Option<bool> {
     if plan.iter().any(|difference| matches!(difference.part, PlanPart::Preprocessing | PlanPart::Weights)) {
         return None;
@@ -20,8 +20,8 @@ fn fingerprint(run: &RunSummary) -> Option<&str> {
     run.provenance.iter().find(|(key, _)| key == FINGERPRINT).map(|(_, value)| value.as_str())
 }
 
-/// Arithmetic that differs is a difference in what was computed, with the machines; where that is not known, provenance
-/// keeps no more than the machines.
+/// Moves differing arithmetic, with the machines, to the differences in code; if it does not differ or is unknown, only
+/// the machines stay in provenance.
 pub(super) fn place(same: Option<bool>, plan: &mut Vec<Difference>, provenance: &mut Vec<Difference>) {
     if same == Some(false) {
         let moved = provenance.extract_if(.., |difference| difference.key.starts_with(KEY));
@@ -33,13 +33,13 @@ pub(super) fn place(same: Option<bool>, plan: &mut Vec<Difference>, provenance: 
 }
 
 impl RunComparison {
-    /// That all runs were computed by the same arithmetic, where they were.
+    /// States that all runs were computed by the same arithmetic, if they were.
     #[must_use]
     pub fn arithmetic_sentence(&self) -> Option<String> {
         let fingerprint = fingerprint(self.summaries.first()?)?;
         (self.same_arithmetic == Some(true)).then(|| {
             let short: String = fingerprint.chars().take(12).collect();
-            format!("the same arithmetic in all: fingerprint {short}")
+            format!("same arithmetic in all runs: fingerprint {short}")
         })
     }
 }

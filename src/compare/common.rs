@@ -1,10 +1,10 @@
-//! The faces that all runs embedded: matched by id, and the same face in every run.
+//! The faces that all runs embedded, matched by id and verified to be the same face.
 
 use std::collections::HashMap;
 
 use crate::similarity::Labelled;
 
-/// Faces that every run met so far has, in the order of the first.
+/// Faces that all runs so far share, in the order of the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedFaces {
     /// For each run, the row of each common face in its matrix.
@@ -13,18 +13,18 @@ pub struct SharedFaces {
     pub embedded: Vec<u64>,
     /// Faces of the first run that another has not embedded.
     pub missing: u64,
-    /// Faces with the same id whose identity, image or content another run has otherwise.
+    /// Faces with the same id but a different identity, image or content in another run.
     pub differing: u64,
 }
 
 impl SharedFaces {
-    /// The first run alone; it has that many embedded faces.
+    /// The first run alone, with its number of embedded faces.
     #[must_use]
     pub fn first(faces: usize) -> Self {
         Self { rows: vec![(0..faces as u32).collect()], embedded: vec![faces as u64], missing: 0, differing: 0 }
     }
 
-    /// Keeps what the next run has too. Both are embedded faces in row order.
+    /// Keeps the faces that the next run has as well. Both slices are embedded faces in row order.
     pub fn intersect(&mut self, first: &[Labelled<'_>], next: &[Labelled<'_>]) {
         let row_of: HashMap<&str, u32> = next.iter().map(|face| face.face_id).zip(0..).collect();
         let mut rows = Vec::new();
@@ -59,7 +59,7 @@ impl SharedFaces {
         self.rows[0].len()
     }
 
-    /// Whether there is none.
+    /// Whether no face is common.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -80,7 +80,7 @@ mod tests {
         let mut common = SharedFaces::first(first.len());
         common.intersect(&first, &[face("d", "y"), face("e", "z"), face("c", "y"), face("a", "x")]);
         assert_eq!(common.rows, [vec![0, 2, 3], vec![3, 2, 0]]);
-        // c is somebody else there.
+        // c is another person there.
         common.intersect(&first, &[face("c", "x"), face("a", "x"), face("d", "y")]);
         assert_eq!(common.rows, [vec![0, 3], vec![3, 0], vec![1, 2]]);
         assert_eq!((common.missing, common.differing, common.len()), (1, 1, 2));

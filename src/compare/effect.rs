@@ -1,4 +1,4 @@
-//! How far a run is from the reference in one metric, and what that says.
+//! The difference of a run from the reference in one metric, and its verdict.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::estimate::Estimate;
 use crate::verification::carriers::NO_SPREAD;
 use crate::verification::paired::{self, Replicated};
 
-/// What a difference to the reference says.
+/// Verdict on a difference from the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EffectVerdict {
@@ -17,9 +17,9 @@ pub enum EffectVerdict {
     Better,
     /// The whole interval is on the worse side.
     Worse,
-    /// The whole interval is above 0, for a metric of which neither side is better.
+    /// The whole interval is above 0, for a metric without a better direction.
     Higher,
-    /// The whole interval is below 0, for a metric of which neither side is better.
+    /// The whole interval is below 0, for a metric without a better direction.
     Lower,
     /// The interval contains 0, or there is none.
     NotResolvable,
@@ -43,20 +43,20 @@ impl EffectVerdict {
 /// A difference of two runs in one metric.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Effect {
-    /// The run's value less the other's, with its paired interval.
+    /// The run's value minus the other's, with its paired interval.
     pub difference: Estimate,
-    /// What it says of the run.
+    /// Verdict on the run.
     pub verdict: EffectVerdict,
 }
 
 impl Effect {
-    /// Of `run` against `reference`; `same` when all their cosines are.
+    /// Compares `run` with `reference`; `same` if all their cosines are equal.
     #[must_use]
     pub fn of(metric: HeadlineMetric, reference: &Replicated, run: &Replicated, same: bool) -> Self {
         Self::judged(metric.better(), paired::difference(reference, run), same)
     }
 
-    /// What a difference says where `better` is better; `same` when nothing behind it differs.
+    /// Judges a difference in a metric whose better direction is `better`; `same` if the underlying data is equal.
     #[must_use]
     pub fn judged(better: MetricDirection, mut difference: Estimate, same: bool) -> Self {
         if !same && difference.lower.is_some() && difference.lower == difference.upper {
@@ -78,8 +78,8 @@ impl Effect {
         Self { difference, verdict }
     }
 
-    /// Whether the whole interval is worse by more than `tolerance`; for a metric of which neither side is better,
-    /// whether it is off by more.
+    /// Whether the whole interval is worse by more than `tolerance`; for a metric without a better direction, whether
+    /// it differs by more.
     #[must_use]
     pub fn exceeds(&self, metric: HeadlineMetric, tolerance: f64) -> bool {
         let Estimate { lower: Some(lower), upper: Some(upper), .. } = self.difference else { return false };

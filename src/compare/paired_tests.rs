@@ -186,16 +186,16 @@ fn only_faces_that_all_runs_share_count() {
     assert_eq!((found.faces.common, found.faces.missing), (FACES as u64 / 2, FACES as u64 / 2));
     assert_eq!(found.faces.stored_on_other_faces, ["run-1", "run-2"]);
     assert_snapshot!([vec![found.sentence()], found.left_out()].concat().join("\n"), @r"
-    on the 60 faces of 12 identities that all runs share: the same 120 same-identity and 1650 different-identity pairs in each (exhaustive)
-    left out of the 120 faces of [1]: 60 that another run has not embedded, 0 whose identity, image or content is not the same in all
-    stored metrics rest on other faces in run-1, run-2
+    on the 60 faces of 12 identities that all runs share: the same 120 genuine and 1650 impostor pairs in each (exhaustive)
+    left out of the 120 faces of [1]: 60 not embedded in another run, 0 with another identity, image or content there
+    stored metrics cover other faces in run-1, run-2
     ");
     let none = SharedFaces { rows: vec![Vec::new(), Vec::new()], ..common };
     let reason = Pairing::new(&faces, &none, &OPTIONS, 1).err().unwrap();
-    assert_snapshot!(reason, @"no face is in all runs with the same id, identity, image and content");
+    assert_snapshot!(reason, @"no face has the same id, identity, image and content in all runs");
     let strangers = SharedFaces { rows: vec![vec![0, SAMPLES as u32]; 2], ..none };
     let reason = Pairing::new(&faces, &strangers, &OPTIONS, 1).err().unwrap();
-    assert_snapshot!(reason, @"the 2 faces that all runs share have no same-identity pair");
+    assert_snapshot!(reason, @"the 2 faces that all runs share have no genuine pair");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_gate_fails_on_what_is_worse_beyond_tolerance() {
     assert_snapshot!(judge(&unpaired, &[]).lines().join("\n"), @r"
     gate: failed
       [2] pairs: cannot be judged: no face is shared
-      [2] speed: not judged, no chunk of it was timed
+      [2] speed: not judged, it has no timed chunk
     ");
 }
 
@@ -267,7 +267,7 @@ fn a_gate_fails_on_speed_where_it_can_be_compared() {
     assert_snapshot!(judged(timing(95.0, 2), &[]), @"gate: passed");
     assert_snapshot!(judged(timing(85.0, 2), &[]), @r"
     gate: failed
-      [2] speed: 0.85 of the reference's, tolerated 0.90
+      [2] speed: 0.85 × the reference, tolerated 0.90
     ");
     assert_snapshot!(judged(timing(85.0, 2), &["speed=0.2"]), @"gate: passed");
     assert_snapshot!(judged(timing(10.0, 1), &[]), @r"
@@ -279,11 +279,11 @@ fn a_gate_fails_on_speed_where_it_can_be_compared() {
 #[test]
 fn tolerances_that_cannot_be_read_say_what_can() {
     let error = |text: &str| Tolerances::parse(&[text]).unwrap_err();
-    assert_snapshot!(error("eer"), @"`eer` is no tolerance: NAME=VALUE is expected, VALUE a number from 0 in the metric's own unit (`eer=0.001`, `tar@fmr=1e-3=0.01`), or the share of speed that may be lost, below 1 (`speed=0.2`)");
+    assert_snapshot!(error("eer"), @"invalid tolerance `eer`: expected NAME=VALUE, where VALUE is at least 0 and in the metric's own unit (`eer=0.001`, `tar@fmr=1e-3=0.01`), or the share of speed that may be lost, below 1 (`speed=0.2`)");
     for text in ["eer=-1", "eer=x", "speed=1", "eer=inf"] {
         assert!(matches!(error(text), CompareError::Tolerance { .. }), "{text}");
     }
-    assert_snapshot!(error("eerr=0.1"), @"there is no metric `eerr` to compare by; the nearest is `eer`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+    assert_snapshot!(error("eerr=0.1"), @"unknown metric `eerr`; did you mean `eer`? Metrics: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
     let parsed = Tolerances::parse(&["tar@fmr=0.001=0.02", "speed=0", "eer=0.1", "eer=0.2"]).unwrap();
     assert_eq!(parsed.speed, 0.0);
     let metrics: Vec<_> = parsed.metrics.iter().map(|tolerance| (tolerance.metric, tolerance.value)).collect();
@@ -314,8 +314,8 @@ fn text_and_json_say_what_was_found() {
     let numbers = without_intervals(numbers);
     assert_snapshot!(numbers, @r"
 
-    on the 120 faces of 24 identities that all runs share: the same 240 same-identity and 6900 different-identity pairs in each (exhaustive)
-    stored metrics rest on other faces in run-1, run-2, run-3
+    on the 120 faces of 24 identities that all runs share: the same 240 genuine and 6900 impostor pairs in each (exhaustive)
+    stored metrics cover other faces in run-1, run-2, run-3
 
     metric  [1]  [2]  [3]
     equal error rate  19.17% […]  22.64% […]  +3.47 pp […] not resolvable  19.17% […]  same
@@ -324,14 +324,14 @@ fn text_and_json_say_what_was_found() {
     TAR at FMR 1e-3  1.25% […]  1.25% […]  = […] not resolvable  1.25% […]  same
     area under the ROC curve  0.8909 […]  0.8681 […]  −0.0228 […] worse  0.8909 […]  same
     separation d′  1.784 […]  1.623 […]  −0.161 […] worse  1.784 […]  same
-    same identity, mean cosine  0.5293 […]  0.4883 […]  −0.0410 […] lower  0.5293 […]  same
-    same identity, standard deviation  0.2194 […]  0.2307 […]  +0.0113 […] not resolvable  0.2194 […]  same
-    different identities, mean cosine  0.0023 […]  0.0004 […]  −0.0019 […] not resolvable  0.0023 […]  same
-    different identities, standard deviation  0.3555 […]  0.3571 […]  +0.0015 […] not resolvable  0.3555 […]  same
+    genuine cosine, mean  0.5293 […]  0.4883 […]  −0.0410 […] lower  0.5293 […]  same
+    genuine cosine, standard deviation  0.2194 […]  0.2307 […]  +0.0113 […] not resolvable  0.2194 […]  same
+    impostor cosine, mean  0.0023 […]  0.0004 […]  −0.0019 […] not resolvable  0.0023 […]  same
+    impostor cosine, standard deviation  0.3555 […]  0.3571 […]  +0.0015 […] not resolvable  0.3555 […]  same
 
     embeddings of the same faces, against [1]
-    [2]  cosine at least 0.799255, mean 0.972108, 0 of 120 identical; another nearest face for 57 of 120 faces
-    [3]  cosine at least 1.000000, mean 1.000000, 120 of 120 identical; another nearest face for 0 of 120 faces
+    [2]  cosine at least 0.799255, mean 0.972108, 0 of 120 identical; nearest face changed for 57 of 120 faces
+    [3]  cosine at least 1.000000, mean 1.000000, 120 of 120 identical; nearest face changed for 0 of 120 faces
 
     rank  run  by equal error rate  against the next
     1  [1]  19.17% […]  same
@@ -342,8 +342,8 @@ fn text_and_json_say_what_was_found() {
     [2] tar@fmr=1e-1: worse −9.17 pp […], tolerated 0
     [2] auc: worse −0.0228 […], tolerated 0
     [2] d_prime: worse −0.161 […], tolerated 0
-    [2] speed: not judged, no chunk of it was timed
-    [3] speed: not judged, no chunk of it was timed
+    [2] speed: not judged, it has no timed chunk
+    [3] speed: not judged, it has no timed chunk
     ");
     let json = serde_json::to_value(&comparison).unwrap();
     let eer = &json["paired"]["metrics"][0];

@@ -1,5 +1,5 @@
-//! Runs on the faces they share: every run is asked the same pairs, so that its numbers differ from another's by the
-//! embeddings alone, and by how much is known better than either number.
+//! Evaluates runs on the faces they share. All runs use the same pairs, so their numbers differ by the embeddings
+//! alone, and differences are more precise than the numbers themselves.
 
 use std::collections::HashMap;
 
@@ -23,14 +23,14 @@ use crate::verification::rates::Rates;
 use crate::verification::tally::Tally;
 use crate::verification::{Curve, thresholds};
 
-/// The pairs that all runs are asked.
+/// The pairs that all runs are evaluated on.
 pub struct Pairing<'a> {
     faces: Vec<Labelled<'a>>,
     population: Population<'a>,
     options: &'a SimilarityOptions,
     seed: u64,
     common: &'a SharedFaces,
-    /// A published list instead of all pairs, where nobody knows the people: rows among the common faces.
+    /// A published list instead of all pairs, if the faces have no identities; rows among the common faces.
     list: Option<Vec<RowPair>>,
 }
 
@@ -45,7 +45,7 @@ pub struct Paired {
     pub metrics: Vec<PairedMetric>,
     /// Threshold at each run's equal error rate.
     pub eer_thresholds: Vec<f64>,
-    /// Each run's embeddings against the reference's; empty for the reference itself.
+    /// Each run's embeddings compared with the reference's; `None` for the reference itself.
     pub embeddings: Vec<Option<Embeddings>>,
     /// All runs, best first.
     pub ranking: Ranking,
@@ -70,14 +70,14 @@ pub struct PairedFaces {
     pub missing: u64,
     /// Faces left out because their identity, image or content is not the same in all runs.
     pub differing: u64,
-    /// Runs whose stored metrics are of other faces than these.
+    /// Runs whose stored metrics cover other faces than these.
     pub stored_on_other_faces: Vec<String>,
 }
 
-/// The pairs that every run was asked.
+/// The pairs that every run was evaluated on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PairedPairs {
-    /// `exhaustive` or `sampled`, by the first run's options and seed; `listed`: those of the dataset's list.
+    /// `exhaustive` or `sampled`, by the first run's options and seed; `listed` for the dataset's list.
     pub mode: &'static str,
     /// Same-identity pairs.
     pub genuine: u64,
@@ -92,21 +92,21 @@ pub struct PairedMetric {
     pub metric: HeadlineMetric,
     /// In words.
     pub name: String,
-    /// Which way is better.
+    /// Which direction is better.
     pub better: MetricDirection,
-    /// Value in each run, with its own interval; `None` where it has none.
+    /// Value in each run, with its own interval; `None` if the run has none.
     pub values: Vec<Option<Estimate>>,
-    /// Each run against the first; `None` for the first itself and where a value is missing.
+    /// Each run compared with the first; `None` for the first itself and for missing values.
     pub effects: Vec<Option<Effect>>,
 }
 
-/// A run's embeddings against the reference's.
+/// A run's embeddings compared with the reference's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", untagged)]
 pub enum Embeddings {
-    /// Both embed into one space.
+    /// Both runs embed into the same space.
     Compared(Box<FaceAgreement>),
-    /// They do not, or there is no second face.
+    /// They do not, or there is only one face.
     NotComparable {
         /// Why.
         reason: String,
@@ -118,7 +118,7 @@ pub enum Embeddings {
 pub struct Ranking {
     /// The metric.
     pub by: HeadlineMetric,
-    /// Best first (highest first where neither way is better); runs without a value last.
+    /// Best first (highest first for a metric without a better direction); runs without a value last.
     pub ranks: Vec<RankedRun>,
 }
 
@@ -129,7 +129,7 @@ pub struct RankedRun {
     pub run: usize,
     /// Its value.
     pub value: Option<Estimate>,
-    /// This run against the one in the next place.
+    /// This run compared with the next one.
     pub to_next: Option<Effect>,
 }
 
@@ -147,8 +147,8 @@ impl Matrix {
     }
 }
 
-/// What is kept of one run when its matrix is gone. Any two of one pairing can be held against each other: they were asked
-/// the same pairs and resampled with the same people.
+/// What is kept of a run after its matrix is dropped. Any two of one pairing are comparable: they use the same pairs
+/// and resample the same people.
 pub struct MeasuredRun {
     metrics: Vec<Option<Replicated>>,
     eer_threshold: f64,
@@ -158,7 +158,7 @@ pub struct MeasuredRun {
 }
 
 impl MeasuredRun {
-    /// Whether all compared pairs have the same cosines.
+    /// Whether all compared pairs have equal cosines.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         let values = |run: &Self| run.metrics.iter().flatten().map(|m| m.values.clone()).collect::<Vec<_>>();
@@ -179,11 +179,11 @@ impl MeasuredRun {
 }
 
 impl<'a> Pairing<'a> {
-    /// The pairs among the common faces. `first` are all embedded faces of the first run, `options` and `seed` its own:
-    /// the same pairs in all runs.
+    /// The pairs among the common faces. `first` are all embedded faces of the first run; its `options` and `seed`
+    /// choose the same pairs for all runs.
     ///
     /// # Errors
-    /// In words, why there is nothing to compare.
+    /// The reason why there is nothing to compare.
     pub fn new(
         first: &[Labelled<'a>],
         common: &'a SharedFaces,
@@ -191,23 +191,23 @@ impl<'a> Pairing<'a> {
         seed: u64,
     ) -> Result<Self, String> {
         if common.is_empty() {
-            return Err("no face is in all runs with the same id, identity, image and content".into());
+            return Err("no face has the same id, identity, image and content in all runs".into());
         }
         let faces: Vec<_> = common.rows[0].iter().map(|&row| first[row as usize]).collect();
         let population = Population::new(&faces, seed);
         let among = faces.len();
         match (population.available.genuine, population.available.impostor) {
-            (0, _) => Err(format!("the {among} faces that all runs share have no same-identity pair")),
-            (_, 0) => Err(format!("the {among} faces that all runs share have no different-identity pair")),
+            (0, _) => Err(format!("the {among} faces that all runs share have no genuine pair")),
+            (_, 0) => Err(format!("the {among} faces that all runs share have no impostor pair")),
             _ => Ok(Self { faces, population, options, seed, common, list: None }),
         }
     }
 
-    /// The pairs of a published list, for faces whose people nobody knows. `first` are all embedded faces of the first run,
-    /// under the names of the groups that the list calls one person; `list` is in its rows.
+    /// The pairs of a published list, for faces without identities. `first` are all embedded faces of the first run,
+    /// labelled by the groups that the list treats as one person; `list` refers to its rows.
     ///
     /// # Errors
-    /// In words, why there is nothing to compare.
+    /// The reason why there is nothing to compare.
     pub fn of_list(
         first: &[Labelled<'a>],
         list: &[RowPair],
@@ -224,17 +224,17 @@ impl<'a> Pairing<'a> {
         if genuine == 0 || genuine == list.len() {
             let (among, different) = (faces.len(), list.len() - genuine);
             return Err(format!(
-                "the list has {genuine} same-identity and {different} different-identity pairs among the {among} faces that \
-                 all runs share; a comparison needs both"
+                "the list has {genuine} genuine and {different} impostor pairs among the {among} faces that all runs \
+                 share; a comparison needs both"
             ));
         }
         let population = Population::new(&faces, seed);
         Ok(Self { faces, population, options, seed, common, list: Some(list) })
     }
 
-    /// Asks every run. `load` reads the common faces' rows of one run, in the order of [`SharedFaces::rows`]; at most two
-    /// matrices are held at a time, the reference's and another, and the reference's only where another run embeds into
-    /// the same space. `Ok(None)` when cancelled.
+    /// Evaluates every run. `load` reads the common faces' rows of one run, in the order of [`SharedFaces::rows`]; at
+    /// most two matrices are held at a time, and the reference's only while another run embeds into the same space.
+    /// `Ok(None)` if cancelled.
     ///
     /// # Errors
     /// Those of `load`.
@@ -265,7 +265,7 @@ impl<'a> Pairing<'a> {
             };
             embeddings.push(Some(match (&spaces[number], &reference) {
                 (None, Some((before, _))) if before.dimension != matrix.dimension => {
-                    let reason = format!("{} numbers a face, not {}", matrix.dimension, before.dimension);
+                    let reason = format!("{} numbers per face, not {}", matrix.dimension, before.dimension);
                     Embeddings::NotComparable { reason }
                 }
                 (None, Some((before, nearest_before))) => {
@@ -278,14 +278,14 @@ impl<'a> Pairing<'a> {
                     }
                 }
                 (Some(reason), _) => Embeddings::NotComparable { reason: reason.clone() },
-                // Only a wish to stop keeps the reference from being asked: there are two faces at least.
+                // With at least two faces, the reference is missing only if cancelled.
                 (None, None) => return Ok(None),
             }));
         }
         Ok(Some(self.paired(runs, measured, embeddings, by)))
     }
 
-    /// Asks every run, of which `load` reads the common faces' rows, a matrix at a time. `Ok(None)` when cancelled.
+    /// Evaluates every run, loading one matrix of common faces at a time. `Ok(None)` if cancelled.
     ///
     /// # Errors
     /// Those of `load`.
@@ -311,7 +311,7 @@ impl<'a> Pairing<'a> {
         if self.list.is_some() { 0 } else { self.population.names.len() as u64 }
     }
 
-    /// Which pairs all runs are asked: of the faces they share, how many of each kind.
+    /// The pairs that all runs are evaluated on.
     #[must_use]
     pub fn asked(&self, measured: &MeasuredRun) -> PairedPairs {
         let quota = Quota::new(&self.population.available, self.options);
@@ -326,7 +326,7 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    /// One run; `None` when cancelled.
+    /// Evaluates one run; `None` if cancelled.
     fn measure_one(&self, rows: Rows<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<MeasuredRun> {
         let found = if let Some(list) = &self.list {
             listed::compare(rows, &self.population, list, 0)?

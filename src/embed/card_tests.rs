@@ -1,4 +1,4 @@
-//! The embedding on devices that work while the host goes on: the same bytes, and a device that is never kept waiting.
+//! Embedding on asynchronous devices: the same bytes, and the device is never kept waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -40,10 +40,10 @@ fn rows_are_in_input_order_and_failures_are_listed() {
     insta::assert_snapshot!(bench.text("failures.csv"), @r#"
     row,face_id,kind,message
     0,"face,0",decode,"row 0, ""quoted"""
-    4,"face,4",panic,reading it panicked: the codec gave up on 4
-    5,"face,5",forward,"the network's answer has length NaN, not 1"
+    4,"face,4",panic,reading panicked: the codec gave up on 4
+    5,"face,5",forward,"the network's output has length NaN, not 1"
     6,"face,6",decode,"row 6, ""quoted"""
-    12,"face,12",forward,"the network's answer has length NaN, not 1"
+    12,"face,12",forward,"the network's output has length NaN, not 1"
     "#);
     let records = read_records(bench.run()).unwrap();
     let ranges: Vec<_> = records.iter().map(ChunkRecord::range).collect();
@@ -223,8 +223,10 @@ fn damaged_chunks_are_said_and_computed_again() {
         let recorded = Recorded::default();
         let store = bench.open(&recorded);
         assert_eq!(store.rows_embedded(), 6, "{name}");
-        let said =
-            recorded.lines().iter().any(|line| line.starts_with("say chunk 0000") && line.ends_with("computed again"));
+        let said = recorded
+            .lines()
+            .iter()
+            .any(|line| line.starts_with("say chunk 0000") && line.ends_with("computing it again"));
         assert!(said || name == "a matrix without sidecar", "{name}: {:?}", recorded.lines());
         drop(store);
         bench.reader.started.store(0, Ordering::SeqCst);
@@ -246,7 +248,7 @@ fn a_chunk_that_is_damaged_after_the_start_is_never_exported() {
     DAMAGES[0].1(&bench);
     let error = export(bench.run(), &store, &bench.faces, &Silent).unwrap_err().to_string();
     let error = error.replace(bench.run().to_str().unwrap(), "RUN");
-    insta::assert_snapshot!(error, @"RUN/chunks/00001.npy is damaged: it does not have the digest that its sidecar names; starting the run again (once its `face_metadata.csv` is removed, if it has one) finds what is damaged and computes it again");
+    insta::assert_snapshot!(error, @"RUN/chunks/00001.npy is damaged: it does not match the digest in its sidecar; remove the run's `face_metadata.csv`, if it has one, and run it again to recompute what is damaged");
     assert!(!bench.file("face_embeddings.npy").exists());
 }
 
@@ -262,7 +264,7 @@ fn what_verify_is_told() {
     fs::write(&matrix, &bytes).unwrap();
     assert_eq!(
         differs_from_chunks(bench.run(), &matrix).unwrap().unwrap(),
-        "row 6 of the matrix is not row 2 of chunk 00001"
+        "row 6 of the matrix differs from row 2 of chunk 00001"
     );
     fs::remove_file(bench.file("chunks/00002.json")).unwrap();
     assert_eq!(
@@ -270,13 +272,13 @@ fn what_verify_is_told() {
         "the matrix has 11 rows, the chunks have 8"
     );
     fs::remove_file(bench.file("chunks/00001.json")).unwrap();
-    assert_eq!(damaged_chunks(bench.run()).unwrap(), ["chunks 00001 to 00002: they are gone"]);
+    assert_eq!(damaged_chunks(bench.run()).unwrap(), ["chunks 00001 to 00002: missing"]);
     bench.finish();
     fs::remove_file(bench.file("chunks/00002.json")).unwrap();
     fs::write(bench.file("chunks/00000.json"), "{}").unwrap();
     insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"
     chunk 00000: its sidecar cannot be read: missing field `chunk` at line 1 column 2
-    chunk 00002: it is gone
+    chunk 00002: missing
     ");
     assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
 }
@@ -311,7 +313,7 @@ fn a_sidecar_of_another_manifest_is_noticed() {
     bench.finish();
     let text = bench.text("chunks/00001.json").replace("\"manifest_rows\": 11", "\"manifest_rows\": 12");
     fs::write(bench.file("chunks/00001.json"), text).unwrap();
-    insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"chunk 00001: it is of another manifest, network or chunk size");
+    insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"chunk 00001: it belongs to another manifest, network or chunk size");
     assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
     assert_eq!(bench.open(&Silent).rows_embedded(), 7);
 }
@@ -331,10 +333,7 @@ fn a_store_keeps_the_size_of_its_chunks() {
     bench.options.chunk_size = 7;
     let recorded = Recorded::default();
     drop(bench.open(&recorded));
-    assert_eq!(
-        recorded.lines().last().unwrap(),
-        "say the run's chunks have 4 rows and keep them; chunk_size 7 is not used"
-    );
+    assert_eq!(recorded.lines().last().unwrap(), "say the run keeps its chunks of 4 rows; ignoring chunk_size 7");
     assert!(bench.finish() == EmbedFixture::new(20, 4).finish());
     assert_eq!(read_records(bench.run()).unwrap().len(), 5);
 }
@@ -353,7 +352,7 @@ fn a_failure_stops_the_run_when_asked_to() {
     bench.options.on_error = OnError::Fail;
     let mut store = bench.open(&Silent);
     let error = bench.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap_err();
-    insta::assert_snapshot!(error, @r#"face `face,9` (row 9) has no embedding: row 9, "quoted" (decode); `embed.on_error: skip` would list it in failures.csv and go on"#);
+    insta::assert_snapshot!(error, @r#"face `face,9` (row 9) has no embedding: row 9, "quoted" (decode); set `embed.on_error: skip` to list it in failures.csv and continue"#);
     assert_eq!(store.rows_embedded(), 8, "the chunks before it stay");
 }
 
@@ -365,7 +364,7 @@ fn too_many_failures_stop_the_run_also_those_of_earlier_sessions() {
     fs::remove_file(bench.file("chunks/00002.json")).unwrap();
     bench.options.max_failures = Some(2);
     let error = bench.embed().unwrap_err();
-    insta::assert_snapshot!(error, @"more than 2 faces have no embedding (`embed.max_failures`); the last is `face,9` (row 9): the network's answer has length NaN, not 1 (forward)");
+    insta::assert_snapshot!(error, @"more than 2 faces have no embedding (`embed.max_failures`); the last is `face,9` (row 9): the network's output has length NaN, not 1 (forward)");
     bench.options.max_failures = Some(1);
     let error = bench.embed().unwrap_err().to_string();
     assert!(error.contains("`face,3` (row 3)"), "{error}");
@@ -388,7 +387,7 @@ fn a_failing_device_or_disk_keeps_what_was_committed() {
     let obstacle = bench.file("chunks/00003.npy");
     fs::create_dir_all(obstacle.join("full")).unwrap();
     let error = bench.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap_err().to_string();
-    assert!(error.contains(obstacle.to_str().unwrap()) && error.ends_with("goes on from there"), "{error}");
+    assert!(error.contains(obstacle.to_str().unwrap()) && error.ends_with("resumes from them"), "{error}");
     assert_eq!(store.rows_embedded(), 12);
     let partial = fs::read_dir(bench.file("chunks"))
         .unwrap()
@@ -496,7 +495,7 @@ fn a_store_of_other_faces_is_refused() {
     let job = EmbedJob::new(&bench.faces[1..], &bench.reader, &bench.preprocess, &bench.options);
     let mut embedder = MockEmbedder::new(DIMENSION, |_| Ok(()));
     let error = run(&job, &mut embedder, &mut store, &Silent, &Cancel::default()).unwrap_err();
-    insta::assert_snapshot!(error, @"the rows of faces or network, 7, is not the store's, 8");
+    insta::assert_snapshot!(error, @"the job's rows (7) does not match the store's (8)");
 }
 
 proptest! {

@@ -1,5 +1,5 @@
-//! Published lists of pairs in an evaluation: the protocols over them, and, where no face has a name, the list in place of
-//! all pairs.
+//! Published lists of pairs in an evaluation: the protocols over them, and, if no face has an identity, the list in
+//! place of all pairs.
 
 use super::{EvaluateError, Labelled, TestedProtocol};
 use crate::dataset::{DATASET_PAIRS, ListedPair, PairList};
@@ -10,16 +10,16 @@ use crate::protocol::{PairsSource, Protocol};
 use crate::similarity::kernel::Rows;
 use crate::similarity::listed::RowPair;
 
-/// Published lists of pairs, and the protocols that are run on them.
+/// Published lists of pairs, and the protocols that use them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Benchmarks<'a> {
     /// The protocols.
     pub protocols: &'a [Protocol],
     /// The lists, in manifest rows.
     pub lists: &'a [PairList],
-    /// Matrix row of each manifest row; `None` where it has no embedding.
+    /// Matrix row of each manifest row; `None` without embedding.
     pub row_of: &'a [Option<u32>],
-    /// Who each manifest row is, when known.
+    /// Identity of each manifest row, if known.
     pub identities: &'a [Option<&'a str>],
     /// What a mirrored face contributed to the rows.
     pub mirror: Mirror,
@@ -49,7 +49,7 @@ impl Benchmarks<'_> {
         Ok(found)
     }
 
-    /// The first list in place of names, when no face has one.
+    /// The first list, to use in place of identities if no face has one.
     pub(crate) fn list_in_place_of_names(&self, faces: &[Labelled<'_>]) -> Option<ListedPairs> {
         let list = self.lists.first()?;
         if faces.iter().any(|face| face.identity.is_some()) {
@@ -77,7 +77,7 @@ pub fn list_of(protocol: &Protocol) -> &str {
     }
 }
 
-/// Whether a protocol may do without so many of its list's pairs.
+/// Checks that a protocol tolerates this many left-out pairs.
 ///
 /// # Errors
 /// [`EvaluateError::LeftOut`].
@@ -89,16 +89,16 @@ pub fn check_left_out(protocol: &Protocol, left_out: usize, pairs: usize) -> Res
     Err(EvaluateError::LeftOut { protocol: protocol.name.clone(), left_out, pairs, most })
 }
 
-/// A list of pairs in place of names.
+/// A list of pairs in place of identities.
 pub(crate) struct ListedPairs {
     /// The list's pairs whose faces are both embedded.
     pub pairs: Vec<RowPair>,
-    /// A name for each matrix row that stands for its group of pictures; never shown.
+    /// A placeholder identity for each matrix row, naming its group of pictures; never shown.
     groups: Vec<String>,
 }
 
 impl ListedPairs {
-    /// The faces under the names of their groups.
+    /// The faces, labelled by their groups.
     pub fn label<'a>(&'a self, faces: &[Labelled<'a>]) -> Vec<Labelled<'a>> {
         faces.iter().zip(&self.groups).map(|(face, group)| Labelled { identity: Some(group), ..*face }).collect()
     }

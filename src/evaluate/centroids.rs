@@ -1,4 +1,4 @@
-//! One direction for each identity.
+//! Centroids of identities.
 
 use crate::similarity::Population;
 use crate::similarity::kernel::Rows;
@@ -13,8 +13,8 @@ pub struct Centroids {
 }
 
 impl Centroids {
-    /// The mean of each identity's rows, scaled to length 1. Where the rows cancel out and their mean has no direction,
-    /// the identity's first row stands in: readers put these into an index that needs unit rows.
+    /// The normalised mean of each identity's rows. If the rows cancel out, the identity's first row is used instead,
+    /// because consumers put these into an index that needs unit rows.
     pub(crate) fn of(rows: Rows<'_>, population: &Population<'_>) -> Self {
         const SHORTEST: f64 = 1e-6;
         let mut data = Vec::with_capacity(population.names.len() * rows.dimension);

@@ -1,5 +1,5 @@
-//! The files an evaluation is kept in. `metrics.json` is written last and removed first: while it is there, the others
-//! are whole and belong to it.
+//! The files of an evaluation. `metrics.json` is written last and removed first: while it exists, the others are
+//! complete and belong to it.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -29,7 +29,8 @@ const IDENTITY_CSV: &str = "identity_ids.csv";
 const IDENTITY_PICKLE: &str = "identity_ids.pkl";
 
 impl Evaluation {
-    /// Writes all files of the evaluation into a run directory: the same evaluation gives the same bytes.
+    /// Writes all files of the evaluation into a run directory. Deterministic: the same evaluation gives the same
+    /// bytes.
     ///
     /// # Errors
     /// [`EvaluateError::File`]; then there is no `metrics.json`.
@@ -86,7 +87,7 @@ where
     Series::new(name.into(), values).into_column()
 }
 
-/// Only bins that hold something.
+/// Only occupied bins.
 fn histogram_columns(histograms: &Histograms) -> Vec<Column> {
     let (genuine, impostor) = (&histograms.genuine, &histograms.impostor);
     let occupied: Vec<usize> = (0..genuine.len()).filter(|&bin| genuine[bin] + impostor[bin] > 0).collect();
@@ -164,8 +165,8 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), EvaluateError> 
 
 fn read_breakdown(path: PathBuf) -> Result<Option<Breakdown>, EvaluateError> {
     if !path.exists() {
-        // Runs of before there was a breakdown have none.
-        return Err(EvaluateError::Damaged { path, reason: "it is not there".into() });
+        // Runs that predate the breakdown lack the file.
+        return Err(EvaluateError::Damaged { path, reason: "it does not exist".into() });
     }
     let found: Result<Option<Breakdown>, _> = serde_json::from_slice(&files::read(&path)?);
     match found {
@@ -190,7 +191,7 @@ fn write_csv(path: &Path, ids: &[&str]) -> Result<(), EvaluateError> {
     })
 }
 
-/// A list of `str` as Python's `pickle` reads it (protocol 2): `PROTO 2`, `EMPTY_LIST`, `MARK`, a `BINUNICODE` each,
+/// A list of `str` in Python's `pickle` format (protocol 2): `PROTO 2`, `EMPTY_LIST`, `MARK`, a `BINUNICODE` each,
 /// `APPENDS`, `STOP`.
 fn pickled(ids: &[&str]) -> Vec<u8> {
     let mut bytes = b"\x80\x02](".to_vec();
@@ -221,7 +222,7 @@ impl Centroids {
         let damaged = |reason: String| EvaluateError::Damaged { path: path.into(), reason };
         let bytes = files::read(path)?;
         let file = npyz::NpyFile::new(bytes.as_slice()).map_err(|error| damaged(error.to_string()))?;
-        let &[rows, dimension] = file.shape() else { return Err(damaged("it is no matrix".into())) };
+        let &[rows, dimension] = file.shape() else { return Err(damaged("it is not a matrix".into())) };
         let data = file.into_vec::<f32>().map_err(|error| damaged(error.to_string()))?;
         if rows.checked_mul(dimension) != Some(data.len() as u64) {
             return Err(damaged(format!("{rows}×{dimension} is not {} numbers", data.len())));
@@ -249,7 +250,7 @@ impl<'a> ParquetTable<'a> {
         EvaluateError::Damaged { path: self.path.into(), reason }
     }
 
-    /// The values of a column as `of` sees them.
+    /// The values of a column, converted by `of`.
     pub(super) fn column<T>(
         &self,
         name: &str,
@@ -258,14 +259,14 @@ impl<'a> ParquetTable<'a> {
         self.frame.column(name).and_then(of).map_err(|error| self.damaged(error.to_string()))
     }
 
-    /// A column without gaps.
+    /// A column without missing values.
     pub(super) fn full<T>(
         &self,
         name: &str,
         of: impl FnOnce(&Column) -> PolarsResult<Vec<Option<T>>>,
     ) -> Result<Vec<T>, EvaluateError> {
         let values: Option<Vec<T>> = self.column(name, of)?.into_iter().collect();
-        values.ok_or_else(|| self.damaged(format!("column {name} has a gap")))
+        values.ok_or_else(|| self.damaged(format!("column `{name}` has missing values")))
     }
 
     fn histograms(&self) -> Result<Histograms, EvaluateError> {
@@ -306,7 +307,7 @@ impl<'a> ParquetTable<'a> {
                 let kind = [PairKind::Genuine, PairKind::Impostor]
                     .into_iter()
                     .find(|&known| kind_name(known) == kind)
-                    .ok_or_else(|| self.damaged(format!("`{kind}` is no kind of pair")))?;
+                    .ok_or_else(|| self.damaged(format!("`{kind}` is not a kind of pair")))?;
                 Ok(HardPair { kind, rank, row_a, row_b, face_a, face_b, identity_a, identity_b, cosine })
             })
             .collect()

@@ -1,4 +1,4 @@
-//! The files of [`People`]: numbers in JSON, identities in a table, suspects as a CSV that a person opens.
+//! The files of [`People`]: numbers in JSON, identities in a table, suspects in a CSV for people to open.
 
 use std::path::Path;
 
@@ -14,11 +14,11 @@ use crate::people::{IdentityErrors, People, SCHEMA, Suspect};
 const PEOPLE: &str = "people.json";
 const ERRORS: &str = "identity_errors.parquet";
 const AUDIT: &str = "label_audit.csv";
-/// The columns of the audit, also when it has no line.
+/// The columns of the audit, written even without rows.
 const AUDIT_COLUMNS: [&str; 9] =
     ["rank", "face_id", "row", "labelled_as", "own_cosine", "looks_like", "its_cosine", "margin", "kind"];
 
-/// With the numbers that `people.json` gives back.
+/// Rounded to the precision that `people.json` stores.
 pub(super) fn rounded(people: People) -> People {
     let (errors, suspects) = (people.identities.errors.clone(), people.audit.suspects.clone());
     let mut people = metrics::rounded(people);
@@ -92,7 +92,7 @@ impl ParquetTable<'_> {
             ["fnmr_lower", "fnmr_upper", "fmr_lower", "fmr_upper"].map(|name| self.column(name, f64s));
         let (fnmr_lower, fnmr_upper, fmr_lower, fmr_upper) = (fnmr_lower?, fnmr_upper?, fmr_lower?, fmr_upper?);
         let (goat, lamb) = (self.full("goat", bools)?, self.full("lamb", bools)?);
-        // All columns of a table are of one length.
+        // All columns of a table have the same length.
         let one = |(i, identity_id): (usize, String)| IdentityErrors {
             identity_id,
             faces: faces[i],

@@ -1,14 +1,14 @@
-//! Upstream's sampling beside what upstream published (`REFERENCE.md` §6): same identity, mean 0.70–0.80, range
-//! about −0.50 → 0.96; different identity, mean about 0.01, range about −0.49 → 0.56.
+//! Compares upstream's sampling with what upstream published: same identity, mean 0.70–0.80, range about −0.50 → 0.96;
+//! different identity, mean about 0.01, range about −0.49 → 0.56.
 
 use crate::metrics::{PublishedRow, Upstream};
 use crate::similarity::Comparison;
 use crate::verification::bootstrap::{Estimator, Of};
 use crate::verification::distribution::distribution;
 
-/// What "about" means for a mean.
+/// Tolerance of "about" for a mean.
 const MEAN_TOLERANCE: f64 = 0.02;
-/// What "about" means for a smallest or largest cosine: a sample's extremes scatter more than its mean.
+/// Tolerance of "about" for a smallest or largest cosine: extremes of a sample vary more than its mean.
 const EXTREME_TOLERANCE: f64 = 0.05;
 
 /// Describes upstream's sample and judges it row by row.

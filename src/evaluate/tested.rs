@@ -1,4 +1,5 @@
-//! `protocol_pairs.parquet`: what became of each test pair of each protocol, so that two runs can be compared pair by pair.
+//! `protocol_pairs.parquet`: the outcome of each test pair of each protocol, so that two runs can be compared pair by
+//! pair.
 
 use std::path::Path;
 
@@ -20,7 +21,7 @@ pub struct TestedProtocol {
     pub pairs: Vec<Outcome>,
 }
 
-/// Writes the pairs of all protocols. Without protocols there is no file.
+/// Writes the pairs of all protocols; no file without protocols.
 pub(super) fn write(run: &Path, tested: &[TestedProtocol]) -> Result<(), EvaluateError> {
     if tested.is_empty() {
         return Ok(());
@@ -46,7 +47,7 @@ pub(super) fn write(run: &Path, tested: &[TestedProtocol]) -> Result<(), Evaluat
     write_table(&run.join(FILE), columns)
 }
 
-/// Reads them back; without a file there were no protocols.
+/// Reads them back; a missing file means no protocols.
 ///
 /// # Errors
 /// [`EvaluateError::File`], [`EvaluateError::Damaged`].

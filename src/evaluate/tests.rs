@@ -97,7 +97,7 @@ fn close(what: &str, found: f64, expected: f64, tolerance: f64) {
     assert!((found - expected).abs() <= tolerance, "{what}: {found}, expected {expected} ± {tolerance}");
 }
 
-/// Faces with random rows, four of each identity.
+/// Faces with random rows, four per identity.
 fn crowd(names: &[String]) -> (Vec<f32>, Vec<Labelled<'_>>) {
     let face =
         |i: usize| Labelled { face_id: &names[i], identity: Some(&names[i / 4]), image_id: &names[i], content: None };
@@ -122,19 +122,19 @@ fn there_is_one_operating_threshold() {
         let threshold = operating.threshold.unwrap();
         let breakdown = found.breakdown.unwrap();
         assert_eq!((found.people.threshold, breakdown.threshold), (threshold, threshold));
-        // What is counted face by face is what is counted over all pairs.
+        // Errors counted by face must add up to those counted over all pairs.
         let (fmr, tar) = (operating.fmr.as_ref().unwrap().point, operating.tar.as_ref().unwrap().point);
         let people = &found.people.identities;
         close("FMR by identity", people.fmr.as_ref().unwrap().point, fmr, 1e-12);
         close("FNMR by identity", people.fnmr.as_ref().unwrap().point, 1.0 - tar, 1e-12);
         close("FMR by face", breakdown.all.fmr.unwrap().point, fmr, 1e-12);
         close("FNMR by face", breakdown.all.fnmr.unwrap().point, 1.0 - tar, 1e-12);
-        // With and without suspects: what is measured with them is what the run says.
+        // The audit's value with suspects is the run's own.
         if let Some(audited) = &found.people.audit.metrics {
             assert_eq!(audited.with.eer, found.metrics.eer);
         }
     }
-    // Too few pairs to resolve any rate: nobody is counted, and labels are judged where the error rates meet.
+    // Too few pairs to resolve any rate: no errors by face, and labels are judged at the equal error rate.
     let names: Vec<String> = (0..8).map(|i| format!("{i:03}")).collect();
     let (matrix, mut faces) = crowd(&names);
     faces.remove(7);
@@ -368,26 +368,26 @@ fn nothing_to_compare_says_what_is_missing() {
         let (matrix, labelled) = flat(faces);
         run(&matrix, 2, &labelled, &options()).unwrap_err().to_string()
     };
-    assert_snapshot!(reason(&[("a", "1", 1, 0.0)]), @"nothing to evaluate: 1 embedded face(s): comparing takes two");
+    assert_snapshot!(reason(&[("a", "1", 1, 0.0)]), @"nothing to evaluate: only one face is embedded, but a comparison needs two");
     assert_snapshot!(
         reason(&[("", "1", 1, 0.0), ("", "2", 2, 0.0)]),
-        @"nothing to evaluate: no face has an identity, so no pair is known to be the same or different people"
+        @"nothing to evaluate: no face has an identity, so no pair is known to be genuine or impostor"
     );
     assert_snapshot!(
         reason(&[("a", "1", 1, 0.0), ("", "2", 2, 0.0)]),
-        @"nothing to evaluate: only one face has an identity: comparing takes two"
+        @"nothing to evaluate: only one face has an identity, but a comparison needs two"
     );
     assert_snapshot!(
         reason(&[("a", "1", 1, 0.0), ("a", "2", 2, 0.0)]),
-        @"nothing to evaluate: all faces have one identity: there is no pair of different people"
+        @"nothing to evaluate: all faces have the same identity, so there is no impostor pair"
     );
     assert_snapshot!(
         reason(&[("a", "1", 1, 0.0), ("b", "2", 2, 0.0)]),
-        @"nothing to evaluate: no two of the 2 faces are one person in different photos: there is no same-identity pair"
+        @"nothing to evaluate: no two of the 2 faces show one person in different photos, so there is no genuine pair"
     );
     assert_snapshot!(
         reason(&[("a", "1", 1, 0.0), ("a", "2", 2, 0.0), ("b", "1", 2, 0.0)]),
-        @"nothing to evaluate: no two of the 3 faces are different people in different photos: there is no different-identity pair"
+        @"nothing to evaluate: no two of the 3 faces show different people in different photos, so there is no impostor pair"
     );
 }
 
@@ -395,10 +395,10 @@ fn nothing_to_compare_says_what_is_missing() {
 fn a_matrix_of_another_shape_or_with_poison_is_refused() {
     let (mut matrix, faces) = flat(&[("a", "1", 1, 0.0), ("a", "2", 2, 9.0), ("b", "3", 3, 90.0)]);
     let error = run(&matrix[..4], 2, &faces, &options()).unwrap_err().to_string();
-    assert_snapshot!(error, @"the embedding matrix cannot be evaluated: 3 faces of 2 numbers need 6 numbers, it has 4; `facevault verify` says what else is wrong with the run");
+    assert_snapshot!(error, @"cannot evaluate the embedding matrix: 3 faces of 2 numbers need 6 numbers, it has 4; `facevault verify` checks the rest of the run");
     matrix[3] = f32::NAN;
     let error = run(&matrix, 2, &faces, &options()).unwrap_err().to_string();
-    assert_snapshot!(error, @"the embedding matrix cannot be evaluated: row 1 holds a value that is not finite; `facevault verify` says what else is wrong with the run");
+    assert_snapshot!(error, @"cannot evaluate the embedding matrix: row 1 holds a value that is not finite; `facevault verify` checks the rest of the run");
 }
 
 #[test]
@@ -477,7 +477,7 @@ fn damaged_files_are_named() {
     };
     assert_snapshot!(
         message("metrics.json", br#"{"schema": 99, "more": []}"#),
-        @"RUN/metrics.json has schema 99, this version of facevault reads schema 2; `facevault evaluate` writes it again"
+        @"RUN/metrics.json has schema 99, but this facevault version reads schema 2; run `facevault evaluate` to rewrite it"
     );
     for name in [
         "metrics.json",
@@ -493,7 +493,7 @@ fn damaged_files_are_named() {
     ] {
         for bytes in [&b""[..], b"{}", &[0xff; 100]] {
             let message = message(name, bytes);
-            assert!(message.starts_with(&format!("RUN/{name} is not what")), "{message}");
+            assert!(message.starts_with(&format!("RUN/{name} is not in the format")), "{message}");
         }
     }
 }

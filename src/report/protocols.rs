@@ -112,7 +112,7 @@ pub(super) fn published(rows: &[PublishedResult]) -> Option<Section> {
         &["metric", "#here", &format!("#{name}"), "#published", "verdict", "source", "what differs"],
     );
     for row in rows {
-        let kind = Quantity::of_metric(&row.metric).unwrap_or(Plain);
+        let kind = Quantity::of_metric(&row.metric);
         let spread = |value: Option<f64>| value.map_or(String::new(), |value| format!(" ± {}", kind.value(value)));
         let here = row.here.as_ref();
         let class = if row.standing == PublishedAgreement::Below { "bad" } else { "" };

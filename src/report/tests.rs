@@ -470,7 +470,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
             meter(DeviceKind::Cuda, None, Some("the driver does not count it")),
         ],
         cards: Vec::new(),
-        left_out: vec!["device cuda is left out: none".into()],
+        left_out: vec!["skipping device cuda: none".into()],
         peak_memory_mib: None,
         machine: MachineInfo::current(),
         build: Build::current(),
@@ -500,7 +500,10 @@ fn a_speed_that_does_not_count_is_struck_out_in_words_too_and_is_never_the_faste
     let html = render_throughput(&measured).unwrap();
     assert!(html.contains("<s>900.0</s><small>struck out: lowest cosine &lt;0.5&gt;</small>"), "{html}");
     assert!(html.contains("<s>900.0</s><small>struck out: its embeddings fail the gate</small>"), "the whole way too");
-    assert!(html.contains("Fastest: first &amp; best, 0.5 faces a second"), "the second one is faster and struck out");
+    assert!(
+        html.contains("Fastest: first &amp; best, 0.5 faces per second"),
+        "the second one is faster and struck out"
+    );
     // What could not be measured is there with its reason, in the list of variants and of whole passes.
     assert_eq!(html.matches("out of &lt;memory&gt;").count(), 2);
     assert!(html.contains("not counted, the driver does not count it"));
@@ -509,7 +512,7 @@ fn a_speed_that_does_not_count_is_struck_out_in_words_too_and_is_never_the_faste
         "✗ second",
         "struck out: second: lowest cosine <0.5>",
         "failed: third: out of <memory>",
-        "device cuda is left out: none",
+        "skipping device cuda: none",
         "2 of 8",
         "Fastest: first & best",
         "energy of cuda: not counted, the driver does not count it",

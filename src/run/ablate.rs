@@ -1,5 +1,4 @@
-//! An ablation: every combination is an ordinary run, so that what is there already is found again, and what two of them
-//! share is computed once.
+//! Runs an ablation. Every combination is an ordinary run, so existing runs are reused and shared work is done once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,12 +20,12 @@ use crate::provenance::{ConfigOrigin, Provenance};
 use crate::weights::WeightsError;
 
 impl RunContext<'_> {
-    /// Computes every combination of a config's ablation and holds them against each other. A combination that cannot be
-    /// had here (its device, its precision, its weights) is told with the reason and does not keep the others from it.
+    /// Computes every combination of a config's ablation and compares them. Combinations that are unavailable here
+    /// (device, precision, weights) are reported with the reason; the rest still run.
     ///
     /// # Errors
-    /// [`RunError::Config`] for a step that sets what no config has, before anything is computed;
-    /// [`RunError::Interrupted`] and others that are no combination's own fault. What was computed stays.
+    /// [`RunError::Config`] for a step that sets an unknown key, before anything is computed; [`RunError::Interrupted`]
+    /// and errors that would affect every combination. Finished work is kept.
     pub fn ablate(
         &self,
         config_path: &Path,
@@ -43,13 +42,13 @@ impl RunContext<'_> {
             self.progress.say(&format!("[{}/{}] {name}", number + 1, combinations.len()));
             let variant = self.variant(&mut sources, config_path, config, &computed)?;
             if let Some(reason) = &variant.err {
-                self.progress.say(&format!("{name} is not measured: {reason}"));
+                self.progress.say(&format!("{name} not measured: {reason}"));
             }
             computed.push(variant);
         }
         drop(sources);
 
-        // Steps that change nothing have the same run: it is asked once.
+        // Steps that change nothing share a run, which is evaluated once.
         let mut runs: Vec<RunDirectory> = Vec::new();
         let mut asked_of = BTreeMap::new();
         let place: Vec<Option<usize>> = computed
@@ -76,7 +75,7 @@ impl RunContext<'_> {
         Ok(result)
     }
 
-    /// Computes one combination, or finds it among those computed before.
+    /// Computes one combination, or reuses it from those before.
     fn variant(
         &self,
         sources: &mut SourceCache,
@@ -99,7 +98,7 @@ impl RunContext<'_> {
         if let Some(known) = before.iter().find(|known| known.run.as_ref() == Some(&run.name())) {
             return Ok(known.clone());
         }
-        let resume = || "starting the ablation again goes on from here".into();
+        let resume = || "run the ablation again to continue from here".into();
         let reason = match self.embed(prepared) {
             Ok(EmbedOutcome::Interrupted(_)) => return Err(RunError::Interrupted { resume: resume() }),
             Ok(EmbedOutcome::Complete(_)) => match self.evaluate(&run, false)? {
@@ -129,7 +128,7 @@ impl RunContext<'_> {
         })
     }
 
-    /// The metric of every run on what all of them share.
+    /// The metric of every run, on the faces and pairs they share.
     fn numbers(&self, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<AblationValues, RunError> {
         if let Some(protocol) = asked.metric.strip_suffix(".accuracy") {
             return accuracies(protocol, asked, runs);
@@ -159,14 +158,14 @@ impl RunContext<'_> {
         match found {
             Ok((numbers, shared)) => Ok((metric, Some(Box::new(numbers)), Some(shared))),
             Err(reason) => {
-                self.progress.say(&format!("the variants share nothing to be compared on: {reason}"));
+                self.progress.say(&format!("cannot compare the variants: {reason}"));
                 Ok((metric, None, None))
             }
         }
     }
 }
 
-/// The accuracies of a protocol in runs that were tested on one list.
+/// The accuracies of a protocol in runs tested on the same list.
 fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<AblationValues, RunError> {
     let metric = Metric {
         key: asked.metric.clone(),
@@ -176,7 +175,7 @@ fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -
     };
     let mut found = Vec::new();
     let mut shared = None;
-    // Pairs are told by their place in the list, which must be the same list of the same faces then.
+    // Pairs are identified by their index, so the list and the faces must be the same in all runs.
     let mut first = None;
     for run in runs {
         let Evaluation { metrics, tested, .. } = Evaluation::read(run.path())?;
@@ -200,17 +199,17 @@ fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -
     Ok((metric, Some(Box::new(Accuracies { runs: found })), shared))
 }
 
-/// Which metric, the numbers of the runs, and what they rest on.
+/// The metric, the runs' values, and the faces and pairs behind them.
 type AblationValues = (Metric, Option<Box<dyn RunValues>>, Option<Shared>);
 
-/// A plan as rows.
+/// A plan, flattened.
 fn flat(plan: &RunPlan) -> Vec<(String, String)> {
     plan::flatten(&serde_json::from_str(&plan.canonical_json()).unwrap_or_default())
 }
 
-/// Whether an error says that one combination cannot be had here, and nothing of the others.
+/// Whether an error affects only one combination.
 fn affects_only_this_variant(error: &RunError) -> bool {
-    // A file that cannot be written, a full disk, a lock that is held: the next combination would meet it too.
+    // An unwritable file, a full disk or a held lock would also stop the next combination.
     let hub =
         |error: &HubError| !matches!(error, HubError::Interrupted | HubError::DiskFull { .. } | HubError::File(_));
     match error {

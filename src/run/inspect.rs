@@ -1,4 +1,4 @@
-//! Looking at runs: one face and its neighbours, or all runs in a table.
+//! Inspects runs: one face and its neighbours, or a list of all runs.
 
 use std::path::Path;
 
@@ -16,6 +16,7 @@ use crate::plan::RunPlan;
 use crate::provenance::{self, Provenance};
 use crate::quality::Quality;
 use crate::similarity;
+use crate::text_table::TextTable;
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
 pub(super) struct EmbeddedFaces {
@@ -23,7 +24,7 @@ pub(super) struct EmbeddedFaces {
     /// Matrix row → manifest row.
     pub rows: Vec<usize>,
     pub failures: Vec<FailedFace>,
-    /// How good the picture of each embedded face is, in matrix order, as far as it was measured.
+    /// Picture quality of each embedded face, in matrix order, if it was measured.
     pub quality: Vec<Option<Quality>>,
 }
 
@@ -67,12 +68,12 @@ impl EmbeddedFaces {
         Benchmarks { protocols, lists: &self.manifest.lists, row_of, identities, mirror }
     }
 
-    /// Checks that matrix, index and manifest tell of the same faces in the same order.
+    /// Checks that matrix, index and manifest list the same faces in the same order.
     pub fn agree_with(&self, run: &RunDirectory, matrix: &EmbeddingMatrix) -> Result<(), RunError> {
         self.agree_with_rows(run, matrix.rows)
     }
 
-    /// The same of a matrix of that many rows that is not read yet.
+    /// The same for a matrix of `rows` rows that has not been read.
     pub fn agree_with_rows(&self, run: &RunDirectory, rows: usize) -> Result<(), RunError> {
         let wrong = |name: &str, rule: String| Err(RunError::Inconsistent { path: run.file(name), rule });
         if rows != self.rows.len() {
@@ -104,8 +105,10 @@ pub(super) fn column(path: &Path, name: &str) -> Result<Vec<String>, RunError> {
     let bytes = files::read(path)?;
     let mut reader = csv::Reader::from_reader(&bytes[..]);
     let headers = reader.headers().map_err(|error| wrong(error.to_string()))?;
-    let position =
-        headers.iter().position(|header| header == name).ok_or_else(|| wrong(format!("it has no column `{name}`")))?;
+    let position = headers
+        .iter()
+        .position(|header| header == name)
+        .ok_or_else(|| wrong(format!("it lacks the column `{name}`")))?;
     reader
         .records()
         .map(|record| {
@@ -184,7 +187,7 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
     Ok(Lookup { run: run.name(), face_id: face_id.into(), row, identity_id, norm, neighbours })
 }
 
-/// How far a run is.
+/// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
@@ -194,7 +197,7 @@ pub enum RunState {
     Embedded,
     /// Sealed.
     Complete,
-    /// A file of it cannot be read; `verify` says more.
+    /// One of its files cannot be read; `verify` has the details.
     Damaged,
 }
 
@@ -203,13 +206,13 @@ pub enum RunState {
 pub struct RunRow {
     /// Its name.
     pub run: String,
-    /// How far it is.
+    /// Its state.
     pub state: RunState,
     /// Rows of its manifest.
     pub faces: u64,
     /// Rows with an embedding.
     pub embedded: u64,
-    /// When it was last worked on, seconds since the epoch.
+    /// Time of its last session, seconds since the epoch.
     pub worked_on: Option<u64>,
     /// The same in words, UTC.
     pub worked_on_utc: Option<String>,
@@ -224,7 +227,7 @@ pub struct RunRow {
 }
 
 impl RunRow {
-    /// How far it is, in words.
+    /// Its state in words.
     #[must_use]
     pub fn state_in_words(&self) -> String {
         match self.state {
@@ -244,13 +247,13 @@ pub fn list(experiments: &Path) -> Result<Vec<RunRow>, FileError> {
     Ok(RunDirectory::list(experiments)?.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect())
 }
 
-/// What tells runs apart for who has to choose one, a line each: name, how far, when; the last one first.
+/// One line per run for a user who has to choose: name, state, last activity; most recent first.
 pub(super) fn describe_candidates(runs: &[&RunDirectory]) -> Vec<String> {
     let mut rows: Vec<RunRow> = runs.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect();
     rows.sort_by(|a, b| b.worked_on.cmp(&a.worked_on).then_with(|| a.run.cmp(&b.run)));
-    let width = rows.iter().map(|row| row.run.chars().count()).max().unwrap_or(0);
     let when = |row: &RunRow| row.worked_on_utc.as_ref().map_or_else(String::new, |at| format!(", {at}"));
-    rows.iter().map(|row| format!("  {:<width$}  {}{}", row.run, row.state_in_words(), when(row))).collect()
+    let cells = rows.iter().map(|row| [row.run.clone(), row.state_in_words() + &when(row)]);
+    TextTable::default().rows(cells).indented(2).lines()
 }
 
 fn row(run: &RunDirectory) -> Result<RunRow, RunError> {

@@ -1,4 +1,4 @@
-//! A run, from config to sealed directory. Every step reads what the step before it wrote.
+//! A run, from config to sealed directory. Every step reads the files of the step before it.
 
 mod ablate;
 mod adopt;
@@ -59,19 +59,19 @@ use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::similarity::Cards;
 use crate::weights::Checkpoint;
 
-/// What every step needs: where runs are kept, who watches, who may stop it.
+/// What every step needs: folders, progress and cancellation.
 pub struct RunContext<'a> {
     /// Folder of run directories.
     pub experiments: &'a Path,
     /// Folder of reports.
     pub reports: &'a Path,
-    /// Who watches.
+    /// Receives progress.
     pub progress: &'a dyn Progress,
-    /// Who may stop it.
+    /// Cancels the work.
     pub cancel: &'a Cancel,
 }
 
-/// Everything an embedding needs, resolved and checked.
+/// A run that is ready to embed: everything resolved and checked.
 pub struct PreparedRun {
     /// Where it goes.
     pub directory: RunDirectory,
@@ -86,15 +86,15 @@ pub struct PreparedRun {
     provenance: Provenance,
 }
 
-/// What an evaluation came to.
+/// Result of an evaluation.
 pub enum Evaluated {
     /// The numbers.
     Metrics(Box<Evaluation>),
-    /// There is nothing to compare (no labels, a single face); the embeddings are complete all the same.
+    /// There is nothing to compare (no labels, a single face), although the embeddings are complete.
     NotEvaluable {
         /// Why, in words.
         reason: String,
-        /// The config's expectations: of what is known without comparing faces, judged; of all else, not.
+        /// The config's expectations; only those that need no comparison of faces are judged.
         expectations: Vec<Judged>,
     },
 }
@@ -117,7 +117,7 @@ impl Evaluated {
 }
 
 impl RunContext<'_> {
-    /// Fetches weights and data, reads the manifest, makes sure of the device, and names the run.
+    /// Fetches weights and data, reads the manifest, checks the device, and names the run.
     ///
     /// # Errors
     /// [`RunError`] of whichever part is wrong.
@@ -125,7 +125,7 @@ impl RunContext<'_> {
         self.prepare_from(&mut SourceCache::default(), config_path, loaded)
     }
 
-    /// [`Self::prepare`] for one of several configs: what another one has read already is not read again.
+    /// [`Self::prepare`] for one of several configs, which share what they read.
     ///
     /// # Errors
     /// As [`Self::prepare`].
@@ -169,7 +169,7 @@ impl RunContext<'_> {
         Ok(PreparedRun { directory, plan, missing_boxes, loaded, manifest, checkpoint, embedder, provenance })
     }
 
-    /// Downloads what a config needs; computes nothing. Gives the number of faces.
+    /// Downloads what a config needs, without computing anything.
     ///
     /// # Errors
     /// [`RunError`] of the weights or the dataset.
@@ -179,7 +179,7 @@ impl RunContext<'_> {
         Ok((checkpoint, self.manifest(config, sources)?))
     }
 
-    /// Embeds what is not embedded yet and writes the hand-over files. Does nothing to a run that has them.
+    /// Embeds the remaining faces and writes the exported files. Does nothing for a run that already has them.
     ///
     /// # Errors
     /// [`RunError`]; what was committed stays, and the next call resumes from it.
@@ -193,7 +193,7 @@ impl RunContext<'_> {
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
         let dimension = embed::output_dimension(embedder.dimension, loaded.config.preprocess.mirror);
-        // The last file of the export: where it is, the others are.
+        // The export writes this file last, so the others exist as well.
         if run.has(RunDirectory::METADATA) {
             let rows = manifest.len();
             let embedded = embed::MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
@@ -268,7 +268,7 @@ impl RunContext<'_> {
         Ok(outcome?)
     }
 
-    /// Says why faces have no embedding, also to who wants no progress: a result that lacks them must not look whole.
+    /// Reports why faces have no embedding, even with `--quiet`: an incomplete result must not look complete.
     fn say_failures(&self, run: &RunDirectory, records: &[ChunkRecord]) -> Result<(), RunError> {
         let failures = failures_in(run, records)?;
         failures.iter().flat_map(Failures::lines).for_each(|line| self.progress.warn(&line));
@@ -283,7 +283,7 @@ impl RunContext<'_> {
         Ok(lock)
     }
 
-    /// Writes what says what this run is: config, plan, provenance (keeping its earlier sessions).
+    /// Writes config, plan and provenance, keeping earlier sessions.
     fn describe(
         run: &RunDirectory,
         plan: &RunPlan,
@@ -296,7 +296,7 @@ impl RunContext<'_> {
             provenance.sessions = earlier.sessions;
             provenance.adopted_from = earlier.adopted_from;
             provenance.compared_on = earlier.compared_on;
-            // Where the same config is started from does not matter to a run that is already described.
+            // The folder that the same config is started from does not matter once the run is described.
             let same = files::read(&run.file(RunDirectory::CONFIG))? == loaded.text.as_bytes()
                 && earlier.config.overrides == provenance.config.overrides;
             if same && run.has(RunDirectory::PLAN) {
@@ -319,8 +319,8 @@ impl RunContext<'_> {
         })
     }
 
-    /// Compares faces, judges the config's expectations, and seals the run. An evaluation that is there is judged again
-    /// rather than computed again: the options that shape it are part of the run's identity.
+    /// Compares faces, judges the config's expectations, and seals the run. An existing evaluation is only judged
+    /// again, because the options that shape it are part of the run's identity.
     ///
     /// # Errors
     /// [`RunError`].
@@ -401,7 +401,7 @@ impl RunContext<'_> {
         Ok(evaluation)
     }
 
-    /// Says in the provenance which card compared the pairs, if one did.
+    /// Records in the provenance which GPU compared the pairs, if one did.
     fn record_card(run: &RunDirectory, card: Option<String>) -> Result<(), RunError> {
         let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
         if provenance.compared_on != card {
@@ -464,7 +464,8 @@ impl RunContext<'_> {
         Ok(path)
     }
 
-    /// PNG pictures of the faces of the hardest pairs and of the first suspects, as the network saw them. A face that is gone has none.
+    /// PNG pictures of the faces of the hardest pairs and of the first suspects, as the network saw them, where they
+    /// can still be read.
     fn pictures(
         run: &RunDirectory,
         config: &ExperimentConfig,
@@ -479,7 +480,7 @@ impl RunContext<'_> {
     }
 }
 
-/// What is in the folders of a run's dataset and is no face.
+/// Files in a run's dataset folders that are not faces.
 ///
 /// # Errors
 /// [`RunError`] of the provenance.
@@ -506,7 +507,7 @@ pub fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
     })
 }
 
-/// The config that a run was made from, read again.
+/// The config that a run was made from.
 ///
 /// # Errors
 /// [`RunError::Config`], [`RunError::File`].
@@ -517,7 +518,7 @@ pub fn stored(run: &RunDirectory) -> Result<(PathBuf, Loaded), RunError> {
     Ok((origin.path, loaded))
 }
 
-/// What computed a run's embeddings; `None` for a run from before that was known, and one that is not begun.
+/// What computed a run's embeddings; `None` for a run that predates fingerprints or has not started.
 ///
 /// # Errors
 /// [`RunError::File`], [`RunError::Json`].
@@ -529,7 +530,7 @@ fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {
     Ok(stored(run)?.1.config)
 }
 
-/// The command that computes a run, for people to type.
+/// The command that computes a run.
 #[must_use]
 pub fn command(origin: &ConfigOrigin) -> String {
     let path = origin.path.strip_prefix(&origin.working_directory).unwrap_or(&origin.path);
@@ -542,7 +543,7 @@ pub fn command(origin: &ConfigOrigin) -> String {
 }
 
 fn not_yet(run: &RunDirectory, missing: &'static str, verb: &str) -> RunError {
-    RunError::NotYet { run: run.name(), missing, remedy: format!("`facevault {verb} {}` does that", run.name()) }
+    RunError::NotYet { run: run.name(), missing, remedy: format!("run `facevault {verb} {}`", run.name()) }
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -1,4 +1,4 @@
-//! The lists of pairs that protocols name, read beside those that the dataset ships with.
+//! Reads the lists of pairs that protocols name, in addition to the dataset's own.
 
 use super::RunError;
 use crate::dataset::{AbsentPair, DATASET_PAIRS, Manifest, PairList, read_pair_list};
@@ -6,8 +6,8 @@ use crate::evaluate;
 use crate::progress::Progress;
 use crate::protocol::{PairsSource, Protocol};
 
-/// Reads each protocol's own list into the manifest; several files of one protocol become one list, in their order. Says
-/// where a list contradicts the identities of the faces.
+/// Reads each protocol's own list into the manifest; several files of one protocol form one list, in order. Reports
+/// lists that contradict the identities of the faces.
 pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &dyn Progress) -> Result<(), RunError> {
     for Protocol { name, pairs, .. } in protocols {
         match pairs {
@@ -24,7 +24,7 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
                 manifest.lists.push(whole);
             }
             PairsSource::Dataset if manifest.lists.iter().any(|list| list.name == DATASET_PAIRS) => {}
-            // Known before anything is embedded.
+            // Fail before anything is embedded.
             PairsSource::Dataset => {
                 return Err(crate::evaluate::EvaluateError::NoPairs { protocol: name.clone() }.into());
             }
@@ -40,7 +40,7 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
             _ => ("name faces", "they are"),
         };
         progress.say(&format!(
-            "{} of the {} pairs of the list `{}` {name} that the dataset does not have; {are} left out",
+            "{} of the {} pairs in list `{}` {name} that the dataset does not have; {are} left out",
             list.absent.len(),
             list.pairs.len(),
             list.name
@@ -50,7 +50,7 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
         let (wrong, all) = (list.contradictions(&manifest.faces), list.pairs.len());
         if wrong > 0 {
             progress.say(&format!(
-                "{wrong} of the {all} pairs of the list `{}` contradict the faces' identities; the list is followed",
+                "{wrong} of the {all} pairs in list `{}` contradict the faces' identities; the list takes precedence",
                 list.name
             ));
         }

@@ -1,4 +1,4 @@
-//! `pairs_left_out.csv`: the pairs of published lists that could not be compared, and why.
+//! Writes `pairs_left_out.csv`: the pairs of published lists that could not be compared, and why.
 
 use super::inspect::EmbeddedFaces;
 use super::{RunDirectory, RunError};
@@ -6,7 +6,7 @@ use crate::dataset::{ABSENT, PairList};
 use crate::embed::FailedFace;
 use crate::files::{self, FileError};
 
-/// The file; without such pairs there is none.
+/// The file; absent if every pair was compared.
 const FILE: &str = "pairs_left_out.csv";
 
 /// Writes them, list by list.
@@ -36,7 +36,7 @@ pub(super) fn write(run: &RunDirectory, faces: &EmbeddedFaces) -> Result<(), Run
     if any { Ok(files::commit_bytes(&run.file(FILE), &bytes)?) } else { Ok(()) }
 }
 
-/// How a face is called: by its id, or as the list does where the dataset does not have it.
+/// The name of a face: its id, or the list's name for it if the dataset lacks it.
 fn called<'a>(faces: &'a EmbeddedFaces, list: &'a PairList, index: usize, side: usize, row: u32) -> &'a str {
     if let Some(face) = faces.manifest.faces.get(row as usize) {
         return &face.face_id;
@@ -45,7 +45,7 @@ fn called<'a>(faces: &'a EmbeddedFaces, list: &'a PairList, index: usize, side: 
     at.map_or("", |at| &list.absent[at].names[side])
 }
 
-/// Why a face cannot be compared, if it cannot.
+/// Why a face cannot be compared, if so.
 fn reason(faces: &EmbeddedFaces, list: &PairList, index: usize, side: usize, row: u32) -> Option<String> {
     if row == ABSENT {
         return Some(format!("the dataset has no face `{}`", called(faces, list, index, side, row)));

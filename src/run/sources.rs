@@ -1,4 +1,4 @@
-//! What several runs read alike: weights and manifests, each read once.
+//! Weights and manifests that several runs share, each read once.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use crate::protocol::Protocol;
 use crate::weights::WeightsSource;
 use crate::weights::{self, Checkpoint};
 
-/// Weights and manifests that were read already, by the part of a config that asks for them.
+/// Weights and manifests read so far, keyed by the config sections that determine them.
 #[derive(Default)]
 pub struct SourceCache {
-    /// With the keys of a network, which another one names otherwise.
+    /// Keyed by the network as well, because it determines the names of the tensors.
     checkpoints: Vec<(WeightsSource, ModelSpec, Arc<Checkpoint>)>,
-    /// A manifest has the pair lists of the protocols.
+    /// Keyed by the protocols as well, because a manifest holds their lists of pairs.
     manifests: Vec<(DatasetSource, Vec<Protocol>, Arc<Manifest>)>,
 }
 
 impl RunContext<'_> {
-    /// The checkpoint of a config, with the network's keys and all that it needs.
+    /// The checkpoint of a config, renamed to the network's keys and checked for completeness.
     pub(super) fn checkpoint(
         &self,
         config: &ExperimentConfig,
@@ -37,7 +37,7 @@ impl RunContext<'_> {
         read.tensors = model::adopt(&config.model, read.tensors);
         let needed = model::parameters(&config.model);
         if let Some(prefix) = weights::take_off_prefix(&mut read.tensors, &needed) {
-            self.progress.say(&format!("the prefix `{prefix}` is taken off the keys of {}", read.origin.location));
+            self.progress.say(&format!("stripping the prefix `{prefix}` from the keys of {}", read.origin.location));
         }
         weights::require(&read, &needed, model::unused_keys(&config.model))?;
         let read = Arc::new(read);
@@ -74,7 +74,6 @@ impl RunContext<'_> {
         files::create_dir(&cache).map_err(FileError::or_set("--experiments"))?;
         let read = dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel);
         let mut manifest = read.map_err(|error| match error {
-            // Archives are unpacked there.
             DatasetError::File(error) if error.path.starts_with(&cache) => {
                 DatasetError::File(FileError::or_set("--experiments")(error))
             }

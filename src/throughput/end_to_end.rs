@@ -1,4 +1,4 @@
-//! From the dataset's files to rows on disk: the pipeline of a real run, in a folder that is thrown away.
+//! The end-to-end pass: the pipeline of a real run, from the dataset's files to rows on disk, in a temporary folder.
 
 use serde::Serialize;
 
@@ -17,64 +17,64 @@ use crate::progress::{LinesOnly, Silent};
 use crate::quality::Quality;
 use crate::run::FaceReader;
 
-/// No more faces than this, however fast the device is.
+/// Most faces in one pass, however fast the device is.
 const MAX_FACES: usize = 200_000;
 
-/// One whole pass.
+/// One end-to-end pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EndToEnd {
-    /// In words, as among the variants.
+    /// Name, as among the variants.
     pub name: String,
-    /// The same, part by part.
+    /// The same as data.
     pub variant: BenchVariant,
-    /// Whether the variant passes the accuracy gate: otherwise this speed does not count either.
+    /// Whether the variant passes the accuracy gate; otherwise this speed is invalid too.
     pub counts: bool,
-    /// What came of it.
+    /// Its outcome.
     #[serde(flatten)]
     pub outcome: EndToEndOutcome,
 }
 
-/// What came of a whole pass.
+/// Result of an end-to-end pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum EndToEndOutcome {
-    /// Its speed.
+    /// The speed.
     Measured(EndToEndSpeed),
-    /// Why there is none.
+    /// Why there is no speed.
     Failed(Failed),
 }
 
-/// The speed of a whole pass and where its time went. Steps overlap: their seconds do not add up to the time of a face.
+/// The speed of an end-to-end pass and where its time went. Steps overlap, so their times do not add up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EndToEndSpeed {
-    /// Faces that came through.
+    /// Embedded faces.
     pub faces: u64,
     /// From the first file to the last row on disk, s.
     pub seconds: f64,
     /// Faces a second.
     pub faces_per_second: f64,
-    /// Of the speed of the network alone, in passes: 1 where everything else hides behind the network.
+    /// Share of the speed of the network alone, in passes: 1 if everything else overlaps with the network.
     pub of_network: f64,
-    /// Share of the time in which the device had a batch, 0 … 1: whether reading kept up with it.
+    /// Share of the time that the device had a batch, 0 … 1: whether reading kept up.
     pub fed: f64,
-    /// Share of the time in which the device computed, 0 … 1: a CPU's is that in which it had a batch, a card's is by the
-    /// events of its stages, without copies; absent where the card's stages are not known.
+    /// Share of the time that the device computed, 0 … 1: for a CPU, the time it had a batch; for a GPU, from the
+    /// events of its stages, without copies. Absent if the GPU's stages are unknown.
     pub busy: Option<f64>,
     /// Threads that read, decode and resize.
     pub workers: usize,
-    /// Reading, decoding and resizing, s a face of one thread.
+    /// Reading, decoding and resizing on one thread, s per face.
     pub prepare_seconds: f64,
-    /// Sending pixels to the device, s a face; absent where the network does not tell.
+    /// Sending pixels to the device, s per face; absent if the network does not report it.
     pub upload_seconds: Option<f64>,
-    /// Forward passes, s a face: on the CPU as they went here, on a card by its events when it ran alone.
+    /// Forward passes, s per face: on the CPU as measured here, on a GPU from its events when it ran alone.
     pub network_seconds: Option<f64>,
-    /// Fetching embeddings from the device, s a face.
+    /// Fetching embeddings from the device, s per face.
     pub download_seconds: Option<f64>,
-    /// Writing rows and flushing them to disk, s a face.
+    /// Writing rows and flushing them to disk, s per face.
     pub write_seconds: f64,
 }
 
-/// What a whole pass starts from.
+/// Inputs of an end-to-end pass.
 pub(super) struct EndToEndSetup<'a> {
     pub variant: BenchVariant,
     /// Whether its accuracy passes.
@@ -85,11 +85,11 @@ pub(super) struct EndToEndSetup<'a> {
     pub stages: &'a [Stage],
     /// Cards that share the work, ≥ 1.
     pub cards: usize,
-    /// Seconds that the pass should take.
+    /// Target duration of the pass, s.
     pub seconds: f64,
 }
 
-/// The sample's faces over and over.
+/// Reads the sample's faces over and over.
 struct CyclingReader<'a> {
     reader: FaceReader<'a>,
     rows: &'a [usize],
@@ -101,8 +101,8 @@ impl PixelReader for CyclingReader<'_> {
     }
 }
 
-/// Seconds a face on a card by what they are for, from stages: sending pixels, computing, fetching rows. Copies are absent
-/// where the network does not tell them apart.
+/// Seconds per face on a GPU, from its stages: sending pixels, computing, fetching rows. Copies are absent if the
+/// network does not report them separately.
 fn on_card(stages: &[Stage]) -> [Option<f64>; 3] {
     const COPIES: [&str; 2] = ["upload", "download"];
     let sum = |wanted: &dyn Fn(&str) -> bool| {
@@ -112,11 +112,11 @@ fn on_card(stages: &[Stage]) -> [Option<f64>; 3] {
     [sum(&|name| name == COPIES[0]), sum(&|name| !COPIES.contains(&name)), sum(&|name| name == COPIES[1])]
 }
 
-/// How many faces take about so many seconds, whatever is slower: the network, or preparing them on all cores.
+/// Number of faces that take about the target duration, limited by the network or by preparation on all cores.
 fn faces_in_time(start: &EndToEndSetup<'_>, prepare_seconds: f64, cores: usize, sample: usize) -> usize {
     let prepared = if prepare_seconds > 0.0 { cores as f64 / prepare_seconds } else { f64::INFINITY };
     let faces = (start.rate.min(prepared) * start.seconds) as usize;
-    // Two batches at least: one is prepared while the other is embedded.
+    // At least two batches: one is prepared while the other is embedded.
     faces.max(sample).max(2 * start.variant.batch).min(MAX_FACES)
 }
 
@@ -189,7 +189,7 @@ impl Bench<'_> {
     }
 }
 
-/// Puts together what the clocks say.
+/// Assembles the result from the timings.
 fn whole(
     config: &ExperimentConfig,
     start: &EndToEndSetup<'_>,

@@ -1,4 +1,4 @@
-//! Whether a variant's embeddings may stand for those of f32 on the CPU: a speed counts only where they may. Pure.
+//! Judges whether a variant's embeddings are close enough to f32 on the CPU; otherwise its speed is invalid. Pure.
 
 use std::convert::Infallible;
 
@@ -14,42 +14,42 @@ use crate::progress::{Cancel, Silent};
 use crate::similarity::kernel::Rows;
 use crate::similarity::{PairMode, SimilarityOptions};
 
-/// Bootstrap replicates of a difference of error rates, at most: it is made for every variant.
+/// Most bootstrap replicates for the difference of error rates, which is computed for every variant.
 const REPLICATES: u32 = 200;
 
-/// A variant's embeddings against the reference's, face by face and pair by pair.
+/// A variant's embeddings compared with the reference's, face by face and pair by pair.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReferenceAgreement {
     /// Cosines of a face's two embeddings.
     #[serde(flatten)]
     pub closeness: Closeness,
-    /// How many faces have another nearest face than in the reference; absent with a single face.
+    /// Faces whose nearest face differs from the reference; absent with a single face.
     pub nearest: Option<NearestFaces>,
-    /// The variant's equal error rate less the reference's on the same pairs; absent without pairs of both kinds.
+    /// The variant's equal error rate minus the reference's on the same pairs; absent without pairs of both kinds.
     pub eer_difference: Option<Effect>,
 }
 
 /// The judgement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AccuracyGate {
-    /// Whether the speed counts.
+    /// Whether the speed is valid.
     pub passed: bool,
-    /// Why not, a line a reason.
+    /// Reasons why not.
     pub because: Vec<String>,
-    /// The least cosine that was asked for.
+    /// The required minimum cosine.
     pub least_cosine: f64,
 }
 
 impl AccuracyGate {
-    /// Judges by the least cosine of the precision and by the tolerance that `compare --fail-on-regression` has for the
-    /// equal error rate: the whole interval of its difference must not be worse. What cannot be resolved does not fail.
+    /// Judges by the precision's minimum cosine and by the equal error rate with the tolerance of `compare
+    /// --fail-on-regression`: the whole interval of the difference must not be worse. Unresolvable differences pass.
     #[must_use]
     pub fn of(precision: Precision, agreement: &ReferenceAgreement) -> Self {
         let (least, found) = (least_cosine(precision), agreement.closeness.min_cosine);
         let mut because = Vec::new();
-        // Not a number is below every bound.
+        // NaN fails.
         if found.is_nan() || found < least {
-            because.push(format!("lowest cosine {found:.6}, {} needs {least}", precision.name()));
+            because.push(format!("lowest cosine {found:.6}, but {} requires {least}", precision.name()));
         }
         let worse = |effect: &Effect| Tolerances::default().breach(HeadlineMetric::Eer, effect);
         if let Some(text) = agreement.eer_difference.as_ref().and_then(worse) {
@@ -59,7 +59,7 @@ impl AccuracyGate {
     }
 }
 
-/// The agreement of each matrix of `found` with `reference`: unit rows of `faces`, in their order. `None` when told to stop.
+/// The agreement of each matrix of `found` with `reference`; both hold unit rows of `faces`. `None` if cancelled.
 pub(super) fn agreements(
     config: &ExperimentConfig,
     faces: &[Labelled<'_>],
@@ -68,7 +68,7 @@ pub(super) fn agreements(
     cancel: &Cancel,
 ) -> Option<Vec<ReferenceAgreement>> {
     let dimension = reference.len() / faces.len().max(1);
-    // On the CPU a row does not depend on its batch: most matrices are there several times.
+    // On the CPU a row does not depend on its batch, so most matrices occur several times.
     let first_like: Vec<usize> =
         found.iter().map(|matrix| found.iter().position(|other| other == matrix).unwrap_or_default()).collect();
     let differences = eer_differences(config, faces, reference, found, &first_like, cancel)?;
@@ -95,7 +95,7 @@ pub(super) fn agreements(
     (!cancel.requested()).then_some(agreements)
 }
 
-/// Of each matrix that is there for the first time; `None` inside where there are no pairs to tell.
+/// Differences for the first occurrence of each matrix; inner `None` without pairs of both kinds.
 fn eer_differences(
     config: &ExperimentConfig,
     faces: &[Labelled<'_>],

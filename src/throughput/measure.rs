@@ -1,4 +1,4 @@
-//! The clock: opens networks, embeds the sample once, then measures in turn.
+//! Opens networks, embeds the sample once as a warm-up, then times the variants in turn.
 
 use std::time::{Duration, Instant};
 
@@ -15,35 +15,35 @@ use crate::preprocess::Standardise;
 use crate::progress::{Cancel, Progress};
 use crate::weights::Tensors;
 
-/// A variant and what came of it.
+/// A variant and its outcome.
 pub(super) struct VariantRun {
     pub variant: BenchVariant,
     pub outcome: Result<VariantMeasurement, Failed>,
 }
 
-/// Everything that was seen of a variant that could be had.
+/// Everything measured of an available variant.
 pub(super) struct VariantMeasurement {
-    /// Which of the open networks.
+    /// Index of the open network.
     pub network: usize,
     pub info: EmbedderInfo,
     /// Embeddings of the sample, row by row.
     pub embeddings: Vec<f32>,
-    /// Faces a second, a number a round.
+    /// Faces per second, one value per round.
     pub rates: Vec<f64>,
     pub stages: Vec<StageTime>,
-    /// Faces that the stages are of.
+    /// Faces that the stages cover.
     pub staged: usize,
     pub energy: EnergySum,
     /// The device at the end of the last timed window.
     pub state: Option<CardState>,
 }
 
-/// Why a variant has no speed.
+/// Why a variant could not be measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failed {
     /// The error, in words.
     pub err: String,
-    /// Whether this machine, build or device lacks what it takes, as against something that broke.
+    /// Whether this machine, build or device lacks something, rather than failing.
     pub not_available: bool,
 }
 
@@ -60,11 +60,11 @@ impl From<&ModelError> for Failed {
     }
 }
 
-/// What ends a measurement, or only one variant of it.
+/// What stops a measurement, or one variant of it.
 pub(super) enum Stop {
     /// This variant.
     Variant(ModelError),
-    /// Everything: somebody asked.
+    /// Everything: cancelled.
     Interrupted,
 }
 
@@ -79,11 +79,11 @@ struct Window {
     faces: usize,
     /// Seconds.
     elapsed: f64,
-    /// The energy counter at its beginning and its end, J.
+    /// The energy counter at start and end, J.
     counter: [Result<f64, String>; 2],
 }
 
-/// What is needed to open networks and to run them.
+/// Opens and times networks.
 pub(super) struct Bench<'a> {
     pub config: &'a ExperimentConfig,
     pub tensors: &'a Tensors,
@@ -92,15 +92,15 @@ pub(super) struct Bench<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// How long to measure.
+/// How long to time each variant.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TimingPlan {
     pub rounds: usize,
-    /// Of each variant in each round.
+    /// Per variant and round.
     pub seconds: f64,
 }
 
-/// Networks on their devices; a place is empty where a network could not be had.
+/// Networks on their devices, or why one is not available.
 pub(super) type Networks = Vec<(NetworkSetup, Result<Box<dyn Embedder>, Failed>)>;
 
 /// A config's options with those of an engine.
@@ -110,10 +110,10 @@ fn options(config: &ExperimentConfig, engine: &NetworkSetup) -> Execution {
 }
 
 impl Bench<'_> {
-    /// The network, with room for batches of so many faces.
+    /// Opens a network with room for batches of `batch` faces.
     fn open(&self, engine: &NetworkSetup, batch: usize) -> Result<Box<dyn Embedder>, ModelError> {
         let options = Execution { batch_size: BatchSize::Faces(batch), ..options(self.config, engine) };
-        // Only the kernels need ranges for int8: candle and CUDA say themselves that they do not compute in it.
+        // Only the fused kernels need int8 ranges; candle and CUDA report that they do not support int8.
         let fused = engine.device == DeviceKind::Cpu && engine.kernels != Kernels::Candle;
         let calibration = if fused && engine.precision == Precision::Int8 {
             Some(model::calibrate(&self.config.model, &options, self.tensors, self.sample.all())?)
@@ -131,7 +131,7 @@ impl Bench<'_> {
         )
     }
 
-    /// Embeddings of the sample by the reference.
+    /// Embeds the sample with the reference.
     pub fn reference(&self, reference: Reference, threads: usize) -> Result<Vec<f32>, ThroughputError> {
         let kernels = match reference {
             Reference::Candle => Kernels::Candle,
@@ -150,10 +150,10 @@ impl Bench<'_> {
         })
     }
 
-    /// Measures all variants. One that cannot be had or that fails keeps nothing else from being measured.
+    /// Measures all variants; unavailable or failing ones do not stop the others.
     ///
     /// # Errors
-    /// [`ThroughputError::Interrupted`]; [`ThroughputError::Variant`] where none could be had.
+    /// [`ThroughputError::Interrupted`]; [`ThroughputError::Variant`] if none is available.
     pub fn run(
         &self,
         variants: &[BenchVariant],
@@ -178,7 +178,7 @@ impl Bench<'_> {
         Ok((networks, seen))
     }
 
-    /// Opens every network once and embeds the sample by every variant: what accuracy is judged by, and the warm-up.
+    /// Opens every network once and embeds the sample with every variant, as warm-up and to judge accuracy.
     fn warm_up(&self, variants: &[BenchVariant]) -> Result<(Networks, Vec<VariantRun>), ThroughputError> {
         let (mut networks, mut seen, mut refused) = (Networks::new(), Vec::new(), None);
         self.progress.start("warming up", "variants", Some(variants.len() as u64), 0);
@@ -218,7 +218,7 @@ impl Bench<'_> {
         }
     }
 
-    /// The sample's embeddings, made in the variant's own batches.
+    /// Embeds the sample in the variant's own batches.
     fn embed_sample(
         &self,
         embedder: &mut dyn Embedder,
@@ -232,7 +232,7 @@ impl Bench<'_> {
         let mut full = vec![0.0; batch * info.dimension];
         embedder.embed(self.sample.batch(0, batch), &mut full)?;
         let embeddings = if batch >= faces {
-            // The sample is the beginning of the batch.
+            // The batch starts with the sample.
             full.truncate(faces * info.dimension);
             full
         } else {
@@ -251,7 +251,7 @@ impl Bench<'_> {
         })
     }
 
-    /// The whole sample in batches.
+    /// Embeds the whole sample in batches.
     fn embed_all(&self, embedder: &mut dyn Embedder, batch: usize) -> Result<Vec<f32>, Stop> {
         let (faces, dimension) = (self.sample.rows.len(), embedder.info().dimension);
         let mut out = vec![0.0; faces * dimension];
@@ -262,7 +262,7 @@ impl Bench<'_> {
         Ok(out)
     }
 
-    /// Batch after batch until the time is over; then one more for the stages, whose clocks must not be in the speed.
+    /// Times batches for the given duration, then runs one more for the stages, whose timers must not affect the speed.
     fn measure(
         &self,
         embedder: &mut dyn Embedder,
@@ -289,8 +289,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Keeps as many batches in flight as the device takes, until the time is over; the last one that was started counts.
-    /// The same few batches go round, so that no copying is in the time.
+    /// Keeps as many batches in flight as the device accepts until the time is up, and waits for all of them. The same
+    /// few batches are reused, so that copying is not timed.
     fn window(
         &self,
         embedder: &mut dyn Embedder,
@@ -313,7 +313,7 @@ impl Bench<'_> {
         let before = counter();
         let started = Instant::now();
         let (mut flying, mut done, mut stop) = (0, 0, None);
-        // Whatever happens, all that was started is finished: the queue wants it so.
+        // The queue requires every started batch to be finished, even after an error.
         loop {
             while stop.is_none()
                 && let Some(next) = waiting.pop()
@@ -355,7 +355,7 @@ impl Bench<'_> {
     }
 }
 
-/// Turns a variant that failed into one that says so.
+/// Records the failure of a variant.
 fn keep(
     measured: Result<(), Stop>,
     variant: &BenchVariant,
@@ -382,7 +382,7 @@ mod tests {
 
     const BATCH: usize = 4;
 
-    /// Times a window on a card with the demo's faces.
+    /// Times a window on a mock card with the demo's faces.
     fn window(card: &mut MockCard, seconds: f64) -> Result<Window, Stop> {
         let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml");
         let config = crate::config::load(std::path::Path::new(demo), &[]).unwrap().config;

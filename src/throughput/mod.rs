@@ -1,7 +1,7 @@
-//! How many faces a second a config's network embeds on this machine, and how exactly: never the one without the other.
+//! Measures how many faces per second a config's network embeds on this machine, always together with its accuracy.
 //!
-//! Variants differ in device, arithmetic, implementation, threads and batch size. They are measured in turn, round by
-//! round, so that drift of the machine hits all alike; what holds from one session to another is their ratio.
+//! Variants differ in device, precision, kernels, threads and batch size. They are measured in turn, round by round, so
+//! that drift of the machine affects all alike; only their ratios carry over between sessions.
 
 mod accuracy;
 mod end_to_end;
@@ -42,13 +42,13 @@ use measure::{Bench, Networks, TimingPlan, VariantRun};
 use meter::{CardFacts, CardState, Energy, MeterNote, Meters};
 use sample::TimedSample;
 
-/// What embeddings are compared with: 32-bit floats on the CPU.
+/// The reference for accuracy: f32 on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reference {
     /// The candle graph.
     Candle,
-    /// The kernels that `auto` takes.
+    /// The kernels that `auto` selects.
     Fused,
 }
 
@@ -63,19 +63,19 @@ pub struct ThroughputRequest {
     pub seconds: f64,
     /// Faces of the sample, ≥ 1.
     pub faces: usize,
-    /// What accuracy is judged by.
+    /// Reference for accuracy.
     pub reference: Reference,
-    /// Whether to go from files to rows on disk as well.
+    /// Whether to run the end-to-end pass.
     pub end_to_end: bool,
 }
 
-/// Version of [`Throughput`]'s form. 2: variants may have failed, are judged, and stand beside energy and whole passes.
+/// Version of [`Throughput`]'s format. 2 added failed variants, the gate, energy and end-to-end passes.
 const SCHEMA: u32 = 2;
 
-/// Everything that was measured: what `throughput --json` prints.
+/// The whole measurement, as printed by `throughput --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Throughput {
-    /// Version of this form.
+    /// Version of this format.
     pub schema: u32,
     /// The config's name.
     pub config: String,
@@ -83,31 +83,31 @@ pub struct Throughput {
     pub faces: usize,
     /// Side of the network's input, pixels.
     pub side: usize,
-    /// Whether an experiment of this config passes each face twice; a face here is one pass.
+    /// Whether an experiment of this config passes each face twice; here, a face is one pass.
     pub mirrored: bool,
     /// Rounds.
     pub rounds: usize,
-    /// Seconds of each variant in each round.
+    /// Seconds per variant and round.
     pub seconds: f64,
-    /// What accuracy is judged by.
+    /// Reference for accuracy.
     pub reference: Reference,
-    /// How well the reference tells people apart; absent where the sample lacks pairs of either kind.
+    /// How well the reference separates people; absent if the sample lacks pairs of either kind.
     pub reference_separation: Option<Separation>,
-    /// What faces cost before the network.
+    /// Cost of faces before the network.
     pub preparation: Preparation,
-    /// What the network costs at the very least.
+    /// Minimum cost of the network.
     pub floor: Floor,
-    /// One entry a variant, in the order of the request.
+    /// One entry per variant, in the order of the request.
     pub variants: Vec<VariantResult>,
-    /// The whole way, from files, of each device and precision at its best batch size; empty where that was not asked for.
+    /// End-to-end passes of each device and precision at its best batch size; empty if not requested.
     pub end_to_end: Vec<EndToEnd>,
-    /// Who counts energy here.
+    /// Energy meters.
     pub meters: Vec<MeterNote>,
-    /// The cards that were measured, where their driver tells.
+    /// The GPUs that were measured, if their driver reports them.
     pub cards: Vec<CardFacts>,
-    /// Devices that were asked for as `all` and are not here, with the reason.
+    /// Devices that `all` skipped, with the reason.
     pub left_out: Vec<String>,
-    /// Most memory the process has had resident (`VmHWM`), MiB, over all variants; absent where the system does not tell.
+    /// Peak resident memory of the process (`VmHWM`) over all variants, MiB; absent if the system does not report it.
     pub peak_memory_mib: Option<u64>,
     /// The machine.
     pub machine: MachineInfo,
@@ -120,28 +120,28 @@ pub struct Throughput {
 /// One variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VariantResult {
-    /// In words: device, kernels, precision, threads, batch size.
+    /// Name: device, kernels, precision, threads, batch size.
     pub name: String,
-    /// The same, part by part.
+    /// The same as data.
     #[serde(flatten)]
     pub variant: BenchVariant,
-    /// What came of it.
+    /// Its outcome.
     #[serde(flatten)]
     pub outcome: VariantOutcome,
 }
 
-/// What came of a variant.
+/// Outcome of a variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum VariantOutcome {
-    /// Its speed, and whether that counts.
+    /// Its speed, and whether it is valid.
     Measured(Box<MeasuredVariant>),
-    /// Why there is none.
+    /// Why there is no speed.
     Failed(Failed),
 }
 
 impl VariantResult {
-    /// What was measured of it.
+    /// Its measurement.
     #[must_use]
     pub fn measured(&self) -> Option<&MeasuredVariant> {
         match &self.outcome {
@@ -150,7 +150,7 @@ impl VariantResult {
         }
     }
 
-    /// Why it could not be measured.
+    /// Why it could not be measured, if so.
     #[must_use]
     pub fn failed(&self) -> Option<&Failed> {
         match &self.outcome {
@@ -160,37 +160,37 @@ impl VariantResult {
     }
 }
 
-/// A variant that could be had.
+/// Measurement of a variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MeasuredVariant {
-    /// What did run: architecture and implementation.
+    /// Architecture and implementation that ran.
     pub embedder: String,
-    /// Where, in words.
+    /// Device, in words.
     pub device_name: String,
-    /// Faces a second over the rounds.
+    /// Faces per second over the rounds.
     pub faces_per_second: Quartiles,
-    /// Speed relative to the first variant that could be had, round by round.
+    /// Speed relative to the first available variant, round by round.
     pub ratio: Quartiles,
-    /// Stages of the network; empty where the implementation cannot tell.
+    /// Stages of the network; empty if the implementation does not report them.
     pub stages: Vec<Stage>,
-    /// The speed as arithmetic; absent where nobody counted the network's operations.
+    /// The speed in operations; absent if the network's operations were not counted.
     pub reached: Option<Reached>,
-    /// Its embeddings against the reference's.
+    /// Its embeddings compared with the reference's.
     pub agreement: ReferenceAgreement,
-    /// How well they tell people apart.
+    /// How well they separate people.
     pub separation: Option<Separation>,
-    /// Whether its speed counts.
+    /// Whether its speed is valid.
     pub gate: AccuracyGate,
     /// Energy of the device over the timed windows.
     pub energy: Option<Energy>,
-    /// Why that is absent.
+    /// Why energy is absent.
     pub energy_absent: Option<String>,
-    /// The card at the end of the last timed window.
+    /// State of the GPU at the end of the last timed window.
     pub card_state: Option<CardState>,
 }
 
 impl Throughput {
-    /// The fastest variant whose accuracy passes.
+    /// The fastest variant that passes the accuracy gate.
     #[must_use]
     pub fn fastest(&self) -> Option<(&VariantResult, &MeasuredVariant)> {
         let measured = self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?)));
@@ -199,7 +199,7 @@ impl Throughput {
             .max_by(|(_, a), (_, b)| a.faces_per_second.median.total_cmp(&b.faces_per_second.median))
     }
 
-    /// Each network's variant with the highest speed: of those that pass, where one does.
+    /// Each network's fastest variant, preferring those that pass the gate.
     #[must_use]
     pub fn best_of_each(
         &self,
@@ -218,22 +218,22 @@ impl Throughput {
     }
 }
 
-/// Why nothing was measured.
+/// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum ThroughputError {
     /// Weights or dataset.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The dataset has no face, or none that can be read.
+    /// No face of the dataset can be read.
     #[error(
-        "none of the {tried} faces tried can be read, and speed is measured on faces; `facevault embed` says why, \
-         face by face"
+        "none of the {tried} sampled faces can be read, so there is nothing to measure; `facevault embed` lists the \
+         reasons"
     )]
     NoFaces {
-        /// Faces that were tried.
+        /// Faces in the sample.
         tried: usize,
     },
-    /// A variant cannot be had, or failed.
+    /// A variant is not available or failed.
     #[error("cannot measure `{variant}`: {source}")]
     Variant {
         /// Which.
@@ -241,27 +241,15 @@ pub enum ThroughputError {
         /// Why.
         source: ModelError,
     },
-    /// Somebody asked to stop.
-    #[error("interrupted; nothing of a measurement is kept")]
+    /// Stopped on request.
+    #[error("interrupted; partial measurements are not kept")]
     Interrupted,
 }
 
-impl ThroughputError {
-    /// Whether somebody asked to stop.
-    #[must_use]
-    pub fn interrupted(&self) -> bool {
-        match self {
-            Self::Run(error) => error.interrupted(),
-            Self::Interrupted => true,
-            _ => false,
-        }
-    }
-}
-
-/// Measures. A variant that cannot be had here or that fails is among the results with its reason.
+/// Measures all variants. Unavailable and failing variants are among the results, with the reason.
 ///
 /// # Errors
-/// [`ThroughputError`]; [`ThroughputError::Variant`] of the first variant where none could be had.
+/// [`ThroughputError`]; [`ThroughputError::Variant`] of the first variant if none is available.
 pub fn run(
     context: &RunContext<'_>,
     config: &ExperimentConfig,
@@ -271,7 +259,7 @@ pub fn run(
     let machine = MachineInfo::current();
     let (here, left_out) = devices_here(config, &request.wanted);
     let variants = request.wanted.variants(&config.embed, machine.cores, &here);
-    // The reference embeds a face a thread.
+    // The reference embeds one face per thread.
     let largest = variants.iter().map(|variant| variant.batch).max().unwrap_or(1).max(machine.cores);
     let sample = TimedSample::read(&manifest, config, request.faces, largest, context.cancel);
     if context.cancel.requested() {
@@ -336,7 +324,7 @@ pub fn run(
     Ok(measured)
 }
 
-/// The devices that networks can be put on here, and a line for each that is left out although all were asked for.
+/// The devices available here, and a line for each that `all` skips.
 fn devices_here(config: &ExperimentConfig, wanted: &VariantSelection) -> (Vec<DeviceKind>, Vec<String>) {
     let mut here = vec![DeviceKind::Cpu];
     if wanted.devices != Choice::All {
@@ -344,14 +332,14 @@ fn devices_here(config: &ExperimentConfig, wanted: &VariantSelection) -> (Vec<De
     }
     let options = Execution { device: DeviceRequest::Cuda, precision: Precision::F32, ..config.embed.execution() };
     if let Err(ModelError::NoCuda { reason }) = model::describe(&config.model, &options, &|_| {}) {
-        return (here, vec![format!("device cuda is left out: {reason}")]);
+        return (here, vec![format!("skipping device cuda: {reason}")]);
     }
-    // Whatever else is wrong, its variants say it.
+    // The device's variants report any other error.
     here.push(DeviceKind::Cuda);
     (here, Vec::new())
 }
 
-/// Operations a face, as the implementation that counts most of them counts.
+/// Operations per face: the highest count of any implementation.
 fn flop(seen: &[VariantRun]) -> Option<f64> {
     let counted = seen.iter().filter_map(|seen| seen.outcome.as_ref().ok()).map(|found| {
         let sum: f64 = found.stages.iter().map(|stage| stage.flop).sum();
@@ -360,7 +348,7 @@ fn flop(seen: &[VariantRun]) -> Option<f64> {
     counted.filter(|flop| *flop > 0.0).max_by(f64::total_cmp)
 }
 
-/// Every variant with its judgement; `None` when told to stop.
+/// Every variant with its judgement; `None` if cancelled.
 fn judged(
     config: &ExperimentConfig,
     seen: &[VariantRun],
@@ -407,7 +395,7 @@ fn judged(
     seen.iter().map(cell).collect()
 }
 
-/// From files to rows on disk, by the best variant of each device, precision and implementation.
+/// The end-to-end passes of the best variant of each device, precision and implementation.
 fn whole_passes(
     bench: &Bench<'_>,
     manifest: &Manifest,
@@ -417,7 +405,7 @@ fn whole_passes(
 ) -> Result<Vec<EndToEnd>, ThroughputError> {
     let kind = |engine: &NetworkSetup| (engine.device, engine.precision, engine.kernels);
     let best = measured.best_of_each(|a, b| kind(a) == kind(b));
-    bench.progress.start("from files to rows", "passes", Some(best.len() as u64), 0);
+    bench.progress.start("end to end", "passes", Some(best.len() as u64), 0);
     let mut whole = Vec::new();
     for (cell, one) in best {
         let network = networks.iter_mut().find(|(engine, _)| *engine == cell.variant.engine);

@@ -1,4 +1,4 @@
-//! What is measured, and in which order. Pure.
+//! What to measure, and in which order. Pure.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use crate::embed::EmbedOptions;
 use crate::model::BATCH;
 use crate::model::{DeviceKind, Kernels, Precision};
 
-/// A network that is put on a device once and measured at several batch sizes.
+/// A network on a device, loaded once and measured at several batch sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct NetworkSetup {
     /// Device.
     pub device: DeviceKind,
     /// Arithmetic.
     pub precision: Precision,
-    /// Implementation that was asked for; on CUDA `auto` or `candle`.
+    /// Requested implementation; on CUDA `auto` or `candle`.
     pub kernels: Kernels,
     /// Threads of the forward pass; absent on CUDA.
     pub threads: Option<usize>,
 }
 
-/// One thing that is measured.
+/// One measured combination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct BenchVariant {
     /// The network on its device.
@@ -48,13 +48,13 @@ impl fmt::Display for BenchVariant {
     }
 }
 
-/// What a person asks for on one list of the command line.
+/// One list on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Choice<T> {
-    /// Nothing was said.
+    /// Not given.
     #[default]
     Default,
-    /// `all`, of batch sizes `grid`: whatever there is.
+    /// `all`, or `grid` for batch sizes.
     All,
     /// These.
     Listed(Vec<T>),
@@ -78,22 +78,22 @@ impl<T: Copy + PartialEq> Choice<T> {
     }
 }
 
-/// What a person asks for; an empty list stands for its default.
+/// The requested variants; an empty list selects the default.
 #[derive(Debug, Clone, Default)]
 pub struct VariantSelection {
-    /// Default: CPU. All: those that are here.
+    /// Default: CPU. All: those that are available.
     pub devices: Choice<DeviceKind>,
-    /// Default: the config's. All: each device's own.
+    /// Default: the config's. All: those that each device supports.
     pub precisions: Choice<Precision>,
-    /// Default: the config's. CUDA knows `auto` and `candle`; any other stands for `auto` there.
+    /// Default: the config's. CUDA has `auto` and `candle`; any other means `auto` there.
     pub kernels: Vec<Kernels>,
-    /// Default: 1 and all cores. CUDA takes no threads.
+    /// Default: 1 and all cores. Ignored on CUDA.
     pub threads: Vec<usize>,
     /// Default: the config's. All: each device's grid.
     pub batches: Choice<usize>,
 }
 
-/// The precisions that a device computes in.
+/// The precisions that a device supports.
 #[must_use]
 pub fn precisions_of(device: DeviceKind) -> &'static [Precision] {
     match device {
@@ -102,8 +102,7 @@ pub fn precisions_of(device: DeviceKind) -> &'static [Precision] {
     }
 }
 
-/// The batch sizes that tell how a device's speed grows: a CPU is as fast as it gets with a few faces a thread, a card
-/// wants hundreds.
+/// The batch sizes that show how a device's speed grows: a CPU peaks at a few faces per thread, a GPU needs hundreds.
 #[must_use]
 pub fn grid_of(device: DeviceKind) -> &'static [usize] {
     match device {
@@ -113,7 +112,7 @@ pub fn grid_of(device: DeviceKind) -> &'static [usize] {
 }
 
 impl VariantSelection {
-    /// All combinations, each once, the batch size varying fastest. `here` are the devices that this machine has.
+    /// All combinations, each once, the batch size varying fastest. `here` are the available devices.
     #[must_use]
     pub fn variants(&self, options: &EmbedOptions, cores: usize, here: &[DeviceKind]) -> Vec<BenchVariant> {
         let kernels = or(&self.kernels, &[options.kernels]);
@@ -145,7 +144,7 @@ impl VariantSelection {
     }
 }
 
-/// The list, or its default where it is empty; each entry once.
+/// The list, or its default if empty, without duplicates.
 fn or<T: Copy + PartialEq>(given: &[T], default: &[T]) -> Vec<T> {
     let mut list = Vec::new();
     for value in if given.is_empty() { default } else { given } {
@@ -156,7 +155,8 @@ fn or<T: Copy + PartialEq>(given: &[T], default: &[T]) -> Vec<T> {
     list
 }
 
-/// The order of `n` variants in a round: every second round backwards, so that no variant always follows the same one.
+/// The order of `n` variants in a round; every second round is reversed, so that no variant always follows the same
+/// one.
 pub(super) fn order(round: usize, n: usize) -> Vec<usize> {
     if round.is_multiple_of(2) { (0..n).collect() } else { (0..n).rev().collect() }
 }

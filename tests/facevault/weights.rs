@@ -95,7 +95,7 @@ fn the_dictionary_that_holds_the_network_is_found_and_said() {
     };
     insta::assert_snapshot!(refused(""), @"w.pt is no checkpoint that can be used: it is empty; download or copy it again");
     insta::assert_snapshot!(refused("<html>"), @"w.pt is no checkpoint that can be used: it is a web page, and not one of .safetensors, .pth, .pt or .bin as torch saves them; download the file itself again, or convert it");
-    insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned");
+    insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` in its clone");
 }
 
 #[test]
