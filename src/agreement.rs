@@ -22,7 +22,7 @@ const TARGETS: [f64; 2] = [1e-2, 1e-3];
 /// with the square of the rounding error: tf32 and f16, with 10 fraction bits instead of the 7 of bf16, come 64 times
 /// closer, of which a factor of 5 is required. f32 is listed for kernels and devices that add in another order.
 #[must_use]
-pub fn least_cosine(precision: Precision) -> f64 {
+pub fn required_cosine(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => 0.999_99,
         Precision::Tf32 | Precision::F16 => 0.999_9,
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn fewer_bits_may_be_further_away() {
-        let least = Precision::ALL.map(least_cosine);
+        let least = Precision::ALL.map(required_cosine);
         assert!(least.is_sorted_by(|a, b| a >= b) && least.iter().all(|least| *least > 0.9), "{least:?}");
     }
 

@@ -25,14 +25,14 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
-  facevault experiment configs/demo.yaml                 run the offline demo: embed, evaluate, report
+  facevault experiment configs/demo.yaml                 run the offline demo and its report
   facevault check configs/vggface2.yaml                  show what would be downloaded and computed
   facevault experiment configs/vggface2.yaml --set 'dataset={source: folders, root: /data/faces}'
   facevault compare demo-3fa9 vggface2-81c2              show what differs, and by how much
 
 Exit codes, for every command:
     0  done; single faces without an embedding are reported on standard error, with the reasons
-    1  failed: no face could be embedded, or this machine, its network or its disk lacks what the command needs
+    1  failed: no face was embedded, or this machine, its network or its disk lacks what it takes
     2  wrong command line or config, or no such run or face
     3  done, but an expectation was missed or could not be judged
     4  verification found damage

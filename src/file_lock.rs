@@ -80,9 +80,9 @@ impl Lock {
     /// A note if a file takes the place of the lock; once per process.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
-        static SAID: AtomicBool = AtomicBool::new(false);
+        static REPORTED: AtomicBool = AtomicBool::new(false);
         let note = self.note.as_deref()?;
-        (!SAID.swap(true, Ordering::Relaxed)).then_some(note)
+        (!REPORTED.swap(true, Ordering::Relaxed)).then_some(note)
     }
 }
 
@@ -108,7 +108,7 @@ fn acquire(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) ->
         Ok(()) => {
             // A process on a machine that mounts the folder without locks may hold the file instead.
             if let Some(found) = read(&held)?
-                && !found.is_gone(&held)
+                && !found.has_ended(&held)
             {
                 return Ok(Err(found.busy(&held)));
             }
@@ -165,7 +165,7 @@ fn create_held_file(held: &Path) -> Result<Result<Owner, Busy>, FileError> {
             None => {}
             // Network file systems may report a successful operation as failed.
             Some(HeldFile::Owner(owner)) if owner == me => return Ok(Ok(me)),
-            Some(found) if found.is_gone(held) => remove(held, &found)?,
+            Some(found) if found.has_ended(held) => remove(held, &found)?,
             Some(found) => {
                 busy = found.busy(held);
                 break;
@@ -238,9 +238,9 @@ fn read(held: &Path) -> Result<Option<HeldFile>, FileError> {
 }
 
 impl HeldFile {
-    fn is_gone(&self, held: &Path) -> bool {
+    fn has_ended(&self, held: &Path) -> bool {
         match self {
-            Self::Owner(owner) => owner.is_gone(&Owner::this(), |pid| process(pid, held)),
+            Self::Owner(owner) => owner.has_ended(&Owner::this(), |pid| process(pid, held)),
             Self::Unreadable => false,
         }
     }
@@ -248,7 +248,7 @@ impl HeldFile {
     fn busy(&self, held: &Path) -> Busy {
         let remove = Some(held.to_owned());
         match self {
-            Self::Owner(owner) if owner.is_near(&Owner::this()) => {
+            Self::Owner(owner) if owner.is_comparable(&Owner::this()) => {
                 Busy { holder: format!("process {}", owner.process), remove: None }
             }
             Self::Owner(owner) => Busy { holder: format!("process {} on {}", owner.process, owner.host), remove },
@@ -295,14 +295,14 @@ impl Owner {
     }
 
     /// Whether its process id is meaningful here.
-    fn is_near(&self, here: &Self) -> bool {
+    fn is_comparable(&self, here: &Self) -> bool {
         let same = |mine: &Option<String>, its: &Option<String>| mine.is_some() && mine == its;
         self.host == here.host && same(&self.boot, &here.boot) && same(&self.namespace, &here.namespace)
     }
 
     /// Whether the process is known to have ended. `process` looks up a local process id.
-    fn is_gone(&self, here: &Self, process: impl Fn(u32) -> ProcessState) -> bool {
-        if self.is_near(here) {
+    fn has_ended(&self, here: &Self, process: impl Fn(u32) -> ProcessState) -> bool {
+        if self.is_comparable(here) {
             return match process(self.process) {
                 ProcessState::None => true,
                 ProcessState::Started(at) => self.started.is_some_and(|started| started != at),
@@ -476,17 +476,17 @@ mod tests {
         };
         let here = named("b", INITIAL_PID_NAMESPACE);
         let none = |_| ProcessState::None;
-        assert!(here.is_gone(&here, none));
-        assert!(!here.is_gone(&here, |_| ProcessState::Started(100)));
-        assert!(here.is_gone(&here, |_| ProcessState::Started(101)));
-        assert!(!here.is_gone(&here, |_| ProcessState::Unknown));
-        assert!(!named("b", "pid:[4]").is_gone(&here, none), "a container's numbers mean nothing here");
-        assert!(named("before", INITIAL_PID_NAMESPACE).is_gone(&here, none), "before a reboot");
-        assert!(!named("before", "pid:[4]").is_gone(&here, none), "perhaps on another host");
+        assert!(here.has_ended(&here, none));
+        assert!(!here.has_ended(&here, |_| ProcessState::Started(100)));
+        assert!(here.has_ended(&here, |_| ProcessState::Started(101)));
+        assert!(!here.has_ended(&here, |_| ProcessState::Unknown));
+        assert!(!named("b", "pid:[4]").has_ended(&here, none), "a container's numbers mean nothing here");
+        assert!(named("before", INITIAL_PID_NAMESPACE).has_ended(&here, none), "before a reboot");
+        assert!(!named("before", "pid:[4]").has_ended(&here, none), "perhaps on another host");
         let elsewhere = Owner { host: "b".into(), ..here.clone() };
-        assert!(!elsewhere.is_gone(&here, none) && !here.is_gone(&elsewhere, none));
+        assert!(!elsewhere.has_ended(&here, none) && !here.has_ended(&elsewhere, none));
         let unknown = Owner { boot: None, namespace: None, ..here.clone() };
-        assert!(!unknown.is_gone(&unknown, none));
+        assert!(!unknown.has_ended(&unknown, none));
     }
 
     #[test]

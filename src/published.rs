@@ -81,7 +81,7 @@ const COMPARED_SECTIONS: [&str; 5] = ["dataset", "preprocess", "model", "weights
 /// Compares a run's metrics with published values, in the order of the config. `overrides`, `key=value` as on the
 /// command line, may make it a different experiment than the published one, which is listed as a difference.
 #[must_use]
-pub fn beside(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<PublishedResult> {
+pub fn compare(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<PublishedResult> {
     let overridden: BTreeSet<&str> = overrides.iter().filter_map(|set| set.split(['.', '=']).next()).collect();
     let overridden = COMPARED_SECTIONS.into_iter().filter(|part| overridden.contains(part));
     let overridden: Vec<String> = overridden.map(|part| format!("`{part}` was overridden")).collect();
@@ -147,7 +147,7 @@ mod tests {
         };
         let sets =
             ["embed.threads=2", "dataset={source: folders}", "dataset.pairs=x", "model.width=0.5"].map(String::from);
-        let rows = beside(&metrics, &[published], &sets);
+        let rows = compare(&metrics, &[published], &sets);
         assert_eq!(rows[0].differs, ["no detector", "`dataset` was overridden", "`model` was overridden"]);
     }
 }

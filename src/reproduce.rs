@@ -9,7 +9,7 @@ use crate::config::ExperimentConfig;
 use crate::digest::Digest;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
-use crate::published::{PublishedAgreement, PublishedResult, beside};
+use crate::published::{self, PublishedAgreement, PublishedResult};
 
 /// Marks the start of the table, on its own line.
 pub const BEGIN: &str = "<!-- reproduce: begin -->";
@@ -79,7 +79,7 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, RunI
             vec![(metric, String::new(), None)]
         }
         Some((metrics, _)) => {
-            let all = beside(metrics, &config.published, &[]);
+            let all = published::compare(metrics, &config.published, &[]);
             all.into_iter().map(|row| (row.metric.clone(), published(&row), Some(row))).collect()
         }
         None => {
@@ -98,15 +98,15 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, RunI
     };
     wanted
         .into_iter()
-        .map(|(metric, published, beside)| ReproducedRow {
+        .map(|(metric, published, result)| ReproducedRow {
             measured: found.and_then(|(metrics, identity)| {
                 let (estimate, kind) = (metrics.estimate(&metric)?, Quantity::of_metric(&metric));
-                let folds = beside.as_ref().and_then(|row| row.over_folds);
+                let folds = result.as_ref().and_then(|row| row.over_folds);
                 let spread = folds.map_or(String::new(), |spread| format!(" ± {} over folds", kind.value(spread)));
                 let interval = kind.interval(estimate);
                 Some(ReproducedValue {
                     value: format!("{}{spread} {interval}", kind.point(estimate)).trim_end().to_owned(),
-                    verdict: beside.as_ref().map_or(String::new(), |row| row.standing.words().into()),
+                    verdict: result.as_ref().map_or(String::new(), |row| row.standing.words().into()),
                     run: identity.run.into(),
                     digests: format!("data `{}`, weights `{}`", identity.dataset.short(12), identity.weights.short(12)),
                 })

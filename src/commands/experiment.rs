@@ -118,7 +118,7 @@ fn finish(
         arithmetic: run::arithmetic(run)?,
         not_evaluated,
         published: metrics
-            .map(|metrics| published::beside(metrics, published, &arguments.overrides))
+            .map(|metrics| published::compare(metrics, published, &arguments.overrides))
             .unwrap_or_default(),
         metrics,
     };

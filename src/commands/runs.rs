@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
                 row.embedded.to_string(),
                 row.eer.as_ref().map_or_else(dash, |eer| Quantity::Rate.point(eer)),
                 row.tar_at_fmr_1e3.as_ref().map_or_else(dash, |tar| Quantity::Rate.point(tar)),
-                row.d_prime.as_ref().map_or_else(dash, |d| format!("{:.2}", d.point)),
+                row.d_prime.as_ref().map_or_else(dash, |d| Quantity::Plain.point(d)),
                 row.expectations_met.map_or_else(dash, |met| if met { "met" } else { "NOT MET" }.into()),
                 row.worked_on_utc.clone().unwrap_or_else(dash),
             ]

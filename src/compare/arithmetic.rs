@@ -22,7 +22,7 @@ fn fingerprint(run: &RunSummary) -> Option<&str> {
 
 /// Moves differing arithmetic, with the machines, to the differences in code; if it does not differ or is unknown, only
 /// the machines stay in provenance.
-pub(super) fn place(same: Option<bool>, plan: &mut Vec<Difference>, provenance: &mut Vec<Difference>) {
+pub(super) fn reclassify(same: Option<bool>, plan: &mut Vec<Difference>, provenance: &mut Vec<Difference>) {
     if same == Some(false) {
         let moved = provenance.extract_if(.., |difference| difference.key.starts_with(KEY));
         plan.extend(moved.map(|difference| Difference { part: PlanPart::Code, ..difference }));

@@ -50,7 +50,7 @@ impl PlanPart {
     }
 
     /// Whether a difference in this part makes numbers incomparable.
-    pub(super) fn forbids(self) -> bool {
+    pub(super) fn makes_incomparable(self) -> bool {
         matches!(self, Self::Dataset | Self::Protocol | Self::Preprocessing)
     }
 
@@ -80,11 +80,11 @@ pub(super) fn headline(parts: &BTreeSet<PlanPart>) -> String {
     };
     let names =
         |wanted: fn(PlanPart) -> bool| parts.iter().copied().filter(|p| wanted(*p)).map(PlanPart::name).collect();
-    let forbidding = list(names(PlanPart::forbids));
+    let forbidding = list(names(PlanPart::makes_incomparable));
     if !forbidding.is_empty() {
         return format!("not comparable: {forbidding}");
     }
-    let others = list(names(|part| !part.forbids() && part != PlanPart::Other));
+    let others = list(names(|part| !part.makes_incomparable() && part != PlanPart::Other));
     let same = "same dataset, protocol and preprocessing";
     if others.is_empty() {
         "comparable: same dataset, protocol, preprocessing, weights and code".into()

@@ -131,9 +131,9 @@ pub fn compare(runs: Vec<RunSummary>) -> Result<RunComparison, CompareError> {
         differences::differences(&pairs, |_| PlanPart::Other)
     };
     let same_arithmetic = arithmetic::same(&runs, &plan);
-    arithmetic::place(same_arithmetic, &mut plan, &mut provenance);
+    arithmetic::reclassify(same_arithmetic, &mut plan, &mut provenance);
     let parts: BTreeSet<PlanPart> = plan.iter().map(|difference| difference.part).collect();
-    let comparable = !parts.iter().any(|part| part.forbids());
+    let comparable = !parts.iter().any(|part| part.makes_incomparable());
     Ok(RunComparison {
         runs: runs.iter().map(|run| run.run_id.clone()).collect(),
         headline: differences::headline(&parts),

@@ -106,13 +106,13 @@ pub fn asked(faces: usize, seed: u64) -> Vec<u32> {
 pub fn nearest(rows: Rows<'_>, asked: &[u32], progress: &dyn Progress, cancel: &Cancel) -> Option<Vec<u32>> {
     // Blocks small enough to stay in the cache.
     const BLOCK: usize = 64;
-    const TOGETHER: usize = 16;
+    const QUERIES: usize = 16;
     if rows.data.len() < 2 * rows.dimension {
         return None;
     }
     progress.start("nearest faces", "faces", Some(asked.len() as u64), 0);
     let found: Option<Vec<Vec<u32>>> = asked
-        .par_chunks(TOGETHER)
+        .par_chunks(QUERIES)
         .map(|asked| {
             let mut best = vec![(f32::NEG_INFINITY, 0_u32); asked.len()];
             for (block, candidates) in rows.data.chunks(BLOCK * rows.dimension).enumerate() {

@@ -7,7 +7,7 @@ use super::{
 use crate::text_table::TextTable;
 
 /// Longest value in a table, in characters.
-const WIDTH: usize = 30;
+const MAX_VALUE_WIDTH: usize = 30;
 
 impl RunComparison {
     /// The comparison as text for the terminal.
@@ -204,9 +204,10 @@ impl Ranking {
 /// Shortens a long value in the middle: the start of a digest and the end of a path identify them.
 fn shortened(value: &str) -> String {
     let characters: Vec<char> = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if characters.len() <= WIDTH {
+    if characters.len() <= MAX_VALUE_WIDTH {
         return characters.into_iter().collect();
     }
-    let (head, tail) = (&characters[..WIDTH / 2], &characters[characters.len() - (WIDTH / 2 - 1)..]);
+    let (head, tail) =
+        (&characters[..MAX_VALUE_WIDTH / 2], &characters[characters.len() - (MAX_VALUE_WIDTH / 2 - 1)..]);
     head.iter().chain(&['…']).chain(tail).collect()
 }

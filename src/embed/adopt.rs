@@ -60,7 +60,7 @@ impl ChunkStore {
                 return unfit(format!("its chunk {:05}: {}", record.chunk, record::OTHER_ARITHMETIC));
             }
             let place = |folder: &Path, extension: &str| record::path_of(folder, record.chunk, extension);
-            share(&place(&theirs, "npy"), &place(&self.chunks, "npy"))?;
+            link_or_copy(&place(&theirs, "npy"), &place(&self.chunks, "npy"))?;
             if let Some(rule) = record.damage(&self.chunks)? {
                 let damaged = place(&self.chunks, "npy");
                 fs::remove_file(&damaged).map_err(FileError::new("remove", damaged))?;
@@ -85,7 +85,7 @@ fn repeatable(record: &ChunkRecord) -> bool {
 
 /// Links `to` to `from`, or copies it if the file system lacks hard links. Sharing is safe because files of a run are
 /// never changed in place, only replaced by a rename.
-fn share(from: &Path, to: &Path) -> Result<(), FileError> {
+fn link_or_copy(from: &Path, to: &Path) -> Result<(), FileError> {
     if fs::hard_link(from, to).is_ok() {
         return to.parent().map_or(Ok(()), files::sync_dir);
     }

@@ -16,7 +16,7 @@ impl Centroids {
     /// The normalised mean of each identity's rows. If the rows cancel out, the identity's first row is used instead,
     /// because consumers put these into an index that needs unit rows.
     pub(crate) fn of(rows: Rows<'_>, population: &Population<'_>) -> Self {
-        const SHORTEST: f64 = 1e-6;
+        const MIN_LENGTH: f64 = 1e-6;
         let mut data = Vec::with_capacity(population.names.len() * rows.dimension);
         for faces in &population.identities {
             let faces = &population.members[faces.clone()];
@@ -25,7 +25,7 @@ impl Centroids {
                 mean.iter_mut().zip(rows.row(face.row)).for_each(|(sum, &value)| *sum += f64::from(value));
             }
             let length = mean.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
-            if length / faces.len() as f64 > SHORTEST {
+            if length / faces.len() as f64 > MIN_LENGTH {
                 data.extend(mean.iter().map(|sum| (sum / length) as f32));
             } else {
                 data.extend(faces.first().map(|face| rows.row(face.row)).unwrap_or_default());

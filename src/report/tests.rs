@@ -587,7 +587,7 @@ fn benchmarked() -> Report {
     };
     let published =
         [published("view-2.accuracy", 0.9965), published("view-2.val", 0.9999), published("view-2.eer", 0.1)];
-    report.published = published::beside(&report.evaluation.metrics, &published, &[]);
+    report.published = published::compare(&report.evaluation.metrics, &published, &[]);
     report
 }
 

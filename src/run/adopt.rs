@@ -87,9 +87,9 @@ impl RunContext<'_> {
         let before = store.rows_embedded() + store.rows_failed();
         // The int8 ranges belong to the chunks computed with them. The agreement with f32 depends on the source's seed
         // and similarity options; with others it is measured again.
-        let recalibrated = take(run, source, RunDirectory::CALIBRATION).map_err(words)?;
+        let recalibrated = copy_file(run, source, RunDirectory::CALIBRATION).map_err(words)?;
         if evaluates_alike {
-            take(run, source, RunDirectory::AGREEMENT).map_err(words)?;
+            copy_file(run, source, RunDirectory::AGREEMENT).map_err(words)?;
         } else if recalibrated && run.has(RunDirectory::AGREEMENT) {
             let path = run.file(RunDirectory::AGREEMENT);
             std::fs::remove_file(&path).map_err(FileError::new("remove", path)).map_err(|error| error.to_string())?;
@@ -110,7 +110,7 @@ impl RunContext<'_> {
 }
 
 /// Copies a file from the source, if it has it; returns whether that changed anything.
-fn take(run: &RunDirectory, source: &RunDirectory, name: &str) -> Result<bool, RunError> {
+fn copy_file(run: &RunDirectory, source: &RunDirectory, name: &str) -> Result<bool, RunError> {
     if !source.has(name) {
         return Ok(false);
     }

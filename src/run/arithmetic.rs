@@ -85,7 +85,7 @@ impl RunContext<'_> {
     ///
     /// # Errors
     /// [`RunError`] if that cannot be determined.
-    pub fn computes_the_same(&self, run: &RunDirectory) -> Result<String, RunError> {
+    pub fn compare_arithmetic_here(&self, run: &RunDirectory) -> Result<String, RunError> {
         let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
         let Some(theirs) = provenance.arithmetic else { return Ok("this run predates fingerprints".into()) };
         let made_by = format!("{}, computed by {}", theirs.fingerprint.short(12), theirs.machine());

@@ -80,7 +80,7 @@ fn embedded(run: &RunDirectory) -> Result<EmbeddedFaces, RunError> {
     }
     let faces = EmbeddedFaces::open(run)?;
     let rows = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
-    faces.agree_with_rows(run, rows)?;
+    faces.check_rows(run, rows)?;
     Ok(faces)
 }
 

@@ -69,12 +69,12 @@ impl EmbeddedFaces {
     }
 
     /// Checks that matrix, index and manifest list the same faces in the same order.
-    pub fn agree_with(&self, run: &RunDirectory, matrix: &EmbeddingMatrix) -> Result<(), RunError> {
-        self.agree_with_rows(run, matrix.rows)
+    pub fn check_matrix(&self, run: &RunDirectory, matrix: &EmbeddingMatrix) -> Result<(), RunError> {
+        self.check_rows(run, matrix.rows)
     }
 
     /// The same for a matrix of `rows` rows that has not been read.
-    pub fn agree_with_rows(&self, run: &RunDirectory, rows: usize) -> Result<(), RunError> {
+    pub fn check_rows(&self, run: &RunDirectory, rows: usize) -> Result<(), RunError> {
         let wrong = |name: &str, rule: String| Err(RunError::Inconsistent { path: run.file(name), rule });
         if rows != self.rows.len() {
             let rule = format!("{rows} rows, but {} faces of the manifest have no failure", self.rows.len());
@@ -171,7 +171,7 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
         return Err(RunError::NoSuchFace { run: run.name(), face_id: face_id.into(), near });
     };
     let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
-    faces.agree_with(run, &matrix)?;
+    faces.check_matrix(run, &matrix)?;
     let face = |row: usize| &faces.manifest.faces[faces.rows[row]];
     let norm = matrix.row(row).iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
     let neighbours = similarity::nearest(&matrix.data, matrix.dimension, row, neighbours)

@@ -257,7 +257,7 @@ impl RunContext<'_> {
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         match &outcome {
             Ok(EmbedOutcome::Complete(_)) => {
-                self.hand_over(run, &store, manifest)?;
+                self.export_files(run, &store, manifest)?;
                 self.say_failures(run, &embed::read_records(run.path())?)?;
             }
             Err(EmbedError::TooManyFailures { seen, .. }) => {
@@ -311,7 +311,7 @@ impl RunContext<'_> {
     }
 
     /// Chunks → the files that later phases read; `face_metadata.csv` last.
-    fn hand_over(&self, run: &RunDirectory, store: &ChunkStore, manifest: &Manifest) -> Result<(), RunError> {
+    fn export_files(&self, run: &RunDirectory, store: &ChunkStore, manifest: &Manifest) -> Result<(), RunError> {
         embed::export(run.path(), store, &manifest.faces, self.progress)?;
         let rows: Vec<u32> = store.embedded_rows()?.into_iter().map(|row| row as u32).collect();
         files::commit(&run.file(RunDirectory::METADATA), |out| {
@@ -372,7 +372,7 @@ impl RunContext<'_> {
     fn compute(&self, run: &RunDirectory, config: &ExperimentConfig) -> Result<Evaluation, RunError> {
         let faces = inspect::EmbeddedFaces::open(run)?;
         let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
-        faces.agree_with(run, &matrix)?;
+        faces.check_matrix(run, &matrix)?;
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
         let keeper = PartialPairs::of(run, self.progress)?;
         let columns = columns::columns(&faces);
@@ -450,7 +450,7 @@ impl RunContext<'_> {
             command: command(&provenance.config),
             plan,
             provenance: readable,
-            published: published::beside(&evaluation.metrics, &config.published, &provenance.config.overrides),
+            published: published::compare(&evaluation.metrics, &config.published, &provenance.config.overrides),
             evaluation,
             timeline,
             failures,

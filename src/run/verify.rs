@@ -63,7 +63,7 @@ impl RunContext<'_> {
             check("the metrics can be read, and each identity has one centroid of unit length", numbers(run)),
         ];
         if let Some(check) = checks.iter_mut().find(|check| check.rule == ARITHMETIC_RULE) {
-            let here = self.computes_the_same(run);
+            let here = self.compare_arithmetic_here(run);
             check.note =
                 Some(here.unwrap_or_else(|error| format!("cannot tell what this machine would compute: {error}")));
         }
@@ -143,7 +143,7 @@ fn is_unit(norm: f64) -> bool {
 
 fn order(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let faces = EmbeddedFaces::open(run)?;
-    faces.agree_with(run, &EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?)?;
+    faces.check_matrix(run, &EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?)?;
     let mut broken = Vec::new();
     let mut same = |name: &str, expected: &mut dyn Iterator<Item = &str>| -> Result<(), RunError> {
         let found = inspect::column(&run.file(name), "face_id")?;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use serde::Serialize;
 
-use crate::agreement::least_cosine;
+use crate::agreement::required_cosine;
 use crate::closeness::Closeness;
 use crate::compare::{Effect, HeadlineMetric, Matrix, NearestFaces, Pairing, SharedFaces, Tolerances, asked, nearest};
 use crate::config::ExperimentConfig;
@@ -45,7 +45,7 @@ impl AccuracyGate {
     /// --fail-on-regression`: the whole interval of the difference must not be worse. Unresolvable differences pass.
     #[must_use]
     pub fn of(precision: Precision, agreement: &ReferenceAgreement) -> Self {
-        let (least, found) = (least_cosine(precision), agreement.closeness.min_cosine);
+        let (least, found) = (required_cosine(precision), agreement.closeness.min_cosine);
         let mut because = Vec::new();
         // NaN fails.
         if found.is_nan() || found < least {

@@ -318,7 +318,7 @@ pub fn run(
         weights: WeightsOrigin { origin: checkpoint.origin.clone(), sha256: checkpoint.digest },
     };
     if request.end_to_end {
-        measured.end_to_end = whole_passes(&bench, &manifest, &mut networks, &measured, request.seconds)?;
+        measured.end_to_end = end_to_end_passes(&bench, &manifest, &mut networks, &measured, request.seconds)?;
     }
     measured.peak_memory_mib = peak_memory();
     Ok(measured)
@@ -396,7 +396,7 @@ fn judged(
 }
 
 /// The end-to-end passes of the best variant of each device, precision and implementation.
-fn whole_passes(
+fn end_to_end_passes(
     bench: &Bench<'_>,
     manifest: &Manifest,
     networks: &mut Networks,

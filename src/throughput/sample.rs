@@ -75,9 +75,9 @@ impl<'a> TimedSample<'a> {
 
     /// Every face once, a few at a time.
     pub fn all(&self) -> impl Iterator<Item = FaceBatch<'_>> {
-        const FEW: usize = 8;
+        const GROUP: usize = 8;
         let faces = self.rows.len();
-        (0..faces).step_by(FEW).map(move |first| self.batch(first, FEW.min(faces - first)))
+        (0..faces).step_by(GROUP).map(move |first| self.batch(first, GROUP.min(faces - first)))
     }
 
     /// `count` faces starting at `first`, wrapping around; `first` is a face of the sample, `count` at most the largest

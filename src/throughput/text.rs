@@ -155,7 +155,7 @@ impl Throughput {
             let head = ["energy of the device", "faces/J", "W", "J", "s"];
             let rows = counted.iter().map(|(cell, energy)| {
                 [
-                    struck(cell, cell.name.clone()),
+                    mark_invalid(cell, cell.name.clone()),
                     format!("{:.3}", energy.faces_per_joule),
                     format!("{:.1}", energy.watts),
                     format!("{:.1}", energy.joules),
@@ -193,19 +193,19 @@ pub(crate) fn device_name(device: DeviceKind) -> &'static str {
 }
 
 /// Marks an invalid speed.
-fn struck(cell: &VariantResult, text: String) -> String {
+fn mark_invalid(cell: &VariantResult, text: String) -> String {
     if cell.measured().is_some_and(|one| !one.gate.passed) { format!("✗ {text}") } else { text }
 }
 
 fn row(cell: &VariantResult, one: &MeasuredVariant) -> [String; 9] {
     let (speed, agreement) = (&one.faces_per_second, &one.agreement);
     [
-        struck(cell, cell.name.clone()),
+        mark_invalid(cell, cell.name.clone()),
         format!("{:.1} [{:.1}, {:.1}]", speed.median, speed.lower, speed.upper),
         format!("{:.2}", one.ratio.median),
         format!("{:.7}", agreement.closeness.min_cosine),
         format!("{:.7}", agreement.closeness.mean_cosine),
-        agreement.flips_text(),
+        agreement.nearest_text(),
         one.separation.as_ref().map_or_else(|| "–".into(), Separation::eer_text),
         agreement.eer_text(),
         if one.gate.passed { String::new() } else { "struck out".into() },
@@ -215,7 +215,7 @@ fn row(cell: &VariantResult, one: &MeasuredVariant) -> [String; 9] {
 impl ReferenceAgreement {
     /// How many faces have a different nearest face: `2 of 64`.
     #[must_use]
-    pub fn flips_text(&self) -> String {
+    pub fn nearest_text(&self) -> String {
         self.nearest.map_or_else(|| "–".into(), |nearest| format!("{} of {}", nearest.flipped, nearest.asked))
     }
 

@@ -79,7 +79,7 @@ fn accuracy(measured: &Throughput) -> Section {
             format!("{:.7}", closeness.min_cosine),
             format!("{:.7}", closeness.mean_cosine),
             format!("{:.1e}", closeness.max_difference),
-            one.agreement.flips_text(),
+            one.agreement.nearest_text(),
             eer,
             one.agreement.eer_text(),
             tar,
