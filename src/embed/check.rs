@@ -54,7 +54,7 @@ pub fn chunks_of_other_arithmetic(run: &Path, arithmetic: Digest) -> Result<Vec<
     let line = |record: ChunkRecord| {
         let by =
             record.arithmetic.map_or_else(|| "by unrecorded arithmetic".into(), |by| format!("by {}", by.short(12)));
-        format!("chunk {:05}: {by}, the run by {}", record.chunk, arithmetic.short(12))
+        format!("chunk {:05}: computed {by}, but the run by {}", record.chunk, arithmetic.short(12))
     };
     Ok(others.map(line).collect())
 }

@@ -207,7 +207,8 @@ pub enum RunError {
     /// Whole photos under a crop by box.
     #[error(
         "none of the {faces} faces has a box, so a crop by box would take whole pictures; their shorter side is \
-         {side} pixels (median of a sample) and the network's input has {size}, so these seem to be photos in which the face is only a part; {remedy}"
+         {side} pixels (median of a sample) and the network's input has {size}, so these seem to be photos in which \
+         the face is only a part; {remedy}"
     )]
     WholePhotos {
         /// Faces.

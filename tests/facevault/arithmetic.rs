@@ -230,7 +230,7 @@ fn a_mixed_run_is_found_and_mended() {
     workspace.run(0, &["evaluate", name]);
     let (stdout, _) = workspace.run(4, &["verify", name]);
     let broken = format!(
-        "BROKEN  every chunk was computed by the run's arithmetic\n        chunk 00002: by {}, the run by {}\n",
+        "BROKEN  every chunk was computed by the run's arithmetic\n        chunk 00002: computed by {}, but the run by {}\n",
         &fingerprint(&other)[..12],
         &fingerprint(&run)[..12]
     );
