@@ -121,7 +121,6 @@ impl Quantity {
 
 /// Value and expected range of a judged expectation, formatted by the metric's kind; the value has more digits where rounding
 /// would hide which side of a bound it is on. Without a value, says so with the reason.
-#[must_use]
 pub fn judged(judged: &Judged) -> (Result<String, String>, String) {
     let kind = Quantity::of_metric(&judged.metric);
     let range = match (judged.min, judged.max) {

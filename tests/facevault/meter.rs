@@ -46,7 +46,7 @@ fn reads_the_card() {
     };
     assert_eq!(meter.state(), Some(expected));
     let elsewhere = CardMeter::open("0000:99:00.0").err().unwrap();
-    assert!(elsewhere.starts_with("NVML does not know the card at 0000:99:00.0: "), "{elsewhere}");
+    assert!(elsewhere.starts_with("NVML does not know the GPU at 0000:99:00.0: "), "{elsewhere}");
 }
 
 #[test]
