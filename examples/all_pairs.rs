@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
-use facevault::evaluate::{self, Input};
+use facevault::evaluate::{self, EvaluationInput};
 use facevault::model::DeviceRequest;
 use facevault::numbers::Quantity;
 use facevault::progress::{Cancel, Silent};
@@ -120,7 +120,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let expect = BTreeMap::new();
     let cards = Cards::new(device);
-    let input = Input {
+    let input = EvaluationInput {
         matrix: &data,
         dimension: DIMENSION,
         faces: &labelled,

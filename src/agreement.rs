@@ -1,4 +1,4 @@
-//! How far a lower precision is from f32 on the same faces: `agreement.json`. A pure function of both sets of rows.
+//! Agreement of a lower precision with f32 on the same faces: `agreement.json`. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,16 +14,16 @@ use crate::similarity::{Cards, Forgetful};
 use crate::similarity::{PairMode, SimilarityOptions};
 use crate::verification::OperatingPoint;
 
-/// False match rates that both precisions are judged at: what a few hundred faces can resolve.
+/// False match rates that a few hundred faces can resolve, at which both precisions are evaluated.
 const TARGETS: [f64; 2] = [1e-2, 1e-3];
 
-/// The least cosine that a face's embeddings in `precision` and in f32 may have, for its speed to count.
+/// The minimum cosine between a face's embeddings in `precision` and in f32 for the precision's speed to be valid.
 ///
-/// Those of bf16 and int8 are what networks keep on CPUs, with room (docs/precision.md). A cosine's distance from 1
-/// goes with the square of the rounding: tf32 and f16, of 10 bits of fraction where bf16 has 7, come 64 times closer, of
-/// which 5 are asked for. f32 itself is here for kernels and devices that add in another order.
+/// The values for bf16 and int8 were measured on CPUs, with a margin (docs/precision.md). The distance of a cosine from 1 scales
+/// with the square of the rounding error: tf32 and f16, with 10 fraction bits instead of the 7 of bf16, come 64 times
+/// closer, of which a factor of 5 is required. f32 is listed for kernels and devices that add in another order.
 #[must_use]
-pub fn least_cosine(precision: Precision) -> f64 {
+pub fn required_cosine(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => 0.999_99,
         Precision::Tf32 | Precision::F16 => 0.999_9,
@@ -34,22 +34,22 @@ pub fn least_cosine(precision: Precision) -> f64 {
 
 /// f32 and a lower precision on the same faces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Agreement {
+pub struct PrecisionAgreement {
     /// The lower precision.
     pub precision: Precision,
     /// What both ran on, e.g. `CPU (avx2+fma, 2 threads)`.
     pub device: String,
-    /// Which faces, in words.
+    /// The sample, in words.
     pub sample: String,
-    /// How many of them have both embeddings.
+    /// Faces of the sample with both embeddings.
     pub faces: u64,
     /// Lowest cosine of a face's two embeddings.
     pub cosine_min: f64,
     /// Mean of those cosines.
     pub cosine_mean: f64,
-    /// Largest difference of two numbers of the embeddings.
+    /// Largest difference of two corresponding values.
     pub max_difference: f64,
-    /// How well each tells people apart; `None` when the sample has no pairs to tell.
+    /// How well each separates people; `None` if the sample lacks pairs.
     pub verification: Option<Verification>,
 }
 
@@ -61,25 +61,25 @@ pub struct Verification {
     /// Different-identity pairs.
     pub impostor_pairs: u64,
     /// In f32.
-    pub f32: Rates,
+    pub f32: PrecisionRates,
     /// In the lower precision.
-    pub lower: Rates,
+    pub lower: PrecisionRates,
 }
 
 /// Error rates of one precision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Rates {
+pub struct PrecisionRates {
     /// Equal error rate.
     pub eer: Estimate,
     /// True accept rates at false match rates 1e-2 and 1e-3, where the pairs resolve them.
     pub operating_points: Vec<OperatingPoint>,
 }
 
-/// Compares rows in f32 with the same faces' rows in a lower precision (`embedder`'s): unit vectors, one a face. Intervals
-/// are made as `options` says. `None` when there is no face.
+/// Compares rows in f32 with the same faces' rows in the lower precision of `embedder`: unit vectors, one per face.
+/// `options` control the intervals. `None` without faces.
 ///
 /// # Errors
-/// [`EvaluateError::Matrix`] when the rows are not what they should be, [`EvaluateError::Interrupted`].
+/// [`EvaluateError::Matrix`] for invalid rows, [`EvaluateError::Interrupted`].
 pub fn compare(
     embedder: &EmbedderInfo,
     sample: &str,
@@ -88,7 +88,7 @@ pub fn compare(
     options: &SimilarityOptions,
     seed: u64,
     cancel: &Cancel,
-) -> Result<Option<Agreement>, EvaluateError> {
+) -> Result<Option<PrecisionAgreement>, EvaluateError> {
     let dimension = reference.len().checked_div(faces.len()).unwrap_or(0);
     if dimension == 0 {
         return Ok(None);
@@ -96,7 +96,7 @@ pub fn compare(
     let Closeness { min_cosine, mean_cosine, max_difference } = Closeness::of(lower, reference, dimension);
     let options = SimilarityOptions { pairs: PairMode::Exhaustive, upstream: None, hardest: 0, ..options.clone() };
     let metrics = |matrix| {
-        let input = evaluate::Input {
+        let input = evaluate::EvaluationInput {
             matrix,
             dimension,
             faces,
@@ -122,7 +122,7 @@ pub fn compare(
         f32: rates(reference),
         lower: rates(lower),
     });
-    Ok(Some(Agreement {
+    Ok(Some(PrecisionAgreement {
         precision: embedder.precision,
         device: embedder.device_name.clone(),
         sample: sample.into(),
@@ -134,20 +134,23 @@ pub fn compare(
     }))
 }
 
-fn rates(metrics: Metrics) -> Rates {
+fn rates(metrics: Metrics) -> PrecisionRates {
     let aimed = |point: &OperatingPoint| TARGETS.iter().any(|target| (point.target_fmr / target - 1.0).abs() < 1e-6);
     let points = metrics.operating_points.into_iter();
-    Rates { eer: metrics.eer, operating_points: points.filter(|point| aimed(point) && point.tar.is_some()).collect() }
+    PrecisionRates {
+        eer: metrics.eer,
+        operating_points: points.filter(|point| aimed(point) && point.tar.is_some()).collect(),
+    }
 }
 
-impl Agreement {
-    /// One or two lines for people.
+impl PrecisionAgreement {
+    /// One or two lines of summary.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let Self { precision, faces, cosine_min, cosine_mean, max_difference, verification, .. } = self;
         let precision = precision.name();
         let mut lines = vec![format!(
-            "{precision} and f32 on {faces} faces: cosine at least {cosine_min:.6}, mean {cosine_mean:.6}, \
+            "{precision} against f32 on {faces} faces: cosine at least {cosine_min:.6}, mean {cosine_mean:.6}, \
              largest difference {max_difference:.1e}"
         )];
         if let Some(Verification { genuine_pairs, impostor_pairs, f32, lower }) = verification {
@@ -155,15 +158,18 @@ impl Agreement {
                 .into_iter()
                 .map(|(name, f32, lower)| format!("{name} {} (f32 {})", Rate.point(lower), Rate.point(f32)))
                 .collect();
-            lines.push(format!("on their {genuine_pairs} + {impostor_pairs} pairs: {}", both.join(", ")));
+            lines.push(format!(
+                "on their {genuine_pairs} genuine and {impostor_pairs} impostor pairs: {}",
+                both.join(", ")
+            ));
         }
         lines
     }
 }
 
-/// Each rate that both have: its name, in f32, in the lower precision.
+/// The rates that both have: name, value in f32, value in the lower precision.
 #[must_use]
-pub fn rows<'a>(f32: &'a Rates, lower: &'a Rates) -> Vec<(String, &'a Estimate, &'a Estimate)> {
+pub fn rows<'a>(f32: &'a PrecisionRates, lower: &'a PrecisionRates) -> Vec<(String, &'a Estimate, &'a Estimate)> {
     let mut rows = vec![("equal error rate".to_owned(), &f32.eer, &lower.eer)];
     for (a, b) in f32.operating_points.iter().zip(&lower.operating_points) {
         if let (Some(reference), Some(lower)) = (&a.tar, &b.tar) {
@@ -189,7 +195,7 @@ mod tests {
         }
     }
 
-    fn agreement(identities: &[Option<&str>], rows: [&[f32]; 2]) -> Option<Agreement> {
+    fn agreement(identities: &[Option<&str>], rows: [&[f32]; 2]) -> Option<PrecisionAgreement> {
         let ids: Vec<String> = (0..identities.len()).map(|i| format!("f{i}")).collect();
         let faces: Vec<_> = ids
             .iter()
@@ -216,7 +222,7 @@ mod tests {
         assert_eq!((found.faces, found.verification.is_none()), (2, true));
         assert!((found.cosine_min - 0.8).abs() < 1e-7 && (found.cosine_mean - 0.9).abs() < 1e-7, "{found:?}");
         assert!((found.max_difference - 0.6).abs() < 1e-7);
-        insta::assert_snapshot!(found.lines().join("\n"), @"int8 and f32 on 2 faces: cosine at least 0.800000, mean 0.900000, largest difference 6.0e-1");
+        insta::assert_snapshot!(found.lines().join("\n"), @"int8 against f32 on 2 faces: cosine at least 0.800000, mean 0.900000, largest difference 6.0e-1");
     }
 
     #[test]
@@ -226,22 +232,22 @@ mod tests {
         let poor = unit_rows(40, 8, 7);
         let found = agreement(&people, [&good, &poor]).unwrap();
         let verification = found.verification.as_ref().unwrap();
-        // All pairs, whatever the config's own limit is.
+        // All pairs, regardless of the config's limit.
         assert_eq!((verification.genuine_pairs, verification.impostor_pairs), (180, 600));
         assert!(verification.f32.eer.bound && verification.lower.eer.point > 0.3, "{verification:?}");
         // 600 pairs resolve 1e-2, not 1e-3.
         assert_eq!(verification.f32.operating_points.len(), 1);
         let text = serde_json::to_string(&found).unwrap();
-        assert_eq!(serde_json::from_str::<Agreement>(&text).unwrap().lines(), found.lines());
+        assert_eq!(serde_json::from_str::<PrecisionAgreement>(&text).unwrap().lines(), found.lines());
         insta::assert_snapshot!(found.lines().join("\n"), @r"
-        int8 and f32 on 40 faces: cosine at least -0.595159, mean 0.046011, largest difference 1.6e0
-        on their 180 + 600 pairs: equal error rate 54.44% (f32 ≤ 52.71%), TAR at FMR 1e-2 1.67% (f32 100.00%)
+        int8 against f32 on 40 faces: cosine at least -0.595159, mean 0.046011, largest difference 1.6e0
+        on their 180 genuine and 600 impostor pairs: equal error rate 54.44% (f32 ≤ 52.71%), TAR at FMR 1e-2 1.67% (f32 100.00%)
         ");
     }
 
     #[test]
     fn fewer_bits_may_be_further_away() {
-        let least = Precision::ALL.map(least_cosine);
+        let least = Precision::ALL.map(required_cosine);
         assert!(least.is_sorted_by(|a, b| a >= b) && least.iter().all(|least| *least > 0.9), "{least:?}");
     }
 

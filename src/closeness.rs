@@ -1,8 +1,8 @@
-//! How close two sets of embeddings of the same faces are. Pure.
+//! Distance between two sets of embeddings of the same faces. Pure.
 
 use serde::Serialize;
 
-/// Embeddings against reference embeddings of the same faces, face by face.
+/// Embeddings compared with reference embeddings of the same faces.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Closeness {
     /// Smallest cosine between a face's two embeddings.
@@ -14,7 +14,7 @@ pub struct Closeness {
 }
 
 impl Closeness {
-    /// Of two matrices of the same shape with at least one row of `dimension` numbers.
+    /// Compares two matrices of the same shape with at least one row of `dimension` numbers.
     #[must_use]
     pub fn of(found: &[f32], reference: &[f32], dimension: usize) -> Self {
         let cosines: Vec<f64> =
@@ -28,7 +28,7 @@ impl Closeness {
     }
 }
 
-/// The least number; NaN when one is NaN, which `f64::min` would hide.
+/// The minimum; NaN if any value is NaN, which `f64::min` would hide.
 fn least(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(f64::INFINITY, |least, value| if value.is_nan() || value < least { value } else { least })
 }

@@ -1,4 +1,4 @@
-//! The one error that reaches the command line, and the exit code it ends with.
+//! The error that reaches the command line, and the exit codes.
 
 use crate::compare::CompareError;
 use crate::config::ConfigError;
@@ -28,41 +28,71 @@ pub enum Error {
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Not one face could be embedded, and so there is nothing that later steps could use.
-    #[error("none of the {faces} faces could be embedded; the reasons are above and, face by face, in {file}")]
+    /// No face could be embedded, so later steps have nothing to work on.
+    #[error("none of the {faces} faces could be embedded; the reasons are listed above and, per face, in {file}")]
     NothingEmbedded {
         /// Faces of the manifest.
         faces: usize,
         /// `failures.csv`.
         file: String,
     },
-    /// Not one step of an ablation could be measured; the page says why.
-    #[error("no step could be measured; the reasons stand in the table")]
+    /// No step of an ablation could be measured; the page says why.
+    #[error("no step could be measured; the table gives the reasons")]
     NothingMeasured,
-    /// The command line does not fit together.
+    /// The command line contradicts itself or a file it names.
     #[error("{0}")]
     Usage(String),
+    /// Ctrl-C cannot be handled.
+    #[error("cannot install the Ctrl-C handler: {0}")]
+    Signals(#[from] ctrlc::Error),
+    /// The result cannot be turned into JSON.
+    #[error("cannot write the result as JSON: {0}")]
+    Json(#[from] serde_json::Error),
     /// The result cannot be written where it was asked for.
     #[error("cannot write the result to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
 
+/// Why a command failed, as far as its exit code tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The command line or the config has to change: it is wrong, or names a run or face that does not exist.
+    Usage,
+    /// The command was right, but something else was not: this machine, its network or its disk lacks what it takes, or
+    /// not one face could be embedded.
+    Failure,
+    /// Stopped on request.
+    Interrupted,
+}
+
+impl ErrorKind {
+    /// The exit code, as listed by `--help`.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::Interrupted => CommandOutcome::Interrupted.code(),
+        }
+    }
+}
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommandOutcome {
     /// Everything is done.
     Done,
-    /// Done, and an expectation of the config was not met.
+    /// Done, but an expectation of the config was missed or could not be judged.
     ExpectationNotMet,
     /// `verify` found damage.
     Damaged,
     /// `compare --fail-on-regression` found a run worse than the reference.
     Regressed,
-    /// Stopped on request; starting again resumes.
+    /// Stopped on request; running the command again resumes.
     Interrupted,
 }
 
-impl Outcome {
+impl CommandOutcome {
     /// The exit code, as listed by `--help`.
     #[must_use]
     pub fn code(self) -> u8 {
@@ -77,19 +107,106 @@ impl Outcome {
 }
 
 impl Error {
-    /// Exit code of a command line or config that is wrong.
-    pub const USAGE: u8 = 2;
-
-    /// The exit code, as listed by `--help`: [`Self::USAGE`] where what was typed has to change, whichever command it was
-    /// typed for; 1 where that was right and something else is not: what this machine, its network or its disk lacks.
+    /// Which kind of error it is, whichever command it ended.
     #[must_use]
-    pub fn code(&self) -> u8 {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::Compare(_) => Self::USAGE,
-            Self::Run(error) | Self::Throughput(ThroughputError::Run(error)) if error.usage() => Self::USAGE,
-            Self::Throughput(error) if error.interrupted() => Outcome::Interrupted.code(),
-            Self::Run(error) if error.interrupted() => Outcome::Interrupted.code(),
-            _ => 1,
+            Self::Config(_) | Self::Usage(_) | Self::Compare(_) => ErrorKind::Usage,
+            Self::Run(error) | Self::Throughput(ThroughputError::Run(error)) => run_kind(error),
+            Self::Throughput(ThroughputError::Interrupted) => ErrorKind::Interrupted,
+            Self::Throughput(ThroughputError::NoFaces { .. } | ThroughputError::Variant { .. })
+            | Self::Report(_)
+            | Self::File(_)
+            | Self::NothingEmbedded { .. }
+            | Self::NothingMeasured
+            | Self::Signals(_)
+            | Self::Json(_)
+            | Self::Output(_) => ErrorKind::Failure,
         }
+    }
+
+    /// The whole message for the terminal. A config error renders itself, with the line it is about.
+    #[must_use]
+    pub fn render(&self) -> String {
+        match self {
+            Self::Config(error)
+            | Self::Run(RunError::Config(error))
+            | Self::Throughput(ThroughputError::Run(RunError::Config(error))) => error.to_string(),
+            other => format!("error: {other}"),
+        }
+    }
+}
+
+fn run_kind(error: &RunError) -> ErrorKind {
+    if error.interrupted() {
+        ErrorKind::Interrupted
+    } else if error.usage() {
+        ErrorKind::Usage
+    } else {
+        ErrorKind::Failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::HubError;
+    use crate::model::ModelError;
+
+    fn code(error: impl Into<Error>) -> u8 {
+        error.into().kind().code()
+    }
+
+    fn config_error() -> ConfigError {
+        crate::config::load(std::path::Path::new("/nowhere/config.yaml"), &[]).unwrap_err()
+    }
+
+    #[test]
+    fn a_missing_gpu_has_one_code_whichever_command_needs_it() {
+        let no_cuda = || ModelError::NoCuda { reason: "no NVIDIA driver".into() };
+        assert_eq!(code(RunError::from(no_cuda())), 1);
+        assert_eq!(code(ThroughputError::from(RunError::from(no_cuda()))), 1);
+        assert_eq!(code(ThroughputError::Variant { variant: "cuda f32 batch 1".into(), source: no_cuda() }), 1);
+    }
+
+    #[test]
+    fn each_kind_of_error_has_the_documented_code() {
+        let no_run = || RunError::NoSuchRun { text: "a".into(), folder: "experiments".into(), near: None };
+        for usage in [
+            code(config_error()),
+            code(RunError::from(config_error())),
+            code(ThroughputError::from(RunError::from(config_error()))),
+            code(no_run()),
+            code(CompareError::TooFew { given: 1 }),
+            code(Error::Usage("wrong".into())),
+        ] {
+            assert_eq!(usage, 2);
+        }
+        for failure in [
+            code(Error::NothingMeasured),
+            code(Error::NothingEmbedded { faces: 3, file: "failures.csv".into() }),
+            code(std::io::Error::other("full")),
+            code(ThroughputError::NoFaces { tried: 3 }),
+        ] {
+            assert_eq!(failure, 1);
+        }
+        for interrupted in [
+            code(ThroughputError::Interrupted),
+            code(ThroughputError::from(RunError::Hub(HubError::Interrupted))),
+            code(RunError::Interrupted { resume: "again".into() }),
+        ] {
+            assert_eq!(interrupted, 130);
+        }
+        let outcomes = [CommandOutcome::Done, CommandOutcome::ExpectationNotMet, CommandOutcome::Damaged];
+        assert_eq!(outcomes.map(CommandOutcome::code), [0, 3, 4]);
+        assert_eq!([CommandOutcome::Regressed, CommandOutcome::Interrupted].map(CommandOutcome::code), [5, 130]);
+    }
+
+    #[test]
+    fn a_config_error_renders_itself_and_every_other_gets_a_prefix() {
+        for error in [Error::from(config_error()), RunError::from(config_error()).into()] {
+            assert!(error.render().starts_with("error: cannot read the config"), "{}", error.render());
+        }
+        assert_eq!(Error::Usage("error-prone text".into()).render(), "error: error-prone text");
     }
 }

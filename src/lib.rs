@@ -61,6 +61,7 @@ pub mod results;
 pub mod run;
 pub mod sample;
 pub mod terminal;
+mod text_table;
 pub mod throughput;
 pub mod weights;
 

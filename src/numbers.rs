@@ -1,9 +1,9 @@
-//! How an [`Estimate`] is written for people: one place, so that terminal, tables and figures agree.
+//! Formats numbers for people, in one place so that terminal, tables and figures agree.
 
 use crate::estimate::Estimate;
-use crate::metrics::is_rate;
+use crate::metrics::{Judged, is_rate};
 
-/// What kind of number is written.
+/// A kind of number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
     /// A cosine, −1 … 1: four decimals.
@@ -12,19 +12,21 @@ pub enum Quantity {
     Rate,
     /// A number without unit (d′): three decimals.
     Plain,
+    /// A whole number.
+    Count,
 }
 
 impl Quantity {
-    /// What kind of number is behind a metric path; `None` for counts.
+    /// The kind of number at a metric path.
     #[must_use]
-    pub fn of_metric(path: &str) -> Option<Self> {
+    pub fn of_metric(path: &str) -> Self {
         match path {
             // Ends in too many nines for percent.
-            "auc" => Some(Self::Cosine),
-            "d_prime" => Some(Self::Plain),
-            _ if is_rate(path) => Some(Self::Rate),
-            _ if path.starts_with("faces.") => None,
-            _ => Some(Self::Cosine),
+            "auc" => Self::Cosine,
+            "d_prime" => Self::Plain,
+            _ if is_rate(path) => Self::Rate,
+            _ if path.starts_with("faces.") => Self::Count,
+            _ => Self::Cosine,
         }
     }
 
@@ -35,10 +37,12 @@ impl Quantity {
             Self::Cosine => minus(&format!("{value:.4}")),
             Self::Plain => minus(&format!("{value:.3}")),
             Self::Rate => percent(value),
+            // Bounds of an expectation may have a fraction.
+            Self::Count => minus(&value.to_string()),
         }
     }
 
-    /// The point estimate; a bound as "≤ upper", or "≥ lower" where no more is known.
+    /// The point estimate; a bound as "≤ upper", or "≥ lower" if only that is known.
     #[must_use]
     pub fn point(self, estimate: &Estimate) -> String {
         match (estimate.bound, estimate.lower, estimate.upper) {
@@ -49,7 +53,7 @@ impl Quantity {
         }
     }
 
-    /// The interval, `[lower, upper]`; empty when there is none or the point is a bound.
+    /// The interval, `[lower, upper]`; empty if there is none or the point is a bound.
     #[must_use]
     pub fn interval(self, estimate: &Estimate) -> String {
         match (estimate.bound, estimate.lower, estimate.upper) {
@@ -90,18 +94,50 @@ impl Quantity {
             _ if value > 0.0 => "+",
             _ => "",
         };
-        let (size, decimals) = (value.abs(), if self == Self::Cosine { 4.0 } else { 3.0 });
-        // Two digits of a small difference, too.
+        let text = self.magnitude(value.abs());
+        format!("{sign}{}", text.trim_end_matches('%'))
+    }
+
+    /// How large a difference may be: `0.10 pp`, `0`.
+    #[must_use]
+    pub fn tolerance(self, size: f64) -> String {
+        match self {
+            _ if size == 0.0 => "0".into(),
+            Self::Rate => format!("{} pp", self.magnitude(size).trim_end_matches('%')),
+            _ => self.magnitude(size),
+        }
+    }
+
+    /// The size of a difference, with two significant digits if it is small.
+    fn magnitude(self, size: f64) -> String {
+        let decimals = if self == Self::Cosine { 4.0 } else { 3.0 };
         let needed = (1.0 - size.log10().floor()).min(12.0);
-        let text = match self {
+        match self {
             Self::Cosine | Self::Plain if size > 0.0 && needed > decimals => format!("{size:.0$}", needed as usize),
             _ => self.value(size),
-        };
-        format!("{sign}{}", text.trim_end_matches('%'))
+        }
     }
 }
 
-/// A minus sign as wide as a plus.
+/// Value and expected range of a judged expectation, formatted by the metric's kind; the value has more digits where rounding
+/// would hide which side of a bound it is on. Without a value, says so with the reason.
+pub fn judged(judged: &Judged) -> (Result<String, String>, String) {
+    let kind = Quantity::of_metric(&judged.metric);
+    let range = match (judged.min, judged.max) {
+        (Some(min), Some(max)) => format!("{} to {}", kind.value(min), kind.value(max)),
+        (Some(min), None) => format!("at least {}", kind.value(min)),
+        (None, Some(max)) => format!("at most {}", kind.value(max)),
+        (None, None) => "any value".into(),
+    };
+    let Some(value) = judged.value else {
+        return (Err(judged.not_judged.clone().unwrap_or_default()), range);
+    };
+    let bounds = [judged.min, judged.max].into_iter().flatten();
+    let hidden = bounds.into_iter().any(|bound| bound != value && kind.value(bound) == kind.value(value));
+    (Ok(if hidden { value.to_string() } else { kind.value(value) }), range)
+}
+
+/// A minus sign as wide as a plus sign.
 fn minus(text: &str) -> String {
     text.replace('-', "−")
 }
@@ -137,6 +173,38 @@ mod tests {
         assert_eq!(Quantity::Rate.value(1.5e-5), "0.0015%");
         assert_eq!(Quantity::Rate.value(0.0), "0.00%");
         assert_eq!(Quantity::Plain.value(3.24981), "3.250");
+        assert_eq!(Quantity::Count.value(0.0), "0");
+    }
+
+    #[test]
+    fn an_expectation_is_written_like_its_metric() {
+        let expected = |metric: &str, value: f64, max: f64| {
+            let (metric, value, max) = (metric.into(), Some(value), Some(max));
+            let (value, range) =
+                judged(&Judged { metric, value, min: None, max, source: None, met: true, not_judged: None });
+            format!("{}, {range}", value.unwrap())
+        };
+        assert_eq!(expected("eer", 0.0015, 0.01), "0.15%, at most 1.00%");
+        assert_eq!(expected("eer", 0.010_000_1, 0.01), "0.0100001, at most 1.00%");
+        assert_eq!(expected("faces.failed", 0.0, 3.0), "0, at most 3");
+        assert_eq!(expected("genuine.mean", 0.75, 0.8), "0.7500, at most 0.8000");
+        let missing = Judged {
+            metric: "tar@fmr=1e-6".into(),
+            value: None,
+            min: Some(0.5),
+            max: Some(1.0),
+            source: None,
+            met: false,
+            not_judged: Some("too few pairs".into()),
+        };
+        assert_eq!(judged(&missing), (Err("too few pairs".into()), "50.00% to 100.00%".into()));
+    }
+
+    #[test]
+    fn a_tolerance_has_the_unit_of_a_difference() {
+        assert_eq!(Quantity::Rate.tolerance(0.001), "0.10 pp");
+        assert_eq!(Quantity::Rate.tolerance(0.0), "0");
+        assert_eq!(Quantity::Plain.tolerance(0.05), "0.050");
     }
 
     #[test]

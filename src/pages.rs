@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::ablation::Ablation;
-use crate::compare::{Comparison, RunSummary};
+use crate::ablation::AblationResult;
+use crate::compare::{RunComparison, RunSummary};
 use crate::config::ExperimentConfig;
 use crate::digest::Digest;
 use crate::embed::{self, FaceReader};
@@ -55,7 +55,7 @@ pub fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, Error> 
         command: run::command(&provenance.config),
         plan,
         provenance: readable,
-        published: published::beside(&evaluation.metrics, &config.published, &provenance.config.overrides),
+        published: published::compare(&evaluation.metrics, &config.published, &provenance.config.overrides),
         evaluation,
         timeline,
         failures,
@@ -86,7 +86,7 @@ fn pictures(
 ///
 /// # Errors
 /// [`Error`] when it cannot be rendered or written.
-pub fn comparison(reports: &Path, comparison: &Comparison) -> Result<PathBuf, Error> {
+pub fn comparison(reports: &Path, comparison: &RunComparison) -> Result<PathBuf, Error> {
     let names = comparison.runs.join("-vs-");
     let name = if names.len() <= LONGEST {
         format!("compare-{names}")
@@ -102,7 +102,7 @@ pub fn comparison(reports: &Path, comparison: &Comparison) -> Result<PathBuf, Er
 ///
 /// # Errors
 /// [`Error`] when it cannot be rendered or written.
-pub fn ablation(reports: &Path, ablated: &Ablation) -> Result<PathBuf, Error> {
+pub fn ablation(reports: &Path, ablated: &AblationResult) -> Result<PathBuf, Error> {
     write(reports, &ablated.page_name(), &report::render_ablation(ablated)?)
 }
 

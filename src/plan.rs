@@ -1,5 +1,5 @@
-//! What a run computes, as data: everything that can change a number and nothing else. The digest of its canonical
-//! JSON names the run, so the same plan again is the same directory, and a changed input is another one.
+//! What a run computes, as data: everything that can change a number and nothing else. The digest of its canonical JSON
+//! names the run, so the same plan maps to the same directory, and a changed input to another one.
 
 use std::fmt;
 
@@ -15,8 +15,8 @@ use crate::protocol::Protocol;
 use crate::sample;
 use crate::similarity::SimilarityOptions;
 
-/// Raised by whoever changes the code between a picture's bytes and its embedding, or between embeddings and metrics,
-/// in a way that can change a number: runs of the older code are other runs then.
+/// Version of the code between a picture's bytes and its embedding, and between embeddings and metrics. Increase it
+/// with every change that can change a number, so that runs of the older code stay separate.
 pub const EMBEDDING_CODE_VERSION: u32 = 3;
 
 /// Everything that can change a number of a run: `plan.json`.
@@ -29,25 +29,25 @@ pub struct RunPlan {
     code: u32,
     /// Seed of everything drawn at random.
     seed: u64,
-    dataset: Dataset,
+    dataset: PlannedDataset,
     preprocess: Preprocess,
-    model: Model,
+    model: PlannedModel,
     similarity: SimilarityOptions,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     protocols: Vec<Protocol>,
 }
 
-/// The faces, by content: where they lie does not matter.
+/// The faces, by content rather than by location.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Dataset {
+struct PlannedDataset {
     manifest: Digest,
     faces: u64,
 }
 
 /// The network as it runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Model {
+struct PlannedModel {
     #[serde(flatten)]
     spec: ModelSpec,
     /// Digest of the checkpoint's file.
@@ -56,7 +56,7 @@ struct Model {
     embedder: String,
     device: DeviceKind,
     precision: Precision,
-    /// Of int8: which faces its ranges come from.
+    /// For int8: the faces its ranges come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     calibration: Option<String>,
 }
@@ -72,7 +72,7 @@ impl fmt::Display for RunId {
 }
 
 impl RunPlan {
-    /// The plan of a config whose dataset has this manifest, whose checkpoint has this digest, on this embedder.
+    /// The plan of a config with this manifest, checkpoint and embedder.
     #[must_use]
     pub fn new(
         config: &ExperimentConfig,
@@ -85,9 +85,9 @@ impl RunPlan {
             name: config.name.clone(),
             code: EMBEDDING_CODE_VERSION,
             seed: config.seed,
-            dataset: Dataset { manifest, faces },
+            dataset: PlannedDataset { manifest, faces },
             preprocess: config.preprocess.clone(),
-            model: Model {
+            model: PlannedModel {
                 spec: config.model.clone(),
                 weights,
                 embedder: embedder.name.clone(),
@@ -106,22 +106,22 @@ impl RunPlan {
         RunId(format!("{}-{}", self.name, Digest::of(self.canonical_json().as_bytes()).short(12)))
     }
 
-    /// What is digested, and stored as `plan.json`: indented JSON with sorted keys and a final newline.
+    /// The digested form, stored as `plan.json`: indented JSON with sorted keys and a final newline.
     #[must_use]
     pub fn canonical_json(&self) -> String {
         canonical(self)
     }
 
-    /// Digest of everything that can change an embedding. Runs that share it have the same embeddings, whatever they are
-    /// called and however they are evaluated.
+    /// Digest of everything that can change an embedding. Runs that share it have the same embeddings, regardless of
+    /// name and evaluation.
     #[must_use]
     pub fn embedding_digest(&self) -> Digest {
-        // How a profile is called changes no pixel.
+        // The name of a profile changes no pixel.
         let preprocess = Preprocess { profile: String::new(), ..self.preprocess.clone() };
         Digest::of(canonical(&(self.code, &self.dataset, preprocess, &self.model)).as_bytes())
     }
 
-    /// Whether both evaluate alike: seed and similarity options are the same.
+    /// Whether both have the same seed and similarity options.
     #[must_use]
     pub fn evaluates_as(&self, other: &Self) -> bool {
         self.seed == other.seed && self.similarity == other.similarity
@@ -145,10 +145,10 @@ impl RunPlan {
         self.model.device
     }
 
-    /// Whether a network is the one of the plan, as far as that is known without running it.
+    /// Whether a network matches the plan, as far as can be told without running it.
     #[must_use]
     pub fn is_computed_by(&self, network: &EmbedderInfo) -> bool {
-        let Model { embedder, device, precision, .. } = &self.model;
+        let PlannedModel { embedder, device, precision, .. } = &self.model;
         (embedder, *device, *precision) == (&network.name, network.device, network.precision)
     }
 
@@ -173,8 +173,8 @@ impl RunPlan {
 
 /// Indented JSON with sorted keys and a final newline.
 fn canonical(value: &impl Serialize) -> String {
-    // By way of text, not of `to_value`, which would spell an f32 with the digits of the f64 it becomes. A plan is plain
-    // data with text keys and finite numbers: neither step can fail.
+    // Via text rather than `to_value`, which would write an f32 with the digits of its f64. A plan is plain data with
+    // text keys and finite numbers, so neither step can fail.
     let text = serde_json::to_string(value).unwrap_or_default();
     let value: Value = serde_json::from_str(&text).unwrap_or_default();
     let mut text = serde_json::to_string_pretty(&sorted(value)).unwrap_or_default();
@@ -182,7 +182,7 @@ fn canonical(value: &impl Serialize) -> String {
     text
 }
 
-/// The same value with the keys of every object in order.
+/// The same value with the keys of every object sorted.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(entries) => {
@@ -195,7 +195,7 @@ fn sorted(value: Value) -> Value {
     }
 }
 
-/// A value as rows of a table: dotted keys, list items by index from 0, texts as they are, what is absent as `none`.
+/// Flattens a value into rows: dotted keys, list items by index from 0, texts verbatim, absent values as `none`.
 #[must_use]
 pub fn flatten(value: &Value) -> Vec<(String, String)> {
     let mut rows = Vec::new();
@@ -323,7 +323,7 @@ weights: {source: embedded, name: demo}
             "description=other",
             "report.pictures=true",
             "expect={eer: {max: 0.1}}",
-            // The manifest and the checkpoint say what was read; these only say where from.
+            // Manifest and checkpoint identify what was read; these only locate it.
             "dataset={source: folders, root: elsewhere}",
             "weights={source: file, path: elsewhere.pth}",
             // A profile's own values, spelled out.

@@ -1,5 +1,5 @@
-//! Where a run's numbers come from: source, compiler, machine, inputs and times. Nothing here changes a number, so
-//! nothing here is part of the run's identity.
+//! Where a run's numbers come from: source, compiler, machine, inputs and times. None of it changes a number, so none
+//! of it is part of the run's identity.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,30 +17,30 @@ use crate::model::{EmbedderInfo, device};
 pub struct Provenance {
     /// The program.
     pub build: Build,
-    /// The config file and what was set on the command line.
+    /// The config file and the overrides of the command line.
     pub config: ConfigOrigin,
     /// The weights' file.
     pub weights: WeightsOrigin,
     /// The dataset.
     pub dataset: DatasetOrigin,
-    /// What computes the embeddings; absent before the first start has opened the network.
+    /// What computes the embeddings; absent until the network is first opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arithmetic: Option<Arithmetic>,
-    /// One entry for each start or resume that worked on the run.
-    pub sessions: Vec<Session>,
-    /// Where embeddings come from that this run took over instead of computing them again.
+    pub arithmetic: Option<RunArithmetic>,
+    /// One entry per start or resume.
+    pub sessions: Vec<RunSession>,
+    /// The run whose embeddings this run reused, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted_from: Option<Adopted>,
-    /// The card that compared all pairs; absent where the CPU did. The numbers are the same.
+    /// The GPU that compared all pairs; absent if the CPU did. The numbers are the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_on: Option<String>,
 }
 
-/// What computes a run's embeddings: known by what it makes of two built-in pictures, and named by the machine that the run
-/// was begun on. Nothing else may go on with the run.
+/// What computes a run's embeddings: identified by its result for two built-in pictures, and described by the machine
+/// that started the run. Only the same arithmetic may resume the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arithmetic {
-    /// Digest of the pictures' pixels as the network saw them, and of their embeddings.
+pub struct RunArithmetic {
+    /// Digest of the pictures' preprocessed pixels and their embeddings.
     pub fingerprint: Digest,
     /// Device the network ran on, in words.
     pub device: String,
@@ -52,15 +52,15 @@ pub struct Arithmetic {
     pub instruction_sets: String,
 }
 
-impl Arithmetic {
-    /// Of a network that was opened on this machine.
+impl RunArithmetic {
+    /// The arithmetic of a network on this machine.
     #[must_use]
     pub fn here(fingerprint: Digest, network: &EmbedderInfo) -> Self {
-        let Machine { host, cpu, instruction_sets, .. } = Machine::current();
+        let MachineInfo { host, cpu, instruction_sets, .. } = MachineInfo::current();
         Self { fingerprint, device: network.device_name.clone(), host, cpu, instruction_sets }
     }
 
-    /// What computed it, in words.
+    /// Device and machine, in words.
     #[must_use]
     pub fn machine(&self) -> String {
         let Self { device, host, cpu, instruction_sets, .. } = self;
@@ -68,18 +68,18 @@ impl Arithmetic {
     }
 }
 
-/// A run of the same embeddings.
+/// A run with the same embeddings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Adopted {
     /// Name of its directory.
     pub run: String,
-    /// The starts and resumes that embedded something there, or where it took its own embeddings from.
-    pub sessions: Vec<Session>,
+    /// The sessions that computed its embeddings, there or in the run it reused.
+    pub sessions: Vec<RunSession>,
 }
 
 impl Provenance {
-    /// The sessions that embedded something, here or where embeddings were taken over from.
-    pub fn embedding_sessions(&self) -> impl Iterator<Item = &Session> {
+    /// The sessions that embedded something, here or in the reused run.
+    pub fn embedding_sessions(&self) -> impl Iterator<Item = &RunSession> {
         let adopted = self.adopted_from.iter().flat_map(|adopted| &adopted.sessions);
         adopted.chain(&self.sessions).filter(|session| session.embedded > 0)
     }
@@ -90,7 +90,7 @@ impl Provenance {
 pub struct Build {
     /// Version of the package.
     pub version: String,
-    /// Git commit, with ` (dirty)` when tracked files had been changed.
+    /// Git commit, with ` (dirty)` if tracked files had changes.
     pub revision: String,
     /// Compiler.
     pub rustc: String,
@@ -109,7 +109,7 @@ pub struct ConfigOrigin {
     pub path: PathBuf,
     /// `--set` arguments, in order.
     pub overrides: Vec<String>,
-    /// The folder that was current: relative paths in `overrides` start there.
+    /// The current folder, where relative paths in `overrides` start.
     pub working_directory: PathBuf,
 }
 
@@ -128,7 +128,7 @@ pub struct WeightsOrigin {
 pub struct DatasetOrigin {
     /// The config's `dataset` with all paths resolved.
     pub source: serde_json::Value,
-    /// Commit of the Hub repository, whatever name or short hash the config has for it.
+    /// Commit of the Hub repository, resolved from the config's name or short hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// The folder that the manifest's paths start from, absolute: in the Hub's cache for a source on the Hub; empty for
@@ -138,26 +138,26 @@ pub struct DatasetOrigin {
     pub manifest: Digest,
     /// Rows of the manifest.
     pub faces: u64,
-    /// What whoever reads the numbers has to know of how faces were cut out: without boxes, or past them.
+    /// Warnings about how faces were cropped: without boxes, or ignoring them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cautions: Vec<String>,
-    /// The container files that it was read from, where it comes in such: the digest of each, and its commit on the Hub.
+    /// The container files that it was read from, if any: digest and Hub commit of each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ContainerFile>,
-    /// What is in the dataset's folders and is no face, counted by reason.
+    /// Files in the dataset's folders that are not faces, counted by reason.
     #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
     pub left_out: LeftOut,
 }
 
 /// One start or resume.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Session {
+pub struct RunSession {
     /// Start, seconds since the epoch (UTC).
     pub started: u64,
-    /// End; absent while it runs and after a crash.
+    /// End; absent while running and after a crash.
     pub ended: Option<u64>,
     /// The machine.
-    pub machine: Machine,
+    pub machine: MachineInfo,
     /// Device the network ran on, in words.
     pub device: String,
     /// Threads of the forward pass.
@@ -170,7 +170,7 @@ pub struct Session {
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
+pub struct MachineInfo {
     /// Host name.
     pub host: String,
     /// Operating system.
@@ -183,7 +183,7 @@ pub struct Machine {
     pub cores: usize,
     /// Memory, MiB.
     pub memory_mib: Option<u64>,
-    /// NVIDIA driver, where one is loaded.
+    /// NVIDIA driver, if loaded.
     pub gpu_driver: Option<String>,
 }
 
@@ -202,8 +202,8 @@ impl Build {
     }
 }
 
-impl Machine {
-    /// This machine. What the system does not tell is "unknown" or absent.
+impl MachineInfo {
+    /// This machine. Unavailable information is "unknown" or absent.
     #[must_use]
     pub fn current() -> Self {
         let line = |path: &str| std::fs::read_to_string(path).ok();
@@ -256,7 +256,7 @@ pub fn utc(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3600, rest % 3600 / 60, rest % 60)
 }
 
-/// How a table shows provenance: times in words, the rest as it is.
+/// Provenance for a table: times in words, the rest verbatim.
 #[must_use]
 pub fn readable(provenance: &Provenance) -> Vec<(String, String)> {
     let value = serde_json::to_value(provenance).unwrap_or_default();
@@ -294,6 +294,6 @@ mod tests {
 
     #[test]
     fn this_machine_has_cores() {
-        assert!(Machine::current().cores >= 1);
+        assert!(MachineInfo::current().cores >= 1);
     }
 }

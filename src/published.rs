@@ -1,4 +1,4 @@
-//! Measured values beside published ones, with what is known of why they differ.
+//! Compares measured values with published ones, with the known reasons for differences.
 
 use std::collections::BTreeSet;
 
@@ -8,31 +8,31 @@ use crate::config::Published;
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 
-/// A published value and this run's.
+/// A published value and the measured one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Beside {
+pub struct PublishedResult {
     /// Metric path.
     pub metric: String,
-    /// As published.
+    /// The published value.
     pub published: f64,
-    /// What was published behind its ±.
+    /// The published ±.
     pub plus_minus: Option<f64>,
     /// Where.
     pub source: String,
-    /// In what its protocol is known to differ from this run's.
+    /// Known differences between its protocol and this run's.
     pub differs: Vec<String>,
-    /// This run's; `None` when it has no such number.
+    /// The measured value; `None` if the run has no such number.
     pub here: Option<Estimate>,
-    /// This run's standard deviation over folds, for metrics whose published ± is that.
+    /// The measured standard deviation over folds, if that is what the published ± means.
     pub over_folds: Option<f64>,
-    /// How the two stand to each other.
-    pub standing: Standing,
+    /// Agreement of the two.
+    pub standing: PublishedAgreement,
 }
 
-/// How a measured value stands to a published one.
+/// Agreement of a measured value with a published one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum PublishedAgreement {
     /// The published value is in the measured interval.
     Agrees,
     /// The whole interval is above the published value.
@@ -45,7 +45,7 @@ pub enum Standing {
     NotMeasured,
 }
 
-impl Standing {
+impl PublishedAgreement {
     fn of(here: Option<&Estimate>, published: f64) -> Self {
         match here {
             None => Self::NotMeasured,
@@ -62,7 +62,7 @@ impl Standing {
         }
     }
 
-    /// In words, as the verdict of a table.
+    /// The verdict in words.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -75,28 +75,28 @@ impl Standing {
     }
 }
 
-/// Parts of a config that published values are about.
-const ABOUT: [&str; 5] = ["dataset", "preprocess", "model", "weights", "protocols"];
+/// Config sections that published values depend on.
+const COMPARED_SECTIONS: [&str; 5] = ["dataset", "preprocess", "model", "weights", "protocols"];
 
-/// Sets a run's metrics beside published values, in the order of the config. `overrides`, `key=value` as on the command
-/// line, may have made it another experiment than the one that the values are about: that differs too.
+/// Compares a run's metrics with published values, in the order of the config. `overrides`, `key=value` as on the
+/// command line, may make it a different experiment than the published one, which is listed as a difference.
 #[must_use]
-pub fn beside(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<Beside> {
+pub fn compare(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<PublishedResult> {
     let overridden: BTreeSet<&str> = overrides.iter().filter_map(|set| set.split(['.', '=']).next()).collect();
-    let overridden = ABOUT.into_iter().filter(|part| overridden.contains(part));
+    let overridden = COMPARED_SECTIONS.into_iter().filter(|part| overridden.contains(part));
     let overridden: Vec<String> = overridden.map(|part| format!("`{part}` was overridden")).collect();
     let one = |Published { metric, value, plus_minus, source, differs }: &Published| {
         let here = metrics.estimate(metric);
         let over_folds = metric.rsplit_once('.').and_then(|(name, quantity)| {
             metrics.protocols.iter().find(|found| found.protocol.name == name)?.over_folds(quantity)
         });
-        Beside {
+        PublishedResult {
             metric: metric.clone(),
             published: *value,
             plus_minus: *plus_minus,
             source: source.clone(),
             differs: differs.iter().chain(&overridden).cloned().collect(),
-            standing: Standing::of(here, *value),
+            standing: PublishedAgreement::of(here, *value),
             here: here.cloned(),
             over_folds,
         }
@@ -121,13 +121,18 @@ mod tests {
             method: String::new(),
             bound: false,
         };
-        let standing = |published| Standing::of(Some(&here(Some(0.4), Some(0.6))), published);
+        let standing = |published| PublishedAgreement::of(Some(&here(Some(0.4), Some(0.6))), published);
         assert_eq!(
             [0.39, 0.4, 0.6, 0.61].map(standing),
-            [Standing::Above, Standing::Agrees, Standing::Agrees, Standing::Below]
+            [
+                PublishedAgreement::Above,
+                PublishedAgreement::Agrees,
+                PublishedAgreement::Agrees,
+                PublishedAgreement::Below
+            ]
         );
-        assert_eq!(Standing::of(Some(&here(None, None)), 0.5), Standing::NoInterval);
-        assert_eq!(Standing::of(None, 0.5), Standing::NotMeasured);
+        assert_eq!(PublishedAgreement::of(Some(&here(None, None)), 0.5), PublishedAgreement::NoInterval);
+        assert_eq!(PublishedAgreement::of(None, 0.5), PublishedAgreement::NotMeasured);
     }
 
     #[test]
@@ -142,7 +147,7 @@ mod tests {
         };
         let sets =
             ["embed.threads=2", "dataset={source: folders}", "dataset.pairs=x", "model.width=0.5"].map(String::from);
-        let rows = beside(&metrics, &[published], &sets);
+        let rows = compare(&metrics, &[published], &sets);
         assert_eq!(rows[0].differs, ["no detector", "`dataset` was overridden", "`model` was overridden"]);
     }
 }

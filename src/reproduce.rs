@@ -1,8 +1,7 @@
-//! The reproduction record: a Markdown table of what configs were found to give, written between two markers of a
-//! document. Pure: no files.
+//! The reproduction record: a Markdown table of results by config, written between two markers of a document. Pure.
 //!
-//! A figure stands in it only with the digests of the run that gave it. What could not be run says so, unless the document
-//! already holds what an earlier run gave.
+//! Every figure comes with the digests of its run. Configs that could not run are marked as such, unless the document
+//! already holds the result of an earlier run.
 
 use serde::Serialize;
 
@@ -10,45 +9,45 @@ use crate::config::ExperimentConfig;
 use crate::digest::Digest;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
-use crate::published::{Beside, Standing, beside};
+use crate::published::{self, PublishedAgreement, PublishedResult};
 
-/// Where the table starts, on a line of its own.
+/// Marks the start of the table, on its own line.
 pub const BEGIN: &str = "<!-- reproduce: begin -->";
-/// Where it ends, on a line of its own.
+/// Marks the end of the table, on its own line.
 pub const END: &str = "<!-- reproduce: end -->";
 
-/// What stands where nothing was measured.
+/// Cell text of rows without a measurement.
 const NOT_MEASURED: &str = "not measured by this project";
 
 /// One figure of one config.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
-    /// The config's file, as it was given.
+pub struct ReproducedRow {
+    /// The config's path, as given.
     pub config: String,
     /// Metric path.
     pub metric: String,
-    /// What was published; empty without.
+    /// The published value; empty if there is none.
     pub published: String,
-    /// What this run gave; `None` where it could not be run.
-    pub measured: Option<Measured>,
+    /// The measured value; `None` if the config could not run.
+    pub measured: Option<ReproducedValue>,
 }
 
-/// A figure with the run that it is from.
+/// A measured value with its run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Measured {
-    /// Value and interval, for people.
+pub struct ReproducedValue {
+    /// Value and interval, formatted.
     pub value: String,
-    /// How it stands to the published value; empty without one.
+    /// Agreement with the published value; empty if there is none.
     pub verdict: String,
-    /// The run's name, which is a digest of everything that can change a number.
+    /// The run's name, which contains a digest of everything that can change a number.
     pub run: String,
-    /// First characters of the digests of dataset and weights.
+    /// Short digests of dataset and weights.
     pub digests: String,
 }
 
-/// What a finished run is known by.
+/// What identifies a finished run.
 #[derive(Debug, Clone, Copy)]
-pub struct Identity<'a> {
+pub struct RunIdentity<'a> {
     /// Its name.
     pub run: &'a str,
     /// Digest of the manifest.
@@ -59,32 +58,32 @@ pub struct Identity<'a> {
 
 /// The document cannot take a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no place for the table: the lines `{BEGIN}` and, below it, `{END}` must each be there once")]
-pub struct NoPlace;
+#[error("no place for the table: the document needs the line `{BEGIN}` and, below it, `{END}`, each exactly once")]
+pub struct MissingMarkers;
 
-/// The rows of a config: one for each published value; without any the accuracy of its first protocol, or its equal error
-/// rate. `found`: a finished run's metrics.
+/// The rows of a config: one per published value, or without any the accuracy of its first protocol or its equal error
+/// rate. `found` are a finished run's metrics.
 #[must_use]
-pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Identity<'_>)>) -> Vec<Row> {
-    let published = |row: &Beside| {
-        let kind = quantity(&row.metric);
+pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, RunIdentity<'_>)>) -> Vec<ReproducedRow> {
+    let published = |row: &PublishedResult| {
+        let kind = Quantity::of_metric(&row.metric);
         let spread = row.plus_minus.map_or(String::new(), |spread| format!(" ± {}", kind.value(spread)));
         let differs =
             if row.differs.is_empty() { String::new() } else { format!("; differs: {}", row.differs.join(", ")) };
         format!("{}{spread} ({}{differs})", kind.value(row.published), row.source)
     };
-    // Without a run there are no metrics to look up, but what was published is known.
-    let wanted: Vec<(String, String, Option<Beside>)> = match found {
+    // Without a run there are no metrics, but the published values are known.
+    let wanted: Vec<(String, String, Option<PublishedResult>)> = match found {
         _ if config.published.is_empty() => {
             let metric = config.protocols.first().map_or("eer".into(), |first| format!("{}.accuracy", first.name));
             vec![(metric, String::new(), None)]
         }
         Some((metrics, _)) => {
-            let all = beside(metrics, &config.published, &[]);
+            let all = published::compare(metrics, &config.published, &[]);
             all.into_iter().map(|row| (row.metric.clone(), published(&row), Some(row))).collect()
         }
         None => {
-            let unknown = |row: &crate::config::Published| Beside {
+            let unknown = |row: &crate::config::Published| PublishedResult {
                 metric: row.metric.clone(),
                 published: row.value,
                 plus_minus: row.plus_minus,
@@ -92,22 +91,22 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Iden
                 differs: row.differs.clone(),
                 here: None,
                 over_folds: None,
-                standing: Standing::NotMeasured,
+                standing: PublishedAgreement::NotMeasured,
             };
             config.published.iter().map(unknown).map(|row| (row.metric.clone(), published(&row), None)).collect()
         }
     };
     wanted
         .into_iter()
-        .map(|(metric, published, beside)| Row {
+        .map(|(metric, published, result)| ReproducedRow {
             measured: found.and_then(|(metrics, identity)| {
-                let (estimate, kind) = (metrics.estimate(&metric)?, quantity(&metric));
-                let folds = beside.as_ref().and_then(|row| row.over_folds);
+                let (estimate, kind) = (metrics.estimate(&metric)?, Quantity::of_metric(&metric));
+                let folds = result.as_ref().and_then(|row| row.over_folds);
                 let spread = folds.map_or(String::new(), |spread| format!(" ± {} over folds", kind.value(spread)));
                 let interval = kind.interval(estimate);
-                Some(Measured {
+                Some(ReproducedValue {
                     value: format!("{}{spread} {interval}", kind.point(estimate)).trim_end().to_owned(),
-                    verdict: beside.as_ref().map_or(String::new(), |row| row.standing.words().into()),
+                    verdict: result.as_ref().map_or(String::new(), |row| row.standing.words().into()),
                     run: identity.run.into(),
                     digests: format!("data `{}`, weights `{}`", identity.dataset.short(12), identity.weights.short(12)),
                 })
@@ -119,16 +118,15 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, Iden
         .collect()
 }
 
-fn quantity(metric: &str) -> Quantity {
-    Quantity::of_metric(metric).unwrap_or(Quantity::Plain)
-}
-
-/// The document with the rows in its table. A row that could not be run keeps what the table holds of it. Gives, beside
-/// the document, the rows that were kept.
+/// The document with the rows in its table, and the rows that were kept: a config that could not run keeps its row from
+/// an earlier run.
 ///
 /// # Errors
-/// [`NoPlace`].
-pub fn splice<'a>(document: &str, rows: &'a [Row]) -> Result<(String, Vec<&'a Row>), NoPlace> {
+/// [`MissingMarkers`].
+pub fn splice<'a>(
+    document: &str,
+    rows: &'a [ReproducedRow],
+) -> Result<(String, Vec<&'a ReproducedRow>), MissingMarkers> {
     let once = |marker: &str| {
         let mut lines = document.match_indices(marker).filter(|(at, _)| {
             let starts = *at == 0 || document.as_bytes()[at - 1] == b'\n';
@@ -136,16 +134,17 @@ pub fn splice<'a>(document: &str, rows: &'a [Row]) -> Result<(String, Vec<&'a Ro
         });
         match (lines.next(), lines.next()) {
             (Some((at, _)), None) => Ok(at),
-            _ => Err(NoPlace),
+            _ => Err(MissingMarkers),
         }
     };
     let (begin, end) = (once(BEGIN)?, once(END)?);
     if end < begin {
-        return Err(NoPlace);
+        return Err(MissingMarkers);
     }
     let old: Vec<&str> = document[begin..end].lines().filter(|line| line.starts_with('|')).collect();
     let (mut table, mut kept) = (String::new(), Vec::new());
-    table += "| config | metric | measured | published | verdict | run | digests | command |\n|---|---|---|---|---|---|---|---|\n";
+    table += "| config | metric | measured | published | verdict | run | digests | command \
+    |\n|---|---|---|---|---|---|---|---|\n";
     for row in rows {
         let key = format!("| {} | {} | ", cell(&format!("`{}`", row.config)), cell(&row.metric));
         let before = old.iter().find(|line| line.starts_with(&key) && !line.contains(NOT_MEASURED));
@@ -162,13 +161,13 @@ pub fn splice<'a>(document: &str, rows: &'a [Row]) -> Result<(String, Vec<&'a Ro
     Ok((document, kept))
 }
 
-/// The cells behind config and metric.
-fn line(row: &Row) -> String {
+/// The cells after config and metric.
+fn line(row: &ReproducedRow) -> String {
     let published = if row.published.is_empty() { "–".into() } else { cell(&row.published) };
     let command = format!("`facevault experiment {}`", row.config);
     let cells = match &row.measured {
         None => [NOT_MEASURED.into(), published, "–".into(), "–".into(), "–".into(), command],
-        Some(Measured { value, verdict, run, digests }) => {
+        Some(ReproducedValue { value, verdict, run, digests }) => {
             let verdict = if verdict.is_empty() { "–".into() } else { cell(verdict) };
             [cell(value), published, verdict, format!("`{run}`"), digests.clone(), command]
         }
@@ -176,7 +175,7 @@ fn line(row: &Row) -> String {
     format!("{} |", cells.join(" | "))
 }
 
-/// Text that stays in its cell.
+/// Escapes text for a table cell.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
@@ -202,8 +201,8 @@ published:
         crate::config::load_stored(text.as_bytes(), &here.join("c.yaml"), &[], here).unwrap().config
     }
 
-    fn identity() -> Identity<'static> {
-        Identity { run: "small-0123456789ab", dataset: Digest::of(b"data"), weights: Digest::of(b"weights") }
+    fn identity() -> RunIdentity<'static> {
+        RunIdentity { run: "small-0123456789ab", dataset: Digest::of(b"data"), weights: Digest::of(b"weights") }
     }
 
     fn document() -> String {
@@ -247,7 +246,7 @@ before
 <!-- reproduce: end -->
 after
 ");
-        // A number of an earlier run stays when this one could not be run; what never ran says so still.
+        // Results of an earlier run stay; configs that never ran are still marked as not measured.
         let (again, kept) = splice(&full, &none).unwrap();
         assert_eq!(kept, [&none[0]]);
         assert_eq!(again.matches("small-0123456789ab").count(), 1);
@@ -274,8 +273,8 @@ after
             &format!("{BEGIN}\n{BEGIN}\n{END}\n"),
             &format!("x {BEGIN}\n{END}"),
         ] {
-            assert_eq!(splice(document, &[]), Err(NoPlace), "{document}");
+            assert_eq!(splice(document, &[]), Err(MissingMarkers), "{document}");
         }
-        assert_snapshot!(NoPlace, @"there is no place for the table: the lines `<!-- reproduce: begin -->` and, below it, `<!-- reproduce: end -->` must each be there once");
+        assert_snapshot!(MissingMarkers, @"no place for the table: the document needs the line `<!-- reproduce: begin -->` and, below it, `<!-- reproduce: end -->`, each exactly once");
     }
 }

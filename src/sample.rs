@@ -1,22 +1,22 @@
-//! Which faces of a dataset stand for all of them: int8's ranges come from these, and precisions are compared on them.
+//! The sample of a dataset's faces that int8 is calibrated on and precisions are compared on.
 
 /// [`rows`] in words, as `plan.json` records it.
 pub const RULE: &str = "256 faces in evenly spaced blocks of 8";
 
 const FACES: usize = 256;
 
-/// Datasets come person by person: neighbouring rows are what gives a sample its same-identity pairs.
+/// Datasets are ordered by person, so blocks of neighbouring rows give the sample genuine pairs.
 const BLOCK: usize = 8;
 
-/// The rows of a manifest of `faces` that are in the sample, ascending: the first and the last block and those between,
-/// evenly spaced; all rows when there are no more than the sample takes.
+/// The rows of the sample in a manifest of `faces`, ascending: evenly spaced blocks including the first and the last;
+/// all rows if there are no more than the sample holds.
 #[must_use]
 pub fn rows(faces: usize) -> Vec<usize> {
     blocks(faces, FACES)
 }
 
-/// At most `wanted` of `faces` rows, ascending: the first and the last block and those between, evenly spaced, the last one
-/// cut where it is too much.
+/// At most `wanted` of `faces` rows, ascending: evenly spaced blocks including the first and the last, truncated to
+/// `wanted`.
 #[must_use]
 pub fn blocks(faces: usize, wanted: usize) -> Vec<usize> {
     if faces <= wanted {
@@ -24,7 +24,7 @@ pub fn blocks(faces: usize, wanted: usize) -> Vec<usize> {
     }
     let blocks = wanted.div_ceil(BLOCK);
     let first = |block: usize| block * faces.saturating_sub(BLOCK) / (blocks - 1).max(1);
-    // Near ends overlap where there are hardly more faces than wanted.
+    // Blocks overlap if there are hardly more faces than wanted.
     let mut rows: Vec<usize> = (0..blocks).flat_map(|block| (0..BLOCK).map(move |i| first(block) + i)).collect();
     rows.sort_unstable();
     rows.dedup();

@@ -1,26 +1,25 @@
-//! Text for people. Standard error is for those who watch: what cannot be written there is dropped, and the work goes on.
-//! Standard output is the result: a reader who has left wants no more of it, and anything else that keeps it from being
-//! written is an error.
+//! Writes to the terminal. Standard error carries progress: a line that cannot be written is dropped, and the work
+//! continues. Standard output carries the result: a closed pipe ends it quietly, and any other failure is an error.
 
 use std::io::{self, ErrorKind, Write};
 
-/// Writes a line to standard error, if that can be written to.
+/// Writes a line to standard error, if possible.
 pub fn say(line: &str) {
-    // One write, so that lines of several processes do not mix; what fails here must not fail the work.
+    // One write, so that lines of several processes do not mix. A failure here must not stop the work.
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Writes a result and a newline to standard output.
 ///
 /// # Errors
-/// Whatever keeps it from being written, but for a reader that has closed its end: `facevault runs | head` is no error.
+/// Any failure to write except a closed pipe: `facevault runs | head` succeeds.
 pub fn print(text: &str) -> io::Result<()> {
     unless_closed(write_to(&mut io::stdout().lock(), text))
 }
 
 fn write_to(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.write_all(format!("{}\n", text.trim_end()).as_bytes())?;
-    // A full disk may show as late as here.
+    // A full disk may only show here.
     out.flush()
 }
 

@@ -1,8 +1,8 @@
-//! Which combinations of steps a design computes, and which of them differ by one step alone.
+//! The combinations of steps that a design computes, and the pairs of them that differ by one step.
 
 use crate::config::Design;
 
-/// The steps that each variant takes, ascending; the first variant takes none.
+/// The steps of each variant, ascending; the first variant has none.
 #[must_use]
 pub fn variants(design: Design, steps: usize) -> Vec<Vec<usize>> {
     let all = design.variants(steps);
@@ -13,13 +13,13 @@ pub fn variants(design: Design, steps: usize) -> Vec<Vec<usize>> {
     }
 }
 
-/// Pairs of variants (without the step, with it) that tell what a step costs, of those that were `measured`: the last
-/// one before it in a path, the config itself, or each combination of the other steps.
+/// Pairs of `measured` variants (without the step, with it) that show what a step costs: against the variant before it
+/// on a path, the config itself, or each combination of the other steps.
 #[must_use]
 pub fn pairs(design: Design, measured: &[bool], step: usize) -> Vec<(usize, usize)> {
     let known = |variant: usize| measured.get(variant).copied().unwrap_or(false);
     let all = match design {
-        // A variant that could not be measured is passed over: the change is then that of several steps.
+        // Unmeasured variants are skipped, so the change may cover several steps.
         Design::Steps => {
             (0..=step).rev().find(|&before| known(before)).map(|before| (before, step + 1)).into_iter().collect()
         }

@@ -1,7 +1,7 @@
-//! What each choice costs: one config, computed with and without some of its choices, on the same pairs of the same faces.
+//! Ablations: a config is computed with and without some of its choices, on the same pairs of the same faces.
 //!
-//! `design` says which combinations are computed and which of them differ by one choice, `numbers` how values and paired
-//! differences come out of the runs, `text` how it reads in a terminal. Pure: `run::ablate` makes the runs.
+//! `design` enumerates the combinations, `numbers` derives values and paired differences from the runs, `text` formats
+//! them for the terminal. Pure: `run::ablate` makes the runs.
 
 mod design;
 mod numbers;
@@ -13,10 +13,10 @@ pub(crate) mod tests;
 use std::fmt::Write as _;
 
 pub use design::{pairs, variants};
-pub use numbers::{Accuracies, Numbers, Replicates};
+pub use numbers::{Accuracies, Replicates, RunValues};
 use serde::Serialize;
 
-use crate::compare::{Better, Effect, PairedPairs, Speed, Verdict};
+use crate::compare::{Effect, EffectVerdict, MetricDirection, PairedPairs, Speed};
 use crate::config::{self, Design};
 use crate::digest::Digest;
 use crate::estimate::Estimate;
@@ -25,28 +25,28 @@ use crate::numbers::Quantity;
 /// Schema of the JSON.
 pub const SCHEMA: u32 = 1;
 
-/// What an ablation came to.
+/// Result of an ablation.
 #[derive(Debug, Clone, Serialize)]
-pub struct Ablation {
+pub struct AblationResult {
     /// [`SCHEMA`].
     pub schema: u32,
     /// Name of the config.
     pub config: String,
-    /// What the config is for.
+    /// The config's description.
     pub description: String,
-    /// What tells the costs.
+    /// The metric.
     pub metric: Metric,
     /// Which combinations were computed.
     pub design: Design,
-    /// What the numbers rest on; `None` where fewer than two runs could be compared.
+    /// The faces and pairs behind the numbers; `None` if the runs could not be compared.
     pub shared: Option<Shared>,
     /// Each combination, the config itself first.
-    pub variants: Vec<Variant>,
+    pub variants: Vec<AblationVariant>,
     /// What each step changes, in the config's order.
     pub changes: Vec<Change>,
     /// In the design `steps`: from the first measured variant to the last.
     pub total: Option<Change>,
-    /// A line that a person types to get this again.
+    /// The command that repeats it.
     pub command: String,
 }
 
@@ -57,9 +57,9 @@ pub struct Metric {
     pub key: String,
     /// In words.
     pub name: String,
-    /// Which way is better.
-    pub better: Better,
-    /// How its values are written.
+    /// Which direction is better.
+    pub better: MetricDirection,
+    /// How its values are formatted.
     #[serde(skip)]
     pub quantity: Quantity,
 }
@@ -71,45 +71,45 @@ pub struct Shared {
     pub faces: u64,
     /// Their identities.
     pub identities: u64,
-    /// Faces of the first measured variant that another one lacks, or has otherwise.
+    /// Faces of the first measured variant that another one lacks or that differ there.
     pub left_out: u64,
-    /// Pairs that each variant was asked.
+    /// Pairs that each variant was evaluated on.
     pub pairs: PairedPairs,
 }
 
 /// One combination of steps.
 #[derive(Debug, Clone, Serialize)]
-pub struct Variant {
+pub struct AblationVariant {
     /// In words.
     pub name: String,
-    /// Indices of the steps it takes.
+    /// Indices of its steps.
     pub steps: Vec<usize>,
-    /// What they set.
+    /// The keys they set.
     pub set: Vec<String>,
-    /// Its run; `None` where it could not be made.
+    /// Its run; `None` if it could not be made.
     pub run: Option<String>,
     /// Why it was not measured.
     pub err: Option<String>,
     /// The metric's value on the shared pairs, with its own interval.
     pub value: Option<Estimate>,
-    /// How it differs from the config itself.
+    /// Effect compared with the config itself.
     pub to_config: Option<Effect>,
-    /// How fast it was embedded.
+    /// Embedding speed.
     pub speed: Option<Speed>,
-    /// The run whose embeddings it took over.
+    /// The run whose embeddings it reused.
     pub adopted_from: Option<String>,
-    /// What differs in its plan from the config's own: key, value there, value here.
+    /// Differences of its plan from the config's own: key, value there, value here.
     pub differences: Vec<[String; 3]>,
-    /// On what, and with which program, it was embedded.
-    pub origin: Option<Origin>,
+    /// Where its embeddings were computed.
+    pub origin: Option<EmbeddingOrigin>,
 }
 
 /// Where a variant's embeddings were computed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Origin {
+pub struct EmbeddingOrigin {
     /// Version and revision of the program.
     pub program: String,
-    /// Processor and what of it was used, or the GPU.
+    /// Processor and the part of it in use, or the GPU.
     pub device: String,
     /// Digest of the weights.
     pub weights: Digest,
@@ -120,42 +120,42 @@ pub struct Origin {
 /// What one step changes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Change {
-    /// The step's name. Where variants on the way were not measured, the names of all steps that the change is of.
+    /// The step's name, or the names of all steps that the change covers if variants between were not measured.
     pub step: String,
-    /// Pairs of variants (without it, with it) that it is the mean over.
+    /// Pairs of variants (without it, with it) that the change is averaged over.
     pub pairs: Vec<(usize, usize)>,
-    /// Pairs of variants that the design has for it.
+    /// Pairs of variants in the design.
     pub planned: usize,
-    /// The change with its paired interval; `None` where it could not be measured.
+    /// The change with its paired interval; `None` if it could not be measured.
     pub effect: Option<Effect>,
 }
 
-/// A variant as it was computed, before it is held against the others.
+/// A computed variant, before it is compared with the others.
 #[derive(Debug, Clone, Default)]
-pub struct Computed {
+pub struct ComputedVariant {
     /// Its run.
     pub run: Option<String>,
-    /// Why it could not be measured.
+    /// Why it could not be measured, if so.
     pub err: Option<String>,
     /// Its plan, flattened.
     pub plan: Vec<(String, String)>,
-    /// How fast it was embedded.
+    /// Embedding speed.
     pub speed: Option<Speed>,
-    /// The run whose embeddings it took over.
+    /// The run whose embeddings it reused.
     pub adopted_from: Option<String>,
-    /// Where they were computed.
-    pub origin: Option<Origin>,
+    /// Where its embeddings were computed.
+    pub origin: Option<EmbeddingOrigin>,
 }
 
-impl Ablation {
-    /// Puts together what was computed. `combinations` are those of [`variants`], `computed` what became of each; `place`
-    /// gives the run of a measured variant in `numbers`.
+impl AblationResult {
+    /// Assembles the result. `computed` has an entry for each of [`variants`]; `place` is the index of a measured
+    /// variant's run in `numbers`.
     #[must_use]
     pub fn assemble(
         asked: &config::Ablation,
         metric: Metric,
-        computed: Vec<Computed>,
-        numbers: Option<&dyn Numbers>,
+        computed: Vec<ComputedVariant>,
+        numbers: Option<&dyn RunValues>,
         place: &[Option<usize>],
     ) -> Self {
         let combinations = variants(asked.design, asked.steps.len());
@@ -166,19 +166,20 @@ impl Ablation {
             numbers?.change(&pairs?)
         };
         let own = computed.first().map(|computed| computed.plan.clone()).unwrap_or_default();
-        let variants = combinations.iter().zip(computed).enumerate().map(|(variant, (steps, computed))| Variant {
-            name: name(asked, steps),
-            steps: steps.clone(),
-            set: steps.iter().flat_map(|&step| asked.steps[step].set.clone()).collect(),
-            run: computed.run,
-            err: computed.err,
-            value: place[variant].and_then(|run| numbers?.value(run)),
-            to_config: if variant == 0 { None } else { change(&[(0, variant)]) },
-            speed: computed.speed,
-            adopted_from: computed.adopted_from,
-            differences: differences(&own, &computed.plan),
-            origin: computed.origin,
-        });
+        let variants =
+            combinations.iter().zip(computed).enumerate().map(|(variant, (steps, computed))| AblationVariant {
+                name: name(asked, steps),
+                steps: steps.clone(),
+                set: steps.iter().flat_map(|&step| asked.steps[step].set.clone()).collect(),
+                run: computed.run,
+                err: computed.err,
+                value: place[variant].and_then(|run| numbers?.value(run)),
+                to_config: if variant == 0 { None } else { change(&[(0, variant)]) },
+                speed: computed.speed,
+                adopted_from: computed.adopted_from,
+                differences: differences(&own, &computed.plan),
+                origin: computed.origin,
+            });
         let changes = asked.steps.iter().enumerate().map(|(step, asked_step)| {
             let pairs = pairs(asked.design, &measured, step);
             let planned = design::pairs(asked.design, &vec![true; combinations.len()], step).len();
@@ -211,13 +212,13 @@ impl Ablation {
         }
     }
 
-    /// Whether anything came of it: the change of a step is known.
+    /// Whether the change of at least one step was measured.
     #[must_use]
     pub fn measured(&self) -> bool {
         self.changes.iter().any(|change| change.effect.is_some())
     }
 
-    /// Name of its page, without the ending: the same ablation of the same runs has the same.
+    /// Name of its page without extension, determined by the ablation and its runs.
     #[must_use]
     pub fn page_name(&self) -> String {
         let runs: Vec<_> = self.variants.iter().map(|variant| (&variant.name, &variant.run)).collect();
@@ -226,7 +227,7 @@ impl Ablation {
         format!("ablation-{name}-{}", Digest::of(identity.as_bytes()).short(12))
     }
 
-    /// What the whole says, in a sentence or two.
+    /// The result in a sentence or two.
     #[must_use]
     pub fn headline(&self) -> String {
         let Metric { name, quantity, .. } = &self.metric;
@@ -259,7 +260,7 @@ impl Ablation {
             quantity.effect(&effect.difference),
             verdict(effect)
         );
-        let unclear = known.iter().filter(|(_, effect)| effect.verdict == Verdict::NotResolvable).count();
+        let unclear = known.iter().filter(|(_, effect)| effect.verdict == EffectVerdict::NotResolvable).count();
         if unclear > 0 {
             let _ = write!(text, " {unclear} of the {} steps cannot be told from 0.", known.len());
         }
@@ -267,17 +268,17 @@ impl Ablation {
     }
 }
 
-/// A verdict as an ablation words it.
+/// The wording of a verdict in an ablation.
 #[must_use]
 pub fn verdict(effect: &Effect) -> &'static str {
     match effect.verdict {
-        Verdict::Same => "no change at all",
-        Verdict::NotResolvable => "cannot be told from 0",
+        EffectVerdict::Same => "no change at all",
+        EffectVerdict::NotResolvable => "cannot be told from 0",
         other => other.name(),
     }
 }
 
-/// What a combination is called.
+/// The name of a combination.
 #[must_use]
 pub fn name(asked: &config::Ablation, steps: &[usize]) -> String {
     match (asked.design, steps) {
@@ -287,7 +288,7 @@ pub fn name(asked: &config::Ablation, steps: &[usize]) -> String {
     }
 }
 
-/// What differs between two flattened plans.
+/// Differences between two flattened plans.
 fn differences(from: &[(String, String)], to: &[(String, String)]) -> Vec<[String; 3]> {
     let value = |plan: &[(String, String)], key: &str| {
         plan.iter().find(|(other, _)| other == key).map_or_else(|| "–".to_owned(), |(_, value)| value.clone())

@@ -1,34 +1,34 @@
-//! What an ablation asks of its runs: each one's value, and how it changes between them.
+//! Values of runs, and changes between them.
 
-use crate::compare::{Better, Effect, Headline, Measured};
+use crate::compare::{Effect, HeadlineMetric, MeasuredRun, MetricDirection};
 use crate::estimate::Estimate;
 use crate::protocol::Outcome;
 use crate::protocol::uncertainty::difference;
 use crate::verification::paired::{self, Replicated};
 
-/// The numbers of some runs by one metric, on what they share.
-pub trait Numbers {
-    /// A run's value with its own interval; `None` where what it is made from cannot resolve it.
+/// The values of several runs in one metric, on the pairs they share.
+pub trait RunValues {
+    /// A run's value with its own interval; `None` if its data cannot resolve it.
     fn value(&self, run: usize) -> Option<Estimate>;
 
-    /// Mean change over pairs of runs (without, with), with its paired interval; `None` for no pair or where a value is
+    /// Mean change over pairs of runs (without, with), with its paired interval; `None` without pairs or if a value is
     /// missing.
     fn change(&self, pairs: &[(usize, usize)]) -> Option<Effect>;
 }
 
-/// A number of each run and its value in each bootstrap replicate: replicate i of all runs is of the same people.
+/// A value of each run with its bootstrap replicates: replicate i resamples the same people in all runs.
 pub struct Replicates {
-    better: Better,
+    better: MetricDirection,
     runs: Vec<Option<Replicated>>,
-    /// For each run, the first one that has the same cosines.
+    /// For each run, the first run with equal cosines.
     alike: Vec<usize>,
 }
 
 impl Replicates {
-    /// A headline metric of runs that were asked the same pairs.
+    /// A headline metric of runs evaluated on the same pairs.
     #[must_use]
-    pub fn of(metric: Headline, runs: &[Measured]) -> Self {
-        let first_alike = |run: &Measured| runs.iter().position(|other| run.same(other)).unwrap_or_default();
+    pub fn of(metric: HeadlineMetric, runs: &[MeasuredRun]) -> Self {
+        let first_alike = |run: &MeasuredRun| runs.iter().position(|other| run.same(other)).unwrap_or_default();
         Self {
             better: metric.better(),
             runs: runs.iter().map(|run| run.metric(metric).cloned()).collect(),
@@ -37,7 +37,7 @@ impl Replicates {
     }
 }
 
-impl Numbers for Replicates {
+impl RunValues for Replicates {
     fn value(&self, run: usize) -> Option<Estimate> {
         Some(self.runs[run].as_ref()?.estimate.clone())
     }
@@ -57,11 +57,11 @@ impl Numbers for Replicates {
 
 /// The accuracy of a protocol over a published list of pairs, compared pair by pair.
 pub struct Accuracies {
-    /// For each run, its accuracy and what it made of each test pair.
+    /// For each run, its accuracy and its decision on each test pair.
     pub runs: Vec<(Estimate, Vec<Outcome>)>,
 }
 
-impl Numbers for Accuracies {
+impl RunValues for Accuracies {
     fn value(&self, run: usize) -> Option<Estimate> {
         Some(self.runs[run].0.clone())
     }
@@ -72,7 +72,7 @@ impl Numbers for Accuracies {
         let outcomes: Vec<_> = pairs.iter().map(|&(without, with)| (of(without), of(with))).collect();
         let distances = |run: usize| of(run).iter().map(|outcome| (outcome.pair, outcome.distance.to_bits()));
         let same = pairs.iter().all(|&(without, with)| distances(without).eq(distances(with)));
-        Some(Effect::judged(Better::Higher, difference(&outcomes, level)?, same))
+        Some(Effect::judged(MetricDirection::Higher, difference(&outcomes, level)?, same))
     }
 }
 
@@ -80,7 +80,7 @@ impl Numbers for Accuracies {
 mod tests {
     use super::*;
     use crate::ablation::design;
-    use crate::compare::Verdict;
+    use crate::compare::EffectVerdict;
     use crate::config::Design;
     use crate::verification::carriers::Worth;
 
@@ -89,7 +89,7 @@ mod tests {
         Replicated { estimate, values: values.into() }
     }
 
-    /// People whom a replicate draws more often move every run by as much.
+    /// People whom a replicate draws more often move every run equally.
     fn people() -> Vec<f64> {
         (-50..=50).map(|i| f64::from(i) / 100.0).collect()
     }
@@ -99,14 +99,14 @@ mod tests {
             Some(replicated(*value, &people().iter().map(|m| value + moves(run, *m)).collect::<Vec<_>>()))
         };
         let alike = (0..values.len()).collect();
-        Replicates { better: Better::Lower, runs: values.iter().enumerate().map(run).collect(), alike }
+        Replicates { better: MetricDirection::Lower, runs: values.iter().enumerate().map(run).collect(), alike }
     }
 
     #[test]
     fn main_effects_of_an_additive_grid_are_its_parts() {
         // 0.5, and 0.1 and −0.03 for the two steps.
         let numbers = runs(&[0.5, 0.6, 0.47, 0.57], |_, shared| shared);
-        for (step, expected, verdict) in [(0, 0.1, Verdict::Worse), (1, -0.03, Verdict::Better)] {
+        for (step, expected, verdict) in [(0, 0.1, EffectVerdict::Worse), (1, -0.03, EffectVerdict::Better)] {
             let found = numbers.change(&design::pairs(Design::Grid, &[true; 4], step)).unwrap();
             let Estimate { point, lower, upper, .. } = found.difference;
             for value in [point, lower.unwrap(), upper.unwrap()] {
@@ -118,12 +118,12 @@ mod tests {
 
     #[test]
     fn an_effect_that_turns_with_the_other_step_is_averaged_and_its_interval_is_of_the_mean() {
-        // Alone the first step costs 0.2, with the second it gains 0.2; the pairs' noises are each other's opposites.
+        // Alone the first step costs 0.2, with the second it gains 0.2; the noise of the two pairs is opposite.
         let noise = |run: usize, m: f64| [0.0, m, 0.0, -m][run];
         let numbers = runs(&[0.5, 0.7, 0.5, 0.3], noise);
         let found = numbers.change(&design::pairs(Design::Grid, &[true; 4], 0)).unwrap();
         assert!(found.difference.point.abs() < 1e-12 && found.difference.upper.unwrap().abs() < 1e-12, "{found:?}");
-        assert_eq!(found.verdict, Verdict::NotResolvable);
+        assert_eq!(found.verdict, EffectVerdict::NotResolvable);
         let alone = numbers.change(&[(0, 1)]).unwrap();
         assert!(alone.difference.upper.unwrap() > 0.6, "{alone:?}");
     }
@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn runs_with_the_same_cosines_are_the_same_and_not_merely_unresolvable() {
         let mut numbers = runs(&[0.5, 0.5], |_, shared| shared);
-        assert_eq!(numbers.change(&[(0, 1)]).unwrap().verdict, Verdict::NotResolvable);
+        assert_eq!(numbers.change(&[(0, 1)]).unwrap().verdict, EffectVerdict::NotResolvable);
         numbers.alike = vec![0, 0];
-        assert_eq!(numbers.change(&[(0, 1)]).unwrap().verdict, Verdict::Same);
+        assert_eq!(numbers.change(&[(0, 1)]).unwrap().verdict, EffectVerdict::Same);
     }
 }

@@ -1,19 +1,19 @@
-//! Ablations of made-up numbers: what is put together, and how it reads.
+//! Ablations of made-up numbers: assembly and text.
 
 use insta::assert_snapshot;
 
 use super::*;
-use crate::compare::Verdict;
+use crate::compare::EffectVerdict;
 use crate::config::Step;
 use crate::verification::carriers::Worth;
 
-/// Numbers that are what they are; a change is the mean of differences, give or take `spread`.
-pub(crate) struct Plain {
+/// Fixed values; a change is the mean of differences ± `spread`.
+pub(crate) struct FixedValues {
     pub values: Vec<f64>,
     pub spread: f64,
 }
 
-impl Numbers for Plain {
+impl RunValues for FixedValues {
     fn value(&self, run: usize) -> Option<Estimate> {
         let point = self.values[run];
         let [lower, upper] = [point - 0.05, point + 0.05].map(Some);
@@ -25,7 +25,7 @@ impl Numbers for Plain {
         let point = differences.sum::<f64>() / pairs.len() as f64;
         let [lower, upper] = [point - self.spread, point + self.spread].map(Some);
         let difference = Estimate { point, lower, upper, bound: false, ..Worth::independent(100).none(0.95) };
-        (!pairs.is_empty()).then(|| Effect::judged(Better::Lower, difference, false))
+        (!pairs.is_empty()).then(|| Effect::judged(MetricDirection::Lower, difference, false))
     }
 }
 
@@ -35,29 +35,35 @@ fn asked(design: Design, steps: usize) -> config::Ablation {
 }
 
 /// An ablation whose variants have these error rates; `None`: not measured.
-pub(crate) fn ablation(design: Design, steps: usize, values: &[Option<f64>], spread: f64) -> Ablation {
+pub(crate) fn ablation(design: Design, steps: usize, values: &[Option<f64>], spread: f64) -> AblationResult {
     let asked = asked(design, steps);
-    let metric =
-        Metric { key: "eer".into(), name: "equal error rate".into(), better: Better::Lower, quantity: Quantity::Rate };
+    let metric = Metric {
+        key: "eer".into(),
+        name: "equal error rate".into(),
+        better: MetricDirection::Lower,
+        quantity: Quantity::Rate,
+    };
     let computed = values.iter().enumerate().map(|(i, value)| match value {
-        Some(_) => Computed {
+        Some(_) => ComputedVariant {
             run: Some(format!("small-{i:012x}")),
             plan: vec![("seed".into(), i.to_string()), ("code".into(), "2".into())],
             adopted_from: (i == 1).then(|| "other-0123456789ab".into()),
-            origin: Some(Origin {
+            origin: Some(EmbeddingOrigin {
                 program: "facevault 0.1.0".into(),
                 device: "CPU <fast>".into(),
                 weights: Digest::of(b"weights"),
                 manifest: Digest::of(b"manifest"),
             }),
-            ..Computed::default()
+            ..ComputedVariant::default()
         },
-        None => Computed { err: Some("device `cuda` is not available & so on".into()), ..Computed::default() },
+        None => {
+            ComputedVariant { err: Some("device `cuda` is not available & so on".into()), ..ComputedVariant::default() }
+        }
     });
     let mut next = 0..;
     let place: Vec<_> = values.iter().map(|value| value.and_then(|_| next.next())).collect();
-    let numbers = Plain { values: values.iter().copied().flatten().collect(), spread };
-    let mut found = Ablation::assemble(&asked, metric, computed.collect(), Some(&numbers), &place);
+    let numbers = FixedValues { values: values.iter().copied().flatten().collect(), spread };
+    let mut found = AblationResult::assemble(&asked, metric, computed.collect(), Some(&numbers), &place);
     found.config = "small".into();
     found.command = "facevault ablate small.yaml".into();
     found.shared = Some(Shared {
@@ -69,7 +75,7 @@ pub(crate) fn ablation(design: Design, steps: usize, values: &[Option<f64>], spr
     found
 }
 
-fn points(found: &Ablation) -> Vec<(String, Option<f64>)> {
+fn points(found: &AblationResult) -> Vec<(String, Option<f64>)> {
     let point = |change: &Change| Some((change.effect.as_ref()?.difference.point * 1e6).round() / 1e6);
     found.changes.iter().map(|change| (change.step.clone(), point(change))).collect()
 }
@@ -82,12 +88,15 @@ fn a_path_has_a_change_for_each_step_and_one_for_all() {
         [("step 1".into(), Some(0.02)), ("step 2".into(), Some(0.001)), ("step 3".into(), Some(-0.081))]
     );
     let total = found.total.as_ref().unwrap();
-    assert_eq!((total.pairs.as_slice(), total.effect.as_ref().unwrap().verdict), (&[(0, 3)][..], Verdict::Better));
+    assert_eq!(
+        (total.pairs.as_slice(), total.effect.as_ref().unwrap().verdict),
+        (&[(0, 3)][..], EffectVerdict::Better)
+    );
     assert_snapshot!(found.headline(), @"From 10.00% to 4.00% equal error rate: −6.00 pp [−6.50, −5.50], better; the largest step is “step 3”: −8.10 pp [−8.60, −7.60], better. 1 of the 3 steps cannot be told from 0.");
     let text = found.to_text();
     for line in [
         "equal error rate: lower is better; each step keeps the changes before it",
-        "on 60 faces of 12 identities: the same 120 same-identity and 1650 different-identity pairs in each (exhaustive)",
+        "on 60 faces of 12 identities: the same 120 genuine and 1650 impostor pairs in each (exhaustive)",
         "[0]  as configured  10.00% [5.00%, 15.00%]",
         "+2.00 pp [+1.50, +2.50]   worse  ",
         "cannot be told from 0  –        small-000000000002",
@@ -104,7 +113,7 @@ fn a_variant_without_a_number_makes_the_next_change_one_of_two_steps() {
         [("step 1".into(), None), ("step 1 + step 2".into(), Some(0.03)), ("step 3".into(), Some(-0.09))]
     );
     assert!(found.to_text().ends_with("not measured: step 1: device `cuda` is not available & so on"));
-    // The end that is missing is not called the end.
+    // The total ends at the last measured variant.
     let found = ablation(Design::Steps, 2, &[Some(0.10), Some(0.12), None], 0.005);
     assert_eq!(found.total.unwrap().pairs, [(0, 1)]);
 }
@@ -148,5 +157,5 @@ fn a_page_is_named_by_what_it_shows() {
     assert!(name.starts_with("ablation-small-") && name.len() == "ablation-small-".len() + 12, "{name}");
     assert_eq!(ablation(Design::Steps, 1, &values, 0.1).page_name(), name);
     assert_ne!(ablation(Design::Each, 1, &values, 0.0).page_name(), name);
-    assert_eq!(Ablation { config: "ablation-lfw".into(), ..found }.page_name().find("ablation-lfw-"), Some(0));
+    assert_eq!(AblationResult { config: "ablation-lfw".into(), ..found }.page_name().find("ablation-lfw-"), Some(0));
 }

@@ -1,11 +1,12 @@
-//! An ablation as text for a terminal.
+//! Formats an ablation for the terminal.
 
-use super::{Ablation, Change, Shared, Variant, verdict};
-use crate::compare::{Better, Effect, PairedPairs, aligned};
+use super::{AblationResult, AblationVariant, Change, Shared, verdict};
+use crate::compare::{Effect, MetricDirection, PairedPairs};
 use crate::config::Design;
+use crate::text_table::TextTable;
 
-impl Ablation {
-    /// The ablation as text for a terminal.
+impl AblationResult {
+    /// The ablation as text for the terminal.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut lines = vec![self.headline(), String::new()];
@@ -13,15 +14,15 @@ impl Ablation {
         lines.extend(self.shared.as_ref().map(Shared::sentence));
         lines.push(String::new());
         if self.design == Design::Grid {
-            let head = ["step", "mean change over the others", "", "of"].map(str::to_owned).to_vec();
             let rows = self.changes.iter().map(|change| {
                 let [difference, verdict] = self.effect(change.effect.as_ref());
-                vec![change.step.clone(), difference, verdict, change.over()]
+                [change.step.clone(), difference, verdict, change.over()]
             });
-            lines.extend([aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), 0), String::new()]);
+            let table = TextTable::new(["step", "mean change over the others", "", "of"]).rows(rows);
+            lines.extend([table.to_string(), String::new()]);
         }
-        let change = if self.design == Design::Steps { "change to the one before" } else { "change to the config" };
-        let head = ["", "variant", &self.metric.key, change, "", "faces/s", "run"].map(str::to_owned).to_vec();
+        let change = if self.design == Design::Steps { "change from the previous" } else { "change from the config" };
+        let head = ["", "variant", &self.metric.key, change, "", "faces/s", "run"];
         let rows = self.variants.iter().enumerate().map(|(number, variant)| {
             let value = match (&variant.value, &variant.err) {
                 (Some(value), _) => self.metric.quantity.sentence(value),
@@ -31,38 +32,36 @@ impl Ablation {
             let change = self.change_of(number);
             let [difference, verdict] = self.effect(change.as_ref().and_then(|change| change.effect.as_ref()));
             let run = variant.run.clone().unwrap_or_default();
-            vec![format!("[{number}]"), variant.name.clone(), value, difference, verdict, variant.speed_text(), run]
+            [format!("[{number}]"), variant.name.clone(), value, difference, verdict, variant.speed_text(), run]
         });
-        lines.push(aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), 0));
+        lines.push(TextTable::new(head).rows(rows).to_string());
         let missing = self.variants.iter().filter_map(|variant| Some((&variant.name, variant.err.as_ref()?)));
         lines.extend(missing.map(|(name, reason)| format!("not measured: {name}: {reason}")));
         lines.join("\n")
     }
 
-    /// Which way the metric is better.
+    /// Which direction of the metric is better.
     #[must_use]
     pub fn better(&self) -> String {
         let which = match self.metric.better {
-            Better::Lower => "lower is better",
-            Better::Higher => "higher is better",
-            Better::Neither => "neither way is better by itself",
+            MetricDirection::Lower => "lower is better",
+            MetricDirection::Higher => "higher is better",
+            MetricDirection::Neither => "neither direction is better",
         };
         format!("{}: {which}", self.metric.name)
     }
 
-    /// What a change is a change to.
+    /// What a change is relative to.
     #[must_use]
     pub fn meaning(&self) -> &'static str {
         match self.design {
-            Design::Steps => {
-                "each step keeps the changes before it, so that another order may share the costs otherwise"
-            }
-            Design::Each => "each step alone against the config as it is",
+            Design::Steps => "each step keeps the changes before it, so another order may split the costs differently",
+            Design::Each => "each step alone, against the config as it is",
             Design::Grid => "each step is averaged over all combinations of the others",
         }
     }
 
-    /// The change that a variant is the far end of: against the variant before it, or against the config itself.
+    /// The change that leads to a variant: from the variant before it, or from the config itself.
     #[must_use]
     pub fn change_of(&self, variant: usize) -> Option<Change> {
         match self.design {
@@ -71,14 +70,14 @@ impl Ablation {
                 self.changes.iter().find(ends).cloned()
             }
             Design::Each | Design::Grid => {
-                let Variant { name, to_config, .. } = self.variants.get(variant)?;
+                let AblationVariant { name, to_config, .. } = self.variants.get(variant)?;
                 let effect = Some(to_config.clone()?);
                 Some(Change { step: name.clone(), pairs: vec![(0, variant)], planned: 1, effect })
             }
         }
     }
 
-    /// Difference with interval, and verdict; empty where there is none.
+    /// Difference with interval, and verdict; empty if there is none.
     fn effect(&self, effect: Option<&Effect>) -> [String; 2] {
         effect.map_or_else(Default::default, |effect| {
             [self.metric.quantity.effect(&effect.difference), verdict(effect).into()]
@@ -87,15 +86,15 @@ impl Ablation {
 }
 
 impl Change {
-    /// How many of the design's pairs it rests on.
+    /// How many of the design's pairs were measured.
     #[must_use]
     pub fn over(&self) -> String {
         format!("{} of {}", self.pairs.len(), self.planned)
     }
 }
 
-impl Variant {
-    /// Faces a second; a dash where nothing is known.
+impl AblationVariant {
+    /// Faces per second; a dash if unknown.
     #[must_use]
     pub fn speed_text(&self) -> String {
         self.speed.as_ref().map_or_else(|| "–".into(), |speed| format!("{:.1}", speed.median))
@@ -103,17 +102,17 @@ impl Variant {
 }
 
 impl Shared {
-    /// Which faces and pairs the numbers rest on.
+    /// The faces and pairs behind the numbers.
     #[must_use]
     pub fn sentence(&self) -> String {
         let Self { faces, identities, left_out, pairs: PairedPairs { mode, genuine, impostor } } = self;
         let left_out = match left_out {
             0 => String::new(),
-            n => format!("; {n} faces that not every variant has are left out"),
+            n => format!("; {n} faces that some variant lacks are left out"),
         };
         format!(
-            "on {faces} faces of {identities} identities: the same {genuine} same-identity and {impostor} \
-             different-identity pairs in each ({mode}){left_out}"
+            "on {faces} faces of {identities} identities: the same {genuine} genuine and {impostor} impostor pairs in \
+             each ({mode}){left_out}"
         )
     }
 }

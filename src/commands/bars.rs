@@ -8,13 +8,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::progress::Progress;
 use crate::terminal::say;
 
-/// Bars on standard error; where that is no terminal, one line at each start and end.
+/// Bars on standard error; if that is not a terminal, one line at each start and end.
 #[derive(Default)]
 pub struct Terminal {
     open: Mutex<Option<Open>>,
 }
 
-/// No progress, and what went wrong all the same: `--quiet`.
+/// `--quiet`: no progress, but warnings.
 pub struct Quiet;
 
 impl Progress for Quiet {
@@ -69,7 +69,7 @@ impl Progress for Terminal {
         bar.enable_steady_tick(Duration::from_millis(200));
         if !interactive() {
             let total = total.map_or_else(String::new, |total| format!(" {total} {unit}"));
-            let resumed = if resumed > 0 { format!(", {resumed} done before") } else { String::new() };
+            let resumed = if resumed > 0 { format!(", {resumed} already done") } else { String::new() };
             say(&format!("{task}:{total}{resumed}"));
         }
         self.with(|open| *open = Some(Open { bar, task: task.to_owned(), unit, resumed }));

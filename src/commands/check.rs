@@ -1,17 +1,18 @@
-//! `check CONFIG`: what would be downloaded and computed. Downloads and computes nothing.
+//! `check CONFIG`: shows what would be downloaded and computed, and does neither.
 
 use serde_json::json;
 
 use super::print;
 use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
-use crate::error::{Error, Outcome};
-use crate::progress::{Kept, Progress};
-use crate::run::{RunError, WholePictures, unused_boxes};
+use crate::error::{CommandOutcome, Error};
+use crate::progress::{KeptLines, Progress};
+use crate::run::{MissingBoxes, RunError, unused_boxes};
+use crate::text_table::TextTable;
 use crate::{dataset, model, plan, weights};
 
 /// Runs it.
-pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let config = &loaded.config;
     let weights = weights::describe(&config.weights);
@@ -25,7 +26,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
         Ok(embedder) => (embedder.device_name, None),
         Err(error) => ("none".to_owned(), Some(error)),
     };
-    let said = Kept::default();
+    let said = KeptLines::default();
     let (listed, dataset_error) = match faces(config, &said) {
         Ok(listed) => (listed, None),
         Err(error) => (None, Some(error)),
@@ -49,32 +50,34 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
     });
     print(&arguments.common, &value, || {
         let resolved = serde_json::to_value(config).unwrap_or_default();
-        let mut lines: Vec<_> =
-            plan::flatten(&resolved).into_iter().map(|(key, value)| format!("  {key:<34} {value}")).collect();
-        lines.insert(0, format!("{} is valid; resolved, it says", arguments.config.display()));
-        lines.push(format!("weights  {weights}"));
-        lines.push(format!("dataset  {dataset}"));
-        lines.extend(listed.map(|(faces, _)| format!("faces    {faces}")));
-        lines.push(format!("device   {device}"));
+        let keys = plan::flatten(&resolved).into_iter().map(|(key, value)| [key, value]);
+        let mut sources = TextTable::default().rows([["weights", &weights], ["dataset", &dataset]]);
+        if let Some((faces, _)) = listed {
+            sources.row(["faces", &faces.to_string()]);
+        }
+        sources.row(["device", &device]);
+        let mut lines = vec![format!("{} is valid and resolves to", arguments.config.display())];
+        lines.extend(TextTable::default().rows(keys).indented(2).lines());
+        lines.extend(sources.lines());
         lines.extend(notes.iter().cloned());
         lines.join("\n")
     })?;
     match (device_error, dataset_error) {
-        // The config is right; it is here that it cannot be carried out.
+        // The config is valid, but this machine cannot run it.
         (Some(error), _) => Err(RunError::from(error).into()),
         (None, Some(error)) => Err(error.into()),
-        (None, None) => Ok(Outcome::Done),
+        (None, None) => Ok(CommandOutcome::Done),
     }
 }
 
-/// How many faces a dataset on this machine has, and whether a crop by box takes whole pictures; `None` where the dataset
-/// is somewhere else, or has to be unpacked.
-fn faces(config: &ExperimentConfig, said: &Kept) -> Result<Option<(usize, Option<WholePictures>)>, RunError> {
+/// Number of faces of a dataset on this machine, and whether a crop by box takes whole pictures; `None` if the dataset
+/// is elsewhere or has to be unpacked.
+fn faces(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<(usize, Option<MissingBoxes>)>, RunError> {
     let Some(manifest) = dataset::list(&config.dataset, said).transpose()? else { return Ok(None) };
     if let Some(line) = manifest.wrong_rows(config.preprocess.crop) {
         said.say(&line);
     }
-    let whole = WholePictures::of(config, &manifest);
+    let whole = MissingBoxes::of(config, &manifest);
     whole.map_or(Ok(()), |whole| whole.refuse(config, &manifest))?;
     Ok(Some((manifest.len(), whole)))
 }

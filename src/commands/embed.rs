@@ -1,20 +1,20 @@
-//! `embed CONFIG|RUN`: the embedding alone.
+//! `embed CONFIG|RUN`: embeds without evaluating.
 
 use serde::Serialize;
 
 use super::experiment::{any_embedded, interrupted, left_out};
-use super::{at_work, print, retype};
-use crate::agreement::Agreement;
+use super::{options_to_repeat, print, with_context};
+use crate::agreement::PrecisionAgreement;
 use crate::cli::EmbedArgs;
 use crate::config::{self, Loaded};
 use crate::dataset::LeftOut;
 use crate::embed::EmbedOutcome;
-use crate::error::{Error, Outcome};
-use crate::provenance::Arithmetic;
+use crate::error::{CommandOutcome, Error};
+use crate::provenance::RunArithmetic;
 use crate::run::{self, Failures, RunDirectory};
 
 #[derive(Serialize)]
-struct Done {
+struct EmbedOutput {
     run: String,
     directory: String,
     faces: usize,
@@ -28,50 +28,50 @@ struct Done {
     #[serde(skip_serializing_if = "Option::is_none")]
     without_box: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    agreement: Option<Agreement>,
+    agreement: Option<PrecisionAgreement>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    arithmetic: Option<Arithmetic>,
+    arithmetic: Option<RunArithmetic>,
 }
 
-/// What is to be embedded.
-enum Target {
+/// What to embed.
+enum EmbedTarget {
     Config(Box<Loaded>),
     Run(RunDirectory),
 }
 
 /// Runs it.
-pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
     let target = if arguments.target.is_file() {
-        Target::Config(Box::new(config::load(&arguments.target, &arguments.overrides)?))
+        EmbedTarget::Config(Box::new(config::load(&arguments.target, &arguments.overrides)?))
     } else if arguments.overrides.is_empty() {
-        Target::Run(RunDirectory::find(&arguments.common.experiments, &arguments.target.to_string_lossy())?)
+        EmbedTarget::Run(RunDirectory::find(&arguments.common.experiments, &arguments.target.to_string_lossy())?)
     } else {
         return Err(Error::Usage(format!(
-            "--set goes with a config file, and {} is none; a run keeps the config it was made from",
+            "--set needs a config file, and {} is not one; a run keeps the config it was made from",
             arguments.target.display()
         )));
     };
-    at_work(&arguments.common, |work| {
+    with_context(&arguments.common, |context| {
         let resume = || {
             format!(
                 "to resume: facevault embed {}{}",
                 arguments.target.display(),
-                retype(&arguments.common, &arguments.overrides)
+                options_to_repeat(&arguments.common, &arguments.overrides)
             )
         };
         let prepared = match target {
-            Target::Config(loaded) => work.prepare(&arguments.target, *loaded),
-            Target::Run(run) => work.prepare_again(&run),
+            EmbedTarget::Config(loaded) => context.prepare(&arguments.target, *loaded),
+            EmbedTarget::Run(run) => context.prepare_existing(&run),
         };
         let prepared = match prepared {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
         };
-        let (run, whole) = (prepared.directory.clone(), prepared.whole_pictures);
-        match work.embed(prepared)? {
+        let (run, whole) = (prepared.directory.clone(), prepared.missing_boxes);
+        match context.embed(prepared)? {
             EmbedOutcome::Interrupted(_) => Ok(interrupted(&resume())),
             EmbedOutcome::Complete(summary) => {
-                let done = Done {
+                let done = EmbedOutput {
                     run: run.name(),
                     directory: run.path().display().to_string(),
                     faces: summary.rows,
@@ -88,13 +88,13 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<Outcome, Error> {
                     let mut lines =
                         vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
                     lines.extend(left_out(&done.left_out));
-                    lines.extend(done.agreement.iter().flat_map(Agreement::lines));
+                    lines.extend(done.agreement.iter().flat_map(PrecisionAgreement::lines));
                     lines.extend(whole.map(|whole| whole.sentence()));
                     lines.push(format!("run     {}", done.directory));
                     lines.join("\n")
                 })?;
                 any_embedded(&run, &summary)?;
-                Ok(Outcome::Done)
+                Ok(CommandOutcome::Done)
             }
         }
     })

@@ -1,21 +1,22 @@
-//! `evaluate RUN`: the statistics alone, computed afresh.
+//! `evaluate RUN`: recomputes the statistics.
 
 use serde_json::json;
 
-use super::experiment::{expectation, interrupted, not_evaluated, numbers, outcome};
-use super::{at_work, print, retype};
+use super::experiment::{expectation, headline, interrupted, not_evaluated, outcome};
+use super::{options_to_repeat, print, with_context};
 use crate::cli::RunArgs;
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 use crate::run::{Evaluated, RunDirectory};
 
 /// Runs it.
-pub(super) fn run(arguments: &RunArgs) -> Result<Outcome, Error> {
-    at_work(&arguments.common, |work| {
-        let run = RunDirectory::find(work.experiments, &arguments.run)?;
-        let evaluated = match work.evaluate(&run, true) {
+pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
+    with_context(&arguments.common, |context| {
+        let run = RunDirectory::find(context.experiments, &arguments.run)?;
+        let evaluated = match context.evaluate(&run, true) {
             Err(error) if error.interrupted() => {
-                let again = format!("facevault evaluate {}{}", arguments.run, retype(&arguments.common, &[]));
-                return Ok(interrupted(&format!("to go on: {again}")));
+                let again =
+                    format!("facevault evaluate {}{}", arguments.run, options_to_repeat(&arguments.common, &[]));
+                return Ok(interrupted(&format!("to resume: {again}")));
             }
             other => other?,
         };
@@ -26,7 +27,7 @@ pub(super) fn run(arguments: &RunArgs) -> Result<Outcome, Error> {
         match &evaluated {
             Evaluated::Metrics(evaluation) => {
                 let metrics = &evaluation.metrics;
-                print(&arguments.common, metrics, || text(numbers(metrics), None))?;
+                print(&arguments.common, metrics, || text(headline(metrics), None))?;
             }
             Evaluated::NotEvaluable { reason, expectations } => {
                 let value = json!({"not_evaluated": reason, "expectations": expectations});

@@ -2,24 +2,24 @@
 
 use serde::Serialize;
 
-use super::{at_work, print, retype};
-use crate::agreement::Agreement;
+use super::{options_to_repeat, print, with_context};
+use crate::agreement::PrecisionAgreement;
 use crate::cli::ConfigArgs;
 use crate::config::{self, Published};
 use crate::dataset::LeftOut;
 use crate::embed::{EmbedOutcome, EmbedSummary};
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 use crate::metrics::{Judged, Metrics};
-use crate::numbers::Quantity;
+use crate::numbers::{self, Quantity};
 use crate::pages;
-use crate::provenance::Arithmetic;
-use crate::published::{self, Beside};
-use crate::run::{self, Evaluated, Failures, RunDirectory, WholePictures, Workplace};
+use crate::provenance::RunArithmetic;
+use crate::published::{self, PublishedResult};
+use crate::run::{self, Evaluated, Failures, MissingBoxes, RunContext, RunDirectory};
 use crate::terminal::say;
 
 /// What `experiment --json` prints.
 #[derive(Debug, Serialize)]
-struct Done<'a> {
+struct ExperimentOutput<'a> {
     status: &'static str,
     run: String,
     directory: String,
@@ -38,58 +38,58 @@ struct Done<'a> {
     caution: Option<String>,
     expectations: &'a [Judged],
     #[serde(skip_serializing_if = "Option::is_none")]
-    agreement: Option<Agreement>,
+    agreement: Option<PrecisionAgreement>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    arithmetic: Option<Arithmetic>,
+    arithmetic: Option<RunArithmetic>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_evaluated: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a Metrics>,
-    published: Vec<Beside>,
+    published: Vec<PublishedResult>,
 }
 
 /// Runs it.
-pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let published = loaded.config.published.clone();
-    at_work(&arguments.common, |work| {
+    with_context(&arguments.common, |context| {
         let resume = || {
             format!(
                 "to resume: facevault experiment {}{}",
                 arguments.config.display(),
-                retype(&arguments.common, &arguments.overrides)
+                options_to_repeat(&arguments.common, &arguments.overrides)
             )
         };
-        let prepared = match work.prepare(&arguments.config, loaded) {
+        let prepared = match context.prepare(&arguments.config, loaded) {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
         };
         let run = prepared.directory.clone();
-        let whole = prepared.whole_pictures;
+        let whole = prepared.missing_boxes;
         let finished_before = run.has(RunDirectory::SEALED);
-        work.progress.say(&format!("run {}", run.path().display()));
-        let summary = match work.embed(prepared) {
+        context.progress.say(&format!("run {}", run.path().display()));
+        let summary = match context.embed(prepared) {
             Ok(EmbedOutcome::Complete(summary)) => summary,
             Ok(EmbedOutcome::Interrupted(_)) => return Ok(interrupted(&resume())),
             Err(error) => return Err(error.into()),
         };
-        finish(work, arguments, &run, (&summary, &published, whole), finished_before, &resume())
+        finish(context, arguments, &run, (&summary, &published, whole), finished_before, &resume())
     })
 }
 
 /// The steps after embedding.
 fn finish(
-    work: &Workplace<'_>,
+    context: &RunContext<'_>,
     arguments: &ConfigArgs,
     run: &RunDirectory,
-    (summary, published, whole): (&EmbedSummary, &[Published], Option<WholePictures>),
+    (summary, published, whole): (&EmbedSummary, &[Published], Option<MissingBoxes>),
     finished_before: bool,
     resume: &str,
-) -> Result<Outcome, Error> {
-    // A changed expectation takes the seal off; a run that is still sealed is exactly this one.
+) -> Result<CommandOutcome, Error> {
+    // A changed expectation breaks the seal: a run that is still sealed was complete before.
     let nothing_to_do = finished_before && run.has(RunDirectory::SEALED);
     let failures = run::failures(run)?;
-    let evaluated = match work.evaluate(run, false) {
+    let evaluated = match context.evaluate(run, false) {
         Err(error) if error.interrupted() => return Ok(interrupted(resume)),
         other => other?,
     };
@@ -99,7 +99,7 @@ fn finish(
         }
         Evaluated::NotEvaluable { reason, .. } => (None, None, Some(reason.as_str())),
     };
-    let done = Done {
+    let done = ExperimentOutput {
         status: match (summary.embedded, nothing_to_do) {
             (0, _) => "nothing-embedded",
             (_, true) => "already-complete",
@@ -121,19 +121,19 @@ fn finish(
         arithmetic: run::arithmetic(run)?,
         not_evaluated,
         published: metrics
-            .map(|metrics| published::beside(metrics, published, &arguments.overrides))
+            .map(|metrics| published::compare(metrics, published, &arguments.overrides))
             .unwrap_or_default(),
         metrics,
     };
     if nothing_to_do {
-        work.progress.say("this experiment is complete: nothing to do");
+        context.progress.say("already complete: nothing to do");
     }
     print(&arguments.common, &done, || text(&done))?;
     any_embedded(run, summary)?;
     Ok(outcome(&evaluated))
 }
 
-/// A run without one embedding has failed, however it is looked at.
+/// Fails a run without a single embedding.
 pub(super) fn any_embedded(run: &RunDirectory, summary: &EmbedSummary) -> Result<(), Error> {
     if summary.embedded > 0 {
         return Ok(());
@@ -142,26 +142,26 @@ pub(super) fn any_embedded(run: &RunDirectory, summary: &EmbedSummary) -> Result
     Err(Error::NothingEmbedded { faces: summary.rows, file })
 }
 
-/// The exit code that an evaluation stands for.
-pub(super) fn outcome(evaluated: &Evaluated) -> Outcome {
-    if evaluated.met() { Outcome::Done } else { Outcome::ExpectationNotMet }
+/// How a command ends after an evaluation.
+pub(super) fn outcome(evaluated: &Evaluated) -> CommandOutcome {
+    if evaluated.met() { CommandOutcome::Done } else { CommandOutcome::ExpectationNotMet }
 }
 
-pub(super) fn interrupted(resume: &str) -> Outcome {
+pub(super) fn interrupted(resume: &str) -> CommandOutcome {
     say(&format!("interrupted; {resume}"));
-    Outcome::Interrupted
+    CommandOutcome::Interrupted
 }
 
-fn text(done: &Done<'_>) -> String {
+fn text(done: &ExperimentOutput<'_>) -> String {
     let mut lines = vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
     lines.extend(left_out(&done.left_out));
     if let Some(metrics) = done.metrics {
-        lines.push(numbers(metrics));
+        lines.push(headline(metrics));
     }
     lines.extend(done.not_evaluated.map(not_evaluated));
-    lines.extend(done.agreement.iter().flat_map(Agreement::lines));
+    lines.extend(done.agreement.iter().flat_map(PrecisionAgreement::lines));
     lines.extend(done.expectations.iter().map(|judged| expectation(judged, done.not_evaluated)));
-    lines.extend(done.published.iter().map(beside));
+    lines.extend(done.published.iter().map(published_line));
     lines.extend(done.caution.clone());
     lines.push(format!("run     {}", done.directory));
     if let Some(report) = &done.report {
@@ -170,18 +170,18 @@ fn text(done: &Done<'_>) -> String {
     lines.join("\n")
 }
 
-/// That there are no numbers, and why.
+/// The line that says why there are no numbers.
 pub(super) fn not_evaluated(reason: &str) -> String {
     format!("not evaluated: {reason}")
 }
 
-/// What the dataset's folders hold beside its faces, if there is something.
+/// The line about files in the dataset's folders that are not faces, if there are any.
 pub(super) fn left_out(left_out: &LeftOut) -> Option<String> {
     (!left_out.is_empty()).then(|| format!("left out: {left_out}"))
 }
 
 /// The headline numbers, a line each.
-pub(super) fn numbers(metrics: &Metrics) -> String {
+pub(super) fn headline(metrics: &Metrics) -> String {
     let mut lines = vec![
         format!(
             "genuine cosine   {}   {} pairs",
@@ -196,7 +196,7 @@ pub(super) fn numbers(metrics: &Metrics) -> String {
         format!("equal error rate {}", Quantity::Rate.sentence(&metrics.eer)),
     ];
     let resolved = || metrics.operating_points.iter().filter_map(|point| Some((point.target_fmr, point.tar.as_ref()?)));
-    // The strictest rate with enough false matches behind it to mean something (Doddington's rule of 30).
+    // The strictest rate that at least 30 expected false matches support (Doddington's rule of 30).
     let backed = resolved().rfind(|(target, _)| target * metrics.pairs.impostor as f64 >= 30.0);
     if let Some((target, tar)) = backed.or_else(|| resolved().next()) {
         lines.push(format!("TAR at FMR {target:e}  {}", Quantity::Rate.sentence(tar)));
@@ -214,32 +214,25 @@ pub(super) fn numbers(metrics: &Metrics) -> String {
 }
 
 /// One published value in words.
-fn beside(row: &Beside) -> String {
-    let kind = Quantity::of_metric(&row.metric).unwrap_or(Quantity::Plain);
+fn published_line(row: &PublishedResult) -> String {
+    let kind = Quantity::of_metric(&row.metric);
     let here = row.here.as_ref().map_or_else(|| "not measured".into(), |here| kind.sentence(here));
     let differs = if row.differs.is_empty() { String::new() } else { format!("; differs: {}", row.differs.join(", ")) };
     let (published, verdict) = (kind.value(row.published), row.standing.words());
     format!("{verdict:<7} {} is {here}, published {published} ({}{differs})", row.metric, row.source)
 }
 
-/// One judged expectation in words; `said` is a reason that need not be said again.
-pub(super) fn expectation(judged: &Judged, said: Option<&str>) -> String {
-    let range = match (judged.min, judged.max) {
-        (Some(min), Some(max)) => format!("between {min} and {max}"),
-        (Some(min), None) => format!("at least {min}"),
-        (None, Some(max)) => format!("at most {max}"),
-        (None, None) => "any value".into(),
-    };
-    let metric = &judged.metric;
-    match (judged.value, &judged.not_judged) {
-        (Some(value), _) => {
+/// One judged expectation in words; `known` is a reason that has been printed already.
+pub(super) fn expectation(judged: &Judged, known: Option<&str>) -> String {
+    let (metric, (value, range)) = (&judged.metric, numbers::judged(judged));
+    match value {
+        Ok(value) => {
             let verdict = if judged.met { "met    " } else { "NOT MET" };
-            let value = if metric.starts_with("faces.") { value.to_string() } else { format!("{value:.4}") };
             format!("{verdict} {metric} is {value}, expected {range}")
         }
-        (None, Some(reason)) if Some(reason.as_str()) != said => {
+        Err(reason) if !reason.is_empty() && Some(reason.as_str()) != known => {
             format!("NOT JUDGED {metric}, expected {range}: {reason}")
         }
-        (None, _) => format!("NOT JUDGED {metric}, expected {range}"),
+        Err(_) => format!("NOT JUDGED {metric}, expected {range}"),
     }
 }

@@ -1,23 +1,23 @@
-//! `fetch CONFIG`: weights and data, nothing else.
+//! `fetch CONFIG`: downloads weights and data, and nothing else.
 
 use serde_json::json;
 
 use super::experiment::interrupted;
-use super::{at_work, print, retype};
+use super::{options_to_repeat, print, with_context};
 use crate::cli::ConfigArgs;
 use crate::config;
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 
 /// Runs it.
-pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let config = config::load(&arguments.config, &arguments.overrides)?.config;
-    at_work(&arguments.common, |work| {
-        let (checkpoint, manifest) = match work.fetch(&config) {
+    with_context(&arguments.common, |context| {
+        let (checkpoint, manifest) = match context.fetch(&config) {
             Err(error) if error.interrupted() => {
                 let again = format!(
                     "facevault fetch {}{}",
                     arguments.config.display(),
-                    retype(&arguments.common, &arguments.overrides)
+                    options_to_repeat(&arguments.common, &arguments.overrides)
                 );
                 return Ok(interrupted(&format!("to resume: {again}")));
             }
@@ -38,6 +38,6 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Outcome, Error> {
                 manifest.digest()
             )
         })?;
-        Ok(Outcome::Done)
+        Ok(CommandOutcome::Done)
     })
 }

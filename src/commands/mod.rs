@@ -1,4 +1,5 @@
-//! A file per verb, each a few lines over the library. Results go to standard output, everything else to standard error.
+//! One file per verb, each a thin layer over the library. Results go to standard output, everything else to standard
+//! error.
 
 mod ablate;
 mod bars;
@@ -17,17 +18,17 @@ mod verify;
 
 use serde::Serialize;
 
-use crate::cli::{Cli, Command, Common};
-use crate::error::{Error, Outcome};
+use crate::cli::{Cli, Command, CommonArgs};
+use crate::error::{CommandOutcome, Error};
 use crate::progress::{Cancel, Progress};
-use crate::run::Workplace;
+use crate::run::RunContext;
 use crate::terminal::{print as print_text, say};
 
 /// Runs one command.
 ///
 /// # Errors
 /// [`Error`], whose text is for the user.
-pub fn run(cli: Cli) -> Result<Outcome, Error> {
+pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
     match cli.command {
         Command::Experiment(arguments) => experiment::run(&arguments.config),
         Command::Embed(arguments) => embed::run(&arguments),
@@ -45,36 +46,31 @@ pub fn run(cli: Cli) -> Result<Outcome, Error> {
     }
 }
 
-/// Gives `act` a workplace with progress on the terminal, and Ctrl-C wired to its wish to stop.
-fn at_work<T>(common: &Common, act: impl FnOnce(&Workplace<'_>) -> Result<T, Error>) -> Result<T, Error> {
+/// Calls `act` with a context that draws progress on the terminal and is cancelled by Ctrl-C.
+fn with_context<T>(common: &CommonArgs, act: impl FnOnce(&RunContext<'_>) -> Result<T, Error>) -> Result<T, Error> {
     let cancel = Cancel::default();
     let on_signal = cancel.clone();
     ctrlc::set_handler(move || {
         if on_signal.requested() {
-            // Asked twice: whatever is not committed is recomputed on resume.
-            std::process::exit(i32::from(Outcome::Interrupted.code()));
+            // The second Ctrl-C: whatever is not committed is recomputed on resume.
+            std::process::exit(i32::from(CommandOutcome::Interrupted.code()));
         }
         on_signal.request();
-        say("\nstopping at the next commit point; once more to stop at once");
-    })
-    .map_err(|error| Error::Usage(format!("cannot listen to Ctrl-C: {error}")))?;
+        say("\nfinishing the current chunk; press Ctrl-C again to abort");
+    })?;
     let terminal = bars::Terminal::default();
     let progress: &dyn Progress = if common.quiet { &bars::Quiet } else { &terminal };
-    act(&Workplace { experiments: &common.experiments, progress, cancel: &cancel })
+    act(&RunContext { experiments: &common.experiments, progress, cancel: &cancel })
 }
 
-/// Prints a result: as JSON when asked, else as text.
-fn print<T: Serialize>(common: &Common, value: &T, text: impl FnOnce() -> String) -> Result<(), Error> {
-    let text = if common.json {
-        serde_json::to_string_pretty(value).map_err(|error| Error::Usage(format!("cannot write JSON: {error}")))?
-    } else {
-        text()
-    };
+/// Prints a result as JSON if requested, otherwise as text.
+fn print<T: Serialize>(common: &CommonArgs, value: &T, text: impl FnOnce() -> String) -> Result<(), Error> {
+    let text = if common.json { serde_json::to_string_pretty(value)? } else { text() };
     Ok(print_text(&text)?)
 }
 
-/// The arguments that a command which is typed again needs, for messages.
-fn retype(common: &Common, overrides: &[String]) -> String {
+/// The options to repeat in a suggested command.
+fn options_to_repeat(common: &CommonArgs, overrides: &[String]) -> String {
     let mut words: Vec<_> = overrides.iter().map(|set| format!(" --set '{set}'")).collect();
     for (flag, value, default) in
         [("--experiments", &common.experiments, "experiments"), ("--reports", &common.reports, "reports")]

@@ -2,18 +2,18 @@
 
 use serde_json::json;
 
-use super::{at_work, print};
+use super::{print, with_context};
 use crate::cli::RunArgs;
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 use crate::pages;
 use crate::run::RunDirectory;
 
 /// Runs it.
-pub(super) fn run(arguments: &RunArgs) -> Result<Outcome, Error> {
-    at_work(&arguments.common, |work| {
-        let run = RunDirectory::find(work.experiments, &arguments.run)?;
+pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
+    with_context(&arguments.common, |context| {
+        let run = RunDirectory::find(context.experiments, &arguments.run)?;
         let path = pages::experiment(&arguments.common.reports, &run)?.display().to_string();
         print(&arguments.common, &json!({"run": run.name(), "report": path}), || path.clone())?;
-        Ok(Outcome::Done)
+        Ok(CommandOutcome::Done)
     })
 }

@@ -1,21 +1,21 @@
-//! `throughput CONFIG`: a table here, a page in the reports folder.
+//! `throughput CONFIG`: prints a table and writes a page.
 
 use std::fmt::Write as _;
 
-use super::{at_work, print};
+use super::{print, with_context};
 use crate::cli::{OrAll, ThroughputArgs};
 use crate::config;
-use crate::error::{Error, Outcome};
+use crate::error::{CommandOutcome, Error};
 use crate::pages;
-use crate::throughput::{self, Request, Wanted};
+use crate::throughput::{self, ThroughputRequest, VariantSelection};
 
 /// Runs it.
-pub(super) fn run(arguments: &ThroughputArgs) -> Result<Outcome, Error> {
+pub(super) fn run(arguments: &ThroughputArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.config.common;
     let loaded = config::load(&arguments.config.config, &arguments.config.overrides)?;
     let sizes = |list: &[u32]| list.iter().map(|&n| n as usize).collect();
-    let request = Request {
-        wanted: Wanted {
+    let request = ThroughputRequest {
+        wanted: VariantSelection {
             devices: OrAll::choice(&arguments.devices),
             precisions: OrAll::choice(&arguments.precisions),
             kernels: arguments.kernels.clone(),
@@ -28,12 +28,12 @@ pub(super) fn run(arguments: &ThroughputArgs) -> Result<Outcome, Error> {
         reference: arguments.reference,
         end_to_end: !arguments.network_only,
     };
-    let measured = at_work(common, |work| Ok(throughput::run(work, &loaded.config, &request)?))?;
+    let measured = with_context(common, |context| Ok(throughput::run(context, &loaded.config, &request)?))?;
     let mut text = measured.to_text();
     if !arguments.no_report {
         let path = pages::throughput(&common.reports, &measured)?;
         let _ = write!(text, "\n\nreport  {}", path.display());
     }
     print(common, &measured, || text)?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -1,15 +1,15 @@
-//! Whether runs were computed by the same arithmetic, as their fingerprints tell.
+//! Compares the runs' arithmetic by their fingerprints.
 
-use super::{Comparison, Difference, Part, RunSummary};
+use super::{Difference, PlanPart, RunComparison, RunSummary};
 
-/// Where provenance tells of it.
+/// Prefix of its keys in provenance.
 const KEY: &str = "arithmetic.";
 const FINGERPRINT: &str = "arithmetic.fingerprint";
 
-/// Whether the fingerprints of all runs are one. They are of pictures that went through preprocessing and network: where
-/// those differ, they tell nothing of the arithmetic.
+/// Whether all runs have the same fingerprint. Fingerprints depend on preprocessing and weights: if those differ, they
+/// say nothing about the arithmetic.
 pub(super) fn same(runs: &[RunSummary], plan: &[Difference]) -> Option<bool> {
-    if plan.iter().any(|difference| matches!(difference.part, Part::Preprocessing | Part::Weights)) {
+    if plan.iter().any(|difference| matches!(difference.part, PlanPart::Preprocessing | PlanPart::Weights)) {
         return None;
     }
     let fingerprints = runs.iter().map(fingerprint).collect::<Option<Vec<_>>>()?;
@@ -20,26 +20,26 @@ fn fingerprint(run: &RunSummary) -> Option<&str> {
     run.provenance.iter().find(|(key, _)| key == FINGERPRINT).map(|(_, value)| value.as_str())
 }
 
-/// Arithmetic that differs is a difference in what was computed, with the machines; where that is not known, provenance
-/// keeps no more than the machines.
-pub(super) fn place(same: Option<bool>, plan: &mut Vec<Difference>, provenance: &mut Vec<Difference>) {
+/// Moves differing arithmetic, with the machines, to the differences in code; if it does not differ or is unknown, only
+/// the machines stay in provenance.
+pub(super) fn reclassify(same: Option<bool>, plan: &mut Vec<Difference>, provenance: &mut Vec<Difference>) {
     if same == Some(false) {
         let moved = provenance.extract_if(.., |difference| difference.key.starts_with(KEY));
-        plan.extend(moved.map(|difference| Difference { part: Part::Code, ..difference }));
+        plan.extend(moved.map(|difference| Difference { part: PlanPart::Code, ..difference }));
         plan.sort_by_key(|difference| difference.part);
     } else {
         provenance.retain(|difference| difference.key != FINGERPRINT);
     }
 }
 
-impl Comparison {
-    /// That all runs were computed by the same arithmetic, where they were.
+impl RunComparison {
+    /// States that all runs were computed by the same arithmetic, if they were.
     #[must_use]
     pub fn arithmetic_sentence(&self) -> Option<String> {
         let fingerprint = fingerprint(self.summaries.first()?)?;
         (self.same_arithmetic == Some(true)).then(|| {
             let short: String = fingerprint.chars().take(12).collect();
-            format!("the same arithmetic in all: fingerprint {short}")
+            format!("same arithmetic in all runs: fingerprint {short}")
         })
     }
 }

@@ -1,31 +1,31 @@
-//! The faces that all runs embedded: matched by id, and the same face in every run.
+//! The faces that all runs embedded, matched by id and verified to be the same face.
 
 use std::collections::HashMap;
 
 use crate::similarity::Labelled;
 
-/// Faces that every run met so far has, in the order of the first.
+/// Faces that all runs so far share, in the order of the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Common {
+pub struct SharedFaces {
     /// For each run, the row of each common face in its matrix.
     pub rows: Vec<Vec<u32>>,
     /// For each run, how many faces it has embedded.
     pub embedded: Vec<u64>,
     /// Faces of the first run that another has not embedded.
     pub missing: u64,
-    /// Faces with the same id whose identity, image or content another run has otherwise.
+    /// Faces with the same id but a different identity, image or content in another run.
     pub differing: u64,
 }
 
-impl Common {
-    /// The first run alone; it has that many embedded faces.
+impl SharedFaces {
+    /// The first run alone, with its number of embedded faces.
     #[must_use]
     pub fn first(faces: usize) -> Self {
         Self { rows: vec![(0..faces as u32).collect()], embedded: vec![faces as u64], missing: 0, differing: 0 }
     }
 
-    /// Keeps what the next run has too. Both are embedded faces in row order.
-    pub fn meet(&mut self, first: &[Labelled<'_>], next: &[Labelled<'_>]) {
+    /// Keeps the faces that the next run has as well. Both slices are embedded faces in row order.
+    pub fn intersect(&mut self, first: &[Labelled<'_>], next: &[Labelled<'_>]) {
         let row_of: HashMap<&str, u32> = next.iter().map(|face| face.face_id).zip(0..).collect();
         let mut rows = Vec::new();
         let keeps: Vec<bool> = self.rows[0]
@@ -59,7 +59,7 @@ impl Common {
         self.rows[0].len()
     }
 
-    /// Whether there is none.
+    /// Whether no face is common.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -77,11 +77,11 @@ mod tests {
     #[test]
     fn faces_are_matched_by_id_in_the_order_of_the_first_run() {
         let first = [face("a", "x"), face("b", "x"), face("c", "y"), face("d", "y")];
-        let mut common = Common::first(first.len());
-        common.meet(&first, &[face("d", "y"), face("e", "z"), face("c", "y"), face("a", "x")]);
+        let mut common = SharedFaces::first(first.len());
+        common.intersect(&first, &[face("d", "y"), face("e", "z"), face("c", "y"), face("a", "x")]);
         assert_eq!(common.rows, [vec![0, 2, 3], vec![3, 2, 0]]);
-        // c is somebody else there.
-        common.meet(&first, &[face("c", "x"), face("a", "x"), face("d", "y")]);
+        // c is another person there.
+        common.intersect(&first, &[face("c", "x"), face("a", "x"), face("d", "y")]);
         assert_eq!(common.rows, [vec![0, 3], vec![3, 0], vec![1, 2]]);
         assert_eq!((common.missing, common.differing, common.len()), (1, 1, 2));
         assert_eq!(common.embedded, [4, 4, 3]);
@@ -95,8 +95,8 @@ mod tests {
             Labelled { content: Some((crate::digest::Digest::of(b"picture"), None)), ..first[0] },
             Labelled { identity: None, ..first[0] },
         ] {
-            let mut common = Common::first(1);
-            common.meet(&first, &[other]);
+            let mut common = SharedFaces::first(1);
+            common.intersect(&first, &[other]);
             assert!(common.is_empty() && common.differing == 1, "{other:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! What differs in what runs computed, and whether their numbers can be held against each other.
+//! Differences in what runs computed, and whether their numbers are comparable.
 
 use std::collections::BTreeSet;
 
@@ -11,21 +11,21 @@ use super::RunSummary;
 pub struct Difference {
     /// Dotted key.
     pub key: String,
-    /// What it is part of.
-    pub part: Part,
+    /// The part of the plan it belongs to.
+    pub part: PlanPart,
     /// Value in each run; `None` where a run has no such key.
     pub values: Vec<Option<String>>,
 }
 
-/// What a difference is a difference in.
+/// The part of a plan that a difference belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub enum PlanPart {
     /// Which faces.
     Dataset,
     /// Which pairs.
     Protocol,
-    /// What the network sees of a face.
+    /// What the network sees.
     Preprocessing,
     /// The network and its parameters.
     Weights,
@@ -35,7 +35,7 @@ pub enum Part {
     Other,
 }
 
-impl Part {
+impl PlanPart {
     /// In words.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -49,8 +49,8 @@ impl Part {
         }
     }
 
-    /// Numbers that differ in this are numbers of different things.
-    pub(super) fn forbids(self) -> bool {
+    /// Whether a difference in this part makes numbers incomparable.
+    pub(super) fn makes_incomparable(self) -> bool {
         matches!(self, Self::Dataset | Self::Protocol | Self::Preprocessing)
     }
 
@@ -59,7 +59,7 @@ impl Part {
         let first = key.split('.').next().unwrap_or_default();
         let last = key.rsplit('.').next().unwrap_or_default();
         match (first, last) {
-            // How deep to resample and to list, and what stands beside the metrics: not what is measured.
+            // Resampling depth, listing depth and additional output do not change what is measured.
             ("similarity", "replicates" | "confidence" | "hardest") => Self::Other,
             ("similarity", _) if key.starts_with("similarity.upstream") => Self::Other,
             ("similarity" | "seed", _) => Self::Protocol,
@@ -72,18 +72,19 @@ impl Part {
     }
 }
 
-pub(super) fn headline(parts: &BTreeSet<Part>) -> String {
+pub(super) fn headline(parts: &BTreeSet<PlanPart>) -> String {
     let list = |parts: Vec<&str>| match parts.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last} differ", rest.join(", ")),
         Some((last, _)) => format!("{last} differs").replace("weights differs", "weights differ"),
         None => String::new(),
     };
-    let names = |wanted: fn(Part) -> bool| parts.iter().copied().filter(|p| wanted(*p)).map(Part::name).collect();
-    let forbidding = list(names(Part::forbids));
+    let names =
+        |wanted: fn(PlanPart) -> bool| parts.iter().copied().filter(|p| wanted(*p)).map(PlanPart::name).collect();
+    let forbidding = list(names(PlanPart::makes_incomparable));
     if !forbidding.is_empty() {
         return format!("not comparable: {forbidding}");
     }
-    let others = list(names(|part| !part.forbids() && part != Part::Other));
+    let others = list(names(|part| !part.makes_incomparable() && part != PlanPart::Other));
     let same = "same dataset, protocol and preprocessing";
     if others.is_empty() {
         "comparable: same dataset, protocol, preprocessing, weights and code".into()
@@ -95,24 +96,24 @@ pub(super) fn headline(parts: &BTreeSet<Part>) -> String {
 pub(super) fn plan_differences(runs: &[RunSummary]) -> Vec<Difference> {
     let modes: Vec<_> = runs.iter().map(|run| run.evaluation.metrics.pairs.mode.clone()).collect();
     let exhaustive = modes.iter().all(|mode| mode == "exhaustive");
-    let part = |key: &str| match Part::of(key) {
-        // How pairs would be drawn does not matter where all of them were compared.
-        Part::Protocol if exhaustive => Part::Other,
+    let part = |key: &str| match PlanPart::of(key) {
+        // How pairs are drawn does not matter if all of them were compared.
+        PlanPart::Protocol if exhaustive => PlanPart::Other,
         part => part,
     };
     let plans: Vec<_> = runs.iter().map(|run| run.plan.clone()).collect();
     let mut found = differences(&plans, part);
-    // One option, `auto`, compares all pairs of a small set and a sample of a large one.
+    // The same option, `auto`, compares all pairs of a small set and a sample of a large one.
     if modes.iter().any(|mode| *mode != modes[0]) {
         let values = modes.into_iter().map(Some).collect();
-        found.push(Difference { key: "pairs compared".into(), part: Part::Protocol, values });
+        found.push(Difference { key: "pairs compared".into(), part: PlanPart::Protocol, values });
     }
     found.sort_by_key(|difference| difference.part);
     found
 }
 
 /// Keys whose values are not the same in all runs, in order of first appearance.
-pub(super) fn differences(runs: &[Vec<(String, String)>], part: impl Fn(&str) -> Part) -> Vec<Difference> {
+pub(super) fn differences(runs: &[Vec<(String, String)>], part: impl Fn(&str) -> PlanPart) -> Vec<Difference> {
     let mut seen = BTreeSet::new();
     let keys = runs.iter().flatten().map(|(key, _)| key).filter(|key| seen.insert(key.as_str()));
     keys.filter_map(|key| {
@@ -126,7 +127,7 @@ pub(super) fn differences(runs: &[Vec<(String, String)>], part: impl Fn(&str) ->
     .collect()
 }
 
-/// Provenance without what always differs: times, and sessions before the last.
+/// Provenance without what always differs: times, and all sessions but the last.
 pub(super) fn provenance_pairs(pairs: &[(String, String)]) -> Vec<(String, String)> {
     let session = |key: &str| -> Option<(u64, String)> {
         let (number, field) = key.strip_prefix("sessions.")?.split_once('.')?;
@@ -135,7 +136,7 @@ pub(super) fn provenance_pairs(pairs: &[(String, String)]) -> Vec<(String, Strin
     let last = pairs.iter().filter_map(|(key, _)| session(key)).map(|(number, _)| number).max();
     pairs
         .iter()
-        // Of embeddings that were taken over, the name of the run they are from tells all.
+        // For adopted embeddings, the name of their run is enough.
         .filter(|(key, _)| !key.starts_with("adopted_from.sessions"))
         .filter_map(|(key, value)| match session(key) {
             None => Some((key.clone(), value.clone())),

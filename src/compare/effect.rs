@@ -1,31 +1,31 @@
-//! How far a run is from the reference in one metric, and what that says.
+//! The difference of a run from the reference in one metric, and its verdict.
 
 use serde::Serialize;
 
-use super::headline::{Better, Headline};
+use super::headline::{HeadlineMetric, MetricDirection};
 use crate::estimate::Estimate;
 use crate::verification::carriers::NO_SPREAD;
 use crate::verification::paired::{self, Replicated};
 
-/// What a difference to the reference says.
+/// Verdict on a difference from the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum EffectVerdict {
     /// Every compared pair has the same cosine in both runs.
     Same,
     /// The whole interval is on the better side.
     Better,
     /// The whole interval is on the worse side.
     Worse,
-    /// The whole interval is above 0, for a metric of which neither side is better.
+    /// The whole interval is above 0, for a metric without a better direction.
     Higher,
-    /// The whole interval is below 0, for a metric of which neither side is better.
+    /// The whole interval is below 0, for a metric without a better direction.
     Lower,
     /// The interval contains 0, or there is none.
     NotResolvable,
 }
 
-impl Verdict {
+impl EffectVerdict {
     /// In words.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -43,22 +43,22 @@ impl Verdict {
 /// A difference of two runs in one metric.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Effect {
-    /// The run's value less the other's, with its paired interval.
+    /// The run's value minus the other's, with its paired interval.
     pub difference: Estimate,
-    /// What it says of the run.
-    pub verdict: Verdict,
+    /// Verdict on the run.
+    pub verdict: EffectVerdict,
 }
 
 impl Effect {
-    /// Of `run` against `reference`; `same` when all their cosines are.
+    /// Compares `run` with `reference`; `same` if all their cosines are equal.
     #[must_use]
-    pub fn of(metric: Headline, reference: &Replicated, run: &Replicated, same: bool) -> Self {
+    pub fn of(metric: HeadlineMetric, reference: &Replicated, run: &Replicated, same: bool) -> Self {
         Self::judged(metric.better(), paired::difference(reference, run), same)
     }
 
-    /// What a difference says where `better` is better; `same` when nothing behind it differs.
+    /// Judges a difference in a metric whose better direction is `better`; `same` if the underlying data is equal.
     #[must_use]
-    pub fn judged(better: Better, mut difference: Estimate, same: bool) -> Self {
+    pub fn judged(better: MetricDirection, mut difference: Estimate, same: bool) -> Self {
         if !same && difference.lower.is_some() && difference.lower == difference.upper {
             (difference.lower, difference.upper, difference.method) = (None, None, NO_SPREAD.into());
         }
@@ -68,27 +68,27 @@ impl Effect {
             _ => None,
         };
         let verdict = match (side, better) {
-            _ if same => Verdict::Same,
-            (None, _) => Verdict::NotResolvable,
-            (Some(true), Better::Neither) => Verdict::Higher,
-            (Some(false), Better::Neither) => Verdict::Lower,
-            (Some(up), better) if up == (better == Better::Higher) => Verdict::Better,
-            (Some(_), _) => Verdict::Worse,
+            _ if same => EffectVerdict::Same,
+            (None, _) => EffectVerdict::NotResolvable,
+            (Some(true), MetricDirection::Neither) => EffectVerdict::Higher,
+            (Some(false), MetricDirection::Neither) => EffectVerdict::Lower,
+            (Some(up), better) if up == (better == MetricDirection::Higher) => EffectVerdict::Better,
+            (Some(_), _) => EffectVerdict::Worse,
         };
         Self { difference, verdict }
     }
 
-    /// Whether the whole interval is worse by more than `tolerance`; for a metric of which neither side is better,
-    /// whether it is off by more.
+    /// Whether the whole interval is worse by more than `tolerance`; for a metric without a better direction, whether
+    /// it differs by more.
     #[must_use]
-    pub fn beyond(&self, metric: Headline, tolerance: f64) -> bool {
+    pub fn exceeds(&self, metric: HeadlineMetric, tolerance: f64) -> bool {
         let Estimate { lower: Some(lower), upper: Some(upper), .. } = self.difference else { return false };
         let (above, below) = (lower > tolerance, upper < -tolerance);
         match metric.better() {
-            _ if self.verdict == Verdict::Same => false,
-            Better::Lower => above,
-            Better::Higher => below,
-            Better::Neither => above || below,
+            _ if self.verdict == EffectVerdict::Same => false,
+            MetricDirection::Lower => above,
+            MetricDirection::Higher => below,
+            MetricDirection::Neither => above || below,
         }
     }
 }

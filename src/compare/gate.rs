@@ -1,21 +1,21 @@
-//! Whether a run may take the reference's place: a judgement for continuous integration, by exit code.
+//! Judges whether a run may replace the reference, for use in continuous integration.
 
 use serde::Serialize;
 
 use super::effect::Effect;
-use super::headline::{Better, Headline};
+use super::headline::{HeadlineMetric, MetricDirection};
 use super::pairing::{Paired, PairedMetric};
 use super::speed::Speed;
-use super::{CompareError, Comparison};
+use super::{CompareError, RunComparison};
 
-/// How much slower a run may be where nothing else is said: chunks of a busy machine vary by as much.
-const SPEED: f64 = 0.1;
+/// Default speed tolerance: chunks on a busy machine vary by as much.
+const DEFAULT_SPEED_TOLERANCE: f64 = 0.1;
 
 /// How much worse a run may be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tolerances {
-    /// By metric, in its own unit. A metric that is not here has tolerance 0; one of which neither way is better is
-    /// judged only when it is here, in both directions.
+    /// By metric, in its own unit. Other metrics have tolerance 0; those without a better direction are judged only if
+    /// listed, in both directions.
     pub metrics: Vec<Tolerance>,
     /// Share of the reference's speed.
     pub speed: f64,
@@ -25,19 +25,19 @@ pub struct Tolerances {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Tolerance {
     /// Which.
-    pub metric: Headline,
+    pub metric: HeadlineMetric,
     /// By how much.
     pub value: f64,
 }
 
 impl Default for Tolerances {
     fn default() -> Self {
-        Self { metrics: Vec::new(), speed: SPEED }
+        Self { metrics: Vec::new(), speed: DEFAULT_SPEED_TOLERANCE }
     }
 }
 
 impl Tolerances {
-    /// From `NAME=VALUE` texts, e.g. `eer=0.001`, `tar@fmr=1e-3=0.01`, `speed=0.2`; the last of a name counts.
+    /// Parses `NAME=VALUE` texts, e.g. `eer=0.001`, `tar@fmr=1e-3=0.01`, `speed=0.2`; the last of a name wins.
     ///
     /// # Errors
     /// [`CompareError::Tolerance`], [`CompareError::UnknownMetric`].
@@ -45,14 +45,14 @@ impl Tolerances {
         let mut tolerances = Self::default();
         for text in texts.iter().map(AsRef::as_ref) {
             let wrong = || CompareError::Tolerance { text: text.into() };
-            // From the right: the names of true accept rates have an equals sign themselves.
+            // Split from the right: names of true accept rates contain an equals sign.
             let (name, value) = text.rsplit_once('=').ok_or_else(wrong)?;
             let number = value.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
             if name == "speed" {
                 tolerances.speed = number.filter(|number| *number < 1.0).ok_or_else(wrong)?;
                 continue;
             }
-            let metric = Headline::parse(name, &["speed"])?;
+            let metric = HeadlineMetric::parse(name, &["speed"])?;
             let value = number.ok_or_else(wrong)?;
             tolerances.metrics.retain(|tolerance| tolerance.metric != metric);
             tolerances.metrics.push(Tolerance { metric, value });
@@ -60,30 +60,30 @@ impl Tolerances {
         Ok(tolerances)
     }
 
-    /// What an effect in a metric is in words, where it is worse than tolerated.
-    pub(crate) fn breach(&self, metric: Headline, effect: &Effect) -> Option<String> {
-        let tolerance = self.of(metric).filter(|tolerance| effect.beyond(metric, *tolerance))?;
+    /// Describes an effect that is worse than tolerated.
+    pub(crate) fn breach(&self, metric: HeadlineMetric, effect: &Effect) -> Option<String> {
+        let tolerance = self.of(metric).filter(|tolerance| effect.exceeds(metric, *tolerance))?;
         let found = metric.quantity().effect(&effect.difference);
-        Some(format!("{} {found}, tolerated {tolerance}", effect.verdict.name()))
+        Some(format!("{} {found}, tolerated {}", effect.verdict.name(), metric.quantity().tolerance(tolerance)))
     }
 
-    /// The tolerance of a metric; `None` where it is not judged.
-    fn of(&self, metric: Headline) -> Option<f64> {
+    /// The tolerance of a metric; `None` if it is not judged.
+    fn of(&self, metric: HeadlineMetric) -> Option<f64> {
         let named = self.metrics.iter().find(|tolerance| tolerance.metric == metric).map(|tolerance| tolerance.value);
-        named.or_else(|| (metric.better() != Better::Neither).then_some(0.0))
+        named.or_else(|| (metric.better() != MetricDirection::Neither).then_some(0.0))
     }
 }
 
 /// The judgement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Gate {
+pub struct RegressionGate {
     /// Whether no run is worse than the tolerances allow.
     pub passed: bool,
     /// What was allowed.
     pub tolerances: Tolerances,
-    /// What was not.
+    /// Regressions beyond that.
     pub regressions: Vec<Finding>,
-    /// What could not be judged and therefore did not fail.
+    /// Findings that could not be judged and therefore do not fail the gate.
     pub not_judged: Vec<Finding>,
 }
 
@@ -100,10 +100,10 @@ pub struct Finding {
     pub text: String,
 }
 
-impl Gate {
-    /// Judges every run but the first. Runs that share no pairs cannot be judged, which fails.
+impl RegressionGate {
+    /// Judges every run but the first. Runs that share no pairs fail, because they cannot be judged.
     #[must_use]
-    pub fn judge(comparison: &Comparison, tolerances: Tolerances) -> Self {
+    pub fn judge(comparison: &RunComparison, tolerances: Tolerances) -> Self {
         let (mut regressions, mut not_judged) = (Vec::new(), Vec::new());
         for run in 1..comparison.runs.len() {
             let finding =
@@ -131,7 +131,7 @@ impl Gate {
         Self { passed: regressions.is_empty(), tolerances, regressions, not_judged }
     }
 
-    /// The judgement in lines.
+    /// The judgement, line by line.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("gate: {}", if self.passed { "passed" } else { "failed" })];
@@ -156,8 +156,8 @@ fn unjudged(paired: &Paired, run: usize, tolerances: &Tolerances) -> Vec<(String
         .filter_map(|row| {
             let named = tolerances.metrics.iter().any(|tolerance| tolerance.metric == row.metric);
             match &row.effects[run] {
-                // Rates that these pairs cannot resolve are no surprise, unless they were asked for.
-                None if named => Some((row.metric.key(), "these pairs cannot resolve it".into())),
+                // Report rates that these pairs cannot resolve only if a tolerance names them.
+                None if named => Some((row.metric.key(), "not resolvable with these pairs".into())),
                 Some(effect) if effect.difference.lower.is_none() => {
                     Some((row.metric.key(), effect.difference.method.clone()))
                 }
@@ -167,12 +167,12 @@ fn unjudged(paired: &Paired, run: usize, tolerances: &Tolerances) -> Vec<(String
         .collect()
 }
 
-/// What fails, or why it cannot be judged.
+/// The failure, if any, or why the speed cannot be judged.
 fn speed(speed: Option<&Speed>, tolerance: f64) -> Result<Option<String>, String> {
-    let speed = speed.ok_or("no chunk of it was timed")?;
+    let speed = speed.ok_or("it has no timed chunk")?;
     match (speed.ratio, &speed.not_comparable) {
         (Some(ratio), _) if ratio < 1.0 - tolerance => {
-            Ok(Some(format!("{ratio:.2} of the reference's, tolerated {:.2}", 1.0 - tolerance)))
+            Ok(Some(format!("{ratio:.2} × the reference, tolerated {:.2}", 1.0 - tolerance)))
         }
         (Some(_), _) => Ok(None),
         (None, reason) => Err(reason.clone().unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! The metrics that runs are held against each other by: how each is called, and which way is better.
+//! The metrics that runs are compared by: their names and which direction is better.
 
 use serde::{Serialize, Serializer};
 
@@ -14,7 +14,7 @@ use crate::verification::thresholds::{self, TARGETS};
 
 /// One headline metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Headline {
+pub enum HeadlineMetric {
     /// Equal error rate.
     Eer,
     /// True accept rate at a false match rate, at each run's own threshold.
@@ -29,23 +29,23 @@ pub enum Headline {
     Std(PairKind),
 }
 
-/// Which way a metric is better.
+/// Which direction of a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Better {
+pub enum MetricDirection {
     /// Lower values.
     Lower,
     /// Higher values.
     Higher,
-    /// Neither by itself: where cosines lie says which thresholds fit, not how well people are told apart.
+    /// Neither: the location of cosines determines which thresholds fit, not how well people are separated.
     Neither,
 }
 
-impl Headline {
-    /// All of them, in the order they are shown.
+impl HeadlineMetric {
+    /// All of them, in display order.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        use Headline::{Auc, DPrime, Eer, Mean, Std, Tar};
+        use HeadlineMetric::{Auc, DPrime, Eer, Mean, Std, Tar};
         use PairKind::{Genuine, Impostor};
         let mut all = vec![Eer];
         all.extend(TARGETS.map(Tar));
@@ -69,21 +69,17 @@ impl Headline {
     /// In words.
     #[must_use]
     pub fn name(self) -> String {
-        let who = |kind| match kind {
-            PairKind::Genuine => "same identity",
-            PairKind::Impostor => "different identities",
-        };
         match self {
             Self::Eer => "equal error rate".into(),
             Self::Tar(target) => format!("TAR at FMR {target:e}"),
             Self::Auc => "area under the ROC curve".into(),
             Self::DPrime => "separation d′".into(),
-            Self::Mean(kind) => format!("{}, mean cosine", who(kind)),
-            Self::Std(kind) => format!("{}, standard deviation", who(kind)),
+            Self::Mean(kind) => format!("{} cosine, mean", word(kind)),
+            Self::Std(kind) => format!("{} cosine, standard deviation", word(kind)),
         }
     }
 
-    /// How its values are written.
+    /// How its values are formatted.
     #[must_use]
     pub fn quantity(self) -> Quantity {
         match self {
@@ -93,20 +89,20 @@ impl Headline {
         }
     }
 
-    /// Which way is better.
+    /// Which direction is better.
     #[must_use]
-    pub fn better(self) -> Better {
+    pub fn better(self) -> MetricDirection {
         match self {
-            Self::Eer => Better::Lower,
-            Self::Tar(_) | Self::Auc | Self::DPrime => Better::Higher,
-            Self::Mean(_) | Self::Std(_) => Better::Neither,
+            Self::Eer => MetricDirection::Lower,
+            Self::Tar(_) | Self::Auc | Self::DPrime => MetricDirection::Higher,
+            Self::Mean(_) | Self::Std(_) => MetricDirection::Neither,
         }
     }
 
-    /// The metric of this key; a false match rate may be written in any way (`tar@fmr=0.001`).
+    /// Parses a key; the false match rate may be spelled in any way (`tar@fmr=0.001`).
     ///
     /// # Errors
-    /// [`CompareError::UnknownMetric`] with the nearest key. `also` are other names that would do.
+    /// [`CompareError::UnknownMetric`] with the nearest key. `also` are other accepted names.
     pub fn parse(text: &str, also: &[&str]) -> Result<Self, CompareError> {
         let rate = text.strip_prefix("tar@fmr=").and_then(|rate| rate.parse::<f64>().ok());
         let all = Self::all();
@@ -122,8 +118,8 @@ impl Headline {
         })
     }
 
-    /// The statistic on one sample. TAR finds its threshold in the sample itself, so that replicates know how uncertain
-    /// the threshold is.
+    /// The statistic on one sample. TAR finds its threshold in the sample itself, so that replicates include the
+    /// uncertainty of the threshold.
     fn of(self, sample: &Sample) -> f64 {
         let scores = |kind| match kind {
             PairKind::Genuine => &sample.genuine,
@@ -139,7 +135,7 @@ impl Headline {
         }
     }
 
-    /// Whose pairs it is made of.
+    /// The kinds of pairs it is computed from.
     fn pairs(self) -> Of {
         match self {
             Self::Mean(PairKind::Genuine) | Self::Std(PairKind::Genuine) => Of::Genuine,
@@ -168,8 +164,8 @@ impl Headline {
         }
     }
 
-    /// All metrics of one run, in the order of [`Headline::all`]: each as `metrics.json` has it, with its replicates.
-    /// `None` where the pairs cannot resolve it.
+    /// All metrics of one run, in the order of [`HeadlineMetric::all`], as in `metrics.json` and with their replicates.
+    /// `None` if the pairs cannot resolve a metric.
     #[must_use]
     pub fn measure(rates: Rates<'_>) -> Vec<Option<Replicated>> {
         let estimator = rates.estimator;
@@ -201,7 +197,7 @@ fn word(kind: PairKind) -> &'static str {
     }
 }
 
-impl Serialize for Headline {
+impl Serialize for HeadlineMetric {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.key())
     }
@@ -214,18 +210,18 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_expectations_and_parse_back() {
-        assert!(Headline::all().iter().map(|metric| metric.key()).eq(HEADLINES));
-        for metric in Headline::all() {
+        assert!(HeadlineMetric::all().iter().map(|metric| metric.key()).eq(HEADLINES));
+        for metric in HeadlineMetric::all() {
             assert!(PATHS.contains(&metric.key().as_str()), "{}", metric.key());
-            assert_eq!(Headline::parse(&metric.key(), &[]), Ok(metric));
+            assert_eq!(HeadlineMetric::parse(&metric.key(), &[]), Ok(metric));
         }
-        assert_eq!(Headline::parse("tar@fmr=0.001", &[]), Ok(Headline::Tar(1e-3)));
+        assert_eq!(HeadlineMetric::parse("tar@fmr=0.001", &[]), Ok(HeadlineMetric::Tar(1e-3)));
     }
 
     #[test]
     fn an_unknown_name_gets_the_nearest_one() {
-        insta::assert_snapshot!(Headline::parse("err", &[]).unwrap_err(), @"there is no metric `err` to compare by; the nearest is `eer`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
-        insta::assert_snapshot!(Headline::parse("sped", &["speed"]).unwrap_err(), @"there is no metric `sped` to compare by; the nearest is `speed`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
-        insta::assert_snapshot!(Headline::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"there is no metric `tar@fmr=2e-3` to compare by; the nearest is `tar@fmr=1e-3`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+        insta::assert_snapshot!(HeadlineMetric::parse("err", &[]).unwrap_err(), @"unknown metric `err`; did you mean `eer`? Metrics: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+        insta::assert_snapshot!(HeadlineMetric::parse("sped", &["speed"]).unwrap_err(), @"unknown metric `sped`; did you mean `speed`? Metrics: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+        insta::assert_snapshot!(HeadlineMetric::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"unknown metric `tar@fmr=2e-3`; did you mean `tar@fmr=1e-3`? Metrics: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
     }
 }

@@ -1,8 +1,7 @@
-//! Two runs or more, side by side: what differs in what they computed comes before what differs in the numbers.
-
+//! Two or more runs, side by side: differences in what they computed come before differences in the numbers.
 //!
-//! `differences` says what differs, `stored` sets the runs' own metrics side by side, `pairing` asks all runs the same
-//! pairs of the faces they share, `gate` judges. Pure: matrices are handed in.
+//! `differences` lists what differs, `stored` sets the runs' own metrics side by side, `pairing` evaluates all runs on the
+//! same pairs of the faces they share, `gate` judges the result. Pure: the caller loads the matrices.
 
 mod arithmetic;
 mod common;
@@ -18,24 +17,23 @@ mod text;
 
 use std::collections::BTreeSet;
 
-pub use common::Common;
-pub use differences::{Difference, Part};
-pub use effect::{Effect, Verdict};
-pub use gate::{Finding, Gate, Tolerance, Tolerances};
-pub use headline::{Better, Headline};
+pub use common::SharedFaces;
+pub use differences::{Difference, PlanPart};
+pub use effect::{Effect, EffectVerdict};
+pub use gate::{Finding, RegressionGate, Tolerance, Tolerances};
+pub use headline::{HeadlineMetric, MetricDirection};
 pub use pairing::{
-    Embeddings, Matrix, Measured, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, Ranked, Ranking,
+    Embeddings, Matrix, MeasuredRun, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, RankedRun, Ranking,
 };
 pub use same_space::{FaceAgreement, Level, Moved, NearestFaces};
 pub(crate) use same_space::{asked, nearest};
 use serde::Serialize;
 pub use speed::{Setting, Speed, Timing, speeds};
 pub use stored::{MetricRow, MetricValue};
-pub(crate) use text::aligned;
 
 use crate::evaluate::Evaluation;
 
-/// What a comparison knows of one run.
+/// The data of one run that a comparison uses.
 #[derive(Debug, Clone)]
 pub struct RunSummary {
     /// Name of the run directory.
@@ -58,68 +56,68 @@ pub enum CompareError {
         given: usize,
     },
     /// The same run twice.
-    #[error("the run {run_id} is named twice; a comparison needs different runs")]
+    #[error("run {run_id} is given twice; a comparison needs different runs")]
     Twice {
         /// Which.
         run_id: String,
     },
-    /// A metric that runs are not compared by.
-    #[error("there is no metric `{name}` to compare by; the nearest is `{near}`, all are: {all}")]
+    /// An unknown metric.
+    #[error("unknown metric `{name}`; did you mean `{near}`? Metrics: {all}")]
     UnknownMetric {
-        /// What was written.
+        /// The given text.
         name: String,
-        /// The key most like it.
+        /// The nearest key.
         near: String,
         /// All keys.
         all: String,
     },
-    /// A tolerance that cannot be read.
+    /// An invalid tolerance.
     #[error(
-        "`{text}` is no tolerance: NAME=VALUE is expected, VALUE a number from 0 in the metric's own unit (`eer=0.001`, \
-         `tar@fmr=1e-3=0.01`), or the share of speed that may be lost, below 1 (`speed=0.2`)"
+        "invalid tolerance `{text}`: expected NAME=VALUE, where VALUE is at least 0 and in the metric's own unit \
+         (`eer=0.001`, `tar@fmr=1e-3=0.01`), or the share of speed that may be lost, below 1 (`speed=0.2`)"
     )]
     Tolerance {
-        /// What was written.
+        /// The given text.
         text: String,
     },
 }
 
-/// Runs side by side. The first is what the others are compared with.
+/// Runs side by side. The first is the reference.
 #[derive(Debug, Clone, Serialize)]
-pub struct Comparison {
+pub struct RunComparison {
     /// Names, in the order given.
     pub runs: Vec<String>,
-    /// One line: whether the numbers can be held against each other, and if not, why.
+    /// One line: whether the numbers are comparable, and if not, why.
     pub headline: String,
     /// Whether dataset, protocol and preprocessing are the same.
     pub comparable: bool,
     /// What differs in the plans.
     pub plan: Vec<Difference>,
-    /// What differs in provenance. Times are left out, and of several sessions only the last one counts.
+    /// What differs in provenance, without times and all sessions but the last.
     pub provenance: Vec<Difference>,
-    /// Whether all runs were computed by the same arithmetic; `None` where their fingerprints cannot tell: networks or
-    /// preprocessing differ, or a run has none.
+    /// Whether all runs were computed by the same arithmetic; `None` if networks or preprocessing differ or a run has
+    /// no fingerprint.
     pub same_arithmetic: Option<bool>,
-    /// Headline metrics on the same pairs of the faces that all runs share; `None` until [`Pairing`] has measured them.
+    /// Headline metrics on the same pairs of shared faces; `None` until [`Pairing`] has measured them.
     pub paired: Option<Paired>,
-    /// Why the runs share no pairs.
+    /// Why the runs share no pairs, if so.
     pub not_paired: Option<String>,
-    /// How fast each run was embedded; empty where it is not known.
+    /// Embedding speed of each run; empty if unknown.
     pub speed: Vec<Option<Speed>>,
-    /// Whether the other runs may take the first one's place, when that was asked.
-    pub gate: Option<Gate>,
+    /// Whether the other runs may replace the first, if requested.
+    pub gate: Option<RegressionGate>,
     /// Headline metrics as each run stored them, on its own faces and pairs.
     pub metrics: Vec<MetricRow>,
-    /// All that is known of each run.
+    /// The data of each run.
     #[serde(skip)]
     pub summaries: Vec<RunSummary>,
 }
 
-/// Holds runs against each other.
+/// Compares runs.
 ///
 /// # Errors
 /// [`CompareError`] for fewer than two runs or one run twice.
-pub fn compare(runs: Vec<RunSummary>) -> Result<Comparison, CompareError> {
+pub fn compare(runs: Vec<RunSummary>) -> Result<RunComparison, CompareError> {
     if runs.len() < 2 {
         return Err(CompareError::TooFew { given: runs.len() });
     }
@@ -130,13 +128,13 @@ pub fn compare(runs: Vec<RunSummary>) -> Result<Comparison, CompareError> {
     let mut plan = differences::plan_differences(&runs);
     let mut provenance = {
         let pairs: Vec<_> = runs.iter().map(|run| differences::provenance_pairs(&run.provenance)).collect();
-        differences::differences(&pairs, |_| Part::Other)
+        differences::differences(&pairs, |_| PlanPart::Other)
     };
     let same_arithmetic = arithmetic::same(&runs, &plan);
-    arithmetic::place(same_arithmetic, &mut plan, &mut provenance);
-    let parts: BTreeSet<Part> = plan.iter().map(|difference| difference.part).collect();
-    let comparable = !parts.iter().any(|part| part.forbids());
-    Ok(Comparison {
+    arithmetic::reclassify(same_arithmetic, &mut plan, &mut provenance);
+    let parts: BTreeSet<PlanPart> = plan.iter().map(|difference| difference.part).collect();
+    let comparable = !parts.iter().any(|part| part.makes_incomparable());
+    Ok(RunComparison {
         runs: runs.iter().map(|run| run.run_id.clone()).collect(),
         headline: differences::headline(&parts),
         comparable,

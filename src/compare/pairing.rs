@@ -1,14 +1,14 @@
-//! Runs on the faces they share: every run is asked the same pairs, so that its numbers differ from another's by the
-//! embeddings alone, and by how much is known better than either number.
+//! Evaluates runs on the faces they share. All runs use the same pairs, so their numbers differ by the embeddings
+//! alone, and differences are more precise than the numbers themselves.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
 use super::RunSummary;
-use super::common::Common;
+use super::common::SharedFaces;
 use super::effect::Effect;
-use super::headline::{Better, Headline};
+use super::headline::{HeadlineMetric, MetricDirection};
 use super::same_space::{self, FaceAgreement};
 use crate::estimate::Estimate;
 use crate::progress::{Cancel, Progress};
@@ -23,14 +23,14 @@ use crate::verification::rates::Rates;
 use crate::verification::tally::Tally;
 use crate::verification::{Curve, thresholds};
 
-/// The pairs that all runs are asked.
+/// The pairs that all runs are evaluated on.
 pub struct Pairing<'a> {
     faces: Vec<Labelled<'a>>,
     population: Population<'a>,
     options: &'a SimilarityOptions,
     seed: u64,
-    common: &'a Common,
-    /// A published list instead of all pairs, where nobody knows the people: rows among the common faces.
+    common: &'a SharedFaces,
+    /// A published list instead of all pairs, if the faces have no identities; rows among the common faces.
     list: Option<Vec<RowPair>>,
 }
 
@@ -45,7 +45,7 @@ pub struct Paired {
     pub metrics: Vec<PairedMetric>,
     /// Threshold at each run's equal error rate.
     pub eer_thresholds: Vec<f64>,
-    /// Each run's embeddings against the reference's; empty for the reference itself.
+    /// Each run's embeddings compared with the reference's; `None` for the reference itself.
     pub embeddings: Vec<Option<Embeddings>>,
     /// All runs, best first.
     pub ranking: Ranking,
@@ -70,14 +70,14 @@ pub struct PairedFaces {
     pub missing: u64,
     /// Faces left out because their identity, image or content is not the same in all runs.
     pub differing: u64,
-    /// Runs whose stored metrics are of other faces than these.
+    /// Runs whose stored metrics cover other faces than these.
     pub stored_on_other_faces: Vec<String>,
 }
 
-/// The pairs that every run was asked.
+/// The pairs that every run was evaluated on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PairedPairs {
-    /// `exhaustive` or `sampled`, by the first run's options and seed; `listed`: those of the dataset's list.
+    /// `exhaustive` or `sampled`, by the first run's options and seed; `listed` for the dataset's list.
     pub mode: &'static str,
     /// Same-identity pairs.
     pub genuine: u64,
@@ -89,24 +89,24 @@ pub struct PairedPairs {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PairedMetric {
     /// Its key.
-    pub metric: Headline,
+    pub metric: HeadlineMetric,
     /// In words.
     pub name: String,
-    /// Which way is better.
-    pub better: Better,
-    /// Value in each run, with its own interval; `None` where it has none.
+    /// Which direction is better.
+    pub better: MetricDirection,
+    /// Value in each run, with its own interval; `None` if the run has none.
     pub values: Vec<Option<Estimate>>,
-    /// Each run against the first; `None` for the first itself and where a value is missing.
+    /// Each run compared with the first; `None` for the first itself and for missing values.
     pub effects: Vec<Option<Effect>>,
 }
 
-/// A run's embeddings against the reference's.
+/// A run's embeddings compared with the reference's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", untagged)]
 pub enum Embeddings {
-    /// Both embed into one space.
+    /// Both runs embed into the same space.
     Compared(Box<FaceAgreement>),
-    /// They do not, or there is no second face.
+    /// They do not, or there is only one face.
     NotComparable {
         /// Why.
         reason: String,
@@ -117,19 +117,19 @@ pub enum Embeddings {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ranking {
     /// The metric.
-    pub by: Headline,
-    /// Best first (highest first where neither way is better); runs without a value last.
-    pub ranks: Vec<Ranked>,
+    pub by: HeadlineMetric,
+    /// Best first (highest first for a metric without a better direction); runs without a value last.
+    pub ranks: Vec<RankedRun>,
 }
 
 /// One place of the ranking.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Ranked {
+pub struct RankedRun {
     /// Which run, counted from 0 in the order they were given.
     pub run: usize,
     /// Its value.
     pub value: Option<Estimate>,
-    /// This run against the one in the next place.
+    /// This run compared with the next one.
     pub to_next: Option<Effect>,
 }
 
@@ -147,9 +147,9 @@ impl Matrix {
     }
 }
 
-/// What is kept of one run when its matrix is gone. Any two of one pairing can be held against each other: they were asked
-/// the same pairs and resampled with the same people.
-pub struct Measured {
+/// What is kept of a run after its matrix is dropped. Any two of one pairing are comparable: they use the same pairs
+/// and resample the same people.
+pub struct MeasuredRun {
     metrics: Vec<Option<Replicated>>,
     eer_threshold: f64,
     curve: Curve,
@@ -157,8 +157,8 @@ pub struct Measured {
     impostor: Tally,
 }
 
-impl Measured {
-    /// Whether all compared pairs have the same cosines.
+impl MeasuredRun {
+    /// Whether all compared pairs have equal cosines.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         let values = |run: &Self| run.metrics.iter().flatten().map(|m| m.values.clone()).collect::<Vec<_>>();
@@ -167,51 +167,51 @@ impl Measured {
 
     /// One metric with its replicates; `None` where the pairs cannot resolve it.
     #[must_use]
-    pub fn metric(&self, metric: Headline) -> Option<&Replicated> {
-        let place = Headline::all().iter().position(|other| *other == metric)?;
+    pub fn metric(&self, metric: HeadlineMetric) -> Option<&Replicated> {
+        let place = HeadlineMetric::all().iter().position(|other| *other == metric)?;
         self.metrics[place].as_ref()
     }
 
-    fn effect(&self, reference: &Self, place: usize, metric: Headline) -> Option<Effect> {
+    fn effect(&self, reference: &Self, place: usize, metric: HeadlineMetric) -> Option<Effect> {
         let (a, b) = (reference.metrics[place].as_ref()?, self.metrics[place].as_ref()?);
         Some(Effect::of(metric, a, b, self.same(reference)))
     }
 }
 
 impl<'a> Pairing<'a> {
-    /// The pairs among the common faces. `first` are all embedded faces of the first run, `options` and `seed` its own:
-    /// the same pairs in all runs.
+    /// The pairs among the common faces. `first` are all embedded faces of the first run; its `options` and `seed`
+    /// choose the same pairs for all runs.
     ///
     /// # Errors
-    /// In words, why there is nothing to compare.
+    /// The reason why there is nothing to compare.
     pub fn new(
         first: &[Labelled<'a>],
-        common: &'a Common,
+        common: &'a SharedFaces,
         options: &'a SimilarityOptions,
         seed: u64,
     ) -> Result<Self, String> {
         if common.is_empty() {
-            return Err("no face is in all runs with the same id, identity, image and content".into());
+            return Err("no face has the same id, identity, image and content in all runs".into());
         }
         let faces: Vec<_> = common.rows[0].iter().map(|&row| first[row as usize]).collect();
         let population = Population::new(&faces, seed);
         let among = faces.len();
         match (population.available.genuine, population.available.impostor) {
-            (0, _) => Err(format!("the {among} faces that all runs share have no same-identity pair")),
-            (_, 0) => Err(format!("the {among} faces that all runs share have no different-identity pair")),
+            (0, _) => Err(format!("the {among} faces that all runs share have no genuine pair")),
+            (_, 0) => Err(format!("the {among} faces that all runs share have no impostor pair")),
             _ => Ok(Self { faces, population, options, seed, common, list: None }),
         }
     }
 
-    /// The pairs of a published list, for faces whose people nobody knows. `first` are all embedded faces of the first run,
-    /// under the names of the groups that the list calls one person; `list` is in its rows.
+    /// The pairs of a published list, for faces without identities. `first` are all embedded faces of the first run,
+    /// labelled by the groups that the list treats as one person; `list` refers to its rows.
     ///
     /// # Errors
-    /// In words, why there is nothing to compare.
+    /// The reason why there is nothing to compare.
     pub fn of_list(
         first: &[Labelled<'a>],
         list: &[RowPair],
-        common: &'a Common,
+        common: &'a SharedFaces,
         options: &'a SimilarityOptions,
         seed: u64,
     ) -> Result<Self, String> {
@@ -224,24 +224,24 @@ impl<'a> Pairing<'a> {
         if genuine == 0 || genuine == list.len() {
             let (among, different) = (faces.len(), list.len() - genuine);
             return Err(format!(
-                "the list has {genuine} same-identity and {different} different-identity pairs among the {among} faces that \
-                 all runs share; a comparison needs both"
+                "the list has {genuine} genuine and {different} impostor pairs among the {among} faces that all runs \
+                 share; a comparison needs both"
             ));
         }
         let population = Population::new(&faces, seed);
         Ok(Self { faces, population, options, seed, common, list: Some(list) })
     }
 
-    /// Asks every run. `load` reads the common faces' rows of one run, in the order of [`Common::rows`]; at most two
-    /// matrices are held at a time, the reference's and another, and the reference's only where another run embeds into
-    /// the same space. `Ok(None)` when cancelled.
+    /// Evaluates every run. `load` reads the common faces' rows of one run, in the order of [`SharedFaces::rows`]; at
+    /// most two matrices are held at a time, and the reference's only while another run embeds into the same space.
+    /// `Ok(None)` if cancelled.
     ///
     /// # Errors
     /// Those of `load`.
     pub fn measure<E>(
         &self,
         runs: &[RunSummary],
-        by: Headline,
+        by: HeadlineMetric,
         mut load: impl FnMut(usize) -> Result<Matrix, E>,
         progress: &dyn Progress,
         cancel: &Cancel,
@@ -265,7 +265,7 @@ impl<'a> Pairing<'a> {
             };
             embeddings.push(Some(match (&spaces[number], &reference) {
                 (None, Some((before, _))) if before.dimension != matrix.dimension => {
-                    let reason = format!("{} numbers a face, not {}", matrix.dimension, before.dimension);
+                    let reason = format!("{} numbers per face, not {}", matrix.dimension, before.dimension);
                     Embeddings::NotComparable { reason }
                 }
                 (None, Some((before, nearest_before))) => {
@@ -278,14 +278,14 @@ impl<'a> Pairing<'a> {
                     }
                 }
                 (Some(reason), _) => Embeddings::NotComparable { reason: reason.clone() },
-                // Only a wish to stop keeps the reference from being asked: there are two faces at least.
+                // With at least two faces, the reference is missing only if cancelled.
                 (None, None) => return Ok(None),
             }));
         }
         Ok(Some(self.paired(runs, measured, embeddings, by)))
     }
 
-    /// Asks every run, of which `load` reads the common faces' rows, a matrix at a time. `Ok(None)` when cancelled.
+    /// Evaluates every run, loading one matrix of common faces at a time. `Ok(None)` if cancelled.
     ///
     /// # Errors
     /// Those of `load`.
@@ -294,14 +294,14 @@ impl<'a> Pairing<'a> {
         mut load: impl FnMut(usize) -> Result<Matrix, E>,
         progress: &dyn Progress,
         cancel: &Cancel,
-    ) -> Result<Option<Vec<Measured>>, E> {
+    ) -> Result<Option<Vec<MeasuredRun>>, E> {
         let runs = 0..self.common.rows.len();
         runs.map(|run| Ok(self.measure_one(load(run)?.rows(), progress, cancel))).collect()
     }
 
     /// The faces that all runs share.
     #[must_use]
-    pub fn common(&self) -> &Common {
+    pub fn common(&self) -> &SharedFaces {
         self.common
     }
 
@@ -311,9 +311,9 @@ impl<'a> Pairing<'a> {
         if self.list.is_some() { 0 } else { self.population.names.len() as u64 }
     }
 
-    /// Which pairs all runs are asked: of the faces they share, how many of each kind.
+    /// The pairs that all runs are evaluated on.
     #[must_use]
-    pub fn asked(&self, measured: &Measured) -> PairedPairs {
+    pub fn asked(&self, measured: &MeasuredRun) -> PairedPairs {
         let quota = Quota::new(&self.population.available, self.options);
         PairedPairs {
             mode: match &self.list {
@@ -326,8 +326,8 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    /// One run; `None` when cancelled.
-    fn measure_one(&self, rows: Rows<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<Measured> {
+    /// Evaluates one run; `None` if cancelled.
+    fn measure_one(&self, rows: Rows<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<MeasuredRun> {
         let found = if let Some(list) = &self.list {
             listed::compare(rows, &self.population, list, 0)?
         } else {
@@ -339,20 +339,20 @@ impl<'a> Pairing<'a> {
         let (genuine, impostor) = (found.genuine, found.impostor);
         let estimator = Estimator::new(&genuine, &impostor, &found.cells, how, &|| cancel.requested())?;
         let rates = Rates { estimator: &estimator, cells: &found.cells };
-        let (metrics, curve) = (Headline::measure(rates), thresholds::curve(rates));
+        let (metrics, curve) = (HeadlineMetric::measure(rates), thresholds::curve(rates));
         let (_, eer_threshold) = rates.eer();
-        Some(Measured { metrics, eer_threshold, curve, genuine, impostor })
+        Some(MeasuredRun { metrics, eer_threshold, curve, genuine, impostor })
     }
 
     fn paired(
         &self,
         runs: &[RunSummary],
-        measured: Vec<Measured>,
+        measured: Vec<MeasuredRun>,
         embeddings: Vec<Option<Embeddings>>,
-        by: Headline,
+        by: HeadlineMetric,
     ) -> Paired {
         let common = self.common;
-        let metrics = Headline::all().into_iter().enumerate().map(|(place, metric)| PairedMetric {
+        let metrics = HeadlineMetric::all().into_iter().enumerate().map(|(place, metric)| PairedMetric {
             metric,
             name: metric.name(),
             better: metric.better(),
@@ -386,16 +386,16 @@ impl<'a> Pairing<'a> {
     }
 }
 
-fn rank(measured: &[Measured], by: Headline) -> Ranking {
-    let place = Headline::all().iter().position(|metric| *metric == by).unwrap_or_default();
+fn rank(measured: &[MeasuredRun], by: HeadlineMetric) -> Ranking {
+    let place = HeadlineMetric::all().iter().position(|metric| *metric == by).unwrap_or_default();
     let value = |run: usize| Some(measured[run].metrics[place].as_ref()?.estimate.clone());
     let mut order: Vec<usize> = (0..measured.len()).collect();
     order.sort_by(|&a, &b| match (value(a), value(b)) {
-        (Some(a), Some(b)) if by.better() == Better::Lower => a.point.total_cmp(&b.point),
+        (Some(a), Some(b)) if by.better() == MetricDirection::Lower => a.point.total_cmp(&b.point),
         (Some(a), Some(b)) => b.point.total_cmp(&a.point),
         (a, b) => b.is_some().cmp(&a.is_some()),
     });
-    let ranks = order.iter().enumerate().map(|(i, &run)| Ranked {
+    let ranks = order.iter().enumerate().map(|(i, &run)| RankedRun {
         run,
         value: value(run),
         to_next: order.get(i + 1).and_then(|&next| measured[run].effect(&measured[next], place, by)),

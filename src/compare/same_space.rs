@@ -1,4 +1,5 @@
-//! The same faces embedded twice in one space: how far each face moved, and whether its nearest face is still the same.
+//! Compares two embeddings of the same faces in one space: how far each face moved, and whether its nearest face
+//! changed.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -9,21 +10,21 @@ use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::{Rows, cosine};
 use crate::verification::random::Draw;
 
-/// Up to so many faces, every face is asked for its nearest other face.
-pub const ALL_ASKED: usize = 4096;
-/// Of more faces, so many are asked.
-pub const ASKED: usize = 1024;
-/// Faces that are listed.
-const WORST: usize = 20;
-/// Levels of the quantiles, from the faces that moved most.
+/// Up to this many faces, every face is a nearest-face query.
+pub const QUERY_ALL_UP_TO: usize = 4096;
+/// Number of queries sampled from more faces.
+pub const QUERY_SAMPLE: usize = 1024;
+/// Most faces that are listed.
+const WORST_LISTED: usize = 20;
+/// Quantile levels, starting at the faces that moved most.
 const LEVELS: [f64; 5] = [0.001, 0.01, 0.05, 0.25, 0.5];
 
-/// One run's embeddings against the reference's, face by face.
+/// One run's embeddings compared with the reference's, face by face.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FaceAgreement {
     /// Faces.
     pub faces: u64,
-    /// Faces whose two embeddings are the same bit for bit.
+    /// Faces whose two embeddings are bit-identical.
     pub identical: u64,
     /// Lowest cosine of a face's two embeddings.
     pub min: f64,
@@ -31,7 +32,7 @@ pub struct FaceAgreement {
     pub mean: f64,
     /// Their lower quantiles.
     pub quantiles: Vec<Level>,
-    /// The faces that moved most, lowest cosine first; faces that did not move are not among them.
+    /// The faces that moved most, lowest cosine first, without faces that did not move.
     pub worst: Vec<Moved>,
     /// Nearest other faces.
     pub nearest: NearestFaces,
@@ -55,18 +56,18 @@ pub struct Moved {
     pub cosine: f64,
 }
 
-/// Whose nearest other face (rank 1, by cosine, of all common faces) is another one.
+/// Changes of the nearest other face (rank 1 by cosine among all common faces).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct NearestFaces {
-    /// Faces asked.
+    /// Queried faces.
     pub asked: u64,
-    /// Those whose nearest other face is another one than in the reference.
+    /// Faces whose nearest other face differs from the reference.
     pub flipped: u64,
-    /// Whether all faces were asked; otherwise a seeded sample was.
+    /// Whether all faces were queried, rather than a seeded sample.
     pub all: bool,
 }
 
-/// Why two runs do not embed into one space: the keys of their plans that decide it. `None` when they do.
+/// Why two runs do not embed into one space: the plan keys that differ. `None` if they do.
 #[must_use]
 pub fn other_space(reference: &RunSummary, run: &RunSummary) -> Option<String> {
     const ARITHMETIC: [&str; 4] = ["model.embedder", "model.device", "model.precision", "model.calibration"];
@@ -88,31 +89,30 @@ pub fn other_space(reference: &RunSummary, run: &RunSummary) -> Option<String> {
     (!keys.is_empty()).then(|| format!("{} differs", keys.join(", ")))
 }
 
-/// The faces that are asked for their nearest other face: all of few, a seeded sample of many, ascending.
+/// The faces queried for their nearest other face: all, or a seeded sample of many; ascending.
 #[must_use]
 pub fn asked(faces: usize, seed: u64) -> Vec<u32> {
     let mut all: Vec<u32> = (0..faces as u32).collect();
-    if faces > ALL_ASKED {
+    if faces > QUERY_ALL_UP_TO {
         Draw::queries(seed).shuffle(&mut all);
-        all.truncate(ASKED);
+        all.truncate(QUERY_SAMPLE);
         all.sort_unstable();
     }
     all
 }
 
-/// The nearest other row of each asked row; of equally near ones the first. `None` when cancelled or when there is no
-/// other row.
+/// The nearest other row of each query, the first of ties. `None` if cancelled or if there is no other row.
 #[must_use]
 pub fn nearest(rows: Rows<'_>, asked: &[u32], progress: &dyn Progress, cancel: &Cancel) -> Option<Vec<u32>> {
-    // So many rows and so many questions stay in the cache while they meet.
+    // Blocks small enough to stay in the cache.
     const BLOCK: usize = 64;
-    const TOGETHER: usize = 16;
+    const QUERIES: usize = 16;
     if rows.data.len() < 2 * rows.dimension {
         return None;
     }
     progress.start("nearest faces", "faces", Some(asked.len() as u64), 0);
     let found: Option<Vec<Vec<u32>>> = asked
-        .par_chunks(TOGETHER)
+        .par_chunks(QUERIES)
         .map(|asked| {
             let mut best = vec![(f32::NEG_INFINITY, 0_u32); asked.len()];
             for (block, candidates) in rows.data.chunks(BLOCK * rows.dimension).enumerate() {
@@ -138,7 +138,7 @@ pub fn nearest(rows: Rows<'_>, asked: &[u32], progress: &dyn Progress, cancel: &
 }
 
 impl FaceAgreement {
-    /// Of two matrices with one row for each of `ids`. `nearest` are the nearest rows of the asked faces in the
+    /// Compares two matrices with one row for each of `ids`. `nearest` are the nearest rows of the queried faces in the
     /// reference and in the run. `None` without faces.
     #[must_use]
     pub fn of(ids: &[&str], reference: Rows<'_>, run: Rows<'_>, nearest: [&[u32]; 2]) -> Option<Self> {
@@ -156,7 +156,7 @@ impl FaceAgreement {
         cosines.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let &(min, _) = cosines.first()?;
         let quantile = |level: f64| Level { level, cosine: cosines[(level * (faces - 1) as f64) as usize].0 };
-        let moved = cosines.iter().filter(|(_, i)| row(*i).0 != row(*i).1).take(WORST);
+        let moved = cosines.iter().filter(|(_, i)| row(*i).0 != row(*i).1).take(WORST_LISTED);
         let worst = moved.map(|&(cosine, i)| Moved { face_id: ids[i].into(), cosine }).collect();
         let [before, after] = nearest;
         let flipped = before.iter().zip(after).filter(|(before, after)| before != after).count();
@@ -203,11 +203,11 @@ mod tests {
 
     #[test]
     fn many_faces_are_sampled_by_the_seed() {
-        let sample = asked(ALL_ASKED + 1, 7);
-        assert_eq!(sample.len(), ASKED);
+        let sample = asked(QUERY_ALL_UP_TO + 1, 7);
+        assert_eq!(sample.len(), QUERY_SAMPLE);
         assert!(sample.is_sorted_by(|a, b| a < b));
-        assert_ne!(sample, asked(ALL_ASKED + 1, 8));
-        assert_eq!(asked(ALL_ASKED, 7).len(), ALL_ASKED);
+        assert_ne!(sample, asked(QUERY_ALL_UP_TO + 1, 8));
+        assert_eq!(asked(QUERY_ALL_UP_TO, 7).len(), QUERY_ALL_UP_TO);
     }
 
     #[test]

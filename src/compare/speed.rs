@@ -1,17 +1,17 @@
-//! How fast runs were embedded, and whether that can be held against each other.
+//! Embedding speed of runs, and whether it is comparable.
 
 use serde::Serialize;
 
-/// What is known of one run's embedding.
+/// Timing of one run's embedding.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Timing {
     /// Faces and wall-clock seconds of each chunk.
     pub chunks: Vec<(u64, f64)>,
-    /// What it ran on, once for each session that embedded something.
+    /// What it ran on, for each session that embedded something.
     pub settings: Vec<Setting>,
 }
 
-/// What a speed depends on besides the run's own plan.
+/// What a speed depends on apart from the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// Processor, its instruction sets and cores.
@@ -41,7 +41,7 @@ pub struct Speed {
     pub not_comparable: Option<String>,
 }
 
-/// Speed of each run, the first being the reference. `None` for a run without a timed chunk.
+/// Speed of each run; the first is the reference. `None` for a run without a timed chunk.
 #[must_use]
 pub fn speeds(runs: &[Timing]) -> Vec<Option<Speed>> {
     let mut speeds: Vec<Option<Speed>> = runs.iter().map(speed).collect();
@@ -78,14 +78,14 @@ fn speed(timing: &Timing) -> Option<Speed> {
     })
 }
 
-/// What keeps two speeds from being compared.
+/// Why two speeds are not comparable.
 fn difference(reference: &Timing, run: &Timing) -> Option<String> {
     let one = |timing: &Timing| {
         let first = timing.settings.first()?;
         timing.settings.iter().all(|setting| setting == first).then(|| first.clone())
     };
     let (Some(a), Some(b)) = (one(reference), one(run)) else {
-        return Some("one of the two was embedded on several machines, devices or numbers of threads".into());
+        return Some("one of the two was embedded on several machines, devices or thread counts".into());
     };
     let differing = [
         ("machine", a.machine != b.machine),
@@ -122,7 +122,7 @@ mod tests {
         let found = speeds(&[timing(&[100.0], 2), timing(&[100.0], 4), moved, timing(&[], 2)]);
         let reason = |run: usize| found[run].as_ref().unwrap().not_comparable.clone().unwrap();
         insta::assert_snapshot!(reason(1), @"not on the same threads");
-        insta::assert_snapshot!(reason(2), @"one of the two was embedded on several machines, devices or numbers of threads");
+        insta::assert_snapshot!(reason(2), @"one of the two was embedded on several machines, devices or thread counts");
         assert!(found[1].as_ref().unwrap().ratio.is_none() && found[3].is_none());
         assert!(speeds(&[]).is_empty());
     }

@@ -1,9 +1,9 @@
-//! The metrics that each run stored, side by side: each on its own faces and pairs.
+//! The metrics stored by each run, side by side, each on its own faces and pairs.
 
 use serde::Serialize;
 
 use super::RunSummary;
-use super::headline::Headline;
+use super::headline::HeadlineMetric;
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
@@ -15,7 +15,7 @@ pub struct MetricRow {
     pub name: String,
     /// Value in each run.
     pub values: Vec<MetricValue>,
-    /// How the numbers are written.
+    /// How the numbers are formatted.
     #[serde(skip)]
     pub quantity: Option<Quantity>,
 }
@@ -23,18 +23,18 @@ pub struct MetricRow {
 /// One metric in one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MetricValue {
-    /// With its interval, where the metric is an estimate and the run has it.
+    /// With its interval, if the metric is an estimate and the run has it.
     pub estimate: Option<Estimate>,
-    /// Without, where it is a count.
+    /// Without interval, if it is a count.
     pub count: Option<u64>,
-    /// Less the first run's; `None` in the first run, for bounds and where one of the two is missing.
+    /// Minus the first run's; `None` for the first run, for bounds and if either is missing.
     pub difference: Option<f64>,
-    /// Whether its interval shares no value with the first run's. Intervals that overlap do not show that runs are equal.
+    /// Whether its interval and the first run's are disjoint. Overlapping intervals do not show that runs are equal.
     pub apart: Option<bool>,
 }
 
 pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
-    let estimates = |metric: Headline| {
+    let estimates = |metric: HeadlineMetric| {
         let found: Vec<_> = runs.iter().map(|run| metric.stored(&run.evaluation.metrics).cloned()).collect();
         let first = found[0].clone();
         if found.iter().all(Option::is_none) {
@@ -58,19 +58,19 @@ pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
         });
         MetricRow { name: name.into(), values: values.collect(), quantity: None }
     };
-    let mut rows: Vec<_> = Headline::all().into_iter().filter_map(estimates).collect();
+    let mut rows: Vec<_> = HeadlineMetric::all().into_iter().filter_map(estimates).collect();
     rows.extend([
         counts("faces embedded", &|m| m.faces.embedded),
         counts("faces failed", &|m| m.faces.failed),
         counts("identities", &|m| m.faces.identities),
-        counts("same-identity pairs", &|m| m.pairs.genuine),
-        counts("different-identity pairs", &|m| m.pairs.impostor),
+        counts("genuine pairs", &|m| m.pairs.genuine),
+        counts("impostor pairs", &|m| m.pairs.impostor),
     ]);
     rows
 }
 
 impl MetricRow {
-    /// Point and interval of one run in words; a dash where the run has no such number.
+    /// Point and interval of one run; a dash if the run has no such number.
     #[must_use]
     pub fn value(&self, run: usize) -> String {
         let Some(value) = self.values.get(run) else { return String::new() };
@@ -81,7 +81,7 @@ impl MetricRow {
         }
     }
 
-    /// Difference to the first run in words, percentage points for rates, `=` for the same value; empty where it is not known.
+    /// Difference from the first run, in percentage points for rates; `=` for the same value, empty if unknown.
     #[must_use]
     pub fn difference(&self, run: usize) -> String {
         let difference = self.values.get(run).and_then(|value| value.difference);

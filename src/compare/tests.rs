@@ -21,7 +21,7 @@ fn headline_of(change: impl FnOnce(&mut RunSummary)) -> String {
 fn a_comparison_needs_two_different_runs() {
     let error = |runs| compare(runs).unwrap_err();
     assert_snapshot!(error(vec![with("a", |_| ())]), @"a comparison needs at least two runs, got 1; `facevault runs` lists them");
-    assert_snapshot!(error(vec![with("a", |_| ()), with("a", |_| ())]), @"the run a is named twice; a comparison needs different runs");
+    assert_snapshot!(error(vec![with("a", |_| ()), with("a", |_| ())]), @"run a is given twice; a comparison needs different runs");
 }
 
 #[test]
@@ -103,26 +103,26 @@ fn text_shows_differences_then_numbers() {
     provenance      [1]              [2]
     build.revision  5003ca9 (dirty)  38145ed
 
-    metric                                    [1]                       [2]
-    equal error rate                          0.32% [0.31%, 0.34%]      0.099% [0.094%, 0.10%]  −0.22 pp *
-    TAR at FMR 1e-1                           99.99% [94.99%, 100.00%]  100.00% [95.00%, 100.00%]  +0.0072 pp
-    TAR at FMR 1e-2                           99.87% [94.88%, 100.00%]  99.99% [94.99%, 100.00%]  +0.11 pp
-    TAR at FMR 1e-3                           99.30% [94.33%, 100.00%]  99.90% [94.91%, 100.00%]  +0.61 pp
-    TAR at FMR 1e-4                           97.68% [92.80%, 100.00%]  99.57% [94.60%, 100.00%]  +1.89 pp
-    TAR at FMR 1e-5                           94.39% [89.67%, 99.11%]   98.69% [93.76%, 100.00%]  +4.30 pp
-    area under the ROC curve                  0.9000 [0.8550, 0.9450]   0.9100 [0.8645, 0.9555]  +0.0100
-    separation d′                             6.170 [5.861, 6.479]      6.970 [6.621, 7.319]  +0.800 *
-    same identity, mean cosine                0.7200 [0.6840, 0.7560]   0.8200 [0.7790, 0.8610]  +0.1000 *
-    same identity, standard deviation         0.1500 [0.1425, 0.1575]   0.1500 [0.1425, 0.1575]  =
-    different identities, mean cosine         0.0100 [0.0095, 0.0105]   0.0100 [0.0095, 0.0105]  =
-    different identities, standard deviation  0.1100 [0.1045, 0.1155]   0.1100 [0.1045, 0.1155]  =
-    faces embedded                            187640                    187640  =
-    faces failed                              57                        57  =
-    identities                                480                       480  =
-    same-identity pairs                       400000                    400000  =
-    different-identity pairs                  9000000                   9000000  =
+    metric                               [1]                       [2]
+    equal error rate                     0.32% [0.31%, 0.34%]      0.099% [0.094%, 0.10%]  −0.22 pp *
+    TAR at FMR 1e-1                      99.99% [94.99%, 100.00%]  100.00% [95.00%, 100.00%]  +0.0072 pp
+    TAR at FMR 1e-2                      99.87% [94.88%, 100.00%]  99.99% [94.99%, 100.00%]  +0.11 pp
+    TAR at FMR 1e-3                      99.30% [94.33%, 100.00%]  99.90% [94.91%, 100.00%]  +0.61 pp
+    TAR at FMR 1e-4                      97.68% [92.80%, 100.00%]  99.57% [94.60%, 100.00%]  +1.89 pp
+    TAR at FMR 1e-5                      94.39% [89.67%, 99.11%]   98.69% [93.76%, 100.00%]  +4.30 pp
+    area under the ROC curve             0.9000 [0.8550, 0.9450]   0.9100 [0.8645, 0.9555]  +0.0100
+    separation d′                        6.170 [5.861, 6.479]      6.970 [6.621, 7.319]  +0.800 *
+    genuine cosine, mean                 0.7200 [0.6840, 0.7560]   0.8200 [0.7790, 0.8610]  +0.1000 *
+    genuine cosine, standard deviation   0.1500 [0.1425, 0.1575]   0.1500 [0.1425, 0.1575]  =
+    impostor cosine, mean                0.0100 [0.0095, 0.0105]   0.0100 [0.0095, 0.0105]  =
+    impostor cosine, standard deviation  0.1100 [0.1045, 0.1155]   0.1100 [0.1045, 0.1155]  =
+    faces embedded                       187640                    187640  =
+    faces failed                         57                        57  =
+    identities                           480                       480  =
+    genuine pairs                        400000                    400000  =
+    impostor pairs                       9000000                   9000000  =
 
-    each run on its own faces and pairs; differences are to [1]; * the intervals do not overlap
+    each run on its own faces and pairs; differences are relative to [1]; * the intervals do not overlap
     ");
 }
 

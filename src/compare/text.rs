@@ -1,15 +1,16 @@
-//! A comparison as text for a terminal.
+//! Formats a comparison for the terminal.
 
 use super::{
-    Comparison, Effect, Embeddings, FaceAgreement, Headline, Paired, PairedFaces, PairedPairs, Ranked, Ranking, Speed,
-    Verdict,
+    Effect, EffectVerdict, Embeddings, FaceAgreement, HeadlineMetric, Paired, PairedFaces, PairedPairs, RankedRun,
+    Ranking, RunComparison, Speed,
 };
+use crate::text_table::TextTable;
 
-/// Characters of a value in a terminal table.
-const WIDTH: usize = 30;
+/// Longest value in a table, in characters.
+const MAX_VALUE_WIDTH: usize = 30;
 
-impl Comparison {
-    /// The comparison as text for a terminal.
+impl RunComparison {
+    /// The comparison as text for the terminal.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut lines = vec![self.headline.clone(), String::new()];
@@ -20,19 +21,17 @@ impl Comparison {
                 lines.extend([String::new(), format!("{title}: no difference")]);
                 continue;
             }
-            let head = ["differs in".to_owned(), title.to_owned()].into_iter().chain(numbers.clone()).collect();
+            // Every difference in provenance is of one part: the column would say nothing.
+            let with_part = title == "plan";
+            let part = with_part.then(|| "differs in".to_owned());
+            let head = part.into_iter().chain([title.to_owned()]).chain(numbers.clone());
             let rows = found.iter().map(|difference| {
                 let values =
                     difference.values.iter().map(|value| value.as_deref().map_or_else(|| "–".into(), shortened));
-                [difference.part.name().to_owned(), difference.key.clone()]
-                    .into_iter()
-                    .chain(values)
-                    .collect::<Vec<_>>()
+                let part = with_part.then(|| difference.part.name().to_owned());
+                part.into_iter().chain([difference.key.clone()]).chain(values)
             });
-            let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-            // Provenance has no parts worth a column.
-            let skip = usize::from(title == "provenance");
-            lines.extend([String::new(), aligned(&rows, skip)]);
+            lines.extend([String::new(), TextTable::new(head).rows(rows).to_string()]);
         }
         lines.extend(self.arithmetic_sentence().into_iter().flat_map(|sentence| [String::new(), sentence]));
         match &self.paired {
@@ -54,17 +53,18 @@ impl Comparison {
                 let clear = if row.values[run].apart == Some(true) { " *" } else { "" };
                 format!("{}  {}{clear}", row.value(run), row.difference(run)).trim_end().to_owned()
             });
-            std::iter::once(row.name.clone()).chain(values).collect()
+            std::iter::once(row.name.clone()).chain(values)
         });
-        let rows: Vec<_> = std::iter::once(self.head("metric")).chain(rows).collect();
-        let mut lines = vec![String::new(), aligned(&rows, 0), String::new()];
+        let mut lines = vec![String::new(), self.table("metric").rows(rows).to_string(), String::new()];
         lines.extend(self.not_paired.iter().map(|reason| format!("not paired: {reason}")));
-        lines
-            .push("each run on its own faces and pairs; differences are to [1]; * the intervals do not overlap".into());
+        lines.push(
+            "each run on its own faces and pairs; differences are relative to [1]; * the intervals do not overlap"
+                .into(),
+        );
         lines
     }
 
-    /// The metrics on the same pairs, and how faces moved.
+    /// The metrics on the shared pairs, and how faces moved.
     fn paired_lines(&self, paired: &Paired) -> Vec<String> {
         let mut lines = vec![String::new(), paired.sentence()];
         lines.extend(paired.left_out());
@@ -76,22 +76,20 @@ impl Comparison {
                     None => value,
                 }
             });
-            std::iter::once(row.name.clone()).chain(values).collect()
+            std::iter::once(row.name.clone()).chain(values)
         });
-        let rows: Vec<_> = std::iter::once(self.head("metric")).chain(metrics).collect();
-        lines.extend([String::new(), aligned(&rows, 0)]);
+        lines.extend([String::new(), self.table("metric").rows(metrics).to_string()]);
         let moved = paired
             .embeddings
             .iter()
             .enumerate()
-            .filter_map(|(run, found)| Some(vec![format!("[{}]", run + 1), found.as_ref()?.sentence()]));
-        let rows: Vec<_> = moved.collect();
-        lines.extend([String::new(), "embeddings of the same faces, against [1]".into(), aligned(&rows, 0)]);
+            .filter_map(|(run, found)| Some([format!("[{}]", run + 1), found.as_ref()?.sentence()]));
+        let moved = TextTable::default().rows(moved);
+        lines.extend([String::new(), "embeddings of the same faces, against [1]".into(), moved.to_string()]);
         if self.runs.len() > 2 {
             let title = format!("by {}", paired.ranking.by.name());
-            let head = ["rank", "run", &title, "against the next"].map(str::to_owned).to_vec();
-            let rows: Vec<_> = std::iter::once(head).chain(paired.ranking.rows()).collect();
-            lines.extend([String::new(), aligned(&rows, 0)]);
+            let table = TextTable::new(["rank", "run", &title, "against the next"]).rows(paired.ranking.rows());
+            lines.extend([String::new(), table.to_string()]);
         }
         lines
     }
@@ -102,44 +100,44 @@ impl Comparison {
         }
         let rows = self.speed.iter().enumerate().map(|(run, speed)| {
             let speed = speed.as_ref().map_or_else(|| "no timed chunk".into(), Speed::sentence);
-            vec![format!("[{}]", run + 1), speed]
+            [format!("[{}]", run + 1), speed]
         });
-        let rows: Vec<_> = rows.collect();
-        vec![String::new(), "faces a second, median of the chunks".into(), aligned(&rows, 0)]
+        let table = TextTable::default().rows(rows);
+        vec![String::new(), "faces per second, median over the chunks".into(), table.to_string()]
     }
 
-    /// A title and the numbers of the runs.
-    fn head(&self, title: &str) -> Vec<String> {
-        std::iter::once(title.to_owned()).chain((1..=self.runs.len()).map(|i| format!("[{i}]"))).collect()
+    /// A table with a column per run.
+    fn table(&self, title: &str) -> TextTable {
+        TextTable::new(std::iter::once(title.to_owned()).chain((1..=self.runs.len()).map(|i| format!("[{i}]"))))
     }
 }
 
 impl Paired {
-    /// Which faces and pairs the numbers rest on.
+    /// The faces and pairs behind the numbers.
     #[must_use]
     pub fn sentence(&self) -> String {
         let PairedFaces { common, identities, .. } = self.faces;
         let PairedPairs { mode, genuine, impostor } = self.pairs;
         format!(
-            "on the {common} faces of {identities} identities that all runs share: the same {genuine} same-identity and \
-             {impostor} different-identity pairs in each ({mode})"
+            "on the {common} faces of {identities} identities that all runs share: the same {genuine} genuine and \
+             {impostor} impostor pairs in each ({mode})"
         )
     }
 
-    /// Which faces are left out, and whose stored metrics rest on other faces.
+    /// Faces that are left out, and runs whose stored metrics cover other faces.
     #[must_use]
     pub fn left_out(&self) -> Vec<String> {
         let PairedFaces { missing, differing, ref embedded, ref stored_on_other_faces, .. } = self.faces;
         let mut lines = Vec::new();
         if missing + differing > 0 {
             lines.push(format!(
-                "left out of the {} faces of [1]: {missing} that another run has not embedded, {differing} whose \
-                 identity, image or content is not the same in all",
+                "left out of the {} faces of [1]: {missing} not embedded in another run, {differing} with another \
+                 identity, image or content there",
                 embedded[0]
             ));
         }
         if !stored_on_other_faces.is_empty() {
-            lines.push(format!("stored metrics rest on other faces in {}", stored_on_other_faces.join(", ")));
+            lines.push(format!("stored metrics cover other faces in {}", stored_on_other_faces.join(", ")));
         }
         lines
     }
@@ -148,8 +146,8 @@ impl Paired {
 impl Effect {
     /// Difference, interval and verdict.
     #[must_use]
-    pub fn sentence(&self, metric: Headline) -> String {
-        if self.verdict == Verdict::Same {
+    pub fn sentence(&self, metric: HeadlineMetric) -> String {
+        if self.verdict == EffectVerdict::Same {
             return "same".into();
         }
         format!("{} {}", metric.quantity().effect(&self.difference), self.verdict.name())
@@ -161,12 +159,12 @@ impl Embeddings {
     #[must_use]
     pub fn sentence(&self) -> String {
         match self {
-            Self::NotComparable { reason } => format!("another space: {reason}"),
+            Self::NotComparable { reason } => format!("another embedding space: {reason}"),
             Self::Compared(found) => {
                 let FaceAgreement { faces, identical, min, mean, nearest, .. } = &**found;
                 let which = if nearest.all { "faces" } else { "sampled faces" };
                 format!(
-                    "cosine at least {min:.6}, mean {mean:.6}, {identical} of {faces} identical; another nearest face \
+                    "cosine at least {min:.6}, mean {mean:.6}, {identical} of {faces} identical; nearest face changed \
                      for {} of {} {which}",
                     nearest.flipped, nearest.asked
                 )
@@ -176,7 +174,7 @@ impl Embeddings {
 }
 
 impl Speed {
-    /// Median, quartiles, and how they stand to the reference.
+    /// Median, quartiles, and their relation to the reference.
     #[must_use]
     pub fn sentence(&self) -> String {
         let Self { median, lower, upper, chunks, ratio, not_comparable } = self;
@@ -190,11 +188,11 @@ impl Speed {
 }
 
 impl Ranking {
-    /// A row a run: rank, run, value, how it stands to the next.
+    /// One row per run: rank, run, value, comparison with the next.
     #[must_use]
     pub fn rows(&self) -> Vec<Vec<String>> {
         let quantity = self.by.quantity();
-        let row = |(i, ranked): (usize, &Ranked)| {
+        let row = |(i, ranked): (usize, &RankedRun)| {
             let value = ranked.value.as_ref().map_or_else(|| "–".into(), |value| quantity.sentence(value));
             let next = ranked.to_next.as_ref().map_or_else(String::new, |effect| effect.sentence(self.by));
             vec![(i + 1).to_string(), format!("[{}]", ranked.run + 1), value, next]
@@ -203,24 +201,13 @@ impl Ranking {
     }
 }
 
-/// A long value without its middle: the beginning of a digest and the end of a path tell them apart.
+/// Shortens a long value in the middle: the start of a digest and the end of a path identify them.
 fn shortened(value: &str) -> String {
     let characters: Vec<char> = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if characters.len() <= WIDTH {
+    if characters.len() <= MAX_VALUE_WIDTH {
         return characters.into_iter().collect();
     }
-    let (head, tail) = (&characters[..WIDTH / 2], &characters[characters.len() - (WIDTH / 2 - 1)..]);
+    let (head, tail) =
+        (&characters[..MAX_VALUE_WIDTH / 2], &characters[characters.len() - (MAX_VALUE_WIDTH / 2 - 1)..]);
     head.iter().chain(&['…']).chain(tail).collect()
-}
-
-/// Columns padded to their widest cell, from column `skip` on.
-pub(crate) fn aligned(rows: &[Vec<String>], skip: usize) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).skip(skip).map(|(cell, &width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

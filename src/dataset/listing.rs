@@ -11,7 +11,7 @@ use super::DatasetError;
 use super::left_out::{LeftOut, Reason};
 use super::scan::Context;
 use crate::files::FileError;
-use crate::pointer::Pointer;
+use crate::pointer::PointerFile;
 use crate::preprocess::{HEAD, Kind};
 
 /// Endings of pictures, decoded or not, in any case.
@@ -98,7 +98,7 @@ pub(super) fn reason(head: &[u8]) -> Option<Reason> {
     match Kind::of(head) {
         Some(_) => None,
         None if head.is_empty() => Some(Reason::EmptyFile),
-        None if Pointer::of(head).is_some() => Some(Reason::Pointer),
+        None if PointerFile::of(head).is_some() => Some(Reason::Pointer),
         None => Some(Reason::NoPicture),
     }
 }

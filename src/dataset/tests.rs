@@ -344,7 +344,7 @@ fn a_metadata_csv_of_something_else_is_not_in_the_way_and_one_without_faces_is_e
     left out: 1 file that is not a picture by name or content
     ");
     place.put("metadata.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n");
-    assert_snapshot!(place.error(place.folders()), @"cannot read <dir>/metadata.csv: it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned");
+    assert_snapshot!(place.error(place.folders()), @"cannot read <dir>/metadata.csv: it is a Git LFS pointer, not the file: run `git lfs pull` in its clone");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Chunks of another run that computed the same embeddings, taken over instead of computed again.
+//! Adopts chunks of another run with the same embeddings instead of computing them.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,13 +8,13 @@ use super::record::{self, ChunkRecord, read_records};
 use super::store::{CHUNKS, ChunkStore, StoreError};
 use crate::files::{self, FileError};
 
-/// Why chunks could not be taken over. Nothing is lost by it: they are computed.
+/// Why chunks could not be adopted. They are computed instead.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
     /// A file here or there.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The chunks are not what this store would hold.
+    /// The chunks do not fit this store.
     #[error("{rule}")]
     Unfit {
         /// The rule that is broken.
@@ -29,14 +29,13 @@ impl From<FileError> for AdoptError {
 }
 
 impl ChunkStore {
-    /// Takes over every missing chunk of a complete run in the folder `from` that this store's arithmetic computed, by the
-    /// same commit points as a computed one: matrix first, checked where it then lies, sidecar last. Gives the manifest
-    /// rows that came with it. A store without chunks takes their size over as well; one that has chunks of another size
-    /// takes none. A chunk with a failure that need not repeat itself, or from before quality was measured, is left to be
-    /// computed.
+    /// Adopts every missing chunk of the complete run in folder `from` that was computed by this store's arithmetic.
+    /// Commits like a computed chunk: matrix first, verified in place, sidecar last. Returns the number of adopted
+    /// manifest rows. An empty store adopts the chunk size as well; a store with another chunk size adopts nothing.
+    /// Chunks with failures that may not recur, or from before quality was measured, are left to be computed.
     ///
     /// # Errors
-    /// [`AdoptError`]; chunks that were taken over before stay.
+    /// [`AdoptError`]; chunks adopted before it stay.
     pub fn adopt(&mut self, from: &Path) -> Result<usize, AdoptError> {
         let unfit = |rule: String| Err(AdoptError::Unfit { rule });
         let records = read_records(from)?;
@@ -49,7 +48,7 @@ impl ChunkStore {
         if self.records.is_empty() && records.peek().is_some() {
             self.chunk_size = chunk_size;
         } else if self.chunk_size != chunk_size {
-            return unfit(format!("its chunks have {chunk_size} rows, those here {}", self.chunk_size));
+            return unfit(format!("its chunks have {chunk_size} rows, not {}", self.chunk_size));
         }
         let theirs = from.join(CHUNKS);
         let mut adopted = 0;
@@ -61,14 +60,14 @@ impl ChunkStore {
                 return unfit(format!("its chunk {:05}: {}", record.chunk, record::OTHER_ARITHMETIC));
             }
             let place = |folder: &Path, extension: &str| record::path_of(folder, record.chunk, extension);
-            share(&place(&theirs, "npy"), &place(&self.chunks, "npy"))?;
+            link_or_copy(&place(&theirs, "npy"), &place(&self.chunks, "npy"))?;
             if let Some(rule) = record.damage(&self.chunks)? {
                 let damaged = place(&self.chunks, "npy");
                 fs::remove_file(&damaged).map_err(FileError::new("remove", damaged))?;
                 return unfit(format!("its chunk {:05} is damaged: {rule}", record.chunk));
             }
             let path = place(&self.chunks, "json");
-            // Written from what was checked, not linked: a sidecar says what this program read in it.
+            // Rewritten rather than linked, so that the sidecar contains exactly what was checked.
             let text = record.sidecar().map_err(|source| StoreError::Json { path: path.clone(), source })?;
             files::commit_bytes(&path, &text)?;
             adopted += record.rows;
@@ -79,14 +78,14 @@ impl ChunkStore {
     }
 }
 
-/// Whether computing the chunk again would give the same.
+/// Whether computing the chunk again would give the same result.
 fn repeatable(record: &ChunkRecord) -> bool {
     record.quality.is_some() && record.failures.iter().all(|failure| failure.kind.repeats())
 }
 
-/// Makes `to` the same file as `from`: a second name for it, or a copy where the file system has no such thing. Sharing is
-/// safe because no file of a run is ever changed in place: all are written beside their name and renamed over it.
-fn share(from: &Path, to: &Path) -> Result<(), FileError> {
+/// Links `to` to `from`, or copies it if the file system lacks hard links. Sharing is safe because files of a run are
+/// never changed in place, only replaced by a rename.
+fn link_or_copy(from: &Path, to: &Path) -> Result<(), FileError> {
     if fs::hard_link(from, to).is_ok() {
         return to.parent().map_or(Ok(()), files::sync_dir);
     }

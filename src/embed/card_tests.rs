@@ -1,4 +1,4 @@
-//! The embedding on devices that work while the host goes on: the same bytes, and a device that is never kept waiting.
+//! Embedding on asynchronous devices: the same bytes, and the device is never kept waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 
-use super::mock::{Bench, DIMENSION, Fate, network};
+use super::mock::{DIMENSION, EmbedFixture, Fate, network};
 use super::*;
 use crate::model::BatchSize;
 use crate::model::{Cards, Embedder};
@@ -24,9 +24,9 @@ fn cards(count: usize, in_flight: usize, seed: u64) -> Cards {
 }
 
 /// A run with failures of every kind, one batch of nothing else among them.
-fn bench(rows: usize, chunk_size: usize, mirror: Mirror) -> Bench {
+fn bench(rows: usize, chunk_size: usize, mirror: Mirror) -> EmbedFixture {
     let all = (9..15).map(|row| (row, Fate::Fails));
-    let mut bench = Bench::new(rows, chunk_size).with_fates(all.chain([(0, Fate::Panics), (20, Fate::Poisons)]));
+    let mut bench = EmbedFixture::new(rows, chunk_size).with_fates(all.chain([(0, Fate::Panics), (20, Fate::Poisons)]));
     bench.preprocess.mirror = mirror;
     bench
 }
@@ -49,10 +49,10 @@ fn the_files_do_not_depend_on_the_device() {
 /// What a card saw of a run of 40 rows in batches of 4.
 fn watched(card: MockCard) -> Arc<Seen> {
     let seen = card.seen();
-    let mut bench = Bench::new(40, 16);
+    let mut bench = EmbedFixture::new(40, 16);
     bench.options.batch_size = BatchSize::Faces(4);
     let mut card = card;
-    assert_eq!(bench.finish_on(&mut card), Bench::new(40, 16).finish());
+    assert_eq!(bench.finish_on(&mut card), EmbedFixture::new(40, 16).finish());
     seen
 }
 
@@ -77,7 +77,7 @@ fn memory_is_bounded_and_goes_round() {
 #[test]
 fn auto_takes_the_size_that_suits_the_device_and_a_mirror_image_counts() {
     for (mirror, chunk_size, batches) in [(Mirror::None, 40, 5), (Mirror::Sum, 40, 10), (Mirror::None, 5, 8)] {
-        let mut bench = Bench::new(40, chunk_size);
+        let mut bench = EmbedFixture::new(40, chunk_size);
         bench.options.batch_size = BatchSize::Auto;
         bench.preprocess.mirror = mirror;
         let mut card = card();
@@ -114,7 +114,7 @@ fn an_interruption_keeps_what_is_committed_and_leaves_nothing_in_the_device() {
 
 #[test]
 fn a_failing_card_ends_the_run_by_its_name_and_what_was_committed_stays() {
-    let bench = Bench::new(40, 6);
+    let bench = EmbedFixture::new(40, 6);
     let second = Box::new(card().failing_at(4).slow(2));
     let mut cards = Cards::new(Box::new(card().slow(1)), vec![second]).unwrap();
     let mut store = bench.open(&Silent);
@@ -123,12 +123,12 @@ fn a_failing_card_ends_the_run_by_its_name_and_what_was_committed_stays() {
     // The tenth batch of three rows failed: four chunks were whole, and the writer is done with what it was given.
     assert_eq!(store.rows_embedded(), 24);
     drop(store);
-    assert!(bench.finish() == Bench::new(40, 6).finish());
+    assert!(bench.finish() == EmbedFixture::new(40, 6).finish());
 }
 
 #[test]
 fn a_device_without_the_memory_for_batches_says_what_helps() {
-    let bench = Bench::new(40, 16);
+    let bench = EmbedFixture::new(40, 16);
     let mut store = bench.open(&Silent);
     let error = bench.session_on(&mut card().room(35), &mut store, &Silent, &Cancel::default()).unwrap_err();
     assert!(error.to_string().ends_with("a smaller `embed.batch_size` needs less"), "{error}");
@@ -137,7 +137,7 @@ fn a_device_without_the_memory_for_batches_says_what_helps() {
 
 #[test]
 fn time_in_the_device_is_counted_once() {
-    let bench = Bench::new(60, 20);
+    let bench = EmbedFixture::new(60, 20);
     let started = Instant::now();
     bench.session_on(&mut cards(3, 2, 1), &mut bench.open(&Silent), &Silent, &Cancel::default()).unwrap();
     let elapsed = started.elapsed().as_micros() as u64;

@@ -1,4 +1,4 @@
-//! Looking at the chunks of a run without changing them.
+//! Checks the chunks of a run without changing them.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::record::{self, ChunkRecord, read_records};
 use super::store::{CHUNKS, StoreError};
 use crate::digest::Digest;
 
-/// What is wrong with the chunks of a complete run: one line each, empty when nothing is.
+/// Problems with the chunks of a complete run, one line each.
 ///
 /// # Errors
 /// [`StoreError`] when the folder or a file cannot be read.
@@ -36,8 +36,8 @@ pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
     for chunk in found.iter().map(|(chunk, _)| *chunk).chain([expected]) {
         match chunk.saturating_sub(next) {
             0 => {}
-            1 => lines.push((next, format!("chunk {next:05}: it is gone"))),
-            _ => lines.push((next, format!("chunks {next:05} to {:05}: they are gone", chunk - 1))),
+            1 => lines.push((next, format!("chunk {next:05}: missing"))),
+            _ => lines.push((next, format!("chunks {next:05} to {:05}: missing", chunk - 1))),
         }
         next = chunk.saturating_add(1);
     }
@@ -45,20 +45,21 @@ pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
     Ok(lines.into_iter().map(|(_, line)| line).collect())
 }
 
-/// Which chunks of a complete run `arithmetic` did not compute: one line each, empty when it computed all.
+/// Chunks of a complete run that were not computed by `arithmetic`, one line each.
 ///
 /// # Errors
 /// [`StoreError`] when the folder or a sidecar cannot be read.
-pub fn computed_otherwise(run: &Path, arithmetic: Digest) -> Result<Vec<String>, StoreError> {
+pub fn chunks_of_other_arithmetic(run: &Path, arithmetic: Digest) -> Result<Vec<String>, StoreError> {
     let others = read_records(run)?.into_iter().filter(|record| record.arithmetic != Some(arithmetic));
     let line = |record: ChunkRecord| {
-        let by = record.arithmetic.map_or_else(|| "does not say by what".into(), |by| format!("by {}", by.short(12)));
-        format!("chunk {:05}: {by}, the run by {}", record.chunk, arithmetic.short(12))
+        let by =
+            record.arithmetic.map_or_else(|| "by unrecorded arithmetic".into(), |by| format!("by {}", by.short(12)));
+        format!("chunk {:05}: computed {by}, but the run by {}", record.chunk, arithmetic.short(12))
     };
     Ok(others.map(line).collect())
 }
 
-/// Where the exported matrix first differs from the chunks in order; `None`: it is them, bit for bit.
+/// The first difference between the exported matrix and the chunks in order; `None` if they are bit-identical.
 ///
 /// # Errors
 /// [`StoreError`] when a chunk or the matrix cannot be read, or a chunk is damaged.
@@ -83,7 +84,7 @@ pub fn differs_from_chunks(run: &Path, matrix: &Path) -> Result<Option<String>, 
         exported.read(&mut block)?;
         let differs = block.iter().zip(&chunk.data).position(|(a, b)| a.to_bits() != b.to_bits());
         if let Some(row) = differs.map(|at| at / record.dimension) {
-            let line = format!("row {} of the matrix is not row {row} of chunk {:05}", first + row, record.chunk);
+            let line = format!("row {} of the matrix differs from row {row} of chunk {:05}", first + row, record.chunk);
             return Ok(Some(line));
         }
         first += chunk.rows;

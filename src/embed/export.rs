@@ -1,5 +1,5 @@
-//! Chunks → the files that later phases read. One chunk is in memory at a time; each is checked against its digest as it
-//! is read. The files are the same bytes whatever the size of chunks.
+//! Exports chunks to the files that later phases read. Holds one chunk in memory at a time and checks each against its
+//! digest. The files do not depend on the chunk size.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -16,20 +16,20 @@ use crate::files::{self, FileError};
 use crate::progress::Progress;
 use crate::quality::Quality;
 
-/// Rows of a row group of `embeddings.parquet`: fixed, so that the file does not depend on the size of chunks.
+/// Rows per row group of `embeddings.parquet`: fixed, so that the file does not depend on the chunk size.
 const ROW_GROUP: usize = 4096;
 
 /// Writes `face_embeddings.npy`, `embeddings.parquet`, `face_quality.parquet`, `face_embedding_index.csv` and
 /// `failures.csv` of a complete store into the run directory. `faces` is the whole manifest.
 ///
 /// # Errors
-/// [`ExportError`]; each file is whole or not there.
+/// [`ExportError`]; each file is complete or absent.
 pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Progress) -> Result<(), ExportError> {
     let embedded = store.embedded_rows()?;
     if faces.len() != store.rows() {
         return Err(ExportError::Faces { faces: faces.len(), rows: store.rows() });
     }
-    // Both files with rows in them are passes over all chunks.
+    // Two of the files take a pass over all chunks each.
     progress.start("writing", "bytes", Some(2 * size(embedded.len(), store.dimension())), 0);
     let written = matrix(&run.join("face_embeddings.npy"), store, embedded.len(), progress)
         .and_then(|()| table(&run.join("embeddings.parquet"), store, &embedded, faces, progress));
@@ -44,7 +44,7 @@ pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Pro
     csv(&run.join("failures.csv"), ["row", "face_id", "kind", "message"], failures)
 }
 
-/// Bytes of so many rows.
+/// Bytes of `rows` rows.
 fn size(rows: usize, dimension: usize) -> u64 {
     (rows * dimension * size_of::<f32>()) as u64
 }
@@ -79,8 +79,8 @@ fn table(
         ("embedding".into(), DataType::Array(Box::new(DataType::Float32), dimension)),
     ]);
     files::commit(path, |out: &mut BufWriter<&File>| {
-        // Unit vectors do not compress; uncompressed, the bytes do not depend on the version of a compressor either.
-        // Nobody asks for the least and greatest coordinate.
+        // Unit vectors do not compress, and without compression the bytes do not depend on a compressor's version.
+        // Statistics of coordinates are useless.
         let writer = ParquetWriter::new(out)
             .with_compression(ParquetCompression::Uncompressed)
             .with_statistics(StatisticsOptions::empty())
@@ -100,13 +100,13 @@ fn table(
     })
 }
 
-/// Cuts a stream of rows into row groups.
+/// Splits a stream of rows into row groups.
 struct RowGroups<'a, W: Write, F: Iterator<Item = &'a Face>> {
     writer: BatchedWriter<W>,
     dimension: usize,
-    /// The faces of the rows that are not written yet.
+    /// The faces of the rows that are still to be written.
     faces: F,
-    /// Rows of the group that is being filled.
+    /// Rows of the current group.
     data: Vec<f32>,
 }
 
@@ -140,7 +140,7 @@ impl<'a, W: Write, F: Iterator<Item = &'a Face>> RowGroups<'a, W, F> {
     }
 }
 
-/// One row a face, in the order of the matrix; a face whose chunk was written before quality was measured has gaps.
+/// One row per face, in matrix order, with missing values for chunks that predate quality measurements.
 fn quality(path: &Path, store: &ChunkStore, embedded: &[usize], faces: &[Face]) -> Result<(), ExportError> {
     let wrong = |source| ExportError::Parquet { path: path.to_owned(), source };
     let measured: Vec<Option<Quality>> = store.complete()?.values().flat_map(ChunkRecord::qualities).collect();
@@ -178,7 +178,7 @@ fn csv<const COLUMNS: usize>(
     })
 }
 
-/// Why the hand-over files could not be written.
+/// Why the exported files could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A file.
@@ -195,8 +195,8 @@ pub enum ExportError {
         /// What polars said.
         source: PolarsError,
     },
-    /// The faces are not those of the chunks.
-    #[error("the manifest has {faces} faces, the chunks are of one with {rows}")]
+    /// The faces do not match the chunks.
+    #[error("the manifest has {faces} faces, but the chunks belong to one with {rows}")]
     Faces {
         /// Faces given.
         faces: usize,

@@ -1,40 +1,39 @@
-//! Batches through the network: several on their way at once, with or without their mirror images, and what counts as an
-//! answer.
+//! Runs batches through the network: several in flight, with or without mirror images, and validates the output.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::prepare::{Batch, Cut, SPARE};
-use super::{Failure, FailureKind, output_dimension};
+use super::prepare::{Batch, BatchLayout, SPARE_BATCHES};
+use super::{FailedFace, FailureKind, output_dimension};
 use crate::dataset::Face;
 use crate::model::{Embedder, FaceBatch, ModelError, OwnedBatch, Queue};
 use crate::preprocess::{Mirror, Preprocess};
 
-/// How far from 1 the length of an answer may be: far more than any arithmetic's rounding, far less than a mistake.
+/// How far the length of an output may be from 1: far more than rounding, far less than a mistake.
 const LENGTH_TOLERANCE: f64 = 1e-3;
 
-/// The network, and the batches that are on their way through it, oldest first.
+/// The network and its batches in flight, oldest first.
 pub(super) struct Forward<'a> {
     queue: Box<dyn Queue + 'a>,
-    answers: Answers<'a>,
+    answers: NetworkOutput<'a>,
     started: VecDeque<(Batch, Instant)>,
     in_flight: usize,
-    /// When the last batch was finished.
+    /// When the last batch finished.
     last: Option<Instant>,
 }
 
 impl<'a> Forward<'a> {
     pub(super) fn new(embedder: &'a mut dyn Embedder, faces: &'a [Face], preprocess: &'a Preprocess) -> Self {
-        let answers = Answers::new(embedder, faces, preprocess);
+        let answers = NetworkOutput::new(embedder, faces, preprocess);
         let queue = embedder.queue();
         let in_flight = queue.in_flight().max(1);
         Self { queue, answers, started: VecDeque::new(), in_flight, last: None }
     }
 
-    /// Empty batches in the device's memory, as many as keep it at work.
-    pub(super) fn batches(&mut self, cut: Cut) -> Result<Vec<Batch>, ModelError> {
+    /// Empty batches in the device's memory, enough to keep it busy.
+    pub(super) fn batches(&mut self, cut: BatchLayout) -> Result<Vec<Batch>, ModelError> {
         let expected = cut.batch_bytes();
-        let batches = (0..self.in_flight + SPARE).map(|_| {
+        let batches = (0..self.in_flight + SPARE_BATCHES).map(|_| {
             let pixels = self.queue.pixels(expected)?;
             match pixels.len() {
                 got if got < expected => Err(ModelError::Shape { what: "memory of a batch", got, expected }),
@@ -49,20 +48,20 @@ impl<'a> Forward<'a> {
         self.started.len() < self.in_flight
     }
 
-    /// Whether no batch is on its way.
+    /// Whether no batch is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.started.is_empty()
     }
 
-    /// Whether the oldest batch is done, as far as that is known.
+    /// Whether the oldest batch is known to be done.
     pub(super) fn is_ready(&self) -> bool {
         self.started.front().is_none_or(|(batch, _)| batch.rows.is_empty()) || self.queue.is_ready()
     }
 
-    /// Sends a batch on its way.
+    /// Starts a batch.
     pub(super) fn start(&mut self, mut batch: Batch) -> Result<(), ModelError> {
         let started = Instant::now();
-        // A batch of failures alone has its turn like all others, and nothing for the device.
+        // A batch of failures only keeps its place in the order without using the device.
         if !batch.rows.is_empty() {
             let FaceBatch { count, side, standardise, .. } = faces(&batch, self.answers.preprocess);
             let pixels = std::mem::take(&mut batch.pixels);
@@ -72,8 +71,8 @@ impl<'a> Forward<'a> {
         Ok(())
     }
 
-    /// Waits for the oldest batch and appends its rows to `data`, as [`Answers::judge`] does. Gives how long the device had
-    /// it, beyond the one before. `None` where none is on its way.
+    /// Waits for the oldest batch and appends its rows to `data`, as [`NetworkOutput::judge`] does. Returns the device
+    /// time beyond the previous batch. `None` if no batch is in flight.
     pub(super) fn finish(&mut self, data: &mut Vec<f32>) -> Result<Option<(Batch, Duration)>, ModelError> {
         let Some((mut batch, started)) = self.started.pop_front() else { return Ok(None) };
         if !batch.rows.is_empty() {
@@ -90,24 +89,23 @@ impl<'a> Forward<'a> {
 }
 
 impl Drop for Forward<'_> {
-    /// Whatever ended the run, the device is not left with memory that is about to be freed.
+    /// Finishes all batches, so that the device never works on memory that is about to be freed.
     fn drop(&mut self) {
         let mut rows = Vec::new();
         while let Some((batch, _)) = self.started.pop_front() {
             if !batch.rows.is_empty() {
                 rows.resize(self.answers.numbers(&batch), 0.0);
-                // What else fails now is not why the run ended.
+                // Further errors are not why the run ended.
                 let _ = self.queue.finish(&mut rows);
             }
         }
     }
 }
 
-/// One batch through the network, which then has nothing else to do: [`Forward`] without its queue. Appends to `data` as
-/// [`Answers::judge`] does.
+/// Runs a single batch, like [`Forward`] without its queue. Appends to `data` as [`NetworkOutput::judge`] does.
 pub(super) fn embed(
     embedder: &mut dyn Embedder,
-    answers: &Answers<'_>,
+    answers: &NetworkOutput<'_>,
     batch: &mut Batch,
     data: &mut Vec<f32>,
 ) -> Result<(), ModelError> {
@@ -118,7 +116,7 @@ pub(super) fn embed(
     Ok(())
 }
 
-/// What the network sees of a batch.
+/// The part of a batch that the network sees.
 pub(super) fn faces<'a>(batch: &'a Batch, preprocess: &Preprocess) -> FaceBatch<'a> {
     let side = preprocess.resize.size as usize;
     let count = passes(preprocess.mirror) * batch.rows.len();
@@ -126,33 +124,33 @@ pub(super) fn faces<'a>(batch: &'a Batch, preprocess: &Preprocess) -> FaceBatch<
     FaceBatch { pixels, count, side, standardise: preprocess.standardise }
 }
 
-/// What the network's numbers mean.
-pub(super) struct Answers<'a> {
+/// Interprets the network's output.
+pub(super) struct NetworkOutput<'a> {
     manifest: &'a [Face],
     preprocess: &'a Preprocess,
-    /// Of one of the network's rows.
+    /// Length of one output row of the network.
     dimension: usize,
 }
 
-impl<'a> Answers<'a> {
+impl<'a> NetworkOutput<'a> {
     pub(super) fn new(embedder: &dyn Embedder, manifest: &'a [Face], preprocess: &'a Preprocess) -> Self {
         Self { manifest, preprocess, dimension: embedder.info().dimension }
     }
 
-    /// How many numbers the network gives for a batch.
+    /// Number of output values for a batch.
     fn numbers(&self, batch: &Batch) -> usize {
         batch.rows.len() * passes(self.preprocess.mirror) * self.dimension
     }
 
-    /// Makes of the network's numbers, which are in `data` from `first` on, a row for each face of the batch that has one;
-    /// the others become failures of the batch and lose their quality, so that what is left of it stands beside the rows.
+    /// Turns the network's output, in `data` from `first` on, into a row for each valid face of the batch. Other faces
+    /// become failures and lose their quality, so that the remaining qualities match the rows.
     fn judge(&self, batch: &mut Batch, data: &mut Vec<f32>, first: usize) {
         let mirror = self.preprocess.mirror;
         combine(data, first, self.dimension, mirror);
         self.drop_wrong_answers(batch, data, first, output_dimension(self.dimension, mirror));
     }
 
-    /// Moves faces whose row is no unit vector (not finite, zero) to the batch's failures.
+    /// Moves faces whose row is not a unit vector (not finite, zero) to the batch's failures.
     fn drop_wrong_answers(&self, batch: &mut Batch, data: &mut Vec<f32>, first: usize, width: usize) {
         let mut kept = first;
         let mut right = Vec::with_capacity(batch.rows.len());
@@ -164,11 +162,11 @@ impl<'a> Answers<'a> {
                 data.copy_within(at..at + width, kept);
                 kept += width;
             } else {
-                batch.failures.push(Failure {
+                batch.failures.push(FailedFace {
                     row,
                     face_id: self.manifest[row].face_id.clone(),
                     kind: FailureKind::Forward,
-                    message: format!("the network's answer has length {length}, not 1"),
+                    message: format!("the network's output has length {length}, not 1"),
                 });
             }
         }
@@ -179,7 +177,7 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// How often the network sees each face: as it is, and mirrored right behind.
+/// Passes per face: as it is, and mirrored right after it.
 pub(super) fn passes(mirror: Mirror) -> usize {
     match mirror {
         Mirror::None => 1,
@@ -187,13 +185,13 @@ pub(super) fn passes(mirror: Mirror) -> usize {
     }
 }
 
-/// The network's rows, from `first` on, of faces and their mirror images by turns become a row a face.
+/// Combines the rows of faces and their mirror images, alternating from `first` on, into one row per face.
 fn combine(data: &mut Vec<f32>, first: usize, dimension: usize, mirror: Mirror) {
     if mirror == Mirror::None {
         return;
     }
     if mirror == Mirror::Sum {
-        // A sum comes where nothing is read any more.
+        // Sums overwrite only values that have been read.
         let sums = (data.len() - first) / 2;
         for i in 0..sums {
             let face = first + i / dimension * 2 * dimension + i % dimension;
@@ -217,7 +215,7 @@ fn length(row: &[f32]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Two faces' rows behind one that was there before.
+    /// Rows of two faces after an existing value.
     fn combined(rows: [[f32; 2]; 4], mirror: Mirror) -> Vec<f32> {
         let mut data = [&[9.0][..], rows.as_flattened()].concat();
         combine(&mut data, 1, 2, mirror);

@@ -1,4 +1,4 @@
-//! One process a run directory.
+//! One process per run directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use super::store::CHUNKS;
 use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
 
-/// The lock's file inside the run directory. Others may wait on it, so it is never removed.
+/// The lock file inside the run directory. It is never removed, because others may wait on it.
 const FILE: &str = ".lock";
 
 /// The right to write into a run directory, until it is dropped.
@@ -26,7 +26,7 @@ impl RunLock {
     pub fn acquire(run: &Path) -> Result<Self, LockError> {
         let lock = Self::lock(run).map_err(FileError::or_set("--experiments"))?;
         let lock = lock.map_err(|busy| LockError::Held { run: run.to_owned(), busy })?;
-        // Nobody else writes here now: what is called partial belongs to nobody.
+        // No other process writes here now, so partial files are abandoned.
         for folder in [run.to_owned(), run.join(CHUNKS)] {
             remove_partial_files(&folder)?;
         }
@@ -44,7 +44,7 @@ impl RunLock {
         &self.run
     }
 
-    /// One line for people where the file system has no locks; once a process.
+    /// A note if the file system has no locks; once per process.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.lock.note()
@@ -71,7 +71,7 @@ fn remove_partial_files(folder: &Path) -> Result<(), FileError> {
 pub enum LockError {
     /// Another process works on the run.
     #[error(
-        "{} is being worked on by {}; wait for it to end, or stop it and start this again{}", run.display(), busy.holder,
+        "{} is in use by {}; wait for it to finish, or stop it and try again{}", run.display(), busy.holder,
         busy.remedy()
     )]
     Held {
@@ -96,7 +96,7 @@ mod tests {
         let first = RunLock::acquire(&run).unwrap();
         let error = RunLock::acquire(&run).unwrap_err().to_string();
         let error = error.replace(run.to_str().unwrap(), "RUN").replace(&std::process::id().to_string(), "PID");
-        insta::assert_snapshot!(error, @"RUN is being worked on by process PID; wait for it to end, or stop it and start this again");
+        insta::assert_snapshot!(error, @"RUN is in use by process PID; wait for it to finish, or stop it and try again");
         drop(first);
         RunLock::acquire(&run).unwrap();
     }
@@ -122,7 +122,7 @@ mod tests {
     fn what_another_host_holds_is_left_to_the_user() {
         let run = PathBuf::from("experiments/a-1");
         let busy = Busy { holder: "process 7 on node7".into(), remove: Some(run.join(".lock.held")) };
-        insta::assert_snapshot!(LockError::Held { run, busy }, @"experiments/a-1 is being worked on by process 7 on node7; wait for it to end, or stop it and start this again; it cannot be told from here whether it still runs: if not, remove experiments/a-1/.lock.held");
+        insta::assert_snapshot!(LockError::Held { run, busy }, @"experiments/a-1 is in use by process 7 on node7; wait for it to finish, or stop it and try again; this machine cannot tell whether it still runs: if not, remove experiments/a-1/.lock.held");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A dataset and a network for tests: a face's pixels encode its row, and the network's answer is a function of the
-//! pixels, so that each embedding says which face it is of.
+//! A dataset and a network for tests: a face's pixels encode its row, and the network's output is a function of the
+//! pixels, so that each embedding identifies its face.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ pub use facevault_nn::mock::encoded as answer;
 pub const SIDE: usize = 2;
 pub const DIMENSION: usize = 4;
 const BYTES: usize = SIDE * SIDE * 3;
-/// In the last byte of a face: the network's answer to it is not a number.
+/// In the last byte of a face: makes the network's output NaN.
 const POISON: u8 = 255;
 
 /// What happens to a row instead of being read.
@@ -35,12 +35,12 @@ pub enum Fate {
     Poisons,
 }
 
-/// A manifest whose pixels come from nowhere.
+/// A reader that generates its pixels.
 pub struct MockReader {
     pub fates: BTreeMap<usize, Fate>,
-    /// How many faces were asked for so far.
+    /// Faces requested so far.
     pub started: AtomicUsize,
-    /// Whether reading takes different times, so that workers overtake each other.
+    /// Whether reading takes varying time, so that workers overtake each other.
     pub jitter: bool,
 }
 
@@ -50,7 +50,7 @@ pub fn pixels(row: usize) -> [u8; BYTES] {
     pixels
 }
 
-/// The network: a unit vector that is a function of the pixels, but for poisoned ones.
+/// The network: a unit vector computed from the pixels, except for poisoned ones.
 pub fn network(pixels: &[u8], dimension: usize) -> Vec<f32> {
     let mut row = answer(pixels, dimension);
     if pixels[BYTES - 1] == POISON {
@@ -70,7 +70,7 @@ impl PixelReader for MockReader {
         if self.jitter && row % 7 == 3 {
             std::thread::sleep(Duration::from_micros(300));
         }
-        // A failing face leaves rubbish behind, as a decoder does.
+        // A failing face leaves garbage in the buffer, as a decoder does.
         out.fill(99);
         match self.fates.get(&row) {
             Some(Fate::Fails) => return Err(FaceFailure::new(FailureKind::Decode, format!("row {row}, \"quoted\""))),
@@ -122,7 +122,7 @@ impl Embedder for MockEmbedder<'_> {
 }
 
 /// A run directory and everything to embed into it.
-pub struct Bench {
+pub struct EmbedFixture {
     folder: tempfile::TempDir,
     pub faces: Vec<Face>,
     pub reader: MockReader,
@@ -131,7 +131,7 @@ pub struct Bench {
     pub dimension: usize,
 }
 
-impl Bench {
+impl EmbedFixture {
     pub fn new(rows: usize, chunk_size: usize) -> Self {
         let faces = (0..rows)
             .map(|row| Face {

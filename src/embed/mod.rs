@@ -1,4 +1,4 @@
-//! Faces → unit rows on disk. The pipeline ([`run`]) reads ‖ prepares ‖ embeds ‖ writes, chunk by chunk; the
+//! Embeds faces into unit rows on disk. The pipeline ([`run`]) reads ‖ prepares ‖ embeds ‖ writes, chunk by chunk; the
 //! [`ChunkStore`] makes each chunk a commit point; [`export`] turns the chunks into the files that later phases read.
 //!
 //! ```text
@@ -28,7 +28,7 @@ mod store;
 mod tests;
 
 pub use adopt::AdoptError;
-pub use check::{computed_otherwise, damaged_chunks, differs_from_chunks};
+pub use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks};
 pub use export::{ExportError, export};
 pub use lock::{LockError, RunLock};
 pub use npy::{EmbeddingMatrix, MatrixReader, NpyError};
@@ -36,7 +36,7 @@ pub use options::{EmbedOptions, OnError};
 pub use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, admit, run};
 pub use reader::FaceReader;
 pub use record::{ChunkRecord, Timings, read_records};
-pub use sample::{Sample, SampleRows};
+pub use sample::{EmbedSample, SampleRows};
 pub use store::{ChunkStore, StoreError};
 
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
 use crate::preprocess::Mirror;
 use crate::quality::Quality;
 
-/// Numbers in one stored row, for a network that gives `dimension`.
+/// Length of a stored row, for a network with `dimension` outputs.
 #[must_use]
 pub fn output_dimension(dimension: usize, mirror: Mirror) -> usize {
     match mirror {
@@ -53,13 +53,13 @@ pub fn output_dimension(dimension: usize, mirror: Mirror) -> usize {
     }
 }
 
-/// Manifest row → the network's 8-bit input. Called from several threads at once.
+/// Turns a manifest row into the network's 8-bit input. Called from several threads at once.
 pub trait PixelReader: Sync {
     /// Fills all of `out` (`side × side × 3` bytes, row-major, channels interleaved in the network's order) with the
     /// face of manifest row `row`, and measures it. A panic in here is caught and becomes a failure of that face.
     ///
     /// # Errors
-    /// [`FaceFailure`]: this face has no pixels; what is in `out` is ignored.
+    /// [`FaceFailure`] if this face has no pixels; the content of `out` is ignored.
     fn read(&self, row: usize, out: &mut [u8]) -> Result<Quality, FaceFailure>;
 }
 
@@ -68,7 +68,7 @@ pub trait PixelReader: Sync {
 pub struct FaceFailure {
     /// Which step failed.
     pub kind: FailureKind,
-    /// What went wrong, in words.
+    /// The reason, in words.
     pub message: String,
 }
 
@@ -88,20 +88,20 @@ pub enum FailureKind {
     Row,
     /// The file could not be read.
     Read,
-    /// The file is not the one that the manifest was made from.
+    /// The file has changed since the manifest was made.
     Changed,
-    /// The bytes are no picture.
+    /// The bytes are not a picture.
     Decode,
     /// The face's box cannot be cut out.
     Crop,
     /// Reading or decoding panicked.
     Panic,
-    /// The network's answer is no unit vector.
+    /// The network's output is not a unit vector.
     Forward,
 }
 
 impl FailureKind {
-    /// Whether the same bytes fail again: the other kinds may be the fault of a moment.
+    /// Whether the same bytes always fail; other kinds may be transient.
     #[must_use]
     pub fn repeats(self) -> bool {
         matches!(self, Self::Row | Self::Decode | Self::Crop)
@@ -124,13 +124,13 @@ impl FailureKind {
 
 /// A face without an embedding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct FailedFace {
     /// Its manifest row.
     pub row: usize,
     /// Its id.
     pub face_id: String,
     /// Which step failed.
     pub kind: FailureKind,
-    /// What went wrong, in words.
+    /// The reason, in words.
     pub message: String,
 }

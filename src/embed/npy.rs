@@ -12,7 +12,7 @@ const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 /// Bytes of one number.
 const F32: usize = size_of::<f32>();
 
-/// The header as numpy writes it: the data after it start at a multiple of 64.
+/// The header as numpy writes it, padded so that the data starts at a multiple of 64.
 pub(super) fn header(rows: usize, dimension: usize) -> Vec<u8> {
     let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}");
     let length = (MAGIC.len() + 2 + dictionary.len() + 1).next_multiple_of(64) - MAGIC.len() - 2;
@@ -22,7 +22,7 @@ pub(super) fn header(rows: usize, dimension: usize) -> Vec<u8> {
     header
 }
 
-/// The bytes of a row, as they are in the file, in `out` (resized to fit).
+/// Writes the bytes of a row as stored in the file to `out`, resizing it.
 pub(super) fn encode(values: &[f32], out: &mut Vec<u8>) {
     out.resize(values.len() * F32, 0);
     for (bytes, value) in out.chunks_exact_mut(F32).zip(values) {
@@ -48,10 +48,10 @@ pub struct MatrixReader<R = BufReader<File>> {
 }
 
 impl MatrixReader {
-    /// Opens a `.npy` file and checks that it is as long as its header says.
+    /// Opens a `.npy` file and checks its length against its header.
     ///
     /// # Errors
-    /// [`NpyError`]; nothing is allocated on a header's word.
+    /// [`NpyError`]; nothing is allocated based on an unchecked header.
     pub fn open(path: &Path) -> Result<Self, NpyError> {
         let file = File::open(path).map_err(FileError::new("read", path))?;
         let length = file.metadata().map_err(FileError::new("read", path))?.len();
@@ -60,7 +60,7 @@ impl MatrixReader {
 }
 
 impl<R: Read> MatrixReader<R> {
-    /// The same for a source of `length` bytes; `path` is for messages.
+    /// The same for a source of `length` bytes; `path` appears in messages.
     pub(super) fn new(path: &Path, mut source: R, length: u64) -> Result<Self, NpyError> {
         let mut start = [0; 10];
         let mut read = |bytes: &mut [u8]| match source.read_exact(bytes) {
@@ -72,7 +72,7 @@ impl<R: Read> MatrixReader<R> {
         };
         read(&mut start)?;
         if start[..6] != MAGIC[..6] {
-            return Err(format(path, "it does not begin with numpy's magic bytes"));
+            return Err(format(path, "it does not start with numpy's magic bytes"));
         }
         if start[..8] != MAGIC[..] {
             return Err(format(path, "its format version is not 1.0"));
@@ -86,7 +86,7 @@ impl<R: Read> MatrixReader<R> {
             .and_then(|count| count.checked_mul(F32 as u64)?.checked_add(header_length));
         if expected != Some(length) {
             let rule =
-                format!("a {rows}×{dimension} matrix does not have {length} bytes; the file is cut off or damaged");
+                format!("a {rows}×{dimension} matrix does not have {length} bytes; the file is truncated or damaged");
             return Err(format(path, rule));
         }
         Ok(Self { path: path.to_owned(), source, rows, dimension, next: 0, bytes: Vec::new() })
@@ -104,22 +104,22 @@ impl<R: Read> MatrixReader<R> {
         self.dimension
     }
 
-    /// Reads the next rows: as many as `out` has room for.
+    /// Reads the next rows, filling `out`.
     ///
     /// # Errors
-    /// [`NpyError`] when `out` is no whole number of rows, when fewer are left, or when reading fails.
+    /// [`NpyError`] if `out` is not a whole number of rows, if fewer are left, or if reading fails.
     pub fn read(&mut self, out: &mut [f32]) -> Result<(), NpyError> {
         let rows = out.len() / self.dimension;
         if rows * self.dimension != out.len() || rows > self.rows - self.next {
             let rule = format!(
-                "{} numbers were asked for, it has {} more rows of {}",
+                "{} numbers requested, but {} rows of {} are left",
                 out.len(),
                 self.rows - self.next,
                 self.dimension
             );
             return Err(format(&self.path, rule));
         }
-        // In steps, so that a whole matrix read at once is not in memory twice.
+        // In steps, so that reading a whole matrix does not need twice its memory.
         for out in out.chunks_mut(64 * 1024) {
             self.bytes.resize(out.len() * F32, 0);
             self.source.read_exact(&mut self.bytes).map_err(FileError::new("read", &self.path))?;
@@ -160,14 +160,14 @@ impl EmbeddingMatrix {
     /// Row `i`.
     ///
     /// # Panics
-    /// When there is no such row.
+    /// If there is no such row.
     #[must_use]
     pub fn row(&self, i: usize) -> &[f32] {
         &self.data[i * self.dimension..(i + 1) * self.dimension]
     }
 }
 
-/// Rows and dimension of a header's dictionary, or the rule that it breaks.
+/// Rows and dimension from a header's dictionary, or the rule that it violates.
 fn shape(header: &[u8]) -> Result<(usize, usize), String> {
     let text = std::str::from_utf8(header).map_err(|_| "its header is not text")?.trim();
     let value = |key: &str| {
@@ -177,10 +177,10 @@ fn shape(header: &[u8]) -> Result<(usize, usize), String> {
     let kind = value("descr")?;
     if !kind.starts_with("'<f4'") {
         let found = kind.split(',').next().unwrap_or_default();
-        return Err(format!("its numbers are {found}, '<f4' (little-endian f32) is needed"));
+        return Err(format!("its dtype is {found}, expected '<f4' (little-endian f32)"));
     }
     if !value("fortran_order")?.starts_with("False") {
-        return Err("it is in Fortran order; `numpy.ascontiguousarray` before `numpy.save` gives C order".into());
+        return Err("it is in Fortran order; call `numpy.ascontiguousarray` before `numpy.save`".into());
     }
     let found = value("shape")?.split_inclusive(')').next().unwrap_or_default();
     let numbers = found.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).and_then(|inner| {
@@ -188,9 +188,9 @@ fn shape(header: &[u8]) -> Result<(usize, usize), String> {
         numbers.map(|number| number.trim().parse().ok()).collect::<Option<Vec<usize>>>()
     });
     match numbers.as_deref() {
-        // Rows of no numbers would not be bounded by the length of the file.
+        // The length of the file does not bound the number of empty rows.
         Some(&[rows, dimension]) if dimension > 0 => Ok((rows, dimension)),
-        _ => Err(format!("its shape is {found}, (rows, dimension) is needed")),
+        _ => Err(format!("its shape is {found}, expected (rows, dimension)")),
     }
 }
 
@@ -198,13 +198,13 @@ fn format(path: &Path, rule: impl Into<String>) -> NpyError {
     NpyError::Format { path: path.to_owned(), rule: rule.into() }
 }
 
-/// Why a file is no embedding matrix.
+/// Why a file is not an embedding matrix.
 #[derive(Debug, thiserror::Error)]
 pub enum NpyError {
     /// It cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It is not of the form that is needed.
+    /// It has another format.
     #[error("{} is not an embedding matrix: {rule}", path.display())]
     Format {
         /// The file.
@@ -261,7 +261,7 @@ mod tests {
             reader.read(&mut row).unwrap();
             assert_eq!(row, matrix.row(i));
         }
-        insta::assert_snapshot!(reader.read(&mut row).unwrap_err(), @"m.npy is not an embedding matrix: 3 numbers were asked for, it has 0 more rows of 3");
+        insta::assert_snapshot!(reader.read(&mut row).unwrap_err(), @"m.npy is not an embedding matrix: 3 numbers requested, but 0 rows of 3 are left");
     }
 
     #[test]
@@ -299,21 +299,21 @@ mod tests {
             error(&with_dictionary("{'descr': '<f4', 'fortran_order': False, 'shape': (1", &[])),
         ];
         insta::assert_snapshot!(all.join("\n").replace("m.npy is not an embedding matrix: ", ""), @"
-        it does not begin with numpy's magic bytes
+        it does not start with numpy's magic bytes
         it ends inside its header
         its format version is not 1.0
-        a 2×3 matrix does not have 151 bytes; the file is cut off or damaged
-        a 2×3 matrix does not have 153 bytes; the file is cut off or damaged
-        its numbers are '<f8', '<f4' (little-endian f32) is needed
-        its numbers are '>f4', '<f4' (little-endian f32) is needed
-        it is in Fortran order; `numpy.ascontiguousarray` before `numpy.save` gives C order
-        its shape is (4,), (rows, dimension) is needed
-        its shape is (-1, 4), (rows, dimension) is needed
-        its shape is (1000000000, 0), (rows, dimension) is needed
-        a 9223372036854775807×9223372036854775807 matrix does not have 122 bytes; the file is cut off or damaged
-        a 1000000000×512 matrix does not have 97 bytes; the file is cut off or damaged
+        a 2×3 matrix does not have 151 bytes; the file is truncated or damaged
+        a 2×3 matrix does not have 153 bytes; the file is truncated or damaged
+        its dtype is '<f8', expected '<f4' (little-endian f32)
+        its dtype is '>f4', expected '<f4' (little-endian f32)
+        it is in Fortran order; call `numpy.ascontiguousarray` before `numpy.save`
+        its shape is (4,), expected (rows, dimension)
+        its shape is (-1, 4), expected (rows, dimension)
+        its shape is (1000000000, 0), expected (rows, dimension)
+        a 9223372036854775807×9223372036854775807 matrix does not have 122 bytes; the file is truncated or damaged
+        a 1000000000×512 matrix does not have 97 bytes; the file is truncated or damaged
         its header has no 'descr'
-        its shape is (1, (rows, dimension) is needed
+        its shape is (1, expected (rows, dimension)
         ");
     }
 

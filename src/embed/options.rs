@@ -20,24 +20,24 @@ pub struct EmbedOptions {
     pub chunk_size: usize,
     /// Threads; `None`: all cores.
     pub threads: Option<usize>,
-    /// What a face that cannot be read does.
+    /// What to do with a face that cannot be read.
     pub on_error: OnError,
     /// More failures than this stop the run.
     pub max_failures: Option<u64>,
 }
 
-/// What a face that cannot be read does.
+/// What to do with a face that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnError {
-    /// Becomes a row of `failures.csv`; the run goes on.
+    /// List it in `failures.csv` and continue.
     Skip,
-    /// Stops the run.
+    /// Stop the run.
     Fail,
 }
 
 impl EmbedOptions {
-    /// What of it concerns the network.
+    /// The options that concern the network.
     #[must_use]
     pub fn execution(&self) -> Execution {
         let &Self { device, precision, kernels, batch_size, threads, .. } = self;

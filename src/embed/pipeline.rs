@@ -1,5 +1,6 @@
-//! The embedding run: read ‖ prepare ‖ embed ‖ write. The network has the calling thread; each of the others has its own
-//! threads, and bounded queues stand between them. Nothing in here depends on the number of faces but the list of chunks.
+//! The embedding pipeline: read ‖ prepare ‖ embed ‖ write. The network uses the calling thread; the other stages have
+//! their own threads, connected by bounded queues. Memory does not grow with the number of faces, except for the list
+//! of chunks.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
@@ -7,22 +8,22 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::forward::{Forward, passes};
-use super::prepare::{self, Batch, Batches, Cut};
-use super::store::{ChunkStore, Computed, StoreError};
-use super::{Failure, PixelReader, output_dimension};
+use super::prepare::{self, Batch, BatchLayout, Batches};
+use super::store::{ChunkStore, ComputedChunk, StoreError};
+use super::{FailedFace, PixelReader, output_dimension};
 use crate::dataset::Face;
 use crate::embed::{EmbedOptions, OnError};
 use crate::model::{Embedder, ModelError};
 use crate::preprocess::Preprocess;
 use crate::progress::{Cancel, Progress};
 
-/// How long a wish to stop may go unnoticed while faces are slow to read.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How often to check for cancellation while faces are slow to read.
+const CANCEL_POLL: Duration = Duration::from_millis(50);
 
-/// How long a batch that is done may go unnoticed while the next one is waited for: little beside its forward pass.
-const GLANCE: Duration = Duration::from_micros(100);
+/// How often to check for a finished batch while waiting for the next one: short compared with a forward pass.
+const READY_POLL: Duration = Duration::from_micros(100);
 
-/// What is to be embedded, and how.
+/// What to embed, and how.
 #[derive(Clone, Copy)]
 pub struct EmbedJob<'a> {
     pub(super) faces: &'a [Face],
@@ -49,14 +50,14 @@ impl<'a> EmbedJob<'a> {
         self.faces
     }
 
-    /// `auto` is what that batch size stands for.
-    pub(super) fn cut(&self, auto: usize) -> Cut {
+    /// Splits the work; `auto` is the size that `batch_size: auto` stands for.
+    pub(super) fn cut(&self, auto: usize) -> BatchLayout {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let side = self.preprocess.resize.size as usize;
         let passes = passes(self.preprocess.mirror);
-        // A batch is of one chunk, and a face and its mirror image are of one batch.
+        // A batch belongs to one chunk, and holds a face together with its mirror image.
         let most = self.faces.len().min(self.options.chunk_size).max(1);
-        Cut {
+        BatchLayout {
             batch_rows: (self.options.batch_size.or(auto) / passes).clamp(1, most),
             workers: self.options.threads.unwrap_or_else(cores).max(1),
             face_bytes: side * side * 3,
@@ -70,11 +71,11 @@ impl<'a> EmbedJob<'a> {
 pub enum EmbedOutcome {
     /// Every face is embedded or listed as failed.
     Complete(EmbedSummary),
-    /// Stopped on request; what is committed stays.
+    /// Stopped on request; committed chunks stay.
     Interrupted(EmbedSummary),
 }
 
-/// What an embedding came to.
+/// Totals of an embedding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbedSummary {
     /// Rows of the manifest.
@@ -93,7 +94,7 @@ pub struct EmbedSummary {
 /// of batches, the number of threads or of batches and cards at work at once, or how often the run was interrupted.
 ///
 /// # Errors
-/// [`EmbedError`]; what was committed stays, and the next call goes on from it.
+/// [`EmbedError`]; committed chunks stay, and the next call resumes from them.
 pub fn run(
     job: &EmbedJob<'_>,
     embedder: &mut dyn Embedder,
@@ -126,7 +127,7 @@ pub fn run(
         resumed,
         seconds: started.elapsed().as_secs_f64(),
     };
-    // What is on disk decides, whenever the wish to stop came.
+    // Decide by what is on disk, whenever cancellation came.
     let complete = summary.embedded + summary.failed == summary.rows;
     Ok(if complete { EmbedOutcome::Complete(summary) } else { EmbedOutcome::Interrupted(summary) })
 }
@@ -148,7 +149,7 @@ fn overlapped(
     let mut forward = Forward::new(embedder, job.faces, job.preprocess);
     let memory = forward.batches(cut)?;
     thread::scope(|scope| {
-        // On every way out of here the ends of all queues are dropped; a stage that cannot receive or send ends.
+        // On every exit the ends of all queues are dropped, and a stage that can neither receive nor send ends.
         let batches = prepare::start(scope, job, missing, cut, memory).map_err(EmbedError::Threads)?;
         let (chunks, full) = sync_channel(1);
         let (spare, spares) = channel();
@@ -164,11 +165,11 @@ fn overlapped(
     })
 }
 
-/// The writer: commits chunk after chunk, and gives their buffers back.
-fn write(store: &mut ChunkStore, full: &Receiver<Computed>, spare: &Sender<Vec<f32>>) -> Result<(), StoreError> {
+/// The writer: commits chunks and returns their buffers.
+fn write(store: &mut ChunkStore, full: &Receiver<ComputedChunk>, spare: &Sender<Vec<f32>>) -> Result<(), StoreError> {
     for computed in full {
         store.commit(&computed)?;
-        // After the last batch nobody needs it.
+        // Nothing receives it after the last batch.
         let _ = spare.send(computed.data);
     }
     Ok(())
@@ -193,15 +194,15 @@ enum Next {
 }
 
 impl ForwardStage<'_> {
-    /// Embeds batch after batch until there are no more, or somebody wants to stop. A batch is started as soon as it is
-    /// there and the device has room, whatever is still on its way; they are finished in order.
+    /// Embeds batches until there are no more or the run is cancelled. A batch starts as soon as it is available and
+    /// the device has room; batches finish in order.
     fn run(
         mut self,
         batches: &Batches,
-        chunks: &SyncSender<Computed>,
+        chunks: &SyncSender<ComputedChunk>,
         spares: &Receiver<Vec<f32>>,
     ) -> Result<(), EmbedError> {
-        let mut chunk = Computed::default();
+        let mut chunk = ComputedChunk::default();
         let mut boundary = Instant::now();
         loop {
             match self.next(&batches.full) {
@@ -229,12 +230,15 @@ impl ForwardStage<'_> {
                 boundary = now;
                 let mut data = spares.try_recv().unwrap_or_default();
                 data.clear();
-                if chunks.send(std::mem::replace(&mut chunk, Computed { data, ..Computed::default() })).is_err() {
-                    // The writer has ended: its own error says why.
+                if chunks
+                    .send(std::mem::replace(&mut chunk, ComputedChunk { data, ..ComputedChunk::default() }))
+                    .is_err()
+                {
+                    // The writer has ended; its own error has the reason.
                     break;
                 }
             }
-            // After the last batch nobody needs it.
+            // Nothing receives it after the last batch.
             let _ = batches.empty.send(batch);
         }
         Ok(())
@@ -246,14 +250,14 @@ impl ForwardStage<'_> {
             if !idle && !self.forward.has_room() {
                 return if self.cancel.requested() { Next::Stop } else { Next::Finish };
             }
-            // While the device is at work, the next batch is waited for no longer than that.
+            // While the device is busy, wait for the next batch only briefly.
             let done = !idle && self.forward.is_ready();
             let patience = if idle {
-                PATIENCE
+                CANCEL_POLL
             } else if done {
                 Duration::ZERO
             } else {
-                GLANCE
+                READY_POLL
             };
             match full.recv_timeout(patience) {
                 _ if self.cancel.requested() => return Next::Stop,
@@ -271,22 +275,22 @@ fn micros(duration: Duration) -> u64 {
     duration.as_micros() as u64
 }
 
-/// Whether an embedding may keep these failures: all that it has, in row order.
+/// Checks all failures of an embedding, in row order, against the options.
 ///
 /// # Errors
 /// [`EmbedError::Face`] and [`EmbedError::TooManyFailures`], as while embedding.
-pub fn admit<'a>(options: &EmbedOptions, failures: impl IntoIterator<Item = &'a Failure>) -> Result<(), EmbedError> {
+pub fn admit<'a>(options: &EmbedOptions, failures: impl IntoIterator<Item = &'a FailedFace>) -> Result<(), EmbedError> {
     let mut limit = FailureLimit::new(options);
     failures.into_iter().try_for_each(|failure| limit.admit(failure))
 }
 
-/// How many failures are too many.
+/// Enforces the limit on failures.
 struct FailureLimit {
     on_error: OnError,
     limit: Option<u64>,
     count: u64,
-    /// As long as there is a limit, all of them: where it ends the run, no file says what they were.
-    seen: Vec<Failure>,
+    /// All failures, kept only with a limit: if it stops the run, no file lists them.
+    seen: Vec<FailedFace>,
 }
 
 impl FailureLimit {
@@ -294,7 +298,7 @@ impl FailureLimit {
         Self { on_error: options.on_error, limit: options.max_failures, count: 0, seen: Vec::new() }
     }
 
-    fn admit(&mut self, failure: &Failure) -> Result<(), EmbedError> {
+    fn admit(&mut self, failure: &FailedFace) -> Result<(), EmbedError> {
         self.count += 1;
         if self.limit.is_some() {
             self.seen.push(failure.clone());
@@ -320,35 +324,36 @@ impl FailureLimit {
 /// Why an embedding stopped. What was committed stays.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedError {
-    /// A face failed, and failures are not accepted.
-    #[error("face `{}` (row {}) has no embedding: {} ({}); `embed.on_error: skip` would list it in failures.csv and go on",
+    /// A face failed, and the options do not allow failures.
+    #[error("face `{}` (row {}) has no embedding: {} ({}); set `embed.on_error: skip` to list it in failures.csv and \
+             continue",
             failure.face_id, failure.row, failure.message, failure.kind.name())]
     Face {
         /// The face and why.
-        failure: Failure,
+        failure: FailedFace,
     },
-    /// More faces failed than are accepted.
+    /// More faces failed than allowed.
     #[error("more than {limit} faces have no embedding (`embed.max_failures`); the last is `{}` (row {}): {} ({})",
             failure.face_id, failure.row, failure.message, failure.kind.name())]
     TooManyFailures {
-        /// How many are accepted.
+        /// The limit.
         limit: u64,
         /// The first one too many.
-        failure: Failure,
-        /// All until then, that one too.
-        seen: Vec<Failure>,
+        failure: FailedFace,
+        /// All failures up to and including that one.
+        seen: Vec<FailedFace>,
     },
     /// The network or its device.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A chunk could not be written.
-    #[error("{0}; what was written before stays, and starting the run again goes on from there")]
+    #[error("{0}; finished chunks are kept, and running the command again resumes from them")]
     Store(#[from] StoreError),
-    /// The operating system gives no more threads.
-    #[error("cannot start a thread: {0}; `embed.threads` asks for fewer")]
+    /// The operating system refused another thread.
+    #[error("cannot start a thread: {0}; lower `embed.threads`")]
     Threads(#[source] io::Error),
-    /// Faces, network and store are not of one run.
-    #[error("the {what} of faces or network, {got}, is not the store's, {expected}")]
+    /// Faces, network and store do not match.
+    #[error("the job's {what} ({got}) does not match the store's ({expected})")]
     Mismatch {
         /// Which number.
         what: &'static str,

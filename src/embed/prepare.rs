@@ -1,5 +1,5 @@
-//! Rows → batches of pixels. Worker threads read faces in whatever order they finish; the assembler puts them back into
-//! row order. What is in memory is bounded by the number of face buffers and of batches, which go round in circles:
+//! Prepares rows as batches of pixels. Worker threads finish faces in any order; the assembler restores row order.
+//! Memory is bounded by the number of face buffers and batches, which are recycled:
 //!
 //! ```text
 //!          ┌───── empty face buffers ─────┐      ┌───── empty batches ─────┐
@@ -7,7 +7,7 @@
 //!   workers: row → pixels ── faces ──▶ assembler: row order ── batches ──▶ network
 //! ```
 //!
-//! A batch's memory is the device's own: the assembler's copy is the last on this side.
+//! A batch's memory belongs to the device: the assembler's copy is the last one on the host.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -21,15 +21,15 @@ use std::time::{Duration, Instant};
 
 use super::forward::passes;
 use super::pipeline::EmbedJob;
-use super::{FaceFailure, Failure, FailureKind};
+use super::{FaceFailure, FailedFace, FailureKind};
 use crate::model::Pixels;
 use crate::preprocess;
 use crate::preprocess::Mirror;
 use crate::progress::Cancel;
 use crate::quality::Quality;
 
-/// Batches that go round beside those in the network: one is filled, one waits.
-pub(super) const SPARE: usize = 2;
+/// Batches in addition to those in the network: one being filled, one waiting.
+pub(super) const SPARE_BATCHES: usize = 2;
 
 /// Consecutive manifest rows of one chunk.
 #[derive(Debug)]
@@ -37,22 +37,22 @@ pub(super) struct Batch {
     pub chunk: usize,
     /// How many.
     pub faces: usize,
-    /// The faces that have pixels, by manifest row, ascending.
+    /// Manifest rows of the faces with pixels, ascending.
     pub rows: Vec<usize>,
-    /// Their pixels, one after the other, each followed by its mirror image where that counts; then room. Elsewhere while
-    /// the network has the batch.
+    /// Their pixels in sequence, each followed by its mirror image if needed, then unused space. Moved out while the
+    /// network has the batch.
     pub pixels: Pixels,
-    /// How good their pictures are.
+    /// Quality of their pictures.
     pub quality: Vec<Quality>,
-    /// The faces that have none.
-    pub failures: Vec<Failure>,
-    /// What reading them took, added up over the workers.
+    /// The faces without pixels.
+    pub failures: Vec<FailedFace>,
+    /// Time to read them, summed over the workers.
     pub prepare: Duration,
-    /// Whether the chunk is complete with it.
+    /// Whether it completes the chunk.
     pub ends_chunk: bool,
 }
 
-/// Where batches come from and go back to. Dropping it stops the workers.
+/// The queues that batches come from and return to. Dropping them stops the workers.
 pub(super) struct Batches {
     pub full: Receiver<Batch>,
     pub empty: Sender<Batch>,
@@ -65,55 +65,55 @@ impl Drop for Batches {
     }
 }
 
-/// How the work is cut.
+/// How the work is split into batches.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cut {
+pub(super) struct BatchLayout {
     /// Rows in a batch.
     pub batch_rows: usize,
     /// Worker threads.
     pub workers: usize,
     /// Bytes of a face.
     pub face_bytes: usize,
-    /// How often the network sees each face.
+    /// Passes of the network per face.
     pub passes: usize,
 }
 
-impl Cut {
+impl BatchLayout {
     /// Bytes of a batch.
     pub(super) fn batch_bytes(&self) -> usize {
         self.batch_rows * self.passes * self.face_bytes
     }
 
-    /// Buffers of single faces: a batch can be read ahead while the network is busy, and every worker has one.
+    /// Face buffers: enough to read a batch ahead while the network is busy, and one per worker.
     fn face_buffers(&self) -> usize {
         self.batch_rows + self.workers
     }
 
-    /// More faces than this are never between being read and being embedded.
+    /// Most faces between being read and being embedded.
     #[cfg(test)]
     pub(super) fn faces_in_flight(&self, in_flight: usize) -> usize {
-        self.face_buffers() + (in_flight + SPARE) * self.batch_rows
+        self.face_buffers() + (in_flight + SPARE_BATCHES) * self.batch_rows
     }
 }
 
-/// A face that a worker is done with.
-pub(super) struct Prepared {
+/// A face that a worker has finished.
+pub(super) struct PreparedFace {
     position: usize,
     pixels: Vec<u8>,
     outcome: Result<Quality, FaceFailure>,
     took: Duration,
 }
 
-/// What workers take from, one at a time. Taking buffer and row together is what keeps this free of deadlocks: every
-/// row before the one that waits for a buffer has one, so the assembler can always go on and give it back.
-struct Source<R> {
+/// The queue that workers take from, one at a time. Taking buffer and row together prevents deadlocks: every row before
+/// one that waits for a buffer has its buffer, so the assembler can always proceed and return it.
+struct WorkQueue<R> {
     rows: R,
     buffers: Receiver<Vec<u8>>,
     stop: Cancel,
 }
 
-impl<R: Iterator<Item = (usize, usize)>> Source<R> {
-    /// Position in the order of work, manifest row, buffer.
+impl<R: Iterator<Item = (usize, usize)>> WorkQueue<R> {
+    /// The position in the work order, the manifest row and a buffer.
     fn next(&mut self) -> Option<(usize, usize, Vec<u8>)> {
         let (position, row) = self.rows.next()?;
         let buffer = self.buffers.recv().ok()?;
@@ -121,18 +121,18 @@ impl<R: Iterator<Item = (usize, usize)>> Source<R> {
     }
 }
 
-/// Starts workers and assembler over `chunks`; `batches` is the memory that goes round. They end when all is done or when
+/// Starts workers and assembler over `chunks`, recycling the memory of `batches`. They end when everything is done or
 /// the [`Batches`] are dropped.
 pub(super) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     job: &'scope EmbedJob<'_>,
     chunks: Vec<(usize, Range<usize>)>,
-    cut: Cut,
+    cut: BatchLayout,
     batches: Vec<Batch>,
 ) -> io::Result<Batches> {
     let (give_buffer, buffers) = channel();
     let (give_batch, empty_batches) = channel();
-    // The receivers are at hand: sending cannot fail.
+    // The receivers are still in scope, so sending cannot fail.
     (0..cut.face_buffers()).try_for_each(|_| give_buffer.send(vec![0; cut.face_bytes])).map_err(io::Error::other)?;
     for batch in batches {
         give_batch.send(batch).map_err(|_| io::ErrorKind::BrokenPipe)?;
@@ -142,7 +142,7 @@ pub(super) fn start<'scope>(
 
     let stop = Cancel::default();
     let rows = chunks.clone().into_iter().flat_map(|(_, rows)| rows).enumerate();
-    let source = Arc::new(Mutex::new(Source { rows, buffers, stop: stop.clone() }));
+    let source = Arc::new(Mutex::new(WorkQueue { rows, buffers, stop: stop.clone() }));
     for i in 0..cut.workers {
         let (source, send_face) = (Arc::clone(&source), send_face.clone());
         thread::Builder::new().name(format!("reader {i}")).spawn_scoped(scope, move || {
@@ -162,35 +162,36 @@ pub(super) fn start<'scope>(
     Ok(Batches { full, empty: give_batch, stop })
 }
 
-pub(super) fn prepare(job: &EmbedJob<'_>, position: usize, row: usize, mut pixels: Vec<u8>) -> Prepared {
+pub(super) fn prepare(job: &EmbedJob<'_>, position: usize, row: usize, mut pixels: Vec<u8>) -> PreparedFace {
     let started = Instant::now();
-    // An image codec that panics on one file must not end a run of millions; the buffer is plain bytes, whatever is in it.
+    // An image codec that panics on one file must not end a run of millions. The buffer is plain bytes, valid whatever
+    // its content.
     let outcome = catch_unwind(AssertUnwindSafe(|| job.reader.read(row, &mut pixels)))
         .unwrap_or_else(|panic| Err(FaceFailure::new(FailureKind::Panic, panic_message(panic.as_ref()))));
-    Prepared { position, pixels, outcome, took: started.elapsed() }
+    PreparedFace { position, pixels, outcome, took: started.elapsed() }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| Some(panic.downcast_ref::<String>()?.as_str()));
-    format!("reading it panicked: {}", text.unwrap_or("without a message"))
+    format!("reading panicked: {}", text.unwrap_or("without a message"))
 }
 
-/// Puts faces into row order and into batches.
+/// Restores row order and fills batches.
 struct Assembler<'a> {
     job: &'a EmbedJob<'a>,
-    faces: Receiver<Prepared>,
-    /// Faces that came before their turn, by position.
-    waiting: BTreeMap<usize, Prepared>,
+    faces: Receiver<PreparedFace>,
+    /// Faces that arrived early, by position.
+    waiting: BTreeMap<usize, PreparedFace>,
     next: usize,
     give_buffer: Sender<Vec<u8>>,
 }
 
 impl Assembler<'_> {
-    /// Ends early, with `None`, when nobody wants batches any more.
+    /// Ends early, with `None`, once nothing receives batches.
     fn run(
         mut self,
         chunks: Vec<(usize, Range<usize>)>,
-        cut: Cut,
+        cut: BatchLayout,
         empty: &Receiver<Batch>,
         full: &SyncSender<Batch>,
     ) -> Option<()> {
@@ -204,7 +205,7 @@ impl Assembler<'_> {
                 for row in first..end {
                     let face = self.next_face()?;
                     batch.push(row, &face, self.job);
-                    // Without workers left, nobody needs it.
+                    // Nothing receives it once the workers have ended.
                     let _ = self.give_buffer.send(face.pixels);
                 }
                 full.send(batch).ok()?;
@@ -213,7 +214,7 @@ impl Assembler<'_> {
         Some(())
     }
 
-    fn next_face(&mut self) -> Option<Prepared> {
+    fn next_face(&mut self) -> Option<PreparedFace> {
         let position = self.next;
         self.next += 1;
         loop {
@@ -227,7 +228,7 @@ impl Assembler<'_> {
 }
 
 impl Batch {
-    /// An empty one in this memory.
+    /// An empty batch in this memory.
     pub(super) fn new(pixels: Pixels) -> Self {
         Self {
             chunk: 0,
@@ -248,7 +249,7 @@ impl Batch {
         self.prepare = Duration::ZERO;
     }
 
-    pub(super) fn push(&mut self, row: usize, face: &Prepared, job: &EmbedJob<'_>) {
+    pub(super) fn push(&mut self, row: usize, face: &PreparedFace, job: &EmbedJob<'_>) {
         self.prepare += face.took;
         match &face.outcome {
             Ok(quality) => {
@@ -266,7 +267,7 @@ impl Batch {
             }
             Err(FaceFailure { kind, message }) => {
                 let (face_id, kind, message) = (job.faces[row].face_id.clone(), *kind, message.clone());
-                self.failures.push(Failure { row, face_id, kind, message });
+                self.failures.push(FailedFace { row, face_id, kind, message });
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Manifest row → the network's 8-bit input: reads or draws the picture, then preprocesses it.
+//! Turns a manifest row into the network's 8-bit input: reads or draws the picture, then preprocesses it.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -20,12 +20,12 @@ pub struct FaceReader<'a> {
     limits: Limits,
     /// Seed and side of synthetic faces.
     synthetic: (u64, u32),
-    /// The encoded pictures of all rows, where they are in memory already.
+    /// The encoded pictures of all rows, if they are already in memory.
     encoded: &'a [&'a [u8]],
 }
 
 thread_local! {
-    /// Buffers of the resizer, one set a worker thread.
+    /// Buffers of the resizer, one set per worker thread.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
     /// Its buffer for the luma of a face.
     static LUMA: RefCell<Vec<i16>> = RefCell::default();
@@ -78,13 +78,13 @@ impl<'a> FaceReader<'a> {
             .map_err(|error| FaceFailure::new(FailureKind::Decode, error.to_string()))
     }
 
-    /// Gives width and height of the crop before it was resized.
+    /// Returns width and height of the crop before resizing.
     fn render(&self, row: usize, out: &mut [u8]) -> Result<[usize; 2], FaceFailure> {
         let picture = self.picture(row)?;
         self.cut(row, &picture, out)
     }
 
-    /// As [`PixelReader::read`], and says how long reading and decoding (or drawing) and how long cutting and resizing
+    /// As [`PixelReader::read`], and returns how long reading and decoding (or drawing), and cropping and resizing
     /// took.
     pub(crate) fn timed(&self, row: usize, out: &mut [u8]) -> Result<(Duration, Duration), FaceFailure> {
         let started = Instant::now();

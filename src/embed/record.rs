@@ -1,4 +1,4 @@
-//! A chunk on disk: the matrix of its embedded rows, and the sidecar that makes it count.
+//! A chunk on disk: the matrix of its embedded rows, and the sidecar that commits it.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-use super::Failure;
+use super::FailedFace;
 use super::npy::{self, EmbeddingMatrix, MatrixReader};
 use super::store::{CHUNKS, StoreError};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::quality::{Qualities, Quality};
 
-/// What a chunk's sidecar says.
+/// The content of a chunk's sidecar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChunkRecord {
     /// Number of the chunk.
     pub chunk: usize,
-    /// Rows of every chunk of the run but the last.
+    /// Rows of every chunk of the run except the last.
     pub chunk_size: usize,
     /// Rows of the run's manifest.
     pub manifest_rows: usize,
@@ -35,23 +35,23 @@ pub struct ChunkRecord {
     pub embedded: usize,
     /// Digest of the chunk's `.npy`.
     pub sha256: Digest,
-    /// Fingerprint of the arithmetic that computed it; `None`: written before there was one.
+    /// Fingerprint of the arithmetic that computed it; `None` for chunks that predate fingerprints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<Digest>,
     /// Faces without an embedding, in row order.
-    pub failures: Vec<Failure>,
-    /// How good the pictures of the embedded rows are, in their order; `None`: written before that was measured.
+    pub failures: Vec<FailedFace>,
+    /// Picture quality of the embedded rows, in order; `None` for chunks that predate quality measurements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Qualities>,
     /// How long it took.
     pub timings: Timings,
 }
 
-/// A line a key, and an array in one: thousands of numbers would be as many lines.
+/// Puts each key on a line and each array on a single line, because arrays hold thousands of numbers.
 #[derive(Default)]
-struct Lines(PrettyFormatter<'static>);
+struct SidecarFormatter(PrettyFormatter<'static>);
 
-impl Formatter for Lines {
+impl Formatter for SidecarFormatter {
     fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
         if first { Ok(()) } else { out.write_all(b", ") }
     }
@@ -81,24 +81,24 @@ impl Formatter for Lines {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timings {
-    /// Which session (start of the program) embedded it, from 1; sessions that committed nothing are not counted.
+    /// The session (start of the program) that embedded it, from 1, not counting sessions that committed nothing.
     pub session: u32,
     /// From the chunk before it, or the start of the session, to its last forward pass.
     pub wall_us: u64,
-    /// Reading, decoding, cropping and resizing, added up over all worker threads.
+    /// Reading, decoding, cropping and resizing, summed over all worker threads.
     pub prepare_us: u64,
-    /// Forward passes: how long the device had the chunk's batches, each counted from its start or from the end of the one
-    /// before, whichever is later. Batches that are in the device at once share no time.
+    /// Forward passes: how long the device had the chunk's batches, each from its start or the end of the previous one,
+    /// whichever is later. Overlapping batches are not counted twice.
     pub forward_us: u64,
     /// Writing the matrix and flushing it to disk.
     pub write_us: u64,
 }
 
-/// What is wrong with a chunk whose [`ChunkRecord::layout`] is not the run's.
-pub(super) const OTHER_LAYOUT: &str = "it is of another manifest, network or chunk size";
+/// Problem of a chunk whose [`ChunkRecord::layout`] differs from the run's.
+pub(super) const OTHER_LAYOUT: &str = "it belongs to another manifest, network or chunk size";
 
-/// What is wrong with a chunk whose arithmetic is not the run's.
-pub(super) const OTHER_ARITHMETIC: &str = "it was computed by another arithmetic than the run's";
+/// Problem of a chunk whose arithmetic differs from the run's.
+pub(super) const OTHER_ARITHMETIC: &str = "computed by other arithmetic than the run's";
 
 /// Manifest rows of chunk `chunk`; empty past the end.
 pub(super) fn rows_of(chunk: usize, chunk_size: usize, manifest_rows: usize) -> Range<usize> {
@@ -118,7 +118,7 @@ impl ChunkRecord {
         self.first_row..self.first_row + self.rows
     }
 
-    /// How good the picture of each embedded row is, as far as it was measured.
+    /// Picture quality of each embedded row, if measured.
     pub fn qualities(&self) -> impl Iterator<Item = Option<Quality>> {
         let known = self.quality.iter().flat_map(Qualities::iter).map(Some);
         let unknown = if self.quality.is_some() { 0 } else { self.embedded };
@@ -128,7 +128,7 @@ impl ChunkRecord {
     /// The bytes of its sidecar.
     pub(super) fn sidecar(&self) -> serde_json::Result<Vec<u8>> {
         let mut text = Vec::new();
-        self.serialize(&mut Serializer::with_formatter(&mut text, Lines::default()))?;
+        self.serialize(&mut Serializer::with_formatter(&mut text, SidecarFormatter::default()))?;
         text.push(b'\n');
         Ok(text)
     }
@@ -138,7 +138,7 @@ impl ChunkRecord {
         [self.manifest_rows, self.dimension, self.chunk_size]
     }
 
-    /// The rule that the sidecar of chunk `chunk` breaks by itself.
+    /// The consistency rule that the sidecar of chunk `chunk` violates, if any.
     fn broken_rule(&self, chunk: usize) -> Option<String> {
         let range = rows_of(chunk, self.chunk_size, self.manifest_rows);
         let mut next = range.start;
@@ -148,32 +148,32 @@ impl ChunkRecord {
             fits
         });
         let rules = [
-            (self.chunk == chunk, "its number is not the one in its name"),
+            (self.chunk == chunk, "its number does not match its file name"),
             (
                 !range.is_empty() && (self.first_row, self.rows) == (range.start, range.len()),
-                "its rows are not the chunk's",
+                "its rows are not those of its chunk number",
             ),
-            (in_order, "its failures are not rows of it in ascending order"),
+            (in_order, "its failures are not its own rows in ascending order"),
             (
                 self.embedded.checked_add(self.failures.len()) == Some(self.rows),
-                "its embedded and failed faces are not its rows",
+                "its embedded and failed faces do not add up to its rows",
             ),
             (
                 self.quality.as_ref().is_none_or(|quality| quality.faces() == Some(self.embedded)),
-                "its qualities are not one a face",
+                "it does not have one quality per embedded face",
             ),
             (self.timings.session >= 1, "its session is 0"),
         ];
         rules.into_iter().find(|(kept, _)| !kept).map(|(_, rule)| rule.to_owned())
     }
 
-    /// What is wrong with the chunk's matrix file; `None`: it has the digest that the sidecar names.
+    /// The problem with the chunk's matrix file; `None` if it matches the digest in the sidecar.
     pub(super) fn damage(&self, chunks: &Path) -> Result<Option<String>, StoreError> {
         let path = path_of(chunks, self.chunk, "npy");
         match File::open(&path).and_then(Digest::of_reader) {
             Ok(digest) if digest == self.sha256 => Ok(None),
-            Ok(_) => Ok(Some("its matrix does not have the digest that its sidecar names".into())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some("its matrix is gone".into())),
+            Ok(_) => Ok(Some("its matrix does not match the digest in its sidecar".into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some("its matrix is missing".into())),
             Err(error) => Err(FileError::new("read", path)(error).into()),
         }
     }
@@ -184,17 +184,17 @@ impl ChunkRecord {
         let bytes = files::read(&path)?;
         let damaged = |rule: &str| StoreError::Damaged { path: path.clone(), rule: rule.to_owned() };
         if Digest::of(&bytes) != self.sha256 {
-            return Err(damaged("it does not have the digest that its sidecar names"));
+            return Err(damaged("it does not match the digest in its sidecar"));
         }
         let matrix = EmbeddingMatrix::of(MatrixReader::new(&path, &bytes[..], bytes.len() as u64)?)?;
         if (matrix.rows, matrix.dimension) != (self.embedded, self.dimension) {
-            return Err(damaged("its shape is not the one that its sidecar names"));
+            return Err(damaged("its shape does not match its sidecar"));
         }
         Ok(matrix)
     }
 }
 
-/// Writes a chunk's matrix; gives its digest.
+/// Writes a chunk's matrix and returns its digest.
 pub(super) fn write_matrix(path: &Path, rows: &[f32], dimension: usize) -> Result<Digest, FileError> {
     let mut hasher = Hasher::default();
     files::commit(path, |out: &mut BufWriter<&File>| {
@@ -212,11 +212,11 @@ pub(super) fn write_matrix(path: &Path, rows: &[f32], dimension: usize) -> Resul
     Ok(hasher.finish())
 }
 
-/// A sidecar that was found: its number, and the record or what is wrong with it.
-pub(super) type Found = (usize, Result<ChunkRecord, String>);
+/// A sidecar: its number, and the record or the problem with it.
+pub(super) type ScannedRecord = (usize, Result<ChunkRecord, String>);
 
-/// All sidecars of a chunks folder by number. A folder that does not exist has none. Matrices are not looked at.
-pub(super) fn scan(chunks: &Path) -> Result<Vec<Found>, StoreError> {
+/// All sidecars of a chunks folder by number; none if the folder does not exist. Does not read matrices.
+pub(super) fn scan(chunks: &Path) -> Result<Vec<ScannedRecord>, StoreError> {
     let mut found = Vec::new();
     for chunk in numbers(chunks, "json")? {
         let bytes = files::read(&path_of(chunks, chunk, "json"))?;
@@ -242,14 +242,14 @@ pub(super) fn numbers(chunks: &Path, extension: &str) -> Result<Vec<usize>, File
     for entry in entries {
         let path = entry.map_err(FileError::new("list", chunks))?.path();
         let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        // Only names that this program gives: `7.json` and `+0007.json` are somebody else's.
+        // Only names that this program writes, not `7.json` or `+0007.json`.
         numbers.extend(number.filter(|&number| path == path_of(chunks, number, extension)));
     }
     numbers.sort_unstable();
     Ok(numbers)
 }
 
-/// The sidecars of a run in row order; none when nothing is embedded yet.
+/// The sidecars of a run in row order; none if nothing is embedded yet.
 ///
 /// # Errors
 /// [`StoreError::Damaged`] for the first sidecar that is not one, or not of the same run as those before it.

@@ -1,8 +1,8 @@
-//! A few faces of a manifest, in memory: what int8 takes its ranges from, and what two precisions are compared on.
+//! A sample of faces in memory, for int8 calibration and for comparing two precisions.
 
 use rayon::prelude::*;
 
-use super::forward::{self, Answers};
+use super::forward::{self, NetworkOutput};
 use super::pipeline::EmbedJob;
 use super::prepare::{self, Batch};
 use crate::digest::{Digest, Hasher};
@@ -13,7 +13,7 @@ use crate::progress::{Cancel, Progress, Silent};
 use crate::sample;
 
 /// The sample's faces as the network sees them: 256 × side² × 3 bytes, 20 MB at side 160.
-pub struct Sample<'a> {
+pub struct EmbedSample<'a> {
     job: EmbedJob<'a>,
     batches: Vec<Batch>,
 }
@@ -28,7 +28,7 @@ pub struct SampleRows {
 }
 
 impl SampleRows {
-    /// The rows that both have, side by side.
+    /// The rows that both have, in the same order.
     #[must_use]
     pub fn shared(&self, other: &Self, dimension: usize) -> (Vec<usize>, [Vec<f32>; 2]) {
         let rows: Vec<usize> = self.rows.iter().copied().filter(|row| other.rows.binary_search(row).is_ok()).collect();
@@ -41,9 +41,9 @@ impl SampleRows {
     }
 }
 
-impl<'a> Sample<'a> {
-    /// Reads and preprocesses the faces that [`sample::rows`] names; those that cannot be read are left out. `None` when told to
-    /// stop.
+impl<'a> EmbedSample<'a> {
+    /// Reads and preprocesses the faces of [`sample::rows`], leaving out those that cannot be read. `None` if
+    /// cancelled.
     #[must_use]
     pub fn read(job: EmbedJob<'a>, cancel: &Cancel) -> Option<Self> {
         let cut = job.cut(BATCH);
@@ -78,8 +78,7 @@ impl<'a> Sample<'a> {
         self.len() == 0
     }
 
-    /// The ranges that int8 needs, over the faces and, where the preprocessing mirrors, their mirror images. `None` when
-    /// told to stop.
+    /// The int8 ranges over the faces and, if the preprocessing mirrors, their mirror images. `None` if cancelled.
     ///
     /// # Errors
     /// Those of [`model::calibrate`].
@@ -99,7 +98,7 @@ impl<'a> Sample<'a> {
         Ok((!cancel.requested()).then_some(Calibration { faces: self.len(), ..calibration? }))
     }
 
-    /// Embeds the faces as a run does; those whose answer is no unit vector are left out. `None` when told to stop.
+    /// Embeds the faces as a run does, leaving out those without a valid output. `None` if cancelled.
     ///
     /// # Errors
     /// Those of the embedder.
@@ -115,7 +114,7 @@ impl<'a> Sample<'a> {
         embedded
     }
 
-    /// Digest of the faces as the network sees them, and of their embeddings. `None` when told to stop.
+    /// Digest of the preprocessed faces and their embeddings. `None` if cancelled.
     ///
     /// # Errors
     /// Those of the embedder.
@@ -136,7 +135,7 @@ impl<'a> Sample<'a> {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Option<SampleRows>, ModelError> {
-        let answers = Answers::new(embedder, self.job.faces, self.job.preprocess);
+        let answers = NetworkOutput::new(embedder, self.job.faces, self.job.preprocess);
         let mut found = SampleRows::default();
         for batch in &mut self.batches {
             if cancel.requested() {

@@ -1,6 +1,6 @@
-//! The chunks of a run. A chunk exists when its sidecar does *and* its matrix has the digest in it; everything else in
-//! the folder is what an interrupted process left, and is written again. A face that failed is committed with its chunk:
-//! who wants to try it again removes the chunk's sidecar.
+//! The chunks of a run. A chunk exists if its sidecar does *and* its matrix matches the digest in it; anything else in
+//! the folder was left by an interrupted process and is rewritten. Failed faces are committed with their chunk: remove
+//! its sidecar to retry them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,8 +11,8 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::npy::NpyError;
-use super::record::{self, ChunkRecord, Found, Timings};
-use super::{Failure, RunLock};
+use super::record::{self, ChunkRecord, ScannedRecord, Timings};
+use super::{FailedFace, RunLock};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
@@ -21,7 +21,7 @@ use crate::quality::Qualities;
 /// The folder of chunks inside a run directory.
 pub(super) const CHUNKS: &str = "chunks";
 
-/// The chunks of one run, held by the process that has its lock.
+/// The chunks of one run, owned by the process that holds its lock.
 #[derive(Debug)]
 pub struct ChunkStore {
     pub(super) chunks: PathBuf,
@@ -34,24 +34,24 @@ pub struct ChunkStore {
     pub(super) records: BTreeMap<usize, ChunkRecord>,
 }
 
-/// A chunk whose faces are through the network.
+/// A chunk that is embedded but not committed.
 #[derive(Debug, Default)]
-pub(super) struct Computed {
+pub(super) struct ComputedChunk {
     pub chunk: usize,
     /// Embedded rows, row-major.
     pub data: Vec<f32>,
     /// The other rows, ascending.
-    pub failures: Vec<Failure>,
-    /// How good the pictures of the embedded rows are, in their order.
+    pub failures: Vec<FailedFace>,
+    /// Picture quality of the embedded rows, in order.
     pub quality: Qualities,
-    /// What is known before it is written.
+    /// Timings known before it is written.
     pub timings: Timings,
 }
 
 impl ChunkStore {
-    /// Opens the chunks of a run whose manifest has `rows` rows, for embeddings of `dimension` numbers, as far as they were
-    /// computed by `arithmetic`. Every digest is checked; what is damaged, or computed by another, is said, removed, and
-    /// computed again. A store that has chunks keeps their size.
+    /// Opens the chunks of a run whose manifest has `rows` rows, for embeddings of `dimension` numbers computed by
+    /// `arithmetic`. Checks every digest; chunks that are damaged or computed by other arithmetic are reported, removed
+    /// and computed again. A store with chunks keeps their size.
     ///
     /// # Errors
     /// [`StoreError`] when the folder cannot be read or written.
@@ -81,12 +81,12 @@ impl ChunkStore {
                     store.records.insert(chunk, record);
                 }
                 Err(rule) => {
-                    progress.say(&format!("chunk {chunk:05} is damaged ({rule}): it is computed again"));
+                    progress.say(&format!("chunk {chunk:05} is damaged ({rule}); computing it again"));
                     store.remove(chunk, "json")?;
                 }
             }
         }
-        // What has no sidecar was never committed.
+        // A matrix without sidecar was never committed.
         for chunk in record::numbers(&store.chunks, "npy")? {
             if !store.records.contains_key(&chunk) {
                 store.remove(chunk, "npy")?;
@@ -96,15 +96,14 @@ impl ChunkStore {
             store.chunk_size = chunk_size;
         } else if store.chunk_size != chunk_size {
             let kept = store.chunk_size;
-            progress
-                .say(&format!("the run's chunks have {kept} rows and keep them; chunk_size {chunk_size} is not used"));
+            progress.say(&format!("the run keeps its chunks of {kept} rows; ignoring chunk_size {chunk_size}"));
         }
         store.session += store.records.values().map(|record| record.timings.session).max().unwrap_or(0);
         Ok(store)
     }
 
-    /// The same chunks, with those turned into an error whose matrix is damaged or that are not of this store.
-    fn check(&self, found: Vec<Found>, progress: &dyn Progress) -> Result<Vec<Found>, StoreError> {
+    /// The same chunks, with an error for those that are damaged or do not belong to this store.
+    fn check(&self, found: Vec<ScannedRecord>, progress: &dyn Progress) -> Result<Vec<ScannedRecord>, StoreError> {
         if found.is_empty() {
             return Ok(found);
         }
@@ -150,13 +149,13 @@ impl ChunkStore {
         self.records.values().map(|record| record.embedded).sum()
     }
 
-    /// Rows without one for good, so far.
+    /// Rows that failed, so far.
     #[must_use]
     pub fn rows_failed(&self) -> usize {
         self.failures().count()
     }
 
-    /// What is committed from now on is computed by this.
+    /// Sets the arithmetic of chunks committed from now on.
     pub fn computed_by(&mut self, fingerprint: Digest) {
         self.arithmetic = Some(fingerprint);
     }
@@ -173,8 +172,8 @@ impl ChunkStore {
         self.missing().next().is_none()
     }
 
-    /// Why rows have no embedding, in row order, so far.
-    pub(super) fn failures(&self) -> impl Iterator<Item = &Failure> {
+    /// Failures so far, in row order.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &FailedFace> {
         self.records.values().flat_map(|record| &record.failures)
     }
 
@@ -212,8 +211,8 @@ impl ChunkStore {
     }
 
     /// Commits a chunk: its matrix, then its sidecar.
-    pub(super) fn commit(&mut self, computed: &Computed) -> Result<(), StoreError> {
-        let Computed { chunk, data, failures, quality, timings } = computed;
+    pub(super) fn commit(&mut self, computed: &ComputedChunk) -> Result<(), StoreError> {
+        let ComputedChunk { chunk, data, failures, quality, timings } = computed;
         let rows = record::rows_of(*chunk, self.chunk_size, self.rows);
         let started = Instant::now();
         let sha256 = record::write_matrix(&record::path_of(&self.chunks, *chunk, "npy"), data, self.dimension)?;
@@ -249,9 +248,8 @@ pub enum StoreError {
     /// A chunk's matrix.
     #[error(transparent)]
     Npy(#[from] NpyError),
-    /// A chunk that was whole when the store was opened, or that a finished run should have.
-    #[error("{} is damaged: {rule}; starting the run again (once its `face_metadata.csv` is removed, if it has one) \
-             finds what is damaged and computes it again", path.display())]
+    /// A damaged chunk that was intact when the store was opened, or of a finished run.
+    #[error("{} is damaged: {rule}; remove the run's `face_metadata.csv`, if it has one, and run it again to recompute what is damaged", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -259,14 +257,14 @@ pub enum StoreError {
         rule: String,
     },
     /// Not all faces went through the network yet.
-    #[error("{} lacks {missing} chunks; starting the run again computes them", chunks.display())]
+    #[error("{} lacks {missing} chunks; run it again to compute them", chunks.display())]
     Incomplete {
         /// The folder.
         chunks: PathBuf,
         /// How many.
         missing: usize,
     },
-    /// A sidecar that cannot be written down.
+    /// A sidecar that cannot be serialised.
     #[error("cannot write {}: {source}", path.display())]
     Json {
         /// The file.
@@ -275,7 +273,7 @@ pub enum StoreError {
         source: serde_json::Error,
     },
     /// A size of zero.
-    #[error("the {what} is 0; it has to be at least 1")]
+    #[error("the {what} is 0, but must be at least 1")]
     Zero {
         /// Which.
         what: &'static str,

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::mock::{Bench, DIMENSION, Fate, MockEmbedder, Recorded, SIDE, answer, pixels, quality};
+use super::mock::{DIMENSION, EmbedFixture, Fate, MockEmbedder, Recorded, SIDE, answer, pixels, quality};
 use super::*;
 use crate::embed::OnError;
 use crate::model::BatchSize;
 use crate::model::{BATCH, ModelError};
 use crate::progress::{Cancel, Silent};
 
-fn direct(bench: &Bench) -> Vec<f32> {
+fn direct(bench: &EmbedFixture) -> Vec<f32> {
     let rows = (0..bench.faces.len()).filter(|row| !bench.reader.fates.contains_key(row));
     rows.flat_map(|row| answer(&pixels(row), DIMENSION)).collect()
 }
@@ -28,7 +28,7 @@ fn summary(outcome: EmbedOutcome) -> EmbedSummary {
 #[test]
 fn rows_are_in_input_order_and_failures_are_listed() {
     let fates = [(0, Fate::Fails), (4, Fate::Panics), (5, Fate::Poisons), (6, Fate::Fails), (12, Fate::Poisons)];
-    let mut bench = Bench::new(13, 5).with_fates(fates);
+    let mut bench = EmbedFixture::new(13, 5).with_fates(fates);
     bench.reader.jitter = true;
     bench.finish();
     let matrix = EmbeddingMatrix::open(&bench.file("face_embeddings.npy")).unwrap();
@@ -40,10 +40,10 @@ fn rows_are_in_input_order_and_failures_are_listed() {
     insta::assert_snapshot!(bench.text("failures.csv"), @r#"
     row,face_id,kind,message
     0,"face,0",decode,"row 0, ""quoted"""
-    4,"face,4",panic,reading it panicked: the codec gave up on 4
-    5,"face,5",forward,"the network's answer has length NaN, not 1"
+    4,"face,4",panic,reading panicked: the codec gave up on 4
+    5,"face,5",forward,"the network's output has length NaN, not 1"
     6,"face,6",decode,"row 6, ""quoted"""
-    12,"face,12",forward,"the network's answer has length NaN, not 1"
+    12,"face,12",forward,"the network's output has length NaN, not 1"
     "#);
     let records = read_records(bench.run()).unwrap();
     let ranges: Vec<_> = records.iter().map(ChunkRecord::range).collect();
@@ -56,7 +56,7 @@ fn rows_are_in_input_order_and_failures_are_listed() {
 
 #[test]
 fn a_manifest_without_embeddable_faces_gives_empty_files() {
-    for bench in [Bench::new(0, 5), Bench::new(2, 5).with_fates([(0, Fate::Fails), (1, Fate::Fails)])] {
+    for bench in [EmbedFixture::new(0, 5), EmbedFixture::new(2, 5).with_fates([(0, Fate::Fails), (1, Fate::Fails)])] {
         bench.finish();
         assert_eq!(EmbeddingMatrix::open(&bench.file("face_embeddings.npy")).unwrap().rows, 0);
         assert_eq!(bench.text("face_embedding_index.csv"), "face_id\n");
@@ -67,9 +67,9 @@ fn a_manifest_without_embeddable_faces_gives_empty_files() {
 #[test]
 fn the_files_do_not_depend_on_batch_chunk_or_threads() {
     // More rows than a row group of the parquet file has.
-    let expected = Bench::new(5000, 1000).with_fates([(3, Fate::Fails)]).finish();
+    let expected = EmbedFixture::new(5000, 1000).with_fates([(3, Fate::Fails)]).finish();
     for (batch_size, chunk_size, threads) in [(1, 777, 1), (64, 4096, 4), (10_000, 100_000, 3)] {
-        let mut bench = Bench::new(5000, chunk_size).with_fates([(3, Fate::Fails)]);
+        let mut bench = EmbedFixture::new(5000, chunk_size).with_fates([(3, Fate::Fails)]);
         bench.options.batch_size = BatchSize::Faces(batch_size);
         bench.options.threads = Some(threads);
         assert!(bench.finish() == expected, "batches of {batch_size}, chunks of {chunk_size}, {threads} threads");
@@ -79,7 +79,7 @@ fn the_files_do_not_depend_on_batch_chunk_or_threads() {
 #[test]
 fn the_table_holds_ids_identities_and_rows() {
     use polars::prelude::{DataType, ParquetReader, SerReader};
-    let bench = Bench::new(7, 2).with_fates([(1, Fate::Fails)]);
+    let bench = EmbedFixture::new(7, 2).with_fates([(1, Fate::Fails)]);
     bench.finish();
     let table = ParquetReader::new(fs::File::open(bench.file("embeddings.parquet")).unwrap()).finish().unwrap();
     assert_eq!(table.height(), 6);
@@ -97,7 +97,7 @@ fn the_table_holds_ids_identities_and_rows() {
 }
 
 /// Sizes in `face_quality.parquet`, which are the mock's manifest rows.
-fn measured(bench: &Bench) -> Vec<Option<u32>> {
+fn measured(bench: &EmbedFixture) -> Vec<Option<u32>> {
     use polars::prelude::{ParquetReader, SerReader};
     let table = ParquetReader::new(fs::File::open(bench.file("face_quality.parquet")).unwrap()).finish().unwrap();
     assert_eq!(table.get_column_names(), ["face_id", "sharpness", "exposure", "contrast", "size"]);
@@ -106,7 +106,7 @@ fn measured(bench: &Bench) -> Vec<Option<u32>> {
 
 #[test]
 fn a_chunk_from_before_quality_was_measured_resumes_with_gaps() {
-    let bench = Bench::new(7, 3).with_fates([(1, Fate::Fails)]);
+    let bench = EmbedFixture::new(7, 3).with_fates([(1, Fate::Fails)]);
     bench.finish();
     assert_eq!(measured(&bench), [0, 2, 3, 4, 5, 6].map(Some));
     let mut sidecar: serde_json::Value = serde_json::from_str(&bench.text("chunks/00001.json")).unwrap();
@@ -119,7 +119,7 @@ fn a_chunk_from_before_quality_was_measured_resumes_with_gaps() {
 
 #[test]
 fn a_sidecar_stays_small() {
-    let bench = Bench::new(1024, 1024);
+    let bench = EmbedFixture::new(1024, 1024);
     bench.finish();
     let text = bench.text("chunks/00000.json");
     assert!(text.len() < 40_000, "{} bytes", text.len());
@@ -131,9 +131,9 @@ fn a_sidecar_stays_small() {
 #[test]
 fn interrupted_anywhere_it_resumes_to_the_same_bytes() {
     let fates = [(2, Fate::Fails), (9, Fate::Poisons)];
-    let expected = Bench::new(20, 4).with_fates(fates).finish();
+    let expected = EmbedFixture::new(20, 4).with_fates(fates).finish();
     for stop_at in 0..20 {
-        let mut bench = Bench::new(20, 4).with_fates(fates);
+        let mut bench = EmbedFixture::new(20, 4).with_fates(fates);
         let cancel = Cancel::default();
         let mut store = bench.open(&Silent);
         let outcome = bench.session(&mut store, &Silent, &cancel, |embedded| {
@@ -165,7 +165,7 @@ fn interrupted_anywhere_it_resumes_to_the_same_bytes() {
 
 #[test]
 fn a_finished_store_reads_and_embeds_nothing() {
-    let bench = Bench::new(9, 4).with_fates([(1, Fate::Fails)]);
+    let bench = EmbedFixture::new(9, 4).with_fates([(1, Fate::Fails)]);
     bench.embed().unwrap();
     let again = bench.session(&mut bench.open(&Silent), &Silent, &Cancel::default(), |_| {
         Err(ModelError::Device { device: "mock".into(), reason: "was asked".into() })
@@ -174,10 +174,10 @@ fn a_finished_store_reads_and_embeds_nothing() {
     assert_eq!((rows, embedded, failed, resumed), (9, 8, 1, 9));
 }
 
-type Damage = (&'static str, fn(&Bench));
+type ChunkDamage = (&'static str, fn(&EmbedFixture));
 
 /// What a killed process, a bad disk or a curious user does to the chunks of a run.
-const DAMAGES: [Damage; 10] = [
+const DAMAGES: [ChunkDamage; 10] = [
     ("a flipped bit", |bench| {
         let mut bytes = bench.bytes("chunks/00001.npy");
         let last = bytes.len() - 1;
@@ -214,17 +214,19 @@ const DAMAGES: [Damage; 10] = [
 
 #[test]
 fn damaged_chunks_are_said_and_computed_again() {
-    let expected = Bench::new(11, 4).with_fates([(0, Fate::Fails)]).finish();
+    let expected = EmbedFixture::new(11, 4).with_fates([(0, Fate::Fails)]).finish();
     for (name, damage) in DAMAGES {
-        let bench = Bench::new(11, 4).with_fates([(0, Fate::Fails)]);
+        let bench = EmbedFixture::new(11, 4).with_fates([(0, Fate::Fails)]);
         bench.finish();
         damage(&bench);
         assert_ne!(damaged_chunks(bench.run()).unwrap(), Vec::<String>::new(), "{name}");
         let recorded = Recorded::default();
         let store = bench.open(&recorded);
         assert_eq!(store.rows_embedded(), 6, "{name}");
-        let said =
-            recorded.lines().iter().any(|line| line.starts_with("say chunk 0000") && line.ends_with("computed again"));
+        let said = recorded
+            .lines()
+            .iter()
+            .any(|line| line.starts_with("say chunk 0000") && line.ends_with("computing it again"));
         assert!(said || name == "a matrix without sidecar", "{name}: {:?}", recorded.lines());
         drop(store);
         bench.reader.started.store(0, Ordering::SeqCst);
@@ -240,19 +242,19 @@ fn damaged_chunks_are_said_and_computed_again() {
 
 #[test]
 fn a_chunk_that_is_damaged_after_the_start_is_never_exported() {
-    let bench = Bench::new(11, 4);
+    let bench = EmbedFixture::new(11, 4);
     bench.embed().unwrap();
     let store = bench.open(&Silent);
     DAMAGES[0].1(&bench);
     let error = export(bench.run(), &store, &bench.faces, &Silent).unwrap_err().to_string();
     let error = error.replace(bench.run().to_str().unwrap(), "RUN");
-    insta::assert_snapshot!(error, @"RUN/chunks/00001.npy is damaged: it does not have the digest that its sidecar names; starting the run again (once its `face_metadata.csv` is removed, if it has one) finds what is damaged and computes it again");
+    insta::assert_snapshot!(error, @"RUN/chunks/00001.npy is damaged: it does not match the digest in its sidecar; remove the run's `face_metadata.csv`, if it has one, and run it again to recompute what is damaged");
     assert!(!bench.file("face_embeddings.npy").exists());
 }
 
 #[test]
 fn what_verify_is_told() {
-    let bench = Bench::new(11, 4);
+    let bench = EmbedFixture::new(11, 4);
     assert_eq!(damaged_chunks(bench.run()).unwrap(), ["no chunk can be read"]);
     bench.finish();
     let matrix = bench.file("face_embeddings.npy");
@@ -262,7 +264,7 @@ fn what_verify_is_told() {
     fs::write(&matrix, &bytes).unwrap();
     assert_eq!(
         differs_from_chunks(bench.run(), &matrix).unwrap().unwrap(),
-        "row 6 of the matrix is not row 2 of chunk 00001"
+        "row 6 of the matrix differs from row 2 of chunk 00001"
     );
     fs::remove_file(bench.file("chunks/00002.json")).unwrap();
     assert_eq!(
@@ -270,20 +272,20 @@ fn what_verify_is_told() {
         "the matrix has 11 rows, the chunks have 8"
     );
     fs::remove_file(bench.file("chunks/00001.json")).unwrap();
-    assert_eq!(damaged_chunks(bench.run()).unwrap(), ["chunks 00001 to 00002: they are gone"]);
+    assert_eq!(damaged_chunks(bench.run()).unwrap(), ["chunks 00001 to 00002: missing"]);
     bench.finish();
     fs::remove_file(bench.file("chunks/00002.json")).unwrap();
     fs::write(bench.file("chunks/00000.json"), "{}").unwrap();
     insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"
     chunk 00000: its sidecar cannot be read: missing field `chunk` at line 1 column 2
-    chunk 00002: it is gone
+    chunk 00002: missing
     ");
     assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
 }
 
 #[test]
 fn no_poisoned_sidecar_panics_or_passes() {
-    let bench = Bench::new(11, 4).with_fates([(5, Fate::Fails)]);
+    let bench = EmbedFixture::new(11, 4).with_fates([(5, Fate::Fails)]);
     bench.finish();
     let matrix = bench.file("face_embeddings.npy");
     let text = bench.text("chunks/00001.json");
@@ -307,18 +309,18 @@ fn no_poisoned_sidecar_panics_or_passes() {
 
 #[test]
 fn a_sidecar_of_another_manifest_is_noticed() {
-    let bench = Bench::new(11, 4);
+    let bench = EmbedFixture::new(11, 4);
     bench.finish();
     let text = bench.text("chunks/00001.json").replace("\"manifest_rows\": 11", "\"manifest_rows\": 12");
     fs::write(bench.file("chunks/00001.json"), text).unwrap();
-    insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"chunk 00001: it is of another manifest, network or chunk size");
+    insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"chunk 00001: it belongs to another manifest, network or chunk size");
     assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
     assert_eq!(bench.open(&Silent).rows_embedded(), 7);
 }
 
 #[test]
 fn a_store_keeps_the_size_of_its_chunks() {
-    let mut bench = Bench::new(20, 4);
+    let mut bench = EmbedFixture::new(20, 4);
     let cancel = Cancel::default();
     bench
         .session(&mut bench.open(&Silent), &Silent, &cancel, |done| {
@@ -331,17 +333,14 @@ fn a_store_keeps_the_size_of_its_chunks() {
     bench.options.chunk_size = 7;
     let recorded = Recorded::default();
     drop(bench.open(&recorded));
-    assert_eq!(
-        recorded.lines().last().unwrap(),
-        "say the run's chunks have 4 rows and keep them; chunk_size 7 is not used"
-    );
-    assert!(bench.finish() == Bench::new(20, 4).finish());
+    assert_eq!(recorded.lines().last().unwrap(), "say the run keeps its chunks of 4 rows; ignoring chunk_size 7");
+    assert!(bench.finish() == EmbedFixture::new(20, 4).finish());
     assert_eq!(read_records(bench.run()).unwrap().len(), 5);
 }
 
 #[test]
 fn chunks_of_another_network_are_not_resumed() {
-    let bench = Bench::new(4, 4);
+    let bench = EmbedFixture::new(4, 4);
     bench.embed().unwrap();
     let lock = RunLock::acquire(bench.run()).unwrap();
     assert_eq!(ChunkStore::open(&lock, 4, DIMENSION + 1, 4, None, &Silent).unwrap().rows_embedded(), 0);
@@ -349,23 +348,23 @@ fn chunks_of_another_network_are_not_resumed() {
 
 #[test]
 fn a_failure_stops_the_run_when_asked_to() {
-    let mut bench = Bench::new(20, 4).with_fates([(9, Fate::Fails), (10, Fate::Fails)]);
+    let mut bench = EmbedFixture::new(20, 4).with_fates([(9, Fate::Fails), (10, Fate::Fails)]);
     bench.options.on_error = OnError::Fail;
     let mut store = bench.open(&Silent);
     let error = bench.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap_err();
-    insta::assert_snapshot!(error, @r#"face `face,9` (row 9) has no embedding: row 9, "quoted" (decode); `embed.on_error: skip` would list it in failures.csv and go on"#);
+    insta::assert_snapshot!(error, @r#"face `face,9` (row 9) has no embedding: row 9, "quoted" (decode); set `embed.on_error: skip` to list it in failures.csv and continue"#);
     assert_eq!(store.rows_embedded(), 8, "the chunks before it stay");
 }
 
 #[test]
 fn too_many_failures_stop_the_run_also_those_of_earlier_sessions() {
-    let mut bench = Bench::new(20, 4).with_fates([(1, Fate::Fails), (3, Fate::Fails), (9, Fate::Poisons)]);
+    let mut bench = EmbedFixture::new(20, 4).with_fates([(1, Fate::Fails), (3, Fate::Fails), (9, Fate::Poisons)]);
     bench.options.max_failures = Some(3);
     summary(bench.embed().unwrap());
     fs::remove_file(bench.file("chunks/00002.json")).unwrap();
     bench.options.max_failures = Some(2);
     let error = bench.embed().unwrap_err();
-    insta::assert_snapshot!(error, @"more than 2 faces have no embedding (`embed.max_failures`); the last is `face,9` (row 9): the network's answer has length NaN, not 1 (forward)");
+    insta::assert_snapshot!(error, @"more than 2 faces have no embedding (`embed.max_failures`); the last is `face,9` (row 9): the network's output has length NaN, not 1 (forward)");
     bench.options.max_failures = Some(1);
     let error = bench.embed().unwrap_err().to_string();
     assert!(error.contains("`face,3` (row 3)"), "{error}");
@@ -373,8 +372,8 @@ fn too_many_failures_stop_the_run_also_those_of_earlier_sessions() {
 
 #[test]
 fn a_failing_device_or_disk_keeps_what_was_committed() {
-    let expected = Bench::new(20, 4).finish();
-    let bench = Bench::new(20, 4);
+    let expected = EmbedFixture::new(20, 4).finish();
+    let bench = EmbedFixture::new(20, 4);
     let mut store = bench.open(&Silent);
     let error = bench.session(&mut store, &Silent, &Cancel::default(), |done| match done {
         8.. => Err(ModelError::Device { device: "GPU".into(), reason: "out of memory".into() }),
@@ -388,7 +387,7 @@ fn a_failing_device_or_disk_keeps_what_was_committed() {
     let obstacle = bench.file("chunks/00003.npy");
     fs::create_dir_all(obstacle.join("full")).unwrap();
     let error = bench.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap_err().to_string();
-    assert!(error.contains(obstacle.to_str().unwrap()) && error.ends_with("goes on from there"), "{error}");
+    assert!(error.contains(obstacle.to_str().unwrap()) && error.ends_with("resumes from them"), "{error}");
     assert_eq!(store.rows_embedded(), 12);
     let partial = fs::read_dir(bench.file("chunks"))
         .unwrap()
@@ -416,7 +415,7 @@ fn mirroring_is_what_it_says() {
         row.into_iter().map(move |value| (f64::from(value) / length) as f32)
     };
     for mirror in [Mirror::Sum, Mirror::Concat] {
-        let mut bench = Bench::new(7, 3).with_fates([(2, Fate::Fails), (5, Fate::Poisons)]);
+        let mut bench = EmbedFixture::new(7, 3).with_fates([(2, Fate::Fails), (5, Fate::Poisons)]);
         bench.preprocess.mirror = mirror;
         bench.finish();
         let expected: Vec<f32> = [0, 1, 3, 4, 6]
@@ -437,7 +436,7 @@ fn mirroring_is_what_it_says() {
 
 #[test]
 fn reading_ahead_is_bounded() {
-    let mut bench = Bench::new(400, 400);
+    let mut bench = EmbedFixture::new(400, 400);
     bench.options.batch_size = BatchSize::Faces(8);
     let job = EmbedJob::new(&bench.faces, &bench.reader, &bench.preprocess, &bench.options);
     let limit = job.cut(BATCH).faces_in_flight(1);
@@ -455,7 +454,7 @@ fn reading_ahead_is_bounded() {
 
 #[test]
 fn progress_tells_of_faces_failures_and_what_was_resumed() {
-    let bench = Bench::new(8, 4).with_fates([(1, Fate::Fails), (6, Fate::Fails)]);
+    let bench = EmbedFixture::new(8, 4).with_fates([(1, Fate::Fails), (6, Fate::Fails)]);
     bench.embed().unwrap();
     fs::remove_file(bench.file("chunks/00001.json")).unwrap();
     let recorded = Recorded::default();
@@ -473,10 +472,10 @@ fn progress_tells_of_faces_failures_and_what_was_resumed() {
 #[test]
 fn a_sample_can_be_embedded_again_after_wrong_answers() {
     for mirror in [Mirror::None, Mirror::Concat] {
-        let mut bench = Bench::new(7, 4).with_fates([(1, Fate::Fails), (2, Fate::Poisons)]);
+        let mut bench = EmbedFixture::new(7, 4).with_fates([(1, Fate::Fails), (2, Fate::Poisons)]);
         bench.preprocess.mirror = mirror;
         let job = EmbedJob::new(&bench.faces, &bench.reader, &bench.preprocess, &bench.options);
-        let mut sample = Sample::read(job, &Cancel::default()).unwrap();
+        let mut sample = EmbedSample::read(job, &Cancel::default()).unwrap();
         let mut again = || {
             let mut embedder = MockEmbedder::new(DIMENSION, |_| Ok(()));
             sample.embed(&mut embedder, &Silent, &Cancel::default()).unwrap().unwrap()
@@ -491,12 +490,12 @@ fn a_sample_can_be_embedded_again_after_wrong_answers() {
 
 #[test]
 fn a_store_of_other_faces_is_refused() {
-    let bench = Bench::new(8, 4);
+    let bench = EmbedFixture::new(8, 4);
     let mut store = bench.open(&Silent);
     let job = EmbedJob::new(&bench.faces[1..], &bench.reader, &bench.preprocess, &bench.options);
     let mut embedder = MockEmbedder::new(DIMENSION, |_| Ok(()));
     let error = run(&job, &mut embedder, &mut store, &Silent, &Cancel::default()).unwrap_err();
-    insta::assert_snapshot!(error, @"the rows of faces or network, 7, is not the store's, 8");
+    insta::assert_snapshot!(error, @"the job's rows (7) does not match the store's (8)");
 }
 
 proptest! {
@@ -511,7 +510,7 @@ proptest! {
         kills in prop::collection::vec((0usize..60, 0usize..DAMAGES.len()), 0..3),
     ) {
         let listed = fates.iter().enumerate().filter_map(|(row, fate)| Some((row, (*fate)?)));
-        let mut bench = Bench::new(fates.len(), chunk_size).with_fates(listed);
+        let mut bench = EmbedFixture::new(fates.len(), chunk_size).with_fates(listed);
         bench.options.batch_size = BatchSize::Faces(batch_size);
         bench.options.threads = Some(threads);
         for (stop_at, damage) in kills {
@@ -540,7 +539,7 @@ fn two_hundred_thousand_rows() {
     let report = |what: &str, started: Instant| {
         println!("{what:<28} {:>8.2} s   peak RSS {}", started.elapsed().as_secs_f64(), peak());
     };
-    let mut bench = Bench::new(200_000, 1024);
+    let mut bench = EmbedFixture::new(200_000, 1024);
     bench.dimension = 512;
     bench.options.batch_size = BatchSize::Faces(64);
     let started = Instant::now();

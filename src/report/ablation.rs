@@ -4,13 +4,13 @@ use super::ReportError;
 use super::page::{Banner, DataTable, HeadlineNumber, Page, Section, TableCell};
 use super::waterfall;
 use super::words::{NONE, count, or_dash, sentence};
-use crate::ablation::{Ablation, Change, Variant, verdict};
-use crate::compare::{Effect, Verdict};
+use crate::ablation::{AblationResult, AblationVariant, Change, verdict};
+use crate::compare::{Effect, EffectVerdict};
 use crate::config::Design;
 use crate::numbers::Quantity;
 
 /// The whole page.
-pub(super) fn page(found: &Ablation) -> Result<Page, ReportError> {
+pub(super) fn page(found: &AblationResult) -> Result<Page, ReportError> {
     Ok(Page {
         kind: "FaceVault ablation",
         title: found.config.clone(),
@@ -32,9 +32,9 @@ pub(super) fn page(found: &Ablation) -> Result<Page, ReportError> {
     })
 }
 
-fn tiles(found: &Ablation) -> Vec<HeadlineNumber> {
+fn tiles(found: &AblationResult) -> Vec<HeadlineNumber> {
     let mut tiles = Vec::new();
-    let value = |label: &str, variant: &Variant| {
+    let value = |label: &str, variant: &AblationVariant| {
         Some(HeadlineNumber::estimate(label, found.metric.quantity, variant.value.as_ref()?))
     };
     tiles.extend(found.variants.first().and_then(|variant| value("As configured", variant)));
@@ -50,7 +50,7 @@ fn tiles(found: &Ablation) -> Vec<HeadlineNumber> {
     tiles
 }
 
-fn costs(found: &Ablation) -> Result<Section, ReportError> {
+fn costs(found: &AblationResult) -> Result<Section, ReportError> {
     let how = if found.metric.key.ends_with(".accuracy") {
         "each listed pair is decided in all variants, and the interval is of the differences and accounts for pairs that \
          share people, so whatever the variants share (hard pictures, people who look alike) cancels"
@@ -71,7 +71,7 @@ fn costs(found: &Ablation) -> Result<Section, ReportError> {
 }
 
 /// The numbers of the figure.
-pub(super) fn numbers(found: &Ablation) -> DataTable {
+pub(super) fn numbers(found: &AblationResult) -> DataTable {
     let over = if found.design == Design::Grid { "#pairs of variants" } else { "between" };
     let mut table = DataTable::new("Numbers: what each step changes", &["step", "#change", "verdict", over]);
     for change in found.changes.iter().chain(&found.total) {
@@ -95,7 +95,7 @@ pub(super) fn numbers(found: &Ablation) -> DataTable {
 }
 
 /// A difference with its interval as the note.
-fn difference(found: &Ablation, effect: Option<&Effect>) -> TableCell {
+fn difference(found: &AblationResult, effect: Option<&Effect>) -> TableCell {
     let Some(effect) = effect else { return NONE.into() };
     let text = found.metric.quantity.effect(&effect.difference);
     match text.split_once(" [") {
@@ -107,14 +107,14 @@ fn difference(found: &Ablation, effect: Option<&Effect>) -> TableCell {
 /// A verdict with a sign, so that colour is not its only carrier.
 fn signed(effect: &Effect) -> String {
     let sign = match effect.verdict {
-        Verdict::Better => "✓ ",
-        Verdict::Worse => "✗ ",
+        EffectVerdict::Better => "✓ ",
+        EffectVerdict::Worse => "✗ ",
         _ => "",
     };
     format!("{sign}{}", verdict(effect))
 }
 
-fn variants(found: &Ablation) -> Section {
+fn variants(found: &AblationResult) -> Section {
     let path = found.design == Design::Steps;
     let mut columns =
         vec!["variant", "#value", if path { "#change to the previous" } else { "#change to [0]" }, "verdict"];
@@ -135,7 +135,7 @@ fn variants(found: &Ablation) -> Section {
         let adopted = variant.adopted_from.as_ref().map_or_else(String::new, |run| format!("embeddings of {run}"));
         cells.push(variant.speed_text().into());
         cells.push(TableCell::with_note(or_dash(variant.run.clone()), adopted));
-        table.marked(change.is_some_and(|effect| effect.verdict == Verdict::Worse), cells);
+        table.marked(change.is_some_and(|effect| effect.verdict == EffectVerdict::Worse), cells);
     }
     Section::new("variants", "Variants").with(table.note(
         "Value: with its own interval, on the pairs that all variants share. Better and worse: the whole paired interval is \
@@ -145,7 +145,7 @@ fn variants(found: &Ablation) -> Section {
     ))
 }
 
-fn differences(found: &Ablation) -> Section {
+fn differences(found: &AblationResult) -> Section {
     let mut table = DataTable::new("Differences between the plans", &["variant", "key", "in [0]", "in the variant"]);
     for (number, variant) in found.variants.iter().enumerate() {
         for [key, there, here] in &variant.differences {
@@ -163,7 +163,7 @@ fn differences(found: &Ablation) -> Section {
         .with(table.folded())
 }
 
-fn missing(found: &Ablation) -> Section {
+fn missing(found: &AblationResult) -> Section {
     let section = Section::new("missing", "Not measured");
     let mut table = DataTable::new("Variants without a value", &["variant", "reason"]);
     for (number, variant) in found.variants.iter().enumerate() {
@@ -179,7 +179,7 @@ fn missing(found: &Ablation) -> Section {
     section.text(text).with(table)
 }
 
-fn provenance(found: &Ablation) -> Section {
+fn provenance(found: &AblationResult) -> Section {
     let columns = ["variant", "run", "program", "device", "weights", "manifest"];
     let mut table = DataTable::new("Where each variant was embedded", &columns);
     for (number, variant) in found.variants.iter().enumerate() {

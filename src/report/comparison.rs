@@ -8,7 +8,7 @@ use super::page::{Banner, DataTable, Exhibit, Legend, Page, Section, TableCell};
 use super::paired;
 use super::plots::{Chart, ChartLayer, Style};
 use super::words::{GENUINE_AND_IMPOSTOR, count, maybe, or_dash, run_number, sentence, value_and_interval};
-use crate::compare::{Comparison, Difference, Headline, RunSummary};
+use crate::compare::{Difference, HeadlineMetric, RunComparison, RunSummary};
 use crate::numbers::Quantity::{Cosine, Rate};
 use crate::similarity::Histograms;
 use crate::verification::Curve;
@@ -17,7 +17,7 @@ use crate::verification::Curve;
 const DRAWN_BINS: usize = 160;
 
 /// The whole page.
-pub(super) fn page(comparison: &Comparison) -> Result<Page, ReportError> {
+pub(super) fn page(comparison: &RunComparison) -> Result<Page, ReportError> {
     let verdict = sentence(&comparison.headline);
     let mut sections = vec![runs(comparison), differences(comparison)];
     sections.extend(comparison.gate.as_ref().map(paired::gate));
@@ -50,23 +50,23 @@ pub(super) fn page(comparison: &Comparison) -> Result<Page, ReportError> {
 }
 
 /// A run's histograms: of the pairs that all runs share, otherwise of its own pairs.
-fn histograms(comparison: &Comparison, run: usize) -> &Histograms {
+fn histograms(comparison: &RunComparison, run: usize) -> &Histograms {
     let shared = comparison.paired.as_ref().map(|paired| &paired.histograms[run]);
     shared.unwrap_or(&comparison.summaries[run].evaluation.histograms)
 }
 
 /// A run's curve, of the same pairs as [`histograms`].
-fn curve(comparison: &Comparison, run: usize) -> &Curve {
+fn curve(comparison: &RunComparison, run: usize) -> &Curve {
     let shared = comparison.paired.as_ref().map(|paired| &paired.curves[run]);
     shared.unwrap_or(&comparison.summaries[run].evaluation.curve)
 }
 
-fn legend(comparison: &Comparison) -> Vec<Legend> {
+fn legend(comparison: &RunComparison) -> Vec<Legend> {
     let runs = comparison.runs.iter().enumerate();
     runs.map(|(i, run)| Legend::line(Style::nth(i), format!("{} {run}", run_number(i)))).collect()
 }
 
-fn runs(comparison: &Comparison) -> Section {
+fn runs(comparison: &RunComparison) -> Section {
     let columns = ["run", "name", "#faces", "#identities", "#genuine pairs", "#impostor pairs"];
     let mut table = DataTable::new("Runs", &columns);
     for (i, run) in comparison.summaries.iter().enumerate() {
@@ -83,7 +83,7 @@ fn runs(comparison: &Comparison) -> Section {
     Section::new("runs", "Runs").with(table)
 }
 
-fn differences(comparison: &Comparison) -> Section {
+fn differences(comparison: &RunComparison) -> Section {
     let table = |caption: &str, found: &[Difference], parts: bool| {
         let mut table = DataTable::new(caption, if parts { &["key", "kind of difference"] } else { &["key"] });
         for i in 0..comparison.runs.len() {
@@ -105,7 +105,7 @@ fn differences(comparison: &Comparison) -> Section {
         .with(table("In provenance", provenance, false))
 }
 
-fn metrics(comparison: &Comparison) -> Section {
+fn metrics(comparison: &RunComparison) -> Section {
     let mut table = DataTable::new("Metrics", &["metric"]);
     for i in 0..comparison.runs.len() {
         table.column(&format!("#{}", run_number(i)));
@@ -138,7 +138,7 @@ fn metrics(comparison: &Comparison) -> Section {
         .with(table.folded())
 }
 
-fn distributions(comparison: &Comparison) -> Result<Section, ReportError> {
+fn distributions(comparison: &RunComparison) -> Result<Section, ReportError> {
     Ok(Section::new("distributions", "Genuine and impostor pairs")
         .text(GENUINE_AND_IMPOSTOR)
         .with(overlay(comparison, "Cosines of genuine pairs", |bin| bin.genuine)?)
@@ -146,7 +146,7 @@ fn distributions(comparison: &Comparison) -> Result<Section, ReportError> {
 }
 
 /// Genuine or impostor pairs of all runs.
-fn overlay(comparison: &Comparison, title: &str, of: fn(&Bin) -> u64) -> Result<Exhibit, ReportError> {
+fn overlay(comparison: &RunComparison, title: &str, of: fn(&Bin) -> u64) -> Result<Exhibit, ReportError> {
     let bins: Vec<_> = (0..comparison.runs.len()).map(|run| rebin(histograms(comparison, run), DRAWN_BINS)).collect();
     // The axis spans these pairs alone: the other kind would squeeze it.
     let ends: Vec<Bin> = {
@@ -199,7 +199,7 @@ fn shares(histograms: &Histograms, of: fn(&Bin) -> u64) -> [f64; TENTHS] {
     shares
 }
 
-fn errors(comparison: &Comparison) -> Result<Section, ReportError> {
+fn errors(comparison: &RunComparison) -> Result<Section, ReportError> {
     let most = |of: fn(&RunSummary) -> u64| comparison.summaries.iter().map(of).max().unwrap_or(1);
     let (x, y) =
         det_axes(most(|run| run.evaluation.metrics.pairs.genuine), most(|run| run.evaluation.metrics.pairs.impostor));
@@ -208,7 +208,7 @@ fn errors(comparison: &Comparison) -> Result<Section, ReportError> {
     for (i, run) in comparison.summaries.iter().enumerate() {
         let metrics = &run.evaluation.metrics;
         let shared = comparison.paired.as_ref().and_then(|paired| {
-            let row = paired.metrics.iter().find(|row| row.metric == Headline::Eer)?;
+            let row = paired.metrics.iter().find(|row| row.metric == HeadlineMetric::Eer)?;
             Some((row.values[i].as_ref()?, paired.eer_thresholds[i]))
         });
         let (eer, threshold) = shared.unwrap_or((&metrics.eer, metrics.eer_threshold));

@@ -28,11 +28,11 @@ use std::collections::BTreeMap;
 
 pub use people::SUSPECTS_SHOWN;
 
-use crate::ablation::Ablation;
-use crate::agreement::Agreement;
-use crate::compare::Comparison;
+use crate::ablation::AblationResult;
+use crate::agreement::PrecisionAgreement;
+use crate::compare::RunComparison;
 use crate::evaluate::Evaluation;
-use crate::published::Beside;
+use crate::published::PublishedResult;
 use crate::throughput::Throughput;
 
 /// The content of a run report.
@@ -53,11 +53,11 @@ pub struct Report {
     /// The results.
     pub evaluation: Evaluation,
     /// Published values next to this run's.
-    pub published: Vec<Beside>,
+    pub published: Vec<PublishedResult>,
     /// Embedding speed, chunk by chunk in row order.
     pub timeline: Vec<ChunkTiming>,
-    /// Agreement of the embeddings with f32; `None` for a run in f32.
-    pub agreement: Option<Agreement>,
+    /// PrecisionAgreement of the embeddings with f32; `None` for a run in f32.
+    pub agreement: Option<PrecisionAgreement>,
     /// Faces without an embedding, in row order.
     pub failures: Vec<FailureRow>,
     /// What the dataset's folders contain besides faces, as text; empty if nothing.
@@ -123,7 +123,7 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
 ///
 /// # Errors
 /// As [`render`].
-pub fn render_comparison(comparison: &Comparison) -> Result<String, ReportError> {
+pub fn render_comparison(comparison: &RunComparison) -> Result<String, ReportError> {
     comparison::page(comparison)?.html()
 }
 
@@ -139,7 +139,7 @@ pub fn render_throughput(measured: &Throughput) -> Result<String, ReportError> {
 ///
 /// # Errors
 /// As [`render`].
-pub fn render_ablation(ablation: &Ablation) -> Result<String, ReportError> {
+pub fn render_ablation(ablation: &AblationResult) -> Result<String, ReportError> {
     ablation::page(ablation)?.html()
 }
 

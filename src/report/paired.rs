@@ -6,7 +6,8 @@ use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
 use super::plots::{Chart, ChartLayer, Mark, Style};
 use super::words::{NONE, count, or_dash, run_number, sentence};
 use crate::compare::{
-    Comparison, Effect, Embeddings, FaceAgreement, Gate, Headline, Paired, PairedMetric, Speed, Verdict,
+    Effect, EffectVerdict, Embeddings, FaceAgreement, HeadlineMetric, Paired, PairedMetric, RegressionGate,
+    RunComparison, Speed,
 };
 use crate::numbers::Quantity;
 use crate::similarity::PairKind;
@@ -15,7 +16,7 @@ use crate::similarity::PairKind;
 const SPREAD: f64 = 0.32;
 
 /// Difference of each run to the first, with interval and verdict.
-pub(super) fn effects(comparison: &Comparison, paired: &Paired) -> Result<Section, ReportError> {
+pub(super) fn effects(comparison: &RunComparison, paired: &Paired) -> Result<Section, ReportError> {
     let mut table = DataTable::new("Metrics on the same pairs", &["metric"]);
     for i in 0..comparison.runs.len() {
         table.column(&format!("#{}", run_number(i)));
@@ -35,7 +36,7 @@ pub(super) fn effects(comparison: &Comparison, paired: &Paired) -> Result<Sectio
                 cells.push(or_dash(effect.map(|effect| effect.verdict.name().to_owned())).into());
             }
         }
-        table.marked(row.effects.iter().flatten().any(|effect| effect.verdict == Verdict::Worse), cells);
+        table.marked(row.effects.iter().flatten().any(|effect| effect.verdict == EffectVerdict::Worse), cells);
     }
     table.note = "pp: percentage points. The interval of a difference comes from resampling the same people for both runs; for a true accept rate, each replicate chooses its threshold again. Better and worse: the whole interval is on that side. Not resolvable: the interval contains 0, which does not show that the runs are equal. ≤: no error was seen, so the rate is a bound. Means and standard deviations of cosines determine which thresholds fit, not how well people are told apart: they are higher or lower, neither better nor worse.".into();
     let runs = comparison.runs.iter().enumerate().skip(1);
@@ -50,8 +51,8 @@ pub(super) fn effects(comparison: &Comparison, paired: &Paired) -> Result<Sectio
 
 /// The number of a run's metrics with each verdict.
 fn summary(paired: &Paired, run: usize) -> String {
-    use Verdict::{Better, Higher, Lower, NotResolvable, Same, Worse};
-    let with = |verdict: Verdict| {
+    use EffectVerdict::{Better, Higher, Lower, NotResolvable, Same, Worse};
+    let with = |verdict: EffectVerdict| {
         let found = paired.metrics.iter().filter_map(|row| row.effects[run].as_ref());
         (found.filter(|effect| effect.verdict == verdict).count(), verdict.name())
     };
@@ -60,22 +61,22 @@ fn summary(paired: &Paired, run: usize) -> String {
     if words.is_empty() { "no metric in common".into() } else { words.join(", ") + " of the metrics" }
 }
 
-fn short(metric: Headline) -> String {
+fn short(metric: HeadlineMetric) -> String {
     match metric {
-        Headline::Eer => "EER".into(),
-        Headline::Tar(target) => format!("TAR {target:e}"),
-        Headline::Auc => "AUC".into(),
-        Headline::DPrime => "d′".into(),
-        Headline::Mean(PairKind::Genuine) => "mean gen.".into(),
-        Headline::Std(PairKind::Genuine) => "std gen.".into(),
-        Headline::Mean(PairKind::Impostor) => "mean imp.".into(),
-        Headline::Std(PairKind::Impostor) => "std imp.".into(),
+        HeadlineMetric::Eer => "EER".into(),
+        HeadlineMetric::Tar(target) => format!("TAR {target:e}"),
+        HeadlineMetric::Auc => "AUC".into(),
+        HeadlineMetric::DPrime => "d′".into(),
+        HeadlineMetric::Mean(PairKind::Genuine) => "mean gen.".into(),
+        HeadlineMetric::Std(PairKind::Genuine) => "std gen.".into(),
+        HeadlineMetric::Mean(PairKind::Impostor) => "mean imp.".into(),
+        HeadlineMetric::Std(PairKind::Impostor) => "std imp.".into(),
     }
 }
 
 /// A forest plot: one line per metric, with points and intervals around 0. `None` where no difference has an interval.
 fn forest(
-    comparison: &Comparison,
+    comparison: &RunComparison,
     paired: &Paired,
     title: &str,
     quantity: Quantity,
@@ -84,7 +85,7 @@ fn forest(
         let scale = if quantity == Quantity::Rate { 100.0 } else { 1.0 };
         let Effect { difference, verdict } = effect;
         let numbers = [difference.lower?, difference.point, difference.upper?].map(|x| x * scale);
-        (*verdict != Verdict::Same && numbers.iter().all(|x| x.is_finite())).then_some(numbers)
+        (*verdict != EffectVerdict::Same && numbers.iter().all(|x| x.is_finite())).then_some(numbers)
     };
     let has_any = |row: &&PairedMetric| row.effects.iter().flatten().any(|effect| drawn(effect).is_some());
     let rows: Vec<_> = paired.metrics.iter().filter(|row| row.metric.quantity() == quantity).filter(has_any).collect();
@@ -109,7 +110,7 @@ fn forest(
             let within = if others > 1 { (run - 1) as f64 / (others - 1) as f64 * 2.0 - 1.0 } else { 0.0 };
             let y = (rows.len() - line) as f64 - within * SPREAD;
             let style = Style::nth(run);
-            let mark = if effect.verdict == Verdict::NotResolvable { Mark::Ring } else { Mark::Dot };
+            let mark = if effect.verdict == EffectVerdict::NotResolvable { Mark::Ring } else { Mark::Dot };
             layers.push(ChartLayer::Line(style, vec![(lower, y), (upper, y)]));
             layers.push(ChartLayer::Marks(style, mark, vec![(point, y)]));
             // Labels of several runs would overlap.
@@ -157,7 +158,7 @@ fn forest(
 }
 
 /// How far each face's embedding moved.
-pub(super) fn embeddings(comparison: &Comparison, paired: &Paired) -> Section {
+pub(super) fn embeddings(comparison: &RunComparison, paired: &Paired) -> Section {
     let mut table = DataTable::new(
         "Cosine between a face's embeddings in [1] and in another run",
         &[
@@ -213,7 +214,7 @@ pub(super) fn embeddings(comparison: &Comparison, paired: &Paired) -> Section {
 }
 
 /// All runs, best first.
-pub(super) fn ranking(comparison: &Comparison, paired: &Paired) -> Section {
+pub(super) fn ranking(comparison: &RunComparison, paired: &Paired) -> Section {
     let by = paired.ranking.by;
     let mut table = DataTable::new(format!("By {}", by.name()), &["rank", "run", "#value", "against the next in rank"]);
     for ((mut cells, ranked), at) in paired.ranking.rows().into_iter().zip(&paired.ranking.ranks).zip(1..) {
@@ -227,7 +228,7 @@ pub(super) fn ranking(comparison: &Comparison, paired: &Paired) -> Section {
 }
 
 /// How fast each run was embedded; empty where no speed is known.
-pub(super) fn speed(comparison: &Comparison) -> Section {
+pub(super) fn speed(comparison: &RunComparison) -> Section {
     let section = Section::new("speed", "Speed");
     if comparison.speed.iter().all(Option::is_none) {
         return section;
@@ -267,7 +268,7 @@ pub(super) fn speed(comparison: &Comparison) -> Section {
 }
 
 /// The result of a gate.
-pub(super) fn gate(gate: &Gate) -> Section {
+pub(super) fn gate(gate: &RegressionGate) -> Section {
     let mut table = DataTable::new("Findings", &["run", "metric", "finding"]);
     for finding in &gate.regressions {
         table.marked(true, [finding.run.clone(), finding.what.clone(), finding.text.clone()]);
@@ -282,7 +283,7 @@ pub(super) fn gate(gate: &Gate) -> Section {
 #[cfg(test)]
 pub(super) mod tests {
     use crate::compare::paired_tests::{comparison, reference, run};
-    use crate::compare::{Gate, Setting, Timing, Tolerances, speeds};
+    use crate::compare::{RegressionGate, Setting, Timing, Tolerances, speeds};
     use crate::report::render_comparison;
     use crate::report::tests::{check, sections};
 
@@ -290,7 +291,7 @@ pub(super) mod tests {
         let mut comparison = comparison(&[&[reference()], others].concat());
         let timing = Timing { chunks: vec![(10, 1.0)], settings: vec![Setting::default()] };
         comparison.speed = speeds(&vec![timing; comparison.runs.len()]);
-        comparison.gate = Some(Gate::judge(&comparison, Tolerances::default()));
+        comparison.gate = Some(RegressionGate::judge(&comparison, Tolerances::default()));
         let html = render_comparison(&comparison).unwrap();
         check(&html);
         assert_eq!(html, render_comparison(&comparison).unwrap());

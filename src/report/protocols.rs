@@ -5,7 +5,7 @@ use super::words::{count, counted, interval_name, maybe, or_dash, point, target,
 use crate::numbers::Quantity::{self, Plain, Rate};
 use crate::protocol::ProtocolResult;
 use crate::protocol::{Protocol, Split};
-use crate::published::{Beside, Standing};
+use crate::published::{PublishedAgreement, PublishedResult};
 
 /// All protocols of a run.
 pub(super) fn protocols(results: &[ProtocolResult]) -> Section {
@@ -95,18 +95,18 @@ fn description(result: &ProtocolResult) -> String {
 }
 
 /// Published values next to this run's.
-pub(super) fn published(rows: &[Beside]) -> Section {
+pub(super) fn published(rows: &[PublishedResult]) -> Section {
     let name = rows.iter().find_map(|row| row.here.as_ref()).map_or_else(|| "interval".into(), interval_name);
     let mut table = DataTable::new(
         "Published values and this run's",
         &["metric", "#this run", &format!("#{name}"), "#published", "verdict", "source", "differences in method"],
     );
     for row in rows {
-        let kind = Quantity::of_metric(&row.metric).unwrap_or(Plain);
+        let kind = Quantity::of_metric(&row.metric);
         let spread = |value: Option<f64>| value.map_or(String::new(), |value| format!(" ± {}", kind.value(value)));
         let here = row.here.as_ref();
         table.marked(
-            row.standing == Standing::Below,
+            row.standing == PublishedAgreement::Below,
             [
                 row.metric.clone(),
                 or_dash(here.map(|here| point(kind, here) + &spread(row.over_folds))),
@@ -125,11 +125,11 @@ pub(super) fn published(rows: &[Beside]) -> Section {
     Section::new("beside", "Published values").with(table)
 }
 
-fn sign(standing: Standing) -> &'static str {
+fn sign(standing: PublishedAgreement) -> &'static str {
     match standing {
-        Standing::Agrees => "✓ ",
-        Standing::Above => "▲ ",
-        Standing::Below => "▼ ",
-        Standing::NoInterval | Standing::NotMeasured => "○ ",
+        PublishedAgreement::Agrees => "✓ ",
+        PublishedAgreement::Above => "▲ ",
+        PublishedAgreement::Below => "▼ ",
+        PublishedAgreement::NoInterval | PublishedAgreement::NotMeasured => "○ ",
     }
 }

@@ -1,7 +1,7 @@
 //! Invented runs for tests.
 
 use super::{ChunkTiming, FailureRow, Report};
-use crate::agreement::{Agreement, Rates, Verification};
+use crate::agreement::{PrecisionAgreement, PrecisionRates, Verification};
 use crate::breakdown::{Breakdown, Discard, DiscardCurve, LeftOut, SCHEMA as BREAKDOWN, Slice, Slices, Warning};
 use crate::compare::RunSummary;
 use crate::estimate::{Estimate, Unit};
@@ -420,9 +420,9 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// int8, slightly worse than f32.
-fn agreement() -> Agreement {
-    let rates = |eer| Rates { eer: estimate(eer), operating_points: Vec::new() };
-    Agreement {
+fn agreement() -> PrecisionAgreement {
+    let rates = |eer| PrecisionRates { eer: estimate(eer), operating_points: Vec::new() };
+    PrecisionAgreement {
         precision: Precision::Int8,
         device: "CPU (avx2+fma, 2 threads)".into(),
         sample: "256 faces in evenly spaced blocks of 8".into(),

@@ -15,7 +15,7 @@ use super::words::{
     value_and_interval, verdict,
 };
 use super::{Report, ReportError};
-use crate::agreement::{self, Agreement, Verification};
+use crate::agreement::{self, PrecisionAgreement, Verification};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity::{Cosine, Plain, Rate};
@@ -382,8 +382,8 @@ fn identities(report: &Report) -> Result<Section, ReportError> {
     Ok(section.with(figures::identities(all)?).with(table))
 }
 
-fn agreement(found: Option<&Agreement>) -> Section {
-    let section = Section::new("agreement", "Agreement with f32");
+fn agreement(found: Option<&PrecisionAgreement>) -> Section {
+    let section = Section::new("agreement", "PrecisionAgreement with f32");
     let Some(found) = found else { return section };
     let precision = found.precision.name();
     let mut rows = DataTable::new("The two embeddings of a face", &["measure", "#value"]);

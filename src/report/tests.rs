@@ -367,18 +367,19 @@ proptest! {
 /// A measurement of two variants, the second of which fails the gate and has every number `number`, and of one that is
 /// unavailable.
 fn throughput(number: f64) -> crate::throughput::Throughput {
-    use crate::compare::{Effect, NearestFaces, Verdict};
+    use crate::compare::{Effect, EffectVerdict, NearestFaces};
     use crate::estimate::Unit;
     use crate::model::{DeviceKind, Kernels, Precision};
-    use crate::provenance::{Build, Machine, WeightsOrigin};
+    use crate::provenance::{Build, MachineInfo, WeightsOrigin};
     use crate::throughput::meter::{CardState, Energy, MeterNote};
     use crate::throughput::{
-        Agreement, Cell, EndToEnd, Engine, Failed, Floor, Gate, Measured, Outcome, Preparation, Reached, Reference,
-        Separation, Spread, Stage, Tar, Throughput, Variant, Whole, WholeOutcome,
+        AccuracyGate, BenchVariant, EndToEnd, EndToEndOutcome, EndToEndSpeed, Failed, Floor, MeasuredVariant,
+        NetworkSetup, Preparation, Quartiles, Reached, Reference, ReferenceAgreement, Separation, Stage, Tar,
+        Throughput, VariantOutcome, VariantResult,
     };
     let variant = |device, batch| {
         let (precision, kernels, threads) = (Precision::F32, Kernels::Auto, Some(1));
-        Variant { engine: Engine { device, precision, kernels, threads }, batch }
+        BenchVariant { engine: NetworkSetup { device, precision, kernels, threads }, batch }
     };
     let difference = Estimate {
         point: number,
@@ -390,30 +391,30 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
         method: String::new(),
         bound: false,
     };
-    let measured = |name: &str, batch, number: f64, passed: bool| Cell {
+    let measured = |name: &str, batch, number: f64, passed: bool| VariantResult {
         name: name.into(),
         variant: variant(DeviceKind::Cpu, batch),
-        outcome: Outcome::Measured(Box::new(Measured {
+        outcome: VariantOutcome::Measured(Box::new(MeasuredVariant {
             embedder: "network <candle>".into(),
             device_name: "CPU".into(),
-            faces_per_second: Spread { median: number, lower: number, upper: number },
-            ratio: Spread { median: number, lower: number, upper: number },
+            faces_per_second: Quartiles { median: number, lower: number, upper: number },
+            ratio: Quartiles { median: number, lower: number, upper: number },
             stages: vec![
                 Stage { name: "stem".into(), seconds: number, share: number, gflops: Some(number) },
                 Stage { name: "head".into(), seconds: number, share: number, gflops: None },
             ],
             reached: Some(Reached { tflops: number, peak_tflops: Some(number), share: Some(number) }),
-            agreement: Agreement {
+            agreement: ReferenceAgreement {
                 closeness: crate::closeness::Closeness {
                     min_cosine: number,
                     mean_cosine: number,
                     max_difference: number,
                 },
                 nearest: Some(NearestFaces { asked: 8, flipped: 2, all: true }),
-                eer_difference: Some(Effect { difference: difference.clone(), verdict: Verdict::NotResolvable }),
+                eer_difference: Some(Effect { difference: difference.clone(), verdict: EffectVerdict::NotResolvable }),
             },
             separation: None,
-            gate: Gate {
+            gate: AccuracyGate {
                 passed,
                 because: if passed { Vec::new() } else { vec!["lowest cosine <0.5>".into()] },
                 least_cosine: 0.99,
@@ -424,7 +425,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
         })),
     };
     let failed = Failed { err: "out of <memory>".into(), not_available: false };
-    let whole = Whole {
+    let whole = EndToEndSpeed {
         faces: 8,
         seconds: number,
         faces_per_second: number,
@@ -463,24 +464,24 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
         variants: vec![
             measured("first & best", 8, 0.5, true),
             measured("second", 32, number, false),
-            Cell {
+            VariantResult {
                 name: "third".into(),
                 variant: variant(DeviceKind::Cuda, 1024),
-                outcome: Outcome::Failed(failed.clone()),
+                outcome: VariantOutcome::Failed(failed.clone()),
             },
         ],
         end_to_end: vec![
-            end_to_end("first & best", WholeOutcome::Measured(whole)),
-            end_to_end("second", WholeOutcome::Failed(failed)),
+            end_to_end("first & best", EndToEndOutcome::Measured(whole)),
+            end_to_end("second", EndToEndOutcome::Failed(failed)),
         ],
         meters: vec![
             meter(DeviceKind::Cpu, Some("RAPL, 1 processor package"), None),
             meter(DeviceKind::Cuda, None, Some("the driver does not count it")),
         ],
         cards: Vec::new(),
-        left_out: vec!["device cuda is left out: none".into()],
+        left_out: vec!["skipping device cuda: none".into()],
         peak_memory_mib: None,
-        machine: Machine::current(),
+        machine: MachineInfo::current(),
         build: Build::current(),
         weights: WeightsOrigin {
             origin: crate::model::weights::Origin {
@@ -525,7 +526,7 @@ fn a_speed_that_does_not_count_is_struck_out_in_words_too_and_is_never_the_faste
         "✗ second",
         "struck out: second: lowest cosine <0.5>",
         "failed: third: out of <memory>",
-        "device cuda is left out: none",
+        "skipping device cuda: none",
         "2 of 8",
         "Fastest: first & best",
         "energy of cuda: not counted, the driver does not count it",
@@ -539,7 +540,7 @@ fn a_measurement_without_stages_energy_or_a_whole_pass_says_so_or_leaves_it_out(
     let mut measured = throughput(0.25);
     measured.end_to_end.clear();
     for cell in &mut measured.variants {
-        if let crate::throughput::Outcome::Measured(one) = &mut cell.outcome {
+        if let crate::throughput::VariantOutcome::Measured(one) = &mut cell.outcome {
             one.stages.clear();
             (one.energy, one.card_state, one.reached) = (None, None, None);
         }
@@ -600,7 +601,7 @@ fn benchmarked() -> Report {
     };
     let published =
         [published("view-2.accuracy", 0.9965), published("view-2.val", 0.9999), published("view-2.eer", 0.1)];
-    report.published = published::beside(&report.evaluation.metrics, &published, &[]);
+    report.published = published::compare(&report.evaluation.metrics, &published, &[]);
     report
 }
 

@@ -5,8 +5,8 @@ use super::ablation::numbers;
 use super::axis::ChartAxis;
 use super::page::{Exhibit, Legend};
 use super::plots::{Chart, ChartLayer, RowChart, Style};
-use crate::ablation::{Ablation, Change, verdict};
-use crate::compare::{Better, Effect, Verdict};
+use crate::ablation::{AblationResult, Change, verdict};
+use crate::compare::{Effect, EffectVerdict, MetricDirection};
 use crate::config::Design;
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
@@ -48,7 +48,7 @@ enum BarKind {
 }
 
 /// The figure.
-pub(super) fn figure(found: &Ablation) -> Result<Exhibit, ReportError> {
+pub(super) fn figure(found: &AblationResult) -> Result<Exhibit, ReportError> {
     let rows = rows(found);
     let axis = axis(found, &rows);
     let (start, count) = (axis.lower(), rows.len());
@@ -82,7 +82,7 @@ pub(super) fn figure(found: &Ablation) -> Result<Exhibit, ReportError> {
         legend.push(Legend::band(Style::Ink, "a value"));
     }
     legend.extend(match found.metric.better {
-        Better::Neither => vec![Legend::band(Style::Value, "a change")],
+        MetricDirection::Neither => vec![Legend::band(Style::Value, "a change")],
         _ => vec![
             Legend::band(Style::Better, "a change for the better"),
             Legend::band(Style::Worse, "a change for the worse"),
@@ -126,7 +126,7 @@ fn scaled(quantity: Quantity, value: f64) -> f64 {
     if quantity == Quantity::Rate { value * 100.0 } else { value }
 }
 
-fn rows(found: &Ablation) -> Vec<WaterfallRow> {
+fn rows(found: &AblationResult) -> Vec<WaterfallRow> {
     let quantity = found.metric.quantity;
     let unit = |value: f64| scaled(quantity, value);
     let value = |variant: usize| found.variants[variant].value.as_ref();
@@ -175,14 +175,14 @@ fn rows(found: &Ablation) -> Vec<WaterfallRow> {
     }
 }
 
-fn kind(found: &Ablation, effect: &Effect) -> BarKind {
+fn kind(found: &AblationResult, effect: &Effect) -> BarKind {
     let up = effect.difference.point > 0.0;
     let style = match found.metric.better {
-        Better::Neither => Style::Value,
-        better if up == (better == Better::Higher) => Style::Better,
+        MetricDirection::Neither => Style::Value,
+        better if up == (better == MetricDirection::Higher) => Style::Better,
         _ => Style::Worse,
     };
-    if matches!(effect.verdict, Verdict::NotResolvable | Verdict::Same) {
+    if matches!(effect.verdict, EffectVerdict::NotResolvable | EffectVerdict::Same) {
         BarKind::Unclear(style)
     } else {
         BarKind::Change(style)
@@ -190,7 +190,7 @@ fn kind(found: &Ablation, effect: &Effect) -> BarKind {
 }
 
 /// An axis that spans every bar and interval, from 0 unless the values are crowded far away from it.
-fn axis(found: &Ablation, rows: &[WaterfallRow]) -> ChartAxis {
+fn axis(found: &AblationResult, rows: &[WaterfallRow]) -> ChartAxis {
     let bars = rows.iter().filter_map(|row| row.bar.as_ref());
     let ends = bars.flat_map(|bar| {
         let (lower, upper) = bar.whisker.unwrap_or((bar.to, bar.to));

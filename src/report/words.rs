@@ -3,7 +3,7 @@
 use super::page::Banner;
 use crate::estimate::{Estimate, Unit};
 use crate::metrics::{Judged, Metrics};
-use crate::numbers::Quantity;
+use crate::numbers::{self, Quantity};
 
 /// Stands in for a missing value.
 pub(super) const NONE: &str = "–";
@@ -113,20 +113,9 @@ pub(super) fn unit(unit: Unit) -> (&'static str, &'static str) {
 
 /// Value and range of a judged expectation, with all digits where rounding would hide a value just outside the range.
 pub(super) fn judged(judged: &Judged) -> (String, String) {
-    let format =
-        |value: f64| Quantity::of_metric(&judged.metric).map_or_else(|| value.to_string(), |kind| kind.value(value));
-    let range = match (judged.min, judged.max) {
-        (Some(min), Some(max)) => format!("{} to {}", format(min), format(max)),
-        (Some(min), None) => format!("at least {}", format(min)),
-        (None, Some(max)) => format!("at most {}", format(max)),
-        (None, None) => "any value".into(),
-    };
-    let Some(value) = judged.value else {
-        let why = judged.not_judged.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        return (format!("not available{why}"), range);
-    };
-    let hidden = [judged.min, judged.max].into_iter().flatten().any(|b| b != value && format(b) == format(value));
-    (if hidden { value.to_string() } else { format(value) }, range)
+    let (value, range) = numbers::judged(judged);
+    let missing = |reason: String| if reason.is_empty() { reason } else { format!(": {reason}") };
+    (value.unwrap_or_else(|reason| format!("not available{}", missing(reason))), range)
 }
 
 /// Whether the run meets its config's expectations.

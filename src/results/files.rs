@@ -1,5 +1,5 @@
-//! The files an evaluation is kept in. `metrics.json` is written last and removed first: while it is there, the others
-//! are whole and belong to it.
+//! The files of an evaluation. `metrics.json` is written last and removed first: while it exists, the others are
+//! complete and belong to it.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -67,10 +67,10 @@ pub fn read(run: &Path) -> Result<Evaluation, ResultsError> {
     })?;
     Ok(Evaluation {
         metrics,
-        histograms: Table::read(&run.join(HISTOGRAMS))?.histograms()?,
-        curve: Table::read(&run.join(CURVES))?.curve()?,
-        hardest: Table::read(&run.join(PAIRS))?.pairs()?,
-        identities: Table::read(&run.join(IDENTITIES))?.identities()?,
+        histograms: ParquetTable::read(&run.join(HISTOGRAMS))?.histograms()?,
+        curve: ParquetTable::read(&run.join(CURVES))?.curve()?,
+        hardest: ParquetTable::read(&run.join(PAIRS))?.pairs()?,
+        identities: ParquetTable::read(&run.join(IDENTITIES))?.identities()?,
         centroids: read_centroids(&run.join(CENTROIDS))?,
         people: people::read(run)?,
         breakdown: read_breakdown(run.join(BREAKDOWN))?,
@@ -85,7 +85,7 @@ where
     Series::new(name.into(), values).into_column()
 }
 
-/// Only bins that hold something.
+/// Only occupied bins.
 fn histogram_columns(histograms: &Histograms) -> Vec<Column> {
     let (genuine, impostor) = (&histograms.genuine, &histograms.impostor);
     let occupied: Vec<usize> = (0..genuine.len()).filter(|&bin| genuine[bin] + impostor[bin] > 0).collect();
@@ -189,7 +189,7 @@ fn write_csv(path: &Path, ids: &[&str]) -> Result<(), ResultsError> {
     })
 }
 
-/// A list of `str` as Python's `pickle` reads it (protocol 2): `PROTO 2`, `EMPTY_LIST`, `MARK`, a `BINUNICODE` each,
+/// A list of `str` in Python's `pickle` format (protocol 2): `PROTO 2`, `EMPTY_LIST`, `MARK`, a `BINUNICODE` each,
 /// `APPENDS`, `STOP`.
 fn pickled(ids: &[&str]) -> Vec<u8> {
     let mut bytes = b"\x80\x02](".to_vec();
@@ -228,12 +228,12 @@ fn read_centroids(path: &Path) -> Result<Centroids, ResultsError> {
 }
 
 /// A parquet file, column by column.
-pub(super) struct Table<'a> {
+pub(super) struct ParquetTable<'a> {
     path: &'a Path,
     frame: DataFrame,
 }
 
-impl<'a> Table<'a> {
+impl<'a> ParquetTable<'a> {
     pub(super) fn read(path: &'a Path) -> Result<Self, ResultsError> {
         let bytes = files::read(path)?;
         let frame = ParquetReader::new(std::io::Cursor::new(bytes))
@@ -246,7 +246,7 @@ impl<'a> Table<'a> {
         ResultsError::Damaged { path: self.path.into(), reason }
     }
 
-    /// The values of a column as `of` sees them.
+    /// The values of a column, converted by `of`.
     pub(super) fn column<T>(
         &self,
         name: &str,
@@ -255,14 +255,14 @@ impl<'a> Table<'a> {
         self.frame.column(name).and_then(of).map_err(|error| self.damaged(error.to_string()))
     }
 
-    /// A column without gaps.
+    /// A column without missing values.
     pub(super) fn full<T>(
         &self,
         name: &str,
         of: impl FnOnce(&Column) -> PolarsResult<Vec<Option<T>>>,
     ) -> Result<Vec<T>, ResultsError> {
         let values: Option<Vec<T>> = self.column(name, of)?.into_iter().collect();
-        values.ok_or_else(|| self.damaged(format!("column {name} has a gap")))
+        values.ok_or_else(|| self.damaged(format!("column `{name}` has missing values")))
     }
 
     fn histograms(&self) -> Result<Histograms, ResultsError> {
@@ -303,7 +303,7 @@ impl<'a> Table<'a> {
                 let kind = [PairKind::Genuine, PairKind::Impostor]
                     .into_iter()
                     .find(|&known| kind_name(known) == kind)
-                    .ok_or_else(|| self.damaged(format!("`{kind}` is no kind of pair")))?;
+                    .ok_or_else(|| self.damaged(format!("`{kind}` is not a kind of pair")))?;
                 Ok(HardPair { kind, rank, row_a, row_b, face_a, face_b, identity_a, identity_b, cosine })
             })
             .collect()

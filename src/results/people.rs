@@ -1,4 +1,4 @@
-//! The files of [`People`]: numbers in JSON, identities in a table, suspects as a CSV that a person opens.
+//! The files of [`People`]: numbers in JSON, identities in a table, suspects in a CSV for people to open.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use polars::prelude::{Column, PolarsResult};
 use serde::Deserialize;
 
 use super::ResultsError;
-use super::files::{Table, column, f64s, strings, u64s, write_table};
+use super::files::{ParquetTable, column, f64s, strings, u64s, write_table};
 use crate::files::{self, FileError, commit, commit_bytes};
 use crate::people::{IdentityErrors, People, SCHEMA, Suspect};
 
 const PEOPLE: &str = "people.json";
 const ERRORS: &str = "identity_errors.parquet";
 const AUDIT: &str = "label_audit.csv";
-/// The columns of the audit, also when it has no line.
+/// The columns of the audit, written even without rows.
 const AUDIT_COLUMNS: [&str; 9] =
     ["rank", "face_id", "row", "labelled_as", "own_cosine", "looks_like", "its_cosine", "margin", "kind"];
 
@@ -42,7 +42,7 @@ pub(super) fn read(run: &Path) -> Result<People, ResultsError> {
         return Err(ResultsError::Schema { path, found: schema.into(), expected: SCHEMA });
     }
     let mut people: People = serde_json::from_slice(&bytes).map_err(damaged)?;
-    people.identities.errors = Table::read(&run.join(ERRORS))?.identity_errors()?;
+    people.identities.errors = ParquetTable::read(&run.join(ERRORS))?.identity_errors()?;
     people.audit.suspects = read_audit(&run.join(AUDIT))?;
     Ok(people)
 }
@@ -69,7 +69,7 @@ fn error_columns(errors: &[IdentityErrors]) -> Vec<Column> {
     ]
 }
 
-impl Table<'_> {
+impl ParquetTable<'_> {
     fn identity_errors(&self) -> Result<Vec<IdentityErrors>, ResultsError> {
         let bools = |column: &Column| -> PolarsResult<Vec<Option<bool>>> { Ok(column.bool()?.iter().collect()) };
         let names = self.full("identity_id", strings)?;
@@ -80,7 +80,7 @@ impl Table<'_> {
             ["fnmr_lower", "fnmr_upper", "fmr_lower", "fmr_upper"].map(|name| self.column(name, f64s));
         let (fnmr_lower, fnmr_upper, fmr_lower, fmr_upper) = (fnmr_lower?, fnmr_upper?, fmr_lower?, fmr_upper?);
         let (goat, lamb) = (self.full("goat", bools)?, self.full("lamb", bools)?);
-        // All columns of a table are of one length.
+        // All columns of a table have the same length.
         let one = |(i, identity_id): (usize, String)| IdentityErrors {
             identity_id,
             faces: faces[i],

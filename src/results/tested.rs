@@ -1,19 +1,20 @@
-//! `protocol_pairs.parquet`: what became of each test pair of each protocol, so that two runs can be compared pair by pair.
+//! `protocol_pairs.parquet`: the outcome of each test pair of each protocol, so that two runs can be compared pair by
+//! pair.
 
 use std::path::Path;
 
 use polars::prelude::*;
 
 use super::ResultsError;
-use super::files::{Table, column, f64s, strings, u32s, write_table};
-use crate::evaluate::Tested;
+use super::files::{ParquetTable, column, f64s, strings, u32s, write_table};
+use crate::evaluate::TestedProtocol;
 use crate::protocol::Outcome;
 
 /// The file.
 const FILE: &str = "protocol_pairs.parquet";
 
 /// Writes the pairs of all protocols. Without protocols there is no file.
-pub(super) fn write(run: &Path, tested: &[Tested]) -> Result<(), ResultsError> {
+pub(super) fn write(run: &Path, tested: &[TestedProtocol]) -> Result<(), ResultsError> {
     if tested.is_empty() {
         return Ok(());
     }
@@ -38,16 +39,16 @@ pub(super) fn write(run: &Path, tested: &[Tested]) -> Result<(), ResultsError> {
     write_table(&run.join(FILE), columns)
 }
 
-/// Reads them back; without a file there were no protocols.
+/// Reads them back; a missing file means no protocols.
 ///
 /// # Errors
 /// [`ResultsError::File`], [`ResultsError::Damaged`].
-pub fn read(run: &Path) -> Result<Vec<Tested>, ResultsError> {
+pub fn read(run: &Path) -> Result<Vec<TestedProtocol>, ResultsError> {
     let path = run.join(FILE);
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let table = Table::read(&path)?;
+    let table = ParquetTable::read(&path)?;
     let number = |name| table.full(name, u32s);
     let value = |name| table.full(name, f64s);
     let flag = |name| table.full(name, bools);
@@ -57,10 +58,10 @@ pub fn read(run: &Path) -> Result<Vec<Tested>, ResultsError> {
     let (people_a, people_b) = (number("person_a")?, number("person_b")?);
     let (distances, thresholds) = (value("distance")?, value("threshold")?);
     let (same, accepted) = (flag("same")?, flag("accepted_for_val")?);
-    let mut tested: Vec<Tested> = Vec::new();
+    let mut tested: Vec<TestedProtocol> = Vec::new();
     for (i, name) in names.into_iter().enumerate() {
         if tested.last().is_none_or(|last| last.protocol != name) {
-            tested.push(Tested { protocol: name, pairs: Vec::new() });
+            tested.push(TestedProtocol { protocol: name, pairs: Vec::new() });
         }
         let outcome = Outcome {
             pair: pairs[i],

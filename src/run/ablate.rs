@@ -1,12 +1,13 @@
-//! An ablation: every combination is an ordinary run, so that what is there already is found again, and what two of them
-//! share is computed once.
+//! Runs an ablation. Every combination is an ordinary run, so existing runs are reused and shared work is done once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Evaluated, RunDirectory, RunError, Sources, Workplace, command};
-use crate::ablation::{self, Ablation, Accuracies, Computed, Metric, Numbers, Origin, Replicates, Shared};
-use crate::compare::{Better, Headline, PairedPairs, speeds};
+use super::{Evaluated, RunContext, RunDirectory, RunError, SourceCache, command};
+use crate::ablation::{
+    self, AblationResult, Accuracies, ComputedVariant, EmbeddingOrigin, Metric, Replicates, RunValues, Shared,
+};
+use crate::compare::{HeadlineMetric, MetricDirection, PairedPairs, speeds};
 use crate::config::{self, Loaded};
 use crate::dataset::DatasetError;
 use crate::embed::{EmbedError, EmbedOutcome};
@@ -19,31 +20,36 @@ use crate::provenance::{ConfigOrigin, Provenance};
 use crate::results;
 use crate::weights::WeightsError;
 
-impl Workplace<'_> {
-    /// Computes every combination of a config's ablation and holds them against each other. A combination that cannot be
-    /// had here (its device, its precision, its weights) is told with the reason and does not keep the others from it.
+impl RunContext<'_> {
+    /// Computes every combination of a config's ablation and compares them. Combinations that are unavailable here
+    /// (device, precision, weights) are reported with the reason; the rest still run.
     ///
     /// # Errors
-    /// [`RunError::Config`] for a step that sets what no config has, before anything is computed;
-    /// [`RunError::Interrupted`] and others that are no combination's own fault. What was computed stays.
-    pub fn ablate(&self, config_path: &Path, loaded: &Loaded, asked: &config::Ablation) -> Result<Ablation, RunError> {
+    /// [`RunError::Config`] for a step that sets an unknown key, before anything is computed; [`RunError::Interrupted`]
+    /// and errors that would affect every combination. Finished work is kept.
+    pub fn ablate(
+        &self,
+        config_path: &Path,
+        loaded: &Loaded,
+        asked: &config::Ablation,
+    ) -> Result<AblationResult, RunError> {
         let combinations = ablation::variants(asked.design, asked.steps.len());
         let configs = combinations.iter().map(|steps| loaded.with_steps(config_path, steps));
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
-        let mut sources = Sources::default();
-        let mut computed: Vec<Computed> = Vec::new();
+        let mut sources = SourceCache::default();
+        let mut computed: Vec<ComputedVariant> = Vec::new();
         for (number, config) in configs.into_iter().enumerate() {
             let name = ablation::name(asked, &combinations[number]);
             self.progress.say(&format!("[{}/{}] {name}", number + 1, combinations.len()));
             let variant = self.variant(&mut sources, config_path, config, &computed)?;
             if let Some(reason) = &variant.err {
-                self.progress.say(&format!("{name} is not measured: {reason}"));
+                self.progress.say(&format!("{name} not measured: {reason}"));
             }
             computed.push(variant);
         }
         drop(sources);
 
-        // Steps that change nothing have the same run: it is asked once.
+        // Steps that change nothing share a run, which is evaluated once.
         let mut runs: Vec<RunDirectory> = Vec::new();
         let mut asked_of = BTreeMap::new();
         let place: Vec<Option<usize>> = computed
@@ -57,7 +63,7 @@ impl Workplace<'_> {
             })
             .collect();
         let (metric, numbers, shared) = self.numbers(asked, &runs)?;
-        let mut result = Ablation::assemble(asked, metric, computed, numbers.as_deref(), &place);
+        let mut result = AblationResult::assemble(asked, metric, computed, numbers.as_deref(), &place);
         result.config.clone_from(&loaded.config.name);
         result.description.clone_from(&loaded.config.description);
         result.shared = shared;
@@ -70,17 +76,17 @@ impl Workplace<'_> {
         Ok(result)
     }
 
-    /// Computes one combination, or finds it among those computed before.
+    /// Computes one combination, or reuses it from those before.
     fn variant(
         &self,
-        sources: &mut Sources,
+        sources: &mut SourceCache,
         config_path: &Path,
         loaded: Loaded,
-        before: &[Computed],
-    ) -> Result<Computed, RunError> {
+        before: &[ComputedVariant],
+    ) -> Result<ComputedVariant, RunError> {
         let failed = |error: RunError| {
-            if own_fault(&error) {
-                Ok(Computed { err: Some(error.to_string()), ..Computed::default() })
+            if affects_only_this_variant(&error) {
+                Ok(ComputedVariant { err: Some(error.to_string()), ..ComputedVariant::default() })
             } else {
                 Err(error)
             }
@@ -93,7 +99,7 @@ impl Workplace<'_> {
         if let Some(known) = before.iter().find(|known| known.run.as_ref() == Some(&run.name())) {
             return Ok(known.clone());
         }
-        let resume = || "starting the ablation again goes on from here".into();
+        let resume = || "run the ablation again to continue from here".into();
         let reason = match self.embed(prepared) {
             Ok(EmbedOutcome::Interrupted(_)) => return Err(RunError::Interrupted { resume: resume() }),
             Ok(EmbedOutcome::Complete(_)) => match self.evaluate(&run, false)? {
@@ -108,13 +114,13 @@ impl Workplace<'_> {
         let device = provenance.embedding_sessions().last().map_or_else(String::new, |session| {
             format!("{}, {}, {} threads", session.machine.cpu, session.device, session.threads)
         });
-        Ok(Computed {
+        Ok(ComputedVariant {
             run: Some(run.name()),
             err: reason,
             plan,
             speed: timing.and_then(|timing| speeds(&[timing]).pop().flatten()),
             adopted_from: provenance.adopted_from.as_ref().map(|adopted| adopted.run.clone()),
-            origin: Some(Origin {
+            origin: Some(EmbeddingOrigin {
                 program: format!("facevault {} {}", build.version, build.revision),
                 device,
                 weights: weights.sha256,
@@ -123,12 +129,12 @@ impl Workplace<'_> {
         })
     }
 
-    /// The metric of every run on what all of them share.
-    fn numbers(&self, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<Measurement, RunError> {
+    /// The metric of every run, on the faces and pairs they share.
+    fn numbers(&self, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<AblationValues, RunError> {
         if let Some(protocol) = asked.metric.strip_suffix(".accuracy") {
             return accuracies(protocol, asked, runs);
         }
-        let headline = Headline::parse(&asked.metric, &[])?;
+        let headline = HeadlineMetric::parse(&asked.metric, &[])?;
         let metric = Metric {
             key: headline.key(),
             name: headline.name(),
@@ -153,24 +159,24 @@ impl Workplace<'_> {
         match found {
             Ok((numbers, shared)) => Ok((metric, Some(Box::new(numbers)), Some(shared))),
             Err(reason) => {
-                self.progress.say(&format!("the variants share nothing to be compared on: {reason}"));
+                self.progress.say(&format!("cannot compare the variants: {reason}"));
                 Ok((metric, None, None))
             }
         }
     }
 }
 
-/// The accuracies of a protocol in runs that were tested on one list.
-fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<Measurement, RunError> {
+/// The accuracies of a protocol in runs tested on the same list.
+fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -> Result<AblationValues, RunError> {
     let metric = Metric {
         key: asked.metric.clone(),
         name: format!("accuracy of {protocol}"),
-        better: Better::Higher,
+        better: MetricDirection::Higher,
         quantity: Quantity::Rate,
     };
     let mut found = Vec::new();
     let mut shared = None;
-    // Pairs are told by their place in the list, which must be the same list of the same faces then.
+    // Pairs are identified by their index, so the list and the faces must be the same in all runs.
     let mut first = None;
     for run in runs {
         let Evaluation { metrics, tested, .. } = results::read(run.path())?;
@@ -194,17 +200,17 @@ fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -
     Ok((metric, Some(Box::new(Accuracies { runs: found })), shared))
 }
 
-/// Which metric, the numbers of the runs, and what they rest on.
-type Measurement = (Metric, Option<Box<dyn Numbers>>, Option<Shared>);
+/// The metric, the runs' values, and the faces and pairs behind them.
+type AblationValues = (Metric, Option<Box<dyn RunValues>>, Option<Shared>);
 
-/// A plan as rows.
+/// A plan, flattened.
 fn flat(plan: &RunPlan) -> Vec<(String, String)> {
     plan::flatten(&serde_json::from_str(&plan.canonical_json()).unwrap_or_default())
 }
 
-/// Whether an error says that one combination cannot be had here, and nothing of the others.
-fn own_fault(error: &RunError) -> bool {
-    // A file that cannot be written, a full disk, a lock that is held: the next combination would meet it too.
+/// Whether an error affects only one combination.
+fn affects_only_this_variant(error: &RunError) -> bool {
+    // An unwritable file, a full disk or a held lock would also stop the next combination.
     let hub =
         |error: &HubError| !matches!(error, HubError::Interrupted | HubError::DiskFull { .. } | HubError::File(_));
     match error {

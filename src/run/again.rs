@@ -1,18 +1,18 @@
-//! A run that is to be gone on with, and is not the one that its config names any more: what has changed since.
+//! Resumes a run by its own config, and explains what has changed if the config now stands for another run.
 
 use std::path::PathBuf;
 
-use super::{Prepared, RunDirectory, RunError, Workplace, arithmetic, command, stored};
+use super::{PreparedRun, RunContext, RunDirectory, RunError, arithmetic, command, stored};
 use crate::dataset::Manifest;
 use crate::plan::{self, RunPlan};
 use crate::provenance::Provenance;
 
-impl Workplace<'_> {
-    /// [`Self::prepare`] for a run that is there: its own config, its own directory.
+impl RunContext<'_> {
+    /// [`Self::prepare`] for an existing run: its own config, its own directory.
     ///
     /// # Errors
-    /// [`RunError::AnotherRun`] where that config, with what is there now, is another run, and those of [`Self::prepare`].
-    pub fn prepare_again(&self, run: &RunDirectory) -> Result<Prepared, RunError> {
+    /// [`RunError::AnotherRun`] if the config now stands for another run, and those of [`Self::prepare`].
+    pub fn prepare_existing(&self, run: &RunDirectory) -> Result<PreparedRun, RunError> {
         let (path, loaded) = stored(run)?;
         let mut prepared = self.prepare(&path, loaded)?;
         if prepared.directory.name() != run.name() {
@@ -21,16 +21,16 @@ impl Workplace<'_> {
             let command = command(&run.json::<Provenance>(RunDirectory::PROVENANCE)?.config);
             return Err(RunError::AnotherRun { run: run.name(), changed, other, command, remedy });
         }
-        // It may lie in another folder than new runs would.
+        // The run may be in another folder than new runs.
         prepared.directory = run.clone();
         Ok(prepared)
     }
 
-    /// Says which runs of this config were begun, are not finished, and are not what is begun now: who expects one of them to
-    /// be gone on with should know.
-    pub(super) fn say_what_is_left(&self, prepared: &Prepared) -> Result<(), RunError> {
+    /// Reports unfinished runs of this config other than the one being started, because the user may expect one of them
+    /// to be resumed.
+    pub(super) fn say_unfinished_runs(&self, prepared: &PreparedRun) -> Result<(), RunError> {
         for run in RunDirectory::list(self.experiments)? {
-            // What another version made, or is damaged, cannot be gone on with.
+            // Runs that another version made or that are damaged cannot be resumed.
             let Ok(theirs) = run.json::<RunPlan>(RunDirectory::PLAN) else { continue };
             let unfinished = !run.has(RunDirectory::METADATA) && run.name() != prepared.directory.name();
             if !unfinished || theirs.name() != prepared.plan.name() {
@@ -38,15 +38,18 @@ impl Workplace<'_> {
             }
             if let Ok((changed, remedy)) = changes(&run, prepared) {
                 let (name, other) = (run.name(), prepared.directory.name());
-                self.progress.say(&format!("{name} is not finished, and {other} is another run: {changed}; {remedy}"));
+                self.progress.say(&format!(
+                    "{name} is unfinished, and this is a different run, {other}: {changed}; \
+                {remedy}"
+                ));
             }
         }
         Ok(())
     }
 }
 
-/// What differs between a run and what is prepared, and what to do to go on with the run.
-fn changes(run: &RunDirectory, prepared: &Prepared) -> Result<(String, String), RunError> {
+/// What differs between a run and the prepared one, and how to resume the run.
+fn changes(run: &RunDirectory, prepared: &PreparedRun) -> Result<(String, String), RunError> {
     let theirs: RunPlan = run.json(RunDirectory::PLAN)?;
     let (ours, config) = (&prepared.plan, &prepared.loaded.config);
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
@@ -55,19 +58,19 @@ fn changes(run: &RunDirectory, prepared: &Prepared) -> Result<(String, String), 
         changed.push(faces(run, prepared));
     }
     let remedy = if theirs.code() != ours.code() {
-        changed.push("another version of facevault made it".into());
-        format!("only that version can go on with {}", run.name())
+        changed.push("it was made by another version of facevault".into());
+        format!("only that version can resume {}", run.name())
     } else if theirs.is_computed_by(&prepared.embedder) {
-        format!("to go on with {}, put back what has changed", run.name())
+        format!("to resume {}, undo these changes", run.name())
     } else {
-        changed.extend(provenance.arithmetic.map(|begun| format!("it was begun by {}", begun.machine())));
-        arithmetic::way_out(run, config, &theirs, &provenance.config)
+        changed.extend(provenance.arithmetic.map(|begun| format!("it was started with {}", begun.machine())));
+        arithmetic::remedy_here(run, config, &theirs, &provenance.config)
     };
     changed.extend(keys(&theirs, ours));
     Ok((changed.join(", "), remedy))
 }
 
-/// Keys of the plan that differ, but those that only tell of the faces or the version.
+/// Plan keys that differ, except those about the faces or the version.
 fn keys(theirs: &RunPlan, ours: &RunPlan) -> Vec<String> {
     let flat = |plan: &RunPlan| plan::flatten(&serde_json::to_value(plan).unwrap_or_default());
     let (theirs, ours) = (flat(theirs), flat(ours));
@@ -81,12 +84,12 @@ fn keys(theirs: &RunPlan, ours: &RunPlan) -> Vec<String> {
     differing
         .map(|key| (key, value(&theirs, key), value(&ours, key)))
         .filter(|(_, was, is)| was != is)
-        .map(|(key, was, is)| format!("`{key}` was `{was}` and is `{is}`"))
+        .map(|(key, was, is)| format!("`{key}` was `{was}`, now `{is}`"))
         .collect()
 }
 
-/// Which faces differ, as far as the run knows its faces yet.
-fn faces(run: &RunDirectory, prepared: &Prepared) -> String {
+/// Which faces differ, if the run has recorded its faces.
+fn faces(run: &RunDirectory, prepared: &PreparedRun) -> String {
     let read = || {
         let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), PathBuf::new()).ok()?;
         manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS)).ok()?;

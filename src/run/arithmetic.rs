@@ -1,28 +1,28 @@
-//! What a run's embeddings are computed by has an identity: two built-in pictures go the way of every face, through the
-//! decoder, the crop, the resizer and the network as the run has it, and the digest of what comes out is the run's
-//! arithmetic fingerprint. Whoever computes the same bytes for these has the same fingerprint, whatever the machine.
+//! The arithmetic fingerprint of a run: two built-in pictures pass through the decoder, the crop, the resizer and the
+//! network like every face, and the fingerprint is the digest of the results. Machines that compute the same bytes have
+//! the same fingerprint.
 
-use super::{RunDirectory, RunError, Workplace, precision, stored};
+use super::{RunContext, RunDirectory, RunError, precision, stored};
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest, PixelSource};
 use crate::digest::Digest;
-use crate::embed::{EmbedJob, Sample};
+use crate::embed::{EmbedJob, EmbedSample};
 use crate::embed::{EmbedOptions, FaceReader};
 use crate::model::{self, Embedder, Execution};
 use crate::model::{BatchSize, Kernels};
 use crate::plan::RunPlan;
 use crate::preprocess::BoundingBox;
 use crate::progress::Cancel;
-use crate::provenance::{Arithmetic, ConfigOrigin, Provenance};
+use crate::provenance::{ConfigOrigin, Provenance, RunArithmetic};
 use crate::weights;
 
-/// Encoded, with a box that is no whole number of pixels and larger than any network's input.
+/// Encoded pictures, each with a box at fractional pixels and larger than any network's input.
 const PICTURES: [(&[u8], BoundingBox); 2] = [
     (include_bytes!("../../assets/arithmetic/photo.jpg"), BoundingBox { x1: 38.5, y1: 27.25, x2: 277.75, y2: 305.0 }),
     (include_bytes!("../../assets/arithmetic/drawing.png"), BoundingBox { x1: 13.0, y1: 9.75, x2: 250.5, y2: 271.25 }),
 ];
 
-/// The fingerprint of a network as a config uses it. `None` when told to stop.
+/// The fingerprint of a network as a config uses it; `None` if cancelled.
 ///
 /// # Errors
 /// [`RunError::Model`].
@@ -47,11 +47,11 @@ pub(super) fn fingerprint(
     // One batch, whatever the config says: batches change no number, and are not to change which numbers are asked for.
     let options = EmbedOptions { batch_size: BatchSize::Faces(4), chunk_size: PICTURES.len(), ..config.embed.clone() };
     let job = EmbedJob::new(&manifest.faces, &reader, &config.preprocess, &options);
-    let Some(mut sample) = Sample::read(job, cancel) else { return Ok(None) };
+    let Some(mut sample) = EmbedSample::read(job, cancel) else { return Ok(None) };
     Ok(sample.fingerprint(network, cancel)?)
 }
 
-/// Which kernels give this CPU the arithmetic of a run, if any do.
+/// The kernels that give this CPU the arithmetic of a run, if any.
 fn kernels(config: &ExperimentConfig, plan: &RunPlan) -> Option<Kernels> {
     [Kernels::Auto, Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable].into_iter().find(|&kernels| {
         let options = Execution { kernels, device: plan.device().into(), ..config.embed.execution() };
@@ -59,55 +59,60 @@ fn kernels(config: &ExperimentConfig, plan: &RunPlan) -> Option<Kernels> {
     })
 }
 
-/// How an override of the kernels begins.
+/// Prefix of an override of the kernels.
 const KEY: &str = "embed.kernels=";
 
-/// How to go on with a run whose plan names another arithmetic than this machine takes by itself.
-pub(super) fn way_out(run: &RunDirectory, config: &ExperimentConfig, plan: &RunPlan, origin: &ConfigOrigin) -> String {
+/// How to resume a run whose plan names other kernels than this machine's default.
+pub(super) fn remedy_here(
+    run: &RunDirectory,
+    config: &ExperimentConfig,
+    plan: &RunPlan,
+    origin: &ConfigOrigin,
+) -> String {
     let run = run.name();
     let Some(kernels) = kernels(config, plan) else {
-        return format!("nothing on this machine computes as {run} does: go on with it where it was begun");
+        return format!("no kernels on this machine reproduce {run}: resume it where it was started");
     };
     let mut origin = origin.clone();
     origin.overrides.retain(|text| !text.starts_with(KEY));
     origin.overrides.push(format!("{KEY}{}", kernels.name()));
     let command = super::command(&origin);
-    format!("`embed.kernels: {}` computes as {run} does: `{command}` goes on with it", kernels.name())
+    format!("`embed.kernels: {}` reproduces {run}: resume it with `{command}`", kernels.name())
 }
 
-impl Workplace<'_> {
-    /// Whether this machine would compute the embeddings of a run, in words. Nothing is downloaded for it.
+impl RunContext<'_> {
+    /// Whether this machine would compute the same embeddings as a run, in words. Downloads nothing.
     ///
     /// # Errors
-    /// [`RunError`] when it cannot be found out.
-    pub fn computes_the_same(&self, run: &RunDirectory) -> Result<String, RunError> {
+    /// [`RunError`] if that cannot be determined.
+    pub fn compare_arithmetic_here(&self, run: &RunDirectory) -> Result<String, RunError> {
         let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
-        let Some(theirs) = provenance.arithmetic else { return Ok("made before runs had a fingerprint".into()) };
+        let Some(theirs) = provenance.arithmetic else { return Ok("this run predates fingerprints".into()) };
         let made_by = format!("{}, computed by {}", theirs.fingerprint.short(12), theirs.machine());
         let (_, loaded) = stored(run)?;
         let config = &loaded.config;
         if !weights::at_hand(&config.weights) {
-            return Ok(format!("{made_by}; the weights are not here, so what this machine would compute is not known"));
+            return Ok(format!("{made_by}; the weights are not on this machine, so its arithmetic cannot be compared"));
         }
         let plan: RunPlan = run.json(RunDirectory::PLAN)?;
         let info = model::describe(&config.model, &config.embed.execution(), &|_| ())?;
         if !plan.is_computed_by(&info) {
-            let way_out = way_out(run, config, &plan, &provenance.config);
-            return Ok(format!("{made_by}; this machine takes {} by itself: {way_out}", info.name));
+            let remedy = remedy_here(run, config, &plan, &provenance.config);
+            return Ok(format!("{made_by}; this machine would use {}: {remedy}", info.name));
         }
-        let checkpoint = self.checkpoint(config, &mut super::Sources::default())?;
+        let checkpoint = self.checkpoint(config, &mut super::SourceCache::default())?;
         let calibration = if run.has(RunDirectory::CALIBRATION) { Some(precision::calibration(run)?) } else { None };
         let side = config.preprocess.resize.size as usize;
         let options = Execution { device: plan.device().into(), ..config.embed.execution() };
         let tensors = &checkpoint.tensors;
         let mut network = model::open(&config.model, side, &options, tensors, calibration.as_ref(), &|_| ())?;
         let Some(found) = fingerprint(config, network.as_mut(), self.cancel)? else { return Ok(made_by) };
-        let here = Arithmetic::here(found, network.info());
+        let here = RunArithmetic::here(found, network.info());
         Ok(if found == theirs.fingerprint {
             format!("{made_by}; this machine computes the same")
         } else {
             format!(
-                "{made_by}; this machine ({}) computes {}, other bytes: it cannot go on with this run",
+                "{made_by}; this machine ({}) computes {} and cannot resume this run",
                 here.machine(),
                 found.short(12)
             )

@@ -1,4 +1,4 @@
-//! What the evaluation may divide faces by: what the manifest knows of them, and the measured quality of their pictures.
+//! The columns that the breakdown can split faces by: manifest attributes and measured picture quality.
 
 use super::inspect::EmbeddedFaces;
 use crate::breakdown::{Better, Column};
@@ -6,9 +6,8 @@ use crate::dataset::{Face, PixelSource};
 use crate::preprocess::BoundingBox;
 use crate::quality::{MIDDLE_GREY, Quality};
 
-/// Columns of a source's own table that say which face it is, where its picture is, or what the manifest has under
-/// another name.
-const NO_ATTRIBUTES: [&str; 23] = [
+/// Headers of a source's table that identify a face, locate its picture, or duplicate a manifest column.
+const NON_ATTRIBUTE_HEADERS: [&str; 23] = [
     "face_id",
     "image_id",
     "photo_id",
@@ -34,7 +33,7 @@ const NO_ATTRIBUTES: [&str; 23] = [
     "h",
 ];
 
-/// One value an embedded face, in matrix order. A built-in column that no face has a value for is not there.
+/// One value per embedded face, in matrix order. Built-in columns without any value are left out.
 pub(super) fn columns(faces: &EmbeddedFaces) -> Vec<Column<'_>> {
     let number = |name: &str, of: &dyn Fn(&Face) -> Option<f64>| Column::numbers(name, faces.iter().map(of).collect());
     let measured = |name: &str, of: fn(&Quality) -> f64| {
@@ -62,7 +61,7 @@ pub(super) fn columns(faces: &EmbeddedFaces) -> Vec<Column<'_>> {
     }
     let table = &faces.manifest.table;
     for (header, column) in table.headers.iter().zip(&table.columns) {
-        if !NO_ATTRIBUTES.contains(&header.trim()) {
+        if !NON_ATTRIBUTE_HEADERS.contains(&header.trim()) {
             let values = faces.rows.iter().map(|&row| column.get(row)).collect();
             columns.push(Column::texts(&format!("meta.{header}"), values));
         }
@@ -75,7 +74,7 @@ fn shorter_side(bbox: &BoundingBox) -> f64 {
     f64::from(bbox.x2 - bbox.x1).min(f64::from(bbox.y2 - bbox.y1))
 }
 
-/// The outermost folder of the picture, where there is more than the one that people's own folders are in.
+/// The outermost folder of the picture, if there is one above the folders of people.
 fn source(face: &Face) -> Option<&str> {
     let PixelSource::File { path, .. } = &face.pixels else { return None };
     let (outermost, inner) = path.split_once('/')?;

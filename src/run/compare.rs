@@ -1,20 +1,20 @@
-//! Runs side by side: reads what a comparison needs, a matrix at a time.
+//! Loads what a comparison needs, one matrix at a time.
 
 use super::inspect::EmbeddedFaces;
-use super::{RunDirectory, RunError, Workplace, not_yet, stored_config, summary};
-use crate::compare::{self, Common, Comparison, Headline, Matrix, Pairing, Setting, Timing, speeds};
+use super::{RunContext, RunDirectory, RunError, not_yet, stored_config, summary};
+use crate::compare::{self, HeadlineMetric, Matrix, Pairing, RunComparison, Setting, SharedFaces, Timing, speeds};
 use crate::embed::{self, MatrixReader};
 use crate::evaluate::{EvaluateError, Labelled};
 use crate::provenance::Provenance;
 
-impl Workplace<'_> {
-    /// Holds runs against each other: what differs, then their metrics on the faces they share, ranked by `by`. The
-    /// first run is the reference, and its similarity options and seed choose the pairs.
+impl RunContext<'_> {
+    /// Compares runs: what differs, then their metrics on the faces they share, ranked by `by`. The first run is the
+    /// reference, and its similarity options and seed choose the pairs.
     ///
     /// # Errors
     /// [`RunError::Compare`] for fewer than two runs or one twice, [`RunError::NotYet`] for one that is not evaluated,
     /// [`RunError::Interrupted`], and those of reading a damaged run.
-    pub fn compare(&self, runs: &[RunDirectory], by: Headline) -> Result<Comparison, RunError> {
+    pub fn compare(&self, runs: &[RunDirectory], by: HeadlineMetric) -> Result<RunComparison, RunError> {
         let summaries = runs.iter().map(summary).collect::<Result<Vec<_>, _>>()?;
         let mut comparison = compare::compare(summaries)?;
         let timings = runs.iter().map(timing).collect::<Result<Vec<_>, _>>()?;
@@ -23,7 +23,7 @@ impl Workplace<'_> {
         Ok(comparison)
     }
 
-    fn pair(&self, runs: &[RunDirectory], by: Headline, comparison: &mut Comparison) -> Result<(), RunError> {
+    fn pair(&self, runs: &[RunDirectory], by: HeadlineMetric, comparison: &mut RunComparison) -> Result<(), RunError> {
         let names: Vec<_> = comparison.summaries.iter().map(|run| run.run_id.clone()).collect();
         let found = self.on_shared_pairs(runs, &names, |pairing, load| {
             pairing.measure(&comparison.summaries, by, load, self.progress, self.cancel)
@@ -35,8 +35,8 @@ impl Workplace<'_> {
         Ok(())
     }
 
-    /// Finds the pairs of faces that all runs share and gives `act` what reads each run's rows of them. `Ok(Err)` says in
-    /// words why there are none; `act` gives `None` when it is told to stop.
+    /// Finds the pairs of faces that all runs share and calls `act` with a loader of each run's rows. `Ok(Err)` is the
+    /// reason why there are none; `act` returns `None` if cancelled.
     pub(super) fn on_shared_pairs<T>(
         &self,
         runs: &[RunDirectory],
@@ -46,15 +46,15 @@ impl Workplace<'_> {
         let config = stored_config(&runs[0])?;
         let first = embedded(&runs[0])?;
         let labelled: Vec<_> = first.iter().map(Labelled::from).collect();
-        let mut common = Common::first(labelled.len());
+        let mut common = SharedFaces::first(labelled.len());
         for run in &runs[1..] {
-            // One other manifest at a time: of a large run it is as large as a matrix.
+            // One other manifest at a time: a large run's is as large as its matrix.
             let faces = embedded(run)?;
-            common.meet(&labelled, &faces.iter().map(Labelled::from).collect::<Vec<_>>());
+            common.intersect(&labelled, &faces.iter().map(Labelled::from).collect::<Vec<_>>());
         }
         let (row_of, identities) = (first.row_of(), first.identities());
         let benchmarks = first.benchmarks(&config, &row_of, &identities);
-        let by_list = benchmarks.instead_of_names(&labelled);
+        let by_list = benchmarks.list_in_place_of_names(&labelled);
         let options = &config.similarity;
         let pairing = match &by_list {
             Some(list) => Pairing::of_list(&list.label(&labelled), &list.pairs, &common, options, config.seed),
@@ -68,23 +68,23 @@ impl Workplace<'_> {
             self.progress.say(&format!("[{}] {}: {} faces", run + 1, names[run], common.len()));
             matrix(&runs[run], &common.rows[run], common.embedded[run] as usize)
         };
-        let resume = "nothing is kept of a comparison, start it again".into();
+        let resume = "comparisons keep no partial results; run it again".into();
         act(&pairing, &load)?.map(Ok).ok_or(RunError::Interrupted { resume })
     }
 }
 
-/// The embedded faces of a run whose index says the same.
+/// The embedded faces of a run, checked against its index.
 fn embedded(run: &RunDirectory) -> Result<EmbeddedFaces, RunError> {
     if !run.has(RunDirectory::METADATA) {
         return Err(not_yet(run, "embedded", "embed"));
     }
     let faces = EmbeddedFaces::open(run)?;
     let rows = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
-    faces.agree_with_rows(run, rows)?;
+    faces.check_rows(run, rows)?;
     Ok(faces)
 }
 
-/// Some rows of a run's matrix of `faces` rows, in the order given; never the whole matrix beside them.
+/// Some rows of a run's matrix of `faces` rows, in the order given, without loading the whole matrix.
 fn matrix(run: &RunDirectory, rows: &[u32], faces: usize) -> Result<Matrix, RunError> {
     let mut reader = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?;
     let dimension = reader.dimension();
@@ -112,7 +112,7 @@ pub(super) fn timing(run: &RunDirectory) -> Result<Timing, RunError> {
     let chunks = records.iter().map(|record| (record.embedded as u64, record.timings.wall_us as f64 / 1e6)).collect();
     let settings = provenance.embedding_sessions().map(|session| {
         let machine = &session.machine;
-        // The names of CPU devices tell kernels and threads as well, which are the run's own choice or compared apart.
+        // CPU device names include kernels and threads, which are the run's own choice or compared separately.
         let device = if session.device.starts_with("CPU") { "CPU" } else { &session.device };
         Setting {
             machine: format!("{} ({} cores, {})", machine.cpu, machine.cores, machine.instruction_sets),

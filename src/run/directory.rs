@@ -1,4 +1,4 @@
-//! A run directory: the names of its files, and how one is found.
+//! A run directory: its file names, and how to find one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ pub struct RunDirectory {
     path: PathBuf,
 }
 
-/// The files of a run, in the order in which they come to be.
+/// The files of a run, in the order they are written.
 impl RunDirectory {
     /// The config as given.
     pub const CONFIG: &str = "config.yaml";
-    /// What the run's identity is a digest of.
+    /// The plan, whose digest names the run.
     pub const PLAN: &str = "plan.json";
     /// Where the numbers come from.
     pub const PROVENANCE: &str = "provenance.json";
@@ -43,14 +43,14 @@ impl RunDirectory {
     /// Digest of each file, written last.
     pub const SEALED: &str = "SEALED";
 
-    /// A directory that exists or will.
+    /// A directory that exists or will be created.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// The run called `text`: a path, a name in `experiments`, the name of a config that has only one run, or a prefix that
-    /// only one name has. What is whole comes first: that another name begins with it does not matter.
+    /// Finds a run by `text`: a path, a name in `experiments`, the name of a config with a single run, or a unique
+    /// prefix. A full match wins over a prefix.
     ///
     /// # Errors
     /// [`RunError::NoSuchRun`] with the nearest name, [`RunError::Ambiguous`] with those that fit.
@@ -63,7 +63,7 @@ impl RunDirectory {
         let all = Self::list(experiments)?;
         let of_config: Vec<_> = all.iter().filter(|run| run.config_name() == text).collect();
         let config = !of_config.is_empty();
-        // An empty name is a variable that is not set, and every run's name begins with it.
+        // An empty name is usually an unset variable, and a prefix of every run.
         let fitting = if config || text.is_empty() {
             of_config
         } else {
@@ -78,17 +78,17 @@ impl RunDirectory {
                     .max_by(|a, b| strsim::jaro_winkler(a, text).total_cmp(&strsim::jaro_winkler(b, text)));
                 Err(RunError::NoSuchRun { text: text.into(), folder: experiments.into(), near })
             }
-            _ => Err(RunError::Ambiguous { text: text.into(), config, runs: inspect::told_apart(&fitting) }),
+            _ => Err(RunError::Ambiguous { text: text.into(), config, runs: inspect::describe_candidates(&fitting) }),
         }
     }
 
-    /// The name without the digest that it ends in.
+    /// The name without its digest.
     fn config_name(&self) -> String {
         let name = self.name();
         name.rsplit_once('-').map_or_else(String::new, |(config, _)| config.to_owned())
     }
 
-    /// All runs of a folder, by name. A folder that does not exist holds none.
+    /// All runs of a folder, sorted by name; none if the folder does not exist.
     ///
     /// # Errors
     /// [`FileError`] when it cannot be listed.
@@ -128,7 +128,7 @@ impl RunDirectory {
         self.path.join(name)
     }
 
-    /// Whether a file is there.
+    /// Whether a file exists.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.file(name).is_file()
@@ -181,20 +181,20 @@ mod tests {
         assert_eq!(find("lfw").unwrap().name(), "lfw-33dd", "the config's name, though others begin with it");
         assert_eq!(find("lfw-box").unwrap().name(), "lfw-box-44ee");
         assert_eq!(find("lfw-box-a").unwrap().name(), "lfw-box-aligned-55ff");
-        // None of these has provenance: all that can be said is that they are damaged.
+        // None of these has provenance, so all are listed as damaged.
         insta::assert_snapshot!(find("demo").unwrap_err(), @r"
-        `demo` is the config of several runs; write the name of one, or as much of it as no other has:
+        `demo` is the config of several runs; give the full name of one, or a unique prefix:
           demo-00aa  damaged
           demo-11bb  damaged
         ");
         insta::assert_snapshot!(find("lfw-").unwrap_err(), @r"
-        `lfw-` begins the names of several runs; write the name of one, or as much of it as no other has:
+        `lfw-` is a prefix of several runs; give the full name of one, or a unique prefix:
           lfw-33dd              damaged
           lfw-box-44ee          damaged
           lfw-box-aligned-55ff  damaged
         ");
         let error = find("deno-11").unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
-        insta::assert_snapshot!(error, @"there is no run `deno-11` in DIR; the nearest name is `demo-11bb`; `facevault runs` lists all");
+        insta::assert_snapshot!(error, @"no run `deno-11` in DIR; did you mean `demo-11bb`? `facevault runs` lists all runs");
     }
 
     #[test]

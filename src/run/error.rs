@@ -10,7 +10,7 @@ use crate::evaluate::EvaluateError;
 use crate::files::FileError;
 use crate::hub::HubError;
 use crate::model::ModelError;
-use crate::provenance::Arithmetic;
+use crate::provenance::RunArithmetic;
 use crate::results::ResultsError;
 use crate::weights::WeightsError;
 
@@ -60,9 +60,9 @@ pub enum RunError {
     #[error(transparent)]
     Compare(#[from] CompareError),
     /// No run has this name.
-    #[error("there is no run `{text}` in {}{}", folder.display(), match near {
-        Some(near) => format!("; the nearest name is `{near}`; `facevault runs` lists all"),
-        None => "; the folder holds no runs: `facevault experiment CONFIG` makes one".into(),
+    #[error("no run `{text}` in {}{}", folder.display(), match near {
+        Some(near) => format!("; did you mean `{near}`? `facevault runs` lists all runs"),
+        None => "; it holds no runs: create one with `facevault experiment CONFIG`".into(),
     })]
     NoSuchRun {
         /// What was asked for.
@@ -72,10 +72,10 @@ pub enum RunError {
         /// The name most like it.
         near: Option<String>,
     },
-    /// Several runs are of this config, or have this prefix.
+    /// Several runs belong to this config or have this prefix.
     #[error(
-        "`{text}` {} several runs; write the name of one, or as much of it as no other has:\n{}",
-        if *config { "is the config of" } else { "begins the names of" },
+        "`{text}` {} several runs; give the full name of one, or a unique prefix:\n{}",
+        if *config { "is the config of" } else { "is a prefix of" },
         runs.join("\n")
     )]
     Ambiguous {
@@ -83,11 +83,11 @@ pub enum RunError {
         text: String,
         /// Whether it is the whole name of their config.
         config: bool,
-        /// The runs, a line each: name, how far it is, when it was worked on; the last one first.
+        /// The runs, one per line: name, state, last activity; most recent first.
         runs: Vec<String>,
     },
     /// A JSON file does not have the form that this version writes.
-    #[error("{} is not what this version of facevault writes: {source}", path.display())]
+    #[error("{} is not in the format of this facevault version: {source}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -95,14 +95,14 @@ pub enum RunError {
         source: serde_json::Error,
     },
     /// `SEALED` is damaged.
-    #[error("{} line {line}: expected `<sha256>  <file>`; the seal is damaged, `facevault verify` cannot use it", path.display())]
+    #[error("{} line {line}: expected `<sha256>  <file>`; the seal is damaged, so `facevault verify` cannot use it", path.display())]
     Seal {
         /// The file.
         path: PathBuf,
         /// The line.
         line: usize,
     },
-    /// A step was asked for whose input is not there.
+    /// A step whose input does not exist yet.
     #[error("{run} is not {missing} yet; {remedy}")]
     NotYet {
         /// The run.
@@ -113,7 +113,7 @@ pub enum RunError {
         remedy: String,
     },
     /// A run whose parts contradict each other.
-    #[error("{} contradicts the rest of the run: {rule}; `facevault verify` lists all that is wrong", path.display())]
+    #[error("{} contradicts the rest of the run: {rule}; `facevault verify` lists every problem", path.display())]
     Inconsistent {
         /// The file.
         path: PathBuf,
@@ -122,8 +122,8 @@ pub enum RunError {
     },
     /// `calibration.json` cannot be used.
     #[error(
-        "{}: {rule}; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's \
-         directory to start again",
+        "{}: {rule}; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start \
+         over",
         path.display()
     )]
     Calibration {
@@ -132,15 +132,15 @@ pub enum RunError {
         /// The rule that is broken.
         rule: String,
     },
-    /// This machine would go on with a run by other arithmetic than it was begun by.
+    /// This machine's arithmetic differs from the one that started the run.
     #[error(
-        "{run} was begun by {}, whose arithmetic is {}; this is {}, whose arithmetic is {}: going on here would mix the two in \
-         one run. {}, or delete {} to begin afresh here",
+        "{run} was started with {} (arithmetic {}); this is {} (arithmetic {}): resuming here would mix the two in \
+         one run. {}, or delete {} to start over here",
         begun.machine(),
         begun.fingerprint.short(12),
         here.machine(),
         here.fingerprint.short(12),
-        way_on(begun, here),
+        resume_advice(begun, here),
         path.display()
     )]
     OtherArithmetic {
@@ -148,42 +148,42 @@ pub enum RunError {
         run: String,
         /// Its directory.
         path: PathBuf,
-        /// What it was begun by.
-        begun: Box<Arithmetic>,
-        /// What would go on with it.
-        here: Box<Arithmetic>,
+        /// The arithmetic that started it.
+        begun: Box<RunArithmetic>,
+        /// The arithmetic that would resume it.
+        here: Box<RunArithmetic>,
     },
-    /// A run's own config is another run by now.
+    /// A run's own config now stands for another run.
     #[error(
-        "{run} is not what its config names any more: {changed}. With what is there now it names {other}: `{command}` makes \
-         that; {remedy}"
+        "{run} no longer matches its config: {changed}. The config now stands for {other}: make it with `{command}`; \
+         {remedy}"
     )]
     AnotherRun {
         /// The run.
         run: String,
         /// What differs, in words.
         changed: String,
-        /// What the config names now.
+        /// The run that the config now stands for.
         other: String,
-        /// The command that makes that.
+        /// The command that makes that run.
         command: String,
-        /// How to go on with the run all the same.
+        /// How to resume the original run.
         remedy: String,
     },
-    /// A precision below f32, and not one face to calibrate and compare it on.
+    /// A precision below f32 without any face to calibrate and compare it on.
     #[error(
-        "`embed.precision: {precision}` is calibrated and compared with f32 on a sample ({rule}), and no face of it \
-         can be embedded; `facevault embed` with `precision: f32` lists in `failures.csv` why"
+        "`embed.precision: {precision}` is calibrated and compared with f32 on a sample ({rule}), and none of its \
+         faces can be embedded; run `facevault embed` with `precision: f32` to list the reasons in failures.csv"
     )]
     NoSample {
-        /// Which faces, in words.
+        /// The sample, in words.
         rule: &'static str,
         /// Which precision.
         precision: &'static str,
     },
     /// A face that the run does not have.
     #[error("{run} has no face `{face_id}`{}", match near {
-        Some(near) => format!("; the nearest id is `{near}`"),
+        Some(near) => format!("; did you mean `{near}`?"),
         None => String::new(),
     })]
     NoSuchFace {
@@ -206,9 +206,9 @@ pub enum RunError {
     },
     /// Whole photos under a crop by box.
     #[error(
-        "none of the {faces} faces has a box, and a crop by box would take their whole pictures, whose shorter side is \
-         {side} pixels (median of a sample) where the network's input has {size}: photos, it seems, of which the face is only \
-         a part; {ways_out}"
+        "none of the {faces} faces has a box, so a crop by box would take whole pictures; their shorter side is \
+         {side} pixels (median of a sample) and the network's input has {size}, so these seem to be photos in which \
+         the face is only a part; {remedy}"
     )]
     WholePhotos {
         /// Faces.
@@ -217,13 +217,13 @@ pub enum RunError {
         side: u32,
         /// Side of the network's input, pixels.
         size: u32,
-        /// What a config may say instead.
-        ways_out: String,
+        /// What to change in the config.
+        remedy: String,
     },
     /// A variant of an ablation was tested on other pairs.
     #[error(
-        "{run} was tested by `{protocol}` on another list of pairs, so that decisions cannot be compared pair by pair; judge \
-         the ablation by another metric, or leave the list to the dataset in all steps"
+        "{run} was tested by `{protocol}` on a different list of pairs, so decisions cannot be compared pair by pair; \
+         use another metric for the ablation, or the dataset's own list in every step"
     )]
     OtherPairs {
         /// The run.
@@ -231,9 +231,9 @@ pub enum RunError {
         /// The protocol.
         protocol: String,
     },
-    /// A variant of an ablation lacks the protocol that it is judged by.
+    /// A variant of an ablation lacks the protocol that the metric belongs to.
     #[error(
-        "{run} has no protocol `{protocol}`, by which the ablation judges; a step must not take it out of `protocols`"
+        "{run} has no protocol `{protocol}`, which the ablation's metric needs; no step may remove it from `protocols`"
     )]
     NoProtocol {
         /// The run.
@@ -244,13 +244,14 @@ pub enum RunError {
     /// Stopped on request.
     #[error("interrupted; {resume}")]
     Interrupted {
-        /// How to go on.
+        /// How to resume.
         resume: String,
     },
 }
 
 impl RunError {
-    /// Whether the command line or the config has to change: it names what is not there, or what contradicts itself.
+    /// Whether the command line or the config has to change, because it is wrong or names something that does not
+    /// exist.
     #[must_use]
     pub fn usage(&self) -> bool {
         matches!(
@@ -263,7 +264,7 @@ impl RunError {
         )
     }
 
-    /// Whether the work was stopped on request, by whichever part noticed.
+    /// Whether the work was stopped on request, whichever part noticed.
     #[must_use]
     pub fn interrupted(&self) -> bool {
         matches!(
@@ -277,12 +278,12 @@ impl RunError {
     }
 }
 
-/// How to go on with a run that this machine computes otherwise.
-fn way_on(begun: &Arithmetic, here: &Arithmetic) -> &'static str {
+/// How to resume a run that this machine computes differently.
+fn resume_advice(begun: &RunArithmetic, here: &RunArithmetic) -> &'static str {
     if begun.machine() == here.machine() {
-        "The machine is the same, so either facevault was rebuilt or an int8 run's `calibration.json` was changed: restore the \
-         original"
+        "The machine is the same, so either facevault was rebuilt or an int8 run's `calibration.json` was changed: \
+         restore the original"
     } else {
-        "Go on with it where it was begun"
+        "Resume it where it was started"
     }
 }

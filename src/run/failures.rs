@@ -1,4 +1,4 @@
-//! Why faces have no embedding, the commonest reason first: what a user reads before `failures.csv`.
+//! Summarises why faces have no embedding, most common reason first.
 
 use std::collections::HashMap;
 
@@ -6,35 +6,35 @@ use serde::Serialize;
 
 use super::{RunDirectory, RunError};
 use crate::dataset::{Manifest, PixelSource};
-use crate::embed::{self, ChunkRecord, Failure, FailureKind};
+use crate::embed::{self, ChunkRecord, FailedFace, FailureKind};
 
-/// Reasons that are told one by one.
-const TOLD: usize = 5;
+/// Reasons listed individually.
+const MAX_REASONS: usize = 5;
 
 /// The faces of a run that have no embedding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Failures {
-    /// How many they are.
+    /// How many.
     pub faces: usize,
-    /// Of so many.
+    /// All faces of the manifest.
     #[serde(skip)]
     pub of: usize,
-    /// The commonest reasons.
-    pub reasons: Vec<Reason>,
-    /// Faces that failed for rarer ones.
+    /// The most common reasons.
+    pub reasons: Vec<FailureReason>,
+    /// Faces that failed for other reasons.
     pub others: usize,
-    /// Where all are listed; nowhere while the run is not embedded.
+    /// The file that lists all of them; `None` until the run is embedded.
     pub file: Option<String>,
 }
 
-/// Something that went wrong with several faces alike.
+/// A reason that several faces share.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reason {
+pub struct FailureReason {
     /// Which step failed.
     pub kind: FailureKind,
-    /// What was said of the first of them.
+    /// The message of the first of them.
     pub message: String,
-    /// How many they are.
+    /// How many.
     pub faces: usize,
 }
 
@@ -51,23 +51,23 @@ pub(super) fn failures_in(run: &RunDirectory, records: &[ChunkRecord]) -> Result
     if records.iter().all(|record| record.failures.is_empty()) {
         return Ok(None);
     }
-    // Paths in messages are below the root, wherever that is: only what follows it tells faces apart.
+    // Messages contain paths below the root; only the part after it distinguishes faces.
     let manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), super::inspect::dataset_root(run)?)?;
-    let failed: Vec<Failure> = records.iter().flat_map(|record| &record.failures).cloned().collect();
+    let failed: Vec<FailedFace> = records.iter().flat_map(|record| &record.failures).cloned().collect();
     let file = run.has(RunDirectory::FAILURES).then(|| run.file(RunDirectory::FAILURES).display().to_string());
     Ok(Some(Failures { file, ..Failures::of(&failed, &manifest) }))
 }
 
 impl Failures {
-    /// Some failures among the faces of a manifest.
-    pub(super) fn of(failed: &[Failure], manifest: &Manifest) -> Self {
+    /// Summarises failures among the faces of a manifest.
+    pub(super) fn of(failed: &[FailedFace], manifest: &Manifest) -> Self {
         let mut reasons = grouped(failed, |row| names(manifest, row));
-        let others = reasons.iter().skip(TOLD).map(|reason| reason.faces).sum();
-        reasons.truncate(TOLD);
+        let others = reasons.iter().skip(MAX_REASONS).map(|reason| reason.faces).sum();
+        reasons.truncate(MAX_REASONS);
         Self { faces: failed.len(), of: manifest.len(), reasons, others, file: None }
     }
 
-    /// What is said of them.
+    /// The summary, line by line.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let have = if self.faces == 1 { "face has" } else { "faces have" };
@@ -75,14 +75,14 @@ impl Failures {
         let line = |faces: usize, words: &str| format!("{faces:>7}  {words}");
         lines.extend(self.reasons.iter().map(|one| line(one.faces, &format!("{}: {}", one.kind.name(), one.message))));
         if self.others > 0 {
-            lines.push(line(self.others, "for other reasons"));
+            lines.push(line(self.others, "other reasons"));
         }
-        lines.extend(self.file.iter().map(|file| format!("each with its reason in {file}")));
+        lines.extend(self.file.iter().map(|file| format!("see {file} for the reason of each face")));
         lines
     }
 }
 
-/// What a message may call one face: its path, as a whole and below the root, and its id.
+/// The names a message may use for a face: its full path, its path below the root, and its id.
 fn names(manifest: &Manifest, row: usize) -> Vec<String> {
     let Some(face) = manifest.faces.get(row) else { return Vec::new() };
     let mut names = Vec::new();
@@ -93,10 +93,10 @@ fn names(manifest: &Manifest, row: usize) -> Vec<String> {
     names
 }
 
-/// Failures that differ only in the face and in numbers, together; those of most faces first, then in row order.
-fn grouped(failures: &[Failure], names: impl Fn(usize) -> Vec<String>) -> Vec<Reason> {
+/// Groups failures that differ only in the face and in numbers; largest group first, then in row order.
+fn grouped(failures: &[FailedFace], names: impl Fn(usize) -> Vec<String>) -> Vec<FailureReason> {
     let mut place: HashMap<(&str, String), usize> = HashMap::new();
-    let mut reasons: Vec<Reason> = Vec::new();
+    let mut reasons: Vec<FailureReason> = Vec::new();
     for failure in failures {
         let mut essence = failure.message.clone();
         for name in names(failure.row).iter().filter(|name| !name.is_empty()) {
@@ -106,11 +106,11 @@ fn grouped(failures: &[Failure], names: impl Fn(usize) -> Vec<String>) -> Vec<Re
         let next = reasons.len();
         let at = *place.entry((failure.kind.name(), essence)).or_insert(next);
         if at == next {
-            reasons.push(Reason { kind: failure.kind, message: failure.message.clone(), faces: 0 });
+            reasons.push(FailureReason { kind: failure.kind, message: failure.message.clone(), faces: 0 });
         }
         reasons[at].faces += 1;
     }
-    // Stable: among equals the first stays first.
+    // A stable sort keeps row order among equals.
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.faces));
     reasons
 }
@@ -119,8 +119,8 @@ fn grouped(failures: &[Failure], names: impl Fn(usize) -> Vec<String>) -> Vec<Re
 mod tests {
     use super::*;
 
-    fn failure(row: usize, kind: FailureKind, message: &str) -> Failure {
-        Failure { row, face_id: format!("f{row}"), kind, message: message.into() }
+    fn failure(row: usize, kind: FailureKind, message: &str) -> FailedFace {
+        FailedFace { row, face_id: format!("f{row}"), kind, message: message.into() }
     }
 
     #[test]

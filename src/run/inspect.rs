@@ -1,4 +1,4 @@
-//! Looking at runs: one face and its neighbours, or all runs in a table.
+//! Inspects runs: one face and its neighbours, or a list of all runs.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{RunDirectory, RunError, not_yet};
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
-use crate::embed::{self, ChunkRecord, EmbeddingMatrix, Failure};
+use crate::embed::{self, ChunkRecord, EmbeddingMatrix, FailedFace};
 use crate::estimate::Estimate;
 use crate::evaluate::Benchmarks;
 use crate::files::{self, FileError};
@@ -17,6 +17,7 @@ use crate::preprocess::Mirror;
 use crate::provenance::{self, Provenance};
 use crate::quality::Quality;
 use crate::similarity;
+use crate::text_table::TextTable;
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
 pub struct EmbeddedFaces {
@@ -25,7 +26,7 @@ pub struct EmbeddedFaces {
     /// Matrix row → manifest row.
     pub rows: Vec<usize>,
     /// Faces without an embedding.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedFace>,
     /// How good the picture of each embedded face is, in matrix order, as far as it was measured.
     pub quality: Vec<Option<Quality>>,
 }
@@ -40,7 +41,7 @@ impl EmbeddedFaces {
         manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
         let records = embed::read_records(run.path())?;
         let quality = records.iter().flat_map(ChunkRecord::qualities).collect();
-        let failures: Vec<Failure> = records.into_iter().flat_map(|record| record.failures).collect();
+        let failures: Vec<FailedFace> = records.into_iter().flat_map(|record| record.failures).collect();
         let mut failed = failures.iter().map(|failure| failure.row).peekable();
         let rows = (0..manifest.len()).filter(|row| failed.next_if_eq(row).is_none()).collect();
         Ok(Self { manifest, rows, failures, quality })
@@ -75,13 +76,13 @@ impl EmbeddedFaces {
         Benchmarks { protocols, lists: &self.manifest.lists, row_of, identities, halves }
     }
 
-    /// Checks that matrix, index and manifest tell of the same faces in the same order.
-    pub fn agree_with(&self, run: &RunDirectory, matrix: &EmbeddingMatrix) -> Result<(), RunError> {
-        self.agree_with_rows(run, matrix.rows)
+    /// Checks that matrix, index and manifest list the same faces in the same order.
+    pub fn check_matrix(&self, run: &RunDirectory, matrix: &EmbeddingMatrix) -> Result<(), RunError> {
+        self.check_rows(run, matrix.rows)
     }
 
-    /// The same of a matrix of that many rows that is not read yet.
-    pub fn agree_with_rows(&self, run: &RunDirectory, rows: usize) -> Result<(), RunError> {
+    /// The same for a matrix of `rows` rows that has not been read.
+    pub fn check_rows(&self, run: &RunDirectory, rows: usize) -> Result<(), RunError> {
         let wrong = |name: &str, rule: String| Err(RunError::Inconsistent { path: run.file(name), rule });
         if rows != self.rows.len() {
             let rule = format!("{rows} rows, but {} faces of the manifest have no failure", self.rows.len());
@@ -112,8 +113,10 @@ pub(super) fn column(path: &Path, name: &str) -> Result<Vec<String>, RunError> {
     let bytes = files::read(path)?;
     let mut reader = csv::Reader::from_reader(&bytes[..]);
     let headers = reader.headers().map_err(|error| wrong(error.to_string()))?;
-    let position =
-        headers.iter().position(|header| header == name).ok_or_else(|| wrong(format!("it has no column `{name}`")))?;
+    let position = headers
+        .iter()
+        .position(|header| header == name)
+        .ok_or_else(|| wrong(format!("it lacks the column `{name}`")))?;
     reader
         .records()
         .map(|record| {
@@ -176,7 +179,7 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
         return Err(RunError::NoSuchFace { run: run.name(), face_id: face_id.into(), near });
     };
     let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
-    faces.agree_with(run, &matrix)?;
+    faces.check_matrix(run, &matrix)?;
     let face = |row: usize| &faces.manifest.faces[faces.rows[row]];
     let norm = matrix.row(row).iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
     let neighbours = similarity::nearest(&matrix.data, matrix.dimension, row, neighbours)
@@ -192,7 +195,7 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
     Ok(Lookup { run: run.name(), face_id: face_id.into(), row, identity_id, norm, neighbours })
 }
 
-/// How far a run is.
+/// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
@@ -202,7 +205,7 @@ pub enum RunState {
     Embedded,
     /// Sealed.
     Complete,
-    /// A file of it cannot be read; `verify` says more.
+    /// One of its files cannot be read; `verify` has the details.
     Damaged,
 }
 
@@ -211,13 +214,13 @@ pub enum RunState {
 pub struct RunRow {
     /// Its name.
     pub run: String,
-    /// How far it is.
+    /// Its state.
     pub state: RunState,
     /// Rows of its manifest.
     pub faces: u64,
     /// Rows with an embedding.
     pub embedded: u64,
-    /// When it was last worked on, seconds since the epoch.
+    /// Time of its last session, seconds since the epoch.
     pub worked_on: Option<u64>,
     /// The same in words, UTC.
     pub worked_on_utc: Option<String>,
@@ -232,7 +235,7 @@ pub struct RunRow {
 }
 
 impl RunRow {
-    /// How far it is, in words.
+    /// Its state in words.
     #[must_use]
     pub fn state_in_words(&self) -> String {
         match self.state {
@@ -252,13 +255,13 @@ pub fn list(experiments: &Path) -> Result<Vec<RunRow>, FileError> {
     Ok(RunDirectory::list(experiments)?.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect())
 }
 
-/// What tells runs apart for who has to choose one, a line each: name, how far, when; the last one first.
-pub(super) fn told_apart(runs: &[&RunDirectory]) -> Vec<String> {
+/// One line per run for a user who has to choose: name, state, last activity; most recent first.
+pub(super) fn describe_candidates(runs: &[&RunDirectory]) -> Vec<String> {
     let mut rows: Vec<RunRow> = runs.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect();
     rows.sort_by(|a, b| b.worked_on.cmp(&a.worked_on).then_with(|| a.run.cmp(&b.run)));
-    let width = rows.iter().map(|row| row.run.chars().count()).max().unwrap_or(0);
     let when = |row: &RunRow| row.worked_on_utc.as_ref().map_or_else(String::new, |at| format!(", {at}"));
-    rows.iter().map(|row| format!("  {:<width$}  {}{}", row.run, row.state_in_words(), when(row))).collect()
+    let cells = rows.iter().map(|row| [row.run.clone(), row.state_in_words() + &when(row)]);
+    TextTable::default().rows(cells).indented(2).lines()
 }
 
 fn row(run: &RunDirectory) -> Result<RunRow, RunError> {

@@ -1,4 +1,4 @@
-//! A run, from config to sealed directory. Every step reads what the step before it wrote.
+//! A run, from config to sealed directory. Every step reads the files of the step before it.
 
 mod ablate;
 mod adopt;
@@ -10,6 +10,7 @@ mod directory;
 mod error;
 mod failures;
 mod inspect;
+mod missing_boxes;
 mod pair_lists;
 mod pairs_left_out;
 mod partial;
@@ -17,7 +18,6 @@ mod precision;
 mod seal;
 mod sources;
 mod verify;
-mod whole_pictures;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -26,14 +26,14 @@ use std::sync::Arc;
 pub use directory::RunDirectory;
 pub use error::RunError;
 use failures::failures_in;
-pub use failures::{Failures, Reason, failures};
+pub use failures::{FailureReason, Failures, failures};
 pub use inspect::{EmbeddedFaces, Lookup, Neighbour, RunRow, RunState, list, lookup};
+pub use missing_boxes::{MissingBoxes, unused_boxes};
 use partial::PartialPairs;
 pub use precision::agreement;
-use precision::{Network, Opening};
-pub use sources::Sources;
+use precision::{NetworkOpener, OpenNetwork};
+pub use sources::SourceCache;
 pub use verify::Check;
-pub use whole_pictures::{WholePictures, unused_boxes};
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
@@ -51,29 +51,29 @@ use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
 use crate::protocol::ProtocolResult;
 use crate::provenance::{
-    self, Arithmetic, Build, ConfigOrigin, DatasetOrigin, Machine, Provenance, Session, WeightsOrigin,
+    self, Build, ConfigOrigin, DatasetOrigin, MachineInfo, Provenance, RunArithmetic, RunSession, WeightsOrigin,
 };
 use crate::results;
 use crate::similarity::Cards;
 
-/// What every step needs: where runs are kept, who watches, who may stop it.
-pub struct Workplace<'a> {
+/// What every step needs: folders, progress and cancellation.
+pub struct RunContext<'a> {
     /// Folder of run directories.
     pub experiments: &'a Path,
-    /// Who watches.
+    /// Receives progress.
     pub progress: &'a dyn Progress,
-    /// Who may stop it.
+    /// Cancels the work.
     pub cancel: &'a Cancel,
 }
 
-/// Everything an embedding needs, resolved and checked.
-pub struct Prepared {
+/// A run that is ready to embed: everything resolved and checked.
+pub struct PreparedRun {
     /// Where it goes.
     pub directory: RunDirectory,
     /// What it computes.
     pub plan: RunPlan,
     /// Whether faces without a box are cut out by box.
-    pub whole_pictures: Option<WholePictures>,
+    pub missing_boxes: Option<MissingBoxes>,
     loaded: Loaded,
     manifest: Arc<Manifest>,
     checkpoint: Arc<Checkpoint>,
@@ -81,15 +81,15 @@ pub struct Prepared {
     provenance: Provenance,
 }
 
-/// What an evaluation came to.
+/// Result of an evaluation.
 pub enum Evaluated {
     /// The numbers.
     Metrics(Box<Evaluation>),
-    /// There is nothing to compare (no labels, a single face); the embeddings are complete all the same.
+    /// There is nothing to compare (no labels, a single face), although the embeddings are complete.
     NotEvaluable {
         /// Why, in words.
         reason: String,
-        /// The config's expectations: of what is known without comparing faces, judged; of all else, not.
+        /// The config's expectations; only those that need no comparison of faces are judged.
         expectations: Vec<Judged>,
     },
 }
@@ -111,29 +111,29 @@ impl Evaluated {
     }
 }
 
-impl Workplace<'_> {
-    /// Fetches weights and data, reads the manifest, makes sure of the device, and names the run.
+impl RunContext<'_> {
+    /// Fetches weights and data, reads the manifest, checks the device, and names the run.
     ///
     /// # Errors
     /// [`RunError`] of whichever part is wrong.
-    pub fn prepare(&self, config_path: &Path, loaded: Loaded) -> Result<Prepared, RunError> {
-        self.prepare_from(&mut Sources::default(), config_path, loaded)
+    pub fn prepare(&self, config_path: &Path, loaded: Loaded) -> Result<PreparedRun, RunError> {
+        self.prepare_from(&mut SourceCache::default(), config_path, loaded)
     }
 
-    /// [`Self::prepare`] for one of several configs: what another one has read already is not read again.
+    /// [`Self::prepare`] for one of several configs, which share what they read.
     ///
     /// # Errors
     /// As [`Self::prepare`].
     pub fn prepare_from(
         &self,
-        sources: &mut Sources,
+        sources: &mut SourceCache,
         config_path: &Path,
         loaded: Loaded,
-    ) -> Result<Prepared, RunError> {
+    ) -> Result<PreparedRun, RunError> {
         let config = &loaded.config;
         let checkpoint = self.checkpoint(config, sources)?;
         let manifest = self.manifest(config, sources)?;
-        let whole_pictures = WholePictures::of(config, &manifest);
+        let missing_boxes = MissingBoxes::of(config, &manifest);
         let say = |line: &str| self.progress.say(line);
         let embedder = model::describe(&config.model, &config.embed.execution(), &say)?;
         let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, checkpoint.digest, &embedder);
@@ -152,11 +152,7 @@ impl Workplace<'_> {
                 root: absolute(&manifest.root),
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
-                cautions: whole_pictures
-                    .map(|whole| whole.sentence())
-                    .into_iter()
-                    .chain(unused_boxes(config))
-                    .collect(),
+                cautions: missing_boxes.map(|whole| whole.sentence()).into_iter().chain(unused_boxes(config)).collect(),
                 files: manifest.containers.clone(),
                 left_out: manifest.left_out.clone(),
             },
@@ -165,34 +161,34 @@ impl Workplace<'_> {
             adopted_from: None,
             compared_on: None,
         };
-        Ok(Prepared { directory, plan, whole_pictures, loaded, manifest, checkpoint, embedder, provenance })
+        Ok(PreparedRun { directory, plan, missing_boxes, loaded, manifest, checkpoint, embedder, provenance })
     }
 
-    /// Downloads what a config needs; computes nothing. Gives the number of faces.
+    /// Downloads what a config needs, without computing anything.
     ///
     /// # Errors
     /// [`RunError`] of the weights or the dataset.
     pub fn fetch(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint>, Arc<Manifest>), RunError> {
-        let sources = &mut Sources::default();
+        let sources = &mut SourceCache::default();
         let checkpoint = self.checkpoint(config, sources)?;
         Ok((checkpoint, self.manifest(config, sources)?))
     }
 
-    /// Embeds what is not embedded yet and writes the hand-over files. Does nothing to a run that has them.
+    /// Embeds the remaining faces and writes the exported files. Does nothing for a run that already has them.
     ///
     /// # Errors
     /// [`RunError`]; what was committed stays, and the next call resumes from it.
-    pub fn embed(&self, prepared: Prepared) -> Result<EmbedOutcome, RunError> {
+    pub fn embed(&self, prepared: PreparedRun) -> Result<EmbedOutcome, RunError> {
         if !prepared.directory.has(RunDirectory::PLAN) {
-            self.say_what_is_left(&prepared)?;
+            self.say_unfinished_runs(&prepared)?;
         }
-        let Prepared { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, .. } = prepared;
+        let PreparedRun { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, .. } = prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = self.lock(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
         let dimension = embed::output_dimension(embedder.dimension, loaded.config.preprocess.mirror);
-        // The last file of the export: where it is, the others are.
+        // The export writes this file last, so the others exist as well.
         if run.has(RunDirectory::METADATA) {
             let rows = manifest.len();
             let embedded = embed::MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
@@ -214,7 +210,7 @@ impl Workplace<'_> {
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, known, self.progress)?;
         let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset);
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
-        let opening = Opening {
+        let opening = NetworkOpener {
             run,
             config: &loaded.config,
             tensors: &checkpoint.tensors,
@@ -227,7 +223,7 @@ impl Workplace<'_> {
         self.adopt(run, &plan, &mut store, &mut provenance, &opening)?;
         let before = store.rows_embedded();
         let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());
-        let Some(Network { embedder: mut network, arithmetic }) = opening.open(begun.as_ref())? else {
+        let Some(OpenNetwork { embedder: mut network, arithmetic }) = opening.open(begun.as_ref())? else {
             let (embedded, failed) = (before, store.rows_failed());
             let (rows, resumed) = (manifest.len(), embedded + failed);
             return Ok(EmbedOutcome::Interrupted(EmbedSummary { rows, embedded, failed, resumed, seconds: 0.0 }));
@@ -236,12 +232,12 @@ impl Workplace<'_> {
         drop(checkpoint);
         store.computed_by(arithmetic.fingerprint);
         provenance.arithmetic = begun.or(Some(arithmetic));
-        provenance.sessions.push(Session {
+        provenance.sessions.push(RunSession {
             started: provenance::now(),
             ended: None,
-            machine: Machine::current(),
+            machine: MachineInfo::current(),
             device: embedder.device_name.clone(),
-            threads: options.threads.unwrap_or_else(|| Machine::current().cores),
+            threads: options.threads.unwrap_or_else(|| MachineInfo::current().cores),
             batch_size: options.batch_size.or(network.batch()),
             embedded: 0,
         });
@@ -256,7 +252,7 @@ impl Workplace<'_> {
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         match &outcome {
             Ok(EmbedOutcome::Complete(_)) => {
-                self.hand_over(run, &store, manifest)?;
+                self.export_files(run, &store, manifest)?;
                 self.say_failures(run, &embed::read_records(run.path())?)?;
             }
             Err(EmbedError::TooManyFailures { seen, .. }) => {
@@ -267,7 +263,7 @@ impl Workplace<'_> {
         Ok(outcome?)
     }
 
-    /// Says why faces have no embedding, also to who wants no progress: a result that lacks them must not look whole.
+    /// Reports why faces have no embedding, even with `--quiet`: an incomplete result must not look complete.
     fn say_failures(&self, run: &RunDirectory, records: &[ChunkRecord]) -> Result<(), RunError> {
         let failures = failures_in(run, records)?;
         failures.iter().flat_map(Failures::lines).for_each(|line| self.progress.warn(&line));
@@ -282,7 +278,7 @@ impl Workplace<'_> {
         Ok(lock)
     }
 
-    /// Writes what says what this run is: config, plan, provenance (keeping its earlier sessions).
+    /// Writes config, plan and provenance, keeping earlier sessions.
     fn describe(
         run: &RunDirectory,
         plan: &RunPlan,
@@ -295,7 +291,7 @@ impl Workplace<'_> {
             provenance.sessions = earlier.sessions;
             provenance.adopted_from = earlier.adopted_from;
             provenance.compared_on = earlier.compared_on;
-            // Where the same config is started from does not matter to a run that is already described.
+            // The folder that the same config is started from does not matter once the run is described.
             let same = files::read(&run.file(RunDirectory::CONFIG))? == loaded.text.as_bytes()
                 && earlier.config.overrides == provenance.config.overrides;
             if same && run.has(RunDirectory::PLAN) {
@@ -310,7 +306,7 @@ impl Workplace<'_> {
     }
 
     /// Chunks → the files that later phases read; `face_metadata.csv` last.
-    fn hand_over(&self, run: &RunDirectory, store: &ChunkStore, manifest: &Manifest) -> Result<(), RunError> {
+    fn export_files(&self, run: &RunDirectory, store: &ChunkStore, manifest: &Manifest) -> Result<(), RunError> {
         embed::export(run.path(), store, &manifest.faces, self.progress)?;
         let rows: Vec<u32> = store.embedded_rows()?.into_iter().map(|row| row as u32).collect();
         files::commit(&run.file(RunDirectory::METADATA), |out| {
@@ -318,8 +314,8 @@ impl Workplace<'_> {
         })
     }
 
-    /// Compares faces, judges the config's expectations, and seals the run. An evaluation that is there is judged again
-    /// rather than computed again: the options that shape it are part of the run's identity.
+    /// Compares faces, judges the config's expectations, and seals the run. An existing evaluation is only judged
+    /// again, because the options that shape it are part of the run's identity.
     ///
     /// # Errors
     /// [`RunError`].
@@ -335,7 +331,7 @@ impl Workplace<'_> {
             for protocol in &config.protocols {
                 let of = |result: &&ProtocolResult| result.protocol.name == protocol.name;
                 if let Some(ProtocolResult { pairs, .. }) = evaluation.metrics.protocols.iter().find(of) {
-                    evaluate::few_enough(protocol, pairs.missing as usize, pairs.listed as usize)?;
+                    evaluate::check_left_out(protocol, pairs.missing as usize, pairs.listed as usize)?;
                 }
             }
             let judged = evaluate::judge(&evaluation.metrics, &config.expect);
@@ -371,14 +367,14 @@ impl Workplace<'_> {
     fn compute(&self, run: &RunDirectory, config: &ExperimentConfig) -> Result<Evaluation, RunError> {
         let faces = EmbeddedFaces::open(run)?;
         let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
-        faces.agree_with(run, &matrix)?;
+        faces.check_matrix(run, &matrix)?;
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
         let keeper = PartialPairs::of(run, self.progress)?;
         let columns = columns::columns(&faces);
         let (row_of, identities) = (faces.row_of(), faces.identities());
         let benchmarks = faces.benchmarks(config, &row_of, &identities);
         let cards = Cards::new(config.pairs_device);
-        let input = evaluate::Input {
+        let input = evaluate::EvaluationInput {
             matrix: &matrix.data,
             dimension: matrix.dimension,
             faces: &labelled,
@@ -400,7 +396,7 @@ impl Workplace<'_> {
         Ok(evaluation)
     }
 
-    /// Says in the provenance which card compared the pairs, if one did.
+    /// Records in the provenance which GPU compared the pairs, if one did.
     fn record_card(run: &RunDirectory, card: Option<String>) -> Result<(), RunError> {
         let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
         if provenance.compared_on != card {
@@ -411,7 +407,7 @@ impl Workplace<'_> {
     }
 }
 
-/// What is in the folders of a run's dataset and is no face.
+/// Files in a run's dataset folders that are not faces.
 ///
 /// # Errors
 /// [`RunError`] of the provenance.
@@ -438,7 +434,7 @@ pub fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
     })
 }
 
-/// The config that a run was made from, read again.
+/// The config that a run was made from.
 ///
 /// # Errors
 /// [`RunError::Config`], [`RunError::File`].
@@ -449,11 +445,11 @@ pub fn stored(run: &RunDirectory) -> Result<(PathBuf, Loaded), RunError> {
     Ok((origin.path, loaded))
 }
 
-/// What computed a run's embeddings; `None` for a run from before that was known, and one that is not begun.
+/// What computed a run's embeddings; `None` for a run that predates fingerprints or has not started.
 ///
 /// # Errors
 /// [`RunError::File`], [`RunError::Json`].
-pub fn arithmetic(run: &RunDirectory) -> Result<Option<Arithmetic>, RunError> {
+pub fn arithmetic(run: &RunDirectory) -> Result<Option<RunArithmetic>, RunError> {
     Ok(run.json::<Provenance>(RunDirectory::PROVENANCE)?.arithmetic)
 }
 
@@ -461,7 +457,7 @@ fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {
     Ok(stored(run)?.1.config)
 }
 
-/// The command that computes a run, for people to type.
+/// The command that computes a run.
 #[must_use]
 pub fn command(origin: &ConfigOrigin) -> String {
     let path = origin.path.strip_prefix(&origin.working_directory).unwrap_or(&origin.path);
@@ -474,7 +470,7 @@ pub fn command(origin: &ConfigOrigin) -> String {
 }
 
 fn not_yet(run: &RunDirectory, missing: &'static str, verb: &str) -> RunError {
-    RunError::NotYet { run: run.name(), missing, remedy: format!("`facevault {verb} {}` does that", run.name()) }
+    RunError::NotYet { run: run.name(), missing, remedy: format!("run `facevault {verb} {}`", run.name()) }
 }
 
 fn absolute(path: &Path) -> PathBuf {

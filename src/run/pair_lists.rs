@@ -1,4 +1,4 @@
-//! The lists of pairs that protocols name, read beside those that the dataset ships with.
+//! Reads the lists of pairs that protocols name, in addition to the dataset's own.
 
 use super::RunError;
 use crate::dataset::{Manifest, read_pair_list};
@@ -7,8 +7,8 @@ use crate::progress::Progress;
 use crate::protocol::{AbsentPair, DATASET_PAIRS, PairList};
 use crate::protocol::{PairsSource, Protocol};
 
-/// Reads each protocol's own list into the manifest; several files of one protocol become one list, in their order. Says
-/// where a list contradicts the identities of the faces.
+/// Reads each protocol's own list into the manifest; several files of one protocol form one list, in order. Reports
+/// lists that contradict the identities of the faces.
 pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &dyn Progress) -> Result<(), RunError> {
     for Protocol { name, pairs, .. } in protocols {
         match pairs {
@@ -25,7 +25,7 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
                 manifest.lists.push(whole);
             }
             PairsSource::Dataset if manifest.lists.iter().any(|list| list.name == DATASET_PAIRS) => {}
-            // Known before anything is embedded.
+            // Fail before anything is embedded.
             PairsSource::Dataset => {
                 return Err(crate::evaluate::EvaluateError::NoPairs { protocol: name.clone() }.into());
             }
@@ -34,14 +34,14 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
     for list in manifest.lists.iter().filter(|list| !list.absent.is_empty()) {
         let of = |protocol: &&Protocol| evaluate::list_of(protocol) == list.name;
         for protocol in protocols.iter().filter(of) {
-            evaluate::few_enough(protocol, list.absent.len(), list.pairs.len())?;
+            evaluate::check_left_out(protocol, list.absent.len(), list.pairs.len())?;
         }
         let (name, are) = match list.absent.len() {
             1 => ("names a face", "it is"),
             _ => ("name faces", "they are"),
         };
         progress.say(&format!(
-            "{} of the {} pairs of the list `{}` {name} that the dataset does not have; {are} left out",
+            "{} of the {} pairs in list `{}` {name} that the dataset does not have; {are} left out",
             list.absent.len(),
             list.pairs.len(),
             list.name
@@ -51,7 +51,7 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
         let (wrong, all) = (crate::dataset::contradictions(list, &manifest.faces), list.pairs.len());
         if wrong > 0 {
             progress.say(&format!(
-                "{wrong} of the {all} pairs of the list `{}` contradict the faces' identities; the list is followed",
+                "{wrong} of the {all} pairs in list `{}` contradict the faces' identities; the list takes precedence",
                 list.name
             ));
         }

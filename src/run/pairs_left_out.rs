@@ -1,13 +1,13 @@
-//! `pairs_left_out.csv`: the pairs of published lists that could not be compared, and why.
+//! Writes `pairs_left_out.csv`: the pairs of published lists that could not be compared, and why.
 
 use super::inspect::EmbeddedFaces;
 use super::{RunDirectory, RunError};
-use crate::embed::Failure;
+use crate::embed::FailedFace;
 use crate::files::{self, FileError};
 use crate::protocol::ABSENT;
 use crate::protocol::PairList;
 
-/// The file; without such pairs there is none.
+/// The file; absent if every pair was compared.
 const FILE: &str = "pairs_left_out.csv";
 
 /// Writes them, list by list.
@@ -37,7 +37,7 @@ pub(super) fn write(run: &RunDirectory, faces: &EmbeddedFaces) -> Result<(), Run
     if any { Ok(files::commit_bytes(&run.file(FILE), &bytes)?) } else { Ok(()) }
 }
 
-/// How a face is called: by its id, or as the list does where the dataset does not have it.
+/// The name of a face: its id, or the list's name for it if the dataset lacks it.
 fn called<'a>(faces: &'a EmbeddedFaces, list: &'a PairList, index: usize, side: usize, row: u32) -> &'a str {
     if let Some(face) = faces.manifest.faces.get(row as usize) {
         return &face.face_id;
@@ -46,12 +46,12 @@ fn called<'a>(faces: &'a EmbeddedFaces, list: &'a PairList, index: usize, side: 
     at.map_or("", |at| &list.absent[at].names[side])
 }
 
-/// Why a face cannot be compared, if it cannot.
+/// Why a face cannot be compared, if so.
 fn reason(faces: &EmbeddedFaces, list: &PairList, index: usize, side: usize, row: u32) -> Option<String> {
     if row == ABSENT {
         return Some(format!("the dataset has no face `{}`", called(faces, list, index, side, row)));
     }
     let at = faces.failures.binary_search_by_key(&(row as usize), |failure| failure.row).ok()?;
-    let Failure { face_id, kind, message, .. } = &faces.failures[at];
+    let FailedFace { face_id, kind, message, .. } = &faces.failures[at];
     Some(format!("`{face_id}` has no embedding ({}: {message})", kind.name()))
 }

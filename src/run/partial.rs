@@ -1,5 +1,5 @@
-//! Where a long comparison of pairs is kept between two sessions: a hidden file of the run, which the seal leaves out,
-//! gone once the evaluation is written.
+//! Keeps a long comparison of pairs across sessions, in a hidden file of the run that the seal ignores and that is
+//! removed once the evaluation is written.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::similarity::Keeper;
 
 const NAME: &str = ".pairs.partial";
 
-/// Bytes of the digest that the file begins with.
+/// Length of the digest at the start of the file.
 const DIGEST: usize = 64;
 
 /// Keeps the comparison of one run.
@@ -30,7 +30,7 @@ impl std::fmt::Debug for PartialPairs<'_> {
 }
 
 impl<'a> PartialPairs<'a> {
-    /// Of a run: the plan tells the faces and the options, the chunks tell the embeddings.
+    /// For a run: the plan determines faces and options, the chunks determine the embeddings.
     pub fn of(run: &RunDirectory, progress: &'a dyn Progress) -> Result<Self, RunError> {
         let mut hasher = Hasher::default();
         hasher.update(&files::read(&run.file(RunDirectory::PLAN))?);
@@ -40,9 +40,9 @@ impl<'a> PartialPairs<'a> {
         Ok(Self { path: run.file(NAME), key: hasher.finish(), progress })
     }
 
-    /// The evaluation is written: what led to it is not needed any more.
+    /// Removes the file once the evaluation is written.
     pub fn done(&self) {
-        // A file that stays is of no harm: it is read again only by the same comparison.
+        // A leftover file is harmless: only the same comparison reads it again.
         let _ = std::fs::remove_file(&self.path);
     }
 
@@ -59,7 +59,7 @@ impl Keeper for PartialPairs<'_> {
         let bytes = std::fs::read(&self.path).ok()?;
         let (digest, state) = bytes.split_at_checked(DIGEST)?;
         if digest != self.digest(state).as_bytes() {
-            self.progress.say("the kept part of the comparison is of something else or damaged: starting afresh");
+            self.progress.say("the saved part of the comparison is damaged or of another comparison: starting over");
             return None;
         }
         Some(state.into())
@@ -69,7 +69,7 @@ impl Keeper for PartialPairs<'_> {
         let mut bytes = self.digest(state).into_bytes();
         bytes.extend_from_slice(state);
         if let Err(error) = files::commit_bytes(&self.path, &bytes) {
-            self.progress.say(&format!("the comparison goes on, but cannot be resumed: {error}"));
+            self.progress.say(&format!("the comparison continues but cannot be resumed if interrupted: {error}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a precision below f32 needs and owes: int8's ranges, made once for a run, and how far the embeddings are from f32.
+//! Precisions below f32: the int8 ranges, computed once per run, and the agreement of the embeddings with f32.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -6,65 +6,65 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{RunDirectory, RunError, arithmetic};
-use crate::agreement::{self, Agreement};
+use crate::agreement::{self, PrecisionAgreement};
 use crate::config::ExperimentConfig;
-use crate::embed::{self, EmbedJob, Sample};
+use crate::embed::{self, EmbedJob, EmbedSample};
 use crate::evaluate::{EvaluateError, Labelled};
 use crate::model::weights::Tensors;
 use crate::model::{self, Calibration, Embedder, Execution};
 use crate::model::{DeviceKind, Precision};
 use crate::progress::{Cancel, Progress};
-use crate::provenance::Arithmetic;
+use crate::provenance::RunArithmetic;
 use crate::sample;
 
 /// `calibration.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StoredCalibration {
-    /// Which faces, in words.
+    /// The sample, in words.
     sample: String,
     #[serde(flatten)]
     calibration: Calibration,
 }
 
-/// A network, and what it computes.
-pub(super) struct Network {
+/// A network and its arithmetic.
+pub(super) struct OpenNetwork {
     pub embedder: Box<dyn Embedder>,
-    pub arithmetic: Arithmetic,
+    pub arithmetic: RunArithmetic,
 }
 
-/// Makes the network of a run, and beside it what the run owes for a lower precision. What is stored is not made again.
-pub(super) struct Opening<'a> {
+/// Opens the network of a run, and computes the calibration and agreement of a lower precision unless they are stored.
+pub(super) struct NetworkOpener<'a> {
     pub run: &'a RunDirectory,
     pub config: &'a ExperimentConfig,
     pub tensors: &'a Tensors,
     pub job: EmbedJob<'a>,
-    /// What the plan says that the network runs on: `auto` has chosen.
+    /// The device in the plan, with `auto` resolved.
     pub device: DeviceKind,
     pub progress: &'a dyn Progress,
     pub cancel: &'a Cancel,
-    /// A network that was opened already, and the ranges it has.
-    pub opened: RefCell<Option<(Option<Calibration>, Network)>>,
+    /// A network that is already open, with its ranges.
+    pub opened: RefCell<Option<(Option<Calibration>, OpenNetwork)>>,
 }
 
-impl Opening<'_> {
-    /// The network. `begun` is what computed the chunks that are there, if any are. `None` when told to stop.
+impl NetworkOpener<'_> {
+    /// Opens the network. `begun` is the arithmetic of the existing chunks, if any. `None` if cancelled.
     ///
     /// # Errors
-    /// [`RunError::OtherArithmetic`] when the network is another than that which the run was begun by, and those of opening it.
-    pub fn open(&self, begun: Option<&Arithmetic>) -> Result<Option<Network>, RunError> {
+    /// [`RunError::OtherArithmetic`] if the network differs from the one that started the run, and those of opening it.
+    pub fn open(&self, begun: Option<&RunArithmetic>) -> Result<Option<OpenNetwork>, RunError> {
         let options = &self.config.embed;
         if options.precision == Precision::F32 {
             return self.admitted(None, begun);
         }
         let calibrated = options.precision != Precision::Int8 || self.run.has(RunDirectory::CALIBRATION);
         if !calibrated && begun.is_some() {
-            let rule = "it is gone, and chunks that were made with it are there".into();
+            let rule = "missing, but existing chunks depend on it".into();
             return Err(RunError::Calibration { path: self.run.file(RunDirectory::CALIBRATION), rule });
         }
         let agreed = self.run.has(RunDirectory::AGREEMENT);
         let mut read = None;
         if !calibrated || !agreed {
-            let Some(sample) = Sample::read(self.job, self.cancel) else { return Ok(None) };
+            let Some(sample) = EmbedSample::read(self.job, self.cancel) else { return Ok(None) };
             if sample.is_empty() {
                 return Err(RunError::NoSample { rule: sample::RULE, precision: options.precision.name() });
             }
@@ -77,7 +77,7 @@ impl Opening<'_> {
             let stored = StoredCalibration { sample: sample::RULE.into(), calibration };
             self.run.write_json(RunDirectory::CALIBRATION, &stored)?;
         }
-        // Read even where it was just written: the session that makes it and those that find it have the same numbers.
+        // Read back even if just written, so that every session uses the same numbers.
         let calibration = match options.precision {
             Precision::Int8 => Some(calibration(self.run)?),
             Precision::F32 | Precision::Tf32 | Precision::F16 | Precision::Bf16 => None,
@@ -90,12 +90,12 @@ impl Opening<'_> {
         Ok(Some(network))
     }
 
-    /// The network with these ranges, if it computes what the run was begun by.
+    /// The network with these ranges, checked against the arithmetic that started the run.
     fn admitted(
         &self,
         calibration: Option<&Calibration>,
-        begun: Option<&Arithmetic>,
-    ) -> Result<Option<Network>, RunError> {
+        begun: Option<&RunArithmetic>,
+    ) -> Result<Option<OpenNetwork>, RunError> {
         let Some(network) = self.network(calibration)? else { return Ok(None) };
         match begun {
             Some(begun) if begun.fingerprint != network.arithmetic.fingerprint => Err(RunError::OtherArithmetic {
@@ -108,8 +108,8 @@ impl Opening<'_> {
         }
     }
 
-    /// The network with these ranges, whatever the run was begun by. `None` when told to stop.
-    fn network(&self, calibration: Option<&Calibration>) -> Result<Option<Network>, RunError> {
+    /// The network with these ranges, unchecked. `None` if cancelled.
+    fn network(&self, calibration: Option<&Calibration>) -> Result<Option<OpenNetwork>, RunError> {
         if let Some((known, network)) = self.opened.take()
             && known.as_ref() == calibration
         {
@@ -117,22 +117,22 @@ impl Opening<'_> {
         }
         let mut embedder = self.embedder(&self.config.embed.execution(), calibration)?;
         let found = arithmetic::fingerprint(self.config, embedder.as_mut(), self.cancel)?;
-        let network = |found| Network { arithmetic: Arithmetic::here(found, embedder.info()), embedder };
+        let network = |found| OpenNetwork { arithmetic: RunArithmetic::here(found, embedder.info()), embedder };
         Ok(found.map(network))
     }
 
-    /// What this machine computes by the ranges of another run, if it has any. `None` when told to stop.
+    /// This machine's arithmetic with the ranges of another run, if it has any. `None` if cancelled.
     ///
     /// # Errors
     /// Those of opening the network.
-    pub fn arithmetic_with_ranges_of(&self, run: &RunDirectory) -> Result<Option<Arithmetic>, RunError> {
+    pub fn arithmetic_with_ranges_of(&self, run: &RunDirectory) -> Result<Option<RunArithmetic>, RunError> {
         let calibration = match self.config.embed.precision {
             Precision::Int8 => Some(calibration(run)?),
             Precision::F32 | Precision::Tf32 | Precision::F16 | Precision::Bf16 => None,
         };
         let network = self.network(calibration.as_ref())?;
         let found = network.as_ref().map(|network| network.arithmetic.clone());
-        // Who takes over goes on with it.
+        // The adopting run continues with this network.
         self.opened.replace(network.map(|network| (calibration, network)));
         Ok(found)
     }
@@ -144,7 +144,11 @@ impl Opening<'_> {
         Ok(model::open(&self.config.model, side, &options, self.tensors, calibration, &say)?)
     }
 
-    fn agreement(&self, sample: &mut Sample<'_>, lower: &mut dyn Embedder) -> Result<Option<Agreement>, RunError> {
+    fn agreement(
+        &self,
+        sample: &mut EmbedSample<'_>,
+        lower: &mut dyn Embedder,
+    ) -> Result<Option<PrecisionAgreement>, RunError> {
         let Self { config, progress, cancel, .. } = *self;
         let options = Execution { precision: Precision::F32, ..config.embed.execution() };
         let mut reference = self.embedder(&options, None)?;
@@ -171,7 +175,7 @@ impl Opening<'_> {
     }
 }
 
-/// The ranges that an int8 run was started with.
+/// The ranges of an int8 run.
 ///
 /// # Errors
 /// [`RunError::Calibration`] when they cannot be used, [`RunError::File`], [`RunError::Json`].
@@ -183,22 +187,22 @@ pub(super) fn calibration(run: &RunDirectory) -> Result<Calibration, RunError> {
 
 fn check(path: &Path, Calibration { faces, ranges }: &Calibration) -> Result<(), RunError> {
     let rule = if *faces == 0 {
-        "`faces` is 0: no face was seen".into()
+        "`faces` is 0".into()
     } else if ranges.is_empty() {
         "`ranges` is empty".into()
     } else if let Some((layer, range)) = ranges.iter().find(|(_, range)| !range.is_finite() || **range < 0.0) {
-        format!("the range of `{layer}` is {range}, and not a number of at least 0")
+        format!("the range of `{layer}` is {range}, expected a finite number of at least 0")
     } else {
         return Ok(());
     };
     Err(RunError::Calibration { path: path.to_owned(), rule })
 }
 
-/// How a run's embeddings agree with f32; `None` for a run in f32.
+/// Agreement of a run's embeddings with f32; `None` for a run in f32.
 ///
 /// # Errors
 /// [`RunError::File`], [`RunError::Json`].
-pub fn agreement(run: &RunDirectory) -> Result<Option<Agreement>, RunError> {
+pub fn agreement(run: &RunDirectory) -> Result<Option<PrecisionAgreement>, RunError> {
     if run.has(RunDirectory::AGREEMENT) { run.json(RunDirectory::AGREEMENT).map(Some) } else { Ok(None) }
 }
 
@@ -227,11 +231,11 @@ mod tests {
         .map(|text| read(text).unwrap_err())
         .collect();
         insta::assert_snapshot!(refused.join("\n"), @r"
-        RUN/calibration.json: `faces` is 0: no face was seen; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
-        RUN/calibration.json: `ranges` is empty; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
-        RUN/calibration.json: the range of `conv2d_1a` is inf, and not a number of at least 0; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
-        RUN/calibration.json: the range of `conv2d_1a` is -1, and not a number of at least 0; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again
-        RUN/calibration.json is not what this version of facevault writes: missing field `ranges` at line 1 column 30
+        RUN/calibration.json: `faces` is 0; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over
+        RUN/calibration.json: `ranges` is empty; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over
+        RUN/calibration.json: the range of `conv2d_1a` is inf, expected a finite number of at least 0; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over
+        RUN/calibration.json: the range of `conv2d_1a` is -1, expected a finite number of at least 0; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over
+        RUN/calibration.json is not in the format of this facevault version: missing field `ranges` at line 1 column 30
         ");
     }
 }

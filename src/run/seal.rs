@@ -19,7 +19,7 @@ pub fn seal(run: &RunDirectory) -> Result<(), RunError> {
     Ok(files::commit_bytes(&run.file(RunDirectory::SEALED), lines.concat().as_bytes())?)
 }
 
-/// Takes the seal off, before something in the run changes.
+/// Removes the seal, before something in the run changes.
 ///
 /// # Errors
 /// [`RunError::File`].
@@ -31,7 +31,7 @@ pub fn unseal(run: &RunDirectory) -> Result<(), RunError> {
     }
 }
 
-/// The names and digests that a run was sealed with.
+/// The sealed names and digests of a run.
 ///
 /// # Errors
 /// [`RunError::File`] when the seal cannot be read, [`RunError::Seal`] when it is not one.
@@ -47,7 +47,7 @@ fn sealed(run: &RunDirectory) -> Result<Vec<(String, Digest)>, RunError> {
     text.lines().enumerate().map(line).collect()
 }
 
-/// The first of a sealed run's files, among those that `asked` names, that is not as it was sealed; `None`: all are.
+/// The first sealed file that `asked` accepts and that has changed; `None` if all are intact.
 ///
 /// # Errors
 /// As [`broken`].
@@ -59,7 +59,7 @@ pub fn first_broken(run: &RunDirectory, asked: impl Fn(&str) -> bool) -> Result<
     Ok(asked.into_par_iter().find_first(|file| !intact(file)).map(|(name, _)| name))
 }
 
-/// What differs between the seal and the files: one line each, empty when nothing does.
+/// Differences between the seal and the files, one line each.
 ///
 /// # Errors
 /// [`RunError::File`] when the seal cannot be read, [`RunError::Seal`] when it is not one.
@@ -69,22 +69,22 @@ pub fn broken(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let mut lines = Vec::new();
     for (name, digest) in &sealed {
         match found.binary_search_by(|(other, _)| other.cmp(name)) {
-            Err(_) => lines.push(format!("{name}: sealed, and gone")),
+            Err(_) => lines.push(format!("{name}: sealed, now missing")),
             Ok(i) if found[i].1 != *digest => {
-                lines.push(format!("{name}: sealed as {}…, is {}…", digest.short(12), found[i].1.short(12)));
+                lines.push(format!("{name}: sealed as {}…, now {}…", digest.short(12), found[i].1.short(12)));
             }
             Ok(_) => {}
         }
     }
     for (name, _) in &found {
         if !sealed.iter().any(|(other, _)| other == name) {
-            lines.push(format!("{name}: not there when the run was sealed"));
+            lines.push(format!("{name}: added after the run was sealed"));
         }
     }
     Ok(lines)
 }
 
-/// Relative names (`/`-separated, sorted) and digests of all files under a folder, but the seal, hidden and lock files.
+/// Relative names (`/`-separated, sorted) and digests of all files under a folder, except the seal and hidden files.
 fn digests(root: &Path) -> Result<Vec<(String, Digest)>, RunError> {
     let mut names = Vec::new();
     list(root, Path::new(""), &mut names)?;
@@ -135,9 +135,9 @@ mod tests {
         fs::remove_file(run.file("chunks/0")).unwrap();
         fs::write(run.file("c"), "c").unwrap();
         insta::assert_snapshot!(broken(&run).unwrap().join("\n"), @r"
-        a: sealed as ca978112ca1b…, is 559aead08264…
-        chunks/0: sealed, and gone
-        c: not there when the run was sealed
+        a: sealed as ca978112ca1b…, now 559aead08264…
+        chunks/0: sealed, now missing
+        c: added after the run was sealed
         ");
     }
 

@@ -1,8 +1,8 @@
-//! What several runs read alike: weights and manifests, each read once.
+//! Weights and manifests that several runs share, each read once.
 
 use std::sync::Arc;
 
-use super::{RunError, WholePictures, Workplace, pair_lists, unused_boxes};
+use super::{MissingBoxes, RunContext, RunError, pair_lists, unused_boxes};
 use crate::config::ExperimentConfig;
 use crate::dataset::DatasetSource;
 use crate::dataset::{self, DatasetError, Manifest};
@@ -14,21 +14,21 @@ use crate::protocol::Protocol;
 use crate::weights::WeightsSource;
 use crate::weights::{self, WeightsError};
 
-/// Weights and manifests that were read already, by the part of a config that asks for them.
+/// Weights and manifests read so far, keyed by the config sections that determine them.
 #[derive(Default)]
-pub struct Sources {
-    /// With the keys of a network, which another one names otherwise.
+pub struct SourceCache {
+    /// Keyed by the network as well, because it determines the names of the tensors.
     checkpoints: Vec<(WeightsSource, ModelSpec, Arc<Checkpoint>)>,
-    /// A manifest has the pair lists of the protocols.
+    /// Keyed by the protocols as well, because a manifest holds their lists of pairs.
     manifests: Vec<(DatasetSource, Vec<Protocol>, Arc<Manifest>)>,
 }
 
-impl Workplace<'_> {
-    /// The checkpoint of a config, with the network's keys and all that it needs.
+impl RunContext<'_> {
+    /// The checkpoint of a config, renamed to the network's keys and checked for completeness.
     pub(super) fn checkpoint(
         &self,
         config: &ExperimentConfig,
-        sources: &mut Sources,
+        sources: &mut SourceCache,
     ) -> Result<Arc<Checkpoint>, RunError> {
         let asked = |(source, model, _): &&(_, _, _)| *source == config.weights && *model == config.model;
         if let Some((_, _, known)) = sources.checkpoints.iter().find(asked) {
@@ -47,7 +47,11 @@ impl Workplace<'_> {
     }
 
     /// The dataset's manifest; content digests of unchanged files come from the scan cache.
-    pub(super) fn manifest(&self, config: &ExperimentConfig, sources: &mut Sources) -> Result<Arc<Manifest>, RunError> {
+    pub(super) fn manifest(
+        &self,
+        config: &ExperimentConfig,
+        sources: &mut SourceCache,
+    ) -> Result<Arc<Manifest>, RunError> {
         let manifest = self.read_manifest(config, sources)?;
         if let Some(line) = manifest.wrong_rows(config.preprocess.crop) {
             self.progress.say(&line);
@@ -55,14 +59,14 @@ impl Workplace<'_> {
         if let Some(line) = unused_boxes(config) {
             self.progress.warn(&line);
         }
-        if let Some(whole) = WholePictures::of(config, &manifest) {
+        if let Some(whole) = MissingBoxes::of(config, &manifest) {
             whole.refuse(config, &manifest)?;
             self.progress.say(&whole.sentence());
         }
         Ok(manifest)
     }
 
-    fn read_manifest(&self, config: &ExperimentConfig, sources: &mut Sources) -> Result<Arc<Manifest>, RunError> {
+    fn read_manifest(&self, config: &ExperimentConfig, sources: &mut SourceCache) -> Result<Arc<Manifest>, RunError> {
         let asked = |(source, protocols, _): &&(_, _, _)| *source == config.dataset && *protocols == config.protocols;
         if let Some((_, _, known)) = sources.manifests.iter().find(asked) {
             return Ok(Arc::clone(known));
@@ -71,7 +75,6 @@ impl Workplace<'_> {
         files::create_dir(&cache).map_err(FileError::or_set("--experiments"))?;
         let read = dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel);
         let mut manifest = read.map_err(|error| match error {
-            // Archives are unpacked there.
             DatasetError::File(error) if error.path.starts_with(&cache) => {
                 DatasetError::File(FileError::or_set("--experiments")(error))
             }

@@ -1,21 +1,21 @@
-//! Everything that must be true of a finished run, recomputed from its files.
+//! Checks everything that must hold for a finished run, recomputed from its files.
 
 use serde::Serialize;
 
 use super::inspect::{self, EmbeddedFaces};
 use super::precision::{agreement, calibration};
-use super::{RunDirectory, RunError, Workplace, seal};
+use super::{RunContext, RunDirectory, RunError, seal};
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
 use crate::model::Precision;
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
 use crate::results;
 
-/// The first version of the embedding code whose runs have a fingerprint.
-const FINGERPRINTED: u32 = 3;
+/// First version of the embedding code that records fingerprints.
+const FIRST_FINGERPRINTED: u32 = 3;
 
-/// The rule that tells of the machine as well.
-const ARITHMETIC: &str = "every chunk was computed by the run's arithmetic";
+/// The rule whose note compares this machine.
+const ARITHMETIC_RULE: &str = "every chunk was computed by the run's arithmetic";
 
 /// How far from length 1 a row may be.
 const NORM_TOLERANCE: f64 = 1e-3;
@@ -25,15 +25,15 @@ const NORM_TOLERANCE: f64 = 1e-3;
 pub struct Check {
     /// The rule.
     pub rule: &'static str,
-    /// What breaks it; empty when nothing does.
+    /// Violations; empty if the rule holds.
     pub broken: Vec<String>,
-    /// What is worth knowing beside it, and breaks nothing.
+    /// Additional information that does not break the rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-impl Workplace<'_> {
-    /// Checks every digest and invariant of a finished run. What cannot be read counts as broken: nothing is an error.
+impl RunContext<'_> {
+    /// Checks every digest and invariant of a finished run. Unreadable files count as violations, not as errors.
     ///
     /// # Errors
     /// [`RunError::NotYet`] for a run that is not finished.
@@ -42,7 +42,7 @@ impl Workplace<'_> {
             return Err(RunError::NotYet {
                 run: run.name(),
                 missing: "sealed",
-                remedy: format!("`facevault embed {0}` and `facevault evaluate {0}` finish it", run.name()),
+                remedy: format!("finish it with `facevault embed {0}` and `facevault evaluate {0}`", run.name()),
             });
         }
         let check = |rule, found: Result<Vec<String>, RunError>| Check {
@@ -55,17 +55,17 @@ impl Workplace<'_> {
             check("the directory is named after the plan in it", name(run)),
             check("the manifest is the one that the plan names", manifest(run)),
             check("every chunk is there and has its digest", chunks(run)),
-            check(ARITHMETIC, arithmetic(run)),
-            check("the matrix is the chunks in order", matrix_is_chunks(run)),
+            check(ARITHMETIC_RULE, arithmetic(run)),
+            check("the matrix equals the chunks in order", matrix_is_chunks(run)),
             check("every row has unit length", norms(run)),
             check("index, metadata and failures follow the manifest's order, each face in exactly one", order(run)),
-            check("what a precision below f32 owes is there: int8's ranges, the agreement with f32", precision(run)),
-            check("the numbers can be read and their centroids are unit rows, one an identity", numbers(run)),
+            check("a precision below f32 comes with its agreement with f32 and, for int8, its ranges", precision(run)),
+            check("the metrics can be read, and each identity has one centroid of unit length", numbers(run)),
         ];
-        if let Some(check) = checks.iter_mut().find(|check| check.rule == ARITHMETIC) {
-            let here = self.computes_the_same(run);
+        if let Some(check) = checks.iter_mut().find(|check| check.rule == ARITHMETIC_RULE) {
+            let here = self.compare_arithmetic_here(run);
             check.note =
-                Some(here.unwrap_or_else(|error| format!("what this machine would compute is not known: {error}")));
+                Some(here.unwrap_or_else(|error| format!("cannot tell what this machine would compute: {error}")));
         }
         Ok(checks)
     }
@@ -102,8 +102,7 @@ fn precision(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     Ok(broken)
 }
 
-/// The store checks each chunk's digest as it opens; a damaged one is missing then. It would also remove it, so this
-/// looks without a store.
+/// Opening a store would remove damaged chunks, so this looks at the files directly.
 fn chunks(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     Ok(embed::damaged_chunks(run.path())?)
 }
@@ -112,8 +111,8 @@ fn arithmetic(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let plan: RunPlan = run.json(RunDirectory::PLAN)?;
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
     match provenance.arithmetic {
-        Some(arithmetic) => Ok(embed::computed_otherwise(run.path(), arithmetic.fingerprint)?),
-        None if plan.code() >= FINGERPRINTED => Ok(vec![format!("{} names none", RunDirectory::PROVENANCE)]),
+        Some(arithmetic) => Ok(embed::chunks_of_other_arithmetic(run.path(), arithmetic.fingerprint)?),
+        None if plan.code() >= FIRST_FINGERPRINTED => Ok(vec![format!("{} records none", RunDirectory::PROVENANCE)]),
         None => Ok(vec![]),
     }
 }
@@ -144,7 +143,7 @@ fn is_unit(norm: f64) -> bool {
 
 fn order(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let faces = EmbeddedFaces::open(run)?;
-    faces.agree_with(run, &EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?)?;
+    faces.check_matrix(run, &EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?)?;
     let mut broken = Vec::new();
     let mut same = |name: &str, expected: &mut dyn Iterator<Item = &str>| -> Result<(), RunError> {
         let found = inspect::column(&run.file(name), "face_id")?;

@@ -1,4 +1,4 @@
-//! Whether embeddings of a sample tell people apart. Pure.
+//! How well embeddings of a sample separate people. Pure.
 
 use serde::Serialize;
 
@@ -9,10 +9,10 @@ use crate::verification::interval::upper_bound_of_none;
 use crate::verification::roc::{Roc, Survival, allowed};
 use crate::verification::thresholds::TARGETS;
 
-/// Confidence level of the bound that stands for an error rate without errors.
+/// Confidence level of the bound on an error rate without observed errors.
 const LEVEL: f64 = 0.95;
 
-/// How well embeddings of a sample tell people apart.
+/// How well embeddings of a sample separate people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Separation {
     /// Same-identity pairs.
@@ -21,16 +21,16 @@ pub struct Separation {
     pub impostor: u64,
     /// Equal error rate, 0 … 1.
     pub eer: f64,
-    /// Where no error was seen: the rate that 95% of such samples would have shown one at.
+    /// Without observed errors: the rate at which 95% of such samples would have shown one.
     pub eer_bound: Option<f64>,
-    /// True accept rates at the false accept rates that this many pairs can resolve.
+    /// True accept rates at the false accept rates that the pairs can resolve.
     pub tar: Vec<Tar>,
 }
 
 /// True accept rate at one false accept rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Tar {
-    /// False accept rate that is not exceeded.
+    /// Highest false accept rate allowed.
     pub far: f64,
     /// True accept rate.
     pub tar: f64,

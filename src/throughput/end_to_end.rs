@@ -1,11 +1,11 @@
-//! From the dataset's files to rows on disk: the pipeline of a real run, in a folder that is thrown away.
+//! The end-to-end pass: the pipeline of a real run, from the dataset's files to rows on disk, in a temporary folder.
 
 use serde::Serialize;
 
 use super::ThroughputError;
 use super::measure::{Bench, Failed};
 use super::statistics::Stage;
-use super::variant::Variant;
+use super::variant::BenchVariant;
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
 use crate::embed::FaceReader;
@@ -17,66 +17,66 @@ use crate::preprocess::Mirror;
 use crate::progress::{LinesOnly, Silent};
 use crate::quality::Quality;
 
-/// No more faces than this, however fast the device is.
-const MOST: usize = 200_000;
+/// Most faces in one pass, however fast the device is.
+const MAX_FACES: usize = 200_000;
 
-/// One whole pass.
+/// One end-to-end pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EndToEnd {
-    /// In words, as among the variants.
+    /// Name, as among the variants.
     pub name: String,
-    /// The same, part by part.
-    pub variant: Variant,
-    /// Whether the variant passes the accuracy gate: otherwise this speed does not count either.
+    /// The same as data.
+    pub variant: BenchVariant,
+    /// Whether the variant passes the accuracy gate; otherwise this speed is invalid too.
     pub counts: bool,
-    /// What came of it.
+    /// Its outcome.
     #[serde(flatten)]
-    pub outcome: WholeOutcome,
+    pub outcome: EndToEndOutcome,
 }
 
-/// What came of a whole pass.
+/// Result of an end-to-end pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum WholeOutcome {
-    /// Its speed.
-    Measured(Whole),
-    /// Why there is none.
+pub enum EndToEndOutcome {
+    /// The speed.
+    Measured(EndToEndSpeed),
+    /// Why there is no speed.
     Failed(Failed),
 }
 
-/// The speed of a whole pass and where its time went. Steps overlap: their seconds do not add up to the time of a face.
+/// The speed of an end-to-end pass and where its time went. Steps overlap, so their times do not add up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Whole {
-    /// Faces that came through.
+pub struct EndToEndSpeed {
+    /// Embedded faces.
     pub faces: u64,
     /// From the first file to the last row on disk, s.
     pub seconds: f64,
     /// Faces a second.
     pub faces_per_second: f64,
-    /// Of the speed of the network alone, in passes: 1 where everything else hides behind the network.
+    /// Share of the speed of the network alone, in passes: 1 if everything else overlaps with the network.
     pub of_network: f64,
-    /// Share of the time in which the device had a batch, 0 … 1: whether reading kept up with it.
+    /// Share of the time that the device had a batch, 0 … 1: whether reading kept up.
     pub fed: f64,
-    /// Share of the time in which the device computed, 0 … 1: a CPU's is that in which it had a batch, a card's is by the
-    /// events of its stages, without copies; absent where the card's stages are not known.
+    /// Share of the time that the device computed, 0 … 1: for a CPU, the time it had a batch; for a GPU, from the
+    /// events of its stages, without copies. Absent if the GPU's stages are unknown.
     pub busy: Option<f64>,
     /// Threads that read, decode and resize.
     pub workers: usize,
-    /// Reading, decoding and resizing, s a face of one thread.
+    /// Reading, decoding and resizing on one thread, s per face.
     pub prepare_seconds: f64,
-    /// Sending pixels to the device, s a face; absent where the network does not tell.
+    /// Sending pixels to the device, s per face; absent if the network does not report it.
     pub upload_seconds: Option<f64>,
-    /// Forward passes, s a face: on the CPU as they went here, on a card by its events when it ran alone.
+    /// Forward passes, s per face: on the CPU as measured here, on a GPU from its events when it ran alone.
     pub network_seconds: Option<f64>,
-    /// Fetching embeddings from the device, s a face.
+    /// Fetching embeddings from the device, s per face.
     pub download_seconds: Option<f64>,
-    /// Writing rows and flushing them to disk, s a face.
+    /// Writing rows and flushing them to disk, s per face.
     pub write_seconds: f64,
 }
 
-/// What a whole pass starts from.
-pub(super) struct Start<'a> {
-    pub variant: Variant,
+/// Inputs of an end-to-end pass.
+pub(super) struct EndToEndSetup<'a> {
+    pub variant: BenchVariant,
     /// Whether its accuracy passes.
     pub counts: bool,
     /// Speed of the network alone, passes a second.
@@ -85,24 +85,24 @@ pub(super) struct Start<'a> {
     pub stages: &'a [Stage],
     /// Cards that share the work, ≥ 1.
     pub cards: usize,
-    /// Seconds that the pass should take.
+    /// Target duration of the pass, s.
     pub seconds: f64,
 }
 
-/// The sample's faces over and over.
-struct Cycled<'a> {
+/// Reads the sample's faces over and over.
+struct CyclingReader<'a> {
     reader: FaceReader<'a>,
     rows: &'a [usize],
 }
 
-impl PixelReader for Cycled<'_> {
+impl PixelReader for CyclingReader<'_> {
     fn read(&self, row: usize, out: &mut [u8]) -> Result<Quality, FaceFailure> {
         self.reader.read(self.rows[row % self.rows.len()], out)
     }
 }
 
-/// Seconds a face on a card by what they are for, from stages: sending pixels, computing, fetching rows. Copies are absent
-/// where the network does not tell them apart.
+/// Seconds per face on a GPU, from its stages: sending pixels, computing, fetching rows. Copies are absent if the
+/// network does not report them separately.
 fn on_card(stages: &[Stage]) -> [Option<f64>; 3] {
     const COPIES: [&str; 2] = ["upload", "download"];
     let sum = |wanted: &dyn Fn(&str) -> bool| {
@@ -112,12 +112,12 @@ fn on_card(stages: &[Stage]) -> [Option<f64>; 3] {
     [sum(&|name| name == COPIES[0]), sum(&|name| !COPIES.contains(&name)), sum(&|name| name == COPIES[1])]
 }
 
-/// How many faces take about so many seconds, whatever is slower: the network, or preparing them on all cores.
-fn how_many(start: &Start<'_>, prepare_seconds: f64, cores: usize, sample: usize) -> usize {
+/// Number of faces that take about the target duration, limited by the network or by preparation on all cores.
+fn faces_in_time(start: &EndToEndSetup<'_>, prepare_seconds: f64, cores: usize, sample: usize) -> usize {
     let prepared = if prepare_seconds > 0.0 { cores as f64 / prepare_seconds } else { f64::INFINITY };
     let faces = (start.rate.min(prepared) * start.seconds) as usize;
-    // Two batches at least: one is prepared while the other is embedded.
-    faces.max(sample).max(2 * start.variant.batch).min(MOST)
+    // At least two batches: one is prepared while the other is embedded.
+    faces.max(sample).max(2 * start.variant.batch).min(MAX_FACES)
 }
 
 impl Bench<'_> {
@@ -126,7 +126,7 @@ impl Bench<'_> {
         &self,
         manifest: &Manifest,
         embedder: &mut dyn Embedder,
-        start: &Start<'_>,
+        start: &EndToEndSetup<'_>,
         cores: usize,
     ) -> Result<EndToEnd, ThroughputError> {
         let name = start.variant.to_string();
@@ -135,10 +135,10 @@ impl Bench<'_> {
             return Err(ThroughputError::Interrupted);
         }
         let outcome = match whole {
-            Ok(whole) => WholeOutcome::Measured(whole),
+            Ok(whole) => EndToEndOutcome::Measured(whole),
             Err(err) => {
                 self.progress.say(&format!("{name}, end to end: {err}"));
-                WholeOutcome::Failed(Failed { err, not_available: false })
+                EndToEndOutcome::Failed(Failed { err, not_available: false })
             }
         };
         Ok(EndToEnd { name, variant: start.variant, counts: start.counts, outcome })
@@ -148,16 +148,16 @@ impl Bench<'_> {
         &self,
         manifest: &Manifest,
         embedder: &mut dyn Embedder,
-        start: &Start<'_>,
+        start: &EndToEndSetup<'_>,
         cores: usize,
-    ) -> Result<Whole, String> {
+    ) -> Result<EndToEndSpeed, String> {
         let config: &ExperimentConfig = self.config;
         let preparation = self.sample.preparation;
         let prepare_seconds = preparation.decode_seconds + preparation.resize_seconds;
-        let count = how_many(start, prepare_seconds, cores, self.sample.rows.len());
+        let count = faces_in_time(start, prepare_seconds, cores, self.sample.rows.len());
         let rows = &self.sample.rows;
         let faces: Vec<Face> = (0..count).map(|i| manifest.faces[rows[i % rows.len()]].clone()).collect();
-        let reader = Cycled { reader: FaceReader::new(manifest, &config.preprocess, &config.dataset), rows };
+        let reader = CyclingReader { reader: FaceReader::new(manifest, &config.preprocess, &config.dataset), rows };
         let options = EmbedOptions {
             batch_size: BatchSize::Faces(start.variant.batch),
             threads: None,
@@ -189,15 +189,15 @@ impl Bench<'_> {
     }
 }
 
-/// Puts together what the clocks say.
+/// Assembles the result from the timings.
 fn whole(
     config: &ExperimentConfig,
-    start: &Start<'_>,
+    start: &EndToEndSetup<'_>,
     sum: Timings,
     faces: u64,
     seconds: f64,
     workers: usize,
-) -> Whole {
+) -> EndToEndSpeed {
     let passes = if config.preprocess.mirror == Mirror::None { 1.0 } else { 2.0 };
     let a_face = |micros: u64| micros as f64 / 1e6 / faces.max(1) as f64;
     let rate = faces as f64 / seconds;
@@ -210,7 +210,7 @@ fn whole(
             (steps[1].map(|network| network * rate), steps)
         }
     };
-    Whole {
+    EndToEndSpeed {
         faces,
         seconds,
         faces_per_second: rate,
@@ -230,15 +230,22 @@ fn whole(
 mod tests {
     use super::*;
     use crate::model::{Kernels, Precision};
-    use crate::throughput::Engine;
+    use crate::throughput::NetworkSetup;
 
     fn stage(name: &str, seconds: f64) -> Stage {
         Stage { name: name.into(), seconds, share: 0.0, gflops: None }
     }
 
-    fn start(device: DeviceKind, stages: &[Stage]) -> Start<'_> {
-        let engine = Engine { device, precision: Precision::F32, kernels: Kernels::Auto, threads: None };
-        Start { variant: Variant { engine, batch: 64 }, counts: true, rate: 1000.0, stages, cards: 1, seconds: 2.0 }
+    fn start(device: DeviceKind, stages: &[Stage]) -> EndToEndSetup<'_> {
+        let engine = NetworkSetup { device, precision: Precision::F32, kernels: Kernels::Auto, threads: None };
+        EndToEndSetup {
+            variant: BenchVariant { engine, batch: 64 },
+            counts: true,
+            rate: 1000.0,
+            stages,
+            cards: 1,
+            seconds: 2.0,
+        }
     }
 
     fn config() -> ExperimentConfig {
@@ -269,7 +276,7 @@ mod tests {
         assert_eq!((found.busy, found.of_network), (Some(1.0), 1.0), "each face passes twice");
         let [upload, network, download] = on_card(&stages[1..3]);
         assert!(upload.is_none() && (network.unwrap() - 0.0012).abs() < 1e-9 && download.is_none());
-        let two = Start { cards: 2, ..start(DeviceKind::Cuda, &stages) };
+        let two = EndToEndSetup { cards: 2, ..start(DeviceKind::Cuda, &stages) };
         let found = whole(&config(), &two, SUM, 500, 1.0, 2);
         assert!(
             (found.busy.unwrap() - 0.3).abs() < 1e-9 && found.upload_seconds == Some(0.00025),
@@ -282,10 +289,10 @@ mod tests {
     #[test]
     fn as_many_faces_as_the_slower_side_does_in_the_time() {
         let cuda = start(DeviceKind::Cuda, &[]);
-        assert_eq!(how_many(&cuda, 0.0, 16, 10), 2000);
-        assert_eq!(how_many(&cuda, 0.02, 16, 10), 1600);
-        assert_eq!(how_many(&cuda, 1.0, 16, 10), 128, "two batches at least");
-        assert_eq!(how_many(&cuda, 1.0, 16, 300), 300, "the sample at least");
-        assert_eq!(how_many(&Start { rate: 1e9, ..cuda }, 0.0, 16, 10), MOST);
+        assert_eq!(faces_in_time(&cuda, 0.0, 16, 10), 2000);
+        assert_eq!(faces_in_time(&cuda, 0.02, 16, 10), 1600);
+        assert_eq!(faces_in_time(&cuda, 1.0, 16, 10), 128, "two batches at least");
+        assert_eq!(faces_in_time(&cuda, 1.0, 16, 300), 300, "the sample at least");
+        assert_eq!(faces_in_time(&EndToEndSetup { rate: 1e9, ..cuda }, 0.0, 16, 10), MAX_FACES);
     }
 }

@@ -1,18 +1,17 @@
-//! What the network costs at the very least, and how much of a card's peak a speed is. Pure.
+//! The minimum cost of the network, and a speed as a share of a GPU's peak. Pure.
 
 use serde::Serialize;
 
 use crate::model::Precision;
 
-/// What one face costs whatever computes it.
+/// What one face costs on any hardware.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Floor {
-    /// Floating-point operations a face, a multiplication and an addition being two; absent where no implementation
-    /// counted them.
+    /// Floating-point operations per face, counting a multiply-add as two; absent if no implementation counted them.
     pub flop: Option<f64>,
-    /// Numbers among the network's parameters: they are read once a batch at least.
+    /// Number of network parameters, which are read at least once per batch.
     pub parameters: u64,
-    /// Bytes a face that come in as pixels and go out as an embedding.
+    /// Bytes per face: pixels in, embedding out.
     pub bytes: u64,
 }
 
@@ -21,10 +20,9 @@ pub struct Floor {
 pub struct Reached {
     /// 10¹² floating-point operations a second.
     pub tflops: f64,
-    /// What the card could do in this precision, by its data sheet; absent for a CPU and for a card that is not in the
-    /// list.
+    /// Peak of the GPU in this precision, from its data sheet; absent for a CPU and for an unlisted GPU.
     pub peak_tflops: Option<f64>,
-    /// The one over the other, 0 … 1.
+    /// Share of the peak, 0 … 1.
     pub share: Option<f64>,
 }
 
@@ -39,7 +37,7 @@ impl Reached {
 
 /// Dense peaks of a card, TFLOP/s.
 struct Peak {
-    /// All of these words are in the card's name.
+    /// Words that the GPU's name contains, all of them.
     words: &'static [&'static str],
     /// f16 and bf16 on tensor cores, sums in f32.
     half: f64,
@@ -49,9 +47,9 @@ struct Peak {
     f32: f64,
 }
 
-/// From NVIDIA's data sheets and architecture white papers (Volta, Turing, Ampere, Ada, Hopper), without sparsity, at
-/// boost clocks; written down from memory, no sheet was at hand. What sheets give with sparsity only is halved. The first
-/// that fits counts.
+/// From NVIDIA's data sheets and architecture white papers (Volta, Turing, Ampere, Ada, Hopper), dense, at boost
+/// clocks; written from memory and not checked against the sheets. Figures given only with sparsity are halved. The
+/// first match wins.
 const PEAKS: [Peak; 18] = [
     Peak { words: &["H200", "NVL"], half: 835.5, tf32: 417.5, f32: 60.0 },
     Peak { words: &["H200"], half: 989.5, tf32: 494.5, f32: 67.0 },
@@ -73,20 +71,20 @@ const PEAKS: [Peak; 18] = [
     Peak { words: &["T4"], half: 65.0, tf32: 0.0, f32: 8.1 },
 ];
 
-/// How many cards a device's name stands for, and the name of one: `2 × NVIDIA L4`.
+/// Number of GPUs in a device's name, and the name of one: `2 × NVIDIA L4`.
 #[must_use]
 pub fn cards(device: &str) -> (usize, &str) {
     let several = device.split_once(" × ").and_then(|(count, name)| Some((count.parse().ok()?, name)));
     several.unwrap_or((1, device))
 }
 
-/// What a card can do in a precision, or several together, TFLOP/s, by the driver's name for it. Absent for cards that are
-/// not listed, and for variants that no sheet of these is about.
+/// Peak of one or several GPUs in a precision, TFLOP/s, by the driver's name. Absent for unlisted GPUs and for variants
+/// that the data sheets do not cover.
 #[must_use]
 pub fn peak_tflops(device: &str, precision: Precision) -> Option<f64> {
     let (count, card) = cards(device);
     let words: Vec<&str> = card.split([' ', '-']).collect();
-    // A laptop's chip and the slower 4090 D share the name of the desktop's.
+    // Laptop chips and the slower 4090 D share the name of the desktop GPU.
     if words.iter().any(|word| ["Laptop", "Max", "D", "MIG"].contains(word)) {
         return None;
     }

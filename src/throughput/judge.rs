@@ -1,12 +1,12 @@
-//! Whether a variant's embeddings may stand for those of f32 on the CPU: a speed counts only where they may. Pure.
+//! Judges whether a variant's embeddings are close enough to f32 on the CPU; otherwise its speed is invalid. Pure.
 
 use std::convert::Infallible;
 
 use serde::Serialize;
 
-use crate::agreement::least_cosine;
+use crate::agreement::required_cosine;
 use crate::closeness::Closeness;
-use crate::compare::{Common, Effect, Headline, Matrix, NearestFaces, Pairing, Tolerances, asked, nearest};
+use crate::compare::{Effect, HeadlineMetric, Matrix, NearestFaces, Pairing, SharedFaces, Tolerances, asked, nearest};
 use crate::config::ExperimentConfig;
 use crate::evaluate::Labelled;
 use crate::model::Precision;
@@ -14,44 +14,44 @@ use crate::progress::{Cancel, Silent};
 use crate::similarity::kernel::Rows;
 use crate::similarity::{PairMode, SimilarityOptions};
 
-/// Bootstrap replicates of a difference of error rates, at most: it is made for every variant.
+/// Most bootstrap replicates for the difference of error rates, which is computed for every variant.
 const REPLICATES: u32 = 200;
 
-/// A variant's embeddings against the reference's, face by face and pair by pair.
+/// A variant's embeddings compared with the reference's, face by face and pair by pair.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Agreement {
+pub struct ReferenceAgreement {
     /// Cosines of a face's two embeddings.
     #[serde(flatten)]
     pub closeness: Closeness,
-    /// How many faces have another nearest face than in the reference; absent with a single face.
+    /// Faces whose nearest face differs from the reference; absent with a single face.
     pub nearest: Option<NearestFaces>,
-    /// The variant's equal error rate less the reference's on the same pairs; absent without pairs of both kinds.
+    /// The variant's equal error rate minus the reference's on the same pairs; absent without pairs of both kinds.
     pub eer_difference: Option<Effect>,
 }
 
 /// The judgement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Gate {
-    /// Whether the speed counts.
+pub struct AccuracyGate {
+    /// Whether the speed is valid.
     pub passed: bool,
-    /// Why not, a line a reason.
+    /// Reasons why not.
     pub because: Vec<String>,
-    /// The least cosine that was asked for.
+    /// The required minimum cosine.
     pub least_cosine: f64,
 }
 
-impl Gate {
-    /// Judges by the least cosine of the precision and by the tolerance that `compare --fail-on-regression` has for the
-    /// equal error rate: the whole interval of its difference must not be worse. What cannot be resolved does not fail.
+impl AccuracyGate {
+    /// Judges by the precision's minimum cosine and by the equal error rate with the tolerance of `compare
+    /// --fail-on-regression`: the whole interval of the difference must not be worse. Unresolvable differences pass.
     #[must_use]
-    pub fn of(precision: Precision, agreement: &Agreement) -> Self {
-        let (least, found) = (least_cosine(precision), agreement.closeness.min_cosine);
+    pub fn of(precision: Precision, agreement: &ReferenceAgreement) -> Self {
+        let (least, found) = (required_cosine(precision), agreement.closeness.min_cosine);
         let mut because = Vec::new();
-        // Not a number is below every bound.
+        // NaN fails.
         if found.is_nan() || found < least {
-            because.push(format!("lowest cosine {found:.6}, {} needs {least}", precision.name()));
+            because.push(format!("lowest cosine {found:.6}, but {} requires {least}", precision.name()));
         }
-        let worse = |effect: &Effect| Tolerances::default().breach(Headline::Eer, effect);
+        let worse = |effect: &Effect| Tolerances::default().breach(HeadlineMetric::Eer, effect);
         if let Some(text) = agreement.eer_difference.as_ref().and_then(worse) {
             because.push(format!("equal error rate {text}"));
         }
@@ -59,23 +59,23 @@ impl Gate {
     }
 }
 
-/// The agreement of each matrix of `found` with `reference`: unit rows of `faces`, in their order. `None` when told to stop.
+/// The agreement of each matrix of `found` with `reference`; both hold unit rows of `faces`. `None` if cancelled.
 pub(super) fn agreements(
     config: &ExperimentConfig,
     faces: &[Labelled<'_>],
     reference: &[f32],
     found: &[&[f32]],
     cancel: &Cancel,
-) -> Option<Vec<Agreement>> {
+) -> Option<Vec<ReferenceAgreement>> {
     let dimension = reference.len() / faces.len().max(1);
-    // On the CPU a row does not depend on its batch: most matrices are there several times.
+    // On the CPU a row does not depend on its batch, so most matrices occur several times.
     let first_like: Vec<usize> =
         found.iter().map(|matrix| found.iter().position(|other| other == matrix).unwrap_or_default()).collect();
     let differences = eer_differences(config, faces, reference, found, &first_like, cancel)?;
     let rows = asked(faces.len(), config.seed);
     let neighbours = |data| nearest(Rows { data, dimension }, &rows, &Silent, cancel);
     let expected = neighbours(reference);
-    let mut agreements: Vec<Agreement> = Vec::new();
+    let mut agreements: Vec<ReferenceAgreement> = Vec::new();
     for (i, matrix) in found.iter().enumerate() {
         if first_like[i] < i {
             agreements.push(agreements[first_like[i]].clone());
@@ -86,7 +86,7 @@ pub(super) fn agreements(
             flipped: before.iter().zip(after).filter(|(before, after)| **before != *after).count() as u64,
             all: before.len() == faces.len(),
         };
-        agreements.push(Agreement {
+        agreements.push(ReferenceAgreement {
             closeness: Closeness::of(matrix, reference, dimension),
             nearest: expected.as_ref().zip(neighbours(matrix)).map(flips),
             eer_difference: differences[i].clone(),
@@ -95,7 +95,7 @@ pub(super) fn agreements(
     (!cancel.requested()).then_some(agreements)
 }
 
-/// Of each matrix that is there for the first time; `None` inside where there are no pairs to tell.
+/// Differences for the first occurrence of each matrix; inner `None` without pairs of both kinds.
 fn eer_differences(
     config: &ExperimentConfig,
     faces: &[Labelled<'_>],
@@ -109,7 +109,8 @@ fn eer_differences(
     let new: Vec<usize> = (0..found.len()).filter(|&i| first_like[i] == i).collect();
     let all: Vec<u32> = (0..faces.len() as u32).collect();
     let runs = new.len() + 1;
-    let common = Common { rows: vec![all; runs], embedded: vec![faces.len() as u64; runs], missing: 0, differing: 0 };
+    let common =
+        SharedFaces { rows: vec![all; runs], embedded: vec![faces.len() as u64; runs], missing: 0, differing: 0 };
     let options = SimilarityOptions {
         pairs: PairMode::Exhaustive,
         upstream: None,
@@ -126,8 +127,8 @@ fn eer_differences(
     let measured = measured?;
     let (before, after) = measured.split_first()?;
     for (&i, one) in new.iter().zip(after) {
-        let both = before.metric(Headline::Eer).zip(one.metric(Headline::Eer));
-        differences[i] = both.map(|(a, b)| Effect::of(Headline::Eer, a, b, one.same(before)));
+        let both = before.metric(HeadlineMetric::Eer).zip(one.metric(HeadlineMetric::Eer));
+        differences[i] = both.map(|(a, b)| Effect::of(HeadlineMetric::Eer, a, b, one.same(before)));
     }
     Some(differences)
 }
@@ -135,10 +136,10 @@ fn eer_differences(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::Verdict;
+    use crate::compare::EffectVerdict;
     use crate::estimate::{Estimate, Unit};
 
-    fn agreement(min_cosine: f64, eer: Option<(f64, f64)>) -> Agreement {
+    fn agreement(min_cosine: f64, eer: Option<(f64, f64)>) -> ReferenceAgreement {
         let difference = |(lower, upper): (f64, f64)| Estimate {
             point: f64::midpoint(lower, upper),
             lower: Some(lower),
@@ -151,15 +152,15 @@ mod tests {
         };
         let effect = |range: (f64, f64)| Effect {
             difference: difference(range),
-            verdict: if range.0 > 0.0 { Verdict::Worse } else { Verdict::NotResolvable },
+            verdict: if range.0 > 0.0 { EffectVerdict::Worse } else { EffectVerdict::NotResolvable },
         };
         let closeness = Closeness { min_cosine, mean_cosine: min_cosine, max_difference: 0.0 };
-        Agreement { closeness, nearest: None, eer_difference: eer.map(effect) }
+        ReferenceAgreement { closeness, nearest: None, eer_difference: eer.map(effect) }
     }
 
     #[test]
     fn a_precision_is_judged_by_its_own_cosine() {
-        let passes = |precision, cosine| Gate::of(precision, &agreement(cosine, None)).passed;
+        let passes = |precision, cosine| AccuracyGate::of(precision, &agreement(cosine, None)).passed;
         assert!(passes(Precision::Int8, 0.995) && !passes(Precision::Bf16, 0.995) && !passes(Precision::F32, 0.9999));
         assert!(passes(Precision::F32, 1.0) && passes(Precision::F16, 0.99995));
         assert!(!passes(Precision::Int8, f64::NAN), "no number passes nothing");
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn an_error_rate_that_is_surely_worse_fails_and_one_that_may_be_does_not() {
-        let gate = |range| Gate::of(Precision::Int8, &agreement(0.999, Some(range)));
+        let gate = |range| AccuracyGate::of(Precision::Int8, &agreement(0.999, Some(range)));
         assert!(gate((-0.01, 0.05)).passed && gate((-0.05, -0.01)).passed);
         let failed = gate((0.01, 0.05));
         insta::assert_snapshot!(failed.because.join("\n"), @"equal error rate worse +3.00 pp [+1.00, +5.00], tolerated 0");
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(flips[0], (0, 4));
         assert_eq!(flips[1], (2, 4));
         assert_eq!(found[1], found[2]);
-        assert_eq!(found[0].eer_difference.as_ref().unwrap().verdict, Verdict::Same);
+        assert_eq!(found[0].eer_difference.as_ref().unwrap().verdict, EffectVerdict::Same);
         assert_eq!(found[0].eer_difference.as_ref().unwrap().difference.point, 0.0);
         assert!((found[1].closeness.min_cosine - 0.8).abs() < 1e-6, "{found:?}");
     }

@@ -1,12 +1,12 @@
-//! The clock: opens networks, embeds the sample once, then measures in turn.
+//! Opens networks, embeds the sample once as a warm-up, then times the variants in turn.
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::meter::{CardState, EnergySum, Meter, Meters};
-use super::sample::Sample;
-use super::variant::{Engine, Variant, order};
+use super::sample::TimedSample;
+use super::variant::{BenchVariant, NetworkSetup, order};
 use super::{Reference, ThroughputError};
 use crate::config::ExperimentConfig;
 use crate::model::weights::Tensors;
@@ -15,35 +15,35 @@ use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
 use crate::preprocess::Standardise;
 use crate::progress::{Cancel, Progress};
 
-/// A variant and what came of it.
-pub(super) struct Seen {
-    pub variant: Variant,
-    pub outcome: Result<Found, Failed>,
+/// A variant and its outcome.
+pub(super) struct VariantRun {
+    pub variant: BenchVariant,
+    pub outcome: Result<VariantMeasurement, Failed>,
 }
 
-/// Everything that was seen of a variant that could be had.
-pub(super) struct Found {
-    /// Which of the open networks.
+/// Everything measured of an available variant.
+pub(super) struct VariantMeasurement {
+    /// Index of the open network.
     pub network: usize,
     pub info: EmbedderInfo,
     /// Embeddings of the sample, row by row.
     pub embeddings: Vec<f32>,
-    /// Faces a second, a number a round.
+    /// Faces per second, one value per round.
     pub rates: Vec<f64>,
     pub stages: Vec<StageTime>,
-    /// Faces that the stages are of.
+    /// Faces that the stages cover.
     pub staged: usize,
     pub energy: EnergySum,
     /// The device at the end of the last timed window.
     pub state: Option<CardState>,
 }
 
-/// Why a variant has no speed.
+/// Why a variant could not be measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failed {
     /// The error, in words.
     pub err: String,
-    /// Whether this machine, build or device lacks what it takes, as against something that broke.
+    /// Whether this machine, build or device lacks something, rather than failing.
     pub not_available: bool,
 }
 
@@ -60,11 +60,11 @@ impl From<&ModelError> for Failed {
     }
 }
 
-/// What ends a measurement, or only one variant of it.
+/// What stops a measurement, or one variant of it.
 pub(super) enum Stop {
     /// This variant.
     Variant(ModelError),
-    /// Everything: somebody asked.
+    /// Everything: cancelled.
     Interrupted,
 }
 
@@ -79,41 +79,41 @@ struct Window {
     faces: usize,
     /// Seconds.
     elapsed: f64,
-    /// The energy counter at its beginning and its end, J.
+    /// The energy counter at start and end, J.
     counter: [Result<f64, String>; 2],
 }
 
-/// What is needed to open networks and to run them.
+/// Opens and times networks.
 pub(super) struct Bench<'a> {
     pub config: &'a ExperimentConfig,
     pub tensors: &'a Tensors,
-    pub sample: &'a Sample<'a>,
+    pub sample: &'a TimedSample<'a>,
     pub progress: &'a dyn Progress,
     pub cancel: &'a Cancel,
 }
 
-/// How long to measure.
+/// How long to time each variant.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Effort {
+pub(super) struct TimingPlan {
     pub rounds: usize,
-    /// Of each variant in each round.
+    /// Per variant and round.
     pub seconds: f64,
 }
 
-/// Networks on their devices; a place is empty where a network could not be had.
-pub(super) type Networks = Vec<(Engine, Result<Box<dyn Embedder>, Failed>)>;
+/// Networks on their devices, or why one is not available.
+pub(super) type Networks = Vec<(NetworkSetup, Result<Box<dyn Embedder>, Failed>)>;
 
 /// A config's options with those of an engine.
-fn options(config: &ExperimentConfig, engine: &Engine) -> Execution {
+fn options(config: &ExperimentConfig, engine: &NetworkSetup) -> Execution {
     let (precision, kernels, threads) = (engine.precision, engine.kernels, engine.threads);
     Execution { device: engine.device.into(), precision, kernels, threads, ..config.embed.execution() }
 }
 
 impl Bench<'_> {
-    /// The network, with room for batches of so many faces.
-    fn open(&self, engine: &Engine, batch: usize) -> Result<Box<dyn Embedder>, ModelError> {
+    /// Opens a network with room for batches of `batch` faces.
+    fn open(&self, engine: &NetworkSetup, batch: usize) -> Result<Box<dyn Embedder>, ModelError> {
         let options = Execution { batch_size: BatchSize::Faces(batch), ..options(self.config, engine) };
-        // Only the kernels need ranges for int8: candle and CUDA say themselves that they do not compute in it.
+        // Only the fused kernels need int8 ranges; candle and CUDA report that they do not support int8.
         let fused = engine.device == DeviceKind::Cpu && engine.kernels != Kernels::Candle;
         let calibration = if fused && engine.precision == Precision::Int8 {
             Some(model::calibrate(&self.config.model, &options, self.tensors, self.sample.all())?)
@@ -131,14 +131,15 @@ impl Bench<'_> {
         )
     }
 
-    /// Embeddings of the sample by the reference.
+    /// Embeds the sample with the reference.
     pub fn reference(&self, reference: Reference, threads: usize) -> Result<Vec<f32>, ThroughputError> {
         let kernels = match reference {
             Reference::Candle => Kernels::Candle,
             Reference::Fused => Kernels::Auto,
         };
-        let engine = Engine { device: DeviceKind::Cpu, precision: Precision::F32, kernels, threads: Some(threads) };
-        let variant = Variant { engine, batch: threads };
+        let engine =
+            NetworkSetup { device: DeviceKind::Cpu, precision: Precision::F32, kernels, threads: Some(threads) };
+        let variant = BenchVariant { engine, batch: threads };
         let embeddings = self.open(&engine, threads).map_err(Stop::from).and_then(|mut network| {
             let batch = variant.batch.min(self.sample.rows.len());
             self.embed_all(network.as_mut(), batch)
@@ -149,21 +150,21 @@ impl Bench<'_> {
         })
     }
 
-    /// Measures all variants. One that cannot be had or that fails keeps nothing else from being measured.
+    /// Measures all variants; unavailable or failing ones do not stop the others.
     ///
     /// # Errors
-    /// [`ThroughputError::Interrupted`]; [`ThroughputError::Variant`] where none could be had.
+    /// [`ThroughputError::Interrupted`]; [`ThroughputError::Variant`] if none is available.
     pub fn run(
         &self,
-        variants: &[Variant],
-        effort: Effort,
+        variants: &[BenchVariant],
+        effort: TimingPlan,
         meters: &mut Meters,
-    ) -> Result<(Networks, Vec<Seen>), ThroughputError> {
+    ) -> Result<(Networks, Vec<VariantRun>), ThroughputError> {
         let (mut networks, mut seen) = self.warm_up(variants)?;
         self.progress.start("measuring", "measurements", Some((effort.rounds * seen.len()) as u64), 0);
         for round in 0..effort.rounds {
             for i in order(round, seen.len()) {
-                let Seen { variant, outcome } = &mut seen[i];
+                let VariantRun { variant, outcome } = &mut seen[i];
                 if let Ok(found) = outcome
                     && let (_, Ok(network)) = &mut networks[found.network]
                 {
@@ -177,8 +178,8 @@ impl Bench<'_> {
         Ok((networks, seen))
     }
 
-    /// Opens every network once and embeds the sample by every variant: what accuracy is judged by, and the warm-up.
-    fn warm_up(&self, variants: &[Variant]) -> Result<(Networks, Vec<Seen>), ThroughputError> {
+    /// Opens every network once and embeds the sample with every variant, as warm-up and to judge accuracy.
+    fn warm_up(&self, variants: &[BenchVariant]) -> Result<(Networks, Vec<VariantRun>), ThroughputError> {
         let (mut networks, mut seen, mut refused) = (Networks::new(), Vec::new(), None);
         self.progress.start("warming up", "variants", Some(variants.len() as u64), 0);
         for variant in variants {
@@ -193,7 +194,7 @@ impl Bench<'_> {
                 networks.len() - 1
             });
             let outcome = match &mut networks[place].1 {
-                Ok(network) => match self.first_look(network.as_mut(), place, variant.batch) {
+                Ok(network) => match self.embed_sample(network.as_mut(), place, variant.batch) {
                     Ok(found) => Ok(found),
                     Err(Stop::Interrupted) => return Err(ThroughputError::Interrupted),
                     Err(Stop::Variant(error)) => {
@@ -207,7 +208,7 @@ impl Bench<'_> {
             if let Err(failed) = &outcome {
                 self.progress.say(&format!("{variant}: {}", failed.err));
             }
-            seen.push(Seen { variant: *variant, outcome });
+            seen.push(VariantRun { variant: *variant, outcome });
             self.progress.advance(1);
         }
         self.progress.finish();
@@ -217,8 +218,13 @@ impl Bench<'_> {
         }
     }
 
-    /// The sample's embeddings, made in the variant's own batches.
-    fn first_look(&self, embedder: &mut dyn Embedder, network: usize, batch: usize) -> Result<Found, Stop> {
+    /// Embeds the sample in the variant's own batches.
+    fn embed_sample(
+        &self,
+        embedder: &mut dyn Embedder,
+        network: usize,
+        batch: usize,
+    ) -> Result<VariantMeasurement, Stop> {
         let (faces, info) = (self.sample.rows.len(), embedder.info().clone());
         if let Some(fits) = embedder.fits().filter(|fits| *fits < batch) {
             return Err(Stop::Variant(ModelError::TooLarge { device: info.device_name, faces: batch, fits }));
@@ -226,33 +232,42 @@ impl Bench<'_> {
         let mut full = vec![0.0; batch * info.dimension];
         embedder.embed(self.sample.batch(0, batch), &mut full)?;
         let embeddings = if batch >= faces {
-            // The sample is the beginning of the batch.
+            // The batch starts with the sample.
             full.truncate(faces * info.dimension);
             full
         } else {
             self.embed_all(embedder, batch)?
         };
         let (rates, stages) = (Vec::new(), Vec::new());
-        Ok(Found { network, info, embeddings, rates, stages, staged: 0, energy: EnergySum::default(), state: None })
+        Ok(VariantMeasurement {
+            network,
+            info,
+            embeddings,
+            rates,
+            stages,
+            staged: 0,
+            energy: EnergySum::default(),
+            state: None,
+        })
     }
 
-    /// The whole sample in batches.
+    /// Embeds the whole sample in batches.
     fn embed_all(&self, embedder: &mut dyn Embedder, batch: usize) -> Result<Vec<f32>, Stop> {
         let (faces, dimension) = (self.sample.rows.len(), embedder.info().dimension);
         let mut out = vec![0.0; faces * dimension];
         for (rows, first) in out.chunks_mut(batch * dimension).zip((0..faces).step_by(batch)) {
-            self.go_on()?;
+            self.check_cancelled()?;
             embedder.embed(self.sample.batch(first, rows.len() / dimension), rows)?;
         }
         Ok(out)
     }
 
-    /// Batch after batch until the time is over; then one more for the stages, whose clocks must not be in the speed.
+    /// Times batches for the given duration, then runs one more for the stages, whose timers must not affect the speed.
     fn measure(
         &self,
         embedder: &mut dyn Embedder,
-        variant: &Variant,
-        found: &mut Found,
+        variant: &BenchVariant,
+        found: &mut VariantMeasurement,
         seconds: f64,
         meters: &mut Meters,
     ) -> Result<(), Stop> {
@@ -274,8 +289,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Keeps as many batches in flight as the device takes, until the time is over; the last one that was started counts.
-    /// The same few batches go round, so that no copying is in the time.
+    /// Keeps as many batches in flight as the device accepts until the time is up, and waits for all of them. The same
+    /// few batches are reused, so that copying is not timed.
     fn window(
         &self,
         embedder: &mut dyn Embedder,
@@ -298,7 +313,7 @@ impl Bench<'_> {
         let before = counter();
         let started = Instant::now();
         let (mut flying, mut done, mut stop) = (0, 0, None);
-        // Whatever happens, all that was started is finished: the queue wants it so.
+        // The queue requires every started batch to be finished, even after an error.
         loop {
             while stop.is_none()
                 && let Some(next) = waiting.pop()
@@ -320,7 +335,7 @@ impl Bench<'_> {
                 Err(error) => stop = Some(Err(Stop::Variant(error))),
             }
             if stop.is_none() {
-                stop = match self.go_on() {
+                stop = match self.check_cancelled() {
                     Ok(()) if started.elapsed() < Duration::from_secs_f64(seconds) => None,
                     ended => Some(ended),
                 };
@@ -335,16 +350,16 @@ impl Bench<'_> {
         self.config.preprocess.standardise
     }
 
-    fn go_on(&self) -> Result<(), Stop> {
+    fn check_cancelled(&self) -> Result<(), Stop> {
         if self.cancel.requested() { Err(Stop::Interrupted) } else { Ok(()) }
     }
 }
 
-/// Turns a variant that failed into one that says so.
+/// Records the failure of a variant.
 fn keep(
     measured: Result<(), Stop>,
-    variant: &Variant,
-    outcome: &mut Result<Found, Failed>,
+    variant: &BenchVariant,
+    outcome: &mut Result<VariantMeasurement, Failed>,
     progress: &dyn Progress,
 ) -> Result<(), ThroughputError> {
     match measured {
@@ -362,21 +377,21 @@ fn keep(
 mod tests {
     use super::*;
     use crate::progress::Silent;
-    use crate::throughput::meter::tests::Told;
+    use crate::throughput::meter::tests::ScriptedMeter;
     use facevault_nn::mock::MockCard;
 
     const BATCH: usize = 4;
 
-    /// Times a window on a card with the demo's faces.
+    /// Times a window on a mock card with the demo's faces.
     fn window(card: &mut MockCard, seconds: f64) -> Result<Window, Stop> {
         let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml");
         let config = crate::config::load(std::path::Path::new(demo), &[]).unwrap().config;
         let cancel = Cancel::default();
         let manifest = crate::dataset::open(&config.dataset, None, &Silent, &cancel).unwrap();
-        let sample = Sample::read(&manifest, &config, 3, BATCH, &cancel);
+        let sample = TimedSample::read(&manifest, &config, 3, BATCH, &cancel);
         let tensors = Tensors::default();
         let bench = Bench { config: &config, tensors: &tensors, sample: &sample, progress: &Silent, cancel: &cancel };
-        let mut meter = Told(vec![Ok(1.0), Ok(3.0)]);
+        let mut meter = ScriptedMeter(vec![Ok(1.0), Ok(3.0)]);
         bench.window(card, BATCH, seconds, &mut [0.0; BATCH * 8], || meter.joules())
     }
 

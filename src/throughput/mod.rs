@@ -1,7 +1,7 @@
-//! How many faces a second a config's network embeds on this machine, and how exactly: never the one without the other.
+//! Measures how many faces per second a config's network embeds on this machine, always together with its accuracy.
 //!
-//! Variants differ in device, arithmetic, implementation, threads and batch size. They are measured in turn, round by
-//! round, so that drift of the machine hits all alike; what holds from one session to another is their ratio.
+//! Variants differ in device, precision, kernels, threads and batch size. They are measured in turn, round by round, so
+//! that drift of the machine affects all alike; only their ratios carry over between sessions.
 
 mod accuracy;
 mod end_to_end;
@@ -19,13 +19,13 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 pub use accuracy::{Separation, Tar, separation};
-pub use end_to_end::{EndToEnd, Whole, WholeOutcome};
+pub use end_to_end::{EndToEnd, EndToEndOutcome, EndToEndSpeed};
 pub use floor::{Floor, Reached};
-pub use judge::{Agreement, Gate};
+pub use judge::{AccuracyGate, ReferenceAgreement};
 pub use measure::Failed;
 pub use sample::Preparation;
-pub use statistics::{Spread, Stage};
-pub use variant::{Choice, Engine, Variant, Wanted, grid_of, precisions_of};
+pub use statistics::{Quartiles, Stage};
+pub use variant::{BenchVariant, Choice, NetworkSetup, VariantSelection, grid_of, precisions_of};
 
 use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
@@ -34,48 +34,48 @@ use crate::model::{self, Execution, ModelError};
 use crate::model::{DeviceKind, DeviceRequest, Precision};
 use crate::preprocess::Mirror;
 use crate::progress::Cancel;
-use crate::provenance::{Build, Machine, WeightsOrigin};
-use crate::run::{RunError, Workplace};
+use crate::provenance::{Build, MachineInfo, WeightsOrigin};
+use crate::run::{RunContext, RunError};
 use crate::similarity::Population;
-use end_to_end::Start;
-use measure::{Bench, Effort, Networks, Seen};
+use end_to_end::EndToEndSetup;
+use measure::{Bench, Networks, TimingPlan, VariantRun};
 use meter::{CardFacts, CardState, Energy, MeterNote, Meters};
-use sample::Sample;
+use sample::TimedSample;
 
-/// What embeddings are compared with: 32-bit floats on the CPU.
+/// The reference for accuracy: f32 on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reference {
     /// The candle graph.
     Candle,
-    /// The kernels that `auto` takes.
+    /// The kernels that `auto` selects.
     Fused,
 }
 
 /// What to measure.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct ThroughputRequest {
     /// Which variants.
-    pub wanted: Wanted,
+    pub wanted: VariantSelection,
     /// Rounds, ≥ 1.
     pub rounds: usize,
     /// Seconds of each variant in each round, > 0; at least one batch.
     pub seconds: f64,
     /// Faces of the sample, ≥ 1.
     pub faces: usize,
-    /// What accuracy is judged by.
+    /// Reference for accuracy.
     pub reference: Reference,
-    /// Whether to go from files to rows on disk as well.
+    /// Whether to run the end-to-end pass.
     pub end_to_end: bool,
 }
 
-/// Version of [`Throughput`]'s form. 2: variants may have failed, are judged, and stand beside energy and whole passes.
+/// Version of [`Throughput`]'s format. 2 added failed variants, the gate, energy and end-to-end passes.
 const SCHEMA: u32 = 2;
 
-/// Everything that was measured: what `throughput --json` prints.
+/// The whole measurement, as printed by `throughput --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Throughput {
-    /// Version of this form.
+    /// Version of this format.
     pub schema: u32,
     /// The config's name.
     pub config: String,
@@ -83,34 +83,34 @@ pub struct Throughput {
     pub faces: usize,
     /// Side of the network's input, pixels.
     pub side: usize,
-    /// Whether an experiment of this config passes each face twice; a face here is one pass.
+    /// Whether an experiment of this config passes each face twice; here, a face is one pass.
     pub mirrored: bool,
     /// Rounds.
     pub rounds: usize,
-    /// Seconds of each variant in each round.
+    /// Seconds per variant and round.
     pub seconds: f64,
-    /// What accuracy is judged by.
+    /// Reference for accuracy.
     pub reference: Reference,
-    /// How well the reference tells people apart; absent where the sample lacks pairs of either kind.
+    /// How well the reference separates people; absent if the sample lacks pairs of either kind.
     pub reference_separation: Option<Separation>,
-    /// What faces cost before the network.
+    /// Cost of faces before the network.
     pub preparation: Preparation,
-    /// What the network costs at the very least.
+    /// Minimum cost of the network.
     pub floor: Floor,
-    /// One entry a variant, in the order of the request.
-    pub variants: Vec<Cell>,
-    /// The whole way, from files, of each device and precision at its best batch size; empty where that was not asked for.
+    /// One entry per variant, in the order of the request.
+    pub variants: Vec<VariantResult>,
+    /// End-to-end passes of each device and precision at its best batch size; empty if not requested.
     pub end_to_end: Vec<EndToEnd>,
-    /// Who counts energy here.
+    /// Energy meters.
     pub meters: Vec<MeterNote>,
-    /// The cards that were measured, where their driver tells.
+    /// The GPUs that were measured, if their driver reports them.
     pub cards: Vec<CardFacts>,
-    /// Devices that were asked for as `all` and are not here, with the reason.
+    /// Devices that `all` skipped, with the reason.
     pub left_out: Vec<String>,
-    /// Most memory the process has had resident (`VmHWM`), MiB, over all variants; absent where the system does not tell.
+    /// Peak resident memory of the process (`VmHWM`) over all variants, MiB; absent if the system does not report it.
     pub peak_memory_mib: Option<u64>,
     /// The machine.
-    pub machine: Machine,
+    pub machine: MachineInfo,
     /// The program.
     pub build: Build,
     /// The weights' file.
@@ -119,92 +119,95 @@ pub struct Throughput {
 
 /// One variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cell {
-    /// In words: device, kernels, precision, threads, batch size.
+pub struct VariantResult {
+    /// Name: device, kernels, precision, threads, batch size.
     pub name: String,
-    /// The same, part by part.
+    /// The same as data.
     #[serde(flatten)]
-    pub variant: Variant,
-    /// What came of it.
+    pub variant: BenchVariant,
+    /// Its outcome.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: VariantOutcome,
 }
 
-/// What came of a variant.
+/// Outcome of a variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Outcome {
-    /// Its speed, and whether that counts.
-    Measured(Box<Measured>),
-    /// Why there is none.
+pub enum VariantOutcome {
+    /// Its speed, and whether it is valid.
+    Measured(Box<MeasuredVariant>),
+    /// Why there is no speed.
     Failed(Failed),
 }
 
-impl Cell {
-    /// What was measured of it.
+impl VariantResult {
+    /// Its measurement.
     #[must_use]
-    pub fn measured(&self) -> Option<&Measured> {
+    pub fn measured(&self) -> Option<&MeasuredVariant> {
         match &self.outcome {
-            Outcome::Measured(measured) => Some(measured),
-            Outcome::Failed(_) => None,
+            VariantOutcome::Measured(measured) => Some(measured),
+            VariantOutcome::Failed(_) => None,
         }
     }
 
-    /// Why it could not be measured.
+    /// Why it could not be measured, if so.
     #[must_use]
     pub fn failed(&self) -> Option<&Failed> {
         match &self.outcome {
-            Outcome::Measured(_) => None,
-            Outcome::Failed(failed) => Some(failed),
+            VariantOutcome::Measured(_) => None,
+            VariantOutcome::Failed(failed) => Some(failed),
         }
     }
 }
 
-/// A variant that could be had.
+/// Measurement of a variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Measured {
-    /// What did run: architecture and implementation.
+pub struct MeasuredVariant {
+    /// Architecture and implementation that ran.
     pub embedder: String,
-    /// Where, in words.
+    /// Device, in words.
     pub device_name: String,
-    /// Faces a second over the rounds.
-    pub faces_per_second: Spread,
-    /// Speed relative to the first variant that could be had, round by round.
-    pub ratio: Spread,
-    /// Stages of the network; empty where the implementation cannot tell.
+    /// Faces per second over the rounds.
+    pub faces_per_second: Quartiles,
+    /// Speed relative to the first available variant, round by round.
+    pub ratio: Quartiles,
+    /// Stages of the network; empty if the implementation does not report them.
     pub stages: Vec<Stage>,
-    /// The speed as arithmetic; absent where nobody counted the network's operations.
+    /// The speed in operations; absent if the network's operations were not counted.
     pub reached: Option<Reached>,
-    /// Its embeddings against the reference's.
-    pub agreement: Agreement,
-    /// How well they tell people apart.
+    /// Its embeddings compared with the reference's.
+    pub agreement: ReferenceAgreement,
+    /// How well they separate people.
     pub separation: Option<Separation>,
-    /// Whether its speed counts.
-    pub gate: Gate,
+    /// Whether its speed is valid.
+    pub gate: AccuracyGate,
     /// Energy of the device over the timed windows.
     pub energy: Option<Energy>,
-    /// Why that is absent.
+    /// Why energy is absent.
     pub energy_absent: Option<String>,
-    /// The card at the end of the last timed window.
+    /// State of the GPU at the end of the last timed window.
     pub card_state: Option<CardState>,
 }
 
 impl Throughput {
-    /// The fastest variant whose accuracy passes.
+    /// The fastest variant that passes the accuracy gate.
     #[must_use]
-    pub fn fastest(&self) -> Option<(&Cell, &Measured)> {
+    pub fn fastest(&self) -> Option<(&VariantResult, &MeasuredVariant)> {
         let measured = self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?)));
         measured
             .filter(|(_, one)| one.gate.passed)
             .max_by(|(_, a), (_, b)| a.faces_per_second.median.total_cmp(&b.faces_per_second.median))
     }
 
-    /// Each network's variant with the highest speed: of those that pass, where one does.
+    /// Each network's fastest variant, preferring those that pass the gate.
     #[must_use]
-    pub fn best_of_each(&self, same: impl Fn(&Engine, &Engine) -> bool) -> Vec<(&Cell, &Measured)> {
-        let mut best: Vec<(&Cell, &Measured)> = Vec::new();
+    pub fn best_of_each(
+        &self,
+        same: impl Fn(&NetworkSetup, &NetworkSetup) -> bool,
+    ) -> Vec<(&VariantResult, &MeasuredVariant)> {
+        let mut best: Vec<(&VariantResult, &MeasuredVariant)> = Vec::new();
         for (cell, one) in self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?))) {
-            let rank = |one: &Measured| (one.gate.passed, one.faces_per_second.median);
+            let rank = |one: &MeasuredVariant| (one.gate.passed, one.faces_per_second.median);
             match best.iter_mut().find(|(other, _)| same(&other.variant.engine, &cell.variant.engine)) {
                 Some(known) if rank(known.1) < rank(one) => *known = (cell, one),
                 Some(_) => {}
@@ -215,22 +218,22 @@ impl Throughput {
     }
 }
 
-/// Why nothing was measured.
+/// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum ThroughputError {
     /// Weights or dataset.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The dataset has no face, or none that can be read.
+    /// No face of the dataset can be read.
     #[error(
-        "none of the {tried} faces tried can be read, and speed is measured on faces; `facevault embed` says why, \
-         face by face"
+        "none of the {tried} sampled faces can be read, so there is nothing to measure; `facevault embed` lists the \
+         reasons"
     )]
     NoFaces {
-        /// Faces that were tried.
+        /// Faces in the sample.
         tried: usize,
     },
-    /// A variant cannot be had, or failed.
+    /// A variant is not available or failed.
     #[error("cannot measure `{variant}`: {source}")]
     Variant {
         /// Which.
@@ -238,44 +241,41 @@ pub enum ThroughputError {
         /// Why.
         source: ModelError,
     },
-    /// Somebody asked to stop.
-    #[error("interrupted; nothing of a measurement is kept")]
+    /// Stopped on request.
+    #[error("interrupted; partial measurements are not kept")]
     Interrupted,
 }
 
-impl ThroughputError {
-    /// Whether somebody asked to stop.
-    #[must_use]
-    pub fn interrupted(&self) -> bool {
-        match self {
-            Self::Run(error) => error.interrupted(),
-            Self::Interrupted => true,
-            _ => false,
-        }
-    }
-}
-
-/// Measures. A variant that cannot be had here or that fails is among the results with its reason.
+/// Measures all variants. Unavailable and failing variants are among the results, with the reason.
 ///
 /// # Errors
-/// [`ThroughputError`]; [`ThroughputError::Variant`] of the first variant where none could be had.
-pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -> Result<Throughput, ThroughputError> {
-    let (checkpoint, manifest) = work.fetch(config)?;
-    let machine = Machine::current();
+/// [`ThroughputError`]; [`ThroughputError::Variant`] of the first variant if none is available.
+pub fn run(
+    context: &RunContext<'_>,
+    config: &ExperimentConfig,
+    request: &ThroughputRequest,
+) -> Result<Throughput, ThroughputError> {
+    let (checkpoint, manifest) = context.fetch(config)?;
+    let machine = MachineInfo::current();
     let (here, left_out) = devices_here(config, &request.wanted);
     let variants = request.wanted.variants(&config.embed, machine.cores, &here);
-    // The reference embeds a face a thread.
+    // The reference embeds one face per thread.
     let largest = variants.iter().map(|variant| variant.batch).max().unwrap_or(1).max(machine.cores);
-    let sample = Sample::read(&manifest, config, request.faces, largest, work.cancel);
-    if work.cancel.requested() {
+    let sample = TimedSample::read(&manifest, config, request.faces, largest, context.cancel);
+    if context.cancel.requested() {
         return Err(ThroughputError::Interrupted);
     }
     if sample.rows.is_empty() {
         return Err(ThroughputError::NoFaces { tried: sample.preparation.failed });
     }
-    let bench =
-        Bench { config, tensors: &checkpoint.tensors, sample: &sample, progress: work.progress, cancel: work.cancel };
-    let effort = Effort { rounds: request.rounds, seconds: request.seconds };
+    let bench = Bench {
+        config,
+        tensors: &checkpoint.tensors,
+        sample: &sample,
+        progress: context.progress,
+        cancel: context.cancel,
+    };
+    let effort = TimingPlan { rounds: request.rounds, seconds: request.seconds };
     let mut devices: Vec<DeviceKind> = variants.iter().map(|variant| variant.engine.device).collect();
     devices.dedup();
     let mut meters = Meters::open(devices.contains(&DeviceKind::Cuda));
@@ -293,7 +293,7 @@ pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -
         parameters: parameters.iter().map(count).sum(),
         bytes: (side * side * 3 + dimension * size_of::<f32>()) as u64,
     };
-    let variants = judged(config, &seen, &floor, &reference, &faces, &population, work.cancel)
+    let variants = judged(config, &seen, &floor, &reference, &faces, &population, context.cancel)
         .ok_or(ThroughputError::Interrupted)?;
     let mut measured = Throughput {
         schema: SCHEMA,
@@ -318,29 +318,29 @@ pub fn run(work: &Workplace<'_>, config: &ExperimentConfig, request: &Request) -
         weights: WeightsOrigin { origin: checkpoint.origin.clone(), sha256: checkpoint.digest },
     };
     if request.end_to_end {
-        measured.end_to_end = whole_passes(&bench, &manifest, &mut networks, &measured, request.seconds)?;
+        measured.end_to_end = end_to_end_passes(&bench, &manifest, &mut networks, &measured, request.seconds)?;
     }
     measured.peak_memory_mib = peak_memory();
     Ok(measured)
 }
 
-/// The devices that networks can be put on here, and a line for each that is left out although all were asked for.
-fn devices_here(config: &ExperimentConfig, wanted: &Wanted) -> (Vec<DeviceKind>, Vec<String>) {
+/// The devices available here, and a line for each that `all` skips.
+fn devices_here(config: &ExperimentConfig, wanted: &VariantSelection) -> (Vec<DeviceKind>, Vec<String>) {
     let mut here = vec![DeviceKind::Cpu];
     if wanted.devices != Choice::All {
         return (here, Vec::new());
     }
     let options = Execution { device: DeviceRequest::Cuda, precision: Precision::F32, ..config.embed.execution() };
     if let Err(ModelError::NoCuda { reason }) = model::describe(&config.model, &options, &|_| {}) {
-        return (here, vec![format!("device cuda is left out: {reason}")]);
+        return (here, vec![format!("skipping device cuda: {reason}")]);
     }
-    // Whatever else is wrong, its variants say it.
+    // The device's variants report any other error.
     here.push(DeviceKind::Cuda);
     (here, Vec::new())
 }
 
-/// Operations a face, as the implementation that counts most of them counts.
-fn flop(seen: &[Seen]) -> Option<f64> {
+/// Operations per face: the highest count of any implementation.
+fn flop(seen: &[VariantRun]) -> Option<f64> {
     let counted = seen.iter().filter_map(|seen| seen.outcome.as_ref().ok()).map(|found| {
         let sum: f64 = found.stages.iter().map(|stage| stage.flop).sum();
         sum / found.staged.max(1) as f64
@@ -348,41 +348,41 @@ fn flop(seen: &[Seen]) -> Option<f64> {
     counted.filter(|flop| *flop > 0.0).max_by(f64::total_cmp)
 }
 
-/// Every variant with its judgement; `None` when told to stop.
+/// Every variant with its judgement; `None` if cancelled.
 fn judged(
     config: &ExperimentConfig,
-    seen: &[Seen],
+    seen: &[VariantRun],
     floor: &Floor,
     reference: &[f32],
     faces: &[Labelled<'_>],
     population: &Population<'_>,
     cancel: &Cancel,
-) -> Option<Vec<Cell>> {
+) -> Option<Vec<VariantResult>> {
     let found = || seen.iter().filter_map(|seen| Some((&seen.variant, seen.outcome.as_ref().ok()?)));
     let matrices: Vec<&[f32]> = found().map(|(_, found)| &found.embeddings[..]).collect();
     let mut agreements = judge::agreements(config, faces, reference, &matrices, cancel)?.into_iter();
     let first = found().next().map(|(_, found)| found.rates.clone()).unwrap_or_default();
-    let cell = |Seen { variant, outcome }: &Seen| {
+    let cell = |VariantRun { variant, outcome }: &VariantRun| {
         let outcome = match outcome {
-            Err(failed) => Outcome::Failed(failed.clone()),
+            Err(failed) => VariantOutcome::Failed(failed.clone()),
             Ok(found) => {
                 let agreement = agreements.next()?;
-                let faces_per_second = Spread::of(&found.rates)?;
+                let faces_per_second = Quartiles::of(&found.rates)?;
                 let energy = found.energy.total();
                 let precision = variant.engine.precision;
                 let peak = match variant.engine.device {
                     DeviceKind::Cpu => None,
                     DeviceKind::Cuda => floor::peak_tflops(&found.info.device_name, precision),
                 };
-                Outcome::Measured(Box::new(Measured {
+                VariantOutcome::Measured(Box::new(MeasuredVariant {
                     embedder: found.info.name.clone(),
                     device_name: found.info.device_name.clone(),
                     faces_per_second,
-                    ratio: Spread::of(&statistics::ratios(&found.rates, &first))?,
+                    ratio: Quartiles::of(&statistics::ratios(&found.rates, &first))?,
                     stages: statistics::stages(&found.stages, found.staged),
                     reached: floor.flop.map(|flop| Reached::of(flop, faces_per_second.median, peak)),
                     separation: separation(&found.embeddings, found.info.dimension, population),
-                    gate: Gate::of(precision, &agreement),
+                    gate: AccuracyGate::of(precision, &agreement),
                     agreement,
                     energy_absent: energy.as_ref().err().cloned(),
                     energy: energy.ok(),
@@ -390,29 +390,29 @@ fn judged(
                 }))
             }
         };
-        Some(Cell { name: variant.to_string(), variant: *variant, outcome })
+        Some(VariantResult { name: variant.to_string(), variant: *variant, outcome })
     };
     seen.iter().map(cell).collect()
 }
 
-/// From files to rows on disk, by the best variant of each device, precision and implementation.
-fn whole_passes(
+/// The end-to-end passes of the best variant of each device, precision and implementation.
+fn end_to_end_passes(
     bench: &Bench<'_>,
     manifest: &Manifest,
     networks: &mut Networks,
     measured: &Throughput,
     seconds: f64,
 ) -> Result<Vec<EndToEnd>, ThroughputError> {
-    let kind = |engine: &Engine| (engine.device, engine.precision, engine.kernels);
+    let kind = |engine: &NetworkSetup| (engine.device, engine.precision, engine.kernels);
     let best = measured.best_of_each(|a, b| kind(a) == kind(b));
-    bench.progress.start("from files to rows", "passes", Some(best.len() as u64), 0);
+    bench.progress.start("end to end", "passes", Some(best.len() as u64), 0);
     let mut whole = Vec::new();
     for (cell, one) in best {
         let network = networks.iter_mut().find(|(engine, _)| *engine == cell.variant.engine);
         let Some((_, Ok(network))) = network else { continue };
         let (variant, rate) = (cell.variant, one.faces_per_second.median);
         let (cards, _) = floor::cards(&one.device_name);
-        let start = Start { variant, counts: one.gate.passed, rate, stages: &one.stages, cards, seconds };
+        let start = EndToEndSetup { variant, counts: one.gate.passed, rate, stages: &one.stages, cards, seconds };
         whole.push(bench.end_to_end(manifest, network.as_mut(), &start, measured.machine.cores)?);
         bench.progress.advance(1);
     }

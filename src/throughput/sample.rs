@@ -1,4 +1,4 @@
-//! The faces that are embedded: read and resized as an experiment does, and timed.
+//! The sample of faces: read and resized as in an experiment, and timed.
 
 use std::time::Duration;
 
@@ -12,29 +12,29 @@ use crate::progress::Cancel;
 use crate::sample;
 
 /// Faces in memory.
-pub(super) struct Sample<'a> {
+pub(super) struct TimedSample<'a> {
     config: &'a ExperimentConfig,
     /// Manifest rows of the faces.
     pub rows: Vec<usize>,
-    /// Their pixels one after the other, then again from the start, so that a batch can begin at any face.
+    /// Their pixels, repeated so that a batch can start at any face.
     pixels: Vec<u8>,
-    /// What reading them took.
+    /// Time to read them.
     pub preparation: Preparation,
 }
 
-/// What a face costs before the network, on one thread.
+/// Cost of a face before the network, on one thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Preparation {
-    /// Seconds a face for reading and decoding its picture; for a procedural face, drawing it.
+    /// Seconds per face to read and decode its picture, or to draw a procedural face.
     pub decode_seconds: f64,
-    /// Seconds a face for cutting it out and resizing it.
+    /// Seconds per face to crop and resize it.
     pub resize_seconds: f64,
     /// Faces of the sample that could not be read and are left out.
     pub failed: usize,
 }
 
-impl<'a> Sample<'a> {
-    /// Reads at most `faces` faces for batches of at most `largest`. Holds no face where none can be read.
+impl<'a> TimedSample<'a> {
+    /// Reads at most `faces` faces for batches of at most `largest`; empty if none can be read.
     pub fn read(
         manifest: &Manifest,
         config: &'a ExperimentConfig,
@@ -75,13 +75,13 @@ impl<'a> Sample<'a> {
 
     /// Every face once, a few at a time.
     pub fn all(&self) -> impl Iterator<Item = FaceBatch<'_>> {
-        const FEW: usize = 8;
+        const GROUP: usize = 8;
         let faces = self.rows.len();
-        (0..faces).step_by(FEW).map(move |first| self.batch(first, FEW.min(faces - first)))
+        (0..faces).step_by(GROUP).map(move |first| self.batch(first, GROUP.min(faces - first)))
     }
 
-    /// `count` faces from the `first` on, beginning again after the last; `first` is a face of the sample, `count` at
-    /// most the largest batch.
+    /// `count` faces starting at `first`, wrapping around; `first` is a face of the sample, `count` at most the largest
+    /// batch.
     pub fn batch(&self, first: usize, count: usize) -> FaceBatch<'_> {
         let side = self.side();
         let face = side * side * 3;

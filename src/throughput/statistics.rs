@@ -1,12 +1,12 @@
-//! Rounds → medians and quartiles, stages → sums. Pure.
+//! Quartiles over rounds, and sums over stages. Pure.
 
 use serde::Serialize;
 
 use crate::model::StageTime;
 
-/// The middle of some numbers and the middle half of them.
+/// Median and quartiles.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
+pub struct Quartiles {
     /// Median.
     pub median: f64,
     /// First quartile.
@@ -15,8 +15,8 @@ pub struct Spread {
     pub upper: f64,
 }
 
-impl Spread {
-    /// Quantiles interpolated linearly between order statistics (Hyndman & Fan 1996, type 7); `None` of no numbers.
+impl Quartiles {
+    /// Quantiles interpolated linearly between order statistics (Hyndman & Fan 1996, type 7); `None` without values.
     #[must_use]
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
@@ -32,25 +32,25 @@ impl Spread {
     }
 }
 
-/// Speed relative to the first variant: the quotient of each round, whose two measurements stand side by side.
+/// Speed relative to the first variant, taken within each round because its measurements are adjacent in time.
 pub(super) fn ratios(rates: &[f64], first: &[f64]) -> Vec<f64> {
     rates.iter().zip(first).map(|(rate, first)| rate / first).collect()
 }
 
-/// What one stage of the network costs.
+/// Cost of one stage of the network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stage {
     /// Which.
     pub name: String,
-    /// Seconds a face.
+    /// Seconds per face.
     pub seconds: f64,
     /// Share of all stages, 0 … 1.
     pub share: f64,
-    /// 10⁹ floating-point operations a second; absent where operations are not counted.
+    /// 10⁹ floating-point operations per second; absent if operations are not counted.
     pub gflops: Option<f64>,
 }
 
-/// Sums by name, in the order in which names first come; `faces` is how many all the times together are of.
+/// Sums by name, in order of first appearance; `faces` is the number of faces that all times cover.
 pub(super) fn stages(times: &[StageTime], faces: usize) -> Vec<Stage> {
     let mut sums: Vec<StageTime> = Vec::new();
     for time in times {
@@ -74,14 +74,14 @@ mod tests {
     #[test]
     fn quartiles_are_those_of_numpy() {
         // numpy.percentile([7, 1, 3, 10], [50, 25, 75])
-        assert_eq!(Spread::of(&[7.0, 1.0, 3.0, 10.0]), Some(Spread { median: 5.0, lower: 2.5, upper: 7.75 }));
-        assert_eq!(Spread::of(&[4.0]), Some(Spread { median: 4.0, lower: 4.0, upper: 4.0 }));
-        assert_eq!(Spread::of(&[]), None);
+        assert_eq!(Quartiles::of(&[7.0, 1.0, 3.0, 10.0]), Some(Quartiles { median: 5.0, lower: 2.5, upper: 7.75 }));
+        assert_eq!(Quartiles::of(&[4.0]), Some(Quartiles { median: 4.0, lower: 4.0, upper: 4.0 }));
+        assert_eq!(Quartiles::of(&[]), None);
     }
 
     #[test]
     fn a_ratio_is_taken_within_a_round() {
-        // The machine became half as fast in the second round: the ratio does not notice.
+        // The machine is half as fast in the second round; the ratio is unaffected.
         assert_eq!(ratios(&[30.0, 15.0], &[10.0, 5.0]), [3.0, 3.0]);
     }
 

@@ -1,13 +1,16 @@
-//! A measurement in words for the terminal. Pure.
+//! A measurement as text for the terminal.
 
 use super::meter::MeterNote;
-use super::{Agreement, Cell, Floor, Measured, Outcome, Separation, Throughput, WholeOutcome};
-use crate::compare::{Effect, Verdict};
+use super::{
+    EndToEndOutcome, Floor, MeasuredVariant, ReferenceAgreement, Separation, Throughput, VariantOutcome, VariantResult,
+};
+use crate::compare::{Effect, EffectVerdict};
 use crate::model::DeviceKind;
 use crate::numbers::Quantity;
+use crate::text_table::TextTable;
 
 impl Separation {
-    /// The equal error rate in words, a bound where no error was seen.
+    /// The equal error rate, or a bound without observed errors.
     #[must_use]
     pub fn eer_text(&self) -> String {
         match self.eer_bound {
@@ -16,7 +19,7 @@ impl Separation {
         }
     }
 
-    /// The true accept rates in words: `98.00% at 1.00%`.
+    /// The true accept rates: `98.00% at 1.00%`.
     #[must_use]
     pub fn tar_text(&self) -> String {
         let rates = self.tar.iter();
@@ -27,7 +30,7 @@ impl Separation {
 }
 
 impl Throughput {
-    /// The table and what belongs to it.
+    /// The tables and notes.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut lines = vec![
@@ -38,15 +41,15 @@ impl Throughput {
             String::new(),
         ];
         let head =
-            ["variant", "faces/s", "ratio", "min cosine", "mean cosine", "other nearest", "EER", "difference", ""];
+            ["variant", "faces/s", "ratio", "min cosine", "mean cosine", "nearest changed", "EER", "difference", ""];
         let measured = self.variants.iter().filter_map(|cell| Some(row(cell, cell.measured()?)));
-        lines.extend(aligned(std::iter::once(head.map(String::from)).chain(measured)));
+        lines.extend(TextTable::new(head).rows(measured).numbers_right().lines());
         let notes = self.variants.iter().filter_map(note);
         lines.extend(notes.chain(self.left_out.iter().cloned()));
         lines.push(String::new());
         lines.push(self.fastest_text());
         lines.push(self.reference_text());
-        // One line a network: its batch size hardly moves an embedding.
+        // One line per network: the batch size hardly changes an embedding.
         let networks = self.best_of_each(|a, b| a == b);
         let tars = std::iter::once(("reference", self.reference_separation.as_ref()))
             .chain(networks.iter().map(|(cell, one)| (&*cell.name, one.separation.as_ref())))
@@ -56,7 +59,7 @@ impl Throughput {
                 .map(|(name, found)| format!("TAR at FAR, {name}: {}", found.tar_text())),
         );
         lines.push(format!(
-            "before the network: decode {}, resize {} a face",
+            "preprocessing per face: decode {}, resize {}",
             milliseconds(self.preparation.decode_seconds),
             milliseconds(self.preparation.resize_seconds)
         ));
@@ -75,15 +78,15 @@ impl Throughput {
         lines.join("\n")
     }
 
-    /// The fastest variant that counts, in words.
+    /// The fastest valid variant, in words.
     #[must_use]
     pub fn fastest_text(&self) -> String {
         match self.fastest() {
             Some((cell, one)) => format!(
-                "Fastest: {}, {:.1} faces a second, lowest cosine to the reference {:.6}.",
+                "Fastest: {}, {:.1} faces per second, lowest cosine to the reference {:.6}.",
                 cell.name, one.faces_per_second.median, one.agreement.closeness.min_cosine
             ),
-            None => "No speed counts: every variant is struck out or could not be measured.".into(),
+            None => "No speed is valid: every variant is struck out or could not be measured.".into(),
         }
     }
 
@@ -93,10 +96,10 @@ impl Throughput {
             super::Reference::Fused => "fused",
         };
         let rates = self.reference_separation.as_ref().map_or_else(
-            || "; no error rates: the sample lacks pairs of one kind".into(),
+            || "; no error rates: the sample lacks genuine or impostor pairs".into(),
             |found| {
                 format!(
-                    ", EER {} from {} same-identity and {} different-identity pairs",
+                    ", EER {} from {} genuine and {} impostor pairs",
                     found.eer_text(),
                     found.genuine,
                     found.impostor
@@ -106,14 +109,15 @@ impl Throughput {
         format!("accuracy against {reference} f32 on the CPU{rates}")
     }
 
-    /// What the network costs at the least, in words.
+    /// Minimum cost of the network, in words.
     #[must_use]
     pub fn floor_text(&self) -> String {
         let Floor { flop, parameters, bytes } = self.floor;
-        let flop = flop
-            .map_or_else(|| "operations that no variant here counts".into(), |flop| format!("{:.3} GFLOP", flop / 1e9));
+        let flop =
+            flop.map_or_else(|| "an unknown number of operations".into(), |flop| format!("{:.3} GFLOP", flop / 1e9));
         format!(
-            "a face is {flop} and {bytes} bytes of pixels and embedding; a batch reads {parameters} parameters once"
+            "one face takes {flop} and {bytes} bytes of pixels and embedding; each batch reads {parameters} \
+             parameters once"
         )
     }
 
@@ -121,9 +125,9 @@ impl Throughput {
         if self.end_to_end.is_empty() {
             return Vec::new();
         }
-        let head = ["from files to rows", "faces/s", "of network", "fed", "busy", "threads", "prepare", "write"];
+        let head = ["end to end", "faces/s", "of network", "fed", "busy", "threads", "prepare", "write"];
         let rows = self.end_to_end.iter().filter_map(|one| match &one.outcome {
-            WholeOutcome::Measured(whole) => Some([
+            EndToEndOutcome::Measured(whole) => Some([
                 if one.counts { one.name.clone() } else { format!("✗ {}", one.name) },
                 format!("{:.1}", whole.faces_per_second),
                 format!("{:.1}%", whole.of_network * 100.0),
@@ -133,14 +137,14 @@ impl Throughput {
                 milliseconds(whole.prepare_seconds),
                 milliseconds(whole.write_seconds),
             ]),
-            WholeOutcome::Failed(_) => None,
+            EndToEndOutcome::Failed(_) => None,
         });
         let failed = self.end_to_end.iter().filter_map(|one| match &one.outcome {
-            WholeOutcome::Failed(failed) => Some(format!("{}: {}", one.name, failed.err)),
-            WholeOutcome::Measured(_) => None,
+            EndToEndOutcome::Failed(failed) => Some(format!("{}: {}", one.name, failed.err)),
+            EndToEndOutcome::Measured(_) => None,
         });
-        let table = aligned(std::iter::once(head.map(String::from)).chain(rows));
-        std::iter::once(String::new()).chain(table).chain(failed).chain([String::new()]).collect()
+        let table = TextTable::new(head).rows(rows).numbers_right();
+        std::iter::once(String::new()).chain(table.lines()).chain(failed).chain([String::new()]).collect()
     }
 
     fn energy_table(&self) -> Vec<String> {
@@ -148,17 +152,17 @@ impl Throughput {
             self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?.energy.as_ref()?))).collect();
         let mut lines = Vec::new();
         if !counted.is_empty() {
-            let head = ["energy of the device", "faces/J", "W", "J", "s"].map(String::from);
+            let head = ["energy of the device", "faces/J", "W", "J", "s"];
             let rows = counted.iter().map(|(cell, energy)| {
                 [
-                    struck(cell, cell.name.clone()),
+                    mark_invalid(cell, cell.name.clone()),
                     format!("{:.3}", energy.faces_per_joule),
                     format!("{:.1}", energy.watts),
                     format!("{:.1}", energy.joules),
                     format!("{:.1}", energy.seconds),
                 ]
             });
-            lines.extend(aligned(std::iter::once(head).chain(rows)));
+            lines.extend(TextTable::new(head).rows(rows).numbers_right().lines());
         }
         lines.extend(self.meters.iter().map(MeterNote::text));
         lines
@@ -166,20 +170,20 @@ impl Throughput {
 }
 
 impl MeterNote {
-    /// Who counts, or why nobody does.
+    /// The energy source, or why there is none.
     #[must_use]
     pub fn text(&self) -> String {
         let device = device_name(self.device);
         match (&self.source, &self.absent) {
             (Some(source), _) => format!("energy of {device}: {source}"),
             (None, reason) => {
-                format!("energy of {device}: not counted, {}", reason.as_deref().unwrap_or("nobody tells"))
+                format!("energy of {device}: not counted, {}", reason.as_deref().unwrap_or("no meter"))
             }
         }
     }
 }
 
-/// As `--devices` spells it.
+/// The name that `--devices` uses.
 #[must_use]
 pub(crate) fn device_name(device: DeviceKind) -> &'static str {
     match device {
@@ -188,30 +192,30 @@ pub(crate) fn device_name(device: DeviceKind) -> &'static str {
     }
 }
 
-/// A speed that does not count, marked.
-fn struck(cell: &Cell, text: String) -> String {
+/// Marks an invalid speed.
+fn mark_invalid(cell: &VariantResult, text: String) -> String {
     if cell.measured().is_some_and(|one| !one.gate.passed) { format!("✗ {text}") } else { text }
 }
 
-fn row(cell: &Cell, one: &Measured) -> [String; 9] {
+fn row(cell: &VariantResult, one: &MeasuredVariant) -> [String; 9] {
     let (speed, agreement) = (&one.faces_per_second, &one.agreement);
     [
-        struck(cell, cell.name.clone()),
+        mark_invalid(cell, cell.name.clone()),
         format!("{:.1} [{:.1}, {:.1}]", speed.median, speed.lower, speed.upper),
         format!("{:.2}", one.ratio.median),
         format!("{:.7}", agreement.closeness.min_cosine),
         format!("{:.7}", agreement.closeness.mean_cosine),
-        agreement.flips_text(),
+        agreement.nearest_text(),
         one.separation.as_ref().map_or_else(|| "–".into(), Separation::eer_text),
         agreement.eer_text(),
         if one.gate.passed { String::new() } else { "struck out".into() },
     ]
 }
 
-impl Agreement {
-    /// How many faces have another nearest face: `2 of 64`.
+impl ReferenceAgreement {
+    /// How many faces have a different nearest face: `2 of 64`.
     #[must_use]
-    pub fn flips_text(&self) -> String {
+    pub fn nearest_text(&self) -> String {
         self.nearest.map_or_else(|| "–".into(), |nearest| format!("{} of {}", nearest.flipped, nearest.asked))
     }
 
@@ -219,57 +223,41 @@ impl Agreement {
     #[must_use]
     pub fn eer_text(&self) -> String {
         let words = |effect: &Effect| match effect.verdict {
-            Verdict::Same => Verdict::Same.name().into(),
+            EffectVerdict::Same => EffectVerdict::Same.name().into(),
             _ => Quantity::Rate.effect(&effect.difference),
         };
         self.eer_difference.as_ref().map_or_else(|| "–".into(), words)
     }
 }
 
-/// Why a variant has no speed, or one that does not count.
-fn note(cell: &Cell) -> Option<String> {
+/// Why a variant has no valid speed.
+fn note(cell: &VariantResult) -> Option<String> {
     match &cell.outcome {
-        Outcome::Failed(failed) => {
+        VariantOutcome::Failed(failed) => {
             let how = if failed.not_available { "not available" } else { "failed" };
             Some(format!("{how}: {}: {}", cell.name, failed.err))
         }
-        Outcome::Measured(one) if !one.gate.passed => {
+        VariantOutcome::Measured(one) if !one.gate.passed => {
             Some(format!("struck out: {}: {}", cell.name, one.gate.because.join("; ")))
         }
-        Outcome::Measured(_) => None,
+        VariantOutcome::Measured(_) => None,
     }
 }
 
-fn stages(name: &str, one: &Measured) -> Vec<String> {
+fn stages(name: &str, one: &MeasuredVariant) -> Vec<String> {
     if one.stages.is_empty() {
         return Vec::new();
     }
     let lines = one.stages.iter().map(|stage| {
         let rate = stage.gflops.map_or_else(|| "–".into(), |rate| format!("{rate:.1}"));
-        [format!("  {}", stage.name), milliseconds(stage.seconds), format!("{:.1}%", stage.share * 100.0), rate]
+        [stage.name.clone(), milliseconds(stage.seconds), format!("{:.1}%", stage.share * 100.0), rate]
     });
-    let head = [format!("  {name}"), "a face".into(), "share".into(), "GFLOP/s".into()];
-    std::iter::once(String::new()).chain(aligned(std::iter::once(head).chain(lines))).collect()
+    let table = TextTable::new([name, "per face", "share", "GFLOP/s"]).rows(lines).numbers_right().indented(2);
+    std::iter::once(String::new()).chain(table.lines()).collect()
 }
 
 /// Seconds as milliseconds.
 #[must_use]
 pub(crate) fn milliseconds(seconds: f64) -> String {
     format!("{:.3} ms", seconds * 1e3)
-}
-
-/// Columns as wide as their widest cell: the first to the left, the others to the right.
-fn aligned<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> Vec<String> {
-    let rows: Vec<_> = rows.collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..N).map(width).collect();
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(i, (cell, width))| match i {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
 }

@@ -1,4 +1,4 @@
-//! What is measured, and in which order. Pure.
+//! What to measure, and in which order. Pure.
 
 use std::fmt;
 
@@ -8,30 +8,30 @@ use crate::embed::EmbedOptions;
 use crate::model::BATCH;
 use crate::model::{DeviceKind, Kernels, Precision};
 
-/// A network that is put on a device once and measured at several batch sizes.
+/// A network on a device, loaded once and measured at several batch sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Engine {
+pub struct NetworkSetup {
     /// Device.
     pub device: DeviceKind,
     /// Arithmetic.
     pub precision: Precision,
-    /// Implementation that was asked for; on CUDA `auto` or `candle`.
+    /// Requested implementation; on CUDA `auto` or `candle`.
     pub kernels: Kernels,
     /// Threads of the forward pass; absent on CUDA.
     pub threads: Option<usize>,
 }
 
-/// One thing that is measured.
+/// One measured combination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Variant {
+pub struct BenchVariant {
     /// The network on its device.
     #[serde(flatten)]
-    pub engine: Engine,
+    pub engine: NetworkSetup,
     /// Faces in one forward pass.
     pub batch: usize,
 }
 
-impl fmt::Display for Engine {
+impl fmt::Display for NetworkSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.device, self.kernels) {
             (DeviceKind::Cpu, kernels) => write!(f, "cpu {} {}", kernels.name(), self.precision.name())?,
@@ -42,19 +42,19 @@ impl fmt::Display for Engine {
     }
 }
 
-impl fmt::Display for Variant {
+impl fmt::Display for BenchVariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} batch {}", self.engine, self.batch)
     }
 }
 
-/// What a person asks for on one list of the command line.
+/// One list on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Choice<T> {
-    /// Nothing was said.
+    /// Not given.
     #[default]
     Default,
-    /// `all`, of batch sizes `grid`: whatever there is.
+    /// `all`, or `grid` for batch sizes.
     All,
     /// These.
     Listed(Vec<T>),
@@ -78,22 +78,22 @@ impl<T: Copy + PartialEq> Choice<T> {
     }
 }
 
-/// What a person asks for; an empty list stands for its default.
+/// The requested variants; an empty list selects the default.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
-    /// Default: CPU. All: those that are here.
+pub struct VariantSelection {
+    /// Default: CPU. All: those that are available.
     pub devices: Choice<DeviceKind>,
-    /// Default: the config's. All: each device's own.
+    /// Default: the config's. All: those that each device supports.
     pub precisions: Choice<Precision>,
-    /// Default: the config's. CUDA knows `auto` and `candle`; any other stands for `auto` there.
+    /// Default: the config's. CUDA has `auto` and `candle`; any other means `auto` there.
     pub kernels: Vec<Kernels>,
-    /// Default: 1 and all cores. CUDA takes no threads.
+    /// Default: 1 and all cores. Ignored on CUDA.
     pub threads: Vec<usize>,
     /// Default: the config's. All: each device's grid.
     pub batches: Choice<usize>,
 }
 
-/// The precisions that a device computes in.
+/// The precisions that a device supports.
 #[must_use]
 pub fn precisions_of(device: DeviceKind) -> &'static [Precision] {
     match device {
@@ -102,8 +102,7 @@ pub fn precisions_of(device: DeviceKind) -> &'static [Precision] {
     }
 }
 
-/// The batch sizes that tell how a device's speed grows: a CPU is as fast as it gets with a few faces a thread, a card
-/// wants hundreds.
+/// The batch sizes that show how a device's speed grows: a CPU peaks at a few faces per thread, a GPU needs hundreds.
 #[must_use]
 pub fn grid_of(device: DeviceKind) -> &'static [usize] {
     match device {
@@ -112,10 +111,10 @@ pub fn grid_of(device: DeviceKind) -> &'static [usize] {
     }
 }
 
-impl Wanted {
-    /// All combinations, each once, the batch size varying fastest. `here` are the devices that this machine has.
+impl VariantSelection {
+    /// All combinations, each once, the batch size varying fastest. `here` are the available devices.
     #[must_use]
-    pub fn variants(&self, options: &EmbedOptions, cores: usize, here: &[DeviceKind]) -> Vec<Variant> {
+    pub fn variants(&self, options: &EmbedOptions, cores: usize, here: &[DeviceKind]) -> Vec<BenchVariant> {
         let kernels = or(&self.kernels, &[options.kernels]);
         let threads = or(&self.threads, &[1, cores]);
         let mut variants = Vec::new();
@@ -136,8 +135,8 @@ impl Wanted {
             let batches = self.batches.resolve(&[options.batch_size.or(BATCH)], grid_of(device));
             for precision in self.precisions.resolve(&[options.precision], precisions_of(device)) {
                 for &(kernels, threads) in &ways {
-                    let engine = Engine { device, precision, kernels, threads };
-                    variants.extend(batches.iter().map(|&batch| Variant { engine, batch }));
+                    let engine = NetworkSetup { device, precision, kernels, threads };
+                    variants.extend(batches.iter().map(|&batch| BenchVariant { engine, batch }));
                 }
             }
         }
@@ -145,7 +144,7 @@ impl Wanted {
     }
 }
 
-/// The list, or its default where it is empty; each entry once.
+/// The list, or its default if empty, without duplicates.
 fn or<T: Copy + PartialEq>(given: &[T], default: &[T]) -> Vec<T> {
     let mut list = Vec::new();
     for value in if given.is_empty() { default } else { given } {
@@ -156,7 +155,8 @@ fn or<T: Copy + PartialEq>(given: &[T], default: &[T]) -> Vec<T> {
     list
 }
 
-/// The order of `n` variants in a round: every second round backwards, so that no variant always follows the same one.
+/// The order of `n` variants in a round; every second round is reversed, so that no variant always follows the same
+/// one.
 pub(super) fn order(round: usize, n: usize) -> Vec<usize> {
     if round.is_multiple_of(2) { (0..n).collect() } else { (0..n).rev().collect() }
 }
@@ -178,27 +178,27 @@ mod tests {
         max_failures: None,
     };
 
-    fn names(wanted: &Wanted, cores: usize) -> Vec<String> {
+    fn names(wanted: &VariantSelection, cores: usize) -> Vec<String> {
         wanted.variants(&OPTIONS, cores, &[DeviceKind::Cpu]).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn the_default_is_the_config_on_one_thread_and_on_all() {
         assert_eq!(
-            names(&Wanted::default(), 2),
+            names(&VariantSelection::default(), 2),
             ["cpu auto f32 threads 1 batch 32", "cpu auto f32 threads 2 batch 32"]
         );
-        assert_eq!(names(&Wanted::default(), 1), ["cpu auto f32 threads 1 batch 32"]);
+        assert_eq!(names(&VariantSelection::default(), 1), ["cpu auto f32 threads 1 batch 32"]);
     }
 
     #[test]
     fn every_combination_comes_once_and_cuda_has_no_threads_and_two_implementations() {
-        let wanted = Wanted {
+        let wanted = VariantSelection {
             devices: Choice::Listed(vec![DeviceKind::Cpu, DeviceKind::Cuda]),
             kernels: vec![Kernels::Avx2, Kernels::Candle, Kernels::Avx2],
             threads: vec![4],
             batches: Choice::Listed(vec![1, 8]),
-            ..Wanted::default()
+            ..VariantSelection::default()
         };
         let expected = [
             "cpu avx2 f32 threads 4 batch 1",
@@ -215,19 +215,19 @@ mod tests {
 
     #[test]
     fn all_is_what_is_here_in_each_devices_own_precisions_and_batch_sizes() {
-        let wanted = Wanted {
+        let wanted = VariantSelection {
             devices: Choice::All,
             precisions: Choice::All,
             batches: Choice::All,
             threads: vec![2],
-            ..Wanted::default()
+            ..VariantSelection::default()
         };
         let of = |here: &[DeviceKind]| wanted.variants(&OPTIONS, 2, here);
         let both = of(&[DeviceKind::Cpu, DeviceKind::Cuda]);
         for device in [DeviceKind::Cpu, DeviceKind::Cuda] {
             let own: Vec<_> = both.iter().filter(|variant| variant.engine.device == device).collect();
             assert_eq!(own.len(), precisions_of(device).len() * grid_of(device).len());
-            let known = |variant: &&Variant| precisions_of(device).contains(&variant.engine.precision);
+            let known = |variant: &&BenchVariant| precisions_of(device).contains(&variant.engine.precision);
             assert!(own.iter().all(|variant| known(variant) && grid_of(device).contains(&variant.batch)));
         }
         assert!(of(&[DeviceKind::Cpu]).iter().all(|variant| variant.engine.device == DeviceKind::Cpu));

@@ -87,10 +87,10 @@ fn other_kernels_of_another_arithmetic_begin_another_run_and_say_which_is_left()
         let name = run.file_name().unwrap().to_str().unwrap();
         let said = stderr.lines().find(|line| line.contains(name)).unwrap();
         println!("{said}");
-        assert!(said.starts_with(&format!("{name} is not finished, and small-")), "{said}");
-        assert!(said.contains("it was begun by CPU (") && said.contains("`model.embedder` was `"), "{said}");
-        let (_, way_out) = said.rsplit_once("does: `").unwrap();
-        let way_out = way_out.strip_suffix("` goes on with it").unwrap();
+        assert!(said.starts_with(&format!("{name} is unfinished, and this is a different run, small-")), "{said}");
+        assert!(said.contains("it was started with CPU (") && said.contains("`model.embedder` was `"), "{said}");
+        let (_, way_out) = said.rsplit_once(": resume it with `").unwrap();
+        let way_out = way_out.strip_suffix("`").unwrap();
         assert_eq!(way_out.matches("embed.kernels").count(), 1, "{way_out}");
         assert!(!run.join("face_metadata.csv").exists(), "the run was gone on with by other kernels");
 
@@ -118,10 +118,10 @@ fn a_run_is_not_gone_on_with_on_a_machine_that_computes_otherwise_by_itself() {
         let (_, stderr) = workspace.run(1, &["embed", "small", "--quiet"]);
         println!("{stderr}");
         let command = format!("facevault experiment config.yaml --set {} --set {}", sets[0], sets[1]);
-        assert!(stderr.contains("is not what its config names any more: it was begun by CPU ("), "{stderr}");
+        assert!(stderr.contains("no longer matches its config: it was started with CPU ("), "{stderr}");
         assert!(stderr.contains(" on elsewhere, "), "{stderr}");
-        assert!(stderr.contains(&format!("`embed.kernels: {}` computes as small-", second.name())), "{stderr}");
-        assert!(stderr.contains(&format!("`{command}` goes on with it")), "{stderr}");
+        assert!(stderr.contains(&format!("`embed.kernels: {}` reproduces small-", second.name())), "{stderr}");
+        assert!(stderr.contains(&format!("resume it with `{command}`")), "{stderr}");
 
         workspace.run(0, &command.split(' ').skip(1).collect::<Vec<_>>());
         assert_eq!(workspace.only_run(), run);
@@ -204,7 +204,7 @@ fn a_run_that_another_machine_began_is_refused_with_both_machines_and_the_way_ou
         let said =
             format!("{before}this is CPU ({}", after.split_once(')').map(|(_, rest)| format!("…){rest}")).unwrap());
         insta::allow_duplicates! {
-            insta::assert_snapshot!(said, @"error: RUN was begun by CPU (avx9, 9 threads) on elsewhere, Another CPU with avx9, whose arithmetic is e15e0000e15e; this is CPU (…) on HOST, PROCESSOR with SETS, whose arithmetic is FINGERPRINT: going on here would mix the two in one run. Go on with it where it was begun, or delete experiments/RUN to begin afresh here");
+            insta::assert_snapshot!(said, @"error: RUN was started with CPU (avx9, 9 threads) on elsewhere, Another CPU with avx9 (arithmetic e15e0000e15e); this is CPU (…) on HOST, PROCESSOR with SETS (arithmetic FINGERPRINT): resuming here would mix the two in one run. Resume it where it was started, or delete experiments/RUN to start over here");
         }
     }
     assert!(!run.join("face_metadata.csv").exists());
@@ -230,7 +230,7 @@ fn a_mixed_run_is_found_and_mended() {
     workspace.run(0, &["evaluate", name]);
     let (stdout, _) = workspace.run(4, &["verify", name]);
     let broken = format!(
-        "BROKEN  every chunk was computed by the run's arithmetic\n        chunk 00002: by {}, the run by {}\n",
+        "BROKEN  every chunk was computed by the run's arithmetic\n        chunk 00002: computed by {}, but the run by {}\n",
         &fingerprint(&other)[..12],
         &fingerprint(&run)[..12]
     );
@@ -241,7 +241,7 @@ fn a_mixed_run_is_found_and_mended() {
     let again: Vec<String> = sets(first).into_iter().flat_map(|set| ["--set".into(), set]).collect();
     let again: Vec<&str> = again.iter().map(String::as_str).collect();
     let (_, stderr) = workspace.run(0, &[&["embed", "config.yaml"], &again[..]].concat());
-    let said = "chunk 00002 is damaged (it was computed by another arithmetic than the run's): it is computed again";
+    let said = "chunk 00002 is damaged (computed by other arithmetic than the run's); computing it again";
     assert!(stderr.contains(said), "{stderr}");
     assert!(matrix(&run) == whole);
 }
@@ -260,7 +260,7 @@ fn embeddings_of_another_arithmetic_are_not_taken_over() {
         (stderr, provenance.get("adopted_from").is_some())
     };
     let (stderr, taken) = adopted("twin");
-    assert!(taken && stderr.contains("20 of 20 faces taken over"), "{stderr}");
+    assert!(taken && stderr.contains("reusing 20 of 20 embeddings"), "{stderr}");
     fs::remove_dir_all(
         workspace.path("experiments").join(
             fs::read_dir(workspace.path("experiments"))
@@ -277,11 +277,8 @@ fn embeddings_of_another_arithmetic_are_not_taken_over() {
     });
     let (stderr, taken) = adopted("other");
     assert!(!taken, "{stderr}");
-    assert!(
-        stderr.contains("has these embeddings and cannot give them: CPU (") && stderr.contains("elsewhere"),
-        "{stderr}"
-    );
-    assert!(stderr.contains(" computes other bytes"), "{stderr}");
+    assert!(stderr.contains("cannot reuse the embeddings of ") && stderr.contains("elsewhere"), "{stderr}");
+    assert!(stderr.contains(" gives different bytes"), "{stderr}");
 }
 
 #[test]
@@ -330,7 +327,7 @@ fn compare_says_whether_the_arithmetic_is_the_same() {
     let found = workspace.json(0, &["compare", &one, &same]);
     assert_eq!(found["same_arithmetic"], true);
     let (text, _) = workspace.run(0, &["compare", &one, &same]);
-    assert!(text.contains("the same arithmetic in all: fingerprint "), "{text}");
+    assert!(text.contains("same arithmetic in all runs: fingerprint "), "{text}");
 
     let found = workspace.json(0, &["compare", &one, &other]);
     assert_eq!(found["same_arithmetic"], false);

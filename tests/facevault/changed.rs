@@ -35,9 +35,9 @@ fn embed_run_says_which_faces_changed_and_that_they_are_another_run() {
 
     draw(&workspace, "bob", 1, 5);
     let (_, stderr) = workspace.run(1, &["embed", name, "--quiet"]);
-    let other = stderr.split_once("now it names ").unwrap().1.split(':').next().unwrap();
+    let other = stderr.split_once("now stands for ").unwrap().1.split(':').next().unwrap();
     let said = stderr.trim_end().replace(name, "RUN").replace(other, "OTHER");
-    insta::assert_snapshot!(said, @"error: RUN is not what its config names any more: 1 of 6 faces has another picture (`bob/1.pgm`). With what is there now it names OTHER: `facevault experiment config.yaml` makes that; to go on with RUN, put back what has changed");
+    insta::assert_snapshot!(said, @"error: RUN no longer matches its config: 1 of 6 faces has another picture (`bob/1.pgm`). The config now stands for OTHER: make it with `facevault experiment config.yaml`; to resume RUN, undo these changes");
     assert_eq!(fs::read(run.join("SEALED")).unwrap(), seal, "the run was touched");
     assert_eq!(workspace.only_run(), run, "another run was made without a word");
 
@@ -51,7 +51,7 @@ fn embed_run_says_which_faces_changed_and_that_they_are_another_run() {
     draw(&workspace, "eve", 0, 3);
     draw(&workspace, "eve", 2, 1);
     let (_, stderr) = workspace.run(1, &["embed", name, "--quiet"]);
-    let said = stderr.split_once("any more: ").unwrap().1.split_once(". With").unwrap().0.to_owned();
+    let said = stderr.split_once("its config: ").unwrap().1.split_once(". The config").unwrap().0.to_owned();
     insta::assert_snapshot!(said, @"1 of 6 faces has another picture (`eve/0.pgm`), 1 of 6 faces is gone (`ada/0.pgm`), 1 face is new (`eve/2.pgm`)");
 }
 

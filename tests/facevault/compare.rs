@@ -78,7 +78,7 @@ fn runs_are_paired_by_face_and_a_regression_has_an_exit_code() {
     let face = embeddings[2]["worst"][0]["face_id"].as_str().unwrap();
     assert!(page.contains(face));
     let (text, errors) = workspace.run(0, &["compare", &base, &dark]);
-    assert!(text.contains(" worse\n") && text.contains("another nearest face for"), "{text}");
+    assert!(text.contains(" worse\n") && text.contains("nearest face changed for"), "{text}");
     assert!(!text.contains(face) && !errors.contains(face));
 }
 
@@ -98,15 +98,15 @@ fn runs_on_other_faces_are_compared_on_what_they_share() {
     // Other people under the same ids are no common faces, and a gate cannot pass on that.
     let found = workspace.json(5, &["compare", &base, &others, "--fail-on-regression", "--quiet"]);
     assert!(found["paired"].is_null());
-    assert_eq!(found["not_paired"], "no face is in all runs with the same id, identity, image and content");
+    assert_eq!(found["not_paired"], "no face has the same id, identity, image and content in all runs");
 }
 
 #[test]
 fn a_command_line_that_is_wrong_says_what_would_be_right() {
     let workspace = Workspace::empty();
     let line = |arguments: &[&str]| workspace.run(2, &[&["compare", "a", "b"], arguments].concat()).1;
-    insta::assert_snapshot!(line(&["--by", "err"]).trim_end(), @"error: there is no metric `err` to compare by; the nearest is `eer`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+    insta::assert_snapshot!(line(&["--by", "err"]).trim_end(), @"error: unknown metric `err`; did you mean `eer`? Metrics: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
     let gate = ["--fail-on-regression", "--tolerate"];
-    insta::assert_snapshot!(line(&[&gate[..], &["spead=0.2"]].concat()).trim_end(), @"error: there is no metric `spead` to compare by; the nearest is `speed`, all are: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+    insta::assert_snapshot!(line(&[&gate[..], &["spead=0.2"]].concat()).trim_end(), @"error: unknown metric `spead`; did you mean `speed`? Metrics: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
     assert!(line(&["--tolerate", "eer=0.1"]).contains("--fail-on-regression"));
 }

@@ -46,14 +46,14 @@ fn reads_the_card() {
     };
     assert_eq!(meter.state(), Some(expected));
     let elsewhere = CardMeter::open("0000:99:00.0").err().unwrap();
-    assert!(elsewhere.starts_with("NVML does not know the card at 0000:99:00.0: "), "{elsewhere}");
+    assert!(elsewhere.starts_with("NVML does not know the GPU at 0000:99:00.0: "), "{elsewhere}");
 }
 
 #[test]
 #[ignore = "child of a_card_is_read_as_its_driver_tells"]
 fn a_card_that_does_not_count_says_so() {
     let error = CardMeter::open(PLACE).err().unwrap();
-    assert!(error.starts_with("the driver does not count this card's energy: "), "{error}");
+    assert!(error.starts_with("the driver does not report this GPU's energy: "), "{error}");
 }
 
 #[test]
@@ -62,6 +62,6 @@ fn a_card_that_is_lost_says_so() {
     let mut meter = CardMeter::open(PLACE).unwrap();
     assert_eq!(meter.joules(), Ok(250.0));
     let error = meter.joules().unwrap_err();
-    assert!(error.starts_with("the card's energy can no longer be read: "), "{error}");
+    assert!(error.starts_with("the GPU's energy can no longer be read: "), "{error}");
     assert_eq!(meter.state(), None);
 }

@@ -38,7 +38,7 @@ fn faces_that_fail_are_said_with_reasons_also_to_the_quiet_and_in_json() {
     insta::assert_snapshot!(complaint(&stderr), @r"
     3 of 9 faces have no embedding:
           3  decode: WHY
-    each with its reason in experiments/small-HEX/failures.csv
+    see experiments/small-HEX/failures.csv for the reason of each face
     ");
     let done: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((done["status"].as_str(), done["failed"].as_u64()), (Some("complete"), Some(3)));
@@ -128,7 +128,7 @@ fn a_run_without_expectations_has_met_none() {
 fn what_cannot_be_judged_is_listed_with_the_reason_and_is_not_met() {
     let workspace = Workspace::synthetic(1, 3, "expect: {eer: {max: 0.5}, faces.failed: {max: 0}, auc: {min: 0.5}}");
     let done = workspace.json(3, &["experiment", "config.yaml"]);
-    let reason = "all faces have one identity: there is no pair of different people";
+    let reason = "all faces have the same identity, so there is no impostor pair";
     assert_eq!(done["not_evaluated"], reason);
     let found: Vec<_> = done["expectations"].as_array().unwrap().iter().collect();
     let told = |name: &str| *found.iter().find(|one| one["metric"] == name).unwrap();
@@ -144,9 +144,9 @@ fn what_cannot_be_judged_is_listed_with_the_reason_and_is_not_met() {
     let (stdout, _) = stdout.split_once("run  ").unwrap();
     insta::assert_snapshot!(stdout.trim_end(), @r"
     3 of 3 faces embedded, 0 failed
-    not evaluated: all faces have one identity: there is no pair of different people
-    NOT JUDGED auc, expected at least 0.5
-    NOT JUDGED eer, expected at most 0.5
+    not evaluated: all faces have the same identity, so there is no impostor pair
+    NOT JUDGED auc, expected at least 0.5000
+    NOT JUDGED eer, expected at most 50.00%
     met     faces.failed is 0, expected at most 0
     ");
     assert_eq!(workspace.json(3, &["evaluate", "small"])["expectations"], done["expectations"]);
@@ -304,8 +304,7 @@ fn a_run_is_named_by_its_config_though_others_begin_with_it() {
     for command in [&["verify", "small"][..], &["compare", "small", "small-box"], &["lookup", "small", face]] {
         let (_, stderr) = workspace.run(2, command);
         let mut lines = stderr.lines();
-        let first =
-            "error: `small` is the config of several runs; write the name of one, or as much of it as no other has:";
+        let first = "error: `small` is the config of several runs; give the full name of one, or a unique prefix:";
         assert_eq!(lines.next(), Some(first));
         let told: Vec<&str> = lines.collect();
         assert_eq!(told.len(), 2, "{stderr}");
@@ -339,6 +338,14 @@ fn one_mistake_has_one_code_whichever_command_meets_it() {
         assert_eq!(output.status.code(), Some(1), "{verb}: {stderr}");
         assert!(stderr.starts_with("error: device `cuda` is not available: "), "{stderr}");
     }
+    let on_gpu = ["throughput", "config.yaml", "-q", "--devices", "cuda", "--batches", "1", "--no-report"];
+    let output = workspace.command(&on_gpu).env("FACEVAULT_CUDA_LIBS", workspace.path("")).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.starts_with("error: cannot measure `cuda f32 batch 1`: device `cuda` is not available: "),
+        "{stderr}"
+    );
     // What has to be typed differently: 2.
     for verb in ["check", "fetch", "embed", "experiment", "ablate", "throughput"] {
         workspace.run(2, &[verb, "gone.yaml"]);

@@ -94,7 +94,7 @@ fn a_card_that_was_asked_for_and_is_not_there_is_an_error() {
     let output = command.env("FACEVAULT_CUDA_LIBS", &nowhere).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "{errors}");
-    assert!(errors.contains("`similarity.device: cuda` cannot be had: no NVIDIA driver"), "{errors}");
+    assert!(errors.contains("`similarity.device: cuda` is not available: no NVIDIA driver"), "{errors}");
     // The embeddings are there: on the CPU it is evaluated.
     workspace.run(0, &["experiment", "config.yaml", "--set", "similarity.device=cpu"]);
 }

@@ -114,9 +114,9 @@ fn a_resumed_int8_run_goes_on_with_the_ranges_it_was_started_with() {
     let said =
         |stderr: String| stderr.lines().find(|line| line.contains("calibration.json")).map(str::to_owned).unwrap();
     let plain = |line: String| line.split_once("calibration.json").unwrap().1.to_owned();
-    insta::assert_snapshot!(plain(said(workspace.run(1, &resume).1)), @": `faces` is 0: no face was seen; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again");
+    insta::assert_snapshot!(plain(said(workspace.run(1, &resume).1)), @": `faces` is 0; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over");
     fs::remove_file(run.join("calibration.json")).unwrap();
-    insta::assert_snapshot!(plain(said(workspace.run(1, &resume).1)), @": it is gone, and chunks that were made with it are there; an int8 run keeps the ranges that it was started with: restore the file, or delete the run's directory to start again");
+    insta::assert_snapshot!(plain(said(workspace.run(1, &resume).1)), @": missing, but existing chunks depend on it; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn without_a_readable_face_there_is_nothing_to_calibrate_on() {
     workspace.config("dataset: {source: folders, root: faces}\nembed: {device: cpu, precision: int8}");
     let (_, stderr) = workspace.run(1, &["embed", "config.yaml"]);
     let line = stderr.lines().find(|line| line.contains("int8")).unwrap().to_owned();
-    insta::assert_snapshot!(line, @"error: `embed.precision: int8` is calibrated and compared with f32 on a sample (256 faces in evenly spaced blocks of 8), and no face of it can be embedded; `facevault embed` with `precision: f32` lists in `failures.csv` why");
+    insta::assert_snapshot!(line, @"error: `embed.precision: int8` is calibrated and compared with f32 on a sample (256 faces in evenly spaced blocks of 8), and none of its faces can be embedded; run `facevault embed` with `precision: f32` to list the reasons in failures.csv");
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn a_protocol_runs_beside_the_comparison_and_stands_beside_what_was_published() 
     let list = fs::read_to_string(workspace.path("pairs.csv")).unwrap();
     fs::write(workspace.path("pairs.csv"), list.replacen("0,1,", "0,0,", 1)).unwrap();
     let (_, said) = workspace.run(0, &["experiment", "config.yaml"]);
-    assert!(said.contains("1 of the 40 pairs of the list `own` contradict the faces' identities"), "{said}");
+    assert!(said.contains("1 of the 40 pairs in list `own` contradict the faces' identities"), "{said}");
     assert_eq!(
         fs::read_dir(workspace.path("experiments"))
             .unwrap()
@@ -80,7 +80,7 @@ fn a_protocol_runs_beside_the_comparison_and_stands_beside_what_was_published() 
 fn a_list_that_a_protocol_cannot_use_is_told_before_or_after_embedding() {
     let workspace = listed("protocols: [{name: view-2}]\n");
     let (_, said) = workspace.run(1, &["experiment", "config.yaml"]);
-    assert!(said.contains("protocol `view-2` needs a list of pairs, and the dataset came with none"), "{said}");
+    assert!(said.contains("protocol `view-2` needs a list of pairs, but the dataset has none"), "{said}");
     assert!(!workspace.has_run(), "nothing is embedded in vain");
     let (_, said) = workspace.run(2, &["check", "config.yaml", "--set", "protocols=[{name: own, pairs: [gone.csv]}]"]);
     assert!(said.contains("`protocols.0.pairs.0`: there is no file"), "{said}");
@@ -178,14 +178,11 @@ fn the_record_has_what_was_run_and_says_what_was_not() {
     fs::remove_file(workspace.path("weights.safetensors")).unwrap();
     fs::write(workspace.path("weights.safetensors"), "no weights").unwrap();
     let (_, said) = workspace.run(0, &arguments);
-    assert!(
-        said.contains("config.yaml, own.accuracy: not run here, the table keeps what an earlier run gave"),
-        "{said}"
-    );
+    assert!(said.contains("config.yaml, own.accuracy: not run here; keeping the row of an earlier run"), "{said}");
     assert_eq!(fs::read_to_string(workspace.path("RECORD.md")).unwrap(), record);
     fs::write(workspace.path("RECORD.md"), "no place").unwrap();
     let (_, said) = workspace.run(2, &arguments);
-    assert!(said.contains("there is no place for the table"), "{said}");
+    assert!(said.contains("no place for the table"), "{said}");
 }
 
 #[test]
@@ -196,7 +193,7 @@ fn an_ablation_judges_by_a_protocol_pair_by_pair() {
     let workspace = listed(&format!("{PROTOCOL}{steps}").replace("expect: {own.accuracy: {min: 0.4}}\n", ""));
     let (table, said) = workspace.run(0, &["ablate", "config.yaml"]);
     assert!(table.contains("accuracy of own: higher is better"), "{table}");
-    assert!(said.contains("48 of 48 faces taken over"), "nothing is embedded twice: {said}");
+    assert!(said.contains("reusing 48 of 48 embeddings"), "nothing is embedded twice: {said}");
     let found = workspace.json(0, &["ablate", "config.yaml"]);
     let runs = workspace.path("experiments");
     let tested = |variant: usize| {
@@ -221,5 +218,5 @@ fn an_ablation_judges_by_a_protocol_pair_by_pair() {
     );
     fs::write(workspace.path("config.yaml"), other).unwrap();
     let (_, said) = workspace.run(1, &["ablate", "config.yaml"]);
-    assert!(said.contains("was tested by `own` on another list of pairs"), "{said}");
+    assert!(said.contains("was tested by `own` on a different list of pairs"), "{said}");
 }

@@ -82,7 +82,8 @@ fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
     }
     fs::write(workspace.path("faces/list.txt"), &list).unwrap();
     workspace.config(
-        "dataset: {source: folders, root: faces, pairs: list.txt}\nprotocols: [{name: own, folds: 4, max_left_out: 0.2}]\n",
+        "dataset: {source: folders, root: faces, pairs: list.txt}\nprotocols: [{name: own, folds: 4, max_left_out: \
+         0.2}]\n",
     );
     let done = workspace.json(0, &["experiment", "config.yaml"]);
     let found = &done["metrics"]["protocols"][0];
@@ -114,10 +115,7 @@ fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
     // How many are too many is no part of the run's name.
     let set = "protocols=[{name: own, folds: 4, max_left_out: 0.1}]";
     let (_, said) = workspace.run(1, &["experiment", "config.yaml", "--set", set]);
-    assert!(
-        said.contains("1 of the 24 pairs of the list `dataset` names a face that the dataset does not have"),
-        "{said}"
-    );
+    assert!(said.contains("1 of the 24 pairs in list `dataset` names a face that the dataset does not have"), "{said}");
     assert!(said.contains("protocol `own`: 3 of 24 pairs would be left out"), "{said}");
     workspace.run(0, &["experiment", "config.yaml"]);
     // Missing pictures alone are known before anything is embedded.
@@ -135,7 +133,7 @@ fn whole_pictures_under_a_crop_by_box_are_said_everywhere_and_whole_photos_refus
     workspace.config("dataset: {source: folders, root: faces}");
     let crop = ["--set", "preprocess.crop={mode: box, margin: 14, unit: output-pixels}"];
     let told =
-        "6 of 6 faces have no box, and a crop by box takes the whole picture then; give boxes with `dataset.boxes`";
+        "6 of 6 faces have no box, so the crop by box takes the whole picture; provide boxes with `dataset.boxes`";
     let with = |verb, more: &[&'static str]| [&[verb, "config.yaml"], &crop[..], more].concat();
     let (out, _) = workspace.run(0, &with("check", &[]));
     assert!(out.contains(told) && out.contains("faces    6"), "{out}");

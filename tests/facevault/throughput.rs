@@ -89,8 +89,8 @@ fn the_default_says_in_words_what_it_found() {
         "cpu auto f32 threads 1 batch 5",
         "min cosine",
         "Fastest: ",
-        "before the network",
-        "from files to rows",
+        "preprocessing per face",
+        "end to end",
         "energy of cpu: ",
     ] {
         assert!(text.contains(part), "{part} is missing from\n{text}");
@@ -138,7 +138,7 @@ fn all_devices_in_all_their_precisions_with_a_line_for_the_device_that_is_not_he
         usize::from(names.len() == 3),
         "the card is measured or left out with a reason: {names:?}"
     );
-    assert!(left_out.iter().all(|line| line.as_str().unwrap().starts_with("device cuda is left out: ")));
+    assert!(left_out.iter().all(|line| line.as_str().unwrap().starts_with("skipping device cuda: ")));
     assert_eq!(found["end_to_end"].as_array().unwrap().len(), names.len(), "one a precision");
 }
 
@@ -206,7 +206,7 @@ fn a_dataset_without_a_readable_face_is_an_error() {
     fs::write(workspace.path("faces/someone/a.png"), b"no picture").unwrap();
     workspace.config("dataset: {source: folders, root: faces}");
     let (_, error) = workspace.run(1, &["throughput", "config.yaml", "--quiet", "--batches", "1"]);
-    insta::assert_snapshot!(error.trim(), @"error: none of the 1 faces tried can be read, and speed is measured on faces; `facevault embed` says why, face by face");
+    insta::assert_snapshot!(error.trim(), @"error: none of the 1 sampled faces can be read, so there is nothing to measure; `facevault embed` lists the reasons");
 }
 
 #[test]
@@ -214,5 +214,5 @@ fn words_that_no_variant_has_are_refused() {
     let (_, error) = Workspace::empty().run(2, &["throughput", DEMO, "--precisions", "f8"]);
     assert!(error.contains("expected one of `f32`, `tf32`, `f16`, `bf16`, `int8`"), "{error}");
     let (_, error) = Workspace::empty().run(2, &["throughput", DEMO, "--batches", "0"]);
-    assert!(error.contains("must be `grid`, or a whole number from 1 to 65536"), "{error}");
+    assert!(error.contains("expected `grid` or a whole number from 1 to 65536"), "{error}");
 }

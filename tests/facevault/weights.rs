@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use facevault::digest::Digest;
 use facevault::hub::HubError;
 use facevault::model::weights::{Checkpoint, Parameter, require, take_off_prefix};
-use facevault::progress::{Cancel, Kept, Silent};
+use facevault::progress::{Cancel, KeptLines, Silent};
 use facevault::weights::WeightsSource;
 use facevault::weights::{self, WeightsError};
 
@@ -76,7 +76,7 @@ fn what_is_no_state_dict_is_refused_by_name() {
 #[test]
 fn the_dictionary_that_holds_the_network_is_found_and_said() {
     let load = |name: &str| {
-        let said = Kept::default();
+        let said = KeptLines::default();
         let source = WeightsSource::File { path: fixture(name), sha256: None };
         let mut tensors = weights::load(&source, &said, &Cancel::default()).unwrap().tensors;
         let needed = [Parameter { key: "a".into(), shape: vec![2] }];
@@ -96,7 +96,7 @@ fn the_dictionary_that_holds_the_network_is_found_and_said() {
     };
     insta::assert_snapshot!(refused(""), @"w.pt is no checkpoint that can be used: it is empty; download or copy it again");
     insta::assert_snapshot!(refused("<html>"), @"w.pt is no checkpoint that can be used: it is a web page, and not one of .safetensors, .pth, .pt or .bin as torch saves them; download the file itself again, or convert it");
-    insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned");
+    insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` in its clone");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! SHA-256, the one digest of the project: the Hub publishes it, and `sha256sum -c SEALED` checks a run without us.
+//! SHA-256, the only digest in use: the Hub publishes it, and `sha256sum -c SEALED` checks a run without this program.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -18,10 +18,10 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Digest of everything `reader` yields, read in 256 KiB steps.
+    /// Digest of everything that `reader` yields, in 256 KiB steps.
     ///
     /// # Errors
-    /// Whatever the reader fails with.
+    /// Any error of the reader.
     pub fn of_reader(mut reader: impl Read) -> io::Result<Self> {
         let mut hasher = Hasher::default();
         let mut buffer = vec![0; 256 * 1024];
@@ -35,7 +35,7 @@ impl Digest {
         }
     }
 
-    /// The first `n` hex characters, for names that people read.
+    /// The first `n` hex characters, for display.
     #[must_use]
     pub fn short(&self, n: usize) -> String {
         let mut hex = self.to_string();
@@ -50,7 +50,7 @@ impl Digest {
     }
 }
 
-/// Incremental SHA-256, for bytes that pass by once.
+/// Incremental SHA-256.
 #[derive(Clone, Default)]
 pub struct Hasher(Sha256);
 
@@ -96,9 +96,9 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Why a text is no digest.
+/// The text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a sha256 has 64 hexadecimal characters, this has {0:?}")]
+#[error("invalid SHA-256 digest {0:?}: expected 64 hexadecimal characters")]
 pub struct ParseDigestError(String);
 
 impl FromStr for Digest {

@@ -1,7 +1,7 @@
-//! One process at a time: the operating system's lock on a file, which dies with its process. Where a file system has
-//! none (NFS without its lock daemon, Lustre without `-o flock`, some in user space), a second file stands in for it, which
-//! only one process can make. It says who made it, so that a killed process's file is known for what it is: by the next
-//! process on the same machine alone, for nobody can tell from afar whether a process lives.
+//! An exclusive lock: the operating system's lock on a file, which ends with its process. On file systems without locks
+//! (NFS without its lock daemon, Lustre without `-o flock`, some in user space), a second file, which only one process
+//! can create, takes its place. It names its owner, so that the file of a killed process can be recognised, but only on
+//! the same machine: from elsewhere, it is impossible to tell whether a process is alive.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
@@ -17,41 +17,41 @@ use crate::progress::Cancel;
 /// The lock on a path, until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    kind: Kind,
-    /// Why it is no lock of the operating system, in words.
+    kind: LockKind,
+    /// Why it is not a lock of the operating system, in words.
     note: Option<String>,
 }
 
 #[derive(Debug)]
-enum Kind {
-    /// The file is locked. Others may wait on it, so it is never removed.
+enum LockKind {
+    /// The locked file. It is never removed, because others may wait on it.
     System(File),
-    /// The file stands in for a lock, and says that this process made it.
+    /// The file in place of a lock, and this process as its owner.
     Held(PathBuf, Owner),
 }
 
-/// Somebody else has the lock.
+/// Another process has the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Busy {
-    /// Who, in words.
+    /// The process, in words.
     pub holder: String,
-    /// The file to remove if that process is gone, where it cannot be told from here.
+    /// The file to remove if that process has ended, which cannot be checked from here.
     pub remove: Option<PathBuf>,
 }
 
 impl Busy {
-    /// What else to do, where it cannot be told from here whether the process lives.
+    /// The remedy if it cannot be checked from here whether the process is alive.
     #[must_use]
     pub fn remedy(&self) -> String {
         let remedy = |file: &PathBuf| {
-            format!("; it cannot be told from here whether it still runs: if not, remove {}", file.display())
+            format!("; this machine cannot tell whether it still runs: if not, remove {}", file.display())
         };
         self.remove.as_ref().map(remedy).unwrap_or_default()
     }
 }
 
 impl Lock {
-    /// Locks the file at a path, made where it is not there.
+    /// Locks the file at a path, creating it if needed.
     ///
     /// # Errors
     /// [`FileError`].
@@ -59,7 +59,7 @@ impl Lock {
         acquire(path, File::try_lock)
     }
 
-    /// [`Self::acquire`], waiting while another process has it: `waiting` is told once. `None` when `cancel` asks to stop.
+    /// [`Self::acquire`], waiting while another process has the lock; calls `waiting` once. `None` if cancelled.
     ///
     /// # Errors
     /// [`FileError`].
@@ -77,22 +77,22 @@ impl Lock {
         }
     }
 
-    /// One line for people where a file stands in for the lock; once a process.
+    /// A note if a file takes the place of the lock; once per process.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
-        static SAID: AtomicBool = AtomicBool::new(false);
+        static REPORTED: AtomicBool = AtomicBool::new(false);
         let note = self.note.as_deref()?;
-        (!SAID.swap(true, Ordering::Relaxed)).then_some(note)
+        (!REPORTED.swap(true, Ordering::Relaxed)).then_some(note)
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         match &self.kind {
-            // Only so that nobody reads an old number in the instant between locking and writing its own.
-            Kind::System(file) => drop(file.set_len(0)),
-            Kind::Held(path, owner) => {
-                if matches!(read(path), Ok(Some(Found::Owner(found))) if found == *owner) {
+            // So that no process reads a stale id between another one's locking and writing.
+            LockKind::System(file) => drop(file.set_len(0)),
+            LockKind::Held(path, owner) => {
+                if matches!(read(path), Ok(Some(HeldFile::Owner(found))) if found == *owner) {
                     let _ = fs::remove_file(path);
                 }
             }
@@ -103,47 +103,47 @@ impl Drop for Lock {
 fn acquire(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) -> Result<Result<Lock, Busy>, FileError> {
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let mut file = opened.map_err(FileError::new("open", path))?;
-    let held = beside(path);
+    let held = held_path(path);
     match lock(&file) {
         Ok(()) => {
-            // On a machine that mounts the same folder without locks, a process may stand in for it.
+            // A process on a machine that mounts the folder without locks may hold the file instead.
             if let Some(found) = read(&held)?
-                && !found.is_gone(&held)
+                && !found.has_ended(&held)
             {
                 return Ok(Err(found.busy(&held)));
             }
             let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
             written.map_err(FileError::new("write", path))?;
-            Ok(Ok(Lock { kind: Kind::System(file), note: None }))
+            Ok(Ok(Lock { kind: LockKind::System(file), note: None }))
         }
         Err(TryLockError::WouldBlock) => Ok(Err(Busy { holder: process_in(&mut file), remove: None })),
         Err(TryLockError::Error(error)) if means_no_locks(&error) => {
             let note = format!(
-                "the file system of {} has no file locks ({error}); the file {} stands in for one",
+                "the file system of {} has no file locks ({error}); using the file {} instead",
                 path.parent().unwrap_or(path).display(),
                 held.file_name().unwrap_or_default().display()
             );
-            let made = stand_in(&held)?;
-            Ok(made.map(|owner| Lock { kind: Kind::Held(held, owner), note: Some(note) }))
+            let made = create_held_file(&held)?;
+            Ok(made.map(|owner| Lock { kind: LockKind::Held(held, owner), note: Some(note) }))
         }
         Err(TryLockError::Error(error)) => Err(FileError::new("lock", path)(error)),
     }
 }
 
-/// The file that stands in for the lock on `path`.
-fn beside(path: &Path) -> PathBuf {
+/// The file that takes the place of the lock on `path`.
+fn held_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".held");
     name.into()
 }
 
-/// ENOSYS and EOPNOTSUPP have a kind of their own; ENOLCK has none.
+/// ENOSYS and EOPNOTSUPP have their own error kind; ENOLCK has none.
 fn means_no_locks(error: &std::io::Error) -> bool {
     const ENOLCK: i32 = if cfg!(target_os = "linux") { 37 } else { 77 };
     error.kind() == ErrorKind::Unsupported || cfg!(unix) && error.raw_os_error() == Some(ENOLCK)
 }
 
-/// The process that a locked file names, in words.
+/// The process named in a locked file, in words.
 fn process_in(file: &mut File) -> String {
     let mut text = String::new();
     match file.rewind().and_then(|()| file.take(20).read_to_string(&mut text)) {
@@ -152,20 +152,20 @@ fn process_in(file: &mut File) -> String {
     }
 }
 
-/// Makes the file that stands in for a lock, in place of one that a dead process left.
-fn stand_in(held: &Path) -> Result<Result<Owner, Busy>, FileError> {
+/// Creates the file in place of a lock, replacing that of a dead process.
+fn create_held_file(held: &Path) -> Result<Result<Owner, Busy>, FileError> {
     let me = Owner::this();
     let mut busy = Busy { holder: "another process".into(), remove: None };
-    // Others come and go meanwhile; whoever meets that again and again may as well wait for them.
+    // Other processes may come and go meanwhile; after several attempts, report the lock as busy.
     for _ in 0..10 {
         if make(held, &me)? {
             return Ok(Ok(me));
         }
         match read(held)? {
             None => {}
-            // Over a network, what has been done may be reported as failed.
-            Some(Found::Owner(owner)) if owner == me => return Ok(Ok(me)),
-            Some(found) if found.is_gone(held) => remove(held, &found)?,
+            // Network file systems may report a successful operation as failed.
+            Some(HeldFile::Owner(owner)) if owner == me => return Ok(Ok(me)),
+            Some(found) if found.has_ended(held) => remove(held, &found)?,
             Some(found) => {
                 busy = found.busy(held);
                 break;
@@ -175,7 +175,7 @@ fn stand_in(held: &Path) -> Result<Result<Owner, Busy>, FileError> {
     Ok(Err(busy))
 }
 
-/// Makes the file with its content, in one step where links are to be had; `false` where it is there.
+/// Creates the file with its content, atomically if the file system has hard links; `false` if it exists.
 fn make(held: &Path, me: &Owner) -> Result<bool, FileError> {
     let folder = held.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let text = serde_json::to_vec_pretty(me).unwrap_or_default();
@@ -184,7 +184,7 @@ fn make(held: &Path, me: &Owner) -> Result<bool, FileError> {
     temporary.write_all(&text).and_then(|()| temporary.as_file().sync_all()).map_err(failed)?;
     match fs::hard_link(temporary.path(), held) {
         Ok(()) => return Ok(true),
-        // The second: who has the lock removes what is partial.
+        // NotFound: the owner of the lock removes partial files.
         Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => return Ok(false),
         Err(_) => {}
     }
@@ -195,9 +195,9 @@ fn make(held: &Path, me: &Owner) -> Result<bool, FileError> {
     }
 }
 
-/// Removes what a dead process left, unless somebody did and made it anew.
-fn remove(held: &Path, gone: &Found) -> Result<(), FileError> {
-    // Between reading and removing, nobody else may do both. The name vanishes with its process.
+/// Removes the file of a dead process, unless it was removed and created again meanwhile.
+fn remove(held: &Path, gone: &HeldFile) -> Result<(), FileError> {
+    // Reading and removing must not interleave with another process. The name disappears with its process.
     #[cfg(target_os = "linux")]
     let _alone = {
         use std::os::linux::net::SocketAddrExt;
@@ -221,26 +221,26 @@ fn remove(held: &Path, gone: &Found) -> Result<(), FileError> {
     Ok(())
 }
 
-/// What a file that stands in for a lock says.
+/// Content of a file in place of a lock.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
+enum HeldFile {
     Owner(Owner),
-    /// Nothing that can be read, yet or any more.
+    /// Unreadable, perhaps because it is being written.
     Unreadable,
 }
 
-fn read(held: &Path) -> Result<Option<Found>, FileError> {
+fn read(held: &Path) -> Result<Option<HeldFile>, FileError> {
     match fs::read(held) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_or(Found::Unreadable, Found::Owner))),
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_or(HeldFile::Unreadable, HeldFile::Owner))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(FileError::new("read", held)(error)),
     }
 }
 
-impl Found {
-    fn is_gone(&self, held: &Path) -> bool {
+impl HeldFile {
+    fn has_ended(&self, held: &Path) -> bool {
         match self {
-            Self::Owner(owner) => owner.is_gone(&Owner::this(), |pid| process(pid, held)),
+            Self::Owner(owner) => owner.has_ended(&Owner::this(), |pid| process(pid, held)),
             Self::Unreadable => false,
         }
     }
@@ -248,7 +248,7 @@ impl Found {
     fn busy(&self, held: &Path) -> Busy {
         let remove = Some(held.to_owned());
         match self {
-            Self::Owner(owner) if owner.is_near(&Owner::this()) => {
+            Self::Owner(owner) if owner.is_comparable(&Owner::this()) => {
                 Busy { holder: format!("process {}", owner.process), remove: None }
             }
             Self::Owner(owner) => Busy { holder: format!("process {} on {}", owner.process, owner.host), remove },
@@ -257,25 +257,25 @@ impl Found {
     }
 }
 
-/// A process, told from all others anywhere.
+/// Identifies a process across machines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Owner {
     host: String,
     process: u32,
-    /// When it started, in the kernel's ticks since it booted: numbers of processes come again.
+    /// Start time in kernel ticks since boot, because process ids are reused.
     started: Option<u64>,
     /// The kernel's id of this boot.
     boot: Option<String>,
     /// The installation's id.
     machine: Option<String>,
-    /// In which numbers of processes mean what they say: containers have their own.
+    /// PID namespace, because containers have their own process ids.
     namespace: Option<String>,
-    /// Tells the locks of one process apart.
+    /// Distinguishes the locks of one process.
     nonce: u64,
 }
 
-/// Of a machine itself, and of no container in it.
-const OUTERMOST: &str = "pid:[4026531836]";
+/// PID namespace of a machine itself rather than a container.
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 impl Owner {
     fn this() -> Self {
@@ -294,59 +294,60 @@ impl Owner {
         }
     }
 
-    /// Whether its number means the same process here.
-    fn is_near(&self, here: &Self) -> bool {
+    /// Whether its process id is meaningful here.
+    fn is_comparable(&self, here: &Self) -> bool {
         let same = |mine: &Option<String>, its: &Option<String>| mine.is_some() && mine == its;
         self.host == here.host && same(&self.boot, &here.boot) && same(&self.namespace, &here.namespace)
     }
 
-    /// Whether the process is known to have ended. `process` tells of one here.
-    fn is_gone(&self, here: &Self, process: impl Fn(u32) -> Process) -> bool {
-        if self.is_near(here) {
+    /// Whether the process is known to have ended. `process` looks up a local process id.
+    fn has_ended(&self, here: &Self, process: impl Fn(u32) -> ProcessState) -> bool {
+        if self.is_comparable(here) {
             return match process(self.process) {
-                Process::None => true,
-                Process::Started(at) => self.started.is_some_and(|started| started != at),
-                Process::Unknown => false,
+                ProcessState::None => true,
+                ProcessState::Started(at) => self.started.is_some_and(|started| started != at),
+                ProcessState::Unknown => false,
             };
         }
         // The same machine after a reboot.
-        let outermost = |owner: &Self| owner.namespace.as_deref() == Some(OUTERMOST);
+        let outermost = |owner: &Self| owner.namespace.as_deref() == Some(INITIAL_PID_NAMESPACE);
         let rebooted = self.boot.is_some() && here.boot.is_some() && self.boot != here.boot;
         let same = self.host == here.host && self.machine.is_some() && self.machine == here.machine;
         rebooted && same && outermost(self) && outermost(here)
     }
 }
 
-/// What is known of a number of a process.
+/// What is known about a process id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Process {
-    /// There is none.
+enum ProcessState {
+    /// No such process.
     None,
-    /// It started then.
+    /// Start time of the process.
     Started(u64),
     Unknown,
 }
 
-/// The process of this number, as far as who asks may see it.
-fn process(pid: u32, held: &Path) -> Process {
+/// Looks up a process id, as far as this process may see it.
+fn process(pid: u32, held: &Path) -> ProcessState {
     match started(pid) {
-        Some(at) => Process::Started(at),
-        None if started(std::process::id()).is_none() => Process::Unknown,
-        // Its status could not be read: dead and not yet buried, or of no use.
+        Some(at) => ProcessState::Started(at),
+        None if started(std::process::id()).is_none() => ProcessState::Unknown,
+        // It exists, but its status could not be read: a zombie, or unknown.
         None if Path::new("/proc").join(pid.to_string()).exists() => {
             if is_zombie(pid) {
-                Process::None
+                ProcessState::None
             } else {
-                Process::Unknown
+                ProcessState::Unknown
             }
         }
-        // `hidepid` hides the processes of others; number 1 is another's.
-        None if Path::new("/proc/1").exists() || is_mine(held) => Process::None,
-        None => Process::Unknown,
+        // With `hidepid`, other users' processes are invisible; process 1 shows whether it is in effect.
+        None if Path::new("/proc/1").exists() || is_mine(held) => ProcessState::None,
+        None => ProcessState::Unknown,
     }
 }
 
-/// State and start of a process: fields 3 and 22 of `proc_pid_stat(5)`. The second may hold blanks and brackets.
+/// State and start time of a process: fields 3 and 22 of `proc_pid_stat(5)`. Field 2 may contain spaces and
+/// parentheses.
 fn stat(pid: u32) -> Option<(char, u64)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = text.rsplit_once(") ")?;
@@ -411,7 +412,7 @@ mod tests {
     #[test]
     fn no_two_threads_have_it_at_once() {
         let (_folder, path, held) = place();
-        // What all find first was left by a dead process.
+        // The file was left by a dead process.
         write(&held, &Owner { process: u32::MAX, ..Owner::this() });
         let (inside, times) = (AtomicU64::new(0), AtomicU64::new(0));
         std::thread::scope(|scope| {
@@ -447,7 +448,7 @@ mod tests {
         let this = Owner::this();
         for gone in [
             Owner { process: u32::MAX, ..this.clone() },
-            // The number is another process's by now.
+            // The process id has been reused.
             Owner { started: this.started.map(|at| at + 1), ..this.clone() },
         ] {
             write(&held, &gone);
@@ -473,19 +474,19 @@ mod tests {
             namespace: Some(namespace.into()),
             nonce: 0,
         };
-        let here = named("b", OUTERMOST);
-        let none = |_| Process::None;
-        assert!(here.is_gone(&here, none));
-        assert!(!here.is_gone(&here, |_| Process::Started(100)));
-        assert!(here.is_gone(&here, |_| Process::Started(101)));
-        assert!(!here.is_gone(&here, |_| Process::Unknown));
-        assert!(!named("b", "pid:[4]").is_gone(&here, none), "a container's numbers mean nothing here");
-        assert!(named("before", OUTERMOST).is_gone(&here, none), "before a reboot");
-        assert!(!named("before", "pid:[4]").is_gone(&here, none), "perhaps on another host");
+        let here = named("b", INITIAL_PID_NAMESPACE);
+        let none = |_| ProcessState::None;
+        assert!(here.has_ended(&here, none));
+        assert!(!here.has_ended(&here, |_| ProcessState::Started(100)));
+        assert!(here.has_ended(&here, |_| ProcessState::Started(101)));
+        assert!(!here.has_ended(&here, |_| ProcessState::Unknown));
+        assert!(!named("b", "pid:[4]").has_ended(&here, none), "a container's numbers mean nothing here");
+        assert!(named("before", INITIAL_PID_NAMESPACE).has_ended(&here, none), "before a reboot");
+        assert!(!named("before", "pid:[4]").has_ended(&here, none), "perhaps on another host");
         let elsewhere = Owner { host: "b".into(), ..here.clone() };
-        assert!(!elsewhere.is_gone(&here, none) && !here.is_gone(&elsewhere, none));
+        assert!(!elsewhere.has_ended(&here, none) && !here.has_ended(&elsewhere, none));
         let unknown = Owner { boot: None, namespace: None, ..here.clone() };
-        assert!(!unknown.is_gone(&unknown, none));
+        assert!(!unknown.has_ended(&unknown, none));
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! The commit point: a file is written to a temporary name beside its target, flushed to disk and renamed. Whoever
-//! finds a file under its final name finds it whole.
+//! Atomic writes: a file is written under a temporary name next to its target, flushed to disk and renamed, so that a
+//! file under its final name is always complete.
 
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::pointer::Pointer;
+use crate::pointer::PointerFile;
 
-/// How the name of a file begins that is being written. What is found under such a name, nobody finished.
+/// Prefix of a file that is being written. Files found with it are incomplete.
 pub const PARTIAL: &str = ".partial-";
 
 /// A file operation that failed: what was tried, on which path, and why.
@@ -21,7 +21,7 @@ pub struct FileError {
     pub path: PathBuf,
     /// What the operating system said.
     pub source: io::Error,
-    /// The option that names another folder, where this one cannot be written.
+    /// The option to choose another folder, if this one is not writable.
     pub option: Option<&'static str>,
 }
 
@@ -32,13 +32,13 @@ impl FileError {
         move |source| Self { action, path, source, option: None }
     }
 
-    /// Whether the folder may not be written, or not by this user.
+    /// Whether writing was denied.
     #[must_use]
     pub fn refused(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
     }
 
-    /// For `map_err`: names the option that names another folder, where this one cannot be written.
+    /// For `map_err`: adds the option to choose another folder, if this one is not writable.
     pub fn or_set(option: &'static str) -> impl Fn(Self) -> Self {
         move |error| if error.refused() { Self { option: Some(option), ..error } } else { error }
     }
@@ -48,33 +48,33 @@ struct Remedy(Option<&'static str>);
 
 impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |option| write!(f, "; name a folder that can be written with {option}"))
+        self.0.map_or(Ok(()), |option| write!(f, "; choose a writable folder with {option}"))
     }
 }
 
 /// Reads a whole file.
 ///
 /// # Errors
-/// [`FileError`] with the path; also of what only stands for a file ([`refuse_pointer`]).
+/// [`FileError`] with the path, also for pointer files ([`refuse_pointer`]).
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let bytes = fs::read(path).map_err(FileError::new("read", path))?;
     refuse_pointer(path, &bytes).map(|()| bytes)
 }
 
-/// Refuses a file whose bytes, or first 1,024 of them, are a [`Pointer`].
+/// Refuses a file whose bytes, or first 1,024 of them, are a [`PointerFile`].
 ///
 /// # Errors
 /// [`FileError`] with the path and what to do.
 pub fn refuse_pointer(path: &Path, start: &[u8]) -> Result<(), FileError> {
-    let Some(Pointer { system, command }) = Pointer::of(start) else { return Ok(()) };
-    let remedy = format!("it is a {system} pointer, not the file: run `{command}` where it was cloned");
+    let Some(PointerFile { system, command }) = PointerFile::of(start) else { return Ok(()) };
+    let remedy = format!("it is a {system} pointer, not the file: run `{command}` in its clone");
     Err(FileError::new("read", path)(io::Error::other(remedy)))
 }
 
-/// What a file seems to be, for messages: "a web page", "empty". Its first 1,024 bytes will do.
+/// What a file seems to be, for messages: "a web page", "empty". Needs only its first 1,024 bytes.
 #[must_use]
 pub fn looks_like(head: &[u8]) -> String {
-    if let Some(Pointer { system, command }) = Pointer::of(head) {
+    if let Some(PointerFile { system, command }) = PointerFile::of(head) {
         return format!("a {system} pointer, not the file (run `{command}`)");
     }
     let known: [(&[u8], &str); 9] = [
@@ -105,11 +105,11 @@ pub fn create_dir(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(FileError::new("create", path))
 }
 
-/// Writes `path` so that it is either absent (or as before) or whole: `fill` writes to a temporary file in the same
-/// folder, which is synced and renamed; then the folder is synced. On any error the temporary file is removed.
+/// Writes `path` atomically: `fill` writes to a temporary file in the same folder, which is synced and renamed; then
+/// the folder is synced. On any error the temporary file is removed.
 ///
 /// # Errors
-/// What `fill` returns, or a [`FileError`] of the steps around it.
+/// The error of `fill`, or a [`FileError`] of the steps around it.
 pub fn commit<E: From<FileError>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
@@ -136,7 +136,7 @@ pub fn commit<E: From<FileError>>(
     Ok(())
 }
 
-/// [`commit`] for bytes that are at hand.
+/// [`commit`] for bytes in memory.
 ///
 /// # Errors
 /// [`FileError`] with the path.
@@ -144,10 +144,10 @@ pub fn commit_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     commit(path, |writer| writer.write_all(bytes).map_err(FileError::new("write", path)))
 }
 
-/// [`commit_bytes`] into a folder, made where it is not there, that `option` of the command line names.
+/// [`commit_bytes`] into a folder that the command-line option `option` sets, creating it if needed.
 ///
 /// # Errors
-/// [`FileError`] with the path; where the folder cannot be written, with the option.
+/// [`FileError`] with the path, and with the option if the folder is not writable.
 pub fn commit_below(path: &Path, bytes: &[u8], option: &'static str) -> Result<(), FileError> {
     let made = path.parent().map_or(Ok(()), create_dir);
     made.and_then(|()| commit_bytes(path, bytes)).map_err(FileError::or_set(option))
@@ -163,14 +163,14 @@ pub fn sync_dir(folder: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Temporary files are private to their owner; what others are to read gets what `File::create` would have given.
+/// Temporary files are private to their owner; gives the file the permissions of `File::create`.
 #[cfg(unix)]
 fn set_ordinary_permissions(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     use std::sync::OnceLock;
     static MODE: OnceLock<u32> = OnceLock::new();
     let mode = *MODE.get_or_init(|| {
-        // The umask cannot be read without setting it for a moment, which would race with other threads; Linux tells.
+        // Reading the umask means setting it for a moment, which would race with other threads; Linux also reports it.
         fs::read_to_string("/proc/self/status")
             .ok()
             .and_then(|status| {
@@ -213,7 +213,7 @@ mod tests {
         };
         for kind in [io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::PermissionDenied] {
             let message = error(kind);
-            assert!(message.ends_with("; name a folder that can be written with --experiments"), "{message}");
+            assert!(message.ends_with("; choose a writable folder with --experiments"), "{message}");
         }
         assert!(!error(io::ErrorKind::StorageFull).contains("--experiments"));
     }
@@ -222,7 +222,7 @@ mod tests {
     fn a_pointer_is_not_the_file_it_stands_for() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n").unwrap();
-        assert!(read(file.path()).unwrap_err().to_string().ends_with("run `git lfs pull` where it was cloned"));
+        assert!(read(file.path()).unwrap_err().to_string().ends_with("run `git lfs pull` in its clone"));
     }
 
     #[test]

@@ -1,19 +1,19 @@
-//! What a version control system leaves in a file's place until the file itself is fetched.
+//! Pointer files, which a version control system leaves in place of a file until the file is fetched.
 
-/// A file of a few lines that names the content it stands for.
+/// A pointer file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pointer {
-    /// Who wrote it.
+pub struct PointerFile {
+    /// The system that wrote it.
     pub system: &'static str,
     /// The command that fetches the content.
     pub command: &'static str,
 }
 
-impl Pointer {
-    /// The pointer that these bytes are; `None` where they are something else. The first 1,024 of a longer file will do.
+impl PointerFile {
+    /// Parses a pointer; `None` for other content. Needs only the first 1,024 bytes of a file.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        // Both systems keep their pointers shorter: what is longer only begins like one.
+        // Pointers of both systems are shorter; a longer file only starts like one.
         if bytes.len() >= 1024 {
             return None;
         }
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn pointers_are_told_from_files_that_speak_of_them() {
-        let system = |bytes: &[u8]| Pointer::of(bytes).map(|pointer| pointer.system);
+        let system = |bytes: &[u8]| PointerFile::of(bytes).map(|pointer| pointer.system);
         let lfs = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 7\n", "a".repeat(64));
         assert_eq!(system(lfs.as_bytes()), Some("Git LFS"));
         assert_eq!(system(b"/annex/objects/SHA256E-s3--aa.jpg\n"), Some("git-annex"));

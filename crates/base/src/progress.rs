@@ -1,5 +1,5 @@
-//! How long work tells the outside where it is, and how the outside asks it to stop. No terminal in here: the command
-//! line draws bars from these calls, tests record them.
+//! Progress and cancellation of long work. Independent of the terminal: the command line draws bars from these calls,
+//! tests record them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,19 +11,19 @@ pub trait Progress: Send + Sync {
     fn start(&self, task: &str, unit: &'static str, total: Option<u64>, resumed: u64);
     /// `n` more units are done.
     fn advance(&self, n: u64);
-    /// A short remark beside the bar ("3 failures").
+    /// A short remark next to the bar ("3 failures").
     fn remark(&self, text: &str);
     /// The open task is over.
     fn finish(&self);
     /// A line that outlives the bar: a decision, a fallback. Never contains personal data.
     fn say(&self, line: &str);
-    /// A line that is said also where nobody wants progress: what went wrong though the work goes on.
+    /// A warning, shown even if progress is not: something went wrong, but the work continues.
     fn warn(&self, line: &str) {
         self.say(line);
     }
 }
 
-/// Progress that nobody watches.
+/// Discards progress.
 pub struct Silent;
 
 impl Progress for Silent {
@@ -34,7 +34,7 @@ impl Progress for Silent {
     fn say(&self, _: &str) {}
 }
 
-/// The lines of one of many pieces of work: their bars would fight for one terminal.
+/// Forwards lines but no bars, for parallel work whose bars would compete for one terminal.
 pub struct LinesOnly<'a>(pub &'a dyn Progress);
 
 impl Progress for LinesOnly<'_> {
@@ -50,11 +50,11 @@ impl Progress for LinesOnly<'_> {
     }
 }
 
-/// Keeps what is said, and nothing else.
+/// Keeps the lines and discards everything else.
 #[derive(Debug, Default)]
-pub struct Kept(Mutex<Vec<String>>);
+pub struct KeptLines(Mutex<Vec<String>>);
 
-impl Kept {
+impl KeptLines {
     /// The lines.
     #[must_use]
     pub fn into_lines(self) -> Vec<String> {
@@ -62,7 +62,7 @@ impl Kept {
     }
 }
 
-impl Progress for Kept {
+impl Progress for KeptLines {
     fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
     fn advance(&self, _: u64) {}
     fn remark(&self, _: &str) {}
@@ -72,17 +72,17 @@ impl Progress for Kept {
     }
 }
 
-/// A wish to stop, shared between the signal handler and the work.
+/// A cancellation flag, shared between the signal handler and the work.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// Asks the work to stop at its next commit point.
+    /// Asks the work to stop after the current chunk.
     pub fn request(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody asked.
+    /// Whether cancellation was requested.
     #[must_use]
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -16,7 +16,7 @@ pub struct Barrier {
 }
 
 /// Spins before a waiting member lets others have its core.
-const PATIENCE: u32 = 4_000;
+const CANCEL_POLL: u32 = 4_000;
 
 impl Barrier {
     /// For so many threads.
@@ -36,7 +36,7 @@ impl Barrier {
         while self.round.load(Acquire) == round {
             assert!(!self.broken.load(Relaxed), "another thread of the forward pass panicked");
             spins += 1;
-            if spins < PATIENCE { std::hint::spin_loop() } else { std::thread::yield_now() }
+            if spins < CANCEL_POLL { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
     }
 }

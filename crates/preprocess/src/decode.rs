@@ -8,7 +8,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use super::kind::Kind;
 use super::orientation::Metadata;
 use super::{PreprocessError, gif, jpeg, pnm, tiff};
-use facevault_base::pointer::Pointer;
+use facevault_base::pointer::PointerFile;
 
 /// What a picture may cost. The defaults take every photograph and refuse headers that lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,9 +96,9 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError
 
 /// What bytes are that begin as no picture does.
 fn no_picture(bytes: &[u8]) -> PreprocessError {
-    match Pointer::of(bytes) {
+    match PointerFile::of(bytes) {
         _ if bytes.is_empty() => PreprocessError::Empty,
-        Some(Pointer { system, command }) => PreprocessError::Pointer { system, command },
+        Some(PointerFile { system, command }) => PreprocessError::Pointer { system, command },
         None => PreprocessError::UnknownFormat,
     }
 }

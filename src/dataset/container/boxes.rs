@@ -7,7 +7,7 @@ use super::vggface2::Archive;
 use super::{ContainerProblem, Located};
 use crate::dataset::{DatasetError, Fault, FaultIn};
 use crate::files;
-use crate::pointer::Pointer;
+use crate::pointer::PointerFile;
 use crate::preprocess::BoundingBox;
 
 /// Name of the table in an archive.
@@ -58,7 +58,7 @@ pub(super) fn read(table: &Located) -> Result<Boxes, DatasetError> {
             Ok(())
         })?;
         boxes.ok_or_else(|| problem(ContainerProblem::Archive(format!("there is no {TABLE} in it"))))
-    } else if head.starts_with(b"<") || Pointer::of(&head).is_some() {
+    } else if head.starts_with(b"<") || PointerFile::of(&head).is_some() {
         let found = files::looks_like(&head);
         Err(problem(ContainerProblem::OtherFormat { found, expected: "a CSV with the columns NAME_ID, X, Y, W, H" }))
     } else {

@@ -171,7 +171,7 @@ fn a_pickle_of_anything_else_is_refused_by_name() {
     let message = |bytes: &[u8]| place.error(&bin(place.put("x.bin", bytes)));
     assert_snapshot!(message(b""), @"<dir>/x.bin: it is empty, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
     assert_snapshot!(message(b"<!doctype html>"), @"<dir>/x.bin: it is a web page, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
-    assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), @"cannot read <dir>/x.bin: it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned");
+    assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), @"cannot read <dir>/x.bin: it is a Git LFS pointer, not the file: run `git lfs pull` in its clone");
     assert_snapshot!(message(b"(lp0\n."), @"<dir>/x.bin: it is a file that begins with the bytes (lp0, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
     assert_snapshot!(message(b"\x80\x06."), @"<dir>/x.bin: it is a pickle of protocol 6, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
     assert_snapshot!(message(b"\x80\x04."), @"<dir>/x.bin: at byte 3 it is no sound pickle: the stack is empty");

@@ -9,7 +9,7 @@ use super::ReportError;
 use super::page::{Banner, DataTable, Page, Section, TableCell};
 use super::words::{NONE, count, or_dash};
 use crate::throughput::meter::CardFacts;
-use crate::throughput::{Cell, Gate, Measured, Separation, Throughput};
+use crate::throughput::{AccuracyGate, MeasuredVariant, Separation, Throughput, VariantResult};
 
 /// Half the width of a bar; bars are 1 apart.
 const HALF: f64 = 0.35;
@@ -37,17 +37,17 @@ pub(super) fn page(measured: &Throughput) -> Result<Page, ReportError> {
 }
 
 /// A variant's name with its number, as used in figures.
-fn numbered(i: usize, cell: &Cell) -> String {
+fn numbered(i: usize, cell: &VariantResult) -> String {
     format!("{}: {}", i + 1, cell.name)
 }
 
 /// The measured variants, with their indices among all variants.
-fn measured_cells(measured: &Throughput) -> impl Iterator<Item = (usize, &Cell, &Measured)> {
+fn measured_cells(measured: &Throughput) -> impl Iterator<Item = (usize, &VariantResult, &MeasuredVariant)> {
     measured.variants.iter().enumerate().filter_map(|(i, cell)| Some((i, cell, cell.measured()?)))
 }
 
 /// A speed or what follows from it, struck out where the gate failed.
-fn gated(text: String, gate: &Gate) -> TableCell {
+fn gated(text: String, gate: &AccuracyGate) -> TableCell {
     if gate.passed { text.into() } else { TableCell::struck(text, &gate.because.join("; ")) }
 }
 
@@ -82,7 +82,7 @@ fn accuracy(measured: &Throughput) -> Section {
             format!("{:.7}", closeness.min_cosine),
             format!("{:.7}", closeness.mean_cosine),
             format!("{:.1e}", closeness.max_difference),
-            one.agreement.flips_text(),
+            one.agreement.nearest_text(),
             eer,
             one.agreement.eer_text(),
             tar,

@@ -6,7 +6,7 @@ use super::super::page::{DataTable, Exhibit, Legend, Section};
 use super::super::plots::{Chart, ChartLayer, Mark, Style};
 use super::super::words::{capitalised, count};
 use super::{gated, measured_cells, numbered};
-use crate::throughput::{Engine, Throughput};
+use crate::throughput::{NetworkSetup, Throughput};
 
 pub(super) fn section(measured: &Throughput) -> Result<Section, ReportError> {
     let mirrored = measured.mirrored.then(|| {
@@ -32,7 +32,7 @@ pub(super) fn section(measured: &Throughput) -> Result<Section, ReportError> {
 }
 
 fn chart(measured: &Throughput) -> (Chart, Vec<Legend>) {
-    let mut engines: Vec<Engine> = Vec::new();
+    let mut engines: Vec<NetworkSetup> = Vec::new();
     let (mut lines, mut strokes, mut marks, mut legend) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (_, cell, _) in measured_cells(measured) {
         let engine = cell.variant.engine;

@@ -8,12 +8,12 @@ use super::super::words::{NONE, count, or_dash};
 use super::HALF;
 use super::stages::{bar, bars};
 use crate::throughput::text::milliseconds;
-use crate::throughput::{Throughput, Whole, WholeOutcome};
+use crate::throughput::{EndToEndOutcome, EndToEndSpeed, Throughput};
 
 const STEPS: [&str; 5] = ["read, decode, resize, all threads", "upload", "network", "download", "write"];
 
 /// The time per face of each of the [`STEPS`] on its own.
-fn step_seconds(whole: &Whole) -> [Option<f64>; 5] {
+fn step_seconds(whole: &EndToEndSpeed) -> [Option<f64>; 5] {
     [
         Some(whole.prepare_seconds / whole.workers.max(1) as f64),
         whole.upload_seconds,
@@ -48,8 +48,8 @@ pub(super) fn section(measured: &Throughput) -> Result<Section, ReportError> {
     let mut place = 0;
     for one in &measured.end_to_end {
         let whole = match &one.outcome {
-            WholeOutcome::Measured(whole) => whole,
-            WholeOutcome::Failed(failed) => {
+            EndToEndOutcome::Measured(whole) => whole,
+            EndToEndOutcome::Failed(failed) => {
                 let none = || NONE.to_owned();
                 table.row([one.name.clone(), none(), none(), none(), none(), none(), none(), failed.err.clone()]);
                 continue;

@@ -4,25 +4,25 @@ use super::{CardFacts, CardMeter, Meter, MeterNote, Rapl};
 use crate::model::device;
 use crate::model::{DeviceKind, DeviceRequest};
 
-/// A meter for each kind of device, or why there is none.
+/// An energy meter for each kind of device, or why there is none.
 pub(in crate::throughput) struct Meters {
     processor: Result<Box<dyn Meter>, String>,
     card: Result<Box<dyn Meter>, String>,
-    /// The cards by their driver's words, where it tells.
+    /// The GPUs as their driver reports them.
     pub facts: Vec<CardFacts>,
 }
 
 impl Meters {
-    /// Opens what there is; a card is looked for only `with_card`.
+    /// Opens the available meters; looks for a GPU only if `with_card`.
     pub fn open(with_card: bool) -> Self {
         let processor = Rapl::here().map(|rapl| Box::new(rapl) as Box<dyn Meter>);
-        let cards = if with_card { cards() } else { Err("no card was measured".into()) };
+        let cards = if with_card { cards() } else { Err("no GPU was measured".into()) };
         let facts =
             cards.as_ref().map(|cards| cards.iter().map(|card| card.facts.clone()).collect()).unwrap_or_default();
         Self { processor, card: cards.map(|cards| Box::new(cards) as Box<dyn Meter>), facts }
     }
 
-    /// The one of a device.
+    /// The meter of a device.
     pub fn of(&mut self, device: DeviceKind) -> Result<&mut (dyn Meter + 'static), String> {
         let meter = match device {
             DeviceKind::Cpu => &mut self.processor,
@@ -31,7 +31,7 @@ impl Meters {
         meter.as_mut().map(AsMut::as_mut).map_err(|reason| reason.clone())
     }
 
-    /// Who counts a device's energy, or why nobody does.
+    /// The source of a device's energy readings, or why there is none.
     pub fn note(&mut self, device: DeviceKind) -> MeterNote {
         match self.of(device) {
             Ok(meter) => MeterNote { device, source: Some(meter.source()), absent: None },
@@ -40,10 +40,10 @@ impl Meters {
     }
 }
 
-/// The cards that networks are put on, one at least.
+/// The GPUs that networks run on, at least one.
 fn cards() -> Result<Vec<CardMeter>, String> {
     let first = device::card(DeviceRequest::Cuda, &|_| {}).map_err(|error| error.to_string())?;
-    let first = first.ok_or("no card was opened")?;
+    let first = first.ok_or("no GPU was opened")?;
     let others = first.twins().map_err(|error| error.to_string())?;
     std::iter::once(&first).chain(&others).map(|card| CardMeter::open(card.pci_bus_id())).collect()
 }

@@ -1,5 +1,4 @@
-//! What a measurement costs in energy, and what state the device was in: whoever counts it here. Nobody does on many
-//! machines; then the report says why.
+//! Energy of a measurement and state of the device, where this machine can report them; otherwise the reason why not.
 
 mod here;
 mod nvml;
@@ -13,29 +12,29 @@ pub use rapl::Rapl;
 
 use crate::model::DeviceKind;
 
-/// Counts the energy of a device.
+/// Reads the energy of a device.
 pub trait Meter: Send {
-    /// Who counts, and what is in it.
+    /// The source of the readings, and what they include.
     fn source(&self) -> String;
 
     /// Energy since the meter was opened, J; never less than before.
     ///
     /// # Errors
-    /// In words, why the counter cannot be read any more.
+    /// Why the counter can no longer be read.
     fn joules(&mut self) -> Result<f64, String>;
 
-    /// What the device says of itself at this moment; `None` where it says nothing.
+    /// The current state of the device, if it reports one.
     fn state(&mut self) -> Option<CardState> {
         None
     }
 }
 
-/// A card at one moment, as its driver tells; what it does not tell is absent.
+/// Momentary state of a GPU, as far as its driver reports it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CardState {
-    /// Share of the last moments in which a kernel ran, %: NVML's utilisation, of the whole card and whoever uses it.
+    /// Share of recent time that a kernel was running, %: NVML's utilisation of the whole GPU, by any process.
     pub utilisation_percent: Option<u32>,
-    /// Memory in use on the card, by everybody, MiB.
+    /// Memory in use on the GPU, by any process, MiB.
     pub memory_used_mib: Option<u64>,
     /// Clock of the multiprocessors, MHz.
     pub clock_mhz: Option<u32>,
@@ -43,11 +42,11 @@ pub struct CardState {
     pub watts: Option<f64>,
     /// Temperature, °C.
     pub celsius: Option<u32>,
-    /// Why the clock is lower than it could be, in NVML's words; empty where nothing holds it back.
+    /// Why the clock is throttled, in NVML's words; empty if it is not.
     pub throttled_by: Vec<String>,
 }
 
-/// A card by what its driver calls it.
+/// Identity of a GPU, as its driver reports it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CardFacts {
     /// Name.
@@ -64,14 +63,14 @@ pub struct CardFacts {
     pub limit_watts: Option<f64>,
 }
 
-/// Whether a device's energy is counted here.
+/// Whether a device's energy is measured here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MeterNote {
     /// The device.
     pub device: DeviceKind,
-    /// Who counts; absent where nobody does.
+    /// Source of the readings, if any.
     pub source: Option<String>,
-    /// Why nobody does.
+    /// Why there are none.
     pub absent: Option<String>,
 }
 
@@ -90,7 +89,7 @@ pub struct Energy {
     pub faces_per_joule: f64,
 }
 
-/// Adds up windows. One whose counter could not be read at both ends is left out, and the reason kept.
+/// Adds up windows. A window whose counter could not be read at both ends is left out, and the reason is kept.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct EnergySum {
     joules: f64,
@@ -112,7 +111,7 @@ impl EnergySum {
         }
     }
 
-    /// What the windows come to; otherwise why they come to nothing.
+    /// The total over all windows, or why there is none.
     pub fn total(&self) -> Result<Energy, String> {
         let Self { joules, seconds, faces, lost } = self;
         if *joules > 0.0 && *seconds > 0.0 {
@@ -125,24 +124,26 @@ impl EnergySum {
                 faces_per_joule: faces as f64 / joules,
             });
         }
-        Err(lost.clone().unwrap_or_else(|| "the counter did not move in windows as short as these".into()))
+        Err(lost
+            .clone()
+            .unwrap_or_else(|| "the counter did not move during the measurement; try more --seconds".into()))
     }
 }
 
-/// A counter that begins again at 0 after `largest`.
+/// A counter that wraps to 0 after `largest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Counter {
+struct WrappingCounter {
     largest: u64,
     last: u64,
     total: u64,
 }
 
-impl Counter {
+impl WrappingCounter {
     fn new(largest: u64, now: u64) -> Self {
         Self { largest, last: now, total: 0 }
     }
 
-    /// What was counted since the beginning, if it began again at most once since the last call.
+    /// The total since the start, provided the counter wrapped at most once since the last call.
     fn advance(&mut self, now: u64) -> u64 {
         let since = if now >= self.last { now - self.last } else { self.largest.saturating_sub(self.last) + now };
         self.last = now;
@@ -156,9 +157,9 @@ pub(super) mod tests {
     use super::*;
 
     /// A meter that reads what it is given, one reading after the other.
-    pub(in crate::throughput) struct Told(pub Vec<Result<f64, String>>);
+    pub(in crate::throughput) struct ScriptedMeter(pub Vec<Result<f64, String>>);
 
-    impl Meter for Told {
+    impl Meter for ScriptedMeter {
         fn source(&self) -> String {
             "a script".into()
         }
@@ -170,13 +171,14 @@ pub(super) mod tests {
 
     #[test]
     fn a_counter_that_begins_again_goes_on() {
-        let mut counter = Counter::new(1000, 900);
+        let mut counter = WrappingCounter::new(1000, 900);
         assert_eq!([950, 1000, 20, 20, 10].map(|now| counter.advance(now)), [50, 100, 120, 120, 1110]);
     }
 
     #[test]
     fn windows_add_up_and_one_without_its_meter_is_left_out() {
-        let mut meter = Told(vec![Ok(10.0), Ok(30.0), Ok(30.0), Err("the sensor is gone".into()), Ok(50.0), Ok(60.0)]);
+        let mut meter =
+            ScriptedMeter(vec![Ok(10.0), Ok(30.0), Ok(30.0), Err("the sensor is gone".into()), Ok(50.0), Ok(60.0)]);
         let mut sum = EnergySum::default();
         for faces in [100, 5000, 50] {
             let before = meter.joules();

@@ -1,4 +1,4 @@
-//! An NVIDIA card as its driver tells (NVML, opened at run time): energy, power, clocks, memory in use.
+//! Energy, power, clocks and memory in use of an NVIDIA GPU, from its driver (NVML, loaded at run time).
 
 use std::env;
 use std::path::PathBuf;
@@ -13,35 +13,35 @@ use super::{CardFacts, CardState, Meter};
 /// Name of NVML's library.
 const LIBRARY: &str = if cfg!(windows) { "nvml.dll" } else { "libnvidia-ml.so.1" };
 
-/// Names folders that may hold it, before those of the system; the driver is looked for there too.
+/// Environment variable with folders to search first, also for the driver.
 const FOLDERS: &str = "FACEVAULT_CUDA_LIBS";
 
 const MIB: u64 = 1 << 20;
 
-/// One card.
+/// One GPU.
 pub struct CardMeter {
     nvml: Nvml,
     pci_bus_id: String,
-    /// The counter when it was opened, mJ.
+    /// The counter at opening, mJ.
     began: u64,
     /// What it is.
     pub facts: CardFacts,
 }
 
 impl CardMeter {
-    /// Opens the meter of the card at `pci_bus_id`.
+    /// Opens the meter of the GPU at `pci_bus_id`.
     ///
     /// # Errors
-    /// In words, why nobody counts its energy.
+    /// Why its energy cannot be read.
     pub fn open(pci_bus_id: &str) -> Result<Self, String> {
         let nvml = library().map_err(|error| format!("NVML cannot be opened ({error})"))?;
         let (facts, began) = {
             let device = nvml
                 .device_by_pci_bus_id(pci_bus_id)
-                .map_err(|error| format!("NVML does not know the card at {pci_bus_id}: {error}"))?;
+                .map_err(|error| format!("NVML does not know the GPU at {pci_bus_id}: {error}"))?;
             let began = device
                 .total_energy_consumption()
-                .map_err(|error| format!("the driver does not count this card's energy: {error}"))?;
+                .map_err(|error| format!("the driver does not report this GPU's energy: {error}"))?;
             (facts(&nvml, &device, pci_bus_id), began)
         };
         Ok(Self { nvml, pci_bus_id: pci_bus_id.into(), began, facts })
@@ -52,7 +52,7 @@ impl CardMeter {
     }
 }
 
-/// NVML from the first folder that has it, else from wherever the system has it.
+/// NVML from the first folder that has it, otherwise from the system.
 fn library() -> Result<Nvml, NvmlError> {
     let folders = env::var_os(FOLDERS).unwrap_or_default();
     let mut places = env::split_paths(&folders).map(|folder| folder.join(LIBRARY));
@@ -78,7 +78,7 @@ impl Meter for CardMeter {
 
     fn joules(&mut self) -> Result<f64, String> {
         let counted = self.device().and_then(|device| device.total_energy_consumption());
-        let millijoules = counted.map_err(|error| format!("the card's energy can no longer be read: {error}"))?;
+        let millijoules = counted.map_err(|error| format!("the GPU's energy can no longer be read: {error}"))?;
         Ok(millijoules.saturating_sub(self.began) as f64 / 1e3)
     }
 
@@ -95,12 +95,12 @@ impl Meter for CardMeter {
     }
 }
 
-/// Cards that share the work: their energy together, the state of the first.
+/// GPUs that share the work: their total energy, and the state of the first.
 impl Meter for Vec<CardMeter> {
     fn source(&self) -> String {
         match &self[..] {
             [one] => one.source(),
-            all => format!("NVML's energy counters of {} cards together", all.len()),
+            all => format!("NVML's energy counters of {} GPUs together", all.len()),
         }
     }
 
@@ -113,7 +113,7 @@ impl Meter for Vec<CardMeter> {
     }
 }
 
-/// What holds the clock back; that nothing runs is no such reason.
+/// Why the clock is throttled, ignoring idleness.
 fn throttling(reasons: ThrottleReasons) -> Vec<String> {
     let held_back = reasons.difference(ThrottleReasons::GPU_IDLE);
     held_back.iter_names().map(|(name, _)| name.to_lowercase().replace('_', " ")).collect()

@@ -1,12 +1,12 @@
-//! The energy of the processor's packages, as Linux tells it (`/sys/class/powercap`, RAPL): everything in a package, with
-//! what other programs do there, and without memory modules, disks and fans.
+//! Energy of the processor packages, from Linux (`/sys/class/powercap`, RAPL): everything in a package, including other
+//! programs, but not memory modules, disks and fans.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Counter, Meter};
+use super::{Meter, WrappingCounter};
 
-/// Where Linux has it.
+/// Where Linux exposes it.
 pub(super) const ROOT: &str = "/sys/class/powercap";
 
 /// All packages of the machine together.
@@ -18,16 +18,16 @@ pub struct Rapl {
 #[derive(Debug)]
 struct Package {
     file: PathBuf,
-    counter: Counter,
+    counter: WrappingCounter,
 }
 
 impl Rapl {
     /// Opens every package under `root`.
     ///
     /// # Errors
-    /// In words, why nobody counts here.
+    /// Why energy cannot be read here.
     pub fn open(root: &Path) -> Result<Self, String> {
-        let zones = fs::read_dir(root).map_err(|_| format!("{} is not there: no RAPL", root.display()))?;
+        let zones = fs::read_dir(root).map_err(|_| format!("{} does not exist: no RAPL", root.display()))?;
         let mut folders: Vec<PathBuf> =
             zones.filter_map(|zone| Some(zone.ok()?.path())).filter(|folder| is_package(folder)).collect();
         folders.sort();
@@ -38,7 +38,7 @@ impl Rapl {
         Ok(Self { packages })
     }
 
-    /// Opens what this machine has.
+    /// Opens this machine's packages.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -47,7 +47,8 @@ impl Rapl {
     }
 }
 
-/// A whole package: its parts (cores, memory controller) are counted in it, and `psys` counts more than processors.
+/// Whether a zone is a whole package. Its parts (cores, memory controller) are included in it, and `psys` covers more
+/// than processors.
 fn is_package(folder: &Path) -> bool {
     fs::read_to_string(folder.join("name")).is_ok_and(|name| name.starts_with("package"))
 }
@@ -56,17 +57,17 @@ impl Package {
     fn open(folder: &Path) -> Result<Self, String> {
         let largest = read(&folder.join("max_energy_range_uj"))?;
         let file = folder.join("energy_uj");
-        let counter = Counter::new(largest, read(&file)?);
+        let counter = WrappingCounter::new(largest, read(&file)?);
         Ok(Self { file, counter })
     }
 }
 
 fn read(file: &Path) -> Result<u64, String> {
     let text = fs::read_to_string(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::PermissionDenied => format!("{} may not be read by this user", file.display()),
+        std::io::ErrorKind::PermissionDenied => format!("{} is not readable by this user", file.display()),
         _ => format!("{}: {error}", file.display()),
     })?;
-    text.trim().parse().map_err(|_| format!("{} holds no number", file.display()))
+    text.trim().parse().map_err(|_| format!("{} does not hold a number", file.display()))
 }
 
 impl Meter for Rapl {
@@ -75,7 +76,7 @@ impl Meter for Rapl {
         format!("RAPL, {packages} processor package{}", if packages == 1 { "" } else { "s" })
     }
 
-    /// Twice a window is often enough: a counter begins again after minutes at the earliest.
+    /// Reading twice per window is enough: a counter takes at least minutes to wrap.
     fn joules(&mut self) -> Result<f64, String> {
         let mut microjoules = 0;
         for package in &mut self.packages {
@@ -110,7 +111,7 @@ mod tests {
         fs::write(&first, "3500000").unwrap();
         fs::write(&second, "1000000").unwrap();
         fs::write(&part, "900000000").unwrap();
-        // 2.5 J, and 1 J to the end of the counter and 1 J after it.
+        // 2.5 J in the first package; 1 J up to the wrap and 1 J after it in the second.
         assert_eq!(rapl.joules(), Ok(4.5));
         fs::remove_file(&second).unwrap();
         assert!(rapl.joules().unwrap_err().contains("energy_uj"), "a sensor that is gone is an error");
@@ -123,7 +124,7 @@ mod tests {
         insta::assert_snapshot!(shown(Rapl::open(root.path()).unwrap_err()), @"ROOT has no processor package");
         let file = zone(root.path(), "intel-rapl:0", "package-0", 1);
         fs::write(file, "no number").unwrap();
-        insta::assert_snapshot!(shown(Rapl::open(root.path()).unwrap_err()), @"ROOT/intel-rapl:0/energy_uj holds no number");
-        insta::assert_snapshot!(shown(Rapl::open(&root.path().join("none")).unwrap_err()), @"ROOT/none is not there: no RAPL");
+        insta::assert_snapshot!(shown(Rapl::open(root.path()).unwrap_err()), @"ROOT/intel-rapl:0/energy_uj does not hold a number");
+        insta::assert_snapshot!(shown(Rapl::open(&root.path().join("none")).unwrap_err()), @"ROOT/none does not exist: no RAPL");
     }
 }

@@ -19,7 +19,7 @@ pub const SLOTS: usize = 2;
 const TRIALS: usize = 3;
 
 /// How long tiles may be tried: a card takes a fraction of it, and on what is slower the estimate has to do.
-const PATIENCE: Duration = Duration::from_secs(1);
+const CANCEL_POLL: Duration = Duration::from_secs(1);
 
 /// Launch sequences that are kept: two slots, a whole batch and a few shorter ones.
 const GRAPHS: usize = 16;
@@ -157,7 +157,7 @@ impl Fitted {
                 continue;
             };
             let mut candidates = tile::candidates(args.rows as usize, args.channels as usize, multiprocessors);
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > CANCEL_POLL {
                 candidates.truncate(1);
             }
             if let [only] = candidates[..] {

@@ -1,7 +1,7 @@
-//! Published lists of pairs in an evaluation: the protocols over them, and, where no face has a name, the list in place of
-//! all pairs.
+//! Published lists of pairs in an evaluation: the protocols over them, and, if no face has an identity, the list in
+//! place of all pairs.
 
-use super::{EvaluateError, Labelled, Tested};
+use super::{EvaluateError, Labelled, TestedProtocol};
 use crate::protocol::uncertainty::People;
 use crate::protocol::{self, Listed, ProtocolResult};
 use crate::protocol::{DATASET_PAIRS, ListedPair, PairList};
@@ -9,16 +9,16 @@ use crate::protocol::{PairsSource, Protocol};
 use crate::similarity::kernel::Rows;
 use crate::similarity::listed::RowPair;
 
-/// Published lists of pairs, and the protocols that are run on them.
+/// Published lists of pairs, and the protocols that use them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Benchmarks<'a> {
     /// The protocols.
     pub protocols: &'a [Protocol],
     /// The lists, in manifest rows.
     pub lists: &'a [PairList],
-    /// Matrix row of each manifest row; `None` where it has no embedding.
+    /// Matrix row of each manifest row; `None` without embedding.
     pub row_of: &'a [Option<u32>],
-    /// Who each manifest row is, when known.
+    /// Identity of each manifest row, if known.
     pub identities: &'a [Option<&'a str>],
     /// Whether a row is two halves side by side, of the face and of its mirror image.
     pub halves: bool,
@@ -26,7 +26,11 @@ pub struct Benchmarks<'a> {
 
 impl Benchmarks<'_> {
     /// Runs all protocols.
-    pub(super) fn run(&self, rows: Rows<'_>, level: f64) -> Result<(Vec<ProtocolResult>, Vec<Tested>), EvaluateError> {
+    pub(super) fn run(
+        &self,
+        rows: Rows<'_>,
+        level: f64,
+    ) -> Result<(Vec<ProtocolResult>, Vec<TestedProtocol>), EvaluateError> {
         let mut found = (Vec::new(), Vec::new());
         for protocol in self.protocols {
             let name = list_of(protocol);
@@ -37,16 +41,16 @@ impl Benchmarks<'_> {
             let listed = Listed { pairs: &list.pairs, row_of: self.row_of, people: &people };
             let (result, pairs) = protocol::run(protocol, listed, rows, self.halves, level)
                 .map_err(|source| EvaluateError::Protocol { protocol: protocol.name.clone(), source })?;
-            few_enough(protocol, result.pairs.missing as usize, list.pairs.len())?;
+            check_left_out(protocol, result.pairs.missing as usize, list.pairs.len())?;
             found.0.push(result);
-            found.1.push(Tested { protocol: protocol.name.clone(), pairs });
+            found.1.push(TestedProtocol { protocol: protocol.name.clone(), pairs });
         }
         Ok(found)
     }
 
-    /// The first list in place of names, when no face has one.
+    /// The first list, to use in place of identities if no face has one.
     #[must_use]
-    pub fn instead_of_names(&self, faces: &[Labelled<'_>]) -> Option<ByList> {
+    pub fn list_in_place_of_names(&self, faces: &[Labelled<'_>]) -> Option<ListedPairs> {
         let list = self.lists.first()?;
         if faces.iter().any(|face| face.identity.is_some()) {
             return None;
@@ -60,7 +64,7 @@ impl Benchmarks<'_> {
                 *name = format!("{:08}", people.of(face));
             }
         }
-        Some(ByList { pairs: list.pairs.iter().filter_map(there).collect(), groups })
+        Some(ListedPairs { pairs: list.pairs.iter().filter_map(there).collect(), groups })
     }
 }
 
@@ -73,11 +77,11 @@ pub fn list_of(protocol: &Protocol) -> &str {
     }
 }
 
-/// Whether a protocol may do without so many of its list's pairs.
+/// Checks that a protocol tolerates this many left-out pairs.
 ///
 /// # Errors
 /// [`EvaluateError::LeftOut`].
-pub fn few_enough(protocol: &Protocol, left_out: usize, pairs: usize) -> Result<(), EvaluateError> {
+pub fn check_left_out(protocol: &Protocol, left_out: usize, pairs: usize) -> Result<(), EvaluateError> {
     let most = protocol.max_left_out;
     if left_out as f64 <= most * pairs as f64 {
         return Ok(());
@@ -85,17 +89,17 @@ pub fn few_enough(protocol: &Protocol, left_out: usize, pairs: usize) -> Result<
     Err(EvaluateError::LeftOut { protocol: protocol.name.clone(), left_out, pairs, most })
 }
 
-/// A list of pairs in place of names.
+/// A list of pairs in place of identities.
 #[derive(Debug)]
-pub struct ByList {
+pub struct ListedPairs {
     /// The list's pairs whose faces are both embedded.
     pub pairs: Vec<RowPair>,
-    /// A name for each matrix row that stands for its group of pictures; never shown.
+    /// A placeholder identity for each matrix row, naming its group of pictures; never shown.
     groups: Vec<String>,
 }
 
-impl ByList {
-    /// The faces under the names of their groups.
+impl ListedPairs {
+    /// The faces, labelled by their groups.
     #[must_use]
     pub fn label<'a>(&'a self, faces: &[Labelled<'a>]) -> Vec<Labelled<'a>> {
         faces.iter().zip(&self.groups).map(|(face, group)| Labelled { identity: Some(group), ..*face }).collect()

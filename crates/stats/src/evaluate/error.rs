@@ -5,42 +5,40 @@ use crate::protocol::PartitionError;
 /// Why faces could not be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    /// The faces hold nothing to compare; embedding them was not in vain.
+    /// The faces cannot be compared; their embeddings are complete all the same.
     #[error("nothing to evaluate: {reason}")]
     NotEvaluable {
         /// Which pairs are missing.
         reason: String,
     },
     /// Stopped on request.
-    #[error("the evaluation was interrupted; `facevault evaluate` goes on with it")]
+    #[error("the evaluation was interrupted; run `facevault evaluate` to resume it")]
     Interrupted,
-    /// No card to compare the pairs on.
-    #[error("`similarity.device: cuda` cannot be had: {reason}; `cpu` or `auto` gives the same numbers")]
+    /// No GPU to compare the pairs on.
+    #[error("`similarity.device: cuda` is not available: {reason}; `cpu` and `auto` give the same numbers")]
     NoCard {
         /// Why not.
         reason: String,
     },
-    /// The matrix is not one unit row a face.
-    #[error(
-        "the embedding matrix cannot be evaluated: {rule}; `facevault verify` says what else is wrong with the run"
-    )]
+    /// The matrix is not one unit row per face.
+    #[error("cannot evaluate the embedding matrix: {rule}; `facevault verify` checks the rest of the run")]
     Matrix {
         /// The broken rule.
         rule: String,
     },
     /// A protocol without a list of pairs.
     #[error(
-        "protocol `{protocol}` needs a list of pairs, and the dataset came with none; give the protocol `pairs: FILE`, or \
-         the dataset the list that it ships with"
+        "protocol `{protocol}` needs a list of pairs, but the dataset has none; set the protocol's `pairs` to a file, \
+         or give the dataset its own list"
     )]
     NoPairs {
         /// Its name.
         protocol: String,
     },
-    /// More pairs of a list cannot be compared than a protocol accepts.
+    /// More pairs of a list cannot be compared than the protocol allows.
     #[error(
-        "protocol `{protocol}`: {left_out} of {pairs} pairs would be left out, for faces that the dataset does not have or \
-         that have no embedding; `max_left_out` accepts a share of {most}: add the faces, use another list, or accept more"
+        "protocol `{protocol}`: {left_out} of {pairs} pairs would be left out because the dataset lacks their faces \
+         or they have no embedding; `max_left_out` allows a share of {most}: add the faces, use another list, or raise the limit"
     )]
     LeftOut {
         /// Its name.
@@ -49,7 +47,7 @@ pub enum EvaluateError {
         left_out: usize,
         /// All pairs of the list.
         pairs: usize,
-        /// The share that is accepted.
+        /// The allowed share.
         most: f64,
     },
     /// A list that a protocol cannot use.

@@ -1,4 +1,4 @@
-//! Embeddings and identities → everything a report shows: all of this crate in one call.
+//! Computes everything that a report shows from embeddings and identities: all of this crate in one call.
 
 mod benchmarks;
 mod error;
@@ -6,7 +6,7 @@ mod published;
 
 use std::collections::BTreeMap;
 
-pub use benchmarks::{Benchmarks, ByList, few_enough, list_of};
+pub use benchmarks::{Benchmarks, ListedPairs, check_left_out, list_of};
 pub use error::EvaluateError;
 
 use crate::breakdown::{self, Breakdown, Column};
@@ -46,61 +46,64 @@ pub struct Evaluation {
     pub centroids: Centroids,
     /// `people.json`, `identity_errors.parquet` and `label_audit.csv`.
     pub people: People,
-    /// `breakdown.json`: which faces fail; `None` when no threshold could be told.
+    /// `breakdown.json`: which faces fail; `None` if no threshold could be determined.
     pub breakdown: Option<Breakdown>,
-    /// `protocol_pairs.parquet`: what became of each test pair, protocol by protocol.
-    pub tested: Vec<Tested>,
+    /// `protocol_pairs.parquet`: the outcome of each test pair, protocol by protocol.
+    pub tested: Vec<TestedProtocol>,
 }
 
 /// The test pairs of one protocol.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tested {
+pub struct TestedProtocol {
     /// The protocol's name.
     pub protocol: String,
     /// In the order of the list.
     pub pairs: Vec<Outcome>,
 }
 
-/// What is evaluated.
+/// Input of an evaluation.
 #[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
-    /// Row-major unit rows, one a face.
+pub struct EvaluationInput<'a> {
+    /// Row-major unit rows, one per face.
     pub matrix: &'a [f32],
     /// Numbers in a row.
     pub dimension: usize,
     /// The embedded faces in row order.
     pub faces: &'a [Labelled<'a>],
-    /// What else is known of the faces, for the breakdown; each column in row order.
+    /// Attributes of the faces for the breakdown; each column in row order.
     pub columns: &'a [Column<'a>],
     /// Faces of the manifest.
     pub manifest_rows: u64,
     /// Faces without an embedding.
     pub failed: u64,
-    /// Which pairs, and how uncertainty is estimated.
+    /// Which pairs to compare, and how to estimate uncertainty.
     pub options: &'a SimilarityOptions,
     /// Seed of samples and replicates.
     pub seed: u64,
     /// Ranges that metrics must fall in.
     pub expect: &'a BTreeMap<String, Expectation>,
-    /// Published lists of pairs, and the protocols that are run on them.
+    /// Published lists of pairs, and the protocols that use them.
     pub benchmarks: Benchmarks<'a>,
-    /// Where a long comparison is kept between two sessions.
+    /// Keeps a long comparison across sessions.
     pub keeper: &'a dyn Keeper,
-    /// Whether a card compares all pairs.
+    /// The GPUs that may compare all pairs.
     pub cards: &'a Cards,
 }
 
-/// Compares faces and computes every statistic: a pure function of the input, bit for bit, whatever the number of
-/// threads.
+/// Compares faces and computes every statistic. A pure function of the input, bit for bit, for any number of threads.
 ///
 /// # Errors
-/// [`EvaluateError::NotEvaluable`] when there is nothing to compare, [`EvaluateError::Matrix`] when rows are not what
-/// they should be, [`EvaluateError::NoCard`], [`EvaluateError::Interrupted`].
-pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
+/// [`EvaluateError::NotEvaluable`] if there is nothing to compare, [`EvaluateError::Matrix`] for invalid rows,
+/// [`EvaluateError::NoCard`], [`EvaluateError::Interrupted`].
+pub fn evaluate(
+    input: &EvaluationInput<'_>,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Evaluation, EvaluateError> {
     let rows = checked_rows(input)?;
-    // Before the long work: a list that cannot be cut as a protocol says is an error.
+    // Before the long work, so that a list that a protocol cannot split fails early.
     let (results, tested) = input.benchmarks.run(rows, input.options.confidence)?;
-    let mut evaluation = match input.benchmarks.instead_of_names(input.faces) {
+    let mut evaluation = match input.benchmarks.list_in_place_of_names(input.faces) {
         Some(list) => by_list(input, rows, &list, cancel)?,
         None => by_names(input, rows, progress, cancel)?,
     };
@@ -111,9 +114,9 @@ pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> 
     Ok(evaluation)
 }
 
-/// Faces whose people are known: all pairs, or a sample of them.
+/// Evaluates faces with identities: all pairs, or a sample of them.
 fn by_names(
-    input: &Input<'_>,
+    input: &EvaluationInput<'_>,
     rows: Rows<'_>,
     progress: &dyn Progress,
     cancel: &Cancel,
@@ -135,7 +138,7 @@ fn by_names(
     let (found, watched) = counted_at_operating(&bracket, input.keeper, compare)?;
     drop(card);
     if found.impostor.moments.count() == 0 {
-        let reason = "the sample found no two faces of different people in different photos".into();
+        let reason = "the sample holds no two faces of different people in different photos".into();
         return Err(EvaluateError::NotEvaluable { reason });
     }
     let estimator = estimator(input, &found, cancel)?;
@@ -185,8 +188,8 @@ fn by_names(
     })
 }
 
-/// Compares pairs, and counts the errors of each face at the operating threshold, which `bracket` should hold. Without one,
-/// there are no errors by face.
+/// Compares pairs, and counts the errors of each face at the operating threshold, which `bracket` should contain.
+/// Without a threshold there are no errors by face.
 fn counted_at_operating(
     bracket: &[f32],
     keeper: &dyn Keeper,
@@ -197,7 +200,7 @@ fn counted_at_operating(
     let Some(Watched { threshold }) = watched else { return Ok((found, None)) };
     let mut errors = std::mem::take(&mut found.faces).at(threshold, bracket);
     if errors.is_none() {
-        // The sample misled about where the threshold would be. It is known now.
+        // The sample was wrong about the threshold, which is known now.
         let known = [bracket.first().map_or(threshold, |tail| tail.min(threshold)), threshold, threshold];
         found = compare(&known, &Forgetful)?;
         errors = std::mem::take(&mut found.faces).at(threshold, &known);
@@ -206,13 +209,19 @@ fn counted_at_operating(
     Ok((found, watched))
 }
 
-/// Faces whose people nobody knows, and a list of pairs of which it is known: only these pairs are compared, and nothing
-/// is said of people.
-fn by_list(input: &Input<'_>, rows: Rows<'_>, list: &ByList, cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
+/// Evaluates faces without identities by a labelled list of pairs: only these pairs are compared, and there are no
+/// statistics of people.
+fn by_list(
+    input: &EvaluationInput<'_>,
+    rows: Rows<'_>,
+    list: &ListedPairs,
+    cancel: &Cancel,
+) -> Result<Evaluation, EvaluateError> {
     let faces = list.label(input.faces);
     let population = Population::new(&faces, input.seed);
     let Some(found) = similarity::listed::compare(rows, &population, &list.pairs, input.options.hardest) else {
-        let reason = "no face has an identity, and the list's pairs that are embedded are all of one kind".into();
+        let reason =
+            "no face has an identity, and the embedded pairs of the list are all genuine or all impostor".into();
         return Err(EvaluateError::NotEvaluable { reason });
     };
     let estimator = estimator(input, &found, cancel)?;
@@ -241,7 +250,7 @@ fn by_list(input: &Input<'_>, rows: Rows<'_>, list: &ByList, cancel: &Cancel) ->
     })
 }
 
-/// Everything that follows from cosines alone.
+/// The metrics that depend on cosines alone.
 fn numbers(
     rates: Rates<'_>,
     found: &Comparison,
@@ -273,13 +282,13 @@ fn numbers(
     }
 }
 
-/// Judges each expectation. A metric that this run does not have meets none.
+/// Judges each expectation. An expectation of a metric that the run lacks is not met.
 #[must_use]
 pub fn judge(metrics: &Metrics, expect: &BTreeMap<String, Expectation>) -> Vec<Judged> {
     judge_with(expect, |metric| metrics.get(metric).ok_or_else(|| metrics.lacks(metric)))
 }
 
-/// Judges each expectation by what `value` says its metric is, or why there is no such number.
+/// Judges each expectation by `value`, which returns the metric or the reason why there is none.
 pub fn judge_with(expect: &BTreeMap<String, Expectation>, value: impl Fn(&str) -> Result<f64, String>) -> Vec<Judged> {
     expect
         .iter()
@@ -297,7 +306,7 @@ pub fn judge_with(expect: &BTreeMap<String, Expectation>, value: impl Fn(&str) -
         .collect()
 }
 
-fn checked_rows<'a>(input: &Input<'a>) -> Result<Rows<'a>, EvaluateError> {
+fn checked_rows<'a>(input: &EvaluationInput<'a>) -> Result<Rows<'a>, EvaluateError> {
     let (data, dimension) = (input.matrix, input.dimension);
     if dimension == 0 || data.len() != dimension * input.faces.len() {
         let (numbers, faces) = (data.len(), input.faces.len());
@@ -310,40 +319,40 @@ fn checked_rows<'a>(input: &Input<'a>) -> Result<Rows<'a>, EvaluateError> {
     }
 }
 
-/// Whether there is anything to compare, and if not, why.
-fn evaluable(input: &Input<'_>, population: &Population<'_>) -> Result<(), EvaluateError> {
+/// Checks that there is something to compare.
+fn evaluable(input: &EvaluationInput<'_>, population: &Population<'_>) -> Result<(), EvaluateError> {
     let (faces, identities) = (population.members.len(), population.names.len());
     let available = &population.available;
-    let reason = if input.faces.len() < 2 {
-        format!("{} embedded face(s): comparing takes two", input.faces.len())
+    let reason = if input.faces.is_empty() {
+        "no face is embedded, but a comparison needs two".into()
+    } else if input.faces.len() == 1 {
+        "only one face is embedded, but a comparison needs two".into()
     } else if faces == 0 {
-        "no face has an identity, so no pair is known to be the same or different people".into()
+        "no face has an identity, so no pair is known to be genuine or impostor".into()
     } else if faces < 2 {
-        "only one face has an identity: comparing takes two".into()
+        "only one face has an identity, but a comparison needs two".into()
     } else if identities < 2 {
-        "all faces have one identity: there is no pair of different people".into()
+        "all faces have the same identity, so there is no impostor pair".into()
     } else if available.genuine == 0 {
-        format!("no two of the {faces} faces are one person in different photos: there is no same-identity pair")
+        format!("no two of the {faces} faces show one person in different photos, so there is no genuine pair")
     } else if available.impostor == 0 {
-        format!(
-            "no two of the {faces} faces are different people in different photos: there is no different-identity pair"
-        )
+        format!("no two of the {faces} faces show different people in different photos, so there is no impostor pair")
     } else {
         return Ok(());
     };
     Err(EvaluateError::NotEvaluable { reason })
 }
 
-fn estimator(input: &Input<'_>, found: &Comparison, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
+fn estimator(input: &EvaluationInput<'_>, found: &Comparison, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
     Estimator::new(&found.genuine, &found.impostor, &found.cells, resampling(input), &|| cancel.requested())
         .ok_or(EvaluateError::Interrupted)
 }
 
-fn resampling(input: &Input<'_>) -> Resampling {
+fn resampling(input: &EvaluationInput<'_>) -> Resampling {
     Resampling { replicates: input.options.replicates, level: input.options.confidence, seed: input.seed }
 }
 
-fn face_counts(input: &Input<'_>, population: &Population<'_>) -> FaceCounts {
+fn face_counts(input: &EvaluationInput<'_>, population: &Population<'_>) -> FaceCounts {
     FaceCounts {
         manifest: input.manifest_rows,
         embedded: input.faces.len() as u64,

@@ -10,7 +10,7 @@ use crate::people::audit::{Cause, Looks, OnePerson};
 use crate::people::placement::tests::DIMENSION;
 use facevault_base::progress::{Cancel, Silent};
 
-use crate::evaluate::tests::Golden;
+use crate::evaluate::tests::GoldenFaces;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::people::Centroids;
 use crate::people::audit::{Evidence, WithAndWithout};
@@ -50,7 +50,7 @@ fn looked_at(rows: Rows<'_>, faces: &[Labelled<'_>], threshold: f32, hardest: &[
 #[test]
 fn numbers_are_those_of_numpy_scikit_learn_and_scipy() {
     let golden: Value = serde_json::from_slice(include_bytes!("../../tests/fixtures/people/golden.json")).unwrap();
-    let faces = Golden::read();
+    let faces = GoldenFaces::read();
     let labelled = faces.faces();
     let rows = Rows { data: &faces.matrix, dimension: faces.dimension };
     let People { identities, routing, .. } = looked_at(rows, &labelled, 0.5, &[]);
@@ -154,7 +154,7 @@ impl Crowd {
             hardest: 30,
         };
         let faces = self.faces();
-        let input = crate::evaluate::Input {
+        let input = crate::evaluate::EvaluationInput {
             matrix: &self.data,
             dimension: WIDE,
             faces: &faces,

@@ -1,15 +1,15 @@
-//! Upstream's sampling beside what upstream published (`REFERENCE.md` §6): same identity, mean 0.70–0.80, range
-//! about −0.50 → 0.96; different identity, mean about 0.01, range about −0.49 → 0.56.
+//! Compares upstream's sampling with what upstream published: same identity, mean 0.70–0.80, range about −0.50 → 0.96;
+//! different identity, mean about 0.01, range about −0.49 → 0.56.
 
 use crate::metrics::{PublishedRow, Upstream};
 use crate::similarity::Comparison;
 use crate::verification::bootstrap::{Estimator, Of};
 use crate::verification::distribution::distribution;
 
-/// What "about" means for a mean.
-const MEAN: f64 = 0.02;
-/// What "about" means for a smallest or largest cosine: a sample's extremes scatter more than its mean.
-const EXTREME: f64 = 0.05;
+/// Tolerance of "about" for a mean.
+const MEAN_TOLERANCE: f64 = 0.02;
+/// Tolerance of "about" for a smallest or largest cosine: extremes of a sample vary more than its mean.
+const EXTREME_TOLERANCE: f64 = 0.05;
 
 /// Describes upstream's sample and judges it row by row.
 pub(super) fn compare(found: &Comparison, estimator: &Estimator) -> Upstream {
@@ -29,11 +29,11 @@ pub(super) fn compare(found: &Comparison, estimator: &Estimator) -> Upstream {
     };
     let rows = vec![
         row("same identity, mean", genuine.mean.point, 0.70, 0.80),
-        about("same identity, min", genuine.min, -0.50, EXTREME),
-        about("same identity, max", genuine.max, 0.96, EXTREME),
-        about("different identity, mean", impostor.mean.point, 0.01, MEAN),
-        about("different identity, min", impostor.min, -0.49, EXTREME),
-        about("different identity, max", impostor.max, 0.56, EXTREME),
+        about("same identity, min", genuine.min, -0.50, EXTREME_TOLERANCE),
+        about("same identity, max", genuine.max, 0.96, EXTREME_TOLERANCE),
+        about("different identity, mean", impostor.mean.point, 0.01, MEAN_TOLERANCE),
+        about("different identity, min", impostor.min, -0.49, EXTREME_TOLERANCE),
+        about("different identity, max", impostor.max, 0.56, EXTREME_TOLERANCE),
     ];
     Upstream { genuine, impostor, rows }
 }

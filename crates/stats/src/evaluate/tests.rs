@@ -16,14 +16,14 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// The golden faces.
-pub(crate) struct Golden {
+pub(crate) struct GoldenFaces {
     pub matrix: Vec<f32>,
     pub dimension: usize,
     records: Vec<[String; 3]>,
     numbers: Value,
 }
 
-impl Golden {
+impl GoldenFaces {
     pub fn read() -> Self {
         let bytes = std::fs::read(fixture("embeddings.npy")).unwrap();
         let file = npyz::NpyFile::new(bytes.as_slice()).unwrap();
@@ -75,7 +75,7 @@ fn run(
     faces: &[Labelled<'_>],
     options: &SimilarityOptions,
 ) -> Result<Evaluation, EvaluateError> {
-    let input = Input {
+    let input = EvaluationInput {
         matrix,
         dimension,
         faces,
@@ -97,7 +97,7 @@ fn close(what: &str, found: f64, expected: f64, tolerance: f64) {
     assert!((found - expected).abs() <= tolerance, "{what}: {found}, expected {expected} ± {tolerance}");
 }
 
-/// Faces with random rows, four of each identity.
+/// Faces with random rows, four per identity.
 fn crowd(names: &[String]) -> (Vec<f32>, Vec<Labelled<'_>>) {
     let face =
         |i: usize| Labelled { face_id: &names[i], identity: Some(&names[i / 4]), image_id: &names[i], content: None };
@@ -122,19 +122,19 @@ fn there_is_one_operating_threshold() {
         let threshold = operating.threshold.unwrap();
         let breakdown = found.breakdown.unwrap();
         assert_eq!((found.people.threshold, breakdown.threshold), (threshold, threshold));
-        // What is counted face by face is what is counted over all pairs.
+        // Errors counted by face must add up to those counted over all pairs.
         let (fmr, tar) = (operating.fmr.as_ref().unwrap().point, operating.tar.as_ref().unwrap().point);
         let people = &found.people.identities;
         close("FMR by identity", people.fmr.as_ref().unwrap().point, fmr, 1e-12);
         close("FNMR by identity", people.fnmr.as_ref().unwrap().point, 1.0 - tar, 1e-12);
         close("FMR by face", breakdown.all.fmr.unwrap().point, fmr, 1e-12);
         close("FNMR by face", breakdown.all.fnmr.unwrap().point, 1.0 - tar, 1e-12);
-        // With and without suspects: what is measured with them is what the run says.
+        // The audit's value with suspects is the run's own.
         if let Some(audited) = &found.people.audit.metrics {
             assert_eq!(audited.with.eer, found.metrics.eer);
         }
     }
-    // Too few pairs to resolve any rate: nobody is counted, and labels are judged where the error rates meet.
+    // Too few pairs to resolve any rate: no errors by face, and labels are judged at the equal error rate.
     let names: Vec<String> = (0..8).map(|i| format!("{i:03}")).collect();
     let (matrix, mut faces) = crowd(&names);
     faces.remove(7);
@@ -172,7 +172,7 @@ fn a_sample_that_misled_costs_time_and_changes_nothing() {
 
 #[test]
 fn numbers_are_those_of_numpy_and_scikit_learn() {
-    let golden = Golden::read();
+    let golden = GoldenFaces::read();
     let found = golden.evaluate(&options()).metrics;
     let bin = 2.0 / BINS as f64;
     let upstream = found.upstream.as_ref().unwrap();
@@ -212,7 +212,7 @@ fn numbers_are_those_of_numpy_and_scikit_learn() {
 
 #[test]
 fn what_belongs_together_agrees() {
-    let golden = Golden::read();
+    let golden = GoldenFaces::read();
     let found = golden.evaluate(&options());
     let Evaluation { metrics, histograms, curve, hardest, identities, centroids, people, breakdown, tested } = &found;
     assert!(tested.is_empty());
@@ -252,7 +252,7 @@ fn what_belongs_together_agrees() {
 
 #[test]
 fn every_path_of_an_expectation_has_a_number() {
-    let metrics = Golden::read().evaluate(&options()).metrics;
+    let metrics = GoldenFaces::read().evaluate(&options()).metrics;
     for path in metrics::PATHS {
         // 12,744 different-identity pairs do not resolve a false match rate of 1e-5.
         let resolved = !["tar@fmr=1e-5", "tar@fmr=1e-6"].contains(path);
@@ -266,7 +266,7 @@ fn every_path_of_an_expectation_has_a_number() {
 
 #[test]
 fn an_expectation_without_a_number_is_not_met() {
-    let metrics = Golden::read().evaluate(&options()).metrics;
+    let metrics = GoldenFaces::read().evaluate(&options()).metrics;
     let range = |min, max| Expectation { min, max, source: None };
     let expect = BTreeMap::from([
         ("auc".to_owned(), range(Some(0.8), Some(0.9))),
@@ -280,7 +280,7 @@ fn an_expectation_without_a_number_is_not_met() {
 
 #[test]
 fn a_sample_estimates_what_all_pairs_say() {
-    let golden = Golden::read();
+    let golden = GoldenFaces::read();
     let sampled = SimilarityOptions { pairs: PairMode::Auto, max_pairs: Some(4_000), ..options() };
     let found = golden.evaluate(&sampled).metrics;
     assert_eq!((found.pairs.mode.as_str(), found.pairs.genuine, found.pairs.impostor), ("sampled", 592, 3_408));
@@ -368,26 +368,26 @@ fn nothing_to_compare_says_what_is_missing() {
         let (matrix, labelled) = flat(faces);
         run(&matrix, 2, &labelled, &options()).unwrap_err().to_string()
     };
-    assert_snapshot!(reason(&[("a", "1", 1, 0.0)]), @"nothing to evaluate: 1 embedded face(s): comparing takes two");
+    assert_snapshot!(reason(&[("a", "1", 1, 0.0)]), @"nothing to evaluate: only one face is embedded, but a comparison needs two");
     assert_snapshot!(
         reason(&[("", "1", 1, 0.0), ("", "2", 2, 0.0)]),
-        @"nothing to evaluate: no face has an identity, so no pair is known to be the same or different people"
+        @"nothing to evaluate: no face has an identity, so no pair is known to be genuine or impostor"
     );
     assert_snapshot!(
         reason(&[("a", "1", 1, 0.0), ("", "2", 2, 0.0)]),
-        @"nothing to evaluate: only one face has an identity: comparing takes two"
+        @"nothing to evaluate: only one face has an identity, but a comparison needs two"
     );
     assert_snapshot!(
         reason(&[("a", "1", 1, 0.0), ("a", "2", 2, 0.0)]),
-        @"nothing to evaluate: all faces have one identity: there is no pair of different people"
+        @"nothing to evaluate: all faces have the same identity, so there is no impostor pair"
     );
     assert_snapshot!(
         reason(&[("a", "1", 1, 0.0), ("b", "2", 2, 0.0)]),
-        @"nothing to evaluate: no two of the 2 faces are one person in different photos: there is no same-identity pair"
+        @"nothing to evaluate: no two of the 2 faces show one person in different photos, so there is no genuine pair"
     );
     assert_snapshot!(
         reason(&[("a", "1", 1, 0.0), ("a", "2", 2, 0.0), ("b", "1", 2, 0.0)]),
-        @"nothing to evaluate: no two of the 3 faces are different people in different photos: there is no different-identity pair"
+        @"nothing to evaluate: no two of the 3 faces show different people in different photos, so there is no impostor pair"
     );
 }
 
@@ -395,10 +395,10 @@ fn nothing_to_compare_says_what_is_missing() {
 fn a_matrix_of_another_shape_or_with_poison_is_refused() {
     let (mut matrix, faces) = flat(&[("a", "1", 1, 0.0), ("a", "2", 2, 9.0), ("b", "3", 3, 90.0)]);
     let error = run(&matrix[..4], 2, &faces, &options()).unwrap_err().to_string();
-    assert_snapshot!(error, @"the embedding matrix cannot be evaluated: 3 faces of 2 numbers need 6 numbers, it has 4; `facevault verify` says what else is wrong with the run");
+    assert_snapshot!(error, @"cannot evaluate the embedding matrix: 3 faces of 2 numbers need 6 numbers, it has 4; `facevault verify` checks the rest of the run");
     matrix[3] = f32::NAN;
     let error = run(&matrix, 2, &faces, &options()).unwrap_err().to_string();
-    assert_snapshot!(error, @"the embedding matrix cannot be evaluated: row 1 holds a value that is not finite; `facevault verify` says what else is wrong with the run");
+    assert_snapshot!(error, @"cannot evaluate the embedding matrix: row 1 holds a value that is not finite; `facevault verify` checks the rest of the run");
 }
 
 #[test]

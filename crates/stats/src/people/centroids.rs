@@ -1,4 +1,4 @@
-//! One direction for each identity.
+//! Centroids of identities.
 
 use crate::similarity::Population;
 use crate::similarity::kernel::Rows;
@@ -13,11 +13,11 @@ pub struct Centroids {
 }
 
 impl Centroids {
-    /// The mean of each identity's rows, scaled to length 1. Where the rows cancel out and their mean has no direction,
-    /// the identity's first row stands in: readers put these into an index that needs unit rows.
+    /// The normalised mean of each identity's rows. If the rows cancel out, the identity's first row is used instead,
+    /// because consumers put these into an index that needs unit rows.
     #[must_use]
     pub fn of(rows: Rows<'_>, population: &Population<'_>) -> Self {
-        const SHORTEST: f64 = 1e-6;
+        const MIN_LENGTH: f64 = 1e-6;
         let mut data = Vec::with_capacity(population.names.len() * rows.dimension);
         for faces in &population.identities {
             let faces = &population.members[faces.clone()];
@@ -26,7 +26,7 @@ impl Centroids {
                 mean.iter_mut().zip(rows.row(face.row)).for_each(|(sum, &value)| *sum += f64::from(value));
             }
             let length = mean.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
-            if length / faces.len() as f64 > SHORTEST {
+            if length / faces.len() as f64 > MIN_LENGTH {
                 data.extend(mean.iter().map(|sum| (sum / length) as f32));
             } else {
                 data.extend(faces.first().map(|face| rows.row(face.row)).unwrap_or_default());

@@ -1,5 +1,5 @@
-//! A crop by box of faces that have no box takes their whole pictures. With whole photos that costs twenty points of
-//! error rate, and no number of the run says why: so it is said, and where it can only be a mistake it is an error.
+//! A crop by box takes the whole picture of faces without a box. On whole photos that costs twenty points of error rate
+//! without any visible reason, so it is reported, and rejected where it can only be a mistake.
 
 use super::RunError;
 use crate::config::ExperimentConfig;
@@ -7,25 +7,25 @@ use crate::dataset::Manifest;
 use crate::dataset::{DatasetSource, Phase1Image};
 use crate::preprocess::Crop;
 
-/// Pictures whose headers are looked at.
+/// Pictures sampled for their size.
 const SAMPLE: usize = 64;
 
-/// Crops of faces are made about as large as the network's input (160 or 182 pixels for 160, 224 at most); the smallest
-/// photos in use, LFW's, have 250. Between the two lies 1.5 times the input.
-const MUCH_LARGER: f64 = 1.5;
+/// Pictures larger than this multiple of the network's input count as photos. Face crops are about as large as the
+/// input (160 or 182 pixels for 160, at most 224); the smallest photos in use, LFW's, have 250.
+const PHOTO_RATIO: f64 = 1.5;
 
-/// Faces whose whole pictures a crop by box takes.
+/// Faces without a box under a crop by box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WholePictures {
+pub struct MissingBoxes {
     /// Faces without a box; at least one.
     pub without_box: u64,
-    /// All that could be cut out.
+    /// All usable faces.
     pub faces: u64,
-    /// Whether the source takes a table of boxes.
+    /// Whether the source accepts a table of boxes.
     table: bool,
 }
 
-/// That boxes are given which no crop uses: the numbers are those without them.
+/// Warns about boxes that no crop uses.
 #[must_use]
 pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
     let (DatasetSource::Folders { tables, .. } | DatasetSource::HubFolders { tables, .. }) = &config.dataset else {
@@ -38,14 +38,13 @@ pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
     };
     tables.boxes.as_ref().map(|_| {
         format!(
-            "`dataset.boxes` is not used: `preprocess.crop` takes {taken}; set `preprocess.crop` to mode `box`, or leave the \
-             boxes out"
+            "`dataset.boxes` is not used: `preprocess.crop` takes {taken}; set its mode to `box`, or remove the boxes"
         )
     })
 }
 
-impl WholePictures {
-    /// `None` where nothing is cut out by box, every face has one, or the source's pictures are crops by definition.
+impl MissingBoxes {
+    /// `None` if nothing is cropped by box, every face has a box, or the source's pictures are crops by definition.
     #[must_use]
     pub fn of(config: &ExperimentConfig, manifest: &Manifest) -> Option<Self> {
         let crops = matches!(
@@ -61,27 +60,24 @@ impl WholePictures {
         (without_box > 0).then(|| Self { without_box, faces: usable().count() as u64, table })
     }
 
-    /// What a reader of the numbers has to know, and the way out.
+    /// The warning for readers of the numbers, with the remedy.
     #[must_use]
     pub fn sentence(&self) -> String {
         let Self { without_box, faces, .. } = self;
         let have = if *without_box == 1 { "face has" } else { "faces have" };
+        format!("{without_box} of {faces} {have} no box, so the crop by box takes the whole picture; {}", self.remedy())
+    }
+
+    fn remedy(&self) -> String {
+        let table = if self.table { "provide boxes with `dataset.boxes`, " } else { "" };
         format!(
-            "{without_box} of {faces} {have} no box, and a crop by box takes the whole picture then; {}",
-            self.ways_out()
+            "{table}crop the centre of photos with `preprocess.crop: {{mode: centre, fraction: 0.6}}`, or declare \
+             that the pictures are crops already with `preprocess.crop: {{mode: whole}}`"
         )
     }
 
-    fn ways_out(&self) -> String {
-        let table = if self.table { "give boxes with `dataset.boxes`, " } else { "" };
-        format!(
-            "{table}cut out the middle of photos with `preprocess.crop: {{mode: centre, fraction: 0.6}}`, or say that \
-             the pictures are crops already with `preprocess.crop: {{mode: whole}}`"
-        )
-    }
-
-    /// Refuses whole photos that are taken for faces: no face has a box, and the pictures are much larger than the
-    /// network's input.
+    /// Rejects whole photos passed as faces: no face has a box, and the pictures are much larger than the network's
+    /// input.
     ///
     /// # Errors
     /// [`RunError::WholePhotos`].
@@ -93,8 +89,8 @@ impl WholePictures {
         sides.sort_unstable();
         let size = config.preprocess.resize.size;
         match sides.get(sides.len() / 2) {
-            Some(&side) if f64::from(side) > MUCH_LARGER * f64::from(size) => {
-                Err(RunError::WholePhotos { faces: self.faces, side, size, ways_out: self.ways_out() })
+            Some(&side) if f64::from(side) > PHOTO_RATIO * f64::from(size) => {
+                Err(RunError::WholePhotos { faces: self.faces, side, size, remedy: self.remedy() })
             }
             _ => Ok(()),
         }
