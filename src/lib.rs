@@ -37,6 +37,7 @@ pub mod metrics;
 pub mod model;
 pub mod numbers;
 pub mod people;
+pub mod pickle;
 pub mod plan;
 pub mod pointer;
 pub mod preprocess;

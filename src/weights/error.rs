@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::hub::HubError;
+use crate::pickle::PickleError;
 
 /// Why there are no weights.
 #[derive(Debug, thiserror::Error)]
@@ -78,40 +79,25 @@ pub enum FormatError {
     /// The zip container of a `.pth`.
     #[error("damaged .pth file (a zip archive): {0}; download or copy it again")]
     Zip(String),
-    /// A pickle that asks for code.
-    #[error(
-        "its pickle asks to run `{name}`, and only tensors and plain containers are accepted: running it could do \
-         anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it"
-    )]
-    Code {
-        /// The qualified name.
-        name: String,
-    },
-    /// A pickle instruction that no checkpoint needs.
-    #[error(
-        "its pickle has the instruction 0x{opcode:02x} at byte {at}, which `torch.save` does not write for tensors"
-    )]
-    Opcode {
-        /// The byte.
-        opcode: u8,
-        /// Its offset in the pickle.
-        at: usize,
-    },
+    /// A pickle of something else than tensors and plain containers, or a damaged one.
+    #[error("{0}{remedy}", remedy = remedy(.0))]
+    Pickle(#[from] PickleError),
     /// The file ends too early.
     #[error("it ends within {what}: it is truncated; download or copy it again")]
     Truncated {
         /// What was being read.
         what: String,
     },
-    /// A pickle that breaks its own rules.
-    #[error("its pickle is damaged at byte {at}: {rule}")]
-    Pickle {
-        /// Offset in the pickle.
-        at: usize,
-        /// The rule.
-        rule: &'static str,
-    },
     /// Anything else.
     #[error("{0}")]
     Content(String),
+}
+
+fn remedy(error: &PickleError) -> &'static str {
+    match error {
+        PickleError::Global { .. } => {
+            "; save only the `state_dict()`, or convert the file to .safetensors on a machine where you trust it"
+        }
+        _ => "",
+    }
 }

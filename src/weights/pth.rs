@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use zip::ZipArchive;
 
-use super::pickle::{self, Unpickled, Value, View};
+use super::pickle::{self, Object, Unpickled, Value, View};
 use super::{FormatError, Tensor, Tensors};
 
 /// Opens the old form.
@@ -131,7 +131,8 @@ pub(super) fn zip(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatErr
     {
         return Err(FormatError::Content("it was written on a big-endian machine; convert it to .safetensors".into()));
     }
-    let made = pickle::load(&read(pickle_name)?)?;
+    let pickled = read(pickle_name)?;
+    let made = pickle::load(&pickled)?;
     let mut by_storage: BTreeMap<Rc<str>, Vec<(String, Rc<View>)>> = BTreeMap::new();
     for (key, view) in state_dict(&made, say)? {
         by_storage.entry(view.storage.key.clone()).or_default().push((key, view));
@@ -150,7 +151,7 @@ pub(super) fn zip(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatErr
 /// each key a count of elements and their bytes.
 pub(super) fn legacy(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatError> {
     let mut rest = bytes;
-    let mut next = || -> Result<Unpickled, FormatError> {
+    let mut next = || -> Result<Unpickled<'_>, FormatError> {
         let made = pickle::load(rest)?;
         rest = &rest[made.length..];
         Ok(made)
@@ -162,10 +163,11 @@ pub(super) fn legacy(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, Format
         return Err(FormatError::Content("it has another version than 1001 of torch's old format".into()));
     }
     let system = next()?;
+    let says_big = |(key, value): &(Value, Value)| {
+        system.text(key) == Some("little_endian") && matches!(value, Value::Bool(false))
+    };
     if let Value::Dict(dict) = system.root
-        && system.dicts[dict]
-            .iter()
-            .any(|item| matches!(item, (Value::Str(key), Value::Bool(false)) if &**key == "little_endian"))
+        && system.heap.dicts[dict].iter().any(says_big)
     {
         return Err(FormatError::Content("it was written on a big-endian machine; convert it to .safetensors".into()));
     }
@@ -175,8 +177,8 @@ pub(super) fn legacy(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, Format
         return Err(FormatError::Content("it has no list of storages".into()));
     };
     let mut storages: HashMap<&str, &[u8]> = HashMap::new();
-    for key in &keys.lists[list] {
-        let Value::Str(key) = key else { return Err(FormatError::Content("a storage's key is no text".into())) };
+    for key in &keys.heap.lists[list] {
+        let Some(key) = keys.text(key) else { return Err(FormatError::Content("a storage's key is no text".into())) };
         let Some(storage) = made.storages.get(key) else {
             return Err(FormatError::Content(format!("its storage {key} belongs to no tensor")));
         };
@@ -202,22 +204,21 @@ pub(super) fn legacy(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, Format
 
 /// Keys and tensors of the `state_dict` that a checkpoint is or holds. `say` is told which it is, where it is none of the
 /// name.
-fn state_dict(made: &Unpickled, say: &dyn Fn(&str)) -> Result<Vec<(String, Rc<View>)>, FormatError> {
+fn state_dict(made: &Unpickled<'_>, say: &dyn Fn(&str)) -> Result<Vec<(String, Rc<View>)>, FormatError> {
     let Value::Dict(mut dict) = made.root else {
         return Err(FormatError::Content(format!("it holds {}, not a `state_dict`", name_of(&made.root))));
     };
     for _ in 0..MAX_NESTING {
-        let inner: Vec<(&str, usize)> = made.dicts[dict]
+        let inner: Vec<(&str, usize)> = made.heap.dicts[dict]
             .iter()
-            .filter_map(|item| match item {
-                (Value::Str(key), Value::Dict(inner)) if holds_tensors(made, *inner, MAX_NESTING) => {
-                    Some((&**key, *inner))
-                }
+            .filter_map(|(key, value)| match value {
+                Value::Dict(inner) if holds_tensors(made, *inner, MAX_NESTING) => Some((made.text(key)?, *inner)),
                 _ => None,
             })
             .collect();
         let named = WRAPPERS.iter().find_map(|name| inner.iter().find(|(key, _)| key == name));
-        let has_tensors = made.dicts[dict].iter().any(|(_, value)| matches!(value, Value::Tensor(_)));
+        let has_tensors =
+            made.heap.dicts[dict].iter().any(|(_, value)| matches!(value, Value::Object(Object::Tensor(_))));
         let (name, chosen) = match (named, inner.as_slice()) {
             (Some(named), _) => *named,
             (None, [only]) if !has_tensors => *only,
@@ -242,38 +243,31 @@ fn state_dict(made: &Unpickled, say: &dyn Fn(&str)) -> Result<Vec<(String, Rc<Vi
         }
         dict = chosen;
     }
-    let tensor = |(key, value): &(Value, Value)| match (key, value) {
-        (Value::Str(key), Value::Tensor(view)) => Ok((key.to_string(), view.clone())),
-        (Value::Str(key), value) => Err(FormatError::Content(format!(
-            "its entry `{key}` is {}, not a tensor; save the `state_dict()` alone",
+    let tensor = |(key, value): &(Value, Value)| match (made.text(key), value) {
+        (Some(key), Value::Object(Object::Tensor(view))) => Ok((key.to_owned(), view.clone())),
+        (Some(key), value) => Err(FormatError::Content(format!(
+            "its entry `{key}` is {}, not a tensor; save only the `state_dict()`",
             name_of(value)
         ))),
-        (key, _) => Err(FormatError::Content(format!("one of its keys is {}, not a text", name_of(key)))),
+        (None, _) => Err(FormatError::Content(format!("one of its keys is {}, not a string", name_of(key)))),
     };
-    made.dicts[dict].iter().map(tensor).collect()
+    made.heap.dicts[dict].iter().map(tensor).collect()
 }
 
-/// Whether a dictionary holds tensors under texts as keys, itself or in such dictionaries: an optimizer's are numbered.
-fn holds_tensors(made: &Unpickled, dict: usize, depth: usize) -> bool {
-    made.dicts[dict].iter().any(|item| match item {
-        (Value::Str(_), Value::Tensor(_)) => true,
-        (Value::Str(_), Value::Dict(inner)) => depth > 0 && holds_tensors(made, *inner, depth - 1),
+/// Whether a dict holds tensors under string keys, itself or in such dicts: an optimizer's keys are numbers.
+fn holds_tensors(made: &Unpickled<'_>, dict: usize, depth: usize) -> bool {
+    made.heap.dicts[dict].iter().any(|(key, value)| match value {
+        Value::Object(Object::Tensor(_)) => made.text(key).is_some(),
+        Value::Dict(inner) => depth > 0 && made.text(key).is_some() && holds_tensors(made, *inner, depth - 1),
         _ => false,
     })
 }
 
 fn name_of(value: &Value) -> &'static str {
     match value {
-        Value::None => "None",
-        Value::Bool(_) => "a truth value",
-        Value::Int(_) | Value::Float => "a number",
-        Value::Str(_) => "a text",
-        Value::Tuple(_) => "a tuple",
-        Value::List(_) => "a list",
-        Value::Dict(_) => "a dictionary",
-        Value::Global(_) => "a type",
-        Value::Storage(_) => "a storage",
-        Value::Tensor(_) => "a tensor",
+        Value::Object(Object::Storage(_)) => "a storage",
+        Value::Object(Object::Tensor(_)) => "a tensor",
+        other => other.kind(),
     }
 }
 

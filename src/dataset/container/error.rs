@@ -1,6 +1,7 @@
 //! Why a container file cannot be used.
 
 use crate::digest::Digest;
+use crate::pickle::PickleError;
 
 /// The rule that a container file breaks. The message begins after the file's name.
 #[derive(Debug, thiserror::Error)]
@@ -31,36 +32,9 @@ pub enum ContainerProblem {
         /// Digest that is pinned.
         expected: Digest,
     },
-    /// A function or type that no list of pictures needs.
-    #[error(
-        "at byte {at} it calls for `{name}`; a list of pictures and a list of bools need no such thing, and a pickle that \
-         calls functions can do anything, so it is refused"
-    )]
-    Code {
-        /// Module and name.
-        name: String,
-        /// Where.
-        at: u64,
-    },
-    /// An instruction that no list of pictures needs.
-    #[error(
-        "at byte {at} it builds {} (pickle instruction 0x{opcode:02x}), which lists of pictures and bools do not need: refused",
-        built(*opcode)
-    )]
-    Opcode {
-        /// The instruction.
-        opcode: u8,
-        /// Where.
-        at: u64,
-    },
-    /// A pickle that contradicts itself.
-    #[error("at byte {at} it is no sound pickle: {rule}")]
-    Pickle {
-        /// Where.
-        at: u64,
-        /// What is wrong.
-        rule: &'static str,
-    },
+    /// A pickle of other things than byte strings and bools, or a damaged one.
+    #[error(transparent)]
+    Pickle(#[from] PickleError),
     /// A pickle of something else.
     #[error(
         "it is a pickle of {found}; an insightface .bin holds (list of encoded pictures, list of bools), two pictures a bool"
@@ -181,16 +155,4 @@ pub enum ContainerProblem {
     /// A folder without shards.
     #[error("there is no `.parquet` file in it")]
     NoShards,
-}
-
-/// What a pickle instruction makes.
-fn built(opcode: u8) -> &'static str {
-    match opcode {
-        b'}' | b'd' | b's' | b'u' => "a dictionary",
-        b'F' | b'G' => "a decimal number",
-        b'i' | b'o' | 0x81 | 0x92 => "an object",
-        b'P' | b'Q' => "a reference to another file",
-        0x8f..=0x91 => "a set",
-        _ => "something else",
-    }
 }

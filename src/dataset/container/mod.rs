@@ -7,7 +7,6 @@ mod insightface;
 mod layout;
 mod locate;
 mod parquet;
-mod pickle;
 mod unpacked;
 mod vggface2;
 
