@@ -10,7 +10,7 @@
 //! Data moves one way; every step's result is a file that the next step reads. Dependencies point the same way:
 //! `commands → run → {embed, evaluate, report, ablation, compare, agreement, published, reproduce} → {people, protocol} →
 //! {model, weights, dataset, preprocess, breakdown, similarity, verification} → {plan, sample, closeness, quality, config,
-//! files, file_lock, pointer, digest, estimate, progress, cuda}` and never back. `throughput` times the network of a config with
+//! files, file_lock, npy, pickle, pointer, digest, estimate, progress, cuda}` and never back. `throughput` times the network of a config with
 //! what `run` prepares. Only `terminal` writes to the terminal.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -35,6 +35,7 @@ pub mod files;
 pub mod hub;
 pub mod metrics;
 pub mod model;
+pub mod npy;
 pub mod numbers;
 pub mod people;
 pub mod pickle;

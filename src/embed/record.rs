@@ -1,7 +1,7 @@
 //! A chunk on disk: the matrix of its embedded rows, and the sidecar that makes it count.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::Failure;
-use super::npy::{self, EmbeddingMatrix, MatrixReader};
 use super::store::{CHUNKS, StoreError};
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
 use crate::files::{self, FileError};
+use crate::npy::{self, EmbeddingMatrix, MatrixReader};
 use crate::quality::{Qualities, Quality};
 
 /// What a chunk's sidecar says.
@@ -196,20 +196,9 @@ impl ChunkRecord {
 
 /// Writes a chunk's matrix; gives its digest.
 pub(super) fn write_matrix(path: &Path, rows: &[f32], dimension: usize) -> Result<Digest, FileError> {
-    let mut hasher = Hasher::default();
-    files::commit(path, |out: &mut BufWriter<&File>| {
-        let mut write = |bytes: &[u8]| {
-            hasher.update(bytes);
-            out.write_all(bytes).map_err(FileError::new("write", path))
-        };
-        write(&npy::header(rows.len() / dimension, dimension))?;
-        let mut bytes = Vec::new();
-        rows.chunks(64 * 1024).try_for_each(|part| {
-            npy::encode(part, &mut bytes);
-            write(&bytes)
-        })
-    })?;
-    Ok(hasher.finish())
+    let mut bytes = Vec::new();
+    npy::write(&mut bytes, rows, dimension).map_err(FileError::new("write", path))?;
+    files::commit_bytes(path, &bytes).map(|()| Digest::of(&bytes))
 }
 
 /// A sidecar that was found: its number, and the record or what is wrong with it.

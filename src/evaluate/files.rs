@@ -1,11 +1,10 @@
 //! The files an evaluation is kept in. `metrics.json` is written last and removed first: while it is there, the others
 //! are whole and belong to it.
 
-use std::fs;
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::{BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use npyz::WriterBuilder;
 use polars::prelude::*;
 use serde::Serialize;
 
@@ -13,6 +12,7 @@ use super::{Centroids, EvaluateError, Evaluation, tested};
 use crate::breakdown::{self, Breakdown};
 use crate::files::{self, FileError, commit, commit_bytes};
 use crate::metrics::{Metrics, ReadMetricsError};
+use crate::npy::{self, EmbeddingMatrix, NpyError};
 use crate::people::People;
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
 use crate::verification::Curve;
@@ -205,28 +205,16 @@ fn pickled(ids: &[&str]) -> Vec<u8> {
 
 impl Centroids {
     fn write(&self, path: &Path) -> Result<(), EvaluateError> {
-        let rows = self.data.len().checked_div(self.dimension).unwrap_or(0);
-        commit(path, |out| {
-            let fill = |out: &mut dyn Write| -> std::io::Result<()> {
-                let shape = [rows as u64, self.dimension as u64];
-                let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(out).begin_nd()?;
-                writer.extend(self.data.iter().copied())?;
-                writer.finish()
-            };
-            Ok(fill(out).map_err(FileError::new("write", path))?)
-        })
+        let fill = |out: &mut BufWriter<&File>| npy::write(out, &self.data, self.dimension);
+        Ok(commit(path, |out| fill(out).map_err(FileError::new("write", path)))?)
     }
 
     fn read(path: &Path) -> Result<Self, EvaluateError> {
-        let damaged = |reason: String| EvaluateError::Damaged { path: path.into(), reason };
-        let bytes = files::read(path)?;
-        let file = npyz::NpyFile::new(bytes.as_slice()).map_err(|error| damaged(error.to_string()))?;
-        let &[rows, dimension] = file.shape() else { return Err(damaged("it is no matrix".into())) };
-        let data = file.into_vec::<f32>().map_err(|error| damaged(error.to_string()))?;
-        if rows.checked_mul(dimension) != Some(data.len() as u64) {
-            return Err(damaged(format!("{rows}×{dimension} is not {} numbers", data.len())));
+        match EmbeddingMatrix::open(path) {
+            Ok(EmbeddingMatrix { data, dimension, .. }) => Ok(Self { data, dimension }),
+            Err(NpyError::File(error)) => Err(error.into()),
+            Err(NpyError::Format { path, rule }) => Err(EvaluateError::Damaged { path, reason: rule }),
         }
-        Ok(Self { data, dimension: dimension as usize })
     }
 }
 
