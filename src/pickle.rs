@@ -276,8 +276,7 @@ pub fn load<R: Read + Seek, T: Objects>(
     objects: &mut T,
 ) -> Result<(ValueOf<T>, HeapOf<T>), PickleError> {
     let heap = Heap { lists: Vec::new(), dicts: Vec::new() };
-    let mut machine =
-        Machine { input, objects, heap, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+    let mut machine = Machine { input, objects, heap, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
     for _ in 0..MAX_STEPS {
         let at = machine.input.at;
         match machine.input.byte()? {
@@ -324,37 +323,26 @@ impl<R: Read + Seek, T: Objects> Machine<'_, R, T> {
                 let (module, name) = (self.name(&module)?, self.name(&name)?);
                 self.global(&module, &name, at)?;
             }
-            b'q' => {
-                let index = u32::from(self.input.byte()?);
-                self.remember(index)?;
+            // BINPUT, LONG_BINPUT, MEMOIZE.
+            b'q' | b'r' | 0x94 => {
+                let index = match opcode {
+                    b'q' => self.input.byte()?.into(),
+                    b'r' => self.input.u32()?,
+                    _ => self.memo.len() as u32,
+                };
+                let Some(value) = self.stack.last() else { return self.wrong("the stack is empty") };
+                self.memo.insert(index, value.clone());
             }
-            b'r' => {
-                let index = self.input.u32()?;
-                self.remember(index)?;
-            }
-            // MEMOIZE.
-            0x94 => self.remember(self.memo.len() as u32)?,
-            b'h' => {
-                let index = u32::from(self.input.byte()?);
-                self.recall(index)?;
-            }
-            b'j' => {
-                let index = self.input.u32()?;
-                self.recall(index)?;
+            b'h' | b'j' => {
+                let index = if opcode == b'h' { self.input.byte()?.into() } else { self.input.u32()? };
+                let Some(value) = self.memo.get(&index) else { return self.wrong("the memo has no such entry") };
+                self.stack.push(value.clone());
             }
             b'(' => self.marks.push(self.stack.len()),
-            b't' => {
-                let items = self.since_mark()?;
-                self.tuple(items);
-            }
-            b')' => self.tuple(Vec::new()),
-            // TUPLE1 to TUPLE3.
-            0x85..=0x87 => {
-                let Some(from) = self.stack.len().checked_sub(usize::from(opcode - 0x84)) else {
-                    return self.wrong("the stack is empty");
-                };
-                let items = self.stack.split_off(from);
-                self.tuple(items);
+            b')' | b't' | 0x85..=0x87 => {
+                let items = self.operands(opcode)?;
+                self.heap.lists.push(items);
+                self.stack.push(Value::Tuple(self.heap.lists.len() - 1));
             }
             b']' => {
                 self.heap.lists.push(Vec::new());
@@ -364,21 +352,22 @@ impl<R: Read + Seek, T: Objects> Machine<'_, R, T> {
                 let dict = self.heap.dict();
                 self.stack.push(dict);
             }
-            b's' => {
-                let (value, key) = (self.pop()?, self.pop()?);
-                self.set_items(vec![key, value])?;
+            b'a' | b'e' => {
+                let mut items = self.operands(opcode)?;
+                let Some(&Value::List(list)) = self.stack.last() else {
+                    return self.wrong("something is appended to what is not a list");
+                };
+                self.heap.lists[list].append(&mut items);
             }
-            b'u' => {
-                let items = self.since_mark()?;
-                self.set_items(items)?;
-            }
-            b'a' => {
-                let item = self.pop()?;
-                self.append(vec![item])?;
-            }
-            b'e' => {
-                let items = self.since_mark()?;
-                self.append(items)?;
+            b's' | b'u' => {
+                let mut items = self.operands(opcode)?.into_iter();
+                let Some(&Value::Dict(dict)) = self.stack.last() else {
+                    return self.wrong("an item is set in what is not a dict");
+                };
+                while let Some(key) = items.next() {
+                    let Some(value) = items.next() else { return self.wrong("a key has no value") };
+                    self.heap.dicts[dict].push((key, value));
+                }
             }
             b'Q' => {
                 let id = self.pop()?;
@@ -415,17 +404,13 @@ impl<R: Read + Seek, T: Objects> Machine<'_, R, T> {
                 };
                 self.stack.push(value);
             }
-            b'J' => {
-                let value = i32::from_le_bytes(self.input.array()?);
-                self.stack.push(Value::Int(value.into()));
-            }
-            b'K' => {
-                let value = self.input.byte()?;
-                self.stack.push(Value::Int(value.into()));
-            }
-            b'M' => {
-                let value = u16::from_le_bytes(self.input.array()?);
-                self.stack.push(Value::Int(value.into()));
+            b'J' | b'K' | b'M' => {
+                let value = match opcode {
+                    b'J' => i32::from_le_bytes(self.input.array()?).into(),
+                    b'K' => self.input.byte()?.into(),
+                    _ => u16::from_le_bytes(self.input.array()?).into(),
+                };
+                self.stack.push(Value::Int(value));
             }
             // LONG1.
             0x8a => {
@@ -479,50 +464,20 @@ impl<R: Read + Seek, T: Objects> Machine<'_, R, T> {
         }
     }
 
-    fn since_mark(&mut self) -> Result<Vec<ValueOf<T>>, PickleError> {
-        match self.marks.pop() {
-            Some(mark) if mark <= self.stack.len() => Ok(self.stack.split_off(mark)),
-            _ => self.wrong("the stack has no mark"),
-        }
-    }
-
-    fn remember(&mut self, index: u32) -> Result<(), PickleError> {
-        let Some(value) = self.stack.last() else { return self.wrong("the stack is empty") };
-        self.memo.insert(index, value.clone());
-        Ok(())
-    }
-
-    fn recall(&mut self, index: u32) -> Result<(), PickleError> {
-        let Some(value) = self.memo.get(&index) else { return self.wrong("the memo has no such entry") };
-        self.stack.push(value.clone());
-        Ok(())
-    }
-
-    fn tuple(&mut self, items: Vec<ValueOf<T>>) {
-        self.heap.lists.push(items);
-        self.stack.push(Value::Tuple(self.heap.lists.len() - 1));
-    }
-
-    fn append(&mut self, mut items: Vec<ValueOf<T>>) -> Result<(), PickleError> {
-        let Some(&Value::List(list)) = self.stack.last() else {
-            return self.wrong("something is appended to what is not a list");
+    /// The operands of an instruction: a fixed number, or all above the mark.
+    fn operands(&mut self, opcode: u8) -> Result<Vec<ValueOf<T>>, PickleError> {
+        let height = self.stack.len();
+        let from = match opcode {
+            b')' => Some(height),
+            b'a' | 0x85 => height.checked_sub(1),
+            b's' | 0x86 => height.checked_sub(2),
+            0x87 => height.checked_sub(3),
+            _ => self.marks.pop().filter(|mark| *mark <= height),
         };
-        self.heap.lists[list].append(&mut items);
-        Ok(())
-    }
-
-    fn set_items(&mut self, items: Vec<ValueOf<T>>) -> Result<(), PickleError> {
-        let Some(&Value::Dict(dict)) = self.stack.last() else {
-            return self.wrong("an item is set in what is not a dict");
-        };
-        if !items.len().is_multiple_of(2) {
-            return self.wrong("a key has no value");
+        match from {
+            Some(from) => Ok(self.stack.split_off(from)),
+            None => self.wrong("the stack lacks values or a mark"),
         }
-        let mut items = items.into_iter();
-        while let (Some(key), Some(value)) = (items.next(), items.next()) {
-            self.heap.dicts[dict].push((key, value));
-        }
-        Ok(())
     }
 
     fn global(&mut self, module: &str, name: &str, at: u64) -> Result<(), PickleError> {
@@ -576,12 +531,7 @@ mod tests {
             ((module, name) == ("m", "f")).then_some(())
         }
 
-        fn call(
-            &mut self,
-            (): &(),
-            arguments: usize,
-            heap: &mut Heap<(), ()>,
-        ) -> Result<Value<(), ()>, &'static str> {
+        fn call(&mut self, (): &(), arguments: usize, heap: &mut Heap<(), ()>) -> Result<Value<(), ()>, &'static str> {
             let [only] = &heap.lists[arguments][..] else { return Err("`f` takes one argument") };
             Ok(only.clone())
         }
@@ -606,9 +556,9 @@ mod tests {
 
     #[test]
     fn contradictions_are_damage() {
-        insta::assert_snapshot!(error(b"\x80\x02t."), @"its pickle is damaged at byte 3: the stack has no mark");
+        insta::assert_snapshot!(error(b"\x80\x02t."), @"its pickle is damaged at byte 3: the stack lacks values or a mark");
         // A mark at height 2; SETITEM then takes the element below it.
-        insta::assert_snapshot!(error(b"}K\x01(K\x02st."), @"its pickle is damaged at byte 8: the stack has no mark");
+        insta::assert_snapshot!(error(b"}K\x01(K\x02st."), @"its pickle is damaged at byte 8: the stack lacks values or a mark");
         insta::assert_snapshot!(error(b"\x80\x02X\xff\xff\xff\xffabc"), @"it ends inside its pickle: it is truncated; download or copy it again");
         insta::assert_snapshot!(error(b"\x80\x02cm\nf\n)R."), @"its pickle is damaged at byte 9: `f` takes one argument");
         insta::assert_snapshot!(error(b"]K\x01K\x02s."), @"its pickle is damaged at byte 6: an item is set in what is not a dict");

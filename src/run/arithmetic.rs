@@ -86,7 +86,7 @@ impl Workplace<'_> {
         let made_by = format!("{}, computed by {}", theirs.fingerprint.short(12), theirs.machine());
         let (_, loaded) = stored(run)?;
         let config = &loaded.config;
-        if !weights::at_hand(&config.weights) {
+        if !weights::is_available(&config.weights) {
             return Ok(format!("{made_by}; the weights are not here, so what this machine would compute is not known"));
         }
         let plan: RunPlan = run.json(RunDirectory::PLAN)?;

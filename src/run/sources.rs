@@ -36,7 +36,7 @@ impl Workplace<'_> {
         let mut read = weights::load(&config.weights, self.progress, self.cancel)?;
         read.tensors = model::adopt(&config.model, read.tensors);
         let needed = model::parameters(&config.model);
-        if let Some(prefix) = weights::take_off_prefix(&mut read.tensors, &needed) {
+        if let Some(prefix) = weights::strip_prefix(&mut read.tensors, &needed) {
             self.progress.say(&format!("the prefix `{prefix}` is taken off the keys of {}", read.origin.location));
         }
         weights::require(&read, &needed, model::unused_keys(&config.model))?;

@@ -1,4 +1,4 @@
-//! Why there are no weights.
+//! Errors of loading weights.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,19 @@ use crate::files::FileError;
 use crate::hub::HubError;
 use crate::pickle::PickleError;
 
-/// Why there are no weights.
+/// Why weights cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// The Hub.
+    /// An error of the Hub.
     #[error(transparent)]
     Hub(#[from] HubError),
-    /// A file.
+    /// A file error.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A local file that is another than the one pinned.
+    /// A local file that differs from the pinned one.
     #[error(
-        "{} has sha256 {found}, but {expected} is pinned: it is damaged or another file; put the right one there, or \
-         correct `weights.sha256`", path.display()
+        "the sha256 of {} is {found}, but {expected} is pinned: it is damaged or a different file; replace it, or correct \
+         `weights.sha256`", path.display()
     )]
     WrongDigest {
         /// The file.
@@ -29,26 +29,25 @@ pub enum WeightsError {
         /// Digest in the config.
         expected: Digest,
     },
-    /// No such embedded weights.
-    #[error("no weights named `{name}` are inside the program; there are: {known}")]
+    /// Unknown embedded weights.
+    #[error("unknown embedded weights `{name}`; available: {known}")]
     NotEmbedded {
         /// The name.
         name: String,
-        /// Names there are.
+        /// Known names.
         known: String,
     },
-    /// Not a checkpoint.
-    #[error("{location} is no checkpoint that can be used: {source}")]
+    /// An unusable checkpoint.
+    #[error("cannot load {location}: {source}")]
     Format {
         /// Path, repository and file, or name.
         location: String,
         /// What is wrong with it.
         source: FormatError,
     },
-    /// A checkpoint of another network.
+    /// A checkpoint of a different network.
     #[error(
-        "{location} does not fit the network:{problems}\nchoose the checkpoint that belongs to `model`, or the `model` \
-         that belongs to the checkpoint"
+        "{location} does not match the network:{problems}\nuse the checkpoint of this `model`, or the `model` of this checkpoint"
     )]
     Unfit {
         /// Path, repository and file, or name.
@@ -61,13 +60,13 @@ pub enum WeightsError {
 /// What is wrong with the bytes of a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
-    /// No byte.
+    /// An empty file.
     #[error("it is empty; download or copy it again")]
     Empty,
-    /// None of the formats.
+    /// An unknown format.
     #[error(
-        "it is {found}, and not one of .safetensors, .pth, .pt or .bin as torch saves them; download the file itself \
-         again, or convert it"
+        "it is {found}, expected .safetensors, or .pth, .pt or .bin as saved by torch; download the file itself, or \
+         convert it"
     )]
     Unknown {
         /// What it looks like.
@@ -83,9 +82,9 @@ pub enum FormatError {
     #[error("{0}{remedy}", remedy = remedy(.0))]
     Pickle(#[from] PickleError),
     /// The file ends too early.
-    #[error("it ends within {what}: it is truncated; download or copy it again")]
+    #[error("it ends inside {what}: it is truncated; download or copy it again")]
     Truncated {
-        /// What was being read.
+        /// What is incomplete.
         what: String,
     },
     /// Anything else.

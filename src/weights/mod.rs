@@ -1,5 +1,5 @@
-//! Checkpoints: found (Hub, file, embedded), digested, parsed, and checked against what the network needs. What is
-//! digested is what is loaded: bytes are read once.
+//! Checkpoints: located (Hub, file, embedded), digested, parsed, and checked against the network. Files are read once, so
+//! the digest is that of the loaded bytes.
 
 mod check;
 mod embedded;
@@ -9,12 +9,13 @@ mod pth;
 mod safetensors;
 mod source;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{require, take_off_prefix};
+pub use check::{require, strip_prefix};
 pub use error::{FormatError, WeightsError};
 pub use source::WeightsSource;
 
@@ -28,7 +29,7 @@ use crate::progress::{Cancel, Progress};
 pub struct Tensor {
     /// Dimensions, outermost first.
     pub shape: Vec<usize>,
-    /// Values, C order. Empty for integer tensors (`num_batches_tracked`), which no network reads.
+    /// Values in C order. Empty for integer tensors (`num_batches_tracked`), which no network uses.
     pub data: Vec<f32>,
     /// Type in the file, e.g. `F32`, `F16`, `I64`.
     pub dtype: String,
@@ -37,7 +38,7 @@ pub struct Tensor {
 /// All tensors of a checkpoint, by key.
 pub type Tensors = BTreeMap<String, Tensor>;
 
-/// A parameter that a network needs.
+/// A parameter of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
     /// Key in the checkpoint, e.g. `repeat_1.0.branch0.conv.weight`.
@@ -70,7 +71,7 @@ pub struct Origin {
     pub bytes: u64,
 }
 
-/// Finds, digests and parses a checkpoint. The bytes that are digested are the bytes that are parsed.
+/// Locates, digests and parses a checkpoint.
 ///
 /// # Errors
 /// [`WeightsError`].
@@ -78,7 +79,7 @@ pub fn load(source: &WeightsSource, progress: &dyn Progress, cancel: &Cancel) ->
     load_with(Hub::shared(), source, progress, cancel)
 }
 
-/// [`load`] from another Hub than the environment's.
+/// [`load`] from a Hub other than the environment's.
 ///
 /// # Errors
 /// [`WeightsError`].
@@ -88,47 +89,30 @@ pub fn load_with(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Checkpoint, WeightsError> {
-    let origin = |source: &str, location: String, revision: Option<&String>, bytes: &[u8]| Origin {
-        source: source.to_owned(),
-        location,
-        revision: revision.cloned(),
-        bytes: bytes.len() as u64,
-    };
-    match source {
+    let (bytes, digest, source, location, revision) = match source {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
             let (bytes, digest) = from_hub(hub, &hub_file(repo, revision, file, *sha256), progress, cancel)?;
-            let origin = origin("hub", format!("{repo}/{file}"), Some(revision), &bytes);
-            Ok(Checkpoint { tensors: parse(&bytes, &origin.location, &|note| progress.say(note))?, digest, origin })
+            (Cow::Owned(bytes), digest, "hub", format!("{repo}/{file}"), Some(revision.clone()))
         }
         WeightsSource::File { path, sha256 } => {
             let bytes = files::read(path)?;
-            let origin = origin("file", path.display().to_string(), None, &bytes);
-            let digest = Digest::of(&bytes);
-            match sha256 {
-                Some(expected) if *expected != digest => {
-                    let (path, expected) = (path.clone(), *expected);
-                    Err(WeightsError::WrongDigest { path, found: digest, expected })
-                }
-                _ => Ok(Checkpoint {
-                    tensors: parse(&bytes, &origin.location, &|note| progress.say(note))?,
-                    digest,
-                    origin,
-                }),
+            let found = Digest::of(&bytes);
+            if let Some(expected) = sha256.filter(|expected| *expected != found) {
+                return Err(WeightsError::WrongDigest { path: path.clone(), found, expected });
             }
+            (Cow::Owned(bytes), found, "file", path.display().to_string(), None)
         }
         WeightsSource::Embedded { name } => {
             let bytes = embedded::find(name)?;
-            let origin = origin("embedded", name.clone(), None, bytes);
-            Ok(Checkpoint {
-                tensors: parse(bytes, name, &|note| progress.say(note))?,
-                digest: Digest::of(bytes),
-                origin,
-            })
+            (Cow::Borrowed(bytes), Digest::of(bytes), "embedded", name.clone(), None)
         }
-    }
+    };
+    let tensors = parse(&bytes, &location, &|note| progress.say(note))?;
+    let origin = Origin { source: source.to_owned(), location, revision, bytes: bytes.len() as u64 };
+    Ok(Checkpoint { tensors, digest, origin })
 }
 
-/// One line for people: what would be loaded, and whether it would be downloaded. Nothing is.
+/// Describes in one line what would be loaded and whether it would be downloaded, without doing either.
 #[must_use]
 pub fn describe(source: &WeightsSource) -> String {
     match source {
@@ -137,7 +121,7 @@ pub fn describe(source: &WeightsSource) -> String {
         }
         WeightsSource::File { path, .. } => describe_file(path),
         WeightsSource::Embedded { name } => match embedded::find(name) {
-            Ok(bytes) => format!("`{name}`, inside the program, {} bytes", bytes.len()),
+            Ok(bytes) => format!("`{name}`, embedded, {} bytes", bytes.len()),
             Err(error) => error.to_string(),
         },
     }
@@ -145,7 +129,7 @@ pub fn describe(source: &WeightsSource) -> String {
 
 /// Whether a checkpoint can be loaded without a download.
 #[must_use]
-pub fn at_hand(source: &WeightsSource) -> bool {
+pub fn is_available(source: &WeightsSource) -> bool {
     match source {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
             Hub::shared().cached(&hub_file(repo, revision, file, *sha256)).is_ok_and(|path| path.is_some())
@@ -158,7 +142,7 @@ pub fn at_hand(source: &WeightsSource) -> bool {
 fn describe_file(path: &Path) -> String {
     match std::fs::metadata(path) {
         Ok(metadata) => format!("{}, {} bytes", path.display(), metadata.len()),
-        Err(error) => format!("{}: cannot be read: {error}", path.display()),
+        Err(error) => format!("{}: unreadable: {error}", path.display()),
     }
 }
 
@@ -167,15 +151,15 @@ fn hub_file(repo: &str, revision: &str, path: &str, sha256: Option<Digest>) -> H
     HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256 }
 }
 
-/// The bytes of a file on the Hub, and their digest: the pinned one, else the one that the Hub stated for the commit. A
-/// cached file that is damaged is downloaded anew, once.
+/// The bytes of a file on the Hub, and their digest: the pinned one, else the one that the Hub announced for the commit. A
+/// damaged cached file is downloaded again, once.
 fn from_hub(
     hub: &Hub,
     file: &HubFile,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<(Vec<u8>, Digest), WeightsError> {
-    // What is cached is checked here and not by `download`, so that it is read once.
+    // Cached files are verified here and not by `download`, so that they are read once.
     let mut path = match hub.cached(file)? {
         Some(path) => path,
         None => hub.fetch(file, progress, cancel)?,
@@ -184,7 +168,7 @@ fn from_hub(
     loop {
         let bytes = files::read(&path)?;
         let found = Digest::of(&bytes);
-        let expected = file.sha256.or_else(|| Hub::stated(&path)).unwrap_or(found);
+        let expected = file.sha256.or_else(|| Hub::announced_digest(&path)).unwrap_or(found);
         if found == expected {
             return Ok((bytes, found));
         }
@@ -196,14 +180,14 @@ fn from_hub(
         if !std::mem::replace(&mut again, false) {
             return Err(error.into());
         }
-        progress.say(&format!("{file} was damaged in the cache; downloading it again"));
+        progress.say(&format!("{file} is damaged in the cache; downloading it again"));
         path = hub.fetch(file, progress, cancel)?;
     }
 }
 
-/// Tells the format by the content: names lie.
+/// Detects the format by content: names are unreliable.
 fn parse(bytes: &[u8], location: &str, say: &dyn Fn(&str)) -> Result<Tensors, WeightsError> {
-    // safetensors first: it begins with the length of its header, which may look like the start of any other format.
+    // safetensors first: it begins with the length of its header, which may look like the start of another format.
     let parsed = if bytes.get(8) == Some(&b'{') {
         safetensors::read(bytes)
     } else if bytes.starts_with(b"PK\x03\x04") {
@@ -239,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_safetensors_header_whose_length_looks_like_a_pickle_is_no_pickle() {
+    fn a_safetensors_header_whose_length_looks_like_a_pickle_is_not_one() {
         let data = [0; 8];
         let file = |key: &str| {
             let view = ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, vec![2], &data).unwrap();
@@ -250,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_anywhere_is_refused() {
+    fn a_file_truncated_anywhere_is_refused() {
         for bytes in FILES {
             parse(bytes, "whole", &|_| {}).unwrap();
             for length in 0..bytes.len() {
@@ -262,7 +246,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-        /// Whatever the bytes: no panic, and no more memory than they can fill.
+        /// No bytes cause a panic or more memory use than they can fill.
         #[test]
         fn damage_never_panics(
             which in 0usize..4,

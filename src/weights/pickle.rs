@@ -44,7 +44,7 @@ pub(super) struct View {
     /// Elements before the first.
     pub offset: usize,
     pub shape: Vec<usize>,
-    /// Elements between neighbours, one a dimension.
+    /// Elements between neighbours, one per dimension.
     pub stride: Vec<usize>,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Unpickled<'a> {
     bytes: &'a [u8],
     pub root: Value,
     pub heap: Heap<Global, Object>,
-    /// All storages that it names.
+    /// All storages that it refers to.
     pub storages: BTreeMap<Rc<str>, Rc<Storage>>,
     /// Length of the pickle, bytes.
     pub length: usize,

@@ -3,21 +3,21 @@
 
 use std::io::{Read, Seek};
 
-use super::unpacked::{self, Distinct, Folder, Index};
-use super::{ContainerProblem as Problem, Located, Task, say_pairs};
-use crate::dataset::scan::Context;
+use super::unpacked::{self, Distinct, Index, PartialFolder};
+use super::{ContainerProblem, Located, Task, say_pairs};
+use crate::dataset::scan::OpenContext;
 use crate::dataset::{DatasetError, LARGEST_PICTURE, Manifest};
 use crate::files::{self, FileError};
 use crate::pickle::{self, Heap, Input, Objects, PROTO, PickleError, Span};
 
 /// Reads a file of pairs.
-pub(super) fn open(file: &Located, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+pub(super) fn open(file: &Located, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let manifest = unpacked::open("insightface-bin", std::slice::from_ref(file), context, unpack, |_| Ok(None))?;
     say_pairs(&manifest, context);
     Ok(manifest)
 }
 
-fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
+fn unpack(folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
     let (file, path) = (folder.container, &folder.container.path);
     let head = file.head()?;
     if !matches!(head[..], [PROTO, 2..=5, ..]) {
@@ -26,7 +26,7 @@ fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
             _ => files::looks_like(&head),
         };
         let expected = "a Python pickle of protocol 2 to 5 (insightface's .bin)";
-        return Err(file.problem(Problem::OtherFormat { found, expected }));
+        return Err(file.problem(ContainerProblem::OtherFormat { found, expected }));
     }
     let failed = |error| FileError::new("read", path)(error);
     let mut input = Input::new(file.open()?).map_err(failed)?;
@@ -50,7 +50,7 @@ fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
 
 /// The content of a file.
 #[derive(Debug)]
-pub(super) struct Pairs {
+pub(super) struct PicklePairs {
     /// The pictures; for what is not a picture, what it is.
     pub pictures: Vec<Result<Picture, String>>,
     /// Whether each pair is genuine.
@@ -141,7 +141,7 @@ impl Objects for Builtins {
 }
 
 /// Finds the pairs.
-pub(super) fn read<R: Read + Seek>(input: &mut Input<R>) -> Result<Pairs, Problem> {
+pub(super) fn read<R: Read + Seek>(input: &mut Input<R>) -> Result<PicklePairs, ContainerProblem> {
     let (root, heap) = pickle::load(input, &mut Builtins)?;
     if !input.is_at_end() {
         return Err(PickleError::Damaged { at: input.at(), rule: "the file continues after its end" }.into());
@@ -150,7 +150,7 @@ pub(super) fn read<R: Read + Seek>(input: &mut Input<R>) -> Result<Pairs, Proble
         Value::List(index) | Value::Tuple(index) => Some(heap.lists[*index].as_slice()),
         _ => None,
     };
-    let no_pairs = |found: String| Problem::NoPairs { found };
+    let no_pairs = |found: String| ContainerProblem::NoPairs { found };
     let both = match items(&root) {
         Some([pictures, same]) => items(pictures).zip(items(same)),
         _ => None,
@@ -180,5 +180,5 @@ pub(super) fn read<R: Read + Seek>(input: &mut Input<R>) -> Result<Pairs, Proble
         Value::Int(value) => Err(no_pairs(format!("lists where bool {i} is the number {value}"))),
         other => Err(no_pairs(format!("lists where bool {i} is {}", other.kind()))),
     });
-    Ok(Pairs { pictures, same: same.collect::<Result<_, _>>()? })
+    Ok(PicklePairs { pictures, same: same.collect::<Result<_, _>>()? })
 }
