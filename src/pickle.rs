@@ -50,6 +50,7 @@ pub enum Value<G, O> {
 
 impl<G, O> Value<G, O> {
     /// What it is, for messages: "a list".
+    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::None => "None",
@@ -195,11 +196,13 @@ impl<R: Read + Seek> Input<R> {
     }
 
     /// The current position.
+    #[must_use]
     pub fn at(&self) -> u64 {
         self.at
     }
 
     /// Whether that is the end of the file.
+    #[must_use]
     pub fn is_at_end(&self) -> bool {
         self.at == self.length
     }

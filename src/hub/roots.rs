@@ -17,7 +17,7 @@ use super::HubError;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Roots(pub Vec<(&'static str, PathBuf)>);
 
-/// Each is a file or a folder; SSL_CERT_DIR is a list of folders.
+/// Each is a file or a folder; `SSL_CERT_DIR` is a list of folders.
 const VARIABLES: [&str; 4] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
 
 impl Roots {
