@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io::Write as _;
 use std::time::Instant;
 
 use facevault::evaluate::{self, EvaluationInput};
@@ -16,7 +17,6 @@ use facevault::progress::{Cancel, Silent};
 use facevault::similarity::{Cards, Forgetful, Labelled};
 use facevault::similarity::{PairMode, SimilarityOptions};
 use facevault_kernels::products::Products;
-use npyz::WriterBuilder;
 use rayon::prelude::*;
 
 const DIMENSION: usize = 512;
@@ -92,11 +92,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = if option.as_deref() == Some("--cuda") { DeviceRequest::Cuda } else { DeviceRequest::Cpu };
     if option.as_deref() == Some("--rows") {
         let path = arguments.next().ok_or("--rows takes a file")?;
-        let shape = [faces as u64, DIMENSION as u64];
-        let file = std::io::BufWriter::new(std::fs::File::create(path)?);
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
-        writer.extend(data.iter().copied())?;
-        writer.finish()?;
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        facevault::npy::write(&mut file, &data, DIMENSION)?;
+        file.flush()?;
         return Ok(());
     }
     let names: Vec<String> = (0..faces.max(IDENTITIES)).map(|name| format!("{name:06}")).collect();

@@ -32,7 +32,8 @@
 //! config
 //! embed
 //! agreement · compare · dataset · weights
-//! closeness · hub · numbers · results · sample · terminal
+//! closeness · hub · numbers · results · sample
+//! npy · terminal
 //! ```
 //!
 //! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.
@@ -50,6 +51,7 @@ pub mod dataset;
 pub mod embed;
 pub mod error;
 pub mod hub;
+pub mod npy;
 pub mod numbers;
 pub mod pages;
 pub mod plan;
@@ -65,7 +67,7 @@ mod text_table;
 pub mod throughput;
 pub mod weights;
 
-pub use facevault_base::{digest, file_lock, files, pointer, progress};
+pub use facevault_base::{digest, file_lock, files, pickle, pointer, progress};
 pub use facevault_cuda as cuda;
 pub use facevault_nn as model;
 pub use facevault_preprocess::{self as preprocess, quality};

@@ -1,4 +1,4 @@
-//! Boxes that a detector found in whole photos: a table beside the pictures of an image folder.
+//! A detector's boxes for the pictures of an image folder: a table next to them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -31,23 +31,23 @@ const CORNERS: [[&str; 4]; 3] =
 const SIZES: [[&str; 4]; 2] = [["x", "y", "w", "h"], ["x", "y", "width", "height"]];
 const SCORE: [&str; 5] = ["detector_score", "confidence", "score", "probability", "prob"];
 
-/// What became of a table of boxes.
+/// What a table of boxes leaves open.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Applied {
-    /// Faces that have no box in it.
+    /// Faces without a box.
     pub without: usize,
     /// Boxes of pictures that are not in the dataset.
     pub elsewhere: usize,
 }
 
 /// The columns that are read, by index.
-struct Columns {
+struct BoxTableColumns {
     face: usize,
     bbox: BoxColumns,
     score: Option<usize>,
 }
 
-impl Columns {
+impl BoxTableColumns {
     fn find(headers: &[String]) -> Result<Self, CsvProblem> {
         let headers = columns::lower_case(headers)?;
         let index = |name: &str| headers.iter().position(|header| header == name);
@@ -60,17 +60,17 @@ impl Columns {
         let bbox = corners.or_else(|| SIZES.iter().find_map(all).map(BoxColumns::Size));
         Ok(Self {
             face: FACE.into_iter().find_map(index).ok_or_else(|| {
-                missing("`face_id` or `file_name` or `path` or `image`", "it names the face or its picture")
+                missing("`face_id`, `file_name`, `path` or `image`", "it names the face or its picture")
             })?,
             bbox: bbox.ok_or_else(|| {
-                missing("`x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`", "they are the box in the picture")
+                missing("`x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`", "they give the box in the picture")
             })?,
             score: SCORE.into_iter().find_map(index),
         })
     }
 }
 
-/// Gives each face the box that the table has for it, in pixels of its picture; at most one.
+/// Assigns each face its box from the table, in pixels of its picture; at most one.
 pub(super) fn apply(faces: &mut [Face], file: &Path) -> Result<Applied, DatasetError> {
     let bytes = files::read(file)?;
     let (boxes, elsewhere) = read(faces, &bytes).map_err(|error| error.at(file, &bytes))?;
@@ -78,14 +78,14 @@ pub(super) fn apply(faces: &mut [Face], file: &Path) -> Result<Applied, DatasetE
     for (row, found) in boxes {
         let face = &mut faces[row as usize];
         (face.bbox, face.detector_score) = (found.bbox, found.score);
-        // What is wrong with the face itself goes first.
+        // A fault of the face itself takes precedence.
         face.fault = face.fault.take().or(found.fault);
     }
     Ok(Applied { without, elsewhere })
 }
 
-/// What a line says of its face.
-struct Found {
+/// One line of the table.
+struct FoundBox {
     /// `None`: the line is wrong.
     bbox: Option<BoundingBox>,
     score: Option<f32>,
@@ -94,16 +94,16 @@ struct Found {
     offset: usize,
 }
 
-/// What is found, by row.
-type Boxes = HashMap<u32, Found>;
+/// Lines by manifest row.
+type BoxesByRow = HashMap<u32, FoundBox>;
 
-/// The boxes, and how many more are of pictures that are not in the dataset.
-fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
+/// The boxes, and the number of boxes of pictures that are not in the dataset.
+fn read(faces: &[Face], bytes: &[u8]) -> Result<(BoxesByRow, usize), CsvError> {
     let names = FaceNames::of(faces);
     let mut lines = CsvLines::open(bytes)?;
     let head = lines.offset;
-    let columns = Columns::find(&lines.headers).map_err(|problem| CsvError { offset: head, problem })?;
-    let (mut boxes, mut elsewhere, mut unknown) = (Boxes::new(), 0, None);
+    let columns = BoxTableColumns::find(&lines.headers).map_err(|problem| CsvError { offset: head, problem })?;
+    let (mut boxes, mut elsewhere, mut unknown) = (BoxesByRow::new(), 0, None);
     while lines.advance()? {
         let (offset, row) = (lines.offset, lines.row());
         let fail = |problem| CsvError { offset, problem };
@@ -117,21 +117,21 @@ fn read(faces: &[Face], bytes: &[u8]) -> Result<(Boxes, usize), CsvError> {
             }
             Err(problem) => return Err(fail(problem)),
         };
-        // A detector that found nothing leaves the line without numbers.
+        // Detectors leave the numbers empty where they find nothing.
         let mut fault = LineFault::of(lines.line);
         let bbox = match row.whole().and_then(|()| row.bbox(columns.bbox)) {
             Ok(None) => continue,
             bbox => fault.keep(FaultIn::Box, bbox).flatten(),
         };
         let score = columns.score.and_then(|column| fault.keep(FaultIn::Box, row.number(column))).flatten();
-        let found = Found { bbox, score: score.map(|score| score as f32), fault: fault.fault(), offset };
+        let found = FoundBox { bbox, score: score.map(|score| score as f32), fault: fault.fault(), offset };
         if let Some(first) = boxes.insert(face, found) {
             let first = line_at(bytes, first.offset);
             return Err(fail(CsvProblem::SecondBox { value: value.into(), first }));
         }
     }
     match unknown {
-        // Not one fits: another dataset's boxes, or names that mean nothing here.
+        // No line fits: the table belongs to another dataset, or names its faces in an unknown way.
         Some(error) if boxes.is_empty() => Err(error),
         _ if boxes.is_empty() => Err(CsvError { offset: head, problem: CsvProblem::NoRows }),
         _ => Ok((boxes, elsewhere)),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_detector_did_not_find_and_what_is_elsewhere_is_counted() {
+    fn faces_without_a_box_and_boxes_without_a_face_are_counted() {
         let table = "path,x,y,w,h,confidence\nc,1,2,3,4,0.5\na,,,,,\nd,1,2,3,4,0.9\n";
         let (faces, applied) = applied(table).unwrap();
         assert_eq!(applied, Applied { without: 2, elsewhere: 1 });
@@ -197,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_box_is_a_fault_of_its_face_alone() {
+    fn an_invalid_box_is_a_fault_of_its_face_only() {
         for (line, reason) in [
             ("a,1,1,9,one,", "line 2: `y2` is `one`, expected a finite number such as 12 or 12.5"),
             ("a,9,1,1,9,", "line 2: the box from (9, 1) to (1, 9) has no area; expected x2 > x1 and y2 > y1"),
             ("a,1,1,,9,", "line 2: `x2` is empty"),
             (
                 "a,1,1,9,9",
-                "line 2: the line has 5 values, the header has 6 columns; look for a separator or quote too many or too few",
+                "line 2: the line has 5 values, but the header has 6 columns; look for a missing or extra separator or quote",
             ),
             ("a,1,1,9,9,nan", "line 2: `score` is `nan`, expected a finite number such as 12 or 12.5"),
         ] {
@@ -217,12 +217,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_boxes_is_told_with_its_line() {
-        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,9\na.jpg,2,2,9,9\n"), @", line 3: `a.jpg` has a box already, on line 2; a picture shows one face here: keep the box of the person that the picture is filed under");
-        assert_snapshot!(message("path,x1,y1,x2\na,1,1,9\n"), @", line 1: there is no column `x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`; the columns are `path`, `x1`, `y1`, `x2` (they are the box in the picture)");
-        assert_snapshot!(message("who,x1,y1,x2,y2\na,1,1,9,9\n"), @", line 1: there is no column `face_id` or `file_name` or `path` or `image`; the columns are `who`, `x1`, `y1`, `x2`, `y2` (it names the face or its picture)");
-        assert_snapshot!(message("path,x1,y1,x2,y2\nd,1,1,9,9\n"), @", line 2: `path` is `d`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
-        assert_snapshot!(message("path,x1,y1,x2,y2\n"), @", line 1: there is a header but no face below it");
-        assert_snapshot!(message(" \n"), @", line 1: the file is empty; expected a header line and one line for each face");
+    fn errors_in_a_table_of_boxes_name_the_line() {
+        assert_snapshot!(message("path,x1,y1,x2,y2\na,1,1,9,9\na.jpg,2,2,9,9\n"), @", line 3: `a.jpg` already has a box on line 2; a picture has one face here: keep the box of the person it is filed under");
+        assert_snapshot!(message("path,x1,y1,x2\na,1,1,9\n"), @", line 1: missing column `x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`; the columns are `path`, `x1`, `y1`, `x2` (they give the box in the picture)");
+        assert_snapshot!(message("who,x1,y1,x2,y2\na,1,1,9,9\n"), @", line 1: missing column `face_id`, `file_name`, `path` or `image`; the columns are `who`, `x1`, `y1`, `x2`, `y2` (it names the face or its picture)");
+        assert_snapshot!(message("path,x1,y1,x2,y2\nd,1,1,9,9\n"), @", line 2: `path` is `d`, but no face of the dataset has this face_id, path or file name (with or without extension); correct the table, or set `dataset` to the folder that contains it");
+        assert_snapshot!(message("path,x1,y1,x2,y2\n"), @", line 1: the table has a header but no rows");
+        assert_snapshot!(message(" \n"), @", line 1: the file is empty; expected a header and one line per face");
     }
 }

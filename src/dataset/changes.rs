@@ -1,11 +1,11 @@
-//! What has become of a dataset since a manifest was made.
+//! How a dataset differs from an earlier manifest of it.
 
 use std::collections::HashMap;
 
 use super::{Face, Manifest};
 
 impl Manifest {
-    /// What differs in `now`, in words: how many faces, and the first of them; `None` where nothing does.
+    /// Describes how `now` differs: the number of faces, and the first of them; `None` if nothing does.
     #[must_use]
     pub fn changes(&self, now: &Self) -> Option<String> {
         let (old, new) = (self.by_id(), now.by_id());
@@ -25,11 +25,23 @@ impl Manifest {
             [first, ..] => Some(format!("{} of {} faces {many} (the first is `{first}`)", ids.len(), self.len())),
         };
         let mut found: Vec<String> = [
-            counted(differing(|was, is| was.content != is.content), "has another picture", "have other pictures"),
-            counted(differing(|was, is| was.bbox != is.bbox), "has another box", "have other boxes"),
-            counted(differing(|was, is| was.identity_id != is.identity_id), "is another person", "are other people"),
-            counted(differing(|was, is| was.image_id != is.image_id), "is of another photo", "are of other photos"),
-            counted(gone.iter().map(String::as_str).collect(), "is gone", "are gone"),
+            counted(
+                differing(|was, is| was.content != is.content),
+                "has a different picture",
+                "have different pictures",
+            ),
+            counted(differing(|was, is| was.bbox != is.bbox), "has a different box", "have different boxes"),
+            counted(
+                differing(|was, is| was.identity_id != is.identity_id),
+                "has a different identity",
+                "have different identities",
+            ),
+            counted(
+                differing(|was, is| was.image_id != is.image_id),
+                "is from a different photo",
+                "are from different photos",
+            ),
+            counted(gone.iter().map(String::as_str).collect(), "is missing", "are missing"),
         ]
         .into_iter()
         .flatten()
@@ -41,10 +53,10 @@ impl Manifest {
         }
         let same_order = self.faces.iter().map(|face| &face.face_id).eq(now.faces.iter().map(|face| &face.face_id));
         if found.is_empty() && !same_order {
-            found.push("the faces are in another order".into());
+            found.push("the faces are in a different order".into());
         }
         if self.lists != now.lists {
-            found.push("the lists of pairs differ".into());
+            found.push("the pair lists differ".into());
         }
         (!found.is_empty()).then(|| found.join(", "))
     }
@@ -76,15 +88,15 @@ mod tests {
     }
 
     #[test]
-    fn what_has_changed_is_counted_and_the_first_of_each_kind_named() {
+    fn changes_are_counted_and_the_first_of_each_kind_is_named() {
         let was = manifest(&["a", "b", "c", "d"]);
         assert_eq!(was.changes(&was), None);
         let mut now = manifest(&["a", "c", "d", "e", "f"]);
         now.faces[1].content = None;
         now.faces[2].content = Some(Digest::of(b"other"));
         now.faces[2].bbox = Some(BoundingBox { x1: 0.0, y1: 0.0, x2: 1.0, y2: 1.0 });
-        insta::assert_snapshot!(was.changes(&now).unwrap(), @"2 of 4 faces have other pictures (the first is `c`), 1 of 4 faces has another box (`d`), 1 of 4 faces is gone (`b`), 2 faces are new (the first is `e`)");
-        insta::assert_snapshot!(was.changes(&manifest(&["b", "a", "c", "d"])).unwrap(), @"the faces are in another order");
+        insta::assert_snapshot!(was.changes(&now).unwrap(), @"2 of 4 faces have different pictures (the first is `c`), 1 of 4 faces has a different box (`d`), 1 of 4 faces is missing (`b`), 2 faces are new (the first is `e`)");
+        insta::assert_snapshot!(was.changes(&manifest(&["b", "a", "c", "d"])).unwrap(), @"the faces are in a different order");
         now.faces[0].identity_id = Some("x".into());
         assert!(now.changes(&now).is_none());
     }

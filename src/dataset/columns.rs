@@ -1,5 +1,5 @@
-//! Which column of a table of faces means what: Phase-1's in both dialects (`bbox_x1 … crop_path` as documented, `x, y,
-//! w, h, face_path` as written by Phase-1's code), and an image folder's.
+//! The columns of a table of faces: Phase-1's in both dialects (`bbox_x1 … crop_path` as documented, `x, y, w, h,
+//! face_path` as Phase-1's code writes it), and those of an image folder.
 
 use super::CsvProblem;
 use crate::dataset::Phase1Image;
@@ -15,13 +15,13 @@ pub(super) enum TableKind {
 
 /// Indices of the columns that are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Columns {
+pub(super) struct FaceColumns {
     pub face_id: usize,
     pub identity: Option<usize>,
     pub image_id: usize,
     /// The picture that the face is read from.
     pub picture: usize,
-    /// The photo's path, where it has a column beside its id.
+    /// The photo's path, where the table has it in addition to the id.
     pub photo_path: Option<usize>,
     pub bbox: Option<BoxColumns>,
     pub score: Option<usize>,
@@ -39,8 +39,8 @@ pub(super) enum BoxColumns {
 const CORNERS: [&str; 4] = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"];
 const SIZE: [&str; 4] = ["x", "y", "w", "h"];
 
-impl Columns {
-    /// Finds them by name. White space around names does not matter, order neither.
+impl FaceColumns {
+    /// Finds them by name, whatever their order and the white space around them.
     pub fn find(headers: &[&str], kind: TableKind) -> Result<Self, CsvProblem> {
         let headers = Headers(headers.iter().map(|name| name.trim()).collect());
         headers.each_once()?;
@@ -50,9 +50,9 @@ impl Columns {
         }
     }
 
-    /// A picture is a face is a photo. Names before numbers: an id should be readable.
+    /// Each picture is one face and one photo. Names are preferred to numbers: an id should be readable.
     fn image_folder(headers: &Headers<'_>) -> Result<Self, CsvProblem> {
-        // The names are too short for a likeness to mean anything: all columns are listed.
+        // The names are too short for a meaningful suggestion: all columns are listed.
         let one_of = |names: &[&str], reason| {
             headers.one_of(names, Some(reason)).map_err(|problem| match problem {
                 CsvProblem::MissingColumn { names, found, reason, .. } => {
@@ -61,8 +61,9 @@ impl Columns {
                 other => other,
             })
         };
-        let file = one_of(&["file_name"], "an image folder's metadata.csv has the paths there")?;
-        let identity = one_of(&["identity", "label_name", "label", "person", "name"], "it says who a face is")?;
+        let file = one_of(&["file_name"], "an image folder's metadata.csv gives the paths in it")?;
+        let identity =
+            one_of(&["identity", "label_name", "label", "person", "name"], "it gives the identity of a face")?;
         let (photo_path, bbox, score) = (None, None, None);
         Ok(Self { face_id: file, identity: Some(identity), image_id: file, picture: file, photo_path, bbox, score })
     }
@@ -71,11 +72,13 @@ impl Columns {
         let photo_path = headers.index("photo_path");
         let picture = match (image, photo_path) {
             (Phase1Image::Photo, Some(path)) => path,
-            // The documented dialect has only an id, the older one only a file name: that is the path then.
-            (Phase1Image::Photo, None) => headers.one_of(&["image_id", "photo_id"], Some("`image: photo` reads it"))?,
+            // The documented dialect has only an id, the older one only a file name: either is the path.
+            (Phase1Image::Photo, None) => {
+                headers.one_of(&["image_id", "photo_id"], Some("`image: photo` reads the picture from it"))?
+            }
             (Phase1Image::Crop, _) => headers.one_of(
                 &["crop_path", "face_path"],
-                Some("`image: crop` reads the picture there; `image: photo` does without it"),
+                Some("`image: crop` reads the picture from it; `image: photo` does not need it"),
             )?,
         };
         Ok(Self {
@@ -90,14 +93,14 @@ impl Columns {
     }
 }
 
-/// The names of a table's columns in small letters, each of which may be there once.
+/// The column names in lower case. Duplicates are an error.
 pub(super) fn lower_case(headers: &[String]) -> Result<Vec<String>, CsvProblem> {
     let names: Vec<String> = headers.iter().map(|name| name.trim().to_lowercase()).collect();
     Headers(names.iter().map(String::as_str).collect()).each_once()?;
     Ok(names)
 }
 
-/// That a table has none of these columns; all that it has are listed.
+/// The error for a missing column; lists all columns of the table.
 pub(super) fn missing(headers: &[String], names: &str, reason: &'static str) -> CsvProblem {
     CsvProblem::MissingColumn {
         names: names.to_owned(),
@@ -125,7 +128,7 @@ impl Headers<'_> {
         names.iter().find_map(|name| self.index(name)).ok_or_else(|| self.missing(names, reason))
     }
 
-    /// A box under either dialect; half a box is an error, no box is one where it is needed.
+    /// The columns of the box in either dialect. Half a box is an error where the box is needed, as is none.
     fn bbox(&self, image: Phase1Image) -> Result<Option<BoxColumns>, CsvProblem> {
         let all = |names: [&str; 4]| names.map(|name| self.index(name));
         let complete = |found: [Option<usize>; 4]| match found {
@@ -146,7 +149,7 @@ impl Headers<'_> {
             names.into_iter().zip(found).find_map(|(name, index)| index.is_none().then_some(name))
         };
         let count = |found: [Option<usize>; 4]| found.iter().flatten().count();
-        let reason = Some("`image: photo` cuts the box out of the photo");
+        let reason = Some("`image: photo` crops the box from the photo");
         Err(match (dialect(CORNERS, corners), dialect(SIZE, size)) {
             (Some(corner), _) if count(corners) > count(size) => self.missing(&[corner], reason),
             (_, Some(side)) if count(size) > count(corners) => self.missing(&[side], reason),
@@ -181,15 +184,15 @@ impl Headers<'_> {
 mod tests {
     use super::*;
 
-    fn find(headers: &str, image: Phase1Image) -> Result<Columns, CsvProblem> {
-        Columns::find(&headers.split(',').collect::<Vec<_>>(), TableKind::Phase1(image))
+    fn find(headers: &str, image: Phase1Image) -> Result<FaceColumns, CsvProblem> {
+        FaceColumns::find(&headers.split(',').collect::<Vec<_>>(), TableKind::Phase1(image))
     }
 
     #[test]
-    fn both_dialects_in_any_order() {
+    fn both_dialects_are_found_in_any_order() {
         let documented = "crop_path,face_id,extra,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score";
         let found = find(documented, Phase1Image::Crop).unwrap();
-        let expected = Columns {
+        let expected = FaceColumns {
             face_id: 1,
             identity: Some(4),
             image_id: 3,
@@ -199,11 +202,11 @@ mod tests {
             score: Some(9),
         };
         assert_eq!(found, expected);
-        assert_eq!(find(documented, Phase1Image::Photo).unwrap(), Columns { picture: 3, ..expected });
+        assert_eq!(find(documented, Phase1Image::Photo).unwrap(), FaceColumns { picture: 3, ..expected });
 
         let written = "face_id,photo_id,identity_id,photo_path,face_path,x,y,w,h,confidence";
         let found = find(written, Phase1Image::Photo).unwrap();
-        let expected = Columns {
+        let expected = FaceColumns {
             face_id: 0,
             identity: Some(2),
             image_id: 1,
@@ -219,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_in_both_dialects_with_the_nearest_column() {
+    fn a_missing_column_is_named_in_both_dialects_with_the_most_similar_one() {
         let message = |headers, image| find(headers, image).unwrap_err().to_string();
-        insta::assert_snapshot!(message("id,photo_id,face_path", Phase1Image::Crop), @"there is no column `face_id`; the columns are `id`, `photo_id`, `face_path`");
-        insta::assert_snapshot!(message("face_id,photo_id,facepath", Phase1Image::Crop), @"there is no column `crop_path` or `face_path`; the nearest is `facepath` (`image: crop` reads the picture there; `image: photo` does without it)");
-        insta::assert_snapshot!(message("face_id,face_path", Phase1Image::Crop), @"there is no column `image_id` or `photo_id`; the nearest is `face_id`");
-        insta::assert_snapshot!(message("face_id,photo_id,face_path,x,y,w", Phase1Image::Photo), @"there is no column `h`; the columns are `face_id`, `photo_id`, `face_path`, `x`, `y`, `w` (`image: photo` cuts the box out of the photo)");
-        insta::assert_snapshot!(message("face_id,photo_id,face_path", Phase1Image::Photo), @"there is no column `bbox_x1` or `x`; the columns are `face_id`, `photo_id`, `face_path` (`image: photo` cuts the box out of the photo)");
-        insta::assert_snapshot!(message("face_id, face_id,photo_id,face_path", Phase1Image::Crop), @"column `face_id` is there twice; rename one of them");
+        insta::assert_snapshot!(message("id,photo_id,face_path", Phase1Image::Crop), @"missing column `face_id`; the columns are `id`, `photo_id`, `face_path`");
+        insta::assert_snapshot!(message("face_id,photo_id,facepath", Phase1Image::Crop), @"missing column `crop_path` or `face_path`; the most similar one is `facepath` (`image: crop` reads the picture from it; `image: photo` does not need it)");
+        insta::assert_snapshot!(message("face_id,face_path", Phase1Image::Crop), @"missing column `image_id` or `photo_id`; the most similar one is `face_id`");
+        insta::assert_snapshot!(message("face_id,photo_id,face_path,x,y,w", Phase1Image::Photo), @"missing column `h`; the columns are `face_id`, `photo_id`, `face_path`, `x`, `y`, `w` (`image: photo` crops the box from the photo)");
+        insta::assert_snapshot!(message("face_id,photo_id,face_path", Phase1Image::Photo), @"missing column `bbox_x1` or `x`; the columns are `face_id`, `photo_id`, `face_path` (`image: photo` crops the box from the photo)");
+        insta::assert_snapshot!(message("face_id, face_id,photo_id,face_path", Phase1Image::Crop), @"duplicate column `face_id`; rename one of them");
     }
 }

@@ -1,4 +1,4 @@
-//! A table of text, line by line: whatever separator it has, with the place of each line for messages.
+//! Reads a delimited table line by line, detects its separator and keeps track of line numbers for messages.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -10,7 +10,7 @@ use super::columns::BoxColumns;
 use super::{CsvProblem, DatasetError};
 use crate::preprocess::BoundingBox;
 
-/// A header, then one line after the other.
+/// A table that is being read.
 pub(super) struct CsvLines<'a> {
     body: &'a [u8],
     /// Bytes of a byte order mark before `body`.
@@ -18,11 +18,11 @@ pub(super) struct CsvLines<'a> {
     reader: csv::Reader<Cursor<Cow<'a, [u8]>>>,
     pub headers: Vec<String>,
     record: StringRecord,
-    /// Number of values of the current line, as it stands there.
+    /// Number of values of the current line as written.
     found: usize,
-    /// Where the current line begins; at first, the header.
+    /// Byte where the current line begins; the header's at first.
     pub offset: usize,
-    /// Its number, from 1.
+    /// Number of the current line, from 1.
     pub line: u64,
 }
 
@@ -48,9 +48,9 @@ impl<'a> CsvLines<'a> {
         Ok(lines)
     }
 
-    /// Goes to the next line; `false` at the end. Separators at the end of a line are harmless. A line with too few or too
-    /// many values is one of its faces, which [`Row::whole`] tells, unless it reaches over several lines of text: then a
-    /// quote too many has swallowed others.
+    /// Advances to the next line; `false` at the end. Trailing separators are ignored. A line with too few or too many
+    /// values concerns its own face ([`CsvRow::whole`]), unless it spans several lines of text: then a stray quote has
+    /// swallowed others, which is an error.
     pub fn advance(&mut self) -> Result<bool, CsvError> {
         let there = self.read();
         if self.record.iter().skip(self.headers.len()).all(str::is_empty) {
@@ -68,16 +68,16 @@ impl<'a> CsvLines<'a> {
     }
 
     /// The current line.
-    pub fn row(&self) -> Row<'_> {
-        Row { headers: &self.headers, record: &self.record, found: self.found }
+    pub fn row(&self) -> CsvRow<'_> {
+        CsvRow { headers: &self.headers, record: &self.record, found: self.found }
     }
 
     fn read(&mut self) -> bool {
-        // Text in memory that is UTF-8 under a flexible reader: there is nothing left that `csv` could fail at.
+        // `csv` cannot fail on UTF-8 text in memory with a flexible reader.
         let there = self.reader.read_record(&mut self.record).unwrap_or(false);
-        // `a, b` is written by hand and by programs, and no id or path means its margins.
+        // `a, b` is common, and white space around an id or path is never significant.
         self.record.trim();
-        // A line break that the reader has skipped before a record belongs to the lines above.
+        // Line breaks that the reader skipped before the record belong to the lines above.
         let at = self.record.position().map_or(0, |position| position.byte() as usize);
         let breaks = self.body[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let before = self.offset.saturating_sub(self.mark);
@@ -87,7 +87,7 @@ impl<'a> CsvLines<'a> {
     }
 }
 
-/// The bytes as text, if they are a table's.
+/// The bytes as text.
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, CsvError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let offset = error.valid_up_to();
@@ -103,7 +103,7 @@ pub(super) struct CsvError {
 }
 
 impl CsvError {
-    /// Tells it with the table's path and the line.
+    /// Adds the table's path and the line.
     pub fn at(self, path: &Path, bytes: &[u8]) -> DatasetError {
         let (path, line) = (path.into(), line_at(bytes, self.offset));
         DatasetError::Csv { path, line, problem: Box::new(self.problem) }
@@ -116,20 +116,20 @@ pub(super) fn line_at(bytes: &[u8], offset: usize) -> u64 {
 }
 
 /// One line below the header.
-pub(super) struct Row<'a> {
+pub(super) struct CsvRow<'a> {
     pub headers: &'a [String],
-    /// As many values as the header has, empty where the line has too few.
+    /// As many values as the header; missing ones are empty.
     pub record: &'a StringRecord,
-    /// How many values the line has.
+    /// Number of values as written.
     found: usize,
 }
 
-impl<'a> Row<'a> {
+impl<'a> CsvRow<'a> {
     pub fn column(&self, column: usize) -> String {
         self.headers[column].trim().to_owned()
     }
 
-    /// Whether it has as many values as the header; else nobody knows which is missing.
+    /// Requires as many values as the header has: otherwise it is unknown which one is missing.
     pub fn whole(&self) -> Result<(), CsvProblem> {
         let (found, expected) = (self.found, self.headers.len());
         if found == expected { Ok(()) } else { Err(CsvProblem::Ragged { found, expected }) }
@@ -157,20 +157,20 @@ impl<'a> Row<'a> {
         if value.is_empty() {
             return Ok(None);
         }
-        // Finite as the f32 that is kept, too.
+        // It is kept as f32 and has to be finite there too.
         let number = value.parse::<f64>().ok().filter(|number| (*number as f32).is_finite());
         number
             .map(Some)
             .ok_or_else(|| CsvProblem::Number { column: self.headers[column].clone(), value: value.to_owned() })
     }
 
-    /// The box, which must be there.
+    /// The box, which must not be empty.
     pub fn full_bbox(&self, columns: BoxColumns) -> Result<BoundingBox, CsvProblem> {
         let (BoxColumns::Corners([first, ..]) | BoxColumns::Size([first, ..])) = columns;
         self.bbox(columns)?.ok_or_else(|| CsvProblem::Empty { column: self.column(first) })
     }
 
-    /// The box; `None` when all of it is empty.
+    /// The box; `None` if all four values are empty.
     pub fn bbox(&self, columns: BoxColumns) -> Result<Option<BoundingBox>, CsvProblem> {
         let (BoxColumns::Corners(indices) | BoxColumns::Size(indices)) = columns;
         let mut numbers = [None; 4];
@@ -196,8 +196,8 @@ impl<'a> Row<'a> {
     }
 }
 
-/// `a, "b, c"` is one value of two only for a reader that passes over the space before the quote: spaces in front of a
-/// quoted value go behind it, where they do no harm. Nothing changes its line.
+/// Moves spaces before a quoted value behind it: `csv` takes a quote after a space literally and would split `a, "b, c"`
+/// into three values. Line numbers stay the same.
 fn quotes_first(text: &[u8], separator: u8) -> Cow<'_, [u8]> {
     let mut changed = Cow::Borrowed(text);
     let (mut at, mut starts) = (0, true);
@@ -205,7 +205,7 @@ fn quotes_first(text: &[u8], separator: u8) -> Cow<'_, [u8]> {
         let spaces = if starts { text[at..].iter().take_while(|byte| **byte == b' ').count() } else { 0 };
         let quote = at + spaces;
         if starts && text.get(quote) == Some(&b'"') {
-            // A doubled quote closes the value and opens it again at once.
+            // A doubled quote closes and reopens the value.
             let mut end = quote;
             while text.get(end) == Some(&b'"') {
                 end =
@@ -223,7 +223,7 @@ fn quotes_first(text: &[u8], separator: u8) -> Cow<'_, [u8]> {
     changed
 }
 
-/// The separator that splits the header into most columns; a comma where none does.
+/// The separator that splits the header into the most columns; a comma by default.
 fn delimiter(text: &str) -> u8 {
     let columns = |delimiter: u8| {
         let mut reader = csv::ReaderBuilder::new()

@@ -1,4 +1,4 @@
-//! Why a dataset cannot be used, or a face of it cannot be read.
+//! Errors of opening a dataset and of reading its faces.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ pub enum DatasetError {
     /// A file or folder that cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The Hub.
+    /// An error of the Hub.
     #[error(transparent)]
     Hub(HubError),
     /// Stopped on request; pictures that were read are remembered.
     #[error("interrupted while reading the dataset")]
     Interrupted,
-    /// A table of faces that breaks a rule.
+    /// An invalid table.
     #[error("{}, line {line}: {problem}", path.display())]
     Csv {
         /// The table.
@@ -36,17 +36,17 @@ pub enum DatasetError {
         /// The rule.
         problem: Box<ContainerProblem>,
     },
-    /// A root that is not there, or no folder.
-    #[error("{} is not a folder; `dataset.root` names the folder that {holds}", path.display())]
+    /// The root does not exist or is not a folder.
+    #[error("{} is not a folder; set `dataset.root` to the folder that {holds}", path.display())]
     NoRoot {
         /// The path.
         path: PathBuf,
-        /// What should be in it: "all pictures are in", "holds one folder for each identity".
+        /// What it should hold: "contains all pictures", "has one folder per identity".
         holds: &'static str,
     },
-    /// Pictures and no identity folders.
+    /// Pictures without identity folders.
     #[error(
-        "{} holds pictures itself (`{example}`); each identity needs its own folder: {}/<identity>/<image>",
+        "{} contains pictures directly (`{example}`); put each identity in its own folder: {}/<identity>/<image>",
         root.display(), root.display()
     )]
     PicturesInRoot {
@@ -55,32 +55,32 @@ pub enum DatasetError {
         /// One of the pictures.
         example: String,
     },
-    /// No picture at all.
+    /// No pictures.
     #[error(
-        "{place} holds no faces{}; expected pictures as <identity>/<image> (or as `metadata.csv` names them)",
-        if left_out.is_empty() { String::new() } else { format!(", but {left_out}") }
+        "no faces in {place}{}; expected pictures at <identity>/<image>, or a `metadata.csv` that lists them",
+        if left_out.is_empty() { String::new() } else { format!(", only {left_out}") }
     )]
     NoPictures {
         /// The folder, or the repository's.
         place: String,
-        /// What it holds instead.
+        /// What it contains instead.
         left_out: LeftOut,
     },
     /// A file name that cannot become an id.
-    #[error("the name of {path} {rule}; ids are made of names, so rename it")]
+    #[error("the name of {path} {rule}; rename it, because ids are made from names")]
     Name {
         /// The file or folder, with replacement characters where needed.
         path: String,
         /// What is wrong: "is not UTF-8".
         rule: &'static str,
     },
-    /// More faces than rows can be counted.
-    #[error("the dataset has {0} faces; a manifest holds at most {max}", max = u32::MAX)]
+    /// More faces than a manifest can hold.
+    #[error("the dataset has {0} faces, at most {max} are supported", max = u32::MAX)]
     TooMany(u64),
-    /// A table that the config names and that is not there.
+    /// A table that the config names does not exist.
     #[error(
-        "there is no `{name}` for `dataset.{key}` in {folder}, nor in the folder above; correct the name, or write \
-         `./{name}` for a file beside the config"
+        "`{name}` (`dataset.{key}`) is neither in {folder} nor in the folder above; correct the name, or write `./{name}` \
+         for a file next to the config"
     )]
     NoTable {
         /// The key.
@@ -90,25 +90,25 @@ pub enum DatasetError {
         /// The dataset's folder.
         folder: String,
     },
-    /// The Hub's cache does not mirror the repository.
-    #[error("{} was expected to end in `{file}`; remove the repository from the Hub cache and fetch again", path.display())]
+    /// The Hub cache does not have the layout of the repository.
+    #[error("{} does not end in `{file}`; remove the repository from the Hub cache and run `facevault fetch` again", path.display())]
     HubLayout {
         /// Where the file is.
         path: PathBuf,
         /// Its path in the repository.
         file: String,
     },
-    /// polars cannot read or write the manifest.
+    /// The manifest cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Parquet {
         /// "read" or "write".
         action: &'static str,
         /// The manifest file.
         path: PathBuf,
-        /// What polars said.
+        /// The error of polars.
         source: polars::error::PolarsError,
     },
-    /// A manifest file that this version did not write.
+    /// A damaged manifest file, or one of another version.
     #[error("{} is not a manifest of this version: {rule}; run `facevault embed` again", path.display())]
     Manifest {
         /// The manifest file.
@@ -124,30 +124,30 @@ impl From<HubError> for DatasetError {
     }
 }
 
-/// The rule that a table of faces, pairs or boxes breaks.
+/// What is wrong with a table of faces, pairs or boxes.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CsvProblem {
-    /// No bytes, or only white space.
-    #[error("the file is empty; expected a header line and one line for each face")]
+    /// Nothing but white space.
+    #[error("the file is empty; expected a header and one line per face")]
     EmptyFile,
-    /// No face.
-    #[error("there is a header but no face below it")]
+    /// No line below the header.
+    #[error("the table has a header but no rows")]
     NoRows,
     /// Not UTF-8.
-    #[error("byte {column} of the line is not UTF-8; save the table as UTF-8")]
+    #[error("invalid UTF-8 at byte {column} of the line; save the table as UTF-8")]
     NotUtf8 {
         /// Byte in the line, from 1.
         column: usize,
     },
-    /// A header is there twice.
-    #[error("column `{name}` is there twice; rename one of them")]
+    /// Two columns of one name.
+    #[error("duplicate column `{name}`; rename one of them")]
     DuplicateColumn {
         /// Its name.
         name: String,
     },
-    /// A column is not there under any of its names.
-    #[error("there is no column {names}{}{}", match near {
-        Some(near) => format!("; the nearest is `{near}`"),
+    /// A column is missing under all of its names.
+    #[error("missing column {names}{}{}", match near {
+        Some(near) => format!("; the most similar one is `{near}`"),
         None => format!("; the columns are {found}"),
     }, match reason {
         Some(reason) => format!(" ({reason})"),
@@ -156,16 +156,16 @@ pub enum CsvProblem {
     MissingColumn {
         /// Its names: "`crop_path` or `face_path`".
         names: String,
-        /// The header most like one of them.
+        /// The most similar header.
         near: Option<String>,
         /// All headers.
         found: String,
-        /// Why it is needed, where not always.
+        /// Why it is needed, unless it always is.
         reason: Option<&'static str>,
     },
     /// More or fewer values than columns.
     #[error(
-        "the line has {found} values, the header has {expected} columns; look for a separator or quote too many or too few"
+        "the line has {found} values, but the header has {expected} columns; look for a missing or extra separator or quote"
     )]
     Ragged {
         /// Values.
@@ -173,7 +173,7 @@ pub enum CsvProblem {
         /// Columns.
         expected: usize,
     },
-    /// A needed value is empty.
+    /// A required value is empty.
     #[error("`{column}` is empty")]
     Empty {
         /// The column.
@@ -185,7 +185,7 @@ pub enum CsvProblem {
         /// The column.
         column: String,
     },
-    /// No finite number.
+    /// Not a finite number.
     #[error("`{column}` is `{value}`, expected a finite number such as 12 or 12.5")]
     Number {
         /// The column.
@@ -210,8 +210,8 @@ pub enum CsvProblem {
         /// How the table calls these four.
         names: &'static [&'static str; 4],
     },
-    /// The id was used before.
-    #[error("{column} `{face_id}` is already on line {first}; ids must be unique")]
+    /// A duplicate id.
+    #[error("duplicate {column} `{face_id}`, first used on line {first}; ids must be unique")]
     Duplicate {
         /// The column of the id.
         column: String,
@@ -222,8 +222,8 @@ pub enum CsvProblem {
     },
     /// A path that leaves the root.
     #[error(
-        "`{column}` is `{value}`, which is outside of `dataset.root` (the table's folder unless set); \
-         let it name the pictures' folder, or add a `dataset.rewrite` for the prefix"
+        "`{column}` is `{value}`, which is outside `dataset.root` (by default the folder of the table); set \
+         `dataset.root` to the folder of the pictures, or add a `dataset.rewrite` for the prefix"
     )]
     Outside {
         /// The column.
@@ -232,14 +232,14 @@ pub enum CsvProblem {
         value: String,
     },
     /// A path that leaves an image folder.
-    #[error("`{column}` is `{value}`, expected a path relative to the table and inside of its folder")]
+    #[error("`{column}` is `{value}`, expected a relative path inside the folder of the table")]
     OutsideFolder {
         /// The column.
         column: String,
         /// The value.
         value: String,
     },
-    /// A path that the repository does not have.
+    /// A path that is not in the repository.
     #[error(
         "file_name `{value}` is not in the repository at this revision; correct the table, or pin another revision"
     )]
@@ -247,69 +247,66 @@ pub enum CsvProblem {
         /// The path.
         value: String,
     },
-    /// A list of pairs without any.
-    #[error(
-        "there is no pair in this list; expected a line for each pair, with or without a header above them, or one of \
-         LFW's lists"
-    )]
+    /// A pair list without pairs.
+    #[error("the list has no pairs; expected one line per pair, with or without a header, or one of LFW's lists")]
     NoPairs,
-    /// A list that is cut short or has lines too many.
-    #[error("the first line announces {expected} pairs, but {found} follow; get the list again: it is not whole")]
+    /// A list that is truncated or has extra lines.
+    #[error("the first line announces {expected} pairs, but {found} follow; the list is incomplete, download it again")]
     PairCount {
         /// Pairs by the first line.
         expected: u64,
         /// Lines below it.
         found: u64,
     },
-    /// A line of an LFW list.
+    /// An invalid line of an LFW list.
     #[error(
-        "the line has {found} values; a pair is `name n1 n2` (one person) or `name1 n1 name2 n2` (two), tabs, commas or \
-         spaces between"
+        "the line has {found} values, expected `name n1 n2` (genuine) or `name1 n1 name2 n2` (impostor), separated by tabs, \
+         commas or spaces"
     )]
     PairLine {
         /// Values.
         found: usize,
     },
-    /// A line of a list without a header.
-    #[error("the line has {found} values; a pair is two faces and 1 or 0, tabs, commas or spaces between")]
+    /// An invalid line of a list without a header.
+    #[error("the line has {found} values, expected two faces and 1 or 0, separated by tabs, commas or spaces")]
     PlainPair {
         /// Values.
         found: usize,
     },
-    /// A picture of a person has no number.
-    #[error("the picture of `{name}` has the number `{value}`, expected a whole number such as 1")]
+    /// An invalid number of a person's picture.
+    #[error("the picture number of `{name}` is `{value}`, expected an integer such as 1")]
     PictureNumber {
         /// The person.
         name: String,
         /// The number.
         value: String,
     },
-    /// Neither same nor different.
-    #[error("`{column}` is `{value}`, expected 1 or 0, true or false, or yes or no: whether the pair is one person")]
+    /// Neither genuine nor impostor.
+    #[error("`{column}` is `{value}`, expected 1, true or yes for a genuine pair, 0, false or no for an impostor pair")]
     NoAnswer {
         /// The column.
         column: String,
         /// The value.
         value: String,
     },
-    /// A fold that has no number.
-    #[error("`{column}` is `{value}`, expected the number of a fold, or `train` or `test`")]
+    /// An invalid fold.
+    #[error("`{column}` is `{value}`, expected a fold number, `train` or `test`")]
     NoFold {
         /// The column.
         column: String,
         /// The value.
         value: String,
     },
-    /// A pair of one face.
-    #[error("the pair `{value}` is a face with itself, which says nothing; take it out of the list")]
+    /// A pair of a face with itself.
+    #[error("the pair compares `{value}` with itself; remove it from the list")]
     FaceWithItself {
-        /// The face, or the line.
+        /// The face.
         value: String,
     },
-    /// A name that no face has.
+    /// A name that matches no face.
     #[error(
-        "`{column}` is `{value}`, which no face of the dataset is called, by face_id, path, file name or file name \
-         without ending; correct the table, or let `dataset` name the folder that has it"
+        "`{column}` is `{value}`, but no face of the dataset has this face_id, path or file name (with or without \
+         extension); correct the table, or set `dataset` to the folder that contains it"
     )]
     UnknownFace {
         /// The column.
@@ -317,59 +314,66 @@ pub enum CsvProblem {
         /// The value.
         value: String,
     },
-    /// A name that several faces have.
-    #[error("`{column}` is `{value}`, which may be `{first}` or `{second}`; write the path or the face_id")]
+    /// A name that matches several faces.
+    #[error("`{column}` is `{value}`, which matches `{first}` and `{second}`; use the path or the face_id")]
     AmbiguousFace {
         /// The column.
         column: String,
         /// The value.
         value: String,
-        /// Id of a face that has the name.
+        /// Id of one of them.
         first: String,
         /// Id of another.
         second: String,
     },
     /// Two boxes of one face.
     #[error(
-        "`{value}` has a box already, on line {first}; a picture shows one face here: keep the box of the person that \
-         the picture is filed under"
+        "`{value}` already has a box on line {first}; a picture has one face here: keep the box of the person it is \
+         filed under"
     )]
     SecondBox {
-        /// The face as the table calls it.
+        /// The face as named in the table.
         value: String,
         /// Line of its first box.
         first: u64,
     },
+    /// A name that is not that of one of VGGFace2's pictures.
+    #[error("`{column}` is `{value}`, expected for example `n000001/0001_01`")]
+    PictureName {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+    },
     /// A link that leaves the root.
     #[error(
-        "`{path}` is a link that leads to {}, outside of {}; \
-         copy the files there, or let `dataset.root` name a folder that holds both", target.display(), root.display()
+        "`{path}` is a link to {}, outside {}; copy the files there, or set `dataset.root` to a folder that contains both", target.display(), root.display()
     )]
     Escape {
         /// Path relative to the root.
         path: String,
-        /// Where it leads.
+        /// Its target.
         target: PathBuf,
         /// The root.
         root: PathBuf,
     },
 }
 
-/// Why the bytes of a face cannot be used.
+/// Why a face cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A link to nothing.
+    /// A dangling link.
     #[error(
-        "{} is a link to {}, which is not there; {}",
+        "{} is a link to {}, which does not exist; {}",
         path.display(), target.display(), if *annex { "fetch it with `git annex get`" } else { "restore it, or remove the link" }
     )]
     Dangling {
         /// The link.
         path: PathBuf,
-        /// Where it leads.
+        /// Its target.
         target: PathBuf,
         /// Whether git-annex made it.
         annex: bool,
@@ -380,22 +384,22 @@ pub enum ReadError {
         /// The path.
         path: PathBuf,
     },
-    /// A file that no picture is as large as.
-    #[error("{} has {size} bytes; a picture may have 512 MiB", path.display())]
+    /// A file too large to be a picture.
+    #[error("{} has {size} bytes, more than the maximum of 512 MiB", path.display())]
     TooLarge {
         /// The path.
         path: PathBuf,
         /// Its size.
         size: u64,
     },
-    /// The bytes are not those of the manifest.
-    #[error("{} has changed since the dataset was read; start again, so that the run is about what is there now", path.display())]
+    /// The file differs from the manifest.
+    #[error("{} has changed since the dataset was read; start again to use the current pictures", path.display())]
     Changed {
         /// The picture.
         path: PathBuf,
     },
-    /// A procedural face has no bytes.
-    #[error("row {row} is a synthetic face: it is drawn, not read")]
+    /// A procedural face has no file.
+    #[error("row {row} is a synthetic face, which has no file to read")]
     Drawn {
         /// The row.
         row: usize,

@@ -1,4 +1,5 @@
-//! How other tables call the faces of a manifest: by id, path, file name, or file name without its ending.
+//! Resolves the names that other tables use for the faces of a manifest: id, path, or file name, with or without
+//! extension.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,50 +9,50 @@ use super::normalisation::composed;
 use super::paths::{normalise, unify};
 use super::{CsvProblem, Face, PixelSource};
 
-/// What a name stands for.
+/// The rows that have a name.
 #[derive(Debug, Clone, Copy)]
-enum Named {
+enum Match {
     One(u32),
-    /// Two of several faces.
+    /// The first two of several.
     Several(u32, u32),
 }
 
 /// The names of all faces.
 pub(super) struct FaceNames<'a> {
     faces: &'a [Face],
-    /// As they are written.
+    /// As written.
     written: Names<'a>,
-    /// Names that are not ASCII, composed: the other table may write them in another Unicode normalisation.
+    /// Non-ASCII names in composed form: the other table may use a different Unicode normalisation.
     composed: Names<'a>,
 }
 
 /// Rows by name.
 #[derive(Default)]
 struct Names<'a> {
-    ids: HashMap<Cow<'a, str>, Named>,
-    /// Paths and, for tables that leave it out, paths without ending.
-    paths: HashMap<Cow<'a, str>, Named>,
-    /// File names, with and without ending.
-    files: HashMap<Cow<'a, str>, Named>,
+    ids: HashMap<Cow<'a, str>, Match>,
+    /// Paths with and without extension.
+    paths: HashMap<Cow<'a, str>, Match>,
+    /// File names with and without extension.
+    files: HashMap<Cow<'a, str>, Match>,
 }
 
 impl<'a> Names<'a> {
     fn add(&mut self, row: u32, face: &'a Face, form: impl Fn(&'a str) -> Option<Cow<'a, str>>) {
         add(&mut self.ids, form(&face.face_id), row);
         if let PixelSource::File { path, .. } = &face.pixels {
-            for path in [path.as_str(), without_ending(path)] {
+            for path in [path.as_str(), without_extension(path)] {
                 add(&mut self.paths, form(path), row);
                 add(&mut self.files, form(file_name(path)), row);
             }
         }
     }
 
-    fn find(&self, value: &str) -> Option<Named> {
+    fn find(&self, value: &str) -> Option<Match> {
         let reference = normalise(&unify(value.trim())).unwrap_or_default();
         let below = |at: usize| &reference[at..];
         let parts = || std::iter::once(0).chain(reference.match_indices('/').map(|(at, _)| at + 1)).map(below);
-        let by_path = |path: &str| self.paths.get(path).or_else(|| self.paths.get(without_ending(path)));
-        let by_name = |name: &str| self.files.get(name).or_else(|| self.files.get(without_ending(name)));
+        let by_path = |path: &str| self.paths.get(path).or_else(|| self.paths.get(without_extension(path)));
+        let by_name = |name: &str| self.files.get(name).or_else(|| self.files.get(without_extension(name)));
         let named = self.ids.get(value.trim()).or_else(|| parts().find_map(by_path)).or_else(|| by_name(&reference));
         named.copied()
     }
@@ -67,15 +68,14 @@ impl<'a> FaceNames<'a> {
         names
     }
 
-    /// The row that a value of `column` means: the face of this id, else the only one at this path or, for a value that
-    /// is no path, in a file of this name. A path may have folders in front that the manifest's root has already, and a
-    /// file may have another ending than the table says: copies of a dataset differ in both. Where a path does not fit,
-    /// its file name alone is not believed: `1.jpg` is somebody else's picture in each person's folder.
+    /// The row for a value of `column`: the face with this id, else the only one at this path or, if the value is not a
+    /// path, the only one with this file name. Copies of a dataset differ in leading folders and in extensions, so both
+    /// may deviate. A path is never reduced to its file name: `1.jpg` is a different picture in each person's folder.
     pub fn find(&self, column: &str, value: &str) -> Result<u32, CsvProblem> {
         let composed = || (!value.is_ascii()).then(|| self.composed.find(&composed(value))).flatten();
         match self.written.find(value).or_else(composed) {
-            Some(Named::One(row)) => Ok(row),
-            Some(Named::Several(first, second)) => {
+            Some(Match::One(row)) => Ok(row),
+            Some(Match::Several(first, second)) => {
                 let [first, second] = [first, second].map(|row| self.faces[row as usize].face_id.clone());
                 Err(CsvProblem::AmbiguousFace { column: column.into(), value: value.into(), first, second })
             }
@@ -84,15 +84,15 @@ impl<'a> FaceNames<'a> {
     }
 }
 
-fn add<'a>(names: &mut HashMap<Cow<'a, str>, Named>, name: Option<Cow<'a, str>>, row: u32) {
+fn add<'a>(names: &mut HashMap<Cow<'a, str>, Match>, name: Option<Cow<'a, str>>, row: u32) {
     let Some(name) = name else { return };
     match names.entry(name) {
-        Entry::Vacant(entry) => drop(entry.insert(Named::One(row))),
+        Entry::Vacant(entry) => drop(entry.insert(Match::One(row))),
         Entry::Occupied(mut entry) => {
-            if let Named::One(first) = *entry.get()
+            if let Match::One(first) = *entry.get()
                 && first != row
             {
-                entry.insert(Named::Several(first, row));
+                entry.insert(Match::Several(first, row));
             }
         }
     }
@@ -102,10 +102,10 @@ fn file_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-/// A path without the ending of its file; a name that begins with its only dot has none.
-fn without_ending(path: &str) -> &str {
+/// A path without the extension of its file; the dot of a hidden file starts no extension.
+fn without_extension(path: &str) -> &str {
     match path.rsplit_once('.') {
-        Some((bare, ending)) if !bare.is_empty() && !bare.ends_with('/') && !ending.contains('/') => bare,
+        Some((bare, extension)) if !bare.is_empty() && !bare.ends_with('/') && !extension.contains('/') => bare,
         _ => path,
     }
 }
@@ -167,13 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn a_path_goes_before_a_file_name_and_two_faces_of_one_name_are_told() {
+    fn a_path_precedes_a_file_name_and_an_ambiguous_name_is_an_error() {
         let faces = faces(&["a/1.jpg", "b/1.jpg", "b/2.jpg", "b/2.png"]);
         let names = FaceNames::of(&faces);
         assert_eq!(names.find("face_a", "b/1.jpg"), Ok(1));
-        assert_eq!(names.find("face_a", "b/2.png"), Ok(3), "the ending tells them apart");
-        assert_snapshot!(names.find("face_a", "1.jpg").unwrap_err(), @"`face_a` is `1.jpg`, which may be `a/1.jpg` or `b/1.jpg`; write the path or the face_id");
-        assert_snapshot!(names.find("face_a", "b/2").unwrap_err(), @"`face_a` is `b/2`, which may be `b/2.jpg` or `b/2.png`; write the path or the face_id");
-        assert_snapshot!(names.find("face_a", "3.jpg").unwrap_err(), @"`face_a` is `3.jpg`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
+        assert_eq!(names.find("face_a", "b/2.png"), Ok(3), "the extension tells them apart");
+        assert_snapshot!(names.find("face_a", "1.jpg").unwrap_err(), @"`face_a` is `1.jpg`, which matches `a/1.jpg` and `b/1.jpg`; use the path or the face_id");
+        assert_snapshot!(names.find("face_a", "b/2").unwrap_err(), @"`face_a` is `b/2`, which matches `b/2.jpg` and `b/2.png`; use the path or the face_id");
+        assert_snapshot!(names.find("face_a", "3.jpg").unwrap_err(), @"`face_a` is `3.jpg`, but no face of the dataset has this face_id, path or file name (with or without extension); correct the table, or set `dataset` to the folder that contains it");
     }
 }

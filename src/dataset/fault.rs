@@ -1,4 +1,4 @@
-//! A row of a source that cannot be used as it is: one failure of one face, whatever the source.
+//! An invalid row of a source: it fails one face, whatever the source.
 
 use super::CsvProblem;
 use crate::preprocess::Crop;
@@ -6,23 +6,23 @@ use crate::preprocess::Crop;
 /// What is wrong with a face's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What of the row it spoils.
+    /// The part of the row that is unusable.
     pub part: FaultIn,
-    /// What is wrong, in words, with its place in the source: "line 5: `bbox_x1` is `nan`, …".
+    /// The rule with its place in the source: "line 5: `bbox_x1` is `nan`, …".
     pub reason: String,
 }
 
-/// What of a row a fault spoils.
+/// The part of a row that a fault makes unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultIn {
-    /// The face itself: who it is, or where its pixels are.
+    /// The face itself: its identity, or the location of its pixels.
     Face,
-    /// What the detector said: the box, its score. A crop that does not look at boxes does without.
+    /// The detector's output, box and score, which only a crop by box needs.
     Box,
 }
 
 impl FaultIn {
-    /// As the manifest has it.
+    /// Its name in the manifest.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl FaultIn {
 }
 
 impl Fault {
-    /// Whether a face that is cut out like this fails for it.
+    /// Whether it fails the face under this crop.
     #[must_use]
     pub fn counts(&self, crop: Crop) -> bool {
         match self.part {
@@ -47,7 +47,7 @@ impl Fault {
     }
 }
 
-/// What is wrong with one line of a table. A fault of the face counts for more than one of its box, else the first.
+/// The fault of one line of a table: that of the face before that of its box, else the first one.
 pub(super) struct LineFault {
     /// Its number, from 1.
     pub line: u64,
@@ -60,7 +60,7 @@ impl LineFault {
         Self { line, found: None }
     }
 
-    /// The value; where there is none, why is kept.
+    /// The value; of an error, the fault is kept.
     pub fn keep<T>(&mut self, part: FaultIn, value: Result<T, CsvProblem>) -> Option<T> {
         match (value, &self.found) {
             (Ok(value), _) => return Some(value),
@@ -71,7 +71,7 @@ impl LineFault {
         None
     }
 
-    /// What a face carries of it.
+    /// The fault for the face.
     pub fn fault(&self) -> Option<Fault> {
         let (part, problem) = self.found.as_ref()?;
         Some(Fault { part: *part, reason: format!("line {}: {problem}", self.line) })

@@ -5,29 +5,29 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::image_folder::{self, METADATA};
-use super::left_out::{LeftOut, Reason};
-use super::listing::{self, Entry, Walk};
+use super::left_out::{LeftOut, LeftOutReason};
+use super::listing::{self, EntryKind, Walk};
 use super::normalisation::composed;
-use super::scan::{self, Context};
+use super::scan::{self, OpenContext};
 use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, tables};
 use crate::dataset::Tables;
 
 /// Reads a folder of identity folders, or an image folder.
-pub(super) fn open(root: &Path, tables: &Tables, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+pub(super) fn open(root: &Path, tables: &Tables, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let mut manifest = list(root, tables, context)?;
     scan::fill_folder(&mut manifest, context)?;
     Ok(manifest)
 }
 
-/// Its faces; their pictures are not read. A wrong table is told at once.
-pub(super) fn list(root: &Path, tables: &Tables, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+/// Its faces, without reading the pictures. Errors of the tables come first.
+pub(super) fn list(root: &Path, tables: &Tables, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     if !root.is_dir() {
-        return Err(DatasetError::NoRoot { path: root.into(), holds: "holds one folder for each identity" });
+        return Err(DatasetError::NoRoot { path: root.into(), holds: "has one folder per identity" });
     }
     let find = |key, table: &Option<_>| table.as_deref().map(|table| tables::find(key, table, root)).transpose();
     let files = tables::Files { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? };
     let metadata = root.join(METADATA);
-    // A link that leads to nothing is a table that is missing, not a folder without one.
+    // A dangling link is a missing table, not a folder without one.
     let named = (metadata.is_file() || metadata.is_symlink()) && image_folder::names_pictures(&metadata, context)?;
     let is_table = |name: &str| {
         let path = root.join(name);
@@ -35,7 +35,7 @@ pub(super) fn list(root: &Path, tables: &Tables, context: &Context<'_>) -> Resul
     };
     let mut left_out = LeftOut::default();
     let (faces, table) = if named {
-        // A picture that is not there becomes a failure of its face, as in a Phase-1 table.
+        // A missing picture fails its face, as in a Phase-1 table.
         let (faces, table) = image_folder::faces(&metadata, |_| true)?;
         unnamed(root, &faces, &is_table, &mut left_out, context)?;
         (faces, table)
@@ -50,18 +50,18 @@ pub(super) fn list(root: &Path, tables: &Tables, context: &Context<'_>) -> Resul
     Ok(manifest)
 }
 
-/// Counts what an image folder holds beside the pictures that its table names.
+/// Counts what an image folder contains besides the pictures in its table.
 fn unnamed(
     root: &Path,
     faces: &[Face],
     is_table: &dyn Fn(&str) -> bool,
     left_out: &mut LeftOut,
-    context: &Context<'_>,
+    context: &OpenContext<'_>,
 ) -> Result<(), DatasetError> {
     let named: HashSet<_> = faces.iter().map(|face| composed(&face.face_id)).collect();
     let mut found = |path: String, left: &mut LeftOut| {
         if !named.contains(&composed(&path)) {
-            left.add(Reason::NotInTable);
+            left.add(LeftOutReason::NotInTable);
         }
     };
     Walk::new([], is_table, context).pictures(root, "", left_out, &mut found)
@@ -72,7 +72,7 @@ fn identities(
     root: &Path,
     is_table: &dyn Fn(&str) -> bool,
     left_out: &mut LeftOut,
-    context: &Context<'_>,
+    context: &OpenContext<'_>,
 ) -> Result<Vec<(String, String)>, DatasetError> {
     let (mut pictures, mut in_root, mut seen) = (Vec::new(), None, HashSet::new());
     let real_root = listing::real(root)?;
@@ -82,22 +82,22 @@ fn identities(
         }
         let name = listing::name(&entry)?;
         match listing::look(&entry, &name)? {
-            Entry::Folder if listing::leads_up(&entry) => left_out.add(Reason::Repeated),
-            Entry::Folder => {
+            EntryKind::Folder if listing::leads_up(&entry) => left_out.add(LeftOutReason::Repeated),
+            EntryKind::Folder => {
                 let real = listing::real(&entry.path())?;
                 if seen.insert(real.clone()) {
                     let deeper = Walk::new([real_root.clone(), real], &|_| false, context);
                     one_identity(root, &name, &mut pictures, left_out, deeper)?;
                 } else {
-                    left_out.add(Reason::Repeated);
+                    left_out.add(LeftOutReason::Repeated);
                 }
             }
-            Entry::Picture => {
-                left_out.add(Reason::InRoot);
+            EntryKind::Picture => {
+                left_out.add(LeftOutReason::InRoot);
                 in_root.get_or_insert(name);
             }
-            Entry::Left(_) if is_table(&name) => {}
-            Entry::Left(reason) => left_out.add(reason),
+            EntryKind::Left(_) if is_table(&name) => {}
+            EntryKind::Left(reason) => left_out.add(reason),
         }
     }
     match in_root {
@@ -117,21 +117,21 @@ fn one_identity(
     for entry in listing::list(&folder)? {
         let name = listing::name(&entry)?;
         match listing::look(&entry, &name)? {
-            Entry::Picture => pictures.push((identity.to_owned(), name)),
-            Entry::Folder => deeper.pictures(&folder, &name, left_out, &mut |_, left| {
+            EntryKind::Picture => pictures.push((identity.to_owned(), name)),
+            EntryKind::Folder => deeper.pictures(&folder, &name, left_out, &mut |_, left| {
                 too_deep += 1;
-                left.add(Reason::TooDeep);
+                left.add(LeftOutReason::TooDeep);
             })?,
-            Entry::Left(reason) => left_out.add(reason),
+            EntryKind::Left(reason) => left_out.add(reason),
         }
     }
     if pictures.len() == before && too_deep == 0 {
-        left_out.add(Reason::EmptyFolder);
+        left_out.add(LeftOutReason::EmptyFolder);
     }
     Ok(())
 }
 
-/// (identity, file name) → faces, sorted by the names' bytes. The id is the relative path: unique, stable, readable.
+/// The faces of (identity, file name), in byte order. The id is the relative path: unique, stable, readable.
 pub(super) fn faces(
     mut pictures: Vec<(String, String)>,
     place: &str,

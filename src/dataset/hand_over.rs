@@ -1,4 +1,4 @@
-//! `face_metadata.csv` beside the embeddings: the source's own columns, embedded rows only, in row order.
+//! `face_metadata.csv` next to the embeddings: the source's own columns of the embedded rows, in row order.
 
 use std::io::Write;
 
@@ -10,12 +10,12 @@ const DOCUMENTED: [&str; 9] =
     ["face_id", "image_id", "identity_id", "bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "detector_score", "crop_path"];
 
 impl Manifest {
-    /// Writes `face_metadata.csv` for `rows`, in their order. A Phase-1 table's own columns and values; of other sources
-    /// Phase-1's documented columns, and behind them the source's own (`meta.<name>` where the name is taken). No reader
-    /// of the embedding index can meet a face here that has no embedding.
+    /// Writes `face_metadata.csv` for `rows`, in their order: the columns and values of a Phase-1 table unchanged; for
+    /// other sources Phase-1's documented columns followed by the source's own (`meta.<name>` where the name is taken).
+    /// Faces without an embedding are left out.
     ///
     /// # Errors
-    /// [`DatasetError::File`] when `out` cannot be written.
+    /// [`DatasetError::File`] if `out` cannot be written.
     pub fn metadata_csv(&self, rows: &[u32], out: &mut impl Write) -> Result<(), DatasetError> {
         let mut writer = csv::Writer::from_writer(out);
         self.write_rows(rows, &mut writer).map_err(|error| {
@@ -43,7 +43,7 @@ impl Manifest {
         Ok(writer.flush()?)
     }
 
-    /// Whether the source's table is one that later phases read: its `face_id`s are those of the faces.
+    /// Whether later phases can read the source's table: its `face_id`s are those of the faces.
     fn is_phase_1(&self, rows: &[u32]) -> bool {
         let SourceTable { headers, columns } = &self.table;
         let at = |name: &str| headers.iter().position(|header| header.trim() == name);

@@ -1,45 +1,53 @@
 //! Identity folders, or an image folder, in a dataset repository on the Hugging Face Hub: listed at a pinned revision,
-//! downloaded file by file, and read where the Hub's cache keeps them.
+//! downloaded file by file, and read from the Hub cache.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use serde::{Deserialize, Serialize};
-
 use super::folders;
 use super::image_folder::{self, METADATA};
-use super::left_out::{LeftOut, Reason};
-use super::listing::{self, Named};
+use super::left_out::{LeftOut, LeftOutReason};
+use super::listing::{self, NameKind};
 use super::normalisation::composed;
-use super::scan::{self, Context};
-use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, sealed_json, tables};
+use super::scan::{self, OpenContext};
+use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, tables};
 use crate::dataset::Tables;
-use crate::digest::Digest;
-use crate::hub::{self, HubError, HubFile, RepoKind};
+use crate::hub::{Hub, HubError, HubFile, RepoKind};
 use crate::progress::LinesOnly;
 
-/// Downloads at a time: small files wait for the network, not for its bandwidth.
+/// Concurrent downloads: small files are bound by latency, not by bandwidth.
 const PARALLEL: usize = 8;
 
-/// From here on the size is announced first.
+/// Downloads of more bytes are announced.
 const LARGE: u64 = 50_000_000;
 
-/// Where pictures are on the Hub.
-pub(super) struct Place<'a> {
+/// A folder of a dataset repository.
+pub(super) struct HubFolder<'a> {
     pub repo: &'a str,
     pub revision: &'a str,
     /// "" for the repository's root.
     pub folder: &'a str,
 }
 
-/// Downloads what is not in the local cache, then reads all of it.
-pub(super) fn open(place: &Place<'_>, tables: &Tables, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+impl HubFolder<'_> {
+    fn file(&self, path: String) -> HubFile {
+        let (repo, revision) = (self.repo.to_owned(), self.revision.to_owned());
+        HubFile { kind: RepoKind::Dataset, repo, revision, path, size: None, sha256: None }
+    }
+}
+
+/// Downloads the files that are not cached, then reads all of them.
+pub(super) fn open(
+    place: &HubFolder<'_>,
+    tables: &Tables,
+    context: &OpenContext<'_>,
+) -> Result<Manifest, DatasetError> {
     let commit = commit(place, context)?;
-    // All that follows is of one commit, also when the branch moves meanwhile.
-    let place = &Place { revision: &commit, ..*place };
-    let listing = listing(place, context)?;
+    // Everything below uses one commit, even if the branch moves meanwhile.
+    let place = &HubFolder { revision: &commit, ..*place };
+    let listing = Hub::shared().list(RepoKind::Dataset, place.repo, place.revision, place.folder, context.cancel)?;
     let prefix = match place.folder.trim_matches('/') {
         "" => String::new(),
         folder => format!("{folder}/"),
@@ -50,7 +58,7 @@ pub(super) fn open(place: &Place<'_>, tables: &Tables, context: &Context<'_>) ->
     let files = tables::Files { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? };
     let metadata = listing.iter().find(|file| file.path.strip_prefix(&prefix) == Some(METADATA));
     let metadata =
-        metadata.map(|file| hub::download(file, &LinesOnly(context.progress), context.cancel)).transpose()?;
+        metadata.map(|file| Hub::shared().download(file, &LinesOnly(context.progress), context.cancel)).transpose()?;
     let by_table = match &metadata {
         Some(table) => image_folder::names_pictures(table, context)?,
         None => false,
@@ -76,7 +84,7 @@ pub(super) fn open(place: &Place<'_>, tables: &Tables, context: &Context<'_>) ->
         }
     };
     let mut manifest = Manifest { faces, table, commit: Some(commit.clone()), left_out, ..Manifest::default() };
-    // Before the pictures are downloaded: a wrong table is told at once.
+    // Before the download of the pictures: an invalid table is reported at once.
     tables::attach(&mut manifest, &files, context)?;
     let root = download(&pictures, &prefix, context)?;
     manifest.root = root;
@@ -84,26 +92,26 @@ pub(super) fn open(place: &Place<'_>, tables: &Tables, context: &Context<'_>) ->
     Ok(manifest)
 }
 
-/// The commit that the place's revision means.
-fn commit(place: &Place<'_>, context: &Context<'_>) -> Result<String, DatasetError> {
-    let Place { repo, revision, .. } = *place;
-    let commit = hub::resolve(RepoKind::Dataset, repo, revision, context.progress, context.cancel)?;
+/// The commit that the revision refers to.
+fn commit(place: &HubFolder<'_>, context: &OpenContext<'_>) -> Result<String, DatasetError> {
+    let HubFolder { repo, revision, .. } = *place;
+    let commit = Hub::shared().resolve(RepoKind::Dataset, repo, revision, context.progress, context.cancel)?;
     if !commit.starts_with(revision) {
         context.progress.say(&format!(
-            "`{revision}` of dataset `{repo}` is commit {commit} now and may move: another day the same config may \
-             give other numbers; pin it with `revision: {commit}`"
+            "`{revision}` of dataset `{repo}` is currently commit {commit} and may move, which would change the results of \
+             this config; pin it with `revision: {commit}`"
         ));
     }
     Ok(commit)
 }
 
-/// Brings a table here: a local file as it is, a name of the dataset's folder or of the one above.
+/// The local path of a table: an absolute path unchanged, a name downloaded from the dataset's folder or the one above.
 fn table_file(
     key: &'static str,
     table: &Path,
-    place: &Place<'_>,
+    place: &HubFolder<'_>,
     listing: &[HubFile],
-    context: &Context<'_>,
+    context: &OpenContext<'_>,
 ) -> Result<PathBuf, DatasetError> {
     if table.is_absolute() {
         return Ok(table.into());
@@ -113,7 +121,7 @@ fn table_file(
     let below = if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
     let progress = &LinesOnly(context.progress);
     if let Some(file) = listing.iter().find(|file| file.path == below) {
-        return Ok(hub::download(file, progress, context.cancel)?);
+        return Ok(Hub::shared().download(file, progress, context.cancel)?);
     }
     let missing = || DatasetError::NoTable { key, name: name.to_string(), folder: place.to_string() };
     if folder.is_empty() {
@@ -123,14 +131,14 @@ fn table_file(
         Some((above, _)) => format!("{above}/{name}"),
         None => name.to_string(),
     };
-    let file = Entry { path, size: None, sha256: None }.at(place);
-    hub::download(&file, progress, context.cancel).map_err(|error| match error {
+    let file = place.file(path);
+    Hub::shared().download(&file, progress, context.cancel).map_err(|error| match error {
         HubError::NoEntry { .. } => missing(),
         error => error.into(),
     })
 }
 
-impl std::fmt::Display for Place<'_> {
+impl std::fmt::Display for HubFolder<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.folder {
             "" => write!(f, "dataset `{}` at {}", self.repo, self.revision),
@@ -139,7 +147,7 @@ impl std::fmt::Display for Place<'_> {
     }
 }
 
-/// The faces that a `metadata.csv` names, in its order, the table, and the faces' files.
+/// The faces in a `metadata.csv`, in its order, the table, and the files of the faces.
 fn named(
     table: &Path,
     listing: &[HubFile],
@@ -153,7 +161,7 @@ fn named(
     let mut pictures = Vec::new();
     for face in &mut faces {
         let Some(&file) = listed.get(&composed(&face.face_id)) else { continue };
-        // As the repository writes it, which may be in another normalisation.
+        // As spelled in the repository, which may use a different normalisation.
         if let PixelSource::File { path, .. } = &mut face.pixels {
             file.path.strip_prefix(prefix).unwrap_or_default().clone_into(path);
         }
@@ -161,26 +169,28 @@ fn named(
         pictures.push(file.clone());
     }
     for file in listing.iter().filter(|file| !named.contains(&file.path)) {
-        left_out.add(by_name(&file.path[prefix.len()..], Reason::NotInTable));
+        left_out.add(by_name(&file.path[prefix.len()..], LeftOutReason::NotInTable));
     }
     Ok((faces, source, pictures))
 }
 
-/// A file in an identity folder: identity and name, and the file.
-type Listed = ((String, String), HubFile);
+/// A file in an identity folder: (identity, name) and the file.
+type FolderFile = ((String, String), HubFile);
 
-/// The files that are `<identity>/<file>` after the prefix and may be pictures by their names.
-fn in_folders(listing: Vec<HubFile>, prefix: &str, left_out: &mut LeftOut) -> Vec<Listed> {
+/// The files at `<identity>/<file>` below the prefix whose names allow for pictures.
+fn in_folders(listing: Vec<HubFile>, prefix: &str, left_out: &mut LeftOut) -> Vec<FolderFile> {
     let mut files = Vec::new();
     for file in listing {
         let below = file.path.strip_prefix(prefix).unwrap_or_default();
         let reason = match below.split('/').collect::<Vec<_>>()[..] {
-            [_] => by_name(below, Reason::InRoot),
-            [identity, name] if matches!(listing::named(name), Named::Picture | Named::Unknown) && !hidden(below) => {
+            [_] => by_name(below, LeftOutReason::InRoot),
+            [identity, name]
+                if matches!(listing::named(name), NameKind::Picture | NameKind::Unknown) && !hidden(below) =>
+            {
                 files.push(((identity.to_owned(), name.to_owned()), file));
                 continue;
             }
-            _ => by_name(below, Reason::TooDeep),
+            _ => by_name(below, LeftOutReason::TooDeep),
         };
         left_out.add(reason);
     }
@@ -192,23 +202,23 @@ fn hidden(path: &str) -> bool {
     path.split('/').any(|part| part.starts_with('.'))
 }
 
-/// Why a file that is not downloaded is left out; `picture`: when it is a picture by its name.
-fn by_name(path: &str, picture: Reason) -> Reason {
+/// Why a file is not downloaded; `picture` is the reason for one with the name of a picture.
+fn by_name(path: &str, picture: LeftOutReason) -> LeftOutReason {
     match listing::named(path.rsplit('/').next().unwrap_or(path)) {
-        _ if hidden(path) => Reason::Hidden,
-        Named::Picture => picture,
-        _ => Reason::OtherEnding,
+        _ if hidden(path) => LeftOutReason::Hidden,
+        NameKind::Picture => picture,
+        _ => LeftOutReason::OtherEnding,
     }
 }
 
-/// Without the files that their content makes no pictures; those whose names do not tell are downloaded for it.
+/// Leaves out files that are not pictures by content; for this, those with inconclusive names are downloaded.
 fn only_pictures(
-    mut listed: Vec<Listed>,
+    mut listed: Vec<FolderFile>,
     prefix: &str,
     left_out: &mut LeftOut,
-    context: &Context<'_>,
-) -> Result<Vec<Listed>, DatasetError> {
-    let doubtful = |((_, name), _): &&Listed| listing::named(name) == Named::Unknown;
+    context: &OpenContext<'_>,
+) -> Result<Vec<FolderFile>, DatasetError> {
+    let doubtful = |((_, name), _): &&FolderFile| listing::named(name) == NameKind::Unknown;
     let files: Vec<HubFile> = listed.iter().filter(doubtful).map(|(_, file)| file.clone()).collect();
     if files.is_empty() {
         return Ok(listed);
@@ -221,13 +231,13 @@ fn only_pictures(
     Ok(listed)
 }
 
-/// Downloads all; gives the folder in the local cache that stands for the prefix.
-fn download(pictures: &[HubFile], prefix: &str, context: &Context<'_>) -> Result<PathBuf, DatasetError> {
-    let Context { progress, cancel, .. } = *context;
+/// Downloads all files; gives the folder in the local cache that corresponds to the prefix.
+fn download(pictures: &[HubFile], prefix: &str, context: &OpenContext<'_>) -> Result<PathBuf, DatasetError> {
+    let OpenContext { progress, cancel, .. } = *context;
     let bytes: u64 = pictures.iter().filter_map(|picture| picture.size).sum();
     if bytes > LARGE {
         progress.say(&format!(
-            "the dataset is {} pictures, {:.0} MB in all; what is not in the Hub cache is downloaded",
+            "the dataset has {} pictures, {:.0} MB in total; files that are not in the Hub cache are downloaded",
             pictures.len(),
             bytes as f64 / 1e6
         ));
@@ -239,11 +249,11 @@ fn download(pictures: &[HubFile], prefix: &str, context: &Context<'_>) -> Result
             let index = next.fetch_add(1, Ordering::Relaxed);
             pictures.get(index).map(|picture| (index, picture))
         } {
-            match hub::download(picture, &LinesOnly(progress), cancel) {
+            match Hub::shared().download(picture, &LinesOnly(progress), cancel) {
                 Ok(path) if index == 0 => drop(first.set(path)),
                 Ok(_) => {}
                 Err(error) => {
-                    // The others stop too; the first error is the one that is told.
+                    // The other threads stop too; the first error is reported.
                     next.store(pictures.len(), Ordering::Relaxed);
                     if let Ok(mut failure) = failure.lock() {
                         failure.get_or_insert(error);
@@ -269,7 +279,7 @@ fn download(pictures: &[HubFile], prefix: &str, context: &Context<'_>) -> Result
     }
 }
 
-/// `<snapshot>/<prefix><below>` without what is below the prefix.
+/// `<snapshot>/<prefix><below>` without the part below the prefix.
 fn root_of(path: &Path, picture: &HubFile, prefix: &str) -> Result<PathBuf, DatasetError> {
     let below = Path::new(picture.path.strip_prefix(prefix).unwrap_or_default()).components().count();
     path.ancestors()
@@ -279,60 +289,16 @@ fn root_of(path: &Path, picture: &HubFile, prefix: &str) -> Result<PathBuf, Data
         .ok_or_else(|| DatasetError::HubLayout { path: path.into(), file: picture.path.clone() })
 }
 
-/// What a pinned revision holds never changes, so it is asked for once: a run resumes without a network.
-fn listing(place: &Place<'_>, context: &Context<'_>) -> Result<Vec<HubFile>, DatasetError> {
-    let name = Digest::of(format!("{}\n{}\n{}", place.repo, place.revision, place.folder).as_bytes()).short(16);
-    let remembered = context.cache.map(|folder| folder.join(format!("listing-{name}.json")));
-    if let Some(entries) = remembered.as_deref().and_then(sealed_json::read::<Vec<Entry>>) {
-        return Ok(entries.into_iter().map(|entry| entry.at(place)).collect());
-    }
-    let listing = hub::list(RepoKind::Dataset, place.repo, place.revision, place.folder, context.cancel)?;
-    if let Some(path) = remembered {
-        let entries: Vec<Entry> = listing.iter().map(Entry::from).collect();
-        if let Err(error) = sealed_json::write(&path, &entries) {
-            context.progress.say(&format!("{error}; the next start asks the Hub again"));
-        }
-    }
-    Ok(listing)
-}
-
-/// A remembered file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Entry {
-    path: String,
-    size: Option<u64>,
-    sha256: Option<Digest>,
-}
-
-impl Entry {
-    fn at(self, place: &Place<'_>) -> HubFile {
-        HubFile {
-            kind: RepoKind::Dataset,
-            repo: place.repo.into(),
-            revision: place.revision.into(),
-            path: self.path,
-            size: self.size,
-            sha256: self.sha256,
-        }
-    }
-}
-
-impl From<&HubFile> for Entry {
-    fn from(file: &HubFile) -> Self {
-        Self { path: file.path.clone(), size: file.size, sha256: file.sha256 }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn file(path: &str) -> HubFile {
-        Entry { path: path.into(), size: Some(7), sha256: None }.at(&Place { repo: "a/b", revision: "c", folder: "" })
+        HubFolder { repo: "a/b", revision: "c", folder: "" }.file(path.into())
     }
 
     #[test]
-    fn only_pictures_in_identity_folders_are_faces() {
+    fn only_pictures_in_identity_folders_become_faces() {
         let listing = [
             "data/z/1.jpg",
             "data/a/2.PNG",
@@ -349,25 +315,13 @@ mod tests {
         let (names, pictures): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
         let expected = [("z", "1.jpg"), ("a", "2.PNG"), ("a", "0007")];
         assert_eq!(names, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
-        let told = "1 picture beside the identity folders, 1 picture deeper than <identity>/<image>, \
-                    2 files that are not pictures by their endings, 2 hidden";
-        assert_eq!(left_out.to_string(), told);
+        let expected = "1 picture next to the identity folders, 1 picture deeper than <identity>/<image>, \
+                        2 files that are not pictures by extension, 2 hidden entries";
+        assert_eq!(left_out.to_string(), expected);
         let root = |path: &str, prefix| root_of(Path::new(path), &pictures[0], prefix).ok();
         let expected = |path: &str| Some(PathBuf::from(path));
         assert_eq!(root("/cache/snapshots/c/data/z/1.jpg", "data/"), expected("/cache/snapshots/c/data"));
         assert_eq!(root("/cache/snapshots/c/data/z/1.jpg", ""), expected("/cache/snapshots/c"));
         assert_eq!(root("/cache/blobs/77", "data/"), None);
-    }
-
-    #[test]
-    fn a_listing_is_remembered_unless_damaged() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("listing.json");
-        let entries = vec![Entry { path: "a/é.jpg".into(), size: None, sha256: Some(Digest::of(b"")) }];
-        sealed_json::write(&path, &entries).unwrap();
-        assert_eq!(sealed_json::read::<Vec<Entry>>(&path), Some(entries));
-        let text = std::fs::read_to_string(&path).unwrap().replace("é", "e");
-        std::fs::write(&path, text).unwrap();
-        assert_eq!(sealed_json::read::<Vec<Entry>>(&path), None);
     }
 }

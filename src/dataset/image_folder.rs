@@ -1,5 +1,5 @@
-//! An image folder as the Hugging Face Hub knows it: `metadata.csv` names each picture, relative to itself, and says who
-//! it is. Its order is the order of the faces.
+//! An image folder as defined by the Hugging Face Hub: `metadata.csv` lists the pictures, relative to itself, with their
+//! identities. Its order is the order of the faces.
 
 use std::path::Path;
 
@@ -7,23 +7,22 @@ use super::columns::TableKind;
 use super::csv_lines::{CsvError, CsvLines};
 use super::fault::LineFault;
 use super::paths::PathRules;
-use super::phase1::Parser;
-use super::scan::Context;
+use super::phase1::FaceTableParser;
+use super::scan::OpenContext;
 use super::{CsvProblem, DatasetError, Face, FaultIn, SourceTable};
 use crate::files;
 
-/// The column of the paths.
+/// The column with the paths.
 const FILE: &str = "file_name";
 
 /// The table's name.
 pub(super) const METADATA: &str = "metadata.csv";
 
-/// The faces that the table names, and the table. A picture's path is the face's id. `holds`: whether there is a file at
-/// a path.
+/// The faces in the table, and the table. A picture's path is the face's id. `holds` tells whether a path exists.
 pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<(Vec<Face>, SourceTable), DatasetError> {
     let bytes = files::read(table)?;
     let root = table.parent().unwrap_or(Path::new(""));
-    let parser = Parser { rules: PathRules::new(root, &[]), kind: TableKind::ImageFolder };
+    let parser = FaceTableParser { rules: PathRules::new(root, &[]), kind: TableKind::ImageFolder };
     let mut read = parser.parse(&bytes).map_err(|error| error.at(table, &bytes))?;
     let mut absent = Vec::new();
     for (row, face) in read.faces.iter_mut().enumerate().filter(|(_, face)| face.fault.is_none()) {
@@ -35,7 +34,7 @@ pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<(Vec<F
         }
     }
     match absent.first() {
-        // Not one is there: another folder or revision is meant.
+        // None exists: the table belongs to another folder or revision.
         Some(&row) if absent.len() == read.faces.len() => {
             let problem = Box::new(CsvProblem::NotListed { value: read.faces[row].face_id.clone() });
             Err(DatasetError::Csv { path: table.into(), line: read.lines[row], problem })
@@ -44,9 +43,9 @@ pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<(Vec<F
     }
 }
 
-/// Whether a `metadata.csv` is an image folder's: it has the column of the pictures' paths. Others have nothing to do with
-/// the pictures beside them, which is said.
-pub(super) fn names_pictures(table: &Path, context: &Context<'_>) -> Result<bool, DatasetError> {
+/// Whether a `metadata.csv` is that of an image folder, i.e. has the column of the paths. Any other one is ignored with a
+/// note.
+pub(super) fn names_pictures(table: &Path, context: &OpenContext<'_>) -> Result<bool, DatasetError> {
     let bytes = files::read(table)?;
     let names = match CsvLines::open(&bytes) {
         Ok(lines) => lines.headers.iter().any(|header| header.trim() == FILE),
@@ -54,14 +53,15 @@ pub(super) fn names_pictures(table: &Path, context: &Context<'_>) -> Result<bool
         Err(error) => return Err(error.at(table, &bytes)),
     };
     if !names {
-        context
-            .progress
-            .say(&format!("{} has no column `{FILE}`: it is not read, and folders are identities", table.display()));
+        context.progress.say(&format!(
+            "{} has no column `{FILE}` and is ignored; the folder names are the identities",
+            table.display()
+        ));
     }
     Ok(names)
 }
 
-/// Where there are no faces beside such a table either, it was probably meant as one: then it is what is wrong.
+/// If there are no faces either, the table was probably meant for an image folder: then its error is the better one.
 pub(super) fn explain(error: DatasetError, table: &Path) -> DatasetError {
     match error {
         DatasetError::NoPictures { .. } if table.is_file() => faces(table, |_| true).err().unwrap_or(error),
@@ -97,7 +97,7 @@ mod tests {
         let (faces, source) = read(table).unwrap();
         assert_eq!(source.headers[4], "image_num");
         assert_eq!(source.columns[4].iter().collect::<Vec<_>>(), ["1", "2", "2"]);
-        let told: Vec<_> = faces
+        let found: Vec<_> = faces
             .iter()
             .map(|face| {
                 let PixelSource::File { path, .. } = &face.pixels else { panic!("{face:?}") };
@@ -107,11 +107,11 @@ mod tests {
             .collect();
         let expected =
             [("images/001/Z_0001.jpg", Some("Z")), ("images/000/A_0002.jpg", Some("A")), ("images/000/N.jpg", None)];
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
     }
 
     #[test]
-    fn names_go_before_numbers() {
+    fn names_are_preferred_to_numbers() {
         for (header, expected) in
             [("label,identity", "2"), ("label,label_name", "2"), ("name,label", "2"), ("name,person", "2")]
         {
@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_table_is_told_with_its_line() {
-        assert_snapshot!(message("file_name,x\na.jpg,1\n"), @", line 1: there is no column `identity` or `label_name` or `label` or `person` or `name`; the columns are `file_name`, `x` (it says who a face is)");
-        assert_snapshot!(message("image,label\na.jpg,1\n"), @", line 1: there is no column `file_name`; the columns are `image`, `label` (an image folder's metadata.csv has the paths there)");
-        assert_snapshot!(message("file_name,label\na.jpg,1\nb/../a.jpg,1\n"), @", line 3: file_name `a.jpg` is already on line 2; ids must be unique");
-        assert_snapshot!(message("file_name,label\n../a.jpg,1\n"), @", line 2: `file_name` is `../a.jpg`, expected a path relative to the table and inside of its folder");
-        assert_snapshot!(message("file_name,label\n/etc/passwd,1\n"), @", line 2: `file_name` is `/etc/passwd`, expected a path relative to the table and inside of its folder");
+    fn errors_in_a_table_name_the_line() {
+        assert_snapshot!(message("file_name,x\na.jpg,1\n"), @", line 1: missing column `identity` or `label_name` or `label` or `person` or `name`; the columns are `file_name`, `x` (it gives the identity of a face)");
+        assert_snapshot!(message("image,label\na.jpg,1\n"), @", line 1: missing column `file_name`; the columns are `image`, `label` (an image folder's metadata.csv gives the paths in it)");
+        assert_snapshot!(message("file_name,label\na.jpg,1\nb/../a.jpg,1\n"), @", line 3: duplicate file_name `a.jpg`, first used on line 2; ids must be unique");
+        assert_snapshot!(message("file_name,label\n../a.jpg,1\n"), @", line 2: `file_name` is `../a.jpg`, expected a relative path inside the folder of the table");
+        assert_snapshot!(message("file_name,label\n/etc/passwd,1\n"), @", line 2: `file_name` is `/etc/passwd`, expected a relative path inside the folder of the table");
         assert_snapshot!(message("file_name,label\n\nb/gone.jpg,1\n"), @", line 3: file_name `b/gone.jpg` is not in the repository at this revision; correct the table, or pin another revision");
         assert_snapshot!(message("file_name,label\n,1\n"), @", line 2: `file_name` is empty");
-        assert_snapshot!(message("file_name,label\n"), @", line 1: there is a header but no face below it");
+        assert_snapshot!(message("file_name,label\n"), @", line 1: the table has a header but no rows");
     }
 }

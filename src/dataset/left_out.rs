@@ -1,57 +1,57 @@
-//! What is in a dataset's folders and is no face, counted by reason: nothing disappears in silence.
+//! Counts what a dataset's folders contain besides faces, by reason: nothing is dropped silently.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why something in a dataset's folders is no face.
+/// Why an entry of a dataset's folders is not a face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// A picture beside the identity folders.
+pub enum LeftOutReason {
+    /// A picture next to the identity folders.
     InRoot,
     /// A picture deeper than `<identity>/<image>`.
     TooDeep,
-    /// A picture that `metadata.csv` does not name.
+    /// A picture that is not in `metadata.csv`.
     NotInTable,
     /// A picture whose name is not `<photo>_<face>`, in VGGFace2.
     OtherName,
     /// An identity folder without a picture.
     EmptyFolder,
-    /// A link that leads to nothing, or to itself.
+    /// A dangling link, or one to itself.
     Dangling,
-    /// A link to a folder above it, or to one that is listed already.
+    /// A link to a folder above it, or to one that was visited already.
     Repeated,
-    /// A file without bytes and without a picture's name.
+    /// An empty file without the name of a picture.
     EmptyFile,
-    /// A Git LFS or git-annex pointer without a picture's name.
+    /// A Git LFS or git-annex pointer without the name of a picture.
     Pointer,
-    /// A file without a picture's name whose first bytes cannot be read.
+    /// An unreadable file without the name of a picture.
     Unreadable,
     /// A pipe, socket or device.
     Special,
-    /// A file that neither its name nor its first bytes make a picture.
+    /// A file that is not a picture by name or content.
     NoPicture,
-    /// A file on the Hub whose ending says that it is something else; it is not downloaded.
+    /// A file on the Hub that is not a picture by its extension; it is not downloaded.
     OtherEnding,
     /// A hidden file or folder: its name begins with a dot.
     Hidden,
 }
 
-impl Reason {
-    /// For one, and for more of it.
+impl LeftOutReason {
+    /// In words, for one and for several.
     fn words(self) -> [&'static str; 2] {
         match self {
-            Self::InRoot => ["picture beside the identity folders", "pictures beside the identity folders"],
+            Self::InRoot => ["picture next to the identity folders", "pictures next to the identity folders"],
             Self::TooDeep => ["picture deeper than <identity>/<image>", "pictures deeper than <identity>/<image>"],
-            Self::NotInTable => {
-                ["picture that `metadata.csv` does not name", "pictures that `metadata.csv` does not name"]
-            }
+            Self::NotInTable => ["picture missing from `metadata.csv`", "pictures missing from `metadata.csv`"],
             Self::OtherName => ["picture not named <photo>_<face>", "pictures not named <photo>_<face>"],
             Self::EmptyFolder => ["identity folder without a picture", "identity folders without a picture"],
-            Self::Dangling => ["link to nothing", "links to nothing"],
-            Self::Repeated => ["link to a folder that is listed already", "links to folders that are listed already"],
+            Self::Dangling => ["dangling link", "dangling links"],
+            Self::Repeated => {
+                ["link to a folder that was already visited", "links to folders that were already visited"]
+            }
             Self::EmptyFile => ["empty file", "empty files"],
             Self::Pointer => ["Git LFS or git-annex pointer", "Git LFS or git-annex pointers"],
             Self::Unreadable => ["unreadable file", "unreadable files"],
@@ -60,9 +60,9 @@ impl Reason {
                 ["file that is not a picture by name or content", "files that are not pictures by name or content"]
             }
             Self::OtherEnding => {
-                ["file that is not a picture by its ending", "files that are not pictures by their endings"]
+                ["file that is not a picture by extension", "files that are not pictures by extension"]
             }
-            Self::Hidden => ["hidden", "hidden"],
+            Self::Hidden => ["hidden entry", "hidden entries"],
         }
     }
 }
@@ -70,17 +70,17 @@ impl Reason {
 /// Counts by reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct LeftOut(BTreeMap<Reason, u64>);
+pub struct LeftOut(BTreeMap<LeftOutReason, u64>);
 
 impl LeftOut {
     /// Counts one more.
-    pub fn add(&mut self, reason: Reason) {
+    pub fn add(&mut self, reason: LeftOutReason) {
         *self.0.entry(reason).or_default() += 1;
     }
 
-    /// How many were left out for this reason.
+    /// Number of entries left out for this reason.
     #[must_use]
-    pub fn count(&self, reason: Reason) -> u64 {
+    pub fn count(&self, reason: LeftOutReason) -> u64 {
         self.0.get(&reason).copied().unwrap_or(0)
     }
 
@@ -91,7 +91,7 @@ impl LeftOut {
     }
 }
 
-/// `2 pictures deeper than <identity>/<image>, 1 hidden`.
+/// `2 pictures deeper than <identity>/<image>, 1 hidden entry`.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (reason, count)) in self.0.iter().enumerate() {
@@ -108,13 +108,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_told_in_words_and_kept_in_json() {
+    fn counts_are_displayed_in_words_and_stored_as_json() {
         let mut left = LeftOut::default();
-        for reason in [Reason::Hidden, Reason::TooDeep, Reason::NoPicture, Reason::TooDeep] {
+        for reason in [LeftOutReason::Hidden, LeftOutReason::TooDeep, LeftOutReason::NoPicture, LeftOutReason::TooDeep]
+        {
             left.add(reason);
         }
-        let text =
-            "2 pictures deeper than <identity>/<image>, 1 file that is not a picture by name or content, 1 hidden";
+        let text = "2 pictures deeper than <identity>/<image>, 1 file that is not a picture by name or content, 1 hidden entry";
         assert_eq!(left.to_string(), text);
         let json = serde_json::to_string(&left).unwrap();
         assert_eq!(json, r#"{"too_deep":2,"no_picture":1,"hidden":1}"#);

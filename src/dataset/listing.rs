@@ -1,6 +1,6 @@
-//! What a file is that stands in a dataset's folders: a picture, by name or by its first bytes, or something that is
-//! counted. A file that has a picture's name is a face whatever is in it: what is wrong with it is a row of
-//! `failures.csv`. So only the files without such a name are opened here.
+//! Classifies the files in a dataset's folders: pictures, by name or by their first bytes, and everything else, which is
+//! counted. A file with the name of a picture is a face whatever its content: a bad one is a row of `failures.csv`. Only
+//! files without such a name are opened here.
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry, File};
@@ -8,142 +8,96 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::DatasetError;
-use super::left_out::{LeftOut, Reason};
-use super::scan::Context;
+use super::left_out::{LeftOut, LeftOutReason};
+use super::scan::OpenContext;
 use crate::files::FileError;
 use crate::pointer::PointerFile;
 use crate::preprocess::{HEAD, Kind};
 
-/// Endings of pictures, decoded or not, in any case.
-const PICTURES: [&str; 47] = [
-    "jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "pjpeg", "pjp", "png", "apng", "webp", "bmp", "dib", "gif", "tif",
-    "tiff", "pbm", "pgm", "ppm", "pnm", "pam", "pfm", "avif", "avifs", "heic", "heif", "heics", "hif", "jp2", "j2k",
-    "jpx", "jpf", "jxl", "jxr", "psd", "tga", "exr", "hdr", "qoi", "dds", "cr2", "cr3", "nef", "arw", "dng", "orf",
-    "raf",
-];
+/// Extensions of pictures, supported or not, in any case.
+const PICTURES: &str = "jpg jpeg jpe jfif jfi jif pjpeg pjp png apng webp bmp dib gif tif tiff pbm pgm ppm pnm pam \
+    pfm avif avifs heic heif heics hif jp2 j2k jpx jpf jxl jxr psd tga exr hdr qoi dds cr2 cr3 \
+    nef arw dng orf raf";
 
-/// Endings of what else stands in repositories; on the Hub, where a look at the first bytes is a download, they decide.
-const OTHERS: [&str; 44] = [
-    "txt",
-    "md",
-    "rst",
-    "pdf",
-    "html",
-    "htm",
-    "xml",
-    "json",
-    "jsonl",
-    "yaml",
-    "yml",
-    "toml",
-    "csv",
-    "tsv",
-    "parquet",
-    "arrow",
-    "npy",
-    "npz",
-    "mat",
-    "pkl",
-    "pickle",
-    "pt",
-    "pth",
-    "bin",
-    "onnx",
-    "safetensors",
-    "ckpt",
-    "h5",
-    "hdf5",
-    "zip",
-    "tar",
-    "gz",
-    "tgz",
-    "bz2",
-    "xz",
-    "7z",
-    "rar",
-    "py",
-    "ipynb",
-    "mp4",
-    "avi",
-    "mov",
-    "db",
-    "dvc",
-];
+/// Extensions of other files. They decide on the Hub, where looking at the first bytes would require a download.
+const OTHERS: &str = "txt md rst pdf html htm xml json jsonl yaml yml toml csv tsv parquet arrow npy npz mat pkl \
+    pickle pt pth bin onnx safetensors ckpt h5 hdf5 zip tar gz tgz bz2 xz 7z rar py ipynb mp4 \
+    avi mov db dvc";
 
-/// What a name says.
+/// What a file name tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
-    /// macOS leaves `._a.jpg` beside `a.jpg`.
+pub(super) enum NameKind {
+    /// Such as macOS's `._a.jpg` next to `a.jpg`.
     Hidden,
     Picture,
-    /// Something else for certain.
+    /// Certainly something else.
     Other,
     Unknown,
 }
 
-/// Judges a file's name.
-pub(super) fn named(name: &str) -> Named {
-    let ending = Path::new(name).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let one_of = |endings: &[&str]| endings.iter().any(|known| ending.eq_ignore_ascii_case(known));
+/// Classifies a file name.
+pub(super) fn named(name: &str) -> NameKind {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let one_of = |known: &str| known.split(' ').any(|known| extension.eq_ignore_ascii_case(known));
     match () {
-        () if name.starts_with('.') => Named::Hidden,
-        () if one_of(&PICTURES) => Named::Picture,
-        () if one_of(&OTHERS) => Named::Other,
-        () => Named::Unknown,
+        () if name.starts_with('.') => NameKind::Hidden,
+        () if one_of(PICTURES) => NameKind::Picture,
+        () if one_of(OTHERS) => NameKind::Other,
+        () => NameKind::Unknown,
     }
 }
 
-/// Judges a file without a picture's name by its first [`HEAD`] bytes: `None` for a picture.
-pub(super) fn reason(head: &[u8]) -> Option<Reason> {
+/// Why a file without the name of a picture is left out, by its first [`HEAD`] bytes; `None` for a picture.
+pub(super) fn reason(head: &[u8]) -> Option<LeftOutReason> {
     match Kind::of(head) {
         Some(_) => None,
-        None if head.is_empty() => Some(Reason::EmptyFile),
-        None if PointerFile::of(head).is_some() => Some(Reason::Pointer),
-        None => Some(Reason::NoPicture),
+        None if head.is_empty() => Some(LeftOutReason::EmptyFile),
+        None if PointerFile::of(head).is_some() => Some(LeftOutReason::Pointer),
+        None => Some(LeftOutReason::NoPicture),
     }
 }
 
-/// [`reason`] for a file on this machine.
-pub(super) fn reason_of(path: &Path) -> Option<Reason> {
+/// [`reason`] for a local file.
+pub(super) fn reason_of(path: &Path) -> Option<LeftOutReason> {
     let mut head = Vec::new();
     match File::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head)) {
         Ok(_) => reason(&head),
-        Err(_) => Some(Reason::Unreadable),
+        Err(_) => Some(LeftOutReason::Unreadable),
     }
 }
 
-/// What stands in a folder under a name.
-pub(super) enum Entry {
+/// An entry of a folder.
+pub(super) enum EntryKind {
     Picture,
     Folder,
-    Left(Reason),
+    Left(LeftOutReason),
 }
 
-/// Looks at what stands in a folder.
+/// Classifies an entry of a folder.
 ///
 /// # Errors
-/// When the system does not say what it is: behind it may be a person.
-pub(super) fn look(entry: &DirEntry, name: &str) -> Result<Entry, DatasetError> {
+/// If its type cannot be determined: it may be an identity.
+pub(super) fn look(entry: &DirEntry, name: &str) -> Result<EntryKind, DatasetError> {
     let (path, by_name) = (entry.path(), named(name));
     let failed = |error| FileError::new("read", &path)(error);
-    if by_name == Named::Hidden {
-        return Ok(Entry::Left(Reason::Hidden));
+    if by_name == NameKind::Hidden {
+        return Ok(EntryKind::Left(LeftOutReason::Hidden));
     }
     let mut kind = entry.file_type().map_err(failed)?;
     if kind.is_symlink() {
         kind = match fs::metadata(&path) {
             Ok(target) => target.file_type(),
-            Err(_) if by_name == Named::Picture => return Ok(Entry::Picture),
+            Err(_) if by_name == NameKind::Picture => return Ok(EntryKind::Picture),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(failed(error).into()),
-            Err(_) => return Ok(Entry::Left(Reason::Dangling)),
+            Err(_) => return Ok(EntryKind::Left(LeftOutReason::Dangling)),
         };
     }
     Ok(match by_name {
-        _ if kind.is_dir() => Entry::Folder,
-        Named::Picture => Entry::Picture,
+        _ if kind.is_dir() => EntryKind::Folder,
+        NameKind::Picture => EntryKind::Picture,
         // Opening a pipe would wait for its writer.
-        _ if !kind.is_file() => Entry::Left(Reason::Special),
-        _ => reason_of(&path).map_or(Entry::Picture, Entry::Left),
+        _ if !kind.is_file() => EntryKind::Left(LeftOutReason::Special),
+        _ => reason_of(&path).map_or(EntryKind::Picture, EntryKind::Left),
     })
 }
 
@@ -152,14 +106,14 @@ pub(super) fn list(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
     fs::read_dir(folder).and_then(Iterator::collect).map_err(FileError::new("list", folder))
 }
 
-/// The entries of a folder in byte order, links last: a folder counts where it is, not where a link to it stands.
+/// The entries of a folder in byte order, links last: a folder takes precedence over links to it.
 pub(super) fn sorted(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
     let mut entries = list(folder)?;
     entries.sort_by_cached_key(|entry| (entry.file_type().is_ok_and(|kind| kind.is_symlink()), entry.file_name()));
     Ok(entries)
 }
 
-/// Where a folder really is.
+/// The canonical path of a folder.
 pub(super) fn real(folder: &Path) -> Result<PathBuf, FileError> {
     fs::canonicalize(folder).map_err(FileError::new("list", folder))
 }
@@ -172,26 +126,26 @@ pub(super) fn name(entry: &DirEntry) -> Result<String, DatasetError> {
         .map_err(|_| DatasetError::Name { path: entry.path().to_string_lossy().into_owned(), rule: "is not UTF-8" })
 }
 
-/// A walk through all folders below one, links included, each folder once.
+/// A recursive walk that follows links and visits each folder once.
 pub(super) struct Walk<'a> {
-    /// Files directly in the walked folder that are neither pictures nor left out.
+    /// Files directly in the walked folder that are skipped without being counted.
     skip: &'a dyn Fn(&str) -> bool,
-    context: &'a Context<'a>,
-    /// Where the folders really are that were listed.
+    context: &'a OpenContext<'a>,
+    /// Canonical paths of the visited folders.
     seen: HashSet<PathBuf>,
 }
 
 impl<'a> Walk<'a> {
-    /// A walk that does not enter again what is [`real`]ly any of `seen`.
+    /// A walk that does not visit `seen`, which are [`real`] paths.
     pub fn new(
         seen: impl IntoIterator<Item = PathBuf>,
         skip: &'a dyn Fn(&str) -> bool,
-        context: &'a Context<'a>,
+        context: &'a OpenContext<'a>,
     ) -> Self {
         Self { skip, context, seen: seen.into_iter().collect() }
     }
 
-    /// Gives every picture below `folder` to `found`, by its path relative to it, with `/`; counts the rest.
+    /// Passes the `/`-separated path, relative to `folder`, of every picture below it to `found`; counts the rest.
     pub fn pictures(
         &mut self,
         folder: &Path,
@@ -201,7 +155,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(), DatasetError> {
         let here = folder.join(below);
         if !self.seen.insert(real(&here)?) {
-            left.add(Reason::Repeated);
+            left.add(LeftOutReason::Repeated);
             return Ok(());
         }
         for entry in sorted(&here)? {
@@ -211,17 +165,17 @@ impl<'a> Walk<'a> {
             let name = name(&entry)?;
             let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
             match look(&entry, &name)? {
-                Entry::Picture => found(path, left),
-                Entry::Folder => self.pictures(folder, &path, left, found)?,
-                Entry::Left(_) if (self.skip)(&path) => {}
-                Entry::Left(reason) => left.add(reason),
+                EntryKind::Picture => found(path, left),
+                EntryKind::Folder => self.pictures(folder, &path, left, found)?,
+                EntryKind::Left(_) if (self.skip)(&path) => {}
+                EntryKind::Left(reason) => left.add(reason),
             }
         }
         Ok(())
     }
 }
 
-/// Whether a folder is a link to a folder that it stands in.
+/// Whether an entry is a link to a folder that contains it.
 pub(super) fn leads_up(entry: &DirEntry) -> bool {
     let path = entry.path();
     let up =
@@ -234,26 +188,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_say_what_they_can() {
+    fn names_are_classified() {
         for (name, expected) in [
-            ("a.JPG", Named::Picture),
-            ("a.jfif", Named::Picture),
-            ("a.heic", Named::Picture),
-            ("._a.jpg", Named::Hidden),
-            ("labels.csv", Named::Other),
-            ("0001", Named::Unknown),
-            ("a.jpg_small", Named::Unknown),
+            ("a.JPG", NameKind::Picture),
+            ("a.jfif", NameKind::Picture),
+            ("a.heic", NameKind::Picture),
+            ("._a.jpg", NameKind::Hidden),
+            ("labels.csv", NameKind::Other),
+            ("0001", NameKind::Unknown),
+            ("a.jpg_small", NameKind::Unknown),
         ] {
             assert_eq!(named(name), expected, "{name}");
         }
     }
 
     #[test]
-    fn files_without_a_name_are_judged_by_content() {
+    fn files_without_a_known_name_are_classified_by_content() {
         assert_eq!(reason(b"\xff\xd8\xff\xe0"), None);
         assert_eq!(reason(b"\0\0\0\x18ftypheic"), None);
-        assert_eq!(reason(b""), Some(Reason::EmptyFile));
-        assert_eq!(reason(b"version https://git-lfs.github.com/spec/v1\n"), Some(Reason::Pointer));
-        assert_eq!(reason(b"hello"), Some(Reason::NoPicture));
+        assert_eq!(reason(b""), Some(LeftOutReason::EmptyFile));
+        assert_eq!(reason(b"version https://git-lfs.github.com/spec/v1\n"), Some(LeftOutReason::Pointer));
+        assert_eq!(reason(b"hello"), Some(LeftOutReason::NoPicture));
     }
 }

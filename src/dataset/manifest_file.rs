@@ -1,5 +1,5 @@
-//! `manifest.parquet`: one line a face, the source's own columns as `meta.<name>`. Encoded and decoded in slices, so that
-//! a large dataset is never there twice.
+//! `manifest.parquet`: one row per face, the source's own columns as `meta.<name>`. Encoded and decoded in slices, so that
+//! a large dataset is never in memory twice.
 
 use std::io::Cursor;
 use std::ops::Range;
@@ -19,7 +19,7 @@ const SLICE: usize = 65_536;
 const META: &str = "meta.";
 
 impl Manifest {
-    /// Writes the manifest: all of it or nothing, the same bytes for the same manifest.
+    /// Writes the manifest atomically. Equal manifests give equal bytes.
     ///
     /// # Errors
     /// [`DatasetError::File`] or [`DatasetError::Parquet`].
@@ -38,7 +38,7 @@ impl Manifest {
         }
         writer.finish()?;
         drop(writer);
-        polars_ensure!(self_digest::seal(&mut bytes), ComputeError: "the file has no place for its digest");
+        polars_ensure!(self_digest::seal(&mut bytes), ComputeError: "the file has no room for its digest");
         Ok(bytes)
     }
 
@@ -98,17 +98,17 @@ impl Manifest {
         DataFrame::new(faces.len(), columns)
     }
 
-    /// Reads a manifest back; `root` is where its paths start.
+    /// Reads a manifest; its paths are relative to `root`.
     ///
     /// # Errors
-    /// [`DatasetError::File`] or [`DatasetError::Parquet`] when it cannot be read, [`DatasetError::Manifest`] when it is
+    /// [`DatasetError::File`] or [`DatasetError::Parquet`] if it cannot be read, [`DatasetError::Manifest`] if it is
     /// something else.
     pub fn read_parquet(path: &Path, root: PathBuf) -> Result<Self, DatasetError> {
         let polars = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
         let wrong = |rule| DatasetError::Manifest { path: path.into(), rule };
         let mut bytes = files::read(path)?;
         if !self_digest::is_whole(&mut bytes) {
-            return Err(wrong("the digest that it carries is not its own, or it carries none".into()));
+            return Err(wrong("its digest does not match, or it has none".into()));
         }
         let open = || ParquetReader::new(Cursor::new(&bytes[..]));
         let rows = open().num_rows().map_err(polars)?;
@@ -130,7 +130,7 @@ impl Manifest {
             self.table = SourceTable::with_headers(names);
         }
         let column = |name: &str| frame.column(name).map_err(|_| format!("it has no column `{name}`"));
-        let other = |name: &'static str| move |_| format!("its column `{name}` has another type");
+        let other = |name: &'static str| move |_| format!("its column `{name}` has the wrong type");
         let text = |name: &'static str| column(name)?.str().map_err(other(name));
         let small = |name: &'static str| column(name)?.u32().map_err(other(name));
         let float = |name: &'static str| column(name)?.f32().map_err(other(name));
@@ -142,7 +142,7 @@ impl Manifest {
         let score = float("detector_score")?;
         let size = column("size")?.u64().map_err(other("size"))?;
         let modified = column("modified_ns")?.i64().map_err(other("modified_ns"))?;
-        // Only a manifest with faults has them.
+        // The columns exist only if there are faults.
         let faults = match column("fault") {
             Ok(_) => Some((text("fault")?, text("fault_in")?)),
             Err(_) => None,
@@ -153,7 +153,7 @@ impl Manifest {
             let row = self.faces.len();
             let wrong = |what: &str| format!("row {row} has {what}");
             if row_number.get(i) != Some(row as u32) {
-                return Err(wrong("another number"));
+                return Err(wrong("the wrong number"));
             }
             let pixels = match (path.get(i), identity.get(i), sample.get(i)) {
                 (Some(path), None, None) if normalise(path).as_deref() == Some(path) => PixelSource::File {
@@ -161,14 +161,14 @@ impl Manifest {
                     size: size.get(i).ok_or_else(|| wrong("no size"))?,
                     modified: modified.get(i).ok_or_else(|| wrong("no modification time"))?,
                 },
-                (Some(_), None, None) => return Err(wrong("a path that leaves the dataset's root")),
+                (Some(_), None, None) => return Err(wrong("a path outside the dataset's root")),
                 (None, Some(identity), Some(sample)) => PixelSource::Synthetic { identity, sample },
-                _ => return Err(wrong("no pixels, or two kinds of them")),
+                _ => return Err(wrong("neither a path nor a synthetic face, or both")),
             };
             let bbox = match edges.map(|edge| edge.get(i)) {
                 [Some(x1), Some(y1), Some(x2), Some(y2)] => Some(BoundingBox { x1, y1, x2, y2 }),
                 [None, None, None, None] => None,
-                _ => return Err(wrong("half a box")),
+                _ => return Err(wrong("an incomplete box")),
             };
             let fault = |(reason, part): (&StringChunked, &StringChunked)| match (reason.get(i), part.get(i)) {
                 (None, None) => Ok(None),
@@ -176,7 +176,7 @@ impl Manifest {
                     Some(part) => Ok(Some(Fault { part, reason: reason.to_owned() })),
                     None => Err(wrong("a fault of an unknown kind")),
                 },
-                _ => Err(wrong("half a fault")),
+                _ => Err(wrong("an incomplete fault")),
             };
             self.faces.push(Face {
                 face_id: face_id.get(i).ok_or_else(|| wrong("no face_id"))?.to_owned(),
@@ -191,7 +191,7 @@ impl Manifest {
         }
         for (header, kept) in self.table.headers.iter().zip(&mut self.table.columns) {
             let name = format!("{META}{header}");
-            let values = column(&name)?.str().map_err(|_| format!("its column `{name}` has another type"))?;
+            let values = column(&name)?.str().map_err(|_| format!("its column `{name}` has the wrong type"))?;
             values.iter().for_each(|value| kept.push(value.unwrap_or_default()));
         }
         Ok(())

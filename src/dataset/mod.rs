@@ -1,4 +1,4 @@
-//! A dataset becomes a [`Manifest`]: one row a face, in input order. Each kind of source has its own file.
+//! Turns a dataset into a [`Manifest`]: one row per face, in input order. Each kind of source has its own file.
 
 mod boxes;
 mod changes;
@@ -52,32 +52,32 @@ use crate::similarity::Labelled;
 pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};
-pub use left_out::{LeftOut, Reason};
+pub use left_out::{LeftOut, LeftOutReason};
 pub use pair_list::{contradictions, read_pair_list};
 pub use source::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
 pub use table::{SourceTable, TextColumn};
 
-/// No encoded picture of a face or a photo is this large; reading one would only fill the memory.
+/// Maximum size of an encoded picture in bytes; anything larger would only fill the memory.
 const LARGEST_PICTURE: u64 = 1 << 29;
 
 /// One face, before it is embedded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Face {
-    /// Unique in the manifest.
+    /// Its id, unique in the manifest.
     pub face_id: String,
-    /// Who it is, when known.
+    /// Its identity, if known.
     pub identity_id: Option<String>,
-    /// The photo it was found in; two faces of one photo are never compared.
+    /// The photo it comes from; two faces of one photo are never compared.
     pub image_id: String,
     /// Where its pixels come from.
     pub pixels: PixelSource,
-    /// Box of the face in the picture that `pixels` names, in its pixels; `None`: the whole picture.
+    /// Box of the face in the picture at `pixels`, in pixels; `None`: the whole picture.
     pub bbox: Option<BoundingBox>,
-    /// The detector's confidence as recorded, usually 0..=1.
+    /// The detector's confidence as recorded, usually in 0..=1.
     pub detector_score: Option<f32>,
-    /// Digest of the bytes that `pixels` names; `None` when they could not be read (embedding will say why).
+    /// Digest of the picture at `pixels`; `None` if it could not be read (embedding reports why).
     pub content: Option<Digest>,
-    /// What is wrong with the face's row in its source; embedding makes a failure of it.
+    /// An invalid row in the source, which embedding reports as a failure.
     pub fault: Option<Fault>,
 }
 
@@ -121,35 +121,35 @@ pub struct Manifest {
     pub faces: Vec<Face>,
     /// Folder that file paths are relative to; empty for synthetic faces.
     pub root: PathBuf,
-    /// The source's own columns as they were: Phase-1's table, `metadata.csv`, parquet. Sources without a table have none.
+    /// The source's own columns, unchanged, if it has a table: Phase-1's, `metadata.csv`, parquet.
     pub table: SourceTable,
-    /// Pairs that protocols compare; the list that the dataset ships with first, if it ships with one.
+    /// Pairs that protocols compare; the dataset's own list first, if it has one.
     pub lists: Vec<PairList>,
-    /// Commit of the Hub repository that the pictures come from.
+    /// Commit of the Hub repository of the pictures.
     pub commit: Option<String>,
-    /// The files that the dataset was read from, where it comes in containers.
+    /// The container files of the dataset.
     pub containers: Vec<ContainerFile>,
-    /// What is in the dataset's folders and is no face.
+    /// Entries of the dataset's folders that are not faces.
     pub left_out: LeftOut,
 }
 
-/// Opens a dataset: finds its faces, reads each picture once for its digest. `cache` is a folder that remembers the
-/// digests of unchanged files and keeps what containers were unpacked to; containers cannot do without.
+/// Opens a dataset: finds its faces, reads each picture once for its digest. The folder `cache` holds the digests of
+/// unchanged files and the content of unpacked containers, which require it.
 ///
 /// # Errors
-/// [`DatasetError`]: the source breaks a rule, cannot be read or fetched, or somebody asked to stop.
+/// [`DatasetError`]: the source is invalid, cannot be read or fetched, or opening was cancelled.
 pub fn open(
     source: &DatasetSource,
     cache: Option<&Path>,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Manifest, DatasetError> {
-    let context = scan::Context { cache, progress, cancel };
+    let context = scan::OpenContext { cache, progress, cancel };
     let mut manifest = match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => phase1::open(csv, root, rewrite, *image, &context),
         DatasetSource::Folders { root, tables } => folders::open(root, tables, &context),
         DatasetSource::HubFolders { repo, revision, folder, tables } => {
-            hub_folders::open(&hub_folders::Place { repo, revision, folder }, tables, &context)
+            hub_folders::open(&hub_folders::HubFolder { repo, revision, folder }, tables, &context)
         }
         DatasetSource::InsightfaceBin { file } => container::insightface(file, &context),
         DatasetSource::Parquet { shards } => container::parquet(shards, &context),
@@ -168,13 +168,13 @@ pub fn open(
     }
 }
 
-/// The faces of a dataset on this machine without a look at their pictures, which have no digest then; `None` where the
-/// pictures are somewhere else, or in a container.
+/// The faces of a local dataset without reading their pictures, so without digests; `None` if the pictures are remote or
+/// in a container.
 ///
 /// # Errors
 /// As [`open`].
 pub fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Result<Manifest, DatasetError>> {
-    let context = scan::Context { cache: None, progress, cancel: &Cancel::default() };
+    let context = scan::OpenContext { cache: None, progress, cancel: &Cancel::default() };
     match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => {
             Some(phase1::list(csv, root, rewrite, *image, &context).map(|(manifest, _)| manifest))
@@ -184,20 +184,20 @@ pub fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Result<Ma
     }
 }
 
-/// What a dataset is, where it is, and what would be downloaded. Looks at local paths only and cannot fail.
+/// Describes a dataset, its location, and what would be downloaded. Checks local paths only and cannot fail.
 #[must_use]
 pub fn describe(source: &DatasetSource) -> String {
     let there = |path: &Path, is_there: bool| {
         let shown = path.display();
-        if is_there { shown.to_string() } else { format!("{shown} (not there!)") }
+        if is_there { shown.to_string() } else { format!("{shown} (missing)") }
     };
     match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => format!(
-            "Phase-1 table {}, {} below {}{}; nothing to download",
+            "Phase-1 table {}, {} in {}{}; nothing to download",
             there(csv, csv.is_file()),
             match image {
                 Phase1Image::Crop => "crops",
-                Phase1Image::Photo => "boxes cut out of photos",
+                Phase1Image::Photo => "boxes cropped from photos",
             },
             there(root, root.is_dir()),
             match rewrite.len() {
@@ -214,12 +214,12 @@ pub fn describe(source: &DatasetSource) -> String {
             )
         }
         DatasetSource::HubFolders { repo, revision, folder, tables } => format!(
-            "identity folders or image folder of {} on the Hugging Face Hub{}; `fetch` downloads what is not in the Hub cache",
-            hub_folders::Place { repo, revision, folder },
+            "identity folders or image folder of {} on the Hugging Face Hub{}; `facevault fetch` downloads the files that are not in the Hub cache",
+            hub_folders::HubFolder { repo, revision, folder },
             tables::describe(tables)
         ),
-        DatasetSource::InsightfaceBin { file } => format!("insightface's pairs {}", container::describe(file)),
-        DatasetSource::Parquet { shards } => format!("parquet with pictures, {}", container::describe(shards)),
+        DatasetSource::InsightfaceBin { file } => format!("insightface pairs, {}", container::describe(file)),
+        DatasetSource::Parquet { shards } => format!("pictures in parquet, {}", container::describe(shards)),
         DatasetSource::Vggface2 { archive, boxes } => {
             format!("VGGFace2: photos {}; boxes {}", container::describe(archive), container::describe(boxes))
         }
@@ -232,8 +232,8 @@ pub fn describe(source: &DatasetSource) -> String {
     }
 }
 
-/// The encoded picture of a row, as it was when the manifest was made: a file with another size or time is digested
-/// again and must be the same still.
+/// The encoded picture of a row, unchanged since the manifest was made: a file with a different size or time is digested
+/// again.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -278,19 +278,19 @@ impl Manifest {
         self.faces.is_empty()
     }
 
-    /// How many faces fail for their rows when they are cut out like this, in words; `None`: none.
+    /// Describes how many faces fail under this crop because of invalid rows; `None` if none does.
     #[must_use]
     pub fn wrong_rows(&self, crop: Crop) -> Option<String> {
         let fails = |face: &&Face| face.fault.as_ref().is_some_and(|fault| fault.counts(crop));
         let (wrong, all) = (self.faces.iter().filter(fails).count(), self.len());
         match wrong {
             0 => None,
-            1 => Some(format!("1 of {all} faces has a wrong row and becomes a failure; failures.csv says why")),
-            _ => Some(format!("{wrong} of {all} faces have wrong rows and become failures; failures.csv says why")),
+            1 => Some(format!("1 of {all} faces has an invalid row and fails; see failures.csv for the reason")),
+            _ => Some(format!("{wrong} of {all} faces have invalid rows and fail; see failures.csv for the reasons")),
         }
     }
 
-    /// The shorter sides, in pixels, of up to `most` pictures, evenly spaced; from their headers, as far as these tell.
+    /// The shorter sides, in pixels, of up to `most` evenly spaced pictures, where their headers tell.
     #[must_use]
     pub fn shorter_sides(&self, most: usize) -> Vec<u32> {
         let side = |face: &Face| {
@@ -304,26 +304,26 @@ impl Manifest {
         usable.step_by(self.len().div_ceil(most.max(1)).max(1)).filter_map(side).collect()
     }
 
-    /// The identities, sorted, each once.
+    /// The distinct identities, sorted.
     #[must_use]
     pub fn identities(&self) -> Vec<&str> {
         let distinct: BTreeSet<_> = self.faces.iter().filter_map(|face| face.identity_id.as_deref()).collect();
         distinct.into_iter().collect()
     }
 
-    /// Digest over everything that can change a result: the order of the rows, and of each its ids, content, box and fault.
-    /// Where the files are and when they were touched is not part of it.
+    /// Digest over everything that can change a result: the order of the rows, and the ids, content, box and fault of each.
+    /// Paths and modification times are not part of it.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::default();
         hasher.field(b"facevault manifest 1");
         for Face { face_id, identity_id, image_id, bbox, content, fault, .. } in &self.faces {
             hasher.field(face_id.as_bytes());
-            // Which of the optional values are there: an empty identity and none differ.
+            // Which optional values are present: an empty identity differs from none.
             let there = [u8::from(identity_id.is_some()), u8::from(content.is_some()), u8::from(bbox.is_some())];
             match fault {
                 None => hasher.field(&there),
-                // What is wrong stands in the run's failures: with another fault it is another run.
+                // The reason is written to the run's failures: a different one makes a different run.
                 Some(Fault { part, reason }) => {
                     hasher.field(&[&there[..], part.name().as_bytes()].concat());
                     hasher.field(reason.as_bytes());

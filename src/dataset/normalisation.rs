@@ -1,5 +1,5 @@
-//! Names in two Unicode normalisations: macOS writes `é` as two characters, other systems as one, and a table and the
-//! files that it names may come from both. Names that look the same are the same.
+//! Unicode normalisation of names: macOS writes `é` as two code points, other systems as one, and a table and its files
+//! may come from either. Names that look the same are the same.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,8 +15,7 @@ pub(super) fn composed(name: &str) -> String {
     name.nfc().collect()
 }
 
-/// The path below `root` that is written like `path` in another normalisation, folder by folder; `None` when there is
-/// none.
+/// The existing path below `root` that equals `path` up to normalisation, folder by folder.
 pub(super) fn resolve(root: &Path, path: &str) -> Option<String> {
     let mut found = String::new();
     for part in path.split('/') {
@@ -36,17 +35,17 @@ pub(super) fn resolve(root: &Path, path: &str) -> Option<String> {
     Some(found)
 }
 
-/// Says how many pictures were found under such a name.
+/// Reports how many pictures were found this way.
 pub(super) fn say(count: usize, progress: &dyn Progress) {
     if count > 0 {
         progress.say(&format!(
-            "{count} {} written in another Unicode normalisation than in the table: found all the same",
+            "{count} {} spelled in a different Unicode normalisation than in the table",
             if count == 1 { "picture's path is" } else { "pictures' paths are" }
         ));
     }
 }
 
-/// Makes one person of an identity that is written in two normalisations, and says so.
+/// Merges identities that differ in normalisation only, and reports them.
 pub(super) fn unite_identities(faces: &mut [Face], progress: &dyn Progress) {
     let mut spelling = HashMap::<String, String>::new();
     let mut united = Vec::<String>::new();
@@ -62,10 +61,10 @@ pub(super) fn unite_identities(faces: &mut [Face], progress: &dyn Progress) {
     }
     if let [first, rest @ ..] = &united[..] {
         progress.say(&match rest.len() {
-            0 => format!("`{first}` is written in two Unicode normalisations: taken for one person"),
+            0 => format!("`{first}` is spelled in two Unicode normalisations and treated as one identity"),
             more => {
                 format!(
-                    "`{first}` and {more} more are written in two Unicode normalisations: each is taken for one person"
+                    "`{first}` and {more} more are spelled in two Unicode normalisations; each is treated as one identity"
                 )
             }
         });

@@ -1,4 +1,4 @@
-//! Which faces a verification protocol compares: pairs of manifest rows, as a benchmark publishes them.
+//! The pairs of faces that a verification protocol compares, as a benchmark publishes them.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use super::{CsvProblem, DatasetError, Face, Manifest, pair_plain, pair_table, pa
 use crate::files;
 use crate::protocol::{ABSENT, AbsentPair, ListedPair, PairList};
 
-/// How many pairs of a list contradict the faces' identities, where both are known. A published list is the truth of its
-/// protocol, so it is followed all the same; a reader should be told.
+/// Number of pairs of a list that contradict the identities of their faces, where both are known. A published list defines
+/// its protocol, so it takes precedence, but the contradiction is worth a note.
 #[must_use]
 pub fn contradictions(list: &PairList, faces: &[Face]) -> usize {
     let identity = |row: u32| faces.get(row as usize)?.identity_id.as_deref();
@@ -21,18 +21,18 @@ pub fn contradictions(list: &PairList, faces: &[Face]) -> usize {
 
 /// Reads a list of pairs of the manifest's faces: a table with a header, one of LFW's own texts (`pairs.txt`,
 /// `pairsDevTrain.txt`, `pairsDevTest.txt`; <http://vis-www.cs.umass.edu/lfw/README.txt>), or lines without a header (`a b
-/// 1`, `1 a b`, LFW's without its counts), told apart by content. A pair of a face that the dataset does not have stays in
-/// the list, so that the borders of folds stay where they are.
+/// 1`, `1 a b`, LFW's without its counts), distinguished by content. A pair with a face that is not in the dataset stays in
+/// the list, so that the boundaries of the folds do not move.
 ///
-/// A table has a column that says whether a pair is one person (`is_same`, `issame`, `same`, `target`, `label`, `pair`;
+/// A table has a column that tells genuine from impostor pairs (`is_same`, `issame`, `same`, `target`, `label`, `pair`;
 /// 1 or 0, true or false, yes or no), two columns for the faces (`face_a` and `face_b`, `image_a_path` and
 /// `image_b_path`, `img_0` and `img_1`, …), and perhaps one for the fold (`fold_id`, `fold`, or `split` with `train` and
 /// `test`, which are 0 and 1). LFW's texts name pictures by person and number, `<name>_%04d`; their folds are numbered
 /// from 1, and of View 1 the training pairs are fold 0 and the test pairs fold 1.
 ///
 /// # Errors
-/// [`DatasetError::File`], or [`DatasetError::Csv`] with the line: a value that means more than one face of the
-/// manifest, not one pair whose faces it has, a face with itself, what is no number or no answer, an empty list.
+/// [`DatasetError::File`], or [`DatasetError::Csv`] with the line: an ambiguous face, no pair at all with both faces in
+/// the manifest, a face paired with itself, an invalid number or label, an empty list.
 pub fn read_pair_list(name: &str, file: &Path, manifest: &Manifest) -> Result<PairList, DatasetError> {
     let bytes = files::read(file)?;
     let read = || {
@@ -42,7 +42,7 @@ pub fn read_pair_list(name: &str, file: &Path, manifest: &Manifest) -> Result<Pa
             return Err(CsvError { offset: 0, problem: CsvProblem::NoPairs });
         }
         let names = FaceNames::of(&manifest.faces);
-        let mut found = Pairs::of(&names);
+        let mut found = PairsBuilder::of(&names);
         match pair_text::Counts::of(text) {
             Some(counts) => pair_text::parse(text, counts, file, &mut found)?,
             None => match pair_plain::Form::of(text).filter(|_| !pair_table::has_header(&bytes)) {
@@ -56,19 +56,19 @@ pub fn read_pair_list(name: &str, file: &Path, manifest: &Manifest) -> Result<Pa
     Ok(PairList { name: name.into(), pairs, absent })
 }
 
-/// The pairs of a list while it is read.
-pub(super) struct Pairs<'a> {
+/// Collects the pairs of a list while it is read.
+pub(super) struct PairsBuilder<'a> {
     pub names: &'a FaceNames<'a>,
     listed: Vec<ListedPair>,
     absent: Vec<AbsentPair>,
-    /// The first face that the dataset does not have.
+    /// The error for the first face that is not in the dataset.
     first_absent: Option<CsvError>,
 }
 
-/// A face of a pair: what the list calls it, and the row that this means.
-pub(super) type Named = (String, Result<u32, CsvProblem>);
+/// A face of a pair: its name in the list, and its row.
+pub(super) type NamedFace = (String, Result<u32, CsvProblem>);
 
-impl<'a> Pairs<'a> {
+impl<'a> PairsBuilder<'a> {
     fn of(names: &'a FaceNames<'a>) -> Self {
         Self { names, listed: Vec::new(), absent: Vec::new(), first_absent: None }
     }
@@ -78,7 +78,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// Adds the pair of the line that begins at `offset`.
-    pub fn add(&mut self, offset: usize, faces: [Named; 2], same: bool, fold: Option<u32>) -> Result<(), CsvError> {
+    pub fn add(&mut self, offset: usize, faces: [NamedFace; 2], same: bool, fold: Option<u32>) -> Result<(), CsvError> {
         let fail = |problem| CsvError { offset, problem };
         let names = [faces[0].0.clone(), faces[1].0.clone()];
         let mut rows = [ABSENT; 2];
@@ -103,7 +103,7 @@ impl<'a> Pairs<'a> {
 
     fn finish(self) -> Result<(Vec<ListedPair>, Vec<AbsentPair>), CsvError> {
         match self.first_absent {
-            // Not one fits: another dataset's list, or names that mean nothing here.
+            // No pair fits: the list belongs to another dataset, or names its faces in an unknown way.
             Some(error) if self.absent.len() == self.listed.len() => Err(error),
             _ => Ok((self.listed, self.absent)),
         }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn view_2_as_lfw_writes_it_is_cut_into_folds() {
+    fn lfws_view_2_has_folds() {
         let text = "2\t1\nAnn\t1\t4\nAnn\t2\tBob\t1\nBob\t1\t3\nBob\t2\tCy\t2\n";
         let expected = [(0, 3, true, Some(1)), (1, 4, false, Some(1)), (4, 6, true, Some(2)), (5, 8, false, Some(2))];
         assert_eq!(rows("pairs.txt", text), expected);
@@ -169,19 +169,19 @@ mod tests {
     }
 
     #[test]
-    fn a_word_of_a_header_is_no_answer() {
+    fn a_word_in_a_header_is_not_a_label() {
         for header in ["different", "match", "genuine", "no"] {
             let table =
                 format!("face_a,face_b,{header}\nAnn_0001,Ann_0002,1\nAnn_0001,Bob_0001,0\nBob_0001,Bob_0002,1\n");
             let message = message(&table);
             let (rule, columns) = message.split_once("; ").unwrap();
-            assert_eq!(rule, "line 1: there is no column `is_same`, `issame`, `same`, `target`, `label` or `pair`");
+            assert_eq!(rule, "line 1: missing column `is_same`, `issame`, `same`, `target`, `label` or `pair`");
             assert!(columns.contains(&format!("`{header}`")), "{columns}");
         }
     }
 
     #[test]
-    fn view_1_is_told_by_its_name() {
+    fn view_1_is_recognised_by_its_file_name() {
         let text = "1\nAnn\t1\t4\nAnn\t2\tBob\t1\n";
         for (name, fold) in [("pairsDevTrain.txt", Some(0)), ("pairsDevTest.txt", Some(1)), ("mine.txt", None)] {
             assert_eq!(rows(name, text), [(0, 3, true, fold), (1, 4, false, fold)], "{name}");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_of_a_face_that_is_not_there_keeps_its_place() {
+    fn a_pair_with_a_missing_face_keeps_its_place() {
         let text = "2\t1\nAnn\t1\t4\nAnn\t9\tBob\t1\nBob\t1\t3\nDan\t2\tEve\t2\n";
         let expected = [
             (0, 3, true, Some(1)),
@@ -233,7 +233,7 @@ mod tests {
             [(1, names("Ann_0001", "Dan_0001")), (2, names("Dan_0001", "Bob_0001"))]
         );
         let list = read("pairs.csv", table).unwrap();
-        assert_eq!(contradictions(&list, &manifest().faces), 0, "what is not there contradicts nothing");
+        assert_eq!(contradictions(&list, &manifest().faces), 0, "a missing face contradicts nothing");
     }
 
     #[test]
@@ -265,13 +265,13 @@ mod tests {
             absent("l", "Ann_0001 Ann_0009 1\nAnn_0002 Bob_0001 0\n"),
             [(0, ["Ann_0001".into(), "Ann_0009".into()])]
         );
-        assert_snapshot!(message("Ann_0001 Ann_0002 1\nAnn_0001 Ann_0003 1\nAnn_0001 Bob_0001\n"), @"line 3: the line has 2 values; a pair is two faces and 1 or 0, tabs, commas or spaces between");
-        assert_snapshot!(message("Ann_0001 Ann_0002 1\nAnn_0001 Ann_0003 1\nAnn_0001 Bob_0001 2\n"), @"line 3: `the answer` is `2`, expected 1 or 0, true or false, or yes or no: whether the pair is one person");
-        assert_snapshot!(message("Dan_0001 Dan_0002 1\n"), @"line 1: `the face` is `Dan_0001`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
+        assert_snapshot!(message("Ann_0001 Ann_0002 1\nAnn_0001 Ann_0003 1\nAnn_0001 Bob_0001\n"), @"line 3: the line has 2 values, expected two faces and 1 or 0, separated by tabs, commas or spaces");
+        assert_snapshot!(message("Ann_0001 Ann_0002 1\nAnn_0001 Ann_0003 1\nAnn_0001 Bob_0001 2\n"), @"line 3: `the label` is `2`, expected 1, true or yes for a genuine pair, 0, false or no for an impostor pair");
+        assert_snapshot!(message("Dan_0001 Dan_0002 1\n"), @"line 1: `face` is `Dan_0001`, but no face of the dataset has this face_id, path or file name (with or without extension); correct the table, or set `dataset` to the folder that contains it");
     }
 
     #[test]
-    fn copies_of_lfw_call_their_pictures_in_other_ways() {
+    fn copies_of_lfw_name_their_pictures_differently() {
         let text = "1\t1\nAnn\t1\t2\nAnn\t2\tBob\t1\n";
         for pattern in ["{}_{:04}.png", "{}_{}.png", "{}/{:04}.png", "{}/{}.png", "{}/{}_{:04}_0.png"] {
             let path = |who: &str, number: u32| {
@@ -302,34 +302,34 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_counted_and_the_list_counts() {
+    fn contradictions_are_counted_and_the_list_takes_precedence() {
         let list =
             read("pairs.csv", "same,a,b\n1,Ann_0001,Bob_0001\n0,Ann_0001,Ann_0002\n1,Cy_0001,Cy_0002\n").unwrap();
         let mut faces = manifest().faces;
         assert_eq!(contradictions(&list, &faces), 2);
         assert_eq!(list.pairs.iter().map(|pair| pair.same).collect::<Vec<_>>(), [true, false, true]);
         faces[0].identity_id = None;
-        assert_eq!(contradictions(&list, &faces), 0, "what is not known contradicts nothing");
+        assert_eq!(contradictions(&list, &faces), 0, "an unknown identity contradicts nothing");
     }
 
     #[test]
-    fn what_is_wrong_with_a_list_is_told_with_its_line() {
+    fn errors_in_a_list_name_the_line() {
         let table = |line: &str| message(&format!("fold,same,image_a,image_b\n1,1,Ann_0001,Ann_0002\n{line}\n"));
-        assert_snapshot!(table("1,1,Ann_0001,Ann_0001.jpg"), @"line 3: the pair `Ann_0001` is a face with itself, which says nothing; take it out of the list");
-        assert_snapshot!(table("1,maybe,Ann_0001,Ann_0002"), @"line 3: `same` is `maybe`, expected 1 or 0, true or false, or yes or no: whether the pair is one person");
-        assert_snapshot!(table("first,1,Ann_0001,Ann_0002"), @"line 3: `fold` is `first`, expected the number of a fold, or `train` or `test`");
+        assert_snapshot!(table("1,1,Ann_0001,Ann_0001.jpg"), @"line 3: the pair compares `Ann_0001` with itself; remove it from the list");
+        assert_snapshot!(table("1,maybe,Ann_0001,Ann_0002"), @"line 3: `same` is `maybe`, expected 1, true or yes for a genuine pair, 0, false or no for an impostor pair");
+        assert_snapshot!(table("first,1,Ann_0001,Ann_0002"), @"line 3: `fold` is `first`, expected a fold number, `train` or `test`");
         assert_snapshot!(table("1,1,Ann_0001,"), @"line 3: `image_b` is empty");
-        assert_snapshot!(table("1,1,Ann_0001"), @"line 3: the line has 3 values, the header has 4 columns; look for a separator or quote too many or too few");
-        assert_snapshot!(message("same,a,b\n"), @"line 1: there is no pair in this list; expected a line for each pair, with or without a header above them, or one of LFW's lists");
-        assert_snapshot!(message(" \n"), @"line 1: there is no pair in this list; expected a line for each pair, with or without a header above them, or one of LFW's lists");
-        assert_snapshot!(message("2\t1\nAnn\t1\t4\nAnn\t2\tBob\t1\nBob\t1\t3\n"), @"line 1: the first line announces 4 pairs, but 3 follow; get the list again: it is not whole");
-        assert_snapshot!(message("1\t1\nAnn\t1\t5\nAnn\t2\tDan\t1\n"), @"line 2: `the picture` is `Ann_0005`, which no face of the dataset is called, by face_id, path, file name or file name without ending; correct the table, or let `dataset` name the folder that has it");
-        assert_snapshot!(message("1\t1\nAnn\t1\tfour\nAnn\t2\tBob\t1\n"), @"line 2: the picture of `Ann` has the number `four`, expected a whole number such as 1");
-        assert_snapshot!(message("1\t1\nAnn\t1\nAnn\t2\tBob\t1\n"), @"line 2: the line has 2 values; a pair is `name n1 n2` (one person) or `name1 n1 name2 n2` (two), tabs, commas or spaces between");
-        assert_snapshot!(message("1\t1\nAnn\t3\t3\nAnn\t2\tBob\t1\n"), @"line 2: the pair `Ann_0003` is a face with itself, which says nothing; take it out of the list");
-        assert_snapshot!(message("10\t300\n"), @"line 1: there is no pair in this list; expected a line for each pair, with or without a header above them, or one of LFW's lists");
+        assert_snapshot!(table("1,1,Ann_0001"), @"line 3: the line has 3 values, but the header has 4 columns; look for a missing or extra separator or quote");
+        assert_snapshot!(message("same,a,b\n"), @"line 1: the list has no pairs; expected one line per pair, with or without a header, or one of LFW's lists");
+        assert_snapshot!(message(" \n"), @"line 1: the list has no pairs; expected one line per pair, with or without a header, or one of LFW's lists");
+        assert_snapshot!(message("2\t1\nAnn\t1\t4\nAnn\t2\tBob\t1\nBob\t1\t3\n"), @"line 1: the first line announces 4 pairs, but 3 follow; the list is incomplete, download it again");
+        assert_snapshot!(message("1\t1\nAnn\t1\t5\nAnn\t2\tDan\t1\n"), @"line 2: `picture` is `Ann_0005`, but no face of the dataset has this face_id, path or file name (with or without extension); correct the table, or set `dataset` to the folder that contains it");
+        assert_snapshot!(message("1\t1\nAnn\t1\tfour\nAnn\t2\tBob\t1\n"), @"line 2: the picture number of `Ann` is `four`, expected an integer such as 1");
+        assert_snapshot!(message("1\t1\nAnn\t1\nAnn\t2\tBob\t1\n"), @"line 2: the line has 2 values, expected `name n1 n2` (genuine) or `name1 n1 name2 n2` (impostor), separated by tabs, commas or spaces");
+        assert_snapshot!(message("1\t1\nAnn\t3\t3\nAnn\t2\tBob\t1\n"), @"line 2: the pair compares `Ann_0003` with itself; remove it from the list");
+        assert_snapshot!(message("10\t300\n"), @"line 1: the list has no pairs; expected one line per pair, with or without a header, or one of LFW's lists");
         let error = read("list", b"same,a,b\n1,Ann_0001,\xff\n").unwrap_err().to_string();
-        assert_snapshot!(error.split_once("list, ").unwrap().1, @"line 2: byte 12 of the line is not UTF-8; save the table as UTF-8");
+        assert_snapshot!(error.split_once("list, ").unwrap().1, @"line 2: invalid UTF-8 at byte 12 of the line; save the table as UTF-8");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! `pair_lists.parquet`: the lists of pairs that came with a dataset, one after the other.
+//! `pair_lists.parquet`: the pair lists of a dataset, one after the other.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::protocol::{ABSENT, ListedPair};
 use crate::protocol::{AbsentPair, PairList};
 
 impl Manifest {
-    /// Writes the lists: all of them or nothing, the same bytes for the same lists. A manifest without lists has no file.
+    /// Writes the lists atomically. Equal lists give equal bytes; without lists there is no file.
     ///
     /// # Errors
     /// [`DatasetError::File`] or [`DatasetError::Parquet`].
@@ -49,11 +49,11 @@ impl Manifest {
         Ok(files::commit_bytes(path, &bytes)?)
     }
 
-    /// Reads the lists back; without a file there are none.
+    /// Reads the lists; without a file there are none.
     ///
     /// # Errors
-    /// [`DatasetError::File`] or [`DatasetError::Parquet`] when the file cannot be read, [`DatasetError::Manifest`] when it
-    /// is something else or names rows that the manifest does not have.
+    /// [`DatasetError::File`] or [`DatasetError::Parquet`] if the file cannot be read, [`DatasetError::Manifest`] if it is
+    /// something else or refers to rows that are not in the manifest.
     pub fn read_pair_lists(&mut self, path: &Path) -> Result<(), DatasetError> {
         if !path.exists() {
             return Ok(());
@@ -63,13 +63,13 @@ impl Manifest {
         let bytes = files::read(path)?;
         let frame = ParquetReader::new(Cursor::new(&bytes[..])).set_rechunk(true).finish().map_err(failed)?;
         let column = |name: &str| frame.column(name).map_err(|_| wrong(format!("it has no column `{name}`")));
-        let other = |name: &'static str| move |_| wrong(format!("its column `{name}` has another type"));
+        let other = |name: &'static str| move |_| wrong(format!("its column `{name}` has the wrong type"));
         let names = column("list")?.str().map_err(other("list"))?;
         let a = column("row_a")?.u32().map_err(other("row_a"))?;
         let b = column("row_b")?.u32().map_err(other("row_b"))?;
         let same = column("same")?.bool().map_err(other("same"))?;
         let fold = column("fold")?.u32().map_err(other("fold"))?;
-        // Only lists with absent faces have them.
+        // The columns exist only if faces are missing.
         let absent = match column("name_a") {
             Ok(first) => {
                 let second = column("name_b")?;
@@ -79,15 +79,15 @@ impl Manifest {
         };
         for row in 0..frame.height() {
             let (Some(name), Some(same)) = (names.get(row), same.get(row)) else {
-                return Err(wrong(format!("row {row} lacks a value")));
+                return Err(wrong(format!("row {row} has a missing value")));
             };
             let (first, second) = (a.get(row), b.get(row));
             if let Some(face) = first.max(second).filter(|face| *face as usize >= self.len()) {
-                return Err(wrong(format!("row {row} names face {face}, the manifest has {}", self.len())));
+                return Err(wrong(format!("row {row} refers to face {face}, but the manifest has {}", self.len())));
             }
             let called = absent.and_then(|(a, b)| Some([a.get(row)?.to_owned(), b.get(row)?.to_owned()]));
             if called.is_some() != (first.is_none() || second.is_none()) {
-                return Err(wrong(format!("row {row} lacks a value")));
+                return Err(wrong(format!("row {row} has a missing value")));
             }
             if self.lists.last().is_none_or(|list| list.name != name) {
                 self.lists.push(PairList { name: name.into(), ..PairList::default() });
@@ -108,7 +108,7 @@ mod tests {
     use crate::progress::{Cancel, Silent};
 
     #[test]
-    fn lists_come_back_as_they_were_and_rows_that_are_not_there_do_not() {
+    fn lists_survive_a_round_trip_and_unknown_rows_are_refused() {
         let source = DatasetSource::Synthetic { seed: 1, identities: 2, samples: 2, size: 32 };
         let manifest = open(&source, None, &Silent, &Cancel::default()).unwrap();
         let pair = |a, b, same, fold| ListedPair { a, b, same, fold };
@@ -135,6 +135,6 @@ mod tests {
         assert_eq!((read.digest(), &read), (manifest.digest(), &manifest));
         let mut short = Manifest { faces: bare.faces[..3].to_vec(), ..bare };
         let error = short.read_pair_lists(&path).unwrap_err().to_string();
-        assert!(error.contains("row 1 names face 3, the manifest has 3"), "{error}");
+        assert!(error.contains("row 1 refers to face 3, but the manifest has 3"), "{error}");
     }
 }

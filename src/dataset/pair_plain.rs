@@ -1,16 +1,16 @@
-//! Lists of pairs without a header, as benchmarks pass them on: two faces and whether they are one person (`a b 1`, `1 a
-//! b`), or LFW's lines without the counts above them. Tabs, commas, semicolons or spaces between. The words that
-//! a table's column may have for an answer (`same`, `different`) are none here: they may as well be the column's name.
+//! Pair lists without a header: two faces and a label (`a b 1`, `1 a b`), or LFW's lines without the counts above them,
+//! separated by tabs, commas, semicolons or spaces. Unlike in a table with a header, the words `same` and `different` are
+//! not labels here: they may as well be the name of a column.
 
 use super::CsvProblem;
 use super::csv_lines::CsvError;
-use super::pair_list::Pairs;
+use super::pair_list::PairsBuilder;
 use super::pair_text::{self, fields};
 
-/// Lines that are looked at to tell what a list is.
+/// Lines that are inspected to detect the form of a list.
 const LOOKED_AT: usize = 100;
 
-/// What the lines are made of.
+/// The form of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// `name n1 n2`, `name1 n1 name2 n2`.
@@ -22,7 +22,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The form that most lines have, if it is more than half of them.
+    /// The most frequent form, if more than half of the lines have it.
     pub fn of(text: &str) -> Option<Self> {
         let number = |text: &str| text.parse::<u32>().is_ok();
         let fits = |form: Self, fields: &[&str]| match (form, fields) {
@@ -36,13 +36,13 @@ impl Form {
         };
         let lines: Vec<Vec<&str>> = pair_text::lines(text).take(LOOKED_AT).map(|(_, line)| fields(line)).collect();
         let count = |form: &Self| lines.iter().filter(|fields| fits(*form, fields)).count();
-        // Of equals the last is taken: a line of LFW may look like the others, not the other way round.
+        // The last one wins a tie: LFW's lines may look like the others, but not the other way round.
         let form = [Self::AnswerFirst, Self::AnswerLast, Self::Lfw].into_iter().max_by_key(count)?;
         let header = lines.first().is_some_and(|first| form.is_header(first));
         (2 * count(&form) > lines.len() && !header).then_some(form)
     }
 
-    /// Whether a first line has a word where the others have an answer.
+    /// Whether a first line has a word in place of the label.
     fn is_header(self, fields: &[&str]) -> bool {
         match (self, fields) {
             (Self::AnswerLast, [_, _, place]) | (Self::AnswerFirst, [place, _, _]) => {
@@ -53,7 +53,7 @@ impl Form {
     }
 }
 
-/// Whether a pair is one person.
+/// The label: whether a pair is genuine.
 fn answer(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
         "1" | "true" => Some(true),
@@ -62,8 +62,8 @@ fn answer(text: &str) -> Option<bool> {
     }
 }
 
-/// Adds the pairs. They have no folds.
-pub(super) fn parse(text: &str, form: Form, pairs: &mut Pairs<'_>) -> Result<(), CsvError> {
+/// Adds the pairs, which have no folds.
+pub(super) fn parse(text: &str, form: Form, pairs: &mut PairsBuilder<'_>) -> Result<(), CsvError> {
     for (at, line) in pair_text::lines(text) {
         let (first, second, same) = match (form, &fields(line)[..]) {
             (Form::Lfw, _) => {
@@ -78,11 +78,11 @@ pub(super) fn parse(text: &str, form: Form, pairs: &mut Pairs<'_>) -> Result<(),
             }
         };
         let Some(same) = answer(same) else {
-            let problem = CsvProblem::NoAnswer { column: "the answer".into(), value: same.into() };
+            let problem = CsvProblem::NoAnswer { column: "the label".into(), value: same.into() };
             return Err(CsvError { offset: at, problem });
         };
         let names = pairs.names;
-        let face = |name: &str| (name.to_owned(), names.find("the face", name));
+        let face = |name: &str| (name.to_owned(), names.find("face", name));
         pairs.add(at, [face(first), face(second)], same, None)?;
     }
     Ok(())
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_is_told_by_the_lines() {
+    fn the_form_is_detected_from_the_lines() {
         for (text, form) in [
             ("x/1.png x/2.png 1\nx/1.png y/2.png 0\n", Some(Form::AnswerLast)),
             ("x/1.png\tx/2.png\tTrue\t\n", Some(Form::AnswerLast)),

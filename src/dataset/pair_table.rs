@@ -1,17 +1,17 @@
-//! Lists of pairs as tables with a header. Mirrors of a benchmark name the same columns in many ways.
+//! Pair lists with a header. Mirrors of a benchmark use different names for the same columns.
 
-use super::csv_lines::{CsvError, CsvLines, Row};
+use super::csv_lines::{CsvError, CsvLines, CsvRow};
 use super::face_names::FaceNames;
-use super::pair_list::{Named, Pairs};
+use super::pair_list::{NamedFace, PairsBuilder};
 use super::{CsvProblem, columns};
 
-/// Columns that say whether a pair is one person.
+/// Columns with the label, genuine or impostor.
 const SAME: [&str; 6] = ["is_same", "issame", "same", "target", "label", "pair"];
-/// Columns that say the fold.
+/// Columns with the fold.
 const FOLD: [&str; 3] = ["fold_id", "fold", "split"];
-/// What tells the two faces' columns apart; the rest of their names is the same.
+/// The parts by which the columns of the two faces differ; the rest of their names is the same.
 const SIDES: [[&str; 2]; 4] = [["a", "b"], ["1", "2"], ["0", "1"], ["left", "right"]];
-/// What the rest is made of, the most specific first: an id, a path, a picture.
+/// The words of the rest, the most specific first: an id, a path, a picture.
 const WHAT: [&str; 9] = ["face", "id", "path", "file", "name", "filename", "image", "img", "photo"];
 
 /// The columns that are read, by index.
@@ -19,7 +19,7 @@ const WHAT: [&str; 9] = ["face", "id", "path", "file", "name", "filename", "imag
 struct PairColumns {
     same: usize,
     fold: Option<usize>,
-    /// Columns of the first and the second face; one that names faces of the manifest is enough.
+    /// Columns of the first and the second face; one pair of columns that resolves is enough.
     faces: Vec<[usize; 2]>,
 }
 
@@ -29,7 +29,7 @@ impl PairColumns {
         let index = |names: &[&str]| names.iter().find_map(|name| headers.iter().position(|header| header == name));
         let missing = |names, reason| columns::missing(&headers, names, reason);
         let same = index(&SAME).ok_or_else(|| {
-            missing("`is_same`, `issame`, `same`, `target`, `label` or `pair`", "it says whether a pair is one person")
+            missing("`is_same`, `issame`, `same`, `target`, `label` or `pair`", "it tells genuine from impostor pairs")
         })?;
         let mut faces: Vec<(usize, [usize; 2])> = Vec::new();
         for (first, header) in headers.iter().enumerate() {
@@ -45,7 +45,7 @@ impl PairColumns {
         if faces.is_empty() {
             return Err(missing(
                 "`face_a` and `face_b` (or `image_a` and `image_b`, `img_0` and `img_1`, `path_1` and `path_2`, …)",
-                "they name the two faces",
+                "they give the two faces",
             ));
         }
         let faces = faces.into_iter().map(|(_, columns)| columns).collect();
@@ -53,7 +53,7 @@ impl PairColumns {
     }
 }
 
-/// What a column of the first face holds (an index of [`WHAT`]), and how the column of the second one is called.
+/// What a column of the first face contains (an index of [`WHAT`]), and the name of the second face's column.
 fn counterpart(header: &str, [first, second]: [&str; 2]) -> Option<(usize, String)> {
     let parts: Vec<&str> = header.split('_').collect();
     // `image1` is `image_1` in one word.
@@ -72,13 +72,13 @@ fn counterpart(header: &str, [first, second]: [&str; 2]) -> Option<(usize, Strin
     Some((what, other.collect::<Vec<_>>().join("_")))
 }
 
-/// Whether the first line names the columns of such a table.
+/// Whether the first line is the header of such a table.
 pub(super) fn has_header(bytes: &[u8]) -> bool {
     CsvLines::open(bytes).is_ok_and(|lines| PairColumns::find(&lines.headers).is_ok())
 }
 
 /// Adds the pairs, in the order of the table.
-pub(super) fn parse(bytes: &[u8], pairs: &mut Pairs<'_>) -> Result<(), CsvError> {
+pub(super) fn parse(bytes: &[u8], pairs: &mut PairsBuilder<'_>) -> Result<(), CsvError> {
     let mut lines = CsvLines::open(bytes)?;
     let head = lines.offset;
     let columns = PairColumns::find(&lines.headers).map_err(|problem| CsvError { offset: head, problem })?;
@@ -94,9 +94,9 @@ pub(super) fn parse(bytes: &[u8], pairs: &mut Pairs<'_>) -> Result<(), CsvError>
     Ok(())
 }
 
-type Line = ([Named; 2], bool, Option<u32>);
+type Line = ([NamedFace; 2], bool, Option<u32>);
 
-fn one(columns: &PairColumns, row: &Row<'_>, names: &FaceNames<'_>) -> Result<Line, CsvProblem> {
+fn one(columns: &PairColumns, row: &CsvRow<'_>, names: &FaceNames<'_>) -> Result<Line, CsvProblem> {
     row.whole()?;
     let column = columns.same;
     let same = answer(row.needed(column)?)
@@ -116,7 +116,7 @@ fn one(columns: &PairColumns, row: &Row<'_>, names: &FaceNames<'_>) -> Result<Li
                 continue;
             }
         };
-        let unknown = |(_, row): &Named| matches!(row, Err(CsvProblem::UnknownFace { .. }));
+        let unknown = |(_, row): &NamedFace| matches!(row, Err(CsvProblem::UnknownFace { .. }));
         match faces.iter().find_map(|face| face.1.as_ref().err().filter(|_| !unknown(face))) {
             Some(other) => drop(problem.get_or_insert(other.clone())),
             None if faces.iter().any(unknown) => drop(absent.get_or_insert(faces)),
@@ -130,7 +130,7 @@ fn one(columns: &PairColumns, row: &Row<'_>, names: &FaceNames<'_>) -> Result<Li
     }
 }
 
-/// Whether a pair is one person, as lists write it.
+/// The label, whether a pair is genuine.
 fn answer(text: &str) -> Option<bool> {
     match text.trim().to_lowercase().as_str() {
         "1" | "true" | "yes" | "same" => Some(true),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn mirrors_name_the_columns_in_many_ways() {
+    fn the_columns_of_mirrors_are_found() {
         let found = columns("pair_id,fold_id,fold_position,is_same,image_a,image_b,image_a_path,image_b_path").unwrap();
         assert_eq!(found, PairColumns { same: 3, fold: Some(1), faces: vec![[6, 7], [4, 5]] });
         for (headers, faces) in [
@@ -175,10 +175,10 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_name_no_faces_are_not_taken_for_some() {
-        insta::assert_snapshot!(columns("person_a,person_b,same").unwrap_err(), @"there is no column `face_a` and `face_b` (or `image_a` and `image_b`, `img_0` and `img_1`, `path_1` and `path_2`, …); the columns are `person_a`, `person_b`, `same` (they name the two faces)");
-        insta::assert_snapshot!(columns("image_a,image_c,same").unwrap_err(), @"there is no column `face_a` and `face_b` (or `image_a` and `image_b`, `img_0` and `img_1`, `path_1` and `path_2`, …); the columns are `image_a`, `image_c`, `same` (they name the two faces)");
-        insta::assert_snapshot!(columns("face_a,face_b,score").unwrap_err(), @"there is no column `is_same`, `issame`, `same`, `target`, `label` or `pair`; the columns are `face_a`, `face_b`, `score` (it says whether a pair is one person)");
-        insta::assert_snapshot!(columns("face_a,face_b,same,SAME").unwrap_err(), @"column `same` is there twice; rename one of them");
+    fn other_columns_are_not_mistaken_for_faces() {
+        insta::assert_snapshot!(columns("person_a,person_b,same").unwrap_err(), @"missing column `face_a` and `face_b` (or `image_a` and `image_b`, `img_0` and `img_1`, `path_1` and `path_2`, …); the columns are `person_a`, `person_b`, `same` (they give the two faces)");
+        insta::assert_snapshot!(columns("image_a,image_c,same").unwrap_err(), @"missing column `face_a` and `face_b` (or `image_a` and `image_b`, `img_0` and `img_1`, `path_1` and `path_2`, …); the columns are `image_a`, `image_c`, `same` (they give the two faces)");
+        insta::assert_snapshot!(columns("face_a,face_b,score").unwrap_err(), @"missing column `is_same`, `issame`, `same`, `target`, `label` or `pair`; the columns are `face_a`, `face_b`, `score` (it tells genuine from impostor pairs)");
+        insta::assert_snapshot!(columns("face_a,face_b,same,SAME").unwrap_err(), @"duplicate column `same`; rename one of them");
     }
 }

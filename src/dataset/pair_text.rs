@@ -1,25 +1,25 @@
-//! LFW's own lists of pairs. A first line with counts, then `name n1 n2` for two pictures of one person and `name1 n1
-//! name2 n2` for two people, tabs between: View 2 (`pairs.txt`) in folds, each of as many same as different pairs;
-//! View 1 (`pairsDevTrain.txt`, `pairsDevTest.txt`) in one piece.
+//! LFW's own pair lists: a first line with counts, then `name n1 n2` for two pictures of one person and `name1 n1 name2
+//! n2` for two people, separated by tabs. View 2 (`pairs.txt`) has folds of as many genuine as impostor pairs; View 1
+//! (`pairsDevTrain.txt`, `pairsDevTest.txt`) has none.
 
 use std::path::Path;
 
 use super::CsvProblem;
 use super::csv_lines::CsvError;
 use super::face_names::FaceNames;
-use super::pair_list::{Named, Pairs};
+use super::pair_list::{NamedFace, PairsBuilder};
 
 /// The first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
     /// `None`: View 1.
     folds: Option<u32>,
-    /// Pairs of one person in a fold; there are as many of two people.
+    /// Genuine pairs per fold; there are as many impostor pairs.
     same: u32,
 }
 
 impl Counts {
-    /// Those of a text that begins as LFW's lists do: with one or two whole numbers.
+    /// The counts of a text that begins like LFW's lists, with one or two integers.
     pub fn of(text: &str) -> Option<Self> {
         let first = text.trim_start().lines().next()?;
         match first.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>().ok()?[..] {
@@ -30,8 +30,8 @@ impl Counts {
     }
 }
 
-/// Adds the pairs below the counts. The name of the file tells View 1's two lists apart.
-pub(super) fn parse(text: &str, counts: Counts, file: &Path, pairs: &mut Pairs<'_>) -> Result<(), CsvError> {
+/// Adds the pairs below the counts. The file name distinguishes the two lists of View 1.
+pub(super) fn parse(text: &str, counts: Counts, file: &Path, pairs: &mut PairsBuilder<'_>) -> Result<(), CsvError> {
     let mut lines = lines(text);
     let head = lines.next().map_or(0, |(at, _)| at);
     for (at, line) in lines {
@@ -52,7 +52,7 @@ pub(super) fn parse(text: &str, counts: Counts, file: &Path, pairs: &mut Pairs<'
     Ok(())
 }
 
-/// The lines that are not blank, each without white space at its end and with the byte where it begins.
+/// The non-blank lines without trailing white space, each with the byte where it begins.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut offset = 0;
     let lines = text.split_inclusive('\n').map(move |line| {
@@ -63,7 +63,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     lines.filter(|(_, line)| !line.is_empty())
 }
 
-/// The values of a line: between tabs, semicolons or commas, the first of these that it has, else between spaces.
+/// The values of a line, separated by the first of tab, semicolon and comma that it contains, else by spaces.
 pub(super) fn fields(line: &str) -> Vec<&str> {
     match ['\t', ';', ','].into_iter().find(|separator| line.contains(*separator)) {
         Some(separator) => {
@@ -74,7 +74,7 @@ pub(super) fn fields(line: &str) -> Vec<&str> {
 }
 
 /// Adds the pair of a line: `name n1 n2`, or `name1 n1 name2 n2`.
-pub(super) fn add(at: usize, line: &str, fold: Option<u32>, pairs: &mut Pairs<'_>) -> Result<(), CsvError> {
+pub(super) fn add(at: usize, line: &str, fold: Option<u32>, pairs: &mut PairsBuilder<'_>) -> Result<(), CsvError> {
     let fields = fields(line);
     let fail = |problem| CsvError { offset: at, problem };
     let (first, second, same) = match fields[..] {
@@ -87,13 +87,13 @@ pub(super) fn add(at: usize, line: &str, fold: Option<u32>, pairs: &mut Pairs<'_
     pairs.add(at, [face(first)?, face(second)?], same, fold)
 }
 
-/// The picture of a person by its number. Copies of LFW call it otherwise than LFW does: without zeros in front, in a
-/// folder that has the name, or as detectors do that may find several faces.
-fn picture([name, number]: [&str; 2], names: &FaceNames<'_>) -> Result<Named, CsvProblem> {
+/// The picture of a person by its number. Copies of LFW use other names than LFW: without leading zeros, in a folder of
+/// the person's name, or with the suffix of a detector that may find several faces.
+fn picture([name, number]: [&str; 2], names: &FaceNames<'_>) -> Result<NamedFace, CsvProblem> {
     let number: u32 =
         number.parse().map_err(|_| CsvProblem::PictureNumber { name: name.into(), value: number.into() })?;
     let called = format!("{name}_{number:04}");
-    let find = |value: &str| names.find("the picture", value);
+    let find = |value: &str| names.find("picture", value);
     let others = [
         format!("{name}_{number}"),
         format!("{name}/{number:04}"),

@@ -1,4 +1,4 @@
-//! Recorded paths → paths inside the dataset's root. Pure, apart from asking once where the root really is.
+//! Recorded paths → paths inside the dataset's root. Pure, except that the root is canonicalised once.
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::PathRewrite;
 
-/// Without `.`, `..` and empty parts, `/`-separated, no slash at either end; `None` when it climbs above its start.
+/// The path without `.`, `..` and empty parts and without a slash at either end; `None` if it climbs above its start.
 pub(super) fn normalise(path: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in path.split('/') {
@@ -19,16 +19,16 @@ pub(super) fn normalise(path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// How recorded paths are understood.
+/// How recorded paths are interpreted.
 pub(super) struct PathRules {
-    /// The root as configured and as the file system knows it, both normalised.
+    /// The root as configured and its canonical path, both normalised.
     roots: Vec<String>,
     /// Prefix → replacement, separators unified.
     rewrite: Vec<(String, String)>,
 }
 
 impl PathRules {
-    /// Rules for paths that are relative to `root` or lie below it.
+    /// Rules for paths relative to `root` or below it.
     pub fn new(root: &Path, rewrite: &[PathRewrite]) -> Self {
         let roots = [std::path::absolute(root), fs::canonicalize(root)];
         let roots = roots.into_iter().flatten().filter_map(|path| normalise(&unify(path.to_str()?))).collect();
@@ -36,7 +36,7 @@ impl PathRules {
         Self { roots, rewrite }
     }
 
-    /// The path relative to the root; `None` when it is outside.
+    /// The path relative to the root; `None` if it is outside.
     pub fn relative(&self, recorded: &str) -> Option<String> {
         let mut path = unify(recorded);
         if let Some((from, to)) = self.rewrite.iter().find(|(from, _)| path.starts_with(from)) {
@@ -64,31 +64,31 @@ fn is_absolute(path: &str) -> bool {
     path.starts_with('/') || drive()
 }
 
-/// Keeps links from leading out of a root. Each folder is looked up once, not each file.
+/// Detects links that lead out of a root. Folders, not files, are looked up.
 pub(super) struct Fence {
     root: PathBuf,
-    /// Where folders below the root really are, if that is outside.
+    /// Canonical paths of folders below the root, if outside.
     outside: HashMap<String, Option<PathBuf>>,
 }
 
 impl Fence {
-    /// A fence around `root`, knowing the folders of `paths` (relative to `root`).
+    /// A fence around `root` for the folders of `paths` (relative to `root`).
     ///
     /// # Errors
-    /// When the root cannot be found.
+    /// If the root cannot be found.
     pub fn new<'a>(root: &Path, paths: impl Iterator<Item = &'a str>) -> std::io::Result<Self> {
         let mut fence = Self { root: fs::canonicalize(root)?, outside: HashMap::new() };
         for path in paths {
             let folder = parent(path);
             if !fence.outside.contains_key(folder) {
-                // A folder that is not there is no escape: its files will turn out to be missing.
+                // A missing folder does not lead out: its files are reported as missing.
                 fence.outside.insert(folder.to_owned(), fence.target_outside(&root.join(folder)));
             }
         }
         Ok(fence)
     }
 
-    /// Where the file at `path`, found at `full`, really is if that is outside of the root.
+    /// The canonical path of the file at `path`, found at `full`, if outside the root.
     pub fn escape(&self, path: &str, full: &Path, is_link: bool) -> Option<PathBuf> {
         self.outside
             .get(parent(path))
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dots_are_resolved_and_climbing_out_is_noticed() {
+    fn dots_are_resolved_and_climbing_out_is_detected() {
         assert_eq!(normalise("./a//b/../c.jpg").as_deref(), Some("a/c.jpg"));
         assert_eq!(normalise("/a/b/").as_deref(), Some("a/b"));
         assert_eq!(normalise("a/../..").as_deref(), None);

@@ -1,27 +1,26 @@
-//! Phase-1's `face_metadata.csv`, as documented and as written (REFERENCE §4). Its own columns are kept as they are:
-//! they come back in the `face_metadata.csv` that stands beside the embeddings. The same reader, with other columns,
-//! serves [`super::image_folder`].
+//! Phase-1's `face_metadata.csv`, as documented and as written. Its own columns are kept and returned in the
+//! `face_metadata.csv` next to the embeddings. The same reader, with other columns, serves [`super::image_folder`].
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
-use super::columns::{Columns, TableKind};
-use super::csv_lines::{CsvError, CsvLines, Row};
+use super::columns::{FaceColumns, TableKind};
+use super::csv_lines::{CsvError, CsvLines, CsvRow};
 use super::fault::LineFault;
 use super::paths::PathRules;
-use super::scan::{self, Context, ScanError};
+use super::scan::{self, OpenContext, ScanError};
 use super::{CsvProblem, DatasetError, Face, FaultIn, Manifest, PixelSource, SourceTable};
 use crate::dataset::{PathRewrite, Phase1Image};
 use crate::files::{self, FileError};
 
-/// Reads the table, then the pictures it names.
+/// Reads the table, then its pictures.
 pub(super) fn open(
     path: &Path,
     root: &Path,
     rewrite: &[PathRewrite],
     image: Phase1Image,
-    context: &Context<'_>,
+    context: &OpenContext<'_>,
 ) -> Result<Manifest, DatasetError> {
     let (mut manifest, line_of) = list(path, root, rewrite, image, context)?;
     scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
@@ -38,26 +37,26 @@ pub(super) fn open(
     Ok(manifest)
 }
 
-/// The faces that the table names, and the line of each; their pictures are not read.
+/// The faces in the table and the line of each, without reading the pictures.
 pub(super) fn list(
     path: &Path,
     root: &Path,
     rewrite: &[PathRewrite],
     image: Phase1Image,
-    context: &Context<'_>,
+    context: &OpenContext<'_>,
 ) -> Result<(Manifest, Vec<u64>), DatasetError> {
     let bytes = files::read(path)?;
     if !root.is_dir() {
-        return Err(DatasetError::NoRoot { path: root.into(), holds: "all pictures are in" });
+        return Err(DatasetError::NoRoot { path: root.into(), holds: "contains all pictures" });
     }
-    let parser = Parser { rules: PathRules::new(root, rewrite), kind: TableKind::Phase1(image) };
+    let parser = FaceTableParser { rules: PathRules::new(root, rewrite), kind: TableKind::Phase1(image) };
     let table = parser.parse(&bytes).map_err(|error| error.at(path, &bytes))?;
     if table.ambiguous_photo_ids > 0 {
         context.progress.say(&format!(
-            "{} for more than one photo_path: photos are told apart by photo_path",
+            "{} to more than one photo_path; using photo_path to identify photos",
             match table.ambiguous_photo_ids {
-                1 => "1 photo id stands".to_owned(),
-                n => format!("{n} photo ids stand"),
+                1 => "1 photo id refers".to_owned(),
+                n => format!("{n} photo ids refer"),
             }
         ));
     }
@@ -65,9 +64,9 @@ pub(super) fn list(
     Ok((manifest, table.lines))
 }
 
-/// What a table says.
+/// The content of a table.
 #[derive(Default)]
-pub(super) struct Table {
+pub(super) struct FaceTable {
     pub faces: Vec<Face>,
     pub source: SourceTable,
     /// The line of each face, for messages.
@@ -76,20 +75,21 @@ pub(super) struct Table {
 }
 
 /// Reads a table of faces.
-pub(super) struct Parser {
+pub(super) struct FaceTableParser {
     pub rules: PathRules,
     pub kind: TableKind,
 }
 
-impl Parser {
-    pub fn parse(&self, bytes: &[u8]) -> Result<Table, CsvError> {
+impl FaceTableParser {
+    pub fn parse(&self, bytes: &[u8]) -> Result<FaceTable, CsvError> {
         let mut lines = CsvLines::open(bytes)?;
         let header_at = lines.offset;
         let headers = lines.headers.clone();
         let names: Vec<&str> = headers.iter().map(String::as_str).collect();
-        let columns = Columns::find(&names, self.kind).map_err(|problem| CsvError { offset: header_at, problem })?;
+        let columns =
+            FaceColumns::find(&names, self.kind).map_err(|problem| CsvError { offset: header_at, problem })?;
 
-        let mut table = Table { source: SourceTable::with_headers(headers), ..Table::default() };
+        let mut table = FaceTable { source: SourceTable::with_headers(headers), ..FaceTable::default() };
         let mut first_row = HashMap::<String, usize>::new();
         let (mut unusable, mut first_problem) = (0, None);
         while lines.advance()? {
@@ -122,24 +122,24 @@ impl Parser {
         if table.faces.is_empty() {
             return Err(CsvError { offset: header_at, problem: CsvProblem::NoRows });
         }
-        // Not one line is right: the fault is the table's, or the config's.
+        // Every line is invalid: the error is that of the table, or of the config.
         if let Some(first) = first_problem.filter(|_| unusable == table.faces.len()) {
             return Err(first);
         }
         if let Some(photo_path) = columns.photo_path {
-            tell_photos_apart(&mut table, photo_path);
+            disambiguate_photos(&mut table, photo_path);
         }
         Ok(table)
     }
 
-    /// What is wrong with the line alone becomes the face's fault.
-    fn face(&self, columns: &Columns, row: &Row<'_>, fault: &mut LineFault) -> Face {
+    /// An error of the line becomes the fault of its face.
+    fn face(&self, columns: &FaceColumns, row: &CsvRow<'_>, fault: &mut LineFault) -> Face {
         let id = |column| match self.kind {
             TableKind::Phase1(_) => row.needed(column).map(str::to_owned),
-            // Two spellings of a path are one picture.
+            // Different spellings of a path refer to one picture.
             TableKind::ImageFolder => self.path(column, row),
         };
-        // Of a line with too few or too many values the id alone is taken; the others may stand in the wrong columns.
+        // Of a line with too few or too many values only the id is used; the others may be in the wrong columns.
         let whole = fault.keep(FaultIn::Face, row.whole()).is_some();
         let face_id = fault.keep(FaultIn::Face, id(columns.face_id)).unwrap_or_else(|| format!("line {}", fault.line));
         let identity = columns.identity.filter(|_| whole);
@@ -147,7 +147,7 @@ impl Parser {
         let image_id = fault.keep(FaultIn::Face, id(columns.image_id)).filter(|_| whole);
         let image_id = image_id.unwrap_or_else(|| face_id.clone());
         let path = fault.keep(FaultIn::Face, self.path(columns.picture, row)).unwrap_or_default();
-        // The box is one in the photo; a crop is already cut, and what the detector said of the photo is not looked at.
+        // The box refers to the photo; for a crop, the detector's output is ignored.
         let photo = self.kind == TableKind::Phase1(Phase1Image::Photo);
         let bbox = columns.bbox.filter(|_| photo).and_then(|columns| fault.keep(FaultIn::Box, row.full_bbox(columns)));
         let score = columns.score.map(|column| row.number(column));
@@ -165,7 +165,7 @@ impl Parser {
         }
     }
 
-    fn path(&self, column: usize, row: &Row<'_>) -> Result<String, CsvProblem> {
+    fn path(&self, column: usize, row: &CsvRow<'_>) -> Result<String, CsvProblem> {
         let recorded = row.needed(column)?;
         let outside = || {
             let (column, value) = (row.column(column), recorded.to_owned());
@@ -178,10 +178,10 @@ impl Parser {
     }
 }
 
-/// Phase-1's code writes bare file names as photo ids, and `0001_01.jpg` is somebody else's photo in each identity's
-/// folder. Two faces of one photo are never compared, so photos must not be mixed up: where an id is ambiguous, the
-/// photo's path takes its place in all rows.
-fn tell_photos_apart(table: &mut Table, photo_path: usize) {
+/// Phase-1's code writes bare file names as photo ids, and `0001_01.jpg` is a different photo in each identity's folder.
+/// Two faces of one photo are never compared, so photos must not be confused: if an id is ambiguous, the photo's path
+/// replaces it in all rows.
+fn disambiguate_photos(table: &mut FaceTable, photo_path: usize) {
     let paths = &table.source.columns[photo_path];
     let mut path_of = HashMap::<&str, (&str, bool)>::new();
     for (face, path) in table.faces.iter().zip(paths.iter()) {

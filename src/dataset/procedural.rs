@@ -1,5 +1,5 @@
-//! The source `synthetic`: rows for procedural faces. A row's content is what determines its pixels, so its digest is
-//! one over these numbers and the generator's version.
+//! The source `synthetic`: rows of procedural faces. The digest of a row covers the numbers that determine its pixels and
+//! the generator's version.
 
 use super::synthetic::GENERATOR_VERSION;
 use super::{DatasetError, Face, Manifest, PixelSource};

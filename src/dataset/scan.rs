@@ -1,4 +1,4 @@
-//! The one pass over all pictures: each file is read once, on all cores, and its digest and stamp go into the manifest.
+//! The single pass over all pictures: each file is read once, on all cores, for its digest and stamp in the manifest.
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
@@ -15,13 +15,13 @@ use crate::digest::Digest;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
 
-/// A file that was touched this recently may be touched again without its time changing ("racy" in git's words).
+/// A file modified this recently may be modified again without a new time stamp (git calls it "racy").
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// What opening a dataset works with.
+/// The environment in which a dataset is opened.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
-    /// Folder for what earlier scans found; `None`: nothing is remembered.
+pub(super) struct OpenContext<'a> {
+    /// Folder of cached results; `None`: nothing is cached.
     pub cache: Option<&'a Path>,
     pub progress: &'a dyn Progress,
     pub cancel: &'a Cancel,
@@ -31,49 +31,49 @@ pub(super) struct Context<'a> {
 #[derive(Debug)]
 pub(super) enum ScanError {
     Interrupted,
-    /// The root itself cannot be found.
+    /// The root cannot be found.
     Root(io::Error),
-    /// The picture of a row is reached through a link that leaves the root.
+    /// The picture of a row is behind a link that leads out of the root.
     Escape {
         row: usize,
         target: PathBuf,
     },
 }
 
-/// A file and the faces in it.
+/// A file and the number of faces in it.
 struct Picture<'a> {
     path: &'a str,
     first_row: usize,
     faces: u64,
 }
 
-/// What is known about a file after the scan.
+/// The result for one file.
 #[derive(Clone)]
-struct Found {
-    /// Where it is, if its folders write its name in another Unicode normalisation.
+struct ScannedFile {
+    /// Its path, if spelled in a different Unicode normalisation.
     path: Option<String>,
     stamp: Stamp,
-    /// `None`: it cannot be read.
+    /// `None`: unreadable.
     content: Option<Digest>,
-    /// Whether a later scan may rely on the stamp.
+    /// Whether a later scan may trust the stamp.
     settled: bool,
     cached: bool,
 }
 
-const MISSING: Found =
-    Found { path: None, stamp: Stamp { size: 0, modified: 0 }, content: None, settled: false, cached: false };
+const MISSING: ScannedFile =
+    ScannedFile { path: None, stamp: Stamp { size: 0, modified: 0 }, content: None, settled: false, cached: false };
 
-/// Fills in size, modification time and digest of every file below `root`. A file that cannot be read gets no digest:
-/// embedding will record why. `fenced`: links may not leave the root.
-pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Context<'_>) -> Result<(), ScanError> {
-    let Context { cache, progress, cancel } = *context;
+/// Fills in size, modification time and digest of every file below `root`. An unreadable file gets no digest; embedding
+/// records the reason. `fenced`: links must not leave the root.
+pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &OpenContext<'_>) -> Result<(), ScanError> {
+    let OpenContext { cache, progress, cancel } = *context;
     let (pictures, picture_of) = pictures(faces);
     let paths = pictures.iter().map(|picture| picture.path);
     let fence = fenced.then(|| Fence::new(root, paths)).transpose().map_err(ScanError::Root)?;
     let mut cache = cache.map(|folder| ScanCache::open(folder, &std::path::absolute(root).unwrap_or(root.into())));
 
     progress.start("reading", "faces", Some(faces.len() as u64), 0);
-    let results: Vec<Result<Found, ScanError>> = pictures
+    let results: Vec<Result<ScannedFile, ScanError>> = pictures
         .par_iter()
         .map(|picture| {
             if cancel.requested() {
@@ -88,13 +88,13 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Cont
     if let Some(cache) = &mut cache {
         remember(cache, &pictures, &results, progress);
     }
-    // The first error in row order, whichever thread met its own first.
+    // The first error in row order, independent of thread timing.
     let found = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     normalisation::say(found.iter().filter(|found| found.path.is_some()).count(), progress);
 
     for (face, picture) in faces.iter_mut().zip(picture_of) {
         if let (PixelSource::File { path, size, modified }, Some(picture)) = (&mut face.pixels, picture) {
-            let Found { stamp, content, path: elsewhere, .. } = &found[picture];
+            let ScannedFile { stamp, content, path: elsewhere, .. } = &found[picture];
             (*size, *modified, face.content) = (stamp.size, stamp.modified, *content);
             if let Some(elsewhere) = elsewhere {
                 path.clone_from(elsewhere);
@@ -104,9 +104,9 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Cont
     Ok(())
 }
 
-/// [`fill`] for a folder whose links may lead anywhere: the user's own, where datasets are made of links into a store (the
-/// Hub's cache, DVC, git-annex) or of a subset of another one.
-pub(super) fn fill_folder(manifest: &mut Manifest, context: &Context<'_>) -> Result<(), DatasetError> {
+/// [`fill`] for a folder whose links may lead anywhere: users build datasets from links into a store (the Hub cache, DVC,
+/// git-annex) or into another dataset.
+pub(super) fn fill_folder(manifest: &mut Manifest, context: &OpenContext<'_>) -> Result<(), DatasetError> {
     let Manifest { faces, root, .. } = manifest;
     fill(faces, root, false, context).map_err(|error| match error {
         ScanError::Root(error) => FileError::new("read", &*root)(error).into(),
@@ -114,7 +114,7 @@ pub(super) fn fill_folder(manifest: &mut Manifest, context: &Context<'_>) -> Res
     })
 }
 
-/// The distinct files, and which of them each face is in: several faces may share a photo.
+/// The distinct files, and the file of each face: several faces may share a photo.
 fn pictures(faces: &[Face]) -> (Vec<Picture<'_>>, Vec<Option<usize>>) {
     let mut pictures = Vec::<Picture>::new();
     let mut known = HashMap::new();
@@ -139,7 +139,7 @@ fn look_at(
     root: &Path,
     fence: Option<&Fence>,
     cache: Option<&ScanCache>,
-) -> Result<Found, ScanError> {
+) -> Result<ScannedFile, ScanError> {
     let (mut full, mut path) = (root.join(picture.path), None);
     let mut found = fs::symlink_metadata(&full);
     if found.is_err() && !picture.path.is_ascii() {
@@ -150,7 +150,7 @@ fn look_at(
         }
     }
     let Ok(mut metadata) = found else { return Ok(MISSING) };
-    // The fence knows the folders as the table writes them.
+    // The fence knows the folders as spelled in the table.
     let is_link = metadata.is_symlink() || path.is_some();
     if let Some(target) = fence.and_then(|fence| fence.escape(picture.path, &full, is_link)) {
         return Err(ScanError::Escape { row: picture.first_row, target });
@@ -163,34 +163,34 @@ fn look_at(
     if !metadata.is_file() {
         return Ok(MISSING);
     }
-    // Stamped before it is read: a file that changes meanwhile has another stamp when it is embedded.
+    // Stamped before reading: a file that changes meanwhile has a different stamp when it is embedded.
     let stamp = stamp(&metadata);
     let content = cache.and_then(|cache| cache.get(picture.path, stamp));
     let cached = content.is_some();
     let content = content.or_else(|| File::open(&full).and_then(Digest::of_reader).ok());
     let settled = metadata.modified().is_ok_and(|time| time + SETTLED <= SystemTime::now());
-    Ok(Found { path, stamp, content, settled, cached })
+    Ok(ScannedFile { path, stamp, content, settled, cached })
 }
 
 fn remember(
     cache: &mut ScanCache,
     pictures: &[Picture<'_>],
-    results: &[Result<Found, ScanError>],
+    results: &[Result<ScannedFile, ScanError>],
     progress: &dyn Progress,
 ) {
     let mut news = false;
     for (picture, result) in pictures.iter().zip(results) {
-        if let Ok(Found { stamp, content: Some(content), settled: true, cached: false, .. }) = result {
+        if let Ok(ScannedFile { stamp, content: Some(content), settled: true, cached: false, .. }) = result {
             cache.insert(picture.path, *stamp, *content);
             news = true;
         }
     }
     if let Err(error) = if news { cache.save() } else { Ok(()) } {
-        progress.say(&format!("{error}; the next start reads all pictures again"));
+        progress.say(&format!("{error}; the next start will read all pictures again"));
     }
 }
 
-/// Size and time of a file.
+/// Size and modification time of a file.
 pub(super) fn stamp(metadata: &Metadata) -> Stamp {
     let nanoseconds = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
@@ -245,7 +245,7 @@ mod tests {
         fs::write(root.path().join("a"), "abc").unwrap();
         let mut faces = [face("a"), face("b"), face("a")];
         let (counter, cancel) = (Counter::default(), Cancel::default());
-        let context = Context { cache: None, progress: &counter, cancel: &cancel };
+        let context = OpenContext { cache: None, progress: &counter, cancel: &cancel };
         fill(&mut faces, root.path(), true, &context).unwrap();
         let content: Vec<_> = faces.iter().map(|face| face.content).collect();
         assert_eq!(content, [Some(Digest::of(b"abc")), None, Some(Digest::of(b"abc"))]);
@@ -257,7 +257,7 @@ mod tests {
     fn settled_files_are_not_read_again_and_recent_ones_are() {
         let (root, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let cancel = Cancel::default();
-        let context = Context { cache: Some(cache.path()), progress: &Silent, cancel: &cancel };
+        let context = OpenContext { cache: Some(cache.path()), progress: &Silent, cancel: &cancel };
         for name in ["old", "new"] {
             fs::write(root.path().join(name), "abc").unwrap();
         }
@@ -268,7 +268,7 @@ mod tests {
             faces.map(|face| face.content.unwrap())
         };
         assert_eq!(scan(), [Digest::of(b"abc"); 2]);
-        // Other bytes under the same stamps: only a reader who trusts the cache overlooks them.
+        // Different bytes with the same stamps: only a reader that trusts the cache misses them.
         for name in ["old", "new"] {
             let path = root.path().join(name);
             let time = fs::metadata(&path).unwrap().modified().unwrap();
@@ -276,17 +276,17 @@ mod tests {
             File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
         }
         assert_eq!(scan(), [Digest::of(b"abc"), Digest::of(b"xyz")]);
-        // A later time: read again. A damaged cache: read again.
+        // A later time: read again.
         File::options().append(true).open(root.path().join("old")).unwrap().set_modified(SystemTime::now()).unwrap();
         assert_eq!(scan(), [Digest::of(b"xyz"); 2]);
     }
 
     #[test]
-    fn a_wish_to_stop_is_honoured() {
+    fn a_scan_can_be_cancelled() {
         let root = tempfile::tempdir().unwrap();
         let cancel = Cancel::default();
         cancel.request();
-        let context = Context { cache: None, progress: &Silent, cancel: &cancel };
+        let context = OpenContext { cache: None, progress: &Silent, cancel: &cancel };
         let stopped = fill(&mut [face("a")], root.path(), true, &context);
         assert!(matches!(stopped, Err(ScanError::Interrupted)));
     }

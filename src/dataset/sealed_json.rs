@@ -1,4 +1,4 @@
-//! JSON behind a line with its digest, so that damage is noticed: for what costs more to make again than to check.
+//! JSON after a line with its digest, which detects damage: for data that is expensive to recreate.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), FileError
     files::commit_bytes(path, format!("{}\n{text}", Digest::of(text.as_bytes())).as_bytes())
 }
 
-/// The value; `None` where there is none, or a damaged one.
+/// The value; `None` if it is missing or damaged.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     let text = fs::read_to_string(path).ok()?;
     let (digest, text) = text.split_once('\n')?;

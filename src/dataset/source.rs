@@ -26,7 +26,7 @@ pub enum DatasetSource {
     Folders {
         /// The folder of identity folders, or of `metadata.csv`.
         root: PathBuf,
-        /// What stands beside the pictures.
+        /// Tables next to the pictures.
         #[serde(flatten)]
         tables: Tables,
     },
@@ -40,11 +40,11 @@ pub enum DatasetSource {
         /// Folder inside the repository that holds the identity folders, or `metadata.csv`; "" for the repository's
         /// root.
         folder: String,
-        /// What stands beside the pictures.
+        /// Tables next to the pictures.
         #[serde(flatten)]
         tables: Tables,
     },
-    /// insightface's `.bin`: a Python pickle of encoded pictures, two a pair, and of one bool a pair.
+    /// insightface's `.bin`: a Python pickle of encoded pictures, two per pair, and one bool per pair.
     InsightfaceBin {
         /// The pickle.
         file: Container,
@@ -74,19 +74,19 @@ pub enum DatasetSource {
     },
 }
 
-/// Tables beside the pictures of a folder. An absolute path is a local file, any other one a name in the dataset's
-/// folder, or in the one above.
+/// Tables next to the pictures of a folder. An absolute path is a local file, any other one a name in the dataset's folder
+/// or the one above.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tables {
-    /// The list of pairs that the dataset ships with.
+    /// The dataset's own pair list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairs: Option<PathBuf>,
-    /// A detector's boxes, at most one a face.
+    /// A detector's boxes, at most one per face.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boxes: Option<PathBuf>,
 }
 
-/// A file that holds a whole dataset, or the few files that do together.
+/// One file with a whole dataset, or several that form it together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Container {
@@ -98,12 +98,12 @@ pub enum Container {
         revision: String,
         /// Which of the repository's files.
         files: HubFiles,
-        /// Expected SHA-256, where there is one file.
+        /// Expected SHA-256, if it is one file.
         sha256: Option<Digest>,
     },
     /// On this machine.
     Local {
-        /// A file, or a folder where the source allows one.
+        /// A file, or a folder if the source allows one.
         path: PathBuf,
         /// Expected SHA-256 of the file.
         sha256: Option<Digest>,
@@ -116,7 +116,7 @@ pub enum Container {
 pub enum HubFiles {
     /// These paths, in this order; at least one.
     Named(Vec<String>),
-    /// All below this folder that the source reads, by path; "" for the repository's root.
+    /// All files below this folder that the source can read, by path; "" for the repository's root.
     Below(String),
 }
 

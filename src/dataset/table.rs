@@ -1,5 +1,5 @@
-//! Columns of text, packed: a source's own columns are kept for the hand-over, and 200,000 rows of ten columns are two
-//! million values. One buffer a column instead of one allocation a value.
+//! Packed columns of text, for a source's own columns: 200,000 rows of ten columns are two million values. One buffer per
+//! column instead of one allocation per value.
 
 /// Many strings in one buffer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,9 +53,9 @@ impl<T: AsRef<str>> FromIterator<T> for TextColumn {
 /// A table of strings, column by column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceTable {
-    /// Column names in order, each once.
+    /// Distinct column names in order.
     pub headers: Vec<String>,
-    /// One column a header, one value a face.
+    /// One column per header, one value per face.
     pub columns: Vec<TextColumn>,
 }
 
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_come_back_as_they_went_in() {
+    fn values_survive_a_round_trip() {
         let values = ["", "é", "", "long value", ""];
         let column: TextColumn = values.iter().collect();
         assert_eq!(column.iter().collect::<Vec<_>>(), values);

@@ -1,23 +1,23 @@
-//! The tables beside an image folder's pictures: boxes for its faces, and the pairs that it is compared by.
+//! The tables next to the pictures of a folder: boxes of its faces, and its pair list.
 
 use std::path::{Path, PathBuf};
 
 use super::pair_list::read_pair_list;
-use super::scan::Context;
+use super::scan::OpenContext;
 use super::{DatasetError, Manifest, boxes, normalisation};
 use crate::dataset::Tables;
 use crate::protocol::DATASET_PAIRS;
 
-/// The files of a dataset's tables, once they are here.
+/// Local files of a dataset's tables.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     pub pairs: Option<PathBuf>,
     pub boxes: Option<PathBuf>,
 }
 
-/// Reads them, and says what a reader of the results has to know.
-pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &Context<'_>) -> Result<(), DatasetError> {
-    // Before anybody asks whether two faces are one person.
+/// Reads the tables and reports what affects the results.
+pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &OpenContext<'_>) -> Result<(), DatasetError> {
+    // Before identities are compared.
     normalisation::unite_identities(&mut manifest.faces, context.progress);
     let say = |line: &str| context.progress.say(line);
     if let Some(file) = &files.boxes {
@@ -27,7 +27,7 @@ pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &Context<'
         }
         if elsewhere > 0 {
             let boxes = if elsewhere == 1 { "1 box is".to_owned() } else { format!("{elsewhere} boxes are") };
-            say(&format!("{boxes} for pictures that are not in the dataset, in {}", file.display()));
+            say(&format!("{boxes} for pictures that are not in the dataset ({})", file.display()));
         }
     }
     if let Some(file) = &files.pairs {
@@ -35,7 +35,7 @@ pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &Context<'
         let (contradictions, pairs) = (super::contradictions(&list, &manifest.faces), list.pairs.len());
         if contradictions > 0 {
             say(&format!(
-                "{contradictions} of {pairs} pairs in {} contradict the identities of their faces; the list counts",
+                "{contradictions} of {pairs} pairs in {} contradict the identities of their faces; the list takes precedence",
                 file.display()
             ));
         }
@@ -44,7 +44,7 @@ pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &Context<'
     Ok(())
 }
 
-/// The tables for people: ", pairs from `pairs.csv`".
+/// The tables for messages: ", pairs from `pairs.csv`".
 pub(super) fn describe(tables: &Tables) -> String {
     let named = [("pairs", &tables.pairs), ("boxes", &tables.boxes)];
     let named =
@@ -52,8 +52,8 @@ pub(super) fn describe(tables: &Tables) -> String {
     named.collect()
 }
 
-/// Finds a table of a local dataset: an absolute path as it is, a name in the dataset's folder or the one above, where
-/// datasets of several parts keep what is for all of them.
+/// Finds a table of a local dataset: an absolute path unchanged, a name in the dataset's folder or in the one above, where
+/// datasets of several parts keep common files.
 pub(super) fn find(key: &'static str, table: &Path, root: &Path) -> Result<PathBuf, DatasetError> {
     if table.is_absolute() {
         return Ok(table.into());

@@ -1,4 +1,4 @@
-//! Datasets as users bring them: good ones in all their forms, and each way to be wrong with its message.
+//! Datasets of all kinds: valid ones in all their forms, and invalid ones with their messages.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -14,13 +14,13 @@ use crate::dataset::{PathRewrite, Tables};
 use crate::progress::Silent;
 use crate::protocol::DATASET_PAIRS;
 
-/// A folder for one test, and what was said while it was read.
-struct Place {
+/// A folder for one test, and the messages while it was read.
+struct TestDir {
     folder: tempfile::TempDir,
     said: Mutex<Vec<String>>,
 }
 
-impl Progress for Place {
+impl Progress for TestDir {
     fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
     fn advance(&self, _: u64) {}
     fn remark(&self, _: &str) {}
@@ -35,7 +35,7 @@ fn folders_at(root: &Path) -> DatasetSource {
     DatasetSource::Folders { root: root.into(), tables: Tables::default() }
 }
 
-impl Place {
+impl TestDir {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), said: Mutex::default() }
     }
@@ -72,7 +72,7 @@ impl Place {
         self.open(&DatasetSource::Phase1 { csv, root, rewrite, image })
     }
 
-    /// What was said, with this folder as `<dir>`.
+    /// The messages, with this folder as `<dir>`.
     fn said(&self) -> String {
         self.said.lock().unwrap().join("\n").replace(self.root().to_str().unwrap(), "<dir>")
     }
@@ -91,7 +91,7 @@ impl Place {
         self.error(self.crops(csv))
     }
 
-    /// Faults of the faces, in order: what they spoil and why.
+    /// Faults of the faces, in order.
     fn faults(&self, csv: &str, image: Phase1Image) -> Vec<Option<(FaultIn, String)>> {
         let manifest = self.table(csv, image, &[]).unwrap_or_else(|error| panic!("{error}"));
         let fault = |face: &Face| face.fault.clone().map(|fault| (fault.part, fault.reason));
@@ -116,8 +116,8 @@ fn all(manifest: &Manifest) -> Vec<u32> {
 }
 
 #[test]
-fn both_dialects_tell_of_the_same_faces() {
-    let place = Place::new();
+fn both_dialects_give_the_same_faces() {
+    let place = TestDir::new();
     place.put("crops/1.jpg", "one").put("crops/2.jpg", "two");
     let documented = "face_id,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score,crop_path,source\n\
                       a,p.jpg,n1,10,20.5,30,50.5,0.99,crops/1.jpg,web\n\
@@ -152,8 +152,8 @@ fn both_dialects_tell_of_the_same_faces() {
 }
 
 #[test]
-fn the_hand_over_keeps_the_sources_columns_for_the_embedded_rows() {
-    let place = Place::new();
+fn face_metadata_keeps_the_sources_columns_of_the_embedded_rows() {
+    let place = TestDir::new();
     let csv = "face_id;note;photo_id;face_path\r\nb;\"x;\"\"y\"\"\";p1;b.jpg\r\na;,;p2;a.jpg\r\nc;;p3;c.jpg\r\n";
     let manifest = place.crops(csv).unwrap();
     assert_snapshot!(metadata(&manifest, &[0, 2]), @r#"
@@ -169,52 +169,52 @@ fn the_hand_over_keeps_the_sources_columns_for_the_embedded_rows() {
 }
 
 #[test]
-fn each_broken_rule_of_a_table_is_told_with_its_line() {
-    let place = Place::new();
+fn errors_in_a_table_name_the_line() {
+    let place = TestDir::new();
     let with = |rows: &str| format!("{WRITTEN}{rows}");
-    assert_snapshot!(place.csv_error(""), @"<dir>/faces.csv, line 1: the file is empty; expected a header line and one line for each face");
-    assert_snapshot!(place.csv_error("\u{feff}\r\n"), @"<dir>/faces.csv, line 1: the file is empty; expected a header line and one line for each face");
-    assert_snapshot!(place.csv_error(WRITTEN), @"<dir>/faces.csv, line 1: there is a header but no face below it");
-    assert_snapshot!(place.csv_error("face_id,photo_id,path\na,b,c\n"), @"<dir>/faces.csv, line 1: there is no column `crop_path` or `face_path`; the columns are `face_id`, `photo_id`, `path` (`image: crop` reads the picture there; `image: photo` does without it)");
-    assert_snapshot!(place.csv_error(b"face_id,photo_id,face_path\r\n\r\na,p,ok.jpg\r\nb,p,\xff.jpg\r\n"), @"<dir>/faces.csv, line 4: byte 5 of the line is not UTF-8; save the table as UTF-8");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,,,,,\n\n\"b\",\"p\",,,b.jpg,,,,,\na,p,,,c.jpg,,,,,\n")), @"<dir>/faces.csv, line 5: face_id `a` is already on line 2; ids must be unique");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg\n")), @"<dir>/faces.csv, line 2: the line has 5 values, the header has 10 columns; look for a separator or quote too many or too few");
+    assert_snapshot!(place.csv_error(""), @"<dir>/faces.csv, line 1: the file is empty; expected a header and one line per face");
+    assert_snapshot!(place.csv_error("\u{feff}\r\n"), @"<dir>/faces.csv, line 1: the file is empty; expected a header and one line per face");
+    assert_snapshot!(place.csv_error(WRITTEN), @"<dir>/faces.csv, line 1: the table has a header but no rows");
+    assert_snapshot!(place.csv_error("face_id,photo_id,path\na,b,c\n"), @"<dir>/faces.csv, line 1: missing column `crop_path` or `face_path`; the columns are `face_id`, `photo_id`, `path` (`image: crop` reads the picture from it; `image: photo` does not need it)");
+    assert_snapshot!(place.csv_error(b"face_id,photo_id,face_path\r\n\r\na,p,ok.jpg\r\nb,p,\xff.jpg\r\n"), @"<dir>/faces.csv, line 4: invalid UTF-8 at byte 5 of the line; save the table as UTF-8");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,,,,,\n\n\"b\",\"p\",,,b.jpg,,,,,\na,p,,,c.jpg,,,,,\n")), @"<dir>/faces.csv, line 5: duplicate face_id `a`, first used on line 2; ids must be unique");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg\n")), @"<dir>/faces.csv, line 2: the line has 5 values, but the header has 10 columns; look for a missing or extra separator or quote");
     assert_snapshot!(place.csv_error(with(",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` is empty");
     assert_snapshot!(place.csv_error(with("a,p,,, ,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is empty");
     assert_snapshot!(place.csv_error(with("\"a\nb\",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` contains a line break or another control character");
-    assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `../a.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
-    assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `../a.jpg`, which is outside `dataset.root` (by default the folder of the table); set `dataset.root` to the folder of the pictures, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside `dataset.root` (by default the folder of the table); set `dataset.root` to the folder of the pictures, or add a `dataset.rewrite` for the prefix");
 }
 
 #[test]
-fn a_line_with_too_few_or_too_many_values_is_a_fault_of_its_face_alone() {
-    let place = Place::new();
-    let rule = "columns; look for a separator or quote too many or too few";
+fn a_line_with_too_few_or_too_many_values_is_a_fault_of_its_face_only() {
+    let place = TestDir::new();
+    let rule = "columns; look for a missing or extra separator or quote";
     let table = "face_id,photo_id,identity_id,face_path\na,p,n1,a.jpg\nb,n2,b.jpg\nc,p,n3,c.jpg,x\nd\n,n5,e.jpg\nf,p,n6,f.jpg,\n";
     let manifest = place.crops(table).unwrap();
-    let told = |face: &Face| {
+    let described = |face: &Face| {
         let reason = face.fault.as_ref().map_or("-", |fault| fault.reason.strip_suffix(rule).unwrap().trim());
         format!("{} {} {} {reason}", face.face_id, face.image_id, face.identity_id.as_deref().unwrap_or("-"))
     };
     assert_eq!(
-        manifest.faces.iter().map(told).collect::<Vec<_>>(),
+        manifest.faces.iter().map(described).collect::<Vec<_>>(),
         [
             "a p n1 -",
-            "b b - line 3: the line has 3 values, the header has 4",
-            "c c - line 4: the line has 5 values, the header has 4",
-            "d d - line 5: the line has 1 values, the header has 4",
-            "line 6 line 6 - line 6: the line has 3 values, the header has 4",
+            "b b - line 3: the line has 3 values, but the header has 4",
+            "c c - line 4: the line has 5 values, but the header has 4",
+            "d d - line 5: the line has 1 values, but the header has 4",
+            "line 6 line 6 - line 6: the line has 3 values, but the header has 4",
             "f p n6 -",
         ]
     );
     assert!(manifest.table.columns.iter().all(|column| column.len() == 6));
     // A quote that is not closed would swallow the faces below it.
-    assert_snapshot!(place.csv_error("face_id,photo_id,face_path\na,p,a.jpg\nb,\"p,b.jpg\nc,p,c.jpg\n"), @"<dir>/faces.csv, line 3: the line has 2 values, the header has 3 columns; look for a separator or quote too many or too few");
+    assert_snapshot!(place.csv_error("face_id,photo_id,face_path\na,p,a.jpg\nb,\"p,b.jpg\nc,p,c.jpg\n"), @"<dir>/faces.csv, line 3: the line has 2 values, but the header has 3 columns; look for a missing or extra separator or quote");
 }
 
 #[test]
-fn a_wrong_line_is_a_fault_of_its_face_alone() {
-    let place = Place::new();
+fn an_invalid_line_is_a_fault_of_its_face_only() {
+    let place = TestDir::new();
     let faults = |row: &str, image| {
         let table = format!("{WRITTEN}a,p,n1,p.jpg,a.jpg,1,2,3,4,0.5\n\n{row}\n");
         let [good, bad] = &place.faults(&table, image)[..] else { panic!("{row}") };
@@ -244,14 +244,14 @@ fn a_wrong_line_is_a_fault_of_its_face_alone() {
     assert_snapshot!(face("b,,n1,p.jpg,b.jpg,1,2,3,4,"), @"line 4: `photo_id` is empty");
     assert_snapshot!(face("b,p,n1,p.jpg, ,1,2,3,4,"), @"line 4: `face_path` is empty");
     assert_snapshot!(face("b,p,\"n\n1\",p.jpg,b.jpg,1,2,3,4,"), @"line 4: `identity_id` contains a line break or another control character");
-    assert_snapshot!(face("b,p,n1,p.jpg,../b.jpg,1,2,3,4,"), @"line 4: `face_path` is `../b.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(face("b,p,n1,p.jpg,../b.jpg,1,2,3,4,"), @"line 4: `face_path` is `../b.jpg`, which is outside `dataset.root` (by default the folder of the table); set `dataset.root` to the folder of the pictures, or add a `dataset.rewrite` for the prefix");
     let manifest = place.crops(format!("{WRITTEN}a,p,n1,p.jpg,a.jpg,,,,,\n,p,n1,p.jpg,b.jpg,,,,,\n")).unwrap();
     assert_eq!(ids(&manifest), ["a", "line 3"], "a face without an id is called by its line");
 }
 
 #[test]
-fn values_are_trimmed_as_headers_are_and_separators_at_the_end_are_harmless() {
-    let place = Place::new();
+fn values_are_trimmed_like_headers_and_trailing_separators_are_ignored() {
+    let place = TestDir::new();
     place.put("a.jpg", "a");
     let table =
         "face_id, photo_id ,identity_id, face_path\n a , p , NA , a.jpg ,,\n\tb,p,00001,\ta.jpg\t\nc,p,null,a.jpg,\n";
@@ -265,8 +265,8 @@ fn values_are_trimmed_as_headers_are_and_separators_at_the_end_are_harmless() {
 }
 
 #[test]
-fn columns_of_an_image_folder_stand_behind_the_documented_ones() {
-    let place = Place::new();
+fn columns_of_an_image_folder_follow_the_documented_ones() {
+    let place = TestDir::new();
     place.put("x/1.jpg", "1");
     place.put("metadata.csv", "file_name,label,glasses,detector_score\n./x/1.jpg,n1,yes,0.5\n");
     let manifest = place.folders().unwrap();
@@ -278,18 +278,18 @@ fn columns_of_an_image_folder_stand_behind_the_documented_ones() {
 }
 
 #[test]
-fn photos_with_one_name_in_several_folders_are_told_apart() {
-    let place = Place::new();
+fn photos_of_one_name_in_several_folders_are_distinguished() {
+    let place = TestDir::new();
     let rows = "a,1.jpg,n1,n1/1.jpg,a.jpg,,,,,\nb,1.jpg,n2,n2/1.jpg,b.jpg,,,,,\nc,1.jpg,n2,n2/1.jpg,c.jpg,,,,,\n";
     let manifest = place.crops(format!("{WRITTEN}{rows}")).unwrap();
     let images: Vec<_> = manifest.faces.iter().map(|face| face.image_id.as_str()).collect();
     assert_eq!(images, ["n1/1.jpg", "n2/1.jpg", "n2/1.jpg"]);
-    assert_snapshot!(place.said(), @"1 photo id stands for more than one photo_path: photos are told apart by photo_path");
+    assert_snapshot!(place.said(), @"1 photo id refers to more than one photo_path; using photo_path to identify photos");
 }
 
 #[test]
 fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
-    let place = Place::new();
+    let place = TestDir::new();
     for path in ["b/2.JPG", "b/10.png", "a-b/1.webp", "a/1.pgm", "a/x/deep.jpg", "a/x/y/deep.tif", "a/x/z.txt"] {
         place.put(path, path);
     }
@@ -305,14 +305,14 @@ fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
     assert_eq!(manifest.identities(), ["a", "a-b", "b"]);
     assert_eq!(manifest.faces[1].content, Some(Digest::of(b"a-b/1.webp")));
     assert_snapshot!(place.said(), @"
-    <dir>/metadata.csv has no column `file_name`: it is not read, and folders are identities
-    left out: 1 picture beside the identity folders, 2 pictures deeper than <identity>/<image>, 1 identity folder without a picture, 1 empty file, 1 Git LFS or git-annex pointer, 5 files that are not pictures by name or content, 2 hidden
+    <dir>/metadata.csv has no column `file_name` and is ignored; the folder names are the identities
+    left out: 1 picture next to the identity folders, 2 pictures deeper than <identity>/<image>, 1 identity folder without a picture, 1 empty file, 1 Git LFS or git-annex pointer, 5 files that are not pictures by name or content, 2 hidden entries
     ");
 }
 
 #[test]
-fn an_image_folder_counts_what_its_table_does_not_name() {
-    let place = Place::new();
+fn an_image_folder_counts_files_that_are_not_in_its_table() {
+    let place = TestDir::new();
     place.put("metadata.csv", "file_name,label\nx/1.png,Ann\nx/Zoe\u{308}.png,Zoe\n").put("pairs.csv", "a");
     for path in ["x/1.png", "x/Zo\u{eb}.png", "x/2.png", "3.jpg", "x/notes.txt", "x/.hidden"] {
         place.put(path, path);
@@ -326,21 +326,21 @@ fn an_image_folder_counts_what_its_table_does_not_name() {
     );
     assert!(bytes(&manifest, 1).is_ok());
     assert_snapshot!(place.said(), @"
-    1 picture's path is written in another Unicode normalisation than in the table: found all the same
-    left out: 2 pictures that `metadata.csv` does not name, 2 files that are not pictures by name or content, 1 hidden
+    1 picture's path is spelled in a different Unicode normalisation than in the table
+    left out: 2 pictures missing from `metadata.csv`, 2 files that are not pictures by name or content, 1 hidden entry
     ");
 }
 
 #[test]
-fn a_metadata_csv_of_something_else_is_not_in_the_way_and_one_without_faces_is_explained() {
-    let place = Place::new();
+fn an_unrelated_metadata_csv_is_ignored_and_one_without_faces_explained() {
+    let place = TestDir::new();
     place.put("metadata.csv", "image,label\na.jpg,1\n");
-    assert_snapshot!(place.error(place.folders()), @"<dir>/metadata.csv, line 1: there is no column `file_name`; the columns are `image`, `label` (an image folder's metadata.csv has the paths there)");
+    assert_snapshot!(place.error(place.folders()), @"<dir>/metadata.csv, line 1: missing column `file_name`; the columns are `image`, `label` (an image folder's metadata.csv gives the paths in it)");
     place.put("n1/1.jpg", "one");
     assert_eq!(ids(&place.folders().unwrap()), ["n1/1.jpg"]);
     assert_snapshot!(place.said(), @"
-    <dir>/metadata.csv has no column `file_name`: it is not read, and folders are identities
-    <dir>/metadata.csv has no column `file_name`: it is not read, and folders are identities
+    <dir>/metadata.csv has no column `file_name` and is ignored; the folder names are the identities
+    <dir>/metadata.csv has no column `file_name` and is ignored; the folder names are the identities
     left out: 1 file that is not a picture by name or content
     ");
     place.put("metadata.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n");
@@ -348,8 +348,8 @@ fn a_metadata_csv_of_something_else_is_not_in_the_way_and_one_without_faces_is_e
 }
 
 #[test]
-fn an_identity_in_two_normalisations_is_one_person() {
-    let place = Place::new();
+fn an_identity_in_two_normalisations_is_one_identity() {
+    let place = TestDir::new();
     place.put("Jose\u{301}/1.jpg", "one").put("Jos\u{e9}/1.jpg", "two").put("Jo/1.jpg", "three");
     place.put("pairs.csv", "face_a,face_b,same\nJose\u{301}/1.jpg,Jos\u{e9}/1.jpg,1\n");
     let tables = Tables { pairs: Some("pairs.csv".into()), boxes: None };
@@ -357,22 +357,22 @@ fn an_identity_in_two_normalisations_is_one_person() {
     assert_eq!(manifest.identities(), ["Jo", "Jose\u{301}"]);
     assert_eq!(ids(&manifest), ["Jo/1.jpg", "Jose\u{301}/1.jpg", "Jos\u{e9}/1.jpg"]);
     assert_eq!(contradictions(&manifest.lists[0], &manifest.faces), 0);
-    assert_snapshot!(place.said(), @"`José` is written in two Unicode normalisations: taken for one person");
+    assert_snapshot!(place.said(), @"`José` is spelled in two Unicode normalisations and treated as one identity");
 }
 
 #[test]
 fn folders_that_cannot_be_a_dataset_are_explained() {
-    let place = Place::new();
-    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces; expected pictures as <identity>/<image> (or as `metadata.csv` names them)");
+    let place = TestDir::new();
+    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>; expected pictures at <identity>/<image>, or a `metadata.csv` that lists them");
     place.put("n1/notes.txt", "");
-    assert_snapshot!(place.error(place.folders()), @"<dir> holds no faces, but 1 identity folder without a picture, 1 empty file; expected pictures as <identity>/<image> (or as `metadata.csv` names them)");
+    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>, only 1 identity folder without a picture, 1 empty file; expected pictures at <identity>/<image>, or a `metadata.csv` that lists them");
     place.put("n1/a\nb.jpg", "");
-    assert_snapshot!(place.error(place.folders()), @r"the name of n1/a\nb.jpg contains a control character; ids are made of names, so rename it");
+    assert_snapshot!(place.error(place.folders()), @r"the name of n1/a\nb.jpg contains a control character; rename it, because ids are made from names");
     fs::remove_file(place.root().join("n1/a\nb.jpg")).unwrap();
     place.put("face.jpg", "");
-    assert_snapshot!(place.error(place.folders()), @"<dir> holds pictures itself (`face.jpg`); each identity needs its own folder: <dir>/<identity>/<image>");
+    assert_snapshot!(place.error(place.folders()), @"<dir> contains pictures directly (`face.jpg`); put each identity in its own folder: <dir>/<identity>/<image>");
     let nowhere = folders_at(&place.root().join("nowhere"));
-    assert_snapshot!(place.error(place.open(&nowhere)), @"<dir>/nowhere is not a folder; `dataset.root` names the folder that holds one folder for each identity");
+    assert_snapshot!(place.error(place.open(&nowhere)), @"<dir>/nowhere is not a folder; set `dataset.root` to the folder that has one folder per identity");
     let nowhere = DatasetSource::Phase1 {
         csv: place.root().join("nowhere.csv"),
         root: place.root().into(),
@@ -384,9 +384,9 @@ fn folders_that_cannot_be_a_dataset_are_explained() {
 
 #[cfg(unix)]
 #[test]
-fn links_of_a_folder_lead_anywhere_and_those_of_a_table_stay_inside() {
+fn links_may_leave_a_folder_but_not_the_root_of_a_table() {
     use std::os::unix::fs::symlink;
-    let (place, elsewhere) = (Place::new(), Place::new());
+    let (place, elsewhere) = (TestDir::new(), TestDir::new());
     elsewhere.put("n9/1.jpg", "other");
     place.put("n1/1.jpg", "one");
     symlink("1.jpg", place.root().join("n1/2.jpg")).unwrap();
@@ -399,19 +399,19 @@ fn links_of_a_folder_lead_anywhere_and_those_of_a_table_stay_inside() {
     symlink(elsewhere.root().join("n9/1.jpg"), place.root().join("n1/3.jpg")).unwrap();
     assert_eq!(place.folders().unwrap().faces[2].content, Some(Digest::of(b"other")));
     let csv = "face_id,photo_id,face_path\na,p,n1/1.jpg\nb,p,n1/3.jpg\n";
-    assert_snapshot!(error(place.crops(csv)), @"<dir>/faces.csv, line 3: `n1/3.jpg` is a link that leads to <elsewhere>/n9/1.jpg, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    assert_snapshot!(error(place.crops(csv)), @"<dir>/faces.csv, line 3: `n1/3.jpg` is a link to <elsewhere>/n9/1.jpg, outside <dir>; copy the files there, or set `dataset.root` to a folder that contains both");
     fs::remove_file(place.root().join("n1/3.jpg")).unwrap();
     fs::remove_file(place.root().join("faces.csv")).unwrap();
     symlink(elsewhere.root().join("n9"), place.root().join("n3")).unwrap();
     assert_eq!(ids(&place.folders().unwrap())[2], "n3/1.jpg");
-    assert_snapshot!(error(place.crops("face_id,photo_id,face_path\na,p,n3/1.jpg\n")), @"<dir>/faces.csv, line 2: `n3/1.jpg` is a link that leads to <elsewhere>/n9, outside of <dir>; copy the files there, or let `dataset.root` name a folder that holds both");
+    assert_snapshot!(error(place.crops("face_id,photo_id,face_path\na,p,n3/1.jpg\n")), @"<dir>/faces.csv, line 2: `n3/1.jpg` is a link to <elsewhere>/n9, outside <dir>; copy the files there, or set `dataset.root` to a folder that contains both");
     // Neither does another normalisation lead out.
     symlink(elsewhere.root().join("n9"), place.root().join("n\u{e9}")).unwrap();
     let message = error(place.crops("face_id,photo_id,face_path\na,p,ne\u{301}/1.jpg\n"));
-    assert!(message.contains("/1.jpg` is a link that leads to <elsewhere>/n9/1.jpg, outside of <dir>"), "{message}");
+    assert!(message.contains("/1.jpg` is a link to <elsewhere>/n9/1.jpg, outside <dir>"), "{message}");
     fs::remove_file(place.root().join("n\u{e9}")).unwrap();
     fs::remove_file(place.root().join("faces.csv")).unwrap();
-    // A root that is a link itself is no escape.
+    // A root may itself be a link.
     fs::remove_file(place.root().join("n3")).unwrap();
     symlink(place.root(), elsewhere.root().join("root")).unwrap();
     let root = elsewhere.root().join("root");
@@ -420,9 +420,9 @@ fn links_of_a_folder_lead_anywhere_and_those_of_a_table_stay_inside() {
 
 #[cfg(unix)]
 #[test]
-fn a_folder_under_several_names_is_one_person() {
+fn a_folder_under_several_names_is_one_identity() {
     use std::os::unix::fs::symlink;
-    let (place, elsewhere) = (Place::new(), Place::new());
+    let (place, elsewhere) = (TestDir::new(), TestDir::new());
     elsewhere.put("x/1.jpg", "one");
     place.put("m/1.jpg", "two");
     for name in ["e", "c", "d"] {
@@ -433,15 +433,15 @@ fn a_folder_under_several_names_is_one_person() {
     symlink("a", place.root().join("z")).unwrap();
     let manifest = place.folders().unwrap();
     assert_eq!(ids(&manifest), ["c/1.jpg", "m/1.jpg"]);
-    assert_eq!(manifest.left_out.count(Reason::Repeated), 4);
+    assert_eq!(manifest.left_out.count(LeftOutReason::Repeated), 4);
 }
 
-/// Root reads everything: then there is nothing to see.
+/// Does not apply to root, who can read everything.
 #[cfg(unix)]
 #[test]
-fn a_person_whose_folder_cannot_be_read_is_an_error_and_a_picture_a_failure() {
+fn an_unreadable_identity_is_an_error_and_an_unreadable_picture_a_failure() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new();
+    let place = TestDir::new();
     place.put("n1/1.jpg", "one").put("n1/2.jpg", "two").put("n2/1.jpg", "three");
     let lock = |path: &str, mode| {
         fs::set_permissions(place.root().join(path), fs::Permissions::from_mode(mode)).unwrap();
@@ -462,9 +462,9 @@ fn a_person_whose_folder_cannot_be_read_is_an_error_and_a_picture_a_failure() {
 
 #[cfg(unix)]
 #[test]
-fn loops_and_links_to_nothing_are_told() {
+fn loops_and_dangling_links_are_reported() {
     use std::os::unix::fs::symlink;
-    let place = Place::new();
+    let place = TestDir::new();
     place.put("n1/1.jpg", "one").put("n2/sub/2.jpg", "two");
     for (target, link) in [
         (".", "n1/loop"),
@@ -481,25 +481,25 @@ fn loops_and_links_to_nothing_are_told() {
     let manifest = place.folders().unwrap();
     assert_eq!(ids(&manifest), ["n1/1.jpg", "n1/2.jpg", "n1/3.jpg", "n1/4.jpg"]);
     let message = |row| bytes(&manifest, row).unwrap_err().to_string().replace(place.root().to_str().unwrap(), "<dir>");
-    assert_snapshot!(message(1), @"<dir>/n1/2.jpg is a link to nowhere.jpg, which is not there; restore it, or remove the link");
-    assert_snapshot!(message(2), @"<dir>/n1/3.jpg is a link to .git/annex/objects/aa/b/SHA256E-s3--cc.jpg/SHA256E-s3--cc.jpg, which is not there; fetch it with `git annex get`");
+    assert_snapshot!(message(1), @"<dir>/n1/2.jpg is a link to nowhere.jpg, which does not exist; restore it, or remove the link");
+    assert_snapshot!(message(2), @"<dir>/n1/3.jpg is a link to .git/annex/objects/aa/b/SHA256E-s3--cc.jpg/SHA256E-s3--cc.jpg, which does not exist; fetch it with `git annex get`");
     assert_snapshot!(message(3), @"cannot read <dir>/n1/4.jpg: Too many levels of symbolic links (os error 40)");
-    assert_snapshot!(place.said(), @"left out: 2 pictures deeper than <identity>/<image>, 1 link to nothing, 4 links to folders that are listed already");
+    assert_snapshot!(place.said(), @"left out: 2 pictures deeper than <identity>/<image>, 1 dangling link, 4 links to folders that were already visited");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn names_that_are_not_utf8_are_refused() {
     use std::os::unix::ffi::OsStrExt;
-    let place = Place::new();
+    let place = TestDir::new();
     let folder = place.root().join(std::ffi::OsStr::from_bytes(b"n\xff"));
     fs::create_dir(folder).unwrap();
-    assert_snapshot!(place.error(place.folders()), @"the name of <dir>/n� is not UTF-8; ids are made of names, so rename it");
+    assert_snapshot!(place.error(place.folders()), @"the name of <dir>/n� is not UTF-8; rename it, because ids are made from names");
 }
 
 #[test]
-fn bytes_notice_what_changed_since_the_scan() {
-    let place = Place::new();
+fn bytes_detects_changes_since_the_scan() {
+    let place = TestDir::new();
     let csv = "face_id,photo_id,face_path\na,p,a.jpg\nb,p,gone.jpg\nc,p,folder\n";
     place.put("a.jpg", "abc").put("folder/x", "");
     let manifest = place.crops(csv).unwrap();
@@ -517,17 +517,17 @@ fn bytes_notice_what_changed_since_the_scan() {
     assert!(matches!(bytes(&manifest, 0), Err(ReadError::Changed { .. })));
 
     let message = |row| bytes(&manifest, row).unwrap_err().to_string().replace(place.root().to_str().unwrap(), "<dir>");
-    assert_snapshot!(message(0), @"<dir>/a.jpg has changed since the dataset was read; start again, so that the run is about what is there now");
+    assert_snapshot!(message(0), @"<dir>/a.jpg has changed since the dataset was read; start again to use the current pictures");
     assert_snapshot!(message(1), @"cannot read <dir>/gone.jpg: No such file or directory (os error 2)");
     assert_snapshot!(message(2), @"<dir>/folder is not a regular file");
     place.put("gone.jpg", "back");
     assert!(matches!(bytes(&manifest, 1), Err(ReadError::Changed { .. })), "its digest is not in the manifest");
     let drawn = procedural::open(1, 1, 1, 96).unwrap();
-    assert_snapshot!(bytes(&drawn, 0).unwrap_err(), @"row 0 is a synthetic face: it is drawn, not read");
+    assert_snapshot!(bytes(&drawn, 0).unwrap_err(), @"row 0 is a synthetic face, which has no file to read");
 }
 
 #[test]
-fn descriptions_say_where_and_what_is_downloaded() {
+fn descriptions_give_the_location_and_the_downloads() {
     let sources = [
         DatasetSource::Phase1 {
             csv: "/nowhere/faces.csv".into(),
@@ -545,16 +545,16 @@ fn descriptions_say_where_and_what_is_downloaded() {
         DatasetSource::Synthetic { seed: 1, identities: 40, samples: 10, size: 160 },
     ];
     assert_snapshot!(sources.map(|source| describe(&source)).join("\n"), @"
-    Phase-1 table /nowhere/faces.csv (not there!), boxes cut out of photos below / after 1 path rewrite; nothing to download
-    identity folders or image folder /nowhere (not there!); nothing to download
-    identity folders or image folder of dataset `a/b` at c0ffee, folder `train`, on the Hugging Face Hub, pairs from `pairs.csv`, boxes from `/here/boxes.csv`; `fetch` downloads what is not in the Hub cache
+    Phase-1 table /nowhere/faces.csv (missing), boxes cropped from photos in / after 1 path rewrite; nothing to download
+    identity folders or image folder /nowhere (missing); nothing to download
+    identity folders or image folder of dataset `a/b` at c0ffee, folder `train`, on the Hugging Face Hub, pairs from `pairs.csv`, boxes from `/here/boxes.csv`; `facevault fetch` downloads the files that are not in the Hub cache
     400 synthetic faces (40 identities × 10 samples, 160×160 pixels, seed 1, generator 1); nothing to download
     ");
 }
 
 #[test]
-fn tables_beside_the_pictures_are_found_below_the_folder_or_above_it() {
-    let place = Place::new();
+fn tables_are_found_in_the_folder_and_in_the_one_above() {
+    let place = TestDir::new();
     place.put("lfw/train/Ann/1.jpg", "one").put("lfw/train/Ann/2.jpg", "two").put("lfw/train/Bob/1.jpg", "three");
     place.put("lfw/pairs.csv", "same,a,b\n1,Ann/1.jpg,Ann/2\n1,Ann/1.jpg,Bob/1.jpg\n0,Ann/1.jpg,Bob/1.jpg\n");
     place.put("lfw/train/boxes.csv", "path,x,y,w,h\nAnn/1.jpg,1,2,3,4\nCy/1.jpg,1,2,3,4\n");
@@ -575,20 +575,20 @@ fn tables_beside_the_pictures_are_found_below_the_folder_or_above_it() {
     assert_snapshot!(said, @"
     left out: 1 file that is not a picture by name or content
     2 of 3 faces have no box in <dir>/lfw/train/boxes.csv
-    1 box is for pictures that are not in the dataset, in <dir>/lfw/train/boxes.csv
-    1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
-    1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list counts
+    1 box is for pictures that are not in the dataset (<dir>/lfw/train/boxes.csv)
+    1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list takes precedence
+    1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list takes precedence
     left out: 1 file that is not a picture by name or content
     ");
 
-    assert_snapshot!(place.error(with(Some("paris.csv"), None)), @"there is no `paris.csv` for `dataset.pairs` in <dir>/lfw/train, nor in the folder above; correct the name, or write `./paris.csv` for a file beside the config");
+    assert_snapshot!(place.error(with(Some("paris.csv"), None)), @"`paris.csv` (`dataset.pairs`) is neither in <dir>/lfw/train nor in the folder above; correct the name, or write `./paris.csv` for a file next to the config");
     let absolute = place.root().join("lfw/pairs.csv");
     assert_eq!(with(absolute.to_str(), None).unwrap().lists, manifest.lists);
 }
 
 #[test]
-fn a_wish_to_stop_becomes_an_error_of_its_own() {
-    let place = Place::new();
+fn cancelling_is_a_distinct_error() {
+    let place = TestDir::new();
     place.put("n1/1.jpg", "one");
     let cancel = Cancel::default();
     cancel.request();
@@ -596,7 +596,7 @@ fn a_wish_to_stop_becomes_an_error_of_its_own() {
     assert!(matches!(open(&source, None, &Silent, &cancel), Err(DatasetError::Interrupted)));
 }
 
-/// Text that may stand in an id: printable, not blank.
+/// Text that is valid as an id: printable, not blank.
 fn id() -> impl Strategy<Value = String> {
     "[a-zé\",;' ]{0,3}[a-z0-9]"
 }
@@ -702,7 +702,7 @@ proptest! {
     }
 
     #[test]
-    fn a_table_survives_being_handed_over(
+    fn a_table_survives_a_round_trip_through_face_metadata(
         rows in proptest::collection::btree_map(id(), (optional(id()), id(), "[a-z]{1,3}", "\\PC{0,5}|\"\n,\r\n"), 1..12),
         delimiter in prop::sample::select(vec![b',', b';', b'\t']),
         crlf in any::<bool>(),
@@ -712,7 +712,7 @@ proptest! {
         prop_assume!(rows.iter().all(|(id, (identity, image, ..))| {
             [Some(id), identity.as_ref(), Some(image)].into_iter().flatten().all(|text| text.trim() == text)
         }));
-        let place = Place::new();
+        let place = TestDir::new();
         let terminator = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
         let mut writer = csv::WriterBuilder::new()
             .delimiter(delimiter)
@@ -733,8 +733,8 @@ proptest! {
 }
 
 #[test]
-fn folders_handed_over_are_a_phase_1_table() {
-    let place = Place::new();
+fn face_metadata_of_folders_is_a_phase_1_table() {
+    let place = TestDir::new();
     place.put("n1/a.jpg", "a").put("n1/b, \"c\".png", "b").put("n 2/é.pgm", "c");
     let folders = place.folders().unwrap();
     let table = place.crops(metadata(&folders, &all(&folders))).unwrap();
@@ -758,7 +758,7 @@ fn slices_join_without_a_seam() {
 
 #[test]
 fn a_damaged_or_foreign_manifest_file_is_an_error() {
-    let place = Place::new();
+    let place = TestDir::new();
     let path = place.root().join("manifest.parquet");
     let read = || Manifest::read_parquet(&path, PathBuf::new());
     place.put("n1/1.jpg", "one").folders().unwrap().write_parquet(&path).unwrap();
@@ -775,18 +775,18 @@ fn a_damaged_or_foreign_manifest_file_is_an_error() {
     }
     let mut foreign = polars::df!("face_id" => ["a"]).unwrap();
     polars::prelude::ParquetWriter::new(File::create(&path).unwrap()).finish(&mut foreign).unwrap();
-    assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: the digest that it carries is not its own, or it carries none; run `facevault embed` again");
+    assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: its digest does not match, or it has none; run `facevault embed` again");
     let mut climbing = place.folders().unwrap();
     climbing.faces[0].pixels = PixelSource::File { path: "../secret.jpg".into(), size: 1, modified: 1 };
     climbing.write_parquet(&path).unwrap();
-    assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: row 0 has a path that leaves the dataset's root; run `facevault embed` again");
+    assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: row 0 has a path outside the dataset's root; run `facevault embed` again");
 }
 
 /// Not an assertion: prints what 200,000 rows cost. `cargo test --release --lib dataset -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
 fn measure_200_000_rows() {
-    let place = Place::new();
+    let place = TestDir::new();
     let path = place.root().join("manifest.parquet");
     for i in 0..400 {
         place.put(&format!("crops/{i}.jpg"), vec![i as u8; 5000]);

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::npy::MatrixReader;
 use super::record::{self, ChunkRecord, read_records};
 use super::store::{CHUNKS, StoreError};
 use crate::digest::Digest;
+use crate::npy::MatrixReader;
 
 /// Problems with the chunks of a complete run, one line each.
 ///

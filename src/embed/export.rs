@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use polars::io::parquet::write::{BatchedWriter, ParquetCompression, ParquetWriter, StatisticsOptions};
 use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsError, ReshapeDimension, Schema, Series};
 
-use super::npy;
 use super::record::ChunkRecord;
 use super::store::{ChunkStore, StoreError};
 use crate::dataset::Face;
 use crate::files::{self, FileError};
+use crate::npy;
 use crate::progress::Progress;
 use crate::quality::Quality;
 
@@ -51,13 +51,10 @@ fn size(rows: usize, dimension: usize) -> u64 {
 
 fn matrix(path: &Path, store: &ChunkStore, rows: usize, progress: &dyn Progress) -> Result<(), ExportError> {
     files::commit(path, |out: &mut BufWriter<&File>| {
-        let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(FileError::new("write", path));
-        write(&npy::header(rows, store.dimension()))?;
-        let mut bytes = Vec::new();
+        npy::write_header(out, rows, store.dimension()).map_err(FileError::new("write", path))?;
         for record in store.complete()?.values() {
             let chunk = record.matrix(store.folder())?;
-            npy::encode(&chunk.data, &mut bytes);
-            write(&bytes)?;
+            npy::write_rows(out, &chunk.data).map_err(FileError::new("write", path))?;
             progress.advance(size(chunk.rows, store.dimension()));
         }
         Ok(())

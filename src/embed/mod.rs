@@ -16,7 +16,6 @@ mod forward;
 mod lock;
 #[cfg(test)]
 mod mock;
-mod npy;
 mod options;
 mod pipeline;
 mod prepare;
@@ -27,11 +26,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub use adopt::AdoptError;
 pub use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks};
 pub use export::{ExportError, export};
 pub use lock::{LockError, RunLock};
-pub use npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub use options::{EmbedOptions, OnError};
 pub use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, admit, run};
 pub use reader::FaceReader;

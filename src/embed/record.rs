@@ -1,7 +1,7 @@
 //! A chunk on disk: the matrix of its embedded rows, and the sidecar that commits it.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::FailedFace;
-use super::npy::{self, EmbeddingMatrix, MatrixReader};
 use super::store::{CHUNKS, StoreError};
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
 use crate::files::{self, FileError};
+use crate::npy::{self, EmbeddingMatrix, MatrixReader};
 use crate::quality::{Qualities, Quality};
 
 /// The content of a chunk's sidecar.
@@ -196,20 +196,9 @@ impl ChunkRecord {
 
 /// Writes a chunk's matrix and returns its digest.
 pub(super) fn write_matrix(path: &Path, rows: &[f32], dimension: usize) -> Result<Digest, FileError> {
-    let mut hasher = Hasher::default();
-    files::commit(path, |out: &mut BufWriter<&File>| {
-        let mut write = |bytes: &[u8]| {
-            hasher.update(bytes);
-            out.write_all(bytes).map_err(FileError::new("write", path))
-        };
-        write(&npy::header(rows.len() / dimension, dimension))?;
-        let mut bytes = Vec::new();
-        rows.chunks(64 * 1024).try_for_each(|part| {
-            npy::encode(part, &mut bytes);
-            write(&bytes)
-        })
-    })?;
-    Ok(hasher.finish())
+    let mut bytes = Vec::new();
+    npy::write(&mut bytes, rows, dimension).map_err(FileError::new("write", path))?;
+    files::commit_bytes(path, &bytes).map(|()| Digest::of(&bytes))
 }
 
 /// A sidecar: its number, and the record or the problem with it.

@@ -10,11 +10,11 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::npy::NpyError;
 use super::record::{self, ChunkRecord, ScannedRecord, Timings};
 use super::{FailedFace, RunLock};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
+use crate::npy::NpyError;
 use crate::progress::Progress;
 use crate::quality::Qualities;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! models--owner--name/blobs/<etag>                      the bytes; <etag>.incomplete while they arrive
-//!                     refs/<branch or short hash>       the commit that it means
+//!                     refs/<branch or short hash>       the commit it refers to
 //!                     snapshots/<commit>/<path>         → ../../blobs/<etag>
 //! .locks/models--owner--name/<etag>.lock                held while a blob arrives
 //! ```
@@ -16,15 +16,15 @@ use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
 
-/// Where one file is, or will be.
-pub(super) struct Place<'a> {
+/// The location of one file in the cache.
+pub(super) struct CacheEntry<'a> {
     file: &'a HubFile,
     root: &'a Path,
     /// `models--owner--name`.
     folder: String,
 }
 
-impl<'a> Place<'a> {
+impl<'a> CacheEntry<'a> {
     /// Refuses names that would lead out of the cache.
     pub fn new(settings: &'a HubSettings, file: &'a HubFile) -> Result<Self, HubError> {
         check_names(file)?;
@@ -32,7 +32,7 @@ impl<'a> Place<'a> {
         Ok(Self { file, root: &settings.cache, folder })
     }
 
-    /// The file under its final name.
+    /// The cached file.
     pub fn find(&self) -> Option<PathBuf> {
         let path = self.pointer(&self.commit()?);
         path.is_file().then_some(path)
@@ -43,22 +43,22 @@ impl<'a> Place<'a> {
         self.root.join(&self.folder)
     }
 
-    /// Where the blob of an entity tag is.
+    /// Path of the blob with an entity tag.
     pub fn blob(&self, etag: &str) -> PathBuf {
         self.folder().join("blobs").join(etag)
     }
 
-    /// Where a blob grows.
+    /// Path of a blob while it is downloaded.
     pub fn partial(&self, etag: &str) -> PathBuf {
         self.blob(&format!("{etag}.incomplete"))
     }
 
-    /// Bytes of the blob that are already there.
-    pub fn arrived(&self, etag: &str) -> u64 {
+    /// Bytes of the blob downloaded so far.
+    pub fn downloaded(&self, etag: &str) -> u64 {
         fs::metadata(self.partial(etag)).map_or(0, |metadata| metadata.len())
     }
 
-    /// Waits until no other process downloads this blob, and keeps others off until the lock is dropped.
+    /// Waits until no other process downloads this blob, and locks it.
     pub fn lock(&self, etag: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<Lock, HubError> {
         let folder = self.root.join(".locks").join(&self.folder);
         let path = folder.join(format!("{etag}.lock"));
@@ -74,19 +74,19 @@ impl<'a> Place<'a> {
         Ok(lock)
     }
 
-    /// Gives a whole, checked blob its name in the commit's snapshot.
-    pub fn adopt(&self, etag: &str, commit: &str) -> Result<PathBuf, HubError> {
+    /// Links a complete, verified blob into the commit's snapshot.
+    pub fn link_snapshot(&self, etag: &str, commit: &str) -> Result<PathBuf, HubError> {
         let disk = |error| HubError::disk(self.file, self.root)(error);
         let pointer = self.pointer(commit);
         let parent = pointer.parent().unwrap_or(self.root);
         files::create_dir(parent).map_err(disk)?;
         self.link(etag, &pointer).map_err(FileError::new("create", &pointer)).map_err(disk)?;
-        self.remember(commit)?;
+        self.store_ref(commit)?;
         Ok(pointer)
     }
 
-    /// Notes which commit a branch or short hash means.
-    pub fn remember(&self, commit: &str) -> Result<(), HubError> {
+    /// Stores the commit that a branch or short hash refers to.
+    pub fn store_ref(&self, commit: &str) -> Result<(), HubError> {
         if self.file.revision == commit {
             return Ok(());
         }
@@ -106,7 +106,7 @@ impl<'a> Place<'a> {
         fs::rename(&temporary, pointer).inspect_err(|_| drop(fs::remove_file(&temporary)))
     }
 
-    /// Where links need a privilege, the snapshot holds the file itself, as in Python.
+    /// Where links need a privilege, the snapshot contains the file itself, as in Python.
     #[cfg(not(unix))]
     fn link(&self, etag: &str, pointer: &Path) -> std::io::Result<()> {
         fs::rename(self.blob(etag), pointer)
@@ -117,7 +117,7 @@ impl<'a> Place<'a> {
         self.file.path.split('/').fold(snapshot, |path, part| path.join(part))
     }
 
-    /// The commit that the revision means, as far as the cache knows.
+    /// The commit that the revision refers to, if the cache knows.
     pub fn commit(&self) -> Option<String> {
         let revision = &self.file.revision;
         if is_whole_commit(revision) {
@@ -138,18 +138,18 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Whether a cached file can be trusted to be what the Hub has.
+/// Whether a cached file has the content that the Hub announced.
 pub(super) fn intact(path: &Path, found: Digest) -> bool {
-    stated(path) == Some(found)
+    announced_digest(path) == Some(found)
 }
 
-/// The digest of a cached file's content as the Hub stated it: its blob is named by it.
-pub(super) fn stated(path: &Path) -> Option<Digest> {
+/// The digest of a cached file as announced by the Hub, which is the name of its blob.
+pub(super) fn announced_digest(path: &Path) -> Option<Digest> {
     fs::canonicalize(path).ok()?.file_name()?.to_str()?.parse().ok()
 }
 
-/// Takes a file out of the cache: its name in the snapshot and the bytes behind it.
-pub(super) fn evict(path: &Path) -> Result<(), HubError> {
+/// Removes a file from the cache: its link in the snapshot and its blob.
+pub(super) fn remove(path: &Path) -> Result<(), HubError> {
     let blob = fs::canonicalize(path).ok().filter(|blob| blob != path);
     for path in blob.iter().map(PathBuf::as_path).chain([path]) {
         match fs::remove_file(path) {
@@ -162,7 +162,7 @@ pub(super) fn evict(path: &Path) -> Result<(), HubError> {
     Ok(())
 }
 
-/// Names become paths and addresses; a listing comes from outside.
+/// Checks that names are safe in paths and URLs; those of a listing are untrusted.
 pub(super) fn check_names(file: &HubFile) -> Result<(), HubError> {
     let plain = |part: &str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
@@ -177,7 +177,7 @@ pub(super) fn check_names(file: &HubFile) -> Result<(), HubError> {
         return bad("revision", &file.revision, "a commit hash, a branch or a tag");
     }
     if !file.path.is_empty() && !file.path.split('/').all(inside) {
-        return bad("path", &file.path, "names joined by `/`, none of them empty, `.` or `..`");
+        return bad("path", &file.path, "names separated by `/`, none of them empty, `.` or `..`");
     }
     Ok(())
 }

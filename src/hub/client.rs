@@ -1,4 +1,4 @@
-//! Requests: one at a time, patient with what may pass, and stopped within a blink when somebody asks.
+//! HTTP requests: retried after transient failures, and interruptible at any time.
 
 use std::fmt::Write as _;
 use std::io::{self, Read};
@@ -14,31 +14,31 @@ use ureq::{Agent, Body, BodyReader};
 use super::{Hub, HubError, HubFile, HubSettings, NamedProxy, RepoKind, rate_limit, roots};
 use crate::progress::{Cancel, Progress};
 
-/// Addresses visited for one thing at most.
+/// Maximum number of redirects.
 pub(super) const MAX_HOPS: usize = 10;
 
-/// Bytes of an API's answer at most; the Hub's longest are listings of 1,000 entries, some 300 bytes each.
+/// Maximum size of an API response in bytes; the Hub's largest are listings of 1,000 entries of some 300 bytes.
 const MAX_BODY: u64 = 64 << 20;
 
-/// How often a wait looks whether it should end.
-const BLINK: Duration = Duration::from_millis(50);
+/// Interval at which a wait checks for cancellation.
+const CANCEL_POLL: Duration = Duration::from_millis(50);
 
-/// What addresses of one scheme are reached with.
+/// The HTTP agents for one URL scheme.
 pub(super) struct Agents {
     direct: Agent,
     proxied: Option<Agent>,
-    /// What certificates are held against, for messages.
+    /// The root certificates, for messages.
     roots: String,
 }
 
 impl Agents {
-    /// Redirects are followed by hand: the token stays with the endpoint, and their headers say what the file is.
+    /// Redirects are followed manually: the token must not leave the endpoint, and their headers describe the file.
     fn new(settings: &HubSettings, https: bool) -> Result<Self, HubError> {
         let proxy = if https { &settings.proxies.https } else { &settings.proxies.http };
-        // Reading the roots takes a while, and http needs none.
+        // Loading the root certificates is slow, and http does not need them.
         let secure = https || proxy.as_ref().is_some_and(|proxy| proxy.address.0.starts_with("https:"));
         let (roots, named) = if secure { settings.roots.load()? } else { (RootCerts::WebPki, String::new()) };
-        let silence = Some(settings.silence);
+        let read_timeout = Some(settings.read_timeout);
         let config = |proxy| {
             Agent::config_builder()
                 .max_redirects(0)
@@ -46,10 +46,10 @@ impl Agents {
                 .http_status_as_error(false)
                 .user_agent(concat!("facevault/", env!("CARGO_PKG_VERSION")))
                 .max_idle_connections_per_host(16)
-                .timeout_resolve(silence)
-                .timeout_connect(silence)
-                .timeout_recv_response(silence)
-                .timeout_per_read(silence)
+                .timeout_resolve(read_timeout)
+                .timeout_connect(read_timeout)
+                .timeout_recv_response(read_timeout)
+                .timeout_per_read(read_timeout)
                 .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
                 .proxy(proxy)
                 .build()
@@ -59,19 +59,19 @@ impl Agents {
     }
 }
 
-/// `scheme://host:port` of an address.
+/// `scheme://host:port` of a URL.
 pub(super) fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     url[start..].find(['/', '?', '#']).map_or(url, |at| &url[..start + at])
 }
 
-/// Host and port of an address.
+/// Host and port of a URL.
 fn host(url: &str) -> &str {
     let origin = origin(url);
     origin.split_once("://").map_or(origin, |(_, host)| host)
 }
 
-/// The address that a `Location` or `Link` header means.
+/// Resolves the URL of a `Location` or `Link` header.
 pub(super) fn join(base: &str, reference: &str) -> String {
     if reference.contains("://") {
         reference.to_owned()
@@ -86,7 +86,7 @@ pub(super) fn join(base: &str, reference: &str) -> String {
     }
 }
 
-/// Escapes what a path may not hold; `/` stays.
+/// Percent-encodes a path; `/` is kept.
 pub(super) fn escape(path: &str) -> String {
     path.bytes().fold(String::with_capacity(path.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
@@ -98,14 +98,14 @@ pub(super) fn escape(path: &str) -> String {
     })
 }
 
-/// A header as text.
+/// The text of a header.
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
 impl Hub {
-    /// Makes `attempt` again, with growing pauses, while it fails with what may pass.
-    pub(super) fn patiently<T>(
+    /// Repeats `attempt` with exponential backoff while it fails with a transient error.
+    pub(super) fn with_retries<T>(
         &self,
         progress: &dyn Progress,
         cancel: &Cancel,
@@ -117,29 +117,29 @@ impl Hub {
                 Err(error) if made < error.attempts(self.settings.attempts) => error,
                 result => return result,
             };
-            let mut pause = self.settings.back_off * 2u32.saturating_pow(made - 1);
-            // The remedy is what follows the semicolon; here it is to wait.
+            let mut pause = self.settings.backoff * 2u32.saturating_pow(made - 1);
+            // The remedy after the semicolon does not apply: the request is retried.
             let message = error.to_string();
             let problem = message.split("; ").next().unwrap_or(&message);
             if let HubError::RateLimited { wait, .. } = error {
                 match wait {
-                    Some(wait) if wait > self.settings.patience => return Err(error),
-                    // A server that says "now" and refuses again should not be asked without end.
+                    Some(wait) if wait > self.settings.max_wait => return Err(error),
+                    // A server that says "now" and refuses again must not be asked forever.
                     wait => pause = pause.max(wait.unwrap_or_default()),
                 }
-                let remedy = if self.settings.token.is_none() { "; HF_TOKEN raises the limit" } else { "" };
+                let remedy = if self.settings.token.is_none() { "; set HF_TOKEN for a higher limit" } else { "" };
                 if self.pause.at_least(pause) {
-                    progress.say(&format!("{problem}; going on in {pause:.0?}{remedy}"));
+                    progress.say(&format!("{problem}; continuing in {pause:.0?}{remedy}"));
                 }
             } else {
-                progress.say(&format!("{problem}; trying again in {pause:.0?}"));
+                progress.say(&format!("{problem}; retrying in {pause:.0?}"));
                 sleep(pause, cancel)?;
             }
             made += 1;
         }
     }
 
-    /// The answer to a GET, redirects followed, and the address that gave it. `what` is how messages call it.
+    /// The response to a GET after redirects, and its URL. `what` names it in messages.
     pub(super) fn whole_body(
         &self,
         mut url: String,
@@ -170,14 +170,14 @@ impl Hub {
             }
             return Ok((url, headers, body));
         }
-        Err(HubError::Strange {
+        Err(HubError::Unexpected {
             subject: what.to_owned(),
             host: self.host(&url),
-            reason: "redirects without end".into(),
+            reason: "too many redirects".into(),
         })
     }
 
-    /// One GET, without redirects; `from` asks for the bytes from there on. The token goes to the endpoint only.
+    /// A single GET without redirects, for the bytes from `from` on. The token is sent to the endpoint only.
     pub(super) fn get(
         &self,
         url: &str,
@@ -186,7 +186,7 @@ impl Hub {
         cancel: &Cancel,
     ) -> Result<Response<Body>, HubError> {
         self.pause.wait(cancel)?;
-        // What is hashed are the bytes of the file: no transfer compression.
+        // Digests cover the bytes of the file, so compression is not allowed.
         let (agents, proxy) = self.agents(url)?;
         let agent = agents.proxied.as_ref().filter(|_| proxy.is_some()).unwrap_or(&agents.direct);
         let mut request = agent.get(url).header("accept-encoding", "identity");
@@ -199,12 +199,12 @@ impl Hub {
         let response = interruptible(cancel, move || request.call())?;
         response.map_err(|error| {
             let (subject, reason) = (subject.to_string(), error.to_string());
-            if let Some(problem) = roots::distrust(&error, &agents.roots) {
+            if let Some(problem) = roots::certificate_error(&error, &agents.roots) {
                 return HubError::Untrusted { subject, host: self.host(url), problem };
             }
             match (error, proxy) {
                 (ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Protocol(_), _) => {
-                    HubError::Strange { subject, host: self.host(url), reason }
+                    HubError::Unexpected { subject, host: self.host(url), reason }
                 }
                 (ureq::Error::ConnectProxyFailed(reason), Some(proxy)) => proxy.refusal(host(url), subject, &reason),
                 _ => HubError::Unreachable { subject, host: self.host(url), reason },
@@ -212,7 +212,7 @@ impl Hub {
         })
     }
 
-    /// What an address is reached with, and by which proxy.
+    /// The agents for a URL, and its proxy.
     fn agents(&self, url: &str) -> Result<(&Agents, Option<&NamedProxy>), HubError> {
         let https = url.starts_with("https:");
         let known = &self.agents[usize::from(https)];
@@ -225,7 +225,7 @@ impl Hub {
         Ok((agents, self.settings.proxies.of(url)))
     }
 
-    /// Host and port of an address, and the proxy on the way, for messages.
+    /// Host and port of a URL, and its proxy, for messages.
     pub(super) fn host(&self, url: &str) -> String {
         match self.settings.proxies.of(url) {
             Some(proxy) => format!("{} through {}", host(url), proxy.name()),
@@ -233,12 +233,12 @@ impl Hub {
         }
     }
 
-    /// Whether an address is the endpoint's own.
+    /// Whether a URL belongs to the endpoint.
     pub(super) fn is_endpoint(&self, url: &str) -> bool {
         origin(url).eq_ignore_ascii_case(origin(&self.settings.endpoint))
     }
 
-    /// The error behind a status that is none of success.
+    /// The error for an unsuccessful status.
     pub(super) fn refusal(&self, url: &str, status: StatusCode, headers: &HeaderMap, subject: &HubFile) -> HubError {
         let (kind, repo, revision) = (subject.kind, subject.repo.clone(), subject.revision.clone());
         let (host, name) = (self.host(url), subject.to_string());
@@ -259,17 +259,17 @@ impl Hub {
             (404, _) => HubError::NoEntry { subject: name, revision, page },
             (429, _) => HubError::RateLimited { subject: name, host, wait: rate_limit::pause(headers) },
             (status @ 500..=599, _) => HubError::Server { subject: name, host, status },
-            (status, _) => HubError::Strange { subject: name, host, reason: format!("status {status}") },
+            (status, _) => HubError::Unexpected { subject: name, host, reason: format!("status {status}") },
         }
     }
 }
 
-/// A pause that all requests keep, however many threads make them.
+/// A pause that applies to the requests of all threads.
 #[derive(Default)]
 pub(super) struct Pause(Mutex<Option<Instant>>);
 
 impl Pause {
-    /// Lets the pause last this long from now, or longer if it did; whether this begins one.
+    /// Extends the pause to at least this long from now; returns whether a new one begins.
     fn at_least(&self, pause: Duration) -> bool {
         let now = Instant::now();
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -278,7 +278,7 @@ impl Pause {
         begins
     }
 
-    /// Waits for its end.
+    /// Waits until it is over.
     fn wait(&self, cancel: &Cancel) -> Result<(), HubError> {
         loop {
             let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -290,7 +290,7 @@ impl Pause {
     }
 }
 
-/// A body that arrives in the background, so that a silent connection does not keep anybody from stopping.
+/// A body that is received in the background, so that a stalled connection does not prevent cancellation.
 pub(super) struct Chunks(Receiver<io::Result<Vec<u8>>>);
 
 impl Chunks {
@@ -322,7 +322,7 @@ fn send_all(mut body: BodyReader<'static>, sender: &SyncSender<io::Result<Vec<u8
     }
 }
 
-/// Does something that blocks on another thread, and leaves it alone when asked to stop.
+/// Runs blocking work on another thread and abandons it on cancellation.
 pub(super) fn interruptible<T: Send + 'static>(
     cancel: &Cancel,
     work: impl FnOnce() -> T + Send + 'static,
@@ -342,7 +342,7 @@ fn wait_for<T>(receiver: &Receiver<T>, cancel: &Cancel) -> Result<Option<T>, Hub
         if cancel.requested() {
             return Err(HubError::Interrupted);
         }
-        match receiver.recv_timeout(BLINK) {
+        match receiver.recv_timeout(CANCEL_POLL) {
             Ok(value) => return Ok(Some(value)),
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
             Err(RecvTimeoutError::Timeout) => {}
@@ -357,7 +357,7 @@ fn sleep(pause: Duration, cancel: &Cancel) -> Result<(), HubError> {
             return Err(HubError::Interrupted);
         }
         match end.checked_duration_since(Instant::now()) {
-            Some(left) if !left.is_zero() => thread::sleep(left.min(BLINK)),
+            Some(left) if !left.is_zero() => thread::sleep(left.min(CANCEL_POLL)),
             _ => return Ok(()),
         }
     }
@@ -368,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_joined_as_browsers_do() {
+    fn urls_are_resolved_like_in_browsers() {
         let base = "http://hub:80/a/b?c=/d";
         assert_eq!(join(base, "https://cdn/x"), "https://cdn/x");
         assert_eq!(join(base, "//cdn/x"), "http://cdn/x");

@@ -1,4 +1,4 @@
-//! One file: found in the cache, or fetched, resumed, checked, and only then given its name.
+//! Downloads one file: found in the cache, or fetched, resumed, verified, and only then given its name.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
-use super::cache::{self, Place};
+use super::cache::{self, CacheEntry};
 use super::client::{Chunks, MAX_HOPS, escape, header, join};
 use super::{Hub, HubError, HubFile, RepoKind, git, is_commit, is_whole_commit};
 use crate::digest::Digest;
@@ -15,19 +15,19 @@ use crate::file_lock::Lock;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
 
-/// What the headers on the way to a file told about it.
+/// What the response headers tell about a file.
 #[derive(Default)]
-struct Facts {
+struct RemoteFile {
     /// Name of the blob.
     etag: Option<String>,
-    /// Whether the tag is that of the file behind the redirects.
+    /// Whether the tag is that of the file after redirects.
     linked: bool,
     sha256: Option<Digest>,
     size: Option<u64>,
     commit: Option<String>,
 }
 
-impl Facts {
+impl RemoteFile {
     fn learn(&mut self, headers: &HeaderMap) {
         if self.commit.is_none() {
             self.commit = header(headers, "x-repo-commit").filter(|text| is_commit(text)).map(str::to_owned);
@@ -47,14 +47,14 @@ impl Facts {
     }
 }
 
-impl Facts {
-    /// What to call the blob: its entity tag, as Python does, or the digest that the file must have.
+impl RemoteFile {
+    /// The name of the blob: its entity tag, as in Python, or the expected digest.
     fn name(&self, file: &HubFile) -> Option<String> {
         self.etag.clone().or_else(|| file.sha256.map(|sha256| sha256.to_string()))
     }
 }
 
-/// An entity tag that can be a file name.
+/// An entity tag, if it can be a file name.
 fn tag(text: &str) -> Option<String> {
     let text = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
@@ -62,16 +62,16 @@ fn tag(text: &str) -> Option<String> {
         .then(|| text.to_owned())
 }
 
-/// Where the way to a file ended.
+/// The final response for a file.
 enum Arrival {
-    /// At a body that starts at this byte of the file.
+    /// A body that starts at this byte of the file.
     Body(Response<Body>, String, u64),
-    /// In the cache: all bytes of the blob are already there.
+    /// None needed: the blob is already complete.
     Complete,
 }
 
 impl Hub {
-    /// Brings a file into the local cache (or finds it there), checked against `size` and `sha256`.
+    /// The local path of a file, downloaded if it is not cached, and verified against `size` and `sha256`.
     ///
     /// # Errors
     /// [`HubError`].
@@ -84,7 +84,7 @@ impl Hub {
                     if self.settings.offline {
                         return Err(error);
                     }
-                    progress.say(&format!("{file} was damaged in the cache; downloading it again"));
+                    progress.say(&format!("{file} is damaged in the cache; downloading it again"));
                 }
                 Err(error) => return Err(error),
             }
@@ -95,35 +95,35 @@ impl Hub {
         }
     }
 
-    /// A file whose bytes came with another revision: of a branch that moved, most files stay.
+    /// A file whose content was downloaded with another revision: most files stay the same when a branch moves.
     fn known_content(&self, file: &HubFile) -> Result<Option<PathBuf>, HubError> {
-        let place = Place::new(&self.settings, file)?;
+        let place = CacheEntry::new(&self.settings, file)?;
         let Some(etag) = file.sha256.map(|sha256| sha256.to_string()) else { return Ok(None) };
         let blob = place.blob(&etag);
         if !is_whole_commit(&file.revision) || !blob.is_file() || check(&blob, file, None).is_err() {
             return Ok(None);
         }
-        place.adopt(&etag, &file.revision).map(Some)
+        place.link_snapshot(&etag, &file.revision).map(Some)
     }
 
-    /// The file in the cache, not checked. A branch may have moved: only commits are looked up, unless offline.
+    /// The cached file, not verified. Branches, which may have moved, are looked up only when offline.
     ///
     /// # Errors
     /// [`HubError::BadName`].
     pub fn cached(&self, file: &HubFile) -> Result<Option<PathBuf>, HubError> {
-        let place = Place::new(&self.settings, file)?;
+        let place = CacheEntry::new(&self.settings, file)?;
         Ok(place.find().filter(|_| self.settings.offline || is_commit(&file.revision)))
     }
 
-    /// Takes a damaged file out of the cache.
+    /// Removes a damaged file from the cache.
     ///
     /// # Errors
     /// [`HubError::File`].
     pub fn discard(&self, path: &Path) -> Result<(), HubError> {
-        cache::evict(path)
+        cache::remove(path)
     }
 
-    /// The error for a file whose bytes have the wrong digest: damaged, or sound and another than the one pinned.
+    /// The error for a file with a wrong digest: it is damaged, or intact but not the pinned one.
     #[must_use]
     pub fn mismatch(path: &Path, file: &HubFile, found: Digest, expected: Digest) -> HubError {
         let subject = file.to_string();
@@ -134,35 +134,35 @@ impl Hub {
         }
     }
 
-    /// The digest that the Hub stated for a cached file; of small files, which git keeps itself, it states none.
+    /// The digest that the Hub announced for a cached file; it announces none for small files, which are in git itself.
     #[must_use]
-    pub fn stated(path: &Path) -> Option<Digest> {
-        cache::stated(path)
+    pub fn announced_digest(path: &Path) -> Option<Digest> {
+        cache::announced_digest(path)
     }
 
-    /// Fetches a file that is not in the cache.
+    /// Downloads a file that is not in the cache.
     ///
     /// # Errors
     /// [`HubError`].
     pub fn fetch(&self, file: &HubFile, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
-        let place = Place::new(&self.settings, file)?;
+        let place = CacheEntry::new(&self.settings, file)?;
         if self.settings.offline {
             let folder = self.settings.cache.clone();
             return Err(HubError::NotCached { subject: file.to_string(), folder });
         }
-        self.patiently(progress, cancel, || self.attempt(file, &place, progress, cancel))
+        self.with_retries(progress, cancel, || self.attempt(file, &place, progress, cancel))
     }
 
-    /// One line for people: what it is and whether it is here.
+    /// Describes a file and whether it is cached, in one line.
     #[must_use]
     pub fn describe(&self, file: &HubFile) -> String {
         match self.cached(file) {
             Ok(Some(path)) => {
                 let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-                format!("{file}: in the cache, {bytes} bytes")
+                format!("{file}: cached, {bytes} bytes")
             }
-            Ok(None) if self.settings.offline => format!("{file}: not in the cache, and HF_HUB_OFFLINE is set"),
-            Ok(None) => format!("{file}: would be downloaded from {}", self.host(&self.settings.endpoint)),
+            Ok(None) if self.settings.offline => format!("{file}: not cached, and HF_HUB_OFFLINE is set"),
+            Ok(None) => format!("{file}: to be downloaded from {}", self.host(&self.settings.endpoint)),
             Err(error) => error.to_string(),
         }
     }
@@ -170,24 +170,24 @@ impl Hub {
     fn attempt(
         &self,
         file: &HubFile,
-        place: &Place,
+        place: &CacheEntry,
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<PathBuf, HubError> {
-        let mut facts = Facts::default();
+        let mut facts = RemoteFile::default();
         let mut lock = None;
         let arrival = self.approach(file, place, &mut facts, &mut lock, progress, cancel)?;
-        let strange = |reason: &str| HubError::Strange {
+        let unexpected = |reason: &str| HubError::Unexpected {
             subject: file.to_string(),
             host: self.host(&self.settings.endpoint),
             reason: reason.to_owned(),
         };
-        let etag = facts.name(file).ok_or_else(|| {
-            strange("no ETag header; where a mirror sends none, `sha256` in the config says what the file is")
-        })?;
+        let etag = facts
+            .name(file)
+            .ok_or_else(|| unexpected("no ETag header; for a mirror that sends none, set `sha256` in the config"))?;
         let commit = facts.commit.clone().or_else(|| Some(file.revision.clone()).filter(|text| is_whole_commit(text)));
         let commit = commit.ok_or_else(|| {
-            strange("no X-Repo-Commit header; where a mirror sends none, pin `revision` to a whole commit hash")
+            unexpected("no X-Repo-Commit header; for a mirror that sends none, set `revision` to a full commit hash")
         })?;
         let blob = place.blob(&etag);
         let mut resumed = true;
@@ -206,7 +206,7 @@ impl Hub {
                     error => error,
                 });
             }
-            // A mirror's tags may look like git's and be another's; what is pinned was compared above, and decides.
+            // A mirror's tags may only look like git's; a pinned digest, checked above, takes precedence.
             if git::is_id(&etag) && file.sha256.is_none() {
                 let failed = |error| FileError::new("read", &partial)(error);
                 let opened = File::open(&partial).and_then(|file| git::blob_id(file.metadata()?.len(), file));
@@ -223,7 +223,7 @@ impl Hub {
                 .map_err(HubError::disk(file, &self.settings.cache))?;
         } else if let Err(error) = check(&blob, file, facts.sha256) {
             self.discard(&blob)?;
-            // The next attempt downloads it.
+            // The next attempt downloads it again.
             return Err(match error {
                 HubError::Damaged { subject, found, expected, .. } => {
                     HubError::Damaged { subject, found, expected, resumed: true }
@@ -231,17 +231,17 @@ impl Hub {
                 error => error,
             });
         }
-        let path = place.adopt(&etag, &commit)?;
+        let path = place.link_snapshot(&etag, &commit)?;
         drop(lock);
         Ok(path)
     }
 
-    /// Follows redirects to the file's bytes, and learns on the way what they should be.
+    /// Follows redirects to the content of a file and collects what the headers tell about it.
     fn approach(
         &self,
         file: &HubFile,
-        place: &Place,
-        facts: &mut Facts,
+        place: &CacheEntry,
+        facts: &mut RemoteFile,
         lock: &mut Option<Lock>,
         progress: &dyn Progress,
         cancel: &Cancel,
@@ -256,18 +256,18 @@ impl Hub {
         );
         let mut asked_for_rest = false;
         for _ in 0..MAX_HOPS {
-            let from = facts.name(file).filter(|_| lock.is_some()).map_or(0, |etag| place.arrived(&etag));
+            let from = facts.name(file).filter(|_| lock.is_some()).map_or(0, |etag| place.downloaded(&etag));
             let response = self.get(&url, from, file, cancel)?;
             let (status, headers) = (response.status(), response.headers());
             facts.learn(headers);
             expect(file, facts)?;
-            // The tag of a redirect itself says nothing of the file.
+            // The tag of a redirect itself is not that of the file.
             if let Some(etag) = facts.name(file).filter(|_| facts.linked || status.is_success()) {
                 let etag = &etag;
                 if lock.is_none() {
                     *lock = Some(place.lock(etag, progress, cancel)?);
                 }
-                let arrived = place.arrived(etag);
+                let arrived = place.downloaded(etag);
                 if place.blob(etag).is_file() || (arrived > 0 && facts.size == Some(arrived)) {
                     return Ok(Arrival::Complete);
                 }
@@ -287,10 +287,10 @@ impl Hub {
                     if facts.etag.is_none() && header(headers, "content-type").is_some_and(|kind| kind.contains("html"))
                     {
                         let (subject, host) = (file.to_string(), self.host(&url));
-                        let reason = "a web page, as networks show before one logs in".to_owned();
-                        return Err(HubError::Strange { subject, host, reason });
+                        let reason = "a web page, such as the login page of a network".to_owned();
+                        return Err(HubError::Unexpected { subject, host, reason });
                     }
-                    let rest = facts.name(file).map_or(0, |etag| place.arrived(&etag));
+                    let rest = facts.name(file).map_or(0, |etag| place.downloaded(&etag));
                     if from == 0 && rest > 0 && !std::mem::replace(&mut asked_for_rest, true) {
                         continue;
                     }
@@ -306,9 +306,13 @@ impl Hub {
                         return Ok(Arrival::Body(response, url, from));
                     }
                     let (subject, host) = (file.to_string(), self.host(&url));
-                    return Err(HubError::Strange { subject, host, reason: "another range than asked for".into() });
+                    return Err(HubError::Unexpected {
+                        subject,
+                        host,
+                        reason: "a different range than requested".into(),
+                    });
                 }
-                // What is there is no beginning of what the server has.
+                // The partial file is not a prefix of the server's file.
                 416 => {
                     if let Some(etag) = facts.name(file) {
                         self.discard(&place.partial(&etag))?;
@@ -317,14 +321,14 @@ impl Hub {
                 _ => return Err(self.refusal(&url, status, headers, file)),
             }
         }
-        Err(HubError::Strange {
+        Err(HubError::Unexpected {
             subject: file.to_string(),
             host: self.host(&url),
-            reason: "redirects without end".into(),
+            reason: "too many redirects".into(),
         })
     }
 
-    /// Writes a body to the end of the partial file.
+    /// Appends a body to the partial file.
     #[expect(clippy::too_many_arguments, reason = "one call; a struct would only repeat the names")]
     fn transfer(
         &self,
@@ -380,8 +384,8 @@ impl Hub {
     }
 }
 
-/// Compares what the Hub announces with what is wanted, before anything is transferred.
-fn expect(file: &HubFile, facts: &Facts) -> Result<(), HubError> {
+/// Compares what the Hub announces with what is expected, before anything is transferred.
+fn expect(file: &HubFile, facts: &RemoteFile) -> Result<(), HubError> {
     let subject = || file.to_string();
     match (file.sha256, facts.sha256) {
         (Some(expected), Some(found)) if expected != found => {
@@ -397,7 +401,7 @@ fn expect(file: &HubFile, facts: &Facts) -> Result<(), HubError> {
     }
 }
 
-/// Checks a file on disk against what is wanted and what the Hub announced.
+/// Verifies a file on disk against what is expected and what the Hub announced.
 fn check(path: &Path, file: &HubFile, announced: Option<Digest>) -> Result<(), HubError> {
     let subject = || file.to_string();
     let failed = FileError::new("read", path);
@@ -422,7 +426,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_file_names() {
+    fn tags_are_valid_file_names() {
         assert_eq!(tag("\"abc\"").as_deref(), Some("abc"));
         assert_eq!(tag("W/\"a-1\"").as_deref(), Some("a-1"));
         assert_eq!(tag("\"../x\""), None);

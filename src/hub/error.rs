@@ -1,4 +1,4 @@
-//! Why the Hub did not give a file, and what to do about it.
+//! Errors of the Hub, each with a remedy.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -8,46 +8,45 @@ use super::RepoKind;
 use crate::digest::Digest;
 use crate::files::FileError;
 
-/// Why the Hub did not give a file. `subject` names the file or folder asked for, `host` who was asked.
+/// Why a file could not be fetched from the Hub. `subject` is the requested file or folder, `host` the server.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    /// Stopped on request.
+    /// Cancelled.
     #[error("interrupted")]
     Interrupted,
     /// 401.
     #[error(
-        "{host} does not give {subject} (401): {}; check the spelling of the repository, and set HF_TOKEN to a token \
-         that may read it (or log in with `hf auth login`)",
-        if *token { "it does not accept the token" } else { "it is private, gated, or does not exist, and no token was sent" }
+        "{host} denies access to {subject} (401): {}; check the spelling of the repository, and set HF_TOKEN to a token \
+         with read access (or log in with `hf auth login`)",
+        if *token { "the token is not accepted" } else { "it is private, gated or does not exist, and no token was sent" }
     )]
     Unauthorized {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Who was asked.
+        /// The server.
         host: String,
         /// Whether a token was sent.
         token: bool,
     },
     /// 403.
     #[error(
-        "{host} does not give {subject} (403): who asks may not read it; set HF_TOKEN to a token of somebody who may, \
-         and if the repository is gated, accept its conditions at {page}"
+        "{host} denies access to {subject} (403); set HF_TOKEN to a token with read access, and if the repository is \
+         gated, accept its conditions at {page}"
     )]
     Forbidden {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Who was asked.
+        /// The server.
         host: String,
         /// The repository's page.
         page: String,
     },
     /// 404 of a repository.
     #[error(
-        "{host} has no {kind} repository {repo} (404); check the spelling of `repo`; a private one needs HF_TOKEN to \
-         be seen"
+        "{host} has no {kind} repository {repo} (404); check the spelling of `repo`; a private repository requires HF_TOKEN"
     )]
     NoRepository {
-        /// Who was asked.
+        /// The server.
         host: String,
         /// Model or dataset.
         kind: RepoKind,
@@ -67,9 +66,9 @@ pub enum HubError {
         page: String,
     },
     /// 404 of a file or folder.
-    #[error("there is no {subject} (404); {page}/tree/{revision} lists what there is")]
+    #[error("{subject} does not exist (404); {page}/tree/{revision} lists the files")]
     NoEntry {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
         /// The revision.
         revision: String,
@@ -78,24 +77,24 @@ pub enum HubError {
     },
     /// 429.
     #[error(
-        "{host} gives {subject} to nobody who asks this often (429){}; try again later, and set HF_TOKEN: known users \
-         may ask more often",
-        match wait { Some(wait) => format!(" and wants a pause of {} s", wait.as_secs()), None => String::new() }
+        "{host} refuses {subject} because of too many requests (429){}; try again later, and set HF_TOKEN: \
+         authenticated users have a higher limit",
+        match wait { Some(wait) => format!(" and asks to wait {} s", wait.as_secs()), None => String::new() }
     )]
     RateLimited {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Who was asked.
+        /// The server.
         host: String,
-        /// The pause that the server asked for.
+        /// The time that the server asks to wait.
         wait: Option<Duration>,
     },
     /// 5xx.
-    #[error("{host} failed to give {subject} ({status}), also when asked again; the fault is theirs: try again later")]
+    #[error("{host} failed to serve {subject} ({status}); this is a problem of the server: try again later")]
     Server {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Who was asked.
+        /// The server.
         host: String,
         /// The status.
         status: u16,
@@ -103,29 +102,29 @@ pub enum HubError {
     /// No connection.
     #[error(
         "cannot reach {host} for {subject}: {reason}; check the network, the proxy and HF_ENDPOINT, or set \
-         HF_HUB_OFFLINE=1 to use only what is in the cache"
+         HF_HUB_OFFLINE=1 to use cached files only"
     )]
     Unreachable {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Who was asked.
+        /// The server.
         host: String,
-        /// What the system said.
+        /// The error of the system.
         reason: String,
     },
-    /// A certificate that is not believed.
+    /// An untrusted certificate.
     #[error("cannot trust {host} for {subject}: {problem}")]
     Untrusted {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Who was asked.
+        /// The server.
         host: String,
-        /// What is wrong with it, and what to do.
+        /// What is wrong with it, and the remedy.
         problem: String,
     },
-    /// Files or folders of root certificates that cannot be used.
+    /// Unusable files or folders of root certificates.
     #[error(
-        "{variable} names {}, but {reason}; correct it, or unset it to trust the system's root certificates", path.display()
+        "{variable} is set to {}, but {reason}; correct it, or unset it to use the system's root certificates", path.display()
     )]
     Roots {
         /// The variable.
@@ -135,144 +134,144 @@ pub enum HubError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A proxy that lets nobody through.
+    /// A proxy that refuses the connection.
     #[error("{proxy} refuses to connect to {host} for {subject}: {problem}")]
     Proxy {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Who was to be asked.
+        /// The server behind the proxy.
         host: String,
         /// The proxy and its variable.
         proxy: String,
-        /// What the proxy said, and what to do.
+        /// The proxy's answer, and the remedy.
         problem: String,
     },
-    /// A variable that should name a proxy. Its value may hold a password.
+    /// An invalid proxy address. The value is not shown because it may contain a password.
     #[error(
-        "{variable} is not the address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port"
+        "{variable} is not a valid proxy address; expected http://host:port, http://user:password@host:port or socks5h://host:port"
     )]
     BadProxy {
         /// The variable.
         variable: &'static str,
     },
-    /// A connection that ended or fell silent before the answer was whole.
+    /// A connection that ended or timed out before the response was complete.
     #[error(
-        "{host} stopped after {got}{} bytes of {subject}{}; what came is kept: start again to resume",
+        "{host} stopped after {got}{} bytes of {subject}{}; start again to resume the download",
         match size { Some(size) => format!(" of {size}"), None => String::new() },
         match reason { Some(reason) => format!(" ({reason})"), None => String::new() }
     )]
     Truncated {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Who was asked.
+        /// The server.
         host: String,
-        /// Bytes that came.
+        /// Bytes received.
         got: u64,
-        /// Bytes that were announced.
+        /// Bytes announced.
         size: Option<u64>,
-        /// What the system said.
+        /// The error of the system.
         reason: Option<String>,
     },
-    /// A size that contradicts the listing, the headers or the request.
-    #[error("{subject} is {got} bytes long, {expected} were announced; nothing of it is kept: start again")]
+    /// A size that differs from the listing, the headers or the request.
+    #[error("{subject} has {got} bytes, but {expected} were announced; it was discarded: start again")]
     WrongSize {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Bytes there are.
+        /// Actual size.
         got: u64,
-        /// Bytes there should be.
+        /// Announced size.
         expected: u64,
     },
-    /// Bytes that were damaged on the way or in the cache.
+    /// Content damaged in transit or in the cache.
     #[error(
-        "{subject} arrived damaged: its bytes have sha256 {found}, {expected} was expected; they were removed: start \
-         again, and if it happens again, ask who runs the proxy or mirror"
+        "{subject} is damaged: its sha256 is {found}, expected {expected}; it was discarded: start again, and if it is \
+         damaged again, contact whoever runs the proxy or mirror"
     )]
     Damaged {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Digest of what came.
+        /// Actual digest.
         found: Digest,
-        /// Digest it should have.
+        /// Expected digest.
         expected: Digest,
         /// Whether part of it was from an earlier, interrupted download.
         resumed: bool,
     },
-    /// Bytes of a file that is git's own, damaged on the way.
+    /// Damaged content of a small file, which has a git blob id but no sha256.
     #[error(
-        "{subject} arrived damaged: its bytes are the git blob {found}, {expected} was expected; they were removed: \
-         start again; where it happens again, ask who runs the proxy or mirror, or, if they are the right bytes, pin their \
-         sha256, which then decides"
+        "{subject} is damaged: its git blob id is {found}, expected {expected}; it was discarded: start again; if it is \
+         damaged again, contact whoever runs the proxy or mirror, or, if the content is right, pin its sha256, which \
+         takes precedence"
     )]
     DamagedBlob {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
-        /// Id of what came.
+        /// Actual id.
         found: String,
-        /// Id it should have.
+        /// Expected id.
         expected: String,
         /// Whether part of it was from an earlier, interrupted download.
         resumed: bool,
     },
-    /// Sound bytes, and not those that the config pins.
+    /// Intact content that differs from the config's pin.
     #[error(
-        "{subject} has sha256 {found} on the Hub, but {expected} is pinned: it is another file than the one meant; \
-         correct `sha256` or `revision`"
+        "{subject} has sha256 {found} on the Hub, but {expected} is pinned: they are different files; correct `sha256` or \
+         `revision`"
     )]
     OtherContent {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
         /// Digest of the Hub's file.
         found: Digest,
-        /// Digest that is pinned.
+        /// Pinned digest.
         expected: Digest,
     },
-    /// No space.
+    /// A full disk.
     #[error(
-        "the disk of {} is full: no space for {subject}; free some, or set HF_HUB_CACHE to a folder on another disk, \
-         and start again: what came is kept", folder.display()
+        "the disk of {} is full: no space for {subject}; free some, or set HF_HUB_CACHE to a folder on another disk, then \
+         start again to resume the download", folder.display()
     )]
     DiskFull {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
         /// The cache.
         folder: PathBuf,
     },
-    /// Offline, and not there.
+    /// Offline and not cached.
     #[error(
-        "{subject} is not in the cache {} and HF_HUB_OFFLINE forbids to download it; unset HF_HUB_OFFLINE, or set \
-         HF_HUB_CACHE to the cache that has it", folder.display()
+        "{subject} is not in the cache {} and HF_HUB_OFFLINE prevents its download; unset HF_HUB_OFFLINE, or set \
+         HF_HUB_CACHE to a cache that contains it", folder.display()
     )]
     NotCached {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
         /// The cache.
         folder: PathBuf,
     },
-    /// A cache that cannot be written.
+    /// A read-only cache.
     #[error(
-        "cannot keep {subject} in the cache {}: {source}; set HF_HUB_CACHE to a folder that can be written", folder.display()
+        "cannot store {subject} in the cache {}: {source}; set HF_HUB_CACHE to a writable folder", folder.display()
     )]
     ReadOnly {
-        /// What was asked for.
+        /// The requested file or folder.
         subject: String,
         /// The cache.
         folder: PathBuf,
-        /// What was tried.
+        /// The failed operation.
         source: Box<FileError>,
     },
-    /// An answer that the Hub would not give.
-    #[error("{host} answers unlike a Hub when asked for {subject}: {reason}; check HF_ENDPOINT and the proxy")]
-    Strange {
-        /// What was asked for.
+    /// A response that the Hub would not send.
+    #[error("unexpected response of {host} for {subject}: {reason}; check HF_ENDPOINT and the proxy")]
+    Unexpected {
+        /// The requested file or folder.
         subject: String,
-        /// Who was asked.
+        /// The server.
         host: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// A name that must not become a path or an address.
-    #[error("{what} `{value}` is not one the Hub can have: {rule}")]
+    /// A name that is not safe in a path or URL.
+    #[error("invalid {what} `{value}`: expected {rule}")]
     BadName {
         /// "repository", "revision", "path".
         what: &'static str,
@@ -287,7 +286,7 @@ pub enum HubError {
 }
 
 impl HubError {
-    /// A failed file operation, with a full disk told apart.
+    /// A failed file operation; a full disk and a read-only one are distinguished.
     pub(super) fn disk(subject: &impl ToString, folder: impl Into<PathBuf>) -> impl FnOnce(FileError) -> Self {
         let (subject, folder) = (subject.to_string(), folder.into());
         move |error| match error.source.kind() {
@@ -297,14 +296,14 @@ impl HubError {
         }
     }
 
-    /// How often a request is worth making when it fails like this, at most `patient` times.
-    pub(super) fn attempts(&self, patient: u32) -> u32 {
+    /// How often to attempt a request that fails like this, at most `most` times.
+    pub(super) fn attempts(&self, most: u32) -> u32 {
         match self {
-            Self::RateLimited { .. } | Self::Server { .. } | Self::Truncated { .. } => patient,
+            Self::RateLimited { .. } | Self::Server { .. } | Self::Truncated { .. } => most,
             Self::Unreachable { .. }
             | Self::Proxy { .. }
             | Self::Damaged { resumed: true, .. }
-            | Self::DamagedBlob { resumed: true, .. } => patient.min(2),
+            | Self::DamagedBlob { resumed: true, .. } => most.min(2),
             _ => 1,
         }
     }

@@ -1,15 +1,15 @@
-//! How git names content: SHA-1 over a header and the bytes. Small files on the Hub are git's own, and their
-//! entity tag is this name: the only way to notice that a byte of them is wrong. It tells damage, not forgery.
+//! git's name for content: SHA-1 over a header and the bytes. It is the entity tag of small files on the Hub, which have no
+//! sha256, and the only way to detect damage to them. It does not protect against forgery.
 
 use std::fmt::Write as _;
 use std::io::{self, Read};
 
 use sha1::{Digest, Sha1};
 
-/// The id of a git blob with these bytes, 40 hexadecimal characters. `length` is how many `bytes` will give.
+/// The id of a git blob, 40 hexadecimal characters. `length` is the number of `bytes`.
 ///
 /// # Errors
-/// What `bytes` gives.
+/// Those of reading `bytes`.
 pub(super) fn blob_id(length: u64, mut bytes: impl Read) -> io::Result<String> {
     let mut sha = Sha1::new();
     sha.update(format!("blob {length}\0"));
@@ -29,7 +29,7 @@ pub(super) fn blob_id(length: u64, mut bytes: impl Read) -> io::Result<String> {
     }
 }
 
-/// Whether an entity tag can be such an id.
+/// Whether an entity tag may be such an id.
 pub(super) fn is_id(etag: &str) -> bool {
     etag.len() == 40 && etag.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }

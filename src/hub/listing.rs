@@ -1,22 +1,22 @@
-//! What a repository holds: the tree API, page by page.
+//! Lists the files of a repository with the tree API, page by page.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::cache::{self, Place};
+use super::cache::{self, CacheEntry};
 use super::client::{escape, header, join, origin};
 use super::{Hub, HubError, HubFile, RepoKind, is_commit};
 use crate::digest::Digest;
 use crate::files;
 use crate::progress::{Cancel, Silent};
 
-/// Pages at most.
+/// Maximum number of pages.
 const MAX_PAGES: usize = 100_000;
 
-/// An entry of the tree API, and of the listing kept in the cache.
+/// An entry of the tree API, and of a cached listing.
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct TreeEntry {
     #[serde(rename = "type")]
     kind: String,
     path: String,
@@ -33,8 +33,8 @@ struct Lfs {
 }
 
 impl Hub {
-    /// All files below a folder ("" for all) of a repository at a pinned revision, by path. A commit never changes, so
-    /// its listing is kept in the cache.
+    /// All files below a folder ("" for all) of a repository at a pinned revision, by path. The listing of a commit never
+    /// changes and is cached.
     ///
     /// # Errors
     /// [`HubError`].
@@ -54,11 +54,11 @@ impl Hub {
         }
         if self.settings.offline {
             return Err(HubError::NotCached {
-                subject: format!("the list of files in {subject}"),
+                subject: format!("the list of files of {subject}"),
                 folder: self.settings.cache.clone(),
             });
         }
-        let entries = self.patiently(&Silent, cancel, || self.all_pages(&subject, cancel))?;
+        let entries = self.with_retries(&Silent, cancel, || self.all_pages(&subject, cancel))?;
         if let Some(path) = kept {
             let keep = || {
                 path.parent().map_or(Ok(()), files::create_dir)?;
@@ -69,15 +69,15 @@ impl Hub {
         files_of(entries, &subject)
     }
 
-    /// Where the listing of a commit's folder is kept: beside the snapshots, where Python does not look.
+    /// Path of the cached listing of a commit's folder: next to the snapshots, where Python does not look.
     fn kept_listing(&self, subject: &HubFile) -> Result<Option<PathBuf>, HubError> {
-        let place = Place::new(&self.settings, subject)?;
+        let place = CacheEntry::new(&self.settings, subject)?;
         let name = format!("{}.json", Digest::of(subject.path.as_bytes()).short(16));
         let path = place.folder().join("listings").join(&subject.revision).join(name);
         Ok(is_commit(&subject.revision).then_some(path))
     }
 
-    fn all_pages(&self, subject: &HubFile, cancel: &Cancel) -> Result<Vec<Entry>, HubError> {
+    fn all_pages(&self, subject: &HubFile, cancel: &Cancel) -> Result<Vec<TreeEntry>, HubError> {
         let kind = match subject.kind {
             RepoKind::Model => "models",
             RepoKind::Dataset => "datasets",
@@ -87,25 +87,25 @@ impl Hub {
         let repo = &subject.repo;
         let first = format!("{}/api/{kind}/{repo}/tree/{revision}{below}?recursive=true", self.settings.endpoint);
         let mut url = first.clone();
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<TreeEntry> = Vec::new();
         for _ in 0..MAX_PAGES {
-            let name = format!("the list of files in {subject}");
+            let name = format!("the list of files of {subject}");
             let (at, headers, page) = self.whole_body(url, subject, &name, cancel)?;
             url = at;
-            let page: Vec<Entry> = serde_json::from_slice(&page).map_err(|error| HubError::Strange {
+            let page: Vec<TreeEntry> = serde_json::from_slice(&page).map_err(|error| HubError::Unexpected {
                 subject: name,
                 host: self.host(&url),
-                reason: format!("no JSON of the tree API: {error}"),
+                reason: format!("not JSON of the tree API: {error}"),
             })?;
             let known = entries.len();
             entries.extend(page.into_iter().filter(|entry| entry.kind == "file"));
             let Some(next) = header(&headers, "link").and_then(next_page) else { return Ok(entries) };
-            let next = self.on_endpoint(&first, &join(&url, next)).ok_or_else(|| HubError::Strange {
-                subject: format!("the list of files in {subject}"),
+            let next = self.on_endpoint(&first, &join(&url, next)).ok_or_else(|| HubError::Unexpected {
+                subject: format!("the list of files of {subject}"),
                 host: self.host(&url),
-                reason: format!("the list goes on at {next}, which is not {}", self.settings.endpoint),
+                reason: format!("the list continues at {next}, which is not on {}", self.settings.endpoint),
             })?;
-            // A mirror that does not know where to go on begins again.
+            // A mirror that does not support cursors starts over.
             let again = entries.get(known).is_some_and(|entry| entries[..known].iter().any(|e| e.path == entry.path));
             if again || next == url {
                 break;
@@ -113,11 +113,11 @@ impl Hub {
             url = next;
         }
         let (subject, host) = (subject.to_string(), self.host(&url));
-        Err(HubError::Strange { subject, host, reason: "a list without end".into() })
+        Err(HubError::Unexpected { subject, host, reason: "the list does not end".into() })
     }
 
-    /// The address of the next page, if the endpoint itself can be asked for it. A mirror passes on the Hub's own address:
-    /// its cursor is as good at the mirror.
+    /// The URL of the next page on the endpoint. A mirror may pass on the Hub's own URL, whose cursor is valid at the
+    /// mirror too.
     fn on_endpoint(&self, first: &str, next: &str) -> Option<String> {
         if self.is_endpoint(next) {
             return Some(next.to_owned());
@@ -128,7 +128,7 @@ impl Hub {
     }
 }
 
-/// The address of `<…>; rel="next"`.
+/// The URL in `<…>; rel="next"`.
 fn next_page(link: &str) -> Option<&str> {
     let (_, after) = link.split_once('<')?;
     let (address, rest) = after.split_once('>')?;
@@ -136,7 +136,7 @@ fn next_page(link: &str) -> Option<&str> {
     if parameters.contains("rel=\"next\"") { Some(address) } else { next_page(rest) }
 }
 
-fn files_of(entries: Vec<Entry>, subject: &HubFile) -> Result<Vec<HubFile>, HubError> {
+fn files_of(entries: Vec<TreeEntry>, subject: &HubFile) -> Result<Vec<HubFile>, HubError> {
     let mut files = entries
         .into_iter()
         .map(|entry| {

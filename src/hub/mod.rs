@@ -1,7 +1,7 @@
-//! The Hugging Face Hub: pinned files, checked before anybody sees them.
+//! The Hugging Face Hub: pinned files, verified before use.
 //!
-//! The cache has the layout of Python's `huggingface_hub`, so that each finds what the other downloaded. The transfer is
-//! our own: `hf_hub` 0.5 returns short bodies and wrong bytes as success and leaves them in the cache.
+//! The cache has the layout of Python's `huggingface_hub`, so the two share their files. Transfers are implemented here
+//! because the crate `hf-hub` (1.0) neither verifies digests before a file enters the cache nor resumes a download.
 
 mod cache;
 mod client;
@@ -16,7 +16,6 @@ mod roots;
 mod settings;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
 pub use error::HubError;
@@ -25,7 +24,6 @@ pub use roots::Roots;
 pub use settings::{HubSettings, Token};
 
 use crate::digest::Digest;
-use crate::progress::{Cancel, Progress};
 
 /// Kind of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +54,13 @@ pub struct HubFile {
     pub revision: String,
     /// Path inside the repository.
     pub path: String,
-    /// Size in bytes, where the Hub told.
+    /// Size in bytes, if the Hub gave it.
     pub size: Option<u64>,
-    /// SHA-256 of the content, where the config pins it or the Hub told (LFS files).
+    /// SHA-256 of the content, if the config pins it or the Hub gave it (LFS files).
     pub sha256: Option<Digest>,
 }
 
-/// How messages name a file: `` `a/b.txt` of owner/name@0123456 ``.
+/// The name of a file in messages: `` `a/b.txt` of owner/name@0123456 ``.
 impl fmt::Display for HubFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let revision = if is_commit(&self.revision) { &self.revision[..7] } else { &self.revision };
@@ -73,29 +71,29 @@ impl fmt::Display for HubFile {
     }
 }
 
-/// Whether a revision names a commit, which never moves, and no branch.
+/// Whether a revision is a commit hash, which never moves, and not a branch.
 pub(crate) fn is_commit(revision: &str) -> bool {
     (7..=40).contains(&revision.len()) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether it is the whole hash of one.
+/// Whether a revision is a full commit hash.
 fn is_whole_commit(revision: &str) -> bool {
     revision.len() == 40 && is_commit(revision)
 }
 
-/// The name that git has for content, which the Hub gives as the entity tag of files that are not large.
+/// git's id for content, which the Hub uses as the entity tag of small files.
 #[must_use]
 pub fn git_blob_id(bytes: &[u8]) -> String {
-    // Memory can always be read.
+    // Reading from memory cannot fail.
     git::blob_id(bytes.len() as u64, bytes).unwrap_or_default()
 }
 
 /// A connection to the Hub (or a mirror of it) and its local cache.
 pub struct Hub {
     settings: HubSettings,
-    /// For `http://` and for `https://` addresses; made when the first is asked for.
+    /// For `http://` and `https://` URLs, created on first use.
     agents: [OnceLock<client::Agents>; 2],
-    /// Until when the Hub wants to be left alone: what it tells one request holds for all.
+    /// The pause that the Hub asked for, which applies to all requests.
     pause: client::Pause,
 }
 
@@ -106,47 +104,9 @@ impl Hub {
         Self { settings, agents: [OnceLock::new(), OnceLock::new()], pause: client::Pause::default() }
     }
 
-    /// The one that the environment describes, shared by the whole process so that connections are kept.
+    /// The Hub of the environment, shared by the whole process to reuse connections.
     pub fn shared() -> &'static Self {
         static HUB: OnceLock<Hub> = OnceLock::new();
         HUB.get_or_init(|| Self::new(HubSettings::from_env()))
     }
-}
-
-/// Brings a file into the local cache (or finds it there), checked against `size` and `sha256`.
-///
-/// # Errors
-/// [`HubError`].
-pub fn download(file: &HubFile, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
-    Hub::shared().download(file, progress, cancel)
-}
-
-/// All files below a folder ("" for all) of a repository at a pinned revision, by path. A listing of a commit is kept
-/// in the cache: a second call needs no network.
-///
-/// # Errors
-/// [`HubError`].
-pub fn list(
-    kind: RepoKind,
-    repo: &str,
-    revision: &str,
-    folder: &str,
-    cancel: &Cancel,
-) -> Result<Vec<HubFile>, HubError> {
-    Hub::shared().list(kind, repo, revision, folder, cancel)
-}
-
-/// The commit that a revision of a repository means: a whole hash itself, a short one as the cache or the Hub knows it, a
-/// branch or tag as it is now.
-///
-/// # Errors
-/// [`HubError`].
-pub fn resolve(
-    kind: RepoKind,
-    repo: &str,
-    revision: &str,
-    progress: &dyn Progress,
-    cancel: &Cancel,
-) -> Result<String, HubError> {
-    Hub::shared().resolve(kind, repo, revision, progress, cancel)
 }

@@ -1,6 +1,5 @@
-//! By which proxy an address is reached: `HTTPS_PROXY` is for https, `HTTP_PROXY` for http, `ALL_PROXY` for what has none
-//! of its own, and `NO_PROXY` lists hosts that are reached without one. Small letters go before capitals, as with curl and
-//! requests.
+//! Selects the proxy for a URL: `HTTPS_PROXY` for https, `HTTP_PROXY` for http, `ALL_PROXY` as the fallback for both;
+//! `NO_PROXY` lists hosts that are reached directly. Lower-case variables take precedence, as in curl and requests.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,7 +14,7 @@ use super::HubError;
 use super::client::origin;
 use super::settings::Token;
 
-/// A proxy, and the variable that names it.
+/// A proxy and the environment variable that sets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedProxy {
     /// `HTTPS_PROXY`, …
@@ -24,19 +23,19 @@ pub struct NamedProxy {
     pub address: Token,
 }
 
-/// The proxies that the environment names.
+/// The proxies of the environment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proxies {
-    /// For `https://` addresses.
+    /// For `https://` URLs.
     pub https: Option<NamedProxy>,
-    /// For `http://` addresses.
+    /// For `http://` URLs.
     pub http: Option<NamedProxy>,
-    /// Hosts that are reached without.
+    /// Hosts that are reached directly.
     pub except: Vec<String>,
 }
 
 impl Proxies {
-    /// What the environment says; `get` gives the variables that are not empty.
+    /// Reads the environment; `get` returns non-empty variables.
     pub(super) fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Self {
         let first = |variables: [&'static str; 4]| {
             let found = variables.into_iter().find_map(|variable| Some((variable, get(variable)?)));
@@ -50,7 +49,7 @@ impl Proxies {
         }
     }
 
-    /// The proxy by which an address is reached.
+    /// The proxy for a URL.
     pub(super) fn of(&self, url: &str) -> Option<&NamedProxy> {
         let named = if url.starts_with("https:") { &self.https } else { &self.http };
         let (_, place) = origin(url).split_once("://")?;
@@ -58,7 +57,7 @@ impl Proxies {
     }
 }
 
-/// `host` and, where there is one, `port` of `host:port`, `[v6]:port` or `v6`.
+/// `host` and, if present, `port` of `host:port`, `[v6]:port` or `v6`.
 fn split_port(place: &str) -> (&str, Option<&str>) {
     let whole = |host: &str| host.ends_with(']') || !host.contains(':');
     let (host, port) = match place.rsplit_once(':').filter(|(host, _)| whole(host)) {
@@ -68,7 +67,7 @@ fn split_port(place: &str) -> (&str, Option<&str>) {
     (host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.'), port)
 }
 
-/// Whether an entry of `NO_PROXY` (`host`, `.domain`, `host:port`, `10.0.0.0/8`, `*`) is about `host` or `host:port`.
+/// Whether an entry of `NO_PROXY` (`host`, `.domain`, `host:port`, `10.0.0.0/8`, `*`) covers `host` or `host:port`.
 fn covers(entry: &str, place: &str) -> bool {
     let (host, port) = split_port(place);
     if let Some((network, bits)) = entry.split_once('/') {
@@ -88,12 +87,12 @@ fn covers(entry: &str, place: &str) -> bool {
     }
     let (name, host) =
         (name.trim_start_matches('*').trim_start_matches('.').to_ascii_lowercase(), host.to_ascii_lowercase());
-    // `*` alone, and with a port.
+    // `*`, with or without a port.
     name.is_empty() || host == name || host.strip_suffix(&name).is_some_and(|before| before.ends_with('.'))
 }
 
 impl NamedProxy {
-    /// Where it is, without user and password, and the variable that says so.
+    /// Its address without credentials, and its variable.
     pub(super) fn name(&self) -> String {
         let address = &self.address.0;
         let (scheme, place) = origin(address).split_once("://").unwrap_or(("http", origin(address)));
@@ -101,24 +100,24 @@ impl NamedProxy {
         format!("the proxy {scheme}://{place} ({})", self.variable)
     }
 
-    /// The error behind its refusal to lead to a host.
+    /// The error for its refusal to connect to a host.
     pub(super) fn refusal(&self, host: &str, subject: String, reason: &str) -> HubError {
         let variable = self.variable;
         // `proxy server responded 407/407`
         let status = reason.rsplit('/').next().filter(|status| status.parse::<u16>().is_ok());
         let problem = if status == Some("407") {
-            format!("it asks for a user name and a password (407); set {variable}=http://user:password@host:port")
+            format!("it requires a user name and password (407); set {variable}=http://user:password@host:port")
         } else {
-            let said = status.map_or_else(|| reason.to_owned(), |status| format!("it answers {status}"));
+            let said = status.map_or_else(|| reason.to_owned(), |status| format!("it responded with status {status}"));
             format!(
-                "{said}; ask who runs it, correct {variable}, or list the host in NO_PROXY if it is reached without a proxy"
+                "{said}; contact whoever runs it, correct {variable}, or add the host to NO_PROXY if it is reachable directly"
             )
         };
         HubError::Proxy { subject, host: host.to_owned(), proxy: self.name(), problem }
     }
 
-    /// An agent that goes by this proxy. Addresses of https, and all by SOCKS, go through a tunnel; those of http are
-    /// asked of an HTTP proxy itself: many refuse tunnels to other ports than 443.
+    /// An agent that uses this proxy. https, and everything over SOCKS, goes through a tunnel; http requests are sent to an
+    /// HTTP proxy itself, because many refuse tunnels to ports other than 443.
     ///
     /// # Errors
     /// [`HubError::BadProxy`].
@@ -130,13 +129,13 @@ impl NamedProxy {
         }
         let credentials = proxy.username().map(|user| format!("{user}:{}", proxy.password().unwrap_or_default()));
         let authorization = credentials.map(|text| format!("Proxy-Authorization: Basic {}\r\n", base64(&text)));
-        let connector = ().chain(TcpConnector::default()).chain(WholeAddress(authorization.unwrap_or_default()));
+        let connector = ().chain(TcpConnector::default()).chain(AbsoluteUrl(authorization.unwrap_or_default()));
         let resolver = ToProxy(proxy.uri().clone(), DefaultResolver::default());
         Ok(Agent::with_parts(config(None), connector, resolver))
     }
 }
 
-/// Leads every connection to a proxy.
+/// Resolves every host to the proxy.
 #[derive(Debug)]
 struct ToProxy(Uri, DefaultResolver);
 
@@ -146,16 +145,16 @@ impl Resolver for ToProxy {
     }
 }
 
-/// Puts the whole address into a request's first line, as a proxy wants it (RFC 9112, 3.2.2), and this header behind it.
-struct WholeAddress(String);
+/// Puts the absolute URL into the request line, as proxies require (RFC 9112, 3.2.2), followed by this header.
+struct AbsoluteUrl(String);
 
-impl fmt::Debug for WholeAddress {
+impl fmt::Debug for AbsoluteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WholeAddress(…)")
+        f.write_str("AbsoluteUrl(…)")
     }
 }
 
-impl<In: Transport> Connector<In> for WholeAddress {
+impl<In: Transport> Connector<In> for AbsoluteUrl {
     type Out = Rewriting<In>;
 
     fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
@@ -164,7 +163,7 @@ impl<In: Transport> Connector<In> for WholeAddress {
     }
 }
 
-/// The connection of [`WholeAddress`].
+/// The connection of [`AbsoluteUrl`].
 struct Rewriting<In> {
     inner: In,
     origin: String,
@@ -182,7 +181,7 @@ impl<In: Transport> Transport for Rewriting<In> {
         self.inner.buffers()
     }
 
-    /// What is sent are GETs without a body: each piece is the head of one.
+    /// All requests are GETs without a body, so each piece is the head of one.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let output = self.inner.buffers().output();
         let head = output.get(..amount).and_then(|head| rewritten(head, &self.origin, &self.header));
@@ -201,7 +200,7 @@ impl<In: Transport> Transport for Rewriting<In> {
     }
 }
 
-/// `GET /path HTTP/1.1 …` as `GET http://host/path HTTP/1.1 …` with one header more.
+/// `GET /path HTTP/1.1 …` as `GET http://host/path HTTP/1.1 …` with an additional header.
 fn rewritten(head: &[u8], origin: &str, header: &str) -> Option<Vec<u8>> {
     let path = head.strip_prefix(b"GET ").filter(|path| path.starts_with(b"/"))?;
     let end = path.windows(2).position(|two| two == b"\r\n")? + 2;
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_line_gets_the_whole_address() {
+    fn a_request_line_gets_the_absolute_url() {
         let head = b"GET /a?b HTTP/1.1\r\nhost: h:1\r\n\r\n";
         let sent = rewritten(head, "http://h:1", "Proxy-Authorization: Basic eA==\r\n").unwrap();
         let expected = "GET http://h:1/a?b HTTP/1.1\r\nProxy-Authorization: Basic eA==\r\nhost: h:1\r\n\r\n";

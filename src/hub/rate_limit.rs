@@ -1,6 +1,6 @@
-//! How long a server that has had enough wants to be left alone (429).
+//! The pause that a rate-limiting server (429) asks for.
 //!
-//! `Retry-After` of RFC 9110 where it is sent; the Hub itself sends the headers of the IETF draft "`RateLimit` header
+//! `Retry-After` of RFC 9110 if present; the Hub itself sends the headers of the IETF draft "`RateLimit` header
 //! fields for HTTP": `RateLimit: "api";r=0;t=55`, `RateLimit-Policy: "fixed window";"api";q=500;w=300`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,23 +9,23 @@ use ureq::http::HeaderMap;
 
 use super::client::header;
 
-/// The pause that the headers ask for, if they do.
+/// The pause that the headers ask for, if any.
 pub(super) fn pause(headers: &HeaderMap) -> Option<Duration> {
     let seconds = |name: &str| header(headers, name)?.parse::<u64>().ok();
     let date = || {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-        // By the server's own clock, where it tells: this machine's may be wrong.
+        // By the server's clock if it is given: the local one may be wrong.
         let now = header(headers, "date").and_then(http_date).unwrap_or(now);
         Some(http_date(header(headers, "retry-after")?)?.saturating_sub(now))
     };
     let limits = || header(headers, "ratelimit").and_then(until_reset);
     let window = || parameter(header(headers, "ratelimit-policy")?, "w");
-    let told =
+    let seconds =
         seconds("retry-after").or_else(date).or_else(limits).or_else(|| seconds("ratelimit-reset")).or_else(window);
-    told.map(Duration::from_secs)
+    seconds.map(Duration::from_secs)
 }
 
-/// Seconds since the epoch of `Wed, 21 Oct 2026 07:28:00 GMT`, the form of RFC 9110 that servers have to send.
+/// Seconds since the epoch of `Wed, 21 Oct 2026 07:28:00 GMT`, the format that RFC 9110 requires of servers.
 fn http_date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (_, date) = text.split_once(", ")?;
@@ -45,7 +45,7 @@ fn http_date(text: &str) -> Option<u64> {
     Some((days.checked_sub(719_468)? * 24 + hour) * 3600 + minute * 60 + second)
 }
 
-/// Seconds until the limits that are used up are reset; of all limits, where none says that it is.
+/// Seconds until the exhausted limits are reset; of all limits if none is marked as exhausted.
 fn until_reset(limits: &str) -> Option<u64> {
     let used_up = |limit: &&str| parameter(limit, "r") == Some(0);
     let reset = |limit: &str| parameter(limit, "t");
@@ -53,7 +53,7 @@ fn until_reset(limits: &str) -> Option<u64> {
     latest.or_else(|| limits.split(',').filter_map(reset).max())
 }
 
-/// A whole number among `;`-separated parameters.
+/// An integer among `;`-separated parameters.
 fn parameter(item: &str, name: &str) -> Option<u64> {
     item.split([';', ','])
         .find_map(|part| part.trim().strip_prefix(name)?.trim_start().strip_prefix('=')?.trim().parse().ok())
@@ -63,7 +63,7 @@ fn parameter(item: &str, name: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn told(headers: &[(&'static str, &str)]) -> Option<u64> {
+    fn waited(headers: &[(&'static str, &str)]) -> Option<u64> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
@@ -72,17 +72,17 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_is_found_in_each_form() {
-        assert_eq!(told(&[("retry-after", "7"), ("ratelimit", "\"api\";r=0;t=55")]), Some(7));
-        assert_eq!(told(&[("ratelimit", "\"resolvers\";r=0;t=55")]), Some(55));
-        assert_eq!(told(&[("ratelimit", "\"api\";r=12;t=290, \"resolvers\";r=0;t=55")]), Some(55), "the one used up");
-        assert_eq!(told(&[("ratelimit", "r=1; t=9")]), Some(9));
-        assert_eq!(told(&[("ratelimit-reset", "31"), ("ratelimit-limit", "100")]), Some(31));
-        assert_eq!(told(&[("ratelimit-policy", "\"fixed window\";\"api\";q=500;w=300")]), Some(300));
+    fn every_form_of_pause_is_read() {
+        assert_eq!(waited(&[("retry-after", "7"), ("ratelimit", "\"api\";r=0;t=55")]), Some(7));
+        assert_eq!(waited(&[("ratelimit", "\"resolvers\";r=0;t=55")]), Some(55));
+        assert_eq!(waited(&[("ratelimit", "\"api\";r=12;t=290, \"resolvers\";r=0;t=55")]), Some(55), "the one used up");
+        assert_eq!(waited(&[("ratelimit", "r=1; t=9")]), Some(9));
+        assert_eq!(waited(&[("ratelimit-reset", "31"), ("ratelimit-limit", "100")]), Some(31));
+        assert_eq!(waited(&[("ratelimit-policy", "\"fixed window\";\"api\";q=500;w=300")]), Some(300));
     }
 
     #[test]
-    fn a_date_is_held_against_the_servers_clock() {
+    fn a_date_is_compared_with_the_servers_clock() {
         // `date -u -d '…' +%s`
         for (text, expected) in [
             ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
@@ -93,12 +93,12 @@ mod tests {
             assert_eq!(http_date(text), Some(expected), "{text}");
         }
         let date = ("date", "Wed, 21 Oct 2026 07:27:30 GMT");
-        assert_eq!(told(&[date, ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]), Some(30));
-        assert_eq!(told(&[date, ("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT")]), Some(0), "it is past");
+        assert_eq!(waited(&[date, ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]), Some(30));
+        assert_eq!(waited(&[date, ("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT")]), Some(0), "it is past");
     }
 
     #[test]
-    fn what_says_nothing_is_not_guessed_at() {
+    fn invalid_headers_give_no_pause() {
         for headers in [
             &[][..],
             &[("retry-after", "Wed, 21 Okt 2026 07:28:00 GMT")],
@@ -107,7 +107,7 @@ mod tests {
             &[("ratelimit", ";;,=")],
             &[("ratelimit-policy", "w")],
         ] {
-            assert_eq!(told(headers), None, "{headers:?}");
+            assert_eq!(waited(headers), None, "{headers:?}");
         }
     }
 }

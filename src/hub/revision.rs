@@ -1,21 +1,21 @@
-//! Which commit a revision means.
+//! Resolves revisions to commits.
 
 use serde::Deserialize;
 
-use super::cache::Place;
+use super::cache::CacheEntry;
 use super::client::escape;
 use super::{Hub, HubError, HubFile, RepoKind, is_commit, is_whole_commit};
 use crate::progress::{Cancel, Progress};
 
-/// What is read of the revision API's answer.
+/// The part of the revision API's response that is used.
 #[derive(Deserialize)]
 struct Revision {
     sha: String,
 }
 
 impl Hub {
-    /// The commit that a revision means: a whole hash itself, a short one as the cache or the Hub knows it, and a branch
-    /// or tag as the Hub knows it now (offline, as it was when it was last asked for).
+    /// The commit that a revision refers to: a full hash itself, a short one as resolved by the cache or the Hub, and a
+    /// branch or tag as it is on the Hub now (offline, as it was when last resolved).
     ///
     /// # Errors
     /// [`HubError`].
@@ -29,7 +29,7 @@ impl Hub {
     ) -> Result<String, HubError> {
         let (repo, revision) = (repo.to_owned(), revision.to_owned());
         let subject = HubFile { kind, repo, revision, path: String::new(), size: None, sha256: None };
-        let place = Place::new(&self.settings, &subject)?;
+        let place = CacheEntry::new(&self.settings, &subject)?;
         let known = if is_commit(&subject.revision) || self.settings.offline { place.commit() } else { None };
         if let Some(commit) = known {
             return Ok(commit);
@@ -38,21 +38,22 @@ impl Hub {
         if self.settings.offline {
             return Err(HubError::NotCached { subject: what, folder: self.settings.cache.clone() });
         }
-        let commit = self.patiently(progress, cancel, || self.ask_for_commit(&subject, &what, cancel))?;
-        place.remember(&commit)?;
+        let commit = self.with_retries(progress, cancel, || self.ask_for_commit(&subject, &what, cancel))?;
+        place.store_ref(&commit)?;
         Ok(commit)
     }
 
     fn ask_for_commit(&self, subject: &HubFile, what: &str, cancel: &Cancel) -> Result<String, HubError> {
         let HubFile { kind, repo, revision, .. } = subject;
         let revision = escape(revision).replace('/', "%2F");
-        // Without `expand` the answer lists all files.
+        // Without `expand` the response lists all files.
         let url = format!("{}/api/{kind}s/{repo}/revision/{revision}?expand=sha", self.settings.endpoint);
         let (url, _, body) = self.whole_body(url, subject, what, cancel)?;
-        let strange = |reason: String| HubError::Strange { subject: what.to_owned(), host: self.host(&url), reason };
-        let Revision { sha } =
-            serde_json::from_slice(&body).map_err(|error| strange(format!("no JSON of the revision API: {error}")))?;
+        let unexpected =
+            |reason: String| HubError::Unexpected { subject: what.to_owned(), host: self.host(&url), reason };
+        let Revision { sha } = serde_json::from_slice(&body)
+            .map_err(|error| unexpected(format!("not JSON of the revision API: {error}")))?;
         let fits = is_whole_commit(&sha) && (!is_commit(&subject.revision) || sha.starts_with(&subject.revision));
-        if fits { Ok(sha) } else { Err(strange(format!("`sha` is `{sha}`"))) }
+        if fits { Ok(sha) } else { Err(unexpected(format!("`sha` is `{sha}`"))) }
     }
 }

@@ -1,8 +1,8 @@
-//! Whose signature under a server's certificate is believed.
+//! Trusted root certificates.
 //!
-//! The system's roots, unless the environment names others: those of all four variables together then take their place.
-//! Each of requests, curl and OpenSSL knows only some of the variables, and gives those it knows another order; who names
-//! a CA in any of them finds it trusted here.
+//! Those of the system, unless the environment sets others: then those of all four variables together replace them.
+//! requests, curl and OpenSSL each support only some of the variables, with different precedence; here, a CA set in any of
+//! them is trusted.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -13,15 +13,15 @@ use ureq::tls::{Certificate, PemItem, RootCerts};
 
 use super::HubError;
 
-/// Files and folders of certificates with the variable that names each; none: the system's.
+/// Files and folders of certificates, each with its variable; empty: those of the system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Roots(pub Vec<(&'static str, PathBuf)>);
 
-/// A file or a folder each; of folders, the system's list of several.
+/// Each is a file or a folder; `SSL_CERT_DIR` is a list of folders.
 const VARIABLES: [&str; 4] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
 
 impl Roots {
-    /// What the environment says; `get` gives the variables that are not empty.
+    /// Reads the environment; `get` returns non-empty variables.
     pub(super) fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Self {
         let places = |variable: &'static str| {
             let value = get(variable).unwrap_or_default();
@@ -34,10 +34,10 @@ impl Roots {
         Self(VARIABLES.into_iter().flat_map(places).collect())
     }
 
-    /// The certificates, and what to call them.
+    /// The certificates, and their description.
     ///
     /// # Errors
-    /// [`HubError::Roots`] for a file or folder that cannot be read or has none.
+    /// [`HubError::Roots`] for a file or folder that cannot be read or contains none.
     pub(super) fn load(&self) -> Result<(RootCerts, String), HubError> {
         if self.0.is_empty() {
             return Ok(of_the_system());
@@ -48,7 +48,7 @@ impl Roots {
             let failed = |reason| HubError::Roots { variable, path: path.clone(), reason };
             match certificates(path) {
                 Ok(certificates) if certificates.is_empty() => {
-                    problem.get_or_insert(failed("it has no certificate in PEM form".into()));
+                    problem.get_or_insert(failed("it contains no PEM certificate".into()));
                 }
                 Ok(certificates) => found.extend(certificates),
                 Err(error) => {
@@ -57,7 +57,7 @@ impl Roots {
             }
         }
         match problem {
-            // Of the folders of a list, some are often for another system.
+            // Some folders of a list are often meant for another system.
             Some(error) if found.is_empty() || !matches!(error, HubError::Roots { variable: "SSL_CERT_DIR", .. }) => {
                 Err(error)
             }
@@ -73,7 +73,7 @@ impl Roots {
 fn of_the_system() -> (RootCerts, String) {
     let found = rustls_native_certs::load_native_certs().certs;
     if found.is_empty() {
-        return (RootCerts::WebPki, "the roots built into facevault (the system has none)".into());
+        return (RootCerts::WebPki, "the built-in root certificates (the system has none)".into());
     }
     let named = counted(found.len(), "of the system");
     (RootCerts::from(found.iter().map(|certificate| Certificate::from_der(certificate).to_owned())), named)
@@ -83,7 +83,7 @@ fn counted(number: usize, place: &str) -> String {
     format!("the root certificates {place} ({number})")
 }
 
-/// Those of a file, or of the files in a folder.
+/// The certificates in a file, or in the files of a folder.
 fn certificates(path: &Path) -> io::Result<Vec<Certificate<'static>>> {
     if !fs::metadata(path)?.is_dir() {
         return Ok(in_pem(&fs::read(path)?));
@@ -92,7 +92,7 @@ fn certificates(path: &Path) -> io::Result<Vec<Certificate<'static>>> {
     for entry in fs::read_dir(path)? {
         match fs::read(entry?.path()) {
             Ok(bytes) => found.extend(in_pem(&bytes)),
-            // A folder inside, or a link whose certificate was removed.
+            // A subfolder, or a dangling link.
             Err(error) if matches!(error.kind(), ErrorKind::IsADirectory | ErrorKind::NotFound) => {}
             Err(error) => return Err(error),
         }
@@ -108,34 +108,32 @@ fn in_pem(bytes: &[u8]) -> Vec<Certificate<'static>> {
     ureq::tls::parse_pem(bytes).filter_map(certificate).collect()
 }
 
-/// What is wrong with the certificate that a server showed, and what to do; `None` where the trouble is another.
-pub(super) fn distrust(error: &ureq::Error, roots: &str) -> Option<String> {
+/// What is wrong with a server's certificate, and the remedy; `None` for other errors.
+pub(super) fn certificate_error(error: &ureq::Error, roots: &str) -> Option<String> {
     let ureq::Error::Io(error) = error else { return None };
     let rustls::Error::InvalidCertificate(problem) = error.get_ref()?.downcast_ref()? else { return None };
     Some(match problem {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
-            "its certificate is signed by none of {roots}; where a proxy or mirror has a CA of its own, name the file with \
-             that CA's certificate (PEM) in SSL_CERT_FILE, its folder in SSL_CERT_DIR, or either in REQUESTS_CA_BUNDLE \
-             or CURL_CA_BUNDLE"
+            "its certificate is not signed by any of {roots}; if a proxy or mirror has its own CA, set SSL_CERT_FILE to that \
+             CA's certificate (PEM), SSL_CERT_DIR to its folder, or REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE to either"
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "its certificate has expired; check the clock of this machine, else whoever runs the server has to renew it"
+            "its certificate has expired; check the clock of this machine, or have the certificate renewed"
                 .into()
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet; check the clock of this machine".into()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name; use a name that stands in its subjectAltName, or have this one added \
-             there"
+            "its certificate is for a different name; use a name in its subjectAltName, or have this one added to it"
                 .into()
         }
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
-            "it shows a CA's certificate as its own; sign a certificate for the server with that CA, without \
-             `CA:TRUE`, and name the CA's file in SSL_CERT_FILE"
+            "its certificate is that of a CA; sign a certificate for the server with that CA, without `CA:TRUE`, and set \
+             SSL_CERT_FILE to the certificate of the CA"
                 .into()
         }
-        other => format!("its certificate is not accepted: {other}"),
+        other => format!("its certificate is invalid: {other}"),
     })
 }
 
@@ -150,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn all_variables_count_together() {
+    fn all_variables_are_combined() {
         assert_eq!(roots(&[]), [""; 0]);
         let openssl = [("SSL_CERT_FILE", "/f"), ("SSL_CERT_DIR", "/d:/e")];
         assert_eq!(roots(&openssl), ["SSL_CERT_FILE=/f", "SSL_CERT_DIR=/d", "SSL_CERT_DIR=/e"]);
@@ -159,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_an_error_that_names_its_variable() {
+    fn an_unusable_file_is_an_error_that_names_its_variable() {
         let folder = tempfile::tempdir().unwrap();
         let [missing, empty] = ["missing", "empty"].map(|name| folder.path().join(name));
         fs::write(&empty, "no certificate").unwrap();
@@ -168,9 +166,9 @@ mod tests {
             let error = Roots(places).load().err().map(|error| error.to_string()).unwrap_or_default();
             error.replace(&folder.path().display().to_string(), "DIR")
         };
-        insta::assert_snapshot!(error(&[("SSL_CERT_FILE", &missing)]), @"SSL_CERT_FILE names DIR/missing, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to trust the system's root certificates");
-        insta::assert_snapshot!(error(&[("REQUESTS_CA_BUNDLE", &empty)]), @"REQUESTS_CA_BUNDLE names DIR/empty, but it has no certificate in PEM form; correct it, or unset it to trust the system's root certificates");
-        insta::assert_snapshot!(error(&[("SSL_CERT_DIR", &missing), ("SSL_CERT_DIR", &folder.path().to_owned())]), @"SSL_CERT_DIR names DIR/missing, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to trust the system's root certificates");
+        insta::assert_snapshot!(error(&[("SSL_CERT_FILE", &missing)]), @"SSL_CERT_FILE is set to DIR/missing, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to use the system's root certificates");
+        insta::assert_snapshot!(error(&[("REQUESTS_CA_BUNDLE", &empty)]), @"REQUESTS_CA_BUNDLE is set to DIR/empty, but it contains no PEM certificate; correct it, or unset it to use the system's root certificates");
+        insta::assert_snapshot!(error(&[("SSL_CERT_DIR", &missing), ("SSL_CERT_DIR", &folder.path().to_owned())]), @"SSL_CERT_DIR is set to DIR/missing, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to use the system's root certificates");
         // One good folder of a list is enough; a file that is named has to be there.
         let authority = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls/ca.pem");
         let good = authority.parent().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! What the environment says about the Hub: the variables that Python's `huggingface_hub` knows.
+//! Hub settings from the environment variables of Python's `huggingface_hub`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::proxy::Proxies;
 use super::roots::Roots;
 
-/// A secret that no log shows.
+/// A secret, redacted in debug output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(pub String);
 
@@ -17,34 +17,34 @@ impl fmt::Debug for Token {
     }
 }
 
-/// How the Hub is reached, where files are kept, and how long to be patient.
+/// Access to the Hub, its cache, and timeouts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubSettings {
-    /// Address without a `/` at its end.
+    /// URL without a trailing `/`.
     pub endpoint: String,
-    /// Sent to the endpoint and to no other host.
+    /// Sent to the endpoint only.
     pub token: Option<Token>,
-    /// Folder of the cache, the one that holds `models--owner--name`.
+    /// Folder of the cache, which contains `models--owner--name`.
     pub cache: PathBuf,
     /// Never use the network.
     pub offline: bool,
-    /// How often a request is made before a failure that may pass is believed; at least 1.
+    /// Maximum attempts at a request with transient failures; at least 1.
     pub attempts: u32,
     /// Pause before the second attempt; doubles with each further one.
-    pub back_off: Duration,
-    /// Longest pause that a server may ask for.
-    pub patience: Duration,
-    /// Longest silence of a connection.
-    pub silence: Duration,
-    /// By which proxies addresses are reached.
+    pub backoff: Duration,
+    /// Longest pause that is accepted from a server.
+    pub max_wait: Duration,
+    /// Timeout of name resolution, connecting, and each read.
+    pub read_timeout: Duration,
+    /// Proxies.
     pub proxies: Proxies,
-    /// Whose signature under a server's certificate is believed.
+    /// Trusted root certificates.
     pub roots: Roots,
 }
 
 impl HubSettings {
     /// Reads `HF_ENDPOINT`, `HF_TOKEN` (or the file `HF_TOKEN_PATH`, by default `$HF_HOME/token`), `HF_HUB_CACHE`,
-    /// `HF_HOME` and `HF_HUB_OFFLINE`; [`Proxies`] and [`Roots`] say which variables tell of proxies and certificates.
+    /// `HF_HOME` and `HF_HUB_OFFLINE`; [`Proxies`] and [`Roots`] document the variables for proxies and certificates.
     #[must_use]
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
@@ -73,10 +73,10 @@ impl HubSettings {
             cache: cache.unwrap_or_else(|| home.join("hub")),
             offline: matches!(offline.as_deref(), Some("1" | "ON" | "YES" | "TRUE")),
             attempts: 5,
-            back_off: Duration::from_secs(1),
+            backoff: Duration::from_secs(1),
             // The Hub counts in windows of five minutes.
-            patience: Duration::from_mins(10),
-            silence: Duration::from_secs(30),
+            max_wait: Duration::from_mins(10),
+            read_timeout: Duration::from_secs(30),
             proxies: Proxies::from_lookup(get),
             roots: Roots::from_lookup(get),
         }

@@ -1,11 +1,10 @@
 //! The files of an evaluation. `metrics.json` is written last and removed first: while it exists, the others are
 //! complete and belong to it.
 
-use std::fs;
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::{BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use npyz::WriterBuilder;
 use polars::prelude::*;
 use serde::Serialize;
 
@@ -14,6 +13,7 @@ use crate::breakdown::{self, Breakdown};
 use crate::evaluate::Evaluation;
 use crate::files::{self, FileError, commit, commit_bytes};
 use crate::metrics::{Metrics, ReadMetricsError};
+use crate::npy::{self, EmbeddingMatrix, NpyError};
 use crate::people::Centroids;
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
 use crate::verification::Curve;
@@ -203,28 +203,16 @@ fn pickled(ids: &[&str]) -> Vec<u8> {
 }
 
 fn write_centroids(centroids: &Centroids, path: &Path) -> Result<(), ResultsError> {
-    let rows = centroids.data.len().checked_div(centroids.dimension).unwrap_or(0);
-    commit(path, |out| {
-        let fill = |out: &mut dyn Write| -> std::io::Result<()> {
-            let shape = [rows as u64, centroids.dimension as u64];
-            let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(out).begin_nd()?;
-            writer.extend(centroids.data.iter().copied())?;
-            writer.finish()
-        };
-        Ok(fill(out).map_err(FileError::new("write", path))?)
-    })
+    let fill = |out: &mut BufWriter<&File>| npy::write(out, &centroids.data, centroids.dimension);
+    Ok(commit(path, |out| fill(out).map_err(FileError::new("write", path)))?)
 }
 
 fn read_centroids(path: &Path) -> Result<Centroids, ResultsError> {
-    let damaged = |reason: String| ResultsError::Damaged { path: path.into(), reason };
-    let bytes = files::read(path)?;
-    let file = npyz::NpyFile::new(bytes.as_slice()).map_err(|error| damaged(error.to_string()))?;
-    let &[rows, dimension] = file.shape() else { return Err(damaged("it is no matrix".into())) };
-    let data = file.into_vec::<f32>().map_err(|error| damaged(error.to_string()))?;
-    if rows.checked_mul(dimension) != Some(data.len() as u64) {
-        return Err(damaged(format!("{rows}×{dimension} is not {} numbers", data.len())));
+    match EmbeddingMatrix::open(path) {
+        Ok(EmbeddingMatrix { data, dimension, .. }) => Ok(Centroids { data, dimension }),
+        Err(NpyError::File(error)) => Err(error.into()),
+        Err(NpyError::Format { path, rule }) => Err(ResultsError::Damaged { path, reason: rule }),
     }
-    Ok(Centroids { data, dimension: dimension as usize })
 }
 
 /// A parquet file, column by column.

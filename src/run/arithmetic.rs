@@ -91,7 +91,7 @@ impl RunContext<'_> {
         let made_by = format!("{}, computed by {}", theirs.fingerprint.short(12), theirs.machine());
         let (_, loaded) = stored(run)?;
         let config = &loaded.config;
-        if !weights::at_hand(&config.weights) {
+        if !weights::is_available(&config.weights) {
             return Ok(format!("{made_by}; the weights are not on this machine, so its arithmetic cannot be compared"));
         }
         let plan: RunPlan = run.json(RunDirectory::PLAN)?;

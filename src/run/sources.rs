@@ -37,7 +37,7 @@ impl RunContext<'_> {
         let mut read = weights::load(&config.weights, self.progress, self.cancel)?;
         read.tensors = model::adopt(&config.model, read.tensors);
         let needed = model::parameters(&config.model);
-        if let Some(prefix) = model::weights::take_off_prefix(&mut read.tensors, &needed) {
+        if let Some(prefix) = model::weights::strip_prefix(&mut read.tensors, &needed) {
             self.progress.say(&format!("the prefix `{prefix}` is taken off the keys of {}", read.origin.location));
         }
         model::weights::require(&read, &needed, model::unused_keys(&config.model)).map_err(WeightsError::from)?;

@@ -2,7 +2,7 @@
 
 use super::WeightsError;
 
-/// Names and bytes. `just train-demo` makes the file.
+/// Names and bytes. `just train-demo` creates the file.
 const ALL: &[(&str, &[u8])] = &[("demo", include_bytes!("../../assets/demo.safetensors"))];
 
 /// The bytes of embedded weights.
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
-        insta::assert_snapshot!(find("dmeo").unwrap_err(), @"no weights named `dmeo` are inside the program; there are: `demo`");
+    fn an_unknown_name_lists_the_known_ones() {
+        insta::assert_snapshot!(find("dmeo").unwrap_err(), @"unknown embedded weights `dmeo`; available: `demo`");
     }
 }

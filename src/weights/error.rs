@@ -1,4 +1,4 @@
-//! Why there are no weights.
+//! Errors of loading weights.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,19 @@ use crate::files::FileError;
 use crate::hub::HubError;
 use crate::model::weights::{FormatError, Unfit};
 
-/// Why there are no weights.
+/// Why weights cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// The Hub.
+    /// An error of the Hub.
     #[error(transparent)]
     Hub(#[from] HubError),
-    /// A file.
+    /// A file error.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A local file that is another than the one pinned.
+    /// A local file that differs from the pinned one.
     #[error(
-        "{} has sha256 {found}, but {expected} is pinned: it is damaged or another file; put the right one there, or \
-         correct `weights.sha256`", path.display()
+        "the sha256 of {} is {found}, but {expected} is pinned: it is damaged or a different file; replace it, or correct \
+         `weights.sha256`", path.display()
     )]
     WrongDigest {
         /// The file.
@@ -29,16 +29,16 @@ pub enum WeightsError {
         /// Digest in the config.
         expected: Digest,
     },
-    /// No such embedded weights.
-    #[error("no weights named `{name}` are inside the program; there are: {known}")]
+    /// Unknown embedded weights.
+    #[error("unknown embedded weights `{name}`; available: {known}")]
     NotEmbedded {
         /// The name.
         name: String,
-        /// Names there are.
+        /// Known names.
         known: String,
     },
-    /// Not a checkpoint.
-    #[error("{location} is no checkpoint that can be used: {source}")]
+    /// An unusable checkpoint.
+    #[error("cannot load {location}: {source}")]
     Format {
         /// Path, repository and file, or name.
         location: String,

@@ -1,10 +1,11 @@
-//! Checkpoints: found (Hub, file, embedded), digested, parsed, and checked against what the network needs. What is
-//! digested is what is loaded: bytes are read once.
+//! Checkpoints: located (Hub, file, embedded), digested, parsed, and checked against the network. Files are read once, so
+//! the digest is that of the loaded bytes.
 
 mod embedded;
 mod error;
 mod source;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 pub use error::WeightsError;
@@ -16,7 +17,7 @@ use crate::hub::{Hub, HubFile, RepoKind};
 use crate::model::weights::{self, Checkpoint, Origin, Tensors};
 use crate::progress::{Cancel, Progress};
 
-/// Finds, digests and parses a checkpoint. The bytes that are digested are the bytes that are parsed.
+/// Locates, digests and parses a checkpoint.
 ///
 /// # Errors
 /// [`WeightsError`].
@@ -24,7 +25,7 @@ pub fn load(source: &WeightsSource, progress: &dyn Progress, cancel: &Cancel) ->
     load_with(Hub::shared(), source, progress, cancel)
 }
 
-/// [`load`] from another Hub than the environment's.
+/// [`load`] from a Hub other than the environment's.
 ///
 /// # Errors
 /// [`WeightsError`].
@@ -34,47 +35,30 @@ pub fn load_with(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Checkpoint, WeightsError> {
-    let origin = |source: &str, location: String, revision: Option<&String>, bytes: &[u8]| Origin {
-        source: source.to_owned(),
-        location,
-        revision: revision.cloned(),
-        bytes: bytes.len() as u64,
-    };
-    match source {
+    let (bytes, digest, source, location, revision) = match source {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
             let (bytes, digest) = from_hub(hub, &hub_file(repo, revision, file, *sha256), progress, cancel)?;
-            let origin = origin("hub", format!("{repo}/{file}"), Some(revision), &bytes);
-            Ok(Checkpoint { tensors: parse(&bytes, &origin.location, &|note| progress.say(note))?, digest, origin })
+            (Cow::Owned(bytes), digest, "hub", format!("{repo}/{file}"), Some(revision.clone()))
         }
         WeightsSource::File { path, sha256 } => {
             let bytes = files::read(path)?;
-            let origin = origin("file", path.display().to_string(), None, &bytes);
-            let digest = Digest::of(&bytes);
-            match sha256 {
-                Some(expected) if *expected != digest => {
-                    let (path, expected) = (path.clone(), *expected);
-                    Err(WeightsError::WrongDigest { path, found: digest, expected })
-                }
-                _ => Ok(Checkpoint {
-                    tensors: parse(&bytes, &origin.location, &|note| progress.say(note))?,
-                    digest,
-                    origin,
-                }),
+            let found = Digest::of(&bytes);
+            if let Some(expected) = sha256.filter(|expected| *expected != found) {
+                return Err(WeightsError::WrongDigest { path: path.clone(), found, expected });
             }
+            (Cow::Owned(bytes), found, "file", path.display().to_string(), None)
         }
         WeightsSource::Embedded { name } => {
             let bytes = embedded::find(name)?;
-            let origin = origin("embedded", name.clone(), None, bytes);
-            Ok(Checkpoint {
-                tensors: parse(bytes, name, &|note| progress.say(note))?,
-                digest: Digest::of(bytes),
-                origin,
-            })
+            (Cow::Borrowed(bytes), Digest::of(bytes), "embedded", name.clone(), None)
         }
-    }
+    };
+    let tensors = parse(&bytes, &location, &|note| progress.say(note))?;
+    let origin = Origin { source: source.to_owned(), location, revision, bytes: bytes.len() as u64 };
+    Ok(Checkpoint { tensors, digest, origin })
 }
 
-/// One line for people: what would be loaded, and whether it would be downloaded. Nothing is.
+/// Describes in one line what would be loaded and whether it would be downloaded, without doing either.
 #[must_use]
 pub fn describe(source: &WeightsSource) -> String {
     match source {
@@ -83,7 +67,7 @@ pub fn describe(source: &WeightsSource) -> String {
         }
         WeightsSource::File { path, .. } => describe_file(path),
         WeightsSource::Embedded { name } => match embedded::find(name) {
-            Ok(bytes) => format!("`{name}`, inside the program, {} bytes", bytes.len()),
+            Ok(bytes) => format!("`{name}`, embedded, {} bytes", bytes.len()),
             Err(error) => error.to_string(),
         },
     }
@@ -91,7 +75,7 @@ pub fn describe(source: &WeightsSource) -> String {
 
 /// Whether a checkpoint can be loaded without a download.
 #[must_use]
-pub fn at_hand(source: &WeightsSource) -> bool {
+pub fn is_available(source: &WeightsSource) -> bool {
     match source {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
             Hub::shared().cached(&hub_file(repo, revision, file, *sha256)).is_ok_and(|path| path.is_some())
@@ -104,7 +88,7 @@ pub fn at_hand(source: &WeightsSource) -> bool {
 fn describe_file(path: &Path) -> String {
     match std::fs::metadata(path) {
         Ok(metadata) => format!("{}, {} bytes", path.display(), metadata.len()),
-        Err(error) => format!("{}: cannot be read: {error}", path.display()),
+        Err(error) => format!("{}: unreadable: {error}", path.display()),
     }
 }
 
@@ -113,15 +97,15 @@ fn hub_file(repo: &str, revision: &str, path: &str, sha256: Option<Digest>) -> H
     HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256 }
 }
 
-/// The bytes of a file on the Hub, and their digest: the pinned one, else the one that the Hub stated for the commit. A
-/// cached file that is damaged is downloaded anew, once.
+/// The bytes of a file on the Hub, and their digest: the pinned one, else the one that the Hub announced for the commit. A
+/// damaged cached file is downloaded again, once.
 fn from_hub(
     hub: &Hub,
     file: &HubFile,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<(Vec<u8>, Digest), WeightsError> {
-    // What is cached is checked here and not by `download`, so that it is read once.
+    // Cached files are verified here and not by `download`, so that they are read once.
     let mut path = match hub.cached(file)? {
         Some(path) => path,
         None => hub.fetch(file, progress, cancel)?,
@@ -130,7 +114,7 @@ fn from_hub(
     loop {
         let bytes = files::read(&path)?;
         let found = Digest::of(&bytes);
-        let expected = file.sha256.or_else(|| Hub::stated(&path)).unwrap_or(found);
+        let expected = file.sha256.or_else(|| Hub::announced_digest(&path)).unwrap_or(found);
         if found == expected {
             return Ok((bytes, found));
         }
@@ -142,7 +126,7 @@ fn from_hub(
         if !std::mem::replace(&mut again, false) {
             return Err(error.into());
         }
-        progress.say(&format!("{file} was damaged in the cache; downloading it again"));
+        progress.say(&format!("{file} is damaged in the cache; downloading it again"));
         path = hub.fetch(file, progress, cancel)?;
     }
 }

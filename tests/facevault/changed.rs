@@ -1,4 +1,4 @@
-//! `embed RUN` when its faces are no longer what they were.
+//! `embed RUN` after its faces have changed.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ fn draw(workspace: &Workspace, person: &str, picture: usize, seed: usize) {
 }
 
 #[test]
-fn embed_run_says_which_faces_changed_and_that_they_are_another_run() {
+fn embed_run_reports_which_faces_changed_and_the_run_they_make() {
     let workspace = workspace();
     workspace.run(0, &["experiment", "config.yaml"]);
     let run = workspace.only_run();
@@ -37,7 +37,7 @@ fn embed_run_says_which_faces_changed_and_that_they_are_another_run() {
     let (_, stderr) = workspace.run(1, &["embed", name, "--quiet"]);
     let other = stderr.split_once("now stands for ").unwrap().1.split(':').next().unwrap();
     let said = stderr.trim_end().replace(name, "RUN").replace(other, "OTHER");
-    insta::assert_snapshot!(said, @"error: RUN no longer matches its config: 1 of 6 faces has another picture (`bob/1.pgm`). The config now stands for OTHER: make it with `facevault experiment config.yaml`; to resume RUN, undo these changes");
+    insta::assert_snapshot!(said, @"error: RUN no longer matches its config: 1 of 6 faces has a different picture (`bob/1.pgm`). The config now stands for OTHER: make it with `facevault experiment config.yaml`; to resume RUN, undo these changes");
     assert_eq!(fs::read(run.join("SEALED")).unwrap(), seal, "the run was touched");
     assert_eq!(workspace.only_run(), run, "another run was made without a word");
 
@@ -52,11 +52,11 @@ fn embed_run_says_which_faces_changed_and_that_they_are_another_run() {
     draw(&workspace, "eve", 2, 1);
     let (_, stderr) = workspace.run(1, &["embed", name, "--quiet"]);
     let said = stderr.split_once("its config: ").unwrap().1.split_once(". The config").unwrap().0.to_owned();
-    insta::assert_snapshot!(said, @"1 of 6 faces has another picture (`eve/0.pgm`), 1 of 6 faces is gone (`ada/0.pgm`), 1 face is new (`eve/2.pgm`)");
+    insta::assert_snapshot!(said, @"1 of 6 faces has a different picture (`eve/0.pgm`), 1 of 6 faces is missing (`ada/0.pgm`), 1 face is new (`eve/2.pgm`)");
 }
 
 #[test]
-fn a_run_is_gone_on_with_where_it_lies() {
+fn a_run_is_continued_in_its_own_folder() {
     let workspace = workspace();
     workspace.run(0, &["embed", "config.yaml", "--experiments", "elsewhere"]);
     let run = fs::read_dir(workspace.path("elsewhere"))

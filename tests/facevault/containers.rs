@@ -1,4 +1,4 @@
-//! Datasets in one file or a few, through the binary: from a Hub of our own with all its faults, and from a local copy.
+//! Datasets in container files, through the binary: from a fake Hub with injected faults, and from a local copy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ fn photos() -> Vec<u8> {
 
 const BOXES: &[u8] = b"NAME_ID,X,Y,W,H\n\"n000001/0001_01\",2,2,20,20\n\"n000001/0002_01\",2,2,20,20\n\"n000002/0001_01\",2,2,20,20\n\"n000002/0007_01\",-3,2,20,20\n";
 
-/// One source: its files by their path in the repository, and its config on the Hub and on this machine.
+/// One source: its files by their path in the repository, and its config for the Hub and for local files.
 struct Source {
     files: Vec<(&'static str, Vec<u8>)>,
     hub: String,
@@ -105,7 +105,7 @@ fn place(source: &Source) -> (FakeHub, Workspace) {
     (hub, workspace)
 }
 
-/// Runs the binary with this Hub for its Hub; gives standard error with the Hub's address as `hub`.
+/// Runs the binary against this Hub; returns standard error with the Hub's address as `hub`.
 #[track_caller]
 fn online(hub: &FakeHub, workspace: &Workspace, code: i32, verb: &str) -> String {
     let mut command = workspace.command(&[verb, "config.yaml"]);
@@ -123,7 +123,7 @@ fn provenance(run: &Path) -> Value {
     serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap()
 }
 
-/// What stands under a final name in the Hub's cache or among the unpacked containers.
+/// Complete files in the Hub cache and among the unpacked containers.
 fn whole(workspace: &Workspace) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -143,7 +143,7 @@ fn whole(workspace: &Workspace) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_layout_is_fetched_once_and_is_the_run_that_a_local_copy_is() {
+fn every_layout_is_fetched_once_and_gives_the_run_of_a_local_copy() {
     for source in sources() {
         let (hub, workspace) = place(&source);
         let said = workspace.run(0, &["check", "config.yaml"]).0;
@@ -182,14 +182,14 @@ fn a_branch_is_resolved_and_the_commit_is_recorded() {
     let (hub, workspace) = place(&source);
     workspace.config(&format!("dataset: {}", source.hub.replace(&COMMIT[..7], "main")));
     let said = online(&hub, &workspace, 0, "embed");
-    let expected = format!("`main` of {REPO} is commit {COMMIT} today; write that as `revision`");
+    let expected = format!("`main` of {REPO} is currently commit {COMMIT}; set `revision` to that");
     assert!(said.contains(&expected), "{said}");
     assert_eq!(provenance(&workspace.only_run())["dataset"]["files"][0]["commit"], COMMIT);
     workspace.run(0, &["embed", "config.yaml"]);
 }
 
 #[test]
-fn several_shards_come_in_the_order_that_the_config_gives_them() {
+fn shards_are_read_in_the_order_of_the_config() {
     let (hub, workspace) = (FakeHub::new(), Workspace::new());
     for path in ["lfw/b.parquet", "lfw/a.parquet", "other/faces.parquet"] {
         hub.put(STORED, path, &fixture(if path.starts_with("lfw") { "pair.parquet" } else { "faces.parquet" }), true);
@@ -197,7 +197,7 @@ fn several_shards_come_in_the_order_that_the_config_gives_them() {
     let parquet = |what: &str| workspace.config(&format!("dataset: {{source: parquet, hub: {}}}", at(what)));
     parquet("folder: lfw");
     let said = online(&hub, &workspace, 0, "embed");
-    assert!(said.contains("6 pairs, 4 genuine and 2 impostor, of 4 different pictures"), "{said}");
+    assert!(said.contains("6 pairs (4 genuine, 2 impostor) of 4 distinct pictures"), "{said}");
     let files = provenance(&workspace.only_run())["dataset"]["files"].clone();
     assert_eq!((&files[0]["path"], &files[1]["path"]), (&"lfw/a.parquet".into(), &"lfw/b.parquet".into()));
     parquet("files: [lfw/b.parquet, other/faces.parquet]");
@@ -208,9 +208,9 @@ fn several_shards_come_in_the_order_that_the_config_gives_them() {
     assert!(said.contains("(404)"), "{said}");
 }
 
-/// What goes wrong on the way, for each source: (faults of the Hub, of the CDN, exit code, what is said).
+/// For each source: (faults of the Hub, of the CDN, exit code, expected message).
 #[test]
-fn every_fault_is_told_or_survived_and_never_enters_the_cache() {
+fn every_network_fault_is_reported_or_survived_and_never_enters_the_cache() {
     type Case = (&'static [Fault], &'static [Fault], i32, &'static str);
     const UNAUTHORIZED: Fault = Fault::Status(401, &[]);
     const NO_REPO: Fault = Fault::Status(404, &[("X-Error-Code", "RepoNotFound")]);
@@ -224,11 +224,11 @@ fn every_fault_is_told_or_survived_and_never_enters_the_cache() {
         (&[NO_REPO], &[], 1, "has no dataset repository somebody/benchmarks (404)"),
         (&[NO_REVISION], &[], 1, "has no revision `c42f4c2` (404)"),
         (&[Fault::None, NO_ENTRY], &[], 1, "(404)"),
-        (&[TOO_LONG], &[], 1, "wants a pause of 9999 s"),
-        (&[Fault::None, SERVER, TOO_MANY], &[], 0, "trying again"),
+        (&[TOO_LONG], &[], 1, "asks to wait 9999 s"),
+        (&[Fault::None, SERVER, TOO_MANY], &[], 0, "retrying"),
         (&[], &[Fault::HangUp(100), TOO_MANY], 0, "stopped after 100 of"),
-        (&[], &[Fault::HangUp(50), Fault::IgnoreRange], 0, "trying again"),
-        (&[], &[Fault::WrongByte], 1, "arrived damaged"),
+        (&[], &[Fault::HangUp(50), Fault::IgnoreRange], 0, "retrying"),
+        (&[], &[Fault::WrongByte], 1, "is damaged"),
     ];
     let survive = |source: &Source| {
         for (hub_faults, cdn_faults, code, expected) in &cases {
@@ -259,7 +259,7 @@ fn every_fault_is_told_or_survived_and_never_enters_the_cache() {
 }
 
 #[test]
-fn a_connection_that_falls_silent_is_given_up_and_resumed() {
+fn a_stalled_connection_is_resumed() {
     let source = insightface();
     let (hub, workspace) = place(&source);
     hub.cdn_faults(&[Fault::Silence(700)]);
@@ -268,7 +268,7 @@ fn a_connection_that_falls_silent_is_given_up_and_resumed() {
 }
 
 #[test]
-fn a_digest_that_is_pinned_is_checked_on_the_hub_and_on_this_machine() {
+fn a_pinned_digest_is_checked_on_the_hub_and_locally() {
     let source = insightface();
     let (hub, workspace) = place(&source);
     let (found, expected) = (Digest::of(&source.files[0].1), Digest::of(b"another"));
@@ -283,7 +283,7 @@ fn a_digest_that_is_pinned_is_checked_on_the_hub_and_on_this_machine() {
     fs::write(workspace.path("x.bin"), &source.files[0].1).unwrap();
     workspace.config(&format!("dataset: {{source: insightface-bin, path: x.bin, sha256: {expected}}}"));
     let said = online(&hub, &workspace, 1, "fetch");
-    assert!(said.contains(&format!("<dir>/x.bin: it has sha256 {found}, but {expected} is pinned")), "{said}");
+    assert!(said.contains(&format!("<dir>/x.bin: its sha256 is {found}, but {expected} is pinned")), "{said}");
 }
 
 #[test]

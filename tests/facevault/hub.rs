@@ -1,4 +1,4 @@
-//! The Hub client against a Hub of our own that fails on request.
+//! The Hub client against a fake Hub with injected faults.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ fn get(client: &Hub, file: &HubFile) -> Result<PathBuf, HubError> {
     client.download(file, &Silent, &Cancel::default())
 }
 
-/// The message of a download that must fail, and that nothing stands under a final name after it.
+/// The message of a download that must fail without leaving complete files.
 fn failure(hub: &FakeHub, client: &Hub, file: &HubFile) -> String {
     let message = hub.plain(&get(client, file).unwrap_err());
     let whole: Vec<_> = hub.cached().into_iter().filter(|name| !name.ends_with(".incomplete")).collect();
@@ -50,7 +50,7 @@ fn partial(hub: &FakeHub) -> PathBuf {
 }
 
 #[test]
-fn a_large_file_comes_from_the_cdn_and_lies_where_python_looks() {
+fn a_large_file_comes_from_the_cdn_and_is_stored_where_python_looks() {
     let hub = hub();
     let path = get(&hub.client_with_token(), &weights()).unwrap();
     assert_eq!(fs::read(&path).unwrap(), content());
@@ -68,7 +68,7 @@ fn a_large_file_comes_from_the_cdn_and_lies_where_python_looks() {
 }
 
 #[test]
-fn a_small_file_comes_in_one_request_and_may_lie_in_folders() {
+fn a_small_file_takes_one_request_and_may_be_in_folders() {
     let hub = hub();
     hub.put(REPO, "a/b c/d.txt", b"deep", false);
     let path = get(&hub.client(), &file("a/b c/d.txt")).unwrap();
@@ -99,7 +99,7 @@ fn files_that_python_downloaded_are_found() {
 }
 
 #[test]
-fn a_short_revision_is_resolved_by_the_hub_and_remembered() {
+fn a_short_revision_is_resolved_by_the_hub_and_cached() {
     let hub = hub();
     let file = HubFile { revision: COMMIT[..7].into(), ..weights() };
     let path = get(&hub.client(), &file).unwrap();
@@ -111,7 +111,7 @@ fn a_short_revision_is_resolved_by_the_hub_and_remembered() {
 }
 
 #[test]
-fn a_dropped_connection_is_resumed_where_it_ended() {
+fn a_dropped_connection_is_resumed() {
     let hub = hub();
     hub.cdn_faults(&[Fault::HangUp(100_000), Fault::Silence(50_000)]);
     let path = get(&hub.client(), &weights()).unwrap();
@@ -130,14 +130,14 @@ fn a_small_file_is_resumed_too() {
 }
 
 #[test]
-fn a_server_that_ignores_ranges_starts_the_file_anew() {
+fn a_server_that_ignores_ranges_restarts_the_file() {
     let hub = hub();
     hub.cdn_faults(&[Fault::HangUp(100_000), Fault::IgnoreRange]);
     assert_eq!(fs::read(get(&hub.client(), &weights()).unwrap()).unwrap(), content());
 }
 
 #[test]
-fn a_part_of_another_content_is_noticed_and_thrown_away() {
+fn a_partial_file_of_other_content_is_detected_and_discarded() {
     let hub = hub();
     fs::create_dir_all(partial(&hub).parent().unwrap()).unwrap();
     for length in [1_000, 300_000, 400_000] {
@@ -161,7 +161,7 @@ fn a_damaged_file_in_the_cache_is_downloaded_again() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again() {
+fn transient_failures_are_retried() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(503, &[]), Fault::Status(429, &[("Retry-After", "0")])]);
     get(&hub.client(), &weights()).unwrap();
@@ -171,39 +171,39 @@ fn what_may_pass_is_tried_again() {
 fn failure_401() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(401, &[]), Fault::Status(401, &[])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub does not give `w.bin` of py-feat/facenet@c42f4c2 (401): it is private, gated, or does not exist, and no token was sent; check the spelling of the repository, and set HF_TOKEN to a token that may read it (or log in with `hf auth login`)");
-    insta::assert_snapshot!(failure(&hub, &hub.client_with_token(), &weights()), @"hub does not give `w.bin` of py-feat/facenet@c42f4c2 (401): it does not accept the token; check the spelling of the repository, and set HF_TOKEN to a token that may read it (or log in with `hf auth login`)");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub denies access to `w.bin` of py-feat/facenet@c42f4c2 (401): it is private, gated or does not exist, and no token was sent; check the spelling of the repository, and set HF_TOKEN to a token with read access (or log in with `hf auth login`)");
+    insta::assert_snapshot!(failure(&hub, &hub.client_with_token(), &weights()), @"hub denies access to `w.bin` of py-feat/facenet@c42f4c2 (401): the token is not accepted; check the spelling of the repository, and set HF_TOKEN to a token with read access (or log in with `hf auth login`)");
 }
 
 #[test]
 fn failure_403() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(403, &[("X-Error-Code", "GatedRepo")])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub does not give `w.bin` of py-feat/facenet@c42f4c2 (403): who asks may not read it; set HF_TOKEN to a token of somebody who may, and if the repository is gated, accept its conditions at http://hub/py-feat/facenet");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub denies access to `w.bin` of py-feat/facenet@c42f4c2 (403); set HF_TOKEN to a token with read access, and if the repository is gated, accept its conditions at http://hub/py-feat/facenet");
 }
 
 #[test]
 fn failure_404() {
     let hub = hub();
     let client = hub.client();
-    insta::assert_snapshot!(failure(&hub, &client, &HubFile { repo: "py-feat/facent".into(), ..weights() }), @"hub has no model repository py-feat/facent (404); check the spelling of `repo`; a private one needs HF_TOKEN to be seen");
+    insta::assert_snapshot!(failure(&hub, &client, &HubFile { repo: "py-feat/facent".into(), ..weights() }), @"hub has no model repository py-feat/facent (404); check the spelling of `repo`; a private repository requires HF_TOKEN");
     insta::assert_snapshot!(failure(&hub, &client, &HubFile { revision: "0123456".into(), ..weights() }), @"model repository py-feat/facenet has no revision `0123456` (404); http://hub/py-feat/facenet/commits/main lists its commits");
-    insta::assert_snapshot!(failure(&hub, &client, &file("w.safetensors")), @"there is no `w.safetensors` of py-feat/facenet@c42f4c2 (404); http://hub/py-feat/facenet/tree/c42f4c2771b043bb5c461093664d016ff4298224 lists what there is");
+    insta::assert_snapshot!(failure(&hub, &client, &file("w.safetensors")), @"`w.safetensors` of py-feat/facenet@c42f4c2 does not exist (404); http://hub/py-feat/facenet/tree/c42f4c2771b043bb5c461093664d016ff4298224 lists the files");
 }
 
 #[test]
 fn failure_429() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(429, &[("Retry-After", "900")])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub gives `w.bin` of py-feat/facenet@c42f4c2 to nobody who asks this often (429) and wants a pause of 900 s; try again later, and set HF_TOKEN: known users may ask more often");
-    assert_eq!(hub.log().len(), 1, "a pause beyond patience is not waited for");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub refuses `w.bin` of py-feat/facenet@c42f4c2 because of too many requests (429) and asks to wait 900 s; try again later, and set HF_TOKEN: authenticated users have a higher limit");
+    assert_eq!(hub.log().len(), 1, "a pause beyond max_wait is not waited out");
 }
 
 #[test]
 fn failure_5xx() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(503, &[]), Fault::Status(500, &[]), Fault::Status(502, &[])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub failed to give `w.bin` of py-feat/facenet@c42f4c2 (502), also when asked again; the fault is theirs: try again later");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub failed to serve `w.bin` of py-feat/facenet@c42f4c2 (502); this is a problem of the server: try again later");
     assert_eq!(hub.log().len(), 3);
 }
 
@@ -213,7 +213,7 @@ fn failure_no_network() {
     // Bound and dropped: nobody listens there.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = Hub::new(HubSettings { endpoint: format!("http://{port}"), ..hub.settings() });
-    insta::assert_snapshot!(failure(&hub, &refused, &weights()).replace(&port.to_string(), "nobody"), @"cannot reach nobody for `w.bin` of py-feat/facenet@c42f4c2: io: Connection refused (os error 111); check the network, the proxy and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use only what is in the cache");
+    insta::assert_snapshot!(failure(&hub, &refused, &weights()).replace(&port.to_string(), "nobody"), @"cannot reach nobody for `w.bin` of py-feat/facenet@c42f4c2: io: Connection refused (os error 111); check the network, the proxy and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use cached files only");
     let unknown = Hub::new(HubSettings { endpoint: "http://hub.invalid".into(), ..hub.settings() });
     let message = failure(&hub, &unknown, &weights());
     assert!(message.starts_with("cannot reach hub.invalid for `w.bin` of"), "{message}");
@@ -222,9 +222,9 @@ fn failure_no_network() {
 #[test]
 fn failure_offline() {
     let hub = hub();
-    insta::assert_snapshot!(failure(&hub, &hub.offline(), &weights()), @"`w.bin` of py-feat/facenet@c42f4c2 is not in the cache CACHE and HF_HUB_OFFLINE forbids to download it; unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to the cache that has it");
+    insta::assert_snapshot!(failure(&hub, &hub.offline(), &weights()), @"`w.bin` of py-feat/facenet@c42f4c2 is not in the cache CACHE and HF_HUB_OFFLINE prevents its download; unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to a cache that contains it");
     let listed = hub.offline().list(RepoKind::Model, REPO, COMMIT, "", &Cancel::default());
-    insta::assert_snapshot!(hub.plain(&listed.unwrap_err()), @"the list of files in py-feat/facenet@c42f4c2 is not in the cache CACHE and HF_HUB_OFFLINE forbids to download it; unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to the cache that has it");
+    insta::assert_snapshot!(hub.plain(&listed.unwrap_err()), @"the list of files of py-feat/facenet@c42f4c2 is not in the cache CACHE and HF_HUB_OFFLINE prevents its download; unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to a cache that contains it");
     assert_eq!(hub.log(), [""; 0]);
 }
 
@@ -232,7 +232,7 @@ fn failure_offline() {
 fn failure_truncated_body() {
     let hub = hub();
     hub.cdn_faults(&[Fault::HangUp(1_000), Fault::HangUp(1_000), Fault::HangUp(1_000)]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"cdn stopped after 3000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (Peer disconnected); what came is kept: start again to resume");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"cdn stopped after 3000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (Peer disconnected); start again to resume the download");
     assert_eq!(fs::metadata(partial(&hub)).unwrap().len(), 3_000);
 }
 
@@ -241,7 +241,7 @@ fn failure_silent_body() {
     let hub = hub();
     hub.cdn_faults(&[Fault::Silence(1_000)]);
     let client = Hub::new(HubSettings { attempts: 1, ..hub.settings() });
-    insta::assert_snapshot!(failure(&hub, &client, &weights()), @"cdn stopped after 1000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (timeout: per read); what came is kept: start again to resume");
+    insta::assert_snapshot!(failure(&hub, &client, &weights()), @"cdn stopped after 1000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (timeout: per read); start again to resume the download");
 }
 
 #[test]
@@ -249,15 +249,15 @@ fn failure_wrong_byte() {
     let hub = hub();
     hub.cdn_faults(&[Fault::WrongByte]);
     // The Hub's own header tells the digest, also where the config does not.
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &file("w.bin")), @"`w.bin` of py-feat/facenet@c42f4c2 arrived damaged: its bytes have sha256 135a0f9cf1b05dfd0448874c21b09f6cc834b2a3dafc89c065a45740e8090f91, e496e24b4de3ed92e3247412ae0a588a002b2e209bff58a8a138020cc8e75fed was expected; they were removed: start again, and if it happens again, ask who runs the proxy or mirror");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &file("w.bin")), @"`w.bin` of py-feat/facenet@c42f4c2 is damaged: its sha256 is 135a0f9cf1b05dfd0448874c21b09f6cc834b2a3dafc89c065a45740e8090f91, expected e496e24b4de3ed92e3247412ae0a588a002b2e209bff58a8a138020cc8e75fed; it was discarded: start again, and if it is damaged again, contact whoever runs the proxy or mirror");
     assert_eq!(hub.cached(), [""; 0], "what fails the check is removed");
 }
 
 #[test]
-fn failure_another_file_than_pinned() {
+fn failure_other_file_than_pinned() {
     let hub = hub();
     let pinned = HubFile { sha256: Some(Digest::of(b"another")), ..weights() };
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &pinned), @"`w.bin` of py-feat/facenet@c42f4c2 has sha256 e496e24b4de3ed92e3247412ae0a588a002b2e209bff58a8a138020cc8e75fed on the Hub, but ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5 is pinned: it is another file than the one meant; correct `sha256` or `revision`");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &pinned), @"`w.bin` of py-feat/facenet@c42f4c2 has sha256 e496e24b4de3ed92e3247412ae0a588a002b2e209bff58a8a138020cc8e75fed on the Hub, but ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5 is pinned: they are different files; correct `sha256` or `revision`");
     assert_eq!(hub.log().len(), 1, "nothing was transferred");
     let path = get(&hub.client(), &weights()).unwrap();
     assert!(matches!(get(&hub.client(), &pinned), Err(HubError::OtherContent { .. })));
@@ -267,9 +267,9 @@ fn failure_another_file_than_pinned() {
 #[test]
 fn failure_wrong_size() {
     let hub = hub();
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &HubFile { size: Some(5), ..file("note.txt") }), @"`note.txt` of py-feat/facenet@c42f4c2 is 6 bytes long, 5 were announced; nothing of it is kept: start again");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &HubFile { size: Some(5), ..file("note.txt") }), @"`note.txt` of py-feat/facenet@c42f4c2 has 6 bytes, but 5 were announced; it was discarded: start again");
     hub.cdn_faults(&[Fault::TooLong]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"`w.bin` of py-feat/facenet@c42f4c2 is 300001 bytes long, 300000 were announced; nothing of it is kept: start again");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"`w.bin` of py-feat/facenet@c42f4c2 has 300001 bytes, but 300000 were announced; it was discarded: start again");
     assert_eq!(hub.cached(), [""; 0]);
 }
 
@@ -280,30 +280,30 @@ fn failure_full_disk() {
     // The kernel's own full disk.
     fs::create_dir_all(partial(&hub).parent().unwrap()).unwrap();
     std::os::unix::fs::symlink("/dev/full", partial(&hub)).unwrap();
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"the disk of CACHE is full: no space for `w.bin` of py-feat/facenet@c42f4c2; free some, or set HF_HUB_CACHE to a folder on another disk, and start again: what came is kept");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"the disk of CACHE is full: no space for `w.bin` of py-feat/facenet@c42f4c2; free some, or set HF_HUB_CACHE to a folder on another disk, then start again to resume the download");
 }
 
 #[test]
-fn failure_strange_answers() {
+fn failure_unexpected_responses() {
     let hub = hub();
     hub.hub_faults(&[Fault::Status(418, &[]), Fault::Status(302, &[])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub answers unlike a Hub when asked for `w.bin` of py-feat/facenet@c42f4c2: status 418; check HF_ENDPOINT and the proxy");
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub answers unlike a Hub when asked for `w.bin` of py-feat/facenet@c42f4c2: status 302; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"unexpected response of hub for `w.bin` of py-feat/facenet@c42f4c2: status 418; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"unexpected response of hub for `w.bin` of py-feat/facenet@c42f4c2: status 302; check HF_ENDPOINT and the proxy");
     hub.hub_faults(&vec![Fault::Status(302, &[("Location", "/round/and/round")]); 20]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub answers unlike a Hub when asked for `w.bin` of py-feat/facenet@c42f4c2: redirects without end; check HF_ENDPOINT and the proxy");
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &file("../../w.bin")), @"path `../../w.bin` is not one the Hub can have: names joined by `/`, none of them empty, `.` or `..`");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"unexpected response of hub for `w.bin` of py-feat/facenet@c42f4c2: too many redirects; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(failure(&hub, &hub.client(), &file("../../w.bin")), @"invalid path `../../w.bin`: expected names separated by `/`, none of them empty, `.` or `..`");
 }
 
 #[test]
-fn a_wish_to_stop_ends_waiting_and_transfer() {
+fn cancelling_ends_waiting_and_transfer() {
     for (hub_fault, cdn_fault) in
         [(Fault::Status(429, &[("Retry-After", "60")]), Fault::None), (Fault::None, Fault::Silence(1_000))]
     {
         let hub = hub();
         hub.hub_faults(&[hub_fault]).cdn_faults(&[cdn_fault]);
         let client = Hub::new(HubSettings {
-            patience: Duration::from_secs(100),
-            silence: Duration::from_secs(100),
+            max_wait: Duration::from_secs(100),
+            read_timeout: Duration::from_secs(100),
             ..hub.settings()
         });
         let cancel = Cancel::default();
@@ -361,14 +361,14 @@ fn progress_counts_every_byte_once() {
     insta::assert_snapshot!(hub.plain(&recorder.0.into_inner().unwrap().join("\n")), @r"
     downloading w.bin: 0 of Some(300000) bytes
     finished
-    cdn stopped after 100000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (Peer disconnected); trying again in 1ms
+    cdn stopped after 100000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (Peer disconnected); retrying in 1ms
     downloading w.bin: 100000 of Some(300000) bytes
     finished
     ");
 }
 
 #[test]
-fn a_listing_is_read_page_by_page_sorted_and_kept() {
+fn a_listing_is_read_page_by_page_sorted_and_cached() {
     let hub = hub();
     hub.put("datasets/a/faces", "lfw/B/2.jpg", b"22", false)
         .put("datasets/a/faces", "lfw/A/1.jpg", b"1", false)
@@ -400,7 +400,7 @@ fn failures_of_listing() {
         hub.plain(&hub.client().list(RepoKind::Dataset, repo, revision, folder, &Cancel::default()).unwrap_err())
     };
     hub.put("datasets/a/faces", "lfw/A/1.jpg", b"1", false);
-    insta::assert_snapshot!(list("a/facs", COMMIT, ""), @"hub has no dataset repository a/facs (404); check the spelling of `repo`; a private one needs HF_TOKEN to be seen");
+    insta::assert_snapshot!(list("a/facs", COMMIT, ""), @"hub has no dataset repository a/facs (404); check the spelling of `repo`; a private repository requires HF_TOKEN");
     insta::assert_snapshot!(list("a/faces", "0123456", ""), @"dataset repository a/faces has no revision `0123456` (404); http://hub/datasets/a/faces/commits/main lists its commits");
-    insta::assert_snapshot!(list("a/faces", COMMIT, "lwf"), @"there is no `lwf` of a/faces@c42f4c2 (404); http://hub/datasets/a/faces/tree/c42f4c2771b043bb5c461093664d016ff4298224 lists what there is");
+    insta::assert_snapshot!(list("a/faces", COMMIT, "lwf"), @"`lwf` of a/faces@c42f4c2 does not exist (404); http://hub/datasets/a/faces/tree/c42f4c2771b043bb5c461093664d016ff4298224 lists the files");
 }

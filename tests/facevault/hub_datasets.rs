@@ -1,4 +1,4 @@
-//! Datasets and weights of a Hub of our own, through the binary: fetched once, then used without a network.
+//! Datasets and weights from a fake Hub, through the binary: fetched once, then used offline.
 
 use std::fs;
 use std::process::Output;
@@ -44,7 +44,7 @@ fn place(pictures: &[&'static str], folder: &str) -> (FakeHub, Workspace) {
     (hub, workspace)
 }
 
-/// Runs the binary with this Hub for its Hub.
+/// Runs the binary against this Hub.
 #[track_caller]
 fn online(hub: &FakeHub, workspace: &Workspace, code: i32, verb: &str) -> (String, String) {
     let mut command = workspace.command(&[verb, "config.yaml"]);
@@ -58,8 +58,8 @@ fn online(hub: &FakeHub, workspace: &Workspace, code: i32, verb: &str) -> (Strin
     (stdout, stderr)
 }
 
-/// `check` asks for nothing, `fetch` gets all; then the whole experiment runs without a network. Gives face ids and
-/// identities of the hand-over, in their order, and what was asked of the Hub.
+/// `check` downloads nothing, `fetch` everything; then the whole experiment runs offline. Returns face ids and identities
+/// in the order of `face_metadata.csv`, and the requests to the Hub.
 fn fetched_once(hub: &FakeHub, workspace: &Workspace) -> (Vec<(String, String)>, Vec<String>) {
     let (said, _) = online(hub, workspace, 0, "check");
     assert!(said.contains(DATASET) && said.contains(WEIGHTS), "{said}");
@@ -89,7 +89,7 @@ fn owned(rows: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn an_image_folder_comes_in_the_order_of_its_table() {
+fn an_image_folder_has_the_order_of_its_table() {
     let pictures = [
         "train/images/000/Ann_0001.ppm",
         "train/images/000/Ann_0002.ppm",
@@ -119,7 +119,7 @@ fn an_image_folder_comes_in_the_order_of_its_table() {
 }
 
 #[test]
-fn identity_folders_come_in_the_order_of_their_paths() {
+fn identity_folders_have_the_order_of_their_paths() {
     let pictures = ["zoe/1.ppm", "ann/2.ppm", "ann/1.ppm", "zoe/2.ppm", "notes/readme.md"];
     let (hub, workspace) = place(&pictures, "");
     let (rows, asked) = fetched_once(&hub, &workspace);
@@ -128,7 +128,7 @@ fn identity_folders_come_in_the_order_of_their_paths() {
 }
 
 #[test]
-fn a_table_that_names_what_is_not_there_is_told_before_anything_is_downloaded() {
+fn a_table_with_missing_pictures_is_reported_before_the_download() {
     let (hub, workspace) = place(&["train/images/a.ppm"], "train");
     hub.put(STORED, "train/metadata.csv", b"file_name,label\n\nimages/b.ppm,0\n", false);
     let (_, said) = online(&hub, &workspace, 1, "fetch");
@@ -137,7 +137,7 @@ fn a_table_that_names_what_is_not_there_is_told_before_anything_is_downloaded() 
 }
 
 #[test]
-fn on_the_hub_names_decide_what_is_downloaded_and_content_what_is_a_face() {
+fn on_the_hub_names_decide_on_downloads_and_content_on_faces() {
     let pictures =
         ["faces/Ann/1.ppm", "faces/Ann/photo_2", "faces/Bob/1.ppm", "faces/Bob/2.ppm", "faces/Bob/more/3.ppm"];
     let (hub, workspace) = place(&pictures, "faces");
@@ -157,9 +157,9 @@ fn on_the_hub_names_decide_what_is_downloaded_and_content_what_is_a_face() {
 }
 
 #[test]
-fn one_picture_that_is_not_there_is_a_failure_of_its_face() {
+fn a_missing_picture_fails_its_face() {
     let (hub, workspace) = place(&["train/images/a.ppm"], "train");
     hub.put(STORED, "train/metadata.csv", b"file_name,label\nimages/a.ppm,0\nimages/b.ppm,0\n", false);
     let (_, said) = online(&hub, &workspace, 0, "fetch");
-    assert!(said.contains("1 of 2 faces has a wrong row and becomes a failure"), "{said}");
+    assert!(said.contains("1 of 2 faces has an invalid row and fails"), "{said}");
 }

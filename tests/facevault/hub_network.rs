@@ -1,4 +1,4 @@
-//! The Hub where it is hard to reach: behind a CA of one's own, behind proxies, and by mirrors that are not quite it.
+//! The Hub behind private CAs and proxies, and mirrors that deviate from it.
 
 use std::fs;
 
@@ -37,34 +37,34 @@ fn proxy(variable: &'static str, address: &str) -> NamedProxy {
 }
 
 #[test]
-fn an_own_ca_is_trusted_where_it_is_named_and_nowhere_else() {
+fn a_private_ca_is_trusted_only_if_configured() {
     let hub = hub();
     let address = tls_in_front_of(&hub.address, "server.pem");
     assert_eq!(get(trusting(&hub, &address, "ca.pem")).unwrap(), b"a note");
     let plain =
         |error: HubError| error.to_string().replace(&address, "hub").replace(env!("CARGO_MANIFEST_DIR"), "ROOT");
     let another = HubSettings { cache: hub.cache.path().join("other"), ..trusting(&hub, &address, "selfsigned.pem") };
-    insta::assert_snapshot!(plain(get(another.clone()).unwrap_err()), @"cannot trust hub for `note.txt` of a/faces@c42f4c2: its certificate is signed by none of the root certificates in SSL_CERT_FILE=ROOT/tests/fixtures/tls/selfsigned.pem (1); where a proxy or mirror has a CA of its own, name the file with that CA's certificate (PEM) in SSL_CERT_FILE, its folder in SSL_CERT_DIR, or either in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE");
+    insta::assert_snapshot!(plain(get(another.clone()).unwrap_err()), @"cannot trust hub for `note.txt` of a/faces@c42f4c2: its certificate is not signed by any of the root certificates in SSL_CERT_FILE=ROOT/tests/fixtures/tls/selfsigned.pem (1); if a proxy or mirror has its own CA, set SSL_CERT_FILE to that CA's certificate (PEM), SSL_CERT_DIR to its folder, or REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE to either");
     // Whatever the system trusts, it is not this CA.
     let by_system = plain(get(HubSettings { roots: Roots::default(), ..another.clone() }).unwrap_err());
     assert!(by_system.contains("SSL_CERT_FILE") && by_system.contains("REQUESTS_CA_BUNDLE"), "{by_system}");
     let unreadable = Roots(vec![("CURL_CA_BUNDLE", "/nowhere/ca.pem".into())]);
-    insta::assert_snapshot!(plain(get(HubSettings { roots: unreadable, ..another }).unwrap_err()), @"CURL_CA_BUNDLE names /nowhere/ca.pem, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to trust the system's root certificates");
+    insta::assert_snapshot!(plain(get(HubSettings { roots: unreadable, ..another }).unwrap_err()), @"CURL_CA_BUNDLE is set to /nowhere/ca.pem, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to use the system's root certificates");
 }
 
 #[test]
-fn a_certificate_that_proves_nothing_is_named_with_its_remedy() {
+fn an_invalid_certificate_is_reported_with_a_remedy() {
     let hub = hub();
     let message = |name: &str, authority: &str| {
         let address = tls_in_front_of(&hub.address, name);
         get(trusting(&hub, &address, authority)).unwrap_err().to_string().replace(&address, "hub")
     };
-    insta::assert_snapshot!(message("elsewhere.pem", "ca.pem"), @"cannot trust hub for `note.txt` of a/faces@c42f4c2: its certificate is for another name; use a name that stands in its subjectAltName, or have this one added there");
-    insta::assert_snapshot!(message("selfsigned.pem", "selfsigned.pem"), @"cannot trust hub for `note.txt` of a/faces@c42f4c2: it shows a CA's certificate as its own; sign a certificate for the server with that CA, without `CA:TRUE`, and name the CA's file in SSL_CERT_FILE");
+    insta::assert_snapshot!(message("elsewhere.pem", "ca.pem"), @"cannot trust hub for `note.txt` of a/faces@c42f4c2: its certificate is for a different name; use a name in its subjectAltName, or have this one added to it");
+    insta::assert_snapshot!(message("selfsigned.pem", "selfsigned.pem"), @"cannot trust hub for `note.txt` of a/faces@c42f4c2: its certificate is that of a CA; sign a certificate for the server with that CA, without `CA:TRUE`, and set SSL_CERT_FILE to the certificate of the CA");
 }
 
 #[test]
-fn the_environment_of_a_process_says_whom_to_trust() {
+fn the_environment_configures_the_trusted_cas() {
     let hub = hub();
     let address = tls_in_front_of(&hub.address, "server.pem");
     let place = Workspace::synthetic(2, 2, "");
@@ -84,7 +84,7 @@ fn the_environment_of_a_process_says_whom_to_trust() {
 }
 
 #[test]
-fn each_scheme_goes_by_its_own_proxy() {
+fn each_scheme_uses_its_own_proxy() {
     let hub = hub();
     let (for_http, for_https) = (network::Proxy::new(None), network::Proxy::new(None));
     let proxies = Proxies {
@@ -110,7 +110,7 @@ fn each_scheme_goes_by_its_own_proxy() {
 }
 
 #[test]
-fn a_proxy_that_fails_is_named_without_its_password() {
+fn a_failing_proxy_is_named_without_its_password() {
     let hub = hub();
     let message = |proxies: Proxies, https: bool| {
         let endpoint = format!("{}://{}", if https { "https" } else { "http" }, hub.address);
@@ -121,18 +121,18 @@ fn a_proxy_that_fails_is_named_without_its_password() {
     let address = format!("http://me:secret@{}", refusing.address);
     let plain = |message: String, proxy: &str| message.replace(proxy, "proxy");
     let http = Proxies { http: Some(proxy("http_proxy", &address)), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(http, false), &refusing.address), @"the proxy http://proxy (http_proxy) refuses to connect to hub for `note.txt` of a/faces@c42f4c2: it asks for a user name and a password (407); set http_proxy=http://user:password@host:port");
+    insta::assert_snapshot!(plain(message(http, false), &refusing.address), @"the proxy http://proxy (http_proxy) refuses to connect to hub for `note.txt` of a/faces@c42f4c2: it requires a user name and password (407); set http_proxy=http://user:password@host:port");
     let https = Proxies { https: Some(proxy("HTTPS_PROXY", &address)), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(https, true), &refusing.address), @"the proxy http://proxy (HTTPS_PROXY) refuses to connect to hub for `note.txt` of a/faces@c42f4c2: it asks for a user name and a password (407); set HTTPS_PROXY=http://user:password@host:port");
+    insta::assert_snapshot!(plain(message(https, true), &refusing.address), @"the proxy http://proxy (HTTPS_PROXY) refuses to connect to hub for `note.txt` of a/faces@c42f4c2: it requires a user name and password (407); set HTTPS_PROXY=http://user:password@host:port");
     let busy = network::Proxy::new(Some(502));
     let https = Proxies { https: Some(proxy("ALL_PROXY", &busy.address)), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(https, true), &busy.address), @"the proxy http://proxy (ALL_PROXY) refuses to connect to hub for `note.txt` of a/faces@c42f4c2: it answers 502; ask who runs it, correct ALL_PROXY, or list the host in NO_PROXY if it is reached without a proxy");
+    insta::assert_snapshot!(plain(message(https, true), &busy.address), @"the proxy http://proxy (ALL_PROXY) refuses to connect to hub for `note.txt` of a/faces@c42f4c2: it responded with status 502; contact whoever runs it, correct ALL_PROXY, or add the host to NO_PROXY if it is reachable directly");
     // Bound and dropped: nobody listens there.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let https = Proxies { https: Some(proxy("HTTPS_PROXY", &nobody)), ..Proxies::default() };
-    insta::assert_snapshot!(plain(message(https, true), &nobody), @"cannot reach hub through the proxy http://proxy (HTTPS_PROXY) for `note.txt` of a/faces@c42f4c2: io: Connection refused (os error 111); check the network, the proxy and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use only what is in the cache");
+    insta::assert_snapshot!(plain(message(https, true), &nobody), @"cannot reach hub through the proxy http://proxy (HTTPS_PROXY) for `note.txt` of a/faces@c42f4c2: io: Connection refused (os error 111); check the network, the proxy and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use cached files only");
     let strange = Proxies { http: Some(proxy("HTTP_PROXY", "ftp://me:secret@proxy")), ..Proxies::default() };
-    insta::assert_snapshot!(message(strange, false), @"HTTP_PROXY is not the address of a proxy; write http://host:port, http://user:password@host:port or socks5h://host:port");
+    insta::assert_snapshot!(message(strange, false), @"HTTP_PROXY is not a valid proxy address; expected http://host:port, http://user:password@host:port or socks5h://host:port");
 }
 
 /// A mirror that sends these headers with every file.
@@ -142,7 +142,7 @@ fn mirror(headers: &[&str]) -> network::Canned {
 }
 
 #[test]
-fn what_is_pinned_decides_whatever_a_mirror_calls_it() {
+fn a_pinned_digest_takes_precedence_over_a_mirrors_tags() {
     let pinned = HubFile { sha256: Some(Digest::of(b"a note")), ..note() };
     let tags = [
         // SHA-1 of the bytes and not of git's blob; MD5; parts of an upload; another's SHA-256; none.
@@ -169,7 +169,7 @@ fn what_is_pinned_decides_whatever_a_mirror_calls_it() {
 }
 
 #[test]
-fn what_a_mirror_does_not_say_is_named_with_the_way_out() {
+fn headers_missing_from_a_mirror_are_reported_with_a_remedy() {
     let hub = hub();
     let message = |headers: &[&str], file: &HubFile| {
         let mirror = mirror(headers);
@@ -178,13 +178,13 @@ fn what_a_mirror_does_not_say_is_named_with_the_way_out() {
         let error = client.download(file, &Silent, &Cancel::default()).unwrap_err();
         error.to_string().replace(&mirror.address, "mirror")
     };
-    insta::assert_snapshot!(message(&[], &note()), @"mirror answers unlike a Hub when asked for `note.txt` of a/faces@c42f4c2: no ETag header; where a mirror sends none, `sha256` in the config says what the file is; check HF_ENDPOINT and the proxy");
-    insta::assert_snapshot!(message(&["ETag: \"x\""], &HubFile { revision: COMMIT[..7].into(), ..note() }), @"mirror answers unlike a Hub when asked for `note.txt` of a/faces@c42f4c2: no X-Repo-Commit header; where a mirror sends none, pin `revision` to a whole commit hash; check HF_ENDPOINT and the proxy");
-    insta::assert_snapshot!(message(&["Content-Type: text/html"], &note()), @"mirror answers unlike a Hub when asked for `note.txt` of a/faces@c42f4c2: a web page, as networks show before one logs in; check HF_ENDPOINT and the proxy");
-    insta::assert_snapshot!(message(&["ETag: \"d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a\""], &note()), @"`note.txt` of a/faces@c42f4c2 arrived damaged: its bytes are the git blob 4fb6e84e02b3c0d7113d7bb723398fddf04b2519, d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a was expected; they were removed: start again; where it happens again, ask who runs the proxy or mirror, or, if they are the right bytes, pin their sha256, which then decides");
+    insta::assert_snapshot!(message(&[], &note()), @"unexpected response of mirror for `note.txt` of a/faces@c42f4c2: no ETag header; for a mirror that sends none, set `sha256` in the config; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message(&["ETag: \"x\""], &HubFile { revision: COMMIT[..7].into(), ..note() }), @"unexpected response of mirror for `note.txt` of a/faces@c42f4c2: no X-Repo-Commit header; for a mirror that sends none, set `revision` to a full commit hash; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message(&["Content-Type: text/html"], &note()), @"unexpected response of mirror for `note.txt` of a/faces@c42f4c2: a web page, such as the login page of a network; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message(&["ETag: \"d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a\""], &note()), @"`note.txt` of a/faces@c42f4c2 is damaged: its git blob id is 4fb6e84e02b3c0d7113d7bb723398fddf04b2519, expected d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a; it was discarded: start again; if it is damaged again, contact whoever runs the proxy or mirror, or, if the content is right, pin its sha256, which takes precedence");
 }
 
-/// A mirror whose first page says that `next` is the next one, and what it has for it.
+/// A mirror with a listing of two pages; the first links to `next`.
 fn paged(next: String) -> network::Canned {
     network::Canned::new(move |path| {
         let page = |name: &str| format!(r#"[{{"type":"file","path":"{name}","size":1,"oid":"0"}}]"#).into_bytes();
@@ -197,7 +197,7 @@ fn paged(next: String) -> network::Canned {
 }
 
 #[test]
-fn a_listing_goes_on_at_the_endpoint_and_nowhere_else() {
+fn a_listing_continues_at_the_endpoint_only() {
     let hub = hub();
     let elsewhere = mirror(&[]);
     let list = |mirror: &network::Canned| {
@@ -218,9 +218,9 @@ fn a_listing_goes_on_at_the_endpoint_and_nowhere_else() {
 
     let leading_away = paged(format!("http://{}/other?cursor=two", elsewhere.address));
     let message = list(&leading_away).unwrap_err().replace(&elsewhere.address, "elsewhere");
-    insta::assert_snapshot!(message, @"mirror answers unlike a Hub when asked for the list of files in a/faces@c42f4c2: the list goes on at http://elsewhere/other?cursor=two, which is not http://mirror/hub; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message, @"unexpected response of mirror for the list of files of a/faces@c42f4c2: the list continues at http://elsewhere/other?cursor=two, which is not on http://mirror/hub; check HF_ENDPOINT and the proxy");
     // One that knows no cursors would be listed once and taken for whole.
     let beginning_again = paged(format!("{tree}?cursor=three"));
-    insta::assert_snapshot!(list(&beginning_again).unwrap_err(), @"mirror answers unlike a Hub when asked for a/faces@c42f4c2: a list without end; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(list(&beginning_again).unwrap_err(), @"unexpected response of mirror for a/faces@c42f4c2: the list does not end; check HF_ENDPOINT and the proxy");
     assert_eq!(elsewhere.log(), [""; 0]);
 }

@@ -1,5 +1,5 @@
-//! LFW's file layout, local and on a Hub of our own: every way in which the network can fail ends with the right faces or
-//! with a message that says what to do, and never with wrong bytes in the cache.
+//! LFW's file layout, locally and on a fake Hub: every network fault ends with the right faces or with a remedy, and never
+//! with wrong bytes in the cache.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +26,7 @@ const STORED: &str = "datasets/marcelohaps/lfw";
 /// A commit that `main` moves to.
 const LATER: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// Another thing than a picture is enough where nothing is embedded.
+/// Nothing is embedded, so the files need not be pictures.
 fn small(hub: &FakeHub) {
     for name in ["Ann_0001", "Ann_0002", "Bob_0001", "Bob_0002"] {
         let path = format!("train/images/000/{name}.jpg").leak();
@@ -51,7 +51,7 @@ fn workspace(revision: &str) -> Workspace {
     workspace
 }
 
-/// Runs the binary with this Hub for its Hub; gives exit code and standard error.
+/// Runs the binary against this Hub; returns exit code and standard error.
 fn online(hub: &FakeHub, workspace: &Workspace, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = workspace.command(arguments);
     command.env("HF_ENDPOINT", format!("http://{}", hub.address)).env_remove("HF_HUB_OFFLINE");
@@ -62,7 +62,7 @@ fn online(hub: &FakeHub, workspace: &Workspace, arguments: &[&str]) -> (Option<i
     (status.code(), hub.plain(&String::from_utf8(stderr).unwrap()))
 }
 
-/// What stands under final names in the workspace's Hub cache: path below the snapshot → digest.
+/// Complete files in the workspace's Hub cache: path below the snapshot → digest.
 fn cached(workspace: &Workspace) -> BTreeMap<String, Digest> {
     fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<String, Digest>) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -81,7 +81,7 @@ fn cached(workspace: &Workspace) -> BTreeMap<String, Digest> {
     found
 }
 
-/// What a run without any fault leaves there.
+/// The files after a run without faults.
 fn undisturbed() -> BTreeMap<String, Digest> {
     let (hub, workspace) = (FakeHub::new(), workspace(COMMIT));
     small(&hub);
@@ -89,7 +89,7 @@ fn undisturbed() -> BTreeMap<String, Digest> {
     cached(&workspace)
 }
 
-/// Fetches with these faults: either it ends well, or with `says`; nothing wrong is kept, and the next start ends well.
+/// Fetches with these faults: it succeeds, or fails with `says`; no wrong bytes are kept, and the next start succeeds.
 #[track_caller]
 fn disturbed(expected: &BTreeMap<String, Digest>, says: Option<&str>, faults: &[(&str, &[Fault])]) -> String {
     let (hub, workspace) = (FakeHub::new(), workspace(COMMIT));
@@ -114,7 +114,7 @@ fn disturbed(expected: &BTreeMap<String, Digest>, says: Option<&str>, faults: &[
 const PICTURE: &str = "resolve/c42f4c2771b043bb5c461093664d016ff4298224/train/images/000/Bob_0001.jpg";
 
 #[test]
-fn what_passes_is_waited_for() {
+fn transient_faults_are_survived() {
     let expected = undisturbed();
     let cases: [(&str, &[Fault]); 10] = [
         ("/tree/", &[Fault::Status(503, &[])]),
@@ -136,7 +136,7 @@ fn what_passes_is_waited_for() {
 }
 
 #[test]
-fn what_does_not_pass_is_explained_and_leaves_nothing_wrong() {
+fn permanent_faults_are_explained_and_leave_no_wrong_bytes() {
     let expected = undisturbed();
     let cases: [(&str, &[Fault], &str); 14] = [
         ("/tree/", &[Fault::Status(401, &[])], "set HF_TOKEN to a token"),
@@ -145,17 +145,17 @@ fn what_does_not_pass_is_explained_and_leaves_nothing_wrong() {
         ("/tree/", &[Fault::Portal], "check HF_ENDPOINT and the proxy"),
         ("/tree/", &[Fault::Status(429, &[("Retry-After", "9000")])], "try again later, and set HF_TOKEN"),
         (PICTURE, &[Fault::Status(403, &[])], "accept its conditions at"),
-        (PICTURE, &[Fault::Status(404, &[])], "lists what there is"),
+        (PICTURE, &[Fault::Status(404, &[])], "lists the files"),
         (PICTURE, &[Fault::Status(418, &[])], "check HF_ENDPOINT and the proxy"),
         (PICTURE, &[Fault::Status(302, &[])], "check HF_ENDPOINT and the proxy"),
-        ("cdn ", &[Fault::WrongByte], "they were removed: start again"),
-        ("cdn ", &[Fault::TooLong], "nothing of it is kept: start again"),
-        ("metadata.csv", &[Fault::WrongByte], "they were removed: start again"),
-        ("pairs.csv", &[Fault::WrongByte], "they were removed: start again"),
+        ("cdn ", &[Fault::WrongByte], "it was discarded: start again"),
+        ("cdn ", &[Fault::TooLong], "it was discarded: start again"),
+        ("metadata.csv", &[Fault::WrongByte], "it was discarded: start again"),
+        ("pairs.csv", &[Fault::WrongByte], "it was discarded: start again"),
         (
             "pairs.csv",
             &[Fault::Status(404, &[("X-Error-Code", "EntryNotFound")])],
-            "there is no `pairs.csv` for `dataset.pairs`",
+            "`pairs.csv` (`dataset.pairs`) is neither in",
         ),
     ];
     std::thread::scope(|scope| {
@@ -173,15 +173,15 @@ fn a_rate_limit_without_retry_after_is_waited_for_by_one_command() {
         &[("RateLimit", "\"resolvers\";r=0;t=1"), ("RateLimit-Policy", "\"fixed window\";\"resolvers\";q=3000;w=300")],
     );
     let said = disturbed(&undisturbed(), None, &[("/resolve/", &[limit.clone(), limit.clone(), limit])]);
-    assert!(said.contains("going on in 1s; HF_TOKEN raises the limit"), "{said}");
+    assert!(said.contains("continuing in 1s; set HF_TOKEN for a higher limit"), "{said}");
 }
 
 #[test]
-fn a_silent_connection_is_given_up_and_resumed() {
+fn a_stalled_connection_is_resumed() {
     let hub = FakeHub::new();
     small(&hub);
     hub.faults_at("cdn ", &[Fault::Silence(100)]);
-    let client = Hub::new(HubSettings { silence: std::time::Duration::from_millis(300), ..hub.settings() });
+    let client = Hub::new(HubSettings { read_timeout: std::time::Duration::from_millis(300), ..hub.settings() });
     for file in client.list(RepoKind::Dataset, DATASET, COMMIT, "train", &Cancel::default()).unwrap() {
         let path = client.download(&file, &Silent, &Cancel::default()).unwrap();
         assert_eq!(file.sha256.unwrap_or(Digest::of(&fs::read(&path).unwrap())), Digest::of(&fs::read(&path).unwrap()));
@@ -190,20 +190,20 @@ fn a_silent_connection_is_given_up_and_resumed() {
 }
 
 #[test]
-fn small_files_that_come_by_the_hubs_own_cache_are_checked_too() {
+fn small_files_from_the_hubs_own_cache_are_verified_too() {
     let hub = FakeHub::new();
     small(&hub);
     hub.with_resolve_cache().faults_at("/api/resolve-cache/", &[Fault::WrongByte]);
     let (kind, revision) = (RepoKind::Dataset, COMMIT.to_owned());
     let file = HubFile { kind, repo: DATASET.into(), revision, path: "pairs.csv".into(), size: None, sha256: None };
     let get = || hub.client().download(&file, &Silent, &Cancel::default());
-    insta::assert_snapshot!(hub.plain(&get().unwrap_err()), @"`pairs.csv` of marcelohaps/lfw@c42f4c2 arrived damaged: its bytes are the git blob c8dd3b37f42d366f9511470976edef7675cdad0c, 7bdc4767589dfd7ac85203f22e956c42ef4c224a was expected; they were removed: start again; where it happens again, ask who runs the proxy or mirror, or, if they are the right bytes, pin their sha256, which then decides");
+    insta::assert_snapshot!(hub.plain(&get().unwrap_err()), @"`pairs.csv` of marcelohaps/lfw@c42f4c2 is damaged: its git blob id is c8dd3b37f42d366f9511470976edef7675cdad0c, expected 7bdc4767589dfd7ac85203f22e956c42ef4c224a; it was discarded: start again; if it is damaged again, contact whoever runs the proxy or mirror, or, if the content is right, pin its sha256, which takes precedence");
     assert_eq!(hub.cached(), [""; 0]);
     assert!(fs::read_to_string(get().unwrap()).unwrap().starts_with("pair_id"));
 }
 
 #[test]
-fn a_branch_is_resolved_once_said_and_recorded() {
+fn a_branch_is_resolved_once_reported_and_recorded() {
     let (hub, workspace) = (FakeHub::new(), Workspace::new());
     let folder = workspace.path("stand-in");
     stand_in::write(&folder, stand_in::FEWEST).unwrap();
@@ -213,7 +213,10 @@ fn a_branch_is_resolved_once_said_and_recorded() {
     ));
     let (code, said) = online(&hub, &workspace, &["embed", "config.yaml"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains(&format!("`main` of dataset `{DATASET}` is commit {COMMIT} now and may move")), "{said}");
+    assert!(
+        said.contains(&format!("`main` of dataset `{DATASET}` is currently commit {COMMIT} and may move")),
+        "{said}"
+    );
     let provenance = fs::read(workspace.only_run().join("provenance.json")).unwrap();
     let provenance: serde_json::Value = serde_json::from_slice(&provenance).unwrap();
     assert_eq!(provenance["dataset"]["commit"], COMMIT);
@@ -241,7 +244,7 @@ fn open(root: &Path, tables: Tables) -> Manifest {
 }
 
 #[test]
-fn the_stand_in_is_what_it_says_and_its_lists_agree() {
+fn the_stand_in_is_consistent_and_its_lists_agree() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("lfw");
     let written = stand_in::write(&root, 300).unwrap();

@@ -1,5 +1,5 @@
-//! A folder of faces as people have them: other formats, damaged files, things that are no pictures. Every file is a
-//! face, a row of `failures.csv` or counted.
+//! A real-world folder of faces: other formats, damaged files, files that are not pictures. Every file is a face, a row of
+//! `failures.csv` or counted.
 
 use std::fs;
 
@@ -54,10 +54,10 @@ fn every_file_is_a_face_a_failure_or_counted() {
     let run = workspace.only_run();
     let provenance: Value = serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap();
     assert_eq!(provenance["dataset"]["left_out"], left_out);
-    let words = "1 picture beside the identity folders, 1 picture deeper than <identity>/<image>, \
-                 1 file that is not a picture by name or content, 1 hidden";
+    let words = "1 picture next to the identity folders, 1 picture deeper than <identity>/<image>, \
+                 1 file that is not a picture by name or content, 1 hidden entry";
     let report = fs::read_to_string(workspace.path("reports").join(run.file_name().unwrap()).with_extension("html"));
-    assert!(report.unwrap().contains("1 file that is not a picture by name or content, 1 hidden"));
+    assert!(report.unwrap().contains("1 file that is not a picture by name or content, 1 hidden entry"));
 
     let (text, said) = workspace.run(0, &["experiment", "config.yaml"]);
     assert!(text.contains(&format!("left out: {words}\n")), "{text}");

@@ -1,5 +1,5 @@
 //! 400 photographs through the full-size network, as a user runs it, against Pillow and facenet-pytorch
-//! (`tests/fixtures/orl/make_golden.py`). Skipped, with a line that says so, where the ORL faces are not at hand.
+//! (`tests/fixtures/orl/make_golden.py`). Skipped with a message if the ORL faces are not available.
 
 use std::fmt::Write;
 use std::fs;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::support::workspace::{Workspace, write_weights};
 
-/// Numbers that the golden file keeps of each row.
+/// Values per row in the golden file.
 const KEPT: usize = 16;
 
-/// The folder of ORL faces: in `$FACEVAULT_SHARED`, else in `shared` beside the repository.
+/// The folder of ORL faces: in `$FACEVAULT_SHARED`, else in `shared` next to the repository.
 pub fn orl_faces() -> Option<PathBuf> {
     let shared = std::env::var_os("FACEVAULT_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);

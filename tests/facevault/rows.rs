@@ -1,5 +1,5 @@
-//! What comes from tables: one bad row is one failure, pairs of missing faces are left out, and whole pictures under a crop
-//! by box are said.
+//! Datasets with tables: an invalid row is one failure, pairs of missing faces are left out, and whole pictures under a crop
+//! by box are reported.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -27,7 +27,7 @@ fn folder(workspace: &Workspace, people: usize, side: u32) {
 }
 
 #[test]
-fn one_bad_row_is_one_failure_and_is_so_again_after_an_interruption() {
+fn an_invalid_row_is_one_failure_also_after_an_interruption() {
     let workspace = Workspace::new();
     folder(&workspace, 2, 96);
     let mut table = String::from("face_id, photo_id, identity_id, photo_path, x, y, w, h, confidence\n");
@@ -127,7 +127,7 @@ fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
 }
 
 #[test]
-fn whole_pictures_under_a_crop_by_box_are_said_everywhere_and_whole_photos_refused() {
+fn whole_pictures_under_a_crop_by_box_are_reported_and_whole_photos_refused() {
     let workspace = Workspace::new();
     folder(&workspace, 3, 120);
     workspace.config("dataset: {source: folders, root: faces}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use facevault::digest::Digest;
 use facevault::hub::HubError;
-use facevault::model::weights::{Checkpoint, Parameter, require, take_off_prefix};
+use facevault::model::weights::{Checkpoint, Parameter, require, strip_prefix};
 use facevault::progress::{Cancel, KeptLines, Silent};
 use facevault::weights::WeightsSource;
 use facevault::weights::{self, WeightsError};
@@ -30,7 +30,7 @@ fn load_file(path: &Path) -> Result<Checkpoint, WeightsError> {
     load(&WeightsSource::File { path: path.to_owned(), sha256: None })
 }
 
-/// The message, without where this checkout is.
+/// The message without the path of this checkout.
 fn refusal(name: &str) -> String {
     load_fixture(name).unwrap_err().to_string().replace(&fixture(name).display().to_string(), name)
 }
@@ -64,29 +64,29 @@ fn every_form_of_torch_save_gives_the_same_tensors() {
 }
 
 #[test]
-fn what_is_no_state_dict_is_refused_by_name() {
-    insta::assert_snapshot!(refusal("module.pth"), @"module.pth is no checkpoint that can be used: its pickle asks to run `torch.nn.modules.linear.Linear`, and only tensors and plain containers are accepted: running it could do anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it");
-    insta::assert_snapshot!(refusal("module_legacy.pth"), @"module_legacy.pth is no checkpoint that can be used: its pickle asks to run `torch.nn.modules.linear.Linear`, and only tensors and plain containers are accepted: running it could do anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it");
-    insta::assert_snapshot!(refusal("mixed.pth"), @"mixed.pth is no checkpoint that can be used: its entry `epoch` is a number, not a tensor; save the `state_dict()` alone");
-    insta::assert_snapshot!(refusal("bare.pth"), @"bare.pth is no checkpoint that can be used: it holds a tensor, not a `state_dict`");
-    insta::assert_snapshot!(refusal("expanded.pth"), @"expanded.pth is no checkpoint that can be used: tensor expanded has more elements than its storage");
-    insta::assert_snapshot!(refusal("make.py"), @r#"make.py is no checkpoint that can be used: it is a file that begins with the bytes \"\"\"W, and not one of .safetensors, .pth, .pt or .bin as torch saves them; download the file itself again, or convert it"#);
+fn anything_but_a_state_dict_is_refused_by_name() {
+    insta::assert_snapshot!(refusal("module.pth"), @"cannot load module.pth: its pickle refers to `torch.nn.modules.linear.Linear` at byte 2, and loading that could run any code; save only the `state_dict()`, or convert the file to .safetensors on a machine where you trust it");
+    insta::assert_snapshot!(refusal("module_legacy.pth"), @"cannot load module_legacy.pth: its pickle refers to `torch.nn.modules.linear.Linear` at byte 16, and loading that could run any code; save only the `state_dict()`, or convert the file to .safetensors on a machine where you trust it");
+    insta::assert_snapshot!(refusal("mixed.pth"), @"cannot load mixed.pth: its entry `epoch` is a number, not a tensor; save only the `state_dict()`");
+    insta::assert_snapshot!(refusal("bare.pth"), @"cannot load bare.pth: it contains a tensor, not a `state_dict`");
+    insta::assert_snapshot!(refusal("expanded.pth"), @"cannot load expanded.pth: tensor expanded has more elements than its storage");
+    insta::assert_snapshot!(refusal("make.py"), @r#"cannot load make.py: it is a file that begins with the bytes \"\"\"W, expected .safetensors, or .pth, .pt or .bin as saved by torch; download the file itself, or convert it"#);
 }
 
 #[test]
-fn the_dictionary_that_holds_the_network_is_found_and_said() {
+fn the_dict_that_contains_the_network_is_found_and_reported() {
     let load = |name: &str| {
         let said = KeptLines::default();
         let source = WeightsSource::File { path: fixture(name), sha256: None };
         let mut tensors = weights::load(&source, &said, &Cancel::default()).unwrap().tensors;
         let needed = [Parameter { key: "a".into(), shape: vec![2] }];
-        assert_eq!(take_off_prefix(&mut tensors, &needed).as_deref(), Some("module."));
+        assert_eq!(strip_prefix(&mut tensors, &needed).as_deref(), Some("module."));
         assert_eq!(tensors.into_values().map(|tensor| tensor.data).collect::<Vec<_>>(), [[1.0, 1.0]], "{name}");
         said.into_lines().join("\n")
     };
-    insta::assert_snapshot!(load("wrapped.pth"), @"of the checkpoint's dictionaries of tensors, `model` is used, and not `ema`");
-    insta::assert_snapshot!(load("encoder.pth"), @"the checkpoint's tensors are those of its entry `encoder`");
-    insta::assert_snapshot!(refusal("several.pth"), @"several.pth is no checkpoint that can be used: it holds several dictionaries of tensors, `student`, `teacher`; save the `state_dict()` of the one alone");
+    insta::assert_snapshot!(load("wrapped.pth"), @"using `model` of the checkpoint's dicts of tensors, not `ema`");
+    insta::assert_snapshot!(load("encoder.pth"), @"using the tensors in the checkpoint's entry `encoder`");
+    insta::assert_snapshot!(refusal("several.pth"), @"cannot load several.pth: it contains several dicts of tensors, `student`, `teacher`; save only the `state_dict()` of the network");
     let folder = tempfile::tempdir().unwrap();
     let refused = |bytes: &str| {
         let path = folder.path().join("w.pt");
@@ -94,9 +94,9 @@ fn the_dictionary_that_holds_the_network_is_found_and_said() {
         let error = load_file(&path).unwrap_err().to_string();
         error.replace(&path.display().to_string(), "w.pt")
     };
-    insta::assert_snapshot!(refused(""), @"w.pt is no checkpoint that can be used: it is empty; download or copy it again");
-    insta::assert_snapshot!(refused("<html>"), @"w.pt is no checkpoint that can be used: it is a web page, and not one of .safetensors, .pth, .pt or .bin as torch saves them; download the file itself again, or convert it");
-    insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` in its clone");
+    insta::assert_snapshot!(refused(""), @"cannot load w.pt: it is empty; download or copy it again");
+    insta::assert_snapshot!(refused("<html>"), @"cannot load w.pt: it is a web page, expected .safetensors, or .pth, .pt or .bin as saved by torch; download the file itself, or convert it");
+    insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned");
 }
 
 #[test]
@@ -109,15 +109,15 @@ fn a_truncated_file_is_refused() {
         let error = load(&WeightsSource::File { path: path.clone(), sha256: None }).unwrap_err().to_string();
         let error = error.replace(&path.display().to_string(), name);
         let expected = match name {
-            "zip.pth" => "zip.pth is no checkpoint that can be used: damaged .pth file (a zip archive): ",
-            _ => "legacy.pth is no checkpoint that can be used: it ends within storage ",
+            "zip.pth" => "cannot load zip.pth: damaged .pth file (a zip archive): ",
+            _ => "cannot load legacy.pth: it ends inside storage ",
         };
         assert!(error.starts_with(expected), "{error}");
     }
 }
 
 #[test]
-fn a_pinned_local_file_must_be_the_one_meant() {
+fn a_local_file_must_match_its_pin() {
     let digest = load_fixture("zip.pth").unwrap().digest;
     load(&WeightsSource::File { path: fixture("zip.pth"), sha256: Some(digest) }).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -126,11 +126,11 @@ fn a_pinned_local_file_must_be_the_one_meant() {
     let plain = |error: WeightsError| error.to_string().replace(&folder.path().display().to_string(), "FOLDER");
     insta::assert_snapshot!(plain(load(&missing).unwrap_err()), @"cannot read FOLDER/w.pth: No such file or directory (os error 2)");
     fs::write(&path, "x").unwrap();
-    insta::assert_snapshot!(plain(load(&missing).unwrap_err()), @"FOLDER/w.pth has sha256 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881, but a00d2f18ef07e2844a2e64d6dc23ed0245b22e0c9eb101f65aa093f5a5376b83 is pinned: it is damaged or another file; put the right one there, or correct `weights.sha256`");
+    insta::assert_snapshot!(plain(load(&missing).unwrap_err()), @"the sha256 of FOLDER/w.pth is 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881, but a00d2f18ef07e2844a2e64d6dc23ed0245b22e0c9eb101f65aa093f5a5376b83 is pinned: it is damaged or a different file; replace it, or correct `weights.sha256`");
 }
 
 #[test]
-fn weights_from_the_hub_are_what_was_pinned() {
+fn weights_from_the_hub_match_their_pin() {
     let bytes = fs::read(fixture("zip.pth")).unwrap();
     let hub = FakeHub::new();
     hub.put(REPO, "w.pth", &bytes, true);
@@ -165,7 +165,7 @@ fn weights_from_the_hub_are_what_was_pinned() {
 }
 
 #[test]
-fn without_a_pin_weights_are_what_the_hub_states_for_the_commit() {
+fn without_a_pin_weights_match_the_digest_of_the_hub() {
     let bytes = fs::read(fixture("zip.pth")).unwrap();
     let hub = FakeHub::new();
     hub.put(REPO, "w.bin", &bytes, true).put(REPO, "small.bin", &bytes, false);
@@ -192,7 +192,7 @@ fn without_a_pin_weights_are_what_the_hub_states_for_the_commit() {
 }
 
 #[test]
-fn a_stopped_download_says_so() {
+fn a_cancelled_download_is_interrupted() {
     let hub = FakeHub::new();
     let source = WeightsSource::Hub { repo: REPO.into(), revision: COMMIT.into(), file: "w.pth".into(), sha256: None };
     let cancel = Cancel::default();
@@ -205,13 +205,11 @@ fn a_stopped_download_says_so() {
 fn embedded_weights_are_found() {
     let found = load(&WeightsSource::Embedded { name: "demo".into() }).unwrap();
     assert_eq!(found.origin.source, "embedded");
-    assert!(
-        weights::describe(&WeightsSource::Embedded { name: "demo".into() }).starts_with("`demo`, inside the program, ")
-    );
+    assert!(weights::describe(&WeightsSource::Embedded { name: "demo".into() }).starts_with("`demo`, embedded, "));
 }
 
 #[test]
-fn a_checkpoint_must_fit_its_network() {
+fn a_checkpoint_must_match_its_network() {
     let found = load_fixture("zip.pth").unwrap();
     let needed = |key: &str, shape: &[usize]| Parameter { key: key.into(), shape: shape.to_vec() };
     let all: Vec<_> = found.tensors.iter().map(|(key, tensor)| needed(key, &tensor.shape)).collect();

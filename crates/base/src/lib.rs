@@ -4,5 +4,6 @@
 pub mod digest;
 pub mod file_lock;
 pub mod files;
+pub mod pickle;
 pub mod pointer;
 pub mod progress;

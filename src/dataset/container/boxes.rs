@@ -1,19 +1,22 @@
-//! VGGFace2's table of face boxes: `NAME_ID, X, Y, W, H`, as a CSV or inside of the `.tar.gz` that it is published in.
+//! VGGFace2's table of face boxes: `NAME_ID, X, Y, W, H`, as a CSV or in the `.tar.gz` in which it is published.
 
 use std::collections::HashMap;
-use std::io::{BufReader, Read};
+use std::io::Read;
 
-use super::vggface2::Archive;
+use super::vggface2::{Archive, unreadable};
 use super::{ContainerProblem, Located};
-use crate::dataset::{DatasetError, Fault, FaultIn};
-use crate::files;
+use crate::dataset::columns::{self, BoxColumns};
+use crate::dataset::csv_lines::{CsvError, CsvLines, line_at};
+use crate::dataset::fault::LineFault;
+use crate::dataset::{CsvProblem, DatasetError, Fault, FaultIn};
+use crate::files::{self, FileError};
 use crate::pointer::PointerFile;
 use crate::preprocess::BoundingBox;
 
 /// Name of the table in an archive.
 const TABLE: &str = "loose_bb_test.csv";
 
-/// Bytes of a table at most; that of the test set has 6 MB.
+/// Maximum size of a table in bytes; that of the test set has 6 MB.
 const LARGEST: u64 = 1 << 30;
 
 const COLUMNS: [&str; 5] = ["NAME_ID", "X", "Y", "W", "H"];
@@ -21,15 +24,15 @@ const COLUMNS: [&str; 5] = ["NAME_ID", "X", "Y", "W", "H"];
 /// Boxes by the key of their picture.
 #[derive(Debug, Default)]
 pub(super) struct Boxes {
-    of: HashMap<String, Result<BoundingBox, Fault>>,
+    of: HashMap<String, Result<Option<BoundingBox>, Fault>>,
     /// The first key.
     pub first: String,
 }
 
 impl Boxes {
-    /// The box of a picture, `<identity>/<photo>_<face>` with or without ending.
+    /// The box of a picture, `<identity>/<photo>_<face>` with or without extension.
     pub fn get(&self, picture: &str) -> Result<Option<BoundingBox>, Fault> {
-        key(picture).and_then(|key| self.of.get(&key)).cloned().transpose()
+        key(picture).and_then(|key| self.of.get(&key)).cloned().unwrap_or(Ok(None))
     }
 
     pub fn len(&self) -> usize {
@@ -37,7 +40,7 @@ impl Boxes {
     }
 }
 
-/// Identity and file without ending: the table may write `n000001/0001_01`, with `.jpg`, or below a folder.
+/// Identity and file without extension: the table may contain `n000001/0001_01`, with `.jpg`, or below a folder.
 fn key(name: &str) -> Option<String> {
     let mut parts = name.rsplit('/');
     let (file, identity) = (parts.next()?, parts.next()?);
@@ -48,87 +51,69 @@ fn key(name: &str) -> Option<String> {
 /// Reads the table.
 pub(super) fn read(table: &Located) -> Result<Boxes, DatasetError> {
     let head = table.head()?;
-    let problem = |problem| table.problem(problem);
+    let mut bytes = Vec::new();
+    let read = |from: &mut dyn Read, bytes: &mut Vec<u8>| from.take(LARGEST).read_to_end(bytes).map(drop);
     if head.starts_with(b"\x1f\x8b") {
-        let mut boxes = None;
+        let mut found = false;
         Archive::new(table.open()?, table).each(|path, entry| {
             if path.rsplit('/').next() == Some(TABLE) {
-                boxes = Some(parse(entry.take(LARGEST)).map_err(problem)?);
+                found = true;
+                bytes.clear();
+                read(entry, &mut bytes).map_err(|error| unreadable(&error, table))?;
             }
             Ok(())
         })?;
-        boxes.ok_or_else(|| problem(ContainerProblem::Archive(format!("there is no {TABLE} in it"))))
+        if !found {
+            return Err(table.problem(ContainerProblem::Archive(format!("it has no {TABLE}"))));
+        }
     } else if head.starts_with(b"<") || PointerFile::of(&head).is_some() {
-        let found = files::looks_like(&head);
-        Err(problem(ContainerProblem::OtherFormat { found, expected: "a CSV with the columns NAME_ID, X, Y, W, H" }))
+        let (found, expected) = (files::looks_like(&head), "a CSV with the columns NAME_ID, X, Y, W, H");
+        return Err(table.problem(ContainerProblem::OtherFormat { found, expected }));
     } else {
-        parse(BufReader::new(table.open()?.take(LARGEST))).map_err(problem)
+        read(&mut table.open()?, &mut bytes).map_err(FileError::new("read", &table.path))?;
     }
+    parse(&bytes).map_err(|CsvError { offset, problem }| {
+        table.problem(ContainerProblem::Boxes { line: line_at(&bytes, offset), problem: Box::new(problem) })
+    })
 }
 
-fn parse(table: impl Read) -> Result<Boxes, ContainerProblem> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(table);
-    let wrong = |line: u64, rule: String| ContainerProblem::Boxes { line, rule };
-    let broken = |error: &csv::Error| wrong(error.position().map_or(1, csv::Position::line), csv_rule(error));
-    let headers: Vec<String> = reader
-        .headers()
-        .map_err(|error| broken(&error))?
-        .iter()
-        .map(|name| name.trim_start_matches('\u{feff}').trim_matches('"').trim().to_ascii_uppercase())
-        .collect();
-    let column = |name: &str| {
-        headers.iter().position(|header| header == name).ok_or_else(|| {
-            let found: Vec<_> = headers.iter().map(|header| format!("`{}`", header.escape_debug())).collect();
-            wrong(1, format!("there is no column `{name}`; the columns are {}", found.join(", ")))
-        })
-    };
-    let [name, edges @ ..] = COLUMNS.map(column);
-    let (name, [x, y, w, h]) = (name?, edges);
-    let edges = [x?, y?, w?, h?];
+fn parse(bytes: &[u8]) -> Result<Boxes, CsvError> {
+    let mut lines = CsvLines::open(bytes)?;
+    let head = lines.offset;
+    let [name, x, y, w, h] = find_columns(&lines.headers).map_err(|problem| CsvError { offset: head, problem })?;
     let mut boxes = Boxes::default();
-    for record in reader.records() {
-        let record = record.map_err(|error| broken(&error))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let value = |column: usize| record.get(column).unwrap_or_default();
-        let Some(key) = key(value(name)) else {
-            let rule = format!("NAME_ID is `{}`, expected for example `n000001/0001_01`", value(name).escape_debug());
-            return Err(wrong(line, rule));
+    let mut first_line = HashMap::new();
+    while lines.advance()? {
+        let (offset, row) = (lines.offset, lines.row());
+        let fail = |problem| CsvError { offset, problem };
+        let value = &row.record[name];
+        let Some(key) = key(value) else {
+            return Err(fail(CsvProblem::PictureName { column: row.column(name), value: value.into() }));
         };
-        let number = |column: usize| match value(column).parse::<f32>() {
-            Ok(number) if number.is_finite() => Ok(number),
-            _ => Err(format!("{} is `{}`, expected a number", headers[column], value(column).escape_debug())),
-        };
-        let bbox = || {
-            let [x, y, w, h] = edges.map(number);
-            let (x, y, w, h) = (x?, y?, w?, h?);
-            if w <= 0.0 || h <= 0.0 {
-                return Err(format!("a box of {w} × {h} pixels has no area"));
-            }
-            Ok(BoundingBox { x1: x, y1: y, x2: x + w, y2: y + h })
-        };
-        // A wrong box is a failure of its face alone.
-        let bbox = bbox().map_err(|rule| Fault { part: FaultIn::Box, reason: format!("line {line}: {rule}") });
+        // An invalid box fails its face only.
+        let bbox = row.whole().and_then(|()| row.full_bbox(BoxColumns::Size([x, y, w, h])));
+        let mut fault = LineFault::of(lines.line);
+        let bbox =
+            fault.keep(FaultIn::Box, bbox).map_or_else(|| fault.fault().map_or(Ok(None), Err), |bbox| Ok(Some(bbox)));
         if boxes.first.is_empty() {
             boxes.first.clone_from(&key);
         }
-        match boxes.of.insert(key, bbox.clone()) {
-            Some(other) if other != bbox => {
-                return Err(wrong(line, format!("`{}` has another box further up", value(name).escape_debug())));
-            }
-            _ => {}
+        let first = *first_line.entry(key.clone()).or_insert(lines.line);
+        if boxes.of.insert(key, bbox.clone()).is_some_and(|other| other != bbox) {
+            return Err(fail(CsvProblem::SecondBox { value: value.into(), first }));
         }
     }
-    if boxes.of.is_empty() { Err(wrong(1, "there is a header but no box below it".into())) } else { Ok(boxes) }
+    if boxes.of.is_empty() { Err(CsvError { offset: head, problem: CsvProblem::NoRows }) } else { Ok(boxes) }
 }
 
-fn csv_rule(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("the line has {len} values, the header has {expected_len} columns")
-        }
-        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".into(),
-        _ => error.to_string(),
-    }
+fn find_columns(headers: &[String]) -> Result<[usize; 5], CsvProblem> {
+    let headers = columns::lower_case(headers)?;
+    let column = |name: &str| {
+        let found = headers.iter().position(|header| *header == name.to_lowercase());
+        found.ok_or_else(|| columns::missing(&headers, &format!("`{name}`"), "VGGFace2's table has it"))
+    };
+    let [name, x, y, w, h] = COLUMNS.map(column);
+    Ok([name?, x?, y?, w?, h?])
 }
 
 #[cfg(test)]
@@ -138,15 +123,16 @@ mod tests {
     use super::*;
 
     fn boxes(table: &str) -> Boxes {
-        parse(table.as_bytes()).unwrap()
+        parse(table.as_bytes()).unwrap_or_else(|error| panic!("{}", error.problem))
     }
 
     fn message(table: &str) -> String {
-        parse(table.as_bytes()).unwrap_err().to_string()
+        let Err(CsvError { offset, problem }) = parse(table.as_bytes()) else { panic!("{table}") };
+        format!("line {}: {problem}", line_at(table.as_bytes(), offset))
     }
 
     #[test]
-    fn names_are_found_however_they_are_written() {
+    fn all_spellings_of_a_name_are_found() {
         let expected = Some(BoundingBox { x1: 161.0, y1: -14.0, x2: 361.0, y2: 286.0 });
         for table in [
             "NAME_ID,X,Y,W,H\n\"n000001/0001_01\",161,-14,200,300\n",
@@ -161,21 +147,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_table_is_told_with_its_line() {
-        assert_snapshot!(message("NAME,X,Y,W,H\n"), @"line 1: there is no column `NAME_ID`; the columns are `NAME`, `X`, `Y`, `W`, `H`");
-        assert_snapshot!(message("NAME_ID,X,Y,W,H\n"), @"line 1: there is a header but no box below it");
-        assert_snapshot!(message("NAME_ID,X,Y,W,H\n1_1,1,2,3,4\n"), @"line 2: NAME_ID is `1_1`, expected for example `n000001/0001_01`");
-        assert_snapshot!(message("NAME_ID,X,Y,W,H\nn1/1_1,1,2,3\n"), @"line 2: the line has 4 values, the header has 5 columns");
-        assert_snapshot!(message("NAME_ID,X,Y,W,H\nn1/1_1,1,2,3,4\nn1/1_1.jpg,1,2,3,5\n"), @"line 3: `n1/1_1.jpg` has another box further up");
+    fn errors_in_a_table_name_the_line() {
+        assert_snapshot!(message("NAME,X,Y,W,H\n"), @"line 1: missing column `NAME_ID`; the columns are `name`, `x`, `y`, `w`, `h` (VGGFace2's table has it)");
+        assert_snapshot!(message("NAME_ID,X,Y,W,H\n"), @"line 1: the table has a header but no rows");
+        assert_snapshot!(message("NAME_ID,X,Y,W,H\n1_1,1,2,3,4\n"), @"line 2: `NAME_ID` is `1_1`, expected for example `n000001/0001_01`");
+        assert_snapshot!(message("NAME_ID,X,Y,W,H\nn1/1_1,1,2,3,4\nn1/1_1.jpg,1,2,3,5\n"), @"line 3: `n1/1_1.jpg` already has a box on line 2; a picture has one face here: keep the box of the person it is filed under");
     }
 
     #[test]
-    fn a_wrong_box_is_a_fault_of_its_face_alone() {
-        let table = "NAME_ID,X,Y,W,H\nn1/1_1,1,2,3,4\nn1/2_1,1,nan,3,4\nn1/3_1,1,2,0,4\n";
+    fn an_invalid_box_is_a_fault_of_its_face_only() {
+        let table = "NAME_ID,X,Y,W,H\nn1/1_1,1,2,3,4\nn1/2_1,1,nan,3,4\nn1/3_1,1,2,0,4\nn1/4_1,1,2,3\n";
         let boxes = boxes(table);
         let said = |name: &str| boxes.get(name).map_err(|fault| (fault.part, fault.reason));
         assert!(said("n1/1_1").unwrap().is_some());
-        assert_eq!(said("n1/2_1"), Err((FaultIn::Box, "line 3: Y is `nan`, expected a number".into())));
-        assert_eq!(said("n1/3_1"), Err((FaultIn::Box, "line 4: a box of 0 × 4 pixels has no area".into())));
+        let reason = |name: &str| match said(name) {
+            Err((FaultIn::Box, reason)) => reason,
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_snapshot!(reason("n1/2_1"), @"line 3: `Y` is `nan`, expected a finite number such as 12 or 12.5");
+        assert_snapshot!(reason("n1/3_1"), @"line 4: the box from (1, 2) to (1, 6) has no area; expected x + w > x and y + h > y");
+        assert_snapshot!(reason("n1/4_1"), @"line 5: the line has 4 values, but the header has 5 columns; look for a missing or extra separator or quote");
     }
 }

@@ -1,8 +1,10 @@
-//! Why a container file cannot be used.
+//! Errors of container files.
 
+use crate::dataset::CsvProblem;
 use crate::digest::Digest;
+use crate::pickle::PickleError;
 
-/// The rule that a container file breaks. The message begins after the file's name.
+/// Why a container file cannot be used. The message follows the file's name.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerProblem {
     /// Another kind of file.
@@ -14,16 +16,16 @@ pub enum ContainerProblem {
         expected: &'static str,
     },
     /// It ends too early.
-    #[error("it ends after {length} bytes, in the middle of {what}; fetch or copy it again")]
+    #[error("it ends after {length} bytes, in the middle of {what}; download or copy it again")]
     Truncated {
         /// Its length.
         length: u64,
-        /// What is not whole: "its pickle".
+        /// What is incomplete: "an entry".
         what: &'static str,
     },
-    /// A digest that the config does not pin.
+    /// A different digest than pinned in the config.
     #[error(
-        "it has sha256 {found}, but {expected} is pinned: it is another file than the one meant, or damaged; correct `sha256` or the file"
+        "its sha256 is {found}, but {expected} is pinned: it is a different file, or damaged; correct `sha256` or replace the file"
     )]
     OtherContent {
         /// Digest of the file.
@@ -31,68 +33,43 @@ pub enum ContainerProblem {
         /// Digest that is pinned.
         expected: Digest,
     },
-    /// A function or type that no list of pictures needs.
-    #[error(
-        "at byte {at} it calls for `{name}`; a list of pictures and a list of bools need no such thing, and a pickle that \
-         calls functions can do anything, so it is refused"
-    )]
-    Code {
-        /// Module and name.
-        name: String,
-        /// Where.
-        at: u64,
-    },
-    /// An instruction that no list of pictures needs.
-    #[error(
-        "at byte {at} it builds {} (pickle instruction 0x{opcode:02x}), which lists of pictures and bools do not need: refused",
-        built(*opcode)
-    )]
-    Opcode {
-        /// The instruction.
-        opcode: u8,
-        /// Where.
-        at: u64,
-    },
-    /// A pickle that contradicts itself.
-    #[error("at byte {at} it is no sound pickle: {rule}")]
-    Pickle {
-        /// Where.
-        at: u64,
-        /// What is wrong.
-        rule: &'static str,
-    },
+    /// A pickle of other things than byte strings and bools, or a damaged one.
+    #[error(transparent)]
+    Pickle(#[from] PickleError),
     /// A pickle of something else.
     #[error(
-        "it is a pickle of {found}; an insightface .bin holds (list of encoded pictures, list of bools), two pictures a bool"
+        "it is a pickle of {found}; an insightface .bin is a pickle of (list of encoded pictures, list of bools), with two pictures per bool"
     )]
     NoPairs {
-        /// What it holds.
+        /// Its content.
         found: String,
     },
-    /// Columns that are none of the layouts.
+    /// Columns of an unknown layout.
     #[error(
-        "it has the columns {found}; looked for pairs (pictures `img_0`, `img_1` and `pair`, or pictures `image1`, `image2` \
-         and `target`) and for faces (one picture column and one of {identities}); a picture is a binary column or a \
-         struct with a binary `bytes`"
+        "its columns are {found}; expected pairs (pictures `img_0`, `img_1` and `pair`, or pictures `image1`, `image2` and \
+         `target`) or faces (one picture column and one of {identities}); a picture is a binary column or a struct \
+         with a binary `bytes`"
     )]
     Columns {
         /// Names and types.
         found: String,
-        /// Columns that say who a face is.
+        /// Columns that give the identity.
         identities: String,
     },
     /// A shard that differs from the first.
-    #[error("it has the columns {found}, the first file {first}; choose files of one split with `files` or `folder`")]
+    #[error(
+        "its columns are {found}, but those of the first file are {first}; choose files of one split with `files` or `folder`"
+    )]
     OtherColumns {
         /// Its columns.
         found: String,
         /// Those of the first.
         first: String,
     },
-    /// A column that is needed and has a type that is not read.
+    /// A required column of an unsupported type.
     #[error(
-        "its column `{column}` is of the type {dtype}, which is not read; write names as text, numbers as 32- or 64-bit \
-         integers and pictures as binary"
+        "its column `{column}` has the unsupported type {dtype}; store names as text, numbers as 32- or 64-bit integers and \
+         pictures as binary"
     )]
     Type {
         /// The column.
@@ -100,7 +77,7 @@ pub enum ContainerProblem {
         /// Its type.
         dtype: String,
     },
-    /// A value of a table that breaks a rule.
+    /// An invalid value.
     #[error("row {row}: `{column}` {rule}")]
     Value {
         /// The row, from 0.
@@ -110,8 +87,8 @@ pub enum ContainerProblem {
         /// What is wrong.
         rule: String,
     },
-    /// More rows than bytes: a damaged table would ask for any amount of memory.
-    #[error("it claims {rows} rows in {bytes} bytes: damaged; fetch or copy it again")]
+    /// More rows than bytes: a damaged table could request any amount of memory.
+    #[error("it claims {rows} rows in {bytes} bytes, so it is damaged; download or copy it again")]
     Rows {
         /// Rows.
         rows: u64,
@@ -121,14 +98,14 @@ pub enum ContainerProblem {
     /// polars cannot read it.
     #[error("polars cannot read it: {0}")]
     Polars(String),
-    /// No row.
-    #[error("it holds no faces")]
+    /// No rows.
+    #[error("it has no rows")]
     Empty,
-    /// Rows, and none that can be used.
-    #[error("no row of it can be used; {0}")]
+    /// No usable row.
+    #[error("none of its rows is usable; {0}")]
     NoRow(String),
-    /// An entry of an archive that would be written elsewhere or over another.
-    #[error("its entry `{name}` {rule}: refused")]
+    /// An entry of an archive that would be written elsewhere or over another one.
+    #[error("invalid entry `{name}`: it {rule}")]
     Entry {
         /// The entry, escaped.
         name: String,
@@ -136,30 +113,30 @@ pub enum ContainerProblem {
         rule: &'static str,
     },
     /// An archive that cannot be read.
-    #[error("it cannot be read as a .tar.gz: {0}")]
+    #[error("it is not a valid .tar.gz: {0}")]
     Archive(String),
     /// An archive or folder without faces.
-    #[error("it holds no pictures named `n000001/0001_01.jpg` (identity, photo, face){}", match example {
-        Some(example) => format!("; other files: {count}, the first is `{example}`"),
+    #[error("it has no pictures named like `n000001/0001_01.jpg` (identity, photo, face){}", match example {
+        Some(example) => format!("; it has {count} other files, the first is `{example}`"),
         None => String::new(),
     })]
     NoPictures {
-        /// A file that is no such picture.
+        /// One of the other files.
         example: Option<String>,
-        /// Such files.
+        /// Number of other files.
         count: u64,
     },
-    /// A table of boxes that breaks a rule.
-    #[error("line {line}: {rule}")]
+    /// An invalid table of boxes.
+    #[error("line {line}: {problem}")]
     Boxes {
         /// The line, from 1.
         line: u64,
-        /// What is wrong.
-        rule: String,
+        /// The rule.
+        problem: Box<CsvProblem>,
     },
     /// Boxes of other pictures.
     #[error(
-        "none of its {boxes} boxes belongs to a picture of the archive: it names `{named}`, the archive has `{there}`"
+        "none of its {boxes} boxes is for a picture of the archive: the first box is for `{named}`, the first picture is `{there}`"
     )]
     OtherBoxes {
         /// Number of boxes.
@@ -169,28 +146,16 @@ pub enum ContainerProblem {
         /// The first picture.
         there: String,
     },
-    /// Pictures that are not what was unpacked, twice.
-    #[error("its pictures change after they are unpacked to {0}; check the disk")]
+    /// Pictures that differ from what was unpacked, twice.
+    #[error("its pictures changed twice after they were unpacked to {0}; check the disk")]
     Unstable(String),
     /// No folder to unpack to.
-    #[error("there is no cache folder to unpack it to")]
+    #[error("unpacking it requires a cache folder")]
     NoCache,
     /// A full disk.
-    #[error("the disk of {0} is full; free some space and start again: nothing half is kept")]
+    #[error("the disk of {0} is full; free some space and start again; nothing was kept")]
     DiskFull(String),
     /// A folder without shards.
-    #[error("there is no `.parquet` file in it")]
+    #[error("it contains no `.parquet` files")]
     NoShards,
-}
-
-/// What a pickle instruction makes.
-fn built(opcode: u8) -> &'static str {
-    match opcode {
-        b'}' | b'd' | b's' | b'u' => "a dictionary",
-        b'F' | b'G' => "a decimal number",
-        b'i' | b'o' | 0x81 | 0x92 => "an object",
-        b'P' | b'Q' => "a reference to another file",
-        0x8f..=0x91 => "a set",
-        _ => "something else",
-    }
 }

@@ -1,14 +1,14 @@
-//! What the columns of a parquet file mean: faces, or pairs of faces.
+//! Detects from its columns whether a parquet file holds faces or pairs of faces.
 
 use polars::prelude::{ArrowDataType, ArrowSchema, DataType, Field, Schema, UnknownKind};
 
 use super::ContainerProblem;
 
-/// Two pictures and whether they are one person, as the mirrors of the benchmarks call them.
+/// Column names of pairs in the mirrors of the benchmarks: two pictures, and the label.
 const PICTURES: [[&str; 2]; 4] = [["img_0", "img_1"], ["image1", "image2"], ["image_1", "image_2"], ["img1", "img2"]];
 const LABELS: [&str; 6] = ["pair", "target", "label", "same", "is_same", "issame"];
 
-/// Who a face is; names before numbers: an id should be readable.
+/// Columns with the identity; names before numbers: an id should be readable.
 const IDENTITIES: [&str; 9] =
     ["identity_id", "identity", "label_name", "person", "person_id", "subject", "name", "label", "class"];
 const NAMES: [&str; 3] = ["face_id", "file_name", "filename"];
@@ -16,14 +16,14 @@ const PHOTOS: [&str; 2] = ["image_id", "photo_id"];
 
 /// The columns of a file.
 #[derive(Default)]
-pub(super) struct Columns {
-    /// All of them. One that cannot be read has a type of its kind, or an unknown one.
+pub(super) struct ShardColumns {
+    /// All columns. An unsupported one has a similar type, or an unknown one.
     schema: Schema,
-    /// Names and types of those that cannot be read. polars would fail or panic, so they are told apart before it sees them.
+    /// Names and types of unsupported columns, on which polars would fail or panic.
     unread: Vec<(String, String)>,
 }
 
-impl Columns {
+impl ShardColumns {
     pub fn of(schema: &ArrowSchema) -> Self {
         let mut columns = Self::default();
         for field in schema.iter_values() {
@@ -38,12 +38,12 @@ impl Columns {
         columns
     }
 
-    /// Whether all of them are there and can be read.
+    /// Whether all of these columns exist and are supported.
     pub fn has(&self, names: &[String]) -> bool {
         names.iter().all(|name| self.schema.contains(name) && self.unread(name).is_none())
     }
 
-    /// The columns that are in none of `used`: "`taken` (timestamp), `sizes` (list)"; `None`: there are none.
+    /// The columns that are not in `used`: "`taken` (timestamp), `sizes` (list)"; `None` if there are none.
     pub fn unused(&self, used: &[String]) -> Option<String> {
         let unused = self.schema.iter().filter(|(name, _)| !used.iter().any(|used| used == name.as_str()));
         let unused: Vec<_> = unused.map(|(name, dtype)| self.one(name, dtype)).collect();
@@ -67,12 +67,12 @@ impl Columns {
         }
     }
 
-    /// The type of a column that cannot be read.
+    /// The type of an unsupported column.
     fn unread(&self, name: &str) -> Option<&str> {
         self.unread.iter().find(|(unread, _)| unread == name).map(|(_, dtype)| dtype.as_str())
     }
 
-    /// Refuses a column that cannot be read.
+    /// Refuses an unsupported column.
     fn needed(&self, name: &str) -> Result<(), ContainerProblem> {
         match self.unread(name) {
             None => Ok(()),
@@ -81,7 +81,7 @@ impl Columns {
     }
 }
 
-/// What the columns mean, by their names.
+/// The meaning of the columns, by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Layout {
     Pairs { pictures: [String; 2], same: String },
@@ -89,8 +89,8 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    /// The columns that say something of a face and that are not read for anything else: they stay with it.
-    pub fn kept(&self, columns: &Columns) -> Vec<String> {
+    /// The other columns with plain values, which are kept with the faces.
+    pub fn kept(&self, columns: &ShardColumns) -> Vec<String> {
         if matches!(self, Self::Pairs { .. }) {
             return Vec::new();
         }
@@ -114,13 +114,13 @@ impl Layout {
 }
 
 /// Finds the layout.
-pub(super) fn find(columns: &Columns) -> Result<Layout, ContainerProblem> {
+pub(super) fn find(columns: &ShardColumns) -> Result<Layout, ContainerProblem> {
     let schema = &columns.schema;
     let layout = by_name(schema);
     if let Some(layout) = layout {
         return layout.columns().iter().try_for_each(|name| columns.needed(name)).map(|()| layout);
     }
-    // A column that would be needed, had it another type.
+    // A column that would fit if its type were supported.
     let needed = PICTURES.iter().flatten().chain(&LABELS).chain(&IDENTITIES);
     needed.filter(|name| schema.contains(name)).try_for_each(|name| columns.needed(name))?;
     let quoted: Vec<_> = IDENTITIES.iter().map(|name| format!("`{name}`")).collect();
@@ -141,7 +141,7 @@ fn by_name(schema: &Schema) -> Option<Layout> {
     Some(Layout::Faces { picture: picture.to_string(), identity, name, photo })
 }
 
-/// Whether this program reads columns of a type.
+/// Whether a type is supported.
 fn is_read(dtype: &ArrowDataType) -> bool {
     use ArrowDataType as T;
     match dtype {
@@ -157,7 +157,7 @@ fn is_text(dtype: &ArrowDataType) -> bool {
     matches!(dtype, ArrowDataType::Utf8 | ArrowDataType::LargeUtf8 | ArrowDataType::Utf8View)
 }
 
-/// A type of the same kind, by which the layout is found, for one that is not read.
+/// A similar type that stands in for an unsupported one when the layout is detected.
 fn stand_in(dtype: &ArrowDataType) -> DataType {
     use ArrowDataType as T;
     match dtype {
@@ -169,7 +169,7 @@ fn stand_in(dtype: &ArrowDataType) -> DataType {
     }
 }
 
-/// A type that is not read, in a word.
+/// The name of an unsupported type.
 fn type_name(dtype: &ArrowDataType) -> String {
     use ArrowDataType as T;
     match dtype {
@@ -193,7 +193,7 @@ fn type_name(dtype: &ArrowDataType) -> String {
     }
 }
 
-/// Encoded pictures: bytes, or as the library `datasets` writes them: bytes and a path.
+/// Encoded pictures: bytes, or a struct of bytes and a path as the library `datasets` writes it.
 fn is_picture(dtype: &DataType) -> bool {
     match dtype {
         DataType::Binary => true,
@@ -227,7 +227,7 @@ mod tests {
 
     fn found(columns: &[(&str, DataType)]) -> Result<Layout, ContainerProblem> {
         let schema = columns.iter().map(|(name, dtype)| Field::new((*name).into(), dtype.clone())).collect();
-        find(&Columns { schema, unread: Vec::new() })
+        find(&ShardColumns { schema, unread: Vec::new() })
     }
 
     fn layout(columns: &[(&str, DataType)]) -> String {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layouts_of_the_mirrors() {
+    fn the_layouts_of_the_mirrors_are_detected() {
         let pairs = [("pair", DataType::Int64), ("img_0", picture()), ("img_1", picture())];
         assert_eq!(layout(&pairs), "img_0 img_1 pair");
         let pairs = [("image1", DataType::Binary), ("image2", DataType::Binary), ("target", DataType::Boolean)];
@@ -252,9 +252,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_of_them_is_listed() {
-        assert_snapshot!(layout(&[("image", picture()), ("score", DataType::Float64)]), @"it has the columns `image` (struct of bytes, path), `score` (f64); looked for pairs (pictures `img_0`, `img_1` and `pair`, or pictures `image1`, `image2` and `target`) and for faces (one picture column and one of `identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `name`, `label`, `class`); a picture is a binary column or a struct with a binary `bytes`");
-        // Two pictures and an identity say nothing about pairs; a path is no picture.
+    fn an_unknown_layout_lists_the_columns() {
+        assert_snapshot!(layout(&[("image", picture()), ("score", DataType::Float64)]), @"its columns are `image` (struct of bytes, path), `score` (f64); expected pairs (pictures `img_0`, `img_1` and `pair`, or pictures `image1`, `image2` and `target`) or faces (one picture column and one of `identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `name`, `label`, `class`); a picture is a binary column or a struct with a binary `bytes`");
+        // Two pictures and an identity are not a pair; a path is not a picture.
         assert!(found(&[("a", picture()), ("b", picture()), ("label", DataType::Int64)]).is_err());
         assert!(found(&[("image", DataType::String), ("label", DataType::Int64)]).is_err());
         assert!(found(&[("image1", picture()), ("image2", picture()), ("target", DataType::Float32)]).is_err());

@@ -1,25 +1,25 @@
-//! Where container files are: on this machine as they are, or downloaded into the Hub's cache.
+//! Locates container files: local ones in place, those of the Hub in its cache, where they are downloaded to.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{ContainerFile, ContainerProblem, Located, Task};
-use crate::dataset::scan::Context;
+use crate::dataset::scan::OpenContext;
 use crate::dataset::{Container, HubFiles};
 use crate::dataset::{DatasetError, listing};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::hub::{self, Hub, HubError, HubFile, RepoKind};
 
-/// From here on the size is announced first, bytes.
+/// Downloads of more bytes are announced.
 const LARGE: u64 = 50_000_000;
 
-/// Ending of the files that are taken from a folder.
+/// Extension of the files that are read from a folder.
 const SHARD: &str = ".parquet";
 
-/// Brings the files here; at least one.
-pub(super) fn files(container: &Container, context: &Context<'_>) -> Result<Vec<Located>, DatasetError> {
+/// The local files, at least one, downloaded if necessary.
+pub(super) fn files(container: &Container, context: &OpenContext<'_>) -> Result<Vec<Located>, DatasetError> {
     match container {
         Container::Local { path, sha256 } => {
             let paths = if path.is_dir() { shards(path)? } else { vec![path.clone()] };
@@ -33,17 +33,17 @@ pub(super) fn files(container: &Container, context: &Context<'_>) -> Result<Vec<
     }
 }
 
-/// What the files are, for `check`. Looks at local paths only.
+/// Describes the files for `check`. Checks local paths only.
 pub(in crate::dataset) fn describe(container: &Container) -> String {
     match container {
         Container::Local { path, .. } if path.exists() => format!("{}; nothing to download", path.display()),
-        Container::Local { path, .. } => format!("{} (not there!)", path.display()),
+        Container::Local { path, .. } => format!("{} (missing)", path.display()),
         Container::Hub { repo, revision, files: HubFiles::Named(files), sha256 } => {
             let describe = |path: &String| Hub::shared().describe(&file(repo, revision, path, *sha256));
             files.iter().map(describe).collect::<Vec<_>>().join("; ")
         }
         Container::Hub { repo, revision, files: HubFiles::Below(folder), .. } => format!(
-            "{}; `fetch` downloads the {SHARD} files that are not in the Hub cache",
+            "{}; `facevault fetch` downloads the {SHARD} files that are not in the Hub cache",
             file(repo, revision, folder, None)
         ),
     }
@@ -64,7 +64,7 @@ fn shards(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(paths)
 }
 
-fn local(path: PathBuf, pinned: Option<Digest>, context: &Context<'_>) -> Result<Located, DatasetError> {
+fn local(path: PathBuf, pinned: Option<Digest>, context: &OpenContext<'_>) -> Result<Located, DatasetError> {
     let name = path.display().to_string();
     let (bytes, sha256) = digest(&path, context)?;
     let record = ContainerFile { path: name.clone(), commit: None, bytes, sha256 };
@@ -78,7 +78,7 @@ fn local(path: PathBuf, pinned: Option<Digest>, context: &Context<'_>) -> Result
 }
 
 /// Size and digest.
-fn digest(path: &Path, context: &Context<'_>) -> Result<(u64, Digest), DatasetError> {
+fn digest(path: &Path, context: &OpenContext<'_>) -> Result<(u64, Digest), DatasetError> {
     let failed = |error| FileError::new("read", path)(error);
     // Opening a pipe would wait for its writer.
     if !fs::metadata(path).map_err(failed)?.is_file() {
@@ -112,15 +112,15 @@ fn file(repo: &str, revision: &str, path: &str, sha256: Option<Digest>) -> HubFi
     HubFile { kind: RepoKind::Dataset, repo, revision, path, size: None, sha256 }
 }
 
-/// The files with what the Hub's listing says about them: sizes, and digests of large files.
+/// The files with the facts from the Hub's listing: sizes, and digests of large files.
 fn listed(
     repo: &str,
     revision: &str,
     files: &HubFiles,
     pinned: Option<Digest>,
-    context: &Context<'_>,
+    context: &OpenContext<'_>,
 ) -> Result<Vec<HubFile>, DatasetError> {
-    let list = |folder: &str| hub::list(RepoKind::Dataset, repo, revision, folder, context.cancel);
+    let list = |folder: &str| Hub::shared().list(RepoKind::Dataset, repo, revision, folder, context.cancel);
     match files {
         HubFiles::Below(folder) => {
             let mut shards = list(folder)?;
@@ -133,12 +133,12 @@ fn listed(
         }
         HubFiles::Named(paths) => {
             let listing = match list(common_folder(paths)) {
-                // The listing only tells sizes early: what is in the cache does without.
+                // The listing only gives sizes early: cached files do not need it.
                 Err(HubError::NotCached { .. }) => Vec::new(),
                 other => other?,
             };
             let known = |path: &String| listing.iter().find(|listed| listed.path == *path);
-            // What is not listed is asked for all the same: the Hub's answer says best what is wrong.
+            // An unlisted file is requested nevertheless: the Hub's answer is the best error.
             let with_facts = |path| {
                 let (size, sha256) = known(path).map_or((None, None), |listed| (listed.size, listed.sha256));
                 HubFile { size, ..file(repo, revision, path, pinned.or(sha256)) }
@@ -148,7 +148,7 @@ fn listed(
     }
 }
 
-/// The deepest folder that holds all files.
+/// The deepest common folder of all files.
 fn common_folder(paths: &[String]) -> &str {
     let parent = |path| str::rsplit_once(path, '/').map_or("", |(parent, _)| parent);
     let mut folder = paths.first().map_or("", |path| parent(path));
@@ -158,27 +158,27 @@ fn common_folder(paths: &[String]) -> &str {
     folder
 }
 
-fn announce(files: &[HubFile], context: &Context<'_>) {
+fn announce(files: &[HubFile], context: &OpenContext<'_>) {
     let missing: Vec<_> = files.iter().filter(|file| !matches!(Hub::shared().cached(file), Ok(Some(_)))).collect();
     let bytes: u64 = missing.iter().filter_map(|file| file.size).sum();
     if let ([first, rest @ ..], LARGE..) = (&missing[..], bytes) {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        context.progress.say(&format!("{first}{more}: {:.0} MB are downloaded into the Hub cache", bytes as f64 / 1e6));
+        context.progress.say(&format!("downloading {first}{more} ({:.0} MB) into the Hub cache", bytes as f64 / 1e6));
     }
 }
 
-fn downloaded(files: Vec<HubFile>, context: &Context<'_>) -> Result<Vec<Located>, DatasetError> {
+fn downloaded(files: Vec<HubFile>, context: &OpenContext<'_>) -> Result<Vec<Located>, DatasetError> {
     let mut commit = None::<String>;
     let mut located = Vec::new();
     for mut file in files {
         let asked = file.revision.clone();
         // A branch may move between two files.
         file.revision = commit.clone().unwrap_or(file.revision);
-        let path = hub::download(&file, context.progress, context.cancel)?;
+        let path = Hub::shared().download(&file, context.progress, context.cancel)?;
         let known = commit_of(&path, &file)?;
         if commit.is_none() && !hub::is_commit(&asked) {
             context.progress.say(&format!(
-                "`{asked}` of {} is commit {known} today; write that as `revision`, so that this config keeps its meaning",
+                "`{asked}` of {} is currently commit {known}; set `revision` to that to keep this config reproducible",
                 file.repo
             ));
         }
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folder_that_is_listed_holds_all_files() {
+    fn the_common_folder_contains_all_files() {
         let common = |paths: &[&str]| {
             let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
             common_folder(&paths).to_owned()
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commit_is_read_off_the_snapshot() {
+    fn the_commit_is_taken_from_the_snapshots_path() {
         let sha = "c42f4c2771b043bb5c461093664d016ff4298224";
         let file = file("a/b", "main", "x/y.bin", None);
         let read = |path: &str| commit_of(Path::new(path), &file).ok();

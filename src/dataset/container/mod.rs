@@ -1,5 +1,5 @@
-//! Datasets that come in one file or a few: insightface's `.bin`, parquet, VGGFace2's archive. Each is found (on this
-//! machine or on the Hub), digested, unpacked once, and then is a folder of pictures like any other.
+//! Datasets in container files: insightface's `.bin`, parquet, VGGFace2's archive. Each is located (locally or on the Hub),
+//! digested, unpacked once, and then used like a folder of pictures.
 
 mod boxes;
 mod error;
@@ -7,7 +7,6 @@ mod insightface;
 mod layout;
 mod locate;
 mod parquet;
-mod pickle;
 mod unpacked;
 mod vggface2;
 
@@ -20,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::scan::Context;
+use super::scan::OpenContext;
 use super::{DatasetError, Manifest};
 use crate::dataset::Container;
 use crate::digest::Digest;
@@ -44,7 +43,7 @@ pub struct ContainerFile {
     pub sha256: Digest,
 }
 
-/// A container file that is here.
+/// A local container file.
 struct Located {
     /// For messages.
     name: String,
@@ -58,7 +57,7 @@ impl Located {
         DatasetError::Container { name: self.name.clone(), problem: Box::new(problem) }
     }
 
-    /// Opened to be read.
+    /// Opens it for reading.
     fn open(&self) -> Result<File, FileError> {
         File::open(&self.path).map_err(FileError::new("read", &self.path))
     }
@@ -70,7 +69,7 @@ impl Located {
         Ok(head)
     }
 
-    /// Refuses a file that does not begin as its kind does.
+    /// Refuses a file that does not begin with `start`.
     fn expect(&self, start: &[u8], expected: &'static str) -> Result<(), DatasetError> {
         let head = self.head()?;
         if head.starts_with(start) {
@@ -85,24 +84,24 @@ fn records(files: &[Located]) -> Vec<ContainerFile> {
 }
 
 /// insightface's `.bin`.
-pub(super) fn insightface(file: &Container, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+pub(super) fn insightface(file: &Container, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let files = locate::files(file, context)?;
     Ok(Manifest { containers: records(&files), ..insightface::open(&files[0], context)? })
 }
 
 /// Parquet shards.
-pub(super) fn parquet(shards: &Container, context: &Context<'_>) -> Result<Manifest, DatasetError> {
+pub(super) fn parquet(shards: &Container, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let files = locate::files(shards, context)?;
     Ok(Manifest { containers: records(&files), ..parquet::open(&files, context)? })
 }
 
-/// VGGFace2's archive, or the folder where it is unpacked, and its table of boxes.
+/// VGGFace2's archive, or the folder of its pictures, and its table of boxes.
 pub(super) fn vggface2(
     archive: &Container,
     boxes: &Container,
-    context: &Context<'_>,
+    context: &OpenContext<'_>,
 ) -> Result<Manifest, DatasetError> {
-    // The small file first: what is wrong with it is known before the archive is downloaded.
+    // The small file first: its errors are known before the archive is downloaded.
     let table = locate::files(boxes, context)?.remove(0);
     let boxes = boxes::read(&table)?;
     let mut containers = vec![table.record.clone()];
@@ -117,11 +116,11 @@ pub(super) fn vggface2(
     Ok(Manifest { containers, ..manifest })
 }
 
-/// An open task of the progress; over when dropped, also by an error.
+/// An open progress task; finishes when dropped.
 struct Task<'a>(&'a dyn Progress);
 
 impl<'a> Task<'a> {
-    fn start(context: &Context<'a>, verb: &str, file: &Path, unit: &'static str, total: u64) -> Self {
+    fn start(context: &OpenContext<'a>, verb: &str, file: &Path, unit: &'static str, total: u64) -> Self {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         context.progress.start(&format!("{verb} {name}"), unit, Some(total), 0);
         Self(context.progress)
@@ -138,12 +137,12 @@ impl Drop for Task<'_> {
     }
 }
 
-/// Says how many pairs there are: a list that means the opposite by 0 and 1 shows here.
-fn say_pairs(manifest: &Manifest, context: &Context<'_>) {
+/// Reports the number of pairs, which reveals a list with swapped labels.
+fn say_pairs(manifest: &Manifest, context: &OpenContext<'_>) {
     let Some(list) = manifest.lists.first() else { return };
     let genuine = list.pairs.iter().filter(|pair| pair.same).count();
     context.progress.say(&format!(
-        "{} pairs, {genuine} genuine and {} impostor, of {} different pictures",
+        "{} pairs ({genuine} genuine, {} impostor) of {} distinct pictures",
         list.pairs.len(),
         list.pairs.len() - genuine,
         manifest.len()

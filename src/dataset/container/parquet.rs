@@ -1,35 +1,35 @@
-//! The source `parquet`: shards with encoded pictures in their columns, read a row group at a time.
+//! The source `parquet`: shards with columns of encoded pictures, read one row group at a time.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars::prelude::*;
 
-use super::layout::{self, Columns, Layout};
-use super::unpacked::{self, Distinct, Entry, Folder, Index, file_name};
+use super::layout::{self, Layout, ShardColumns};
+use super::unpacked::{self, Distinct, Index, PartialFolder, UnpackedFace, file_name};
 use super::{ContainerProblem, Located, Task, say_pairs};
-use crate::dataset::scan::Context;
+use crate::dataset::scan::OpenContext;
 use crate::dataset::{DatasetError, Manifest};
 use crate::digest::Digest;
 
-/// Bytes of columns that are decoded at a time, where a row group has more.
+/// Bytes that are decoded at a time; larger row groups are split.
 const SLICE: u64 = 256 << 20;
 
 /// Reads shards.
-pub(super) fn open(shards: &[Located], context: &Context<'_>) -> Result<Manifest, DatasetError> {
-    let unpack = |folder: &mut Folder<'_>| unpack(shards, folder);
+pub(super) fn open(shards: &[Located], context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
+    let unpack = |folder: &mut PartialFolder<'_>| unpack(shards, folder);
     let manifest = unpacked::open("parquet", shards, context, unpack, |_| Ok(None))?;
     say_pairs(&manifest, context);
     Ok(manifest)
 }
 
-fn unpack(shards: &[Located], folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
+fn unpack(shards: &[Located], folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
     let first = Shard::open(&shards[0])?;
     let layout = layout::find(&first.columns).map_err(|problem| shards[0].problem(problem))?;
     let kept = layout.kept(&first.columns);
     let read = [layout.columns(), kept.clone()].concat();
-    let mut faces = Faces::default();
-    let mut pairs = Pairs::default();
+    let mut faces = ShardFaces::default();
+    let mut pairs = ShardPairs::default();
     for located in shards {
         let shard = Shard::open(located)?;
         if layout::find(&shard.columns).ok().as_ref() != Some(&layout) || !shard.columns.has(&kept) {
@@ -39,7 +39,7 @@ fn unpack(shards: &[Located], folder: &mut Folder<'_>) -> Result<Index, DatasetE
         let task = Task::start(folder.context, "unpacking", &located.path, "rows", shard.rows);
         for (start, rows) in shard.slices() {
             let frame = shard.read(start, rows, read.clone())?;
-            let table = Table { frame: &frame, start: start as u64, located };
+            let table = Rows { frame: &frame, start: start as u64, located };
             match &layout {
                 Layout::Pairs { pictures, same } => pairs.add(&table, pictures, same, folder)?,
                 Layout::Faces { .. } => faces.add(&table, &layout, &kept, folder)?,
@@ -52,10 +52,10 @@ fn unpack(shards: &[Located], folder: &mut Folder<'_>) -> Result<Index, DatasetE
         Layout::Faces { .. } => faces.finish(kept),
     };
     let index = Index { unused: first.columns.unused(&read), ..index };
-    let fault = |entry: &Entry| entry.fault.clone();
+    let fault = |entry: &UnpackedFace| entry.fault.clone();
     match index.faces.iter().map(fault).collect::<Option<Vec<_>>>() {
         None => Ok(index),
-        // Not one picture is there: the fault is the file's.
+        // Without any picture, the file itself is at fault.
         Some(faults) => Err(shards[0].problem(match faults.into_iter().next() {
             Some(first) => ContainerProblem::NoRow(first),
             None => ContainerProblem::Empty,
@@ -66,7 +66,7 @@ fn unpack(shards: &[Located], folder: &mut Folder<'_>) -> Result<Index, DatasetE
 /// One parquet file.
 struct Shard<'a> {
     located: &'a Located,
-    columns: Columns,
+    columns: ShardColumns,
     rows: u64,
     /// Rows and bytes of each row group.
     groups: Vec<(usize, u64)>,
@@ -78,18 +78,18 @@ impl<'a> Shard<'a> {
         located.expect(b"PAR1", "a parquet file")?;
         let mut reader = ParquetReader::new(located.open()?);
         let (columns, metadata) =
-            polars(|| Ok((Columns::of(&*reader.schema()?), reader.get_metadata()?.clone()))).map_err(problem)?;
+            polars(|| Ok((ShardColumns::of(&*reader.schema()?), reader.get_metadata()?.clone()))).map_err(problem)?;
         let groups: Vec<_> =
             metadata.row_groups.iter().map(|group| (group.num_rows(), group.total_byte_size() as u64)).collect();
         let rows = groups.iter().try_fold(0u64, |sum, (rows, _)| sum.checked_add(*rows as u64)).unwrap_or(u64::MAX);
-        // A picture has more than a byte; polars would reserve memory for what a damaged file claims.
+        // A picture has more than one byte; polars would reserve memory for whatever a damaged file claims.
         if rows > located.record.bytes {
             return Err(problem(ContainerProblem::Rows { rows, bytes: located.record.bytes }));
         }
         Ok(Self { located, columns, rows, groups })
     }
 
-    /// First row and number of rows: a row group, or parts of a large one.
+    /// First row and number of rows of each slice: a row group, or part of a large one.
     fn slices(&self) -> Vec<(usize, usize)> {
         let mut slices = Vec::new();
         let mut start = 0;
@@ -113,24 +113,24 @@ impl<'a> Shard<'a> {
     }
 }
 
-/// polars panics about some damaged files. (One that claims a page of many gigabytes may still end the process for want
-/// of memory: the digest of a file from the Hub is checked before it comes here, that of a local one where it is pinned.)
+/// Catches the panics of polars on damaged files. (A file that claims a page of many gigabytes may still exhaust memory
+/// and end the process: the digest of a file from the Hub is checked before it gets here, that of a local one if pinned.)
 fn polars<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ContainerProblem> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| ContainerProblem::Polars(error.to_string())),
-        Err(_) => Err(ContainerProblem::Polars("it is damaged; fetch or copy it again".into())),
+        Err(_) => Err(ContainerProblem::Polars("it is damaged; download or copy it again".into())),
     }
 }
 
 /// Rows of a shard.
-struct Table<'a> {
+struct Rows<'a> {
     frame: &'a DataFrame,
     /// Number of the first.
     start: u64,
     located: &'a Located,
 }
 
-impl Table<'_> {
+impl Rows<'_> {
     fn wrong(&self, row: usize, column: &str, rule: impl Into<String>) -> DatasetError {
         let (row, column) = (self.start + row as u64, column.to_owned());
         self.located.problem(ContainerProblem::Value { row, column, rule: rule.into() })
@@ -140,7 +140,7 @@ impl Table<'_> {
         result.map_err(|error| self.located.problem(ContainerProblem::Polars(error.to_string())))
     }
 
-    /// The encoded pictures, and the paths beside them.
+    /// The encoded pictures, and their paths.
     fn pictures(&self, name: &str) -> Result<(BinaryChunked, Option<StringChunked>), DatasetError> {
         let column = self.polars(self.frame.column(name))?;
         let Ok(fields) = column.struct_() else { return Ok((self.polars(column.binary())?.clone(), None)) };
@@ -149,16 +149,16 @@ impl Table<'_> {
         Ok((self.polars(bytes.binary())?.clone(), paths))
     }
 
-    /// A column of names or numbers as texts.
+    /// A column of names or numbers as text.
     fn texts(&self, name: &str) -> Result<StringChunked, DatasetError> {
         let column = self.polars(self.frame.column(name).and_then(|column| column.cast(&DataType::String)))?;
         Ok(self.polars(column.str())?.clone())
     }
 }
 
-/// A picture of a row, or why it has none. One that is not there, while a path is, lies somewhere that nobody can look.
+/// The picture of a row, or why it has none. With a path alone, the picture is somewhere unknown.
 fn picture<'a>(
-    table: &Table<'_>,
+    table: &Rows<'_>,
     column: &str,
     row: usize,
     bytes: &'a BinaryChunked,
@@ -166,25 +166,25 @@ fn picture<'a>(
 ) -> Result<&'a [u8], String> {
     let rule = match (bytes.get(row), paths.and_then(|paths| paths.get(row))) {
         (Some(bytes), _) => return Ok(bytes),
-        (None, Some(_)) => "has a path and no bytes; the pictures must be in the file",
+        (None, Some(_)) => "has a path but no bytes; the file must contain the pictures",
         (None, None) => "is null",
     };
     Err(format!("row {}: `{column}` {rule}", table.start + row as u64))
 }
 
 #[derive(Default)]
-struct Pairs {
+struct ShardPairs {
     distinct: Distinct,
     pairs: Vec<(u32, u32, bool)>,
 }
 
-impl Pairs {
+impl ShardPairs {
     fn add(
         &mut self,
-        table: &Table<'_>,
+        table: &Rows<'_>,
         names: &[String; 2],
         same: &str,
-        folder: &Folder<'_>,
+        folder: &PartialFolder<'_>,
     ) -> Result<(), DatasetError> {
         let [first, second] = [table.pictures(&names[0])?, table.pictures(&names[1])?];
         let labels = table.polars(table.frame.column(same).and_then(|column| column.cast(&DataType::Int64)))?;
@@ -193,7 +193,7 @@ impl Pairs {
             let label = match labels.get(row) {
                 Some(label @ (0 | 1)) => label == 1,
                 Some(other) => {
-                    return Err(table.wrong(row, same, format!("is {other}, expected 1 (same person) or 0")));
+                    return Err(table.wrong(row, same, format!("is {other}, expected 1 (genuine) or 0 (impostor)")));
                 }
                 None => return Err(table.wrong(row, same, "is null")),
             };
@@ -215,22 +215,22 @@ impl Pairs {
     }
 }
 
-/// Faces, and the names that the table has for them.
+/// The faces, and their names in the table.
 #[derive(Default)]
-struct Faces {
-    entries: Vec<Entry>,
+struct ShardFaces {
+    entries: Vec<UnpackedFace>,
     names: Vec<Option<String>>,
-    /// Values of the columns that are kept, column by column.
+    /// Values of the kept columns, column by column.
     kept: Vec<Vec<String>>,
 }
 
-impl Faces {
+impl ShardFaces {
     fn add(
         &mut self,
-        table: &Table<'_>,
+        table: &Rows<'_>,
         layout: &Layout,
         kept: &[String],
-        folder: &Folder<'_>,
+        folder: &PartialFolder<'_>,
     ) -> Result<(), DatasetError> {
         let Layout::Faces { picture: column, identity, name, photo: photo_column } = layout else { return Ok(()) };
         let (bytes, paths) = table.pictures(column)?;
@@ -242,7 +242,7 @@ impl Faces {
             values.extend(table.texts(name)?.iter().map(|value| value.unwrap_or_default().to_owned()));
         }
         for row in 0..table.frame.height() {
-            // -1 is how the library `datasets` writes a label that is held back.
+            // The library `datasets` stores a withheld label as -1.
             let who = identities.get(row).filter(|identity| !matches!(*identity, "" | "-1"));
             let photo = photos.as_ref().and_then(|photos| photos.get(row)).filter(|photo| !photo.is_empty());
             let controlled = [(Some(identity), who), (photo_column.as_ref(), photo)]
@@ -271,12 +271,12 @@ impl Faces {
                 None => paths.as_ref().and_then(|paths| paths.get(row)).map(last),
             });
             let (identity, photo) = (who.map(str::to_owned), photo.map(str::to_owned));
-            self.entries.push(Entry { id: path.clone(), identity, photo, path, sha256, fault });
+            self.entries.push(UnpackedFace { id: path.clone(), identity, photo, path, sha256, fault });
         }
         Ok(())
     }
 
-    /// The table's names become ids where each face has one of its own; else numbers are.
+    /// The table's names become ids if they are unique; otherwise numbers do.
     fn finish(mut self, kept: Vec<String>) -> Index {
         let usable = |name: &&str| !name.is_empty() && !name.contains(char::is_control);
         let distinct: HashSet<_> = self.names.iter().flatten().map(String::as_str).filter(usable).collect();

@@ -1,13 +1,13 @@
-//! A container's pictures as files, unpacked once into the cache:
+//! Pictures of a container, unpacked once into the cache:
 //!
 //! ```text
-//! <cache>/unpacked/<16 hex>/           named by the container's digest and the code that unpacks
-//!                           index      which picture is which face, and their digests
+//! <cache>/unpacked/<16 hex>/           named by the container's digest and the unpacker's version
+//!                           index      the faces and the digests of their pictures
 //!                           000012.jpg
 //! ```
 //!
-//! The folder is filled under a temporary name and renamed once it is whole. Its files are not flushed one by one:
-//! whoever opens it compares every picture with the index, and what a power failure took is unpacked again.
+//! The folder is filled under a temporary name and renamed when complete. Its files are not flushed individually: every
+//! picture is compared with the index when the folder is opened, and what a power failure destroyed is unpacked again.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ContainerProblem, Located};
-use crate::dataset::scan::{self, Context, ScanError};
+use crate::dataset::scan::{self, OpenContext, ScanError};
 use crate::dataset::{
     BoundingBox, DatasetError, Face, Fault, FaultIn, LeftOut, Manifest, PixelSource, SourceTable, sealed_json,
 };
@@ -27,45 +27,45 @@ use crate::files::{self, FileError, PARTIAL};
 use crate::protocol::ListedPair;
 use crate::protocol::{DATASET_PAIRS, PairList};
 
-/// Raised whenever the same container would be unpacked differently.
+/// Incremented whenever a container would be unpacked differently.
 const VERSION: u64 = 2;
 
 const INDEX: &str = "index";
 
-/// What is in an unpacked folder.
+/// The content of an unpacked folder.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Index {
-    pub faces: Vec<Entry>,
+    pub faces: Vec<UnpackedFace>,
     /// Two indices into `faces`, and whether they are one person.
     pub pairs: Vec<(u32, u32, bool)>,
-    /// The container's own columns, each with a value a face.
+    /// The container's own columns with one value per face.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub columns: Vec<(String, Vec<String>)>,
-    /// Names and types of the columns that are not read.
+    /// Names and types of unused columns.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unused: Option<String>,
-    /// What is in the container and is no face.
+    /// Entries of the container that are not faces.
     #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
     pub left_out: LeftOut,
 }
 
 /// One face: a whole picture.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(super) struct UnpackedFace {
     pub id: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub identity: Option<String>,
-    /// The photo, where it is not the picture.
+    /// The photo, if it is not the picture itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub photo: Option<String>,
     pub path: String,
-    /// `None`: there is no picture, `fault` says why.
+    /// `None`: there is no picture, for the reason in `fault`.
     pub sha256: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fault: Option<String>,
 }
 
-impl Entry {
+impl UnpackedFace {
     /// The row of a manifest.
     fn face(&self, bbox: Result<Option<BoundingBox>, Fault>) -> Face {
         let own = self.fault.clone().map(|reason| Fault { part: FaultIn::Face, reason });
@@ -86,18 +86,18 @@ impl Entry {
     }
 }
 
-/// The faces of a container: unpacked by `unpack` if they are not in the cache yet, each picture compared with what was
-/// unpacked. `unpack` gets the folder to fill.
+/// The faces of a container: unpacked by `unpack` if they are not in the cache, each picture compared with the index.
+/// `unpack` fills the folder that it is given.
 pub(super) fn open(
     kind: &str,
     containers: &[Located],
-    context: &Context<'_>,
-    unpack: impl Fn(&mut Folder<'_>) -> Result<Index, DatasetError>,
+    context: &OpenContext<'_>,
+    unpack: impl Fn(&mut PartialFolder<'_>) -> Result<Index, DatasetError>,
     bbox: impl Fn(&str) -> Result<Option<BoundingBox>, Fault>,
 ) -> Result<Manifest, DatasetError> {
     let first = &containers[0];
     let Some(cache) = context.cache else { return Err(first.problem(ContainerProblem::NoCache)) };
-    let place = Place { folder: cache.join("unpacked"), name: name(kind, containers) };
+    let place = UnpackedFolder { folder: cache.join("unpacked"), name: name(kind, containers) };
     for last in [false, true] {
         let index = place.index(first, context, &unpack)?;
         let mut manifest = Manifest { root: place.root(), left_out: index.left_out.clone(), ..Manifest::default() };
@@ -116,7 +116,7 @@ pub(super) fn open(
         })?;
         if manifest.faces.iter().zip(&index.faces).all(|(face, entry)| face.content == entry.sha256) {
             if let Some(unused) = &index.unused {
-                context.progress.say(&format!("{}: columns that are not read: {unused}", first.name));
+                context.progress.say(&format!("{}: unused columns: {unused}", first.name));
             }
             return Ok(manifest);
         }
@@ -129,7 +129,7 @@ pub(super) fn open(
     Err(first.problem(ContainerProblem::Unstable(place.root().display().to_string())))
 }
 
-/// Named by all that the folder's content depends on.
+/// A name that depends on everything that determines the folder's content.
 fn name(kind: &str, containers: &[Located]) -> String {
     let mut hasher = Hasher::default();
     hasher.field(&VERSION.to_le_bytes());
@@ -140,12 +140,12 @@ fn name(kind: &str, containers: &[Located]) -> String {
     hasher.finish().short(16)
 }
 
-struct Place {
+struct UnpackedFolder {
     folder: PathBuf,
     name: String,
 }
 
-impl Place {
+impl UnpackedFolder {
     fn root(&self) -> PathBuf {
         self.folder.join(&self.name)
     }
@@ -153,8 +153,8 @@ impl Place {
     fn index(
         &self,
         container: &Located,
-        context: &Context<'_>,
-        unpack: impl Fn(&mut Folder<'_>) -> Result<Index, DatasetError>,
+        context: &OpenContext<'_>,
+        unpack: impl Fn(&mut PartialFolder<'_>) -> Result<Index, DatasetError>,
     ) -> Result<Index, DatasetError> {
         let root = self.root();
         if let Some(index) = read_index(&root) {
@@ -162,14 +162,14 @@ impl Place {
         }
         files::create_dir(&self.folder)?;
         let _lock = self.lock(context)?;
-        // Another process may have been quicker.
+        // Another process may have been faster.
         if let Some(index) = read_index(&root) {
             return Ok(index);
         }
         self.remove()?;
         self.sweep()?;
         let partial = self.folder.join(format!("{PARTIAL}{}", self.name));
-        let mut folder = Folder { path: &partial, container, context };
+        let mut folder = PartialFolder { path: &partial, container, context };
         let unpacked = files::create_dir(&partial).map_err(DatasetError::from).and_then(|()| unpack(&mut folder));
         let unpacked = unpacked.and_then(|index| {
             folder.disk(sealed_json::write(&partial.join(INDEX), &index))?;
@@ -182,8 +182,8 @@ impl Place {
         unpacked
     }
 
-    /// One process unpacks at a time, so that each picture is written once and what lies around belongs to nobody.
-    fn lock(&self, context: &Context<'_>) -> Result<Lock, DatasetError> {
+    /// One process unpacks at a time, so that leftover partial folders belong to nobody.
+    fn lock(&self, context: &OpenContext<'_>) -> Result<Lock, DatasetError> {
         let waiting = |busy: &Busy| {
             context.progress.say(&format!("{} is unpacking a dataset; waiting for it{}", busy.holder, busy.remedy()));
         };
@@ -199,7 +199,7 @@ impl Place {
         remove(&self.root())
     }
 
-    /// Removes what killed processes left.
+    /// Removes partial folders of killed processes.
     fn sweep(&self) -> Result<(), FileError> {
         let entries = fs::read_dir(&self.folder).map_err(FileError::new("list", &self.folder))?;
         let stale = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(PARTIAL);
@@ -219,13 +219,13 @@ fn read_index(root: &Path) -> Option<Index> {
 }
 
 /// A folder that is being filled.
-pub(super) struct Folder<'a> {
+pub(super) struct PartialFolder<'a> {
     path: &'a Path,
     pub container: &'a Located,
-    pub context: &'a Context<'a>,
+    pub context: &'a OpenContext<'a>,
 }
 
-impl Folder<'_> {
+impl PartialFolder<'_> {
     /// Writes a picture; `path` is relative and may have folders.
     pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), DatasetError> {
         if self.context.cancel.requested() {
@@ -242,7 +242,7 @@ impl Folder<'_> {
         self.disk(written.map_err(FileError::new("write", &target)))
     }
 
-    /// A full disk, told apart.
+    /// Distinguishes a full disk.
     fn disk<T>(&self, result: Result<T, FileError>) -> Result<T, DatasetError> {
         result.map_err(|error| match error.source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
@@ -253,22 +253,22 @@ impl Folder<'_> {
     }
 }
 
-/// A file name for the picture with this number, its ending by its content.
+/// A file name for the picture with this number, its extension by content. It becomes the face's id.
 pub(super) fn file_name(number: usize, picture: &[u8]) -> String {
-    let ending = image::guess_format(picture).ok().and_then(|format| format.extensions_str().first().copied());
-    format!("{number:06}.{}", ending.unwrap_or("bin"))
+    let extension = image::guess_format(picture).ok().and_then(|format| format.extensions_str().first().copied());
+    format!("{number:06}.{}", extension.unwrap_or("bin"))
 }
 
-/// The pictures of pairs, each once: benchmarks repeat them, and a picture needs one embedding.
+/// The distinct pictures of pairs: benchmarks repeat them, and one embedding per picture is enough.
 #[derive(Default)]
 pub(super) struct Distinct {
     known: HashMap<Digest, u32>,
-    entries: Vec<Entry>,
+    entries: Vec<UnpackedFace>,
 }
 
 impl Distinct {
-    /// The row of a picture. A new one gets its number for its name.
-    pub fn row(&mut self, number: usize, picture: &[u8], folder: &Folder<'_>) -> Result<u32, DatasetError> {
+    /// The row of a picture. A new one is named by its number.
+    pub fn row(&mut self, number: usize, picture: &[u8], folder: &PartialFolder<'_>) -> Result<u32, DatasetError> {
         let sha256 = Digest::of(picture);
         if let Some(&row) = self.known.get(&sha256) {
             return Ok(row);
@@ -277,7 +277,7 @@ impl Distinct {
         folder.put(&path, picture)?;
         let row = self.entries.len() as u32;
         self.known.insert(sha256, row);
-        self.entries.push(Entry {
+        self.entries.push(UnpackedFace {
             id: path.clone(),
             identity: None,
             photo: None,
@@ -288,11 +288,11 @@ impl Distinct {
         Ok(row)
     }
 
-    /// The row of a picture that is not there.
+    /// The row of a missing picture.
     pub fn absent(&mut self, number: usize, fault: String) -> u32 {
         let path = file_name(number, b"");
         let row = self.entries.len() as u32;
-        self.entries.push(Entry {
+        self.entries.push(UnpackedFace {
             id: path.clone(),
             identity: None,
             photo: None,
@@ -318,19 +318,19 @@ mod tests {
     use crate::progress::{Cancel, Silent};
 
     #[test]
-    fn a_full_disk_is_told_with_its_remedy() {
+    fn a_full_disk_is_reported_with_a_remedy() {
         let record = ContainerFile { path: "x.bin".into(), commit: None, bytes: 0, sha256: Digest::of(b"") };
         let container = Located { name: "x.bin".into(), path: "x.bin".into(), sha256: record.sha256, record };
         let cancel = Cancel::default();
-        let context = Context { cache: None, progress: &Silent, cancel: &cancel };
-        let folder = Folder { path: Path::new("/cache"), container: &container, context: &context };
+        let context = OpenContext { cache: None, progress: &Silent, cancel: &cancel };
+        let folder = PartialFolder { path: Path::new("/cache"), container: &container, context: &context };
         let full = FileError::new("write", "/cache/1.jpg")(io::Error::from(ErrorKind::StorageFull));
         let message = folder.disk::<()>(Err(full)).unwrap_err().to_string();
-        assert_eq!(message, "x.bin: the disk of /cache is full; free some space and start again: nothing half is kept");
+        assert_eq!(message, "x.bin: the disk of /cache is full; free some space and start again; nothing was kept");
     }
 
     #[test]
-    fn names_end_as_their_content_says() {
+    fn extensions_follow_the_content() {
         assert_eq!(file_name(12, b"\xff\xd8\xff\xe0"), "000012.jpg");
         assert_eq!(file_name(1_234_567, b"\x89PNG\r\n\x1a\n"), "1234567.png");
         assert_eq!(file_name(0, b"what"), "000000.bin");

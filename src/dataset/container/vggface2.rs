@@ -1,5 +1,5 @@
-//! The source `vggface2`: photos `<identity>/<photo>_<face>.jpg` in a `.tar.gz` or in the folder where somebody unpacked
-//! it, and the box of the face in each.
+//! The source `vggface2`: photos `<identity>/<photo>_<face>.jpg` in a `.tar.gz` or an unpacked folder, and the box of the
+//! face in each.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -10,34 +10,34 @@ use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 
 use super::boxes::Boxes;
-use super::unpacked::{self, Entry, Folder, Index};
+use super::unpacked::{self, Index, PartialFolder, UnpackedFace};
 use super::{ContainerProblem, Located, Task};
-use crate::dataset::left_out::{LeftOut, Reason};
-use crate::dataset::listing::{self, Named, Walk};
-use crate::dataset::scan::{self, Context};
+use crate::dataset::left_out::{LeftOut, LeftOutReason};
+use crate::dataset::listing::{self, NameKind, Walk};
+use crate::dataset::scan::{self, OpenContext};
 use crate::dataset::{DatasetError, Face, LARGEST_PICTURE, Manifest, PixelSource};
 use crate::digest::Digest;
 use crate::preprocess::HEAD;
 
-/// Folders deep: `<root>/test/<identity>/<picture>` and one more.
+/// Maximum number of parts of a path: `test/<identity>/<picture>` and one more.
 const DEEPEST: usize = 4;
 
-/// Where a picture's name says that it belongs.
+/// The parts of a picture's path.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name {
+struct PictureName {
     identity: String,
     file: String,
 }
 
-impl Name {
-    /// The last two parts of a path, if they are a picture's.
+impl PictureName {
+    /// The last two parts of a path, if they name a picture.
     fn of(path: &str) -> Option<Self> {
         let mut parts = path.rsplit('/');
         let (file, identity) = (parts.next()?, parts.next()?);
         let (photo, face) = file.rsplit_once('.')?.0.rsplit_once('_')?;
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let fits =
-            listing::named(file) == Named::Picture && digits(photo) && digits(face) && !identity.starts_with('.');
+            listing::named(file) == NameKind::Picture && digits(photo) && digits(face) && !identity.starts_with('.');
         (fits && !identity.is_empty()).then(|| Self { identity: identity.into(), file: file.into() })
     }
 
@@ -45,22 +45,22 @@ impl Name {
         format!("{}/{}", self.identity, self.file)
     }
 
-    /// Faces of one photo share it.
+    /// The photo, shared by its faces.
     fn photo(&self) -> String {
         format!("{}/{}", self.identity, self.file.rsplit_once('_').map_or("", |(photo, _)| photo))
     }
 }
 
-/// What is there and is no face.
+/// Files that are not faces.
 #[derive(Default)]
-struct Others {
+struct NotFaces {
     left_out: LeftOut,
     count: u64,
     example: Option<String>,
 }
 
-impl Others {
-    fn add(&mut self, path: &str, reason: Reason) {
+impl NotFaces {
+    fn add(&mut self, path: &str, reason: LeftOutReason) {
         self.left_out.add(reason);
         self.count += 1;
         self.example.get_or_insert_with(|| path.escape_debug().to_string());
@@ -76,7 +76,7 @@ pub(super) fn archive(
     archive: &Located,
     table: &Located,
     boxes: &Boxes,
-    context: &Context<'_>,
+    context: &OpenContext<'_>,
 ) -> Result<Manifest, DatasetError> {
     let files = std::slice::from_ref(archive);
     let manifest = unpacked::open("vggface2 2", files, context, unpack, |id| boxes.get(id))?;
@@ -84,16 +84,16 @@ pub(super) fn archive(
     Ok(manifest)
 }
 
-fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
+fn unpack(folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
     let Located { path, record, .. } = folder.container;
     folder.container.expect(b"\x1f\x8b", "VGGFace2's .tar.gz")?;
     let file = folder.container.open()?;
     let task = Task::start(folder.context, "unpacking", path, "bytes", record.bytes);
     let advance = |n| task.advance(n);
-    let archive = Archive::new(Watched { file, advance: &advance }, folder.container);
-    let (mut entries, mut others, mut known) = (Vec::new(), Others::default(), HashSet::new());
+    let archive = Archive::new(CountingReader { file, advance: &advance }, folder.container);
+    let (mut entries, mut others, mut known) = (Vec::new(), NotFaces::default(), HashSet::new());
     archive.each(|path, entry| {
-        let Some(name) = Name::of(path) else {
+        let Some(name) = PictureName::of(path) else {
             others.add(path, reason(path, entry).map_err(|error| unreadable(&error, folder.container))?);
             return Ok(());
         };
@@ -101,54 +101,54 @@ fn unpack(folder: &mut Folder<'_>) -> Result<Index, DatasetError> {
             |rule| folder.container.problem(ContainerProblem::Entry { name: path.escape_debug().to_string(), rule });
         let id = name.id();
         if !known.insert(id.clone()) {
-            return Err(refused("is there twice"));
+            return Err(refused("is duplicated"));
         }
         let mut picture = Vec::new();
         let read = entry.take(LARGEST_PICTURE + 1).read_to_end(&mut picture);
         read.map_err(|error| unreadable(&error, folder.container))?;
         if picture.len() as u64 > LARGEST_PICTURE {
-            return Err(refused("has more than 512 MiB"));
+            return Err(refused("is larger than 512 MiB"));
         }
         folder.put(&id, &picture)?;
         let (identity, photo) = (Some(name.identity.clone()), Some(name.photo()));
         let sha256 = Some(Digest::of(&picture));
-        entries.push((name, Entry { id: id.clone(), identity, photo, path: id, sha256, fault: None }));
+        entries.push((name, UnpackedFace { id: id.clone(), identity, photo, path: id, sha256, fault: None }));
         Ok(())
     })?;
     if entries.is_empty() {
         return Err(folder.container.problem(others.none()));
     }
-    // The archive's own order is that of a disk.
+    // The archive's order is that of some disk.
     entries.sort_by(|a, b| a.0.cmp(&b.0));
     let faces = entries.into_iter().map(|(_, entry)| entry).collect();
     Ok(Index { faces, left_out: others.left_out, ..Index::default() })
 }
 
-/// Why an entry that is not named as a face is left out.
-fn reason(path: &str, entry: &mut dyn Read) -> io::Result<Reason> {
+/// Why an entry that is not named like a face is left out.
+fn reason(path: &str, entry: &mut dyn Read) -> io::Result<LeftOutReason> {
     if path.split('/').any(|part| part.starts_with('.')) {
-        return Ok(Reason::Hidden);
+        return Ok(LeftOutReason::Hidden);
     }
     let mut head = Vec::new();
     entry.take(HEAD as u64).read_to_end(&mut head)?;
-    let by_name = listing::named(path.rsplit('/').next().unwrap_or(path)) == Named::Picture;
-    Ok(listing::reason(&head).filter(|_| !by_name).unwrap_or(Reason::OtherName))
+    let by_name = listing::named(path.rsplit('/').next().unwrap_or(path)) == NameKind::Picture;
+    Ok(listing::reason(&head).filter(|_| !by_name).unwrap_or(LeftOutReason::OtherName))
 }
 
-/// Reads the folder where the archive was unpacked.
+/// Reads the folder of an unpacked archive.
 pub(super) fn folder(
     root: &Path,
     table: &Located,
     boxes: &Boxes,
-    context: &Context<'_>,
+    context: &OpenContext<'_>,
 ) -> Result<Manifest, DatasetError> {
-    let (mut pictures, mut others) = (Vec::new(), Others::default());
-    let found = &mut |path: String, left_out: &mut LeftOut| match Name::of(&path) {
+    let (mut pictures, mut others) = (Vec::new(), NotFaces::default());
+    let found = &mut |path: String, left_out: &mut LeftOut| match PictureName::of(&path) {
         Some(name) if path.split('/').count() <= DEEPEST && !path.contains(char::is_control) => {
             pictures.push((name, path));
         }
         _ => {
-            left_out.add(Reason::OtherName);
+            left_out.add(LeftOutReason::OtherName);
             others.count += 1;
             others.example.get_or_insert_with(|| path.escape_debug().to_string());
         }
@@ -161,7 +161,7 @@ pub(super) fn folder(
         return Err(wrong(others.none()));
     }
     if let Some(twice) = pictures.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(wrong(ContainerProblem::Entry { name: twice[1].1.clone(), rule: "is there twice" }));
+        return Err(wrong(ContainerProblem::Entry { name: twice[1].1.clone(), rule: "is duplicated" }));
     }
     let faces = pictures.into_iter().map(|(name, path)| {
         let (bbox, fault) = match boxes.get(&name.id()) {
@@ -185,8 +185,13 @@ pub(super) fn folder(
     Ok(manifest)
 }
 
-/// A face without a box is a whole photo: that is said, and a table of another set is refused.
-fn check_boxes(manifest: &Manifest, table: &Located, boxes: &Boxes, context: &Context<'_>) -> Result<(), DatasetError> {
+/// Reports faces without a box, which are whole photos, and refuses a table of another set.
+fn check_boxes(
+    manifest: &Manifest,
+    table: &Located,
+    boxes: &Boxes,
+    context: &OpenContext<'_>,
+) -> Result<(), DatasetError> {
     let without = manifest.faces.iter().filter(|face| face.bbox.is_none() && face.fault.is_none()).count();
     if without == manifest.len() {
         let there = manifest.faces.first().map(|face| face.face_id.clone()).unwrap_or_default();
@@ -199,13 +204,13 @@ fn check_boxes(manifest: &Manifest, table: &Located, boxes: &Boxes, context: &Co
     Ok(())
 }
 
-/// A file that tells how far it was read.
-struct Watched<'a> {
+/// A file that counts the bytes read.
+struct CountingReader<'a> {
     file: File,
     advance: &'a dyn Fn(u64),
 }
 
-impl Read for Watched<'_> {
+impl Read for CountingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.file.read(buffer)?;
         (self.advance)(n as u64);
@@ -213,7 +218,7 @@ impl Read for Watched<'_> {
     }
 }
 
-/// A `.tar.gz` whose entries are looked at one after the other. Links, devices and paths that lead out are refused.
+/// A `.tar.gz` whose entries are visited in order. Links, devices and paths that lead out of it are refused.
 pub(super) struct Archive<'a, R: Read> {
     tar: tar::Archive<MultiGzDecoder<BufReader<R>>>,
     located: &'a Located,
@@ -225,7 +230,7 @@ impl<'a, R: Read> Archive<'a, R> {
         Self { tar, located }
     }
 
-    /// Gives the path and content of each file to `look`.
+    /// Passes the path and content of each file to `look`.
     pub fn each(
         mut self,
         mut look: impl FnMut(&str, &mut dyn Read) -> Result<(), DatasetError>,
@@ -251,16 +256,16 @@ impl<'a, R: Read> Archive<'a, R> {
                 EntryType::Regular | EntryType::Continuous => look(path, &mut entry)?,
                 EntryType::Directory | EntryType::XGlobalHeader => {}
                 EntryType::Symlink | EntryType::Link => return Err(refused("is a link")),
-                _ => return Err(refused("is no file (a device, a pipe or of an unknown kind)")),
+                _ => return Err(refused("is not a regular file")),
             }
         }
-        // gzip's own checksum stands behind the last entry.
+        // gzip's checksum follows the last entry.
         io::copy(&mut self.tar.into_inner(), &mut io::sink()).map(drop).map_err(broken)
     }
 }
 
-/// What tar or gzip stumbled over.
-fn unreadable(error: &io::Error, archive: &Located) -> DatasetError {
+/// The error of tar or gzip.
+pub(super) fn unreadable(error: &io::Error, archive: &Located) -> DatasetError {
     archive.problem(match error.kind() {
         io::ErrorKind::UnexpectedEof => ContainerProblem::Truncated { length: archive.record.bytes, what: "an entry" },
         _ => ContainerProblem::Archive(error.to_string()),

@@ -1,6 +1,6 @@
-//! A canvas in the head's own coordinates: shapes are signed distances, a pixel's coverage is read off the distance.
+//! A canvas in head coordinates: shapes are signed distances, which determine the coverage of a pixel.
 //!
-//! Only `+ − × ÷ √` and comparisons decide a pixel: these are exact on every platform, so pictures are too.
+//! Pixels depend only on `+ − × ÷ √` and comparisons, which are exact on every platform, and so are the pictures.
 
 use super::pose::Pose;
 
@@ -15,7 +15,7 @@ pub(super) fn dim(colour: Rgb, factor: f32) -> Rgb {
     colour.map(|c| c * factor)
 }
 
-/// Hue (any number; its fraction counts), saturation and value to red, green, blue.
+/// Hue (modulo 1), saturation and value to red, green, blue.
 pub(super) fn hsv(hue: f32, saturation: f32, value: f32) -> Rgb {
     let hue = (hue - hue.floor()) * 6.0;
     [(0.0, hue), (2.0, hue), (4.0, hue)].map(|(centre, hue)| {
@@ -40,7 +40,7 @@ impl Bounds {
 pub(super) struct Canvas<'a> {
     pub(super) size: usize,
     pub(super) pixels: Vec<Rgb>,
-    /// Head coordinates of each pixel's middle.
+    /// Head coordinates of each pixel's centre.
     places: Vec<(f32, f32)>,
     pose: &'a Pose,
     /// Side of a pixel, head units.
@@ -58,8 +58,8 @@ impl<'a> Canvas<'a> {
         Self { size, pixels: vec![[0.0; 3]; size * size], places, pose, pixel }
     }
 
-    /// Paints `colour(x, y)` with `opacity` where `distance(x, y)` is negative. `depth` says how far the shape stands
-    /// out of the head's plane, and so how much it moves when the head turns.
+    /// Paints `colour(x, y)` with `opacity` where `distance(x, y)` is negative. `depth` is the distance of the
+    /// shape from the plane of the head, which determines how far it moves when the head turns.
     pub(super) fn paint(
         &mut self,
         bounds: Bounds,
@@ -107,7 +107,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Pixels that may show something of a box, with a margin for the warp of [`place`].
+    /// Pixels that a box may cover, with a margin for the warp of [`place`].
     fn cover(&self, bounds: Bounds) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
         let (cos, sin) = self.pose.turn;
         let (mut low, mut high) = ((f32::MAX, f32::MAX), (f32::MIN, f32::MIN));
@@ -129,14 +129,14 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// Head coordinates of a pixel's middle.
+/// Head coordinates of a pixel's centre.
 fn place(pose: &Pose, size: usize, column: usize, row: usize) -> (f32, f32) {
     let scale = 2.0 / size as f32;
     let x = ((column as f32 + 0.5) * scale - 1.0 - pose.shift.0) * HALF / pose.scale;
     let y = ((row as f32 + 0.5) * scale - 1.0 - pose.shift.1) * HALF / pose.scale;
     let (cos, sin) = pose.turn;
     let (x, y) = (cos * x + sin * y, cos * y - sin * x);
-    // A head that turns shows its far side narrower.
+    // The far side of a turned head is narrower.
     (x * (1.0 + 0.35 * pose.yaw * x), y * (1.0 + 0.2 * pose.pitch * y))
 }
 

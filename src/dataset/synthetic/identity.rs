@@ -1,4 +1,4 @@
-//! What stays the same from picture to picture: some hundred numbers that make a person.
+//! The properties of a person that are the same in all pictures: some hundred numbers.
 //!
 //! Lengths are in half heights of a head: the crown is near y = −1, the chin near y = 1, x = 0 is the middle.
 
@@ -101,12 +101,12 @@ pub(super) struct Ears {
     pub(super) ring: Option<(Rgb, f32)>,
 }
 
-/// A head of hair is three shapes: what hangs behind the head, the cap on it with its hairline, and a bun.
+/// Hair consists of three shapes: the part behind the head, the cap with its hairline, and a bun.
 pub(super) struct Hair {
     pub(super) colour: Rgb,
     pub(super) second: Rgb,
     pub(super) opacity: f32,
-    /// How far the cap stands out from the skull, at the top and at the sides.
+    /// Distance of the cap from the skull, at the top and at the sides.
     pub(super) rise: f32,
     pub(super) puff: f32,
     pub(super) line: f32,
@@ -116,7 +116,7 @@ pub(super) struct Hair {
     pub(super) part_depth: f32,
     pub(super) peak: f32,
     pub(super) side_end: f32,
-    /// Where the hair behind the head ends, and how wide it is there; above the crown: none.
+    /// Lower end of the hair behind the head, and its width there; none if above the crown.
     pub(super) back_end: f32,
     pub(super) back_width: f32,
     pub(super) frequency: (f32, f32),

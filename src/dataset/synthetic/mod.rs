@@ -1,8 +1,8 @@
 //! Procedural faces: a pure function from numbers to pictures, for the offline demo and for tests.
 //!
 //! A person is some hundred numbers (`identity.rs`), a picture of them is some thirty more (`pose.rs`); both come from
-//! a keyed random stream, so any face of any universe can be had alone and in any order. Only exact arithmetic
-//! decides a pixel: the same face has the same bytes on every platform.
+//! a keyed random stream, so any face of any universe can be drawn independently. All arithmetic is exact: the same face
+//! has the same bytes on every platform.
 
 mod camera;
 mod draw;
@@ -18,7 +18,7 @@ use identity::Identity;
 use pose::Pose;
 use random::Random;
 
-/// Raised whenever any picture changes: part of what a run's name is a digest of.
+/// Incremented whenever any picture changes; part of the digest in a run's name.
 pub const GENERATOR_VERSION: u32 = 1;
 
 /// The picture number `sample` of person `identity` in the universe `seed`, `size` × `size` pixels.

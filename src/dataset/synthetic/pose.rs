@@ -1,5 +1,5 @@
-//! What changes from picture to picture of the same person: where the head is and how it is turned, the light, the
-//! expression, the background, the camera.
+//! The properties that differ between pictures of a person: position and rotation of the head, light, expression,
+//! background, camera.
 
 use super::draw::{Rgb, hsv};
 use super::random::Random;
@@ -39,7 +39,7 @@ pub(super) struct Scene {
     pub(super) wall: [Rgb; 2],
     pub(super) pattern: (f32, f32, u32),
     pub(super) cloth: Rgb,
-    /// Something before the face: its colour, the edge it comes from (0..4) and how far it reaches in.
+    /// An object in front of the face: its colour, the edge it enters from (0..4) and how far it reaches.
     pub(super) occluder: Option<(Rgb, u32, f32)>,
 }
 

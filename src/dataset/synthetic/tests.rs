@@ -18,14 +18,14 @@ fn the_same_numbers_give_the_same_picture_and_any_other_gives_another() {
 
 #[test]
 fn pictures_have_not_changed_without_a_new_version() {
-    // Exact on every platform: a new digest means that GENERATOR_VERSION has to rise.
+    // Exact on every platform: if the digest changes, increment GENERATOR_VERSION.
     let pixels: Vec<u8> = (0..6).flat_map(|i| render(2026, i, i, 64).into_raw()).collect();
     insta::assert_snapshot!(crate::digest::Digest::of(&pixels).to_string(), @"dd6e0d1dba15a48668b75fed19cf10a71e769adcf179abfb20cd50e134969de4");
 }
 
 #[test]
 fn pictures_of_a_person_are_nearer_to_each_other_than_to_those_of_others() {
-    // The middle of the face: what surrounds it is not the person.
+    // The centre of the face: the surroundings are not part of the person.
     let middle =
         |identity, sample| image::imageops::crop_imm(&render(11, identity, sample, 64), 18, 18, 28, 28).to_image();
     let (mut same, mut different) = (0.0, 0.0);

@@ -160,9 +160,9 @@ impl FakeHub {
             cache: self.cache.path().to_owned(),
             offline: false,
             attempts: 3,
-            back_off: Duration::from_millis(1),
-            patience: Duration::from_secs(1),
-            silence: Duration::from_secs(2),
+            backoff: Duration::from_millis(1),
+            max_wait: Duration::from_secs(1),
+            read_timeout: Duration::from_secs(2),
             proxies: Proxies::default(),
             roots: Roots::default(),
         }

@@ -1,18 +1,18 @@
-//! Whether a checkpoint is the network's: every parameter there with its shape, nothing left over, no NaN.
+//! Checks a checkpoint against its network: every parameter present with its shape, none left over, no NaN.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::{Checkpoint, Parameter, Tensors, Unfit};
 
-/// Examples shown of each kind of problem.
+/// Maximum number of examples of each kind of problem.
 const SHOWN: usize = 10;
 
-/// Checks that a checkpoint holds every parameter with its shape and finite values, and no other key but `unused` ones
-/// (`*` stands for any characters).
+/// Checks that a checkpoint has every parameter with its shape and finite values, and no other keys but those matching
+/// `unused` (`*` matches any characters).
 ///
 /// # Errors
-/// [`Unfit`] lists all that is wrong.
+/// [`Unfit`] lists all problems.
 pub fn require(checkpoint: &Checkpoint, parameters: &[Parameter], unused: &[&str]) -> Result<(), Unfit> {
     let mut missing = Vec::new();
     let mut wrong = Vec::new();
@@ -23,9 +23,9 @@ pub fn require(checkpoint: &Checkpoint, parameters: &[Parameter], unused: &[&str
             continue;
         };
         if tensor.shape != *shape {
-            wrong.push(format!("{key} is {:?}, needed is {shape:?}", tensor.shape));
+            wrong.push(format!("{key} is {:?}, expected {shape:?}", tensor.shape));
         } else if tensor.data.len() != shape.iter().product::<usize>() {
-            wrong.push(format!("{key} is {}, needed are floating point numbers", tensor.dtype));
+            wrong.push(format!("{key} is {}, expected floating point values", tensor.dtype));
         } else if let Some(at) = tensor.data.iter().position(|value| !value.is_finite()) {
             not_finite.push(format!("{key} has {} at index {at}", tensor.data[at]));
         }
@@ -37,7 +37,7 @@ pub fn require(checkpoint: &Checkpoint, parameters: &[Parameter], unused: &[&str
     let unexpected = unexpected.map(|(key, tensor)| format!("{key} {:?}", tensor.shape)).collect();
     let mut problems = String::new();
     for (title, lines) in
-        [("missing", missing), ("wrong", wrong), ("not finite", not_finite), ("not known to the network", unexpected)]
+        [("missing", missing), ("mismatched", wrong), ("not finite", not_finite), ("unexpected", unexpected)]
     {
         describe(&mut problems, title, &lines);
     }
@@ -47,9 +47,9 @@ pub fn require(checkpoint: &Checkpoint, parameters: &[Parameter], unused: &[&str
     Err(Unfit { location: checkpoint.origin.location.clone(), problems })
 }
 
-/// Takes a prefix off the keys (`module.` of `DataParallel`, `_orig_mod.` of `torch.compile`, `model.` of Lightning, and
-/// several of them), if all that a network needs is found under it and under no other. Gives the prefix.
-pub fn take_off_prefix(tensors: &mut Tensors, parameters: &[Parameter]) -> Option<String> {
+/// Strips a prefix from the keys (`module.` of `DataParallel`, `_orig_mod.` of `torch.compile`, `model.` of Lightning, or
+/// several of them) if all parameters of the network are found under it and under no other. Returns the prefix.
+pub fn strip_prefix(tensors: &mut Tensors, parameters: &[Parameter]) -> Option<String> {
     let first = &parameters.first()?.key;
     let holds_all =
         |prefix: &str| parameters.iter().all(|needed| tensors.contains_key(&format!("{prefix}{}", needed.key)));
@@ -77,7 +77,7 @@ fn describe(problems: &mut String, title: &str, lines: &[String]) {
     }
 }
 
-/// Whether a key fits a pattern in which `*` stands for any characters.
+/// Whether a key matches a pattern in which `*` matches any characters.
 fn fits(pattern: &[u8], key: &[u8]) -> bool {
     match pattern.split_first() {
         None => key.is_empty(),
@@ -109,20 +109,20 @@ mod tests {
     }
 
     #[test]
-    fn a_fitting_checkpoint_passes_with_its_unused_keys() {
+    fn a_matching_checkpoint_passes_with_its_unused_keys() {
         let found = checkpoint(&[("a.weight", &[2, 3], 0.5), ("logits.bias", &[9], 0.0), ("a.bn.n", &[], 1.0)]);
         require(&found, &[parameter("a.weight", &[2, 3])], &["logits.*", "*.n"]).unwrap();
         assert!(require(&found, &[parameter("a.weight", &[2, 3])], &["logits.*"]).is_err());
     }
 
     #[test]
-    fn everything_that_is_wrong_is_in_one_message() {
+    fn all_problems_are_in_one_message() {
         let mut found = checkpoint(&[("a", &[2], f32::NAN), ("b", &[3], 0.0), ("c", &[1], 0.0)]);
         found.tensors.insert("d".into(), Tensor { shape: vec![2], data: vec![], dtype: "I64".into() });
         let mut needed = vec![parameter("a", &[2]), parameter("b", &[4]), parameter("d", &[2])];
         needed.extend((0..12).map(|i| parameter(&format!("e.{i}"), &[1])));
         insta::assert_snapshot!(require(&found, &needed, &[]).unwrap_err(), @r"
-        w.pth does not fit the network:
+        w.pth does not match the network:
           missing (12):
             e.0 [1]
             e.1 [1]
@@ -135,29 +135,29 @@ mod tests {
             e.8 [1]
             e.9 [1]
             … and 2 more
-          wrong (2):
-            b is [3], needed is [4]
-            d is I64, needed are floating point numbers
+          mismatched (2):
+            b is [3], expected [4]
+            d is I64, expected floating point values
           not finite (1):
             a has NaN at index 0
-          not known to the network (1):
+          unexpected (1):
             c [1]
-        choose the checkpoint that belongs to `model`, or the `model` that belongs to the checkpoint
+        use the checkpoint of this `model`, or the `model` of this checkpoint
         ");
     }
 
     #[test]
-    fn a_prefix_is_taken_off_where_everything_is_under_it_and_it_is_the_only_one() {
+    fn a_prefix_is_stripped_if_all_parameters_are_under_it_and_no_other() {
         let needed = [parameter("a.weight", &[2]), parameter("b.bias", &[1])];
         let keys = |keys: &[&str]| {
             let mut found = checkpoint(&keys.iter().map(|key| (*key, &[1][..], 0.0)).collect::<Vec<_>>());
-            let prefix = take_off_prefix(&mut found.tensors, &needed);
+            let prefix = strip_prefix(&mut found.tensors, &needed);
             (prefix, found.tensors.into_keys().collect::<Vec<_>>().join(" "))
         };
-        let taken = |prefix: &str, rest: &str| (Some(prefix.to_owned()), rest.to_owned());
-        assert_eq!(keys(&["module.a.weight", "module.b.bias"]), taken("module.", "a.weight b.bias"));
+        let stripped = |prefix: &str, rest: &str| (Some(prefix.to_owned()), rest.to_owned());
+        assert_eq!(keys(&["module.a.weight", "module.b.bias"]), stripped("module.", "a.weight b.bias"));
         let nested = ["module.model.a.weight", "module.model.b.bias", "module.model.head.bias", "other"];
-        assert_eq!(keys(&nested), taken("module.model.", "a.weight b.bias head.bias other"));
+        assert_eq!(keys(&nested), stripped("module.model.", "a.weight b.bias head.bias other"));
         for left in [
             &["a.weight", "b.bias", "model.a.weight", "model.b.bias"][..],
             &["b.bias", "module.a.weight"],
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn stars_stand_for_anything() {
+    fn stars_match_anything() {
         for (pattern, key, expected) in [
             ("logits.*", "logits.weight", true),
             ("logits.*", "logit.weight", false),

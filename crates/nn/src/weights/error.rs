@@ -1,15 +1,17 @@
 //! What is wrong with a checkpoint.
 
+use facevault_base::pickle::PickleError;
+
 /// What is wrong with the bytes of a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
-    /// No byte.
+    /// An empty file.
     #[error("it is empty; download or copy it again")]
     Empty,
-    /// None of the formats.
+    /// An unknown format.
     #[error(
-        "it is {found}, and not one of .safetensors, .pth, .pt or .bin as torch saves them; download the file itself \
-         again, or convert it"
+        "it is {found}, expected .safetensors, or .pth, .pt or .bin as saved by torch; download the file itself, or \
+         convert it"
     )]
     Unknown {
         /// What it looks like.
@@ -21,53 +23,37 @@ pub enum FormatError {
     /// The zip container of a `.pth`.
     #[error("damaged .pth file (a zip archive): {0}; download or copy it again")]
     Zip(String),
-    /// A pickle that asks for code.
-    #[error(
-        "its pickle asks to run `{name}`, and only tensors and plain containers are accepted: running it could do \
-         anything; save the `state_dict()` alone, or convert the file to .safetensors where you trust it"
-    )]
-    Code {
-        /// The qualified name.
-        name: String,
-    },
-    /// A pickle instruction that no checkpoint needs.
-    #[error(
-        "its pickle has the instruction 0x{opcode:02x} at byte {at}, which `torch.save` does not write for tensors"
-    )]
-    Opcode {
-        /// The byte.
-        opcode: u8,
-        /// Its offset in the pickle.
-        at: usize,
-    },
+    /// A pickle of something else than tensors and plain containers, or a damaged one.
+    #[error("{0}{remedy}", remedy = remedy(.0))]
+    Pickle(#[from] PickleError),
     /// The file ends too early.
-    #[error("it ends within {what}: it is truncated; download or copy it again")]
+    #[error("it ends inside {what}: it is truncated; download or copy it again")]
     Truncated {
-        /// What was being read.
+        /// What is incomplete.
         what: String,
-    },
-    /// A pickle that breaks its own rules.
-    #[error("its pickle is damaged at byte {at}: {rule}")]
-    Pickle {
-        /// Offset in the pickle.
-        at: usize,
-        /// The rule.
-        rule: &'static str,
     },
     /// Anything else.
     #[error("{0}")]
     Content(String),
 }
 
-/// A checkpoint of another network.
+/// A checkpoint of a different network.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{location} does not fit the network:{problems}\nchoose the checkpoint that belongs to `model`, or the `model` that \
-     belongs to the checkpoint"
+    "{location} does not match the network:{problems}\nuse the checkpoint of this `model`, or the `model` of this checkpoint"
 )]
 pub struct Unfit {
     /// Path, repository and file, or name.
     pub location: String,
     /// One paragraph for each kind of problem.
     pub problems: String,
+}
+
+fn remedy(error: &PickleError) -> &'static str {
+    match error {
+        PickleError::Global { .. } => {
+            "; save only the `state_dict()`, or convert the file to .safetensors on a machine where you trust it"
+        }
+        _ => "",
+    }
 }

@@ -8,7 +8,7 @@ mod safetensors;
 
 use std::collections::BTreeMap;
 
-pub use check::{require, take_off_prefix};
+pub use check::{require, strip_prefix};
 pub use error::{FormatError, Unfit};
 use facevault_base::digest::Digest;
 use facevault_base::files;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub struct Tensor {
     /// Dimensions, outermost first.
     pub shape: Vec<usize>,
-    /// Values, C order. Empty for integer tensors (`num_batches_tracked`), which no network reads.
+    /// Values in C order. Empty for integer tensors (`num_batches_tracked`), which no network uses.
     pub data: Vec<f32>,
     /// Type in the file, e.g. `F32`, `F16`, `I64`.
     pub dtype: String,
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_safetensors_header_whose_length_looks_like_a_pickle_is_no_pickle() {
+    fn a_safetensors_header_whose_length_looks_like_a_pickle_is_not_one() {
         let data = [0; 8];
         let file = |key: &str| {
             let view = ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, vec![2], &data).unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_anywhere_is_refused() {
+    fn a_file_truncated_anywhere_is_refused() {
         for bytes in FILES {
             parse(bytes, &|_| {}).unwrap();
             for length in 0..bytes.len() {
@@ -124,7 +124,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-        /// Whatever the bytes: no panic, and no more memory than they can fill.
+        /// No bytes cause a panic or more memory use than they can fill.
         #[test]
         fn damage_never_panics(
             which in 0usize..4,

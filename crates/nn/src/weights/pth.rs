@@ -1,5 +1,5 @@
-//! `PyTorch` checkpoints in both forms of `torch.save`: the zip archive (since 1.6), and the stream of bare pickles before
-//! it. Nothing is allocated on a claim: every size is held against the bytes that are there.
+//! `PyTorch` checkpoints in both formats of `torch.save`: the zip archive (since 1.6), and the earlier sequence of pickles.
+//! Sizes are compared with the actual bytes before anything is allocated.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Cursor, Read as _};
@@ -7,18 +7,18 @@ use std::rc::Rc;
 
 use zip::ZipArchive;
 
-use super::pickle::{self, Unpickled, Value, View};
+use super::pickle::{self, Object, Unpickled, Value, View};
 use super::{FormatError, Tensor, Tensors};
 
-/// Opens the old form.
+/// First value of the old format.
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
-/// Version of the old form.
+/// Version of the old format.
 const PROTOCOL: i128 = 1001;
-/// Elements made from one byte of the file at most; more only when tensors share storages beyond any use.
+/// Maximum elements per byte of the file; it takes an absurd sharing of storages to exceed it.
 const MAX_ELEMENTS_PER_BYTE: usize = 4;
-/// `{'state_dict': {'state_dict': …}}` at most.
+/// Maximum depth of `{'state_dict': {'state_dict': …}}`.
 const MAX_NESTING: usize = 4;
-/// What training scripts call the dictionary that holds the network, the usual first.
+/// Keys under which training scripts store the network, the most common first.
 const WRAPPERS: [&str; 13] = [
     "state_dict",
     "model_state_dict",
@@ -44,23 +44,7 @@ pub(super) enum Element {
     Bf16,
 }
 
-impl Element {
-    /// Bytes.
-    pub fn size(self) -> usize {
-        match self {
-            Self::F64 => 8,
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
-        }
-    }
-}
-
-/// One little-endian value as f32. `bytes` has the element's size.
-fn widen_one(element: Element, bytes: &[u8]) -> f32 {
-    widen(element, bytes).next().unwrap_or(f32::NAN)
-}
-
-/// Little-endian values as f32; bytes beyond the last whole value are left out.
+/// Little-endian values as f32; an incomplete last value is ignored.
 pub(super) fn widen(element: Element, bytes: &[u8]) -> Box<dyn Iterator<Item = f32> + '_> {
     match element {
         Element::F64 => Box::new(bytes.as_chunks().0.iter().map(|&value| f64::from_le_bytes(value) as f32)),
@@ -75,7 +59,7 @@ pub(super) fn widen(element: Element, bytes: &[u8]) -> Box<dyn Iterator<Item = f
 pub(super) struct Kind {
     name: &'static str,
     size: usize,
-    /// `None`: integers, of which only the shape is kept.
+    /// `None`: integers, whose values are not kept.
     element: Option<Element>,
 }
 
@@ -99,7 +83,7 @@ impl Kind {
     }
 }
 
-/// Reads the zip form.
+/// Reads the zip archive.
 pub(super) fn zip(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatError> {
     let broken = |error: &dyn std::fmt::Display| FormatError::Zip(error.to_string());
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
@@ -110,10 +94,10 @@ pub(super) fn zip(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatErr
         .map(Into::into)
         .collect();
     let [pickle_name] = pickles.as_slice() else {
-        return Err(FormatError::Zip(format!("it has {} entries named data.pkl instead of one", pickles.len())));
+        return Err(FormatError::Zip(format!("it has {} entries named data.pkl, expected one", pickles.len())));
     };
     let prefix = pickle_name.trim_end_matches("data.pkl").to_owned();
-    // Entries of one archive do not overlap; those of a malicious one might.
+    // Entries of an archive do not overlap, unless it is malicious.
     let mut budget = bytes.len() as u64;
     let mut read = |name: &str| -> Result<Vec<u8>, FormatError> {
         let entry = archive.by_name(name).map_err(|error| FormatError::Zip(format!("{name}: {error}")))?;
@@ -123,15 +107,16 @@ pub(super) fn zip(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatErr
             .read_to_end(&mut content)
             .map_err(|error| FormatError::Zip(format!("{name}: {error}")))?;
         let rest = budget.checked_sub(content.len() as u64);
-        budget = rest.ok_or_else(|| FormatError::Zip("its entries are longer than the archive".into()))?;
+        budget = rest.ok_or_else(|| FormatError::Zip("its entries are larger than the archive".into()))?;
         Ok(content)
     };
     if let Ok(order) = read(&format!("{prefix}byteorder"))
         && order.trim_ascii() != b"little"
     {
-        return Err(FormatError::Content("it was written on a big-endian machine; convert it to .safetensors".into()));
+        return Err(FormatError::Content("it was saved on a big-endian machine; convert it to .safetensors".into()));
     }
-    let made = pickle::load(&read(pickle_name)?)?;
+    let pickled = read(pickle_name)?;
+    let made = pickle::load(&pickled)?;
     let mut by_storage: BTreeMap<Rc<str>, Vec<(String, Rc<View>)>> = BTreeMap::new();
     for (key, view) in state_dict(&made, say)? {
         by_storage.entry(view.storage.key.clone()).or_default().push((key, view));
@@ -146,44 +131,47 @@ pub(super) fn zip(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatErr
     Ok(output.tensors)
 }
 
-/// Reads the form before torch 1.6: five pickles (magic number, version, system, object, keys of storages), then for
-/// each key a count of elements and their bytes.
+/// Reads the format before torch 1.6: five pickles (magic number, version, system, object, keys of storages), then for each
+/// key a count of elements and their bytes.
 pub(super) fn legacy(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatError> {
     let mut rest = bytes;
-    let mut next = || -> Result<Unpickled, FormatError> {
+    let mut next = || -> Result<Unpickled<'_>, FormatError> {
         let made = pickle::load(rest)?;
         rest = &rest[made.length..];
         Ok(made)
     };
     if !matches!(next()?.root, Value::Int(MAGIC)) {
-        return Err(FormatError::Content("it is a pickle, but not one that `torch.save` wrote".into()));
+        return Err(FormatError::Content("it is a pickle, but not one of `torch.save`".into()));
     }
     if !matches!(next()?.root, Value::Int(PROTOCOL)) {
-        return Err(FormatError::Content("it has another version than 1001 of torch's old format".into()));
+        return Err(FormatError::Content("it is not version 1001 of torch's old format".into()));
     }
     let system = next()?;
+    let says_big = |(key, value): &(Value, Value)| {
+        system.text(key) == Some("little_endian") && matches!(value, Value::Bool(false))
+    };
     if let Value::Dict(dict) = system.root
-        && system.dicts[dict]
-            .iter()
-            .any(|item| matches!(item, (Value::Str(key), Value::Bool(false)) if &**key == "little_endian"))
+        && system.heap.dicts[dict].iter().any(says_big)
     {
-        return Err(FormatError::Content("it was written on a big-endian machine; convert it to .safetensors".into()));
+        return Err(FormatError::Content("it was saved on a big-endian machine; convert it to .safetensors".into()));
     }
     let made = next()?;
     let keys = next()?;
     let Value::List(list) = keys.root else {
-        return Err(FormatError::Content("it has no list of storages".into()));
+        return Err(FormatError::Content("its list of storages is missing".into()));
     };
     let mut storages: HashMap<&str, &[u8]> = HashMap::new();
-    for key in &keys.lists[list] {
-        let Value::Str(key) = key else { return Err(FormatError::Content("a storage's key is no text".into())) };
+    for key in &keys.heap.lists[list] {
+        let Some(key) = keys.text(key) else {
+            return Err(FormatError::Content("the key of a storage is not a string".into()));
+        };
         let Some(storage) = made.storages.get(key) else {
             return Err(FormatError::Content(format!("its storage {key} belongs to no tensor")));
         };
         let truncated = || FormatError::Truncated { what: format!("storage {key}") };
         let (count, after) = rest.split_first_chunk().ok_or_else(truncated)?;
         if i64::from_le_bytes(*count) as u64 != storage.length as u64 {
-            return Err(FormatError::Content(format!("storage {key} is described with two lengths")));
+            return Err(FormatError::Content(format!("storage {key} has two different lengths")));
         }
         let length = storage.length.checked_mul(storage.kind.size).ok_or_else(truncated)?;
         let (content, after) = after.split_at_checked(length).ok_or_else(truncated)?;
@@ -200,31 +188,29 @@ pub(super) fn legacy(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, Format
     Ok(output.tensors)
 }
 
-/// Keys and tensors of the `state_dict` that a checkpoint is or holds. `say` is told which it is, where it is none of the
-/// name.
-fn state_dict(made: &Unpickled, say: &dyn Fn(&str)) -> Result<Vec<(String, Rc<View>)>, FormatError> {
+/// Keys and tensors of the `state_dict` that a checkpoint is or contains. `say` reports the choice if its key is another.
+fn state_dict(made: &Unpickled<'_>, say: &dyn Fn(&str)) -> Result<Vec<(String, Rc<View>)>, FormatError> {
     let Value::Dict(mut dict) = made.root else {
-        return Err(FormatError::Content(format!("it holds {}, not a `state_dict`", name_of(&made.root))));
+        return Err(FormatError::Content(format!("it contains {}, not a `state_dict`", name_of(&made.root))));
     };
     for _ in 0..MAX_NESTING {
-        let inner: Vec<(&str, usize)> = made.dicts[dict]
+        let inner: Vec<(&str, usize)> = made.heap.dicts[dict]
             .iter()
-            .filter_map(|item| match item {
-                (Value::Str(key), Value::Dict(inner)) if holds_tensors(made, *inner, MAX_NESTING) => {
-                    Some((&**key, *inner))
-                }
+            .filter_map(|(key, value)| match value {
+                Value::Dict(inner) if holds_tensors(made, *inner, MAX_NESTING) => Some((made.text(key)?, *inner)),
                 _ => None,
             })
             .collect();
         let named = WRAPPERS.iter().find_map(|name| inner.iter().find(|(key, _)| key == name));
-        let has_tensors = made.dicts[dict].iter().any(|(_, value)| matches!(value, Value::Tensor(_)));
+        let has_tensors =
+            made.heap.dicts[dict].iter().any(|(_, value)| matches!(value, Value::Object(Object::Tensor(_))));
         let (name, chosen) = match (named, inner.as_slice()) {
             (Some(named), _) => *named,
             (None, [only]) if !has_tensors => *only,
             (None, [_, ..]) if !has_tensors => {
                 let names: Vec<_> = inner.iter().map(|(name, _)| format!("`{name}`")).collect();
                 return Err(FormatError::Content(format!(
-                    "it holds several dictionaries of tensors, {}; save the `state_dict()` of the one alone",
+                    "it contains several dicts of tensors, {}; save only the `state_dict()` of the network",
                     names.join(", ")
                 )));
             }
@@ -233,51 +219,41 @@ fn state_dict(made: &Unpickled, say: &dyn Fn(&str)) -> Result<Vec<(String, Rc<Vi
         let others: Vec<_> =
             inner.iter().filter(|(other, _)| *other != name).map(|(other, _)| format!("`{other}`")).collect();
         if !others.is_empty() {
-            say(&format!(
-                "of the checkpoint's dictionaries of tensors, `{name}` is used, and not {}",
-                others.join(", ")
-            ));
+            say(&format!("using `{name}` of the checkpoint's dicts of tensors, not {}", others.join(", ")));
         } else if name != WRAPPERS[0] {
-            say(&format!("the checkpoint's tensors are those of its entry `{name}`"));
+            say(&format!("using the tensors in the checkpoint's entry `{name}`"));
         }
         dict = chosen;
     }
-    let tensor = |(key, value): &(Value, Value)| match (key, value) {
-        (Value::Str(key), Value::Tensor(view)) => Ok((key.to_string(), view.clone())),
-        (Value::Str(key), value) => Err(FormatError::Content(format!(
-            "its entry `{key}` is {}, not a tensor; save the `state_dict()` alone",
+    let tensor = |(key, value): &(Value, Value)| match (made.text(key), value) {
+        (Some(key), Value::Object(Object::Tensor(view))) => Ok((key.to_owned(), view.clone())),
+        (Some(key), value) => Err(FormatError::Content(format!(
+            "its entry `{key}` is {}, not a tensor; save only the `state_dict()`",
             name_of(value)
         ))),
-        (key, _) => Err(FormatError::Content(format!("one of its keys is {}, not a text", name_of(key)))),
+        (None, _) => Err(FormatError::Content(format!("one of its keys is {}, not a string", name_of(key)))),
     };
-    made.dicts[dict].iter().map(tensor).collect()
+    made.heap.dicts[dict].iter().map(tensor).collect()
 }
 
-/// Whether a dictionary holds tensors under texts as keys, itself or in such dictionaries: an optimizer's are numbered.
-fn holds_tensors(made: &Unpickled, dict: usize, depth: usize) -> bool {
-    made.dicts[dict].iter().any(|item| match item {
-        (Value::Str(_), Value::Tensor(_)) => true,
-        (Value::Str(_), Value::Dict(inner)) => depth > 0 && holds_tensors(made, *inner, depth - 1),
+/// Whether a dict holds tensors under string keys, itself or in such dicts: an optimizer's keys are numbers.
+fn holds_tensors(made: &Unpickled<'_>, dict: usize, depth: usize) -> bool {
+    made.heap.dicts[dict].iter().any(|(key, value)| match value {
+        Value::Object(Object::Tensor(_)) => made.text(key).is_some(),
+        Value::Dict(inner) => depth > 0 && made.text(key).is_some() && holds_tensors(made, *inner, depth - 1),
         _ => false,
     })
 }
 
 fn name_of(value: &Value) -> &'static str {
     match value {
-        Value::None => "None",
-        Value::Bool(_) => "a truth value",
-        Value::Int(_) | Value::Float => "a number",
-        Value::Str(_) => "a text",
-        Value::Tuple(_) => "a tuple",
-        Value::List(_) => "a list",
-        Value::Dict(_) => "a dictionary",
-        Value::Global(_) => "a type",
-        Value::Storage(_) => "a storage",
-        Value::Tensor(_) => "a tensor",
+        Value::Object(Object::Storage(_)) => "a storage",
+        Value::Object(Object::Tensor(_)) => "a tensor",
+        other => other.kind(),
     }
 }
 
-/// The tensors so far, and how many elements more the file may fill.
+/// The tensors so far, and how many more elements are allowed.
 struct Output {
     tensors: Tensors,
     budget: usize,
@@ -303,14 +279,14 @@ impl Output {
             last.checked_add(side.saturating_sub(1).checked_mul(stride)?)
         });
         if count > 0 && last.is_none_or(|last| last >= view.storage.length) {
-            return Err(wrong("reaches beyond its storage"));
+            return Err(wrong("exceeds its storage"));
         }
         let data = match element.filter(|_| count > 0) {
             None => Vec::new(),
             Some(element) => {
                 let rest = self.budget.checked_sub(count);
                 self.budget = rest.ok_or_else(|| wrong("is one of too many that share a storage"))?;
-                gather(view, element, content, count)
+                gather(view, element, size, content, count)
             }
         };
         self.tensors.insert(key, Tensor { shape: view.shape.clone(), data, dtype: name.to_owned() });
@@ -319,8 +295,7 @@ impl Output {
 }
 
 /// The elements of a view in C order. The view is inside the storage, and not empty.
-fn gather(view: &View, element: Element, content: &[u8], count: usize) -> Vec<f32> {
-    let size = element.size();
+fn gather(view: &View, element: Element, size: usize, content: &[u8], count: usize) -> Vec<f32> {
     let mut dense = 1;
     let contiguous = view.shape.iter().zip(&view.stride).rev().all(|(&side, &stride)| {
         let fits = side == 1 || stride == dense;
@@ -334,8 +309,8 @@ fn gather(view: &View, element: Element, content: &[u8], count: usize) -> Vec<f3
     let mut at = view.offset;
     let mut data = Vec::with_capacity(count);
     loop {
-        data.push(widen_one(element, &content[at * size..(at + 1) * size]));
-        // The next index, as an odometer counts.
+        data.extend(widen(element, &content[at * size..(at + 1) * size]));
+        // The next index, like an odometer.
         let Some(axis) = (0..index.len()).rev().find(|&axis| {
             if index[axis] + 1 < view.shape[axis] {
                 return true;
@@ -371,7 +346,7 @@ mod tests {
     #[test]
     fn a_view_stays_inside_its_storage() {
         assert_eq!(add(2, &[2], &[1], 16).unwrap()["c"].data, [0.0; 2]);
-        let beyond = Err("tensor a reaches beyond its storage".to_owned());
+        let beyond = Err("tensor a exceeds its storage".to_owned());
         assert_eq!(add(3, &[2], &[1], 16), beyond);
         assert_eq!(add(0, &[2, 2], &[3, 1], 16), beyond);
         assert_eq!(add(usize::MAX, &[2], &[1], 16), beyond);
@@ -385,7 +360,7 @@ mod tests {
         assert_eq!(add(0, &[usize::MAX, usize::MAX], &[0, 0], 16), larger);
         assert_eq!(
             add(0, &[2], &[1], 15),
-            Err("it ends within storage 0: it is truncated; download or copy it again".to_owned())
+            Err("it ends inside storage 0: it is truncated; download or copy it again".to_owned())
         );
         assert_eq!(add(0, &[4], &[1], 16), Err("tensor c is one of too many that share a storage".to_owned()));
     }

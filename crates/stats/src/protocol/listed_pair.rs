@@ -1,30 +1,30 @@
 //! The pairs that a benchmark publishes, as rows of a manifest.
 
-/// Name of the list that a dataset ships with.
-pub const DATASET_PAIRS: &str = "dataset";
-
 /// A published list of pairs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PairList {
-    /// [`DATASET_PAIRS`] for the list that a dataset ships with, else the name of the protocol that named the list.
+    /// [`DATASET_PAIRS`] for the dataset's own list, else the name of the protocol.
     pub name: String,
-    /// The pairs in the order of the list, which is the order that folds are cut in.
+    /// The pairs in the order of the list, which determines the folds.
     pub pairs: Vec<ListedPair>,
-    /// What the list calls the faces of pairs that name one which the dataset does not have.
+    /// The pairs with a face that is not in the dataset, by their names in the list.
     pub absent: Vec<AbsentPair>,
 }
 
-/// A pair that names a face which the dataset does not have.
+/// A pair with a face that is not in the dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AbsentPair {
     /// Its index in [`PairList::pairs`].
     pub pair: u32,
-    /// Its faces as the list calls them.
+    /// Its faces as named in the list.
     pub names: [String; 2],
 }
 
-/// In place of a manifest row: the dataset does not have this face. No manifest has so many rows.
+/// Used as the row of a face that is not in the dataset. No manifest has as many rows.
 pub const ABSENT: u32 = u32::MAX;
+
+/// Name of the dataset's own list.
+pub const DATASET_PAIRS: &str = "dataset";
 
 /// Two faces that a protocol compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +33,8 @@ pub struct ListedPair {
     pub a: u32,
     /// Manifest row of the second face, or [`ABSENT`].
     pub b: u32,
-    /// Whether the list says that they are one person.
+    /// Whether the list calls the pair genuine.
     pub same: bool,
-    /// The pair's fold as the list numbers it (View 1: 0 is training, 1 is test); `None`: the list has no folds.
+    /// The pair's fold as numbered in the list (View 1: 0 is training, 1 is test); `None`: the list has no folds.
     pub fold: Option<u32>,
 }

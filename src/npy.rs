@@ -1,33 +1,51 @@
-//! numpy's file format, version 1.0, for one kind of array: rows × dimension little-endian f32 in C order.
-//! Source: numpy, `numpy/lib/format.py`.
+//! numpy's file format, version 1.0, for one kind of array: a matrix of little-endian f32 in C order.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::files::FileError;
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 
-/// Bytes of one number.
+/// Bytes of one value.
 const F32: usize = size_of::<f32>();
 
-/// The header as numpy writes it, padded so that the data starts at a multiple of 64.
-pub(super) fn header(rows: usize, dimension: usize) -> Vec<u8> {
+/// Values that are converted at a time.
+const STEP: usize = 64 * 1024;
+
+/// Writes the header, byte for byte as numpy does: the data behind it start at a multiple of 64.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_header(out: &mut impl Write, rows: usize, dimension: usize) -> io::Result<()> {
     let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}");
     let length = (MAGIC.len() + 2 + dictionary.len() + 1).next_multiple_of(64) - MAGIC.len() - 2;
-    let mut header = MAGIC.to_vec();
-    header.extend((length as u16).to_le_bytes());
-    header.extend(format!("{dictionary:<width$}\n", width = length - 1).bytes());
-    header
+    out.write_all(MAGIC)?;
+    out.write_all(&(length as u16).to_le_bytes())?;
+    writeln!(out, "{dictionary:<width$}", width = length - 1)
 }
 
-/// Writes the bytes of a row as stored in the file to `out`, resizing it.
-pub(super) fn encode(values: &[f32], out: &mut Vec<u8>) {
-    out.resize(values.len() * F32, 0);
-    for (bytes, value) in out.chunks_exact_mut(F32).zip(values) {
-        bytes.copy_from_slice(&value.to_le_bytes());
-    }
+/// Writes rows behind the header.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_rows(out: &mut impl Write, rows: &[f32]) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(rows.len().min(STEP) * F32);
+    rows.chunks(STEP).try_for_each(|part| {
+        bytes.clear();
+        bytes.extend(part.iter().flat_map(|value| value.to_le_bytes()));
+        out.write_all(&bytes)
+    })
+}
+
+/// Writes a whole matrix; `data` is row-major.
+///
+/// # Errors
+/// Those of writing.
+pub fn write(out: &mut impl Write, data: &[f32], dimension: usize) -> io::Result<()> {
+    write_header(out, data.len().checked_div(dimension).unwrap_or(0), dimension)?;
+    write_rows(out, data)
 }
 
 fn decode(bytes: &[u8], out: &mut [f32]) {
@@ -60,8 +78,11 @@ impl MatrixReader {
 }
 
 impl<R: Read> MatrixReader<R> {
-    /// The same for a source of `length` bytes; `path` appears in messages.
-    pub(super) fn new(path: &Path, mut source: R, length: u64) -> Result<Self, NpyError> {
+    /// [`MatrixReader::open`] for a source of `length` bytes; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`NpyError`]; nothing is allocated on a header's word.
+    pub fn new(path: &Path, mut source: R, length: u64) -> Result<Self, NpyError> {
         let mut start = [0; 10];
         let mut read = |bytes: &mut [u8]| match source.read_exact(bytes) {
             Ok(()) => Ok(()),
@@ -98,7 +119,7 @@ impl<R: Read> MatrixReader<R> {
         self.rows
     }
 
-    /// Numbers in a row.
+    /// Values in a row.
     #[must_use]
     pub fn dimension(&self) -> usize {
         self.dimension
@@ -107,20 +128,20 @@ impl<R: Read> MatrixReader<R> {
     /// Reads the next rows, filling `out`.
     ///
     /// # Errors
-    /// [`NpyError`] if `out` is not a whole number of rows, if fewer are left, or if reading fails.
+    /// [`NpyError`] when `out` is not a whole number of rows, when fewer are left, or when reading fails.
     pub fn read(&mut self, out: &mut [f32]) -> Result<(), NpyError> {
         let rows = out.len() / self.dimension;
         if rows * self.dimension != out.len() || rows > self.rows - self.next {
             let rule = format!(
-                "{} numbers requested, but {} rows of {} are left",
+                "{} values were requested, but {} rows of {} are left",
                 out.len(),
                 self.rows - self.next,
                 self.dimension
             );
             return Err(format(&self.path, rule));
         }
-        // In steps, so that reading a whole matrix does not need twice its memory.
-        for out in out.chunks_mut(64 * 1024) {
+        // In steps, so that a whole matrix read at once is not in memory twice.
+        for out in out.chunks_mut(STEP) {
             self.bytes.resize(out.len() * F32, 0);
             self.source.read_exact(&mut self.bytes).map_err(FileError::new("read", &self.path))?;
             decode(&self.bytes, out);
@@ -135,9 +156,9 @@ impl<R: Read> MatrixReader<R> {
 pub struct EmbeddingMatrix {
     /// Number of rows.
     pub rows: usize,
-    /// Numbers in a row.
+    /// Values in a row.
     pub dimension: usize,
-    /// `rows × dimension` numbers.
+    /// `rows × dimension` values.
     pub data: Vec<f32>,
 }
 
@@ -150,7 +171,11 @@ impl EmbeddingMatrix {
         Self::of(MatrixReader::open(path)?)
     }
 
-    pub(super) fn of<R: Read>(mut reader: MatrixReader<R>) -> Result<Self, NpyError> {
+    /// Reads the rows that are left.
+    ///
+    /// # Errors
+    /// [`NpyError`].
+    pub fn of<R: Read>(mut reader: MatrixReader<R>) -> Result<Self, NpyError> {
         let (rows, dimension) = (reader.rows, reader.dimension);
         let mut data = vec![0.0; rows * dimension];
         reader.read(&mut data)?;
@@ -177,10 +202,10 @@ fn shape(header: &[u8]) -> Result<(usize, usize), String> {
     let kind = value("descr")?;
     if !kind.starts_with("'<f4'") {
         let found = kind.split(',').next().unwrap_or_default();
-        return Err(format!("its dtype is {found}, expected '<f4' (little-endian f32)"));
+        return Err(format!("its values are {found}, expected '<f4' (little-endian f32)"));
     }
     if !value("fortran_order")?.starts_with("False") {
-        return Err("it is in Fortran order; call `numpy.ascontiguousarray` before `numpy.save`".into());
+        return Err("it is in Fortran order; save it with `numpy.save(path, numpy.ascontiguousarray(matrix))`".into());
     }
     let found = value("shape")?.split_inclusive(')').next().unwrap_or_default();
     let numbers = found.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).and_then(|inner| {
@@ -204,7 +229,7 @@ pub enum NpyError {
     /// It cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It has another format.
+    /// It is something else, or damaged.
     #[error("{} is not an embedding matrix: {rule}", path.display())]
     Format {
         /// The file.
@@ -231,22 +256,42 @@ mod tests {
     }
 
     fn small() -> Vec<u8> {
-        let mut bytes = header(2, 3);
-        let mut data = Vec::new();
-        encode(&[1.0, -2.5, 3.0, 0.0, f32::MIN_POSITIVE, 1e30], &mut data);
-        bytes.extend(data);
+        written(&[1.0, -2.5, 3.0, 0.0, f32::MIN_POSITIVE, 1e30], 3)
+    }
+
+    fn header(rows: usize, dimension: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_header(&mut bytes, rows, dimension).unwrap();
+        bytes
+    }
+
+    fn written(data: &[f32], dimension: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(&mut bytes, data, dimension).unwrap();
         bytes
     }
 
     #[test]
     fn the_header_is_numpys() {
-        let header = header(20, 512);
-        assert_eq!(header.len(), 128);
-        assert_eq!(&header[..10], b"\x93NUMPY\x01\x00\x76\x00");
-        let text = std::str::from_utf8(&header[10..]).unwrap();
+        let text = header(20, 512);
+        assert_eq!(text.len(), 128);
+        assert_eq!(&text[..10], b"\x93NUMPY\x01\x00\x76\x00");
+        let text = std::str::from_utf8(&text[10..]).unwrap();
         assert_eq!(text.trim_end(), "{'descr': '<f4', 'fortran_order': False, 'shape': (20, 512), }");
         assert!(text.ends_with(" \n"));
-        assert_eq!(super::header(usize::MAX, 1024).len() % 64, 0);
+        assert_eq!(header(usize::MAX, 1024).len() % 64, 0);
+    }
+
+    /// `npyz` parses the whole format.
+    #[test]
+    fn another_implementation_reads_it() {
+        for (rows, dimension) in [(0, 512), (1, 1), (300, 256)] {
+            let data: Vec<f32> = (0..rows * dimension).map(|i| i as f32 / 7.0).collect();
+            let bytes = written(&data, dimension);
+            let file = npyz::NpyFile::new(&bytes[..]).unwrap();
+            assert_eq!(file.shape(), [rows as u64, dimension as u64]);
+            assert_eq!(file.into_vec::<f32>().unwrap(), data);
+        }
     }
 
     #[test]
@@ -261,7 +306,7 @@ mod tests {
             reader.read(&mut row).unwrap();
             assert_eq!(row, matrix.row(i));
         }
-        insta::assert_snapshot!(reader.read(&mut row).unwrap_err(), @"m.npy is not an embedding matrix: 3 numbers requested, but 0 rows of 3 are left");
+        insta::assert_snapshot!(reader.read(&mut row).unwrap_err(), @"m.npy is not an embedding matrix: 3 values were requested, but 0 rows of 3 are left");
     }
 
     #[test]
@@ -304,9 +349,9 @@ mod tests {
         its format version is not 1.0
         a 2×3 matrix does not have 151 bytes; the file is truncated or damaged
         a 2×3 matrix does not have 153 bytes; the file is truncated or damaged
-        its dtype is '<f8', expected '<f4' (little-endian f32)
-        its dtype is '>f4', expected '<f4' (little-endian f32)
-        it is in Fortran order; call `numpy.ascontiguousarray` before `numpy.save`
+        its values are '<f8', expected '<f4' (little-endian f32)
+        its values are '>f4', expected '<f4' (little-endian f32)
+        it is in Fortran order; save it with `numpy.save(path, numpy.ascontiguousarray(matrix))`
         its shape is (4,), expected (rows, dimension)
         its shape is (-1, 4), expected (rows, dimension)
         its shape is (1000000000, 0), expected (rows, dimension)
@@ -336,10 +381,7 @@ mod tests {
         #[test]
         fn every_bit_pattern_survives(bits in proptest::collection::vec(proptest::num::u32::ANY, 6)) {
             let values: Vec<f32> = bits.iter().copied().map(f32::from_bits).collect();
-            let (mut bytes, mut data) = (header(3, 2), Vec::new());
-            encode(&values, &mut data);
-            bytes.extend(data);
-            let back: Vec<u32> = read(&bytes).unwrap().data.iter().map(|value| value.to_bits()).collect();
+            let back: Vec<u32> = read(&written(&values, 2)).unwrap().data.iter().map(|value| value.to_bits()).collect();
             proptest::prop_assert_eq!(back, bits);
         }
     }
