@@ -50,6 +50,7 @@ pub mod reproduce;
 pub mod run;
 pub mod sample;
 pub mod similarity;
+pub mod spelling;
 pub mod terminal;
 pub mod throughput;
 pub mod verification;

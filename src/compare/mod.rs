@@ -64,12 +64,15 @@ pub enum CompareError {
         run_id: String,
     },
     /// A metric that runs are not compared by.
-    #[error("there is no metric `{name}` to compare by; the nearest is `{near}`, all are: {all}")]
+    #[error("unknown metric `{name}`{}; runs are compared by {all}", match near {
+        Some(near) => format!(", did you mean `{near}`?"),
+        None => String::new(),
+    })]
     UnknownMetric {
         /// What was written.
         name: String,
-        /// The key most like it.
-        near: String,
+        /// The key that may have been meant.
+        near: Option<String>,
         /// All keys.
         all: String,
     },

@@ -23,7 +23,7 @@ fn split(source: &Source) -> Result<(Vec<Key>, usize), Diagnostic> {
     });
     let whole = metric.map_or(0, |path| "expect.".len() + path.len());
     let Some(equals) = text[whole..].find('=').map(|at| whole + at) else {
-        return Err(Diagnostic::new("an override has the form `key.path=value`, this one has no `=`")
+        return Err(Diagnostic::new("an override has the form `key.path=value`, but this one has no `=`")
             .at(source, Some(place(source, 0, text.len())))
             .help("for example `--set embed.batch_size=64`"));
     };
@@ -87,16 +87,16 @@ fn put(node: &mut Node, keys: &[Key], depth: usize, value: Node, source: &Source
             match key.name.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
                 Some(item) => put(item, keys, depth + 1, value, source),
                 None => Err(Diagnostic::new(format!(
-                    "`{}` is a list of {length}, and {} is not the index of one of them",
+                    "`{}` is a list of length {length}: {} is not an index of it",
                     path(&keys[..depth]),
                     quoted(&key.name)
                 ))
                 .at(source, Some(key.place))
-                .help("indices count from 0; the whole list can be set as `[…]`")),
+                .help("indices start at 0; `[…]` replaces the whole list")),
             }
         }
         other => Err(Diagnostic::new(format!(
-            "`{}` is {}: it has no key {}",
+            "`{}` is {} and has no key {}",
             path(&keys[..depth]),
             other.describe(),
             quoted(&key.name)

@@ -6,13 +6,20 @@ use serde::{Deserialize, Serialize};
 use super::BatchSize;
 
 /// Which network, at which width.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct ModelSpec {
     /// The architecture.
     pub network: Network,
-    /// Channel multiplier: 1.0 is the published network, the demo uses a narrow one. Only `inception-resnet-v1` has other
-    /// widths.
+    /// Channel multiplier: 1.0 is the published network. Only `inception-resnet-v1` has other widths.
+    #[schemars(range(min = 0.0625, max = 4.0), extend("x-digits" = 9))]
     pub width: f64,
+}
+
+impl Default for ModelSpec {
+    fn default() -> Self {
+        Self { network: Network::InceptionResnetV1, width: 1.0 }
+    }
 }
 
 /// Network architectures.
@@ -33,10 +40,11 @@ pub enum Network {
 }
 
 /// Where the network should run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceRequest {
     /// CUDA if it works, else CPU; the run says and records which.
+    #[default]
     Auto,
     /// CPU.
     Cpu,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{RunError, inspect};
 use crate::files::{self, FileError};
+use crate::spelling;
 
 /// `experiments/<name>-<12 hex>/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +73,10 @@ impl RunDirectory {
         match fitting[..] {
             [run] => Ok(run.clone()),
             [] => {
-                let near = all
-                    .iter()
-                    .map(Self::name)
-                    .max_by(|a, b| strsim::jaro_winkler(a, text).total_cmp(&strsim::jaro_winkler(b, text)));
-                Err(RunError::NoSuchRun { text: text.into(), folder: experiments.into(), near })
+                let names: Vec<String> = all.iter().flat_map(|run| [run.name(), run.config_name()]).collect();
+                let near = spelling::nearest(text, names.iter().map(String::as_str)).map(str::to_owned);
+                let empty = all.is_empty();
+                Err(RunError::NoSuchRun { text: text.into(), folder: experiments.into(), near, empty })
             }
             _ => Err(RunError::Ambiguous { text: text.into(), config, runs: inspect::told_apart(&fitting) }),
         }
@@ -194,7 +194,7 @@ mod tests {
           lfw-box-aligned-55ff  damaged
         ");
         let error = find("deno-11").unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
-        insta::assert_snapshot!(error, @"there is no run `deno-11` in DIR; the nearest name is `demo-11bb`; `facevault runs` lists all");
+        insta::assert_snapshot!(error, @"there is no run `deno-11` in DIR; `facevault runs` lists all");
     }
 
     #[test]

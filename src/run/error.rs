@@ -61,16 +61,19 @@ pub enum RunError {
     Report(#[from] ReportError),
     /// No run has this name.
     #[error("there is no run `{text}` in {}{}", folder.display(), match near {
-        Some(near) => format!("; the nearest name is `{near}`; `facevault runs` lists all"),
-        None => "; the folder holds no runs: `facevault experiment CONFIG` makes one".into(),
+        Some(near) => format!("; did you mean `{near}`? `facevault runs` lists all"),
+        None if *empty => "; the folder holds no runs: `facevault experiment CONFIG` makes one".into(),
+        None => "; `facevault runs` lists all".into(),
     })]
     NoSuchRun {
         /// What was asked for.
         text: String,
         /// Where it was looked for.
         folder: PathBuf,
-        /// The name most like it.
+        /// A name or a config that may have been meant.
         near: Option<String>,
+        /// Whether there are no runs at all.
+        empty: bool,
     },
     /// Several runs are of this config, or have this prefix.
     #[error(

@@ -1,0 +1,188 @@
+//! The tables of keys in `configs/README.md`, generated from the schema.
+
+use serde_json::Value as Json;
+
+use super::schema::{Kind, SCHEMA, kind, resolved, shown, texts};
+
+/// A row, once for all variants in which it says the same.
+#[derive(PartialEq)]
+struct Row {
+    key: String,
+    /// Values of the key that says which variant the mapping is.
+    variants: Vec<&'static str>,
+    meaning: String,
+    values: String,
+    default: String,
+}
+
+/// A heading and a table for each section, as `configs/README.md` shows them.
+#[must_use]
+pub fn key_table() -> String {
+    let mut text = String::new();
+    let mut section = |name: &str, rows: Vec<Row>| {
+        text += &format!("### {name}\n\n| key | meaning | unit or values | default |\n|---|---|---|---|\n");
+        for Row { key, variants, meaning, values, default } in rows {
+            let of: Vec<_> = variants.iter().map(|name| format!("`{name}`")).collect();
+            let of = if of.is_empty() { String::new() } else { of.join(", ") + ": " };
+            text += &format!("| `{key}` | {of}{meaning} | {values} | {default} |\n");
+        }
+        text.push('\n');
+    };
+    let mut scalars = Vec::new();
+    let mut sections = Vec::new();
+    for (name, property) in SCHEMA["properties"].as_object().into_iter().flatten() {
+        let mut rows = Vec::new();
+        add(&mut rows, name, property, is_required(&SCHEMA, name), None);
+        if rows.len() == 1 { scalars.append(&mut rows) } else { sections.push((name, rows)) }
+    }
+    section("The experiment", scalars);
+    for (name, rows) in sections {
+        section(&format!("`{name}`"), rows);
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+/// Adds the row of a key and those of the keys below it.
+fn add(rows: &mut Vec<Row>, key: &str, written: &'static Json, required: bool, variant: Option<&'static str>) {
+    let (_, schema) = resolved(written);
+    let description = written["description"].as_str().or(schema["description"].as_str()).unwrap_or_default();
+    let default = default(written, schema, required);
+    push(rows, Row { key: key.into(), variants: variant.into_iter().collect(), meaning: line(description), values: values(written, schema), default });
+    below(rows, key, schema, variant);
+}
+
+fn below(rows: &mut Vec<Row>, key: &str, schema: &'static Json, variant: Option<&'static str>) {
+    match kind(schema) {
+        Kind::Tagged(tag, variants) => {
+            let each = |(name, schema): &(&str, &Json)| {
+                format!("`{name}`: {}", line(schema["description"].as_str().unwrap_or_default()))
+            };
+            push(rows, Row {
+                key: format!("{key}.{tag}"),
+                variants: variant.into_iter().collect(),
+                meaning: format!("Which keys apply.<br>{}", variants.iter().map(each).collect::<Vec<_>>().join("<br>")),
+                values: variants.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+                default: "required".into(),
+            });
+            for (name, schema) in variants {
+                mapping(rows, key, schema, Some(name));
+            }
+        }
+        Kind::Mapping => mapping(rows, key, schema, variant),
+        Kind::Map(each) => below(rows, &format!("{key}.<metric>"), resolved(each).1, variant),
+        Kind::List(each) => below(rows, &format!("{key}[]"), resolved(each).1, variant),
+        _ => {}
+    }
+}
+
+fn mapping(rows: &mut Vec<Row>, key: &str, schema: &'static Json, variant: Option<&'static str>) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        // The key that says which variant this is has its row.
+        if property["const"].is_null() {
+            add(rows, &format!("{key}.{name}"), property, is_required(schema, name), variant);
+        }
+    }
+}
+
+fn push(rows: &mut Vec<Row>, row: Row) {
+    let same = |other: &&mut Row| {
+        (&other.key, &other.meaning, &other.values, &other.default) == (&row.key, &row.meaning, &row.values, &row.default)
+    };
+    match rows.iter_mut().find(same) {
+        Some(other) => other.variants.extend(row.variants),
+        None => rows.push(row),
+    }
+}
+
+fn is_required(schema: &Json, key: &str) -> bool {
+    texts(&schema["required"]).any(|name| name == key)
+}
+
+/// A description in one line of a table.
+fn line(text: &str) -> String {
+    text.replace('\n', " ").replace('|', "\\|")
+}
+
+/// The unit or the values.
+fn values(written: &Json, schema: &'static Json) -> String {
+    let extension = |name: &str| written[name].as_str().or(schema[name].as_str());
+    if let Some(values) = extension("x-values") {
+        return line(values);
+    }
+    let unit = extension("x-unit");
+    let number = |schema: &Json, word: &str| {
+        let range = table_range(schema);
+        match (range, unit) {
+            (Some(range), Some(unit)) if unit.starts_with("in ") || unit.starts_with("as ") => format!("{range}, {unit}"),
+            (Some(range), Some(unit)) => format!("{range} {unit}"),
+            (None, Some(unit)) => unit.to_owned(),
+            (Some(range), None) => range,
+            (None, None) => word.to_owned(),
+        }
+    };
+    match kind(schema) {
+        Kind::Tagged(..) | Kind::Mapping => "mapping".into(),
+        Kind::Map(each) => match kind(resolved(each).1) {
+            Kind::Mapping => "mapping of mappings".into(),
+            _ => "mapping".into(),
+        },
+        Kind::List(each) => match kind(resolved(each).1) {
+            Kind::Text => "list of texts".into(),
+            _ => "list of mappings".into(),
+        },
+        Kind::Words(words, other) => {
+            let words = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+            other.map_or_else(|| words.clone(), |other| format!("{words}, or {}", number(other, "whole number")))
+        }
+        Kind::Text => "text".into(),
+        Kind::Bool => "`true`, `false`".into(),
+        Kind::Integer => number(schema, "whole number"),
+        Kind::Number => number(schema, "number"),
+        Kind::Anything => "any value".into(),
+    }
+}
+
+/// `1 to 1,024`; `None` where nothing but a sign is excluded.
+fn table_range(schema: &Json) -> Option<String> {
+    let limit = |name: &str| schema[name].as_f64().map(grouped);
+    match (limit("minimum"), limit("exclusiveMinimum"), limit("maximum")) {
+        (Some(low), _, Some(high)) => Some(format!("{low} to {high}")),
+        (Some(low), ..) if low != "0" || schema["type"] == "number" => Some(format!("at least {low}")),
+        (None, Some(low), Some(high)) => Some(format!("above {low}, at most {high}")),
+        (None, Some(low), None) => Some(format!("above {low}")),
+        _ => None,
+    }
+}
+
+/// What stands for a key that is not given.
+fn default(written: &Json, schema: &'static Json, required: bool) -> String {
+    if let Some(words) = written["x-default"].as_str() {
+        return words.to_owned();
+    }
+    match &written["default"] {
+        _ if required => "required".into(),
+        Json::String(text) if text.is_empty() => "empty".into(),
+        Json::String(text) => format!("`{text}`"),
+        Json::Bool(value) => format!("`{value}`"),
+        Json::Number(number) => number.as_f64().map(grouped).unwrap_or_default(),
+        Json::Object(_) if matches!(kind(schema), Kind::Mapping) => "as below".into(),
+        _ => "none".into(),
+    }
+}
+
+/// A number with commas between thousands.
+fn grouped(value: f64) -> String {
+    let text = shown(value);
+    let digits = text.trim_start_matches('-');
+    if digits.len() < 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text;
+    }
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{}{grouped}", if text.starts_with('-') { "−" } else { "" })
+}
