@@ -100,7 +100,7 @@ impl fmt::Debug for Digest {
 
 /// Why a text is no digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a sha256 has 64 hexadecimal characters, this has {0:?}")]
+#[error("a SHA-256 must be 64 hexadecimal characters, got {0:?}")]
 pub struct ParseDigestError(String);
 
 impl FromStr for Digest {

@@ -1,4 +1,4 @@
-//! The one rule for "did you mean …?": which of the names that exist a misspelt one stands for.
+//! "did you mean …?": the one rule for which existing name a misspelt one stands for.
 
 /// The candidate nearest to a word, if it is near enough to have been meant. Case, `-`, `_` and spaces do not count.
 #[must_use]

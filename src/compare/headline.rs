@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn an_unknown_name_gets_the_nearest_one() {
         insta::assert_snapshot!(Headline::parse("err", &[]).unwrap_err(), @"unknown metric `err`; runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
-        insta::assert_snapshot!(Headline::parse("sped", &["speed"]).unwrap_err(), @"unknown metric `sped`, did you mean `speed`?; runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
-        insta::assert_snapshot!(Headline::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"unknown metric `tar@fmr=2e-3`, did you mean `tar@fmr=1e-3`?; runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+        insta::assert_snapshot!(Headline::parse("sped", &["speed"]).unwrap_err(), @"unknown metric `sped` (did you mean `speed`?); runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+        insta::assert_snapshot!(Headline::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"unknown metric `tar@fmr=2e-3` (did you mean `tar@fmr=1e-3`?); runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
     }
 }

@@ -65,7 +65,7 @@ pub enum CompareError {
     },
     /// A metric that runs are not compared by.
     #[error("unknown metric `{name}`{}; runs are compared by {all}", match near {
-        Some(near) => format!(", did you mean `{near}`?"),
+        Some(near) => format!(" (did you mean `{near}`?)"),
         None => String::new(),
     })]
     UnknownMetric {

@@ -28,9 +28,9 @@ pub(super) fn validated(
     let variants = design.variants(steps.len());
     if variants > MOST_VARIANTS {
         let rule = format!("{} steps in the design `{}` are {variants} variants", steps.len(), design.name());
-        return Err(context.problem(&["ablation", "steps"], rule).help(format!(
-            "at most {MOST_VARIANTS} variants are computed; n steps make 2ⁿ of them in a grid"
-        )));
+        return Err(context
+            .problem(&["ablation", "steps"], rule)
+            .help(format!("at most {MOST_VARIANTS} variants are computed; n steps make 2ⁿ of them in a grid")));
     }
     for index in 0..steps.len() {
         let place = index.to_string();
@@ -127,7 +127,7 @@ ablation:
                 "seed=7",
                 "preprocess.standardise.mean=-0.5",
             ],
-            "later steps win, and what says how the ablation is done is no part of a variant"
+            "later steps win, and overrides of the ablation itself are not part of a variant"
         );
         assert_eq!((both.config.seed, both.config.description.as_str()), (7, "null"));
         // What the run keeps says the same without the ablation.
@@ -141,7 +141,7 @@ ablation:
     }
 
     #[test]
-    fn what_is_wrong_in_a_step_is_told_with_its_place() {
+    fn a_wrong_step_is_refused_with_its_place() {
         assert_snapshot!(step_refused("preprocess.miror: sum"), @"
         error: unknown key `miror` in `preprocess`
          --> in step `other`, DIR/c.yaml:8:7
@@ -161,14 +161,17 @@ ablation:
     }
 
     #[test]
-    fn what_is_wrong_in_the_section_is_told() {
+    fn a_wrong_section_is_refused() {
         let step = |i: usize| format!("{{name: s{i}, set: {{seed: {i}}}}}");
         let steps = (0..7).map(step).collect::<Vec<_>>().join(", ");
         for (section, rule) in [
             ("metric: err, steps: [{name: a, set: {seed: 1}}]", "error: `ablation.metric` must be `eer`, "),
             ("steps: []", "error: `ablation.steps` must not be empty"),
             ("steps: [{name: a, set: {}}]", "error: `ablation.steps.0.set` must not be empty"),
-            ("steps: [{name: ' ', set: {seed: 1}}]", "error: `ablation.steps.0.name` must be one line of 1 to 60 characters, got ` `"),
+            (
+                "steps: [{name: ' ', set: {seed: 1}}]",
+                "error: `ablation.steps.0.name` must be one line of 1 to 60 characters, got ` `",
+            ),
             ("steps: [{name: a, set: {seed: 1}}, {name: ' a', set: {seed: 2}}]", "error: two steps are called `a`"),
             (
                 "steps: [{name: a, set: {ablation.metric: auc}}]",

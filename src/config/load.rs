@@ -24,18 +24,18 @@ pub struct Loaded {
 }
 
 /// Reads and validates a config. Relative paths in the file start in its folder, those in `overrides`
-/// (`key.path=value`, the value is YAML) in the current folder; files and folders that the config names must be there.
+/// (`key.path=value`, the value is YAML) in the current folder; files and folders that the config names must exist.
 ///
 /// # Errors
-/// [`ConfigError`], a whole message that points at the line.
+/// [`ConfigError`], a complete message that points at the line.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ConfigError> {
     let bytes = read(path)?;
     understand(&bytes, path, overrides, None, Path::new("."), true)
 }
 
 impl Loaded {
-    /// The config that was read from `path`, with some of its ablation's steps taken: `steps` are their indices. Its
-    /// overrides are those given, without any of the ablation itself, and then what the steps set.
+    /// The config that was read from `path`, with some of its ablation's steps applied: `steps` are their indices. Its
+    /// overrides are the given ones, except those of the ablation itself, followed by what the steps set.
     ///
     /// # Errors
     /// [`ConfigError`], which names the step.
@@ -48,7 +48,7 @@ impl Loaded {
 /// `working_directory`. The data may be gone by now, so nothing is looked for on disk.
 ///
 /// # Errors
-/// [`ConfigError`], a whole message that points at the line.
+/// [`ConfigError`], a complete message that points at the line.
 pub fn load_stored(
     text: &[u8],
     origin: &Path,
@@ -81,7 +81,7 @@ fn understand(
 ) -> Result<Loaded, ConfigError> {
     let label = path.display().to_string();
     let text = utf8(bytes, &label)?;
-    // A byte order mark is no part of the first line.
+    // A byte order mark is not part of the first line.
     let file = Source::file(label, text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned());
     let mut tree = tree::parse(file.text(), &file, 0)?;
     match tree.value {
@@ -128,7 +128,7 @@ fn understand(
     Ok(Loaded { config, text, overrides: kept })
 }
 
-/// What some of the ablation's steps set, a source each, numbered from `first`.
+/// What some of the ablation's steps set, one source for each key, numbered from `first`.
 fn set_by(tree: &Node, steps: &[usize], first: usize, file: &str) -> Vec<Source> {
     let mut sources = Vec::new();
     for step in steps {

@@ -39,7 +39,8 @@ impl Reader<'_> {
                 };
                 let words: Vec<&str> = variants.iter().map(|(word, _)| *word).collect();
                 let word = self.below(&name.name, |reader| reader.word(variant, &words))?;
-                let chosen = variants.into_iter().find(|(other, _)| *other == word).map_or(schema, |(_, chosen)| chosen);
+                let chosen =
+                    variants.into_iter().find(|(other, _)| *other == word).map_or(schema, |(_, chosen)| chosen);
                 self.mapping(node, entries, chosen, key)
             }
             (Kind::Mapping, Value::Map(entries)) => self.mapping(node, entries, schema, key),
@@ -59,13 +60,14 @@ impl Reader<'_> {
                 items.iter().enumerate().map(each).collect::<Result<Vec<_>, _>>().map(Json::from)
             }
             (Kind::Words(words, None), Value::Text(_)) => self.word(node, &words).map(Json::from),
-            (Kind::Words(words, Some(_)), Value::Text(text)) if words.contains(&text.as_str()) => Ok(text.as_str().into()),
+            (Kind::Words(words, Some(_)), Value::Text(text)) if words.contains(&text.as_str()) => {
+                Ok(text.as_str().into())
+            }
             (Kind::Words(_, Some(other)), Value::Unsigned(_) | Value::Negative(_)) => self.value(node, other, key),
             (Kind::Text, Value::Text(text)) => self.text(node, text, schema),
             (Kind::Bool, Value::Bool(_)) | (Kind::Anything, _) => Ok(node.json()),
-            (Kind::Integer | Kind::Number, Value::Unsigned(_) | Value::Negative(_)) | (Kind::Number, Value::Float(_)) => {
-                self.number(node, schema)
-            }
+            (Kind::Integer | Kind::Number, Value::Unsigned(_) | Value::Negative(_))
+            | (Kind::Number, Value::Float(_)) => self.number(node, schema),
             _ => Err(self.mismatch(node, schema)),
         }
     }
@@ -106,7 +108,8 @@ impl Reader<'_> {
             return Err(self.refused(node, &listed(words, "or"), &node.value.describe()));
         };
         words.iter().find(|word| *word == text).copied().ok_or_else(|| {
-            self.refused(node, &listed(words, "or"), &quoted(text)).maybe_help(did_you_mean(text, words.iter().copied()))
+            self.refused(node, &listed(words, "or"), &quoted(text))
+                .maybe_help(did_you_mean(text, words.iter().copied()))
         })
     }
 
@@ -180,7 +183,10 @@ impl Reader<'_> {
                 [] => "it takes no other keys".into(),
                 _ => format!("the keys are {}", listed(&known, "and")),
             })
-            .maybe_help(is_set_later.then(|| format!("to change `{path}.{tag}`, replace the whole mapping: `--set '{path}={{…}}'`")))
+            .maybe_help(
+                is_set_later
+                    .then(|| format!("to change `{path}.{tag}`, replace the whole mapping: `--set '{path}={{…}}'`")),
+            )
     }
 
     fn missing(&self, node: &Node, schema: &Json, required: &str, place: Place) -> Diagnostic {

@@ -5,7 +5,7 @@
 //!
 //! - `x-unit`: the unit of a number,
 //! - `x-values`: in words, what a value must be,
-//! - `x-default`: in words, what stands for a key that is not given,
+//! - `x-default`: the default in words, where it is not a plain value,
 //! - `x-help`: what to do when a text breaks its pattern,
 //! - `x-digits`: significant digits that a number of a run's identity is rounded to.
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pattern_of_the_schema_compiles_and_is_told_in_words() {
+    fn every_pattern_of_the_schema_compiles_and_has_words() {
         fn walk(schema: &Json, found: &mut usize) {
             if let Some(pattern) = schema.get("pattern").filter(|_| schema["type"] != Json::Null) {
                 regex::Regex::new(pattern.as_str().unwrap()).unwrap();

@@ -47,7 +47,16 @@ fn add(rows: &mut Vec<Row>, key: &str, written: &'static Json, required: bool, v
     let (_, schema) = resolved(written);
     let description = written["description"].as_str().or(schema["description"].as_str()).unwrap_or_default();
     let default = default(written, schema, required);
-    push(rows, Row { key: key.into(), variants: variant.into_iter().collect(), meaning: line(description), values: values(written, schema), default });
+    push(
+        rows,
+        Row {
+            key: key.into(),
+            variants: variant.into_iter().collect(),
+            meaning: line(description),
+            values: values(written, schema),
+            default,
+        },
+    );
     below(rows, key, schema, variant);
 }
 
@@ -57,13 +66,19 @@ fn below(rows: &mut Vec<Row>, key: &str, schema: &'static Json, variant: Option<
             let each = |(name, schema): &(&str, &Json)| {
                 format!("`{name}`: {}", line(schema["description"].as_str().unwrap_or_default()))
             };
-            push(rows, Row {
-                key: format!("{key}.{tag}"),
-                variants: variant.into_iter().collect(),
-                meaning: format!("Which keys apply.<br>{}", variants.iter().map(each).collect::<Vec<_>>().join("<br>")),
-                values: variants.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
-                default: "required".into(),
-            });
+            push(
+                rows,
+                Row {
+                    key: format!("{key}.{tag}"),
+                    variants: variant.into_iter().collect(),
+                    meaning: format!(
+                        "Which keys apply.<br>{}",
+                        variants.iter().map(each).collect::<Vec<_>>().join("<br>")
+                    ),
+                    values: variants.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+                    default: "required".into(),
+                },
+            );
             for (name, schema) in variants {
                 mapping(rows, key, schema, Some(name));
             }
@@ -86,7 +101,8 @@ fn mapping(rows: &mut Vec<Row>, key: &str, schema: &'static Json, variant: Optio
 
 fn push(rows: &mut Vec<Row>, row: Row) {
     let same = |other: &&mut Row| {
-        (&other.key, &other.meaning, &other.values, &other.default) == (&row.key, &row.meaning, &row.values, &row.default)
+        (&other.key, &other.meaning, &other.values, &other.default)
+            == (&row.key, &row.meaning, &row.values, &row.default)
     };
     match rows.iter_mut().find(same) {
         Some(other) => other.variants.extend(row.variants),
@@ -113,7 +129,9 @@ fn values(written: &Json, schema: &'static Json) -> String {
     let number = |schema: &Json, word: &str| {
         let range = table_range(schema);
         match (range, unit) {
-            (Some(range), Some(unit)) if unit.starts_with("in ") || unit.starts_with("as ") => format!("{range}, {unit}"),
+            (Some(range), Some(unit)) if unit.starts_with("in ") || unit.starts_with("as ") => {
+                format!("{range}, {unit}")
+            }
             (Some(range), Some(unit)) => format!("{range} {unit}"),
             (None, Some(unit)) => unit.to_owned(),
             (Some(range), None) => range,
@@ -154,7 +172,7 @@ fn table_range(schema: &Json) -> Option<String> {
     }
 }
 
-/// What stands for a key that is not given.
+/// The default: a value, or words for it.
 fn default(written: &Json, schema: &'static Json, required: bool) -> String {
     if let Some(words) = written["x-default"].as_str() {
         return words.to_owned();
@@ -185,4 +203,38 @@ fn grouped(value: f64) -> String {
         grouped.push(digit);
     }
     format!("{}{grouped}", if text.starts_with('-') { "−" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_meaning_values_and_default() {
+        let table = key_table();
+        for row in [
+            "| `embed.chunk_size` | Faces in one chunk, the unit of commit and resume: what an interruption can cost. | 1 to \
+             1,048,576 faces | 1,024 |",
+            "| `dataset.repo` | `hub-folders`: Dataset repository on the Hub. | `owner/name` | required |",
+            "| `report.pictures` | Show the faces of the hardest pairs. Faces are personal data: off unless asked for. | \
+             `true`, `false` | `false` |",
+            "| `expect.<metric>.min` | Inclusive lower bound. | the metric's unit | no bound |",
+            "| `protocols[].thresholds.step` | The distance between two thresholds. | above 0, as a distance | 0.01 |",
+        ] {
+            assert!(table.contains(row), "{row}");
+        }
+        assert_eq!(table.matches("\n### ").count() + 1, 12, "one table for each section, and one for the rest");
+        for line in table.lines().filter(|line| line.starts_with("| `")) {
+            let cells = line.replace("\\|", "");
+            assert_eq!(cells.matches(" | ").count(), 3, "{line}");
+            assert!(!line.contains("|  |"), "{line}");
+        }
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        for (value, text) in [(999.0, "999"), (1000.0, "1,000"), (-1e6, "−1,000,000"), (0.5, "0.5"), (1e-9, "1e-9")] {
+            assert_eq!(grouped(value), text);
+        }
+    }
 }

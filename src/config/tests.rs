@@ -68,7 +68,7 @@ fn the_smallest_config_gets_sensible_defaults() {
             chunk_size: 1024,
             threads: None,
             on_error: OnError::Skip,
-            max_failures: None,
+            ..EmbedOptions::DEFAULT
         }
     );
     assert_eq!(
@@ -79,7 +79,7 @@ fn the_smallest_config_gets_sensible_defaults() {
             upstream: None,
             replicates: 1000,
             confidence: 0.95,
-            hardest: 50,
+            ..SimilarityOptions::DEFAULT
         }
     );
     assert!(!config.report.pictures && config.expect.is_empty() && config.description.is_empty());
@@ -197,6 +197,50 @@ fn containers_are_on_the_hub_or_on_this_machine() {
             boxes: hub("main", HubFiles::Named(vec!["c.csv".into()]), None),
         }
     );
+}
+
+#[test]
+fn a_container_is_stored_below_its_own_key() {
+    let dataset = |text: &str| serde_json::to_value(accepted(SMALL, &[&format!("dataset={text}")]).dataset).unwrap();
+    let file = serde_json::json!({
+        "hub": { "repo": "a/b", "revision": "main", "files": { "named": ["x.bin"] }, "sha256": null }
+    });
+    assert_eq!(
+        dataset("{source: insightface-bin, hub: {repo: a/b, revision: main, file: x.bin}}"),
+        serde_json::json!({ "source": "insightface-bin", "file": file })
+    );
+    let shards = serde_json::json!({ "local": { "path": "/current/a.parquet", "sha256": null } });
+    assert_eq!(
+        dataset("{source: parquet, path: a.parquet}"),
+        serde_json::json!({ "source": "parquet", "shards": shards })
+    );
+}
+
+#[test]
+fn numbers_of_a_runs_identity_have_nine_digits() {
+    let third = "0.33333333333333331";
+    let config = accepted(
+        SMALL,
+        &[
+            &format!("model.width={third}"),
+            "similarity.confidence=0.77777777777777779",
+            &format!("preprocess.crop={{mode: centre, fraction: {third}}}"),
+            &format!("protocols=[{{name: a, thresholds: {{step: {third}}}, max_left_out: {third}}}]"),
+            &format!("expect.eer.max={third}"),
+        ],
+    );
+    assert_eq!((config.model.width, config.similarity.confidence), (0.333_333_333, 0.777_777_778));
+    assert_eq!(config.preprocess.crop, Crop::Centre { fraction: 0.333_333_333 });
+    assert_eq!(config.protocols[0].thresholds.step, 0.333_333_333);
+    // No part of it.
+    assert_eq!((config.protocols[0].max_left_out, config.expect["eer"].max), (1.0 / 3.0, Some(1.0 / 3.0)));
+}
+
+#[test]
+fn what_may_be_left_empty_is_as_if_it_was_not_given() {
+    let empty = "preprocess={profile: null, crop: null, mirror: ~, resize: {size: null}}";
+    let config = accepted(SMALL, &[empty, "embed={threads: null}", "similarity={max_pairs: ~, upstream: }"]);
+    assert_eq!(config, accepted(SMALL, &[]));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_yaml::Spanned;
 
 use super::diagnostics::{Diagnostic, Source, quoted};
 
-/// Nodes that a config may have: hundreds of times what any needs, and too few for an alias bomb.
+/// Limit on the nodes of a config: hundreds of times what any config needs, and too few for an alias bomb.
 const MAX_NODES: usize = 20_000;
 
 /// A value and its place.

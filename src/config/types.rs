@@ -39,19 +39,19 @@ pub struct ExperimentConfig {
     pub embed: EmbedOptions,
     /// Which pairs are compared, and how uncertainty is estimated.
     pub similarity: SimilarityOptions,
-    /// Where all pairs are compared (`similarity.device`). No part of a run's identity: the numbers are the same.
+    /// Where all pairs are compared (`similarity.device`). Not part of a run's identity: the numbers are the same.
     #[serde(skip)]
     pub pairs_device: DeviceRequest,
     /// What the report shows.
     pub report: ReportOptions,
-    /// Verification protocols that are run beside the comparison of faces.
+    /// Verification protocols, run in addition to the comparison of faces.
     pub protocols: Vec<Protocol>,
     /// Ranges that metrics must fall in, by metric path (e.g. `eer`, `impostor.mean`, `upstream.genuine.mean`).
     pub expect: BTreeMap<String, Expectation>,
-    /// What `ablate` varies. No part of a run's identity.
+    /// What `ablate` varies. Not part of a run's identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ablation: Option<Ablation>,
-    /// Published values that results are set beside.
+    /// Published values that results are compared with.
     pub published: Vec<Published>,
     /// The config file's own folder: relative paths in the config start here.
     #[serde(skip)]
@@ -167,10 +167,10 @@ fn known_metric() -> serde_json::Value {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Design {
-    /// The config, then each step on top of those before it: a path from one setting to another.
+    /// The config, then each step on top of those before it.
     #[default]
     Steps,
-    /// The config, and each step alone.
+    /// The config, then each step alone.
     Each,
     /// All combinations.
     Grid,

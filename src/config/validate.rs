@@ -69,8 +69,7 @@ impl Context<'_> {
         } else {
             format!("`{name}`: no such {}: {shown}", kind.word())
         };
-        let start =
-            (!text.is_absolute()).then(|| format!("relative paths here start in {}", base.display()));
+        let start = (!text.is_absolute()).then(|| format!("relative paths here start in {}", base.display()));
         let home = given.starts_with('~').then(|| "`~` is not expanded: write the full path".to_owned());
         let near = if home.is_none() { similar_entry(&resolved) } else { None };
         Err(self.problem(path, rule).maybe_help(near).maybe_help(home).maybe_help(start))
@@ -219,11 +218,7 @@ fn weights(mut weights: WeightsSource, context: &Context<'_>) -> Result<WeightsS
     Ok(weights)
 }
 
-fn preprocess(
-    wire: &PreprocessChanges,
-    network: Network,
-    context: &Context<'_>,
-) -> Result<Preprocess, Diagnostic> {
+fn preprocess(wire: &PreprocessChanges, network: Network, context: &Context<'_>) -> Result<Preprocess, Diagnostic> {
     let facts = network.facts();
     let name = wire.profile.as_deref().unwrap_or(facts.profile);
     let Some(base) = profile(name) else {
@@ -274,9 +269,7 @@ fn fitting_standardise(
     let rule = match facts.standardise {
         Some(needed) if needed != found.standardise => {
             let (needed, found) = (words(needed), words(found.standardise));
-            format!(
-                "`{network}` applies the mean and deviation of each channel itself and needs {needed}, got {found}"
-            )
+            format!("`{network}` applies the mean and deviation of each channel itself and needs {needed}, got {found}")
         }
         None if !given && found.standardise == UNIT_RANGE => format!(
             "`{profile}` is a profile for networks that apply the mean and deviation of each channel themselves; `{network}` does not"

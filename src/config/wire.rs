@@ -66,7 +66,7 @@ pub(super) struct Experiment {
 }
 
 /// Which pairs are compared, how uncertainty is estimated, and where.
-// Where is no part of a run's identity, and so not one of the options.
+// The device is not part of a run's identity, so it is not one of the options.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]

@@ -23,9 +23,7 @@ mod tiff;
 pub use decode::{Limits, decode};
 pub use error::PreprocessError;
 pub use kind::{HEAD, Kind};
-pub use options::{
-    ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, PreprocessChanges, Resize, Standardise,
-};
+pub use options::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, PreprocessChanges, Resize, Standardise};
 pub use profiles::{PROFILES, profile};
 pub use size::size;
 
