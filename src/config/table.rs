@@ -18,28 +18,25 @@ struct Row {
 /// A heading and a table for each section, as `configs/README.md` shows them.
 #[must_use]
 pub fn key_table() -> String {
-    let mut text = String::new();
-    let mut section = |name: &str, rows: Vec<Row>| {
-        text += &format!("### {name}\n\n| key | meaning | unit or values | default |\n|---|---|---|---|\n");
-        for Row { key, variants, meaning, values, default } in rows {
-            let of: Vec<_> = variants.iter().map(|name| format!("`{name}`")).collect();
-            let of = if of.is_empty() { String::new() } else { of.join(", ") + ": " };
-            text += &format!("| `{key}` | {of}{meaning} | {values} | {default} |\n");
-        }
-        text.push('\n');
-    };
     let mut scalars = Vec::new();
     let mut sections = Vec::new();
     for (name, property) in SCHEMA["properties"].as_object().into_iter().flatten() {
         let mut rows = Vec::new();
         add(&mut rows, name, property, is_required(&SCHEMA, name), None);
-        if rows.len() == 1 { scalars.append(&mut rows) } else { sections.push((name, rows)) }
+        if rows.len() == 1 { scalars.append(&mut rows) } else { sections.push((format!("`{name}`"), rows)) }
     }
-    section("The experiment", scalars);
-    for (name, rows) in sections {
-        section(&format!("`{name}`"), rows);
-    }
-    text.trim_end().to_owned() + "\n"
+    sections.insert(0, ("The experiment".to_owned(), scalars));
+    sections.iter().map(|(name, rows)| section(name, rows)).collect::<Vec<_>>().join("\n")
+}
+
+fn section(name: &str, rows: &[Row]) -> String {
+    let head = format!("### {name}\n\n| key | meaning | unit or values | default |\n|---|---|---|---|\n");
+    let line = |Row { key, variants, meaning, values, default }: &Row| {
+        let of = variants.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let of = if of.is_empty() { of } else { of + ": " };
+        format!("| `{key}` | {of}{meaning} | {values} | {default} |\n")
+    };
+    head + &rows.iter().map(line).collect::<String>()
 }
 
 /// Adds the row of a key and those of the keys below it.

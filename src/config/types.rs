@@ -12,7 +12,7 @@ pub use crate::dataset::{Container, DatasetSource, HubFiles, PathRewrite, Phase1
 pub use crate::embed::{EmbedOptions, OnError};
 pub use crate::model::{BatchSize, DeviceKind, DeviceRequest, Kernels, ModelSpec, Network, Precision};
 pub use crate::preprocess::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
-pub use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Protocol, Split, max_left_out};
+pub use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Protocol, Split};
 pub use crate::similarity::{PairMode, SimilarityOptions, UpstreamSampling};
 pub use crate::weights::WeightsSource;
 

@@ -194,7 +194,7 @@ fn starts(path: &Path, start: &str) -> bool {
 }
 
 /// Digests of commits are compared as text.
-fn in_lower_case(revision: &mut String) {
+fn in_lower_case(revision: &mut str) {
     if revision.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         revision.make_ascii_lowercase();
     }

@@ -14,9 +14,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use folds::Fold;
-pub use options::{
-    Distance, FarTarget, Grid, PairsSource, Protocol, Split, WrittenProtocol, WrittenSplit, max_left_out,
-};
+pub use options::{Distance, FarTarget, Grid, PairsSource, Protocol, Split, WrittenProtocol, WrittenSplit};
 pub use partition::PartitionError;
 
 use crate::dataset::{ABSENT, ListedPair};
