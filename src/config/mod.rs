@@ -7,6 +7,9 @@
 //! ```
 //!
 //! Every refusal names the line.
+//!
+//! To add a key, add a field to its section's type: the doc comment, the default and the `#[schemars(…)]` rule are its
+//! description, default and check. Then run `just schema`, which rewrites `configs/schema.json` and the tables.
 
 mod ablation;
 mod diagnostics;

@@ -15,7 +15,7 @@ pub(super) fn read(tree: &Node, sources: &[Source]) -> Result<Json, Diagnostic> 
 }
 
 /// A number with few enough digits that every JSON reader gives it the same bits.
-pub(super) fn rounded(value: f64, digits: usize) -> f64 {
+fn rounded(value: f64, digits: usize) -> f64 {
     format!("{value:.*e}", digits.saturating_sub(1)).parse().unwrap_or(value)
 }
 
@@ -142,7 +142,8 @@ impl Reader<'_> {
             && value.is_finite();
         if !fits {
             let range = range(schema, shown).unwrap_or_else(|| "a finite number".into());
-            return Err(self.refused(node, &range, &shown(value)));
+            let found = if matches!(node.value, Value::Float(_)) { shown(value) } else { node.flow() };
+            return Err(self.refused(node, &range, &found));
         }
         Ok(schema["x-digits"].as_u64().map_or(json, |digits| rounded(value, digits as usize).into()))
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::schema::{Kind, SCHEMA, kind, resolved, shown, texts};
+use super::schema::{Kind, SCHEMA, kind, range, resolved, shown, texts};
 
 /// A row, once for all variants in which it says the same.
 #[derive(PartialEq)]
@@ -124,8 +124,7 @@ fn values(written: &Json, schema: &'static Json) -> String {
     }
     let unit = extension("x-unit");
     let number = |schema: &Json, word: &str| {
-        let range = table_range(schema);
-        match (range, unit) {
+        match (numbers(schema), unit) {
             (Some(range), Some(unit)) if unit.starts_with("in ") || unit.starts_with("as ") => {
                 format!("{range}, {unit}")
             }
@@ -158,15 +157,9 @@ fn values(written: &Json, schema: &'static Json) -> String {
 }
 
 /// `1 to 1,024`; `None` where nothing but a sign is excluded.
-fn table_range(schema: &Json) -> Option<String> {
-    let limit = |name: &str| schema[name].as_f64().map(grouped);
-    match (limit("minimum"), limit("exclusiveMinimum"), limit("maximum")) {
-        (Some(low), _, Some(high)) => Some(format!("{low} to {high}")),
-        (Some(low), ..) if low != "0" || schema["type"] == "number" => Some(format!("at least {low}")),
-        (None, Some(low), Some(high)) => Some(format!("above {low}, at most {high}")),
-        (None, Some(low), None) => Some(format!("above {low}")),
-        _ => None,
-    }
+fn numbers(schema: &Json) -> Option<String> {
+    let range = range(schema, grouped).filter(|range| schema["type"] == "number" || range != "at least 0")?;
+    Some(range.strip_prefix("from ").unwrap_or(&range).to_owned())
 }
 
 /// The default: a value, or words for it.
