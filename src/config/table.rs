@@ -123,16 +123,14 @@ fn values(written: &Json, schema: &'static Json) -> String {
         return line(values);
     }
     let unit = extension("x-unit");
-    let number = |schema: &Json, word: &str| {
-        match (numbers(schema), unit) {
-            (Some(range), Some(unit)) if unit.starts_with("in ") || unit.starts_with("as ") => {
-                format!("{range}, {unit}")
-            }
-            (Some(range), Some(unit)) => format!("{range} {unit}"),
-            (None, Some(unit)) => unit.to_owned(),
-            (Some(range), None) => range,
-            (None, None) => word.to_owned(),
+    let number = |schema: &Json, word: &str| match (numbers(schema), unit) {
+        (Some(range), Some(unit)) if unit.starts_with("in ") || unit.starts_with("as ") => {
+            format!("{range}, {unit}")
         }
+        (Some(range), Some(unit)) => format!("{range} {unit}"),
+        (None, Some(unit)) => unit.to_owned(),
+        (Some(range), None) => range,
+        (None, None) => word.to_owned(),
     };
     match kind(schema) {
         Kind::Tagged(..) | Kind::Mapping => "mapping".into(),
