@@ -56,7 +56,7 @@ test:
 train-demo *options:
     cargo run --release --locked --example train_demo -- --out assets/demo.safetensors {{options}}
 
-# Regenerate configs/schema.json from the config types
+# Regenerate configs/schema.json and the key tables of configs/README.md from the config types
 schema:
     UPDATE_SCHEMA=1 cargo test --locked --lib schema
 

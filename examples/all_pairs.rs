@@ -113,8 +113,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_pairs: None,
         upstream: None,
         replicates: 1000,
-        confidence: 0.95,
         hardest: 50,
+        ..SimilarityOptions::DEFAULT
     };
     let expect = BTreeMap::new();
     let cards = Cards::new(device);

@@ -207,8 +207,8 @@ mod tests {
             max_pairs: Some(1),
             upstream: None,
             replicates: 10,
-            confidence: 0.95,
             hardest: 5,
+            ..SimilarityOptions::DEFAULT
         };
         compare(&embedder(), "some faces", &faces, rows, &options, 0, &Cancel::default()).unwrap()
     }

@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_error_has_the_documented_code() {
-        let no_run = || RunError::NoSuchRun { text: "a".into(), folder: "experiments".into(), near: None };
+        let no_run = || RunError::NoSuchRun { text: "a".into(), folder: "experiments".into(), near: None, empty: true };
         for usage in [
             code(config_error()),
             code(RunError::from(config_error())),

@@ -31,9 +31,8 @@
 //! ablation · plan · published
 //! config
 //! embed
-//! agreement · compare · dataset · weights
-//! closeness · hub · numbers · results · sample
-//! npy · terminal
+//! agreement · compare · dataset · results · weights
+//! closeness · hub · npy · numbers · sample · spelling · terminal · text_table
 //! ```
 //!
 //! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.
@@ -62,6 +61,7 @@ pub mod reproduce;
 pub mod results;
 pub mod run;
 pub mod sample;
+pub mod spelling;
 pub mod terminal;
 mod text_table;
 pub mod throughput;

@@ -7,6 +7,7 @@ use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
 use crate::similarity::PairKind;
+use crate::spelling;
 use crate::verification::bootstrap::{Of, Sample};
 use crate::verification::paired::Replicated;
 use crate::verification::rates::Rates;
@@ -112,8 +113,7 @@ impl HeadlineMetric {
         });
         found.copied().ok_or_else(|| {
             let names: Vec<String> = all.iter().map(|one| one.key()).chain(also.iter().map(|&a| a.into())).collect();
-            let likeness = |name: &&String| strsim::jaro_winkler(name, text);
-            let near = names.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).cloned().unwrap_or_default();
+            let near = spelling::nearest(text, names.iter().map(String::as_str)).map(str::to_owned);
             CompareError::UnknownMetric { name: text.into(), near, all: names.join(", ") }
         })
     }
@@ -220,8 +220,8 @@ mod tests {
 
     #[test]
     fn an_unknown_name_gets_the_nearest_one() {
-        insta::assert_snapshot!(HeadlineMetric::parse("err", &[]).unwrap_err(), @"unknown metric `err`; did you mean `eer`? Metrics: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
-        insta::assert_snapshot!(HeadlineMetric::parse("sped", &["speed"]).unwrap_err(), @"unknown metric `sped`; did you mean `speed`? Metrics: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
-        insta::assert_snapshot!(HeadlineMetric::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"unknown metric `tar@fmr=2e-3`; did you mean `tar@fmr=1e-3`? Metrics: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+        insta::assert_snapshot!(HeadlineMetric::parse("err", &[]).unwrap_err(), @"unknown metric `err`; runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
+        insta::assert_snapshot!(HeadlineMetric::parse("sped", &["speed"]).unwrap_err(), @"unknown metric `sped` (did you mean `speed`?); runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+        insta::assert_snapshot!(HeadlineMetric::parse("tar@fmr=2e-3", &[]).unwrap_err(), @"unknown metric `tar@fmr=2e-3` (did you mean `tar@fmr=1e-3`?); runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std");
     }
 }

@@ -61,13 +61,16 @@ pub enum CompareError {
         /// Which.
         run_id: String,
     },
-    /// An unknown metric.
-    #[error("unknown metric `{name}`; did you mean `{near}`? Metrics: {all}")]
+    /// A metric that runs are not compared by.
+    #[error("unknown metric `{name}`{}; runs are compared by {all}", match near {
+        Some(near) => format!(" (did you mean `{near}`?)"),
+        None => String::new(),
+    })]
     UnknownMetric {
         /// The given text.
         name: String,
-        /// The nearest key.
-        near: String,
+        /// The key that may have been meant.
+        near: Option<String>,
         /// All keys.
         all: String,
     },

@@ -22,8 +22,8 @@ const OPTIONS: SimilarityOptions = SimilarityOptions {
     max_pairs: Some(1),
     upstream: None,
     replicates: 100,
-    confidence: 0.95,
     hardest: 0,
+    ..SimilarityOptions::DEFAULT
 };
 
 /// Made-up runs of the same faces: how far faces lie from their identity's centre, run by run.
@@ -283,7 +283,7 @@ fn tolerances_that_cannot_be_read_say_what_can() {
     for text in ["eer=-1", "eer=x", "speed=1", "eer=inf"] {
         assert!(matches!(error(text), CompareError::Tolerance { .. }), "{text}");
     }
-    assert_snapshot!(error("eerr=0.1"), @"unknown metric `eerr`; did you mean `eer`? Metrics: eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+    assert_snapshot!(error("eerr=0.1"), @"unknown metric `eerr` (did you mean `eer`?); runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
     let parsed = Tolerances::parse(&["tar@fmr=0.001=0.02", "speed=0", "eer=0.1", "eer=0.2"]).unwrap();
     assert_eq!(parsed.speed, 0.0);
     let metrics: Vec<_> = parsed.metrics.iter().map(|tolerance| (tolerance.metric, tolerance.value)).collect();

@@ -1,73 +1,53 @@
-//! The rules of `ablation`.
+//! The rules of `ablation` that relate several values.
 
-use super::diagnostics::{Diagnostic, did_you_mean, listed, quoted};
+use super::diagnostics::{Diagnostic, listed, quoted};
 use super::tree::{Key, Node, Value};
-use super::types::{Ablation, Protocol, Step};
+use super::types::{Ablation, Protocol};
 use super::validate::{Context, at_key};
-use super::wire;
 use crate::metrics::HEADLINES;
+use crate::spelling::did_you_mean;
 
-/// More runs than this are no ablation that anybody reads.
+/// Nobody reads an ablation of more runs than this.
 const MOST_VARIANTS: usize = 64;
 
-/// Characters of a step's name: it stands in a chart.
-const LONGEST_NAME: usize = 60;
-
-/// Validates the section. What the steps set is checked where a variant is made.
+/// Validates the section, and takes what its steps set from the tree. That itself is checked when a variant is made.
 pub(super) fn validated(
-    wire: wire::Ablation,
+    mut ablation: Ablation,
     protocols: &[Protocol],
     context: &Context<'_>,
 ) -> Result<Ablation, Diagnostic> {
-    let wire::Ablation { metric, design, steps } = wire;
+    let Ablation { metric, design, steps } = &mut ablation;
     let accuracies: Vec<String> = protocols.iter().map(|protocol| format!("{}.accuracy", protocol.name)).collect();
     let known: Vec<&str> = HEADLINES.into_iter().chain(accuracies.iter().map(String::as_str)).collect();
     if !known.contains(&metric.as_str()) {
-        let rule = format!("an ablation cannot tell costs by {}", quoted(&metric));
+        let rule = format!("`ablation.metric` must be {}, got {}", listed(&known, "or"), quoted(metric));
         return Err(context
             .problem(&["ablation", "metric"], rule)
-            .maybe_help(did_you_mean(&metric, known.iter().copied()))
-            .help(format!("it can by {}", listed(&known))));
+            .maybe_help(did_you_mean(metric, known.iter().copied())));
     }
     let variants = design.variants(steps.len());
-    if steps.is_empty() || variants > MOST_VARIANTS {
-        let rule = match steps.len() {
-            0 => "an ablation needs at least one step".to_owned(),
-            steps => format!("{steps} steps in the design `{}` are {variants} variants", design.name()),
-        };
+    if variants > MOST_VARIANTS {
+        let rule = format!("{} steps in the design `{}` are {variants} variants", steps.len(), design.name());
         return Err(context
             .problem(&["ablation", "steps"], rule)
-            .help(format!("at most {MOST_VARIANTS} variants are computed; a grid of n steps has 2ⁿ of them")));
+            .help(format!("at most {MOST_VARIANTS} variants are computed; n steps make 2ⁿ of them in a grid")));
     }
-    let mut validated: Vec<Step> = Vec::new();
-    for (index, wire) in steps.into_iter().enumerate() {
+    for index in 0..steps.len() {
         let place = index.to_string();
-        let name = ["ablation", "steps", &place, "name"];
-        let step = step(&wire, &place, context)?;
-        if validated.iter().any(|earlier| earlier.name == step.name) {
-            return Err(context.problem(&name, format!("two steps are called {}", quoted(&step.name))));
+        let name = steps[index].name.trim().to_owned();
+        if steps[..index].iter().any(|earlier| earlier.name == name) {
+            let key = ["ablation", "steps", &place, "name"];
+            return Err(context.problem(&key, format!("two steps are called {}", quoted(&name))));
         }
-        validated.push(step);
+        let set = set(context.tree, &["ablation", "steps", &place, "set"]);
+        if let Some((key, _)) = set.iter().find(|(key, _)| key.name.split('.').next() == Some("ablation")) {
+            let rule = "a step cannot change the ablation that it is a step of".into();
+            return Err(at_key(context, &["ablation", "steps", &place, "set", &key.name], rule));
+        }
+        steps[index].name = name;
+        steps[index].set = set.iter().map(as_override).collect();
     }
-    Ok(Ablation { metric, design, steps: validated })
-}
-
-fn step(wire: &wire::AblationStep, index: &str, context: &Context<'_>) -> Result<Step, Diagnostic> {
-    let name = wire.name.trim();
-    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
-        let rule = format!("the name of a step is one line of 1 to {LONGEST_NAME} characters");
-        return Err(context.problem(&["ablation", "steps", index, "name"], rule));
-    }
-    let here = ["ablation", "steps", index, "set"];
-    if wire.set.is_empty() {
-        return Err(at_key(context, &here, format!("the step {} sets nothing", quoted(name))));
-    }
-    let set = set(context.tree, &here);
-    if let Some((key, _)) = set.iter().find(|(key, _)| key.name.split('.').next() == Some("ablation")) {
-        let rule = "a step cannot change the ablation it is a step of".into();
-        return Err(at_key(context, &["ablation", "steps", index, "set", &key.name], rule));
-    }
-    Ok(Step { name: name.to_owned(), set: set.iter().map(as_override).collect() })
+    Ok(ablation)
 }
 
 /// The keys and values that a step sets, in the order in which they are written.
@@ -147,7 +127,7 @@ ablation:
                 "seed=7",
                 "preprocess.standardise.mean=-0.5",
             ],
-            "later steps win, and what says how the ablation is done is no part of a variant"
+            "later steps win, and overrides of the ablation itself are not part of a variant"
         );
         assert_eq!((both.config.seed, both.config.description.as_str()), (7, "null"));
         // What the run keeps says the same without the ablation.
@@ -161,19 +141,19 @@ ablation:
     }
 
     #[test]
-    fn what_is_wrong_in_a_step_is_told_with_its_place() {
-        assert_snapshot!(step_refused("preprocess.miror: sum"), @r"
-        error: `miror` is not a key of `preprocess`
+    fn a_wrong_step_is_refused_with_its_place() {
+        assert_snapshot!(step_refused("preprocess.miror: sum"), @"
+        error: unknown key `miror` in `preprocess`
          --> in step `other`, DIR/c.yaml:8:7
           |
           | preprocess.miror=sum
           |            ^^^^^
           = help: did you mean `mirror`?
-          = help: the keys of `preprocess` are `profile`, `crop`, `resize`, `channels`, `standardise` and `mirror`
+          = help: the keys are `profile`, `crop`, `resize`, `channels`, `standardise` and `mirror`
         ");
         for (set, rule) in [
-            ("preprocess.mirror: twice", "error: `preprocess.mirror` cannot be `twice`"),
-            ("preprocess.resize.size: 3", "error: `preprocess.resize.size` must be from 75 to 1024, here it is 3"),
+            ("preprocess.mirror: twice", "error: `preprocess.mirror` must be `none`, `sum` or `concat`, got `twice`"),
+            ("preprocess.resize.size: 3", "error: `preprocess.resize.size` must be from 75 to 1024, got 3"),
         ] {
             let text = step_refused(set);
             assert!(text.starts_with(rule) && text.contains("in step `other`, DIR/c.yaml:8:7"), "{text}");
@@ -181,18 +161,21 @@ ablation:
     }
 
     #[test]
-    fn what_is_wrong_in_the_section_is_told() {
+    fn a_wrong_section_is_refused() {
         let step = |i: usize| format!("{{name: s{i}, set: {{seed: {i}}}}}");
         let steps = (0..7).map(step).collect::<Vec<_>>().join(", ");
         for (section, rule) in [
-            ("metric: err, steps: [{name: a, set: {seed: 1}}]", "error: an ablation cannot tell costs by `err`"),
-            ("steps: []", "error: an ablation needs at least one step"),
-            ("steps: [{name: a, set: {}}]", "error: the step `a` sets nothing"),
-            ("steps: [{name: ' ', set: {seed: 1}}]", "error: the name of a step is one line of 1 to 60 characters"),
+            ("metric: err, steps: [{name: a, set: {seed: 1}}]", "error: `ablation.metric` must be `eer`, "),
+            ("steps: []", "error: `ablation.steps` must not be empty"),
+            ("steps: [{name: a, set: {}}]", "error: `ablation.steps.0.set` must not be empty"),
+            (
+                "steps: [{name: ' ', set: {seed: 1}}]",
+                "error: `ablation.steps.0.name` must be one line of 1 to 60 characters, got ` `",
+            ),
             ("steps: [{name: a, set: {seed: 1}}, {name: ' a', set: {seed: 2}}]", "error: two steps are called `a`"),
             (
                 "steps: [{name: a, set: {ablation.metric: auc}}]",
-                "error: a step cannot change the ablation it is a step of",
+                "error: a step cannot change the ablation that it is a step of",
             ),
             (&format!("design: grid, steps: [{steps}]"), "error: 7 steps in the design `grid` are 128 variants"),
         ] {

@@ -120,6 +120,14 @@ impl Diagnostic {
         self
     }
 
+    /// A place in whichever source it belongs to.
+    pub fn at_one_of(self, sources: &[Source], place: Place) -> Self {
+        match sources.get(place.source) {
+            Some(source) => self.at(source, Some(place)),
+            None => self,
+        }
+    }
+
     /// Names a file that could not be read.
     pub fn of_file(mut self, label: String) -> Self {
         self.origin = Some(label);
@@ -191,33 +199,12 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// "did you mean `…`?", when one of the candidates is near, else nothing.
-pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(word, candidates).map(|near| format!("did you mean `{near}`?"))
-}
-
-/// The candidate nearest to a word, if it is near enough to have been meant.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
-    if word.len() > 100 {
-        return None;
-    }
-    let word = plain(word);
-    candidates
-        .into_iter()
-        .map(|candidate| (candidate, strsim::damerau_levenshtein(&word, &plain(candidate))))
-        // One wrong letter in three says nothing (`gpu` does not mean `cpu`), one in four does.
-        .filter(|(candidate, distance)| *distance <= candidate.len().max(word.len()).saturating_sub(1) / 3)
-        .min_by_key(|(_, distance)| *distance)
-        .map(|(candidate, _)| candidate)
-}
-
-/// `a`, `b` and `c`.
-pub(super) fn listed(words: &[&str]) -> String {
+/// `a`, `b` and `c`, with this conjunction.
+pub(super) fn listed(words: &[&str], conjunction: &str) -> String {
     let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        Some((last, rest)) => format!("{} {conjunction} {last}", rest.join(", ")),
         None => "none".into(),
     }
 }

@@ -3,12 +3,11 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::decode::decode;
 use super::diagnostics::{ConfigError, Diagnostic, Source, quoted};
 use super::tree::{self, Node, Place, Value};
 use super::types::ExperimentConfig;
 use super::validate::{self, Context};
-use super::{ablation, overrides, wire};
+use super::{ablation, overrides, rules, wire};
 
 /// Size of the largest config that is read, bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -25,18 +24,18 @@ pub struct Loaded {
 }
 
 /// Reads and validates a config. Relative paths in the file start in its folder, those in `overrides`
-/// (`key.path=value`, the value is YAML) in the current folder; files and folders that the config names must be there.
+/// (`key.path=value`, the value is YAML) in the current folder; files and folders that the config names must exist.
 ///
 /// # Errors
-/// [`ConfigError`], a whole message that points at the line.
+/// [`ConfigError`], a complete message that points at the line.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ConfigError> {
     let bytes = read(path)?;
     understand(&bytes, path, overrides, None, Path::new("."), true)
 }
 
 impl Loaded {
-    /// The config that was read from `path`, with some of its ablation's steps taken: `steps` are their indices. Its
-    /// overrides are those given, without any of the ablation itself, and then what the steps set.
+    /// The config that was read from `path`, with some of its ablation's steps applied: `steps` are their indices. Its
+    /// overrides are the given ones, except those of the ablation itself, followed by what the steps set.
     ///
     /// # Errors
     /// [`ConfigError`], which names the step.
@@ -45,11 +44,11 @@ impl Loaded {
     }
 }
 
-/// Validates a config that a run keeps: `text` was read from `origin`, the overrides were given in `working_directory`.
-/// The data may be gone by now, so nothing is looked for on disk.
+/// Validates a config that a run keeps: `text` was read from `origin`, and the overrides were given in
+/// `working_directory`. The data may be gone by now, so nothing is looked for on disk.
 ///
 /// # Errors
-/// [`ConfigError`], a whole message that points at the line.
+/// [`ConfigError`], a complete message that points at the line.
 pub fn load_stored(
     text: &[u8],
     origin: &Path,
@@ -67,7 +66,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
         refused(format!("cannot read the config: {error}")).maybe_help(validate::similar_entry(path))
     })?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(refused(format!("a config has at most {MAX_BYTES} bytes, this file has more")));
+        return Err(refused(format!("the config is larger than {MAX_BYTES} bytes")));
     }
     Ok(bytes)
 }
@@ -82,7 +81,7 @@ fn understand(
 ) -> Result<Loaded, ConfigError> {
     let label = path.display().to_string();
     let text = utf8(bytes, &label)?;
-    // A byte order mark is no part of the first line.
+    // A byte order mark is not part of the first line.
     let file = Source::file(label, text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned());
     let mut tree = tree::parse(file.text(), &file, 0)?;
     match tree.value {
@@ -94,7 +93,7 @@ fn understand(
                 .into());
         }
         ref other => {
-            let rule = format!("a config is a mapping of keys to values, this is {}", other.describe());
+            let rule = format!("a config must be a mapping of keys to values, got {}", other.describe());
             return Err(Diagnostic::new(rule).at(&file, Some(tree.place)).into());
         }
     }
@@ -114,7 +113,9 @@ fn understand(
         kept.push(source.text().to_owned());
         sources.push(source);
     }
-    let wire: wire::Experiment = decode(&tree, &sources)?;
+    let wire: wire::Experiment = serde_json::from_value(rules::read(&tree, &sources)?)
+        // The rules let nothing through that serde refuses; if they do, there is no place to show.
+        .map_err(|error| Diagnostic::new(error.to_string()).at(&sources[0], None))?;
     let base = absolute(path.parent().unwrap_or(Path::new("")));
     let context = Context {
         tree: &tree,
@@ -127,7 +128,7 @@ fn understand(
     Ok(Loaded { config, text, overrides: kept })
 }
 
-/// What some of the ablation's steps set, a source each, numbered from `first`.
+/// What some of the ablation's steps set, one source for each key, numbered from `first`.
 fn set_by(tree: &Node, steps: &[usize], first: usize, file: &str) -> Vec<Source> {
     let mut sources = Vec::new();
     for step in steps {
@@ -152,9 +153,9 @@ fn utf8(bytes: &[u8], label: &str) -> Result<String, Diagnostic> {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let source = Source::file(label.to_owned(), String::from_utf8_lossy(bytes).into_owned());
-        Diagnostic::new("a config is UTF-8 text, here it is not")
+        Diagnostic::new("the config is not UTF-8 text")
             .at(&source, Some(Place { source: 0, line, column, width: 1 }))
-            .help("save it again with the encoding UTF-8")
+            .help("save it again as UTF-8")
     })
 }
 

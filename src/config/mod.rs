@@ -1,19 +1,24 @@
-//! YAML → [`ExperimentConfig`]. Wire types accept what a person may write; the types in [`types`] are what the rest of
-//! the program sees.
+//! YAML → [`ExperimentConfig`]. The type of each section is its owner's (`embed::EmbedOptions`, …) and carries defaults,
+//! descriptions, units and rules; from its JSON schema come the checks, `configs/schema.json` and the tables of
+//! `configs/README.md`.
 //!
 //! ```text
-//! text ─ tree (each node with its place) ─ overrides ─ wire types ─ validation ─ ExperimentConfig
+//! text ─ tree (each node with its place) ─ overrides ─ rules of the schema ─ sections ─ rules between values ─ ExperimentConfig
 //! ```
 //!
-//! Whatever is refused on the way is refused with the line it stands in.
+//! Every refusal names the line.
+//!
+//! To add a key, add a field to its section's type: the doc comment, the default and the `#[schemars(…)]` rule are its
+//! description, default and check. Then run `just schema`, which rewrites `configs/schema.json` and the tables.
 
 mod ablation;
-mod decode;
 mod diagnostics;
 mod load;
 mod overrides;
 mod protocols;
+mod rules;
 mod schema;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -24,4 +29,5 @@ mod wire;
 pub use diagnostics::ConfigError;
 pub use load::{Loaded, load, load_stored};
 pub use schema::schema;
+pub use table::key_table;
 pub use types::*;

@@ -4,7 +4,7 @@ use super::diagnostics::{Diagnostic, Source, quoted};
 use super::tree::{self, Key, Node, Place, Value};
 use crate::metrics;
 
-/// Applies one override. A value replaces the whole node at its path; mappings missing on the way are made.
+/// Applies one override. A value replaces the whole node at its path; missing mappings on the way are created.
 pub(super) fn apply(tree: &mut Node, source: &Source) -> Result<(), Diagnostic> {
     let (keys, value_at) = split(source)?;
     let text = source.text();
@@ -14,7 +14,7 @@ pub(super) fn apply(tree: &mut Node, source: &Source) -> Result<(), Diagnostic> 
 
 /// The keys of the path, and where the value starts in the text, bytes.
 ///
-/// Names of metrics have dots and an `=` of their own (`expect.tar@fmr=1e-3.min=0.9`): they are taken as one key.
+/// Names of metrics may contain dots and an `=` (`expect.tar@fmr=1e-3.min=0.9`): each is one key.
 fn split(source: &Source) -> Result<(Vec<Key>, usize), Diagnostic> {
     let text = source.text();
     let metric = text.strip_prefix("expect.").and_then(|rest| {
@@ -23,7 +23,7 @@ fn split(source: &Source) -> Result<(Vec<Key>, usize), Diagnostic> {
     });
     let whole = metric.map_or(0, |path| "expect.".len() + path.len());
     let Some(equals) = text[whole..].find('=').map(|at| whole + at) else {
-        return Err(Diagnostic::new("an override has the form `key.path=value`, this one has no `=`")
+        return Err(Diagnostic::new("an override has the form `key.path=value`, but this one has no `=`")
             .at(source, Some(place(source, 0, text.len())))
             .help("for example `--set embed.batch_size=64`"));
     };
@@ -76,7 +76,7 @@ fn put(node: &mut Node, keys: &[Key], depth: usize, value: Node, source: &Source
                 entries.push((key.clone(), Node { value: Value::Null, place: key.place }));
                 entries.len() - 1
             });
-            // From here on the key is this override's: what is said of it is said of the command line.
+            // From here on the key is this override's: problems with it point at the command line.
             if depth + 1 == keys.len() {
                 entries[at].0 = key.clone();
             }
@@ -87,16 +87,16 @@ fn put(node: &mut Node, keys: &[Key], depth: usize, value: Node, source: &Source
             match key.name.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
                 Some(item) => put(item, keys, depth + 1, value, source),
                 None => Err(Diagnostic::new(format!(
-                    "`{}` is a list of {length}, and {} is not the index of one of them",
+                    "`{}` is a list of length {length}: {} is not an index of it",
                     path(&keys[..depth]),
                     quoted(&key.name)
                 ))
                 .at(source, Some(key.place))
-                .help("indices count from 0; the whole list can be set as `[…]`")),
+                .help("indices start at 0; `[…]` replaces the whole list")),
             }
         }
         other => Err(Diagnostic::new(format!(
-            "`{}` is {}: it has no key {}",
+            "`{}` is {} and has no key {}",
             path(&keys[..depth]),
             other.describe(),
             quoted(&key.name)

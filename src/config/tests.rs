@@ -68,7 +68,7 @@ fn the_smallest_config_gets_sensible_defaults() {
             chunk_size: 1024,
             threads: None,
             on_error: OnError::Skip,
-            max_failures: None,
+            ..EmbedOptions::DEFAULT
         }
     );
     assert_eq!(
@@ -79,7 +79,7 @@ fn the_smallest_config_gets_sensible_defaults() {
             upstream: None,
             replicates: 1000,
             confidence: 0.95,
-            hardest: 50,
+            ..SimilarityOptions::DEFAULT
         }
     );
     assert!(!config.report.pictures && config.expect.is_empty() && config.description.is_empty());
@@ -105,7 +105,7 @@ fn the_default_profile_is_the_networks() {
 #[test]
 fn preprocessing_and_width_must_fit_the_network() {
     assert_snapshot!(refused_with("model: {network: iresnet50}\npreprocess: {profile: facenet-tf}\n"), @r#"
-error: `iresnet50` takes faces of 112×112 pixels, here they are 160×160
+error: `iresnet50` takes faces of 112×112 pixels, got 160×160
  --> config.yaml:5:23
   |
 5 | preprocess: {profile: facenet-tf}
@@ -113,7 +113,7 @@ error: `iresnet50` takes faces of 112×112 pixels, here they are 160×160
   = help: the profile of this network is `insightface-bin`
 "#);
     assert_snapshot!(refused_with("model: {network: dinov2-vits14}\npreprocess: {resize: {size: 518}}\n"), @r#"
-error: `dinov2-vits14` takes faces of 224×224 pixels, here they are 518×518
+error: `dinov2-vits14` takes faces of 224×224 pixels, got 518×518
  --> config.yaml:5:29
   |
 5 | preprocess: {resize: {size: 518}}
@@ -121,7 +121,7 @@ error: `dinov2-vits14` takes faces of 224×224 pixels, here they are 518×518
   = help: remove `preprocess.resize.size`, or set it to 224
 "#);
     assert_snapshot!(refused_with("model: {network: clip-vit-b-32}\npreprocess: {standardise: {mean: 127.5}}\n"), @r#"
-error: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255; here they are mean 127.5, scale 255
+error: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255, got mean 127.5, scale 255
  --> config.yaml:5:27
   |
 5 | preprocess: {standardise: {mean: 127.5}}
@@ -131,7 +131,7 @@ error: `clip-vit-b-32` applies the mean and deviation of each channel itself and
     assert_snapshot!(
         refused_with("model: {network: clip-vit-b-32}\npreprocess: {profile: facevault-api, resize: {size: 224}}\n"),
         @r#"
-error: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255; here they are mean 127.5, scale 127.5
+error: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255, got mean 127.5, scale 127.5
  --> config.yaml:5:23
   |
 5 | preprocess: {profile: facevault-api, resize: {size: 224}}
@@ -148,11 +148,12 @@ error: `clip` is a profile for networks that apply the mean and deviation of eac
   = help: the profile of this network is `facenet-pytorch`
 "#);
     assert_snapshot!(refused_with("model: {network: iresnet100, width: 0.5}\n"), @r#"
-error: `iresnet100` has one width, 1; here it is 0.5
+error: `model.width` must be 1 for `iresnet100`, got 0.5
  --> config.yaml:4:37
   |
 4 | model: {network: iresnet100, width: 0.5}
   |                                     ^^^
+  = help: only `inception-resnet-v1` has other widths
 "#);
 }
 
@@ -199,6 +200,50 @@ fn containers_are_on_the_hub_or_on_this_machine() {
 }
 
 #[test]
+fn a_container_is_stored_below_its_own_key() {
+    let dataset = |text: &str| serde_json::to_value(accepted(SMALL, &[&format!("dataset={text}")]).dataset).unwrap();
+    let file = serde_json::json!({
+        "hub": { "repo": "a/b", "revision": "main", "files": { "named": ["x.bin"] }, "sha256": null }
+    });
+    assert_eq!(
+        dataset("{source: insightface-bin, hub: {repo: a/b, revision: main, file: x.bin}}"),
+        serde_json::json!({ "source": "insightface-bin", "file": file })
+    );
+    let shards = serde_json::json!({ "local": { "path": "/current/a.parquet", "sha256": null } });
+    assert_eq!(
+        dataset("{source: parquet, path: a.parquet}"),
+        serde_json::json!({ "source": "parquet", "shards": shards })
+    );
+}
+
+#[test]
+fn numbers_of_a_runs_identity_have_nine_digits() {
+    let third = "0.33333333333333331";
+    let config = accepted(
+        SMALL,
+        &[
+            &format!("model.width={third}"),
+            "similarity.confidence=0.77777777777777779",
+            &format!("preprocess.crop={{mode: centre, fraction: {third}}}"),
+            &format!("protocols=[{{name: a, thresholds: {{step: {third}}}, max_left_out: {third}}}]"),
+            &format!("expect.eer.max={third}"),
+        ],
+    );
+    assert_eq!((config.model.width, config.similarity.confidence), (0.333_333_333, 0.777_777_778));
+    assert_eq!(config.preprocess.crop, Crop::Centre { fraction: 0.333_333_333 });
+    assert_eq!(config.protocols[0].thresholds.step, 0.333_333_333);
+    // No part of it.
+    assert_eq!((config.protocols[0].max_left_out, config.expect["eer"].max), (1.0 / 3.0, Some(1.0 / 3.0)));
+}
+
+#[test]
+fn what_may_be_left_empty_is_as_if_it_was_not_given() {
+    let empty = "preprocess={profile: null, crop: null, mirror: ~, resize: {size: null}}";
+    let config = accepted(SMALL, &[empty, "embed={threads: null}", "similarity={max_pairs: ~, upstream: }"]);
+    assert_eq!(config, accepted(SMALL, &[]));
+}
+
+#[test]
 fn a_container_is_in_one_place_and_pinned_in_one() {
     let message = |text: &str| refused_instead("dataset", text);
     assert_snapshot!(message("{source: insightface-bin}"), @r"
@@ -210,22 +255,22 @@ fn a_container_is_in_one_place_and_pinned_in_one() {
       = help: `hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine
     ");
     assert_snapshot!(message("{source: insightface-bin, path: x.bin, hub: {repo: a/b, revision: main, file: x.bin}}"), @r"
-    error: `dataset` has `hub` and `path`, it needs exactly one of them
+    error: `dataset` has both `hub` and `path`: it needs exactly one of them
      --> config.yaml:3:42
       |
     3 | dataset: {source: insightface-bin, path: x.bin, hub: {repo: a/b, revision: main, file: x.bin}}
       |                                          ^^^^^
     ");
-    assert_snapshot!(message("{source: insightface-bin, sha256: abc, hub: {repo: a/b, revision: main, file: x.bin}}"), @r"
-    error: `sha256` beside `hub` would pin nothing
+    assert_snapshot!(message(&format!("{{source: insightface-bin, sha256: {}, hub: {{repo: a/b, revision: main, file: x.bin}}}}", "ab".repeat(32))), @r"
+    error: `sha256` next to `hub` would pin nothing
      --> config.yaml:3:44
       |
-    3 | dataset: {source: insightface-bin, sha256: abc, hub: {repo: a/b, revision: main, file: x.bin}}
-      |                                            ^^^
-      = help: write it inside of `hub`
+    3 | dataset: {source: insightface-bin, sha256: abababababababababababababababababababababababababababababababab, hub: {repo: …
+      |                                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = help: move it into `hub`
     ");
     assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main}}"), @r"
-    error: `dataset.hub` needs the key `file`
+    error: missing key `file` in `dataset.hub`
      --> config.yaml:3:36
       |
     3 | dataset: {source: insightface-bin, hub: {repo: a/b, revision: main}}
@@ -233,14 +278,15 @@ fn a_container_is_in_one_place_and_pinned_in_one() {
       = help: configs/README.md lists every key with its unit and default
     ");
     assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: ../main, file: x.bin}}"), @r#"
-    error: a revision is a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, this is `../main`
+    error: `dataset.hub.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `../main`
      --> config.yaml:3:63
       |
     3 | dataset: {source: insightface-bin, hub: {repo: a/b, revision: ../main, file: x.bin}}
       |                                                               ^^^^^^^
+      = help: a name of hexadecimal characters alone is taken for a commit hash
     "#);
     assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main, file: ../x.bin}}"), @r"
-    error: `../x.bin` is no path inside a repository: parts with single `/` between, no `.` or `..`
+    error: `dataset.hub.file` must be a path in the repository, without `.`, `..` or empty parts, got `../x.bin`
      --> config.yaml:3:75
       |
     3 | dataset: {source: insightface-bin, hub: {repo: a/b, revision: main, file: ../x.bin}}
@@ -263,14 +309,14 @@ fn a_container_is_in_one_place_and_pinned_in_one() {
       = help: `folder` takes every `.parquet` below it; `folder: ""` is the whole repository
     "#);
     assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, files: []}}"), @r"
-    error: `dataset.hub.files` names no file
+    error: `dataset.hub.files` must not be empty
      --> config.yaml:3:68
       |
     3 | dataset: {source: parquet, hub: {repo: a/b, revision: main, files: []}}
       |                                                                    ^
     ");
     assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, files: [a, /b]}}"), @r"
-    error: `/b` is no path inside a repository: parts with single `/` between, no `.` or `..`
+    error: `dataset.hub.files.1` must be a path in the repository, without `.`, `..` or empty parts, got `/b`
      --> config.yaml:3:72
       |
     3 | dataset: {source: parquet, hub: {repo: a/b, revision: main, files: [a, /b]}}
@@ -285,7 +331,7 @@ fn a_container_is_in_one_place_and_pinned_in_one() {
       = help: a commit hash as `revision` pins all of them
     ");
     assert_snapshot!(message("{source: vggface2, archive: {path: a.tar.gz}}"), @r"
-    error: `dataset` with `source: vggface2` needs the key `boxes`
+    error: missing key `boxes` in `dataset` with `source: vggface2`
      --> config.yaml:3:1
       |
     3 | dataset: {source: vggface2, archive: {path: a.tar.gz}}
@@ -351,14 +397,14 @@ fn tables_beside_the_pictures_are_names_in_the_dataset_or_local_files() {
     let stored = serde_json::to_value(accepted(SMALL, &["dataset={source: folders, root: faces}"]).dataset).unwrap();
     assert_eq!(stored, serde_json::json!({ "source": "folders", "root": "/current/faces" }), "as before these keys");
     assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, pairs: ''}"), @"
-error: `dataset.pairs` must be the name of a file
+error: `dataset.pairs` must be a file name in the folder or the one above, or a local path that starts with `./`, `../` or `/`, got an empty text
  --> config.yaml:3:48
   |
 3 | dataset: {source: folders, root: faces, pairs: ''}
   |                                                ^^
 ");
     assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, boxes: a/../boxes.csv}"), @"
-error: `a/../boxes.csv` is no path inside a repository: parts with single `/` between, no `.` or `..`
+error: `dataset.boxes` must be a file name in the folder or the one above, or a local path that starts with `./`, `../` or `/`, got `a/../boxes.csv`
  --> config.yaml:3:48
   |
 3 | dataset: {source: folders, root: faces, boxes: a/../boxes.csv}
@@ -380,21 +426,21 @@ fn the_middle_of_a_picture_can_be_asked_for() {
     assert_eq!(config.preprocess.crop, Crop::Centre { fraction: 0.6 });
     assert_eq!(config.preprocess.profile, "custom");
     assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 0}}"), @"
-error: `preprocess.crop.fraction` must be above 0 and at most 1, here it is 0
+error: `preprocess.crop.fraction` must be above 0 and at most 1, got 0
  --> config.yaml:4:45
   |
 4 | preprocess: {crop: {mode: centre, fraction: 0}}
   |                                             ^
 ");
     assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 1.1}}"), @"
-error: `preprocess.crop.fraction` must be above 0 and at most 1, here it is 1.1
+error: `preprocess.crop.fraction` must be above 0 and at most 1, got 1.1
  --> config.yaml:4:45
   |
 4 | preprocess: {crop: {mode: centre, fraction: 1.1}}
   |                                             ^^^
 ");
     assert_snapshot!(refused_with("preprocess: {crop: {mode: centre}}"), @"
-error: `preprocess.crop` with `mode: centre` needs the key `fraction`
+error: missing key `fraction` in `preprocess.crop` with `mode: centre`
  --> config.yaml:4:14
   |
 4 | preprocess: {crop: {mode: centre}}
@@ -496,84 +542,84 @@ fn anchors_underscores_a_byte_order_mark_and_windows_lines_are_fine() {
 #[test]
 fn unknown_keys_at_each_level() {
     assert_snapshot!(refused_with("embeded: {}"), @r#"
-error: `embeded` is not a key of the config
+error: unknown key `embeded`
  --> config.yaml:4:1
   |
 4 | embeded: {}
   | ^^^^^^^
   = help: did you mean `embed`?
-  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`
+  = help: the keys are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`
 "#);
     assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @r#"
-error: `batchsize` is not a key of `embed`
+error: unknown key `batchsize` in `embed`
  --> config.yaml:5:3
   |
 5 |   batchsize: 32
   |   ^^^^^^^^^
   = help: did you mean `batch_size`?
-  = help: the keys of `embed` are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
+  = help: the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
 "#);
     assert_snapshot!(refused_with("similarity:\n  upstream:\n    pears: 5\n"), @r#"
-error: `pears` is not a key of `similarity.upstream`
+error: unknown key `pears` in `similarity.upstream`
  --> config.yaml:6:5
   |
 6 |     pears: 5
   |     ^^^^^
-  = help: the keys of `similarity.upstream` are `faces_per_identity` and `impostor_pairs`
+  = help: the keys are `faces_per_identity` and `impostor_pairs`
 "#);
     assert_snapshot!(refused_with("preprocess:\n  crop: {mode: whole, margin: 3}\n"), @r#"
-error: `margin` is not a key of `preprocess.crop` with `mode: whole`
+error: unknown key `margin` in `preprocess.crop` with `mode: whole`
  --> config.yaml:5:23
   |
 5 |   crop: {mode: whole, margin: 3}
   |                       ^^^^^^
-  = help: `preprocess.crop` with `mode: whole` has no other keys
+  = help: it takes no other keys
 "#);
     assert_snapshot!(refused_with("expect:\n  eer: {maximum: 3}\n"), @r#"
-error: `maximum` is not a key of `expect.eer`
+error: unknown key `maximum` in `expect.eer`
  --> config.yaml:5:9
   |
 5 |   eer: {maximum: 3}
   |         ^^^^^^^
-  = help: the keys of `expect.eer` are `min`, `max` and `source`
+  = help: the keys are `min`, `max` and `source`
 "#);
     assert_snapshot!(refused_instead("dataset", "{source: synthetic, idenities: 3, samples: 2}"), @r#"
-error: `idenities` is not a key of `dataset` with `source: synthetic`
+error: unknown key `idenities` in `dataset` with `source: synthetic`
  --> config.yaml:3:30
   |
 3 | dataset: {source: synthetic, idenities: 3, samples: 2}
   |                              ^^^^^^^^^
   = help: did you mean `identities`?
-  = help: the keys of `dataset` with `source: synthetic` are `seed`, `identities`, `samples` and `size`
+  = help: the keys are `seed`, `identities`, `samples` and `size`
 "#);
     assert_snapshot!(refused_instead("dataset", "\n  source: phase1\n  csv: a.csv\n  rewrite:\n    - {from: a, too: b}"), @r#"
-error: `too` is not a key of `dataset.rewrite.0`
+error: unknown key `too` in `dataset.rewrite.0`
  --> config.yaml:7:17
   |
 7 |     - {from: a, too: b}
   |                 ^^^
-  = help: the keys of `dataset.rewrite.0` are `from` and `to`
+  = help: the keys are `from` and `to`
 "#);
 }
 
 #[test]
 fn wrong_types() {
     assert_snapshot!(refused_with("seed: many"), @r#"
-error: `seed` must be a whole number, 0 or more, here it is the text `many`
+error: `seed` must be a whole number, got the text `many`
  --> config.yaml:4:7
   |
 4 | seed: many
   |       ^^^^
 "#);
     assert_snapshot!(refused_with("seed: -1"), @r#"
-error: `seed` must be a whole number, 0 or more, here it is the number -1
+error: `seed` must be at least 0, got -1
  --> config.yaml:4:7
   |
 4 | seed: -1
   |       ^^
 "#);
     assert_snapshot!(refused_with("embed: {batch_size: \"32\"}"), @r#"
-error: `embed.batch_size` must be `auto` or a whole number, 1 or more, here it is the text `32`
+error: `embed.batch_size` must be `auto` or a whole number, got the text `32`
  --> config.yaml:4:21
   |
 4 | embed: {batch_size: "32"}
@@ -581,35 +627,35 @@ error: `embed.batch_size` must be `auto` or a whole number, 1 or more, here it i
   = help: write it without quotes to make it a number
 "#);
     assert_snapshot!(refused_with("embed: {batch_size: 1.5}"), @r#"
-error: `embed.batch_size` must be `auto` or a whole number, 1 or more, here it is the number 1.5
+error: `embed.batch_size` must be `auto` or a whole number, got the number 1.5
  --> config.yaml:4:21
   |
 4 | embed: {batch_size: 1.5}
   |                     ^^^
 "#);
     assert_snapshot!(refused_with("embed: [1, 2]"), @r#"
-error: `embed` must be a mapping, here it is a list
+error: `embed` must be a mapping, got a list
  --> config.yaml:4:8
   |
 4 | embed: [1, 2]
   |        ^
 "#);
     assert_snapshot!(refused_with("report: {pictures: yes}"), @r#"
-error: `report.pictures` must be `true` or `false`, here it is the text `yes`
+error: `report.pictures` must be `true` or `false`, got the text `yes`
  --> config.yaml:4:20
   |
 4 | report: {pictures: yes}
   |                    ^^^
 "#);
     assert_snapshot!(refused_with("expect: 3"), @r#"
-error: `expect` must be a mapping, here it is the number 3
+error: `expect` must be a mapping, got the number 3
  --> config.yaml:4:9
   |
 4 | expect: 3
   |         ^
 "#);
     assert_snapshot!(refused("name: 2024"), @r#"
-error: `name` must be a text, here it is the number 2024
+error: `name` must be a text, got the number 2024
  --> config.yaml:1:7
   |
 1 | name: 2024
@@ -617,21 +663,21 @@ error: `name` must be a text, here it is the number 2024
   = help: put it in quotes to make it a text
 "#);
     assert_snapshot!(refused_instead("dataset", "synthetic"), @r#"
-error: `dataset` must be a mapping with the key `source`, here it is the text `synthetic`
+error: `dataset` must be a mapping with the key `source`, got the text `synthetic`
  --> config.yaml:3:10
   |
 3 | dataset: synthetic
   |          ^^^^^^^^^
 "#);
     assert_snapshot!(refused_instead("weights", "{source: [], name: demo}"), @r#"
-error: `weights.source` must be a text, here it is a list
+error: `weights.source` must be `hub`, `file` or `embedded`, got a list
  --> config.yaml:3:19
   |
 3 | weights: {source: [], name: demo}
   |                   ^
 "#);
     assert_snapshot!(refused_instead("dataset", "{source: phase1, csv: a.csv, rewrite: [{from: a, to: b}, {from: 1, to: b}]}"), @r#"
-error: `dataset.rewrite.1.from` must be a text, here it is the number 1
+error: `dataset.rewrite.1.from` must be a text, got the number 1
  --> config.yaml:3:74
   |
 3 | dataset: {source: phase1, csv: a.csv, rewrite: [{from: a, to: b}, {from: 1, to: b}]}
@@ -639,7 +685,7 @@ error: `dataset.rewrite.1.from` must be a text, here it is the number 1
   = help: put it in quotes to make it a text
 "#);
     assert_snapshot!(refused("- name\n- dataset\n"), @r#"
-error: a config is a mapping of keys to values, this is a list
+error: a config must be a mapping of keys to values, got a list
  --> config.yaml:1:1
   |
 1 | - name
@@ -650,21 +696,21 @@ error: a config is a mapping of keys to values, this is a list
 #[test]
 fn values_out_of_range() {
     assert_snapshot!(refused_with("embed:\n  batch_size: 0\n"), @r#"
-error: `embed.batch_size` must be from 1 to 65536, here it is 0
+error: `embed.batch_size` must be from 1 to 65536, got 0
  --> config.yaml:5:15
   |
 5 |   batch_size: 0
   |               ^
 "#);
     assert_snapshot!(refused_with("similarity: {confidence: 1}"), @r#"
-error: `similarity.confidence` must be from 0.5 to 0.9999, here it is 1
+error: `similarity.confidence` must be from 0.5 to 0.9999, got 1
  --> config.yaml:4:26
   |
 4 | similarity: {confidence: 1}
   |                          ^
 "#);
     assert_snapshot!(refused_with("similarity: {upstream: {faces_per_identity: 1}}"), @r#"
-error: `similarity.upstream.faces_per_identity` must be from 2 to 10000, here it is 1
+error: `similarity.upstream.faces_per_identity` must be from 2 to 10000, got 1
  --> config.yaml:4:45
   |
 4 | similarity: {upstream: {faces_per_identity: 1}}
@@ -678,14 +724,14 @@ error: `.nan` is not a finite number; if it is a text, put it in quotes
   |                ^^^^
 "#);
     assert_snapshot!(refused_with("preprocess: {resize: {size: 74}}"), @r#"
-error: `preprocess.resize.size` must be from 75 to 1024, here it is 74
+error: `preprocess.resize.size` must be from 75 to 1024, got 74
  --> config.yaml:4:29
   |
 4 | preprocess: {resize: {size: 74}}
   |                             ^^
 "#);
     assert_snapshot!(refused_with("preprocess: {standardise: {scale: 0}}"), @r#"
-error: `preprocess.standardise.scale` must be from 0.000001 to 1000000, here it is 0
+error: `preprocess.standardise.scale` must be from 1e-6 to 1000000, got 0
  --> config.yaml:4:35
   |
 4 | preprocess: {standardise: {scale: 0}}
@@ -699,14 +745,14 @@ error: a margin of 160 output pixels leaves nothing of a face 160 pixels wide
   |                                        ^^^
 "#);
     assert_snapshot!(refused_instead("dataset", "{source: synthetic, identities: 5000000000, samples: 1}"), @r#"
-error: `dataset.identities` must be a whole number up to 4294967295, here it is the number 5000000000
+error: `dataset.identities` must be from 1 to 1000000, got 5000000000
  --> config.yaml:3:42
   |
 3 | dataset: {source: synthetic, identities: 5000000000, samples: 1}
   |                                          ^^^^^^^^^^
 "#);
     assert_snapshot!(refused_instead("name", "My Run"), @r#"
-error: `name` is the run directory's prefix: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64 characters
+error: `name` must be 1 to 64 lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, got `My Run`
  --> config.yaml:3:7
   |
 3 | name: My Run
@@ -718,7 +764,7 @@ error: `name` is the run directory's prefix: lower-case letters, digits, `-`, `_
 #[test]
 fn missing_keys() {
     assert_snapshot!(refused("# a comment\nname: small\nweights: {source: embedded, name: demo}\n"), @r#"
-error: the config needs the key `dataset`
+error: missing key `dataset`
  --> config.yaml:2:1
   |
 2 | name: small
@@ -726,7 +772,7 @@ error: the config needs the key `dataset`
   = help: configs/README.md lists every key with its unit and default
 "#);
     assert_snapshot!(refused_instead("dataset", "\n  source: synthetic\n  samples: 1\n"), @r#"
-error: `dataset` with `source: synthetic` needs the key `identities`
+error: missing key `identities` in `dataset` with `source: synthetic`
  --> config.yaml:3:1
   |
 3 | dataset:
@@ -734,7 +780,7 @@ error: `dataset` with `source: synthetic` needs the key `identities`
   = help: configs/README.md lists every key with its unit and default
 "#);
     assert_snapshot!(refused_instead("weights", "{name: demo}"), @r#"
-error: `weights` needs the key `source`
+error: missing key `source` in `weights`
  --> config.yaml:3:1
   |
 3 | weights: {name: demo}
@@ -742,7 +788,7 @@ error: `weights` needs the key `source`
   = help: configs/README.md lists every key with its unit and default
 "#);
     assert_snapshot!(refused_with("preprocess:\n  crop:\n    mode: box\n    margin: 3\n"), @r#"
-error: `preprocess.crop` with `mode: box` needs the key `unit`
+error: missing key `unit` in `preprocess.crop` with `mode: box`
  --> config.yaml:5:3
   |
 5 |   crop:
@@ -754,47 +800,42 @@ error: `preprocess.crop` with `mode: box` needs the key `unit`
 #[test]
 fn names_that_do_not_exist() {
     assert_snapshot!(refused_with("preprocess:\n  profile: facenet-pytorh\n"), @r#"
-error: there is no preprocessing profile `facenet-pytorh`
+error: `preprocess.profile` must be `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface-bin`, `dinov2` or `clip`, got `facenet-pytorh`
  --> config.yaml:5:12
   |
 5 |   profile: facenet-pytorh
   |            ^^^^^^^^^^^^^^
   = help: did you mean `facenet-pytorch`?
-  = help: the profiles are `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface-bin`, `dinov2` and `clip`
 "#);
     assert_snapshot!(refused_with("embed: {device: gpu}"), @r#"
-error: `embed.device` cannot be `gpu`
+error: `embed.device` must be `auto`, `cpu` or `cuda`, got `gpu`
  --> config.yaml:4:17
   |
 4 | embed: {device: gpu}
   |                 ^^^
-  = help: `embed.device` is one of `auto`, `cpu` and `cuda`
 "#);
     assert_snapshot!(refused_with("preprocess: {resize: {filter: pillow_bilinear}}"), @r#"
-error: `preprocess.resize.filter` cannot be `pillow_bilinear`
+error: `preprocess.resize.filter` must be `pillow-bilinear`, `pillow-bicubic` or `opencv-linear`, got `pillow_bilinear`
  --> config.yaml:4:31
   |
 4 | preprocess: {resize: {filter: pillow_bilinear}}
   |                               ^^^^^^^^^^^^^^^
   = help: did you mean `pillow-bilinear`?
-  = help: `preprocess.resize.filter` is one of `pillow-bilinear`, `pillow-bicubic` and `opencv-linear`
 "#);
     assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @r#"
-error: `dataset.source` cannot be `folder`
+error: `dataset.source` must be `phase1`, `folders`, `hub-folders`, `insightface-bin`, `parquet`, `vggface2` or `synthetic`, got `folder`
  --> config.yaml:3:19
   |
 3 | dataset: {source: folder, root: faces}
   |                   ^^^^^^
   = help: did you mean `folders`?
-  = help: `dataset.source` is one of `phase1`, `folders`, `hub-folders`, `insightface-bin`, `parquet`, `vggface2` and `synthetic`
 "#);
     assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @r#"
-error: the binary carries no weights `vggface2`
+error: `weights.name` must be `demo`, got `vggface2`
  --> config.yaml:3:35
   |
 3 | weights: {source: embedded, name: vggface2}
   |                                   ^^^^^^^^
-  = help: it carries `demo`
 "#);
 }
 
@@ -806,23 +847,23 @@ fn references_that_are_not_pinned() {
     };
     let (hash, digest) = ("8dd79278b755ee24ee9922619122df8a2b80b787", "a".repeat(64));
     assert_snapshot!(weights("main", &digest), @r#"
-error: a revision is a commit hash of 40 hexadecimal characters, this is `main`
+error: `weights.revision` must be a commit hash of 40 hexadecimal characters, got `main`
  --> config.yaml:3:45
   |
 3 | weights: {source: hub, repo: a/b, revision: main, file: m.pth, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa …
   |                                             ^^^^
-  = help: a branch or tag can move, and then the same config would give other numbers
+  = help: a branch or tag can move, and the same config would then give other numbers
 "#);
     assert_snapshot!(weights("8dd7927", &digest), @r#"
-error: a revision is a commit hash of 40 hexadecimal characters, this has 7
+error: `weights.revision` must be a commit hash of 40 hexadecimal characters, got `8dd7927`
  --> config.yaml:3:45
   |
 3 | weights: {source: hub, repo: a/b, revision: 8dd7927, file: m.pth, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa …
   |                                             ^^^^^^^
-  = help: a branch or tag can move, and then the same config would give other numbers
+  = help: a branch or tag can move, and the same config would then give other numbers
 "#);
     assert_snapshot!(weights(hash, "abc"), @r#"
-error: a sha256 has 64 hexadecimal characters, this has 3
+error: `weights.sha256` must be 64 hexadecimal characters, got `abc`
  --> config.yaml:3:108
   |
 3 | weights: {source: hub, repo: a/b, revision: 8dd79278b755ee24ee9922619122df8a2b80b787, file: m.pth, sha256: abc}
@@ -830,7 +871,7 @@ error: a sha256 has 64 hexadecimal characters, this has 3
   = help: `sha256sum FILE` prints it; the Hub shows it beside each large file
 "#);
     assert_snapshot!(weights(hash, &"z".repeat(64)), @r#"
-error: a sha256 has 64 hexadecimal characters, `z` is not one
+error: `weights.sha256` must be 64 hexadecimal characters, got `zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…` (64 characters)
  --> config.yaml:3:108
   |
 3 | … 79278b755ee24ee9922619122df8a2b80b787, file: m.pth, sha256: zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz …
@@ -838,37 +879,38 @@ error: a sha256 has 64 hexadecimal characters, `z` is not one
   = help: `sha256sum FILE` prints it; the Hub shows it beside each large file
 "#);
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: lfw, revision: a6b6e3d}"), @r#"
-error: a repository is written `owner/name`, this is `lfw`
+error: `dataset.repo` must be `owner/name`, got `lfw`
  --> config.yaml:3:38
   |
 3 | dataset: {source: hub-folders, repo: lfw, revision: a6b6e3d}
   |                                      ^^^
-  = help: the two last parts of its address on the Hub, e.g. `py-feat/facenet`
+  = help: use the last two parts of its address on the Hub, for example `py-feat/facenet`
 "#);
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e}"), @"
-error: a revision is a commit hash of 7 to 40 hexadecimal characters, this has 5
+error: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `a6b6e`
  --> config.yaml:3:53
   |
 3 | dataset: {source: hub-folders, repo: a/b, revision: a6b6e}
   |                                                     ^^^^^
-  = help: a branch or tag can move, and then the same config would give other numbers
+  = help: a name of hexadecimal characters alone is taken for a commit hash
 ");
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: ../main}"), @"
-error: a revision is a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, this is `../main`
+error: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `../main`
  --> config.yaml:3:53
   |
 3 | dataset: {source: hub-folders, repo: a/b, revision: ../main}
   |                                                     ^^^^^^^
+  = help: a name of hexadecimal characters alone is taken for a commit hash
 ");
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}"), @r#"
-error: `../x` is no path inside a repository: parts with single `/` between, no `.` or `..`
+error: `dataset.folder` must be a folder in the repository (`""` for its root), without `.`, `..` or empty parts, got `../x`
  --> config.yaml:3:70
   |
 3 | dataset: {source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}
   |                                                                      ^^^^
 "#);
     assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @r#"
-error: `weights.path` must end in one of `.safetensors`, `.pth`, `.pt` and `.bin`
+error: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `model.onnx`
  --> config.yaml:3:31
   |
 3 | weights: {source: file, path: model.onnx}
@@ -879,7 +921,7 @@ error: `weights.path` must end in one of `.safetensors`, `.pth`, `.pt` and `.bin
 #[test]
 fn expectations_that_cannot_be_met() {
     assert_snapshot!(refused_with("expect:\n  impostor.men: {max: 0.1}\n"), @r#"
-error: there is no metric `impostor.men`
+error: unknown metric `impostor.men`
  --> config.yaml:5:3
   |
 5 |   impostor.men: {max: 0.1}
@@ -888,18 +930,19 @@ error: there is no metric `impostor.men`
   = help: configs/README.md lists the metrics
 "#);
     assert_snapshot!(refused_with("expect: {eer: {min: 0.2, max: 0.1}}"), @r#"
-error: no number is both at least 0.2 (`min`) and at most 0.1 (`max`)
+error: `expect.eer.max` must be at least `min` (0.2), got 0.1
  --> config.yaml:4:31
   |
 4 | expect: {eer: {min: 0.2, max: 0.1}}
   |                               ^^^
 "#);
     assert_snapshot!(refused_with("expect: {eer: {source: nowhere}}"), @r#"
-error: the range of `eer` has neither `min` nor `max`
+error: the range of `eer` has no bound
  --> config.yaml:4:10
   |
 4 | expect: {eer: {source: nowhere}}
   |          ^^^
+  = help: give `min`, `max` or both
 "#);
     assert_snapshot!(refused_with("expect: {upstream.genuine.mean: {min: 0.7}}"), @r#"
 error: `upstream.genuine.mean` is computed only with `similarity.upstream`
@@ -907,14 +950,14 @@ error: `upstream.genuine.mean` is computed only with `similarity.upstream`
   |
 4 | expect: {upstream.genuine.mean: {min: 0.7}}
   |          ^^^^^^^^^^^^^^^^^^^^^
-  = help: add `similarity: {upstream: {}}`, or remove this
+  = help: add `similarity: {upstream: {}}`, or remove the metric
 "#);
 }
 
 #[test]
 fn wrong_overrides() {
     assert_snapshot!(refused_set("embed.batch_size"), @r#"
-error: an override has the form `key.path=value`, this one has no `=`
+error: an override has the form `key.path=value`, but this one has no `=`
  --> in --set
   |
   | embed.batch_size
@@ -930,52 +973,52 @@ error: the key path of an override has an empty or padded part
   = help: write the keys with single dots between them: `embed.batch_size=64`
 "#);
     assert_snapshot!(refused_set("embed.batchsize=1"), @r#"
-error: `batchsize` is not a key of `embed`
+error: unknown key `batchsize` in `embed`
  --> in --set
   |
   | embed.batchsize=1
   |       ^^^^^^^^^
   = help: did you mean `batch_size`?
-  = help: the keys of `embed` are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
+  = help: the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
 "#);
     assert_snapshot!(refused_set("embd.batch_size=1"), @r#"
-error: `embd` is not a key of the config
+error: unknown key `embd`
  --> in --set
   |
   | embd.batch_size=1
   | ^^^^
   = help: did you mean `embed`?
-  = help: the keys of the config are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`
+  = help: the keys are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`
 "#);
     assert_snapshot!(refused_set("embed.batch_size=0"), @r#"
-error: `embed.batch_size` must be from 1 to 65536, here it is 0
+error: `embed.batch_size` must be from 1 to 65536, got 0
  --> in --set
   |
   | embed.batch_size=0
   |                  ^
 "#);
     assert_snapshot!(refused_set("embed.batch_size=many"), @r#"
-error: `embed.batch_size` must be `auto` or a whole number, 1 or more, here it is the text `many`
+error: `embed.batch_size` must be `auto` or a whole number, got the text `many`
  --> in --set
   |
   | embed.batch_size=many
   |                  ^^^^
 "#);
     assert_snapshot!(refused_set("embed.batch_size="), @r#"
-error: `embed.batch_size` must be `auto` or a whole number, 1 or more, here it is nothing
+error: `embed.batch_size` must be `auto` or a whole number, got nothing
  --> in --set
   |
   | embed.batch_size=
   |                  ^
 "#);
     assert_snapshot!(refused_set("embed={batch_size: 4, thraeds: 2}"), @r#"
-error: `thraeds` is not a key of `embed`
+error: unknown key `thraeds` in `embed`
  --> in --set
   |
   | embed={batch_size: 4, thraeds: 2}
   |                       ^^^^^^^
   = help: did you mean `threads`?
-  = help: the keys of `embed` are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
+  = help: the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
 "#);
     assert_snapshot!(refused_set("embed={batch_size: 4"), @r#"
 error: not valid YAML: unclosed bracket '{'
@@ -985,23 +1028,23 @@ error: not valid YAML: unclosed bracket '{'
   |       ^
 "#);
     assert_snapshot!(refused_set("name.first=a"), @r#"
-error: `name` is the text `small`: it has no key `first`
+error: `name` is the text `small` and has no key `first`
  --> in --set
   |
   | name.first=a
   |      ^^^^^
 "#);
     assert_snapshot!(refused_set("weights.source=file"), @r#"
-error: `name` is not a key of `weights` with `source: file`
+error: unknown key `name` in `weights` with `source: file`
  --> config.yaml:3:29
   |
 3 | weights: {source: embedded, name: demo}
   |                             ^^^^
-  = help: the keys of `weights` with `source: file` are `path` and `sha256`
-  = help: to change its kind replace the whole mapping: `--set 'weights={…}'`
+  = help: the keys are `path` and `sha256`
+  = help: to change `weights.source`, replace the whole mapping: `--set 'weights={…}'`
 "#);
     assert_snapshot!(refused_set("expect.eeer.max=1"), @r#"
-error: there is no metric `eeer`
+error: unknown metric `eeer`
  --> in --set
   |
   | expect.eeer.max=1
@@ -1056,7 +1099,7 @@ error: not valid YAML: alias references unknown anchor
   |       ^
 "#);
     assert_snapshot!(refused_with("---\nname: b\n"), @r#"
-error: a config is one YAML document, here a second one starts
+error: a config is one YAML document, but a second one starts here
  --> config.yaml:5:1
   |
 5 | name: b
@@ -1079,12 +1122,12 @@ error: the config is empty
     let bytes = b"name: small\ndescription: caf\xe9\n";
     let error = load_stored(bytes, Path::new("config.yaml"), &[], Path::new("/")).unwrap_err();
     assert_snapshot!(error, @r#"
-error: a config is UTF-8 text, here it is not
+error: the config is not UTF-8 text
  --> config.yaml:2:17
   |
 2 | description: caf�
   |                 ^
-  = help: save it again with the encoding UTF-8
+  = help: save it again as UTF-8
 "#);
 }
 
@@ -1099,7 +1142,7 @@ fn an_alias_bomb_is_refused_at_once() {
     let start = Instant::now();
     let error = refused(&bomb);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    assert!(error.starts_with("error: this YAML is too large"), "{error}");
+    assert!(error.starts_with("error: the YAML is too large"), "{error}");
     let deep = refused_with(&format!("embed: {}{}", "[".repeat(5000), "]".repeat(5000)));
     assert!(deep.starts_with("error: "), "{deep}");
 }
@@ -1131,7 +1174,7 @@ fn files_that_are_missing() {
     write("{source: folders, root: faces}", "{source: file, path: weights.pth}");
     load_it(&[]).unwrap();
     assert_snapshot!(refused(&["dataset.root=nowhere/at/all".into()]), @r#"
-error: `dataset.root`: there is no folder [current]/nowhere/at/all
+error: `dataset.root`: no such folder: [current]/nowhere/at/all
  --> in --set
   |
   | dataset.root=nowhere/at/all
@@ -1142,7 +1185,7 @@ error: `dataset.root`: there is no folder [current]/nowhere/at/all
 
     write("{source: folders, root: face}", "{source: file, path: weights.pth}");
     assert_snapshot!(refused(&[]), @r#"
-error: `dataset.root`: there is no folder [folder]/face
+error: `dataset.root`: no such folder: [folder]/face
  --> [folder]/config.yaml:2:34
   |
 2 | dataset: {source: folders, root: face}
@@ -1165,7 +1208,7 @@ error: `dataset.root` must be a folder, but [folder]/metadata.csv is not one
 
     write("{source: phase1, csv: meta/data.csv}", "{source: file, path: weights.pth}");
     assert_snapshot!(refused(&[]), @r#"
-error: `dataset.csv`: there is no file [folder]/meta/data.csv
+error: `dataset.csv`: no such file: [folder]/meta/data.csv
  --> [folder]/config.yaml:2:32
   |
 2 | dataset: {source: phase1, csv: meta/data.csv}
@@ -1176,18 +1219,18 @@ error: `dataset.csv`: there is no file [folder]/meta/data.csv
 
     write("{source: folders, root: ~/faces}", "{source: file, path: weights.pth}");
     assert_snapshot!(refused(&[]), @r#"
-error: `dataset.root`: there is no folder [folder]/~/faces
+error: `dataset.root`: no such folder: [folder]/~/faces
  --> [folder]/config.yaml:2:34
   |
 2 | dataset: {source: folders, root: ~/faces}
   |                                  ^^^^^^^
-  = help: `~` is not expanded: write the folder's whole path
+  = help: `~` is not expanded: write the full path
   = help: relative paths here start in [folder]
 "#);
 
     write("{source: folders, root: faces}", "{source: file, path: wieghts.pth}");
     assert_snapshot!(refused(&[]), @r#"
-error: `weights.path`: there is no file [folder]/wieghts.pth
+error: `weights.path`: no such file: [folder]/wieghts.pth
  --> [folder]/config.yaml:3:31
   |
 3 | weights: {source: file, path: wieghts.pth}
@@ -1219,7 +1262,7 @@ fn the_shipped_configs_load() {
     assert_eq!(config.expect.len(), 6);
     if !configs.join("../data/face_metadata.csv").exists() {
         let error = load(&path, &[]).unwrap_err().to_string();
-        assert!(error.contains("`dataset.csv`: there is no file"), "{error}");
+        assert!(error.contains("`dataset.csv`: no such file"), "{error}");
     }
     for entry in fs::read_dir(&configs).unwrap() {
         let path = entry.unwrap().path();

@@ -8,7 +8,7 @@ use serde_yaml::Spanned;
 
 use super::diagnostics::{Diagnostic, Source, quoted};
 
-/// Nodes that a config may have: hundreds of times what any needs, and too few for an alias bomb.
+/// Limit on the nodes of a config: hundreds of times what any config needs, and too few for an alias bomb.
 const MAX_NODES: usize = 20_000;
 
 /// A value and its place.
@@ -97,8 +97,29 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Whether nothing is written.
+    pub fn is_null(&self) -> bool {
+        self.value == Value::Null
+    }
+
+    /// The value without its places.
+    pub fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Unsigned(value) => (*value).into(),
+            Value::Negative(value) => (*value).into(),
+            Value::Float(value) => (*value).into(),
+            Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Map(entries) => entries.iter().map(|(key, node)| (key.name.clone(), node.json())).collect(),
+        }
+    }
+}
+
 impl Value {
-    /// What this is, for "expected a number, found …".
+    /// What this is, for "must be a number, got …".
     pub fn describe(&self) -> String {
         match self {
             Self::Null => "nothing".into(),
@@ -140,9 +161,9 @@ fn explain(error: &serde_yaml::Error) -> String {
     match error {
         E::DuplicateMappingKey { key: Some(key), .. } => format!("the key {} is given twice", quoted(key)),
         E::DuplicateMappingKey { key: None, .. } => "a key is given twice".into(),
-        E::MultipleDocuments { .. } => "a config is one YAML document, here a second one starts".into(),
+        E::MultipleDocuments { .. } => "a config is one YAML document, but a second one starts here".into(),
         E::AliasReplayLimitExceeded { .. } | E::AliasExpansionLimitExceeded { .. } | E::Budget { .. } => {
-            format!("this YAML is too large or too deeply nested for a config (limit: {MAX_NODES} values, 16 levels)")
+            format!("the YAML is too large or too deeply nested for a config (limit: {MAX_NODES} values, 16 levels)")
         }
         E::NonFiniteFloat { value, .. } => {
             format!("{} is not a finite number; if it is a text, put it in quotes", quoted(value))
@@ -157,7 +178,7 @@ fn explain(error: &serde_yaml::Error) -> String {
     }
 }
 
-/// [`Node`] before its places were translated to their source.
+/// [`Node`] before its places are translated to their source.
 struct Located {
     value: Spanned<Raw>,
 }

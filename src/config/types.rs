@@ -4,17 +4,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::dataset::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
 pub use crate::embed::{EmbedOptions, OnError};
 pub use crate::metrics::Expectation;
 pub use crate::model::{BatchSize, DeviceKind, DeviceRequest, Kernels, ModelSpec, Network, Precision};
 pub use crate::preprocess::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
-pub use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Protocol, Split, max_left_out};
+pub use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Protocol, Split};
 pub use crate::similarity::{PairMode, SimilarityOptions, UpstreamSampling};
 pub use crate::weights::WeightsSource;
+
+use crate::metrics;
 
 /// A whole experiment, validated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,19 +40,19 @@ pub struct ExperimentConfig {
     pub embed: EmbedOptions,
     /// Which pairs are compared, and how uncertainty is estimated.
     pub similarity: SimilarityOptions,
-    /// Where all pairs are compared (`similarity.device`). No part of a run's identity: the numbers are the same.
+    /// Where all pairs are compared (`similarity.device`). Not part of a run's identity: the numbers are the same.
     #[serde(skip)]
     pub pairs_device: DeviceRequest,
     /// What the report shows.
     pub report: ReportOptions,
-    /// Verification protocols that are run beside the comparison of faces.
+    /// Verification protocols, run in addition to the comparison of faces.
     pub protocols: Vec<Protocol>,
     /// Ranges that metrics must fall in, by metric path (e.g. `eer`, `impostor.mean`, `upstream.genuine.mean`).
     pub expect: BTreeMap<String, Expectation>,
-    /// What `ablate` varies. No part of a run's identity.
+    /// What `ablate` varies. Not part of a run's identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ablation: Option<Ablation>,
-    /// Published values that results are set beside.
+    /// Published values that results are compared with.
     pub published: Vec<Published>,
     /// The config file's own folder: relative paths in the config start here.
     #[serde(skip)]
@@ -57,55 +60,104 @@ pub struct ExperimentConfig {
 }
 
 /// A published value of one metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Published {
-    /// Metric path, e.g. `eer` or `view-2.accuracy`.
+    /// The metric, by the names below or a protocol's, such as `eer` or `view-2.accuracy`.
+    #[schemars(transform = only_known_metric, extend("x-values" = "metric"))]
     pub metric: String,
     /// The value.
+    #[schemars(extend("x-unit" = "the metric's unit: 99.65% is 0.9965"))]
     pub value: f64,
     /// What was published behind its ±, as its source defines it.
+    #[schemars(range(min = 0), extend("x-unit" = "the metric's unit"))]
     pub plus_minus: Option<f64>,
     /// Where it was published.
+    #[schemars(regex(pattern = r"\S"), extend("x-values" = "text"))]
     pub source: String,
-    /// In what its protocol differs from this run's; empty: not known to differ.
+    /// How its protocol or data are known to differ from this config's.
+    #[serde(default)]
     pub differs: Vec<String>,
 }
 
 /// What the report shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct ReportOptions {
-    /// Pictures of the hardest pairs' faces. Faces are personal data: off unless asked for.
+    /// Show the faces of the hardest pairs. Faces are personal data: off unless asked for.
     pub pictures: bool,
 }
 
-/// What is varied, how, and which metric tells what it costs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What is varied, how, and which metric the cost is measured in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Ablation {
-    /// Key of the metric: one of `metrics::HEADLINES`.
+    /// The metric that costs are measured in.
+    #[serde(default = "eer")]
+    #[schemars(extend("x-values" = headlines()))]
     pub metric: String,
-    /// Which combinations of the steps are computed.
+    /// Which combinations are computed: each step on top of those before it (`steps`), every step alone (`each`), or all
+    /// combinations (`grid`).
+    #[serde(default)]
     pub design: Design,
-    /// At least one; names differ.
+    /// The choices, in order. They may make at most 64 variants; n steps make 2ⁿ of them in a `grid`.
+    #[schemars(length(min = 1))]
     pub steps: Vec<Step>,
 }
 
 /// A choice that can be made otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Step {
-    /// In words, shown to people.
+    /// A few words for the table and the chart, such as `no mirror`.
+    #[schemars(
+        regex(pattern = r"^\s*[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]{0,58}[^\s\x00-\x1f\x7f-\x9f])?\s*$"),
+        extend("x-values" = "one line of 1 to 60 characters")
+    )]
     pub name: String,
-    /// What it changes, as `--set` arguments, in order.
+    /// What the step changes: dotted keys and values, as `--set` takes them.
+    // Kept as `--set` arguments, in order. Validation takes them from the tree, which knows order and notation.
+    #[serde(deserialize_with = "taken_from_the_tree")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>", extend("minProperties" = 1))]
     pub set: Vec<String>,
+}
+
+fn taken_from_the_tree<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| Vec::new())
+}
+
+fn eer() -> String {
+    "eer".into()
+}
+
+fn headlines() -> String {
+    let metrics = metrics::HEADLINES.map(|metric| format!("`{metric}`")).join(", ");
+    format!("{metrics}, or a protocol's accuracy, such as `view-2.accuracy`")
+}
+
+/// Any text becomes one of the metrics there are.
+fn only_known_metric(schema: &mut Schema) {
+    schema.insert("anyOf".into(), known_metric()["anyOf"].clone());
+}
+
+/// The keys of a mapping become the metrics there are.
+pub(super) fn only_known_metrics(schema: &mut Schema) {
+    schema.insert("propertyNames".into(), known_metric());
+}
+
+fn known_metric() -> serde_json::Value {
+    let protocols = format!("^[a-z0-9][a-z0-9_-]*\\.({})$", metrics::PROTOCOL_QUANTITIES.join("|"));
+    serde_json::json!({ "anyOf": [{ "enum": metrics::PATHS }, { "pattern": protocols }] })
 }
 
 /// Which combinations of an ablation's steps are computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Design {
-    /// The config, then each step on top of those before it: a path from one setting to another.
+    /// The config, then each step on top of those before it.
     #[default]
     Steps,
-    /// The config, and each step alone.
+    /// The config, then each step alone.
     Each,
     /// All combinations.
     Grid,

@@ -3,6 +3,7 @@
 
 use super::CsvProblem;
 use crate::dataset::Phase1Image;
+use crate::spelling;
 
 /// Whose table it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,19 +162,10 @@ impl Headers<'_> {
         let quoted = |names: &[&str], between: &str| {
             names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(between)
         };
-        let likeness = |header: &str| {
-            let header = header.to_lowercase();
-            names.iter().map(|name| strsim::normalized_damerau_levenshtein(&header, name)).fold(0.0, f64::max)
-        };
-        let near = self
-            .0
-            .iter()
-            .map(|header| (likeness(header), *header))
-            .filter(|(likeness, _)| *likeness >= 0.6)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
+        let near = names.iter().find_map(|name| spelling::nearest(name, self.0.iter().copied()));
         CsvProblem::MissingColumn {
             names: quoted(names, " or "),
-            near: near.map(|(_, header)| header.to_owned()),
+            near: near.map(str::to_owned),
             found: quoted(&self.0, ", "),
             reason,
         }
@@ -226,7 +218,7 @@ mod tests {
         let message = |headers, image| find(headers, image).unwrap_err().to_string();
         insta::assert_snapshot!(message("id,photo_id,face_path", Phase1Image::Crop), @"missing column `face_id`; the columns are `id`, `photo_id`, `face_path`");
         insta::assert_snapshot!(message("face_id,photo_id,facepath", Phase1Image::Crop), @"missing column `crop_path` or `face_path`; the most similar one is `facepath` (`image: crop` reads the picture from it; `image: photo` does not need it)");
-        insta::assert_snapshot!(message("face_id,face_path", Phase1Image::Crop), @"missing column `image_id` or `photo_id`; the most similar one is `face_id`");
+        insta::assert_snapshot!(message("face_id,face_path", Phase1Image::Crop), @"missing column `image_id` or `photo_id`; the columns are `face_id`, `face_path`");
         insta::assert_snapshot!(message("face_id,photo_id,face_path,x,y,w", Phase1Image::Photo), @"missing column `h`; the columns are `face_id`, `photo_id`, `face_path`, `x`, `y`, `w` (`image: photo` crops the box from the photo)");
         insta::assert_snapshot!(message("face_id,photo_id,face_path", Phase1Image::Photo), @"missing column `bbox_x1` or `x`; the columns are `face_id`, `photo_id`, `face_path` (`image: photo` crops the box from the photo)");
         insta::assert_snapshot!(message("face_id, face_id,photo_id,face_path", Phase1Image::Crop), @"duplicate column `face_id`; rename one of them");

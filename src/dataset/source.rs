@@ -3,92 +3,126 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
+use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::hub::reference;
 
 /// Where faces come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "source", rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
 pub enum DatasetSource {
-    /// Phase-1's `face_metadata.csv`.
+    /// Phase 1's `face_metadata.csv`.
     Phase1 {
-        /// The CSV file.
+        /// The `face_metadata.csv`, in the documented form or as Phase 1's code writes it.
+        #[schemars(extend("x-values" = "path of a file"))]
         csv: PathBuf,
-        /// Folder that every image must be in; default: the CSV's folder.
+        /// Folder that every picture must be in.
+        #[serde(default)]
+        #[schemars(
+            with = "Option<PathBuf>",
+            length(min = 1),
+            extend("x-values" = "path of a folder", "x-default" = "the CSV's folder")
+        )]
         root: PathBuf,
-        /// Prefixes of recorded paths to replace, first match wins.
+        /// Prefixes of recorded paths to replace; the first that matches wins.
+        #[serde(default)]
         rewrite: Vec<PathRewrite>,
-        /// Which picture a face is read from.
+        /// Which picture a face is read from: its crop as it is, or its box in the photo.
+        #[serde(default)]
         image: Phase1Image,
     },
-    /// `<root>/<identity>/<image>`, or an image folder: pictures as `<root>/metadata.csv` names them.
+    /// Identity folders, `<root>/<identity>/<picture>`, or an image folder, whose `<root>/metadata.csv` names the
+    /// pictures.
     Folders {
-        /// The folder of identity folders, or of `metadata.csv`.
+        /// The folder that holds the identity folders, or `metadata.csv`.
+        #[schemars(extend("x-values" = "path of a folder"))]
         root: PathBuf,
-        /// Tables next to the pictures.
+        /// What lies next to the pictures.
         #[serde(flatten)]
         tables: Tables,
     },
-    /// Identity folders, or an image folder, on the Hugging Face Hub, downloaded file by file at a pinned revision.
+    /// Identity folders, or an image folder, in a dataset repository on the Hugging Face Hub.
     HubFolders {
-        /// `owner/name` of the dataset repository.
+        /// Dataset repository on the Hub.
+        #[schemars(transform = reference::repository)]
         repo: String,
-        /// Commit hash, 7 to 40 hexadecimal characters, or a branch or tag, which may move; the commit it resolves to
-        /// is recorded.
+        /// Commit, or a branch or tag, which may move; the full commit it resolves to is recorded.
+        #[schemars(transform = reference::revision)]
         revision: String,
-        /// Folder inside the repository that holds the identity folders, or `metadata.csv`; "" for the repository's
-        /// root.
+        /// Folder in the repository that holds the identity folders, or `metadata.csv`.
+        #[serde(default)]
+        #[schemars(transform = reference::folder, extend("x-default" = "the root"))]
         folder: String,
-        /// Tables next to the pictures.
+        /// What lies next to the pictures.
         #[serde(flatten)]
         tables: Tables,
     },
-    /// insightface's `.bin`: a Python pickle of encoded pictures, two per pair, and one bool per pair.
+    /// Pairs in insightface's `.bin`: a Python pickle of encoded pictures, two for each pair, and of one bool for each pair.
     InsightfaceBin {
         /// The pickle.
+        #[serde(flatten, serialize_with = "as_file")]
+        #[schemars(with = "WrittenContainer<HubFile>")]
         file: Container,
     },
-    /// Parquet with encoded pictures: faces with identities, or pairs.
+    /// Parquet with encoded pictures: faces with an identity column, or pairs (`pair`, `img_0`, `img_1`, or `image1`,
+    /// `image2`, `target`). The columns tell which.
     Parquet {
         /// The files, in the order of their rows.
+        #[serde(flatten, serialize_with = "as_shards")]
+        #[schemars(with = "WrittenContainer<HubShards>")]
         shards: Container,
     },
-    /// VGGFace2: photos in a `.tar.gz` or unpacked, and face boxes in a table.
+    /// VGGFace2: an archive of photos, `<identity>/<photo>_<face>.jpg`, and a table of face boxes.
     Vggface2 {
-        /// The archive, or the folder where it is unpacked.
+        /// The `.tar.gz` with the photos, or a local folder where it is unpacked.
+        #[schemars(with = "WrittenContainer<HubFile>")]
         archive: Container,
-        /// The table of boxes.
+        /// The table of face boxes: a CSV, or the `.tar.gz` that holds it as `loose_bb_test.csv`.
+        #[schemars(with = "WrittenContainer<HubFile>")]
         boxes: Container,
     },
-    /// Procedural faces: pure function of these numbers and the generator's version.
+    /// Procedural faces: a pure function of these numbers and the generator's version.
     Synthetic {
-        /// Which universe of identities; training and evaluation use different ones.
+        /// Which universe of people; training and evaluation use different ones.
+        #[serde(default)]
         seed: u64,
-        /// Number of identities.
+        /// Number of people.
+        #[schemars(range(min = 1, max = 1_000_000))]
         identities: u32,
-        /// Samples of each identity.
+        /// Pictures of each person.
+        #[schemars(range(min = 1, max = 100_000))]
         samples: u32,
-        /// Side of the square pictures, pixels.
+        /// Side of the square pictures.
+        #[serde(default = "synthetic_size")]
+        #[schemars(range(min = 16, max = 2048), extend("x-unit" = "pixels"))]
         size: u32,
     },
 }
 
-/// Tables next to the pictures of a folder. An absolute path is a local file, any other one a name in the dataset's folder
-/// or the one above.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+fn synthetic_size() -> u32 {
+    112
+}
+
+/// Tables next to the pictures of a folder. An absolute path is a local file, any other one a name in the dataset's
+/// folder, or in the one above.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tables {
-    /// The dataset's own pair list.
+    /// The list of pairs the dataset ships with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = reference::table)]
     pub pairs: Option<PathBuf>,
-    /// A detector's boxes, at most one per face.
+    /// Boxes a detector found, at most one for each face.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = reference::table)]
     pub boxes: Option<PathBuf>,
 }
 
-/// One file with a whole dataset, or several that form it together.
+/// A file that holds a whole dataset, or the few files that do together. Read as a config writes it, [`WrittenContainer`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", from = "WrittenContainer<HubShards>")]
 pub enum Container {
     /// In a dataset repository on the Hugging Face Hub.
     Hub {
@@ -111,7 +145,7 @@ pub enum Container {
 }
 
 /// Files of a repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HubFiles {
     /// These paths, in this order; at least one.
@@ -120,20 +154,116 @@ pub enum HubFiles {
     Below(String),
 }
 
+/// A container as a config writes it: on the Hub or on this machine.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct WrittenContainer<H> {
+    /// Where it is in a dataset repository on the Hugging Face Hub.
+    #[schemars(extend("x-default" = "either this or `path`"))]
+    hub: Option<H>,
+    /// A copy on this machine: a file; for `parquet` also a folder whose `*.parquet` are the shards, by name; for the
+    /// archive of `vggface2` also the folder where it is unpacked.
+    #[schemars(extend("x-values" = "path of a file or folder", "x-default" = "either this or `hub`"))]
+    path: Option<PathBuf>,
+    /// Expected SHA-256 of the file at `path`.
+    #[schemars(extend("x-default" = "recorded, not checked"))]
+    sha256: Option<Digest>,
+}
+
+/// One file of a dataset repository on the Hub.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used: what it allows is read as `HubShards`")]
+struct HubFile {
+    /// Dataset repository on the Hub.
+    #[schemars(transform = reference::repository)]
+    repo: String,
+    /// Commit, or a branch or tag, which may move; the commit it resolves to is reported and recorded.
+    #[schemars(transform = reference::revision)]
+    revision: String,
+    /// Path of the file.
+    #[schemars(transform = reference::file)]
+    file: String,
+    /// Expected SHA-256 of the file.
+    #[schemars(extend("x-default" = "recorded, not checked"))]
+    sha256: Option<Digest>,
+}
+
+/// Parquet shards in a dataset repository on the Hub: one of `file`, `files` and `folder`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct HubShards {
+    /// Dataset repository on the Hub.
+    #[schemars(transform = reference::repository)]
+    repo: String,
+    /// Commit, or a branch or tag, which may move; the commit it resolves to is reported and recorded.
+    #[schemars(transform = reference::revision)]
+    revision: String,
+    /// Path of the only shard.
+    #[schemars(transform = reference::file, extend("x-default" = "one of `file`, `files` and `folder` is required"))]
+    file: Option<String>,
+    /// Paths of the shards, in the order of their rows.
+    #[schemars(length(min = 1), transform = reference::files, extend("x-values" = "list of paths in the repository"))]
+    files: Option<Vec<String>>,
+    /// Every `.parquet` below this folder, by path.
+    #[schemars(transform = reference::folder)]
+    folder: Option<String>,
+    /// Expected SHA-256 of `file`.
+    #[schemars(extend("x-default" = "recorded, not checked"))]
+    sha256: Option<Digest>,
+}
+
+impl From<WrittenContainer<HubShards>> for Container {
+    /// Of what the config's rules exclude, `hub` wins over `path`, and `folder` over `files` over `file`.
+    fn from(written: WrittenContainer<HubShards>) -> Self {
+        let WrittenContainer { hub, path, sha256 } = written;
+        match hub {
+            Some(HubShards { repo, revision, file, files, folder, sha256 }) => {
+                let files = match folder {
+                    Some(folder) => HubFiles::Below(folder.trim_end_matches('/').to_owned()),
+                    None => HubFiles::Named(files.unwrap_or_else(|| file.into_iter().collect())),
+                };
+                Self::Hub { repo, revision, files, sha256 }
+            }
+            None => Self::Local { path: path.unwrap_or_default(), sha256 },
+        }
+    }
+}
+
+/// Writes `file: {…}`, although it is read without that level.
+fn as_file<S: Serializer>(container: &Container, serializer: S) -> Result<S::Ok, S::Error> {
+    nested("file", container, serializer)
+}
+
+/// Writes `shards: {…}`, although it is read without that level.
+fn as_shards<S: Serializer>(container: &Container, serializer: S) -> Result<S::Ok, S::Error> {
+    nested("shards", container, serializer)
+}
+
+fn nested<S: Serializer>(key: &str, container: &Container, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(1))?;
+    map.serialize_entry(key, container)?;
+    map.end()
+}
+
 /// A recorded path prefix and what replaces it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PathRewrite {
-    /// Prefix as recorded, e.g. `/kaggle/working/face_crops_new/`.
+    /// Prefix as recorded, for example `/kaggle/working/face_crops_new/`.
+    #[schemars(length(min = 1))]
     pub from: String,
-    /// Replacement, relative to the dataset's root unless absolute.
+    /// What replaces it, relative to the root unless absolute.
     pub to: String,
 }
 
 /// Which picture of a Phase-1 row a face is read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase1Image {
     /// The crop (`crop_path` / `face_path`); the row's box is not applied.
+    #[default]
     Crop,
     /// The photo (`image_id` / `photo_path`); the row's box is cut out with the profile's margin.
     Photo,

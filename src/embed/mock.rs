@@ -13,8 +13,8 @@ use super::{
     output_dimension,
 };
 use crate::dataset::{Face, PixelSource};
-use crate::embed::{EmbedOptions, OnError};
-use crate::model::{BatchSize, DeviceKind, DeviceRequest, Kernels, Precision};
+use crate::embed::EmbedOptions;
+use crate::model::{BatchSize, DeviceKind, DeviceRequest, Precision};
 use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError};
 use crate::preprocess::{ChannelOrder, Crop, Filter, Mirror, Preprocess, Resize, Standardise};
 use crate::progress::{Cancel, Progress, Silent};
@@ -159,13 +159,10 @@ impl EmbedFixture {
             },
             options: EmbedOptions {
                 device: DeviceRequest::Cpu,
-                precision: Precision::F32,
-                kernels: Kernels::Auto,
                 batch_size: BatchSize::Faces(3),
                 chunk_size,
                 threads: Some(2),
-                on_error: OnError::Skip,
-                max_failures: None,
+                ..EmbedOptions::DEFAULT
             },
             dimension: DIMENSION,
         }

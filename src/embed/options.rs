@@ -5,34 +5,66 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{BatchSize, DeviceRequest, Execution, Kernels, Precision};
 
-/// How faces are embedded. Only `precision`, `kernels` and the resolved device can change a number.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// How faces are embedded.
+// Only `precision`, `kernels` and the resolved device can change a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct EmbedOptions {
-    /// Where the network runs.
+    /// Where the network runs. `cuda` without CUDA is an error; `auto` takes CUDA if it works, else the CPU, and the run
+    /// says which.
     pub device: DeviceRequest,
-    /// Arithmetic of the forward pass.
+    /// Arithmetic of the forward pass. Anything below `f32` needs `inception-resnet-v1` and excludes `kernels: candle`;
+    /// `bf16` and `int8` run on the CPU, `tf32`, `f16` and `bf16` on the GPU.
     pub precision: Precision,
-    /// What computes on the CPU.
+    /// What computes on the CPU: the fastest kernels it supports (`auto`), those of one instruction set, or the reference
+    /// graph (`candle`).
     pub kernels: Kernels,
-    /// Faces in one forward pass.
+    /// Faces in one forward pass, mirror images included. `auto` takes 32 on the CPU, and on a GPU the size that was
+    /// fastest when the run started. If the GPU runs out of memory, the size is halved until the batch fits, and the run
+    /// says so.
+    #[schemars(extend("x-unit" = "faces"))]
     pub batch_size: BatchSize,
-    /// Rows in one chunk: the unit of commit and resume.
+    /// Faces in one chunk, the unit of commit and resume: what an interruption can cost.
+    #[schemars(range(min = 1, max = 1_048_576), extend("x-unit" = "faces"))]
     pub chunk_size: usize,
-    /// Threads; `None`: all cores.
+    /// Threads of the forward pass.
+    #[schemars(range(min = 1, max = 1024), extend("x-unit" = "threads", "x-default" = "all cores"))]
     pub threads: Option<usize>,
-    /// What to do with a face that cannot be read.
+    /// What happens to a face that cannot be read: it becomes a row of `failures.csv` (`skip`), or it stops the run
+    /// (`fail`).
     pub on_error: OnError,
-    /// More failures than this stop the run.
+    /// The run stops when more faces than this fail.
+    #[schemars(extend("x-unit" = "faces", "x-default" = "no limit"))]
     pub max_failures: Option<u64>,
 }
 
-/// What to do with a face that cannot be read.
+impl EmbedOptions {
+    /// What a config that says nothing gets.
+    pub const DEFAULT: Self = Self {
+        device: DeviceRequest::Auto,
+        precision: Precision::F32,
+        kernels: Kernels::Auto,
+        batch_size: BatchSize::Auto,
+        chunk_size: 1024,
+        threads: None,
+        on_error: OnError::Skip,
+        max_failures: None,
+    };
+}
+
+impl Default for EmbedOptions {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What a face that cannot be read does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnError {
-    /// List it in `failures.csv` and continue.
+    /// It becomes a row of `failures.csv`; the run continues.
     Skip,
-    /// Stop the run.
+    /// It stops the run.
     Fail,
 }
 

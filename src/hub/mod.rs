@@ -11,6 +11,7 @@ mod git;
 mod listing;
 mod proxy;
 mod rate_limit;
+pub(crate) mod reference;
 mod revision;
 mod roots;
 mod settings;

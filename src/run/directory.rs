@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{RunError, inspect};
 use crate::files::{self, FileError};
+use crate::spelling;
 
 /// `experiments/<name>-<12 hex>/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +73,10 @@ impl RunDirectory {
         match fitting[..] {
             [run] => Ok(run.clone()),
             [] => {
-                let near = all
-                    .iter()
-                    .map(Self::name)
-                    .max_by(|a, b| strsim::jaro_winkler(a, text).total_cmp(&strsim::jaro_winkler(b, text)));
-                Err(RunError::NoSuchRun { text: text.into(), folder: experiments.into(), near })
+                let names: Vec<String> = all.iter().flat_map(|run| [run.name(), run.config_name()]).collect();
+                let near = spelling::nearest(text, names.iter().map(String::as_str)).map(str::to_owned);
+                let empty = all.is_empty();
+                Err(RunError::NoSuchRun { text: text.into(), folder: experiments.into(), near, empty })
             }
             _ => Err(RunError::Ambiguous { text: text.into(), config, runs: inspect::describe_candidates(&fitting) }),
         }

@@ -62,15 +62,18 @@ pub enum RunError {
     /// No run has this name.
     #[error("no run `{text}` in {}{}", folder.display(), match near {
         Some(near) => format!("; did you mean `{near}`? `facevault runs` lists all runs"),
-        None => "; it holds no runs: create one with `facevault experiment CONFIG`".into(),
+        None if *empty => "; it holds no runs: create one with `facevault experiment CONFIG`".into(),
+        None => "; `facevault runs` lists all runs".into(),
     })]
     NoSuchRun {
         /// What was asked for.
         text: String,
         /// Where it was looked for.
         folder: PathBuf,
-        /// The name most like it.
+        /// A name or a config that may have been meant.
         near: Option<String>,
+        /// Whether there are no runs at all.
+        empty: bool,
     },
     /// Several runs belong to this config or have this prefix.
     #[error(

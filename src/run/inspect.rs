@@ -17,6 +17,7 @@ use crate::preprocess::Mirror;
 use crate::provenance::{self, Provenance};
 use crate::quality::Quality;
 use crate::similarity;
+use crate::spelling;
 use crate::text_table::TextTable;
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
@@ -170,12 +171,7 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
             let reason = failure.message.clone();
             return Err(RunError::FailedFace { run: run.name(), face_id: face_id.into(), reason });
         }
-        let near = faces
-            .iter()
-            .map(|face| (strsim::normalized_damerau_levenshtein(&face.face_id, face_id), &face.face_id))
-            .filter(|(likeness, _)| *likeness > 0.6)
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, id)| id.clone());
+        let near = spelling::nearest(face_id, faces.iter().map(|face| face.face_id.as_str())).map(str::to_owned);
         return Err(RunError::NoSuchFace { run: run.name(), face_id: face_id.into(), near });
     };
     let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;

@@ -164,19 +164,8 @@ pub(super) fn order(round: usize, n: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embed::OnError;
-    use crate::model::{BatchSize, DeviceRequest};
 
-    const OPTIONS: EmbedOptions = EmbedOptions {
-        device: DeviceRequest::Auto,
-        precision: Precision::F32,
-        kernels: Kernels::Auto,
-        batch_size: BatchSize::Auto,
-        chunk_size: 1024,
-        threads: None,
-        on_error: OnError::Skip,
-        max_failures: None,
-    };
+    const OPTIONS: EmbedOptions = EmbedOptions::DEFAULT;
 
     fn names(wanted: &VariantSelection, cores: usize) -> Vec<String> {
         wanted.variants(&OPTIONS, cores, &[DeviceKind::Cpu]).iter().map(ToString::to_string).collect()

@@ -169,7 +169,7 @@ fn a_wrong_key_in_a_step_is_told_before_anything_is_computed() {
     let workspace = workspace("{name: sum, set: {preprocess.miror: sum}}");
     let (_, stderr) = workspace.run(2, &["ablate", "config.yaml"]);
     assert!(
-        stderr.contains("`miror` is not a key of `preprocess`") && stderr.contains("did you mean `mirror`?"),
+        stderr.contains("unknown key `miror` in `preprocess`") && stderr.contains("did you mean `mirror`?"),
         "{stderr}"
     );
     assert!(stderr.contains("in step `sum`, config.yaml:"), "{stderr}");

@@ -83,7 +83,7 @@ fn a_list_that_a_protocol_cannot_use_is_told_before_or_after_embedding() {
     assert!(said.contains("protocol `view-2` needs a list of pairs, but the dataset has none"), "{said}");
     assert!(!workspace.has_run(), "nothing is embedded in vain");
     let (_, said) = workspace.run(2, &["check", "config.yaml", "--set", "protocols=[{name: own, pairs: [gone.csv]}]"]);
-    assert!(said.contains("`protocols.0.pairs.0`: there is no file"), "{said}");
+    assert!(said.contains("`protocols.0.pairs.0`: no such file"), "{said}");
     let set = "protocols=[{name: own, pairs: [pairs.csv], folds: 41}]";
     let (_, said) = workspace.run(1, &["experiment", "config.yaml", "--set", set]);
     assert!(said.contains("protocol `own`: 40 pairs cannot be cut into 41 folds"), "{said}");

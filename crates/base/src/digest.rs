@@ -1,9 +1,11 @@
 //! SHA-256, the only digest in use: the Hub publishes it, and `sha256sum -c SEALED` checks a run without this program.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -98,7 +100,7 @@ impl fmt::Debug for Digest {
 
 /// The text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid SHA-256 digest {0:?}: expected 64 hexadecimal characters")]
+#[error("a SHA-256 must be 64 hexadecimal characters, got {0:?}")]
 pub struct ParseDigestError(String);
 
 impl FromStr for Digest {
@@ -126,6 +128,25 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Digest {
+    fn schema_name() -> Cow<'static, str> {
+        "Digest".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[0-9a-fA-F]{64}$",
+            "x-values": "64 hexadecimal characters",
+            "x-help": "`sha256sum FILE` prints it; the Hub shows it beside each large file",
+        })
     }
 }
 

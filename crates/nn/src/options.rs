@@ -8,13 +8,20 @@ use facevault_cuda::DeviceRequest;
 use facevault_kernels::{Kernels, Precision};
 
 /// Which network, at which width.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct ModelSpec {
     /// The architecture.
     pub network: Network,
-    /// Channel multiplier: 1.0 is the published network, the demo uses a narrow one. Only `inception-resnet-v1` has other
-    /// widths.
+    /// Channel multiplier: 1.0 is the published network. Only `inception-resnet-v1` has other widths.
+    #[schemars(range(min = 0.0625, max = 4.0), extend("x-digits" = 9))]
     pub width: f64,
+}
+
+impl Default for ModelSpec {
+    fn default() -> Self {
+        Self { network: Network::InceptionResnetV1, width: 1.0 }
+    }
 }
 
 /// Network architectures.

@@ -26,7 +26,7 @@ pub use bounding_box::BoundingBox;
 pub use decode::{Limits, decode};
 pub use error::PreprocessError;
 pub use kind::{HEAD, Kind};
-pub use options::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
+pub use options::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, PreprocessChanges, Resize, Standardise};
 pub use profiles::{PROFILES, profile};
 pub use size::size;
 

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PROFILES;
+
 /// Bytes → 8-bit RGB → crop → resize → standardise. Profiles of REFERENCE §7 are values of this type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocess {
@@ -20,24 +22,100 @@ pub struct Preprocess {
     pub mirror: Mirror,
 }
 
-/// What is cut out of the picture before resizing.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "kebab-case")]
+/// The parts of a profile that a config changes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PreprocessChanges {
+    /// Which published preprocessing to start from. A run that changes any part of it records `custom`.
+    #[schemars(extend("enum" = PROFILES, "x-default" = "the network's"))]
+    pub profile: Option<String>,
+    /// What is cut out of the picture before it is resized. It replaces the profile's as a whole.
+    #[schemars(extend("x-default" = "the profile's"))]
+    pub crop: Option<Crop>,
+    /// The square the crop is resized to, and with which filter.
+    #[schemars(extend("x-default" = "the profile's"))]
+    pub resize: ResizeChanges,
+    /// Order of the channels that reach the network.
+    #[schemars(extend("x-default" = "the profile's"))]
+    pub channels: Option<ChannelOrder>,
+    /// From 8-bit value to network input: (x − mean) / scale.
+    #[schemars(extend("x-default" = "the profile's"))]
+    pub standardise: StandardiseChanges,
+    /// What the mirrored face contributes: nothing, its embedding added, or its embedding appended (twice the numbers).
+    #[schemars(extend("x-default" = "the profile's"))]
+    pub mirror: Option<Mirror>,
+}
+
+/// The square the crop is resized to, and with which filter.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResizeChanges {
+    /// Side of the network's input. `inception-resnet-v1` takes 75 to 1,024 pixels, every other network one size (112 or
+    /// 224).
+    #[schemars(range(min = 75, max = 1024), extend("x-unit" = "pixels", "x-default" = "the profile's"))]
+    pub size: Option<u32>,
+    /// Resampling filter, equal to its original to the last bit.
+    #[schemars(extend("x-default" = "the profile's"))]
+    pub filter: Option<Filter>,
+}
+
+/// From 8-bit value to network input: (x − mean) / scale.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StandardiseChanges {
+    /// Subtracted from each value.
+    #[schemars(range(min = -1e6, max = 1e6), extend("x-unit" = "grey levels", "x-default" = "the profile's"))]
+    pub mean: Option<f32>,
+    /// What the difference is divided by.
+    #[schemars(range(min = 1e-6, max = 1e6), extend("x-unit" = "grey levels", "x-default" = "the profile's"))]
+    pub scale: Option<f32>,
+}
+
+impl PreprocessChanges {
+    /// The profile with these parts changed; it is called `custom` if that makes a difference.
+    #[must_use]
+    pub fn applied_to(&self, profile: &Preprocess) -> Preprocess {
+        let mut changed = Preprocess {
+            profile: profile.profile.clone(),
+            crop: self.crop.unwrap_or(profile.crop),
+            resize: Resize {
+                size: self.resize.size.unwrap_or(profile.resize.size),
+                filter: self.resize.filter.unwrap_or(profile.resize.filter),
+            },
+            channels: self.channels.unwrap_or(profile.channels),
+            standardise: Standardise {
+                mean: self.standardise.mean.unwrap_or(profile.standardise.mean),
+                scale: self.standardise.scale.unwrap_or(profile.standardise.scale),
+            },
+            mirror: self.mirror.unwrap_or(profile.mirror),
+        };
+        if changed != *profile {
+            changed.profile = "custom".into();
+        }
+        changed
+    }
+}
+
+/// What is cut out of the picture before it is resized.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "mode", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Crop {
-    /// The whole picture is the face.
+    /// The whole picture.
     Whole,
     /// The face's box, widened by a margin and clamped to the picture. A face without a box uses the whole picture.
     Box {
-        /// Total margin added to each dimension (half on each side), in `unit`s.
+        /// Total margin added to each dimension, half of it on each side.
+        #[schemars(range(min = 0, max = 10_000), extend("x-digits" = 9, "x-unit" = "in `unit`s"))]
         margin: f64,
-        /// What the margin is counted in.
+        /// What the margin is measured in: pixels of the photo, or of the resized face.
         unit: MarginUnit,
     },
-    /// The middle of the picture, with or without a box: for photos in which the face is known to be there, such as
-    /// LFW's 250×250 pixels. Each side is `fraction` of the picture's, rounded half up, at least 1 pixel; where what is
-    /// left over is odd, the pixel more is right or below.
+    /// The middle of the picture, with or without a box: for photos in which the face is known to be there.
+    // Such as LFW's 250×250 pixels. Each side is at least 1 pixel.
     Centre {
-        /// Part of width and of height that is kept; > 0, at most 1.
+        /// The part of the width and of the height that is kept, each rounded half up to whole pixels. Where the rest is
+        /// odd, the extra pixel is cut off on the right and at the bottom.
+        #[schemars(range(max = 1), extend("exclusiveMinimum" = 0, "x-digits" = 9))]
         fraction: f64,
     },
 }

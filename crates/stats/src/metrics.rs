@@ -1,5 +1,6 @@
 //! The schema of `metrics.json`. Every estimate has point, lower, upper and n.
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -117,12 +118,15 @@ pub struct PublishedRow {
     pub inside: bool,
 }
 
-/// A range a metric must fall in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A range that a metric must fall in; at least one bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// Inclusive lower bound.
+    #[schemars(extend("x-unit" = "the metric's unit", "x-default" = "no bound"))]
     pub min: Option<f64>,
     /// Inclusive upper bound.
+    #[schemars(extend("x-unit" = "the metric's unit", "x-default" = "no bound"))]
     pub max: Option<f64>,
     /// Where the range is from.
     pub source: Option<String>,

@@ -1,131 +1,69 @@
 //! Container files: each is on the Hub or on this machine, and at most pinned in one place.
 
-use super::{Context, Kind, digest, inside_repository, movable, repository};
+use super::{Context, Kind, in_lower_case};
 use crate::config::diagnostics::Diagnostic;
-use crate::config::types::{Container, HubFiles};
-use crate::config::wire;
-use crate::digest::Digest;
+use crate::config::types::Container;
 
-/// A container that is one file (or, locally, what `kind` says).
-pub(super) fn one_file(
+/// Validates the container under a path of keys; on this machine it is what `kind` says. Which keys were written is asked
+/// of the tree.
+pub(super) fn validate(
     at: &[&str],
-    wire: wire::Container,
+    container: &mut Container,
     kind: Kind,
     context: &Context<'_>,
-) -> Result<Container, Diagnostic> {
-    let wire::Container { hub, path, sha256 } = wire;
-    let Some(hub) = either(at, hub, path.as_ref(), sha256.as_ref(), context)? else {
-        return local(at, path, sha256, kind, context);
-    };
-    let key = |key| [at, &["hub", key]].concat();
-    inside(&key("file"), &hub.file, context)?;
-    Ok(Container::Hub {
-        repo: repository(&key("repo"), hub.repo, context)?,
-        revision: movable(&key("revision"), hub.revision, context)?,
-        files: HubFiles::Named(vec![hub.file]),
-        sha256: pinned(&key("sha256"), hub.sha256, context)?,
-    })
-}
-
-/// Parquet files.
-pub(super) fn shards(
-    hub: Option<wire::HubShards>,
-    path: Option<String>,
-    sha256: Option<String>,
-    context: &Context<'_>,
-) -> Result<Container, Diagnostic> {
-    let at = ["dataset"];
-    let Some(hub) = either(&at, hub, path.as_ref(), sha256.as_ref(), context)? else {
-        return local(&at, path, sha256, Kind::Either, context);
-    };
-    let key = |key| ["dataset", "hub", key];
-    let one = hub.file.is_some();
-    let files = match (hub.file, hub.files, hub.folder) {
-        (Some(file), None, None) => {
-            inside(&key("file"), &file, context)?;
-            HubFiles::Named(vec![file])
-        }
-        (None, Some(files), None) if files.is_empty() => {
-            return Err(context.problem(&key("files"), "`dataset.hub.files` names no file"));
-        }
-        (None, Some(files), None) => {
-            for (index, file) in files.iter().enumerate() {
-                inside(&["dataset", "hub", "files", &index.to_string()], file, context)?;
-            }
-            HubFiles::Named(files)
-        }
-        (None, None, Some(folder)) => {
-            let folder = folder.trim_end_matches('/').to_owned();
-            inside_repository(&key("folder"), &folder, context)?;
-            HubFiles::Below(folder)
-        }
-        _ => {
-            let rule = "`dataset.hub` needs exactly one of `file`, `files` and `folder`";
-            return Err(context
-                .problem(&["dataset", "hub"], rule)
-                .help("`folder` takes every `.parquet` below it; `folder: \"\"` is the whole repository"));
-        }
-    };
-    if hub.sha256.is_some() && !one {
-        let rule = "`sha256` pins one file: it goes with `file`, not with `files` or `folder`";
-        return Err(context.problem(&key("sha256"), rule).help("a commit hash as `revision` pins all of them"));
-    }
-    Ok(Container::Hub {
-        repo: repository(&key("repo"), hub.repo, context)?,
-        revision: movable(&key("revision"), hub.revision, context)?,
-        files,
-        sha256: pinned(&key("sha256"), hub.sha256, context)?,
-    })
-}
-
-/// The Hub's part, if that is where the container is; `None`: it is local.
-fn either<T>(
-    at: &[&str],
-    hub: Option<T>,
-    path: Option<&String>,
-    sha256: Option<&String>,
-    context: &Context<'_>,
-) -> Result<Option<T>, Diagnostic> {
+) -> Result<(), Diagnostic> {
     let name = at.join(".");
-    match (&hub, path) {
-        (Some(_), Some(_)) => Err(context.problem(
-            &[at, &["path"]].concat(),
-            format!("`{name}` has `hub` and `path`, it needs exactly one of them"),
-        )),
-        (None, None) => Err(context
-            .problem(at, format!("`{name}` needs one of the keys `hub` and `path`"))
-            .help("`hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine")),
-        (Some(_), None) if sha256.is_some() => Err(context
-            .problem(&[at, &["sha256"]].concat(), "`sha256` beside `hub` would pin nothing")
-            .help("write it inside of `hub`")),
-        _ => Ok(hub),
+    let key = |key| [at, &[key]].concat();
+    let written = context.tree.deepest(at);
+    let has = |key: &str| written.get(key).is_some_and(|(_, node)| !node.is_null());
+    match (has("hub"), has("path")) {
+        (true, true) => {
+            let rule = format!("`{name}` has both `hub` and `path`: it needs exactly one of them");
+            return Err(context.problem(&key("path"), rule));
+        }
+        (false, false) => {
+            return Err(context
+                .problem(at, format!("`{name}` needs one of the keys `hub` and `path`"))
+                .help("`hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine"));
+        }
+        (true, false) if has("sha256") => {
+            return Err(context
+                .problem(&key("sha256"), "`sha256` next to `hub` would pin nothing")
+                .help("move it into `hub`"));
+        }
+        _ => {}
+    }
+    match container {
+        Container::Hub { revision, .. } => {
+            in_lower_case(revision);
+            which_files(&name, &key("hub"), context)
+        }
+        Container::Local { path, sha256 } => {
+            *path = context.path(&key("path"), path, kind)?;
+            if sha256.is_some() && path.is_dir() {
+                let rule = format!("`sha256` pins one file, but {} is a folder", path.display());
+                return Err(context.problem(&key("sha256"), rule));
+            }
+            Ok(())
+        }
     }
 }
 
-fn local(
-    at: &[&str],
-    path: Option<String>,
-    sha256: Option<String>,
-    kind: Kind,
-    context: &Context<'_>,
-) -> Result<Container, Diagnostic> {
-    let path = context.path(&[at, &["path"]].concat(), &path.unwrap_or_default(), kind)?;
-    let key = [at, &["sha256"]].concat();
-    if sha256.is_some() && path.is_dir() {
-        let rule = format!("`sha256` pins one file, and {} is a folder", path.display());
-        return Err(context.problem(&key, rule));
+/// Exactly one of the keys that say which files, and a digest only of one file.
+fn which_files(name: &str, hub: &[&str], context: &Context<'_>) -> Result<(), Diagnostic> {
+    let written = context.tree.deepest(hub);
+    let has = |key: &str| written.get(key).is_some_and(|(_, node)| !node.is_null());
+    if ["file", "files", "folder"].into_iter().filter(|key| has(key)).count() != 1 {
+        let rule = format!("`{name}.hub` needs exactly one of `file`, `files` and `folder`");
+        return Err(context
+            .problem(hub, rule)
+            .help("`folder` takes every `.parquet` below it; `folder: \"\"` is the whole repository"));
     }
-    Ok(Container::Local { path, sha256: pinned(&key, sha256, context)? })
-}
-
-fn pinned(path: &[&str], sha256: Option<String>, context: &Context<'_>) -> Result<Option<Digest>, Diagnostic> {
-    sha256.map(|sha256| digest(path, &sha256, context)).transpose()
-}
-
-/// A file's path inside a repository, not empty.
-fn inside(path: &[&str], file: &str, context: &Context<'_>) -> Result<(), Diagnostic> {
-    if file.is_empty() {
-        return Err(context.problem(path, format!("`{}` must be the path of a file in the repository", path.join("."))));
+    if has("sha256") && !has("file") {
+        let rule = "`sha256` pins one file: it goes with `file`, not with `files` or `folder`";
+        return Err(context
+            .problem(&[hub, &["sha256"]].concat(), rule)
+            .help("a commit hash as `revision` pins all of them"));
     }
-    inside_repository(path, file, context)
+    Ok(())
 }

@@ -30,8 +30,8 @@ fn broken_down(faces: &[Labelled<'_>], columns: &[Column<'_>], most: u64, seed: 
         max_pairs: Some(1),
         upstream: None,
         replicates: 0,
-        confidence: 0.95,
         hardest: 0,
+        ..SimilarityOptions::DEFAULT
     };
     let quota = Quota::new(&population.available, &options);
     let request = Request { quota, hardest: 0, watched: &[THRESHOLD], seed: 1 };

@@ -150,8 +150,8 @@ impl Crowd {
             max_pairs: Some(max_pairs),
             upstream: None,
             replicates: 40,
-            confidence: 0.95,
             hardest: 30,
+            ..SimilarityOptions::DEFAULT
         };
         let faces = self.faces();
         let input = crate::evaluate::EvaluationInput {

@@ -64,8 +64,8 @@ fn options() -> SimilarityOptions {
         max_pairs: Some(1_000),
         upstream: Some(UpstreamSampling { faces_per_identity: 4, impostor_pairs: 500 }),
         replicates: 100,
-        confidence: 0.95,
         hardest: 7,
+        ..SimilarityOptions::DEFAULT
     }
 }
 

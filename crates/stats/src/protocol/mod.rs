@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use folds::Fold;
 pub use listed_pair::{ABSENT, AbsentPair, DATASET_PAIRS, ListedPair, PairList};
-pub use options::{Distance, FarTarget, Grid, PairsSource, Protocol, Split, max_left_out};
+pub use options::{Distance, FarTarget, Grid, PairsSource, Protocol, Split, WrittenProtocol, WrittenSplit};
 pub use partition::PartitionError;
 
 use crate::estimate::{Estimate, Unit};

@@ -112,8 +112,8 @@ pub(crate) mod tests {
             max_pairs: Some(max_pairs),
             upstream: None,
             replicates: 0,
-            confidence: 0.95,
             hardest: 0,
+            ..SimilarityOptions::DEFAULT
         }
     }
 

@@ -178,8 +178,7 @@ mod tests {
 
     fn quota(pairs: PairMode, max_pairs: impl Into<Option<u64>>, genuine: u64, impostor: u64) -> (u64, u64) {
         let max_pairs = max_pairs.into();
-        let options =
-            SimilarityOptions { pairs, max_pairs, upstream: None, replicates: 0, confidence: 0.95, hardest: 0 };
+        let options = SimilarityOptions { pairs, max_pairs, replicates: 0, hardest: 0, ..SimilarityOptions::DEFAULT };
         let quota = Quota::new(&Available { genuine, impostor, ..Available::default() }, &options);
         (quota.genuine, quota.impostor)
     }

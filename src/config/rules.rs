@@ -1,0 +1,235 @@
+//! The rules that concern one value: the tree is read along the JSON schema, and the first broken rule is reported where
+//! it was broken. What comes out is plain JSON that serde makes the sections of.
+
+use regex::Regex;
+use serde_json::{Map, Value as Json};
+
+use super::diagnostics::{Diagnostic, Source, listed, quoted};
+use super::schema::{Kind, SCHEMA, kind, range, resolved, shown, tag, texts};
+use super::tree::{Key, Node, Place, Value};
+use crate::spelling::did_you_mean;
+
+/// Checks a config and takes the places off. Keys whose value is left empty are left out.
+pub(super) fn read(tree: &Node, sources: &[Source]) -> Result<Json, Diagnostic> {
+    Reader { sources, path: Vec::new() }.value(tree, &SCHEMA, tree.place)
+}
+
+/// A number with few enough digits that every JSON reader gives it the same bits.
+fn rounded(value: f64, digits: usize) -> f64 {
+    format!("{value:.*e}", digits.saturating_sub(1)).parse().unwrap_or(value)
+}
+
+struct Reader<'a> {
+    sources: &'a [Source],
+    /// Keys and indices on the way to the value.
+    path: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// A value, whose key was written at `key`.
+    fn value(&mut self, node: &Node, schema: &'static Json, key: Place) -> Result<Json, Diagnostic> {
+        let (optional, schema) = resolved(schema);
+        if optional && node.value == Value::Null {
+            return Ok(Json::Null);
+        }
+        match (kind(schema), &node.value) {
+            (Kind::Tagged(tag, variants), Value::Map(entries)) => {
+                let Some((name, variant)) = node.get(tag) else {
+                    return Err(self.missing(node, schema, tag, key));
+                };
+                let words: Vec<&str> = variants.iter().map(|(word, _)| *word).collect();
+                let word = self.below(&name.name, |reader| reader.word(variant, &words))?;
+                let chosen =
+                    variants.into_iter().find(|(other, _)| *other == word).map_or(schema, |(_, chosen)| chosen);
+                self.mapping(node, entries, chosen, key)
+            }
+            (Kind::Mapping, Value::Map(entries)) => self.mapping(node, entries, schema, key),
+            (Kind::Map(schema_of_each), Value::Map(entries)) => {
+                self.long_enough(node, entries.len(), &schema["minProperties"])?;
+                let each = |(key, node): &(Key, Node)| {
+                    let value = self.below(&key.name, |reader| reader.value(node, schema_of_each, key.place))?;
+                    Ok((key.name.clone(), value))
+                };
+                entries.iter().map(each).collect::<Result<Map<_, _>, _>>().map(Json::from)
+            }
+            (Kind::List(schema_of_each), Value::List(items)) => {
+                self.long_enough(node, items.len(), &schema["minItems"])?;
+                let each = |(index, item): (usize, &Node)| {
+                    self.below(&index.to_string(), |reader| reader.value(item, schema_of_each, item.place))
+                };
+                items.iter().enumerate().map(each).collect::<Result<Vec<_>, _>>().map(Json::from)
+            }
+            (Kind::Words(words, None), Value::Text(_)) => self.word(node, &words).map(Json::from),
+            (Kind::Words(words, Some(_)), Value::Text(text)) if words.contains(&text.as_str()) => {
+                Ok(text.as_str().into())
+            }
+            (Kind::Words(_, Some(other)), Value::Unsigned(_) | Value::Negative(_)) => self.value(node, other, key),
+            (Kind::Text, Value::Text(text)) => self.text(node, text, schema),
+            (Kind::Bool, Value::Bool(_)) | (Kind::Anything, _) => Ok(node.json()),
+            (Kind::Integer | Kind::Number, Value::Unsigned(_) | Value::Negative(_))
+            | (Kind::Number, Value::Float(_)) => self.number(node, schema),
+            _ => Err(self.mismatch(node, schema)),
+        }
+    }
+
+    /// Reads what is under a key or an index.
+    fn below<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
+        self.path.push(name.to_owned());
+        let value = read(self)?;
+        self.path.pop();
+        Ok(value)
+    }
+
+    fn mapping(
+        &mut self,
+        node: &Node,
+        entries: &[(Key, Node)],
+        schema: &'static Json,
+        place: Place,
+    ) -> Result<Json, Diagnostic> {
+        let mut map = Map::new();
+        for (key, value) in entries {
+            let Some(rules) = schema["properties"].get(&key.name) else {
+                return Err(self.unknown(node, schema, key));
+            };
+            let value = self.below(&key.name, |reader| reader.value(value, rules, key.place))?;
+            if !value.is_null() {
+                map.insert(key.name.clone(), value);
+            }
+        }
+        match texts(&schema["required"]).find(|required| node.get(required).is_none()) {
+            Some(required) => Err(self.missing(node, schema, required, place)),
+            None => Ok(map.into()),
+        }
+    }
+
+    fn word<'w>(&self, node: &Node, words: &[&'w str]) -> Result<&'w str, Diagnostic> {
+        let Value::Text(text) = &node.value else {
+            return Err(self.refused(node, &listed(words, "or"), &node.value.describe()));
+        };
+        words.iter().find(|word| *word == text).copied().ok_or_else(|| {
+            self.refused(node, &listed(words, "or"), &quoted(text))
+                .maybe_help(did_you_mean(text, words.iter().copied()))
+        })
+    }
+
+    fn text(&self, node: &Node, text: &str, schema: &Json) -> Result<Json, Diagnostic> {
+        self.long_enough(node, text.len(), &schema["minLength"])?;
+        let pattern = schema["pattern"].as_str().and_then(|pattern| Regex::new(pattern).ok());
+        let Some(pattern) = pattern.filter(|pattern| !pattern.is_match(text)) else { return Ok(text.into()) };
+        let length = text.chars().count();
+        let length = if length > 20 { format!(" ({length} characters)") } else { String::new() };
+        // A name like the one that was given.
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+        let name: String = text.to_lowercase().chars().map(plain).collect();
+        let name = name.trim_start_matches(['-', '_', '.']);
+        let named = pattern.as_str().starts_with("^[a-z0-9]") && pattern.is_match(name);
+        let found = if text.is_empty() { "an empty text".to_owned() } else { quoted(text) + &length };
+        Err(self
+            .refused(node, schema["x-values"].as_str().unwrap_or("another text"), &found)
+            .maybe_help(named.then(|| format!("for example `{name}`")))
+            .maybe_help(schema["x-help"].as_str().map(str::to_owned)))
+    }
+
+    fn number(&self, node: &Node, schema: &Json) -> Result<Json, Diagnostic> {
+        let json = node.json();
+        let value = json.as_f64().unwrap_or(f64::NAN);
+        let limit = |name: &str| schema[name].as_f64();
+        // Written so that NaN is outside.
+        let fits = limit("minimum").is_none_or(|low| value >= low)
+            && limit("exclusiveMinimum").is_none_or(|low| value > low)
+            && limit("maximum").is_none_or(|high| value <= high)
+            && value.is_finite();
+        if !fits {
+            let range = range(schema, shown).unwrap_or_else(|| "a finite number".into());
+            let found = if matches!(node.value, Value::Float(_)) { shown(value) } else { node.flow() };
+            return Err(self.refused(node, &range, &found));
+        }
+        Ok(schema["x-digits"].as_u64().map_or(json, |digits| rounded(value, digits as usize).into()))
+    }
+
+    fn long_enough(&self, node: &Node, length: usize, least: &Json) -> Result<(), Diagnostic> {
+        match least.as_u64() {
+            Some(least) if (length as u64) < least => {
+                Err(self.problem(node.place, format!("{} must not be empty", self.here())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn mismatch(&self, node: &Node, schema: &'static Json) -> Diagnostic {
+        let expected = expected(schema);
+        let help = match &node.value {
+            Value::Unsigned(_) | Value::Negative(_) | Value::Float(_) | Value::Bool(_) if expected == "a text" => {
+                Some("put it in quotes to make it a text".to_owned())
+            }
+            Value::Text(text) if expected.contains("number") && text.trim().parse::<f64>().is_ok() => {
+                Some("write it without quotes to make it a number".to_owned())
+            }
+            _ => None,
+        };
+        self.refused(node, &expected, &node.value.describe()).maybe_help(help)
+    }
+
+    fn unknown(&self, node: &Node, schema: &Json, key: &Key) -> Diagnostic {
+        let tag = tag(schema).map_or("", |(tag, _)| tag);
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        let known: Vec<&str> = properties.map(|(name, _)| name.as_str()).filter(|name| *name != tag).collect();
+        let place = self.place(node, schema);
+        let is_set_later = node.get(tag).is_some_and(|(_, tag)| tag.place.source > key.place.source);
+        let path = self.path.join(".");
+        self.problem(key.place, format!("unknown key {}{place}", quoted(&key.name)))
+            .maybe_help(did_you_mean(&key.name, known.iter().copied()))
+            .help(match known[..] {
+                [] => "it takes no other keys".into(),
+                _ => format!("the keys are {}", listed(&known, "and")),
+            })
+            .maybe_help(
+                is_set_later
+                    .then(|| format!("to change `{path}.{tag}`, replace the whole mapping: `--set '{path}={{…}}'`")),
+            )
+    }
+
+    fn missing(&self, node: &Node, schema: &Json, required: &str, place: Place) -> Diagnostic {
+        self.problem(place, format!("missing key `{required}`{}", self.place(node, schema)))
+            .help("configs/README.md lists every key with its unit and default")
+    }
+
+    /// In which mapping, for the end of a sentence.
+    fn place(&self, node: &Node, schema: &Json) -> String {
+        let variant = tag(schema).filter(|(tag, _)| node.get(tag).is_some());
+        match (&self.path[..], variant) {
+            ([], _) => String::new(),
+            (_, Some((tag, name))) => format!(" in {} with `{tag}: {name}`", self.here()),
+            (_, None) => format!(" in {}", self.here()),
+        }
+    }
+
+    fn here(&self) -> String {
+        if self.path.is_empty() { "the config".into() } else { format!("`{}`", self.path.join(".")) }
+    }
+
+    fn refused(&self, node: &Node, expected: &str, found: &str) -> Diagnostic {
+        self.problem(node.place, format!("{} must be {expected}, got {found}", self.here()))
+    }
+
+    fn problem(&self, place: Place, rule: String) -> Diagnostic {
+        Diagnostic::new(rule).at_one_of(self.sources, place)
+    }
+}
+
+/// What a schema asks for, in words.
+fn expected(schema: &'static Json) -> String {
+    match kind(schema) {
+        Kind::Tagged(tag, _) => format!("a mapping with the key `{tag}`"),
+        Kind::Mapping | Kind::Map(_) => "a mapping".into(),
+        Kind::List(_) => "a list".into(),
+        Kind::Words(words, None) => listed(&words, "or"),
+        Kind::Words(words, Some(other)) => format!("{} or {}", listed(&words, "or"), expected(other)),
+        Kind::Text => "a text".into(),
+        Kind::Bool => "`true` or `false`".into(),
+        Kind::Integer => "a whole number".into(),
+        Kind::Number => "a number".into(),
+        Kind::Anything => "a value".into(),
+    }
+}
