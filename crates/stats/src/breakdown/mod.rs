@@ -3,14 +3,12 @@
 
 mod column;
 mod discard;
-mod rate;
 mod slices;
 #[cfg(test)]
 mod tests;
 
 pub use column::{Better, Column, Values};
 pub use discard::{Discard, DiscardCurve};
-pub use rate::{Cluster, rate};
 pub use slices::{LeftOut, Slice, Slices, Warning};
 
 use serde::{Deserialize, Serialize};

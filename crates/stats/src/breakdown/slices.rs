@@ -4,13 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::Input;
 use super::column::Column;
-use super::rate::{Cluster, rate};
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Unit};
 use crate::similarity::population::Member;
 use crate::verification::carriers::FEWEST;
+use crate::verification::clustered::{Clustering, Count, Membership, rate};
 
 /// Errors that a slice should have at the rate of all faces, to be told from them (Doddington's rule of 30).
 const RULE_OF_30: f64 = 30.0;
+
+/// A pair counts with the identity of its face, and twice where both of its faces are in the slice.
+pub(super) const PAIRS: Clustering =
+    Clustering { membership: Membership::PerFace, trial: Unit::Pairs, cluster: Unit::Identities };
 
 /// The slices of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,12 +124,12 @@ fn slice<'a>(
     all: Option<&Slice>,
 ) -> Slice {
     let errors = input.errors;
-    let (mut genuine, mut impostor): (Vec<Cluster>, Vec<Cluster>) = (Vec::new(), Vec::new());
+    let (mut genuine, mut impostor): (Vec<Count>, Vec<Count>) = (Vec::new(), Vec::new());
     let (mut last, mut faces) = (None, 0);
     for member in members {
         if last.replace(member.identity) != Some(member.identity) {
-            genuine.push(Cluster::default());
-            impostor.push(Cluster::default());
+            genuine.push(Count::default());
+            impostor.push(Count::default());
         }
         faces += 1;
         let row = member.row as usize;
@@ -134,19 +138,19 @@ fn slice<'a>(
             (&mut impostor, &errors.false_matches[0], &errors.impostor),
         ] {
             if let Some(cluster) = clusters.last_mut() {
-                cluster.errors += u64::from(errors[row]);
-                cluster.pairs += u64::from(pairs[row]);
+                cluster.hits += u64::from(errors[row]);
+                cluster.trials += u64::from(pairs[row]);
             }
         }
     }
-    let [fnmr, fmr] = [&genuine, &impostor].map(|clusters| rate(clusters, input.how.level));
+    let [fnmr, fmr] = [&genuine, &impostor].map(|clusters| rate(clusters, PAIRS, input.how.level));
     let few = |mine: &Option<Estimate>, all: Option<&Estimate>| {
         let expected = |rate: &Estimate| rate.point * mine.as_ref().map_or(0.0, |mine| mine.n as f64 / 2.0);
         all.is_none_or(|rate| expected(rate) < RULE_OF_30)
     };
     let whole = |of: fn(&Slice) -> &Option<Estimate>, mine| all.map_or(mine, |all| of(all).as_ref());
     let warnings = [
-        (genuine.iter().filter(|cluster| cluster.pairs > 0).count() < FEWEST, Warning::FewIdentities),
+        (genuine.iter().filter(|cluster| cluster.trials > 0).count() < FEWEST, Warning::FewIdentities),
         (few(&fnmr, whole(|all| &all.fnmr, fnmr.as_ref())), Warning::FewGenuine),
         (few(&fmr, whole(|all| &all.fmr, fmr.as_ref())), Warning::FewImpostor),
     ];

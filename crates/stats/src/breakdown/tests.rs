@@ -6,6 +6,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
+use super::slices::PAIRS;
 use crate::estimate::Estimate;
 use crate::similarity::kernel::cosine;
 use crate::similarity::population::Labelled;
@@ -14,6 +15,7 @@ use crate::similarity::sampling::Quota;
 use crate::similarity::{PairMode, SimilarityOptions};
 use crate::similarity::{Request, compare};
 use crate::testing::unit_rows;
+use crate::verification::clustered::{Count, rate};
 use facevault_base::progress::Silent;
 
 const DIMENSION: usize = 6;
@@ -248,23 +250,23 @@ fn columns_divide_by_few_texts_or_by_quarters() {
 
 #[test]
 fn the_interval_of_a_rate_knows_that_a_person_s_pairs_go_together() {
-    let clusters = |errors: &dyn Fn(u64) -> u64| -> Vec<Cluster> {
-        (0..50).map(|i| Cluster { errors: errors(i), pairs: 100 }).collect()
+    let clusters = |errors: &dyn Fn(u64) -> u64| -> Vec<Count> {
+        (0..50).map(|i| Count { hits: errors(i), trials: 100 }).collect()
     };
-    let width = |clusters: &[Cluster]| {
-        let rate = rate(clusters, 0.95).unwrap();
+    let width = |clusters: &[Count]| {
+        let rate = rate(clusters, PAIRS, 0.95).unwrap();
         rate.upper.unwrap() - rate.lower.unwrap()
     };
     let (together, apart) = (clusters(&|i| if i < 5 { 100 } else { 0 }), clusters(&|_| 10));
-    assert_eq!(rate(&together, 0.95).unwrap().point, rate(&apart, 0.95).unwrap().point);
+    assert_eq!(rate(&together, PAIRS, 0.95).unwrap().point, rate(&apart, PAIRS, 0.95).unwrap().point);
     // 50 people of whom 5 fail are 50 trials: Wilson's interval of 5 in 49.
     assert!((width(&together) - 0.17191).abs() < 1e-5, "{}", width(&together));
     // However alike the people, no more than half of the pairs are independent trials.
     assert!((width(&apart) - 0.02353).abs() < 1e-5, "{}", width(&apart));
-    assert_eq!(rate(&[], 0.95), None);
-    let none = rate(&clusters(&|_| 0), 0.95).unwrap();
+    assert_eq!(rate(&[], PAIRS, 0.95), None);
+    let none = rate(&clusters(&|_| 0), PAIRS, 0.95).unwrap();
     assert!(none.bound && none.n == 5000 && (none.upper.unwrap() * 2500.0 - 3.0).abs() < 0.01);
-    let all = rate(&clusters(&|_| 100), 0.95).unwrap();
+    let all = rate(&clusters(&|_| 100), PAIRS, 0.95).unwrap();
     assert!(all.point == 1.0 && !all.bound && all.lower.unwrap() > 0.99);
 }
 
@@ -275,15 +277,15 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
     let mut held = 0;
     for seed in 0..TRIALS {
         let mut draw = Draw::genuine(seed, 0);
-        let clusters: Vec<Cluster> = (0..60)
+        let clusters: Vec<Count> = (0..60)
             .map(|_| {
                 // People differ: 2%, 5% or 14% of their pairs are missed, 7% on the whole.
                 let percent = [2, 5, 14][draw.below(3) as usize];
                 let errors = (0..45).filter(|_| draw.below(100) < percent).count() as u64;
-                Cluster { errors: 2 * errors, pairs: 90 }
+                Count { hits: 2 * errors, trials: 90 }
             })
             .collect();
-        let rate = rate(&clusters, 0.95).unwrap();
+        let rate = rate(&clusters, PAIRS, 0.95).unwrap();
         held += u64::from(rate.lower.unwrap() <= 0.07 && 0.07 <= rate.upper.unwrap());
     }
     assert!((TRIALS * 92 / 100..=TRIALS * 98 / 100).contains(&held), "{held} of {TRIALS}");

@@ -7,7 +7,6 @@ pub mod identities;
 pub mod placement;
 pub mod portraits;
 mod product;
-pub mod rate;
 pub mod routing;
 
 use serde::{Deserialize, Serialize};

@@ -10,9 +10,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::placement::Placement;
-use super::rate::{Count, Design, rate};
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::Population;
+use crate::verification::clustered::{Clustering, Count, Membership, rate};
 use crate::verification::roc::allowed;
 
 /// Thresholds of the table; later phases choose between 0.45 and 0.62.
@@ -22,7 +22,8 @@ pub const TARGETS: [f64; 3] = [1e-1, 1e-2, 1e-3];
 /// Points of the curve, evenly spaced by the logarithm of the false positives.
 const CURVE_POINTS: u32 = 80;
 
-const SEARCHES: Design = Design { shared: false, trial: Unit::Faces, cluster: Unit::Identities };
+const SEARCHES: Clustering =
+    Clustering { membership: Membership::One, trial: Unit::Faces, cluster: Unit::Identities };
 
 /// Searching a gallery of centroids with held-out faces.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

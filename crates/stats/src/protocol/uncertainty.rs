@@ -12,7 +12,7 @@ use super::Outcome;
 use super::{ABSENT, ListedPair};
 use crate::estimate::{Estimate, Unit};
 use crate::verification::carriers::{Worth, too_few};
-use crate::verification::interval::wilson;
+use crate::verification::clustered::ClusteredRate;
 use crate::verification::plug_in::PlugIn;
 
 /// Who is in a list's pairs: as far as is known, for lists without names are common.
@@ -78,28 +78,23 @@ impl People {
             carriers.extend([people.0, people.1]);
             (hits, n) = (hits + u64::from(hit), n + 1);
         }
-        let worth = Worth::new(n, "pairs", carriers.len(), self.unit, None);
-        if hits == 0 {
-            return worth.none(level);
-        }
-        if hits == n {
-            return worth.all(level);
-        }
-        let none = Estimate { point, lower: None, upper: None, bound: false, ..worth.none(level) };
-        let Some(plug_in) = PlugIn::of_sums(&sums(cells), self.count) else {
-            let method = too_few(carriers.len(), self.unit, "such pairs").unwrap_or_default();
-            return Estimate { method, ..none };
+        let plug_in = || match PlugIn::of_sums(&sums(cells.clone()), self.count) {
+            Some(plug_in) => Ok((plug_in, format!("{} {}", carriers.len(), self.unit))),
+            None => Err(too_few(carriers.len(), self.unit, "such pairs").unwrap_or_default()),
         };
-        let independent = point * (1.0 - point);
-        let effective = independent / plug_in.variance().max(independent / n as f64);
-        let (lower, upper) = wilson(point, effective, plug_in.quantile(level));
-        let method = format!(
-            "Wilson with plug-in variance over {} {}: worth {} independent pairs, thresholds of the folds held fixed",
-            carriers.len(),
-            self.unit,
-            effective.round()
-        );
-        Estimate { lower: Some(lower), upper: Some(upper), method, ..none }
+        // All right or all wrong, whatever the rounding of a mean over folds.
+        let point = if hits == 0 || hits == n { (hits / n.max(1)) as f64 } else { point };
+        let rate = ClusteredRate {
+            point,
+            n,
+            unit: Unit::Pairs,
+            level,
+            independent: point * (1.0 - point) / n as f64,
+            worth: &|| Worth::new(n, "pairs", carriers.len(), self.unit, None),
+            plug_in: &plug_in,
+            given: ", thresholds of the folds held fixed",
+        };
+        rate.estimate()
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod carriers;
+pub(crate) mod clustered;
 pub mod distribution;
 pub mod interval;
 pub mod paired;

@@ -10,7 +10,11 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::bootstrap::{COARSE, Cell};
 use super::carriers::FEWEST;
+use super::clustered::{Count, Membership, Total};
 use super::roc::place;
+
+/// Squares of how far units move a rate that rounding alone makes. With 20 billion pairs, one error makes 1e-21.
+const ROUNDING: f64 = 1e-30;
 
 /// How far each unit moves a rate.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,10 +61,27 @@ impl PlugIn {
                 twice += (error / pairs).powi(2);
             }
         }
+        let found = Self::of_errors(by_unit, pairs, twice);
+        (found.units >= FEWEST).then_some(found)
+    }
+
+    /// Of the share of hits among trials, from the counts of each unit; of however few units.
+    #[must_use]
+    pub(super) fn of_counts(counts: &[Count], membership: Membership) -> Self {
+        let Total { hits, trials, .. } = Total::of(counts, membership);
+        let (trials, rate) = (trials as f64, hits as f64 / trials as f64);
+        let error = |count: &Count| (count.hits as f64 - rate * count.trials as f64, count.trials as f64);
+        // Each trial of two units is a cell of its own.
+        let twice = if membership == Membership::Two { rate * (1.0 - rate) / trials } else { 0.0 };
+        Self::of_errors(counts.iter().map(error).collect(), trials, twice)
+    }
+
+    /// Of each unit's errors, less what the rate makes of its pairs, and its pairs.
+    fn of_errors(by_unit: Vec<(f64, f64)>, pairs: f64, twice: f64) -> Self {
         let units = by_unit.iter().filter(|unit| unit.1 > 0.0).count();
         let others = |n: f64| if n < pairs { pairs - n } else { pairs };
         let by_unit = by_unit.into_iter().map(|(error, n)| error / others(n)).collect();
-        (units >= FEWEST).then_some(Self { by_unit, twice, units })
+        Self { by_unit, twice, units }
     }
 
     /// Of the rate that is `mine` times this one plus `theirs` times the other.
@@ -85,17 +106,20 @@ impl PlugIn {
         self.squares().sum::<f64>() * (units - 1.0) / units - self.twice
     }
 
-    /// How many times the number of standard deviations that a normal distribution would need: Student's quantile, with
-    /// as many degrees of freedom as the spread of the units' squares leaves (Satterthwaite 1946). Where a few units make
-    /// most of the errors, the variance itself is not well known.
+    /// How many standard deviations an interval reaches to each side: Student's quantile, with as many degrees of freedom
+    /// as the spread of the units' squares leaves (Satterthwaite 1946), at most one less than there are units. Where a few
+    /// units make most of the errors, the variance itself is not well known.
     #[must_use]
     pub fn quantile(&self, level: f64) -> f64 {
-        let mean = self.squares().sum::<f64>() / self.units as f64;
+        let units = self.units as f64;
+        let most = (units - 1.0).max(1.0);
+        let mean = self.squares().sum::<f64>() / units;
         let spread: f64 = self.squares().map(|square| (square - mean).powi(2)).sum();
         // Units without pairs are no units.
         let spread = spread - (self.by_unit.len() - self.units) as f64 * mean.powi(2);
-        let freedom = 2.0 * (mean * self.units as f64).powi(2) / spread.max(f64::MIN_POSITIVE);
-        let student = StudentsT::new(0.0, 1.0, if freedom.is_nan() { 1e6 } else { freedom.clamp(1.0, 1e6) });
+        // Units that all have the same rate differ by rounding only, whose spread says nothing.
+        let freedom = if mean > ROUNDING && spread > 0.0 { 2.0 * (mean * units).powi(2) / spread } else { most };
+        let student = StudentsT::new(0.0, 1.0, freedom.clamp(1.0, most));
         student.map_or(f64::NAN, |student| student.inverse_cdf(f64::midpoint(1.0, level)))
     }
 

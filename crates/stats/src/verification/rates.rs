@@ -8,11 +8,12 @@
 
 use super::bootstrap::{Cells, Estimator, Of, Sample};
 use super::carriers::Worth;
-use super::interval::{clopper_pearson, wilson};
+use super::clustered::ClusteredRate;
+use super::interval::clopper_pearson;
 use super::plug_in::PlugIn;
 use super::roc::Roc;
 use super::tally::{BINS, edge};
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Unit};
 use crate::verification::Intervals;
 
 /// What rates are computed from.
@@ -154,14 +155,9 @@ impl Rates<'_> {
     pub fn fnmr_band(&self, bin: usize) -> Estimate {
         let survival = &self.estimator.observed.genuine.survival;
         let (errors, n) = (survival.total() - survival.reach(bin), survival.total());
-        match errors {
-            0 => self.worth(Of::Genuine).none(self.estimator.level),
-            _ if errors == n => self.worth(Of::Genuine).all(self.estimator.level),
-            _ => {
-                let plug_in = PlugIn::of_matches(&self.cells.genuine, self.cells.units, edge(bin, BINS));
-                self.plugged_in(errors as f64 / n as f64, n, binomial(survival.rate(bin), n), plug_in, Of::Genuine)
-            }
-        }
+        let plug_in = || PlugIn::of_matches(&self.cells.genuine, self.cells.units, edge(bin, BINS));
+        let worth = || self.worth(Of::Genuine);
+        self.clustered(errors as f64 / n as f64, n, binomial(survival.rate(bin), n), &plug_in, Of::Genuine, &worth)
     }
 
     fn rate<F: Fn(&Sample) -> f64 + Sync>(&self, made: Made<'_, F>) -> Rate {
@@ -169,13 +165,11 @@ impl Rates<'_> {
         let level = self.estimator.level;
         let (lower, upper) = clopper_pearson(errors, n, level);
         let naive = [lower, upper];
+        let rate = errors as f64 / n as f64;
+        let estimate = self.clustered(rate, n, independent, plug_in, resampled.0, &|| self.worth(of));
         if errors == 0 || errors == n {
-            let worth = self.worth(of);
-            let estimate = if errors == 0 { worth.none(level) } else { worth.all(level) };
             return Rate { estimate, intervals: Intervals { naive, ..Intervals::default() } };
         }
-        let rate = errors as f64 / n as f64;
-        let estimate = self.plugged_in(rate, n, independent, plug_in(), resampled.0);
         let wilson = estimate.lower.zip(estimate.upper).map(|(lower, upper)| [lower, upper]);
         let bootstrap = self.estimator.interval(resampled.0, &resampled.1);
         let intervals = Intervals {
@@ -196,12 +190,6 @@ impl Rates<'_> {
         let (genuine, impostor) = self.pairs();
         let (rate, threshold) = self.estimator.observed.roc().eer();
         let worth = || self.worth(Of::Genuine).or_less(self.worth(Of::Impostor));
-        if rate == 0.0 {
-            return (worth().none(self.estimator.level), threshold);
-        }
-        if rate == 1.0 {
-            return (worth().all(self.estimator.level), threshold);
-        }
         let [matches, misses] = self.slopes(threshold);
         let share = matches / (matches + misses);
         let plug_in = || {
@@ -209,7 +197,7 @@ impl Rates<'_> {
             Some(of(&self.cells.impostor)?.mixed(1.0 - share, &of(&self.cells.genuine)?, -share))
         };
         let independent = share.powi(2) * binomial(rate, genuine) + (1.0 - share).powi(2) * binomial(rate, impostor);
-        (self.plugged_in(rate, genuine.min(impostor), independent, plug_in(), Of::Both), threshold)
+        (self.clustered(rate, genuine.min(impostor), independent, &plug_in, Of::Both, &worth), threshold)
     }
 
     /// How fast FMR falls and FNMR rises around a threshold: over the narrowest stretch in which both do.
@@ -273,26 +261,31 @@ impl Rates<'_> {
         if above { worth.all(self.estimator.level) } else { worth.none(self.estimator.level) }
     }
 
-    /// Wilson's interval with the number of independent pairs that would have the variance, which is at least what it
-    /// would be if pairs were `independent`: pairs that share faces do not tell more. The estimate is of `n` pairs, its
-    /// interval of those `of` a kind.
-    fn plugged_in(&self, rate: f64, n: u64, independent: f64, plug_in: Option<PlugIn>, of: Of) -> Estimate {
+    /// The estimate is of `n` pairs, its interval of those `of` a kind. The variance is at least what it would be if pairs
+    /// were `independent`: pairs that share faces do not tell more.
+    fn clustered(
+        &self,
+        point: f64,
+        n: u64,
+        independent: f64,
+        plug_in: &dyn Fn() -> Option<PlugIn>,
+        of: Of,
+        worth: &dyn Fn() -> Worth,
+    ) -> Estimate {
         let (level, cells) = (self.estimator.level, self.cells);
-        let none =
-            Estimate { point: rate, lower: None, upper: None, bound: false, ..Worth::independent(n).none(level) };
-        let Some(plug_in) = plug_in else {
-            return Estimate { method: cells.too_few(of).unwrap_or_default(), ..none };
+        let clusters = || {
+            if cells.units < cells.identities {
+                format!("{} groups of {} identities", cells.units, cells.identities)
+            } else {
+                format!("{} identities", cells.carriers(of))
+            }
         };
-        let effective = rate * (1.0 - rate) / plug_in.variance().max(independent);
-        let (lower, upper) = wilson(rate, effective, plug_in.quantile(level));
-        let groups = if cells.units < cells.identities {
-            format!("{} groups of {} identities", cells.units, cells.identities)
-        } else {
-            format!("{} identities", cells.carriers(of))
+        let plug_in = || match plug_in() {
+            Some(plug_in) => Ok((plug_in, clusters())),
+            None => Err(cells.too_few(of).unwrap_or_default()),
         };
-        let method =
-            format!("Wilson with plug-in variance over {groups}: worth {} independent pairs", effective.round());
-        Estimate { lower: Some(lower), upper: Some(upper), method, ..none }
+        let unit = Unit::Pairs;
+        ClusteredRate { point, n, unit, level, independent, worth, plug_in: &plug_in, given: "" }.estimate()
     }
 }
 
