@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
-use facevault::evaluate::{self, Input};
+use facevault::evaluate::{self, EvaluationInput};
 use facevault::model::DeviceRequest;
 use facevault::numbers::Quantity;
 use facevault::progress::{Cancel, Silent};
-use facevault::similarity::{Cards, Forgetful, Labelled};
+use facevault::similarity::{Cards, Labelled, NoCheckpoint};
 use facevault::similarity::{PairMode, SimilarityOptions};
 use facevault_kernels::products::Products;
 use npyz::WriterBuilder;
@@ -120,7 +120,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let expect = BTreeMap::new();
     let cards = Cards::new(device);
-    let input = Input {
+    let input = EvaluationInput {
         matrix: &data,
         dimension: DIMENSION,
         faces: &labelled,
@@ -131,7 +131,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seed: 1,
         expect: &expect,
         benchmarks: facevault::evaluate::Benchmarks::default(),
-        keeper: &Forgetful,
+        checkpoint: &NoCheckpoint,
         cards: &cards,
     };
     let before = peak();

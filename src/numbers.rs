@@ -1,7 +1,7 @@
 //! How an [`Estimate`] is written for people: one place, so that terminal, tables and figures agree.
 
 use crate::estimate::Estimate;
-use crate::metrics::is_rate;
+use crate::metrics::{self, Kind};
 
 /// What kind of number is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +18,11 @@ impl Quantity {
     /// What kind of number is behind a metric path; `None` for counts.
     #[must_use]
     pub fn of_metric(path: &str) -> Option<Self> {
-        match path {
-            // Ends in too many nines for percent.
-            "auc" => Some(Self::Cosine),
-            "d_prime" => Some(Self::Plain),
-            _ if is_rate(path) => Some(Self::Rate),
-            _ if path.starts_with("faces.") => None,
-            _ => Some(Self::Cosine),
+        match metrics::kind(path) {
+            Some(Kind::Rate) => Some(Self::Rate),
+            Some(Kind::Plain) => Some(Self::Plain),
+            Some(Kind::Count) => None,
+            Some(Kind::Area | Kind::Cosine) | None => Some(Self::Cosine),
         }
     }
 

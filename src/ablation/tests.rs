@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::*;
 use crate::compare::Verdict;
 use crate::config::Step;
-use crate::verification::carriers::Worth;
+use crate::verification::carriers::EffectiveTrials;
 
 /// Numbers that are what they are; a change is the mean of differences, give or take `spread`.
 pub(crate) struct Plain {
@@ -17,14 +17,14 @@ impl Numbers for Plain {
     fn value(&self, run: usize) -> Option<Estimate> {
         let point = self.values[run];
         let [lower, upper] = [point - 0.05, point + 0.05].map(Some);
-        Some(Estimate { point, lower, upper, bound: false, ..Worth::independent(100).none(0.95) })
+        Some(Estimate { point, lower, upper, bound: false, ..EffectiveTrials::independent(100).none(0.95) })
     }
 
     fn change(&self, pairs: &[(usize, usize)]) -> Option<Effect> {
         let differences = pairs.iter().map(|&(a, b)| self.values[b] - self.values[a]);
         let point = differences.sum::<f64>() / pairs.len() as f64;
         let [lower, upper] = [point - self.spread, point + self.spread].map(Some);
-        let difference = Estimate { point, lower, upper, bound: false, ..Worth::independent(100).none(0.95) };
+        let difference = Estimate { point, lower, upper, bound: false, ..EffectiveTrials::independent(100).none(0.95) };
         (!pairs.is_empty()).then(|| Effect::judged(Better::Lower, difference, false))
     }
 }

@@ -4,10 +4,12 @@ use serde::{Serialize, Serializer};
 
 use super::CompareError;
 use crate::estimate::Estimate;
-use crate::metrics::Metrics;
+pub use crate::metrics::Better;
+use crate::metrics::{self, Metrics};
 use crate::numbers::Quantity;
 use crate::similarity::PairKind;
-use crate::verification::bootstrap::{Of, Sample};
+use crate::verification::OperatingPoint;
+use crate::verification::bootstrap::{Of, ScoreSample};
 use crate::verification::paired::Replicated;
 use crate::verification::rates::Rates;
 use crate::verification::thresholds::{self, TARGETS};
@@ -27,18 +29,6 @@ pub enum Headline {
     Mean(PairKind),
     /// Standard deviation of cosines.
     Std(PairKind),
-}
-
-/// Which way a metric is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Better {
-    /// Lower values.
-    Lower,
-    /// Higher values.
-    Higher,
-    /// Neither by itself: where cosines lie says which thresholds fit, not how well people are told apart.
-    Neither,
 }
 
 impl Headline {
@@ -66,41 +56,27 @@ impl Headline {
         }
     }
 
+    /// Its row in the table of all metrics.
+    fn metric(self) -> Option<&'static metrics::Metric> {
+        metrics::find(&self.key())
+    }
+
     /// In words.
     #[must_use]
     pub fn name(self) -> String {
-        let who = |kind| match kind {
-            PairKind::Genuine => "same identity",
-            PairKind::Impostor => "different identities",
-        };
-        match self {
-            Self::Eer => "equal error rate".into(),
-            Self::Tar(target) => format!("TAR at FMR {target:e}"),
-            Self::Auc => "area under the ROC curve".into(),
-            Self::DPrime => "separation d′".into(),
-            Self::Mean(kind) => format!("{}, mean cosine", who(kind)),
-            Self::Std(kind) => format!("{}, standard deviation", who(kind)),
-        }
+        self.metric().map_or_else(|| self.key(), |metric| metric.name.into())
     }
 
     /// How its values are written.
     #[must_use]
     pub fn quantity(self) -> Quantity {
-        match self {
-            Self::Eer | Self::Tar(_) => Quantity::Rate,
-            Self::DPrime => Quantity::Plain,
-            Self::Auc | Self::Mean(_) | Self::Std(_) => Quantity::Cosine,
-        }
+        Quantity::of_metric(&self.key()).unwrap_or(Quantity::Plain)
     }
 
     /// Which way is better.
     #[must_use]
     pub fn better(self) -> Better {
-        match self {
-            Self::Eer => Better::Lower,
-            Self::Tar(_) | Self::Auc | Self::DPrime => Better::Higher,
-            Self::Mean(_) | Self::Std(_) => Better::Neither,
-        }
+        self.metric().map_or(Better::Neither, |metric| metric.better)
     }
 
     /// The metric of this key; a false match rate may be written in any way (`tar@fmr=0.001`).
@@ -124,7 +100,7 @@ impl Headline {
 
     /// The statistic on one sample. TAR finds its threshold in the sample itself, so that replicates know how uncertain
     /// the threshold is.
-    fn of(self, sample: &Sample) -> f64 {
+    fn of(self, sample: &ScoreSample) -> f64 {
         let scores = |kind| match kind {
             PairKind::Genuine => &sample.genuine,
             PairKind::Impostor => &sample.impostor,
@@ -151,21 +127,7 @@ impl Headline {
     /// The metric as a run stored it.
     #[must_use]
     pub fn stored(self, metrics: &Metrics) -> Option<&Estimate> {
-        let of = |kind| match kind {
-            PairKind::Genuine => &metrics.genuine,
-            PairKind::Impostor => &metrics.impostor,
-        };
-        match self {
-            Self::Eer => Some(&metrics.eer),
-            Self::Tar(target) => {
-                let mut points = metrics.operating_points.iter();
-                points.find(|point| (point.target_fmr / target - 1.0).abs() < 1e-6)?.tar.as_ref()
-            }
-            Self::Auc => Some(&metrics.auc),
-            Self::DPrime => Some(&metrics.d_prime),
-            Self::Mean(kind) => Some(&of(kind).mean),
-            Self::Std(kind) => Some(&of(kind).std),
-        }
+        metrics.estimate(&self.key())
     }
 
     /// All metrics of one run, in the order of [`Headline::all`]: each as `metrics.json` has it, with its replicates.
@@ -181,7 +143,7 @@ impl Headline {
         let measured = |metric: Self| {
             let estimate = match metric {
                 Self::Eer => rates.eer().0,
-                Self::Tar(target) => points.iter().find(|point| point.target_fmr == target)?.tar.clone()?,
+                Self::Tar(target) => OperatingPoint::find(&points, target)?.tar.clone()?,
                 Self::Auc => thresholds::auc(rates),
                 Self::DPrime => Some(thresholds::d_prime(estimator)).filter(|estimate| estimate.n > 0)?,
                 Self::Mean(kind) | Self::Std(kind) => {

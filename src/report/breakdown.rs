@@ -5,7 +5,7 @@ use super::axis::Axis;
 use super::page::{Block, Cell, Legend, Section, Table};
 use super::plots::{Chart, Layer, Mark, Role};
 use super::words::{NONE, count, counted, interval_name, maybe, operating, point};
-use crate::breakdown::{Breakdown, Discard, LeftOut, Slice, Slices, Warning};
+use crate::breakdown::{Breakdown, Discard, SkippedColumn, Slice, Slices, Warning};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity::{Plain, Rate};
@@ -227,9 +227,9 @@ fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> Table {
     table
 }
 
-fn left_out(columns: &[LeftOut]) -> Table {
+fn left_out(columns: &[SkippedColumn]) -> Table {
     let mut table = Table::new("Columns without slices", &["column", "why"]);
-    for LeftOut { column, reason } in columns {
+    for SkippedColumn { column, reason } in columns {
         table.row([column, reason]);
     }
     table

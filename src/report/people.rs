@@ -12,7 +12,7 @@ use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity::{self, Cosine, Plain, Rate};
 use crate::people::audit::{Audit, Cause, Looks, WithAndWithout, WrongPair};
-use crate::people::routing::{Point, Routing};
+use crate::people::routing::{Routing, RoutingPoint};
 use crate::people::{Identities, IdentityErrors, People, Portrait};
 use crate::similarity::PairKind;
 use crate::verification::interval::upper_bound_of_none;
@@ -426,7 +426,7 @@ fn rates(routing: &Routing) -> Table {
     let columns = ["threshold", "#named rightly (DIR)", "#named as someone else", "#unknown face named (FPIR)"];
     let mut table = Table::new("Rates by threshold", &columns);
     let mut unresolved = Vec::new();
-    let mut row = |threshold: Cell, found: &Point| {
+    let mut row = |threshold: Cell, found: &RoutingPoint| {
         let rate = |estimate: &Option<Estimate>| match estimate {
             Some(found) => Cell { note: Rate.interval(found), ..point(Rate, found).into() },
             None => NONE.into(),
@@ -445,7 +445,7 @@ fn rates(routing: &Routing) -> Table {
             None => unresolved.push(target(aim.fpir)),
         }
     }
-    let searches = |of: fn(&Point) -> &Option<Estimate>| {
+    let searches = |of: fn(&RoutingPoint) -> &Option<Estimate>| {
         let n = routing.ladder.iter().find_map(|point| of(point).as_ref()).map_or(0, |found| found.n);
         counted(n, "face", "faces")
     };
@@ -472,7 +472,7 @@ fn curve(people: &People) -> Result<Block, ReportError> {
     let y = Axis::linear("DIR: known faces that are named rightly, %", lower, 100.0);
     let line: Vec<_> = curve.iter().map(|point| (point.fpir, 100.0 * point.dir)).collect();
     let band = curve.iter().map(|point| (point.fpir, 100.0 * point.dir_lower, 100.0 * point.dir_upper)).collect();
-    let between = |point: &&Point| (0.449..=0.621).contains(&point.threshold);
+    let between = |point: &&RoutingPoint| (0.449..=0.621).contains(&point.threshold);
     let marks: Vec<_> = people
         .routing
         .ladder

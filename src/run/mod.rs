@@ -378,7 +378,7 @@ impl Workplace<'_> {
         let (row_of, identities) = (faces.row_of(), faces.identities());
         let benchmarks = faces.benchmarks(config, &row_of, &identities);
         let cards = Cards::new(config.pairs_device);
-        let input = evaluate::Input {
+        let input = evaluate::EvaluationInput {
             matrix: &matrix.data,
             dimension: matrix.dimension,
             faces: &labelled,
@@ -389,7 +389,7 @@ impl Workplace<'_> {
             seed: config.seed,
             expect: &config.expect,
             benchmarks,
-            keeper: &keeper,
+            checkpoint: &keeper,
             cards: &cards,
         };
         let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use facevault_base::progress::{Cancel, Silent};
 use facevault_cuda::DeviceRequest;
 
-use crate::evaluate::{Benchmarks, Evaluation, Input, evaluate};
-use crate::similarity::{Cards, Forgetful, Labelled, PairMode, SimilarityOptions};
+use crate::evaluate::{Benchmarks, Evaluation, EvaluationInput, evaluate};
+use crate::similarity::{Cards, Labelled, NoCheckpoint, PairMode, SimilarityOptions};
 
 /// An evaluation of 240 random faces, four of each identity; the same on every machine.
 ///
@@ -28,7 +28,7 @@ pub fn evaluation() -> Evaluation {
         confidence: 0.95,
         hardest: 5,
     };
-    let input = Input {
+    let input = EvaluationInput {
         matrix: &unit_rows(names.len(), DIMENSION, 3),
         dimension: DIMENSION,
         faces: &faces,
@@ -39,7 +39,7 @@ pub fn evaluation() -> Evaluation {
         seed: 11,
         expect: &BTreeMap::new(),
         benchmarks: Benchmarks::default(),
-        keeper: &Forgetful,
+        checkpoint: &NoCheckpoint,
         cards: &Cards::new(DeviceRequest::Cpu),
     };
     evaluate(&input, &Silent, &Cancel::default()).expect("faces that can be evaluated")

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Input;
+use super::BreakdownInput;
 use super::column::Column;
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::population::Member;
 use crate::verification::carriers::FEWEST;
 use crate::verification::clustered::{Clustering, Count, Membership, rate};
 
-/// Errors that a slice should have at the rate of all faces, to be told from them (Doddington's rule of 30).
+/// Fewest errors expected at the rate of all faces for a slice to be distinguishable (Doddington's rule of 30).
 const RULE_OF_30: f64 = 30.0;
 
 /// A pair counts with the identity of its face, and twice where both of its faces are in the slice.
@@ -28,8 +28,8 @@ pub struct Slices {
     pub slices: Vec<Slice>,
 }
 
-/// Some labelled faces, and what their pairs came to at the operating threshold. A pair counts once for each of its faces
-/// that is in the slice.
+/// Some labelled faces and the error rates of their pairs at the operating threshold. A pair counts once for each of its
+/// faces that is in the slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
@@ -45,15 +45,15 @@ pub struct Slice {
     pub fnmr: Option<Estimate>,
     /// False match rate; `None` without a different-identity pair.
     pub fmr: Option<Estimate>,
-    /// Why the slice may be too small to say anything.
+    /// Why the slice may be too small to be informative.
     pub warnings: Vec<Warning>,
 }
 
-/// Why a slice may be too small to say anything.
+/// Why a slice may be too small to be informative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Warning {
-    /// Fewer than 8 identities with same-identity pairs: their chance alone makes the rates.
+    /// Fewer than 8 identities with same-identity pairs: the rates say little about other people.
     FewIdentities,
     /// At the rate of all faces there would be fewer than 30 misses.
     FewGenuine,
@@ -73,10 +73,10 @@ impl Warning {
     }
 }
 
-/// A column that makes no slices.
+/// A column without slices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LeftOut {
+pub struct SkippedColumn {
     /// The column.
     pub column: String,
     /// Why, in words.
@@ -84,7 +84,7 @@ pub struct LeftOut {
 }
 
 /// All faces, the slices of each column, and the columns without.
-pub(super) fn of(input: &Input<'_>) -> (Slice, Vec<Slices>, Vec<LeftOut>) {
+pub(super) fn of(input: &BreakdownInput<'_>) -> (Slice, Vec<Slices>, Vec<SkippedColumn>) {
     let members = &input.population.members;
     let all = slice(input, ("all faces".into(), None), members.iter(), None);
     let rows: Vec<u32> = members.iter().map(|member| member.row).collect();
@@ -92,13 +92,13 @@ pub(super) fn of(input: &Input<'_>) -> (Slice, Vec<Slices>, Vec<LeftOut>) {
     for column in input.columns {
         match slices(input, column, &rows, &all) {
             Ok(slices) => columns.push(slices),
-            Err(reason) => left_out.push(LeftOut { column: column.name.clone(), reason }),
+            Err(reason) => left_out.push(SkippedColumn { column: column.name.clone(), reason }),
         }
     }
     (all, columns, left_out)
 }
 
-fn slices(input: &Input<'_>, column: &Column<'_>, rows: &[u32], all: &Slice) -> Result<Slices, String> {
+fn slices(input: &BreakdownInput<'_>, column: &Column<'_>, rows: &[u32], all: &Slice) -> Result<Slices, String> {
     let groups = column.groups(rows)?;
     let members = || input.population.members.iter().zip(&groups.of);
     Ok(Slices {
@@ -118,7 +118,7 @@ fn slices(input: &Input<'_>, column: &Column<'_>, rows: &[u32], all: &Slice) -> 
 
 /// `members` are in the population's order: those of one identity follow each other.
 fn slice<'a>(
-    input: &Input<'_>,
+    input: &BreakdownInput<'_>,
     (name, range): (String, Option<[f64; 2]>),
     members: impl Iterator<Item = &'a Member>,
     all: Option<&Slice>,

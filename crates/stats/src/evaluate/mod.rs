@@ -1,4 +1,4 @@
-//! Embeddings and identities → everything a report shows: all of this crate in one call.
+//! Everything a report shows, from embeddings and identities: all of this crate in one call.
 
 mod benchmarks;
 mod error;
@@ -10,19 +10,18 @@ pub use benchmarks::{Benchmarks, ByList, few_enough, list_of};
 pub use error::EvaluateError;
 
 use crate::breakdown::{self, Breakdown, Column};
-use crate::metrics::{self, Expectation, FaceCounts, Judged, Metrics, PairCounts};
+use crate::metrics::{Expectation, FaceCounts, Judged, Metrics, PairCounts};
 use crate::people::{self as who, Centroids, People};
-use crate::protocol::Outcome;
+use crate::protocol::PairOutcome;
 use crate::similarity::SimilarityOptions;
 use crate::similarity::engine::Engine;
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
-    self, Cards, Comparison, Forgetful, HardPair, Histograms, IdentitySpread, Keeper, PairKind, Population, Request,
-    Watched, hardest::Candidate,
+    self, Cards, Checkpoint, ComparedPairs, HardPair, Histograms, IdentitySpread, NoCheckpoint, OperatingThreshold,
+    PairKind, PairRequest, Population, hardest::Candidate,
 };
-use crate::verification::bootstrap::{Estimator, Of, Resampling};
-use crate::verification::distribution::distribution;
+use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::rates::Rates;
 use crate::verification::{Curve, thresholds};
 use facevault_base::progress::{Cancel, Progress};
@@ -46,9 +45,9 @@ pub struct Evaluation {
     pub centroids: Centroids,
     /// `people.json`, `identity_errors.parquet` and `label_audit.csv`.
     pub people: People,
-    /// `breakdown.json`: which faces fail; `None` when no threshold could be told.
+    /// `breakdown.json`: which faces fail; `None` without an operating threshold.
     pub breakdown: Option<Breakdown>,
-    /// `protocol_pairs.parquet`: what became of each test pair, protocol by protocol.
+    /// `protocol_pairs.parquet`: the decision about each test pair, protocol by protocol.
     pub tested: Vec<Tested>,
 }
 
@@ -58,19 +57,19 @@ pub struct Tested {
     /// The protocol's name.
     pub protocol: String,
     /// In the order of the list.
-    pub pairs: Vec<Outcome>,
+    pub pairs: Vec<PairOutcome>,
 }
 
-/// What is evaluated.
+/// The input of an evaluation.
 #[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
+pub struct EvaluationInput<'a> {
     /// Row-major unit rows, one a face.
     pub matrix: &'a [f32],
     /// Numbers in a row.
     pub dimension: usize,
     /// The embedded faces in row order.
     pub faces: &'a [Labelled<'a>],
-    /// What else is known of the faces, for the breakdown; each column in row order.
+    /// Metadata and measures of the faces for the breakdown; each column in row order.
     pub columns: &'a [Column<'a>],
     /// Faces of the manifest.
     pub manifest_rows: u64,
@@ -84,8 +83,8 @@ pub struct Input<'a> {
     pub expect: &'a BTreeMap<String, Expectation>,
     /// Published lists of pairs, and the protocols that are run on them.
     pub benchmarks: Benchmarks<'a>,
-    /// Where a long comparison is kept between two sessions.
-    pub keeper: &'a dyn Keeper,
+    /// Where the state of a long comparison is stored between two sessions.
+    pub checkpoint: &'a dyn Checkpoint,
     /// Whether a card compares all pairs.
     pub cards: &'a Cards,
 }
@@ -96,24 +95,27 @@ pub struct Input<'a> {
 /// # Errors
 /// [`EvaluateError::NotEvaluable`] when there is nothing to compare, [`EvaluateError::Matrix`] when rows are not what
 /// they should be, [`EvaluateError::NoCard`], [`EvaluateError::Interrupted`].
-pub fn evaluate(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
+pub fn evaluate(
+    input: &EvaluationInput<'_>,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Evaluation, EvaluateError> {
     let rows = checked_rows(input)?;
-    // Before the long work: a list that cannot be cut as a protocol says is an error.
+    // Before the long work: a list that cannot be cut into a protocol's folds is an error.
     let (results, tested) = input.benchmarks.run(rows, input.options.confidence)?;
     let mut evaluation = match input.benchmarks.instead_of_names(input.faces) {
         Some(list) => by_list(input, rows, &list, cancel)?,
         None => by_names(input, rows, progress, cancel)?,
     };
     evaluation.metrics.protocols = results;
-    evaluation.metrics = evaluation.metrics.rounded();
     evaluation.metrics.expectations = judge(&evaluation.metrics, input.expect);
     evaluation.tested = tested;
     Ok(evaluation)
 }
 
-/// Faces whose people are known: all pairs, or a sample of them.
+/// Evaluates labelled faces: all pairs, or a sample of them.
 fn by_names(
-    input: &Input<'_>,
+    input: &EvaluationInput<'_>,
     rows: Rows<'_>,
     progress: &dyn Progress,
     cancel: &Cancel,
@@ -127,12 +129,12 @@ fn by_names(
     let card = input.cards.load(rows, &population, all, progress);
     let card = card.map_err(|reason| EvaluateError::NoCard { reason })?;
     let engine = card.as_ref().map(|card| card as &dyn Engine);
-    let compare = |watched: &[f32], keeper: &dyn Keeper| {
-        let request = Request { quota, hardest: input.options.hardest, watched, seed: input.seed };
-        similarity::compare_resumably(rows, &population, &request, engine, keeper, progress, cancel)
+    let compare = |watched: &[f32], checkpoint: &dyn Checkpoint| {
+        let request = PairRequest { quota, hardest: input.options.hardest, watched, seed: input.seed };
+        similarity::compare_resumably(rows, &population, &request, engine, checkpoint, progress, cancel)
             .ok_or(EvaluateError::Interrupted)
     };
-    let (found, watched) = counted_at_operating(&bracket, input.keeper, compare)?;
+    let (found, watched) = counted_at_operating(&bracket, input.checkpoint, compare)?;
     drop(card);
     if found.impostor.moments.count() == 0 {
         let reason = "the sample found no two faces of different people in different photos".into();
@@ -141,9 +143,9 @@ fn by_names(
     let estimator = estimator(input, &found, cancel)?;
     let breakdown = match watched {
         None => None,
-        Some(Watched { threshold }) => {
+        Some(OperatingThreshold { threshold }) => {
             let (errors, columns, how) = (&found.faces, input.columns, resampling(input));
-            let input = breakdown::Input { rows, population: &population, errors, threshold, columns, how };
+            let input = breakdown::BreakdownInput { rows, population: &population, errors, threshold, columns, how };
             Some(Breakdown::new(&input, progress, cancel).ok_or(EvaluateError::Interrupted)?)
         }
     };
@@ -155,10 +157,10 @@ fn by_names(
         },
     };
     let rates = Rates { estimator: &estimator, cells: &found.cells };
-    let counts = (face_counts(input, &population), pair_counts(&population, quota, &found));
-    let metrics = numbers(rates, &found, counts, upstream);
+    let pairs = pair_counts(&population, quota, &found);
+    let metrics = Metrics::of(rates, &found, face_counts(input, &population), pairs, upstream);
     let (hardest, centroids) = (hard_pairs(input.faces, &found), Centroids::of(rows, &population));
-    let people = who::Input {
+    let people = who::PeopleInput {
         rows,
         faces: input.faces,
         population: &population,
@@ -171,7 +173,7 @@ fn by_names(
         options: input.options,
         seed: input.seed,
     };
-    let people = who::rounded(who::study(&people, cancel).ok_or(EvaluateError::Interrupted)?);
+    let people = who::study(&people, cancel).ok_or(EvaluateError::Interrupted)?;
     Ok(Evaluation {
         metrics,
         curve: thresholds::curve(rates),
@@ -189,26 +191,30 @@ fn by_names(
 /// there are no errors by face.
 fn counted_at_operating(
     bracket: &[f32],
-    keeper: &dyn Keeper,
-    compare: impl Fn(&[f32], &dyn Keeper) -> Result<Comparison, EvaluateError>,
-) -> Result<(Comparison, Option<Watched>), EvaluateError> {
-    let mut found = compare(bracket, keeper)?;
-    let watched = Watched::operating(&found.impostor);
-    let Some(Watched { threshold }) = watched else { return Ok((found, None)) };
+    checkpoint: &dyn Checkpoint,
+    compare: impl Fn(&[f32], &dyn Checkpoint) -> Result<ComparedPairs, EvaluateError>,
+) -> Result<(ComparedPairs, Option<OperatingThreshold>), EvaluateError> {
+    let mut found = compare(bracket, checkpoint)?;
+    let watched = OperatingThreshold::operating(&found.impostor);
+    let Some(OperatingThreshold { threshold }) = watched else { return Ok((found, None)) };
     let mut errors = std::mem::take(&mut found.faces).at(threshold, bracket);
     if errors.is_none() {
-        // The sample misled about where the threshold would be. It is known now.
+        // The sample's range missed the threshold, which is known now.
         let known = [bracket.first().map_or(threshold, |tail| tail.min(threshold)), threshold, threshold];
-        found = compare(&known, &Forgetful)?;
+        found = compare(&known, &NoCheckpoint)?;
         errors = std::mem::take(&mut found.faces).at(threshold, &known);
     }
     found.faces = errors.unwrap_or_default();
     Ok((found, watched))
 }
 
-/// Faces whose people nobody knows, and a list of pairs of which it is known: only these pairs are compared, and nothing
-/// is said of people.
-fn by_list(input: &Input<'_>, rows: Rows<'_>, list: &ByList, cancel: &Cancel) -> Result<Evaluation, EvaluateError> {
+/// Evaluates unlabelled faces by a list of pairs: only these pairs are compared, and nothing is reported about people.
+fn by_list(
+    input: &EvaluationInput<'_>,
+    rows: Rows<'_>,
+    list: &ByList,
+    cancel: &Cancel,
+) -> Result<Evaluation, EvaluateError> {
     let faces = list.label(input.faces);
     let population = Population::new(&faces, input.seed);
     let Some(found) = similarity::listed::compare(rows, &population, &list.pairs, input.options.hardest) else {
@@ -229,7 +235,7 @@ fn by_list(input: &Input<'_>, rows: Rows<'_>, list: &ByList, cancel: &Cancel) ->
     };
     let named = FaceCounts { labelled: 0, identities: 0, singletons: 0, ..face_counts(input, &population) };
     Ok(Evaluation {
-        metrics: numbers(rates, &found, (named, pairs), None),
+        metrics: Metrics::of(rates, &found, named, pairs, None),
         curve: thresholds::curve(rates),
         hardest: hard_pairs(input.faces, &found),
         identities: Vec::new(),
@@ -241,45 +247,13 @@ fn by_list(input: &Input<'_>, rows: Rows<'_>, list: &ByList, cancel: &Cancel) ->
     })
 }
 
-/// Everything that follows from cosines alone.
-fn numbers(
-    rates: Rates<'_>,
-    found: &Comparison,
-    (faces, pairs): (FaceCounts, PairCounts),
-    upstream: Option<metrics::Upstream>,
-) -> Metrics {
-    let estimator = rates.estimator;
-    let (eer, eer_threshold) = rates.eer();
-    let (operating_points, intervals) = thresholds::operating_points(rates);
-    Metrics {
-        schema: metrics::SCHEMA,
-        faces,
-        pairs,
-        genuine: distribution(estimator, &found.genuine, Of::Genuine),
-        impostor: distribution(estimator, &found.impostor, Of::Impostor),
-        d_prime: thresholds::d_prime(estimator),
-        auc: thresholds::auc(rates),
-        eer,
-        eer_threshold,
-        fmr100: thresholds::fnmr_at(rates, 1e-2),
-        fmr1000: thresholds::fnmr_at(rates, 1e-3),
-        zero_fmr: thresholds::fnmr_at(rates, 0.0),
-        operating_points,
-        intervals,
-        thresholds: thresholds::ladder(rates),
-        upstream,
-        protocols: Vec::new(),
-        expectations: Vec::new(),
-    }
-}
-
 /// Judges each expectation. A metric that this run does not have meets none.
 #[must_use]
 pub fn judge(metrics: &Metrics, expect: &BTreeMap<String, Expectation>) -> Vec<Judged> {
     judge_with(expect, |metric| metrics.get(metric).ok_or_else(|| metrics.lacks(metric)))
 }
 
-/// Judges each expectation by what `value` says its metric is, or why there is no such number.
+/// Judges each expectation by the value that `value` returns for its metric, or its reason for having none.
 pub fn judge_with(expect: &BTreeMap<String, Expectation>, value: impl Fn(&str) -> Result<f64, String>) -> Vec<Judged> {
     expect
         .iter()
@@ -297,7 +271,7 @@ pub fn judge_with(expect: &BTreeMap<String, Expectation>, value: impl Fn(&str) -
         .collect()
 }
 
-fn checked_rows<'a>(input: &Input<'a>) -> Result<Rows<'a>, EvaluateError> {
+fn checked_rows<'a>(input: &EvaluationInput<'a>) -> Result<Rows<'a>, EvaluateError> {
     let (data, dimension) = (input.matrix, input.dimension);
     if dimension == 0 || data.len() != dimension * input.faces.len() {
         let (numbers, faces) = (data.len(), input.faces.len());
@@ -311,7 +285,7 @@ fn checked_rows<'a>(input: &Input<'a>) -> Result<Rows<'a>, EvaluateError> {
 }
 
 /// Whether there is anything to compare, and if not, why.
-fn evaluable(input: &Input<'_>, population: &Population<'_>) -> Result<(), EvaluateError> {
+fn evaluable(input: &EvaluationInput<'_>, population: &Population<'_>) -> Result<(), EvaluateError> {
     let (faces, identities) = (population.members.len(), population.names.len());
     let available = &population.available;
     let reason = if input.faces.len() < 2 {
@@ -334,16 +308,16 @@ fn evaluable(input: &Input<'_>, population: &Population<'_>) -> Result<(), Evalu
     Err(EvaluateError::NotEvaluable { reason })
 }
 
-fn estimator(input: &Input<'_>, found: &Comparison, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
+fn estimator(input: &EvaluationInput<'_>, found: &ComparedPairs, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
     Estimator::new(&found.genuine, &found.impostor, &found.cells, resampling(input), &|| cancel.requested())
         .ok_or(EvaluateError::Interrupted)
 }
 
-fn resampling(input: &Input<'_>) -> Resampling {
+fn resampling(input: &EvaluationInput<'_>) -> Resampling {
     Resampling { replicates: input.options.replicates, level: input.options.confidence, seed: input.seed }
 }
 
-fn face_counts(input: &Input<'_>, population: &Population<'_>) -> FaceCounts {
+fn face_counts(input: &EvaluationInput<'_>, population: &Population<'_>) -> FaceCounts {
     FaceCounts {
         manifest: input.manifest_rows,
         embedded: input.faces.len() as u64,
@@ -354,7 +328,7 @@ fn face_counts(input: &Input<'_>, population: &Population<'_>) -> FaceCounts {
     }
 }
 
-fn pair_counts(population: &Population<'_>, quota: Quota, found: &Comparison) -> PairCounts {
+fn pair_counts(population: &Population<'_>, quota: Quota, found: &ComparedPairs) -> PairCounts {
     let available = &population.available;
     PairCounts {
         mode: if quota.is_all(available) { "exhaustive" } else { "sampled" }.into(),
@@ -368,7 +342,7 @@ fn pair_counts(population: &Population<'_>, quota: Quota, found: &Comparison) ->
     }
 }
 
-fn hard_pairs(faces: &[Labelled<'_>], found: &Comparison) -> Vec<HardPair> {
+fn hard_pairs(faces: &[Labelled<'_>], found: &ComparedPairs) -> Vec<HardPair> {
     let named = |kind: PairKind, sign: f32, pairs: &[Candidate]| {
         let named = pairs.iter().zip(1..).map(|(pair, rank)| {
             let (a, b) = (&faces[pair.row_a as usize], &faces[pair.row_b as usize]);
@@ -391,7 +365,7 @@ fn hard_pairs(faces: &[Labelled<'_>], found: &Comparison) -> Vec<HardPair> {
     pairs
 }
 
-fn spreads(population: &Population<'_>, found: &Comparison) -> Vec<IdentitySpread> {
+fn spreads(population: &Population<'_>, found: &ComparedPairs) -> Vec<IdentitySpread> {
     let spread = population.names.iter().zip(&population.identities).zip(&found.spread);
     spread
         .map(|((name, faces), spread)| {

@@ -16,11 +16,9 @@ use crate::verification::clustered::{Clustering, Count, Membership, rate, varian
 use crate::verification::random::Draw;
 
 /// An identity's same-identity pairs have two of its faces.
-const GENUINE: Clustering =
-    Clustering { membership: Membership::Two, trial: Unit::Pairs, cluster: Unit::Faces };
+const GENUINE: Clustering = Clustering { membership: Membership::Two, trial: Unit::Pairs, cluster: Unit::Faces };
 /// Its different-identity pairs have one.
-const IMPOSTOR: Clustering =
-    Clustering { membership: Membership::One, trial: Unit::Pairs, cluster: Unit::Faces };
+const IMPOSTOR: Clustering = Clustering { membership: Membership::One, trial: Unit::Pairs, cluster: Unit::Faces };
 
 /// Errors of one identity at the operating threshold.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

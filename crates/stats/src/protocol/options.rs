@@ -20,9 +20,9 @@ pub struct Protocol {
     pub subtract_mean: bool,
     /// Thresholds that the most accurate is chosen from.
     pub thresholds: Grid,
-    /// The false accept rate that VAL is told at.
+    /// The false accept rate at which VAL is reported.
     pub far: FarTarget,
-    /// Share of the list's pairs that may be left out. Changes no number, so it is no part of a run's identity.
+    /// Share of the list's pairs that may be left out. It changes no number, so it is not part of a run's identity.
     #[serde(skip, default = "max_left_out")]
     pub max_left_out: f64,
 }
@@ -38,7 +38,7 @@ pub fn max_left_out() -> f64 {
 pub enum PairsSource {
     /// The list that the dataset ships with.
     Dataset,
-    /// Files of its own, one after the other.
+    /// The protocol's own files, concatenated.
     Files {
         /// Where.
         #[serde(skip)]
@@ -92,7 +92,7 @@ pub struct Grid {
     pub step: f64,
 }
 
-/// The false accept rate that VAL, the share of accepted genuine pairs, is told at.
+/// The false accept rate at which VAL, the share of accepted genuine pairs, is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct FarTarget {
     /// The rate.

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 pub struct SimilarityOptions {
     /// All pairs, or a sample.
     pub pairs: PairMode,
-    /// `auto` compares all pairs up to this many, else it samples this many (half genuine where there are enough). `None`:
-    /// all up to 20 billion, else a sample of 20 million (`similarity::sampling`).
+    /// `auto` compares all pairs up to this many, and samples this many (half of them genuine where there are enough)
+    /// otherwise. `None`: all up to 20 billion, otherwise a sample of 20 million (`similarity::sampling`).
     pub max_pairs: Option<u64>,
-    /// Upstream's own sampling beside it (REFERENCE §6); `None`: not computed.
+    /// FaceVault's own sampling, for a comparison with its published numbers; `None`: not computed.
     pub upstream: Option<UpstreamSampling>,
     /// Bootstrap replicates of the intervals.
     pub replicates: u32,

@@ -13,7 +13,7 @@
 //! A rate without errors, or of nothing else, is an exact binomial bound; with fewer than [`FEWEST`](super::carriers::FEWEST)
 //! identities there is no interval.
 
-use super::carriers::{Worth, too_few};
+use super::carriers::{EffectiveTrials, too_few};
 use super::interval::wilson;
 use super::plug_in::PlugIn;
 use crate::estimate::{Estimate, Unit};
@@ -31,7 +31,7 @@ pub(crate) struct ClusteredRate<'a> {
     /// Variance of the rate if trials were independent; no clustering makes it smaller.
     pub independent: f64,
     /// Bound where all trials end the same way.
-    pub worth: &'a dyn Fn() -> Worth,
+    pub worth: &'a dyn Fn() -> EffectiveTrials,
     /// Plug-in variance and the clusters it is over in words (`40 identities`), or why there is none.
     pub plug_in: &'a dyn Fn() -> Result<(PlugIn, String), String>,
     /// What the interval holds fixed, as the end of its method; may be empty.
@@ -111,7 +111,7 @@ pub(crate) fn rate(counts: &[Count], clustering: Clustering, level: f64) -> Opti
     let worth = || {
         // A pair of two clusters is a trial of both.
         let carriers = if membership == Membership::Two { clusters.div_ceil(2) } else { clusters };
-        Worth::new(different, trial_name, carriers, clusters_name, None)
+        EffectiveTrials::new(different, trial_name, carriers, clusters_name, None)
     };
     let plug_in = || {
         let few = if cluster == Unit::Identities { too_few(clusters, clusters_name, trial_name) } else { None };
@@ -203,7 +203,7 @@ mod tests {
         let width = |found: &Estimate| found.upper.unwrap() - found.lower.unwrap();
         assert_eq!(even.point, uneven.point);
         assert!(width(&uneven) > 2.0 * width(&even));
-        assert_eq!(uneven.method, "Wilson with plug-in variance over 10 identities: worth 6 independent faces");
+        assert_eq!(uneven.method, "Wilson with plug-in variance over 10 identities: worth 9 independent faces");
     }
 
     #[test]

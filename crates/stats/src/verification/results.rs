@@ -1,4 +1,4 @@
-//! What verification comes to: distributions, operating points, and the intervals of their rates.
+//! Results of verification: distributions, operating points, and the intervals of their rates.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::estimate::Estimate;
 pub const OPERATING_FMR: f64 = 1e-3;
 
 /// A distribution of cosines.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Distribution {
     /// Mean.
     pub mean: Estimate,
@@ -33,19 +33,6 @@ pub struct Quantile {
     pub value: Estimate,
 }
 
-impl Distribution {
-    /// `mean`, `std` or `mean_abs`.
-    #[must_use]
-    pub fn moment(&self, moment: &str) -> Option<&Estimate> {
-        match moment {
-            "mean" => Some(&self.mean),
-            "std" => Some(&self.std),
-            "mean_abs" => Some(&self.mean_abs),
-            _ => None,
-        }
-    }
-}
-
 /// Error rates at one threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OperatingPoint {
@@ -60,6 +47,20 @@ pub struct OperatingPoint {
     pub tar: Option<Estimate>,
 }
 
+impl OperatingPoint {
+    /// Whether this is the point of a target false match rate, however the rate was computed (1e-3, 0.001, 1/1000).
+    #[must_use]
+    pub fn aims_at(&self, fmr: f64) -> bool {
+        (self.target_fmr / fmr - 1.0).abs() < 1e-9
+    }
+
+    /// The point of a target false match rate.
+    #[must_use]
+    pub fn find(points: &[Self], fmr: f64) -> Option<&Self> {
+        points.iter().find(|point| point.aims_at(fmr))
+    }
+}
+
 /// Error rates at a threshold that was not chosen for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ThresholdRates {
@@ -71,7 +72,7 @@ pub struct ThresholdRates {
     pub fnmr: Estimate,
 }
 
-/// Intervals of one rate of one operating point.
+/// The intervals of one rate at one operating point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RateIntervals {
     /// Which rate.
@@ -97,16 +98,16 @@ pub enum ErrorRate {
     Tar,
 }
 
-/// One interval, `[lower, upper]`, made in three ways. Only the naive one exists where no error or nothing else was seen,
-/// or where there are too few identities.
+/// The interval of a rate, `[lower, upper]`, by three methods. Only the naive one exists for a rate of 0 or 1, or with too
+/// few identities.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Intervals {
-    /// Wilson's with plug-in variance: the one that the estimates have.
+    /// Wilson with plug-in variance: the one that estimates report.
     pub wilson: Option<[f64; 2]>,
     /// Percentiles of the double-or-nothing bootstrap over identities.
     pub bootstrap: Option<[f64; 2]>,
     /// The exact binomial one (Clopper & Pearson), as if pairs were independent.
     pub naive: [f64; 2],
-    /// How many times the naive one would have to be as wide.
+    /// Width of Wilson's interval divided by that of the naive one.
     pub naive_too_narrow: Option<f64>,
 }
