@@ -10,7 +10,7 @@ pub(crate) mod exclusions;
 pub(crate) mod faces;
 pub(crate) mod hardest;
 pub mod kernel;
-pub(crate) mod listed;
+pub mod listed;
 mod nearest;
 mod options;
 mod panels;
