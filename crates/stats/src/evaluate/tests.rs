@@ -265,6 +265,22 @@ fn every_path_of_an_expectation_has_a_number() {
 }
 
 #[test]
+fn metrics_read_back_bit_for_bit() {
+    let found = Golden::read().evaluate(&options());
+    let text = serde_json::to_string_pretty(&found.metrics).unwrap();
+    let read = Metrics::from_json(text.as_bytes()).unwrap();
+    assert_eq!(read, found.metrics);
+    assert_eq!(serde_json::to_string_pretty(&read).unwrap(), text);
+}
+
+#[test]
+fn a_metric_has_one_row_and_headlines_come_first() {
+    let paths: std::collections::BTreeSet<_> = crate::metrics::PATHS.iter().collect();
+    assert_eq!(paths.len(), crate::metrics::PATHS.len());
+    assert_eq!(crate::metrics::HEADLINES, crate::metrics::PATHS[..crate::metrics::HEADLINES.len()]);
+}
+
+#[test]
 fn an_expectation_without_a_number_is_not_met() {
     let metrics = Golden::read().evaluate(&options()).metrics;
     let range = |min, max| Expectation { min, max, source: None };

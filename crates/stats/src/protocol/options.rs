@@ -28,6 +28,7 @@ pub struct Protocol {
 }
 
 /// Detector-aligned copies of LFW lack up to a hundred faces of 7,701; a twentieth is a sign of another list or dataset.
+#[must_use]
 pub fn max_left_out() -> f64 {
     0.05
 }
