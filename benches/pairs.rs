@@ -12,7 +12,7 @@ use facevault::progress::{Cancel, Silent};
 use facevault::similarity::engine::Engine;
 use facevault::similarity::kernel::Rows;
 use facevault::similarity::sampling::Quota;
-use facevault::similarity::{Cards, Forgetful, Labelled, Population, Request, compare, compare_resumably};
+use facevault::similarity::{Cards, Labelled, NoCheckpoint, PairRequest, Population, compare, compare_resumably};
 use facevault_kernels::products::{self, Block, COLUMNS, LEFT, Left, Products};
 use rayon::prelude::*;
 
@@ -92,7 +92,7 @@ fn pairs(criterion: &mut Criterion) {
     let population = Population::new(&faces, 1);
     let available = &population.available;
     let quota = Quota { genuine: available.genuine, impostor: available.impostor };
-    let request = Request { quota, hardest: 50, watched: &[0.5, 0.6], seed: 1 };
+    let request = PairRequest { quota, hardest: 50, watched: &[0.5, 0.6], seed: 1 };
     group.throughput(operations((available.genuine + available.impostor) as usize));
     group.bench_function("products, counted", |bencher| {
         let rows = Rows { data: &data, dimension: DIMENSION };
@@ -104,7 +104,8 @@ fn pairs(criterion: &mut Criterion) {
             let engine = card.as_ref().map(|card| card as &dyn Engine);
             group.bench_function("products, counted, on a card", |bencher| {
                 let cancel = Cancel::default();
-                bencher.iter(|| compare_resumably(rows, &population, &request, engine, &Forgetful, &Silent, &cancel));
+                bencher
+                    .iter(|| compare_resumably(rows, &population, &request, engine, &NoCheckpoint, &Silent, &cancel));
             });
         }
         Err(reason) => eprintln!("no card: {reason}"),

@@ -14,7 +14,7 @@ use facevault::evaluate::{self, EvaluationInput};
 use facevault::model::DeviceRequest;
 use facevault::numbers::Quantity;
 use facevault::progress::{Cancel, Silent};
-use facevault::similarity::{Cards, Forgetful, Labelled};
+use facevault::similarity::{Cards, Labelled, NoCheckpoint};
 use facevault::similarity::{PairMode, SimilarityOptions};
 use facevault_kernels::products::Products;
 use rayon::prelude::*;
@@ -129,7 +129,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seed: 1,
         expect: &expect,
         benchmarks: facevault::evaluate::Benchmarks::default(),
-        keeper: &Forgetful,
+        checkpoint: &NoCheckpoint,
         cards: &cards,
     };
     let before = peak();

@@ -10,7 +10,7 @@ use crate::model::EmbedderInfo;
 use crate::model::{DeviceRequest, Precision};
 use crate::numbers::Quantity::Rate;
 use crate::progress::{Cancel, Silent};
-use crate::similarity::{Cards, Forgetful};
+use crate::similarity::{Cards, NoCheckpoint};
 use crate::similarity::{PairMode, SimilarityOptions};
 use crate::verification::OperatingPoint;
 
@@ -107,7 +107,7 @@ pub fn compare(
             seed,
             expect: &std::collections::BTreeMap::new(),
             benchmarks: crate::evaluate::Benchmarks::default(),
-            keeper: &Forgetful,
+            checkpoint: &NoCheckpoint,
             cards: &Cards::new(DeviceRequest::Cpu),
         };
         match evaluate::evaluate(&input, &Silent, cancel) {
@@ -135,7 +135,7 @@ pub fn compare(
 }
 
 fn rates(metrics: Metrics) -> PrecisionRates {
-    let aimed = |point: &OperatingPoint| TARGETS.iter().any(|target| (point.target_fmr / target - 1.0).abs() < 1e-6);
+    let aimed = |point: &OperatingPoint| TARGETS.iter().any(|target| point.aims_at(*target));
     let points = metrics.operating_points.into_iter();
     PrecisionRates {
         eer: metrics.eer,

@@ -1,7 +1,7 @@
 //! Formats numbers for people, in one place so that terminal, tables and figures agree.
 
 use crate::estimate::Estimate;
-use crate::metrics::{Judged, is_rate};
+use crate::metrics::{self, Judged, Kind};
 
 /// A kind of number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +20,11 @@ impl Quantity {
     /// The kind of number at a metric path.
     #[must_use]
     pub fn of_metric(path: &str) -> Self {
-        match path {
-            // Ends in too many nines for percent.
-            "auc" => Self::Cosine,
-            "d_prime" => Self::Plain,
-            _ if is_rate(path) => Self::Rate,
-            _ if path.starts_with("faces.") => Self::Count,
-            _ => Self::Cosine,
+        match metrics::kind(path) {
+            Some(Kind::Rate) => Self::Rate,
+            Some(Kind::Plain) => Self::Plain,
+            Some(Kind::Count) => Self::Count,
+            Some(Kind::Area | Kind::Cosine) | None => Self::Cosine,
         }
     }
 

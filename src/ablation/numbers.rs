@@ -2,7 +2,7 @@
 
 use crate::compare::{Effect, HeadlineMetric, MeasuredRun, MetricDirection};
 use crate::estimate::Estimate;
-use crate::protocol::Outcome;
+use crate::protocol::PairOutcome;
 use crate::protocol::uncertainty::difference;
 use crate::verification::paired::{self, Replicated};
 
@@ -58,7 +58,7 @@ impl RunValues for Replicates {
 /// The accuracy of a protocol over a published list of pairs, compared pair by pair.
 pub struct Accuracies {
     /// For each run, its accuracy and its decision on each test pair.
-    pub runs: Vec<(Estimate, Vec<Outcome>)>,
+    pub runs: Vec<(Estimate, Vec<PairOutcome>)>,
 }
 
 impl RunValues for Accuracies {
@@ -82,10 +82,11 @@ mod tests {
     use crate::ablation::design;
     use crate::compare::EffectVerdict;
     use crate::config::Design;
-    use crate::verification::carriers::Worth;
+    use crate::verification::carriers::EffectiveTrials;
 
     fn replicated(point: f64, values: &[f64]) -> Replicated {
-        let estimate = Estimate { point, lower: None, upper: None, bound: false, ..Worth::independent(100).none(0.95) };
+        let estimate =
+            Estimate { point, lower: None, upper: None, bound: false, ..EffectiveTrials::independent(100).none(0.95) };
         Replicated { estimate, values: values.into() }
     }
 

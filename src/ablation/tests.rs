@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::*;
 use crate::compare::EffectVerdict;
 use crate::config::Step;
-use crate::verification::carriers::Worth;
+use crate::verification::carriers::EffectiveTrials;
 
 /// Fixed values; a change is the mean of differences ± `spread`.
 pub(crate) struct FixedValues {
@@ -17,14 +17,14 @@ impl RunValues for FixedValues {
     fn value(&self, run: usize) -> Option<Estimate> {
         let point = self.values[run];
         let [lower, upper] = [point - 0.05, point + 0.05].map(Some);
-        Some(Estimate { point, lower, upper, bound: false, ..Worth::independent(100).none(0.95) })
+        Some(Estimate { point, lower, upper, bound: false, ..EffectiveTrials::independent(100).none(0.95) })
     }
 
     fn change(&self, pairs: &[(usize, usize)]) -> Option<Effect> {
         let differences = pairs.iter().map(|&(a, b)| self.values[b] - self.values[a]);
         let point = differences.sum::<f64>() / pairs.len() as f64;
         let [lower, upper] = [point - self.spread, point + self.spread].map(Some);
-        let difference = Estimate { point, lower, upper, bound: false, ..Worth::independent(100).none(0.95) };
+        let difference = Estimate { point, lower, upper, bound: false, ..EffectiveTrials::independent(100).none(0.95) };
         (!pairs.is_empty()).then(|| Effect::judged(MetricDirection::Lower, difference, false))
     }
 }

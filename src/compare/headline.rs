@@ -4,11 +4,13 @@ use serde::{Serialize, Serializer};
 
 use super::CompareError;
 use crate::estimate::Estimate;
-use crate::metrics::Metrics;
+pub use crate::metrics::MetricDirection;
+use crate::metrics::{self, Metrics};
 use crate::numbers::Quantity;
 use crate::similarity::PairKind;
 use crate::spelling;
-use crate::verification::bootstrap::{Of, Sample};
+use crate::verification::OperatingPoint;
+use crate::verification::bootstrap::{Of, ScoreSample};
 use crate::verification::paired::Replicated;
 use crate::verification::rates::Rates;
 use crate::verification::thresholds::{self, TARGETS};
@@ -28,18 +30,6 @@ pub enum HeadlineMetric {
     Mean(PairKind),
     /// Standard deviation of cosines.
     Std(PairKind),
-}
-
-/// Which direction of a metric is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MetricDirection {
-    /// Lower values.
-    Lower,
-    /// Higher values.
-    Higher,
-    /// Neither: the location of cosines determines which thresholds fit, not how well people are separated.
-    Neither,
 }
 
 impl HeadlineMetric {
@@ -67,37 +57,27 @@ impl HeadlineMetric {
         }
     }
 
+    /// Its row in the table of all metrics.
+    fn metric(self) -> Option<&'static metrics::Metric> {
+        metrics::find(&self.key())
+    }
+
     /// In words.
     #[must_use]
     pub fn name(self) -> String {
-        match self {
-            Self::Eer => "equal error rate".into(),
-            Self::Tar(target) => format!("TAR at FMR {target:e}"),
-            Self::Auc => "area under the ROC curve".into(),
-            Self::DPrime => "separation d′".into(),
-            Self::Mean(kind) => format!("{} cosine, mean", word(kind)),
-            Self::Std(kind) => format!("{} cosine, standard deviation", word(kind)),
-        }
+        self.metric().map_or_else(|| self.key(), |metric| metric.name.into())
     }
 
     /// How its values are formatted.
     #[must_use]
     pub fn quantity(self) -> Quantity {
-        match self {
-            Self::Eer | Self::Tar(_) => Quantity::Rate,
-            Self::DPrime => Quantity::Plain,
-            Self::Auc | Self::Mean(_) | Self::Std(_) => Quantity::Cosine,
-        }
+        Quantity::of_metric(&self.key())
     }
 
     /// Which direction is better.
     #[must_use]
     pub fn better(self) -> MetricDirection {
-        match self {
-            Self::Eer => MetricDirection::Lower,
-            Self::Tar(_) | Self::Auc | Self::DPrime => MetricDirection::Higher,
-            Self::Mean(_) | Self::Std(_) => MetricDirection::Neither,
-        }
+        self.metric().map_or(MetricDirection::Neither, |metric| metric.better)
     }
 
     /// Parses a key; the false match rate may be spelled in any way (`tar@fmr=0.001`).
@@ -120,7 +100,7 @@ impl HeadlineMetric {
 
     /// The statistic on one sample. TAR finds its threshold in the sample itself, so that replicates include the
     /// uncertainty of the threshold.
-    fn of(self, sample: &Sample) -> f64 {
+    fn of(self, sample: &ScoreSample) -> f64 {
         let scores = |kind| match kind {
             PairKind::Genuine => &sample.genuine,
             PairKind::Impostor => &sample.impostor,
@@ -147,21 +127,7 @@ impl HeadlineMetric {
     /// The metric as a run stored it.
     #[must_use]
     pub fn stored(self, metrics: &Metrics) -> Option<&Estimate> {
-        let of = |kind| match kind {
-            PairKind::Genuine => &metrics.genuine,
-            PairKind::Impostor => &metrics.impostor,
-        };
-        match self {
-            Self::Eer => Some(&metrics.eer),
-            Self::Tar(target) => {
-                let mut points = metrics.operating_points.iter();
-                points.find(|point| (point.target_fmr / target - 1.0).abs() < 1e-6)?.tar.as_ref()
-            }
-            Self::Auc => Some(&metrics.auc),
-            Self::DPrime => Some(&metrics.d_prime),
-            Self::Mean(kind) => Some(&of(kind).mean),
-            Self::Std(kind) => Some(&of(kind).std),
-        }
+        metrics.estimate(&self.key())
     }
 
     /// All metrics of one run, in the order of [`HeadlineMetric::all`], as in `metrics.json` and with their replicates.
@@ -177,7 +143,7 @@ impl HeadlineMetric {
         let measured = |metric: Self| {
             let estimate = match metric {
                 Self::Eer => rates.eer().0,
-                Self::Tar(target) => points.iter().find(|point| point.target_fmr == target)?.tar.clone()?,
+                Self::Tar(target) => OperatingPoint::find(&points, target)?.tar.clone()?,
                 Self::Auc => thresholds::auc(rates),
                 Self::DPrime => Some(thresholds::d_prime(estimator)).filter(|estimate| estimate.n > 0)?,
                 Self::Mean(kind) | Self::Std(kind) => {

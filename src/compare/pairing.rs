@@ -16,7 +16,7 @@ use crate::similarity::SimilarityOptions;
 use crate::similarity::kernel::Rows;
 use crate::similarity::listed::{self, RowPair};
 use crate::similarity::sampling::Quota;
-use crate::similarity::{self, Histograms, Labelled, Population, Request};
+use crate::similarity::{self, Histograms, Labelled, PairRequest, Population};
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::paired::Replicated;
 use crate::verification::rates::Rates;
@@ -332,7 +332,7 @@ impl<'a> Pairing<'a> {
             listed::compare(rows, &self.population, list, 0)?
         } else {
             let quota = Quota::new(&self.population.available, self.options);
-            let request = Request { quota, hardest: 0, watched: &[], seed: self.seed };
+            let request = PairRequest { quota, hardest: 0, watched: &[], seed: self.seed };
             similarity::compare(rows, &self.population, &request, progress, cancel)?
         };
         let how = Resampling { replicates: self.options.replicates, level: self.options.confidence, seed: self.seed };

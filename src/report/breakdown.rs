@@ -5,7 +5,7 @@ use super::axis::ChartAxis;
 use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
 use super::plots::{Chart, ChartLayer, Mark, Style};
 use super::words::{NONE, count, counted, interval_name, maybe, operating, point, value_and_interval};
-use crate::breakdown::{Breakdown, Discard, LeftOut, Slice, Slices, Warning};
+use crate::breakdown::{Breakdown, Discard, SkippedColumn, Slice, Slices, Warning};
 use crate::estimate::Estimate;
 use crate::evaluate::Evaluation;
 use crate::numbers::Quantity::{Plain, Rate};
@@ -234,9 +234,9 @@ fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> DataTable
     table
 }
 
-fn left_out(columns: &[LeftOut]) -> DataTable {
+fn left_out(columns: &[SkippedColumn]) -> DataTable {
     let mut table = DataTable::new("Columns without slices", &["column", "reason"]);
-    for LeftOut { column, reason } in columns {
+    for SkippedColumn { column, reason } in columns {
         table.row([column, reason]);
     }
     table

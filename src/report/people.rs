@@ -12,7 +12,7 @@ use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity::{self, Cosine, Plain, Rate};
 use crate::people::audit::{Audit, Cause, Looks, WithAndWithout, WrongPair};
-use crate::people::routing::{Point, Routing};
+use crate::people::routing::{Routing, RoutingPoint};
 use crate::people::{Identities, IdentityErrors, People, Portrait};
 use crate::similarity::PairKind;
 use crate::verification::interval::upper_bound_of_none;
@@ -412,7 +412,7 @@ fn rates(routing: &Routing) -> DataTable {
         ["threshold", "#identified correctly (DIR)", "#identified as someone else", "#unknown face identified (FPIR)"];
     let mut table = DataTable::new("Rates by threshold", &columns);
     let mut unresolved = Vec::new();
-    let mut row = |threshold: TableCell, found: &Point| {
+    let mut row = |threshold: TableCell, found: &RoutingPoint| {
         let rate = |estimate: &Option<Estimate>| TableCell::estimate(Rate, estimate.as_ref());
         table.row([threshold, rate(&found.dir), rate(&found.wrong), rate(&found.fpir)]);
     };
@@ -428,7 +428,7 @@ fn rates(routing: &Routing) -> DataTable {
             None => unresolved.push(target(aim.fpir)),
         }
     }
-    let searches = |of: fn(&Point) -> &Option<Estimate>| {
+    let searches = |of: fn(&RoutingPoint) -> &Option<Estimate>| {
         let n = routing.ladder.iter().find_map(|point| of(point).as_ref()).map_or(0, |found| found.n);
         counted(n, "face", "faces")
     };
@@ -455,7 +455,7 @@ fn curve(people: &People) -> Result<Exhibit, ReportError> {
     let y = ChartAxis::linear("DIR: known faces identified correctly, %", lower, 100.0);
     let line: Vec<_> = curve.iter().map(|point| (point.fpir, 100.0 * point.dir)).collect();
     let band = curve.iter().map(|point| (point.fpir, 100.0 * point.dir_lower, 100.0 * point.dir_upper)).collect();
-    let between = |point: &&Point| (0.449..=0.621).contains(&point.threshold);
+    let between = |point: &&RoutingPoint| (0.449..=0.621).contains(&point.threshold);
     let marks: Vec<_> = people
         .routing
         .ladder

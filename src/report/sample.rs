@@ -2,16 +2,16 @@
 
 use super::{ChunkTiming, FailureRow, Report};
 use crate::agreement::{PrecisionAgreement, PrecisionRates, Verification};
-use crate::breakdown::{Breakdown, Discard, DiscardCurve, LeftOut, SCHEMA as BREAKDOWN, Slice, Slices, Warning};
+use crate::breakdown::{Breakdown, Discard, DiscardCurve, SCHEMA as BREAKDOWN, SkippedColumn, Slice, Slices, Warning};
 use crate::compare::RunSummary;
 use crate::estimate::{Estimate, Unit};
 use crate::evaluate::Evaluation;
-use crate::metrics::{FaceCounts, Judged, Metrics, PairCounts, PublishedRow, SCHEMA, Upstream};
+use crate::metrics::{FaceCounts, Judged, Metrics, PairCounts, PublishedRow, SCHEMA, UpstreamResult};
 use crate::model::Precision;
 use crate::people::Centroids;
 use crate::people::audit::{Audit, Cause, Looks, OnePerson, WithAndWithout, WrongPair};
-use crate::people::headline::Headline;
-use crate::people::routing::{CurvePoint, LADDER, Point, Routing, TARGETS, Target};
+use crate::people::headline::KeyMetrics;
+use crate::people::routing::{CurvePoint, LADDER, Routing, RoutingPoint, RoutingTarget, TARGETS};
 use crate::people::{Identities, IdentityErrors, People, Portrait, Suspect};
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
 use crate::verification::Curve;
@@ -173,7 +173,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         operating_points,
         intervals,
         thresholds,
-        upstream: Some(Upstream {
+        upstream: Some(UpstreamResult {
             genuine: genuine.clone(),
             impostor: impostor.clone(),
             rows: vec![
@@ -193,7 +193,6 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
                 },
             ],
         }),
-        protocols: Vec::new(),
         expectations: vec![
             Judged {
                 metric: "eer".into(),
@@ -216,6 +215,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         ],
         genuine,
         impostor,
+        ..Metrics::default()
     };
     let (hardest, identities): (Vec<_>, Vec<_>) = (hardest.collect(), identities.collect());
     let people = people(&identities);
@@ -284,7 +284,7 @@ pub(crate) fn people(identities: &[IdentitySpread]) -> People {
             kind: if rank < 3 { Looks::Another } else { Looks::Nobody },
         }
     });
-    let headline = |shift: f64| Headline {
+    let headline = |shift: f64| KeyMetrics {
         genuine_pairs: 1_000_000,
         impostor_pairs: 1_000_000,
         eer: estimate(0.0312 - shift),
@@ -317,7 +317,7 @@ pub(crate) fn people(identities: &[IdentitySpread]) -> People {
     let rate = |point: f64| Some(Estimate { unit: Unit::Faces, ..estimate(point) });
     let at = |threshold: f32| {
         let strict = f64::from(threshold);
-        Point {
+        RoutingPoint {
             threshold,
             dir: rate(1.0 - strict.powi(4)),
             wrong: rate(0.002),
@@ -329,7 +329,7 @@ pub(crate) fn people(identities: &[IdentitySpread]) -> People {
         let dir = 0.8 + f64::from(i) / 400.0;
         CurvePoint { threshold: 0.9 - i as f32 / 100.0, fpir, dir, dir_lower: dir - 0.02, dir_upper: dir + 0.02 }
     });
-    let targets = TARGETS.map(|fpir| Target { fpir, point: (fpir > 2e-3).then(|| at(0.41)) });
+    let targets = TARGETS.map(|fpir| RoutingTarget { fpir, point: (fpir > 2e-3).then(|| at(0.41)) });
     let routing = Routing {
         gallery: 480,
         held_out: 187_595,
@@ -403,7 +403,7 @@ pub(crate) fn breakdown() -> Breakdown {
             ),
             column("meta.camera <old>", &[("front", 0.02), ("side & back", 0.3)]),
         ],
-        left_out: vec![LeftOut { column: "meta.note".into(), reason }],
+        left_out: vec![SkippedColumn { column: "meta.note".into(), reason }],
         discard: Discard {
             pairs: 400_000,
             available: 36_000_000,

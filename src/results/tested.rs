@@ -8,7 +8,7 @@ use polars::prelude::*;
 use super::ResultsError;
 use super::files::{ParquetTable, column, f64s, strings, u32s, write_table};
 use crate::evaluate::TestedProtocol;
-use crate::protocol::Outcome;
+use crate::protocol::PairOutcome;
 
 /// The file.
 const FILE: &str = "protocol_pairs.parquet";
@@ -19,9 +19,9 @@ pub(super) fn write(run: &Path, tested: &[TestedProtocol]) -> Result<(), Results
         return Ok(());
     }
     let all = || tested.iter().flat_map(|tested| tested.pairs.iter().map(|pair| (tested.protocol.as_str(), pair)));
-    let number = |of: fn(&Outcome) -> u32| all().map(|(_, pair)| of(pair)).collect::<Vec<u32>>();
-    let value = |of: fn(&Outcome) -> f64| all().map(|(_, pair)| of(pair)).collect::<Vec<f64>>();
-    let flag = |of: fn(&Outcome) -> bool| all().map(|(_, pair)| of(pair)).collect::<Vec<bool>>();
+    let number = |of: fn(&PairOutcome) -> u32| all().map(|(_, pair)| of(pair)).collect::<Vec<u32>>();
+    let value = |of: fn(&PairOutcome) -> f64| all().map(|(_, pair)| of(pair)).collect::<Vec<f64>>();
+    let flag = |of: fn(&PairOutcome) -> bool| all().map(|(_, pair)| of(pair)).collect::<Vec<bool>>();
     let columns = vec![
         column("protocol", all().map(|(name, _)| name).collect::<Vec<&str>>()),
         column("pair", number(|pair| pair.pair)),
@@ -33,7 +33,7 @@ pub(super) fn write(run: &Path, tested: &[TestedProtocol]) -> Result<(), Results
         column("fold", number(|pair| pair.fold)),
         column("distance", value(|pair| pair.distance)),
         column("threshold", value(|pair| pair.threshold)),
-        column("right", flag(Outcome::right)),
+        column("right", flag(PairOutcome::right)),
         column("accepted_for_val", flag(|pair| pair.accepted_for_val)),
     ];
     write_table(&run.join(FILE), columns)
@@ -63,7 +63,7 @@ pub fn read(run: &Path) -> Result<Vec<TestedProtocol>, ResultsError> {
         if tested.last().is_none_or(|last| last.protocol != name) {
             tested.push(TestedProtocol { protocol: name, pairs: Vec::new() });
         }
-        let outcome = Outcome {
+        let outcome = PairOutcome {
             pair: pairs[i],
             rows: (rows_a[i], rows_b[i]),
             people: (people_a[i], people_b[i]),

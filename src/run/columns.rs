@@ -1,7 +1,7 @@
 //! The columns that the breakdown can split faces by: manifest attributes and measured picture quality.
 
 use super::inspect::EmbeddedFaces;
-use crate::breakdown::{Better, Column};
+use crate::breakdown::{Column, GoodValues};
 use crate::dataset::{Face, PixelSource};
 use crate::preprocess::BoundingBox;
 use crate::quality::{MIDDLE_GREY, Quality};
@@ -39,12 +39,12 @@ pub(super) fn columns(faces: &EmbeddedFaces) -> Vec<Column<'_>> {
     let measured = |name: &str, of: fn(&Quality) -> f64| {
         Column::numbers(name, faces.quality.iter().map(|quality| quality.as_ref().map(of)).collect())
     };
-    let higher = Better::Higher;
+    let higher = GoodValues::Higher;
     let mut columns = Vec::new();
     if faces.quality.iter().any(Option::is_some) {
         columns.extend([
             measured("sharpness", |face| f64::from(face.sharpness)).judged(higher),
-            measured("exposure", |face| f64::from(face.exposure)).judged(Better::Near(MIDDLE_GREY)),
+            measured("exposure", |face| f64::from(face.exposure)).judged(GoodValues::Near(MIDDLE_GREY)),
             measured("contrast", |face| f64::from(face.contrast)).judged(higher),
             measured("size", |face| f64::from(face.size)).judged(higher),
         ]);

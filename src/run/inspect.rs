@@ -273,10 +273,7 @@ fn row(run: &RunDirectory) -> Result<RunRow, RunError> {
         (false, false) => RunState::Embedding,
     };
     let worked_on = provenance.sessions.last().map(|session| session.ended.unwrap_or(session.started));
-    let at = |target: f64| {
-        let points = &metrics.as_ref()?.operating_points;
-        points.iter().find(|point| (point.target_fmr / target - 1.0).abs() < 1e-9)?.tar.clone()
-    };
+    let at = |target: f64| metrics.as_ref()?.tar(target).cloned();
     Ok(RunRow {
         run: run.name(),
         state,

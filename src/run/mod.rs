@@ -385,7 +385,7 @@ impl RunContext<'_> {
             seed: config.seed,
             expect: &config.expect,
             benchmarks,
-            keeper: &keeper,
+            checkpoint: &keeper,
             cards: &cards,
         };
         let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;

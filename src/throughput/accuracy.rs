@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::progress::{Cancel, Silent};
 use crate::similarity::sampling::Quota;
-use crate::similarity::{self, Request, kernel::Rows, population::Population};
+use crate::similarity::{self, PairRequest, kernel::Rows, population::Population};
 use crate::verification::interval::upper_bound_of_none;
 use crate::verification::roc::{Roc, Survival, allowed};
 use crate::verification::thresholds::TARGETS;
@@ -44,7 +44,7 @@ pub fn separation(data: &[f32], dimension: usize, population: &Population<'_>) -
         return None;
     }
     let rows = Rows { data, dimension };
-    let request = Request { quota, hardest: 0, watched: &[], seed: 0 };
+    let request = PairRequest { quota, hardest: 0, watched: &[], seed: 0 };
     let found = similarity::compare(rows, population, &request, &Silent, &Cancel::default())?;
     let (genuine, impostor) = (Survival::new(&found.genuine.counts), Survival::new(&found.impostor.counts));
     let (eer, _) = Roc { genuine: &genuine, impostor: &impostor }.eer();

@@ -10,7 +10,9 @@ use facevault::model::DeviceRequest;
 use facevault::progress::{Cancel, Progress, Silent};
 use facevault::similarity::kernel::Rows;
 use facevault::similarity::sampling::Quota;
-use facevault::similarity::{Cards, Comparison, Forgetful, Labelled, Population, Request, compare, compare_resumably};
+use facevault::similarity::{
+    Cards, ComparedPairs, Labelled, NoCheckpoint, PairRequest, Population, compare, compare_resumably,
+};
 use facevault::verification::bootstrap::Cell;
 
 use crate::support::fake_cuda;
@@ -150,18 +152,19 @@ impl Crowd {
         let population = Population::new(&self.faces(), 1);
         let rows = Rows { data: &self.data, dimension: self.dimension };
         let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
-        let request = Request { quota, hardest: 50, watched, seed: 3 };
+        let request = PairRequest { quota, hardest: 50, watched, seed: 3 };
         let alone = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
         let (lines, cards) = (Lines::default(), Cards::new(DeviceRequest::Cuda));
         let card = cards.load(rows, &population, quota.impostor, &lines).unwrap().unwrap();
         let cancel = Cancel::default();
-        let found = compare_resumably(rows, &population, &request, Some(&card), &Forgetful, &lines, &cancel).unwrap();
+        let found =
+            compare_resumably(rows, &population, &request, Some(&card), &NoCheckpoint, &lines, &cancel).unwrap();
         assert_same(&found, &alone);
         lines.0.into_inner().unwrap()
     }
 }
 
-fn assert_same(found: &Comparison, expected: &Comparison) {
+fn assert_same(found: &ComparedPairs, expected: &ComparedPairs) {
     let cells = |cells: &[Cell]| {
         let mut cells: Vec<_> = cells.iter().map(|cell| format!("{cell:?}")).collect();
         cells.sort();
@@ -169,7 +172,7 @@ fn assert_same(found: &Comparison, expected: &Comparison) {
     };
     assert_eq!(found.genuine, expected.genuine);
     assert_eq!(found.impostor, expected.impostor);
-    let range = |found: &Comparison| [found.impostor.min, found.impostor.max].map(f32::to_bits);
+    let range = |found: &ComparedPairs| [found.impostor.min, found.impostor.max].map(f32::to_bits);
     assert_eq!(range(found), range(expected));
     assert_eq!(cells(&found.cells.genuine), cells(&expected.cells.genuine));
     assert_eq!(cells(&found.cells.impostor), cells(&expected.cells.impostor));

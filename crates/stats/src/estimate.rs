@@ -1,9 +1,9 @@
-//! One number with what is known about its uncertainty: shared by JSON, tables and plots.
+//! A number with its uncertainty: shared by JSON, tables and plots.
 
 use serde::{Deserialize, Serialize};
 
 /// A measured quantity with its confidence interval and sample size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Estimate {
     /// The point estimate, in the quantity's own unit (cosines and rates have none).
     pub point: f64,
@@ -26,10 +26,11 @@ pub struct Estimate {
 }
 
 /// What an [`Estimate`] counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Comparisons of two faces.
+    #[default]
     Pairs,
     /// Embedded faces.
     Faces,

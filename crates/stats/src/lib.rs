@@ -1,12 +1,13 @@
-//! Verification statistics that know that pairs share people: cosines of all pairs, error rates and thresholds with
-//! intervals over identities, published protocols, who fails, and which labels deserve a look.
+#![doc = include_str!("../README.md")]
+//!
+//! ## Layers
 //!
 //! ```text
 //! similarity (unit rows → tallies, cells, hardest pairs) ─ verification (tallies → estimates)
 //!        └─ protocol (published lists) · people (identities, label audit, routing) · breakdown (slices, discard curves)
 //! ```
 //!
-//! Pure: no file, no network; a card is used through `facevault-cuda` where one is asked for.
+//! Pairs are compared on a GPU through `facevault-cuda` where the caller asks for one.
 
 pub mod breakdown;
 pub mod estimate;

@@ -1,18 +1,22 @@
 //! The schema of `metrics.json`. Every estimate has point, lower, upper and n.
 
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
 use crate::protocol::ProtocolResult;
+use crate::similarity::ComparedPairs;
+use crate::verification::bootstrap::Of;
+use crate::verification::distribution::distribution;
+use crate::verification::rates::Rates;
+use crate::verification::thresholds;
 use crate::verification::{Distribution, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates};
 
 /// Version of the schema; readers reject other versions.
 pub const SCHEMA: u32 = 2;
 
 /// All numbers of one evaluated run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Metrics {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -46,16 +50,16 @@ pub struct Metrics {
     /// Error rates at fixed thresholds.
     pub thresholds: Vec<ThresholdRates>,
     /// Upstream's own sampling against its published table, if configured.
-    pub upstream: Option<Upstream>,
+    pub upstream: Option<UpstreamResult>,
     /// Verification protocols over published lists of pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protocols: Vec<ProtocolResult>,
-    /// `expect:` of the config, judged.
+    /// The config's expectations (`expect:`), judged.
     pub expectations: Vec<Judged>,
 }
 
 /// Faces and identities.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FaceCounts {
     /// Rows of the manifest.
     pub manifest: u64,
@@ -72,7 +76,7 @@ pub struct FaceCounts {
 }
 
 /// The pairs compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PairCounts {
     /// `exhaustive`, `sampled`, or `listed`: the faces have no identities, and the pairs come from a published list.
     pub mode: String,
@@ -94,7 +98,7 @@ pub struct PairCounts {
 
 /// Upstream FaceVault's own sampling and its published ranges.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Upstream {
+pub struct UpstreamResult {
     /// All genuine pairs among the first k faces of each identity.
     pub genuine: Distribution,
     /// Random impostor pairs.
@@ -152,62 +156,177 @@ pub struct Judged {
     pub not_judged: Option<String>,
 }
 
-/// The metrics used to compare runs.
-pub const HEADLINES: [&str; 13] = [
-    "eer",
-    "tar@fmr=1e-1",
-    "tar@fmr=1e-2",
-    "tar@fmr=1e-3",
-    "tar@fmr=1e-4",
-    "tar@fmr=1e-5",
-    "tar@fmr=1e-6",
-    "auc",
-    "d_prime",
-    "genuine.mean",
-    "genuine.std",
-    "impostor.mean",
-    "impostor.std",
+/// One metric of a run: everything that other code knows about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its key in `expect:` and in a comparison of runs, e.g. `tar@fmr=1e-3`.
+    pub path: &'static str,
+    /// In words.
+    pub name: &'static str,
+    /// What kind of number it is.
+    pub kind: Kind,
+    /// Which way it is better.
+    pub better: MetricDirection,
+    /// Whether runs are compared by it.
+    pub headline: bool,
+    value: Value,
+    absent: Absent,
+}
+
+/// What kind of number a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// From 0 to 1, written in percent.
+    Rate,
+    /// From 0 to 1, with too many nines for percent.
+    Area,
+    /// From −1 to 1.
+    Cosine,
+    /// Without a unit.
+    Plain,
+    /// A number of faces or identities.
+    Count,
+}
+
+/// Which way a metric is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetricDirection {
+    /// Lower values.
+    Lower,
+    /// Higher values.
+    Higher,
+    /// Neither: the location of cosines decides which thresholds fit, not how well people are distinguished.
+    Neither,
+}
+
+/// How a metric is read from a run.
+#[derive(Debug, Clone, Copy)]
+enum Value {
+    /// An estimate, which may have an interval.
+    Estimated(fn(&Metrics) -> Option<&Estimate>),
+    /// A count or an extreme, which has none.
+    Exact(fn(&Metrics) -> Option<f64>),
+}
+
+/// Why a run may lack a metric.
+#[derive(Debug, Clone, Copy)]
+enum Absent {
+    /// Every run has it.
+    Never,
+    /// Neither distribution has any spread.
+    NoSpread,
+    /// Too few pairs to resolve the rate.
+    TooFewPairs,
+    /// `similarity.upstream` is not set, or its sampling found no pair.
+    NoUpstream,
+}
+
+const fn metric(
+    path: &'static str,
+    name: &'static str,
+    kind: Kind,
+    better: MetricDirection,
+    value: Value,
+    absent: Absent,
+) -> Metric {
+    Metric { path, name, kind, better, headline: false, value, absent }
+}
+
+const fn headline(
+    path: &'static str,
+    name: &'static str,
+    kind: Kind,
+    better: MetricDirection,
+    value: Value,
+    absent: Absent,
+) -> Metric {
+    Metric { headline: true, ..metric(path, name, kind, better, value, absent) }
+}
+
+use Value::{Estimated, Exact};
+
+/// Every metric, headlines first. A new metric is a row here, its field of [`Metrics`], its computation (called in
+/// [`Metrics::of`]), its line in the documentation and a test.
+#[rustfmt::skip]
+pub const METRICS: &[Metric] = &[
+    headline("eer", "equal error rate", Kind::Rate, MetricDirection::Lower, Estimated(|m| Some(&m.eer)), Absent::Never),
+    headline("tar@fmr=1e-1", "TAR at FMR 1e-1", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-1)), Absent::TooFewPairs),
+    headline("tar@fmr=1e-2", "TAR at FMR 1e-2", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-2)), Absent::TooFewPairs),
+    headline("tar@fmr=1e-3", "TAR at FMR 1e-3", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-3)), Absent::TooFewPairs),
+    headline("tar@fmr=1e-4", "TAR at FMR 1e-4", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-4)), Absent::TooFewPairs),
+    headline("tar@fmr=1e-5", "TAR at FMR 1e-5", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-5)), Absent::TooFewPairs),
+    headline("tar@fmr=1e-6", "TAR at FMR 1e-6", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-6)), Absent::TooFewPairs),
+    headline("auc", "area under the ROC curve", Kind::Area, MetricDirection::Higher, Estimated(|m| Some(&m.auc)), Absent::Never),
+    headline("d_prime", "separation d′", Kind::Plain, MetricDirection::Higher, Estimated(|m| Some(&m.d_prime).filter(|d_prime| d_prime.n > 0)), Absent::NoSpread),
+    headline("genuine.mean", "genuine cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.mean)), Absent::Never),
+    headline("genuine.std", "genuine cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.std)), Absent::Never),
+    headline("impostor.mean", "impostor cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.mean)), Absent::Never),
+    headline("impostor.std", "impostor cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.std)), Absent::Never),
+    metric("fmr100", "FNMR at FMR 1e-2", Kind::Rate, MetricDirection::Lower, Estimated(|m| resolved(&m.fmr100)), Absent::TooFewPairs),
+    metric("fmr1000", "FNMR at FMR 1e-3", Kind::Rate, MetricDirection::Lower, Estimated(|m| resolved(&m.fmr1000)), Absent::TooFewPairs),
+    metric("zero_fmr", "FNMR without a false match", Kind::Rate, MetricDirection::Lower, Estimated(|m| Some(&m.zero_fmr)), Absent::Never),
+    metric("genuine.mean_abs", "genuine cosine, mean magnitude", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.mean_abs)), Absent::Never),
+    metric("genuine.min", "genuine cosine, smallest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.genuine.min)), Absent::Never),
+    metric("genuine.max", "genuine cosine, largest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.genuine.max)), Absent::Never),
+    metric("impostor.mean_abs", "impostor cosine, mean magnitude", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.mean_abs)), Absent::Never),
+    metric("impostor.min", "impostor cosine, smallest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.impostor.min)), Absent::Never),
+    metric("impostor.max", "impostor cosine, largest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.impostor.max)), Absent::Never),
+    metric("faces.manifest", "faces in the manifest", Kind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.manifest as f64)), Absent::Never),
+    metric("faces.embedded", "embedded faces", Kind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.embedded as f64)), Absent::Never),
+    metric("faces.failed", "faces without an embedding", Kind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.failed as f64)), Absent::Never),
+    metric("faces.identities", "identities", Kind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.identities as f64)), Absent::Never),
+    metric("upstream.genuine.mean", "upstream's sampling, genuine cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.genuine.mean)), Absent::NoUpstream),
+    metric("upstream.genuine.std", "upstream's sampling, genuine cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.genuine.std)), Absent::NoUpstream),
+    metric("upstream.genuine.min", "upstream's sampling, genuine cosine, smallest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.genuine.min)), Absent::NoUpstream),
+    metric("upstream.genuine.max", "upstream's sampling, genuine cosine, largest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.genuine.max)), Absent::NoUpstream),
+    metric("upstream.impostor.mean", "upstream's sampling, impostor cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.impostor.mean)), Absent::NoUpstream),
+    metric("upstream.impostor.std", "upstream's sampling, impostor cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.impostor.std)), Absent::NoUpstream),
+    metric("upstream.impostor.min", "upstream's sampling, impostor cosine, smallest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.impostor.min)), Absent::NoUpstream),
+    metric("upstream.impostor.max", "upstream's sampling, impostor cosine, largest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.impostor.max)), Absent::NoUpstream),
 ];
 
-/// The paths that `expect:` and [`Metrics::get`] accept, besides protocols' ([`protocol_paths`]).
-pub const PATHS: &[&str] = &[
-    "eer",
-    "auc",
-    "d_prime",
-    "fmr100",
-    "fmr1000",
-    "zero_fmr",
-    "genuine.mean",
-    "genuine.std",
-    "genuine.mean_abs",
-    "genuine.min",
-    "genuine.max",
-    "impostor.mean",
-    "impostor.std",
-    "impostor.mean_abs",
-    "impostor.min",
-    "impostor.max",
-    "tar@fmr=1e-1",
-    "tar@fmr=1e-2",
-    "tar@fmr=1e-3",
-    "tar@fmr=1e-4",
-    "tar@fmr=1e-5",
-    "tar@fmr=1e-6",
-    "faces.manifest",
-    "faces.embedded",
-    "faces.failed",
-    "faces.identities",
-    "upstream.genuine.mean",
-    "upstream.genuine.std",
-    "upstream.genuine.min",
-    "upstream.genuine.max",
-    "upstream.impostor.mean",
-    "upstream.impostor.std",
-    "upstream.impostor.min",
-    "upstream.impostor.max",
-];
+const ALL_PATHS: [&str; METRICS.len()] = {
+    let (mut paths, mut i) = ([""; METRICS.len()], 0);
+    while i < paths.len() {
+        paths[i] = METRICS[i].path;
+        i += 1;
+    }
+    paths
+};
 
-/// The quantities of a protocol: the last part of its metric paths.
+const HEADLINE_COUNT: usize = {
+    let (mut count, mut i) = (0, 0);
+    while i < METRICS.len() {
+        count += METRICS[i].headline as usize;
+        i += 1;
+    }
+    count
+};
+
+/// Paths of the metrics that runs are compared by.
+pub const HEADLINES: [&str; HEADLINE_COUNT] = {
+    let (mut paths, mut count, mut i) = ([""; HEADLINE_COUNT], 0, 0);
+    while i < METRICS.len() {
+        if METRICS[i].headline {
+            paths[count] = METRICS[i].path;
+            count += 1;
+        }
+        i += 1;
+    }
+    paths
+};
+
+/// Every path that `expect:` may name and [`Metrics::get`] answers.
+pub const PATHS: &[&str] = &ALL_PATHS;
+
+/// The metric at a path; `None` for any other path, also that of a protocol.
+#[must_use]
+pub fn find(path: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.path == path)
+}
+
+/// What a protocol's metric paths end in. All of them are rates.
 pub const PROTOCOL_QUANTITIES: [&str; 5] = ["accuracy", "val", "far", "auc", "eer"];
 
 /// The metric paths of a protocol.
@@ -215,13 +334,20 @@ pub fn protocol_paths(name: &str) -> impl Iterator<Item = String> {
     PROTOCOL_QUANTITIES.iter().map(move |quantity| format!("{name}.{quantity}"))
 }
 
+/// What kind of number is at a path of [`PATHS`] or of a protocol; `None` for any other path.
+#[must_use]
+pub fn kind(path: &str) -> Option<Kind> {
+    let of_protocol = || {
+        let (_, quantity) = path.rsplit_once('.')?;
+        PROTOCOL_QUANTITIES.contains(&quantity).then_some(Kind::Rate)
+    };
+    find(path).map(|metric| metric.kind).or_else(of_protocol)
+}
+
 /// Whether a metric path names a rate, from 0 to 1.
 #[must_use]
 pub fn is_rate(path: &str) -> bool {
-    let quantity = path.rsplit_once('.').map(|(_, quantity)| quantity);
-    ["eer", "auc", "fmr100", "fmr1000", "zero_fmr"].contains(&path)
-        || path.starts_with("tar@fmr=")
-        || quantity.is_some_and(|quantity| PROTOCOL_QUANTITIES.contains(&quantity))
+    matches!(kind(path), Some(Kind::Rate | Kind::Area))
 }
 
 /// Why `metrics.json` cannot be read.
@@ -258,11 +384,38 @@ impl Metrics {
         serde_json::from_slice(bytes).map_err(form)
     }
 
-    /// The same numbers with at most 15 decimals. `serde_json` writes every `f64` exactly but can read numbers with more
-    /// digits one unit in the last place off; rounded numbers survive the round trip bit for bit.
+    /// Every number that follows from cosines alone.
     #[must_use]
-    pub fn rounded(self) -> Self {
-        rounded(self)
+    pub(crate) fn of(
+        rates: Rates<'_>,
+        found: &ComparedPairs,
+        faces: FaceCounts,
+        pairs: PairCounts,
+        upstream: Option<UpstreamResult>,
+    ) -> Self {
+        let estimator = rates.estimator;
+        let (eer, eer_threshold) = rates.eer();
+        let (operating_points, intervals) = thresholds::operating_points(rates);
+        Self {
+            schema: SCHEMA,
+            faces,
+            pairs,
+            genuine: distribution(estimator, &found.genuine, Of::Genuine),
+            impostor: distribution(estimator, &found.impostor, Of::Impostor),
+            d_prime: thresholds::d_prime(estimator),
+            auc: thresholds::auc(rates),
+            eer,
+            eer_threshold,
+            fmr100: thresholds::fnmr_at(rates, 1e-2),
+            fmr1000: thresholds::fnmr_at(rates, 1e-3),
+            zero_fmr: thresholds::fnmr_at(rates, 0.0),
+            operating_points,
+            intervals,
+            thresholds: thresholds::ladder(rates),
+            upstream,
+            protocols: Vec::new(),
+            expectations: Vec::new(),
+        }
     }
 
     /// The number at one of [`PATHS`] or of a protocol's paths ([`protocol_paths`]); `None` for other paths and for numbers
@@ -272,46 +425,19 @@ impl Metrics {
     /// A rate without an error is its observed value, 0.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<f64> {
-        let moment = |of: &Distribution, end: &str| match end {
-            "min" => Some(of.min),
-            "max" => Some(of.max),
-            _ => None,
-        };
-        let extreme = || match path.rsplit_once('.')? {
-            ("genuine", end) => moment(&self.genuine, end),
-            ("impostor", end) => moment(&self.impostor, end),
-            ("upstream.genuine", end) => moment(&self.upstream.as_ref()?.genuine, end),
-            ("upstream.impostor", end) => moment(&self.upstream.as_ref()?.impostor, end),
-            _ => None,
-        };
-        match path {
-            "faces.manifest" => Some(self.faces.manifest as f64),
-            "faces.embedded" => Some(self.faces.embedded as f64),
-            "faces.failed" => Some(self.faces.failed as f64),
-            "faces.identities" => Some(self.faces.identities as f64),
-            _ => self.estimate(path).map(|estimate| estimate.point).or_else(extreme),
+        match find(path) {
+            Some(Metric { value: Exact(read), .. }) => read(self),
+            _ => self.estimate(path).map(|estimate| estimate.point),
         }
     }
 
     /// As [`Self::get`], with the interval; `None` also for counts, minima and maxima, which have no interval.
     #[must_use]
     pub fn estimate(&self, path: &str) -> Option<&Estimate> {
-        let upstream = self.upstream.as_ref();
-        match path {
-            "eer" => Some(&self.eer),
-            "auc" => Some(&self.auc),
-            "d_prime" => Some(&self.d_prime).filter(|d_prime| d_prime.n > 0),
-            "fmr100" => resolved(&self.fmr100),
-            "fmr1000" => resolved(&self.fmr1000),
-            "zero_fmr" => Some(&self.zero_fmr),
-            _ if PATHS.contains(&path) => match path.rsplit_once('.') {
-                Some(("genuine", moment)) => self.genuine.moment(moment),
-                Some(("impostor", moment)) => self.impostor.moment(moment),
-                Some(("upstream.genuine", moment)) => upstream?.genuine.moment(moment),
-                Some(("upstream.impostor", moment)) => upstream?.impostor.moment(moment),
-                _ => self.tar(path.strip_prefix("tar@fmr=")?.parse().ok()?),
-            },
-            _ => {
+        match find(path) {
+            Some(Metric { value: Estimated(read), .. }) => read(self),
+            Some(_) => None,
+            None => {
                 let (name, quantity) = path.rsplit_once('.')?;
                 self.protocols.iter().find(|found| found.protocol.name == name)?.estimate(quantity)
             }
@@ -321,13 +447,13 @@ impl Metrics {
     /// Why [`Self::get`] has no number at a path.
     #[must_use]
     pub fn lacks(&self, path: &str) -> String {
-        let few = format!("{} impostor pairs are too few to observe such a rate", self.pairs.impostor);
         let protocol = path.rsplit_once('.').map_or(path, |(name, _)| name);
-        match path {
-            "d_prime" => "neither distribution has any spread".into(),
-            "fmr100" | "fmr1000" => few,
-            _ if path.starts_with("tar@fmr=") => few,
-            _ if path.starts_with("upstream.") => {
+        match find(path).map(|metric| metric.absent) {
+            Some(Absent::NoSpread) => "neither distribution has any spread".into(),
+            Some(Absent::TooFewPairs) => {
+                format!("{} impostor pairs are too few to observe such a rate", self.pairs.impostor)
+            }
+            Some(Absent::NoUpstream) => {
                 "upstream's sampling is not configured (`similarity.upstream`) or found no pairs".into()
             }
             _ if self.protocols.iter().any(|found| found.protocol.name == protocol) => {
@@ -345,43 +471,20 @@ impl Metrics {
         points.filter(|point| point.threshold.is_some()).min_by(|a, b| a.target_fmr.total_cmp(&b.target_fmr))
     }
 
-    /// The true accept rate at a target FMR.
-    fn tar(&self, target: f64) -> Option<&Estimate> {
-        self.operating_points.iter().find(|point| point.target_fmr == target)?.tar.as_ref()
+    /// The operating point of a target false match rate.
+    #[must_use]
+    pub fn operating_point(&self, fmr: f64) -> Option<&OperatingPoint> {
+        OperatingPoint::find(&self.operating_points, fmr)
+    }
+
+    /// True accept rate at a target false match rate; `None` where the pairs cannot resolve it.
+    #[must_use]
+    pub fn tar(&self, fmr: f64) -> Option<&Estimate> {
+        self.operating_point(fmr)?.tar.as_ref()
     }
 }
 
 /// The rate, unless only a lower bound is known.
 fn resolved(rate: &Estimate) -> Option<&Estimate> {
     (!rate.bound || rate.upper.is_some()).then_some(rate)
-}
-
-/// [`Metrics::rounded`] for anything stored as JSON.
-pub(crate) fn rounded<T: Serialize + DeserializeOwned>(numbers: T) -> T {
-    let rounded = serde_json::to_value(&numbers).map(|mut value| {
-        round(&mut value);
-        serde_json::from_value(value)
-    });
-    match rounded {
-        Ok(Ok(rounded)) => rounded,
-        _ => numbers,
-    }
-}
-
-/// Rounds every fraction to as many decimals (up to 15) as keep its digits below 2⁵³, where division by a power of ten
-/// is exact to the last bit.
-fn round(value: &mut serde_json::Value) {
-    use serde_json::Value;
-    match value {
-        Value::Array(values) => values.iter_mut().for_each(round),
-        Value::Object(fields) => fields.values_mut().for_each(round),
-        Value::Number(number) if number.is_f64() => {
-            let x = number.as_f64().unwrap_or_default();
-            let scale = [1e15, 1e12, 1e9].into_iter().find(|scale| x.abs() * scale < 8e15).unwrap_or(1.0);
-            if let Some(rounded) = serde_json::Number::from_f64((x * scale).round() / scale) {
-                *number = rounded;
-            }
-        }
-        _ => {}
-    }
 }

@@ -6,7 +6,7 @@ use facevault_base::progress::{Cancel, Silent};
 use facevault_cuda::DeviceRequest;
 
 use crate::evaluate::{Benchmarks, Evaluation, EvaluationInput, evaluate};
-use crate::similarity::{Cards, Forgetful, Labelled, PairMode, SimilarityOptions};
+use crate::similarity::{Cards, Labelled, NoCheckpoint, PairMode, SimilarityOptions};
 
 /// An evaluation of 240 random faces, four of each identity; the same on every machine.
 ///
@@ -39,7 +39,7 @@ pub fn evaluation() -> Evaluation {
         seed: 11,
         expect: &BTreeMap::new(),
         benchmarks: Benchmarks::default(),
-        keeper: &Forgetful,
+        checkpoint: &NoCheckpoint,
         cards: &Cards::new(DeviceRequest::Cpu),
     };
     evaluate(&input, &Silent, &Cancel::default()).expect("faces that can be evaluated")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Texts (or numbers written as such) that occur at most this often make a slice each; more are not told apart.
+/// Up to this many distinct texts (or numbers) make a slice each.
 pub(super) const MOST_CATEGORIES: usize = 12;
 
 /// A column of a table with one row a face, in the order of the matrix.
@@ -13,7 +13,7 @@ pub struct Column<'a> {
     /// One a face; a face may have none.
     pub values: Values<'a>,
     /// Which values promise a good picture, for a measure of quality.
-    pub better: Option<Better>,
+    pub better: Option<GoodValues>,
 }
 
 /// The values of a column.
@@ -25,16 +25,16 @@ pub enum Values<'a> {
     Texts(Vec<Option<&'a str>>),
 }
 
-/// Which values of a measure promise a good picture.
+/// Which values of a measure indicate a good picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Better {
+pub enum GoodValues {
     /// High ones.
     Higher,
     /// Those near this one.
     Near(f64),
 }
 
-impl Better {
+impl GoodValues {
     /// The higher, the better.
     pub(super) fn score(self, value: f64) -> f64 {
         match self {
@@ -46,7 +46,7 @@ impl Better {
 
 /// How a column divides the faces.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Groups {
+pub(super) struct ColumnGroups {
     /// Name, and least and greatest value where values are numbers; at least two, in order.
     pub names: Vec<(String, Option<[f64; 2]>)>,
     /// Which of them each of the asked rows is in, in the order asked.
@@ -68,7 +68,7 @@ impl<'a> Column<'a> {
 
     /// The same column as a measure of quality.
     #[must_use]
-    pub fn judged(self, better: Better) -> Self {
+    pub fn judged(self, better: GoodValues) -> Self {
         Self { better: Some(better), ..self }
     }
 
@@ -91,7 +91,7 @@ impl<'a> Column<'a> {
 
     /// Divides rows: few different texts are categories, numbers are cut into quarters of the rows; equal numbers stay
     /// together. The error says why there are no groups.
-    pub(super) fn groups(&self, rows: &[u32]) -> Result<Groups, String> {
+    pub(super) fn groups(&self, rows: &[u32]) -> Result<ColumnGroups, String> {
         let texts: Vec<Option<&str>> = rows.iter().map(|&row| self.text(row)).collect();
         let numbers: Vec<Option<f64>> = rows.iter().map(|&row| self.number(row)).collect();
         let mut different: BTreeMap<&str, usize> = texts.iter().flatten().map(|text| (*text, 0)).collect();
@@ -108,7 +108,7 @@ impl<'a> Column<'a> {
                 different.insert(name, i);
             });
             let of = texts.iter().map(|text| different.get((*text)?).copied()).collect();
-            Groups { names: names.into_iter().map(|name| (name.to_owned(), None)).collect(), of }
+            ColumnGroups { names: names.into_iter().map(|name| (name.to_owned(), None)).collect(), of }
         } else if texts.iter().zip(&numbers).any(|(text, number)| text.is_some() && number.is_none()) {
             return Err(format!("{} different texts are neither few nor numbers", different.len()));
         } else {
@@ -121,7 +121,7 @@ impl<'a> Column<'a> {
     }
 }
 
-fn quarters(numbers: &[Option<f64>]) -> Groups {
+fn quarters(numbers: &[Option<f64>]) -> ColumnGroups {
     let mut sorted: Vec<f64> = numbers.iter().flatten().copied().collect();
     sorted.sort_by(f64::total_cmp);
     let edge = |quarter: usize| sorted.get(sorted.len() * quarter / 4).copied();
@@ -133,7 +133,7 @@ fn quarters(numbers: &[Option<f64>]) -> Groups {
     }
     // Many equal numbers leave quarters empty.
     let place = |quarter: usize| ranges[..quarter].iter().flatten().count();
-    Groups {
+    ColumnGroups {
         names: ranges.iter().flatten().map(|range| (name(*range), Some(*range))).collect(),
         of: numbers.iter().map(|number| number.map(|value| place(bin(value)))).collect(),
     }

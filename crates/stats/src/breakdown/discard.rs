@@ -1,16 +1,15 @@
 //! Error-versus-discard curves (Grother & Tabassi 2007; ISO/IEC 29794-1): if the worst pictures had been turned away, how
-//! many of the remaining same-identity pairs would still be missed? A measure of quality is worth something when its
-//! curve falls.
+//! many of the remaining same-identity pairs would still be missed? A measure of quality is useful if its curve falls.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Input;
+use super::BreakdownInput;
 use super::column::Column;
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::kernel::cosine;
 use crate::verification::bootstrap::percentiles;
-use crate::verification::carriers::{NO_SPREAD, Worth, spread, too_few};
+use crate::verification::carriers::{EffectiveTrials, NO_SPREAD, spread, too_few};
 use crate::verification::random::Draw;
 use facevault_base::progress::{Cancel, Progress};
 
@@ -34,7 +33,7 @@ const UNKNOWN: u16 = u16::MAX;
 pub struct Discard {
     /// Same-identity pairs that were compared again.
     pub pairs: u64,
-    /// Same-identity pairs that there are.
+    /// All same-identity pairs.
     pub available: u64,
     /// How many of the compared ones are below the threshold.
     pub misses: u64,
@@ -110,7 +109,7 @@ impl Histogram {
 
 impl Discard {
     /// Compares same-identity pairs again, at most about `most`. `None` when cancelled.
-    pub(super) fn new(input: &Input<'_>, most: u64, progress: &dyn Progress, cancel: &Cancel) -> Option<Self> {
+    pub(super) fn new(input: &BreakdownInput<'_>, most: u64, progress: &dyn Progress, cancel: &Cancel) -> Option<Self> {
         let measures: Vec<(&Column<'_>, Vec<u16>)> =
             input.columns.iter().filter_map(|column| Some((column, ranks(input, column)?))).collect();
         let available = input.population.available.genuine;
@@ -119,7 +118,7 @@ impl Discard {
         }
         let kept = kept(input, most);
         progress.start("checking quality", "pairs", Some(available.min(most)), 0);
-        let units: Option<Vec<Tally>> = (0..input.population.units.len())
+        let units: Option<Vec<UnitTally>> = (0..input.population.units.len())
             .into_par_iter()
             .map(|unit| (!cancel.requested()).then(|| compare(input, unit, &kept, &measures, progress)))
             .collect();
@@ -136,7 +135,7 @@ impl Discard {
 
 /// The rank of each face of the population, from 0 (worst) to [`RANKS`] − 1; faces of one value share it. `None` for a
 /// column that is no measure, or has one value only.
-fn ranks(input: &Input<'_>, column: &Column<'_>) -> Option<Vec<u16>> {
+fn ranks(input: &BreakdownInput<'_>, column: &Column<'_>) -> Option<Vec<u16>> {
     let better = column.better?;
     let members = &input.population.members;
     let scores: Vec<Option<f64>> =
@@ -148,7 +147,7 @@ fn ranks(input: &Input<'_>, column: &Column<'_>) -> Option<Vec<u16>> {
 }
 
 /// Which positions are compared: all, or a seeded part that leaves about `most` pairs.
-fn kept(input: &Input<'_>, most: u64) -> Vec<bool> {
+fn kept(input: &BreakdownInput<'_>, most: u64) -> Vec<bool> {
     const WHOLE: u64 = 1 << 32;
     let available = input.population.available.genuine.max(1);
     let share = (most as f64 / available as f64).sqrt();
@@ -158,7 +157,7 @@ fn kept(input: &Input<'_>, most: u64) -> Vec<bool> {
 }
 
 /// What the pairs of one resampled unit came to.
-struct Tally {
+struct UnitTally {
     pairs: u64,
     misses: u64,
     /// One a measure.
@@ -166,15 +165,15 @@ struct Tally {
 }
 
 fn compare(
-    input: &Input<'_>,
+    input: &BreakdownInput<'_>,
     unit: usize,
     kept: &[bool],
     measures: &[(&Column<'_>, Vec<u16>)],
     progress: &dyn Progress,
-) -> Tally {
+) -> UnitTally {
     let members = &input.population.members;
     let threshold = input.threshold;
-    let mut found = Tally { pairs: 0, misses: 0, by_rank: vec![Histogram::default(); measures.len()] };
+    let mut found = UnitTally { pairs: 0, misses: 0, by_rank: vec![Histogram::default(); measures.len()] };
     let positions: Vec<usize> = input.population.units[unit].clone().filter(|position| kept[*position]).collect();
     for same in positions.chunk_by(|a, b| members[*a].identity == members[*b].identity) {
         let before = found.pairs;
@@ -201,8 +200,8 @@ fn compare(
 
 /// `None` when cancelled.
 fn curves(
-    input: &Input<'_>,
-    units: &[Tally],
+    input: &BreakdownInput<'_>,
+    units: &[UnitTally],
     measures: &[(&Column<'_>, Vec<u16>)],
     shares: &[f64],
     cancel: &Cancel,
@@ -262,7 +261,9 @@ fn curves(
                 .iter()
                 .enumerate()
                 .map(|(i, share)| match estimate(remaining(*share), &|curve| curve[i]) {
-                    Estimate { point: 0.0, n, .. } => Worth::new(n, "pairs", carriers, who, None).none(how.level),
+                    Estimate { point: 0.0, n, .. } => {
+                        EffectiveTrials::new(n, "pairs", carriers, who, None).none(how.level)
+                    }
                     estimate => estimate,
                 })
                 .collect();

@@ -1,21 +1,18 @@
-//! Which faces fail: error rates by slices of the faces (their metadata, their measured quality), and how far leaving out
-//! the worst pictures would help.
+//! Which faces fail: error rates by slices of the faces (metadata, measured quality), and how much discarding the worst
+//! pictures helps.
 
 mod column;
 mod discard;
-mod rate;
 mod slices;
 #[cfg(test)]
 mod tests;
 
-pub use column::{Better, Column, Values};
+pub use column::{Column, GoodValues, Values};
 pub use discard::{Discard, DiscardCurve};
-pub use rate::{Cluster, rate};
-pub use slices::{LeftOut, Slice, Slices, Warning};
+pub use slices::{SkippedColumn, Slice, Slices, Warning};
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics;
 use crate::similarity::kernel::Rows;
 use crate::similarity::{FaceErrors, Population};
 use crate::verification::bootstrap::Resampling;
@@ -36,24 +33,24 @@ pub struct Breakdown {
     pub all: Slice,
     /// The slices of each column.
     pub columns: Vec<Slices>,
-    /// Columns that make no slices, and why.
-    pub left_out: Vec<LeftOut>,
-    /// What leaving out the worst pictures would do.
+    /// Columns without slices, and why.
+    pub left_out: Vec<SkippedColumn>,
+    /// The effect of discarding the worst pictures.
     pub discard: Discard,
 }
 
-/// What a breakdown is made of.
+/// The input of a breakdown.
 #[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
+pub struct BreakdownInput<'a> {
     /// Unit rows, one a face.
     pub rows: Rows<'a>,
     /// The labelled ones.
     pub population: &'a Population<'a>,
-    /// What their pairs came to at the threshold, and at no other.
+    /// Errors of their pairs at the threshold, and at no other.
     pub errors: &'a FaceErrors,
     /// The operating threshold.
     pub threshold: f32,
-    /// What is known of the faces.
+    /// Metadata and measures of the faces.
     pub columns: &'a [Column<'a>],
     /// How intervals are made.
     pub how: Resampling,
@@ -63,10 +60,10 @@ impl Breakdown {
     /// Slices and curves: a pure function of the input, bit for bit, whatever the number of threads. `None` when
     /// cancelled.
     #[must_use]
-    pub fn new(input: &Input<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<Self> {
+    pub fn new(input: &BreakdownInput<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<Self> {
         let (all, columns, left_out) = slices::of(input);
         let discard = Discard::new(input, discard::MOST_PAIRS, progress, cancel)?;
         let threshold = input.threshold.into();
-        Some(metrics::rounded(Self { schema: SCHEMA, threshold, all, columns, left_out, discard }))
+        Some(Self { schema: SCHEMA, threshold, all, columns, left_out, discard })
     }
 }

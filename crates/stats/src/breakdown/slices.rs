@@ -2,15 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Input;
+use super::BreakdownInput;
 use super::column::Column;
-use super::rate::{Cluster, rate};
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Unit};
 use crate::similarity::population::Member;
 use crate::verification::carriers::FEWEST;
+use crate::verification::clustered::{Clustering, Count, Membership, rate};
 
-/// Errors that a slice should have at the rate of all faces, to be told from them (Doddington's rule of 30).
+/// Fewest errors expected at the rate of all faces for a slice to be distinguishable (Doddington's rule of 30).
 const RULE_OF_30: f64 = 30.0;
+
+/// A pair counts with the identity of its face, and twice where both of its faces are in the slice.
+pub(super) const PAIRS: Clustering =
+    Clustering { membership: Membership::PerFace, trial: Unit::Pairs, cluster: Unit::Identities };
 
 /// The slices of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,8 +28,8 @@ pub struct Slices {
     pub slices: Vec<Slice>,
 }
 
-/// Some labelled faces, and what their pairs came to at the operating threshold. A pair counts once for each of its faces
-/// that is in the slice.
+/// Some labelled faces and the error rates of their pairs at the operating threshold. A pair counts once for each of its
+/// faces that is in the slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
@@ -41,15 +45,15 @@ pub struct Slice {
     pub fnmr: Option<Estimate>,
     /// False match rate; `None` without a different-identity pair.
     pub fmr: Option<Estimate>,
-    /// Why the slice may be too small to say anything.
+    /// Why the slice may be too small to be informative.
     pub warnings: Vec<Warning>,
 }
 
-/// Why a slice may be too small to say anything.
+/// Why a slice may be too small to be informative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Warning {
-    /// Fewer than 8 identities with same-identity pairs: their chance alone makes the rates.
+    /// Fewer than 8 identities with same-identity pairs: the rates say little about other people.
     FewIdentities,
     /// At the rate of all faces there would be fewer than 30 misses.
     FewGenuine,
@@ -69,10 +73,10 @@ impl Warning {
     }
 }
 
-/// A column that makes no slices.
+/// A column without slices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LeftOut {
+pub struct SkippedColumn {
     /// The column.
     pub column: String,
     /// Why, in words.
@@ -80,7 +84,7 @@ pub struct LeftOut {
 }
 
 /// All faces, the slices of each column, and the columns without.
-pub(super) fn of(input: &Input<'_>) -> (Slice, Vec<Slices>, Vec<LeftOut>) {
+pub(super) fn of(input: &BreakdownInput<'_>) -> (Slice, Vec<Slices>, Vec<SkippedColumn>) {
     let members = &input.population.members;
     let all = slice(input, ("all faces".into(), None), members.iter(), None);
     let rows: Vec<u32> = members.iter().map(|member| member.row).collect();
@@ -88,13 +92,13 @@ pub(super) fn of(input: &Input<'_>) -> (Slice, Vec<Slices>, Vec<LeftOut>) {
     for column in input.columns {
         match slices(input, column, &rows, &all) {
             Ok(slices) => columns.push(slices),
-            Err(reason) => left_out.push(LeftOut { column: column.name.clone(), reason }),
+            Err(reason) => left_out.push(SkippedColumn { column: column.name.clone(), reason }),
         }
     }
     (all, columns, left_out)
 }
 
-fn slices(input: &Input<'_>, column: &Column<'_>, rows: &[u32], all: &Slice) -> Result<Slices, String> {
+fn slices(input: &BreakdownInput<'_>, column: &Column<'_>, rows: &[u32], all: &Slice) -> Result<Slices, String> {
     let groups = column.groups(rows)?;
     let members = || input.population.members.iter().zip(&groups.of);
     Ok(Slices {
@@ -114,18 +118,18 @@ fn slices(input: &Input<'_>, column: &Column<'_>, rows: &[u32], all: &Slice) -> 
 
 /// `members` are in the population's order: those of one identity follow each other.
 fn slice<'a>(
-    input: &Input<'_>,
+    input: &BreakdownInput<'_>,
     (name, range): (String, Option<[f64; 2]>),
     members: impl Iterator<Item = &'a Member>,
     all: Option<&Slice>,
 ) -> Slice {
     let errors = input.errors;
-    let (mut genuine, mut impostor): (Vec<Cluster>, Vec<Cluster>) = (Vec::new(), Vec::new());
+    let (mut genuine, mut impostor): (Vec<Count>, Vec<Count>) = (Vec::new(), Vec::new());
     let (mut last, mut faces) = (None, 0);
     for member in members {
         if last.replace(member.identity) != Some(member.identity) {
-            genuine.push(Cluster::default());
-            impostor.push(Cluster::default());
+            genuine.push(Count::default());
+            impostor.push(Count::default());
         }
         faces += 1;
         let row = member.row as usize;
@@ -134,19 +138,19 @@ fn slice<'a>(
             (&mut impostor, &errors.false_matches[0], &errors.impostor),
         ] {
             if let Some(cluster) = clusters.last_mut() {
-                cluster.errors += u64::from(errors[row]);
-                cluster.pairs += u64::from(pairs[row]);
+                cluster.hits += u64::from(errors[row]);
+                cluster.trials += u64::from(pairs[row]);
             }
         }
     }
-    let [fnmr, fmr] = [&genuine, &impostor].map(|clusters| rate(clusters, input.how.level));
+    let [fnmr, fmr] = [&genuine, &impostor].map(|clusters| rate(clusters, PAIRS, input.how.level));
     let few = |mine: &Option<Estimate>, all: Option<&Estimate>| {
         let expected = |rate: &Estimate| rate.point * mine.as_ref().map_or(0.0, |mine| mine.n as f64 / 2.0);
         all.is_none_or(|rate| expected(rate) < RULE_OF_30)
     };
     let whole = |of: fn(&Slice) -> &Option<Estimate>, mine| all.map_or(mine, |all| of(all).as_ref());
     let warnings = [
-        (genuine.iter().filter(|cluster| cluster.pairs > 0).count() < FEWEST, Warning::FewIdentities),
+        (genuine.iter().filter(|cluster| cluster.trials > 0).count() < FEWEST, Warning::FewIdentities),
         (few(&fnmr, whole(|all| &all.fnmr, fnmr.as_ref())), Warning::FewGenuine),
         (few(&fmr, whole(|all| &all.fmr, fmr.as_ref())), Warning::FewImpostor),
     ];

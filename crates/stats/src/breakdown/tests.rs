@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
+use super::slices::PAIRS;
 use super::*;
 use crate::estimate::Estimate;
 use crate::similarity::kernel::cosine;
@@ -12,8 +13,9 @@ use crate::similarity::population::Labelled;
 use crate::similarity::population::tests::{labelled, labels, strings};
 use crate::similarity::sampling::Quota;
 use crate::similarity::{PairMode, SimilarityOptions};
-use crate::similarity::{Request, compare};
+use crate::similarity::{PairRequest, compare};
 use crate::testing::unit_rows;
+use crate::verification::clustered::{Count, rate};
 use facevault_base::progress::Silent;
 
 const DIMENSION: usize = 6;
@@ -34,9 +36,10 @@ fn broken_down(faces: &[Labelled<'_>], columns: &[Column<'_>], most: u64, seed: 
         ..SimilarityOptions::DEFAULT
     };
     let quota = Quota::new(&population.available, &options);
-    let request = Request { quota, hardest: 0, watched: &[THRESHOLD], seed: 1 };
+    let request = PairRequest { quota, hardest: 0, watched: &[THRESHOLD], seed: 1 };
     let found = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
-    let input = Input { rows, population: &population, errors: &found.faces, threshold: THRESHOLD, columns, how: HOW };
+    let input =
+        BreakdownInput { rows, population: &population, errors: &found.faces, threshold: THRESHOLD, columns, how: HOW };
     let mut breakdown = Breakdown::new(&input, &Silent, &Cancel::default()).unwrap();
     breakdown.discard = Discard::new(&input, most, &Silent, &Cancel::default()).unwrap();
     (data, breakdown)
@@ -115,9 +118,9 @@ proptest! {
         let faces = labelled(&labels, &strings);
         let numbers: Vec<Option<f64>> = (0..faces.len()).map(|i| (i % 11 != 4).then(|| value(i, 2))).collect();
         let columns = [
-            Column::numbers("higher", numbers.clone()).judged(Better::Higher),
-            Column::numbers("near", numbers.clone()).judged(Better::Near(10.0)),
-            Column::numbers("constant", vec![Some(1.0); faces.len()]).judged(Better::Higher),
+            Column::numbers("higher", numbers.clone()).judged(GoodValues::Higher),
+            Column::numbers("near", numbers.clone()).judged(GoodValues::Near(10.0)),
+            Column::numbers("constant", vec![Some(1.0); faces.len()]).judged(GoodValues::Higher),
         ];
         let (data, Breakdown { discard, .. }) = broken_down(&faces, &columns, u64::MAX, seed);
         let pairs: Vec<_> = all_pairs(&faces, &data).into_iter().filter(|pair| pair.1).collect();
@@ -169,7 +172,7 @@ fn crowd(names: &[String]) -> Vec<Labelled<'_>> {
 fn a_seeded_part_of_the_faces_stands_for_too_many_pairs() {
     let names = names();
     let faces = crowd(&names);
-    let column = || Column::numbers("x", (0..720).map(|i| Some(value(i, 3))).collect()).judged(Better::Higher);
+    let column = || Column::numbers("x", (0..720).map(|i| Some(value(i, 3))).collect()).judged(GoodValues::Higher);
     let of = |most| broken_down(&faces, &[column()], most, 1).1.discard;
     let (all, part) = (of(u64::MAX), of(1000));
     assert_eq!((all.pairs, all.available, part.available), (3960, 3960, 3960));
@@ -191,8 +194,8 @@ fn a_measure_that_knows_the_misses_lowers_the_curve_and_chance_does_not() {
     let row = |row: usize| &data[row * DIMENSION..(row + 1) * DIMENSION];
     let own = |i: usize| (i / 12 * 12..i / 12 * 12 + 12).map(|j| f64::from(cosine(row(i), row(j)))).sum::<f64>();
     let columns = [
-        Column::numbers("knows", (0..720).map(|i| Some(own(i))).collect()).judged(Better::Higher),
-        Column::numbers("chance", (0..720).map(|i| Some(value(i, 3))).collect()).judged(Better::Higher),
+        Column::numbers("knows", (0..720).map(|i| Some(own(i))).collect()).judged(GoodValues::Higher),
+        Column::numbers("chance", (0..720).map(|i| Some(value(i, 3))).collect()).judged(GoodValues::Higher),
     ];
     let found = broken_down(&faces, &columns, u64::MAX, 1).1.discard;
     let areas: Vec<&Estimate> = found.curves.iter().map(|curve| &curve.area).collect();
@@ -211,7 +214,7 @@ fn a_slice_that_says_little_says_so() {
     assert_eq!((few.identities, few.warnings.as_slice()), (6, &[Warning::FewIdentities][..]));
     assert_eq!(
         few.fnmr.as_ref().unwrap().method,
-        "no interval: it takes such pairs of at least 8 identities, and these are of 6"
+        "no interval: it takes pairs of at least 8 identities, and these are of 6"
     );
     assert_eq!(many.warnings, []);
     assert!(many.fnmr.as_ref().unwrap().lower.is_some());
@@ -248,23 +251,23 @@ fn columns_divide_by_few_texts_or_by_quarters() {
 
 #[test]
 fn the_interval_of_a_rate_knows_that_a_person_s_pairs_go_together() {
-    let clusters = |errors: &dyn Fn(u64) -> u64| -> Vec<Cluster> {
-        (0..50).map(|i| Cluster { errors: errors(i), pairs: 100 }).collect()
+    let clusters = |errors: &dyn Fn(u64) -> u64| -> Vec<Count> {
+        (0..50).map(|i| Count { hits: errors(i), trials: 100 }).collect()
     };
-    let width = |clusters: &[Cluster]| {
-        let rate = rate(clusters, 0.95).unwrap();
+    let width = |clusters: &[Count]| {
+        let rate = rate(clusters, PAIRS, 0.95).unwrap();
         rate.upper.unwrap() - rate.lower.unwrap()
     };
     let (together, apart) = (clusters(&|i| if i < 5 { 100 } else { 0 }), clusters(&|_| 10));
-    assert_eq!(rate(&together, 0.95).unwrap().point, rate(&apart, 0.95).unwrap().point);
-    // 50 people of whom 5 fail are 50 trials: Wilson's interval of 5 in 49.
-    assert!((width(&together) - 0.17191).abs() < 1e-5, "{}", width(&together));
+    assert_eq!(rate(&together, PAIRS, 0.95).unwrap().point, rate(&apart, PAIRS, 0.95).unwrap().point);
+    // 50 people of whom 5 fail are 50 trials: Wilson's interval of 5 in 49, with the 14 degrees of freedom of 5 in 50.
+    assert!((width(&together) - 0.18863).abs() < 1e-5, "{}", width(&together));
     // However alike the people, no more than half of the pairs are independent trials.
-    assert!((width(&apart) - 0.02353).abs() < 1e-5, "{}", width(&apart));
-    assert_eq!(rate(&[], 0.95), None);
-    let none = rate(&clusters(&|_| 0), 0.95).unwrap();
+    assert!((width(&apart) - 0.02413).abs() < 1e-5, "{}", width(&apart));
+    assert_eq!(rate(&[], PAIRS, 0.95), None);
+    let none = rate(&clusters(&|_| 0), PAIRS, 0.95).unwrap();
     assert!(none.bound && none.n == 5000 && (none.upper.unwrap() * 2500.0 - 3.0).abs() < 0.01);
-    let all = rate(&clusters(&|_| 100), 0.95).unwrap();
+    let all = rate(&clusters(&|_| 100), PAIRS, 0.95).unwrap();
     assert!(all.point == 1.0 && !all.bound && all.lower.unwrap() > 0.99);
 }
 
@@ -275,15 +278,15 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
     let mut held = 0;
     for seed in 0..TRIALS {
         let mut draw = Draw::genuine(seed, 0);
-        let clusters: Vec<Cluster> = (0..60)
+        let clusters: Vec<Count> = (0..60)
             .map(|_| {
                 // People differ: 2%, 5% or 14% of their pairs are missed, 7% on the whole.
                 let percent = [2, 5, 14][draw.below(3) as usize];
                 let errors = (0..45).filter(|_| draw.below(100) < percent).count() as u64;
-                Cluster { errors: 2 * errors, pairs: 90 }
+                Count { hits: 2 * errors, trials: 90 }
             })
             .collect();
-        let rate = rate(&clusters, 0.95).unwrap();
+        let rate = rate(&clusters, PAIRS, 0.95).unwrap();
         held += u64::from(rate.lower.unwrap() <= 0.07 && 0.07 <= rate.upper.unwrap());
     }
     assert!((TRIALS * 92 / 100..=TRIALS * 98 / 100).contains(&held), "{held} of {TRIALS}");
@@ -298,9 +301,15 @@ fn stopping_ends_it() {
     let cancel = Cancel::default();
     cancel.request();
     let errors = FaceErrors::new(24, 1);
-    let columns = [Column::numbers("x", (0..24).map(|i| Some(f64::from(i))).collect()).judged(Better::Higher)];
+    let columns = [Column::numbers("x", (0..24).map(|i| Some(f64::from(i))).collect()).judged(GoodValues::Higher)];
     let rows = Rows { data: &data, dimension: DIMENSION };
-    let input =
-        Input { rows, population: &population, errors: &errors, threshold: THRESHOLD, columns: &columns, how: HOW };
+    let input = BreakdownInput {
+        rows,
+        population: &population,
+        errors: &errors,
+        threshold: THRESHOLD,
+        columns: &columns,
+        how: HOW,
+    };
     assert_eq!(Breakdown::new(&input, &Silent, &cancel), None);
 }

@@ -2,7 +2,7 @@
 //! place of all pairs.
 
 use super::{EvaluateError, Labelled, TestedProtocol};
-use crate::protocol::uncertainty::People;
+use crate::protocol::uncertainty::ListedPeople;
 use crate::protocol::{self, Listed, ProtocolResult};
 use crate::protocol::{DATASET_PAIRS, ListedPair, PairList};
 use crate::protocol::{PairsSource, Protocol};
@@ -37,7 +37,7 @@ impl Benchmarks<'_> {
             let Some(list) = self.lists.iter().find(|list| list.name == name) else {
                 return Err(EvaluateError::NoPairs { protocol: protocol.name.clone() });
             };
-            let people = People::new(self.identities, &list.pairs);
+            let people = ListedPeople::new(self.identities, &list.pairs);
             let listed = Listed { pairs: &list.pairs, row_of: self.row_of, people: &people };
             let (result, pairs) = protocol::run(protocol, listed, rows, self.halves, level)
                 .map_err(|source| EvaluateError::Protocol { protocol: protocol.name.clone(), source })?;
@@ -57,7 +57,7 @@ impl Benchmarks<'_> {
         }
         let row = |face: u32| self.row_of.get(face as usize).copied().flatten();
         let there = |pair: &ListedPair| Some(RowPair { a: row(pair.a)?, b: row(pair.b)?, same: pair.same });
-        let people = People::new(self.identities, &list.pairs);
+        let people = ListedPeople::new(self.identities, &list.pairs);
         let mut groups = vec![String::new(); faces.len()];
         for (face, row) in (0..).zip(self.row_of) {
             if let Some(name) = row.and_then(|row| groups.get_mut(row as usize)) {

@@ -10,19 +10,18 @@ pub use benchmarks::{Benchmarks, ListedPairs, check_left_out, list_of};
 pub use error::EvaluateError;
 
 use crate::breakdown::{self, Breakdown, Column};
-use crate::metrics::{self, Expectation, FaceCounts, Judged, Metrics, PairCounts};
+use crate::metrics::{Expectation, FaceCounts, Judged, Metrics, PairCounts};
 use crate::people::{self as who, Centroids, People};
-use crate::protocol::Outcome;
+use crate::protocol::PairOutcome;
 use crate::similarity::SimilarityOptions;
 use crate::similarity::engine::Engine;
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
-    self, Cards, Comparison, Forgetful, HardPair, Histograms, IdentitySpread, Keeper, PairKind, Population, Request,
-    Watched, hardest::Candidate,
+    self, Cards, Checkpoint, ComparedPairs, HardPair, Histograms, IdentitySpread, NoCheckpoint, OperatingThreshold,
+    PairKind, PairRequest, Population, hardest::Candidate,
 };
-use crate::verification::bootstrap::{Estimator, Of, Resampling};
-use crate::verification::distribution::distribution;
+use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::rates::Rates;
 use crate::verification::{Curve, thresholds};
 use facevault_base::progress::{Cancel, Progress};
@@ -58,7 +57,7 @@ pub struct TestedProtocol {
     /// The protocol's name.
     pub protocol: String,
     /// In the order of the list.
-    pub pairs: Vec<Outcome>,
+    pub pairs: Vec<PairOutcome>,
 }
 
 /// Input of an evaluation.
@@ -84,8 +83,8 @@ pub struct EvaluationInput<'a> {
     pub expect: &'a BTreeMap<String, Expectation>,
     /// Published lists of pairs, and the protocols that use them.
     pub benchmarks: Benchmarks<'a>,
-    /// Keeps a long comparison across sessions.
-    pub keeper: &'a dyn Keeper,
+    /// Where the state of a long comparison is stored between two sessions.
+    pub checkpoint: &'a dyn Checkpoint,
     /// The GPUs that may compare all pairs.
     pub cards: &'a Cards,
 }
@@ -108,7 +107,6 @@ pub fn evaluate(
         None => by_names(input, rows, progress, cancel)?,
     };
     evaluation.metrics.protocols = results;
-    evaluation.metrics = evaluation.metrics.rounded();
     evaluation.metrics.expectations = judge(&evaluation.metrics, input.expect);
     evaluation.tested = tested;
     Ok(evaluation)
@@ -130,12 +128,12 @@ fn by_names(
     let card = input.cards.load(rows, &population, all, progress);
     let card = card.map_err(|reason| EvaluateError::NoCard { reason })?;
     let engine = card.as_ref().map(|card| card as &dyn Engine);
-    let compare = |watched: &[f32], keeper: &dyn Keeper| {
-        let request = Request { quota, hardest: input.options.hardest, watched, seed: input.seed };
-        similarity::compare_resumably(rows, &population, &request, engine, keeper, progress, cancel)
+    let compare = |watched: &[f32], checkpoint: &dyn Checkpoint| {
+        let request = PairRequest { quota, hardest: input.options.hardest, watched, seed: input.seed };
+        similarity::compare_resumably(rows, &population, &request, engine, checkpoint, progress, cancel)
             .ok_or(EvaluateError::Interrupted)
     };
-    let (found, watched) = counted_at_operating(&bracket, input.keeper, compare)?;
+    let (found, watched) = counted_at_operating(&bracket, input.checkpoint, compare)?;
     drop(card);
     if found.impostor.moments.count() == 0 {
         let reason = "the sample holds no two faces of different people in different photos".into();
@@ -144,9 +142,9 @@ fn by_names(
     let estimator = estimator(input, &found, cancel)?;
     let breakdown = match watched {
         None => None,
-        Some(Watched { threshold }) => {
+        Some(OperatingThreshold { threshold }) => {
             let (errors, columns, how) = (&found.faces, input.columns, resampling(input));
-            let input = breakdown::Input { rows, population: &population, errors, threshold, columns, how };
+            let input = breakdown::BreakdownInput { rows, population: &population, errors, threshold, columns, how };
             Some(Breakdown::new(&input, progress, cancel).ok_or(EvaluateError::Interrupted)?)
         }
     };
@@ -158,10 +156,10 @@ fn by_names(
         },
     };
     let rates = Rates { estimator: &estimator, cells: &found.cells };
-    let counts = (face_counts(input, &population), pair_counts(&population, quota, &found));
-    let metrics = numbers(rates, &found, counts, upstream);
+    let pairs = pair_counts(&population, quota, &found);
+    let metrics = Metrics::of(rates, &found, face_counts(input, &population), pairs, upstream);
     let (hardest, centroids) = (hard_pairs(input.faces, &found), Centroids::of(rows, &population));
-    let people = who::Input {
+    let people = who::PeopleInput {
         rows,
         faces: input.faces,
         population: &population,
@@ -174,7 +172,7 @@ fn by_names(
         options: input.options,
         seed: input.seed,
     };
-    let people = who::rounded(who::study(&people, cancel).ok_or(EvaluateError::Interrupted)?);
+    let people = who::study(&people, cancel).ok_or(EvaluateError::Interrupted)?;
     Ok(Evaluation {
         metrics,
         curve: thresholds::curve(rates),
@@ -192,17 +190,17 @@ fn by_names(
 /// Without a threshold there are no errors by face.
 fn counted_at_operating(
     bracket: &[f32],
-    keeper: &dyn Keeper,
-    compare: impl Fn(&[f32], &dyn Keeper) -> Result<Comparison, EvaluateError>,
-) -> Result<(Comparison, Option<Watched>), EvaluateError> {
-    let mut found = compare(bracket, keeper)?;
-    let watched = Watched::operating(&found.impostor);
-    let Some(Watched { threshold }) = watched else { return Ok((found, None)) };
+    checkpoint: &dyn Checkpoint,
+    compare: impl Fn(&[f32], &dyn Checkpoint) -> Result<ComparedPairs, EvaluateError>,
+) -> Result<(ComparedPairs, Option<OperatingThreshold>), EvaluateError> {
+    let mut found = compare(bracket, checkpoint)?;
+    let watched = OperatingThreshold::operating(&found.impostor);
+    let Some(OperatingThreshold { threshold }) = watched else { return Ok((found, None)) };
     let mut errors = std::mem::take(&mut found.faces).at(threshold, bracket);
     if errors.is_none() {
         // The sample was wrong about the threshold, which is known now.
         let known = [bracket.first().map_or(threshold, |tail| tail.min(threshold)), threshold, threshold];
-        found = compare(&known, &Forgetful)?;
+        found = compare(&known, &NoCheckpoint)?;
         errors = std::mem::take(&mut found.faces).at(threshold, &known);
     }
     found.faces = errors.unwrap_or_default();
@@ -238,7 +236,7 @@ fn by_list(
     };
     let named = FaceCounts { labelled: 0, identities: 0, singletons: 0, ..face_counts(input, &population) };
     Ok(Evaluation {
-        metrics: numbers(rates, &found, (named, pairs), None),
+        metrics: Metrics::of(rates, &found, named, pairs, None),
         curve: thresholds::curve(rates),
         hardest: hard_pairs(input.faces, &found),
         identities: Vec::new(),
@@ -248,38 +246,6 @@ fn by_list(
         histograms: Histograms { genuine: found.genuine.counts, impostor: found.impostor.counts },
         tested: Vec::new(),
     })
-}
-
-/// The metrics that depend on cosines alone.
-fn numbers(
-    rates: Rates<'_>,
-    found: &Comparison,
-    (faces, pairs): (FaceCounts, PairCounts),
-    upstream: Option<metrics::Upstream>,
-) -> Metrics {
-    let estimator = rates.estimator;
-    let (eer, eer_threshold) = rates.eer();
-    let (operating_points, intervals) = thresholds::operating_points(rates);
-    Metrics {
-        schema: metrics::SCHEMA,
-        faces,
-        pairs,
-        genuine: distribution(estimator, &found.genuine, Of::Genuine),
-        impostor: distribution(estimator, &found.impostor, Of::Impostor),
-        d_prime: thresholds::d_prime(estimator),
-        auc: thresholds::auc(rates),
-        eer,
-        eer_threshold,
-        fmr100: thresholds::fnmr_at(rates, 1e-2),
-        fmr1000: thresholds::fnmr_at(rates, 1e-3),
-        zero_fmr: thresholds::fnmr_at(rates, 0.0),
-        operating_points,
-        intervals,
-        thresholds: thresholds::ladder(rates),
-        upstream,
-        protocols: Vec::new(),
-        expectations: Vec::new(),
-    }
 }
 
 /// Judges each expectation. An expectation of a metric that the run lacks is not met.
@@ -343,7 +309,7 @@ fn evaluable(input: &EvaluationInput<'_>, population: &Population<'_>) -> Result
     Err(EvaluateError::NotEvaluable { reason })
 }
 
-fn estimator(input: &EvaluationInput<'_>, found: &Comparison, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
+fn estimator(input: &EvaluationInput<'_>, found: &ComparedPairs, cancel: &Cancel) -> Result<Estimator, EvaluateError> {
     Estimator::new(&found.genuine, &found.impostor, &found.cells, resampling(input), &|| cancel.requested())
         .ok_or(EvaluateError::Interrupted)
 }
@@ -363,7 +329,7 @@ fn face_counts(input: &EvaluationInput<'_>, population: &Population<'_>) -> Face
     }
 }
 
-fn pair_counts(population: &Population<'_>, quota: Quota, found: &Comparison) -> PairCounts {
+fn pair_counts(population: &Population<'_>, quota: Quota, found: &ComparedPairs) -> PairCounts {
     let available = &population.available;
     PairCounts {
         mode: if quota.is_all(available) { "exhaustive" } else { "sampled" }.into(),
@@ -377,7 +343,7 @@ fn pair_counts(population: &Population<'_>, quota: Quota, found: &Comparison) ->
     }
 }
 
-fn hard_pairs(faces: &[Labelled<'_>], found: &Comparison) -> Vec<HardPair> {
+fn hard_pairs(faces: &[Labelled<'_>], found: &ComparedPairs) -> Vec<HardPair> {
     let named = |kind: PairKind, sign: f32, pairs: &[Candidate]| {
         let named = pairs.iter().zip(1..).map(|(pair, rank)| {
             let (a, b) = (&faces[pair.row_a as usize], &faces[pair.row_b as usize]);
@@ -400,7 +366,7 @@ fn hard_pairs(faces: &[Labelled<'_>], found: &Comparison) -> Vec<HardPair> {
     pairs
 }
 
-fn spreads(population: &Population<'_>, found: &Comparison) -> Vec<IdentitySpread> {
+fn spreads(population: &Population<'_>, found: &ComparedPairs) -> Vec<IdentitySpread> {
     let spread = population.names.iter().zip(&population.identities).zip(&found.spread);
     spread
         .map(|((name, faces), spread)| {

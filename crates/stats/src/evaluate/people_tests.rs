@@ -19,7 +19,7 @@ use crate::similarity::PairKind;
 use crate::similarity::kernel::Rows;
 use crate::similarity::population::tests::{Labels, labelled, labels, strings};
 use crate::similarity::sampling::Quota;
-use crate::similarity::{self, HardPair, Labelled, PairMode, Population, Request, SimilarityOptions};
+use crate::similarity::{self, HardPair, Labelled, PairMode, PairRequest, Population, SimilarityOptions};
 use crate::testing::unit_rows;
 
 /// Everything at one threshold, all pairs compared.
@@ -27,7 +27,7 @@ fn looked_at(rows: Rows<'_>, faces: &[Labelled<'_>], threshold: f32, hardest: &[
     let population = Population::new(faces, 1);
     let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
     let (watched, cancel) = ([threshold], Cancel::default());
-    let request = Request { quota, hardest: 0, watched: &watched, seed: 1 };
+    let request = PairRequest { quota, hardest: 0, watched: &watched, seed: 1 };
     let found = similarity::compare(rows, &population, &request, &Silent, &cancel).unwrap();
     let placed = placement::place(rows, &population, &Centroids::of(rows, &population).data, &cancel).unwrap();
     let evidence = Evidence {
@@ -165,7 +165,7 @@ impl Crowd {
             seed: 3,
             expect: &BTreeMap::new(),
             benchmarks: crate::evaluate::Benchmarks::default(),
-            keeper: &crate::similarity::Forgetful,
+            checkpoint: &crate::similarity::NoCheckpoint,
             cards: &crate::similarity::Cards::new(facevault_cuda::DeviceRequest::Cpu),
         };
         evaluate(&input, &Silent, &Cancel::default()).unwrap()
@@ -286,8 +286,9 @@ fn essence(people: &People, row: &dyn Fn(u32) -> u32) -> impl PartialEq + std::f
         .collect();
     suspects.sort_by_key(|suspect| suspect.0);
     let errors = people.identities.errors.iter().map(|one| (one.genuine, one.misses, one.impostor, one.false_matches));
-    let found =
-        |point: &routing::Point| [&point.dir, &point.wrong, &point.fpir].map(|rate| rate.as_ref().map(|r| r.point));
+    let found = |point: &routing::RoutingPoint| {
+        [&point.dir, &point.wrong, &point.fpir].map(|rate| rate.as_ref().map(|r| r.point))
+    };
     let ladder: Vec<_> = people.routing.ladder.iter().map(found).collect();
     (suspects, errors.collect::<Vec<_>>(), ladder, people.routing.held_out)
 }

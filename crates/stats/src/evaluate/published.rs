@@ -1,8 +1,8 @@
 //! Compares upstream's sampling with what upstream published: same identity, mean 0.70–0.80, range about −0.50 → 0.96;
 //! different identity, mean about 0.01, range about −0.49 → 0.56.
 
-use crate::metrics::{PublishedRow, Upstream};
-use crate::similarity::Comparison;
+use crate::metrics::{PublishedRow, UpstreamResult};
+use crate::similarity::ComparedPairs;
 use crate::verification::bootstrap::{Estimator, Of};
 use crate::verification::distribution::distribution;
 
@@ -12,7 +12,7 @@ const MEAN_TOLERANCE: f64 = 0.02;
 const EXTREME_TOLERANCE: f64 = 0.05;
 
 /// Describes upstream's sample and judges it row by row.
-pub(super) fn compare(found: &Comparison, estimator: &Estimator) -> Upstream {
+pub(super) fn compare(found: &ComparedPairs, estimator: &Estimator) -> UpstreamResult {
     let genuine = distribution(estimator, &found.genuine, Of::Genuine);
     let impostor = distribution(estimator, &found.impostor, Of::Impostor);
     let row = |quantity: &str, measured: f64, lower: f64, upper: f64| PublishedRow {
@@ -35,5 +35,5 @@ pub(super) fn compare(found: &Comparison, estimator: &Estimator) -> Upstream {
         about("different identity, min", impostor.min, -0.49, EXTREME_TOLERANCE),
         about("different identity, max", impostor.max, 0.56, EXTREME_TOLERANCE),
     ];
-    Upstream { genuine, impostor, rows }
+    UpstreamResult { genuine, impostor, rows }
 }

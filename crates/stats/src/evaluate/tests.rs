@@ -86,7 +86,7 @@ fn run(
         seed: 11,
         expect: &BTreeMap::new(),
         benchmarks: crate::evaluate::Benchmarks::default(),
-        keeper: &similarity::Forgetful,
+        checkpoint: &similarity::NoCheckpoint,
         cards: &Cards::new(facevault_cuda::DeviceRequest::Cpu),
     };
     evaluate(&input, &Silent, &Cancel::default())
@@ -153,12 +153,12 @@ fn a_sample_that_misled_costs_time_and_changes_nothing() {
     let rows = Rows { data: &data, dimension: 8 };
     let counted = |bracket: &[f32]| {
         let times = std::cell::Cell::new(0);
-        let compare = |watched: &[f32], _: &dyn Keeper| {
+        let compare = |watched: &[f32], _: &dyn Checkpoint| {
             times.set(times.get() + 1);
-            let request = Request { quota, hardest: 3, watched, seed: 1 };
+            let request = PairRequest { quota, hardest: 3, watched, seed: 1 };
             Ok(similarity::compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap())
         };
-        let (found, watched) = counted_at_operating(bracket, &Forgetful, compare).unwrap();
+        let (found, watched) = counted_at_operating(bracket, &NoCheckpoint, compare).unwrap();
         (found.faces, watched.unwrap().threshold, times.get())
     };
     let bracket = similarity::bracket(rows, &population, quota.impostor, 1, &Cancel::default()).unwrap();
@@ -253,7 +253,7 @@ fn what_belongs_together_agrees() {
 #[test]
 fn every_path_of_an_expectation_has_a_number() {
     let metrics = GoldenFaces::read().evaluate(&options()).metrics;
-    for path in metrics::PATHS {
+    for path in crate::metrics::PATHS {
         // 12,744 different-identity pairs do not resolve a false match rate of 1e-5.
         let resolved = !["tar@fmr=1e-5", "tar@fmr=1e-6"].contains(path);
         assert_eq!(metrics.get(path).is_some(), resolved, "{path}");
@@ -262,6 +262,22 @@ fn every_path_of_an_expectation_has_a_number() {
     assert_eq!(metrics.get("upstream.impostor.max"), Some(metrics.upstream.as_ref().unwrap().impostor.max));
     assert_eq!(metrics.get("tar@fmr=0.1"), None, "only the listed spelling");
     assert_eq!(metrics.get("faces.failed"), Some(2.0));
+}
+
+#[test]
+fn metrics_read_back_bit_for_bit() {
+    let found = Golden::read().evaluate(&options());
+    let text = serde_json::to_string_pretty(&found.metrics).unwrap();
+    let read = Metrics::from_json(text.as_bytes()).unwrap();
+    assert_eq!(read, found.metrics);
+    assert_eq!(serde_json::to_string_pretty(&read).unwrap(), text);
+}
+
+#[test]
+fn a_metric_has_one_row_and_headlines_come_first() {
+    let paths: std::collections::BTreeSet<_> = crate::metrics::PATHS.iter().collect();
+    assert_eq!(paths.len(), crate::metrics::PATHS.len());
+    assert_eq!(crate::metrics::HEADLINES, crate::metrics::PATHS[..crate::metrics::HEADLINES.len()]);
 }
 
 #[test]

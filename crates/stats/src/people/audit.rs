@@ -1,6 +1,6 @@
 //! Labels to look at. A face is a suspect when it is *far* from its own: its cosine to the centroid of its identity's
 //! other faces is below the operating threshold, and an outlier among all faces' (below Tukey's lower fence, 1977), for a
-//! network that misses most pairs at its operating threshold would else suspect most faces. It looks like
+//! network that misses most pairs at its operating threshold would otherwise suspect most faces. It looks like
 //!
 //! - *another* when it is *near* the closest other centroid and closer than to its own by the margin (one standard
 //!   deviation of different-identity cosines). Near is at or above the operating threshold, or the lower quartile of all
@@ -8,15 +8,15 @@
 //! - *nobody* when it is near no centroid. A bystander who inherited the folder's name is such a face, and so is a bad
 //!   picture of the right person.
 //!
-//! An embedding cannot tell a wrong label from a face it fails on: this is a list for a person to look through. Faces
-//! that cannot be held out (alone under their name) are never suspects.
+//! An embedding cannot distinguish a wrong label from a face it fails on: a person has to review this list. Faces that
+//! cannot be held out (the only ones of their identity) are never suspects.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::headline::Headline;
+use super::headline::KeyMetrics;
 use super::placement::Placement;
-use super::product::Packed;
+use super::product::PackedRows;
 use crate::similarity::kernel::Rows;
 use crate::similarity::{HardPair, Labelled, PairKind, Population};
 use facevault_base::progress::Cancel;
@@ -43,7 +43,7 @@ pub struct Audit {
     pub one_person: Vec<OnePerson>,
     /// The kept hardest pairs that are on the wrong side of the threshold.
     pub wrong_pairs: Vec<WrongPair>,
-    /// Headline metrics with all labels as they are, and with the suspects that look like someone else unlabelled.
+    /// Key metrics with all labels as they are, and with the suspects that look like someone else unlabelled.
     /// `None` without such suspects, or when nothing is left to compare.
     pub metrics: Option<WithAndWithout>,
     /// Ranked: those that look like someone else by margin, then those that look like nobody by how little they look like
@@ -130,9 +130,9 @@ pub struct WithAndWithout {
     /// All pairs were compared for both; otherwise both are samples of at most the same number of pairs.
     pub exhaustive: bool,
     /// Labels as they are.
-    pub with: Headline,
+    pub with: KeyMetrics,
     /// Suspects unlabelled.
-    pub without: Headline,
+    pub without: KeyMetrics,
 }
 
 /// What the audit looks at.
@@ -188,7 +188,7 @@ impl Audit {
     }
 }
 
-/// What is far from one's own, and what is near another.
+/// The cosines that count as far from the own identity, and near another.
 fn levels(evidence: &Evidence<'_>) -> (f64, f64) {
     let mut own: Vec<f32> = evidence.placed.iter().filter_map(|face| face.own).collect();
     own.sort_by(f32::total_cmp);
@@ -261,7 +261,7 @@ fn one_person(evidence: &Evidence<'_>, cancel: &Cancel) -> Option<(u64, Vec<OneP
     };
     // The product of two means is the mean of all products between them.
     let means: Vec<f32> = population.identities.par_iter().flat_map_iter(mean).collect();
-    let packed = Packed::new(&means, rows.dimension);
+    let packed = PackedRows::new(&means, rows.dimension);
     let order = |a: &Alike, b: &Alike| b.2.total_cmp(&a.2).then_with(|| (a.0, a.1).cmp(&(b.0, b.1)));
     let best = |mut pairs: Vec<Alike>| {
         pairs.sort_by(order);

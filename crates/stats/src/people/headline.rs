@@ -1,16 +1,16 @@
-//! The few numbers that a run is judged by, to be set beside each other.
+//! Key metrics of a set of pairs, to compare the labels as given with suspects unlabelled.
 
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
-use crate::verification::OPERATING_FMR;
 use crate::verification::bootstrap::Of;
 use crate::verification::rates::Rates;
 use crate::verification::thresholds;
+use crate::verification::{OPERATING_FMR, OperatingPoint};
 
-/// Headline metrics of one set of pairs.
+/// Key metrics of one set of pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Headline {
+pub struct KeyMetrics {
     /// Compared same-identity pairs.
     pub genuine_pairs: u64,
     /// Compared different-identity pairs.
@@ -25,7 +25,7 @@ pub struct Headline {
     pub d_prime: Estimate,
 }
 
-impl Headline {
+impl KeyMetrics {
     /// The numbers with their intervals.
     #[must_use]
     pub fn of(rates: Rates<'_>) -> Self {
@@ -35,7 +35,7 @@ impl Headline {
             genuine_pairs,
             impostor_pairs,
             eer: rates.eer().0,
-            tar: points.into_iter().find(|point| point.target_fmr == OPERATING_FMR).and_then(|point| point.tar),
+            tar: OperatingPoint::find(&points, OPERATING_FMR).and_then(|point| point.tar.clone()),
             genuine_mean: estimator.estimate(Of::Genuine, genuine_pairs, |sample| sample.genuine.moments.mean()),
             d_prime: thresholds::d_prime(estimator),
         }

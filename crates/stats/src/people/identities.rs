@@ -8,17 +8,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rate::{Count, Design, rate, variance};
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::{FaceErrors, Population};
 use crate::verification::bootstrap::percentiles;
 use crate::verification::carriers::{self, NO_SPREAD, too_few};
+use crate::verification::clustered::{Clustering, Count, Membership, rate, variance};
 use crate::verification::random::Draw;
 
 /// An identity's same-identity pairs have two of its faces.
-const GENUINE: Design = Design { shared: true, trial: Unit::Pairs, cluster: Unit::Faces };
+const GENUINE: Clustering = Clustering { membership: Membership::Two, trial: Unit::Pairs, cluster: Unit::Faces };
 /// Its different-identity pairs have one.
-const IMPOSTOR: Design = Design { shared: false, trial: Unit::Pairs, cluster: Unit::Faces };
+const IMPOSTOR: Clustering = Clustering { membership: Membership::One, trial: Unit::Pairs, cluster: Unit::Faces };
 
 /// Errors of one identity at the operating threshold.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -99,8 +99,8 @@ impl Identities {
         let (genuine, impostor) = (by_face(misses, &faces.genuine), by_face(matches, &faces.impostor));
         let (misses, matches) = (sums(&genuine, GENUINE), sums(&impostor, IMPOSTOR));
         // A same-identity pair belongs to one identity, a different-identity pair to two.
-        let within = Design { shared: false, cluster: Unit::Identities, ..GENUINE };
-        let across = Design { shared: true, cluster: Unit::Identities, ..IMPOSTOR };
+        let within = Clustering { membership: Membership::One, cluster: Unit::Identities, ..GENUINE };
+        let across = Clustering { membership: Membership::Two, cluster: Unit::Identities, ..IMPOSTOR };
         let (fnmr, fmr) = (rate(&misses, within, level), rate(&matches, across, level));
         let known = |estimate: Option<Estimate>| {
             estimate.and_then(|e| Some((e.bound, (e.lower?, e.upper?)))).map_or((false, None), |(b, i)| (b, Some(i)))
@@ -169,8 +169,8 @@ fn ranked(all: &[IdentityErrors], key: impl Fn(&IdentityErrors) -> Ranked) -> Ve
 }
 
 /// Each identity's faces together.
-fn sums(by_face: &[Vec<Count>], design: Design) -> Vec<Count> {
-    let divisor = if design.shared { 2 } else { 1 };
+fn sums(by_face: &[Vec<Count>], clustering: Clustering) -> Vec<Count> {
+    let divisor = if clustering.membership == Membership::Two { 2 } else { 1 };
     let sum = |faces: &Vec<Count>| Count {
         hits: faces.iter().map(|face| face.hits).sum::<u64>() / divisor,
         trials: faces.iter().map(|face| face.trials).sum::<u64>() / divisor,
@@ -182,7 +182,7 @@ fn sums(by_face: &[Vec<Count>], design: Design) -> Vec<Count> {
 /// faces, nothing tells how much faces differ. Its interval is a double-or-nothing bootstrap over identities.
 fn spread(
     by_face: &[Vec<Count>],
-    design: Design,
+    clustering: Clustering,
     overall: f64,
     level: f64,
     (replicates, seed): (u32, u64),
@@ -192,9 +192,9 @@ fn spread(
         .iter()
         .filter(|faces| faces.iter().filter(|face| face.trials > 0).count() >= FEWEST_FACES)
         .map(|faces| {
-            let sum = sums(std::slice::from_ref(faces), design)[0];
+            let sum = sums(std::slice::from_ref(faces), clustering)[0];
             let excess = sum.hits as f64 - overall * sum.trials as f64;
-            (excess * excess, variance(faces, design, overall))
+            (excess * excess, variance(faces, clustering.membership, overall))
         })
         .collect();
     let ratio = |kept: &mut dyn Iterator<Item = &(f64, f64)>| {

@@ -1,13 +1,12 @@
-//! Who fails, whose labels deserve a look, and what a search among centroids would do. Pure: no files.
+//! Identities that fail, labels to review, and identification by centroid.
 
 pub mod audit;
 mod centroids;
 pub mod headline;
-pub mod identities;
-pub mod placement;
-pub mod portraits;
+pub(crate) mod identities;
+pub(crate) mod placement;
+pub(crate) mod portraits;
 mod product;
-pub mod rate;
 pub mod routing;
 
 use serde::{Deserialize, Serialize};
@@ -20,13 +19,13 @@ pub use routing::Routing;
 
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
-use crate::similarity::{self, Comparison, HardPair, Labelled, Population, Request, Watched};
+use crate::similarity::{self, ComparedPairs, HardPair, Labelled, OperatingThreshold, PairRequest, Population};
 use crate::similarity::{PairMode, SimilarityOptions};
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::rates::Rates;
 use audit::{Evidence, WithAndWithout};
 use facevault_base::progress::{Cancel, Silent};
-use headline::Headline;
+use headline::KeyMetrics;
 
 /// Version of `people.json`; readers refuse what they do not know.
 pub const SCHEMA: u32 = 1;
@@ -35,7 +34,7 @@ pub const SCHEMA: u32 = 1;
 /// 20 seconds on 2 cores.
 const AUDIT_ALL: u64 = 3_000_000_000;
 
-/// Else both are made of a sample of at most so many.
+/// Otherwise both are of a sample of at most this many.
 const AUDIT_SAMPLE: u64 = 2_000_000;
 
 /// `people.json`, but for the lists that are tables of their own.
@@ -56,9 +55,9 @@ pub struct People {
     pub routing: Routing,
 }
 
-/// What an evaluation knows when people are looked at.
+/// The input of [`study`].
 #[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
+pub struct PeopleInput<'a> {
     /// Unit rows.
     pub rows: Rows<'a>,
     /// All faces, by row.
@@ -68,14 +67,14 @@ pub struct Input<'a> {
     /// One unit row an identity of the population.
     pub centroids: &'a [f32],
     /// All pairs that were compared.
-    pub found: &'a Comparison,
+    pub found: &'a ComparedPairs,
     /// The operating threshold that their errors were counted at, if there is one.
-    pub watched: Option<Watched>,
+    pub watched: Option<OperatingThreshold>,
     /// Their intervals.
     pub estimator: &'a Estimator,
     /// The hardest of them.
     pub hardest: &'a [HardPair],
-    /// The threshold to judge by when there is no operating threshold.
+    /// The threshold used if there is no operating threshold.
     pub eer_threshold: f64,
     /// Which pairs, and how uncertainty is estimated.
     pub options: &'a SimilarityOptions,
@@ -83,10 +82,10 @@ pub struct Input<'a> {
     pub seed: u64,
 }
 
-/// Looks at people. `None` when cancelled.
+/// Errors by identity, suspect labels and identification. `None` when cancelled.
 #[must_use]
-pub fn study(input: &Input<'_>, cancel: &Cancel) -> Option<People> {
-    let &Input { rows, faces, population, found, watched, options, .. } = input;
+pub fn study(input: &PeopleInput<'_>, cancel: &Cancel) -> Option<People> {
+    let &PeopleInput { rows, faces, population, found, watched, options, .. } = input;
     let threshold = watched.map_or(input.eer_threshold, |watched| watched.threshold.into());
     let placed = placement::place(rows, population, input.centroids, cancel)?;
     let how = (options.replicates, input.seed);
@@ -110,7 +109,7 @@ pub fn study(input: &Input<'_>, cancel: &Cancel) -> Option<People> {
 
 /// Compares again with the suspects that look like someone else unlabelled. `None` without such suspects, when one kind
 /// of pair is gone with them, or when cancelled.
-fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option<WithAndWithout> {
+fn with_and_without(input: &PeopleInput<'_>, audit: &Audit, cancel: &Cancel) -> Option<WithAndWithout> {
     if audit.another == 0 {
         return None;
     }
@@ -133,7 +132,7 @@ fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option
     let all = quota(input.population);
     // The evaluation itself may have compared just these pairs.
     let with = if compared == [all.genuine, all.impostor] {
-        Headline::of(Rates { estimator: input.estimator, cells: &input.found.cells })
+        KeyMetrics::of(Rates { estimator: input.estimator, cells: &input.found.cells })
     } else {
         headline(input, input.population, all, cancel)?
     };
@@ -142,9 +141,9 @@ fn with_and_without(input: &Input<'_>, audit: &Audit, cancel: &Cancel) -> Option
     Some(WithAndWithout { exhaustive, with, without })
 }
 
-/// Headline metrics of so many pairs. `None` when one kind of pair was not found, or when cancelled.
-fn headline(input: &Input<'_>, population: &Population<'_>, quota: Quota, cancel: &Cancel) -> Option<Headline> {
-    let request = Request { quota, hardest: 0, watched: &[], seed: input.seed };
+/// Key metrics of a quota of pairs. `None` when one kind of pair was not found, or when cancelled.
+fn headline(input: &PeopleInput<'_>, population: &Population<'_>, quota: Quota, cancel: &Cancel) -> Option<KeyMetrics> {
+    let request = PairRequest { quota, hardest: 0, watched: &[], seed: input.seed };
     let found = similarity::compare(input.rows, population, &request, &Silent, cancel)?;
     if found.genuine.moments.count() == 0 || found.impostor.moments.count() == 0 {
         return None;
@@ -152,14 +151,5 @@ fn headline(input: &Input<'_>, population: &Population<'_>, quota: Quota, cancel
     let (replicates, level) = (input.options.replicates, input.options.confidence);
     let how = Resampling { replicates, level, seed: input.seed };
     let estimator = Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())?;
-    Some(Headline::of(Rates { estimator: &estimator, cells: &found.cells }))
-}
-
-/// With the numbers that `people.json` gives back.
-#[must_use]
-pub fn rounded(people: People) -> People {
-    let (errors, suspects) = (people.identities.errors.clone(), people.audit.suspects.clone());
-    let mut people = crate::metrics::rounded(people);
-    (people.identities.errors, people.audit.suspects) = (errors, suspects);
-    people
+    Some(KeyMetrics::of(Rates { estimator: &estimator, cells: &found.cells }))
 }

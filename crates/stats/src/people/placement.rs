@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::product::Packed;
+use super::product::PackedRows;
 use crate::similarity::Population;
 use crate::similarity::kernel::Rows;
 use crate::similarity::population::Member;
@@ -44,7 +44,7 @@ pub fn place(
     cancel: &Cancel,
 ) -> Option<Vec<Placement>> {
     let members = &population.members;
-    let packed = Packed::new(centroids, rows.dimension);
+    let packed = PackedRows::new(centroids, rows.dimension);
     let others: Vec<Vec<Option<(u32, f32)>>> = members
         .par_chunks(BLOCK)
         .map(|faces| (!cancel.requested()).then(|| closest(rows, faces, &packed)))
@@ -59,7 +59,7 @@ pub fn place(
     Some(placed)
 }
 
-fn closest(rows: Rows<'_>, faces: &[Member], centroids: &Packed) -> Vec<Option<(u32, f32)>> {
+fn closest(rows: Rows<'_>, faces: &[Member], centroids: &PackedRows) -> Vec<Option<(u32, f32)>> {
     let left: Vec<&[f32]> = faces.iter().map(|face| rows.row(face.row)).collect();
     let mut best: Vec<Option<(u32, f32)>> = vec![None; faces.len()];
     centroids.products(&left, |face, identity, cosine| {

@@ -4,13 +4,13 @@ use facevault_kernels::products::{Block, COLUMNS, LEFT, Left, Products, Right};
 
 /// Rows that many others are multiplied with.
 #[derive(Debug)]
-pub struct Packed {
+pub struct PackedRows {
     products: Products,
     right: Right,
     rows: usize,
 }
 
-impl Packed {
+impl PackedRows {
     /// Packs row-major `data` of `dimension` > 0 numbers a row.
     #[must_use]
     pub fn new(data: &[f32], dimension: usize) -> Self {
@@ -50,7 +50,7 @@ mod tests {
         let (left, right) = (unit_rows(101, DIMENSION, 1), unit_rows(1_100, DIMENSION, 2));
         let rows: Vec<&[f32]> = left.chunks_exact(DIMENSION).collect();
         let mut seen = vec![Vec::new(); rows.len()];
-        Packed::new(&right, DIMENSION).products(&rows, |i, j, product| {
+        PackedRows::new(&right, DIMENSION).products(&rows, |i, j, product| {
             let exact: f32 = rows[i].iter().zip(&right[j * DIMENSION..]).map(|(a, b)| a * b).sum();
             assert!((exact - product).abs() < 1e-6);
             seen[i].push(j);

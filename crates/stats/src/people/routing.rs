@@ -10,9 +10,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::placement::Placement;
-use super::rate::{Count, Design, rate};
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::Population;
+use crate::verification::clustered::{Clustering, Count, Membership, rate};
 use crate::verification::roc::allowed;
 
 /// Thresholds of the table; later phases choose between 0.45 and 0.62.
@@ -22,7 +22,7 @@ pub const TARGETS: [f64; 3] = [1e-1, 1e-2, 1e-3];
 /// Points of the curve, evenly spaced by the logarithm of the false positives.
 const CURVE_POINTS: u32 = 80;
 
-const SEARCHES: Design = Design { shared: false, trial: Unit::Faces, cluster: Unit::Identities };
+const SEARCHES: Clustering = Clustering { membership: Membership::One, trial: Unit::Faces, cluster: Unit::Identities };
 
 /// Searching a gallery of centroids with held-out faces.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -36,16 +36,16 @@ pub struct Routing {
     /// Share of mate searches whose own centroid is the closest, at any cosine.
     pub rank_one: Option<Estimate>,
     /// At each threshold of [`LADDER`].
-    pub ladder: Vec<Point>,
+    pub ladder: Vec<RoutingPoint>,
     /// For each of [`TARGETS`].
-    pub targets: Vec<Target>,
+    pub targets: Vec<RoutingTarget>,
     /// From the strictest threshold to the laxest.
     pub curve: Vec<CurvePoint>,
 }
 
 /// Rates at one threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Point {
+pub struct RoutingPoint {
     /// A face is named when the closest centroid's cosine is ≥ this.
     pub threshold: f32,
     /// Detection and identification rate: mate searches that name the right person. `None` without mate searches.
@@ -58,11 +58,11 @@ pub struct Point {
 
 /// The lowest threshold that keeps a false positive identification rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Target {
+pub struct RoutingTarget {
     /// The rate aimed at.
     pub fpir: f64,
     /// `None` when the searches cannot resolve it (rate < 1/n).
-    pub point: Option<Point>,
+    pub point: Option<RoutingPoint>,
 }
 
 /// DIR over FPIR.
@@ -89,7 +89,7 @@ pub fn routing(population: &Population<'_>, placed: &[Placement], level: f64) ->
     let n = closest.len() as u64;
     let target = |fpir: f64| {
         let most = allowed(fpir, n);
-        Target { fpir, point: (most > 0).then(|| searches.at(stricter(&closest, most))) }
+        RoutingTarget { fpir, point: (most > 0).then(|| searches.at(stricter(&closest, most))) }
     };
     let held_out = placed.iter().filter(|face| face.own.is_some()).count() as u64;
     let points = (0..CURVE_POINTS).map(|i| (n as f64).powf(f64::from(i) / f64::from(CURVE_POINTS - 1)) as u64);
@@ -118,9 +118,9 @@ struct Searches<'a> {
 }
 
 impl Searches<'_> {
-    fn at(&self, threshold: f32) -> Point {
+    fn at(&self, threshold: f32) -> RoutingPoint {
         let reaches = |cosine: f32| cosine >= threshold;
-        Point {
+        RoutingPoint {
             threshold,
             dir: self.mates(|face, first| first && face.own.is_some_and(reaches)),
             wrong: self.mates(|face, first| !first && face.other.is_some_and(|other| reaches(other.1))),
@@ -129,7 +129,7 @@ impl Searches<'_> {
     }
 
     fn curve_point(&self, threshold: f32) -> Option<CurvePoint> {
-        let Point { dir, fpir, .. } = self.at(threshold);
+        let RoutingPoint { dir, fpir, .. } = self.at(threshold);
         let (dir, fpir) = (dir?, fpir?.point);
         let (lower, upper) = (dir.lower.unwrap_or(0.0), dir.upper.unwrap_or(1.0));
         Some(CurvePoint { threshold, fpir, dir: dir.point, dir_lower: lower, dir_upper: upper })
@@ -203,7 +203,7 @@ mod tests {
             prop_assert!(curve.windows(2).all(|two| two[0].fpir <= two[1].fpir && two[0].dir <= two[1].dir));
             prop_assert!(curve.iter().all(|one| one.dir_lower <= one.dir && one.dir <= one.dir_upper));
             for target in &found.targets {
-                if let Some(Point { fpir: Some(fpir), .. }) = &target.point {
+                if let Some(RoutingPoint { fpir: Some(fpir), .. }) = &target.point {
                     prop_assert!(fpir.point <= target.fpir * (1.0 + 1e-9), "{} {}", fpir.point, target.fpir);
                 }
             }

@@ -20,7 +20,7 @@ pub struct Fold {
 
 /// What the evaluation says of one fold.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
+pub struct JudgedFold {
     /// The most accurate threshold on the training pairs.
     pub threshold: f64,
     /// Share of test pairs that it decides rightly.
@@ -46,7 +46,7 @@ pub fn thresholds(from: f64, to: f64, step: f64) -> Vec<f64> {
 
 /// Judges one fold. `distances` and `same` are of all pairs.
 #[must_use]
-pub fn judge(distances: &[f64], same: &[bool], fold: &Fold, grid: &Grid, far: &FarTarget) -> Judged {
+pub fn judge(distances: &[f64], same: &[bool], fold: &Fold, grid: &Grid, far: &FarTarget) -> JudgedFold {
     let [train, test] = [&fold.train, &fold.test].map(|pairs| Accepted::new(distances, same, pairs));
     let grid_of = |step| thresholds(grid.from, grid.to, step);
     let thresholds = grid_of(grid.step);
@@ -61,7 +61,7 @@ pub fn judge(distances: &[f64], same: &[bool], fold: &Fold, grid: &Grid, far: &F
     let rates: Vec<f64> = val_grid.iter().map(|&threshold| train.far(threshold).unwrap_or(0.0)).collect();
     let reached = rates.last().is_some_and(|highest| *highest >= far.target);
     let val_threshold = if reached { interpolate(far.target, &rates, &val_grid) } else { 0.0 };
-    Judged {
+    JudgedFold {
         threshold: best.0,
         accuracy: test.accuracy(best.0),
         val_threshold,

@@ -1,11 +1,10 @@
-//! Verification protocols over published lists of pairs: what a benchmark's own evaluation says, and beside it how sure
-//! one can be. Pure: no files.
+//! Verification protocols over published lists of pairs: the numbers of a benchmark's own evaluation, with intervals.
 //!
-//! `folds` is the published algorithm, `partition` cuts the list, `distances` compares faces, `uncertainty` tells
-//! intervals that know that pairs share people.
+//! `folds` is the published algorithm, `partition` cuts the list into folds, `distances` compares faces, and `uncertainty`
+//! computes intervals over people.
 
 mod distances;
-pub mod folds;
+mod folds;
 mod listed_pair;
 mod options;
 mod partition;
@@ -21,14 +20,14 @@ pub use partition::PartitionError;
 
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::kernel::Rows;
-use uncertainty::{People, Trial};
+use uncertainty::{ListedPeople, Trial};
 
-/// What a protocol says of a run.
+/// The result of a protocol for one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProtocolResult {
-    /// As the config has it.
+    /// The protocol as configured.
     pub protocol: Protocol,
-    /// How many pairs stand behind it.
+    /// Number of pairs.
     pub pairs: ListedCounts,
     /// Fold by fold.
     pub folds: Vec<FoldResult>,
@@ -108,14 +107,14 @@ pub struct FoldResult {
     pub far: Option<f64>,
 }
 
-/// What became of one test pair.
+/// The decision about one test pair.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Outcome {
+pub struct PairOutcome {
     /// Place in the list.
     pub pair: u32,
     /// Matrix rows.
     pub rows: (u32, u32),
-    /// Who they are, as [`People`] numbers them.
+    /// Who they are, as [`ListedPeople`] numbers them.
     pub people: (u32, u32),
     /// Whether the list says one person.
     pub same: bool,
@@ -129,7 +128,7 @@ pub struct Outcome {
     pub accepted_for_val: bool,
 }
 
-impl Outcome {
+impl PairOutcome {
     /// Whether the decision was right.
     #[must_use]
     pub fn right(&self) -> bool {
@@ -145,20 +144,20 @@ pub struct Listed<'a> {
     /// Matrix row of each manifest row; `None` where it has no embedding.
     pub row_of: &'a [Option<u32>],
     /// Who each manifest row is.
-    pub people: &'a People,
+    pub people: &'a ListedPeople,
 }
 
 /// Runs a protocol. Mean subtraction and distances are computed in f64 from the stored rows.
 ///
 /// # Errors
-/// [`PartitionError`]: the list cannot be cut as the protocol says.
+/// [`PartitionError`] if the list cannot be cut into the folds that the protocol asks for.
 pub fn run(
     protocol: &Protocol,
     list: Listed<'_>,
     rows: Rows<'_>,
     halves: bool,
     level: f64,
-) -> Result<(ProtocolResult, Vec<Outcome>), PartitionError> {
+) -> Result<(ProtocolResult, Vec<PairOutcome>), PartitionError> {
     let numbers = partition::numbers(list.pairs, protocol.split)?;
     let row = |face: u32| list.row_of.get(face as usize).copied().flatten();
     let there: Vec<Present> = (0..)
@@ -190,12 +189,12 @@ pub fn run(
             let own = if protocol.subtract_mean { centred() } else { Vec::new() };
             let distances = if protocol.subtract_mean { &own } else { &once };
             let judged = folds::judge(distances, &same, fold, &protocol.thresholds, &protocol.far);
-            let outcomes: Vec<Outcome> = fold
+            let outcomes: Vec<PairOutcome> = fold
                 .test
                 .iter()
                 .map(|&at| {
                     let (Present { pair, rows, faces, same, .. }, distance) = (there[at], distances[at]);
-                    Outcome {
+                    PairOutcome {
                         pair,
                         rows,
                         people: (list.people.of(faces.0), list.people.of(faces.1)),
@@ -231,8 +230,8 @@ struct Summary<'a> {
     protocol: &'a Protocol,
     list: Listed<'a>,
     folds: &'a [Fold],
-    judged: &'a [folds::Judged],
-    outcomes: &'a [Outcome],
+    judged: &'a [folds::JudgedFold],
+    outcomes: &'a [PairOutcome],
     level: f64,
 }
 
@@ -246,8 +245,8 @@ impl Summary<'_> {
         let fars: Vec<f64> = judged.iter().filter_map(|fold| fold.far).collect();
         let people = list.people;
         let rate = |point: f64, trials: &mut dyn Iterator<Item = Trial>| people.rate(point, trials, level);
-        let accepted = |outcome: &Outcome| Trial { people: outcome.people, hit: outcome.accepted_for_val };
-        let curve = |of: fn(&folds::Judged) -> &[f64]| -> Vec<f64> {
+        let accepted = |outcome: &PairOutcome| Trial { people: outcome.people, hit: outcome.accepted_for_val };
+        let curve = |of: fn(&folds::JudgedFold) -> &[f64]| -> Vec<f64> {
             let length = judged.first().map_or(0, |fold| of(fold).len());
             (0..length).map(|i| judged.iter().map(|fold| of(fold)[i]).sum::<f64>() / judged.len() as f64).collect()
         };

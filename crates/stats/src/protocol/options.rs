@@ -38,7 +38,7 @@ fn max_left_out() -> f64 {
 pub enum PairsSource {
     /// The list that the dataset ships with.
     Dataset,
-    /// Files of its own, one after the other.
+    /// The protocol's own files, concatenated.
     Files {
         /// Where.
         #[serde(skip)]

@@ -6,10 +6,10 @@ use super::ListedPair;
 use super::folds::Fold;
 use crate::protocol::Split;
 
-/// Blocks of a list that has no folds of its own.
+/// Number of blocks for a list without folds.
 const BLOCKS: u32 = 10;
 
-/// Why a list cannot be cut as a protocol says.
+/// Why a list cannot be cut into a protocol's folds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartitionError {
     /// More blocks than pairs.

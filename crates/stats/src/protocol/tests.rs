@@ -131,9 +131,9 @@ fn close(name: &str, found: f64, expected: f64) {
     assert!((found - expected).abs() <= 1e-12, "{name}: {found} is not {expected}");
 }
 
-fn everyone(list: &[ListedPair]) -> (People, Vec<Option<u32>>) {
+fn everyone(list: &[ListedPair]) -> (ListedPeople, Vec<Option<u32>>) {
     let faces = list.iter().map(|pair| pair.a.max(pair.b) + 1).max().unwrap_or(0);
-    (People::new(&vec![None; faces as usize], list), (0..faces).map(Some).collect())
+    (ListedPeople::new(&vec![None; faces as usize], list), (0..faces).map(Some).collect())
 }
 
 /// The whole protocol on rows, and the algorithm alone on distances.
@@ -173,7 +173,7 @@ fn folds_agree_with_the_published_evaluation() {
                 values.iter().zip(expected).for_each(|(a, b)| close(&name, *a, *b));
                 judged.push(fold);
             }
-            let mean = |of: fn(&folds::Judged) -> &[f64]| -> Vec<f64> {
+            let mean = |of: fn(&folds::JudgedFold) -> &[f64]| -> Vec<f64> {
                 let sum = |i| judged.iter().map(|fold| of(fold)[i]).sum::<f64>();
                 (0..of(&judged[0]).len()).map(|i| sum(i) / judged.len() as f64).collect()
             };
@@ -225,7 +225,7 @@ fn a_face_without_embedding_leaves_its_pairs_out_and_the_folds_where_they_are() 
 }
 
 /// 20 people, three pictures each; every picture is in several pairs.
-fn crowd() -> (Vec<ListedPair>, People) {
+fn crowd() -> (Vec<ListedPair>, ListedPeople) {
     let face = |person: u32, picture: u32| 3 * person + picture;
     let mut list = Vec::new();
     for person in 0..20 {
@@ -237,12 +237,12 @@ fn crowd() -> (Vec<ListedPair>, People) {
     }
     let names: Vec<String> = (0..60).map(|face| format!("person {}", face / 3)).collect();
     let names: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
-    let people = People::new(&names, &list);
+    let people = ListedPeople::new(&names, &list);
     (list, people)
 }
 
-fn outcomes(list: &[ListedPair], people: &People, wrong: impl Fn(usize) -> bool) -> Vec<Outcome> {
-    let outcome = |(i, pair): (usize, &ListedPair)| Outcome {
+fn outcomes(list: &[ListedPair], people: &ListedPeople, wrong: impl Fn(usize) -> bool) -> Vec<PairOutcome> {
+    let outcome = |(i, pair): (usize, &ListedPair)| PairOutcome {
         pair: i as u32,
         rows: (pair.a, pair.b),
         people: (people.of(pair.a), people.of(pair.b)),
@@ -302,13 +302,13 @@ fn a_paired_difference_is_sharper_than_two_intervals() {
 fn pictures_of_one_person_are_one_group_where_no_names_are_known() {
     let pair = |a, b, same| ListedPair { a, b, same, fold: None };
     let list = [pair(4, 1, true), pair(2, 3, false), pair(1, 2, true)];
-    let people = People::new(&[None; 6], &list);
+    let people = ListedPeople::new(&[None; 6], &list);
     let numbers: Vec<u32> = (0..6).map(|face| people.of(face)).collect();
     assert_eq!(numbers, [0, 1, 1, 2, 1, 3]);
     assert_eq!(people.unit, "groups of pictures");
     // A single listed face without a name is enough; one that no pair has is not.
     let named = [None, Some("b"), Some("b"), Some("a"), Some("b"), None];
-    let people = People::new(&named, &list);
+    let people = ListedPeople::new(&named, &list);
     assert_eq!((people.unit, people.of(1), people.of(3)), ("identities", 0, 1));
-    assert_eq!(People::new(&[None, Some("b"), None, Some("a"), Some("b")], &list).unit, "groups of pictures");
+    assert_eq!(ListedPeople::new(&[None, Some("b"), None, Some("a"), Some("b")], &list).unit, "groups of pictures");
 }

@@ -1,6 +1,6 @@
-//! How sure a protocol's rates are. Pairs share people and people share difficulty, so the spread over folds is no
-//! interval and a binomial one is too narrow: these are Wilson's with the plug-in variance over people (Fogliato, Patil &
-//! Perona 2023), and for two runs on the same pairs that of the difference, pair by pair.
+//! Intervals of a protocol's rates. Pairs share people, so the spread over folds is not an interval and a binomial one is
+//! too narrow. These are Wilson's with the plug-in variance over people (`verification::clustered`), and for two runs on
+//! the same pairs, that of the difference, pair by pair.
 //!
 //! Thresholds are held fixed: a protocol chooses them on training folds that are not what it is judged on, so how much
 //! they would move with other training folds is not in the interval. Metrics over all pairs are judged on the pairs that
@@ -8,20 +8,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Outcome;
+use super::PairOutcome;
 use super::{ABSENT, ListedPair};
 use crate::estimate::{Estimate, Unit};
-use crate::verification::carriers::{Worth, too_few};
-use crate::verification::interval::wilson;
+use crate::verification::carriers::{EffectiveTrials, too_few};
+use crate::verification::clustered::ClusteredRate;
 use crate::verification::plug_in::PlugIn;
 
-/// Who is in a list's pairs: as far as is known, for lists without names are common.
+/// The people in a list's pairs, as far as they are known: many lists have no names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct People {
+pub struct ListedPeople {
     /// Number of each manifest row's person.
     of: Vec<u32>,
     count: usize,
-    /// What a number stands for, in the plural.
+    /// What is numbered, in the plural.
     pub unit: &'static str,
 }
 
@@ -34,15 +34,15 @@ pub struct Trial {
     pub hit: bool,
 }
 
-impl People {
-    /// By the manifest's identities where every listed face has one; else pictures that the list calls one person belong
-    /// together, and whether two such groups are one person is not known.
+impl ListedPeople {
+    /// The person of a manifest row.
     #[must_use]
     pub fn of(&self, face: u32) -> u32 {
         self.of[face as usize]
     }
 
-    /// Numbers the people of a manifest.
+    /// Numbers the people of a manifest: its identities where every listed face has one. Otherwise pictures that the list
+    /// calls one person form a group; two groups may be one person without the list saying so.
     #[must_use]
     pub fn new(identities: &[Option<&str>], pairs: &[ListedPair]) -> Self {
         let known = |face: u32| identities.get(face as usize).copied().flatten().is_some();
@@ -56,7 +56,7 @@ impl People {
             let of = of.collect();
             return Self { of, count: numbers.len(), unit: "identities" };
         }
-        let mut groups = Groups((0..identities.len() as u32).collect());
+        let mut groups = DisjointSets((0..identities.len() as u32).collect());
         let same = |pair: &&ListedPair| pair.same && listed(pair.a) && listed(pair.b);
         pairs.iter().filter(same).for_each(|pair| groups.join(pair.a, pair.b));
         let mut numbers = BTreeMap::new();
@@ -68,7 +68,7 @@ impl People {
         Self { of, count: numbers.len(), unit: "groups of pictures" }
     }
 
-    /// A rate that is `point` over these trials.
+    /// The estimate of a rate whose point, a mean over folds, is given.
     #[must_use]
     pub fn rate(&self, point: f64, trials: &mut dyn Iterator<Item = Trial>, level: f64) -> Estimate {
         let (mut cells, mut hits, mut n) = (BTreeMap::new(), 0_u64, 0_u64);
@@ -78,35 +78,30 @@ impl People {
             carriers.extend([people.0, people.1]);
             (hits, n) = (hits + u64::from(hit), n + 1);
         }
-        let worth = Worth::new(n, "pairs", carriers.len(), self.unit, None);
-        if hits == 0 {
-            return worth.none(level);
-        }
-        if hits == n {
-            return worth.all(level);
-        }
-        let none = Estimate { point, lower: None, upper: None, bound: false, ..worth.none(level) };
-        let Some(plug_in) = PlugIn::of_sums(&sums(cells), self.count) else {
-            let method = too_few(carriers.len(), self.unit, "such pairs").unwrap_or_default();
-            return Estimate { method, ..none };
+        let plug_in = || match PlugIn::of_sums(&sums(cells.clone()), self.count) {
+            Some(plug_in) => Ok((plug_in, format!("{} {}", carriers.len(), self.unit))),
+            None => Err(too_few(carriers.len(), self.unit, "such pairs").unwrap_or_default()),
         };
-        let independent = point * (1.0 - point);
-        let effective = independent / plug_in.variance().max(independent / n as f64);
-        let (lower, upper) = wilson(point, effective, plug_in.quantile(level));
-        let method = format!(
-            "Wilson with plug-in variance over {} {}: worth {} independent pairs, thresholds of the folds held fixed",
-            carriers.len(),
-            self.unit,
-            effective.round()
-        );
-        Estimate { lower: Some(lower), upper: Some(upper), method, ..none }
+        // Exactly 0 or 1 where all trials agree, however the mean over folds is rounded.
+        let point = if hits == 0 || hits == n { (hits / n.max(1)) as f64 } else { point };
+        let rate = ClusteredRate {
+            point,
+            n,
+            unit: Unit::Pairs,
+            level,
+            independent: point * (1.0 - point) / n as f64,
+            worth: &|| EffectiveTrials::new(n, "pairs", carriers.len(), self.unit, None),
+            plug_in: &plug_in,
+            given: ", thresholds of the folds held fixed",
+        };
+        rate.estimate()
     }
 }
 
 /// Accuracy with less accuracy without, the mean over pairs of runs (without, with), over the test pairs that all of them
 /// decided, pair by pair: what makes a pair hard is in both and cancels. `None` when they share none.
 #[must_use]
-pub fn difference(runs: &[(&[Outcome], &[Outcome])], level: f64) -> Option<Estimate> {
+pub fn difference(runs: &[(&[PairOutcome], &[PairOutcome])], level: f64) -> Option<Estimate> {
     // Of each listed pair: who is in it, by how much it is decided better, and how many runs decided it.
     let mut steps: BTreeMap<u32, ((u32, u32), i64, usize)> = BTreeMap::new();
     for (sign, outcomes) in runs.iter().flat_map(|(without, with)| [(-1, without), (1, with)]) {
@@ -129,7 +124,7 @@ pub fn difference(runs: &[(&[Outcome], &[Outcome])], level: f64) -> Option<Estim
     let estimate =
         |lower, upper, method| Estimate { point, lower, upper, n, unit: Unit::Pairs, level, method, bound: false };
     if changed == 0 {
-        let Estimate { upper, method, .. } = Worth::new(n, "pairs", people.len(), "people", None).none(level);
+        let Estimate { upper, method, .. } = EffectiveTrials::new(n, "pairs", people.len(), "people", None).none(level);
         let method = method.replacen("no error", "no decision differs", 1);
         return Some(estimate(upper.map(|most| -most), upper, method));
     }
@@ -137,7 +132,7 @@ pub fn difference(runs: &[(&[Outcome], &[Outcome])], level: f64) -> Option<Estim
         let method = too_few(people.len(), "people", "such pairs").unwrap_or_default();
         return Some(estimate(None, None, method));
     };
-    // Pairs that share people do not tell more than independent ones.
+    // Pairs that share people carry no more information than independent ones.
     let independent = (squares / n as f64 - point.powi(2)) / n as f64;
     let reach = plug_in.quantile(level) * plug_in.variance().max(independent).sqrt();
     let method = format!("paired, plug-in variance over {} people: {changed} of {n} decisions differ", people.len());
@@ -156,9 +151,9 @@ fn sums(cells: Cells) -> Vec<((usize, usize), f64, f64)> {
 }
 
 /// Disjoint sets.
-struct Groups(Vec<u32>);
+struct DisjointSets(Vec<u32>);
 
-impl Groups {
+impl DisjointSets {
     fn root(&mut self, mut face: u32) -> u32 {
         while self.0[face as usize] != face {
             let above = self.0[self.0[face as usize] as usize];

@@ -1,6 +1,6 @@
 //! All pairs of two ranges of faces: blocks of products, and each row of a block cut into runs of one kind of pair.
 //!
-//! Faces stand identity by identity, so a row's same-identity pairs are one run, and its different-identity pairs are at
+//! Faces are ordered by identity, so a row's same-identity pairs are one run, and its different-identity pairs are at
 //! most two, cut where the rules leave a pair out. Different-identity runs go through the counting kernel; of their
 //! pairs only those in the tail are looked at one by one.
 
@@ -19,7 +19,7 @@ const PACKED: usize = 4096;
 pub struct Blocks<'a> {
     /// The embeddings.
     pub rows: Rows<'a>,
-    /// Who is compared with whom.
+    /// The faces and which pairs of them are compared.
     pub population: &'a Population<'a>,
     /// Kernels for rows of this length.
     pub products: Products,

@@ -1,4 +1,4 @@
-//! Whether a card compares the pairs. It changes no number, so it is no part of a run's identity.
+//! Whether a GPU compares the pairs. It changes no number, so it is not part of a run's identity.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use facevault_kernels::products::Products;
 /// Fewer pairs than this take a CPU less time than it takes to open a card.
 const WORTH: u64 = 100_000_000;
 
-/// Where pairs are compared, and what that came to.
+/// Where pairs are compared, and which GPU was used.
 #[derive(Debug)]
 pub struct Cards {
     request: DeviceRequest,

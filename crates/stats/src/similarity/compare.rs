@@ -1,6 +1,5 @@
-//! Compares faces on all cores. Work is cut by pair of resampled units, never by thread; all sums are of integers, so
-//! the result has the same bits on any machine with any number of threads, and a comparison that was interrupted ends
-//! with the bits of one that was not.
+//! Compares faces on all cores. Work is divided by pair of resampled units, not by thread, and all sums are of integers:
+//! the result is bit-identical on any machine with any number of threads, also after an interruption.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -40,9 +39,9 @@ const FEW: u64 = 4_000_000;
 /// Share of the others that is.
 const TAIL: f64 = 0.01;
 
-/// What comparing found.
+/// The result of comparing pairs.
 #[derive(Debug)]
-pub struct Comparison {
+pub struct ComparedPairs {
     /// Same-identity cosines.
     pub genuine: Tally,
     /// Different-identity cosines.
@@ -59,7 +58,7 @@ pub struct Comparison {
     pub hardest_impostor: Vec<Candidate>,
 }
 
-impl Comparison {
+impl ComparedPairs {
     /// From what was collected, all cells closed.
     #[must_use]
     pub fn new(population: &Population<'_>, mut found: Collector) -> Self {
@@ -79,9 +78,9 @@ impl Comparison {
     }
 }
 
-/// What is asked for.
+/// Which pairs to compare, and what to keep of them.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct PairRequest<'a> {
     /// How many pairs of each kind are compared.
     pub quota: Quota,
     /// How many of the hardest pairs of each kind are kept.
@@ -92,19 +91,19 @@ pub struct Request<'a> {
     pub seed: u64,
 }
 
-/// Where a long comparison is kept between two sessions. Saving is a convenience: what cannot be kept is computed again.
-pub trait Keeper: Sync + std::fmt::Debug {
-    /// What was saved of this very comparison, if anything.
+/// Stores a long comparison between two sessions. Saving is optional: a state that cannot be stored is computed again.
+pub trait Checkpoint: Sync + std::fmt::Debug {
+    /// The saved state of this comparison, if any.
     fn load(&self) -> Option<Vec<u8>>;
-    /// Replaces what was saved.
+    /// Replaces the saved state.
     fn save(&self, state: &[u8]);
 }
 
-/// Keeps nothing.
+/// Stores nothing.
 #[derive(Debug, Clone, Copy)]
-pub struct Forgetful;
+pub struct NoCheckpoint;
 
-impl Keeper for Forgetful {
+impl Checkpoint for NoCheckpoint {
     fn load(&self) -> Option<Vec<u8>> {
         None
     }
@@ -128,54 +127,54 @@ enum Task {
 pub fn compare(
     rows: Rows<'_>,
     population: &Population<'_>,
-    request: &Request<'_>,
+    request: &PairRequest<'_>,
     progress: &dyn Progress,
     cancel: &Cancel,
-) -> Option<Comparison> {
-    compare_resumably(rows, population, request, None, &Forgetful, progress, cancel)
+) -> Option<ComparedPairs> {
+    compare_resumably(rows, population, request, None, &NoCheckpoint, progress, cancel)
 }
 
-/// Compares pairs, going on where `keeper` left off. Where there is an `engine` for these rows, it compares all
+/// Compares pairs, going on where `checkpoint` left off. Where there is an `engine` for these rows, it compares all
 /// different-identity pairs that are compared without drawing them, and the result is the same. `None` when it was
-/// cancelled; then the keeper has what was done.
+/// cancelled; then the checkpoint has what was done.
 #[must_use]
 pub fn compare_resumably(
     rows: Rows<'_>,
     population: &Population<'_>,
-    request: &Request<'_>,
+    request: &PairRequest<'_>,
     engine: Option<&dyn Engine>,
-    keeper: &dyn Keeper,
+    checkpoint: &dyn Checkpoint,
     progress: &dyn Progress,
     cancel: &Cancel,
-) -> Option<Comparison> {
+) -> Option<ComparedPairs> {
     let products = Products::best(rows.dimension);
     let tail = tail(rows, population, request, cancel)?;
     let blocks = Blocks { rows, population, products, tail };
     let gave_up = AtomicBool::new(false);
     let helper = engine.map(|engine| Helper { engine, gave_up: &gave_up, progress });
-    let session = Session { blocks, request, helper, keeper, progress, cancel };
+    let session = Session { blocks, request, helper, checkpoint, progress, cancel };
     let mut found = session.collect()?;
     let wanted = population.available.impostor.min(request.hardest as u64);
     if tail > -1.0 && request.quota.impostor == population.available.impostor {
         if (found.hardest_impostor.len() as u64) < wanted {
             // The sample misled: there are fewer hard pairs in the tail than are to be kept.
             let blocks = Blocks { tail: f32::NEG_INFINITY, ..session.blocks };
-            found = Session { blocks, keeper: &Forgetful, ..session }.collect()?;
+            found = Session { blocks, checkpoint: &NoCheckpoint, ..session }.collect()?;
         } else {
             nearest_outside_the_tail(session.blocks, &mut found);
         }
     }
     count_pairs_of_faces(population, request, &mut found);
-    Some(Comparison::new(population, found))
+    Some(ComparedPairs::new(population, found))
 }
 
 /// One call of [`compare_resumably`].
 #[derive(Clone, Copy)]
 struct Session<'a> {
     blocks: Blocks<'a>,
-    request: &'a Request<'a>,
+    request: &'a PairRequest<'a>,
     helper: Option<Helper<'a>>,
-    keeper: &'a dyn Keeper,
+    checkpoint: &'a dyn Checkpoint,
     progress: &'a dyn Progress,
     cancel: &'a Cancel,
 }
@@ -190,9 +189,9 @@ impl Session<'_> {
     }
 
     fn collect_saving_every(&self, interval: Duration) -> Option<Collector> {
-        let Self { blocks, request: Request { quota, .. }, progress, cancel, .. } = *self;
+        let Self { blocks, request: PairRequest { quota, .. }, progress, cancel, .. } = *self;
         let tasks = tasks(blocks.population, *quota);
-        let kept = self.keeper.load().and_then(|bytes| state::read(&bytes, self.collector(), blocks.products));
+        let kept = self.checkpoint.load().and_then(|bytes| state::read(&bytes, self.collector(), blocks.products));
         let (mut done, mut found) = kept.filter(|(done, _)| *done <= tasks.len()).unwrap_or((0, self.collector()));
         let before = found.genuine.moments.count() + found.impostor.moments.count();
         let idle: Mutex<Vec<(Collector, Scratch)>> = Mutex::default();
@@ -215,7 +214,7 @@ impl Session<'_> {
             if last || saved.elapsed() >= interval {
                 lock().drain(..).for_each(|(collector, _)| found.merge(collector));
                 if !last {
-                    self.keeper.save(&state::write(done, &found, blocks.products));
+                    self.checkpoint.save(&state::write(done, &found, blocks.products));
                     saved = Instant::now();
                 }
             }
@@ -227,7 +226,7 @@ impl Session<'_> {
     /// Does one piece; returns the units it belongs to. A cancelled piece is left unfinished: nobody will read it.
     fn work(&self, task: &Task, scratch: &mut Scratch, collector: &mut Collector) -> (u16, u16) {
         let go_on = || !self.cancel.requested();
-        let Self { blocks, request: &Request { seed, .. }, .. } = *self;
+        let Self { blocks, request: &PairRequest { seed, .. }, .. } = *self;
         let Blocks { rows, population, .. } = blocks;
         match task {
             Task::All { units, left, right, kinds } => {
@@ -289,7 +288,7 @@ fn tasks(population: &Population<'_>, quota: Quota) -> Vec<Task> {
 
 /// The cosine from which on different-identity pairs are looked at one by one: at most that of the lowest watched
 /// threshold, and low enough for the hardest. `None` when cancelled.
-fn tail(rows: Rows<'_>, population: &Population<'_>, request: &Request<'_>, cancel: &Cancel) -> Option<f32> {
+fn tail(rows: Rows<'_>, population: &Population<'_>, request: &PairRequest<'_>, cancel: &Cancel) -> Option<f32> {
     const SAMPLE: u64 = 200_000;
     let pairs = population.available.impostor;
     if pairs <= FEW {
@@ -329,7 +328,7 @@ fn nearest_outside_the_tail(blocks: Blocks<'_>, found: &mut Collector) {
 }
 
 /// Counts the different-identity pairs of each face where all were compared: the kernel counts pairs, not faces.
-fn count_pairs_of_faces(population: &Population<'_>, request: &Request<'_>, found: &mut Collector) {
+fn count_pairs_of_faces(population: &Population<'_>, request: &PairRequest<'_>, found: &mut Collector) {
     let members = &population.members;
     if request.watched.is_empty() || request.quota.impostor != population.available.impostor {
         return;
@@ -359,7 +358,7 @@ mod tests {
         cancel: Cancel,
     }
 
-    impl Keeper for Interrupter {
+    impl Checkpoint for Interrupter {
         fn load(&self) -> Option<Vec<u8>> {
             self.state.lock().unwrap().clone()
         }
@@ -387,7 +386,7 @@ mod tests {
         (0..names.len()).map(face).collect()
     }
 
-    fn essence(found: &Comparison) -> impl PartialEq + std::fmt::Debug + use<> {
+    fn essence(found: &ComparedPairs) -> impl PartialEq + std::fmt::Debug + use<> {
         let mut cells = found.cells.clone();
         cells.impostor.sort_by_key(|cell| format!("{cell:?}"));
         cells.genuine.sort_by_key(|cell| format!("{cell:?}"));
@@ -404,28 +403,28 @@ mod tests {
         let rows = Rows { data: &data, dimension: DIMENSION };
         let all = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
         for quota in [all, Quota { genuine: 50, impostor: 900 }] {
-            let request = Request { quota, hardest: 9, watched: &[0.2, 0.7], seed: 3 };
+            let request = PairRequest { quota, hardest: 9, watched: &[0.2, 0.7], seed: 3 };
             let whole = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
             let products = Products::best(DIMENSION);
-            let keeper = Interrupter::default();
+            let checkpoint = Interrupter::default();
             let mut sessions = 0;
             let found = loop {
-                let fresh = Interrupter { state: Mutex::new(keeper.load()), cancel: Cancel::default() };
+                let fresh = Interrupter { state: Mutex::new(checkpoint.load()), cancel: Cancel::default() };
                 let blocks = Blocks { rows, population: &population, products, tail: f32::NEG_INFINITY };
                 let session = Session {
                     blocks,
                     request: &request,
                     helper: None,
-                    keeper: &fresh,
+                    checkpoint: &fresh,
                     progress: &Silent,
                     cancel: &fresh.cancel,
                 };
                 sessions += 1;
                 if let Some(mut found) = session.collect_saving_every(Duration::ZERO) {
                     count_pairs_of_faces(&population, &request, &mut found);
-                    break Comparison::new(&population, found);
+                    break ComparedPairs::new(&population, found);
                 }
-                *keeper.state.lock().unwrap() = fresh.load();
+                *checkpoint.state.lock().unwrap() = fresh.load();
             };
             assert!(sessions > 10, "{sessions}");
             assert_eq!(essence(&found), essence(&whole));
@@ -439,19 +438,25 @@ mod tests {
         let data = unit_rows(names.len(), DIMENSION, 4);
         let rows = Rows { data: &data, dimension: DIMENSION };
         let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
-        let request = Request { quota, hardest: 9, watched: &[0.8, 0.9], seed: 3 };
+        let request = PairRequest { quota, hardest: 9, watched: &[0.8, 0.9], seed: 3 };
         let whole = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
         let products = Products::best(DIMENSION);
         let cancel = Cancel::default();
         // So high that some identities have nobody in it.
         let blocks = Blocks { rows, population: &population, products, tail: 0.8 };
-        let session =
-            Session { blocks, request: &request, helper: None, keeper: &Forgetful, progress: &Silent, cancel: &cancel };
+        let session = Session {
+            blocks,
+            request: &request,
+            helper: None,
+            checkpoint: &NoCheckpoint,
+            progress: &Silent,
+            cancel: &cancel,
+        };
         let mut found = session.collect().unwrap();
         assert!(found.spread.iter().any(|spread| spread.nearest == u32::MAX));
         nearest_outside_the_tail(blocks, &mut found);
         count_pairs_of_faces(&population, &request, &mut found);
-        assert_eq!(essence(&Comparison::new(&population, found)), essence(&whole));
+        assert_eq!(essence(&ComparedPairs::new(&population, found)), essence(&whole));
     }
 
     #[test]

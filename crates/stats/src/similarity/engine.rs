@@ -1,4 +1,4 @@
-//! Different-identity pairs compared beside the cores of this machine, with the same bits: by a card.
+//! Different-identity pairs compared on a GPU next to the CPU cores, bit-identically.
 //!
 //! A piece of work is cut into blocks that an engine takes; what it counted of them goes into the same collector. A block
 //! with more pairs in the tail than the engine has room for is halved. A block that it fails at is done on the CPU, and
@@ -32,7 +32,7 @@ pub struct Hit {
     pub cosine: f32,
 }
 
-/// What the comparable different-identity pairs of a block came to.
+/// Counts of the comparable different-identity pairs of a block.
 #[derive(Debug, Default)]
 pub struct Counted {
     /// Pairs by [`BINS`](crate::verification::tally::BINS).
@@ -192,7 +192,7 @@ mod tests {
     use crate::similarity::population::Labelled;
     use crate::similarity::population::tests::{labelled, labels, strings};
     use crate::similarity::sampling::Quota;
-    use crate::similarity::{Comparison, Forgetful, Population, Request, compare, compare_resumably};
+    use crate::similarity::{ComparedPairs, NoCheckpoint, PairRequest, Population, compare, compare_resumably};
     use crate::testing::unit_rows;
     use crate::verification::bootstrap::Cell;
     use crate::verification::tally::Tally;
@@ -284,7 +284,7 @@ mod tests {
     }
 
     /// All of it, in an order of its own.
-    fn essence(found: &Comparison) -> impl PartialEq + std::fmt::Debug + use<> {
+    fn essence(found: &ComparedPairs) -> impl PartialEq + std::fmt::Debug + use<> {
         let sorted = |cells: &[Cell]| {
             let mut cells = cells.to_vec();
             cells.sort_by_cached_key(|cell| format!("{cell:?}"));
@@ -303,13 +303,14 @@ mod tests {
     fn helped(
         rows: Rows<'_>,
         population: &Population<'_>,
-        request: &Request<'_>,
+        request: &PairRequest<'_>,
         room: usize,
         lasts: usize,
-    ) -> (Comparison, Vec<String>, usize) {
+    ) -> (ComparedPairs, Vec<String>, usize) {
         let engine = Plain::new(rows, population, room, lasts);
         let (lines, cancel) = (Lines::default(), Cancel::default());
-        let found = compare_resumably(rows, population, request, Some(&engine), &Forgetful, &lines, &cancel).unwrap();
+        let found =
+            compare_resumably(rows, population, request, Some(&engine), &NoCheckpoint, &lines, &cancel).unwrap();
         (found, lines.0.into_inner().unwrap(), engine.blocks.into_inner())
     }
 
@@ -328,7 +329,7 @@ mod tests {
             let population = Population::new(&labelled(&labels, &strings), 1);
             let quota = everything(&population);
             for quota in [quota, Quota { genuine: quota.genuine.min(1), ..quota }] {
-                let request = Request { quota, hardest: 5, watched: &[0.2, 0.5], seed: 1 };
+                let request = PairRequest { quota, hardest: 5, watched: &[0.2, 0.5], seed: 1 };
                 let alone = compare(rows, &population, &request, &facevault_base::progress::Silent, &Cancel::default()).unwrap();
                 for (room, lasts) in [(usize::MAX, usize::MAX), (room, usize::MAX), (room, lasts)] {
                     let (found, lines, _) = helped(rows, &population, &request, room, lasts);
@@ -362,7 +363,7 @@ mod tests {
         let many_faces: fn(usize) -> usize = |i| usize::from(i >= 2_200) + usize::from(i >= 2_900);
         for (identity, faces) in [(many_faces, 3_000), (|i| i / 3, 900)] {
             let population = population(&names[..faces], identity);
-            let request = Request { quota: everything(&population), hardest: 9, watched: &[0.6, 0.8], seed: 3 };
+            let request = PairRequest { quota: everything(&population), hardest: 9, watched: &[0.6, 0.8], seed: 3 };
             let alone =
                 compare(rows, &population, &request, &facevault_base::progress::Silent, &Cancel::default()).unwrap();
             let (found, _, whole) = helped(rows, &population, &request, usize::MAX, usize::MAX);

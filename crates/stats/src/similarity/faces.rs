@@ -1,8 +1,8 @@
-//! What the pairs of each face came to at a few thresholds: errors by person, by picture quality and by any column of the
-//! metadata are sums over these.
+//! Errors of each face's pairs at a few thresholds. Errors by person, by picture quality and by any column of the metadata
+//! are sums over these.
 //!
-//! The operating threshold is known only when all pairs are compared. So the pairs between two thresholds that it lies
-//! between are kept one by one, and are counted in the end.
+//! The operating threshold is known only after all pairs are compared. So the pairs between two thresholds that enclose it
+//! are kept one by one and counted at the end.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! A published list of pairs instead of all pairs: for faces whose names nobody knows, only of these it is known whether
 //! they are one person. Nothing is left out: the list is the truth.
 
-use super::compare::Comparison;
+use super::compare::ComparedPairs;
 use super::kernel::{Rows, cosine};
 use super::population::Population;
 use super::{Collector, PairKind};
@@ -20,7 +20,12 @@ pub struct RowPair {
 /// Compares a list's pairs. Every face of a pair must be labelled, with its person or with the group of pictures that the
 /// list calls one person; others are passed over. `None` when the list shows one kind of pair only.
 #[must_use]
-pub fn compare(rows: Rows<'_>, population: &Population<'_>, pairs: &[RowPair], hardest: usize) -> Option<Comparison> {
+pub fn compare(
+    rows: Rows<'_>,
+    population: &Population<'_>,
+    pairs: &[RowPair],
+    hardest: usize,
+) -> Option<ComparedPairs> {
     let mut position = vec![None; population.rows];
     population.members.iter().enumerate().for_each(|(at, member)| position[member.row as usize] = Some(at));
     let place = |row: u32| {
@@ -44,7 +49,7 @@ pub fn compare(rows: Rows<'_>, population: &Population<'_>, pairs: &[RowPair], h
         }
         collector.close(cell[0].0);
     }
-    let found = Comparison::new(population, collector);
+    let found = ComparedPairs::new(population, collector);
     let both = found.genuine.moments.count() > 0 && found.impostor.moments.count() > 0;
     both.then_some(found)
 }

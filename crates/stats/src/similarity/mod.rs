@@ -1,14 +1,14 @@
 //! Cosines of face pairs, streamed: histograms, exact moments and the hardest pairs, in memory independent of N².
 
 mod blocks;
-pub mod card;
+pub(crate) mod card;
 mod cards;
 mod collector;
-pub mod compare;
+pub(crate) mod compare;
 pub mod engine;
-pub mod exclusions;
-pub mod faces;
-pub mod hardest;
+pub(crate) mod exclusions;
+pub(crate) mod faces;
+pub(crate) mod hardest;
 pub mod kernel;
 pub mod listed;
 mod nearest;
@@ -18,17 +18,17 @@ mod permutation;
 pub mod population;
 pub mod sampling;
 mod state;
-pub mod upstream;
+pub(crate) mod upstream;
 pub mod watched;
 
 pub use cards::Cards;
 pub use collector::{Collector, Spread};
-pub use compare::{Comparison, Forgetful, Keeper, Request, compare, compare_resumably};
+pub use compare::{Checkpoint, ComparedPairs, NoCheckpoint, PairRequest, compare, compare_resumably};
 pub use faces::FaceErrors;
 pub use nearest::nearest;
 pub use options::{PairMode, SimilarityOptions, UpstreamSampling};
 pub use population::{Labelled, Population};
-pub use watched::{Watched, bracket};
+pub use watched::{OperatingThreshold, bracket};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ pub struct HardPair {
     pub cosine: f32,
 }
 
-/// How one identity's faces hold together and whom they come close to.
+/// How close one identity's faces are to each other, and to other identities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdentitySpread {
     /// Who.
@@ -117,18 +117,18 @@ pub(crate) mod tests {
         }
     }
 
-    fn run(data: &[f32], labels: &Labels, options: &SimilarityOptions, threads: usize) -> Comparison {
+    fn run(data: &[f32], labels: &Labels, options: &SimilarityOptions, threads: usize) -> ComparedPairs {
         let strings = strings();
         let population = Population::new(&labelled(labels, &strings), 1);
         let quota = Quota::new(&population.available, options);
         let rows = Rows { data, dimension: DIMENSION };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let request = Request { quota, hardest: 5, watched: &[0.2, 0.5], seed: 1 };
+        let request = PairRequest { quota, hardest: 5, watched: &[0.2, 0.5], seed: 1 };
         pool.install(|| compare(rows, &population, &request, &Silent, &Cancel::default())).unwrap()
     }
 
     /// Everything that does not depend on the order in which cells were finished.
-    fn essence(found: &Comparison) -> impl PartialEq + std::fmt::Debug + use<> {
+    fn essence(found: &ComparedPairs) -> impl PartialEq + std::fmt::Debug + use<> {
         let hardest = |pairs: &[hardest::Candidate]| pairs.to_vec();
         let tally = |tally: &Tally| (tally.moments, tally.min, tally.max, tally.counts.clone());
         (
@@ -207,7 +207,7 @@ pub(crate) mod tests {
         // Few of them, and nearly all.
         for share in [10, 2, 1] {
             let quota = Quota { genuine: genuine / share - 1, impostor: impostor / share - 1 };
-            let request = Request { quota, hardest: 5_000, watched: &[], seed: 3 };
+            let request = PairRequest { quota, hardest: 5_000, watched: &[], seed: 3 };
             let rows = Rows { data: &data, dimension: DIMENSION };
             let found = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
             for (pairs, wanted) in [(&found.hardest_genuine, quota.genuine), (&found.hardest_impostor, quota.impostor)]
@@ -229,7 +229,7 @@ pub(crate) mod tests {
         let rows = Rows { data: &data, dimension: DIMENSION };
         let found = |pairs, seed| {
             let quota = Quota::new(&population.available, &options(pairs, 6_000));
-            let request = Request { quota, hardest: 0, watched: &[], seed };
+            let request = PairRequest { quota, hardest: 0, watched: &[], seed };
             compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap()
         };
         let (all, sample, other) =
@@ -252,7 +252,7 @@ pub(crate) mod tests {
         let data = unit_rows(3, DIMENSION, 1);
         let rows = Rows { data: &data, dimension: DIMENSION };
         let quota = Quota { genuine: 1, impostor: 2 };
-        let request = Request { quota, hardest: 5, watched: &[], seed: 1 };
+        let request = PairRequest { quota, hardest: 5, watched: &[], seed: 1 };
         assert!(compare(rows, &population, &request, &Silent, &cancel).is_none());
     }
 }

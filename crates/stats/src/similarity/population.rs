@@ -1,4 +1,4 @@
-//! Who is compared with whom: labelled faces grouped by identity, and which pairs the rules leave out.
+//! Labelled faces grouped by identity, and which of their pairs the rules leave out.
 
 use std::collections::HashMap;
 use std::hash::Hash;

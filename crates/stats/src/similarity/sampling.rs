@@ -17,7 +17,7 @@ use crate::verification::random::Draw;
 /// that speed takes under ten, says how far it is, and goes on where it was interrupted.
 pub const ALL_PAIRS: u64 = 20_000_000_000;
 
-/// Of more, so many are drawn: one by one and all over the matrix, which takes some seconds.
+/// Of more, this many are drawn: one by one, all over the matrix, which takes some seconds.
 pub const SAMPLE: u64 = 20_000_000;
 
 /// How many pairs of each kind are compared.

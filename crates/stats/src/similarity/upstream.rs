@@ -3,7 +3,7 @@
 //! this: faces of one photo and repeated pictures count. Upstream's impostor pairs had no seed; here two different
 //! identities are drawn evenly, then a face of each.
 
-use super::compare::Comparison;
+use super::compare::ComparedPairs;
 use super::kernel::{Rows, cosine};
 use super::population::Population;
 use super::{Collector, PairKind};
@@ -17,7 +17,7 @@ pub fn compare(
     population: &Population<'_>,
     sampling: &UpstreamSampling,
     seed: u64,
-) -> Option<Comparison> {
+) -> Option<ComparedPairs> {
     let mut collector = Collector::new(population, 0, &[]);
     let members = &population.members;
     for (identity, &unit) in population.identities.iter().zip(&population.unit_of) {
@@ -54,7 +54,7 @@ pub fn compare(
             collector.close(cell[0].0);
         }
     }
-    let found = Comparison::new(population, collector);
+    let found = ComparedPairs::new(population, collector);
     let both = found.genuine.moments.count() > 0 && found.impostor.moments.count() > 0;
     both.then_some(found)
 }

@@ -1,6 +1,6 @@
-//! The threshold at which errors are counted face by face: the operating threshold of the report. It is known only when
-//! all pairs are compared, and counting must begin before. So a sample of the pairs tells a range that it will lie in, the
-//! pairs in that range are kept one by one, and in the end they are counted at the threshold itself.
+//! The threshold at which errors are counted face by face: the operating threshold of the report. It is known only after
+//! all pairs are compared, but counting starts before. So a sample of the pairs gives a range for it, the pairs in that
+//! range are kept one by one, and at the end they are counted at the threshold itself.
 
 use super::kernel::Rows;
 use super::{Collector, Population, sampling};
@@ -56,14 +56,14 @@ fn around(sample: &Survival, target: f64, compared: u64) -> Vec<f32> {
     vec![tail, low, high]
 }
 
-/// The threshold that single errors are told at.
+/// The threshold at which single errors are reported.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Watched {
+pub struct OperatingThreshold {
     /// A pair matches when its cosine is ≥ this.
     pub threshold: f32,
 }
 
-impl Watched {
+impl OperatingThreshold {
     /// The operating threshold over different-identity pairs; `None` where they are too few for one.
     #[must_use]
     pub fn operating(impostor: &Tally) -> Option<Self> {
@@ -109,13 +109,13 @@ mod tests {
             let target = operating_rate(u64::from(all)).unwrap();
             let watched = around(&Survival::new(&part.counts), target, u64::from(all));
             assert!(watched.is_sorted() && watched.len() == 3, "{watched:?}");
-            let threshold = Watched::operating(&whole).unwrap().threshold;
+            let threshold = OperatingThreshold::operating(&whole).unwrap().threshold;
             assert!((watched[1]..=watched[2]).contains(&threshold), "{threshold} of {all} in {watched:?}");
             let matches = (0..all).filter(|i| cosine(*i) >= threshold).count() as f64;
             let most = target * f64::from(all);
             assert!(matches <= most && matches > most - 8.0, "{matches} of {all}");
         }
-        assert_eq!(Watched::operating(&tally(&mut (0..9).map(cosine))), None);
+        assert_eq!(OperatingThreshold::operating(&tally(&mut (0..9).map(cosine))), None);
     }
 
     #[test]

@@ -170,14 +170,14 @@ impl Scores {
 
 /// Both distributions, observed or resampled.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
+pub struct ScoreSample {
     /// Same identity.
     pub genuine: Scores,
     /// Different identities.
     pub impostor: Scores,
 }
 
-impl Sample {
+impl ScoreSample {
     /// The different-identity cosines, unless those of the same identity are asked for.
     #[must_use]
     pub fn of(&self, of: Of) -> &Scores {
@@ -214,10 +214,10 @@ pub struct Resampling {
 #[derive(Debug, Clone)]
 pub struct Estimator {
     /// What was observed.
-    pub observed: Sample,
+    pub observed: ScoreSample,
     /// Confidence level of the intervals.
     pub level: f64,
-    replicates: Vec<Sample>,
+    replicates: Vec<ScoreSample>,
     method: String,
     /// Why there is no interval of same-identity and of different-identity pairs, where too few carry it.
     too_few: [Option<String>; 2],
@@ -246,7 +246,7 @@ impl Estimator {
             Some(both.map(|(moments, survival)| Scores { moments, survival }).collect())
         };
         let both = scores(&cells.genuine)?.into_iter().zip(scores(&cells.impostor)?);
-        let replicates: Vec<Sample> = both.map(|(genuine, impostor)| Sample { genuine, impostor }).collect();
+        let replicates: Vec<ScoreSample> = both.map(|(genuine, impostor)| ScoreSample { genuine, impostor }).collect();
         let method = if replicates.is_empty() {
             "no interval: no replicates".into()
         } else if cells.units < cells.identities {
@@ -258,14 +258,14 @@ impl Estimator {
         } else {
             format!("double-or-nothing identity bootstrap, {} replicates", replicates.len())
         };
-        let observed = Sample { genuine: Scores::of(genuine), impostor: Scores::of(impostor) };
+        let observed = ScoreSample { genuine: Scores::of(genuine), impostor: Scores::of(impostor) };
         Some(Self { observed, level: how.level, replicates, method, too_few })
     }
 
     /// A statistic of `n` pairs with its percentile interval, if enough people have pairs of its kind and the replicates
     /// differ. The interval always contains the point: a replicate's bins are coarser than the observation's.
     #[must_use]
-    pub fn estimate(&self, of: Of, n: u64, statistic: impl Fn(&Sample) -> f64 + Sync) -> Estimate {
+    pub fn estimate(&self, of: Of, n: u64, statistic: impl Fn(&ScoreSample) -> f64 + Sync) -> Estimate {
         let point = statistic(&self.observed);
         let (interval, method) = match self.percentiles(of, &statistic) {
             Ok((lower, upper)) => (Some((lower.min(point), upper.max(point))), self.method.clone()),
@@ -286,7 +286,7 @@ impl Estimator {
     /// A statistic in each replicate, in their order: replicate r keeps the same units in all estimators of the same
     /// pairs with the same seed, whatever their cosines. None when too few people have pairs of its kind.
     #[must_use]
-    pub fn values(&self, of: Of, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Vec<f64> {
+    pub fn values(&self, of: Of, statistic: &(impl Fn(&ScoreSample) -> f64 + Sync)) -> Vec<f64> {
         match self.too_few(of) {
             Some(_) => Vec::new(),
             None => self.replicates.par_iter().map(statistic).collect(),
@@ -295,12 +295,12 @@ impl Estimator {
 
     /// Percentiles of a statistic over the replicates.
     #[must_use]
-    pub fn interval(&self, of: Of, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Option<(f64, f64)> {
+    pub fn interval(&self, of: Of, statistic: &(impl Fn(&ScoreSample) -> f64 + Sync)) -> Option<(f64, f64)> {
         self.percentiles(of, statistic).ok()
     }
 
     /// Or why there are none.
-    fn percentiles(&self, of: Of, statistic: &(impl Fn(&Sample) -> f64 + Sync)) -> Result<(f64, f64), String> {
+    fn percentiles(&self, of: Of, statistic: &(impl Fn(&ScoreSample) -> f64 + Sync)) -> Result<(f64, f64), String> {
         if let Some(reason) = self.too_few(of) {
             return Err(reason.into());
         }

@@ -1,29 +1,29 @@
-//! Who carries an estimate: the people that have a pair, a face or a search of the kind that it is made of. Ten people of
-//! whom one has a second photo say nothing of how other people's photos compare: their one same-identity pair is one
-//! person's. The rule of every estimate, whatever makes its interval:
+//! The carriers of an estimate: the people who have a pair, a face or a search of its kind. Ten people, one of whom has a
+//! second photo, say nothing about how other people's photos compare: the only same-identity pair is of one person. The
+//! rules for every estimate, however its interval is made:
 //!
-//! - With fewer than [`FEWEST`] that carry it there is no interval, and the method says how many there are.
-//! - A rate without an error, or with nothing else, is a bound: the rule of three on as many trials as its own are worth.
-//!   What they are worth follows from the design effect where one is known; of fewer than [`FEWEST`], each is one trial.
-//! - An interval without width, where every replicate says the same, is none.
+//! - With fewer than [`FEWEST`] carriers there is no interval, and the method says how many there are.
+//! - A rate of 0 or 1 is a bound: the rule of three on the effective number of trials. That number follows from the design
+//!   effect where one is known; with fewer than [`FEWEST`] carriers, each counts as one trial.
+//! - An interval of width 0, because all replicates agree, is not reported.
 
 use super::interval::upper_bound_of_none;
 use crate::estimate::{Estimate, Unit};
 
-/// Fewer than this give no interval: there are too few ways to choose among them, and too few to tell how they differ.
+/// Fewest carriers with an interval: with fewer there are too few resamples, and too few to estimate how they differ.
 pub const FEWEST: usize = 8;
 
-/// Why there is no interval, when so few of `who` (in the plural) have `what` an estimate is made of.
+/// The reason for reporting no interval if fewer than [`FEWEST`] of `who` (plural) have `what` an estimate is made of.
 #[must_use]
 pub fn too_few(carriers: usize, who: &str, what: &str) -> Option<String> {
     (carriers < FEWEST)
         .then(|| format!("no interval: it takes {what} of at least {FEWEST} {who}, and these are of {carriers}"))
 }
 
-/// Why there is no interval where every replicate says the same.
+/// The reason for reporting no interval if all replicates agree.
 pub const NO_SPREAD: &str = "no interval: every replicate has the same value";
 
-/// How far the ends of an interval are apart at least: cosines of 32-bit rows that ought to be equal differ by less.
+/// Smallest width of an interval: equal cosines of 32-bit rows differ by less.
 const ROUNDING: f64 = 1e-6;
 
 /// The interval, if the replicates that it is made of differ by more than rounding.
@@ -32,22 +32,22 @@ pub fn spread((lower, upper): (f64, f64)) -> Option<(f64, f64)> {
     (upper - lower > ROUNDING).then_some((lower, upper))
 }
 
-/// What some trials are worth where all of them ended in the same way.
+/// The effective number of trials behind a rate of 0 or 1.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Worth {
+pub struct EffectiveTrials {
     /// Trials.
     n: u64,
     /// What they are, in the plural.
     trials: &'static str,
-    /// As many independent ones tell as much.
+    /// Number of independent trials with the same information.
     independent: f64,
     /// Why.
     reason: String,
 }
 
-impl Worth {
-    /// Of `n` trials (`trials` in words) that `carriers` of `who` have. Of few, each is one trial, whatever the number of
-    /// its own. Of more, the trials are worth `independent` ones where that is known, and else count as independent.
+impl EffectiveTrials {
+    /// For `n` trials (named `trials`) of `carriers` of `who`. Fewer than [`FEWEST`] carriers count as one trial each.
+    /// With more, there are `independent` effective trials if known, and otherwise all count as independent.
     #[must_use]
     pub fn new(n: u64, trials: &'static str, carriers: usize, who: &str, independent: Option<f64>) -> Self {
         let all = n as f64;
@@ -63,25 +63,25 @@ impl Worth {
         Self { n, trials, independent, reason }
     }
 
-    /// Of `n` pairs that have nothing in common.
+    /// For `n` pairs that share neither faces nor people.
     #[must_use]
     pub fn independent(n: u64) -> Self {
         Self::new(n, "pairs", usize::MAX, "", None)
     }
 
-    /// The one that says less.
+    /// The one with fewer effective trials.
     #[must_use]
     pub fn or_less(self, other: Self) -> Self {
         if other.independent < self.independent { other } else { self }
     }
 
-    /// The upper bound of a rate of which nothing was seen.
+    /// The upper bound of a rate without an error.
     #[must_use]
     pub fn bound(&self, level: f64) -> f64 {
         upper_bound_of_none(self.independent, level)
     }
 
-    /// No error was seen.
+    /// The estimate without an error: 0, with its upper bound.
     #[must_use]
     pub fn none(&self, level: f64) -> Estimate {
         let Self { n, trials, reason, .. } = self;
@@ -97,7 +97,7 @@ impl Worth {
         }
     }
 
-    /// Nothing else was seen: 1, with the same bound from below.
+    /// The estimate where all trials are errors: 1, with the mirrored lower bound.
     #[must_use]
     pub fn all(&self, level: f64) -> Estimate {
         let Self { n, trials, reason, .. } = self;
@@ -118,20 +118,22 @@ mod tests {
 
     #[test]
     fn a_perfect_rate_is_bounded_from_below() {
-        let estimate = Worth::independent(300).all(0.95);
+        let estimate = EffectiveTrials::independent(300).all(0.95);
         assert!((estimate.lower.unwrap() - 0.99).abs() < 1e-4 && !estimate.bound);
-        assert!(Worth::independent(300).none(0.95).bound);
+        assert!(EffectiveTrials::independent(300).none(0.95).bound);
     }
 
     #[test]
     fn few_people_are_few_trials() {
-        let bound = |n, carriers, independent| Worth::new(n, "pairs", carriers, "identities", independent).bound(0.95);
+        let bound = |n, carriers, independent| {
+            EffectiveTrials::new(n, "pairs", carriers, "identities", independent).bound(0.95)
+        };
         assert!((bound(1_000, 2, None) - (1.0 - 0.05_f64.sqrt())).abs() < 1e-12, "two people, whatever their pairs");
         assert!((bound(1_000, 2, Some(900.0)) - (1.0 - 0.05_f64.sqrt())).abs() < 1e-12);
         assert!((bound(1, 2, None) - 0.95).abs() < 1e-12, "one pair of two people is one trial");
         assert!((bound(3_000, 8, None) * 3_000.0 - 3.0).abs() < 0.01);
         assert!((bound(3_000, 8, Some(300.0)) * 300.0 - 3.0).abs() < 0.02);
-        let method = Worth::new(45, "pairs", 1, "identities", None).all(0.95).method;
+        let method = EffectiveTrials::new(45, "pairs", 1, "identities", None).all(0.95).method;
         assert_eq!(method, "all of 45 pairs: exact binomial bound, as if each of the identities (1) were one trial");
         assert_eq!(too_few(8, "identities", "pairs"), None);
     }

@@ -2,8 +2,8 @@
 
 use statrs::distribution::{Beta, ContinuousCDF, Normal};
 
-/// Wilson's interval (1927) of a rate that is `rate` in `n` independent trials, or in pairs that tell as much as that
-/// many; `quantile` standard deviations to each side. It always contains the rate.
+/// Wilson's interval (1927) of a rate over `n` independent trials, or over pairs with that effective number of trials,
+/// `quantile` standard deviations to each side. It always contains the rate.
 #[must_use]
 pub fn wilson(rate: f64, n: f64, quantile: f64) -> (f64, f64) {
     let square = quantile.powi(2) / n;
@@ -12,7 +12,7 @@ pub fn wilson(rate: f64, n: f64, quantile: f64) -> (f64, f64) {
     ((centre - reach).clamp(0.0, rate), (centre + reach).clamp(rate, 1.0))
 }
 
-/// Errors and others that there must be more of for [`clopper_pearson`] to take a shorter way.
+/// With more errors than this, and more of the others, [`clopper_pearson`] uses an approximation.
 const MANY: u64 = 1_000;
 
 /// The exact two-sided binomial interval (Clopper & Pearson 1934), which takes pairs as independent. With more than
@@ -33,7 +33,7 @@ pub fn clopper_pearson(errors: u64, n: u64, level: f64) -> (f64, f64) {
     )
 }
 
-/// By halving: statrs' own search for quantiles of this distribution does not end for some counts.
+/// By bisection: statrs' own quantile search for this distribution does not terminate for some counts.
 fn beta_quantile(a: u64, b: u64, level: f64) -> Option<f64> {
     let beta = Beta::new(a as f64, b as f64).ok()?;
     let (mut low, mut high) = (0.0, 1.0);

@@ -1,16 +1,18 @@
-//! From histograms to curves, rates and intervals. Pure: no files, no network, no inference library.
+//! Curves, error rates and thresholds from histograms of cosines, with intervals.
 
 pub mod bootstrap;
 pub mod carriers;
-pub mod distribution;
+pub(crate) mod clustered;
+pub(crate) mod distribution;
 pub mod interval;
 pub mod paired;
-pub mod plug_in;
+pub(crate) mod plug_in;
 pub mod random;
 pub mod rates;
 mod replicates;
 mod results;
 pub mod roc;
+mod scored;
 pub mod simulation;
 pub mod thresholds;
 
@@ -18,12 +20,13 @@ pub use facevault_kernels::tally;
 pub use results::{
     Distribution, ErrorRate, Intervals, OPERATING_FMR, OperatingPoint, Quantile, RateIntervals, ThresholdRates,
 };
+pub use scored::{ScoredPair, ScoredPairs, ScoredPairsError};
 
 #[cfg(test)]
 mod tests;
 
-/// ROC and DET in one: error rates by threshold, from the strictest threshold to the laxest (FMR never decreases,
-/// FNMR never increases along the vector). Thinned for plotting; rates at each kept point are exact.
+/// ROC and DET curve: error rates by threshold, from the strictest to the laxest, so that FMR never decreases and FNMR
+/// never increases. Thinned for plotting; the rates at each kept point are exact.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Curve {
     /// A pair matches when its cosine is ≥ this.

@@ -79,10 +79,11 @@ pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Est
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verification::carriers::Worth;
+    use crate::verification::carriers::EffectiveTrials;
 
     fn replicated(point: f64, values: &[f64]) -> Replicated {
-        let estimate = Estimate { point, lower: None, upper: None, bound: false, ..Worth::independent(100).none(0.95) };
+        let estimate =
+            Estimate { point, lower: None, upper: None, bound: false, ..EffectiveTrials::independent(100).none(0.95) };
         Replicated { estimate, values: values.into() }
     }
 
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn without_an_error_the_bound_is_what_is_known() {
-        let none = || Replicated { estimate: Worth::independent(300).none(0.95), values: vec![0.0; 10] };
+        let none = || Replicated { estimate: EffectiveTrials::independent(300).none(0.95), values: vec![0.0; 10] };
         let found = difference(&none(), &none());
         assert_eq!((found.point, found.n), (0.0, 300));
         assert!((found.upper.unwrap() - 0.0099).abs() < 1e-4 && (found.lower.unwrap() + 0.0099).abs() < 1e-4);
@@ -117,7 +118,7 @@ mod tests {
         let lower = difference(&none(), &some).lower.unwrap();
         assert!((lower - (0.0405 - 0.00994)).abs() < 1e-4, "{lower}");
         // Every pair accepted: the rate may be lower, not higher.
-        let all = Replicated { estimate: Worth::independent(300).all(0.95), values: vec![1.0; 10] };
+        let all = Replicated { estimate: EffectiveTrials::independent(300).all(0.95), values: vec![1.0; 10] };
         let found = difference(&all, &all);
         assert!(found.lower.unwrap() < -0.009 && found.upper.unwrap() > 0.009);
         let fewer = difference(&all, &replicated(0.9, &[0.89, 0.91]));
@@ -137,7 +138,7 @@ mod tests {
             "{found:?}"
         );
         // The bound of a rate without error counts by its weight, on the side that its sign says.
-        let none = Replicated { estimate: Worth::independent(300).none(0.95), values: vec![0.0; 101] };
+        let none = Replicated { estimate: EffectiveTrials::independent(300).none(0.95), values: vec![0.0; 101] };
         let found = contrast((-0.5, &none), &[(0.5, &base)]);
         assert!((found.lower.unwrap() + 0.5 * 0.0099).abs() < 1e-4 && found.upper == Some(0.0), "{found:?}");
     }

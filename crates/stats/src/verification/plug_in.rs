@@ -1,32 +1,37 @@
 //! Variance of an error rate from the errors of each resampled unit: the plug-in variance of Fogliato, Patil & Perona
 //! (2023), "Confidence Intervals for Error Rates in 1:1 Matching Tasks".
 //!
-//! With e the errors of some pairs less what the overall rate makes of their number, the variance of FNMR is the sum of
-//! e² over units, that of FMR the sum of e·e′ over all pairs of cells that share a unit, each cell once with itself. Both
-//! fall short when a few units hold much of the pairs, for those pull the rate towards themselves; so each unit counts by
-//! what leaving it out does to the rate (the jackknife of a ratio), which is the same for many small units.
+//! Let e be the errors of a set of pairs minus those that the overall rate predicts. The variance of FNMR is the sum of e²
+//! over units; that of FMR is the sum of e·e′ over all pairs of cells that share a unit, each cell once with itself. Both
+//! are too small if a few units hold many of the pairs, because these pull the rate towards their own. So each unit counts
+//! by how much leaving it out changes the rate (the jackknife of a ratio), which is the same for many small units. With
+//! clusters of one size it equals the ratio estimator of a cluster sample (Cochran 1977, §6.3).
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::bootstrap::{COARSE, Cell};
 use super::carriers::FEWEST;
+use super::clustered::{Count, Membership, Total};
 use super::roc::place;
+
+/// Squared contributions of units below this are rounding. With 20 billion pairs, one error contributes 1e-21.
+const ROUNDING: f64 = 1e-30;
 
 /// How far each unit moves a rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlugIn {
     by_unit: Vec<f64>,
-    /// What pairs of units add to the squares of both of their units, and ought to add once.
+    /// The share of the squares that pairs of two units contribute to both units; it counts once.
     twice: f64,
     /// Units that have pairs.
     units: usize,
 }
 
 impl PlugIn {
-    /// Of the share of pairs that match at a threshold. `None` when too few units have pairs.
+    /// For the share of pairs that match at a threshold. `None` with pairs of too few units.
     #[must_use]
     pub fn of_matches(cells: &[Cell], units: usize, threshold: f64) -> Option<Self> {
-        // Several cells may be of one pair of units, in any order: whole numbers have the same sum in each.
+        // Several cells may belong to one pair of units, in any order: sums of integers do not depend on it.
         let (bin, inside) = place(threshold, COARSE);
         let mut between = vec![[0_u64; 3]; units * units];
         for cell in cells {
@@ -42,8 +47,8 @@ impl PlugIn {
         Self::of_sums(&between, units)
     }
 
-    /// Of the mean of a quantity over pairs, from its sum and the number of pairs in each pair of units; each pair of
-    /// units once, in either order. `None` when too few units have pairs.
+    /// For the mean of a quantity over pairs, from its sum and the number of pairs of each pair of units; each pair of
+    /// units appears once, in either order. `None` with pairs of too few units.
     #[must_use]
     pub fn of_sums(between: &[((usize, usize), f64, f64)], units: usize) -> Option<Self> {
         let (sum, pairs) = between.iter().fold((0.0, 0.0), |sum, cell| (sum.0 + cell.1, sum.1 + cell.2));
@@ -57,13 +62,30 @@ impl PlugIn {
                 twice += (error / pairs).powi(2);
             }
         }
+        let found = Self::of_errors(by_unit, pairs, twice);
+        (found.units >= FEWEST).then_some(found)
+    }
+
+    /// For the share of hits among trials, from the counts of each unit. The caller refuses too few units.
+    #[must_use]
+    pub(super) fn of_counts(counts: &[Count], membership: Membership) -> Self {
+        let Total { hits, trials, .. } = Total::of(counts, membership);
+        let (trials, rate) = (trials as f64, hits as f64 / trials as f64);
+        let error = |count: &Count| (count.hits as f64 - rate * count.trials as f64, count.trials as f64);
+        // Each trial of two units is a cell of its own.
+        let twice = if membership == Membership::Two { rate * (1.0 - rate) / trials } else { 0.0 };
+        Self::of_errors(counts.iter().map(error).collect(), trials, twice)
+    }
+
+    /// From each unit's excess of errors over what the rate predicts for its pairs, and its number of pairs.
+    fn of_errors(by_unit: Vec<(f64, f64)>, pairs: f64, twice: f64) -> Self {
         let units = by_unit.iter().filter(|unit| unit.1 > 0.0).count();
         let others = |n: f64| if n < pairs { pairs - n } else { pairs };
         let by_unit = by_unit.into_iter().map(|(error, n)| error / others(n)).collect();
-        (units >= FEWEST).then_some(Self { by_unit, twice, units })
+        Self { by_unit, twice, units }
     }
 
-    /// Of the rate that is `mine` times this one plus `theirs` times the other.
+    /// For the rate `mine` · this + `theirs` · the other.
     #[must_use]
     pub fn mixed(&self, mine: f64, other: &Self, theirs: f64) -> Self {
         let by_unit = self.by_unit.iter().zip(&other.by_unit).map(|(a, b)| mine * a + theirs * b).collect();
@@ -71,31 +93,34 @@ impl PlugIn {
         Self { by_unit, twice, units: self.units.max(other.units) }
     }
 
-    /// The same with no less than this variance.
+    /// The same with at least this variance.
     #[must_use]
     pub fn at_least(mut self, variance: f64) -> Self {
         self.twice -= (variance - self.variance()).max(0.0);
         self
     }
 
-    /// The rate's variance; below 0 when pairs of units that have nothing in common are all there is.
+    /// Variance of the rate. It may be negative if all pairs are of two units.
     #[must_use]
     pub fn variance(&self) -> f64 {
         let units = self.units as f64;
         self.squares().sum::<f64>() * (units - 1.0) / units - self.twice
     }
 
-    /// How many times the number of standard deviations that a normal distribution would need: Student's quantile, with
-    /// as many degrees of freedom as the spread of the units' squares leaves (Satterthwaite 1946). Where a few units make
-    /// most of the errors, the variance itself is not well known.
+    /// How many standard deviations an interval reaches to each side: Student's quantile, with as many degrees of freedom
+    /// as the spread of the units' squares leaves (Satterthwaite 1946), at most one less than there are units. Where a few
+    /// units make most of the errors, the variance itself is not well known.
     #[must_use]
     pub fn quantile(&self, level: f64) -> f64 {
-        let mean = self.squares().sum::<f64>() / self.units as f64;
+        let units = self.units as f64;
+        let most = (units - 1.0).max(1.0);
+        let mean = self.squares().sum::<f64>() / units;
         let spread: f64 = self.squares().map(|square| (square - mean).powi(2)).sum();
-        // Units without pairs are no units.
+        // Only units with pairs count.
         let spread = spread - (self.by_unit.len() - self.units) as f64 * mean.powi(2);
-        let freedom = 2.0 * (mean * self.units as f64).powi(2) / spread.max(f64::MIN_POSITIVE);
-        let student = StudentsT::new(0.0, 1.0, if freedom.is_nan() { 1e6 } else { freedom.clamp(1.0, 1e6) });
+        // Units that all have the same rate differ by rounding only, whose spread says nothing.
+        let freedom = if mean > ROUNDING && spread > 0.0 { 2.0 * (mean * units).powi(2) / spread } else { most };
+        let student = StudentsT::new(0.0, 1.0, freedom.clamp(1.0, most));
         student.map_or(f64::NAN, |student| student.inverse_cdf(f64::midpoint(1.0, level)))
     }
 

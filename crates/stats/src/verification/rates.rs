@@ -1,21 +1,22 @@
-//! FMR, FNMR and their crossing at a threshold, each with its interval made in three ways.
+//! FMR, FNMR and EER, each with its interval by three methods.
 //!
-//! A threshold is either held fixed (what this very threshold does to other people) or chosen anew, as the lowest that
-//! keeps a false match rate (what the network does at that rate): then the interval knows that with other people another
-//! threshold would have been chosen. With t the threshold at which the FMR is f, and g and h the densities of same-identity
+//! A threshold is either held fixed (what this threshold does to other people) or chosen as the lowest that keeps a false
+//! match rate (what the network does at that rate). In the second case the interval accounts for the choice: other people
+//! would give another threshold. With t the threshold at which the FMR is f, and g and h the densities of same-identity
 //! and different-identity cosines there, FNMR at f moves as FNMR(t) + (g/h)·(FMR(t) − f) does (Hsieh & Turnbull 1996; Pepe
 //! 2003, §5.2), person by person, so its plug-in variance is that of this sum.
 
-use super::bootstrap::{Cells, Estimator, Of, Sample};
-use super::carriers::Worth;
-use super::interval::{clopper_pearson, wilson};
+use super::bootstrap::{Cells, Estimator, Of, ScoreSample};
+use super::carriers::EffectiveTrials;
+use super::clustered::ClusteredRate;
+use super::interval::clopper_pearson;
 use super::plug_in::PlugIn;
 use super::roc::Roc;
 use super::tally::{BINS, edge};
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Unit};
 use crate::verification::Intervals;
 
-/// What rates are computed from.
+/// The input of all rates.
 #[derive(Debug, Clone, Copy)]
 pub struct Rates<'a> {
     /// What was observed, and its replicates.
@@ -24,7 +25,7 @@ pub struct Rates<'a> {
     pub cells: &'a Cells,
 }
 
-/// A rate, and the intervals that it could have.
+/// A rate and its intervals by all methods.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rate {
     /// With the recommended interval.
@@ -33,7 +34,7 @@ pub struct Rate {
     pub intervals: Intervals,
 }
 
-/// What an interval of a rate is made of.
+/// The input of a rate and its intervals.
 struct Made<'a, F> {
     /// Errors of `n` pairs of a kind.
     errors: u64,
@@ -43,7 +44,7 @@ struct Made<'a, F> {
     resampled: (Of, F),
     /// How far each unit moves it; `None` where too few have such pairs.
     plug_in: &'a dyn Fn() -> Option<PlugIn>,
-    /// Variance that it would have if pairs were independent.
+    /// Its variance if pairs were independent.
     independent: f64,
 }
 
@@ -54,7 +55,7 @@ impl Rate {
         let Self { estimate, intervals } = self;
         let turned = |interval: [f64; 2]| [1.0 - interval[1], 1.0 - interval[0]];
         let ends = (estimate.upper.map(|upper| 1.0 - upper), estimate.lower.map(|lower| 1.0 - lower));
-        // Of a rate only no error at all is a bound: its complement is all.
+        // Only a rate without errors is a bound; it becomes a complement of 1, and the other way round.
         let estimate = Estimate {
             point: 1.0 - estimate.point,
             lower: ends.0,
@@ -89,7 +90,7 @@ impl Rates<'_> {
             errors: survival.reach(bin),
             n,
             of: Of::Impostor,
-            resampled: (Of::Impostor, |sample: &Sample| sample.impostor.survival.rate_at(threshold)),
+            resampled: (Of::Impostor, |sample: &ScoreSample| sample.impostor.survival.rate_at(threshold)),
             plug_in: &|| PlugIn::of_matches(&self.cells.impostor, self.cells.units, threshold),
             independent: binomial(survival.rate(bin), n),
         })
@@ -105,15 +106,15 @@ impl Rates<'_> {
             errors: n - survival.reach(bin),
             n,
             of: Of::Genuine,
-            resampled: (Of::Genuine, |sample: &Sample| 1.0 - sample.genuine.survival.rate_at(threshold)),
+            resampled: (Of::Genuine, |sample: &ScoreSample| 1.0 - sample.genuine.survival.rate_at(threshold)),
             // Matches have the variance of misses.
             plug_in: &|| PlugIn::of_matches(&self.cells.genuine, self.cells.units, threshold),
             independent: binomial(survival.rate(bin), n),
         })
     }
 
-    /// Share of same-identity pairs that do not match at edge `bin`, the lowest that keeps a false match rate above 0:
-    /// the interval knows that the threshold was chosen.
+    /// Share of same-identity pairs that do not match at edge `bin`, the lowest that keeps a false match rate above 0. The
+    /// interval accounts for the choice of the threshold.
     #[must_use]
     pub fn fnmr_at_fmr(&self, bin: usize, fmr: f64) -> Rate {
         let threshold = edge(bin, BINS);
@@ -121,7 +122,7 @@ impl Rates<'_> {
         let (n, impostor) = self.pairs();
         let matches = || PlugIn::of_matches(&self.cells.impostor, self.cells.units, threshold);
         let steepness = self.steepness(bin, matches().as_ref());
-        let chosen = |sample: &Sample| {
+        let chosen = |sample: &ScoreSample| {
             let threshold = sample.impostor.survival.quantile(1.0 - fmr);
             1.0 - sample.genuine.survival.rate_at(threshold)
         };
@@ -133,14 +134,14 @@ impl Rates<'_> {
             plug_in: &|| {
                 let misses = PlugIn::of_matches(&self.cells.genuine, self.cells.units, threshold)?;
                 let matches = matches()?;
-                // That the two cancel cannot be told from a few false matches.
+                // A few false matches do not show that the two cancel.
                 let apart = misses.variance().max(0.0) + steepness.powi(2) * matches.variance().max(0.0);
                 Some(matches.mixed(steepness, &misses, -1.0).at_least(apart))
             },
             independent: binomial(roc.fnmr(bin), n) + steepness.powi(2) * binomial(roc.fmr(bin), impostor),
         });
         if let (true, Some(matches), Some(upper)) = (found.estimate.bound, matches(), found.estimate.upper) {
-            // No miss here; those of a stricter threshold, had it been chosen.
+            // There is no miss here, but there would be at a stricter threshold, had it been chosen.
             let level = self.estimator.level;
             let spread = matches.variance().max(binomial(roc.fmr(bin), impostor)).sqrt();
             found.estimate.upper = Some((upper + steepness * matches.quantile(level) * spread).min(1.0));
@@ -154,28 +155,21 @@ impl Rates<'_> {
     pub fn fnmr_band(&self, bin: usize) -> Estimate {
         let survival = &self.estimator.observed.genuine.survival;
         let (errors, n) = (survival.total() - survival.reach(bin), survival.total());
-        match errors {
-            0 => self.worth(Of::Genuine).none(self.estimator.level),
-            _ if errors == n => self.worth(Of::Genuine).all(self.estimator.level),
-            _ => {
-                let plug_in = PlugIn::of_matches(&self.cells.genuine, self.cells.units, edge(bin, BINS));
-                self.plugged_in(errors as f64 / n as f64, n, binomial(survival.rate(bin), n), plug_in, Of::Genuine)
-            }
-        }
+        let plug_in = || PlugIn::of_matches(&self.cells.genuine, self.cells.units, edge(bin, BINS));
+        let worth = || self.worth(Of::Genuine);
+        self.clustered(errors as f64 / n as f64, n, binomial(survival.rate(bin), n), &plug_in, Of::Genuine, &worth)
     }
 
-    fn rate<F: Fn(&Sample) -> f64 + Sync>(&self, made: Made<'_, F>) -> Rate {
+    fn rate<F: Fn(&ScoreSample) -> f64 + Sync>(&self, made: Made<'_, F>) -> Rate {
         let Made { errors, n, of, resampled, plug_in, independent } = made;
         let level = self.estimator.level;
         let (lower, upper) = clopper_pearson(errors, n, level);
         let naive = [lower, upper];
+        let rate = errors as f64 / n as f64;
+        let estimate = self.clustered(rate, n, independent, plug_in, resampled.0, &|| self.worth(of));
         if errors == 0 || errors == n {
-            let worth = self.worth(of);
-            let estimate = if errors == 0 { worth.none(level) } else { worth.all(level) };
             return Rate { estimate, intervals: Intervals { naive, ..Intervals::default() } };
         }
-        let rate = errors as f64 / n as f64;
-        let estimate = self.plugged_in(rate, n, independent, plug_in(), resampled.0);
         let wilson = estimate.lower.zip(estimate.upper).map(|(lower, upper)| [lower, upper]);
         let bootstrap = self.estimator.interval(resampled.0, &resampled.1);
         let intervals = Intervals {
@@ -187,7 +181,7 @@ impl Rates<'_> {
         Rate { estimate, intervals }
     }
 
-    /// Equal error rate and its threshold. Without any error, a bound by the kind of pairs that tells less.
+    /// Equal error rate and its threshold. Without an error it is a bound from the kind of pairs with fewer effective trials.
     ///
     /// Where both curves cross, the rate moves by the mean of what FNMR and FMR move by, each weighted with the slope
     /// of the other; so its variance follows from those of both.
@@ -196,12 +190,6 @@ impl Rates<'_> {
         let (genuine, impostor) = self.pairs();
         let (rate, threshold) = self.estimator.observed.roc().eer();
         let worth = || self.worth(Of::Genuine).or_less(self.worth(Of::Impostor));
-        if rate == 0.0 {
-            return (worth().none(self.estimator.level), threshold);
-        }
-        if rate == 1.0 {
-            return (worth().all(self.estimator.level), threshold);
-        }
         let [matches, misses] = self.slopes(threshold);
         let share = matches / (matches + misses);
         let plug_in = || {
@@ -209,7 +197,7 @@ impl Rates<'_> {
             Some(of(&self.cells.impostor)?.mixed(1.0 - share, &of(&self.cells.genuine)?, -share))
         };
         let independent = share.powi(2) * binomial(rate, genuine) + (1.0 - share).powi(2) * binomial(rate, impostor);
-        (self.plugged_in(rate, genuine.min(impostor), independent, plug_in(), Of::Both), threshold)
+        (self.clustered(rate, genuine.min(impostor), independent, &plug_in, Of::Both, &worth), threshold)
     }
 
     /// How fast FMR falls and FNMR rises around a threshold: over the narrowest stretch in which both do.
@@ -241,9 +229,9 @@ impl Rates<'_> {
         if width > 0.0 { (genuine.rate(lax) - genuine.rate(strict)) / width / (here / all) } else { 0.0 }
     }
 
-    /// What the pairs of a kind are worth where none or all of them are errors: as many independent ones as where some
-    /// are, next to the end that has none.
-    fn worth(&self, of: Of) -> Worth {
+    /// The effective number of trials of a kind of pairs where none or all are errors: as at the nearest threshold with
+    /// some errors.
+    fn worth(&self, of: Of) -> EffectiveTrials {
         let (survival, cells) = match of {
             Of::Impostor => (&self.estimator.observed.impostor.survival, &self.cells.impostor),
             Of::Genuine | Of::Both => (&self.estimator.observed.genuine.survival, &self.cells.genuine),
@@ -256,51 +244,56 @@ impl Rates<'_> {
             let rate = survival.rate(bin);
             (rate > 0.0 && rate < 1.0).then(|| rate * (1.0 - rate) / plug_in.variance().max(binomial(rate, n)))
         });
-        Worth::new(n, "pairs", self.cells.carriers(of), self.cells.who(), independent)
+        EffectiveTrials::new(n, "pairs", self.cells.carriers(of), self.cells.who(), independent)
     }
 
-    /// What is known of a false match rate that the pairs are too few to see: none in all of them.
+    /// The bound of a false match rate that the pairs cannot resolve: no false match in all of them.
     #[must_use]
     pub fn no_match(&self) -> Estimate {
         self.worth(Of::Impostor).none(self.estimator.level)
     }
 
-    /// The area under the curve where no same-identity pair is below a different-identity pair, or none above: as many
-    /// comparisons of one with another have nothing in common as there are pairs of the kind that tells less.
+    /// The area under the curve where all same-identity pairs are above all different-identity pairs, or all below. The
+    /// number of comparisons that share no pair is that of the kind with fewer effective trials.
     #[must_use]
     pub fn separated(&self, above: bool) -> Estimate {
         let worth = self.worth(Of::Genuine).or_less(self.worth(Of::Impostor));
         if above { worth.all(self.estimator.level) } else { worth.none(self.estimator.level) }
     }
 
-    /// Wilson's interval with the number of independent pairs that would have the variance, which is at least what it
-    /// would be if pairs were `independent`: pairs that share faces do not tell more. The estimate is of `n` pairs, its
-    /// interval of those `of` a kind.
-    fn plugged_in(&self, rate: f64, n: u64, independent: f64, plug_in: Option<PlugIn>, of: Of) -> Estimate {
+    /// Estimates a rate over `n` pairs; its interval is carried by the people with pairs `of` a kind. The variance is at
+    /// least `independent`, that of independent pairs: sharing faces adds no information.
+    fn clustered(
+        &self,
+        point: f64,
+        n: u64,
+        independent: f64,
+        plug_in: &dyn Fn() -> Option<PlugIn>,
+        of: Of,
+        worth: &dyn Fn() -> EffectiveTrials,
+    ) -> Estimate {
         let (level, cells) = (self.estimator.level, self.cells);
-        let none =
-            Estimate { point: rate, lower: None, upper: None, bound: false, ..Worth::independent(n).none(level) };
-        let Some(plug_in) = plug_in else {
-            return Estimate { method: cells.too_few(of).unwrap_or_default(), ..none };
+        let clusters = || {
+            if cells.units < cells.identities {
+                format!("{} groups of {} identities", cells.units, cells.identities)
+            } else {
+                format!("{} identities", cells.carriers(of))
+            }
         };
-        let effective = rate * (1.0 - rate) / plug_in.variance().max(independent);
-        let (lower, upper) = wilson(rate, effective, plug_in.quantile(level));
-        let groups = if cells.units < cells.identities {
-            format!("{} groups of {} identities", cells.units, cells.identities)
-        } else {
-            format!("{} identities", cells.carriers(of))
+        let plug_in = || match plug_in() {
+            Some(plug_in) => Ok((plug_in, clusters())),
+            None => Err(cells.too_few(of).unwrap_or_default()),
         };
-        let method =
-            format!("Wilson with plug-in variance over {groups}: worth {} independent pairs", effective.round());
-        Estimate { lower: Some(lower), upper: Some(upper), method, ..none }
+        let unit = Unit::Pairs;
+        ClusteredRate { point, n, unit, level, independent, worth, plug_in: &plug_in, given: "" }.estimate()
     }
 }
 
-/// Errors at which it is looked what pairs are worth where there are none: from 30 on a rate is known to about a third
-/// (Doddington's rule of 30).
+/// Number of errors at which the effective number of trials is measured for rates without errors: with 30, a rate is
+/// known to within about a third (Doddington's rule of 30).
 const SOME_ERRORS: u64 = 30;
 
-/// How far to each side the steepness of a curve is looked for at most, in logarithms of the FMR.
+/// Farthest that the steepness of a curve is measured to each side, in logarithms of the FMR.
 const MOST_REACH: f64 = std::f64::consts::LN_10;
 
 /// Variance of a rate in `n` independent pairs.

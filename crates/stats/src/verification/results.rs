@@ -1,4 +1,4 @@
-//! What verification comes to: distributions, operating points, and the intervals of their rates.
+//! Results of verification: distributions, operating points, and the intervals of their rates.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::estimate::Estimate;
 pub const OPERATING_FMR: f64 = 1e-3;
 
 /// A distribution of cosines.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Distribution {
     /// Mean.
     pub mean: Estimate,
@@ -33,19 +33,6 @@ pub struct Quantile {
     pub value: Estimate,
 }
 
-impl Distribution {
-    /// `mean`, `std` or `mean_abs`.
-    #[must_use]
-    pub fn moment(&self, moment: &str) -> Option<&Estimate> {
-        match moment {
-            "mean" => Some(&self.mean),
-            "std" => Some(&self.std),
-            "mean_abs" => Some(&self.mean_abs),
-            _ => None,
-        }
-    }
-}
-
 /// Error rates at one threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OperatingPoint {
@@ -60,7 +47,21 @@ pub struct OperatingPoint {
     pub tar: Option<Estimate>,
 }
 
-/// Error rates at a fixed threshold.
+impl OperatingPoint {
+    /// Whether this is the point of a target false match rate, however the rate was computed (1e-3, 0.001, 1/1000).
+    #[must_use]
+    pub fn aims_at(&self, fmr: f64) -> bool {
+        (self.target_fmr / fmr - 1.0).abs() < 1e-9
+    }
+
+    /// The point of a target false match rate.
+    #[must_use]
+    pub fn find(points: &[Self], fmr: f64) -> Option<&Self> {
+        points.iter().find(|point| point.aims_at(fmr))
+    }
+}
+
+/// Error rates at a threshold that was not chosen for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ThresholdRates {
     /// A pair matches if its cosine is at least this.
@@ -71,7 +72,7 @@ pub struct ThresholdRates {
     pub fnmr: Estimate,
 }
 
-/// Intervals of one rate of one operating point.
+/// The intervals of one rate at one operating point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RateIntervals {
     /// Which rate.
@@ -107,6 +108,6 @@ pub struct Intervals {
     pub bootstrap: Option<[f64; 2]>,
     /// Exact binomial (Clopper-Pearson), which treats pairs as independent.
     pub naive: [f64; 2],
-    /// The factor by which the naive interval is too narrow.
+    /// Width of Wilson's interval divided by that of the naive one.
     pub naive_too_narrow: Option<f64>,
 }

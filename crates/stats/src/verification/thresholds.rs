@@ -2,14 +2,14 @@
 
 use super::Curve;
 use super::bootstrap::{Estimator, Of};
-use super::carriers::Worth;
+use super::carriers::EffectiveTrials;
 use super::rates::{Rate, Rates};
 use super::roc::{Survival, allowed};
 use super::tally::{BINS, edge};
 use crate::estimate::Estimate;
 use crate::verification::{ErrorRate, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates};
 
-/// False match rates that thresholds are always chosen for; with enough pairs, further powers of ten follow.
+/// False match rates with an operating point in every run; with enough pairs, further powers of ten follow.
 pub const TARGETS: [f64; 6] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 
 /// Thresholds whose rates are tabled.
@@ -30,7 +30,7 @@ pub fn d_prime(estimator: &Estimator) -> Estimate {
             upper: None,
             method,
             bound: false,
-            ..Worth::independent(0).none(estimator.level)
+            ..EffectiveTrials::independent(0).none(estimator.level)
         };
     }
     estimator.estimate(Of::Both, pairs(estimator), |sample| sample.d_prime().unwrap_or(f64::NAN))
@@ -56,8 +56,8 @@ pub fn targets(impostor: u64) -> Vec<f64> {
     TARGETS.into_iter().chain(further).collect()
 }
 
-/// The false match rate of the operating threshold: [`OPERATING_FMR`], or the nearest of [`TARGETS`] above it that so many
-/// pairs resolve; `None` where they resolve none.
+/// The false match rate of the operating threshold: [`OPERATING_FMR`], or the nearest of [`TARGETS`] above it that this
+/// number of pairs resolves; `None` if it resolves none.
 #[must_use]
 pub fn operating_rate(impostor: u64) -> Option<f64> {
     let resolved = |target: &f64| *target >= OPERATING_FMR && allowed(*target, impostor) > 0;
@@ -71,8 +71,8 @@ pub fn operating_edge(impostor: &Survival) -> Option<usize> {
     Some(impostor.lowest_edge(allowed(target, impostor.total())))
 }
 
-/// The rates at each of [`targets`], and their intervals made in three ways. The FMR's are of this very threshold, which
-/// whoever takes it will use on other people; the TAR's know that with other people another threshold would be chosen.
+/// The rates at each of [`targets`], and their intervals by three methods. Those of FMR hold the threshold fixed, as in
+/// using it on other people; those of TAR account for its choice, which other people would change.
 #[must_use]
 pub fn operating_points(rates: Rates<'_>) -> (Vec<OperatingPoint>, Vec<RateIntervals>) {
     let (_, impostor) = rates.pairs();
@@ -96,6 +96,15 @@ pub fn operating_points(rates: Rates<'_>) -> (Vec<OperatingPoint>, Vec<RateInter
     };
     let points = targets(impostor).into_iter().map(&mut point).collect();
     (points, intervals)
+}
+
+/// TAR at the lowest threshold whose observed FMR does not exceed a rate above 0; `None` where the pairs are too few to
+/// see that rate.
+#[must_use]
+pub(super) fn tar_at(rates: Rates<'_>, fmr: f64) -> Option<Estimate> {
+    let matches = allowed(fmr, rates.pairs().1);
+    let bin = rates.estimator.observed.roc().impostor.lowest_edge(matches);
+    (matches > 0).then(|| rates.fnmr_at_fmr(bin, fmr).complement().estimate)
 }
 
 /// FNMR at the lowest threshold whose observed FMR does not exceed a rate. FMR100 is that of 1e-2, FMR1000 of 1e-3,
@@ -124,7 +133,7 @@ pub fn fnmr_at(rates: Rates<'_>, fmr: f64) -> Estimate {
     }
 }
 
-/// What each threshold of [`LADDER`] comes to, counted at the nearest bin edge.
+/// Rates at each threshold of [`LADDER`], counted at the nearest bin edge.
 #[must_use]
 pub fn ladder(rates: Rates<'_>) -> Vec<ThresholdRates> {
     let row = |threshold: f64| {
@@ -134,8 +143,7 @@ pub fn ladder(rates: Rates<'_>) -> Vec<ThresholdRates> {
     LADDER.map(row).into()
 }
 
-/// The thinned curve with a band for the FNMR at each threshold, held fixed; where no interval could be made, anything is
-/// in the band.
+/// The thinned curve with a band for the FNMR at each threshold, held fixed; without an interval the band is 0 to 1.
 #[must_use]
 pub fn curve(rates: Rates<'_>) -> Curve {
     let roc = rates.estimator.observed.roc();
