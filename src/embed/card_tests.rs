@@ -131,7 +131,7 @@ fn a_device_without_the_memory_for_batches_says_what_helps() {
     let bench = Bench::new(40, 16);
     let mut store = bench.open(&Silent);
     let error = bench.session_on(&mut card().room(35), &mut store, &Silent, &Cancel::default()).unwrap_err();
-    assert!(error.to_string().ends_with("a smaller `embed.batch_size` needs less"), "{error}");
+    assert!(error.to_string().ends_with("use a smaller `embed.batch_size`"), "{error}");
     assert_eq!(bench.reader.started.load(Ordering::SeqCst), 0, "nothing is read for nothing");
 }
 

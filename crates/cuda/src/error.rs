@@ -88,28 +88,28 @@ impl CudaError {
         match self {
             Self::NoDriver { reason } => format!("no NVIDIA driver: {reason}"),
             Self::OldDriver { found, needed: (major, minor) } => {
-                format!("the NVIDIA driver is too old: it offers {found}, CUDA {major}.{minor} is needed")
+                format!("the NVIDIA driver is too old: it offers {found}, but CUDA {major}.{minor} is required")
             }
-            Self::NoDevice => "the NVIDIA driver shows no card".into(),
+            Self::NoDevice => "the NVIDIA driver shows no GPU".into(),
             Self::NoSuchCard { ordinal, count } => {
-                format!("there is no card {ordinal}: the NVIDIA driver shows {count}, counted from 0")
+                format!("no GPU {ordinal}: the NVIDIA driver shows {count}, counted from 0")
             }
             Self::OldCard { name, found: (major, minor) } => {
                 let (oldest, its_minor) = OLDEST_CARD;
-                format!("the {name} has compute capability {major}.{minor}, {oldest}.{its_minor} is needed")
+                format!("the {name} has compute capability {major}.{minor}; {oldest}.{its_minor} or newer is required")
             }
             Self::OutOfMemory { wanted, room } => {
-                let wanted = wanted.map(|wanted| format!(" for {} more", bytes(wanted))).unwrap_or_default();
-                let free = |(free, total)| format!(" ({} of {} are free)", bytes(free), bytes(total));
-                format!("the card's memory is too small{wanted}{}", room.map(free).unwrap_or_default())
+                let wanted = wanted.map(|wanted| format!(" allocating {}", bytes(wanted))).unwrap_or_default();
+                let free = |(free, total)| format!(" ({} of {} free)", bytes(free), bytes(total));
+                format!("out of GPU memory{wanted}{}", room.map(free).unwrap_or_default())
             }
             Self::NoPinned { wanted } => {
                 format!("the NVIDIA driver cannot pin {} of this machine's memory", bytes(*wanted))
             }
             Self::Mismatch { name, description } => {
-                format!("the parts of the NVIDIA driver do not fit together: {name}, {description}")
+                format!("the NVIDIA driver's library and kernel module do not match: {name}, {description}")
             }
-            Self::Kernel { name, log } => format!("the NVIDIA driver refuses the kernels: {name}, {log}"),
+            Self::Kernel { name, log } => format!("the NVIDIA driver rejects the kernels: {name}, {log}"),
             Self::Driver { call, name, description } => {
                 format!("the NVIDIA driver failed in {call}: {name}, {description}")
             }
@@ -121,16 +121,16 @@ impl CudaError {
     pub fn remedy(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoDriver { .. } => {
-                "install one (530 or newer), give a container `--gpus all`, or name the driver's folder in \
+                "install one (530 or newer), start a container with `--gpus all`, or name the driver's folder in \
                  FACEVAULT_CUDA_LIBS"
             }
             Self::OldDriver { .. } => "install driver 530 or newer",
-            Self::NoDevice => "see what `nvidia-smi` and CUDA_VISIBLE_DEVICES say, and give a container `--gpus all`",
-            Self::OldCard { .. } => "it takes a card of the generation of Ampere (2020) or a newer one",
-            Self::OutOfMemory { .. } => "use a smaller `embed.batch_size`, or end other programs on the card",
-            Self::NoPinned { .. } => "use a smaller `embed.batch_size`, or end other programs",
+            Self::NoDevice => "check `nvidia-smi` and CUDA_VISIBLE_DEVICES, and start a container with `--gpus all`",
+            Self::OldCard { .. } => "use a GPU of the Ampere generation (2020) or newer",
+            Self::OutOfMemory { .. } => "use a smaller `embed.batch_size`, or stop other programs on the GPU",
+            Self::NoPinned { .. } => "use a smaller `embed.batch_size`, or stop other programs",
             Self::Mismatch { .. } => {
-                "restart the machine if the driver was updated, and take `cuda-compat` out of LD_LIBRARY_PATH"
+                "restart the machine if the driver was updated, and remove `cuda-compat` from LD_LIBRARY_PATH"
             }
             Self::Kernel { .. } => "update the driver",
             Self::NoSuchCard { .. } | Self::Driver { .. } => return None,
@@ -223,13 +223,13 @@ mod tests {
     #[test]
     fn each_answer_of_the_driver_says_what_to_do() {
         insta::assert_snapshot!(text("cuInit", 100, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"),
-            @"the NVIDIA driver shows no card; see what `nvidia-smi` and CUDA_VISIBLE_DEVICES say, and give a container `--gpus all`");
+            @"the NVIDIA driver shows no GPU; check `nvidia-smi` and CUDA_VISIBLE_DEVICES, and start a container with `--gpus all`");
         insta::assert_snapshot!(text("cuInit", 803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "system has unsupported display driver / cuda driver combination"),
-            @"the parts of the NVIDIA driver do not fit together: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, system has unsupported display driver / cuda driver combination; restart the machine if the driver was updated, and take `cuda-compat` out of LD_LIBRARY_PATH");
+            @"the NVIDIA driver's library and kernel module do not match: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, system has unsupported display driver / cuda driver combination; restart the machine if the driver was updated, and remove `cuda-compat` from LD_LIBRARY_PATH");
         insta::assert_snapshot!(text("cuInit", 804, "CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE", "forward compatibility was attempted on non supported HW"),
-            @"the parts of the NVIDIA driver do not fit together: CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE, forward compatibility was attempted on non supported HW; restart the machine if the driver was updated, and take `cuda-compat` out of LD_LIBRARY_PATH");
+            @"the NVIDIA driver's library and kernel module do not match: CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE, forward compatibility was attempted on non supported HW; restart the machine if the driver was updated, and remove `cuda-compat` from LD_LIBRARY_PATH");
         insta::assert_snapshot!(text("cuModuleLoadDataEx", 222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "the provided PTX was compiled with an unsupported toolchain"),
-            @"the NVIDIA driver refuses the kernels: CUDA_ERROR_UNSUPPORTED_PTX_VERSION, the provided PTX was compiled with an unsupported toolchain; update the driver");
+            @"the NVIDIA driver rejects the kernels: CUDA_ERROR_UNSUPPORTED_PTX_VERSION, the provided PTX was compiled with an unsupported toolchain; update the driver");
         insta::assert_snapshot!(text("cuStreamSynchronize", 700, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"),
             @"the NVIDIA driver failed in cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS, an illegal memory access was encountered");
     }
@@ -238,12 +238,12 @@ mod tests {
     fn a_full_memory_tells_the_numbers_that_are_known() {
         let failure = Failure { call: "cuMemAlloc_v2", code: code::OUT_OF_MEMORY };
         let unknown = CudaError::new(failure, "CUDA_ERROR_OUT_OF_MEMORY".into(), "out of memory".into());
-        insta::assert_snapshot!(unknown, @"the card's memory is too small; use a smaller `embed.batch_size`, or end other programs on the card");
+        insta::assert_snapshot!(unknown, @"out of GPU memory; use a smaller `embed.batch_size`, or stop other programs on the GPU");
         let room = Some((700 << 20, 80 << 30));
         let known = CudaError::OutOfMemory { wanted: None, room }.wanting(3 << 29);
-        insta::assert_snapshot!(known, @"the card's memory is too small for 1.5 GiB more (700.0 MiB of 80.0 GiB are free); use a smaller `embed.batch_size`, or end other programs on the card");
+        insta::assert_snapshot!(known, @"out of GPU memory allocating 1.5 GiB (700.0 MiB of 80.0 GiB free); use a smaller `embed.batch_size`, or stop other programs on the GPU");
         let pinned = CudaError::NoPinned { wanted: 1000 };
-        insta::assert_snapshot!(pinned, @"the NVIDIA driver cannot pin 1000 bytes of this machine's memory; use a smaller `embed.batch_size`, or end other programs");
+        insta::assert_snapshot!(pinned, @"the NVIDIA driver cannot pin 1000 bytes of this machine's memory; use a smaller `embed.batch_size`, or stop other programs");
         assert!(unknown.is_out_of_memory() && known.is_out_of_memory() && pinned.is_out_of_memory());
         assert!(!CudaError::NoDevice.is_out_of_memory());
         assert_eq!(CudaError::NoDevice.wanting(7), CudaError::NoDevice);
@@ -252,17 +252,17 @@ mod tests {
     #[test]
     fn what_the_machine_lacks_is_said_with_the_remedy() {
         let reason = "libcuda.so.1: cannot open shared object file: No such file or directory".into();
-        insta::assert_snapshot!(CudaError::NoDriver { reason }, @"no NVIDIA driver: libcuda.so.1: cannot open shared object file: No such file or directory; install one (530 or newer), give a container `--gpus all`, or name the driver's folder in FACEVAULT_CUDA_LIBS");
+        insta::assert_snapshot!(CudaError::NoDriver { reason }, @"no NVIDIA driver: libcuda.so.1: cannot open shared object file: No such file or directory; install one (530 or newer), start a container with `--gpus all`, or name the driver's folder in FACEVAULT_CUDA_LIBS");
         let old = CudaError::OldCard { name: "Tesla T4".into(), found: (7, 5) };
-        insta::assert_snapshot!(old, @"the Tesla T4 has compute capability 7.5, 8.0 is needed; it takes a card of the generation of Ampere (2020) or a newer one");
-        insta::assert_snapshot!(CudaError::NoSuchCard { ordinal: 2, count: 2 }, @"there is no card 2: the NVIDIA driver shows 2, counted from 0");
+        insta::assert_snapshot!(old, @"the Tesla T4 has compute capability 7.5; 8.0 or newer is required; use a GPU of the Ampere generation (2020) or newer");
+        insta::assert_snapshot!(CudaError::NoSuchCard { ordinal: 2, count: 2 }, @"no GPU 2: the NVIDIA driver shows 2, counted from 0");
     }
 
     #[test]
     fn a_driver_is_old_below_cuda_12_1() {
         let text = |version| CudaError::old_driver(version).map(|error| error.to_string());
-        insta::assert_snapshot!(text(12000).unwrap(), @"the NVIDIA driver is too old: it offers CUDA 12.0, CUDA 12.1 is needed; install driver 530 or newer");
-        insta::assert_snapshot!(text(11080).unwrap(), @"the NVIDIA driver is too old: it offers CUDA 11.8, CUDA 12.1 is needed; install driver 530 or newer");
+        insta::assert_snapshot!(text(12000).unwrap(), @"the NVIDIA driver is too old: it offers CUDA 12.0, but CUDA 12.1 is required; install driver 530 or newer");
+        insta::assert_snapshot!(text(11080).unwrap(), @"the NVIDIA driver is too old: it offers CUDA 11.8, but CUDA 12.1 is required; install driver 530 or newer");
         assert_eq!(text(12010), None);
         assert_eq!(text(13000), None);
     }

@@ -142,7 +142,7 @@ impl Kernel {
         match self.module.arguments.get(&*self.name) {
             Some(&expected) if expected != bytes => Err(CudaError::Kernel {
                 name: self.name.to_string(),
-                log: format!("it takes {expected} bytes of arguments, not {bytes}"),
+                log: format!("it takes {expected} bytes of arguments, got {bytes}"),
             }),
             _ => Ok(()),
         }

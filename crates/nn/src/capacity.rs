@@ -27,7 +27,7 @@ pub fn fit<T>(
             Err(error) => return Err(error),
             Ok(memory) => {
                 if faces < wanted {
-                    say(&format!("out of memory with {wanted} faces a batch: going on with {faces}"));
+                    say(&format!("out of memory with {wanted} faces per batch: using {faces}"));
                 }
                 return Ok((faces, memory));
             }
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!((asked, found.unwrap(), said.len()), (vec![512], (512, "512 faces".into()), 0));
         let (asked, found, said) = tried(512, 100);
         assert_eq!((asked, found.unwrap()), (vec![512, 256, 128, 64], (64, "64 faces".into())));
-        assert_eq!(said, ["out of memory with 512 faces a batch: going on with 64"]);
+        assert_eq!(said, ["out of memory with 512 faces per batch: using 64"]);
         let (asked, found, _) = tried(7, 1);
         assert_eq!((asked, found.unwrap().0), (vec![7, 3, 1], 1));
     }
@@ -108,7 +108,7 @@ mod tests {
     fn without_memory_for_one_face_it_is_an_error_with_a_remedy() {
         let (asked, found, said) = tried(4, 0);
         assert_eq!((asked, said.len()), (vec![4, 2, 1], 0));
-        insta::assert_snapshot!(found.unwrap_err(), @"out of memory on GPU: 3072 MiB were wanted, 1 MiB are free; a smaller `embed.batch_size` needs less");
+        insta::assert_snapshot!(found.unwrap_err(), @"out of memory on GPU: 3072 MiB needed, 1 MiB free; use a smaller `embed.batch_size`");
     }
 
     #[test]

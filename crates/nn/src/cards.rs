@@ -103,7 +103,7 @@ impl Queue for ByTurns<'_> {
 
 /// The error with the card that it is of, for their names are all the same.
 fn of_card(error: ModelError, card: usize, cards: usize) -> ModelError {
-    let named = |device| if cards == 1 { device } else { format!("{device} (card {} of {cards})", card + 1) };
+    let named = |device| if cards == 1 { device } else { format!("{device} (GPU {} of {cards})", card + 1) };
     match error {
         ModelError::Device { device, reason } => ModelError::Device { device: named(device), reason },
         ModelError::OutOfMemory { device, wanted, free } => {
@@ -181,13 +181,13 @@ mod tests {
         let mut out = [0.0; 4];
         queue.finish(&mut out).unwrap();
         let error = queue.finish(&mut out).unwrap_err().to_string();
-        assert_eq!(error, "the mock card (card 2 of 3) failed: it was told to");
+        assert_eq!(error, "the mock card (GPU 2 of 3) failed: it was told to");
     }
 
     #[test]
     fn cards_that_could_answer_differently_are_refused() {
         let other = MockCard::new(4).precision(Precision::Bf16);
         let error = cards([MockCard::new(4), other]).err().unwrap();
-        insta::assert_snapshot!(error, @"the cards are not alike (mock card in f32, mock card in bf16), and a face's embedding would depend on the card; use one of them");
+        insta::assert_snapshot!(error, @"the GPUs differ (mock card in f32, mock card in bf16), and an embedding would depend on which one computes it; use only one of them");
     }
 }

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn cuda_is_a_requirement_and_auto_says_why_it_is_not_met() {
         let (result, lines) = said(DeviceRequest::Cuda);
-        insta::assert_snapshot!(result.unwrap_err(), @"device `cuda` is not available: there is none; buy one; use `device: cpu`, or `auto` to fall back by itself");
+        insta::assert_snapshot!(result.unwrap_err(), @"device `cuda` is not available: there is none; buy one; use `device: cpu`, or `auto` to fall back to the CPU");
         assert_eq!(lines, "");
         let (result, lines) = said(DeviceRequest::Auto);
         assert_eq!(result, Ok(None));

@@ -197,14 +197,14 @@ mod tests {
         cut-lzw.tif: damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor
         too-few-pixels.gif: damaged or unusual GIF picture: image truncated; save it again with an image editor
         no-frame.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
-        empty-frame.gif: the picture has no pixels (0 × 0); replace it or take it out of the dataset
+        empty-frame.gif: the picture has no pixels (0 × 0); replace it or remove it from the dataset
         cut.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
-        p2-above.pgm: damaged or unusual PNM picture: a sample is no number up to its largest; save it again with an image editor
+        p2-above.pgm: damaged or unusual PNM picture: a sample is not a number up to its maximum; save it again with an image editor
         p2-short.pgm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
-        p2-word.pgm: damaged or unusual PNM picture: a sample is no number up to its largest; save it again with an image editor
+        p2-word.pgm: damaged or unusual PNM picture: a sample is not a number up to its maximum; save it again with an image editor
         p5-short.pgm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
-        p5-zero.pgm: damaged or unusual PNM picture: its largest sample is not between 1 and 65535; save it again with an image editor
-        p5-70000.pgm: damaged or unusual PNM picture: its largest sample is not between 1 and 65535; save it again with an image editor
+        p5-zero.pgm: damaged or unusual PNM picture: its maximum sample is not between 1 and 65535; save it again with an image editor
+        p5-70000.pgm: damaged or unusual PNM picture: its maximum sample is not between 1 and 65535; save it again with an image editor
         p1-two.pbm: damaged or unusual PNM picture: a sample is neither 0 nor 1; save it again with an image editor
         p4-short.pbm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
         ");
@@ -316,8 +316,8 @@ mod tests {
     fn what_is_no_picture_is_named_so() {
         let message = |bytes: &[u8]| decode(bytes, &Limits::default()).unwrap_err().to_string();
         insta::assert_snapshot!(message(b""), @"the file is empty; copy or download it again");
-        insta::assert_snapshot!(message(b"face_id,image_id\n"), @"not a picture that can be read: its first bytes are none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; convert it to one of these");
-        insta::assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"), @"a Git LFS pointer stands here in place of the picture; fetch the picture with `git lfs pull`");
+        insta::assert_snapshot!(message(b"face_id,image_id\n"), @"not a supported picture: its first bytes match none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; convert it to one of these");
+        insta::assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"), @"a Git LFS pointer instead of the picture; fetch the picture with `git lfs pull`");
         insta::assert_snapshot!(message(b"\0\0\0\x1cftypavif\0\0\0\0"), @"AVIF is not supported; convert to PNG or JPEG");
         insta::assert_snapshot!(message(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), @"HEIC is not supported; convert to PNG or JPEG");
         insta::assert_snapshot!(message(b"GIF89a"), @"damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor");
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn a_header_that_announces_too_much_is_refused() {
         let error = decode(b"P6 60000 60000 255\n", &Limits::default()).unwrap_err();
-        insta::assert_snapshot!(error, @"the picture announces 60000 × 60000 pixels, over the limit of 20000 a side and 178956970 in all; scale it down, or replace it if its header is damaged");
+        insta::assert_snapshot!(error, @"the picture announces 60000 × 60000 pixels, over the limit of 20000 per side and 178956970 in all; scale it down, or replace it if its header is damaged");
         let error = decode(b"P6 19000 19000 255\n", &Limits::default()).unwrap_err();
         assert!(matches!(error, PreprocessError::TooLarge { .. }), "{error}");
     }

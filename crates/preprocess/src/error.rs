@@ -10,7 +10,7 @@ use super::BoundingBox;
 pub enum PreprocessError {
     /// The first bytes belong to no format that is read.
     #[error(
-        "not a picture that can be read: its first bytes are none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; \
+        "not a supported picture: its first bytes match none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; \
          convert it to one of these"
     )]
     UnknownFormat,
@@ -18,7 +18,7 @@ pub enum PreprocessError {
     #[error("the file is empty; copy or download it again")]
     Empty,
     /// A version control system left a pointer in the picture's place.
-    #[error("a {system} pointer stands here in place of the picture; fetch the picture with `{command}`")]
+    #[error("a {system} pointer instead of the picture; fetch the picture with `{command}`")]
     Pointer {
         /// Who wrote it: "Git LFS".
         system: &'static str,
@@ -47,7 +47,7 @@ pub enum PreprocessError {
     },
     /// The header announces more pixels than the limits allow; nothing was allocated for them.
     #[error(
-        "the picture announces {width} × {height} pixels, over the limit of {max_side} a side and {max_pixels} in all; \
+        "the picture announces {width} × {height} pixels, over the limit of {max_side} per side and {max_pixels} in all; \
          scale it down, or replace it if its header is damaged"
     )]
     TooLarge {
@@ -61,7 +61,7 @@ pub enum PreprocessError {
         max_pixels: u64,
     },
     /// A side is zero pixels long.
-    #[error("the picture has no pixels ({width} × {height}); replace it or take it out of the dataset")]
+    #[error("the picture has no pixels ({width} × {height}); replace it or remove it from the dataset")]
     EmptyPicture {
         /// Width, pixels.
         width: u32,
@@ -70,7 +70,7 @@ pub enum PreprocessError {
     },
     /// The face's box, with its margin, leaves nothing of the picture.
     #[error(
-        "the face's box ({}, {}, {}, {}) (left, top, right, bottom) leaves nothing of the {width} × {height} picture; \
+        "the face box ({}, {}, {}, {}) (left, top, right, bottom) covers nothing of the {width} × {height} picture; \
          correct the box, or use the whole picture (`crop: {{mode: whole}}`)",
         bbox.x1, bbox.y1, bbox.x2, bbox.y2
     )]

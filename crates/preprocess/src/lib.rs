@@ -208,6 +208,6 @@ mod tests {
         let mut out = [0; 12];
         let preprocess = whole(2, Filter::PillowBilinear);
         let error = render(&RgbImage::new(0, 3), None, &preprocess, &mut Scratch::default(), &mut out).unwrap_err();
-        insta::assert_snapshot!(error, @"the picture has no pixels (0 × 3); replace it or take it out of the dataset");
+        insta::assert_snapshot!(error, @"the picture has no pixels (0 × 3); replace it or remove it from the dataset");
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
     let bits = matches!(kind, b'1' | b'4');
     let maximum = if bits { 1 } else { header.number()? };
     if !(1..=65_535).contains(&maximum) {
-        return Err(damaged("its largest sample is not between 1 and 65535"));
+        return Err(damaged("its maximum sample is not between 1 and 65535"));
     }
     let channels = if matches!(kind, b'3' | b'6') { 3 } else { 1 };
     let size = width as usize * height as usize * channels;
@@ -70,7 +70,7 @@ impl Header<'_> {
             }
         }
         let valid = digits.len() <= 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse().ok().filter(|_| valid).ok_or_else(|| damaged("its header holds something else than numbers"))
+        digits.parse().ok().filter(|_| valid).ok_or_else(|| damaged("its header holds something other than numbers"))
     }
 }
 
@@ -109,7 +109,7 @@ fn plain(data: &[u8], size: usize, maximum: u32, scale: &Scale) -> Result<Vec<u8
     let sample = |word: &[u8]| {
         let number = std::str::from_utf8(word).ok().and_then(|word| word.parse::<u32>().ok());
         let number = number.filter(|number| *number <= maximum);
-        number.map(|number| scale.byte(number)).ok_or_else(|| damaged("a sample is no number up to its largest"))
+        number.map(|number| scale.byte(number)).ok_or_else(|| damaged("a sample is not a number up to its maximum"))
     };
     let samples = words(data).take(size).map(sample).collect::<Result<Vec<_>, _>>()?;
     if samples.len() < size { Err(short()) } else { Ok(samples) }
