@@ -24,20 +24,20 @@ mod attribute {
 /// A card that can run the kernels. A copy is the same card.
 #[derive(Debug, Clone)]
 pub struct Card {
-    context: Arc<Context>,
+    context: Arc<CardContext>,
 }
 
 /// The card's primary context, which candle on the same card would share.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct CardContext {
     api: &'static Api,
     handle: Handle,
     device: c_int,
-    facts: Facts,
+    facts: CardFacts,
 }
 
 #[derive(Debug)]
-struct Facts {
+struct CardFacts {
     name: String,
     compute: (u32, u32),
     multiprocessors: u32,
@@ -47,9 +47,9 @@ struct Facts {
 }
 
 // SAFETY: a context belongs to no thread; `enter` makes it current on each that calls the driver.
-unsafe impl Send for Context {}
+unsafe impl Send for CardContext {}
 // SAFETY: as above; the driver locks what it must.
-unsafe impl Sync for Context {}
+unsafe impl Sync for CardContext {}
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -82,13 +82,13 @@ impl Card {
         let (mut device, mut handle) = (0, ptr::null_mut());
         // SAFETY: a place for one number; the ordinal was checked.
         unsafe { api.cuDeviceGet(&raw mut device, ordinal as c_int)? };
-        let facts = Facts::read(api, device)?;
+        let facts = CardFacts::read(api, device)?;
         if facts.compute < OLDEST_CARD {
             return Err(CudaError::OldCard { name: facts.name, found: facts.compute });
         }
-        // SAFETY: a place for one handle; `Context` gives it back.
+        // SAFETY: a place for one handle; `CardContext` gives it back.
         unsafe { api.cuDevicePrimaryCtxRetain(&raw mut handle, device)? };
-        Ok(Self { context: Arc::new(Context { api, handle, device, facts }) })
+        Ok(Self { context: Arc::new(CardContext { api, handle, device, facts }) })
     }
 
     /// Opens the first card that is new enough; the error is that of card 0.
@@ -110,7 +110,7 @@ impl Card {
             let mut device = 0;
             // SAFETY: a place for one number; the ordinal is below the count.
             unsafe { self.context.api.cuDeviceGet(&raw mut device, ordinal as c_int)? };
-            let facts = Facts::read(self.context.api, device)?;
+            let facts = CardFacts::read(self.context.api, device)?;
             let alike = facts.name == self.name() && facts.compute == self.compute();
             if alike && device != self.context.device {
                 twins.push(Self::open(ordinal)?);
@@ -196,7 +196,7 @@ impl Card {
     }
 }
 
-impl Context {
+impl CardContext {
     /// Makes the context current on this thread, and gives the driver.
     pub(super) fn enter(&self) -> Result<&'static Api, Failure> {
         // SAFETY: the context lives as long as `self`.
@@ -205,7 +205,7 @@ impl Context {
     }
 }
 
-impl Drop for Context {
+impl Drop for CardContext {
     fn drop(&mut self) {
         // SAFETY: taken once by `open`; all that was made in the context holds it, so nothing is left. An error here can
         // only repeat an earlier one.
@@ -213,7 +213,7 @@ impl Drop for Context {
     }
 }
 
-impl Facts {
+impl CardFacts {
     fn read(api: &Api, device: c_int) -> Result<Self, Failure> {
         let number = |attribute| {
             let mut value = 0;

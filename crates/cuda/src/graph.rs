@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::api::Handle;
-use super::card::Context;
+use super::card::CardContext;
 use super::{CudaError, Stream};
 
 /// `CU_STREAM_CAPTURE_MODE_THREAD_LOCAL`: other threads may allocate meanwhile.
@@ -13,7 +13,7 @@ const THREAD_LOCAL: i32 = 1;
 /// Work that was queued once, by [`Stream::capture`].
 #[derive(Debug)]
 pub struct Graph {
-    context: Arc<Context>,
+    context: Arc<CardContext>,
     executable: Handle,
 }
 

@@ -6,7 +6,7 @@ use std::slice;
 use std::sync::Arc;
 
 use super::CudaError;
-use super::card::Context;
+use super::card::CardContext;
 use super::error::code;
 
 /// `CU_MEMHOSTALLOC_PORTABLE`: pinned for every card, not only for the one that asked.
@@ -15,13 +15,13 @@ const PORTABLE: u32 = 1;
 /// Memory on a card.
 #[derive(Debug)]
 pub struct DeviceMemory {
-    context: Arc<Context>,
+    context: Arc<CardContext>,
     address: u64,
     len: usize,
 }
 
 impl DeviceMemory {
-    pub(super) fn new(context: &Arc<Context>, len: usize) -> Result<Self, CudaError> {
+    pub(super) fn new(context: &Arc<CardContext>, len: usize) -> Result<Self, CudaError> {
         let mut address = 0;
         // SAFETY: a place for one address. The driver refuses an empty piece, which needs no special case elsewhere.
         unsafe { context.enter()?.cuMemAlloc_v2(&raw mut address, len.max(1)) }
@@ -67,7 +67,7 @@ impl Drop for DeviceMemory {
 /// Memory of the machine that stays where it is, so that a card copies from and to it by itself.
 #[derive(Debug)]
 pub struct Pinned {
-    context: Arc<Context>,
+    context: Arc<CardContext>,
     memory: NonNull<u8>,
     len: usize,
 }
@@ -78,7 +78,7 @@ unsafe impl Send for Pinned {}
 unsafe impl Sync for Pinned {}
 
 impl Pinned {
-    pub(super) fn new(context: &Arc<Context>, len: usize) -> Result<Self, CudaError> {
+    pub(super) fn new(context: &Arc<CardContext>, len: usize) -> Result<Self, CudaError> {
         let mut memory = ptr::null_mut();
         // SAFETY: a place for one address.
         unsafe { context.enter()?.cuMemHostAlloc(&raw mut memory, len.max(1), PORTABLE) }.map_err(|failure| {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::CudaError;
 use super::api::Handle;
-use super::card::Context;
+use super::card::CardContext;
 
 /// `CU_FUNC_ATTRIBUTE_…` of `cuda.h`.
 mod attribute {
@@ -24,24 +24,24 @@ mod option {
 /// Kernels compiled for a card. A copy is the same module.
 #[derive(Debug, Clone)]
 pub struct Module {
-    loaded: Arc<Loaded>,
+    loaded: Arc<LoadedModule>,
 }
 
 #[derive(Debug)]
-struct Loaded {
-    context: Arc<Context>,
+struct LoadedModule {
+    context: Arc<CardContext>,
     handle: Handle,
     /// As [`arguments`] finds them.
     arguments: HashMap<String, usize>,
 }
 
 // SAFETY: a module belongs to no thread.
-unsafe impl Send for Loaded {}
+unsafe impl Send for LoadedModule {}
 // SAFETY: as above; the driver locks what it must.
-unsafe impl Sync for Loaded {}
+unsafe impl Sync for LoadedModule {}
 
 impl Module {
-    pub(super) fn new(context: &Arc<Context>, ptx: &str) -> Result<Self, CudaError> {
+    pub(super) fn new(context: &Arc<CardContext>, ptx: &str) -> Result<Self, CudaError> {
         let refused = |log: &str| CudaError::Kernel { name: "CUDA_ERROR_INVALID_PTX".into(), log: log.into() };
         let image = CString::new(ptx).map_err(|_| refused("there is a zero byte in it"))?;
         let mut log = vec![0_u8; 16 * 1024];
@@ -68,7 +68,7 @@ impl Module {
             }
             other => other,
         })?;
-        Ok(Self { loaded: Arc::new(Loaded { context: context.clone(), handle, arguments: arguments(ptx) }) })
+        Ok(Self { loaded: Arc::new(LoadedModule { context: context.clone(), handle, arguments: arguments(ptx) }) })
     }
 
     /// The kernel of that name.
@@ -85,7 +85,7 @@ impl Module {
     }
 }
 
-impl Drop for Loaded {
+impl Drop for LoadedModule {
     fn drop(&mut self) {
         if let Ok(api) = self.context.enter() {
             // SAFETY: loaded once by `Module::new`; the kernels hold it.
@@ -97,7 +97,7 @@ impl Drop for Loaded {
 /// A function that a card runs. A copy is the same function.
 #[derive(Debug, Clone)]
 pub struct Kernel {
-    module: Arc<Loaded>,
+    module: Arc<LoadedModule>,
     pub(super) handle: Handle,
     name: Arc<str>,
 }

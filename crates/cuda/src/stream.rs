@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::api::{Failure, Handle};
-use super::card::Context;
+use super::card::CardContext;
 use super::error::code;
 use super::{CudaError, DeviceMemory, Graph, Kernel};
 
@@ -18,7 +18,7 @@ const BLOCKING_SYNC: u32 = 1;
 /// A queue of work on a card: what is put in is done in order, while the caller goes on.
 #[derive(Debug)]
 pub struct Stream {
-    pub(super) context: Arc<Context>,
+    pub(super) context: Arc<CardContext>,
     pub(super) handle: Handle,
 }
 
@@ -28,7 +28,7 @@ unsafe impl Send for Stream {}
 unsafe impl Sync for Stream {}
 
 impl Stream {
-    pub(super) fn new(context: &Arc<Context>) -> Result<Self, CudaError> {
+    pub(super) fn new(context: &Arc<CardContext>) -> Result<Self, CudaError> {
         let mut handle = ptr::null_mut();
         // SAFETY: a place for one handle.
         unsafe { context.enter()?.cuStreamCreate(&raw mut handle, NON_BLOCKING)? };
@@ -189,7 +189,7 @@ impl Drop for Stream {
 /// A mark in a stream, passed when all before it is done.
 #[derive(Debug)]
 pub struct Event {
-    context: Arc<Context>,
+    context: Arc<CardContext>,
     handle: Handle,
 }
 

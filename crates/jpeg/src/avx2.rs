@@ -14,10 +14,10 @@ use crate::upsample::Upsampling;
 
 /// Proof that this CPU has AVX2.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Avx2(());
+pub(crate) struct HasAvx2(());
 
 #[allow(clippy::unused_self, reason = "it is the proof")]
-impl Avx2 {
+impl HasAvx2 {
     /// `None` where the CPU lacks it.
     pub fn detect() -> Option<Self> {
         is_x86_feature_detected!("avx2").then_some(Self(()))

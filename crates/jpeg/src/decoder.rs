@@ -5,10 +5,10 @@ use std::rc::Rc;
 use crate::Error;
 use crate::colour::Colours;
 use crate::frame::{Block, Frame, Process, ZIGZAG};
-use crate::huffman::{Damage, Table};
-use crate::kernels::Kernels;
-use crate::rows::Rows;
-use crate::scan::{Header, Part, Scan, Sink};
+use crate::huffman::{Damage, HuffmanTable};
+use crate::kernels::Instructions;
+use crate::rows::RowWriter;
+use crate::scan::{Scan, ScanHeader, ScanPart, Sink};
 use crate::segments::{EOI, RST0, SOI, Segments};
 
 /// What a picture may cost.
@@ -43,10 +43,10 @@ pub struct Picture {
 ///
 /// See [`Error`]. The limits are checked before anything is allocated.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
-    decode_with(bytes, limits, Kernels::best())
+    decode_with(bytes, limits, Instructions::best())
 }
 
-pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Result<Picture, Error> {
+pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) -> Result<Picture, Error> {
     let mut segments = Segments::new(bytes);
     segments.start()?;
     let mut tables = Tables::default();
@@ -108,7 +108,7 @@ fn process(code: u8) -> Result<Option<Process>, Error> {
     }
 }
 
-type Slot = Option<Result<Rc<Table>, Damage>>;
+type Slot = Option<Result<Rc<HuffmanTable>, Damage>>;
 
 /// What the segments beside frame and scans define.
 #[derive(Default)]
@@ -169,7 +169,7 @@ impl Tables {
                 .get_mut(usize::from(if is_dc { slot } else { slot - 0x10 }))
                 .ok_or("a Huffman table's number is not 0 to 3")?;
             // What is wrong with a table matters only once it is used.
-            *place = Some(Table::new(counts, symbols, is_dc).map(Rc::new));
+            *place = Some(HuffmanTable::new(counts, symbols, is_dc).map(Rc::new));
             body = rest;
         }
         Ok(())
@@ -222,7 +222,7 @@ impl Tables {
     }
 
     /// The table of a slot that a scan uses; `None` if there is none.
-    fn table(slots: &[Slot; 4], slot: u8) -> Result<Option<Rc<Table>>, Damage> {
+    fn table(slots: &[Slot; 4], slot: u8) -> Result<Option<Rc<HuffmanTable>>, Damage> {
         slots.get(usize::from(slot)).cloned().flatten().transpose()
     }
 
@@ -231,7 +231,7 @@ impl Tables {
         for (slots, is_dc) in [(&mut self.dc, true), (&mut self.ac, false)] {
             for (number, slot) in slots.iter_mut().enumerate() {
                 if slot.is_none() {
-                    *slot = Table::standard(number, is_dc).map(|table| Ok(Rc::new(table)));
+                    *slot = HuffmanTable::standard(number, is_dc).map(|table| Ok(Rc::new(table)));
                 }
             }
         }
@@ -241,7 +241,7 @@ impl Tables {
 /// The scans of a picture, as they come in.
 struct Scans<'f> {
     frame: &'f Frame,
-    kernels: Kernels,
+    kernels: Instructions,
     limits: Limits,
     colours: Colours,
     /// Each component's table, from its first scan on.
@@ -262,7 +262,7 @@ enum State {
 }
 
 impl<'f> Scans<'f> {
-    fn new(frame: &'f Frame, limits: &Limits, kernels: Kernels) -> Self {
+    fn new(frame: &'f Frame, limits: &Limits, kernels: Instructions) -> Self {
         let count = frame.components.len();
         let blocks: u64 = (0..count).map(|component| frame.blocks(component) as u64).sum();
         Self {
@@ -286,7 +286,7 @@ impl<'f> Scans<'f> {
     fn scan(&mut self, segments: &mut Segments, tables: &mut Tables) -> Result<(), Error> {
         let (body, at) = segments.body()?;
         let damaged = |what| Error::Damaged { at, what };
-        let header = Header::read(self.frame, body, at)?;
+        let header = ScanHeader::read(self.frame, body, at)?;
         if !tables.is_settled {
             tables.is_settled = true;
             let ids: Vec<u8> = self.frame.components.iter().map(|component| component.id).collect();
@@ -308,7 +308,7 @@ impl<'f> Scans<'f> {
         let (needs_dc, needs_ac) =
             (is_sequential || header.first == 0 && header.high == 0, is_sequential || header.first > 0);
         let part = |&(component, dc, ac): &(usize, u8, u8)| {
-            Ok(Part {
+            Ok(ScanPart {
                 component,
                 dc: if needs_dc { Tables::table(&tables.dc, dc)? } else { None },
                 ac: if needs_ac { Tables::table(&tables.ac, ac)? } else { None },
@@ -345,7 +345,7 @@ impl<'f> Scans<'f> {
     }
 
     /// Checks that a scan adds what is missing, and keeps what it adds. libjpeg only warns where one does not.
-    fn note(&mut self, header: &Header) -> Result<(), Damage> {
+    fn note(&mut self, header: &ScanHeader) -> Result<(), Damage> {
         const ORDER: Damage = "a scan does not go on where the scans before it ended: one is missing";
         if self.frame.process == Process::Progressive && !header.is_progressive() {
             return Err("a scan header has a band or bits that progressive scans cannot have");
@@ -376,8 +376,8 @@ impl<'f> Scans<'f> {
         self.quantisers.iter().map(|table| table.unwrap_or([0; 64])).collect()
     }
 
-    fn rows(&self) -> Rows<'f> {
-        Rows::new(self.frame, &self.tables(), self.colours, self.kernels)
+    fn rows(&self) -> RowWriter<'f> {
+        RowWriter::new(self.frame, &self.tables(), self.colours, self.kernels)
     }
 
     /// The picture, once its end was found.
@@ -431,13 +431,13 @@ impl Sink for Store<'_> {
 /// Turns the blocks of a picture's only scan to pixels as they come.
 struct Stream<'f> {
     frame: &'f Frame,
-    rows: Rows<'f>,
+    rows: RowWriter<'f>,
     /// Each component's blocks of the current MCU row, and their extents.
     grids: Vec<(Vec<Block>, Vec<u8>)>,
 }
 
 impl<'f> Stream<'f> {
-    fn new(frame: &'f Frame, rows: Rows<'f>) -> Self {
+    fn new(frame: &'f Frame, rows: RowWriter<'f>) -> Self {
         let grid = |count| (vec![[0; 64]; count], vec![0; count]);
         let grids = frame.components.iter().map(|component| grid(component.block_stride * component.v)).collect();
         Self { frame, rows, grids }

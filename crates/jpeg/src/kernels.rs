@@ -1,7 +1,7 @@
 //! The choice between the portable loops and AVX2. Either gives the same bytes.
 
 #[cfg(target_arch = "x86_64")]
-use crate::avx2::Avx2;
+use crate::avx2::HasAvx2;
 use crate::colour::{self, Colours};
 use crate::dct;
 use crate::frame::{Block, SIDE};
@@ -9,19 +9,19 @@ use crate::upsample::Upsampling;
 
 /// Which instructions the inner loops use.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kernels {
+pub(crate) enum Instructions {
     /// Those that every CPU of the target has.
     Portable,
     /// 256-bit integer vectors.
     #[cfg(target_arch = "x86_64")]
-    Avx2(Avx2),
+    Avx2(HasAvx2),
 }
 
-impl Kernels {
+impl Instructions {
     /// The fastest that this CPU has.
     pub fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = Avx2::detect() {
+        if let Some(avx2) = HasAvx2::detect() {
             return Self::Avx2(avx2);
         }
         Self::Portable

@@ -2,7 +2,7 @@
 
 use crate::colour::Colours;
 use crate::frame::{Block, Component, Frame, SIDE};
-use crate::kernels::Kernels;
+use crate::kernels::Instructions;
 use crate::upsample::Upsampling;
 
 /// Rows of samples that are kept from the MCU row before, in units of a component's vertical sampling factor. The last of
@@ -10,7 +10,7 @@ use crate::upsample::Upsampling;
 const KEPT: usize = 2;
 
 /// The samples of a component's current MCU row and of the end of the last.
-struct Strip {
+struct ComponentStrip {
     upsampling: Upsampling,
     quantisers: Block,
     samples: Vec<u8>,
@@ -20,25 +20,25 @@ struct Strip {
 }
 
 /// Builds a picture from its rows of blocks.
-pub(crate) struct Rows<'f> {
+pub(crate) struct RowWriter<'f> {
     frame: &'f Frame,
-    kernels: Kernels,
+    kernels: Instructions,
     colours: Colours,
-    strips: Vec<Strip>,
+    strips: Vec<ComponentStrip>,
     sums: Vec<i16>,
     rgb: Vec<u8>,
     rgb_line: Vec<u8>,
 }
 
-impl<'f> Rows<'f> {
+impl<'f> RowWriter<'f> {
     /// `quantisers` has each component's table in rows.
-    pub fn new(frame: &'f Frame, quantisers: &[Block], colours: Colours, kernels: Kernels) -> Self {
+    pub fn new(frame: &'f Frame, quantisers: &[Block], colours: Colours, kernels: Instructions) -> Self {
         // Vector code may write a little beyond the last sample.
         const SPARE: usize = 64;
         let full_width = frame.mcus_wide * frame.h_max * SIDE;
         let strip = |(component, &quantisers): (&Component, &Block)| {
             let stride = component.block_stride * SIDE + SIDE;
-            Strip {
+            ComponentStrip {
                 upsampling: Upsampling::of(component, frame),
                 quantisers,
                 samples: vec![0; (KEPT + SIDE) * component.v * stride + SPARE],
@@ -89,7 +89,7 @@ impl<'f> Rows<'f> {
         let (width, count) = (self.frame.width.next_multiple_of(16), self.strips.len());
         let mut lines: [&[u8]; 4] = [&[]; 4];
         for ((strip, component), line) in self.strips.iter_mut().zip(&self.frame.components).zip(&mut lines) {
-            let Strip { upsampling, samples, stride, .. } = strip;
+            let ComponentStrip { upsampling, samples, stride, .. } = strip;
             let of = |row: usize| {
                 let first = (row + KEPT * component.v - mcu_row * SIDE * component.v) * *stride;
                 &samples[first..]

@@ -9,7 +9,7 @@ use std::fmt;
 pub const BINS: usize = 65_536;
 
 /// Fixed-point one of a cosine.
-pub const FIXED_POINT: f32 = (1_u32 << 30) as f32;
+pub(crate) const FIXED_POINT: f32 = (1_u32 << 30) as f32;
 
 /// Fixed-point one of a square.
 const SQUARE_ONE: f64 = (1_u64 << 40) as f64;
@@ -48,12 +48,12 @@ impl Moments {
     }
 
     /// Bits of a product of two fixed-point cosines that a sum of squares does without.
-    pub const SQUARE_SHIFT: u32 = 20;
+    pub(crate) const SQUARE_SHIFT: u32 = 20;
 
     /// From sums over `count` cosines: of their steps, of the squares of these less [`Self::SQUARE_SHIFT`] bits, and of
     /// their magnitudes.
     #[must_use]
-    pub fn from_sums(count: u64, sum: i64, squares: u64, magnitudes: u64) -> Self {
+    pub(crate) fn from_sums(count: u64, sum: i64, squares: u64, magnitudes: u64) -> Self {
         Self { count, sum: sum.into(), squares: squares.into(), magnitudes: magnitudes.into() }
     }
 

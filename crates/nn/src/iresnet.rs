@@ -29,7 +29,7 @@ pub const UNUSED_KEYS: &[&str] = &["*.num_batches_tracked"];
 /// One residual block: BatchNorm, 3×3 convolution, BatchNorm, PReLU, 3×3 convolution with the stride, BatchNorm; added to
 /// the input, which a strided 1×1 convolution with BatchNorm brings to its shape where it has another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
+pub struct ResidualBlock {
     /// Path in the checkpoint, e.g. `layer1.0`.
     pub key: String,
     /// Input channels.
@@ -51,13 +51,13 @@ fn depths(network: Network) -> [usize; 4] {
 
 /// Every block, in the order of the forward pass.
 #[must_use]
-pub fn blocks(network: Network) -> Vec<Block> {
+pub fn blocks(network: Network) -> Vec<ResidualBlock> {
     let mut all = Vec::new();
     let mut inputs = STEM;
     for (layer, (depth, outputs)) in depths(network).into_iter().zip([64, 128, 256, 512]).enumerate() {
         for i in 0..depth {
             let stride = if i == 0 { 2 } else { 1 };
-            all.push(Block { key: format!("layer{}.{i}", layer + 1), inputs, outputs, stride });
+            all.push(ResidualBlock { key: format!("layer{}.{i}", layer + 1), inputs, outputs, stride });
             inputs = outputs;
         }
     }
@@ -71,7 +71,7 @@ pub fn parameters(network: Network) -> Vec<Parameter> {
     all.add("conv1.weight", &[STEM, 3, 3, 3]);
     all.norm("bn1", STEM);
     all.add("prelu.weight", &[STEM]);
-    for Block { key, inputs, outputs, stride } in blocks(network) {
+    for ResidualBlock { key, inputs, outputs, stride } in blocks(network) {
         all.norm(&format!("{key}.bn1"), inputs);
         all.add(&format!("{key}.conv1.weight"), &[outputs, inputs, 3, 3]);
         all.norm(&format!("{key}.bn2"), outputs);

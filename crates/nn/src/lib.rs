@@ -12,16 +12,16 @@
 
 mod batch_size;
 mod candle;
-pub mod capacity;
+mod capacity;
 mod cards;
-pub mod clip;
+mod clip;
 pub mod cpu;
 pub mod device;
-pub mod dinov2;
+mod dinov2;
 mod folding;
-pub mod gpu;
+mod gpu;
 pub mod inception_resnet_v1;
-pub mod iresnet;
+mod iresnet;
 #[cfg(any(test, feature = "testing"))]
 pub mod mock;
 mod networks;
@@ -33,15 +33,16 @@ pub mod weights;
 use std::collections::BTreeMap;
 
 pub use batch_size::BatchSize;
-pub use candle::CandleEmbedder;
-pub use cards::Cards;
+pub use cards::CardGroup;
 pub use facevault_cuda::{DeviceKind, DeviceRequest};
 pub use facevault_kernels::{Kernels, Precision};
 pub use networks::{Facts, UNIT_RANGE};
 pub use options::{Execution, ModelSpec, Network};
-pub use queue::{OwnedBatch, Pixels, Queue, Sequential};
+pub use queue::{OwnedBatch, Pixels, Queue};
 use serde::{Deserialize, Serialize};
 
+use crate::candle::CandleEmbedder;
+use crate::queue::SequentialQueue;
 use crate::weights::{Parameter, Tensors};
 use facevault_cuda::Card;
 use facevault_preprocess::Standardise;
@@ -122,7 +123,7 @@ pub trait Embedder: Send {
     /// A queue of batches: gives the rows of [`Self::embed`], and lets the caller start a batch before it waits for the
     /// last. Finish every batch that you start before you drop the queue.
     fn queue(&mut self) -> Box<dyn Queue + '_> {
-        Box::new(Sequential::new(self))
+        Box::new(SequentialQueue::new(self))
     }
 
     /// Embeds a batch and reports the time of each part of the network, in order; empty where it cannot be measured. Runs on
@@ -302,7 +303,7 @@ pub fn open(
             };
             let first = open(card, say)?;
             let others = others.into_iter().map(|card| open(card, &|_| ())).collect::<Result<_, _>>()?;
-            Ok(Box::new(Cards::new(first, others)?))
+            Ok(Box::new(CardGroup::new(first, others)?))
         }
         Backend::Candle(chosen) => {
             Ok(Box::new(CandleEmbedder::new(spec, tensors, chosen.device, chosen.name, options.threads)?))
@@ -373,9 +374,7 @@ pub enum ModelError {
         reason: String,
     },
     /// This CPU lacks the instructions of the configured kernels.
-    #[error(
-        "`embed.kernels: {kernels}` cannot run on this CPU ({cpu}); use `auto` for the fastest it can run"
-    )]
+    #[error("`embed.kernels: {kernels}` cannot run on this CPU ({cpu}); use `auto` for the fastest it can run")]
     NoKernels {
         /// Which kernels.
         kernels: &'static str,

@@ -10,14 +10,14 @@ use super::orientation::Metadata;
 use super::{PreprocessError, gif, jpeg, pnm, tiff};
 use facevault_base::pointer::Pointer;
 
-/// What a picture may cost. The defaults take every photograph and refuse headers that lie.
+/// Limits on a picture's size and memory. The defaults admit every photograph and reject headers that claim absurd sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most pixels a side.
+    /// Most pixels per side.
     pub side: u32,
     /// Most pixels in all.
     pub pixels: u64,
-    /// Most bytes that the decoder may allocate beside its output, where it can tell.
+    /// Most bytes that the decoder may allocate in addition to its output, where it can tell.
     pub bytes: u64,
 }
 
@@ -29,7 +29,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses a picture of this size, before anything is allocated for it.
+    /// Rejects a picture that is too large, before anything is allocated for it.
     pub(super) fn allow(&self, width: u32, height: u32) -> Result<(), PreprocessError> {
         if width == 0 || height == 0 {
             return Err(PreprocessError::EmptyPicture { width, height });
@@ -45,8 +45,8 @@ impl Limits {
     }
 }
 
-/// Decodes a JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM or PPM picture, turned upright by its orientation; of several
-/// frames the first.
+/// Decodes the first frame of a JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM or PPM picture and turns it upright by its
+/// orientation.
 ///
 /// As in Pillow: alpha is dropped, not blended; a palette gives its colours; CMYK is taken as Adobe writes it (inverted);
 /// 16-bit colour keeps its high byte; and **16-bit grey is clipped at 255, not scaled** (scale such pictures to 8 bits
@@ -63,13 +63,13 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError
         Some(Kind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
         Some(Kind::WebP) => (ImageFormat::WebP, Metadata::default()),
         Some(Kind::Bmp) => (ImageFormat::Bmp, Metadata::default()),
-        // PAM is left to the decoder of all others; Pillow does not read it.
+        // Pillow does not read PAM: `image` does.
         Some(Kind::Pnm) if bytes.get(1) != Some(&b'7') => return pnm::decode(bytes, limits),
         Some(Kind::Pnm) => (ImageFormat::Pnm, Metadata::default()),
         Some(Kind::Gif) => return gif::decode(bytes, limits),
         Some(Kind::Tiff) => return tiff::decode(bytes, limits),
         Some(Kind::Unsupported(what)) => return Err(PreprocessError::Unsupported { what: what.into() }),
-        None => return Err(no_picture(bytes)),
+        None => return Err(not_a_picture(bytes)),
     };
     let damaged = |error| PreprocessError::damaged(format, error);
 
@@ -94,8 +94,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError
     Ok(to_rgb(picture))
 }
 
-/// What bytes are that begin as no picture does.
-fn no_picture(bytes: &[u8]) -> PreprocessError {
+/// The error for bytes that begin as no picture does.
+fn not_a_picture(bytes: &[u8]) -> PreprocessError {
     match Pointer::of(bytes) {
         _ if bytes.is_empty() => PreprocessError::Empty,
         Some(Pointer { system, command }) => PreprocessError::Pointer { system, command },
@@ -116,7 +116,7 @@ fn to_rgb(picture: DynamicImage) -> RgbImage {
         DynamicImage::ImageLumaA16(grey) => interleave(&grey, 2, high_byte),
         DynamicImage::ImageRgb16(rgb) => interleave(&rgb, 3, high_byte),
         DynamicImage::ImageRgba16(rgba) => interleave(&rgba, 4, high_byte),
-        // Floating point: no format that is read decodes to it.
+        // Floating point, which no supported format decodes to.
         other => return other.to_rgb8(),
     };
     RgbImage::from_raw(width, height, pixels).unwrap_or_default()

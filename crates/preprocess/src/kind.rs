@@ -1,6 +1,6 @@
-//! What a file is by its first bytes. Names lie: people rename `.heic` to `.jpg`, and downloads lose their endings.
+//! A file's kind by its first bytes: people rename `.heic` to `.jpg`, and downloads lose their extensions.
 
-/// Bytes that [`Kind::of`] wants to see; fewer may leave a kind unknown.
+/// Bytes that [`Kind::of`] needs; with fewer, it may not recognise a kind.
 pub const HEAD: usize = 64;
 
 /// A kind of picture.
@@ -20,12 +20,12 @@ pub enum Kind {
     Gif,
     /// TIFF, classic or `BigTIFF`; also most cameras' raw files.
     Tiff,
-    /// A kind that is known by its first bytes and not decoded; its name.
+    /// A kind that is recognised but not decoded: its name.
     Unsupported(&'static str),
 }
 
 impl Kind {
-    /// The kind of the picture that begins so; `None` when it is no picture that is known.
+    /// The kind of the picture that begins with `head`; `None` for an unknown kind.
     #[must_use]
     pub fn of(head: &[u8]) -> Option<Self> {
         const FIXED: [(&[u8], Kind); 18] = [
@@ -54,7 +54,7 @@ impl Kind {
         match head {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
             [_, _, _, _, b'f', b't', b'y', b'p', brands @ ..] => iso_media(head, brands).map(Self::Unsupported),
-            // Two letters may begin a text too: the size of the next header tells.
+            // A text may begin with these letters too; the size of the next header decides.
             [b'B', b'M', rest @ ..] => {
                 let size = rest.get(12..16).map(|size| u32::from_le_bytes([size[0], size[1], size[2], size[3]]));
                 matches!(size, Some(12 | 16 | 40 | 52 | 56 | 64 | 108 | 124)).then_some(Self::Bmp)

@@ -1,8 +1,8 @@
-//! Bytes → 8-bit RGB → crop → resize: everything between a picture and the network's input. Pure: no files, no network.
+//! Encoded pictures to network input: decode, crop, resize and mirror, bit for bit as the programs did that published the
+//! numbers. It does no I/O; standardising is the network's first step.
 //!
-//! Each step does what the program did that published the numbers: [`decode`] ends as Pillow's
-//! `ImageOps.exif_transpose(im).convert("RGB")` does, crops are those of `align_dataset_mtcnn.py` and
-//! `facenet_pytorch.extract_face`, the filters are Pillow's and OpenCV's, equal to the last bit.
+//! [`decode`] gives the pixels of Pillow's `ImageOps.exif_transpose(im).convert("RGB")`, crops are those of
+//! `align_dataset_mtcnn.py` and `facenet_pytorch.extract_face`, and the filters are Pillow's and OpenCV's.
 
 mod bounding_box;
 mod crop;
@@ -32,21 +32,21 @@ pub use size::size;
 
 use image::RgbImage;
 
-/// Buffers and weights of the resizers. Keep one a thread: once its buffers have grown, [`render`] allocates nothing,
-/// and faces of one size share their weights.
+/// Buffers and weights of the resizers. Keep one per thread: once its buffers have grown, [`render`] allocates nothing, and
+/// faces of one size share their weights.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    pillow: pillow::Resampler,
-    opencv: opencv::Resampler,
+    pillow: pillow::PillowResampler,
+    opencv: opencv::OpencvResampler,
 }
 
 /// Cuts the face out of a picture and resizes it into `out`: size × size × 3 bytes, row by row, channels interleaved in
-/// the configured order. Mirroring is left to [`mirror`], standardising to the network's side. Gives width and height of
-/// what was cut out, in pixels of the picture.
+/// the configured order. [`mirror`] mirrors it, the network standardises it. Returns the crop's width and height in
+/// pixels of the picture.
 ///
 /// # Errors
 ///
-/// [`PreprocessError::EmptyCrop`] when the box leaves nothing of the picture, [`PreprocessError::EmptyPicture`].
+/// [`PreprocessError::EmptyCrop`] when the box covers nothing of the picture, [`PreprocessError::EmptyPicture`].
 ///
 /// # Panics
 ///
@@ -61,16 +61,16 @@ pub fn render(
     let size = preprocess.resize.size as usize;
     assert_eq!(out.len(), size * size * 3, "a face of side {size} does not fit the buffer");
     let (width, height) = picture.dimensions();
-    let face = View::of(picture, crop::region(bbox, preprocess.crop, size, width, height)?);
+    let face = PixelView::of(picture, crop::region(bbox, preprocess.crop, size, width, height)?);
     if (face.width, face.height) == (size, size) {
-        // Every filter is the identity here; aligned data sets are all of this kind.
+        // Every filter is the identity here, as it is for every face of an aligned dataset.
         for (to, y) in out.chunks_exact_mut(size * 3).zip(0..) {
             to.copy_from_slice(face.row(y));
         }
     } else {
         match preprocess.resize.filter {
-            Filter::PillowBilinear => scratch.pillow.resize(face, pillow::Kernel::Triangle, size, out),
-            Filter::PillowBicubic => scratch.pillow.resize(face, pillow::Kernel::Cubic, size, out),
+            Filter::PillowBilinear => scratch.pillow.resize(face, pillow::FilterShape::Triangle, size, out),
+            Filter::PillowBicubic => scratch.pillow.resize(face, pillow::FilterShape::Cubic, size, out),
             Filter::OpencvLinear => scratch.opencv.resize(face, size, out),
         }
     }
@@ -91,7 +91,7 @@ pub fn mirror(faces: &mut [u8], side: usize) {
 
 /// A rectangle of an interleaved RGB picture.
 #[derive(Clone, Copy)]
-struct View<'a> {
+struct PixelView<'a> {
     pixels: &'a [u8],
     /// Bytes from the start of the picture to the rectangle's first pixel.
     offset: usize,
@@ -101,7 +101,7 @@ struct View<'a> {
     height: usize,
 }
 
-impl<'a> View<'a> {
+impl<'a> PixelView<'a> {
     fn of(picture: &'a RgbImage, region: crop::Region) -> Self {
         let stride = picture.width() as usize * 3;
         let crop::Region { left, top, width, height } = region;

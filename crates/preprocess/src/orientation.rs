@@ -1,4 +1,4 @@
-//! Which way up a picture is meant to be seen, as Pillow's `ImageOps.exif_transpose` reads it: tag 274 of its EXIF block
+//! Which way up a picture is, as Pillow's `ImageOps.exif_transpose` reads it: tag 274 of its EXIF block
 //! in either byte order and of any numeric type, else `tiff:Orientation` of its XMP packet.
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ const TAG: u16 = 274;
 /// No EXIF block is larger; a packed one that claims more is damaged.
 const LARGEST: u64 = 1 << 24;
 
-/// What a picture says of itself, as its file keeps it.
+/// A picture's EXIF and XMP metadata.
 #[derive(Debug, Default)]
 pub(super) struct Metadata<'a> {
     /// The EXIF block, with or without `Exif\0\0` in front.
@@ -25,7 +25,7 @@ pub(super) struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    /// The orientation. Damaged blocks leave the picture as it lies.
+    /// The orientation; none if the blocks are damaged.
     pub fn orientation(&self) -> Orientation {
         let exif = self.exif.as_deref().and_then(of_exif);
         let said = exif.or_else(|| self.xmp.as_deref().and_then(of_xmp));

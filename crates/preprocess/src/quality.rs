@@ -1,7 +1,7 @@
-//! How good a picture of a face is, by four numbers that need no network: cheap enough to be measured on every face
-//! while it is embedded, for the picture may be gone when somebody asks.
+//! Four measures of a face picture's quality that need no network. They are cheap enough to measure on every face while it
+//! is embedded; later, the picture may be gone.
 //!
-//! All but the size are taken from the 8-bit picture that the network sees, after cropping and resizing, from its luma
+//! All but the size are computed from the 8-bit picture that the network sees, after cropping and resizing, from its luma
 //! (ITU-R BT.601, as Pillow's `convert("L")`: `(19595 R + 38470 G + 7471 B + 32768) >> 16`). Sums are of integers, so
 //! the numbers are the same to the last bit on every machine.
 //!
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ChannelOrder;
 
-/// The exposure that is farthest from both ends of the scale.
+/// The exposure in the middle of the scale.
 pub const MIDDLE_GREY: f64 = 127.5;
 
 /// The quality of one face. The first three are kept to a hundredth.
@@ -34,7 +34,7 @@ pub struct Quality {
     pub size: u32,
 }
 
-/// The quality of some faces in order, column by column: what a chunk's sidecar holds.
+/// The quality of faces in order, column by column, as a chunk's sidecar stores it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Qualities {
@@ -84,10 +84,12 @@ pub fn measure(face: &[u8], side: usize, channels: ChannelOrder, source: [usize;
     };
     luma.clear();
     luma.extend(face.as_chunks::<3>().0.iter().map(|pixel| grey(*pixel, weights)));
-    let grey = luma.chunks_exact(side.max(1)).map(levels).fold(Sums::default(), Sums::plus);
+    let grey = luma.chunks_exact(side.max(1)).map(levels).fold(PixelSums::default(), PixelSums::plus);
     let rows = luma.chunks_exact(side.max(1));
     let neighbours = rows.clone().zip(rows.clone().skip(1)).zip(rows.skip(2));
-    let edges = neighbours.map(|((above, row), below)| laplacian(above, row, below)).fold(Sums::default(), Sums::plus);
+    let edges = neighbours
+        .map(|((above, row), below)| laplacian(above, row, below))
+        .fold(PixelSums::default(), PixelSums::plus);
     Quality {
         sharpness: hundredths(edges.variance()),
         exposure: hundredths(grey.mean()),
@@ -104,13 +106,13 @@ fn grey(pixel: [u8; 3], weights: [u32; 3]) -> i16 {
 
 /// Number, sum and sum of squares of integers.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
+struct PixelSums {
     n: i64,
     sum: i64,
     squares: i64,
 }
 
-impl Sums {
+impl PixelSums {
     fn plus(self, other: Self) -> Self {
         Self { n: self.n + other.n, sum: self.sum + other.sum, squares: self.squares + other.squares }
     }
@@ -119,24 +121,24 @@ impl Sums {
         if self.n == 0 { 0.0 } else { self.sum as f64 / self.n as f64 }
     }
 
-    /// Of the values themselves, not of a population that they are a sample of.
+    /// The population variance, not an estimate from a sample.
     fn variance(self) -> f64 {
         if self.n == 0 { 0.0 } else { (self.n * self.squares - self.sum * self.sum) as f64 / (self.n * self.n) as f64 }
     }
 }
 
-fn levels(row: &[i16]) -> Sums {
+fn levels(row: &[i16]) -> PixelSums {
     let (mut sum, mut squares) = (0_i32, 0_i32);
     for level in row.iter().copied().map(i32::from) {
         sum += level;
         squares += level * level;
     }
-    Sums { n: row.len() as i64, sum: sum.into(), squares: squares.into() }
+    PixelSums { n: row.len() as i64, sum: sum.into(), squares: squares.into() }
 }
 
 /// The Laplacian of a row's inner pixels. 32 bits hold the sums of a row: faces are at most 1024 pixels wide.
-fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> Sums {
-    let Some(inner) = row.len().checked_sub(2) else { return Sums::default() };
+fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> PixelSums {
+    let Some(inner) = row.len().checked_sub(2) else { return PixelSums::default() };
     let (mut sum, mut squares) = (0_i32, 0_i32);
     let (up, down) = (&above[1..=inner], &below[1..=inner]);
     let (left, centre, right) = (&row[..inner], &row[1..=inner], &row[2..]);
@@ -145,7 +147,7 @@ fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> Sums {
         sum += value;
         squares += value * value;
     }
-    Sums { n: inner as i64, sum: sum.into(), squares: squares.into() }
+    PixelSums { n: inner as i64, sum: sum.into(), squares: squares.into() }
 }
 
 fn hundredths(value: f64) -> f32 {

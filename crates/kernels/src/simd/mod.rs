@@ -1,5 +1,5 @@
-//! What the kernels need of an instruction set, a handful of operations on one vector register. Everything else is
-//! written once, in terms of this trait, and compiled for each set.
+//! The operations on a vector register that the kernels need. Everything else is written once, in terms of this trait, and
+//! compiled for each instruction set.
 
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;

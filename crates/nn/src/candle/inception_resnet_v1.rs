@@ -11,7 +11,7 @@ use crate::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
 use crate::weights::Tensors;
 
 /// The network with its weights on one device.
-pub(super) struct Graph {
+pub(super) struct InceptionGraph {
     convolutions: HashMap<String, Folded>,
     /// `last_linear` and `last_bn` in one: (channels × 512, transposed for the product), and 512 biases.
     head: (Tensor, Tensor),
@@ -26,7 +26,7 @@ struct Folded {
     bias: Tensor,
 }
 
-impl Graph {
+impl InceptionGraph {
     /// # Errors
     /// Those of the device. The tensors must hold [`net::parameters`], which `weights::require` checks.
     pub(super) fn new(tensors: &Tensors, width: f64, device: &Device) -> Result<Self> {
@@ -80,7 +80,7 @@ impl Graph {
     }
 }
 
-impl super::Graph for Graph {
+impl super::CandleGraph for InceptionGraph {
     /// (n, 3, side, side) → (n, 512). Sizes in the comments are those of side 160 at width 1.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = self.conv("conv2d_1a", x)?; //                            32×79×79
