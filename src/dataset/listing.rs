@@ -12,7 +12,7 @@ use super::left_out::{LeftOut, Reason};
 use super::scan::Context;
 use crate::files::FileError;
 use crate::pointer::Pointer;
-use crate::preprocess::{HEAD, Kind};
+use crate::preprocess::{HEAD, PictureKind};
 
 /// Endings of pictures, decoded or not, in any case.
 const PICTURES: [&str; 47] = [
@@ -95,7 +95,7 @@ pub(super) fn named(name: &str) -> Named {
 
 /// Judges a file without a picture's name by its first [`HEAD`] bytes: `None` for a picture.
 pub(super) fn reason(head: &[u8]) -> Option<Reason> {
-    match Kind::of(head) {
+    match PictureKind::of(head) {
         Some(_) => None,
         None if head.is_empty() => Some(Reason::EmptyFile),
         None if Pointer::of(head).is_some() => Some(Reason::Pointer),

@@ -1,52 +1,51 @@
-//! Why a card cannot be used, and what to do about it.
+//! Why a GPU cannot be used, and the remedy.
 
 use std::fmt;
 
 use super::api::{Api, Failure};
 use super::card::{OLDEST_CARD, OLDEST_CUDA};
 
-/// Why a card cannot be used. Its text is [`Self::reason`] and [`Self::remedy`]; what to write into the config instead is
-/// for the caller to say.
+/// Why a GPU cannot be used. Its text is [`Self::reason`] and [`Self::remedy`]; advice on the config is up to the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CudaError {
     /// The driver's library cannot be opened.
     NoDriver {
-        /// What the system's loader said.
+        /// The system loader's message.
         reason: String,
     },
     /// The driver is older than the kernels.
     OldDriver {
         /// What it offers, e.g. `CUDA 11.8`.
         found: String,
-        /// The oldest CUDA that will do, major and minor.
+        /// The oldest CUDA that suffices, major and minor.
         needed: (u32, u32),
     },
-    /// There is a driver, and no card that it would show.
+    /// The driver shows no GPU.
     NoDevice,
-    /// There are fewer cards.
+    /// There are fewer GPUs.
     NoSuchCard {
-        /// Which card was asked for.
+        /// The requested GPU.
         ordinal: usize,
-        /// Number of cards.
+        /// Number of GPUs.
         count: usize,
     },
-    /// The card is older than the kernels.
+    /// The GPU is older than the kernels.
     OldCard {
-        /// The card's name.
+        /// The GPU's name.
         name: String,
         /// Its compute capability, major and minor.
         found: (u32, u32),
     },
-    /// The card's memory is full.
+    /// The GPU's memory is full.
     OutOfMemory {
-        /// Bytes that were asked for, where that is known.
+        /// Bytes requested, if known.
         wanted: Option<usize>,
-        /// Bytes that are free and bytes that there are, where that is known.
+        /// Free and total bytes, if known.
         room: Option<(usize, usize)>,
     },
-    /// The machine's memory cannot be pinned.
+    /// Host memory cannot be pinned.
     NoPinned {
-        /// Bytes that were asked for.
+        /// Bytes requested.
         wanted: usize,
     },
     /// Library and kernel module of the driver come from different installations.
@@ -56,11 +55,11 @@ pub enum CudaError {
         /// The driver's words.
         description: String,
     },
-    /// The driver does not take the kernels.
+    /// The driver rejects the kernels.
     Kernel {
         /// The driver's name of the error.
         name: String,
-        /// What its compiler wrote.
+        /// Its compiler's log.
         log: String,
     },
     /// Anything else.
@@ -116,7 +115,7 @@ impl CudaError {
         }
     }
 
-    /// What to do about it on the machine.
+    /// The remedy on the machine.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
         Some(match self {
@@ -138,7 +137,7 @@ impl CudaError {
     }
 }
 
-/// The driver's numbers of errors that mean something here.
+/// The driver's error codes that are treated specially.
 pub(super) mod code {
     pub const OUT_OF_MEMORY: u32 = 2;
     pub const NO_DEVICE: u32 = 100;
@@ -153,7 +152,7 @@ pub(super) mod code {
 }
 
 impl CudaError {
-    /// What the driver's answer to a call means; `name` and `description` are the driver's words for it.
+    /// The error for a failed call; `name` and `description` are the driver's.
     pub(super) fn new(failure: Failure, name: String, description: String) -> Self {
         match failure.code {
             code::OUT_OF_MEMORY => Self::OutOfMemory { wanted: None, room: None },
@@ -175,7 +174,7 @@ impl CudaError {
         ((major, minor) < OLDEST_CUDA).then_some(Self::OldDriver { found, needed: OLDEST_CUDA })
     }
 
-    /// The same, telling how many bytes were asked for if it is their number that was too large.
+    /// Adds the number of bytes requested to an out-of-memory error.
     pub(super) fn wanting(self, bytes: usize) -> Self {
         match self {
             Self::OutOfMemory { room, .. } => Self::OutOfMemory { wanted: Some(bytes), room },
@@ -183,7 +182,7 @@ impl CudaError {
         }
     }
 
-    /// Whether asking for less may help.
+    /// Whether requesting less memory may help.
     #[must_use]
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::OutOfMemory { .. } | Self::NoPinned { .. })
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn each_answer_of_the_driver_says_what_to_do() {
+    fn each_driver_error_has_its_remedy() {
         insta::assert_snapshot!(text("cuInit", 100, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"),
             @"the NVIDIA driver shows no GPU; check `nvidia-smi` and CUDA_VISIBLE_DEVICES, and start a container with `--gpus all`");
         insta::assert_snapshot!(text("cuInit", 803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "system has unsupported display driver / cuda driver combination"),
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_memory_tells_the_numbers_that_are_known() {
+    fn out_of_memory_gives_the_known_numbers() {
         let failure = Failure { call: "cuMemAlloc_v2", code: code::OUT_OF_MEMORY };
         let unknown = CudaError::new(failure, "CUDA_ERROR_OUT_OF_MEMORY".into(), "out of memory".into());
         insta::assert_snapshot!(unknown, @"out of GPU memory; use a smaller `embed.batch_size`, or stop other programs on the GPU");
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_lacks_is_said_with_the_remedy() {
+    fn what_the_machine_lacks_comes_with_the_remedy() {
         let reason = "libcuda.so.1: cannot open shared object file: No such file or directory".into();
         insta::assert_snapshot!(CudaError::NoDriver { reason }, @"no NVIDIA driver: libcuda.so.1: cannot open shared object file: No such file or directory; install one (530 or newer), start a container with `--gpus all`, or name the driver's folder in FACEVAULT_CUDA_LIBS");
         let old = CudaError::OldCard { name: "Tesla T4".into(), found: (7, 5) };

@@ -24,7 +24,7 @@ pub struct Limits {
 
 /// A decoded picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct DecodedPicture {
     /// Pixels a row.
     pub width: u32,
     /// Rows.
@@ -37,22 +37,22 @@ pub struct Picture {
     pub xmp: Option<Vec<u8>>,
 }
 
-/// Decodes a JPEG to RGB, as it lies: turning it by its EXIF orientation is left to the caller.
+/// Decodes a JPEG to RGB as stored; the caller applies the EXIF orientation.
 ///
 /// # Errors
 ///
 /// See [`Error`]. The limits are checked before anything is allocated.
-pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<DecodedPicture, Error> {
     decode_with(bytes, limits, Instructions::best())
 }
 
-pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) -> Result<Picture, Error> {
+pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) -> Result<DecodedPicture, Error> {
     let mut segments = Segments::new(bytes);
     segments.start()?;
-    let mut tables = Tables::default();
+    let mut tables = DecodingTables::default();
     let frame = loop {
         match segments.marker()? {
-            SOI => return Err(damaged(&segments, "it starts anew in the middle")),
+            SOI => return Err(damaged(&segments, "it has a second start marker")),
             EOI => return Err(damaged(&segments, "it ends before its picture starts")),
             SOS => return Err(damaged(&segments, "a scan comes before the frame header")),
             code => {
@@ -77,7 +77,7 @@ pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) 
             marker => marker?,
         };
         match marker {
-            SOI => return Err(damaged(&segments, "it starts anew in the middle")),
+            SOI => return Err(damaged(&segments, "it has a second start marker")),
             EOI => break,
             SOS => scans.scan(&mut segments, &mut tables)?,
             code if process(code)?.is_some() => return Err(damaged(&segments, "it has two frame headers")),
@@ -85,7 +85,7 @@ pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) 
         }
     }
     let rgb = scans.finish()?;
-    Ok(Picture { width, height, rgb, exif: tables.exif, xmp: tables.xmp })
+    Ok(DecodedPicture { width, height, rgb, exif: tables.exif, xmp: tables.xmp })
 }
 
 const SOS: u8 = 0xda;
@@ -108,15 +108,15 @@ fn process(code: u8) -> Result<Option<Process>, Error> {
     }
 }
 
-type Slot = Option<Result<Rc<HuffmanTable>, Damage>>;
+type TableSlot = Option<Result<Rc<HuffmanTable>, Damage>>;
 
 /// What the segments beside frame and scans define.
 #[derive(Default)]
-struct Tables {
+struct DecodingTables {
     /// In rows.
     quantisers: [Option<Block>; 4],
-    dc: [Slot; 4],
-    ac: [Slot; 4],
+    dc: [TableSlot; 4],
+    ac: [TableSlot; 4],
     restart_interval: usize,
     has_jfif: bool,
     adobe_transform: Option<u8>,
@@ -126,7 +126,7 @@ struct Tables {
     is_settled: bool,
 }
 
-impl Tables {
+impl DecodingTables {
     /// Reads the segment of a marker, if it has one.
     fn read(&mut self, code: u8, segments: &mut Segments) -> Result<(), Error> {
         // Left over from the end of a scan.
@@ -222,7 +222,7 @@ impl Tables {
     }
 
     /// The table of a slot that a scan uses; `None` if there is none.
-    fn table(slots: &[Slot; 4], slot: u8) -> Result<Option<Rc<HuffmanTable>>, Damage> {
+    fn table(slots: &[TableSlot; 4], slot: u8) -> Result<Option<Rc<HuffmanTable>>, Damage> {
         slots.get(usize::from(slot)).cloned().flatten().transpose()
     }
 
@@ -283,7 +283,7 @@ impl<'f> Scans<'f> {
         self.precision.as_flattened().iter().all(|&bit| bit == 0)
     }
 
-    fn scan(&mut self, segments: &mut Segments, tables: &mut Tables) -> Result<(), Error> {
+    fn scan(&mut self, segments: &mut Segments, tables: &mut DecodingTables) -> Result<(), Error> {
         let (body, at) = segments.body()?;
         let damaged = |what| Error::Damaged { at, what };
         let header = ScanHeader::read(self.frame, body, at)?;
@@ -310,8 +310,8 @@ impl<'f> Scans<'f> {
         let part = |&(component, dc, ac): &(usize, u8, u8)| {
             Ok(ScanPart {
                 component,
-                dc: if needs_dc { Tables::table(&tables.dc, dc)? } else { None },
-                ac: if needs_ac { Tables::table(&tables.ac, ac)? } else { None },
+                dc: if needs_dc { DecodingTables::table(&tables.dc, dc)? } else { None },
+                ac: if needs_ac { DecodingTables::table(&tables.ac, ac)? } else { None },
             })
         };
         let scan = Scan {
@@ -325,7 +325,7 @@ impl<'f> Scans<'f> {
         self.budget = self.budget.checked_sub(scan.blocks(self.frame)).ok_or(Error::TooManyScans)?;
 
         if is_sequential && scan.parts.len() == self.frame.components.len() {
-            let mut stream = Stream::new(self.frame, self.rows());
+            let mut stream = StreamingSink::new(self.frame, self.rows());
             scan.decode(self.frame, segments, &mut stream)?;
             self.state = State::Pixels(stream.rows.into_rgb());
             return Ok(());
@@ -340,13 +340,13 @@ impl<'f> Scans<'f> {
         }
         match &mut self.state {
             State::Coefficients(blocks) => scan.decode(self.frame, segments, &mut Store { frame: self.frame, blocks }),
-            _ => Err(damaged("it goes on after its last scan")),
+            _ => Err(damaged("it continues after its last scan")),
         }
     }
 
-    /// Checks that a scan adds what is missing, and keeps what it adds. libjpeg only warns where one does not.
+    /// Checks that a scan continues where the last ended, and records what it adds. libjpeg only warns if it does not.
     fn note(&mut self, header: &ScanHeader) -> Result<(), Damage> {
-        const ORDER: Damage = "a scan does not go on where the scans before it ended: one is missing";
+        const ORDER: Damage = "a scan does not continue where the scans before it ended: one is missing";
         if self.frame.process == Process::Progressive && !header.is_progressive() {
             return Err("a scan header has a band or bits that progressive scans cannot have");
         }
@@ -429,14 +429,14 @@ impl Sink for Store<'_> {
 }
 
 /// Turns the blocks of a picture's only scan to pixels as they come.
-struct Stream<'f> {
+struct StreamingSink<'f> {
     frame: &'f Frame,
     rows: RowWriter<'f>,
     /// Each component's blocks of the current MCU row, and their extents.
     grids: Vec<(Vec<Block>, Vec<u8>)>,
 }
 
-impl<'f> Stream<'f> {
+impl<'f> StreamingSink<'f> {
     fn new(frame: &'f Frame, rows: RowWriter<'f>) -> Self {
         let grid = |count| (vec![[0; 64]; count], vec![0; count]);
         let grids = frame.components.iter().map(|component| grid(component.block_stride * component.v)).collect();
@@ -444,7 +444,7 @@ impl<'f> Stream<'f> {
     }
 }
 
-impl Sink for Stream<'_> {
+impl Sink for StreamingSink<'_> {
     #[inline(always)]
     fn block(
         &mut self,

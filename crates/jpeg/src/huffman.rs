@@ -6,7 +6,7 @@ use crate::frame::{Block, ZIGZAG};
 pub(crate) type Damage = &'static str;
 
 const NO_CODE: Damage = "the compressed data holds a code that its Huffman table lacks";
-const TOO_LONG: Damage = "the compressed data goes beyond a block's last coefficient";
+const TOO_LONG: Damage = "the compressed data continues beyond a block's last coefficient";
 const TOO_WIDE: Damage = "the compressed data holds a coefficient that 8-bit samples cannot have";
 
 /// [`ZIGZAG`], with room for the longest run beyond its end.
@@ -72,7 +72,7 @@ fn extend(bits: u32, size: u32) -> i32 {
 impl HuffmanTable {
     /// From the number of codes of each length and the symbols in order of their codes.
     pub fn new(counts: &[u8; 16], symbols: &[u8], is_dc: bool) -> Result<Self, Damage> {
-        const WRONG: Damage = "a Huffman table is no prefix code";
+        const WRONG: Damage = "a Huffman table is not a prefix code";
         if is_dc && symbols.iter().any(|&symbol| symbol > 15) {
             return Err("a Huffman table for DC coefficients holds a symbol over 15");
         }
@@ -152,7 +152,7 @@ fn last_word(bytes: &[u8], next: usize) -> u64 {
     u64::from_be_bytes(word)
 }
 
-/// The bits of one segment: what stands between two markers, without stuffing.
+/// The bits of one segment, between two markers, without stuffing.
 #[derive(Clone, Copy)]
 pub(crate) struct Bits<'a> {
     bytes: &'a [u8],

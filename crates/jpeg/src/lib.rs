@@ -42,5 +42,5 @@ mod scan;
 mod segments;
 mod upsample;
 
-pub use decoder::{Limits, Picture, decode};
+pub use decoder::{DecodedPicture, Limits, decode};
 pub use error::Error;

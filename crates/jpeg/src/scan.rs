@@ -219,7 +219,7 @@ impl Scan {
                 }
             }
             if !bits.rest().is_empty() || !coding.is_complete() {
-                return Err(segment.damaged("the compressed data goes on after the last block it has room for"));
+                return Err(segment.damaged("the compressed data continues after the last block"));
             }
             if row == high {
                 // Nothing more need come, but then this must be the picture's true end.

@@ -5,7 +5,7 @@ use crate::arithmetic::{ActivationStorage, ProductArithmetic};
 use crate::simd::Simd;
 
 /// A product of some pixels with a panel of output channels.
-pub struct Tile {
+pub struct TileJob {
     /// Base of the offsets.
     pub arena: *const u8,
     /// Which taps of the kernel see more than padding: `runs` indices.
@@ -31,7 +31,7 @@ pub struct Tile {
 /// # Safety
 /// The pointers of `tile` are valid for what it says, and the CPU has the set.
 #[inline(always)]
-pub(crate) unsafe fn tile<S: Simd, A: ProductArithmetic<S>, const H: usize, const V: usize>(tile: &Tile) {
+pub(crate) unsafe fn tile<S: Simd, A: ProductArithmetic<S>, const H: usize, const V: usize>(tile: &TileJob) {
     // SAFETY: handed on from the caller.
     unsafe {
         let mut sums = [[S::zero_words(); V]; H];
@@ -62,7 +62,7 @@ pub(crate) unsafe fn tile<S: Simd, A: ProductArithmetic<S>, const H: usize, cons
     }
 }
 
-/// Turns the sums of a [`Tile`] into activations: bias, residual, ReLU, and storing them.
+/// Turns the sums of a [`TileJob`] into activations: bias, residual, ReLU, and storing them.
 pub struct Finish {
     /// pixels × `stride`.
     pub sums: *const u32,

@@ -68,7 +68,7 @@ impl Filters<'_> {
         }
     }
 
-    /// What an output channel's weights are multiplied with so that the largest becomes 127.
+    /// The factor that makes the largest weight of an output channel 127.
     #[must_use]
     pub fn quantiser(&self, output: usize) -> f32 {
         let mut most = 0f32;

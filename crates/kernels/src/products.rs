@@ -4,7 +4,7 @@
 //! Every product is one chain of multiply-adds over the components, first to last, in any tile. It does not depend on the
 //! blocking, the order of the rows, the number of threads, or the instruction set if that rounds a multiply-add once.
 
-use crate::kernels::Tile;
+use crate::kernels::TileJob;
 use crate::sets::{self, Set};
 use crate::tally::{BINS, FIXED_POINT, Moments};
 use crate::{Kernels, Precision};
@@ -152,7 +152,7 @@ impl Products {
                 for (row, offset) in offsets[..height].iter_mut().enumerate() {
                     *offset = ((top + row) * self.dimension * ELEMENT) as u32;
                 }
-                let tile = Tile {
+                let tile = TileJob {
                     arena: left.data.as_ptr().cast(),
                     taps: &raw const ONLY_TAP,
                     offsets: offsets.as_ptr(),

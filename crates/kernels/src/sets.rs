@@ -1,12 +1,12 @@
 //! The kernels compiled for each instruction set, as tables of functions.
 
 use crate::arithmetic::{Bf16Pairs, Float, FloatPairs, I16Pairs, InBf16, InF32, InU8, InU16, RoundedInF32, U8Quads};
-use crate::kernels::{self, Finish, MaxPool, Tile, WinogradIn, WinogradOut};
+use crate::kernels::{self, Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
 use crate::simd::Simd;
 use crate::{Kernels, Precision};
 
 /// A tile kernel: the job, its pixels and its vectors of channels.
-type TileKernel = unsafe fn(&Tile, usize, usize);
+type TileKernel = unsafe fn(&TileJob, usize, usize);
 
 /// One instruction set's kernels at one precision.
 pub struct Set {
@@ -115,11 +115,11 @@ macro_rules! set {
             // SAFETY of every function here: the callers of a `Set` keep the contract of its kernels, and a `Set` is
             // handed out only where the CPU has its features.
             #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn tile_of<A: ProductArithmetic<$set>, const H: usize, const V: usize>(job: &Tile) {
+            unsafe fn tile_of<A: ProductArithmetic<$set>, const H: usize, const V: usize>(job: &TileJob) {
                 // SAFETY: as above.
                 unsafe { kernels::tile::<$set, A, H, V>(job) }
             }
-            unsafe fn tile<A: ProductArithmetic<$set>>(job: &Tile, rows: usize, vectors: usize) {
+            unsafe fn tile<A: ProductArithmetic<$set>>(job: &TileJob, rows: usize, vectors: usize) {
                 // SAFETY: as above.
                 unsafe {
                     match (rows, vectors) {

@@ -26,6 +26,7 @@ mod iresnet;
 pub mod mock;
 mod networks;
 mod options;
+mod parameter_list;
 mod program;
 mod queue;
 pub mod weights;

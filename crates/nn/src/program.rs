@@ -34,7 +34,7 @@ pub enum MapRole {
 }
 
 /// A slice of a map.
-pub type Slice = (usize, usize);
+pub type MapSlice = (usize, usize);
 
 /// One step of the forward pass.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub enum Op {
     /// Convolutions of one input and one geometry.
     Product(Product),
     /// 3×3 maximum, stride 2: every slice of the input into the slices of the output from this one on.
-    Pool { input: usize, out: Slice },
+    Pool { input: usize, out: MapSlice },
     /// Mean over the pixels.
     Mean { input: usize, out: usize },
 }
@@ -66,7 +66,7 @@ pub struct Product {
     /// Map that all of them read.
     pub input: usize,
     /// Each with its slice. A residual's one convolution fills all slices of its map.
-    pub into: Vec<(Convolution, Slice)>,
+    pub into: Vec<(Convolution, MapSlice)>,
     /// What is added.
     pub residual: Option<Residual>,
     /// Whether negative sums become zero.
@@ -308,7 +308,7 @@ impl ProgramBuilder {
     }
 
     /// Normalised and rectified convolutions of the same geometry and input.
-    fn convs(&mut self, into: &[(&str, Slice)], input: usize) {
+    fn convs(&mut self, into: &[(&str, MapSlice)], input: usize) {
         let into = into.iter().map(|(key, place)| (self.convolutions[*key].clone(), *place)).collect();
         self.product(Product { input, into, residual: None, relu: true });
     }
@@ -402,7 +402,7 @@ mod tests {
             }
             let over_itself =
                 |map| matches!(&step.op, Op::Product(p) if p.residual.as_ref().is_some_and(|r| r.x == map));
-            let slices: Vec<Slice> = match &step.op {
+            let slices: Vec<MapSlice> = match &step.op {
                 Op::Standardise { out } | Op::Mean { out, .. } => {
                     (0..program.maps[*out].parts.len()).map(|part| (*out, part)).collect()
                 }

@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
-use super::kind::Kind;
+use super::kind::PictureKind;
 use super::orientation::Metadata;
 use super::{PreprocessError, gif, jpeg, pnm, tiff};
 use facevault_base::pointer::Pointer;
@@ -58,17 +58,17 @@ impl Limits {
 /// [`PreprocessError::Unsupported`], [`PreprocessError::Damaged`], [`PreprocessError::CutShort`],
 /// [`PreprocessError::TooLarge`] (before anything is allocated) and [`PreprocessError::EmptyPicture`].
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
-    let (format, metadata) = match Kind::of(bytes) {
-        Some(Kind::Jpeg) => return jpeg::decode(bytes, limits),
-        Some(Kind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
-        Some(Kind::WebP) => (ImageFormat::WebP, Metadata::default()),
-        Some(Kind::Bmp) => (ImageFormat::Bmp, Metadata::default()),
+    let (format, metadata) = match PictureKind::of(bytes) {
+        Some(PictureKind::Jpeg) => return jpeg::decode(bytes, limits),
+        Some(PictureKind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
+        Some(PictureKind::WebP) => (ImageFormat::WebP, Metadata::default()),
+        Some(PictureKind::Bmp) => (ImageFormat::Bmp, Metadata::default()),
         // Pillow does not read PAM: `image` does.
-        Some(Kind::Pnm) if bytes.get(1) != Some(&b'7') => return pnm::decode(bytes, limits),
-        Some(Kind::Pnm) => (ImageFormat::Pnm, Metadata::default()),
-        Some(Kind::Gif) => return gif::decode(bytes, limits),
-        Some(Kind::Tiff) => return tiff::decode(bytes, limits),
-        Some(Kind::Unsupported(what)) => return Err(PreprocessError::Unsupported { what: what.into() }),
+        Some(PictureKind::Pnm) if bytes.get(1) != Some(&b'7') => return pnm::decode(bytes, limits),
+        Some(PictureKind::Pnm) => (ImageFormat::Pnm, Metadata::default()),
+        Some(PictureKind::Gif) => return gif::decode(bytes, limits),
+        Some(PictureKind::Tiff) => return tiff::decode(bytes, limits),
+        Some(PictureKind::Unsupported(what)) => return Err(PreprocessError::Unsupported { what: what.into() }),
         None => return Err(not_a_picture(bytes)),
     };
     let damaged = |error| PreprocessError::damaged(format, error);

@@ -25,7 +25,7 @@ mod tiff;
 pub use bounding_box::BoundingBox;
 pub use decode::{Limits, decode};
 pub use error::PreprocessError;
-pub use kind::{HEAD, Kind};
+pub use kind::{HEAD, PictureKind};
 pub use options::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
 pub use profiles::{PROFILES, profile};
 pub use size::size;
@@ -35,7 +35,7 @@ use image::RgbImage;
 /// Buffers and weights of the resizers. Keep one per thread: once its buffers have grown, [`render`] allocates nothing, and
 /// faces of one size share their weights.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub struct RenderBuffers {
     pillow: pillow::PillowResampler,
     opencv: opencv::OpencvResampler,
 }
@@ -55,7 +55,7 @@ pub fn render(
     picture: &RgbImage,
     bbox: Option<&BoundingBox>,
     preprocess: &Preprocess,
-    scratch: &mut Scratch,
+    scratch: &mut RenderBuffers,
     out: &mut [u8],
 ) -> Result<[usize; 2], PreprocessError> {
     let size = preprocess.resize.size as usize;
@@ -127,7 +127,7 @@ mod tests {
         Preprocess { crop: Crop::Whole, resize: Resize { size, filter }, ..profile("facenet-pytorch").unwrap() }
     }
 
-    fn rendered(picture: &RgbImage, preprocess: &Preprocess, scratch: &mut Scratch) -> Vec<u8> {
+    fn rendered(picture: &RgbImage, preprocess: &Preprocess, scratch: &mut RenderBuffers) -> Vec<u8> {
         let mut out = vec![0; (preprocess.resize.size.pow(2) * 3) as usize];
         render(picture, None, preprocess, scratch, &mut out).unwrap();
         out
@@ -154,7 +154,7 @@ mod tests {
         ) {
             let picture = RgbImage::from_pixel(width, height, Rgb(colour));
             for filter in FILTERS {
-                let out = rendered(&picture, &whole(size, filter), &mut Scratch::default());
+                let out = rendered(&picture, &whole(size, filter), &mut RenderBuffers::default());
                 prop_assert!(out.as_chunks::<3>().0.iter().all(|pixel| *pixel == colour), "{filter:?}");
             }
         }
@@ -163,8 +163,8 @@ mod tests {
         fn a_used_scratch_changes_nothing(first in any_picture(20), second in any_picture(20), size in 1..24_u32) {
             for filter in FILTERS {
                 let preprocess = whole(size, filter);
-                let fresh = rendered(&second, &preprocess, &mut Scratch::default());
-                let mut scratch = Scratch::default();
+                let fresh = rendered(&second, &preprocess, &mut RenderBuffers::default());
+                let mut scratch = RenderBuffers::default();
                 rendered(&first, &preprocess, &mut scratch);
                 prop_assert_eq!(rendered(&second, &preprocess, &mut scratch), fresh);
             }
@@ -173,9 +173,9 @@ mod tests {
         #[test]
         fn resizing_commutes_with_swapping_the_channels(picture in any_picture(20), size in 1..24_u32) {
             for filter in FILTERS {
-                let mut rgb = rendered(&picture, &whole(size, filter), &mut Scratch::default());
+                let mut rgb = rendered(&picture, &whole(size, filter), &mut RenderBuffers::default());
                 let bgr = Preprocess { channels: ChannelOrder::Bgr, ..whole(size, filter) };
-                let bgr = rendered(&picture, &bgr, &mut Scratch::default());
+                let bgr = rendered(&picture, &bgr, &mut RenderBuffers::default());
                 for pixel in rgb.as_chunks_mut::<3>().0 {
                     pixel.reverse();
                 }
@@ -198,7 +198,7 @@ mod tests {
     fn a_picture_of_the_right_size_is_copied() {
         let picture = RgbImage::from_fn(9, 9, |x, y| Rgb([x as u8 * 20, y as u8 * 20, (x * y) as u8]));
         for filter in FILTERS {
-            let out = rendered(&picture, &whole(9, filter), &mut Scratch::default());
+            let out = rendered(&picture, &whole(9, filter), &mut RenderBuffers::default());
             assert_eq!(out, *picture.as_raw());
         }
     }
@@ -207,7 +207,8 @@ mod tests {
     fn a_picture_without_pixels_is_an_error() {
         let mut out = [0; 12];
         let preprocess = whole(2, Filter::PillowBilinear);
-        let error = render(&RgbImage::new(0, 3), None, &preprocess, &mut Scratch::default(), &mut out).unwrap_err();
+        let error =
+            render(&RgbImage::new(0, 3), None, &preprocess, &mut RenderBuffers::default(), &mut out).unwrap_err();
         insta::assert_snapshot!(error, @"the picture has no pixels (0 × 3); replace it or remove it from the dataset");
     }
 }

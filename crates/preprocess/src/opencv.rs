@@ -61,8 +61,7 @@ struct Taps {
     weights: [i32; 2],
 }
 
-/// What happens where a source pixel lies outside the picture: OpenCV treats columns and rows differently, which shows
-/// in the last bit.
+/// Treatment of source pixels outside the picture. OpenCV treats columns and rows differently, which shows in the last bit.
 #[derive(Debug, Clone, Copy)]
 enum Edge {
     /// The edge pixel takes all the weight (columns).

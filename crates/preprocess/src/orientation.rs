@@ -92,7 +92,7 @@ fn of_exif(mut block: &[u8]) -> Option<u8> {
     of_directory(&Directory::read(block)?)
 }
 
-/// Tag 274 of a directory. A value that stands for no orientation is one all the same: XMP is not asked.
+/// Tag 274 of a directory. An invalid value still counts: XMP is not consulted then.
 fn of_directory(directory: &Directory<'_>) -> Option<u8> {
     directory.bytes(TAG)?;
     let value = directory.value(TAG).filter(|value| value.fract() == 0.0 && (1.0..=8.0).contains(value));

@@ -5,7 +5,7 @@ use std::io::{BufRead, Read, Seek};
 use image::ImageReader;
 
 use super::ifd::Directory;
-use super::kind::{HEAD, Kind};
+use super::kind::{HEAD, PictureKind};
 
 /// Width and height as stored, pixels; `None` if the header does not say. Turning the picture by its EXIF orientation leaves
 /// the shorter side the shorter one.
@@ -14,17 +14,17 @@ pub fn size(mut picture: impl BufRead + Seek) -> Option<[u32; 2]> {
     let mut head = Vec::with_capacity(HEAD);
     picture.by_ref().take(HEAD as u64).read_to_end(&mut head).ok()?;
     picture.rewind().ok()?;
-    match Kind::of(&head)? {
-        Kind::Jpeg => {
+    match PictureKind::of(&head)? {
+        PictureKind::Jpeg => {
             let _start_of_image: [u8; 2] = bytes(&mut picture)?;
             jpeg(&mut picture)
         }
-        Kind::Gif => {
+        PictureKind::Gif => {
             let [a, b, c, d] = *head.get(6..10)?.as_array()?;
             Some([[a, b], [c, d]].map(|side| u32::from(u16::from_le_bytes(side))))
         }
         // The directory may be anywhere in the file.
-        Kind::Tiff => {
+        PictureKind::Tiff => {
             let mut file = Vec::new();
             picture.read_to_end(&mut file).ok()?;
             let directory = Directory::read(&file)?;

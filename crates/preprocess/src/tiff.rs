@@ -165,7 +165,7 @@ impl TiffLayout {
         if chunk.0 < width as usize && !(chunk.0 as u64 * bits).is_multiple_of(8) {
             return Err(impossible());
         }
-        // What lies in memory before it is RGB: all samples, and one strip or tile.
+        // Memory in use before the conversion to RGB: all samples, and one strip or tile.
         let bytes = |width: usize, height: usize| (width * height * channels) as u64 * bits.div_ceil(8);
         if bytes(width as usize, height as usize).max(bytes(chunk.0, chunk.1)) > limits.bytes {
             return Err(limits.too_large(width, height));

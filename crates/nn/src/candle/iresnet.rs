@@ -1,5 +1,5 @@
-//! [iResNet](net). BatchNorm is folded into the product before it, and the last one into the product behind it. That which
-//! stands before a padded convolution stays: its shift is not there in the padding.
+//! [iResNet](net). BatchNorm is folded into the product before it, the last one into the product after it. BatchNorm before a
+//! padded convolution remains: its shift does not apply to the padding.
 
 use candle_core::{Device, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Module, PReLU};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::plan::{Conv, CpuPlan, GROUP, PlanStep, StepWork, Winograd};
-use facevault_kernels::kernels::{Finish, MaxPool, Tile, WinogradIn, WinogradOut};
+use facevault_kernels::kernels::{Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
 use facevault_kernels::team::TeamMember;
 
 /// Activations of a pixel tile and its channels while a panel is swept over them: half of a small second cache.
@@ -212,7 +212,7 @@ impl Pass<'_> {
                     for tile in tiles.clone() {
                         let taps = table.tiles[tile] as usize..table.tiles[tile + 1] as usize;
                         let rows = (table.pixels.len() - tile * set.height).min(set.height);
-                        let job = Tile {
+                        let job = TileJob {
                             arena: self.arena.0,
                             taps: table.taps.as_ptr().add(taps.start),
                             offsets: table.offsets.as_ptr().add(taps.start * set.height),
@@ -286,7 +286,7 @@ impl Pass<'_> {
                     let at = tile * set.height;
                     // SAFETY: as in `conv`; `chunk` is a multiple of a tile's height.
                     unsafe {
-                        let job = Tile {
+                        let job = TileJob {
                             arena: scratch_in.add(component * w.strides.0).cast(),
                             taps: &raw const ONLY_TAP,
                             offsets: table.offsets.as_ptr().add(at),

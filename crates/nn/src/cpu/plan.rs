@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::folding::Folded;
 use crate::inception_resnet_v1::Convolution;
-use crate::program::{self, Map, MapRole, Need, Op, Product, Program, Slice, extent};
+use crate::program::{self, Map, MapRole, MapSlice, Need, Op, Product, Program, extent};
 use facevault_kernels::pack::{self, Channels, Filters, Shape};
 use facevault_kernels::sets::{Set, WeightFormat};
 
@@ -77,7 +77,7 @@ pub struct PlanStep {
     /// Floating-point operations for a face, by definition.
     pub flop: f64,
     /// Slices that it writes, with the names of their ranges.
-    pub outputs: Vec<(Slice, String)>,
+    pub outputs: Vec<(MapSlice, String)>,
     /// What it does.
     pub work: StepWork,
 }
@@ -91,7 +91,7 @@ pub enum StepWork {
     /// A 3×3 convolution with Winograd.
     Winograd(Winograd),
     /// 3×3 maximum, stride 2: every part of the input into the parts of the output from this one on.
-    Pool { input: usize, out: Slice },
+    Pool { input: usize, out: MapSlice },
     /// Mean over the pixels.
     Mean { input: usize, out: usize },
 }
@@ -145,7 +145,7 @@ pub struct Panel {
 /// A 3×3 convolution with stride 1 in F(4×4, 3×3).
 pub struct Winograd {
     pub input: usize,
-    pub out: Slice,
+    pub out: MapSlice,
     pub padding: usize,
     /// Tiles of a column and of a row.
     pub tiles: (usize, usize),
@@ -234,6 +234,11 @@ fn lay_out(buffers: &mut [Buffer], zeros: usize, height: usize) -> usize {
     arena
 }
 
+/// First channel and vectors of each panel of `padded` channels: two vectors, one at an odd end.
+fn panels(padded: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..padded).step_by(2 * lanes).map(move |at| (at, if at + lanes < padded { 2 } else { 1 }))
+}
+
 /// Steps that run face by face.
 fn stem(program: &Program) -> usize {
     program.steps.iter().take_while(|step| step.stage == "stem").count()
@@ -295,7 +300,7 @@ impl<'a> PlanBuilder<'a> {
         self.buffers.len() - 1
     }
 
-    fn step(&mut self, name: &str, flop: f64, outputs: Vec<(Slice, String)>, work: StepWork) {
+    fn step(&mut self, name: &str, flop: f64, outputs: Vec<(MapSlice, String)>, work: StepWork) {
         self.steps.push(PlanStep { name: name.into(), stage: self.stage, flop, outputs, work });
     }
 
@@ -360,10 +365,9 @@ impl<'a> PlanBuilder<'a> {
                     outputs.push(((buffer, part), name.to_owned()));
                 }
                 let out = out.clone();
-                for at in (0..out.padded).step_by(2 * set.lanes) {
-                    let vectors = if at + set.lanes < out.padded { 2 } else { 1 };
-                    let here = at.min(out.channels)..(at + vectors * set.lanes).min(out.channels);
+                for (at, vectors) in panels(out.padded, set.lanes) {
                     let width = vectors * set.lanes;
+                    let here = at.min(out.channels)..(at + width).min(out.channels);
                     conv.panels.push(Panel { weights: length, vectors, channel, out: (buffer, out.at + at), factor });
                     length += runs * words * width;
                     channel += width;
@@ -408,10 +412,9 @@ impl<'a> PlanBuilder<'a> {
         let scratch = (self.scratch(36, from), self.scratch(36, to));
         let unit = self.unit(key);
         self.buffers[out.0].parts[out.1].unit = unit;
-        let (mut panels, mut component) = (Vec::new(), 0);
-        for at in (0..outputs).step_by(2 * set.lanes) {
-            let vectors = if at + set.lanes < outputs { 2 } else { 1 };
-            panels.push(Panel { weights: component, vectors, channel: at, out: (scratch.1, at), factor: 0.0 });
+        let (mut all_panels, mut component) = (Vec::new(), 0);
+        for (at, vectors) in panels(outputs, set.lanes) {
+            all_panels.push(Panel { weights: component, vectors, channel: at, out: (scratch.1, at), factor: 0.0 });
             component += inputs * vectors * set.lanes;
         }
         let mut packed = PackedLayer::default();
@@ -426,7 +429,7 @@ impl<'a> PlanBuilder<'a> {
             let shape = Shape { taps: 1, inputs: spec.inputs, padded: inputs };
             let scale = |_| unit.recip();
             for values in &components {
-                for panel in &panels {
+                for panel in &all_panels {
                     let width = panel.vectors * set.lanes;
                     let here = panel.channel.min(spec.outputs)..(panel.channel + width).min(spec.outputs);
                     Filters { weight: values, shape, channels: &channels }.panel(
@@ -451,7 +454,7 @@ impl<'a> PlanBuilder<'a> {
             chunk,
             inputs,
             outputs,
-            panels,
+            panels: all_panels,
             packed,
             component,
             scratch,

@@ -40,7 +40,7 @@ pub struct LoadedNetwork {
 /// before the memory that they refer to.
 pub struct Fitted {
     graphs: HashMap<(usize, usize, usize), Graph>,
-    slots: Vec<Slot>,
+    slots: Vec<BatchSlot>,
     pub plan: GpuPlan,
     taps: DeviceMemory,
     values: DeviceMemory,
@@ -55,7 +55,7 @@ pub struct Fitted {
 }
 
 /// A batch's memory on the GPU, and its rows' memory on the host.
-struct Slot {
+struct BatchSlot {
     pixels: DeviceMemory,
     out: DeviceMemory,
     rows: Pinned,
@@ -65,7 +65,7 @@ struct Slot {
     done: Option<Event>,
 }
 
-impl Slot {
+impl BatchSlot {
     fn new(card: &Card, face: usize, faces: usize) -> Result<Self, CudaError> {
         let out = faces * DIMENSION * size_of::<f32>();
         Ok(Self {
@@ -89,7 +89,7 @@ impl Fitted {
         let memory = card.allocate(taps.len())?;
         compute.upload_now(&taps, &memory, 0)?;
         let face = side * side * 3;
-        let slots = (0..SLOTS).map(|_| Slot::new(card, face, faces)).collect::<Result<_, _>>()?;
+        let slots = (0..SLOTS).map(|_| BatchSlot::new(card, face, faces)).collect::<Result<_, _>>()?;
         let mut fitted = Self {
             graphs: HashMap::new(),
             slots,
@@ -232,7 +232,7 @@ impl Fitted {
             // Graphs refer to the old memory, and one may be running for the other slot.
             network.compute.synchronize()?;
             self.graphs.clear();
-            self.slots[slot] = Slot::new(&network.card, face, batch.count)?;
+            self.slots[slot] = BatchSlot::new(&network.card, face, batch.count)?;
         }
         for piece in capacity::pieces(batch.count, self.capacity) {
             let bytes = piece.start * face..piece.end * face;
@@ -243,7 +243,7 @@ impl Fitted {
             network.compute.wait(&network.uploads.record()?)?;
             self.compute(network, slot, piece.start, piece.len())?;
         }
-        let Slot { out, rows, done, .. } = &mut self.slots[slot];
+        let BatchSlot { out, rows, done, .. } = &mut self.slots[slot];
         // SAFETY: nobody reads the rows before the event has passed.
         unsafe { network.compute.download(out, 0, &mut rows[..batch.count * DIMENSION * size_of::<f32>()])? };
         *done = Some(network.compute.record()?);
@@ -257,7 +257,7 @@ impl Fitted {
 
     /// Waits for a batch and copies its rows.
     pub fn finish(&mut self, slot: usize, out: &mut [f32]) -> Result<(), CudaError> {
-        let Slot { rows, done, .. } = &mut self.slots[slot];
+        let BatchSlot { rows, done, .. } = &mut self.slots[slot];
         if let Some(done) = done.take() {
             done.synchronize()?;
         }
@@ -274,7 +274,7 @@ impl Fitted {
     ) -> Result<Vec<StageTime>, CudaError> {
         let launches = self.launches(network, 0, 0, faces);
         let tiles: Vec<_> = self.tiles(faces).take(launches.len()).collect();
-        let Slot { pixels: memory, out, rows, .. } = &mut self.slots[0];
+        let BatchSlot { pixels: memory, out, rows, .. } = &mut self.slots[0];
         let rows = &mut rows[..faces * DIMENSION * size_of::<f32>()];
         let mut events = vec![network.compute.record()?];
         // SAFETY: the slot is free; pixels and rows stay until the stream was waited for, below.

@@ -6,7 +6,7 @@ use super::tile::STEP;
 use crate::Precision;
 use crate::folding::Folded;
 use crate::inception_resnet_v1::{Convolution, DIMENSION};
-use crate::program::{self, MapRole, Need, Op, Product, Program, Slice};
+use crate::program::{self, MapRole, MapSlice, Need, Op, Product, Program};
 
 /// Bytes that kernels read and write at once.
 const CHUNK: usize = 16;
@@ -342,7 +342,7 @@ impl LaunchContext<'_> {
     }
 
     /// Address of a slice of the first pixel.
-    fn slice(&self, (map, part): Slice) -> u64 {
+    fn slice(&self, (map, part): MapSlice) -> u64 {
         let layout = self.layout(map);
         self.address(map) + (layout.parts[part].0 * layout.bytes) as u64
     }
@@ -394,7 +394,7 @@ impl LaunchContext<'_> {
         LaunchWork::Convolution { args, head }
     }
 
-    fn pool(&self, input: usize, out: Slice) -> LaunchWork {
+    fn pool(&self, input: usize, out: MapSlice) -> LaunchWork {
         let (from, to) = (self.layout(input), self.layout(out.0));
         let chunks = from.pixel() / CHUNK;
         LaunchWork::Pool(args::PoolArguments {
