@@ -11,29 +11,29 @@ use crate::rows::RowWriter;
 use crate::scan::{Scan, ScanHeader, ScanPart, Sink};
 use crate::segments::{EOI, RST0, SOI, Segments};
 
-/// What a picture may cost.
+/// Limits on a picture's size and memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most pixels a side.
+    /// Most pixels per side.
     pub side: u32,
     /// Most pixels in all. Three bytes are allocated for each.
     pub pixels: u64,
-    /// Most bytes for the coefficients of a picture that comes in several scans: two a sample.
+    /// Most bytes for the coefficients of a picture that has several scans: two per sample.
     pub bytes: u64,
 }
 
 /// A decoded picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodedPicture {
-    /// Pixels a row.
+    /// Pixels per row.
     pub width: u32,
     /// Rows.
     pub height: u32,
     /// Width × height × 3 bytes, row by row: red, green, blue.
     pub rgb: Vec<u8>,
-    /// What the EXIF segments (APP1) before the first scan hold after their name, in one piece: a TIFF structure.
+    /// The EXIF segments (APP1) before the first scan, joined and without their names: a TIFF structure.
     pub exif: Option<Vec<u8>>,
-    /// What the last XMP segment (APP1) before the first scan holds after its name: XML.
+    /// The last XMP segment (APP1) before the first scan, without its name: XML.
     pub xmp: Option<Vec<u8>>,
 }
 
@@ -110,7 +110,7 @@ fn process(code: u8) -> Result<Option<Process>, Error> {
 
 type TableSlot = Option<Result<Rc<HuffmanTable>, Damage>>;
 
-/// What the segments beside frame and scans define.
+/// The definitions of all segments other than frame and scans.
 #[derive(Default)]
 struct DecodingTables {
     /// In rows.
@@ -238,7 +238,7 @@ impl DecodingTables {
     }
 }
 
-/// The scans of a picture, as they come in.
+/// Collects the scans of a picture.
 struct Scans<'f> {
     frame: &'f Frame,
     kernels: Instructions,
@@ -257,7 +257,7 @@ enum State {
     Empty,
     /// All coefficients of each component.
     Coefficients(Vec<Vec<Block>>),
-    /// The picture, which came in one scan.
+    /// The pixels of a picture that had one scan.
     Pixels(Vec<u8>),
 }
 
@@ -428,7 +428,7 @@ impl Sink for Store<'_> {
     fn row(&mut self, _: usize) {}
 }
 
-/// Turns the blocks of a picture's only scan to pixels as they come.
+/// Turns the blocks of a picture's only scan into pixels as they arrive.
 struct StreamingSink<'f> {
     frame: &'f Frame,
     rows: RowWriter<'f>,

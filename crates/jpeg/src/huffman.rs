@@ -19,7 +19,7 @@ const PLACES: [u8; 128] = {
 /// Bits looked up at once.
 const WIDE: u32 = 10;
 
-/// A code table ready for decoding.
+/// A Huffman table prepared for decoding.
 #[derive(Clone)]
 pub(crate) struct HuffmanTable {
     /// Largest code of each length, left-aligned in 16 bits, plus one; index 0 is unused.
@@ -31,7 +31,7 @@ pub(crate) struct HuffmanTable {
     lookup: Box<[TableEntry; 1 << WIDE]>,
 }
 
-/// What the next bits mean: the symbol and, where they hold it whole, the coefficient.
+/// The meaning of the next bits: the symbol and, if they hold all of it, the coefficient.
 ///
 /// | bits | |
 /// |---|---|

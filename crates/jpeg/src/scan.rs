@@ -12,12 +12,12 @@ use crate::segments::Segments;
 pub(crate) struct ScanPart {
     /// Its place in the frame.
     pub component: usize,
-    /// Its code tables; a scan needs one or both.
+    /// Its Huffman tables; a scan needs one or both.
     pub dc: Option<Rc<HuffmanTable>>,
     pub ac: Option<Rc<HuffmanTable>>,
 }
 
-/// What a scan header (SOS) says.
+/// A scan header (SOS).
 pub(crate) struct Scan {
     pub parts: Vec<ScanPart>,
     /// First and last coefficient of the band, in zigzag order.
@@ -30,7 +30,7 @@ pub(crate) struct Scan {
     pub restart_interval: usize,
 }
 
-/// What a scan header (SOS) says, with numbers in place of tables.
+/// A scan header (SOS), with table numbers in place of tables.
 pub(crate) struct ScanHeader {
     /// Place in the frame, slot of the DC table, slot of the AC table.
     pub parts: Vec<(usize, u8, u8)>,

@@ -107,28 +107,6 @@ pub trait Queue {
     fn finish(&mut self, out: &mut [f32]) -> Result<Pixels, ModelError>;
 }
 
-impl<Q: Queue + ?Sized> Queue for &mut Q {
-    fn pixels(&mut self, bytes: usize) -> Result<Pixels, ModelError> {
-        (**self).pixels(bytes)
-    }
-
-    fn in_flight(&self) -> usize {
-        (**self).in_flight()
-    }
-
-    fn start(&mut self, batch: OwnedBatch) -> Result<(), ModelError> {
-        (**self).start(batch)
-    }
-
-    fn is_ready(&self) -> bool {
-        (**self).is_ready()
-    }
-
-    fn finish(&mut self, out: &mut [f32]) -> Result<Pixels, ModelError> {
-        (**self).finish(out)
-    }
-}
-
 /// The queue of an embedder that computes one batch at a time: it computes a batch when it is asked to finish it.
 pub struct SequentialQueue<'a, E: ?Sized> {
     embedder: &'a mut E,
