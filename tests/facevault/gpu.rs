@@ -72,7 +72,7 @@ fn batches_cards_and_scarce_memory_change_no_byte() {
     let workspace = Workspace::empty();
     let output = embed(&workspace, driver, 0, &sets("embed.batch_size=4"), &[("FAKE_CUDA_MEMORY", "12000000")]);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("out of memory with 4 faces a batch: going on with"), "{errors}");
+    assert!(errors.contains("out of memory with 4 faces per batch: using"), "{errors}");
 }
 
 #[test]

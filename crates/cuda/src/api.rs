@@ -8,8 +8,7 @@ use std::sync::OnceLock;
 
 use libloading::Library;
 
-use super::card::OLDEST_CUDA;
-use super::error::CudaError;
+use super::error::{CudaError, Failure, OLDEST_CUDA};
 
 /// Name of the driver's library.
 const LIBRARY: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
@@ -19,13 +18,6 @@ const FOLDERS: &str = "FACEVAULT_CUDA_LIBS";
 
 /// A context, stream, event, module, function or graph.
 pub(super) type Handle = *mut c_void;
-
-/// A failed call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub call: &'static str,
-    pub code: u32,
-}
 
 /// Declares functions to look up by name, each with a method that turns its status into a `Result`.
 macro_rules! api {
@@ -158,6 +150,15 @@ impl Api {
         // SAFETY: a place for one number.
         unsafe { self.cuDriverGetVersion(&raw mut version)? };
         Ok(version.unsigned_abs())
+    }
+}
+
+impl From<Failure> for CudaError {
+    fn from(failure: Failure) -> Self {
+        Api::opened().map_or_else(
+            || Self::new(failure, format!("error {}", failure.code), "no driver is open".into()),
+            |api| api.explain(failure),
+        )
     }
 }
 

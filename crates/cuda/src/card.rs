@@ -4,14 +4,9 @@ use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::sync::Arc;
 
-use super::api::{Api, Failure, Handle};
+use super::api::{Api, Handle};
+use super::error::{Failure, OLDEST_CARD};
 use super::{CudaError, DeviceMemory, Module, Pinned, Stream};
-
-/// The oldest CUDA whose drivers accept the kernels: the PTX has its version.
-pub(super) const OLDEST_CUDA: (u32, u32) = (12, 1);
-
-/// The oldest compute capability that the kernels run on: they use `mma` in bf16 and tf32, and `cp.async`.
-pub(super) const OLDEST_CARD: (u32, u32) = (8, 0);
 
 /// `CU_DEVICE_ATTRIBUTE_…` of `cuda.h`.
 mod attribute {

@@ -2,8 +2,18 @@
 
 use std::fmt;
 
-use super::api::{Api, Failure};
-use super::card::{OLDEST_CARD, OLDEST_CUDA};
+/// The oldest CUDA whose drivers accept the kernels: the PTX has its version.
+pub(super) const OLDEST_CUDA: (u32, u32) = (12, 1);
+
+/// The oldest compute capability that the kernels run on: they use `mma` in bf16 and tf32, and `cp.async`.
+pub(super) const OLDEST_CARD: (u32, u32) = (8, 0);
+
+/// A failed call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub call: &'static str,
+    pub code: u32,
+}
 
 /// Why a GPU cannot be used. Its text is [`Self::reason`] and [`Self::remedy`]; advice on the config is up to the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -186,15 +196,6 @@ impl CudaError {
     #[must_use]
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::OutOfMemory { .. } | Self::NoPinned { .. })
-    }
-}
-
-impl From<Failure> for CudaError {
-    fn from(failure: Failure) -> Self {
-        Api::opened().map_or_else(
-            || Self::new(failure, format!("error {}", failure.code), "no driver is open".into()),
-            |api| api.explain(failure),
-        )
     }
 }
 

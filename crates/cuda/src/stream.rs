@@ -4,9 +4,9 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
-use super::api::{Failure, Handle};
+use super::api::Handle;
 use super::card::CardContext;
-use super::error::code;
+use super::error::{Failure, code};
 use super::{CudaError, DeviceMemory, Graph, Kernel};
 
 /// `CU_STREAM_NON_BLOCKING`: waits for no other stream, not even for the default one.
