@@ -119,7 +119,7 @@ fn a_failing_card_ends_the_run_by_its_name_and_what_was_committed_stays() {
     let mut cards = CardGroup::new(Box::new(card().slow(1)), vec![second]).unwrap();
     let mut store = bench.open(&Silent);
     let error = bench.session_on(&mut cards, &mut store, &Silent, &Cancel::default()).unwrap_err();
-    assert_eq!(error.to_string(), "the mock card (card 2 of 2) failed: it was told to");
+    assert_eq!(error.to_string(), "the mock card (GPU 2 of 2) failed: it was told to");
     // The tenth batch of three rows failed: four chunks were whole, and the writer is done with what it was given.
     assert_eq!(store.rows_embedded(), 24);
     drop(store);
