@@ -73,7 +73,7 @@ fn on_cpu() -> Option<Precision> {
 }
 
 /// The layers whose shape no layer before them has.
-fn shapes(network: &mut CpuEmbedder) -> Vec<(usize, model::cpu::Layer)> {
+fn shapes(network: &mut CpuEmbedder) -> Vec<(usize, model::cpu::PlanLayer)> {
     let repeated = |name: &str| {
         let block = name.split('.').nth(1).and_then(|i| i.parse::<u32>().ok());
         name.starts_with("repeat_") && block.is_some_and(|i| i > 0)

@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use facevault::preprocess::{ChannelOrder, Crop, Filter, Preprocess, Resize};
-use facevault::preprocess::{Limits, Scratch, decode, profile, render};
+use facevault::preprocess::{Limits, RenderBuffers, decode, profile, render};
 use facevault::quality::measure;
 use image::{ImageFormat, Rgb, RgbImage};
 
@@ -31,7 +31,7 @@ fn benchmarks(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("render");
     group.throughput(Throughput::Elements(1));
-    let mut scratch = Scratch::default();
+    let mut scratch = RenderBuffers::default();
     let mut out = vec![0; 160 * 160 * 3];
     for (name, filter) in [
         ("pillow-bilinear", Filter::PillowBilinear),

@@ -12,7 +12,7 @@ use super::left_out::{LeftOut, LeftOutReason};
 use super::scan::OpenContext;
 use crate::files::FileError;
 use crate::pointer::PointerFile;
-use crate::preprocess::{HEAD, Kind};
+use crate::preprocess::{HEAD, PictureKind};
 
 /// Extensions of pictures, supported or not, in any case.
 const PICTURES: &str = "jpg jpeg jpe jfif jfi jif pjpeg pjp png apng webp bmp dib gif tif tiff pbm pgm ppm pnm pam \
@@ -49,7 +49,7 @@ pub(super) fn named(name: &str) -> NameKind {
 
 /// Why a file without the name of a picture is left out, by its first [`HEAD`] bytes; `None` for a picture.
 pub(super) fn reason(head: &[u8]) -> Option<LeftOutReason> {
-    match Kind::of(head) {
+    match PictureKind::of(head) {
         Some(_) => None,
         None if head.is_empty() => Some(LeftOutReason::EmptyFile),
         None if PointerFile::of(head).is_some() => Some(LeftOutReason::Pointer),

@@ -9,18 +9,18 @@ use proptest::prelude::*;
 use super::mock::{DIMENSION, EmbedFixture, Fate, network};
 use super::*;
 use crate::model::BatchSize;
-use crate::model::{Cards, Embedder};
+use crate::model::{CardGroup, Embedder};
 use crate::progress::{Cancel, Silent};
-use facevault_nn::mock::{MockCard, Seen};
+use facevault_nn::mock::{MockCard, MockLog};
 
 fn card() -> MockCard {
     MockCard::new(DIMENSION).answering(network)
 }
 
 /// So many cards as one, each with another pace.
-fn cards(count: usize, in_flight: usize, seed: u64) -> Cards {
+fn cards(count: usize, in_flight: usize, seed: u64) -> CardGroup {
     let card = |i| Box::new(card().in_flight(in_flight).slow(seed + i)) as Box<dyn Embedder>;
-    Cards::new(card(0), (1..count as u64).map(card).collect()).unwrap()
+    CardGroup::new(card(0), (1..count as u64).map(card).collect()).unwrap()
 }
 
 /// A run with failures of every kind, one batch of nothing else among them.
@@ -47,7 +47,7 @@ fn the_files_do_not_depend_on_the_device() {
 }
 
 /// What a card saw of a run of 40 rows in batches of 4.
-fn watched(card: MockCard) -> Arc<Seen> {
+fn watched(card: MockCard) -> Arc<MockLog> {
     let seen = card.seen();
     let mut bench = EmbedFixture::new(40, 16);
     bench.options.batch_size = BatchSize::Faces(4);
@@ -116,10 +116,10 @@ fn an_interruption_keeps_what_is_committed_and_leaves_nothing_in_the_device() {
 fn a_failing_card_ends_the_run_by_its_name_and_what_was_committed_stays() {
     let bench = EmbedFixture::new(40, 6);
     let second = Box::new(card().failing_at(4).slow(2));
-    let mut cards = Cards::new(Box::new(card().slow(1)), vec![second]).unwrap();
+    let mut cards = CardGroup::new(Box::new(card().slow(1)), vec![second]).unwrap();
     let mut store = bench.open(&Silent);
     let error = bench.session_on(&mut cards, &mut store, &Silent, &Cancel::default()).unwrap_err();
-    assert_eq!(error.to_string(), "the mock card (card 2 of 2) failed: it was told to");
+    assert_eq!(error.to_string(), "the mock card (GPU 2 of 2) failed: it was told to");
     // The tenth batch of three rows failed: four chunks were whole, and the writer is done with what it was given.
     assert_eq!(store.rows_embedded(), 24);
     drop(store);
@@ -131,7 +131,7 @@ fn a_device_without_the_memory_for_batches_says_what_helps() {
     let bench = EmbedFixture::new(40, 16);
     let mut store = bench.open(&Silent);
     let error = bench.session_on(&mut card().room(35), &mut store, &Silent, &Cancel::default()).unwrap_err();
-    assert!(error.to_string().ends_with("a smaller `embed.batch_size` needs less"), "{error}");
+    assert!(error.to_string().ends_with("use a smaller `embed.batch_size`"), "{error}");
     assert_eq!(bench.reader.started.load(Ordering::SeqCst), 0, "nothing is read for nothing");
 }
 

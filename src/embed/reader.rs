@@ -10,7 +10,7 @@ use crate::dataset::DatasetSource;
 use crate::dataset::{self, Manifest, PixelSource, ReadError, synthetic};
 use crate::embed::{FaceFailure, FailureKind, PixelReader};
 use crate::preprocess::Preprocess;
-use crate::preprocess::{self, Limits, PreprocessError, Scratch};
+use crate::preprocess::{self, Limits, PreprocessError, RenderBuffers};
 use crate::quality::{self, Quality};
 
 /// The real [`PixelReader`].
@@ -26,7 +26,7 @@ pub struct FaceReader<'a> {
 
 thread_local! {
     /// Buffers of the resizer, one set per worker thread.
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    static SCRATCH: RefCell<RenderBuffers> = RefCell::default();
     /// Its buffer for the luma of a face.
     static LUMA: RefCell<Vec<i16>> = RefCell::default();
 }

@@ -77,26 +77,26 @@ fn a_card_that_cannot_be_used_says_why() {
         Some(text.lines().find_map(|line| line.strip_prefix("no card: ")).unwrap_or(&text).to_owned())
     };
     let Some(none) = text(&[("FAKE_CUDA_DEVICES", "0")]) else { return };
-    insta::assert_snapshot!(none, @"the NVIDIA driver shows no card; see what `nvidia-smi` and CUDA_VISIBLE_DEVICES say, and give a container `--gpus all`");
+    insta::assert_snapshot!(none, @"the NVIDIA driver shows no GPU; check `nvidia-smi` and CUDA_VISIBLE_DEVICES, and start a container with `--gpus all`");
     let old = text(&[("FAKE_CUDA_VERSION", "11080")]).unwrap();
-    insta::assert_snapshot!(old, @"the NVIDIA driver is too old: it offers CUDA 11.8, CUDA 12.1 is needed; install driver 530 or newer");
+    insta::assert_snapshot!(old, @"the NVIDIA driver is too old: it offers CUDA 11.8, but CUDA 12.1 is required; install driver 530 or newer");
     let card = text(&[("FAKE_CUDA_COMPUTE", "75"), ("FAKE_CUDA_NAMES", "Tesla T4")]).unwrap();
-    insta::assert_snapshot!(card, @"the Tesla T4 has compute capability 7.5, 8.0 is needed; it takes a card of the generation of Ampere (2020) or a newer one");
+    insta::assert_snapshot!(card, @"the Tesla T4 has compute capability 7.5; 8.0 or newer is required; use a GPU of the Ampere generation (2020) or newer");
     let mismatch = text(&[("FAKE_CUDA_FAIL", "cuInit:1:803")]).unwrap();
-    insta::assert_snapshot!(mismatch, @"the parts of the NVIDIA driver do not fit together: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, system has unsupported display driver / cuda driver combination; restart the machine if the driver was updated, and take `cuda-compat` out of LD_LIBRARY_PATH");
+    insta::assert_snapshot!(mismatch, @"the NVIDIA driver's library and kernel module do not match: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, system has unsupported display driver / cuda driver combination; restart the machine if the driver was updated, and remove `cuda-compat` from LD_LIBRARY_PATH");
     let other = text(&[("FAKE_CUDA_FAIL", "cuDevicePrimaryCtxRetain:1:46")]).unwrap();
-    insta::assert_snapshot!(other, @"the NVIDIA driver failed in cuDevicePrimaryCtxRetain: error 46, the driver says no more");
+    insta::assert_snapshot!(other, @"the NVIDIA driver failed in cuDevicePrimaryCtxRetain: error 46, the driver gives no description");
 
     let lacking =
         fake_cuda::library(r#"extern "C" int cuDriverGetVersion(int* version) { *version = 12010; return 0; }"#);
     let lacking = text(&[("FACEVAULT_CUDA_LIBS", lacking.path().to_str().unwrap())]).unwrap();
-    insta::assert_snapshot!(lacking, @"the NVIDIA driver is too old: it offers no `cuInit`, CUDA 12.1 is needed; install driver 530 or newer");
+    insta::assert_snapshot!(lacking, @"the NVIDIA driver is too old: it offers no `cuInit`, but CUDA 12.1 is required; install driver 530 or newer");
 
     let broken = tempfile::tempdir().unwrap();
     std::fs::write(broken.path().join("libcuda.so.1"), "no library").unwrap();
     let text = text(&[("FACEVAULT_CUDA_LIBS", broken.path().to_str().unwrap())]).unwrap();
     let text = text.replace(broken.path().to_str().unwrap(), "FOLDER");
-    insta::assert_snapshot!(text, @"no NVIDIA driver: FOLDER/libcuda.so.1: file too short; install one (530 or newer), give a container `--gpus all`, or name the driver's folder in FACEVAULT_CUDA_LIBS");
+    insta::assert_snapshot!(text, @"no NVIDIA driver: FOLDER/libcuda.so.1: file too short; install one (530 or newer), start a container with `--gpus all`, or name the driver's folder in FACEVAULT_CUDA_LIBS");
 }
 
 /// The kernel that the fake driver brings along: adds `value` to each of `count` numbers.
@@ -321,9 +321,9 @@ fn a_full_memory_is_told_with_its_numbers() {
 fn a_kernel_that_the_driver_refuses_is_told_with_its_log() {
     let card = Card::open(0).unwrap();
     let text = |ptx: &str| card.module(ptx).unwrap_err().to_string();
-    insta::assert_snapshot!(text(&PTX.replace("8.1", "8.8")), @"the NVIDIA driver refuses the kernels: CUDA_ERROR_UNSUPPORTED_PTX_VERSION, ptxas application ptx input, line 1; fatal   : Unsupported .version 8.8; update the driver");
-    insta::assert_snapshot!(text(&PTX.replace("sm_80", "sm_100")), @"the NVIDIA driver refuses the kernels: CUDA_ERROR_NO_BINARY_FOR_GPU, no kernel image is available for execution on the device; update the driver");
-    insta::assert_snapshot!(text("\0"), @"the NVIDIA driver refuses the kernels: CUDA_ERROR_INVALID_PTX, there is a zero byte in it; update the driver");
+    insta::assert_snapshot!(text(&PTX.replace("8.1", "8.8")), @"the NVIDIA driver rejects the kernels: CUDA_ERROR_UNSUPPORTED_PTX_VERSION, ptxas application ptx input, line 1; fatal   : Unsupported .version 8.8; update the driver");
+    insta::assert_snapshot!(text(&PTX.replace("sm_80", "sm_100")), @"the NVIDIA driver rejects the kernels: CUDA_ERROR_NO_BINARY_FOR_GPU, no kernel image is available for execution on the device; update the driver");
+    insta::assert_snapshot!(text("\0"), @"the NVIDIA driver rejects the kernels: CUDA_ERROR_INVALID_PTX, it contains a zero byte; update the driver");
     let module = card.module(PTX).unwrap();
     let error = module.kernel("subtract").unwrap_err();
     insta::assert_snapshot!(error, @"the NVIDIA driver failed in cuModuleGetFunction: CUDA_ERROR_NOT_FOUND, named symbol not found");
@@ -336,7 +336,7 @@ fn a_launch_that_cannot_be_is_an_error() {
     let (stream, kernel) = (card.stream().unwrap(), add(&card));
     // SAFETY: the launch is refused.
     let error = unsafe { stream.launch(&kernel, [1, 1, 1], 32, 0, &0_u64) }.unwrap_err();
-    insta::assert_snapshot!(error, @"the NVIDIA driver refuses the kernels: fake_cuda_add, it takes 16 bytes of arguments, not 8; update the driver");
+    insta::assert_snapshot!(error, @"the NVIDIA driver rejects the kernels: fake_cuda_add, it takes 16 bytes of arguments, got 8; update the driver");
     let error = kernel.shared(card.shared_per_block() + 1).unwrap_err();
     insta::assert_snapshot!(error, @"the NVIDIA driver failed in cuFuncSetAttribute: CUDA_ERROR_INVALID_VALUE, invalid argument");
     kernel.shared(card.shared_per_block()).unwrap();

@@ -72,7 +72,7 @@ fn batches_cards_and_scarce_memory_change_no_byte() {
     let workspace = Workspace::empty();
     let output = embed(&workspace, driver, 0, &sets("embed.batch_size=4"), &[("FAKE_CUDA_MEMORY", "12000000")]);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("out of memory with 4 faces a batch: going on with"), "{errors}");
+    assert!(errors.contains("out of memory with 4 faces per batch: using"), "{errors}");
 }
 
 #[test]
@@ -85,12 +85,12 @@ fn what_a_card_cannot_do_is_told() {
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         errors.lines().find(|line| line.starts_with("error")).unwrap_or(&errors).to_owned()
     };
-    insta::assert_snapshot!(told(&[CUDA], &[("FAKE_CUDA_DEVICES", "0")]), @"error: device `cuda` is not available: the NVIDIA driver shows no card; see what `nvidia-smi` and CUDA_VISIBLE_DEVICES say, and give a container `--gpus all`; use `device: cpu`, or `auto` to fall back by itself");
-    insta::assert_snapshot!(told(&[CUDA], &[("FAKE_CUDA_VERSION", "11080")]), @"error: device `cuda` is not available: the NVIDIA driver is too old: it offers CUDA 11.8, CUDA 12.1 is needed; install driver 530 or newer; use `device: cpu`, or `auto` to fall back by itself");
-    insta::assert_snapshot!(told(&[CUDA], &[("FAKE_CUDA_MEMORY", "5000000")]), @"error: out of memory on Emulated GPU: 6 MiB were wanted, 4 MiB are free; a smaller `embed.batch_size` needs less");
-    insta::assert_snapshot!(told(&[CUDA, "embed.precision=int8"], &[]), @"error: `embed.precision: int8` is not available on Emulated GPU, which computes in `f32`, `tf32`, `f16` and `bf16`; int8 is for `device: cpu` with `kernels: auto`, and `f32` runs everywhere");
-    insta::assert_snapshot!(told(&[CUDA, "embed.kernels=avx2"], &[]), @"error: `embed.kernels: avx2` is for the CPU; with `device: cuda` use `auto`, or `candle` for its graph");
-    insta::assert_snapshot!(told(&[CUDA, "embed.kernels=candle"], &[]), @"error: device `cuda` is not available: this binary was built without the feature `cuda`, which `kernels: candle` needs on a GPU; use `device: cpu`, or `auto` to fall back by itself");
+    insta::assert_snapshot!(told(&[CUDA], &[("FAKE_CUDA_DEVICES", "0")]), @"error: device `cuda` is not available: the NVIDIA driver shows no GPU; check `nvidia-smi` and CUDA_VISIBLE_DEVICES, and start a container with `--gpus all`; use `device: cpu`, or `auto` to fall back to the CPU");
+    insta::assert_snapshot!(told(&[CUDA], &[("FAKE_CUDA_VERSION", "11080")]), @"error: device `cuda` is not available: the NVIDIA driver is too old: it offers CUDA 11.8, but CUDA 12.1 is required; install driver 530 or newer; use `device: cpu`, or `auto` to fall back to the CPU");
+    insta::assert_snapshot!(told(&[CUDA], &[("FAKE_CUDA_MEMORY", "5000000")]), @"error: out of memory on Emulated GPU: 6 MiB needed, 4 MiB free; use a smaller `embed.batch_size`");
+    insta::assert_snapshot!(told(&[CUDA, "embed.precision=int8"], &[]), @"error: `embed.precision: int8` is not available on Emulated GPU, which computes in `f32`, `tf32`, `f16` and `bf16`; int8 needs `device: cpu` with `kernels: auto`, and `f32` runs everywhere");
+    insta::assert_snapshot!(told(&[CUDA, "embed.kernels=avx2"], &[]), @"error: `embed.kernels: avx2` is only supported on the CPU; with `device: cuda`, use `auto` or `candle`");
+    insta::assert_snapshot!(told(&[CUDA, "embed.kernels=candle"], &[]), @"error: device `cuda` is not available: this binary was built without the feature `cuda`, which `kernels: candle` needs on a GPU; use `device: cpu`, or `auto` to fall back to the CPU");
     insta::assert_snapshot!(told(&[CUDA], &[("FAKE_CUDA_FAIL", "cuLaunchKernel:40:719")]), @"error: the Emulated GPU failed: the NVIDIA driver failed in cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED, unspecified launch failure");
 }
 

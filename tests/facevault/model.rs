@@ -100,7 +100,7 @@ fn a_face_in_a_batch_equals_the_same_face_alone_to_the_bit() {
 fn a_batch_of_the_wrong_length_is_an_error() {
     let batch = FaceBatch { pixels: &[0; 10], count: 1, side: 96, standardise: STANDARDISE };
     let error = network(0.125).embed(batch, &mut [0.0; 512]).unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"the batch holds 10 values, 27648 were expected");
+    insta::assert_snapshot!(error, @"the batch holds 10 values, expected 27648");
 }
 
 #[test]
@@ -112,14 +112,14 @@ fn candle_needs_the_feature_on_a_gpu_and_auto_says_what_it_chose() {
         model::describe(&spec, &options, say).map_err(|error| error.to_string())
     };
     let error = describe(DeviceRequest::Cuda, &|_| {}).unwrap_err();
-    insta::assert_snapshot!(error, @"device `cuda` is not available: this binary was built without the feature `cuda`, which `kernels: candle` needs on a GPU; use `device: cpu`, or `auto` to fall back by itself");
+    insta::assert_snapshot!(error, @"device `cuda` is not available: this binary was built without the feature `cuda`, which `kernels: candle` needs on a GPU; use `device: cpu`, or `auto` to fall back to the CPU");
     let said = std::cell::RefCell::new(String::new());
     let info = describe(DeviceRequest::Auto, &|line| said.borrow_mut().push_str(line)).unwrap();
     assert_eq!(info.device, facevault::model::DeviceKind::Cpu);
     insta::assert_snapshot!(said.borrow(), @"device auto: running on the CPU (this binary was built without the feature `cuda`, which `kernels: candle` needs on a GPU)");
     let dino = ModelSpec { network: Network::Dinov2Vits14, width: 1.0 };
     let error = model::describe(&dino, &options(DeviceRequest::Cuda), &|_| {}).unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"device `cuda` is not available: this binary was built without the feature `cuda`, which `dinov2-vits14` needs on a GPU; use `device: cpu`, or `auto` to fall back by itself");
+    insta::assert_snapshot!(error, @"device `cuda` is not available: this binary was built without the feature `cuda`, which `dinov2-vits14` needs on a GPU; use `device: cpu`, or `auto` to fall back to the CPU");
 }
 
 #[test]

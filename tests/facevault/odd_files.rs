@@ -68,7 +68,7 @@ fn every_file_is_a_face_a_failure_or_counted() {
     7,dan/1.heic,decode,HEIC is not supported; convert to PNG or JPEG
     8,dan/2.jpg,decode,AVIF is not supported; convert to PNG or JPEG
     9,dan/3.jpg,decode,the file is empty; copy or download it again
-    10,dan/4.jpg,decode,a Git LFS pointer stands here in place of the picture; fetch the picture with `git lfs pull`
+    10,dan/4.jpg,decode,a Git LFS pointer instead of the picture; fetch the picture with `git lfs pull`
     11,dan/5.jfif,decode,the JPEG picture is cut short: the end of the file is missing; copy or download it again
     12,dan/6.tif,decode,TIFF with fax compression is not supported; convert to PNG or JPEG
     ");

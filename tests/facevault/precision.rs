@@ -127,7 +127,7 @@ fn candle_knows_f32_only() {
     let line = stderr.lines().find(|line| line.contains("int8")).unwrap();
     let (before, after) = line.split_once("CPU (").unwrap();
     let after = after.split_once(')').unwrap().1;
-    insta::assert_snapshot!(format!("{before}CPU{after}"), @"error: `embed.precision: int8` is not available on CPU with candle, which computes in `f32`; int8 is for `device: cpu` with `kernels: auto`, and `f32` runs everywhere");
+    insta::assert_snapshot!(format!("{before}CPU{after}"), @"error: `embed.precision: int8` is not available on CPU with candle, which computes in `f32`; int8 needs `device: cpu` with `kernels: auto`, and `f32` runs everywhere");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What every layer of FaceVault needs: digests, files that are whole or absent, locks, and a way to watch and to stop
-//! long work.
+//! Digests, files that are either whole or absent, lock files, and a way to watch and cancel long work. Every other package
+//! may use this one; it uses none of them.
 
 pub mod digest;
 pub mod file_lock;

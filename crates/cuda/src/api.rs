@@ -1,4 +1,4 @@
-//! The functions of the driver that are used here, by their names in `cuda.h`.
+//! The driver's functions, by their names in `cuda.h`.
 
 use std::env;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -8,33 +8,25 @@ use std::sync::OnceLock;
 
 use libloading::Library;
 
-use super::card::OLDEST_CUDA;
-use super::error::CudaError;
+use super::error::{CudaError, Failure, OLDEST_CUDA};
 
 /// Name of the driver's library.
 const LIBRARY: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
 
-/// Names folders that may hold the library, before those of the system.
+/// Environment variable: folders to search for the library before the system's.
 const FOLDERS: &str = "FACEVAULT_CUDA_LIBS";
 
-/// What stands for a context, stream, event, module, function or graph.
+/// A context, stream, event, module, function or graph.
 pub(super) type Handle = *mut c_void;
 
-/// A call that the driver answered with an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub call: &'static str,
-    pub code: u32,
-}
-
-/// Makes a table of functions that are looked up by name, each with a method that turns its answer into a `Result`.
+/// Declares functions to look up by name, each with a method that turns its status into a `Result`.
 macro_rules! api {
     ($(fn $name:ident($($argument:ident: $type:ty),*);)*) => {
-        /// The driver. Its functions may be called by any thread.
+        /// The driver. Any thread may call its functions.
         #[allow(non_snake_case)]
         pub(super) struct Api {
             $($name: unsafe extern "system" fn($($type),*) -> u32,)*
-            /// Keeps the functions where they are.
+            /// Keeps the functions loaded.
             _library: Library,
         }
 
@@ -128,7 +120,7 @@ impl Api {
         API.get()?.as_ref().ok()
     }
 
-    /// A failure in the driver's words; for a full memory with what the current context has left.
+    /// A failure in the driver's words; out of memory, with the memory of the current context.
     pub(super) fn explain(&self, failure: Failure) -> CudaError {
         let (mut name, mut text) = (ptr::null(), ptr::null());
         // SAFETY: the driver writes an address that lives as long as it does, or null.
@@ -138,13 +130,13 @@ impl Api {
             (string(name), string(text))
         };
         let name = name.unwrap_or_else(|| format!("error {}", failure.code));
-        match CudaError::new(failure, name, text.unwrap_or_else(|| "the driver says no more".into())) {
+        match CudaError::new(failure, name, text.unwrap_or_else(|| "the driver gives no description".into())) {
             CudaError::OutOfMemory { wanted, .. } => CudaError::OutOfMemory { wanted, room: self.memory().ok() },
             error => error,
         }
     }
 
-    /// Bytes that are free and bytes that there are, on the card of the current context.
+    /// Free and total memory of the current context's GPU, bytes.
     pub(super) fn memory(&self) -> Result<(usize, usize), Failure> {
         let (mut free, mut total) = (0, 0);
         // SAFETY: both are places for one number.
@@ -158,6 +150,15 @@ impl Api {
         // SAFETY: a place for one number.
         unsafe { self.cuDriverGetVersion(&raw mut version)? };
         Ok(version.unsigned_abs())
+    }
+}
+
+impl From<Failure> for CudaError {
+    fn from(failure: Failure) -> Self {
+        Api::opened().map_or_else(
+            || Self::new(failure, format!("error {}", failure.code), "no driver is open".into()),
+            |api| api.explain(failure),
+        )
     }
 }
 
@@ -177,14 +178,14 @@ fn library() -> Result<Library, CudaError> {
         .map_err(|error| CudaError::NoDriver { reason: loader(&path.to_string_lossy(), &error) })
 }
 
-/// What the system's loader says, which names the file by itself where it is a Unix's.
+/// The system loader's message, with the file's name, which only Unix loaders include.
 fn loader(path: &str, error: &libloading::Error) -> String {
     let source = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
     if source.contains(path) { source } else { format!("{path}: {source}") }
 }
 
 fn open(library: Library) -> Result<Api, CudaError> {
-    // The version first: an old driver lacks functions, and its age is the better reason.
+    // The version first: an old driver lacks functions, and its age is the better reason to report.
     let version = version(&library);
     if let Some(error) = version.and_then(CudaError::old_driver) {
         return Err(error);
@@ -196,7 +197,7 @@ fn open(library: Library) -> Result<Api, CudaError> {
     Ok(api)
 }
 
-/// The version that a library gives before it is known to be complete.
+/// The library's version, before it is known to have all functions.
 fn version(library: &Library) -> Option<u32> {
     let mut version: c_int = 0;
     // SAFETY: the type is that of `cuda.h`, and the argument a place for one number.

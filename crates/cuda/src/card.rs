@@ -1,17 +1,12 @@
-//! A card, and what is made on it.
+//! A GPU and the objects made on it.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::sync::Arc;
 
-use super::api::{Api, Failure, Handle};
+use super::api::{Api, Handle};
+use super::error::{Failure, OLDEST_CARD};
 use super::{CudaError, DeviceMemory, Module, Pinned, Stream};
-
-/// The oldest CUDA whose drivers take the kernels: theirs is the version of the PTX.
-pub(super) const OLDEST_CUDA: (u32, u32) = (12, 1);
-
-/// The oldest compute capability that has what the kernels use: `mma` in bf16 and tf32, `cp.async`.
-pub(super) const OLDEST_CARD: (u32, u32) = (8, 0);
 
 /// `CU_DEVICE_ATTRIBUTE_…` of `cuda.h`.
 mod attribute {
@@ -21,23 +16,23 @@ mod attribute {
     pub const MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: i32 = 97;
 }
 
-/// A card that can run the kernels. A copy is the same card.
+/// A GPU that can run the kernels. A clone is the same GPU.
 #[derive(Debug, Clone)]
 pub struct Card {
-    context: Arc<Context>,
+    context: Arc<CardContext>,
 }
 
-/// The card's primary context, which candle on the same card would share.
+/// The GPU's primary context, which candle shares on the same GPU.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct CardContext {
     api: &'static Api,
     handle: Handle,
     device: c_int,
-    facts: Facts,
+    facts: CardProperties,
 }
 
 #[derive(Debug)]
-struct Facts {
+struct CardProperties {
     name: String,
     compute: (u32, u32),
     multiprocessors: u32,
@@ -47,9 +42,9 @@ struct Facts {
 }
 
 // SAFETY: a context belongs to no thread; `enter` makes it current on each that calls the driver.
-unsafe impl Send for Context {}
+unsafe impl Send for CardContext {}
 // SAFETY: as above; the driver locks what it must.
-unsafe impl Sync for Context {}
+unsafe impl Sync for CardContext {}
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,7 +53,7 @@ impl std::fmt::Debug for Api {
 }
 
 impl Card {
-    /// Number of cards that the driver shows, ≥ 1.
+    /// Number of GPUs that the driver shows, ≥ 1.
     ///
     /// # Errors
     /// [`CudaError::NoDriver`], [`CudaError::OldDriver`], [`CudaError::NoDevice`], [`CudaError::Mismatch`].
@@ -69,7 +64,7 @@ impl Card {
         if count > 0 { Ok(count.unsigned_abs() as usize) } else { Err(CudaError::NoDevice) }
     }
 
-    /// Opens a card, counted from 0 in the driver's order.
+    /// Opens a GPU, counted from 0 in the driver's order.
     ///
     /// # Errors
     /// As [`Self::count`]; [`CudaError::NoSuchCard`], [`CudaError::OldCard`], [`CudaError::OutOfMemory`].
@@ -82,16 +77,16 @@ impl Card {
         let (mut device, mut handle) = (0, ptr::null_mut());
         // SAFETY: a place for one number; the ordinal was checked.
         unsafe { api.cuDeviceGet(&raw mut device, ordinal as c_int)? };
-        let facts = Facts::read(api, device)?;
+        let facts = CardProperties::read(api, device)?;
         if facts.compute < OLDEST_CARD {
             return Err(CudaError::OldCard { name: facts.name, found: facts.compute });
         }
-        // SAFETY: a place for one handle; `Context` gives it back.
+        // SAFETY: a place for one handle; `CardContext` gives it back.
         unsafe { api.cuDevicePrimaryCtxRetain(&raw mut handle, device)? };
-        Ok(Self { context: Arc::new(Context { api, handle, device, facts }) })
+        Ok(Self { context: Arc::new(CardContext { api, handle, device, facts }) })
     }
 
-    /// Opens the first card that is new enough; the error is that of card 0.
+    /// Opens the first GPU that is new enough; an error is that of GPU 0.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -100,7 +95,7 @@ impl Card {
         (1..Self::count()?).fold(first, |found, ordinal| found.or_else(|error| Self::open(ordinal).map_err(|_| error)))
     }
 
-    /// The other cards of this machine that compute what this one does: of the same name and capability.
+    /// The other GPUs of this machine that compute the same bits: those with the same name and compute capability.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -110,7 +105,7 @@ impl Card {
             let mut device = 0;
             // SAFETY: a place for one number; the ordinal is below the count.
             unsafe { self.context.api.cuDeviceGet(&raw mut device, ordinal as c_int)? };
-            let facts = Facts::read(self.context.api, device)?;
+            let facts = CardProperties::read(self.context.api, device)?;
             let alike = facts.name == self.name() && facts.compute == self.compute();
             if alike && device != self.context.device {
                 twins.push(Self::open(ordinal)?);
@@ -137,25 +132,25 @@ impl Card {
         self.context.facts.multiprocessors
     }
 
-    /// Bytes of shared memory that a block may have once its kernel asked for them with [`Kernel::shared`](super::Kernel::shared).
+    /// Bytes of shared memory that a block may use if its kernel requests them with [`Kernel::shared`](super::Kernel::shared).
     #[must_use]
     pub fn shared_per_block(&self) -> u32 {
         self.context.facts.shared_per_block
     }
 
-    /// The CUDA version that the driver speaks, major and minor.
+    /// The CUDA version that the driver supports, major and minor.
     #[must_use]
     pub fn driver(&self) -> (u32, u32) {
         self.context.facts.driver
     }
 
-    /// Where it sits, e.g. `0000:3B:00.0`: what NVML knows it by.
+    /// Its PCI bus id, e.g. `0000:3B:00.0`, by which NVML identifies it.
     #[must_use]
     pub fn pci_bus_id(&self) -> &str {
         &self.context.facts.pci_bus_id
     }
 
-    /// Bytes that are free and bytes that there are.
+    /// Free and total memory, bytes.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
@@ -163,7 +158,7 @@ impl Card {
         Ok(self.context.enter()?.memory()?)
     }
 
-    /// A new queue of work, beside all others.
+    /// A new queue of work, independent of all others.
     ///
     /// # Errors
     /// [`CudaError::OutOfMemory`], [`CudaError::Driver`].
@@ -171,7 +166,7 @@ impl Card {
         Stream::new(&self.context)
     }
 
-    /// Memory on the card, not initialised, at a multiple of 256 bytes.
+    /// Uninitialised memory on the GPU, at a multiple of 256 bytes.
     ///
     /// # Errors
     /// [`CudaError::OutOfMemory`], [`CudaError::Driver`].
@@ -179,7 +174,7 @@ impl Card {
         DeviceMemory::new(&self.context, bytes)
     }
 
-    /// Memory of the machine that every card can read and write by itself, zeros at first.
+    /// Zeroed host memory that every GPU can read and write directly.
     ///
     /// # Errors
     /// [`CudaError::NoPinned`], [`CudaError::Driver`].
@@ -187,7 +182,7 @@ impl Card {
         Pinned::new(&self.context, bytes)
     }
 
-    /// Compiles kernels for the card; the driver keeps the result on disk for the next time.
+    /// Compiles kernels for the GPU; the driver caches the result on disk.
     ///
     /// # Errors
     /// [`CudaError::Kernel`], [`CudaError::OutOfMemory`], [`CudaError::Driver`].
@@ -196,8 +191,8 @@ impl Card {
     }
 }
 
-impl Context {
-    /// Makes the context current on this thread, and gives the driver.
+impl CardContext {
+    /// Makes the context current on this thread and returns the driver.
     pub(super) fn enter(&self) -> Result<&'static Api, Failure> {
         // SAFETY: the context lives as long as `self`.
         unsafe { self.api.cuCtxSetCurrent(self.handle)? };
@@ -205,15 +200,15 @@ impl Context {
     }
 }
 
-impl Drop for Context {
+impl Drop for CardContext {
     fn drop(&mut self) {
-        // SAFETY: taken once by `open`; all that was made in the context holds it, so nothing is left. An error here can
-        // only repeat an earlier one.
+        // SAFETY: retained once by `open`; everything made in the context keeps it alive, so nothing is left. An error
+        // here can only repeat an earlier one.
         let _ = unsafe { self.api.cuDevicePrimaryCtxRelease_v2(self.device) };
     }
 }
 
-impl Facts {
+impl CardProperties {
     fn read(api: &Api, device: c_int) -> Result<Self, Failure> {
         let number = |attribute| {
             let mut value = 0;
@@ -237,7 +232,7 @@ impl Facts {
     }
 }
 
-/// A text that `write` puts into a place of so many bytes.
+/// The text that `write` puts into a buffer of the given size.
 fn text(write: impl FnOnce(*mut c_char, c_int) -> Result<(), Failure>) -> Result<String, Failure> {
     let mut place = [0_u8; 256];
     write(place.as_mut_ptr().cast(), place.len() as c_int)?;

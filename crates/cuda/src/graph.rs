@@ -1,19 +1,19 @@
-//! Work that was queued once and is done many times.
+//! Work that is queued once and run many times.
 
 use std::ptr;
 use std::sync::Arc;
 
 use super::api::Handle;
-use super::card::Context;
+use super::card::CardContext;
 use super::{CudaError, Stream};
 
 /// `CU_STREAM_CAPTURE_MODE_THREAD_LOCAL`: other threads may allocate meanwhile.
 const THREAD_LOCAL: i32 = 1;
 
-/// Work that was queued once, by [`Stream::capture`].
+/// Work recorded by [`Stream::capture`].
 #[derive(Debug)]
 pub struct Graph {
-    context: Arc<Context>,
+    context: Arc<CardContext>,
     executable: Handle,
 }
 
@@ -32,7 +32,7 @@ impl Graph {
     /// # Errors
     /// [`CudaError::OutOfMemory`], [`CudaError::Driver`].
     pub fn launch(&self, stream: &Stream) -> Result<(), CudaError> {
-        // SAFETY: graph and stream live; who captured the work answers for the memory in it.
+        // SAFETY: graph and stream live; whoever captured the work guarantees the memory in it.
         unsafe { self.context.enter()?.cuGraphLaunch(self.executable, stream.handle) }.map_err(Into::into)
     }
 }
@@ -46,7 +46,7 @@ impl Drop for Graph {
     }
 }
 
-/// A stream that collects; it stops to when this is dropped, whatever happened.
+/// A stream that is recording, until this is dropped.
 struct Capture<'a> {
     stream: &'a Stream,
 }
@@ -71,7 +71,7 @@ impl Drop for Capture<'_> {
     }
 }
 
-/// What was collected.
+/// The recorded work.
 struct Recipe<'a> {
     stream: &'a Stream,
     graph: Handle,
@@ -80,7 +80,7 @@ struct Recipe<'a> {
 impl<'a> Recipe<'a> {
     fn take(stream: &'a Stream) -> Result<Self, CudaError> {
         let mut graph = ptr::null_mut();
-        // SAFETY: a place for one handle, and a stream that collects.
+        // SAFETY: a place for one handle, and a stream that is recording.
         unsafe { stream.context.enter()?.cuStreamEndCapture(stream.handle, &raw mut graph)? };
         Ok(Self { stream, graph })
     }

@@ -1,5 +1,5 @@
-//! NVIDIA cards through the driver alone: `libcuda.so.1` is opened when the first card is asked for, so that a binary
-//! needs neither a toolkit to be built nor a driver to start.
+//! A safe layer over the NVIDIA driver for FaceVault's own kernels. `libcuda.so.1` is opened when the first GPU is requested,
+//! so a binary needs no CUDA toolkit to build and no driver to start. **Not yet run on a GPU**: tests run against an emulator.
 //!
 //! ```text
 //! Card ── Stream ── Event, Graph
@@ -7,8 +7,8 @@
 //!   └──── Module ── Kernel
 //! ```
 //!
-//! Everything holds what it was made from, makes the card's context current before it calls the driver, and gives back
-//! what it took when it is dropped; so all of it may move between threads.
+//! Every object keeps what it was made from alive, makes its context current before each driver call, and releases its
+//! handle when dropped, so all of them may move between threads. A [`Card`] is a GPU.
 
 mod api;
 mod card;

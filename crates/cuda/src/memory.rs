@@ -1,4 +1,4 @@
-//! Memory on a card, and memory of the machine that a card can reach.
+//! Memory on a GPU, and host memory that a GPU can access.
 
 use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
@@ -6,22 +6,22 @@ use std::slice;
 use std::sync::Arc;
 
 use super::CudaError;
-use super::card::Context;
+use super::card::CardContext;
 use super::error::code;
 
-/// `CU_MEMHOSTALLOC_PORTABLE`: pinned for every card, not only for the one that asked.
+/// `CU_MEMHOSTALLOC_PORTABLE`: pinned for every GPU, not only for the one it is allocated through.
 const PORTABLE: u32 = 1;
 
-/// Memory on a card.
+/// Memory on a GPU.
 #[derive(Debug)]
 pub struct DeviceMemory {
-    context: Arc<Context>,
+    context: Arc<CardContext>,
     address: u64,
     len: usize,
 }
 
 impl DeviceMemory {
-    pub(super) fn new(context: &Arc<Context>, len: usize) -> Result<Self, CudaError> {
+    pub(super) fn new(context: &Arc<CardContext>, len: usize) -> Result<Self, CudaError> {
         let mut address = 0;
         // SAFETY: a place for one address. The driver refuses an empty piece, which needs no special case elsewhere.
         unsafe { context.enter()?.cuMemAlloc_v2(&raw mut address, len.max(1)) }
@@ -29,7 +29,7 @@ impl DeviceMemory {
         Ok(Self { context: context.clone(), address, len })
     }
 
-    /// Where it begins, for kernels of its card.
+    /// Its start, for kernels of its GPU.
     #[must_use]
     pub fn address(&self) -> u64 {
         self.address
@@ -41,13 +41,13 @@ impl DeviceMemory {
         self.len
     }
 
-    /// Whether there is nothing in it.
+    /// Whether its length is zero.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The address of `bytes` bytes from `offset` on, which must lie inside.
+    /// The address of `bytes` bytes at `offset`; panics unless they are inside.
     pub(super) fn at(&self, offset: usize, bytes: usize) -> u64 {
         let inside = offset.checked_add(bytes).is_some_and(|end| end <= self.len);
         assert!(inside, "bytes {offset} + {bytes} of a device memory of {} bytes", self.len);
@@ -64,10 +64,10 @@ impl Drop for DeviceMemory {
     }
 }
 
-/// Memory of the machine that stays where it is, so that a card copies from and to it by itself.
+/// Host memory that is never paged out, so that a GPU copies from and to it directly.
 #[derive(Debug)]
 pub struct Pinned {
-    context: Arc<Context>,
+    context: Arc<CardContext>,
     memory: NonNull<u8>,
     len: usize,
 }
@@ -78,7 +78,7 @@ unsafe impl Send for Pinned {}
 unsafe impl Sync for Pinned {}
 
 impl Pinned {
-    pub(super) fn new(context: &Arc<Context>, len: usize) -> Result<Self, CudaError> {
+    pub(super) fn new(context: &Arc<CardContext>, len: usize) -> Result<Self, CudaError> {
         let mut memory = ptr::null_mut();
         // SAFETY: a place for one address.
         unsafe { context.enter()?.cuMemHostAlloc(&raw mut memory, len.max(1), PORTABLE) }.map_err(|failure| {
@@ -90,7 +90,7 @@ impl Pinned {
         Ok(Self { context: context.clone(), memory, len })
     }
 
-    /// The bytes as numbers in the machine's order; the last one to three bytes of an odd length are left out.
+    /// The bytes as native-endian numbers; a remainder of one to three bytes is left out.
     #[must_use]
     pub fn floats(&self) -> &[f32] {
         // SAFETY: the memory begins at a page, any four bytes are an f32, and `self` is borrowed for as long.
@@ -117,7 +117,7 @@ impl DerefMut for Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         if let Ok(api) = self.context.enter() {
-            // SAFETY: allocated once by `new`; who started a copy with it answers for its end.
+            // SAFETY: allocated once by `new`; whoever started a copy with it must have waited for it.
             let _ = unsafe { api.cuMemFreeHost(self.memory.as_ptr().cast()) };
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::CudaError;
 use super::api::Handle;
-use super::card::Context;
+use super::card::CardContext;
 
 /// `CU_FUNC_ATTRIBUTE_…` of `cuda.h`.
 mod attribute {
@@ -21,32 +21,32 @@ mod option {
     pub const ERROR_LOG_BUFFER_SIZE_BYTES: i32 = 6;
 }
 
-/// Kernels compiled for a card. A copy is the same module.
+/// Kernels compiled for a GPU. A clone is the same module.
 #[derive(Debug, Clone)]
 pub struct Module {
-    loaded: Arc<Loaded>,
+    loaded: Arc<LoadedModule>,
 }
 
 #[derive(Debug)]
-struct Loaded {
-    context: Arc<Context>,
+struct LoadedModule {
+    context: Arc<CardContext>,
     handle: Handle,
     /// As [`arguments`] finds them.
     arguments: HashMap<String, usize>,
 }
 
 // SAFETY: a module belongs to no thread.
-unsafe impl Send for Loaded {}
+unsafe impl Send for LoadedModule {}
 // SAFETY: as above; the driver locks what it must.
-unsafe impl Sync for Loaded {}
+unsafe impl Sync for LoadedModule {}
 
 impl Module {
-    pub(super) fn new(context: &Arc<Context>, ptx: &str) -> Result<Self, CudaError> {
+    pub(super) fn new(context: &Arc<CardContext>, ptx: &str) -> Result<Self, CudaError> {
         let refused = |log: &str| CudaError::Kernel { name: "CUDA_ERROR_INVALID_PTX".into(), log: log.into() };
-        let image = CString::new(ptx).map_err(|_| refused("there is a zero byte in it"))?;
+        let image = CString::new(ptx).map_err(|_| refused("it contains a zero byte"))?;
         let mut log = vec![0_u8; 16 * 1024];
         let mut names = [option::ERROR_LOG_BUFFER, option::ERROR_LOG_BUFFER_SIZE_BYTES];
-        // The driver wants a number where a pointer stands.
+        // The driver takes this number in place of a pointer.
         let mut values: [*mut c_void; 2] = [log.as_mut_ptr().cast(), ptr::without_provenance_mut(log.len() - 1)];
         let mut handle = ptr::null_mut();
         let api = context.enter()?;
@@ -68,7 +68,7 @@ impl Module {
             }
             other => other,
         })?;
-        Ok(Self { loaded: Arc::new(Loaded { context: context.clone(), handle, arguments: arguments(ptx) }) })
+        Ok(Self { loaded: Arc::new(LoadedModule { context: context.clone(), handle, arguments: arguments(ptx) }) })
     }
 
     /// The kernel of that name.
@@ -85,7 +85,7 @@ impl Module {
     }
 }
 
-impl Drop for Loaded {
+impl Drop for LoadedModule {
     fn drop(&mut self) {
         if let Ok(api) = self.context.enter() {
             // SAFETY: loaded once by `Module::new`; the kernels hold it.
@@ -94,10 +94,10 @@ impl Drop for Loaded {
     }
 }
 
-/// A function that a card runs. A copy is the same function.
+/// A function that a GPU runs. A clone is the same function.
 #[derive(Debug, Clone)]
 pub struct Kernel {
-    module: Arc<Loaded>,
+    module: Arc<LoadedModule>,
     pub(super) handle: Handle,
     name: Arc<str>,
 }
@@ -108,10 +108,10 @@ unsafe impl Send for Kernel {}
 unsafe impl Sync for Kernel {}
 
 impl Kernel {
-    /// Lets its blocks have up to so many bytes of dynamic shared memory; needed above 48 KiB.
+    /// Allows its blocks up to `bytes` of dynamic shared memory; required above 48 KiB.
     ///
     /// # Errors
-    /// [`CudaError::Driver`] where the card has less.
+    /// [`CudaError::Driver`] if the GPU has less.
     pub fn shared(&self, bytes: u32) -> Result<(), CudaError> {
         let api = self.module.context.enter()?;
         let attribute = attribute::MAX_DYNAMIC_SHARED_SIZE_BYTES;
@@ -119,7 +119,7 @@ impl Kernel {
         unsafe { api.cuFuncSetAttribute(self.handle, attribute, bytes as c_int) }.map_err(Into::into)
     }
 
-    /// Registers that each thread takes.
+    /// Registers per thread.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
@@ -137,12 +137,12 @@ impl Kernel {
         &self.name
     }
 
-    /// Whether it takes one struct of so many bytes, as far as its PTX tells.
+    /// Checks that it takes one struct of `bytes` bytes, if its PTX says.
     pub(super) fn takes(&self, bytes: usize) -> Result<(), CudaError> {
         match self.module.arguments.get(&*self.name) {
             Some(&expected) if expected != bytes => Err(CudaError::Kernel {
                 name: self.name.to_string(),
-                log: format!("it takes {expected} bytes of arguments, not {bytes}"),
+                log: format!("it takes {expected} bytes of arguments, got {bytes}"),
             }),
             _ => Ok(()),
         }
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_size_of_the_arguments_stands_in_the_ptx() {
+    fn the_size_of_the_arguments_is_read_from_the_ptx() {
         let ptx = ".version 8.1\n.visible .entry first(\n\t.param .align 8 .b8 first_param_0[48]\n)\n{\n ld [%r1]; ret;\n}\n\
                    .entry scalar ( .param .u64 scalar_param_0 ) { ret; }\n.entry none() { st.global [%r2]; ret; }\n\
                    .visible .entry two(\n.param .align 4 .b8 two_param_0[12],\n.param .u32 two_param_1\n) .maxntid 256 { ret; }\n\

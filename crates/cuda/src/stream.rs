@@ -1,24 +1,24 @@
-//! A queue of work on a card, and marks in it.
+//! A queue of work on a GPU, and events in it.
 
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
-use super::api::{Failure, Handle};
-use super::card::Context;
-use super::error::code;
+use super::api::Handle;
+use super::card::CardContext;
+use super::error::{Failure, code};
 use super::{CudaError, DeviceMemory, Graph, Kernel};
 
 /// `CU_STREAM_NON_BLOCKING`: waits for no other stream, not even for the default one.
 const NON_BLOCKING: u32 = 1;
 
-/// `CU_EVENT_BLOCKING_SYNC`: who waits sleeps, so that the cores stay free for decoding.
+/// `CU_EVENT_BLOCKING_SYNC`: a waiting thread sleeps, which leaves the cores to decoding.
 const BLOCKING_SYNC: u32 = 1;
 
-/// A queue of work on a card: what is put in is done in order, while the caller goes on.
+/// A queue of work on a GPU, which runs it in order while the caller continues.
 #[derive(Debug)]
 pub struct Stream {
-    pub(super) context: Arc<Context>,
+    pub(super) context: Arc<CardContext>,
     pub(super) handle: Handle,
 }
 
@@ -28,7 +28,7 @@ unsafe impl Send for Stream {}
 unsafe impl Sync for Stream {}
 
 impl Stream {
-    pub(super) fn new(context: &Arc<Context>) -> Result<Self, CudaError> {
+    pub(super) fn new(context: &Arc<CardContext>) -> Result<Self, CudaError> {
         let mut handle = ptr::null_mut();
         // SAFETY: a place for one handle.
         unsafe { context.enter()?.cuStreamCreate(&raw mut handle, NON_BLOCKING)? };
@@ -39,12 +39,12 @@ impl Stream {
     ///
     /// # Errors
     /// [`CudaError::Kernel`] where `A` is not of the argument's size, [`CudaError::Driver`] where a number is too large for
-    /// the card. What goes wrong in the kernel is told by a later call.
+    /// the GPU. A later call reports what goes wrong in the kernel.
     ///
     /// # Safety
-    /// The kernel takes one argument by value, and `A` is laid out as it (`#[repr(C)]`). The memory that its addresses
-    /// name is large enough, is used by nobody else in a way that clashes, and stays until the work is done; inside
-    /// [`Self::capture`], until the graph is dropped and its last launch is done.
+    /// The kernel takes one argument by value with the layout of `A` (`#[repr(C)]`). The memory at its addresses is large
+    /// enough, is not accessed in a conflicting way, and lives until the work is done; inside [`Self::capture`], until the
+    /// graph is dropped and its last launch is done.
     pub unsafe fn launch<A: Copy>(
         &self,
         kernel: &Kernel,
@@ -65,14 +65,13 @@ impl Stream {
         Ok(())
     }
 
-    /// Queues a copy to the card, from memory that is best pinned: it is copied at once otherwise. Panics where it does
-    /// not fit.
+    /// Queues a copy to the GPU. The source should be pinned, otherwise the call itself copies it. Panics if it does not fit.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
     ///
     /// # Safety
-    /// `from` stays and does not change, and `to` stays and is used by nobody else, until the work is done; inside
+    /// Until the work is done, `from` lives and does not change, and `to` lives and is not accessed otherwise; inside
     /// [`Self::capture`], until the graph is dropped and its last launch is done.
     pub unsafe fn upload(&self, from: &[u8], to: &DeviceMemory, offset: usize) -> Result<(), CudaError> {
         let (address, bytes) = (to.at(offset, from.len()), from.len());
@@ -84,7 +83,7 @@ impl Stream {
         unsafe { api.cuMemcpyHtoDAsync_v2(address, from.as_ptr().cast(), bytes, self.handle) }.map_err(Into::into)
     }
 
-    /// Copies to the card, behind what is queued, and waits. Panics where it does not fit.
+    /// Copies to the GPU after the queued work, and waits. Panics if it does not fit.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
@@ -94,13 +93,13 @@ impl Stream {
         self.synchronize().and(queued)
     }
 
-    /// Queues a copy from the card, to memory that is best pinned. Panics where there is less.
+    /// Queues a copy from the GPU, to memory that should be pinned. Panics if `from` is shorter.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
     ///
     /// # Safety
-    /// `from` stays and does not change, and `to` stays and is used by nobody else, until the work is done; inside
+    /// Until the work is done, `from` lives and does not change, and `to` lives and is not accessed otherwise; inside
     /// [`Self::capture`], until the graph is dropped and its last launch is done.
     pub unsafe fn download(&self, from: &DeviceMemory, offset: usize, to: &mut [u8]) -> Result<(), CudaError> {
         let (address, bytes) = (from.at(offset, to.len()), to.len());
@@ -112,17 +111,17 @@ impl Stream {
         unsafe { api.cuMemcpyDtoHAsync_v2(to.as_mut_ptr().cast(), address, bytes, self.handle) }.map_err(Into::into)
     }
 
-    /// Copies from the card, behind what is queued, and waits. Panics where there is less.
+    /// Copies from the GPU after the queued work, and waits. Panics if `from` is shorter.
     ///
     /// # Errors
-    /// [`CudaError::Driver`]; also what went wrong in the kernels before.
+    /// [`CudaError::Driver`]; also for errors of earlier kernels.
     pub fn download_now(&self, from: &DeviceMemory, offset: usize, to: &mut [u8]) -> Result<(), CudaError> {
         // SAFETY: `from` and `to` are borrowed until the copy is done.
         let queued = unsafe { self.download(from, offset, to) };
         self.synchronize().and(queued)
     }
 
-    /// Queues setting every byte of `memory`, which has to outlive the graph where this is captured.
+    /// Queues setting every byte of `memory`, which must outlive the graph if this is captured.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
@@ -131,11 +130,11 @@ impl Stream {
             return Ok(());
         }
         let api = self.context.enter()?;
-        // SAFETY: the memory is of that length, and to free it waits for the work.
+        // SAFETY: the memory is of that length, and freeing it waits for the work.
         unsafe { api.cuMemsetD8Async(memory.address(), byte, memory.len(), self.handle) }.map_err(Into::into)
     }
 
-    /// A mark behind what is queued so far.
+    /// An event after the work queued so far.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
@@ -150,7 +149,7 @@ impl Stream {
         Ok(event)
     }
 
-    /// Lets what is queued from now on wait for a mark in another stream; the caller does not wait.
+    /// Makes work queued from now on wait for an event of another stream; the caller does not wait.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
@@ -159,19 +158,19 @@ impl Stream {
         unsafe { self.context.enter()?.cuStreamWaitEvent(self.handle, event.handle, 0) }.map_err(Into::into)
     }
 
-    /// Waits until all that is queued is done.
+    /// Waits until all queued work is done.
     ///
     /// # Errors
-    /// [`CudaError::Driver`]; also what went wrong in the work.
+    /// [`CudaError::Driver`]; also for errors of the work.
     pub fn synchronize(&self) -> Result<(), CudaError> {
         // SAFETY: the stream lives.
         unsafe { self.context.enter()?.cuStreamSynchronize(self.handle) }.map_err(Into::into)
     }
 
-    /// Collects what `work` queues here, instead of doing it, so that it can be done again and again with one call.
+    /// Records what `work` queues here instead of running it, so that one call can queue it again.
     ///
     /// # Errors
-    /// Those of `work`; [`CudaError::Driver`], also where `work` waited for the card.
+    /// Those of `work`; [`CudaError::Driver`], also if `work` waits for the GPU.
     pub fn capture(&self, work: impl FnOnce() -> Result<(), CudaError>) -> Result<Graph, CudaError> {
         Graph::capture(self, work)
     }
@@ -186,10 +185,10 @@ impl Drop for Stream {
     }
 }
 
-/// A mark in a stream, passed when all before it is done.
+/// A point in a stream, passed when all work before it is done.
 #[derive(Debug)]
 pub struct Event {
-    context: Arc<Context>,
+    context: Arc<CardContext>,
     handle: Handle,
 }
 
@@ -199,10 +198,10 @@ unsafe impl Send for Event {}
 unsafe impl Sync for Event {}
 
 impl Event {
-    /// Waits until it is passed, asleep.
+    /// Sleeps until it is passed.
     ///
     /// # Errors
-    /// [`CudaError::Driver`]; also what went wrong in the work before it.
+    /// [`CudaError::Driver`]; also for errors of the work before it.
     pub fn synchronize(&self) -> Result<(), CudaError> {
         // SAFETY: the event lives.
         unsafe { self.context.enter()?.cuEventSynchronize(self.handle) }.map_err(Into::into)
@@ -211,7 +210,7 @@ impl Event {
     /// Whether it is passed.
     ///
     /// # Errors
-    /// [`CudaError::Driver`]; also what went wrong in the work before it.
+    /// [`CudaError::Driver`]; also for errors of the work before it.
     pub fn done(&self) -> Result<bool, CudaError> {
         // SAFETY: the event lives.
         match unsafe { self.context.enter()?.cuEventQuery(self.handle) } {
@@ -221,10 +220,10 @@ impl Event {
         }
     }
 
-    /// Time on the card between two marks of it, both passed, ms.
+    /// Time between two passed events of one GPU, ms.
     ///
     /// # Errors
-    /// [`CudaError::Driver`], also where one is not passed.
+    /// [`CudaError::Driver`], also if one is not passed.
     pub fn milliseconds_since(&self, earlier: &Event) -> Result<f32, CudaError> {
         let mut milliseconds = 0.0;
         let api = self.context.enter()?;

@@ -1,4 +1,4 @@
-//! The inner loops with 256-bit integer vectors. Byte for byte what the portable ones give; tests hold them to it.
+//! The inner loops with 256-bit integer vectors. They give the portable loops' bytes, which `kernel_tests` checks.
 
 #![allow(clippy::wildcard_imports, reason = "half of the file is their names")]
 
@@ -14,23 +14,23 @@ use crate::upsample::Upsampling;
 
 /// Proof that this CPU has AVX2.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Avx2(());
+pub(crate) struct HasAvx2(());
 
 #[allow(clippy::unused_self, reason = "it is the proof")]
-impl Avx2 {
+impl HasAvx2 {
     /// `None` where the CPU lacks it.
     pub fn detect() -> Option<Self> {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 
-    /// [`crate::dct::inverse_row`], which checks the lengths.
+    /// [`crate::dct::inverse_row`], faster for blocks whose `extents` are small.
     pub fn inverse_row(self, blocks: &[Block], extents: &[u8], quantisers: &Block, out: &mut [u8], stride: usize) {
         // SAFETY: `self` proves that the CPU has AVX2.
         unsafe { inverse_row(blocks, extents, quantisers, out, stride) }
     }
 
     /// [`Upsampling::row`].
-    pub fn upsampled_row(
+    pub fn upsample_row(
         self,
         upsampling: Upsampling,
         near: &[u8],
@@ -40,7 +40,7 @@ impl Avx2 {
         out: &mut [u8],
     ) {
         // SAFETY: `self` proves that the CPU has AVX2.
-        unsafe { upsampled_row(upsampling, near, far, is_lower, sums, out) }
+        unsafe { upsample_row(upsampling, near, far, is_lower, sums, out) }
     }
 
     /// [`crate::colour::ycc_to_rgb`].
@@ -52,8 +52,8 @@ impl Avx2 {
 
 /// The portable loops, compiled for wider vectors.
 #[target_feature(enable = "avx2")]
-fn upsampled_row(upsampling: Upsampling, near: &[u8], far: &[u8], is_lower: bool, sums: &mut [i16], out: &mut [u8]) {
-    upsampling.row_here(near, far, is_lower, sums, out);
+fn upsample_row(upsampling: Upsampling, near: &[u8], far: &[u8], is_lower: bool, sums: &mut [i16], out: &mut [u8]) {
+    upsampling.row(near, far, is_lower, sums, out);
 }
 
 /// Eight values to load.
@@ -86,7 +86,7 @@ fn inverse_row(blocks: &[Block], extents: &[u8], quantisers: &Block, out: &mut [
         let extent = extents[index * 2].max(extents.get(index * 2 + 1).copied().unwrap_or(0));
         let rows = match extent {
             0 => flat(left[0], right[0], quantisers[0]),
-            // In zigzag order these lie in the first four rows and columns.
+            // In zigzag order, the first ten are within the first four rows and columns.
             1..10 => inverse::<true>(left, right, &quantisers),
             _ => inverse::<false>(left, right, &quantisers),
         };
@@ -98,7 +98,7 @@ fn inverse_row(blocks: &[Block], extents: &[u8], quantisers: &Block, out: &mut [
     }
 }
 
-/// Two blocks that are all of one shade.
+/// Two blocks of a single shade each.
 #[target_feature(enable = "avx2")]
 fn flat(left: i16, right: i16, quantisers: __m256i) -> [__m128i; SIDE] {
     let quantiser = _mm256_extract_epi16::<0>(quantisers) as i16;
@@ -129,7 +129,7 @@ fn inverse<const IS_SMALL: bool>(left: &Block, right: &Block, quantisers: &[__m2
             },
         );
     let mut columns = pass::<SHIFT_1, IS_SMALL>(values);
-    // A block without detail from row to row takes a way of its own, which differs where it overflows.
+    // A block whose rows are all alike takes libjpeg's shortcut, whose result differs where it overflows.
     let detail = coefficients[1..].iter().fold(zero, |all, &row| _mm256_or_si256(all, row));
     let plain = _mm256_cmpeq_epi64(detail, zero);
     let plain = _mm256_and_si256(plain, _mm256_shuffle_epi32::<0x4e>(plain));

@@ -1,7 +1,5 @@
-//! Components → RGB: which colours they are (libjpeg's `jdapimin.c`), and the conversion (`jdcolor.c`; for CMYK Pillow's
-//! `Convert.c`).
-
-use crate::kernels::Kernels;
+//! Components → RGB: guesses the colour space as libjpeg's `jdapimin.c` does and converts as `jdcolor.c` does (CMYK: as
+//! Pillow's `Convert.c` does).
 
 /// What the components mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +32,9 @@ impl Colours {
 }
 
 /// A row of each component → a row of RGB. Each holds at least `out`'s pixels.
-pub(crate) fn to_rgb(kernels: Kernels, colours: Colours, components: &[&[u8]], out: &mut [u8]) {
+pub(crate) fn to_rgb(colours: Colours, components: &[&[u8]], out: &mut [u8]) {
     match (colours, components) {
-        (Colours::YCbCr, &[y, cb, cr]) => match kernels {
-            Kernels::Portable => ycc_to_rgb(y, cb, cr, out),
-            #[cfg(target_arch = "x86_64")]
-            Kernels::Avx2(avx2) => avx2.ycc_to_rgb(y, cb, cr, out),
-        },
+        (Colours::YCbCr, &[y, cb, cr]) => ycc_to_rgb(y, cb, cr, out),
         (Colours::Grey, &[grey]) => {
             for (out, &grey) in out.as_chunks_mut::<3>().0.iter_mut().zip(grey) {
                 *out = [grey; 3];
@@ -52,7 +46,7 @@ pub(crate) fn to_rgb(kernels: Kernels, colours: Colours, components: &[&[u8]], o
             }
         }
         (Colours::Cmyk, &[cyan, magenta, yellow, black]) => {
-            // Stored inverted, as Adobe does, whatever the markers say: so Pillow reads it.
+            // Pillow always reads the inks as inverted, as Adobe stores them, whatever the markers say.
             for ((((out, &cyan), &magenta), &yellow), &black) in
                 out.as_chunks_mut::<3>().0.iter_mut().zip(cyan).zip(magenta).zip(yellow).zip(black)
             {
@@ -61,7 +55,7 @@ pub(crate) fn to_rgb(kernels: Kernels, colours: Colours, components: &[&[u8]], o
         }
         (Colours::Ycck, &[y, cb, cr, black]) => {
             ycc_to_rgb(y, cb, cr, out);
-            // The three are inks as they stand: libjpeg inverts them, Pillow inverts them back.
+            // libjpeg inverts the three inks, Pillow inverts them back.
             for (out, &black) in out.as_chunks_mut::<3>().0.iter_mut().zip(black) {
                 *out = out.map(|ink| without(ink, black));
             }
@@ -70,7 +64,7 @@ pub(crate) fn to_rgb(kernels: Kernels, colours: Colours, components: &[&[u8]], o
     }
 }
 
-/// What an ink leaves of the light that black leaves, both of 255 (Pillow's `cmyk2rgb`).
+/// The light an ink lets through, out of what black lets through; 255 is all of it (Pillow's `cmyk2rgb`).
 fn without(ink: u8, light: u8) -> u8 {
     let product = u32::from(ink) * u32::from(light) + 128;
     light - (((product >> 8) + product) >> 8) as u8

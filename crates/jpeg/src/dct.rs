@@ -1,12 +1,10 @@
 //! Dequantisation and inverse DCT: the "accurate integer" transform after Loeffler, Ligtenberg and Moschytz (1989) with
 //! 13-bit constants, as libjpeg's `jidctint.c` defines it and its SIMD forms compute it.
 //!
-//! What a valid picture holds never overflows, and there all forms agree. What only a damaged picture holds does, and
-//! there this module follows the SIMD forms, which is what Pillow's and OpenCV's builds run: 16-bit products and sums wrap
-//! around, results of a pass saturate.
+//! All of these agree on a valid picture, which never overflows. A damaged one can, and then this module follows the SIMD
+//! forms, which Pillow's and OpenCV's builds run: 16-bit products and sums wrap around, the results of a pass saturate.
 
 use crate::frame::{Block, SIDE};
-use crate::kernels::Kernels;
 
 /// Fractional bits of the constants.
 const CONST_BITS: u32 = 13;
@@ -30,29 +28,8 @@ pub(crate) const F_2_053: i32 = 16_819;
 pub(crate) const F_2_562: i32 = 20_995;
 pub(crate) const F_3_072: i32 = 25_172;
 
-/// A row of blocks → eight rows of samples, the first at `out[0]`, `stride` bytes apart. `extents` has the zigzag index of
-/// each block's last coefficient that is not zero, or more. `out` may be written up to eight bytes beyond the last block.
-///
-/// # Panics
-///
-/// When `out` is too short for that.
-pub(crate) fn inverse_row(
-    kernels: Kernels,
-    blocks: &[Block],
-    extents: &[u8],
-    quantisers: &Block,
-    out: &mut [u8],
-    stride: usize,
-) {
-    assert!(out.len() >= 7 * stride + blocks.len().next_multiple_of(2) * SIDE && blocks.len() == extents.len());
-    match kernels {
-        Kernels::Portable => portable_row(blocks, quantisers, out, stride),
-        #[cfg(target_arch = "x86_64")]
-        Kernels::Avx2(avx2) => avx2.inverse_row(blocks, extents, quantisers, out, stride),
-    }
-}
-
-fn portable_row(blocks: &[Block], quantisers: &Block, out: &mut [u8], stride: usize) {
+/// A row of blocks → eight rows of samples, the first at `out[0]`, `stride` bytes apart.
+pub(crate) fn inverse_row(blocks: &[Block], quantisers: &Block, out: &mut [u8], stride: usize) {
     for (index, block) in blocks.iter().enumerate() {
         let samples = inverse(block, quantisers);
         for (y, row) in samples.as_chunks::<SIDE>().0.iter().enumerate() {
@@ -62,7 +39,7 @@ fn portable_row(blocks: &[Block], quantisers: &Block, out: &mut [u8], stride: us
 }
 
 /// One block → its samples, row by row.
-pub(crate) fn inverse(block: &Block, quantisers: &Block) -> [u8; 64] {
+fn inverse(block: &Block, quantisers: &Block) -> [u8; 64] {
     let mut values = [0; 64];
     for ((value, &coefficient), &quantiser) in values.iter_mut().zip(block).zip(quantisers) {
         *value = coefficient.wrapping_mul(quantiser);

@@ -5,54 +5,54 @@ use std::rc::Rc;
 use crate::Error;
 use crate::colour::Colours;
 use crate::frame::{Block, Frame, Process, ZIGZAG};
-use crate::huffman::{Damage, Table};
-use crate::kernels::Kernels;
-use crate::rows::Rows;
-use crate::scan::{Header, Part, Scan, Sink};
+use crate::huffman::{Damage, HuffmanTable};
+use crate::kernels::Instructions;
+use crate::rows::RowWriter;
+use crate::scan::{Scan, ScanHeader, ScanPart, Sink};
 use crate::segments::{EOI, RST0, SOI, Segments};
 
-/// What a picture may cost.
+/// Limits on a picture's size and memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most pixels a side.
+    /// Most pixels per side.
     pub side: u32,
     /// Most pixels in all. Three bytes are allocated for each.
     pub pixels: u64,
-    /// Most bytes for the coefficients of a picture that comes in several scans: two a sample.
+    /// Most bytes for the coefficients of a picture that has several scans: two per sample.
     pub bytes: u64,
 }
 
 /// A decoded picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
-    /// Pixels a row.
+pub struct DecodedPicture {
+    /// Pixels per row.
     pub width: u32,
     /// Rows.
     pub height: u32,
     /// Width × height × 3 bytes, row by row: red, green, blue.
     pub rgb: Vec<u8>,
-    /// What the EXIF segments (APP1) before the first scan hold after their name, in one piece: a TIFF structure.
+    /// The EXIF segments (APP1) before the first scan, joined and without their names: a TIFF structure.
     pub exif: Option<Vec<u8>>,
-    /// What the last XMP segment (APP1) before the first scan holds after its name: XML.
+    /// The last XMP segment (APP1) before the first scan, without its name: XML.
     pub xmp: Option<Vec<u8>>,
 }
 
-/// Decodes a JPEG to RGB, as it lies: turning it by its EXIF orientation is left to the caller.
+/// Decodes a JPEG to RGB as stored; the caller applies the EXIF orientation.
 ///
 /// # Errors
 ///
 /// See [`Error`]. The limits are checked before anything is allocated.
-pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
-    decode_with(bytes, limits, Kernels::best())
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<DecodedPicture, Error> {
+    decode_with(bytes, limits, Instructions::best())
 }
 
-pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Result<Picture, Error> {
+pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) -> Result<DecodedPicture, Error> {
     let mut segments = Segments::new(bytes);
     segments.start()?;
-    let mut tables = Tables::default();
+    let mut tables = DecodingTables::default();
     let frame = loop {
         match segments.marker()? {
-            SOI => return Err(damaged(&segments, "it starts anew in the middle")),
+            SOI => return Err(damaged(&segments, "it has a second start marker")),
             EOI => return Err(damaged(&segments, "it ends before its picture starts")),
             SOS => return Err(damaged(&segments, "a scan comes before the frame header")),
             code => {
@@ -77,7 +77,7 @@ pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Re
             marker => marker?,
         };
         match marker {
-            SOI => return Err(damaged(&segments, "it starts anew in the middle")),
+            SOI => return Err(damaged(&segments, "it has a second start marker")),
             EOI => break,
             SOS => scans.scan(&mut segments, &mut tables)?,
             code if process(code)?.is_some() => return Err(damaged(&segments, "it has two frame headers")),
@@ -85,7 +85,7 @@ pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Re
         }
     }
     let rgb = scans.finish()?;
-    Ok(Picture { width, height, rgb, exif: tables.exif, xmp: tables.xmp })
+    Ok(DecodedPicture { width, height, rgb, exif: tables.exif, xmp: tables.xmp })
 }
 
 const SOS: u8 = 0xda;
@@ -108,15 +108,15 @@ fn process(code: u8) -> Result<Option<Process>, Error> {
     }
 }
 
-type Slot = Option<Result<Rc<Table>, Damage>>;
+type TableSlot = Option<Result<Rc<HuffmanTable>, Damage>>;
 
-/// What the segments beside frame and scans define.
+/// The definitions of all segments other than frame and scans.
 #[derive(Default)]
-struct Tables {
+struct DecodingTables {
     /// In rows.
     quantisers: [Option<Block>; 4],
-    dc: [Slot; 4],
-    ac: [Slot; 4],
+    dc: [TableSlot; 4],
+    ac: [TableSlot; 4],
     restart_interval: usize,
     has_jfif: bool,
     adobe_transform: Option<u8>,
@@ -126,7 +126,7 @@ struct Tables {
     is_settled: bool,
 }
 
-impl Tables {
+impl DecodingTables {
     /// Reads the segment of a marker, if it has one.
     fn read(&mut self, code: u8, segments: &mut Segments) -> Result<(), Error> {
         // Left over from the end of a scan.
@@ -169,7 +169,7 @@ impl Tables {
                 .get_mut(usize::from(if is_dc { slot } else { slot - 0x10 }))
                 .ok_or("a Huffman table's number is not 0 to 3")?;
             // What is wrong with a table matters only once it is used.
-            *place = Some(Table::new(counts, symbols, is_dc).map(Rc::new));
+            *place = Some(HuffmanTable::new(counts, symbols, is_dc).map(Rc::new));
             body = rest;
         }
         Ok(())
@@ -222,7 +222,7 @@ impl Tables {
     }
 
     /// The table of a slot that a scan uses; `None` if there is none.
-    fn table(slots: &[Slot; 4], slot: u8) -> Result<Option<Rc<Table>>, Damage> {
+    fn table(slots: &[TableSlot; 4], slot: u8) -> Result<Option<Rc<HuffmanTable>>, Damage> {
         slots.get(usize::from(slot)).cloned().flatten().transpose()
     }
 
@@ -231,17 +231,17 @@ impl Tables {
         for (slots, is_dc) in [(&mut self.dc, true), (&mut self.ac, false)] {
             for (number, slot) in slots.iter_mut().enumerate() {
                 if slot.is_none() {
-                    *slot = Table::standard(number, is_dc).map(|table| Ok(Rc::new(table)));
+                    *slot = HuffmanTable::standard(number, is_dc).map(|table| Ok(Rc::new(table)));
                 }
             }
         }
     }
 }
 
-/// The scans of a picture, as they come in.
+/// Collects the scans of a picture.
 struct Scans<'f> {
     frame: &'f Frame,
-    kernels: Kernels,
+    kernels: Instructions,
     limits: Limits,
     colours: Colours,
     /// Each component's table, from its first scan on.
@@ -257,12 +257,12 @@ enum State {
     Empty,
     /// All coefficients of each component.
     Coefficients(Vec<Vec<Block>>),
-    /// The picture, which came in one scan.
+    /// The pixels of a picture that had one scan.
     Pixels(Vec<u8>),
 }
 
 impl<'f> Scans<'f> {
-    fn new(frame: &'f Frame, limits: &Limits, kernels: Kernels) -> Self {
+    fn new(frame: &'f Frame, limits: &Limits, kernels: Instructions) -> Self {
         let count = frame.components.len();
         let blocks: u64 = (0..count).map(|component| frame.blocks(component) as u64).sum();
         Self {
@@ -283,10 +283,10 @@ impl<'f> Scans<'f> {
         self.precision.as_flattened().iter().all(|&bit| bit == 0)
     }
 
-    fn scan(&mut self, segments: &mut Segments, tables: &mut Tables) -> Result<(), Error> {
+    fn scan(&mut self, segments: &mut Segments, tables: &mut DecodingTables) -> Result<(), Error> {
         let (body, at) = segments.body()?;
         let damaged = |what| Error::Damaged { at, what };
-        let header = Header::read(self.frame, body, at)?;
+        let header = ScanHeader::read(self.frame, body, at)?;
         if !tables.is_settled {
             tables.is_settled = true;
             let ids: Vec<u8> = self.frame.components.iter().map(|component| component.id).collect();
@@ -308,10 +308,10 @@ impl<'f> Scans<'f> {
         let (needs_dc, needs_ac) =
             (is_sequential || header.first == 0 && header.high == 0, is_sequential || header.first > 0);
         let part = |&(component, dc, ac): &(usize, u8, u8)| {
-            Ok(Part {
+            Ok(ScanPart {
                 component,
-                dc: if needs_dc { Tables::table(&tables.dc, dc)? } else { None },
-                ac: if needs_ac { Tables::table(&tables.ac, ac)? } else { None },
+                dc: if needs_dc { DecodingTables::table(&tables.dc, dc)? } else { None },
+                ac: if needs_ac { DecodingTables::table(&tables.ac, ac)? } else { None },
             })
         };
         let scan = Scan {
@@ -325,7 +325,7 @@ impl<'f> Scans<'f> {
         self.budget = self.budget.checked_sub(scan.blocks(self.frame)).ok_or(Error::TooManyScans)?;
 
         if is_sequential && scan.parts.len() == self.frame.components.len() {
-            let mut stream = Stream::new(self.frame, self.rows());
+            let mut stream = StreamingSink::new(self.frame, self.rows());
             scan.decode(self.frame, segments, &mut stream)?;
             self.state = State::Pixels(stream.rows.into_rgb());
             return Ok(());
@@ -340,13 +340,13 @@ impl<'f> Scans<'f> {
         }
         match &mut self.state {
             State::Coefficients(blocks) => scan.decode(self.frame, segments, &mut Store { frame: self.frame, blocks }),
-            _ => Err(damaged("it goes on after its last scan")),
+            _ => Err(damaged("it continues after its last scan")),
         }
     }
 
-    /// Checks that a scan adds what is missing, and keeps what it adds. libjpeg only warns where one does not.
-    fn note(&mut self, header: &Header) -> Result<(), Damage> {
-        const ORDER: Damage = "a scan does not go on where the scans before it ended: one is missing";
+    /// Checks that a scan continues where the last ended, and records what it adds. libjpeg only warns if it does not.
+    fn note(&mut self, header: &ScanHeader) -> Result<(), Damage> {
+        const ORDER: Damage = "a scan does not continue where the scans before it ended: one is missing";
         if self.frame.process == Process::Progressive && !header.is_progressive() {
             return Err("a scan header has a band or bits that progressive scans cannot have");
         }
@@ -376,8 +376,8 @@ impl<'f> Scans<'f> {
         self.quantisers.iter().map(|table| table.unwrap_or([0; 64])).collect()
     }
 
-    fn rows(&self) -> Rows<'f> {
-        Rows::new(self.frame, &self.tables(), self.colours, self.kernels)
+    fn rows(&self) -> RowWriter<'f> {
+        RowWriter::new(self.frame, &self.tables(), self.colours, self.kernels)
     }
 
     /// The picture, once its end was found.
@@ -428,23 +428,23 @@ impl Sink for Store<'_> {
     fn row(&mut self, _: usize) {}
 }
 
-/// Turns the blocks of a picture's only scan to pixels as they come.
-struct Stream<'f> {
+/// Turns the blocks of a picture's only scan into pixels as they arrive.
+struct StreamingSink<'f> {
     frame: &'f Frame,
-    rows: Rows<'f>,
+    rows: RowWriter<'f>,
     /// Each component's blocks of the current MCU row, and their extents.
     grids: Vec<(Vec<Block>, Vec<u8>)>,
 }
 
-impl<'f> Stream<'f> {
-    fn new(frame: &'f Frame, rows: Rows<'f>) -> Self {
+impl<'f> StreamingSink<'f> {
+    fn new(frame: &'f Frame, rows: RowWriter<'f>) -> Self {
         let grid = |count| (vec![[0; 64]; count], vec![0; count]);
         let grids = frame.components.iter().map(|component| grid(component.block_stride * component.v)).collect();
         Self { frame, rows, grids }
     }
 }
 
-impl Sink for Stream<'_> {
+impl Sink for StreamingSink<'_> {
     #[inline(always)]
     fn block(
         &mut self,

@@ -1,8 +1,8 @@
-//! Why a JPEG gives no picture.
+//! Why a JPEG cannot be decoded.
 
 use std::fmt;
 
-/// Why a JPEG gives no picture. Each wording is a reason that fits behind "JPEG picture: ".
+/// Why a JPEG cannot be decoded. Each text is a reason that fits after "JPEG picture: ".
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -15,17 +15,17 @@ pub enum Error {
     ScansMissing,
     /// The picture contradicts itself or the format.
     Damaged {
-        /// Where it was noticed, bytes from the start.
+        /// Where it was detected, bytes from the start.
         at: usize,
         /// What is wrong there.
         what: &'static str,
     },
-    /// A part of the standard that is not read, or that no reader takes.
+    /// A part of the standard that is not supported.
     Unsupported {
-        /// Which part.
+        /// Which part, as a sentence.
         what: &'static str,
     },
-    /// A side is zero pixels long. Height zero may also mean that it follows the picture (DNL), which nobody reads.
+    /// A side is zero pixels long. Height zero may also mean that the height follows the picture (DNL).
     Empty {
         /// Announced width, pixels.
         width: u32,
@@ -39,15 +39,15 @@ pub enum Error {
         /// Announced height, pixels.
         height: u32,
     },
-    /// The picture needs more memory beside its pixels than [`Limits`](crate::Limits) allow: it is progressive, or its
-    /// components come one after the other, so that all coefficients must be kept.
+    /// The picture needs more memory in addition to its pixels than [`Limits`](crate::Limits) allow: it is progressive, or its
+    /// components are in separate scans, so all coefficients must be kept.
     TooMuchMemory {
         /// Bytes that the coefficients take.
         needed: u64,
         /// Bytes allowed.
         limit: u64,
     },
-    /// So many scans over so large a picture that decoding would take minutes; no photograph is stored so.
+    /// Too many scans for the picture's size: decoding would take minutes. No photograph has as many.
     TooManyScans,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Error {
             Self::CutShort => f.write_str("the end of the file is missing"),
             Self::ScansMissing => f.write_str("some of its scans are missing"),
             Self::Damaged { at, what } => write!(f, "{what} (at byte {at})"),
-            Self::Unsupported { what } => write!(f, "{what}, which is not read"),
+            Self::Unsupported { what } => write!(f, "{what}, which is not supported"),
             Self::Empty { width, height } => write!(f, "it has no pixels ({width} × {height})"),
             Self::TooLarge { width, height } => write!(f, "it announces {width} × {height} pixels, over the limit"),
             Self::TooMuchMemory { needed, limit } => {

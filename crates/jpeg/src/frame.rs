@@ -1,4 +1,4 @@
-//! What a frame header (SOF) says, and the sizes that follow from it (T.81 A.1, A.2; libjpeg's `jdinput.c`).
+//! The frame header (SOF), and the sizes that follow from it (T.81 A.1, A.2; libjpeg's `jdinput.c`).
 
 use crate::Error;
 
@@ -20,7 +20,7 @@ pub(crate) const ZIGZAG: [u8; 64] = [
 pub(crate) enum Process {
     /// Baseline or extended: each component is coded in one scan.
     Sequential,
-    /// Bands and bits of coefficients are coded in scans of their own.
+    /// Bands and bits of coefficients are coded in separate scans.
     Progressive,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Component {
     pub block_stride: usize,
 }
 
-/// The picture as its frame header announces it.
+/// The picture according to its frame header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub process: Process,
@@ -67,8 +67,8 @@ impl Frame {
         };
         match precision {
             8 => {}
-            12 => return Err(Error::Unsupported { what: "it has 12 bits a sample" }),
-            _ => return Err(Error::Unsupported { what: "it has neither 8 nor 12 bits a sample" }),
+            12 => return Err(Error::Unsupported { what: "it has 12 bits per sample" }),
+            _ => return Err(Error::Unsupported { what: "it has neither 8 nor 12 bits per sample" }),
         }
         let (width, height) = (u16::from_be_bytes([*w1, *w0]), u16::from_be_bytes([*h1, *h0]));
         if width == 0 || height == 0 {

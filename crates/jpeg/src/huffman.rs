@@ -6,7 +6,7 @@ use crate::frame::{Block, ZIGZAG};
 pub(crate) type Damage = &'static str;
 
 const NO_CODE: Damage = "the compressed data holds a code that its Huffman table lacks";
-const TOO_LONG: Damage = "the compressed data goes beyond a block's last coefficient";
+const TOO_LONG: Damage = "the compressed data continues beyond a block's last coefficient";
 const TOO_WIDE: Damage = "the compressed data holds a coefficient that 8-bit samples cannot have";
 
 /// [`ZIGZAG`], with room for the longest run beyond its end.
@@ -19,19 +19,19 @@ const PLACES: [u8; 128] = {
 /// Bits looked up at once.
 const WIDE: u32 = 10;
 
-/// A code table ready for decoding.
+/// A Huffman table prepared for decoding.
 #[derive(Clone)]
-pub(crate) struct Table {
+pub(crate) struct HuffmanTable {
     /// Largest code of each length, left-aligned in 16 bits, plus one; index 0 is unused.
     ends: [u32; 17],
     /// What a code of each length must be moved by to index `symbols`.
     offsets: [i32; 17],
     symbols: Vec<u8>,
-    /// By the next [`WIDE`] bits: see [`Entry`].
-    lookup: Box<[Entry; 1 << WIDE]>,
+    /// By the next [`WIDE`] bits: see [`TableEntry`].
+    lookup: Box<[TableEntry; 1 << WIDE]>,
 }
 
-/// What the next bits mean: the symbol and, where they hold it whole, the coefficient.
+/// The meaning of the next bits: the symbol and, if they hold all of it, the coefficient.
 ///
 /// | bits | |
 /// |---|---|
@@ -40,9 +40,9 @@ pub(crate) struct Table {
 /// | 8–15 | symbol: zero run × 16 + bits of the coefficient |
 /// | 16–31 | coefficient |
 #[derive(Clone, Copy, Default)]
-struct Entry(u32);
+struct TableEntry(u32);
 
-impl Entry {
+impl TableEntry {
     const WHOLE: u32 = 1 << 6;
 
     fn bits(self) -> u32 {
@@ -69,15 +69,15 @@ fn extend(bits: u32, size: u32) -> i32 {
     bits as i32 - (negative as i32 * ((1 << size) - 1))
 }
 
-impl Table {
+impl HuffmanTable {
     /// From the number of codes of each length and the symbols in order of their codes.
     pub fn new(counts: &[u8; 16], symbols: &[u8], is_dc: bool) -> Result<Self, Damage> {
-        const WRONG: Damage = "a Huffman table is no prefix code";
+        const WRONG: Damage = "a Huffman table is not a prefix code";
         if is_dc && symbols.iter().any(|&symbol| symbol > 15) {
             return Err("a Huffman table for DC coefficients holds a symbol over 15");
         }
         let (mut ends, mut offsets) = ([0; 17], [0; 17]);
-        let mut lookup = vec![Entry::default(); 1 << WIDE];
+        let mut lookup = vec![TableEntry::default(); 1 << WIDE];
         let (mut code, mut index) = (0_u32, 0_usize);
         for (length, &count) in (1_u32..).zip(counts) {
             offsets[length as usize] = index as i32 - code as i32;
@@ -129,17 +129,17 @@ impl Table {
 }
 
 /// Writes all look-up entries that start with a code of `length` bits; `free` bits follow it there.
-fn fill(entries: &mut [Entry], symbol: u8, length: u32, free: u32, is_dc: bool) {
+fn fill(entries: &mut [TableEntry], symbol: u8, length: u32, free: u32, is_dc: bool) {
     let size = u32::from(symbol & 15);
     let plain = u32::from(symbol) << 8 | length;
     if size > free || (size == 0 && !is_dc) {
         // A run's end or sixteen zeros (no value), or a value that reaches beyond the look-up.
-        entries.fill(Entry(plain));
+        entries.fill(TableEntry(plain));
         return;
     }
     for (value, group) in (0..).zip(entries.chunks_exact_mut(1 << (free - size))) {
         let value = if size == 0 { 0 } else { extend(value, size) };
-        group.fill(Entry((value as u32) << 16 | (plain + size) | Entry::WHOLE));
+        group.fill(TableEntry((value as u32) << 16 | (plain + size) | TableEntry::WHOLE));
     }
 }
 
@@ -152,7 +152,7 @@ fn last_word(bytes: &[u8], next: usize) -> u64 {
     u64::from_be_bytes(word)
 }
 
-/// The bits of one segment: what stands between two markers, without stuffing.
+/// The bits of one segment, between two markers, without stuffing.
 #[derive(Clone, Copy)]
 pub(crate) struct Bits<'a> {
     bytes: &'a [u8],
@@ -218,7 +218,7 @@ impl<'a> Bits<'a> {
 
     /// The symbol of the next code, with the value's bits still ready.
     #[inline(always)]
-    pub fn symbol(&mut self, table: &Table) -> Result<u8, Damage> {
+    pub fn symbol(&mut self, table: &HuffmanTable) -> Result<u8, Damage> {
         self.ensure();
         let entry = table.lookup[self.peek(WIDE) as usize];
         if entry.bits() == 0 {
@@ -231,7 +231,7 @@ impl<'a> Bits<'a> {
 
     /// The symbol of a code that is longer than the look-up.
     #[inline(always)]
-    fn long_symbol(&mut self, table: &Table) -> Result<u8, Damage> {
+    fn long_symbol(&mut self, table: &HuffmanTable) -> Result<u8, Damage> {
         let (symbol, length) = table.long_symbol(self.peek(16))?;
         self.skip(length);
         Ok(symbol)
@@ -245,7 +245,7 @@ impl<'a> Bits<'a> {
 
     /// The difference of a DC coefficient from the last (T.81 F.2.2.1).
     #[inline(always)]
-    pub fn dc_difference(&mut self, table: &Table) -> Result<i32, Damage> {
+    pub fn dc_difference(&mut self, table: &HuffmanTable) -> Result<i32, Damage> {
         self.ensure();
         let entry = table.lookup[self.peek(WIDE) as usize];
         if entry.is_whole() {
@@ -261,7 +261,13 @@ impl<'a> Bits<'a> {
     /// that is not zero (T.81 F.2.2).
     // Not inlined, and on a copy: so the bits stay in registers.
     #[inline(never)]
-    pub fn block(&mut self, dc: &Table, ac: &Table, last_dc: &mut i32, block: &mut Block) -> Result<u8, Damage> {
+    pub fn block(
+        &mut self,
+        dc: &HuffmanTable,
+        ac: &HuffmanTable,
+        last_dc: &mut i32,
+        block: &mut Block,
+    ) -> Result<u8, Damage> {
         let mut bits = *self;
         let extent = bits.coefficients(dc, ac, last_dc, block);
         *self = bits;
@@ -269,7 +275,13 @@ impl<'a> Bits<'a> {
     }
 
     #[inline(always)]
-    fn coefficients(&mut self, dc: &Table, ac: &Table, last_dc: &mut i32, block: &mut Block) -> Result<u8, Damage> {
+    fn coefficients(
+        &mut self,
+        dc: &HuffmanTable,
+        ac: &HuffmanTable,
+        last_dc: &mut i32,
+        block: &mut Block,
+    ) -> Result<u8, Damage> {
         *last_dc = last_dc.wrapping_add(self.dc_difference(dc)?);
         block[0] = *last_dc as i16;
         let (mut next, mut last) = (1, 0);

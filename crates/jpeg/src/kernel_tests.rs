@@ -2,10 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::colour::{Colours, to_rgb};
-use crate::dct::inverse_row;
+use crate::colour::Colours;
 use crate::frame::Block;
-use crate::kernels::Kernels;
+use crate::kernels::Instructions;
 use crate::upsample::Upsampling;
 
 /// Blocks as pictures have them, as damage leaves them, and the empty rows that some code paths look for.
@@ -37,12 +36,12 @@ proptest! {
     fn transforms_agree(blocks in proptest::collection::vec(any_block(), 1..6), quantisers in any_quantisers()) {
         let (blocks, extents): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
         let stride = blocks.len() * 8 + 8;
-        let run = |kernels| {
+        let run = |kernels: Instructions| {
             let mut out = vec![0; stride * 8];
-            inverse_row(kernels, &blocks, &extents, &quantisers, &mut out, stride);
+            kernels.inverse_row(&blocks, &extents, &quantisers, &mut out, stride);
             out
         };
-        let (fast, plain) = (run(Kernels::best()), run(Kernels::Portable));
+        let (fast, plain) = (run(Instructions::best()), run(Instructions::Portable));
         for (fast, plain) in fast.chunks(stride).zip(plain.chunks(stride)) {
             prop_assert_eq!(&fast[..blocks.len() * 8], &plain[..blocks.len() * 8]);
         }
@@ -61,13 +60,13 @@ proptest! {
             Upsampling::Repeat { wide: 2, high: 2 },
             Upsampling::Repeat { wide: 3, high: 1 },
         ] {
-            let run = |kernels| {
+            let run = |kernels: Instructions| {
                 let (mut sums, mut out) = (vec![0; near.len() + 64], vec![0; near.len() * 3 + 64]);
-                upsampling.row(kernels, &near, &far[..near.len()], is_lower, &mut sums, &mut out);
+                kernels.upsample_row(upsampling, &near, &far[..near.len()], is_lower, &mut sums, &mut out);
                 out.truncate(near.len() * 2);
                 out
             };
-            prop_assert_eq!(run(Kernels::best()), run(Kernels::Portable), "{:?}", upsampling);
+            prop_assert_eq!(run(Instructions::best()), run(Instructions::Portable), "{:?}", upsampling);
         }
     }
 }
@@ -80,15 +79,15 @@ fn colours_agree() {
     for y in (0..=255_u8).step_by(5) {
         for cr in 0..=255_u8 {
             let components = [&[y; 256][..], &line, &[cr; 256]];
-            to_rgb(Kernels::best(), Colours::YCbCr, &components, &mut fast);
-            to_rgb(Kernels::Portable, Colours::YCbCr, &components, &mut plain);
+            Instructions::best().to_rgb(Colours::YCbCr, &components, &mut fast);
+            Instructions::Portable.to_rgb(Colours::YCbCr, &components, &mut plain);
             assert_eq!(fast, plain, "{y}, {cr}");
         }
     }
     // A row that is no multiple of a vector's length.
     let components = [&line[..], &line[..], &line[..]];
     let mut rows = [vec![0; 250 * 3], vec![0; 250 * 3]];
-    to_rgb(Kernels::best(), Colours::YCbCr, &components, &mut rows[0]);
-    to_rgb(Kernels::Portable, Colours::YCbCr, &components, &mut rows[1]);
+    Instructions::best().to_rgb(Colours::YCbCr, &components, &mut rows[0]);
+    Instructions::Portable.to_rgb(Colours::YCbCr, &components, &mut rows[1]);
     assert_eq!(rows[0], rows[1]);
 }

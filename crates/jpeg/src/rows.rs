@@ -1,9 +1,8 @@
-//! Coefficients of one MCU row after the other → rows of RGB. Keeps no more samples than the next rows need.
+//! Coefficients → rows of RGB, one MCU row at a time, keeping only the samples that the next rows need.
 
-use crate::colour::{Colours, to_rgb};
-use crate::dct::inverse_row;
+use crate::colour::Colours;
 use crate::frame::{Block, Component, Frame, SIDE};
-use crate::kernels::Kernels;
+use crate::kernels::Instructions;
 use crate::upsample::Upsampling;
 
 /// Rows of samples that are kept from the MCU row before, in units of a component's vertical sampling factor. The last of
@@ -11,7 +10,7 @@ use crate::upsample::Upsampling;
 const KEPT: usize = 2;
 
 /// The samples of a component's current MCU row and of the end of the last.
-struct Strip {
+struct ComponentStrip {
     upsampling: Upsampling,
     quantisers: Block,
     samples: Vec<u8>,
@@ -20,26 +19,26 @@ struct Strip {
     line: Vec<u8>,
 }
 
-/// Where the rows of a picture come together.
-pub(crate) struct Rows<'f> {
+/// Builds a picture from its rows of blocks.
+pub(crate) struct RowWriter<'f> {
     frame: &'f Frame,
-    kernels: Kernels,
+    kernels: Instructions,
     colours: Colours,
-    strips: Vec<Strip>,
+    strips: Vec<ComponentStrip>,
     sums: Vec<i16>,
     rgb: Vec<u8>,
     rgb_line: Vec<u8>,
 }
 
-impl<'f> Rows<'f> {
+impl<'f> RowWriter<'f> {
     /// `quantisers` has each component's table in rows.
-    pub fn new(frame: &'f Frame, quantisers: &[Block], colours: Colours, kernels: Kernels) -> Self {
+    pub fn new(frame: &'f Frame, quantisers: &[Block], colours: Colours, kernels: Instructions) -> Self {
         // Vector code may write a little beyond the last sample.
         const SPARE: usize = 64;
         let full_width = frame.mcus_wide * frame.h_max * SIDE;
         let strip = |(component, &quantisers): (&Component, &Block)| {
             let stride = component.block_stride * SIDE + SIDE;
-            Strip {
+            ComponentStrip {
                 upsampling: Upsampling::of(component, frame),
                 quantisers,
                 samples: vec![0; (KEPT + SIDE) * component.v * stride + SPARE],
@@ -64,10 +63,10 @@ impl<'f> Rows<'f> {
         let strip = &mut self.strips[component];
         let first = (KEPT * v + row * SIDE) * strip.stride;
         let out = &mut strip.samples[first..];
-        inverse_row(self.kernels, blocks, extents, &strip.quantisers, out, strip.stride);
+        self.kernels.inverse_row(blocks, extents, &strip.quantisers, out, strip.stride);
     }
 
-    /// Writes the rows that can be had once all blocks of an MCU row are there.
+    /// Writes the rows that an MCU row completes, once all its blocks are in.
     pub fn finish(&mut self, mcu_row: usize) {
         let is_last = mcu_row + 1 == self.frame.mcus_high;
         // In units of the sampling factors: rows of these stand side by side.
@@ -86,11 +85,11 @@ impl<'f> Rows<'f> {
     }
 
     fn row(&mut self, mcu_row: usize, y: usize) {
-        // Whole vectors: what lies beyond the width is not kept.
+        // Whole vectors; the excess is cut off below.
         let (width, count) = (self.frame.width.next_multiple_of(16), self.strips.len());
         let mut lines: [&[u8]; 4] = [&[]; 4];
         for ((strip, component), line) in self.strips.iter_mut().zip(&self.frame.components).zip(&mut lines) {
-            let Strip { upsampling, samples, stride, .. } = strip;
+            let ComponentStrip { upsampling, samples, stride, .. } = strip;
             let of = |row: usize| {
                 let first = (row + KEPT * component.v - mcu_row * SIDE * component.v) * *stride;
                 &samples[first..]
@@ -100,12 +99,12 @@ impl<'f> Rows<'f> {
                 of(near)
             } else {
                 let (near, far) = (&of(near)[..component.width], &of(far)[..component.width]);
-                upsampling.row(self.kernels, near, far, y % 2 == 1, &mut self.sums, &mut strip.line);
+                self.kernels.upsample_row(*upsampling, near, far, y % 2 == 1, &mut self.sums, &mut strip.line);
                 &strip.line
             };
         }
         let line = &mut self.rgb_line[..width * 3];
-        to_rgb(self.kernels, self.colours, &lines[..count], line);
+        self.kernels.to_rgb(self.colours, &lines[..count], line);
         self.rgb.extend_from_slice(&line[..self.frame.width * 3]);
     }
 

@@ -5,21 +5,21 @@ use std::rc::Rc;
 
 use crate::Error;
 use crate::frame::{Block, Frame, Process, ZIGZAG};
-use crate::huffman::{Bits, Damage, Table};
+use crate::huffman::{Bits, Damage, HuffmanTable};
 use crate::segments::Segments;
 
 /// A component of a scan.
-pub(crate) struct Part {
+pub(crate) struct ScanPart {
     /// Its place in the frame.
     pub component: usize,
-    /// Its code tables; a scan needs one or both.
-    pub dc: Option<Rc<Table>>,
-    pub ac: Option<Rc<Table>>,
+    /// Its Huffman tables; a scan needs one or both.
+    pub dc: Option<Rc<HuffmanTable>>,
+    pub ac: Option<Rc<HuffmanTable>>,
 }
 
-/// What a scan header (SOS) says.
+/// A scan header (SOS).
 pub(crate) struct Scan {
-    pub parts: Vec<Part>,
+    pub parts: Vec<ScanPart>,
     /// First and last coefficient of the band, in zigzag order.
     pub first: u8,
     pub last: u8,
@@ -30,8 +30,8 @@ pub(crate) struct Scan {
     pub restart_interval: usize,
 }
 
-/// What a scan header (SOS) says, with numbers in place of tables.
-pub(crate) struct Header {
+/// A scan header (SOS), with table numbers in place of tables.
+pub(crate) struct ScanHeader {
     /// Place in the frame, slot of the DC table, slot of the AC table.
     pub parts: Vec<(usize, u8, u8)>,
     pub first: u8,
@@ -40,7 +40,7 @@ pub(crate) struct Header {
     pub low: u8,
 }
 
-impl Header {
+impl ScanHeader {
     /// Reads the body of a SOS segment, which starts at byte `at` of the file.
     pub fn read(frame: &Frame, body: &[u8], at: usize) -> Result<Self, Error> {
         const LENGTH: &str = "a scan header's length does not fit its number of components";
@@ -133,7 +133,7 @@ impl Scan {
         match (frame.process, self.first, self.high) {
             (Process::Sequential, ..) => {
                 let tables = dc()?.into_iter().zip(ac()?).collect();
-                self.mcus(frame, segments, sink, Sequential { tables, last_dc: [0; 4] })
+                self.mcus(frame, segments, sink, SequentialScan { tables, last_dc: [0; 4] })
             }
             (_, 0, 0) => self.mcus(frame, segments, sink, FirstDc { tables: dc()?, last_dc: [0; 4], low }),
             (_, 0, _) => self.mcus(frame, segments, sink, NextDc { low }),
@@ -219,7 +219,7 @@ impl Scan {
                 }
             }
             if !bits.rest().is_empty() || !coding.is_complete() {
-                return Err(segment.damaged("the compressed data goes on after the last block it has room for"));
+                return Err(segment.damaged("the compressed data continues after the last block"));
             }
             if row == high {
                 // Nothing more need come, but then this must be the picture's true end.
@@ -232,12 +232,12 @@ impl Scan {
 }
 
 /// Whole blocks (T.81 F.2).
-struct Sequential<'t> {
-    tables: Vec<(&'t Table, &'t Table)>,
+struct SequentialScan<'t> {
+    tables: Vec<(&'t HuffmanTable, &'t HuffmanTable)>,
     last_dc: [i32; 4],
 }
 
-impl Coding for Sequential<'_> {
+impl Coding for SequentialScan<'_> {
     fn restart(&mut self) {
         self.last_dc = [0; 4];
     }
@@ -251,7 +251,7 @@ impl Coding for Sequential<'_> {
 
 /// The upper bits of DC coefficients (T.81 G.1.2.1).
 struct FirstDc<'t> {
-    tables: Vec<&'t Table>,
+    tables: Vec<&'t HuffmanTable>,
     last_dc: [i32; 4],
     low: u32,
 }
@@ -285,7 +285,7 @@ impl Coding for NextDc {
 
 /// The upper bits of a band of AC coefficients (T.81 G.1.2.2).
 struct FirstAc<'t> {
-    table: &'t Table,
+    table: &'t HuffmanTable,
     band: std::ops::RangeInclusive<usize>,
     low: u32,
     /// Blocks still to come whose band is empty.
@@ -348,7 +348,7 @@ impl FirstAc<'_> {
 
 /// One more bit of a band of AC coefficients (T.81 G.1.2.3).
 struct NextAc<'t> {
-    table: &'t Table,
+    table: &'t HuffmanTable,
     band: std::ops::RangeInclusive<usize>,
     low: u32,
     /// Blocks still to come without coefficients that become other than zero.

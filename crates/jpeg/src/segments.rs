@@ -1,4 +1,4 @@
-//! Markers and what stands between them (T.81 B.1).
+//! Markers and the segments between them (T.81 B.1).
 
 use crate::Error;
 use crate::huffman::Damage;
@@ -73,8 +73,8 @@ impl<'a> Segments<'a> {
         Ok((body, at + 2))
     }
 
-    /// The compressed data up to the next marker (T.81 B.1.1.5), of which [`Data::bytes`] are without stuffing.
-    pub fn next(&mut self) -> Result<Data<'_, 'a>, Error> {
+    /// The compressed data up to the next marker (T.81 B.1.1.5), of which [`SegmentData::bytes`] are without stuffing.
+    pub fn next(&mut self) -> Result<SegmentData<'_, 'a>, Error> {
         let start = self.at;
         self.data.clear();
         let ended = loop {
@@ -97,7 +97,7 @@ impl<'a> Segments<'a> {
             self.data.push(0xff);
             self.at += code + 1;
         };
-        Ok(Data { segments: self, start, ended })
+        Ok(SegmentData { segments: self, start, ended })
     }
 }
 
@@ -119,14 +119,14 @@ fn find_ff(bytes: &[u8]) -> usize {
 }
 
 /// The compressed data between two markers.
-pub(crate) struct Data<'s, 'a> {
+pub(crate) struct SegmentData<'s, 'a> {
     segments: &'s mut Segments<'a>,
     start: usize,
     /// A marker follows, not the end of the file.
     ended: bool,
 }
 
-impl Data<'_, '_> {
+impl SegmentData<'_, '_> {
     pub fn bytes(&self) -> &[u8] {
         &self.segments.data
     }

@@ -2,7 +2,6 @@
 //! triangle filter where the resolution is halved ("fancy upsampling"), else repetition.
 
 use crate::frame::{Component, Frame};
-use crate::kernels::Kernels;
 
 /// How a component's rows are brought to the picture's width and height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +38,7 @@ impl Upsampling {
             Self::None | Self::Wide => (y, y),
             Self::High | Self::WideAndHigh => {
                 let near = y / 2;
-                // Beyond the edge lies the edge.
+                // The outermost row also stands in for the missing one beyond it.
                 (near, if y.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(height - 1) })
             }
             Self::Repeat { high, .. } => (y / high, y / high),
@@ -50,17 +49,10 @@ impl Upsampling {
     ///
     /// `near` and `far` hold the component's width; `out` gets that times the factor, of which the picture may need one
     /// less (its width is not a multiple).
-    pub fn row(self, kernels: Kernels, near: &[u8], far: &[u8], is_lower: bool, sums: &mut [i16], out: &mut [u8]) {
-        match kernels {
-            Kernels::Portable => self.row_here(near, far, is_lower, sums, out),
-            #[cfg(target_arch = "x86_64")]
-            Kernels::Avx2(avx2) => avx2.upsampled_row(self, near, far, is_lower, sums, out),
-        }
-    }
-
-    /// [`Self::row`] with whatever instructions the caller was compiled for.
+    ///
+    /// Inlined, so that it uses the instructions its caller is compiled for.
     #[inline(always)]
-    pub fn row_here(self, near: &[u8], far: &[u8], is_lower: bool, sums: &mut [i16], out: &mut [u8]) {
+    pub fn row(self, near: &[u8], far: &[u8], is_lower: bool, sums: &mut [i16], out: &mut [u8]) {
         match self {
             Self::None => out[..near.len()].copy_from_slice(near),
             Self::Wide => twice_as_wide(near, out),

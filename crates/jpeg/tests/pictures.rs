@@ -1,6 +1,6 @@
 //! The corpus of `corpus/make.py`: JPEGs of every kind, each with the digest of Pillow's pixels or the error that it must give.
 
-use facevault_jpeg::{Error, Limits, Picture, decode};
+use facevault_jpeg::{DecodedPicture, Error, Limits, decode};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -60,7 +60,7 @@ fn a_picture_may_have_any_number_of_restart_intervals() {
     assert!(picture.rgb.iter().all(|&value| value == 128));
 }
 
-fn read(file: &[u8]) -> Result<Picture, Error> {
+fn read(file: &[u8]) -> Result<DecodedPicture, Error> {
     decode(file, &LIMITS)
 }
 

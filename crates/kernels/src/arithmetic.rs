@@ -1,10 +1,10 @@
-//! How numbers are multiplied and how they are kept. A product runs over 32-bit words, whatever the precision: one f32,
-//! two bf16 or 16-bit integers, or four bytes. So the kernels need to know no more than one step over one word.
+//! How numbers are multiplied and stored. A product runs over 32-bit words at every precision: one f32, two bf16 or 16-bit
+//! integers, or four bytes. So the kernels only need one step over one word.
 
 use crate::simd::{DotBf16, DotU8, Simd};
 
 /// One step of an inner product. # Safety: as [`Simd`].
-pub trait Arithmetic<S: Simd> {
+pub(crate) trait ProductArithmetic<S: Simd> {
     /// Sums are `i32`, not `f32`.
     const INTEGER: bool;
     /// The order in which a sum takes its words, as many at a time as are listed here; they divide the words of a product.
@@ -14,23 +14,23 @@ pub trait Arithmetic<S: Simd> {
 }
 
 /// f32 × f32.
-pub struct Float;
+pub(crate) struct Float;
 /// f32 × f32, where the words are pairs of bf16 values: what `vdpbf16ps` computes, by two fused steps, the upper half first
 /// (Intel SDM; Zen 5 does the same). It takes numbers below 1.2e-38 for zero, and this does not.
-pub struct FloatPairs;
+pub(crate) struct FloatPairs;
 /// Pairs of bf16, f32 sums.
-pub struct Bf16Pairs;
+pub(crate) struct Bf16Pairs;
 /// Pairs of 16-bit integers, i32 sums.
-pub struct I16Pairs;
+pub(crate) struct I16Pairs;
 /// Four unsigned by four signed bytes, i32 sums.
-pub struct U8Quads;
+pub(crate) struct U8Quads;
 
 // SAFETY of every block here: handed on from the caller, who keeps the contract of `Simd`.
 #[allow(clippy::undocumented_unsafe_blocks)]
 mod steps {
-    use super::{Arithmetic, Bf16Pairs, DotBf16, DotU8, Float, FloatPairs, I16Pairs, Simd, U8Quads};
+    use super::{Bf16Pairs, DotBf16, DotU8, Float, FloatPairs, I16Pairs, ProductArithmetic, Simd, U8Quads};
 
-    impl<S: Simd> Arithmetic<S> for Float {
+    impl<S: Simd> ProductArithmetic<S> for Float {
         const INTEGER: bool = false;
         #[inline(always)]
         unsafe fn step(acc: S::I, activation: S::I, weight: S::I) -> S::I {
@@ -38,16 +38,16 @@ mod steps {
         }
     }
 
-    impl<S: Simd> Arithmetic<S> for FloatPairs {
+    impl<S: Simd> ProductArithmetic<S> for FloatPairs {
         const INTEGER: bool = false;
         const ORDER: &'static [usize] = &[1, 0];
         #[inline(always)]
         unsafe fn step(acc: S::I, activation: S::I, weight: S::I) -> S::I {
-            unsafe { <Float as Arithmetic<S>>::step(acc, activation, weight) }
+            unsafe { <Float as ProductArithmetic<S>>::step(acc, activation, weight) }
         }
     }
 
-    impl<S: DotBf16> Arithmetic<S> for Bf16Pairs {
+    impl<S: DotBf16> ProductArithmetic<S> for Bf16Pairs {
         const INTEGER: bool = false;
         #[inline(always)]
         unsafe fn step(acc: S::I, activation: S::I, weight: S::I) -> S::I {
@@ -55,7 +55,7 @@ mod steps {
         }
     }
 
-    impl<S: Simd> Arithmetic<S> for I16Pairs {
+    impl<S: Simd> ProductArithmetic<S> for I16Pairs {
         const INTEGER: bool = true;
         #[inline(always)]
         unsafe fn step(acc: S::I, activation: S::I, weight: S::I) -> S::I {
@@ -63,7 +63,7 @@ mod steps {
         }
     }
 
-    impl<S: DotU8> Arithmetic<S> for U8Quads {
+    impl<S: DotU8> ProductArithmetic<S> for U8Quads {
         const INTEGER: bool = true;
         #[inline(always)]
         unsafe fn step(acc: S::I, activation: S::I, weight: S::I) -> S::I {
@@ -73,7 +73,7 @@ mod steps {
 }
 
 /// How an activation is kept in memory. # Safety: as [`Simd`]; `from` and `to` are valid for LANES × [`Self::BYTES`].
-pub trait Storage<S: Simd> {
+pub(crate) trait ActivationStorage<S: Simd> {
     /// Of one number.
     const BYTES: usize;
     /// Reads LANES numbers.
@@ -83,20 +83,20 @@ pub trait Storage<S: Simd> {
 }
 
 /// f32.
-pub struct InF32;
+pub(crate) struct InF32;
 /// bf16 values in f32, for sets that cannot multiply bf16.
-pub struct RoundedInF32;
+pub(crate) struct RoundedInF32;
 /// bf16.
-pub struct InBf16;
+pub(crate) struct InBf16;
 /// 0..=255 in a byte.
-pub struct InU8;
+pub(crate) struct InU8;
 /// 0..=255 in 16 bits, for sets that cannot multiply bytes.
-pub struct InU16;
+pub(crate) struct InU16;
 
 macro_rules! storage {
     ($name:ident, $bytes:literal, $load:expr, $store:expr) => {
         #[allow(clippy::undocumented_unsafe_blocks)] // As above.
-        impl<S: Simd> Storage<S> for $name {
+        impl<S: Simd> ActivationStorage<S> for $name {
             const BYTES: usize = $bytes;
             #[inline(always)]
             unsafe fn load(from: *const u8) -> S::F {

@@ -1,12 +1,12 @@
-//! The inner loops, written once over [`Simd`], [`Arithmetic`] and [`Storage`]; `sets` compiles them for each
+//! The inner loops, written once over [`Simd`], [`ProductArithmetic`] and [`ActivationStorage`]; `sets` compiles them for each
 //! instruction set.
 
-use crate::arithmetic::{Arithmetic, Storage};
+use crate::arithmetic::{ActivationStorage, ProductArithmetic};
 use crate::simd::Simd;
 
 /// A product of some pixels with a panel of output channels.
-pub struct Tile {
-    /// What the offsets count from.
+pub struct TileJob {
+    /// Base of the offsets.
     pub arena: *const u8,
     /// Which taps of the kernel see more than padding: `runs` indices.
     pub taps: *const u32,
@@ -31,7 +31,7 @@ pub struct Tile {
 /// # Safety
 /// The pointers of `tile` are valid for what it says, and the CPU has the set.
 #[inline(always)]
-pub unsafe fn tile<S: Simd, A: Arithmetic<S>, const H: usize, const V: usize>(tile: &Tile) {
+pub(crate) unsafe fn tile<S: Simd, A: ProductArithmetic<S>, const H: usize, const V: usize>(tile: &TileJob) {
     // SAFETY: handed on from the caller.
     unsafe {
         let mut sums = [[S::zero_words(); V]; H];
@@ -62,7 +62,7 @@ pub unsafe fn tile<S: Simd, A: Arithmetic<S>, const H: usize, const V: usize>(ti
     }
 }
 
-/// What becomes of the sums of a [`Tile`]: bias, residual, ReLU, and the way to their place.
+/// Turns the sums of a [`TileJob`] into activations: bias, residual, ReLU, and storing them.
 pub struct Finish {
     /// pixels × `stride`.
     pub sums: *const u32,
@@ -78,11 +78,11 @@ pub struct Finish {
     pub bias: *const f32,
     /// Index of each pixel in the output.
     pub pixels: *const u32,
-    /// What is added, null for nothing: first pixel, this panel's first channel.
+    /// Added to the result, or null: first pixel, this panel's first channel.
     pub residual: *const u8,
     /// Bytes between two pixels of the residual.
     pub residual_stride: usize,
-    /// What the residual is multiplied with.
+    /// Multiplies the residual.
     pub factor: f32,
     /// Whether negative results become 0.
     pub relu: bool,
@@ -97,7 +97,9 @@ pub struct Finish {
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-pub unsafe fn finish<S: Simd, A: Arithmetic<S>, R: Storage<S>, O: Storage<S>>(job: &Finish) {
+pub(crate) unsafe fn finish<S: Simd, A: ProductArithmetic<S>, R: ActivationStorage<S>, O: ActivationStorage<S>>(
+    job: &Finish,
+) {
     // SAFETY: handed on from the caller.
     unsafe {
         let zero = S::splat(0.0);
@@ -125,7 +127,7 @@ pub unsafe fn finish<S: Simd, A: Arithmetic<S>, R: Storage<S>, O: Storage<S>>(jo
 }
 
 /// A 3×3 maximum with stride 2, no padding, of one image's rows.
-pub struct Pool {
+pub struct MaxPool {
     /// First pixel of the image.
     pub input: *const u8,
     /// Width of the input, pixels.
@@ -147,7 +149,7 @@ pub struct Pool {
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-pub unsafe fn max_pool<S: Simd, T: Storage<S>>(job: &Pool) {
+pub(crate) unsafe fn max_pool<S: Simd, T: ActivationStorage<S>>(job: &MaxPool) {
     // SAFETY: handed on from the caller.
     unsafe {
         for y in job.rows.clone() {
@@ -239,7 +241,7 @@ unsafe fn out_of_winograd<S: Simd>(m: [S::F; 6]) -> [S::F; 4] {
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-pub unsafe fn winograd_in<S: Simd, T: Storage<S>>(job: &WinogradIn) {
+pub(crate) unsafe fn winograd_in<S: Simd, T: ActivationStorage<S>>(job: &WinogradIn) {
     // SAFETY: handed on from the caller.
     unsafe {
         for channel in (0..job.channels).step_by(S::LANES) {
@@ -264,7 +266,7 @@ pub unsafe fn winograd_in<S: Simd, T: Storage<S>>(job: &WinogradIn) {
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-pub unsafe fn winograd_out<S: Simd, T: Storage<S>>(job: &WinogradOut) {
+pub(crate) unsafe fn winograd_out<S: Simd, T: ActivationStorage<S>>(job: &WinogradOut) {
     // SAFETY: handed on from the caller.
     unsafe {
         let zero = S::splat(0.0);
@@ -296,7 +298,7 @@ pub unsafe fn winograd_out<S: Simd, T: Storage<S>>(job: &WinogradOut) {
 /// # Safety
 /// As [`tile`]: the CPU has the set.
 #[inline(always)]
-pub unsafe fn peak<S: Simd, A: Arithmetic<S>>(rounds: usize, seed: &[u32]) -> u32 {
+pub(crate) unsafe fn peak<S: Simd, A: ProductArithmetic<S>>(rounds: usize, seed: &[u32]) -> u32 {
     // SAFETY: handed on from the caller; `seed` holds two vectors.
     unsafe {
         let (a, b) = (S::load_words(seed.as_ptr()), S::load_words(seed.as_ptr().add(S::LANES)));
@@ -321,4 +323,4 @@ pub unsafe fn peak<S: Simd, A: Arithmetic<S>>(rounds: usize, seed: &[u32]) -> u3
 }
 
 /// Independent sums of [`peak`]: more than latency × units, fewer than registers.
-pub const PEAK_SUMS: usize = 10;
+pub(crate) const PEAK_SUMS: usize = 10;

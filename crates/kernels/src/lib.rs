@@ -1,12 +1,12 @@
-//! CPU kernels: the tiles that networks and all-pairs products are computed with, for AVX-512, AVX2, NEON and plain Rust,
-//! chosen at run time; and the tally that cosines are counted in.
+//! The CPU loops that networks and all-pairs products are computed with, for AVX-512, AVX2, NEON and portable Rust, chosen at
+//! run time, and the tally that counts cosines. A sum has one order whatever the tile, block or number of threads.
 //!
 //! ```text
 //! simd ─ arithmetic ─ kernels ─ sets (a table of kernels for each instruction set) ─ products
 //! ```
 
-// The operations of a vector trait must become instructions of the kernel around them; buffers of one arena are bytes
-// whose places are multiples of 64; kernels index what they keep in registers.
+// A vector trait's operations must be inlined into the kernel that is compiled for the set; arenas are bytes, with buffers at
+// multiples of 64; kernels index arrays that stay in registers.
 #![allow(clippy::inline_always, clippy::cast_ptr_alignment, clippy::needless_range_loop)]
 
 mod arithmetic;

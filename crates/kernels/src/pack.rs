@@ -1,6 +1,6 @@
 //! Weights as the kernels read them: BatchNorm folded, scales folded, panels of channels next to each other.
 
-use crate::sets::Weights;
+use crate::sets::WeightFormat;
 
 /// Shape of a packed convolution.
 #[derive(Debug, Clone, Copy)]
@@ -37,14 +37,14 @@ impl Filters<'_> {
         &self,
         outputs: std::ops::Range<usize>,
         width: usize,
-        kind: Weights,
+        kind: WeightFormat,
         scale: impl Fn(usize) -> f32,
         out: &mut Vec<u32>,
     ) {
         let per_word = match kind {
-            Weights::F32 | Weights::RoundedF32 => 1,
-            Weights::Bf16 | Weights::I16 => 2,
-            Weights::I8 => 4,
+            WeightFormat::F32 | WeightFormat::RoundedF32 => 1,
+            WeightFormat::Bf16 | WeightFormat::I16 => 2,
+            WeightFormat::I8 => 4,
         };
         let words = self.shape.padded / per_word;
         let first = out.len();
@@ -55,11 +55,11 @@ impl Filters<'_> {
                 for tap in 0..self.shape.taps {
                     let value = self.weight(output, input, tap) * unit * scale;
                     let bits = match kind {
-                        Weights::F32 => value.to_bits(),
-                        Weights::RoundedF32 => half::bf16::from_f32(value).to_f32().to_bits(),
-                        Weights::Bf16 => u32::from(half::bf16::from_f32(value).to_bits()),
-                        Weights::I8 => u32::from(value.round_ties_even() as i8 as u8),
-                        Weights::I16 => u32::from(i16::from(value.round_ties_even() as i8) as u16),
+                        WeightFormat::F32 => value.to_bits(),
+                        WeightFormat::RoundedF32 => half::bf16::from_f32(value).to_f32().to_bits(),
+                        WeightFormat::Bf16 => u32::from(half::bf16::from_f32(value).to_bits()),
+                        WeightFormat::I8 => u32::from(value.round_ties_even() as i8 as u8),
+                        WeightFormat::I16 => u32::from(i16::from(value.round_ties_even() as i8) as u16),
                     };
                     let word = first + (tap * words + place / per_word) * width + lane;
                     out[word] |= bits << ((place % per_word) * (32 / per_word));
@@ -68,7 +68,8 @@ impl Filters<'_> {
         }
     }
 
-    /// What an output channel's weights are multiplied with so that the largest becomes 127.
+    /// The factor that makes the largest weight of an output channel 127.
+    #[must_use]
     pub fn quantiser(&self, output: usize) -> f32 {
         let mut most = 0f32;
         for (input, &(_, unit)) in self.channels.iter().enumerate() {
@@ -81,6 +82,7 @@ impl Filters<'_> {
 }
 
 /// G g Gᵀ of Winograd's F(4×4, 3×3): 3×3 → 6×6.
+#[must_use]
 pub fn winograd(kernel: &[f64; 9]) -> [f64; 36] {
     const G: [[f64; 3]; 6] = [
         [0.25, 0.0, 0.0],

@@ -1,11 +1,10 @@
-//! Cosines of many rows with many rows, and what is counted of them: the products with the tile kernel of the network, the
-//! counting fused behind it while the products are still in the cache.
+//! Cosines of many rows with many rows, and their counts. Products use the network's tile kernel; counting follows while they
+//! are still in the cache.
 //!
-//! Every product is one chain of multiply-adds over the components, first to last, whichever tile it is in, so it does
-//! not depend on the blocking, the order of the rows, the number of threads, or the instruction set as long as that
-//! rounds a multiply-add once.
+//! Every product is one chain of multiply-adds over the components, first to last, in any tile. It does not depend on the
+//! blocking, the order of the rows, the number of threads, or the instruction set if that rounds a multiply-add once.
 
-use crate::kernels::Tile;
+use crate::kernels::TileJob;
 use crate::sets::{self, Set};
 use crate::tally::{BINS, FIXED_POINT, Moments};
 use crate::{Kernels, Precision};
@@ -26,7 +25,7 @@ const BLOCK: usize = 32;
 #[derive(Clone, Copy)]
 pub struct Products {
     set: &'static Set,
-    count: Count,
+    count: CountKernel,
     dimension: usize,
 }
 
@@ -40,7 +39,7 @@ impl std::fmt::Debug for Products {
 }
 
 /// The counting, compiled for an instruction set.
-type Count = unsafe fn(&[f32], f32, &mut [u64; BINS], &mut Sums, &mut Hits);
+type CountKernel = unsafe fn(&[f32], f32, &mut [u64; BINS], &mut Sums, &mut Hits);
 
 /// Up to [`LEFT`] rows, one after the other, zeros up to a whole number of tiles.
 #[derive(Debug, Default)]
@@ -76,13 +75,13 @@ impl Products {
     pub fn new(kernels: Kernels, dimension: usize) -> Option<Self> {
         let set = sets::choose(kernels, Precision::F32)?;
         #[cfg(target_arch = "x86_64")]
-        let count: Count = match set.lanes {
+        let count: CountKernel = match set.lanes {
             16 => count_avx512,
             8 => count_avx2,
             _ => count_plain,
         };
         #[cfg(not(target_arch = "x86_64"))]
-        let count: Count = count_plain;
+        let count: CountKernel = count_plain;
         Some(Self { set, count, dimension })
     }
 
@@ -92,7 +91,7 @@ impl Products {
         Self::new(Kernels::Auto, dimension).expect("portable kernels run everywhere")
     }
 
-    /// What products depend on besides the rows: kernels of one name give the same bits.
+    /// The rounding of multiply-adds: kernels with the same rounding give the same bits.
     #[must_use]
     pub fn rounding(&self) -> &'static str {
         if self.set.name == "portable" { "rounded twice" } else { "rounded once" }
@@ -140,7 +139,7 @@ impl Products {
         let whole = rows.is_multiple_of(height) && rows * self.dimension == left.data.len();
         assert!(
             whole && rows <= LEFT.next_multiple_of(height),
-            "{} numbers are no tiles of these kernels",
+            "{} numbers are not whole tiles of these kernels",
             left.data.len()
         );
         block.stride = COLUMNS;
@@ -153,7 +152,7 @@ impl Products {
                 for (row, offset) in offsets[..height].iter_mut().enumerate() {
                     *offset = ((top + row) * self.dimension * ELEMENT) as u32;
                 }
-                let tile = Tile {
+                let tile = TileJob {
                     arena: left.data.as_ptr().cast(),
                     taps: &raw const ONLY_TAP,
                     offsets: offsets.as_ptr(),
@@ -184,33 +183,33 @@ impl Products {
         unsafe { (self.count)(&run[..run.len().min(COLUMNS)], tail, counts, sums, hits) }
     }
 
-    /// Multiply-adds on one thread at full speed, as many operations as it returns; for the share of the peak.
+    /// Runs multiply-adds on one thread at full speed and returns the number of operations, to measure the peak.
     #[must_use]
     pub fn run_peak(&self, rounds: usize) -> f64 {
         self.set.run_peak(rounds)
     }
 }
 
-/// A row has one run of numbers: what is a pixel with one tap to the tile kernel.
+/// To the tile kernel, a row is a pixel with one tap.
 static ONLY_TAP: u32 = 0;
 
 /// Of every set's tiles.
 const MAX_HEIGHT: usize = 12;
 
-/// A product as a cosine: rounding may leave [−1, 1] by a little, and rows that are no unit rows by more.
+/// Clamps a product to a cosine: rounding may leave [−1, 1] slightly, and rows that are not of unit length by more.
 #[inline(always)]
 #[must_use]
 pub fn cosine_of(product: f32) -> f32 {
     smaller(larger(product, -1.0), 1.0)
 }
 
-/// One instruction, which takes `b` where `a` is no number.
+/// One instruction; `b` where `a` is NaN.
 #[inline(always)]
 fn smaller(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
-/// One instruction, which takes `b` where `a` is no number.
+/// One instruction; `b` where `a` is NaN.
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
@@ -250,7 +249,7 @@ impl Sums {
     }
 }
 
-/// Where in a run the cosines are that reach the tail.
+/// The places in a run whose cosines reach the tail.
 #[derive(Debug)]
 pub struct Hits {
     places: [u16; COLUMNS],
@@ -287,10 +286,10 @@ fn count_plain(run: &[f32], tail: f32, counts: &mut [u64; BINS], sums: &mut Sums
     count(run, tail, counts, sums, hits);
 }
 
-/// Minima and maxima that are followed side by side.
+/// Minima and maxima computed side by side.
 const SIDE: usize = 8;
 
-/// Loops over arrays that the compiler makes vectors of, in whatever set the caller was compiled for.
+/// Loops over arrays, which the compiler vectorises for the caller's instruction set.
 #[inline(always)]
 fn count(run: &[f32], tail: f32, counts: &mut [u64; BINS], sums: &mut Sums, hits: &mut Hits) {
     hits.found = 0;

@@ -1,16 +1,16 @@
 //! The kernels compiled for each instruction set, as tables of functions.
 
 use crate::arithmetic::{Bf16Pairs, Float, FloatPairs, I16Pairs, InBf16, InF32, InU8, InU16, RoundedInF32, U8Quads};
-use crate::kernels::{self, Finish, Pool, Tile, WinogradIn, WinogradOut};
+use crate::kernels::{self, Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
 use crate::simd::Simd;
 use crate::{Kernels, Precision};
 
-/// A tile's kernel for so many pixels and so many vectors of channels.
-type TileKernel = unsafe fn(&Tile, usize, usize);
+/// A tile kernel: the job, its pixels and its vectors of channels.
+type TileKernel = unsafe fn(&TileJob, usize, usize);
 
 /// One instruction set's kernels at one precision.
 pub struct Set {
-    /// As the CPU calls it.
+    /// Name of the instruction set.
     pub name: &'static str,
     /// 32-bit numbers in a register.
     pub lanes: usize,
@@ -21,45 +21,46 @@ pub struct Set {
     /// Bytes of an activation.
     pub bytes: usize,
     /// How weights are written.
-    pub weights: Weights,
+    pub weights: WeightFormat,
     /// Whether a × b + c is rounded once.
     pub fused: bool,
     /// The products of most layers.
     pub tile: TileKernel,
-    /// Their end.
+    /// Finishes them.
     pub finish: unsafe fn(&Finish),
-    /// Their end where the network's body ends: the output is f32.
+    /// Finishes those that end the network's body: the output is f32.
     pub finish_last: unsafe fn(&Finish),
     /// f32 products: the first layer, Winograd's, the head.
     pub tile_f32: TileKernel,
-    /// The end of an f32 product whose output is an activation.
+    /// Finishes an f32 product whose output is an activation.
     pub finish_f32: unsafe fn(&Finish),
-    /// The end of an f32 product whose output is f32.
+    /// Finishes an f32 product whose output is f32.
     pub finish_head: unsafe fn(&Finish),
     /// Maximum of activations.
-    pub max_pool: unsafe fn(&Pool),
+    pub max_pool: unsafe fn(&MaxPool),
     /// Activations → Winograd.
     pub winograd_in: unsafe fn(&WinogradIn),
     /// Winograd → activations.
     pub winograd_out: unsafe fn(&WinogradOut),
     /// Multiply-adds of `tile`'s kind at full speed.
-    pub peak: unsafe fn(usize, &[u32]) -> u32,
+    peak: unsafe fn(usize, &[u32]) -> u32,
 }
 
 impl Set {
-    /// What tells this set's results from those of other sets at the same precision: sets of which this says the same give
-    /// the same bytes.
+    /// The arithmetic, where it differs from the default of its precision. Sets with equal text give the same bytes at the same
+    /// precision.
     #[must_use]
     pub fn arithmetic(&self) -> String {
         let products = match self.weights {
-            Weights::F32 | Weights::RoundedF32 | Weights::Bf16 => "",
-            Weights::I8 => ", 8-bit products",
-            Weights::I16 => ", 16-bit products",
+            WeightFormat::F32 | WeightFormat::RoundedF32 | WeightFormat::Bf16 => "",
+            WeightFormat::I8 => ", 8-bit products",
+            WeightFormat::I16 => ", 16-bit products",
         };
         format!("{products}{}", if self.fused { "" } else { ", multiply-adds rounded twice" })
     }
 
     /// Multiply-adds of the set's kind at full speed on one thread: operations in `rounds` rounds.
+    #[must_use]
     pub fn run_peak(&self, rounds: usize) -> f64 {
         // SAFETY: `choose` gives a set only to a CPU that has it; the seed holds two vectors.
         std::hint::black_box(unsafe { (self.peak)(rounds, &vec![0; 2 * self.lanes]) });
@@ -69,7 +70,7 @@ impl Set {
 
 /// How the weights of [`Set::tile`] are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weights {
+pub enum WeightFormat {
     /// f32.
     F32,
     /// bf16 values in f32.
@@ -82,15 +83,16 @@ pub enum Weights {
     I16,
 }
 
-impl Weights {
-    /// Whether a 3×3 layer is faster by way of Winograd, in f32, than directly. Winograd was seen to reach 1.4 to 1.7 times
+impl WeightFormat {
+    /// Whether a 3×3 layer is faster with Winograd, in f32, than directly. Winograd was seen to reach 1.4 to 1.7 times
     /// the f32 peak where few channels come out, 2.2 to 3.2 times elsewhere (`docs/cpu-kernels.md`); the products of
     /// bf16 pairs reach twice that peak, those of four bytes four times.
+    #[must_use]
     pub fn winograd_pays(self, outputs: usize) -> bool {
         match self {
             Self::F32 | Self::I16 => true,
-            // Without instructions for bf16 it would pay always, by 4% of the network. Nobody takes bf16 for its speed there;
-            // the bytes are those of the CPUs that have them.
+            // Without bf16 instructions it would always pay, by 4% of the network. This way the bytes equal those of CPUs that
+            // have them.
             Self::RoundedF32 | Self::Bf16 => outputs > 32,
             Self::I8 => false,
         }
@@ -108,16 +110,16 @@ macro_rules! set {
      $arithmetic:ty, $storage:ty, $per_word:literal, $bytes:literal, $weights:expr) => {
         mod $module {
             use super::*;
-            use crate::arithmetic::Arithmetic;
+            use crate::arithmetic::ProductArithmetic;
 
             // SAFETY of every function here: the callers of a `Set` keep the contract of its kernels, and a `Set` is
             // handed out only where the CPU has its features.
             #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn tile_of<A: Arithmetic<$set>, const H: usize, const V: usize>(job: &Tile) {
+            unsafe fn tile_of<A: ProductArithmetic<$set>, const H: usize, const V: usize>(job: &TileJob) {
                 // SAFETY: as above.
                 unsafe { kernels::tile::<$set, A, H, V>(job) }
             }
-            unsafe fn tile<A: Arithmetic<$set>>(job: &Tile, rows: usize, vectors: usize) {
+            unsafe fn tile<A: ProductArithmetic<$set>>(job: &TileJob, rows: usize, vectors: usize) {
                 // SAFETY: as above.
                 unsafe {
                     match (rows, vectors) {
@@ -147,7 +149,7 @@ macro_rules! set {
                 unsafe { kernels::finish::<$set, Float, InF32, InF32>(job) }
             }
             #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn max_pool(job: &Pool) {
+            unsafe fn max_pool(job: &MaxPool) {
                 // SAFETY: as above.
                 unsafe { kernels::max_pool::<$set, $storage>(job) }
             }
@@ -166,7 +168,7 @@ macro_rules! set {
                 // SAFETY: as above.
                 unsafe { kernels::peak::<$set, $arithmetic>(rounds, seed) }
             }
-            pub static SET: Set = Set {
+            pub(super) static SET: Set = Set {
                 name: $name,
                 lanes: <$set as Simd>::LANES,
                 height: $height,
@@ -204,7 +206,7 @@ macro_rules! avx512 {
     };
 }
 #[cfg(target_arch = "x86_64")]
-avx512!(avx512_f32, "avx512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", Float, InF32, 1, 4, Weights::F32);
+avx512!(avx512_f32, "avx512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", Float, InF32, 1, 4, WeightFormat::F32);
 #[cfg(target_arch = "x86_64")]
 avx512!(
     avx512_rounded,
@@ -214,10 +216,10 @@ avx512!(
     RoundedInF32,
     1,
     4,
-    Weights::RoundedF32
+    WeightFormat::RoundedF32
 );
 #[cfg(target_arch = "x86_64")]
-avx512!(avx512_i16, "avx512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", I16Pairs, InU16, 2, 2, Weights::I16);
+avx512!(avx512_i16, "avx512", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", I16Pairs, InU16, 2, 2, WeightFormat::I16);
 #[cfg(target_arch = "x86_64")]
 avx512!(
     avx512_bf16,
@@ -227,7 +229,7 @@ avx512!(
     InBf16,
     2,
     2,
-    Weights::Bf16
+    WeightFormat::Bf16
 );
 #[cfg(target_arch = "x86_64")]
 avx512!(
@@ -238,7 +240,7 @@ avx512!(
     InU8,
     4,
     1,
-    Weights::I8
+    WeightFormat::I8
 );
 
 #[cfg(target_arch = "x86_64")]
@@ -246,22 +248,22 @@ macro_rules! avx2 {
     ($module:ident, $($rest:tt)+) => { set!($module, "avx2+fma", Avx2, "avx2,fma", 6, [2 <= 2, 4 <= 4, 6 <= 6], $($rest)+); };
 }
 #[cfg(target_arch = "x86_64")]
-avx2!(avx2_f32, Float, InF32, 1, 4, Weights::F32);
+avx2!(avx2_f32, Float, InF32, 1, 4, WeightFormat::F32);
 #[cfg(target_arch = "x86_64")]
-avx2!(avx2_rounded, FloatPairs, RoundedInF32, 1, 4, Weights::RoundedF32);
+avx2!(avx2_rounded, FloatPairs, RoundedInF32, 1, 4, WeightFormat::RoundedF32);
 #[cfg(target_arch = "x86_64")]
-avx2!(avx2_i16, I16Pairs, InU16, 2, 2, Weights::I16);
+avx2!(avx2_i16, I16Pairs, InU16, 2, 2, WeightFormat::I16);
 
 #[cfg(target_arch = "aarch64")]
 macro_rules! neon {
     ($module:ident, $($rest:tt)+) => { set!($module, "neon", Neon, "neon", 12, [4 <= 4, 8 <= 8, 12 <= 12], $($rest)+); };
 }
 #[cfg(target_arch = "aarch64")]
-neon!(neon_f32, Float, InF32, 1, 4, Weights::F32);
+neon!(neon_f32, Float, InF32, 1, 4, WeightFormat::F32);
 #[cfg(target_arch = "aarch64")]
-neon!(neon_rounded, FloatPairs, RoundedInF32, 1, 4, Weights::RoundedF32);
+neon!(neon_rounded, FloatPairs, RoundedInF32, 1, 4, WeightFormat::RoundedF32);
 #[cfg(target_arch = "aarch64")]
-neon!(neon_i16, I16Pairs, InU16, 2, 2, Weights::I16);
+neon!(neon_i16, I16Pairs, InU16, 2, 2, WeightFormat::I16);
 
 // The attribute has to name a feature: one of the baseline.
 #[cfg(not(target_arch = "aarch64"))]
@@ -272,9 +274,9 @@ macro_rules! portable {
 macro_rules! portable {
     ($module:ident, $($rest:tt)+) => { set!($module, "portable", Portable, "neon", 4, [2 <= 2, 4 <= 4], $($rest)+); };
 }
-portable!(portable_f32, Float, InF32, 1, 4, Weights::F32);
-portable!(portable_rounded, FloatPairs, RoundedInF32, 1, 4, Weights::RoundedF32);
-portable!(portable_i16, I16Pairs, InU16, 2, 2, Weights::I16);
+portable!(portable_f32, Float, InF32, 1, 4, WeightFormat::F32);
+portable!(portable_rounded, FloatPairs, RoundedInF32, 1, 4, WeightFormat::RoundedF32);
+portable!(portable_i16, I16Pairs, InU16, 2, 2, WeightFormat::I16);
 
 #[cfg(target_arch = "x86_64")]
 fn avx512() -> bool {
@@ -288,11 +290,10 @@ fn avx2() -> bool {
     has!("avx2") && has!("fma")
 }
 
-/// What the kernels compute in.
+/// The precisions that the kernels compute in.
 pub const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
 
-/// The kernels that were asked for, the fastest for `auto`; `None` where this CPU lacks them, and for precisions that no
-/// kernels here have.
+/// The requested kernels, or the fastest for `auto`; `None` if this CPU lacks them or they lack the precision.
 #[must_use]
 pub fn choose(kernels: Kernels, precision: Precision) -> Option<&'static Set> {
     able(kernels, precision).into_iter().next()
@@ -324,7 +325,7 @@ pub fn able(kernels: Kernels, precision: Precision) -> Vec<&'static Set> {
 }
 
 /// Kernels that go by the name of an instruction set, the widest first.
-pub const NAMED: [Kernels; 4] = [Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable];
+const NAMED: [Kernels; 4] = [Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable];
 
 /// The one of three sets that has a precision of [`PRECISIONS`].
 fn of(precision: Precision, sets: [&'static Set; 3]) -> Vec<&'static Set> {

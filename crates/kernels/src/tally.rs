@@ -1,4 +1,4 @@
-//! What is kept of a stream of cosines: counts in equal bins, exact moments and the extremes.
+//! Statistics of a stream of cosines: counts in equal bins, exact moments and the extremes.
 //!
 //! Moments are sums of fixed-point integers (steps of 2⁻³⁰, below the rounding of most 32-bit cosines). Integer sums do not
 //! depend on the order of their terms, so any number of threads gives the same bits.
@@ -9,7 +9,7 @@ use std::fmt;
 pub const BINS: usize = 65_536;
 
 /// Fixed-point one of a cosine.
-pub const FIXED_POINT: f32 = (1_u32 << 30) as f32;
+pub(crate) const FIXED_POINT: f32 = (1_u32 << 30) as f32;
 
 /// Fixed-point one of a square.
 const SQUARE_ONE: f64 = (1_u64 << 40) as f64;
@@ -48,12 +48,12 @@ impl Moments {
     }
 
     /// Bits of a product of two fixed-point cosines that a sum of squares does without.
-    pub const SQUARE_SHIFT: u32 = 20;
+    pub(crate) const SQUARE_SHIFT: u32 = 20;
 
     /// From sums over `count` cosines: of their steps, of the squares of these less [`Self::SQUARE_SHIFT`] bits, and of
     /// their magnitudes.
     #[must_use]
-    pub fn from_sums(count: u64, sum: i64, squares: u64, magnitudes: u64) -> Self {
+    pub(crate) fn from_sums(count: u64, sum: i64, squares: u64, magnitudes: u64) -> Self {
         Self { count, sum: sum.into(), squares: squares.into(), magnitudes: magnitudes.into() }
     }
 
@@ -65,14 +65,14 @@ impl Moments {
         [self.count, a, b, c, d, e, f]
     }
 
-    /// What [`Self::to_words`] was called on.
+    /// The inverse of [`Self::to_words`].
     #[must_use]
     pub fn from_words([count, a, b, c, d, e, f]: [u64; 7]) -> Self {
         let whole = |low: u64, high: u64| (u128::from(high) << 64 | u128::from(low)) as i128;
         Self { count, sum: whole(a, b), squares: whole(c, d), magnitudes: whole(e, f) }
     }
 
-    /// Adds what another has seen.
+    /// Adds another's cosines.
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.sum += other.sum;
@@ -146,7 +146,7 @@ impl Tally {
         self.counts[bin(cosine, BINS)] += 1;
     }
 
-    /// Adds what another has seen.
+    /// Adds another's cosines.
     pub fn merge(&mut self, other: &Self) {
         self.moments.merge(&other.moments);
         self.min = self.min.min(other.min);
@@ -156,7 +156,7 @@ impl Tally {
         }
     }
 
-    /// Forgets everything, in time that depends on the spread of what was seen and not on the number of bins.
+    /// Clears it, in time that depends on the spread of its cosines and not on the number of bins.
     pub fn clear(&mut self) {
         let occupied = self.occupied();
         self.counts[occupied].fill(0);

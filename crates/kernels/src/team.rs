@@ -1,4 +1,4 @@
-//! Threads that work on one group of faces together, layer by layer.
+//! Threads that compute one group of faces together, layer by layer.
 
 use std::ops::Range;
 use std::sync::atomic::{
@@ -6,8 +6,8 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-/// Where all members wait for the last one. A layer of one face takes some 100 µs: far less than waking a thread, so the
-/// members spin, and give way only when one is late.
+/// Where all members wait for the last one. A layer of one face takes some 100 µs, far less than waking a thread, so members
+/// spin, and yield only when one is late.
 pub struct Barrier {
     size: usize,
     arrived: AtomicUsize,
@@ -15,8 +15,8 @@ pub struct Barrier {
     broken: AtomicBool,
 }
 
-/// Spins before a waiting member lets others have its core.
-const CANCEL_POLL: u32 = 4_000;
+/// Spins before a waiting member yields its core.
+const SPINS_BEFORE_YIELD: u32 = 4_000;
 
 impl Barrier {
     /// For so many threads.
@@ -36,35 +36,38 @@ impl Barrier {
         while self.round.load(Acquire) == round {
             assert!(!self.broken.load(Relaxed), "another thread of the forward pass panicked");
             spins += 1;
-            if spins < CANCEL_POLL { std::hint::spin_loop() } else { std::thread::yield_now() }
+            if spins < SPINS_BEFORE_YIELD { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
     }
 }
 
 /// One thread of a team.
-pub struct Member<'a> {
+pub struct TeamMember<'a> {
     rank: usize,
     barrier: &'a Barrier,
 }
 
-impl<'a> Member<'a> {
+impl<'a> TeamMember<'a> {
     /// The thread of this rank, from 0.
     #[must_use]
     pub fn new(rank: usize, barrier: &'a Barrier) -> Self {
         Self { rank, barrier }
     }
 
-    /// How many they are.
+    /// Number of members.
+    #[must_use]
     pub fn size(&self) -> usize {
         self.barrier.size
     }
 
-    /// Whether this one does what cannot be shared.
+    /// Whether this one does the work that cannot be shared.
+    #[must_use]
     pub fn first(&self) -> bool {
         self.rank == 0
     }
 
     /// This member's share of `0..count`.
+    #[must_use]
     pub fn share(&self, count: usize) -> Range<usize> {
         count * self.rank / self.size()..count * (self.rank + 1) / self.size()
     }
@@ -77,7 +80,7 @@ impl<'a> Member<'a> {
     }
 }
 
-impl Drop for Member<'_> {
+impl Drop for TeamMember<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.barrier.broken.store(true, Relaxed);
@@ -94,7 +97,7 @@ mod tests {
         for size in 1..5 {
             let barrier = Barrier::new(size);
             for count in 0..12 {
-                let all: Vec<_> = (0..size).flat_map(|rank| Member::new(rank, &barrier).share(count)).collect();
+                let all: Vec<_> = (0..size).flat_map(|rank| TeamMember::new(rank, &barrier).share(count)).collect();
                 assert_eq!(all, (0..count).collect::<Vec<_>>());
             }
         }
@@ -108,7 +111,7 @@ mod tests {
             for rank in 0..3 {
                 let (barrier, here) = (&barrier, &here);
                 scope.spawn(move || {
-                    let member = Member::new(rank, barrier);
+                    let member = TeamMember::new(rank, barrier);
                     for round in 1..200 {
                         here.fetch_add(1, AcqRel);
                         member.meet();
@@ -124,9 +127,9 @@ mod tests {
     fn a_panic_ends_those_who_wait() {
         let barrier = Barrier::new(2);
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| Member::new(0, &barrier).meet());
+            let waits = scope.spawn(|| TeamMember::new(0, &barrier).meet());
             let panics = scope.spawn(|| {
-                let _member = Member::new(1, &barrier);
+                let _member = TeamMember::new(1, &barrier);
                 panic!("on purpose");
             });
             assert!(panics.join().is_err());

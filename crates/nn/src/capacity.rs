@@ -1,4 +1,4 @@
-//! How many faces a device takes at once. Pure: what is allocated and measured is up to the caller.
+//! Chooses how many faces go through a device at once. Pure: the caller allocates and measures.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -7,14 +7,14 @@ use super::ModelError;
 /// The batch sizes, each twice the one before, that [`best_batch`] tries on a GPU.
 pub const CANDIDATES: RangeInclusive<usize> = 32..=1024;
 
-/// Twice the faces must bring as much more speed, or they are not worth their memory and their delay.
-const WORTH_IT: f64 = 1.03;
+/// The speed-up that justifies doubling the faces, their memory and their latency.
+const WORTHWHILE: f64 = 1.03;
 
-/// The most faces up to `wanted` for which `allocate` finds memory, and what it gave: half as many whenever memory is
-/// short. `say` is told once where it is fewer than wanted.
+/// Allocates memory for `wanted` faces, halving the number until it fits, and returns that number and the memory. `say` gets
+/// one line if it is less than `wanted`.
 ///
 /// # Errors
-/// [`ModelError::OutOfMemory`] when there is not memory for a single face; every other error of `allocate` at once.
+/// [`ModelError::OutOfMemory`] when a single face does not fit; any other error of `allocate` immediately.
 pub fn fit<T>(
     wanted: usize,
     mut allocate: impl FnMut(usize) -> Result<T, ModelError>,
@@ -27,7 +27,7 @@ pub fn fit<T>(
             Err(error) => return Err(error),
             Ok(memory) => {
                 if faces < wanted {
-                    say(&format!("out of memory with {wanted} faces a batch: going on with {faces}"));
+                    say(&format!("out of memory with {wanted} faces per batch: using {faces}"));
                 }
                 return Ok((faces, memory));
             }
@@ -35,9 +35,8 @@ pub fn fit<T>(
     }
 }
 
-/// The batch size that is worth taking: from the first of `candidates` on it is doubled as long as `measure` (faces a
-/// second) gains 3% by it, the device has the memory, and it is one of the candidates. The first is never refused for
-/// memory: [`fit`] halves it.
+/// The best batch size: doubles from the first of `candidates` while `measure` (faces per second) gains 3%, the device has
+/// the memory, and the last candidate is not passed. The first is never rejected for memory: [`fit`] halves it.
 ///
 /// # Errors
 /// Those of `measure`, but for [`ModelError::OutOfMemory`].
@@ -50,7 +49,7 @@ pub fn best_batch(
     let mut faces = best;
     while faces <= last {
         match measure(faces) {
-            Ok(speed) if speed >= WORTH_IT * most => (best, most) = (faces, speed),
+            Ok(speed) if speed >= WORTHWHILE * most => (best, most) = (faces, speed),
             Ok(_) | Err(ModelError::OutOfMemory { .. }) => break,
             Err(error) => return Err(error),
         }
@@ -59,8 +58,8 @@ pub fn best_batch(
     Ok(best)
 }
 
-/// `faces` faces in pieces of at most `capacity`, in order: a row depends on its own face only, so that pieces give what
-/// the whole would.
+/// `faces` faces in pieces of at most `capacity`, in order. Pieces give the rows of the whole, since a row depends on its own
+/// face only.
 pub fn pieces(faces: usize, capacity: usize) -> impl Iterator<Item = Range<usize>> {
     let capacity = capacity.max(1);
     (0..faces).step_by(capacity).map(move |first| first..faces.min(first.saturating_add(capacity)))
@@ -94,12 +93,12 @@ mod tests {
     }
 
     #[test]
-    fn too_many_faces_are_halved_until_they_fit_and_it_is_said_once() {
+    fn faces_are_halved_until_they_fit_and_one_line_says_so() {
         let (asked, found, said) = tried(512, 1000);
         assert_eq!((asked, found.unwrap(), said.len()), (vec![512], (512, "512 faces".into()), 0));
         let (asked, found, said) = tried(512, 100);
         assert_eq!((asked, found.unwrap()), (vec![512, 256, 128, 64], (64, "64 faces".into())));
-        assert_eq!(said, ["out of memory with 512 faces a batch: going on with 64"]);
+        assert_eq!(said, ["out of memory with 512 faces per batch: using 64"]);
         let (asked, found, _) = tried(7, 1);
         assert_eq!((asked, found.unwrap().0), (vec![7, 3, 1], 1));
     }
@@ -108,7 +107,7 @@ mod tests {
     fn without_memory_for_one_face_it_is_an_error_with_a_remedy() {
         let (asked, found, said) = tried(4, 0);
         assert_eq!((asked, said.len()), (vec![4, 2, 1], 0));
-        insta::assert_snapshot!(found.unwrap_err(), @"out of memory on GPU: 3072 MiB were wanted, 1 MiB are free; a smaller `embed.batch_size` needs less");
+        insta::assert_snapshot!(found.unwrap_err(), @"out of memory on GPU: 3072 MiB needed, 1 MiB free; use a smaller `embed.batch_size`");
     }
 
     #[test]
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_grows_as_long_as_it_pays() {
+    fn a_batch_grows_while_it_pays() {
         // A device that needs 200 faces to be full.
         let (found, measured) = best(|faces| Ok(faces.min(200) as f64));
         assert_eq!((found.unwrap(), measured), (256, 5));
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_ends_the_search_and_other_failures_are_told() {
+    fn memory_ends_the_search_and_other_failures_are_returned() {
         let short = |room| move |faces| if faces > room { Err(out_of_memory()) } else { Ok(faces as f64) };
         assert_eq!(best(short(200)).0.unwrap(), 128);
         assert_eq!(best(short(4)).0.unwrap(), 32, "left to `fit`");

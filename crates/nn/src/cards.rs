@@ -1,18 +1,17 @@
-//! Several devices as one: batches go to them by turns and come back in order.
+//! Several devices as one embedder: batches go to them in turn and come back in order.
 
 use std::collections::VecDeque;
 
 use super::{Embedder, EmbedderInfo, FaceBatch, ModelError, OwnedBatch, Pixels, Queue, StageTime};
 
-/// The same network on several cards of one kind. Rows are what one card alone would give, for a row depends on its own
-/// face only.
-pub struct Cards {
+/// The same network on several GPUs of one kind. Rows are those of a single GPU, since a row depends on its own face only.
+pub struct CardGroup {
     info: EmbedderInfo,
     first: Box<dyn Embedder>,
     others: Vec<Box<dyn Embedder>>,
 }
 
-impl Cards {
+impl CardGroup {
     /// `first` and `others`, of equal info.
     ///
     /// # Errors
@@ -30,7 +29,7 @@ impl Cards {
     }
 }
 
-impl Embedder for Cards {
+impl Embedder for CardGroup {
     fn info(&self) -> &EmbedderInfo {
         &self.info
     }
@@ -52,7 +51,7 @@ impl Embedder for Cards {
     fn queue(&mut self) -> Box<dyn Queue + '_> {
         let queues: Vec<_> =
             std::iter::once(&mut self.first).chain(&mut self.others).map(|card| card.queue()).collect();
-        Box::new(ByTurns { queues, started: VecDeque::new(), next: 0 })
+        Box::new(RoundRobin { queues, started: VecDeque::new(), next: 0 })
     }
 
     /// Of the first card.
@@ -62,22 +61,22 @@ impl Embedder for Cards {
     }
 }
 
-/// One queue a card, at least one.
-struct ByTurns<'a> {
+/// One queue per card, at least one.
+struct RoundRobin<'a> {
     queues: Vec<Box<dyn Queue + 'a>>,
-    /// Which cards have the batches, oldest first.
+    /// The card of each batch, oldest first.
     started: VecDeque<usize>,
     next: usize,
 }
 
-impl Queue for ByTurns<'_> {
-    /// The first card's: pinned memory is for all.
+impl Queue for RoundRobin<'_> {
+    /// The first card's: pinned memory serves all of them.
     fn pixels(&mut self, bytes: usize) -> Result<Pixels, ModelError> {
         let cards = self.queues.len();
         self.queues[0].pixels(bytes).map_err(|error| of_card(error, 0, cards))
     }
 
-    /// Started by turns and finished in order, so many are never more than each card may have.
+    /// Batches are started in turn and finished in order, so this many never exceed what each card may have.
     fn in_flight(&self) -> usize {
         let least = self.queues.iter().map(|queue| queue.in_flight()).min().unwrap_or(1);
         least * self.queues.len()
@@ -101,9 +100,9 @@ impl Queue for ByTurns<'_> {
     }
 }
 
-/// The error with the card that it is of, for their names are all the same.
+/// Names the card in an error: their device names are all the same.
 fn of_card(error: ModelError, card: usize, cards: usize) -> ModelError {
-    let named = |device| if cards == 1 { device } else { format!("{device} (card {} of {cards})", card + 1) };
+    let named = |device| if cards == 1 { device } else { format!("{device} (GPU {} of {cards})", card + 1) };
     match error {
         ModelError::Device { device, reason } => ModelError::Device { device: named(device), reason },
         ModelError::OutOfMemory { device, wanted, free } => {
@@ -122,10 +121,10 @@ mod tests {
 
     const SIDE: usize = 1;
 
-    fn cards(cards: impl IntoIterator<Item = MockCard>) -> Result<Cards, ModelError> {
+    fn cards(cards: impl IntoIterator<Item = MockCard>) -> Result<CardGroup, ModelError> {
         let mut cards = cards.into_iter().map(|card| Box::new(card) as Box<dyn Embedder>);
         let first = cards.next().unwrap();
-        Cards::new(first, cards.collect())
+        CardGroup::new(first, cards.collect())
     }
 
     fn batch(queue: &mut dyn Queue, faces: std::ops::Range<u8>) -> OwnedBatch {
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_card_is_told_by_its_number() {
+    fn an_error_names_the_failing_card_by_number() {
         let mut cards = cards([MockCard::new(4), MockCard::new(4).failing_at(0), MockCard::new(4)]).unwrap();
         let mut queue = cards.queue();
         for _ in 0..2 {
@@ -181,13 +180,13 @@ mod tests {
         let mut out = [0.0; 4];
         queue.finish(&mut out).unwrap();
         let error = queue.finish(&mut out).unwrap_err().to_string();
-        assert_eq!(error, "the mock card (card 2 of 3) failed: it was told to");
+        assert_eq!(error, "the mock card (GPU 2 of 3) failed: it was told to");
     }
 
     #[test]
     fn cards_that_could_answer_differently_are_refused() {
         let other = MockCard::new(4).precision(Precision::Bf16);
         let error = cards([MockCard::new(4), other]).err().unwrap();
-        insta::assert_snapshot!(error, @"the cards are not alike (mock card in f32, mock card in bf16), and a face's embedding would depend on the card; use one of them");
+        insta::assert_snapshot!(error, @"the GPUs differ (mock card in f32, mock card in bf16), and an embedding would depend on which one computes it; use only one of them");
     }
 }

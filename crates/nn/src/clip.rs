@@ -5,6 +5,7 @@
 //! Reference implementation: `transformers.CLIPModel` with the checkpoint `openai/clip-vit-base-patch32`, whose keys these
 //! are; the embedding is what `get_image_features` gives. The text tower is in the file and unused.
 
+use crate::parameter_list::ParameterList;
 use crate::weights::Parameter;
 
 /// Numbers in one embedding.
@@ -31,15 +32,13 @@ pub const UNUSED_KEYS: &[&str] =
 /// Every parameter that a checkpoint must hold, with its shape.
 #[must_use]
 pub fn parameters() -> Vec<Parameter> {
-    let mut all = Vec::new();
-    let mut needs = |key: String, shape: &[usize]| all.push(Parameter { key, shape: shape.to_vec() });
+    let mut all = ParameterList::default();
     let tokens = 1 + (SIDE / PATCH) * (SIDE / PATCH);
-    needs("vision_model.embeddings.class_embedding".into(), &[CHANNELS]);
-    needs("vision_model.embeddings.patch_embedding.weight".into(), &[CHANNELS, 3, PATCH, PATCH]);
-    needs("vision_model.embeddings.position_embedding.weight".into(), &[tokens, CHANNELS]);
+    all.add("vision_model.embeddings.class_embedding", &[CHANNELS]);
+    all.add("vision_model.embeddings.patch_embedding.weight", &[CHANNELS, 3, PATCH, PATCH]);
+    all.add("vision_model.embeddings.position_embedding.weight", &[tokens, CHANNELS]);
     // Spelled so in the checkpoint.
-    needs("vision_model.pre_layrnorm.weight".into(), &[CHANNELS]);
-    needs("vision_model.pre_layrnorm.bias".into(), &[CHANNELS]);
+    all.layer("vision_model.pre_layrnorm", &[CHANNELS]);
     for block in 0..BLOCKS {
         let at = |name: &str| format!("vision_model.encoder.layers.{block}.{name}");
         for (name, outputs, inputs) in [
@@ -50,17 +49,15 @@ pub fn parameters() -> Vec<Parameter> {
             ("mlp.fc1", HIDDEN, CHANNELS),
             ("mlp.fc2", CHANNELS, HIDDEN),
         ] {
-            needs(at(&format!("{name}.weight")), &[outputs, inputs]);
-            needs(at(&format!("{name}.bias")), &[outputs]);
+            all.layer(&at(name), &[outputs, inputs]);
         }
-        for name in ["layer_norm1.weight", "layer_norm1.bias", "layer_norm2.weight", "layer_norm2.bias"] {
-            needs(at(name), &[CHANNELS]);
+        for name in ["layer_norm1", "layer_norm2"] {
+            all.layer(&at(name), &[CHANNELS]);
         }
     }
-    needs("vision_model.post_layernorm.weight".into(), &[CHANNELS]);
-    needs("vision_model.post_layernorm.bias".into(), &[CHANNELS]);
-    needs("visual_projection.weight".into(), &[DIMENSION, CHANNELS]);
-    all
+    all.layer("vision_model.post_layernorm", &[CHANNELS]);
+    all.add("visual_projection.weight", &[DIMENSION, CHANNELS]);
+    all.0
 }
 
 #[cfg(test)]

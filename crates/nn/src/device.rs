@@ -1,4 +1,4 @@
-//! Which device the network runs on. A device is a requirement: `cuda` without CUDA is an error, only `auto` may choose.
+//! Chooses the device. `cuda` without a working GPU is an error; only `auto` falls back.
 
 use candle_core::Device;
 
@@ -6,8 +6,8 @@ use super::ModelError;
 use crate::{DeviceKind, DeviceRequest};
 use facevault_cuda::{Card, CudaError};
 
-/// A device of candle's that works.
-pub struct Chosen {
+/// A working candle device.
+pub(crate) struct Chosen {
     /// candle's handle.
     pub(super) device: Device,
     /// CPU or CUDA.
@@ -16,8 +16,8 @@ pub struct Chosen {
     pub name: String,
 }
 
-/// The card for our own kernels; nothing where the network is to run on the CPU. `auto` takes a card if one works, and says
-/// why not. Needs the driver and nothing else.
+/// The GPU for the fused plan, or `None` to run on the CPU. `auto` takes a GPU if one works, else says why not. Needs only the
+/// driver.
 ///
 /// # Errors
 /// [`ModelError::NoCuda`] with the reason.
@@ -25,12 +25,12 @@ pub fn card(request: DeviceRequest, say: &dyn Fn(&str)) -> Result<Option<Card>, 
     resolve(request, say, || Ok(Card::first()?))
 }
 
-/// The device for candle, whose GPU path is there with the feature `cuda` only. `needed_by` names what runs with candle,
-/// for the error.
+/// The device for candle, which needs the feature `cuda` to run on a GPU. `needed_by` names what runs with candle, for the
+/// error.
 ///
 /// # Errors
 /// As [`card`].
-pub fn candle(request: DeviceRequest, needed_by: &str, say: &dyn Fn(&str)) -> Result<Chosen, ModelError> {
+pub(crate) fn candle(request: DeviceRequest, needed_by: &str, say: &dyn Fn(&str)) -> Result<Chosen, ModelError> {
     let cuda = resolve(request, say, || candle_cuda(needed_by))?;
     Ok(cuda.unwrap_or_else(|| Chosen { device: Device::Cpu, kind: DeviceKind::Cpu, name: cpu() }))
 }
@@ -40,7 +40,7 @@ fn cpu() -> String {
     format!("CPU ({})", instruction_sets())
 }
 
-/// Why there is no GPU, and what to do about it: the latter is for who asked for one.
+/// Why there is no GPU, and the remedy, which only a user who asked for one needs.
 struct Refusal {
     reason: String,
     remedy: Option<&'static str>,
@@ -52,7 +52,7 @@ impl From<CudaError> for Refusal {
     }
 }
 
-/// Opens what runs on a GPU, if `request` wants it.
+/// Opens the GPU if `request` asks for it.
 fn resolve<T>(
     request: DeviceRequest,
     say: &dyn Fn(&str),
@@ -71,14 +71,14 @@ fn resolve<T>(
 
 #[cfg(feature = "cuda")]
 fn candle_cuda(_needed_by: &str) -> Result<Chosen, Refusal> {
-    // cudarc panics where a library of CUDA is missing; that is a reason like any other.
+    // cudarc panics when a CUDA library is missing; report that like any other reason.
     let opened = std::panic::catch_unwind(|| Device::new_cuda(0)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a CUDA library is missing").to_owned()
     });
     let device = match opened.and_then(|device| device.map_err(|error| reason(&error))) {
         Ok(device) => device,
-        // What the driver lacks is said better here than there.
+        // Our own driver check gives the better reason, if it finds one.
         Err(reason) => return Err(Card::count().map_or_else(Refusal::from, |_| Refusal { reason, remedy: None })),
     };
     let name = match &device {
@@ -94,7 +94,7 @@ fn candle_cuda(needed_by: &str) -> Result<Chosen, Refusal> {
     Err(Refusal { reason, remedy: None })
 }
 
-/// What a candle error says, without the stack trace that it carries under `RUST_BACKTRACE`.
+/// A candle error's message, without the stack trace that it carries under `RUST_BACKTRACE`.
 pub(super) fn reason(error: &candle_core::Error) -> String {
     match error {
         candle_core::Error::WithBacktrace { inner, .. } => reason(inner),
@@ -102,7 +102,7 @@ pub(super) fn reason(error: &candle_core::Error) -> String {
     }
 }
 
-/// The vector instruction sets that decide the speed here, e.g. `avx2+fma`.
+/// The vector instruction sets of this CPU that matter for speed, e.g. `avx2+fma`.
 #[must_use]
 pub fn instruction_sets() -> String {
     #[cfg(target_arch = "x86_64")]
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn cuda_is_a_requirement_and_auto_says_why_it_is_not_met() {
         let (result, lines) = said(DeviceRequest::Cuda);
-        insta::assert_snapshot!(result.unwrap_err(), @"device `cuda` is not available: there is none; buy one; use `device: cpu`, or `auto` to fall back by itself");
+        insta::assert_snapshot!(result.unwrap_err(), @"device `cuda` is not available: there is none; buy one; use `device: cpu`, or `auto` to fall back to the CPU");
         assert_eq!(lines, "");
         let (result, lines) = said(DeviceRequest::Auto);
         assert_eq!(result, Ok(None));

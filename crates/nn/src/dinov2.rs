@@ -8,6 +8,7 @@
 //! The layout of the original repository and of timm (`dinov2_vits14_pretrain.pth`,
 //! `timm/vit_small_patch14_dinov2.lvd142m`) is read too: [`adopt`] gives its tensors the keys below.
 
+use crate::parameter_list::ParameterList;
 use crate::weights::{Parameter, Tensor, Tensors};
 
 /// Numbers in one embedding, and channels of each token.
@@ -39,12 +40,10 @@ pub const UNUSED_KEYS: &[&str] = &["embeddings.mask_token"];
 /// Every parameter that a checkpoint must hold, with its shape.
 #[must_use]
 pub fn parameters() -> Vec<Parameter> {
-    let mut all = Vec::new();
-    let mut needs = |key: String, shape: &[usize]| all.push(Parameter { key, shape: shape.to_vec() });
-    needs("embeddings.cls_token".into(), &[1, 1, DIMENSION]);
-    needs("embeddings.position_embeddings".into(), &[1, 1 + TRAINED_GRID * TRAINED_GRID, DIMENSION]);
-    needs("embeddings.patch_embeddings.projection.weight".into(), &[DIMENSION, 3, PATCH, PATCH]);
-    needs("embeddings.patch_embeddings.projection.bias".into(), &[DIMENSION]);
+    let mut all = ParameterList::default();
+    all.add("embeddings.cls_token", &[1, 1, DIMENSION]);
+    all.add("embeddings.position_embeddings", &[1, 1 + TRAINED_GRID * TRAINED_GRID, DIMENSION]);
+    all.layer("embeddings.patch_embeddings.projection", &[DIMENSION, 3, PATCH, PATCH]);
     for block in 0..BLOCKS {
         let at = |name: &str| format!("encoder.layer.{block}.{name}");
         for (name, outputs, inputs) in [
@@ -55,19 +54,17 @@ pub fn parameters() -> Vec<Parameter> {
             ("mlp.fc1", HIDDEN, DIMENSION),
             ("mlp.fc2", DIMENSION, HIDDEN),
         ] {
-            needs(at(&format!("{name}.weight")), &[outputs, inputs]);
-            needs(at(&format!("{name}.bias")), &[outputs]);
+            all.layer(&at(name), &[outputs, inputs]);
         }
-        for name in ["norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias"] {
-            needs(at(name), &[DIMENSION]);
+        for name in ["norm1", "norm2"] {
+            all.layer(&at(name), &[DIMENSION]);
         }
         for name in ["layer_scale1.lambda1", "layer_scale2.lambda1"] {
-            needs(at(name), &[DIMENSION]);
+            all.add(&at(name), &[DIMENSION]);
         }
     }
-    needs("layernorm.weight".into(), &[DIMENSION]);
-    needs("layernorm.bias".into(), &[DIMENSION]);
-    all
+    all.layer("layernorm", &[DIMENSION]);
+    all.0
 }
 
 /// The original repository's keys become transformers' keys, its joint query, key and value three tensors. Tensors of

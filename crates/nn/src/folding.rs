@@ -1,4 +1,4 @@
-//! Convolutions with whatever normalisation follows them folded in: what every implementation of a network runs on.
+//! Folds normalisation into the convolution before it; every implementation of a network uses the result.
 
 use super::inception_resnet_v1::{After, BATCH_NORM, BATCH_NORM_EPSILON, Convolution};
 use crate::weights::Tensors;
@@ -12,7 +12,7 @@ pub struct Folded {
     pub bias: Vec<f32>,
 }
 
-/// The folded parameters of a convolution; the key of the tensor that is not there.
+/// The folded parameters of a convolution, or the key of the missing tensor.
 pub fn convolution(tensors: &Tensors, spec: &Convolution) -> Result<Folded, String> {
     match spec.after {
         After::NormRelu => {
@@ -31,13 +31,13 @@ pub fn head(tensors: &Tensors) -> Result<Folded, String> {
     batch_norm(data(tensors, "last_linear", "weight")?, tensors, "last_bn", BATCH_NORM_EPSILON)
 }
 
-/// Those of a layer of a fused program; `weights::require` has made sure that they are there.
+/// The folded parameters of a layer of a fused program; `weights::require` has checked that they exist.
 pub fn folded(tensors: &Tensors, spec: &Convolution) -> Folded {
     let folded = if spec.key == "last_linear" { head(tensors) } else { convolution(tensors, spec) };
     folded.unwrap_or_default()
 }
 
-/// The values under a path; the key of the tensor that is not there.
+/// The values under a path, or the key of the missing tensor.
 pub fn data<'a>(tensors: &'a Tensors, path: &str, name: &str) -> Result<&'a [f32], String> {
     let key = format!("{path}.{name}");
     match tensors.get(&key) {
@@ -46,7 +46,7 @@ pub fn data<'a>(tensors: &'a Tensors, path: &str, name: &str) -> Result<&'a [f32
     }
 }
 
-/// A BatchNorm as what it does to each channel: x·scale + shift.
+/// A BatchNorm as one scale and shift per channel: x·scale + shift.
 pub struct Affine {
     /// γ/√(σ²+ε).
     pub scale: Vec<f64>,
@@ -54,7 +54,7 @@ pub struct Affine {
     pub shift: Vec<f64>,
 }
 
-/// BatchNorm `norm`; the key of the tensor that is not there.
+/// BatchNorm `norm`, or the key of the missing tensor.
 pub fn affine(tensors: &Tensors, norm: &str, epsilon: f64) -> Result<Affine, String> {
     let [gamma, beta, mean, variance] = BATCH_NORM.map(|name| data(tensors, norm, name));
     let (gamma, beta, mean, variance) = (gamma?, beta?, mean?, variance?);

@@ -6,6 +6,8 @@
 //! The network is data first: [`convolutions`] lists every convolution with its key and geometry, and everything else
 //! (the parameters a checkpoint must hold, the candle graph, a fused CPU plan) is read off that list.
 
+pub use crate::parameter_list::BATCH_NORM;
+use crate::parameter_list::ParameterList;
 use crate::weights::Parameter;
 
 /// Numbers in one embedding, whatever the width.
@@ -147,32 +149,21 @@ pub fn convolutions(width: f64) -> Vec<Convolution> {
 /// Every parameter that a checkpoint must hold, with its shape.
 #[must_use]
 pub fn parameters(width: f64) -> Vec<Parameter> {
-    let mut all = Vec::new();
-    let mut needs = |key: String, shape: &[usize]| all.push(Parameter { key, shape: shape.to_vec() });
+    let mut all = ParameterList::default();
     for Convolution { key, inputs, outputs, kernel, after, .. } in convolutions(width) {
         let weight = [outputs, inputs, kernel.0, kernel.1];
         match after {
             After::NormRelu => {
-                needs(format!("{key}.conv.weight"), &weight);
-                for name in BATCH_NORM {
-                    needs(format!("{key}.bn.{name}"), &[outputs]);
-                }
+                all.add(&format!("{key}.conv.weight"), &weight);
+                all.batch_norm(&format!("{key}.bn"), outputs);
             }
-            After::Bias => {
-                needs(format!("{key}.weight"), &weight);
-                needs(format!("{key}.bias"), &[outputs]);
-            }
+            After::Bias => all.layer(&key, &weight),
         }
     }
-    needs("last_linear.weight".into(), &[DIMENSION, stage_channels(width)[2]]);
-    for name in BATCH_NORM {
-        needs(format!("last_bn.{name}"), &[DIMENSION]);
-    }
-    all
+    all.add("last_linear.weight", &[DIMENSION, stage_channels(width)[2]]);
+    all.batch_norm("last_bn", DIMENSION);
+    all.0
 }
-
-/// The four vectors of a BatchNorm layer.
-pub const BATCH_NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,8 @@
 //! The network is data first, as [`super::inception_resnet_v1`] is: [`blocks`] lists its blocks, and the parameters and
 //! the graph are read off that list.
 
-use super::inception_resnet_v1::BATCH_NORM;
 use crate::Network;
+use crate::parameter_list::ParameterList;
 use crate::weights::Parameter;
 
 /// Numbers in one embedding.
@@ -29,7 +29,7 @@ pub const UNUSED_KEYS: &[&str] = &["*.num_batches_tracked"];
 /// One residual block: BatchNorm, 3×3 convolution, BatchNorm, PReLU, 3×3 convolution with the stride, BatchNorm; added to
 /// the input, which a strided 1×1 convolution with BatchNorm brings to its shape where it has another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
+pub struct ResidualBlock {
     /// Path in the checkpoint, e.g. `layer1.0`.
     pub key: String,
     /// Input channels.
@@ -51,13 +51,13 @@ fn depths(network: Network) -> [usize; 4] {
 
 /// Every block, in the order of the forward pass.
 #[must_use]
-pub fn blocks(network: Network) -> Vec<Block> {
+pub fn blocks(network: Network) -> Vec<ResidualBlock> {
     let mut all = Vec::new();
     let mut inputs = STEM;
     for (layer, (depth, outputs)) in depths(network).into_iter().zip([64, 128, 256, 512]).enumerate() {
         for i in 0..depth {
             let stride = if i == 0 { 2 } else { 1 };
-            all.push(Block { key: format!("layer{}.{i}", layer + 1), inputs, outputs, stride });
+            all.push(ResidualBlock { key: format!("layer{}.{i}", layer + 1), inputs, outputs, stride });
             inputs = outputs;
         }
     }
@@ -67,43 +67,26 @@ pub fn blocks(network: Network) -> Vec<Block> {
 /// Every parameter that a checkpoint must hold, with its shape.
 #[must_use]
 pub fn parameters(network: Network) -> Vec<Parameter> {
-    let mut all = Needed::default();
+    let mut all = ParameterList::default();
     all.add("conv1.weight", &[STEM, 3, 3, 3]);
-    all.norm("bn1", STEM);
+    all.batch_norm("bn1", STEM);
     all.add("prelu.weight", &[STEM]);
-    for Block { key, inputs, outputs, stride } in blocks(network) {
-        all.norm(&format!("{key}.bn1"), inputs);
+    for ResidualBlock { key, inputs, outputs, stride } in blocks(network) {
+        all.batch_norm(&format!("{key}.bn1"), inputs);
         all.add(&format!("{key}.conv1.weight"), &[outputs, inputs, 3, 3]);
-        all.norm(&format!("{key}.bn2"), outputs);
+        all.batch_norm(&format!("{key}.bn2"), outputs);
         all.add(&format!("{key}.prelu.weight"), &[outputs]);
         all.add(&format!("{key}.conv2.weight"), &[outputs, outputs, 3, 3]);
-        all.norm(&format!("{key}.bn3"), outputs);
+        all.batch_norm(&format!("{key}.bn3"), outputs);
         if stride > 1 {
             all.add(&format!("{key}.downsample.0.weight"), &[outputs, inputs, 1, 1]);
-            all.norm(&format!("{key}.downsample.1"), outputs);
+            all.batch_norm(&format!("{key}.downsample.1"), outputs);
         }
     }
-    all.norm("bn2", 512);
-    all.add("fc.weight", &[DIMENSION, 512 * LAST_SIDE * LAST_SIDE]);
-    all.add("fc.bias", &[DIMENSION]);
-    all.norm("features", DIMENSION);
+    all.batch_norm("bn2", 512);
+    all.layer("fc", &[DIMENSION, 512 * LAST_SIDE * LAST_SIDE]);
+    all.batch_norm("features", DIMENSION);
     all.0
-}
-
-#[derive(Default)]
-struct Needed(Vec<Parameter>);
-
-impl Needed {
-    fn add(&mut self, key: &str, shape: &[usize]) {
-        self.0.push(Parameter { key: key.to_owned(), shape: shape.to_vec() });
-    }
-
-    /// The four vectors of a BatchNorm.
-    fn norm(&mut self, key: &str, channels: usize) {
-        for name in BATCH_NORM {
-            self.add(&format!("{key}.{name}"), &[channels]);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,22 +1,32 @@
-//! Networks that turn standardised faces into unit vectors. [`Embedder`] speaks plain slices: no type of an inference
-//! library crosses it, and no network knows a path.
+//! Face networks: reads a checkpoint and turns 8-bit faces into unit vectors, on the CPU with `facevault-kernels`, on a GPU
+//! with `facevault-cuda`, or anywhere candle runs. [`Embedder`] takes and gives plain slices: no type of an inference
+//! library crosses it, and a row depends on its own face only.
+//!
+//! ```text
+//! open, describe ─┬─ cpu      the fused plan on the CPU
+//!                 ├─ gpu      the fused plan on a GPU; `cards` makes several one
+//!                 └─ candle   the reference graph of every network
+//! inception_resnet_v1, iresnet, dinov2, clip   each network as data: its layers and the parameters it needs
+//! program, folding                             what both fused plans are compiled from
+//! ```
 
 mod batch_size;
 mod candle;
-pub mod capacity;
+mod capacity;
 mod cards;
-pub mod clip;
+mod clip;
 pub mod cpu;
 pub mod device;
-pub mod dinov2;
+mod dinov2;
 mod folding;
-pub mod gpu;
+mod gpu;
 pub mod inception_resnet_v1;
-pub mod iresnet;
+mod iresnet;
 #[cfg(any(test, feature = "testing"))]
 pub mod mock;
 mod networks;
 mod options;
+mod parameter_list;
 mod program;
 mod queue;
 pub mod weights;
@@ -24,20 +34,21 @@ pub mod weights;
 use std::collections::BTreeMap;
 
 pub use batch_size::BatchSize;
-pub use candle::CandleEmbedder;
-pub use cards::Cards;
+pub use cards::CardGroup;
 pub use facevault_cuda::{DeviceKind, DeviceRequest};
 pub use facevault_kernels::{Kernels, Precision};
 pub use networks::{Facts, UNIT_RANGE};
 pub use options::{Execution, ModelSpec, Network};
-pub use queue::{OwnedBatch, Pixels, Queue, Sequential};
+pub use queue::{OwnedBatch, Pixels, Queue};
 use serde::{Deserialize, Serialize};
 
+use crate::candle::CandleEmbedder;
+use crate::queue::SequentialQueue;
 use crate::weights::{Parameter, Tensors};
 use facevault_cuda::Card;
 use facevault_preprocess::Standardise;
 
-/// Faces in one forward pass where the device has no better number.
+/// Default number of faces per forward pass.
 pub const BATCH: usize = 32;
 
 /// A batch of faces, resized and still 8-bit: the network's first step standardises, so that a device can be sent a
@@ -73,7 +84,7 @@ impl FaceBatch<'_> {
     }
 }
 
-/// What an [`Embedder`] is.
+/// Which network an [`Embedder`] runs, where, and in which arithmetic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbedderInfo {
     /// Architecture and implementation, e.g. `inception-resnet-v1 (candle)`; part of the run's identity.
@@ -90,7 +101,7 @@ pub struct EmbedderInfo {
 
 /// A network on a device.
 pub trait Embedder: Send {
-    /// What it is.
+    /// Which network runs where.
     fn info(&self) -> &EmbedderInfo;
 
     /// Embeds a batch: `out` gets `count × dimension` numbers, each row of unit L2 length. A row depends on its own
@@ -100,24 +111,24 @@ pub trait Embedder: Send {
     /// [`ModelError`] when the batch has the wrong shape or the device fails.
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError>;
 
-    /// Faces in one forward pass that suit the device: what `embed.batch_size: auto` stands for.
+    /// The batch size that suits the device; `embed.batch_size: auto` resolves to it.
     fn batch(&self) -> usize {
         BATCH
     }
 
-    /// Faces that there is memory for at once, where that is known; more are embedded in pieces.
+    /// Faces that fit into the device's memory at once, if known; larger batches are embedded in pieces.
     fn fits(&self) -> Option<usize> {
         None
     }
 
-    /// The same, batch after batch: what one after the other would give, without waiting for one before the next is
-    /// started. Whoever starts a batch finishes it, before the queue is dropped.
+    /// A queue of batches: gives the rows of [`Self::embed`], and lets the caller start a batch before it waits for the
+    /// last. Finish every batch that you start before you drop the queue.
     fn queue(&mut self) -> Box<dyn Queue + '_> {
-        Box::new(Sequential::new(self))
+        Box::new(SequentialQueue::new(self))
     }
 
-    /// Embeds a batch and tells where the time went: parts of the network in order, nothing where that is not known. One
-    /// thread does all of it, so that the parts add up.
+    /// Embeds a batch and reports the time of each part of the network, in order; empty where it cannot be measured. Runs on
+    /// one thread, so that the parts add up.
     ///
     /// # Errors
     /// As [`Self::embed`].
@@ -127,19 +138,19 @@ pub trait Embedder: Send {
     }
 }
 
-/// What a part of the network took.
+/// The time that a part of the network took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageTime {
     /// Which part, e.g. `Block17`.
     pub name: String,
     /// Time for the batch, s.
     pub seconds: f64,
-    /// Floating-point operations that the part is worth for the batch, however it is computed.
+    /// Floating-point operations of the part for the batch, by definition, however it is computed.
     pub flop: f64,
 }
 
 impl StageTime {
-    /// Adds this to the entry of its name, or behind all others where there is none.
+    /// Adds this to the entry of its name, or appends it.
     pub fn add_to(self, sums: &mut Vec<Self>) {
         match sums.iter_mut().find(|sum| sum.name == self.name) {
             Some(sum) => {
@@ -154,7 +165,7 @@ impl StageTime {
 /// The range of each layer's output, for 8-bit activations: the largest value over some faces.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Faces that were seen.
+    /// Faces measured.
     pub faces: usize,
     /// Largest value by layer.
     pub ranges: BTreeMap<String, f32>,
@@ -171,7 +182,7 @@ pub fn parameters(spec: &ModelSpec) -> Vec<Parameter> {
     }
 }
 
-/// Keys of a network's published checkpoints that are known and not needed; `*` stands for anything.
+/// Keys of a network's published checkpoints that the embedding does not need; `*` matches anything.
 #[must_use]
 pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
     match spec.network {
@@ -182,7 +193,7 @@ pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
     }
 }
 
-/// Tensors of a network's other published layouts under the keys of [`parameters`]; others stay what they are.
+/// Renames the tensors of a network's other published layouts to the keys of [`parameters`]; leaves others alone.
 #[must_use]
 pub fn adopt(spec: &ModelSpec, tensors: Tensors) -> Tensors {
     match spec.network {
@@ -191,21 +202,21 @@ pub fn adopt(spec: &ModelSpec, tensors: Tensors) -> Tensors {
     }
 }
 
-/// What [`open`] would give, and why it would not: without weights, so that a run has its name before its network is
-/// there. `say` gets a line when `auto` has to fall back.
+/// What [`open`] would give, or why it would fail, without weights: a run needs the name before it has a checkpoint. `say`
+/// gets a line when `auto` falls back.
 ///
 /// # Errors
 /// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`], as [`open`].
 pub fn describe(spec: &ModelSpec, options: &Execution, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
-    match way(spec.network, options, say)? {
-        Way::Cpu => cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options)),
-        Way::Card(card) => gpu::CardEmbedder::describe(&card, options.precision),
-        Way::Candle(chosen) => Ok(CandleEmbedder::describe(spec.network, chosen.kind, chosen.name)),
+    match backend(spec.network, options, say)? {
+        Backend::Cpu => cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options)),
+        Backend::Card(card) => gpu::CardEmbedder::describe(&card, options.precision),
+        Backend::Candle(chosen) => Ok(CandleEmbedder::describe(spec.network, chosen.kind, chosen.name)),
     }
 }
 
-/// Which implementation runs, and where.
-enum Way {
+/// The implementation that runs, and where.
+enum Backend {
     /// The fused plan on the CPU.
     Cpu,
     /// The fused plan on a card.
@@ -214,7 +225,7 @@ enum Way {
     Candle(device::Chosen),
 }
 
-fn way(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<Way, ModelError> {
+fn backend(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<Backend, ModelError> {
     let fused = network.facts().fused;
     if !fused {
         only_candle(network, options)?;
@@ -225,26 +236,28 @@ fn way(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<Way,
             let device = format!("{} with candle", chosen.name);
             return Err(ModelError::Precision { precision: options.precision, device, able: &[Precision::F32] });
         }
-        return Ok(Way::Candle(chosen));
+        return Ok(Backend::Candle(chosen));
     }
-    // What only the CPU can do leaves `auto` no choice.
-    let refusal = [
-        (options.kernels != Kernels::Auto).then(|| format!("`kernels: {}` is the CPU's", options.kernels.name())),
-        (options.precision == Precision::Int8).then(|| "int8 is the CPU's".into()),
-    ];
-    match (options.device, refusal.into_iter().flatten().next()) {
+    let cpu_only = if options.kernels != Kernels::Auto {
+        Some(format!("`kernels: {}` is only supported on the CPU", options.kernels.name()))
+    } else if options.precision == Precision::Int8 {
+        Some("int8 is only supported on the CPU".into())
+    } else {
+        None
+    };
+    match (options.device, cpu_only) {
         (DeviceRequest::Auto, Some(reason)) => {
             say(&format!("device auto: running on the CPU ({reason})"));
-            Ok(Way::Cpu)
+            Ok(Backend::Cpu)
         }
         (DeviceRequest::Cuda, Some(_)) if options.kernels != Kernels::Auto => {
             Err(ModelError::NotOnCard { kernels: options.kernels.name() })
         }
-        (request, _) => Ok(device::card(request, say)?.map_or(Way::Cpu, Way::Card)),
+        (request, _) => Ok(device::card(request, say)?.map_or(Backend::Cpu, Backend::Card)),
     }
 }
 
-/// Whether the options are such that candle can do them: its kernels, f32.
+/// Rejects options that candle does not support: it runs its own kernels, in f32.
 fn only_candle(network: Network, options: &Execution) -> Result<(), ModelError> {
     let refused = |option, value| Err(ModelError::OnlyCandle { network: network.facts().name, option, value });
     if !matches!(options.kernels, Kernels::Auto | Kernels::Candle) {
@@ -256,20 +269,21 @@ fn only_candle(network: Network, options: &Execution) -> Result<(), ModelError> 
     Ok(())
 }
 
-/// What makes candle run the network, for an error that names it.
+/// The setting that makes candle run the network, for an error that names it.
 fn needs_candle(network: Network, options: &Execution) -> String {
     let Facts { name, fused, .. } = network.facts();
     if fused && options.kernels == Kernels::Candle { "`kernels: candle`".into() } else { format!("`{name}`") }
 }
 
-/// Puts a network on the device that `options` asks for, ready for faces of `side` × `side` pixels; other sizes need to be
-/// made ready for. `say` gets a line when `auto` had to fall back, or memory is short.
+/// Puts a network on the device that `options` asks for, prepared for faces of `side` × `side` pixels; the first batch of
+/// another size prepares it again. `say` gets a line when `auto` falls back or memory is short.
 ///
-/// `tensors` must hold [`parameters`]; `weights::require` checks that with one error for all that is wrong.
+/// `tensors` must hold [`parameters`]; `weights::require` checks that, with one error for everything that is wrong.
 ///
 /// # Errors
-/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::NotOnCard`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`] when what was
-/// asked for cannot be had here, [`ModelError::NoCalibration`] when int8 comes without `calibration`, [`ModelError::Device`] when the device fails.
+/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::NotOnCard`], [`ModelError::Precision`] and
+/// [`ModelError::OnlyCandle`] when this machine cannot do what `options` asks for, [`ModelError::NoCalibration`] for int8
+/// without `calibration`, [`ModelError::Device`] when the device fails.
 pub fn open(
     spec: &ModelSpec,
     side: usize,
@@ -278,11 +292,11 @@ pub fn open(
     calibration: Option<&Calibration>,
     say: &dyn Fn(&str),
 ) -> Result<Box<dyn Embedder>, ModelError> {
-    match way(spec.network, options, say)? {
-        Way::Cpu => {
+    match backend(spec.network, options, say)? {
+        Backend::Cpu => {
             Ok(Box::new(cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(options), calibration)?))
         }
-        Way::Card(card) => {
+        Backend::Card(card) => {
             let others = card.twins().map_err(|error| ModelError::NoCuda { reason: error.reason() })?;
             let open = |card, say: &dyn Fn(&str)| {
                 gpu::CardEmbedder::new(&card, tensors, (spec.width, side), options, say)
@@ -290,15 +304,15 @@ pub fn open(
             };
             let first = open(card, say)?;
             let others = others.into_iter().map(|card| open(card, &|_| ())).collect::<Result<_, _>>()?;
-            Ok(Box::new(Cards::new(first, others)?))
+            Ok(Box::new(CardGroup::new(first, others)?))
         }
-        Way::Candle(chosen) => {
+        Backend::Candle(chosen) => {
             Ok(Box::new(CandleEmbedder::new(spec, tensors, chosen.device, chosen.name, options.threads)?))
         }
     }
 }
 
-/// The ranges that int8 needs, over some faces: they go through the network in f32, on the CPU.
+/// Measures the ranges that int8 needs: runs the faces through the network in f32 on the CPU.
 ///
 /// # Errors
 /// As [`open`]; [`ModelError::Shape`].
@@ -322,7 +336,7 @@ pub fn calibrate<'a>(
     Ok(calibration)
 }
 
-/// Names in words: `f32`, `bf16` and `int8`.
+/// Their names as a list: `f32`, `bf16` and `int8`.
 fn listed(precisions: &[Precision]) -> String {
     let names: Vec<_> = precisions.iter().map(|precision| format!("`{}`", precision.name())).collect();
     match names.split_last() {
@@ -332,8 +346,8 @@ fn listed(precisions: &[Precision]) -> String {
     }
 }
 
-/// Which options a precision can be had with.
-fn home(precision: Precision) -> &'static str {
+/// The options that a precision is available with.
+fn available_with(precision: Precision) -> &'static str {
     match precision {
         Precision::Tf32 | Precision::F16 => "`device: cuda`",
         Precision::Int8 => "`device: cpu` with `kernels: auto`",
@@ -345,7 +359,7 @@ fn home(precision: Precision) -> &'static str {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The batch or the output slice has the wrong length.
-    #[error("the {what} holds {got} values, {expected} were expected")]
+    #[error("the {what} holds {got} values, expected {expected}")]
     Shape {
         /// Which slice.
         what: &'static str,
@@ -354,45 +368,43 @@ pub enum ModelError {
         /// The length it should have.
         expected: usize,
     },
-    /// CUDA was asked for and cannot be had.
-    #[error("device `cuda` is not available: {reason}; use `device: cpu`, or `auto` to fall back by itself")]
+    /// `device: cuda` without a GPU that works.
+    #[error("device `cuda` is not available: {reason}; use `device: cpu`, or `auto` to fall back to the CPU")]
     NoCuda {
         /// Why, in words.
         reason: String,
     },
-    /// The kernels that were asked for are not for this CPU.
-    #[error(
-        "`embed.kernels: {kernels}` cannot run on this CPU ({cpu}); use `auto` to take the fastest that it can run"
-    )]
+    /// This CPU lacks the instructions of the configured kernels.
+    #[error("`embed.kernels: {kernels}` cannot run on this CPU ({cpu}); use `auto` for the fastest it can run")]
     NoKernels {
         /// Which kernels.
         kernels: &'static str,
         /// What the CPU has.
         cpu: String,
     },
-    /// Kernels of the CPU were asked for on a card.
-    #[error("`embed.kernels: {kernels}` is for the CPU; with `device: cuda` use `auto`, or `candle` for its graph")]
+    /// CPU kernels together with `device: cuda`.
+    #[error("`embed.kernels: {kernels}` is only supported on the CPU; with `device: cuda`, use `auto` or `candle`")]
     NotOnCard {
         /// Which kernels.
         kernels: &'static str,
     },
-    /// The precision that was asked for is not to be had there.
+    /// The device does not compute in the configured precision.
     #[error(
-        "`embed.precision: {}` is not available on {device}, which computes in {}; {} is for {}, and `f32` runs everywhere",
+        "`embed.precision: {}` is not available on {device}, which computes in {}; {} needs {}, and `f32` runs everywhere",
         precision.name(),
         listed(able),
         precision.name(),
-        home(*precision)
+        available_with(*precision)
     )]
     Precision {
         /// Which precision.
         precision: Precision,
         /// Where, in words.
         device: String,
-        /// What is to be had there.
+        /// The precisions it computes in.
         able: &'static [Precision],
     },
-    /// The network has no fused plan, and an option asks for what only that can do.
+    /// An option that only fused plans support, for a network that has none.
     #[error(
         "`embed.{option}: {value}` is not available with `model.network: {network}`, which runs with candle in f32; use \
          `kernels: auto` and `precision: f32`"
@@ -405,9 +417,9 @@ pub enum ModelError {
         /// What it was set to.
         value: &'static str,
     },
-    /// The device has not the memory.
+    /// Too little memory on the device.
     #[error(
-        "out of memory on {device}: {} MiB were wanted, {} MiB are free; a smaller `embed.batch_size` needs less",
+        "out of memory on {device}: {} MiB needed, {} MiB free; use a smaller `embed.batch_size`",
         wanted >> 20,
         free >> 20
     )]
@@ -419,8 +431,8 @@ pub enum ModelError {
         /// How much there was, bytes.
         free: u64,
     },
-    /// A batch that is to be measured as one has to be cut.
-    #[error("a batch of {faces} faces does not fit into the memory of {device}: {fits} do")]
+    /// A batch that must go through in one piece does not fit.
+    #[error("a batch of {faces} faces does not fit into the memory of {device}, which holds {fits}")]
     TooLarge {
         /// Which device.
         device: String,
@@ -429,9 +441,9 @@ pub enum ModelError {
         /// Faces that fit.
         fits: usize,
     },
-    /// Cards that are to be used as one differ.
+    /// GPUs that would run as one compute differently.
     #[error(
-        "the cards are not alike ({first}, {other}), and a face's embedding would depend on the card; use one of them"
+        "the GPUs differ ({first}, {other}), and an embedding would depend on which one computes it; use only one of them"
     )]
     UnlikeCards {
         /// One of them, in words.
@@ -439,10 +451,10 @@ pub enum ModelError {
         /// Another one.
         other: String,
     },
-    /// A batch was waited for, and none was started.
-    #[error("no batch is on its way through the network")]
+    /// Waited for a batch before starting one.
+    #[error("no batch was started")]
     Idle,
-    /// int8 without the ranges of its activations.
+    /// int8 without calibrated activation ranges.
     #[error("int8 needs the range of each layer's output; calibrate on a sample of the faces first")]
     NoCalibration,
     /// The device failed.
@@ -450,7 +462,7 @@ pub enum ModelError {
     Device {
         /// Which device.
         device: String,
-        /// What it said.
+        /// What its driver or library reported.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! A device for tests: a thread that answers in its own time, and watches what is done to it.
+//! A device for tests: a thread that answers with a delay and records how it is used.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,10 +10,11 @@ use super::{Embedder, EmbedderInfo, FaceBatch, ModelError, OwnedBatch, Pixels, Q
 use crate::{DeviceKind, Precision};
 use facevault_base::digest::Digest;
 
-/// What is in memory that the device gives back: whoever starts it without filling it gets wrong answers.
+/// Contents of memory that the device returns: starting it again without filling it gives wrong answers.
 const SCRIBBLE: u8 = 0xAA;
 
-/// A unit vector that says which face it is of.
+/// A unit vector that encodes its face.
+#[must_use]
 pub fn encoded(face: &[u8], dimension: usize) -> Vec<f32> {
     let digest = Digest::of(face);
     let raw: Vec<f64> = (0..dimension).map(|i| f64::from(digest.bytes()[i % 32]) - 127.3 + i as f64 / 512.0).collect();
@@ -21,27 +22,27 @@ pub fn encoded(face: &[u8], dimension: usize) -> Vec<f32> {
     raw.into_iter().map(|value| (value / length) as f32).collect()
 }
 
-/// What a card saw.
+/// How a card was used.
 #[derive(Default)]
-pub struct Seen {
+pub struct MockLog {
     batches: AtomicUsize,
     most_at_once: AtomicUsize,
     largest: AtomicUsize,
     memory: AtomicUsize,
 }
 
-impl Seen {
+impl MockLog {
     /// Batches that were started.
     pub fn batches(&self) -> usize {
         self.batches.load(Ordering::SeqCst)
     }
 
-    /// Most batches that were in it at once.
+    /// Most batches in flight at once.
     pub fn most_at_once(&self) -> usize {
         self.most_at_once.load(Ordering::SeqCst)
     }
 
-    /// How often it was asked for memory.
+    /// How often memory was requested.
     pub fn memory(&self) -> usize {
         self.memory.load(Ordering::SeqCst)
     }
@@ -62,7 +63,7 @@ pub struct MockCard {
     fails_at: Option<usize>,
     on_start: Option<Box<dyn FnMut(usize) + Send>>,
     room: usize,
-    seen: Arc<Seen>,
+    seen: Arc<MockLog>,
 }
 
 impl MockCard {
@@ -108,35 +109,40 @@ impl MockCard {
         Self { answer, ..self }
     }
 
-    /// Takes a time for each batch that depends on this number.
+    /// Delays each batch by a time that depends on this number.
+    #[must_use]
     pub fn slow(self, seed: u64) -> Self {
         Self { seed: seed + 1, ..self }
     }
 
-    /// Works on a batch only when as many others as it may have wait behind it, or all of `batches` were started: whoever
-    /// waits for it while a batch is ready waits for ever, which is an error after some seconds.
+    /// Works on a batch only when as many others as it may have are queued behind it, or all of `batches` were started. A
+    /// caller that waits for it while a batch is ready deadlocks, which is an error after some seconds.
+    #[must_use]
     pub fn greedy(self, batches: usize) -> Self {
         Self { greedy: Some(batches), ..self }
     }
 
     /// Fails with the batch of this number, counted from 0.
+    #[must_use]
     pub fn failing_at(self, batch: usize) -> Self {
         Self { fails_at: Some(batch), ..self }
     }
 
-    /// Calls this with the number of batches that were started before, each time.
+    /// Calls this at each start with the number of batches started before.
+    #[must_use]
     pub fn on_start(self, watch: impl FnMut(usize) + Send + 'static) -> Self {
         Self { on_start: Some(Box::new(watch)), ..self }
     }
 
-    /// Has pinned memory for so many bytes at once, and no more.
+    /// Has pinned memory for this many bytes at once.
+    #[must_use]
     pub fn room(self, room: usize) -> Self {
         Self { room, ..self }
     }
 
-    /// What was asked of it.
+    /// The record of its use.
     #[must_use]
-    pub fn seen(&self) -> Arc<Seen> {
+    pub fn seen(&self) -> Arc<MockLog> {
         Arc::clone(&self.seen)
     }
 }
@@ -173,7 +179,7 @@ impl Embedder for MockCard {
         };
         let thread = std::thread::spawn(move || device.run(&started, &finish));
         let (start, thread) = (Some(start), Some(thread));
-        Box::new(CardQueue { card: self, start, finished, gate, done, thread, inside: 0, taken: 0 })
+        Box::new(MockQueue { card: self, start, finished, gate, done, thread, inside: 0, taken: 0 })
     }
 }
 
@@ -215,8 +221,8 @@ impl Device {
         let failed = |reason: &str| ModelError::Device { device: "mock card".into(), reason: reason.into() };
         if let Some((in_flight, batches)) = self.ahead {
             let wanted = batches.min(number + in_flight);
-            let (started, told) = &*self.gate;
-            let waited = told
+            let (started, changed) = &*self.gate;
+            let waited = changed
                 .wait_timeout_while(started.lock().unwrap(), Duration::from_secs(10), |started| *started < wanted)
                 .unwrap();
             if waited.1.timed_out() {
@@ -237,7 +243,7 @@ impl Device {
     }
 }
 
-struct CardQueue<'a> {
+struct MockQueue<'a> {
     card: &'a mut MockCard,
     start: Option<Sender<OwnedBatch>>,
     finished: Receiver<Finished>,
@@ -250,7 +256,7 @@ struct CardQueue<'a> {
     taken: usize,
 }
 
-impl Queue for CardQueue<'_> {
+impl Queue for MockQueue<'_> {
     fn pixels(&mut self, bytes: usize) -> Result<Pixels, ModelError> {
         self.card.seen.memory.fetch_add(1, Ordering::SeqCst);
         if bytes > self.card.room {
@@ -277,9 +283,9 @@ impl Queue for CardQueue<'_> {
         seen.most_at_once.fetch_max(self.inside, Ordering::SeqCst);
         seen.largest.fetch_max(batch.count, Ordering::SeqCst);
         self.start.as_ref().unwrap().send(batch).unwrap();
-        let (started, told) = &*self.gate;
+        let (started, changed) = &*self.gate;
         *started.lock().unwrap() += 1;
-        told.notify_all();
+        changed.notify_all();
         Ok(())
     }
 
@@ -299,7 +305,7 @@ impl Queue for CardQueue<'_> {
     }
 }
 
-impl Drop for CardQueue<'_> {
+impl Drop for MockQueue<'_> {
     fn drop(&mut self) {
         drop(self.start.take());
         let _ = self.thread.take().unwrap().join();

@@ -1,4 +1,4 @@
-//! What the rest of the program has to know of a network before it has its weights: one row each.
+//! The facts about each network that are needed before its weights are loaded.
 
 use std::ops::RangeInclusive;
 
@@ -17,11 +17,11 @@ pub struct Facts {
     pub sides: RangeInclusive<u32>,
     /// Whether `model.width` may differ from 1.
     pub scalable: bool,
-    /// Whether the fused CPU plan knows it, and with it kernels and precisions other than candle's f32.
+    /// Whether it has fused plans, and with them kernels and precisions other than candle's f32.
     pub fused: bool,
     /// The preprocessing profile of its reference implementation.
     pub profile: &'static str,
-    /// What its first layer's input has to be, where the network itself goes on from there, channel by channel.
+    /// The standardisation it requires, if the network standardises each channel itself from there.
     pub standardise: Option<Standardise>,
 }
 
@@ -29,7 +29,7 @@ pub struct Facts {
 pub const UNIT_RANGE: Standardise = Standardise { mean: 0.0, scale: 255.0 };
 
 impl Network {
-    /// Its row.
+    /// Its fixed properties.
     #[must_use]
     pub fn facts(self) -> Facts {
         match self {

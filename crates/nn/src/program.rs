@@ -1,8 +1,7 @@
-//! [`InceptionResnetV1`](super::inception_resnet_v1) as a list of steps over maps: what every fused implementation
-//! compiles, whatever its device.
+//! [`InceptionResnetV1`](super::inception_resnet_v1) as a list of steps over maps, which every fused plan is compiled from.
 //!
-//! Concatenations are maps whose slices the branches write; a residual block writes over its own input, which its
-//! branches have read by then; parallel 1×1 branches of one input are one product.
+//! Branches write into slices of a concatenated map. A residual block overwrites its own input, which its branches have read
+//! by then. Parallel 1×1 branches of one input are one product.
 
 use std::collections::HashMap;
 
@@ -17,13 +16,13 @@ pub struct Map {
     pub width: usize,
     /// Channels of the checkpoint in each slice, slices next to each other.
     pub parts: Vec<usize>,
-    /// What its numbers are.
-    pub role: Role,
+    /// The kind of its numbers.
+    pub role: MapRole,
 }
 
-/// What a map's numbers are.
+/// The kind of numbers in a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum MapRole {
     /// The network's input: standardised pixels.
     Input,
     /// Whatever the precision computes with.
@@ -35,11 +34,11 @@ pub enum Role {
 }
 
 /// A slice of a map.
-pub type Place = (usize, usize);
+pub type MapSlice = (usize, usize);
 
 /// One step of the forward pass.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct ProgramStep {
     /// Of the layer or layers.
     pub name: String,
     /// The part of the network it belongs to.
@@ -56,7 +55,7 @@ pub enum Op {
     /// Convolutions of one input and one geometry.
     Product(Product),
     /// 3×3 maximum, stride 2: every slice of the input into the slices of the output from this one on.
-    Pool { input: usize, out: Place },
+    Pool { input: usize, out: MapSlice },
     /// Mean over the pixels.
     Mean { input: usize, out: usize },
 }
@@ -67,7 +66,7 @@ pub struct Product {
     /// Map that all of them read.
     pub input: usize,
     /// Each with its slice. A residual's one convolution fills all slices of its map.
-    pub into: Vec<(Convolution, Place)>,
+    pub into: Vec<(Convolution, MapSlice)>,
     /// What is added.
     pub residual: Option<Residual>,
     /// Whether negative sums become zero.
@@ -91,7 +90,7 @@ pub struct Program {
     /// Maps by index.
     pub maps: Vec<Map>,
     /// Steps in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ProgramStep>,
     /// The map of the head's output.
     pub output: usize,
 }
@@ -106,7 +105,7 @@ impl Product {
     fn name(&self) -> String {
         self.into.iter().map(|(convolution, _)| convolution.key.as_str()).collect::<Vec<_>>().join(" + ")
     }
-    /// Floating-point operations for a face with so many pixels of output, however they are computed.
+    /// Floating-point operations for a face with `pixels` pixels of output, by definition.
     #[must_use]
     pub fn flop(&self, pixels: usize) -> f64 {
         let per_pixel = |c: &Convolution| c.kernel.0 * c.kernel.1 * c.inputs * c.outputs;
@@ -144,7 +143,7 @@ impl Program {
     #[must_use]
     pub fn new(width: f64, side: usize) -> Self {
         let convolutions = net::convolutions(width).into_iter().map(|c| (c.key.clone(), c)).collect();
-        let mut builder = Builder { convolutions, maps: Vec::new(), steps: Vec::new(), stage: "stem" };
+        let mut builder = ProgramBuilder { convolutions, maps: Vec::new(), steps: Vec::new(), stage: "stem" };
         let output = builder.network(side);
         Self { maps: builder.maps, steps: builder.steps, output }
     }
@@ -162,19 +161,19 @@ impl Program {
     }
 }
 
-struct Builder {
+struct ProgramBuilder {
     convolutions: HashMap<String, Convolution>,
     maps: Vec<Map>,
-    steps: Vec<Step>,
+    steps: Vec<ProgramStep>,
     stage: &'static str,
 }
 
 const BRANCH1: [&str; 3] = ["branch1.0", "branch1.1", "branch1.2"];
 
-impl Builder {
+impl ProgramBuilder {
     /// The forward pass; gives the head's map. Mirrors the candle graph.
     fn network(&mut self, side: usize) -> usize {
-        let input = self.map(side, side, vec![3], Role::Input);
+        let input = self.map(side, side, vec![3], MapRole::Input);
         self.step("standardise", Op::Standardise { out: input });
         let mut x = input;
         for key in ["conv2d_1a", "conv2d_2a", "conv2d_2b"] {
@@ -234,9 +233,9 @@ impl Builder {
         self.stage = "head";
         let channels = self.maps[last].parts.clone();
         let inputs = channels.iter().sum();
-        let mean = self.map(1, 1, channels, Role::Head);
+        let mean = self.map(1, 1, channels, MapRole::Head);
         self.step("mean", Op::Mean { input: last, out: mean });
-        let output = self.map(1, 1, vec![DIMENSION], Role::Head);
+        let output = self.map(1, 1, vec![DIMENSION], MapRole::Head);
         let (kernel, stride, padding) = ((1, 1), 1, (0, 0));
         let key = "last_linear".to_owned();
         let head = Convolution { key, inputs, outputs: DIMENSION, kernel, stride, padding, after: After::Bias };
@@ -260,7 +259,7 @@ impl Builder {
         let last = block == "block8";
         let out = if last {
             let Map { height, width, parts, .. } = self.maps[x].clone();
-            self.map(height, width, parts, Role::Body)
+            self.map(height, width, parts, MapRole::Body)
         } else {
             x
         };
@@ -270,7 +269,7 @@ impl Builder {
         out
     }
 
-    fn map(&mut self, height: usize, width: usize, parts: Vec<usize>, role: Role) -> usize {
+    fn map(&mut self, height: usize, width: usize, parts: Vec<usize>, role: MapRole) -> usize {
         self.maps.push(Map { height, width, parts, role });
         self.maps.len() - 1
     }
@@ -279,7 +278,7 @@ impl Builder {
     fn concat(&mut self, like: usize, keys: &[&str]) -> usize {
         let (height, width) = (self.maps[like].height, self.maps[like].width);
         let channels = keys.iter().map(|key| self.convolutions[*key].outputs).collect();
-        self.map(height, width, channels, Role::Activation)
+        self.map(height, width, channels, MapRole::Activation)
     }
 
     fn like(&mut self, input: usize, key: &str) -> usize {
@@ -290,7 +289,7 @@ impl Builder {
     fn reduction(&mut self, x: usize, keys: &[&str]) -> usize {
         let Map { height, width, parts, .. } = self.maps[x].clone();
         let channels = keys.iter().map(|key| self.convolutions[*key].outputs).chain(parts).collect();
-        self.map(half(height), half(width), channels, Role::Activation)
+        self.map(half(height), half(width), channels, MapRole::Activation)
     }
 
     fn pool(&mut self, name: &str, input: usize) -> usize {
@@ -303,13 +302,13 @@ impl Builder {
     fn conv(&mut self, key: &str, input: usize) -> usize {
         let convolution = &self.convolutions[key];
         let (height, width) = extent(convolution, (self.maps[input].height, self.maps[input].width));
-        let out = self.map(height, width, vec![convolution.outputs], Role::Activation);
+        let out = self.map(height, width, vec![convolution.outputs], MapRole::Activation);
         self.convs(&[(key, (out, 0))], input);
         out
     }
 
     /// Normalised and rectified convolutions of the same geometry and input.
-    fn convs(&mut self, into: &[(&str, Place)], input: usize) {
+    fn convs(&mut self, into: &[(&str, MapSlice)], input: usize) {
         let into = into.iter().map(|(key, place)| (self.convolutions[*key].clone(), *place)).collect();
         self.product(Product { input, into, residual: None, relu: true });
     }
@@ -319,7 +318,7 @@ impl Builder {
     }
 
     fn step(&mut self, name: &str, op: Op) {
-        self.steps.push(Step { name: name.into(), stage: self.stage, op });
+        self.steps.push(ProgramStep { name: name.into(), stage: self.stage, op });
     }
 }
 
@@ -376,7 +375,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_published_network_is_worth_its_published_operations() {
+    fn the_published_network_has_its_published_operations() {
         let program = Program::new(1.0, 160);
         let flop: f64 = program
             .steps
@@ -403,7 +402,7 @@ mod tests {
             }
             let over_itself =
                 |map| matches!(&step.op, Op::Product(p) if p.residual.as_ref().is_some_and(|r| r.x == map));
-            let slices: Vec<Place> = match &step.op {
+            let slices: Vec<MapSlice> = match &step.op {
                 Op::Standardise { out } | Op::Mean { out, .. } => {
                     (0..program.maps[*out].parts.len()).map(|part| (*out, part)).collect()
                 }

@@ -1,5 +1,5 @@
-//! Batches on their way through a device: several are started before the first is waited for, so that it never waits for
-//! the host.
+//! Batches in flight on a device: several are started before the first is waited for, so the device never waits for the
+//! host.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use super::{Embedder, FaceBatch, ModelError};
 use facevault_preprocess::Standardise;
 
-/// Memory for 8-bit faces that a device can fetch them from: plain for the CPU, pinned for a GPU.
+/// Memory for 8-bit faces, from which a device reads them: plain for the CPU, pinned for a GPU.
 pub struct Pixels(Box<dyn DerefMut<Target = [u8]> + Send>);
 
 impl Pixels {
@@ -50,7 +50,7 @@ impl fmt::Debug for Pixels {
     }
 }
 
-/// A [`FaceBatch`] with its memory, which is the device's from [`Queue::start`] to [`Queue::finish`].
+/// A [`FaceBatch`] that owns its memory, which belongs to the device from [`Queue::start`] to [`Queue::finish`].
 #[derive(Debug)]
 pub struct OwnedBatch {
     /// The faces, at its beginning: `count × side × side × 3` bytes. It may be larger.
@@ -69,14 +69,14 @@ impl OwnedBatch {
     pub fn faces(&self) -> FaceBatch<'_> {
         let Self { ref pixels, count, side, standardise } = *self;
         let bytes = count * side * side * 3;
-        // Memory that is too small is told by `FaceBatch::check`.
+        // `FaceBatch::check` reports memory that is too small.
         FaceBatch { pixels: pixels.get(..bytes).unwrap_or(pixels), count, side, standardise }
     }
 }
 
-/// What takes batches for an [`Embedder`], first in, first out.
+/// Takes batches for an [`Embedder`], first in, first out.
 pub trait Queue {
-    /// Memory that batches are best started from.
+    /// Memory that batches are fastest started from.
     ///
     /// # Errors
     /// [`ModelError::OutOfMemory`], [`ModelError::Device`].
@@ -84,65 +84,43 @@ pub trait Queue {
         Ok(Pixels::plain(bytes))
     }
 
-    /// How many batches may be started before the first is finished, ≥ 1. Beyond that [`Self::start`] need not work.
+    /// How many batches may be started before the first is finished, ≥ 1; beyond that, [`Self::start`] may fail.
     fn in_flight(&self) -> usize;
 
-    /// Takes a batch in, and does not wait for the device.
+    /// Takes a batch without waiting for the device.
     ///
     /// # Errors
     /// [`ModelError`] when the batch has the wrong shape or the device fails; the batch is then not in the queue.
     fn start(&mut self, batch: OwnedBatch) -> Result<(), ModelError>;
 
-    /// Whether [`Self::finish`] would return at once, or has to do the work itself.
+    /// Whether [`Self::finish`] has nothing to wait for: the batch is done, or `finish` computes it.
     fn is_ready(&self) -> bool {
         true
     }
 
-    /// Waits for the oldest batch and gives its memory back: `out` gets `count × dimension` numbers, as from
+    /// Waits for the oldest batch and returns its memory; `out` gets `count × dimension` numbers, as from
     /// [`Embedder::embed`].
     ///
     /// # Errors
     /// [`ModelError::Idle`] when no batch is in the queue, [`ModelError`] when `out` has the wrong length or the device
-    /// fails; the batch has left the queue all the same.
+    /// fails; the batch has left the queue either way.
     fn finish(&mut self, out: &mut [f32]) -> Result<Pixels, ModelError>;
 }
 
-impl<Q: Queue + ?Sized> Queue for &mut Q {
-    fn pixels(&mut self, bytes: usize) -> Result<Pixels, ModelError> {
-        (**self).pixels(bytes)
-    }
-
-    fn in_flight(&self) -> usize {
-        (**self).in_flight()
-    }
-
-    fn start(&mut self, batch: OwnedBatch) -> Result<(), ModelError> {
-        (**self).start(batch)
-    }
-
-    fn is_ready(&self) -> bool {
-        (**self).is_ready()
-    }
-
-    fn finish(&mut self, out: &mut [f32]) -> Result<Pixels, ModelError> {
-        (**self).finish(out)
-    }
-}
-
-/// The queue of an embedder that does one batch after the other: it keeps batches until they are asked for.
-pub struct Sequential<'a, E: ?Sized> {
+/// The queue of an embedder that computes one batch at a time: it computes a batch when it is asked to finish it.
+pub struct SequentialQueue<'a, E: ?Sized> {
     embedder: &'a mut E,
     kept: VecDeque<OwnedBatch>,
 }
 
-impl<'a, E: Embedder + ?Sized> Sequential<'a, E> {
-    /// Nothing is in it yet.
+impl<'a, E: Embedder + ?Sized> SequentialQueue<'a, E> {
+    /// An empty queue.
     pub fn new(embedder: &'a mut E) -> Self {
         Self { embedder, kept: VecDeque::new() }
     }
 }
 
-impl<E: Embedder + ?Sized> Queue for Sequential<'_, E> {
+impl<E: Embedder + ?Sized> Queue for SequentialQueue<'_, E> {
     fn in_flight(&self) -> usize {
         1
     }

@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn a_box_that_leaves_nothing_is_an_error() {
         let error = region(Some(&bbox(90.5, 10.0, 120.0, 40.0)), ORIGINAL, 160, 60, 100).unwrap_err();
-        insta::assert_snapshot!(error, @"the face's box (90.5, 10, 120, 40) (left, top, right, bottom) leaves nothing of the 60 × 100 picture; correct the box, or use the whole picture (`crop: {mode: whole}`)");
+        insta::assert_snapshot!(error, @"the face box (90.5, 10, 120, 40) (left, top, right, bottom) covers nothing of the 60 × 100 picture; correct the box, or use the whole picture (`crop: {mode: whole}`)");
         for face in [
             bbox(-90.0, 10.0, -60.0, 40.0),
             bbox(40.0, 10.0, 30.0, 40.0),

@@ -5,19 +5,19 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
-use super::kind::Kind;
+use super::kind::PictureKind;
 use super::orientation::Metadata;
 use super::{PreprocessError, gif, jpeg, pnm, tiff};
 use facevault_base::pointer::PointerFile;
 
-/// What a picture may cost. The defaults take every photograph and refuse headers that lie.
+/// Limits on a picture's size and memory. The defaults admit every photograph and reject headers that claim absurd sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most pixels a side.
+    /// Most pixels per side.
     pub side: u32,
     /// Most pixels in all.
     pub pixels: u64,
-    /// Most bytes that the decoder may allocate beside its output, where it can tell.
+    /// Most bytes that the decoder may allocate in addition to its output, where it can tell.
     pub bytes: u64,
 }
 
@@ -29,7 +29,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses a picture of this size, before anything is allocated for it.
+    /// Rejects a picture that is too large, before anything is allocated for it.
     pub(super) fn allow(&self, width: u32, height: u32) -> Result<(), PreprocessError> {
         if width == 0 || height == 0 {
             return Err(PreprocessError::EmptyPicture { width, height });
@@ -45,8 +45,8 @@ impl Limits {
     }
 }
 
-/// Decodes a JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM or PPM picture, turned upright by its orientation; of several
-/// frames the first.
+/// Decodes the first frame of a JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM or PPM picture and turns it upright by its
+/// orientation.
 ///
 /// As in Pillow: alpha is dropped, not blended; a palette gives its colours; CMYK is taken as Adobe writes it (inverted);
 /// 16-bit colour keeps its high byte; and **16-bit grey is clipped at 255, not scaled** (scale such pictures to 8 bits
@@ -58,18 +58,18 @@ impl Limits {
 /// [`PreprocessError::Unsupported`], [`PreprocessError::Damaged`], [`PreprocessError::CutShort`],
 /// [`PreprocessError::TooLarge`] (before anything is allocated) and [`PreprocessError::EmptyPicture`].
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
-    let (format, metadata) = match Kind::of(bytes) {
-        Some(Kind::Jpeg) => return jpeg::decode(bytes, limits),
-        Some(Kind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
-        Some(Kind::WebP) => (ImageFormat::WebP, Metadata::default()),
-        Some(Kind::Bmp) => (ImageFormat::Bmp, Metadata::default()),
-        // PAM is left to the decoder of all others; Pillow does not read it.
-        Some(Kind::Pnm) if bytes.get(1) != Some(&b'7') => return pnm::decode(bytes, limits),
-        Some(Kind::Pnm) => (ImageFormat::Pnm, Metadata::default()),
-        Some(Kind::Gif) => return gif::decode(bytes, limits),
-        Some(Kind::Tiff) => return tiff::decode(bytes, limits),
-        Some(Kind::Unsupported(what)) => return Err(PreprocessError::Unsupported { what: what.into() }),
-        None => return Err(no_picture(bytes)),
+    let (format, metadata) = match PictureKind::of(bytes) {
+        Some(PictureKind::Jpeg) => return jpeg::decode(bytes, limits),
+        Some(PictureKind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
+        Some(PictureKind::WebP) => (ImageFormat::WebP, Metadata::default()),
+        Some(PictureKind::Bmp) => (ImageFormat::Bmp, Metadata::default()),
+        // Pillow does not read PAM: `image` does.
+        Some(PictureKind::Pnm) if bytes.get(1) != Some(&b'7') => return pnm::decode(bytes, limits),
+        Some(PictureKind::Pnm) => (ImageFormat::Pnm, Metadata::default()),
+        Some(PictureKind::Gif) => return gif::decode(bytes, limits),
+        Some(PictureKind::Tiff) => return tiff::decode(bytes, limits),
+        Some(PictureKind::Unsupported(what)) => return Err(PreprocessError::Unsupported { what: what.into() }),
+        None => return Err(not_a_picture(bytes)),
     };
     let damaged = |error| PreprocessError::damaged(format, error);
 
@@ -94,8 +94,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError
     Ok(to_rgb(picture))
 }
 
-/// What bytes are that begin as no picture does.
-fn no_picture(bytes: &[u8]) -> PreprocessError {
+/// The error for bytes that begin as no picture does.
+fn not_a_picture(bytes: &[u8]) -> PreprocessError {
     match PointerFile::of(bytes) {
         _ if bytes.is_empty() => PreprocessError::Empty,
         Some(PointerFile { system, command }) => PreprocessError::Pointer { system, command },
@@ -116,7 +116,7 @@ fn to_rgb(picture: DynamicImage) -> RgbImage {
         DynamicImage::ImageLumaA16(grey) => interleave(&grey, 2, high_byte),
         DynamicImage::ImageRgb16(rgb) => interleave(&rgb, 3, high_byte),
         DynamicImage::ImageRgba16(rgba) => interleave(&rgba, 4, high_byte),
-        // Floating point: no format that is read decodes to it.
+        // Floating point, which no supported format decodes to.
         other => return other.to_rgb8(),
     };
     RgbImage::from_raw(width, height, pixels).unwrap_or_default()
@@ -197,14 +197,14 @@ mod tests {
         cut-lzw.tif: damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor
         too-few-pixels.gif: damaged or unusual GIF picture: image truncated; save it again with an image editor
         no-frame.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
-        empty-frame.gif: the picture has no pixels (0 × 0); replace it or take it out of the dataset
+        empty-frame.gif: the picture has no pixels (0 × 0); replace it or remove it from the dataset
         cut.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
-        p2-above.pgm: damaged or unusual PNM picture: a sample is no number up to its largest; save it again with an image editor
+        p2-above.pgm: damaged or unusual PNM picture: a sample is not a number up to its maximum; save it again with an image editor
         p2-short.pgm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
-        p2-word.pgm: damaged or unusual PNM picture: a sample is no number up to its largest; save it again with an image editor
+        p2-word.pgm: damaged or unusual PNM picture: a sample is not a number up to its maximum; save it again with an image editor
         p5-short.pgm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
-        p5-zero.pgm: damaged or unusual PNM picture: its largest sample is not between 1 and 65535; save it again with an image editor
-        p5-70000.pgm: damaged or unusual PNM picture: its largest sample is not between 1 and 65535; save it again with an image editor
+        p5-zero.pgm: damaged or unusual PNM picture: its maximum sample is not between 1 and 65535; save it again with an image editor
+        p5-70000.pgm: damaged or unusual PNM picture: its maximum sample is not between 1 and 65535; save it again with an image editor
         p1-two.pbm: damaged or unusual PNM picture: a sample is neither 0 nor 1; save it again with an image editor
         p4-short.pbm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
         ");
@@ -316,8 +316,8 @@ mod tests {
     fn what_is_no_picture_is_named_so() {
         let message = |bytes: &[u8]| decode(bytes, &Limits::default()).unwrap_err().to_string();
         insta::assert_snapshot!(message(b""), @"the file is empty; copy or download it again");
-        insta::assert_snapshot!(message(b"face_id,image_id\n"), @"not a picture that can be read: its first bytes are none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; convert it to one of these");
-        insta::assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"), @"a Git LFS pointer stands here in place of the picture; fetch the picture with `git lfs pull`");
+        insta::assert_snapshot!(message(b"face_id,image_id\n"), @"not a supported picture: its first bytes match none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; convert it to one of these");
+        insta::assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"), @"a Git LFS pointer instead of the picture; fetch the picture with `git lfs pull`");
         insta::assert_snapshot!(message(b"\0\0\0\x1cftypavif\0\0\0\0"), @"AVIF is not supported; convert to PNG or JPEG");
         insta::assert_snapshot!(message(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), @"HEIC is not supported; convert to PNG or JPEG");
         insta::assert_snapshot!(message(b"GIF89a"), @"damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor");
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn a_header_that_announces_too_much_is_refused() {
         let error = decode(b"P6 60000 60000 255\n", &Limits::default()).unwrap_err();
-        insta::assert_snapshot!(error, @"the picture announces 60000 × 60000 pixels, over the limit of 20000 a side and 178956970 in all; scale it down, or replace it if its header is damaged");
+        insta::assert_snapshot!(error, @"the picture announces 60000 × 60000 pixels, over the limit of 20000 per side and 178956970 in all; scale it down, or replace it if its header is damaged");
         let error = decode(b"P6 19000 19000 255\n", &Limits::default()).unwrap_err();
         assert!(matches!(error, PreprocessError::TooLarge { .. }), "{error}");
     }

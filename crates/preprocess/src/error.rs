@@ -1,40 +1,40 @@
-//! What can be wrong with a picture or a face's box.
+//! Errors of pictures and face boxes.
 
 use image::ImageFormat;
 
 use super::BoundingBox;
 
-/// Why a face has no pixels. Carries no path: the caller knows which face it was.
+/// Why a face has no pixels. It has no path: the caller knows which face it is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PreprocessError {
-    /// The first bytes belong to no format that is read.
+    /// The first bytes are those of no supported format.
     #[error(
-        "not a picture that can be read: its first bytes are none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; \
+        "not a supported picture: its first bytes match none of JPEG, PNG, WebP, BMP, GIF, TIFF or PBM/PGM/PPM; \
          convert it to one of these"
     )]
     UnknownFormat,
     /// The file has no bytes.
     #[error("the file is empty; copy or download it again")]
     Empty,
-    /// A version control system left a pointer in the picture's place.
-    #[error("a {system} pointer stands here in place of the picture; fetch the picture with `{command}`")]
+    /// A version control system's pointer in place of the picture.
+    #[error("a {system} pointer instead of the picture; fetch the picture with `{command}`")]
     Pointer {
         /// Who wrote it: "Git LFS".
         system: &'static str,
         /// The command that fetches the picture.
         command: &'static str,
     },
-    /// A picture of a kind, or with a feature, that is known and not decoded.
+    /// A known kind or feature that is not decoded.
     #[error("{what} is not supported; convert to PNG or JPEG")]
     Unsupported {
         /// The kind or feature: "AVIF", "TIFF with fax compression".
         what: String,
     },
-    /// The picture contradicts itself, ends too early or uses a feature that is not read.
+    /// The picture contradicts itself, ends early or uses an unsupported feature.
     #[error("damaged or unusual {} picture: {reason}; save it again with an image editor", format_name(*format))]
     Damaged {
-        /// The format its first bytes announce.
+        /// The format of its first bytes.
         format: ImageFormat,
         /// The decoder's reason.
         reason: Box<dyn std::error::Error + Send + Sync>,
@@ -42,12 +42,12 @@ pub enum PreprocessError {
     /// The file ends before the picture does.
     #[error("the {} picture is cut short: the end of the file is missing; copy or download it again", format_name(*format))]
     CutShort {
-        /// The format its first bytes announce.
+        /// The format of its first bytes.
         format: ImageFormat,
     },
     /// The header announces more pixels than the limits allow; nothing was allocated for them.
     #[error(
-        "the picture announces {width} × {height} pixels, over the limit of {max_side} a side and {max_pixels} in all; \
+        "the picture announces {width} × {height} pixels, over the limit of {max_side} per side and {max_pixels} in all; \
          scale it down, or replace it if its header is damaged"
     )]
     TooLarge {
@@ -55,22 +55,22 @@ pub enum PreprocessError {
         width: u32,
         /// Announced height, pixels.
         height: u32,
-        /// Most pixels a side.
+        /// Most pixels per side.
         max_side: u32,
         /// Most pixels in all.
         max_pixels: u64,
     },
     /// A side is zero pixels long.
-    #[error("the picture has no pixels ({width} × {height}); replace it or take it out of the dataset")]
+    #[error("the picture has no pixels ({width} × {height}); replace it or remove it from the dataset")]
     EmptyPicture {
         /// Width, pixels.
         width: u32,
         /// Height, pixels.
         height: u32,
     },
-    /// The face's box, with its margin, leaves nothing of the picture.
+    /// The face box, with its margin, covers nothing of the picture.
     #[error(
-        "the face's box ({}, {}, {}, {}) (left, top, right, bottom) leaves nothing of the {width} × {height} picture; \
+        "the face box ({}, {}, {}, {}) (left, top, right, bottom) covers nothing of the {width} × {height} picture; \
          correct the box, or use the whole picture (`crop: {{mode: whole}}`)",
         bbox.x1, bbox.y1, bbox.x2, bbox.y2
     )]

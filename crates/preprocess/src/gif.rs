@@ -13,7 +13,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
     let damaged = |error: ::gif::DecodingError| PreprocessError::damaged(ImageFormat::Gif, error);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
-    // The size is looked at before the pixels are.
+    // The size is checked below, before the pixels are decoded.
     options.set_memory_limit(MemoryLimit::Unlimited);
     let bytes = with_palette(bytes);
     let mut decoder = options.read_info(&*bytes).map_err(damaged)?;
@@ -24,7 +24,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     let (frame_width, frame_height) = (usize::from(frame.width), usize::from(frame.height));
     let (local, transparent) = (frame.palette.clone(), frame.transparent);
-    // A frame that hangs over widens the canvas.
+    // A frame that extends beyond the canvas widens it.
     let width = usize::from(canvas_width).max(left + frame_width);
     let height = usize::from(canvas_height).max(top + frame_height);
     limits.allow(width as u32, height as u32)?;

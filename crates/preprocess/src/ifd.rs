@@ -7,11 +7,11 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub(super) struct Directory<'a> {
     little: bool,
-    tags: HashMap<u16, Entry<'a>>,
+    tags: HashMap<u16, DirectoryEntry<'a>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry<'a> {
+struct DirectoryEntry<'a> {
     kind: u16,
     data: &'a [u8],
 }
@@ -45,7 +45,7 @@ impl<'a> Directory<'a> {
             let from = if size > word { number(place, word) } else { Some(place) };
             let Some(data) = from.and_then(|from| file.get(from..from.checked_add(size)?)) else { break };
             if !data.is_empty() {
-                directory.tags.insert(tag as u16, Entry { kind: kind as u16, data });
+                directory.tags.insert(tag as u16, DirectoryEntry { kind: kind as u16, data });
             }
         }
         Some(directory)
@@ -53,7 +53,7 @@ impl<'a> Directory<'a> {
 
     /// All values of a tag as whole numbers; `None` when it is not there or not made of whole numbers.
     pub fn numbers(&self, tag: u16) -> Option<Vec<u64>> {
-        let Entry { kind, data } = self.tags.get(&tag)?;
+        let DirectoryEntry { kind, data } = self.tags.get(&tag)?;
         matches!(kind, 1 | 3 | 4 | 13 | 16)
             .then(|| data.chunks_exact(width(*kind)).map(|value| unsigned(value, self.little)).collect())
     }
@@ -70,7 +70,7 @@ impl<'a> Directory<'a> {
 
     /// The first value of a tag of any numeric type. Bytes are no number: Pillow has them as text.
     pub fn value(&self, tag: u16) -> Option<f64> {
-        let Entry { kind, data } = self.tags.get(&tag)?;
+        let DirectoryEntry { kind, data } = self.tags.get(&tag)?;
         let part = |from: usize, width: usize| Some(unsigned(data.get(from..from + width)?, self.little));
         Some(match kind {
             3 => part(0, 2)? as f64,
@@ -87,7 +87,7 @@ impl<'a> Directory<'a> {
         })
     }
 
-    /// Whether the file's numbers begin with their lowest byte.
+    /// Whether the file is little-endian.
     pub fn little(&self) -> bool {
         self.little
     }

@@ -36,11 +36,11 @@ mod tests {
     fn errors_say_what_is_wrong_with_the_picture() {
         let message = |bytes: &[u8]| decode(bytes, &Limits::default()).unwrap_err().to_string();
         let arithmetic = b"\xff\xd8\xff\xc9\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0";
-        insta::assert_snapshot!(message(arithmetic), @"damaged or unusual JPEG picture: it is coded arithmetically, which is not read; save it again with an image editor");
+        insta::assert_snapshot!(message(arithmetic), @"damaged or unusual JPEG picture: it is coded arithmetically, which is not supported; save it again with an image editor");
         let wrong_scan = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0\xff\xda\0\x02";
         insta::assert_snapshot!(message(wrong_scan), @"damaged or unusual JPEG picture: a scan header's length does not fit its number of components (at byte 19); save it again with an image editor");
         let no_height = b"\xff\xd8\xff\xc0\0\x0b\x08\0\0\0\x10\x01\x01\x11\0";
-        insta::assert_snapshot!(message(no_height), @"the picture has no pixels (16 × 0); replace it or take it out of the dataset");
+        insta::assert_snapshot!(message(no_height), @"the picture has no pixels (16 × 0); replace it or remove it from the dataset");
         let cut = b"\xff\xd8\xff\xe0\0";
         insta::assert_snapshot!(message(cut), @"the JPEG picture is cut short: the end of the file is missing; copy or download it again");
         let no_scan = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0\xff\xd9";

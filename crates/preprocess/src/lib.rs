@@ -1,8 +1,8 @@
-//! Bytes → 8-bit RGB → crop → resize: everything between a picture and the network's input. Pure: no files, no network.
+//! Encoded pictures to network input: decode, crop, resize and mirror, bit for bit as the programs did that published the
+//! numbers. It does no I/O; standardising is the network's first step.
 //!
-//! Each step does what the program did that published the numbers: [`decode`] ends as Pillow's
-//! `ImageOps.exif_transpose(im).convert("RGB")` does, crops are those of `align_dataset_mtcnn.py` and
-//! `facenet_pytorch.extract_face`, the filters are Pillow's and OpenCV's, equal to the last bit.
+//! [`decode`] gives the pixels of Pillow's `ImageOps.exif_transpose(im).convert("RGB")`, crops are those of
+//! `align_dataset_mtcnn.py` and `facenet_pytorch.extract_face`, and the filters are Pillow's and OpenCV's.
 
 mod bounding_box;
 mod crop;
@@ -25,28 +25,28 @@ mod tiff;
 pub use bounding_box::BoundingBox;
 pub use decode::{Limits, decode};
 pub use error::PreprocessError;
-pub use kind::{HEAD, Kind};
+pub use kind::{HEAD, PictureKind};
 pub use options::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, PreprocessChanges, Resize, Standardise};
 pub use profiles::{PROFILES, profile};
 pub use size::size;
 
 use image::RgbImage;
 
-/// Buffers and weights of the resizers. Keep one a thread: once its buffers have grown, [`render`] allocates nothing,
-/// and faces of one size share their weights.
+/// Buffers and weights of the resizers. Keep one per thread: once its buffers have grown, [`render`] allocates nothing, and
+/// faces of one size share their weights.
 #[derive(Debug, Default)]
-pub struct Scratch {
-    pillow: pillow::Resampler,
-    opencv: opencv::Resampler,
+pub struct RenderBuffers {
+    pillow: pillow::PillowResampler,
+    opencv: opencv::OpencvResampler,
 }
 
 /// Cuts the face out of a picture and resizes it into `out`: size × size × 3 bytes, row by row, channels interleaved in
-/// the configured order. Mirroring is left to [`mirror`], standardising to the network's side. Gives width and height of
-/// what was cut out, in pixels of the picture.
+/// the configured order. [`mirror`] mirrors it, the network standardises it. Returns the crop's width and height in
+/// pixels of the picture.
 ///
 /// # Errors
 ///
-/// [`PreprocessError::EmptyCrop`] when the box leaves nothing of the picture, [`PreprocessError::EmptyPicture`].
+/// [`PreprocessError::EmptyCrop`] when the box covers nothing of the picture, [`PreprocessError::EmptyPicture`].
 ///
 /// # Panics
 ///
@@ -55,22 +55,22 @@ pub fn render(
     picture: &RgbImage,
     bbox: Option<&BoundingBox>,
     preprocess: &Preprocess,
-    scratch: &mut Scratch,
+    scratch: &mut RenderBuffers,
     out: &mut [u8],
 ) -> Result<[usize; 2], PreprocessError> {
     let size = preprocess.resize.size as usize;
     assert_eq!(out.len(), size * size * 3, "a face of side {size} does not fit the buffer");
     let (width, height) = picture.dimensions();
-    let face = View::of(picture, crop::region(bbox, preprocess.crop, size, width, height)?);
+    let face = PixelView::of(picture, crop::region(bbox, preprocess.crop, size, width, height)?);
     if (face.width, face.height) == (size, size) {
-        // Every filter is the identity here; aligned data sets are all of this kind.
+        // Every filter is the identity here, as it is for every face of an aligned dataset.
         for (to, y) in out.chunks_exact_mut(size * 3).zip(0..) {
             to.copy_from_slice(face.row(y));
         }
     } else {
         match preprocess.resize.filter {
-            Filter::PillowBilinear => scratch.pillow.resize(face, pillow::Kernel::Triangle, size, out),
-            Filter::PillowBicubic => scratch.pillow.resize(face, pillow::Kernel::Cubic, size, out),
+            Filter::PillowBilinear => scratch.pillow.resize(face, pillow::FilterShape::Triangle, size, out),
+            Filter::PillowBicubic => scratch.pillow.resize(face, pillow::FilterShape::Cubic, size, out),
             Filter::OpencvLinear => scratch.opencv.resize(face, size, out),
         }
     }
@@ -91,7 +91,7 @@ pub fn mirror(faces: &mut [u8], side: usize) {
 
 /// A rectangle of an interleaved RGB picture.
 #[derive(Clone, Copy)]
-struct View<'a> {
+struct PixelView<'a> {
     pixels: &'a [u8],
     /// Bytes from the start of the picture to the rectangle's first pixel.
     offset: usize,
@@ -101,7 +101,7 @@ struct View<'a> {
     height: usize,
 }
 
-impl<'a> View<'a> {
+impl<'a> PixelView<'a> {
     fn of(picture: &'a RgbImage, region: crop::Region) -> Self {
         let stride = picture.width() as usize * 3;
         let crop::Region { left, top, width, height } = region;
@@ -127,7 +127,7 @@ mod tests {
         Preprocess { crop: Crop::Whole, resize: Resize { size, filter }, ..profile("facenet-pytorch").unwrap() }
     }
 
-    fn rendered(picture: &RgbImage, preprocess: &Preprocess, scratch: &mut Scratch) -> Vec<u8> {
+    fn rendered(picture: &RgbImage, preprocess: &Preprocess, scratch: &mut RenderBuffers) -> Vec<u8> {
         let mut out = vec![0; (preprocess.resize.size.pow(2) * 3) as usize];
         render(picture, None, preprocess, scratch, &mut out).unwrap();
         out
@@ -154,7 +154,7 @@ mod tests {
         ) {
             let picture = RgbImage::from_pixel(width, height, Rgb(colour));
             for filter in FILTERS {
-                let out = rendered(&picture, &whole(size, filter), &mut Scratch::default());
+                let out = rendered(&picture, &whole(size, filter), &mut RenderBuffers::default());
                 prop_assert!(out.as_chunks::<3>().0.iter().all(|pixel| *pixel == colour), "{filter:?}");
             }
         }
@@ -163,8 +163,8 @@ mod tests {
         fn a_used_scratch_changes_nothing(first in any_picture(20), second in any_picture(20), size in 1..24_u32) {
             for filter in FILTERS {
                 let preprocess = whole(size, filter);
-                let fresh = rendered(&second, &preprocess, &mut Scratch::default());
-                let mut scratch = Scratch::default();
+                let fresh = rendered(&second, &preprocess, &mut RenderBuffers::default());
+                let mut scratch = RenderBuffers::default();
                 rendered(&first, &preprocess, &mut scratch);
                 prop_assert_eq!(rendered(&second, &preprocess, &mut scratch), fresh);
             }
@@ -173,9 +173,9 @@ mod tests {
         #[test]
         fn resizing_commutes_with_swapping_the_channels(picture in any_picture(20), size in 1..24_u32) {
             for filter in FILTERS {
-                let mut rgb = rendered(&picture, &whole(size, filter), &mut Scratch::default());
+                let mut rgb = rendered(&picture, &whole(size, filter), &mut RenderBuffers::default());
                 let bgr = Preprocess { channels: ChannelOrder::Bgr, ..whole(size, filter) };
-                let bgr = rendered(&picture, &bgr, &mut Scratch::default());
+                let bgr = rendered(&picture, &bgr, &mut RenderBuffers::default());
                 for pixel in rgb.as_chunks_mut::<3>().0 {
                     pixel.reverse();
                 }
@@ -198,7 +198,7 @@ mod tests {
     fn a_picture_of_the_right_size_is_copied() {
         let picture = RgbImage::from_fn(9, 9, |x, y| Rgb([x as u8 * 20, y as u8 * 20, (x * y) as u8]));
         for filter in FILTERS {
-            let out = rendered(&picture, &whole(9, filter), &mut Scratch::default());
+            let out = rendered(&picture, &whole(9, filter), &mut RenderBuffers::default());
             assert_eq!(out, *picture.as_raw());
         }
     }
@@ -207,7 +207,8 @@ mod tests {
     fn a_picture_without_pixels_is_an_error() {
         let mut out = [0; 12];
         let preprocess = whole(2, Filter::PillowBilinear);
-        let error = render(&RgbImage::new(0, 3), None, &preprocess, &mut Scratch::default(), &mut out).unwrap_err();
-        insta::assert_snapshot!(error, @"the picture has no pixels (0 × 3); replace it or take it out of the dataset");
+        let error =
+            render(&RgbImage::new(0, 3), None, &preprocess, &mut RenderBuffers::default(), &mut out).unwrap_err();
+        insta::assert_snapshot!(error, @"the picture has no pixels (0 × 3); replace it or remove it from the dataset");
     }
 }

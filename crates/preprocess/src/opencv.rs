@@ -1,23 +1,23 @@
 //! OpenCV's `cv2.resize` with `INTER_LINEAR` for 8-bit pixels: the four nearest pixels, whatever the scale.
 
-use super::View;
+use super::PixelView;
 
 /// Fraction bits of a weight (`INTER_RESIZE_COEF_BITS`).
 const PRECISION: u32 = 11;
 
 /// Buffers of the two passes.
 #[derive(Debug, Default)]
-pub(super) struct Resampler {
-    across: Axis,
-    down: Axis,
+pub(super) struct OpencvResampler {
+    across: AxisTaps,
+    down: AxisTaps,
     /// Two source rows resized along x, not yet rounded; `held` says which.
     lines: [Vec<i32>; 2],
     held: [Option<usize>; 2],
 }
 
-impl Resampler {
+impl OpencvResampler {
     /// Resizes to `size` × `size` pixels.
-    pub(super) fn resize(&mut self, source: View, size: usize, out: &mut [u8]) {
+    pub(super) fn resize(&mut self, source: PixelView, size: usize, out: &mut [u8]) {
         self.across.prepare(source.width, size, Edge::Pinned);
         self.down.prepare(source.height, size, Edge::Repeated);
         self.held = [None; 2];
@@ -38,7 +38,7 @@ impl Resampler {
     }
 
     /// Makes `lines[slot]` source row `y`, resized along x.
-    fn hold(&mut self, slot: usize, y: usize, source: View) {
+    fn hold(&mut self, slot: usize, y: usize, source: PixelView) {
         if self.held[slot] == Some(y) {
             return;
         }
@@ -61,8 +61,7 @@ struct Taps {
     weights: [i32; 2],
 }
 
-/// What happens where a source pixel lies outside the picture: OpenCV treats columns and rows differently, which shows
-/// in the last bit.
+/// Treatment of source pixels outside the picture. OpenCV treats columns and rows differently, which shows in the last bit.
 #[derive(Debug, Clone, Copy)]
 enum Edge {
     /// The edge pixel takes all the weight (columns).
@@ -73,12 +72,12 @@ enum Edge {
 
 /// One axis of a resize.
 #[derive(Debug, Default)]
-struct Axis {
+struct AxisTaps {
     of: (usize, usize),
     taps: Vec<Taps>,
 }
 
-impl Axis {
+impl AxisTaps {
     fn prepare(&mut self, from: usize, to: usize, edge: Edge) {
         if self.of == (from, to) {
             return;

@@ -1,4 +1,4 @@
-//! Which way up a picture is meant to be seen, as Pillow's `ImageOps.exif_transpose` reads it: tag 274 of its EXIF block
+//! Which way up a picture is, as Pillow's `ImageOps.exif_transpose` reads it: tag 274 of its EXIF block
 //! in either byte order and of any numeric type, else `tiff:Orientation` of its XMP packet.
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ const TAG: u16 = 274;
 /// No EXIF block is larger; a packed one that claims more is damaged.
 const LARGEST: u64 = 1 << 24;
 
-/// What a picture says of itself, as its file keeps it.
+/// A picture's EXIF and XMP metadata.
 #[derive(Debug, Default)]
 pub(super) struct Metadata<'a> {
     /// The EXIF block, with or without `Exif\0\0` in front.
@@ -25,7 +25,7 @@ pub(super) struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    /// The orientation. Damaged blocks leave the picture as it lies.
+    /// The orientation; none if the blocks are damaged.
     pub fn orientation(&self) -> Orientation {
         let exif = self.exif.as_deref().and_then(of_exif);
         let said = exif.or_else(|| self.xmp.as_deref().and_then(of_xmp));
@@ -92,7 +92,7 @@ fn of_exif(mut block: &[u8]) -> Option<u8> {
     of_directory(&Directory::read(block)?)
 }
 
-/// Tag 274 of a directory. A value that stands for no orientation is one all the same: XMP is not asked.
+/// Tag 274 of a directory. An invalid value still counts: XMP is not consulted then.
 fn of_directory(directory: &Directory<'_>) -> Option<u8> {
     directory.bytes(TAG)?;
     let value = directory.value(TAG).filter(|value| value.fract() == 0.0 && (1.0..=8.0).contains(value));

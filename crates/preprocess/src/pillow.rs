@@ -1,7 +1,7 @@
 //! Pillow's `Image.resize` for 8-bit pixels (its `Resample.c`): a weighted sum along rows, rounded to 8 bits, then one
 //! along columns. When it shrinks, the filter is stretched over all pixels that a target pixel covers.
 
-use super::View;
+use super::PixelView;
 
 /// Fraction bits of a weight: 32 less 8 of the pixel and 2 for weights that overshoot.
 const PRECISION: u32 = 32 - 8 - 2;
@@ -9,14 +9,14 @@ const HALF: i32 = 1 << (PRECISION - 1);
 
 /// A filter's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kernel {
+pub(super) enum FilterShape {
     /// `Image.BILINEAR`.
     Triangle,
     /// `Image.BICUBIC`, a = −0.5.
     Cubic,
 }
 
-impl Kernel {
+impl FilterShape {
     fn support(self) -> f64 {
         match self {
             Self::Triangle => 1.0,
@@ -38,18 +38,18 @@ impl Kernel {
 
 /// Buffers of the two passes.
 #[derive(Debug, Default)]
-pub(super) struct Resampler {
-    across: Weights,
-    down: Weights,
+pub(super) struct PillowResampler {
+    across: FilterWeights,
+    down: FilterWeights,
     /// The picture after the first pass: source height × size pixels.
     narrowed: Vec<u8>,
     /// One source row, and zeros for the weights that reach over its end.
     line: Vec<u8>,
 }
 
-impl Resampler {
+impl PillowResampler {
     /// Resizes to `size` × `size` pixels.
-    pub(super) fn resize(&mut self, source: View, kernel: Kernel, size: usize, out: &mut [u8]) {
+    pub(super) fn resize(&mut self, source: PixelView, kernel: FilterShape, size: usize, out: &mut [u8]) {
         self.across.prepare(kernel, source.width, size);
         self.down.prepare(kernel, source.height, size);
 
@@ -78,7 +78,7 @@ impl Resampler {
 }
 
 /// One row resized along x, with `TAPS` weights a pixel. Four channels fill a register; the fourth is the next pixel's.
-fn across<const TAPS: usize>(line: &[u8], weights: &Weights, to: &mut [u8]) {
+fn across<const TAPS: usize>(line: &[u8], weights: &FilterWeights, to: &mut [u8]) {
     let weighted = weights.firsts.iter().zip(weights.values.as_chunks::<TAPS>().0);
     for (pixel, (&first, weights)) in to.as_chunks_mut::<3>().0.iter_mut().zip(weighted) {
         let values = &line[first * 3..][..=TAPS * 3];
@@ -94,7 +94,7 @@ fn across<const TAPS: usize>(line: &[u8], weights: &Weights, to: &mut [u8]) {
 }
 
 /// The same with any number of weights.
-fn across_any(line: &[u8], weights: &Weights, to: &mut [u8]) {
+fn across_any(line: &[u8], weights: &FilterWeights, to: &mut [u8]) {
     let line = line.as_chunks::<3>().0;
     for (pixel, (first, weights)) in to.as_chunks_mut::<3>().0.iter_mut().zip(weights.iter()) {
         let mut sums = [HALF; 3];
@@ -136,9 +136,9 @@ fn rounded(sum: i32) -> u8 {
 
 /// For each target pixel of one axis: the first source pixel and the weights of it and the ones after it.
 #[derive(Debug, Default)]
-struct Weights {
+struct FilterWeights {
     /// What the weights were computed for.
-    of: Option<(Kernel, usize, usize)>,
+    of: Option<(FilterShape, usize, usize)>,
     /// First source pixel, one a target pixel.
     firsts: Vec<usize>,
     /// Weights in fixed point, `stride` a target pixel; zeros fill up what a pixel does not need.
@@ -149,8 +149,8 @@ struct Weights {
     exact: Vec<f64>,
 }
 
-impl Weights {
-    fn prepare(&mut self, kernel: Kernel, from: usize, to: usize) {
+impl FilterWeights {
+    fn prepare(&mut self, kernel: FilterShape, from: usize, to: usize) {
         if self.of == Some((kernel, from, to)) {
             return;
         }
@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn weights_of_every_target_pixel_sum_to_one() {
-        let mut weights = Weights::default();
-        for kernel in [Kernel::Triangle, Kernel::Cubic] {
+        let mut weights = FilterWeights::default();
+        for kernel in [FilterShape::Triangle, FilterShape::Cubic] {
             for (from, to) in [(1, 160), (2, 3), (92, 160), (112, 160), (500, 160), (20_000, 112), (160, 160)] {
                 weights.prepare(kernel, from, to);
                 assert_eq!(weights.iter().count(), to);
@@ -210,8 +210,8 @@ mod tests {
 
     #[test]
     fn at_the_same_size_a_pixel_weighs_one_and_its_neighbours_nothing() {
-        let mut weights = Weights::default();
-        for kernel in [Kernel::Triangle, Kernel::Cubic] {
+        let mut weights = FilterWeights::default();
+        for kernel in [FilterShape::Triangle, FilterShape::Cubic] {
             weights.prepare(kernel, 7, 7);
             for (target, (first, values)) in weights.iter().enumerate() {
                 for (x, &value) in (first..).zip(values) {

@@ -7,14 +7,14 @@ use super::{Limits, PreprocessError};
 
 /// Decodes the picture.
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
-    let mut header = Header { bytes, at: 2 };
+    let mut header = PnmHeader { bytes, at: 2 };
     let (width, height) = (header.number()?, header.number()?);
     limits.allow(width, height)?;
     let kind = bytes.get(1).copied().unwrap_or_default();
     let bits = matches!(kind, b'1' | b'4');
     let maximum = if bits { 1 } else { header.number()? };
     if !(1..=65_535).contains(&maximum) {
-        return Err(damaged("its largest sample is not between 1 and 65535"));
+        return Err(damaged("its maximum sample is not between 1 and 65535"));
     }
     let channels = if matches!(kind, b'3' | b'6') { 3 } else { 1 };
     let size = width as usize * height as usize * channels;
@@ -24,7 +24,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
             if kind == b'1' { plain_bits(data, size)? } else { packed_bits(data, width as usize, height as usize)? };
         set.into_iter().map(|set| if set { 0 } else { 255 }).collect()
     } else {
-        let scale = Scale::new(maximum, channels);
+        let scale = SampleScale::new(maximum, channels);
         match (kind, maximum) {
             (b'2' | b'3', _) => plain(data, size, maximum, &scale)?,
             (_, ..=255) => enough(data, size)?.iter().map(|&sample| scale.byte(u32::from(sample))).collect(),
@@ -51,13 +51,13 @@ fn enough(data: &[u8], size: usize) -> Result<&[u8], PreprocessError> {
 }
 
 /// The numbers before the samples.
-struct Header<'a> {
+struct PnmHeader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Header<'_> {
-    /// The next one, and exactly one space behind it.
+impl PnmHeader<'_> {
+    /// Reads the next number and exactly one space after it.
     fn number(&mut self) -> Result<u32, PreprocessError> {
         let mut digits = String::new();
         while let Some(&byte) = self.bytes.get(self.at) {
@@ -70,7 +70,7 @@ impl Header<'_> {
             }
         }
         let valid = digits.len() <= 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse().ok().filter(|_| valid).ok_or_else(|| damaged("its header holds something else than numbers"))
+        digits.parse().ok().filter(|_| valid).ok_or_else(|| damaged("its header holds something other than numbers"))
     }
 }
 
@@ -83,16 +83,16 @@ fn is_space(byte: u8) -> bool {
 }
 
 /// Sample → byte.
-struct Scale(Vec<u8>);
+struct SampleScale(Vec<u8>);
 
-impl Scale {
+impl SampleScale {
     fn new(maximum: u32, channels: usize) -> Self {
         let most = if channels == 1 && maximum > 255 { 65_535.0 } else { 255.0 };
         let byte = |sample| (f64::from(sample) / f64::from(maximum) * most).round_ties_even().min(255.0) as u8;
         Self((0..=maximum).map(byte).collect())
     }
 
-    /// Raw samples above the maximum are the maximum.
+    /// Clamps samples to the maximum.
     fn byte(&self, sample: u32) -> u8 {
         self.0[(sample as usize).min(self.0.len() - 1)]
     }
@@ -105,11 +105,11 @@ fn words(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     before_comments.flat_map(|line| line.split(|byte| is_space(*byte))).filter(|word| !word.is_empty())
 }
 
-fn plain(data: &[u8], size: usize, maximum: u32, scale: &Scale) -> Result<Vec<u8>, PreprocessError> {
+fn plain(data: &[u8], size: usize, maximum: u32, scale: &SampleScale) -> Result<Vec<u8>, PreprocessError> {
     let sample = |word: &[u8]| {
         let number = std::str::from_utf8(word).ok().and_then(|word| word.parse::<u32>().ok());
         let number = number.filter(|number| *number <= maximum);
-        number.map(|number| scale.byte(number)).ok_or_else(|| damaged("a sample is no number up to its largest"))
+        number.map(|number| scale.byte(number)).ok_or_else(|| damaged("a sample is not a number up to its maximum"))
     };
     let samples = words(data).take(size).map(sample).collect::<Result<Vec<_>, _>>()?;
     if samples.len() < size { Err(short()) } else { Ok(samples) }

@@ -1,5 +1,5 @@
-//! The named ways in which faces were prepared by the programs that published numbers (REFERENCE §7). Numbers of two
-//! profiles are not comparable, so which one was used belongs to every result.
+//! Preprocessing as the programs did it that published numbers, each under a name. Results of two profiles are not
+//! comparable, so every result records its profile.
 
 use crate::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
 

@@ -84,10 +84,12 @@ pub fn measure(face: &[u8], side: usize, channels: ChannelOrder, source: [usize;
     };
     luma.clear();
     luma.extend(face.as_chunks::<3>().0.iter().map(|pixel| grey(*pixel, weights)));
-    let grey = luma.chunks_exact(side.max(1)).map(levels).fold(Sums::default(), Sums::plus);
+    let grey = luma.chunks_exact(side.max(1)).map(levels).fold(PixelSums::default(), PixelSums::plus);
     let rows = luma.chunks_exact(side.max(1));
     let neighbours = rows.clone().zip(rows.clone().skip(1)).zip(rows.skip(2));
-    let edges = neighbours.map(|((above, row), below)| laplacian(above, row, below)).fold(Sums::default(), Sums::plus);
+    let edges = neighbours
+        .map(|((above, row), below)| laplacian(above, row, below))
+        .fold(PixelSums::default(), PixelSums::plus);
     Quality {
         sharpness: hundredths(edges.variance()),
         exposure: hundredths(grey.mean()),
@@ -104,13 +106,13 @@ fn grey(pixel: [u8; 3], weights: [u32; 3]) -> i16 {
 
 /// Count, sum and sum of squares of integers.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
+struct PixelSums {
     n: i64,
     sum: i64,
     squares: i64,
 }
 
-impl Sums {
+impl PixelSums {
     fn plus(self, other: Self) -> Self {
         Self { n: self.n + other.n, sum: self.sum + other.sum, squares: self.squares + other.squares }
     }
@@ -125,18 +127,18 @@ impl Sums {
     }
 }
 
-fn levels(row: &[i16]) -> Sums {
+fn levels(row: &[i16]) -> PixelSums {
     let (mut sum, mut squares) = (0_i32, 0_i32);
     for level in row.iter().copied().map(i32::from) {
         sum += level;
         squares += level * level;
     }
-    Sums { n: row.len() as i64, sum: sum.into(), squares: squares.into() }
+    PixelSums { n: row.len() as i64, sum: sum.into(), squares: squares.into() }
 }
 
 /// The Laplacian of a row's inner pixels. Sums of a row fit into 32 bits, because faces are at most 1024 pixels wide.
-fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> Sums {
-    let Some(inner) = row.len().checked_sub(2) else { return Sums::default() };
+fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> PixelSums {
+    let Some(inner) = row.len().checked_sub(2) else { return PixelSums::default() };
     let (mut sum, mut squares) = (0_i32, 0_i32);
     let (up, down) = (&above[1..=inner], &below[1..=inner]);
     let (left, centre, right) = (&row[..inner], &row[1..=inner], &row[2..]);
@@ -145,7 +147,7 @@ fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> Sums {
         sum += value;
         squares += value * value;
     }
-    Sums { n: inner as i64, sum: sum.into(), squares: squares.into() }
+    PixelSums { n: inner as i64, sum: sum.into(), squares: squares.into() }
 }
 
 fn hundredths(value: f64) -> f32 {

@@ -1,30 +1,30 @@
-//! How large a picture is, from its header alone.
+//! A picture's size, from its header alone.
 
 use std::io::{BufRead, Read, Seek};
 
 use image::ImageReader;
 
 use super::ifd::Directory;
-use super::kind::{HEAD, Kind};
+use super::kind::{HEAD, PictureKind};
 
-/// Width and height as stored, pixels; `None` where the header does not tell. EXIF may turn the picture, which leaves the
-/// shorter side the shorter one.
+/// Width and height as stored, pixels; `None` if the header does not say. Turning the picture by its EXIF orientation leaves
+/// the shorter side the shorter one.
 #[must_use]
 pub fn size(mut picture: impl BufRead + Seek) -> Option<[u32; 2]> {
     let mut head = Vec::with_capacity(HEAD);
     picture.by_ref().take(HEAD as u64).read_to_end(&mut head).ok()?;
     picture.rewind().ok()?;
-    match Kind::of(&head)? {
-        Kind::Jpeg => {
+    match PictureKind::of(&head)? {
+        PictureKind::Jpeg => {
             let _start_of_image: [u8; 2] = bytes(&mut picture)?;
             jpeg(&mut picture)
         }
-        Kind::Gif => {
+        PictureKind::Gif => {
             let [a, b, c, d] = *head.get(6..10)?.as_array()?;
             Some([[a, b], [c, d]].map(|side| u32::from(u16::from_le_bytes(side))))
         }
         // The directory may be anywhere in the file.
-        Kind::Tiff => {
+        PictureKind::Tiff => {
             let mut file = Vec::new();
             picture.read_to_end(&mut file).ok()?;
             let directory = Directory::read(&file)?;
@@ -38,7 +38,7 @@ pub fn size(mut picture: impl BufRead + Seek) -> Option<[u32; 2]> {
     }
 }
 
-/// From the frame header (ITU-T T.81, B.2.2): the segments before it are passed over.
+/// From the frame header (ITU-T T.81, B.2.2), after skipping the segments before it.
 fn jpeg(picture: &mut (impl BufRead + Seek)) -> Option<[u32; 2]> {
     loop {
         picture.skip_until(0xff).ok().filter(|skipped| *skipped > 0)?;
@@ -46,7 +46,7 @@ fn jpeg(picture: &mut (impl BufRead + Seek)) -> Option<[u32; 2]> {
         while marker == 0xff {
             [marker] = bytes(picture)?;
         }
-        // Without a segment: TEM, restarts, start of image, and a zero that only stands behind data.
+        // Markers without a segment: TEM, restarts and start of image; zero is an escape within data.
         if matches!(marker, 0x00 | 0x01 | 0xd0..=0xd8) {
             continue;
         }

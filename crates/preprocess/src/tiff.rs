@@ -15,7 +15,7 @@ use super::{Limits, PreprocessError, orientation};
 /// Decodes the first picture, turned upright by its orientation.
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
     let Some(directory) = Directory::read(bytes) else { return Err(damaged("it has no directory")) };
-    let layout = Layout::of(&directory, limits)?;
+    let layout = TiffLayout::of(&directory, limits)?;
     let samples = layout.samples(bytes, &directory)?;
     let rgb = layout.rgb(&samples, &directory)?;
     let Some(rgb) = RgbImage::from_raw(layout.width as u32, layout.height as u32, rgb) else {
@@ -45,7 +45,7 @@ enum Packing {
 
 /// What the samples of a pixel mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Colours {
+enum TiffColours {
     /// Whether 0 is white.
     Grey {
         inverted: bool,
@@ -66,7 +66,7 @@ enum Number {
 }
 
 #[derive(Debug)]
-struct Layout {
+struct TiffLayout {
     width: usize,
     height: usize,
     /// Samples a pixel, those that are left out included.
@@ -74,7 +74,7 @@ struct Layout {
     /// Bits a sample: 1, 2, 4, 8, 16 or 32.
     bits: usize,
     number: Number,
-    colours: Colours,
+    colours: TiffColours,
     packing: Packing,
     /// Whether each row holds differences.
     differences: bool,
@@ -87,7 +87,7 @@ struct Layout {
     tiled: bool,
 }
 
-impl Layout {
+impl TiffLayout {
     fn of(directory: &Directory<'_>, limits: &Limits) -> Result<Self, PreprocessError> {
         let number = |tag, otherwise| directory.number(tag).unwrap_or(otherwise);
         let side = |tag| number(tag, 0).try_into().unwrap_or(u32::MAX);
@@ -140,13 +140,13 @@ impl Layout {
             8..=10 => unsupported("Lab colours"),
             _ => unsupported(&format!("{channels} samples a pixel and colours of kind {photometric}")),
         })?;
-        let grey = matches!(colours, Colours::Grey { .. });
+        let grey = matches!(colours, TiffColours::Grey { .. });
         let known = match (bits, format) {
             (1 | 2 | 4, Number::Unsigned) => channels == 1,
             (8, Number::Unsigned) => true,
             // Planes of 16 bits are taken for bytes by Pillow.
-            (16, Number::Unsigned) => !planes && colours != Colours::Palette,
-            (8 | 16 | 32, Number::Signed) | (32, Number::Unsigned) => colours == Colours::Grey { inverted: false },
+            (16, Number::Unsigned) => !planes && colours != TiffColours::Palette,
+            (8 | 16 | 32, Number::Signed) | (32, Number::Unsigned) => colours == TiffColours::Grey { inverted: false },
             (32, Number::Float) => grey,
             _ => false,
         } && (channels == 1 || !grey || bits == 8);
@@ -165,7 +165,7 @@ impl Layout {
         if chunk.0 < width as usize && !(chunk.0 as u64 * bits).is_multiple_of(8) {
             return Err(impossible());
         }
-        // What lies in memory before it is RGB: all samples, and one strip or tile.
+        // Memory in use before the conversion to RGB: all samples, and one strip or tile.
         let bytes = |width: usize, height: usize| (width * height * channels) as u64 * bits.div_ceil(8);
         if bytes(width as usize, height as usize).max(bytes(chunk.0, chunk.1)) > limits.bytes {
             return Err(limits.too_large(width, height));
@@ -300,10 +300,10 @@ impl Layout {
         let pixels = self.width * self.height;
         let mut rgb = Vec::with_capacity(pixels * 3);
         match self.colours {
-            Colours::Grey { inverted } => {
+            TiffColours::Grey { inverted } => {
                 self.each_first(samples, |value| rgb.extend([self.grey(value, inverted); 3]));
             }
-            Colours::Palette => {
+            TiffColours::Palette => {
                 let colours = directory.numbers(320).ok_or_else(|| damaged("its palette is missing"))?;
                 let third = colours.len() / 3;
                 // Pillow keeps the high bytes.
@@ -312,7 +312,7 @@ impl Layout {
                 };
                 self.each_first(samples, |value| rgb.extend([0, 1, 2].map(|channel| colour(value as usize, channel))));
             }
-            Colours::Rgb | Colours::Premultiplied | Colours::Cmyk => {
+            TiffColours::Rgb | TiffColours::Premultiplied | TiffColours::Cmyk => {
                 // Of 16 bits the high byte is kept.
                 let bytes = self.bits / 8;
                 let at = |pixel: usize, channel: usize| {
@@ -323,8 +323,8 @@ impl Layout {
                 for pixel in 0..pixels {
                     let first = [0, 1, 2].map(|channel| at(pixel, channel));
                     rgb.extend(match self.colours {
-                        Colours::Cmyk => cmyk(first, at(pixel, 3)),
-                        Colours::Premultiplied => divided(first, at(pixel, 3)),
+                        TiffColours::Cmyk => cmyk(first, at(pixel, 3)),
+                        TiffColours::Premultiplied => divided(first, at(pixel, 3)),
                         _ => first,
                     });
                 }
@@ -365,14 +365,14 @@ impl Layout {
 }
 
 /// What the samples mean; as Pillow's table of what it opens has them.
-fn colours(photometric: u64, channels: usize, extra: &[u64]) -> Option<Colours> {
+fn colours(photometric: u64, channels: usize, extra: &[u64]) -> Option<TiffColours> {
     match (photometric, channels, extra) {
-        (0, 1, []) => Some(Colours::Grey { inverted: true }),
-        (1, 1, []) | (1, 2, [2]) => Some(Colours::Grey { inverted: false }),
-        (2, 3 | 4, []) | (2, 4, [0 | 2 | 999]) | (2, 5, [0 | 2, 0]) | (2, 6, [0 | 2, 0, 0]) => Some(Colours::Rgb),
-        (2, 4, [1]) | (2, 5, [1, 0]) | (2, 6, [1, 0, 0]) => Some(Colours::Premultiplied),
-        (3, 1, []) | (3, 2, [0 | 2]) => Some(Colours::Palette),
-        (5, 4, []) | (5, 5, [0]) | (5, 6, [0, 0]) => Some(Colours::Cmyk),
+        (0, 1, []) => Some(TiffColours::Grey { inverted: true }),
+        (1, 1, []) | (1, 2, [2]) => Some(TiffColours::Grey { inverted: false }),
+        (2, 3 | 4, []) | (2, 4, [0 | 2 | 999]) | (2, 5, [0 | 2, 0]) | (2, 6, [0 | 2, 0, 0]) => Some(TiffColours::Rgb),
+        (2, 4, [1]) | (2, 5, [1, 0]) | (2, 6, [1, 0, 0]) => Some(TiffColours::Premultiplied),
+        (3, 1, []) | (3, 2, [0 | 2]) => Some(TiffColours::Palette),
+        (5, 4, []) | (5, 5, [0]) | (5, 6, [0, 0]) => Some(TiffColours::Cmyk),
         _ => None,
     }
 }

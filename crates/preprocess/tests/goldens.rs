@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use facevault_preprocess::BoundingBox;
 use facevault_preprocess::{Crop, Filter, MarginUnit, Preprocess, Resize};
-use facevault_preprocess::{Limits, Scratch, decode, profile, render};
+use facevault_preprocess::{Limits, RenderBuffers, decode, profile, render};
 use image::RgbImage;
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ fn preprocess(crop: Crop, size: u32, filter: Filter) -> Preprocess {
 
 fn face(picture: &RgbImage, bbox: Option<&BoundingBox>, preprocess: &Preprocess) -> Vec<u8> {
     let mut out = vec![0; (preprocess.resize.size.pow(2) * 3) as usize];
-    render(picture, bbox, preprocess, &mut Scratch::default(), &mut out).unwrap();
+    render(picture, bbox, preprocess, &mut RenderBuffers::default(), &mut out).unwrap();
     out
 }
 

@@ -224,8 +224,8 @@ add_error("cut-progressive", progressive[: len(progressive) * 2 // 3], "end of t
 add_error("cut-progressive-with-end", progressive[: len(progressive) * 2 // 3] + END, "ends before the picture does")
 add_error("no-end-marker-progressive", progressive[:-2], "end of the file")
 add_error("cut-restart-with-end", interval[: len(interval) * 2 // 3] + END, "")
-add_error("doubled", base[:middle] + base[middle - 60 :], "goes ")
-add_error("extra-data", base[:-2] + b"abc" + END, "goes on after the last block")
+add_error("doubled", base[:middle] + base[middle - 60 :], "continues ")
+add_error("extra-data", base[:-2] + b"abc" + END, "continues after the last block")
 second = interval.index(b"\xff\xd1", find(interval, 0xDA)[1])
 add_error("restart-missing", interval[:second] + interval[second + 2 :], "")
 add_error("restart-wrong", changed(interval, second + 1, 0xD5), "restart marker that is due")
@@ -271,29 +271,29 @@ header = banded.index(b"\xff\xda", ends[0])
 add_error("scan-header-damaged", banded[:header] + banded[header + 7 :], "belong to no segment")
 add_error("scan-header-and-data-missing", banded[: ends[0]] + banded[ends[1] :], "scans are missing")
 table = banded.index(b"\xff\xc4", ends[1])
-add_error("table-header-damaged", changed(banded, table, 0), "goes on after the last block")
+add_error("table-header-damaged", changed(banded, table, 0), "continues after the last block")
 for restart in ["", "1"]:
     deep = cjpeg(wide, *(["-restart", restart] if restart else []), scans=SCANS["bits"])
     kinds = {"dc-first": 0, "ac-first": 1, "ac-next": 5, "dc-next": 6}
     for kind, index in kinds.items():
         end = scan_ends(deep)[index]
         name = f"{kind}-restart" if restart else kind
-        add_error(f"more-{name}", deep[:end] + b"abc" + deep[end:], "goes on after the last block")
+        add_error(f"more-{name}", deep[:end] + b"abc" + deep[end:], "continues after the last block")
         add_error(f"less-{name}", deep[: end - 9] + deep[end - 1 :], "")
         if restart:
             first = deep.index(b"\xff\xd0", deep.rindex(b"\xff\xda", 0, end))
-            add_error(f"more-{name}-first", deep[:first] + b"abc" + deep[first:], "goes on after the last block")
+            add_error(f"more-{name}-first", deep[:first] + b"abc" + deep[first:], "continues after the last block")
 BLANK = "0: 0-0, 0, 0;\n0: 1-63, 0, 1;\n0: 1-63, 1, 0;\n"
 low, high = (cjpeg(Image.new("L", (40, height), 90), scans=BLANK) for height in [40, 64])
 for index, kind in enumerate(["first", "next"]):
     (start, end), (tall_start, tall_end) = (scan_ends(file)[index : index + 2] for file in [low, high])
-    add_error(f"run-too-far-{kind}", low[:start] + high[tall_start:tall_end] + low[end:], "goes on after the last block")
+    add_error(f"run-too-far-{kind}", low[:start] + high[tall_start:tall_end] + low[end:], "continues after the last block")
 
 tables = find(base, 0xDB)
 add_error("no-quantisers", without(base, 0xDB), "not defined")
 add_error("no-frame", without(base, 0xC0), "before the frame header")
 add_error("two-frames", base[:frame] + base[slice(*find(base, 0xC0))] * 2 + base[find(base, 0xC0)[1] :], "two frame headers")
-add_error("start-twice", base[:2] + b"\xff\xd8" + base[2:], "starts anew")
+add_error("start-twice", base[:2] + b"\xff\xd8" + base[2:], "second start marker")
 add_error("headers-only", base[: find(base, 0xDA)[0]] + END, "scans are missing")
 add_error("huffman-too-many", changed(base, find(base, 0xC4)[0] + 5, 3), "")
 add_error("no-jpeg", b"\x89PNG\r\n\x1a\n", "first marker")

@@ -1,5 +1,5 @@
-//! What the kernels need of an instruction set, a handful of operations on one vector register. Everything else is
-//! written once, in terms of this trait, and compiled for each set.
+//! The operations on a vector register that the kernels need. Everything else is written once, in terms of this trait, and
+//! compiled for each instruction set.
 
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
@@ -12,8 +12,8 @@ pub mod portable;
 /// A set of vector instructions.
 ///
 /// # Safety
-/// Each function may be called only where the CPU has the set, and pointers must be valid for the bytes that the name
-/// of the function tells: [`Self::LANES`] numbers, unaligned. All functions are `inline(always)`, so that they become
+/// Each function may be called only where the CPU has the set, and pointers must be valid for the bytes in the name
+/// of the function: [`Self::LANES`] numbers, unaligned. All functions are `inline(always)`, so that they become
 /// instructions of the kernel that was compiled for the set.
 pub trait Simd: Copy + 'static {
     /// 32-bit numbers in a register.
@@ -39,7 +39,7 @@ pub trait Simd: Copy + 'static {
     unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
     /// a × b + c, rounded once if [`Self::FUSED`], else after each of the two.
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// The larger; `b` where it is no number.
+    /// The larger; `b` if it is NaN.
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
 
     /// The same 32 bits in each lane.

@@ -44,7 +44,7 @@ impl Simd for Neon {
     unsafe fn fma(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         unsafe { vfmaq_f32(c, a, b) }
     }
-    // `FMAX` gives what is no number whenever either is none: `b` is, where it matters.
+    // `FMAX` gives NaN if either is NaN; where it matters, that is `b`.
     #[inline(always)]
     unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vmaxq_f32(a, b) }

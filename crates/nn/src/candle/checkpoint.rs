@@ -9,12 +9,12 @@ use crate::weights::Tensors;
 
 /// Paths of a checkpoint's tensors, for `vb.pp("…")`: a tensor that is not there, or has another shape, is an error.
 pub(super) fn paths<'a>(tensors: &'a Tensors, device: &Device) -> VarBuilder<'a> {
-    VarBuilder::from_backend(Box::new(Checkpoint(tensors)), DType::F32, device.clone())
+    VarBuilder::from_backend(Box::new(CheckpointBackend(tensors)), DType::F32, device.clone())
 }
 
-struct Checkpoint<'a>(&'a Tensors);
+struct CheckpointBackend<'a>(&'a Tensors);
 
-impl SimpleBackend for Checkpoint<'_> {
+impl SimpleBackend for CheckpointBackend<'_> {
     fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
         let tensor = self.get_unchecked(name, dtype, device)?;
         if *tensor.shape() == shape {

@@ -11,7 +11,7 @@ use candle_nn::{
 };
 
 use super::checkpoint::paths;
-use super::standardise::Channels;
+use super::standardise::ChannelStandardise;
 use crate::dinov2::{self as net, BLOCKS, DIMENSION, GRID, HEADS, HIDDEN, LAYER_NORM_EPSILON, PATCH, TRAINED_GRID};
 use crate::weights::Tensors;
 
@@ -19,18 +19,18 @@ use crate::weights::Tensors;
 const TOKENS: usize = 1 + GRID * GRID;
 
 /// The network with its weights on one device.
-pub(super) struct Graph {
-    channels: Channels,
+pub(super) struct Dinov2Graph {
+    channels: ChannelStandardise,
     patches: Conv2d,
     /// (1, 1, 384).
     class: Tensor,
     /// (1, 257, 384).
     positions: Tensor,
-    blocks: Vec<Block>,
+    blocks: Vec<TransformerBlock>,
     norm: LayerNorm,
 }
 
-impl Graph {
+impl Dinov2Graph {
     pub(super) fn new(tensors: &Tensors, device: &Device) -> Result<Self> {
         let vb = paths(tensors, device);
         let embeddings = vb.pp("embeddings");
@@ -39,7 +39,7 @@ impl Graph {
         let stride = Conv2dConfig { stride: PATCH, ..Conv2dConfig::default() };
         let layers = vb.pp("encoder").pp("layer");
         Ok(Self {
-            channels: Channels::new(net::MEAN, net::DEVIATION, device)?,
+            channels: ChannelStandardise::new(net::MEAN, net::DEVIATION, device)?,
             patches: candle_nn::conv2d(
                 3,
                 DIMENSION,
@@ -49,13 +49,13 @@ impl Graph {
             )?,
             class: embeddings.get((1, 1, DIMENSION), "cls_token")?,
             positions: Tensor::from_vec(positions, (1, TOKENS, DIMENSION), device)?,
-            blocks: (0..BLOCKS).map(|i| Block::new(&layers.pp(i))).collect::<Result<_>>()?,
+            blocks: (0..BLOCKS).map(|i| TransformerBlock::new(&layers.pp(i))).collect::<Result<_>>()?,
             norm: layer_norm(DIMENSION, LAYER_NORM_EPSILON, vb.pp("layernorm"))?,
         })
     }
 }
 
-impl super::Graph for Graph {
+impl super::CandleGraph for Dinov2Graph {
     /// (n, 3, 224, 224) in 0..=1 → (n, 384).
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = self.channels.forward(x)?;
@@ -68,7 +68,7 @@ impl super::Graph for Graph {
 }
 
 /// x + λ₁·attention(norm₁(x)), then x + λ₂·mlp(norm₂(x)).
-struct Block {
+struct TransformerBlock {
     norm1: LayerNorm,
     query: Linear,
     key: Linear,
@@ -81,7 +81,7 @@ struct Block {
     lambda2: Tensor,
 }
 
-impl Block {
+impl TransformerBlock {
     fn new(vb: &VarBuilder) -> Result<Self> {
         let (attention, mlp) = (vb.pp("attention"), vb.pp("mlp"));
         let product = |name| linear(DIMENSION, DIMENSION, attention.pp("attention").pp(name));

@@ -6,19 +6,19 @@ use std::collections::HashMap;
 use candle_core::{Device, Result, Tensor};
 
 use super::missing;
-use crate::folding::{self, Folded as FoldedParameters};
+use crate::folding::{self, Folded};
 use crate::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
 use crate::weights::Tensors;
 
 /// The network with its weights on one device.
-pub(super) struct Graph {
-    convolutions: HashMap<String, Folded>,
+pub(super) struct InceptionGraph {
+    convolutions: HashMap<String, FoldedConvolution>,
     /// `last_linear` and `last_bn` in one: (channels × 512, transposed for the product), and 512 biases.
     head: (Tensor, Tensor),
 }
 
 /// A convolution with whatever normalisation follows it folded in.
-struct Folded {
+struct FoldedConvolution {
     spec: Convolution,
     /// (out, in, height, width).
     weight: Tensor,
@@ -26,27 +26,27 @@ struct Folded {
     bias: Tensor,
 }
 
-impl Graph {
+impl InceptionGraph {
     /// # Errors
     /// Those of the device. The tensors must hold [`net::parameters`], which `weights::require` checks.
     pub(super) fn new(tensors: &Tensors, width: f64, device: &Device) -> Result<Self> {
         let mut convolutions = HashMap::new();
         for spec in net::convolutions(width) {
-            let FoldedParameters { weight, bias } = folding::convolution(tensors, &spec).map_err(missing)?;
+            let Folded { weight, bias } = folding::convolution(tensors, &spec).map_err(missing)?;
             let (outputs, kernel) = (spec.outputs, spec.kernel);
             let weight = Tensor::from_vec(weight, (outputs, spec.inputs, kernel.0, kernel.1), device)?;
             let bias = Tensor::from_vec(bias, (1, outputs, 1, 1), device)?;
-            convolutions.insert(spec.key.clone(), Folded { spec, weight, bias });
+            convolutions.insert(spec.key.clone(), FoldedConvolution { spec, weight, bias });
         }
         let channels = net::stage_channels(width)[2];
-        let FoldedParameters { weight, bias } = folding::head(tensors).map_err(missing)?;
+        let Folded { weight, bias } = folding::head(tensors).map_err(missing)?;
         let weight = Tensor::from_vec(weight, (DIMENSION, channels), device)?.t()?.contiguous()?;
         Ok(Self { convolutions, head: (weight, Tensor::from_vec(bias, (1, DIMENSION), device)?) })
     }
 
     /// Convolution, bias and, where the network has one, ReLU.
     fn conv(&self, key: &str, x: &Tensor) -> Result<Tensor> {
-        let Folded { spec, weight, bias } =
+        let FoldedConvolution { spec, weight, bias } =
             self.convolutions.get(key).ok_or_else(|| candle_core::Error::Msg(format!("no convolution {key}")))?;
         // candle knows one padding for both axes; the 1×7 and 7×1 layers need one per axis.
         let (height, width) = spec.padding;
@@ -80,7 +80,7 @@ impl Graph {
     }
 }
 
-impl super::Graph for Graph {
+impl super::CandleGraph for InceptionGraph {
     /// (n, 3, side, side) → (n, 512). Sizes in the comments are those of side 160 at width 1.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = self.conv("conv2d_1a", x)?; //                            32×79×79

@@ -1,5 +1,5 @@
-//! [iResNet](net). BatchNorm is folded into the product before it, and the last one into the product behind it. That which
-//! stands before a padded convolution stays: its shift is not there in the padding.
+//! [iResNet](net). BatchNorm is folded into the product before it, the last one into the product after it. BatchNorm before a
+//! padded convolution remains: its shift does not apply to the padding.
 
 use candle_core::{Device, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Module, PReLU};
@@ -11,15 +11,15 @@ use crate::iresnet::{self as net, BATCH_NORM_EPSILON, DIMENSION, LAST_SIDE, STEM
 use crate::weights::Tensors;
 
 /// The network with its weights on one device.
-pub(super) struct Graph {
+pub(super) struct IresnetGraph {
     stem: Conv2d,
     prelu: PReLU,
-    blocks: Vec<Block>,
+    blocks: Vec<BlockLayers>,
     /// `bn2`, `fc` and `features` in one: (25,088 × 512, transposed for the product), and 512 biases.
     head: (Tensor, Tensor),
 }
 
-impl Graph {
+impl IresnetGraph {
     pub(super) fn new(network: Network, tensors: &Tensors, device: &Device) -> Result<Self> {
         let parts = Parts { tensors, device };
         let Folded { weight, bias } = head(tensors).map_err(missing)?;
@@ -27,13 +27,13 @@ impl Graph {
         Ok(Self {
             stem: parts.convolution("conv1", "bn1", [STEM, 3, 3, 3], 1)?,
             prelu: parts.prelu("prelu")?,
-            blocks: net::blocks(network).iter().map(|block| Block::new(block, &parts)).collect::<Result<_>>()?,
+            blocks: net::blocks(network).iter().map(|block| BlockLayers::new(block, &parts)).collect::<Result<_>>()?,
             head: (weight, Tensor::from_vec(bias, (1, DIMENSION), device)?),
         })
     }
 }
 
-impl super::Graph for Graph {
+impl super::CandleGraph for IresnetGraph {
     /// (n, 3, 112, 112) → (n, 512).
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = self.prelu.forward(&self.stem.forward(x)?)?; //                            64×112×112
@@ -62,7 +62,7 @@ fn head(tensors: &Tensors) -> std::result::Result<Folded, String> {
     Ok(folded)
 }
 
-struct Block {
+struct BlockLayers {
     /// `bn1`: scale and shift, (1, inputs, 1, 1).
     norm: (Tensor, Tensor),
     conv1: Conv2d,
@@ -72,9 +72,9 @@ struct Block {
     shortcut: Option<Conv2d>,
 }
 
-impl Block {
-    fn new(block: &net::Block, parts: &Parts<'_>) -> Result<Self> {
-        let &net::Block { ref key, inputs, outputs, stride } = block;
+impl BlockLayers {
+    fn new(block: &net::ResidualBlock, parts: &Parts<'_>) -> Result<Self> {
+        let &net::ResidualBlock { ref key, inputs, outputs, stride } = block;
         let at = |name: &str| format!("{key}.{name}");
         let shortcut = (stride > 1)
             .then(|| parts.convolution(&at("downsample.0"), &at("downsample.1"), [outputs, inputs, 1, 1], stride));

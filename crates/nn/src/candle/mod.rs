@@ -18,18 +18,20 @@ use crate::weights::Tensors;
 use crate::{DeviceKind, ModelSpec, Network, Precision};
 
 /// A network with its weights on one device.
-trait Graph: Send + Sync {
+trait CandleGraph: Send + Sync {
     /// Standardised faces (n, 3, side, side) → (n, dimension), of any length. A row depends on its own face only.
     fn forward(&self, faces: &Tensor) -> Result<Tensor>;
 }
 
 /// The graph of a network. The tensors must hold [`super::parameters`], which `weights::require` checks.
-fn graph(spec: &ModelSpec, tensors: &Tensors, device: &Device) -> Result<Box<dyn Graph>> {
+fn graph(spec: &ModelSpec, tensors: &Tensors, device: &Device) -> Result<Box<dyn CandleGraph>> {
     Ok(match spec.network {
-        Network::InceptionResnetV1 => Box::new(inception_resnet_v1::Graph::new(tensors, spec.width, device)?),
-        Network::Dinov2Vits14 => Box::new(dinov2::Graph::new(tensors, device)?),
-        Network::ClipVitB32 => Box::new(clip::Graph::new(tensors, device)?),
-        Network::Iresnet50 | Network::Iresnet100 => Box::new(iresnet::Graph::new(spec.network, tensors, device)?),
+        Network::InceptionResnetV1 => Box::new(inception_resnet_v1::InceptionGraph::new(tensors, spec.width, device)?),
+        Network::Dinov2Vits14 => Box::new(dinov2::Dinov2Graph::new(tensors, device)?),
+        Network::ClipVitB32 => Box::new(clip::ClipGraph::new(tensors, device)?),
+        Network::Iresnet50 | Network::Iresnet100 => {
+            Box::new(iresnet::IresnetGraph::new(spec.network, tensors, device)?)
+        }
     })
 }
 
@@ -47,7 +49,7 @@ fn unit_rows(x: &Tensor) -> Result<Tensor> {
 
 /// A graph as an [`Embedder`].
 pub struct CandleEmbedder {
-    graph: Box<dyn Graph>,
+    graph: Box<dyn CandleGraph>,
     device: Device,
     info: EmbedderInfo,
     /// Runs images side by side on the CPU.

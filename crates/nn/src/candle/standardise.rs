@@ -3,13 +3,13 @@
 use candle_core::{Device, Result, Tensor};
 
 /// (x − mean) / deviation, channel by channel. It belongs to the network, as its weights do: preprocessing gives 0..=1.
-pub(super) struct Channels {
+pub(super) struct ChannelStandardise {
     /// (1, 3, 1, 1).
     mean: Tensor,
     deviation: Tensor,
 }
 
-impl Channels {
+impl ChannelStandardise {
     pub fn new(mean: [f32; 3], deviation: [f32; 3], device: &Device) -> Result<Self> {
         let channels = |values: [f32; 3]| Tensor::new(&values, device)?.reshape((1, 3, 1, 1));
         Ok(Self { mean: channels(mean)?, deviation: channels(deviation)? })

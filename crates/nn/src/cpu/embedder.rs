@@ -1,19 +1,19 @@
-//! The plan as an [`Embedder`].
+//! The CPU plan as an [`Embedder`].
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::execute::{Arena, Pass, Tables};
-use super::plan::{GROUP, Parameters, Plan, Source, Work};
+use super::execute::{Arena, Pass, PixelTables};
+use super::plan::{CpuPlan, GROUP, ParameterSource, PlanSource, StepWork};
 use crate::folding;
 use crate::inception_resnet_v1::{Convolution, DIMENSION};
 use crate::weights::Tensors;
 use crate::{Calibration, Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime};
 use crate::{DeviceKind, Execution, Kernels, Precision};
 use facevault_kernels::sets::{self, Set};
-use facevault_kernels::team::{Barrier, Member};
+use facevault_kernels::team::{Barrier, TeamMember};
 
 /// The size of the published network's faces: what a plan is made for first.
 const SIDE: usize = 160;
@@ -27,12 +27,12 @@ pub struct CpuOptions {
     pub precision: Precision,
     /// Instruction set.
     pub kernels: Kernels,
-    /// Whether 3×3 layers go by way of Winograd's F(4×4, 3×3): faster, and about 10⁻⁶ off.
+    /// Whether 3×3 layers are computed with Winograd's F(4×4, 3×3): faster, and about 10⁻⁶ off.
     pub winograd: bool,
 }
 
 impl CpuOptions {
-    /// What a config asks for.
+    /// As configured.
     #[must_use]
     pub fn new(options: &Execution) -> Self {
         Self { threads: options.threads, precision: options.precision, kernels: options.kernels, winograd: true }
@@ -41,22 +41,22 @@ impl CpuOptions {
 
 /// A layer of the plan, for benchmarks.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
+pub struct PlanLayer {
     /// Its key in the checkpoint, or several.
     pub name: String,
     /// The part of the network.
     pub stage: &'static str,
-    /// Floating-point operations a face that it is worth.
+    /// Floating-point operations for a face, by definition.
     pub flop: f64,
-    /// Whether it goes by way of Winograd.
+    /// Whether it is computed with Winograd.
     pub winograd: bool,
 }
 
 /// InceptionResnetV1 on the CPU.
 pub struct CpuEmbedder {
     info: EmbedderInfo,
-    plan: Plan,
-    tables: Vec<Option<Tables>>,
+    plan: CpuPlan,
+    tables: Vec<Option<PixelTables>>,
     arenas: Vec<Arena>,
     pool: rayon::ThreadPool,
     width: f64,
@@ -98,14 +98,14 @@ impl CpuEmbedder {
             .map_err(|error| ModelError::Device { device: "CPU".into(), reason: error.to_string() })?;
         let ranges = calibration.map(|calibration| calibration.ranges.clone()).unwrap_or_default();
         let folded = |spec: &Convolution| folding::folded(tensors, spec);
-        let parameters = Parameters::Folded(&folded);
-        let plan = Plan::new(set, width, SIDE, &Source { parameters, ranges: &ranges, winograd });
+        let parameters = ParameterSource::Folded(&folded);
+        let plan = CpuPlan::new(set, width, SIDE, &PlanSource { parameters, ranges: &ranges, winograd });
         let mut embedder = Self { info, plan, tables: Vec::new(), arenas: Vec::new(), pool, width, ranges, winograd };
         embedder.renew();
         Ok(embedder)
     }
 
-    /// What it is with these options, without weights.
+    /// Its info with these options, without weights.
     ///
     /// # Errors
     /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::Precision`] where none have the precision.
@@ -118,17 +118,17 @@ impl CpuEmbedder {
         self.arenas = (0..self.pool.current_num_threads()).map(|_| Arena::new(&self.plan)).collect();
     }
 
-    /// Makes the plan one for faces of this size.
+    /// Replans for faces of this size.
     fn fit(&mut self, side: usize) {
         if self.plan.side != side {
-            let parameters = Parameters::Plan(&self.plan.steps);
-            let source = Source { parameters, ranges: &self.ranges, winograd: self.winograd };
-            self.plan = Plan::new(self.plan.set, self.width, side, &source);
+            let parameters = ParameterSource::Plan(&self.plan.steps);
+            let source = PlanSource { parameters, ranges: &self.ranges, winograd: self.winograd };
+            self.plan = CpuPlan::new(self.plan.set, self.width, side, &source);
             self.renew();
         }
     }
 
-    /// One group of faces on one thread, watched.
+    /// Runs one group of faces on one thread and calls `watch` after each step.
     fn watched(
         &mut self,
         pixels: &[u8],
@@ -137,9 +137,9 @@ impl CpuEmbedder {
         mut watch: impl FnMut(&Pass<'_>, usize, std::ops::Range<usize>),
     ) {
         let Self { plan, tables, arenas, .. } = self;
-        let tables = tables[images].get_or_insert_with(|| Tables::new(plan, images));
+        let tables = tables[images].get_or_insert_with(|| PixelTables::new(plan, images));
         let barrier = Barrier::new(1);
-        let member = Member::new(0, &barrier);
+        let member = TeamMember::new(0, &barrier);
         let pass = Pass { plan, tables, arena: arenas[0].shared(), member: &member, pixels, images, values };
         pass.run(|step, faces| watch(&pass, step, faces));
     }
@@ -167,13 +167,13 @@ impl CpuEmbedder {
     }
 
     /// The layers of the plan for faces of a size, in order.
-    pub fn layers(&mut self, side: usize) -> Vec<Layer> {
+    pub fn layers(&mut self, side: usize) -> Vec<PlanLayer> {
         self.fit(side);
-        let layer = |step: &super::plan::Step| Layer {
+        let layer = |step: &super::plan::PlanStep| PlanLayer {
             name: step.name.clone(),
             stage: step.stage,
             flop: step.flop,
-            winograd: matches!(step.work, Work::Winograd(_)),
+            winograd: matches!(step.work, StepWork::Winograd(_)),
         };
         self.plan.steps.iter().map(layer).collect()
     }
@@ -182,9 +182,9 @@ impl CpuEmbedder {
     pub fn run_layer(&mut self, layer: usize, faces: usize) -> usize {
         let faces = if layer < self.plan.stem { 1 } else { faces.clamp(1, GROUP) };
         let Self { plan, tables, arenas, .. } = self;
-        let tables = tables[faces].get_or_insert_with(|| Tables::new(plan, faces));
+        let tables = tables[faces].get_or_insert_with(|| PixelTables::new(plan, faces));
         let barrier = Barrier::new(1);
-        let member = Member::new(0, &barrier);
+        let member = TeamMember::new(0, &barrier);
         let pixels = vec![127; plan.side * plan.side * 3];
         let arena = arenas[0].shared();
         Pass { plan, tables, arena, member: &member, pixels: &pixels, images: faces, values: &[0.5; 256] }
@@ -219,7 +219,7 @@ fn info(set: &Set, options: CpuOptions) -> EmbedderInfo {
     }
 }
 
-/// As many as rayon's own pool has, unless a config says otherwise.
+/// As many as rayon's default pool, unless configured.
 fn threads(options: CpuOptions) -> usize {
     options.threads.filter(|&threads| threads > 0).unwrap_or_else(rayon::current_num_threads)
 }
@@ -242,15 +242,15 @@ impl Embedder for CpuEmbedder {
         let values = batch.standardise.values();
         let Self { plan, tables, arenas, pool, .. } = self;
         let threads = pool.current_num_threads();
-        // With faces enough each thread takes groups of its own, and none waits for another before the end; with few,
-        // all work on one group together.
+        // With enough faces, each thread takes whole groups and waits for the others only at the end; with few, all threads
+        // share one group.
         let apart = batch.count >= 2 * threads || threads == 1;
         let groups = batch.count.div_ceil(GROUP);
         let groups = if apart { groups.next_multiple_of(threads).min(batch.count) } else { groups };
         let bounds: Vec<usize> = (0..=groups).map(|i| i * batch.count / groups).collect();
         for pair in bounds.windows(2) {
             let images = pair[1] - pair[0];
-            tables[images].get_or_insert_with(|| Tables::new(plan, images));
+            tables[images].get_or_insert_with(|| PixelTables::new(plan, images));
         }
         let face = batch.side * batch.side * 3;
         let mut rest = out;
@@ -261,7 +261,7 @@ impl Embedder for CpuEmbedder {
             jobs.push((&batch.pixels[pair[0] * face..pair[1] * face], Mutex::new(rows)));
         }
         let arenas: Vec<_> = arenas.iter_mut().map(Arena::shared).collect();
-        let run = |(pixels, rows): &(&[u8], Mutex<&mut [f32]>), arena, member: &Member<'_>| {
+        let run = |(pixels, rows): &(&[u8], Mutex<&mut [f32]>), arena, member: &TeamMember<'_>| {
             let images = pixels.len() / face;
             let Some(tables) = &tables[images] else { return };
             let pass = Pass { plan, tables, arena, member, pixels, images, values: &values };
@@ -273,14 +273,14 @@ impl Embedder for CpuEmbedder {
                     normalise(pass.output(i), row);
                 }
             }
-            // Nobody may begin the next group while these outputs are read.
+            // No member may begin the next group while these outputs are read.
             member.meet();
         };
         if apart {
             let next = AtomicUsize::new(0);
             pool.broadcast(|thread| {
                 let barrier = Barrier::new(1);
-                let member = Member::new(0, &barrier);
+                let member = TeamMember::new(0, &barrier);
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     run(job, arenas[thread.index()], &member);
                 }
@@ -288,7 +288,7 @@ impl Embedder for CpuEmbedder {
         } else {
             let barrier = Barrier::new(threads);
             pool.broadcast(|thread| {
-                let member = Member::new(thread.index(), &barrier);
+                let member = TeamMember::new(thread.index(), &barrier);
                 for job in &jobs {
                     run(job, arenas[0], &member);
                 }

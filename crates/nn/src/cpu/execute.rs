@@ -1,17 +1,17 @@
-//! Runs a [`Plan`] over a group of faces: alone on a thread, or layer by layer with a team.
+//! Runs a [`CpuPlan`] over a group of faces: alone on a thread, or layer by layer with a team.
 
 use std::ops::Range;
 
-use super::plan::{Conv, GROUP, Plan, Step, Winograd, Work};
-use facevault_kernels::kernels::{Finish, Pool, Tile, WinogradIn, WinogradOut};
-use facevault_kernels::team::Member;
+use super::plan::{Conv, CpuPlan, GROUP, PlanStep, StepWork, Winograd};
+use facevault_kernels::kernels::{Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
+use facevault_kernels::team::TeamMember;
 
 /// Activations of a pixel tile and its channels while a panel is swept over them: half of a small second cache.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// Which pixel a tile computes, and where its inputs lie, for a number of faces at a time.
+/// The pixels of each tile and the places of their inputs, for a number of faces at a time.
 #[derive(Default)]
-pub struct Table {
+pub struct PixelTable {
     /// Indices of taps, tile after tile.
     taps: Vec<u32>,
     /// For each of `taps`, the place of each pixel's channels in the arena, bytes.
@@ -22,10 +22,10 @@ pub struct Table {
     tiles: Vec<u32>,
 }
 
-impl Table {
+impl PixelTable {
     /// Pixels that see the same part of the kernel, the rest being padding, come to lie in the same tiles, so that taps
     /// that see nothing but padding are left out.
-    fn new(conv: &Conv, plan: &Plan, images: usize) -> Self {
+    fn new(conv: &Conv, plan: &CpuPlan, images: usize) -> Self {
         let input = &plan.buffers[conv.input];
         let height = plan.set.height;
         let whole_rows = conv.runs != conv.kernel.0 * conv.kernel.1 || conv.kernel == (1, 1);
@@ -67,30 +67,31 @@ impl Table {
 }
 
 /// The tables of every step for a number of faces.
-pub struct Tables {
-    steps: Vec<Table>,
+pub struct PixelTables {
+    steps: Vec<PixelTable>,
 }
 
-impl Tables {
-    pub fn new(plan: &Plan, images: usize) -> Self {
-        let table = |(i, step): (usize, &Step)| match &step.work {
-            Work::Conv(conv) => Table::new(conv, plan, if i < plan.stem { 1 } else { images }),
-            Work::Winograd(w) => {
-                Table { offsets: (0..w.chunk).map(|tile| (tile * w.inputs * 4) as u32).collect(), ..Table::default() }
-            }
-            _ => Table::default(),
+impl PixelTables {
+    pub fn new(plan: &CpuPlan, images: usize) -> Self {
+        let table = |(i, step): (usize, &PlanStep)| match &step.work {
+            StepWork::Conv(conv) => PixelTable::new(conv, plan, if i < plan.stem { 1 } else { images }),
+            StepWork::Winograd(w) => PixelTable {
+                offsets: (0..w.chunk).map(|tile| (tile * w.inputs * 4) as u32).collect(),
+                ..PixelTable::default()
+            },
+            _ => PixelTable::default(),
         };
         Self { steps: plan.steps.iter().enumerate().map(table).collect() }
     }
 }
 
-/// Memory of one group's activations.
+/// Memory for one group's activations.
 pub struct Arena {
     bytes: Vec<[u64; 8]>,
 }
 
 impl Arena {
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &CpuPlan) -> Self {
         Self { bytes: vec![[0; 8]; plan.arena.div_ceil(64) + 1] }
     }
 
@@ -100,7 +101,7 @@ impl Arena {
     }
 }
 
-/// An arena in the hands of a team.
+/// An arena that a team shares.
 #[derive(Clone, Copy)]
 pub struct ArenaPointer(*mut u8);
 
@@ -109,12 +110,12 @@ unsafe impl Send for ArenaPointer {}
 // SAFETY: as above.
 unsafe impl Sync for ArenaPointer {}
 
-/// One group of faces on their way.
+/// One group of faces going through the plan.
 pub struct Pass<'a> {
-    pub plan: &'a Plan,
-    pub tables: &'a Tables,
+    pub plan: &'a CpuPlan,
+    pub tables: &'a PixelTables,
     pub arena: ArenaPointer,
-    pub member: &'a Member<'a>,
+    pub member: &'a TeamMember<'a>,
     /// At most [`GROUP`] faces, interleaved bytes.
     pub pixels: &'a [u8],
     pub images: usize,
@@ -145,11 +146,11 @@ impl Pass<'_> {
     pub fn step(&self, index: usize, faces: Range<usize>) {
         let (first, images) = (faces.start, faces.len());
         match &self.plan.steps[index].work {
-            Work::Standardise { out } => self.standardise(*out, first),
-            Work::Conv(conv) => self.conv(conv, &self.tables.steps[index], first),
-            Work::Winograd(winograd) => self.winograd(winograd, &self.tables.steps[index], first, images),
-            Work::Pool { input, out } => self.pool(*input, *out, images),
-            Work::Mean { input, out } => self.mean(*input, *out, images),
+            StepWork::Standardise { out } => self.standardise(*out, first),
+            StepWork::Conv(conv) => self.conv(conv, &self.tables.steps[index], first),
+            StepWork::Winograd(winograd) => self.winograd(winograd, &self.tables.steps[index], first, images),
+            StepWork::Pool { input, out } => self.pool(*input, *out, images),
+            StepWork::Mean { input, out } => self.mean(*input, *out, images),
         }
     }
 
@@ -172,7 +173,7 @@ impl Pass<'_> {
         }
     }
 
-    fn conv(&self, conv: &Conv, table: &Table, first: usize) {
+    fn conv(&self, conv: &Conv, table: &PixelTable, first: usize) {
         let set = self.plan.set;
         let (tile_kernel, finish) = match (conv.float, conv.last) {
             (false, false) => (set.tile, set.finish),
@@ -211,7 +212,7 @@ impl Pass<'_> {
                     for tile in tiles.clone() {
                         let taps = table.tiles[tile] as usize..table.tiles[tile + 1] as usize;
                         let rows = (table.pixels.len() - tile * set.height).min(set.height);
-                        let job = Tile {
+                        let job = TileJob {
                             arena: self.arena.0,
                             taps: table.taps.as_ptr().add(taps.start),
                             offsets: table.offsets.as_ptr().add(taps.start * set.height),
@@ -248,7 +249,7 @@ impl Pass<'_> {
         }
     }
 
-    fn winograd(&self, w: &Winograd, table: &Table, first: usize, images: usize) {
+    fn winograd(&self, w: &Winograd, table: &PixelTable, first: usize, images: usize) {
         let set = self.plan.set;
         let (input, out) = (&self.plan.buffers[w.input], &self.plan.buffers[w.out.0]);
         let part = &out.parts[w.out.1];
@@ -285,7 +286,7 @@ impl Pass<'_> {
                     let at = tile * set.height;
                     // SAFETY: as in `conv`; `chunk` is a multiple of a tile's height.
                     unsafe {
-                        let job = Tile {
+                        let job = TileJob {
                             arena: scratch_in.add(component * w.strides.0).cast(),
                             taps: &raw const ONLY_TAP,
                             offsets: table.offsets.as_ptr().add(at),
@@ -331,7 +332,7 @@ impl Pass<'_> {
             for (source, target) in from.parts.iter().zip(&to.parts[out.1..]) {
                 // SAFETY: the window of every output pixel lies inside the input.
                 unsafe {
-                    (self.plan.set.max_pool)(&Pool {
+                    (self.plan.set.max_pool)(&MaxPool {
                         input: self.at(input, image).add(source.at * from.bytes),
                         width: from.width,
                         stride: from.pixel(),

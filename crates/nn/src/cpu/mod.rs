@@ -1,10 +1,9 @@
-//! [`InceptionResnetV1`](super::inception_resnet_v1) on the CPU as fast as the CPU can: compiled from the checkpoint into
-//! a plan (`plan`), which is run (`execute`) with the kernels (`kernels`) of the best instruction set (`sets`).
-//! `docs/cpu-kernels.md` tells how it came to be, and what was measured.
+//! [`InceptionResnetV1`](super::inception_resnet_v1) on the CPU: `plan` compiles the checkpoint for the best instruction set,
+//! `execute` runs the plan with the kernels of `facevault-kernels`. `docs/cpu-kernels.md` explains the design and has the
+//! measurements.
 
-// The operations of a vector trait must become instructions of the kernel around them; buffers of one arena are bytes
-// whose places are multiples of 64; kernels index what they keep in registers.
-#![allow(clippy::inline_always, clippy::cast_ptr_alignment, clippy::needless_range_loop)]
+// Buffers are parts of one arena of bytes, at multiples of 64.
+#![allow(clippy::cast_ptr_alignment)]
 
 mod embedder;
 mod execute;
@@ -12,4 +11,4 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-pub use embedder::{CpuEmbedder, CpuOptions, Layer};
+pub use embedder::{CpuEmbedder, CpuOptions, PlanLayer};

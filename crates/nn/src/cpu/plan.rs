@@ -1,13 +1,13 @@
-//! The network's [`Program`] compiled for an instruction set: what runs, where its input lies, where its output goes.
+//! The network's [`Program`] compiled for an instruction set: the steps, and the places of their inputs and outputs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::folding::Folded;
 use crate::inception_resnet_v1::Convolution;
-use crate::program::{self, Map, Need, Op, Place, Product, Program, Role, extent};
+use crate::program::{self, Map, MapRole, MapSlice, Need, Op, Product, Program, extent};
 use facevault_kernels::pack::{self, Channels, Filters, Shape};
-use facevault_kernels::sets::{Set, Weights};
+use facevault_kernels::sets::{Set, WeightFormat};
 
 /// Faces that go through the layers together, so that the weights are read once for all of them.
 pub const GROUP: usize = 8;
@@ -28,18 +28,18 @@ pub struct Buffer {
     pub channels: usize,
     /// Of a channel.
     pub bytes: usize,
-    /// What its numbers are.
-    pub role: Role,
+    /// The kind of its numbers.
+    pub role: MapRole,
     /// A face at a time, or all of a group.
     pub grouped: bool,
     /// Slices, next to each other.
-    pub parts: Vec<Part>,
+    pub parts: Vec<BufferPart>,
     life: (usize, usize),
 }
 
 /// Channels of a buffer that one layer writes.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct BufferPart {
     /// First channel.
     pub at: usize,
     /// Of the checkpoint.
@@ -53,7 +53,7 @@ pub struct Part {
 impl Buffer {
     /// Whether what reads it computes in f32 whatever the precision: the network's input, and the mean that the head takes.
     pub fn plain(&self) -> bool {
-        matches!(self.role, Role::Input | Role::Head)
+        matches!(self.role, MapRole::Input | MapRole::Head)
     }
     /// Bytes of a pixel.
     pub fn pixel(&self) -> usize {
@@ -69,29 +69,29 @@ impl Buffer {
 }
 
 /// One step of the forward pass.
-pub struct Step {
+pub struct PlanStep {
     /// Of the layer or layers.
     pub name: String,
     /// The part of the network it belongs to.
     pub stage: &'static str,
-    /// Floating-point operations a face that the layer is worth, however it is computed.
+    /// Floating-point operations for a face, by definition.
     pub flop: f64,
     /// Slices that it writes, with the names of their ranges.
-    pub outputs: Vec<(Place, String)>,
+    pub outputs: Vec<(MapSlice, String)>,
     /// What it does.
-    pub work: Work,
+    pub work: StepWork,
 }
 
 /// What a step does.
-pub enum Work {
+pub enum StepWork {
     /// Bytes → network input.
     Standardise { out: usize },
     /// A convolution.
     Conv(Conv),
-    /// A 3×3 convolution by way of Winograd.
+    /// A 3×3 convolution with Winograd.
     Winograd(Winograd),
     /// 3×3 maximum, stride 2: every part of the input into the parts of the output from this one on.
-    Pool { input: usize, out: Place },
+    Pool { input: usize, out: MapSlice },
     /// Mean over the pixels.
     Mean { input: usize, out: usize },
 }
@@ -110,7 +110,7 @@ pub struct Conv {
     pub runs: usize,
     pub words: usize,
     pub panels: Vec<Panel>,
-    pub packed: Arc<Packed>,
+    pub packed: Arc<PackedLayer>,
     /// What is added.
     pub residual: Option<usize>,
     pub relu: bool,
@@ -120,7 +120,7 @@ pub struct Conv {
 
 /// A layer's parameters as its kernel reads them; they do not depend on the size of the faces.
 #[derive(Default)]
-pub struct Packed {
+pub struct PackedLayer {
     /// Panel after panel; 36 times that for Winograd.
     pub weights: Vec<u32>,
     /// Of each output channel; integer sums only.
@@ -145,7 +145,7 @@ pub struct Panel {
 /// A 3×3 convolution with stride 1 in F(4×4, 3×3).
 pub struct Winograd {
     pub input: usize,
-    pub out: Place,
+    pub out: MapSlice,
     pub padding: usize,
     /// Tiles of a column and of a row.
     pub tiles: (usize, usize),
@@ -154,7 +154,7 @@ pub struct Winograd {
     pub inputs: usize,
     pub outputs: usize,
     pub panels: Vec<Panel>,
-    pub packed: Arc<Packed>,
+    pub packed: Arc<PackedLayer>,
     /// Words of one of the 36.
     pub component: usize,
     /// Scratch: 36 × chunk × inputs, 36 × chunk × outputs.
@@ -164,11 +164,11 @@ pub struct Winograd {
 }
 
 /// The network, ready to run.
-pub struct Plan {
+pub struct CpuPlan {
     pub set: &'static Set,
     pub side: usize,
     pub buffers: Vec<Buffer>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// Steps that run face by face; the others take a group at once.
     pub stem: usize,
     /// Bytes of the arena. It begins with zeros for padding to read.
@@ -178,9 +178,9 @@ pub struct Plan {
 }
 
 /// Where the parameters come from, and the range of each layer's output.
-pub struct Source<'a> {
+pub struct PlanSource<'a> {
     /// The parameters.
-    pub parameters: Parameters<'a>,
+    pub parameters: ParameterSource<'a>,
     /// Largest value of a layer's output, by name; integer activations only.
     pub ranges: &'a BTreeMap<String, f32>,
     /// Whether 3×3 layers go by way of Winograd.
@@ -188,39 +188,39 @@ pub struct Source<'a> {
 }
 
 /// Where parameters come from.
-pub enum Parameters<'a> {
+pub enum ParameterSource<'a> {
     /// A convolution's folded parameters by key; `last_linear` too.
     Folded(&'a dyn Fn(&Convolution) -> Folded),
     /// The steps of a plan of the same network for faces of another size.
-    Plan(&'a [Step]),
+    Plan(&'a [PlanStep]),
 }
 
-struct Builder<'a> {
+struct PlanBuilder<'a> {
     set: &'static Set,
-    source: &'a Source<'a>,
+    source: &'a PlanSource<'a>,
     /// Those of the program's maps, then scratch.
     buffers: Vec<Buffer>,
-    steps: Vec<Step>,
+    steps: Vec<PlanStep>,
     stage: &'static str,
 }
 
-impl Plan {
+impl CpuPlan {
     /// Compiles the network for faces of `side` × `side` pixels.
-    pub fn new(set: &'static Set, width: f64, side: usize, source: &Source<'_>) -> Self {
+    pub fn new(set: &'static Set, width: f64, side: usize, source: &PlanSource<'_>) -> Self {
         let program = Program::new(width, side);
-        Builder::new(set, &program, source).plan(&program, side)
+        PlanBuilder::new(set, &program, source).plan(&program, side)
     }
 }
 
 fn buffer_of(map: &Map, set: &Set, grouped: bool, life: (usize, usize)) -> Buffer {
     let mut at = 0;
     let parts = map.parts.iter().map(|&channels| {
-        let padded = if map.role == Role::Input { channels } else { channels.next_multiple_of(set.lanes) };
+        let padded = if map.role == MapRole::Input { channels } else { channels.next_multiple_of(set.lanes) };
         at += padded;
-        Part { at: at - padded, channels, padded, unit: 1.0 }
+        BufferPart { at: at - padded, channels, padded, unit: 1.0 }
     });
     let parts = parts.collect();
-    let bytes = if map.role == Role::Activation { set.bytes } else { 4 };
+    let bytes = if map.role == MapRole::Activation { set.bytes } else { 4 };
     let Map { height, width, role, .. } = *map;
     Buffer { offset: 0, height, width, channels: at, bytes, role, grouped, parts, life }
 }
@@ -234,13 +234,18 @@ fn lay_out(buffers: &mut [Buffer], zeros: usize, height: usize) -> usize {
     arena
 }
 
+/// First channel and vectors of each panel of `padded` channels: two vectors, one at an odd end.
+fn panels(padded: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..padded).step_by(2 * lanes).map(move |at| (at, if at + lanes < padded { 2 } else { 1 }))
+}
+
 /// Steps that run face by face.
 fn stem(program: &Program) -> usize {
     program.steps.iter().take_while(|step| step.stage == "stem").count()
 }
 
-impl<'a> Builder<'a> {
-    fn new(set: &'static Set, program: &Program, source: &'a Source<'a>) -> Self {
+impl<'a> PlanBuilder<'a> {
+    fn new(set: &'static Set, program: &Program, source: &'a PlanSource<'a>) -> Self {
         let stem = stem(program);
         let buffer = |(map, (first, last)): (&Map, (usize, usize))| {
             let grouped = last >= stem;
@@ -252,7 +257,7 @@ impl<'a> Builder<'a> {
         Self { set, source, buffers, steps: Vec::new(), stage: "" }
     }
 
-    fn plan(mut self, program: &Program, side: usize) -> Plan {
+    fn plan(mut self, program: &Program, side: usize) -> CpuPlan {
         for step in &program.steps {
             self.stage = step.stage;
             self.compile(&step.name, &step.op);
@@ -260,7 +265,7 @@ impl<'a> Builder<'a> {
         let Self { mut buffers, steps, set, .. } = self;
         let zeros = buffers.iter().map(Buffer::pixel).max().unwrap_or(0).next_multiple_of(64) + 64;
         let arena = lay_out(&mut buffers, zeros, set.height);
-        Plan { set, side, buffers, steps, stem: stem(program), arena, output: program.output }
+        CpuPlan { set, side, buffers, steps, stem: stem(program), arena, output: program.output }
     }
 
     /// Height and width of a convolution's output.
@@ -270,7 +275,7 @@ impl<'a> Builder<'a> {
 
     fn compile(&mut self, name: &str, op: &Op) {
         match op {
-            Op::Standardise { out } => self.step(name, 0.0, Vec::new(), Work::Standardise { out: *out }),
+            Op::Standardise { out } => self.step(name, 0.0, Vec::new(), StepWork::Standardise { out: *out }),
             Op::Product(product) => {
                 let c = product.geometry();
                 let pays = product.residual.is_none() && self.set.weights.winograd_pays(c.outputs);
@@ -281,22 +286,22 @@ impl<'a> Builder<'a> {
                 for (i, part) in self.buffers[*input].parts.clone().into_iter().enumerate() {
                     self.buffers[out.0].parts[out.1 + i].unit = part.unit;
                 }
-                self.step(name, 0.0, Vec::new(), Work::Pool { input: *input, out: *out });
+                self.step(name, 0.0, Vec::new(), StepWork::Pool { input: *input, out: *out });
             }
-            Op::Mean { input, out } => self.step(name, 0.0, Vec::new(), Work::Mean { input: *input, out: *out }),
+            Op::Mean { input, out } => self.step(name, 0.0, Vec::new(), StepWork::Mean { input: *input, out: *out }),
         }
     }
 
     /// Floats for the current step alone.
     fn scratch(&mut self, height: usize, width: usize) -> usize {
-        let map = Map { height, width, parts: vec![16], role: Role::Body };
+        let map = Map { height, width, parts: vec![16], role: MapRole::Body };
         let now = self.steps.len();
         self.buffers.push(buffer_of(&map, self.set, false, (now, now)));
         self.buffers.len() - 1
     }
 
-    fn step(&mut self, name: &str, flop: f64, outputs: Vec<(Place, String)>, work: Work) {
-        self.steps.push(Step { name: name.into(), stage: self.stage, flop, outputs, work });
+    fn step(&mut self, name: &str, flop: f64, outputs: Vec<(MapSlice, String)>, work: StepWork) {
+        self.steps.push(PlanStep { name: name.into(), stage: self.stage, flop, outputs, work });
     }
 
     fn product(&mut self, name: &str, product: &Product) {
@@ -307,8 +312,8 @@ impl<'a> Builder<'a> {
         let (height, width) = self.extent(spec, input);
         let channels = self.channels(input);
         let from = &self.buffers[input];
-        let float = from.plain() || set.weights == Weights::F32;
-        let kind = if float { Weights::F32 } else { set.weights };
+        let float = from.plain() || set.weights == WeightFormat::F32;
+        let kind = if float { WeightFormat::F32 } else { set.weights };
         let per_word = if float { 1 } else { set.per_word };
         let taps = spec.kernel.0 * spec.kernel.1;
         let whole_rows = spec.padding == (0, 0);
@@ -332,9 +337,9 @@ impl<'a> Builder<'a> {
             packed: Arc::default(),
             residual: residual.map(|residual| residual.x),
             relu: *relu,
-            last: self.buffers[into[0].1.0].role != Role::Activation,
+            last: self.buffers[into[0].1.0].role != MapRole::Activation,
         };
-        let (mut packed, mut length, mut channel) = (Packed::default(), 0, 0);
+        let (mut packed, mut length, mut channel) = (PackedLayer::default(), 0, 0);
         let mut outputs = Vec::new();
         for (spec, (buffer, part)) in into {
             let (buffer, part) = (*buffer, *part);
@@ -360,10 +365,9 @@ impl<'a> Builder<'a> {
                     outputs.push(((buffer, part), name.to_owned()));
                 }
                 let out = out.clone();
-                for at in (0..out.padded).step_by(2 * set.lanes) {
-                    let vectors = if at + set.lanes < out.padded { 2 } else { 1 };
-                    let here = at.min(out.channels)..(at + vectors * set.lanes).min(out.channels);
+                for (at, vectors) in panels(out.padded, set.lanes) {
                     let width = vectors * set.lanes;
+                    let here = at.min(out.channels)..(at + width).min(out.channels);
                     conv.panels.push(Panel { weights: length, vectors, channel, out: (buffer, out.at + at), factor });
                     length += runs * words * width;
                     channel += width;
@@ -385,7 +389,7 @@ impl<'a> Builder<'a> {
             }
         }
         conv.packed = self.packed(packed);
-        self.step(name, product.flop(height * width), outputs, Work::Conv(conv));
+        self.step(name, product.flop(height * width), outputs, StepWork::Conv(conv));
     }
 
     fn winograd(&mut self, product: &Product) {
@@ -408,13 +412,12 @@ impl<'a> Builder<'a> {
         let scratch = (self.scratch(36, from), self.scratch(36, to));
         let unit = self.unit(key);
         self.buffers[out.0].parts[out.1].unit = unit;
-        let (mut panels, mut component) = (Vec::new(), 0);
-        for at in (0..outputs).step_by(2 * set.lanes) {
-            let vectors = if at + set.lanes < outputs { 2 } else { 1 };
-            panels.push(Panel { weights: component, vectors, channel: at, out: (scratch.1, at), factor: 0.0 });
+        let (mut all_panels, mut component) = (Vec::new(), 0);
+        for (at, vectors) in panels(outputs, set.lanes) {
+            all_panels.push(Panel { weights: component, vectors, channel: at, out: (scratch.1, at), factor: 0.0 });
             component += inputs * vectors * set.lanes;
         }
-        let mut packed = Packed::default();
+        let mut packed = PackedLayer::default();
         if let Some(folded) = self.folded(spec) {
             let mut components = vec![vec![0f32; spec.outputs * spec.inputs]; 36];
             for i in 0..spec.outputs * spec.inputs {
@@ -426,13 +429,13 @@ impl<'a> Builder<'a> {
             let shape = Shape { taps: 1, inputs: spec.inputs, padded: inputs };
             let scale = |_| unit.recip();
             for values in &components {
-                for panel in &panels {
+                for panel in &all_panels {
                     let width = panel.vectors * set.lanes;
                     let here = panel.channel.min(spec.outputs)..(panel.channel + width).min(spec.outputs);
                     Filters { weight: values, shape, channels: &channels }.panel(
                         here,
                         width,
-                        Weights::F32,
+                        WeightFormat::F32,
                         scale,
                         &mut packed.weights,
                     );
@@ -451,30 +454,30 @@ impl<'a> Builder<'a> {
             chunk,
             inputs,
             outputs,
-            panels,
+            panels: all_panels,
             packed,
             component,
             scratch,
             strides,
         };
-        self.step(key, product.flop(height * width), vec![(out, key.to_owned())], Work::Winograd(work));
+        self.step(key, product.flop(height * width), vec![(out, key.to_owned())], StepWork::Winograd(work));
     }
 
     /// A layer's parameters, unless they are packed already.
     fn folded(&self, spec: &Convolution) -> Option<Folded> {
         match self.source.parameters {
-            Parameters::Folded(folded) => Some(folded(spec)),
-            Parameters::Plan(_) => None,
+            ParameterSource::Folded(folded) => Some(folded(spec)),
+            ParameterSource::Plan(_) => None,
         }
     }
 
     /// The packed parameters of the step that comes next.
-    fn packed(&self, new: Packed) -> Arc<Packed> {
+    fn packed(&self, new: PackedLayer) -> Arc<PackedLayer> {
         match self.source.parameters {
-            Parameters::Folded(_) => Arc::new(new),
-            Parameters::Plan(steps) => match &steps[self.steps.len()].work {
-                Work::Conv(conv) => conv.packed.clone(),
-                Work::Winograd(winograd) => winograd.packed.clone(),
+            ParameterSource::Folded(_) => Arc::new(new),
+            ParameterSource::Plan(steps) => match &steps[self.steps.len()].work {
+                StepWork::Conv(conv) => conv.packed.clone(),
+                StepWork::Winograd(winograd) => winograd.packed.clone(),
                 _ => Arc::default(),
             },
         }
@@ -497,25 +500,25 @@ impl<'a> Builder<'a> {
 use crate::inception_resnet_v1 as net;
 
 #[cfg(test)]
-impl Plan {
+impl CpuPlan {
     /// One convolution of `size`, over its own input's neighbour where `residual` asks for it: buffers 0 → 1.
     pub fn of_one(
         set: &'static Set,
         spec: Convolution,
         size: (usize, usize),
         residual: Option<f32>,
-        source: &Source<'_>,
+        source: &PlanSource<'_>,
     ) -> Self {
-        let map = |(height, width), channels| Map { height, width, parts: vec![channels], role: Role::Activation };
+        let map = |(height, width), channels| Map { height, width, parts: vec![channels], role: MapRole::Activation };
         let maps = vec![map(size, spec.inputs), map(extent(&spec, size), spec.outputs)];
         let block = spec.key.clone();
         let residual = residual.map(|scale| program::Residual { x: 1, block, scale: f64::from(scale) });
         let relu = spec.after == net::After::NormRelu || residual.is_some();
         let name = spec.key.clone();
         let product = Product { input: 0, into: vec![(spec, (1, 0))], residual, relu };
-        let steps = vec![program::Step { name, stage: "test", op: Op::Product(product) }];
+        let steps = vec![program::ProgramStep { name, stage: "test", op: Op::Product(product) }];
         let program = Program { maps, steps, output: 1 };
-        let mut builder = Builder::new(set, &program, source);
+        let mut builder = PlanBuilder::new(set, &program, source);
         for (buffer, name) in [(0, "input"), (1, "residual")] {
             builder.buffers[buffer].parts[0].unit = builder.unit(name);
         }

@@ -3,15 +3,15 @@
 use proptest::prelude::*;
 
 use super::embedder::{CpuEmbedder, CpuOptions};
-use super::execute::{Arena, ArenaPointer, Pass, Tables};
-use super::plan::{Parameters, Plan, Source};
+use super::execute::{Arena, ArenaPointer, Pass, PixelTables};
+use super::plan::{CpuPlan, ParameterSource, PlanSource};
 use crate::folding::Folded;
 use crate::inception_resnet_v1::{After, Convolution, DIMENSION};
 use crate::weights;
 use crate::{Calibration, Embedder, FaceBatch};
 use crate::{Kernels, ModelSpec, Network, Precision};
-use facevault_kernels::sets::{self, Set, Weights};
-use facevault_kernels::team::{Barrier, Member};
+use facevault_kernels::sets::{self, Set, WeightFormat};
+use facevault_kernels::team::{Barrier, TeamMember};
 use facevault_preprocess::Standardise;
 
 /// Largest values of the input, the output and the residual: what an integer activation's 255 stands for.
@@ -54,16 +54,16 @@ impl Numbers {
 /// What a set keeps of an activation whose 255 is `range`, as f64, and its bits.
 fn kept(set: &Set, value: f32, range: f32) -> (f64, u32) {
     match set.weights {
-        Weights::F32 => (f64::from(value), value.to_bits()),
-        Weights::RoundedF32 => {
+        WeightFormat::F32 => (f64::from(value), value.to_bits()),
+        WeightFormat::RoundedF32 => {
             let value = half::bf16::from_f32(value).to_f32();
             (f64::from(value), value.to_bits())
         }
-        Weights::Bf16 => {
+        WeightFormat::Bf16 => {
             let value = half::bf16::from_f32(value);
             (f64::from(value.to_f32()), u32::from(value.to_bits()))
         }
-        Weights::I8 | Weights::I16 => {
+        WeightFormat::I8 | WeightFormat::I16 => {
             let unit = range / 255.0;
             let steps = (value / unit).round_ties_even().clamp(0.0, 255.0);
             (f64::from(steps) * f64::from(unit), steps as u32)
@@ -83,9 +83,9 @@ fn read(set: &Set, from: *const u8, range: f32) -> f64 {
     unsafe { std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), set.bytes) };
     let bits = u32::from_le_bytes(bytes);
     match set.weights {
-        Weights::F32 | Weights::RoundedF32 => f64::from(f32::from_bits(bits)),
-        Weights::Bf16 => f64::from(f32::from_bits(bits << 16)),
-        Weights::I8 | Weights::I16 => f64::from(bits) * f64::from(range) / 255.0,
+        WeightFormat::F32 | WeightFormat::RoundedF32 => f64::from(f32::from_bits(bits)),
+        WeightFormat::Bf16 => f64::from(f32::from_bits(bits << 16)),
+        WeightFormat::I8 | WeightFormat::I16 => f64::from(bits) * f64::from(range) / 255.0,
     }
 }
 
@@ -93,9 +93,9 @@ fn read(set: &Set, from: *const u8, range: f32) -> f64 {
 fn weight_kept(set: &Set, weight: f32, largest: f32, through_winograd: bool) -> f64 {
     match set.weights {
         _ if through_winograd => f64::from(weight),
-        Weights::F32 => f64::from(weight),
-        Weights::RoundedF32 | Weights::Bf16 => f64::from(half::bf16::from_f32(weight).to_f32()),
-        Weights::I8 | Weights::I16 => {
+        WeightFormat::F32 => f64::from(weight),
+        WeightFormat::RoundedF32 | WeightFormat::Bf16 => f64::from(half::bf16::from_f32(weight).to_f32()),
+        WeightFormat::I8 | WeightFormat::I16 => {
             let steps = f64::from((weight / largest * 127.0).round_ties_even());
             steps * f64::from(largest) / 127.0
         }
@@ -103,14 +103,14 @@ fn weight_kept(set: &Set, weight: f32, largest: f32, through_winograd: bool) -> 
 }
 
 struct Job<'a> {
-    plan: &'a Plan,
-    tables: &'a Tables,
+    plan: &'a CpuPlan,
+    tables: &'a PixelTables,
     arena: ArenaPointer,
     images: usize,
 }
 
 impl Job<'_> {
-    fn pass<'a>(&'a self, member: &'a Member<'a>) -> Pass<'a> {
+    fn pass<'a>(&'a self, member: &'a TeamMember<'a>) -> Pass<'a> {
         let Self { plan, tables, arena, images } = *self;
         Pass { plan, tables, arena, member, pixels: &[], images, values: &[0.0; 256] }
     }
@@ -126,9 +126,9 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
     let bias: Vec<f32> = (0..spec.outputs).map(|_| numbers.next(-0.5, 1.0)).collect();
     let folded = |_: &Convolution| Folded { weight: weight.clone(), bias: bias.clone() };
     let ranges = RANGES.map(|(name, range)| (name.to_owned(), range)).into();
-    let source = Source { parameters: Parameters::Folded(&folded), ranges: &ranges, winograd: *winograd };
-    let plan = Plan::of_one(set, spec.clone(), *size, *residual, &source);
-    let tables = Tables::new(&plan, *images);
+    let source = PlanSource { parameters: ParameterSource::Folded(&folded), ranges: &ranges, winograd: *winograd };
+    let plan = CpuPlan::of_one(set, spec.clone(), *size, *residual, &source);
+    let tables = PixelTables::new(&plan, *images);
     let mut arena = Arena::new(&plan);
     let pointer = arena.shared();
     let output = &plan.buffers[1];
@@ -138,7 +138,7 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
     let mut inputs = vec![0.0; images * size.0 * size.1 * spec.inputs];
     let mut before = vec![0.0; images * out_size.0 * out_size.1 * spec.outputs];
     let barrier = Barrier::new(1);
-    let member = Member::new(0, &barrier);
+    let member = TeamMember::new(0, &barrier);
     let job = Job { plan: &plan, tables: &tables, arena: pointer, images: *images };
     let alone = job.pass(&member);
     for (buffer, extent, channels, name, values) in
@@ -160,13 +160,13 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
         for rank in 0..team {
             let (barrier, job) = (&barrier, &job);
             scope.spawn(move || {
-                let member = Member::new(rank, barrier);
+                let member = TeamMember::new(rank, barrier);
                 job.pass(&member).run(|_, _| ());
             });
         }
     });
 
-    let through = matches!(plan.steps[0].work, super::plan::Work::Winograd(_));
+    let through = matches!(plan.steps[0].work, super::plan::StepWork::Winograd(_));
     let per_output = spec.inputs * taps;
     for image in 0..*images {
         for y in 0..out_size.0 {
@@ -205,9 +205,9 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
                     }
                     let expected = sum.max(0.0);
                     let (expected, rounding) = match set.weights {
-                        Weights::F32 => (expected, 0.0),
-                        Weights::RoundedF32 | Weights::Bf16 => (expected, expected / 256.0),
-                        Weights::I8 | Weights::I16 => {
+                        WeightFormat::F32 => (expected, 0.0),
+                        WeightFormat::RoundedF32 | WeightFormat::Bf16 => (expected, expected / 256.0),
+                        WeightFormat::I8 | WeightFormat::I16 => {
                             (expected.min(f64::from(range("c"))), 0.51 * f64::from(range("c")) / 255.0)
                         }
                     };

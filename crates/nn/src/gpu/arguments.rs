@@ -1,4 +1,4 @@
-//! Arguments of the kernels, laid out as in `src/cuda/kernels`.
+//! Arguments of the kernels, laid out as in `crates/cuda/kernels`.
 
 /// `Segment` of `convolution.cuh`: where a range of output channels goes.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -15,10 +15,10 @@ pub struct Segment {
 /// Segments of a convolution at most.
 pub const SEGMENTS: usize = 4;
 
-/// `Convolution` of `convolution.cuh`.
+/// `ConvolutionArguments` of `convolution.cuh`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
-pub struct Convolution {
+pub struct ConvolutionArguments {
     pub input: u64,
     pub weights: u64,
     pub bias: u64,
@@ -38,20 +38,20 @@ pub struct Convolution {
     pub relu: i32,
 }
 
-/// `Standardise` of `pointwise.cuh`.
+/// `StandardiseArguments` of `pointwise.cuh`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
-pub struct Standardise {
+pub struct StandardiseArguments {
     pub pixels: u64,
     pub values: u64,
     pub out: u64,
     pub count: i64,
 }
 
-/// `Pool` of `pointwise.cuh`.
+/// `PoolArguments` of `pointwise.cuh`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
-pub struct Pool {
+pub struct PoolArguments {
     pub input: u64,
     pub out: u64,
     pub input_height: i32,
@@ -64,10 +64,10 @@ pub struct Pool {
     pub count: i64,
 }
 
-/// `Mean` of `head.cu`.
+/// `MeanArguments` of `head.cu`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
-pub struct Mean {
+pub struct MeanArguments {
     pub input: u64,
     pub out: u64,
     pub pixels: i32,
@@ -75,10 +75,10 @@ pub struct Mean {
     pub count: i64,
 }
 
-/// `Normalise` of `head.cu`.
+/// `NormaliseArguments` of `head.cu`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
-pub struct Normalise {
+pub struct NormaliseArguments {
     pub input: u64,
     pub out: u64,
     pub rows: i32,

@@ -1,11 +1,11 @@
-//! The plan on a card as an [`Embedder`]: batches are uploaded while the one before is computed, and nobody waits for the
-//! card before a batch's rows are asked for.
+//! The GPU plan as an [`Embedder`]: a batch is uploaded while the previous one is computed, and nothing waits for the GPU
+//! until a batch's rows are requested. **Not yet run on a GPU.**
 
 use std::collections::VecDeque;
 
-use super::fitted::{Fitted, Network, SLOTS};
-use super::kernels::Kernels;
-use super::plan::{Numbers, Parameters};
+use super::fitted::{Fitted, LoadedNetwork, SLOTS};
+use super::kernels::NetworkKernels;
+use super::plan::{GpuParameters, NumberFormat};
 use crate::folding;
 use crate::inception_resnet_v1::DIMENSION;
 use crate::program::Program;
@@ -15,18 +15,18 @@ use crate::{BatchSize, DeviceKind, Execution, Precision};
 use crate::{Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime, capacity};
 use facevault_cuda::{Card, CudaError};
 
-/// What a card computes in.
-pub const PRECISIONS: &[Precision] = &[Precision::F32, Precision::Tf32, Precision::F16, Precision::Bf16];
+/// The precisions a GPU computes in.
+const PRECISIONS: &[Precision] = &[Precision::F32, Precision::Tf32, Precision::F16, Precision::Bf16];
 
-/// InceptionResnetV1 on a card.
+/// InceptionResnetV1 on a GPU.
 pub struct CardEmbedder {
     info: EmbedderInfo,
-    /// For faces of the size that came last. It names memory of the network, and goes before it.
+    /// For faces of the last size. It refers to the network's memory, so it is dropped first.
     fitted: Option<Fitted>,
-    network: Network,
-    /// Faces of a batch: what was asked for, or what turned out to be fastest.
+    network: LoadedNetwork,
+    /// Faces per batch: as configured, or the fastest as measured.
     batch: usize,
-    /// Pinned memory for faces that come in memory that is not.
+    /// Pinned copy of faces that arrive in ordinary memory.
     staging: Pixels,
 }
 
@@ -45,16 +45,16 @@ impl CardEmbedder {
     ) -> Result<Self, ModelError> {
         let (width, side) = size;
         let info = Self::describe(card, options.precision)?;
-        let failed = |error| told(error, &info);
+        let failed = |error| model_error(error, &info);
         let numbers = numbers(options.precision, &info)?;
         let folded = |convolution: &_| folding::folded(tensors, convolution);
-        let Parameters { bytes, layers } = Parameters::new(&Program::new(width, side), numbers, folded);
+        let GpuParameters { bytes, layers } = GpuParameters::new(&Program::new(width, side), numbers, folded);
         let open = || {
             let (compute, uploads) = (card.stream()?, card.stream()?);
             let parameters = card.allocate(bytes.len())?;
             compute.upload_now(&bytes, &parameters, 0)?;
-            let kernels = Kernels::load(card, options.precision)?;
-            Ok(Network { kernels, compute, uploads, parameters, layers, numbers, width, card: card.clone() })
+            let kernels = NetworkKernels::load(card, options.precision)?;
+            Ok(LoadedNetwork { kernels, compute, uploads, parameters, layers, numbers, width, card: card.clone() })
         };
         let network = open().map_err(failed)?;
         let mut embedder = Self { info, network, fitted: None, batch: 1, staging: Pixels::default() };
@@ -67,7 +67,7 @@ impl CardEmbedder {
         Ok(embedder)
     }
 
-    /// What it is, without weights.
+    /// Its info, without weights.
     ///
     /// # Errors
     /// [`ModelError::Precision`].
@@ -85,24 +85,24 @@ impl CardEmbedder {
         Ok(info)
     }
 
-    /// Makes everything ready for faces of a size, `wanted` at once or as many as there is memory for.
+    /// Prepares for faces of a size, `wanted` at once or as many as fit into memory.
     fn fit(&mut self, side: usize, wanted: usize, say: &dyn Fn(&str)) -> Result<&mut Fitted, ModelError> {
         let Self { info, network, fitted, .. } = self;
         let fits = fitted.as_ref().is_some_and(|fitted| fitted.plan.side == side);
         if !fits {
-            // The old one's memory is free before the new one asks for its own.
+            // Frees the old memory before allocating the new.
             *fitted = None;
-            let make = |faces| Fitted::new(network, side, faces).map_err(|error| told(error, info));
+            let make = |faces| Fitted::new(network, side, faces).map_err(|error| model_error(error, info));
             *fitted = Some(capacity::fit(wanted, make, say)?.1);
         }
         fitted.as_mut().ok_or(ModelError::Idle)
     }
 
-    /// Faces a millisecond in batches of `faces`, computing alone.
+    /// Faces per millisecond in batches of `faces`, without transfers.
     fn speed(&mut self, side: usize, faces: usize) -> Result<f64, ModelError> {
         self.fitted = None;
         let Self { info, network, fitted, .. } = self;
-        let failed = |error| told(error, info);
+        let failed = |error| model_error(error, info);
         let made = fitted.insert(Fitted::new(network, side, faces).map_err(failed)?);
         let milliseconds = made.milliseconds(network, faces).map_err(failed)?;
         self.fitted = None;
@@ -110,17 +110,17 @@ impl CardEmbedder {
     }
 }
 
-/// How a precision's numbers are kept on a card.
-fn numbers(precision: Precision, info: &EmbedderInfo) -> Result<Numbers, ModelError> {
-    Numbers::of(precision).ok_or_else(|| ModelError::Precision {
+/// How a precision's numbers are stored.
+fn numbers(precision: Precision, info: &EmbedderInfo) -> Result<NumberFormat, ModelError> {
+    NumberFormat::of(precision).ok_or_else(|| ModelError::Precision {
         precision,
         device: info.device_name.clone(),
         able: PRECISIONS,
     })
 }
 
-/// A failure of the driver as one of the network.
-fn told(error: CudaError, info: &EmbedderInfo) -> ModelError {
+/// A driver error as an error of the network.
+fn model_error(error: CudaError, info: &EmbedderInfo) -> ModelError {
     let device = info.device_name.clone();
     match error {
         CudaError::OutOfMemory { wanted, room } => {
@@ -171,7 +171,7 @@ impl Embedder for CardEmbedder {
         let Some(fitted) = fitted else { return Ok(Vec::new()) };
         let faces = batch.count.min(fitted.capacity);
         let pixels = &staging[..faces * batch.side * batch.side * 3];
-        fitted.stages(network, pixels, faces).map_err(|error| told(error, info))
+        fitted.stages(network, pixels, faces).map_err(|error| model_error(error, info))
     }
 }
 
@@ -185,7 +185,7 @@ struct CardQueue<'a> {
 
 impl CardQueue<'_> {
     fn failed(&self, error: CudaError) -> ModelError {
-        told(error, &self.embedder.info)
+        model_error(error, &self.embedder.info)
     }
 }
 
@@ -218,7 +218,7 @@ impl Queue for CardQueue<'_> {
         if let Err(error) = fitted.start(network, slot, &pixels) {
             // An upload may be on its way out of memory that goes now.
             let _ = network.uploads.synchronize();
-            return Err(told(error, info));
+            return Err(model_error(error, info));
         }
         self.started.push_back((batch, slot));
         self.next += 1;
@@ -239,7 +239,7 @@ impl Queue for CardQueue<'_> {
         }
         let CardEmbedder { info, fitted, .. } = &mut *self.embedder;
         let fitted = fitted.as_mut().ok_or(ModelError::Idle)?;
-        fitted.finish(slot, out).map_err(|error| told(error, info))?;
+        fitted.finish(slot, out).map_err(|error| model_error(error, info))?;
         Ok(batch.pixels)
     }
 }

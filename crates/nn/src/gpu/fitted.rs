@@ -1,47 +1,47 @@
-//! A network on a card made ready for faces of one size: its memory, its tiles, and batches on their way through it.
+//! A network on a GPU, prepared for faces of one size: its memory, its tiles, and the batches in flight.
 
 use std::collections::HashMap;
 use std::iter;
 use std::time::{Duration, Instant};
 
-use super::kernels::Kernels;
-use super::plan::{Addresses, Launch, Layer, Numbers, Plan, Work};
-use super::tile::{self, TILES, Tile};
+use super::kernels::NetworkKernels;
+use super::plan::{Addresses, GpuPlan, Launch, LaunchWork, NumberFormat, PackedProduct};
+use super::tile::{self, BlockTile, TILES};
 use crate::inception_resnet_v1::DIMENSION;
 use crate::{FaceBatch, StageTime, capacity};
 use facevault_cuda::{Card, CudaError, DeviceMemory, Event, Graph, Pinned, Stream};
 use facevault_preprocess::Standardise;
 
-/// Batches on their way: one is computed while the next is uploaded.
+/// Batches in flight: one is computed while the next is uploaded.
 pub const SLOTS: usize = 2;
 
-/// Times that a candidate is measured, after one that is not.
+/// Measured runs of a candidate, after one warm-up.
 const TRIALS: usize = 3;
 
-/// How long tiles may be tried: a card takes a fraction of it, and on what is slower the estimate has to do.
-const CANCEL_POLL: Duration = Duration::from_secs(1);
+/// Time limit for measuring tiles. A GPU needs a fraction of it; anything slower (the emulator) uses the estimate.
+const TUNING_LIMIT: Duration = Duration::from_secs(1);
 
-/// Launch sequences that are kept: two slots, a whole batch and a few shorter ones.
+/// Launch sequences to keep: two slots, a whole batch and a few shorter ones.
 const GRAPHS: usize = 16;
 
-/// What does not depend on the faces.
-pub struct Network {
+/// The parts that do not depend on the faces.
+pub struct LoadedNetwork {
     pub card: Card,
-    pub kernels: Kernels,
+    pub kernels: NetworkKernels,
     pub compute: Stream,
     pub uploads: Stream,
     pub parameters: DeviceMemory,
-    pub layers: Vec<Layer>,
-    pub numbers: Numbers,
+    pub layers: Vec<PackedProduct>,
+    pub numbers: NumberFormat,
     pub width: f64,
 }
 
-/// What depends on the size of the faces, and on how many go through the network at once. Graphs come first: they are
-/// dropped before the memory that they name.
+/// The parts that depend on the size of the faces and on how many go through at once. Graphs come first: they are dropped
+/// before the memory that they refer to.
 pub struct Fitted {
     graphs: HashMap<(usize, usize, usize), Graph>,
-    slots: Vec<Slot>,
-    pub plan: Plan,
+    slots: Vec<BatchSlot>,
+    pub plan: GpuPlan,
     taps: DeviceMemory,
     values: DeviceMemory,
     standardise: Standardise,
@@ -49,23 +49,23 @@ pub struct Fitted {
     places: Vec<usize>,
     /// Faces that the arena holds.
     pub capacity: usize,
-    /// Of each launch, by the power of two that the faces were rounded up to; those of other kernels than convolutions mean
-    /// nothing.
-    tiles: HashMap<usize, Vec<Tile>>,
+    /// The tile of each launch, by the number of faces rounded up to a power of two; unused for kernels other than
+    /// convolutions.
+    tiles: HashMap<usize, Vec<BlockTile>>,
 }
 
-/// A batch's memory on the card, and its rows' memory here.
-struct Slot {
+/// A batch's memory on the GPU, and its rows' memory on the host.
+struct BatchSlot {
     pixels: DeviceMemory,
     out: DeviceMemory,
     rows: Pinned,
     /// Faces that fit.
     faces: usize,
-    /// Passed when the rows are there.
+    /// Passed when the rows have arrived.
     done: Option<Event>,
 }
 
-impl Slot {
+impl BatchSlot {
     fn new(card: &Card, face: usize, faces: usize) -> Result<Self, CudaError> {
         let out = faces * DIMENSION * size_of::<f32>();
         Ok(Self {
@@ -79,9 +79,9 @@ impl Slot {
 }
 
 impl Fitted {
-    pub fn new(network: &Network, side: usize, faces: usize) -> Result<Self, CudaError> {
-        let Network { card, compute, width, numbers, .. } = network;
-        let plan = Plan::new(*width, side, *numbers);
+    pub fn new(network: &LoadedNetwork, side: usize, faces: usize) -> Result<Self, CudaError> {
+        let LoadedNetwork { card, compute, width, numbers, .. } = network;
+        let plan = GpuPlan::new(*width, side, *numbers);
         let (places, bytes) = plan.arena(faces);
         let arena = card.allocate(bytes)?;
         compute.fill(&arena, 0)?;
@@ -89,26 +89,26 @@ impl Fitted {
         let memory = card.allocate(taps.len())?;
         compute.upload_now(&taps, &memory, 0)?;
         let face = side * side * 3;
-        let slots = (0..SLOTS).map(|_| Slot::new(card, face, faces)).collect::<Result<_, _>>()?;
+        let slots = (0..SLOTS).map(|_| BatchSlot::new(card, face, faces)).collect::<Result<_, _>>()?;
         let mut fitted = Self {
             graphs: HashMap::new(),
             slots,
             plan,
             taps: memory,
             values: card.allocate(256 * size_of::<f32>())?,
-            // Of no profile: the first batch brings its own.
+            // Differs from every profile's: the first batch uploads its own.
             standardise: Standardise { mean: f32::NAN, scale: f32::NAN },
             arena,
             places,
             capacity: faces,
             tiles: HashMap::new(),
         };
-        fitted.know_tiles(network, faces)?;
+        fitted.ensure_tiles(network, faces)?;
         Ok(fitted)
     }
 
     /// Launches for faces of a slot, from one on.
-    fn launches(&self, network: &Network, slot: usize, first: usize, faces: usize) -> Vec<Launch> {
+    fn launches(&self, network: &LoadedNetwork, slot: usize, first: usize, faces: usize) -> Vec<Launch> {
         let face = self.plan.side * self.plan.side * 3;
         let slot = &self.slots[slot];
         let at = Addresses {
@@ -123,12 +123,12 @@ impl Fitted {
     }
 
     /// Tiles for so many faces, in the order of the launches.
-    fn tiles(&self, faces: usize) -> impl Iterator<Item = Tile> {
+    fn tiles(&self, faces: usize) -> impl Iterator<Item = BlockTile> {
         let known = self.tiles.get(&faces.next_power_of_two());
         known.into_iter().flatten().copied().chain(iter::repeat(TILES[0]))
     }
 
-    fn queue(&self, network: &Network, launches: &[Launch], faces: usize) -> Result<(), CudaError> {
+    fn queue(&self, network: &LoadedNetwork, launches: &[Launch], faces: usize) -> Result<(), CudaError> {
         for (launch, tile) in launches.iter().zip(self.tiles(faces)) {
             // SAFETY: addresses are those of this network's memory, which outlives its streams' work: whoever drops it waits.
             unsafe { network.kernels.launch(&network.compute, launch, tile)? };
@@ -136,8 +136,8 @@ impl Fitted {
         Ok(())
     }
 
-    /// Finds the tiles for about so many faces, unless that was done before.
-    fn know_tiles(&mut self, network: &Network, faces: usize) -> Result<(), CudaError> {
+    /// Chooses the tiles for about `faces` faces, once.
+    fn ensure_tiles(&mut self, network: &LoadedNetwork, faces: usize) -> Result<(), CudaError> {
         let about = faces.next_power_of_two();
         if !self.tiles.contains_key(&about) {
             let tiles = self.choose_tiles(network, about.min(self.capacity))?;
@@ -146,18 +146,18 @@ impl Fitted {
         Ok(())
     }
 
-    /// The fastest of the most promising tiles of each convolution, measured with so many faces.
-    fn choose_tiles(&self, network: &Network, faces: usize) -> Result<Vec<Tile>, CudaError> {
+    /// Measures the most promising tiles of each convolution with `faces` faces and takes the fastest.
+    fn choose_tiles(&self, network: &LoadedNetwork, faces: usize) -> Result<Vec<BlockTile>, CudaError> {
         let multiprocessors = network.card.multiprocessors() as usize;
         let (stream, started) = (&network.compute, Instant::now());
         let mut tiles = Vec::new();
         for launch in self.launches(network, 0, 0, faces) {
-            let Work::Convolution { args, head: false } = &launch.work else {
+            let LaunchWork::Convolution { args, head: false } = &launch.work else {
                 tiles.push(TILES[0]);
                 continue;
             };
             let mut candidates = tile::candidates(args.rows as usize, args.channels as usize, multiprocessors);
-            if started.elapsed() > CANCEL_POLL {
+            if started.elapsed() > TUNING_LIMIT {
                 candidates.truncate(1);
             }
             if let [only] = candidates[..] {
@@ -186,8 +186,8 @@ impl Fitted {
         Ok(tiles)
     }
 
-    /// What the network takes for `faces` faces, ms.
-    pub fn milliseconds(&mut self, network: &Network, faces: usize) -> Result<f64, CudaError> {
+    /// The network's time for `faces` faces, ms.
+    pub fn milliseconds(&mut self, network: &LoadedNetwork, faces: usize) -> Result<f64, CudaError> {
         let mut fastest = f64::INFINITY;
         for _ in 0..=TRIALS {
             let before = network.compute.record()?;
@@ -199,11 +199,11 @@ impl Fitted {
         Ok(fastest)
     }
 
-    /// Queues the network for faces of a slot: with one call where the same was done before.
-    fn compute(&mut self, network: &Network, slot: usize, first: usize, faces: usize) -> Result<(), CudaError> {
+    /// Queues the network for faces of a slot, as one graph launch if the same was queued before.
+    fn compute(&mut self, network: &LoadedNetwork, slot: usize, first: usize, faces: usize) -> Result<(), CudaError> {
         let key = (slot, first, faces);
         if !self.graphs.contains_key(&key) {
-            self.know_tiles(network, faces)?;
+            self.ensure_tiles(network, faces)?;
             let launches = self.launches(network, slot, first, faces);
             if self.graphs.len() >= GRAPHS {
                 return self.queue(network, &launches, faces);
@@ -214,8 +214,8 @@ impl Fitted {
         self.graphs[&key].launch(&network.compute)
     }
 
-    /// Brings the network input of each byte to the card, where it is not there yet.
-    fn standardise(&mut self, network: &Network, standardise: Standardise) -> Result<(), CudaError> {
+    /// Uploads the network input of each byte value if it has changed.
+    fn standardise(&mut self, network: &LoadedNetwork, standardise: Standardise) -> Result<(), CudaError> {
         if self.standardise != standardise {
             let values: Vec<u8> = standardise.values().into_iter().flat_map(f32::to_le_bytes).collect();
             network.compute.upload_now(&values, &self.values, 0)?;
@@ -224,15 +224,15 @@ impl Fitted {
         Ok(())
     }
 
-    /// Queues a batch: upload, network, download. Its pixels stay what and where they are until it is done.
-    pub fn start(&mut self, network: &Network, slot: usize, batch: &FaceBatch<'_>) -> Result<(), CudaError> {
+    /// Queues a batch: upload, network, download. Its pixels must stay unchanged and in place until it is done.
+    pub fn start(&mut self, network: &LoadedNetwork, slot: usize, batch: &FaceBatch<'_>) -> Result<(), CudaError> {
         self.standardise(network, batch.standardise)?;
         let face = batch.side * batch.side * 3;
         if batch.count > self.slots[slot].faces {
-            // Graphs name the old memory, and one may be running for the other slot.
+            // Graphs refer to the old memory, and one may be running for the other slot.
             network.compute.synchronize()?;
             self.graphs.clear();
-            self.slots[slot] = Slot::new(&network.card, face, batch.count)?;
+            self.slots[slot] = BatchSlot::new(&network.card, face, batch.count)?;
         }
         for piece in capacity::pieces(batch.count, self.capacity) {
             let bytes = piece.start * face..piece.end * face;
@@ -243,21 +243,21 @@ impl Fitted {
             network.compute.wait(&network.uploads.record()?)?;
             self.compute(network, slot, piece.start, piece.len())?;
         }
-        let Slot { out, rows, done, .. } = &mut self.slots[slot];
+        let BatchSlot { out, rows, done, .. } = &mut self.slots[slot];
         // SAFETY: nobody reads the rows before the event has passed.
         unsafe { network.compute.download(out, 0, &mut rows[..batch.count * DIMENSION * size_of::<f32>()])? };
         *done = Some(network.compute.record()?);
         Ok(())
     }
 
-    /// Whether a batch's rows are there. A failure is told by [`Self::finish`].
+    /// Whether a batch's rows have arrived. [`Self::finish`] reports a failure.
     pub fn is_done(&self, slot: usize) -> bool {
         self.slots[slot].done.as_ref().is_none_or(|done| done.done().unwrap_or(true))
     }
 
-    /// Waits for a batch and gives its rows.
+    /// Waits for a batch and copies its rows.
     pub fn finish(&mut self, slot: usize, out: &mut [f32]) -> Result<(), CudaError> {
-        let Slot { rows, done, .. } = &mut self.slots[slot];
+        let BatchSlot { rows, done, .. } = &mut self.slots[slot];
         if let Some(done) = done.take() {
             done.synchronize()?;
         }
@@ -265,11 +265,16 @@ impl Fitted {
         Ok(())
     }
 
-    /// Faces once more, alone and one step after the other: up, launch by launch, down.
-    pub fn stages(&mut self, network: &Network, pixels: &[u8], faces: usize) -> Result<Vec<StageTime>, CudaError> {
+    /// Runs faces again, alone and step by step, with the time of upload, each launch and download.
+    pub fn stages(
+        &mut self,
+        network: &LoadedNetwork,
+        pixels: &[u8],
+        faces: usize,
+    ) -> Result<Vec<StageTime>, CudaError> {
         let launches = self.launches(network, 0, 0, faces);
         let tiles: Vec<_> = self.tiles(faces).take(launches.len()).collect();
-        let Slot { pixels: memory, out, rows, .. } = &mut self.slots[0];
+        let BatchSlot { pixels: memory, out, rows, .. } = &mut self.slots[0];
         let rows = &mut rows[..faces * DIMENSION * size_of::<f32>()];
         let mut events = vec![network.compute.record()?];
         // SAFETY: the slot is free; pixels and rows stay until the stream was waited for, below.

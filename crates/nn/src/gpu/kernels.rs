@@ -1,7 +1,7 @@
-//! The kernels of one precision on one card.
+//! The kernels of one precision, loaded on one GPU.
 
-use super::plan::{Launch, Work};
-use super::tile::{HEAD_TILE, TILES, Tile};
+use super::plan::{Launch, LaunchWork};
+use super::tile::{BlockTile, HEAD_TILE, TILES};
 use crate::Precision;
 use facevault_cuda::{Card, CudaError, Kernel, Module, Stream, ptx};
 
@@ -9,7 +9,7 @@ use facevault_cuda::{Card, CudaError, Kernel, Module, Stream, ptx};
 const THREADS: usize = 256;
 
 /// Every kernel that a network needs.
-pub struct Kernels {
+pub struct NetworkKernels {
     /// In the order of [`TILES`].
     body: Vec<Kernel>,
     head: Kernel,
@@ -19,8 +19,8 @@ pub struct Kernels {
     normalise: Kernel,
 }
 
-impl Kernels {
-    /// Has the driver compile them.
+impl NetworkKernels {
+    /// Loads them; the driver compiles them for the GPU.
     pub fn load(card: &Card, precision: Precision) -> Result<Self, CudaError> {
         let ptx = match precision {
             Precision::Tf32 => ptx::NETWORK_TF32,
@@ -29,7 +29,7 @@ impl Kernels {
             Precision::F32 | Precision::Int8 => ptx::NETWORK_F32,
         };
         let (module, last, name) = (card.module(ptx)?, card.module(ptx::HEAD)?, precision.name());
-        let convolution = |module: &Module, name: &str, tile: Tile| {
+        let convolution = |module: &Module, name: &str, tile: BlockTile| {
             let kernel = module.kernel(name)?;
             kernel.shared(tile.shared())?;
             Ok(kernel)
@@ -49,19 +49,19 @@ impl Kernels {
     ///
     /// # Safety
     /// The addresses of the launch are those of live memory that is large enough, until the work is done.
-    pub unsafe fn launch(&self, stream: &Stream, launch: &Launch, tile: Tile) -> Result<(), CudaError> {
+    pub unsafe fn launch(&self, stream: &Stream, launch: &Launch, tile: BlockTile) -> Result<(), CudaError> {
         let blocks = |count: i64| [(count as usize).div_ceil(THREADS) as u32, 1, 1];
         let threads = THREADS as u32;
         // SAFETY: the kernels' arguments are laid out as these (`arguments`); the caller's for the rest.
         unsafe {
             match &launch.work {
-                Work::Standardise(args) => stream.launch(&self.standardise, blocks(args.count), threads, 0, args),
-                Work::Pool(args) => stream.launch(&self.pool, blocks(args.count), threads, 0, args),
-                Work::Mean(args) => stream.launch(&self.mean, blocks(args.count), threads, 0, args),
-                Work::Normalise(args) => {
+                LaunchWork::Standardise(args) => stream.launch(&self.standardise, blocks(args.count), threads, 0, args),
+                LaunchWork::Pool(args) => stream.launch(&self.pool, blocks(args.count), threads, 0, args),
+                LaunchWork::Mean(args) => stream.launch(&self.mean, blocks(args.count), threads, 0, args),
+                LaunchWork::Normalise(args) => {
                     stream.launch(&self.normalise, blocks(i64::from(args.rows) * 32), threads, 0, args)
                 }
-                Work::Convolution { args, head } => {
+                LaunchWork::Convolution { args, head } => {
                     let which = TILES.iter().position(|known| *known == tile).unwrap_or(0);
                     let (kernel, tile) =
                         if *head { (&self.head, HEAD_TILE) } else { (&self.body[which], TILES[which]) };

@@ -1,6 +1,6 @@
-//! [`InceptionResnetV1`](super::inception_resnet_v1) on an NVIDIA card: compiled into launches of our own kernels
-//! (`plan`), which run through the driver alone (`facevault_cuda`). `docs/gpu-kernels.md` tells how it came to be, and
-//! what has been measured.
+//! [`InceptionResnetV1`](super::inception_resnet_v1) on an NVIDIA GPU: `plan` compiles it into launches of FaceVault's own
+//! kernels, which `facevault-cuda` runs through the driver alone. **Not yet run on a GPU**; `docs/gpu-kernels.md` explains the
+//! design and how it is tested without one.
 
 mod arguments;
 mod embedder;
@@ -9,4 +9,4 @@ mod kernels;
 mod plan;
 mod tile;
 
-pub use embedder::{CardEmbedder, PRECISIONS};
+pub use embedder::CardEmbedder;

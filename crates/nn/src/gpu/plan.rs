@@ -1,12 +1,12 @@
-//! The network's [`Program`] compiled for a card: where maps lie, which parameters a step reads, which launches a number
-//! of faces needs. Pure: addresses come from outside.
+//! The network's [`Program`] compiled for a GPU: the places of maps, the parameters of each step, the launches for a number of
+//! faces. Pure: the caller supplies the addresses.
 
 use super::arguments::{self as args, SEGMENTS, Segment};
 use super::tile::STEP;
 use crate::Precision;
 use crate::folding::Folded;
 use crate::inception_resnet_v1::{Convolution, DIMENSION};
-use crate::program::{self, Need, Op, Place, Product, Program, Role};
+use crate::program::{self, MapRole, MapSlice, Need, Op, Product, Program};
 
 /// Bytes that kernels read and write at once.
 const CHUNK: usize = 16;
@@ -14,20 +14,20 @@ const CHUNK: usize = 16;
 /// Places in memory are multiples of this.
 const ALIGNMENT: usize = 256;
 
-/// Behind the end of k, outside every picture: `NO_TAP` of `convolution.cuh`, for both axes.
+/// Fills up k with a tap outside every picture: `NO_TAP` of `convolution.cuh`, for both axes.
 const NO_TAP: [i32; 2] = [0, 0x4000 | 0x4000 << 16];
 
-/// How numbers of a precision are kept.
+/// How a precision stores its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Numbers {
-    /// The precision; one that a card can.
+pub struct NumberFormat {
+    /// One that a GPU computes in.
     pub precision: Precision,
     /// Of a number, bytes.
     pub bytes: usize,
 }
 
-impl Numbers {
-    /// Those of a precision; nothing where a card's kernels do not know it.
+impl NumberFormat {
+    /// Those of a precision; `None` if the GPU kernels lack it.
     #[must_use]
     pub fn of(precision: Precision) -> Option<Self> {
         let bytes = match precision {
@@ -56,7 +56,7 @@ impl Numbers {
 
 /// A map's layout: channels last, each slice padded to whole chunks with channels that are zero.
 #[derive(Debug, Clone)]
-pub struct Layout {
+pub struct MapLayout {
     /// Pixels of a column.
     pub height: usize,
     /// Pixels of a row.
@@ -69,8 +69,8 @@ pub struct Layout {
     parts: Vec<(usize, usize, usize)>,
 }
 
-impl Layout {
-    fn new(map: &program::Map, numbers: Numbers) -> Self {
+impl MapLayout {
+    fn new(map: &program::Map, numbers: NumberFormat) -> Self {
         let mut at = 0;
         let parts = map.parts.iter().map(|&channels| {
             let padded = channels.next_multiple_of(numbers.lanes());
@@ -78,7 +78,7 @@ impl Layout {
             (at - padded, channels, padded)
         });
         let parts = parts.collect();
-        let bytes = if matches!(map.role, Role::Input | Role::Activation) { numbers.bytes } else { 4 };
+        let bytes = if matches!(map.role, MapRole::Input | MapRole::Activation) { numbers.bytes } else { 4 };
         Self { height: map.height, width: map.width, channels: at, bytes, parts }
     }
 
@@ -97,9 +97,9 @@ impl Layout {
     }
 }
 
-/// A product's parameters in [`Parameters::bytes`].
+/// A product's parameters in [`GpuParameters::bytes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layer {
+pub struct PackedProduct {
     /// Where the weights begin: channels × k.
     weights: usize,
     /// Where the bias begins: channels × f32.
@@ -112,21 +112,21 @@ pub struct Layer {
 
 /// All parameters of the network as the kernels read them; they do not depend on the size of the faces.
 #[derive(Debug, Default)]
-pub struct Parameters {
-    /// As they lie on the card.
+pub struct GpuParameters {
+    /// In the kernels' layout.
     pub bytes: Vec<u8>,
     /// A product each, in the order of the steps.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<PackedProduct>,
 }
 
 /// The network for faces of one size.
 #[derive(Debug)]
-pub struct Plan {
+pub struct GpuPlan {
     /// Side of the faces, pixels.
     pub side: usize,
-    numbers: Numbers,
+    numbers: NumberFormat,
     program: Program,
-    layouts: Vec<Layout>,
+    layouts: Vec<MapLayout>,
     lives: Vec<(usize, usize)>,
     /// Of all products, one behind the other.
     pub taps: Vec<[i32; 2]>,
@@ -134,7 +134,7 @@ pub struct Plan {
     first_taps: Vec<usize>,
 }
 
-/// Where things are on the card.
+/// Addresses on the GPU.
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
     /// Of the parameters.
@@ -151,46 +151,46 @@ pub struct Addresses {
     pub out: u64,
 }
 
-/// What a kernel is launched with.
+/// A kernel and its arguments.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Work {
+pub enum LaunchWork {
     /// Bytes → network input.
-    Standardise(args::Standardise),
+    Standardise(args::StandardiseArguments),
     /// Convolutions in the precision of the network, or in f32.
     Convolution {
         /// What it takes.
-        args: args::Convolution,
+        args: args::ConvolutionArguments,
         /// Whether it is the head's: f32 whatever the precision.
         head: bool,
     },
     /// 3×3 maximum.
-    Pool(args::Pool),
+    Pool(args::PoolArguments),
     /// Mean over the pixels.
-    Mean(args::Mean),
+    Mean(args::MeanArguments),
     /// Unit vectors.
-    Normalise(args::Normalise),
+    Normalise(args::NormaliseArguments),
 }
 
-/// A launch, with what it is part of.
+/// A launch and the layer it belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Launch {
     /// Of the layer or layers.
     pub name: String,
     /// The part of the network.
     pub stage: &'static str,
-    /// Floating-point operations that it is worth for a face.
+    /// Floating-point operations for a face, by definition.
     pub flop: f64,
     /// Which kernel, on what.
-    pub work: Work,
+    pub work: LaunchWork,
 }
 
-impl Parameters {
+impl GpuParameters {
     /// Packs a network's folded parameters for a program of it, whatever the side of its faces.
-    pub fn new(program: &Program, numbers: Numbers, folded: impl Fn(&Convolution) -> Folded) -> Self {
-        let layouts: Vec<_> = program.maps.iter().map(|map| Layout::new(map, numbers)).collect();
+    pub fn new(program: &Program, numbers: NumberFormat, folded: impl Fn(&Convolution) -> Folded) -> Self {
+        let layouts: Vec<_> = program.maps.iter().map(|map| MapLayout::new(map, numbers)).collect();
         let mut parameters = Self::default();
         for (product, head) in products(program) {
-            let numbers = if head { Numbers { precision: Precision::F32, bytes: 4 } } else { numbers };
+            let numbers = if head { NumberFormat { precision: Precision::F32, bytes: 4 } } else { numbers };
             parameters.push(product, &layouts, numbers, &folded);
         }
         parameters
@@ -199,8 +199,8 @@ impl Parameters {
     fn push(
         &mut self,
         product: &Product,
-        layouts: &[Layout],
-        numbers: Numbers,
+        layouts: &[MapLayout],
+        numbers: NumberFormat,
         folded: &impl Fn(&Convolution) -> Folded,
     ) {
         let input = &layouts[product.input];
@@ -230,11 +230,11 @@ impl Parameters {
         let channels = bias.len();
         let at = self.align();
         self.bytes.extend(bias.iter().flat_map(|value| value.to_le_bytes()));
-        self.layers.push(Layer { weights, bias: at, channels, steps });
+        self.layers.push(PackedProduct { weights, bias: at, channels, steps });
     }
 
     /// One output channel: taps × channels of the input's layout.
-    fn row(&mut self, weight: &[f32], taps: usize, input: &Layout, scale: f32, numbers: Numbers) {
+    fn row(&mut self, weight: &[f32], taps: usize, input: &MapLayout, scale: f32, numbers: NumberFormat) {
         for tap in 0..taps {
             let mut first = 0;
             for &(_, channels, padded) in &input.parts {
@@ -256,17 +256,17 @@ impl Parameters {
 /// The products of a program in order, and whether each is the head.
 fn products(program: &Program) -> impl Iterator<Item = (&Product, bool)> {
     program.steps.iter().filter_map(|step| match &step.op {
-        Op::Product(product) => Some((product, program.maps[product.input].role == Role::Head)),
+        Op::Product(product) => Some((product, program.maps[product.input].role == MapRole::Head)),
         _ => None,
     })
 }
 
-impl Plan {
+impl GpuPlan {
     /// Compiles the network at a width for faces of `side` × `side` pixels.
     #[must_use]
-    pub fn new(width: f64, side: usize, numbers: Numbers) -> Self {
+    pub fn new(width: f64, side: usize, numbers: NumberFormat) -> Self {
         let program = Program::new(width, side);
-        let layouts: Vec<_> = program.maps.iter().map(|map| Layout::new(map, numbers)).collect();
+        let layouts: Vec<_> = program.maps.iter().map(|map| MapLayout::new(map, numbers)).collect();
         let (mut taps, mut first_taps) = (Vec::new(), Vec::new());
         for (product, _) in products(&program) {
             first_taps.push(taps.len());
@@ -279,7 +279,7 @@ impl Plan {
     /// Where each map begins with so many faces, and how much memory all take, bytes.
     #[must_use]
     pub fn arena(&self, faces: usize) -> (Vec<usize>, usize) {
-        let size = |layout: &Layout| (layout.face() * faces).next_multiple_of(ALIGNMENT);
+        let size = |layout: &MapLayout| (layout.face() * faces).next_multiple_of(ALIGNMENT);
         let needs: Vec<_> =
             self.layouts.iter().zip(&self.lives).map(|(layout, &life)| Need { size: size(layout), life }).collect();
         program::place(&needs, 0)
@@ -287,8 +287,8 @@ impl Plan {
 
     /// The launches for `faces` faces, in order. `places` are those of [`Self::arena`] with at least as many faces.
     #[must_use]
-    pub fn launches(&self, layers: &[Layer], places: &[usize], at: &Addresses, faces: usize) -> Vec<Launch> {
-        let context = Context { plan: self, places, at, faces };
+    pub fn launches(&self, layers: &[PackedProduct], places: &[usize], at: &Addresses, faces: usize) -> Vec<Launch> {
+        let context = LaunchContext { plan: self, places, at, faces };
         let mut number = 0;
         let mut launches: Vec<Launch> = Vec::with_capacity(self.program.steps.len() + 1);
         for step in &self.program.steps {
@@ -311,7 +311,7 @@ impl Plan {
 }
 
 /// Where each 16 bytes of k come from, relative to the first pixel of an output's window.
-fn taps_of(convolution: &Convolution, input: &Layout) -> Vec<[i32; 2]> {
+fn taps_of(convolution: &Convolution, input: &MapLayout) -> Vec<[i32; 2]> {
     let (height, width) = convolution.kernel;
     let mut taps = Vec::new();
     for ky in 0..height {
@@ -325,15 +325,15 @@ fn taps_of(convolution: &Convolution, input: &Layout) -> Vec<[i32; 2]> {
     taps
 }
 
-struct Context<'a> {
-    plan: &'a Plan,
+struct LaunchContext<'a> {
+    plan: &'a GpuPlan,
     places: &'a [usize],
     at: &'a Addresses,
     faces: usize,
 }
 
-impl Context<'_> {
-    fn layout(&self, map: usize) -> &Layout {
+impl LaunchContext<'_> {
+    fn layout(&self, map: usize) -> &MapLayout {
         &self.plan.layouts[map]
     }
 
@@ -342,18 +342,18 @@ impl Context<'_> {
     }
 
     /// Address of a slice of the first pixel.
-    fn slice(&self, (map, part): Place) -> u64 {
+    fn slice(&self, (map, part): MapSlice) -> u64 {
         let layout = self.layout(map);
         self.address(map) + (layout.parts[part].0 * layout.bytes) as u64
     }
 
-    fn standardise(&self, out: usize) -> Work {
+    fn standardise(&self, out: usize) -> LaunchWork {
         let count = (self.faces * self.layout(out).pixels()) as i64;
         let Addresses { pixels, values, .. } = *self.at;
-        Work::Standardise(args::Standardise { pixels, values, out: self.address(out), count })
+        LaunchWork::Standardise(args::StandardiseArguments { pixels, values, out: self.address(out), count })
     }
 
-    fn convolution(&self, product: &Product, layer: &Layer, first_tap: usize) -> Work {
+    fn convolution(&self, product: &Product, layer: &PackedProduct, first_tap: usize) -> LaunchWork {
         let (input, geometry) = (self.layout(product.input), product.geometry());
         let mut segments = [Segment { end: i32::MAX, ..Segment::default() }; SEGMENTS];
         let mut end = 0;
@@ -371,8 +371,8 @@ impl Context<'_> {
             };
         }
         let output = self.layout(product.into[0].1.0);
-        let head = self.plan.program.maps[product.input].role == Role::Head;
-        let args = args::Convolution {
+        let head = self.plan.program.maps[product.input].role == MapRole::Head;
+        let args = args::ConvolutionArguments {
             input: self.address(product.input),
             weights: self.at.parameters + layer.weights as u64,
             bias: self.at.parameters + layer.bias as u64,
@@ -391,13 +391,13 @@ impl Context<'_> {
             padding_x: geometry.padding.1 as i32,
             relu: i32::from(product.relu),
         };
-        Work::Convolution { args, head }
+        LaunchWork::Convolution { args, head }
     }
 
-    fn pool(&self, input: usize, out: Place) -> Work {
+    fn pool(&self, input: usize, out: MapSlice) -> LaunchWork {
         let (from, to) = (self.layout(input), self.layout(out.0));
         let chunks = from.pixel() / CHUNK;
-        Work::Pool(args::Pool {
+        LaunchWork::Pool(args::PoolArguments {
             input: self.address(input),
             out: self.slice(out),
             input_height: from.height as i32,
@@ -411,9 +411,9 @@ impl Context<'_> {
         })
     }
 
-    fn mean(&self, input: usize, out: usize) -> Work {
+    fn mean(&self, input: usize, out: usize) -> LaunchWork {
         let from = self.layout(input);
-        Work::Mean(args::Mean {
+        LaunchWork::Mean(args::MeanArguments {
             input: self.address(input),
             out: self.address(out),
             pixels: from.pixels() as i32,
@@ -422,8 +422,8 @@ impl Context<'_> {
         })
     }
 
-    fn normalise(&self, input: usize) -> Work {
-        Work::Normalise(args::Normalise {
+    fn normalise(&self, input: usize) -> LaunchWork {
+        LaunchWork::Normalise(args::NormaliseArguments {
             input: self.address(input),
             out: self.at.out,
             rows: self.faces as i32,
@@ -437,7 +437,7 @@ impl Context<'_> {
 mod tests {
     use super::*;
 
-    const F16: Numbers = Numbers { precision: Precision::F16, bytes: 2 };
+    const F16: NumberFormat = NumberFormat { precision: Precision::F16, bytes: 2 };
 
     fn at() -> Addresses {
         let base = 1 << 40;
@@ -452,11 +452,11 @@ mod tests {
     }
 
     #[test]
-    fn weights_stand_by_output_then_tap_then_channel_with_zeros_between() {
-        let input = Layout { height: 9, width: 9, channels: 16, bytes: 2, parts: vec![(0, 3, 8), (8, 2, 8)] };
+    fn weights_are_packed_by_output_then_tap_then_channel_with_zeros_between() {
+        let input = MapLayout { height: 9, width: 9, channels: 16, bytes: 2, parts: vec![(0, 3, 8), (8, 2, 8)] };
         // Outputs × inputs × taps: 2 × 5 × 1×2; each number tells its place.
         let weight: Vec<f32> = (0..20).map(|i| i as f32).collect();
-        let mut parameters = Parameters::default();
+        let mut parameters = GpuParameters::default();
         parameters.row(&weight[10..], 2, &input, 2.0, F16);
         let numbers: Vec<f32> =
             parameters.bytes.as_chunks().0.iter().map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect();
@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn tf32_weights_are_rounded_to_the_nearest() {
         let mut bytes = Vec::new();
-        let numbers = Numbers { precision: Precision::Tf32, bytes: 4 };
+        let numbers = NumberFormat { precision: Precision::Tf32, bytes: 4 };
         for value in [1.0 + f32::EPSILON, 1.0 + 0.6 / 1024.0, -1.0 - 0.5 / 1024.0, f32::INFINITY] {
             numbers.write(value, &mut bytes);
         }
@@ -484,7 +484,7 @@ mod tests {
     #[test]
     fn taps_walk_the_window_in_chunks_and_end_outside_every_picture() {
         let program = Program::new(0.25, 96);
-        let layouts: Vec<_> = program.maps.iter().map(|map| Layout::new(map, F16)).collect();
+        let layouts: Vec<_> = program.maps.iter().map(|map| MapLayout::new(map, F16)).collect();
         let (product, _) = products(&program).next().unwrap();
         let taps = taps_of(product.geometry(), &layouts[product.input]);
         // 3×3 taps of one chunk each, in whole steps of four.
@@ -495,13 +495,13 @@ mod tests {
 
     #[test]
     fn launches_stay_in_the_memory_they_are_given() {
-        for numbers in [F16, Numbers { precision: Precision::F32, bytes: 4 }] {
-            let plan = Plan::new(0.25, 96, numbers);
+        for numbers in [F16, NumberFormat { precision: Precision::F32, bytes: 4 }] {
+            let plan = GpuPlan::new(0.25, 96, numbers);
             let zero = |c: &Convolution| Folded {
                 weight: vec![0.0; c.inputs * c.outputs * c.kernel.0 * c.kernel.1],
                 bias: vec![0.0; c.outputs],
             };
-            let parameters = Parameters::new(&plan.program, numbers, zero);
+            let parameters = GpuParameters::new(&plan.program, numbers, zero);
             let (places, arena) = plan.arena(3);
             let at = at();
             let inside =
@@ -509,7 +509,7 @@ mod tests {
             let mut convolutions = 0;
             for launch in plan.launches(&parameters.layers, &places, &at, 3) {
                 match launch.work {
-                    Work::Convolution { args, head } => {
+                    LaunchWork::Convolution { args, head } => {
                         convolutions += 1;
                         let step = args.channels as usize * args.steps as usize * STEP;
                         let weights = (args.weights - at.parameters) as usize..;
@@ -529,15 +529,15 @@ mod tests {
                         }
                         assert_eq!(first, args.channels, "{}: every channel goes somewhere", launch.name);
                     }
-                    Work::Pool(args) => {
+                    LaunchWork::Pool(args) => {
                         let pixels = args.output_height * args.output_width * 3;
                         assert_eq!(args.count, i64::from(pixels) * i64::from(args.chunks), "{}", launch.name);
                         let all = (pixels - 1) * args.output_pixel + args.chunks * 16;
                         assert!(inside(args.out, all as usize), "{}", launch.name);
                     }
-                    Work::Standardise(args) => assert_eq!(args.count, 3 * 96 * 96),
-                    Work::Mean(args) => assert_eq!(args.count, 3 * i64::from(args.channels)),
-                    Work::Normalise(args) => assert_eq!((args.rows, args.out), (3, at.out)),
+                    LaunchWork::Standardise(args) => assert_eq!(args.count, 3 * 96 * 96),
+                    LaunchWork::Mean(args) => assert_eq!(args.count, 3 * i64::from(args.channels)),
+                    LaunchWork::Normalise(args) => assert_eq!((args.rows, args.out), (3, at.out)),
                 }
             }
             assert_eq!(convolutions, parameters.layers.len());
@@ -546,11 +546,11 @@ mod tests {
 
     #[test]
     fn memory_grows_with_the_faces_and_maps_take_turns_in_it() {
-        let plan = Plan::new(1.0, 160, F16);
+        let plan = GpuPlan::new(1.0, 160, F16);
         let (_, one) = plan.arena(1);
         let (_, many) = plan.arena(64);
         assert!(many <= 64 * one);
-        let all: usize = plan.layouts.iter().map(Layout::face).sum();
+        let all: usize = plan.layouts.iter().map(MapLayout::face).sum();
         assert!(2 * one < all, "{one} of {all} bytes");
     }
 }

@@ -1,9 +1,9 @@
-//! The tiles of outputs that a block of the convolution kernel computes. Which one a layer takes changes its speed only:
-//! every output is the same sum in the same order.
+//! The tiles of outputs that a block of the convolution kernel computes. A layer's tile changes its speed only: every output
+//! is the same sum in the same order.
 
 /// A tile: pixels × channels, and threads of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tile {
+pub struct BlockTile {
     /// Pixels of the output.
     pub rows: usize,
     /// Channels of the output.
@@ -12,12 +12,12 @@ pub struct Tile {
     pub threads: usize,
 }
 
-const fn tile(rows: usize, channels: usize, threads: usize) -> Tile {
-    Tile { rows, channels, threads }
+const fn tile(rows: usize, channels: usize, threads: usize) -> BlockTile {
+    BlockTile { rows, channels, threads }
 }
 
 /// Those of `CONVOLUTIONS` in `convolution.cuh`.
-pub const TILES: [Tile; 6] = [
+pub const TILES: [BlockTile; 6] = [
     tile(128, 128, 256),
     tile(128, 96, 128),
     tile(128, 64, 128),
@@ -27,16 +27,16 @@ pub const TILES: [Tile; 6] = [
 ];
 
 /// That of `convolution_head` in `head.cu`: a product of few rows.
-pub const HEAD_TILE: Tile = tile(64, 64, 128);
+pub const HEAD_TILE: BlockTile = tile(64, 64, 128);
 
 /// Bytes of k of a step, and steps in shared memory: `STEP` and `STAGES` of `convolution.cuh`.
 pub const STEP: usize = 64;
 const STAGES: usize = 4;
 
-/// Tiles that are worth a measurement.
+/// Tiles to measure for a layer.
 const CANDIDATES: usize = 3;
 
-impl Tile {
+impl BlockTile {
     /// The kernel's name in a precision's module.
     #[must_use]
     pub fn kernel(self, precision: &str) -> String {
@@ -70,7 +70,7 @@ impl Tile {
 
 /// The tiles that promise most for an output of `rows` × `channels`, best first.
 #[must_use]
-pub fn candidates(rows: usize, channels: usize, multiprocessors: usize) -> Vec<Tile> {
+pub fn candidates(rows: usize, channels: usize, multiprocessors: usize) -> Vec<BlockTile> {
     let mut tiles = TILES.to_vec();
     tiles.sort_by(|a, b| a.cost(rows, channels, multiprocessors).total_cmp(&b.cost(rows, channels, multiprocessors)));
     tiles.truncate(CANDIDATES);

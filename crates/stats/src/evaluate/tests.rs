@@ -266,7 +266,7 @@ fn every_path_of_an_expectation_has_a_number() {
 
 #[test]
 fn metrics_read_back_bit_for_bit() {
-    let found = Golden::read().evaluate(&options());
+    let found = GoldenFaces::read().evaluate(&options());
     let text = serde_json::to_string_pretty(&found.metrics).unwrap();
     let read = Metrics::from_json(text.as_bytes()).unwrap();
     assert_eq!(read, found.metrics);

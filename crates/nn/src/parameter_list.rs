@@ -1,0 +1,30 @@
+//! The parameters that a network's checkpoint must hold, collected layer by layer.
+
+use crate::weights::Parameter;
+
+/// The four vectors of a BatchNorm layer.
+pub const BATCH_NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
+
+/// Parameters in the order they were added.
+#[derive(Default)]
+pub struct ParameterList(pub Vec<Parameter>);
+
+impl ParameterList {
+    /// One tensor.
+    pub fn add(&mut self, key: &str, shape: &[usize]) {
+        self.0.push(Parameter { key: key.to_owned(), shape: shape.to_vec() });
+    }
+
+    /// `key.weight`, and `key.bias` with one number per output.
+    pub fn layer(&mut self, key: &str, weight: &[usize]) {
+        self.add(&format!("{key}.weight"), weight);
+        self.add(&format!("{key}.bias"), &weight[..1]);
+    }
+
+    /// The vectors of a BatchNorm.
+    pub fn batch_norm(&mut self, key: &str, channels: usize) {
+        for name in BATCH_NORM {
+            self.add(&format!("{key}.{name}"), &[channels]);
+        }
+    }
+}
