@@ -159,7 +159,7 @@ fn every_published_key_is_consumed_or_known() {
         assert!(require(network, tensors.clone()).unwrap_err().contains(&format!("{first} {:?}", taken.shape)));
         tensors.insert(first, taken);
         tensors.insert("head.weight".into(), Tensor { shape: vec![1], data: vec![0.0], dtype: "F32".into() });
-        assert!(require(network, tensors).unwrap_err().contains("not known to the network (1):\n    head.weight [1]"));
+        assert!(require(network, tensors).unwrap_err().contains("unexpected (1):\n    head.weight [1]"));
     }
 }
 
