@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::workspace::Workspace;
 
 /// The demo's config, absolute.
-const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/ablation-demo.yaml");
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/ablation-demo.yaml");
 
 /// The tests' network with an ablation of these steps.
 fn workspace(steps: &str) -> Workspace {

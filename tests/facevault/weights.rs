@@ -15,7 +15,7 @@ use crate::support::fake_hub::{COMMIT, FakeHub, Fault};
 const REPO: &str = "py-feat/facenet";
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/nn/tests/fixtures/weights").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/nn/tests/fixtures/weights").join(name)
 }
 
 fn load(source: &WeightsSource) -> Result<Checkpoint, WeightsError> {
