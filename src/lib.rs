@@ -39,36 +39,38 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod ablation;
-pub mod agreement;
+mod ablation;
+mod agreement;
 pub mod cli;
-pub mod closeness;
+mod closeness;
 pub mod commands;
-pub mod compare;
+mod compare;
 pub mod config;
 pub mod dataset;
-pub mod embed;
+mod embed;
 pub mod error;
 pub mod hub;
 pub mod npy;
 pub mod numbers;
-pub mod pages;
-pub mod plan;
+mod pages;
+mod plan;
 pub mod provenance;
-pub mod published;
-pub mod report;
-pub mod reproduce;
+mod published;
+mod report;
+mod reproduce;
 pub mod results;
-pub mod run;
-pub mod sample;
-pub mod spelling;
+mod run;
+mod sample;
+mod spelling;
 pub mod terminal;
 mod text_table;
 pub mod throughput;
 pub mod weights;
 
-pub use facevault_base::{digest, file_lock, files, pickle, pointer, progress};
+pub use facevault_base::{digest, files, progress};
+use facevault_base::{file_lock, pickle, pointer};
 pub use facevault_cuda as cuda;
 pub use facevault_nn as model;
 pub use facevault_preprocess::{self as preprocess, quality};
-pub use facevault_stats::{breakdown, estimate, evaluate, metrics, people, protocol, similarity, verification};
+pub use facevault_stats::{evaluate, protocol, similarity, verification};
+use facevault_stats::{breakdown, estimate, metrics, people};

@@ -20,16 +20,16 @@ use std::collections::BTreeSet;
 pub use common::SharedFaces;
 pub use differences::{Difference, PlanPart};
 pub use effect::{Effect, EffectVerdict};
-pub use gate::{Finding, RegressionGate, Tolerance, Tolerances};
+pub use gate::{RegressionGate, Tolerances};
 pub use headline::{HeadlineMetric, MetricDirection};
 pub use pairing::{
     Embeddings, Matrix, MeasuredRun, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, RankedRun, Ranking,
 };
-pub use same_space::{FaceAgreement, Level, Moved, NearestFaces};
+pub use same_space::{FaceAgreement, NearestFaces};
 pub(crate) use same_space::{asked, nearest};
 use serde::Serialize;
 pub use speed::{Setting, Speed, Timing, speeds};
-pub use stored::{MetricRow, MetricValue};
+pub use stored::MetricRow;
 
 use crate::evaluate::Evaluation;
 

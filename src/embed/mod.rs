@@ -27,7 +27,6 @@ mod store;
 mod tests;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
-pub use adopt::AdoptError;
 pub use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks};
 pub use export::{ExportError, export};
 pub use lock::{LockError, RunLock};
@@ -35,7 +34,7 @@ pub use options::{EmbedOptions, OnError};
 pub use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, admit, run};
 pub use reader::FaceReader;
 pub use record::{ChunkRecord, Timings, read_records};
-pub use sample::{EmbedSample, SampleRows};
+pub use sample::EmbedSample;
 pub use store::{ChunkStore, StoreError};
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -112,12 +111,6 @@ pub(super) fn path_of(chunks: &Path, chunk: usize, extension: &str) -> PathBuf {
 }
 
 impl ChunkRecord {
-    /// Its manifest rows.
-    #[must_use]
-    pub fn range(&self) -> Range<usize> {
-        self.first_row..self.first_row + self.rows
-    }
-
     /// Picture quality of each embedded row, if measured.
     pub fn qualities(&self) -> impl Iterator<Item = Option<Quality>> {
         let known = self.quality.iter().flat_map(Qualities::iter).map(Some);

@@ -26,14 +26,13 @@ use std::sync::Arc;
 pub use directory::RunDirectory;
 pub use error::RunError;
 use failures::failures_in;
-pub use failures::{FailureReason, Failures, failures};
-pub use inspect::{EmbeddedFaces, Lookup, Neighbour, RunRow, RunState, list, lookup};
+pub use failures::{Failures, failures};
+pub use inspect::{EmbeddedFaces, list, lookup};
 pub use missing_boxes::{MissingBoxes, unused_boxes};
 use partial::PartialPairs;
 pub use precision::agreement;
 use precision::{NetworkOpener, OpenNetwork};
 pub use sources::SourceCache;
-pub use verify::Check;
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
