@@ -99,7 +99,7 @@ fn a_message_shows_the_place_and_what_to_do() {
       |                  ^
     ");
     let digest = "z".repeat(64);
-    let weights = format!("weights={{source: file, path: m.pth, sha256: {digest}}} # {digest}");
+    let weights = format!("weights={{source: file, path: {}.pth, sha256: {digest}}} # {digest}", "m".repeat(80));
     assert_snapshot!(whole("", &[&weights]), @"");
     assert_snapshot!(understood("", &[]).unwrap_err(), @r"
     error: the config is empty

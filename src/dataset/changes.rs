@@ -69,21 +69,11 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::PixelSource;
     use crate::digest::Digest;
     use crate::preprocess::BoundingBox;
 
     fn manifest(ids: &[&str]) -> Manifest {
-        let face = |id: &&str| Face {
-            face_id: (*id).into(),
-            identity_id: None,
-            image_id: (*id).into(),
-            pixels: PixelSource::Synthetic { identity: 0, sample: 0 },
-            bbox: None,
-            detector_score: None,
-            content: Some(Digest::of(id.as_bytes())),
-            fault: None,
-        };
+        let face = |id: &&str| Face { content: Some(Digest::of(id.as_bytes())), ..Face::of_picture(*id) };
         Manifest { faces: ids.iter().map(face).collect(), ..Manifest::default() }
     }
 

@@ -133,9 +133,9 @@ pub enum CsvProblem {
     /// A value with a line break or another control character.
     #[error("`{column}` contains a line break or another control character")]
     Control { column: String },
-    /// Not a finite number.
-    #[error("`{column}` is `{value}`, expected a finite number such as 12 or 12.5")]
-    Number { column: String, value: String },
+    /// A value of another form.
+    #[error("`{column}` is `{value}`, expected {expected}")]
+    Value { column: String, value: String, expected: &'static str },
     /// A box without area.
     #[error(
         "the box from ({x1}, {y1}) to ({x2}, {y2}) has no area; expected {} > {} and {} > {}",
@@ -163,9 +163,6 @@ pub enum CsvProblem {
          `dataset.root` to the folder of the pictures, or add a `dataset.rewrite` for the prefix"
     )]
     Outside { column: String, value: String },
-    /// A path that leaves an image folder.
-    #[error("`{column}` is `{value}`, expected a relative path inside the folder of the table")]
-    OutsideFolder { column: String, value: String },
     /// A path that is not in the repository.
     #[error(
         "file_name `{value}` is not in the repository at this revision; correct the table, or pin another revision"
@@ -177,24 +174,12 @@ pub enum CsvProblem {
     /// A list that is truncated or has extra lines.
     #[error("the first line announces {expected} pairs, but {found} follow; the list is incomplete, download it again")]
     PairCount { expected: u64, found: u64 },
-    /// An invalid line of an LFW list.
-    #[error(
-        "the line has {found} values, expected `name n1 n2` (genuine) or `name1 n1 name2 n2` (impostor), separated by tabs, \
-         commas or spaces"
-    )]
-    PairLine { found: usize },
     /// An invalid line of a list without a header.
-    #[error("the line has {found} values, expected two faces and 1 or 0, separated by tabs, commas or spaces")]
-    PlainPair { found: usize },
+    #[error("the line has {found} values, expected {expected}, separated by tabs, commas or spaces")]
+    PairLine { found: usize, expected: &'static str },
     /// An invalid number of a person's picture.
     #[error("the picture number of `{name}` is `{value}`, expected an integer such as 1")]
     PictureNumber { name: String, value: String },
-    /// Neither genuine nor impostor.
-    #[error("`{column}` is `{value}`, expected 1, true or yes for a genuine pair, 0, false or no for an impostor pair")]
-    NoAnswer { column: String, value: String },
-    /// An invalid fold.
-    #[error("`{column}` is `{value}`, expected a fold number, `train` or `test`")]
-    NoFold { column: String, value: String },
     /// A pair of a face with itself.
     #[error("the pair compares `{value}` with itself; remove it from the list")]
     FaceWithItself { value: String },
@@ -213,9 +198,6 @@ pub enum CsvProblem {
          filed under"
     )]
     SecondBox { value: String, first: u64 },
-    /// A name that is not that of one of VGGFace2's pictures.
-    #[error("`{column}` is `{value}`, expected for example `n000001/0001_01`")]
-    PictureName { column: String, value: String },
     /// A link that leaves the root.
     #[error(
         "`{path}` is a link to {}, outside {}; copy the files there, or set `dataset.root` to a folder that contains both", target.display(), root.display()

@@ -81,6 +81,23 @@ pub struct Face {
     pub fault: Option<Fault>,
 }
 
+impl Face {
+    /// A whole picture that is its own photo: its path is both ids.
+    pub(crate) fn of_picture(path: impl Into<String>) -> Self {
+        let path = path.into();
+        Self {
+            face_id: path.clone(),
+            identity_id: None,
+            image_id: path.clone(),
+            pixels: PixelSource::File { path, size: 0, modified: 0 },
+            bbox: None,
+            detector_score: None,
+            content: None,
+            fault: None,
+        }
+    }
+}
+
 /// Where a face's pixels come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PixelSource {

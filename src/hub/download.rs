@@ -45,9 +45,7 @@ impl RemoteFile {
             self.etag = Some(etag);
         }
     }
-}
 
-impl RemoteFile {
     /// The name of the blob: its entity tag, as in Python, or the expected digest.
     fn name(&self, file: &HubFile) -> Option<String> {
         self.etag.clone().or_else(|| file.sha256.map(|sha256| sha256.to_string()))
@@ -177,11 +175,7 @@ impl Hub {
         let mut facts = RemoteFile::default();
         let mut lock = None;
         let arrival = self.approach(file, place, &mut facts, &mut lock, progress, cancel)?;
-        let unexpected = |reason: &str| HubError::Unexpected {
-            subject: file.to_string(),
-            host: self.host(&self.settings.endpoint),
-            reason: reason.to_owned(),
-        };
+        let unexpected = |reason: &str| self.unexpected(&self.settings.endpoint, file, reason);
         let etag = facts
             .name(file)
             .ok_or_else(|| unexpected("no ETag header; for a mirror that sends none, set `sha256` in the config"))?;
@@ -199,18 +193,12 @@ impl Hub {
             }
             if let Err(error) = check(&partial, file, facts.sha256) {
                 self.discard(&partial)?;
-                return Err(match error {
-                    HubError::Damaged { subject, found, expected, .. } => {
-                        HubError::Damaged { subject, found, expected, resumed }
-                    }
-                    error => error,
-                });
+                return Err(error.after_resuming(resumed));
             }
             // A mirror's tags may only look like git's; a pinned digest, checked above, takes precedence.
             if git::is_id(&etag) && file.sha256.is_none() {
-                let failed = |error| FileError::new("read", &partial)(error);
                 let opened = File::open(&partial).and_then(|file| git::blob_id(file.metadata()?.len(), file));
-                let found = opened.map_err(failed)?;
+                let found = opened.map_err(FileError::new("read", &partial))?;
                 if found != etag {
                     self.discard(&partial)?;
                     return Err(HubError::DamagedBlob { subject: file.to_string(), found, expected: etag, resumed });
@@ -224,12 +212,7 @@ impl Hub {
         } else if let Err(error) = check(&blob, file, facts.sha256) {
             self.discard(&blob)?;
             // The next attempt downloads it again.
-            return Err(match error {
-                HubError::Damaged { subject, found, expected, .. } => {
-                    HubError::Damaged { subject, found, expected, resumed: true }
-                }
-                error => error,
-            });
+            return Err(error.after_resuming(true));
         }
         let path = place.link_snapshot(&etag, &commit)?;
         drop(lock);
@@ -286,9 +269,7 @@ impl Hub {
                 200 => {
                     if facts.etag.is_none() && header(headers, "content-type").is_some_and(|kind| kind.contains("html"))
                     {
-                        let (subject, host) = (file.to_string(), self.host(&url));
-                        let reason = "a web page, such as the login page of a network".to_owned();
-                        return Err(HubError::Unexpected { subject, host, reason });
+                        return Err(self.unexpected(&url, file, "a web page, such as the login page of a network"));
                     }
                     let rest = facts.name(file).map_or(0, |etag| place.downloaded(&etag));
                     if from == 0 && rest > 0 && !std::mem::replace(&mut asked_for_rest, true) {
@@ -305,12 +286,7 @@ impl Hub {
                         facts.size = facts.size.or(total);
                         return Ok(Arrival::Body(response, url, from));
                     }
-                    let (subject, host) = (file.to_string(), self.host(&url));
-                    return Err(HubError::Unexpected {
-                        subject,
-                        host,
-                        reason: "a different range than requested".into(),
-                    });
+                    return Err(self.unexpected(&url, file, "a different range than requested"));
                 }
                 // The partial file is not a prefix of the server's file.
                 416 => {
@@ -321,11 +297,7 @@ impl Hub {
                 _ => return Err(self.refusal(&url, status, headers, file)),
             }
         }
-        Err(HubError::Unexpected {
-            subject: file.to_string(),
-            host: self.host(&url),
-            reason: "too many redirects".into(),
-        })
+        Err(self.unexpected(&url, file, "too many redirects"))
     }
 
     /// Appends a body to the partial file.
@@ -386,16 +358,12 @@ impl Hub {
 
 /// Compares what the Hub announces with what is expected, before anything is transferred.
 fn expect(file: &HubFile, facts: &RemoteFile) -> Result<(), HubError> {
-    let subject = || file.to_string();
-    match (file.sha256, facts.sha256) {
-        (Some(expected), Some(found)) if expected != found => {
-            return Err(HubError::OtherContent { subject: subject(), found, expected });
+    match (file.sha256.zip(facts.sha256), file.size.zip(facts.size)) {
+        (Some((expected, found)), _) if expected != found => {
+            Err(HubError::OtherContent { subject: file.to_string(), found, expected })
         }
-        _ => {}
-    }
-    match (file.size, facts.size) {
-        (Some(expected), Some(got)) if expected != got => {
-            Err(HubError::WrongSize { subject: subject(), got, expected })
+        (_, Some((expected, got))) if expected != got => {
+            Err(HubError::WrongSize { subject: file.to_string(), got, expected })
         }
         _ => Ok(()),
     }
@@ -403,12 +371,10 @@ fn expect(file: &HubFile, facts: &RemoteFile) -> Result<(), HubError> {
 
 /// Verifies a file on disk against what is expected and what the Hub announced.
 fn check(path: &Path, file: &HubFile, announced: Option<Digest>) -> Result<(), HubError> {
-    let subject = || file.to_string();
-    let failed = FileError::new("read", path);
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (got, bytes) = opened.map_err(failed)?;
+    let (got, bytes) = opened.map_err(FileError::new("read", path))?;
     if let Some(expected) = file.size.filter(|&size| size != got) {
-        return Err(HubError::WrongSize { subject: subject(), got, expected });
+        return Err(HubError::WrongSize { subject: file.to_string(), got, expected });
     }
     let Some(expected) = file.sha256.or(announced) else { return Ok(()) };
     let found = Digest::of_reader(bytes).map_err(FileError::new("read", path))?;

@@ -175,6 +175,14 @@ impl HubError {
         }
     }
 
+    /// The error, with whether the damaged bytes may be from an earlier download.
+    pub(super) fn after_resuming(self, resumed: bool) -> Self {
+        match self {
+            Self::Damaged { subject, found, expected, .. } => Self::Damaged { subject, found, expected, resumed },
+            error => error,
+        }
+    }
+
     /// How often to attempt a request that fails like this, at most `most` times.
     pub(super) fn attempts(&self, most: u32) -> u32 {
         match self {

@@ -18,8 +18,7 @@ fn content() -> Vec<u8> {
 }
 
 fn file(path: &str) -> HubFile {
-    let (repo, revision, path) = (REPO.to_owned(), COMMIT.to_owned(), path.to_owned());
-    HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256: None }
+    HubFile::new(RepoKind::Model, REPO, COMMIT, path)
 }
 
 fn weights() -> HubFile {

@@ -194,8 +194,7 @@ fn small_files_from_the_hubs_own_cache_are_verified_too() {
     let hub = FakeHub::new();
     small(&hub);
     hub.with_resolve_cache().faults_at("/api/resolve-cache/", &[Fault::WrongByte]);
-    let (kind, revision) = (RepoKind::Dataset, COMMIT.to_owned());
-    let file = HubFile { kind, repo: DATASET.into(), revision, path: "pairs.csv".into(), size: None, sha256: None };
+    let file = HubFile::new(RepoKind::Dataset, DATASET, COMMIT, "pairs.csv");
     let get = || hub.client().download(&file, &Silent, &Cancel::default());
     insta::assert_snapshot!(hub.plain(&get().unwrap_err()), @"`pairs.csv` of marcelohaps/lfw@c42f4c2 is damaged: its git blob id is c8dd3b37f42d366f9511470976edef7675cdad0c, expected 7bdc4767589dfd7ac85203f22e956c42ef4c224a; it was discarded: start again; if it is damaged again, contact whoever runs the proxy or mirror, or, if the content is right, pin its sha256, which takes precedence");
     assert_eq!(hub.cached(), [""; 0]);
