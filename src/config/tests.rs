@@ -100,7 +100,14 @@ fn a_message_shows_the_place_and_what_to_do() {
     ");
     let digest = "z".repeat(64);
     let weights = format!("weights={{source: file, path: {}.pth, sha256: {digest}}} # {digest}", "m".repeat(80));
-    assert_snapshot!(whole("", &[&weights]), @"");
+    assert_snapshot!(whole("", &[&weights]), @r"
+    error: `weights.sha256` must be 64 hexadecimal characters, got `zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…` (64 characters)
+     --> in --set
+      |
+      | … mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm.pth, sha256: zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz …
+      |                                                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = help: `sha256sum FILE` prints it; the Hub shows it beside each large file
+    ");
     assert_snapshot!(understood("", &[]).unwrap_err(), @r"
     error: the config is empty
      --> config.yaml

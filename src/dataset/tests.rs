@@ -1,10 +1,9 @@
 //! Datasets of all kinds: valid ones in all their forms, and invalid ones with their messages.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -780,55 +779,4 @@ fn a_damaged_or_foreign_manifest_file_is_an_error() {
     climbing.faces[0].pixels = PixelSource::File { path: "../secret.jpg".into(), size: 1, modified: 1 };
     climbing.write_parquet(&path).unwrap();
     assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: row 0 has a path outside the dataset's root; run `facevault embed` again");
-}
-
-/// Not an assertion: prints what 200,000 rows cost. `cargo test --release --lib dataset -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn measure_200_000_rows() {
-    let place = TestDir::new();
-    let path = place.root().join("manifest.parquet");
-    for i in 0..400 {
-        place.put(&format!("crops/{i}.jpg"), vec![i as u8; 5000]);
-    }
-    let mut csv = WRITTEN.to_owned();
-    for i in 0..200_000 {
-        writeln!(
-            csv,
-            "{i:08x}-0000-4000-8000-000000000000,{:04}_01.jpg,n{:06},/kaggle/input/vggface2/n{:06}/{:04}_01.jpg,\
-             /kaggle/working/{}.jpg,12,13,100,120,0.9987654",
-            i % 500,
-            i / 420,
-            i / 420,
-            i % 500,
-            i % 400
-        )
-        .unwrap();
-    }
-    let timed = |what: &str, started: Instant| println!("{what:<28} {:.3} s", started.elapsed().as_secs_f64());
-    let started = Instant::now();
-    let manifest = place.table(&csv, Phase1Image::Crop, &[("/kaggle/working/", "crops/")]).unwrap();
-    timed("open a Phase-1 table", started);
-    let started = Instant::now();
-    let digest = manifest.digest();
-    timed("digest", started);
-    let started = Instant::now();
-    manifest.write_parquet(&path).unwrap();
-    timed("write the manifest", started);
-    println!("{:<28} {:.1} MB", "manifest.parquet", fs::metadata(&path).unwrap().len() as f64 / 1e6);
-    let started = Instant::now();
-    let read = Manifest::read_parquet(&path, place.root().into()).unwrap();
-    timed("read the manifest", started);
-    assert!(read == manifest && read.digest() == digest);
-    let started = Instant::now();
-    let metadata = metadata(&manifest, &all(&manifest));
-    timed("face_metadata.csv", started);
-    println!("{:<28} {:.1} MB", "face_metadata.csv", metadata.len() as f64 / 1e6);
-    if let Ok(status) = fs::read_to_string("/proc/self/status") {
-        println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
-    }
-    let started = Instant::now();
-    let drawn = procedural::open(1, 2000, 100, 160).unwrap();
-    timed("200,000 synthetic rows", started);
-    assert_eq!(drawn.len(), 200_000);
 }
