@@ -35,7 +35,7 @@ fn brief(message: &str) -> String {
         if let Some(origin) = line.trim_start().strip_prefix("--> ") {
             place = origin;
         } else if let Some(help) = line.trim_start().strip_prefix("= help: ") {
-            helps += &format!(" | {help}");
+            helps.extend([" | ", help]);
         } else if line.ends_with('^') {
             let carets = above.chars().zip(line.chars()).filter(|(_, mark)| *mark == '^');
             let text: String = carets.map(|(shown, _)| shown).collect();

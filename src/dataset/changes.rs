@@ -6,8 +6,7 @@ use super::{Face, Manifest};
 
 impl Manifest {
     /// Describes how `now` differs: the number of faces, and the first of them; `None` if nothing does.
-    #[must_use]
-    pub fn changes(&self, now: &Self) -> Option<String> {
+    pub(crate) fn changes(&self, now: &Self) -> Option<String> {
         let (old, new) = (self.by_id(), now.by_id());
         let pairs = self.faces.iter().filter_map(|face| Some((face, *new.get(face.face_id.as_str())?)));
         let pairs: Vec<(&Face, &Face)> = pairs.collect();

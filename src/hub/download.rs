@@ -78,7 +78,7 @@ impl Hub {
             match check(&path, file, None) {
                 Ok(()) => return Ok(path),
                 Err(error @ (HubError::WrongSize { .. } | HubError::Damaged { .. })) => {
-                    self.discard(&path)?;
+                    cache::remove(&path)?;
                     if self.settings.offline {
                         return Err(error);
                     }
@@ -105,25 +105,18 @@ impl Hub {
     }
 
     /// The cached file, not verified. Branches, which may have moved, are looked up only when offline.
-    ///
-    /// # Errors
-    /// [`HubError::BadName`].
-    pub fn cached(&self, file: &HubFile) -> Result<Option<PathBuf>, HubError> {
+    pub(crate) fn cached(&self, file: &HubFile) -> Result<Option<PathBuf>, HubError> {
         let place = CacheEntry::new(&self.settings, file)?;
         Ok(place.find().filter(|_| self.settings.offline || is_commit(&file.revision)))
     }
 
     /// Removes a damaged file from the cache.
-    ///
-    /// # Errors
-    /// [`HubError::File`].
-    pub fn discard(&self, path: &Path) -> Result<(), HubError> {
+    pub(crate) fn discard(path: &Path) -> Result<(), HubError> {
         cache::remove(path)
     }
 
     /// The error for a file with a wrong digest: it is damaged, or intact but not the pinned one.
-    #[must_use]
-    pub fn mismatch(path: &Path, file: &HubFile, found: Digest, expected: Digest) -> HubError {
+    pub(crate) fn mismatch(path: &Path, file: &HubFile, found: Digest, expected: Digest) -> HubError {
         let subject = file.to_string();
         if cache::intact(path, found) {
             HubError::OtherContent { subject, found, expected }
@@ -133,16 +126,12 @@ impl Hub {
     }
 
     /// The digest that the Hub announced for a cached file; it announces none for small files, which are in git itself.
-    #[must_use]
-    pub fn announced_digest(path: &Path) -> Option<Digest> {
+    pub(crate) fn announced_digest(path: &Path) -> Option<Digest> {
         cache::announced_digest(path)
     }
 
     /// Downloads a file that is not in the cache.
-    ///
-    /// # Errors
-    /// [`HubError`].
-    pub fn fetch(&self, file: &HubFile, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
+    pub(crate) fn fetch(&self, file: &HubFile, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
         let place = CacheEntry::new(&self.settings, file)?;
         if self.settings.offline {
             let folder = self.settings.cache.clone();
@@ -152,8 +141,7 @@ impl Hub {
     }
 
     /// Describes a file and whether it is cached, in one line.
-    #[must_use]
-    pub fn describe(&self, file: &HubFile) -> String {
+    pub(crate) fn describe(&self, file: &HubFile) -> String {
         match self.cached(file) {
             Ok(Some(path)) => {
                 let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
@@ -192,7 +180,7 @@ impl Hub {
                 self.transfer(response, &url, from, &partial, file, facts.size, progress, cancel)?;
             }
             if let Err(error) = check(&partial, file, facts.sha256) {
-                self.discard(&partial)?;
+                cache::remove(&partial)?;
                 return Err(error.after_resuming(resumed));
             }
             // A mirror's tags may only look like git's; a pinned digest, checked above, takes precedence.
@@ -200,7 +188,7 @@ impl Hub {
                 let opened = File::open(&partial).and_then(|file| git::blob_id(file.metadata()?.len(), file));
                 let found = opened.map_err(FileError::new("read", &partial))?;
                 if found != etag {
-                    self.discard(&partial)?;
+                    cache::remove(&partial)?;
                     return Err(HubError::DamagedBlob { subject: file.to_string(), found, expected: etag, resumed });
                 }
             }
@@ -210,7 +198,7 @@ impl Hub {
                 .map_err(FileError::new("rename into place", &blob))
                 .map_err(HubError::disk(file, &self.settings.cache))?;
         } else if let Err(error) = check(&blob, file, facts.sha256) {
-            self.discard(&blob)?;
+            cache::remove(&blob)?;
             // The next attempt downloads it again.
             return Err(error.after_resuming(true));
         }
@@ -255,7 +243,7 @@ impl Hub {
                     return Ok(Arrival::Complete);
                 }
                 if facts.size.is_some_and(|size| arrived > size) {
-                    self.discard(&place.partial(etag))?;
+                    cache::remove(&place.partial(etag))?;
                 }
             }
             if status.is_redirection() {
@@ -291,7 +279,7 @@ impl Hub {
                 // The partial file is not a prefix of the server's file.
                 416 => {
                     if let Some(etag) = facts.name(file) {
-                        self.discard(&place.partial(&etag))?;
+                        cache::remove(&place.partial(&etag))?;
                     }
                 }
                 _ => return Err(self.refusal(&url, status, headers, file)),
@@ -345,7 +333,7 @@ impl Hub {
         let reason = result?;
         match size {
             Some(expected) if got > expected => {
-                self.discard(partial)?;
+                cache::remove(partial)?;
                 Err(HubError::WrongSize { subject: file.to_string(), got, expected })
             }
             _ if reason.is_some() || size.is_some_and(|size| got < size) => {

@@ -16,10 +16,7 @@ struct Revision {
 impl Hub {
     /// The commit that a revision refers to: a full hash itself, a short one as resolved by the cache or the Hub, and a
     /// branch or tag as it is on the Hub now (offline, as it was when last resolved).
-    ///
-    /// # Errors
-    /// [`HubError`].
-    pub fn resolve(
+    pub(crate) fn resolve(
         &self,
         kind: RepoKind,
         repo: &str,
@@ -48,7 +45,7 @@ impl Hub {
         // Without `expand` the response lists all files.
         let url = format!("{}/api/{kind}s/{repo}/revision/{revision}?expand=sha", self.settings.endpoint);
         let (url, _, body) = self.whole_body(url, subject, what, cancel)?;
-        let unexpected = |reason: String| self.unexpected(&url, what, reason);
+        let unexpected = |reason: String| self.unexpected(&url, &what, reason);
         let Revision { sha } = serde_json::from_slice(&body)
             .map_err(|error| unexpected(format!("not JSON of the revision API: {error}")))?;
         let fits = is_whole_commit(&sha) && (!is_commit(&subject.revision) || sha.starts_with(&subject.revision));

@@ -30,10 +30,7 @@ const IDENTITY_CSV: &str = "identity_ids.csv";
 const IDENTITY_PICKLE: &str = "identity_ids.pkl";
 
 /// Writes all files of the evaluation into a run directory: the same evaluation gives the same bytes.
-///
-/// # Errors
-/// [`ResultsError::File`]; then there is no `metrics.json`.
-pub fn write(evaluation: &Evaluation, run: &Path) -> Result<(), ResultsError> {
+pub(crate) fn write(evaluation: &Evaluation, run: &Path) -> Result<(), ResultsError> {
     let metrics = run.join(METRICS);
     match fs::remove_file(&metrics) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -56,10 +53,7 @@ pub fn write(evaluation: &Evaluation, run: &Path) -> Result<(), ResultsError> {
 }
 
 /// Reads what [`write`] wrote.
-///
-/// # Errors
-/// [`ResultsError::File`], [`ResultsError::Schema`], [`ResultsError::Damaged`].
-pub fn read(run: &Path) -> Result<Evaluation, ResultsError> {
+pub(crate) fn read(run: &Path) -> Result<Evaluation, ResultsError> {
     let path = run.join(METRICS);
     let metrics = Metrics::from_json(&files::read(&path)?).map_err(|error| match error {
         ReadMetricsError::Schema { found, expected } => ResultsError::Schema { path, found, expected },

@@ -77,8 +77,7 @@ pub fn describe(source: &WeightsSource) -> String {
 }
 
 /// Whether a checkpoint can be loaded without a download.
-#[must_use]
-pub fn is_available(source: &WeightsSource) -> bool {
+pub(crate) fn is_available(source: &WeightsSource) -> bool {
     match source {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
             Hub::shared().cached(&hub_file(repo, revision, file, *sha256)).is_ok_and(|path| path.is_some())
@@ -117,7 +116,7 @@ fn from_hub(
         if !matches!(error, crate::hub::HubError::Damaged { .. }) {
             return Err(error.into());
         }
-        hub.discard(&path)?;
+        Hub::discard(&path)?;
         if !std::mem::replace(&mut again, false) {
             return Err(error.into());
         }

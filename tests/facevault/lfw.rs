@@ -225,7 +225,7 @@ fn the_stand_in_is_consistent_and_its_lists_agree() {
 
     let [list] = &manifest.lists[..] else { panic!("{:?}", manifest.lists) };
     assert_eq!((list.name.as_str(), list.pairs.len()), (DATASET_PAIRS, written.pairs));
-    assert_eq!(contradictions(&list, &manifest.faces), 0);
+    assert_eq!(contradictions(list, &manifest.faces), 0);
     let text = read_pair_list(DATASET_PAIRS, &root.join("pairs.txt"), &manifest).unwrap();
     assert_eq!(text.pairs, list.pairs, "LFW's text and the table are one list");
     let mut fold_of = BTreeMap::new();
