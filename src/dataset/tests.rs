@@ -14,14 +14,24 @@ use crate::progress::Silent;
 use crate::protocol::DATASET_PAIRS;
 
 /// A folder for one test, and the messages while it was read.
-struct TestDir {
-    folder: tempfile::TempDir,
-    said: Mutex<Vec<String>>,
+pub(super) struct TestDir {
+    pub folder: tempfile::TempDir,
+    pub said: Mutex<Vec<String>>,
+    /// Number of pictures after which opening is cancelled.
+    pub stop_after: Mutex<Option<u64>>,
+    pub cancel: Cancel,
 }
 
 impl Progress for TestDir {
     fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
-    fn advance(&self, _: u64) {}
+    fn advance(&self, _: u64) {
+        if let Some(left) = self.stop_after.lock().unwrap().as_mut() {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.cancel.request();
+            }
+        }
+    }
     fn remark(&self, _: &str) {}
     fn finish(&self) {}
     fn say(&self, line: &str) {
@@ -35,23 +45,30 @@ fn folders_at(root: &Path) -> DatasetSource {
 }
 
 impl TestDir {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), said: Mutex::default() }
+    pub fn new() -> Self {
+        let (said, stop_after) = (Mutex::default(), Mutex::default());
+        Self { folder: tempfile::tempdir().unwrap(), said, stop_after, cancel: Cancel::default() }
     }
 
     fn root(&self) -> &Path {
         self.folder.path()
     }
 
-    fn put(&self, path: &str, bytes: impl AsRef<[u8]>) -> &Self {
+    /// Writes a file.
+    pub fn file(&self, path: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.root().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn put(&self, path: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        self.file(path, bytes);
         self
     }
 
     fn open(&self, source: &DatasetSource) -> Result<Manifest, DatasetError> {
-        open(source, None, self, &Cancel::default())
+        open(source, None, self, &self.cancel)
     }
 
     fn folders(&self) -> Result<Manifest, DatasetError> {
@@ -71,9 +88,9 @@ impl TestDir {
         self.open(&DatasetSource::Phase1 { csv, root, rewrite, image })
     }
 
-    /// The messages, with this folder as `<dir>`.
-    fn said(&self) -> String {
-        self.said.lock().unwrap().join("\n").replace(self.root().to_str().unwrap(), "<dir>")
+    /// The messages since the last time, with this folder as `<dir>`.
+    pub fn said(&self) -> String {
+        std::mem::take(&mut *self.said.lock().unwrap()).join("\n").replace(self.root().to_str().unwrap(), "<dir>")
     }
 
     fn crops(&self, csv: impl AsRef<[u8]>) -> Result<Manifest, DatasetError> {
@@ -570,8 +587,7 @@ fn tables_are_found_in_the_folder_and_in_the_one_above() {
     assert_eq!(manifest.faces[1..], plain.faces[1..]);
     let digests = [&plain, &manifest, &with(Some("pairs.csv"), None).unwrap()].map(Manifest::digest);
     assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
-    let said = place.said.lock().unwrap().join("\n").replace(&place.root().display().to_string(), "<dir>");
-    assert_snapshot!(said, @"
+    assert_snapshot!(place.said(), @"
     left out: 1 file that is not a picture by name or content
     2 of 3 faces have no box in <dir>/lfw/train/boxes.csv
     1 box is for pictures that are not in the dataset (<dir>/lfw/train/boxes.csv)
