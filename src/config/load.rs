@@ -36,10 +36,7 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ConfigError> {
 impl Loaded {
     /// The config that was read from `path`, with some of its ablation's steps applied: `steps` are their indices. Its
     /// overrides are the given ones, except those of the ablation itself, followed by what the steps set.
-    ///
-    /// # Errors
-    /// [`ConfigError`], which names the step.
-    pub fn with_steps(&self, path: &Path, steps: &[usize]) -> Result<Self, ConfigError> {
+    pub(crate) fn with_steps(&self, path: &Path, steps: &[usize]) -> Result<Self, ConfigError> {
         understand(self.text.as_bytes(), path, &self.overrides, Some(steps), Path::new("."), true)
     }
 }

@@ -18,6 +18,7 @@ mod overrides;
 mod protocols;
 mod rules;
 mod schema;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod tests;
@@ -29,5 +30,4 @@ mod wire;
 pub use diagnostics::ConfigError;
 pub use load::{Loaded, load, load_stored};
 pub use schema::schema;
-pub use table::key_table;
 pub use types::*;

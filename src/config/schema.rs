@@ -117,7 +117,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::config::key_table;
+    use crate::config::table::key_table;
     use crate::model::Network;
 
     fn configs(name: &str) -> PathBuf {

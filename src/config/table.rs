@@ -16,7 +16,6 @@ struct Row {
 }
 
 /// A heading and a table for each section, as `configs/README.md` shows them.
-#[must_use]
 pub fn key_table() -> String {
     let mut scalars = Vec::new();
     let mut sections = Vec::new();

@@ -1,4 +1,4 @@
-//! The messages, whole: they are the interface of a wrong config.
+//! Valid configs in all their forms, and the messages: they are the interface of a wrong config.
 
 use std::fs;
 use std::path::Path;
@@ -28,9 +28,29 @@ fn accepted(text: &str, overrides: &[&str]) -> ExperimentConfig {
     understood(text, overrides).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A message in one line: place, the text above the carets, rule and helps.
+fn brief(message: &str) -> String {
+    let (mut place, mut marked, mut helps, mut above) = ("", String::new(), String::new(), "");
+    for line in message.lines().skip(1) {
+        if let Some(origin) = line.trim_start().strip_prefix("--> ") {
+            place = origin;
+        } else if let Some(help) = line.trim_start().strip_prefix("= help: ") {
+            helps.extend([" | ", help]);
+        } else if line.ends_with('^') {
+            let carets = above.chars().zip(line.chars()).filter(|(_, mark)| *mark == '^');
+            let text: String = carets.map(|(shown, _)| shown).collect();
+            marked = if text.is_empty() { text } else { format!(" `{text}`") };
+        } else {
+            above = line;
+        }
+    }
+    let rule = message.lines().next().and_then(|line| line.strip_prefix("error: ")).unwrap_or(message);
+    format!("{place}{marked}: {rule}{helps}")
+}
+
 #[track_caller]
 fn refused(text: &str) -> String {
-    understood(text, &[]).unwrap_err().to_string()
+    brief(&understood(text, &[]).unwrap_err().to_string())
 }
 
 /// The small config with more lines.
@@ -48,7 +68,51 @@ fn refused_instead(key: &str, value: &str) -> String {
 
 #[track_caller]
 fn refused_set(text: &str) -> String {
-    understood(SMALL, &[text]).unwrap_err().to_string()
+    brief(&understood(SMALL, &[text]).unwrap_err().to_string())
+}
+
+#[test]
+fn a_message_shows_the_place_and_what_to_do() {
+    let whole = |lines: &str, overrides: &[&str]| understood(&format!("{SMALL}{lines}"), overrides).unwrap_err();
+    assert_snapshot!(whole("embed:\n  batchsize: 32\n", &[]), @r"
+    error: unknown key `batchsize` in `embed`
+     --> config.yaml:5:3
+      |
+    5 |   batchsize: 32
+      |   ^^^^^^^^^
+      = help: did you mean `batch_size`?
+      = help: the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
+    ");
+    assert_snapshot!(whole("", &["embed..batch_size=1"]), @r"
+    error: the key path of an override has an empty or padded part
+     --> in --set
+      |
+      | embed..batch_size=1
+      |       ^
+      = help: write the keys with single dots between them: `embed.batch_size=64`
+    ");
+    assert_snapshot!(whole("", &["embed.batch_size="]), @r"
+    error: `embed.batch_size` must be `auto` or a whole number, got nothing
+     --> in --set
+      |
+      | embed.batch_size=
+      |                  ^
+    ");
+    let digest = "z".repeat(64);
+    let weights = format!("weights={{source: file, path: {}.pth, sha256: {digest}}} # {digest}", "m".repeat(80));
+    assert_snapshot!(whole("", &[&weights]), @r"
+    error: `weights.sha256` must be 64 hexadecimal characters, got `zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…` (64 characters)
+     --> in --set
+      |
+      | … mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm.pth, sha256: zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz …
+      |                                                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = help: `sha256sum FILE` prints it; the Hub shows it beside each large file
+    ");
+    assert_snapshot!(understood("", &[]).unwrap_err(), @r"
+    error: the config is empty
+     --> config.yaml
+      = help: it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example
+    ");
 }
 
 #[test]
@@ -104,57 +168,12 @@ fn the_default_profile_is_the_networks() {
 
 #[test]
 fn preprocessing_and_width_must_fit_the_network() {
-    assert_snapshot!(refused_with("model: {network: iresnet50}\npreprocess: {profile: facenet-tf}\n"), @r#"
-error: `iresnet50` takes faces of 112×112 pixels, got 160×160
- --> config.yaml:5:23
-  |
-5 | preprocess: {profile: facenet-tf}
-  |                       ^^^^^^^^^^
-  = help: the profile of this network is `insightface-bin`
-"#);
-    assert_snapshot!(refused_with("model: {network: dinov2-vits14}\npreprocess: {resize: {size: 518}}\n"), @r#"
-error: `dinov2-vits14` takes faces of 224×224 pixels, got 518×518
- --> config.yaml:5:29
-  |
-5 | preprocess: {resize: {size: 518}}
-  |                             ^^^
-  = help: remove `preprocess.resize.size`, or set it to 224
-"#);
-    assert_snapshot!(refused_with("model: {network: clip-vit-b-32}\npreprocess: {standardise: {mean: 127.5}}\n"), @r#"
-error: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255, got mean 127.5, scale 255
- --> config.yaml:5:27
-  |
-5 | preprocess: {standardise: {mean: 127.5}}
-  |                           ^
-  = help: the profile of this network is `clip`
-"#);
-    assert_snapshot!(
-        refused_with("model: {network: clip-vit-b-32}\npreprocess: {profile: facevault-api, resize: {size: 224}}\n"),
-        @r#"
-error: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255, got mean 127.5, scale 127.5
- --> config.yaml:5:23
-  |
-5 | preprocess: {profile: facevault-api, resize: {size: 224}}
-  |                       ^^^^^^^^^^^^^
-  = help: the profile of this network is `clip`
-"#
-    );
-    assert_snapshot!(refused_with("preprocess: {profile: clip}\n"), @r#"
-error: `clip` is a profile for networks that apply the mean and deviation of each channel themselves; `inception-resnet-v1` does not
- --> config.yaml:4:23
-  |
-4 | preprocess: {profile: clip}
-  |                       ^^^^
-  = help: the profile of this network is `facenet-pytorch`
-"#);
-    assert_snapshot!(refused_with("model: {network: iresnet100, width: 0.5}\n"), @r#"
-error: `model.width` must be 1 for `iresnet100`, got 0.5
- --> config.yaml:4:37
-  |
-4 | model: {network: iresnet100, width: 0.5}
-  |                                     ^^^
-  = help: only `inception-resnet-v1` has other widths
-"#);
+    assert_snapshot!(refused_with("model: {network: iresnet50}\npreprocess: {profile: facenet-tf}\n"), @"config.yaml:5:23 `facenet-tf`: `iresnet50` takes faces of 112×112 pixels, got 160×160 | the profile of this network is `insightface-bin`");
+    assert_snapshot!(refused_with("model: {network: dinov2-vits14}\npreprocess: {resize: {size: 518}}\n"), @"config.yaml:5:29 `518`: `dinov2-vits14` takes faces of 224×224 pixels, got 518×518 | remove `preprocess.resize.size`, or set it to 224");
+    assert_snapshot!(refused_with("model: {network: clip-vit-b-32}\npreprocess: {standardise: {mean: 127.5}}\n"), @"config.yaml:5:27 `{`: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255, got mean 127.5, scale 255 | the profile of this network is `clip`");
+    assert_snapshot!(refused_with("model: {network: clip-vit-b-32}\npreprocess: {profile: facevault-api, resize: {size: 224}}\n"), @"config.yaml:5:23 `facevault-api`: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255, got mean 127.5, scale 127.5 | the profile of this network is `clip`");
+    assert_snapshot!(refused_with("preprocess: {profile: clip}\n"), @"config.yaml:4:23 `clip`: `clip` is a profile for networks that apply the mean and deviation of each channel themselves; `inception-resnet-v1` does not | the profile of this network is `facenet-pytorch`");
+    assert_snapshot!(refused_with("model: {network: iresnet100, width: 0.5}\n"), @"config.yaml:4:37 `0.5`: `model.width` must be 1 for `iresnet100`, got 0.5 | only `inception-resnet-v1` has other widths");
 }
 
 #[test]
@@ -246,106 +265,19 @@ fn what_may_be_left_empty_is_as_if_it_was_not_given() {
 #[test]
 fn a_container_is_in_one_place_and_pinned_in_one() {
     let message = |text: &str| refused_instead("dataset", text);
-    assert_snapshot!(message("{source: insightface-bin}"), @r"
-    error: `dataset` needs one of the keys `hub` and `path`
-     --> config.yaml:3:10
-      |
-    3 | dataset: {source: insightface-bin}
-      |          ^
-      = help: `hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine
-    ");
-    assert_snapshot!(message("{source: insightface-bin, path: x.bin, hub: {repo: a/b, revision: main, file: x.bin}}"), @r"
-    error: `dataset` has both `hub` and `path`: it needs exactly one of them
-     --> config.yaml:3:42
-      |
-    3 | dataset: {source: insightface-bin, path: x.bin, hub: {repo: a/b, revision: main, file: x.bin}}
-      |                                          ^^^^^
-    ");
-    assert_snapshot!(message(&format!("{{source: insightface-bin, sha256: {}, hub: {{repo: a/b, revision: main, file: x.bin}}}}", "ab".repeat(32))), @r"
-    error: `sha256` next to `hub` would pin nothing
-     --> config.yaml:3:44
-      |
-    3 | dataset: {source: insightface-bin, sha256: abababababababababababababababababababababababababababababababab, hub: {repo: …
-      |                                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      = help: move it into `hub`
-    ");
-    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main}}"), @r"
-    error: missing key `file` in `dataset.hub`
-     --> config.yaml:3:36
-      |
-    3 | dataset: {source: insightface-bin, hub: {repo: a/b, revision: main}}
-      |                                    ^^^
-      = help: configs/README.md lists every key with its unit and default
-    ");
-    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: ../main, file: x.bin}}"), @r#"
-    error: `dataset.hub.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `../main`
-     --> config.yaml:3:63
-      |
-    3 | dataset: {source: insightface-bin, hub: {repo: a/b, revision: ../main, file: x.bin}}
-      |                                                               ^^^^^^^
-      = help: a name of hexadecimal characters alone is taken for a commit hash
-    "#);
-    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main, file: ../x.bin}}"), @r"
-    error: `dataset.hub.file` must be a path in the repository, without `.`, `..` or empty parts, got `../x.bin`
-     --> config.yaml:3:75
-      |
-    3 | dataset: {source: insightface-bin, hub: {repo: a/b, revision: main, file: ../x.bin}}
-      |                                                                           ^^^^^^^^
-    ");
-    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main}}"), @r#"
-    error: `dataset.hub` needs exactly one of `file`, `files` and `folder`
-     --> config.yaml:3:33
-      |
-    3 | dataset: {source: parquet, hub: {repo: a/b, revision: main}}
-      |                                 ^
-      = help: `folder` takes every `.parquet` below it; `folder: ""` is the whole repository
-    "#);
-    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, file: a, folder: b}}"), @r#"
-    error: `dataset.hub` needs exactly one of `file`, `files` and `folder`
-     --> config.yaml:3:33
-      |
-    3 | dataset: {source: parquet, hub: {repo: a/b, revision: main, file: a, folder: b}}
-      |                                 ^
-      = help: `folder` takes every `.parquet` below it; `folder: ""` is the whole repository
-    "#);
-    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, files: []}}"), @r"
-    error: `dataset.hub.files` must not be empty
-     --> config.yaml:3:68
-      |
-    3 | dataset: {source: parquet, hub: {repo: a/b, revision: main, files: []}}
-      |                                                                    ^
-    ");
-    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, files: [a, /b]}}"), @r"
-    error: `dataset.hub.files.1` must be a path in the repository, without `.`, `..` or empty parts, got `/b`
-     --> config.yaml:3:72
-      |
-    3 | dataset: {source: parquet, hub: {repo: a/b, revision: main, files: [a, /b]}}
-      |                                                                        ^^
-    ");
-    assert_snapshot!(message(&format!("{{source: parquet, hub: {{repo: a/b, revision: main, folder: a, sha256: {}}}}}", "ab".repeat(32))), @r"
-    error: `sha256` pins one file: it goes with `file`, not with `files` or `folder`
-     --> config.yaml:3:80
-      |
-    3 | … arquet, hub: {repo: a/b, revision: main, folder: a, sha256: abababababababababababababababababababababababababababababab …
-      |                                                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      = help: a commit hash as `revision` pins all of them
-    ");
-    assert_snapshot!(message("{source: vggface2, archive: {path: a.tar.gz}}"), @r"
-    error: missing key `boxes` in `dataset` with `source: vggface2`
-     --> config.yaml:3:1
-      |
-    3 | dataset: {source: vggface2, archive: {path: a.tar.gz}}
-      | ^^^^^^^
-      = help: configs/README.md lists every key with its unit and default
-    ");
-    assert_snapshot!(message("{source: vggface2, archive: {path: a.tar.gz}, boxes: {}}"), @r"
-    error: `dataset.boxes` needs one of the keys `hub` and `path`
-     --> config.yaml:3:63
-      |
-    3 | dataset: {source: vggface2, archive: {path: a.tar.gz}, boxes: {}}
-      |                                                               ^
-      = help: `hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine
-    ");
+    assert_snapshot!(message("{source: insightface-bin}"), @"config.yaml:3:10 `{`: `dataset` needs one of the keys `hub` and `path` | `hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine");
+    assert_snapshot!(message("{source: insightface-bin, path: x.bin, hub: {repo: a/b, revision: main, file: x.bin}}"), @"config.yaml:3:42 `x.bin`: `dataset` has both `hub` and `path`: it needs exactly one of them");
+    assert_snapshot!(message(&format!("{{source: insightface-bin, sha256: {}, hub: {{repo: a/b, revision: main, file: x.bin}}}}", "ab".repeat(32))), @"config.yaml:3:44 `abababababababababababababababababababababababababababababababab`: `sha256` next to `hub` would pin nothing | move it into `hub`");
+    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main}}"), @"config.yaml:3:36 `hub`: missing key `file` in `dataset.hub` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: ../main, file: x.bin}}"), @"config.yaml:3:63 `../main`: `dataset.hub.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `../main` | a name of hexadecimal characters alone is taken for a commit hash");
+    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main, file: ../x.bin}}"), @"config.yaml:3:75 `../x.bin`: `dataset.hub.file` must be a path in the repository, without `.`, `..` or empty parts, got `../x.bin`");
+    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main}}"), @r#"config.yaml:3:33 `{`: `dataset.hub` needs exactly one of `file`, `files` and `folder` | `folder` takes every `.parquet` below it; `folder: ""` is the whole repository"#);
+    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, file: a, folder: b}}"), @r#"config.yaml:3:33 `{`: `dataset.hub` needs exactly one of `file`, `files` and `folder` | `folder` takes every `.parquet` below it; `folder: ""` is the whole repository"#);
+    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, files: []}}"), @"config.yaml:3:68 `[`: `dataset.hub.files` must not be empty");
+    assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, files: [a, /b]}}"), @"config.yaml:3:72 `/b`: `dataset.hub.files.1` must be a path in the repository, without `.`, `..` or empty parts, got `/b`");
+    assert_snapshot!(message(&format!("{{source: parquet, hub: {{repo: a/b, revision: main, folder: a, sha256: {}}}}}", "ab".repeat(32))), @"config.yaml:3:80 `abababababababababababababababababababababababababababababab`: `sha256` pins one file: it goes with `file`, not with `files` or `folder` | a commit hash as `revision` pins all of them");
+    assert_snapshot!(message("{source: vggface2, archive: {path: a.tar.gz}}"), @"config.yaml:3:1 `dataset`: missing key `boxes` in `dataset` with `source: vggface2` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(message("{source: vggface2, archive: {path: a.tar.gz}, boxes: {}}"), @"config.yaml:3:63 `{`: `dataset.boxes` needs one of the keys `hub` and `path` | `hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine");
 }
 
 #[test]
@@ -396,20 +328,8 @@ fn tables_beside_the_pictures_are_names_in_the_dataset_or_local_files() {
     );
     let stored = serde_json::to_value(accepted(SMALL, &["dataset={source: folders, root: faces}"]).dataset).unwrap();
     assert_eq!(stored, serde_json::json!({ "source": "folders", "root": "/current/faces" }), "as before these keys");
-    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, pairs: ''}"), @"
-error: `dataset.pairs` must be a file name in the folder or the one above, or a local path that starts with `./`, `../` or `/`, got an empty text
- --> config.yaml:3:48
-  |
-3 | dataset: {source: folders, root: faces, pairs: ''}
-  |                                                ^^
-");
-    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, boxes: a/../boxes.csv}"), @"
-error: `dataset.boxes` must be a file name in the folder or the one above, or a local path that starts with `./`, `../` or `/`, got `a/../boxes.csv`
- --> config.yaml:3:48
-  |
-3 | dataset: {source: folders, root: faces, boxes: a/../boxes.csv}
-  |                                                ^^^^^^^^^^^^^^
-");
+    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, pairs: ''}"), @"config.yaml:3:48 `''`: `dataset.pairs` must be a file name in the folder or the one above, or a local path that starts with `./`, `../` or `/`, got an empty text");
+    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, boxes: a/../boxes.csv}"), @"config.yaml:3:48 `a/../boxes.csv`: `dataset.boxes` must be a file name in the folder or the one above, or a local path that starts with `./`, `../` or `/`, got `a/../boxes.csv`");
 }
 
 #[test]
@@ -425,28 +345,9 @@ fn the_middle_of_a_picture_can_be_asked_for() {
     let config = accepted(SMALL, &["preprocess.crop={mode: centre, fraction: 0.6}"]);
     assert_eq!(config.preprocess.crop, Crop::Centre { fraction: 0.6 });
     assert_eq!(config.preprocess.profile, "custom");
-    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 0}}"), @"
-error: `preprocess.crop.fraction` must be above 0 and at most 1, got 0
- --> config.yaml:4:45
-  |
-4 | preprocess: {crop: {mode: centre, fraction: 0}}
-  |                                             ^
-");
-    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 1.1}}"), @"
-error: `preprocess.crop.fraction` must be above 0 and at most 1, got 1.1
- --> config.yaml:4:45
-  |
-4 | preprocess: {crop: {mode: centre, fraction: 1.1}}
-  |                                             ^^^
-");
-    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre}}"), @"
-error: missing key `fraction` in `preprocess.crop` with `mode: centre`
- --> config.yaml:4:14
-  |
-4 | preprocess: {crop: {mode: centre}}
-  |              ^^^^
-  = help: configs/README.md lists every key with its unit and default
-");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 0}}"), @"config.yaml:4:45 `0`: `preprocess.crop.fraction` must be above 0 and at most 1, got 0");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 1.1}}"), @"config.yaml:4:45 `1.1`: `preprocess.crop.fraction` must be above 0 and at most 1, got 1.1");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre}}"), @"config.yaml:4:14 `crop`: missing key `fraction` in `preprocess.crop` with `mode: centre` | configs/README.md lists every key with its unit and default");
 }
 
 #[test]
@@ -541,302 +442,59 @@ fn anchors_underscores_a_byte_order_mark_and_windows_lines_are_fine() {
 
 #[test]
 fn unknown_keys_at_each_level() {
-    assert_snapshot!(refused_with("embeded: {}"), @r#"
-error: unknown key `embeded`
- --> config.yaml:4:1
-  |
-4 | embeded: {}
-  | ^^^^^^^
-  = help: did you mean `embed`?
-  = help: the keys are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`
-"#);
-    assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @r#"
-error: unknown key `batchsize` in `embed`
- --> config.yaml:5:3
-  |
-5 |   batchsize: 32
-  |   ^^^^^^^^^
-  = help: did you mean `batch_size`?
-  = help: the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
-"#);
-    assert_snapshot!(refused_with("similarity:\n  upstream:\n    pears: 5\n"), @r#"
-error: unknown key `pears` in `similarity.upstream`
- --> config.yaml:6:5
-  |
-6 |     pears: 5
-  |     ^^^^^
-  = help: the keys are `faces_per_identity` and `impostor_pairs`
-"#);
-    assert_snapshot!(refused_with("preprocess:\n  crop: {mode: whole, margin: 3}\n"), @r#"
-error: unknown key `margin` in `preprocess.crop` with `mode: whole`
- --> config.yaml:5:23
-  |
-5 |   crop: {mode: whole, margin: 3}
-  |                       ^^^^^^
-  = help: it takes no other keys
-"#);
-    assert_snapshot!(refused_with("expect:\n  eer: {maximum: 3}\n"), @r#"
-error: unknown key `maximum` in `expect.eer`
- --> config.yaml:5:9
-  |
-5 |   eer: {maximum: 3}
-  |         ^^^^^^^
-  = help: the keys are `min`, `max` and `source`
-"#);
-    assert_snapshot!(refused_instead("dataset", "{source: synthetic, idenities: 3, samples: 2}"), @r#"
-error: unknown key `idenities` in `dataset` with `source: synthetic`
- --> config.yaml:3:30
-  |
-3 | dataset: {source: synthetic, idenities: 3, samples: 2}
-  |                              ^^^^^^^^^
-  = help: did you mean `identities`?
-  = help: the keys are `seed`, `identities`, `samples` and `size`
-"#);
-    assert_snapshot!(refused_instead("dataset", "\n  source: phase1\n  csv: a.csv\n  rewrite:\n    - {from: a, too: b}"), @r#"
-error: unknown key `too` in `dataset.rewrite.0`
- --> config.yaml:7:17
-  |
-7 |     - {from: a, too: b}
-  |                 ^^^
-  = help: the keys are `from` and `to`
-"#);
+    assert_snapshot!(refused_with("embeded: {}"), @"config.yaml:4:1 `embeded`: unknown key `embeded` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
+    assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @"config.yaml:5:3 `batchsize`: unknown key `batchsize` in `embed` | did you mean `batch_size`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`");
+    assert_snapshot!(refused_with("similarity:\n  upstream:\n    pears: 5\n"), @"config.yaml:6:5 `pears`: unknown key `pears` in `similarity.upstream` | the keys are `faces_per_identity` and `impostor_pairs`");
+    assert_snapshot!(refused_with("preprocess:\n  crop: {mode: whole, margin: 3}\n"), @"config.yaml:5:23 `margin`: unknown key `margin` in `preprocess.crop` with `mode: whole` | it takes no other keys");
+    assert_snapshot!(refused_with("expect:\n  eer: {maximum: 3}\n"), @"config.yaml:5:9 `maximum`: unknown key `maximum` in `expect.eer` | the keys are `min`, `max` and `source`");
+    assert_snapshot!(refused_instead("dataset", "{source: synthetic, idenities: 3, samples: 2}"), @"config.yaml:3:30 `idenities`: unknown key `idenities` in `dataset` with `source: synthetic` | did you mean `identities`? | the keys are `seed`, `identities`, `samples` and `size`");
+    assert_snapshot!(refused_instead("dataset", "\n  source: phase1\n  csv: a.csv\n  rewrite:\n    - {from: a, too: b}"), @"config.yaml:7:17 `too`: unknown key `too` in `dataset.rewrite.0` | the keys are `from` and `to`");
 }
 
 #[test]
 fn wrong_types() {
-    assert_snapshot!(refused_with("seed: many"), @r#"
-error: `seed` must be a whole number, got the text `many`
- --> config.yaml:4:7
-  |
-4 | seed: many
-  |       ^^^^
-"#);
-    assert_snapshot!(refused_with("seed: -1"), @r#"
-error: `seed` must be at least 0, got -1
- --> config.yaml:4:7
-  |
-4 | seed: -1
-  |       ^^
-"#);
-    assert_snapshot!(refused_with("embed: {batch_size: \"32\"}"), @r#"
-error: `embed.batch_size` must be `auto` or a whole number, got the text `32`
- --> config.yaml:4:21
-  |
-4 | embed: {batch_size: "32"}
-  |                     ^^^^
-  = help: write it without quotes to make it a number
-"#);
-    assert_snapshot!(refused_with("embed: {batch_size: 1.5}"), @r#"
-error: `embed.batch_size` must be `auto` or a whole number, got the number 1.5
- --> config.yaml:4:21
-  |
-4 | embed: {batch_size: 1.5}
-  |                     ^^^
-"#);
-    assert_snapshot!(refused_with("embed: [1, 2]"), @r#"
-error: `embed` must be a mapping, got a list
- --> config.yaml:4:8
-  |
-4 | embed: [1, 2]
-  |        ^
-"#);
-    assert_snapshot!(refused_with("report: {pictures: yes}"), @r#"
-error: `report.pictures` must be `true` or `false`, got the text `yes`
- --> config.yaml:4:20
-  |
-4 | report: {pictures: yes}
-  |                    ^^^
-"#);
-    assert_snapshot!(refused_with("expect: 3"), @r#"
-error: `expect` must be a mapping, got the number 3
- --> config.yaml:4:9
-  |
-4 | expect: 3
-  |         ^
-"#);
-    assert_snapshot!(refused("name: 2024"), @r#"
-error: `name` must be a text, got the number 2024
- --> config.yaml:1:7
-  |
-1 | name: 2024
-  |       ^^^^
-  = help: put it in quotes to make it a text
-"#);
-    assert_snapshot!(refused_instead("dataset", "synthetic"), @r#"
-error: `dataset` must be a mapping with the key `source`, got the text `synthetic`
- --> config.yaml:3:10
-  |
-3 | dataset: synthetic
-  |          ^^^^^^^^^
-"#);
-    assert_snapshot!(refused_instead("weights", "{source: [], name: demo}"), @r#"
-error: `weights.source` must be `hub`, `file` or `embedded`, got a list
- --> config.yaml:3:19
-  |
-3 | weights: {source: [], name: demo}
-  |                   ^
-"#);
-    assert_snapshot!(refused_instead("dataset", "{source: phase1, csv: a.csv, rewrite: [{from: a, to: b}, {from: 1, to: b}]}"), @r#"
-error: `dataset.rewrite.1.from` must be a text, got the number 1
- --> config.yaml:3:74
-  |
-3 | dataset: {source: phase1, csv: a.csv, rewrite: [{from: a, to: b}, {from: 1, to: b}]}
-  |                                                                          ^
-  = help: put it in quotes to make it a text
-"#);
-    assert_snapshot!(refused("- name\n- dataset\n"), @r#"
-error: a config must be a mapping of keys to values, got a list
- --> config.yaml:1:1
-  |
-1 | - name
-  | ^
-"#);
+    assert_snapshot!(refused_with("seed: many"), @"config.yaml:4:7 `many`: `seed` must be a whole number, got the text `many`");
+    assert_snapshot!(refused_with("seed: -1"), @"config.yaml:4:7 `-1`: `seed` must be at least 0, got -1");
+    assert_snapshot!(refused_with("embed: {batch_size: \"32\"}"), @r#"config.yaml:4:21 `"32"`: `embed.batch_size` must be `auto` or a whole number, got the text `32` | write it without quotes to make it a number"#);
+    assert_snapshot!(refused_with("embed: {batch_size: 1.5}"), @"config.yaml:4:21 `1.5`: `embed.batch_size` must be `auto` or a whole number, got the number 1.5");
+    assert_snapshot!(refused_with("embed: [1, 2]"), @"config.yaml:4:8 `[`: `embed` must be a mapping, got a list");
+    assert_snapshot!(refused_with("report: {pictures: yes}"), @"config.yaml:4:20 `yes`: `report.pictures` must be `true` or `false`, got the text `yes`");
+    assert_snapshot!(refused_with("expect: 3"), @"config.yaml:4:9 `3`: `expect` must be a mapping, got the number 3");
+    assert_snapshot!(refused("name: 2024"), @"config.yaml:1:7 `2024`: `name` must be a text, got the number 2024 | put it in quotes to make it a text");
+    assert_snapshot!(refused_instead("dataset", "synthetic"), @"config.yaml:3:10 `synthetic`: `dataset` must be a mapping with the key `source`, got the text `synthetic`");
+    assert_snapshot!(refused_instead("weights", "{source: [], name: demo}"), @"config.yaml:3:19 `[`: `weights.source` must be `hub`, `file` or `embedded`, got a list");
+    assert_snapshot!(refused_instead("dataset", "{source: phase1, csv: a.csv, rewrite: [{from: a, to: b}, {from: 1, to: b}]}"), @"config.yaml:3:74 `1`: `dataset.rewrite.1.from` must be a text, got the number 1 | put it in quotes to make it a text");
+    assert_snapshot!(refused("- name\n- dataset\n"), @"config.yaml:1:1 `-`: a config must be a mapping of keys to values, got a list");
 }
 
 #[test]
 fn values_out_of_range() {
-    assert_snapshot!(refused_with("embed:\n  batch_size: 0\n"), @r#"
-error: `embed.batch_size` must be from 1 to 65536, got 0
- --> config.yaml:5:15
-  |
-5 |   batch_size: 0
-  |               ^
-"#);
-    assert_snapshot!(refused_with("similarity: {confidence: 1}"), @r#"
-error: `similarity.confidence` must be from 0.5 to 0.9999, got 1
- --> config.yaml:4:26
-  |
-4 | similarity: {confidence: 1}
-  |                          ^
-"#);
-    assert_snapshot!(refused_with("similarity: {upstream: {faces_per_identity: 1}}"), @r#"
-error: `similarity.upstream.faces_per_identity` must be from 2 to 10000, got 1
- --> config.yaml:4:45
-  |
-4 | similarity: {upstream: {faces_per_identity: 1}}
-  |                                             ^
-"#);
-    assert_snapshot!(refused_with("model: {width: .nan}"), @r#"
-error: `.nan` is not a finite number; if it is a text, put it in quotes
- --> config.yaml:4:16
-  |
-4 | model: {width: .nan}
-  |                ^^^^
-"#);
-    assert_snapshot!(refused_with("preprocess: {resize: {size: 74}}"), @r#"
-error: `preprocess.resize.size` must be from 75 to 1024, got 74
- --> config.yaml:4:29
-  |
-4 | preprocess: {resize: {size: 74}}
-  |                             ^^
-"#);
-    assert_snapshot!(refused_with("preprocess: {standardise: {scale: 0}}"), @r#"
-error: `preprocess.standardise.scale` must be from 1e-6 to 1000000, got 0
- --> config.yaml:4:35
-  |
-4 | preprocess: {standardise: {scale: 0}}
-  |                                   ^
-"#);
-    assert_snapshot!(refused_with("preprocess: {crop: {mode: box, margin: 160, unit: output-pixels}}"), @r#"
-error: a margin of 160 output pixels leaves nothing of a face 160 pixels wide
- --> config.yaml:4:40
-  |
-4 | preprocess: {crop: {mode: box, margin: 160, unit: output-pixels}}
-  |                                        ^^^
-"#);
-    assert_snapshot!(refused_instead("dataset", "{source: synthetic, identities: 5000000000, samples: 1}"), @r#"
-error: `dataset.identities` must be from 1 to 1000000, got 5000000000
- --> config.yaml:3:42
-  |
-3 | dataset: {source: synthetic, identities: 5000000000, samples: 1}
-  |                                          ^^^^^^^^^^
-"#);
-    assert_snapshot!(refused_instead("name", "My Run"), @r#"
-error: `name` must be 1 to 64 lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, got `My Run`
- --> config.yaml:3:7
-  |
-3 | name: My Run
-  |       ^^^^^^
-  = help: for example `my-run`
-"#);
+    assert_snapshot!(refused_with("embed:\n  batch_size: 0\n"), @"config.yaml:5:15 `0`: `embed.batch_size` must be from 1 to 65536, got 0");
+    assert_snapshot!(refused_with("similarity: {confidence: 1}"), @"config.yaml:4:26 `1`: `similarity.confidence` must be from 0.5 to 0.9999, got 1");
+    assert_snapshot!(refused_with("similarity: {upstream: {faces_per_identity: 1}}"), @"config.yaml:4:45 `1`: `similarity.upstream.faces_per_identity` must be from 2 to 10000, got 1");
+    assert_snapshot!(refused_with("model: {width: .nan}"), @"config.yaml:4:16 `.nan`: `.nan` is not a finite number; if it is a text, put it in quotes");
+    assert_snapshot!(refused_with("preprocess: {resize: {size: 74}}"), @"config.yaml:4:29 `74`: `preprocess.resize.size` must be from 75 to 1024, got 74");
+    assert_snapshot!(refused_with("preprocess: {standardise: {scale: 0}}"), @"config.yaml:4:35 `0`: `preprocess.standardise.scale` must be from 1e-6 to 1000000, got 0");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: box, margin: 160, unit: output-pixels}}"), @"config.yaml:4:40 `160`: a margin of 160 output pixels leaves nothing of a face 160 pixels wide");
+    assert_snapshot!(refused_instead("dataset", "{source: synthetic, identities: 5000000000, samples: 1}"), @"config.yaml:3:42 `5000000000`: `dataset.identities` must be from 1 to 1000000, got 5000000000");
+    assert_snapshot!(refused_instead("name", "My Run"), @"config.yaml:3:7 `My Run`: `name` must be 1 to 64 lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, got `My Run` | for example `my-run`");
 }
 
 #[test]
 fn missing_keys() {
-    assert_snapshot!(refused("# a comment\nname: small\nweights: {source: embedded, name: demo}\n"), @r#"
-error: missing key `dataset`
- --> config.yaml:2:1
-  |
-2 | name: small
-  | ^
-  = help: configs/README.md lists every key with its unit and default
-"#);
-    assert_snapshot!(refused_instead("dataset", "\n  source: synthetic\n  samples: 1\n"), @r#"
-error: missing key `identities` in `dataset` with `source: synthetic`
- --> config.yaml:3:1
-  |
-3 | dataset:
-  | ^^^^^^^
-  = help: configs/README.md lists every key with its unit and default
-"#);
-    assert_snapshot!(refused_instead("weights", "{name: demo}"), @r#"
-error: missing key `source` in `weights`
- --> config.yaml:3:1
-  |
-3 | weights: {name: demo}
-  | ^^^^^^^
-  = help: configs/README.md lists every key with its unit and default
-"#);
-    assert_snapshot!(refused_with("preprocess:\n  crop:\n    mode: box\n    margin: 3\n"), @r#"
-error: missing key `unit` in `preprocess.crop` with `mode: box`
- --> config.yaml:5:3
-  |
-5 |   crop:
-  |   ^^^^
-  = help: configs/README.md lists every key with its unit and default
-"#);
+    assert_snapshot!(refused("# a comment\nname: small\nweights: {source: embedded, name: demo}\n"), @"config.yaml:2:1 `n`: missing key `dataset` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(refused_instead("dataset", "\n  source: synthetic\n  samples: 1\n"), @"config.yaml:3:1 `dataset`: missing key `identities` in `dataset` with `source: synthetic` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(refused_instead("weights", "{name: demo}"), @"config.yaml:3:1 `weights`: missing key `source` in `weights` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(refused_with("preprocess:\n  crop:\n    mode: box\n    margin: 3\n"), @"config.yaml:5:3 `crop`: missing key `unit` in `preprocess.crop` with `mode: box` | configs/README.md lists every key with its unit and default");
 }
 
 #[test]
 fn names_that_do_not_exist() {
-    assert_snapshot!(refused_with("preprocess:\n  profile: facenet-pytorh\n"), @r#"
-error: `preprocess.profile` must be `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface-bin`, `dinov2` or `clip`, got `facenet-pytorh`
- --> config.yaml:5:12
-  |
-5 |   profile: facenet-pytorh
-  |            ^^^^^^^^^^^^^^
-  = help: did you mean `facenet-pytorch`?
-"#);
-    assert_snapshot!(refused_with("embed: {device: gpu}"), @r#"
-error: `embed.device` must be `auto`, `cpu` or `cuda`, got `gpu`
- --> config.yaml:4:17
-  |
-4 | embed: {device: gpu}
-  |                 ^^^
-"#);
-    assert_snapshot!(refused_with("preprocess: {resize: {filter: pillow_bilinear}}"), @r#"
-error: `preprocess.resize.filter` must be `pillow-bilinear`, `pillow-bicubic` or `opencv-linear`, got `pillow_bilinear`
- --> config.yaml:4:31
-  |
-4 | preprocess: {resize: {filter: pillow_bilinear}}
-  |                               ^^^^^^^^^^^^^^^
-  = help: did you mean `pillow-bilinear`?
-"#);
-    assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @r#"
-error: `dataset.source` must be `phase1`, `folders`, `hub-folders`, `insightface-bin`, `parquet`, `vggface2` or `synthetic`, got `folder`
- --> config.yaml:3:19
-  |
-3 | dataset: {source: folder, root: faces}
-  |                   ^^^^^^
-  = help: did you mean `folders`?
-"#);
-    assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @r#"
-error: `weights.name` must be `demo`, got `vggface2`
- --> config.yaml:3:35
-  |
-3 | weights: {source: embedded, name: vggface2}
-  |                                   ^^^^^^^^
-"#);
+    assert_snapshot!(refused_with("preprocess:\n  profile: facenet-pytorh\n"), @"config.yaml:5:12 `facenet-pytorh`: `preprocess.profile` must be `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface-bin`, `dinov2` or `clip`, got `facenet-pytorh` | did you mean `facenet-pytorch`?");
+    assert_snapshot!(refused_with("embed: {device: gpu}"), @"config.yaml:4:17 `gpu`: `embed.device` must be `auto`, `cpu` or `cuda`, got `gpu`");
+    assert_snapshot!(refused_with("preprocess: {resize: {filter: pillow_bilinear}}"), @"config.yaml:4:31 `pillow_bilinear`: `preprocess.resize.filter` must be `pillow-bilinear`, `pillow-bicubic` or `opencv-linear`, got `pillow_bilinear` | did you mean `pillow-bilinear`?");
+    assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @"config.yaml:3:19 `folder`: `dataset.source` must be `phase1`, `folders`, `hub-folders`, `insightface-bin`, `parquet`, `vggface2` or `synthetic`, got `folder` | did you mean `folders`?");
+    assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @"config.yaml:3:35 `vggface2`: `weights.name` must be `demo`, got `vggface2`");
 }
 
 #[test]
@@ -846,279 +504,56 @@ fn references_that_are_not_pinned() {
         refused_instead("weights", &text)
     };
     let (hash, digest) = ("8dd79278b755ee24ee9922619122df8a2b80b787", "a".repeat(64));
-    assert_snapshot!(weights("main", &digest), @r#"
-error: `weights.revision` must be a commit hash of 40 hexadecimal characters, got `main`
- --> config.yaml:3:45
-  |
-3 | weights: {source: hub, repo: a/b, revision: main, file: m.pth, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa …
-  |                                             ^^^^
-  = help: a branch or tag can move, and the same config would then give other numbers
-"#);
-    assert_snapshot!(weights("8dd7927", &digest), @r#"
-error: `weights.revision` must be a commit hash of 40 hexadecimal characters, got `8dd7927`
- --> config.yaml:3:45
-  |
-3 | weights: {source: hub, repo: a/b, revision: 8dd7927, file: m.pth, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa …
-  |                                             ^^^^^^^
-  = help: a branch or tag can move, and the same config would then give other numbers
-"#);
-    assert_snapshot!(weights(hash, "abc"), @r#"
-error: `weights.sha256` must be 64 hexadecimal characters, got `abc`
- --> config.yaml:3:108
-  |
-3 | weights: {source: hub, repo: a/b, revision: 8dd79278b755ee24ee9922619122df8a2b80b787, file: m.pth, sha256: abc}
-  |                                                                                                            ^^^
-  = help: `sha256sum FILE` prints it; the Hub shows it beside each large file
-"#);
-    assert_snapshot!(weights(hash, &"z".repeat(64)), @r#"
-error: `weights.sha256` must be 64 hexadecimal characters, got `zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…` (64 characters)
- --> config.yaml:3:108
-  |
-3 | … 79278b755ee24ee9922619122df8a2b80b787, file: m.pth, sha256: zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz …
-  |                                                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-  = help: `sha256sum FILE` prints it; the Hub shows it beside each large file
-"#);
-    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: lfw, revision: a6b6e3d}"), @r#"
-error: `dataset.repo` must be `owner/name`, got `lfw`
- --> config.yaml:3:38
-  |
-3 | dataset: {source: hub-folders, repo: lfw, revision: a6b6e3d}
-  |                                      ^^^
-  = help: use the last two parts of its address on the Hub, for example `py-feat/facenet`
-"#);
-    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e}"), @"
-error: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `a6b6e`
- --> config.yaml:3:53
-  |
-3 | dataset: {source: hub-folders, repo: a/b, revision: a6b6e}
-  |                                                     ^^^^^
-  = help: a name of hexadecimal characters alone is taken for a commit hash
-");
-    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: ../main}"), @"
-error: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `../main`
- --> config.yaml:3:53
-  |
-3 | dataset: {source: hub-folders, repo: a/b, revision: ../main}
-  |                                                     ^^^^^^^
-  = help: a name of hexadecimal characters alone is taken for a commit hash
-");
-    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}"), @r#"
-error: `dataset.folder` must be a folder in the repository (`""` for its root), without `.`, `..` or empty parts, got `../x`
- --> config.yaml:3:70
-  |
-3 | dataset: {source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}
-  |                                                                      ^^^^
-"#);
-    assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @r#"
-error: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `model.onnx`
- --> config.yaml:3:31
-  |
-3 | weights: {source: file, path: model.onnx}
-  |                               ^^^^^^^^^^
-"#);
+    assert_snapshot!(weights("main", &digest), @"config.yaml:3:45 `main`: `weights.revision` must be a commit hash of 40 hexadecimal characters, got `main` | a branch or tag can move, and the same config would then give other numbers");
+    assert_snapshot!(weights("8dd7927", &digest), @"config.yaml:3:45 `8dd7927`: `weights.revision` must be a commit hash of 40 hexadecimal characters, got `8dd7927` | a branch or tag can move, and the same config would then give other numbers");
+    assert_snapshot!(weights(hash, "abc"), @"config.yaml:3:108 `abc`: `weights.sha256` must be 64 hexadecimal characters, got `abc` | `sha256sum FILE` prints it; the Hub shows it beside each large file");
+    assert_snapshot!(weights(hash, &"z".repeat(64)), @"config.yaml:3:108 `zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz`: `weights.sha256` must be 64 hexadecimal characters, got `zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…` (64 characters) | `sha256sum FILE` prints it; the Hub shows it beside each large file");
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: lfw, revision: a6b6e3d}"), @"config.yaml:3:38 `lfw`: `dataset.repo` must be `owner/name`, got `lfw` | use the last two parts of its address on the Hub, for example `py-feat/facenet`");
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e}"), @"config.yaml:3:53 `a6b6e`: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `a6b6e` | a name of hexadecimal characters alone is taken for a commit hash");
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: ../main}"), @"config.yaml:3:53 `../main`: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `../main` | a name of hexadecimal characters alone is taken for a commit hash");
+    assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}"), @r#"config.yaml:3:70 `../x`: `dataset.folder` must be a folder in the repository (`""` for its root), without `.`, `..` or empty parts, got `../x`"#);
+    assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @"config.yaml:3:31 `model.onnx`: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `model.onnx`");
 }
 
 #[test]
 fn expectations_that_cannot_be_met() {
-    assert_snapshot!(refused_with("expect:\n  impostor.men: {max: 0.1}\n"), @r#"
-error: unknown metric `impostor.men`
- --> config.yaml:5:3
-  |
-5 |   impostor.men: {max: 0.1}
-  |   ^^^^^^^^^^^^
-  = help: did you mean `impostor.mean`?
-  = help: configs/README.md lists the metrics
-"#);
-    assert_snapshot!(refused_with("expect: {eer: {min: 0.2, max: 0.1}}"), @r#"
-error: `expect.eer.max` must be at least `min` (0.2), got 0.1
- --> config.yaml:4:31
-  |
-4 | expect: {eer: {min: 0.2, max: 0.1}}
-  |                               ^^^
-"#);
-    assert_snapshot!(refused_with("expect: {eer: {source: nowhere}}"), @r#"
-error: the range of `eer` has no bound
- --> config.yaml:4:10
-  |
-4 | expect: {eer: {source: nowhere}}
-  |          ^^^
-  = help: give `min`, `max` or both
-"#);
-    assert_snapshot!(refused_with("expect: {upstream.genuine.mean: {min: 0.7}}"), @r#"
-error: `upstream.genuine.mean` is computed only with `similarity.upstream`
- --> config.yaml:4:10
-  |
-4 | expect: {upstream.genuine.mean: {min: 0.7}}
-  |          ^^^^^^^^^^^^^^^^^^^^^
-  = help: add `similarity: {upstream: {}}`, or remove the metric
-"#);
+    assert_snapshot!(refused_with("expect:\n  impostor.men: {max: 0.1}\n"), @"config.yaml:5:3 `impostor.men`: unknown metric `impostor.men` | did you mean `impostor.mean`? | configs/README.md lists the metrics");
+    assert_snapshot!(refused_with("expect: {eer: {min: 0.2, max: 0.1}}"), @"config.yaml:4:31 `0.1`: `expect.eer.max` must be at least `min` (0.2), got 0.1");
+    assert_snapshot!(refused_with("expect: {eer: {source: nowhere}}"), @"config.yaml:4:10 `eer`: the range of `eer` has no bound | give `min`, `max` or both");
+    assert_snapshot!(refused_with("expect: {upstream.genuine.mean: {min: 0.7}}"), @"config.yaml:4:10 `upstream.genuine.mean`: `upstream.genuine.mean` is computed only with `similarity.upstream` | add `similarity: {upstream: {}}`, or remove the metric");
 }
 
 #[test]
 fn wrong_overrides() {
-    assert_snapshot!(refused_set("embed.batch_size"), @r#"
-error: an override has the form `key.path=value`, but this one has no `=`
- --> in --set
-  |
-  | embed.batch_size
-  | ^^^^^^^^^^^^^^^^
-  = help: for example `--set embed.batch_size=64`
-"#);
-    assert_snapshot!(refused_set("embed..batch_size=1"), @r#"
-error: the key path of an override has an empty or padded part
- --> in --set
-  |
-  | embed..batch_size=1
-  |       ^
-  = help: write the keys with single dots between them: `embed.batch_size=64`
-"#);
-    assert_snapshot!(refused_set("embed.batchsize=1"), @r#"
-error: unknown key `batchsize` in `embed`
- --> in --set
-  |
-  | embed.batchsize=1
-  |       ^^^^^^^^^
-  = help: did you mean `batch_size`?
-  = help: the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
-"#);
-    assert_snapshot!(refused_set("embd.batch_size=1"), @r#"
-error: unknown key `embd`
- --> in --set
-  |
-  | embd.batch_size=1
-  | ^^^^
-  = help: did you mean `embed`?
-  = help: the keys are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`
-"#);
-    assert_snapshot!(refused_set("embed.batch_size=0"), @r#"
-error: `embed.batch_size` must be from 1 to 65536, got 0
- --> in --set
-  |
-  | embed.batch_size=0
-  |                  ^
-"#);
-    assert_snapshot!(refused_set("embed.batch_size=many"), @r#"
-error: `embed.batch_size` must be `auto` or a whole number, got the text `many`
- --> in --set
-  |
-  | embed.batch_size=many
-  |                  ^^^^
-"#);
-    assert_snapshot!(refused_set("embed.batch_size="), @r#"
-error: `embed.batch_size` must be `auto` or a whole number, got nothing
- --> in --set
-  |
-  | embed.batch_size=
-  |                  ^
-"#);
-    assert_snapshot!(refused_set("embed={batch_size: 4, thraeds: 2}"), @r#"
-error: unknown key `thraeds` in `embed`
- --> in --set
-  |
-  | embed={batch_size: 4, thraeds: 2}
-  |                       ^^^^^^^
-  = help: did you mean `threads`?
-  = help: the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`
-"#);
-    assert_snapshot!(refused_set("embed={batch_size: 4"), @r#"
-error: not valid YAML: unclosed bracket '{'
- --> in --set
-  |
-  | embed={batch_size: 4
-  |       ^
-"#);
-    assert_snapshot!(refused_set("name.first=a"), @r#"
-error: `name` is the text `small` and has no key `first`
- --> in --set
-  |
-  | name.first=a
-  |      ^^^^^
-"#);
-    assert_snapshot!(refused_set("weights.source=file"), @r#"
-error: unknown key `name` in `weights` with `source: file`
- --> config.yaml:3:29
-  |
-3 | weights: {source: embedded, name: demo}
-  |                             ^^^^
-  = help: the keys are `path` and `sha256`
-  = help: to change `weights.source`, replace the whole mapping: `--set 'weights={…}'`
-"#);
-    assert_snapshot!(refused_set("expect.eeer.max=1"), @r#"
-error: unknown metric `eeer`
- --> in --set
-  |
-  | expect.eeer.max=1
-  |        ^^^^
-  = help: did you mean `eer`?
-  = help: configs/README.md lists the metrics
-"#);
+    assert_snapshot!(refused_set("embed.batch_size"), @"in --set `embed.batch_size`: an override has the form `key.path=value`, but this one has no `=` | for example `--set embed.batch_size=64`");
+    assert_snapshot!(refused_set("embed..batch_size=1"), @"in --set `.`: the key path of an override has an empty or padded part | write the keys with single dots between them: `embed.batch_size=64`");
+    assert_snapshot!(refused_set("embed.batchsize=1"), @"in --set `batchsize`: unknown key `batchsize` in `embed` | did you mean `batch_size`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`");
+    assert_snapshot!(refused_set("embd.batch_size=1"), @"in --set `embd`: unknown key `embd` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
+    assert_snapshot!(refused_set("embed.batch_size=0"), @"in --set `0`: `embed.batch_size` must be from 1 to 65536, got 0");
+    assert_snapshot!(refused_set("embed.batch_size=many"), @"in --set `many`: `embed.batch_size` must be `auto` or a whole number, got the text `many`");
+    assert_snapshot!(refused_set("embed.batch_size="), @"in --set: `embed.batch_size` must be `auto` or a whole number, got nothing");
+    assert_snapshot!(refused_set("embed={batch_size: 4, thraeds: 2}"), @"in --set `thraeds`: unknown key `thraeds` in `embed` | did you mean `threads`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`");
+    assert_snapshot!(refused_set("embed={batch_size: 4"), @"in --set `{`: not valid YAML: unclosed bracket '{'");
+    assert_snapshot!(refused_set("name.first=a"), @"in --set `first`: `name` is the text `small` and has no key `first`");
+    assert_snapshot!(refused_set("weights.source=file"), @"config.yaml:3:29 `name`: unknown key `name` in `weights` with `source: file` | the keys are `path` and `sha256` | to change `weights.source`, replace the whole mapping: `--set 'weights={…}'`");
+    assert_snapshot!(refused_set("expect.eeer.max=1"), @"in --set `eeer`: unknown metric `eeer` | did you mean `eer`? | configs/README.md lists the metrics");
 }
 
 #[test]
 fn broken_yaml() {
-    assert_snapshot!(refused_with("embed: {batch_size: 4"), @r#"
-error: not valid YAML: unclosed bracket '{'
- --> config.yaml:4:8
-  |
-4 | embed: {batch_size: 4
-  |        ^
-"#);
-    assert_snapshot!(refused_with("embed:\n  batch_size: 4\n threads: 2\n"), @r#"
-error: not valid YAML: while parsing a block mapping, did not find expected key
- --> config.yaml:6:2
-  |
-6 |  threads: 2
-  |  ^
-"#);
-    assert_snapshot!(refused_with("embed:\n\tbatch_size: 4\n"), @r#"
-error: not valid YAML: tabs disallowed within this context (block indentation)
- --> config.yaml:5:2
-  |
-5 |  batch_size: 4
-  |  ^
-"#);
-    assert_snapshot!(refused_with("seed: 1\nseed: 2\n"), @r#"
-error: the key `seed` is given twice
- --> config.yaml:5:1
-  |
-5 | seed: 2
-  | ^^^^
-"#);
-    assert_snapshot!(refused_with("embed: {threads: 1, threads: 2}"), @r#"
-error: the key `threads` is given twice
- --> config.yaml:4:21
-  |
-4 | embed: {threads: 1, threads: 2}
-  |                     ^^^^^^^
-"#);
-    assert_snapshot!(refused_with("seed: *nowhere"), @r#"
-error: not valid YAML: alias references unknown anchor
- --> config.yaml:4:7
-  |
-4 | seed: *nowhere
-  |       ^
-"#);
-    assert_snapshot!(refused_with("---\nname: b\n"), @r#"
-error: a config is one YAML document, but a second one starts here
- --> config.yaml:5:1
-  |
-5 | name: b
-  | ^
-"#);
+    assert_snapshot!(refused_with("embed: {batch_size: 4"), @"config.yaml:4:8 `{`: not valid YAML: unclosed bracket '{'");
+    assert_snapshot!(refused_with("embed:\n  batch_size: 4\n threads: 2\n"), @"config.yaml:6:2 `t`: not valid YAML: while parsing a block mapping, did not find expected key");
+    assert_snapshot!(refused_with("embed:\n\tbatch_size: 4\n"), @"config.yaml:5:2 `b`: not valid YAML: tabs disallowed within this context (block indentation)");
+    assert_snapshot!(refused_with("seed: 1\nseed: 2\n"), @"config.yaml:5:1 `seed`: the key `seed` is given twice");
+    assert_snapshot!(refused_with("embed: {threads: 1, threads: 2}"), @"config.yaml:4:21 `threads`: the key `threads` is given twice");
+    assert_snapshot!(refused_with("seed: *nowhere"), @"config.yaml:4:7 `*`: not valid YAML: alias references unknown anchor");
+    assert_snapshot!(refused_with("---\nname: b\n"), @"config.yaml:5:1 `n`: a config is one YAML document, but a second one starts here");
 }
 
 #[test]
 fn files_that_are_no_config() {
-    assert_snapshot!(refused(""), @r#"
-error: the config is empty
- --> config.yaml
-  = help: it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example
-"#);
-    assert_snapshot!(refused("# only a comment\n"), @r#"
-error: the config is empty
- --> config.yaml
-  = help: it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example
-"#);
+    assert_snapshot!(refused(""), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example");
+    assert_snapshot!(refused("# only a comment\n"), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example");
     let bytes = b"name: small\ndescription: caf\xe9\n";
     let error = load_stored(bytes, Path::new("config.yaml"), &[], Path::new("/")).unwrap_err();
     assert_snapshot!(error, @r#"
@@ -1142,14 +577,14 @@ fn an_alias_bomb_is_refused_at_once() {
     let start = Instant::now();
     let error = refused(&bomb);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    assert!(error.starts_with("error: the YAML is too large"), "{error}");
-    let deep = refused_with(&format!("embed: {}{}", "[".repeat(5000), "]".repeat(5000)));
-    assert!(deep.starts_with("error: "), "{deep}");
+    assert!(error.contains("the YAML is too large"), "{error}");
+    refused_with(&format!("embed: {}{}", "[".repeat(5000), "]".repeat(5000)));
 }
 
 #[test]
 fn long_lines_are_cut_and_control_characters_stay_out_of_the_terminal() {
-    let error = refused_with(&format!("description: {}\nseed: \"\\e[31m{}\"\n", "x".repeat(500), "y".repeat(500)));
+    let lines = format!("{SMALL}description: {}\nseed: \"\\e[31m{}\"\n", "x".repeat(500), "y".repeat(500));
+    let error = understood(&lines, &[]).unwrap_err().to_string();
     assert!(error.lines().all(|line| line.chars().count() < 200), "{error}");
     assert!(!error.contains('\u{1b}'), "{error}");
 }
@@ -1168,83 +603,32 @@ fn files_that_are_missing() {
     let refused = |overrides: &[String]| {
         let error = load_it(overrides).unwrap_err().to_string();
         let here = std::env::current_dir().unwrap();
-        error.replace(folder.path().to_str().unwrap(), "[folder]").replace(here.to_str().unwrap(), "[current]")
+        brief(&error).replace(folder.path().to_str().unwrap(), "[folder]").replace(here.to_str().unwrap(), "[current]")
     };
 
     write("{source: folders, root: faces}", "{source: file, path: weights.pth}");
     load_it(&[]).unwrap();
-    assert_snapshot!(refused(&["dataset.root=nowhere/at/all".into()]), @r#"
-error: `dataset.root`: no such folder: [current]/nowhere/at/all
- --> in --set
-  |
-  | dataset.root=nowhere/at/all
-  |              ^^^^^^^^^^^^^^
-  = help: [current] has no `nowhere`
-  = help: relative paths here start in [current]
-"#);
+    assert_snapshot!(refused(&["dataset.root=nowhere/at/all".into()]), @"in --set `nowhere/at/all`: `dataset.root`: no such folder: [current]/nowhere/at/all | [current] has no `nowhere` | relative paths here start in [current]");
 
     write("{source: folders, root: face}", "{source: file, path: weights.pth}");
-    assert_snapshot!(refused(&[]), @r#"
-error: `dataset.root`: no such folder: [folder]/face
- --> [folder]/config.yaml:2:34
-  |
-2 | dataset: {source: folders, root: face}
-  |                                  ^^^^
-  = help: did you mean `faces`?
-  = help: relative paths here start in [folder]
-"#);
+    assert_snapshot!(refused(&[]), @"[folder]/config.yaml:2:34 `face`: `dataset.root`: no such folder: [folder]/face | did you mean `faces`? | relative paths here start in [folder]");
     // What was computed stays readable when its inputs are gone.
     load_stored(&fs::read(at("config.yaml")).unwrap(), &at("config.yaml"), &[], folder.path()).unwrap();
 
     write("{source: folders, root: metadata.csv}", "{source: file, path: weights.pth}");
-    assert_snapshot!(refused(&[]), @r#"
-error: `dataset.root` must be a folder, but [folder]/metadata.csv is not one
- --> [folder]/config.yaml:2:34
-  |
-2 | dataset: {source: folders, root: metadata.csv}
-  |                                  ^^^^^^^^^^^^
-  = help: relative paths here start in [folder]
-"#);
+    assert_snapshot!(refused(&[]), @"[folder]/config.yaml:2:34 `metadata.csv`: `dataset.root` must be a folder, but [folder]/metadata.csv is not one | relative paths here start in [folder]");
 
     write("{source: phase1, csv: meta/data.csv}", "{source: file, path: weights.pth}");
-    assert_snapshot!(refused(&[]), @r#"
-error: `dataset.csv`: no such file: [folder]/meta/data.csv
- --> [folder]/config.yaml:2:32
-  |
-2 | dataset: {source: phase1, csv: meta/data.csv}
-  |                                ^^^^^^^^^^^^^
-  = help: [folder] has no `meta`
-  = help: relative paths here start in [folder]
-"#);
+    assert_snapshot!(refused(&[]), @"[folder]/config.yaml:2:32 `meta/data.csv`: `dataset.csv`: no such file: [folder]/meta/data.csv | [folder] has no `meta` | relative paths here start in [folder]");
 
     write("{source: folders, root: ~/faces}", "{source: file, path: weights.pth}");
-    assert_snapshot!(refused(&[]), @r#"
-error: `dataset.root`: no such folder: [folder]/~/faces
- --> [folder]/config.yaml:2:34
-  |
-2 | dataset: {source: folders, root: ~/faces}
-  |                                  ^^^^^^^
-  = help: `~` is not expanded: write the full path
-  = help: relative paths here start in [folder]
-"#);
+    assert_snapshot!(refused(&[]), @"[folder]/config.yaml:2:34 `~/faces`: `dataset.root`: no such folder: [folder]/~/faces | `~` is not expanded: write the full path | relative paths here start in [folder]");
 
     write("{source: folders, root: faces}", "{source: file, path: wieghts.pth}");
-    assert_snapshot!(refused(&[]), @r#"
-error: `weights.path`: no such file: [folder]/wieghts.pth
- --> [folder]/config.yaml:3:31
-  |
-3 | weights: {source: file, path: wieghts.pth}
-  |                               ^^^^^^^^^^^
-  = help: did you mean `weights.pth`?
-  = help: relative paths here start in [folder]
-"#);
+    assert_snapshot!(refused(&[]), @"[folder]/config.yaml:3:31 `wieghts.pth`: `weights.path`: no such file: [folder]/wieghts.pth | did you mean `weights.pth`? | relative paths here start in [folder]");
 
     let error = load(&at("confg.yaml"), &[]).unwrap_err().to_string();
-    assert_snapshot!(error.replace(folder.path().to_str().unwrap(), "[folder]"), @r#"
-error: cannot read the config: No such file or directory (os error 2)
- --> [folder]/confg.yaml
-  = help: did you mean `config.yaml`?
-"#);
+    assert_snapshot!(brief(&error).replace(folder.path().to_str().unwrap(), "[folder]"), @"[folder]/confg.yaml: cannot read the config: No such file or directory (os error 2) | did you mean `config.yaml`?");
 }
 
 #[test]

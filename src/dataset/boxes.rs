@@ -143,20 +143,9 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::dataset::PixelSource;
 
     fn faces() -> Vec<Face> {
-        let face = |name: &str| Face {
-            face_id: format!("images/{name}.jpg"),
-            identity_id: None,
-            image_id: name.into(),
-            pixels: PixelSource::File { path: format!("images/{name}.jpg"), size: 0, modified: 0 },
-            bbox: None,
-            detector_score: None,
-            content: None,
-            fault: None,
-        };
-        ["a", "b", "c"].map(face).into()
+        ["a", "b", "c"].map(|name| Face::of_picture(format!("images/{name}.jpg"))).into()
     }
 
     fn applied(table: &str) -> Result<(Vec<Face>, Applied), DatasetError> {

@@ -6,8 +6,7 @@ use super::{Face, Manifest};
 
 impl Manifest {
     /// Describes how `now` differs: the number of faces, and the first of them; `None` if nothing does.
-    #[must_use]
-    pub fn changes(&self, now: &Self) -> Option<String> {
+    pub(crate) fn changes(&self, now: &Self) -> Option<String> {
         let (old, new) = (self.by_id(), now.by_id());
         let pairs = self.faces.iter().filter_map(|face| Some((face, *new.get(face.face_id.as_str())?)));
         let pairs: Vec<(&Face, &Face)> = pairs.collect();
@@ -69,21 +68,11 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::PixelSource;
     use crate::digest::Digest;
     use crate::preprocess::BoundingBox;
 
     fn manifest(ids: &[&str]) -> Manifest {
-        let face = |id: &&str| Face {
-            face_id: (*id).into(),
-            identity_id: None,
-            image_id: (*id).into(),
-            pixels: PixelSource::Synthetic { identity: 0, sample: 0 },
-            bbox: None,
-            detector_score: None,
-            content: Some(Digest::of(id.as_bytes())),
-            fault: None,
-        };
+        let face = |id: &&str| Face { content: Some(Digest::of(id.as_bytes())), ..Face::of_picture(*id) };
         Manifest { faces: ids.iter().map(face).collect(), ..Manifest::default() }
     }
 

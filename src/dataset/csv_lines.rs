@@ -159,9 +159,12 @@ impl<'a> CsvRow<'a> {
         }
         // It is kept as f32 and has to be finite there too.
         let number = value.parse::<f64>().ok().filter(|number| (*number as f32).is_finite());
-        number
-            .map(Some)
-            .ok_or_else(|| CsvProblem::Number { column: self.headers[column].clone(), value: value.to_owned() })
+        number.map(Some).ok_or_else(|| self.expected(column, "a finite number such as 12 or 12.5"))
+    }
+
+    /// The error for a value of another form.
+    pub fn expected(&self, column: usize, expected: &'static str) -> CsvProblem {
+        CsvProblem::Value { column: self.column(column), value: self.record[column].to_owned(), expected }
     }
 
     /// The box, which must not be empty.

@@ -8,6 +8,7 @@ use crate::hub::HubError;
 
 /// Why a dataset cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages explain the fields")]
 pub enum DatasetError {
     /// A file or folder that cannot be read or written.
     #[error(transparent)]
@@ -21,25 +22,17 @@ pub enum DatasetError {
     /// An invalid table.
     #[error("{}, line {line}: {problem}", path.display())]
     Csv {
-        /// The table.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// The rule.
         problem: Box<CsvProblem>,
     },
     /// A container file that cannot be used.
     #[error("{name}: {problem}")]
-    Container {
-        /// The file.
-        name: String,
-        /// The rule.
-        problem: Box<ContainerProblem>,
-    },
+    Container { name: String, problem: Box<ContainerProblem> },
     /// The root does not exist or is not a folder.
     #[error("{} is not a folder; set `dataset.root` to the folder that {holds}", path.display())]
     NoRoot {
-        /// The path.
         path: PathBuf,
         /// What it should hold: "contains all pictures", "has one folder per identity".
         holds: &'static str,
@@ -49,31 +42,20 @@ pub enum DatasetError {
         "{} contains pictures directly (`{example}`); put each identity in its own folder: {}/<identity>/<image>",
         root.display(), root.display()
     )]
-    PicturesInRoot {
-        /// The folder.
-        root: PathBuf,
-        /// One of the pictures.
-        example: String,
-    },
+    PicturesInRoot { root: PathBuf, example: String },
     /// No pictures.
     #[error(
         "no faces in {place}{}; expected pictures at <identity>/<image>, or a `metadata.csv` that lists them",
         if left_out.is_empty() { String::new() } else { format!(", only {left_out}") }
     )]
     NoPictures {
-        /// The folder, or the repository's.
         place: String,
         /// What it contains instead.
         left_out: LeftOut,
     },
     /// A file name that cannot become an id.
     #[error("the name of {path} {rule}; rename it, because ids are made from names")]
-    Name {
-        /// The file or folder, with replacement characters where needed.
-        path: String,
-        /// What is wrong: "is not UTF-8".
-        rule: &'static str,
-    },
+    Name { path: String, rule: &'static str },
     /// More faces than a manifest can hold.
     #[error("the dataset has {0} faces, at most {max} are supported", max = u32::MAX)]
     TooMany(u64),
@@ -82,40 +64,21 @@ pub enum DatasetError {
         "`{name}` (`dataset.{key}`) is neither in {folder} nor in the folder above; correct the name, or write `./{name}` \
          for a file next to the config"
     )]
-    NoTable {
-        /// The key.
-        key: &'static str,
-        /// The name.
-        name: String,
-        /// The dataset's folder.
-        folder: String,
-    },
+    NoTable { key: &'static str, name: String, folder: String },
     /// The Hub cache does not have the layout of the repository.
     #[error("{} does not end in `{file}`; remove the repository from the Hub cache and run `facevault fetch` again", path.display())]
-    HubLayout {
-        /// Where the file is.
-        path: PathBuf,
-        /// Its path in the repository.
-        file: String,
-    },
+    HubLayout { path: PathBuf, file: String },
     /// The manifest cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Parquet {
         /// "read" or "write".
         action: &'static str,
-        /// The manifest file.
         path: PathBuf,
-        /// The error of polars.
         source: polars::error::PolarsError,
     },
     /// A damaged manifest file, or one of another version.
     #[error("{} is not a manifest of this version: {rule}; run `facevault embed` again", path.display())]
-    Manifest {
-        /// The manifest file.
-        path: PathBuf,
-        /// What is wrong with it.
-        rule: String,
-    },
+    Manifest { path: PathBuf, rule: String },
 }
 
 impl From<HubError> for DatasetError {
@@ -126,6 +89,7 @@ impl From<HubError> for DatasetError {
 
 /// What is wrong with a table of faces, pairs or boxes.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages explain the fields")]
 pub enum CsvProblem {
     /// Nothing but white space.
     #[error("the file is empty; expected a header and one line per face")]
@@ -141,10 +105,7 @@ pub enum CsvProblem {
     },
     /// Two columns of one name.
     #[error("duplicate column `{name}`; rename one of them")]
-    DuplicateColumn {
-        /// Its name.
-        name: String,
-    },
+    DuplicateColumn { name: String },
     /// A column is missing under all of its names.
     #[error("missing column {names}{}{}", match near {
         Some(near) => format!("; the most similar one is `{near}`"),
@@ -156,9 +117,7 @@ pub enum CsvProblem {
     MissingColumn {
         /// Its names: "`crop_path` or `face_path`".
         names: String,
-        /// The most similar header.
         near: Option<String>,
-        /// All headers.
         found: String,
         /// Why it is needed, unless it always is.
         reason: Option<&'static str>,
@@ -167,45 +126,25 @@ pub enum CsvProblem {
     #[error(
         "the line has {found} values, the header has {expected} columns; look for a separator or quote too many or too few"
     )]
-    Ragged {
-        /// Values.
-        found: usize,
-        /// Columns.
-        expected: usize,
-    },
+    Ragged { found: usize, expected: usize },
     /// A required value is empty.
     #[error("`{column}` is empty")]
-    Empty {
-        /// The column.
-        column: String,
-    },
+    Empty { column: String },
     /// A value with a line break or another control character.
     #[error("`{column}` contains a line break or another control character")]
-    Control {
-        /// The column.
-        column: String,
-    },
-    /// Not a finite number.
-    #[error("`{column}` is `{value}`, expected a finite number such as 12 or 12.5")]
-    Number {
-        /// The column.
-        column: String,
-        /// The value.
-        value: String,
-    },
+    Control { column: String },
+    /// A value of another form.
+    #[error("`{column}` is `{value}`, expected {expected}")]
+    Value { column: String, value: String, expected: &'static str },
     /// A box without area.
     #[error(
         "the box from ({x1}, {y1}) to ({x2}, {y2}) has no area; expected {} > {} and {} > {}",
         names[2], names[0], names[3], names[1]
     )]
     NoArea {
-        /// Left edge.
         x1: f32,
-        /// Top edge.
         y1: f32,
-        /// Right edge.
         x2: f32,
-        /// Bottom edge.
         y2: f32,
         /// How the table calls these four.
         names: &'static [&'static str; 4],
@@ -213,9 +152,7 @@ pub enum CsvProblem {
     /// A duplicate id.
     #[error("duplicate {column} `{face_id}`, first used on line {first}; ids must be unique")]
     Duplicate {
-        /// The column of the id.
         column: String,
-        /// The id.
         face_id: String,
         /// Its first line.
         first: u64,
@@ -225,142 +162,52 @@ pub enum CsvProblem {
         "`{column}` is `{value}`, which is outside of `dataset.root` (the table's folder unless set); \
          let it name the pictures' folder, or add a `dataset.rewrite` for the prefix"
     )]
-    Outside {
-        /// The column.
-        column: String,
-        /// The value.
-        value: String,
-    },
-    /// A path that leaves an image folder.
-    #[error("`{column}` is `{value}`, expected a relative path inside the folder of the table")]
-    OutsideFolder {
-        /// The column.
-        column: String,
-        /// The value.
-        value: String,
-    },
+    Outside { column: String, value: String },
     /// A path that is not in the repository.
     #[error(
         "file_name `{value}` is not in the repository at this revision; correct the table, or pin another revision"
     )]
-    NotListed {
-        /// The path.
-        value: String,
-    },
+    NotListed { value: String },
     /// A pair list without pairs.
     #[error("the list has no pairs; expected one line per pair, with or without a header, or one of LFW's lists")]
     NoPairs,
     /// A list that is truncated or has extra lines.
     #[error("the first line announces {expected} pairs, but {found} follow; the list is incomplete, download it again")]
-    PairCount {
-        /// Pairs by the first line.
-        expected: u64,
-        /// Lines below it.
-        found: u64,
-    },
-    /// An invalid line of an LFW list.
-    #[error(
-        "the line has {found} values, expected `name n1 n2` (genuine) or `name1 n1 name2 n2` (impostor), separated by tabs, \
-         commas or spaces"
-    )]
-    PairLine {
-        /// Values.
-        found: usize,
-    },
+    PairCount { expected: u64, found: u64 },
     /// An invalid line of a list without a header.
-    #[error("the line has {found} values, expected two faces and 1 or 0, separated by tabs, commas or spaces")]
-    PlainPair {
-        /// Values.
-        found: usize,
-    },
+    #[error("the line has {found} values, expected {expected}, separated by tabs, commas or spaces")]
+    PairLine { found: usize, expected: &'static str },
     /// An invalid number of a person's picture.
     #[error("the picture number of `{name}` is `{value}`, expected an integer such as 1")]
-    PictureNumber {
-        /// The person.
-        name: String,
-        /// The number.
-        value: String,
-    },
-    /// Neither genuine nor impostor.
-    #[error("`{column}` is `{value}`, expected 1, true or yes for a genuine pair, 0, false or no for an impostor pair")]
-    NoAnswer {
-        /// The column.
-        column: String,
-        /// The value.
-        value: String,
-    },
-    /// An invalid fold.
-    #[error("`{column}` is `{value}`, expected a fold number, `train` or `test`")]
-    NoFold {
-        /// The column.
-        column: String,
-        /// The value.
-        value: String,
-    },
+    PictureNumber { name: String, value: String },
     /// A pair of a face with itself.
     #[error("the pair compares `{value}` with itself; remove it from the list")]
-    FaceWithItself {
-        /// The face.
-        value: String,
-    },
+    FaceWithItself { value: String },
     /// A name that matches no face.
     #[error(
         "`{column}` is `{value}`, but no face of the dataset has this face_id, path or file name (with or without \
          extension); correct the table, or set `dataset` to the folder that contains it"
     )]
-    UnknownFace {
-        /// The column.
-        column: String,
-        /// The value.
-        value: String,
-    },
+    UnknownFace { column: String, value: String },
     /// A name that matches several faces.
     #[error("`{column}` is `{value}`, which matches `{first}` and `{second}`; use the path or the face_id")]
-    AmbiguousFace {
-        /// The column.
-        column: String,
-        /// The value.
-        value: String,
-        /// Id of one of them.
-        first: String,
-        /// Id of another.
-        second: String,
-    },
+    AmbiguousFace { column: String, value: String, first: String, second: String },
     /// Two boxes of one face.
     #[error(
         "`{value}` already has a box on line {first}; a picture has one face here: keep the box of the person it is \
          filed under"
     )]
-    SecondBox {
-        /// The face as named in the table.
-        value: String,
-        /// Line of its first box.
-        first: u64,
-    },
-    /// A name that is not that of one of VGGFace2's pictures.
-    #[error("`{column}` is `{value}`, expected for example `n000001/0001_01`")]
-    PictureName {
-        /// The column.
-        column: String,
-        /// The value.
-        value: String,
-    },
+    SecondBox { value: String, first: u64 },
     /// A link that leaves the root.
     #[error(
         "`{path}` is a link to {}, outside {}; copy the files there, or set `dataset.root` to a folder that contains both", target.display(), root.display()
     )]
-    Escape {
-        /// Path relative to the root.
-        path: String,
-        /// Its target.
-        target: PathBuf,
-        /// The root.
-        root: PathBuf,
-    },
+    Escape { path: String, target: PathBuf, root: PathBuf },
 }
 
 /// Why a face cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages explain the fields")]
 pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
@@ -371,39 +218,23 @@ pub enum ReadError {
         path.display(), target.display(), if *annex { "fetch it with `git annex get`" } else { "restore it, or remove the link" }
     )]
     Dangling {
-        /// The link.
         path: PathBuf,
-        /// Its target.
         target: PathBuf,
         /// Whether git-annex made it.
         annex: bool,
     },
     /// A folder, pipe or device where a picture is expected.
     #[error("{} is not a regular file", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    NotAFile { path: PathBuf },
     /// A file too large to be a picture.
     #[error("{} has {size} bytes, more than the maximum of 512 MiB", path.display())]
-    TooLarge {
-        /// The path.
-        path: PathBuf,
-        /// Its size.
-        size: u64,
-    },
+    TooLarge { path: PathBuf, size: u64 },
     /// The file differs from the manifest.
     #[error("{} has changed since the dataset was read; start again to use the current pictures", path.display())]
-    Changed {
-        /// The picture.
-        path: PathBuf,
-    },
+    Changed { path: PathBuf },
     /// A procedural face has no file.
     #[error("row {row} is a synthetic face, which has no file to read")]
-    Drawn {
-        /// The row.
-        row: usize,
-    },
+    Drawn { row: usize },
 }
 
 impl ReadError {

@@ -117,17 +117,7 @@ mod tests {
     use super::*;
 
     fn faces(paths: &[&str]) -> Vec<Face> {
-        let face = |path: &&str| Face {
-            face_id: (*path).to_owned(),
-            identity_id: None,
-            image_id: (*path).to_owned(),
-            pixels: PixelSource::File { path: (*path).to_owned(), size: 0, modified: 0 },
-            bbox: None,
-            detector_score: None,
-            content: None,
-            fault: None,
-        };
-        paths.iter().map(face).collect()
+        paths.iter().map(|path| Face::of_picture(*path)).collect()
     }
 
     #[test]

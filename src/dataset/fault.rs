@@ -24,8 +24,7 @@ pub enum FaultIn {
 
 impl FaultIn {
     /// Its name in the manifest.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Face => "face",
             Self::Box => "box",
@@ -39,8 +38,7 @@ impl FaultIn {
 
 impl Fault {
     /// Whether it fails the face under this crop.
-    #[must_use]
-    pub fn counts(&self, crop: Crop) -> bool {
+    pub(crate) fn counts(&self, crop: Crop) -> bool {
         match self.part {
             FaultIn::Face => true,
             FaultIn::Box => matches!(crop, Crop::Box { .. }),

@@ -9,7 +9,7 @@ use super::left_out::{LeftOut, LeftOutReason};
 use super::listing::{self, EntryKind, Walk};
 use super::normalisation::composed;
 use super::scan::{self, OpenContext};
-use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, tables};
+use super::{DatasetError, Face, Manifest, SourceTable, tables};
 use crate::dataset::Tables;
 
 /// Reads a folder of identity folders, or an image folder.
@@ -149,16 +149,7 @@ pub(super) fn faces(
                 let path = path.escape_default().to_string();
                 return Err(DatasetError::Name { path, rule: "contains a control character" });
             }
-            Ok(Face {
-                face_id: path.clone(),
-                identity_id: Some(identity),
-                image_id: path.clone(),
-                pixels: PixelSource::File { path, size: 0, modified: 0 },
-                bbox: None,
-                detector_score: None,
-                content: None,
-                fault: None,
-            })
+            Ok(Face { identity_id: Some(identity), ..Face::of_picture(path) })
         })
         .collect()
 }

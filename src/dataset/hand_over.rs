@@ -13,10 +13,7 @@ impl Manifest {
     /// Writes `face_metadata.csv` for `rows`, in their order: the columns and values of a Phase-1 table unchanged; for
     /// other sources Phase-1's documented columns followed by the source's own (`meta.<name>` where the name is taken).
     /// Faces without an embedding are left out.
-    ///
-    /// # Errors
-    /// [`DatasetError::File`] if `out` cannot be written.
-    pub fn metadata_csv(&self, rows: &[u32], out: &mut impl Write) -> Result<(), DatasetError> {
+    pub(crate) fn metadata_csv(&self, rows: &[u32], out: &mut impl Write) -> Result<(), DatasetError> {
         let mut writer = csv::Writer::from_writer(out);
         self.write_rows(rows, &mut writer).map_err(|error| {
             DatasetError::from(FileError::new("write", "face_metadata.csv")(std::io::Error::from(error)))

@@ -32,9 +32,8 @@ pub(super) struct HubFolder<'a> {
 }
 
 impl HubFolder<'_> {
-    fn file(&self, path: String) -> HubFile {
-        let (repo, revision) = (self.repo.to_owned(), self.revision.to_owned());
-        HubFile { kind: RepoKind::Dataset, repo, revision, path, size: None, sha256: None }
+    fn file(&self, path: &str) -> HubFile {
+        HubFile::new(RepoKind::Dataset, self.repo, self.revision, path)
     }
 }
 
@@ -131,7 +130,7 @@ fn table_file(
         Some((above, _)) => format!("{above}/{name}"),
         None => name.to_string(),
     };
-    let file = place.file(path);
+    let file = place.file(&path);
     Hub::shared().download(&file, progress, context.cancel).map_err(|error| match error {
         HubError::NoEntry { .. } => missing(),
         error => error.into(),
@@ -294,7 +293,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str) -> HubFile {
-        HubFolder { repo: "a/b", revision: "c", folder: "" }.file(path.into())
+        HubFolder { repo: "a/b", revision: "c", folder: "" }.file(path)
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub struct LeftOut(BTreeMap<LeftOutReason, u64>);
 
 impl LeftOut {
     /// Counts one more.
-    pub fn add(&mut self, reason: LeftOutReason) {
+    pub(crate) fn add(&mut self, reason: LeftOutReason) {
         *self.0.entry(reason).or_default() += 1;
     }
 

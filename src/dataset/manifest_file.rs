@@ -20,10 +20,7 @@ const META: &str = "meta.";
 
 impl Manifest {
     /// Writes the manifest atomically. Equal manifests give equal bytes.
-    ///
-    /// # Errors
-    /// [`DatasetError::File`] or [`DatasetError::Parquet`].
-    pub fn write_parquet(&self, path: &Path) -> Result<(), DatasetError> {
+    pub(crate) fn write_parquet(&self, path: &Path) -> Result<(), DatasetError> {
         let failed = |source| DatasetError::Parquet { action: "write", path: path.into(), source };
         Ok(files::commit_bytes(path, &self.encode().map_err(failed)?)?)
     }
@@ -99,11 +96,7 @@ impl Manifest {
     }
 
     /// Reads a manifest; its paths are relative to `root`.
-    ///
-    /// # Errors
-    /// [`DatasetError::File`] or [`DatasetError::Parquet`] if it cannot be read, [`DatasetError::Manifest`] if it is
-    /// something else.
-    pub fn read_parquet(path: &Path, root: PathBuf) -> Result<Self, DatasetError> {
+    pub(crate) fn read_parquet(path: &Path, root: PathBuf) -> Result<Self, DatasetError> {
         let polars = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
         let wrong = |rule| DatasetError::Manifest { path: path.into(), rule };
         let mut bytes = files::read(path)?;

@@ -81,6 +81,23 @@ pub struct Face {
     pub fault: Option<Fault>,
 }
 
+impl Face {
+    /// A whole picture that is its own photo: its path is both ids.
+    pub(crate) fn of_picture(path: impl Into<String>) -> Self {
+        let path = path.into();
+        Self {
+            face_id: path.clone(),
+            identity_id: None,
+            image_id: path.clone(),
+            pixels: PixelSource::File { path, size: 0, modified: 0 },
+            bbox: None,
+            detector_score: None,
+            content: None,
+            fault: None,
+        }
+    }
+}
+
 /// Where a face's pixels come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PixelSource {
@@ -170,10 +187,7 @@ pub fn open(
 
 /// The faces of a local dataset without reading their pictures, so without digests; `None` if the pictures are remote or
 /// in a container.
-///
-/// # Errors
-/// As [`open`].
-pub fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Result<Manifest, DatasetError>> {
+pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Result<Manifest, DatasetError>> {
     let context = scan::OpenContext { cache: None, progress, cancel: &Cancel::default() };
     match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => {
@@ -185,8 +199,7 @@ pub fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Result<Ma
 }
 
 /// Describes a dataset, its location, and what would be downloaded. Checks local paths only and cannot fail.
-#[must_use]
-pub fn describe(source: &DatasetSource) -> String {
+pub(crate) fn describe(source: &DatasetSource) -> String {
     let there = |path: &Path, is_there: bool| {
         let shown = path.display();
         if is_there { shown.to_string() } else { format!("{shown} (missing)") }
@@ -279,8 +292,7 @@ impl Manifest {
     }
 
     /// Describes how many faces fail under this crop because of invalid rows; `None` if none does.
-    #[must_use]
-    pub fn wrong_rows(&self, crop: Crop) -> Option<String> {
+    pub(crate) fn wrong_rows(&self, crop: Crop) -> Option<String> {
         let fails = |face: &&Face| face.fault.as_ref().is_some_and(|fault| fault.counts(crop));
         let (wrong, all) = (self.faces.iter().filter(fails).count(), self.len());
         match wrong {
@@ -291,8 +303,7 @@ impl Manifest {
     }
 
     /// The shorter sides, in pixels, of up to `most` evenly spaced pictures, where their headers tell.
-    #[must_use]
-    pub fn shorter_sides(&self, most: usize) -> Vec<u32> {
+    pub(crate) fn shorter_sides(&self, most: usize) -> Vec<u32> {
         let side = |face: &Face| {
             let PixelSource::File { path, .. } = &face.pixels else { return None };
             let path = self.root.join(path);

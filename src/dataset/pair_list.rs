@@ -124,16 +124,7 @@ mod tests {
         let faces = pictures.into_iter().flat_map(|(who, count)| (1..=count).map(move |number| (who, number)));
         let face = |(who, number): (&str, u32)| {
             let path = format!("images/000/{who}_{number:04}.jpg");
-            Face {
-                face_id: path.clone(),
-                identity_id: Some(who.into()),
-                image_id: path.clone(),
-                pixels: PixelSource::File { path, size: 0, modified: 0 },
-                bbox: None,
-                detector_score: None,
-                content: None,
-                fault: None,
-            }
+            Face { identity_id: Some(who.into()), ..Face::of_picture(path) }
         };
         Manifest { faces: faces.map(face).collect(), ..Manifest::default() }
     }

@@ -12,10 +12,7 @@ use crate::protocol::{AbsentPair, PairList};
 
 impl Manifest {
     /// Writes the lists atomically. Equal lists give equal bytes; without lists there is no file.
-    ///
-    /// # Errors
-    /// [`DatasetError::File`] or [`DatasetError::Parquet`].
-    pub fn write_pair_lists(&self, path: &Path) -> Result<(), DatasetError> {
+    pub(crate) fn write_pair_lists(&self, path: &Path) -> Result<(), DatasetError> {
         if self.lists.is_empty() {
             return Ok(());
         }
@@ -50,11 +47,7 @@ impl Manifest {
     }
 
     /// Reads the lists; without a file there are none.
-    ///
-    /// # Errors
-    /// [`DatasetError::File`] or [`DatasetError::Parquet`] if the file cannot be read, [`DatasetError::Manifest`] if it is
-    /// something else or refers to rows that are not in the manifest.
-    pub fn read_pair_lists(&mut self, path: &Path) -> Result<(), DatasetError> {
+    pub(crate) fn read_pair_lists(&mut self, path: &Path) -> Result<(), DatasetError> {
         if !path.exists() {
             return Ok(());
         }

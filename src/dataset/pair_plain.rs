@@ -5,6 +5,7 @@
 use super::CsvProblem;
 use super::csv_lines::CsvError;
 use super::pair_list::PairsBuilder;
+use super::pair_table::LABEL;
 use super::pair_text::{self, fields};
 
 /// Lines that are inspected to detect the form of a list.
@@ -74,11 +75,12 @@ pub(super) fn parse(text: &str, form: Form, pairs: &mut PairsBuilder<'_>) -> Res
                 (*first, *second, *same)
             }
             (_, fields) => {
-                return Err(CsvError { offset: at, problem: CsvProblem::PlainPair { found: fields.len() } });
+                let problem = CsvProblem::PairLine { found: fields.len(), expected: "two faces and 1 or 0" };
+                return Err(CsvError { offset: at, problem });
             }
         };
         let Some(same) = answer(same) else {
-            let problem = CsvProblem::NoAnswer { column: "the label".into(), value: same.into() };
+            let problem = CsvProblem::Value { column: "the label".into(), value: same.into(), expected: LABEL };
             return Err(CsvError { offset: at, problem });
         };
         let names = pairs.names;

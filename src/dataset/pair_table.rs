@@ -7,6 +7,8 @@ use super::{CsvProblem, columns};
 
 /// Columns with the label, genuine or impostor.
 const SAME: [&str; 6] = ["is_same", "issame", "same", "target", "label", "pair"];
+/// What a label may be.
+pub(super) const LABEL: &str = "1, true or yes for a genuine pair, 0, false or no for an impostor pair";
 /// Columns with the fold.
 const FOLD: [&str; 3] = ["fold_id", "fold", "split"];
 /// The parts by which the columns of the two faces differ; the rest of their names is the same.
@@ -99,11 +101,9 @@ type Line = ([NamedFace; 2], bool, Option<u32>);
 fn one(columns: &PairColumns, row: &CsvRow<'_>, names: &FaceNames<'_>) -> Result<Line, CsvProblem> {
     row.whole()?;
     let column = columns.same;
-    let same = answer(row.needed(column)?)
-        .ok_or_else(|| CsvProblem::NoAnswer { column: row.column(column), value: row.record[column].into() })?;
+    let same = answer(row.needed(column)?).ok_or_else(|| row.expected(column, LABEL))?;
     let fold = columns.fold.map(|column| {
-        let value = row.needed(column)?;
-        fold(value).ok_or_else(|| CsvProblem::NoFold { column: row.column(column), value: value.into() })
+        fold(row.needed(column)?).ok_or_else(|| row.expected(column, "a fold number, `train` or `test`"))
     });
     let fold = fold.transpose()?;
     let (mut absent, mut problem) = (None, None);

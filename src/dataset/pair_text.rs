@@ -80,7 +80,10 @@ pub(super) fn add(at: usize, line: &str, fold: Option<u32>, pairs: &mut PairsBui
     let (first, second, same) = match fields[..] {
         [name, first, second] => ([name, first], [name, second], true),
         [name, first, other, second] => ([name, first], [other, second], false),
-        _ => return Err(fail(CsvProblem::PairLine { found: fields.len() })),
+        _ => {
+            let expected = "`name n1 n2` (genuine) or `name1 n1 name2 n2` (impostor)";
+            return Err(fail(CsvProblem::PairLine { found: fields.len(), expected }));
+        }
     };
     let names = pairs.names;
     let face = |face| picture(face, names).map_err(fail);

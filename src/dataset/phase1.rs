@@ -167,12 +167,9 @@ impl FaceTableParser {
 
     fn path(&self, column: usize, row: &CsvRow<'_>) -> Result<String, CsvProblem> {
         let recorded = row.needed(column)?;
-        let outside = || {
-            let (column, value) = (row.column(column), recorded.to_owned());
-            match self.kind {
-                TableKind::Phase1(_) => CsvProblem::Outside { column, value },
-                TableKind::ImageFolder => CsvProblem::OutsideFolder { column, value },
-            }
+        let outside = || match self.kind {
+            TableKind::Phase1(_) => CsvProblem::Outside { column: row.column(column), value: recorded.to_owned() },
+            TableKind::ImageFolder => row.expected(column, "a relative path inside the folder of the table"),
         };
         self.rules.relative(recorded).filter(|path| !path.is_empty()).ok_or_else(outside)
     }

@@ -19,13 +19,9 @@ fn face(seed: u64, identity: u32, sample: u32, size: u32) -> Face {
     let face_id = format!("s{seed}-i{identity:04}-{sample:03}");
     Face {
         identity_id: Some(format!("s{seed}-i{identity:04}")),
-        image_id: face_id.clone(),
-        face_id,
         pixels: PixelSource::Synthetic { identity, sample },
-        bbox: None,
-        detector_score: None,
         content: Some(content(seed, identity, sample, size)),
-        fault: None,
+        ..Face::of_picture(face_id)
     }
 }
 

@@ -206,19 +206,6 @@ mod tests {
     use super::*;
     use crate::progress::Silent;
 
-    fn face(path: &str) -> Face {
-        Face {
-            face_id: path.into(),
-            identity_id: None,
-            image_id: path.into(),
-            pixels: PixelSource::File { path: path.into(), size: 0, modified: 0 },
-            bbox: None,
-            detector_score: None,
-            content: None,
-            fault: None,
-        }
-    }
-
     fn backdate(path: &Path) {
         let time = SystemTime::now() - Duration::from_secs(10);
         File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
@@ -243,7 +230,7 @@ mod tests {
     fn faces_of_one_photo_share_its_digest_and_missing_files_have_none() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a"), "abc").unwrap();
-        let mut faces = [face("a"), face("b"), face("a")];
+        let mut faces = [Face::of_picture("a"), Face::of_picture("b"), Face::of_picture("a")];
         let (counter, cancel) = (Counter::default(), Cancel::default());
         let context = OpenContext { cache: None, progress: &counter, cancel: &cancel };
         fill(&mut faces, root.path(), true, &context).unwrap();
@@ -263,7 +250,7 @@ mod tests {
         }
         backdate(&root.path().join("old"));
         let scan = || {
-            let mut faces = [face("old"), face("new")];
+            let mut faces = [Face::of_picture("old"), Face::of_picture("new")];
             fill(&mut faces, root.path(), true, &context).unwrap();
             faces.map(|face| face.content.unwrap())
         };
@@ -287,7 +274,7 @@ mod tests {
         let cancel = Cancel::default();
         cancel.request();
         let context = OpenContext { cache: None, progress: &Silent, cancel: &cancel };
-        let stopped = fill(&mut [face("a")], root.path(), true, &context);
+        let stopped = fill(&mut [Face::of_picture("a")], root.path(), true, &context);
         assert!(matches!(stopped, Err(ScanError::Interrupted)));
     }
 }

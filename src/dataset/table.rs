@@ -61,8 +61,7 @@ pub struct SourceTable {
 
 impl SourceTable {
     /// A table without rows.
-    #[must_use]
-    pub fn with_headers(headers: Vec<String>) -> Self {
+    pub(crate) fn with_headers(headers: Vec<String>) -> Self {
         let columns = vec![TextColumn::default(); headers.len()];
         Self { headers, columns }
     }

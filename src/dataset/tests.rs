@@ -1,10 +1,9 @@
 //! Datasets of all kinds: valid ones in all their forms, and invalid ones with their messages.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -15,14 +14,24 @@ use crate::progress::Silent;
 use crate::protocol::DATASET_PAIRS;
 
 /// A folder for one test, and the messages while it was read.
-struct TestDir {
-    folder: tempfile::TempDir,
-    said: Mutex<Vec<String>>,
+pub(super) struct TestDir {
+    pub folder: tempfile::TempDir,
+    pub said: Mutex<Vec<String>>,
+    /// Number of pictures after which opening is cancelled.
+    pub stop_after: Mutex<Option<u64>>,
+    pub cancel: Cancel,
 }
 
 impl Progress for TestDir {
     fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
-    fn advance(&self, _: u64) {}
+    fn advance(&self, _: u64) {
+        if let Some(left) = self.stop_after.lock().unwrap().as_mut() {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.cancel.request();
+            }
+        }
+    }
     fn remark(&self, _: &str) {}
     fn finish(&self) {}
     fn say(&self, line: &str) {
@@ -36,23 +45,30 @@ fn folders_at(root: &Path) -> DatasetSource {
 }
 
 impl TestDir {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), said: Mutex::default() }
+    pub fn new() -> Self {
+        let (said, stop_after) = (Mutex::default(), Mutex::default());
+        Self { folder: tempfile::tempdir().unwrap(), said, stop_after, cancel: Cancel::default() }
     }
 
     fn root(&self) -> &Path {
         self.folder.path()
     }
 
-    fn put(&self, path: &str, bytes: impl AsRef<[u8]>) -> &Self {
+    /// Writes a file.
+    pub fn file(&self, path: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.root().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn put(&self, path: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        self.file(path, bytes);
         self
     }
 
     fn open(&self, source: &DatasetSource) -> Result<Manifest, DatasetError> {
-        open(source, None, self, &Cancel::default())
+        open(source, None, self, &self.cancel)
     }
 
     fn folders(&self) -> Result<Manifest, DatasetError> {
@@ -72,9 +88,9 @@ impl TestDir {
         self.open(&DatasetSource::Phase1 { csv, root, rewrite, image })
     }
 
-    /// The messages, with this folder as `<dir>`.
-    fn said(&self) -> String {
-        self.said.lock().unwrap().join("\n").replace(self.root().to_str().unwrap(), "<dir>")
+    /// The messages since the last time, with this folder as `<dir>`.
+    pub fn said(&self) -> String {
+        std::mem::take(&mut *self.said.lock().unwrap()).join("\n").replace(self.root().to_str().unwrap(), "<dir>")
     }
 
     fn crops(&self, csv: impl AsRef<[u8]>) -> Result<Manifest, DatasetError> {
@@ -571,8 +587,7 @@ fn tables_are_found_in_the_folder_and_in_the_one_above() {
     assert_eq!(manifest.faces[1..], plain.faces[1..]);
     let digests = [&plain, &manifest, &with(Some("pairs.csv"), None).unwrap()].map(Manifest::digest);
     assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
-    let said = place.said.lock().unwrap().join("\n").replace(&place.root().display().to_string(), "<dir>");
-    assert_snapshot!(said, @"
+    assert_snapshot!(place.said(), @"
     left out: 1 file that is not a picture by name or content
     2 of 3 faces have no box in <dir>/lfw/train/boxes.csv
     1 box is for pictures that are not in the dataset (<dir>/lfw/train/boxes.csv)
@@ -780,55 +795,4 @@ fn a_damaged_or_foreign_manifest_file_is_an_error() {
     climbing.faces[0].pixels = PixelSource::File { path: "../secret.jpg".into(), size: 1, modified: 1 };
     climbing.write_parquet(&path).unwrap();
     assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: row 0 has a path outside the dataset's root; run `facevault embed` again");
-}
-
-/// Not an assertion: prints what 200,000 rows cost. `cargo test --release --lib dataset -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn measure_200_000_rows() {
-    let place = TestDir::new();
-    let path = place.root().join("manifest.parquet");
-    for i in 0..400 {
-        place.put(&format!("crops/{i}.jpg"), vec![i as u8; 5000]);
-    }
-    let mut csv = WRITTEN.to_owned();
-    for i in 0..200_000 {
-        writeln!(
-            csv,
-            "{i:08x}-0000-4000-8000-000000000000,{:04}_01.jpg,n{:06},/kaggle/input/vggface2/n{:06}/{:04}_01.jpg,\
-             /kaggle/working/{}.jpg,12,13,100,120,0.9987654",
-            i % 500,
-            i / 420,
-            i / 420,
-            i % 500,
-            i % 400
-        )
-        .unwrap();
-    }
-    let timed = |what: &str, started: Instant| println!("{what:<28} {:.3} s", started.elapsed().as_secs_f64());
-    let started = Instant::now();
-    let manifest = place.table(&csv, Phase1Image::Crop, &[("/kaggle/working/", "crops/")]).unwrap();
-    timed("open a Phase-1 table", started);
-    let started = Instant::now();
-    let digest = manifest.digest();
-    timed("digest", started);
-    let started = Instant::now();
-    manifest.write_parquet(&path).unwrap();
-    timed("write the manifest", started);
-    println!("{:<28} {:.1} MB", "manifest.parquet", fs::metadata(&path).unwrap().len() as f64 / 1e6);
-    let started = Instant::now();
-    let read = Manifest::read_parquet(&path, place.root().into()).unwrap();
-    timed("read the manifest", started);
-    assert!(read == manifest && read.digest() == digest);
-    let started = Instant::now();
-    let metadata = metadata(&manifest, &all(&manifest));
-    timed("face_metadata.csv", started);
-    println!("{:<28} {:.1} MB", "face_metadata.csv", metadata.len() as f64 / 1e6);
-    if let Ok(status) = fs::read_to_string("/proc/self/status") {
-        println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
-    }
-    let started = Instant::now();
-    let drawn = procedural::open(1, 2000, 100, 160).unwrap();
-    timed("200,000 synthetic rows", started);
-    assert_eq!(drawn.len(), 200_000);
 }

@@ -12,7 +12,7 @@ use super::{
     ChunkStore, EmbedError, EmbedJob, EmbedOutcome, FaceFailure, FailureKind, PixelReader, RunLock, export,
     output_dimension,
 };
-use crate::dataset::{Face, PixelSource};
+use crate::dataset::Face;
 use crate::embed::EmbedOptions;
 use crate::model::{BatchSize, DeviceKind, DeviceRequest, Precision};
 use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError};
@@ -137,12 +137,7 @@ impl EmbedFixture {
             .map(|row| Face {
                 face_id: format!("face,{row}"),
                 identity_id: (row % 5 != 4).then(|| format!("person {}", row / 5)),
-                image_id: format!("image {row}"),
-                pixels: PixelSource::Synthetic { identity: 0, sample: 0 },
-                bbox: None,
-                detector_score: None,
-                content: None,
-                fault: None,
+                ..Face::of_picture(format!("image {row}"))
             })
             .collect();
         Self {

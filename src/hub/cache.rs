@@ -188,8 +188,7 @@ mod tests {
     use crate::hub::RepoKind;
 
     fn file(repo: &str, revision: &str, path: &str) -> HubFile {
-        let [repo, revision, path] = [repo, revision, path].map(str::to_owned);
-        HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256: None }
+        HubFile::new(RepoKind::Model, repo, revision, path)
     }
 
     #[test]

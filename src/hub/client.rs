@@ -170,11 +170,7 @@ impl Hub {
             }
             return Ok((url, headers, body));
         }
-        Err(HubError::Unexpected {
-            subject: what.to_owned(),
-            host: self.host(&url),
-            reason: "too many redirects".into(),
-        })
+        Err(self.unexpected(&url, &what, "too many redirects"))
     }
 
     /// A single GET without redirects, for the bytes from `from` on. The token is sent to the endpoint only.
@@ -204,7 +200,7 @@ impl Hub {
             }
             match (error, proxy) {
                 (ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Protocol(_), _) => {
-                    HubError::Unexpected { subject, host: self.host(url), reason }
+                    self.unexpected(url, &subject, reason)
                 }
                 (ureq::Error::ConnectProxyFailed(reason), Some(proxy)) => proxy.refusal(host(url), subject, &reason),
                 _ => HubError::Unreachable { subject, host: self.host(url), reason },
@@ -233,6 +229,11 @@ impl Hub {
         }
     }
 
+    /// The error for a response that the Hub would not send.
+    pub(super) fn unexpected(&self, url: &str, subject: &impl ToString, reason: impl Into<String>) -> HubError {
+        HubError::Unexpected { subject: subject.to_string(), host: self.host(url), reason: reason.into() }
+    }
+
     /// Whether a URL belongs to the endpoint.
     pub(super) fn is_endpoint(&self, url: &str) -> bool {
         origin(url).eq_ignore_ascii_case(origin(&self.settings.endpoint))
@@ -259,7 +260,7 @@ impl Hub {
             (404, _) => HubError::NoEntry { subject: name, revision, page },
             (429, _) => HubError::RateLimited { subject: name, host, wait: rate_limit::pause(headers) },
             (status @ 500..=599, _) => HubError::Server { subject: name, host, status },
-            (status, _) => HubError::Unexpected { subject: name, host, reason: format!("status {status}") },
+            (status, _) => self.unexpected(url, &name, format!("status {status}")),
         }
     }
 }

@@ -45,9 +45,7 @@ impl RemoteFile {
             self.etag = Some(etag);
         }
     }
-}
 
-impl RemoteFile {
     /// The name of the blob: its entity tag, as in Python, or the expected digest.
     fn name(&self, file: &HubFile) -> Option<String> {
         self.etag.clone().or_else(|| file.sha256.map(|sha256| sha256.to_string()))
@@ -80,7 +78,7 @@ impl Hub {
             match check(&path, file, None) {
                 Ok(()) => return Ok(path),
                 Err(error @ (HubError::WrongSize { .. } | HubError::Damaged { .. })) => {
-                    self.discard(&path)?;
+                    cache::remove(&path)?;
                     if self.settings.offline {
                         return Err(error);
                     }
@@ -107,25 +105,18 @@ impl Hub {
     }
 
     /// The cached file, not verified. Branches, which may have moved, are looked up only when offline.
-    ///
-    /// # Errors
-    /// [`HubError::BadName`].
-    pub fn cached(&self, file: &HubFile) -> Result<Option<PathBuf>, HubError> {
+    pub(crate) fn cached(&self, file: &HubFile) -> Result<Option<PathBuf>, HubError> {
         let place = CacheEntry::new(&self.settings, file)?;
         Ok(place.find().filter(|_| self.settings.offline || is_commit(&file.revision)))
     }
 
     /// Removes a damaged file from the cache.
-    ///
-    /// # Errors
-    /// [`HubError::File`].
-    pub fn discard(&self, path: &Path) -> Result<(), HubError> {
+    pub(crate) fn discard(path: &Path) -> Result<(), HubError> {
         cache::remove(path)
     }
 
     /// The error for a file with a wrong digest: it is damaged, or intact but not the pinned one.
-    #[must_use]
-    pub fn mismatch(path: &Path, file: &HubFile, found: Digest, expected: Digest) -> HubError {
+    pub(crate) fn mismatch(path: &Path, file: &HubFile, found: Digest, expected: Digest) -> HubError {
         let subject = file.to_string();
         if cache::intact(path, found) {
             HubError::OtherContent { subject, found, expected }
@@ -135,16 +126,12 @@ impl Hub {
     }
 
     /// The digest that the Hub announced for a cached file; it announces none for small files, which are in git itself.
-    #[must_use]
-    pub fn announced_digest(path: &Path) -> Option<Digest> {
+    pub(crate) fn announced_digest(path: &Path) -> Option<Digest> {
         cache::announced_digest(path)
     }
 
     /// Downloads a file that is not in the cache.
-    ///
-    /// # Errors
-    /// [`HubError`].
-    pub fn fetch(&self, file: &HubFile, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
+    pub(crate) fn fetch(&self, file: &HubFile, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
         let place = CacheEntry::new(&self.settings, file)?;
         if self.settings.offline {
             let folder = self.settings.cache.clone();
@@ -154,8 +141,7 @@ impl Hub {
     }
 
     /// Describes a file and whether it is cached, in one line.
-    #[must_use]
-    pub fn describe(&self, file: &HubFile) -> String {
+    pub(crate) fn describe(&self, file: &HubFile) -> String {
         match self.cached(file) {
             Ok(Some(path)) => {
                 let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
@@ -177,11 +163,7 @@ impl Hub {
         let mut facts = RemoteFile::default();
         let mut lock = None;
         let arrival = self.approach(file, place, &mut facts, &mut lock, progress, cancel)?;
-        let unexpected = |reason: &str| HubError::Unexpected {
-            subject: file.to_string(),
-            host: self.host(&self.settings.endpoint),
-            reason: reason.to_owned(),
-        };
+        let unexpected = |reason: &str| self.unexpected(&self.settings.endpoint, file, reason);
         let etag = facts
             .name(file)
             .ok_or_else(|| unexpected("no ETag header; for a mirror that sends none, set `sha256` in the config"))?;
@@ -198,21 +180,15 @@ impl Hub {
                 self.transfer(response, &url, from, &partial, file, facts.size, progress, cancel)?;
             }
             if let Err(error) = check(&partial, file, facts.sha256) {
-                self.discard(&partial)?;
-                return Err(match error {
-                    HubError::Damaged { subject, found, expected, .. } => {
-                        HubError::Damaged { subject, found, expected, resumed }
-                    }
-                    error => error,
-                });
+                cache::remove(&partial)?;
+                return Err(error.after_resuming(resumed));
             }
             // A mirror's tags may only look like git's; a pinned digest, checked above, takes precedence.
             if git::is_id(&etag) && file.sha256.is_none() {
-                let failed = |error| FileError::new("read", &partial)(error);
                 let opened = File::open(&partial).and_then(|file| git::blob_id(file.metadata()?.len(), file));
-                let found = opened.map_err(failed)?;
+                let found = opened.map_err(FileError::new("read", &partial))?;
                 if found != etag {
-                    self.discard(&partial)?;
+                    cache::remove(&partial)?;
                     return Err(HubError::DamagedBlob { subject: file.to_string(), found, expected: etag, resumed });
                 }
             }
@@ -222,14 +198,9 @@ impl Hub {
                 .map_err(FileError::new("rename into place", &blob))
                 .map_err(HubError::disk(file, &self.settings.cache))?;
         } else if let Err(error) = check(&blob, file, facts.sha256) {
-            self.discard(&blob)?;
+            cache::remove(&blob)?;
             // The next attempt downloads it again.
-            return Err(match error {
-                HubError::Damaged { subject, found, expected, .. } => {
-                    HubError::Damaged { subject, found, expected, resumed: true }
-                }
-                error => error,
-            });
+            return Err(error.after_resuming(true));
         }
         let path = place.link_snapshot(&etag, &commit)?;
         drop(lock);
@@ -272,7 +243,7 @@ impl Hub {
                     return Ok(Arrival::Complete);
                 }
                 if facts.size.is_some_and(|size| arrived > size) {
-                    self.discard(&place.partial(etag))?;
+                    cache::remove(&place.partial(etag))?;
                 }
             }
             if status.is_redirection() {
@@ -286,9 +257,7 @@ impl Hub {
                 200 => {
                     if facts.etag.is_none() && header(headers, "content-type").is_some_and(|kind| kind.contains("html"))
                     {
-                        let (subject, host) = (file.to_string(), self.host(&url));
-                        let reason = "a web page, such as the login page of a network".to_owned();
-                        return Err(HubError::Unexpected { subject, host, reason });
+                        return Err(self.unexpected(&url, file, "a web page, such as the login page of a network"));
                     }
                     let rest = facts.name(file).map_or(0, |etag| place.downloaded(&etag));
                     if from == 0 && rest > 0 && !std::mem::replace(&mut asked_for_rest, true) {
@@ -305,27 +274,18 @@ impl Hub {
                         facts.size = facts.size.or(total);
                         return Ok(Arrival::Body(response, url, from));
                     }
-                    let (subject, host) = (file.to_string(), self.host(&url));
-                    return Err(HubError::Unexpected {
-                        subject,
-                        host,
-                        reason: "a different range than requested".into(),
-                    });
+                    return Err(self.unexpected(&url, file, "a different range than requested"));
                 }
                 // The partial file is not a prefix of the server's file.
                 416 => {
                     if let Some(etag) = facts.name(file) {
-                        self.discard(&place.partial(&etag))?;
+                        cache::remove(&place.partial(&etag))?;
                     }
                 }
                 _ => return Err(self.refusal(&url, status, headers, file)),
             }
         }
-        Err(HubError::Unexpected {
-            subject: file.to_string(),
-            host: self.host(&url),
-            reason: "too many redirects".into(),
-        })
+        Err(self.unexpected(&url, file, "too many redirects"))
     }
 
     /// Appends a body to the partial file.
@@ -373,7 +333,7 @@ impl Hub {
         let reason = result?;
         match size {
             Some(expected) if got > expected => {
-                self.discard(partial)?;
+                cache::remove(partial)?;
                 Err(HubError::WrongSize { subject: file.to_string(), got, expected })
             }
             _ if reason.is_some() || size.is_some_and(|size| got < size) => {
@@ -386,16 +346,12 @@ impl Hub {
 
 /// Compares what the Hub announces with what is expected, before anything is transferred.
 fn expect(file: &HubFile, facts: &RemoteFile) -> Result<(), HubError> {
-    let subject = || file.to_string();
-    match (file.sha256, facts.sha256) {
-        (Some(expected), Some(found)) if expected != found => {
-            return Err(HubError::OtherContent { subject: subject(), found, expected });
+    match (file.sha256.zip(facts.sha256), file.size.zip(facts.size)) {
+        (Some((expected, found)), _) if expected != found => {
+            Err(HubError::OtherContent { subject: file.to_string(), found, expected })
         }
-        _ => {}
-    }
-    match (file.size, facts.size) {
-        (Some(expected), Some(got)) if expected != got => {
-            Err(HubError::WrongSize { subject: subject(), got, expected })
+        (_, Some((expected, got))) if expected != got => {
+            Err(HubError::WrongSize { subject: file.to_string(), got, expected })
         }
         _ => Ok(()),
     }
@@ -403,12 +359,10 @@ fn expect(file: &HubFile, facts: &RemoteFile) -> Result<(), HubError> {
 
 /// Verifies a file on disk against what is expected and what the Hub announced.
 fn check(path: &Path, file: &HubFile, announced: Option<Digest>) -> Result<(), HubError> {
-    let subject = || file.to_string();
-    let failed = FileError::new("read", path);
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (got, bytes) = opened.map_err(failed)?;
+    let (got, bytes) = opened.map_err(FileError::new("read", path))?;
     if let Some(expected) = file.size.filter(|&size| size != got) {
-        return Err(HubError::WrongSize { subject: subject(), got, expected });
+        return Err(HubError::WrongSize { subject: file.to_string(), got, expected });
     }
     let Some(expected) = file.sha256.or(announced) else { return Ok(()) };
     let found = Digest::of_reader(bytes).map_err(FileError::new("read", path))?;

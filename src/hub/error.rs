@@ -10,6 +10,7 @@ use crate::files::FileError;
 
 /// Why a file could not be fetched from the Hub. `subject` is the requested file or folder, `host` the server.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages explain the fields")]
 pub enum HubError {
     /// Cancelled.
     #[error("interrupted")]
@@ -21,9 +22,7 @@ pub enum HubError {
         if *token { "the token is not accepted" } else { "it is private, gated or does not exist, and no token was sent" }
     )]
     Unauthorized {
-        /// The requested file or folder.
         subject: String,
-        /// The server.
         host: String,
         /// Whether a token was sent.
         token: bool,
@@ -33,48 +32,18 @@ pub enum HubError {
         "{host} denies access to {subject} (403); set HF_TOKEN to a token with read access, and if the repository is \
          gated, accept its conditions at {page}"
     )]
-    Forbidden {
-        /// The requested file or folder.
-        subject: String,
-        /// The server.
-        host: String,
-        /// The repository's page.
-        page: String,
-    },
+    Forbidden { subject: String, host: String, page: String },
     /// 404 of a repository.
     #[error(
         "{host} has no {kind} repository {repo} (404); check the spelling of `repo`; a private repository requires HF_TOKEN"
     )]
-    NoRepository {
-        /// The server.
-        host: String,
-        /// Model or dataset.
-        kind: RepoKind,
-        /// `owner/name`.
-        repo: String,
-    },
+    NoRepository { host: String, kind: RepoKind, repo: String },
     /// 404 of a revision.
     #[error("{kind} repository {repo} has no revision `{revision}` (404); {page}/commits/main lists its commits")]
-    NoRevision {
-        /// Model or dataset.
-        kind: RepoKind,
-        /// `owner/name`.
-        repo: String,
-        /// The revision.
-        revision: String,
-        /// The repository's page.
-        page: String,
-    },
+    NoRevision { kind: RepoKind, repo: String, revision: String, page: String },
     /// 404 of a file or folder.
     #[error("{subject} does not exist (404); {page}/tree/{revision} lists the files")]
-    NoEntry {
-        /// The requested file or folder.
-        subject: String,
-        /// The revision.
-        revision: String,
-        /// The repository's page.
-        page: String,
-    },
+    NoEntry { subject: String, revision: String, page: String },
     /// 429.
     #[error(
         "{host} refuses {subject} because of too many requests (429){}; try again later, and set HF_TOKEN: \
@@ -82,78 +51,43 @@ pub enum HubError {
         match wait { Some(wait) => format!(" and asks to wait {} s", wait.as_secs()), None => String::new() }
     )]
     RateLimited {
-        /// The requested file or folder.
         subject: String,
-        /// The server.
         host: String,
         /// The time that the server asks to wait.
         wait: Option<Duration>,
     },
     /// 5xx.
     #[error("{host} failed to serve {subject} ({status}); this is a problem of the server: try again later")]
-    Server {
-        /// The requested file or folder.
-        subject: String,
-        /// The server.
-        host: String,
-        /// The status.
-        status: u16,
-    },
+    Server { subject: String, host: String, status: u16 },
     /// No connection.
     #[error(
         "cannot reach {host} for {subject}: {reason}; check the network, the proxy and HF_ENDPOINT, or set \
          HF_HUB_OFFLINE=1 to use cached files only"
     )]
-    Unreachable {
-        /// The requested file or folder.
-        subject: String,
-        /// The server.
-        host: String,
-        /// The error of the system.
-        reason: String,
-    },
+    Unreachable { subject: String, host: String, reason: String },
     /// An untrusted certificate.
     #[error("cannot trust {host} for {subject}: {problem}")]
-    Untrusted {
-        /// The requested file or folder.
-        subject: String,
-        /// The server.
-        host: String,
-        /// What is wrong with it, and the remedy.
-        problem: String,
-    },
+    Untrusted { subject: String, host: String, problem: String },
     /// Unusable files or folders of root certificates.
     #[error(
         "{variable} is set to {}, but {reason}; correct it, or unset it to use the system's root certificates", path.display()
     )]
-    Roots {
-        /// The variable.
-        variable: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Roots { variable: &'static str, path: PathBuf, reason: String },
     /// A proxy that refuses the connection.
     #[error("{proxy} refuses to connect to {host} for {subject}: {problem}")]
     Proxy {
-        /// The requested file or folder.
         subject: String,
         /// The server behind the proxy.
         host: String,
         /// The proxy and its variable.
         proxy: String,
-        /// The proxy's answer, and the remedy.
         problem: String,
     },
     /// An invalid proxy address. The value is not shown because it may contain a password.
     #[error(
         "{variable} is not a valid proxy address; expected http://host:port, http://user:password@host:port or socks5h://host:port"
     )]
-    BadProxy {
-        /// The variable.
-        variable: &'static str,
-    },
+    BadProxy { variable: &'static str },
     /// A connection that ended or timed out before the response was complete.
     #[error(
         "{host} stopped after {got}{} bytes of {subject}{}; start again to resume the download",
@@ -161,38 +95,24 @@ pub enum HubError {
         match reason { Some(reason) => format!(" ({reason})"), None => String::new() }
     )]
     Truncated {
-        /// The requested file or folder.
         subject: String,
-        /// The server.
         host: String,
-        /// Bytes received.
         got: u64,
         /// Bytes announced.
         size: Option<u64>,
-        /// The error of the system.
         reason: Option<String>,
     },
     /// A size that differs from the listing, the headers or the request.
     #[error("{subject} has {got} bytes, but {expected} were announced; it was discarded: start again")]
-    WrongSize {
-        /// The requested file or folder.
-        subject: String,
-        /// Actual size.
-        got: u64,
-        /// Announced size.
-        expected: u64,
-    },
+    WrongSize { subject: String, got: u64, expected: u64 },
     /// Content damaged in transit or in the cache.
     #[error(
         "{subject} is damaged: its sha256 is {found}, expected {expected}; it was discarded: start again, and if it is \
          damaged again, contact whoever runs the proxy or mirror"
     )]
     Damaged {
-        /// The requested file or folder.
         subject: String,
-        /// Actual digest.
         found: Digest,
-        /// Expected digest.
         expected: Digest,
         /// Whether part of it was from an earlier, interrupted download.
         resumed: bool,
@@ -204,11 +124,8 @@ pub enum HubError {
          takes precedence"
     )]
     DamagedBlob {
-        /// The requested file or folder.
         subject: String,
-        /// Actual id.
         found: String,
-        /// Expected id.
         expected: String,
         /// Whether part of it was from an earlier, interrupted download.
         resumed: bool,
@@ -218,68 +135,30 @@ pub enum HubError {
         "{subject} has sha256 {found} on the Hub, but {expected} is pinned: they are different files; correct `sha256` or \
          `revision`"
     )]
-    OtherContent {
-        /// The requested file or folder.
-        subject: String,
-        /// Digest of the Hub's file.
-        found: Digest,
-        /// Pinned digest.
-        expected: Digest,
-    },
+    OtherContent { subject: String, found: Digest, expected: Digest },
     /// A full disk.
     #[error(
         "the disk of {} is full: no space for {subject}; free some, or set HF_HUB_CACHE to a folder on another disk, then \
          start again to resume the download", folder.display()
     )]
-    DiskFull {
-        /// The requested file or folder.
-        subject: String,
-        /// The cache.
-        folder: PathBuf,
-    },
+    DiskFull { subject: String, folder: PathBuf },
     /// Offline and not cached.
     #[error(
         "{subject} is not in the cache {} and HF_HUB_OFFLINE prevents its download; unset HF_HUB_OFFLINE, or set \
          HF_HUB_CACHE to a cache that contains it", folder.display()
     )]
-    NotCached {
-        /// The requested file or folder.
-        subject: String,
-        /// The cache.
-        folder: PathBuf,
-    },
+    NotCached { subject: String, folder: PathBuf },
     /// A read-only cache.
     #[error(
         "cannot store {subject} in the cache {}: {source}; set HF_HUB_CACHE to a writable folder", folder.display()
     )]
-    ReadOnly {
-        /// The requested file or folder.
-        subject: String,
-        /// The cache.
-        folder: PathBuf,
-        /// The failed operation.
-        source: Box<FileError>,
-    },
+    ReadOnly { subject: String, folder: PathBuf, source: Box<FileError> },
     /// A response that the Hub would not send.
     #[error("unexpected response of {host} for {subject}: {reason}; check HF_ENDPOINT and the proxy")]
-    Unexpected {
-        /// The requested file or folder.
-        subject: String,
-        /// The server.
-        host: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Unexpected { subject: String, host: String, reason: String },
     /// A name that is not safe in a path or URL.
     #[error("invalid {what} `{value}`: expected {rule}")]
-    BadName {
-        /// "repository", "revision", "path".
-        what: &'static str,
-        /// The name.
-        value: String,
-        /// The rule it breaks.
-        rule: &'static str,
-    },
+    BadName { what: &'static str, value: String, rule: &'static str },
     /// The cache.
     #[error(transparent)]
     File(#[from] FileError),
@@ -293,6 +172,14 @@ impl HubError {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull { subject, folder },
             _ if error.refused() => Self::ReadOnly { subject, folder, source: error.into() },
             _ => Self::File(error),
+        }
+    }
+
+    /// The error, with whether the damaged bytes may be from an earlier download.
+    pub(super) fn after_resuming(self, resumed: bool) -> Self {
+        match self {
+            Self::Damaged { subject, found, expected, .. } => Self::Damaged { subject, found, expected, resumed },
+            error => error,
         }
     }
 

@@ -46,8 +46,7 @@ impl Hub {
         folder: &str,
         cancel: &Cancel,
     ) -> Result<Vec<HubFile>, HubError> {
-        let path = folder.trim_matches('/').to_owned();
-        let subject = HubFile { kind, repo: repo.into(), revision: revision.into(), path, size: None, sha256: None };
+        let subject = HubFile::new(kind, repo, revision, folder.trim_matches('/'));
         let kept = self.kept_listing(&subject)?;
         if let Some(entries) = kept.as_ref().and_then(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok()) {
             return files_of(entries, &subject);
@@ -92,18 +91,14 @@ impl Hub {
             let name = format!("the list of files of {subject}");
             let (at, headers, page) = self.whole_body(url, subject, &name, cancel)?;
             url = at;
-            let page: Vec<TreeEntry> = serde_json::from_slice(&page).map_err(|error| HubError::Unexpected {
-                subject: name,
-                host: self.host(&url),
-                reason: format!("not JSON of the tree API: {error}"),
-            })?;
+            let page: Vec<TreeEntry> = serde_json::from_slice(&page)
+                .map_err(|error| self.unexpected(&url, &name, format!("not JSON of the tree API: {error}")))?;
             let known = entries.len();
             entries.extend(page.into_iter().filter(|entry| entry.kind == "file"));
             let Some(next) = header(&headers, "link").and_then(next_page) else { return Ok(entries) };
-            let next = self.on_endpoint(&first, &join(&url, next)).ok_or_else(|| HubError::Unexpected {
-                subject: format!("the list of files of {subject}"),
-                host: self.host(&url),
-                reason: format!("the list continues at {next}, which is not on {}", self.settings.endpoint),
+            let next = self.on_endpoint(&first, &join(&url, next)).ok_or_else(|| {
+                let reason = format!("the list continues at {next}, which is not on {}", self.settings.endpoint);
+                self.unexpected(&url, &name, reason)
             })?;
             // A mirror that does not support cursors starts over.
             let again = entries.get(known).is_some_and(|entry| entries[..known].iter().any(|e| e.path == entry.path));
@@ -112,8 +107,7 @@ impl Hub {
             }
             url = next;
         }
-        let (subject, host) = (subject.to_string(), self.host(&url));
-        Err(HubError::Unexpected { subject, host, reason: "the list does not end".into() })
+        Err(self.unexpected(&url, subject, "the list does not end"))
     }
 
     /// The URL of the next page on the endpoint. A mirror may pass on the Hub's own URL, whose cursor is valid at the

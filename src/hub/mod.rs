@@ -61,6 +61,15 @@ pub struct HubFile {
     pub sha256: Option<Digest>,
 }
 
+impl HubFile {
+    /// A file of unknown size and content.
+    #[must_use]
+    pub fn new(kind: RepoKind, repo: &str, revision: &str, path: &str) -> Self {
+        let [repo, revision, path] = [repo, revision, path].map(str::to_owned);
+        Self { kind, repo, revision, path, size: None, sha256: None }
+    }
+}
+
 /// The name of a file in messages: `` `a/b.txt` of owner/name@0123456 ``.
 impl fmt::Display for HubFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

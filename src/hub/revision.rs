@@ -16,10 +16,7 @@ struct Revision {
 impl Hub {
     /// The commit that a revision refers to: a full hash itself, a short one as resolved by the cache or the Hub, and a
     /// branch or tag as it is on the Hub now (offline, as it was when last resolved).
-    ///
-    /// # Errors
-    /// [`HubError`].
-    pub fn resolve(
+    pub(crate) fn resolve(
         &self,
         kind: RepoKind,
         repo: &str,
@@ -27,8 +24,7 @@ impl Hub {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<String, HubError> {
-        let (repo, revision) = (repo.to_owned(), revision.to_owned());
-        let subject = HubFile { kind, repo, revision, path: String::new(), size: None, sha256: None };
+        let subject = HubFile::new(kind, repo, revision, "");
         let place = CacheEntry::new(&self.settings, &subject)?;
         let known = if is_commit(&subject.revision) || self.settings.offline { place.commit() } else { None };
         if let Some(commit) = known {
@@ -49,8 +45,7 @@ impl Hub {
         // Without `expand` the response lists all files.
         let url = format!("{}/api/{kind}s/{repo}/revision/{revision}?expand=sha", self.settings.endpoint);
         let (url, _, body) = self.whole_body(url, subject, what, cancel)?;
-        let unexpected =
-            |reason: String| HubError::Unexpected { subject: what.to_owned(), host: self.host(&url), reason };
+        let unexpected = |reason: String| self.unexpected(&url, &what, reason);
         let Revision { sha } = serde_json::from_slice(&body)
             .map_err(|error| unexpected(format!("not JSON of the revision API: {error}")))?;
         let fits = is_whole_commit(&sha) && (!is_commit(&subject.revision) || sha.starts_with(&subject.revision));

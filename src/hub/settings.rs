@@ -45,8 +45,7 @@ pub struct HubSettings {
 impl HubSettings {
     /// Reads `HF_ENDPOINT`, `HF_TOKEN` (or the file `HF_TOKEN_PATH`, by default `$HF_HOME/token`), `HF_HUB_CACHE`,
     /// `HF_HOME` and `HF_HUB_OFFLINE`; [`Proxies`] and [`Roots`] document the variables for proxies and certificates.
-    #[must_use]
-    pub fn from_env() -> Self {
+    pub(crate) fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 

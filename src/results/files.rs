@@ -30,10 +30,7 @@ const IDENTITY_CSV: &str = "identity_ids.csv";
 const IDENTITY_PICKLE: &str = "identity_ids.pkl";
 
 /// Writes all files of the evaluation into a run directory: the same evaluation gives the same bytes.
-///
-/// # Errors
-/// [`ResultsError::File`]; then there is no `metrics.json`.
-pub fn write(evaluation: &Evaluation, run: &Path) -> Result<(), ResultsError> {
+pub(crate) fn write(evaluation: &Evaluation, run: &Path) -> Result<(), ResultsError> {
     let metrics = run.join(METRICS);
     match fs::remove_file(&metrics) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -56,10 +53,7 @@ pub fn write(evaluation: &Evaluation, run: &Path) -> Result<(), ResultsError> {
 }
 
 /// Reads what [`write`] wrote.
-///
-/// # Errors
-/// [`ResultsError::File`], [`ResultsError::Schema`], [`ResultsError::Damaged`].
-pub fn read(run: &Path) -> Result<Evaluation, ResultsError> {
+pub(crate) fn read(run: &Path) -> Result<Evaluation, ResultsError> {
     let path = run.join(METRICS);
     let metrics = Metrics::from_json(&files::read(&path)?).map_err(|error| match error {
         ReadMetricsError::Schema { found, expected } => ResultsError::Schema { path, found, expected },
@@ -154,7 +148,7 @@ pub(super) fn write_table(path: &Path, columns: Vec<Column>) -> Result<(), Resul
     })
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ResultsError> {
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ResultsError> {
     let mut text = serde_json::to_vec_pretty(value)
         .map_err(|error| ResultsError::Damaged { path: path.into(), reason: error.to_string() })?;
     text.push(b'\n');
@@ -281,20 +275,22 @@ impl<'a> ParquetTable<'a> {
         let (faces_a, faces_b) = (self.full("face_a", strings)?, self.full("face_b", strings)?);
         let (identities_a, identities_b) = (self.full("identity_a", strings)?, self.full("identity_b", strings)?);
         let cosines = self.full("cosine", f32s)?;
-        let named = faces_a.into_iter().zip(faces_b).zip(identities_a.into_iter().zip(identities_b));
-        let numbers = ranks.into_iter().zip(rows_a).zip(rows_b).zip(cosines);
-        kinds
-            .into_iter()
-            .zip(numbers)
-            .zip(named)
-            .map(|((kind, (((rank, row_a), row_b), cosine)), ((face_a, face_b), (identity_a, identity_b)))| {
-                let kind = [PairKind::Genuine, PairKind::Impostor]
-                    .into_iter()
-                    .find(|&known| kind_name(known) == kind)
-                    .ok_or_else(|| self.damaged(format!("`{kind}` is not a kind of pair")))?;
-                Ok(HardPair { kind, rank, row_a, row_b, face_a, face_b, identity_a, identity_b, cosine })
+        // All columns of a table have the same length.
+        let one = |(i, kind): (usize, String)| {
+            let known = [PairKind::Genuine, PairKind::Impostor].into_iter().find(|&known| kind_name(known) == kind);
+            Ok(HardPair {
+                kind: known.ok_or_else(|| self.damaged(format!("`{kind}` is not a kind of pair")))?,
+                rank: ranks[i],
+                row_a: rows_a[i],
+                row_b: rows_b[i],
+                face_a: faces_a[i].clone(),
+                face_b: faces_b[i].clone(),
+                identity_a: identities_a[i].clone(),
+                identity_b: identities_b[i].clone(),
+                cosine: cosines[i],
             })
-            .collect()
+        };
+        kinds.into_iter().enumerate().map(one).collect()
     }
 
     fn identities(&self) -> Result<Vec<IdentitySpread>, ResultsError> {
@@ -302,33 +298,27 @@ impl<'a> ParquetTable<'a> {
         let faces = self.full("faces", u64s)?;
         let (means, lowest) = (self.column("genuine_mean", f64s)?, self.column("genuine_min", f32s)?);
         let (highest, nearest) = (self.column("impostor_max", f32s)?, self.column("nearest_identity", strings)?);
-        let spread = means.into_iter().zip(lowest).zip(highest.into_iter().zip(nearest));
-        Ok(ids
-            .into_iter()
-            .zip(faces)
-            .zip(spread)
-            .map(|((identity_id, faces), ((genuine_mean, genuine_min), (impostor_max, nearest_identity)))| {
-                IdentitySpread { identity_id, faces, genuine_mean, genuine_min, impostor_max, nearest_identity }
-            })
-            .collect())
+        let one = |(i, identity_id): (usize, String)| IdentitySpread {
+            identity_id,
+            faces: faces[i],
+            genuine_mean: means[i],
+            genuine_min: lowest[i],
+            impostor_max: highest[i],
+            nearest_identity: nearest[i].clone(),
+        };
+        Ok(ids.into_iter().enumerate().map(one).collect())
     }
 }
 
-pub(super) fn u32s(column: &Column) -> PolarsResult<Vec<Option<u32>>> {
-    Ok(column.u32()?.iter().collect())
+macro_rules! values {
+    ($($name:ident: $of:ident),*) => {$(
+        pub(super) fn $name(column: &Column) -> PolarsResult<Vec<Option<$of>>> {
+            Ok(column.$of()?.iter().collect())
+        }
+    )*};
 }
 
-pub(super) fn u64s(column: &Column) -> PolarsResult<Vec<Option<u64>>> {
-    Ok(column.u64()?.iter().collect())
-}
-
-fn f32s(column: &Column) -> PolarsResult<Vec<Option<f32>>> {
-    Ok(column.f32()?.iter().collect())
-}
-
-pub(super) fn f64s(column: &Column) -> PolarsResult<Vec<Option<f64>>> {
-    Ok(column.f64()?.iter().collect())
-}
+values!(u32s: u32, u64s: u64, f32s: f32, f64s: f64, bools: bool);
 
 pub(super) fn strings(column: &Column) -> PolarsResult<Vec<Option<String>>> {
     Ok(column.str()?.iter().map(|text| text.map(str::to_owned)).collect())

@@ -8,5 +8,5 @@ mod tested;
 mod tests;
 
 pub use error::ResultsError;
-pub use files::{read, write};
+pub(crate) use files::{read, write};
 pub use tested::read as read_tested;

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use polars::prelude::{Column, PolarsResult};
+use polars::prelude::Column;
 use serde::Deserialize;
 
 use super::ResultsError;
-use super::files::{ParquetTable, column, f64s, strings, u64s, write_table};
-use crate::files::{self, FileError, commit, commit_bytes};
+use super::files::{ParquetTable, bools, column, f64s, strings, u64s, write_json, write_table};
+use crate::files::{self, FileError, commit};
 use crate::people::{IdentityErrors, People, SCHEMA, Suspect};
 
 const PEOPLE: &str = "people.json";
@@ -21,11 +21,7 @@ const AUDIT_COLUMNS: [&str; 9] =
 pub(super) fn write(people: &People, run: &Path) -> Result<(), ResultsError> {
     write_table(&run.join(ERRORS), error_columns(&people.identities.errors))?;
     write_audit(&run.join(AUDIT), &people.audit.suspects)?;
-    let path = run.join(PEOPLE);
-    let mut text = serde_json::to_vec_pretty(people)
-        .map_err(|error| ResultsError::Damaged { path: path.clone(), reason: error.to_string() })?;
-    text.push(b'\n');
-    Ok(commit_bytes(&path, &text)?)
+    write_json(&run.join(PEOPLE), people)
 }
 
 /// Reads what [`write`] wrote.
@@ -71,7 +67,6 @@ fn error_columns(errors: &[IdentityErrors]) -> Vec<Column> {
 
 impl ParquetTable<'_> {
     fn identity_errors(&self) -> Result<Vec<IdentityErrors>, ResultsError> {
-        let bools = |column: &Column| -> PolarsResult<Vec<Option<bool>>> { Ok(column.bool()?.iter().collect()) };
         let names = self.full("identity_id", strings)?;
         let [faces, genuine, misses, impostor, false_matches] =
             ["faces", "genuine_pairs", "misses", "impostor_pairs", "false_matches"].map(|name| self.full(name, u64s));

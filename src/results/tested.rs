@@ -3,10 +3,8 @@
 
 use std::path::Path;
 
-use polars::prelude::*;
-
 use super::ResultsError;
-use super::files::{ParquetTable, column, f64s, strings, u32s, write_table};
+use super::files::{ParquetTable, bools, column, f64s, strings, u32s, write_table};
 use crate::evaluate::TestedProtocol;
 use crate::protocol::PairOutcome;
 
@@ -76,8 +74,4 @@ pub fn read(run: &Path) -> Result<Vec<TestedProtocol>, ResultsError> {
         tested.iter_mut().last().into_iter().for_each(|last| last.pairs.push(outcome));
     }
     Ok(tested)
-}
-
-fn bools(column: &Column) -> PolarsResult<Vec<Option<bool>>> {
-    Ok(column.bool()?.iter().collect())
 }

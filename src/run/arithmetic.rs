@@ -4,7 +4,7 @@
 
 use super::{RunContext, RunDirectory, RunError, precision, stored};
 use crate::config::ExperimentConfig;
-use crate::dataset::{Face, Manifest, PixelSource};
+use crate::dataset::{Face, Manifest};
 use crate::digest::Digest;
 use crate::embed::{EmbedJob, EmbedSample};
 use crate::embed::{EmbedOptions, FaceReader};
@@ -33,13 +33,8 @@ pub(super) fn fingerprint(
 ) -> Result<Option<Digest>, RunError> {
     let face = |(i, (_, bbox)): (usize, &(&[u8], BoundingBox))| Face {
         face_id: format!("built-in {i}"),
-        identity_id: None,
-        image_id: String::new(),
-        pixels: PixelSource::File { path: String::new(), size: 0, modified: 0 },
         bbox: Some(*bbox),
-        detector_score: None,
-        content: None,
-        fault: None,
+        ..Face::of_picture("")
     };
     let manifest = Manifest { faces: PICTURES.iter().enumerate().map(face).collect(), ..Manifest::default() };
     let pictures = PICTURES.map(|(bytes, _)| bytes);

@@ -9,6 +9,7 @@ use crate::model::weights::{FormatError, Unfit};
 
 /// Why weights cannot be loaded.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages explain the fields")]
 pub enum WeightsError {
     /// An error of the Hub.
     #[error(transparent)]
@@ -21,30 +22,13 @@ pub enum WeightsError {
         "the sha256 of {} is {found}, but {expected} is pinned: it is damaged or a different file; replace it, or correct \
          `weights.sha256`", path.display()
     )]
-    WrongDigest {
-        /// The file.
-        path: PathBuf,
-        /// Digest of the file.
-        found: Digest,
-        /// Digest in the config.
-        expected: Digest,
-    },
+    WrongDigest { path: PathBuf, found: Digest, expected: Digest },
     /// Unknown embedded weights.
     #[error("unknown embedded weights `{name}`; available: {known}")]
-    NotEmbedded {
-        /// The name.
-        name: String,
-        /// Known names.
-        known: String,
-    },
+    NotEmbedded { name: String, known: String },
     /// An unusable checkpoint.
     #[error("cannot load {location}: {source}")]
-    Format {
-        /// Path, repository and file, or name.
-        location: String,
-        /// What is wrong with it.
-        source: FormatError,
-    },
+    Format { location: String, source: FormatError },
     /// A checkpoint of another network.
     #[error(transparent)]
     Unfit(#[from] Unfit),

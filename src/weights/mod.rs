@@ -6,7 +6,6 @@ mod error;
 mod source;
 
 use std::borrow::Cow;
-use std::path::Path;
 
 pub use error::WeightsError;
 pub use source::WeightsSource;
@@ -14,7 +13,7 @@ pub use source::WeightsSource;
 use crate::digest::Digest;
 use crate::files;
 use crate::hub::{Hub, HubFile, RepoKind};
-use crate::model::weights::{self, Checkpoint, Origin, Tensors};
+use crate::model::weights::{self, Checkpoint, Origin};
 use crate::progress::{Cancel, Progress};
 
 /// Locates, digests and parses a checkpoint.
@@ -53,7 +52,8 @@ pub fn load_with(
             (Cow::Borrowed(bytes), Digest::of(bytes), "embedded", name.clone(), None)
         }
     };
-    let tensors = parse(&bytes, &location, &|note| progress.say(note))?;
+    let tensors = weights::parse(&bytes, &|note| progress.say(note))
+        .map_err(|source| WeightsError::Format { location: location.clone(), source })?;
     let origin = Origin { source: source.to_owned(), location, revision, bytes: bytes.len() as u64 };
     Ok(Checkpoint { tensors, digest, origin })
 }
@@ -65,7 +65,10 @@ pub fn describe(source: &WeightsSource) -> String {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
             Hub::shared().describe(&hub_file(repo, revision, file, *sha256))
         }
-        WeightsSource::File { path, .. } => describe_file(path),
+        WeightsSource::File { path, .. } => match std::fs::metadata(path) {
+            Ok(metadata) => format!("{}, {} bytes", path.display(), metadata.len()),
+            Err(error) => format!("{}: unreadable: {error}", path.display()),
+        },
         WeightsSource::Embedded { name } => match embedded::find(name) {
             Ok(bytes) => format!("`{name}`, embedded, {} bytes", bytes.len()),
             Err(error) => error.to_string(),
@@ -74,8 +77,7 @@ pub fn describe(source: &WeightsSource) -> String {
 }
 
 /// Whether a checkpoint can be loaded without a download.
-#[must_use]
-pub fn is_available(source: &WeightsSource) -> bool {
+pub(crate) fn is_available(source: &WeightsSource) -> bool {
     match source {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
             Hub::shared().cached(&hub_file(repo, revision, file, *sha256)).is_ok_and(|path| path.is_some())
@@ -85,16 +87,8 @@ pub fn is_available(source: &WeightsSource) -> bool {
     }
 }
 
-fn describe_file(path: &Path) -> String {
-    match std::fs::metadata(path) {
-        Ok(metadata) => format!("{}, {} bytes", path.display(), metadata.len()),
-        Err(error) => format!("{}: unreadable: {error}", path.display()),
-    }
-}
-
 fn hub_file(repo: &str, revision: &str, path: &str, sha256: Option<Digest>) -> HubFile {
-    let [repo, revision, path] = [repo, revision, path].map(str::to_owned);
-    HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256 }
+    HubFile { sha256, ..HubFile::new(RepoKind::Model, repo, revision, path) }
 }
 
 /// The bytes of a file on the Hub, and their digest: the pinned one, else the one that the Hub announced for the commit. A
@@ -122,15 +116,11 @@ fn from_hub(
         if !matches!(error, crate::hub::HubError::Damaged { .. }) {
             return Err(error.into());
         }
-        hub.discard(&path)?;
+        Hub::discard(&path)?;
         if !std::mem::replace(&mut again, false) {
             return Err(error.into());
         }
         progress.say(&format!("{file} is damaged in the cache; downloading it again"));
         path = hub.fetch(file, progress, cancel)?;
     }
-}
-
-fn parse(bytes: &[u8], location: &str, say: &dyn Fn(&str)) -> Result<Tensors, WeightsError> {
-    weights::parse(bytes, say).map_err(|source| WeightsError::Format { location: location.to_owned(), source })
 }

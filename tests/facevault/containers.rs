@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 use facevault::digest::Digest;
 use flate2::Compression;
@@ -105,18 +104,10 @@ fn place(source: &Source) -> (FakeHub, Workspace) {
     (hub, workspace)
 }
 
-/// Runs the binary against this Hub; returns standard error with the Hub's address as `hub`.
+/// Runs the binary against this Hub; returns standard error.
 #[track_caller]
 fn online(hub: &FakeHub, workspace: &Workspace, code: i32, verb: &str) -> String {
-    let mut command = workspace.command(&[verb, "config.yaml"]);
-    command.env("HF_ENDPOINT", format!("http://{}", hub.address)).env_remove("HF_HUB_OFFLINE");
-    for name in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
-        command.env_remove(name).env_remove(name.to_lowercase());
-    }
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
-    assert_eq!(status.code(), Some(code), "facevault {verb}\nstdout:\n{stdout}\nstderr:\n{stderr}");
-    hub.plain(&stderr).replace(workspace.path("").to_str().unwrap(), "<dir>/")
+    workspace.online(hub, code, verb).1.replace(workspace.path("").to_str().unwrap(), "<dir>/")
 }
 
 fn provenance(run: &Path) -> Value {
@@ -256,15 +247,6 @@ fn every_network_fault_is_reported_or_survived_and_never_enters_the_cache() {
             scope.spawn(move || survive(&source));
         }
     });
-}
-
-#[test]
-fn a_stalled_connection_is_resumed() {
-    let source = insightface();
-    let (hub, workspace) = place(&source);
-    hub.cdn_faults(&[Fault::Silence(700)]);
-    online(&hub, &workspace, 0, "fetch");
-    assert!(hub.log().iter().any(|line| line.contains("bytes=700-")));
 }
 
 #[test]

@@ -18,8 +18,7 @@ fn content() -> Vec<u8> {
 }
 
 fn file(path: &str) -> HubFile {
-    let (repo, revision, path) = (REPO.to_owned(), COMMIT.to_owned(), path.to_owned());
-    HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256: None }
+    HubFile::new(RepoKind::Model, REPO, COMMIT, path)
 }
 
 fn weights() -> HubFile {
@@ -167,19 +166,29 @@ fn transient_failures_are_retried() {
     get(&hub.client(), &weights()).unwrap();
 }
 
-#[test]
-fn failure_401() {
+/// A Hub whose next requests, and those of its CDN, end like this, and the message of the failing download.
+fn failing(client: fn(&FakeHub) -> Hub, file: &HubFile, of_hub: &[Fault], of_cdn: &[Fault]) -> (FakeHub, String) {
     let hub = hub();
-    hub.hub_faults(&[Fault::Status(401, &[]), Fault::Status(401, &[])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub denies access to `w.bin` of py-feat/facenet@c42f4c2 (401): it is private, gated or does not exist, and no token was sent; check the spelling of the repository, and set HF_TOKEN to a token with read access (or log in with `hf auth login`)");
-    insta::assert_snapshot!(failure(&hub, &hub.client_with_token(), &weights()), @"hub denies access to `w.bin` of py-feat/facenet@c42f4c2 (401): the token is not accepted; check the spelling of the repository, and set HF_TOKEN to a token with read access (or log in with `hf auth login`)");
+    hub.hub_faults(of_hub).cdn_faults(of_cdn);
+    let message = failure(&hub, &client(&hub), file);
+    (hub, message)
 }
 
 #[test]
-fn failure_403() {
-    let hub = hub();
-    hub.hub_faults(&[Fault::Status(403, &[("X-Error-Code", "GatedRepo")])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub denies access to `w.bin` of py-feat/facenet@c42f4c2 (403); set HF_TOKEN to a token with read access, and if the repository is gated, accept its conditions at http://hub/py-feat/facenet");
+fn failures_by_status() {
+    const DENIED: &[Fault] = &[Fault::Status(401, &[])];
+    insta::assert_snapshot!(failing(FakeHub::client, &weights(), DENIED, &[]).1, @"hub denies access to `w.bin` of py-feat/facenet@c42f4c2 (401): it is private, gated or does not exist, and no token was sent; check the spelling of the repository, and set HF_TOKEN to a token with read access (or log in with `hf auth login`)");
+    insta::assert_snapshot!(failing(FakeHub::client_with_token, &weights(), DENIED, &[]).1, @"hub denies access to `w.bin` of py-feat/facenet@c42f4c2 (401): the token is not accepted; check the spelling of the repository, and set HF_TOKEN to a token with read access (or log in with `hf auth login`)");
+    let gated = [Fault::Status(403, &[("X-Error-Code", "GatedRepo")])];
+    insta::assert_snapshot!(failing(FakeHub::client, &weights(), &gated, &[]).1, @"hub denies access to `w.bin` of py-feat/facenet@c42f4c2 (403); set HF_TOKEN to a token with read access, and if the repository is gated, accept its conditions at http://hub/py-feat/facenet");
+    let limit = [Fault::Status(429, &[("Retry-After", "900")])];
+    let (hub, message) = failing(FakeHub::client, &weights(), &limit, &[]);
+    insta::assert_snapshot!(message, @"hub refuses `w.bin` of py-feat/facenet@c42f4c2 because of too many requests (429) and asks to wait 900 s; try again later, and set HF_TOKEN: authenticated users have a higher limit");
+    assert_eq!(hub.log().len(), 1, "a pause beyond max_wait is not waited out");
+    let (hub, message) =
+        failing(FakeHub::client, &weights(), &[503, 500, 502].map(|status| Fault::Status(status, &[])), &[]);
+    insta::assert_snapshot!(message, @"hub failed to serve `w.bin` of py-feat/facenet@c42f4c2 (502); this is a problem of the server: try again later");
+    assert_eq!(hub.log().len(), 3);
 }
 
 #[test]
@@ -189,22 +198,6 @@ fn failure_404() {
     insta::assert_snapshot!(failure(&hub, &client, &HubFile { repo: "py-feat/facent".into(), ..weights() }), @"hub has no model repository py-feat/facent (404); check the spelling of `repo`; a private repository requires HF_TOKEN");
     insta::assert_snapshot!(failure(&hub, &client, &HubFile { revision: "0123456".into(), ..weights() }), @"model repository py-feat/facenet has no revision `0123456` (404); http://hub/py-feat/facenet/commits/main lists its commits");
     insta::assert_snapshot!(failure(&hub, &client, &file("w.safetensors")), @"`w.safetensors` of py-feat/facenet@c42f4c2 does not exist (404); http://hub/py-feat/facenet/tree/c42f4c2771b043bb5c461093664d016ff4298224 lists the files");
-}
-
-#[test]
-fn failure_429() {
-    let hub = hub();
-    hub.hub_faults(&[Fault::Status(429, &[("Retry-After", "900")])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub refuses `w.bin` of py-feat/facenet@c42f4c2 because of too many requests (429) and asks to wait 900 s; try again later, and set HF_TOKEN: authenticated users have a higher limit");
-    assert_eq!(hub.log().len(), 1, "a pause beyond max_wait is not waited out");
-}
-
-#[test]
-fn failure_5xx() {
-    let hub = hub();
-    hub.hub_faults(&[Fault::Status(503, &[]), Fault::Status(500, &[]), Fault::Status(502, &[])]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"hub failed to serve `w.bin` of py-feat/facenet@c42f4c2 (502); this is a problem of the server: try again later");
-    assert_eq!(hub.log().len(), 3);
 }
 
 #[test]
@@ -229,27 +222,16 @@ fn failure_offline() {
 }
 
 #[test]
-fn failure_truncated_body() {
-    let hub = hub();
-    hub.cdn_faults(&[Fault::HangUp(1_000), Fault::HangUp(1_000), Fault::HangUp(1_000)]);
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"cdn stopped after 3000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (Peer disconnected); start again to resume the download");
+fn failures_of_a_transfer() {
+    let hang_up = [1_000; 3].map(Fault::HangUp);
+    let (hub, message) = failing(FakeHub::client, &weights(), &[], &hang_up);
+    insta::assert_snapshot!(message, @"cdn stopped after 3000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (Peer disconnected); start again to resume the download");
     assert_eq!(fs::metadata(partial(&hub)).unwrap().len(), 3_000);
-}
-
-#[test]
-fn failure_silent_body() {
-    let hub = hub();
-    hub.cdn_faults(&[Fault::Silence(1_000)]);
-    let client = Hub::new(HubSettings { attempts: 1, ..hub.settings() });
-    insta::assert_snapshot!(failure(&hub, &client, &weights()), @"cdn stopped after 1000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (timeout: per read); start again to resume the download");
-}
-
-#[test]
-fn failure_wrong_byte() {
-    let hub = hub();
-    hub.cdn_faults(&[Fault::WrongByte]);
+    let once = |hub: &FakeHub| Hub::new(HubSettings { attempts: 1, ..hub.settings() });
+    insta::assert_snapshot!(failing(once, &weights(), &[], &[Fault::Silence(1_000)]).1, @"cdn stopped after 1000 of 300000 bytes of `w.bin` of py-feat/facenet@c42f4c2 (timeout: per read); start again to resume the download");
     // The Hub's own header tells the digest, also where the config does not.
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &file("w.bin")), @"`w.bin` of py-feat/facenet@c42f4c2 is damaged: its sha256 is 135a0f9cf1b05dfd0448874c21b09f6cc834b2a3dafc89c065a45740e8090f91, expected e496e24b4de3ed92e3247412ae0a588a002b2e209bff58a8a138020cc8e75fed; it was discarded: start again, and if it is damaged again, contact whoever runs the proxy or mirror");
+    let (hub, message) = failing(FakeHub::client, &file("w.bin"), &[], &[Fault::WrongByte]);
+    insta::assert_snapshot!(message, @"`w.bin` of py-feat/facenet@c42f4c2 is damaged: its sha256 is 135a0f9cf1b05dfd0448874c21b09f6cc834b2a3dafc89c065a45740e8090f91, expected e496e24b4de3ed92e3247412ae0a588a002b2e209bff58a8a138020cc8e75fed; it was discarded: start again, and if it is damaged again, contact whoever runs the proxy or mirror");
     assert_eq!(hub.cached(), [""; 0], "what fails the check is removed");
 }
 

@@ -1,7 +1,6 @@
 //! Datasets and weights from a fake Hub, through the binary: fetched once, then used offline.
 
 use std::fs;
-use std::process::Output;
 
 use facevault::digest::Digest;
 
@@ -44,34 +43,20 @@ fn place(pictures: &[&'static str], folder: &str) -> (FakeHub, Workspace) {
     (hub, workspace)
 }
 
-/// Runs the binary against this Hub.
-#[track_caller]
-fn online(hub: &FakeHub, workspace: &Workspace, code: i32, verb: &str) -> (String, String) {
-    let mut command = workspace.command(&[verb, "config.yaml"]);
-    command.env("HF_ENDPOINT", format!("http://{}", hub.address)).env_remove("HF_HUB_OFFLINE");
-    for name in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
-        command.env_remove(name).env_remove(name.to_lowercase());
-    }
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
-    assert_eq!(status.code(), Some(code), "facevault {verb}\nstdout:\n{stdout}\nstderr:\n{stderr}");
-    (stdout, stderr)
-}
-
 /// `check` downloads nothing, `fetch` everything; then the whole experiment runs offline. Returns face ids and identities
 /// in the order of `face_metadata.csv`, and the requests to the Hub.
 fn fetched_once(hub: &FakeHub, workspace: &Workspace) -> (Vec<(String, String)>, Vec<String>) {
-    let (said, _) = online(hub, workspace, 0, "check");
+    let (said, _) = workspace.online(hub, 0, "check");
     assert!(said.contains(DATASET) && said.contains(WEIGHTS), "{said}");
     assert_eq!(hub.log(), [""; 0], "check downloads nothing");
     assert!(!workspace.path("hub").exists());
 
-    online(hub, workspace, 0, "fetch");
+    workspace.online(hub, 0, "fetch");
     let asked = hub.log();
     for verb in ["embed", "experiment"] {
         workspace.run(0, &[verb, "config.yaml"]);
     }
-    online(hub, workspace, 0, "experiment");
+    workspace.online(hub, 0, "experiment");
     assert_eq!(hub.log(), [""; 0], "what is cached is not asked for again");
 
     let run = workspace.only_run();
@@ -131,7 +116,7 @@ fn identity_folders_have_the_order_of_their_paths() {
 fn a_table_with_missing_pictures_is_reported_before_the_download() {
     let (hub, workspace) = place(&["train/images/a.ppm"], "train");
     hub.put(STORED, "train/metadata.csv", b"file_name,label\n\nimages/b.ppm,0\n", false);
-    let (_, said) = online(&hub, &workspace, 1, "fetch");
+    let (_, said) = workspace.online(&hub, 1, "fetch");
     assert!(said.contains("train/metadata.csv, line 3: file_name `images/b.ppm` is not in the repository"), "{said}");
     assert!(!hub.log().iter().any(|line| line.contains("a.ppm")));
 }
@@ -146,7 +131,7 @@ fn on_the_hub_names_decide_on_downloads_and_content_on_faces() {
     hub.put(STORED, "faces/Bob/4.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", false);
     hub.put(STORED, "faces/.gitattributes", b"", false);
     hub.put(STORED, "faces/stray.ppm", b"P6", false);
-    online(&hub, &workspace, 0, "fetch");
+    workspace.online(&hub, 0, "fetch");
     let asked = hub.log().join("\n");
     assert!(asked.contains("notes") && !asked.contains("labels.csv") && !asked.contains("stray"), "{asked}");
     let done = workspace.json(0, &["embed", "config.yaml"]);
@@ -160,6 +145,6 @@ fn on_the_hub_names_decide_on_downloads_and_content_on_faces() {
 fn a_missing_picture_fails_its_face() {
     let (hub, workspace) = place(&["train/images/a.ppm"], "train");
     hub.put(STORED, "train/metadata.csv", b"file_name,label\nimages/a.ppm,0\nimages/b.ppm,0\n", false);
-    let (_, said) = online(&hub, &workspace, 0, "fetch");
+    let (_, said) = workspace.online(&hub, 0, "fetch");
     assert!(said.contains("1 of 2 faces has an invalid row and fails"), "{said}");
 }

@@ -13,8 +13,7 @@ use crate::support::workspace::Workspace;
 const REPO: &str = "a/faces";
 
 fn note() -> HubFile {
-    let (repo, revision, path) = (REPO.to_owned(), COMMIT.to_owned(), "note.txt".to_owned());
-    HubFile { kind: RepoKind::Model, repo, revision, path, size: None, sha256: None }
+    HubFile::new(RepoKind::Model, REPO, COMMIT, "note.txt")
 }
 
 fn hub() -> FakeHub {

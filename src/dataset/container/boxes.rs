@@ -88,7 +88,7 @@ fn parse(bytes: &[u8]) -> Result<Boxes, CsvError> {
         let fail = |problem| CsvError { offset, problem };
         let value = &row.record[name];
         let Some(key) = key(value) else {
-            return Err(fail(CsvProblem::PictureName { column: row.column(name), value: value.into() }));
+            return Err(fail(row.expected(name, "for example `n000001/0001_01`")));
         };
         // An invalid box fails its face only.
         let bbox = row.whole().and_then(|()| row.full_bbox(BoxColumns::Size([x, y, w, h])));

@@ -6,19 +6,18 @@ use crate::pickle::PickleError;
 
 /// Why a container file cannot be used. The message follows the file's name.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages explain the fields")]
 pub enum ContainerProblem {
     /// Another kind of file.
     #[error("it is {found}, expected {expected}")]
     OtherFormat {
         /// What it looks like: "a web page".
         found: String,
-        /// What it should be.
         expected: &'static str,
     },
     /// It ends too early.
     #[error("it ends after {length} bytes, in the middle of {what}; download or copy it again")]
     Truncated {
-        /// Its length.
         length: u64,
         /// What is incomplete: "an entry".
         what: &'static str,
@@ -27,12 +26,7 @@ pub enum ContainerProblem {
     #[error(
         "its sha256 is {found}, but {expected} is pinned: it is a different file, or damaged; correct `sha256` or replace the file"
     )]
-    OtherContent {
-        /// Digest of the file.
-        found: Digest,
-        /// Digest that is pinned.
-        expected: Digest,
-    },
+    OtherContent { found: Digest, expected: Digest },
     /// A pickle of other things than byte strings and bools, or a damaged one.
     #[error(transparent)]
     Pickle(#[from] PickleError),
@@ -40,10 +34,7 @@ pub enum ContainerProblem {
     #[error(
         "it is a pickle of {found}; an insightface .bin is a pickle of (list of encoded pictures, list of bools), with two pictures per bool"
     )]
-    NoPairs {
-        /// Its content.
-        found: String,
-    },
+    NoPairs { found: String },
     /// Columns of an unknown layout.
     #[error(
         "its columns are {found}; expected pairs (pictures `img_0`, `img_1` and `pair`, or pictures `image1`, `image2` and \
@@ -53,48 +44,30 @@ pub enum ContainerProblem {
     Columns {
         /// Names and types.
         found: String,
-        /// Columns that give the identity.
         identities: String,
     },
     /// A shard that differs from the first.
     #[error(
         "its columns are {found}, but those of the first file are {first}; choose files of one split with `files` or `folder`"
     )]
-    OtherColumns {
-        /// Its columns.
-        found: String,
-        /// Those of the first.
-        first: String,
-    },
+    OtherColumns { found: String, first: String },
     /// A required column of an unsupported type.
     #[error(
         "its column `{column}` has the unsupported type {dtype}; store names as text, numbers as 32- or 64-bit integers and \
          pictures as binary"
     )]
-    Type {
-        /// The column.
-        column: String,
-        /// Its type.
-        dtype: String,
-    },
+    Type { column: String, dtype: String },
     /// An invalid value.
     #[error("row {row}: `{column}` {rule}")]
     Value {
         /// The row, from 0.
         row: u64,
-        /// The column.
         column: String,
-        /// What is wrong.
         rule: String,
     },
     /// More rows than bytes: a damaged table could request any amount of memory.
     #[error("it claims {rows} rows in {bytes} bytes, so it is damaged; download or copy it again")]
-    Rows {
-        /// Rows.
-        rows: u64,
-        /// Bytes.
-        bytes: u64,
-    },
+    Rows { rows: u64, bytes: u64 },
     /// polars cannot read it.
     #[error("polars cannot read it: {0}")]
     Polars(String),
@@ -107,7 +80,6 @@ pub enum ContainerProblem {
     /// An entry of an archive that would be written elsewhere or over another one.
     #[error("invalid entry `{name}`: it {rule}")]
     Entry {
-        /// The entry, escaped.
         name: String,
         /// What is wrong: "leads out of the archive".
         rule: &'static str,
@@ -120,32 +92,19 @@ pub enum ContainerProblem {
         Some(example) => format!("; it has {count} other files, the first is `{example}`"),
         None => String::new(),
     })]
-    NoPictures {
-        /// One of the other files.
-        example: Option<String>,
-        /// Number of other files.
-        count: u64,
-    },
+    NoPictures { example: Option<String>, count: u64 },
     /// An invalid table of boxes.
     #[error("line {line}: {problem}")]
     Boxes {
         /// The line, from 1.
         line: u64,
-        /// The rule.
         problem: Box<CsvProblem>,
     },
     /// Boxes of other pictures.
     #[error(
         "none of its {boxes} boxes is for a picture of the archive: the first box is for `{named}`, the first picture is `{there}`"
     )]
-    OtherBoxes {
-        /// Number of boxes.
-        boxes: usize,
-        /// The first name.
-        named: String,
-        /// The first picture.
-        there: String,
-    },
+    OtherBoxes { boxes: usize, named: String, there: String },
     /// Pictures that differ from what was unpacked, twice.
     #[error("its pictures changed twice after they were unpacked to {0}; check the disk")]
     Unstable(String),

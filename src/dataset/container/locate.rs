@@ -108,8 +108,7 @@ fn digest(path: &Path, context: &OpenContext<'_>) -> Result<(u64, Digest), Datas
 }
 
 fn file(repo: &str, revision: &str, path: &str, sha256: Option<Digest>) -> HubFile {
-    let [repo, revision, path] = [repo, revision, path].map(str::to_owned);
-    HubFile { kind: RepoKind::Dataset, repo, revision, path, size: None, sha256 }
+    HubFile { sha256, ..HubFile::new(RepoKind::Dataset, repo, revision, path) }
 }
 
 /// The files with the facts from the Hub's listing: sizes, and digests of large files.

@@ -14,38 +14,13 @@ use proptest::test_runner::RngSeed;
 use tar::{EntryType, Header};
 
 use super::*;
+use crate::dataset::tests::TestDir;
 use crate::dataset::{self, PixelSource};
 use crate::dataset::{Container, DatasetSource};
 use crate::pickle::Input;
 use crate::preprocess::BoundingBox;
-use crate::progress::{Cancel, Progress};
+use crate::progress::Cancel;
 use crate::protocol::DATASET_PAIRS;
-
-/// A folder for one test, its cache, and the messages.
-struct TestDir {
-    folder: tempfile::TempDir,
-    said: Mutex<Vec<String>>,
-    /// Number of pictures after which opening is cancelled.
-    stop_after: Mutex<Option<u64>>,
-    cancel: Cancel,
-}
-
-impl Progress for TestDir {
-    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
-    fn advance(&self, _: u64) {
-        if let Some(left) = self.stop_after.lock().unwrap().as_mut() {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                self.cancel.request();
-            }
-        }
-    }
-    fn remark(&self, _: &str) {}
-    fn finish(&self) {}
-    fn say(&self, line: &str) {
-        self.said.lock().unwrap().push(line.into());
-    }
-}
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset").join(name)
@@ -64,35 +39,23 @@ fn shards(path: impl Into<PathBuf>) -> DatasetSource {
 }
 
 impl TestDir {
-    fn new() -> Self {
-        let (said, stop_after) = (Mutex::default(), Mutex::default());
-        Self { folder: tempfile::tempdir().unwrap(), said, stop_after, cancel: Cancel::default() }
-    }
-
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn open(&self, source: &DatasetSource) -> Result<Manifest, DatasetError> {
+    fn read(&self, source: &DatasetSource) -> Result<Manifest, DatasetError> {
         dataset::open(source, Some(&self.path("cache")), self, &self.cancel)
     }
 
     #[track_caller]
     fn opened(&self, source: &DatasetSource) -> Manifest {
-        self.open(source).unwrap_or_else(|error| panic!("{error}"))
+        self.read(source).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The error's text without the paths of this folder and the fixtures.
     #[track_caller]
-    fn error(&self, source: &DatasetSource) -> String {
-        let message = self.open(source).unwrap_err().to_string();
+    fn refused(&self, source: &DatasetSource) -> String {
+        let message = self.read(source).unwrap_err().to_string();
         assert_eq!(self.unpacked(), [""; 0], "{message}");
         let message = message.replace(self.folder.path().to_str().unwrap(), "<dir>");
         message.replace(fixture("").to_str().unwrap(), "<fixtures>/")
@@ -105,10 +68,6 @@ impl TestDir {
         names.retain(|name| name != ".lock");
         names.sort();
         names
-    }
-
-    fn said(&self) -> String {
-        std::mem::take(&mut *self.said.lock().unwrap()).join("\n")
     }
 }
 
@@ -160,7 +119,7 @@ fn every_common_form_of_pickle_is_the_same_dataset() {
 #[test]
 fn a_pickle_of_anything_else_is_refused_by_name() {
     let place = TestDir::new();
-    let message = |name: &str| place.error(&bin(fixture(&format!("{name}.bin"))));
+    let message = |name: &str| place.refused(&bin(fixture(&format!("{name}.bin"))));
     assert_snapshot!(message("call2"), @"<fixtures>/call2.bin: its pickle refers to `posix.system` at byte 2366, and loading that could run any code");
     assert_snapshot!(message("call4"), @"<fixtures>/call4.bin: its pickle refers to `posix.system` at byte 1757, and loading that could run any code");
     assert_snapshot!(message("arrays"), @"<fixtures>/arrays.bin: its pickle refers to `numpy._core.multiarray._reconstruct` at byte 54, and loading that could run any code");
@@ -168,7 +127,7 @@ fn a_pickle_of_anything_else_is_refused_by_name() {
     assert_snapshot!(message("odd"), @"<fixtures>/odd.bin: it is a pickle of 5 pictures and 3 bools; an insightface .bin is a pickle of (list of encoded pictures, list of bools), with two pictures per bool");
     assert_snapshot!(message("texts"), @"<fixtures>/texts.bin: it is a pickle of lists where picture 0 is a string; an insightface .bin is a pickle of (list of encoded pictures, list of bools), with two pictures per bool");
     assert_snapshot!(message("single"), @"<fixtures>/single.bin: it is a pickle of a list; an insightface .bin is a pickle of (list of encoded pictures, list of bools), with two pictures per bool");
-    let message = |bytes: &[u8]| place.error(&bin(place.put("x.bin", bytes)));
+    let message = |bytes: &[u8]| place.refused(&bin(place.file("x.bin", bytes)));
     assert_snapshot!(message(b""), @"<dir>/x.bin: it is empty, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
     assert_snapshot!(message(b"<!doctype html>"), @"<dir>/x.bin: it is a web page, expected a Python pickle of protocol 2 to 5 (insightface's .bin)");
     assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), @"cannot read <dir>/x.bin: it is a Git LFS pointer, not the file: run `git lfs pull` in its clone");
@@ -237,9 +196,9 @@ fn shards_are_one_dataset_in_the_order_of_their_names() {
     let shard = |pictures: &[&[u8]], labels: &[&str]| {
         parquet(vec![column("image", pictures), column("name", labels), column("image_id", labels)])
     };
-    place.put("shards/2.parquet", shard(&[&c], &["Cy"]));
-    place.put("shards/1.parquet", shard(&[&a, &b, &a], &["Ann", "", "Ann"]));
-    place.put("shards/readme.md", "");
+    place.file("shards/2.parquet", shard(&[&c], &["Cy"]));
+    place.file("shards/1.parquet", shard(&[&a, &b, &a], &["Ann", "", "Ann"]));
+    place.file("shards/readme.md", "");
     let manifest = place.opened(&shards(place.path("shards")));
     assert_snapshot!(described(&manifest), @r"
     000000.jpg Ann Ann
@@ -250,8 +209,8 @@ fn shards_are_one_dataset_in_the_order_of_their_names() {
     let names: Vec<_> = manifest.containers.iter().map(|file| Path::new(&file.path).file_name().unwrap()).collect();
     assert_eq!(names, ["1.parquet", "2.parquet"]);
 
-    place.put("shards/3.parquet", parquet(vec![column("image", &[&a[..]][..]), column("label", &[1i64][..])]));
-    let message = place.open(&shards(place.path("shards"))).unwrap_err().to_string();
+    place.file("shards/3.parquet", parquet(vec![column("image", &[&a[..]][..]), column("label", &[1i64][..])]));
+    let message = place.read(&shards(place.path("shards"))).unwrap_err().to_string();
     assert_snapshot!(message.replace(place.folder.path().to_str().unwrap(), "<dir>"), @"<dir>/shards/3.parquet: its columns are `image` (binary), `label` (i64), but those of the first file are `image` (binary), `name` (str), `image_id` (str); choose files of one split with `files` or `folder`");
 }
 
@@ -266,7 +225,7 @@ fn ids_are_the_names_in_the_table_if_unique() {
             column("label", &[-1i32, 7][..]),
             column("file_name", &names[..]),
         ];
-        let manifest = place.opened(&shards(place.put("x.parquet", parquet(columns))));
+        let manifest = place.opened(&shards(place.file("x.parquet", parquet(columns))));
         assert_eq!(manifest.identities(), ["7"], "-1 is not a label");
         manifest.faces.into_iter().map(|face| face.face_id).collect::<Vec<_>>().join(" ")
     };
@@ -281,7 +240,7 @@ fn errors_in_a_parquet_file_name_the_row_or_columns() {
     let place = TestDir::new();
     let a = jpeg("a");
     let one = [Some(&a[..])];
-    let message = |bytes: &[u8]| place.error(&shards(place.put("x.parquet", bytes)));
+    let message = |bytes: &[u8]| place.refused(&shards(place.file("x.parquet", bytes)));
     let table = |columns| message(&parquet(columns));
     assert_snapshot!(message(b"<!doctype html>"), @"<dir>/x.parquet: it is a web page, expected a parquet file");
     assert_snapshot!(message(b"PAR1"), @"<dir>/x.parquet: polars cannot read it: parquet: File out of specification: A Parquet file must contain a header and footer with at least 12 bytes");
@@ -294,7 +253,7 @@ fn errors_in_a_parquet_file_name_the_row_or_columns() {
     assert_snapshot!(pairs(column("pair", &[None::<bool>][..])), @"<dir>/x.parquet: row 0: `pair` is null");
     assert_snapshot!(table(vec![column("image", &one[..0]), column("label", &[0i64; 0][..])]), @"<dir>/x.parquet: it has no rows");
     fs::create_dir(place.path("empty")).unwrap();
-    assert_snapshot!(place.error(&shards(place.path("empty"))), @"<dir>/empty: it contains no `.parquet` files");
+    assert_snapshot!(place.refused(&shards(place.path("empty"))), @"<dir>/empty: it contains no `.parquet` files");
     let whole = fs::read(fixture("faces.parquet")).unwrap();
     assert_snapshot!(message(&whole[..1000]), @"<dir>/x.parquet: polars cannot read it: parquet: File out of specification: The file must end with PAR1");
 }
@@ -302,8 +261,8 @@ fn errors_in_a_parquet_file_name_the_row_or_columns() {
 #[test]
 fn anything_but_a_picture_in_a_pickle_is_a_fault_of_its_face() {
     let place = TestDir::new();
-    let file = place.put("hole.bin", b"\x80\x03](C\x01aNC\x01bC\x01ae](\x88\x89e\x86.");
-    let manifest = place.open(&bin(file)).unwrap();
+    let file = place.file("hole.bin", b"\x80\x03](C\x01aNC\x01bC\x01ae](\x88\x89e\x86.");
+    let manifest = place.read(&bin(file)).unwrap();
     let faults: Vec<_> =
         manifest.faces.iter().map(|face| face.fault.as_ref().map(|fault| fault.reason.as_str())).collect();
     assert_eq!(faults, [None, Some("picture 1 is None"), None]);
@@ -322,7 +281,7 @@ fn a_null_picture_is_a_fault_of_its_face_and_other_columns_are_kept() {
         column("age", &[0.5f64, 1.0, 2.0][..]),
     ]);
     for _ in 0..2 {
-        let manifest = place.open(&shards(place.put("x.parquet", &faces))).unwrap();
+        let manifest = place.read(&shards(place.file("x.parquet", &faces))).unwrap();
         let faults: Vec<_> =
             manifest.faces.iter().map(|face| face.fault.as_ref().map(|fault| fault.reason.as_str())).collect();
         assert_eq!(faults, [None, Some("row 1: `image` is null"), None]);
@@ -337,7 +296,7 @@ fn a_null_picture_is_a_fault_of_its_face_and_other_columns_are_kept() {
         column("img_0", &[Some(&a[..]), Some(&a[..])][..]),
         column("img_1", &[Some(&c[..]), None][..]),
     ]);
-    let manifest = place.open(&shards(place.put("pairs.parquet", &pairs))).unwrap();
+    let manifest = place.read(&shards(place.file("pairs.parquet", &pairs))).unwrap();
     assert_eq!(manifest.faces.iter().filter(|face| face.fault.is_some()).count(), 1);
     assert_eq!(manifest.lists[0].pairs.len(), 2);
 }
@@ -359,7 +318,7 @@ fn columns_of_unsupported_types_are_named_and_refused_only_if_required() {
         assert_eq!(line, unread);
     }
     let place = TestDir::new();
-    let message = |name: &str| place.error(&shards(fixture(name)));
+    let message = |name: &str| place.refused(&shards(fixture(name)));
     assert_snapshot!(message("odd_label.parquet"), @"<fixtures>/odd_label.parquet: its column `label` has the unsupported type int8; store names as text, numbers as 32- or 64-bit integers and pictures as binary");
     assert_snapshot!(message("odd_decimal.parquet"), @"<fixtures>/odd_decimal.parquet: its column `label` has the unsupported type decimal; store names as text, numbers as 32- or 64-bit integers and pictures as binary");
     assert_snapshot!(message("odd_photo.parquet"), @"<fixtures>/odd_photo.parquet: its column `image_id` has the unsupported type uint8; store names as text, numbers as 32- or 64-bit integers and pictures as binary");
@@ -370,9 +329,9 @@ fn columns_of_unsupported_types_are_named_and_refused_only_if_required() {
         column("identity", &["Ann"][..]),
         column("small", &[1i64][..]),
     ]);
-    place.put("shards/1.parquet", whole);
-    place.put("shards/2.parquet", fs::read(fixture("odd_columns.parquet")).unwrap());
-    let message = place.error(&shards(place.path("shards")));
+    place.file("shards/1.parquet", whole);
+    place.file("shards/2.parquet", fs::read(fixture("odd_columns.parquet")).unwrap());
+    let message = place.refused(&shards(place.path("shards")));
     assert!(
         message.contains("2.parquet: its columns are `image` (binary), `identity` (str), `taken` (timestamp), "),
         "{message}"
@@ -411,7 +370,7 @@ fn vggface2(archive: &Path, boxes: &Path) -> DatasetSource {
 fn an_archive_and_its_unpacked_folder_are_the_same_dataset() {
     let place = TestDir::new();
     let [a, b, c] = ["a", "b", "c"].map(jpeg);
-    let boxes = place.put("boxes.csv", BOXES);
+    let boxes = place.file("boxes.csv", BOXES);
     let packed = archive(&[
         ("test/", EntryType::Directory, b""),
         ("test/n000009/0002_01.jpg", FILE, &a),
@@ -420,7 +379,7 @@ fn an_archive_and_its_unpacked_folder_are_the_same_dataset() {
         ("test/n000001/0001_01.jpg", FILE, &c),
         ("test/n000001/0003_01.jpg", FILE, b"no box"),
     ]);
-    let manifest = place.opened(&vggface2(&place.put("test.tar.gz", packed), &boxes));
+    let manifest = place.opened(&vggface2(&place.file("test.tar.gz", packed), &boxes));
     assert_snapshot!(described(&manifest), @r"
     n000001/0001_01.jpg n000001 n000001/0001
     n000001/0001_02.jpg n000001 n000001/0001
@@ -431,22 +390,22 @@ fn an_archive_and_its_unpacked_folder_are_the_same_dataset() {
     let corners = |BoundingBox { x1, y1, x2, y2 }: BoundingBox| [x1, y1, x2, y2];
     let found: Vec<_> = manifest.faces.iter().map(|face| face.bbox.map(corners)).collect();
     assert_eq!(found, expected);
-    assert_snapshot!(place.said().replace(place.folder.path().to_str().unwrap(), "<dir>"), @r"
+    assert_snapshot!(place.said(), @r"
     1 of 4 faces have no box in <dir>/boxes.csv
     left out: 1 file that is not a picture by name or content
     ");
     assert_eq!(manifest.containers.len(), 2);
 
     for (path, bytes) in [("0001_01.jpg", &c), ("0001_02.jpg", &b), ("0003_01.jpg", &b"no box".to_vec())] {
-        place.put(&format!("unpacked/test/n000001/{path}"), bytes);
+        place.file(&format!("unpacked/test/n000001/{path}"), bytes);
     }
-    place.put("unpacked/test/n000009/0002_01.jpg", &a);
+    place.file("unpacked/test/n000009/0002_01.jpg", &a);
     // Published as a separate archive.
     let published = archive(&[
         ("bb_landmark/loose_landmark_test.csv", FILE, b"x"),
         ("bb_landmark/loose_bb_test.csv", FILE, BOXES.as_bytes()),
     ]);
-    let boxes = place.put("bb_landmark.tar.gz", published);
+    let boxes = place.file("bb_landmark.tar.gz", published);
     let unpacked = place.opened(&vggface2(&place.path("unpacked"), &boxes));
     assert_eq!(unpacked.digest(), manifest.digest());
     assert_eq!(unpacked.containers.len(), 1, "a folder is not a container");
@@ -455,9 +414,10 @@ fn an_archive_and_its_unpacked_folder_are_the_same_dataset() {
 #[test]
 fn entries_that_lead_elsewhere_are_refused() {
     let place = TestDir::new();
-    let boxes = place.put("boxes.csv", BOXES);
-    let message =
-        |entries: &[(&str, EntryType, &[u8])]| place.error(&vggface2(&place.put("x.tar.gz", archive(entries)), &boxes));
+    let boxes = place.file("boxes.csv", BOXES);
+    let message = |entries: &[(&str, EntryType, &[u8])]| {
+        place.refused(&vggface2(&place.file("x.tar.gz", archive(entries)), &boxes))
+    };
     let good = ("n000001/0001_01.jpg", FILE, &b"x"[..]);
     assert_snapshot!(message(&[good, ("../n000001/0001_02.jpg", FILE, b"x")]), @"<dir>/x.tar.gz: invalid entry `../n000001/0001_02.jpg`: it leads out of the archive");
     assert_snapshot!(message(&[good, ("n000001/../../0001_02.jpg", FILE, b"x")]), @"<dir>/x.tar.gz: invalid entry `n000001/../../0001_02.jpg`: it leads out of the archive");
@@ -473,8 +433,8 @@ fn entries_that_lead_elsewhere_are_refused() {
 #[test]
 fn an_invalid_archive_or_table_is_explained() {
     let place = TestDir::new();
-    let boxes = place.put("boxes.csv", BOXES);
-    let message = |bytes: &[u8]| place.error(&vggface2(&place.put("x.tar.gz", bytes), &boxes));
+    let boxes = place.file("boxes.csv", BOXES);
+    let message = |bytes: &[u8]| place.refused(&vggface2(&place.file("x.tar.gz", bytes), &boxes));
     let whole = archive(&[("n000001/0001_01.jpg", FILE, &jpeg(&"long ".repeat(9999)))]);
     assert_snapshot!(message(b"{\"error\": 1}"), @"<dir>/x.tar.gz: it is JSON, expected VGGFace2's .tar.gz");
     assert_snapshot!(message(b"\x1f\x8b no gzip"), @"<dir>/x.tar.gz: it is not a valid .tar.gz: invalid gzip header");
@@ -483,9 +443,9 @@ fn an_invalid_archive_or_table_is_explained() {
     let checksum = damaged.len() - 6;
     damaged[checksum] ^= 1;
     assert_snapshot!(message(&damaged), @"<dir>/x.tar.gz: it is not a valid .tar.gz: corrupt gzip stream does not have a matching checksum");
-    let packed = place.put("x.tar.gz", &whole);
+    let packed = place.file("x.tar.gz", &whole);
     let message = |table: &[u8]| {
-        let error = place.open(&vggface2(&packed, &place.put("boxes.csv", table))).unwrap_err().to_string();
+        let error = place.read(&vggface2(&packed, &place.file("boxes.csv", table))).unwrap_err().to_string();
         error.replace(place.folder.path().to_str().unwrap(), "<dir>")
     };
     assert_snapshot!(message(b"NAME_ID,X,Y,W,H\nn000007/0001_01,1,2,3,4\n"), @"<dir>/boxes.csv: none of its 1 boxes is for a picture of the archive: the first box is for `n000007/0001_01`, the first picture is `n000001/0001_01.jpg`");
@@ -498,7 +458,7 @@ fn a_pinned_digest_is_checked_before_anything_is_unpacked() {
     let place = TestDir::new();
     let expected = Digest::of(b"another");
     let file = Container::Local { path: fixture("protocol2.bin"), sha256: Some(expected) };
-    assert_snapshot!(place.error(&DatasetSource::InsightfaceBin { file }), @"<fixtures>/protocol2.bin: its sha256 is 336e5dbbaae974a44dea992e076bcad59468f2aaa330b61f68bad09fe0c4c34e, but ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5 is pinned: it is a different file, or damaged; correct `sha256` or replace the file");
+    assert_snapshot!(place.refused(&DatasetSource::InsightfaceBin { file }), @"<fixtures>/protocol2.bin: its sha256 is 336e5dbbaae974a44dea992e076bcad59468f2aaa330b61f68bad09fe0c4c34e, but ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5 is pinned: it is a different file, or damaged; correct `sha256` or replace the file");
     let sha256 = Some(Digest::of(&fs::read(fixture("protocol2.bin")).unwrap()));
     let file = Container::Local { path: fixture("protocol2.bin"), sha256 };
     place.opened(&DatasetSource::InsightfaceBin { file });
@@ -507,7 +467,7 @@ fn a_pinned_digest_is_checked_before_anything_is_unpacked() {
 #[test]
 fn a_container_is_unpacked_once_and_again_when_the_cache_is_damaged() {
     let place = TestDir::new();
-    let path = place.put("x.bin", fs::read(fixture("protocol4.bin")).unwrap());
+    let path = place.file("x.bin", fs::read(fixture("protocol4.bin")).unwrap());
     let manifest = place.opened(&bin(&path));
     let unpacked = manifest.root.clone();
     assert_eq!(place.unpacked(), [unpacked.file_name().unwrap().to_str().unwrap()]);
@@ -533,10 +493,10 @@ fn a_container_is_unpacked_once_and_again_when_the_cache_is_damaged() {
 fn cancelling_leaves_nothing_behind_and_leftovers_are_removed() {
     let place = TestDir::new();
     *place.stop_after.lock().unwrap() = Some(4);
-    assert!(matches!(place.open(&bin(fixture("protocol4.bin"))), Err(DatasetError::Interrupted)));
+    assert!(matches!(place.read(&bin(fixture("protocol4.bin"))), Err(DatasetError::Interrupted)));
     assert_eq!(place.unpacked(), [""; 0]);
     // As a killed process leaves it.
-    place.put("cache/unpacked/.partial-0123456789abcdef/000000.jpg", "half");
+    place.file("cache/unpacked/.partial-0123456789abcdef/000000.jpg", "half");
     let place = TestDir { cancel: Cancel::default(), stop_after: Mutex::default(), ..place };
     let manifest = place.opened(&bin(fixture("protocol4.bin")));
     assert_eq!(place.unpacked(), [manifest.root.file_name().unwrap().to_str().unwrap()]);
@@ -614,8 +574,8 @@ proptest! {
         let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
         gz.write_all(&tar).unwrap();
         let place = TestDir::new();
-        let path = place.put("x.tar.gz", gz.finish().unwrap());
-        if let Ok(manifest) = place.open(&vggface2(&path, &place.put("boxes.csv", BOXES))) {
+        let path = place.file("x.tar.gz", gz.finish().unwrap());
+        if let Ok(manifest) = place.read(&vggface2(&path, &place.file("boxes.csv", BOXES))) {
             prop_assert!(manifest.faces.iter().all(|face| face.face_id.split('/').count() == 2));
         }
     }
@@ -640,7 +600,7 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         let place = TestDir::new();
-        if let Ok(manifest) = place.open(&shards(place.put("x.parquet", bytes))) {
+        if let Ok(manifest) = place.read(&shards(place.file("x.parquet", bytes))) {
             prop_assert!(manifest.faces.iter().all(|face| face.content.is_some()));
         }
     }

@@ -18,9 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ContainerProblem, Located};
 use crate::dataset::scan::{self, OpenContext, ScanError};
-use crate::dataset::{
-    BoundingBox, DatasetError, Face, Fault, FaultIn, LeftOut, Manifest, PixelSource, SourceTable, sealed_json,
-};
+use crate::dataset::{BoundingBox, DatasetError, Face, Fault, FaultIn, LeftOut, Manifest, SourceTable, sealed_json};
 use crate::digest::{Digest, Hasher};
 use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError, PARTIAL};
@@ -77,11 +75,9 @@ impl UnpackedFace {
             face_id: self.id.clone(),
             identity_id: self.identity.clone(),
             image_id: self.photo.as_ref().unwrap_or(&self.id).clone(),
-            pixels: PixelSource::File { path: self.path.clone(), size: 0, modified: 0 },
             bbox,
-            detector_score: None,
-            content: None,
             fault,
+            ..Face::of_picture(&self.path)
         }
     }
 }
@@ -275,32 +271,19 @@ impl Distinct {
         }
         let path = file_name(number, picture);
         folder.put(&path, picture)?;
-        let row = self.entries.len() as u32;
+        let row = self.push(path, Some(sha256), None);
         self.known.insert(sha256, row);
-        self.entries.push(UnpackedFace {
-            id: path.clone(),
-            identity: None,
-            photo: None,
-            path,
-            sha256: Some(sha256),
-            fault: None,
-        });
         Ok(row)
     }
 
     /// The row of a missing picture.
     pub fn absent(&mut self, number: usize, fault: String) -> u32 {
-        let path = file_name(number, b"");
-        let row = self.entries.len() as u32;
-        self.entries.push(UnpackedFace {
-            id: path.clone(),
-            identity: None,
-            photo: None,
-            path,
-            sha256: None,
-            fault: Some(fault),
-        });
-        row
+        self.push(file_name(number, b""), None, Some(fault))
+    }
+
+    fn push(&mut self, path: String, sha256: Option<Digest>, fault: Option<String>) -> u32 {
+        self.entries.push(UnpackedFace { id: path.clone(), identity: None, photo: None, path, sha256, fault });
+        self.entries.len() as u32 - 1
     }
 
     /// All of them, with the pairs.

@@ -15,7 +15,7 @@ use super::{ContainerProblem, Located, Task};
 use crate::dataset::left_out::{LeftOut, LeftOutReason};
 use crate::dataset::listing::{self, NameKind, Walk};
 use crate::dataset::scan::{self, OpenContext};
-use crate::dataset::{DatasetError, Face, LARGEST_PICTURE, Manifest, PixelSource};
+use crate::dataset::{DatasetError, Face, LARGEST_PICTURE, Manifest};
 use crate::digest::Digest;
 use crate::preprocess::HEAD;
 
@@ -173,10 +173,8 @@ pub(super) fn folder(
             face_id: name.id(),
             image_id: name.photo(),
             identity_id: Some(name.identity),
-            pixels: PixelSource::File { path, size: 0, modified: 0 },
-            detector_score: None,
-            content: None,
             fault,
+            ..Face::of_picture(path)
         }
     });
     let mut manifest = Manifest { faces: faces.collect(), root: root.into(), left_out, ..Manifest::default() };

@@ -8,6 +8,7 @@ use facevault::model;
 use facevault::model::weights::Tensors;
 use facevault::model::{ModelSpec, Network};
 
+use super::fake_hub::FakeHub;
 use super::formula;
 
 /// Channel multiplier of the tests' network: small enough for hundreds of faces a second.
@@ -78,10 +79,19 @@ impl Workspace {
     /// Runs the binary; asserts its exit code and gives its standard output and error.
     #[track_caller]
     pub fn run(&self, code: i32, arguments: &[&str]) -> (String, String) {
-        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
-        let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
-        assert_eq!(status.code(), Some(code), "facevault {arguments:?}\nstdout:\n{stdout}\nstderr:\n{stderr}");
-        (stdout, stderr)
+        outcome(self.command(arguments), code)
+    }
+
+    /// Runs a command on `config.yaml` against this Hub, whose address is `hub` in what it says on standard error.
+    #[track_caller]
+    pub fn online(&self, hub: &FakeHub, code: i32, verb: &str) -> (String, String) {
+        let mut command = self.command(&[verb, "config.yaml"]);
+        command.env("HF_ENDPOINT", format!("http://{}", hub.address)).env_remove("HF_HUB_OFFLINE");
+        for name in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
+            command.env_remove(name).env_remove(name.to_lowercase());
+        }
+        let (stdout, stderr) = outcome(command, code);
+        (stdout, hub.plain(&stderr))
     }
 
     /// Runs the binary with `--json` and parses what it prints.
@@ -108,6 +118,14 @@ impl Workspace {
         assert_eq!(runs.len(), 1, "{runs:?}");
         runs.remove(0)
     }
+}
+
+#[track_caller]
+fn outcome(mut command: Command, code: i32) -> (String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(status.code(), Some(code), "{command:?}\nstdout:\n{stdout}\nstderr:\n{stderr}");
+    (stdout, stderr)
 }
 
 /// Formula weights of FaceNet at a width, as safetensors.
