@@ -72,5 +72,5 @@ use facevault_base::{file_lock, pickle, pointer};
 pub use facevault_cuda as cuda;
 pub use facevault_nn as model;
 pub use facevault_preprocess::{self as preprocess, quality};
-pub use facevault_stats::{evaluate, protocol, similarity, verification};
 use facevault_stats::{breakdown, estimate, metrics, people};
+pub use facevault_stats::{evaluate, protocol, similarity, verification};
