@@ -96,6 +96,28 @@ mod tests {
     ];
 
     #[test]
+    fn each_published_network_has_its_published_size() {
+        use {inception_resnet_v1 as facenet, iresnet::blocks};
+        for (network, expected) in [
+            // facenet_pytorch: sum(p.numel() for p in model.parameters()) without `logits`.
+            (Network::InceptionResnetV1, 23_482_624),
+            // transformers: the same of Dinov2Model, less the mask token's 384, and of CLIPVisionModelWithProjection.
+            (Network::Dinov2Vits14, 22_056_576 - 384),
+            (Network::ClipVitB32, 87_849_216),
+            // tests/fixtures/model/iresnet.py; insightface publishes 43.59 M and 65.15 M.
+            (Network::Iresnet50, 43_590_848),
+            (Network::Iresnet100, 65_156_160),
+        ] {
+            let parameters = crate::parameters(&crate::ModelSpec { network, width: 1.0 });
+            let trained = parameters.iter().filter(|parameter| !parameter.key.contains("running_"));
+            let size: usize = trained.map(|parameter| parameter.shape.iter().product::<usize>()).sum();
+            assert_eq!(size, expected, "{network:?}");
+        }
+        assert_eq!((facenet::stage_channels(1.0), facenet::convolutions(1.0).len()), ([256, 896, 1792], 132));
+        assert_eq!([Network::Iresnet50, Network::Iresnet100].map(|network| blocks(network).len()), [24, 49]);
+    }
+
+    #[test]
     fn each_is_named_as_configs_spell_it_and_fits_its_own_profile() {
         for network in ALL {
             let facts = network.facts();

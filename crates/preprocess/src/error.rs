@@ -2,7 +2,7 @@
 
 use image::ImageFormat;
 
-use super::BoundingBox;
+use super::{BoundingBox, Limits};
 
 /// Why a face has no pixels. It has no path: the caller knows which face it is.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +85,10 @@ pub enum PreprocessError {
 }
 
 impl PreprocessError {
+    pub(super) fn too_large(limits: &Limits, width: u32, height: u32) -> Self {
+        Self::TooLarge { width, height, max_side: limits.side, max_pixels: limits.pixels }
+    }
+
     pub(super) fn damaged(format: ImageFormat, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Damaged { format, reason: reason.into() }
     }

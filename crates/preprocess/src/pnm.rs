@@ -3,13 +3,14 @@
 
 use image::{ImageFormat, RgbImage};
 
+use super::decode::allow;
 use super::{Limits, PreprocessError};
 
 /// Decodes the picture.
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
     let mut header = PnmHeader { bytes, at: 2 };
     let (width, height) = (header.number()?, header.number()?);
-    limits.allow(width, height)?;
+    allow(limits, width, height)?;
     let kind = bytes.get(1).copied().unwrap_or_default();
     let bits = matches!(kind, b'1' | b'4');
     let maximum = if bits { 1 } else { header.number()? };

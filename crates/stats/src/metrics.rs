@@ -295,26 +295,13 @@ const ALL_PATHS: [&str; METRICS.len()] = {
     paths
 };
 
-const HEADLINE_COUNT: usize = {
-    let (mut count, mut i) = (0, 0);
-    while i < METRICS.len() {
-        count += METRICS[i].headline as usize;
-        i += 1;
-    }
-    count
-};
-
 /// Paths of the metrics that runs are compared by.
-pub const HEADLINES: [&str; HEADLINE_COUNT] = {
-    let (mut paths, mut count, mut i) = ([""; HEADLINE_COUNT], 0, 0);
-    while i < METRICS.len() {
-        if METRICS[i].headline {
-            paths[count] = METRICS[i].path;
-            count += 1;
-        }
-        i += 1;
+pub const HEADLINES: &[&str] = {
+    let mut count = 0;
+    while METRICS[count].headline {
+        count += 1;
     }
-    paths
+    PATHS.split_at(count).0
 };
 
 /// Every path that `expect:` may name and [`Metrics::get`] answers.

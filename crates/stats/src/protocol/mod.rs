@@ -252,15 +252,9 @@ impl Summary<'_> {
         };
         let (fpr, tpr) = (curve(|fold| &fold.fpr), curve(|fold| &fold.tpr));
         let (genuine, impostor) = (of(true).count() as u64, of(false).count() as u64);
-        let bare = |point| Estimate {
-            point,
-            lower: None,
-            upper: None,
-            n: genuine.min(impostor),
-            unit: Unit::Pairs,
-            level,
-            method: "no interval: of the mean curve over folds, on the grid of thresholds".into(),
-            bound: false,
+        let bare = |point| {
+            let method = "no interval: of the mean curve over folds, on the grid of thresholds".into();
+            Estimate::new(point, None, genuine.min(impostor), Unit::Pairs, level, method)
         };
         ProtocolResult {
             protocol: protocol.clone(),
