@@ -42,44 +42,26 @@ impl Network {
                 profile: "facenet-pytorch",
                 standardise: None,
             },
-            Self::Dinov2Vits14 => Facts {
-                name: "dinov2-vits14",
-                dimension: dinov2::DIMENSION,
-                sides: fixed(dinov2::SIDE),
-                scalable: false,
-                fused: false,
-                profile: "dinov2",
-                standardise: Some(UNIT_RANGE),
-            },
-            Self::ClipVitB32 => Facts {
-                name: "clip-vit-b-32",
-                dimension: clip::DIMENSION,
-                sides: fixed(clip::SIDE),
-                scalable: false,
-                fused: false,
-                profile: "clip",
-                standardise: Some(UNIT_RANGE),
-            },
-            Self::Iresnet50 => iresnet_facts("iresnet50"),
-            Self::Iresnet100 => iresnet_facts("iresnet100"),
+            Self::Dinov2Vits14 => {
+                reference("dinov2-vits14", dinov2::DIMENSION, dinov2::SIDE, "dinov2", Some(UNIT_RANGE))
+            }
+            Self::ClipVitB32 => reference("clip-vit-b-32", clip::DIMENSION, clip::SIDE, "clip", Some(UNIT_RANGE)),
+            Self::Iresnet50 => reference("iresnet50", iresnet::DIMENSION, iresnet::SIDE, "insightface-bin", None),
+            Self::Iresnet100 => Facts { name: "iresnet100", ..Self::Iresnet50.facts() },
         }
     }
 }
 
-fn iresnet_facts(name: &'static str) -> Facts {
-    Facts {
-        name,
-        dimension: iresnet::DIMENSION,
-        sides: fixed(iresnet::SIDE),
-        scalable: false,
-        fused: false,
-        profile: "insightface-bin",
-        standardise: None,
-    }
-}
-
-fn fixed(side: usize) -> RangeInclusive<u32> {
-    side as u32..=side as u32
+/// A network of one size that runs with candle alone.
+fn reference(
+    name: &'static str,
+    dimension: usize,
+    side: usize,
+    profile: &'static str,
+    standardise: Option<Standardise>,
+) -> Facts {
+    let side = side as u32;
+    Facts { name, dimension, sides: side..=side, scalable: false, fused: false, profile, standardise }
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use crate::similarity::engine::Engine;
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
-    self, Cards, ComparedPairs, HardPair, Histograms, IdentitySpread, NoCheckpoint, OperatingThreshold, PairCheckpoint,
-    PairKind, PairRequest, Population, hardest::Candidate,
+    self, Cards, ComparedPairs, HardPair, Histograms, IdentitySpread, NoCheckpoint, PairCheckpoint, PairKind,
+    PairRequest, Population, hardest::Candidate,
 };
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::rates::Rates;
@@ -142,7 +142,7 @@ fn by_names(
     let estimator = estimator(input, &found, cancel)?;
     let breakdown = match watched {
         None => None,
-        Some(OperatingThreshold { threshold }) => {
+        Some(threshold) => {
             let (errors, columns, how) = (&found.faces, input.columns, resampling(input));
             let input = breakdown::BreakdownInput { rows, population: &population, errors, threshold, columns, how };
             Some(Breakdown::new(&input, progress, cancel).ok_or(EvaluateError::Interrupted)?)
@@ -192,10 +192,10 @@ fn counted_at_operating(
     bracket: &[f32],
     checkpoint: &dyn PairCheckpoint,
     compare: impl Fn(&[f32], &dyn PairCheckpoint) -> Result<ComparedPairs, EvaluateError>,
-) -> Result<(ComparedPairs, Option<OperatingThreshold>), EvaluateError> {
+) -> Result<(ComparedPairs, Option<f32>), EvaluateError> {
     let mut found = compare(bracket, checkpoint)?;
-    let watched = OperatingThreshold::operating(&found.impostor);
-    let Some(OperatingThreshold { threshold }) = watched else { return Ok((found, None)) };
+    let watched = similarity::operating_threshold(&found.impostor);
+    let Some(threshold) = watched else { return Ok((found, None)) };
     let mut errors = std::mem::take(&mut found.faces).at(threshold, bracket);
     if errors.is_none() {
         // The sample was wrong about the threshold, which is known now.

@@ -144,7 +144,7 @@ fn a_sample_that_misled_costs_time_and_changes_nothing() {
             Ok(similarity::compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap())
         };
         let (found, watched) = counted_at_operating(bracket, &NoCheckpoint, compare).unwrap();
-        (found.faces, watched.unwrap().threshold, times.get())
+        (found.faces, watched.unwrap(), times.get())
     };
     let bracket = similarity::bracket(rows, &population, quota.impostor, 1, &Cancel::default()).unwrap();
     let (errors, threshold, 1) = counted(&bracket) else { panic!("{bracket:?} does not hold the threshold") };

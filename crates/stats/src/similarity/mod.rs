@@ -28,7 +28,7 @@ pub use faces::FaceErrors;
 pub use nearest::nearest;
 pub use options::{PairMode, SimilarityOptions, UpstreamSampling};
 pub use population::{Labelled, Population};
-pub use watched::{OperatingThreshold, bracket};
+pub use watched::{bracket, operating_threshold};
 
 use serde::{Deserialize, Serialize};
 
