@@ -453,16 +453,10 @@ impl Metrics {
         points.filter(|point| point.threshold.is_some()).min_by(|a, b| a.target_fmr.total_cmp(&b.target_fmr))
     }
 
-    /// The operating point of a target false match rate.
-    #[must_use]
-    pub fn operating_point(&self, fmr: f64) -> Option<&OperatingPoint> {
-        OperatingPoint::find(&self.operating_points, fmr)
-    }
-
     /// True accept rate at a target false match rate; `None` where the pairs cannot resolve it.
     #[must_use]
     pub fn tar(&self, fmr: f64) -> Option<&Estimate> {
-        self.operating_point(fmr)?.tar.as_ref()
+        OperatingPoint::find(&self.operating_points, fmr)?.tar.as_ref()
     }
 }
 
