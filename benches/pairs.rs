@@ -12,8 +12,9 @@ use facevault::progress::{Cancel, Silent};
 use facevault::similarity::engine::Engine;
 use facevault::similarity::kernel::Rows;
 use facevault::similarity::sampling::Quota;
-use facevault::similarity::{Cards, Labelled, NoCheckpoint, PairRequest, Population, compare, compare_resumably};
+use facevault::similarity::{Cards, NoCheckpoint, PairRequest, Population, compare, compare_resumably};
 use facevault_kernels::products::{self, Block, COLUMNS, LEFT, Left, Products};
+use facevault_stats::testing::{faces, names};
 use rayon::prelude::*;
 
 const DIMENSION: usize = 512;
@@ -78,20 +79,10 @@ fn pairs(criterion: &mut Criterion) {
         });
     });
 
-    let names: Vec<String> = (0..FACES).map(|face| format!("{face:05}")).collect();
-    let faces: Vec<Labelled<'_>> = names
-        .iter()
-        .enumerate()
-        .map(|(face, name)| Labelled {
-            face_id: name,
-            identity: Some(&names[face % IDENTITIES]),
-            image_id: name,
-            content: None,
-        })
-        .collect();
-    let population = Population::new(&faces, 1);
+    let names = names(FACES);
+    let population = Population::new(&faces(&names, |face| face % IDENTITIES, |face| face), 1);
     let available = &population.available;
-    let quota = Quota { genuine: available.genuine, impostor: available.impostor };
+    let quota = Quota::all(available);
     let request = PairRequest { quota, hardest: 50, watched: &[0.5, 0.6], seed: 1 };
     group.throughput(operations((available.genuine + available.impostor) as usize));
     group.bench_function("products, counted", |bencher| {

@@ -22,6 +22,8 @@ use std::time::Instant;
 use candle_core::Tensor;
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use clap::Parser;
+use facevault::files;
+use facevault::model::weights;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -135,7 +137,7 @@ fn main() -> Result<(), Failure> {
                 (0..CALIBRATION).map(|_| pool.batch(options.persons, options.samples, &mut random)).collect();
             network.calibrate(&batches)?;
             let bytes = checkpoint::encode(&network.tensors()?)?;
-            let tensors = checkpoint::decode(&bytes)?;
+            let tensors = weights::parse(&bytes, &|_| {})?;
             let validation = gallery.judge(&tensors, options.width)?;
             println!("{:5.1} min, step {step}: {validation}", minutes());
             let steps = f64::from(sums.2.max(1));
@@ -149,9 +151,9 @@ fn main() -> Result<(), Failure> {
                 validation,
             });
             sums = (0.0, 0.0, 0);
-            checkpoint::write(&options.out, &bytes)?;
+            files::commit_bytes(&options.out, &bytes)?;
             let record = options.out.with_extension("md");
-            checkpoint::write(&record, record::markdown(&facts, &rows, None).as_bytes())?;
+            files::commit_bytes(&record, record::markdown(&facts, &rows, None).as_bytes())?;
             if progress >= 1.0 {
                 break;
             }
@@ -160,13 +162,13 @@ fn main() -> Result<(), Failure> {
 
     let (what, demo) = judge_demo(&options)?;
     let text = record::markdown(&facts, &rows, Some((&what, &demo)));
-    checkpoint::write(&options.out.with_extension("md"), text.as_bytes())?;
+    files::commit_bytes(&options.out.with_extension("md"), text.as_bytes())?;
     Ok(())
 }
 
 /// Reads the written file again and judges it on the demo's own faces; says which, and how it did.
 fn judge_demo(options: &Options) -> Result<(String, Judgement), Failure> {
-    let tensors = checkpoint::decode(&facevault::files::read(&options.out)?)?;
+    let tensors = weights::parse(&files::read(&options.out)?, &|_| {})?;
     let demo = Gallery::new(DEMO.0, DEMO.1, DEMO.2, options.side).judge(&tensors, options.width)?;
     let what = format!("{} persons × {} pictures of the demo's universe {}", DEMO.1, DEMO.2, DEMO.0);
     println!("{what}: {demo}");

@@ -86,10 +86,10 @@ pub fn markdown(facts: &str, rows: &[Row], last: Option<(&str, &Judgement)>) -> 
             row.contrast,
             row.spread,
             v.eer * 100.0,
-            v.genuine_mean,
-            v.impostor_mean,
-            v.impostor_std,
-            v.impostor_abs
+            v.genuine.mean(),
+            v.impostor.mean(),
+            v.impostor.std(),
+            v.impostor.mean_abs()
         );
     }
     if let Some((what, judgement)) = last {

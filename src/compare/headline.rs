@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_expectations_and_parse_back() {
-        assert!(HeadlineMetric::all().iter().map(|metric| metric.key()).eq(HEADLINES));
+        assert!(HeadlineMetric::all().iter().map(|metric| metric.key()).eq(HEADLINES.iter().copied()));
         for metric in HeadlineMetric::all() {
             assert!(PATHS.contains(&metric.key().as_str()), "{}", metric.key());
             assert_eq!(HeadlineMetric::parse(&metric.key(), &[]), Ok(metric));

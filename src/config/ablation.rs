@@ -18,7 +18,7 @@ pub(super) fn validated(
 ) -> Result<Ablation, Diagnostic> {
     let Ablation { metric, design, steps } = &mut ablation;
     let accuracies: Vec<String> = protocols.iter().map(|protocol| format!("{}.accuracy", protocol.name)).collect();
-    let known: Vec<&str> = HEADLINES.into_iter().chain(accuracies.iter().map(String::as_str)).collect();
+    let known: Vec<&str> = HEADLINES.iter().copied().chain(accuracies.iter().map(String::as_str)).collect();
     if !known.contains(&metric.as_str()) {
         let rule = format!("`ablation.metric` must be {}, got {}", listed(&known, "or"), quoted(metric));
         return Err(context

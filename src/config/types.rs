@@ -131,7 +131,7 @@ fn eer() -> String {
 }
 
 fn headlines() -> String {
-    let metrics = metrics::HEADLINES.map(|metric| format!("`{metric}`")).join(", ");
+    let metrics = metrics::HEADLINES.iter().map(|metric| format!("`{metric}`")).collect::<Vec<_>>().join(", ");
     format!("{metrics}, or a protocol's accuracy, such as `view-2.accuracy`")
 }
 

@@ -8,7 +8,7 @@ use crate::digest::{Digest, Hasher};
 use crate::embed;
 use crate::files;
 use crate::progress::Progress;
-use crate::similarity::Checkpoint;
+use crate::similarity::PairCheckpoint;
 
 const NAME: &str = ".pairs.partial";
 
@@ -54,7 +54,7 @@ impl<'a> PartialPairs<'a> {
     }
 }
 
-impl Checkpoint for PartialPairs<'_> {
+impl PairCheckpoint for PartialPairs<'_> {
     fn load(&self) -> Option<Vec<u8>> {
         let bytes = std::fs::read(&self.path).ok()?;
         let (digest, state) = bytes.split_at_checked(DIGEST)?;

@@ -3,11 +3,10 @@
 
 use std::fs;
 use std::process::Command;
-use std::sync::Mutex;
 
 use facevault::digest::Digest;
 use facevault::model::DeviceRequest;
-use facevault::progress::{Cancel, Progress, Silent};
+use facevault::progress::{Cancel, KeptLines, Silent};
 use facevault::similarity::kernel::Rows;
 use facevault::similarity::sampling::Quota;
 use facevault::similarity::{
@@ -151,16 +150,16 @@ impl Crowd {
     fn compare(&self, watched: &[f32]) -> Vec<String> {
         let population = Population::new(&self.faces(), 1);
         let rows = Rows { data: &self.data, dimension: self.dimension };
-        let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
+        let quota = Quota::all(&population.available);
         let request = PairRequest { quota, hardest: 50, watched, seed: 3 };
         let alone = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
-        let (lines, cards) = (Lines::default(), Cards::new(DeviceRequest::Cuda));
+        let (lines, cards) = (KeptLines::default(), Cards::new(DeviceRequest::Cuda));
         let card = cards.load(rows, &population, quota.impostor, &lines).unwrap().unwrap();
         let cancel = Cancel::default();
         let found =
             compare_resumably(rows, &population, &request, Some(&card), &NoCheckpoint, &lines, &cancel).unwrap();
         assert_same(&found, &alone);
-        lines.0.into_inner().unwrap()
+        lines.into_lines()
     }
 }
 
@@ -180,19 +179,6 @@ fn assert_same(found: &ComparedPairs, expected: &ComparedPairs) {
     assert_eq!(found.faces, expected.faces);
     assert_eq!(found.hardest_genuine, expected.hardest_genuine);
     assert_eq!(found.hardest_impostor, expected.hardest_impostor);
-}
-
-#[derive(Default)]
-struct Lines(Mutex<Vec<String>>);
-
-impl Progress for Lines {
-    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn remark(&self, _: &str) {}
-    fn finish(&self) {}
-    fn say(&self, line: &str) {
-        self.0.lock().unwrap().push(line.into());
-    }
 }
 
 #[test]

@@ -138,34 +138,20 @@ pub trait Objects {
 
 /// Why a pickle is refused. The message begins after the file's name.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum PickleError {
     /// A function or class that its [`Objects`] do not know.
     #[error("its pickle refers to `{name}` at byte {at}, and loading that could run any code")]
-    Global {
-        /// Module and name.
-        name: String,
-        /// Offset in the pickle.
-        at: u64,
-    },
+    Global { name: String, at: u64 },
     /// An instruction that is not interpreted.
     #[error("its pickle has the unsupported instruction 0x{opcode:02x} at byte {at}")]
-    Opcode {
-        /// The instruction.
-        opcode: u8,
-        /// Offset in the pickle.
-        at: u64,
-    },
+    Opcode { opcode: u8, at: u64 },
     /// It ends too early.
     #[error("it ends inside its pickle: it is truncated; download or copy it again")]
     Truncated,
     /// It contradicts itself.
     #[error("its pickle is damaged at byte {at}: {rule}")]
-    Damaged {
-        /// Offset in the pickle.
-        at: u64,
-        /// What is wrong.
-        rule: &'static str,
-    },
+    Damaged { at: u64, rule: &'static str },
     /// It cannot be read.
     #[error("its pickle cannot be read: {0}")]
     Io(io::Error),

@@ -4,17 +4,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Receiver of progress. One task is open at a time.
+/// Receiver of progress. One task is open at a time. Whoever shows no bars implements [`Self::say`] alone.
 pub trait Progress: Send + Sync {
     /// A task starts: what it does ("embedding"), what it counts ("faces", "bytes"), how many if known, and how many of
     /// those were already done by an earlier run (they count towards `total` and not towards the speed).
-    fn start(&self, task: &str, unit: &'static str, total: Option<u64>, resumed: u64);
-    /// `n` more units are done.
-    fn advance(&self, n: u64);
+    fn start(&self, _task: &str, _unit: &'static str, _total: Option<u64>, _resumed: u64) {}
+    /// That many more units are done.
+    fn advance(&self, _n: u64) {}
     /// A short remark next to the bar ("3 failures").
-    fn remark(&self, text: &str);
+    fn remark(&self, _text: &str) {}
     /// The open task is over.
-    fn finish(&self);
+    fn finish(&self) {}
     /// A line that outlives the bar: a decision, a fallback. Never contains personal data.
     fn say(&self, line: &str);
     /// A warning, shown even if progress is not: something went wrong, but the work continues.
@@ -27,10 +27,6 @@ pub trait Progress: Send + Sync {
 pub struct Silent;
 
 impl Progress for Silent {
-    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn remark(&self, _: &str) {}
-    fn finish(&self) {}
     fn say(&self, _: &str) {}
 }
 
@@ -38,10 +34,6 @@ impl Progress for Silent {
 pub struct LinesOnly<'a>(pub &'a dyn Progress);
 
 impl Progress for LinesOnly<'_> {
-    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn remark(&self, _: &str) {}
-    fn finish(&self) {}
     fn say(&self, line: &str) {
         self.0.say(line);
     }
@@ -63,10 +55,6 @@ impl KeptLines {
 }
 
 impl Progress for KeptLines {
-    fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn remark(&self, _: &str) {}
-    fn finish(&self) {}
     fn say(&self, line: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
     }

@@ -96,7 +96,6 @@ api! {
     fn cuModuleUnload(module: Handle);
     fn cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char);
     fn cuFuncSetAttribute(function: Handle, attribute: c_int, value: c_int);
-    fn cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: Handle);
     fn cuLaunchKernel(
         function: Handle, grid_x: c_uint, grid_y: c_uint, grid_z: c_uint, block_x: c_uint, block_y: c_uint, block_z: c_uint,
         shared: c_uint, stream: Handle, arguments: *mut *mut c_void, extra: *mut *mut c_void

@@ -11,7 +11,6 @@ use super::card::CardContext;
 
 /// `CU_FUNC_ATTRIBUTE_…` of `cuda.h`.
 mod attribute {
-    pub const NUM_REGS: i32 = 4;
     pub const MAX_DYNAMIC_SHARED_SIZE_BYTES: i32 = 8;
 }
 
@@ -117,18 +116,6 @@ impl Kernel {
         let attribute = attribute::MAX_DYNAMIC_SHARED_SIZE_BYTES;
         // SAFETY: a function whose module lives.
         unsafe { api.cuFuncSetAttribute(self.handle, attribute, bytes as c_int) }.map_err(Into::into)
-    }
-
-    /// Registers per thread.
-    ///
-    /// # Errors
-    /// [`CudaError::Driver`].
-    pub fn registers(&self) -> Result<u32, CudaError> {
-        let mut value = 0;
-        let api = self.module.context.enter()?;
-        // SAFETY: a place for one number, and a function whose module lives.
-        unsafe { api.cuFuncGetAttribute(&raw mut value, attribute::NUM_REGS, self.handle)? };
-        Ok(value.unsigned_abs())
     }
 
     /// Its name in the module.

@@ -11,15 +11,22 @@ use crate::rows::RowWriter;
 use crate::scan::{Scan, ScanHeader, ScanPart, Sink};
 use crate::segments::{EOI, RST0, SOI, Segments};
 
-/// Limits on a picture's size and memory.
+/// Limits on a picture's size and memory. The defaults admit every photograph and reject headers that claim absurd sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Most pixels per side.
     pub side: u32,
     /// Most pixels in all. Three bytes are allocated for each.
     pub pixels: u64,
-    /// Most bytes for the coefficients of a picture that has several scans: two per sample.
+    /// Most bytes that are allocated in addition to the pixels. A JPEG that has several scans takes two per sample.
     pub bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // As many pixels as Pillow opens before it calls the picture a decompression bomb; as RGB they are 512 MiB.
+        Self { side: 20_000, pixels: 178_956_970, bytes: 512 << 20 }
+    }
 }
 
 /// A decoded picture.

@@ -5,6 +5,7 @@ use std::fmt;
 /// Why a JPEG cannot be decoded. Each text is a reason that fits after "JPEG picture: ".
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum Error {
     /// The bytes do not start with a start-of-image marker.
     NotJpeg,
@@ -14,39 +15,16 @@ pub enum Error {
     /// scans, or lost one. A progressive picture that leaves coefficients open on purpose looks the same.
     ScansMissing,
     /// The picture contradicts itself or the format.
-    Damaged {
-        /// Where it was detected, bytes from the start.
-        at: usize,
-        /// What is wrong there.
-        what: &'static str,
-    },
+    Damaged { at: usize, what: &'static str },
     /// A part of the standard that is not supported.
-    Unsupported {
-        /// Which part, as a sentence.
-        what: &'static str,
-    },
+    Unsupported { what: &'static str },
     /// A side is zero pixels long. Height zero may also mean that the height follows the picture (DNL).
-    Empty {
-        /// Announced width, pixels.
-        width: u32,
-        /// Announced height, pixels.
-        height: u32,
-    },
+    Empty { width: u32, height: u32 },
     /// The header announces more pixels than [`Limits`](crate::Limits) allow; nothing was allocated for them.
-    TooLarge {
-        /// Announced width, pixels.
-        width: u32,
-        /// Announced height, pixels.
-        height: u32,
-    },
+    TooLarge { width: u32, height: u32 },
     /// The picture needs more memory in addition to its pixels than [`Limits`](crate::Limits) allow: it is progressive, or its
     /// components are in separate scans, so all coefficients must be kept.
-    TooMuchMemory {
-        /// Bytes that the coefficients take.
-        needed: u64,
-        /// Bytes allowed.
-        limit: u64,
-    },
+    TooMuchMemory { needed: u64, limit: u64 },
     /// Too many scans for the picture's size: decoding would take minutes. No photograph has as many.
     TooManyScans,
 }

@@ -137,8 +137,8 @@ impl Scan {
             }
             (_, 0, 0) => self.mcus(frame, segments, sink, FirstDc { tables: dc()?, last_dc: [0; 4], low }),
             (_, 0, _) => self.mcus(frame, segments, sink, NextDc { low }),
-            (_, _, 0) => self.mcus(frame, segments, sink, FirstAc { table: ac()?[0], band, low, blank: 0 }),
-            (..) => self.mcus(frame, segments, sink, NextAc { table: ac()?[0], band, low, blank: 0 }),
+            (_, _, 0) => self.mcus(frame, segments, sink, Ac::<false> { table: ac()?[0], band, low, blank: 0 }),
+            (..) => self.mcus(frame, segments, sink, Ac::<true> { table: ac()?[0], band, low, blank: 0 }),
         }
     }
 
@@ -283,28 +283,28 @@ impl Coding for NextDc {
     }
 }
 
-/// The upper bits of a band of AC coefficients (T.81 G.1.2.2).
-struct FirstAc<'t> {
+/// A band of AC coefficients: their upper bits (T.81 G.1.2.2), or one more bit (G.1.2.3) if `REFINES`.
+struct Ac<'t, const REFINES: bool> {
     table: &'t HuffmanTable,
     band: std::ops::RangeInclusive<usize>,
     low: u32,
-    /// Blocks still to come whose band is empty.
+    /// Blocks still to come whose band is empty, or without coefficients that become other than zero.
     blank: u32,
 }
 
-impl Coding for FirstAc<'_> {
+impl<const REFINES: bool> Coding for Ac<'_, REFINES> {
     fn restart(&mut self) {
         self.blank = 0;
     }
 
     fn block(&mut self, bits: &mut Bits, _: usize, block: &mut Block) -> Result<u8, Damage> {
-        if self.blank > 0 {
+        if !REFINES && self.blank > 0 {
             self.blank -= 1;
             return Ok(63);
         }
         // A copy stays in registers.
         let mut copy = *bits;
-        let outcome = self.coefficients(&mut copy, block);
+        let outcome = if REFINES { self.next_bits(&mut copy, block) } else { self.first_bits(&mut copy, block) };
         *bits = copy;
         outcome
     }
@@ -314,9 +314,9 @@ impl Coding for FirstAc<'_> {
     }
 }
 
-impl FirstAc<'_> {
+impl<const REFINES: bool> Ac<'_, REFINES> {
     #[inline(always)]
-    fn coefficients(&mut self, bits: &mut Bits, block: &mut Block) -> Result<u8, Damage> {
+    fn first_bits(&mut self, bits: &mut Bits, block: &mut Block) -> Result<u8, Damage> {
         let (mut next, last) = (*self.band.start(), *self.band.end());
         while next <= last {
             let symbol = bits.symbol(self.table)?;
@@ -344,18 +344,7 @@ impl FirstAc<'_> {
         }
         Ok(63)
     }
-}
 
-/// One more bit of a band of AC coefficients (T.81 G.1.2.3).
-struct NextAc<'t> {
-    table: &'t HuffmanTable,
-    band: std::ops::RangeInclusive<usize>,
-    low: u32,
-    /// Blocks still to come without coefficients that become other than zero.
-    blank: u32,
-}
-
-impl NextAc<'_> {
     /// Gives a coefficient that is not zero its next bit.
     #[inline(always)]
     fn refine(&self, bits: &mut Bits, coefficient: &mut i16) {
@@ -364,29 +353,9 @@ impl NextAc<'_> {
         let sign = *coefficient >> 15;
         *coefficient = coefficient.wrapping_add(((new << self.low) ^ sign) - sign);
     }
-}
 
-impl Coding for NextAc<'_> {
-    fn restart(&mut self) {
-        self.blank = 0;
-    }
-
-    fn block(&mut self, bits: &mut Bits, _: usize, block: &mut Block) -> Result<u8, Damage> {
-        // A copy stays in registers.
-        let mut copy = *bits;
-        let outcome = self.coefficients(&mut copy, block);
-        *bits = copy;
-        outcome
-    }
-
-    fn is_complete(&self) -> bool {
-        self.blank == 0
-    }
-}
-
-impl NextAc<'_> {
     #[inline(always)]
-    fn coefficients(&mut self, bits: &mut Bits, block: &mut Block) -> Result<u8, Damage> {
+    fn next_bits(&mut self, bits: &mut Bits, block: &mut Block) -> Result<u8, Damage> {
         let (mut next, last) = (*self.band.start(), *self.band.end());
         while self.blank == 0 && next <= last {
             let symbol = bits.symbol(self.table)?;

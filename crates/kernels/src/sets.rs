@@ -105,6 +105,17 @@ impl WeightFormat {
     }
 }
 
+/// A kernel compiled for a set.
+macro_rules! entry {
+    ($features:literal, $name:ident, $job:ty, $kernel:expr) => {
+        #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+        unsafe fn $name(job: &$job) {
+            // SAFETY: as in `set`.
+            unsafe { $kernel(job) }
+        }
+    };
+}
+
 macro_rules! set {
     ($module:ident, $name:literal, $set:ty, $features:literal, $height:literal, [$($h:literal <= $top:literal),+],
      $arithmetic:ty, $storage:ty, $per_word:literal, $bytes:literal, $weights:expr) => {
@@ -128,41 +139,13 @@ macro_rules! set {
                     }
                 }
             }
-            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn finish(job: &Finish) {
-                // SAFETY: as above.
-                unsafe { kernels::finish::<$set, $arithmetic, $storage, $storage>(job) }
-            }
-            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn finish_last(job: &Finish) {
-                // SAFETY: as above.
-                unsafe { kernels::finish::<$set, $arithmetic, $storage, InF32>(job) }
-            }
-            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn finish_f32(job: &Finish) {
-                // SAFETY: as above.
-                unsafe { kernels::finish::<$set, Float, InF32, $storage>(job) }
-            }
-            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn finish_head(job: &Finish) {
-                // SAFETY: as above.
-                unsafe { kernels::finish::<$set, Float, InF32, InF32>(job) }
-            }
-            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn max_pool(job: &MaxPool) {
-                // SAFETY: as above.
-                unsafe { kernels::max_pool::<$set, $storage>(job) }
-            }
-            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn winograd_in(job: &WinogradIn) {
-                // SAFETY: as above.
-                unsafe { kernels::winograd_in::<$set, $storage>(job) }
-            }
-            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn winograd_out(job: &WinogradOut) {
-                // SAFETY: as above.
-                unsafe { kernels::winograd_out::<$set, $storage>(job) }
-            }
+            entry!($features, finish, Finish, kernels::finish::<$set, $arithmetic, $storage, $storage>);
+            entry!($features, finish_last, Finish, kernels::finish::<$set, $arithmetic, $storage, InF32>);
+            entry!($features, finish_f32, Finish, kernels::finish::<$set, Float, InF32, $storage>);
+            entry!($features, finish_head, Finish, kernels::finish::<$set, Float, InF32, InF32>);
+            entry!($features, max_pool, MaxPool, kernels::max_pool::<$set, $storage>);
+            entry!($features, winograd_in, WinogradIn, kernels::winograd_in::<$set, $storage>);
+            entry!($features, winograd_out, WinogradOut, kernels::winograd_out::<$set, $storage>);
             #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
             unsafe fn peak(rounds: usize, seed: &[u32]) -> u32 {
                 // SAFETY: as above.

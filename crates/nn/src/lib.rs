@@ -357,37 +357,20 @@ fn available_with(precision: Precision) -> &'static str {
 
 /// Why a network could not be built or run.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ModelError {
     /// The batch or the output slice has the wrong length.
     #[error("the {what} holds {got} values, expected {expected}")]
-    Shape {
-        /// Which slice.
-        what: &'static str,
-        /// Its length.
-        got: usize,
-        /// The length it should have.
-        expected: usize,
-    },
+    Shape { what: &'static str, got: usize, expected: usize },
     /// `device: cuda` without a GPU that works.
     #[error("device `cuda` is not available: {reason}; use `device: cpu`, or `auto` to fall back to the CPU")]
-    NoCuda {
-        /// Why, in words.
-        reason: String,
-    },
+    NoCuda { reason: String },
     /// This CPU lacks the instructions of the configured kernels.
     #[error("`embed.kernels: {kernels}` cannot run on this CPU ({cpu}); use `auto` for the fastest it can run")]
-    NoKernels {
-        /// Which kernels.
-        kernels: &'static str,
-        /// What the CPU has.
-        cpu: String,
-    },
+    NoKernels { kernels: &'static str, cpu: String },
     /// CPU kernels together with `device: cuda`.
     #[error("`embed.kernels: {kernels}` is only supported on the CPU; with `device: cuda`, use `auto` or `candle`")]
-    NotOnCard {
-        /// Which kernels.
-        kernels: &'static str,
-    },
+    NotOnCard { kernels: &'static str },
     /// The device does not compute in the configured precision.
     #[error(
         "`embed.precision: {}` is not available on {device}, which computes in {}; {} needs {}, and `f32` runs everywhere",
@@ -396,61 +379,28 @@ pub enum ModelError {
         precision.name(),
         available_with(*precision)
     )]
-    Precision {
-        /// Which precision.
-        precision: Precision,
-        /// Where, in words.
-        device: String,
-        /// The precisions it computes in.
-        able: &'static [Precision],
-    },
+    Precision { precision: Precision, device: String, able: &'static [Precision] },
     /// An option that only fused plans support, for a network that has none.
     #[error(
         "`embed.{option}: {value}` is not available with `model.network: {network}`, which runs with candle in f32; use \
          `kernels: auto` and `precision: f32`"
     )]
-    OnlyCandle {
-        /// Which network.
-        network: &'static str,
-        /// Which option of `embed`.
-        option: &'static str,
-        /// What it was set to.
-        value: &'static str,
-    },
+    OnlyCandle { network: &'static str, option: &'static str, value: &'static str },
     /// Too little memory on the device.
     #[error(
         "out of memory on {device}: {} MiB needed, {} MiB free; use a smaller `embed.batch_size`",
         wanted >> 20,
         free >> 20
     )]
-    OutOfMemory {
-        /// Which device.
-        device: String,
-        /// How much was asked for, bytes.
-        wanted: u64,
-        /// How much there was, bytes.
-        free: u64,
-    },
+    OutOfMemory { device: String, wanted: u64, free: u64 },
     /// A batch that must go through in one piece does not fit.
     #[error("a batch of {faces} faces does not fit into the memory of {device}, which holds {fits}")]
-    TooLarge {
-        /// Which device.
-        device: String,
-        /// Faces of the batch.
-        faces: usize,
-        /// Faces that fit.
-        fits: usize,
-    },
+    TooLarge { device: String, faces: usize, fits: usize },
     /// GPUs that would run as one compute differently.
     #[error(
         "the GPUs differ ({first}, {other}), and an embedding would depend on which one computes it; use only one of them"
     )]
-    UnlikeCards {
-        /// One of them, in words.
-        first: String,
-        /// Another one.
-        other: String,
-    },
+    UnlikeCards { first: String, other: String },
     /// Waited for a batch before starting one.
     #[error("no batch was started")]
     Idle,
@@ -459,10 +409,5 @@ pub enum ModelError {
     NoCalibration,
     /// The device failed.
     #[error("the {device} failed: {reason}")]
-    Device {
-        /// Which device.
-        device: String,
-        /// What its driver or library reported.
-        reason: String,
-    },
+    Device { device: String, reason: String },
 }

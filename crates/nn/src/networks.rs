@@ -42,44 +42,26 @@ impl Network {
                 profile: "facenet-pytorch",
                 standardise: None,
             },
-            Self::Dinov2Vits14 => Facts {
-                name: "dinov2-vits14",
-                dimension: dinov2::DIMENSION,
-                sides: fixed(dinov2::SIDE),
-                scalable: false,
-                fused: false,
-                profile: "dinov2",
-                standardise: Some(UNIT_RANGE),
-            },
-            Self::ClipVitB32 => Facts {
-                name: "clip-vit-b-32",
-                dimension: clip::DIMENSION,
-                sides: fixed(clip::SIDE),
-                scalable: false,
-                fused: false,
-                profile: "clip",
-                standardise: Some(UNIT_RANGE),
-            },
-            Self::Iresnet50 => iresnet_facts("iresnet50"),
-            Self::Iresnet100 => iresnet_facts("iresnet100"),
+            Self::Dinov2Vits14 => {
+                reference("dinov2-vits14", dinov2::DIMENSION, dinov2::SIDE, "dinov2", Some(UNIT_RANGE))
+            }
+            Self::ClipVitB32 => reference("clip-vit-b-32", clip::DIMENSION, clip::SIDE, "clip", Some(UNIT_RANGE)),
+            Self::Iresnet50 => reference("iresnet50", iresnet::DIMENSION, iresnet::SIDE, "insightface-bin", None),
+            Self::Iresnet100 => Facts { name: "iresnet100", ..Self::Iresnet50.facts() },
         }
     }
 }
 
-fn iresnet_facts(name: &'static str) -> Facts {
-    Facts {
-        name,
-        dimension: iresnet::DIMENSION,
-        sides: fixed(iresnet::SIDE),
-        scalable: false,
-        fused: false,
-        profile: "insightface-bin",
-        standardise: None,
-    }
-}
-
-fn fixed(side: usize) -> RangeInclusive<u32> {
-    side as u32..=side as u32
+/// A network of one size that runs with candle alone.
+fn reference(
+    name: &'static str,
+    dimension: usize,
+    side: usize,
+    profile: &'static str,
+    standardise: Option<Standardise>,
+) -> Facts {
+    let side = side as u32;
+    Facts { name, dimension, sides: side..=side, scalable: false, fused: false, profile, standardise }
 }
 
 #[cfg(test)]
@@ -94,6 +76,28 @@ mod tests {
         Network::Iresnet50,
         Network::Iresnet100,
     ];
+
+    #[test]
+    fn each_published_network_has_its_published_size() {
+        use {inception_resnet_v1 as facenet, iresnet::blocks};
+        for (network, expected) in [
+            // facenet_pytorch: sum(p.numel() for p in model.parameters()) without `logits`.
+            (Network::InceptionResnetV1, 23_482_624),
+            // transformers: the same of Dinov2Model, less the mask token's 384, and of CLIPVisionModelWithProjection.
+            (Network::Dinov2Vits14, 22_056_576 - 384),
+            (Network::ClipVitB32, 87_849_216),
+            // tests/fixtures/model/iresnet.py; insightface publishes 43.59 M and 65.15 M.
+            (Network::Iresnet50, 43_590_848),
+            (Network::Iresnet100, 65_156_160),
+        ] {
+            let parameters = crate::parameters(&crate::ModelSpec { network, width: 1.0 });
+            let trained = parameters.iter().filter(|parameter| !parameter.key.contains("running_"));
+            let size: usize = trained.map(|parameter| parameter.shape.iter().product::<usize>()).sum();
+            assert_eq!(size, expected, "{network:?}");
+        }
+        assert_eq!((facenet::stage_channels(1.0), facenet::convolutions(1.0).len()), ([256, 896, 1792], 132));
+        assert_eq!([Network::Iresnet50, Network::Iresnet100].map(|network| blocks(network).len()), [24, 49]);
+    }
 
     #[test]
     fn each_is_named_as_configs_spell_it_and_fits_its_own_profile() {

@@ -2,11 +2,12 @@
 
 use image::ImageFormat;
 
-use super::BoundingBox;
+use super::{BoundingBox, Limits};
 
 /// Why a face has no pixels. It has no path: the caller knows which face it is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum PreprocessError {
     /// The first bytes are those of no supported format.
     #[error(
@@ -19,72 +20,39 @@ pub enum PreprocessError {
     Empty,
     /// A version control system's pointer in place of the picture.
     #[error("a {system} pointer instead of the picture; fetch the picture with `{command}`")]
-    Pointer {
-        /// Who wrote it: "Git LFS".
-        system: &'static str,
-        /// The command that fetches the picture.
-        command: &'static str,
-    },
+    Pointer { system: &'static str, command: &'static str },
     /// A known kind or feature that is not decoded.
     #[error("{what} is not supported; convert to PNG or JPEG")]
-    Unsupported {
-        /// The kind or feature: "AVIF", "TIFF with fax compression".
-        what: String,
-    },
+    Unsupported { what: String },
     /// The picture contradicts itself, ends early or uses an unsupported feature.
     #[error("damaged or unusual {} picture: {reason}; save it again with an image editor", format_name(*format))]
-    Damaged {
-        /// The format of its first bytes.
-        format: ImageFormat,
-        /// The decoder's reason.
-        reason: Box<dyn std::error::Error + Send + Sync>,
-    },
+    Damaged { format: ImageFormat, reason: Box<dyn std::error::Error + Send + Sync> },
     /// The file ends before the picture does.
     #[error("the {} picture is cut short: the end of the file is missing; copy or download it again", format_name(*format))]
-    CutShort {
-        /// The format of its first bytes.
-        format: ImageFormat,
-    },
+    CutShort { format: ImageFormat },
     /// The header announces more pixels than the limits allow; nothing was allocated for them.
     #[error(
         "the picture announces {width} × {height} pixels, over the limit of {max_side} per side and {max_pixels} in all; \
          scale it down, or replace it if its header is damaged"
     )]
-    TooLarge {
-        /// Announced width, pixels.
-        width: u32,
-        /// Announced height, pixels.
-        height: u32,
-        /// Most pixels per side.
-        max_side: u32,
-        /// Most pixels in all.
-        max_pixels: u64,
-    },
+    TooLarge { width: u32, height: u32, max_side: u32, max_pixels: u64 },
     /// A side is zero pixels long.
     #[error("the picture has no pixels ({width} × {height}); replace it or remove it from the dataset")]
-    EmptyPicture {
-        /// Width, pixels.
-        width: u32,
-        /// Height, pixels.
-        height: u32,
-    },
+    EmptyPicture { width: u32, height: u32 },
     /// The face box, with its margin, covers nothing of the picture.
     #[error(
         "the face box ({}, {}, {}, {}) (left, top, right, bottom) covers nothing of the {width} × {height} picture; \
          correct the box, or use the whole picture (`crop: {{mode: whole}}`)",
         bbox.x1, bbox.y1, bbox.x2, bbox.y2
     )]
-    EmptyCrop {
-        /// The box as the dataset has it.
-        bbox: BoundingBox,
-        /// The picture's width, pixels.
-        width: u32,
-        /// The picture's height, pixels.
-        height: u32,
-    },
+    EmptyCrop { bbox: BoundingBox, width: u32, height: u32 },
 }
 
 impl PreprocessError {
+    pub(super) fn too_large(limits: &Limits, width: u32, height: u32) -> Self {
+        Self::TooLarge { width, height, max_side: limits.side, max_pixels: limits.pixels }
+    }
+
     pub(super) fn damaged(format: ImageFormat, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Damaged { format, reason: reason.into() }
     }

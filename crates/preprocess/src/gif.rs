@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use ::gif::{ColorOutput, DecodeOptions, MemoryLimit};
 use image::{ImageFormat, RgbImage};
 
+use super::decode::allow;
 use super::{Limits, PreprocessError};
 
 /// Decodes the first frame onto its canvas. Transparency is dropped, as for every other kind: a transparent pixel shows
@@ -27,8 +28,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
     // A frame that extends beyond the canvas widens it.
     let width = usize::from(canvas_width).max(left + frame_width);
     let height = usize::from(canvas_height).max(top + frame_height);
-    limits.allow(width as u32, height as u32)?;
-    limits.allow(frame_width as u32, frame_height as u32)?;
+    allow(limits, width as u32, height as u32)?;
+    allow(limits, frame_width as u32, frame_height as u32)?;
 
     let mut indices = vec![0; decoder.buffer_size()];
     decoder.read_into_buffer(&mut indices).map_err(damaged)?;

@@ -10,17 +10,13 @@ use super::{Limits, PreprocessError};
 
 /// Decodes a JPEG, turned upright by its EXIF orientation.
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
-    let &Limits { side, pixels, bytes: memory } = limits;
-    let picture =
-        facevault_jpeg::decode(bytes, &facevault_jpeg::Limits { side, pixels, bytes: memory }).map_err(|error| {
-            let format = ImageFormat::Jpeg;
-            match error {
-                Error::CutShort | Error::ScansMissing => PreprocessError::CutShort { format },
-                Error::Empty { width, height } => PreprocessError::EmptyPicture { width, height },
-                Error::TooLarge { width, height } => limits.too_large(width, height),
-                error => PreprocessError::damaged(format, error),
-            }
-        })?;
+    let format = ImageFormat::Jpeg;
+    let picture = facevault_jpeg::decode(bytes, limits).map_err(|error| match error {
+        Error::CutShort | Error::ScansMissing => PreprocessError::CutShort { format },
+        Error::Empty { width, height } => PreprocessError::EmptyPicture { width, height },
+        Error::TooLarge { width, height } => PreprocessError::too_large(limits, width, height),
+        error => PreprocessError::damaged(format, error),
+    })?;
     let metadata = Metadata { exif: picture.exif.map(Cow::Owned), xmp: picture.xmp.map(Cow::Owned) };
     let rgb = RgbImage::from_raw(picture.width, picture.height, picture.rgb).unwrap_or_default();
     let mut upright = DynamicImage::ImageRgb8(rgb);

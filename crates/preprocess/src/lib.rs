@@ -23,8 +23,9 @@ mod size;
 mod tiff;
 
 pub use bounding_box::BoundingBox;
-pub use decode::{Limits, decode};
+pub use decode::decode;
 pub use error::PreprocessError;
+pub use facevault_jpeg::Limits;
 pub use kind::{HEAD, PictureKind};
 pub use options::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, PreprocessChanges, Resize, Standardise};
 pub use profiles::{PROFILES, profile};

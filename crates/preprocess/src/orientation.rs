@@ -27,9 +27,7 @@ pub(super) struct Metadata<'a> {
 impl<'a> Metadata<'a> {
     /// The orientation; none if the blocks are damaged.
     pub fn orientation(&self) -> Orientation {
-        let exif = self.exif.as_deref().and_then(of_exif);
-        let said = exif.or_else(|| self.xmp.as_deref().and_then(of_xmp));
-        said.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
+        first_said(self.exif.as_deref().and_then(of_exif), self.xmp.as_deref())
     }
 
     /// Of a PNG file: `eXIf`, else the profile that `ImageMagick` writes as text; XMP as international text.
@@ -111,8 +109,12 @@ fn of_xmp(packet: &[u8]) -> Option<u8> {
 
 /// The orientation of a TIFF file's own picture.
 pub(super) fn of_tiff(directory: &Directory<'_>) -> Orientation {
-    let said = of_directory(directory).or_else(|| directory.bytes(700).and_then(of_xmp));
-    said.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
+    first_said(of_directory(directory), directory.bytes(700))
+}
+
+/// What EXIF says, else what XMP does.
+fn first_said(exif: Option<u8>, xmp: Option<&[u8]>) -> Orientation {
+    exif.or_else(|| xmp.and_then(of_xmp)).and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 
 use image::{ImageFormat, RgbImage};
 
+use super::decode::allow;
 use super::{Limits, PreprocessError};
 
 /// Decodes the picture.
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
     let mut header = PnmHeader { bytes, at: 2 };
     let (width, height) = (header.number()?, header.number()?);
-    limits.allow(width, height)?;
+    allow(limits, width, height)?;
     let kind = bytes.get(1).copied().unwrap_or_default();
     let bits = matches!(kind, b'1' | b'4');
     let maximum = if bits { 1 } else { header.number()? };
@@ -105,14 +106,19 @@ fn words(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     before_comments.flat_map(|line| line.split(|byte| is_space(*byte))).filter(|word| !word.is_empty())
 }
 
+/// The first `size` of these samples.
+fn all<T>(size: usize, samples: impl Iterator<Item = Result<T, PreprocessError>>) -> Result<Vec<T>, PreprocessError> {
+    let samples = samples.take(size).collect::<Result<Vec<_>, _>>()?;
+    if samples.len() < size { Err(short()) } else { Ok(samples) }
+}
+
 fn plain(data: &[u8], size: usize, maximum: u32, scale: &SampleScale) -> Result<Vec<u8>, PreprocessError> {
     let sample = |word: &[u8]| {
         let number = std::str::from_utf8(word).ok().and_then(|word| word.parse::<u32>().ok());
         let number = number.filter(|number| *number <= maximum);
         number.map(|number| scale.byte(number)).ok_or_else(|| damaged("a sample is not a number up to its maximum"))
     };
-    let samples = words(data).take(size).map(sample).collect::<Result<Vec<_>, _>>()?;
-    if samples.len() < size { Err(short()) } else { Ok(samples) }
+    all(size, words(data).map(sample))
 }
 
 /// Bits as characters, with or without space between; 1 is black.
@@ -122,8 +128,7 @@ fn plain_bits(data: &[u8], size: usize) -> Result<Vec<bool>, PreprocessError> {
         b'1' => Ok(true),
         _ => Err(damaged("a sample is neither 0 nor 1")),
     };
-    let bits = words(data).flatten().take(size).map(bit).collect::<Result<Vec<_>, _>>()?;
-    if bits.len() < size { Err(short()) } else { Ok(bits) }
+    all(size, words(data).flatten().map(bit))
 }
 
 /// Rows of whole bytes, the highest bit first; 1 is black.

@@ -113,6 +113,13 @@ struct PixelSums {
 }
 
 impl PixelSums {
+    /// Of a row: its sums fit into 32 bits, because faces are at most 1024 pixels wide.
+    fn of(values: impl ExactSizeIterator<Item = i32>) -> Self {
+        let n = values.len() as i64;
+        let (sum, squares) = values.fold((0, 0), |(sum, squares), value| (sum + value, squares + value * value));
+        Self { n, sum: sum.into(), squares: squares.into() }
+    }
+
     fn plus(self, other: Self) -> Self {
         Self { n: self.n + other.n, sum: self.sum + other.sum, squares: self.squares + other.squares }
     }
@@ -128,26 +135,15 @@ impl PixelSums {
 }
 
 fn levels(row: &[i16]) -> PixelSums {
-    let (mut sum, mut squares) = (0_i32, 0_i32);
-    for level in row.iter().copied().map(i32::from) {
-        sum += level;
-        squares += level * level;
-    }
-    PixelSums { n: row.len() as i64, sum: sum.into(), squares: squares.into() }
+    PixelSums::of(row.iter().copied().map(i32::from))
 }
 
-/// The Laplacian of a row's inner pixels. Sums of a row fit into 32 bits, because faces are at most 1024 pixels wide.
+/// The Laplacian of a row's inner pixels.
 fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> PixelSums {
     let Some(inner) = row.len().checked_sub(2) else { return PixelSums::default() };
-    let (mut sum, mut squares) = (0_i32, 0_i32);
     let (up, down) = (&above[1..=inner], &below[1..=inner]);
     let (left, centre, right) = (&row[..inner], &row[1..=inner], &row[2..]);
-    for i in 0..inner {
-        let value = i32::from(left[i] + right[i] + up[i] + down[i] - 4 * centre[i]);
-        sum += value;
-        squares += value * value;
-    }
-    PixelSums { n: inner as i64, sum: sum.into(), squares: squares.into() }
+    PixelSums::of((0..inner).map(|i| i32::from(left[i] + right[i] + up[i] + down[i] - 4 * centre[i])))
 }
 
 fn hundredths(value: f64) -> f32 {

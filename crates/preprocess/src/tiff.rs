@@ -9,6 +9,7 @@ use flate2::read::ZlibDecoder;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use weezl::BitOrder;
 
+use super::decode::allow;
 use super::ifd::Directory;
 use super::{Limits, PreprocessError, orientation};
 
@@ -95,7 +96,7 @@ impl TiffLayout {
             return Err(damaged("its directory is cut short or missing"));
         }
         let (width, height) = (side(256), side(257));
-        limits.allow(width, height)?;
+        allow(limits, width, height)?;
         let packing = match number(259, 1) {
             1 => Packing::None,
             5 => Packing::Lzw,
@@ -168,7 +169,7 @@ impl TiffLayout {
         // Memory in use before the conversion to RGB: all samples, and one strip or tile.
         let bytes = |width: usize, height: usize| (width * height * channels) as u64 * bits.div_ceil(8);
         if bytes(width as usize, height as usize).max(bytes(chunk.0, chunk.1)) > limits.bytes {
-            return Err(limits.too_large(width, height));
+            return Err(PreprocessError::too_large(limits, width, height));
         }
         Ok(Self {
             width: width as usize,

@@ -25,6 +25,15 @@ pub struct Estimate {
     pub bound: bool,
 }
 
+impl Estimate {
+    /// A point with its interval, if it has one.
+    #[must_use]
+    pub fn new(point: f64, interval: Option<(f64, f64)>, n: u64, unit: Unit, level: f64, method: String) -> Self {
+        let (lower, upper) = interval.unzip();
+        Self { point, lower, upper, n, unit, level, method, bound: false }
+    }
+}
+
 /// What an [`Estimate`] counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -233,15 +233,10 @@ const fn metric(
     Metric { path, name, kind, better, headline: false, value, absent }
 }
 
-const fn headline(
-    path: &'static str,
-    name: &'static str,
-    kind: Kind,
-    better: MetricDirection,
-    value: Value,
-    absent: Absent,
-) -> Metric {
-    Metric { headline: true, ..metric(path, name, kind, better, value, absent) }
+impl Metric {
+    const fn headline(self) -> Self {
+        Self { headline: true, ..self }
+    }
 }
 
 use Value::{Estimated, Exact};
@@ -250,19 +245,19 @@ use Value::{Estimated, Exact};
 /// [`Metrics::of`]), its line in the documentation and a test.
 #[rustfmt::skip]
 pub const METRICS: &[Metric] = &[
-    headline("eer", "equal error rate", Kind::Rate, MetricDirection::Lower, Estimated(|m| Some(&m.eer)), Absent::Never),
-    headline("tar@fmr=1e-1", "TAR at FMR 1e-1", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-1)), Absent::TooFewPairs),
-    headline("tar@fmr=1e-2", "TAR at FMR 1e-2", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-2)), Absent::TooFewPairs),
-    headline("tar@fmr=1e-3", "TAR at FMR 1e-3", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-3)), Absent::TooFewPairs),
-    headline("tar@fmr=1e-4", "TAR at FMR 1e-4", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-4)), Absent::TooFewPairs),
-    headline("tar@fmr=1e-5", "TAR at FMR 1e-5", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-5)), Absent::TooFewPairs),
-    headline("tar@fmr=1e-6", "TAR at FMR 1e-6", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-6)), Absent::TooFewPairs),
-    headline("auc", "area under the ROC curve", Kind::Area, MetricDirection::Higher, Estimated(|m| Some(&m.auc)), Absent::Never),
-    headline("d_prime", "separation d′", Kind::Plain, MetricDirection::Higher, Estimated(|m| Some(&m.d_prime).filter(|d_prime| d_prime.n > 0)), Absent::NoSpread),
-    headline("genuine.mean", "genuine cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.mean)), Absent::Never),
-    headline("genuine.std", "genuine cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.std)), Absent::Never),
-    headline("impostor.mean", "impostor cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.mean)), Absent::Never),
-    headline("impostor.std", "impostor cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.std)), Absent::Never),
+    metric("eer", "equal error rate", Kind::Rate, MetricDirection::Lower, Estimated(|m| Some(&m.eer)), Absent::Never).headline(),
+    metric("tar@fmr=1e-1", "TAR at FMR 1e-1", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-1)), Absent::TooFewPairs).headline(),
+    metric("tar@fmr=1e-2", "TAR at FMR 1e-2", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-2)), Absent::TooFewPairs).headline(),
+    metric("tar@fmr=1e-3", "TAR at FMR 1e-3", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-3)), Absent::TooFewPairs).headline(),
+    metric("tar@fmr=1e-4", "TAR at FMR 1e-4", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-4)), Absent::TooFewPairs).headline(),
+    metric("tar@fmr=1e-5", "TAR at FMR 1e-5", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-5)), Absent::TooFewPairs).headline(),
+    metric("tar@fmr=1e-6", "TAR at FMR 1e-6", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-6)), Absent::TooFewPairs).headline(),
+    metric("auc", "area under the ROC curve", Kind::Area, MetricDirection::Higher, Estimated(|m| Some(&m.auc)), Absent::Never).headline(),
+    metric("d_prime", "separation d′", Kind::Plain, MetricDirection::Higher, Estimated(|m| Some(&m.d_prime).filter(|d_prime| d_prime.n > 0)), Absent::NoSpread).headline(),
+    metric("genuine.mean", "genuine cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.mean)), Absent::Never).headline(),
+    metric("genuine.std", "genuine cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.std)), Absent::Never).headline(),
+    metric("impostor.mean", "impostor cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.mean)), Absent::Never).headline(),
+    metric("impostor.std", "impostor cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.std)), Absent::Never).headline(),
     metric("fmr100", "FNMR at FMR 1e-2", Kind::Rate, MetricDirection::Lower, Estimated(|m| resolved(&m.fmr100)), Absent::TooFewPairs),
     metric("fmr1000", "FNMR at FMR 1e-3", Kind::Rate, MetricDirection::Lower, Estimated(|m| resolved(&m.fmr1000)), Absent::TooFewPairs),
     metric("zero_fmr", "FNMR without a false match", Kind::Rate, MetricDirection::Lower, Estimated(|m| Some(&m.zero_fmr)), Absent::Never),
@@ -295,26 +290,13 @@ const ALL_PATHS: [&str; METRICS.len()] = {
     paths
 };
 
-const HEADLINE_COUNT: usize = {
-    let (mut count, mut i) = (0, 0);
-    while i < METRICS.len() {
-        count += METRICS[i].headline as usize;
-        i += 1;
-    }
-    count
-};
-
 /// Paths of the metrics that runs are compared by.
-pub const HEADLINES: [&str; HEADLINE_COUNT] = {
-    let (mut paths, mut count, mut i) = ([""; HEADLINE_COUNT], 0, 0);
-    while i < METRICS.len() {
-        if METRICS[i].headline {
-            paths[count] = METRICS[i].path;
-            count += 1;
-        }
-        i += 1;
+pub const HEADLINES: &[&str] = {
+    let mut count = 0;
+    while METRICS[count].headline {
+        count += 1;
     }
-    paths
+    PATHS.split_at(count).0
 };
 
 /// Every path that `expect:` may name and [`Metrics::get`] answers.
@@ -471,16 +453,10 @@ impl Metrics {
         points.filter(|point| point.threshold.is_some()).min_by(|a, b| a.target_fmr.total_cmp(&b.target_fmr))
     }
 
-    /// The operating point of a target false match rate.
-    #[must_use]
-    pub fn operating_point(&self, fmr: f64) -> Option<&OperatingPoint> {
-        OperatingPoint::find(&self.operating_points, fmr)
-    }
-
     /// True accept rate at a target false match rate; `None` where the pairs cannot resolve it.
     #[must_use]
     pub fn tar(&self, fmr: f64) -> Option<&Estimate> {
-        self.operating_point(fmr)?.tar.as_ref()
+        OperatingPoint::find(&self.operating_points, fmr)?.tar.as_ref()
     }
 }
 

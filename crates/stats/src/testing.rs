@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use facevault_base::progress::{Cancel, Silent};
 use facevault_cuda::DeviceRequest;
 
-use crate::evaluate::{Benchmarks, Evaluation, EvaluationInput, evaluate};
+use crate::evaluate::{Benchmarks, EvaluateError, Evaluation, EvaluationInput, evaluate};
 use crate::similarity::{Cards, Labelled, NoCheckpoint, PairMode, SimilarityOptions};
 
 /// An evaluation of 240 random faces, four of each identity; the same on every machine.
@@ -28,21 +28,57 @@ pub fn evaluation() -> Evaluation {
         confidence: 0.95,
         hardest: 5,
     };
+    let matrix = unit_rows(names.len(), DIMENSION, 3);
+    evaluate_faces(&matrix, DIMENSION, &faces, &options, (0, 11)).expect("faces that can be evaluated")
+}
+
+/// Evaluates faces on the CPU, with no more than these options; `failed` faces have no row.
+///
+/// # Errors
+/// [`EvaluateError`].
+pub fn evaluate_faces(
+    matrix: &[f32],
+    dimension: usize,
+    faces: &[Labelled<'_>],
+    options: &SimilarityOptions,
+    (failed, seed): (u64, u64),
+) -> Result<Evaluation, EvaluateError> {
     let input = EvaluationInput {
-        matrix: &unit_rows(names.len(), DIMENSION, 3),
-        dimension: DIMENSION,
-        faces: &faces,
+        matrix,
+        dimension,
+        faces,
         columns: &[],
-        manifest_rows: names.len() as u64,
-        failed: 0,
-        options: &options,
-        seed: 11,
+        manifest_rows: faces.len() as u64 + failed,
+        failed,
+        options,
+        seed,
         expect: &BTreeMap::new(),
         benchmarks: Benchmarks::default(),
         checkpoint: &NoCheckpoint,
         cards: &Cards::new(DeviceRequest::Cpu),
     };
-    evaluate(&input, &Silent, &Cancel::default()).expect("faces that can be evaluated")
+    evaluate(&input, &Silent, &Cancel::default())
+}
+
+/// `count` names that sort as they are numbered.
+#[must_use]
+pub fn names(count: usize) -> Vec<String> {
+    (0..count).map(|i| format!("{i:05}")).collect()
+}
+
+/// A face of each name, with the names of these numbers for its identity and its photo.
+pub fn faces<'a>(
+    names: &'a [String],
+    identity: impl Fn(usize) -> usize,
+    image: impl Fn(usize) -> usize,
+) -> Vec<Labelled<'a>> {
+    let face = |(i, face_id): (usize, &'a String)| Labelled {
+        face_id,
+        identity: Some(names[identity(i)].as_str()),
+        image_id: &names[image(i)],
+        content: None,
+    };
+    names.iter().enumerate().map(face).collect()
 }
 
 /// Unit rows from a multiplicative generator: the same numbers on every machine.

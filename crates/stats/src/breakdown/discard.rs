@@ -245,16 +245,9 @@ fn curves(
                 let ends = percentiles(&mut values, how.level);
                 let interval = ends.and_then(spread);
                 let same = ends.is_some() && interval.is_none();
-                Estimate {
-                    point,
-                    lower: interval.map(|(lower, _)| lower.min(point)),
-                    upper: interval.map(|(_, upper)| upper.max(point)),
-                    n,
-                    unit: Unit::Pairs,
-                    level: how.level,
-                    method: if same { NO_SPREAD.into() } else { method.clone() },
-                    bound: false,
-                }
+                let interval = interval.map(|(lower, upper)| (lower.min(point), upper.max(point)));
+                let method = if same { NO_SPREAD.into() } else { method.clone() };
+                Estimate::new(point, interval, n, Unit::Pairs, how.level, method)
             };
             let remaining = |share: f64| ((1.0 - share) * pairs as f64).round() as u64;
             let fnmr = shares

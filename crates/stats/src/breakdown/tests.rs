@@ -12,9 +12,8 @@ use crate::similarity::kernel::cosine;
 use crate::similarity::population::Labelled;
 use crate::similarity::population::tests::{labelled, labels, strings};
 use crate::similarity::sampling::Quota;
-use crate::similarity::{PairMode, SimilarityOptions};
 use crate::similarity::{PairRequest, compare};
-use crate::testing::unit_rows;
+use crate::testing::{names, unit_rows};
 use crate::verification::clustered::{Count, rate};
 use facevault_base::progress::Silent;
 
@@ -27,16 +26,7 @@ fn broken_down(faces: &[Labelled<'_>], columns: &[Column<'_>], most: u64, seed: 
     let data = unit_rows(faces.len(), DIMENSION, seed);
     let rows = Rows { data: &data, dimension: DIMENSION };
     let population = Population::new(faces, 1);
-    let options = SimilarityOptions {
-        pairs: PairMode::Exhaustive,
-        max_pairs: Some(1),
-        upstream: None,
-        replicates: 0,
-        hardest: 0,
-        ..SimilarityOptions::DEFAULT
-    };
-    let quota = Quota::new(&population.available, &options);
-    let request = PairRequest { quota, hardest: 0, watched: &[THRESHOLD], seed: 1 };
+    let request = PairRequest { quota: Quota::all(&population.available), hardest: 0, watched: &[THRESHOLD], seed: 1 };
     let found = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
     let input =
         BreakdownInput { rows, population: &population, errors: &found.faces, threshold: THRESHOLD, columns, how: HOW };
@@ -154,23 +144,14 @@ proptest! {
     }
 }
 
-/// Names of 720 faces.
-fn names() -> Vec<String> {
-    (0..720).map(|i| format!("{i:03}")).collect()
-}
-
 /// 60 people with 12 faces each.
 fn crowd(names: &[String]) -> Vec<Labelled<'_>> {
-    names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| Labelled { face_id: name, identity: Some(&names[i / 12]), image_id: name, content: None })
-        .collect()
+    crate::testing::faces(names, |i| i / 12, |i| i)
 }
 
 #[test]
 fn a_seeded_part_of_the_faces_stands_for_too_many_pairs() {
-    let names = names();
+    let names = names(720);
     let faces = crowd(&names);
     let column = || Column::numbers("x", (0..720).map(|i| Some(value(i, 3))).collect()).judged(GoodValues::Higher);
     let of = |most| broken_down(&faces, &[column()], most, 1).1.discard;
@@ -187,7 +168,7 @@ fn a_seeded_part_of_the_faces_stands_for_too_many_pairs() {
 
 #[test]
 fn a_measure_that_knows_the_misses_lowers_the_curve_and_chance_does_not() {
-    let names = names();
+    let names = names(720);
     let faces = crowd(&names);
     let data = unit_rows(720, DIMENSION, 1);
     // The mean cosine of a face to its own: what a perfect measure of its picture would foretell.
@@ -206,7 +187,7 @@ fn a_measure_that_knows_the_misses_lowers_the_curve_and_chance_does_not() {
 
 #[test]
 fn a_slice_that_says_little_says_so() {
-    let names = names();
+    let names = names(720);
     let faces = crowd(&names);
     let texts = (0..720).map(|i| Some(if i < 72 { "few" } else { "many" })).collect();
     let (_, found) = broken_down(&faces, &[Column::texts("where", texts)], u64::MAX, 1);
@@ -294,7 +275,7 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
 
 #[test]
 fn stopping_ends_it() {
-    let names = names();
+    let names = names(720);
     let faces = crowd(&names[..24]);
     let data = unit_rows(24, DIMENSION, 1);
     let population = Population::new(&faces, 1);

@@ -4,58 +4,33 @@ use crate::protocol::PartitionError;
 
 /// Why faces could not be evaluated.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum EvaluateError {
     /// The faces cannot be compared; their embeddings are complete all the same.
     #[error("nothing to evaluate: {reason}")]
-    NotEvaluable {
-        /// Which pairs are missing.
-        reason: String,
-    },
+    NotEvaluable { reason: String },
     /// Stopped on request.
     #[error("the evaluation was interrupted; run `facevault evaluate` to resume it")]
     Interrupted,
     /// No GPU to compare the pairs on.
     #[error("`similarity.device: cuda` is not available: {reason}; `cpu` and `auto` give the same numbers")]
-    NoCard {
-        /// Why not.
-        reason: String,
-    },
+    NoCard { reason: String },
     /// The matrix is not one unit row per face.
     #[error("cannot evaluate the embedding matrix: {rule}; `facevault verify` checks the rest of the run")]
-    Matrix {
-        /// The broken rule.
-        rule: String,
-    },
+    Matrix { rule: String },
     /// A protocol without a list of pairs.
     #[error(
         "protocol `{protocol}` needs a list of pairs, but the dataset has none; set the protocol's `pairs` to a file, \
          or give the dataset its own list"
     )]
-    NoPairs {
-        /// Its name.
-        protocol: String,
-    },
+    NoPairs { protocol: String },
     /// More pairs of a list cannot be compared than the protocol allows.
     #[error(
         "protocol `{protocol}`: {left_out} of {pairs} pairs would be left out because the dataset lacks their faces \
          or they have no embedding; `max_left_out` allows a share of {most}: add the faces, use another list, or raise the limit"
     )]
-    LeftOut {
-        /// Its name.
-        protocol: String,
-        /// Pairs.
-        left_out: usize,
-        /// All pairs of the list.
-        pairs: usize,
-        /// The allowed share.
-        most: f64,
-    },
+    LeftOut { protocol: String, left_out: usize, pairs: usize, most: f64 },
     /// A list that a protocol cannot use.
     #[error("protocol `{protocol}`: {source}")]
-    Protocol {
-        /// Its name.
-        protocol: String,
-        /// Why.
-        source: PartitionError,
-    },
+    Protocol { protocol: String, source: PartitionError },
 }

@@ -18,8 +18,8 @@ use crate::similarity::engine::Engine;
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
-    self, Cards, Checkpoint, ComparedPairs, HardPair, Histograms, IdentitySpread, NoCheckpoint, OperatingThreshold,
-    PairKind, PairRequest, Population, hardest::Candidate,
+    self, Cards, ComparedPairs, HardPair, Histograms, IdentitySpread, NoCheckpoint, PairCheckpoint, PairKind,
+    PairRequest, Population, hardest::Candidate,
 };
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::rates::Rates;
@@ -84,7 +84,7 @@ pub struct EvaluationInput<'a> {
     /// Published lists of pairs, and the protocols that use them.
     pub benchmarks: Benchmarks<'a>,
     /// Where the state of a long comparison is stored between two sessions.
-    pub checkpoint: &'a dyn Checkpoint,
+    pub checkpoint: &'a dyn PairCheckpoint,
     /// The GPUs that may compare all pairs.
     pub cards: &'a Cards,
 }
@@ -128,7 +128,7 @@ fn by_names(
     let card = input.cards.load(rows, &population, all, progress);
     let card = card.map_err(|reason| EvaluateError::NoCard { reason })?;
     let engine = card.as_ref().map(|card| card as &dyn Engine);
-    let compare = |watched: &[f32], checkpoint: &dyn Checkpoint| {
+    let compare = |watched: &[f32], checkpoint: &dyn PairCheckpoint| {
         let request = PairRequest { quota, hardest: input.options.hardest, watched, seed: input.seed };
         similarity::compare_resumably(rows, &population, &request, engine, checkpoint, progress, cancel)
             .ok_or(EvaluateError::Interrupted)
@@ -142,7 +142,7 @@ fn by_names(
     let estimator = estimator(input, &found, cancel)?;
     let breakdown = match watched {
         None => None,
-        Some(OperatingThreshold { threshold }) => {
+        Some(threshold) => {
             let (errors, columns, how) = (&found.faces, input.columns, resampling(input));
             let input = breakdown::BreakdownInput { rows, population: &population, errors, threshold, columns, how };
             Some(Breakdown::new(&input, progress, cancel).ok_or(EvaluateError::Interrupted)?)
@@ -190,12 +190,12 @@ fn by_names(
 /// Without a threshold there are no errors by face.
 fn counted_at_operating(
     bracket: &[f32],
-    checkpoint: &dyn Checkpoint,
-    compare: impl Fn(&[f32], &dyn Checkpoint) -> Result<ComparedPairs, EvaluateError>,
-) -> Result<(ComparedPairs, Option<OperatingThreshold>), EvaluateError> {
+    checkpoint: &dyn PairCheckpoint,
+    compare: impl Fn(&[f32], &dyn PairCheckpoint) -> Result<ComparedPairs, EvaluateError>,
+) -> Result<(ComparedPairs, Option<f32>), EvaluateError> {
     let mut found = compare(bracket, checkpoint)?;
-    let watched = OperatingThreshold::operating(&found.impostor);
-    let Some(OperatingThreshold { threshold }) = watched else { return Ok((found, None)) };
+    let watched = similarity::operating_threshold(&found.impostor);
+    let Some(threshold) = watched else { return Ok((found, None)) };
     let mut errors = std::mem::take(&mut found.faces).at(threshold, bracket);
     if errors.is_none() {
         // The sample was wrong about the threshold, which is known now.

@@ -1,8 +1,6 @@
 //! Against numbers that numpy, scikit-learn and scipy computed (`tests/fixtures/people/make_golden.py`), and on faces
 //! with planted faults.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -10,8 +8,8 @@ use crate::people::audit::{Cause, Looks, OnePerson};
 use crate::people::placement::tests::DIMENSION;
 use facevault_base::progress::{Cancel, Silent};
 
+use crate::evaluate::Evaluation;
 use crate::evaluate::tests::GoldenFaces;
-use crate::evaluate::{Evaluation, evaluate};
 use crate::people::Centroids;
 use crate::people::audit::{Evidence, WithAndWithout};
 use crate::people::{Audit, Identities, People, placement, portraits, routing};
@@ -20,14 +18,13 @@ use crate::similarity::kernel::Rows;
 use crate::similarity::population::tests::{Labels, labelled, labels, strings};
 use crate::similarity::sampling::Quota;
 use crate::similarity::{self, HardPair, Labelled, PairMode, PairRequest, Population, SimilarityOptions};
-use crate::testing::unit_rows;
+use crate::testing::{evaluate_faces, unit_rows};
 
 /// Everything at one threshold, all pairs compared.
 fn looked_at(rows: Rows<'_>, faces: &[Labelled<'_>], threshold: f32, hardest: &[HardPair]) -> People {
     let population = Population::new(faces, 1);
-    let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
     let (watched, cancel) = ([threshold], Cancel::default());
-    let request = PairRequest { quota, hardest: 0, watched: &watched, seed: 1 };
+    let request = PairRequest { quota: Quota::all(&population.available), hardest: 0, watched: &watched, seed: 1 };
     let found = similarity::compare(rows, &population, &request, &Silent, &cancel).unwrap();
     let placed = placement::place(rows, &population, &Centroids::of(rows, &population).data, &cancel).unwrap();
     let evidence = Evidence {
@@ -128,16 +125,7 @@ impl Crowd {
     }
 
     fn faces(&self) -> Vec<Labelled<'_>> {
-        self.names
-            .iter()
-            .zip(&self.labels)
-            .map(|(id, &label)| Labelled {
-                face_id: id,
-                identity: Some(&self.names[label]),
-                image_id: id,
-                content: None,
-            })
-            .collect()
+        crate::testing::faces(&self.names, |i| self.labels[i], |i| i)
     }
 
     fn rows(&self) -> Rows<'_> {
@@ -153,22 +141,7 @@ impl Crowd {
             hardest: 30,
             ..SimilarityOptions::DEFAULT
         };
-        let faces = self.faces();
-        let input = crate::evaluate::EvaluationInput {
-            matrix: &self.data,
-            dimension: WIDE,
-            faces: &faces,
-            columns: &[],
-            manifest_rows: faces.len() as u64,
-            failed: 0,
-            options: &options,
-            seed: 3,
-            expect: &BTreeMap::new(),
-            benchmarks: crate::evaluate::Benchmarks::default(),
-            checkpoint: &crate::similarity::NoCheckpoint,
-            cards: &crate::similarity::Cards::new(facevault_cuda::DeviceRequest::Cpu),
-        };
-        evaluate(&input, &Silent, &Cancel::default()).unwrap()
+        evaluate_faces(&self.data, WIDE, &self.faces(), &options, (0, 3)).unwrap()
     }
 }
 
@@ -309,35 +282,4 @@ proptest! {
         let (found, mirrored) = (look(&data, &labels), look(&mirrored, &reversed));
         prop_assert_eq!(essence(&found, &|row| row), essence(&mirrored, &|row| last - row));
     }
-}
-
-/// 187,697 faces among 480 centroids, beside the same cosines one by one:
-/// `cargo test --release --lib speed_of_placing -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn speed_of_placing() {
-    const FACES: usize = 187_697;
-    let data = unit_rows(FACES, 512, 1);
-    let names: Vec<String> = (0..FACES).map(|i| format!("{i:06}")).collect();
-    let faces: Vec<Labelled<'_>> = names
-        .iter()
-        .enumerate()
-        .map(|(i, id)| Labelled { face_id: id, identity: Some(&names[i % 480]), image_id: id, content: None })
-        .collect();
-    let (rows, population) = (Rows { data: &data, dimension: 512 }, Population::new(&faces, 1));
-    let centroids = Centroids::of(rows, &population).data;
-    let started = std::time::Instant::now();
-    let placed = placement::place(rows, &population, &centroids, &Cancel::default()).unwrap();
-    let placing = started.elapsed().as_secs_f64();
-    let started = std::time::Instant::now();
-    let found = routing::routing(&population, &placed, 0.95);
-    println!("placing {placing:.2} s, routing {:.2} s, gallery {}", started.elapsed().as_secs_f64(), found.gallery);
-    let started = std::time::Instant::now();
-    let some = population.members.iter().step_by(50);
-    let sum: f32 = some
-        .flat_map(|face| {
-            centroids.chunks_exact(512).map(|centroid| similarity::kernel::cosine(rows.row(face.row), centroid))
-        })
-        .sum();
-    println!("one by one, one thread: {:.2} s ({sum})", 50.0 * started.elapsed().as_secs_f64());
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::similarity::{PairMode, UpstreamSampling};
+use crate::testing::{evaluate_faces, names, unit_rows};
 use crate::verification::tally::BINS;
 use facevault_base::digest::Digest;
 use facevault_base::progress::Silent;
@@ -75,21 +76,7 @@ fn run(
     faces: &[Labelled<'_>],
     options: &SimilarityOptions,
 ) -> Result<Evaluation, EvaluateError> {
-    let input = EvaluationInput {
-        matrix,
-        dimension,
-        faces,
-        columns: &[],
-        manifest_rows: faces.len() as u64 + 2,
-        failed: 2,
-        options,
-        seed: 11,
-        expect: &BTreeMap::new(),
-        benchmarks: crate::evaluate::Benchmarks::default(),
-        checkpoint: &similarity::NoCheckpoint,
-        cards: &Cards::new(facevault_cuda::DeviceRequest::Cpu),
-    };
-    evaluate(&input, &Silent, &Cancel::default())
+    evaluate_faces(matrix, dimension, faces, options, (2, 11))
 }
 
 #[track_caller]
@@ -99,9 +86,7 @@ fn close(what: &str, found: f64, expected: f64, tolerance: f64) {
 
 /// Faces with random rows, four per identity.
 fn crowd(names: &[String]) -> (Vec<f32>, Vec<Labelled<'_>>) {
-    let face =
-        |i: usize| Labelled { face_id: &names[i], identity: Some(&names[i / 4]), image_id: &names[i], content: None };
-    (crate::testing::unit_rows(names.len(), 8, 3), (0..names.len()).map(face).collect())
+    (unit_rows(names.len(), 8, 3), crate::testing::faces(names, |i| i / 4, |i| i))
 }
 
 #[test]
@@ -113,7 +98,7 @@ fn there_is_one_operating_threshold() {
         (24, PairMode::Exhaustive, 1, 1e-2),
         (12, PairMode::Exhaustive, 1, 1e-1),
     ] {
-        let names: Vec<String> = (0..faces).map(|i| format!("{i:03}")).collect();
+        let names = names(faces);
         let (matrix, faces) = crowd(&names);
         let found =
             run(&matrix, 8, &faces, &SimilarityOptions { pairs, max_pairs: Some(max_pairs), ..options() }).unwrap();
@@ -135,7 +120,7 @@ fn there_is_one_operating_threshold() {
         }
     }
     // Too few pairs to resolve any rate: no errors by face, and labels are judged at the equal error rate.
-    let names: Vec<String> = (0..8).map(|i| format!("{i:03}")).collect();
+    let names = names(8);
     let (matrix, mut faces) = crowd(&names);
     faces.remove(7);
     faces.drain(4..6);
@@ -146,20 +131,20 @@ fn there_is_one_operating_threshold() {
 
 #[test]
 fn a_sample_that_misled_costs_time_and_changes_nothing() {
-    let names: Vec<String> = (0..120).map(|i| format!("{i:03}")).collect();
+    let names = names(120);
     let (data, faces) = crowd(&names);
     let population = Population::new(&faces, 1);
-    let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
+    let quota = Quota::all(&population.available);
     let rows = Rows { data: &data, dimension: 8 };
     let counted = |bracket: &[f32]| {
         let times = std::cell::Cell::new(0);
-        let compare = |watched: &[f32], _: &dyn Checkpoint| {
+        let compare = |watched: &[f32], _: &dyn PairCheckpoint| {
             times.set(times.get() + 1);
             let request = PairRequest { quota, hardest: 3, watched, seed: 1 };
             Ok(similarity::compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap())
         };
         let (found, watched) = counted_at_operating(bracket, &NoCheckpoint, compare).unwrap();
-        (found.faces, watched.unwrap().threshold, times.get())
+        (found.faces, watched.unwrap(), times.get())
     };
     let bracket = similarity::bracket(rows, &population, quota.impostor, 1, &Cancel::default()).unwrap();
     let (errors, threshold, 1) = counted(&bracket) else { panic!("{bracket:?} does not hold the threshold") };
@@ -277,7 +262,8 @@ fn metrics_read_back_bit_for_bit() {
 fn a_metric_has_one_row_and_headlines_come_first() {
     let paths: std::collections::BTreeSet<_> = crate::metrics::PATHS.iter().collect();
     assert_eq!(paths.len(), crate::metrics::PATHS.len());
-    assert_eq!(crate::metrics::HEADLINES, crate::metrics::PATHS[..crate::metrics::HEADLINES.len()]);
+    let headlines = crate::metrics::METRICS.iter().filter(|metric| metric.headline).map(|metric| &metric.path);
+    assert!(headlines.eq(crate::metrics::HEADLINES));
 }
 
 #[test]
@@ -434,25 +420,4 @@ fn separated_people_get_bounds_instead_of_zeros() {
     let metrics = run(&matrix, 2, &faces, &options()).unwrap().metrics;
     assert!(metrics.eer.bound && metrics.eer.point == 0.0 && metrics.eer.upper.unwrap() > 0.7);
     assert_eq!(metrics.operating_points[0].threshold, None, "4 different-identity pairs resolve no rate of 10%");
-}
-
-#[test]
-#[ignore = "a measurement, not a check"]
-fn speed_of_comparing() {
-    const FACES: usize = 10_000;
-    let matrix = crate::testing::unit_rows(FACES, 512, 1);
-    let names: Vec<String> = (0..FACES).map(|i| format!("{i:05}")).collect();
-    let faces: Vec<Labelled<'_>> = names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| Labelled { face_id: name, identity: Some(&names[i / 20]), image_id: name, content: None })
-        .collect();
-    let started = std::time::Instant::now();
-    let quick = SimilarityOptions { replicates: 0, upstream: None, ..options() };
-    let pairs = run(&matrix, 512, &faces, &quick).unwrap().metrics.pairs;
-    let compared = started.elapsed().as_secs_f64();
-    println!("{:.1} million pairs/s", (pairs.genuine + pairs.impostor) as f64 / compared / 1e6);
-    let started = std::time::Instant::now();
-    run(&matrix, 512, &faces, &SimilarityOptions { replicates: 1000, upstream: None, ..options() }).unwrap();
-    println!("1000 replicates take {:.1} s more", started.elapsed().as_secs_f64() - compared);
 }

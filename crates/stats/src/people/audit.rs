@@ -253,10 +253,7 @@ fn one_person(evidence: &Evidence<'_>, cancel: &Cancel) -> Option<(u64, Vec<OneP
     const BLOCK: usize = 64;
     let Evidence { rows, population, threshold, .. } = *evidence;
     let mean = |faces: &std::ops::Range<usize>| {
-        let mut sum = vec![0f64; rows.dimension];
-        for face in &population.members[faces.clone()] {
-            sum.iter_mut().zip(rows.row(face.row)).for_each(|(sum, &value)| *sum += f64::from(value));
-        }
+        let sum = rows.sum(population.members[faces.clone()].iter().map(|face| face.row));
         sum.into_iter().map(|sum| (sum / faces.len() as f64) as f32).collect::<Vec<f32>>()
     };
     // The product of two means is the mean of all products between them.

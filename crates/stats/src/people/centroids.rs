@@ -21,10 +21,7 @@ impl Centroids {
         let mut data = Vec::with_capacity(population.names.len() * rows.dimension);
         for faces in &population.identities {
             let faces = &population.members[faces.clone()];
-            let mut mean = vec![0f64; rows.dimension];
-            for face in faces {
-                mean.iter_mut().zip(rows.row(face.row)).for_each(|(sum, &value)| *sum += f64::from(value));
-            }
+            let mean = rows.sum(faces.iter().map(|face| face.row));
             let length = mean.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
             if length / faces.len() as f64 > MIN_LENGTH {
                 data.extend(mean.iter().map(|sum| (sum / length) as f32));

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::{FaceErrors, Population};
-use crate::verification::bootstrap::percentiles;
-use crate::verification::carriers::{self, NO_SPREAD, too_few};
+use crate::verification::bootstrap::interval;
+use crate::verification::carriers::too_few;
 use crate::verification::clustered::{Clustering, Count, Membership, rate, variance};
 use crate::verification::random::Draw;
 
@@ -210,45 +210,25 @@ fn spread(
             ratio(&mut parts.iter().filter(|_| draw.coin()))
         })
         .collect();
-    let ends = percentiles(&mut values, level);
-    let interval = ends.and_then(carriers::spread);
-    let method = match (few, ends, interval) {
-        (Some(reason), ..) => reason,
-        (_, None, _) => "no interval: no replicates".into(),
-        (_, _, None) => NO_SPREAD.into(),
-        _ => format!("double-or-nothing identity bootstrap, {} replicates", values.len()),
+    let (interval, method) = match few.map_or_else(|| interval(&mut values, level), Err) {
+        Ok((lower, upper)) => {
+            let method = format!("double-or-nothing identity bootstrap, {} replicates", values.len());
+            (Some((lower.min(point), upper.max(point))), method)
+        }
+        Err(reason) => (None, reason),
     };
-    Some(Estimate {
-        point,
-        lower: interval.map(|(lower, _)| lower.min(point)),
-        upper: interval.map(|(_, upper)| upper.max(point)),
-        n: parts.len() as u64,
-        unit: Unit::Identities,
-        level,
-        method,
-        bound: false,
-    })
+    Some(Estimate::new(point, interval, parts.len() as u64, Unit::Identities, level, method))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::similarity::PairKind;
-    use crate::similarity::population::Labelled;
+    use crate::testing::{faces, names};
 
-    /// `per` faces of each of `names`; the faces of an identity in a row.
-    fn population<'a>(names: &'a [String], ids: &'a [String], per: usize) -> Population<'a> {
-        let face = |row: usize| Labelled {
-            face_id: &ids[row],
-            identity: Some(&names[row / per]),
-            image_id: &ids[row],
-            content: None,
-        };
-        Population::new(&(0..names.len() * per).map(face).collect::<Vec<_>>(), 1)
-    }
-
-    fn strings(n: usize) -> Vec<String> {
-        (0..n).map(|i| format!("{i:03}")).collect()
+    /// Faces of `per` to an identity, in a row.
+    fn population(names: &[String], per: usize) -> Population<'_> {
+        Population::new(&faces(names, |row| row / per, |row| row), 1)
     }
 
     /// Every pair of `identities × per` faces, the wrong ones told by `wrong`.
@@ -267,44 +247,44 @@ mod tests {
 
     #[test]
     fn pairs_are_counted_once_within_and_once_for_each_of_two() {
-        let (names, ids) = (strings(3), strings(12));
+        let names = names(12);
         // One miss in identity 1; identities 0 and 2 match falsely twice.
         let errors = errors(3, 4, |a, b| [(4, 5), (0, 8), (1, 9)].contains(&(a, b)));
-        let found = Identities::new(&population(&names, &ids, 4), &errors, 0.95, (100, 1));
+        let found = Identities::new(&population(&names, 4), &errors, 0.95, (100, 1));
         let counts: Vec<_> = found.errors.iter().map(|e| (e.genuine, e.misses, e.impostor, e.false_matches)).collect();
         assert_eq!(counts, [(6, 0, 32, 2), (6, 1, 32, 0), (6, 0, 32, 2)]);
         let (fnmr, fmr) = (found.fnmr.as_ref().unwrap(), found.fmr.as_ref().unwrap());
         assert_eq!((fnmr.point, fnmr.n, fmr.point, fmr.n), (1.0 / 18.0, 18, 2.0 / 48.0, 48));
         assert_eq!(found.worst_missed().len(), 1);
-        let names: Vec<_> = found.worst_confused().iter().map(|e| e.identity_id.clone()).collect();
-        assert_eq!(names, ["000", "002"], "ties by name");
+        let confused: Vec<_> = found.worst_confused().iter().map(|e| e.identity_id.clone()).collect();
+        assert_eq!(confused, ["00000", "00002"], "ties by name");
         let nothing = FaceErrors::new(0, 0);
-        assert_eq!(Identities::new(&population(&names, &ids, 4), &nothing, 0.95, (9, 1)), Identities::default());
+        assert_eq!(Identities::new(&population(&names, 4), &nothing, 0.95, (9, 1)), Identities::default());
     }
 
     #[test]
     fn a_goat_and_two_lambs_are_found_among_sheep() {
-        let (names, ids) = (strings(12), strings(120));
+        let names = names(120);
         let mut draw = Draw::genuine(3, 0);
         let errors = errors(12, 10, |a, b| match (a / 10, b / 10) {
             (4, 4) => draw.below(2) == 0,
             (2, 7) => draw.below(3) == 0,
             _ => draw.below(50) == 0,
         });
-        let found = Identities::new(&population(&names, &ids, 10), &errors, 0.95, (500, 1));
+        let found = Identities::new(&population(&names, 10), &errors, 0.95, (500, 1));
         let of = |is: fn(&IdentityErrors) -> bool| -> Vec<_> {
             found.errors.iter().filter(|e| is(e)).map(|e| e.identity_id.as_str()).collect()
         };
-        assert_eq!((of(|e| e.goat), of(|e| e.lamb)), (vec!["004"], vec!["002", "007"]));
+        assert_eq!((of(|e| e.goat), of(|e| e.lamb)), (vec!["00004"], vec!["00002", "00007"]));
         assert_eq!((found.goats, found.lambs), (1, 2));
-        assert_eq!(found.worst_missed()[0].identity_id, "004");
+        assert_eq!(found.worst_missed()[0].identity_id, "00004");
         let spread = found.fnmr_spread.unwrap();
         assert!(spread.point > 3.0 && spread.n == 12, "{spread:?}");
     }
 
     #[test]
     fn identities_that_differ_by_chance_alone_have_no_spread_beyond_it() {
-        let (names, ids) = (strings(40), strings(400));
+        let names = names(400);
         let (mut above, mut sum) = (0, 0.0);
         for seed in 0..20 {
             let mut draw = Draw::genuine(seed, 1);
@@ -312,7 +292,7 @@ mod tests {
             let bad: Vec<bool> = (0..400).map(|_| draw.below(5) == 0).collect();
             let errors =
                 errors(40, 10, |a, b| a / 10 == b / 10 && draw.below(100) < if bad[a] || bad[b] { 30 } else { 2 });
-            let found = Identities::new(&population(&names, &ids, 10), &errors, 0.95, (200, 1));
+            let found = Identities::new(&population(&names, 10), &errors, 0.95, (200, 1));
             let spread = found.fnmr_spread.unwrap();
             sum += spread.point;
             above += u32::from(spread.lower.unwrap() > 1.0);

@@ -19,7 +19,7 @@ pub use routing::Routing;
 
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
-use crate::similarity::{self, ComparedPairs, HardPair, Labelled, OperatingThreshold, PairRequest, Population};
+use crate::similarity::{self, ComparedPairs, HardPair, Labelled, PairRequest, Population};
 use crate::similarity::{PairMode, SimilarityOptions};
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::rates::Rates;
@@ -69,7 +69,7 @@ pub struct PeopleInput<'a> {
     /// All pairs that were compared.
     pub found: &'a ComparedPairs,
     /// The operating threshold that their errors were counted at, if there is one.
-    pub watched: Option<OperatingThreshold>,
+    pub watched: Option<f32>,
     /// Their intervals.
     pub estimator: &'a Estimator,
     /// The hardest of them.
@@ -86,7 +86,7 @@ pub struct PeopleInput<'a> {
 #[must_use]
 pub fn study(input: &PeopleInput<'_>, cancel: &Cancel) -> Option<People> {
     let &PeopleInput { rows, faces, population, found, watched, options, .. } = input;
-    let threshold = watched.map_or(input.eer_threshold, |watched| watched.threshold.into());
+    let threshold = watched.map_or(input.eer_threshold, f64::from);
     let placed = placement::place(rows, population, input.centroids, cancel)?;
     let how = (options.replicates, input.seed);
     let identities = Identities::new(population, &found.faces, options.confidence, how);

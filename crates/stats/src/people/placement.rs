@@ -73,10 +73,7 @@ fn closest(rows: Rows<'_>, faces: &[Member], centroids: &PackedRows) -> Vec<Opti
 
 /// The faces of one identity, each to the rest. `twins`: some faces of the run are of one photo or one picture.
 fn held_out(rows: Rows<'_>, faces: &[Member], twins: bool) -> Vec<Option<f32>> {
-    let mut sum = vec![0f64; rows.dimension];
-    for face in faces {
-        sum.iter_mut().zip(rows.row(face.row)).for_each(|(sum, &value)| *sum += f64::from(value));
-    }
+    let sum = rows.sum(faces.iter().map(|face| face.row));
     let one = |face: &Member| {
         let mut rest = sum.clone();
         let mut left = faces.len();

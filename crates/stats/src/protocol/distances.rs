@@ -15,11 +15,8 @@ pub(super) struct Measure<'a> {
 impl Measure<'_> {
     /// Mean row over both faces of some pairs; a face counts as often as it is in one.
     pub fn mean(&self, pairs: impl Iterator<Item = (u32, u32)>) -> Vec<f64> {
-        let (mut sum, mut count) = (vec![0.0; self.rows.dimension], 0.0);
-        for face in pairs.flat_map(|(a, b)| [a, b]) {
-            sum.iter_mut().zip(self.rows.row(face)).for_each(|(sum, value)| *sum += f64::from(*value));
-            count += 1.0;
-        }
+        let mut count = 0.0;
+        let sum = self.rows.sum(pairs.flat_map(|(a, b)| [a, b]).inspect(|_| count += 1.0));
         sum.into_iter().map(|sum| sum / count).collect()
     }
 

@@ -37,6 +37,13 @@ pub struct JudgedFold {
     pub fpr: Vec<f64>,
 }
 
+/// The mean over folds of one of their curves.
+#[must_use]
+pub fn mean_curve(judged: &[JudgedFold], of: fn(&JudgedFold) -> &[f64]) -> Vec<f64> {
+    let length = judged.first().map_or(0, |fold| of(fold).len());
+    (0..length).map(|i| judged.iter().map(|fold| of(fold)[i]).sum::<f64>() / judged.len() as f64).collect()
+}
+
 /// Thresholds as NumPy's `arange(from, to, step)` has them.
 #[must_use]
 pub fn thresholds(from: f64, to: f64, step: f64) -> Vec<f64> {

@@ -246,21 +246,11 @@ impl Summary<'_> {
         let people = list.people;
         let rate = |point: f64, trials: &mut dyn Iterator<Item = Trial>| people.rate(point, trials, level);
         let accepted = |outcome: &PairOutcome| Trial { people: outcome.people, hit: outcome.accepted_for_val };
-        let curve = |of: fn(&folds::JudgedFold) -> &[f64]| -> Vec<f64> {
-            let length = judged.first().map_or(0, |fold| of(fold).len());
-            (0..length).map(|i| judged.iter().map(|fold| of(fold)[i]).sum::<f64>() / judged.len() as f64).collect()
-        };
-        let (fpr, tpr) = (curve(|fold| &fold.fpr), curve(|fold| &fold.tpr));
+        let [fpr, tpr] = [folds::mean_curve(judged, |fold| &fold.fpr), folds::mean_curve(judged, |fold| &fold.tpr)];
         let (genuine, impostor) = (of(true).count() as u64, of(false).count() as u64);
-        let bare = |point| Estimate {
-            point,
-            lower: None,
-            upper: None,
-            n: genuine.min(impostor),
-            unit: Unit::Pairs,
-            level,
-            method: "no interval: of the mean curve over folds, on the grid of thresholds".into(),
-            bound: false,
+        let bare = |point| {
+            let method = "no interval: of the mean curve over folds, on the grid of thresholds".into();
+            Estimate::new(point, None, genuine.min(impostor), Unit::Pairs, level, method)
         };
         ProtocolResult {
             protocol: protocol.clone(),

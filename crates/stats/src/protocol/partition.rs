@@ -11,45 +11,26 @@ const BLOCKS: u32 = 10;
 
 /// Why a list cannot be cut into a protocol's folds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum PartitionError {
     /// More blocks than pairs.
     #[error("{pairs} pairs cannot be cut into {folds} folds; give the protocol fewer `folds`, or a longer list")]
-    TooFew {
-        /// Pairs of the list.
-        pairs: usize,
-        /// Folds that were asked for.
-        folds: u32,
-    },
+    TooFew { pairs: usize, folds: u32 },
     /// The list has no folds, and the protocol needs its own.
     #[error(
         "`split: train-test` needs a list whose pairs are in fold 0 (training) or 1 (test); this list has {found}; use \
          `split: folds`, or a list with a column `fold` or `split`"
     )]
-    NoTrainTest {
-        /// What it has instead.
-        found: String,
-    },
+    NoTrainTest { found: String },
     /// Some pairs have a fold and others have none.
     #[error("{without} of the list's {pairs} pairs have no fold and the others have one; give `folds` to cut blocks")]
-    Mixed {
-        /// Pairs without.
-        without: usize,
-        /// All pairs.
-        pairs: usize,
-    },
+    Mixed { without: usize, pairs: usize },
     /// The pairs that thresholds come from do not show both kinds.
     #[error(
         "the training pairs of fold {fold} are {genuine} of one person and {impostor} of two; a threshold needs both \
          kinds: give another list, or other `folds`"
     )]
-    OneKind {
-        /// Which fold.
-        fold: u32,
-        /// Pairs of one person.
-        genuine: usize,
-        /// Pairs of two people.
-        impostor: usize,
-    },
+    OneKind { fold: u32, genuine: usize, impostor: usize },
     /// A single fold has no other to take a threshold from.
     #[error("all pairs are in one fold, so no threshold can be taken from another; give `folds` to cut blocks")]
     OneFold,

@@ -173,11 +173,8 @@ fn folds_agree_with_the_published_evaluation() {
                 values.iter().zip(expected).for_each(|(a, b)| close(&name, *a, *b));
                 judged.push(fold);
             }
-            let mean = |of: fn(&folds::JudgedFold) -> &[f64]| -> Vec<f64> {
-                let sum = |i| judged.iter().map(|fold| of(fold)[i]).sum::<f64>();
-                (0..of(&judged[0]).len()).map(|i| sum(i) / judged.len() as f64).collect()
-            };
-            let (fpr, tpr) = (mean(|fold| &fold.fpr), mean(|fold| &fold.tpr));
+            let [fpr, tpr] =
+                [folds::mean_curve(&judged, |fold| &fold.fpr), folds::mean_curve(&judged, |fold| &fold.tpr)];
             close(&name, folds::auc(&fpr, &tpr), found.auc);
             let eer = folds::eer(&fpr, &tpr);
             assert_eq!(eer.is_some(), found.eer.is_some(), "{name}");

@@ -121,22 +121,21 @@ pub fn difference(runs: &[(&[PairOutcome], &[PairOutcome])], level: f64) -> Opti
     }
     let last = people.last()?;
     let point = sum as f64 * weight / n as f64;
-    let estimate =
-        |lower, upper, method| Estimate { point, lower, upper, n, unit: Unit::Pairs, level, method, bound: false };
+    let estimate = |interval, method| Estimate::new(point, interval, n, Unit::Pairs, level, method);
     if changed == 0 {
         let Estimate { upper, method, .. } = EffectiveTrials::new(n, "pairs", people.len(), "people", None).none(level);
         let method = method.replacen("no error", "no decision differs", 1);
-        return Some(estimate(upper.map(|most| -most), upper, method));
+        return Some(estimate(upper.map(|most| (-most, most)), method));
     }
     let Some(plug_in) = PlugIn::of_sums(&sums(cells), *last as usize + 1) else {
         let method = too_few(people.len(), "people", "such pairs").unwrap_or_default();
-        return Some(estimate(None, None, method));
+        return Some(estimate(None, method));
     };
     // Pairs that share people carry no more information than independent ones.
     let independent = (squares / n as f64 - point.powi(2)) / n as f64;
     let reach = plug_in.quantile(level) * plug_in.variance().max(independent).sqrt();
     let method = format!("paired, plug-in variance over {} people: {changed} of {n} decisions differ", people.len());
-    Some(estimate(Some(point - reach), Some(point + reach), method))
+    Some(estimate(Some((point - reach, point + reach)), method))
 }
 
 type Cells = BTreeMap<(u32, u32), (f64, f64)>;

@@ -165,26 +165,16 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::similarity::Labelled;
     use crate::similarity::hardest::Candidate;
     use crate::similarity::kernel::cosine;
-    use crate::similarity::population::Labelled;
-    use crate::testing::unit_rows;
+    use crate::testing::{names, unit_rows};
     use crate::verification::tally::Tally;
     use facevault_kernels::Kernels;
 
-    fn names(count: usize) -> Vec<String> {
-        (0..count).map(|i| format!("{i:05}")).collect()
-    }
-
     /// Some hundreds of faces of identities of uneven size, every seventh from the photo of the one before it.
-    fn faces<'a>(names: &'a [String]) -> Vec<Labelled<'a>> {
-        let labelled = |(i, name): (usize, &'a String)| Labelled {
-            face_id: name,
-            identity: Some(names[i * i / 900].as_str()),
-            image_id: if i % 7 == 1 { &names[i - 1] } else { name },
-            content: None,
-        };
-        names.iter().enumerate().map(labelled).collect()
+    fn faces(names: &[String]) -> Vec<Labelled<'_>> {
+        crate::testing::faces(names, |i| i * i / 900, |i| i - usize::from(i % 7 == 1))
     }
 
     #[test]

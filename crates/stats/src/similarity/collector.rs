@@ -3,10 +3,14 @@
 use super::PairKind;
 use super::faces::FaceErrors;
 use super::hardest::Hardest;
+use super::kernel::{Rows, cosine};
 use super::population::{Member, Population};
 use crate::verification::bootstrap::Cell;
 use crate::verification::tally::{Moments, Tally};
 use facevault_kernels::products::Sums;
+
+/// Two positions after their pair of units, and whether they are to count as one identity.
+pub(super) type PlacedPair = ((u16, u16), usize, usize, bool);
 
 /// Sums over pairs.
 #[derive(Debug)]
@@ -142,6 +146,19 @@ impl Collector {
             open.clear();
         }
         pairs
+    }
+
+    /// Compares these pairs of positions and files each under its pair of units.
+    pub fn compare(&mut self, rows: Rows<'_>, population: &Population<'_>, mut pairs: Vec<PlacedPair>) {
+        pairs.sort_unstable();
+        for cell in pairs.chunk_by(|a, b| a.0 == b.0) {
+            for &(_, a, b, same) in cell {
+                let (a, b) = (&population.members[a], &population.members[b]);
+                let kind = if same { PairKind::Genuine } else { PairKind::Impostor };
+                self.add(kind, a, b, cosine(rows.row(a.row), rows.row(b.row)));
+            }
+            self.close(cell[0].0);
+        }
     }
 
     /// Adds what another has seen in its closed cells.

@@ -40,7 +40,7 @@ const FEW: u64 = 4_000_000;
 const TAIL: f64 = 0.01;
 
 /// The result of comparing pairs.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct ComparedPairs {
     /// Same-identity cosines.
     pub genuine: Tally,
@@ -76,6 +76,21 @@ impl ComparedPairs {
             hardest_impostor: found.hardest_impostor.into_sorted(),
         }
     }
+
+    /// The same, if there are pairs of both kinds.
+    pub(super) fn of_both_kinds(population: &Population<'_>, found: Collector) -> Option<Self> {
+        let found = Self::new(population, found);
+        [&found.genuine, &found.impostor].iter().all(|tally| tally.moments.count() > 0).then_some(found)
+    }
+
+    /// The same whatever the order in which cells were finished.
+    #[cfg(test)]
+    pub(super) fn with_sorted_cells(mut self) -> Self {
+        for cells in [&mut self.cells.genuine, &mut self.cells.impostor] {
+            cells.sort_by_cached_key(|cell| format!("{cell:?}"));
+        }
+        self
+    }
 }
 
 /// Which pairs to compare, and what to keep of them.
@@ -92,7 +107,7 @@ pub struct PairRequest<'a> {
 }
 
 /// Stores a long comparison between two sessions. Saving is optional: a state that cannot be stored is computed again.
-pub trait Checkpoint: Sync + std::fmt::Debug {
+pub trait PairCheckpoint: Sync + std::fmt::Debug {
     /// The saved state of this comparison, if any.
     fn load(&self) -> Option<Vec<u8>>;
     /// Replaces the saved state.
@@ -103,7 +118,7 @@ pub trait Checkpoint: Sync + std::fmt::Debug {
 #[derive(Debug, Clone, Copy)]
 pub struct NoCheckpoint;
 
-impl Checkpoint for NoCheckpoint {
+impl PairCheckpoint for NoCheckpoint {
     fn load(&self) -> Option<Vec<u8>> {
         None
     }
@@ -143,7 +158,7 @@ pub fn compare_resumably(
     population: &Population<'_>,
     request: &PairRequest<'_>,
     engine: Option<&dyn Engine>,
-    checkpoint: &dyn Checkpoint,
+    checkpoint: &dyn PairCheckpoint,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Option<ComparedPairs> {
@@ -174,7 +189,7 @@ struct Session<'a> {
     blocks: Blocks<'a>,
     request: &'a PairRequest<'a>,
     helper: Option<Helper<'a>>,
-    checkpoint: &'a dyn Checkpoint,
+    checkpoint: &'a dyn PairCheckpoint,
     progress: &'a dyn Progress,
     cancel: &'a Cancel,
 }
@@ -345,8 +360,8 @@ fn count_pairs_of_faces(population: &Population<'_>, request: &PairRequest<'_>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::similarity::population::Labelled;
-    use crate::testing::unit_rows;
+    use crate::similarity::Labelled;
+    use crate::testing::{names, unit_rows};
     use facevault_base::progress::Silent;
 
     const DIMENSION: usize = 8;
@@ -358,7 +373,7 @@ mod tests {
         cancel: Cancel,
     }
 
-    impl Checkpoint for Interrupter {
+    impl PairCheckpoint for Interrupter {
         fn load(&self) -> Option<Vec<u8>> {
             self.state.lock().unwrap().clone()
         }
@@ -369,30 +384,11 @@ mod tests {
         }
     }
 
-    fn names(count: usize) -> Vec<String> {
-        (0..count).map(|i| format!("{i:05}")).collect()
-    }
-
     /// Some identities of uneven size; the first face of each is from one photo.
     fn faces(names: &[String]) -> Vec<Labelled<'_>> {
         let identity = |i: usize| i * i / names.len();
         let first = |i: usize| i == 0 || identity(i) != identity(i - 1);
-        let face = |i: usize| Labelled {
-            face_id: &names[i],
-            identity: Some(names[identity(i)].as_str()),
-            image_id: if first(i) { "group" } else { &names[i] },
-            content: None,
-        };
-        (0..names.len()).map(face).collect()
-    }
-
-    fn essence(found: &ComparedPairs) -> impl PartialEq + std::fmt::Debug + use<> {
-        let mut cells = found.cells.clone();
-        cells.impostor.sort_by_key(|cell| format!("{cell:?}"));
-        cells.genuine.sort_by_key(|cell| format!("{cell:?}"));
-        let spread = found.spread.clone();
-        let hardest = (found.hardest_genuine.clone(), found.hardest_impostor.clone());
-        (found.genuine.clone(), found.impostor.clone(), cells, spread, found.faces.clone(), hardest)
+        crate::testing::faces(names, identity, |i| if first(i) { 0 } else { i })
     }
 
     #[test]
@@ -401,8 +397,7 @@ mod tests {
         let population = Population::new(&faces(&names), 1);
         let data = unit_rows(names.len(), DIMENSION, 2);
         let rows = Rows { data: &data, dimension: DIMENSION };
-        let all = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
-        for quota in [all, Quota { genuine: 50, impostor: 900 }] {
+        for quota in [Quota::all(&population.available), Quota { genuine: 50, impostor: 900 }] {
             let request = PairRequest { quota, hardest: 9, watched: &[0.2, 0.7], seed: 3 };
             let whole = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
             let products = Products::best(DIMENSION);
@@ -427,7 +422,7 @@ mod tests {
                 *checkpoint.state.lock().unwrap() = fresh.load();
             };
             assert!(sessions > 10, "{sessions}");
-            assert_eq!(essence(&found), essence(&whole));
+            assert_eq!(found.with_sorted_cells(), whole.with_sorted_cells());
         }
     }
 
@@ -437,8 +432,8 @@ mod tests {
         let population = Population::new(&faces(&names), 1);
         let data = unit_rows(names.len(), DIMENSION, 4);
         let rows = Rows { data: &data, dimension: DIMENSION };
-        let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
-        let request = PairRequest { quota, hardest: 9, watched: &[0.8, 0.9], seed: 3 };
+        let request =
+            PairRequest { quota: Quota::all(&population.available), hardest: 9, watched: &[0.8, 0.9], seed: 3 };
         let whole = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
         let products = Products::best(DIMENSION);
         let cancel = Cancel::default();
@@ -456,7 +451,8 @@ mod tests {
         assert!(found.spread.iter().any(|spread| spread.nearest == u32::MAX));
         nearest_outside_the_tail(blocks, &mut found);
         count_pairs_of_faces(&population, &request, &mut found);
-        assert_eq!(essence(&ComparedPairs::new(&population, found)), essence(&whole));
+        let found = ComparedPairs::new(&population, found);
+        assert_eq!(found.with_sorted_cells(), whole.with_sorted_cells());
     }
 
     #[test]

@@ -181,22 +181,18 @@ fn halves(left: &Range<usize>, right: &Range<usize>) -> Option<[(Range<usize>, R
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::sync::atomic::AtomicUsize;
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::similarity::hardest::Candidate;
     use crate::similarity::kernel::Rows;
-    use crate::similarity::population::Labelled;
     use crate::similarity::population::tests::{labelled, labels, strings};
     use crate::similarity::sampling::Quota;
     use crate::similarity::{ComparedPairs, NoCheckpoint, PairRequest, Population, compare, compare_resumably};
-    use crate::testing::unit_rows;
-    use crate::verification::bootstrap::Cell;
+    use crate::testing::{faces, names, unit_rows};
     use crate::verification::tally::Tally;
-    use facevault_base::progress::Cancel;
+    use facevault_base::progress::{Cancel, KeptLines, Silent};
     use facevault_kernels::products::{Products, cosine_of};
 
     const DIMENSION: usize = 5;
@@ -270,35 +266,6 @@ mod tests {
         }
     }
 
-    #[derive(Debug, Default)]
-    struct Lines(Mutex<Vec<String>>);
-
-    impl Progress for Lines {
-        fn start(&self, _: &str, _: &'static str, _: Option<u64>, _: u64) {}
-        fn advance(&self, _: u64) {}
-        fn remark(&self, _: &str) {}
-        fn finish(&self) {}
-        fn say(&self, line: &str) {
-            self.0.lock().unwrap().push(line.into());
-        }
-    }
-
-    /// All of it, in an order of its own.
-    fn essence(found: &ComparedPairs) -> impl PartialEq + std::fmt::Debug + use<> {
-        let sorted = |cells: &[Cell]| {
-            let mut cells = cells.to_vec();
-            cells.sort_by_cached_key(|cell| format!("{cell:?}"));
-            cells
-        };
-        let hardest = |pairs: &[Candidate]| pairs.to_vec();
-        (
-            (found.genuine.clone(), found.impostor.clone()),
-            (sorted(&found.cells.genuine), sorted(&found.cells.impostor)),
-            (found.spread.clone(), found.faces.clone()),
-            (hardest(&found.hardest_genuine), hardest(&found.hardest_impostor)),
-        )
-    }
-
     /// With an engine of that room that lasts so many blocks: what was found, what was said, and its blocks.
     fn helped(
         rows: Rows<'_>,
@@ -308,14 +275,10 @@ mod tests {
         lasts: usize,
     ) -> (ComparedPairs, Vec<String>, usize) {
         let engine = Plain::new(rows, population, room, lasts);
-        let (lines, cancel) = (Lines::default(), Cancel::default());
+        let (lines, cancel) = (KeptLines::default(), Cancel::default());
         let found =
             compare_resumably(rows, population, request, Some(&engine), &NoCheckpoint, &lines, &cancel).unwrap();
-        (found, lines.0.into_inner().unwrap(), engine.blocks.into_inner())
-    }
-
-    fn everything(population: &Population<'_>) -> Quota {
-        Quota { genuine: population.available.genuine, impostor: population.available.impostor }
+        (found.with_sorted_cells(), lines.into_lines(), engine.blocks.into_inner())
     }
 
     proptest! {
@@ -327,13 +290,13 @@ mod tests {
             let rows = Rows { data: &data, dimension: DIMENSION };
             let strings = strings();
             let population = Population::new(&labelled(&labels, &strings), 1);
-            let quota = everything(&population);
+            let quota = Quota::all(&population.available);
             for quota in [quota, Quota { genuine: quota.genuine.min(1), ..quota }] {
                 let request = PairRequest { quota, hardest: 5, watched: &[0.2, 0.5], seed: 1 };
-                let alone = compare(rows, &population, &request, &facevault_base::progress::Silent, &Cancel::default()).unwrap();
+                let alone = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap().with_sorted_cells();
                 for (room, lasts) in [(usize::MAX, usize::MAX), (room, usize::MAX), (room, lasts)] {
                     let (found, lines, _) = helped(rows, &population, &request, room, lasts);
-                    prop_assert_eq!(essence(&found), essence(&alone));
+                    prop_assert_eq!(&found, &alone);
                     prop_assert!(lines.len() <= 1 && (lines.is_empty() || lasts < usize::MAX), "{:?}", lines);
                 }
             }
@@ -341,18 +304,8 @@ mod tests {
     }
 
     /// Faces of these identities, every seventh from the photo of another one's.
-    fn population<'n>(names: &'n [String], identity: impl Fn(usize) -> usize) -> Population<'n> {
-        let labelled = |(i, name): (usize, &'n String)| Labelled {
-            face_id: name,
-            identity: Some(names[identity(i)].as_str()),
-            image_id: if i % 7 == 1 { &names[names.len() - i] } else { name },
-            content: None,
-        };
-        Population::new(&names.iter().enumerate().map(labelled).collect::<Vec<_>>(), 1)
-    }
-
-    fn names(count: usize) -> Vec<String> {
-        (0..count).map(|i| format!("{i:05}")).collect()
+    fn population(names: &[String], identity: impl Fn(usize) -> usize) -> Population<'_> {
+        Population::new(&faces(names, identity, |i| if i % 7 == 1 { names.len() - i } else { i }), 1)
     }
 
     #[test]
@@ -363,17 +316,17 @@ mod tests {
         let many_faces: fn(usize) -> usize = |i| usize::from(i >= 2_200) + usize::from(i >= 2_900);
         for (identity, faces) in [(many_faces, 3_000), (|i| i / 3, 900)] {
             let population = population(&names[..faces], identity);
-            let request = PairRequest { quota: everything(&population), hardest: 9, watched: &[0.6, 0.8], seed: 3 };
-            let alone =
-                compare(rows, &population, &request, &facevault_base::progress::Silent, &Cancel::default()).unwrap();
+            let request =
+                PairRequest { quota: Quota::all(&population.available), hardest: 9, watched: &[0.6, 0.8], seed: 3 };
+            let alone = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap().with_sorted_cells();
             let (found, _, whole) = helped(rows, &population, &request, usize::MAX, usize::MAX);
-            assert_eq!(essence(&found), essence(&alone));
+            assert_eq!(found, alone);
             // Room for the pairs of two panels, and an end in the middle.
             let (found, lines, halved) = helped(rows, &population, &request, 20_000, usize::MAX);
-            assert_eq!(essence(&found), essence(&alone));
+            assert_eq!(found, alone);
             assert!(lines.is_empty() && (faces < 3_000 || halved > whole), "{lines:?}, {halved} of {whole} blocks");
             let (found, lines, done) = helped(rows, &population, &request, usize::MAX, whole / 2);
-            assert_eq!(essence(&found), essence(&alone));
+            assert_eq!(found, alone);
             assert_eq!(done, whole / 2);
             assert_eq!(lines, ["comparing goes on on the CPU, with the same result: it is broken"]);
         }

@@ -19,6 +19,16 @@ impl<'a> Rows<'a> {
         let start = row as usize * self.dimension;
         &self.data[start..start + self.dimension]
     }
+
+    /// The sum of some rows.
+    #[must_use]
+    pub fn sum(&self, rows: impl Iterator<Item = u32>) -> Vec<f64> {
+        let mut sum = vec![0.0; self.dimension];
+        for row in rows {
+            sum.iter_mut().zip(self.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        sum
+    }
 }
 
 /// Cosine of two unit rows, kept in [−1, 1] where rounding would leave it.

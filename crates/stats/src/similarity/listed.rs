@@ -1,10 +1,10 @@
 //! A published list of pairs instead of all pairs: for faces whose names nobody knows, only of these it is known whether
 //! they are one person. Nothing is left out: the list is the truth.
 
+use super::Collector;
 use super::compare::ComparedPairs;
-use super::kernel::{Rows, cosine};
+use super::kernel::Rows;
 use super::population::Population;
-use super::{Collector, PairKind};
 
 /// Two matrix rows, and whether the list says that they are one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,32 +32,20 @@ pub fn compare(
         let at = position.get(row as usize).copied().flatten()?;
         Some((population.unit_of[population.members[at].identity as usize], at))
     };
-    let mut placed: Vec<_> = pairs
-        .iter()
-        .filter_map(|pair| {
-            let (a, b) = (place(pair.a.min(pair.b))?, place(pair.a.max(pair.b))?);
-            Some(((a.0.min(b.0), a.0.max(b.0)), a.1, b.1, pair.same))
-        })
-        .collect();
-    placed.sort_unstable();
+    let placed = pairs.iter().filter_map(|pair| {
+        let (a, b) = (place(pair.a.min(pair.b))?, place(pair.a.max(pair.b))?);
+        Some(((a.0.min(b.0), a.0.max(b.0)), a.1, b.1, pair.same))
+    });
     let mut collector = Collector::new(population, hardest, &[]);
-    for cell in placed.chunk_by(|a, b| a.0 == b.0) {
-        for &(_, a, b, same) in cell {
-            let (a, b) = (&population.members[a], &population.members[b]);
-            let kind = if same { PairKind::Genuine } else { PairKind::Impostor };
-            collector.add(kind, a, b, cosine(rows.row(a.row), rows.row(b.row)));
-        }
-        collector.close(cell[0].0);
-    }
-    let found = ComparedPairs::new(population, collector);
-    let both = found.genuine.moments.count() > 0 && found.impostor.moments.count() > 0;
-    both.then_some(found)
+    collector.compare(rows, population, placed.collect());
+    ComparedPairs::of_both_kinds(population, collector)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::population::tests::{Labels, labelled, strings};
     use super::*;
+    use crate::similarity::kernel::cosine;
     use crate::testing::unit_rows;
     use crate::verification::tally::Tally;
 

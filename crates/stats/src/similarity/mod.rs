@@ -23,12 +23,12 @@ pub mod watched;
 
 pub use cards::Cards;
 pub use collector::{Collector, Spread};
-pub use compare::{Checkpoint, ComparedPairs, NoCheckpoint, PairRequest, compare, compare_resumably};
+pub use compare::{ComparedPairs, NoCheckpoint, PairCheckpoint, PairRequest, compare, compare_resumably};
 pub use faces::FaceErrors;
 pub use nearest::nearest;
 pub use options::{PairMode, SimilarityOptions, UpstreamSampling};
 pub use population::{Labelled, Population};
-pub use watched::{OperatingThreshold, bracket};
+pub use watched::{bracket, operating_threshold};
 
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,7 @@ pub(crate) mod tests {
     use super::sampling::Quota;
     use super::*;
     use crate::similarity::{PairMode, SimilarityOptions};
-    use crate::testing::unit_rows;
+    use crate::testing::{faces, names, unit_rows};
     use crate::verification::tally::Tally;
     use facevault_base::progress::{Cancel, Silent};
     use facevault_kernels::products::Products;
@@ -124,21 +124,7 @@ pub(crate) mod tests {
         let rows = Rows { data, dimension: DIMENSION };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let request = PairRequest { quota, hardest: 5, watched: &[0.2, 0.5], seed: 1 };
-        pool.install(|| compare(rows, &population, &request, &Silent, &Cancel::default())).unwrap()
-    }
-
-    /// Everything that does not depend on the order in which cells were finished.
-    fn essence(found: &ComparedPairs) -> impl PartialEq + std::fmt::Debug + use<> {
-        let hardest = |pairs: &[hardest::Candidate]| pairs.to_vec();
-        let tally = |tally: &Tally| (tally.moments, tally.min, tally.max, tally.counts.clone());
-        (
-            tally(&found.genuine),
-            tally(&found.impostor),
-            found.spread.clone(),
-            found.faces.clone(),
-            hardest(&found.hardest_genuine),
-            hardest(&found.hardest_impostor),
-        )
+        pool.install(|| compare(rows, &population, &request, &Silent, &Cancel::default())).unwrap().with_sorted_cells()
     }
 
     proptest! {
@@ -172,7 +158,7 @@ pub(crate) mod tests {
             let data = unit_rows(labels.len(), DIMENSION, seed);
             let all = options(PairMode::Exhaustive, 1);
             let found = run(&data, &labels, &all, 2);
-            prop_assert_eq!(essence(&found), essence(&run(&data, &labels, &all, 1)));
+            prop_assert_eq!(&found, &run(&data, &labels, &all, 1));
             let reversed: Labels = labels.iter().rev().copied().collect();
             let rows: Vec<f32> = data.chunks_exact(DIMENSION).rev().flatten().copied().collect();
             let mirrored = run(&rows, &reversed, &all, 2);
@@ -186,7 +172,7 @@ pub(crate) mod tests {
             let data = unit_rows(labels.len(), DIMENSION, 4);
             let sampled = options(PairMode::Sampled, budget);
             let found = run(&data, &labels, &sampled, 2);
-            prop_assert_eq!(essence(&found), essence(&run(&data, &labels, &sampled, 1)));
+            prop_assert_eq!(&found, &run(&data, &labels, &sampled, 1));
             let strings = strings();
             let population = Population::new(&labelled(&labels, &strings), 1);
             let quota = Quota::new(&population.available, &sampled);
@@ -197,10 +183,8 @@ pub(crate) mod tests {
 
     #[test]
     fn no_pair_is_in_a_sample_twice() {
-        let labels: Labels = (0..60).map(|i| (Some((i % 5) as u8), 0, None)).collect();
-        let names: Vec<String> = (0..60).map(|i| i.to_string()).collect();
-        let mut faces = labelled(&labels, &names);
-        faces.iter_mut().zip(&names).for_each(|(face, name)| face.image_id = name);
+        let names = names(60);
+        let faces = faces(&names, |i| i % 5, |i| i);
         let data = unit_rows(60, DIMENSION, 9);
         let population = Population::new(&faces, 1);
         let (genuine, impostor) = (population.available.genuine, population.available.impostor);
@@ -220,10 +204,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_large_sample_has_the_mean_of_all_pairs() {
-        let labels: Labels = (0..200).map(|i| (Some((i % 5) as u8), 0, None)).collect();
-        let names: Vec<String> = (0..200).map(|i| i.to_string()).collect();
-        let mut faces = labelled(&labels, &names);
-        faces.iter_mut().zip(&names).for_each(|(face, name)| face.image_id = name);
+        let names = names(200);
+        let faces = faces(&names, |i| i % 5, |i| i);
         let data = unit_rows(200, DIMENSION, 9);
         let population = Population::new(&faces, 1);
         let rows = Rows { data: &data, dimension: DIMENSION };

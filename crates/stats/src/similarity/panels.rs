@@ -85,23 +85,14 @@ impl<'a> Panels<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::similarity::population::Labelled;
-    use crate::testing::unit_rows;
+    use crate::testing::{faces, names, unit_rows};
 
     #[test]
     fn a_panel_has_the_components_of_its_rows_side_by_side_and_their_keys() {
         const DIMENSION: usize = 19;
-        let names: Vec<String> = (0..300).map(|i| format!("{i:03}")).collect();
+        let names = names(300);
         // 140 faces of one, 160 of another, taking turns.
-        let identity = |i: usize| &names[usize::from(i % 2 == 1 || i >= 280)];
-        let faces: Vec<Labelled<'_>> = (0..300)
-            .map(|i| Labelled {
-                face_id: &names[i],
-                identity: Some(identity(i)),
-                image_id: &names[i / 2],
-                content: None,
-            })
-            .collect();
+        let faces = faces(&names, |i| usize::from(i % 2 == 1 || i >= 280), |i| i / 2);
         let population = Population::new(&faces, 1);
         let data = unit_rows(300, DIMENSION, 1);
         let rows = Rows { data: &data, dimension: DIMENSION };

@@ -95,18 +95,16 @@ impl<'a> Population<'a> {
             faces_of[identity] += 1;
         }
         let unit_of = units(&faces_of, seed);
-        let (mut images, mut contents) = (Numbers::default(), Numbers::default());
+        let (mut images, mut contents) = (HashMap::new(), HashMap::new());
         let mut members: Vec<Member> = Vec::with_capacity(faces.len());
         for (row, face) in faces.iter().enumerate() {
             let Some(identity) = face.identity.and_then(|name| names.binary_search(&name).ok()) else { continue };
             members.push(Member {
                 row: row as u32,
                 identity: identity as u32,
-                image: images.of(face.image_id),
-                content: match face.content {
-                    Some(content) => contents.of(content),
-                    None => contents.unique(),
-                },
+                image: number(&mut images, face.image_id),
+                // A picture that is not known is like no other.
+                content: number(&mut contents, face.content.ok_or(row)),
             });
         }
         members.sort_unstable_by_key(|member| (unit_of[member.identity as usize], member.identity, member.row));
@@ -180,32 +178,10 @@ fn pairs_with_equal<K: Ord>(members: &[Member], key: impl Fn(&Member) -> K) -> u
     keys.chunk_by(|a, b| a == b).map(|run| pairs(run.len() as u64)).sum()
 }
 
-/// Numbers things in the order they are first seen.
-struct Numbers<K> {
-    seen: HashMap<K, u32>,
-    next: u32,
-}
-
-impl<K> Default for Numbers<K> {
-    fn default() -> Self {
-        Self { seen: HashMap::new(), next: 0 }
-    }
-}
-
-impl<K: Eq + Hash> Numbers<K> {
-    fn of(&mut self, key: K) -> u32 {
-        let next = self.next;
-        let number = *self.seen.entry(key).or_insert(next);
-        if number == next {
-            self.next += 1;
-        }
-        number
-    }
-
-    fn unique(&mut self) -> u32 {
-        self.next += 1;
-        self.next - 1
-    }
+/// The number of a thing, counted in the order they are first seen.
+fn number<K: Eq + Hash>(seen: &mut HashMap<K, u32>, key: K) -> u32 {
+    let next = seen.len() as u32;
+    *seen.entry(key).or_insert(next)
 }
 
 #[cfg(test)]

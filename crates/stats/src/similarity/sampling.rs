@@ -30,11 +30,17 @@ pub struct Quota {
 }
 
 impl Quota {
+    /// All pairs.
+    #[must_use]
+    pub fn all(available: &Available) -> Self {
+        Self { genuine: available.genuine, impostor: available.impostor }
+    }
+
     /// All pairs, or a sample: half same-identity where there are enough, and the rest of one kind where there are not. At
     /// least one of each.
     #[must_use]
     pub fn new(available: &Available, options: &SimilarityOptions) -> Self {
-        let all = Self { genuine: available.genuine, impostor: available.impostor };
+        let all = Self::all(available);
         let most = match options.pairs {
             PairMode::Exhaustive => return all,
             PairMode::Auto => options.max_pairs.unwrap_or(ALL_PAIRS),
@@ -51,7 +57,7 @@ impl Quota {
     /// Whether that is all there are.
     #[must_use]
     pub fn is_all(&self, available: &Available) -> bool {
-        (self.genuine, self.impostor) == (available.genuine, available.impostor)
+        *self == Self::all(available)
     }
 }
 

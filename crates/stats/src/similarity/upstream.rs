@@ -36,25 +36,14 @@ pub fn compare(
             let faces = &population.identities[identity as usize];
             (population.unit_of[identity as usize], faces.start + draw.below(faces.len() as u64) as usize)
         };
-        let mut pairs: Vec<_> = (0..sampling.impostor_pairs)
-            .map(|_| {
-                let first = draw.below(identities);
-                let second = draw.below(identities - 1);
-                let second = second + u64::from(second >= first);
-                let (a, b) = (face(&mut draw, first), face(&mut draw, second));
-                if a <= b { ((a.0, b.0), a.1, b.1) } else { ((b.0, a.0), b.1, a.1) }
-            })
-            .collect();
-        pairs.sort_unstable();
-        for cell in pairs.chunk_by(|a, b| a.0 == b.0) {
-            for &(_, a, b) in cell {
-                let (a, b) = (&members[a], &members[b]);
-                collector.add(PairKind::Impostor, a, b, cosine(rows.row(a.row), rows.row(b.row)));
-            }
-            collector.close(cell[0].0);
-        }
+        let pair = |_| {
+            let first = draw.below(identities);
+            let second = draw.below(identities - 1);
+            let second = second + u64::from(second >= first);
+            let (a, b) = (face(&mut draw, first), face(&mut draw, second));
+            if a <= b { ((a.0, b.0), a.1, b.1, false) } else { ((b.0, a.0), b.1, a.1, false) }
+        };
+        collector.compare(rows, population, (0..sampling.impostor_pairs).map(pair).collect());
     }
-    let found = ComparedPairs::new(population, collector);
-    let both = found.genuine.moments.count() > 0 && found.impostor.moments.count() > 0;
-    both.then_some(found)
+    ComparedPairs::of_both_kinds(population, collector)
 }

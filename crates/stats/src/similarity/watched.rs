@@ -56,19 +56,11 @@ fn around(sample: &Survival, target: f64, compared: u64) -> Vec<f32> {
     vec![tail, low, high]
 }
 
-/// The threshold at which single errors are reported.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OperatingThreshold {
-    /// A pair matches when its cosine is ≥ this.
-    pub threshold: f32,
-}
-
-impl OperatingThreshold {
-    /// The operating threshold over different-identity pairs; `None` where they are too few for one.
-    #[must_use]
-    pub fn operating(impostor: &Tally) -> Option<Self> {
-        operating_edge(&Survival::new(&impostor.counts)).map(|bin| Self { threshold: edge(bin, BINS) as f32 })
-    }
+/// The threshold at which single errors are reported, a pair matching from it on: the operating threshold over
+/// different-identity pairs; `None` where they are too few for one.
+#[must_use]
+pub fn operating_threshold(impostor: &Tally) -> Option<f32> {
+    operating_edge(&Survival::new(&impostor.counts)).map(|bin| edge(bin, BINS) as f32)
 }
 
 /// The cosines of a seeded sample of `wanted` different-identity pairs. `None` when cancelled.
@@ -109,13 +101,13 @@ mod tests {
             let target = operating_rate(u64::from(all)).unwrap();
             let watched = around(&Survival::new(&part.counts), target, u64::from(all));
             assert!(watched.is_sorted() && watched.len() == 3, "{watched:?}");
-            let threshold = OperatingThreshold::operating(&whole).unwrap().threshold;
+            let threshold = operating_threshold(&whole).unwrap();
             assert!((watched[1]..=watched[2]).contains(&threshold), "{threshold} of {all} in {watched:?}");
             let matches = (0..all).filter(|i| cosine(*i) >= threshold).count() as f64;
             let most = target * f64::from(all);
             assert!(matches <= most && matches > most - 8.0, "{matches} of {all}");
         }
-        assert_eq!(OperatingThreshold::operating(&tally(&mut (0..9).map(cosine))), None);
+        assert_eq!(operating_threshold(&tally(&mut (0..9).map(cosine))), None);
     }
 
     #[test]

@@ -271,16 +271,7 @@ impl Estimator {
             Ok((lower, upper)) => (Some((lower.min(point), upper.max(point))), self.method.clone()),
             Err(reason) => (None, reason),
         };
-        Estimate {
-            point,
-            lower: interval.map(|(lower, _)| lower),
-            upper: interval.map(|(_, upper)| upper),
-            n,
-            unit: Unit::Pairs,
-            level: self.level,
-            method,
-            bound: false,
-        }
+        Estimate::new(point, interval, n, Unit::Pairs, self.level, method)
     }
 
     /// A statistic in each replicate, in their order: replicate r keeps the same units in all estimators of the same
@@ -306,8 +297,7 @@ impl Estimator {
         }
         let mut values = self.values(of, statistic);
         values.retain(|value| value.is_finite());
-        let ends = percentiles(&mut values, self.level).ok_or_else(|| "no interval: no replicates".to_owned())?;
-        spread(ends).ok_or_else(|| NO_SPREAD.into())
+        interval(&mut values, self.level)
     }
 
     fn too_few(&self, of: Of) -> Option<&str> {
@@ -328,6 +318,12 @@ fn subset(units: usize, needed: [Option<&[Cell]>; 2], seed: u64, number: u32) ->
     (0..ATTEMPTS)
         .map(|_| Subset::new((0..units).map(|_| draw.coin())))
         .find(|subset| needed.iter().flatten().all(|cells| has(cells, *subset)))
+}
+
+/// The percentile interval of replicates, which it sorts, or why there is none.
+pub(crate) fn interval(values: &mut [f64], level: f64) -> Result<(f64, f64), String> {
+    let ends = percentiles(values, level).ok_or_else(|| "no interval: no replicates".to_owned())?;
+    spread(ends).ok_or_else(|| NO_SPREAD.into())
 }
 
 /// The ends of the percentile interval of replicates, which it sorts; `None` where there are none.

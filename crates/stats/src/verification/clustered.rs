@@ -58,8 +58,7 @@ impl ClusteredRate<'_> {
                 (Some(wilson(point, effective, plug_in.quantile(level))), method)
             }
         };
-        let (lower, upper) = interval.unzip();
-        Estimate { point, lower, upper, n, unit, level, method, bound: false }
+        Estimate::new(point, interval, n, unit, level, method)
     }
 }
 

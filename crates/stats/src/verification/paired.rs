@@ -65,15 +65,8 @@ pub fn contrast(first: (f64, &Replicated), others: &[(f64, &Replicated)]) -> Est
         let missing = terms().find(|(_, term)| term.values.is_empty()).unwrap_or(first);
         missing.1.estimate.method.clone()
     };
-    Estimate {
-        point,
-        lower: interval.map(|(lower, _)| lower),
-        upper: interval.map(|(_, upper)| upper),
-        n: terms().map(|(_, term)| term.estimate.n).min().unwrap_or(reference.n),
-        method,
-        bound: false,
-        ..reference.clone()
-    }
+    let n = terms().map(|(_, term)| term.estimate.n).min().unwrap_or(reference.n);
+    Estimate::new(point, interval, n, reference.unit, reference.level, method)
 }
 
 #[cfg(test)]

@@ -19,23 +19,14 @@ pub struct ScoredPair<'a> {
 
 /// Why error rates cannot be computed from scores.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ScoredPairsError {
     /// A score outside the range of cosines.
     #[error("pair {pair} has score {score}: scores must be from -1 to 1; rescale them")]
-    Score {
-        /// Index of the pair.
-        pair: usize,
-        /// Its score.
-        score: f32,
-    },
+    Score { pair: usize, score: f32 },
     /// Only one kind of pair, or none.
     #[error("{genuine} genuine and {impostor} impostor pairs: error rates need both kinds")]
-    OneKind {
-        /// Number of genuine pairs.
-        genuine: u64,
-        /// Number of impostor pairs.
-        impostor: u64,
-    },
+    OneKind { genuine: u64, impostor: u64 },
 }
 
 /// Scored pairs, counted by score and by identity.

@@ -189,7 +189,8 @@ impl Model {
         };
         let rates = Rates { estimator: &estimator, cells: &cells };
         let ends = |lower: Option<f64>, upper: Option<f64>| Some([lower?, upper?]);
-        let (miss, pass) = (self.bin_of_fnmr(), self.bin_of_fmr());
+        let miss = first_edge(BINS, |bin| self.fnmr_at(bin) >= self.fnmr);
+        let pass = first_edge(BINS, |bin| self.fmr_at(bin) <= self.fmr);
         let [fnmr, fmr] =
             [(rates.fnmr(miss), self.fnmr_at(miss)), (rates.fmr(pass), self.fmr_at(pass))].map(|(rate, truth)| {
                 let recommended = ends(rate.estimate.lower, rate.estimate.upper);
@@ -213,14 +214,6 @@ impl Model {
             Found { truth, intervals: [recommended, chosen.intervals.bootstrap, naive, ends(fixed.lower, fixed.upper)] }
         });
         [fnmr, fmr, eer, a, b, c]
-    }
-
-    fn bin_of_fnmr(&self) -> usize {
-        first_edge(BINS, |bin| self.fnmr_at(bin) >= self.fnmr)
-    }
-
-    fn bin_of_fmr(&self) -> usize {
-        first_edge(BINS, |bin| self.fmr_at(bin) <= self.fmr)
     }
 
     /// FNMR at the threshold whose FMR this is, exactly.

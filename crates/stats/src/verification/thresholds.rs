@@ -2,11 +2,10 @@
 
 use super::Curve;
 use super::bootstrap::{Estimator, Of};
-use super::carriers::EffectiveTrials;
 use super::rates::{Rate, Rates};
 use super::roc::{Survival, allowed};
 use super::tally::{BINS, edge};
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Unit};
 use crate::verification::{ErrorRate, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates};
 
 /// False match rates with an operating point in every run; with enough pairs, further powers of ten follow.
@@ -25,13 +24,7 @@ fn pairs(estimator: &Estimator) -> u64 {
 pub fn d_prime(estimator: &Estimator) -> Estimate {
     if estimator.observed.d_prime().is_none() {
         let method = "undefined: neither distribution has any spread".into();
-        return Estimate {
-            lower: None,
-            upper: None,
-            method,
-            bound: false,
-            ..EffectiveTrials::independent(0).none(estimator.level)
-        };
+        return Estimate::new(0.0, None, 0, Unit::Pairs, estimator.level, method);
     }
     estimator.estimate(Of::Both, pairs(estimator), |sample| sample.d_prime().unwrap_or(f64::NAN))
 }
