@@ -39,7 +39,6 @@ enum EmbedTarget {
     Run(RunDirectory),
 }
 
-/// Runs it.
 pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
     let target = if arguments.target.is_file() {
         EmbedTarget::Config(Box::new(config::load(&arguments.target, &arguments.overrides)?))

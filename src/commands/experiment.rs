@@ -48,7 +48,6 @@ struct ExperimentOutput<'a> {
     published: Vec<PublishedResult>,
 }
 
-/// Runs it.
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let published = loaded.config.published.clone();

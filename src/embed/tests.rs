@@ -46,7 +46,7 @@ fn rows_are_in_input_order_and_failures_are_listed() {
     12,"face,12",forward,"the network's output has length NaN, not 1"
     "#);
     let records = read_records(bench.run()).unwrap();
-    let ranges: Vec<_> = records.iter().map(ChunkRecord::range).collect();
+    let ranges: Vec<_> = records.iter().map(|chunk| chunk.first_row..chunk.first_row + chunk.rows).collect();
     assert_eq!(ranges, [0..5, 5..10, 10..13]);
     assert_eq!(records.iter().map(|record| record.embedded).collect::<Vec<_>>(), [3, 3, 2]);
     assert_eq!(bench.open(&Silent).embedded_rows().unwrap(), [1, 2, 3, 7, 8, 9, 10, 11]);

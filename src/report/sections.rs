@@ -31,7 +31,6 @@ const FAILURES_SHOWN: usize = 50;
 /// Budget for pictures of the hardest pairs, in bytes of PNG; base64 makes them a third larger.
 const PICTURE_BYTES: usize = 1_800_000;
 
-/// The whole page.
 pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
     let Report { evaluation, .. } = report;
     let metrics = &evaluation.metrics;

@@ -20,7 +20,6 @@ const REPLICATES: u32 = 200;
 /// A variant's embeddings compared with the reference's, face by face and pair by pair.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReferenceAgreement {
-    /// Cosines of a face's two embeddings.
     #[serde(flatten)]
     pub closeness: Closeness,
     /// Faces whose nearest face differs from the reference; absent with a single face.
@@ -36,14 +35,12 @@ pub struct AccuracyGate {
     pub passed: bool,
     /// Reasons why not.
     pub because: Vec<String>,
-    /// The required minimum cosine.
     pub least_cosine: f64,
 }
 
 impl AccuracyGate {
     /// Judges by the precision's minimum cosine and by the equal error rate with the tolerance of `compare
     /// --fail-on-regression`: the whole interval of the difference must not be worse. Unresolvable differences pass.
-    #[must_use]
     pub fn of(precision: Precision, agreement: &ReferenceAgreement) -> Self {
         let (least, found) = (required_cosine(precision), agreement.closeness.min_cosine);
         let mut because = Vec::new();

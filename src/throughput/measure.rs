@@ -26,7 +26,6 @@ pub(super) struct VariantMeasurement {
     /// Index of the open network.
     pub network: usize,
     pub info: EmbedderInfo,
-    /// Embeddings of the sample, row by row.
     pub embeddings: Vec<f32>,
     /// Faces per second, one value per round.
     pub rates: Vec<f64>,
@@ -41,7 +40,6 @@ pub(super) struct VariantMeasurement {
 /// Why a variant could not be measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failed {
-    /// The error, in words.
     pub err: String,
     /// Whether this machine, build or device lacks something, rather than failing.
     pub not_available: bool,
@@ -62,9 +60,7 @@ impl From<&ModelError> for Failed {
 
 /// What stops a measurement, or one variant of it.
 pub(super) enum Stop {
-    /// This variant.
     Variant(ModelError),
-    /// Everything: cancelled.
     Interrupted,
 }
 
@@ -150,9 +146,7 @@ impl Bench<'_> {
         })
     }
 
-    /// Measures all variants; unavailable or failing ones do not stop the others.
-    ///
-    /// # Errors
+    /// Measures all variants; unavailable or failing ones do not stop the others. Fails with
     /// [`ThroughputError::Interrupted`]; [`ThroughputError::Variant`] if none is available.
     pub fn run(
         &self,
