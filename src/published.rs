@@ -94,20 +94,10 @@ pub(crate) fn compare(metrics: &Metrics, published: &[Published], overrides: &[S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::estimate::Unit;
 
     #[test]
     fn the_interval_decides() {
-        let here = |lower, upper| Estimate {
-            point: 0.5,
-            lower,
-            upper,
-            n: 9,
-            unit: Unit::Pairs,
-            level: 0.95,
-            method: String::new(),
-            bound: false,
-        };
+        let here = |lower, upper| Estimate { point: 0.5, lower, upper, ..Estimate::default() };
         let standing = |published| PublishedAgreement::of(Some(&here(Some(0.4), Some(0.6))), published);
         assert_eq!(
             [0.39, 0.4, 0.6, 0.61].map(standing),

@@ -59,6 +59,14 @@ pub struct NearestFaces {
     pub all: bool,
 }
 
+impl NearestFaces {
+    /// The nearest rows of the queried among `faces` faces, in the reference and in the run.
+    pub(crate) fn of(before: &[u32], after: &[u32], faces: usize) -> Self {
+        let flipped = before.iter().zip(after).filter(|(before, after)| before != after).count();
+        Self { asked: before.len() as u64, flipped: flipped as u64, all: before.len() == faces }
+    }
+}
+
 /// Why two runs do not embed into one space: the plan keys that differ. `None` if they do.
 pub fn other_space(reference: &RunSummary, run: &RunSummary) -> Option<String> {
     const ARITHMETIC: [&str; 4] = ["model.embedder", "model.device", "model.precision", "model.calibration"];
@@ -147,7 +155,6 @@ impl FaceAgreement {
         let moved = cosines.iter().filter(|(_, i)| row(*i).0 != row(*i).1).take(WORST_LISTED);
         let worst = moved.map(|&(cosine, i)| Moved { face_id: ids[i].into(), cosine }).collect();
         let [before, after] = nearest;
-        let flipped = before.iter().zip(after).filter(|(before, after)| before != after).count();
         Some(Self {
             faces: faces as u64,
             identical: identical as u64,
@@ -155,7 +162,7 @@ impl FaceAgreement {
             mean,
             quantiles: LEVELS.map(quantile).into(),
             worst,
-            nearest: NearestFaces { asked: before.len() as u64, flipped: flipped as u64, all: before.len() == faces },
+            nearest: NearestFaces::of(before, after, faces),
         })
     }
 }

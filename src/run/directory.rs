@@ -35,8 +35,6 @@ impl RunDirectory {
     pub const INDEX: &str = "face_embedding_index.csv";
     /// The source's metadata of the embedded rows, in row order.
     pub const METADATA: &str = "face_metadata.csv";
-    /// Face id, identity and embedding in one table.
-    pub const EMBEDDINGS_PARQUET: &str = "embeddings.parquet";
     /// Every face without an embedding, and why.
     pub const FAILURES: &str = "failures.csv";
     /// The numbers.
