@@ -94,11 +94,13 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Whether the same bytes always fail; other kinds may be transient.
+    #[must_use]
     pub fn repeats(self) -> bool {
         matches!(self, Self::Row | Self::Decode | Self::Crop)
     }
 
     /// As in `failures.csv`.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Row => "row",
