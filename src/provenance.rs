@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -187,15 +188,35 @@ pub struct MachineInfo {
     pub gpu_driver: Option<String>,
 }
 
+/// Where the running program was built from. Only the binary knows: a library that did would be compiled again after every
+/// commit.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// Git commit, with `(dirty)` behind it if the working tree differed.
+    pub revision: &'static str,
+    /// `rustc --version`.
+    pub rustc: &'static str,
+    /// Target triple.
+    pub target: &'static str,
+}
+
+static SOURCE: OnceLock<Source> = OnceLock::new();
+
+/// Tells what every run will record as the program's source. The first call counts.
+pub fn set_source(source: Source) {
+    SOURCE.get_or_init(|| source);
+}
+
 impl Build {
     /// The running program.
     #[must_use]
     pub fn current() -> Self {
+        let source = SOURCE.get().unwrap_or(&Source { revision: "unknown", rustc: "unknown", target: "unknown" });
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
-            revision: env!("FACEVAULT_REVISION").into(),
-            rustc: env!("FACEVAULT_RUSTC").into(),
-            target: env!("FACEVAULT_TARGET").into(),
+            revision: source.revision.into(),
+            rustc: source.rustc.into(),
+            target: source.target.into(),
             profile: if cfg!(debug_assertions) { "debug" } else { "release" }.into(),
             cargo_lock: Digest::of(include_bytes!("../Cargo.lock")),
         }

@@ -204,7 +204,7 @@ mod tests {
             ("a,1,1,,9,", "line 2: `x2` is empty"),
             (
                 "a,1,1,9,9",
-                "line 2: the line has 5 values, but the header has 6 columns; look for a missing or extra separator or quote",
+                "line 2: the line has 5 values, the header has 6 columns; look for a separator or quote too many or too few",
             ),
             ("a,1,1,9,9,nan", "line 2: `score` is `nan`, expected a finite number such as 12 or 12.5"),
         ] {

@@ -165,7 +165,7 @@ pub enum CsvProblem {
     },
     /// More or fewer values than columns.
     #[error(
-        "the line has {found} values, but the header has {expected} columns; look for a missing or extra separator or quote"
+        "the line has {found} values, the header has {expected} columns; look for a separator or quote too many or too few"
     )]
     Ragged {
         /// Values.
@@ -222,8 +222,8 @@ pub enum CsvProblem {
     },
     /// A path that leaves the root.
     #[error(
-        "`{column}` is `{value}`, which is outside `dataset.root` (by default the folder of the table); set \
-         `dataset.root` to the folder of the pictures, or add a `dataset.rewrite` for the prefix"
+        "`{column}` is `{value}`, which is outside of `dataset.root` (the table's folder unless set); \
+         let it name the pictures' folder, or add a `dataset.rewrite` for the prefix"
     )]
     Outside {
         /// The column.

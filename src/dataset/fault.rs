@@ -8,7 +8,8 @@ use crate::preprocess::Crop;
 pub struct Fault {
     /// The part of the row that is unusable.
     pub part: FaultIn,
-    /// The rule with its place in the source: "line 5: `bbox_x1` is `nan`, …".
+    /// The rule with its place in the source: "line 5: `bbox_x1` is `nan`, …". Part of the manifest's digest: rewording a
+    /// rule renames the runs of datasets that break it.
     pub reason: String,
 }
 

@@ -319,7 +319,7 @@ mod tests {
         assert_snapshot!(table("1,maybe,Ann_0001,Ann_0002"), @"line 3: `same` is `maybe`, expected 1, true or yes for a genuine pair, 0, false or no for an impostor pair");
         assert_snapshot!(table("first,1,Ann_0001,Ann_0002"), @"line 3: `fold` is `first`, expected a fold number, `train` or `test`");
         assert_snapshot!(table("1,1,Ann_0001,"), @"line 3: `image_b` is empty");
-        assert_snapshot!(table("1,1,Ann_0001"), @"line 3: the line has 3 values, but the header has 4 columns; look for a missing or extra separator or quote");
+        assert_snapshot!(table("1,1,Ann_0001"), @"line 3: the line has 3 values, the header has 4 columns; look for a separator or quote too many or too few");
         assert_snapshot!(message("same,a,b\n"), @"line 1: the list has no pairs; expected one line per pair, with or without a header, or one of LFW's lists");
         assert_snapshot!(message(" \n"), @"line 1: the list has no pairs; expected one line per pair, with or without a header, or one of LFW's lists");
         assert_snapshot!(message("2\t1\nAnn\t1\t4\nAnn\t2\tBob\t1\nBob\t1\t3\n"), @"line 1: the first line announces 4 pairs, but 3 follow; the list is incomplete, download it again");

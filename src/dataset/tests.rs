@@ -178,18 +178,18 @@ fn errors_in_a_table_name_the_line() {
     assert_snapshot!(place.csv_error("face_id,photo_id,path\na,b,c\n"), @"<dir>/faces.csv, line 1: missing column `crop_path` or `face_path`; the columns are `face_id`, `photo_id`, `path` (`image: crop` reads the picture from it; `image: photo` does not need it)");
     assert_snapshot!(place.csv_error(b"face_id,photo_id,face_path\r\n\r\na,p,ok.jpg\r\nb,p,\xff.jpg\r\n"), @"<dir>/faces.csv, line 4: invalid UTF-8 at byte 5 of the line; save the table as UTF-8");
     assert_snapshot!(place.csv_error(with("a,p,,,a.jpg,,,,,\n\n\"b\",\"p\",,,b.jpg,,,,,\na,p,,,c.jpg,,,,,\n")), @"<dir>/faces.csv, line 5: duplicate face_id `a`, first used on line 2; ids must be unique");
-    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg\n")), @"<dir>/faces.csv, line 2: the line has 5 values, but the header has 10 columns; look for a missing or extra separator or quote");
+    assert_snapshot!(place.csv_error(with("a,p,,,a.jpg\n")), @"<dir>/faces.csv, line 2: the line has 5 values, the header has 10 columns; look for a separator or quote too many or too few");
     assert_snapshot!(place.csv_error(with(",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` is empty");
     assert_snapshot!(place.csv_error(with("a,p,,, ,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is empty");
     assert_snapshot!(place.csv_error(with("\"a\nb\",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` contains a line break or another control character");
-    assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `../a.jpg`, which is outside `dataset.root` (by default the folder of the table); set `dataset.root` to the folder of the pictures, or add a `dataset.rewrite` for the prefix");
-    assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside `dataset.root` (by default the folder of the table); set `dataset.root` to the folder of the pictures, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `../a.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
 }
 
 #[test]
 fn a_line_with_too_few_or_too_many_values_is_a_fault_of_its_face_only() {
     let place = TestDir::new();
-    let rule = "columns; look for a missing or extra separator or quote";
+    let rule = "columns; look for a separator or quote too many or too few";
     let table = "face_id,photo_id,identity_id,face_path\na,p,n1,a.jpg\nb,n2,b.jpg\nc,p,n3,c.jpg,x\nd\n,n5,e.jpg\nf,p,n6,f.jpg,\n";
     let manifest = place.crops(table).unwrap();
     let described = |face: &Face| {
@@ -200,16 +200,16 @@ fn a_line_with_too_few_or_too_many_values_is_a_fault_of_its_face_only() {
         manifest.faces.iter().map(described).collect::<Vec<_>>(),
         [
             "a p n1 -",
-            "b b - line 3: the line has 3 values, but the header has 4",
-            "c c - line 4: the line has 5 values, but the header has 4",
-            "d d - line 5: the line has 1 values, but the header has 4",
-            "line 6 line 6 - line 6: the line has 3 values, but the header has 4",
+            "b b - line 3: the line has 3 values, the header has 4",
+            "c c - line 4: the line has 5 values, the header has 4",
+            "d d - line 5: the line has 1 values, the header has 4",
+            "line 6 line 6 - line 6: the line has 3 values, the header has 4",
             "f p n6 -",
         ]
     );
     assert!(manifest.table.columns.iter().all(|column| column.len() == 6));
     // A quote that is not closed would swallow the faces below it.
-    assert_snapshot!(place.csv_error("face_id,photo_id,face_path\na,p,a.jpg\nb,\"p,b.jpg\nc,p,c.jpg\n"), @"<dir>/faces.csv, line 3: the line has 2 values, but the header has 3 columns; look for a missing or extra separator or quote");
+    assert_snapshot!(place.csv_error("face_id,photo_id,face_path\na,p,a.jpg\nb,\"p,b.jpg\nc,p,c.jpg\n"), @"<dir>/faces.csv, line 3: the line has 2 values, the header has 3 columns; look for a separator or quote too many or too few");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn an_invalid_line_is_a_fault_of_its_face_only() {
     assert_snapshot!(face("b,,n1,p.jpg,b.jpg,1,2,3,4,"), @"line 4: `photo_id` is empty");
     assert_snapshot!(face("b,p,n1,p.jpg, ,1,2,3,4,"), @"line 4: `face_path` is empty");
     assert_snapshot!(face("b,p,\"n\n1\",p.jpg,b.jpg,1,2,3,4,"), @"line 4: `identity_id` contains a line break or another control character");
-    assert_snapshot!(face("b,p,n1,p.jpg,../b.jpg,1,2,3,4,"), @"line 4: `face_path` is `../b.jpg`, which is outside `dataset.root` (by default the folder of the table); set `dataset.root` to the folder of the pictures, or add a `dataset.rewrite` for the prefix");
+    assert_snapshot!(face("b,p,n1,p.jpg,../b.jpg,1,2,3,4,"), @"line 4: `face_path` is `../b.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
     let manifest = place.crops(format!("{WRITTEN}a,p,n1,p.jpg,a.jpg,,,,,\n,p,n1,p.jpg,b.jpg,,,,,\n")).unwrap();
     assert_eq!(ids(&manifest), ["a", "line 3"], "a face without an id is called by its line");
 }

@@ -507,7 +507,10 @@ fn a_speed_that_does_not_count_is_struck_out_in_words_too_and_is_never_the_faste
         html.contains("<s>900.0</s><small>struck out: its embeddings fail the gate</small>"),
         "the end-to-end pass too"
     );
-    assert!(html.contains("Fastest: first &amp; best, 0.5 faces a second"), "the second one is faster and struck out");
+    assert!(
+        html.contains("Fastest: first &amp; best, 0.5 faces per second"),
+        "the second one is faster and struck out"
+    );
     // Unmeasured variants are listed with their reason, for the network and for the end-to-end pass.
     assert_eq!(html.matches("out of &lt;memory&gt;").count(), 2);
     assert!(html.contains("not counted, the driver does not count it"));

@@ -172,7 +172,7 @@ mod tests {
           lfw-box-aligned-55ff  damaged
         ");
         let error = find("deno-11").unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
-        insta::assert_snapshot!(error, @"no run `deno-11` in DIR; did you mean `demo-11bb`? `facevault runs` lists all runs");
+        insta::assert_snapshot!(error, @"no run `deno-11` in DIR; `facevault runs` lists all runs");
     }
 
     #[test]

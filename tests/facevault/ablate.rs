@@ -9,7 +9,7 @@ use crate::arithmetic::json;
 use crate::support::workspace::Workspace;
 
 /// The demo's config, absolute.
-const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/ablation-demo.yaml");
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/ablation-demo.yaml");
 
 /// The tests' network with an ablation of these steps.
 fn workspace(steps: &str) -> Workspace {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::workspace::Workspace;
 
 /// The demo's config, absolute.
-const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml");
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/demo.yaml");
 
 /// Embeds and evaluates the demo with fewer people under a name.
 fn demo(workspace: &Workspace, name: &str, sets: &[&str]) -> String {

@@ -17,7 +17,7 @@ const REPO: &str = "somebody/benchmarks";
 const STORED: &str = "datasets/somebody/benchmarks";
 
 fn fixture(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset").join(name)).unwrap()
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/dataset").join(name)).unwrap()
 }
 
 /// A `.tar.gz` of files.

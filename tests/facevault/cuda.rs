@@ -289,7 +289,7 @@ fn all_is_given_back() {
 #[ignore = "started by the tests above, with a driver"]
 fn each_kernel_of_the_binary_loads() {
     let card = Card::open(0).unwrap();
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/cuda/ptx");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/cuda/ptx");
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut kernels = 0;
     for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "ptx")) {

@@ -163,7 +163,7 @@ fn each_step_alone_gives_what_the_whole_gives() {
     let steps = Workspace::synthetic(4, 4, "");
     steps.run(0, &["embed", "config.yaml"]);
     let (_, stderr) = steps.run(1, &["report", "small"]);
-    assert!(stderr.contains("not evaluated yet; `facevault evaluate small-"), "{stderr}");
+    assert!(stderr.contains("not evaluated yet; run `facevault evaluate small-"), "{stderr}");
     steps.run(0, &["evaluate", "small"]);
     steps.run(0, &["report", "small"]);
     for file in ["face_embeddings.npy", "metrics.json", "histograms.parquet", "identity_centroids.npy"] {

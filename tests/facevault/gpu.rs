@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::fake_cuda;
 use crate::support::workspace::Workspace;
 
-const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml");
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/demo.yaml");
 
 /// Four faces of two people, in batches of which the last is shorter.
 const FACES: [&str; 4] =

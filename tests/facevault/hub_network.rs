@@ -41,8 +41,9 @@ fn a_private_ca_is_trusted_only_if_configured() {
     let hub = hub();
     let address = tls_in_front_of(&hub.address, "server.pem");
     assert_eq!(get(trusting(&hub, &address, "ca.pem")).unwrap(), b"a note");
-    let plain =
-        |error: HubError| error.to_string().replace(&address, "hub").replace(env!("CARGO_MANIFEST_DIR"), "ROOT");
+    let plain = |error: HubError| {
+        error.to_string().replace(&address, "hub").replace(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."), "ROOT")
+    };
     let another = HubSettings { cache: hub.cache.path().join("other"), ..trusting(&hub, &address, "selfsigned.pem") };
     insta::assert_snapshot!(plain(get(another.clone()).unwrap_err()), @"cannot trust hub for `note.txt` of a/faces@c42f4c2: its certificate is not signed by any of the root certificates in SSL_CERT_FILE=ROOT/tests/fixtures/tls/selfsigned.pem (1); if a proxy or mirror has its own CA, set SSL_CERT_FILE to that CA's certificate (PEM), SSL_CERT_DIR to its folder, or REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE to either");
     // Whatever the system trusts, it is not this CA.

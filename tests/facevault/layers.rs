@@ -103,7 +103,7 @@ fn layers(lib: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn modules_use_only_what_is_drawn_below_them() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src");
     let layers = layers(&fs::read_to_string(src.join("lib.rs")).unwrap());
     let level = |module: &str| layers.iter().position(|layer| layer.iter().any(|name| name == module));
     for (module, used) in uses(&src) {
@@ -117,7 +117,7 @@ fn modules_use_only_what_is_drawn_below_them() {
 
 #[test]
 fn modules_of_a_package_are_no_cycle() {
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates");
     for package in fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path()) {
         let mut left = uses(&package.join("src"));
         // Takes away what uses nothing that is left, until nothing can be taken away.

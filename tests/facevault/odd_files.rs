@@ -10,7 +10,7 @@ use crate::support::workspace::Workspace;
 
 /// A GIF, a TIFF and a PNG of `make_kinds.py`.
 fn kind(name: &str) -> Vec<u8> {
-    fs::read(format!("{}/crates/preprocess/tests/fixtures/preprocess/kinds/{name}", env!("CARGO_MANIFEST_DIR")))
+    fs::read(format!("{}/../../crates/preprocess/tests/fixtures/preprocess/kinds/{name}", env!("CARGO_MANIFEST_DIR")))
         .unwrap()
 }
 

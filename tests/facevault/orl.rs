@@ -13,7 +13,7 @@ const KEPT: usize = 16;
 /// The folder of ORL faces: in `$FACEVAULT_SHARED`, else in `shared` next to the repository.
 pub fn orl_faces() -> Option<PathBuf> {
     let shared = std::env::var_os("FACEVAULT_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let folder = shared.join("data/orl_faces");
     if folder.join("s1/1.pgm").is_file() {
         return folder.canonicalize().ok();

@@ -9,7 +9,7 @@ use crate::arithmetic::json;
 use crate::orl;
 use crate::support::workspace::Workspace;
 
-const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml");
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/demo.yaml");
 
 /// Runs a step of the demo with fewer people: more faces than the sample takes, and a last chunk that can be lost.
 fn demo(workspace: &Workspace, verb: &str, precision: &str) -> Value {

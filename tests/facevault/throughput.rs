@@ -8,7 +8,7 @@ use crate::support::fake_cuda;
 use crate::support::workspace::Workspace;
 
 /// The demo's config, absolute.
-const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.yaml");
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/demo.yaml");
 /// Little work.
 const TINY: [&str; 8] = ["--faces", "24", "--seconds", "0.01", "--rounds", "3", "--batches", "1,5"];
 

@@ -15,7 +15,7 @@ use crate::support::fake_hub::{COMMIT, FakeHub, Fault};
 const REPO: &str = "py-feat/facenet";
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/nn/tests/fixtures/weights").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/nn/tests/fixtures/weights").join(name)
 }
 
 fn load(source: &WeightsSource) -> Result<Checkpoint, WeightsError> {
@@ -96,7 +96,7 @@ fn the_dict_that_contains_the_network_is_found_and_reported() {
     };
     insta::assert_snapshot!(refused(""), @"cannot load w.pt: it is empty; download or copy it again");
     insta::assert_snapshot!(refused("<html>"), @"cannot load w.pt: it is a web page, expected .safetensors, or .pth, .pt or .bin as saved by torch; download the file itself, or convert it");
-    insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` where it was cloned");
+    insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` in its clone");
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn faces_are_cut_out_as_facenet_pytorch_cuts_them_out() {
 #[test]
 fn photographs_resize_to_the_bytes_of_pillow_and_opencv() {
     let shared = std::env::var_os("FACEVAULT_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let orl = shared.join("data/orl_faces");
     if !orl.is_dir() {
         eprintln!("SKIPPED: no ORL faces at {}; set FACEVAULT_SHARED to the folder of data/orl_faces", orl.display());

@@ -166,6 +166,6 @@ mod tests {
         };
         assert_snapshot!(reason("n1/2_1"), @"line 3: `Y` is `nan`, expected a finite number such as 12 or 12.5");
         assert_snapshot!(reason("n1/3_1"), @"line 4: the box from (1, 2) to (1, 6) has no area; expected x + w > x and y + h > y");
-        assert_snapshot!(reason("n1/4_1"), @"line 5: the line has 4 values, but the header has 5 columns; look for a missing or extra separator or quote");
+        assert_snapshot!(reason("n1/4_1"), @"line 5: the line has 4 values, the header has 5 columns; look for a separator or quote too many or too few");
     }
 }

@@ -28,7 +28,7 @@ pub fn steer<'a>(command: &'a mut Command, folder: &Path, settings: &[(&str, &st
 /// Builds the library once for each state of its sources.
 fn build() -> Option<PathBuf> {
     let compiler = compiler()?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let (sources, kernels) = (root.join("tests/fake_cuda"), root.join("crates/cuda/kernels"));
     let mut hasher = Hasher::default();
     for folder in [&sources, &kernels] {

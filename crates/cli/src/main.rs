@@ -8,9 +8,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use facevault::cli::Cli;
 use facevault::error::{CommandOutcome, Error, ErrorKind};
+use facevault::provenance::{self, Source};
 use facevault::{commands, terminal};
 
 fn main() -> ExitCode {
+    provenance::set_source(Source {
+        revision: env!("FACEVAULT_REVISION"),
+        rustc: env!("FACEVAULT_RUSTC"),
+        target: env!("FACEVAULT_TARGET"),
+    });
     let ended = match Cli::try_parse() {
         Ok(cli) => commands::run(cli),
         // `--help` and `--version` print their result.

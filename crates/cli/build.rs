@@ -19,8 +19,9 @@ fn main() {
     );
     println!("cargo::rustc-env=FACEVAULT_REVISION={revision}");
 
-    for path in ["src", "assets", "Cargo.toml", "Cargo.lock", "build.rs"] {
-        println!("cargo::rerun-if-changed={path}");
+    // What makes the working tree clean or dirty.
+    for path in ["src", "crates", "assets", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed=../../{path}");
     }
     if let Some(git) = output("git", &["rev-parse", "--absolute-git-dir"]) {
         for name in ["HEAD", "index"] {
