@@ -49,7 +49,7 @@ pub(crate) struct Report {
     pub published: Vec<PublishedResult>,
     /// Embedding speed, chunk by chunk in row order.
     pub timeline: Vec<ChunkTiming>,
-    /// PrecisionAgreement of the embeddings with f32; `None` for a run in f32.
+    /// Agreement of the embeddings with f32; `None` for a run in f32.
     pub agreement: Option<PrecisionAgreement>,
     /// Faces without an embedding, in row order.
     pub failures: Vec<FailureRow>,

@@ -166,6 +166,7 @@ impl Throughput {
 
 impl MeterNote {
     /// The energy source, or why there is none.
+    #[must_use]
     pub fn text(&self) -> String {
         let device = device_name(self.device);
         match (&self.source, &self.absent) {
