@@ -22,8 +22,7 @@ const TARGETS: [f64; 2] = [1e-2, 1e-3];
 /// The values for bf16 and int8 were measured on CPUs, with a margin (docs/precision.md). The distance of a cosine from 1 scales
 /// with the square of the rounding error: tf32 and f16, with 10 fraction bits instead of the 7 of bf16, come 64 times
 /// closer, of which a factor of 5 is required. f32 is listed for kernels and devices that add in another order.
-#[must_use]
-pub fn required_cosine(precision: Precision) -> f64 {
+pub(crate) fn required_cosine(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => 0.999_99,
         Precision::Tf32 | Precision::F16 => 0.999_9,
@@ -34,18 +33,15 @@ pub fn required_cosine(precision: Precision) -> f64 {
 
 /// f32 and a lower precision on the same faces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PrecisionAgreement {
+pub(crate) struct PrecisionAgreement {
     /// The lower precision.
     pub precision: Precision,
     /// What both ran on, e.g. `CPU (avx2+fma, 2 threads)`.
     pub device: String,
-    /// The sample, in words.
     pub sample: String,
-    /// Faces of the sample with both embeddings.
     pub faces: u64,
     /// Lowest cosine of a face's two embeddings.
     pub cosine_min: f64,
-    /// Mean of those cosines.
     pub cosine_mean: f64,
     /// Largest difference of two corresponding values.
     pub max_difference: f64,
@@ -55,10 +51,9 @@ pub struct PrecisionAgreement {
 
 /// Verification on the sample's pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Verification {
+pub(crate) struct Verification {
     /// Same-identity pairs.
     pub genuine_pairs: u64,
-    /// Different-identity pairs.
     pub impostor_pairs: u64,
     /// In f32.
     pub f32: PrecisionRates,
@@ -68,19 +63,16 @@ pub struct Verification {
 
 /// Error rates of one precision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PrecisionRates {
-    /// Equal error rate.
+pub(crate) struct PrecisionRates {
     pub eer: Estimate,
     /// True accept rates at false match rates 1e-2 and 1e-3, where the pairs resolve them.
     pub operating_points: Vec<OperatingPoint>,
 }
 
 /// Compares rows in f32 with the same faces' rows in the lower precision of `embedder`: unit vectors, one per face.
-/// `options` control the intervals. `None` without faces.
-///
-/// # Errors
-/// [`EvaluateError::Matrix`] for invalid rows, [`EvaluateError::Interrupted`].
-pub fn compare(
+/// `options` control the intervals. `None` without faces. Fails with [`EvaluateError::Matrix`] for invalid rows,
+/// [`EvaluateError::Interrupted`].
+pub(crate) fn compare(
     embedder: &EmbedderInfo,
     sample: &str,
     faces: &[Labelled<'_>],
@@ -144,8 +136,6 @@ fn rates(metrics: Metrics) -> PrecisionRates {
 }
 
 impl PrecisionAgreement {
-    /// One or two lines of summary.
-    #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let Self { precision, faces, cosine_min, cosine_mean, max_difference, verification, .. } = self;
         let precision = precision.name();
@@ -168,8 +158,10 @@ impl PrecisionAgreement {
 }
 
 /// The rates that both have: name, value in f32, value in the lower precision.
-#[must_use]
-pub fn rows<'a>(f32: &'a PrecisionRates, lower: &'a PrecisionRates) -> Vec<(String, &'a Estimate, &'a Estimate)> {
+pub(crate) fn rows<'a>(
+    f32: &'a PrecisionRates,
+    lower: &'a PrecisionRates,
+) -> Vec<(String, &'a Estimate, &'a Estimate)> {
     let mut rows = vec![("equal error rate".to_owned(), &f32.eer, &lower.eer)];
     for (a, b) in f32.operating_points.iter().zip(&lower.operating_points) {
         if let (Some(reference), Some(lower)) = (&a.tar, &b.tar) {

@@ -24,7 +24,7 @@ const LONGEST: usize = 200;
 ///
 /// # Errors
 /// [`RunError::NotYet`] before the evaluation.
-pub fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, Error> {
+pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, Error> {
     let RunSummary { run_id, plan, provenance: readable, evaluation } = run::summary(run)?;
     let config = run::stored(run)?.1.config;
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
@@ -83,10 +83,7 @@ fn pictures(
 
 /// The page of a comparison: `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of
 /// all.
-///
-/// # Errors
-/// [`Error`] when it cannot be rendered or written.
-pub fn comparison(reports: &Path, comparison: &RunComparison) -> Result<PathBuf, Error> {
+pub(crate) fn comparison(reports: &Path, comparison: &RunComparison) -> Result<PathBuf, Error> {
     let names = comparison.runs.join("-vs-");
     let name = if names.len() <= LONGEST {
         format!("compare-{names}")
@@ -99,18 +96,12 @@ pub fn comparison(reports: &Path, comparison: &RunComparison) -> Result<PathBuf,
 }
 
 /// The page of an ablation.
-///
-/// # Errors
-/// [`Error`] when it cannot be rendered or written.
-pub fn ablation(reports: &Path, ablated: &AblationResult) -> Result<PathBuf, Error> {
+pub(crate) fn ablation(reports: &Path, ablated: &AblationResult) -> Result<PathBuf, Error> {
     write(reports, &ablated.page_name(), &report::render_ablation(ablated)?)
 }
 
 /// The page of a throughput measurement.
-///
-/// # Errors
-/// [`Error`] when it cannot be rendered or written.
-pub fn throughput(reports: &Path, measured: &Throughput) -> Result<PathBuf, Error> {
+pub(crate) fn throughput(reports: &Path, measured: &Throughput) -> Result<PathBuf, Error> {
     write(reports, &format!("throughput-{}", measured.config), &report::render_throughput(measured)?)
 }
 

@@ -17,17 +17,15 @@ use crate::similarity::SimilarityOptions;
 
 /// Version of the code between a picture's bytes and its embedding, and between embeddings and metrics. Increase it
 /// with every change that can change a number, so that runs of the older code stay separate.
-pub const EMBEDDING_CODE_VERSION: u32 = 3;
+pub(crate) const EMBEDDING_CODE_VERSION: u32 = 3;
 
 /// Everything that can change a number of a run: `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RunPlan {
-    /// Name of the config.
+pub(crate) struct RunPlan {
     name: String,
     /// [`EMBEDDING_CODE_VERSION`] of the program that planned it.
     code: u32,
-    /// Seed of everything drawn at random.
     seed: u64,
     dataset: PlannedDataset,
     preprocess: Preprocess,
@@ -50,9 +48,7 @@ struct PlannedDataset {
 struct PlannedModel {
     #[serde(flatten)]
     spec: ModelSpec,
-    /// Digest of the checkpoint's file.
     weights: Digest,
-    /// Architecture and implementation.
     embedder: String,
     device: DeviceKind,
     precision: Precision,
@@ -63,7 +59,7 @@ struct PlannedModel {
 
 /// Name of a run directory: `<config name>-<12 hex characters>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunId(String);
+pub(crate) struct RunId(String);
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,7 +69,6 @@ impl fmt::Display for RunId {
 
 impl RunPlan {
     /// The plan of a config with this manifest, checkpoint and embedder.
-    #[must_use]
     pub fn new(
         config: &ExperimentConfig,
         manifest: Digest,
@@ -100,21 +95,17 @@ impl RunPlan {
         }
     }
 
-    /// The run's name.
-    #[must_use]
     pub fn run_id(&self) -> RunId {
         RunId(format!("{}-{}", self.name, Digest::of(self.canonical_json().as_bytes()).short(12)))
     }
 
     /// The digested form, stored as `plan.json`: indented JSON with sorted keys and a final newline.
-    #[must_use]
     pub fn canonical_json(&self) -> String {
         canonical(self)
     }
 
     /// Digest of everything that can change an embedding. Runs that share it have the same embeddings, regardless of
     /// name and evaluation.
-    #[must_use]
     pub fn embedding_digest(&self) -> Digest {
         // The name of a profile changes no pixel.
         let preprocess = Preprocess { profile: String::new(), ..self.preprocess.clone() };
@@ -122,50 +113,41 @@ impl RunPlan {
     }
 
     /// Whether both have the same seed and similarity options.
-    #[must_use]
     pub fn evaluates_as(&self, other: &Self) -> bool {
         self.seed == other.seed && self.similarity == other.similarity
     }
 
     /// Digest of the manifest that the plan was made for.
-    #[must_use]
     pub fn manifest_digest(&self) -> Digest {
         self.dataset.manifest
     }
 
     /// Arithmetic of the forward pass.
-    #[must_use]
     pub fn precision(&self) -> Precision {
         self.model.precision
     }
 
     /// Where the network runs.
-    #[must_use]
     pub fn device(&self) -> DeviceKind {
         self.model.device
     }
 
     /// Whether a network matches the plan, as far as can be told without running it.
-    #[must_use]
     pub fn is_computed_by(&self, network: &EmbedderInfo) -> bool {
         let PlannedModel { embedder, device, precision, .. } = &self.model;
         (embedder, *device, *precision) == (&network.name, network.device, network.precision)
     }
 
     /// [`EMBEDDING_CODE_VERSION`] of the program that planned it.
-    #[must_use]
     pub fn code(&self) -> u32 {
         self.code
     }
 
-    /// Name of the config.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Rows of that manifest.
-    #[must_use]
     pub fn faces(&self) -> u64 {
         self.dataset.faces
     }
@@ -196,8 +178,7 @@ fn sorted(value: Value) -> Value {
 }
 
 /// Flattens a value into rows: dotted keys, list items by index from 0, texts verbatim, absent values as `none`.
-#[must_use]
-pub fn flatten(value: &Value) -> Vec<(String, String)> {
+pub(crate) fn flatten(value: &Value) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     flatten_into(value, "", &mut rows);
     rows

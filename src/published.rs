@@ -10,14 +10,10 @@ use crate::metrics::Metrics;
 
 /// A published value and the measured one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PublishedResult {
-    /// Metric path.
+pub(crate) struct PublishedResult {
     pub metric: String,
-    /// The published value.
     pub published: f64,
-    /// The published ±.
     pub plus_minus: Option<f64>,
-    /// Where.
     pub source: String,
     /// Known differences between its protocol and this run's.
     pub differs: Vec<String>,
@@ -25,23 +21,17 @@ pub struct PublishedResult {
     pub here: Option<Estimate>,
     /// The measured standard deviation over folds, if that is what the published ± means.
     pub over_folds: Option<f64>,
-    /// Agreement of the two.
     pub standing: PublishedAgreement,
 }
 
 /// Agreement of a measured value with a published one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum PublishedAgreement {
-    /// The published value is in the measured interval.
+pub(crate) enum PublishedAgreement {
     Agrees,
-    /// The whole interval is above the published value.
     Above,
-    /// The whole interval is below the published value.
     Below,
-    /// The measured value has no interval to judge by.
     NoInterval,
-    /// The run has no such number.
     NotMeasured,
 }
 
@@ -62,8 +52,6 @@ impl PublishedAgreement {
         }
     }
 
-    /// The verdict in words.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::Agrees => "agrees",
@@ -80,8 +68,7 @@ const COMPARED_SECTIONS: [&str; 5] = ["dataset", "preprocess", "model", "weights
 
 /// Compares a run's metrics with published values, in the order of the config. `overrides`, `key=value` as on the
 /// command line, may make it a different experiment than the published one, which is listed as a difference.
-#[must_use]
-pub fn compare(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<PublishedResult> {
+pub(crate) fn compare(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<PublishedResult> {
     let overridden: BTreeSet<&str> = overrides.iter().filter_map(|set| set.split(['.', '=']).next()).collect();
     let overridden = COMPARED_SECTIONS.into_iter().filter(|part| overridden.contains(part));
     let overridden: Vec<String> = overridden.map(|part| format!("`{part}` was overridden")).collect();
@@ -107,20 +94,10 @@ pub fn compare(metrics: &Metrics, published: &[Published], overrides: &[String])
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::estimate::Unit;
 
     #[test]
     fn the_interval_decides() {
-        let here = |lower, upper| Estimate {
-            point: 0.5,
-            lower,
-            upper,
-            n: 9,
-            unit: Unit::Pairs,
-            level: 0.95,
-            method: String::new(),
-            bound: false,
-        };
+        let here = |lower, upper| Estimate { point: 0.5, lower, upper, ..Estimate::default() };
         let standing = |published| PublishedAgreement::of(Some(&here(Some(0.4), Some(0.6))), published);
         assert_eq!(
             [0.39, 0.4, 0.6, 0.61].map(standing),

@@ -12,19 +12,18 @@ use crate::numbers::Quantity;
 use crate::published::{self, PublishedAgreement, PublishedResult};
 
 /// Marks the start of the table, on its own line.
-pub const BEGIN: &str = "<!-- reproduce: begin -->";
+pub(crate) const BEGIN: &str = "<!-- reproduce: begin -->";
 /// Marks the end of the table, on its own line.
-pub const END: &str = "<!-- reproduce: end -->";
+pub(crate) const END: &str = "<!-- reproduce: end -->";
 
 /// Cell text of rows without a measurement.
 const NOT_MEASURED: &str = "not measured by this project";
 
 /// One figure of one config.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ReproducedRow {
+pub(crate) struct ReproducedRow {
     /// The config's path, as given.
     pub config: String,
-    /// Metric path.
     pub metric: String,
     /// The published value; empty if there is none.
     pub published: String,
@@ -34,37 +33,35 @@ pub struct ReproducedRow {
 
 /// A measured value with its run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ReproducedValue {
-    /// Value and interval, formatted.
+pub(crate) struct ReproducedValue {
     pub value: String,
     /// Agreement with the published value; empty if there is none.
     pub verdict: String,
     /// The run's name, which contains a digest of everything that can change a number.
     pub run: String,
-    /// Short digests of dataset and weights.
     pub digests: String,
 }
 
 /// What identifies a finished run.
 #[derive(Debug, Clone, Copy)]
-pub struct RunIdentity<'a> {
-    /// Its name.
+pub(crate) struct RunIdentity<'a> {
     pub run: &'a str,
-    /// Digest of the manifest.
     pub dataset: Digest,
-    /// Digest of the checkpoint.
     pub weights: Digest,
 }
 
 /// The document cannot take a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no place for the table: the document needs the line `{BEGIN}` and, below it, `{END}`, each exactly once")]
-pub struct MissingMarkers;
+pub(crate) struct MissingMarkers;
 
 /// The rows of a config: one per published value, or without any the accuracy of its first protocol or its equal error
 /// rate. `found` are a finished run's metrics.
-#[must_use]
-pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, RunIdentity<'_>)>) -> Vec<ReproducedRow> {
+pub(crate) fn rows(
+    path: &str,
+    config: &ExperimentConfig,
+    found: Option<(&Metrics, RunIdentity<'_>)>,
+) -> Vec<ReproducedRow> {
     let published = |row: &PublishedResult| {
         let kind = Quantity::of_metric(&row.metric);
         let spread = row.plus_minus.map_or(String::new(), |spread| format!(" ± {}", kind.value(spread)));
@@ -120,10 +117,7 @@ pub fn rows(path: &str, config: &ExperimentConfig, found: Option<(&Metrics, RunI
 
 /// The document with the rows in its table, and the rows that were kept: a config that could not run keeps its row from
 /// an earlier run.
-///
-/// # Errors
-/// [`MissingMarkers`].
-pub fn splice<'a>(
+pub(crate) fn splice<'a>(
     document: &str,
     rows: &'a [ReproducedRow],
 ) -> Result<(String, Vec<&'a ReproducedRow>), MissingMarkers> {

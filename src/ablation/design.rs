@@ -3,7 +3,6 @@
 use crate::config::Design;
 
 /// The steps of each variant, ascending; the first variant has none.
-#[must_use]
 pub fn variants(design: Design, steps: usize) -> Vec<Vec<usize>> {
     let all = design.variants(steps);
     match design {
@@ -15,7 +14,6 @@ pub fn variants(design: Design, steps: usize) -> Vec<Vec<usize>> {
 
 /// Pairs of `measured` variants (without the step, with it) that show what a step costs: against the variant before it
 /// on a path, the config itself, or each combination of the other steps.
-#[must_use]
 pub fn pairs(design: Design, measured: &[bool], step: usize) -> Vec<(usize, usize)> {
     let known = |variant: usize| measured.get(variant).copied().unwrap_or(false);
     let all = match design {

@@ -12,8 +12,8 @@ pub(crate) mod tests;
 
 use std::fmt::Write as _;
 
-pub use design::{pairs, variants};
-pub use numbers::{Accuracies, Replicates, RunValues};
+pub(crate) use design::{pairs, variants};
+pub(crate) use numbers::{Accuracies, Replicates, RunValues};
 use serde::Serialize;
 
 use crate::compare::{Effect, EffectVerdict, MetricDirection, PairedPairs, Speed};
@@ -23,20 +23,16 @@ use crate::estimate::Estimate;
 use crate::numbers::Quantity;
 
 /// Schema of the JSON.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// Result of an ablation.
 #[derive(Debug, Clone, Serialize)]
-pub struct AblationResult {
+pub(crate) struct AblationResult {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// Name of the config.
     pub config: String,
-    /// The config's description.
     pub description: String,
-    /// The metric.
     pub metric: Metric,
-    /// Which combinations were computed.
     pub design: Design,
     /// The faces and pairs behind the numbers; `None` if the runs could not be compared.
     pub shared: Option<Shared>,
@@ -46,45 +42,33 @@ pub struct AblationResult {
     pub changes: Vec<Change>,
     /// In the design `steps`: from the first measured variant to the last.
     pub total: Option<Change>,
-    /// The command that repeats it.
     pub command: String,
 }
 
-/// The metric of an ablation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Metric {
-    /// As in the config.
+pub(crate) struct Metric {
     pub key: String,
-    /// In words.
     pub name: String,
-    /// Which direction is better.
     pub better: MetricDirection,
-    /// How its values are formatted.
     #[serde(skip)]
     pub quantity: Quantity,
 }
 
 /// The faces and pairs that all measured variants share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Shared {
-    /// Faces.
+pub(crate) struct Shared {
     pub faces: u64,
-    /// Their identities.
     pub identities: u64,
     /// Faces of the first measured variant that another one lacks or that differ there.
     pub left_out: u64,
-    /// Pairs that each variant was evaluated on.
     pub pairs: PairedPairs,
 }
 
 /// One combination of steps.
 #[derive(Debug, Clone, Serialize)]
-pub struct AblationVariant {
-    /// In words.
+pub(crate) struct AblationVariant {
     pub name: String,
-    /// Indices of its steps.
     pub steps: Vec<usize>,
-    /// The keys they set.
     pub set: Vec<String>,
     /// Its run; `None` if it could not be made.
     pub run: Option<String>,
@@ -94,32 +78,27 @@ pub struct AblationVariant {
     pub value: Option<Estimate>,
     /// Effect compared with the config itself.
     pub to_config: Option<Effect>,
-    /// Embedding speed.
     pub speed: Option<Speed>,
-    /// The run whose embeddings it reused.
     pub adopted_from: Option<String>,
     /// Differences of its plan from the config's own: key, value there, value here.
     pub differences: Vec<[String; 3]>,
-    /// Where its embeddings were computed.
     pub origin: Option<EmbeddingOrigin>,
 }
 
 /// Where a variant's embeddings were computed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EmbeddingOrigin {
+pub(crate) struct EmbeddingOrigin {
     /// Version and revision of the program.
     pub program: String,
     /// Processor and the part of it in use, or the GPU.
     pub device: String,
-    /// Digest of the weights.
     pub weights: Digest,
-    /// Digest of the manifest.
     pub manifest: Digest,
 }
 
 /// What one step changes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// The step's name, or the names of all steps that the change covers if variants between were not measured.
     pub step: String,
     /// Pairs of variants (without it, with it) that the change is averaged over.
@@ -132,25 +111,19 @@ pub struct Change {
 
 /// A computed variant, before it is compared with the others.
 #[derive(Debug, Clone, Default)]
-pub struct ComputedVariant {
-    /// Its run.
+pub(crate) struct ComputedVariant {
     pub run: Option<String>,
     /// Why it could not be measured, if so.
     pub err: Option<String>,
-    /// Its plan, flattened.
     pub plan: Vec<(String, String)>,
-    /// Embedding speed.
     pub speed: Option<Speed>,
-    /// The run whose embeddings it reused.
     pub adopted_from: Option<String>,
-    /// Where its embeddings were computed.
     pub origin: Option<EmbeddingOrigin>,
 }
 
 impl AblationResult {
     /// Assembles the result. `computed` has an entry for each of [`variants`]; `place` is the index of a measured
     /// variant's run in `numbers`.
-    #[must_use]
     pub fn assemble(
         asked: &config::Ablation,
         metric: Metric,
@@ -213,13 +186,11 @@ impl AblationResult {
     }
 
     /// Whether the change of at least one step was measured.
-    #[must_use]
     pub fn measured(&self) -> bool {
         self.changes.iter().any(|change| change.effect.is_some())
     }
 
     /// Name of its page without extension, determined by the ablation and its runs.
-    #[must_use]
     pub fn page_name(&self) -> String {
         let runs: Vec<_> = self.variants.iter().map(|variant| (&variant.name, &variant.run)).collect();
         let identity = format!("{:?} {} {runs:?}", self.design, self.metric.key);
@@ -228,7 +199,6 @@ impl AblationResult {
     }
 
     /// The result in a sentence or two.
-    #[must_use]
     pub fn headline(&self) -> String {
         let Metric { name, quantity, .. } = &self.metric;
         let known: Vec<_> = self.changes.iter().filter_map(|change| Some((change, change.effect.as_ref()?))).collect();
@@ -269,8 +239,7 @@ impl AblationResult {
 }
 
 /// The wording of a verdict in an ablation.
-#[must_use]
-pub fn verdict(effect: &Effect) -> &'static str {
+pub(crate) fn verdict(effect: &Effect) -> &'static str {
     match effect.verdict {
         EffectVerdict::Same => "no change at all",
         EffectVerdict::NotResolvable => "cannot be told from 0",
@@ -278,9 +247,7 @@ pub fn verdict(effect: &Effect) -> &'static str {
     }
 }
 
-/// The name of a combination.
-#[must_use]
-pub fn name(asked: &config::Ablation, steps: &[usize]) -> String {
+pub(crate) fn name(asked: &config::Ablation, steps: &[usize]) -> String {
     match (asked.design, steps) {
         (_, []) => "as configured".into(),
         (Design::Steps, [.., last]) => asked.steps[*last].name.clone(),

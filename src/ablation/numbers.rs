@@ -26,7 +26,6 @@ pub struct Replicates {
 
 impl Replicates {
     /// A headline metric of runs evaluated on the same pairs.
-    #[must_use]
     pub fn of(metric: HeadlineMetric, runs: &[MeasuredRun]) -> Self {
         let first_alike = |run: &MeasuredRun| runs.iter().position(|other| run.same(other)).unwrap_or_default();
         Self {

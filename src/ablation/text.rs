@@ -7,7 +7,6 @@ use crate::text_table::TextTable;
 
 impl AblationResult {
     /// The ablation as text for the terminal.
-    #[must_use]
     pub fn to_text(&self) -> String {
         let mut lines = vec![self.headline(), String::new()];
         lines.push(format!("{}; {}", self.better(), self.meaning()));
@@ -41,7 +40,6 @@ impl AblationResult {
     }
 
     /// Which direction of the metric is better.
-    #[must_use]
     pub fn better(&self) -> String {
         let which = match self.metric.better {
             MetricDirection::Lower => "lower is better",
@@ -52,7 +50,6 @@ impl AblationResult {
     }
 
     /// What a change is relative to.
-    #[must_use]
     pub fn meaning(&self) -> &'static str {
         match self.design {
             Design::Steps => "each step keeps the changes before it, so another order may split the costs differently",
@@ -62,7 +59,6 @@ impl AblationResult {
     }
 
     /// The change that leads to a variant: from the variant before it, or from the config itself.
-    #[must_use]
     pub fn change_of(&self, variant: usize) -> Option<Change> {
         match self.design {
             Design::Steps => {
@@ -87,7 +83,6 @@ impl AblationResult {
 
 impl Change {
     /// How many of the design's pairs were measured.
-    #[must_use]
     pub fn over(&self) -> String {
         format!("{} of {}", self.pairs.len(), self.planned)
     }
@@ -95,7 +90,6 @@ impl Change {
 
 impl AblationVariant {
     /// Faces per second; a dash if unknown.
-    #[must_use]
     pub fn speed_text(&self) -> String {
         self.speed.as_ref().map_or_else(|| "–".into(), |speed| format!("{:.1}", speed.median))
     }
@@ -103,7 +97,6 @@ impl AblationVariant {
 
 impl Shared {
     /// The faces and pairs behind the numbers.
-    #[must_use]
     pub fn sentence(&self) -> String {
         let Self { faces, identities, left_out, pairs: PairedPairs { mode, genuine, impostor } } = self;
         let left_out = match left_out {

@@ -7,7 +7,6 @@ use crate::config;
 use crate::error::{CommandOutcome, Error};
 use crate::pages;
 
-/// Runs it.
 pub(super) fn run(arguments: &AblateArgs) -> Result<CommandOutcome, Error> {
     let (common, path) = (&arguments.config.common, &arguments.config.config);
     let loaded = config::load(path, &arguments.config.overrides)?;

@@ -11,7 +11,6 @@ use crate::run::{MissingBoxes, RunError, unused_boxes};
 use crate::text_table::TextTable;
 use crate::{dataset, model, plan, weights};
 
-/// Runs it.
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let config = &loaded.config;

@@ -7,7 +7,6 @@ use crate::error::{CommandOutcome, Error};
 use crate::pages;
 use crate::run::RunDirectory;
 
-/// Runs it.
 pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.common;
     // Reject a wrong command line before the long work.

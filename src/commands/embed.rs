@@ -8,15 +8,16 @@ use crate::agreement::PrecisionAgreement;
 use crate::cli::EmbedArgs;
 use crate::config::{self, Loaded};
 use crate::dataset::LeftOut;
-use crate::embed::EmbedOutcome;
+use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{CommandOutcome, Error};
 use crate::provenance::RunArithmetic;
-use crate::run::{self, Failures, RunDirectory};
+use crate::run::{self, Failures, MissingBoxes, RunDirectory, RunError};
 
-#[derive(Serialize)]
-struct EmbedOutput {
+/// What `embed --json` prints, and `experiment --json` among the rest.
+#[derive(Debug, Serialize)]
+pub(super) struct EmbedOutput {
     run: String,
-    directory: String,
+    pub directory: String,
     faces: usize,
     embedded: usize,
     failed: usize,
@@ -27,10 +28,38 @@ struct EmbedOutput {
     left_out: LeftOut,
     #[serde(skip_serializing_if = "Option::is_none")]
     without_box: Option<u64>,
+    #[serde(skip)]
+    pub caution: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    agreement: Option<PrecisionAgreement>,
+    pub agreement: Option<PrecisionAgreement>,
     #[serde(skip_serializing_if = "Option::is_none")]
     arithmetic: Option<RunArithmetic>,
+}
+
+impl EmbedOutput {
+    pub fn new(run: &RunDirectory, summary: &EmbedSummary, whole: Option<MissingBoxes>) -> Result<Self, RunError> {
+        Ok(Self {
+            run: run.name(),
+            directory: run.path().display().to_string(),
+            faces: summary.rows,
+            embedded: summary.embedded,
+            failed: summary.failed,
+            failures: run::failures(run)?,
+            resumed: summary.resumed,
+            left_out: run::left_out(run)?,
+            without_box: whole.map(|whole| whole.without_box),
+            caution: whole.map(|whole| whole.sentence()),
+            agreement: run::agreement(run)?,
+            arithmetic: run::arithmetic(run)?,
+        })
+    }
+
+    /// The counts, a line each.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{} of {} faces embedded, {} failed", self.embedded, self.faces, self.failed)];
+        lines.extend(left_out(&self.left_out));
+        lines
+    }
 }
 
 /// What to embed.
@@ -39,7 +68,6 @@ enum EmbedTarget {
     Run(RunDirectory),
 }
 
-/// Runs it.
 pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
     let target = if arguments.target.is_file() {
         EmbedTarget::Config(Box::new(config::load(&arguments.target, &arguments.overrides)?))
@@ -71,25 +99,11 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
         match context.embed(prepared)? {
             EmbedOutcome::Interrupted(_) => Ok(interrupted(&resume())),
             EmbedOutcome::Complete(summary) => {
-                let done = EmbedOutput {
-                    run: run.name(),
-                    directory: run.path().display().to_string(),
-                    faces: summary.rows,
-                    embedded: summary.embedded,
-                    failed: summary.failed,
-                    failures: run::failures(&run)?,
-                    resumed: summary.resumed,
-                    left_out: run::left_out(&run)?,
-                    without_box: whole.map(|whole| whole.without_box),
-                    agreement: run::agreement(&run)?,
-                    arithmetic: run::arithmetic(&run)?,
-                };
+                let done = EmbedOutput::new(&run, &summary, whole)?;
                 print(&arguments.common, &done, || {
-                    let mut lines =
-                        vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
-                    lines.extend(left_out(&done.left_out));
+                    let mut lines = done.lines();
                     lines.extend(done.agreement.iter().flat_map(PrecisionAgreement::lines));
-                    lines.extend(whole.map(|whole| whole.sentence()));
+                    lines.extend(done.caution.clone());
                     lines.push(format!("run     {}", done.directory));
                     lines.join("\n")
                 })?;

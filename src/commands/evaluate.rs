@@ -8,7 +8,6 @@ use crate::cli::RunArgs;
 use crate::error::{CommandOutcome, Error};
 use crate::run::{Evaluated, RunDirectory};
 
-/// Runs it.
 pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
     with_context(&arguments.common, |context| {
         let run = RunDirectory::find(context.experiments, &arguments.run)?;

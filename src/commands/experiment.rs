@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::embed::EmbedOutput;
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
 use crate::cli::ConfigArgs;
@@ -12,35 +13,18 @@ use crate::error::{CommandOutcome, Error};
 use crate::metrics::{Judged, Metrics};
 use crate::numbers::{self, Quantity};
 use crate::pages;
-use crate::provenance::RunArithmetic;
 use crate::published::{self, PublishedResult};
-use crate::run::{self, Evaluated, Failures, MissingBoxes, RunContext, RunDirectory};
+use crate::run::{Evaluated, MissingBoxes, RunContext, RunDirectory};
 use crate::terminal::say;
 
 /// What `experiment --json` prints.
 #[derive(Debug, Serialize)]
 struct ExperimentOutput<'a> {
     status: &'static str,
-    run: String,
-    directory: String,
+    #[serde(flatten)]
+    embedded: EmbedOutput,
     report: Option<String>,
-    faces: usize,
-    embedded: usize,
-    failed: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    failures: Option<&'a Failures>,
-    resumed: usize,
-    #[serde(skip_serializing_if = "LeftOut::is_empty")]
-    left_out: LeftOut,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    without_box: Option<u64>,
-    #[serde(skip)]
-    caution: Option<String>,
     expectations: &'a [Judged],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agreement: Option<PrecisionAgreement>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arithmetic: Option<RunArithmetic>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_evaluated: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +32,6 @@ struct ExperimentOutput<'a> {
     published: Vec<PublishedResult>,
 }
 
-/// Runs it.
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let published = loaded.config.published.clone();
@@ -88,7 +71,6 @@ fn finish(
 ) -> Result<CommandOutcome, Error> {
     // A changed expectation breaks the seal: a run that is still sealed was complete before.
     let nothing_to_do = finished_before && run.has(RunDirectory::SEALED);
-    let failures = run::failures(run)?;
     let evaluated = match context.evaluate(run, false) {
         Err(error) if error.interrupted() => return Ok(interrupted(resume)),
         other => other?,
@@ -105,20 +87,9 @@ fn finish(
             (_, true) => "already-complete",
             (_, false) => "complete",
         },
-        run: run.name(),
-        directory: run.path().display().to_string(),
+        embedded: EmbedOutput::new(run, summary, whole)?,
         report: report.map(|path| path.display().to_string()),
-        faces: summary.rows,
-        embedded: summary.embedded,
-        failed: summary.failed,
-        failures: failures.as_ref(),
-        resumed: summary.resumed,
-        left_out: run::left_out(run)?,
-        without_box: whole.map(|whole| whole.without_box),
-        caution: whole.map(|whole| whole.sentence()),
         expectations: evaluated.expectations(),
-        agreement: run::agreement(run)?,
-        arithmetic: run::arithmetic(run)?,
         not_evaluated,
         published: metrics
             .map(|metrics| published::compare(metrics, published, &arguments.overrides))
@@ -153,17 +124,16 @@ pub(super) fn interrupted(resume: &str) -> CommandOutcome {
 }
 
 fn text(done: &ExperimentOutput<'_>) -> String {
-    let mut lines = vec![format!("{} of {} faces embedded, {} failed", done.embedded, done.faces, done.failed)];
-    lines.extend(left_out(&done.left_out));
+    let mut lines = done.embedded.lines();
     if let Some(metrics) = done.metrics {
         lines.push(headline(metrics));
     }
     lines.extend(done.not_evaluated.map(not_evaluated));
-    lines.extend(done.agreement.iter().flat_map(PrecisionAgreement::lines));
+    lines.extend(done.embedded.agreement.iter().flat_map(PrecisionAgreement::lines));
     lines.extend(done.expectations.iter().map(|judged| expectation(judged, done.not_evaluated)));
     lines.extend(done.published.iter().map(published_line));
-    lines.extend(done.caution.clone());
-    lines.push(format!("run     {}", done.directory));
+    lines.extend(done.embedded.caution.clone());
+    lines.push(format!("run     {}", done.embedded.directory));
     if let Some(report) = &done.report {
         lines.push(format!("report  {report}"));
     }

@@ -8,7 +8,6 @@ use crate::cli::ConfigArgs;
 use crate::config;
 use crate::error::{CommandOutcome, Error};
 
-/// Runs it.
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let config = config::load(&arguments.config, &arguments.overrides)?.config;
     with_context(&arguments.common, |context| {

@@ -7,7 +7,6 @@ use crate::numbers::Quantity;
 use crate::run::{self, RunDirectory};
 use crate::text_table::TextTable;
 
-/// Runs it.
 pub(super) fn run(arguments: &LookupArgs) -> Result<CommandOutcome, Error> {
     let run = RunDirectory::find(&arguments.common.experiments, &arguments.run)?;
     let found = run::lookup(&run, &arguments.face_id, arguments.neighbours)?;

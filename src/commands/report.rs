@@ -8,7 +8,6 @@ use crate::error::{CommandOutcome, Error};
 use crate::pages;
 use crate::run::RunDirectory;
 
-/// Runs it.
 pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
     with_context(&arguments.common, |context| {
         let run = RunDirectory::find(context.experiments, &arguments.run)?;

@@ -24,7 +24,6 @@ struct ReproduceOutput {
     not_run: Vec<(String, String)>,
 }
 
-/// Runs it.
 pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
     // Reject a wrong config or document before the long work.
     let loaded = arguments.configs.iter().map(|path| Ok((path, config::load(path, &[])?)));

@@ -7,7 +7,6 @@ use crate::numbers::Quantity;
 use crate::run;
 use crate::text_table::TextTable;
 
-/// Runs it.
 pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
     let rows = run::list(&arguments.common.experiments)?;
     print(&arguments.common, &rows, || {

@@ -9,7 +9,6 @@ use crate::error::{CommandOutcome, Error};
 use crate::pages;
 use crate::throughput::{self, ThroughputRequest, VariantSelection};
 
-/// Runs it.
 pub(super) fn run(arguments: &ThroughputArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.config.common;
     let loaded = config::load(&arguments.config.config, &arguments.config.overrides)?;

@@ -8,7 +8,6 @@ use crate::run::RunDirectory;
 /// Violations listed per rule.
 const MAX_LISTED: usize = 10;
 
-/// Runs it.
 pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
     let run = RunDirectory::find(&arguments.common.experiments, &arguments.run)?;
     let checks = with_context(&arguments.common, |context| Ok(context.verify(&run)?))?;

@@ -34,7 +34,6 @@ pub(super) fn reclassify(same: Option<bool>, plan: &mut Vec<Difference>, provena
 
 impl RunComparison {
     /// States that all runs were computed by the same arithmetic, if they were.
-    #[must_use]
     pub fn arithmetic_sentence(&self) -> Option<String> {
         let fingerprint = fingerprint(self.summaries.first()?)?;
         (self.same_arithmetic == Some(true)).then(|| {

@@ -9,7 +9,6 @@ use crate::similarity::Labelled;
 pub struct SharedFaces {
     /// For each run, the row of each common face in its matrix.
     pub rows: Vec<Vec<u32>>,
-    /// For each run, how many faces it has embedded.
     pub embedded: Vec<u64>,
     /// Faces of the first run that another has not embedded.
     pub missing: u64,
@@ -19,7 +18,6 @@ pub struct SharedFaces {
 
 impl SharedFaces {
     /// The first run alone, with its number of embedded faces.
-    #[must_use]
     pub fn first(faces: usize) -> Self {
         Self { rows: vec![(0..faces as u32).collect()], embedded: vec![faces as u64], missing: 0, differing: 0 }
     }
@@ -53,14 +51,10 @@ impl SharedFaces {
         self.embedded.push(next.len() as u64);
     }
 
-    /// How many faces are common.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.rows[0].len()
     }
 
-    /// Whether no face is common.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

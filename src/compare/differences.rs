@@ -9,9 +9,7 @@ use super::RunSummary;
 /// One key with different values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Dotted key.
     pub key: String,
-    /// The part of the plan it belongs to.
     pub part: PlanPart,
     /// Value in each run; `None` where a run has no such key.
     pub values: Vec<Option<String>>,
@@ -21,23 +19,15 @@ pub struct Difference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlanPart {
-    /// Which faces.
     Dataset,
-    /// Which pairs.
     Protocol,
-    /// What the network sees.
     Preprocessing,
-    /// The network and its parameters.
     Weights,
-    /// The program and its arithmetic.
     Code,
-    /// Anything else: names, intervals, machines.
     Other,
 }
 
 impl PlanPart {
-    /// In words.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Dataset => "dataset",

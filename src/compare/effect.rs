@@ -13,9 +13,7 @@ use crate::verification::paired::{self, Replicated};
 pub enum EffectVerdict {
     /// Every compared pair has the same cosine in both runs.
     Same,
-    /// The whole interval is on the better side.
     Better,
-    /// The whole interval is on the worse side.
     Worse,
     /// The whole interval is above 0, for a metric without a better direction.
     Higher,
@@ -26,8 +24,6 @@ pub enum EffectVerdict {
 }
 
 impl EffectVerdict {
-    /// In words.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Same => "same",
@@ -45,19 +41,16 @@ impl EffectVerdict {
 pub struct Effect {
     /// The run's value minus the other's, with its paired interval.
     pub difference: Estimate,
-    /// Verdict on the run.
     pub verdict: EffectVerdict,
 }
 
 impl Effect {
     /// Compares `run` with `reference`; `same` if all their cosines are equal.
-    #[must_use]
     pub fn of(metric: HeadlineMetric, reference: &Replicated, run: &Replicated, same: bool) -> Self {
         Self::judged(metric.better(), paired::difference(reference, run), same)
     }
 
     /// Judges a difference in a metric whose better direction is `better`; `same` if the underlying data is equal.
-    #[must_use]
     pub fn judged(better: MetricDirection, mut difference: Estimate, same: bool) -> Self {
         if !same && difference.lower.is_some() && difference.lower == difference.upper {
             (difference.lower, difference.upper, difference.method) = (None, None, NO_SPREAD.into());
@@ -80,7 +73,6 @@ impl Effect {
 
     /// Whether the whole interval is worse by more than `tolerance`; for a metric without a better direction, whether
     /// it differs by more.
-    #[must_use]
     pub fn exceeds(&self, metric: HeadlineMetric, tolerance: f64) -> bool {
         let Estimate { lower: Some(lower), upper: Some(upper), .. } = self.difference else { return false };
         let (above, below) = (lower > tolerance, upper < -tolerance);

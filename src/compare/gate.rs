@@ -24,9 +24,7 @@ pub struct Tolerances {
 /// How much worse a run may be in one metric.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Tolerance {
-    /// Which.
     pub metric: HeadlineMetric,
-    /// By how much.
     pub value: f64,
 }
 
@@ -38,9 +36,6 @@ impl Default for Tolerances {
 
 impl Tolerances {
     /// Parses `NAME=VALUE` texts, e.g. `eer=0.001`, `tar@fmr=1e-3=0.01`, `speed=0.2`; the last of a name wins.
-    ///
-    /// # Errors
-    /// [`CompareError::Tolerance`], [`CompareError::UnknownMetric`].
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, CompareError> {
         let mut tolerances = Self::default();
         for text in texts.iter().map(AsRef::as_ref) {
@@ -79,7 +74,6 @@ impl Tolerances {
 pub struct RegressionGate {
     /// Whether no run is worse than the tolerances allow.
     pub passed: bool,
-    /// What was allowed.
     pub tolerances: Tolerances,
     /// Regressions beyond that.
     pub regressions: Vec<Finding>,
@@ -90,19 +84,16 @@ pub struct RegressionGate {
 /// One finding about one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Its name.
     pub run: String,
     /// Its number in the comparison, from 1.
     pub number: usize,
     /// `speed`, `pairs`, or the key of a metric.
     pub what: String,
-    /// In words.
     pub text: String,
 }
 
 impl RegressionGate {
     /// Judges every run but the first. Runs that share no pairs fail, because they cannot be judged.
-    #[must_use]
     pub fn judge(comparison: &RunComparison, tolerances: Tolerances) -> Self {
         let (mut regressions, mut not_judged) = (Vec::new(), Vec::new());
         for run in 1..comparison.runs.len() {
@@ -131,8 +122,6 @@ impl RegressionGate {
         Self { passed: regressions.is_empty(), tolerances, regressions, not_judged }
     }
 
-    /// The judgement, line by line.
-    #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("gate: {}", if self.passed { "passed" } else { "failed" })];
         let line =

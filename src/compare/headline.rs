@@ -15,26 +15,19 @@ use crate::verification::paired::Replicated;
 use crate::verification::rates::Rates;
 use crate::verification::thresholds::{self, TARGETS};
 
-/// One headline metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum HeadlineMetric {
-    /// Equal error rate.
     Eer,
     /// True accept rate at a false match rate, at each run's own threshold.
     Tar(f64),
-    /// Area under the ROC curve.
     Auc,
-    /// Separation of the two distributions.
     DPrime,
-    /// Mean cosine.
     Mean(PairKind),
-    /// Standard deviation of cosines.
     Std(PairKind),
 }
 
 impl HeadlineMetric {
     /// All of them, in display order.
-    #[must_use]
     pub fn all() -> Vec<Self> {
         use HeadlineMetric::{Auc, DPrime, Eer, Mean, Std, Tar};
         use PairKind::{Genuine, Impostor};
@@ -45,7 +38,6 @@ impl HeadlineMetric {
     }
 
     /// As in `expect:` of a config: `eer`, `tar@fmr=1e-3`, `genuine.mean`.
-    #[must_use]
     pub fn key(self) -> String {
         match self {
             Self::Eer => "eer".into(),
@@ -62,27 +54,19 @@ impl HeadlineMetric {
         metrics::find(&self.key())
     }
 
-    /// In words.
-    #[must_use]
     pub fn name(self) -> String {
         self.metric().map_or_else(|| self.key(), |metric| metric.name.into())
     }
 
-    /// How its values are formatted.
-    #[must_use]
     pub fn quantity(self) -> Quantity {
         Quantity::of_metric(&self.key())
     }
 
-    /// Which direction is better.
-    #[must_use]
     pub fn better(self) -> MetricDirection {
         self.metric().map_or(MetricDirection::Neither, |metric| metric.better)
     }
 
-    /// Parses a key; the false match rate may be spelled in any way (`tar@fmr=0.001`).
-    ///
-    /// # Errors
+    /// Parses a key; the false match rate may be spelled in any way (`tar@fmr=0.001`). Fails with
     /// [`CompareError::UnknownMetric`] with the nearest key. `also` are other accepted names.
     pub fn parse(text: &str, also: &[&str]) -> Result<Self, CompareError> {
         let rate = text.strip_prefix("tar@fmr=").and_then(|rate| rate.parse::<f64>().ok());
@@ -125,14 +109,12 @@ impl HeadlineMetric {
     }
 
     /// The metric as a run stored it.
-    #[must_use]
     pub fn stored(self, metrics: &Metrics) -> Option<&Estimate> {
         metrics.estimate(&self.key())
     }
 
     /// All metrics of one run, in the order of [`HeadlineMetric::all`], as in `metrics.json` and with their replicates.
     /// `None` if the pairs cannot resolve a metric.
-    #[must_use]
     pub fn measure(rates: Rates<'_>) -> Vec<Option<Replicated>> {
         let estimator = rates.estimator;
         let (points, _) = thresholds::operating_points(rates);

@@ -17,32 +17,29 @@ mod text;
 
 use std::collections::BTreeSet;
 
-pub use common::SharedFaces;
-pub use differences::{Difference, PlanPart};
-pub use effect::{Effect, EffectVerdict};
-pub use gate::{RegressionGate, Tolerances};
-pub use headline::{HeadlineMetric, MetricDirection};
-pub use pairing::{
+pub(crate) use common::SharedFaces;
+pub(crate) use differences::{Difference, PlanPart};
+pub(crate) use effect::{Effect, EffectVerdict};
+pub(crate) use gate::{RegressionGate, Tolerances};
+pub(crate) use headline::{HeadlineMetric, MetricDirection};
+pub(crate) use pairing::{
     Embeddings, Matrix, MeasuredRun, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, RankedRun, Ranking,
 };
-pub use same_space::{FaceAgreement, NearestFaces};
+pub(crate) use same_space::{FaceAgreement, NearestFaces};
 pub(crate) use same_space::{asked, nearest};
 use serde::Serialize;
-pub use speed::{Setting, Speed, Timing, speeds};
-pub use stored::MetricRow;
+pub(crate) use speed::{Setting, Speed, Timing, speeds};
+pub(crate) use stored::MetricRow;
 
 use crate::evaluate::Evaluation;
 
 /// The data of one run that a comparison uses.
 #[derive(Debug, Clone)]
-pub struct RunSummary {
-    /// Name of the run directory.
+pub(crate) struct RunSummary {
     pub run_id: String,
     /// The resolved plan, flattened: dotted key → value.
     pub plan: Vec<(String, String)>,
-    /// Provenance, flattened: dotted key → value.
     pub provenance: Vec<(String, String)>,
-    /// The numbers.
     pub evaluation: Evaluation,
 }
 
@@ -87,14 +84,13 @@ pub enum CompareError {
 
 /// Runs side by side. The first is the reference.
 #[derive(Debug, Clone, Serialize)]
-pub struct RunComparison {
+pub(crate) struct RunComparison {
     /// Names, in the order given.
     pub runs: Vec<String>,
     /// One line: whether the numbers are comparable, and if not, why.
     pub headline: String,
     /// Whether dataset, protocol and preprocessing are the same.
     pub comparable: bool,
-    /// What differs in the plans.
     pub plan: Vec<Difference>,
     /// What differs in provenance, without times and all sessions but the last.
     pub provenance: Vec<Difference>,
@@ -111,16 +107,12 @@ pub struct RunComparison {
     pub gate: Option<RegressionGate>,
     /// Headline metrics as each run stored them, on its own faces and pairs.
     pub metrics: Vec<MetricRow>,
-    /// The data of each run.
     #[serde(skip)]
     pub summaries: Vec<RunSummary>,
 }
 
-/// Compares runs.
-///
-/// # Errors
-/// [`CompareError`] for fewer than two runs or one run twice.
-pub fn compare(runs: Vec<RunSummary>) -> Result<RunComparison, CompareError> {
+/// Compares runs. Fails with [`CompareError`] for fewer than two runs or one run twice.
+pub(crate) fn compare(runs: Vec<RunSummary>) -> Result<RunComparison, CompareError> {
     if runs.len() < 2 {
         return Err(CompareError::TooFew { given: runs.len() });
     }

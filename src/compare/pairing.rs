@@ -37,22 +37,16 @@ pub struct Pairing<'a> {
 /// Several runs on the same pairs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Paired {
-    /// Which faces.
     pub faces: PairedFaces,
-    /// Which pairs.
     pub pairs: PairedPairs,
-    /// Each headline metric in each run.
     pub metrics: Vec<PairedMetric>,
-    /// Threshold at each run's equal error rate.
     pub eer_thresholds: Vec<f64>,
     /// Each run's embeddings compared with the reference's; `None` for the reference itself.
     pub embeddings: Vec<Option<Embeddings>>,
     /// All runs, best first.
     pub ranking: Ranking,
-    /// Curve of each run on these pairs.
     #[serde(skip)]
     pub curves: Vec<Curve>,
-    /// Histograms of each run on these pairs.
     #[serde(skip)]
     pub histograms: Vec<Histograms>,
 }
@@ -60,11 +54,8 @@ pub struct Paired {
 /// The faces that all runs share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PairedFaces {
-    /// How many.
     pub common: u64,
-    /// Their identities.
     pub identities: u64,
-    /// Faces that each run has embedded.
     pub embedded: Vec<u64>,
     /// Faces of the first run left out because another run has not embedded them.
     pub missing: u64,
@@ -81,18 +72,14 @@ pub struct PairedPairs {
     pub mode: &'static str,
     /// Same-identity pairs.
     pub genuine: u64,
-    /// Different-identity pairs.
     pub impostor: u64,
 }
 
 /// One metric in all runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PairedMetric {
-    /// Its key.
     pub metric: HeadlineMetric,
-    /// In words.
     pub name: String,
-    /// Which direction is better.
     pub better: MetricDirection,
     /// Value in each run, with its own interval; `None` if the run has none.
     pub values: Vec<Option<Estimate>>,
@@ -107,16 +94,12 @@ pub enum Embeddings {
     /// Both runs embed into the same space.
     Compared(Box<FaceAgreement>),
     /// They do not, or there is only one face.
-    NotComparable {
-        /// Why.
-        reason: String,
-    },
+    NotComparable { reason: String },
 }
 
 /// All runs by one metric.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ranking {
-    /// The metric.
     pub by: HeadlineMetric,
     /// Best first (highest first for a metric without a better direction); runs without a value last.
     pub ranks: Vec<RankedRun>,
@@ -127,7 +110,6 @@ pub struct Ranking {
 pub struct RankedRun {
     /// Which run, counted from 0 in the order they were given.
     pub run: usize,
-    /// Its value.
     pub value: Option<Estimate>,
     /// This run compared with the next one.
     pub to_next: Option<Effect>,
@@ -135,7 +117,6 @@ pub struct RankedRun {
 
 /// Row-major unit rows of the common faces.
 pub struct Matrix {
-    /// The numbers.
     pub data: Vec<f32>,
     /// Numbers in a row.
     pub dimension: usize,
@@ -159,14 +140,12 @@ pub struct MeasuredRun {
 
 impl MeasuredRun {
     /// Whether all compared pairs have equal cosines.
-    #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         let values = |run: &Self| run.metrics.iter().flatten().map(|m| m.values.clone()).collect::<Vec<_>>();
         self.genuine == other.genuine && self.impostor == other.impostor && values(self) == values(other)
     }
 
     /// One metric with its replicates; `None` where the pairs cannot resolve it.
-    #[must_use]
     pub fn metric(&self, metric: HeadlineMetric) -> Option<&Replicated> {
         let place = HeadlineMetric::all().iter().position(|other| *other == metric)?;
         self.metrics[place].as_ref()
@@ -180,10 +159,7 @@ impl MeasuredRun {
 
 impl<'a> Pairing<'a> {
     /// The pairs among the common faces. `first` are all embedded faces of the first run; its `options` and `seed`
-    /// choose the same pairs for all runs.
-    ///
-    /// # Errors
-    /// The reason why there is nothing to compare.
+    /// choose the same pairs for all runs. Fails with the reason why there is nothing to compare.
     pub fn new(
         first: &[Labelled<'a>],
         common: &'a SharedFaces,
@@ -204,10 +180,8 @@ impl<'a> Pairing<'a> {
     }
 
     /// The pairs of a published list, for faces without identities. `first` are all embedded faces of the first run,
-    /// labelled by the groups that the list treats as one person; `list` refers to its rows.
-    ///
-    /// # Errors
-    /// The reason why there is nothing to compare.
+    /// labelled by the groups that the list treats as one person; `list` refers to its rows. Fails with the reason why
+    /// there is nothing to compare.
     pub fn of_list(
         first: &[Labelled<'a>],
         list: &[RowPair],
@@ -235,9 +209,6 @@ impl<'a> Pairing<'a> {
     /// Evaluates every run. `load` reads the common faces' rows of one run, in the order of [`SharedFaces::rows`]; at
     /// most two matrices are held at a time, and the reference's only while another run embeds into the same space.
     /// `Ok(None)` if cancelled.
-    ///
-    /// # Errors
-    /// Those of `load`.
     pub fn measure<E>(
         &self,
         runs: &[RunSummary],
@@ -286,9 +257,6 @@ impl<'a> Pairing<'a> {
     }
 
     /// Evaluates every run, loading one matrix of common faces at a time. `Ok(None)` if cancelled.
-    ///
-    /// # Errors
-    /// Those of `load`.
     pub fn measure_each<E>(
         &self,
         mut load: impl FnMut(usize) -> Result<Matrix, E>,
@@ -299,20 +267,16 @@ impl<'a> Pairing<'a> {
         runs.map(|run| Ok(self.measure_one(load(run)?.rows(), progress, cancel))).collect()
     }
 
-    /// The faces that all runs share.
-    #[must_use]
     pub fn common(&self) -> &SharedFaces {
         self.common
     }
 
     /// People among the faces that all runs share.
-    #[must_use]
     pub fn identities(&self) -> u64 {
         if self.list.is_some() { 0 } else { self.population.names.len() as u64 }
     }
 
     /// The pairs that all runs are evaluated on.
-    #[must_use]
     pub fn asked(&self, measured: &MeasuredRun) -> PairedPairs {
         let quota = Quota::new(&self.population.available, self.options);
         PairedPairs {

@@ -22,44 +22,36 @@ const LEVELS: [f64; 5] = [0.001, 0.01, 0.05, 0.25, 0.5];
 /// One run's embeddings compared with the reference's, face by face.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FaceAgreement {
-    /// Faces.
     pub faces: u64,
     /// Faces whose two embeddings are bit-identical.
     pub identical: u64,
     /// Lowest cosine of a face's two embeddings.
     pub min: f64,
-    /// Mean of these cosines.
     pub mean: f64,
     /// Their lower quantiles.
     pub quantiles: Vec<Level>,
     /// The faces that moved most, lowest cosine first, without faces that did not move.
     pub worst: Vec<Moved>,
-    /// Nearest other faces.
     pub nearest: NearestFaces,
 }
 
-/// One quantile.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Level {
     /// Share of faces at or below.
     pub level: f64,
-    /// Cosine.
     pub cosine: f64,
 }
 
 /// A face that moved.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Moved {
-    /// Which.
     pub face_id: String,
-    /// Cosine of its two embeddings.
     pub cosine: f64,
 }
 
 /// Changes of the nearest other face (rank 1 by cosine among all common faces).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct NearestFaces {
-    /// Queried faces.
     pub asked: u64,
     /// Faces whose nearest other face differs from the reference.
     pub flipped: u64,
@@ -67,8 +59,15 @@ pub struct NearestFaces {
     pub all: bool,
 }
 
+impl NearestFaces {
+    /// The nearest rows of the queried among `faces` faces, in the reference and in the run.
+    pub(crate) fn of(before: &[u32], after: &[u32], faces: usize) -> Self {
+        let flipped = before.iter().zip(after).filter(|(before, after)| before != after).count();
+        Self { asked: before.len() as u64, flipped: flipped as u64, all: before.len() == faces }
+    }
+}
+
 /// Why two runs do not embed into one space: the plan keys that differ. `None` if they do.
-#[must_use]
 pub fn other_space(reference: &RunSummary, run: &RunSummary) -> Option<String> {
     const ARITHMETIC: [&str; 4] = ["model.embedder", "model.device", "model.precision", "model.calibration"];
     let decisive = |run: &RunSummary| -> Vec<(String, String)> {
@@ -90,7 +89,6 @@ pub fn other_space(reference: &RunSummary, run: &RunSummary) -> Option<String> {
 }
 
 /// The faces queried for their nearest other face: all, or a seeded sample of many; ascending.
-#[must_use]
 pub fn asked(faces: usize, seed: u64) -> Vec<u32> {
     let mut all: Vec<u32> = (0..faces as u32).collect();
     if faces > QUERY_ALL_UP_TO {
@@ -102,7 +100,6 @@ pub fn asked(faces: usize, seed: u64) -> Vec<u32> {
 }
 
 /// The nearest other row of each query, the first of ties. `None` if cancelled or if there is no other row.
-#[must_use]
 pub fn nearest(rows: Rows<'_>, asked: &[u32], progress: &dyn Progress, cancel: &Cancel) -> Option<Vec<u32>> {
     // Blocks small enough to stay in the cache.
     const BLOCK: usize = 64;
@@ -140,7 +137,6 @@ pub fn nearest(rows: Rows<'_>, asked: &[u32], progress: &dyn Progress, cancel: &
 impl FaceAgreement {
     /// Compares two matrices with one row for each of `ids`. `nearest` are the nearest rows of the queried faces in the
     /// reference and in the run. `None` without faces.
-    #[must_use]
     pub fn of(ids: &[&str], reference: Rows<'_>, run: Rows<'_>, nearest: [&[u32]; 2]) -> Option<Self> {
         let faces = ids.len();
         let row = |row: usize| (reference.row(row as u32), run.row(row as u32));
@@ -159,7 +155,6 @@ impl FaceAgreement {
         let moved = cosines.iter().filter(|(_, i)| row(*i).0 != row(*i).1).take(WORST_LISTED);
         let worst = moved.map(|&(cosine, i)| Moved { face_id: ids[i].into(), cosine }).collect();
         let [before, after] = nearest;
-        let flipped = before.iter().zip(after).filter(|(before, after)| before != after).count();
         Some(Self {
             faces: faces as u64,
             identical: identical as u64,
@@ -167,7 +162,7 @@ impl FaceAgreement {
             mean,
             quantiles: LEVELS.map(quantile).into(),
             worst,
-            nearest: NearestFaces { asked: before.len() as u64, flipped: flipped as u64, all: before.len() == faces },
+            nearest: NearestFaces::of(before, after, faces),
         })
     }
 }

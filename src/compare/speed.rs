@@ -18,13 +18,11 @@ pub struct Setting {
     pub machine: String,
     /// `CPU`, or the GPU's name.
     pub device: String,
-    /// Threads of the forward pass.
     pub threads: usize,
     /// `release` or `debug`.
     pub profile: String,
 }
 
-/// Speed of one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Speed {
     /// Faces a second, from reading to the last forward pass: median of the chunks.
@@ -33,7 +31,6 @@ pub struct Speed {
     pub lower: f64,
     /// Upper quartile of the chunks.
     pub upper: f64,
-    /// Chunks.
     pub chunks: u64,
     /// This median over the first run's; `None` in the first run and where the two cannot be compared.
     pub ratio: Option<f64>,
@@ -42,7 +39,6 @@ pub struct Speed {
 }
 
 /// Speed of each run; the first is the reference. `None` for a run without a timed chunk.
-#[must_use]
 pub fn speeds(runs: &[Timing]) -> Vec<Option<Speed>> {
     let mut speeds: Vec<Option<Speed>> = runs.iter().map(speed).collect();
     let Some((reference, others)) = speeds.split_first_mut() else { return speeds };

@@ -11,11 +11,8 @@ use crate::numbers::Quantity;
 /// One metric in all runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MetricRow {
-    /// In words.
     pub name: String,
-    /// Value in each run.
     pub values: Vec<MetricValue>,
-    /// How the numbers are formatted.
     #[serde(skip)]
     pub quantity: Option<Quantity>,
 }
@@ -71,7 +68,6 @@ pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
 
 impl MetricRow {
     /// Point and interval of one run; a dash if the run has no such number.
-    #[must_use]
     pub fn value(&self, run: usize) -> String {
         let Some(value) = self.values.get(run) else { return String::new() };
         match (&value.estimate, value.count, self.quantity) {
@@ -82,7 +78,6 @@ impl MetricRow {
     }
 
     /// Difference from the first run, in percentage points for rates; `=` for the same value, empty if unknown.
-    #[must_use]
     pub fn difference(&self, run: usize) -> String {
         let difference = self.values.get(run).and_then(|value| value.difference);
         difference.map_or_else(String::new, |difference| match self.quantity {

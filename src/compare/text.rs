@@ -11,7 +11,6 @@ const MAX_VALUE_WIDTH: usize = 30;
 
 impl RunComparison {
     /// The comparison as text for the terminal.
-    #[must_use]
     pub fn to_text(&self) -> String {
         let mut lines = vec![self.headline.clone(), String::new()];
         lines.extend(self.runs.iter().enumerate().map(|(i, run)| format!("[{}]  {run}", i + 1)));
@@ -114,7 +113,6 @@ impl RunComparison {
 
 impl Paired {
     /// The faces and pairs behind the numbers.
-    #[must_use]
     pub fn sentence(&self) -> String {
         let PairedFaces { common, identities, .. } = self.faces;
         let PairedPairs { mode, genuine, impostor } = self.pairs;
@@ -125,7 +123,6 @@ impl Paired {
     }
 
     /// Faces that are left out, and runs whose stored metrics cover other faces.
-    #[must_use]
     pub fn left_out(&self) -> Vec<String> {
         let PairedFaces { missing, differing, ref embedded, ref stored_on_other_faces, .. } = self.faces;
         let mut lines = Vec::new();
@@ -145,7 +142,6 @@ impl Paired {
 
 impl Effect {
     /// Difference, interval and verdict.
-    #[must_use]
     pub fn sentence(&self, metric: HeadlineMetric) -> String {
         if self.verdict == EffectVerdict::Same {
             return "same".into();
@@ -156,7 +152,6 @@ impl Effect {
 
 impl Embeddings {
     /// How far faces moved.
-    #[must_use]
     pub fn sentence(&self) -> String {
         match self {
             Self::NotComparable { reason } => format!("another embedding space: {reason}"),
@@ -175,7 +170,6 @@ impl Embeddings {
 
 impl Speed {
     /// Median, quartiles, and their relation to the reference.
-    #[must_use]
     pub fn sentence(&self) -> String {
         let Self { median, lower, upper, chunks, ratio, not_comparable } = self;
         let against = match (ratio, not_comparable) {
@@ -189,7 +183,6 @@ impl Speed {
 
 impl Ranking {
     /// One row per run: rank, run, value, comparison with the next.
-    #[must_use]
     pub fn rows(&self) -> Vec<Vec<String>> {
         let quantity = self.by.quantity();
         let row = |(i, ranked): (usize, &RankedRun)| {

@@ -11,15 +11,10 @@ use crate::files::{self, FileError};
 /// Why chunks could not be adopted. They are computed instead.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
-    /// A file here or there.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The chunks do not fit this store.
     #[error("{rule}")]
-    Unfit {
-        /// The rule that is broken.
-        rule: String,
-    },
+    Unfit { rule: String },
 }
 
 impl From<FileError> for AdoptError {
@@ -32,10 +27,8 @@ impl ChunkStore {
     /// Adopts every missing chunk of the complete run in folder `from` that was computed by this store's arithmetic.
     /// Commits like a computed chunk: matrix first, verified in place, sidecar last. Returns the number of adopted
     /// manifest rows. An empty store adopts the chunk size as well; a store with another chunk size adopts nothing.
-    /// Chunks with failures that may not recur, or from before quality was measured, are left to be computed.
-    ///
-    /// # Errors
-    /// [`AdoptError`]; chunks adopted before it stay.
+    /// Chunks with failures that may not recur, or from before quality was measured, are left to be computed. Fails
+    /// with [`AdoptError`]; chunks adopted before it stay.
     pub fn adopt(&mut self, from: &Path) -> Result<usize, AdoptError> {
         let unfit = |rule: String| Err(AdoptError::Unfit { rule });
         let records = read_records(from)?;

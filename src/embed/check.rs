@@ -10,9 +10,6 @@ use crate::digest::Digest;
 use crate::npy::MatrixReader;
 
 /// Problems with the chunks of a complete run, one line each.
-///
-/// # Errors
-/// [`StoreError`] when the folder or a file cannot be read.
 pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
     let chunks = run.join(CHUNKS);
     let found = record::scan(&chunks)?;
@@ -46,9 +43,6 @@ pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
 }
 
 /// Chunks of a complete run that were not computed by `arithmetic`, one line each.
-///
-/// # Errors
-/// [`StoreError`] when the folder or a sidecar cannot be read.
 pub fn chunks_of_other_arithmetic(run: &Path, arithmetic: Digest) -> Result<Vec<String>, StoreError> {
     let others = read_records(run)?.into_iter().filter(|record| record.arithmetic != Some(arithmetic));
     let line = |record: ChunkRecord| {
@@ -60,9 +54,6 @@ pub fn chunks_of_other_arithmetic(run: &Path, arithmetic: Digest) -> Result<Vec<
 }
 
 /// The first difference between the exported matrix and the chunks in order; `None` if they are bit-identical.
-///
-/// # Errors
-/// [`StoreError`] when a chunk or the matrix cannot be read, or a chunk is damaged.
 pub fn differs_from_chunks(run: &Path, matrix: &Path) -> Result<Option<String>, StoreError> {
     let records = read_records(run)?;
     let mut exported = MatrixReader::open(matrix)?;

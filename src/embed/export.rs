@@ -20,9 +20,7 @@ use crate::quality::Quality;
 const ROW_GROUP: usize = 4096;
 
 /// Writes `face_embeddings.npy`, `embeddings.parquet`, `face_quality.parquet`, `face_embedding_index.csv` and
-/// `failures.csv` of a complete store into the run directory. `faces` is the whole manifest.
-///
-/// # Errors
+/// `failures.csv` of a complete store into the run directory. `faces` is the whole manifest. Fails with
 /// [`ExportError`]; each file is complete or absent.
 pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Progress) -> Result<(), ExportError> {
     let embedded = store.embedded_rows()?;
@@ -101,9 +99,7 @@ fn table(
 struct RowGroups<'a, W: Write, F: Iterator<Item = &'a Face>> {
     writer: BatchedWriter<W>,
     dimension: usize,
-    /// The faces of the rows that are still to be written.
     faces: F,
-    /// Rows of the current group.
     data: Vec<f32>,
 }
 
@@ -178,26 +174,12 @@ fn csv<const COLUMNS: usize>(
 /// Why the exported files could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// A file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The chunks.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The parquet table.
     #[error("cannot write {}: {source}", path.display())]
-    Parquet {
-        /// The file.
-        path: PathBuf,
-        /// What polars said.
-        source: PolarsError,
-    },
-    /// The faces do not match the chunks.
+    Parquet { path: PathBuf, source: PolarsError },
     #[error("the manifest has {faces} faces, but the chunks belong to one with {rows}")]
-    Faces {
-        /// Faces given.
-        faces: usize,
-        /// Rows of the store.
-        rows: usize,
-    },
+    Faces { faces: usize, rows: usize },
 }

@@ -48,7 +48,6 @@ impl<'a> Forward<'a> {
         self.started.len() < self.in_flight
     }
 
-    /// Whether no batch is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.started.is_empty()
     }
@@ -128,7 +127,6 @@ pub(super) fn faces<'a>(batch: &'a Batch, preprocess: &Preprocess) -> FaceBatch<
 pub(super) struct NetworkOutput<'a> {
     manifest: &'a [Face],
     preprocess: &'a Preprocess,
-    /// Length of one output row of the network.
     dimension: usize,
 }
 

@@ -18,9 +18,7 @@ pub struct RunLock {
 }
 
 impl RunLock {
-    /// Creates the run directory if need be, locks it, and removes the temporary files of killed processes.
-    ///
-    /// # Errors
+    /// Creates the run directory if need be, locks it, and removes the temporary files of killed processes. Fails with
     /// [`LockError::Held`] when another process works on the run, [`LockError::File`] when the directory cannot be
     /// written or locked.
     pub fn acquire(run: &Path) -> Result<Self, LockError> {
@@ -38,14 +36,11 @@ impl RunLock {
         Lock::acquire(&run.join(FILE))
     }
 
-    /// The run directory.
-    #[must_use]
     pub fn run(&self) -> &Path {
         &self.run
     }
 
     /// A note if the file system has no locks; once per process.
-    #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.lock.note()
     }
@@ -69,18 +64,11 @@ fn remove_partial_files(folder: &Path) -> Result<(), FileError> {
 /// Why a run directory could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process works on the run.
     #[error(
         "{} is in use by {}; wait for it to finish, or stop it and try again{}", run.display(), busy.holder,
         busy.remedy()
     )]
-    Held {
-        /// The run directory.
-        run: PathBuf,
-        /// Who has it.
-        busy: Busy,
-    },
-    /// The directory or its lock file.
+    Held { run: PathBuf, busy: Busy },
     #[error(transparent)]
     File(#[from] FileError),
 }

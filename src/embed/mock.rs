@@ -184,6 +184,10 @@ impl EmbedFixture {
         String::from_utf8(self.bytes(name)).unwrap()
     }
 
+    pub fn replace(&self, name: &str, from: &str, to: &str) {
+        fs::write(self.file(name), self.text(name).replace(from, to)).unwrap();
+    }
+
     pub fn open(&self, progress: &dyn Progress) -> ChunkStore {
         let lock = RunLock::acquire(self.run()).unwrap();
         let dimension = output_dimension(self.dimension, self.preprocess.mirror);

@@ -27,15 +27,15 @@ mod store;
 mod tests;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
-pub use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks};
-pub use export::{ExportError, export};
-pub use lock::{LockError, RunLock};
+pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks};
+pub(crate) use export::{ExportError, export};
+pub(crate) use lock::{LockError, RunLock};
 pub use options::{EmbedOptions, OnError};
-pub use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, admit, run};
-pub use reader::FaceReader;
-pub use record::{ChunkRecord, Timings, read_records};
-pub use sample::EmbedSample;
-pub use store::{ChunkStore, StoreError};
+pub(crate) use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, admit, run};
+pub(crate) use reader::FaceReader;
+pub(crate) use record::{ChunkRecord, Timings, read_records};
+pub(crate) use sample::EmbedSample;
+pub(crate) use store::{ChunkStore, StoreError};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,8 +43,7 @@ use crate::preprocess::Mirror;
 use crate::quality::Quality;
 
 /// Length of a stored row, for a network with `dimension` outputs.
-#[must_use]
-pub fn output_dimension(dimension: usize, mirror: Mirror) -> usize {
+pub(crate) fn output_dimension(dimension: usize, mirror: Mirror) -> usize {
     match mirror {
         Mirror::None | Mirror::Sum => dimension,
         Mirror::Concat => 2 * dimension,
@@ -52,27 +51,22 @@ pub fn output_dimension(dimension: usize, mirror: Mirror) -> usize {
 }
 
 /// Turns a manifest row into the network's 8-bit input. Called from several threads at once.
-pub trait PixelReader: Sync {
+pub(crate) trait PixelReader: Sync {
     /// Fills all of `out` (`side × side × 3` bytes, row-major, channels interleaved in the network's order) with the
-    /// face of manifest row `row`, and measures it. A panic in here is caught and becomes a failure of that face.
-    ///
-    /// # Errors
-    /// [`FaceFailure`] if this face has no pixels; the content of `out` is ignored.
+    /// face of manifest row `row`, and measures it. A panic in here is caught and becomes a failure of that face. Fails
+    /// with [`FaceFailure`] if this face has no pixels; the content of `out` is ignored.
     fn read(&self, row: usize, out: &mut [u8]) -> Result<Quality, FaceFailure>;
 }
 
 /// Why one face has no embedding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FaceFailure {
-    /// Which step failed.
+pub(crate) struct FaceFailure {
     pub kind: FailureKind,
-    /// The reason, in words.
     pub message: String,
 }
 
 impl FaceFailure {
     /// A failure of one step.
-    #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }

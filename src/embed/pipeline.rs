@@ -34,7 +34,6 @@ pub struct EmbedJob<'a> {
 
 impl<'a> EmbedJob<'a> {
     /// All faces of a manifest, in row order; `reader` gives their pixels.
-    #[must_use]
     pub fn new(
         faces: &'a [Face],
         reader: &'a dyn PixelReader,
@@ -45,7 +44,6 @@ impl<'a> EmbedJob<'a> {
     }
 
     /// All faces, by row.
-    #[must_use]
     pub fn faces(&self) -> &'a [Face] {
         self.faces
     }
@@ -69,7 +67,6 @@ impl<'a> EmbedJob<'a> {
 /// How an embedding ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EmbedOutcome {
-    /// Every face is embedded or listed as failed.
     Complete(EmbedSummary),
     /// Stopped on request; committed chunks stay.
     Interrupted(EmbedSummary),
@@ -78,23 +75,17 @@ pub enum EmbedOutcome {
 /// Totals of an embedding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbedSummary {
-    /// Rows of the manifest.
     pub rows: usize,
-    /// Rows with a committed embedding.
     pub embedded: usize,
-    /// Rows committed as failed.
     pub failed: usize,
     /// Rows (embedded or failed) that an earlier session had committed.
     pub resumed: usize,
-    /// How long this session took, s.
     pub seconds: f64,
 }
 
 /// Embeds every face whose chunk is not committed yet. The bytes of a chunk depend on its faces only: not on the size
 /// of batches, the number of threads or of batches and cards at work at once, or how often the run was interrupted.
-///
-/// # Errors
-/// [`EmbedError`]; committed chunks stay, and the next call resumes from them.
+/// Fails with [`EmbedError`]; committed chunks stay, and the next call resumes from them.
 pub fn run(
     job: &EmbedJob<'_>,
     embedder: &mut dyn Embedder,
@@ -275,10 +266,8 @@ fn micros(duration: Duration) -> u64 {
     duration.as_micros() as u64
 }
 
-/// Checks all failures of an embedding, in row order, against the options.
-///
-/// # Errors
-/// [`EmbedError::Face`] and [`EmbedError::TooManyFailures`], as while embedding.
+/// Checks all failures of an embedding, in row order, against the options. Fails with [`EmbedError::Face`] and
+/// [`EmbedError::TooManyFailures`], as while embedding.
 pub fn admit<'a>(options: &EmbedOptions, failures: impl IntoIterator<Item = &'a FailedFace>) -> Result<(), EmbedError> {
     let mut limit = FailureLimit::new(options);
     failures.into_iter().try_for_each(|failure| limit.admit(failure))
@@ -328,38 +317,16 @@ pub enum EmbedError {
     #[error("face `{}` (row {}) has no embedding: {} ({}); set `embed.on_error: skip` to list it in failures.csv and \
              continue",
             failure.face_id, failure.row, failure.message, failure.kind.name())]
-    Face {
-        /// The face and why.
-        failure: FailedFace,
-    },
-    /// More faces failed than allowed.
+    Face { failure: FailedFace },
     #[error("more than {limit} faces have no embedding (`embed.max_failures`); the last is `{}` (row {}): {} ({})",
             failure.face_id, failure.row, failure.message, failure.kind.name())]
-    TooManyFailures {
-        /// The limit.
-        limit: u64,
-        /// The first one too many.
-        failure: FailedFace,
-        /// All failures up to and including that one.
-        seen: Vec<FailedFace>,
-    },
-    /// The network or its device.
+    TooManyFailures { limit: u64, failure: FailedFace, seen: Vec<FailedFace> },
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A chunk could not be written.
     #[error("{0}; finished chunks are kept, and running the command again resumes from them")]
     Store(#[from] StoreError),
-    /// The operating system refused another thread.
     #[error("cannot start a thread: {0}; lower `embed.threads`")]
     Threads(#[source] io::Error),
-    /// Faces, network and store do not match.
     #[error("the job's {what} ({got}) does not match the store's ({expected})")]
-    Mismatch {
-        /// Which number.
-        what: &'static str,
-        /// What the job has.
-        got: usize,
-        /// What the store has.
-        expected: usize,
-    },
+    Mismatch { what: &'static str, got: usize, expected: usize },
 }

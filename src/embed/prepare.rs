@@ -35,14 +35,12 @@ pub(super) const SPARE_BATCHES: usize = 2;
 #[derive(Debug)]
 pub(super) struct Batch {
     pub chunk: usize,
-    /// How many.
     pub faces: usize,
     /// Manifest rows of the faces with pixels, ascending.
     pub rows: Vec<usize>,
     /// Their pixels in sequence, each followed by its mirror image if needed, then unused space. Moved out while the
     /// network has the batch.
     pub pixels: Pixels,
-    /// Quality of their pictures.
     pub quality: Vec<Quality>,
     /// The faces without pixels.
     pub failures: Vec<FailedFace>,
@@ -68,9 +66,7 @@ impl Drop for Batches {
 /// How the work is split into batches.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BatchLayout {
-    /// Rows in a batch.
     pub batch_rows: usize,
-    /// Worker threads.
     pub workers: usize,
     /// Bytes of a face.
     pub face_bytes: usize,
@@ -79,7 +75,6 @@ pub(super) struct BatchLayout {
 }
 
 impl BatchLayout {
-    /// Bytes of a batch.
     pub(super) fn batch_bytes(&self) -> usize {
         self.batch_rows * self.passes * self.face_bytes
     }

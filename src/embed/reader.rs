@@ -33,7 +33,6 @@ thread_local! {
 
 impl<'a> FaceReader<'a> {
     /// Of a dataset's faces, preprocessed like this.
-    #[must_use]
     pub fn new(manifest: &'a Manifest, preprocess: &'a Preprocess, source: &DatasetSource) -> Self {
         let synthetic = match *source {
             DatasetSource::Synthetic { seed, size, .. } => (seed, size),
@@ -43,7 +42,6 @@ impl<'a> FaceReader<'a> {
     }
 
     /// One whose pictures are at hand, one a row.
-    #[must_use]
     pub fn in_memory(
         manifest: &'a Manifest,
         preprocess: &'a Preprocess,

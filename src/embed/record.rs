@@ -19,17 +19,13 @@ use crate::quality::{Qualities, Quality};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChunkRecord {
-    /// Number of the chunk.
     pub chunk: usize,
     /// Rows of every chunk of the run except the last.
     pub chunk_size: usize,
-    /// Rows of the run's manifest.
     pub manifest_rows: usize,
-    /// Numbers in one embedding.
     pub dimension: usize,
     /// First manifest row of the chunk.
     pub first_row: usize,
-    /// Manifest rows that the chunk covers.
     pub rows: usize,
     /// How many of them have an embedding; the others are `failures`.
     pub embedded: usize,
@@ -43,7 +39,6 @@ pub struct ChunkRecord {
     /// Picture quality of the embedded rows, in order; `None` for chunks that predate quality measurements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Qualities>,
-    /// How long it took.
     pub timings: Timings,
 }
 
@@ -232,10 +227,8 @@ pub(super) fn numbers(chunks: &Path, extension: &str) -> Result<Vec<usize>, File
     Ok(numbers)
 }
 
-/// The sidecars of a run in row order; none if nothing is embedded yet.
-///
-/// # Errors
-/// [`StoreError::Damaged`] for the first sidecar that is not one, or not of the same run as those before it.
+/// The sidecars of a run in row order; none if nothing is embedded yet. Fails with [`StoreError::Damaged`] for the
+/// first sidecar that is not one, or not of the same run as those before it.
 pub fn read_records(run: &Path) -> Result<Vec<ChunkRecord>, StoreError> {
     let chunks = run.join(CHUNKS);
     let mut records: Vec<ChunkRecord> = Vec::new();

@@ -29,7 +29,6 @@ pub struct SampleRows {
 
 impl SampleRows {
     /// The rows that both have, in the same order.
-    #[must_use]
     pub fn shared(&self, other: &Self, dimension: usize) -> (Vec<usize>, [Vec<f32>; 2]) {
         let rows: Vec<usize> = self.rows.iter().copied().filter(|row| other.rows.binary_search(row).is_ok()).collect();
         let kept = |of: &Self| {
@@ -44,7 +43,6 @@ impl SampleRows {
 impl<'a> EmbedSample<'a> {
     /// Reads and preprocesses the faces of [`sample::rows`], leaving out those that cannot be read. `None` if
     /// cancelled.
-    #[must_use]
     pub fn read(job: EmbedJob<'a>, cancel: &Cancel) -> Option<Self> {
         let cut = job.cut(BATCH);
         let mut batches = Vec::new();
@@ -66,22 +64,16 @@ impl<'a> EmbedSample<'a> {
         Some(Self { job, batches })
     }
 
-    /// Number of faces.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.batches.iter().map(|batch| batch.rows.len()).sum()
     }
 
     /// Whether no face could be read.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The int8 ranges over the faces and, if the preprocessing mirrors, their mirror images. `None` if cancelled.
-    ///
-    /// # Errors
-    /// Those of [`model::calibrate`].
     pub fn calibrate(
         &self,
         spec: &ModelSpec,
@@ -99,9 +91,6 @@ impl<'a> EmbedSample<'a> {
     }
 
     /// Embeds the faces as a run does, leaving out those without a valid output. `None` if cancelled.
-    ///
-    /// # Errors
-    /// Those of the embedder.
     pub fn embed(
         &mut self,
         embedder: &mut dyn Embedder,
@@ -115,9 +104,6 @@ impl<'a> EmbedSample<'a> {
     }
 
     /// Digest of the preprocessed faces and their embeddings. `None` if cancelled.
-    ///
-    /// # Errors
-    /// Those of the embedder.
     pub fn fingerprint(&mut self, embedder: &mut dyn Embedder, cancel: &Cancel) -> Result<Option<Digest>, ModelError> {
         let mut hasher = Hasher::default();
         for batch in &self.batches {

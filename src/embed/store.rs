@@ -29,7 +29,6 @@ pub struct ChunkStore {
     pub(super) dimension: usize,
     pub(super) chunk_size: usize,
     pub(super) session: u32,
-    /// Fingerprint of what computes the chunks.
     pub(super) arithmetic: Option<Digest>,
     pub(super) records: BTreeMap<usize, ChunkRecord>,
 }
@@ -52,9 +51,6 @@ impl ChunkStore {
     /// Opens the chunks of a run whose manifest has `rows` rows, for embeddings of `dimension` numbers computed by
     /// `arithmetic`. Checks every digest; chunks that are damaged or computed by other arithmetic are reported, removed
     /// and computed again. A store with chunks keeps their size.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the folder cannot be read or written.
     pub fn open(
         lock: &RunLock,
         rows: usize,
@@ -131,26 +127,20 @@ impl ChunkStore {
         fs::remove_file(&path).map_err(FileError::new("remove", path))
     }
 
-    /// Rows of the manifest.
-    #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Numbers in one embedding.
-    #[must_use]
     pub fn dimension(&self) -> usize {
         self.dimension
     }
 
     /// Rows with an embedding, so far.
-    #[must_use]
     pub fn rows_embedded(&self) -> usize {
         self.records.values().map(|record| record.embedded).sum()
     }
 
     /// Rows that failed, so far.
-    #[must_use]
     pub fn rows_failed(&self) -> usize {
         self.failures().count()
     }
@@ -161,13 +151,10 @@ impl ChunkStore {
     }
 
     /// Whether no chunk is committed yet.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Whether every chunk is committed.
-    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.missing().next().is_none()
     }
@@ -178,20 +165,14 @@ impl ChunkStore {
     }
 
     /// Manifest rows that have an embedding, ascending: row `i` of the exported matrix is row `embedded_rows()[i]` of
-    /// the manifest.
-    ///
-    /// # Errors
-    /// [`StoreError::Incomplete`] while chunks are missing.
+    /// the manifest. Fails with [`StoreError::Incomplete`] while chunks are missing.
     pub fn embedded_rows(&self) -> Result<Vec<usize>, StoreError> {
         let failures = self.complete()?.values().flat_map(|record| &record.failures);
         let mut failed = failures.map(|failure| failure.row).peekable();
         Ok((0..self.rows).filter(|row| failed.next_if_eq(row).is_none()).collect())
     }
 
-    /// The committed chunks in row order.
-    ///
-    /// # Errors
-    /// [`StoreError::Incomplete`] while chunks are missing.
+    /// The committed chunks in row order. Fails with [`StoreError::Incomplete`] while chunks are missing.
     pub(super) fn complete(&self) -> Result<&BTreeMap<usize, ChunkRecord>, StoreError> {
         match self.missing().count() {
             0 => Ok(&self.records),
@@ -205,7 +186,6 @@ impl ChunkStore {
         all.map(|chunk| (chunk, record::rows_of(chunk, self.chunk_size, self.rows)))
     }
 
-    /// Where the chunks are.
     pub(super) fn folder(&self) -> &Path {
         &self.chunks
     }
@@ -242,40 +222,17 @@ impl ChunkStore {
 /// Why the chunks of a run cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A file or the folder.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A chunk's matrix.
     #[error(transparent)]
     Npy(#[from] NpyError),
     /// A damaged chunk that was intact when the store was opened, or of a finished run.
     #[error("{} is damaged: {rule}; remove the run's `face_metadata.csv`, if it has one, and run it again to recompute what is damaged", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        rule: String,
-    },
-    /// Not all faces went through the network yet.
+    Damaged { path: PathBuf, rule: String },
     #[error("{} lacks {missing} chunks; run it again to compute them", chunks.display())]
-    Incomplete {
-        /// The folder.
-        chunks: PathBuf,
-        /// How many.
-        missing: usize,
-    },
-    /// A sidecar that cannot be serialised.
+    Incomplete { chunks: PathBuf, missing: usize },
     #[error("cannot write {}: {source}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What the serialiser said.
-        source: serde_json::Error,
-    },
-    /// A size of zero.
+    Json { path: PathBuf, source: serde_json::Error },
     #[error("the {what} is 0, but must be at least 1")]
-    Zero {
-        /// Which.
-        what: &'static str,
-    },
+    Zero { what: &'static str },
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -46,7 +46,7 @@ fn rows_are_in_input_order_and_failures_are_listed() {
     12,"face,12",forward,"the network's output has length NaN, not 1"
     "#);
     let records = read_records(bench.run()).unwrap();
-    let ranges: Vec<_> = records.iter().map(|record| record.first_row..record.first_row + record.rows).collect();
+    let ranges: Vec<_> = records.iter().map(|chunk| chunk.first_row..chunk.first_row + chunk.rows).collect();
     assert_eq!(ranges, [0..5, 5..10, 10..13]);
     assert_eq!(records.iter().map(|record| record.embedded).collect::<Vec<_>>(), [3, 3, 2]);
     assert_eq!(bench.open(&Silent).embedded_rows().unwrap(), [1, 2, 3, 7, 8, 9, 10, 11]);
@@ -136,12 +136,7 @@ fn interrupted_anywhere_it_resumes_to_the_same_bytes() {
         let mut bench = EmbedFixture::new(20, 4).with_fates(fates);
         let cancel = Cancel::default();
         let mut store = bench.open(&Silent);
-        let outcome = bench.session(&mut store, &Silent, &cancel, |embedded| {
-            if embedded >= stop_at {
-                cancel.request();
-            }
-            Ok(())
-        });
+        let outcome = bench.session(&mut store, &Silent, &cancel, stop_after(stop_at, &cancel));
         let committed = store.rows_embedded() + store.rows_failed();
         match outcome.unwrap() {
             EmbedOutcome::Interrupted(summary) => {
@@ -174,6 +169,16 @@ fn a_finished_store_reads_and_embeds_nothing() {
     assert_eq!((rows, embedded, failed, resumed), (9, 8, 1, 9));
 }
 
+/// Cancels the work once so many rows are embedded.
+fn stop_after(rows: usize, cancel: &Cancel) -> impl FnMut(usize) -> Result<(), ModelError> {
+    move |embedded| {
+        if embedded >= rows {
+            cancel.request();
+        }
+        Ok(())
+    }
+}
+
 type ChunkDamage = (&'static str, fn(&EmbedFixture));
 
 /// What a killed process, a bad disk or a curious user does to the chunks of a run.
@@ -196,12 +201,10 @@ const DAMAGES: [ChunkDamage; 10] = [
         fs::copy(bench.file("chunks/00000.json"), bench.file("chunks/00001.json")).unwrap();
     }),
     ("a sidecar with the quality of too few faces", |bench| {
-        let text = bench.text("chunks/00001.json").replace("\"size\": [4, ", "\"size\": [");
-        fs::write(bench.file("chunks/00001.json"), text).unwrap();
+        bench.replace("chunks/00001.json", "\"size\": [4, ", "\"size\": [");
     }),
     ("a sidecar that contradicts itself", |bench| {
-        let text = bench.text("chunks/00001.json").replace("\"embedded\": 4", "\"embedded\": 5");
-        fs::write(bench.file("chunks/00001.json"), text).unwrap();
+        bench.replace("chunks/00001.json", "\"embedded\": 4", "\"embedded\": 5");
     }),
     ("a chunk past the end, and partial files", |bench| {
         let text = bench.text("chunks/00001.json").replace("\"chunk\": 1", "\"chunk\": 9");
@@ -311,8 +314,7 @@ fn no_poisoned_sidecar_panics_or_passes() {
 fn a_sidecar_of_another_manifest_is_noticed() {
     let bench = EmbedFixture::new(11, 4);
     bench.finish();
-    let text = bench.text("chunks/00001.json").replace("\"manifest_rows\": 11", "\"manifest_rows\": 12");
-    fs::write(bench.file("chunks/00001.json"), text).unwrap();
+    bench.replace("chunks/00001.json", "\"manifest_rows\": 11", "\"manifest_rows\": 12");
     insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"chunk 00001: it belongs to another manifest, network or chunk size");
     assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
     assert_eq!(bench.open(&Silent).rows_embedded(), 7);
@@ -322,14 +324,7 @@ fn a_sidecar_of_another_manifest_is_noticed() {
 fn a_store_keeps_the_size_of_its_chunks() {
     let mut bench = EmbedFixture::new(20, 4);
     let cancel = Cancel::default();
-    bench
-        .session(&mut bench.open(&Silent), &Silent, &cancel, |done| {
-            if done > 8 {
-                cancel.request();
-            }
-            Ok(())
-        })
-        .unwrap();
+    bench.session(&mut bench.open(&Silent), &Silent, &cancel, stop_after(9, &cancel)).unwrap();
     bench.options.chunk_size = 7;
     let recorded = Recorded::default();
     drop(bench.open(&recorded));
@@ -515,7 +510,7 @@ proptest! {
         bench.options.threads = Some(threads);
         for (stop_at, damage) in kills {
             let cancel = Cancel::default();
-            let stop = |embedded: usize| { if embedded >= stop_at { cancel.request(); } Ok(()) };
+            let stop = stop_after(stop_at, &cancel);
             bench.session(&mut bench.open(&Silent), &Silent, &cancel, stop).unwrap();
             if bench.file("chunks/00001.json").exists() {
                 DAMAGES[damage].1(&bench);
@@ -526,48 +521,4 @@ proptest! {
         let failed = bench.text("failures.csv").lines().count() - 1;
         prop_assert_eq!(failed, bench.reader.fates.len());
     }
-}
-
-/// Costs of a large manifest: `cargo test --lib embed::tests::two_hundred -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement: 400 MB of chunks, some seconds"]
-fn two_hundred_thousand_rows() {
-    let peak = || {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("?").trim().to_owned()
-    };
-    let report = |what: &str, started: Instant| {
-        println!("{what:<28} {:>8.2} s   peak RSS {}", started.elapsed().as_secs_f64(), peak());
-    };
-    let mut bench = EmbedFixture::new(200_000, 1024);
-    bench.dimension = 512;
-    bench.options.batch_size = BatchSize::Faces(64);
-    let started = Instant::now();
-    let cancel = Cancel::default();
-    let stop = |embedded: usize| {
-        if embedded >= 100_000 {
-            cancel.request();
-        }
-        Ok(())
-    };
-    bench.session(&mut bench.open(&Silent), &Silent, &cancel, stop).unwrap();
-    report("first half", started);
-    let started = Instant::now();
-    let mut store = bench.open(&Silent);
-    report("resume: open, check half", started);
-    let started = Instant::now();
-    let outcome = bench.session(&mut store, &Silent, &Cancel::default(), |_| Ok(()));
-    assert_eq!(summary(outcome.unwrap()).embedded, 200_000);
-    report("second half", started);
-    drop(store);
-    let started = Instant::now();
-    let store = bench.open(&Silent);
-    report("open, check all", started);
-    let started = Instant::now();
-    export(bench.run(), &store, &bench.faces, &Silent).unwrap();
-    report("export", started);
-    let started = Instant::now();
-    assert_eq!(damaged_chunks(bench.run()).unwrap(), Vec::<String>::new());
-    assert_eq!(differs_from_chunks(bench.run(), &bench.file("face_embeddings.npy")).unwrap(), None);
-    report("verify", started);
 }

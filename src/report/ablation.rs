@@ -9,7 +9,6 @@ use crate::compare::{Effect, EffectVerdict};
 use crate::config::Design;
 use crate::numbers::Quantity;
 
-/// The whole page.
 pub(super) fn page(found: &AblationResult) -> Result<Page, ReportError> {
     Ok(Page {
         kind: "FaceVault ablation",

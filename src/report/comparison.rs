@@ -16,7 +16,6 @@ use crate::verification::Curve;
 /// Bins of a drawn distribution.
 const DRAWN_BINS: usize = 160;
 
-/// The whole page.
 pub(super) fn page(comparison: &RunComparison) -> Result<Page, ReportError> {
     let verdict = sentence(&comparison.headline);
     let mut sections = vec![runs(comparison), differences(comparison)];

@@ -80,7 +80,6 @@ struct Readout {
 struct ExplorerData {
     /// Thresholds are 2·step/bins − 1.
     bins: usize,
-    /// Confidence level of bounds.
     level: f64,
     /// Index of the initial threshold.
     start: usize,

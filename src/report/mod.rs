@@ -26,7 +26,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-pub use people::SUSPECTS_SHOWN;
+pub(crate) use people::SUSPECTS_SHOWN;
 
 use crate::ablation::AblationResult;
 use crate::agreement::PrecisionAgreement;
@@ -37,26 +37,19 @@ use crate::throughput::Throughput;
 
 /// The content of a run report.
 #[derive(Debug, Clone)]
-pub struct Report {
-    /// Name of the run directory.
+pub(crate) struct Report {
     pub run_id: String,
-    /// The config's description.
     pub description: String,
-    /// The command line that reproduces this run.
     pub command: String,
     /// The resolved plan, flattened: dotted key → value.
     pub plan: Vec<(String, String)>,
-    /// Provenance, flattened: dotted key → value.
     pub provenance: Vec<(String, String)>,
-    /// Warnings that apply to every number.
     pub cautions: Vec<String>,
-    /// The results.
     pub evaluation: Evaluation,
-    /// Published values next to this run's.
     pub published: Vec<PublishedResult>,
     /// Embedding speed, chunk by chunk in row order.
     pub timeline: Vec<ChunkTiming>,
-    /// PrecisionAgreement of the embeddings with f32; `None` for a run in f32.
+    /// Agreement of the embeddings with f32; `None` for a run in f32.
     pub agreement: Option<PrecisionAgreement>,
     /// Faces without an embedding, in row order.
     pub failures: Vec<FailureRow>,
@@ -68,10 +61,8 @@ pub struct Report {
 
 /// The time of one chunk.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ChunkTiming {
-    /// Chunk number.
+pub(crate) struct ChunkTiming {
     pub chunk: u32,
-    /// Faces embedded in it.
     pub faces: u64,
     /// Wall-clock seconds from the previous chunk's commit (or the session's start) to its own.
     pub seconds: f64,
@@ -81,14 +72,11 @@ pub struct ChunkTiming {
 
 /// One face without an embedding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailureRow {
-    /// Row of the manifest.
+pub(crate) struct FailureRow {
     pub row: u64,
-    /// Its id.
     pub face_id: String,
     /// Short class: `read`, `decode`, `changed`, …
     pub kind: String,
-    /// The full message.
     pub message: String,
 }
 
@@ -111,35 +99,24 @@ pub enum ReportError {
     Template(#[from] minijinja::Error),
 }
 
-/// Renders the report of one run.
-///
-/// # Errors
-/// [`ReportError`] when this build's font or template is damaged; never because of the numbers.
-pub fn render(report: &Report) -> Result<String, ReportError> {
+/// Renders the report of one run. Fails with [`ReportError`] when this build's font or template is damaged; never
+/// because of the numbers.
+pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
     sections::page(report)?.html()
 }
 
 /// Renders the comparison of several runs.
-///
-/// # Errors
-/// As [`render`].
-pub fn render_comparison(comparison: &RunComparison) -> Result<String, ReportError> {
+pub(crate) fn render_comparison(comparison: &RunComparison) -> Result<String, ReportError> {
     comparison::page(comparison)?.html()
 }
 
 /// Renders a throughput measurement.
-///
-/// # Errors
-/// As [`render`].
-pub fn render_throughput(measured: &Throughput) -> Result<String, ReportError> {
+pub(crate) fn render_throughput(measured: &Throughput) -> Result<String, ReportError> {
     throughput::page(measured)?.html()
 }
 
 /// Renders an ablation.
-///
-/// # Errors
-/// As [`render`].
-pub fn render_ablation(ablation: &AblationResult) -> Result<String, ReportError> {
+pub(crate) fn render_ablation(ablation: &AblationResult) -> Result<String, ReportError> {
     ablation::page(ablation)?.html()
 }
 

@@ -15,14 +15,11 @@ use crate::digest::Digest;
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
 
-/// A whole page.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Page {
-    /// The kind of page: "FaceVault run report".
     pub kind: &'static str,
     pub title: String,
     pub description: String,
-    /// Warnings that apply to every number below.
     pub cautions: Vec<String>,
     pub verdict: Banner,
     pub tiles: Vec<HeadlineNumber>,
@@ -83,7 +80,6 @@ pub(super) struct Section {
     exhibits: Vec<Exhibit>,
     /// The interactive threshold explorer; at most one per page.
     pub explorer: Option<Explorer>,
-    /// A command to copy.
     command: Option<String>,
 }
 
@@ -92,13 +88,11 @@ impl Section {
         Self { id, title, ..Self::default() }
     }
 
-    /// Adds a paragraph.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text.push(text.into());
         self
     }
 
-    /// Adds paragraphs.
     pub fn texts(mut self, texts: impl IntoIterator<Item = String>) -> Self {
         self.text.extend(texts);
         self
@@ -113,7 +107,6 @@ impl Section {
         self
     }
 
-    /// Adds tables or figures.
     pub fn with_all<E: Into<Exhibit>>(self, exhibits: impl IntoIterator<Item = E>) -> Self {
         exhibits.into_iter().fold(self, Self::with)
     }
@@ -150,9 +143,7 @@ struct Figure {
     title: String,
     svg: String,
     legend: Vec<Legend>,
-    /// How to read it.
     reading: String,
-    /// Its limits.
     limits: String,
 }
 
@@ -203,7 +194,6 @@ pub(super) struct DataTable {
     folded: bool,
 }
 
-/// A column's header.
 #[derive(Debug, Clone, Serialize)]
 struct TableColumn {
     text: String,
@@ -279,7 +269,6 @@ impl DataTable {
         });
     }
 
-    /// Adds a row.
     pub fn row<C: Into<TableCell>>(&mut self, cells: impl IntoIterator<Item = C>) {
         self.marked(false, cells);
     }

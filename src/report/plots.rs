@@ -17,25 +17,17 @@ use super::axis::ChartAxis;
 /// What a shape represents; decides its class in the style sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// Text and axis lines.
     Ink,
-    /// The mesh behind the data.
     Grid,
-    /// Genuine pairs.
     Genuine,
-    /// Impostor pairs.
     Impostor,
     /// The quantity of a figure with only one.
     Value,
     /// A reference: a threshold, a limit.
     Reference,
-    /// Points that deserve attention.
     Alarm,
-    /// A change for the better.
     Better,
-    /// A change for the worse.
     Worse,
-    /// One of several runs, variants or other series.
     Series(u8),
 }
 
@@ -87,26 +79,20 @@ impl Style {
 /// The look of single points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// A small disc.
     Dot,
-    /// A ring.
     Ring,
-    /// A cross.
     Cross,
 }
 
 /// One element of a chart, in data coordinates.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ChartLayer {
-    /// A line through points.
     Line(Style, Vec<(f64, f64)>),
     /// The area between a line and the lower end of the y axis.
     Area(Style, Vec<(f64, f64)>),
     /// The area between two lines: x, lower, upper.
     Band(Style, Vec<(f64, f64, f64)>),
-    /// Single points.
     Marks(Style, Mark, Vec<(f64, f64)>),
-    /// A vertical line over the whole height.
     Vertical(Style, f64),
     /// Text to the right of a point, vertically centred on it.
     Label((f64, f64), String),
@@ -193,9 +179,7 @@ const WHOLE: Frame<'_> = Frame { name: None, text: TEXT, margin: 14, margin_righ
 /// The threshold marker that the explorer's script moves through a chart, with its initial data coordinates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum ExplorerCursor {
-    /// A vertical line over the whole height.
     Line(f64),
-    /// A ring around a point.
     Ring(f64, f64),
 }
 

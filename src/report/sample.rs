@@ -507,21 +507,10 @@ pub(crate) fn nothing() -> Evaluation {
         max: f64::NAN,
         quantiles: Vec::new(),
     };
-    let counts = FaceCounts { manifest: 0, embedded: 0, failed: 0, labelled: 0, identities: 0, singletons: 0 };
     Evaluation {
         metrics: Metrics {
             schema: SCHEMA,
-            faces: counts,
-            pairs: PairCounts {
-                mode: "exhaustive".into(),
-                genuine: 0,
-                impostor: 0,
-                genuine_available: 0,
-                impostor_available: 0,
-                excluded_same_image: 0,
-                excluded_same_content: 0,
-                unlabelled_faces: 0,
-            },
+            pairs: PairCounts { mode: "exhaustive".into(), ..PairCounts::default() },
             genuine: empty(),
             impostor: empty(),
             d_prime: none(),
@@ -531,12 +520,7 @@ pub(crate) fn nothing() -> Evaluation {
             fmr100: none(),
             fmr1000: none(),
             zero_fmr: none(),
-            operating_points: Vec::new(),
-            intervals: Vec::new(),
-            thresholds: Vec::new(),
-            upstream: None,
-            protocols: Vec::new(),
-            expectations: Vec::new(),
+            ..Metrics::default()
         },
         histograms: Histograms { genuine: Vec::new(), impostor: Vec::new() },
         curve: Curve::default(),

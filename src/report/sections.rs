@@ -31,7 +31,6 @@ const FAILURES_SHOWN: usize = 50;
 /// Budget for pictures of the hardest pairs, in bytes of PNG; base64 makes them a third larger.
 const PICTURE_BYTES: usize = 1_800_000;
 
-/// The whole page.
 pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
     let Report { evaluation, .. } = report;
     let metrics = &evaluation.metrics;
@@ -383,7 +382,7 @@ fn identities(report: &Report) -> Result<Section, ReportError> {
 }
 
 fn agreement(found: Option<&PrecisionAgreement>) -> Section {
-    let section = Section::new("agreement", "PrecisionAgreement with f32");
+    let section = Section::new("agreement", "Agreement with f32");
     let Some(found) = found else { return section };
     let precision = found.precision.name();
     let mut rows = DataTable::new("The two embeddings of a face", &["measure", "#value"]);

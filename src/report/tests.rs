@@ -368,7 +368,6 @@ proptest! {
 /// unavailable.
 fn throughput(number: f64) -> crate::throughput::Throughput {
     use crate::compare::{Effect, EffectVerdict, NearestFaces};
-    use crate::estimate::Unit;
     use crate::model::{DeviceKind, Kernels, Precision};
     use crate::provenance::{Build, MachineInfo, WeightsOrigin};
     use crate::throughput::meter::{CardState, Energy, MeterNote};
@@ -381,16 +380,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
         let (precision, kernels, threads) = (Precision::F32, Kernels::Auto, Some(1));
         BenchVariant { engine: NetworkSetup { device, precision, kernels, threads }, batch }
     };
-    let difference = Estimate {
-        point: number,
-        lower: Some(number),
-        upper: Some(number),
-        n: 4,
-        unit: Unit::Pairs,
-        level: 0.95,
-        method: String::new(),
-        bound: false,
-    };
+    let difference = Estimate { point: number, lower: Some(number), upper: Some(number), ..Estimate::default() };
     let measured = |name: &str, batch, number: f64, passed: bool| VariantResult {
         name: name.into(),
         variant: variant(DeviceKind::Cpu, batch),

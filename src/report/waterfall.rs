@@ -22,7 +22,6 @@ const LABEL_CHARS: usize = 92;
 const SLANT: f64 = 0.03;
 const SPACING: f64 = 0.013;
 
-/// One row.
 struct WaterfallRow {
     name: String,
     result: String,
@@ -41,7 +40,6 @@ struct Bar {
 enum BarKind {
     /// A value, drawn from the axis' end.
     Value,
-    /// A change.
     Change(Style),
     /// A change that cannot be told from 0.
     Unclear(Style),

@@ -22,11 +22,9 @@ use crate::weights::WeightsError;
 
 impl RunContext<'_> {
     /// Computes every combination of a config's ablation and compares them. Combinations that are unavailable here
-    /// (device, precision, weights) are reported with the reason; the rest still run.
-    ///
-    /// # Errors
-    /// [`RunError::Config`] for a step that sets an unknown key, before anything is computed; [`RunError::Interrupted`]
-    /// and errors that would affect every combination. Finished work is kept.
+    /// (device, precision, weights) are reported with the reason; the rest still run. Fails with [`RunError::Config`]
+    /// for a step that sets an unknown key, before anything is computed; [`RunError::Interrupted`] and errors that
+    /// would affect every combination. Finished work is kept.
     pub fn ablate(
         &self,
         config_path: &Path,
@@ -203,7 +201,6 @@ fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -
 /// The metric, the runs' values, and the faces and pairs behind them.
 type AblationValues = (Metric, Option<Box<dyn RunValues>>, Option<Shared>);
 
-/// A plan, flattened.
 fn flat(plan: &RunPlan) -> Vec<(String, String)> {
     plan::flatten(&serde_json::from_str(&plan.canonical_json()).unwrap_or_default())
 }

@@ -10,9 +10,7 @@ use crate::provenance::{Adopted, Provenance};
 
 impl RunContext<'_> {
     /// Fills the missing chunks of `store` from a finished run with the same embedding digest, reports it, and records
-    /// that run in `provenance`. Does nothing if no such run is intact and of this machine's arithmetic.
-    ///
-    /// # Errors
+    /// that run in `provenance`. Does nothing if no such run is intact and of this machine's arithmetic. Fails with
     /// [`RunError::File`] when this run's own files cannot be written.
     pub(super) fn adopt(
         &self,

@@ -8,10 +8,8 @@ use crate::plan::{self, RunPlan};
 use crate::provenance::Provenance;
 
 impl RunContext<'_> {
-    /// [`Self::prepare`] for an existing run: its own config, its own directory.
-    ///
-    /// # Errors
-    /// [`RunError::AnotherRun`] if the config now stands for another run, and those of [`Self::prepare`].
+    /// [`Self::prepare`] for an existing run: its own config, its own directory. Fails with [`RunError::AnotherRun`] if
+    /// the config now stands for another run, and those of [`Self::prepare`].
     pub fn prepare_existing(&self, run: &RunDirectory) -> Result<PreparedRun, RunError> {
         let (path, loaded) = stored(run)?;
         let mut prepared = self.prepare(&path, loaded)?;

@@ -23,9 +23,6 @@ const PICTURES: [(&[u8], BoundingBox); 2] = [
 ];
 
 /// The fingerprint of a network as a config uses it; `None` if cancelled.
-///
-/// # Errors
-/// [`RunError::Model`].
 pub(super) fn fingerprint(
     config: &ExperimentConfig,
     network: &mut dyn Embedder,
@@ -76,9 +73,7 @@ pub(super) fn remedy_here(
 }
 
 impl RunContext<'_> {
-    /// Whether this machine would compute the same embeddings as a run, in words. Downloads nothing.
-    ///
-    /// # Errors
+    /// Whether this machine would compute the same embeddings as a run, in words. Downloads nothing. Fails with
     /// [`RunError`] if that cannot be determined.
     pub fn compare_arithmetic_here(&self, run: &RunDirectory) -> Result<String, RunError> {
         let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;

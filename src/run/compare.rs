@@ -9,11 +9,9 @@ use crate::provenance::Provenance;
 
 impl RunContext<'_> {
     /// Compares runs: what differs, then their metrics on the faces they share, ranked by `by`. The first run is the
-    /// reference, and its similarity options and seed choose the pairs.
-    ///
-    /// # Errors
-    /// [`RunError::Compare`] for fewer than two runs or one twice, [`RunError::NotYet`] for one that is not evaluated,
-    /// [`RunError::Interrupted`], and those of reading a damaged run.
+    /// reference, and its similarity options and seed choose the pairs. Fails with [`RunError::Compare`] for fewer than
+    /// two runs or one twice, [`RunError::NotYet`] for one that is not evaluated, [`RunError::Interrupted`], and those
+    /// of reading a damaged run.
     pub fn compare(&self, runs: &[RunDirectory], by: HeadlineMetric) -> Result<RunComparison, RunError> {
         let summaries = runs.iter().map(summary).collect::<Result<Vec<_>, _>>()?;
         let mut comparison = compare::compare(summaries)?;

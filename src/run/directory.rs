@@ -35,8 +35,6 @@ impl RunDirectory {
     pub const INDEX: &str = "face_embedding_index.csv";
     /// The source's metadata of the embedded rows, in row order.
     pub const METADATA: &str = "face_metadata.csv";
-    /// Face id, identity and embedding in one table.
-    pub const EMBEDDINGS_PARQUET: &str = "embeddings.parquet";
     /// Every face without an embedding, and why.
     pub const FAILURES: &str = "failures.csv";
     /// The numbers.
@@ -45,16 +43,13 @@ impl RunDirectory {
     pub const SEALED: &str = "SEALED";
 
     /// A directory that exists or will be created.
-    #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
     /// Finds a run by `text`: a path, a name in `experiments`, the name of a config with a single run, or a unique
-    /// prefix. A full match wins over a prefix.
-    ///
-    /// # Errors
-    /// [`RunError::NoSuchRun`] with the nearest name, [`RunError::Ambiguous`] with those that fit.
+    /// prefix. A full match wins over a prefix. Fails with [`RunError::NoSuchRun`] with the nearest name,
+    /// [`RunError::Ambiguous`] with those that fit.
     pub fn find(experiments: &Path, text: &str) -> Result<Self, RunError> {
         for path in [PathBuf::from(text), experiments.join(text)] {
             if path.join(Self::PLAN).is_file() {
@@ -89,9 +84,6 @@ impl RunDirectory {
     }
 
     /// All runs of a folder, sorted by name; none if the folder does not exist.
-    ///
-    /// # Errors
-    /// [`FileError`] when it cannot be listed.
     pub fn list(experiments: &Path) -> Result<Vec<Self>, FileError> {
         let entries = match fs::read_dir(experiments) {
             Ok(entries) => entries,
@@ -109,35 +101,24 @@ impl RunDirectory {
         Ok(runs)
     }
 
-    /// The directory.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its name.
-    #[must_use]
     pub fn name(&self) -> String {
         let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         absolute.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     }
 
-    /// One of its files.
-    #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Whether a file exists.
-    #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.file(name).is_file()
     }
 
     /// Reads one of its JSON files.
-    ///
-    /// # Errors
-    /// [`RunError::File`], [`RunError::Json`].
     pub fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, RunError> {
         let path = self.file(name);
         let bytes = files::read(&path)?;
@@ -145,9 +126,6 @@ impl RunDirectory {
     }
 
     /// Writes one of its JSON files.
-    ///
-    /// # Errors
-    /// [`RunError::File`], [`RunError::Json`].
     pub fn write_json<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<(), RunError> {
         let path = self.file(name);
         let mut text =

@@ -14,14 +14,11 @@ const MAX_REASONS: usize = 5;
 /// The faces of a run that have no embedding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Failures {
-    /// How many.
     pub faces: usize,
-    /// All faces of the manifest.
     #[serde(skip)]
     pub of: usize,
     /// The most common reasons.
     pub reasons: Vec<FailureReason>,
-    /// Faces that failed for other reasons.
     pub others: usize,
     /// The file that lists all of them; `None` until the run is embedded.
     pub file: Option<String>,
@@ -30,18 +27,13 @@ pub struct Failures {
 /// A reason that several faces share.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FailureReason {
-    /// Which step failed.
     pub kind: FailureKind,
     /// The message of the first of them.
     pub message: String,
-    /// How many.
     pub faces: usize,
 }
 
 /// The failures of an embedded run; `None` when every face has an embedding.
-///
-/// # Errors
-/// [`RunError`] when the chunks or the manifest cannot be read.
 pub fn failures(run: &RunDirectory) -> Result<Option<Failures>, RunError> {
     failures_in(run, &embed::read_records(run.path())?)
 }
@@ -67,8 +59,6 @@ impl Failures {
         Self { faces: failed.len(), of: manifest.len(), reasons, others, file: None }
     }
 
-    /// The summary, line by line.
-    #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let have = if self.faces == 1 { "face has" } else { "faces have" };
         let mut lines = vec![format!("{} of {} {have} no embedding:", self.faces, self.of)];

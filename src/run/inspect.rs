@@ -22,7 +22,6 @@ use crate::text_table::TextTable;
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
 pub struct EmbeddedFaces {
-    /// All faces.
     pub manifest: Manifest,
     /// Matrix row → manifest row.
     pub rows: Vec<usize>,
@@ -34,9 +33,6 @@ pub struct EmbeddedFaces {
 
 impl EmbeddedFaces {
     /// Reads both.
-    ///
-    /// # Errors
-    /// [`RunError`] of a file that cannot be read.
     pub fn open(run: &RunDirectory) -> Result<Self, RunError> {
         let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), dataset_root(run)?)?;
         manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
@@ -48,7 +44,6 @@ impl EmbeddedFaces {
         Ok(Self { manifest, rows, failures, quality })
     }
 
-    /// The embedded faces, in matrix order.
     pub fn iter(&self) -> impl Iterator<Item = &Face> {
         self.rows.iter().map(|&row| &self.manifest.faces[row])
     }
@@ -127,16 +122,11 @@ pub(super) fn column(path: &Path, name: &str) -> Result<Vec<String>, RunError> {
         .collect()
 }
 
-/// One face of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Lookup {
-    /// The run.
     pub run: String,
-    /// The face.
     pub face_id: String,
-    /// Its row in the embedding matrix.
     pub row: usize,
-    /// Who it is.
     pub identity_id: Option<String>,
     /// L2 length of its embedding.
     pub norm: f64,
@@ -144,23 +134,16 @@ pub struct Lookup {
     pub neighbours: Vec<Neighbour>,
 }
 
-/// A similar face.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Neighbour {
-    /// Its row in the embedding matrix.
     pub row: usize,
-    /// The face.
     pub face_id: String,
-    /// Who it is.
     pub identity_id: Option<String>,
-    /// Cosine to the face that was looked up.
     pub cosine: f32,
 }
 
-/// Finds a face in an embedded run.
-///
-/// # Errors
-/// [`RunError::NoSuchFace`] with the nearest id, [`RunError::FailedFace`] with the reason.
+/// Finds a face in an embedded run. Fails with [`RunError::NoSuchFace`] with the nearest id, [`RunError::FailedFace`]
+/// with the reason.
 pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lookup, RunError> {
     if !run.has(RunDirectory::METADATA) {
         return Err(not_yet(run, "embedded", "embed"));
@@ -195,11 +178,8 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
-    /// Some chunks are missing.
     Embedding,
-    /// The hand-over files are there.
     Embedded,
-    /// Sealed.
     Complete,
     /// One of its files cannot be read; `verify` has the details.
     Damaged,
@@ -208,21 +188,15 @@ pub enum RunState {
 /// One run in the table of all runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunRow {
-    /// Its name.
     pub run: String,
-    /// Its state.
     pub state: RunState,
-    /// Rows of its manifest.
     pub faces: u64,
-    /// Rows with an embedding.
     pub embedded: u64,
     /// Time of its last session, seconds since the epoch.
     pub worked_on: Option<u64>,
     /// The same in words, UTC.
     pub worked_on_utc: Option<String>,
-    /// Equal error rate.
     pub eer: Option<Estimate>,
-    /// d′.
     pub d_prime: Option<Estimate>,
     /// TAR at a false match rate of 0.001.
     pub tar_at_fmr_1e3: Option<Estimate>,
@@ -231,8 +205,6 @@ pub struct RunRow {
 }
 
 impl RunRow {
-    /// Its state in words.
-    #[must_use]
     pub fn state_in_words(&self) -> String {
         match self.state {
             RunState::Embedding => format!("embedding {}/{}", self.embedded, self.faces),
@@ -243,10 +215,8 @@ impl RunRow {
     }
 }
 
-/// All runs of a folder.
-///
-/// # Errors
-/// [`FileError`] when the folder cannot be listed; a damaged run is a row that says so.
+/// All runs of a folder. Fails with [`FileError`] when the folder cannot be listed; a damaged run is a row that says
+/// so.
 pub fn list(experiments: &Path) -> Result<Vec<RunRow>, FileError> {
     Ok(RunDirectory::list(experiments)?.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect())
 }

@@ -19,14 +19,12 @@ const PHOTO_RATIO: f64 = 1.5;
 pub struct MissingBoxes {
     /// Faces without a box; at least one.
     pub without_box: u64,
-    /// All usable faces.
     pub faces: u64,
     /// Whether the source accepts a table of boxes.
     table: bool,
 }
 
 /// Warns about boxes that no crop uses.
-#[must_use]
 pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
     let (DatasetSource::Folders { tables, .. } | DatasetSource::HubFolders { tables, .. }) = &config.dataset else {
         return None;
@@ -45,7 +43,6 @@ pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
 
 impl MissingBoxes {
     /// `None` if nothing is cropped by box, every face has a box, or the source's pictures are crops by definition.
-    #[must_use]
     pub fn of(config: &ExperimentConfig, manifest: &Manifest) -> Option<Self> {
         let crops = matches!(
             config.dataset,
@@ -61,7 +58,6 @@ impl MissingBoxes {
     }
 
     /// The warning for readers of the numbers, with the remedy.
-    #[must_use]
     pub fn sentence(&self) -> String {
         let Self { without_box, faces, .. } = self;
         let have = if *without_box == 1 { "face has" } else { "faces have" };
@@ -78,9 +74,6 @@ impl MissingBoxes {
 
     /// Rejects whole photos passed as faces: no face has a box, and the pictures are much larger than the network's
     /// input.
-    ///
-    /// # Errors
-    /// [`RunError::WholePhotos`].
     pub fn refuse(&self, config: &ExperimentConfig, manifest: &Manifest) -> Result<(), RunError> {
         if self.without_box < self.faces {
             return Ok(());

@@ -23,16 +23,16 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use directory::RunDirectory;
-pub use error::RunError;
+pub(crate) use directory::RunDirectory;
+pub(crate) use error::RunError;
 use failures::failures_in;
-pub use failures::{Failures, failures};
-pub use inspect::{EmbeddedFaces, list, lookup};
-pub use missing_boxes::{MissingBoxes, unused_boxes};
+pub(crate) use failures::{Failures, failures};
+pub(crate) use inspect::{EmbeddedFaces, list, lookup};
+pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
 use partial::PartialPairs;
-pub use precision::agreement;
+pub(crate) use precision::agreement;
 use precision::{NetworkOpener, OpenNetwork};
-pub use sources::SourceCache;
+pub(crate) use sources::SourceCache;
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
@@ -56,20 +56,15 @@ use crate::results;
 use crate::similarity::Cards;
 
 /// What every step needs: folders, progress and cancellation.
-pub struct RunContext<'a> {
-    /// Folder of run directories.
+pub(crate) struct RunContext<'a> {
     pub experiments: &'a Path,
-    /// Receives progress.
     pub progress: &'a dyn Progress,
-    /// Cancels the work.
     pub cancel: &'a Cancel,
 }
 
 /// A run that is ready to embed: everything resolved and checked.
-pub struct PreparedRun {
-    /// Where it goes.
+pub(crate) struct PreparedRun {
     pub directory: RunDirectory,
-    /// What it computes.
     pub plan: RunPlan,
     /// Whether faces without a box are cut out by box.
     pub missing_boxes: Option<MissingBoxes>,
@@ -81,12 +76,10 @@ pub struct PreparedRun {
 }
 
 /// Result of an evaluation.
-pub enum Evaluated {
-    /// The numbers.
+pub(crate) enum Evaluated {
     Metrics(Box<Evaluation>),
     /// There is nothing to compare (no labels, a single face), although the embeddings are complete.
     NotEvaluable {
-        /// Why, in words.
         reason: String,
         /// The config's expectations; only those that need no comparison of faces are judged.
         expectations: Vec<Judged>,
@@ -94,8 +87,6 @@ pub enum Evaluated {
 }
 
 impl Evaluated {
-    /// The judged expectations.
-    #[must_use]
     pub fn expectations(&self) -> &[Judged] {
         match self {
             Self::Metrics(evaluation) => &evaluation.metrics.expectations,
@@ -104,7 +95,6 @@ impl Evaluated {
     }
 
     /// Whether every expectation of the config was met.
-    #[must_use]
     pub fn met(&self) -> bool {
         self.expectations().iter().all(|judged| judged.met)
     }
@@ -112,17 +102,11 @@ impl Evaluated {
 
 impl RunContext<'_> {
     /// Fetches weights and data, reads the manifest, checks the device, and names the run.
-    ///
-    /// # Errors
-    /// [`RunError`] of whichever part is wrong.
     pub fn prepare(&self, config_path: &Path, loaded: Loaded) -> Result<PreparedRun, RunError> {
         self.prepare_from(&mut SourceCache::default(), config_path, loaded)
     }
 
     /// [`Self::prepare`] for one of several configs, which share what they read.
-    ///
-    /// # Errors
-    /// As [`Self::prepare`].
     pub fn prepare_from(
         &self,
         sources: &mut SourceCache,
@@ -164,19 +148,14 @@ impl RunContext<'_> {
     }
 
     /// Downloads what a config needs, without computing anything.
-    ///
-    /// # Errors
-    /// [`RunError`] of the weights or the dataset.
     pub fn fetch(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint>, Arc<Manifest>), RunError> {
         let sources = &mut SourceCache::default();
         let checkpoint = self.checkpoint(config, sources)?;
         Ok((checkpoint, self.manifest(config, sources)?))
     }
 
-    /// Embeds the remaining faces and writes the exported files. Does nothing for a run that already has them.
-    ///
-    /// # Errors
-    /// [`RunError`]; what was committed stays, and the next call resumes from it.
+    /// Embeds the remaining faces and writes the exported files. Does nothing for a run that already has them. Fails
+    /// with [`RunError`]; what was committed stays, and the next call resumes from it.
     pub fn embed(&self, prepared: PreparedRun) -> Result<EmbedOutcome, RunError> {
         if !prepared.directory.has(RunDirectory::PLAN) {
             self.say_unfinished_runs(&prepared)?;
@@ -315,9 +294,6 @@ impl RunContext<'_> {
 
     /// Compares faces, judges the config's expectations, and seals the run. An existing evaluation is only judged
     /// again, because the options that shape it are part of the run's identity.
-    ///
-    /// # Errors
-    /// [`RunError`].
     pub fn evaluate(&self, run: &RunDirectory, afresh: bool) -> Result<Evaluated, RunError> {
         if !run.has(RunDirectory::METADATA) {
             return Err(not_yet(run, "embedded", "embed"));
@@ -407,19 +383,13 @@ impl RunContext<'_> {
 }
 
 /// Files in a run's dataset folders that are not faces.
-///
-/// # Errors
-/// [`RunError`] of the provenance.
-pub fn left_out(run: &RunDirectory) -> Result<LeftOut, RunError> {
+pub(crate) fn left_out(run: &RunDirectory) -> Result<LeftOut, RunError> {
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
     Ok(provenance.dataset.left_out)
 }
 
-/// What a comparison needs of an evaluated run.
-///
-/// # Errors
-/// [`RunError::NotYet`] before the evaluation.
-pub fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
+/// What a comparison needs of an evaluated run. Fails with [`RunError::NotYet`] before the evaluation.
+pub(crate) fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
     if !run.has(RunDirectory::METRICS) {
         return Err(not_yet(run, "evaluated", "evaluate"));
     }
@@ -434,10 +404,7 @@ pub fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
 }
 
 /// The config that a run was made from.
-///
-/// # Errors
-/// [`RunError::Config`], [`RunError::File`].
-pub fn stored(run: &RunDirectory) -> Result<(PathBuf, Loaded), RunError> {
+pub(crate) fn stored(run: &RunDirectory) -> Result<(PathBuf, Loaded), RunError> {
     let Provenance { config: origin, .. } = run.json(RunDirectory::PROVENANCE)?;
     let text = files::read(&run.file(RunDirectory::CONFIG))?;
     let loaded = config::load_stored(&text, &origin.path, &origin.overrides, &origin.working_directory)?;
@@ -445,10 +412,7 @@ pub fn stored(run: &RunDirectory) -> Result<(PathBuf, Loaded), RunError> {
 }
 
 /// What computed a run's embeddings; `None` for a run that predates fingerprints or has not started.
-///
-/// # Errors
-/// [`RunError::File`], [`RunError::Json`].
-pub fn arithmetic(run: &RunDirectory) -> Result<Option<RunArithmetic>, RunError> {
+pub(crate) fn arithmetic(run: &RunDirectory) -> Result<Option<RunArithmetic>, RunError> {
     Ok(run.json::<Provenance>(RunDirectory::PROVENANCE)?.arithmetic)
 }
 
@@ -457,8 +421,7 @@ fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {
 }
 
 /// The command that computes a run.
-#[must_use]
-pub fn command(origin: &ConfigOrigin) -> String {
+pub(crate) fn command(origin: &ConfigOrigin) -> String {
     let path = origin.path.strip_prefix(&origin.working_directory).unwrap_or(&origin.path);
     let mut words = vec![format!("facevault experiment {}", path.display())];
     for text in &origin.overrides {

@@ -20,7 +20,6 @@ use crate::sample;
 /// `calibration.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StoredCalibration {
-    /// The sample, in words.
     sample: String,
     #[serde(flatten)]
     calibration: Calibration,
@@ -47,9 +46,7 @@ pub(super) struct NetworkOpener<'a> {
 }
 
 impl NetworkOpener<'_> {
-    /// Opens the network. `begun` is the arithmetic of the existing chunks, if any. `None` if cancelled.
-    ///
-    /// # Errors
+    /// Opens the network. `begun` is the arithmetic of the existing chunks, if any. `None` if cancelled. Fails with
     /// [`RunError::OtherArithmetic`] if the network differs from the one that started the run, and those of opening it.
     pub fn open(&self, begun: Option<&RunArithmetic>) -> Result<Option<OpenNetwork>, RunError> {
         let options = &self.config.embed;
@@ -122,9 +119,6 @@ impl NetworkOpener<'_> {
     }
 
     /// This machine's arithmetic with the ranges of another run, if it has any. `None` if cancelled.
-    ///
-    /// # Errors
-    /// Those of opening the network.
     pub fn arithmetic_with_ranges_of(&self, run: &RunDirectory) -> Result<Option<RunArithmetic>, RunError> {
         let calibration = match self.config.embed.precision {
             Precision::Int8 => Some(calibration(run)?),
@@ -175,10 +169,8 @@ impl NetworkOpener<'_> {
     }
 }
 
-/// The ranges of an int8 run.
-///
-/// # Errors
-/// [`RunError::Calibration`] when they cannot be used, [`RunError::File`], [`RunError::Json`].
+/// The ranges of an int8 run. Fails with [`RunError::Calibration`] when they cannot be used, [`RunError::File`],
+/// [`RunError::Json`].
 pub(super) fn calibration(run: &RunDirectory) -> Result<Calibration, RunError> {
     let StoredCalibration { calibration, .. } = run.json(RunDirectory::CALIBRATION)?;
     check(&run.file(RunDirectory::CALIBRATION), &calibration)?;
@@ -199,9 +191,6 @@ fn check(path: &Path, Calibration { faces, ranges }: &Calibration) -> Result<(),
 }
 
 /// Agreement of a run's embeddings with f32; `None` for a run in f32.
-///
-/// # Errors
-/// [`RunError::File`], [`RunError::Json`].
 pub fn agreement(run: &RunDirectory) -> Result<Option<PrecisionAgreement>, RunError> {
     if run.has(RunDirectory::AGREEMENT) { run.json(RunDirectory::AGREEMENT).map(Some) } else { Ok(None) }
 }

@@ -11,18 +11,12 @@ use crate::digest::Digest;
 use crate::files::{self, FileError};
 
 /// Digests every file of the run and writes `SEALED`.
-///
-/// # Errors
-/// [`RunError::File`].
 pub fn seal(run: &RunDirectory) -> Result<(), RunError> {
     let lines: Vec<_> = digests(run.path())?.into_iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
     Ok(files::commit_bytes(&run.file(RunDirectory::SEALED), lines.concat().as_bytes())?)
 }
 
 /// Removes the seal, before something in the run changes.
-///
-/// # Errors
-/// [`RunError::File`].
 pub fn unseal(run: &RunDirectory) -> Result<(), RunError> {
     let path = run.file(RunDirectory::SEALED);
     match std::fs::remove_file(&path) {
@@ -31,10 +25,8 @@ pub fn unseal(run: &RunDirectory) -> Result<(), RunError> {
     }
 }
 
-/// The sealed names and digests of a run.
-///
-/// # Errors
-/// [`RunError::File`] when the seal cannot be read, [`RunError::Seal`] when it is not one.
+/// The sealed names and digests of a run. Fails with [`RunError::File`] when the seal cannot be read,
+/// [`RunError::Seal`] when it is not one.
 fn sealed(run: &RunDirectory) -> Result<Vec<(String, Digest)>, RunError> {
     let path = run.file(RunDirectory::SEALED);
     let text = files::read(&path)?;
@@ -48,9 +40,6 @@ fn sealed(run: &RunDirectory) -> Result<Vec<(String, Digest)>, RunError> {
 }
 
 /// The first sealed file that `asked` accepts and that has changed; `None` if all are intact.
-///
-/// # Errors
-/// As [`broken`].
 pub fn first_broken(run: &RunDirectory, asked: impl Fn(&str) -> bool) -> Result<Option<String>, RunError> {
     let asked: Vec<_> = sealed(run)?.into_iter().filter(|(name, _)| asked(name)).collect();
     let intact = |(name, digest): &(String, Digest)| {
@@ -59,10 +48,8 @@ pub fn first_broken(run: &RunDirectory, asked: impl Fn(&str) -> bool) -> Result<
     Ok(asked.into_par_iter().find_first(|file| !intact(file)).map(|(name, _)| name))
 }
 
-/// Differences between the seal and the files, one line each.
-///
-/// # Errors
-/// [`RunError::File`] when the seal cannot be read, [`RunError::Seal`] when it is not one.
+/// Differences between the seal and the files, one line each. Fails with [`RunError::File`] when the seal cannot be
+/// read, [`RunError::Seal`] when it is not one.
 pub fn broken(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let sealed = sealed(run)?;
     let found = digests(run.path())?;

@@ -23,7 +23,6 @@ const NORM_TOLERANCE: f64 = 1e-3;
 /// One rule, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// The rule.
     pub rule: &'static str,
     /// Violations; empty if the rule holds.
     pub broken: Vec<String>,
@@ -33,10 +32,8 @@ pub struct Check {
 }
 
 impl RunContext<'_> {
-    /// Checks every digest and invariant of a finished run. Unreadable files count as violations, not as errors.
-    ///
-    /// # Errors
-    /// [`RunError::NotYet`] for a run that is not finished.
+    /// Checks every digest and invariant of a finished run. Unreadable files count as violations, not as errors. Fails
+    /// with [`RunError::NotYet`] for a run that is not finished.
     pub fn verify(&self, run: &RunDirectory) -> Result<Vec<Check>, RunError> {
         if !run.has(RunDirectory::SEALED) {
             return Err(RunError::NotYet {

@@ -17,7 +17,6 @@ const LEVEL: f64 = 0.95;
 pub struct Separation {
     /// Same-identity pairs.
     pub genuine: u64,
-    /// Different-identity pairs.
     pub impostor: u64,
     /// Equal error rate, 0 … 1.
     pub eer: f64,
@@ -32,12 +31,10 @@ pub struct Separation {
 pub struct Tar {
     /// Highest false accept rate allowed.
     pub far: f64,
-    /// True accept rate.
     pub tar: f64,
 }
 
 /// Compares all pairs. `None` without pairs of both kinds.
-#[must_use]
 pub fn separation(data: &[f32], dimension: usize, population: &Population<'_>) -> Option<Separation> {
     let quota = Quota { genuine: population.available.genuine, impostor: population.available.impostor };
     if quota.genuine == 0 || quota.impostor == 0 {

@@ -23,13 +23,11 @@ const MAX_FACES: usize = 200_000;
 /// One end-to-end pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EndToEnd {
-    /// Name, as among the variants.
     pub name: String,
     /// The same as data.
     pub variant: BenchVariant,
     /// Whether the variant passes the accuracy gate; otherwise this speed is invalid too.
     pub counts: bool,
-    /// Its outcome.
     #[serde(flatten)]
     pub outcome: EndToEndOutcome,
 }
@@ -38,20 +36,16 @@ pub struct EndToEnd {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum EndToEndOutcome {
-    /// The speed.
     Measured(EndToEndSpeed),
-    /// Why there is no speed.
     Failed(Failed),
 }
 
 /// The speed of an end-to-end pass and where its time went. Steps overlap, so their times do not add up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EndToEndSpeed {
-    /// Embedded faces.
     pub faces: u64,
     /// From the first file to the last row on disk, s.
     pub seconds: f64,
-    /// Faces a second.
     pub faces_per_second: f64,
     /// Share of the speed of the network alone, in passes: 1 if everything else overlaps with the network.
     pub of_network: f64,
@@ -60,7 +54,6 @@ pub struct EndToEndSpeed {
     /// Share of the time that the device computed, 0 … 1: for a CPU, the time it had a batch; for a GPU, from the
     /// events of its stages, without copies. Absent if the GPU's stages are unknown.
     pub busy: Option<f64>,
-    /// Threads that read, decode and resize.
     pub workers: usize,
     /// Reading, decoding and resizing on one thread, s per face.
     pub prepare_seconds: f64,
@@ -81,11 +74,9 @@ pub(super) struct EndToEndSetup<'a> {
     pub counts: bool,
     /// Speed of the network alone, passes a second.
     pub rate: f64,
-    /// Its stages.
     pub stages: &'a [Stage],
     /// Cards that share the work, ≥ 1.
     pub cards: usize,
-    /// Target duration of the pass, s.
     pub seconds: f64,
 }
 

@@ -28,7 +28,6 @@ pub struct Reached {
 
 impl Reached {
     /// At `rate` faces a second.
-    #[must_use]
     pub fn of(flop: f64, rate: f64, peak_tflops: Option<f64>) -> Self {
         let tflops = flop * rate / 1e12;
         Self { tflops, peak_tflops, share: peak_tflops.map(|peak| tflops / peak) }
@@ -72,7 +71,6 @@ const PEAKS: [Peak; 18] = [
 ];
 
 /// Number of GPUs in a device's name, and the name of one: `2 × NVIDIA L4`.
-#[must_use]
 pub fn cards(device: &str) -> (usize, &str) {
     let several = device.split_once(" × ").and_then(|(count, name)| Some((count.parse().ok()?, name)));
     several.unwrap_or((1, device))
@@ -80,7 +78,6 @@ pub fn cards(device: &str) -> (usize, &str) {
 
 /// Peak of one or several GPUs in a precision, TFLOP/s, by the driver's name. Absent for unlisted GPUs and for variants
 /// that the data sheets do not cover.
-#[must_use]
 pub fn peak_tflops(device: &str, precision: Precision) -> Option<f64> {
     let (count, card) = cards(device);
     let words: Vec<&str> = card.split([' ', '-']).collect();

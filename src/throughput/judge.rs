@@ -20,7 +20,6 @@ const REPLICATES: u32 = 200;
 /// A variant's embeddings compared with the reference's, face by face and pair by pair.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReferenceAgreement {
-    /// Cosines of a face's two embeddings.
     #[serde(flatten)]
     pub closeness: Closeness,
     /// Faces whose nearest face differs from the reference; absent with a single face.
@@ -36,14 +35,12 @@ pub struct AccuracyGate {
     pub passed: bool,
     /// Reasons why not.
     pub because: Vec<String>,
-    /// The required minimum cosine.
     pub least_cosine: f64,
 }
 
 impl AccuracyGate {
     /// Judges by the precision's minimum cosine and by the equal error rate with the tolerance of `compare
     /// --fail-on-regression`: the whole interval of the difference must not be worse. Unresolvable differences pass.
-    #[must_use]
     pub fn of(precision: Precision, agreement: &ReferenceAgreement) -> Self {
         let (least, found) = (required_cosine(precision), agreement.closeness.min_cosine);
         let mut because = Vec::new();
@@ -81,11 +78,7 @@ pub(super) fn agreements(
             agreements.push(agreements[first_like[i]].clone());
             continue;
         }
-        let flips = |(before, after): (&Vec<u32>, Vec<u32>)| NearestFaces {
-            asked: before.len() as u64,
-            flipped: before.iter().zip(after).filter(|(before, after)| **before != *after).count() as u64,
-            all: before.len() == faces.len(),
-        };
+        let flips = |(before, after): (&Vec<u32>, Vec<u32>)| NearestFaces::of(before, &after, faces.len());
         agreements.push(ReferenceAgreement {
             closeness: Closeness::of(matrix, reference, dimension),
             nearest: expected.as_ref().zip(neighbours(matrix)).map(flips),
@@ -137,22 +130,17 @@ fn eer_differences(
 mod tests {
     use super::*;
     use crate::compare::EffectVerdict;
-    use crate::estimate::{Estimate, Unit};
+    use crate::estimate::Estimate;
 
     fn agreement(min_cosine: f64, eer: Option<(f64, f64)>) -> ReferenceAgreement {
-        let difference = |(lower, upper): (f64, f64)| Estimate {
-            point: f64::midpoint(lower, upper),
-            lower: Some(lower),
-            upper: Some(upper),
-            n: 100,
-            unit: Unit::Pairs,
-            level: 0.95,
-            method: String::new(),
-            bound: false,
-        };
-        let effect = |range: (f64, f64)| Effect {
-            difference: difference(range),
-            verdict: if range.0 > 0.0 { EffectVerdict::Worse } else { EffectVerdict::NotResolvable },
+        let effect = |(lower, upper): (f64, f64)| Effect {
+            difference: Estimate {
+                point: f64::midpoint(lower, upper),
+                lower: Some(lower),
+                upper: Some(upper),
+                ..Estimate::default()
+            },
+            verdict: if lower > 0.0 { EffectVerdict::Worse } else { EffectVerdict::NotResolvable },
         };
         let closeness = Closeness { min_cosine, mean_cosine: min_cosine, max_difference: 0.0 };
         ReferenceAgreement { closeness, nearest: None, eer_difference: eer.map(effect) }

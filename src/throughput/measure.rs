@@ -12,7 +12,6 @@ use crate::config::ExperimentConfig;
 use crate::model::weights::Tensors;
 use crate::model::{self, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, OwnedBatch, StageTime};
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
-use crate::preprocess::Standardise;
 use crate::progress::{Cancel, Progress};
 
 /// A variant and its outcome.
@@ -26,7 +25,6 @@ pub(super) struct VariantMeasurement {
     /// Index of the open network.
     pub network: usize,
     pub info: EmbedderInfo,
-    /// Embeddings of the sample, row by row.
     pub embeddings: Vec<f32>,
     /// Faces per second, one value per round.
     pub rates: Vec<f64>,
@@ -41,7 +39,6 @@ pub(super) struct VariantMeasurement {
 /// Why a variant could not be measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failed {
-    /// The error, in words.
     pub err: String,
     /// Whether this machine, build or device lacks something, rather than failing.
     pub not_available: bool,
@@ -62,9 +59,7 @@ impl From<&ModelError> for Failed {
 
 /// What stops a measurement, or one variant of it.
 pub(super) enum Stop {
-    /// This variant.
     Variant(ModelError),
-    /// Everything: cancelled.
     Interrupted,
 }
 
@@ -150,9 +145,7 @@ impl Bench<'_> {
         })
     }
 
-    /// Measures all variants; unavailable or failing ones do not stop the others.
-    ///
-    /// # Errors
+    /// Measures all variants; unavailable or failing ones do not stop the others. Fails with
     /// [`ThroughputError::Interrupted`]; [`ThroughputError::Variant`] if none is available.
     pub fn run(
         &self,
@@ -181,15 +174,17 @@ impl Bench<'_> {
     /// Opens every network once and embeds the sample with every variant, as warm-up and to judge accuracy.
     fn warm_up(&self, variants: &[BenchVariant]) -> Result<(Networks, Vec<VariantRun>), ThroughputError> {
         let (mut networks, mut seen, mut refused) = (Networks::new(), Vec::new(), None);
+        let mut refuse = |variant: &BenchVariant, source: ModelError| {
+            let failed = Failed::from(&source);
+            refused.get_or_insert(ThroughputError::Variant { variant: variant.to_string(), source });
+            failed
+        };
         self.progress.start("warming up", "variants", Some(variants.len() as u64), 0);
         for variant in variants {
             let place = networks.iter().position(|(engine, _)| *engine == variant.engine).unwrap_or_else(|| {
                 let batches = variants.iter().filter(|other| other.engine == variant.engine).map(|other| other.batch);
-                let opened = self.open(&variant.engine, batches.max().unwrap_or(variant.batch)).map_err(|error| {
-                    let failed = Failed::from(&error);
-                    refused.get_or_insert(ThroughputError::Variant { variant: variant.to_string(), source: error });
-                    failed
-                });
+                let opened = self.open(&variant.engine, batches.max().unwrap_or(variant.batch));
+                let opened = opened.map_err(|error| refuse(variant, error));
                 networks.push((variant.engine, opened));
                 networks.len() - 1
             });
@@ -197,11 +192,7 @@ impl Bench<'_> {
                 Ok(network) => match self.embed_sample(network.as_mut(), place, variant.batch) {
                     Ok(found) => Ok(found),
                     Err(Stop::Interrupted) => return Err(ThroughputError::Interrupted),
-                    Err(Stop::Variant(error)) => {
-                        let failed = Failed::from(&error);
-                        refused.get_or_insert(ThroughputError::Variant { variant: variant.to_string(), source: error });
-                        Err(failed)
-                    }
+                    Err(Stop::Variant(error)) => Err(refuse(variant, error)),
                 },
                 Err(failed) => Err(failed.clone()),
             };
@@ -308,8 +299,12 @@ impl Bench<'_> {
             pixels[..faces.len()].copy_from_slice(faces);
             waiting.push(OwnedBatch { pixels, count, side, standardise });
         }
-        let again =
-            |pixels| OwnedBatch { pixels, count: batch, side: self.sample.side(), standardise: self.standardise() };
+        let again = |pixels| OwnedBatch {
+            pixels,
+            count: batch,
+            side: self.sample.side(),
+            standardise: self.config.preprocess.standardise,
+        };
         let before = counter();
         let started = Instant::now();
         let (mut flying, mut done, mut stop) = (0, 0, None);
@@ -344,10 +339,6 @@ impl Bench<'_> {
         stop.unwrap_or(Ok(()))?;
         let elapsed = started.elapsed().as_secs_f64();
         Ok(Window { faces: done, elapsed, counter: [before, counter()] })
-    }
-
-    fn standardise(&self) -> Standardise {
-        self.config.preprocess.standardise
     }
 
     fn check_cancelled(&self) -> Result<(), Stop> {

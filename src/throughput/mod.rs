@@ -18,13 +18,15 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-pub use accuracy::{Separation, Tar, separation};
-pub use end_to_end::{EndToEnd, EndToEndOutcome, EndToEndSpeed};
-pub use floor::{Floor, Reached};
-pub use judge::{AccuracyGate, ReferenceAgreement};
-pub use measure::Failed;
-pub use sample::Preparation;
-pub use statistics::{Quartiles, Stage};
+#[cfg(test)]
+pub(crate) use accuracy::Tar;
+pub(crate) use accuracy::{Separation, separation};
+pub(crate) use end_to_end::{EndToEnd, EndToEndOutcome, EndToEndSpeed};
+pub(crate) use floor::{Floor, Reached};
+pub(crate) use judge::{AccuracyGate, ReferenceAgreement};
+pub(crate) use measure::Failed;
+pub(crate) use sample::Preparation;
+pub(crate) use statistics::{Quartiles, Stage};
 pub use variant::{BenchVariant, Choice, NetworkSetup, VariantSelection, grid_of, precisions_of};
 
 use crate::config::ExperimentConfig;
@@ -54,8 +56,7 @@ pub enum Reference {
 
 /// What to measure.
 #[derive(Debug, Clone)]
-pub struct ThroughputRequest {
-    /// Which variants.
+pub(crate) struct ThroughputRequest {
     pub wanted: VariantSelection,
     /// Rounds, ≥ 1.
     pub rounds: usize,
@@ -74,18 +75,14 @@ const SCHEMA: u32 = 2;
 
 /// The whole measurement, as printed by `throughput --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Throughput {
-    /// Version of this format.
+pub(crate) struct Throughput {
     pub schema: u32,
-    /// The config's name.
     pub config: String,
-    /// Faces of the sample.
     pub faces: usize,
     /// Side of the network's input, pixels.
     pub side: usize,
     /// Whether an experiment of this config passes each face twice; here, a face is one pass.
     pub mirrored: bool,
-    /// Rounds.
     pub rounds: usize,
     /// Seconds per variant and round.
     pub seconds: f64,
@@ -95,13 +92,11 @@ pub struct Throughput {
     pub reference_separation: Option<Separation>,
     /// Cost of faces before the network.
     pub preparation: Preparation,
-    /// Minimum cost of the network.
     pub floor: Floor,
     /// One entry per variant, in the order of the request.
     pub variants: Vec<VariantResult>,
     /// End-to-end passes of each device and precision at its best batch size; empty if not requested.
     pub end_to_end: Vec<EndToEnd>,
-    /// Energy meters.
     pub meters: Vec<MeterNote>,
     /// The GPUs that were measured, if their driver reports them.
     pub cards: Vec<CardFacts>,
@@ -109,23 +104,19 @@ pub struct Throughput {
     pub left_out: Vec<String>,
     /// Peak resident memory of the process (`VmHWM`) over all variants, MiB; absent if the system does not report it.
     pub peak_memory_mib: Option<u64>,
-    /// The machine.
     pub machine: MachineInfo,
-    /// The program.
     pub build: Build,
-    /// The weights' file.
     pub weights: WeightsOrigin,
 }
 
 /// One variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct VariantResult {
+pub(crate) struct VariantResult {
     /// Name: device, kernels, precision, threads, batch size.
     pub name: String,
     /// The same as data.
     #[serde(flatten)]
     pub variant: BenchVariant,
-    /// Its outcome.
     #[serde(flatten)]
     pub outcome: VariantOutcome,
 }
@@ -133,16 +124,14 @@ pub struct VariantResult {
 /// Outcome of a variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum VariantOutcome {
+pub(crate) enum VariantOutcome {
     /// Its speed, and whether it is valid.
     Measured(Box<MeasuredVariant>),
-    /// Why there is no speed.
     Failed(Failed),
 }
 
 impl VariantResult {
     /// Its measurement.
-    #[must_use]
     pub fn measured(&self) -> Option<&MeasuredVariant> {
         match &self.outcome {
             VariantOutcome::Measured(measured) => Some(measured),
@@ -151,7 +140,6 @@ impl VariantResult {
     }
 
     /// Why it could not be measured, if so.
-    #[must_use]
     pub fn failed(&self) -> Option<&Failed> {
         match &self.outcome {
             VariantOutcome::Measured(_) => None,
@@ -162,10 +150,8 @@ impl VariantResult {
 
 /// Measurement of a variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MeasuredVariant {
-    /// Architecture and implementation that ran.
+pub(crate) struct MeasuredVariant {
     pub embedder: String,
-    /// Device, in words.
     pub device_name: String,
     /// Faces per second over the rounds.
     pub faces_per_second: Quartiles,
@@ -177,13 +163,10 @@ pub struct MeasuredVariant {
     pub reached: Option<Reached>,
     /// Its embeddings compared with the reference's.
     pub agreement: ReferenceAgreement,
-    /// How well they separate people.
     pub separation: Option<Separation>,
     /// Whether its speed is valid.
     pub gate: AccuracyGate,
-    /// Energy of the device over the timed windows.
     pub energy: Option<Energy>,
-    /// Why energy is absent.
     pub energy_absent: Option<String>,
     /// State of the GPU at the end of the last timed window.
     pub card_state: Option<CardState>,
@@ -191,7 +174,6 @@ pub struct MeasuredVariant {
 
 impl Throughput {
     /// The fastest variant that passes the accuracy gate.
-    #[must_use]
     pub fn fastest(&self) -> Option<(&VariantResult, &MeasuredVariant)> {
         let measured = self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?)));
         measured
@@ -200,7 +182,6 @@ impl Throughput {
     }
 
     /// Each network's fastest variant, preferring those that pass the gate.
-    #[must_use]
     pub fn best_of_each(
         &self,
         same: impl Fn(&NetworkSetup, &NetworkSetup) -> bool,
@@ -246,11 +227,9 @@ pub enum ThroughputError {
     Interrupted,
 }
 
-/// Measures all variants. Unavailable and failing variants are among the results, with the reason.
-///
-/// # Errors
+/// Measures all variants. Unavailable and failing variants are among the results, with the reason. Fails with
 /// [`ThroughputError`]; [`ThroughputError::Variant`] of the first variant if none is available.
-pub fn run(
+pub(crate) fn run(
     context: &RunContext<'_>,
     config: &ExperimentConfig,
     request: &ThroughputRequest,

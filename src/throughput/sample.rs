@@ -14,11 +14,9 @@ use crate::sample;
 /// Faces in memory.
 pub(super) struct TimedSample<'a> {
     config: &'a ExperimentConfig,
-    /// Manifest rows of the faces.
     pub rows: Vec<usize>,
     /// Their pixels, repeated so that a batch can start at any face.
     pixels: Vec<u8>,
-    /// Time to read them.
     pub preparation: Preparation,
 }
 

@@ -17,7 +17,6 @@ pub struct Quartiles {
 
 impl Quartiles {
     /// Quantiles interpolated linearly between order statistics (Hyndman & Fan 1996, type 7); `None` without values.
-    #[must_use]
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -40,7 +39,6 @@ pub(super) fn ratios(rates: &[f64], first: &[f64]) -> Vec<f64> {
 /// Cost of one stage of the network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stage {
-    /// Which.
     pub name: String,
     /// Seconds per face.
     pub seconds: f64,

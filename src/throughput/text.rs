@@ -11,7 +11,6 @@ use crate::text_table::TextTable;
 
 impl Separation {
     /// The equal error rate, or a bound without observed errors.
-    #[must_use]
     pub fn eer_text(&self) -> String {
         match self.eer_bound {
             Some(bound) => format!("≤ {}", Quantity::Rate.value(bound)),
@@ -20,7 +19,6 @@ impl Separation {
     }
 
     /// The true accept rates: `98.00% at 1.00%`.
-    #[must_use]
     pub fn tar_text(&self) -> String {
         let rates = self.tar.iter();
         let words =
@@ -31,7 +29,6 @@ impl Separation {
 
 impl Throughput {
     /// The tables and notes.
-    #[must_use]
     pub fn to_text(&self) -> String {
         let mut lines = vec![
             format!(
@@ -79,7 +76,6 @@ impl Throughput {
     }
 
     /// The fastest valid variant, in words.
-    #[must_use]
     pub fn fastest_text(&self) -> String {
         match self.fastest() {
             Some((cell, one)) => format!(
@@ -110,7 +106,6 @@ impl Throughput {
     }
 
     /// Minimum cost of the network, in words.
-    #[must_use]
     pub fn floor_text(&self) -> String {
         let Floor { flop, parameters, bytes } = self.floor;
         let flop =
@@ -184,7 +179,6 @@ impl MeterNote {
 }
 
 /// The name that `--devices` uses.
-#[must_use]
 pub(crate) fn device_name(device: DeviceKind) -> &'static str {
     match device {
         DeviceKind::Cpu => "cpu",
@@ -214,13 +208,11 @@ fn row(cell: &VariantResult, one: &MeasuredVariant) -> [String; 9] {
 
 impl ReferenceAgreement {
     /// How many faces have a different nearest face: `2 of 64`.
-    #[must_use]
     pub fn nearest_text(&self) -> String {
         self.nearest.map_or_else(|| "–".into(), |nearest| format!("{} of {}", nearest.flipped, nearest.asked))
     }
 
     /// The difference of the equal error rates.
-    #[must_use]
     pub fn eer_text(&self) -> String {
         let words = |effect: &Effect| match effect.verdict {
             EffectVerdict::Same => EffectVerdict::Same.name().into(),
@@ -257,7 +249,6 @@ fn stages(name: &str, one: &MeasuredVariant) -> Vec<String> {
 }
 
 /// Seconds as milliseconds.
-#[must_use]
 pub(crate) fn milliseconds(seconds: f64) -> String {
     format!("{:.3} ms", seconds * 1e3)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::arithmetic::json;
 use crate::support::workspace::Workspace;
 
 /// The demo's config, absolute.
@@ -29,7 +30,7 @@ fn twin(workspace: &Workspace) -> (PathBuf, String) {
 }
 
 fn provenance(run: &Path) -> Value {
-    serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap()
+    json(&run.join("provenance.json"))
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::workspace::Workspace;
 
-fn json(path: &Path) -> Value {
+pub fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
@@ -257,25 +257,16 @@ fn embeddings_of_another_arithmetic_are_not_taken_over() {
         let run = runs.into_iter().find(|run| run.file_name().unwrap().to_str().unwrap().starts_with(name)).unwrap();
         let provenance = json(&run.join("provenance.json"));
         assert_eq!(provenance["arithmetic"]["fingerprint"], json(&run.join("chunks/00001.json"))["arithmetic"]);
-        (stderr, provenance.get("adopted_from").is_some())
+        (stderr, provenance.get("adopted_from").is_some(), run)
     };
-    let (stderr, taken) = adopted("twin");
+    let (stderr, taken, twin) = adopted("twin");
     assert!(taken && stderr.contains("reusing 20 of 20 embeddings"), "{stderr}");
-    fs::remove_dir_all(
-        workspace.path("experiments").join(
-            fs::read_dir(workspace.path("experiments"))
-                .unwrap()
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .find(|name| name.starts_with("twin"))
-                .unwrap(),
-        ),
-    )
-    .unwrap();
+    fs::remove_dir_all(twin).unwrap();
     edit(&source.join("provenance.json"), |provenance| {
         provenance["arithmetic"]["fingerprint"] = ELSEWHERE.into();
         provenance["arithmetic"]["host"] = "elsewhere".into();
     });
-    let (stderr, taken) = adopted("other");
+    let (stderr, taken, _) = adopted("other");
     assert!(!taken, "{stderr}");
     assert!(stderr.contains("cannot reuse the embeddings of ") && stderr.contains("elsewhere"), "{stderr}");
     assert!(stderr.contains(" gives different bytes"), "{stderr}");

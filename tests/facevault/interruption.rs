@@ -1,7 +1,7 @@
 //! Stopped at any instant, a run goes on where it was and ends with the same bytes.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,21 @@ use crate::support::formula;
 use crate::support::workspace::Workspace;
 
 const CONFIG: &str = "embed: {device: cpu, batch_size: 2, chunk_size: 6, threads: 1}";
+
+/// Starts an embedding that says nothing.
+fn embedding(workspace: &Workspace) -> Child {
+    let mut command = workspace.command(&["embed", "config.yaml", "--quiet"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Waits up to a minute.
+fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        sleep(Duration::from_millis(5));
+    }
+}
 
 #[test]
 fn killed_at_20_random_moments_the_result_is_byte_identical() {
@@ -21,12 +36,7 @@ fn killed_at_20_random_moments_the_result_is_byte_identical() {
     let mut moments = formula::fractions("moments of the 20 kills", 20);
     let mut kills = 0;
     while kills < 20 {
-        let mut child = disturbed
-            .command(&["embed", "config.yaml", "--quiet"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = embedding(&disturbed);
         // From the very start to a little past what is left of the work.
         sleep(whole.mul_f64(moments.next().unwrap() * 0.35));
         child.kill().unwrap(); // SIGKILL
@@ -77,11 +87,7 @@ fn ctrl_c_ends_cleanly_with_a_line_that_says_how_to_resume() {
         let Ok(runs) = fs::read_dir(workspace.path("experiments")) else { return 0 };
         runs.filter_map(|run| fs::read_dir(run.ok()?.path().join("chunks")).ok()).map(Iterator::count).sum()
     };
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while chunks() < 6 {
-        assert!(Instant::now() < deadline, "no chunk was written within a minute");
-        sleep(Duration::from_millis(10));
-    }
+    wait_until("no chunk was written within a minute", || chunks() >= 6);
     let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     let output = child.wait_with_output().unwrap();
@@ -98,21 +104,12 @@ fn ctrl_c_ends_cleanly_with_a_line_that_says_how_to_resume() {
 #[test]
 fn two_processes_on_one_run_never_mix() {
     let workspace = Workspace::synthetic(20, 8, CONFIG);
-    let mut first = workspace
-        .command(&["embed", "config.yaml", "--quiet"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let mut first = embedding(&workspace);
     let runs = || {
         fs::read_dir(workspace.path("experiments"))
             .map_or(0, |runs| runs.filter_map(Result::ok).filter(|run| run.path().join("chunks").is_dir()).count())
     };
-    while runs() == 0 {
-        assert!(Instant::now() < deadline, "no run directory within a minute");
-        sleep(Duration::from_millis(5));
-    }
+    wait_until("no run directory within a minute", || runs() > 0);
     let (_, stderr) = workspace.run(1, &["embed", "config.yaml"]);
     assert!(stderr.contains(&format!("process {}", first.id())), "{stderr}");
     assert!(first.wait().unwrap().success());

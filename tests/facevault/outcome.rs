@@ -5,8 +5,9 @@ use std::process::{Output, Stdio};
 
 use crate::support::workspace::Workspace;
 
-/// A folder of people: `good` readable pictures and `bad` files that are none, two of each person.
-fn folders(workspace: &Workspace, good: u32, bad: u32) {
+/// A folder of people, two pictures each: `good` readable ones and `bad` files that are none. `more` goes into the config.
+fn folders(good: u32, bad: u32, more: &str) -> Workspace {
+    let workspace = Workspace::new();
     for i in 0..good + bad {
         let person = workspace.path(format!("faces/p{}", i / 2));
         fs::create_dir_all(&person).unwrap();
@@ -15,6 +16,8 @@ fn folders(workspace: &Workspace, good: u32, bad: u32) {
         let bytes = if i < good { picture } else { "P2 32 32 255\n1 2 3".into() };
         fs::write(person.join(format!("{i}.pgm")), bytes).unwrap();
     }
+    workspace.config(&format!("dataset: {{source: folders, root: faces}}\n{more}"));
+    workspace
 }
 
 /// What is said of failures, without what a decoder's words and a run's name are.
@@ -31,9 +34,7 @@ fn complaint(stderr: &str) -> String {
 
 #[test]
 fn faces_that_fail_are_said_with_reasons_also_to_the_quiet_and_in_json() {
-    let workspace = Workspace::new();
-    folders(&workspace, 6, 3);
-    workspace.config("dataset: {source: folders, root: faces}");
+    let workspace = folders(6, 3, "");
     let (stdout, stderr) = workspace.run(0, &["experiment", "config.yaml", "--quiet", "--json"]);
     insta::assert_snapshot!(complaint(&stderr), @r"
     3 of 9 faces have no embedding:
@@ -54,9 +55,7 @@ fn faces_that_fail_are_said_with_reasons_also_to_the_quiet_and_in_json() {
 
 #[test]
 fn a_run_without_one_embedding_has_failed() {
-    let workspace = Workspace::new();
-    folders(&workspace, 0, 4);
-    workspace.config("dataset: {source: folders, root: faces}\nexpect: {eer: {max: 0.1}}");
+    let workspace = folders(0, 4, "expect: {eer: {max: 0.1}}");
     for verb in ["embed", "experiment", "experiment"] {
         let (stdout, stderr) = workspace.run(1, &[verb, "config.yaml", "-q"]);
         assert!(stdout.starts_with("0 of 4 faces embedded, 4 failed\n"), "{stdout}");
@@ -70,9 +69,7 @@ fn a_run_without_one_embedding_has_failed() {
 
 #[test]
 fn more_failures_than_are_accepted_are_said_with_their_reasons() {
-    let workspace = Workspace::new();
-    folders(&workspace, 2, 4);
-    workspace.config("dataset: {source: folders, root: faces}");
+    let workspace = folders(2, 4, "");
     let (_, stderr) = workspace.run(1, &["embed", "config.yaml", "-q", "--set", "embed.max_failures=2"]);
     insta::assert_snapshot!(complaint(&stderr), @r"
     3 of 6 faces have no embedding:
@@ -83,9 +80,7 @@ fn more_failures_than_are_accepted_are_said_with_their_reasons() {
 
 #[test]
 fn a_finished_run_is_held_to_what_its_failures_may_be_as_well() {
-    let workspace = Workspace::new();
-    folders(&workspace, 6, 2);
-    workspace.config("dataset: {source: folders, root: faces}");
+    let workspace = folders(6, 2, "");
     workspace.run(0, &["embed", "config.yaml", "-q"]);
     for (limit, said) in [("embed.max_failures=1", "more than 1 face"), ("embed.on_error=fail", "has no embedding")] {
         let (_, stderr) = workspace.run(1, &["embed", "config.yaml", "-q", "--set", limit]);
@@ -96,8 +91,7 @@ fn a_finished_run_is_held_to_what_its_failures_may_be_as_well() {
 
 #[test]
 fn boxes_that_no_crop_uses_are_said() {
-    let workspace = Workspace::new();
-    folders(&workspace, 4, 0);
+    let workspace = folders(4, 0, "");
     fs::write(workspace.path("faces/boxes.csv"), "path,x,y,w,h\np0/0.pgm,1,1,20,20\n").unwrap();
     workspace.config("dataset: {source: folders, root: faces, boxes: boxes.csv}");
     let told = "`dataset.boxes` is not used: `preprocess.crop` takes the whole picture";
@@ -115,9 +109,7 @@ fn boxes_that_no_crop_uses_are_said() {
 
 #[test]
 fn a_run_without_expectations_has_met_none() {
-    let workspace = Workspace::new();
-    folders(&workspace, 8, 0);
-    workspace.config("dataset: {source: folders, root: faces}");
+    let workspace = folders(8, 0, "");
     workspace.run(0, &["experiment", "config.yaml", "-q"]);
     assert!(workspace.json(0, &["runs"]).to_string().contains("\"expectations_met\":null"));
     // A variable that is not set names no run.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::arithmetic::json;
 use crate::orl;
 use crate::support::workspace::Workspace;
 
@@ -16,10 +17,6 @@ fn demo(workspace: &Workspace, verb: &str, precision: &str) -> Value {
     let sets = [precision.as_str(), "dataset.identities=30", "embed.chunk_size=200", "similarity.replicates=50"];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
     workspace.json(0, &[&[verb, DEMO], &sets[..]].concat())
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 #[track_caller]

@@ -85,13 +85,16 @@ impl Span {
     }
 }
 
+/// Keys and values of a dict, in the order in which they were set.
+pub type Items<G, O> = Vec<(Value<G, O>, Value<G, O>)>;
+
 /// Containers by index.
 #[derive(Debug)]
 pub struct Heap<G, O> {
     /// Lists and tuples.
     pub lists: Vec<Vec<Value<G, O>>>,
-    /// Dicts, in the order in which their items were set.
-    pub dicts: Vec<Vec<(Value<G, O>, Value<G, O>)>>,
+    /// Dicts.
+    pub dicts: Vec<Items<G, O>>,
 }
 
 impl<G, O> Heap<G, O> {

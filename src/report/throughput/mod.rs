@@ -14,7 +14,6 @@ use crate::throughput::{AccuracyGate, MeasuredVariant, Separation, Throughput, V
 /// Half the width of a bar; bars are 1 apart.
 const HALF: f64 = 0.35;
 
-/// The whole page.
 pub(super) fn page(measured: &Throughput) -> Result<Page, ReportError> {
     Ok(Page {
         kind: "FaceVault throughput",
