@@ -529,6 +529,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::type_complexity, reason = "the test names no type of its own")]
     fn loaded(pickle: &[u8]) -> Result<(Value<(), ()>, Heap<(), ()>), PickleError> {
         load(&mut Input::new(Cursor::new(pickle)).unwrap(), &mut Echo)
     }
