@@ -120,7 +120,7 @@ pub struct Tables {
     pub boxes: Option<PathBuf>,
 }
 
-/// A file that holds a whole dataset, or the few files that do together. Read as a config writes it, [`WrittenContainer`].
+/// A file that holds a whole dataset, or the few files that do together. Read as a config writes it, `WrittenContainer`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", from = "WrittenContainer<HubShards>")]
 pub enum Container {

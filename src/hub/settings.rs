@@ -49,7 +49,7 @@ impl HubSettings {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    /// [`Self::from_env`] with the environment as a function.
+    /// `Self::from_env` with the environment as a function.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let path = |name: &str| get(name).map(PathBuf::from);

@@ -1,4 +1,4 @@
-//! The inner loops, written once over [`Simd`], [`ProductArithmetic`] and [`ActivationStorage`]; `sets` compiles them for each
+//! The inner loops, written once over `Simd`, `ProductArithmetic` and `ActivationStorage`; `sets` compiles them for each
 //! instruction set.
 
 use crate::arithmetic::{ActivationStorage, ProductArithmetic};

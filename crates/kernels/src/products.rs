@@ -236,7 +236,7 @@ impl Default for Sums {
 
 impl Sums {
     /// Of `count` cosines: the sums of their steps, of their steps' magnitudes and of the squares of these less
-    /// [`Moments::SQUARE_SHIFT`] bits, and the smallest and the largest.
+    /// `Moments::SQUARE_SHIFT` bits, and the smallest and the largest.
     #[must_use]
     pub fn new(count: u64, sum: i64, [magnitudes, squares]: [u64; 2], [min, max]: [f32; 2]) -> Self {
         Self { count, sum, magnitudes, squares, min, max }

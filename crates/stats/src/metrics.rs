@@ -242,7 +242,7 @@ impl Metric {
 use Value::{Estimated, Exact};
 
 /// Every metric, headlines first. A new metric is a row here, its field of [`Metrics`], its computation (called in
-/// [`Metrics::of`]), its line in the documentation and a test.
+/// `Metrics::of`), its line in the documentation and a test.
 #[rustfmt::skip]
 pub const METRICS: &[Metric] = &[
     metric("eer", "equal error rate", Kind::Rate, MetricDirection::Lower, Estimated(|m| Some(&m.eer)), Absent::Never).headline(),

@@ -24,7 +24,7 @@ pub struct Portrait {
     pub identity_id: String,
     /// Chosen because it is missed; otherwise because it is confused.
     pub missed: bool,
-    /// Cosines among its faces, [`BINS`] equal bins over [−1, 1].
+    /// Cosines among its faces, `BINS` equal bins over [−1, 1].
     pub genuine: Vec<u64>,
     /// Cosines to a sample of other identities' faces.
     pub impostor: Vec<u64>,
