@@ -53,7 +53,7 @@ pub enum CompareError {
         given: usize,
     },
     /// The same run twice.
-    #[error("run {run_id} is given twice; a comparison needs different runs")]
+    #[error("run {run_id} is named twice; a comparison needs different runs")]
     Twice {
         /// Which.
         run_id: String,

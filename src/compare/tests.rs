@@ -21,7 +21,7 @@ fn headline_of(change: impl FnOnce(&mut RunSummary)) -> String {
 fn a_comparison_needs_two_different_runs() {
     let error = |runs| compare(runs).unwrap_err();
     assert_snapshot!(error(vec![with("a", |_| ())]), @"a comparison needs at least two runs, got 1; `facevault runs` lists them");
-    assert_snapshot!(error(vec![with("a", |_| ()), with("a", |_| ())]), @"run a is given twice; a comparison needs different runs");
+    assert_snapshot!(error(vec![with("a", |_| ()), with("a", |_| ())]), @"run a is named twice; a comparison needs different runs");
 }
 
 #[test]

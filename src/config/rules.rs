@@ -182,6 +182,7 @@ impl Reader<'_> {
             .maybe_help(did_you_mean(&key.name, known.iter().copied()))
             .help(match known[..] {
                 [] => "it takes no other keys".into(),
+                [only] => format!("the only key is `{only}`"),
                 _ => format!("the keys are {}", listed(&known, "and")),
             })
             .maybe_help(

@@ -126,7 +126,8 @@ impl Value {
             Self::Bool(value) => format!("`{value}`"),
             Self::Unsigned(value) => format!("the number {value}"),
             Self::Negative(value) => format!("the number {value}"),
-            Self::Float(value) => format!("the number {value}"),
+            // With its point, or a float such as 1e9 would be refused as the whole number that it looks like.
+            Self::Float(value) => format!("the number {value:?}"),
             Self::Text(text) => format!("the text {}", quoted(text)),
             Self::List(_) => "a list".into(),
             Self::Map(_) => "a mapping".into(),

@@ -110,7 +110,7 @@ fn outlying(found: &Breakdown) -> DataTable {
     }
     table.note = format!(
         "{} of {}, the furthest from the rate of all faces first. Among many slices some stand out by chance, and the first \
-         looks further out than it is. Intervals of false match rates can be half as wide as they should be.",
+         overstates its distance. Intervals of false match rates are too narrow, by up to half.",
         count(table.rows.len() as u64),
         counted(all as u64, "slice", "slices")
     );
@@ -173,7 +173,7 @@ fn slices(found: &Breakdown, columns: &[Slices], first: usize) -> Result<Exhibit
     let names: Vec<&str> = columns.iter().map(|column| column.column.as_str()).collect();
     let caption = [
         "Columns of the data from left to right, each divided into its slices. A slice whose interval is entirely above the horizontal line of its rate fails more often than all faces do. The vertical axis is logarithmic; an interval without a mark is a bound: no error was seen.",
-        "Slices differ in more than the column they are named after: people, cameras and quality are correlated. The people and pictures a slice is compared with are held fixed, so the interval of a false match rate is somewhat too narrow.",
+        "Slices differ in more than the column they are named after: people, cameras and quality are correlated. The people and pictures a slice is compared with are held fixed, so the interval of a false match rate is too narrow, by up to half.",
     ];
     Exhibit::figure(
         &format!("Error rates by {}", names.join(", ")),
@@ -315,7 +315,7 @@ fn discard(found: &Discard) -> Result<Exhibit, ReportError> {
         found.curves.first().map_or("none", |curve| &curve.area.method)
     );
     let caption = [
-        "The quality of a pair is that of the worse of its two pictures. From left to right, more of the worst pairs are discarded; a line that falls quickly belongs to a measure that predicts false non-matches, a flat line to one that does not. Exposure is better the closer it is to middle grey.",
+        "The quality of a pair is that of the worse of its two pictures. From left to right, more of the worst pairs are discarded; a line that falls quickly belongs to a measure that predicts false non-matches, a flat line to one that does not. The closer exposure is to middle grey, the better.",
         "The threshold does not change, and the people in discarded pictures are not recognised at all: a falling curve is not a free gain. Genuine pairs only; people with many pictures weigh most.",
     ];
     Exhibit::figure("Effect of discarding poor pictures", &Chart { x, y, layers }, legend, caption, table)

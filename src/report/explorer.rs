@@ -239,7 +239,7 @@ impl ExplorerData {
                 readout.one_in,
             ]);
         }
-        table.note = "Counted at the nearest bin edge, where counts are exact. Later phases choose the threshold of their centroid search between cosines 0.45 and 0.62.".into();
+        table.note = "Counted at the nearest bin edge, where counts are exact. Later FaceVault phases choose the threshold of their centroid search between cosines 0.45 and 0.62.".into();
         table.folded()
     }
 

@@ -255,7 +255,7 @@ pub(super) fn labels(report: &Report) -> Section {
             Cosine.value(*threshold),
         ))
         .text(
-            "The embedding only suggests: a wrong label, a bystander filed under the folder's name, and a face the network \
+            "The embedding only suggests: a wrong label, a bystander labelled with the folder's name, and a face the network \
              fails on are indistinguishable here. Look at the pictures before you change a label, and judge the network by \
              the column with all labels.",
         )
@@ -392,7 +392,7 @@ pub(super) fn routing(people: &People) -> Result<Section, ReportError> {
     let first = routing.rank_one.as_ref().map_or(NONE.into(), |rate| Rate.sentence(rate));
     Ok(section
         .text(format!(
-            "Later phases compare a face with one centroid per identity. Here {} left out of their own centroid and searched \
+            "Later FaceVault phases compare a face with one centroid per identity. Here {} left out of their own centroid and searched \
              among {}; {} could not be searched, as the only face of an identity. The closest centroid is the correct one for \
              {first}.",
             counted(routing.held_out, "face was", "faces were"),

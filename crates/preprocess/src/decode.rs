@@ -6,20 +6,10 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use super::kind::PictureKind;
+use super::limits::allow;
 use super::orientation::Metadata;
 use super::{Limits, PreprocessError, gif, jpeg, pnm, tiff};
 use facevault_base::pointer::PointerFile;
-
-/// Rejects a picture that is too large, before anything is allocated for it.
-pub(super) fn allow(limits: &Limits, width: u32, height: u32) -> Result<(), PreprocessError> {
-    if width == 0 || height == 0 {
-        return Err(PreprocessError::EmptyPicture { width, height });
-    }
-    if width.max(height) > limits.side || u64::from(width) * u64::from(height) > limits.pixels {
-        return Err(PreprocessError::too_large(limits, width, height));
-    }
-    Ok(())
-}
 
 /// Decodes the first frame of a JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM or PPM picture and turns it upright by its
 /// orientation.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ::gif::{ColorOutput, DecodeOptions, MemoryLimit};
 use image::{ImageFormat, RgbImage};
 
-use super::decode::allow;
+use super::limits::allow;
 use super::{Limits, PreprocessError};
 
 /// Decodes the first frame onto its canvas. Transparency is dropped, as for every other kind: a transparent pixel shows

@@ -12,6 +12,7 @@ mod gif;
 mod ifd;
 mod jpeg;
 mod kind;
+mod limits;
 mod opencv;
 mod options;
 mod orientation;

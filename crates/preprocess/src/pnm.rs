@@ -3,7 +3,7 @@
 
 use image::{ImageFormat, RgbImage};
 
-use super::decode::allow;
+use super::limits::allow;
 use super::{Limits, PreprocessError};
 
 /// Decodes the picture.

@@ -9,8 +9,8 @@ use flate2::read::ZlibDecoder;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use weezl::BitOrder;
 
-use super::decode::allow;
 use super::ifd::Directory;
+use super::limits::allow;
 use super::{Limits, PreprocessError, orientation};
 
 /// Decodes the first picture, turned upright by its orientation.
