@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PROFILES;
 
-/// Bytes → 8-bit RGB → crop → resize → standardise. Profiles of REFERENCE §7 are values of this type.
+/// Bytes → 8-bit RGB → crop → resize → standardise. Profiles are values of this type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocess {
     /// Name of the profile this started from; `custom` when parts were changed.
