@@ -132,7 +132,7 @@ fn the_smallest_config_gets_sensible_defaults() {
             chunk_size: 1024,
             threads: None,
             on_error: OnError::Skip,
-            ..EmbedOptions::DEFAULT
+            max_failures: None,
         }
     );
     assert_eq!(
@@ -143,7 +143,7 @@ fn the_smallest_config_gets_sensible_defaults() {
             upstream: None,
             replicates: 1000,
             confidence: 0.95,
-            ..SimilarityOptions::DEFAULT
+            hardest: 50,
         }
     );
     assert!(!config.report.pictures && config.expect.is_empty() && config.description.is_empty());

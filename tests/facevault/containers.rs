@@ -250,6 +250,15 @@ fn every_network_fault_is_reported_or_survived_and_never_enters_the_cache() {
 }
 
 #[test]
+fn a_silent_connection_is_given_up_and_resumed() {
+    let source = insightface();
+    let (hub, workspace) = place(&source);
+    hub.cdn_faults(&[Fault::Silence(700)]);
+    online(&hub, &workspace, 0, "fetch");
+    assert!(hub.log().iter().any(|line| line.contains("bytes=700-")));
+}
+
+#[test]
 fn a_pinned_digest_is_checked_on_the_hub_and_locally() {
     let source = insightface();
     let (hub, workspace) = place(&source);

@@ -8,7 +8,7 @@ use std::path::Path;
 use facevault::dataset::{self, Manifest, contradictions, read_pair_list};
 use facevault::dataset::{DatasetSource, Tables};
 use facevault::digest::Digest;
-use facevault::hub::{HubFile, RepoKind};
+use facevault::hub::{Hub, HubFile, HubSettings, RepoKind};
 use facevault::progress::{Cancel, Silent};
 use facevault::protocol::DATASET_PAIRS;
 
@@ -160,6 +160,19 @@ fn a_rate_limit_without_retry_after_is_waited_for_by_one_command() {
     );
     let said = disturbed(&undisturbed(), None, &[("/resolve/", &[limit.clone(), limit.clone(), limit])]);
     assert!(said.contains("continuing in 1s; set HF_TOKEN for a higher limit"), "{said}");
+}
+
+#[test]
+fn a_silent_connection_is_given_up_and_resumed() {
+    let hub = FakeHub::new();
+    small(&hub);
+    hub.faults_at("cdn ", &[Fault::Silence(100)]);
+    let client = Hub::new(HubSettings { read_timeout: std::time::Duration::from_millis(300), ..hub.settings() });
+    for file in client.list(RepoKind::Dataset, DATASET, COMMIT, "train", &Cancel::default()).unwrap() {
+        let path = client.download(&file, &Silent, &Cancel::default()).unwrap();
+        assert_eq!(file.sha256.unwrap_or(Digest::of(&fs::read(&path).unwrap())), Digest::of(&fs::read(&path).unwrap()));
+    }
+    assert!(hub.log().iter().any(|line| line.contains("bytes=100-")), "received bytes are not requested again");
 }
 
 #[test]
