@@ -2,9 +2,10 @@
 
 use super::diagnostics::{Diagnostic, listed, quoted};
 use super::tree::{Key, Node, Value};
-use super::types::{Ablation, Protocol};
+use super::types::Ablation;
 use super::validate::{Context, at_key};
 use crate::metrics::HEADLINES;
+use crate::protocol::Protocol;
 use crate::spelling::did_you_mean;
 
 /// Nobody reads an ablation of more runs than this.

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::diagnostics::{Diagnostic, quoted};
-use super::types::{PairsSource, Protocol, Published, Split};
+use super::types::Published;
 use super::validate::{Context, Kind, KnownMetrics};
 use crate::metrics;
 use crate::protocol::WrittenProtocol;
+use crate::protocol::{PairsSource, Protocol, Split};
 
 /// More thresholds than these would only cost time: at most they are a millionth of the range apart.
 const MOST_THRESHOLDS: f64 = 1e6;

@@ -8,8 +8,14 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
+use crate::dataset::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
 use crate::digest::Digest;
+use crate::embed::{EmbedOptions, OnError};
+use crate::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
+use crate::preprocess::{Crop, Mirror, Preprocess, Resize, Standardise};
 use crate::preprocess::{PROFILES, profile};
+use crate::similarity::{PairMode, SimilarityOptions, UpstreamSampling};
+use crate::weights::WeightsSource;
 
 const SMALL: &str = "\
 name: small

@@ -8,16 +8,14 @@ use schemars::{JsonSchema, Schema};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use crate::dataset::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
-pub use crate::embed::{EmbedOptions, OnError};
-pub use crate::metrics::Expectation;
-pub use crate::model::{BatchSize, DeviceKind, DeviceRequest, Kernels, ModelSpec, Network, Precision};
-pub use crate::preprocess::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
-pub use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Protocol, Split};
-pub use crate::similarity::{PairMode, SimilarityOptions, UpstreamSampling};
-pub use crate::weights::WeightsSource;
-
-use crate::metrics;
+use crate::dataset::DatasetSource;
+use crate::embed::EmbedOptions;
+use crate::metrics::{self, Expectation};
+use crate::model::{DeviceRequest, ModelSpec};
+use crate::preprocess::Preprocess;
+use crate::protocol::Protocol;
+use crate::similarity::SimilarityOptions;
+use crate::weights::WeightsSource;
 
 /// A whole experiment, validated.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -11,15 +11,17 @@ use super::diagnostics::{Diagnostic, Source, quoted};
 use super::protocols;
 use super::schema::shown;
 use super::tree::Node;
-use super::types::{
-    Crop, DatasetSource, Expectation, ExperimentConfig, MarginUnit, ModelSpec, Network, Preprocess, Protocol,
-    Standardise, Tables, WeightsSource,
-};
+use super::types::ExperimentConfig;
 use super::wire;
-use crate::metrics;
+use crate::dataset::{DatasetSource, Tables};
+use crate::metrics::{self, Expectation};
 use crate::model::{Facts, UNIT_RANGE};
+use crate::model::{ModelSpec, Network};
+use crate::preprocess::{Crop, MarginUnit, Preprocess, Standardise};
 use crate::preprocess::{PreprocessChanges, profile};
+use crate::protocol::Protocol;
 use crate::spelling::did_you_mean;
+use crate::weights::WeightsSource;
 
 /// What a rule needs to say where it was broken, and where relative paths start.
 pub(super) struct Context<'a> {

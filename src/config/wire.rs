@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::types::{
-    Ablation, DatasetSource, DeviceRequest, EmbedOptions, Expectation, ModelSpec, Published, ReportOptions,
-    SimilarityOptions, WeightsSource, only_known_metrics,
-};
+use super::types::{Ablation, Published, ReportOptions, only_known_metrics};
+use crate::dataset::DatasetSource;
+use crate::embed::EmbedOptions;
+use crate::metrics::Expectation;
+use crate::model::{DeviceRequest, ModelSpec};
 use crate::preprocess::PreprocessChanges;
 use crate::protocol::WrittenProtocol;
+use crate::similarity::SimilarityOptions;
+use crate::weights::WeightsSource;
 
 /// One FaceVault experiment.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -2,7 +2,7 @@
 
 use super::{Context, Kind, in_lower_case};
 use crate::config::diagnostics::Diagnostic;
-use crate::config::types::Container;
+use crate::dataset::Container;
 
 /// Validates the container under a path of keys; on this machine it is what `kind` says. Which keys were written is asked
 /// of the tree.
