@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use facevault::model::cpu::{CpuEmbedder, CpuOptions};
 use facevault::model::weights::{Parameter, Tensor, Tensors};
-use facevault::model::{self, Calibration, Embedder, Execution, FaceBatch, ModelError, OwnedBatch};
-use facevault::model::{BatchSize, DeviceKind, DeviceRequest, Kernels, ModelSpec, Network, Precision};
+use facevault::model::{
+    self, BatchSize, Calibration, DeviceKind, DeviceRequest, Embedder, Execution, FaceBatch, Kernels, ModelError,
+    ModelSpec, Network, OwnedBatch, Precision,
+};
 use facevault::preprocess::Standardise;
 use facevault::throughput::{grid_of, precisions_of};
 

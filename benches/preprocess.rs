@@ -4,8 +4,9 @@ use std::hint::black_box;
 use std::io::Cursor;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use facevault::preprocess::{ChannelOrder, Crop, Filter, Preprocess, Resize};
-use facevault::preprocess::{Limits, RenderBuffers, decode, profile, render};
+use facevault::preprocess::{
+    ChannelOrder, Crop, Filter, Limits, Preprocess, RenderBuffers, Resize, decode, profile, render,
+};
 use facevault::quality::measure;
 use image::{ImageFormat, Rgb, RgbImage};
 

@@ -14,8 +14,7 @@ use facevault::evaluate::{self, EvaluationInput};
 use facevault::model::DeviceRequest;
 use facevault::numbers::Quantity;
 use facevault::progress::{Cancel, Silent};
-use facevault::similarity::{Cards, Labelled, NoCheckpoint};
-use facevault::similarity::{PairMode, SimilarityOptions};
+use facevault::similarity::{Cards, Labelled, NoCheckpoint, PairMode, SimilarityOptions};
 use facevault_kernels::products::Products;
 use rayon::prelude::*;
 

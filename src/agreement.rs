@@ -6,12 +6,10 @@ use crate::closeness::Closeness;
 use crate::estimate::Estimate;
 use crate::evaluate::{self, EvaluateError, Labelled};
 use crate::metrics::Metrics;
-use crate::model::EmbedderInfo;
-use crate::model::{DeviceRequest, Precision};
+use crate::model::{DeviceRequest, EmbedderInfo, Precision};
 use crate::numbers::Quantity::Rate;
 use crate::progress::{Cancel, Silent};
-use crate::similarity::{Cards, NoCheckpoint};
-use crate::similarity::{PairMode, SimilarityOptions};
+use crate::similarity::{Cards, NoCheckpoint, PairMode, SimilarityOptions};
 use crate::verification::OperatingPoint;
 
 /// False match rates that a few hundred faces can resolve, at which both precisions are evaluated.

@@ -10,12 +10,11 @@ use crate::digest::Digest;
 use crate::embed::{self, FaceReader};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
-use crate::files;
 use crate::provenance::Provenance;
-use crate::published;
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
 use crate::throughput::Throughput;
+use crate::{files, published};
 
 /// Longer names of pages are cut: many file systems end at 255 bytes.
 const LONGEST: usize = 200;

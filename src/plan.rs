@@ -8,8 +8,7 @@ use serde_json::Value;
 
 use crate::config::ExperimentConfig;
 use crate::digest::Digest;
-use crate::model::EmbedderInfo;
-use crate::model::{DeviceKind, ModelSpec, Precision};
+use crate::model::{DeviceKind, EmbedderInfo, ModelSpec, Precision};
 use crate::preprocess::Preprocess;
 use crate::protocol::Protocol;
 use crate::sample;

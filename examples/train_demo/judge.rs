@@ -4,8 +4,10 @@ use std::fmt;
 
 use facevault::dataset::synthetic;
 use facevault::model::weights::Tensors;
-use facevault::model::{self, Execution, FaceBatch, inception_resnet_v1::DIMENSION};
-use facevault::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
+use facevault::model::{
+    self, BatchSize, DeviceRequest, Execution, FaceBatch, Kernels, ModelSpec, Network, Precision,
+    inception_resnet_v1::DIMENSION,
+};
 use facevault::preprocess::Standardise;
 use facevault::verification::roc::{Roc, Survival};
 use facevault::verification::tally::{Moments, Tally};

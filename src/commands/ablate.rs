@@ -3,9 +3,8 @@
 use super::experiment::interrupted;
 use super::{options_to_repeat, print, with_context};
 use crate::cli::AblateArgs;
-use crate::config;
 use crate::error::{CommandOutcome, Error};
-use crate::pages;
+use crate::{config, pages};
 
 pub(super) fn run(arguments: &AblateArgs) -> Result<CommandOutcome, Error> {
     let (common, path) = (&arguments.config.common, &arguments.config.config);

@@ -7,14 +7,12 @@ use serde::Serialize;
 use super::experiment::interrupted;
 use super::{print, with_context};
 use crate::cli::ReproduceArgs;
-use crate::config;
 use crate::embed::EmbedOutcome;
 use crate::error::{CommandOutcome, Error};
-use crate::files;
-use crate::pages;
 use crate::provenance::Provenance;
 use crate::reproduce::{self, ReproducedRow, RunIdentity};
 use crate::run::{Evaluated, RunContext, RunDirectory, RunError};
+use crate::{config, files, pages};
 
 /// What `reproduce --json` prints.
 #[derive(Debug, Serialize)]

@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 
 use super::{print, with_context};
 use crate::cli::{OrAll, ThroughputArgs};
-use crate::config;
 use crate::error::{CommandOutcome, Error};
-use crate::pages;
 use crate::throughput::{self, ThroughputRequest, VariantSelection};
+use crate::{config, pages};
 
 pub(super) fn run(arguments: &ThroughputArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.config.common;

@@ -8,8 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::progress::{Cancel, Silent};
 use crate::report::sample;
-use crate::similarity::Labelled;
-use crate::similarity::{PairMode, SimilarityOptions};
+use crate::similarity::{Labelled, PairMode, SimilarityOptions};
 use facevault_stats::testing::unit_rows;
 
 const DIMENSION: usize = 8;

@@ -6,8 +6,7 @@ use super::diagnostics::{Diagnostic, quoted};
 use super::types::Published;
 use super::validate::{Context, Kind, KnownMetrics};
 use crate::metrics;
-use crate::protocol::WrittenProtocol;
-use crate::protocol::{PairsSource, Protocol, Split};
+use crate::protocol::{PairsSource, Protocol, Split, WrittenProtocol};
 
 /// More thresholds than these would only cost time: at most they are a millionth of the range apart.
 const MOST_THRESHOLDS: f64 = 1e6;

@@ -12,8 +12,7 @@ use crate::dataset::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Imag
 use crate::digest::Digest;
 use crate::embed::{EmbedOptions, OnError};
 use crate::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
-use crate::preprocess::{Crop, Mirror, Preprocess, Resize, Standardise};
-use crate::preprocess::{PROFILES, profile};
+use crate::preprocess::{Crop, Mirror, PROFILES, Preprocess, Resize, Standardise, profile};
 use crate::similarity::{PairMode, SimilarityOptions, UpstreamSampling};
 use crate::weights::WeightsSource;
 

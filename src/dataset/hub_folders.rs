@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use super::folders;
 use super::image_folder::{self, METADATA};
 use super::left_out::{LeftOut, LeftOutReason};
 use super::listing::{self, NameKind};
 use super::normalisation::composed;
 use super::scan::{self, OpenContext};
-use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, tables};
+use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, folders, tables};
 use crate::dataset::Tables;
 use crate::hub::{Hub, HubError, HubFile, RepoKind};
 use crate::progress::LinesOnly;

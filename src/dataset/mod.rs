@@ -43,8 +43,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, Hasher};
 use crate::files::FileError;
-use crate::preprocess::BoundingBox;
-use crate::preprocess::Crop;
+use crate::preprocess::{BoundingBox, Crop};
 use crate::progress::{Cancel, Progress};
 use crate::protocol::{ListedPair, PairList};
 use crate::similarity::Labelled;

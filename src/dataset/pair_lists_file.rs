@@ -7,8 +7,7 @@ use polars::prelude::*;
 
 use super::{DatasetError, Manifest};
 use crate::files;
-use crate::protocol::{ABSENT, ListedPair};
-use crate::protocol::{AbsentPair, PairList};
+use crate::protocol::{ABSENT, AbsentPair, ListedPair, PairList};
 
 impl Manifest {
     /// Writes the lists atomically. Equal lists give equal bytes; without lists there is no file.

@@ -8,8 +8,7 @@ use proptest::prelude::*;
 
 use super::mock::{DIMENSION, EmbedFixture, Fate, network};
 use super::*;
-use crate::model::BatchSize;
-use crate::model::{CardGroup, Embedder};
+use crate::model::{BatchSize, CardGroup, Embedder};
 use crate::progress::{Cancel, Silent};
 use facevault_nn::mock::{MockCard, MockLog};
 

@@ -14,8 +14,7 @@ use super::{
 };
 use crate::dataset::Face;
 use crate::embed::EmbedOptions;
-use crate::model::{BatchSize, DeviceKind, DeviceRequest, Precision};
-use crate::model::{Embedder, EmbedderInfo, FaceBatch, ModelError};
+use crate::model::{BatchSize, DeviceKind, DeviceRequest, Embedder, EmbedderInfo, FaceBatch, ModelError, Precision};
 use crate::preprocess::{ChannelOrder, Crop, Filter, Mirror, Preprocess, Resize, Standardise};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::quality::Quality;

@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use crate::dataset::DatasetSource;
-use crate::dataset::{self, Manifest, PixelSource, ReadError, synthetic};
+use crate::dataset::{self, DatasetSource, Manifest, PixelSource, ReadError, synthetic};
 use crate::embed::{FaceFailure, FailureKind, PixelReader};
-use crate::preprocess::Preprocess;
-use crate::preprocess::{self, Limits, PreprocessError, RenderBuffers};
+use crate::preprocess::{self, Limits, Preprocess, PreprocessError, RenderBuffers};
 use crate::quality::{self, Quality};
 
 /// The real [`PixelReader`].

@@ -6,9 +6,8 @@ use super::forward::{self, NetworkOutput};
 use super::pipeline::EmbedJob;
 use super::prepare::{self, Batch};
 use crate::digest::{Digest, Hasher};
-use crate::model::ModelSpec;
 use crate::model::weights::Tensors;
-use crate::model::{self, BATCH, Calibration, Embedder, Execution, ModelError, Pixels};
+use crate::model::{self, BATCH, Calibration, Embedder, Execution, ModelError, ModelSpec, Pixels};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::sample;
 

@@ -9,8 +9,7 @@ use proptest::prelude::*;
 use super::mock::{DIMENSION, EmbedFixture, Fate, MockEmbedder, Recorded, SIDE, answer, pixels, quality};
 use super::*;
 use crate::embed::OnError;
-use crate::model::BatchSize;
-use crate::model::{BATCH, ModelError};
+use crate::model::{BATCH, BatchSize, ModelError};
 use crate::progress::{Cancel, Silent};
 
 fn direct(bench: &EmbedFixture) -> Vec<f32> {

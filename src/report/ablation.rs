@@ -1,9 +1,8 @@
 //! The ablation page: what each step changes, and the runs behind it.
 
-use super::ReportError;
 use super::page::{Banner, DataTable, HeadlineNumber, Page, Section, TableCell};
-use super::waterfall;
 use super::words::{NONE, count, or_dash, sentence};
+use super::{ReportError, waterfall};
 use crate::ablation::{AblationResult, AblationVariant, Change, verdict};
 use crate::compare::{Effect, EffectVerdict};
 use crate::config::Design;

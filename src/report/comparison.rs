@@ -1,13 +1,12 @@
 //! The comparison of several runs: differences in plan and provenance come before the numbers.
 
-use super::ReportError;
 use super::axis::ChartAxis;
 use super::binning::{Bin, rebin};
 use super::figures::{cosines, det_axes, det_line, det_points, occupied, outline};
 use super::page::{Banner, DataTable, Exhibit, Legend, Page, Section, TableCell};
-use super::paired;
 use super::plots::{Chart, ChartLayer, Style};
 use super::words::{GENUINE_AND_IMPOSTOR, count, maybe, or_dash, run_number, sentence, value_and_interval};
+use super::{ReportError, paired};
 use crate::compare::{Difference, HeadlineMetric, RunComparison, RunSummary};
 use crate::numbers::Quantity::{Cosine, Rate};
 use crate::similarity::Histograms;

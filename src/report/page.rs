@@ -6,11 +6,10 @@
 use minijinja::{Environment, context};
 use serde::Serialize;
 
-use super::ReportError;
-use super::base64;
 use super::explorer::Explorer;
 use super::plots::{Drawing, Mark, Style};
 use super::words::value_and_interval;
+use super::{ReportError, base64};
 use crate::digest::Digest;
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;

@@ -3,8 +3,7 @@
 use super::page::{DataTable, Section};
 use super::words::{count, counted, interval_name, maybe, or_dash, point, target, value_and_interval};
 use crate::numbers::Quantity::{self, Plain, Rate};
-use crate::protocol::ProtocolResult;
-use crate::protocol::{Protocol, Split};
+use crate::protocol::{Protocol, ProtocolResult, Split};
 use crate::published::{PublishedAgreement, PublishedResult};
 
 /// All protocols of a run.

@@ -8,15 +8,13 @@ use crate::estimate::{Estimate, Unit};
 use crate::evaluate::Evaluation;
 use crate::metrics::{FaceCounts, Judged, Metrics, PairCounts, PublishedRow, SCHEMA, UpstreamResult};
 use crate::model::Precision;
-use crate::people::Centroids;
 use crate::people::audit::{Audit, Cause, Looks, OnePerson, WithAndWithout, WrongPair};
 use crate::people::headline::KeyMetrics;
 use crate::people::routing::{CurvePoint, LADDER, Routing, RoutingPoint, RoutingTarget, TARGETS};
-use crate::people::{Identities, IdentityErrors, People, Portrait, Suspect};
+use crate::people::{Centroids, Identities, IdentityErrors, People, Portrait, Suspect};
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
-use crate::verification::Curve;
 use crate::verification::{
-    Distribution, ErrorRate, Intervals, OperatingPoint, Quantile, RateIntervals, ThresholdRates,
+    Curve, Distribution, ErrorRate, Intervals, OperatingPoint, Quantile, RateIntervals, ThresholdRates,
 };
 
 /// An estimate whose interval reaches 5% to each side.

@@ -3,18 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::base64;
-use super::breakdown;
-use super::explorer;
-use super::figures;
 use super::page::{DataTable, HeadlineNumber, Page, Section, TableCell};
-use super::people;
-use super::protocols;
 use super::words::{
     GENUINE_AND_IMPOSTOR, NONE, count, counted, interval_name, judged, made, maybe, or_dash, point, target, unit,
     value_and_interval, verdict,
 };
-use super::{Report, ReportError};
+use super::{Report, ReportError, base64, breakdown, explorer, figures, people, protocols};
 use crate::agreement::{self, PrecisionAgreement, Verification};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;

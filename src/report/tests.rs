@@ -4,8 +4,9 @@ use super::*;
 use crate::compare::compare;
 use crate::config::{Design, Published};
 use crate::estimate::Estimate;
-use crate::protocol::{Distance, FarTarget, Grid, PairsSource, Protocol, Split};
-use crate::protocol::{FoldResult, ListedCounts, ProtocolResult};
+use crate::protocol::{
+    Distance, FarTarget, FoldResult, Grid, ListedCounts, PairsSource, Protocol, ProtocolResult, Split,
+};
 use crate::published;
 use crate::similarity::{Histograms, IdentitySpread};
 use crate::verification::OperatingPoint;

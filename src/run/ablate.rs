@@ -12,13 +12,12 @@ use crate::config::{self, Loaded};
 use crate::dataset::DatasetError;
 use crate::embed::{EmbedError, EmbedOutcome};
 use crate::evaluate::Evaluation;
-use crate::files;
 use crate::hub::HubError;
 use crate::numbers::Quantity;
 use crate::plan::{self, RunPlan};
 use crate::provenance::{ConfigOrigin, Provenance};
-use crate::results;
 use crate::weights::WeightsError;
+use crate::{files, results};
 
 impl RunContext<'_> {
     /// Computes every combination of a config's ablation and compares them. Combinations that are unavailable here

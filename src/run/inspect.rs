@@ -16,9 +16,8 @@ use crate::plan::RunPlan;
 use crate::preprocess::Mirror;
 use crate::provenance::{self, Provenance};
 use crate::quality::Quality;
-use crate::similarity;
-use crate::spelling;
 use crate::text_table::TextTable;
+use crate::{similarity, spelling};
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
 pub struct EmbeddedFaces {

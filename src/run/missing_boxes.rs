@@ -3,8 +3,7 @@
 
 use super::RunError;
 use crate::config::ExperimentConfig;
-use crate::dataset::Manifest;
-use crate::dataset::{DatasetSource, Phase1Image};
+use crate::dataset::{DatasetSource, Manifest, Phase1Image};
 use crate::preprocess::Crop;
 
 /// Pictures sampled for their size.

@@ -42,7 +42,6 @@ use crate::embed::{
     RunLock,
 };
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
-use crate::files;
 use crate::metrics::Judged;
 use crate::model::weights::Checkpoint;
 use crate::model::{self, EmbedderInfo};
@@ -52,8 +51,8 @@ use crate::protocol::ProtocolResult;
 use crate::provenance::{
     self, Build, ConfigOrigin, DatasetOrigin, MachineInfo, Provenance, RunArithmetic, RunSession, WeightsOrigin,
 };
-use crate::results;
 use crate::similarity::Cards;
+use crate::{files, results};
 
 /// What every step needs: folders, progress and cancellation.
 pub(crate) struct RunContext<'a> {

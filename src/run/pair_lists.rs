@@ -4,8 +4,7 @@ use super::RunError;
 use crate::dataset::{Manifest, read_pair_list};
 use crate::evaluate;
 use crate::progress::Progress;
-use crate::protocol::{AbsentPair, DATASET_PAIRS, PairList};
-use crate::protocol::{PairsSource, Protocol};
+use crate::protocol::{AbsentPair, DATASET_PAIRS, PairList, PairsSource, Protocol};
 
 /// Reads each protocol's own list into the manifest; several files of one protocol form one list, in order. Reports
 /// lists that contradict the identities of the faces.

@@ -4,8 +4,7 @@ use super::inspect::EmbeddedFaces;
 use super::{RunDirectory, RunError};
 use crate::embed::FailedFace;
 use crate::files::{self, FileError};
-use crate::protocol::ABSENT;
-use crate::protocol::PairList;
+use crate::protocol::{ABSENT, PairList};
 
 /// The file; absent if every pair was compared.
 const FILE: &str = "pairs_left_out.csv";

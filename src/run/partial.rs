@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use super::{RunDirectory, RunError};
 use crate::digest::{Digest, Hasher};
-use crate::embed;
-use crate::files;
 use crate::progress::Progress;
 use crate::similarity::PairCheckpoint;
+use crate::{embed, files};
 
 const NAME: &str = ".pairs.partial";
 

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use super::{MissingBoxes, RunContext, RunError, pair_lists, unused_boxes};
 use crate::config::ExperimentConfig;
-use crate::dataset::DatasetSource;
-use crate::dataset::{self, DatasetError, Manifest};
+use crate::dataset::{self, DatasetError, DatasetSource, Manifest};
 use crate::files::{self, FileError};
 use crate::model;
 use crate::model::ModelSpec;
 use crate::model::weights::Checkpoint;
 use crate::protocol::Protocol;
-use crate::weights::WeightsSource;
-use crate::weights::{self, WeightsError};
+use crate::weights::{self, WeightsError, WeightsSource};
 
 /// Weights and manifests read so far, keyed by the config sections that determine them.
 #[derive(Default)]

@@ -8,11 +8,11 @@ use super::statistics::Stage;
 use super::variant::BenchVariant;
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
-use crate::embed::FaceReader;
-use crate::embed::{self, ChunkStore, EmbedJob, EmbedOutcome, FaceFailure, PixelReader, RunLock, Timings};
-use crate::embed::{EmbedOptions, OnError};
-use crate::model::Embedder;
-use crate::model::{BatchSize, DeviceKind};
+use crate::embed::{
+    self, ChunkStore, EmbedJob, EmbedOptions, EmbedOutcome, FaceFailure, FaceReader, OnError, PixelReader, RunLock,
+    Timings,
+};
+use crate::model::{BatchSize, DeviceKind, Embedder};
 use crate::preprocess::Mirror;
 use crate::progress::{LinesOnly, Silent};
 use crate::quality::Quality;

@@ -10,8 +10,10 @@ use super::variant::{BenchVariant, NetworkSetup, order};
 use super::{Reference, ThroughputError};
 use crate::config::ExperimentConfig;
 use crate::model::weights::Tensors;
-use crate::model::{self, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, OwnedBatch, StageTime};
-use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
+use crate::model::{
+    self, BatchSize, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, Kernels, ModelError, OwnedBatch,
+    Precision, StageTime,
+};
 use crate::progress::{Cancel, Progress};
 
 /// A variant and its outcome.

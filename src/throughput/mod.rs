@@ -32,8 +32,7 @@ pub use variant::{BenchVariant, Choice, NetworkSetup, VariantSelection, grid_of,
 use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
 use crate::evaluate::Labelled;
-use crate::model::{self, Execution, ModelError};
-use crate::model::{DeviceKind, DeviceRequest, Precision};
+use crate::model::{self, DeviceKind, DeviceRequest, Execution, ModelError, Precision};
 use crate::preprocess::Mirror;
 use crate::progress::Cancel;
 use crate::provenance::{Build, MachineInfo, WeightsOrigin};

@@ -5,8 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::embed::EmbedOptions;
-use crate::model::BATCH;
-use crate::model::{DeviceKind, Kernels, Precision};
+use crate::model::{BATCH, DeviceKind, Kernels, Precision};
 
 /// A network on a device, loaded once and measured at several batch sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

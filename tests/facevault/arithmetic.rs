@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use facevault::config;
-use facevault::model;
 use facevault::model::{DeviceRequest, Execution, Kernels, Precision};
+use facevault::{config, model};
 use serde_json::Value;
 
 use crate::support::workspace::Workspace;

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use facevault::dataset::{self, Manifest, contradictions, read_pair_list};
-use facevault::dataset::{DatasetSource, Tables};
+use facevault::dataset::{self, DatasetSource, Manifest, Tables, contradictions, read_pair_list};
 use facevault::digest::Digest;
 use facevault::hub::{Hub, HubFile, HubSettings, RepoKind};
 use facevault::progress::{Cancel, Silent};

@@ -1,7 +1,8 @@
 //! The network against facenet-pytorch on identical weights (`crates/nn/tests/fixtures/model/make_goldens.py`).
 
-use facevault::model::{self, Calibration, Embedder, Execution, FaceBatch};
-use facevault::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
+use facevault::model::{
+    self, BatchSize, Calibration, DeviceRequest, Embedder, Execution, FaceBatch, Kernels, ModelSpec, Network, Precision,
+};
 use facevault::preprocess::Standardise;
 
 use crate::support::formula;

@@ -3,14 +3,13 @@
 
 use std::path::Path;
 
-use facevault::config;
 use facevault::digest::Digest;
-use facevault::model::weights;
 use facevault::model::weights::{Checkpoint, Origin, Tensor, Tensors};
-use facevault::model::{self, Execution, FaceBatch};
-use facevault::model::{BatchSize, DeviceRequest, Kernels, ModelSpec, Network, Precision};
-use facevault::preprocess;
+use facevault::model::{
+    self, BatchSize, DeviceRequest, Execution, FaceBatch, Kernels, ModelSpec, Network, Precision, weights,
+};
 use facevault::weights::WeightsSource;
+use facevault::{config, preprocess};
 
 use crate::support::formula;
 use crate::support::workspace::{WIDTH, Workspace, write_tensors};

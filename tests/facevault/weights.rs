@@ -7,8 +7,7 @@ use facevault::digest::Digest;
 use facevault::hub::HubError;
 use facevault::model::weights::{Checkpoint, Parameter, require, strip_prefix};
 use facevault::progress::{Cancel, KeptLines, Silent};
-use facevault::weights::WeightsSource;
-use facevault::weights::{self, WeightsError};
+use facevault::weights::{self, WeightsError, WeightsSource};
 
 use crate::support::fake_hub::{COMMIT, FakeHub, Fault};
 

@@ -1,10 +1,9 @@
 //! The driver's functions, by their names in `cuda.h`.
 
-use std::env;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::path::PathBuf;
-use std::ptr;
 use std::sync::OnceLock;
+use std::{env, ptr};
 
 use libloading::Library;
 

@@ -1,7 +1,6 @@
 //! Face box → the rectangle that is cut out.
 
-use super::BoundingBox;
-use super::PreprocessError;
+use super::{BoundingBox, PreprocessError};
 use crate::{Crop, MarginUnit};
 
 /// A non-empty rectangle inside a picture, pixels.

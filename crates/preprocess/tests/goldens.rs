@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use facevault_preprocess::BoundingBox;
-use facevault_preprocess::{Crop, Filter, MarginUnit, Preprocess, Resize};
-use facevault_preprocess::{Limits, RenderBuffers, decode, profile, render};
+use facevault_preprocess::{
+    BoundingBox, Crop, Filter, Limits, MarginUnit, Preprocess, RenderBuffers, Resize, decode, profile, render,
+};
 use image::RgbImage;
 use serde_json::Value;
 

@@ -9,8 +9,7 @@ use crate::similarity::ComparedPairs;
 use crate::verification::bootstrap::Of;
 use crate::verification::distribution::distribution;
 use crate::verification::rates::Rates;
-use crate::verification::thresholds;
-use crate::verification::{Distribution, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates};
+use crate::verification::{Distribution, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates, thresholds};
 
 /// Version of the schema; readers reject other versions.
 pub const SCHEMA: u32 = 2;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ContainerFile, ContainerProblem, Located, Task};
 use crate::dataset::scan::OpenContext;
-use crate::dataset::{Container, HubFiles};
-use crate::dataset::{DatasetError, listing};
+use crate::dataset::{Container, DatasetError, HubFiles, listing};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::hub::{self, Hub, HubError, HubFile, RepoKind};

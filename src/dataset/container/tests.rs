@@ -15,8 +15,7 @@ use tar::{EntryType, Header};
 
 use super::*;
 use crate::dataset::tests::TestDir;
-use crate::dataset::{self, PixelSource};
-use crate::dataset::{Container, DatasetSource};
+use crate::dataset::{self, Container, DatasetSource, PixelSource};
 use crate::pickle::Input;
 use crate::preprocess::BoundingBox;
 use crate::progress::Cancel;

@@ -22,8 +22,7 @@ use crate::dataset::{BoundingBox, DatasetError, Face, Fault, FaultIn, LeftOut, M
 use crate::digest::{Digest, Hasher};
 use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError, PARTIAL};
-use crate::protocol::ListedPair;
-use crate::protocol::{DATASET_PAIRS, PairList};
+use crate::protocol::{DATASET_PAIRS, ListedPair, PairList};
 
 /// Incremented whenever a container would be unpacked differently.
 const VERSION: u64 = 2;

@@ -1,8 +1,7 @@
 //! The meters of this machine.
 
 use super::{CardFacts, CardMeter, Meter, MeterNote, Rapl};
-use crate::model::device;
-use crate::model::{DeviceKind, DeviceRequest};
+use crate::model::{DeviceKind, DeviceRequest, device};
 
 /// An energy meter for each kind of device, or why there is none.
 pub(in crate::throughput) struct Meters {

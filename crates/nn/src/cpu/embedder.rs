@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use super::execute::{Arena, Pass, PixelTables};
 use super::plan::{CpuPlan, GROUP, ParameterSource, PlanSource, StepWork};
-use crate::folding;
 use crate::inception_resnet_v1::{Convolution, DIMENSION};
 use crate::weights::Tensors;
-use crate::{Calibration, Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime};
-use crate::{DeviceKind, Execution, Kernels, Precision};
+use crate::{
+    Calibration, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, Kernels, ModelError, Precision, StageTime,
+    folding,
+};
 use facevault_kernels::sets::{self, Set};
 use facevault_kernels::team::{Barrier, TeamMember};
 

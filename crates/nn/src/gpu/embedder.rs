@@ -6,13 +6,14 @@ use std::collections::VecDeque;
 use super::fitted::{Fitted, LoadedNetwork, SLOTS};
 use super::kernels::NetworkKernels;
 use super::plan::{GpuParameters, NumberFormat};
-use crate::folding;
 use crate::inception_resnet_v1::DIMENSION;
 use crate::program::Program;
 use crate::queue::{OwnedBatch, Pixels, Queue};
 use crate::weights::Tensors;
-use crate::{BatchSize, DeviceKind, Execution, Precision};
-use crate::{Embedder, EmbedderInfo, FaceBatch, ModelError, StageTime, capacity};
+use crate::{
+    BatchSize, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, Precision, StageTime, capacity,
+    folding,
+};
 use facevault_cuda::{Card, CudaError};
 
 /// The precisions a GPU computes in.

@@ -3,9 +3,7 @@
 
 use super::{EvaluateError, Labelled, TestedProtocol};
 use crate::protocol::uncertainty::ListedPeople;
-use crate::protocol::{self, Listed, ProtocolResult};
-use crate::protocol::{DATASET_PAIRS, ListedPair, PairList};
-use crate::protocol::{PairsSource, Protocol};
+use crate::protocol::{self, DATASET_PAIRS, Listed, ListedPair, PairList, PairsSource, Protocol, ProtocolResult};
 use crate::similarity::kernel::Rows;
 use crate::similarity::listed::RowPair;
 

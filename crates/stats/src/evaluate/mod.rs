@@ -13,13 +13,12 @@ use crate::breakdown::{self, Breakdown, Column};
 use crate::metrics::{Expectation, FaceCounts, Judged, Metrics, PairCounts};
 use crate::people::{self as who, Centroids, People};
 use crate::protocol::PairOutcome;
-use crate::similarity::SimilarityOptions;
 use crate::similarity::engine::Engine;
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
     self, Cards, ComparedPairs, HardPair, Histograms, IdentitySpread, NoCheckpoint, PairCheckpoint, PairKind,
-    PairRequest, Population, hardest::Candidate,
+    PairRequest, Population, SimilarityOptions, hardest::Candidate,
 };
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::rates::Rates;

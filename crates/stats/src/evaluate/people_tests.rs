@@ -4,20 +4,17 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::people::audit::{Cause, Looks, OnePerson};
+use crate::people::audit::{Cause, Evidence, Looks, OnePerson, WithAndWithout};
 use crate::people::placement::tests::DIMENSION;
 use facevault_base::progress::{Cancel, Silent};
 
 use crate::evaluate::Evaluation;
 use crate::evaluate::tests::GoldenFaces;
-use crate::people::Centroids;
-use crate::people::audit::{Evidence, WithAndWithout};
-use crate::people::{Audit, Identities, People, placement, portraits, routing};
-use crate::similarity::PairKind;
+use crate::people::{Audit, Centroids, Identities, People, placement, portraits, routing};
 use crate::similarity::kernel::Rows;
 use crate::similarity::population::tests::{Labels, labelled, labels, strings};
 use crate::similarity::sampling::Quota;
-use crate::similarity::{self, HardPair, Labelled, PairMode, PairRequest, Population, SimilarityOptions};
+use crate::similarity::{self, HardPair, Labelled, PairKind, PairMode, PairRequest, Population, SimilarityOptions};
 use crate::testing::{evaluate_faces, unit_rows};
 
 /// Everything at one threshold, all pairs compared.

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::estimate::Estimate;
 use crate::verification::bootstrap::Of;
 use crate::verification::rates::Rates;
-use crate::verification::thresholds;
-use crate::verification::{OPERATING_FMR, OperatingPoint};
+use crate::verification::{OPERATING_FMR, OperatingPoint, thresholds};
 
 /// Key metrics of one set of pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

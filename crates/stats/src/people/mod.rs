@@ -19,8 +19,9 @@ pub use routing::Routing;
 
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
-use crate::similarity::{self, ComparedPairs, HardPair, Labelled, PairRequest, Population};
-use crate::similarity::{PairMode, SimilarityOptions};
+use crate::similarity::{
+    self, ComparedPairs, HardPair, Labelled, PairMode, PairRequest, Population, SimilarityOptions,
+};
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::rates::Rates;
 use audit::{Evidence, WithAndWithout};

@@ -8,8 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::PairOutcome;
-use super::{ABSENT, ListedPair};
+use super::{ABSENT, ListedPair, PairOutcome};
 use crate::estimate::{Estimate, Unit};
 use crate::verification::carriers::{EffectiveTrials, too_few};
 use crate::verification::clustered::ClusteredRate;

@@ -6,8 +6,7 @@ use super::Population;
 use super::card::CardPairs;
 use super::kernel::Rows;
 use facevault_base::progress::Progress;
-use facevault_cuda::Card;
-use facevault_cuda::DeviceRequest;
+use facevault_cuda::{Card, DeviceRequest};
 use facevault_kernels::products::Products;
 
 /// Fewer pairs than this take a CPU less time than it takes to open a card.
