@@ -7,8 +7,8 @@
 //!                                                                                   └─ compare (two runs or more)
 //! ```
 //!
-//! Data moves one way; every step's result is a file that the next step reads. Dependencies point down. What stands alone
-//! is a package of its own, so that the compiler upholds it:
+//! Data moves one way; every step's result is a file that the next step reads. Dependencies point down. Each part
+//! that stands alone is its own package, so the compiler enforces the order:
 //!
 //! ```text
 //! facevault (this package)

@@ -1,4 +1,4 @@
-//! What was computed → a page in the reports folder: the one place that renders and writes.
+//! Renders results and writes the pages to the reports folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
 use crate::throughput::Throughput;
 use crate::{files, published};
 
-/// Longer names of pages are cut: many file systems end at 255 bytes.
+/// Longest page name: many file systems allow 255 bytes.
 const LONGEST: usize = 200;
 
 /// Renders the report of an evaluated run.
@@ -66,7 +66,8 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
     write(reports, &run.name(), &html)
 }
 
-/// PNG pictures of the faces of the hardest pairs and of the first suspects, as the network saw them. A face that is gone has none.
+/// Faces of the hardest pairs and of the first suspects as PNGs, as the network saw them. Faces that can no longer be read
+/// are missing.
 fn pictures(
     run: &RunDirectory,
     config: &ExperimentConfig,

@@ -188,8 +188,8 @@ pub struct MachineInfo {
     pub gpu_driver: Option<String>,
 }
 
-/// Where the running program was built from. Only the binary knows: a library that did would be compiled again after every
-/// commit.
+/// The source the running program was built from. Only the binary knows it; otherwise every commit would recompile the
+/// library.
 #[derive(Debug, Clone, Copy)]
 pub struct Source {
     /// Git commit, with `(dirty)` behind it if the working tree differed.
@@ -202,7 +202,7 @@ pub struct Source {
 
 static SOURCE: OnceLock<Source> = OnceLock::new();
 
-/// Tells what every run will record as the program's source. The first call counts.
+/// Sets the source that every run records. Later calls have no effect.
 pub fn set_source(source: Source) {
     SOURCE.get_or_init(|| source);
 }

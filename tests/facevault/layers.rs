@@ -1,10 +1,10 @@
-//! Dependencies point down. Between packages cargo upholds that; between the modules of one package, this does.
+//! Dependencies point down. Cargo enforces that between packages; these tests enforce it between modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What stands above the list of layers in `src/lib.rs`.
+/// The line above the list of layers in `src/lib.rs`.
 const HEADLINE: &str = "Each module uses only modules on lines below its own:";
 
 /// The module that a file of a package's `src` belongs to, and how many `super`s lead from the file to the crate's root.
@@ -120,7 +120,7 @@ fn modules_of_a_package_are_no_cycle() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates");
     for package in fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path()) {
         let mut left = uses(&package.join("src"));
-        // Takes away what uses nothing that is left, until nothing can be taken away.
+        // Removes modules that use no remaining module until none can be removed.
         while let Some(free) = left.iter().find(|(_, used)| used.iter().all(|other| !left.contains_key(other))) {
             let free = free.0.clone();
             left.remove(&free);

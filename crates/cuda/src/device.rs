@@ -1,4 +1,4 @@
-//! Whether a card is wanted, and whether one computes.
+//! The device a user asks for, and the one that is used.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! In which arithmetic and with which instructions a network computes.
+//! Precision of a network, and the CPU instructions it runs on.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

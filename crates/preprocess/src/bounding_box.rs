@@ -1,4 +1,4 @@
-//! Where a face is in a picture.
+//! The box of a face in a picture.
 
 /// A box in pixels: left, top, right, bottom; right and bottom are exclusive.
 #[derive(Debug, Clone, Copy, PartialEq)]

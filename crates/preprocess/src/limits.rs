@@ -1,4 +1,4 @@
-//! How large a picture may be.
+//! Checks a picture's size before anything is allocated for it.
 
 use super::{Limits, PreprocessError};
 

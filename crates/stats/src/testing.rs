@@ -1,4 +1,4 @@
-//! What tests of several packages draw their faces from.
+//! Test data shared by several packages.
 
 use std::collections::BTreeMap;
 
