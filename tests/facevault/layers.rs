@@ -16,11 +16,14 @@ fn place(file: &Path) -> Option<(String, usize)> {
     (!["lib", "main"].contains(&first)).then(|| (first.to_owned(), folders.len() + usize::from(stem != "mod")))
 }
 
-/// Source text without comments and without tests.
+/// Source text without comments and without the module of tests.
 fn code(text: &str) -> String {
-    let tests = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(crate) mod tests {"];
-    let end = tests.iter().filter_map(|start| text.find(start)).min().unwrap_or(text.len());
-    let lines = text[..end].lines().filter(|line| !line.trim_start().starts_with("//"));
+    let starts = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(crate) mod tests {"];
+    let (before, after) = match starts.iter().filter_map(|start| text.find(start)).min() {
+        Some(tests) => (&text[..tests], text[tests..].split_once("\n}\n").map_or("", |(_, after)| after)),
+        None => (text, ""),
+    };
+    let lines = before.lines().chain(after.lines()).filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -135,6 +138,7 @@ fn uses_are_found_in_every_spelling() {
     let found = |text: &str, supers| named(&code(text), supers, &modules).into_iter().collect::<String>();
     assert_eq!(found("use crate::{a::{self, x}, b};\nfn f() { crate::c::g() }", 1), "abc");
     assert_eq!(found("// crate::a\nuse super::b;\n#[cfg(test)]\nmod tests { use crate::c; }", 1), "b");
+    assert_eq!(found("#[cfg(test)]\nmod tests {\n    use crate::a;\n}\nuse crate::b;", 1), "b");
     assert_eq!(found("use super::a;\nuse super::super::b;", 2), "b");
     assert_eq!(place(Path::new("a.rs")), Some(("a".into(), 1)));
     assert_eq!(place(Path::new("a/mod.rs")), Some(("a".into(), 1)));
