@@ -152,9 +152,6 @@ impl Bench<'_> {
         let options = EmbedOptions {
             batch_size: BatchSize::Faces(start.variant.batch),
             threads: None,
-            device: start.variant.engine.device.into(),
-            precision: start.variant.engine.precision,
-            kernels: start.variant.engine.kernels,
             on_error: OnError::Skip,
             max_failures: None,
             ..config.embed.clone()
