@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn the_range_of_sizes_is_that_of_the_networks() {
         let sides = |network: Network| network.facts().sides.clone();
-        let all = [Network::InceptionResnetV1, Network::Dinov2Vits14, Network::ClipVitB32, Network::Iresnet50];
+        let all = Network::ALL;
         let (low, high) = (all.map(|one| *sides(one).start()), all.map(|one| *sides(one).end()));
         let size = &SCHEMA["$defs"]["ResizeChanges"]["properties"]["size"];
         assert_eq!(size["minimum"].as_u64(), low.iter().min().map(|&side| side.into()));

@@ -1,6 +1,6 @@
 //! Folds normalisation into the convolution before it; every implementation of a network uses the result.
 
-use super::inception_resnet_v1::{After, BATCH_NORM, BATCH_NORM_EPSILON, Convolution};
+use crate::networks::inception_resnet_v1::{After, BATCH_NORM, BATCH_NORM_EPSILON, Convolution};
 use crate::weights::Tensors;
 
 /// A product's parameters: `weight` in the checkpoint's order (out × in × kh × kw), `bias` of each output.

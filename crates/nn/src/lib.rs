@@ -6,27 +6,22 @@
 //! open, describe ─┬─ cpu      the fused plan on the CPU
 //!                 ├─ gpu      the fused plan on a GPU; `cards` makes several one
 //!                 └─ candle   the reference graph of every network
-//! inception_resnet_v1, iresnet, dinov2, clip   each network as data: its layers and the parameters it needs
-//! program, folding                             what both fused plans are compiled from
+//! networks            each network as data: its facts, its layers and the parameters it needs
+//! program, folding    what both fused plans are compiled from
 //! ```
 
 mod batch_size;
 mod candle;
 mod capacity;
 mod cards;
-mod clip;
 pub mod cpu;
 pub mod device;
-mod dinov2;
 mod folding;
 mod gpu;
-pub mod inception_resnet_v1;
-mod iresnet;
 #[cfg(any(test, feature = "testing"))]
 pub mod mock;
 mod networks;
 mod options;
-mod parameter_list;
 mod program;
 mod queue;
 pub mod weights;
@@ -37,14 +32,14 @@ pub use batch_size::BatchSize;
 pub use cards::CardGroup;
 pub use facevault_cuda::{DeviceKind, DeviceRequest};
 pub use facevault_kernels::{Kernels, Precision};
-pub use networks::{Facts, UNIT_RANGE};
-pub use options::{Execution, ModelSpec, Network};
+pub use networks::{Facts, ModelSpec, Network, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys};
+pub use options::Execution;
 pub use queue::{OwnedBatch, Pixels, Queue};
 use serde::{Deserialize, Serialize};
 
 use crate::candle::CandleEmbedder;
 use crate::queue::SequentialQueue;
-use crate::weights::{Parameter, Tensors};
+use crate::weights::Tensors;
 use facevault_cuda::Card;
 use facevault_preprocess::Standardise;
 
@@ -169,37 +164,6 @@ pub struct Calibration {
     pub faces: usize,
     /// Largest value by layer.
     pub ranges: BTreeMap<String, f32>,
-}
-
-/// Every parameter that a network's checkpoint must hold.
-#[must_use]
-pub fn parameters(spec: &ModelSpec) -> Vec<Parameter> {
-    match spec.network {
-        Network::InceptionResnetV1 => inception_resnet_v1::parameters(spec.width),
-        Network::Dinov2Vits14 => dinov2::parameters(),
-        Network::ClipVitB32 => clip::parameters(),
-        Network::Iresnet50 | Network::Iresnet100 => iresnet::parameters(spec.network),
-    }
-}
-
-/// Keys of a network's published checkpoints that the embedding does not need; `*` matches anything.
-#[must_use]
-pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
-    match spec.network {
-        Network::InceptionResnetV1 => inception_resnet_v1::UNUSED_KEYS,
-        Network::Dinov2Vits14 => dinov2::UNUSED_KEYS,
-        Network::ClipVitB32 => clip::UNUSED_KEYS,
-        Network::Iresnet50 | Network::Iresnet100 => iresnet::UNUSED_KEYS,
-    }
-}
-
-/// Renames the tensors of a network's other published layouts to the keys of [`parameters`]; leaves others alone.
-#[must_use]
-pub fn adopt(spec: &ModelSpec, tensors: Tensors) -> Tensors {
-    match spec.network {
-        Network::Dinov2Vits14 => dinov2::adopt(tensors),
-        _ => tensors,
-    }
 }
 
 /// What [`open`] would give, or why it would fail, without weights: a run needs the name before it has a checkpoint. `say`

@@ -1,11 +1,11 @@
-//! [`InceptionResnetV1`](super::inception_resnet_v1) as a list of steps over maps, which every fused plan is compiled from.
+//! [`InceptionResnetV1`](crate::networks::inception_resnet_v1) as a list of steps over maps, which every fused plan is compiled from.
 //!
 //! Branches write into slices of a concatenated map. A residual block overwrites its own input, which its branches have read
 //! by then. Parallel 1×1 branches of one input are one product.
 
 use std::collections::HashMap;
 
-use super::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
+use crate::networks::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
 
 /// Activations of a face: height × width × channels.
 #[derive(Debug, Clone, PartialEq, Eq)]

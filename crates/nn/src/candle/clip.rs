@@ -8,7 +8,7 @@ use candle_transformers::models::clip::vision_model::{ClipVisionConfig, ClipVisi
 
 use super::checkpoint::paths;
 use super::standardise::ChannelStandardise;
-use crate::clip::{self as net, CHANNELS, DIMENSION};
+use crate::networks::clip::{self as net, CHANNELS, DIMENSION};
 use crate::weights::Tensors;
 
 /// The network with its weights on one device.

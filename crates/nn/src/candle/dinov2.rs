@@ -12,7 +12,9 @@ use candle_nn::{
 
 use super::checkpoint::paths;
 use super::standardise::ChannelStandardise;
-use crate::dinov2::{self as net, BLOCKS, DIMENSION, GRID, HEADS, HIDDEN, LAYER_NORM_EPSILON, PATCH, TRAINED_GRID};
+use crate::networks::dinov2::{
+    self as net, BLOCKS, DIMENSION, GRID, HEADS, HIDDEN, LAYER_NORM_EPSILON, PATCH, TRAINED_GRID,
+};
 use crate::weights::Tensors;
 
 /// Tokens of an image: the class token and 16×16 patches.

@@ -7,7 +7,7 @@ use candle_core::{Device, Result, Tensor};
 
 use super::missing;
 use crate::folding::{self, Folded};
-use crate::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
+use crate::networks::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
 use crate::weights::Tensors;
 
 /// The network with its weights on one device.

@@ -7,7 +7,7 @@ use candle_nn::{Conv2d, Conv2dConfig, Module, PReLU};
 use super::missing;
 use crate::Network;
 use crate::folding::{self, Affine, Folded};
-use crate::iresnet::{self as net, BATCH_NORM_EPSILON, DIMENSION, LAST_SIDE, STEM};
+use crate::networks::iresnet::{self as net, BATCH_NORM_EPSILON, DIMENSION, LAST_SIDE, STEM};
 use crate::weights::Tensors;
 
 /// The network with its weights on one device.

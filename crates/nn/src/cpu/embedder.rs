@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::execute::{Arena, Pass, PixelTables};
 use super::plan::{CpuPlan, GROUP, ParameterSource, PlanSource, StepWork};
-use crate::inception_resnet_v1::{Convolution, DIMENSION};
+use crate::networks::inception_resnet_v1::{Convolution, DIMENSION};
 use crate::weights::Tensors;
 use crate::{
     Calibration, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, Kernels, ModelError, Precision, StageTime,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::folding::Folded;
-use crate::inception_resnet_v1::Convolution;
+use crate::networks::inception_resnet_v1::Convolution;
 use crate::program::{self, Map, MapRole, MapSlice, Need, Op, Product, Program, extent};
 use facevault_kernels::pack::{self, Channels, Filters, Shape};
 use facevault_kernels::sets::{Set, WeightFormat};
@@ -497,7 +497,7 @@ impl<'a> PlanBuilder<'a> {
 }
 
 #[cfg(test)]
-use crate::inception_resnet_v1 as net;
+use crate::networks::inception_resnet_v1 as net;
 
 #[cfg(test)]
 impl CpuPlan {

@@ -6,7 +6,7 @@ use super::embedder::{CpuEmbedder, CpuOptions};
 use super::execute::{Arena, ArenaPointer, Pass, PixelTables};
 use super::plan::{CpuPlan, ParameterSource, PlanSource};
 use crate::folding::Folded;
-use crate::inception_resnet_v1::{After, Convolution, DIMENSION};
+use crate::networks::inception_resnet_v1::{After, Convolution, DIMENSION};
 use crate::{Calibration, Embedder, FaceBatch, Kernels, ModelSpec, Network, Precision, weights};
 use facevault_kernels::sets::{self, Set, WeightFormat};
 use facevault_kernels::team::{Barrier, TeamMember};

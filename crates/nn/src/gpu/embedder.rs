@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::fitted::{Fitted, LoadedNetwork, SLOTS};
 use super::kernels::NetworkKernels;
 use super::plan::{GpuParameters, NumberFormat};
-use crate::inception_resnet_v1::DIMENSION;
+use crate::networks::inception_resnet_v1::DIMENSION;
 use crate::program::Program;
 use crate::queue::{OwnedBatch, Pixels, Queue};
 use crate::weights::Tensors;

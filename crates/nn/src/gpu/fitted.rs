@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::kernels::NetworkKernels;
 use super::plan::{Addresses, GpuPlan, Launch, LaunchWork, NumberFormat, PackedProduct};
 use super::tile::{self, BlockTile, TILES};
-use crate::inception_resnet_v1::DIMENSION;
+use crate::networks::inception_resnet_v1::DIMENSION;
 use crate::{FaceBatch, StageTime, capacity};
 use facevault_cuda::{Card, CudaError, DeviceMemory, Event, Graph, Pinned, Stream};
 use facevault_preprocess::Standardise;

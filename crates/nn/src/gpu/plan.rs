@@ -5,7 +5,7 @@ use super::arguments::{self as args, SEGMENTS, Segment};
 use super::tile::STEP;
 use crate::Precision;
 use crate::folding::Folded;
-use crate::inception_resnet_v1::{Convolution, DIMENSION};
+use crate::networks::inception_resnet_v1::{Convolution, DIMENSION};
 use crate::program::{self, MapRole, MapSlice, Need, Op, Product, Program};
 
 /// Bytes that kernels read and write at once.

@@ -5,7 +5,7 @@
 //! Reference implementation: `transformers.CLIPModel` with the checkpoint `openai/clip-vit-base-patch32`, whose keys these
 //! are; the embedding is what `get_image_features` gives. The text tower is in the file and unused.
 
-use crate::parameter_list::ParameterList;
+use super::parameter_list::ParameterList;
 use crate::weights::Parameter;
 
 /// Numbers in one embedding.

@@ -1,10 +1,53 @@
-//! The facts about each network that are needed before its weights are loaded.
+//! Each network as data: `model` in a config, what is known of it before its weights are loaded, and the parameters it
+//! needs.
+
+pub(crate) mod clip;
+pub(crate) mod dinov2;
+pub mod inception_resnet_v1;
+pub(crate) mod iresnet;
+mod parameter_list;
 
 use std::ops::RangeInclusive;
 
-use super::{clip, dinov2, inception_resnet_v1, iresnet};
-use crate::Network;
 use facevault_preprocess::Standardise;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::weights::{Parameter, Tensors};
+
+/// Which network, at which width.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelSpec {
+    /// The architecture.
+    pub network: Network,
+    /// Channel multiplier: 1.0 is the published network. Only `inception-resnet-v1` has other widths.
+    #[schemars(range(min = 0.0625, max = 4.0), extend("x-digits" = 9))]
+    pub width: f64,
+}
+
+impl Default for ModelSpec {
+    fn default() -> Self {
+        Self { network: Network::InceptionResnetV1, width: 1.0 }
+    }
+}
+
+/// Network architectures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// `FaceNet`, 3×160×160 → 512.
+    InceptionResnetV1,
+    /// DINOv2 ViT-S/14, a generic vision model, 3×224×224 → 384.
+    Dinov2Vits14,
+    /// CLIP ViT-B/32's image tower, a generic vision model, 3×224×224 → 512.
+    #[serde(rename = "clip-vit-b-32")]
+    ClipVitB32,
+    /// insightface's iResNet-50, 3×112×112 → 512.
+    Iresnet50,
+    /// insightface's iResNet-100, 3×112×112 → 512.
+    Iresnet100,
+}
 
 /// A network's fixed properties.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +72,10 @@ pub struct Facts {
 pub const UNIT_RANGE: Standardise = Standardise { mean: 0.0, scale: 255.0 };
 
 impl Network {
+    /// Every network.
+    pub const ALL: [Self; 5] =
+        [Self::InceptionResnetV1, Self::Dinov2Vits14, Self::ClipVitB32, Self::Iresnet50, Self::Iresnet100];
+
     /// Its fixed properties.
     #[must_use]
     pub fn facts(self) -> Facts {
@@ -64,18 +111,41 @@ fn reference(
     Facts { name, dimension, sides: side..=side, scalable: false, fused: false, profile, standardise }
 }
 
+/// Every parameter that a network's checkpoint must hold.
+#[must_use]
+pub fn parameters(spec: &ModelSpec) -> Vec<Parameter> {
+    match spec.network {
+        Network::InceptionResnetV1 => inception_resnet_v1::parameters(spec.width),
+        Network::Dinov2Vits14 => dinov2::parameters(),
+        Network::ClipVitB32 => clip::parameters(),
+        Network::Iresnet50 | Network::Iresnet100 => iresnet::parameters(spec.network),
+    }
+}
+
+/// Keys of a network's published checkpoints that the embedding does not need; `*` matches anything.
+#[must_use]
+pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
+    match spec.network {
+        Network::InceptionResnetV1 => inception_resnet_v1::UNUSED_KEYS,
+        Network::Dinov2Vits14 => dinov2::UNUSED_KEYS,
+        Network::ClipVitB32 => clip::UNUSED_KEYS,
+        Network::Iresnet50 | Network::Iresnet100 => iresnet::UNUSED_KEYS,
+    }
+}
+
+/// Renames the tensors of a network's other published layouts to the keys of [`parameters`]; leaves others alone.
+#[must_use]
+pub fn adopt(spec: &ModelSpec, tensors: Tensors) -> Tensors {
+    match spec.network {
+        Network::Dinov2Vits14 => dinov2::adopt(tensors),
+        _ => tensors,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use facevault_preprocess::profile;
-
-    const ALL: [Network; 5] = [
-        Network::InceptionResnetV1,
-        Network::Dinov2Vits14,
-        Network::ClipVitB32,
-        Network::Iresnet50,
-        Network::Iresnet100,
-    ];
 
     #[test]
     fn each_published_network_has_its_published_size() {
@@ -90,7 +160,7 @@ mod tests {
             (Network::Iresnet50, 43_590_848),
             (Network::Iresnet100, 65_156_160),
         ] {
-            let parameters = crate::parameters(&crate::ModelSpec { network, width: 1.0 });
+            let parameters = parameters(&ModelSpec { network, width: 1.0 });
             let trained = parameters.iter().filter(|parameter| !parameter.key.contains("running_"));
             let size: usize = trained.map(|parameter| parameter.shape.iter().product::<usize>()).sum();
             assert_eq!(size, expected, "{network:?}");
@@ -101,7 +171,7 @@ mod tests {
 
     #[test]
     fn each_is_named_as_configs_spell_it_and_fits_its_own_profile() {
-        for network in ALL {
+        for network in Network::ALL {
             let facts = network.facts();
             assert_eq!(serde_json::to_value(network).unwrap(), facts.name);
             let profile = profile(facts.profile).unwrap();

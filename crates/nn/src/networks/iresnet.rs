@@ -8,8 +8,8 @@
 //! The network is data first, as [`super::inception_resnet_v1`] is: [`blocks`] lists its blocks, and the parameters and
 //! the graph are read off that list.
 
-use crate::Network;
-use crate::parameter_list::ParameterList;
+use super::Network;
+use super::parameter_list::ParameterList;
 use crate::weights::Parameter;
 
 /// Numbers in one embedding.

@@ -8,7 +8,7 @@
 //! The layout of the original repository and of timm (`dinov2_vits14_pretrain.pth`,
 //! `timm/vit_small_patch14_dinov2.lvd142m`) is read too: [`adopt`] gives its tensors the keys below.
 
-use crate::parameter_list::ParameterList;
+use super::parameter_list::ParameterList;
 use crate::weights::{Parameter, Tensor, Tensors};
 
 /// Numbers in one embedding, and channels of each token.

@@ -6,8 +6,8 @@
 //! The network is data first: [`convolutions`] lists every convolution with its key and geometry, and everything else
 //! (the parameters a checkpoint must hold, the candle graph, a fused CPU plan) is read off that list.
 
-pub use crate::parameter_list::BATCH_NORM;
-use crate::parameter_list::ParameterList;
+pub use super::parameter_list::BATCH_NORM;
+use super::parameter_list::ParameterList;
 use crate::weights::Parameter;
 
 /// Numbers in one embedding, whatever the width.
