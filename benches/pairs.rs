@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use facevault::model::DeviceRequest;
 use facevault::progress::{Cancel, Silent};
-use facevault::similarity::engine::Engine;
+use facevault::similarity::engine::PairEngine;
 use facevault::similarity::kernel::Rows;
 use facevault::similarity::sampling::Quota;
 use facevault::similarity::{Cards, NoCheckpoint, PairRequest, Population, compare, compare_resumably};
@@ -92,7 +92,7 @@ fn pairs(criterion: &mut Criterion) {
     let rows = Rows { data: &data, dimension: DIMENSION };
     match Cards::new(DeviceRequest::Cuda).load(rows, &population, available.impostor, &Silent) {
         Ok(card) => {
-            let engine = card.as_ref().map(|card| card as &dyn Engine);
+            let engine = card.as_ref().map(|card| card as &dyn PairEngine);
             group.bench_function("products, counted, on a card", |bencher| {
                 let cancel = Cancel::default();
                 bencher

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use facevault::verification::bootstrap::{COARSE, Cell, Cells, Estimator, Resampling};
+use facevault::verification::bootstrap::{COARSE, CosineCell, CosineCells, Estimator, Resampling};
 use facevault::verification::random::Draw;
 use facevault::verification::tally::{Tally, bin};
 
@@ -18,7 +18,7 @@ const REPLICATES: u32 = 1_000;
 struct Data {
     genuine: Tally,
     impostor: Tally,
-    cells: Cells,
+    cells: CosineCells,
     /// Units, first bin and counts of each cell.
     plain: Vec<(usize, usize, usize, Vec<u64>)>,
 }
@@ -26,7 +26,7 @@ struct Data {
 /// 100 units; cells of 2,000 cosines over about 900 bins.
 fn data() -> Data {
     let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
-    let mut cells = Cells { units: UNITS.into(), identities: UNITS.into(), ..Cells::default() };
+    let mut cells = CosineCells { units: UNITS.into(), identities: UNITS.into(), ..CosineCells::default() };
     let (mut plain, mut draw) = (Vec::new(), Draw::units(1));
     for g in 0..UNITS {
         for h in g..UNITS {
@@ -38,7 +38,7 @@ fn data() -> Data {
             let mut counts = vec![0; last - first + 1];
             bins().for_each(|bin| counts[bin - first] += 1);
             plain.push((usize::from(g), usize::from(h), first, counts));
-            let cell = Cell::of((g, h), &cosines);
+            let cell = CosineCell::of((g, h), &cosines);
             if g == h {
                 genuine.extend(cosines);
                 cells.genuine.extend(cell);

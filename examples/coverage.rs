@@ -5,7 +5,7 @@
 
 use std::env;
 
-use facevault::verification::simulation::{Found, HARD_MODELS, KINDS, METRICS, MODELS};
+use facevault::verification::simulation::{HARD_MODELS, KINDS, METRICS, MODELS, TrialResult};
 use rayon::prelude::*;
 
 fn main() {
@@ -16,7 +16,7 @@ fn main() {
     println!("| model | rate | interval | coverage | truth above | truth below | mean width |");
     println!("|---|---|---|---|---|---|---|");
     for model in MODELS.into_iter().chain(HARD_MODELS) {
-        let found: Vec<[Found; 6]> =
+        let found: Vec<[TrialResult; 6]> =
             (0..trials).into_par_iter().map(|number| model.trial(replicates, 2026, number)).collect();
         for (metric, name) in METRICS.iter().enumerate() {
             for (kind, interval) in KINDS.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Formats numbers for people, in one place so that terminal, tables and figures agree.
 
 use crate::estimate::Estimate;
-use crate::metrics::{self, Judged, Kind};
+use crate::metrics::{self, Judged, MetricKind};
 
 /// A kind of number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +21,10 @@ impl Quantity {
     #[must_use]
     pub fn of_metric(path: &str) -> Self {
         match metrics::kind(path) {
-            Some(Kind::Rate) => Self::Rate,
-            Some(Kind::Plain) => Self::Plain,
-            Some(Kind::Count) => Self::Count,
-            Some(Kind::Area | Kind::Cosine) | None => Self::Cosine,
+            Some(MetricKind::Rate) => Self::Rate,
+            Some(MetricKind::Plain) => Self::Plain,
+            Some(MetricKind::Count) => Self::Count,
+            Some(MetricKind::Area | MetricKind::Cosine) | None => Self::Cosine,
         }
     }
 

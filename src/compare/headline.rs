@@ -12,7 +12,7 @@ use crate::spelling;
 use crate::verification::OperatingPoint;
 use crate::verification::bootstrap::{Of, ScoreSample};
 use crate::verification::paired::Replicated;
-use crate::verification::rates::Rates;
+use crate::verification::rates::RateEstimator;
 use crate::verification::thresholds::{self, TARGETS};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -115,7 +115,7 @@ impl HeadlineMetric {
 
     /// All metrics of one run, in the order of [`HeadlineMetric::all`], as in `metrics.json` and with their replicates.
     /// `None` if the pairs cannot resolve a metric.
-    pub fn measure(rates: Rates<'_>) -> Vec<Option<Replicated>> {
+    pub fn measure(rates: RateEstimator<'_>) -> Vec<Option<Replicated>> {
         let estimator = rates.estimator;
         let (points, _) = thresholds::operating_points(rates);
         let pairs = |kind| match kind {

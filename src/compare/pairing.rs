@@ -18,7 +18,7 @@ use crate::similarity::sampling::Quota;
 use crate::similarity::{self, Histograms, Labelled, PairRequest, Population, SimilarityOptions};
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::paired::Replicated;
-use crate::verification::rates::Rates;
+use crate::verification::rates::RateEstimator;
 use crate::verification::tally::Tally;
 use crate::verification::{Curve, thresholds};
 
@@ -301,7 +301,7 @@ impl<'a> Pairing<'a> {
         let how = Resampling { replicates: self.options.replicates, level: self.options.confidence, seed: self.seed };
         let (genuine, impostor) = (found.genuine, found.impostor);
         let estimator = Estimator::new(&genuine, &impostor, &found.cells, how, &|| cancel.requested())?;
-        let rates = Rates { estimator: &estimator, cells: &found.cells };
+        let rates = RateEstimator { estimator: &estimator, cells: &found.cells };
         let (metrics, curve) = (HeadlineMetric::measure(rates), thresholds::curve(rates));
         let (_, eer_threshold) = rates.eer();
         Some(MeasuredRun { metrics, eer_threshold, curve, genuine, impostor })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::diagnostics::{Diagnostic, quoted};
 use super::types::Published;
-use super::validate::{Context, Kind, KnownMetrics};
+use super::validate::{Context, KnownMetrics, PathKind};
 use crate::metrics;
 use crate::protocol::{PairsSource, Protocol, Split, WrittenProtocol};
 
@@ -38,7 +38,7 @@ pub(super) fn protocols(wire: Vec<WrittenProtocol>, context: &Context<'_>) -> Re
         if let PairsSource::Files { paths } = &mut protocol.pairs {
             for (place, path) in paths.iter_mut().enumerate() {
                 let key = ["protocols", index.as_str(), "pairs", &place.to_string()];
-                *path = context.path(&key, path, Kind::File)?;
+                *path = context.path(&key, path, PathKind::File)?;
             }
         }
         let range = protocol.thresholds.to - protocol.thresholds.from;

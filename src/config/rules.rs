@@ -5,7 +5,7 @@ use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, Source, listed, quoted};
-use super::schema::{Kind, SCHEMA, kind, range, resolved, shown, tag, texts};
+use super::schema::{SCHEMA, SchemaKind, kind, range, resolved, shown, tag, texts};
 use super::tree::{Key, Node, Place, Value};
 use crate::spelling::did_you_mean;
 
@@ -33,7 +33,7 @@ impl Reader<'_> {
             return Ok(Json::Null);
         }
         match (kind(schema), &node.value) {
-            (Kind::Tagged(tag, variants), Value::Map(entries)) => {
+            (SchemaKind::Tagged(tag, variants), Value::Map(entries)) => {
                 let Some((name, variant)) = node.get(tag) else {
                     return Err(self.missing(node, schema, tag, key));
                 };
@@ -43,8 +43,8 @@ impl Reader<'_> {
                     variants.into_iter().find(|(other, _)| *other == word).map_or(schema, |(_, chosen)| chosen);
                 self.mapping(node, entries, chosen, key)
             }
-            (Kind::Mapping, Value::Map(entries)) => self.mapping(node, entries, schema, key),
-            (Kind::Map(schema_of_each), Value::Map(entries)) => {
+            (SchemaKind::Mapping, Value::Map(entries)) => self.mapping(node, entries, schema, key),
+            (SchemaKind::Map(schema_of_each), Value::Map(entries)) => {
                 self.long_enough(node, entries.len(), &schema["minProperties"])?;
                 let each = |(key, node): &(Key, Node)| {
                     let value = self.below(&key.name, |reader| reader.value(node, schema_of_each, key.place))?;
@@ -52,22 +52,24 @@ impl Reader<'_> {
                 };
                 entries.iter().map(each).collect::<Result<Map<_, _>, _>>().map(Json::from)
             }
-            (Kind::List(schema_of_each), Value::List(items)) => {
+            (SchemaKind::List(schema_of_each), Value::List(items)) => {
                 self.long_enough(node, items.len(), &schema["minItems"])?;
                 let each = |(index, item): (usize, &Node)| {
                     self.below(&index.to_string(), |reader| reader.value(item, schema_of_each, item.place))
                 };
                 items.iter().enumerate().map(each).collect::<Result<Vec<_>, _>>().map(Json::from)
             }
-            (Kind::Words(words, None), Value::Text(_)) => self.word(node, &words).map(Json::from),
-            (Kind::Words(words, Some(_)), Value::Text(text)) if words.contains(&text.as_str()) => {
+            (SchemaKind::Words(words, None), Value::Text(_)) => self.word(node, &words).map(Json::from),
+            (SchemaKind::Words(words, Some(_)), Value::Text(text)) if words.contains(&text.as_str()) => {
                 Ok(text.as_str().into())
             }
-            (Kind::Words(_, Some(other)), Value::Unsigned(_) | Value::Negative(_)) => self.value(node, other, key),
-            (Kind::Text, Value::Text(text)) => self.text(node, text, schema),
-            (Kind::Bool, Value::Bool(_)) | (Kind::Anything, _) => Ok(node.json()),
-            (Kind::Integer | Kind::Number, Value::Unsigned(_) | Value::Negative(_))
-            | (Kind::Number, Value::Float(_)) => self.number(node, schema),
+            (SchemaKind::Words(_, Some(other)), Value::Unsigned(_) | Value::Negative(_)) => {
+                self.value(node, other, key)
+            }
+            (SchemaKind::Text, Value::Text(text)) => self.text(node, text, schema),
+            (SchemaKind::Bool, Value::Bool(_)) | (SchemaKind::Anything, _) => Ok(node.json()),
+            (SchemaKind::Integer | SchemaKind::Number, Value::Unsigned(_) | Value::Negative(_))
+            | (SchemaKind::Number, Value::Float(_)) => self.number(node, schema),
             _ => Err(self.mismatch(node, schema)),
         }
     }
@@ -222,15 +224,15 @@ impl Reader<'_> {
 /// What a schema asks for, in words.
 fn expected(schema: &'static Json) -> String {
     match kind(schema) {
-        Kind::Tagged(tag, _) => format!("a mapping with the key `{tag}`"),
-        Kind::Mapping | Kind::Map(_) => "a mapping".into(),
-        Kind::List(_) => "a list".into(),
-        Kind::Words(words, None) => listed(&words, "or"),
-        Kind::Words(words, Some(other)) => format!("{} or {}", listed(&words, "or"), expected(other)),
-        Kind::Text => "a text".into(),
-        Kind::Bool => "`true` or `false`".into(),
-        Kind::Integer => "a whole number".into(),
-        Kind::Number => "a number".into(),
-        Kind::Anything => "a value".into(),
+        SchemaKind::Tagged(tag, _) => format!("a mapping with the key `{tag}`"),
+        SchemaKind::Mapping | SchemaKind::Map(_) => "a mapping".into(),
+        SchemaKind::List(_) => "a list".into(),
+        SchemaKind::Words(words, None) => listed(&words, "or"),
+        SchemaKind::Words(words, Some(other)) => format!("{} or {}", listed(&words, "or"), expected(other)),
+        SchemaKind::Text => "a text".into(),
+        SchemaKind::Bool => "`true` or `false`".into(),
+        SchemaKind::Integer => "a whole number".into(),
+        SchemaKind::Number => "a number".into(),
+        SchemaKind::Anything => "a value".into(),
     }
 }

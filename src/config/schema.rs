@@ -27,7 +27,7 @@ pub fn schema() -> String {
 }
 
 /// What a schema asks for.
-pub(super) enum Kind<'a> {
+pub(super) enum SchemaKind<'a> {
     /// A mapping whose keys depend on what one of them says: that key, and a schema for each of its values.
     Tagged(&'a str, Vec<(&'a str, &'a Json)>),
     /// A mapping with these keys.
@@ -60,26 +60,26 @@ pub(super) fn resolved(schema: &'static Json) -> (bool, &'static Json) {
 }
 
 /// What a resolved schema asks for.
-pub(super) fn kind(schema: &'static Json) -> Kind<'static> {
+pub(super) fn kind(schema: &'static Json) -> SchemaKind<'static> {
     let branches: Vec<&Json> = schema["oneOf"].as_array().map_or_else(|| vec![schema], |all| all.iter().collect());
     let tagged: Vec<_> = branches.iter().filter_map(|one| tag(one).map(|(key, name)| (key, (name, *one)))).collect();
     if let (Some((key, _)), true) = (tagged.first(), schema["oneOf"].is_array()) {
-        return Kind::Tagged(key, tagged.into_iter().map(|(_, variant)| variant).collect());
+        return SchemaKind::Tagged(key, tagged.into_iter().map(|(_, variant)| variant).collect());
     }
     let words: Vec<&str> = branches.iter().flat_map(|one| texts(&one["const"]).chain(texts(&one["enum"]))).collect();
     if !words.is_empty() {
         let wordless = |one: &&Json| one["const"].is_null() && one["enum"].is_null();
-        return Kind::Words(words, branches.into_iter().find(wordless));
+        return SchemaKind::Words(words, branches.into_iter().find(wordless));
     }
     match texts(&schema["type"]).find(|name| *name != "null") {
-        Some("object") if schema["properties"].is_object() => Kind::Mapping,
-        Some("object") => Kind::Map(&schema["additionalProperties"]),
-        Some("array") => Kind::List(&schema["items"]),
-        Some("string") => Kind::Text,
-        Some("boolean") => Kind::Bool,
-        Some("integer") => Kind::Integer,
-        Some("number") => Kind::Number,
-        _ => Kind::Anything,
+        Some("object") if schema["properties"].is_object() => SchemaKind::Mapping,
+        Some("object") => SchemaKind::Map(&schema["additionalProperties"]),
+        Some("array") => SchemaKind::List(&schema["items"]),
+        Some("string") => SchemaKind::Text,
+        Some("boolean") => SchemaKind::Bool,
+        Some("integer") => SchemaKind::Integer,
+        Some("number") => SchemaKind::Number,
+        _ => SchemaKind::Anything,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::schema::{Kind, SCHEMA, kind, range, resolved, shown, texts};
+use super::schema::{SCHEMA, SchemaKind, kind, range, resolved, shown, texts};
 
 /// A row, once for all variants in which it says the same.
 #[derive(PartialEq)]
@@ -58,7 +58,7 @@ fn add(rows: &mut Vec<Row>, key: &str, written: &'static Json, required: bool, v
 
 fn below(rows: &mut Vec<Row>, key: &str, schema: &'static Json, variant: Option<&'static str>) {
     match kind(schema) {
-        Kind::Tagged(tag, variants) => {
+        SchemaKind::Tagged(tag, variants) => {
             let each = |(name, schema): &(&str, &Json)| {
                 format!("`{name}`: {}", line(schema["description"].as_str().unwrap_or_default()))
             };
@@ -79,9 +79,9 @@ fn below(rows: &mut Vec<Row>, key: &str, schema: &'static Json, variant: Option<
                 mapping(rows, key, schema, Some(name));
             }
         }
-        Kind::Mapping => mapping(rows, key, schema, variant),
-        Kind::Map(each) => below(rows, &format!("{key}.<metric>"), resolved(each).1, variant),
-        Kind::List(each) => below(rows, &format!("{key}[]"), resolved(each).1, variant),
+        SchemaKind::Mapping => mapping(rows, key, schema, variant),
+        SchemaKind::Map(each) => below(rows, &format!("{key}.<metric>"), resolved(each).1, variant),
+        SchemaKind::List(each) => below(rows, &format!("{key}[]"), resolved(each).1, variant),
         _ => {}
     }
 }
@@ -132,24 +132,24 @@ fn values(written: &Json, schema: &'static Json) -> String {
         (None, None) => word.to_owned(),
     };
     match kind(schema) {
-        Kind::Tagged(..) | Kind::Mapping => "mapping".into(),
-        Kind::Map(each) => match kind(resolved(each).1) {
-            Kind::Mapping => "mapping of mappings".into(),
+        SchemaKind::Tagged(..) | SchemaKind::Mapping => "mapping".into(),
+        SchemaKind::Map(each) => match kind(resolved(each).1) {
+            SchemaKind::Mapping => "mapping of mappings".into(),
             _ => "mapping".into(),
         },
-        Kind::List(each) => match kind(resolved(each).1) {
-            Kind::Text => "list of texts".into(),
+        SchemaKind::List(each) => match kind(resolved(each).1) {
+            SchemaKind::Text => "list of texts".into(),
             _ => "list of mappings".into(),
         },
-        Kind::Words(words, other) => {
+        SchemaKind::Words(words, other) => {
             let words = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
             other.map_or_else(|| words.clone(), |other| format!("{words}, or {}", number(other, "whole number")))
         }
-        Kind::Text => "text".into(),
-        Kind::Bool => "`true`, `false`".into(),
-        Kind::Integer => number(schema, "whole number"),
-        Kind::Number => number(schema, "number"),
-        Kind::Anything => "any value".into(),
+        SchemaKind::Text => "text".into(),
+        SchemaKind::Bool => "`true`, `false`".into(),
+        SchemaKind::Integer => number(schema, "whole number"),
+        SchemaKind::Number => number(schema, "number"),
+        SchemaKind::Anything => "any value".into(),
     }
 }
 
@@ -170,7 +170,7 @@ fn default(written: &Json, schema: &'static Json, required: bool) -> String {
         Json::String(text) => format!("`{text}`"),
         Json::Bool(value) => format!("`{value}`"),
         Json::Number(number) => number.as_f64().map(grouped).unwrap_or_default(),
-        Json::Object(_) if matches!(kind(schema), Kind::Mapping) => "as below".into(),
+        Json::Object(_) if matches!(kind(schema), SchemaKind::Mapping) => "as below".into(),
         _ => "none".into(),
     }
 }

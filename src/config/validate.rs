@@ -49,7 +49,7 @@ impl Context<'_> {
     }
 
     /// A path of the config, resolved. `kind` is what must exist there.
-    pub(super) fn path(&self, path: &[&str], text: &Path, kind: Kind) -> Result<PathBuf, Diagnostic> {
+    pub(super) fn path(&self, path: &[&str], text: &Path, kind: PathKind) -> Result<PathBuf, Diagnostic> {
         let name = path.join(".");
         let given = text.to_string_lossy();
         if given.trim().is_empty() || given.contains('\0') {
@@ -76,13 +76,13 @@ impl Context<'_> {
 
 /// What a path must be.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum PathKind {
     File,
     Folder,
     Either,
 }
 
-impl Kind {
+impl PathKind {
     fn word(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -149,15 +149,15 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
     let key = |key| ["dataset", key];
     match &mut dataset {
         DatasetSource::Phase1 { csv, root, .. } => {
-            *csv = context.path(&key("csv"), csv, Kind::File)?;
+            *csv = context.path(&key("csv"), csv, PathKind::File)?;
             *root = if root.as_os_str().is_empty() {
                 csv.parent().map(Path::to_owned).unwrap_or_default()
             } else {
-                context.path(&key("root"), root, Kind::Folder)?
+                context.path(&key("root"), root, PathKind::Folder)?
             };
         }
         DatasetSource::Folders { root, tables } => {
-            *root = context.path(&key("root"), root, Kind::Folder)?;
+            *root = context.path(&key("root"), root, PathKind::Folder)?;
             local_tables(tables, context)?;
         }
         DatasetSource::HubFolders { revision, folder, tables, .. } => {
@@ -165,11 +165,11 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
             folder.truncate(folder.trim_end_matches('/').len());
             local_tables(tables, context)?;
         }
-        DatasetSource::InsightfaceBin { file } => containers::validate(&["dataset"], file, Kind::File, context)?,
-        DatasetSource::Parquet { shards } => containers::validate(&["dataset"], shards, Kind::Either, context)?,
+        DatasetSource::InsightfaceBin { file } => containers::validate(&["dataset"], file, PathKind::File, context)?,
+        DatasetSource::Parquet { shards } => containers::validate(&["dataset"], shards, PathKind::Either, context)?,
         DatasetSource::Vggface2 { archive, boxes } => {
-            containers::validate(&key("archive"), archive, Kind::Either, context)?;
-            containers::validate(&key("boxes"), boxes, Kind::File, context)?;
+            containers::validate(&key("archive"), archive, PathKind::Either, context)?;
+            containers::validate(&key("boxes"), boxes, PathKind::File, context)?;
         }
         DatasetSource::Synthetic { .. } => {}
     }
@@ -180,7 +180,7 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
 fn local_tables(tables: &mut Tables, context: &Context<'_>) -> Result<(), Diagnostic> {
     for (key, table) in [("pairs", &mut tables.pairs), ("boxes", &mut tables.boxes)] {
         if let Some(path) = table.as_mut().filter(|path| ["/", "./", "../"].iter().any(|start| starts(path, start))) {
-            *path = context.path(&["dataset", key], path, Kind::File)?;
+            *path = context.path(&["dataset", key], path, PathKind::File)?;
         }
     }
     Ok(())
@@ -210,7 +210,7 @@ fn model(model: &ModelSpec, context: &Context<'_>) -> Result<(), Diagnostic> {
 fn weights(mut weights: WeightsSource, context: &Context<'_>) -> Result<WeightsSource, Diagnostic> {
     match &mut weights {
         WeightsSource::Hub { revision, .. } => in_lower_case(revision),
-        WeightsSource::File { path, .. } => *path = context.path(&["weights", "path"], path, Kind::File)?,
+        WeightsSource::File { path, .. } => *path = context.path(&["weights", "path"], path, PathKind::File)?,
         WeightsSource::Embedded { .. } => {}
     }
     Ok(weights)

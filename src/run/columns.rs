@@ -1,7 +1,7 @@
 //! The columns that the breakdown can split faces by: manifest attributes and measured picture quality.
 
 use super::inspect::EmbeddedFaces;
-use crate::breakdown::{Column, GoodValues};
+use crate::breakdown::{FaceColumn, GoodValues};
 use crate::dataset::{Face, PixelSource};
 use crate::preprocess::BoundingBox;
 use crate::quality::{MIDDLE_GREY, Quality};
@@ -34,10 +34,11 @@ const NON_ATTRIBUTE_HEADERS: [&str; 23] = [
 ];
 
 /// One value per embedded face, in matrix order. Built-in columns without any value are left out.
-pub(super) fn columns(faces: &EmbeddedFaces) -> Vec<Column<'_>> {
-    let number = |name: &str, of: &dyn Fn(&Face) -> Option<f64>| Column::numbers(name, faces.iter().map(of).collect());
+pub(super) fn columns(faces: &EmbeddedFaces) -> Vec<FaceColumn<'_>> {
+    let number =
+        |name: &str, of: &dyn Fn(&Face) -> Option<f64>| FaceColumn::numbers(name, faces.iter().map(of).collect());
     let measured = |name: &str, of: fn(&Quality) -> f64| {
-        Column::numbers(name, faces.quality.iter().map(|quality| quality.as_ref().map(of)).collect())
+        FaceColumn::numbers(name, faces.quality.iter().map(|quality| quality.as_ref().map(of)).collect())
     };
     let higher = GoodValues::Higher;
     let mut columns = Vec::new();
@@ -57,13 +58,13 @@ pub(super) fn columns(faces: &EmbeddedFaces) -> Vec<Column<'_>> {
     }
     let sources: Vec<Option<&str>> = faces.iter().map(source).collect();
     if sources.iter().any(Option::is_some) {
-        columns.push(Column::texts("source", sources));
+        columns.push(FaceColumn::texts("source", sources));
     }
     let table = &faces.manifest.table;
     for (header, column) in table.headers.iter().zip(&table.columns) {
         if !NON_ATTRIBUTE_HEADERS.contains(&header.trim()) {
             let values = faces.rows.iter().map(|&row| column.get(row)).collect();
-            columns.push(Column::texts(&format!("meta.{header}"), values));
+            columns.push(FaceColumn::texts(&format!("meta.{header}"), values));
         }
     }
     columns

@@ -12,7 +12,7 @@ use facevault::similarity::sampling::Quota;
 use facevault::similarity::{
     Cards, ComparedPairs, Labelled, NoCheckpoint, PairRequest, Population, compare, compare_resumably,
 };
-use facevault::verification::bootstrap::Cell;
+use facevault::verification::bootstrap::CosineCell;
 
 use crate::support::fake_cuda;
 use crate::support::workspace::Workspace;
@@ -164,7 +164,7 @@ impl Crowd {
 }
 
 fn assert_same(found: &ComparedPairs, expected: &ComparedPairs) {
-    let cells = |cells: &[Cell]| {
+    let cells = |cells: &[CosineCell]| {
         let mut cells: Vec<_> = cells.iter().map(|cell| format!("{cell:?}")).collect();
         cells.sort();
         cells

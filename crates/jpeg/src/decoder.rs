@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::Error;
+use crate::JpegError;
 use crate::colour::Colours;
 use crate::frame::{Block, Frame, Process, ZIGZAG};
 use crate::huffman::{Damage, HuffmanTable};
@@ -48,12 +48,12 @@ pub struct DecodedPicture {
 ///
 /// # Errors
 ///
-/// See [`Error`]. The limits are checked before anything is allocated.
-pub fn decode(bytes: &[u8], limits: &Limits) -> Result<DecodedPicture, Error> {
+/// See [`JpegError`]. The limits are checked before anything is allocated.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<DecodedPicture, JpegError> {
     decode_with(bytes, limits, Instructions::best())
 }
 
-pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) -> Result<DecodedPicture, Error> {
+pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) -> Result<DecodedPicture, JpegError> {
     let mut segments = Segments::new(bytes);
     segments.start()?;
     let mut tables = DecodingTables::default();
@@ -73,14 +73,14 @@ pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) 
     };
     let (width, height) = (frame.width as u32, frame.height as u32);
     if width.max(height) > limits.side || u64::from(width) * u64::from(height) > limits.pixels {
-        return Err(Error::TooLarge { width, height });
+        return Err(JpegError::TooLarge { width, height });
     }
     let mut scans = Scans::new(&frame, limits, kernels);
     loop {
         let marker = if tables.is_settled { segments.marker_at_once() } else { segments.marker() };
         let marker = match marker {
             // A sequential picture ends with its last block, whatever may be missing behind.
-            Err(Error::CutShort) if frame.process == Process::Sequential && scans.are_complete() => break,
+            Err(JpegError::CutShort) if frame.process == Process::Sequential && scans.are_complete() => break,
             marker => marker?,
         };
         match marker {
@@ -97,13 +97,13 @@ pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) 
 
 const SOS: u8 = 0xda;
 
-fn damaged(segments: &Segments, what: Damage) -> Error {
-    Error::Damaged { at: segments.position(), what }
+fn damaged(segments: &Segments, what: Damage) -> JpegError {
+    JpegError::Damaged { at: segments.position(), what }
 }
 
 /// What a frame header's marker announces, if it is one.
-fn process(code: u8) -> Result<Option<Process>, Error> {
-    let unsupported = |what| Err(Error::Unsupported { what });
+fn process(code: u8) -> Result<Option<Process>, JpegError> {
+    let unsupported = |what| Err(JpegError::Unsupported { what });
     match code {
         0xc0 | 0xc1 => Ok(Some(Process::Sequential)),
         0xc2 => Ok(Some(Process::Progressive)),
@@ -135,7 +135,7 @@ struct DecodingTables {
 
 impl DecodingTables {
     /// Reads the segment of a marker, if it has one.
-    fn read(&mut self, code: u8, segments: &mut Segments) -> Result<(), Error> {
+    fn read(&mut self, code: u8, segments: &mut Segments) -> Result<(), JpegError> {
         // Left over from the end of a scan.
         if (RST0..RST0 + 8).contains(&code) {
             return Ok(());
@@ -157,7 +157,7 @@ impl DecodingTables {
             0xe0..=0xef if !self.is_settled => self.application(code, body),
             _ => Ok(()),
         };
-        outcome.map_err(|what| Error::Damaged { at, what })
+        outcome.map_err(|what| JpegError::Damaged { at, what })
     }
 
     /// DHT (T.81 B.2.4.2).
@@ -290,9 +290,9 @@ impl<'f> Scans<'f> {
         self.precision.as_flattened().iter().all(|&bit| bit == 0)
     }
 
-    fn scan(&mut self, segments: &mut Segments, tables: &mut DecodingTables) -> Result<(), Error> {
+    fn scan(&mut self, segments: &mut Segments, tables: &mut DecodingTables) -> Result<(), JpegError> {
         let (body, at) = segments.body()?;
-        let damaged = |what| Error::Damaged { at, what };
+        let damaged = |what| JpegError::Damaged { at, what };
         let header = ScanHeader::read(self.frame, body, at)?;
         if !tables.is_settled {
             tables.is_settled = true;
@@ -329,7 +329,7 @@ impl<'f> Scans<'f> {
             low: header.low,
             restart_interval: tables.restart_interval,
         };
-        self.budget = self.budget.checked_sub(scan.blocks(self.frame)).ok_or(Error::TooManyScans)?;
+        self.budget = self.budget.checked_sub(scan.blocks(self.frame)).ok_or(JpegError::TooManyScans)?;
 
         if is_sequential && scan.parts.len() == self.frame.components.len() {
             let mut stream = StreamingSink::new(self.frame, self.rows());
@@ -341,7 +341,7 @@ impl<'f> Scans<'f> {
             let blocks = || (0..self.frame.components.len()).map(|component| self.frame.blocks(component));
             let needed = blocks().sum::<usize>() as u64 * size_of::<Block>() as u64;
             if needed > self.limits.bytes {
-                return Err(Error::TooMuchMemory { needed, limit: self.limits.bytes });
+                return Err(JpegError::TooMuchMemory { needed, limit: self.limits.bytes });
             }
             self.state = State::Coefficients(blocks().map(|count| vec![[0; 64]; count]).collect());
         }
@@ -388,11 +388,11 @@ impl<'f> Scans<'f> {
     }
 
     /// The picture, once its end was found.
-    fn finish(self) -> Result<Vec<u8>, Error> {
+    fn finish(self) -> Result<Vec<u8>, JpegError> {
         match self.state {
             State::Coefficients(ref blocks) if self.are_complete() => Ok(self.render(blocks)),
             State::Pixels(pixels) => Ok(pixels),
-            _ => Err(Error::ScansMissing),
+            _ => Err(JpegError::ScansMissing),
         }
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
-pub enum Error {
+pub enum JpegError {
     /// The bytes do not start with a start-of-image marker.
     NotJpeg,
     /// The bytes end before the picture does.
@@ -29,7 +29,7 @@ pub enum Error {
     TooManyScans,
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for JpegError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotJpeg => f.write_str("it does not start with a JPEG's first marker"),
@@ -47,4 +47,4 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for JpegError {}

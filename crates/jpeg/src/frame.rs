@@ -1,6 +1,6 @@
 //! The frame header (SOF), and the sizes that follow from it (T.81 A.1, A.2; libjpeg's `jdinput.c`).
 
-use crate::Error;
+use crate::JpegError;
 
 /// Samples along a block's side.
 pub(crate) const SIDE: usize = 8;
@@ -60,29 +60,29 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// Reads the body of a SOF segment, which starts at byte `at` of the file.
-    pub fn read(process: Process, body: &[u8], at: usize) -> Result<Self, Error> {
-        let damaged = |what| Error::Damaged { at, what };
+    pub fn read(process: Process, body: &[u8], at: usize) -> Result<Self, JpegError> {
+        let damaged = |what| JpegError::Damaged { at, what };
         let [precision, h1, h0, w1, w0, count, specs @ ..] = body else {
             return Err(damaged("the frame header is too short"));
         };
         match precision {
             8 => {}
-            12 => return Err(Error::Unsupported { what: "it has 12 bits per sample" }),
-            _ => return Err(Error::Unsupported { what: "it has neither 8 nor 12 bits per sample" }),
+            12 => return Err(JpegError::Unsupported { what: "it has 12 bits per sample" }),
+            _ => return Err(JpegError::Unsupported { what: "it has neither 8 nor 12 bits per sample" }),
         }
         let (width, height) = (u16::from_be_bytes([*w1, *w0]), u16::from_be_bytes([*h1, *h0]));
         if width == 0 || height == 0 {
-            return Err(Error::Empty { width: width.into(), height: height.into() });
+            return Err(JpegError::Empty { width: width.into(), height: height.into() });
         }
         if width.max(height) > 65_500 {
             // libjpeg's JPEG_MAX_DIMENSION.
-            return Err(Error::TooLarge { width: width.into(), height: height.into() });
+            return Err(JpegError::TooLarge { width: width.into(), height: height.into() });
         }
         if specs.len() != usize::from(*count) * 3 {
             return Err(damaged("the frame header's length does not fit its number of components"));
         }
         if !matches!(count, 1 | 3 | 4) {
-            return Err(Error::Unsupported { what: "it has neither 1, 3 nor 4 components" });
+            return Err(JpegError::Unsupported { what: "it has neither 1, 3 nor 4 components" });
         }
         let specs = specs.as_chunks::<3>().0;
         let factors = || specs.iter().map(|[_, factors, _]| (usize::from(factors >> 4), usize::from(factors & 15)));
@@ -92,7 +92,7 @@ impl Frame {
         let h_max = factors().map(|(h, _)| h).max().unwrap_or(1);
         let v_max = factors().map(|(_, v)| v).max().unwrap_or(1);
         if !factors().all(|(h, v)| h_max % h == 0 && v_max % v == 0) {
-            return Err(Error::Unsupported { what: "its components' resolutions have no whole ratio" });
+            return Err(JpegError::Unsupported { what: "its components' resolutions have no whole ratio" });
         }
         let (width, height) = (usize::from(width), usize::from(height));
         let (mcus_wide, mcus_high) = (width.div_ceil(h_max * SIDE), height.div_ceil(v_max * SIDE));

@@ -7,7 +7,7 @@
 //!
 //! Where libjpeg warns and fills in, this decoder fails: a picture that is half grey is worse than none to a program that
 //! computes with it. Data that ends early (even with an end marker after the cut), continues after the last block, has a code
-//! that no table has, or lacks a restart marker, a scan's beginning or a component is an [`Error`]. So is a progressive
+//! that no table has, or lacks a restart marker, a scan's beginning or a component is a [`JpegError`]. So is a progressive
 //! picture whose scans do not give every coefficient to its last bit: libjpeg reads it and smooths its blocks, but nothing
 //! tells a picture made that way from one that was cut between two scans.
 //!
@@ -43,4 +43,4 @@ mod segments;
 mod upsample;
 
 pub use decoder::{DecodedPicture, Limits, decode};
-pub use error::Error;
+pub use error::JpegError;

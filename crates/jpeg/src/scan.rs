@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::Error;
+use crate::JpegError;
 use crate::frame::{Block, Frame, Process, ZIGZAG};
 use crate::huffman::{Bits, Damage, HuffmanTable};
 use crate::segments::Segments;
@@ -42,9 +42,9 @@ pub(crate) struct ScanHeader {
 
 impl ScanHeader {
     /// Reads the body of a SOS segment, which starts at byte `at` of the file.
-    pub fn read(frame: &Frame, body: &[u8], at: usize) -> Result<Self, Error> {
+    pub fn read(frame: &Frame, body: &[u8], at: usize) -> Result<Self, JpegError> {
         const LENGTH: &str = "a scan header's length does not fit its number of components";
-        let damaged = |what| Error::Damaged { at, what };
+        let damaged = |what| JpegError::Damaged { at, what };
         let [count, rest @ ..] = body else { return Err(damaged(LENGTH)) };
         let count = usize::from(*count);
         if !(1..=4).contains(&count) || rest.len() != count * 2 + 3 {
@@ -120,12 +120,12 @@ trait Coding {
 
 impl Scan {
     /// Decodes the scan's data into `sink`.
-    pub fn decode(&self, frame: &Frame, segments: &mut Segments, sink: &mut impl Sink) -> Result<(), Error> {
+    pub fn decode(&self, frame: &Frame, segments: &mut Segments, sink: &mut impl Sink) -> Result<(), JpegError> {
         const DC: Damage = "a scan uses a Huffman table for DC coefficients that is not defined";
         const AC: Damage = "a scan uses a Huffman table for AC coefficients that is not defined";
         let parts = &self.parts[..];
         let at = segments.position();
-        let missing = |what| move || Error::Damaged { at, what };
+        let missing = |what| move || JpegError::Damaged { at, what };
         let dc = || parts.iter().map(|part| part.dc.as_deref()).collect::<Option<Vec<_>>>().ok_or_else(missing(DC));
         let ac = || parts.iter().map(|part| part.ac.as_deref()).collect::<Option<Vec<_>>>().ok_or_else(missing(AC));
         let low = u32::from(self.low);
@@ -171,7 +171,7 @@ impl Scan {
         segments: &mut Segments,
         sink: &mut impl Sink,
         mut coding: impl Coding,
-    ) -> Result<(), Error> {
+    ) -> Result<(), JpegError> {
         let (wide, high) = self.size(frame);
         let interval = if self.restart_interval == 0 { wide * high } else { self.restart_interval };
         let parts: Vec<(usize, usize, usize)> = match &self.parts[..] {
@@ -223,7 +223,7 @@ impl Scan {
             }
             if row == high {
                 // Nothing more need come, but then this must be the picture's true end.
-                return if segment.is_ended() || bits.is_filled_up() { Ok(()) } else { Err(Error::CutShort) };
+                return if segment.is_ended() || bits.is_filled_up() { Ok(()) } else { Err(JpegError::CutShort) };
             }
             segment.restart(restart)?;
         }

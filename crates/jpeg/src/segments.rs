@@ -1,6 +1,6 @@
 //! Markers and the segments between them (T.81 B.1).
 
-use crate::Error;
+use crate::JpegError;
 use crate::huffman::Damage;
 
 pub(crate) const SOI: u8 = 0xd8;
@@ -27,21 +27,21 @@ impl<'a> Segments<'a> {
     }
 
     /// The start of image, which must be the first marker, and the beginning of another.
-    pub fn start(&mut self) -> Result<(), Error> {
+    pub fn start(&mut self) -> Result<(), JpegError> {
         if self.bytes.starts_with(&[0xff, SOI, 0xff]) {
             self.at = 2;
             Ok(())
         } else {
-            Err(Error::NotJpeg)
+            Err(JpegError::NotJpeg)
         }
     }
 
     /// The next marker. Bytes before it are skipped, as every reader does.
-    pub fn marker(&mut self) -> Result<u8, Error> {
+    pub fn marker(&mut self) -> Result<u8, JpegError> {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let fill = rest.iter().position(|&byte| byte == 0xff).ok_or(Error::CutShort)?;
-            let code = rest[fill..].iter().position(|&byte| byte != 0xff).ok_or(Error::CutShort)?;
+            let fill = rest.iter().position(|&byte| byte == 0xff).ok_or(JpegError::CutShort)?;
+            let code = rest[fill..].iter().position(|&byte| byte != 0xff).ok_or(JpegError::CutShort)?;
             self.at += fill + code + 1;
             if rest[fill + code] != 0 {
                 return Ok(rest[fill + code]);
@@ -50,31 +50,31 @@ impl<'a> Segments<'a> {
     }
 
     /// The next marker, which must follow at once: behind a scan, what belongs to no segment is the rest of something damaged.
-    pub fn marker_at_once(&mut self) -> Result<u8, Error> {
+    pub fn marker_at_once(&mut self) -> Result<u8, JpegError> {
         let start = self.at;
         let code = self.marker()?;
         if self.bytes[start..self.at - 1].iter().all(|&byte| byte == 0xff) {
             Ok(code)
         } else {
-            Err(Error::Damaged { at: start, what: "bytes behind its first scan belong to no segment" })
+            Err(JpegError::Damaged { at: start, what: "bytes behind its first scan belong to no segment" })
         }
     }
 
     /// The body of the segment whose marker was just read, and its place in the file.
-    pub fn body(&mut self) -> Result<(&'a [u8], usize), Error> {
+    pub fn body(&mut self) -> Result<(&'a [u8], usize), JpegError> {
         let at = self.at;
-        let [high, low] = *self.bytes.get(at..).and_then(|rest| rest.first_chunk::<2>()).ok_or(Error::CutShort)?;
+        let [high, low] = *self.bytes.get(at..).and_then(|rest| rest.first_chunk::<2>()).ok_or(JpegError::CutShort)?;
         let length = usize::from(u16::from_be_bytes([high, low]));
         if length < 2 {
-            return Err(Error::Damaged { at, what: "a segment's length is less than two" });
+            return Err(JpegError::Damaged { at, what: "a segment's length is less than two" });
         }
-        let body = self.bytes.get(at + 2..at + length).ok_or(Error::CutShort)?;
+        let body = self.bytes.get(at + 2..at + length).ok_or(JpegError::CutShort)?;
         self.at += length;
         Ok((body, at + 2))
     }
 
     /// The compressed data up to the next marker (T.81 B.1.1.5), of which [`SegmentData::bytes`] are without stuffing.
-    pub fn next(&mut self) -> Result<SegmentData<'_, 'a>, Error> {
+    pub fn next(&mut self) -> Result<SegmentData<'_, 'a>, JpegError> {
         let start = self.at;
         self.data.clear();
         let ended = loop {
@@ -88,7 +88,7 @@ impl<'a> Segments<'a> {
             }
             if code > 1 {
                 // Fill bytes before a zero: no marker and no stuffing. libjpeg reads one thing or another.
-                return Err(Error::Damaged {
+                return Err(JpegError::Damaged {
                     at: self.at,
                     what: "the compressed data holds a marker that does not exist",
                 });
@@ -137,18 +137,18 @@ impl SegmentData<'_, '_> {
     }
 
     /// The error of decoding that runs out of data.
-    pub fn too_short(&self) -> Error {
-        if self.ended { self.damaged("the compressed data ends before the picture does") } else { Error::CutShort }
+    pub fn too_short(&self) -> JpegError {
+        if self.ended { self.damaged("the compressed data ends before the picture does") } else { JpegError::CutShort }
     }
 
-    pub fn damaged(&self, what: Damage) -> Error {
-        Error::Damaged { at: self.start, what }
+    pub fn damaged(&self, what: Damage) -> JpegError {
+        JpegError::Damaged { at: self.start, what }
     }
 
     /// Steps over the restart marker that must follow now.
-    pub fn restart(&mut self, number: u8) -> Result<(), Error> {
+    pub fn restart(&mut self, number: u8) -> Result<(), JpegError> {
         if !self.ended {
-            return Err(Error::CutShort);
+            return Err(JpegError::CutShort);
         }
         if self.segments.marker()? != RST0 + number {
             return Err(self.damaged("the compressed data ends without the restart marker that is due"));

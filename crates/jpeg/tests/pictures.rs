@@ -1,6 +1,6 @@
 //! The corpus of `corpus/make.py`: JPEGs of every kind, each with the digest of Pillow's pixels or the error that it must give.
 
-use facevault_jpeg::{DecodedPicture, Error, Limits, decode};
+use facevault_jpeg::{DecodedPicture, JpegError, Limits, decode};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -60,7 +60,7 @@ fn a_picture_may_have_any_number_of_restart_intervals() {
     assert!(picture.rgb.iter().all(|&value| value == 128));
 }
 
-fn read(file: &[u8]) -> Result<DecodedPicture, Error> {
+fn read(file: &[u8]) -> Result<DecodedPicture, JpegError> {
     decode(file, &LIMITS)
 }
 
@@ -102,7 +102,7 @@ fn a_picture_cut_short_anywhere_is_an_error_or_whole() {
         for kept in (0..file.len()).rev().step_by(13) {
             match read(&file[..kept]) {
                 Ok(cut) => assert!(cut == picture, "{name}, {kept} of {} bytes", file.len()),
-                Err(Error::CutShort | Error::NotJpeg | Error::Damaged { .. }) => {}
+                Err(JpegError::CutShort | JpegError::NotJpeg | JpegError::Damaged { .. }) => {}
                 Err(error) => panic!("{name}, {kept} of {} bytes: {error}", file.len()),
             }
         }
@@ -133,16 +133,16 @@ fn limits_are_checked_before_anything_is_allocated() {
     let frame = file.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     let mut huge = file.to_vec();
     huge[frame + 5..frame + 9].copy_from_slice(&[0xf0, 0, 0xf0, 0]);
-    assert_eq!(read(&huge), Err(Error::TooLarge { width: 0xf000, height: 0xf000 }));
+    assert_eq!(read(&huge), Err(JpegError::TooLarge { width: 0xf000, height: 0xf000 }));
     let limits = Limits { pixels: 48 * 40 - 1, ..LIMITS };
-    assert_eq!(decode(file, &limits), Err(Error::TooLarge { width: 48, height: 40 }));
+    assert_eq!(decode(file, &limits), Err(JpegError::TooLarge { width: 48, height: 40 }));
     let limits = Limits { side: 47, ..LIMITS };
-    assert_eq!(decode(file, &limits), Err(Error::TooLarge { width: 48, height: 40 }));
+    assert_eq!(decode(file, &limits), Err(JpegError::TooLarge { width: 48, height: 40 }));
     let progressive = named("cmyk-progressive");
     let limits = Limits { bytes: 4 * 48 * 40 * 2 - 1, ..LIMITS };
     assert_eq!(
         decode(progressive, &limits),
-        Err(Error::TooMuchMemory { needed: 4 * 48 * 40 * 2, limit: limits.bytes })
+        Err(JpegError::TooMuchMemory { needed: 4 * 48 * 40 * 2, limit: limits.bytes })
     );
     assert!(decode(progressive, &Limits { bytes: 4 * 48 * 40 * 2, ..LIMITS }).is_ok());
     // A picture in one scan keeps no coefficients.
@@ -182,7 +182,7 @@ fn scans_without_end_are_refused() {
     let with = |count: usize| [&file[..], &scan.repeat(count), b"\xff\xd9"].concat();
     let picture = read(&with(20)).unwrap();
     assert!(picture.rgb.iter().all(|&byte| byte == 128));
-    assert_eq!(read(&with(5_000)), Err(Error::TooManyScans));
+    assert_eq!(read(&with(5_000)), Err(JpegError::TooManyScans));
 }
 
 #[test]

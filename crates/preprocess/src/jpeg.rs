@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use facevault_jpeg::Error;
+use facevault_jpeg::JpegError;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
 use super::orientation::Metadata;
@@ -12,9 +12,9 @@ use super::{Limits, PreprocessError};
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
     let format = ImageFormat::Jpeg;
     let picture = facevault_jpeg::decode(bytes, limits).map_err(|error| match error {
-        Error::CutShort | Error::ScansMissing => PreprocessError::CutShort { format },
-        Error::Empty { width, height } => PreprocessError::EmptyPicture { width, height },
-        Error::TooLarge { width, height } => PreprocessError::too_large(limits, width, height),
+        JpegError::CutShort | JpegError::ScansMissing => PreprocessError::CutShort { format },
+        JpegError::Empty { width, height } => PreprocessError::EmptyPicture { width, height },
+        JpegError::TooLarge { width, height } => PreprocessError::too_large(limits, width, height),
         error => PreprocessError::damaged(format, error),
     })?;
     let metadata = Metadata { exif: picture.exif.map(Cow::Owned), xmp: picture.xmp.map(Cow::Owned) };

@@ -8,7 +8,7 @@ use crate::protocol::ProtocolResult;
 use crate::similarity::ComparedPairs;
 use crate::verification::bootstrap::Of;
 use crate::verification::distribution::distribution;
-use crate::verification::rates::Rates;
+use crate::verification::rates::RateEstimator;
 use crate::verification::{Distribution, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates, thresholds};
 
 /// Version of the schema; readers reject other versions.
@@ -163,7 +163,7 @@ pub struct Metric {
     /// In words.
     pub name: &'static str,
     /// What kind of number it is.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// Which way it is better.
     pub better: MetricDirection,
     /// Whether runs are compared by it.
@@ -174,7 +174,7 @@ pub struct Metric {
 
 /// What kind of number a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// From 0 to 1, written in percent.
     Rate,
     /// From 0 to 1, with too many nines for percent.
@@ -224,7 +224,7 @@ enum Absent {
 const fn metric(
     path: &'static str,
     name: &'static str,
-    kind: Kind,
+    kind: MetricKind,
     better: MetricDirection,
     value: Value,
     absent: Absent,
@@ -244,40 +244,40 @@ use Value::{Estimated, Exact};
 /// `Metrics::of`), its line in the documentation and a test.
 #[rustfmt::skip]
 pub const METRICS: &[Metric] = &[
-    metric("eer", "equal error rate", Kind::Rate, MetricDirection::Lower, Estimated(|m| Some(&m.eer)), Absent::Never).headline(),
-    metric("tar@fmr=1e-1", "TAR at FMR 1e-1", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-1)), Absent::TooFewPairs).headline(),
-    metric("tar@fmr=1e-2", "TAR at FMR 1e-2", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-2)), Absent::TooFewPairs).headline(),
-    metric("tar@fmr=1e-3", "TAR at FMR 1e-3", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-3)), Absent::TooFewPairs).headline(),
-    metric("tar@fmr=1e-4", "TAR at FMR 1e-4", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-4)), Absent::TooFewPairs).headline(),
-    metric("tar@fmr=1e-5", "TAR at FMR 1e-5", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-5)), Absent::TooFewPairs).headline(),
-    metric("tar@fmr=1e-6", "TAR at FMR 1e-6", Kind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-6)), Absent::TooFewPairs).headline(),
-    metric("auc", "area under the ROC curve", Kind::Area, MetricDirection::Higher, Estimated(|m| Some(&m.auc)), Absent::Never).headline(),
-    metric("d_prime", "separation d′", Kind::Plain, MetricDirection::Higher, Estimated(|m| Some(&m.d_prime).filter(|d_prime| d_prime.n > 0)), Absent::NoSpread).headline(),
-    metric("genuine.mean", "genuine cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.mean)), Absent::Never).headline(),
-    metric("genuine.std", "genuine cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.std)), Absent::Never).headline(),
-    metric("impostor.mean", "impostor cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.mean)), Absent::Never).headline(),
-    metric("impostor.std", "impostor cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.std)), Absent::Never).headline(),
-    metric("fmr100", "FNMR at FMR 1e-2", Kind::Rate, MetricDirection::Lower, Estimated(|m| resolved(&m.fmr100)), Absent::TooFewPairs),
-    metric("fmr1000", "FNMR at FMR 1e-3", Kind::Rate, MetricDirection::Lower, Estimated(|m| resolved(&m.fmr1000)), Absent::TooFewPairs),
-    metric("zero_fmr", "FNMR without a false match", Kind::Rate, MetricDirection::Lower, Estimated(|m| Some(&m.zero_fmr)), Absent::Never),
-    metric("genuine.mean_abs", "genuine cosine, mean magnitude", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.mean_abs)), Absent::Never),
-    metric("genuine.min", "genuine cosine, smallest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.genuine.min)), Absent::Never),
-    metric("genuine.max", "genuine cosine, largest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.genuine.max)), Absent::Never),
-    metric("impostor.mean_abs", "impostor cosine, mean magnitude", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.mean_abs)), Absent::Never),
-    metric("impostor.min", "impostor cosine, smallest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.impostor.min)), Absent::Never),
-    metric("impostor.max", "impostor cosine, largest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.impostor.max)), Absent::Never),
-    metric("faces.manifest", "faces in the manifest", Kind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.manifest as f64)), Absent::Never),
-    metric("faces.embedded", "embedded faces", Kind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.embedded as f64)), Absent::Never),
-    metric("faces.failed", "faces without an embedding", Kind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.failed as f64)), Absent::Never),
-    metric("faces.identities", "identities", Kind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.identities as f64)), Absent::Never),
-    metric("upstream.genuine.mean", "upstream's sampling, genuine cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.genuine.mean)), Absent::NoUpstream),
-    metric("upstream.genuine.std", "upstream's sampling, genuine cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.genuine.std)), Absent::NoUpstream),
-    metric("upstream.genuine.min", "upstream's sampling, genuine cosine, smallest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.genuine.min)), Absent::NoUpstream),
-    metric("upstream.genuine.max", "upstream's sampling, genuine cosine, largest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.genuine.max)), Absent::NoUpstream),
-    metric("upstream.impostor.mean", "upstream's sampling, impostor cosine, mean", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.impostor.mean)), Absent::NoUpstream),
-    metric("upstream.impostor.std", "upstream's sampling, impostor cosine, standard deviation", Kind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.impostor.std)), Absent::NoUpstream),
-    metric("upstream.impostor.min", "upstream's sampling, impostor cosine, smallest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.impostor.min)), Absent::NoUpstream),
-    metric("upstream.impostor.max", "upstream's sampling, impostor cosine, largest", Kind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.impostor.max)), Absent::NoUpstream),
+    metric("eer", "equal error rate", MetricKind::Rate, MetricDirection::Lower, Estimated(|m| Some(&m.eer)), Absent::Never).headline(),
+    metric("tar@fmr=1e-1", "TAR at FMR 1e-1", MetricKind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-1)), Absent::TooFewPairs).headline(),
+    metric("tar@fmr=1e-2", "TAR at FMR 1e-2", MetricKind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-2)), Absent::TooFewPairs).headline(),
+    metric("tar@fmr=1e-3", "TAR at FMR 1e-3", MetricKind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-3)), Absent::TooFewPairs).headline(),
+    metric("tar@fmr=1e-4", "TAR at FMR 1e-4", MetricKind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-4)), Absent::TooFewPairs).headline(),
+    metric("tar@fmr=1e-5", "TAR at FMR 1e-5", MetricKind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-5)), Absent::TooFewPairs).headline(),
+    metric("tar@fmr=1e-6", "TAR at FMR 1e-6", MetricKind::Rate, MetricDirection::Higher, Estimated(|m| m.tar(1e-6)), Absent::TooFewPairs).headline(),
+    metric("auc", "area under the ROC curve", MetricKind::Area, MetricDirection::Higher, Estimated(|m| Some(&m.auc)), Absent::Never).headline(),
+    metric("d_prime", "separation d′", MetricKind::Plain, MetricDirection::Higher, Estimated(|m| Some(&m.d_prime).filter(|d_prime| d_prime.n > 0)), Absent::NoSpread).headline(),
+    metric("genuine.mean", "genuine cosine, mean", MetricKind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.mean)), Absent::Never).headline(),
+    metric("genuine.std", "genuine cosine, standard deviation", MetricKind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.std)), Absent::Never).headline(),
+    metric("impostor.mean", "impostor cosine, mean", MetricKind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.mean)), Absent::Never).headline(),
+    metric("impostor.std", "impostor cosine, standard deviation", MetricKind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.std)), Absent::Never).headline(),
+    metric("fmr100", "FNMR at FMR 1e-2", MetricKind::Rate, MetricDirection::Lower, Estimated(|m| resolved(&m.fmr100)), Absent::TooFewPairs),
+    metric("fmr1000", "FNMR at FMR 1e-3", MetricKind::Rate, MetricDirection::Lower, Estimated(|m| resolved(&m.fmr1000)), Absent::TooFewPairs),
+    metric("zero_fmr", "FNMR without a false match", MetricKind::Rate, MetricDirection::Lower, Estimated(|m| Some(&m.zero_fmr)), Absent::Never),
+    metric("genuine.mean_abs", "genuine cosine, mean magnitude", MetricKind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.genuine.mean_abs)), Absent::Never),
+    metric("genuine.min", "genuine cosine, smallest", MetricKind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.genuine.min)), Absent::Never),
+    metric("genuine.max", "genuine cosine, largest", MetricKind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.genuine.max)), Absent::Never),
+    metric("impostor.mean_abs", "impostor cosine, mean magnitude", MetricKind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.impostor.mean_abs)), Absent::Never),
+    metric("impostor.min", "impostor cosine, smallest", MetricKind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.impostor.min)), Absent::Never),
+    metric("impostor.max", "impostor cosine, largest", MetricKind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.impostor.max)), Absent::Never),
+    metric("faces.manifest", "faces in the manifest", MetricKind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.manifest as f64)), Absent::Never),
+    metric("faces.embedded", "embedded faces", MetricKind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.embedded as f64)), Absent::Never),
+    metric("faces.failed", "faces without an embedding", MetricKind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.failed as f64)), Absent::Never),
+    metric("faces.identities", "identities", MetricKind::Count, MetricDirection::Neither, Exact(|m| Some(m.faces.identities as f64)), Absent::Never),
+    metric("upstream.genuine.mean", "upstream's sampling, genuine cosine, mean", MetricKind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.genuine.mean)), Absent::NoUpstream),
+    metric("upstream.genuine.std", "upstream's sampling, genuine cosine, standard deviation", MetricKind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.genuine.std)), Absent::NoUpstream),
+    metric("upstream.genuine.min", "upstream's sampling, genuine cosine, smallest", MetricKind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.genuine.min)), Absent::NoUpstream),
+    metric("upstream.genuine.max", "upstream's sampling, genuine cosine, largest", MetricKind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.genuine.max)), Absent::NoUpstream),
+    metric("upstream.impostor.mean", "upstream's sampling, impostor cosine, mean", MetricKind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.impostor.mean)), Absent::NoUpstream),
+    metric("upstream.impostor.std", "upstream's sampling, impostor cosine, standard deviation", MetricKind::Cosine, MetricDirection::Neither, Estimated(|m| Some(&m.upstream.as_ref()?.impostor.std)), Absent::NoUpstream),
+    metric("upstream.impostor.min", "upstream's sampling, impostor cosine, smallest", MetricKind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.impostor.min)), Absent::NoUpstream),
+    metric("upstream.impostor.max", "upstream's sampling, impostor cosine, largest", MetricKind::Cosine, MetricDirection::Neither, Exact(|m| Some(m.upstream.as_ref()?.impostor.max)), Absent::NoUpstream),
 ];
 
 const ALL_PATHS: [&str; METRICS.len()] = {
@@ -317,10 +317,10 @@ pub fn protocol_paths(name: &str) -> impl Iterator<Item = String> {
 
 /// What kind of number is at a path of [`PATHS`] or of a protocol; `None` for any other path.
 #[must_use]
-pub fn kind(path: &str) -> Option<Kind> {
+pub fn kind(path: &str) -> Option<MetricKind> {
     let of_protocol = || {
         let (_, quantity) = path.rsplit_once('.')?;
-        PROTOCOL_QUANTITIES.contains(&quantity).then_some(Kind::Rate)
+        PROTOCOL_QUANTITIES.contains(&quantity).then_some(MetricKind::Rate)
     };
     find(path).map(|metric| metric.kind).or_else(of_protocol)
 }
@@ -328,7 +328,7 @@ pub fn kind(path: &str) -> Option<Kind> {
 /// Whether a metric path names a rate, from 0 to 1.
 #[must_use]
 pub fn is_rate(path: &str) -> bool {
-    matches!(kind(path), Some(Kind::Rate | Kind::Area))
+    matches!(kind(path), Some(MetricKind::Rate | MetricKind::Area))
 }
 
 /// Why `metrics.json` cannot be read.
@@ -368,7 +368,7 @@ impl Metrics {
     /// Every number that follows from cosines alone.
     #[must_use]
     pub(crate) fn of(
-        rates: Rates<'_>,
+        rates: RateEstimator<'_>,
         found: &ComparedPairs,
         faces: FaceCounts,
         pairs: PairCounts,

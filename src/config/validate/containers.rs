@@ -1,6 +1,6 @@
 //! Container files: each is on the Hub or on this machine, and at most pinned in one place.
 
-use super::{Context, Kind, in_lower_case};
+use super::{Context, PathKind, in_lower_case};
 use crate::config::diagnostics::Diagnostic;
 use crate::dataset::Container;
 
@@ -9,7 +9,7 @@ use crate::dataset::Container;
 pub(super) fn validate(
     at: &[&str],
     container: &mut Container,
-    kind: Kind,
+    kind: PathKind,
     context: &Context<'_>,
 ) -> Result<(), Diagnostic> {
     let name = at.join(".");

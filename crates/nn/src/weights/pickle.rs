@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::rc::Rc;
 
 use super::FormatError;
-use super::pth::Kind;
+use super::pth::StorageType;
 use facevault_base::pickle::{self, Heap, Input, Objects};
 
 pub(super) use facevault_base::pickle::PROTO;
@@ -18,7 +18,7 @@ pub(super) enum Global {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
-    Storage(Kind),
+    Storage(StorageType),
 }
 
 /// What they make.
@@ -32,7 +32,7 @@ pub(super) enum Object {
 #[derive(Debug)]
 pub(super) struct Storage {
     pub key: Rc<str>,
-    pub kind: Kind,
+    pub kind: StorageType,
     /// Elements.
     pub length: usize,
 }
@@ -93,7 +93,7 @@ impl Objects for Torch<'_> {
             ("collections", "OrderedDict") => Some(Global::OrderedDict),
             ("torch._utils", "_rebuild_tensor_v2") => Some(Global::RebuildTensor),
             ("torch._utils", "_rebuild_parameter") => Some(Global::RebuildParameter),
-            ("torch", name) => Kind::of_storage(name).map(Global::Storage),
+            ("torch", name) => StorageType::of_storage(name).map(Global::Storage),
             _ => None,
         }
     }

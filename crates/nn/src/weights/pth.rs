@@ -56,14 +56,14 @@ pub(super) fn widen(element: Element, bytes: &[u8]) -> Box<dyn Iterator<Item = f
 
 /// Type of a storage's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kind {
+pub(super) struct StorageType {
     name: &'static str,
     size: usize,
     /// `None`: integers, whose values are not kept.
     element: Option<Element>,
 }
 
-impl Kind {
+impl StorageType {
     /// The type that `torch.<name>` stores.
     pub fn of_storage(name: &str) -> Option<Self> {
         let (name, size, element) = match name {
@@ -267,7 +267,7 @@ impl Output {
     /// Copies a view out of its storage's bytes.
     fn add(&mut self, key: String, view: &View, content: &[u8]) -> Result<(), FormatError> {
         let wrong = |rule: &str| FormatError::Content(format!("tensor {key} {rule}"));
-        let Kind { name, size, element } = view.storage.kind;
+        let StorageType { name, size, element } = view.storage.kind;
         if view.storage.length.checked_mul(size) != Some(content.len()) {
             let what = format!("storage {}", view.storage.key);
             return Err(FormatError::Truncated { what });
@@ -333,7 +333,7 @@ mod tests {
 
     /// Adds a view of a storage of 4 floats to an output with room for 8 elements.
     fn add(offset: usize, shape: &[usize], stride: &[usize], bytes: usize) -> Result<Tensors, String> {
-        let kind = Kind::of_storage("FloatStorage").unwrap();
+        let kind = StorageType::of_storage("FloatStorage").unwrap();
         let storage = Rc::new(Storage { key: "0".into(), kind, length: 4 });
         let view = View { storage, offset, shape: shape.to_vec(), stride: stride.to_vec() };
         let mut output = Output::new(2);

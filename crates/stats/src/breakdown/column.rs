@@ -7,7 +7,7 @@ pub(super) const MOST_CATEGORIES: usize = 12;
 
 /// A column of a table with one row a face, in the order of the matrix.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Column<'a> {
+pub struct FaceColumn<'a> {
     /// As it is shown.
     pub name: String,
     /// One a face; a face may have none.
@@ -53,7 +53,7 @@ pub(super) struct ColumnGroups {
     pub of: Vec<Option<usize>>,
 }
 
-impl<'a> Column<'a> {
+impl<'a> FaceColumn<'a> {
     /// A column of numbers.
     #[must_use]
     pub fn numbers(name: &str, values: Vec<Option<f64>>) -> Self {

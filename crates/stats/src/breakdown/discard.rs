@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::BreakdownInput;
-use super::column::Column;
+use super::column::FaceColumn;
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::kernel::cosine;
 use crate::verification::bootstrap::percentiles;
@@ -110,7 +110,7 @@ impl Histogram {
 impl Discard {
     /// Compares same-identity pairs again, at most about `most`. `None` when cancelled.
     pub(super) fn new(input: &BreakdownInput<'_>, most: u64, progress: &dyn Progress, cancel: &Cancel) -> Option<Self> {
-        let measures: Vec<(&Column<'_>, Vec<u16>)> =
+        let measures: Vec<(&FaceColumn<'_>, Vec<u16>)> =
             input.columns.iter().filter_map(|column| Some((column, ranks(input, column)?))).collect();
         let available = input.population.available.genuine;
         if measures.is_empty() || available == 0 {
@@ -135,7 +135,7 @@ impl Discard {
 
 /// The rank of each face of the population, from 0 (worst) to [`RANKS`] − 1; faces of one value share it. `None` for a
 /// column that is no measure, or has one value only.
-fn ranks(input: &BreakdownInput<'_>, column: &Column<'_>) -> Option<Vec<u16>> {
+fn ranks(input: &BreakdownInput<'_>, column: &FaceColumn<'_>) -> Option<Vec<u16>> {
     let better = column.better?;
     let members = &input.population.members;
     let scores: Vec<Option<f64>> =
@@ -168,7 +168,7 @@ fn compare(
     input: &BreakdownInput<'_>,
     unit: usize,
     kept: &[bool],
-    measures: &[(&Column<'_>, Vec<u16>)],
+    measures: &[(&FaceColumn<'_>, Vec<u16>)],
     progress: &dyn Progress,
 ) -> UnitTally {
     let members = &input.population.members;
@@ -202,7 +202,7 @@ fn compare(
 fn curves(
     input: &BreakdownInput<'_>,
     units: &[UnitTally],
-    measures: &[(&Column<'_>, Vec<u16>)],
+    measures: &[(&FaceColumn<'_>, Vec<u16>)],
     shares: &[f64],
     cancel: &Cancel,
 ) -> Option<Vec<DiscardCurve>> {

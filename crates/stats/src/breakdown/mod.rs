@@ -7,7 +7,7 @@ mod slices;
 #[cfg(test)]
 mod tests;
 
-pub use column::{Column, GoodValues, Values};
+pub use column::{FaceColumn, GoodValues, Values};
 pub use discard::{Discard, DiscardCurve};
 pub use slices::{SkippedColumn, Slice, Slices, Warning};
 
@@ -51,7 +51,7 @@ pub struct BreakdownInput<'a> {
     /// The operating threshold.
     pub threshold: f32,
     /// Metadata and measures of the faces.
-    pub columns: &'a [Column<'a>],
+    pub columns: &'a [FaceColumn<'a>],
     /// How intervals are made.
     pub how: Resampling,
 }

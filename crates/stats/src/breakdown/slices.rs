@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::BreakdownInput;
-use super::column::Column;
+use super::column::FaceColumn;
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::population::Member;
 use crate::verification::carriers::FEWEST;
@@ -98,7 +98,7 @@ pub(super) fn of(input: &BreakdownInput<'_>) -> (Slice, Vec<Slices>, Vec<Skipped
     (all, columns, left_out)
 }
 
-fn slices(input: &BreakdownInput<'_>, column: &Column<'_>, rows: &[u32], all: &Slice) -> Result<Slices, String> {
+fn slices(input: &BreakdownInput<'_>, column: &FaceColumn<'_>, rows: &[u32], all: &Slice) -> Result<Slices, String> {
     let groups = column.groups(rows)?;
     let members = || input.population.members.iter().zip(&groups.of);
     Ok(Slices {

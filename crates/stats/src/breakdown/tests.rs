@@ -22,7 +22,7 @@ const THRESHOLD: f32 = 0.3;
 const HOW: Resampling = Resampling { replicates: 40, level: 0.95, seed: 3 };
 
 /// The breakdown of faces with random rows at [`THRESHOLD`].
-fn broken_down(faces: &[Labelled<'_>], columns: &[Column<'_>], most: u64, seed: u64) -> (Vec<f32>, Breakdown) {
+fn broken_down(faces: &[Labelled<'_>], columns: &[FaceColumn<'_>], most: u64, seed: u64) -> (Vec<f32>, Breakdown) {
     let data = unit_rows(faces.len(), DIMENSION, seed);
     let rows = Rows { data: &data, dimension: DIMENSION };
     let population = Population::new(faces, 1);
@@ -79,7 +79,7 @@ proptest! {
         let numbers: Vec<Option<f64>> = (0..faces.len()).map(|i| (i % 9 != 4).then(|| value(i, 1))).collect();
         let colours = ["red", "green", " ", "blue"];
         let texts: Vec<Option<&str>> = (0..faces.len()).map(|i| Some(colours[i * 31 % 7 % 4])).collect();
-        let columns = [Column::numbers("number", numbers.clone()), Column::texts("colour", texts.clone())];
+        let columns = [FaceColumn::numbers("number", numbers.clone()), FaceColumn::texts("colour", texts.clone())];
         let (data, found) = broken_down(&faces, &columns, u64::MAX, seed);
         let pairs = all_pairs(&faces, &data);
         let known = |i: usize| faces[i].identity.is_some();
@@ -108,9 +108,9 @@ proptest! {
         let faces = labelled(&labels, &strings);
         let numbers: Vec<Option<f64>> = (0..faces.len()).map(|i| (i % 11 != 4).then(|| value(i, 2))).collect();
         let columns = [
-            Column::numbers("higher", numbers.clone()).judged(GoodValues::Higher),
-            Column::numbers("near", numbers.clone()).judged(GoodValues::Near(10.0)),
-            Column::numbers("constant", vec![Some(1.0); faces.len()]).judged(GoodValues::Higher),
+            FaceColumn::numbers("higher", numbers.clone()).judged(GoodValues::Higher),
+            FaceColumn::numbers("near", numbers.clone()).judged(GoodValues::Near(10.0)),
+            FaceColumn::numbers("constant", vec![Some(1.0); faces.len()]).judged(GoodValues::Higher),
         ];
         let (data, Breakdown { discard, .. }) = broken_down(&faces, &columns, u64::MAX, seed);
         let pairs: Vec<_> = all_pairs(&faces, &data).into_iter().filter(|pair| pair.1).collect();
@@ -153,7 +153,7 @@ fn crowd(names: &[String]) -> Vec<Labelled<'_>> {
 fn a_seeded_part_of_the_faces_stands_for_too_many_pairs() {
     let names = names(720);
     let faces = crowd(&names);
-    let column = || Column::numbers("x", (0..720).map(|i| Some(value(i, 3))).collect()).judged(GoodValues::Higher);
+    let column = || FaceColumn::numbers("x", (0..720).map(|i| Some(value(i, 3))).collect()).judged(GoodValues::Higher);
     let of = |most| broken_down(&faces, &[column()], most, 1).1.discard;
     let (all, part) = (of(u64::MAX), of(1000));
     assert_eq!((all.pairs, all.available, part.available), (3960, 3960, 3960));
@@ -175,8 +175,8 @@ fn a_measure_that_knows_the_misses_lowers_the_curve_and_chance_does_not() {
     let row = |row: usize| &data[row * DIMENSION..(row + 1) * DIMENSION];
     let own = |i: usize| (i / 12 * 12..i / 12 * 12 + 12).map(|j| f64::from(cosine(row(i), row(j)))).sum::<f64>();
     let columns = [
-        Column::numbers("knows", (0..720).map(|i| Some(own(i))).collect()).judged(GoodValues::Higher),
-        Column::numbers("chance", (0..720).map(|i| Some(value(i, 3))).collect()).judged(GoodValues::Higher),
+        FaceColumn::numbers("knows", (0..720).map(|i| Some(own(i))).collect()).judged(GoodValues::Higher),
+        FaceColumn::numbers("chance", (0..720).map(|i| Some(value(i, 3))).collect()).judged(GoodValues::Higher),
     ];
     let found = broken_down(&faces, &columns, u64::MAX, 1).1.discard;
     let areas: Vec<&Estimate> = found.curves.iter().map(|curve| &curve.area).collect();
@@ -190,7 +190,7 @@ fn a_slice_that_says_little_says_so() {
     let names = names(720);
     let faces = crowd(&names);
     let texts = (0..720).map(|i| Some(if i < 72 { "few" } else { "many" })).collect();
-    let (_, found) = broken_down(&faces, &[Column::texts("where", texts)], u64::MAX, 1);
+    let (_, found) = broken_down(&faces, &[FaceColumn::texts("where", texts)], u64::MAX, 1);
     let [few, many] = &found.columns[0].slices[..] else { panic!("{:?}", found.columns) };
     assert_eq!((few.identities, few.warnings.as_slice()), (6, &[Warning::FewIdentities][..]));
     assert_eq!(
@@ -205,7 +205,7 @@ fn a_slice_that_says_little_says_so() {
 
 #[test]
 fn columns_divide_by_few_texts_or_by_quarters() {
-    let names = |column: &Column<'_>, rows: usize| {
+    let names = |column: &FaceColumn<'_>, rows: usize| {
         let rows: Vec<u32> = (0..rows as u32).collect();
         match column.groups(&rows) {
             Ok(groups) => groups.names.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(" | "),
@@ -213,9 +213,10 @@ fn columns_divide_by_few_texts_or_by_quarters() {
         }
     };
     let numbers =
-        |values: Vec<f64>| names(&Column::numbers("x", values.iter().map(|v| Some(*v)).collect()), values.len());
-    let texts =
-        |values: &[String]| names(&Column::texts("x", values.iter().map(|v| Some(v.as_str())).collect()), values.len());
+        |values: Vec<f64>| names(&FaceColumn::numbers("x", values.iter().map(|v| Some(*v)).collect()), values.len());
+    let texts = |values: &[String]| {
+        names(&FaceColumn::texts("x", values.iter().map(|v| Some(v.as_str())).collect()), values.len())
+    };
     let text = |values: &[&str]| texts(&values.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>());
     assert_snapshot!(numbers((0..100).map(|i| f64::from(i) / 10.0).collect()), @"0 to 2.4 | 2.5 to 4.9 | 5 to 7.4 | 7.5 to 9.9");
     assert_snapshot!(numbers(vec![1.0, 1.0, 1.0, 1.0, 1.0, 7.0, 12_345.678, f64::NAN]), @"1 | 7 to 12346");
@@ -282,7 +283,7 @@ fn stopping_ends_it() {
     let cancel = Cancel::default();
     cancel.request();
     let errors = FaceErrors::new(24, 1);
-    let columns = [Column::numbers("x", (0..24).map(|i| Some(f64::from(i))).collect()).judged(GoodValues::Higher)];
+    let columns = [FaceColumn::numbers("x", (0..24).map(|i| Some(f64::from(i))).collect()).judged(GoodValues::Higher)];
     let rows = Rows { data: &data, dimension: DIMENSION };
     let input = BreakdownInput {
         rows,

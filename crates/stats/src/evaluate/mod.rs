@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 pub use benchmarks::{Benchmarks, ListedPairs, check_left_out, list_of};
 pub use error::EvaluateError;
 
-use crate::breakdown::{self, Breakdown, Column};
+use crate::breakdown::{self, Breakdown, FaceColumn};
 use crate::metrics::{Expectation, FaceCounts, Judged, Metrics, PairCounts};
 use crate::people::{self as who, Centroids, People};
 use crate::protocol::PairOutcome;
-use crate::similarity::engine::Engine;
+use crate::similarity::engine::PairEngine;
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
@@ -21,7 +21,7 @@ use crate::similarity::{
     PairRequest, Population, SimilarityOptions, hardest::Candidate,
 };
 use crate::verification::bootstrap::{Estimator, Resampling};
-use crate::verification::rates::Rates;
+use crate::verification::rates::RateEstimator;
 use crate::verification::{Curve, thresholds};
 use facevault_base::progress::{Cancel, Progress};
 
@@ -69,7 +69,7 @@ pub struct EvaluationInput<'a> {
     /// The embedded faces in row order.
     pub faces: &'a [Labelled<'a>],
     /// Attributes of the faces for the breakdown; each column in row order.
-    pub columns: &'a [Column<'a>],
+    pub columns: &'a [FaceColumn<'a>],
     /// Faces of the manifest.
     pub manifest_rows: u64,
     /// Faces without an embedding.
@@ -126,7 +126,7 @@ fn by_names(
     let all = if quota.impostor == population.available.impostor { quota.impostor } else { 0 };
     let card = input.cards.load(rows, &population, all, progress);
     let card = card.map_err(|reason| EvaluateError::NoCard { reason })?;
-    let engine = card.as_ref().map(|card| card as &dyn Engine);
+    let engine = card.as_ref().map(|card| card as &dyn PairEngine);
     let compare = |watched: &[f32], checkpoint: &dyn PairCheckpoint| {
         let request = PairRequest { quota, hardest: input.options.hardest, watched, seed: input.seed };
         similarity::compare_resumably(rows, &population, &request, engine, checkpoint, progress, cancel)
@@ -154,7 +154,7 @@ fn by_names(
             Some(found) => Some(published::compare(&found, &self::estimator(input, &found, cancel)?)),
         },
     };
-    let rates = Rates { estimator: &estimator, cells: &found.cells };
+    let rates = RateEstimator { estimator: &estimator, cells: &found.cells };
     let pairs = pair_counts(&population, quota, &found);
     let metrics = Metrics::of(rates, &found, face_counts(input, &population), pairs, upstream);
     let (hardest, centroids) = (hard_pairs(input.faces, &found), Centroids::of(rows, &population));
@@ -222,7 +222,7 @@ fn by_list(
         return Err(EvaluateError::NotEvaluable { reason });
     };
     let estimator = estimator(input, &found, cancel)?;
-    let rates = Rates { estimator: &estimator, cells: &found.cells };
+    let rates = RateEstimator { estimator: &estimator, cells: &found.cells };
     let pairs = PairCounts {
         mode: "listed".into(),
         genuine: found.genuine.moments.count(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
 use crate::verification::bootstrap::Of;
-use crate::verification::rates::Rates;
+use crate::verification::rates::RateEstimator;
 use crate::verification::{OPERATING_FMR, OperatingPoint, thresholds};
 
 /// Key metrics of one set of pairs.
@@ -27,7 +27,7 @@ pub struct KeyMetrics {
 impl KeyMetrics {
     /// The numbers with their intervals.
     #[must_use]
-    pub fn of(rates: Rates<'_>) -> Self {
+    pub fn of(rates: RateEstimator<'_>) -> Self {
         let (estimator, (genuine_pairs, impostor_pairs)) = (rates.estimator, rates.pairs());
         let (points, _) = thresholds::operating_points(rates);
         Self {

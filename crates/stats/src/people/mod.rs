@@ -23,7 +23,7 @@ use crate::similarity::{
     self, ComparedPairs, HardPair, Labelled, PairMode, PairRequest, Population, SimilarityOptions,
 };
 use crate::verification::bootstrap::{Estimator, Resampling};
-use crate::verification::rates::Rates;
+use crate::verification::rates::RateEstimator;
 use audit::{Evidence, WithAndWithout};
 use facevault_base::progress::{Cancel, Silent};
 use headline::KeyMetrics;
@@ -133,7 +133,7 @@ fn with_and_without(input: &PeopleInput<'_>, audit: &Audit, cancel: &Cancel) -> 
     let all = quota(input.population);
     // The evaluation itself may have compared just these pairs.
     let with = if compared == [all.genuine, all.impostor] {
-        KeyMetrics::of(Rates { estimator: input.estimator, cells: &input.found.cells })
+        KeyMetrics::of(RateEstimator { estimator: input.estimator, cells: &input.found.cells })
     } else {
         headline(input, input.population, all, cancel)?
     };
@@ -152,5 +152,5 @@ fn headline(input: &PeopleInput<'_>, population: &Population<'_>, quota: Quota, 
     let (replicates, level) = (input.options.replicates, input.options.confidence);
     let how = Resampling { replicates, level, seed: input.seed };
     let estimator = Estimator::new(&found.genuine, &found.impostor, &found.cells, how, &|| cancel.requested())?;
-    Some(KeyMetrics::of(Rates { estimator: &estimator, cells: &found.cells }))
+    Some(KeyMetrics::of(RateEstimator { estimator: &estimator, cells: &found.cells }))
 }

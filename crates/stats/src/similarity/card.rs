@@ -11,7 +11,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::Population;
-use super::engine::{Answer, Counted, Engine, Hit, LEFT, PANEL, RIGHT};
+use super::engine::{Answer, Counted, Hit, LEFT, PANEL, PairEngine, RIGHT};
 use super::kernel::Rows;
 use super::panels::Panels;
 use crate::verification::tally::{BINS, bin};
@@ -255,7 +255,7 @@ impl<'a> CardPairs<'a> {
     }
 }
 
-impl Engine for CardPairs<'_> {
+impl PairEngine for CardPairs<'_> {
     fn compare(
         &self,
         left: &Range<usize>,

@@ -5,7 +5,7 @@ use super::faces::FaceErrors;
 use super::hardest::Hardest;
 use super::kernel::{Rows, cosine};
 use super::population::{Member, Population};
-use crate::verification::bootstrap::Cell;
+use crate::verification::bootstrap::CosineCell;
 use crate::verification::tally::{Moments, Tally};
 use facevault_kernels::products::Sums;
 
@@ -20,11 +20,11 @@ pub struct Collector {
     /// All different-identity pairs of closed cells.
     pub impostor: Tally,
     /// Same-identity pairs by unit.
-    pub genuine_cells: Vec<Cell>,
+    pub genuine_cells: Vec<CosineCell>,
     /// Different-identity pairs by pair of units.
-    pub impostor_cells: Vec<Cell>,
+    pub impostor_cells: Vec<CosineCell>,
     /// By identity.
-    pub spread: Vec<Spread>,
+    pub spread: Vec<IdentityCosines>,
     /// Same-identity pairs with the lowest cosines.
     pub hardest_genuine: Hardest,
     /// Different-identity pairs with the highest cosines.
@@ -38,7 +38,7 @@ pub struct Collector {
 
 /// One identity's cosines.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
+pub struct IdentityCosines {
     /// Number of same-identity pairs, and their moments.
     pub genuine: Moments,
     /// Lowest of them; +∞ without any.
@@ -49,7 +49,7 @@ pub struct Spread {
     pub nearest: u32,
 }
 
-impl Default for Spread {
+impl Default for IdentityCosines {
     fn default() -> Self {
         Self {
             genuine: Moments::default(),
@@ -60,7 +60,7 @@ impl Default for Spread {
     }
 }
 
-impl Spread {
+impl IdentityCosines {
     /// Another identity comes this close.
     pub fn meet(&mut self, other: u32, cosine: f32) {
         if cosine > self.impostor_max || (cosine == self.impostor_max && other < self.nearest) {
@@ -82,7 +82,7 @@ impl Collector {
             impostor: Tally::default(),
             genuine_cells: Vec::new(),
             impostor_cells: Vec::new(),
-            spread: vec![Spread::default(); population.names.len()],
+            spread: vec![IdentityCosines::default(); population.names.len()],
             hardest_genuine: Hardest::new(hardest),
             hardest_impostor: Hardest::new(hardest),
             open_genuine: Tally::default(),
@@ -141,7 +141,7 @@ impl Collector {
         let mut pairs = 0;
         for (open, total, cells) in parts {
             pairs += open.moments.count();
-            cells.extend(Cell::new(units, open));
+            cells.extend(CosineCell::new(units, open));
             total.merge(open);
             open.clear();
         }

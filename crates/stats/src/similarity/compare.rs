@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use super::blocks::{Blocks, Kinds, Scratch};
-use super::engine::{Engine, Helper};
+use super::engine::{Helper, PairEngine};
 use super::hardest::Candidate;
 use super::kernel::Rows;
 use super::population::Population;
 use super::sampling::{Quota, apportion, draw_genuine, draw_impostor, unit_pairs};
-use super::{Collector, FaceErrors, Spread, state};
-use crate::verification::bootstrap::Cells;
+use super::{Collector, FaceErrors, IdentityCosines, state};
+use crate::verification::bootstrap::CosineCells;
 use crate::verification::roc::{Survival, allowed};
 use crate::verification::tally::{BINS, Tally, edge};
 use facevault_base::progress::{Cancel, Progress};
@@ -47,9 +47,9 @@ pub struct ComparedPairs {
     /// Different-identity cosines.
     pub impostor: Tally,
     /// Both, by resampled unit.
-    pub cells: Cells,
+    pub cells: CosineCells,
     /// By identity.
-    pub spread: Vec<Spread>,
+    pub spread: Vec<IdentityCosines>,
     /// By face, at the watched thresholds.
     pub faces: FaceErrors,
     /// Lowest same-identity cosines first.
@@ -65,7 +65,7 @@ impl ComparedPairs {
         // The order in which threads came upon them must not show.
         found.faces.between.sort_unstable();
         let (units, identities) = (population.units.len(), population.names.len());
-        let cells = Cells { units, identities, genuine: found.genuine_cells, impostor: found.impostor_cells };
+        let cells = CosineCells { units, identities, genuine: found.genuine_cells, impostor: found.impostor_cells };
         Self {
             genuine: found.genuine,
             impostor: found.impostor,
@@ -157,7 +157,7 @@ pub fn compare_resumably(
     rows: Rows<'_>,
     population: &Population<'_>,
     request: &PairRequest<'_>,
-    engine: Option<&dyn Engine>,
+    engine: Option<&dyn PairEngine>,
     checkpoint: &dyn PairCheckpoint,
     progress: &dyn Progress,
     cancel: &Cancel,
@@ -327,7 +327,7 @@ fn nearest_outside_the_tail(blocks: Blocks<'_>, found: &mut Collector) {
     let (population, kinds) = (blocks.population, Kinds { genuine: false, impostor: true });
     let all = population.members.len();
     let lonely: Vec<usize> = (0..found.spread.len()).filter(|&who| found.spread[who].nearest == u32::MAX).collect();
-    let searched: Vec<Spread> = lonely
+    let searched: Vec<IdentityCosines> = lonely
         .par_iter()
         .map(|&who| {
             let (mut collector, mut scratch) = (Collector::new(population, 0, &[]), Scratch::default());

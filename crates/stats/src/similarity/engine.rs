@@ -53,7 +53,7 @@ pub enum Answer {
 }
 
 /// Compares blocks of pairs, on any thread.
-pub trait Engine: Sync + std::fmt::Debug {
+pub trait PairEngine: Sync + std::fmt::Debug {
     /// Compares the comparable different-identity pairs of positions i < j, i in `left`, j in `right`, up to [`LEFT`] and
     /// [`RIGHT`] of one unit each, and hands them over: products as the CPU's kernels that round once compute them, those
     /// at or above `tail` one by one.
@@ -73,7 +73,7 @@ pub trait Engine: Sync + std::fmt::Debug {
 #[derive(Clone, Copy)]
 pub struct Helper<'a> {
     /// Who compares.
-    pub engine: &'a dyn Engine,
+    pub engine: &'a dyn PairEngine,
     /// Whether it failed.
     pub gave_up: &'a AtomicBool,
     /// Who is told.
@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    impl Engine for Plain<'_> {
+    impl PairEngine for Plain<'_> {
         fn compare(
             &self,
             left: &Range<usize>,

@@ -22,7 +22,7 @@ pub(crate) mod upstream;
 pub mod watched;
 
 pub use cards::Cards;
-pub use collector::{Collector, Spread};
+pub use collector::{Collector, IdentityCosines};
 pub use compare::{ComparedPairs, NoCheckpoint, PairCheckpoint, PairRequest, compare, compare_resumably};
 pub use faces::FaceErrors;
 pub use nearest::nearest;

@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use super::Collector;
 use super::faces::Between;
 use super::hardest::Hardest;
-use crate::verification::bootstrap::Cell;
+use crate::verification::bootstrap::CosineCell;
 use crate::verification::tally::{Moments, Tally};
 use facevault_kernels::products::Products;
 
@@ -38,8 +38,8 @@ impl Columns {
         self.f32s(&format!("{name}.range"), [tally.min, tally.max]);
     }
 
-    fn cells(&mut self, name: &str, cells: &[Cell]) {
-        let parts: Vec<_> = cells.iter().map(Cell::parts).collect();
+    fn cells(&mut self, name: &str, cells: &[CosineCell]) {
+        let parts: Vec<_> = cells.iter().map(CosineCell::parts).collect();
         let shape = parts.iter().flat_map(|(units, _, first, counts)| {
             [u32::from(units.0), u32::from(units.1), *first as u32, counts.len() as u32]
         });
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    fn cells(&self, name: &str) -> Option<Vec<Cell>> {
+    fn cells(&self, name: &str) -> Option<Vec<CosineCell>> {
         let (shapes, moments) = (self.u32s(&format!("{name}.shape"))?, self.moments(&format!("{name}.moments"))?);
         let counts = self.u64s(&format!("{name}.counts"))?;
         let mut counts = counts.as_slice();
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
         let cells = shapes.iter().zip(moments).map(|(&[g, h, first, length], moments)| {
             let (mine, rest) = counts.split_at_checked(length as usize)?;
             counts = rest;
-            Cell::from_parts((g.try_into().ok()?, h.try_into().ok()?), moments, first as usize, mine.to_vec())
+            CosineCell::from_parts((g.try_into().ok()?, h.try_into().ok()?), moments, first as usize, mine.to_vec())
         });
         cells.collect()
     }

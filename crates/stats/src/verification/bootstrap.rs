@@ -23,7 +23,7 @@ pub const COARSE: usize = 2048;
 
 /// The cosines of one resampled unit, or between two of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cell {
+pub struct CosineCell {
     pub(super) units: (u16, u16),
     pub(super) moments: Moments,
     /// The lowest occupied bin of [`COARSE`].
@@ -32,7 +32,7 @@ pub struct Cell {
     pub(super) counts: Vec<u64>,
 }
 
-impl Cell {
+impl CosineCell {
     /// Keeps a tally at the resolution of a replicate; `None` when it is empty.
     #[must_use]
     pub fn new(units: (u16, u16), tally: &Tally) -> Option<Self> {
@@ -94,15 +94,15 @@ impl Cell {
 
 /// Everything that replicates are made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cells {
+pub struct CosineCells {
     /// Number of resampled units.
     pub units: usize,
     /// Number of identities behind them.
     pub identities: usize,
     /// Same-identity pairs by unit.
-    pub genuine: Vec<Cell>,
+    pub genuine: Vec<CosineCell>,
     /// Different-identity pairs by pair of units; several cells may share one.
-    pub impostor: Vec<Cell>,
+    pub impostor: Vec<CosineCell>,
 }
 
 /// Which pairs a statistic is made of: who has none of them does not carry it.
@@ -116,11 +116,11 @@ pub enum Of {
     Both,
 }
 
-impl Cells {
+impl CosineCells {
     /// How many units have pairs of this kind: for both, the fewer.
     #[must_use]
     pub fn carriers(&self, of: Of) -> usize {
-        let count = |cells: &[Cell]| {
+        let count = |cells: &[CosineCell]| {
             let mut has = vec![false; self.units];
             for unit in cells.iter().flat_map(|cell| [cell.units.0, cell.units.1]) {
                 has[usize::from(unit)] = true;
@@ -229,7 +229,7 @@ impl Estimator {
     pub fn new(
         genuine: &Tally,
         impostor: &Tally,
-        cells: &Cells,
+        cells: &CosineCells,
         how: Resampling,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
@@ -240,7 +240,7 @@ impl Estimator {
         let needed = needed.map(|(cells, too_few)| too_few.is_none().then_some(cells.as_slice()));
         let subsets: Vec<Subset> =
             (0..wanted).filter_map(|number| subset(cells.units, needed, how.seed, number)).collect();
-        let scores = |cells: &[Cell]| -> Option<Vec<Scores>> {
+        let scores = |cells: &[CosineCell]| -> Option<Vec<Scores>> {
             let survivals = survivals(cells, &subsets, stop)?;
             let both = moments(cells, &subsets).into_iter().zip(survivals);
             Some(both.map(|(moments, survival)| Scores { moments, survival }).collect())
@@ -311,10 +311,10 @@ impl Estimator {
 }
 
 /// The units of one replicate; `None` when no choice of them had pairs of all the kinds that are needed.
-fn subset(units: usize, needed: [Option<&[Cell]>; 2], seed: u64, number: u32) -> Option<Subset> {
+fn subset(units: usize, needed: [Option<&[CosineCell]>; 2], seed: u64, number: u32) -> Option<Subset> {
     const ATTEMPTS: usize = 100;
     let mut draw = Draw::replicate(seed, number);
-    let has = |cells: &[Cell], subset: Subset| cells.iter().any(|cell| subset.keeps(cell.units));
+    let has = |cells: &[CosineCell], subset: Subset| cells.iter().any(|cell| subset.keeps(cell.units));
     (0..ATTEMPTS)
         .map(|_| Subset::new((0..units).map(|_| draw.coin())))
         .find(|subset| needed.iter().flatten().all(|cells| has(cells, *subset)))
@@ -347,29 +347,29 @@ mod tests {
     const HOW: Resampling = Resampling { replicates: 200, level: 0.95, seed: 5 };
 
     /// Identities that differ from each other (mean cosine 0.5 ± 0.1) more than their own pairs do.
-    fn clustered(units: u16, seed: u64) -> (Tally, Tally, Cells) {
+    fn clustered(units: u16, seed: u64) -> (Tally, Tally, CosineCells) {
         let mut draw = Draw::genuine(seed, 0);
         let mut uniform = |width: f64| (draw.below(1 << 30) as f64 / (1_u64 << 30) as f64 - 0.5) * width;
         let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
-        let mut cells = Cells { units: units.into(), identities: units.into(), ..Cells::default() };
+        let mut cells = CosineCells { units: units.into(), identities: units.into(), ..CosineCells::default() };
         let mut tally = Tally::default();
         for a in 0..units {
             let mean = 0.5 + uniform(0.34);
             tally.extend((0..20).map(|_| (mean + uniform(0.05)) as f32));
             genuine.merge(&tally);
-            cells.genuine.extend(Cell::new((a, a), &tally));
+            cells.genuine.extend(CosineCell::new((a, a), &tally));
             tally.clear();
             for b in a + 1..units {
                 tally.extend((0..2).map(|_| uniform(0.2) as f32));
                 impostor.merge(&tally);
-                cells.impostor.extend(Cell::new((a, b), &tally));
+                cells.impostor.extend(CosineCell::new((a, b), &tally));
                 tally.clear();
             }
         }
         (genuine, impostor, cells)
     }
 
-    fn estimator((genuine, impostor, cells): &(Tally, Tally, Cells)) -> Estimator {
+    fn estimator((genuine, impostor, cells): &(Tally, Tally, CosineCells)) -> Estimator {
         Estimator::new(genuine, impostor, cells, HOW, &|| false).unwrap()
     }
 
@@ -439,14 +439,14 @@ mod tests {
 
     #[test]
     fn an_interval_without_width_is_none() {
-        let mut cells = Cells { units: 12, identities: 12, ..Cells::default() };
+        let mut cells = CosineCells { units: 12, identities: 12, ..CosineCells::default() };
         let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
         for unit in 0..12 {
             genuine.add(1.0);
-            cells.genuine.extend(Cell::of((unit, unit), &[1.0]));
+            cells.genuine.extend(CosineCell::of((unit, unit), &[1.0]));
             if unit > 0 {
                 impostor.add(f32::from(unit) / 100.0);
-                cells.impostor.extend(Cell::of((0, unit), &[f32::from(unit) / 100.0]));
+                cells.impostor.extend(CosineCell::of((0, unit), &[f32::from(unit) / 100.0]));
             }
         }
         let found = estimator(&(genuine, impostor, cells)).estimate(Of::Genuine, 12, |s| s.genuine.moments.mean());
@@ -460,7 +460,7 @@ mod tests {
     }
 
     /// Cells one by one, as the definition says.
-    fn summed(cells: &[Cell], subset: Subset) -> Scores {
+    fn summed(cells: &[CosineCell], subset: Subset) -> Scores {
         let (mut moments, mut counts) = (Moments::default(), vec![0; COARSE]);
         for cell in cells.iter().filter(|cell| subset.keeps(cell.units)) {
             moments.merge(&cell.moments);
@@ -488,7 +488,7 @@ mod tests {
             // Several cells of one pair of units, and one inside a unit, as groups of identities have.
             let more = cells.impostor[3..5].to_vec();
             cells.impostor.extend(more);
-            cells.impostor.extend(Cell::of((1, 1), &[-1.0, 0.3, 1.0]));
+            cells.impostor.extend(CosineCell::of((1, 1), &[-1.0, 0.3, 1.0]));
             let how = Resampling { replicates: 20, ..HOW };
             let found = Estimator::new(&genuine, &impostor, &cells, how, &|| false).unwrap().replicates;
             for (number, sample) in (0..).zip(&found) {
@@ -508,9 +508,9 @@ mod tests {
         let cosines = [0.25, -0.5, 0.2501, 1.0, 0.7];
         let mut tally = Tally::default();
         tally.extend(cosines);
-        let cell = Cell::of((0, 1), &cosines).unwrap();
-        assert_eq!(Cell::new((0, 1), &tally), Some(cell.clone()));
-        assert_eq!(Cell::of((0, 1), &[]), None);
+        let cell = CosineCell::of((0, 1), &cosines).unwrap();
+        assert_eq!(CosineCell::new((0, 1), &tally), Some(cell.clone()));
+        assert_eq!(CosineCell::of((0, 1), &[]), None);
         assert_eq!(
             [0, 512, 1279, 1280, 2047].map(|bin| cell.above_and_in(bin)),
             [(5, 0), (4, 1), (4, 0), (2, 2), (0, 1)]

@@ -9,7 +9,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::bootstrap::{COARSE, Cell};
+use super::bootstrap::{COARSE, CosineCell};
 use super::carriers::FEWEST;
 use super::clustered::{Count, Membership, Total};
 use super::roc::place;
@@ -30,7 +30,7 @@ pub struct PlugIn {
 impl PlugIn {
     /// For the share of pairs that match at a threshold. `None` with pairs of too few units.
     #[must_use]
-    pub fn of_matches(cells: &[Cell], units: usize, threshold: f64) -> Option<Self> {
+    pub fn of_matches(cells: &[CosineCell], units: usize, threshold: f64) -> Option<Self> {
         // Several cells may belong to one pair of units, in any order: sums of integers do not depend on it.
         let (bin, inside) = place(threshold, COARSE);
         let mut between = vec![[0_u64; 3]; units * units];
@@ -134,14 +134,14 @@ mod tests {
     use super::*;
 
     /// As many pairs at 1 and at −1 between two units.
-    fn cell(units: (u16, u16), matches: usize, misses: usize) -> Option<Cell> {
-        Cell::of(units, &[vec![1.0; matches], vec![-1.0; misses]].concat())
+    fn cell(units: (u16, u16), matches: usize, misses: usize) -> Option<CosineCell> {
+        CosineCell::of(units, &[vec![1.0; matches], vec![-1.0; misses]].concat())
     }
 
     #[test]
     fn units_of_one_size_have_the_variance_of_their_mean() {
         let matches = [3, 5, 1, 9, 7, 7, 2, 0, 10, 6];
-        let cells: Vec<Cell> = (0..).zip(matches).filter_map(|(unit, n)| cell((unit, unit), n, 10 - n)).collect();
+        let cells: Vec<CosineCell> = (0..).zip(matches).filter_map(|(unit, n)| cell((unit, unit), n, 10 - n)).collect();
         let rates = matches.map(|n| n as f64 / 10.0);
         let mean = rates.iter().sum::<f64>() / 10.0;
         let variance = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / 9.0 / 10.0;
@@ -156,7 +156,7 @@ mod tests {
         const UNITS: usize = 12;
         let pairs: Vec<(u16, u16)> = (0..12).flat_map(|g| (g + 1..12).map(move |h| (g, h))).collect();
         let matches = |(g, h): (u16, u16)| usize::from((g * 7 + h * 5) % 11);
-        let cells: Vec<Cell> =
+        let cells: Vec<CosineCell> =
             pairs.iter().filter_map(|&units| cell(units, matches(units), 20 - matches(units))).collect();
         let n = 20.0 * pairs.len() as f64;
         let rate = pairs.iter().map(|&units| matches(units)).sum::<usize>() as f64 / n;
@@ -170,7 +170,7 @@ mod tests {
         let undone = found.squares().sum::<f64>() * (1.0 - 1.0 / 6.0_f64).powi(2) - found.twice;
         assert!((undone / (sum / n / n) - 1.0).abs() < 1e-9, "{undone} {}", sum / n / n);
         // A cell in two pieces is one cell.
-        let mut pieces: Vec<Cell> = cells[1..].to_vec();
+        let mut pieces: Vec<CosineCell> = cells[1..].to_vec();
         let first = matches(pairs[0]);
         pieces.extend(cell(pairs[0], first, 0).into_iter().chain(cell(pairs[0], 0, 20 - first)));
         let (whole, pieces) = (found.variance(), PlugIn::of_matches(&pieces, UNITS, 0.0).unwrap().variance());
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_variance_can_be_raised_and_is_never_lowered() {
-        let cells: Vec<Cell> = (0..20).filter_map(|g| cell((g, g), usize::from(g), 40)).collect();
+        let cells: Vec<CosineCell> = (0..20).filter_map(|g| cell((g, g), usize::from(g), 40)).collect();
         let found = PlugIn::of_matches(&cells, 20, 0.0).unwrap();
         let variance = found.variance();
         assert_eq!(found.clone().at_least(variance / 2.0), found);
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn one_unit_with_all_the_errors_makes_the_variance_uncertain() {
-        let cells: Vec<Cell> = (0..20).filter_map(|g| cell((g, g), 30 * usize::from(g == 3), 100)).collect();
+        let cells: Vec<CosineCell> = (0..20).filter_map(|g| cell((g, g), 30 * usize::from(g == 3), 100)).collect();
         assert!(PlugIn::of_matches(&cells, 20, 0.0).unwrap().quantile(0.95) > 3.5);
     }
 }

@@ -6,7 +6,7 @@
 //! and different-identity cosines there, FNMR at f moves as FNMR(t) + (g/h)·(FMR(t) − f) does (Hsieh & Turnbull 1996; Pepe
 //! 2003, §5.2), person by person, so its plug-in variance is that of this sum.
 
-use super::bootstrap::{Cells, Estimator, Of, ScoreSample};
+use super::bootstrap::{CosineCells, Estimator, Of, ScoreSample};
 use super::carriers::EffectiveTrials;
 use super::clustered::ClusteredRate;
 use super::interval::clopper_pearson;
@@ -18,11 +18,11 @@ use crate::verification::Intervals;
 
 /// The input of all rates.
 #[derive(Debug, Clone, Copy)]
-pub struct Rates<'a> {
+pub struct RateEstimator<'a> {
     /// What was observed, and its replicates.
     pub estimator: &'a Estimator,
     /// By resampled unit.
-    pub cells: &'a Cells,
+    pub cells: &'a CosineCells,
 }
 
 /// A rate and its intervals by all methods.
@@ -73,7 +73,7 @@ impl Rate {
     }
 }
 
-impl Rates<'_> {
+impl RateEstimator<'_> {
     /// Number of same-identity and of different-identity pairs.
     #[must_use]
     pub fn pairs(&self) -> (u64, u64) {

@@ -9,7 +9,7 @@
 
 use rayon::prelude::*;
 
-use super::bootstrap::{COARSE, Cell, MAX_UNITS};
+use super::bootstrap::{COARSE, CosineCell, MAX_UNITS};
 use super::roc::Survival;
 use super::tally::Moments;
 
@@ -50,7 +50,7 @@ impl Subset {
 
 /// Moments of the cells that each subset keeps.
 #[must_use]
-pub fn moments(cells: &[Cell], subsets: &[Subset]) -> Vec<Moments> {
+pub fn moments(cells: &[CosineCell], subsets: &[Subset]) -> Vec<Moments> {
     let sum = |subset: &Subset| {
         let mut sum = Moments::default();
         cells.iter().filter(|cell| subset.keeps(cell.units)).for_each(|cell| sum.merge(&cell.moments));
@@ -61,7 +61,7 @@ pub fn moments(cells: &[Cell], subsets: &[Subset]) -> Vec<Moments> {
 
 /// Counts by threshold of the cells that each subset keeps. `None` when `stop` says so.
 #[must_use]
-pub fn survivals(cells: &[Cell], subsets: &[Subset], stop: &(dyn Fn() -> bool + Sync)) -> Option<Vec<Survival>> {
+pub fn survivals(cells: &[CosineCell], subsets: &[Subset], stop: &(dyn Fn() -> bool + Sync)) -> Option<Vec<Survival>> {
     if subsets.is_empty() {
         return Some(Vec::new());
     }
@@ -91,7 +91,7 @@ struct Plan<'a> {
 #[derive(Default)]
 struct Block<'a> {
     /// By place of the lower unit in the block, and upper unit.
-    cells: Vec<(usize, usize, &'a Cell)>,
+    cells: Vec<(usize, usize, &'a CosineCell)>,
     /// Blocks that the upper units are in.
     others: Vec<usize>,
     /// Replicates by their subset of this block.
@@ -99,7 +99,7 @@ struct Block<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(cells: &'a [Cell], subsets: &[Subset]) -> Self {
+    fn new(cells: &'a [CosineCell], subsets: &[Subset]) -> Self {
         let codes = subsets.iter().map(|subset| std::array::from_fn(|block| subset.of_block(block))).collect();
         let mut blocks: Vec<Block<'a>> = (0..BLOCKS).map(|_| Block::default()).collect();
         for cell in cells {

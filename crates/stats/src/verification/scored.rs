@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::bootstrap::{Cell, Cells, Estimator, MAX_UNITS, Resampling};
-use super::rates::Rates;
+use super::bootstrap::{CosineCell, CosineCells, Estimator, MAX_UNITS, Resampling};
+use super::rates::RateEstimator;
 use super::tally::Tally;
 use super::thresholds;
 use crate::estimate::Estimate;
@@ -33,7 +33,7 @@ pub enum ScoredPairsError {
 #[derive(Debug, Clone)]
 pub struct ScoredPairs {
     estimator: Estimator,
-    cells: Cells,
+    cells: CosineCells,
 }
 
 impl ScoredPairs {
@@ -63,11 +63,11 @@ impl ScoredPairs {
         }
         let cells = |same: bool| {
             let scores = scores.iter().filter(|((kind, ..), _)| *kind == same);
-            scores.filter_map(|(&(_, g, h), scores)| Cell::of((g, h), scores)).collect()
+            scores.filter_map(|(&(_, g, h), scores)| CosineCell::of((g, h), scores)).collect()
         };
         let identities = numbers.len();
         let cells =
-            Cells { units: identities.min(MAX_UNITS), identities, genuine: cells(true), impostor: cells(false) };
+            CosineCells { units: identities.min(MAX_UNITS), identities, genuine: cells(true), impostor: cells(false) };
         // Rates need no replicates.
         let how = Resampling { replicates: 0, level, seed: 0 };
         let found = Estimator::new(&genuine, &impostor, &cells, how, &|| false);
@@ -88,8 +88,8 @@ impl ScoredPairs {
         thresholds::tar_at(self.rates(), fmr)
     }
 
-    fn rates(&self) -> Rates<'_> {
-        Rates { estimator: &self.estimator, cells: &self.cells }
+    fn rates(&self) -> RateEstimator<'_> {
+        RateEstimator { estimator: &self.estimator, cells: &self.cells }
     }
 }
 

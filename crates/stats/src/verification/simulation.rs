@@ -8,15 +8,15 @@
 use statrs::distribution::{ContinuousCDF, Normal};
 use statrs::function::erf::erfc;
 
-use super::bootstrap::{Cell, Cells, Estimator, Of, Resampling};
+use super::bootstrap::{CosineCell, CosineCells, Estimator, Of, Resampling};
 use super::random::Draw;
-use super::rates::Rates;
+use super::rates::RateEstimator;
 use super::roc::{allowed, first_edge};
 use super::tally::{BINS, Tally, edge};
 
 /// How scores come about: standard deviations of their parts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Model {
+pub struct ScoreModel {
     /// What it is an example of.
     pub name: &'static str,
     /// People.
@@ -44,8 +44,8 @@ pub struct Model {
 }
 
 /// Models like the data that the intervals are for.
-pub const MODELS: [Model; 5] = {
-    let plain = Model {
+pub const MODELS: [ScoreModel; 5] = {
+    let plain = ScoreModel {
         name: "pairs differ most",
         identities: 60,
         faces: (3, 7),
@@ -61,10 +61,10 @@ pub const MODELS: [Model; 5] = {
     };
     [
         plain,
-        Model { name: "hard identities", identities: 80, goat: 0.07, wolf: 0.02, noise: 0.1, ..plain },
-        Model { name: "wolves", identities: 100, faces: (3, 6), wolf: 0.035, goat: 0.05, noise: 0.1, ..plain },
-        Model { name: "look-alikes", identities: 80, alike: 0.07, goat: 0.05, noise: 0.09, ..plain },
-        Model {
+        ScoreModel { name: "hard identities", identities: 80, goat: 0.07, wolf: 0.02, noise: 0.1, ..plain },
+        ScoreModel { name: "wolves", identities: 100, faces: (3, 6), wolf: 0.035, goat: 0.05, noise: 0.1, ..plain },
+        ScoreModel { name: "look-alikes", identities: 80, alike: 0.07, goat: 0.05, noise: 0.09, ..plain },
+        ScoreModel {
             name: "unequal numbers of faces",
             identities: 100,
             faces: (2, 11),
@@ -78,12 +78,12 @@ pub const MODELS: [Model; 5] = {
 };
 
 /// Models in which few people, or few of them, make the errors.
-pub const HARD_MODELS: [Model; 3] = {
+pub const HARD_MODELS: [ScoreModel; 3] = {
     let plain = MODELS[2];
     [
-        Model { name: "20 identities", identities: 20, faces: (3, 9), fnmr: 0.1, ..plain },
-        Model { name: "strong wolves, 40 identities", identities: 40, wolf: 0.06, noise: 0.08, ..plain },
-        Model { name: "wolves at FMR 1e-3, FNMR 1e-2", fmr: 0.001, fnmr: 0.01, ..plain },
+        ScoreModel { name: "20 identities", identities: 20, faces: (3, 9), fnmr: 0.1, ..plain },
+        ScoreModel { name: "strong wolves, 40 identities", identities: 40, wolf: 0.06, noise: 0.08, ..plain },
+        ScoreModel { name: "wolves at FMR 1e-3, FNMR 1e-2", fmr: 0.001, fnmr: 0.01, ..plain },
     ]
 };
 
@@ -101,7 +101,7 @@ pub const KINDS: [&str; 4] =
 
 /// Of one metric in one data set: the truth, and an interval of each of [`KINDS`], where there is one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Found {
+pub struct TrialResult {
     /// The rate that the model has.
     pub truth: f64,
     /// Intervals.
@@ -113,7 +113,7 @@ fn below(z: f64) -> f64 {
     erfc(-z / std::f64::consts::SQRT_2) / 2.0
 }
 
-impl Model {
+impl ScoreModel {
     fn genuine_std(&self) -> f64 {
         (self.goat.powi(2) + 2.0 * self.face.powi(2) + self.noise.powi(2)).sqrt()
     }
@@ -137,7 +137,7 @@ impl Model {
 
     /// One data set. `number` chooses it.
     #[must_use]
-    pub fn draw(&self, seed: u64, number: u32) -> (Tally, Tally, Cells) {
+    pub fn draw(&self, seed: u64, number: u32) -> (Tally, Tally, CosineCells) {
         let mut draw = Draw::simulation(seed, number);
         let (least, most) = self.faces;
         let groups: Vec<Vec<f64>> = (0..self.identities)
@@ -149,7 +149,7 @@ impl Model {
             .collect();
         let people: Vec<[f64; 4]> = groups.iter().map(|_| draw.normals()).collect();
         let units = usize::from(self.identities);
-        let mut cells = Cells { units, identities: units, ..Cells::default() };
+        let mut cells = CosineCells { units, identities: units, ..CosineCells::default() };
         let (mut genuine, mut impostor) = (Tally::default(), Tally::default());
         let (mut scores, mut spare) = (Vec::new(), Vec::new());
         let mut noise = |draw: &mut Draw| {
@@ -165,7 +165,7 @@ impl Model {
             }
             let here = cosines(&mut scores);
             genuine.extend(here.iter().copied());
-            cells.genuine.extend(Cell::of((g as u16, g as u16), &here));
+            cells.genuine.extend(CosineCell::of((g as u16, g as u16), &here));
             for (h, others) in groups[..g].iter().enumerate() {
                 let mean = self.wolf * (people[g][1] + people[h][1]) + self.alike * draw.normals()[0];
                 for a in faces {
@@ -173,7 +173,7 @@ impl Model {
                 }
                 let here = cosines(&mut scores);
                 impostor.extend(here.iter().copied());
-                cells.impostor.extend(Cell::of((h as u16, g as u16), &here));
+                cells.impostor.extend(CosineCell::of((h as u16, g as u16), &here));
             }
         }
         (genuine, impostor, cells)
@@ -181,37 +181,43 @@ impl Model {
 
     /// Intervals of [`METRICS`] in one data set. Without replicates, none by the bootstrap.
     #[must_use]
-    pub fn trial(&self, replicates: u32, seed: u64, number: u32) -> [Found; 6] {
+    pub fn trial(&self, replicates: u32, seed: u64, number: u32) -> [TrialResult; 6] {
         let (genuine, impostor, cells) = self.draw(seed, number);
         let how = Resampling { replicates, level: 0.95, seed: u64::from(number) };
         let Some(estimator) = Estimator::new(&genuine, &impostor, &cells, how, &|| false) else {
-            return [Found { truth: f64::NAN, intervals: [None; 4] }; 6];
+            return [TrialResult { truth: f64::NAN, intervals: [None; 4] }; 6];
         };
-        let rates = Rates { estimator: &estimator, cells: &cells };
+        let rates = RateEstimator { estimator: &estimator, cells: &cells };
         let ends = |lower: Option<f64>, upper: Option<f64>| Some([lower?, upper?]);
         let miss = first_edge(BINS, |bin| self.fnmr_at(bin) >= self.fnmr);
         let pass = first_edge(BINS, |bin| self.fmr_at(bin) <= self.fmr);
         let [fnmr, fmr] =
             [(rates.fnmr(miss), self.fnmr_at(miss)), (rates.fmr(pass), self.fmr_at(pass))].map(|(rate, truth)| {
                 let recommended = ends(rate.estimate.lower, rate.estimate.upper);
-                Found { truth, intervals: [recommended, rate.intervals.bootstrap, Some(rate.intervals.naive), None] }
+                TrialResult {
+                    truth,
+                    intervals: [recommended, rate.intervals.bootstrap, Some(rate.intervals.naive), None],
+                }
             });
         let (eer, _) = rates.eer();
         let resampled =
             estimator.interval(Of::Both, &|sample| sample.roc().eer().0).map(|(lower, upper)| [lower, upper]);
-        let eer = Found { truth: self.eer(), intervals: [ends(eer.lower, eer.upper), resampled, None, None] };
+        let eer = TrialResult { truth: self.eer(), intervals: [ends(eer.lower, eer.upper), resampled, None, None] };
         let [a, b, c] = KEPT.map(|kept| {
             let truth = self.fnmr_where_fmr_is(kept);
             let impostor = &estimator.observed.impostor.survival;
             let matches = allowed(kept, impostor.total());
             if matches == 0 {
-                return Found { truth, intervals: [None; 4] };
+                return TrialResult { truth, intervals: [None; 4] };
             }
             let bin = impostor.lowest_edge(matches);
             let (chosen, fixed) = (rates.fnmr_at_fmr(bin, kept), rates.fnmr(bin).estimate);
             let recommended = ends(chosen.estimate.lower, chosen.estimate.upper);
             let naive = Some(chosen.intervals.naive);
-            Found { truth, intervals: [recommended, chosen.intervals.bootstrap, naive, ends(fixed.lower, fixed.upper)] }
+            TrialResult {
+                truth,
+                intervals: [recommended, chosen.intervals.bootstrap, naive, ends(fixed.lower, fixed.upper)],
+            }
         });
         [fnmr, fmr, eer, a, b, c]
     }

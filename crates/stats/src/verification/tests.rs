@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::bootstrap::{Cells, Estimator, Resampling};
+use super::bootstrap::{CosineCells, Estimator, Resampling};
 use super::interval::{clopper_pearson, wilson};
-use super::rates::Rates;
-use super::simulation::{METRICS, MODELS, Model};
+use super::rates::RateEstimator;
+use super::simulation::{METRICS, MODELS, ScoreModel};
 use super::tally::{BINS, Tally};
 use super::thresholds;
 
@@ -23,7 +23,7 @@ fn tallies(genuine: &[f32], impostor: &[f32]) -> (Tally, Tally) {
 }
 
 fn estimator((genuine, impostor): &(Tally, Tally)) -> Estimator {
-    Estimator::new(genuine, impostor, &Cells::default(), HOW, &|| false).unwrap()
+    Estimator::new(genuine, impostor, &CosineCells::default(), HOW, &|| false).unwrap()
 }
 
 #[track_caller]
@@ -49,8 +49,8 @@ fn numbers_are_those_of_scikit_learn_and_scipy() {
             _ => (1e-9, 1e-9, 1e-9),
         };
         let estimator = estimator(&tallies(&genuine, &impostor));
-        let cells = Cells::default();
-        let rates = Rates { estimator: &estimator, cells: &cells };
+        let cells = CosineCells::default();
+        let rates = RateEstimator { estimator: &estimator, cells: &cells };
         close(name, thresholds::auc(rates).point, &set["auc"], area);
         close(name, thresholds::d_prime(&estimator).point, &set["d_prime"], 1e-7);
         close(name, rates.eer().0.point, &set["eer"], misses);
@@ -93,7 +93,7 @@ fn numbers_are_those_of_scikit_learn_and_scipy() {
 
 /// Share of data sets in which each metric's interval holds the truth: the recommended one, the naive one, and the
 /// recommended one as it would be if half of the variance were lost.
-fn coverage(model: Model, trials: u32) -> [[f64; 3]; 6] {
+fn coverage(model: ScoreModel, trials: u32) -> [[f64; 3]; 6] {
     let trial = |number: u32| {
         model.trial(0, 1, number).map(|found| {
             let holds = |interval: Option<[f64; 2]>, narrower: f64| {
@@ -152,9 +152,9 @@ proptest! {
         twice.0.merge(&once.0);
         twice.1.merge(&once.1);
         let (once, twice) = (estimator(&once), estimator(&twice));
-        let cells = Cells::default();
+        let cells = CosineCells::default();
         let numbers = |estimator: &Estimator| {
-            let rates = Rates { estimator, cells: &cells };
+            let rates = RateEstimator { estimator, cells: &cells };
             let rows = thresholds::ladder(rates);
             let mut numbers: Vec<f64> = rows.iter().flat_map(|row| [row.fmr.point, row.fnmr.point]).collect();
             numbers.extend([rates.eer().0.point, thresholds::auc(rates).point, thresholds::d_prime(estimator).point]);
@@ -172,8 +172,8 @@ proptest! {
         impostor in prop::collection::vec(-1.0f32..1.0, 1..60),
     ) {
         let estimator = estimator(&tallies(&genuine, &impostor));
-        let cells = Cells::default();
-        let rates = Rates { estimator: &estimator, cells: &cells };
+        let cells = CosineCells::default();
+        let rates = RateEstimator { estimator: &estimator, cells: &cells };
         for rows in thresholds::ladder(rates).windows(2) {
             prop_assert!(rows[0].fmr.point >= rows[1].fmr.point && rows[0].fnmr.point <= rows[1].fnmr.point);
         }

@@ -2,7 +2,7 @@
 
 use super::Curve;
 use super::bootstrap::{Estimator, Of};
-use super::rates::{Rate, Rates};
+use super::rates::{Rate, RateEstimator};
 use super::roc::{Survival, allowed};
 use super::tally::{BINS, edge};
 use crate::estimate::{Estimate, Unit};
@@ -31,7 +31,7 @@ pub fn d_prime(estimator: &Estimator) -> Estimate {
 
 /// Area under the ROC curve; a bound where the two kinds of pairs do not overlap.
 #[must_use]
-pub fn auc(rates: Rates<'_>) -> Estimate {
+pub fn auc(rates: RateEstimator<'_>) -> Estimate {
     let n = pairs(rates.estimator);
     let found = rates.estimator.estimate(Of::Both, n, |sample| sample.roc().auc());
     let separated = |above| Estimate { n, bound: false, ..rates.separated(above) };
@@ -67,7 +67,7 @@ pub fn operating_edge(impostor: &Survival) -> Option<usize> {
 /// The rates at each of [`targets`], and their intervals by three methods. Those of FMR hold the threshold fixed, as in
 /// using it on other people; those of TAR account for its choice, which other people would change.
 #[must_use]
-pub fn operating_points(rates: Rates<'_>) -> (Vec<OperatingPoint>, Vec<RateIntervals>) {
+pub fn operating_points(rates: RateEstimator<'_>) -> (Vec<OperatingPoint>, Vec<RateIntervals>) {
     let (_, impostor) = rates.pairs();
     let mut intervals = Vec::new();
     let mut point = |target_fmr: f64| {
@@ -94,7 +94,7 @@ pub fn operating_points(rates: Rates<'_>) -> (Vec<OperatingPoint>, Vec<RateInter
 /// TAR at the lowest threshold whose observed FMR does not exceed a rate above 0; `None` where the pairs are too few to
 /// see that rate.
 #[must_use]
-pub(super) fn tar_at(rates: Rates<'_>, fmr: f64) -> Option<Estimate> {
+pub(super) fn tar_at(rates: RateEstimator<'_>, fmr: f64) -> Option<Estimate> {
     let matches = allowed(fmr, rates.pairs().1);
     let bin = rates.estimator.observed.roc().impostor.lowest_edge(matches);
     (matches > 0).then(|| rates.fnmr_at_fmr(bin, fmr).complement().estimate)
@@ -105,7 +105,7 @@ pub(super) fn tar_at(rates: Rates<'_>, fmr: f64) -> Option<Estimate> {
 /// interval holds that fixed. With too few pairs to see the rate, a bound from below: at the rate itself at least as many
 /// are missed as without any false match.
 #[must_use]
-pub fn fnmr_at(rates: Rates<'_>, fmr: f64) -> Estimate {
+pub fn fnmr_at(rates: RateEstimator<'_>, fmr: f64) -> Estimate {
     let (_, impostor) = rates.pairs();
     let matches = allowed(fmr, impostor);
     let bin = rates.estimator.observed.roc().impostor.lowest_edge(matches);
@@ -128,7 +128,7 @@ pub fn fnmr_at(rates: Rates<'_>, fmr: f64) -> Estimate {
 
 /// Rates at each threshold of [`LADDER`], counted at the nearest bin edge.
 #[must_use]
-pub fn ladder(rates: Rates<'_>) -> Vec<ThresholdRates> {
+pub fn ladder(rates: RateEstimator<'_>) -> Vec<ThresholdRates> {
     let row = |threshold: f64| {
         let bin = ((threshold + 1.0) * (BINS as f64 / 2.0)).round() as usize;
         ThresholdRates { threshold, fmr: rates.fmr(bin).estimate, fnmr: rates.fnmr(bin).estimate }
@@ -138,7 +138,7 @@ pub fn ladder(rates: Rates<'_>) -> Vec<ThresholdRates> {
 
 /// The thinned curve with a band for the FNMR at each threshold, held fixed; without an interval the band is 0 to 1.
 #[must_use]
-pub fn curve(rates: Rates<'_>) -> Curve {
+pub fn curve(rates: RateEstimator<'_>) -> Curve {
     let roc = rates.estimator.observed.roc();
     let mut curve = Curve::default();
     for bin in roc.curve_edges() {
