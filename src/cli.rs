@@ -60,7 +60,7 @@ pub enum Command {
     Lookup(LookupArgs),
     /// List all runs with their headline metrics.
     Runs(RunsArgs),
-    /// Compare two or more runs on the faces they share: what differs, by how much, and whether it can be told from
+    /// Compare two or more runs on the faces they share: what differs, by how much, and whether it could be
     /// chance.
     Compare(CompareArgs),
     /// Measure what each choice in a config costs, by running it with and without, on the same pairs of the same faces.
@@ -193,8 +193,8 @@ pub struct CompareArgs {
     #[arg(long)]
     pub fail_on_regression: bool,
     /// Tolerate a regression of this size: of a metric in its own unit (`eer=0.001`), or of speed as a share
-    /// (`speed=0.2`). May be repeated.
-    #[arg(long = "tolerate", value_name = "NAME=VALUE", requires = "fail_on_regression")]
+    /// (`speed=0.2`). Only with `--fail-on-regression`. May be repeated.
+    #[arg(long = "tolerate", value_name = "NAME=VALUE")]
     pub tolerate: Vec<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]

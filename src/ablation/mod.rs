@@ -232,7 +232,8 @@ impl AblationResult {
         );
         let unclear = known.iter().filter(|(_, effect)| effect.verdict == EffectVerdict::NotResolvable).count();
         if unclear > 0 {
-            let _ = write!(text, " {unclear} of the {} steps cannot be told from 0.", known.len());
+            let verb = if unclear == 1 { "is" } else { "are" };
+            let _ = write!(text, " {unclear} of the {} steps {verb} indistinguishable from 0.", known.len());
         }
         text
     }
@@ -242,7 +243,7 @@ impl AblationResult {
 pub(crate) fn verdict(effect: &Effect) -> &'static str {
     match effect.verdict {
         EffectVerdict::Same => "no change at all",
-        EffectVerdict::NotResolvable => "cannot be told from 0",
+        EffectVerdict::NotResolvable => "indistinguishable from 0",
         other => other.name(),
     }
 }

@@ -92,14 +92,14 @@ fn a_path_has_a_change_for_each_step_and_one_for_all() {
         (total.pairs.as_slice(), total.effect.as_ref().unwrap().verdict),
         (&[(0, 3)][..], EffectVerdict::Better)
     );
-    assert_snapshot!(found.headline(), @"From 10.00% to 4.00% equal error rate: −6.00 pp [−6.50, −5.50], better; the largest step is “step 3”: −8.10 pp [−8.60, −7.60], better. 1 of the 3 steps cannot be told from 0.");
+    assert_snapshot!(found.headline(), @"From 10.00% to 4.00% equal error rate: −6.00 pp [−6.50, −5.50], better; the largest step is “step 3”: −8.10 pp [−8.60, −7.60], better. 1 of the 3 steps is indistinguishable from 0.");
     let text = found.to_text();
     for line in [
         "equal error rate: lower is better; each step keeps the changes before it",
         "on 60 faces of 12 identities: the same 120 genuine and 1650 impostor pairs in each (exhaustive)",
         "[0]  as configured  10.00% [5.00%, 15.00%]",
         "+2.00 pp [+1.50, +2.50]   worse  ",
-        "cannot be told from 0  –        small-000000000002",
+        "indistinguishable from 0  –        small-000000000002",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
@@ -126,7 +126,7 @@ fn steps_alone_are_changes_of_the_config_itself() {
         [("step 1".into(), Some(0.02)), ("step 2".into(), None), ("step 3".into(), Some(-0.06))]
     );
     assert!(found.total.is_none());
-    assert_snapshot!(found.headline(), @"By equal error rate, the largest step is “step 3”: −6.00 pp [−9.00, −3.00], better. 1 of the 2 steps cannot be told from 0.");
+    assert_snapshot!(found.headline(), @"By equal error rate, the largest step is “step 3”: −6.00 pp [−9.00, −3.00], better. 1 of the 2 steps is indistinguishable from 0.");
 }
 
 #[test]

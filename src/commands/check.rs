@@ -22,8 +22,8 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         model::describe(&config.model, &config.embed.execution(), &|line| notes.borrow_mut().push(line.to_owned()))
     };
     let (device, device_error) = match device {
-        Ok(embedder) => (embedder.device_name, None),
-        Err(error) => ("none".to_owned(), Some(error)),
+        Ok(embedder) => (Some(embedder.device_name), None),
+        Err(error) => (None, Some(error)),
     };
     let said = KeptLines::default();
     let (listed, dataset_error) = match faces(config, &said) {
@@ -48,14 +48,13 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         "notes": notes,
     });
     print(&arguments.common, &value, || {
-        let resolved = serde_json::to_value(config).unwrap_or_default();
-        let keys = plan::flatten(&resolved).into_iter().map(|(key, value)| [key, value]);
+        let keys = plan::flatten(&config::in_words(config)).into_iter().map(|(key, value)| [key, value]);
         let mut sources = TextTable::default().rows([["weights", &weights], ["dataset", &dataset]]);
         if let Some((faces, _)) = listed {
             sources.row(["faces", &faces.to_string()]);
         }
-        sources.row(["device", &device]);
-        let mut lines = vec![format!("{} is valid and resolves to", arguments.config.display())];
+        sources.row(["device", device.as_deref().unwrap_or("this machine cannot run it; the error says why")]);
+        let mut lines = vec![format!("{} is valid; with its defaults:", arguments.config.display())];
         lines.extend(TextTable::default().rows(keys).indented(2).lines());
         lines.extend(sources.lines());
         lines.extend(notes.iter().cloned());

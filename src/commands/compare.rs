@@ -11,6 +11,12 @@ pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.common;
     // Reject a wrong command line before the long work.
     let by = HeadlineMetric::parse(&arguments.by, &[])?;
+    if !arguments.fail_on_regression && !arguments.tolerate.is_empty() {
+        return Err(Error::Usage(
+            "`--tolerate` has no effect without `--fail-on-regression`: add that option, or leave out `--tolerate`"
+                .into(),
+        ));
+    }
     let tolerances = Tolerances::parse(&arguments.tolerate)?;
     let runs = arguments.runs.iter().map(|name| RunDirectory::find(&common.experiments, name));
     let runs = runs.collect::<Result<Vec<_>, _>>()?;

@@ -13,6 +13,7 @@
 
 mod ablation;
 mod diagnostics;
+mod in_words;
 mod load;
 mod overrides;
 mod protocols;
@@ -28,6 +29,7 @@ mod validate;
 mod wire;
 
 pub use diagnostics::ConfigError;
+pub use in_words::in_words;
 pub use load::{Loaded, load, load_stored};
 pub use schema::schema;
 pub use types::*;

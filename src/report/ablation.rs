@@ -137,7 +137,7 @@ fn variants(found: &AblationResult) -> Section {
     }
     Section::new("variants", "Variants").with(table.note(
         "Value: with its own interval, on the pairs that all variants share. Better and worse: the whole paired interval is \
-         on that side. Cannot be told from 0: the interval contains 0, which does not show that nothing changes. Faces per \
+         on that side. Indistinguishable from 0: the interval contains 0, which does not show that nothing changes. Faces per \
          second: median over the chunks, measured while embedding under whatever load the machine had; `facevault \
          throughput` measures variants side by side.",
     ))
@@ -215,7 +215,7 @@ mod tests {
         for words in [
             "as configured: 10.00% [5.00%, 15.00%]",
             "step 1: +2.00 pp [+1.50, +2.50], worse",
-            "step 2: +0.10 pp [−0.40, +0.60], cannot be told from 0",
+            "step 2: +0.10 pp [−0.40, +0.60], indistinguishable from 0",
             "step 3: −8.10 pp [−8.60, −7.60], better",
             "with all steps: 4.00% [0.00%, 9.00%]",
         ] {

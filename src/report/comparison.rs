@@ -5,7 +5,9 @@ use super::binning::{Bin, rebin};
 use super::figures::{cosines, det_axes, det_line, det_points, occupied, outline};
 use super::page::{Banner, DataTable, Exhibit, Legend, Page, Section, TableCell};
 use super::plots::{Chart, ChartLayer, Style};
-use super::words::{GENUINE_AND_IMPOSTOR, count, maybe, or_dash, run_number, sentence, value_and_interval};
+use super::words::{
+    GENUINE_AND_IMPOSTOR, count, maybe, or_dash, personal_data, run_number, sentence, value_and_interval,
+};
 use super::{ReportError, paired};
 use crate::compare::{Difference, HeadlineMetric, RunComparison, RunSummary};
 use crate::numbers::Quantity::{Cosine, Rate};
@@ -37,12 +39,13 @@ pub(super) fn page(comparison: &RunComparison) -> Result<Page, ReportError> {
             paired::speed(comparison),
         ]);
     }
+    let faces = comparison.paired.as_ref().is_some_and(paired::lists_faces).then(|| personal_data("ids of faces"));
     Ok(Page {
         kind: "FaceVault run comparison",
         title: comparison.runs.join(" vs "),
         verdict: if comparison.comparable { Banner::good(verdict) } else { Banner::bad(verdict) },
         sections,
-        footer: vec!["The same runs render to the same bytes.".into()],
+        footer: faces.into_iter().chain(["The same runs render to the same bytes.".into()]).collect(),
         ..Page::default()
     })
 }

@@ -147,7 +147,7 @@ fn forest(
         ),
     };
     let reading = format!(
-        "Each mark is a run's difference to [1], the line through it its interval; the vertical line is no difference. An interval that crosses the vertical line cannot be told from chance. {direction}"
+        "Each mark is a run's difference to [1], the line through it its interval; the vertical line is no difference. A difference whose interval crosses the vertical line may be chance. {direction}"
     );
     let caption = [
         reading.as_str(),
@@ -211,6 +211,12 @@ pub(super) fn embeddings(comparison: &RunComparison, paired: &Paired) -> Section
         if sampled { ", for a seeded sample of faces" } else { "" }
     );
     Section::new("embeddings", "The same faces").texts(text).with(table).with(worst)
+}
+
+/// Whether [`embeddings`] names faces.
+pub(super) fn lists_faces(paired: &Paired) -> bool {
+    let names = |found: &Embeddings| matches!(found, Embeddings::Compared(found) if !found.worst.is_empty());
+    paired.embeddings.iter().flatten().any(names)
 }
 
 /// All runs, best first.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::page::{DataTable, HeadlineNumber, Page, Section, TableCell};
 use super::words::{
-    GENUINE_AND_IMPOSTOR, NONE, count, counted, interval_name, judged, made, maybe, or_dash, point, target, unit,
-    value_and_interval, verdict,
+    GENUINE_AND_IMPOSTOR, NONE, count, counted, interval_name, judged, made, maybe, or_dash, personal_data, point,
+    target, unit, value_and_interval, verdict,
 };
 use super::{Report, ReportError, base64, breakdown, explorer, figures, people, protocols};
 use crate::agreement::{self, PrecisionAgreement, Verification};
@@ -553,9 +553,7 @@ fn provenance(report: &Report) -> Section {
 fn footer(report: &Report) -> Vec<String> {
     let pictures = if report.pictures.is_empty() { "" } else { " and pictures of faces" };
     vec![
-        format!(
-            "This page contains ids of faces and identities{pictures}: personal data. Handle it like the dataset itself."
-        ),
+        personal_data(&format!("ids of faces and identities{pictures}")),
         "The same run renders to the same bytes.".into(),
     ]
 }

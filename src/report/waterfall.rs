@@ -41,7 +41,7 @@ enum BarKind {
     /// A value, drawn from the axis' end.
     Value,
     Change(Style),
-    /// A change that cannot be told from 0.
+    /// A change indistinguishable from 0.
     Unclear(Style),
 }
 
@@ -86,7 +86,7 @@ pub(super) fn figure(found: &AblationResult) -> Result<Exhibit, ReportError> {
             Legend::band(Style::Worse, "a change for the worse"),
         ],
     });
-    legend.push(Legend::hatch(Style::Ink, "a change that cannot be told from 0"));
+    legend.push(Legend::hatch(Style::Ink, "a change indistinguishable from 0"));
     let level = found.variants.iter().find_map(|variant| variant.value.as_ref()).map_or(0.95, |value| value.level);
     legend.push(Legend::line(Style::Ink, format!("{:.0}% interval; paired for changes", level * 100.0)));
     let reading = match found.design {

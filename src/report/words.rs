@@ -12,6 +12,11 @@ pub(super) const NONE: &str = "–";
 pub(super) const GENUINE_AND_IMPOSTOR: &str =
     "A genuine pair is two faces of the same identity, an impostor pair two faces of different identities.";
 
+/// The note at the end of every page that names faces. `what` is what the page contains.
+pub(super) fn personal_data(what: &str) -> String {
+    format!("This page contains {what}: personal data. Handle it like the dataset itself.")
+}
+
 /// A count with thousands separators.
 pub(super) fn count(n: u64) -> String {
     let digits = n.to_string();

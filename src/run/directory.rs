@@ -49,7 +49,7 @@ impl RunDirectory {
 
     /// Finds a run by `text`: a path, a name in `experiments`, the name of a config with a single run, or a unique
     /// prefix. A full match wins over a prefix. Fails with [`RunError::NoSuchRun`] with the nearest name,
-    /// [`RunError::Ambiguous`] with those that fit.
+    /// [`RunError::NotARun`] for another folder, [`RunError::Ambiguous`] with those that fit.
     pub fn find(experiments: &Path, text: &str) -> Result<Self, RunError> {
         for path in [PathBuf::from(text), experiments.join(text)] {
             if path.join(Self::PLAN).is_file() {
@@ -68,6 +68,11 @@ impl RunDirectory {
         match fitting[..] {
             [run] => Ok(run.clone()),
             [] => {
+                let folder = [PathBuf::from(text), experiments.join(text)].into_iter().find(|path| path.is_dir());
+                if let Some(path) = folder.filter(|_| !text.is_empty()) {
+                    let holds = !Self::list(&path)?.is_empty();
+                    return Err(RunError::NotARun { path, folder: experiments.into(), holds });
+                }
                 let names: Vec<String> = all.iter().flat_map(|run| [run.name(), run.config_name()]).collect();
                 let near = spelling::nearest(text, names.iter().map(String::as_str)).map(str::to_owned);
                 let empty = all.is_empty();
@@ -173,6 +178,10 @@ mod tests {
         ");
         let error = find("deno-11").unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
         insta::assert_snapshot!(error, @"no run `deno-11` in DIR; `facevault runs` lists all runs");
+        fs::create_dir(folder.path().join("notes")).unwrap();
+        let error = |text: &str| find(text).unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
+        insta::assert_snapshot!(error("notes"), @"DIR/notes is not a run directory: it has no plan.json; `facevault runs` lists the runs in DIR");
+        insta::assert_snapshot!(error(folder.path().to_str().unwrap()), @"DIR is not a run directory: it has no plan.json; its runs: `facevault runs --experiments DIR`");
     }
 
     #[test]

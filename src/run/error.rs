@@ -51,6 +51,13 @@ pub enum RunError {
         None => "; `facevault runs` lists all runs".into(),
     })]
     NoSuchRun { text: String, folder: PathBuf, near: Option<String>, empty: bool },
+    /// A folder that exists, without a run in it; `holds` if its subfolders are runs.
+    #[error("{} is not a run directory: it has no plan.json; {}", path.display(), if *holds {
+        format!("its runs: `facevault runs --experiments {}`", path.display())
+    } else {
+        format!("`facevault runs` lists the runs in {}", folder.display())
+    })]
+    NotARun { path: PathBuf, folder: PathBuf, holds: bool },
     /// Several runs belong to this config or have this prefix.
     #[error(
         "`{text}` {} several runs; give the full name of one, or a unique prefix:\n{}",
@@ -138,6 +145,7 @@ impl RunError {
             Self::Config(_)
                 | Self::Compare(_)
                 | Self::NoSuchRun { .. }
+                | Self::NotARun { .. }
                 | Self::Ambiguous { .. }
                 | Self::NoSuchFace { .. }
         )

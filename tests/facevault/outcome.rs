@@ -224,6 +224,26 @@ fn progress_and_result_in_one_pipe_whose_reader_leaves_end_quietly() {
 }
 
 #[test]
+fn check_says_what_a_key_that_was_left_out_means() {
+    let workspace = Workspace::synthetic(3, 3, "embed: {device: cpu}\nexpect: {eer: {max: 0.5}}");
+    let (out, _) = workspace.run(0, &["check", "config.yaml"]);
+    assert!(out.starts_with("config.yaml is valid; with its defaults:\n  name "), "{out}");
+    let value = |key: &str| {
+        let line = out.lines().find_map(|line| line.trim_start().strip_prefix(key));
+        line.unwrap_or_else(|| panic!("{key}: {out}")).trim()
+    };
+    assert_eq!(value("embed.threads"), "all cores");
+    assert_eq!(value("embed.max_failures"), "no limit");
+    assert_eq!(value("similarity.upstream"), "not computed");
+    assert_eq!(value("expect.eer.min"), "no bound");
+    assert!(!out.contains("expect.eer.source"), "{out}");
+    assert!(value("device").starts_with("CPU ("), "{out}");
+    let (out, _) = workspace.run(1, &["check", "config.yaml", "--set", "embed.precision=f16"]);
+    assert!(out.contains("\ndevice   this machine cannot run it; the error says why\n"), "{out}");
+    assert!(workspace.json(0, &["check", "config.yaml"])["config"]["embed"]["threads"].is_null());
+}
+
+#[test]
 fn a_reader_that_left_is_no_error_of_any_command() {
     let workspace = Workspace::synthetic(3, 3, "");
     workspace.run(0, &["experiment", "config.yaml"]);

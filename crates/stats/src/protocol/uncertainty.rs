@@ -89,7 +89,7 @@ impl ListedPeople {
             unit: Unit::Pairs,
             level,
             independent: point * (1.0 - point) / n as f64,
-            worth: &|| EffectiveTrials::new(n, "pairs", carriers.len(), self.unit, None),
+            effective: &|| EffectiveTrials::new(n, "pairs", carriers.len(), self.unit, None),
             plug_in: &plug_in,
             given: ", thresholds of the folds held fixed",
         };

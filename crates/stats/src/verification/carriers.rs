@@ -56,7 +56,7 @@ impl EffectiveTrials {
                 (carriers as f64, format!("as if each of the {who} ({carriers}) were one trial"))
             }
             Some(independent) if carriers >= FEWEST && independent < all => {
-                (independent, format!("worth {} independent ones", independent.round()))
+                (independent, format!("equivalent to {} independent {trials}", independent.round()))
             }
             _ => (all, format!("as if {trials} were independent")),
         };

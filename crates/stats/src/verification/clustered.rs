@@ -30,8 +30,8 @@ pub(crate) struct ClusteredRate<'a> {
     pub level: f64,
     /// Variance of the rate if trials were independent; no clustering makes it smaller.
     pub independent: f64,
-    /// Bound where all trials end the same way.
-    pub worth: &'a dyn Fn() -> EffectiveTrials,
+    /// Effective trials, for the bound where all trials end the same way.
+    pub effective: &'a dyn Fn() -> EffectiveTrials,
     /// Plug-in variance and the clusters it is over in words (`40 identities`), or why there is none.
     pub plug_in: &'a dyn Fn() -> Result<(PlugIn, String), String>,
     /// What the interval holds fixed, as the end of its method; may be empty.
@@ -44,17 +44,18 @@ impl ClusteredRate<'_> {
     pub fn estimate(&self) -> Estimate {
         let &Self { point, n, unit, level, independent, given, .. } = self;
         if point == 0.0 || point == 1.0 {
-            let worth = (self.worth)();
-            let bound = if point == 0.0 { worth.none(level) } else { worth.all(level) };
+            let effective = (self.effective)();
+            let bound = if point == 0.0 { effective.none(level) } else { effective.all(level) };
             return Estimate { unit, ..bound };
         }
         let (interval, method) = match (self.plug_in)() {
             Err(reason) => (None, reason),
             Ok((plug_in, clusters)) => {
                 let effective = point * (1.0 - point) / plug_in.variance().max(independent);
-                let (trials, worth) = (plural(unit), effective.round());
-                let method =
-                    format!("Wilson with plug-in variance over {clusters}: worth {worth} independent {trials}{given}");
+                let (trials, effective_trials) = (plural(unit), effective.round());
+                let method = format!(
+                    "Wilson with plug-in variance over {clusters}: equivalent to {effective_trials} independent {trials}{given}"
+                );
                 (Some(wilson(point, effective, plug_in.quantile(level))), method)
             }
         };
@@ -107,7 +108,7 @@ pub(crate) fn rate(counts: &[Count], clustering: Clustering, level: f64) -> Opti
     let point = hits as f64 / trials as f64;
     let different = if membership == Membership::PerFace { trials.div_ceil(2) } else { trials };
     let [trial_name, clusters_name] = [trial, cluster].map(plural);
-    let worth = || {
+    let effective = || {
         // A pair of two clusters is a trial of both.
         let carriers = if membership == Membership::Two { clusters.div_ceil(2) } else { clusters };
         EffectiveTrials::new(different, trial_name, carriers, clusters_name, None)
@@ -126,7 +127,7 @@ pub(crate) fn rate(counts: &[Count], clustering: Clustering, level: f64) -> Opti
         unit: trial,
         level,
         independent: point * (1.0 - point) / different as f64,
-        worth: &worth,
+        effective: &effective,
         plug_in: &plug_in,
         given: if membership == Membership::PerFace { ", whom they are compared with held fixed" } else { "" },
     };
@@ -202,7 +203,7 @@ mod tests {
         let width = |found: &Estimate| found.upper.unwrap() - found.lower.unwrap();
         assert_eq!(even.point, uneven.point);
         assert!(width(&uneven) > 2.0 * width(&even));
-        assert_eq!(uneven.method, "Wilson with plug-in variance over 10 identities: worth 9 independent faces");
+        assert_eq!(uneven.method, "Wilson with plug-in variance over 10 identities: equivalent to 9 independent faces");
     }
 
     #[test]

@@ -156,8 +156,8 @@ impl RateEstimator<'_> {
         let survival = &self.estimator.observed.genuine.survival;
         let (errors, n) = (survival.total() - survival.reach(bin), survival.total());
         let plug_in = || PlugIn::of_matches(&self.cells.genuine, self.cells.units, edge(bin, BINS));
-        let worth = || self.worth(Of::Genuine);
-        self.clustered(errors as f64 / n as f64, n, binomial(survival.rate(bin), n), &plug_in, Of::Genuine, &worth)
+        let effective = || self.effective(Of::Genuine);
+        self.clustered(errors as f64 / n as f64, n, binomial(survival.rate(bin), n), &plug_in, Of::Genuine, &effective)
     }
 
     fn rate<F: Fn(&ScoreSample) -> f64 + Sync>(&self, made: Made<'_, F>) -> Rate {
@@ -166,7 +166,7 @@ impl RateEstimator<'_> {
         let (lower, upper) = clopper_pearson(errors, n, level);
         let naive = [lower, upper];
         let rate = errors as f64 / n as f64;
-        let estimate = self.clustered(rate, n, independent, plug_in, resampled.0, &|| self.worth(of));
+        let estimate = self.clustered(rate, n, independent, plug_in, resampled.0, &|| self.effective(of));
         if errors == 0 || errors == n {
             return Rate { estimate, intervals: Intervals { naive, ..Intervals::default() } };
         }
@@ -189,7 +189,7 @@ impl RateEstimator<'_> {
     pub fn eer(&self) -> (Estimate, f64) {
         let (genuine, impostor) = self.pairs();
         let (rate, threshold) = self.estimator.observed.roc().eer();
-        let worth = || self.worth(Of::Genuine).or_less(self.worth(Of::Impostor));
+        let effective = || self.effective(Of::Genuine).or_less(self.effective(Of::Impostor));
         let [matches, misses] = self.slopes(threshold);
         let share = matches / (matches + misses);
         let plug_in = || {
@@ -197,7 +197,7 @@ impl RateEstimator<'_> {
             Some(of(&self.cells.impostor)?.mixed(1.0 - share, &of(&self.cells.genuine)?, -share))
         };
         let independent = share.powi(2) * binomial(rate, genuine) + (1.0 - share).powi(2) * binomial(rate, impostor);
-        (self.clustered(rate, genuine.min(impostor), independent, &plug_in, Of::Both, &worth), threshold)
+        (self.clustered(rate, genuine.min(impostor), independent, &plug_in, Of::Both, &effective), threshold)
     }
 
     /// How fast FMR falls and FNMR rises around a threshold: over the narrowest stretch in which both do.
@@ -231,7 +231,7 @@ impl RateEstimator<'_> {
 
     /// The effective number of trials of a kind of pairs where none or all are errors: as at the nearest threshold with
     /// some errors.
-    fn worth(&self, of: Of) -> EffectiveTrials {
+    fn effective(&self, of: Of) -> EffectiveTrials {
         let (survival, cells) = match of {
             Of::Impostor => (&self.estimator.observed.impostor.survival, &self.cells.impostor),
             Of::Genuine | Of::Both => (&self.estimator.observed.genuine.survival, &self.cells.genuine),
@@ -250,15 +250,15 @@ impl RateEstimator<'_> {
     /// The bound of a false match rate that the pairs cannot resolve: no false match in all of them.
     #[must_use]
     pub fn no_match(&self) -> Estimate {
-        self.worth(Of::Impostor).none(self.estimator.level)
+        self.effective(Of::Impostor).none(self.estimator.level)
     }
 
     /// The area under the curve where all same-identity pairs are above all different-identity pairs, or all below. The
     /// number of comparisons that share no pair is that of the kind with fewer effective trials.
     #[must_use]
     pub fn separated(&self, above: bool) -> Estimate {
-        let worth = self.worth(Of::Genuine).or_less(self.worth(Of::Impostor));
-        if above { worth.all(self.estimator.level) } else { worth.none(self.estimator.level) }
+        let effective = self.effective(Of::Genuine).or_less(self.effective(Of::Impostor));
+        if above { effective.all(self.estimator.level) } else { effective.none(self.estimator.level) }
     }
 
     /// Estimates a rate over `n` pairs; its interval is carried by the people with pairs `of` a kind. The variance is at
@@ -270,7 +270,7 @@ impl RateEstimator<'_> {
         independent: f64,
         plug_in: &dyn Fn() -> Option<PlugIn>,
         of: Of,
-        worth: &dyn Fn() -> EffectiveTrials,
+        effective: &dyn Fn() -> EffectiveTrials,
     ) -> Estimate {
         let (level, cells) = (self.estimator.level, self.cells);
         let clusters = || {
@@ -285,7 +285,7 @@ impl RateEstimator<'_> {
             None => Err(cells.too_few(of).unwrap_or_default()),
         };
         let unit = Unit::Pairs;
-        ClusteredRate { point, n, unit, level, independent, worth, plug_in: &plug_in, given: "" }.estimate()
+        ClusteredRate { point, n, unit, level, independent, effective, plug_in: &plug_in, given: "" }.estimate()
     }
 }
 
