@@ -15,7 +15,7 @@
 //! padding, a missing end marker after a whole sequential picture, Motion JPEG's missing Huffman tables, wrong spectral bounds
 //! in sequential scans.
 //!
-//! Not read, each with an error that names it: arithmetic coding (the end of its data cannot be told from a cut), 12 bits per
+//! Not read, each with an error that names it: arithmetic coding (data that is cut short can look complete), 12 bits per
 //! sample, lossless and hierarchical coding, a height that follows the picture (DNL), two or more than four components.
 //!
 //! [`Limits`] and the length of the data bound memory and time; a header's claims do not.

@@ -1,8 +1,8 @@
 //! All pairs of two ranges of faces: blocks of products, and each row of a block cut into runs of one kind of pair.
 //!
-//! Faces are ordered by identity, so a row's same-identity pairs are one run, and its different-identity pairs are at
-//! most two, cut where the rules leave a pair out. Different-identity runs go through the counting kernel; of their
-//! pairs only those in the tail are looked at one by one.
+//! Faces are ordered by identity, so a row's same-identity pairs form one run and its different-identity pairs at most
+//! two, split where a pair is excluded. Different-identity runs go through the counting kernel; only their pairs in the
+//! tail are examined one by one.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use super::population::Population;
 use super::{Collector, PairKind};
 use facevault_kernels::products::{Block, COLUMNS, Hits, LEFT, Left, Products, Right, Sums, cosine_of};
 
-/// Faces that are packed at once: with 512 components 8 MB.
+/// Faces packed at once: 8 MB with 512 components.
 const PACKED: usize = 4096;
 
 /// What is compared, and how.
@@ -23,7 +23,7 @@ pub struct Blocks<'a> {
     pub population: &'a Population<'a>,
     /// Kernels for rows of this length.
     pub products: Products,
-    /// Different-identity pairs at or above this are looked at one by one.
+    /// Different-identity pairs at or above this are examined one by one.
     pub tail: f32,
 }
 
@@ -41,7 +41,7 @@ pub struct Kinds {
 pub struct Scratch {
     left: Left,
     right: Right,
-    /// Positions in `right`: the next piece of work often has the same.
+    /// Positions packed in `right`; the next piece of work often uses the same ones.
     packed: Range<usize>,
     block: Block,
     hits: Hits,
@@ -49,8 +49,8 @@ pub struct Scratch {
 }
 
 impl Blocks<'_> {
-    /// Collects every comparable pair of positions i < j, i in `left`, j in `right`, of the wanted kinds. Before each block
-    /// `go_on` is asked; false ends it.
+    /// Collects every comparable pair of positions i < j, i in `left`, j in `right`, of the wanted kinds. `go_on` is
+    /// called before each block; false stops the work.
     pub fn collect(
         &self,
         left: &Range<usize>,
@@ -63,7 +63,7 @@ impl Blocks<'_> {
         let row = |position: usize| self.rows.row(self.population.members[position].row);
         for start in right.clone().step_by(PACKED) {
             let packed = start..(start + PACKED).min(right.end);
-            // Pairs are i < j: what ends before the left side begins has none.
+            // Pairs have i < j, so a range that ends before the left side begins has none.
             if packed.end <= left.start + 1 {
                 continue;
             }
@@ -90,7 +90,7 @@ impl Blocks<'_> {
         }
     }
 
-    /// Collects the same-identity pairs among these: of each identity only the block that its faces are.
+    /// Collects the same-identity pairs among these: for each identity, only the block of its own faces.
     pub fn collect_genuine(
         &self,
         left: &Range<usize>,
@@ -172,7 +172,7 @@ mod tests {
     use crate::verification::tally::Tally;
     use facevault_kernels::Kernels;
 
-    /// Some hundreds of faces of identities of uneven size, every seventh from the photo of the one before it.
+    /// A few hundred faces of identities of uneven size; every seventh comes from the photo of the one before it.
     fn faces(names: &[String]) -> Vec<Labelled<'_>> {
         crate::testing::faces(names, |i| i * i / 900, |i| i - usize::from(i % 7 == 1))
     }
@@ -216,7 +216,7 @@ mod tests {
                 }
                 assert_eq!(collector.faces.misses, expected.faces.misses);
                 assert_eq!(collector.faces.false_matches, expected.faces.false_matches);
-                // Of the tail all pairs are kept; below it none is looked at.
+                // All pairs in the tail are kept; below it, none is examined.
                 let found = collector.hardest_impostor.into_sorted();
                 let expected = expected.hardest_impostor.into_sorted();
                 let rows = |pair: &Candidate| (pair.row_a, pair.row_b);

@@ -1,8 +1,8 @@
-//! All pairs on a card, with the bits of the CPU: the kernel makes every product in the order of the CPU's kernels, with
-//! multiply-adds that round once, and what is kept of them are integers.
+//! All pairs on a GPU, bit for bit as on the CPU: the kernel computes each product in the same order as the CPU's
+//! kernels, with fused multiply-adds, and keeps only integers.
 //!
-//! The faces are on the card as a whole, or, where it has no room for that, come with each block. Each thread that
-//! compares has a *lane* to itself: a queue of work, and memory for what a block came to.
+//! All faces are in the card's memory or, if they do not fit, are sent with each block. Each comparing thread has its
+//! own *lane*: a stream, and memory for a block's results.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,25 +23,25 @@ use facevault_kernels::products::Sums;
 /// Threads of a block of the kernel.
 const THREADS: u32 = 256;
 
-/// Panels on the right that one block of the kernel goes through.
+/// Right panels that one thread block of the kernel processes.
 const GROUP: usize = 8;
 
-/// Bytes of shared memory of two slices of 16 components of a panel on either side.
+/// Bytes of shared memory for two slices of 16 components of a panel on each side.
 const SLICES: u32 = 2 * 2 * 16 * PANEL as u32 * 4;
 
-/// Pairs in the tail that a lane has room for; at least those of two panels, which cannot be halved.
+/// Pairs in the tail that fit into a lane; at least those of two panels, which cannot be halved.
 const ROOM: usize = 1 << 18;
 
 /// Bytes of a [`Hit`] on the card.
 const HIT: usize = 8;
 
-/// Bytes of the sums behind the counts.
+/// Bytes of the sums that follow the counts.
 const TOTALS: usize = 48;
 
 /// Panels that are sent to the card at once.
 const SENT: usize = 32;
 
-/// What the kernel is called with: `PairArgs` of `pairs.cu`.
+/// The kernel's arguments: `PairArgs` of `pairs.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Args {
@@ -67,16 +67,16 @@ pub struct CardPairs<'a> {
     kernel: Kernel,
     panels: Panels<'a>,
     dimension: usize,
-    /// All panels, where there is room for them.
+    /// All panels, if they fit.
     whole: Option<DeviceMemory>,
     lanes: Mutex<Vec<Lane>>,
     returned: Condvar,
-    /// Bins that a block of the kernel counts in shared memory: the first, and how many. They follow the cosines.
+    /// Bins that a thread block counts in shared memory: the first, and how many. They follow the cosines.
     window: AtomicU32,
     window_bins: u32,
 }
 
-/// What one thread compares a block with.
+/// One thread's lane.
 #[derive(Debug)]
 struct Lane {
     stream: Stream,
@@ -85,16 +85,15 @@ struct Lane {
     hits: DeviceMemory,
     results_here: Pinned,
     hits_here: Pinned,
-    /// Panels of a block, here and on the card, where the card has not all of them.
+    /// Panels of a block, here and on the card, if the card does not hold all of them.
     rows: Option<(Pinned, DeviceMemory)>,
     counted: Counted,
 }
 
 impl<'a> CardPairs<'a> {
-    /// Puts the faces on the card and makes up to `lanes` lanes, at least one.
+    /// Copies the faces to the card and creates up to `lanes` lanes, at least one.
     ///
-    /// # Errors
-    /// [`CudaError::OutOfMemory`] where there is not even room for a block, and all others.
+    /// # Errors [`CudaError::OutOfMemory`] if not even one block fits, and every other [`CudaError`].
     pub fn new(
         card: Card,
         rows: Rows<'a>,
@@ -130,7 +129,7 @@ impl<'a> CardPairs<'a> {
         Ok(pairs)
     }
 
-    /// Packs all panels, a part on the way to the card while the next one is packed.
+    /// Packs all panels; each part is copied to the card while the next is packed.
     fn send_all(&self) -> Result<DeviceMemory, CudaError> {
         let (bytes, all) = (self.panels.bytes(), self.panels.len());
         let memory = self.card.allocate(all * bytes)?;
@@ -146,8 +145,8 @@ impl<'a> CardPairs<'a> {
             part.par_chunks_exact_mut(bytes)
                 .enumerate()
                 .for_each(|(place, panel)| self.panels.pack(first + place, panel));
-            // SAFETY: the part is packed again only when the copy is done, which is waited for below too; nobody else uses
-            // the memory yet.
+            // SAFETY: the part is packed again only after its copy is done, and the end of the copies is awaited below;
+            // nothing else uses the memory yet.
             let queued = unsafe { stream.upload(part, &memory, first * bytes) };
             sent.push(queued.and_then(|()| stream.record()).inspect_err(|_| drop(stream.synchronize()))?);
         }
@@ -155,7 +154,7 @@ impl<'a> CardPairs<'a> {
         Ok(memory)
     }
 
-    /// As many lanes as there is room for, up to `wanted`.
+    /// As many lanes as fit, up to `wanted`.
     fn lanes(&self, wanted: usize, with_rows: bool) -> Result<Vec<Lane>, CudaError> {
         let mut lanes = vec![self.lane(with_rows)?];
         while lanes.len() < wanted {
@@ -201,7 +200,7 @@ impl<'a> CardPairs<'a> {
                 let panels = left_panels.clone().chain(right_panels.clone());
                 let length = panels.clone().count() * bytes;
                 here.chunks_exact_mut(bytes).zip(panels).for_each(|(slot, panel)| self.panels.pack(panel, slot));
-                // SAFETY: both are the lane's, and it waits for its stream before they are used again.
+                // SAFETY: both belong to the lane, which waits for its stream before they are used again.
                 unsafe { lane.stream.upload(&here[..length], there, 0)? };
                 (there.address(), there.address() + (left_panels.len() * bytes) as u64)
             }
@@ -224,10 +223,10 @@ impl<'a> CardPairs<'a> {
             unused: 0,
         };
         let grid = [left_panels.len() as u32, right_panels.len().div_ceil(GROUP) as u32, 1];
-        // SAFETY: the struct is laid out as the kernel's. At `left` and `right` are as many panels as have that many rows;
-        // counts, sums and hits are the lane's and as long as the kernel takes them to be; the lane waits below.
+        // SAFETY: the struct has the kernel's layout. `left` and `right` point to enough panels for that many rows;
+        // counts, sums and hits belong to the lane and have the lengths that the kernel assumes; the lane waits below.
         unsafe { lane.stream.launch(&self.kernel, grid, THREADS, SLICES + self.window_bins * 4, &args)? };
-        // SAFETY: both are the lane's, which waits in the next line.
+        // SAFETY: both belong to the lane, which waits in the next line.
         unsafe { lane.stream.download(&lane.results, 0, &mut lane.results_here)? };
         lane.stream.record()?.synchronize()?;
 
@@ -270,7 +269,7 @@ impl PairEngine for CardPairs<'_> {
         };
         let answer = self.compare_on(&mut lane, left, right, tail);
         if answer.is_err() {
-            // What is still queued must not outlive what it reads.
+            // Queued work must not outlive the memory it reads.
             let _ = lane.stream.synchronize();
         }
         if answer == Ok(Answer::Counted) {
@@ -286,7 +285,7 @@ impl PairEngine for CardPairs<'_> {
 struct Totals {
     sums: Sums,
     hits: usize,
-    /// Of the cosines; `None` without any.
+    /// The moments of the cosines; `None` without any.
     mean: Option<f32>,
 }
 
@@ -306,14 +305,14 @@ impl Totals {
     }
 }
 
-/// The number whose place in the order of all numbers this is.
+/// The inverse of the kernel's order-preserving map from floats to integers.
 fn unordered(place: u32) -> f32 {
     f32::from_bits(if place >> 31 == 1 { place ^ 0x8000_0000 } else { !place })
 }
 
-/// Bins that a block counts in its shared memory, so that two blocks fit on a multiprocessor; a power of two.
+/// Bins that a thread block counts in shared memory, such that two blocks fit on a multiprocessor; a power of two.
 fn window_bins(shared_per_block: u32) -> u32 {
-    // A multiprocessor has 1 KiB more than a block may have, and takes 1 KiB of each block for itself.
+    // A multiprocessor has 1 KiB more than a block may use, and reserves 1 KiB of each block.
     const RESERVED: u32 = 1024;
     let multiprocessor = shared_per_block + RESERVED;
     let bins = (multiprocessor / 2).saturating_sub(RESERVED + SLICES) / 4;
@@ -326,7 +325,7 @@ mod tests {
 
     #[test]
     fn two_blocks_fit_on_a_multiprocessor() {
-        // A100, H100, and what has 100 KiB.
+        // A100, H100, and GPUs with 100 KiB.
         assert_eq!([163, 227, 99].map(|kib| window_bins(kib * 1024)), [8192, 16_384, 4096]);
         assert_eq!(window_bins(0), 256);
     }

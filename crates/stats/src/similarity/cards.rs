@@ -1,4 +1,4 @@
-//! Whether a GPU compares the pairs. It changes no number, so it is not part of a run's identity.
+//! Chooses whether a GPU compares the pairs. This changes no number, so it is not part of a run's identity.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use facevault_base::progress::Progress;
 use facevault_cuda::{Card, DeviceRequest};
 use facevault_kernels::products::Products;
 
-/// Fewer pairs than this take a CPU less time than it takes to open a card.
+/// A CPU compares fewer pairs than this in less time than it takes to open a card.
 const WORTH: u64 = 100_000_000;
 
 /// Where pairs are compared, and which GPU was used.
@@ -20,22 +20,21 @@ pub struct Cards {
 }
 
 impl Cards {
-    /// `auto` takes a card where there is one and there are many pairs, and says so.
+    /// `auto` uses a card if there is one and there are many pairs, and says so.
     #[must_use]
     pub fn new(request: DeviceRequest) -> Self {
         Self { request, used: Mutex::default() }
     }
 
-    /// The card that compared something, in words.
+    /// The card that compared pairs, in words.
     #[must_use]
     pub fn used(&self) -> Option<String> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts the faces on a card if one is to compare these many pairs.
+    /// Copies the faces to a card if one is to compare this many pairs.
     ///
-    /// # Errors
-    /// Why there is none, where one was asked for.
+    /// # Errors The reason why a required card is not available.
     pub fn load<'a>(
         &self,
         rows: Rows<'a>,

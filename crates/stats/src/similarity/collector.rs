@@ -1,4 +1,4 @@
-//! What one thread remembers of the pairs it compared. Everything in here adds up to the same whatever the order.
+//! What one thread keeps of the pairs it compared. All of it adds up to the same in any order.
 
 use super::PairKind;
 use super::faces::FaceErrors;
@@ -9,7 +9,7 @@ use crate::verification::bootstrap::CosineCell;
 use crate::verification::tally::{Moments, Tally};
 use facevault_kernels::products::Sums;
 
-/// Two positions after their pair of units, and whether they are to count as one identity.
+/// A pair's units, its two positions, and whether it counts as a same-identity pair.
 pub(super) type PlacedPair = ((u16, u16), usize, usize, bool);
 
 /// Sums over pairs.
@@ -45,7 +45,7 @@ pub struct IdentityCosines {
     pub genuine_min: f32,
     /// Highest cosine to another identity; −∞ without any.
     pub impostor_max: f32,
-    /// Which identity that is; the first as a string among equals.
+    /// Which identity that is; among equals, the first in string order.
     pub nearest: u32,
 }
 
@@ -61,7 +61,7 @@ impl Default for IdentityCosines {
 }
 
 impl IdentityCosines {
-    /// Another identity comes this close.
+    /// Records a cosine to another identity.
     pub fn meet(&mut self, other: u32, cosine: f32) {
         if cosine > self.impostor_max || (cosine == self.impostor_max && other < self.nearest) {
             (self.impostor_max, self.nearest) = (cosine, other);
@@ -70,8 +70,8 @@ impl IdentityCosines {
 }
 
 impl Collector {
-    /// Nothing seen yet. `watched` are the thresholds, ascending, that errors are counted at face by face; without any,
-    /// nothing is kept by face.
+    /// An empty collector. `watched` are the thresholds, ascending, at which errors are counted face by face; without
+    /// any, nothing is kept by face.
     #[must_use]
     pub fn new(population: &Population<'_>, hardest: usize, watched: &[f32]) -> Self {
         let rows = if watched.is_empty() { 0 } else { population.rows };
@@ -112,7 +112,7 @@ impl Collector {
         }
     }
 
-    /// Adds a pair of the open cell's different-identity pairs that is counted already and is in the tail.
+    /// Adds one of the open cell's different-identity pairs that is in the tail and already counted.
     pub fn add_to_tail(&mut self, a: &Member, b: &Member, cosine: f32) {
         self.faces.add_false_match([a.row, b.row], cosine, &self.watched);
         self.spread[a.identity as usize].meet(b.identity, cosine);
@@ -125,14 +125,15 @@ impl Collector {
         &mut self.open_impostor.counts
     }
 
-    /// Adds the sums over pairs that are counted already.
+    /// Adds the sums over pairs that are already counted.
     pub fn add_sums(&mut self, sums: &Sums) {
         let open = &mut self.open_impostor;
         open.moments.merge(&sums.moments());
         (open.min, open.max) = (open.min.min(sums.min), open.max.max(sums.max));
     }
 
-    /// Files what was added since the last call under this pair of units; returns how many pairs that were.
+    /// Closes the open cell: files what was added since the last call under this pair of units. Returns the number of
+    /// pairs.
     pub fn close(&mut self, units: (u16, u16)) -> u64 {
         let parts = [
             (&mut self.open_genuine, &mut self.genuine, &mut self.genuine_cells),
@@ -161,7 +162,7 @@ impl Collector {
         }
     }
 
-    /// Adds what another has seen in its closed cells.
+    /// Adds another collector's closed cells.
     pub fn merge(&mut self, other: Self) {
         self.genuine.merge(&other.genuine);
         self.impostor.merge(&other.impostor);

@@ -1,5 +1,5 @@
-//! Compares faces on all cores. Work is divided by pair of resampled units, not by thread, and all sums are of integers:
-//! the result is bit-identical on any machine with any number of threads, also after an interruption.
+//! Compares faces on all cores. Work is divided by pair of resampled units, not by thread, and all sums are integer
+//! sums, so the result is bit-identical on any machine with any number of threads, even after an interruption.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -24,19 +24,19 @@ use facevault_kernels::products::Products;
 /// Faces on the left side of one piece of work.
 const STRIP: usize = 4096;
 
-/// Pieces of work between two looks at the clock.
+/// Pieces of work between two checks of the clock.
 const PIECES: usize = 128;
 
-/// The same where an engine helps: it is through with a piece much sooner.
+/// The same with an engine, which finishes a piece much sooner.
 const HELPED_PIECES: usize = 1024;
 
-/// Time between two savings of a long comparison.
+/// Time between two saves of a long comparison.
 const SAVING: Duration = Duration::from_secs(20);
 
-/// Up to this many different-identity pairs are all looked at one by one.
+/// Up to this many different-identity pairs, all are examined one by one.
 const FEW: u64 = 4_000_000;
 
-/// Share of the others that is.
+/// Beyond that, the share that is.
 const TAIL: f64 = 0.01;
 
 /// The result of comparing pairs.
@@ -59,10 +59,10 @@ pub struct ComparedPairs {
 }
 
 impl ComparedPairs {
-    /// From what was collected, all cells closed.
+    /// The result of a collector whose cells are all closed.
     #[must_use]
     pub fn new(population: &Population<'_>, mut found: Collector) -> Self {
-        // The order in which threads came upon them must not show.
+        // The order in which threads found them must not show.
         found.faces.between.sort_unstable();
         let (units, identities) = (population.units.len(), population.names.len());
         let cells = CosineCells { units, identities, genuine: found.genuine_cells, impostor: found.impostor_cells };
@@ -83,7 +83,7 @@ impl ComparedPairs {
         [&found.genuine, &found.impostor].iter().all(|tally| tally.moments.count() > 0).then_some(found)
     }
 
-    /// The same whatever the order in which cells were finished.
+    /// The same in whatever order cells were finished.
     #[cfg(test)]
     pub(super) fn with_sorted_cells(mut self) -> Self {
         for cells in [&mut self.cells.genuine, &mut self.cells.impostor] {
@@ -93,7 +93,7 @@ impl ComparedPairs {
     }
 }
 
-/// Which pairs to compare, and what to keep of them.
+/// Which pairs to compare, and what to keep.
 #[derive(Debug, Clone, Copy)]
 pub struct PairRequest<'a> {
     /// How many pairs of each kind are compared.
@@ -149,9 +149,8 @@ pub fn compare(
     compare_resumably(rows, population, request, None, &NoCheckpoint, progress, cancel)
 }
 
-/// Compares pairs, going on where `checkpoint` left off. Where there is an `engine` for these rows, it compares all
-/// different-identity pairs that are compared without drawing them, and the result is the same. `None` when it was
-/// cancelled; then the checkpoint has what was done.
+/// Compares pairs, resuming from `checkpoint`. An `engine`, if given, compares all different-identity pairs that are
+/// not drawn as a sample; the result is the same. `None` when cancelled; the checkpoint then holds what was done.
 #[must_use]
 pub fn compare_resumably(
     rows: Rows<'_>,
@@ -172,7 +171,7 @@ pub fn compare_resumably(
     let wanted = population.available.impostor.min(request.hardest as u64);
     if tail > -1.0 && request.quota.impostor == population.available.impostor {
         if (found.hardest_impostor.len() as u64) < wanted {
-            // The sample misled: there are fewer hard pairs in the tail than are to be kept.
+            // The sample was misleading: the tail holds fewer hard pairs than are to be kept.
             let blocks = Blocks { tail: f32::NEG_INFINITY, ..session.blocks };
             found = Session { blocks, checkpoint: &NoCheckpoint, ..session }.collect()?;
         } else {
@@ -238,7 +237,8 @@ impl Session<'_> {
         (!cancel.requested()).then_some(found)
     }
 
-    /// Does one piece; returns the units it belongs to. A cancelled piece is left unfinished: nobody will read it.
+    /// Does one piece of work and returns its units. A cancelled piece stays unfinished, because its result is not
+    /// used.
     fn work(&self, task: &Task, scratch: &mut Scratch, collector: &mut Collector) -> (u16, u16) {
         let go_on = || !self.cancel.requested();
         let Self { blocks, request: &PairRequest { seed, .. }, .. } = *self;
@@ -270,7 +270,7 @@ fn tasks(population: &Population<'_>, quota: Quota) -> Vec<Task> {
     let mut tasks = Vec::new();
     let mut between = unit_pairs(population);
     if all_impostor {
-        // One right side after the other: it is packed once for many left sides.
+        // One right side after the other, so that each is packed once for many left sides.
         between.sort_by_key(|((g, h), _)| (*h, *g));
         for &((g, h), _) in &between {
             let (left, right) = (&population.units[usize::from(g)], &population.units[usize::from(h)]);
@@ -301,8 +301,8 @@ fn tasks(population: &Population<'_>, quota: Quota) -> Vec<Task> {
     tasks
 }
 
-/// The cosine from which on different-identity pairs are looked at one by one: at most that of the lowest watched
-/// threshold, and low enough for the hardest. `None` when cancelled.
+/// The cosine from which different-identity pairs are examined one by one: at most the lowest watched threshold, and
+/// low enough for the hardest pairs. `None` when cancelled.
 fn tail(rows: Rows<'_>, population: &Population<'_>, request: &PairRequest<'_>, cancel: &Cancel) -> Option<f32> {
     const SAMPLE: u64 = 200_000;
     let pairs = population.available.impostor;
@@ -312,7 +312,7 @@ fn tail(rows: Rows<'_>, population: &Population<'_>, request: &PairRequest<'_>, 
     let share = TAIL.max(4.0 * request.hardest as f64 / pairs as f64).min(1.0);
     let watched = request.watched.first().copied();
     if share == TAIL && watched.is_some() {
-        // A sample has told already where about this share begins.
+        // A sample has already located this share approximately.
         return watched;
     }
     let sample = super::watched::sample(rows, population, SAMPLE, request.seed, cancel)?;
@@ -321,7 +321,7 @@ fn tail(rows: Rows<'_>, population: &Population<'_>, request: &PairRequest<'_>, 
     Some(watched.map_or(lowest, |watched| watched.min(lowest)))
 }
 
-/// Looks for the nearest other identity of those that have no pair in the tail.
+/// Finds the nearest other identity of identities without a pair in the tail.
 fn nearest_outside_the_tail(blocks: Blocks<'_>, found: &mut Collector) {
     let blocks = Blocks { tail: f32::NEG_INFINITY, ..blocks };
     let (population, kinds) = (blocks.population, Kinds { genuine: false, impostor: true });
@@ -342,7 +342,7 @@ fn nearest_outside_the_tail(blocks: Blocks<'_>, found: &mut Collector) {
     }
 }
 
-/// Counts the different-identity pairs of each face where all were compared: the kernel counts pairs, not faces.
+/// Counts each face's different-identity pairs if all were compared, because the kernel counts pairs, not faces.
 fn count_pairs_of_faces(population: &Population<'_>, request: &PairRequest<'_>, found: &mut Collector) {
     let members = &population.members;
     if request.watched.is_empty() || request.quota.impostor != population.available.impostor {
@@ -366,7 +366,7 @@ mod tests {
 
     const DIMENSION: usize = 8;
 
-    /// Remembers, and interrupts at each saving.
+    /// Keeps the state, and interrupts at each save.
     #[derive(Debug, Default)]
     struct Interrupter {
         state: Mutex<Option<Vec<u8>>>,
@@ -384,7 +384,7 @@ mod tests {
         }
     }
 
-    /// Some identities of uneven size; the first face of each is from one photo.
+    /// A few identities of uneven size; the first faces of all come from one photo.
     fn faces(names: &[String]) -> Vec<Labelled<'_>> {
         let identity = |i: usize| i * i / names.len();
         let first = |i: usize| i == 0 || identity(i) != identity(i - 1);
@@ -437,7 +437,7 @@ mod tests {
         let whole = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap();
         let products = Products::best(DIMENSION);
         let cancel = Cancel::default();
-        // So high that some identities have nobody in it.
+        // So high that some identities have no pair in the tail.
         let blocks = Blocks { rows, population: &population, products, tail: 0.8 };
         let session = Session {
             blocks,

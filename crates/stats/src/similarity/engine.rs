@@ -1,8 +1,8 @@
-//! Different-identity pairs compared on a GPU next to the CPU cores, bit-identically.
+//! Compares different-identity pairs on a GPU alongside the CPU cores, with the same bits.
 //!
-//! A piece of work is cut into blocks that an engine takes; what it counted of them goes into the same collector. A block
-//! with more pairs in the tail than the engine has room for is halved. A block that it fails at is done on the CPU, and
-//! so is everything after it: a result never depends on who computed it.
+//! A piece of work is cut into blocks for an engine, and its counts go into the same collector. A block with more pairs
+//! in the tail than the engine can list is halved. If the engine fails, the CPU computes that block and all later ones,
+//! so a result never depends on what computed it.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use super::blocks::{Blocks, Kinds, Scratch};
 use facevault_base::progress::Progress;
 use facevault_kernels::products::Sums;
 
-/// Rows that an engine packs together: blocks begin at multiples of it, counted from the beginning of a unit.
+/// Rows that an engine packs together. Blocks begin at multiples of it, counted from the start of a unit.
 pub const PANEL: usize = 128;
 
 /// Most rows of a block's left side.
@@ -43,23 +43,22 @@ pub struct Counted {
     pub hits: Vec<Hit>,
 }
 
-/// How an engine answers.
+/// The outcome of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// The block was handed over.
     Counted,
-    /// More of its pairs are in the tail than there is room for. Nothing was handed over.
+    /// The tail has more pairs than fit. Nothing was handed over.
     TooMany,
 }
 
 /// Compares blocks of pairs, on any thread.
 pub trait PairEngine: Sync + std::fmt::Debug {
-    /// Compares the comparable different-identity pairs of positions i < j, i in `left`, j in `right`, up to [`LEFT`] and
-    /// [`RIGHT`] of one unit each, and hands them over: products as the CPU's kernels that round once compute them, those
-    /// at or above `tail` one by one.
+    /// Compares the comparable different-identity pairs of positions i < j, i in `left`, j in `right`, up to [`LEFT`]
+    /// and [`RIGHT`] of one unit each, and hands over the counts, with the pairs at or above `tail` one by one.
+    /// Products are those of the CPU's kernels with fused multiply-adds.
     ///
-    /// # Errors
-    /// Why it cannot go on, in words. Nothing was handed over.
+    /// # Errors Why it cannot continue, in words. Nothing was handed over.
     fn compare(
         &self,
         left: &Range<usize>,
@@ -72,16 +71,16 @@ pub trait PairEngine: Sync + std::fmt::Debug {
 /// An engine, and whether it still works.
 #[derive(Clone, Copy)]
 pub struct Helper<'a> {
-    /// Who compares.
+    /// The engine.
     pub engine: &'a dyn PairEngine,
     /// Whether it failed.
     pub gave_up: &'a AtomicBool,
-    /// Who is told.
+    /// Where a failure is reported.
     pub progress: &'a dyn Progress,
 }
 
 impl Helper<'_> {
-    /// Collects what `Blocks::collect` would of these positions of two units.
+    /// Collects what `Blocks::collect` would collect for these positions of two units.
     pub fn collect(
         &self,
         blocks: &Blocks<'_>,
@@ -117,7 +116,7 @@ impl Helper<'_> {
     ) {
         let members = &blocks.population.members;
         let ends = [left.start, left.end - 1, right.start, right.end - 1].map(|position| members[position].identity);
-        // Faces stand identity by identity: these are all of one.
+        // Faces are ordered by identity: these all belong to one.
         let alone = ends.iter().all(|identity| *identity == ends[0]);
         if alone || right.end <= left.start + 1 {
             return;
@@ -145,7 +144,7 @@ impl Helper<'_> {
     }
 }
 
-/// Adds what was counted of a block that begins at these positions.
+/// Adds the counts of a block that begins at these positions.
 fn add(blocks: &Blocks<'_>, (left, right): (usize, usize), found: &Counted, collector: &mut Collector) {
     let members = &blocks.population.members;
     let counts = collector.impostor_counts();
@@ -162,7 +161,7 @@ fn cut(range: &Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>
     range.clone().step_by(length).map(move |start| start..(start + length).min(end))
 }
 
-/// Cuts the longer side in two at a multiple of [`PANEL`]; `None` where neither is longer than that.
+/// Cuts the longer side in two at a multiple of [`PANEL`]; `None` if neither is longer than one panel.
 fn halves(left: &Range<usize>, right: &Range<usize>) -> Option<[(Range<usize>, Range<usize>); 2]> {
     let longest = left.len().max(right.len());
     if longest <= PANEL {
@@ -197,7 +196,7 @@ mod tests {
 
     const DIMENSION: usize = 5;
 
-    /// An engine that looks at one pair after the other.
+    /// An engine that examines one pair after the other.
     #[derive(Debug)]
     struct Plain<'a> {
         rows: Rows<'a>,
@@ -266,7 +265,8 @@ mod tests {
         }
     }
 
-    /// With an engine of that room that lasts so many blocks: what was found, what was said, and its blocks.
+    /// Runs with an engine that has this much room and fails after this many blocks: what was found, what was said, and
+    /// its blocks.
     fn helped(
         rows: Rows<'_>,
         population: &Population<'_>,
@@ -303,7 +303,7 @@ mod tests {
         }
     }
 
-    /// Faces of these identities, every seventh from the photo of another one's.
+    /// Faces of these identities; every seventh comes from a photo of another identity.
     fn population(names: &[String], identity: impl Fn(usize) -> usize) -> Population<'_> {
         Population::new(&faces(names, identity, |i| if i % 7 == 1 { names.len() - i } else { i }), 1)
     }
@@ -321,7 +321,7 @@ mod tests {
             let alone = compare(rows, &population, &request, &Silent, &Cancel::default()).unwrap().with_sorted_cells();
             let (found, _, whole) = helped(rows, &population, &request, usize::MAX, usize::MAX);
             assert_eq!(found, alone);
-            // Room for the pairs of two panels, and an end in the middle.
+            // Room for the pairs of two panels, and a failure half-way.
             let (found, lines, halved) = helped(rows, &population, &request, 20_000, usize::MAX);
             assert_eq!(found, alone);
             assert!(lines.is_empty() && (faces < 3_000 || halved > whole), "{lines:?}, {halved} of {whole} blocks");

@@ -1,4 +1,4 @@
-//! Which faces the rules keep from being compared, by position.
+//! Which faces must not be compared, by position.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ pub struct Exclusions {
 }
 
 impl Exclusions {
-    /// Of faces in the order of their positions.
+    /// For faces in the order of their positions.
     #[must_use]
     pub fn new(members: &[Member]) -> Self {
         Self { images: Groups::new(members, |m| m.image), contents: Groups::new(members, |m| m.content) }
@@ -37,7 +37,7 @@ impl Exclusions {
 /// Positions sorted by key.
 #[derive(Debug, Clone)]
 struct Groups {
-    /// Where each key's positions begin; one more than there are keys.
+    /// Where each key's positions begin, with one entry more than there are keys.
     starts: Vec<u32>,
     positions: Vec<u32>,
 }

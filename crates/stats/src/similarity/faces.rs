@@ -1,8 +1,8 @@
 //! Errors of each face's pairs at a few thresholds. Errors by person, by picture quality and by any column of the metadata
 //! are sums over these.
 //!
-//! The operating threshold is known only after all pairs are compared. So the pairs between two thresholds that enclose it
-//! are kept one by one and counted at the end.
+//! The operating threshold is known only after all pairs are compared, so the pairs between two thresholds that enclose
+//! it are kept one by one and counted at the end.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct FaceErrors {
     pub misses: Vec<Vec<u32>>,
     /// Different-identity pairs at or above the threshold, by watched threshold and row.
     pub false_matches: Vec<Vec<u32>>,
-    /// Pairs from the last but one watched threshold up to the last.
+    /// Pairs between the last two watched thresholds.
     pub between: Vec<Between>,
 }
 
@@ -28,7 +28,7 @@ pub struct FaceErrors {
 pub struct Between {
     /// Its faces.
     pub rows: [u32; 2],
-    /// Whether they are one identity's.
+    /// Whether both have the same identity.
     pub genuine: bool,
     /// The bits of its cosine.
     pub cosine: u32,
@@ -48,8 +48,8 @@ impl FaceErrors {
         }
     }
 
-    /// The same errors at `threshold` alone. `None` where that is not from the last but one of the `watched` thresholds to
-    /// the last, and so cannot be told.
+    /// The same errors at `threshold` alone. `None` if it is not between the last two of the `watched` thresholds,
+    /// where the errors are known.
     #[must_use]
     pub fn at(mut self, threshold: f32, watched: &[f32]) -> Option<Self> {
         let &[.., low, high] = watched else { return None };
@@ -79,7 +79,7 @@ impl FaceErrors {
         }
     }
 
-    /// Adds a pair. `thresholds` are ascending and as many as this was made for.
+    /// Adds a pair. `thresholds` are ascending, as many as the counts were created for.
     pub fn add(&mut self, kind: PairKind, rows: [u32; 2], cosine: f32, thresholds: &[f32]) {
         match kind {
             PairKind::Genuine => {
@@ -99,7 +99,7 @@ impl FaceErrors {
         }
     }
 
-    /// Adds the errors of a different-identity pair, and does not count it.
+    /// Adds the errors of a different-identity pair without counting the pair.
     pub fn add_false_match(&mut self, rows: [u32; 2], cosine: f32, thresholds: &[f32]) {
         let above = thresholds.partition_point(|&threshold| cosine >= threshold);
         for matches in &mut self.false_matches[..above] {
@@ -110,7 +110,7 @@ impl FaceErrors {
         self.keep(false, rows, cosine, thresholds);
     }
 
-    /// Adds what another has counted over as many rows and thresholds.
+    /// Adds the counts of another with the same numbers of rows and thresholds.
     pub fn merge(&mut self, other: &Self) {
         fn sum(mine: &mut [u32], theirs: &[u32]) {
             mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);

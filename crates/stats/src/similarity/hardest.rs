@@ -1,4 +1,4 @@
-//! The K hardest pairs of a stream, in memory of K.
+//! The K hardest pairs of a stream, in memory proportional to K.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -33,14 +33,14 @@ impl PartialOrd for Candidate {
 #[derive(Debug, Clone)]
 pub struct Hardest {
     keep: usize,
-    /// The easiest of those kept is on top.
+    /// The easiest pair kept is on top.
     kept: BinaryHeap<Candidate>,
     /// Pairs easier than this are not hard enough.
     limit: f32,
 }
 
 impl Hardest {
-    /// Keeps this many.
+    /// An empty collection that keeps this many.
     #[must_use]
     pub fn new(keep: usize) -> Self {
         Self { keep, kept: BinaryHeap::new(), limit: if keep == 0 { f32::NEG_INFINITY } else { f32::INFINITY } }
@@ -64,20 +64,20 @@ impl Hardest {
         }
     }
 
-    /// Offers what another kept.
+    /// Offers the pairs that another kept.
     pub fn merge(&mut self, other: Self) {
         for pair in other.kept {
             self.offer(pair.easiness, pair.row_a, pair.row_b);
         }
     }
 
-    /// How many are kept by now.
+    /// How many are kept so far.
     #[must_use]
     pub fn len(&self) -> usize {
         self.kept.len()
     }
 
-    /// Whether none is.
+    /// Whether none is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()

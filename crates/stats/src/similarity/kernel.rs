@@ -1,6 +1,6 @@
-//! Unit rows and the cosine of two of them. All pairs of many rows are the matter of `blocks`.
+//! Unit rows, and the cosine of two of them. `blocks` handles all pairs of many rows.
 
-/// Numbers that are summed side by side.
+/// Numbers that are summed in parallel.
 const LANES: usize = 8;
 
 /// Row-major unit rows.
@@ -31,7 +31,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Cosine of two unit rows, kept in [−1, 1] where rounding would leave it.
+/// Cosine of two unit rows, clamped to [−1, 1] against rounding.
 #[must_use]
 pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());

@@ -1,12 +1,12 @@
-//! A published list of pairs instead of all pairs: for faces whose names nobody knows, only of these it is known whether
-//! they are one person. Nothing is left out: the list is the truth.
+//! A published list of pairs instead of all pairs, for faces without names: only for the listed pairs is it known
+//! whether they show one person. No pair is left out, because the list is the ground truth.
 
 use super::Collector;
 use super::compare::ComparedPairs;
 use super::kernel::Rows;
 use super::population::Population;
 
-/// Two matrix rows, and whether the list says that they are one person.
+/// Two matrix rows, and whether the list calls them one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowPair {
     /// Matrix row.
@@ -17,8 +17,8 @@ pub struct RowPair {
     pub same: bool,
 }
 
-/// Compares a list's pairs. Every face of a pair must be labelled, with its person or with the group of pictures that the
-/// list calls one person; others are passed over. `None` when the list shows one kind of pair only.
+/// Compares a list's pairs. Both faces of a pair must be labelled with their person, or with the group of pictures that
+/// the list calls one person; other pairs are skipped. `None` if the list has only one kind of pair.
 #[must_use]
 pub fn compare(
     rows: Rows<'_>,

@@ -1,4 +1,4 @@
-//! Cosines of face pairs, streamed: histograms, exact moments and the hardest pairs, in memory independent of N².
+//! Cosines of face pairs, streamed: histograms, exact moments and the hardest pairs, without N² memory.
 
 mod blocks;
 pub(crate) mod card;
@@ -32,7 +32,7 @@ pub use watched::{bracket, operating_threshold};
 
 use serde::{Deserialize, Serialize};
 
-/// Genuine and impostor cosine histograms over [−1, 1], equal bins, 64-bit counts.
+/// Histograms of genuine and impostor cosines over [−1, 1], with equal bins and 64-bit counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histograms {
     /// Counts of same-identity pairs; the number of bins is the length.
@@ -188,7 +188,7 @@ pub(crate) mod tests {
         let data = unit_rows(60, DIMENSION, 9);
         let population = Population::new(&faces, 1);
         let (genuine, impostor) = (population.available.genuine, population.available.impostor);
-        // Few of them, and nearly all.
+        // A few of them, and nearly all.
         for share in [10, 2, 1] {
             let quota = Quota { genuine: genuine / share - 1, impostor: impostor / share - 1 };
             let request = PairRequest { quota, hardest: 5_000, watched: &[], seed: 3 };

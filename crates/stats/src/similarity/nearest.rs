@@ -2,7 +2,7 @@
 
 use super::kernel::{Rows, cosine};
 
-/// The `k` rows with the highest cosine to `row`, itself left out; the smaller row first among equals. `data` is
+/// The `k` rows with the highest cosine to `row`, without `row` itself; among equals, the smaller row first. `data` is
 /// row-major with unit rows of `dimension` numbers. Empty when there is no such row.
 #[must_use]
 pub fn nearest(data: &[f32], dimension: usize, row: usize, k: usize) -> Vec<(usize, f32)> {

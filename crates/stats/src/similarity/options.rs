@@ -36,7 +36,7 @@ pub struct SimilarityOptions {
 }
 
 impl SimilarityOptions {
-    /// What a config that says nothing gets.
+    /// The defaults of a config.
     pub const DEFAULT: Self = Self {
         pairs: PairMode::Auto,
         max_pairs: None,

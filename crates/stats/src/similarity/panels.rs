@@ -1,5 +1,5 @@
-//! Rows as the pair kernel reads them: panels of [`PANEL`] rows, component 0 of each, component 1 of each, …, then what
-//! decides which pairs are compared. Every resampled unit begins with a panel of its own.
+//! Rows as the pair kernel reads them: panels of [`PANEL`] rows, component 0 of each, component 1 of each, …, then the
+//! numbers that decide which pairs are compared. Each resampled unit starts a new panel.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use super::Population;
 use super::engine::PANEL;
 use super::kernel::Rows;
 
-/// Numbers that tell of a row with whom it is compared: identity, photo, picture, and its position counted from 1.
+/// Numbers that decide which rows a row is compared with: identity, photo, picture, and its position counted from 1.
 const KEYS: usize = 4;
 
-/// Components of a row that are moved at once: they fill a cache line.
+/// Components of a row that are moved at once; they fill a cache line.
 const PIECE: usize = 16;
 
 /// Where the rows of a population are in its panels.
@@ -18,12 +18,12 @@ const PIECE: usize = 16;
 pub struct Panels<'a> {
     rows: Rows<'a>,
     population: &'a Population<'a>,
-    /// First panel of each unit, and the number of all.
+    /// First panel of each unit, then the number of panels.
     starts: Vec<usize>,
 }
 
 impl<'a> Panels<'a> {
-    /// Of all units.
+    /// The layout of all units.
     #[must_use]
     pub fn new(rows: Rows<'a>, population: &'a Population<'a>) -> Self {
         let mut starts = vec![0];
@@ -45,7 +45,7 @@ impl<'a> Panels<'a> {
         (self.rows.dimension + KEYS) * PANEL * size_of::<f32>()
     }
 
-    /// The panels of positions of one unit that begin at a panel.
+    /// The panels of these positions of one unit, which start at a panel.
     #[must_use]
     pub fn of(&self, positions: &Range<usize>) -> Range<usize> {
         let unit = self.population.units.partition_point(|unit| unit.start <= positions.start) - 1;
@@ -65,7 +65,7 @@ impl<'a> Panels<'a> {
             numbers.fill([0; 4]);
             keys.fill([0; 4]);
         }
-        // A piece of every row at a time: the places of a whole row's numbers would push each other out of the cache.
+        // A piece of every row at a time: a whole row's numbers go to places that evict each other from the cache.
         for (piece, slots) in numbers.chunks_mut(PIECE * PANEL).enumerate() {
             for (place, member) in members.iter().enumerate() {
                 let numbers = self.rows.row(member.row)[piece * PIECE..].iter();
@@ -91,7 +91,7 @@ mod tests {
     fn a_panel_has_the_components_of_its_rows_side_by_side_and_their_keys() {
         const DIMENSION: usize = 19;
         let names = names(300);
-        // 140 faces of one, 160 of another, taking turns.
+        // 140 faces of one identity and 160 of another, alternating.
         let faces = faces(&names, |i| usize::from(i % 2 == 1 || i >= 280), |i| i / 2);
         let population = Population::new(&faces, 1);
         let data = unit_rows(300, DIMENSION, 1);

@@ -1,12 +1,12 @@
-//! A seeded random order of 0..n that is never written down: each place is computed from its number alone, so that drawing
-//! without repeats takes no memory, whether of few or of nearly all.
+//! A seeded random order of 0..n that is never stored: each place is computed from its number alone, so drawing without
+//! repeats takes no memory, however many are drawn.
 //!
-//! A Feistel network (Luby & Rackoff 1988) permutes the numbers of an even number of bits; one that leads out of 0..n is
-//! followed on until it is back in (cycle walking: Black & Rogaway 2002), which makes a permutation of 0..n.
+//! A Feistel network (Luby & Rackoff 1988) permutes the numbers with an even number of bits. A result outside 0..n is
+//! permuted again until it falls inside (cycle walking: Black & Rogaway 2002), which makes it a permutation of 0..n.
 
 use crate::verification::random::Draw;
 
-/// Rounds of the network: four would do for perfect round functions.
+/// Rounds of the network; four would be enough with perfect round functions.
 const ROUNDS: usize = 8;
 
 /// A permutation of 0..n.
@@ -19,10 +19,10 @@ pub struct Permutation {
 }
 
 impl Permutation {
-    /// That which the draw's next numbers choose.
+    /// The permutation chosen by the draw's next numbers.
     #[must_use]
     pub fn new(n: u64, draw: &mut Draw) -> Self {
-        // Few bits are few permutations: some more than needed, and the walk is still short.
+        // Few bits allow few permutations, so take some more than needed; the walk stays short.
         let bits = (u64::BITS - n.saturating_sub(1).leading_zeros()).max(8);
         Self { n, half: bits.div_ceil(2), keys: std::array::from_fn(|_| draw.word()) }
     }
@@ -73,7 +73,7 @@ mod tests {
         }
     }
 
-    /// Χ² of counts that should be equal, in standard deviations from what it is then.
+    /// χ² of counts that should be equal, in standard deviations from its expected value.
     fn off(counts: &[u32]) -> f64 {
         let (cells, all) = (counts.len() as f64, f64::from(counts.iter().sum::<u32>()));
         let expected = all / cells;

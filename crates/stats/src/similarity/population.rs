@@ -1,4 +1,4 @@
-//! Labelled faces grouped by identity, and which of their pairs the rules leave out.
+//! Labelled faces grouped by identity, and which of their pairs are excluded.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,20 +9,20 @@ use crate::verification::bootstrap::MAX_UNITS;
 use crate::verification::random::Draw;
 use facevault_base::digest::Digest;
 
-/// What comparing needs to know of an embedded face.
+/// What a comparison needs to know about an embedded face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Labelled<'a> {
     /// Its id.
     pub face_id: &'a str,
-    /// Who it is, when known.
+    /// Who it is, if known.
     pub identity: Option<&'a str>,
     /// The photo it is from.
     pub image_id: &'a str,
-    /// Digest of its picture and its box in it (the bits of four floats): equal ones are one picture twice.
+    /// Digest of its picture, and its box there (the bits of four floats). Equal values mean the same picture twice.
     pub content: Option<(Digest, Option<[u32; 4]>)>,
 }
 
-/// A labelled face. Two faces with one `image` or one `content` are never compared.
+/// A labelled face. Two faces with the same `image` or the same `content` are never compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
     /// Row of the embedding matrix.
@@ -31,7 +31,7 @@ pub struct Member {
     pub identity: u32,
     /// Which photo.
     pub(super) image: u32,
-    /// Which picture and box; unique when they are not known.
+    /// Which picture and box; a unique number if unknown.
     pub(super) content: u32,
 }
 
@@ -43,8 +43,8 @@ impl Member {
     }
 }
 
-/// Labelled faces in the order they are compared in: by resampled unit, then identity, then row. A face's place in that
-/// order is its *position*.
+/// Labelled faces in the order of comparison: by resampled unit, then identity, then row. A face's place in that order
+/// is its *position*.
 #[derive(Debug, Clone)]
 pub struct Population<'a> {
     /// All labelled faces.
@@ -103,7 +103,7 @@ impl<'a> Population<'a> {
                 row: row as u32,
                 identity: identity as u32,
                 image: number(&mut images, face.image_id),
-                // A picture that is not known is like no other.
+                // An unknown picture equals no other.
                 content: number(&mut contents, face.content.ok_or(row)),
             });
         }
@@ -123,9 +123,9 @@ impl<'a> Population<'a> {
     }
 }
 
-/// Unit of each identity: its own when there are few, else random groups of equal numbers of identities. Those with more
-/// than one face are dealt out first, so that the few of many who have same-identity pairs are not in fewer units than need
-/// be.
+/// Unit of each identity: its own if there are few, otherwise a random group of identities; all groups have equal size.
+/// Identities with more than one face are dealt out first, so that those with same-identity pairs are spread over as
+/// many units as possible.
 fn units(faces_of: &[u32], seed: u64) -> Vec<u16> {
     let mut order: Vec<usize> = (0..faces_of.len()).collect();
     if order.len() > MAX_UNITS {
@@ -178,7 +178,7 @@ fn pairs_with_equal<K: Ord>(members: &[Member], key: impl Fn(&Member) -> K) -> u
     keys.chunk_by(|a, b| a == b).map(|run| pairs(run.len() as u64)).sum()
 }
 
-/// The number of a thing, counted in the order they are first seen.
+/// Numbers things in the order in which they are first seen.
 fn number<K: Eq + Hash>(seen: &mut HashMap<K, u32>, key: K) -> u32 {
     let next = seen.len() as u32;
     *seen.entry(key).or_insert(next)
@@ -189,7 +189,7 @@ pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Faces with few different labels, so that every rule meets every other: (identity, image, content).
+    /// Faces with few different labels, so that all combinations of rules occur: (identity, image, content).
     pub(crate) type Labels = Vec<(Option<u8>, u8, Option<u8>)>;
 
     pub(crate) fn labels(faces: usize) -> impl Strategy<Value = Labels> {

@@ -1,9 +1,9 @@
-//! How many pairs are compared, and which ones when that is not all.
+//! How many pairs are compared, and which ones if not all.
 //!
-//! Pairs are drawn without replacement: none is in a sample twice. Either kind is spread over the resampled units in
-//! proportion to their pairs, so each sample is a miniature of its population; as the two kinds are never mixed in a rate,
-//! it does no harm that same-identity pairs are drawn more densely. Where the rules leave pairs out, another pair of the
-//! same units is drawn in their place.
+//! Pairs are drawn without replacement: none is in a sample twice. Each kind is spread over the resampled units in
+//! proportion to their pairs, so a sample has the proportions of its population. The two kinds are never mixed in a
+//! rate, so it does no harm that same-identity pairs are sampled more densely. An excluded pair is replaced by another
+//! pair of the same units.
 
 use super::kernel::{Rows, cosine};
 use super::permutation::Permutation;
@@ -12,12 +12,12 @@ use super::{Collector, PairKind};
 use crate::similarity::{PairMode, SimilarityOptions};
 use crate::verification::random::Draw;
 
-/// Up to this many pairs all are compared unless a config says otherwise: about two minutes on 2 cores with AVX2
-/// (`docs/pairs.md`: 150 million pairs a second), upstream's 187,697 faces among them. A machine of a quarter of
-/// that speed takes under ten, says how far it is, and goes on where it was interrupted.
+/// Up to this many pairs, all are compared unless a config says otherwise: about two minutes on 2 cores with AVX2
+/// (`docs/pairs.md`: 150 million pairs per second). Upstream's 187,697 faces have fewer. A machine with a quarter of
+/// that speed takes under ten minutes, shows its progress, and resumes after an interruption.
 pub const ALL_PAIRS: u64 = 20_000_000_000;
 
-/// Of more, this many are drawn: one by one, all over the matrix, which takes some seconds.
+/// Beyond that, this many are drawn, one by one from the whole matrix, which takes a few seconds.
 pub const SAMPLE: u64 = 20_000_000;
 
 /// How many pairs of each kind are compared.
@@ -36,7 +36,7 @@ impl Quota {
         Self { genuine: available.genuine, impostor: available.impostor }
     }
 
-    /// All pairs, or a sample: half same-identity where there are enough, and the rest of one kind where there are not. At
+    /// All pairs, or a sample: half of it same-identity pairs; if one kind has too few, the other makes up the rest. At
     /// least one of each.
     #[must_use]
     pub fn new(available: &Available, options: &SimilarityOptions) -> Self {
@@ -54,14 +54,14 @@ impl Quota {
         Self { genuine: all.genuine.min(budget - impostor), impostor }
     }
 
-    /// Whether that is all there are.
+    /// Whether these are all pairs.
     #[must_use]
     pub fn is_all(&self, available: &Available) -> bool {
         *self == Self::all(available)
     }
 }
 
-/// Pairs of units (g ≤ h) and how many different-identity pairs lie between them before any rule leaves some out.
+/// Pairs of units (g ≤ h) and the number of different-identity pairs between them before exclusions.
 #[must_use]
 pub fn unit_pairs(population: &Population<'_>) -> Vec<((u16, u16), u64)> {
     let mut within: Vec<u64> = population.units.iter().map(|unit| pairs(unit.len() as u64)).collect();
@@ -78,7 +78,7 @@ pub fn unit_pairs(population: &Population<'_>) -> Vec<((u16, u16), u64)> {
         .collect()
 }
 
-/// Shares `total` out in proportion to `weights` (largest remainders, the first among equals). No share exceeds its
+/// Divides `total` in proportion to `weights` (largest remainders; among equals, the first). No share exceeds its
 /// weight unless the total exceeds their sum.
 #[must_use]
 pub fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
@@ -97,7 +97,7 @@ pub fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
     shares
 }
 
-/// Draws same-identity pairs of one unit without replacement: every comparable pair is looked at once and taken with
+/// Draws same-identity pairs of one unit without replacement: every comparable pair is visited once and taken with
 /// probability (still wanted)/(still to come).
 pub fn draw_genuine(
     rows: Rows<'_>,
@@ -131,8 +131,8 @@ pub fn draw_genuine(
     }
 }
 
-/// Draws different-identity pairs between two units (or within one) without replacement: pairs of faces in a random order,
-/// of which the comparable ones of two people are taken, up to as many as are wanted or as there are.
+/// Draws different-identity pairs between two units (or within one) without replacement: goes through the pairs of
+/// faces in random order and takes comparable ones of two people until there are enough.
 pub fn draw_impostor(
     rows: Rows<'_>,
     population: &Population<'_>,
@@ -164,10 +164,10 @@ pub fn draw_impostor(
     }
 }
 
-/// The pair (a, b), a < b, of a number: pairs are counted by b, then a.
+/// The pair (a, b), a < b, with this number; pairs are numbered by b, then a.
 fn triangle(number: u64) -> (u64, u64) {
     let mut b = f64::midpoint(1.0, (8.0 * number as f64 + 1.0).sqrt()) as u64;
-    // The root of a large number is off by one at most.
+    // The root of a large number is off by at most one.
     while pairs(b) > number {
         b -= 1;
     }

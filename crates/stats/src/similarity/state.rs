@@ -1,4 +1,4 @@
-//! A half-done comparison as bytes: safetensors, whose numbers come back bit for bit.
+//! An unfinished comparison as bytes: safetensors, which preserves numbers bit for bit.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ impl Columns {
     }
 }
 
-/// `done` pieces of work and what was found in them.
+/// `done` pieces of work and their results.
 #[must_use]
 pub fn write(done: usize, found: &Collector, products: Products) -> Vec<u8> {
     let mut columns = Columns::default();
@@ -82,11 +82,11 @@ pub fn write(done: usize, found: &Collector, products: Products) -> Vec<u8> {
         let numbers = bytes.len() * 8 / dtype.bitsize();
         Some((name, TensorView::new(*dtype, vec![numbers], bytes).ok()?))
     });
-    // Names and shapes are made above: nothing in them can be refused. An empty state is no state to its reader.
+    // Names and shapes are made above, so they are always valid. A reader ignores an empty state.
     safetensors::serialize(tensors, None).unwrap_or_default()
 }
 
-/// What was written, in the form of `empty`; `None` when it is not of this form: of other faces, or damaged.
+/// What was written, in the shape of `empty`; `None` if it has another shape, because it is damaged or of other faces.
 #[must_use]
 pub fn read(bytes: &[u8], mut empty: Collector, products: Products) -> Option<(usize, Collector)> {
     let file = Reader(SafeTensors::deserialize(bytes).ok()?);

@@ -1,7 +1,7 @@
-//! Upstream's own way to choose pairs, so that its published table can be reproduced: all pairs among the
-//! first k faces of each identity, and random pairs of different identities. Upstream left nothing out, so neither does
-//! this: faces of one photo and repeated pictures count. Upstream's impostor pairs had no seed; here two different
-//! identities are drawn evenly, then a face of each.
+//! Upstream's own way to choose pairs, so that its published table can be reproduced: all pairs among the first k faces
+//! of each identity, and random pairs of different identities. Upstream excluded nothing, so this does not either:
+//! faces from one photo and repeated pictures count. Upstream's impostor pairs had no seed; here two different
+//! identities are drawn uniformly, then a face of each.
 
 use super::compare::ComparedPairs;
 use super::kernel::{Rows, cosine};
@@ -10,7 +10,7 @@ use super::{Collector, PairKind};
 use crate::similarity::UpstreamSampling;
 use crate::verification::random::Draw;
 
-/// Compares upstream's pairs. `None` when there are none of one kind.
+/// Compares upstream's pairs. `None` if either kind has none.
 #[must_use]
 pub fn compare(
     rows: Rows<'_>,

@@ -1,6 +1,6 @@
-//! The threshold at which errors are counted face by face: the operating threshold of the report. It is known only after
-//! all pairs are compared, but counting starts before. So a sample of the pairs gives a range for it, the pairs in that
-//! range are kept one by one, and at the end they are counted at the threshold itself.
+//! The threshold at which errors are counted face by face: the operating threshold of the report. It is known only
+//! after all pairs are compared, but counting starts earlier. A sample of the pairs therefore predicts a range for it;
+//! pairs in that range are kept one by one and counted at the threshold itself at the end.
 
 use super::kernel::Rows;
 use super::{Collector, Population, sampling};
@@ -9,23 +9,23 @@ use crate::verification::tally::{BINS, Tally, edge};
 use crate::verification::thresholds::{operating_edge, operating_rate};
 use facevault_base::progress::Cancel;
 
-/// Cosines between which later phases choose the threshold of their centroid search.
+/// Range of cosines from which later phases choose the threshold of their centroid search.
 pub const ROUTING: [f32; 4] = [0.45, 0.5, 0.55, 0.62];
 
-/// False match rate from whose threshold on different-identity pairs are looked at one by one.
+/// Different-identity pairs are examined one by one from the threshold of this false match rate.
 const TAIL: f64 = 1e-2;
 
-/// Different-identity pairs of the sample at least; of more than a thousand times as many, one in a thousand.
+/// Fewest different-identity pairs in the sample; beyond a thousand times as many, one in a thousand.
 const SAMPLE: u64 = 1_000_000;
 
-/// Standard deviations of the sample's count that the range reaches to either side.
+/// How far the range extends to either side, in standard deviations of the sample's count.
 const SIGMAS: f64 = 6.0;
 
-/// Pairs that are kept one by one at most: 64 MB of them.
+/// Most pairs kept one by one: 64 MB.
 const MOST: f64 = 4e6;
 
 /// Thresholds to watch, ascending: the tail's, and the two ends of the range that the operating threshold will be in.
-/// Without a different-identity pair that would resolve a rate, none. `None` when cancelled.
+/// Empty if there are too few different-identity pairs to resolve a rate. `None` when cancelled.
 #[must_use]
 pub fn bracket(
     rows: Rows<'_>,
@@ -39,25 +39,25 @@ pub fn bracket(
     Some(around(&Survival::new(&impostor.counts), target, compared))
 }
 
-/// The range that a sample gives for the threshold of a false match rate over `compared` pairs.
+/// The range that a sample predicts for the threshold of a false match rate over `compared` pairs.
 fn around(sample: &Survival, target: f64, compared: u64) -> Vec<f32> {
     let n = sample.total();
     let expected = target * n as f64;
     let slack = SIGMAS * expected.sqrt() + SIGMAS;
     let at = |matches: u64| sample.lowest_edge(matches);
     let mut low = at((expected + slack) as u64);
-    // Pairs that the sample does not have may be above all that it has.
+    // Pairs outside the sample may be above all pairs in it.
     let mut high = if expected > slack { at((expected - slack) as u64) } else { BINS };
     if n == 0 || (sample.rate(low) - sample.rate(high)) * compared as f64 > MOST {
-        // Masses of equal cosines: the threshold of the sample is as good a guess, and comparing again settles it.
+        // Many equal cosines: the sample's threshold is as good a guess, and comparing again settles it.
         (low, high) = (at(allowed(target, n)), at(allowed(target, n)));
     }
     let [tail, low, high] = [at(allowed(TAIL, n)).min(low), low, high].map(|bin| edge(bin, BINS) as f32);
     vec![tail, low, high]
 }
 
-/// The threshold at which single errors are reported, a pair matching from it on: the operating threshold over
-/// different-identity pairs; `None` where they are too few for one.
+/// The threshold at which individual errors are reported, at or above which a pair matches: the operating threshold
+/// over different-identity pairs; `None` if there are too few of them.
 #[must_use]
 pub fn operating_threshold(impostor: &Tally) -> Option<f32> {
     operating_edge(&Survival::new(&impostor.counts)).map(|bin| edge(bin, BINS) as f32)
