@@ -7,7 +7,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use facevault::verification::bootstrap::{COARSE, CosineCell, CosineCells, Estimator, Resampling};
+use facevault::verification::bootstrap::{Estimator, Resampling};
+use facevault::verification::cells::{COARSE, CosineCell, CosineCells};
 use facevault::verification::random::Draw;
 use facevault::verification::tally::{Tally, bin};
 

@@ -12,7 +12,7 @@ use facevault::similarity::sampling::Quota;
 use facevault::similarity::{
     Cards, ComparedPairs, Labelled, NoCheckpoint, PairRequest, Population, compare, compare_resumably,
 };
-use facevault::verification::bootstrap::CosineCell;
+use facevault::verification::cells::CosineCell;
 
 use crate::support::fake_cuda;
 use crate::support::workspace::Workspace;

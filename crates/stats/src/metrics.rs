@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::estimate::Estimate;
 use crate::protocol::ProtocolResult;
 use crate::similarity::ComparedPairs;
-use crate::verification::bootstrap::Of;
+use crate::verification::cells::Of;
 use crate::verification::distribution::distribution;
 use crate::verification::rates::RateEstimator;
 use crate::verification::{Distribution, OPERATING_FMR, OperatingPoint, RateIntervals, ThresholdRates, thresholds};

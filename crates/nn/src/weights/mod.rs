@@ -5,6 +5,7 @@ mod error;
 mod pickle;
 mod pth;
 mod safetensors;
+mod storage;
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::rc::Rc;
 
 use super::FormatError;
-use super::pth::StorageType;
+use super::storage::StorageType;
 use facevault_base::pickle::{self, Heap, Input, Objects};
 
 pub(super) use facevault_base::pickle::PROTO;

@@ -2,7 +2,7 @@
 
 use safetensors::{Dtype, SafeTensors};
 
-use super::pth::{Element, widen};
+use super::storage::{Element, widen};
 use super::{FormatError, Tensor, Tensors};
 
 /// All tensors of a file.

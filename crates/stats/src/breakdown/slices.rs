@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::BreakdownInput;
 use super::column::FaceColumn;
 use crate::estimate::{Estimate, Unit};
-use crate::similarity::population::Member;
+use crate::similarity::member::Member;
 use crate::verification::carriers::FEWEST;
-use crate::verification::clustered::{Clustering, Count, Membership, rate};
+use crate::verification::clustered::{Clustering, rate};
+use crate::verification::counts::{Count, Membership};
 
 /// Fewest errors expected at the rate of all faces for a slice to be distinguishable (Doddington's rule of 30).
 const RULE_OF_30: f64 = 30.0;

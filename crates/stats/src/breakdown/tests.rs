@@ -14,7 +14,8 @@ use crate::similarity::population::tests::{labelled, labels, strings};
 use crate::similarity::sampling::Quota;
 use crate::similarity::{PairRequest, compare};
 use crate::testing::{names, unit_rows};
-use crate::verification::clustered::{Count, rate};
+use crate::verification::clustered::rate;
+use crate::verification::counts::Count;
 use facevault_base::progress::Silent;
 
 const DIMENSION: usize = 6;

@@ -3,7 +3,8 @@
 
 use crate::metrics::{PublishedRow, UpstreamResult};
 use crate::similarity::ComparedPairs;
-use crate::verification::bootstrap::{Estimator, Of};
+use crate::verification::bootstrap::Estimator;
+use crate::verification::cells::Of;
 use crate::verification::distribution::distribution;
 
 /// Tolerance of "about" for a mean.

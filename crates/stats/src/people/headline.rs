@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
-use crate::verification::bootstrap::Of;
+use crate::verification::cells::Of;
 use crate::verification::rates::RateEstimator;
 use crate::verification::{OPERATING_FMR, OperatingPoint, thresholds};
 

@@ -12,7 +12,8 @@ use crate::estimate::{Estimate, Unit};
 use crate::similarity::{FaceErrors, Population};
 use crate::verification::bootstrap::interval;
 use crate::verification::carriers::too_few;
-use crate::verification::clustered::{Clustering, Count, Membership, rate, variance};
+use crate::verification::clustered::{Clustering, rate, variance};
+use crate::verification::counts::{Count, Membership};
 use crate::verification::random::Draw;
 
 /// An identity's same-identity pairs have two of its faces.

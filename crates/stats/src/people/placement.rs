@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::product::PackedRows;
 use crate::similarity::Population;
 use crate::similarity::kernel::Rows;
-use crate::similarity::population::Member;
+use crate::similarity::member::Member;
 use facevault_base::progress::Cancel;
 use facevault_kernels::products::LEFT;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::identities::Identities;
 use crate::similarity::Population;
 use crate::similarity::kernel::{Rows, cosine};
-use crate::similarity::population::Member;
+use crate::similarity::member::Member;
 use crate::verification::tally::bin;
 
 /// Bins over [−1, 1].

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::placement::Placement;
 use crate::estimate::{Estimate, Unit};
 use crate::similarity::Population;
-use crate::verification::clustered::{Clustering, Count, Membership, rate};
+use crate::verification::clustered::{Clustering, rate};
+use crate::verification::counts::{Count, Membership};
 use crate::verification::roc::allowed;
 
 /// Thresholds of the table; later phases choose between 0.45 and 0.62.

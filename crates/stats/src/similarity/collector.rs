@@ -4,8 +4,9 @@ use super::PairKind;
 use super::faces::FaceErrors;
 use super::hardest::Hardest;
 use super::kernel::{Rows, cosine};
-use super::population::{Member, Population};
-use crate::verification::bootstrap::CosineCell;
+use super::member::Member;
+use super::population::Population;
+use crate::verification::cells::CosineCell;
 use crate::verification::tally::{Moments, Tally};
 use facevault_kernels::products::Sums;
 

@@ -15,7 +15,7 @@ use super::kernel::Rows;
 use super::population::Population;
 use super::sampling::{Quota, apportion, draw_genuine, draw_impostor, unit_pairs};
 use super::{Collector, FaceErrors, IdentityCosines, state};
-use crate::verification::bootstrap::CosineCells;
+use crate::verification::cells::CosineCells;
 use crate::verification::roc::{Survival, allowed};
 use crate::verification::tally::{BINS, Tally, edge};
 use facevault_base::progress::{Cancel, Progress};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::population::Member;
+use super::member::Member;
 
 /// Positions by photo and by picture.
 #[derive(Debug, Clone)]

@@ -65,7 +65,7 @@ mod tests {
             tally.add(cosine(rows.row(pair.a), rows.row(pair.b)));
         }
         assert_eq!((&found.genuine, &found.impostor), (&genuine, &impostor));
-        assert_eq!(found.cells.genuine.iter().map(crate::verification::bootstrap::CosineCell::pairs).sum::<u64>(), 2);
+        assert_eq!(found.cells.genuine.iter().map(crate::verification::cells::CosineCell::pairs).sum::<u64>(), 2);
         assert!(found.hardest_genuine.iter().all(|pair| pair.row_a < pair.row_b));
         assert!(compare(rows, &population, &list[..1], 2).is_none(), "one kind only");
     }

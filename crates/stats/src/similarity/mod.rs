@@ -11,6 +11,7 @@ pub(crate) mod faces;
 pub(crate) mod hardest;
 pub mod kernel;
 pub mod listed;
+pub mod member;
 mod nearest;
 mod options;
 mod panels;

@@ -5,7 +5,8 @@ use std::hash::Hash;
 use std::ops::Range;
 
 use super::exclusions::Exclusions;
-use crate::verification::bootstrap::MAX_UNITS;
+use super::member::Member;
+use crate::verification::cells::MAX_UNITS;
 use crate::verification::random::Draw;
 use facevault_base::digest::Digest;
 
@@ -20,27 +21,6 @@ pub struct Labelled<'a> {
     pub image_id: &'a str,
     /// Digest of its picture, and its box there (the bits of four floats). Equal values mean the same picture twice.
     pub content: Option<(Digest, Option<[u32; 4]>)>,
-}
-
-/// A labelled face. Two faces with the same `image` or the same `content` are never compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member {
-    /// Row of the embedding matrix.
-    pub row: u32,
-    /// Index of its identity, sorted as strings.
-    pub identity: u32,
-    /// Which photo.
-    pub(super) image: u32,
-    /// Which picture and box; a unique number if unknown.
-    pub(super) content: u32,
-}
-
-impl Member {
-    /// Whether the two faces may be compared.
-    #[must_use]
-    pub fn comparable(&self, other: &Self) -> bool {
-        self.image != other.image && self.content != other.content
-    }
 }
 
 /// Labelled faces in the order of comparison: by resampled unit, then identity, then row. A face's place in that order

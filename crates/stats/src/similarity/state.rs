@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use super::Collector;
 use super::faces::Between;
 use super::hardest::Hardest;
-use crate::verification::bootstrap::CosineCell;
+use crate::verification::cells::CosineCell;
 use crate::verification::tally::{Moments, Tally};
 use facevault_kernels::products::Products;
 

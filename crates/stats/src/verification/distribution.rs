@@ -1,6 +1,7 @@
 //! Mean, spread, extremes and quantiles of cosines, with intervals.
 
-use super::bootstrap::{Estimator, Of};
+use super::bootstrap::Estimator;
+use super::cells::Of;
 use super::tally::Tally;
 use crate::verification::{Distribution, Quantile};
 

@@ -2,7 +2,9 @@
 
 pub mod bootstrap;
 pub mod carriers;
+pub mod cells;
 pub(crate) mod clustered;
+pub(crate) mod counts;
 pub(crate) mod distribution;
 pub mod interval;
 pub mod paired;

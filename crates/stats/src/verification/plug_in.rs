@@ -9,9 +9,9 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::bootstrap::{COARSE, CosineCell};
 use super::carriers::FEWEST;
-use super::clustered::{Count, Membership, Total};
+use super::cells::{COARSE, CosineCell};
+use super::counts::{Count, Membership, Total};
 use super::roc::place;
 
 /// Squared contributions of units below this are rounding. With 20 billion pairs, one error contributes 1e-21.

@@ -6,8 +6,9 @@
 //! and different-identity cosines there, FNMR at f moves as FNMR(t) + (g/h)·(FMR(t) − f) does (Hsieh & Turnbull 1996; Pepe
 //! 2003, §5.2), person by person, so its plug-in variance is that of this sum.
 
-use super::bootstrap::{CosineCells, Estimator, Of, ScoreSample};
+use super::bootstrap::{Estimator, ScoreSample};
 use super::carriers::EffectiveTrials;
+use super::cells::{CosineCells, Of};
 use super::clustered::ClusteredRate;
 use super::interval::clopper_pearson;
 use super::plug_in::PlugIn;

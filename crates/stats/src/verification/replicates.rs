@@ -9,7 +9,7 @@
 
 use rayon::prelude::*;
 
-use super::bootstrap::{COARSE, CosineCell, MAX_UNITS};
+use super::cells::{COARSE, CosineCell, MAX_UNITS};
 use super::roc::Survival;
 use super::tally::Moments;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::bootstrap::{CosineCell, CosineCells, Estimator, MAX_UNITS, Resampling};
+use super::bootstrap::{Estimator, Resampling};
+use super::cells::{CosineCell, CosineCells, MAX_UNITS};
 use super::rates::RateEstimator;
 use super::tally::Tally;
 use super::thresholds;

@@ -8,7 +8,8 @@
 use statrs::distribution::{ContinuousCDF, Normal};
 use statrs::function::erf::erfc;
 
-use super::bootstrap::{CosineCell, CosineCells, Estimator, Of, Resampling};
+use super::bootstrap::{Estimator, Resampling};
+use super::cells::{CosineCell, CosineCells, Of};
 use super::random::Draw;
 use super::rates::RateEstimator;
 use super::roc::{allowed, first_edge};

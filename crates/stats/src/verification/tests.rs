@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::bootstrap::{CosineCells, Estimator, Resampling};
+use super::bootstrap::{Estimator, Resampling};
+use super::cells::CosineCells;
 use super::interval::{clopper_pearson, wilson};
 use super::rates::RateEstimator;
 use super::simulation::{METRICS, MODELS, ScoreModel};

@@ -1,7 +1,8 @@
 //! Separation, equal error rate and operating points, with intervals and bounds.
 
 use super::Curve;
-use super::bootstrap::{Estimator, Of};
+use super::bootstrap::Estimator;
+use super::cells::Of;
 use super::rates::{Rate, RateEstimator};
 use super::roc::{Survival, allowed};
 use super::tally::{BINS, edge};
