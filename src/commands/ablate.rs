@@ -1,6 +1,6 @@
 //! `ablate CONFIG`: prints what each choice costs and writes a page.
 
-use super::experiment::interrupted;
+use super::shared::interrupted;
 use super::{options_to_repeat, print, with_context};
 use crate::cli::AblateArgs;
 use crate::error::{CommandOutcome, Error};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::experiment::{any_embedded, interrupted, left_out};
+use super::shared::{any_embedded, interrupted, left_out};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
 use crate::cli::EmbedArgs;

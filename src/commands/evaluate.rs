@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::experiment::{expectation, headline, interrupted, not_evaluated, outcome};
+use super::shared::{expectation, headline, interrupted, not_evaluated, outcome};
 use super::{options_to_repeat, print, with_context};
 use crate::cli::RunArgs;
 use crate::error::{CommandOutcome, Error};

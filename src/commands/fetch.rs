@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::experiment::interrupted;
+use super::shared::interrupted;
 use super::{options_to_repeat, print, with_context};
 use crate::cli::ConfigArgs;
 use crate::config;

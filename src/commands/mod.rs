@@ -13,6 +13,7 @@ mod lookup;
 mod report;
 mod reproduce;
 mod runs;
+mod shared;
 mod throughput;
 mod verify;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::experiment::interrupted;
+use super::shared::interrupted;
 use super::{print, with_context};
 use crate::cli::ReproduceArgs;
 use crate::embed::EmbedOutcome;

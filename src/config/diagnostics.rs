@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::tree::Place;
+use super::place::Place;
 
 /// Characters of a line that are shown; longer lines are cut around the caret.
 const SHOWN: usize = 120;

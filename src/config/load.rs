@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{ConfigError, Diagnostic, Source, quoted};
-use super::tree::{self, Node, Place, Value};
+use super::place::Place;
+use super::tree::{self, Node, Value};
 use super::types::ExperimentConfig;
 use super::validate::{self, Context};
 use super::{ablation, overrides, rules, wire};

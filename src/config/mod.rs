@@ -16,6 +16,7 @@ mod diagnostics;
 mod in_words;
 mod load;
 mod overrides;
+mod place;
 mod protocols;
 mod rules;
 mod schema;

@@ -1,7 +1,8 @@
 //! `--set key.path=value`: puts a value, itself YAML, into the config's tree before anything is validated.
 
 use super::diagnostics::{Diagnostic, Source, quoted};
-use super::tree::{self, Key, Node, Place, Value};
+use super::place::Place;
+use super::tree::{self, Key, Node, Value};
 use crate::metrics;
 
 /// Applies one override. A value replaces the whole node at its path; missing mappings on the way are created.

@@ -5,8 +5,9 @@ use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, Source, listed, quoted};
+use super::place::Place;
 use super::schema::{SCHEMA, SchemaKind, kind, range, resolved, shown, tag, texts};
-use super::tree::{Key, Node, Place, Value};
+use super::tree::{Key, Node, Value};
 use crate::spelling::did_you_mean;
 
 /// Checks a config and takes the places off. Keys whose value is left empty are left out.

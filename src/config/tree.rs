@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
 use super::diagnostics::{Diagnostic, Source, quoted};
+use super::place::Place;
 
 /// Limit on the nodes of a config: hundreds of times what any config needs, and too few for an alias bomb.
 const MAX_NODES: usize = 20_000;
@@ -36,19 +37,6 @@ pub(super) enum Value {
 pub(super) struct Key {
     pub name: String,
     pub place: Place,
-}
-
-/// Where something was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Place {
-    /// 0: the config file; n: the n-th override, counted from 1.
-    pub source: usize,
-    /// From 1.
-    pub line: usize,
-    /// In characters, from 1.
-    pub column: usize,
-    /// In characters; may reach past the line's end.
-    pub width: usize,
 }
 
 impl Node {

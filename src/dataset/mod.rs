@@ -21,6 +21,7 @@ mod pair_lists_file;
 mod pair_plain;
 mod pair_table;
 mod pair_text;
+mod pairs_builder;
 mod paths;
 mod phase1;
 mod procedural;

@@ -4,9 +4,9 @@
 
 use super::CsvProblem;
 use super::csv_lines::CsvError;
-use super::pair_list::PairsBuilder;
 use super::pair_table::LABEL;
 use super::pair_text::{self, fields};
+use super::pairs_builder::PairsBuilder;
 
 /// Lines that are inspected to detect the form of a list.
 const LOOKED_AT: usize = 100;

@@ -2,7 +2,7 @@
 
 use super::csv_lines::{CsvError, CsvLines, CsvRow};
 use super::face_names::FaceNames;
-use super::pair_list::{NamedFace, PairsBuilder};
+use super::pairs_builder::{NamedFace, PairsBuilder};
 use super::{CsvProblem, columns};
 
 /// Columns with the label, genuine or impostor.

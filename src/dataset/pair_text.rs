@@ -7,7 +7,7 @@ use std::path::Path;
 use super::CsvProblem;
 use super::csv_lines::CsvError;
 use super::face_names::FaceNames;
-use super::pair_list::{NamedFace, PairsBuilder};
+use super::pairs_builder::{NamedFace, PairsBuilder};
 
 /// The first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::record::{self, ChunkRecord, read_records};
-use super::store::{CHUNKS, ChunkStore, StoreError};
+use super::record::{self, CHUNKS, ChunkRecord, read_records};
+use super::store::ChunkStore;
+use super::store_error::StoreError;
 use crate::files::{self, FileError};
 
 /// Why chunks could not be adopted. They are computed instead.

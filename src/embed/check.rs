@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::record::{self, ChunkRecord, read_records};
-use super::store::{CHUNKS, StoreError};
+use super::record::{self, CHUNKS, ChunkRecord, read_records};
+use super::store_error::StoreError;
 use crate::digest::Digest;
 use crate::npy::MatrixReader;
 

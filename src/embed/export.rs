@@ -9,7 +9,8 @@ use polars::io::parquet::write::{BatchedWriter, ParquetCompression, ParquetWrite
 use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsError, ReshapeDimension, Schema, Series};
 
 use super::record::ChunkRecord;
-use super::store::{ChunkStore, StoreError};
+use super::store::ChunkStore;
+use super::store_error::StoreError;
 use crate::dataset::Face;
 use crate::files::{self, FileError};
 use crate::npy;

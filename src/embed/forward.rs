@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::prepare::{Batch, BatchLayout, SPARE_BATCHES};
+use super::job::{BatchLayout, SPARE_BATCHES, passes};
+use super::prepare::Batch;
 use super::{FailedFace, FailureKind, output_dimension};
 use crate::dataset::Face;
 use crate::model::{Embedder, FaceBatch, ModelError, OwnedBatch, Queue};
@@ -172,14 +173,6 @@ impl<'a> NetworkOutput<'a> {
         let mut right = right.into_iter();
         batch.quality.retain(|_| right.next() == Some(true));
         batch.failures.sort_by_key(|failure| failure.row);
-    }
-}
-
-/// Passes per face: as it is, and mirrored right after it.
-pub(super) fn passes(mirror: Mirror) -> usize {
-    match mirror {
-        Mirror::None => 1,
-        Mirror::Sum | Mirror::Concat => 2,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::store::CHUNKS;
+use super::record::CHUNKS;
 use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
 

@@ -13,6 +13,7 @@ mod card_tests;
 mod check;
 mod export;
 mod forward;
+mod job;
 mod lock;
 #[cfg(test)]
 mod mock;
@@ -23,19 +24,22 @@ mod reader;
 mod record;
 mod sample;
 mod store;
+mod store_error;
 #[cfg(test)]
 mod tests;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks};
 pub(crate) use export::{ExportError, export};
+pub(crate) use job::EmbedJob;
 pub(crate) use lock::{LockError, RunLock};
 pub use options::{EmbedOptions, OnError};
-pub(crate) use pipeline::{EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, admit, run};
+pub(crate) use pipeline::{EmbedError, EmbedOutcome, EmbedSummary, admit, run};
 pub(crate) use reader::FaceReader;
 pub(crate) use record::{ChunkRecord, Timings, read_records};
 pub(crate) use sample::EmbedSample;
-pub(crate) use store::{ChunkStore, StoreError};
+pub(crate) use store::ChunkStore;
+pub(crate) use store_error::StoreError;
 
 use serde::{Deserialize, Serialize};
 

@@ -7,14 +7,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use super::forward::{Forward, passes};
-use super::prepare::{self, Batch, BatchLayout, Batches};
-use super::store::{ChunkStore, ComputedChunk, StoreError};
-use super::{FailedFace, PixelReader, output_dimension};
-use crate::dataset::Face;
+use super::forward::Forward;
+use super::job::EmbedJob;
+use super::prepare::{self, Batch, Batches};
+use super::store::{ChunkStore, ComputedChunk};
+use super::store_error::StoreError;
+use super::{FailedFace, output_dimension};
 use crate::embed::{EmbedOptions, OnError};
 use crate::model::{Embedder, ModelError};
-use crate::preprocess::Preprocess;
 use crate::progress::{Cancel, Progress};
 
 /// How often to check for cancellation while faces are slow to read.
@@ -22,47 +22,6 @@ const CANCEL_POLL: Duration = Duration::from_millis(50);
 
 /// How often to check for a finished batch while waiting for the next one: short compared with a forward pass.
 const READY_POLL: Duration = Duration::from_micros(100);
-
-/// What to embed, and how.
-#[derive(Clone, Copy)]
-pub struct EmbedJob<'a> {
-    pub(super) faces: &'a [Face],
-    pub(super) reader: &'a dyn PixelReader,
-    pub(super) preprocess: &'a Preprocess,
-    options: &'a EmbedOptions,
-}
-
-impl<'a> EmbedJob<'a> {
-    /// All faces of a manifest, in row order; `reader` gives their pixels.
-    pub fn new(
-        faces: &'a [Face],
-        reader: &'a dyn PixelReader,
-        preprocess: &'a Preprocess,
-        options: &'a EmbedOptions,
-    ) -> Self {
-        Self { faces, reader, preprocess, options }
-    }
-
-    /// All faces, by row.
-    pub fn faces(&self) -> &'a [Face] {
-        self.faces
-    }
-
-    /// Splits the work; `auto` is the size that `batch_size: auto` stands for.
-    pub(super) fn cut(&self, auto: usize) -> BatchLayout {
-        let cores = || thread::available_parallelism().map_or(1, usize::from);
-        let side = self.preprocess.resize.size as usize;
-        let passes = passes(self.preprocess.mirror);
-        // A batch belongs to one chunk, and holds a face together with its mirror image.
-        let most = self.faces.len().min(self.options.chunk_size).max(1);
-        BatchLayout {
-            batch_rows: (self.options.batch_size.or(auto) / passes).clamp(1, most),
-            workers: self.options.threads.unwrap_or_else(cores).max(1),
-            face_bytes: side * side * 3,
-            passes,
-        }
-    }
-}
 
 /// How an embedding ended.
 #[derive(Debug, Clone, PartialEq)]

@@ -19,17 +19,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use super::forward::passes;
-use super::pipeline::EmbedJob;
+use super::job::{BatchLayout, EmbedJob, passes};
 use super::{FaceFailure, FailedFace, FailureKind};
 use crate::model::Pixels;
 use crate::preprocess;
 use crate::preprocess::Mirror;
 use crate::progress::Cancel;
 use crate::quality::Quality;
-
-/// Batches in addition to those in the network: one being filled, one waiting.
-pub(super) const SPARE_BATCHES: usize = 2;
 
 /// Consecutive manifest rows of one chunk.
 #[derive(Debug)]
@@ -60,34 +56,6 @@ pub(super) struct Batches {
 impl Drop for Batches {
     fn drop(&mut self) {
         self.stop.request();
-    }
-}
-
-/// How the work is split into batches.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct BatchLayout {
-    pub batch_rows: usize,
-    pub workers: usize,
-    /// Bytes of a face.
-    pub face_bytes: usize,
-    /// Passes of the network per face.
-    pub passes: usize,
-}
-
-impl BatchLayout {
-    pub(super) fn batch_bytes(&self) -> usize {
-        self.batch_rows * self.passes * self.face_bytes
-    }
-
-    /// Face buffers: enough to read a batch ahead while the network is busy, and one per worker.
-    fn face_buffers(&self) -> usize {
-        self.batch_rows + self.workers
-    }
-
-    /// Most faces between being read and being embedded.
-    #[cfg(test)]
-    pub(super) fn faces_in_flight(&self, in_flight: usize) -> usize {
-        self.face_buffers() + (in_flight + SPARE_BATCHES) * self.batch_rows
     }
 }
 

@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::FailedFace;
-use super::store::{CHUNKS, StoreError};
+use super::store_error::StoreError;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::npy::{self, EmbeddingMatrix, MatrixReader};
 use crate::quality::{Qualities, Quality};
+
+/// The folder of chunks inside a run directory.
+pub(super) const CHUNKS: &str = "chunks";
 
 /// The content of a chunk's sidecar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

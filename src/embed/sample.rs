@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::forward::{self, NetworkOutput};
-use super::pipeline::EmbedJob;
+use super::job::EmbedJob;
 use super::prepare::{self, Batch};
 use crate::digest::{Digest, Hasher};
 use crate::model::weights::Tensors;

@@ -10,16 +10,13 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::record::{self, ChunkRecord, ScannedRecord, Timings};
+use super::record::{self, CHUNKS, ChunkRecord, ScannedRecord, Timings};
+use super::store_error::StoreError;
 use super::{FailedFace, RunLock};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
-use crate::npy::NpyError;
 use crate::progress::Progress;
 use crate::quality::Qualities;
-
-/// The folder of chunks inside a run directory.
-pub(super) const CHUNKS: &str = "chunks";
 
 /// The chunks of one run, owned by the process that holds its lock.
 #[derive(Debug)]
@@ -217,22 +214,4 @@ impl ChunkStore {
         self.records.insert(*chunk, record);
         Ok(())
     }
-}
-
-/// Why the chunks of a run cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error(transparent)]
-    Npy(#[from] NpyError),
-    /// A damaged chunk that was intact when the store was opened, or of a finished run.
-    #[error("{} is damaged: {rule}; remove the run's `face_metadata.csv`, if it has one, and run it again to recompute what is damaged", path.display())]
-    Damaged { path: PathBuf, rule: String },
-    #[error("{} lacks {missing} chunks; run it again to compute them", chunks.display())]
-    Incomplete { chunks: PathBuf, missing: usize },
-    #[error("cannot write {}: {source}", path.display())]
-    Json { path: PathBuf, source: serde_json::Error },
-    #[error("the {what} is 0, but must be at least 1")]
-    Zero { what: &'static str },
 }

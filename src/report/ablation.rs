@@ -6,7 +6,6 @@ use super::{ReportError, waterfall};
 use crate::ablation::{AblationResult, AblationVariant, Change, verdict};
 use crate::compare::{Effect, EffectVerdict};
 use crate::config::Design;
-use crate::numbers::Quantity;
 
 pub(super) fn page(found: &AblationResult) -> Result<Page, ReportError> {
     Ok(Page {
@@ -68,30 +67,6 @@ fn costs(found: &AblationResult) -> Result<Section, ReportError> {
         .with(waterfall::figure(found)?))
 }
 
-/// The numbers of the figure.
-pub(super) fn numbers(found: &AblationResult) -> DataTable {
-    let over = if found.design == Design::Grid { "#pairs of variants" } else { "between" };
-    let mut table = DataTable::new("Numbers: what each step changes", &["step", "#change", "verdict", over]);
-    for change in found.changes.iter().chain(&found.total) {
-        let effect = change.effect.as_ref();
-        let between = match (found.design, change.pairs.first()) {
-            (Design::Grid, _) => change.over(),
-            (_, Some((from, to))) => format!("[{from}] and [{to}]"),
-            (_, None) => NONE.into(),
-        };
-        table.row([
-            change.step.clone(),
-            or_dash(effect.map(|effect| found.metric.quantity.effect(&effect.difference))),
-            effect.map_or_else(|| "not measured".into(), signed),
-            between,
-        ]);
-    }
-    if found.metric.quantity == Quantity::Rate {
-        table.note = "pp: percentage points.".into();
-    }
-    table
-}
-
 /// A difference with its interval as the note.
 fn difference(found: &AblationResult, effect: Option<&Effect>) -> TableCell {
     let Some(effect) = effect else { return NONE.into() };
@@ -100,16 +75,6 @@ fn difference(found: &AblationResult, effect: Option<&Effect>) -> TableCell {
         Some((size, interval)) => TableCell::with_note(size, format!("[{interval}")),
         None => text.into(),
     }
-}
-
-/// A verdict with a sign, so that colour is not its only carrier.
-fn signed(effect: &Effect) -> String {
-    let sign = match effect.verdict {
-        EffectVerdict::Better => "✓ ",
-        EffectVerdict::Worse => "✗ ",
-        _ => "",
-    };
-    format!("{sign}{}", verdict(effect))
 }
 
 fn variants(found: &AblationResult) -> Section {
@@ -128,7 +93,7 @@ fn variants(found: &AblationResult) -> Section {
         let change = change.as_ref().and_then(|change| change.effect.as_ref());
         let mut cells: Vec<TableCell> =
             vec![format!("[{number}] {}", variant.name).into(), value, difference(found, change)];
-        cells.push(change.map_or_else(String::new, signed).into());
+        cells.push(change.map_or_else(String::new, waterfall::signed).into());
         cells.extend(path.then(|| difference(found, variant.to_config.as_ref())));
         let adopted = variant.adopted_from.as_ref().map_or_else(String::new, |run| format!("embeddings of {run}"));
         cells.push(variant.speed_text().into());

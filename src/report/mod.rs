@@ -21,6 +21,7 @@ mod protocols;
 pub(crate) mod sample;
 mod sections;
 mod throughput;
+mod verdict;
 mod waterfall;
 mod words;
 

@@ -3,10 +3,11 @@
 //! The report, comparison, ablation and throughput pages each build a [`Page`]: a verdict, headline numbers, and a list of
 //! [`Section`]s that hold paragraphs and [`Exhibit`]s. A section without content is not rendered.
 
+use std::collections::BTreeMap;
+
 use minijinja::{Environment, context};
 use serde::Serialize;
 
-use super::explorer::Explorer;
 use super::plots::{Drawing, Mark, Style};
 use super::words::value_and_interval;
 use super::{ReportError, base64};
@@ -78,7 +79,7 @@ pub(super) struct Section {
     text: Vec<String>,
     exhibits: Vec<Exhibit>,
     /// The interactive threshold explorer; at most one per page.
-    pub explorer: Option<Explorer>,
+    pub explorer: Option<serde_json::Value>,
     command: Option<String>,
 }
 
@@ -110,8 +111,9 @@ impl Section {
         exhibits.into_iter().fold(self, Self::with)
     }
 
-    pub fn explorer(self, explorer: Explorer) -> Self {
-        Self { explorer: Some(explorer), ..self }
+    /// `explorer` is the data of its template.
+    pub fn explorer(self, explorer: &impl Serialize) -> Self {
+        Self { explorer: serde_json::to_value(explorer).ok(), ..self }
     }
 
     pub fn command(self, command: &str) -> Self {
@@ -226,6 +228,15 @@ impl TableCell {
     pub fn estimate<'a>(quantity: Quantity, estimate: impl Into<Option<&'a Estimate>>) -> Self {
         let [value, interval] = value_and_interval(quantity, estimate);
         Self::with_note(value, interval)
+    }
+
+    /// A face with its picture, if there is one and it fits the budget.
+    pub fn face(row: u32, id: &str, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> Self {
+        let picture = pictures.get(&row).and_then(|png| {
+            *budget = budget.checked_sub(png.len())?;
+            Some(format!("data:image/png;base64,{}", base64::encode(png)))
+        });
+        Self { picture, ..id.into() }
     }
 
     /// A struck-out value. The note gives the reason in words because screen readers do not announce the stroke.

@@ -5,7 +5,6 @@ use super::binning::Bin;
 use super::figures::Outlines;
 use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
 use super::plots::{Chart, ChartLayer, Mark, SmallMultiples, Style};
-use super::sections::face;
 use super::words::{NONE, count, counted, interval_name, made, maybe, operating, or_dash, target, value_and_interval};
 use super::{Report, ReportError};
 use crate::estimate::Estimate;
@@ -277,7 +276,7 @@ fn suspects(report: &Report) -> DataTable {
         let cosine = |value: f32| TableCell::from(maybe(f64::from(value), Cosine));
         table.row([
             suspect.rank.to_string().into(),
-            face(suspect.row, &suspect.face_id, &report.pictures, &mut budget),
+            TableCell::face(suspect.row, &suspect.face_id, &report.pictures, &mut budget),
             suspect.labelled_as.as_str().into(),
             cosine(suspect.own_cosine),
             looks_like,

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::page::{DataTable, HeadlineNumber, Page, Section, TableCell};
+use super::verdict::verdict;
 use super::words::{
     GENUINE_AND_IMPOSTOR, NONE, count, counted, interval_name, judged, made, maybe, or_dash, personal_data, point,
-    target, unit, value_and_interval, verdict,
+    target, unit, value_and_interval,
 };
-use super::{Report, ReportError, base64, breakdown, explorer, figures, people, protocols};
+use super::{Report, ReportError, breakdown, explorer, figures, people, protocols};
 use crate::agreement::{self, PrecisionAgreement, Verification};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
@@ -313,18 +314,9 @@ fn hardest(report: &Report) -> Section {
         .with_all(tables)
 }
 
-/// A face with its picture, if there is one and it fits the budget.
-pub(super) fn face(row: u32, id: &str, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> TableCell {
-    let picture = pictures.get(&row).and_then(|png| {
-        *budget = budget.checked_sub(png.len())?;
-        Some(format!("data:image/png;base64,{}", base64::encode(png)))
-    });
-    TableCell { picture, ..id.into() }
-}
-
 /// A row of a table of hardest pairs, with pictures while the budget lasts.
 fn hard_pair(pair: &HardPair, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> [TableCell; 6] {
-    let mut face = |row: u32, id: &str| face(row, id, pictures, budget);
+    let mut face = |row: u32, id: &str| TableCell::face(row, id, pictures, budget);
     [
         pair.rank.to_string().into(),
         maybe(f64::from(pair.cosine), Cosine).into(),

@@ -1,10 +1,10 @@
 //! The waterfall of an ablation: the value of the metric at the start, after each step, and at the end.
 
 use super::ReportError;
-use super::ablation::numbers;
 use super::axis::ChartAxis;
-use super::page::{Exhibit, Legend};
+use super::page::{DataTable, Exhibit, Legend};
 use super::plots::{Chart, ChartLayer, RowChart, Style};
+use super::words::{NONE, or_dash};
 use crate::ablation::{AblationResult, Change, verdict};
 use crate::compare::{Effect, EffectVerdict, MetricDirection};
 use crate::config::Design;
@@ -263,6 +263,40 @@ fn hatching([left, right]: [f64; 2], [bottom, top]: [f64; 2], width: f64) -> Vec
             (x0 < x1).then(|| vec![(x0, at(x0)), (x1, at(x1))])
         })
         .collect()
+}
+
+/// The numbers of the figure.
+fn numbers(found: &AblationResult) -> DataTable {
+    let over = if found.design == Design::Grid { "#pairs of variants" } else { "between" };
+    let mut table = DataTable::new("Numbers: what each step changes", &["step", "#change", "verdict", over]);
+    for change in found.changes.iter().chain(&found.total) {
+        let effect = change.effect.as_ref();
+        let between = match (found.design, change.pairs.first()) {
+            (Design::Grid, _) => change.over(),
+            (_, Some((from, to))) => format!("[{from}] and [{to}]"),
+            (_, None) => NONE.into(),
+        };
+        table.row([
+            change.step.clone(),
+            or_dash(effect.map(|effect| found.metric.quantity.effect(&effect.difference))),
+            effect.map_or_else(|| "not measured".into(), signed),
+            between,
+        ]);
+    }
+    if found.metric.quantity == Quantity::Rate {
+        table.note = "pp: percentage points.".into();
+    }
+    table
+}
+
+/// A verdict with a sign, so that colour is not its only carrier.
+pub(super) fn signed(effect: &Effect) -> String {
+    let sign = match effect.verdict {
+        EffectVerdict::Better => "✓ ",
+        EffectVerdict::Worse => "✗ ",
+        _ => "",
+    };
+    format!("{sign}{}", verdict(effect))
 }
 
 /// `name: result`, with the name shortened where both do not fit into a row.

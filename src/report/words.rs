@@ -1,6 +1,5 @@
 //! Numbers and verdicts as text.
 
-use super::page::Banner;
 use crate::estimate::{Estimate, Unit};
 use crate::metrics::{Judged, Metrics};
 use crate::numbers::{self, Quantity};
@@ -123,43 +122,14 @@ pub(super) fn judged(judged: &Judged) -> (String, String) {
     (value.unwrap_or_else(|reason| format!("not available{}", missing(reason))), range)
 }
 
-/// Whether the run meets its config's expectations.
-pub(super) fn verdict(metrics: &Metrics) -> Banner {
-    let all = metrics.expectations.len();
-    let missed: Vec<_> = metrics.expectations.iter().filter(|e| !e.met).map(|e| e.metric.as_str()).collect();
-    match (all, missed.len()) {
-        (0, _) => Banner::neutral("No expectations set: the numbers are not judged."),
-        (1, 0) => Banner::good("The only expectation is met."),
-        (_, 0) => Banner::good(format!("All {all} expectations are met.")),
-        (_, bad) => Banner::bad(format!("{bad} of {all} expectations not met: {}.", missed.join(", "))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
-    use insta::assert_snapshot;
 
     fn expectation(metric: &str, value: Option<f64>, max: f64) -> Judged {
         let met = value.is_some_and(|value| value <= max);
         let not_judged = value.is_none().then(|| "nothing was compared".into());
         Judged { metric: metric.into(), value, min: None, max: Some(max), source: None, met, not_judged }
-    }
-
-    #[test]
-    fn the_verdict_says_what_was_missed() {
-        let mut metrics = sample::report().evaluation.metrics;
-        let mut say = |expectations: Vec<Judged>| {
-            metrics.expectations = expectations;
-            let Banner { tone, sign, text } = verdict(&metrics);
-            format!("{tone} {sign} {text}")
-        };
-        let (met, missed) = (expectation("auc", Some(0.5), 1.0), expectation("eer", Some(0.5), 0.1));
-        assert_snapshot!(say(vec![]), @"neutral ○ No expectations set: the numbers are not judged.");
-        assert_snapshot!(say(vec![met.clone()]), @"good ✓ The only expectation is met.");
-        assert_snapshot!(say(vec![met.clone(), met.clone()]), @"good ✓ All 2 expectations are met.");
-        assert_snapshot!(say(vec![met, missed]), @"bad ✗ 1 of 2 expectations not met: eer.");
     }
 
     #[test]

@@ -5,9 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use polars::prelude::*;
-use serde::Serialize;
-
+use super::table::{ParquetTable, column, f32s, f64s, strings, u32s, u64s, write_json, write_table};
 use super::{ResultsError, people, tested};
 use crate::breakdown::{self, Breakdown};
 use crate::evaluate::Evaluation;
@@ -18,6 +16,7 @@ use crate::people::Centroids;
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
 use crate::verification::Curve;
 use crate::verification::tally::{BINS, edge};
+use polars::prelude::*;
 
 const METRICS: &str = "metrics.json";
 const HISTOGRAMS: &str = "histograms.parquet";
@@ -70,13 +69,6 @@ pub(crate) fn read(run: &Path) -> Result<Evaluation, ResultsError> {
         breakdown: read_breakdown(run.join(BREAKDOWN))?,
         tested: tested::read(run)?,
     })
-}
-
-pub(super) fn column<T, Kind: ?Sized>(name: &str, values: T) -> Column
-where
-    Series: NamedFrom<T, Kind>,
-{
-    Series::new(name.into(), values).into_column()
 }
 
 /// Only occupied bins.
@@ -139,22 +131,6 @@ fn identity_columns(identities: &[IdentitySpread]) -> Vec<Column> {
     ]
 }
 
-pub(super) fn write_table(path: &Path, columns: Vec<Column>) -> Result<(), ResultsError> {
-    let failed = |error: PolarsError| FileError::new("write", path)(std::io::Error::other(error.to_string()));
-    let mut table = DataFrame::new_infer_height(columns).map_err(failed)?;
-    commit(path, |writer| {
-        ParquetWriter::new(writer).finish(&mut table).map_err(failed)?;
-        Ok(())
-    })
-}
-
-pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ResultsError> {
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|error| ResultsError::Damaged { path: path.into(), reason: error.to_string() })?;
-    text.push(b'\n');
-    Ok(commit_bytes(path, &text)?)
-}
-
 fn read_breakdown(path: PathBuf) -> Result<Option<Breakdown>, ResultsError> {
     if !path.exists() {
         // Runs of before there was a breakdown have none.
@@ -209,44 +185,7 @@ fn read_centroids(path: &Path) -> Result<Centroids, ResultsError> {
     }
 }
 
-/// A parquet file, column by column.
-pub(super) struct ParquetTable<'a> {
-    path: &'a Path,
-    frame: DataFrame,
-}
-
-impl<'a> ParquetTable<'a> {
-    pub(super) fn read(path: &'a Path) -> Result<Self, ResultsError> {
-        let bytes = files::read(path)?;
-        let frame = ParquetReader::new(std::io::Cursor::new(bytes))
-            .finish()
-            .map_err(|error| ResultsError::Damaged { path: path.into(), reason: error.to_string() })?;
-        Ok(Self { path, frame })
-    }
-
-    fn damaged(&self, reason: String) -> ResultsError {
-        ResultsError::Damaged { path: self.path.into(), reason }
-    }
-
-    /// The values of a column, converted by `of`.
-    pub(super) fn column<T>(
-        &self,
-        name: &str,
-        of: impl FnOnce(&Column) -> PolarsResult<Vec<Option<T>>>,
-    ) -> Result<Vec<Option<T>>, ResultsError> {
-        self.frame.column(name).and_then(of).map_err(|error| self.damaged(error.to_string()))
-    }
-
-    /// A column without missing values.
-    pub(super) fn full<T>(
-        &self,
-        name: &str,
-        of: impl FnOnce(&Column) -> PolarsResult<Vec<Option<T>>>,
-    ) -> Result<Vec<T>, ResultsError> {
-        let values: Option<Vec<T>> = self.column(name, of)?.into_iter().collect();
-        values.ok_or_else(|| self.damaged(format!("column `{name}` has missing values")))
-    }
-
+impl ParquetTable<'_> {
     fn histograms(&self) -> Result<Histograms, ResultsError> {
         let bins = self.full("bin", u32s)?;
         let mut histograms = Histograms { genuine: vec![0; BINS], impostor: vec![0; BINS] };
@@ -308,18 +247,4 @@ impl<'a> ParquetTable<'a> {
         };
         Ok(ids.into_iter().enumerate().map(one).collect())
     }
-}
-
-macro_rules! values {
-    ($($name:ident: $of:ident),*) => {$(
-        pub(super) fn $name(column: &Column) -> PolarsResult<Vec<Option<$of>>> {
-            Ok(column.$of()?.iter().collect())
-        }
-    )*};
-}
-
-values!(u32s: u32, u64s: u64, f32s: f32, f64s: f64, bools: bool);
-
-pub(super) fn strings(column: &Column) -> PolarsResult<Vec<Option<String>>> {
-    Ok(column.str()?.iter().map(|text| text.map(str::to_owned)).collect())
 }

@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod people;
+mod table;
 mod tested;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use polars::prelude::Column;
 use serde::Deserialize;
 
 use super::ResultsError;
-use super::files::{ParquetTable, bools, column, f64s, strings, u64s, write_json, write_table};
+use super::table::{ParquetTable, bools, column, f64s, strings, u64s, write_json, write_table};
 use crate::files::{self, FileError, commit};
 use crate::people::{IdentityErrors, People, SCHEMA, Suspect};
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::ResultsError;
-use super::files::{ParquetTable, bools, column, f64s, strings, u32s, write_table};
+use super::table::{ParquetTable, bools, column, f64s, strings, u32s, write_table};
 use crate::evaluate::TestedProtocol;
 use crate::protocol::PairOutcome;
 

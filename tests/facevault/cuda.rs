@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use facevault::cuda::{Card, CudaError, Kernel, Stream};
+use facevault::cuda::{Card, CudaError, Graph, Kernel, Stream};
 
 use crate::support::fake_cuda;
 
@@ -223,15 +223,14 @@ fn a_graph_does_its_work_again() {
     let card = Card::open(0).unwrap();
     let (stream, kernel, memory) = (card.stream().unwrap(), add(&card), card.allocate(4).unwrap());
     let (mut from, mut to) = (card.pinned(4).unwrap(), card.pinned(4).unwrap());
-    let graph = stream
-        .capture(|| {
-            // SAFETY: the memory outlives the graph, and is left alone while the stream works.
-            unsafe { stream.upload(&from, &memory, 0) }?;
-            queue(&stream, &kernel, memory.address(), 1, 7)?;
-            // SAFETY: as above.
-            unsafe { stream.download(&memory, 0, &mut to) }
-        })
-        .unwrap();
+    let graph = Graph::capture(&stream, || {
+        // SAFETY: the memory outlives the graph, and is left alone while the stream works.
+        unsafe { stream.upload(&from, &memory, 0) }?;
+        queue(&stream, &kernel, memory.address(), 1, 7)?;
+        // SAFETY: as above.
+        unsafe { stream.download(&memory, 0, &mut to) }
+    })
+    .unwrap();
     stream.synchronize().unwrap();
     assert_eq!(numbers(&to), [0], "to capture is not to do");
     for start in [1_u32, 20] {
@@ -254,7 +253,7 @@ fn a_graph_joins_what_several_streams_do() {
         queue(&stream, &kernel, memory.address(), 1, 1)?;
         queue(&side, &kernel, memory.address() + 4, 1, 2)
     };
-    let graph = stream.capture(|| fork().and_then(|()| stream.wait(&side.record()?))).unwrap();
+    let graph = Graph::capture(&stream, || fork().and_then(|()| stream.wait(&side.record()?))).unwrap();
     graph.launch(&stream).unwrap();
     graph.launch(&stream).unwrap();
     let mut bytes = [0; 8];
@@ -272,7 +271,7 @@ fn all_is_given_back() {
         let (stream, kernel, memory) = (card.stream().unwrap(), add(&card), card.allocate(1000).unwrap());
         assert_eq!(card.memory().unwrap(), (total - 1000, total));
         queue(&stream, &kernel, memory.address(), 100, 1).unwrap();
-        let graph = stream.capture(|| queue(&stream, &kernel, memory.address(), 1, 1)).unwrap();
+        let graph = Graph::capture(&stream, || queue(&stream, &kernel, memory.address(), 1, 1)).unwrap();
         graph.launch(&stream).unwrap();
         let _event = stream.record().unwrap();
         let _pinned = card.pinned(10).unwrap();
@@ -346,17 +345,17 @@ fn a_launch_that_cannot_be_is_an_error() {
 fn waiting_in_a_capture_is_an_error() {
     let card = Card::open(0).unwrap();
     let (stream, memory) = (card.stream().unwrap(), card.allocate(4).unwrap());
-    let error = stream.capture(|| stream.synchronize()).unwrap_err().to_string();
+    let error = Graph::capture(&stream, || stream.synchronize()).unwrap_err().to_string();
     assert!(error.contains("CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"), "{error}");
     // Even where the error is dropped, nothing comes of the capture.
-    let swallowed = stream.capture(|| {
+    let swallowed = Graph::capture(&stream, || {
         let _ = stream.synchronize();
         Ok(())
     });
     assert!(swallowed.unwrap_err().to_string().contains("CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"));
     // The stream works as before.
     stream.upload_now(&[1, 2, 3, 4], &memory, 0).unwrap();
-    let error = stream.capture(|| Err(CudaError::NoDevice)).unwrap_err();
+    let error = Graph::capture(&stream, || Err(CudaError::NoDevice)).unwrap_err();
     assert_eq!(error, CudaError::NoDevice);
     stream.synchronize().unwrap();
 }

@@ -4,13 +4,13 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::api::Handle;
-use super::card::CardContext;
+use super::context::CardContext;
 use super::{CudaError, Stream};
 
 /// `CU_STREAM_CAPTURE_MODE_THREAD_LOCAL`: other threads may allocate meanwhile.
 const THREAD_LOCAL: i32 = 1;
 
-/// Work recorded by [`Stream::capture`].
+/// Work recorded by [`Graph::capture`].
 #[derive(Debug)]
 pub struct Graph {
     context: Arc<CardContext>,
@@ -21,7 +21,11 @@ pub struct Graph {
 unsafe impl Send for Graph {}
 
 impl Graph {
-    pub(super) fn capture(stream: &Stream, work: impl FnOnce() -> Result<(), CudaError>) -> Result<Self, CudaError> {
+    /// Records what `work` queues on `stream` instead of running it, so that one call can queue it again.
+    ///
+    /// # Errors
+    /// Those of `work`; [`CudaError::Driver`], also if `work` waits for the GPU.
+    pub fn capture(stream: &Stream, work: impl FnOnce() -> Result<(), CudaError>) -> Result<Self, CudaError> {
         let capture = Capture::begin(stream)?;
         work()?;
         capture.end()?.instantiate()

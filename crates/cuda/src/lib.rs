@@ -12,6 +12,7 @@
 
 mod api;
 mod card;
+mod context;
 mod device;
 mod error;
 mod graph;

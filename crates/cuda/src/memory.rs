@@ -6,7 +6,7 @@ use std::slice;
 use std::sync::Arc;
 
 use super::CudaError;
-use super::card::CardContext;
+use super::context::CardContext;
 use super::error::code;
 
 /// `CU_MEMHOSTALLOC_PORTABLE`: pinned for every GPU, not only for the one it is allocated through.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::CudaError;
 use super::api::Handle;
-use super::card::CardContext;
+use super::context::CardContext;
 
 /// `CU_FUNC_ATTRIBUTE_…` of `cuda.h`.
 mod attribute {

@@ -5,9 +5,9 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::api::Handle;
-use super::card::CardContext;
+use super::context::CardContext;
 use super::error::{Failure, code};
-use super::{CudaError, DeviceMemory, Graph, Kernel};
+use super::{CudaError, DeviceMemory, Kernel};
 
 /// `CU_STREAM_NON_BLOCKING`: waits for no other stream, not even for the default one.
 const NON_BLOCKING: u32 = 1;
@@ -165,14 +165,6 @@ impl Stream {
     pub fn synchronize(&self) -> Result<(), CudaError> {
         // SAFETY: the stream lives.
         unsafe { self.context.enter()?.cuStreamSynchronize(self.handle) }.map_err(Into::into)
-    }
-
-    /// Records what `work` queues here instead of running it, so that one call can queue it again.
-    ///
-    /// # Errors
-    /// Those of `work`; [`CudaError::Driver`], also if `work` waits for the GPU.
-    pub fn capture(&self, work: impl FnOnce() -> Result<(), CudaError>) -> Result<Graph, CudaError> {
-        Graph::capture(self, work)
     }
 }
 

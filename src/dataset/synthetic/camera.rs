@@ -2,7 +2,8 @@
 
 use image::RgbImage;
 
-use super::draw::{Canvas, Rgb};
+use super::colour::Rgb;
+use super::draw::Canvas;
 use super::pose::Pose;
 use super::random::lattice;
 

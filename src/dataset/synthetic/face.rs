@@ -1,6 +1,7 @@
 //! Paints a person's features, back to front.
 
-use super::draw::{Bounds, Canvas, Rgb, dim, ellipse, mix, round_box, stroke};
+use super::colour::{Rgb, dim, mix};
+use super::draw::{Bounds, Canvas, ellipse, round_box, stroke};
 use super::identity::{Head, Identity};
 use super::pose::Pose;
 use super::random::noise;

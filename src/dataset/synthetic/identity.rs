@@ -2,7 +2,7 @@
 //!
 //! Lengths are in half heights of a head: the crown is near y = −1, the chin near y = 1, x = 0 is the middle.
 
-use super::draw::{Rgb, hsv, mix};
+use super::colour::{Rgb, hsv, mix};
 use super::random::Random;
 
 pub(super) struct Identity {

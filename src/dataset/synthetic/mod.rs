@@ -5,6 +5,7 @@
 //! has the same bytes on every platform.
 
 mod camera;
+mod colour;
 mod draw;
 mod face;
 mod identity;

@@ -1,7 +1,7 @@
 //! The properties that differ between pictures of a person: position and rotation of the head, light, expression,
 //! background, camera.
 
-use super::draw::{Rgb, hsv};
+use super::colour::{Rgb, hsv};
 use super::random::Random;
 
 pub(super) struct Pose {

@@ -208,7 +208,7 @@ impl Fitted {
             if self.graphs.len() >= GRAPHS {
                 return self.queue(network, &launches, faces);
             }
-            let graph = network.compute.capture(|| self.queue(network, &launches, faces))?;
+            let graph = Graph::capture(&network.compute, || self.queue(network, &launches, faces))?;
             self.graphs.insert(key, graph);
         }
         self.graphs[&key].launch(&network.compute)

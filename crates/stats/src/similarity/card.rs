@@ -93,7 +93,8 @@ struct Lane {
 impl<'a> CardPairs<'a> {
     /// Copies the faces to the card and creates up to `lanes` lanes, at least one.
     ///
-    /// # Errors [`CudaError::OutOfMemory`] if not even one block fits, and every other [`CudaError`].
+    /// # Errors
+    /// [`CudaError::OutOfMemory`] if not even one block fits, and every other [`CudaError`].
     pub fn new(
         card: Card,
         rows: Rows<'a>,

@@ -34,7 +34,8 @@ impl Cards {
 
     /// Copies the faces to a card if one is to compare this many pairs.
     ///
-    /// # Errors The reason why a required card is not available.
+    /// # Errors
+    /// The reason why a required card is not available.
     pub fn load<'a>(
         &self,
         rows: Rows<'a>,

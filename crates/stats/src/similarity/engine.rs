@@ -58,7 +58,8 @@ pub trait PairEngine: Sync + std::fmt::Debug {
     /// and [`RIGHT`] of one unit each, and hands over the counts, with the pairs at or above `tail` one by one.
     /// Products are those of the CPU's kernels with fused multiply-adds.
     ///
-    /// # Errors Why it cannot continue, in words. Nothing was handed over.
+    /// # Errors
+    /// Why it cannot continue, in words. Nothing was handed over.
     fn compare(
         &self,
         left: &Range<usize>,

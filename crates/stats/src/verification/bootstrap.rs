@@ -9,11 +9,11 @@
 use rayon::prelude::*;
 
 use super::carriers::{NO_SPREAD, spread};
-use super::cells::{COARSE, CosineCell, CosineCells, Of};
+use super::cells::{CosineCell, CosineCells, Of};
 use super::random::Draw;
 use super::replicates::{Subset, moments, survivals};
 use super::roc::{Roc, Survival};
-use super::tally::{BINS, Moments, Tally, bin};
+use super::tally::{Moments, Tally};
 use crate::estimate::{Estimate, Unit};
 
 /// A distribution of cosines, observed or resampled.
@@ -206,6 +206,7 @@ fn percentile(sorted: &[f64], level: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verification::cells::COARSE;
 
     const HOW: Resampling = Resampling { replicates: 200, level: 0.95, seed: 5 };
 
@@ -364,19 +365,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn cells_of_cosines_are_those_of_their_tally() {
-        let cosines = [0.25, -0.5, 0.2501, 1.0, 0.7];
-        let mut tally = Tally::default();
-        tally.extend(cosines);
-        let cell = CosineCell::of((0, 1), &cosines).unwrap();
-        assert_eq!(CosineCell::new((0, 1), &tally), Some(cell.clone()));
-        assert_eq!(CosineCell::of((0, 1), &[]), None);
-        assert_eq!(
-            [0, 512, 1279, 1280, 2047].map(|bin| cell.above_and_in(bin)),
-            [(5, 0), (4, 1), (4, 0), (2, 2), (0, 1)]
-        );
     }
 }

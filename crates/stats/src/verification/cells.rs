@@ -140,3 +140,22 @@ impl CosineCells {
         kinds.into_iter().find_map(|(of, what)| too_few(self.carriers(of), self.who(), what))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_cosines_are_those_of_their_tally() {
+        let cosines = [0.25, -0.5, 0.2501, 1.0, 0.7];
+        let mut tally = Tally::default();
+        tally.extend(cosines);
+        let cell = CosineCell::of((0, 1), &cosines).unwrap();
+        assert_eq!(CosineCell::new((0, 1), &tally), Some(cell.clone()));
+        assert_eq!(CosineCell::of((0, 1), &[]), None);
+        assert_eq!(
+            [0, 512, 1279, 1280, 2047].map(|bin| cell.above_and_in(bin)),
+            [(5, 0), (4, 1), (4, 0), (2, 2), (0, 1)]
+        );
+    }
+}

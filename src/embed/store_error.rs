@@ -1,0 +1,24 @@
+//! Why the chunks of a run cannot be used.
+
+use std::path::PathBuf;
+
+use crate::files::FileError;
+use crate::npy::NpyError;
+
+/// Why the chunks of a run cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// A damaged chunk that was intact when the store was opened, or of a finished run.
+    #[error("{} is damaged: {rule}; remove the run's `face_metadata.csv`, if it has one, and run it again to recompute what is damaged", path.display())]
+    Damaged { path: PathBuf, rule: String },
+    #[error("{} lacks {missing} chunks; run it again to compute them", chunks.display())]
+    Incomplete { chunks: PathBuf, missing: usize },
+    #[error("cannot write {}: {source}", path.display())]
+    Json { path: PathBuf, source: serde_json::Error },
+    #[error("the {what} is 0, but must be at least 1")]
+    Zero { what: &'static str },
+}
