@@ -94,7 +94,7 @@ impl<'a> FaceReader<'a> {
     fn cut(&self, row: usize, picture: &RgbImage, out: &mut [u8]) -> Result<[usize; 2], FaceFailure> {
         let bbox = self.manifest.faces[row].bbox.as_ref();
         SCRATCH
-            .with_borrow_mut(|scratch| preprocess::render(picture, bbox, self.preprocess, scratch, out))
+            .with_borrow_mut(|scratch| preprocess::render(picture, bbox, None, self.preprocess, scratch, out))
             .map_err(|error: PreprocessError| FaceFailure::new(FailureKind::Crop, error.to_string()))
     }
 

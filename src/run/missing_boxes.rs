@@ -32,6 +32,7 @@ pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
         Crop::Box { .. } => return None,
         Crop::Whole => "the whole picture",
         Crop::Centre { .. } => "the middle of the picture",
+        Crop::Align => return None,
     };
     tables.boxes.as_ref().map(|_| {
         format!(
