@@ -41,10 +41,8 @@ pub(super) fn align(
 /// sides, such as 160, are not insightface's; they get the whole of the face that 112 has.
 fn template(side: usize) -> [[f64; 2]; 5] {
     let of = |base: usize| side as f64 / base as f64;
-    let (ratio, shift) = match side.is_multiple_of(128) && !side.is_multiple_of(112) {
-        true => (of(128), 8.0 * of(128)),
-        false => (of(112), 0.0),
-    };
+    let (ratio, shift) =
+        if side.is_multiple_of(128) && !side.is_multiple_of(112) { (of(128), 8.0 * of(128)) } else { (of(112), 0.0) };
     TEMPLATE.map(|[x, y]| [x * ratio + shift, y * ratio])
 }
 
