@@ -31,10 +31,8 @@ impl Manifest {
                 writer.write_record(own(row))?;
             }
         } else {
-            let points: &[&str] = match self.faces.iter().any(|face| face.landmarks.is_some()) {
-                true => &Landmarks::COLUMNS,
-                false => &[],
-            };
+            let some = self.faces.iter().any(|face| face.landmarks.is_some());
+            let points: &[&str] = if some { &Landmarks::COLUMNS } else { &[] };
             let taken = |header: &str| DOCUMENTED.iter().chain(points).any(|name| *name == header.trim());
             let headers = headers.iter().map(|name| if taken(name) { format!("meta.{name}") } else { name.clone() });
             let first = DOCUMENTED.iter().chain(points).map(|name| (*name).to_owned());

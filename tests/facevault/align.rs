@@ -48,8 +48,8 @@ impl Pose {
     }
 
     fn landmarks(self) -> String {
-        let points = TEMPLATE.map(|point| self.place(point));
-        points.iter().map(|[x, y]| format!(",{x:.3},{y:.3}")).collect()
+        let points = TEMPLATE.map(|point| self.place(point)).map(|[x, y]| format!(",{x:.3},{y:.3}"));
+        points.concat()
     }
 }
 
