@@ -45,7 +45,7 @@ fn benchmarks(criterion: &mut Criterion) {
             ..profile("facenet-pytorch").unwrap()
         };
         group.bench_function(name, |bencher| {
-            bencher.iter(|| render(black_box(&photo), None, &preprocess, &mut scratch, &mut out).unwrap());
+            bencher.iter(|| render(black_box(&photo), None, None, &preprocess, &mut scratch, &mut out).unwrap());
         });
     }
     group.finish();

@@ -7,7 +7,7 @@ use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
 use crate::error::{CommandOutcome, Error};
 use crate::progress::{KeptLines, Progress};
-use crate::run::{MissingBoxes, RunError, unused_boxes};
+use crate::run::{MissingBoxes, MissingLandmarks, RunError, unused_boxes};
 use crate::text_table::TextTable;
 use crate::{dataset, model, plan, weights};
 
@@ -77,5 +77,9 @@ fn faces(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<(usize, O
     }
     let whole = MissingBoxes::of(config, &manifest);
     whole.map_or(Ok(()), |whole| whole.refuse(config, &manifest))?;
+    if let Some(missing) = MissingLandmarks::of(config, &manifest) {
+        missing.refuse()?;
+        said.say(&missing.sentence());
+    }
     Ok(Some((manifest.len(), whole)))
 }

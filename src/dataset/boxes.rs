@@ -1,4 +1,4 @@
-//! A detector's boxes for the pictures of an image folder: a table next to them.
+//! A detector's boxes and landmarks for the pictures of an image folder: a table next to them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::face_names::FaceNames;
 use super::fault::LineFault;
 use super::{CsvProblem, DatasetError, Face, Fault, FaultIn};
 use crate::files;
-use crate::preprocess::BoundingBox;
+use crate::preprocess::{BoundingBox, Landmarks};
 
 /// Columns that name the face or its picture.
 const FACE: [&str; 12] = [
@@ -34,7 +34,7 @@ const SCORE: [&str; 5] = ["detector_score", "confidence", "score", "probability"
 /// What a table of boxes leaves open.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Applied {
-    /// Faces without a box.
+    /// Faces without a line that gives a box or landmarks.
     pub without: usize,
     /// Boxes of pictures that are not in the dataset.
     pub elsewhere: usize,
@@ -43,7 +43,9 @@ pub(super) struct Applied {
 /// The columns that are read, by index.
 struct BoxTableColumns {
     face: usize,
-    bbox: BoxColumns,
+    /// A table without landmarks has it.
+    bbox: Option<BoxColumns>,
+    landmarks: Option<[usize; 10]>,
     score: Option<usize>,
 }
 
@@ -58,26 +60,32 @@ impl BoxTableColumns {
         let missing = |names, reason| columns::missing(&headers, names, reason);
         let corners = CORNERS.iter().find_map(all).map(BoxColumns::Corners);
         let bbox = corners.or_else(|| SIZES.iter().find_map(all).map(BoxColumns::Size));
+        let landmarks = columns::landmarks(&headers);
         Ok(Self {
             face: FACE.into_iter().find_map(index).ok_or_else(|| {
                 missing("`face_id`, `file_name`, `path` or `image`", "it names the face or its picture")
             })?,
-            bbox: bbox.ok_or_else(|| {
-                missing("`x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`", "they give the box in the picture")
-            })?,
+            bbox: match bbox {
+                None if landmarks.is_none() => {
+                    let names = "`x1`, `y1`, `x2` and `y2`, or `x`, `y`, `w` and `h`";
+                    return Err(missing(names, "they give the box in the picture"));
+                }
+                bbox => bbox,
+            },
+            landmarks,
             score: SCORE.into_iter().find_map(index),
         })
     }
 }
 
-/// Assigns each face its box from the table, in pixels of its picture; at most one.
+/// Assigns each face its box and landmarks from the table, in pixels of its picture; at most one.
 pub(super) fn apply(faces: &mut [Face], file: &Path) -> Result<Applied, DatasetError> {
     let bytes = files::read(file)?;
     let (boxes, elsewhere) = read(faces, &bytes).map_err(|error| error.at(file, &bytes))?;
     let without = faces.len() - boxes.len();
     for (row, found) in boxes {
         let face = &mut faces[row as usize];
-        (face.bbox, face.detector_score) = (found.bbox, found.score);
+        (face.bbox, face.landmarks, face.detector_score) = (found.bbox, found.landmarks, found.score);
         // A fault of the face itself takes precedence.
         face.fault = face.fault.take().or(found.fault);
     }
@@ -86,8 +94,9 @@ pub(super) fn apply(faces: &mut [Face], file: &Path) -> Result<Applied, DatasetE
 
 /// One line of the table.
 struct FoundBox {
-    /// `None`: the line is wrong.
+    /// `None`: the line is wrong, or gives only landmarks.
     bbox: Option<BoundingBox>,
+    landmarks: Option<Landmarks>,
     score: Option<f32>,
     fault: Option<Fault>,
     /// Where the line begins.
@@ -119,12 +128,16 @@ fn read(faces: &[Face], bytes: &[u8]) -> Result<(BoxesByRow, usize), CsvError> {
         };
         // Detectors leave the numbers empty where they find nothing.
         let mut fault = LineFault::of(lines.line);
-        let bbox = match row.whole().and_then(|()| row.bbox(columns.bbox)) {
-            Ok(None) => continue,
-            bbox => fault.keep(FaultIn::Box, bbox).flatten(),
-        };
+        let whole = fault.keep(FaultIn::Box, row.whole());
+        let bbox = columns.bbox.filter(|_| whole.is_some());
+        let bbox = bbox.and_then(|columns| fault.keep(FaultIn::Box, row.bbox(columns)).flatten());
+        let landmarks = columns.landmarks.filter(|_| whole.is_some());
+        let landmarks = landmarks.and_then(|columns| fault.keep(FaultIn::Landmarks, row.landmarks(columns)).flatten());
+        if bbox.is_none() && landmarks.is_none() && fault.found.is_none() {
+            continue;
+        }
         let score = columns.score.and_then(|column| fault.keep(FaultIn::Box, row.number(column))).flatten();
-        let found = FoundBox { bbox, score: score.map(|score| score as f32), fault: fault.fault(), offset };
+        let found = FoundBox { bbox, landmarks, score: score.map(|score| score as f32), fault: fault.fault(), offset };
         if let Some(first) = boxes.insert(face, found) {
             let first = line_at(bytes, first.offset);
             return Err(fail(CsvProblem::SecondBox { value: value.into(), first }));
@@ -143,6 +156,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::preprocess::{Crop, MarginUnit};
 
     fn faces() -> Vec<Face> {
         ["a", "b", "c"].map(|name| Face::of_picture(format!("images/{name}.jpg"))).into()
@@ -202,6 +216,61 @@ mod tests {
             assert_eq!((&faces[0].fault, &faces[1].fault), (&Some(expected), &None), "{line}");
             assert!(faces[1].bbox.is_some());
             assert_eq!(applied, Applied { without: 1, elsewhere: 0 });
+        }
+    }
+
+    #[test]
+    fn landmarks_come_with_boxes_or_alone() {
+        let expected = Landmarks([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.5, 8.0], [9.0, 10.0]]);
+        let points = "lx,ly,rx,ry,nx,ny,mlx,mly,mrx,mry";
+        let table =
+            format!("path,x1,y1,x2,y2,prob,{points}\nb,1,1,9,9,0.5,1,2,3,4,5,6,7.5,8,9,10\nc,1,1,9,9,0.5,,,,,,,,,,\n");
+        let (faces, applied_to) = applied(&table).unwrap();
+        assert_eq!(faces.iter().map(|face| face.landmarks).collect::<Vec<_>>(), [None, Some(expected), None]);
+        assert_eq!(faces.iter().map(|face| face.bbox.is_some()).collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!(applied_to, Applied { without: 1, elsewhere: 0 });
+
+        let (faces, applied_to) = applied(&format!("path,{points}\nb,1,2,3,4,5,6,7.5,8,9,10\nc,,,,,,,,,,\n")).unwrap();
+        assert_eq!(faces.iter().map(|face| face.landmarks).collect::<Vec<_>>(), [None, Some(expected), None]);
+        assert_eq!(applied_to, Applied { without: 2, elsewhere: 0 });
+    }
+
+    #[test]
+    fn invalid_landmarks_are_a_fault_that_only_aligning_minds() {
+        let boxed = Crop::Box { margin: 0.0, unit: MarginUnit::OriginalPixels };
+        for (line, part, reason) in [
+            (
+                "1,1,9,9,1,2,3,4,5,six,7,8,9,10",
+                FaultIn::Landmarks,
+                "`ny` is `six`, expected a finite number such as 12 or 12.5",
+            ),
+            (
+                "1,1,9,9,1,2,3,4,5,1e99,7,8,9,10",
+                FaultIn::Landmarks,
+                "`ny` is `1e99`, expected a finite number such as 12 or 12.5",
+            ),
+            ("1,1,9,9,1,2,3,4,,6,7,8,9,10", FaultIn::Landmarks, "`nx` is empty"),
+            (
+                "1,1,9,nan,1,2,3,4,,6,7,8,9,10",
+                FaultIn::Box,
+                "`y2` is `nan`, expected a finite number such as 12 or 12.5",
+            ),
+            (
+                "1,1,9,nan,1,2,3,4,5,6,7,8,9,10",
+                FaultIn::Box,
+                "`y2` is `nan`, expected a finite number such as 12 or 12.5",
+            ),
+        ] {
+            let table = format!(
+                "path,x1,y1,x2,y2,lx,ly,rx,ry,nx,ny,mlx,mly,mrx,mry\na,{line}\nb,1,1,9,9,1,2,3,4,5,6,7,8,9,1\n"
+            );
+            let (faces, _) = applied(&table).unwrap();
+            let fault = Fault { part, reason: format!("line 2: {reason}") };
+            assert_eq!(faces[0].fault.as_ref(), Some(&fault), "{line}");
+            let fails = |crop| faces[0].failing(crop).is_some();
+            assert_eq!(fails(boxed), part == FaultIn::Box, "{line}");
+            assert_eq!(fails(Crop::Align), faces[0].landmarks.is_none(), "{line}");
+            assert!(!fails(Crop::Whole) && faces[1].fault.is_none());
         }
     }
 

@@ -31,6 +31,11 @@ impl Manifest {
             ),
             counted(differing(|was, is| was.bbox != is.bbox), "has a different box", "have different boxes"),
             counted(
+                differing(|was, is| was.landmarks != is.landmarks),
+                "has different landmarks",
+                "have different landmarks",
+            ),
+            counted(
                 differing(|was, is| was.identity_id != is.identity_id),
                 "has a different identity",
                 "have different identities",

@@ -3,6 +3,8 @@
 
 use super::CsvProblem;
 use crate::dataset::Phase1Image;
+#[cfg(doc)]
+use crate::preprocess::Landmarks;
 use crate::spelling;
 
 /// Whose table it is.
@@ -25,6 +27,7 @@ pub(super) struct FaceColumns {
     /// The photo's path, where the table has it in addition to the id.
     pub photo_path: Option<usize>,
     pub bbox: Option<BoxColumns>,
+    pub landmarks: Option<[usize; 10]>,
     pub score: Option<usize>,
 }
 
@@ -65,8 +68,9 @@ impl FaceColumns {
         let file = one_of(&["file_name"], "an image folder's metadata.csv gives the paths in it")?;
         let identity =
             one_of(&["identity", "label_name", "label", "person", "name"], "it gives the identity of a face")?;
-        let (photo_path, bbox, score) = (None, None, None);
-        Ok(Self { face_id: file, identity: Some(identity), image_id: file, picture: file, photo_path, bbox, score })
+        let (photo_path, bbox, landmarks, score) = (None, None, None, None);
+        let identity = Some(identity);
+        Ok(Self { face_id: file, identity, image_id: file, picture: file, photo_path, bbox, landmarks, score })
     }
 
     fn phase1(headers: &Headers<'_>, image: Phase1Image) -> Result<Self, CsvProblem> {
@@ -89,9 +93,41 @@ impl FaceColumns {
             picture,
             photo_path,
             bbox: headers.bbox(image)?,
+            landmarks: landmarks(&headers.0),
             score: headers.index("detector_score").or_else(|| headers.index("confidence")),
         })
     }
+}
+
+/// The ten columns of five landmarks, in the order of [`Landmarks::COLUMNS`]; `None` unless all are there. They are called
+/// as there, as in `lx, ly, …, mrx, mry`, or numbered from 0 or 1 as in `landmark_0_x`, `lm0_x`, `kps_0_x` and `P1X`;
+/// upper case and what stands between the words do not matter.
+pub(crate) fn landmarks<T: AsRef<str>>(headers: &[T]) -> Option<[usize; 10]> {
+    const WORDS: [[&str; 5]; 3] = [
+        ["lefteye", "righteye", "nose", "mouthleft", "mouthright"],
+        ["lefteye", "righteye", "nose", "leftmouth", "rightmouth"],
+        ["l", "r", "n", "ml", "mr"],
+    ];
+    const NUMBERED: [&str; 7] = ["landmark", "landmarks", "lm", "kps", "kp", "point", "p"];
+    let compact = |name: &T| -> String {
+        name.as_ref().chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let headers: Vec<String> = headers.iter().map(compact).collect();
+    let index = |point: &str, axis: &str| headers.iter().position(|name| name.strip_prefix(point) == Some(axis));
+    let all = |points: [String; 5]| {
+        let mut found = [0; 10];
+        for (at, column) in found.iter_mut().enumerate() {
+            *column = index(&points[at / 2], ["x", "y"][at % 2])?;
+        }
+        Some(found)
+    };
+    let numbered =
+        NUMBERED.into_iter().flat_map(|prefix| [0, 1].map(|first| (prefix, first))).find_map(|(prefix, first)| {
+            let name = |number: usize| format!("{prefix}{}", number + first);
+            // With a sixth point it is another scheme, such as 68 points that begin with the jaw.
+            index(&name(5), "x").is_none().then(|| all(std::array::from_fn(name)))?
+        });
+    WORDS.into_iter().find_map(|points| all(points.map(str::to_owned))).or(numbered)
 }
 
 /// The column names in lower case. Duplicates are an error.
@@ -175,6 +211,7 @@ impl Headers<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preprocess::Landmarks;
 
     fn find(headers: &str, image: Phase1Image) -> Result<FaceColumns, CsvProblem> {
         FaceColumns::find(&headers.split(',').collect::<Vec<_>>(), TableKind::Phase1(image))
@@ -191,6 +228,7 @@ mod tests {
             picture: 0,
             photo_path: None,
             bbox: Some(BoxColumns::Corners([5, 6, 7, 8])),
+            landmarks: None,
             score: Some(9),
         };
         assert_eq!(found, expected);
@@ -205,12 +243,39 @@ mod tests {
             picture: 3,
             photo_path: Some(3),
             bbox: Some(BoxColumns::Size([5, 6, 7, 8])),
+            landmarks: None,
             score: Some(9),
         };
         assert_eq!(found, expected);
         let older = "face_id,photo_id,face_path";
         let found = find(older, Phase1Image::Crop).unwrap();
         assert_eq!((found.picture, found.identity, found.bbox, found.score), (2, None, None, None));
+    }
+
+    #[test]
+    fn landmarks_come_under_many_names_and_all_ten_or_not_at_all() {
+        let points = |name: fn(usize, char) -> String| -> Vec<String> {
+            (0..5).flat_map(|point| ['x', 'y'].map(|axis| name(point, axis))).collect()
+        };
+        for headers in [
+            Landmarks::COLUMNS.map(str::to_owned).into(),
+            Landmarks::COLUMNS.map(str::to_uppercase).into(),
+            points(|point, axis| {
+                format!("{}_{axis}", ["lefteye", "righteye", "nose", "leftmouth", "rightmouth"][point])
+            }),
+            points(|point, axis| format!("{}{axis}", ["l", "r", "n", "ml", "mr"][point])),
+            points(|point, axis| format!("landmark_{point}_{axis}")),
+            points(|point, axis| format!("lm{point}_{axis}")),
+            points(|point, axis| format!("kps_{}_{axis}", point + 1)),
+            points(|point, axis| format!(" P{}{}", point + 1, axis.to_uppercase())),
+        ] {
+            assert_eq!(landmarks(&headers), Some([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), "{headers:?}");
+            let behind: Vec<String> = ["face_id", "x", "y"].map(str::to_owned).into_iter().chain(headers).collect();
+            assert_eq!(landmarks(&behind), Some([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]), "{behind:?}");
+            assert_eq!(landmarks(&behind[..12]), None);
+        }
+        let jaw: Vec<String> = (0..68).flat_map(|point| ['x', 'y'].map(|axis| format!("lm{point}_{axis}"))).collect();
+        assert_eq!(landmarks(&jaw), None);
     }
 
     #[test]

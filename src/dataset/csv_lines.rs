@@ -8,7 +8,7 @@ use csv::StringRecord;
 
 use super::columns::BoxColumns;
 use super::{CsvProblem, DatasetError};
-use crate::preprocess::BoundingBox;
+use crate::preprocess::{BoundingBox, Landmarks};
 
 /// A table that is being read.
 pub(super) struct CsvLines<'a> {
@@ -196,6 +196,19 @@ impl<'a> CsvRow<'a> {
             return Err(CsvProblem::NoArea { x1, y1, x2, y2, names });
         }
         Ok(Some(BoundingBox { x1, y1, x2, y2 }))
+    }
+
+    /// The landmarks; `None` if all ten values are empty.
+    pub fn landmarks(&self, columns: [usize; 10]) -> Result<Option<Landmarks>, CsvProblem> {
+        let mut numbers = [None; 10];
+        for (number, column) in numbers.iter_mut().zip(columns) {
+            *number = self.number(column)?;
+        }
+        match numbers.iter().position(Option::is_none) {
+            None => Ok(Some(Landmarks::from_numbers(numbers.map(|number| number.unwrap_or_default() as f32)))),
+            Some(_) if numbers.iter().all(Option::is_none) => Ok(None),
+            Some(empty) => Err(CsvProblem::Empty { column: self.column(columns[empty]) }),
+        }
     }
 }
 

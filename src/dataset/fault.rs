@@ -1,7 +1,6 @@
 //! An invalid row of a source: it fails one face, whatever the source.
 
 use super::CsvProblem;
-use crate::preprocess::Crop;
 
 /// What is wrong with a face's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +13,15 @@ pub struct Fault {
 }
 
 /// The part of a row that a fault makes unusable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// In order of precedence: of one line only one fault is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultIn {
     /// The face itself: its identity, or the location of its pixels.
     Face,
     /// The detector's output, box and score, which only a crop by box needs.
     Box,
+    /// The landmarks, which only aligning needs.
+    Landmarks,
 }
 
 impl FaultIn {
@@ -28,25 +30,17 @@ impl FaultIn {
         match self {
             Self::Face => "face",
             Self::Box => "box",
+            Self::Landmarks => "landmarks",
         }
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {
-        [Self::Face, Self::Box].into_iter().find(|part| part.name() == name)
+        [Self::Face, Self::Box, Self::Landmarks].into_iter().find(|part| part.name() == name)
     }
 }
 
-impl Fault {
-    /// Whether it fails the face under this crop.
-    pub(crate) fn counts(&self, crop: Crop) -> bool {
-        match self.part {
-            FaultIn::Face => true,
-            FaultIn::Box => matches!(crop, Crop::Box { .. }),
-        }
-    }
-}
-
-/// The fault of one line of a table: that of the face before that of its box, else the first one.
+/// The fault of one line of a table: that of the face before that of its box, that before its landmarks', else the first
+/// one.
 pub(super) struct LineFault {
     /// Its number, from 1.
     pub line: u64,
@@ -63,8 +57,7 @@ impl LineFault {
     pub fn keep<T>(&mut self, part: FaultIn, value: Result<T, CsvProblem>) -> Option<T> {
         match (value, &self.found) {
             (Ok(value), _) => return Some(value),
-            (Err(_), Some((FaultIn::Face, _))) => {}
-            (Err(_), Some((FaultIn::Box, _))) if part == FaultIn::Box => {}
+            (Err(_), Some((found, _))) if *found <= part => {}
             (Err(problem), _) => self.found = Some((part, problem)),
         }
         None

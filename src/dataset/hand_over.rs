@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::{DatasetError, Face, Manifest, PixelSource, SourceTable};
 use crate::files::FileError;
+use crate::preprocess::Landmarks;
 
 /// Phase-1's documented columns, which later phases read.
 const DOCUMENTED: [&str; 9] =
@@ -11,7 +12,8 @@ const DOCUMENTED: [&str; 9] =
 
 impl Manifest {
     /// Writes `face_metadata.csv` for `rows`, in their order: the columns and values of a Phase-1 table unchanged; for
-    /// other sources Phase-1's documented columns followed by the source's own (`meta.<name>` where the name is taken).
+    /// other sources Phase-1's documented columns, the landmarks if any face has them, then the source's own columns
+    /// (`meta.<name>` where the name is taken).
     /// Faces without an embedding are left out.
     pub(crate) fn metadata_csv(&self, rows: &[u32], out: &mut impl Write) -> Result<(), DatasetError> {
         let mut writer = csv::Writer::from_writer(out);
@@ -29,12 +31,18 @@ impl Manifest {
                 writer.write_record(own(row))?;
             }
         } else {
-            let taken = |header: &str| DOCUMENTED.contains(&header.trim());
+            let some = self.faces.iter().any(|face| face.landmarks.is_some());
+            let points: &[&str] = if some { &Landmarks::COLUMNS } else { &[] };
+            let taken = |header: &str| DOCUMENTED.iter().chain(points).any(|name| *name == header.trim());
             let headers = headers.iter().map(|name| if taken(name) { format!("meta.{name}") } else { name.clone() });
-            writer.write_record(DOCUMENTED.map(str::to_owned).into_iter().chain(headers))?;
+            let first = DOCUMENTED.iter().chain(points).map(|name| (*name).to_owned());
+            writer.write_record(first.chain(headers))?;
             for &row in rows {
-                let face = documented(&self.faces[row as usize]);
-                writer.write_record(face.into_iter().chain(own(row).map(str::to_owned)))?;
+                let face = &self.faces[row as usize];
+                let of =
+                    |at: usize| face.landmarks.map(|landmarks| landmarks.numbers()[at].to_string()).unwrap_or_default();
+                let own = own(row).map(str::to_owned);
+                writer.write_record(documented(face).into_iter().chain((0..points.len()).map(of)).chain(own))?;
             }
         }
         Ok(writer.flush()?)

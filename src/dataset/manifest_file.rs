@@ -10,7 +10,7 @@ use polars::prelude::*;
 use super::paths::normalise;
 use super::{DatasetError, Face, Fault, FaultIn, Manifest, PixelSource, SourceTable, self_digest};
 use crate::files;
-use crate::preprocess::BoundingBox;
+use crate::preprocess::{BoundingBox, Landmarks};
 
 /// Rows of one slice, which is one row group of the file.
 const SLICE: usize = 65_536;
@@ -84,6 +84,12 @@ impl Manifest {
                 faces.iter().map(|face| file(face).map(|(_, modified)| modified)).collect::<Vec<_>>(),
             ),
         ];
+        if self.faces.iter().any(|face| face.landmarks.is_some()) {
+            for (at, name) in Landmarks::COLUMNS.into_iter().enumerate() {
+                let number = |face: &Face| face.landmarks.map(|landmarks| landmarks.numbers()[at]);
+                columns.push(Column::new(name.into(), faces.iter().map(number).collect::<Vec<_>>()));
+            }
+        }
         if self.faces.iter().any(|face| face.fault.is_some()) {
             columns.push(borrowed("fault", |face| face.fault.as_ref().map(|fault| fault.reason.as_str())));
             columns.push(borrowed("fault_in", |face| face.fault.as_ref().map(|fault| fault.part.name())));
@@ -135,6 +141,11 @@ impl Manifest {
         let score = float("detector_score")?;
         let size = column("size")?.u64().map_err(other("size"))?;
         let modified = column("modified_ns")?.i64().map_err(other("modified_ns"))?;
+        // The columns exist only if there are landmarks.
+        let points = match column(Landmarks::COLUMNS[0]) {
+            Ok(_) => Landmarks::COLUMNS.into_iter().map(float).collect::<Result<Vec<_>, _>>()?,
+            Err(_) => Vec::new(),
+        };
         // The columns exist only if there are faults.
         let faults = match column("fault") {
             Ok(_) => Some((text("fault")?, text("fault_in")?)),
@@ -163,6 +174,12 @@ impl Manifest {
                 [None, None, None, None] => None,
                 _ => return Err(wrong("an incomplete box")),
             };
+            let numbers: Vec<f32> = points.iter().filter_map(|point| point.get(i)).collect();
+            let landmarks = match <[f32; 10]>::try_from(&numbers[..]) {
+                Ok(numbers) => Some(Landmarks::from_numbers(numbers)),
+                Err(_) if numbers.is_empty() => None,
+                Err(_) => return Err(wrong("incomplete landmarks")),
+            };
             let fault = |(reason, part): (&StringChunked, &StringChunked)| match (reason.get(i), part.get(i)) {
                 (None, None) => Ok(None),
                 (Some(reason), Some(part)) => match FaultIn::named(part) {
@@ -177,6 +194,7 @@ impl Manifest {
                 image_id: image_id.get(i).ok_or_else(|| wrong("no image_id"))?.to_owned(),
                 pixels,
                 bbox,
+                landmarks,
                 detector_score: score.get(i),
                 content: content.get(i).map(str::parse).transpose().map_err(|_| wrong("a damaged digest"))?,
                 fault: faults.map(fault).transpose()?.flatten(),

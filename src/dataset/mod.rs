@@ -44,11 +44,12 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, Hasher};
 use crate::files::FileError;
-use crate::preprocess::{BoundingBox, Crop};
+use crate::preprocess::{BoundingBox, Crop, Landmarks};
 use crate::progress::{Cancel, Progress};
 use crate::protocol::{ListedPair, PairList};
 use crate::similarity::Labelled;
 
+pub(crate) use columns::landmarks as landmark_columns;
 pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};
@@ -73,6 +74,8 @@ pub struct Face {
     pub pixels: PixelSource,
     /// Box of the face in the picture at `pixels`, in pixels; `None`: the whole picture.
     pub bbox: Option<BoundingBox>,
+    /// Its landmarks in the picture at `pixels`, in pixels, which aligning needs.
+    pub landmarks: Option<Landmarks>,
     /// The detector's confidence as recorded, usually in 0..=1.
     pub detector_score: Option<f32>,
     /// Digest of the picture at `pixels`; `None` if it could not be read (embedding reports why).
@@ -91,10 +94,25 @@ impl Face {
             image_id: path.clone(),
             pixels: PixelSource::File { path, size: 0, modified: 0 },
             bbox: None,
+            landmarks: None,
             detector_score: None,
             content: None,
             fault: None,
         }
+    }
+
+    /// The fault that fails the face under this crop.
+    pub(crate) fn failing(&self, crop: Crop) -> Option<&Fault> {
+        self.fault.as_ref().filter(|fault| match fault.part {
+            FaultIn::Face => true,
+            FaultIn::Box => match crop {
+                Crop::Box { .. } => true,
+                // A line with too few values, for example, has neither.
+                Crop::Align => self.landmarks.is_none(),
+                Crop::Whole | Crop::Centre { .. } => false,
+            },
+            FaultIn::Landmarks => crop == Crop::Align,
+        })
     }
 }
 
@@ -293,8 +311,8 @@ impl Manifest {
 
     /// Describes how many faces fail under this crop because of invalid rows; `None` if none does.
     pub(crate) fn wrong_rows(&self, crop: Crop) -> Option<String> {
-        let fails = |face: &&Face| face.fault.as_ref().is_some_and(|fault| fault.counts(crop));
-        let (wrong, all) = (self.faces.iter().filter(fails).count(), self.len());
+        let wrong = self.faces.iter().filter(|face| face.failing(crop).is_some()).count();
+        let all = self.len();
         match wrong {
             0 => None,
             1 => Some(format!("1 of {all} faces has an invalid row and fails; see failures.csv for the reason")),
@@ -322,18 +340,20 @@ impl Manifest {
         distinct.into_iter().collect()
     }
 
-    /// Digest over everything that can change a result: the order of the rows, and the ids, content, box and fault of each.
+    /// Digest over everything that can change a result: the order of the rows, and the ids, content, box, landmarks and fault of each.
     /// Paths and modification times are not part of it.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::default();
         hasher.field(b"facevault manifest 1");
-        for Face { face_id, identity_id, image_id, bbox, content, fault, .. } in &self.faces {
+        for Face { face_id, identity_id, image_id, bbox, landmarks, content, fault, .. } in &self.faces {
             hasher.field(face_id.as_bytes());
             // Which optional values are present: an empty identity differs from none.
-            let there = [u8::from(identity_id.is_some()), u8::from(content.is_some()), u8::from(bbox.is_some())];
+            let there = [identity_id.is_some(), content.is_some(), bbox.is_some()].map(u8::from);
+            // Faces without landmarks are hashed as they were before there were any.
+            let there = [&there[..], if landmarks.is_some() { &[1] } else { &[] }].concat();
             match fault {
-                None => hasher.field(&there),
+                None => hasher.field(&there[..]),
                 // The reason is written to the run's failures: a different one makes a different run.
                 Some(Fault { part, reason }) => {
                     hasher.field(&[&there[..], part.name().as_bytes()].concat());
@@ -343,8 +363,9 @@ impl Manifest {
             hasher.field(identity_id.as_deref().unwrap_or_default().as_bytes());
             hasher.field(image_id.as_bytes());
             hasher.field(content.as_ref().map_or(&[], |content| &content.bytes()[..]));
-            for edge in bbox.iter().flat_map(|bbox| [bbox.x1, bbox.y1, bbox.x2, bbox.y2]) {
-                hasher.update(&edge.to_le_bytes());
+            let edges = bbox.iter().flat_map(|bbox| [bbox.x1, bbox.y1, bbox.x2, bbox.y2]);
+            for number in edges.chain(landmarks.iter().flat_map(Landmarks::numbers)) {
+                hasher.update(&number.to_le_bytes());
             }
         }
         for PairList { name, pairs, .. } in &self.lists {

@@ -150,6 +150,8 @@ impl FaceTableParser {
         // The box refers to the photo; for a crop, the detector's output is ignored.
         let photo = self.kind == TableKind::Phase1(Phase1Image::Photo);
         let bbox = columns.bbox.filter(|_| photo).and_then(|columns| fault.keep(FaultIn::Box, row.full_bbox(columns)));
+        let landmarks = columns.landmarks.filter(|_| photo && whole);
+        let landmarks = landmarks.and_then(|columns| fault.keep(FaultIn::Landmarks, row.landmarks(columns)).flatten());
         let score = columns.score.map(|column| row.number(column));
         let score =
             if photo { score.and_then(|score| fault.keep(FaultIn::Box, score)) } else { score.and_then(Result::ok) };
@@ -159,6 +161,7 @@ impl FaceTableParser {
             image_id,
             pixels: PixelSource::File { path, size: 0, modified: 0 },
             bbox,
+            landmarks,
             detector_score: score.flatten().map(|score| score as f32),
             content: None,
             fault: fault.fault(),

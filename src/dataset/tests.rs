@@ -628,9 +628,10 @@ prop_compose! {
         file in optional(("[a-z]{1,3}/[a-z]{1,3}", any::<u64>(), any::<i64>())),
         drawn in any::<(u32, u32)>(),
         corner in optional((0f32..1e4, 0f32..1e4, 1f32..1e3, 1f32..1e3)),
+        numbers in optional(prop::array::uniform10(-1e4f32..1e4)),
         detector_score in optional(0f32..=1.0),
         content in optional(any::<u64>()),
-        fault in optional((prop::sample::select(vec![FaultIn::Face, FaultIn::Box]), ".{0,9}")),
+        fault in optional((prop::sample::select(vec![FaultIn::Face, FaultIn::Box, FaultIn::Landmarks]), ".{0,9}")),
     ) -> Face {
         let pixels = match file {
             Some((path, size, modified)) => PixelSource::File { path, size, modified },
@@ -639,7 +640,8 @@ prop_compose! {
         let bbox = corner.map(|(x, y, w, h)| BoundingBox { x1: x, y1: y, x2: x + w, y2: y + h });
         let content = content.map(|bytes| Digest::of(&bytes.to_le_bytes()));
         let fault = fault.map(|(part, reason)| Fault { part, reason });
-        Face { face_id, identity_id, image_id, pixels, bbox, detector_score, content, fault }
+        let landmarks = numbers.map(Landmarks::from_numbers);
+        Face { face_id, identity_id, image_id, pixels, bbox, landmarks, detector_score, content, fault }
     }
 }
 
@@ -695,7 +697,14 @@ proptest! {
             Some(bbox) => Some(BoundingBox { x2: bbox.x2 + 1.0, ..bbox }),
             None => Some(BoundingBox { x1: 0.0, y1: 0.0, x2: 1.0, y2: 1.0 }),
         }));
-        for part in [FaultIn::Face, FaultIn::Box] {
+        assert!(changed(&|m| {
+            let landmarks = &mut m.faces[row].landmarks;
+            *landmarks = if landmarks.is_some() { None } else { Some(Landmarks::from_numbers([0.5; 10])) };
+        }));
+        assert!(manifest.faces[row].landmarks.is_none() || changed(&|m| {
+            m.faces[row].landmarks.as_mut().unwrap().0[4][1] += 1.0;
+        }));
+        for part in [FaultIn::Face, FaultIn::Box, FaultIn::Landmarks] {
             let fault = |reason: &str| Some(Fault { part, reason: reason.into() });
             let with = |reason: &str| {
                 let mut other = manifest.clone();
@@ -754,6 +763,67 @@ fn face_metadata_of_folders_is_a_phase_1_table() {
     let folders = place.folders().unwrap();
     let table = place.crops(metadata(&folders, &all(&folders))).unwrap();
     assert_eq!(table.faces, folders.faces);
+}
+
+#[test]
+fn landmarks_are_read_from_a_phase_1_table_of_photos_and_handed_over() {
+    let place = TestDir::new();
+    place.put("p.jpg", "one").put("q.jpg", "two");
+    let points = Landmarks::COLUMNS.join(",");
+    let csv = format!(
+        "face_id,photo_id,face_path,x,y,w,h,{points}\na,p.jpg,p.jpg,1,2,3,4,1,2,3,4,5.5,6,7,8,9,10\n\
+         b,q.jpg,q.jpg,1,2,3,4,,,,,,,,,,\nc,q.jpg,q.jpg,1,2,3,4,1,2,3,4,5,inf,7,8,9,10\n"
+    );
+    let photos = place.table(&csv, Phase1Image::Photo, &[]).unwrap();
+    let expected = Landmarks([[1.0, 2.0], [3.0, 4.0], [5.5, 6.0], [7.0, 8.0], [9.0, 10.0]]);
+    assert_eq!(photos.faces.iter().map(|face| face.landmarks).collect::<Vec<_>>(), [Some(expected), None, None]);
+    let fault = photos.faces[2].fault.as_ref().unwrap();
+    assert_eq!(fault.part, FaultIn::Landmarks);
+    assert_snapshot!(fault.reason, @"line 4: `nose_y` is `inf`, expected a finite number such as 12 or 12.5");
+    assert_eq!(
+        photos.wrong_rows(Crop::Align).unwrap(),
+        "1 of 3 faces has an invalid row and fails; see failures.csv for the reason"
+    );
+    assert_eq!(photos.wrong_rows(Crop::Whole), None);
+    let crops = place.crops(&csv).unwrap();
+    assert!(crops.faces.iter().all(|face| face.landmarks.is_none() && face.fault.is_none()), "they are of the photo");
+    let expected = [csv.lines().next(), csv.lines().nth(2)].map(Option::unwrap).join("\n");
+    assert_eq!(metadata(&photos, &[1]).trim_end(), expected);
+
+    // Behind the documented columns, where some face has them; the source's own move aside.
+    place.put("n1/a.jpg", "a").put("n1/b.jpg", "b");
+    let mut folders = place.folders().unwrap();
+    let plain = folders.digest();
+    folders.table = SourceTable {
+        headers: vec!["nose_x".into(), "note".into()],
+        columns: vec![["7", "8"].into_iter().collect(), ["u", "v"].into_iter().collect()],
+    };
+    assert!(metadata(&folders, &[0]).starts_with(
+        "face_id,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score,crop_path,nose_x,note\n"
+    ));
+    folders.faces[1].landmarks = Some(Landmarks([[1.0, 2.0], [3.0, 4.0], [5.5, 6.0], [7.0, 8.0], [9.0, 10.0]]));
+    assert_snapshot!(metadata(&folders, &[1, 0]), @"
+    face_id,image_id,identity_id,bbox_x1,bbox_y1,bbox_x2,bbox_y2,detector_score,crop_path,left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y,mouth_left_x,mouth_left_y,mouth_right_x,mouth_right_y,meta.nose_x,note
+    n1/b.jpg,n1/b.jpg,n1,,,,,,n1/b.jpg,1,2,3,4,5.5,6,7,8,9,10,8,v
+    n1/a.jpg,n1/a.jpg,n1,,,,,,n1/a.jpg,,,,,,,,,,,7,u
+    ");
+    assert!(folders.digest() != plain);
+}
+
+/// A manifest of an earlier version, and the names of its runs, stay what they are.
+#[test]
+fn a_manifest_without_landmarks_has_no_trace_of_them() {
+    let manifest = procedural::open(1, 2, 2, 96).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("manifest.parquet");
+    manifest.write_parquet(&path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    assert!(!bytes.windows(10).any(|window| window == b"left_eye_x"));
+    assert_snapshot!(manifest.digest(), @"c466c8624c02d057b0fb20c6f7160628f66aa17d1b6fc0eb7cffcf145b9ee55f");
+    let mut aligned = manifest.clone();
+    aligned.faces[3].landmarks = Some(Landmarks::from_numbers([0.25; 10]));
+    aligned.write_parquet(&path).unwrap();
+    assert_eq!(Manifest::read_parquet(&path, PathBuf::new()).unwrap(), aligned);
 }
 
 /// More rows than one slice of the file holds.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use crate::dataset::{self, DatasetSource, Manifest, PixelSource, ReadError, synthetic};
+use crate::dataset::{self, DatasetSource, Face, Manifest, PixelSource, ReadError, synthetic};
 use crate::embed::{FaceFailure, FailureKind, PixelReader};
 use crate::preprocess::{self, Limits, Preprocess, PreprocessError, RenderBuffers};
 use crate::quality::{self, Quality};
@@ -57,8 +57,7 @@ impl<'a> FaceReader<'a> {
     }
 
     fn picture(&self, row: usize) -> Result<RgbImage, FaceFailure> {
-        let fault = self.manifest.faces[row].fault.as_ref();
-        if let Some(fault) = fault.filter(|fault| fault.counts(self.preprocess.crop)) {
+        if let Some(fault) = self.manifest.faces[row].failing(self.preprocess.crop) {
             return Err(FaceFailure::new(FailureKind::Row, fault.reason.clone()));
         }
         if let PixelSource::Synthetic { identity, sample } = self.manifest.faces[row].pixels {
@@ -92,9 +91,10 @@ impl<'a> FaceReader<'a> {
     }
 
     fn cut(&self, row: usize, picture: &RgbImage, out: &mut [u8]) -> Result<[usize; 2], FaceFailure> {
-        let bbox = self.manifest.faces[row].bbox.as_ref();
+        let Face { bbox, landmarks, .. } = &self.manifest.faces[row];
+        let (bbox, landmarks) = (bbox.as_ref(), landmarks.as_ref());
         SCRATCH
-            .with_borrow_mut(|scratch| preprocess::render(picture, bbox, self.preprocess, scratch, out))
+            .with_borrow_mut(|scratch| preprocess::render(picture, bbox, landmarks, self.preprocess, scratch, out))
             .map_err(|error: PreprocessError| FaceFailure::new(FailureKind::Crop, error.to_string()))
     }
 

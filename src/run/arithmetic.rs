@@ -9,15 +9,29 @@ use crate::digest::Digest;
 use crate::embed::{EmbedJob, EmbedOptions, EmbedSample, FaceReader};
 use crate::model::{self, BatchSize, Embedder, Execution, Kernels};
 use crate::plan::RunPlan;
-use crate::preprocess::BoundingBox;
+use crate::preprocess::{BoundingBox, Landmarks};
 use crate::progress::Cancel;
 use crate::provenance::{ConfigOrigin, Provenance, RunArithmetic};
 use crate::weights;
 
-/// Encoded pictures, each with a box at fractional pixels and larger than any network's input.
-const PICTURES: [(&[u8], BoundingBox); 2] = [
-    (include_bytes!("../../assets/arithmetic/photo.jpg"), BoundingBox { x1: 38.5, y1: 27.25, x2: 277.75, y2: 305.0 }),
-    (include_bytes!("../../assets/arithmetic/drawing.png"), BoundingBox { x1: 13.0, y1: 9.75, x2: 250.5, y2: 271.25 }),
+/// An encoded picture with a box at fractional pixels, larger than any network's input, and tilted landmarks.
+struct BuiltIn {
+    encoded: &'static [u8],
+    bbox: BoundingBox,
+    landmarks: Landmarks,
+}
+
+const PICTURES: [BuiltIn; 2] = [
+    BuiltIn {
+        encoded: include_bytes!("../../assets/arithmetic/photo.jpg"),
+        bbox: BoundingBox { x1: 38.5, y1: 27.25, x2: 277.75, y2: 305.0 },
+        landmarks: Landmarks([[118.5, 141.25], [196.0, 150.75], [152.25, 194.0], [117.75, 226.5], [180.5, 234.25]]),
+    },
+    BuiltIn {
+        encoded: include_bytes!("../../assets/arithmetic/drawing.png"),
+        bbox: BoundingBox { x1: 13.0, y1: 9.75, x2: 250.5, y2: 271.25 },
+        landmarks: Landmarks([[88.25, 104.5], [171.0, 95.75], [133.5, 140.25], [103.0, 188.75], [170.5, 181.0]]),
+    },
 ];
 
 /// The fingerprint of a network as a config uses it; `None` if cancelled.
@@ -26,13 +40,14 @@ pub(super) fn fingerprint(
     network: &mut dyn Embedder,
     cancel: &Cancel,
 ) -> Result<Option<Digest>, RunError> {
-    let face = |(i, (_, bbox)): (usize, &(&[u8], BoundingBox))| Face {
+    let face = |(i, BuiltIn { bbox, landmarks, .. }): (usize, &BuiltIn)| Face {
         face_id: format!("built-in {i}"),
         bbox: Some(*bbox),
+        landmarks: Some(*landmarks),
         ..Face::of_picture("")
     };
     let manifest = Manifest { faces: PICTURES.iter().enumerate().map(face).collect(), ..Manifest::default() };
-    let pictures = PICTURES.map(|(bytes, _)| bytes);
+    let pictures = PICTURES.map(|picture| picture.encoded);
     let reader = FaceReader::in_memory(&manifest, &config.preprocess, &config.dataset, &pictures);
     // One batch, whatever the config says: batches change no number, and are not to change which numbers are asked for.
     let options = EmbedOptions { batch_size: BatchSize::Faces(4), chunk_size: PICTURES.len(), ..config.embed.clone() };

@@ -2,7 +2,7 @@
 
 use super::inspect::EmbeddedFaces;
 use crate::breakdown::{FaceColumn, GoodValues};
-use crate::dataset::{Face, PixelSource};
+use crate::dataset::{Face, PixelSource, landmark_columns};
 use crate::preprocess::BoundingBox;
 use crate::quality::{MIDDLE_GREY, Quality};
 
@@ -61,8 +61,9 @@ pub(super) fn columns(faces: &EmbeddedFaces) -> Vec<FaceColumn<'_>> {
         columns.push(FaceColumn::texts("source", sources));
     }
     let table = &faces.manifest.table;
-    for (header, column) in table.headers.iter().zip(&table.columns) {
-        if !NON_ATTRIBUTE_HEADERS.contains(&header.trim()) {
+    let landmarks = landmark_columns(&table.headers);
+    for (at, (header, column)) in table.headers.iter().zip(&table.columns).enumerate() {
+        if !NON_ATTRIBUTE_HEADERS.contains(&header.trim()) && !landmarks.is_some_and(|columns| columns.contains(&at)) {
             let values = faces.rows.iter().map(|&row| column.get(row)).collect();
             columns.push(FaceColumn::texts(&format!("meta.{header}"), values));
         }

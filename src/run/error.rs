@@ -123,6 +123,10 @@ pub enum RunError {
     )]
     WholePhotos { faces: u64, side: u32, size: u32, remedy: String },
     #[error(
+        "none of the {faces} faces has landmarks, by which `preprocess.crop: {{mode: align}}` aligns them; {remedy}"
+    )]
+    NoLandmarks { faces: usize, remedy: &'static str },
+    #[error(
         "{run} was tested by `{protocol}` on a different list of pairs, so decisions cannot be compared pair by pair; \
          use another metric for the ablation, or the dataset's own list in every step"
     )]

@@ -29,7 +29,8 @@ pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
         return None;
     };
     let taken = match config.preprocess.crop {
-        Crop::Box { .. } => return None,
+        // The table may hold landmarks as well; one without any is refused.
+        Crop::Box { .. } | Crop::Align => return None,
         Crop::Whole => "the whole picture",
         Crop::Centre { .. } => "the middle of the picture",
     };
@@ -50,7 +51,7 @@ impl MissingBoxes {
         if crops || !matches!(config.preprocess.crop, Crop::Box { .. }) {
             return None;
         }
-        let usable = || manifest.faces.iter().filter(|face| face.fault.is_none());
+        let usable = || manifest.faces.iter().filter(|face| face.failing(config.preprocess.crop).is_none());
         let without_box = usable().filter(|face| face.bbox.is_none()).count() as u64;
         let table = matches!(config.dataset, DatasetSource::Folders { .. } | DatasetSource::HubFolders { .. });
         (without_box > 0).then(|| Self { without_box, faces: usable().count() as u64, table })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{MissingBoxes, RunContext, RunError, pair_lists, unused_boxes};
+use super::{MissingBoxes, MissingLandmarks, RunContext, RunError, pair_lists, unused_boxes};
 use crate::config::ExperimentConfig;
 use crate::dataset::{self, DatasetError, DatasetSource, Manifest};
 use crate::files::{self, FileError};
@@ -60,6 +60,10 @@ impl RunContext<'_> {
         if let Some(whole) = MissingBoxes::of(config, &manifest) {
             whole.refuse(config, &manifest)?;
             self.progress.say(&whole.sentence());
+        }
+        if let Some(missing) = MissingLandmarks::of(config, &manifest) {
+            missing.refuse()?;
+            self.progress.say(&missing.sentence());
         }
         Ok(manifest)
     }

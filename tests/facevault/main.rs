@@ -1,6 +1,7 @@
 //! Everything that is tested from outside: the library through its public interface, and the binary as a user runs it.
 
 mod ablate;
+mod align;
 mod arithmetic;
 mod breakdown;
 mod changed;

@@ -2,7 +2,7 @@
 
 use image::ImageFormat;
 
-use super::{BoundingBox, Limits};
+use super::{BoundingBox, Landmarks, Limits};
 
 /// Why a face has no pixels. It has no path: the caller knows which face it is.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,22 @@ pub enum PreprocessError {
         bbox.x1, bbox.y1, bbox.x2, bbox.y2
     )]
     EmptyCrop { bbox: BoundingBox, width: u32, height: u32 },
+    /// A face to be aligned has no landmarks.
+    #[error("the face has no landmarks to align it by; provide them in `dataset.boxes`, or let `detect` find them")]
+    NoLandmarks,
+    /// No alignment follows from the landmarks.
+    #[error("the landmarks {landmarks} (eyes, nose, corners of the mouth) {problem}; correct them")]
+    UnusableLandmarks {
+        landmarks: Landmarks,
+        /// What they are: "lie on one line".
+        problem: &'static str,
+    },
+    /// The aligned face has nothing of the picture.
+    #[error(
+        "aligned by the landmarks {landmarks} (eyes, nose, corners of the mouth), the face is outside the \
+         {width} × {height} picture; give the landmarks in pixels of the picture"
+    )]
+    AlignedOutside { landmarks: Landmarks, width: u32, height: u32 },
 }
 
 impl PreprocessError {

@@ -1,9 +1,11 @@
-//! Encoded pictures to network input: decode, crop, resize and mirror, bit for bit as the programs did that published the
+//! Encoded pictures to network input: decode, crop or align, resize and mirror, bit for bit as the programs did that published the
 //! numbers. It does no I/O; standardising is the network's first step.
 //!
 //! [`decode`] gives the pixels of Pillow's `ImageOps.exif_transpose(im).convert("RGB")`, crops are those of
-//! `align_dataset_mtcnn.py` and `facenet_pytorch.extract_face`, and the filters are Pillow's and OpenCV's.
+//! `align_dataset_mtcnn.py` and `facenet_pytorch.extract_face`, the filters are Pillow's and OpenCV's, and faces are
+//! aligned as insightface's `face_align.norm_crop` aligns them.
 
+mod align;
 mod bounding_box;
 mod crop;
 mod decode;
@@ -12,6 +14,7 @@ mod gif;
 mod ifd;
 mod jpeg;
 mod kind;
+mod landmarks;
 mod limits;
 mod opencv;
 mod options;
@@ -22,12 +25,14 @@ mod profiles;
 pub mod quality;
 mod size;
 mod tiff;
+mod warp;
 
 pub use bounding_box::BoundingBox;
 pub use decode::decode;
 pub use error::PreprocessError;
 pub use facevault_jpeg::Limits;
 pub use kind::{HEAD, PictureKind};
+pub use landmarks::Landmarks;
 pub use options::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, PreprocessChanges, Resize, Standardise};
 pub use profiles::{PROFILES, profile};
 pub use size::size;
@@ -44,11 +49,16 @@ pub struct RenderBuffers {
 
 /// Cuts the face out of a picture and resizes it into `out`: size × size × 3 bytes, row by row, channels interleaved in
 /// the configured order. [`mirror`] mirrors it, the network standardises it. Returns the crop's width and height in
-/// pixels of the picture.
+/// pixels of the picture. [`Crop::Align`] cuts out a tilted square, whose side is both: size over the transform's scale,
+/// rounded.
+///
+/// `bbox` matters only to [`Crop::Box`], `landmarks` only to [`Crop::Align`].
 ///
 /// # Errors
 ///
-/// [`PreprocessError::EmptyCrop`] when the box covers nothing of the picture, [`PreprocessError::EmptyPicture`].
+/// [`PreprocessError::EmptyCrop`] when the box covers nothing of the picture, [`PreprocessError::EmptyPicture`]; when
+/// aligning, [`PreprocessError::NoLandmarks`], [`PreprocessError::UnusableLandmarks`] and
+/// [`PreprocessError::AlignedOutside`].
 ///
 /// # Panics
 ///
@@ -56,29 +66,47 @@ pub struct RenderBuffers {
 pub fn render(
     picture: &RgbImage,
     bbox: Option<&BoundingBox>,
+    landmarks: Option<&Landmarks>,
     preprocess: &Preprocess,
     scratch: &mut RenderBuffers,
     out: &mut [u8],
 ) -> Result<[usize; 2], PreprocessError> {
     let size = preprocess.resize.size as usize;
     assert_eq!(out.len(), size * size * 3, "a face of side {size} does not fit the buffer");
+    let source = match preprocess.crop {
+        Crop::Align => align::align(picture, landmarks, size, out)?,
+        crop => cut_out(picture, bbox, crop, preprocess.resize, scratch, out)?,
+    };
+    if preprocess.channels == ChannelOrder::Bgr {
+        for [red, _, blue] in out.as_chunks_mut::<3>().0 {
+            std::mem::swap(red, blue);
+        }
+    }
+    Ok(source)
+}
+
+/// Every crop but the aligned one: a rectangle of the picture, resized.
+fn cut_out(
+    picture: &RgbImage,
+    bbox: Option<&BoundingBox>,
+    crop: Crop,
+    resize: Resize,
+    scratch: &mut RenderBuffers,
+    out: &mut [u8],
+) -> Result<[usize; 2], PreprocessError> {
+    let size = resize.size as usize;
     let (width, height) = picture.dimensions();
-    let face = PixelView::of(picture, crop::region(bbox, preprocess.crop, size, width, height)?);
+    let face = PixelView::of(picture, crop::region(bbox, crop, size, width, height)?);
     if (face.width, face.height) == (size, size) {
         // Every filter is the identity here, as it is for every face of an aligned dataset.
         for (to, y) in out.chunks_exact_mut(size * 3).zip(0..) {
             to.copy_from_slice(face.row(y));
         }
     } else {
-        match preprocess.resize.filter {
+        match resize.filter {
             Filter::PillowBilinear => scratch.pillow.resize(face, pillow::FilterShape::Triangle, size, out),
             Filter::PillowBicubic => scratch.pillow.resize(face, pillow::FilterShape::Cubic, size, out),
             Filter::OpencvLinear => scratch.opencv.resize(face, size, out),
-        }
-    }
-    if preprocess.channels == ChannelOrder::Bgr {
-        for [red, _, blue] in out.as_chunks_mut::<3>().0 {
-            std::mem::swap(red, blue);
         }
     }
     Ok([face.width, face.height])
@@ -131,7 +159,7 @@ mod tests {
 
     fn rendered(picture: &RgbImage, preprocess: &Preprocess, scratch: &mut RenderBuffers) -> Vec<u8> {
         let mut out = vec![0; (preprocess.resize.size.pow(2) * 3) as usize];
-        render(picture, None, preprocess, scratch, &mut out).unwrap();
+        render(picture, None, None, preprocess, scratch, &mut out).unwrap();
         out
     }
 
@@ -210,7 +238,7 @@ mod tests {
         let mut out = [0; 12];
         let preprocess = whole(2, Filter::PillowBilinear);
         let error =
-            render(&RgbImage::new(0, 3), None, &preprocess, &mut RenderBuffers::default(), &mut out).unwrap_err();
+            render(&RgbImage::new(0, 3), None, None, &preprocess, &mut RenderBuffers::default(), &mut out).unwrap_err();
         insta::assert_snapshot!(error, @"the picture has no pixels (0 × 3); replace it or remove it from the dataset");
     }
 }

@@ -54,7 +54,8 @@ pub struct ResizeChanges {
     /// 224).
     #[schemars(range(min = 75, max = 1024), extend("x-unit" = "pixels", "x-default" = "the profile's"))]
     pub size: Option<u32>,
-    /// Resampling filter, equal to its original to the last bit.
+    /// Resampling filter, equal to its original to the last bit. `crop: {mode: align}` resamples in its own way and does
+    /// not use it.
     #[schemars(extend("x-default" = "the profile's"))]
     pub filter: Option<Filter>,
 }
@@ -118,6 +119,10 @@ pub enum Crop {
         #[schemars(range(max = 1), extend("exclusiveMinimum" = 0, "x-digits" = 9))]
         fraction: f64,
     },
+    /// The face turned upright and scaled by its five landmarks, as insightface aligns faces (similarity transform to its
+    /// template for 112 pixels, bilinear, black outside the picture). `resize.filter` plays no part. A face without
+    /// landmarks fails.
+    Align,
 }
 
 /// Unit of a crop's margin.
@@ -135,7 +140,7 @@ pub enum MarginUnit {
 pub struct Resize {
     /// Side of the network's input, pixels.
     pub size: u32,
-    /// Which resampling.
+    /// Which resampling; not used by [`Crop::Align`].
     pub filter: Filter,
 }
 

@@ -4,8 +4,16 @@
 use crate::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Resize, Standardise};
 
 /// Names of all profiles.
-pub const PROFILES: &[&str] =
-    &["facenet-tf", "facenet-pytorch", "facevault-notebook", "facevault-api", "insightface-bin", "dinov2", "clip"];
+pub const PROFILES: &[&str] = &[
+    "facenet-tf",
+    "facenet-pytorch",
+    "facevault-notebook",
+    "facevault-api",
+    "insightface",
+    "insightface-bin",
+    "dinov2",
+    "clip",
+];
 
 /// The profile with this name.
 #[must_use]
@@ -23,6 +31,7 @@ pub fn profile(name: &str) -> Option<Preprocess> {
         "facenet-pytorch" => (boxed(14.0, MarginUnit::OutputPixels), Filter::PillowBilinear, 160, by_128, Mirror::None),
         "facevault-notebook" => (Crop::Whole, Filter::OpencvLinear, 160, by_half_range, Mirror::None),
         "facevault-api" => (Crop::Whole, Filter::PillowBicubic, 160, by_half_range, Mirror::None),
+        "insightface" => (Crop::Align, Filter::OpencvLinear, 112, by_half_range, Mirror::None),
         "insightface-bin" => (Crop::Whole, Filter::PillowBilinear, 112, by_half_range, Mirror::Sum),
         "dinov2" | "clip" => (Crop::Whole, Filter::PillowBicubic, 224, unit_range, Mirror::None),
         _ => return None,

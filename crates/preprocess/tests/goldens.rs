@@ -35,7 +35,7 @@ fn preprocess(crop: Crop, size: u32, filter: Filter) -> Preprocess {
 
 fn face(picture: &RgbImage, bbox: Option<&BoundingBox>, preprocess: &Preprocess) -> Vec<u8> {
     let mut out = vec![0; (preprocess.resize.size.pow(2) * 3) as usize];
-    render(picture, bbox, preprocess, &mut RenderBuffers::default(), &mut out).unwrap();
+    render(picture, bbox, None, preprocess, &mut RenderBuffers::default(), &mut out).unwrap();
     out
 }
 
