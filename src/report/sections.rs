@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::page::{DataTable, HeadlineNumber, Page, Section, TableCell};
 use super::words::{
-    GENUINE_AND_IMPOSTOR, NONE, count, counted, interval_name, judged, made, maybe, or_dash, point, target, unit,
-    value_and_interval, verdict,
+    GENUINE_AND_IMPOSTOR, NONE, count, counted, interval_name, judged, made, maybe, or_dash, point, sentence, target,
+    unit, value_and_interval, verdict,
 };
 use super::{Report, ReportError, base64, breakdown, explorer, figures, people, protocols};
 use crate::agreement::{self, PrecisionAgreement, Verification};
@@ -540,6 +540,7 @@ fn provenance(report: &Report) -> Section {
         table
     };
     Section::new("provenance", "Plan and provenance")
+        .texts(report.unpinned.as_ref().map(|text| sentence(text)))
         .with(
             table("Plan", &report.plan)
                 .note("Everything that can change a number. The run's name ends in a digest of the plan."),
