@@ -70,7 +70,7 @@ pub enum HubError {
     )]
     UrlDenied { subject: String, host: String, status: u16 },
     /// 404 or 410 of a URL.
-    #[error("{host} has no {subject} ({status}); check the URL: the file may have been moved or removed")]
+    #[error("{subject} does not exist ({status} from {host}); check the URL: the file may have been moved or removed")]
     NoUrl { subject: String, host: String, status: u16 },
     /// 429.
     #[error(

@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 
 use ureq::Body;
-use ureq::http::{HeaderMap, Response, StatusCode};
+use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 
 use super::cache::{self, Blobs};
 use super::client::{MAX_HOPS, Request, header, join, origin};
@@ -155,21 +155,19 @@ impl Hub {
     ) -> Result<(Response<Body>, String, u64, Option<u64>), HubError> {
         let mut arrived = Arrived::read(file, blobs);
         let mut url = file.url.clone();
+        self.require_safe(&url, &url, file)?;
         for _ in 0..MAX_HOPS {
-            if let Some(reason) = unusable(&url) {
-                let reason = match reason {
-                    Unusable::Credentials => "it leads to a URL with a user name or password",
-                    Unusable::NotEncrypted => "it leads to a URL that is neither https nor on this machine",
-                };
-                return Err(self.unexpected_of_url(&url, file, reason));
-            }
             let Arrived { bytes: from, etag } = &arrived;
             let request = Request { url: &url, from: *from, if_range: etag.as_deref(), service: Service::Url };
             let response = self.get(request, file, cancel)?;
             let (status, headers) = (response.status(), response.headers());
             let length = header(headers, "content-length").and_then(|text| text.parse::<u64>().ok());
             match (status.as_u16(), header(headers, "location")) {
-                (300..=399, Some(location)) => url = join(&url, location),
+                (300..=399, Some(location)) => {
+                    let next = join(&url, location);
+                    self.require_safe(&url, &next, file)?;
+                    url = next;
+                }
                 (200, _) => {
                     let is_page = header(headers, "content-type").is_some_and(|kind| kind.contains("html"));
                     if is_page {
@@ -198,6 +196,17 @@ impl Hub {
             }
         }
         Err(self.unexpected_of_url(&url, file, "too many redirects"))
+    }
+
+    /// Refuses an unsafe URL that the response of another leads to.
+    fn require_safe(&self, url: &str, next: &str, file: &UrlFile) -> Result<(), HubError> {
+        let reason = match unusable(next) {
+            None if next.parse::<Uri>().is_ok() => return Ok(()),
+            None => "it leads to an invalid URL",
+            Some(Unusable::Credentials) => "it leads to a URL with a user name or password",
+            Some(Unusable::NotEncrypted) => "it leads to a URL that is neither https nor on this machine",
+        };
+        Err(self.unexpected_of_url(url, file, reason))
     }
 
     /// Refuses a body whose end cannot be told from a broken connection, unless a digest will tell.

@@ -121,5 +121,7 @@ fn file_at_url(schema: &mut Schema) {
     const PATH: &str = r"[A-Za-z0-9._~%!$&'()*+,;=:@/-]*";
     const QUERY: &str = r"(?:\?[A-Za-z0-9._~%!$&'()*+,;=:@/?\[\]-]*)?";
     schema.insert("pattern".into(), format!("^https?://{PLACE}/{PATH}{}{QUERY}$", ENDING.0).into());
-    schema.insert("x-values".into(), format!("an https URL whose path is {}", ENDING.1).into());
+    schema.insert("x-values".into(), format!("an https URL with a path {}", ENDING.1).into());
+    schema
+        .insert("x-help".into(), "for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`".into());
 }

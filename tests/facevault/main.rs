@@ -29,4 +29,5 @@ mod rows;
 mod scale;
 mod support;
 mod throughput;
+mod url;
 mod weights;
