@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::{ContainerFile, LeftOut};
 use crate::digest::Digest;
-use crate::model::weights::Origin;
+use crate::model::weights::{Checkpoint, Origin};
 use crate::model::{EmbedderInfo, device};
+use crate::weights::{Pin, WeightsSource};
 
 /// `provenance.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,6 +123,24 @@ pub struct WeightsOrigin {
     pub origin: Origin,
     /// Digest of the file.
     pub sha256: Digest,
+    /// What pins the file; absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned_by: Option<Pin>,
+}
+
+impl WeightsOrigin {
+    /// Where the weights of a config came from.
+    #[must_use]
+    pub fn new(source: &WeightsSource, checkpoint: &Checkpoint) -> Self {
+        let Checkpoint { origin, digest, .. } = checkpoint;
+        Self { origin: origin.clone(), sha256: *digest, pinned_by: Some(source.pin()) }
+    }
+
+    /// A caution about weights that nothing pins.
+    #[must_use]
+    pub fn caution(&self) -> Option<String> {
+        self.pinned_by?.caution(Some(self.sha256))
+    }
 }
 
 /// The dataset.

@@ -33,6 +33,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     notes.extend(said.into_lines());
     notes.extend(listed.and_then(|(_, whole)| whole).map(|whole| whole.sentence()));
     notes.extend(unused_boxes(config));
+    notes.extend(config.weights.pin().caution(None));
     let problem =
         device_error.as_ref().map(ToString::to_string).or_else(|| dataset_error.as_ref().map(ToString::to_string));
     let value = json!({

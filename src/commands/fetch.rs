@@ -22,12 +22,18 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
             }
             other => other?,
         };
+        let unpinned = config.weights.pin().caution(Some(checkpoint.digest));
         let value = json!({
-            "weights": {"sha256": checkpoint.digest, "origin": checkpoint.origin, "tensors": checkpoint.tensors.len()},
+            "weights": {
+                "sha256": checkpoint.digest,
+                "origin": checkpoint.origin,
+                "pinned_by": config.weights.pin(),
+                "tensors": checkpoint.tensors.len(),
+            },
             "dataset": {"faces": manifest.len(), "identities": manifest.identities().len(), "manifest": manifest.digest()},
         });
         print(&arguments.common, &value, || {
-            format!(
+            let fetched = format!(
                 "weights  {}, {} bytes, sha256 {}\ndataset  {} faces, {} identities, manifest {}",
                 checkpoint.origin.location,
                 checkpoint.origin.bytes,
@@ -35,7 +41,8 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
                 manifest.len(),
                 manifest.identities().len(),
                 manifest.digest()
-            )
+            );
+            [Some(fetched), unpinned].into_iter().flatten().collect::<Vec<_>>().join("\n")
         })?;
         Ok(CommandOutcome::Done)
     })

@@ -468,7 +468,7 @@ fn wrong_types() {
     assert_snapshot!(refused_with("expect: 3"), @"config.yaml:4:9 `3`: `expect` must be a mapping, got the number 3");
     assert_snapshot!(refused("name: 2024"), @"config.yaml:1:7 `2024`: `name` must be a text, got the number 2024 | put it in quotes to make it a text");
     assert_snapshot!(refused_instead("dataset", "synthetic"), @"config.yaml:3:10 `synthetic`: `dataset` must be a mapping with the key `source`, got the text `synthetic`");
-    assert_snapshot!(refused_instead("weights", "{source: [], name: demo}"), @"config.yaml:3:19 `[`: `weights.source` must be `hub`, `file` or `embedded`, got a list");
+    assert_snapshot!(refused_instead("weights", "{source: [], name: demo}"), @"config.yaml:3:19 `[`: `weights.source` must be `hub`, `url`, `file` or `embedded`, got a list");
     assert_snapshot!(refused_instead("dataset", "{source: phase1, csv: a.csv, rewrite: [{from: a, to: b}, {from: 1, to: b}]}"), @"config.yaml:3:74 `1`: `dataset.rewrite.1.from` must be a text, got the number 1 | put it in quotes to make it a text");
     assert_snapshot!(refused("- name\n- dataset\n"), @"config.yaml:1:1 `-`: a config must be a mapping of keys to values, got a list");
 }
@@ -519,6 +519,31 @@ fn references_that_are_not_pinned() {
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: ../main}"), @"config.yaml:3:53 `../main`: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `../main` | a name of hexadecimal characters alone is taken for a commit hash");
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}"), @r#"config.yaml:3:70 `../x`: `dataset.folder` must be a folder in the repository (`""` for its root), without `.`, `..` or empty parts, got `../x`"#);
     assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @"config.yaml:3:31 `model.onnx`: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `model.onnx`");
+}
+
+#[test]
+fn urls_of_weights() {
+    let url = |url: &str| refused_instead("weights", &format!("{{source: url, url: \"{url}\"}}"));
+    assert_snapshot!(url("https://me:secret@a.org/w.pt"), @r#"config.yaml:3:29 `"https://me:secret@a.org/w.pt"`: `weights.url` must not contain a user name or password: the config is copied into each run | download the file yourself and use `source: file`"#);
+    assert_snapshot!(url("http://a.org/w.pt"), @r#"config.yaml:3:29 `"http://a.org/w.pt"`: `weights.url` must start with `https://`: over http, anybody on the way can change the file | http is for `localhost` and `127.0.0.1` only"#);
+    assert_snapshot!(url("http://127.0.0.1.a.org/w.pt"), @r#"config.yaml:3:29 `"http://127.0.0.1.a.org/w.pt"`: `weights.url` must start with `https://`: over http, anybody on the way can change the file | http is for `localhost` and `127.0.0.1` only"#);
+    assert_snapshot!(url("a.org/w.pt"), @r#"config.yaml:3:29 `"a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("ftp://a.org/w.pt"), @r#"config.yaml:3:29 `"ftp://a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `ftp://a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org"), @r#"config.yaml:3:29 `"https://a.org"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org/w.onnx?file=w.pt"), @r#"config.yaml:3:29 `"https://a.org/w.onnx?file=w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/w.onnx?file=w.pt` (30 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org/w.pt#part"), @r#"config.yaml:3:29 `"https://a.org/w.pt#part"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/w.pt#part` (23 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org/my weights.pt"), @r#"config.yaml:3:29 `"https://a.org/my weights.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/my weights.pt` (27 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(refused_instead("weights", "{source: url, path: w.pt}"), @"config.yaml:3:24 `path`: unknown key `path` in `weights` with `source: url` | the keys are `url` and `sha256`");
+    assert_snapshot!(refused_instead("weights", "{source: url, sha256: abc}"), @"config.yaml:3:32 `abc`: `weights.sha256` must be 64 hexadecimal characters, got `abc` | `sha256sum FILE` prints it; the Hub shows it beside each large file");
+    for good in [
+        "https://github.com/a/b/releases/download/v2.2.9/20180402-114759-vggface2.pt",
+        "https://a.org:8443/w.safetensors?version=2&key=a%20b",
+        "http://localhost:80/w.PTH",
+        "http://127.0.0.1/w.bin",
+    ] {
+        let config = accepted(SMALL, &[&format!("weights={{source: url, url: \"{good}\"}}")]);
+        assert_eq!(config.weights, WeightsSource::Url { url: good.into(), sha256: None });
+    }
 }
 
 #[test]

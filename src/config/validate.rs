@@ -12,6 +12,7 @@ use super::tree::Node;
 use super::types::ExperimentConfig;
 use super::{ablation, protocols, wire};
 use crate::dataset::{DatasetSource, Tables};
+use crate::hub::{self, Unusable};
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
 use crate::preprocess::{Crop, MarginUnit, Preprocess, PreprocessChanges, Standardise, profile};
@@ -211,9 +212,26 @@ fn weights(mut weights: WeightsSource, context: &Context<'_>) -> Result<WeightsS
     match &mut weights {
         WeightsSource::Hub { revision, .. } => in_lower_case(revision),
         WeightsSource::File { path, .. } => *path = context.path(&["weights", "path"], path, PathKind::File)?,
+        WeightsSource::Url { url, .. } => usable(url, context)?,
         WeightsSource::Embedded { .. } => {}
     }
     Ok(weights)
+}
+
+/// Refuses a URL that would show a password, or bytes that anybody on the way could change.
+fn usable(url: &str, context: &Context<'_>) -> Result<(), Diagnostic> {
+    let (rule, help) = match hub::unusable(url) {
+        None => return Ok(()),
+        Some(Unusable::Credentials) => (
+            "`weights.url` must not contain a user name or password: the config is copied into each run",
+            "download the file yourself and use `source: file`",
+        ),
+        Some(Unusable::NotEncrypted) => (
+            "`weights.url` must start with `https://`: over http, anybody on the way can change the file",
+            "http is for `localhost` and `127.0.0.1` only",
+        ),
+    };
+    Err(context.problem(&["weights", "url"], rule).help(help))
 }
 
 fn preprocess(wire: &PreprocessChanges, network: Network, context: &Context<'_>) -> Result<Preprocess, Diagnostic> {

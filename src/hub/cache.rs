@@ -6,8 +6,11 @@
 //!                     snapshots/<commit>/<path>         → ../../blobs/<etag>
 //! .locks/models--owner--name/<etag>.lock                held while a blob arrives
 //! ```
+//!
+//! Files at a URL, which Python does not know, are beside the repositories ([`super::url`]).
 
-use std::fs;
+use std::fmt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::{HubError, HubFile, HubSettings, is_commit, is_whole_commit};
@@ -16,12 +19,92 @@ use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
 
-/// The location of one file in the cache.
-pub(super) struct CacheEntry<'a> {
-    file: &'a HubFile,
+/// The blobs of one repository or URL: what is downloaded, and what arrives.
+pub(super) struct Blobs<'a> {
     root: &'a Path,
     /// `models--owner--name`.
     folder: String,
+    /// What is downloaded, for messages.
+    subject: &'a dyn fmt::Display,
+}
+
+impl<'a> Blobs<'a> {
+    /// `folder` is a name that does not lead out of the cache.
+    pub fn new(settings: &'a HubSettings, folder: String, subject: &'a dyn fmt::Display) -> Self {
+        Self { root: &settings.cache, folder, subject }
+    }
+
+    /// The folder of the repository or URL.
+    pub fn folder(&self) -> PathBuf {
+        self.root.join(&self.folder)
+    }
+
+    /// Path of the blob of this name: an entity tag or a digest.
+    pub fn blob(&self, name: &str) -> PathBuf {
+        self.folder().join("blobs").join(name)
+    }
+
+    /// Path of a blob while it is downloaded.
+    pub fn partial(&self, name: &str) -> PathBuf {
+        self.blob(&format!("{name}.incomplete"))
+    }
+
+    /// Bytes of the blob downloaded so far.
+    pub fn downloaded(&self, name: &str) -> u64 {
+        fs::metadata(self.partial(name)).map_or(0, |metadata| metadata.len())
+    }
+
+    /// Path of a reference.
+    pub fn reference(&self, name: &str) -> PathBuf {
+        self.folder().join("refs").join(name)
+    }
+
+    /// Stores what a reference means.
+    pub fn store_reference(&self, name: &str, target: &str) -> Result<(), HubError> {
+        self.write(&self.reference(name), target)
+    }
+
+    /// Writes a small text file below the folder.
+    pub fn write(&self, path: &Path, text: &str) -> Result<(), HubError> {
+        let written = path.parent().map_or(Ok(()), files::create_dir);
+        written.and_then(|()| files::commit_bytes(path, text.as_bytes())).map_err(|error| self.disk(error))
+    }
+
+    /// Waits until no other process downloads this blob, and locks it.
+    pub fn lock(&self, name: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<Lock, HubError> {
+        let folder = self.root.join(".locks").join(&self.folder);
+        let path = folder.join(format!("{name}.lock"));
+        files::create_dir(&folder).map_err(|error| self.disk(error))?;
+        let waiting = |busy: &Busy| {
+            progress.say(&format!("{} is downloading {}; waiting for it{}", busy.holder, self.subject, busy.remedy()));
+        };
+        let lock = Lock::wait(&path, waiting, cancel).map_err(|error| self.disk(error))?;
+        let lock = lock.ok_or(HubError::Interrupted)?;
+        if let Some(note) = lock.note() {
+            progress.say(note);
+        }
+        Ok(lock)
+    }
+
+    /// Flushes a complete, verified download to the disk and gives it its name.
+    pub fn keep(&self, partial: &Path, blob: &Path) -> Result<(), HubError> {
+        File::open(partial)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| fs::rename(partial, blob))
+            .map_err(FileError::new("rename into place", blob))
+            .map_err(|error| self.disk(error))
+    }
+
+    /// A failed file operation.
+    pub fn disk(&self, error: FileError) -> HubError {
+        HubError::disk(self.subject, self.root)(error)
+    }
+}
+
+/// The location of one file of a repository in the cache.
+pub(super) struct CacheEntry<'a> {
+    file: &'a HubFile,
+    pub blobs: Blobs<'a>,
 }
 
 impl<'a> CacheEntry<'a> {
@@ -29,7 +112,7 @@ impl<'a> CacheEntry<'a> {
     pub fn new(settings: &'a HubSettings, file: &'a HubFile) -> Result<Self, HubError> {
         check_names(file)?;
         let folder = format!("{}s--{}", file.kind, file.repo.replace('/', "--"));
-        Ok(Self { file, root: &settings.cache, folder })
+        Ok(Self { file, blobs: Blobs::new(settings, folder, file) })
     }
 
     /// The cached file.
@@ -38,48 +121,11 @@ impl<'a> CacheEntry<'a> {
         path.is_file().then_some(path)
     }
 
-    /// The folder of the repository.
-    pub fn folder(&self) -> PathBuf {
-        self.root.join(&self.folder)
-    }
-
-    /// Path of the blob with an entity tag.
-    pub fn blob(&self, etag: &str) -> PathBuf {
-        self.folder().join("blobs").join(etag)
-    }
-
-    /// Path of a blob while it is downloaded.
-    pub fn partial(&self, etag: &str) -> PathBuf {
-        self.blob(&format!("{etag}.incomplete"))
-    }
-
-    /// Bytes of the blob downloaded so far.
-    pub fn downloaded(&self, etag: &str) -> u64 {
-        fs::metadata(self.partial(etag)).map_or(0, |metadata| metadata.len())
-    }
-
-    /// Waits until no other process downloads this blob, and locks it.
-    pub fn lock(&self, etag: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<Lock, HubError> {
-        let folder = self.root.join(".locks").join(&self.folder);
-        let path = folder.join(format!("{etag}.lock"));
-        let disk = |error| HubError::disk(self.file, self.root)(error);
-        files::create_dir(&folder).map_err(disk)?;
-        let waiting = |busy: &Busy| {
-            progress.say(&format!("{} is downloading {}; waiting for it{}", busy.holder, self.file, busy.remedy()));
-        };
-        let lock = Lock::wait(&path, waiting, cancel).map_err(disk)?.ok_or(HubError::Interrupted)?;
-        if let Some(note) = lock.note() {
-            progress.say(note);
-        }
-        Ok(lock)
-    }
-
     /// Links a complete, verified blob into the commit's snapshot.
     pub fn link_snapshot(&self, etag: &str, commit: &str) -> Result<PathBuf, HubError> {
-        let disk = |error| HubError::disk(self.file, self.root)(error);
+        let disk = |error| self.blobs.disk(error);
         let pointer = self.pointer(commit);
-        let parent = pointer.parent().unwrap_or(self.root);
-        files::create_dir(parent).map_err(disk)?;
+        pointer.parent().map_or(Ok(()), files::create_dir).map_err(disk)?;
         self.link(etag, &pointer).map_err(FileError::new("create", &pointer)).map_err(disk)?;
         self.store_ref(commit)?;
         Ok(pointer)
@@ -90,11 +136,7 @@ impl<'a> CacheEntry<'a> {
         if self.file.revision == commit {
             return Ok(());
         }
-        let path = self.folder().join("refs").join(&self.file.revision);
-        let written = path.parent().map_or(Ok(()), files::create_dir);
-        written
-            .and_then(|()| files::commit_bytes(&path, commit.as_bytes()))
-            .map_err(HubError::disk(self.file, self.root))
+        self.blobs.store_reference(&self.file.revision, commit)
     }
 
     #[cfg(unix)]
@@ -109,11 +151,11 @@ impl<'a> CacheEntry<'a> {
     /// Where links need a privilege, the snapshot contains the file itself, as in Python.
     #[cfg(not(unix))]
     fn link(&self, etag: &str, pointer: &Path) -> std::io::Result<()> {
-        fs::rename(self.blob(etag), pointer)
+        fs::rename(self.blobs.blob(etag), pointer)
     }
 
     fn pointer(&self, commit: &str) -> PathBuf {
-        let snapshot = self.folder().join("snapshots").join(commit);
+        let snapshot = self.blobs.folder().join("snapshots").join(commit);
         self.file.path.split('/').fold(snapshot, |path, part| path.join(part))
     }
 
@@ -123,14 +165,14 @@ impl<'a> CacheEntry<'a> {
         if is_whole_commit(revision) {
             return Some(revision.clone());
         }
-        if let Ok(text) = fs::read_to_string(self.folder().join("refs").join(revision)) {
+        if let Ok(text) = fs::read_to_string(self.blobs.reference(revision)) {
             let commit = text.trim();
             return is_commit(commit).then(|| commit.to_owned());
         }
         if !is_commit(revision) {
             return None;
         }
-        let names = fs::read_dir(self.folder().join("snapshots")).ok()?;
+        let names = fs::read_dir(self.blobs.folder().join("snapshots")).ok()?;
         let mut fitting = names
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .filter(|name| name.starts_with(revision.as_str()));

@@ -1,6 +1,6 @@
 //! HTTP requests: retried after transient failures, and interruptible at any time.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, BodyReader};
 
-use super::{Hub, HubError, HubFile, HubSettings, NamedProxy, RepoKind, rate_limit, roots};
+use super::{Hub, HubError, HubFile, HubSettings, NamedProxy, RepoKind, Service, rate_limit, roots};
 use crate::progress::{Cancel, Progress};
 
 /// Maximum number of redirects.
@@ -68,7 +68,8 @@ pub(super) fn origin(url: &str) -> &str {
 /// Host and port of a URL.
 fn host(url: &str) -> &str {
     let origin = origin(url);
-    origin.split_once("://").map_or(origin, |(_, host)| host)
+    let place = origin.split_once("://").map_or(origin, |(_, place)| place);
+    place.rsplit_once('@').map_or(place, |(_, host)| host)
 }
 
 /// Resolves the URL of a `Location` or `Link` header.
@@ -103,6 +104,24 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
+/// A GET.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub url: &'a str,
+    /// The first byte that is wanted.
+    pub from: u64,
+    /// The entity tag of the bytes before it: if the file has another one by now, it is sent from its start.
+    pub if_range: Option<&'a str>,
+    pub service: Service,
+}
+
+impl<'a> Request<'a> {
+    /// One to the Hub, for the bytes from `from` on.
+    pub fn of_hub(url: &'a str, from: u64) -> Self {
+        Self { url, from, if_range: None, service: Service::Hub }
+    }
+}
+
 impl Hub {
     /// Repeats `attempt` with exponential backoff while it fails with a transient error.
     pub(super) fn with_retries<T>(
@@ -121,13 +140,14 @@ impl Hub {
             // The remedy after the semicolon does not apply: the request is retried.
             let message = error.to_string();
             let problem = message.split("; ").next().unwrap_or(&message);
-            if let HubError::RateLimited { wait, .. } = error {
+            if let HubError::RateLimited { wait, service, .. } = error {
                 match wait {
                     Some(wait) if wait > self.settings.max_wait => return Err(error),
                     // A server that says "now" and refuses again must not be asked forever.
                     wait => pause = pause.max(wait.unwrap_or_default()),
                 }
-                let remedy = if self.settings.token.is_none() { "; set HF_TOKEN for a higher limit" } else { "" };
+                let helps = service == Service::Hub && self.settings.token.is_none();
+                let remedy = if helps { "; set HF_TOKEN for a higher limit" } else { "" };
                 if self.pause.at_least(pause) {
                     progress.say(&format!("{problem}; continuing in {pause:.0?}{remedy}"));
                 }
@@ -148,7 +168,7 @@ impl Hub {
         cancel: &Cancel,
     ) -> Result<(String, HeaderMap, Vec<u8>), HubError> {
         for _ in 0..MAX_HOPS {
-            let response = self.get(&url, 0, subject, cancel)?;
+            let response = self.get(Request::of_hub(&url, 0), subject, cancel)?;
             let (status, headers) = (response.status(), response.headers().clone());
             if let Some(location) = header(&headers, "location").filter(|_| status.is_redirection()) {
                 url = join(&url, location);
@@ -173,12 +193,11 @@ impl Hub {
         Err(self.unexpected(&url, &what, "too many redirects"))
     }
 
-    /// A single GET without redirects, for the bytes from `from` on. The token is sent to the endpoint only.
+    /// A single GET without redirects. The token is sent to the endpoint only, and only by requests to the Hub.
     pub(super) fn get(
         &self,
-        url: &str,
-        from: u64,
-        subject: &HubFile,
+        Request { url, from, if_range, service }: Request<'_>,
+        subject: &dyn fmt::Display,
         cancel: &Cancel,
     ) -> Result<Response<Body>, HubError> {
         self.pause.wait(cancel)?;
@@ -188,8 +207,12 @@ impl Hub {
         let mut request = agent.get(url).header("accept-encoding", "identity");
         if from > 0 {
             request = request.header("range", format!("bytes={from}-"));
+            if let Some(etag) = if_range {
+                request = request.header("if-range", etag);
+            }
         }
-        if let Some(token) = self.settings.token.as_ref().filter(|_| self.is_endpoint(url)) {
+        let token = self.settings.token.as_ref().filter(|_| service == Service::Hub && self.is_endpoint(url));
+        if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {}", token.0));
         }
         let response = interruptible(cancel, move || request.call())?;
@@ -198,12 +221,18 @@ impl Hub {
             if let Some(problem) = roots::certificate_error(&error, &agents.roots) {
                 return HubError::Untrusted { subject, host: self.host(url), problem };
             }
+            let host_and_proxy = self.host(url);
             match (error, proxy) {
+                // Its text contains the whole URL, which may be signed.
+                (ureq::Error::BadUri(_), _) if service == Service::Url => {
+                    let reason = "not a valid URL".into();
+                    HubError::Unexpected { subject, host: host_and_proxy, reason, service }
+                }
                 (ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Protocol(_), _) => {
-                    self.unexpected(url, &subject, reason)
+                    HubError::Unexpected { subject, host: host_and_proxy, reason, service }
                 }
                 (ureq::Error::ConnectProxyFailed(reason), Some(proxy)) => proxy.refusal(host(url), subject, &reason),
-                _ => HubError::Unreachable { subject, host: self.host(url), reason },
+                _ => HubError::Unreachable { subject, host: host_and_proxy, reason, service },
             }
         })
     }
@@ -231,7 +260,8 @@ impl Hub {
 
     /// The error for a response that the Hub would not send.
     pub(super) fn unexpected(&self, url: &str, subject: &impl ToString, reason: impl Into<String>) -> HubError {
-        HubError::Unexpected { subject: subject.to_string(), host: self.host(url), reason: reason.into() }
+        let (subject, host, reason) = (subject.to_string(), self.host(url), reason.into());
+        HubError::Unexpected { subject, host, reason, service: Service::Hub }
     }
 
     /// Whether a URL belongs to the endpoint.
@@ -239,7 +269,7 @@ impl Hub {
         origin(url).eq_ignore_ascii_case(origin(&self.settings.endpoint))
     }
 
-    /// The error for an unsuccessful status.
+    /// The error for an unsuccessful status of the Hub.
     pub(super) fn refusal(&self, url: &str, status: StatusCode, headers: &HeaderMap, subject: &HubFile) -> HubError {
         let (kind, repo, revision) = (subject.kind, subject.repo.clone(), subject.revision.clone());
         let (host, name) = (self.host(url), subject.to_string());
@@ -247,20 +277,31 @@ impl Hub {
             RepoKind::Model => format!("{}/{repo}", self.settings.endpoint),
             RepoKind::Dataset => format!("{}/datasets/{repo}", self.settings.endpoint),
         };
-        if let Some(proxy) =
-            self.settings.proxies.of(url).filter(|_| status == StatusCode::PROXY_AUTHENTICATION_REQUIRED)
-        {
-            return proxy.refusal(self::host(url), name, status.as_str());
-        }
         match (status.as_u16(), header(headers, "x-error-code")) {
             (401, _) => HubError::Unauthorized { subject: name, host, token: self.settings.token.is_some() },
             (403, _) => HubError::Forbidden { subject: name, host, page },
             (404, Some("RepoNotFound")) => HubError::NoRepository { host, kind, repo },
             (404, Some("RevisionNotFound")) => HubError::NoRevision { kind, repo, revision, page },
             (404, _) => HubError::NoEntry { subject: name, revision, page },
-            (429, _) => HubError::RateLimited { subject: name, host, wait: rate_limit::pause(headers) },
-            (status @ 500..=599, _) => HubError::Server { subject: name, host, status },
-            (status, _) => self.unexpected(url, &name, format!("status {status}")),
+            _ => self.failed_status(url, status, headers, name, Service::Hub),
+        }
+    }
+
+    /// The error for an unsuccessful status that says nothing about the file itself.
+    pub(super) fn failed_status(
+        &self,
+        url: &str,
+        status: StatusCode,
+        headers: &HeaderMap,
+        subject: String,
+        service: Service,
+    ) -> HubError {
+        let host = self.host(url);
+        match (status.as_u16(), self.settings.proxies.of(url)) {
+            (407, Some(proxy)) => proxy.refusal(self::host(url), subject, status.as_str()),
+            (429, _) => HubError::RateLimited { subject, host, wait: rate_limit::pause(headers), service },
+            (status @ 500..=599, _) => HubError::Server { subject, host, status },
+            (status, _) => HubError::Unexpected { subject, host, reason: format!("status {status}"), service },
         }
     }
 }
@@ -383,6 +424,7 @@ mod tests {
         assert_eq!(origin("http://hub:80/a"), "http://hub:80");
         assert_eq!(origin("http://hub?a"), "http://hub");
         assert_eq!(host("https://hub/a"), "hub");
+        assert_eq!(host("https://me:secret@hub:80/a"), "hub:80");
         assert_ne!(origin("http://hub.evil/a"), origin("http://hub/a"));
     }
 

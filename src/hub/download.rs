@@ -1,14 +1,15 @@
-//! Downloads one file: found in the cache, or fetched, resumed, verified, and only then given its name.
+//! Downloads one file of a repository: found in the cache, or fetched, resumed, verified, and only then given its name.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
 use super::cache::{self, CacheEntry};
-use super::client::{Chunks, MAX_HOPS, escape, header, join};
+use super::client::{MAX_HOPS, Request, escape, header, join};
+use super::remote;
+use super::transfer::{Part, content_range};
 use super::{Hub, HubError, HubFile, RepoKind, git, is_commit, is_whole_commit};
 use crate::digest::Digest;
 use crate::file_lock::Lock;
@@ -97,7 +98,7 @@ impl Hub {
     fn known_content(&self, file: &HubFile) -> Result<Option<PathBuf>, HubError> {
         let place = CacheEntry::new(&self.settings, file)?;
         let Some(etag) = file.sha256.map(|sha256| sha256.to_string()) else { return Ok(None) };
-        let blob = place.blob(&etag);
+        let blob = place.blobs.blob(&etag);
         if !is_whole_commit(&file.revision) || !blob.is_file() || check(&blob, file, None).is_err() {
             return Ok(None);
         }
@@ -110,26 +111,6 @@ impl Hub {
         Ok(place.find().filter(|_| self.settings.offline || is_commit(&file.revision)))
     }
 
-    /// Removes a damaged file from the cache.
-    pub(crate) fn discard(path: &Path) -> Result<(), HubError> {
-        cache::remove(path)
-    }
-
-    /// The error for a file with a wrong digest: it is damaged, or intact but not the pinned one.
-    pub(crate) fn mismatch(path: &Path, file: &HubFile, found: Digest, expected: Digest) -> HubError {
-        let subject = file.to_string();
-        if cache::intact(path, found) {
-            HubError::OtherContent { subject, found, expected }
-        } else {
-            HubError::Damaged { subject, found, expected, resumed: false }
-        }
-    }
-
-    /// The digest that the Hub announced for a cached file; it announces none for small files, which are in git itself.
-    pub(crate) fn announced_digest(path: &Path) -> Option<Digest> {
-        cache::announced_digest(path)
-    }
-
     /// Downloads a file that is not in the cache.
     pub(crate) fn fetch(&self, file: &HubFile, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
         let place = CacheEntry::new(&self.settings, file)?;
@@ -138,19 +119,6 @@ impl Hub {
             return Err(HubError::NotCached { subject: file.to_string(), folder });
         }
         self.with_retries(progress, cancel, || self.attempt(file, &place, progress, cancel))
-    }
-
-    /// Describes a file and whether it is cached, in one line.
-    pub(crate) fn describe(&self, file: &HubFile) -> String {
-        match self.cached(file) {
-            Ok(Some(path)) => {
-                let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-                format!("{file}: cached, {bytes} bytes")
-            }
-            Ok(None) if self.settings.offline => format!("{file}: not cached, and HF_HUB_OFFLINE is set"),
-            Ok(None) => format!("{file}: to be downloaded from {}", self.host(&self.settings.endpoint)),
-            Err(error) => error.to_string(),
-        }
     }
 
     fn attempt(
@@ -171,13 +139,15 @@ impl Hub {
         let commit = commit.ok_or_else(|| {
             unexpected("no X-Repo-Commit header; for a mirror that sends none, set `revision` to a full commit hash")
         })?;
-        let blob = place.blob(&etag);
+        let blob = place.blobs.blob(&etag);
         let mut resumed = true;
         if !blob.is_file() {
-            let partial = place.partial(&etag);
+            let partial = place.blobs.partial(&etag);
             if let Arrival::Body(response, url, from) = arrival {
                 resumed = from > 0;
-                self.transfer(response, &url, from, &partial, file, facts.size, progress, cancel)?;
+                let (name, size) = (file.path.as_str(), facts.size);
+                let part = Part { name, subject: file, path: &partial, from, size };
+                self.transfer(response, &url, &part, progress, cancel)?;
             }
             if let Err(error) = check(&partial, file, facts.sha256) {
                 cache::remove(&partial)?;
@@ -192,11 +162,7 @@ impl Hub {
                     return Err(HubError::DamagedBlob { subject: file.to_string(), found, expected: etag, resumed });
                 }
             }
-            File::open(&partial)
-                .and_then(|file| file.sync_all())
-                .and_then(|()| fs::rename(&partial, &blob))
-                .map_err(FileError::new("rename into place", &blob))
-                .map_err(HubError::disk(file, &self.settings.cache))?;
+            place.blobs.keep(&partial, &blob)?;
         } else if let Err(error) = check(&blob, file, facts.sha256) {
             cache::remove(&blob)?;
             // The next attempt downloads it again.
@@ -227,8 +193,8 @@ impl Hub {
         );
         let mut asked_for_rest = false;
         for _ in 0..MAX_HOPS {
-            let from = facts.name(file).filter(|_| lock.is_some()).map_or(0, |etag| place.downloaded(&etag));
-            let response = self.get(&url, from, file, cancel)?;
+            let from = facts.name(file).filter(|_| lock.is_some()).map_or(0, |etag| place.blobs.downloaded(&etag));
+            let response = self.get(Request::of_hub(&url, from), file, cancel)?;
             let (status, headers) = (response.status(), response.headers());
             facts.learn(headers);
             expect(file, facts)?;
@@ -236,14 +202,14 @@ impl Hub {
             if let Some(etag) = facts.name(file).filter(|_| facts.linked || status.is_success()) {
                 let etag = &etag;
                 if lock.is_none() {
-                    *lock = Some(place.lock(etag, progress, cancel)?);
+                    *lock = Some(place.blobs.lock(etag, progress, cancel)?);
                 }
-                let arrived = place.downloaded(etag);
-                if place.blob(etag).is_file() || (arrived > 0 && facts.size == Some(arrived)) {
+                let arrived = place.blobs.downloaded(etag);
+                if place.blobs.blob(etag).is_file() || (arrived > 0 && facts.size == Some(arrived)) {
                     return Ok(Arrival::Complete);
                 }
                 if facts.size.is_some_and(|size| arrived > size) {
-                    cache::remove(&place.partial(etag))?;
+                    cache::remove(&place.blobs.partial(etag))?;
                 }
             }
             if status.is_redirection() {
@@ -259,7 +225,7 @@ impl Hub {
                     {
                         return Err(self.unexpected(&url, file, "a web page, such as the login page of a network"));
                     }
-                    let rest = facts.name(file).map_or(0, |etag| place.downloaded(&etag));
+                    let rest = facts.name(file).map_or(0, |etag| place.blobs.downloaded(&etag));
                     if from == 0 && rest > 0 && !std::mem::replace(&mut asked_for_rest, true) {
                         continue;
                     }
@@ -279,68 +245,13 @@ impl Hub {
                 // The partial file is not a prefix of the server's file.
                 416 => {
                     if let Some(etag) = facts.name(file) {
-                        cache::remove(&place.partial(&etag))?;
+                        cache::remove(&place.blobs.partial(&etag))?;
                     }
                 }
                 _ => return Err(self.refusal(&url, status, headers, file)),
             }
         }
         Err(self.unexpected(&url, file, "too many redirects"))
-    }
-
-    /// Appends a body to the partial file.
-    #[expect(clippy::too_many_arguments, reason = "one call; a struct would only repeat the names")]
-    fn transfer(
-        &self,
-        response: Response<Body>,
-        url: &str,
-        from: u64,
-        partial: &Path,
-        file: &HubFile,
-        size: Option<u64>,
-        progress: &dyn Progress,
-        cancel: &Cancel,
-    ) -> Result<(), HubError> {
-        let disk = |error| HubError::disk(file, &self.settings.cache)(error);
-        let failed = |error| disk(FileError::new("write", partial)(error));
-        let folder = partial.parent().unwrap_or(&self.settings.cache);
-        crate::files::create_dir(folder).map_err(disk)?;
-        let mut out = OpenOptions::new().create(true).truncate(false).write(true).open(partial).map_err(failed)?;
-        if from == 0 && out.metadata().map_err(failed)?.len() > 0 {
-            out.set_len(0).map_err(failed)?;
-        }
-        out.seek(SeekFrom::Start(from)).map_err(failed)?;
-        let chunks = Chunks::of(response.into_body())?;
-        progress.start(&format!("downloading {}", file.path), "bytes", size, from);
-        let mut got = from;
-        let result = loop {
-            let chunk = match chunks.next(cancel) {
-                Ok(Some(Ok(chunk))) => chunk,
-                Ok(Some(Err(error))) => break Ok(Some(error.to_string())),
-                Ok(None) => break Ok(None),
-                Err(error) => break Err(error),
-            };
-            got += chunk.len() as u64;
-            if size.is_some_and(|size| got > size) {
-                break Ok(None);
-            }
-            if let Err(error) = out.write_all(&chunk) {
-                break Err(failed(error));
-            }
-            progress.advance(chunk.len() as u64);
-        };
-        progress.finish();
-        let reason = result?;
-        match size {
-            Some(expected) if got > expected => {
-                cache::remove(partial)?;
-                Err(HubError::WrongSize { subject: file.to_string(), got, expected })
-            }
-            _ if reason.is_some() || size.is_some_and(|size| got < size) => {
-                Err(HubError::Truncated { subject: file.to_string(), host: self.host(url), got, size, reason })
-            }
-            _ => Ok(()),
-        }
     }
 }
 
@@ -366,13 +277,7 @@ fn check(path: &Path, file: &HubFile, announced: Option<Digest>) -> Result<(), H
     }
     let Some(expected) = file.sha256.or(announced) else { return Ok(()) };
     let found = Digest::of_reader(bytes).map_err(FileError::new("read", path))?;
-    if found == expected { Ok(()) } else { Err(Hub::mismatch(path, file, found, expected)) }
-}
-
-/// Start and total of `bytes 10-99/100`.
-fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
-    Some((range.split_once('-')?.0.trim().parse().ok()?, total.trim().parse().ok()))
+    if found == expected { Ok(()) } else { Err(remote::mismatch(path, file, found, expected)) }
 }
 
 #[cfg(test)]
@@ -385,12 +290,5 @@ mod tests {
         assert_eq!(tag("W/\"a-1\"").as_deref(), Some("a-1"));
         assert_eq!(tag("\"../x\""), None);
         assert_eq!(tag("\"\""), None);
-    }
-
-    #[test]
-    fn content_ranges() {
-        assert_eq!(content_range("bytes 10-99/100"), Some((10, Some(100))));
-        assert_eq!(content_range("bytes 10-99/*"), Some((10, None)));
-        assert_eq!(content_range("bytes */100"), None);
     }
 }

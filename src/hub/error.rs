@@ -1,4 +1,4 @@
-//! Errors of the Hub, each with a remedy.
+//! Errors of the Hub and of downloads from a URL, each with a remedy.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -8,7 +8,26 @@ use super::RepoKind;
 use crate::digest::Digest;
 use crate::files::FileError;
 
-/// Why a file could not be fetched from the Hub. `subject` is the requested file or folder, `host` the server.
+/// What a request is for. It decides whether the Hub's token is sent, and what helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// The Hub: its API, or a file of a repository.
+    Hub,
+    /// A file at a URL, wherever it redirects to.
+    Url,
+}
+
+impl Service {
+    /// What sets the address.
+    fn address(self) -> &'static str {
+        match self {
+            Self::Hub => "HF_ENDPOINT",
+            Self::Url => "the URL",
+        }
+    }
+}
+
+/// Why a file could not be fetched. `subject` is the requested file or folder, `host` the server.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages explain the fields")]
 pub enum HubError {
@@ -44,27 +63,41 @@ pub enum HubError {
     /// 404 of a file or folder.
     #[error("{subject} does not exist (404); {page}/tree/{revision} lists the files")]
     NoEntry { subject: String, revision: String, page: String },
+    /// 401 or 403 of a URL.
+    #[error(
+        "{host} denies access to {subject} ({status}); no password or token is sent to a URL: if the file requires one, \
+         download it yourself and use `source: file`"
+    )]
+    UrlDenied { subject: String, host: String, status: u16 },
+    /// 404 or 410 of a URL.
+    #[error("{subject} does not exist ({status} from {host}); check the URL: the file may have been moved or removed")]
+    NoUrl { subject: String, host: String, status: u16 },
     /// 429.
     #[error(
-        "{host} refuses {subject} because of too many requests (429){}; try again later, and set HF_TOKEN: \
-         authenticated users have a higher limit",
-        match wait { Some(wait) => format!(" and asks to wait {} s", wait.as_secs()), None => String::new() }
+        "{host} refuses {subject} because of too many requests (429){}; try again later{}",
+        match wait { Some(wait) => format!(" and asks to wait {} s", wait.as_secs()), None => String::new() },
+        match service {
+            Service::Hub => ", and set HF_TOKEN: authenticated users have a higher limit",
+            Service::Url => "",
+        }
     )]
     RateLimited {
         subject: String,
         host: String,
         /// The time that the server asks to wait.
         wait: Option<Duration>,
+        service: Service,
     },
     /// 5xx.
     #[error("{host} failed to serve {subject} ({status}); this is a problem of the server: try again later")]
     Server { subject: String, host: String, status: u16 },
     /// No connection.
     #[error(
-        "cannot reach {host} for {subject}: {reason}; check the network, the proxy and HF_ENDPOINT, or set \
-         HF_HUB_OFFLINE=1 to use cached files only"
+        "cannot reach {host} for {subject}: {reason}; check the network, the proxy and {}, or set HF_HUB_OFFLINE=1 to \
+         use cached files only",
+        service.address()
     )]
-    Unreachable { subject: String, host: String, reason: String },
+    Unreachable { subject: String, host: String, reason: String, service: Service },
     /// An untrusted certificate.
     #[error("cannot trust {host} for {subject}: {problem}")]
     Untrusted { subject: String, host: String, problem: String },
@@ -136,6 +169,13 @@ pub enum HubError {
          `revision`"
     )]
     OtherContent { subject: String, found: Digest, expected: Digest },
+    /// A file at a URL that differs from the config's pin. Nothing says whether it is damaged or another one.
+    #[error(
+        "{subject} has sha256 {found}, but {expected} is pinned: it was replaced, or damaged on the way; it was \
+         discarded: start again, and if it has the same sha256 again, find out why it was replaced before you correct \
+         `sha256`"
+    )]
+    OtherUrlContent { subject: String, found: Digest, expected: Digest },
     /// A full disk.
     #[error(
         "the disk of {} is full: no space for {subject}; free some, or set HF_HUB_CACHE to a folder on another disk, then \
@@ -153,9 +193,9 @@ pub enum HubError {
         "cannot store {subject} in the cache {}: {source}; set HF_HUB_CACHE to a writable folder", folder.display()
     )]
     ReadOnly { subject: String, folder: PathBuf, source: Box<FileError> },
-    /// A response that the Hub would not send.
-    #[error("unexpected response of {host} for {subject}: {reason}; check HF_ENDPOINT and the proxy")]
-    Unexpected { subject: String, host: String, reason: String },
+    /// A response that a server of such files would not send.
+    #[error("unexpected response of {host} for {subject}: {reason}; check {} and the proxy", service.address())]
+    Unexpected { subject: String, host: String, reason: String, service: Service },
     /// A name that is not safe in a path or URL.
     #[error("invalid {what} `{value}`: expected {rule}")]
     BadName { what: &'static str, value: String, rule: &'static str },
@@ -166,7 +206,10 @@ pub enum HubError {
 
 impl HubError {
     /// A failed file operation; a full disk and a read-only one are distinguished.
-    pub(super) fn disk(subject: &impl ToString, folder: impl Into<PathBuf>) -> impl FnOnce(FileError) -> Self {
+    pub(super) fn disk(
+        subject: &(impl ToString + ?Sized),
+        folder: impl Into<PathBuf>,
+    ) -> impl FnOnce(FileError) -> Self {
         let (subject, folder) = (subject.to_string(), folder.into());
         move |error| match error.source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull { subject, folder },

@@ -72,7 +72,7 @@ impl Hub {
     fn kept_listing(&self, subject: &HubFile) -> Result<Option<PathBuf>, HubError> {
         let place = CacheEntry::new(&self.settings, subject)?;
         let name = format!("{}.json", Digest::of(subject.path.as_bytes()).short(16));
-        let path = place.folder().join("listings").join(&subject.revision).join(name);
+        let path = place.blobs.folder().join("listings").join(&subject.revision).join(name);
         Ok(is_commit(&subject.revision).then_some(path))
     }
 

@@ -1,4 +1,4 @@
-//! The Hugging Face Hub: pinned files, verified before use.
+//! The Hugging Face Hub: pinned files, verified before use. The same client downloads files at other URLs.
 //!
 //! The cache has the layout of Python's `huggingface_hub`, so the two share their files. Transfers are implemented here
 //! because the crate `hf-hub` (1.0) neither verifies digests before a file enters the cache nor resumes a download.
@@ -12,17 +12,23 @@ mod listing;
 mod proxy;
 mod rate_limit;
 pub(crate) mod reference;
+mod remote;
 mod revision;
 mod roots;
 mod settings;
+mod transfer;
+mod url;
 
 use std::fmt;
 use std::sync::OnceLock;
 
-pub use error::HubError;
+pub use error::{HubError, Service};
 pub use proxy::{NamedProxy, Proxies};
+pub(crate) use remote::Remote;
 pub use roots::Roots;
 pub use settings::{HubSettings, Token};
+pub use url::UrlFile;
+pub(crate) use url::{Unusable, unusable};
 
 use crate::digest::Digest;
 

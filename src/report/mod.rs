@@ -45,6 +45,8 @@ pub(crate) struct Report {
     /// The resolved plan, flattened: dotted key → value.
     pub plan: Vec<(String, String)>,
     pub provenance: Vec<(String, String)>,
+    /// Says that the weights are not pinned, if so.
+    pub unpinned: Option<String>,
     pub cautions: Vec<String>,
     pub evaluation: Evaluation,
     pub published: Vec<PublishedResult>,

@@ -7,7 +7,7 @@ use super::page::{DataTable, HeadlineNumber, Page, Section, TableCell};
 use super::verdict::verdict;
 use super::words::{
     GENUINE_AND_IMPOSTOR, NONE, count, counted, interval_name, judged, made, maybe, or_dash, personal_data, point,
-    target, unit, value_and_interval,
+    sentence, target, unit, value_and_interval,
 };
 use super::{Report, ReportError, breakdown, explorer, figures, people, protocols};
 use crate::agreement::{self, PrecisionAgreement, Verification};
@@ -532,6 +532,7 @@ fn provenance(report: &Report) -> Section {
         table
     };
     Section::new("provenance", "Plan and provenance")
+        .texts(report.unpinned.as_ref().map(|text| sentence(text)))
         .with(
             table("Plan", &report.plan)
                 .note("Everything that can change a number. The run's name ends in a digest of the plan."),

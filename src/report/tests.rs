@@ -482,6 +482,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
                 bytes: 1,
             },
             sha256: crate::digest::Digest::of(b"weights"),
+            pinned_by: None,
         },
     }
 }

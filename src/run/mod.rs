@@ -129,7 +129,7 @@ impl RunContext<'_> {
                 overrides: loaded.overrides.clone(),
                 working_directory: std::env::current_dir().unwrap_or_default(),
             },
-            weights: WeightsOrigin { origin: checkpoint.origin.clone(), sha256: checkpoint.digest },
+            weights: WeightsOrigin::new(&config.weights, &checkpoint),
             dataset: DatasetOrigin {
                 source: serde_json::to_value(&config.dataset).unwrap_or_default(),
                 commit: manifest.commit.clone(),

@@ -293,7 +293,7 @@ pub(crate) fn run(
         peak_memory_mib: None,
         machine,
         build: Build::current(),
-        weights: WeightsOrigin { origin: checkpoint.origin.clone(), sha256: checkpoint.digest },
+        weights: WeightsOrigin::new(&config.weights, &checkpoint),
     };
     if request.end_to_end {
         measured.end_to_end = end_to_end_passes(&bench, &manifest, &mut networks, &measured, request.seconds)?;

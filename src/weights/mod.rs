@@ -1,4 +1,4 @@
-//! Checkpoints: located (Hub, file, embedded), digested, parsed, and checked against the network. Files are read once, so
+//! Checkpoints: located (Hub, URL, file, embedded), digested, parsed, and checked against the network. Files are read once, so
 //! the digest is that of the loaded bytes.
 
 mod embedded;
@@ -8,11 +8,11 @@ mod source;
 use std::borrow::Cow;
 
 pub use error::WeightsError;
-pub use source::WeightsSource;
+pub use source::{Pin, WeightsSource};
 
 use crate::digest::Digest;
 use crate::files;
-use crate::hub::{Hub, HubFile, RepoKind};
+use crate::hub::{Hub, HubFile, Remote, RepoKind, UrlFile};
 use crate::model::weights::{self, Checkpoint, Origin};
 use crate::progress::{Cancel, Progress};
 
@@ -36,8 +36,13 @@ pub fn load_with(
 ) -> Result<Checkpoint, WeightsError> {
     let (bytes, digest, source, location, revision) = match source {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
-            let (bytes, digest) = from_hub(hub, &hub_file(repo, revision, file, *sha256), progress, cancel)?;
+            let (bytes, digest) = hub.read(&hub_file(repo, revision, file, *sha256), progress, cancel)?;
             (Cow::Owned(bytes), digest, "hub", format!("{repo}/{file}"), Some(revision.clone()))
+        }
+        WeightsSource::Url { url, sha256 } => {
+            let file = url_file(url, *sha256);
+            let (bytes, digest) = hub.read(&file, progress, cancel)?;
+            (Cow::Owned(bytes), digest, "url", file.to_string(), None)
         }
         WeightsSource::File { path, sha256 } => {
             let bytes = files::read(path)?;
@@ -65,6 +70,7 @@ pub fn describe(source: &WeightsSource) -> String {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
             Hub::shared().describe(&hub_file(repo, revision, file, *sha256))
         }
+        WeightsSource::Url { url, sha256 } => Hub::shared().describe(&url_file(url, *sha256)),
         WeightsSource::File { path, .. } => match std::fs::metadata(path) {
             Ok(metadata) => format!("{}, {} bytes", path.display(), metadata.len()),
             Err(error) => format!("{}: unreadable: {error}", path.display()),
@@ -78,10 +84,10 @@ pub fn describe(source: &WeightsSource) -> String {
 
 /// Whether a checkpoint can be loaded without a download.
 pub(crate) fn is_available(source: &WeightsSource) -> bool {
+    let cached = |file: &dyn Remote| file.cached(Hub::shared()).is_ok_and(|path| path.is_some());
     match source {
-        WeightsSource::Hub { repo, revision, file, sha256 } => {
-            Hub::shared().cached(&hub_file(repo, revision, file, *sha256)).is_ok_and(|path| path.is_some())
-        }
+        WeightsSource::Hub { repo, revision, file, sha256 } => cached(&hub_file(repo, revision, file, *sha256)),
+        WeightsSource::Url { url, sha256 } => cached(&url_file(url, *sha256)),
         WeightsSource::File { path, .. } => path.is_file(),
         WeightsSource::Embedded { .. } => true,
     }
@@ -91,36 +97,6 @@ fn hub_file(repo: &str, revision: &str, path: &str, sha256: Option<Digest>) -> H
     HubFile { sha256, ..HubFile::new(RepoKind::Model, repo, revision, path) }
 }
 
-/// The bytes of a file on the Hub, and their digest: the pinned one, else the one that the Hub announced for the commit. A
-/// damaged cached file is downloaded again, once.
-fn from_hub(
-    hub: &Hub,
-    file: &HubFile,
-    progress: &dyn Progress,
-    cancel: &Cancel,
-) -> Result<(Vec<u8>, Digest), WeightsError> {
-    // Cached files are verified here and not by `download`, so that they are read once.
-    let mut path = match hub.cached(file)? {
-        Some(path) => path,
-        None => hub.fetch(file, progress, cancel)?,
-    };
-    let mut again = true;
-    loop {
-        let bytes = files::read(&path)?;
-        let found = Digest::of(&bytes);
-        let expected = file.sha256.or_else(|| Hub::announced_digest(&path)).unwrap_or(found);
-        if found == expected {
-            return Ok((bytes, found));
-        }
-        let error = Hub::mismatch(&path, file, found, expected);
-        if !matches!(error, crate::hub::HubError::Damaged { .. }) {
-            return Err(error.into());
-        }
-        Hub::discard(&path)?;
-        if !std::mem::replace(&mut again, false) {
-            return Err(error.into());
-        }
-        progress.say(&format!("{file} is damaged in the cache; downloading it again"));
-        path = hub.fetch(file, progress, cancel)?;
-    }
+fn url_file(url: &str, sha256: Option<Digest>) -> UrlFile {
+    UrlFile { url: url.to_owned(), sha256 }
 }

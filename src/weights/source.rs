@@ -28,6 +28,15 @@ pub enum WeightsSource {
         #[schemars(extend("x-default" = "what the Hub states for the revision; recorded"))]
         sha256: Option<Digest>,
     },
+    /// A file at a URL, such as a release on GitHub.
+    Url {
+        /// Its URL, without a user name or password. It is not a place for secrets: the config is copied into each run.
+        #[schemars(transform = file_at_url)]
+        url: String,
+        /// Expected SHA-256 of the file, checked before anything is read from it.
+        #[schemars(extend("x-default" = "recorded, not checked"))]
+        sha256: Option<Digest>,
+    },
     /// A local file.
     File {
         /// The file.
@@ -45,18 +54,74 @@ pub enum WeightsSource {
     },
 }
 
+/// What makes sure that a config always loads the same weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pin {
+    /// The config's `weights.sha256`.
+    Sha256,
+    /// The commit of the Hub's repository.
+    Revision,
+    /// The program contains the weights.
+    Embedded,
+    /// Nothing.
+    None,
+}
+
+impl WeightsSource {
+    /// What pins the weights.
+    #[must_use]
+    pub fn pin(&self) -> Pin {
+        match self {
+            Self::Hub { sha256: Some(_), .. }
+            | Self::Url { sha256: Some(_), .. }
+            | Self::File { sha256: Some(_), .. } => Pin::Sha256,
+            Self::Hub { .. } => Pin::Revision,
+            Self::Embedded { .. } => Pin::Embedded,
+            Self::Url { .. } | Self::File { .. } => Pin::None,
+        }
+    }
+}
+
+impl Pin {
+    /// A caution about weights that nothing pins, and how to pin them: to this content, if it is known.
+    #[must_use]
+    pub fn caution(self, content: Option<Digest>) -> Option<String> {
+        let remedy = match content {
+            Some(sha256) => format!("to pin these, add `sha256: {sha256}` to `weights`"),
+            None => "`facevault fetch` prints the `sha256` to add to `weights`".to_owned(),
+        };
+        let text = format!("the weights are not pinned: whatever file is at their place will be used; {remedy}");
+        (self == Self::None).then_some(text)
+    }
+}
+
 /// File name endings of checkpoints that can be read, as a pattern and in words.
 const ENDING: (&str, &str) = (
-    r"[^/\\\x00]*\.(?:[sS][aA][fF][eE][tT][eE][nN][sS][oO][rR][sS]|[pP][tT][hH]?|[bB][iI][nN])$",
+    r"\.(?:[sS][aA][fF][eE][tT][eE][nN][sS][oO][rR][sS]|[pP][tT][hH]?|[bB][iI][nN])",
     "ending in `.safetensors`, `.pth`, `.pt` or `.bin`",
 );
 
+/// The part of a file name before its ending, as a pattern.
+const NAME: &str = r"[^/\\\x00]*";
+
 fn file_in_repository(schema: &mut Schema) {
-    schema.insert("pattern".into(), format!("^{}{}", reference::FOLDERS, ENDING.0).into());
+    schema.insert("pattern".into(), format!("^{}{NAME}{}$", reference::FOLDERS, ENDING.0).into());
     schema.insert("x-values".into(), format!("a path in the repository {}", ENDING.1).into());
 }
 
 fn local_file(schema: &mut Schema) {
-    schema.insert("pattern".into(), ENDING.0.into());
+    schema.insert("pattern".into(), format!("{NAME}{}$", ENDING.0).into());
     schema.insert("x-values".into(), format!("a path {}", ENDING.1).into());
+}
+
+/// Which URLs are safe is checked by [`crate::hub::unusable`], which can say why.
+fn file_at_url(schema: &mut Schema) {
+    const PLACE: &str = r"[A-Za-z0-9._~%!$&'()*+,;=:@\[\]-]+";
+    const PATH: &str = r"[A-Za-z0-9._~%!$&'()*+,;=:@/-]*";
+    const QUERY: &str = r"(?:\?[A-Za-z0-9._~%!$&'()*+,;=:@/?\[\]-]*)?";
+    schema.insert("pattern".into(), format!("^https?://{PLACE}/{PATH}{}{QUERY}$", ENDING.0).into());
+    schema.insert("x-values".into(), format!("an https URL with a path {}", ENDING.1).into());
+    schema
+        .insert("x-help".into(), "for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`".into());
 }

@@ -30,4 +30,5 @@ mod rows;
 mod scale;
 mod support;
 mod throughput;
+mod url;
 mod weights;

@@ -32,6 +32,8 @@ pub enum Fault {
     WrongByte,
     /// The whole file, whatever range was asked for.
     IgnoreRange,
+    /// The range that was asked for, whatever tag it was to be of.
+    IgnoreIfRange,
     /// More bytes than announced before.
     TooLong,
     /// The body comes in small pieces, with pauses between.
@@ -93,6 +95,14 @@ impl FakeHub {
         self
     }
 
+    /// Stores another content under the name of a file.
+    pub fn replace(&self, path: &str, bytes: &[u8]) -> &Self {
+        let mut files = self.state.files.lock().unwrap();
+        files.iter_mut().find(|file| file.path == path).unwrap().bytes = bytes.to_vec();
+        drop(files);
+        self
+    }
+
     /// Stores all files below a local folder; `lfs` says which of them are large.
     pub fn put_folder(&self, repo: &'static str, folder: &Path, lfs: impl Fn(&str) -> bool) -> &Self {
         let mut folders = vec![folder.to_owned()];
@@ -148,7 +158,7 @@ impl FakeHub {
         self
     }
 
-    /// Requests since the last call: `hub GET /path range auth`.
+    /// Requests since the last call: `hub /path range, tag, auth`.
     pub fn log(&self) -> Vec<String> {
         std::mem::take(&mut self.state.log.lock().unwrap())
     }
@@ -219,11 +229,16 @@ impl State {
         let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).map(|line| line.to_lowercase()).collect();
         let value = |name: &str| headers.iter().find_map(|line| line.strip_prefix(&format!("{name}: ")));
         let range = value("range").map(str::to_owned);
+        let if_range = value("if-range");
         let mut line = format!("{} {target}", if is_hub { "hub" } else { "cdn" });
         line.extend(range.iter().map(|range| format!(" {range}")));
+        line.extend(if_range.map(|tag| format!(" if {tag}")));
         line.extend(value("authorization").map(|_| " authorized"));
         let fault = self.fault(&line, is_hub);
         self.log.lock().unwrap().push(line);
+        let if_range = if_range.filter(|_| !matches!(fault, Fault::IgnoreIfRange));
+        let range = range.as_deref();
+        let range_of = |tag: &str| range.filter(|_| if_range.is_none_or(|asked| asked == tag));
         let _ = if let Fault::Portal = fault {
             let page = b"<html>Welcome to our network. Please log in.</html>";
             send(stream, 200, &["Content-Type: text/html".into()], page, page.len())
@@ -231,13 +246,16 @@ impl State {
             let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             send(stream, status, &headers, b"refused", 7)
         } else if is_hub {
-            self.hub(stream, &target, range.as_deref(), &fault, cdn)
+            self.hub(stream, &target, &range_of, &fault, cdn)
         } else {
             let sha = target.trim_start_matches("/blob/").split('?').next().unwrap_or_default();
             let is_asked = |file: &&Stored| Digest::of(&file.bytes).to_string() == sha;
             let bytes = self.files.lock().unwrap().iter().find(is_asked).map(|file| file.bytes.clone());
             match bytes {
-                Some(bytes) => send_file(stream, &bytes, range.as_deref(), vec!["ETag: \"cdn-own\"".into()], &fault),
+                Some(bytes) => {
+                    let tag = "\"cdn-own\"";
+                    send_file(stream, &bytes, range_of(tag), vec![format!("ETag: {tag}")], &fault)
+                }
                 None => send(stream, 404, &[], b"", 0),
             }
         };
@@ -262,11 +280,11 @@ impl State {
         [Some(COMMIT), moved].into_iter().flatten().find(fits)
     }
 
-    fn hub(
+    fn hub<'r>(
         &self,
         stream: &TcpStream,
         target: &str,
-        range: Option<&str>,
+        range_of: &dyn Fn(&str) -> Option<&'r str>,
         fault: &Fault,
         cdn: &str,
     ) -> std::io::Result<()> {
@@ -274,6 +292,16 @@ impl State {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let not = |code: &str| send(stream, 404, &[format!("X-Error-Code: {code}")], b"", 0);
         let known = |repo: &str| files.iter().any(|file| file.repo == repo);
+        // A file at a URL of its own, as of a release: large ones are on the storage behind a signed URL.
+        if let Some(file) = files.iter().find(|file| path == format!("/{}/{}", file.repo, file.path)) {
+            if file.lfs {
+                let location = format!("Location: http://{cdn}/blob/{}?signature=x", Digest::of(&file.bytes));
+                return send(stream, 302, &["ETag: \"of-the-redirect\"".into(), location], b"", 0);
+            }
+            let (bytes, tag) = (file.bytes.clone(), format!("\"{}\"", git_tag(&file.bytes)));
+            drop(files);
+            return send_file(stream, &bytes, range_of(&tag), vec![format!("ETag: {tag}")], fault);
+        }
         let commit = |revision| self.commit(revision).map(|commit| format!("X-Repo-Commit: {commit}"));
         if let Some((repo, revision)) = path.split_once("/revision/") {
             let repo = repo.trim_start_matches("/api/").trim_start_matches("models/");
@@ -350,7 +378,8 @@ impl State {
             let bytes = file.bytes.clone();
             // A slow answer keeps nobody else waiting.
             drop(files);
-            send_file(stream, &bytes, range, vec![commit, format!("ETag: \"{}\"", git_tag(&bytes))], fault)
+            let tag = format!("\"{}\"", git_tag(&bytes));
+            send_file(stream, &bytes, range_of(&tag), vec![commit, format!("ETag: {tag}")], fault)
         }
     }
 }

@@ -52,9 +52,9 @@ pub struct Checkpoint {
 /// Where a checkpoint came from, for provenance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// `hub`, `file` or `embedded`.
+    /// `hub`, `url`, `file` or `embedded`.
     pub source: String,
-    /// Repository, path or name.
+    /// Repository and path, URL without its query, path or name.
     pub location: String,
     /// Hub revision.
     pub revision: Option<String>,

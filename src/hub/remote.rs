@@ -1,0 +1,119 @@
+//! What the files of repositories and those at URLs have in common: they are cached, and verified when they are read.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::{Hub, HubError, HubFile, UrlFile, cache};
+use crate::digest::Digest;
+use crate::files;
+use crate::progress::{Cancel, Progress};
+
+/// A file that can be downloaded.
+pub(crate) trait Remote: fmt::Display {
+    /// The digest that the config pins.
+    fn pinned(&self) -> Option<Digest>;
+
+    /// Where it comes from.
+    fn address<'a>(&'a self, hub: &'a Hub) -> &'a str;
+
+    /// The cached file, not verified.
+    fn cached(&self, hub: &Hub) -> Result<Option<PathBuf>, HubError>;
+
+    /// Downloads it into the cache.
+    fn fetch(&self, hub: &Hub, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError>;
+}
+
+impl Remote for HubFile {
+    fn pinned(&self) -> Option<Digest> {
+        self.sha256
+    }
+
+    fn address<'a>(&'a self, hub: &'a Hub) -> &'a str {
+        &hub.settings.endpoint
+    }
+
+    fn cached(&self, hub: &Hub) -> Result<Option<PathBuf>, HubError> {
+        hub.cached(self)
+    }
+
+    fn fetch(&self, hub: &Hub, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
+        hub.fetch(self, progress, cancel)
+    }
+}
+
+impl Remote for UrlFile {
+    fn pinned(&self) -> Option<Digest> {
+        self.sha256
+    }
+
+    fn address<'a>(&'a self, _: &'a Hub) -> &'a str {
+        &self.url
+    }
+
+    fn cached(&self, hub: &Hub) -> Result<Option<PathBuf>, HubError> {
+        Ok(hub.cached_url(self))
+    }
+
+    fn fetch(&self, hub: &Hub, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
+        hub.fetch_url(self, progress, cancel)
+    }
+}
+
+impl Hub {
+    /// The bytes of a file and their digest: the pinned one, else the one under which the file was cached. A damaged cached
+    /// file is downloaded again, once.
+    pub(crate) fn read(
+        &self,
+        file: &dyn Remote,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<(Vec<u8>, Digest), HubError> {
+        // Cached files are verified here and not before, so that they are read once.
+        let mut path = match file.cached(self)? {
+            Some(path) => path,
+            None => file.fetch(self, progress, cancel)?,
+        };
+        let mut again = true;
+        loop {
+            let bytes = files::read(&path)?;
+            let found = Digest::of(&bytes);
+            let expected = file.pinned().or_else(|| cache::announced_digest(&path)).unwrap_or(found);
+            if found == expected {
+                return Ok((bytes, found));
+            }
+            let error = mismatch(&path, file, found, expected);
+            if !matches!(error, HubError::Damaged { .. }) {
+                return Err(error);
+            }
+            cache::remove(&path)?;
+            if !std::mem::replace(&mut again, false) {
+                return Err(error);
+            }
+            progress.say(&format!("{file} is damaged in the cache; downloading it again"));
+            path = file.fetch(self, progress, cancel)?;
+        }
+    }
+
+    /// Describes a file and whether it is cached, in one line.
+    pub(crate) fn describe(&self, file: &dyn Remote) -> String {
+        match file.cached(self) {
+            Ok(Some(path)) => {
+                let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                format!("{file}: cached, {bytes} bytes")
+            }
+            Ok(None) if self.settings.offline => format!("{file}: not cached, and HF_HUB_OFFLINE is set"),
+            Ok(None) => format!("{file}: to be downloaded from {}", self.host(file.address(self))),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+/// The error for a cached file with a wrong digest: it is damaged, or intact but not the pinned one.
+pub(super) fn mismatch(path: &Path, file: &dyn fmt::Display, found: Digest, expected: Digest) -> HubError {
+    let subject = file.to_string();
+    if cache::intact(path, found) {
+        HubError::OtherContent { subject, found, expected }
+    } else {
+        HubError::Damaged { subject, found, expected, resumed: false }
+    }
+}
