@@ -17,10 +17,10 @@ use crate::{DetectError, Detection, DetectorOptions, nms};
 pub const MAX_CELLS: usize = 131_072;
 
 /// Boxes of a photo that R-Net looks at, at most: the most probable.
-pub const MAX_RNET: usize = 32_768;
+pub const MAX_RNET: usize = 65_536;
 
 /// Boxes of a photo that O-Net looks at, at most: the most probable.
-pub const MAX_ONET: usize = 4_096;
+pub const MAX_ONET: usize = 16_384;
 
 /// Overlap of two cells of a scale above which the less probable is dropped.
 const OVERLAP_IN_SCALE: f64 = 0.5;

@@ -42,7 +42,6 @@ pub(crate) struct Refiner {
 pub(crate) struct RefinerBuffers {
     resampler: Resampler,
     pictures: [Vec<f32>; 2],
-    row: Vec<f32>,
     features: Vec<f32>,
     hidden: Vec<f32>,
     heads: Vec<f32>,
@@ -113,9 +112,7 @@ impl Refiner {
             self.features(index, buffers);
         }
         let RefinerBuffers { features, hidden, heads, starts, .. } = buffers;
-        for (layer, input, output) in [(&self.dense, &*features, &mut *hidden)] {
-            apply(layer, self.features, input, crops.len(), starts, output);
-        }
+        apply(&self.dense, self.features, features, crops.len(), starts, hidden);
         apply(&self.heads, self.dense.outputs(), hidden, crops.len(), starts, heads);
         heads.chunks_exact(self.heads.outputs())
     }
@@ -133,7 +130,7 @@ impl Refiner {
 
     /// Its features, from `pictures[0]`.
     fn features(&self, index: usize, buffers: &mut RefinerBuffers) {
-        let RefinerBuffers { pictures: [picture, result], row, features, .. } = buffers;
+        let RefinerBuffers { pictures: [picture, result], features, .. } = buffers;
         for (stage, left) in self.stages.iter().zip((0..self.stages.len()).rev()) {
             let [_, side] = stage.sides;
             let patches = Patches { input: picture, runs: &stage.runs, starts: &stage.starts };
@@ -148,7 +145,7 @@ impl Refiner {
             if let Some(window) = stage.pool {
                 let pooled = pooled(side, window);
                 picture.resize(pooled * pooled * outputs, 0.0);
-                self.shallow.pool(result, [side; 2], outputs, window, row, picture);
+                self.shallow.pool(result, side, outputs, window, picture);
             }
         }
     }

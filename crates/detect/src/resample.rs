@@ -16,6 +16,8 @@ pub(crate) fn window(index: usize, outputs: usize, inputs: usize) -> Range<usize
 pub(crate) struct Resampler {
     /// Windows of the output columns, from the first of `columns`.
     windows: Vec<Range<u32>>,
+    /// Their widths, three times each.
+    widths: Vec<f32>,
     /// Columns of the photo.
     columns: Range<usize>,
     /// Sums of the photo's columns over a window's rows.
@@ -31,11 +33,13 @@ impl Resampler {
             let window = window(x, width, source.len());
             (window.start - first) as u32..(window.end - first) as u32
         }));
+        self.widths.clear();
+        self.widths.extend(self.windows.iter().flat_map(|window| [(window.end - window.start) as f32; 3]));
         let length = self.windows.last().map_or(0, |window| window.end as usize);
         self.columns = source.start + first..source.start + first + length;
         self.sums.clear();
-        // One number beyond the last column, for `averages`.
-        self.sums.resize(length * 3 + 1, 0);
+        // Four numbers beyond the last column, for `averages`.
+        self.sums.resize(length * 3 + 4, 0);
     }
 
     /// The output row that averages the photo's `rows`, three numbers for each column.
@@ -43,6 +47,6 @@ impl Resampler {
         let height = rows.len();
         let columns = &mut self.sums[..self.columns.len() * 3];
         shallow.column_sums(photo.as_raw(), photo.width() as usize * 3, rows, self.columns.start * 3, columns);
-        shallow.averages(&self.sums, &self.windows, height, out);
+        shallow.averages(&mut self.sums, &self.windows, &self.widths, height, out);
     }
 }

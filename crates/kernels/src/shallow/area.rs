@@ -41,22 +41,29 @@ pub(super) fn column_sums(picture: &[u8], stride: usize, rows: Range<usize>, fir
 
 /// As `Shallow::averages` says; compiled for each set.
 #[inline(always)]
-pub(super) fn averages(sums: &[u32], windows: &[Range<u32>], height: f32, out: &mut [f32]) {
-    assert_eq!(out.len(), windows.len() * 3, "three numbers for each window");
-    for (out, window) in out.as_chunks_mut::<3>().0.iter_mut().zip(windows) {
-        assert!(window.start < window.end, "an empty window");
-        let columns = &sums[window.start as usize * 3..window.end as usize * 3 + 1];
-        let width = (window.end - window.start) as f32;
-        // Four lanes, of which the last belongs to the next column, fill a register.
-        let mut total = [0u32; 4];
-        let mut at = 0;
-        while let Some(column) = columns.get(at..at + 4) {
-            for lane in 0..4 {
-                total[lane] = total[lane].wrapping_add(column[lane]);
-            }
-            at += 3;
+pub(super) fn averages(sums: &mut [u32], windows: &[Range<u32>], widths: &[f32], height: f32, out: &mut [f32]) {
+    assert!(out.len() == windows.len() * 3 && widths.len() == out.len(), "three numbers for each window");
+    // Sums of all columns before each. They may wrap: their differences do not.
+    let mut before = [0u32; 3];
+    for column in sums.as_chunks_mut::<3>().0 {
+        for (sum, before) in column.iter_mut().zip(&mut before) {
+            (*sum, *before) = (*before, before.wrapping_add(*sum));
         }
-        let value: [f32; 4] = std::array::from_fn(|lane| (total[lane] as f32 / height / width - 127.5) * (1.0 / 128.0));
-        out.copy_from_slice(&value[..3]);
+    }
+    // Four lanes fill a register; the last belongs to the next window and is written again.
+    let total = |window: &Range<u32>| -> [f32; 4] {
+        assert!(window.start < window.end, "an empty window");
+        let at =
+            |column: u32| sums[column as usize * 3..].first_chunk::<4>().expect("a window ends outside the columns");
+        let (start, end) = (at(window.start), at(window.end));
+        std::array::from_fn(|lane| end[lane].wrapping_sub(start[lane]) as f32)
+    };
+    let Some((last, others)) = windows.split_last() else { return };
+    for (index, window) in others.iter().enumerate() {
+        out[index * 3..index * 3 + 4].copy_from_slice(&total(window));
+    }
+    out[others.len() * 3..].copy_from_slice(&total(last)[..3]);
+    for (value, width) in out.iter_mut().zip(widths) {
+        *value = (*value / height / width - 127.5) * (1.0 / 128.0);
     }
 }

@@ -65,32 +65,35 @@ impl Shallow {
     }
 
     /// (Σ of a window's columns ÷ height ÷ width − 127.5) ÷ 128 for three interleaved channels, each step rounded: the average
-    /// over windows of `height` rows, standardised. `sums` are three for each column, plus one number that is not looked at.
-    /// `out` takes three numbers for each window.
+    /// over windows of `height` rows, standardised. `sums` are three for each column and four that are not looked at, and are
+    /// overwritten. `widths` and `out` have three numbers for each window, the same three in `widths`.
     ///
     /// # Panics
-    /// If a window is empty or ends outside `sums`, or `out` is not as long.
-    pub fn averages(self, sums: &[u32], windows: &[std::ops::Range<u32>], height: usize, out: &mut [f32]) {
-        // SAFETY: as above.
-        unsafe { (self.0.averages)(sums, windows, height as f32, out) }
-    }
-
-    /// Maximum over `side` × `side` pixels with stride 2, the last windows cut at the edge (`ceil_mode`), of `[width, height]`
-    /// pixels. `out` takes [`pooled`] pixels each way, `row` is overwritten.
-    ///
-    /// # Panics
-    /// If `input` or `out` are too short.
-    pub fn pool(
+    /// If a window is empty or ends outside `sums`, or `widths` and `out` are not as long.
+    pub fn averages(
         self,
-        input: &[f32],
-        size: [usize; 2],
-        channels: usize,
-        side: usize,
-        row: &mut Vec<f32>,
+        sums: &mut [u32],
+        windows: &[std::ops::Range<u32>],
+        widths: &[f32],
+        height: usize,
         out: &mut [f32],
     ) {
         // SAFETY: as above.
-        unsafe { (self.0.pool)(input, size, channels, side, row, out) }
+        unsafe { (self.0.averages)(sums, windows, widths, height as f32, out) }
+    }
+
+    /// Maximum over `side` × `side` pixels with stride 2, the last windows cut at the edge (`ceil_mode`), of `size` × `size`
+    /// pixels. `out` takes [`pooled`] pixels each way. Side: 2 or 3.
+    ///
+    /// # Panics
+    /// If `input` or `out` are too short.
+    pub fn pool(self, input: &[f32], size: usize, channels: usize, side: usize, out: &mut [f32]) {
+        let outputs = pooled(size, side);
+        assert!(matches!(side, 2 | 3), "windows of {side} pixels");
+        assert!(input.len() >= size * size * channels, "{size} × {size} pixels");
+        assert!(out.len() >= outputs * outputs * channels, "room for {outputs} × {outputs} pixels");
+        // SAFETY: as above; windows are inside the input and their maxima inside `out`, as asserted.
+        unsafe { (self.0.pool)(input, size, channels, side, out) }
     }
 }
 

@@ -1,39 +1,47 @@
 //! Maximum pooling with stride 2.
 
 use super::pooled;
+use crate::simd::Simd;
 
-/// The larger, as the instruction for it has it.
+/// As `Shallow::pool` says.
+///
+/// # Safety
+/// The CPU has the set, `input` holds size × size × channels numbers and `out` as many for the pooled pixels.
 #[inline(always)]
-fn raise(most: &mut [f32], values: &[f32]) {
-    for (most, &value) in most.iter_mut().zip(values) {
-        *most = if *most > value { *most } else { value };
-    }
-}
-
-/// As `Shallow::pool` says; compiled for each set.
-#[inline(always)]
-pub(super) fn pool(
-    input: &[f32],
-    [width, height]: [usize; 2],
-    channels: usize,
-    side: usize,
-    row: &mut Vec<f32>,
-    out: &mut [f32],
-) {
-    let out_row = pooled(width, side) * channels;
-    let length = width * channels;
-    for (y, out) in out[..pooled(height, side) * out_row].chunks_exact_mut(out_row).enumerate() {
-        let rows = 2 * y..(2 * y + side).min(height);
-        row.clear();
-        row.extend_from_slice(&input[rows.start * length..][..length]);
-        for other in rows.skip(1) {
-            raise(row, &input[other * length..][..length]);
-        }
-        for (x, out) in out.chunks_exact_mut(channels).enumerate() {
-            let columns = 2 * x..(2 * x + side).min(width);
-            out.copy_from_slice(&row[columns.start * channels..][..channels]);
-            for column in columns.skip(1) {
-                raise(out, &row[column * channels..][..channels]);
+pub(super) unsafe fn pool<S: Simd>(input: &[f32], size: usize, channels: usize, side: usize, out: &mut [f32]) {
+    let outputs = pooled(size, side);
+    // At the edge a window repeats its last row or column, which changes no maximum.
+    let windows = |at: usize| -> [usize; 3] { std::array::from_fn(|i| (2 * at + i.min(side - 1)).min(size - 1)) };
+    for y in 0..outputs {
+        let rows = windows(y);
+        for x in 0..outputs {
+            let columns = windows(x);
+            let mut channel = 0;
+            // SAFETY: pixels of the picture and their channels, as the contract says.
+            unsafe {
+                let pixels: [*const f32; 9] =
+                    std::array::from_fn(|i| input.as_ptr().add((rows[i / 3] * size + columns[i % 3]) * channels));
+                let out = out.as_mut_ptr().add((y * outputs + x) * channels);
+                while channel + S::LANES <= channels {
+                    let mut most = S::load(pixels[0].add(channel));
+                    for pixel in &pixels[1..] {
+                        most = S::max(most, S::load(pixel.add(channel)));
+                    }
+                    S::store(out.add(channel), most);
+                    channel += S::LANES;
+                    // The last register overlaps the one before.
+                    if channel < channels && channel + S::LANES > channels {
+                        channel = channels - S::LANES;
+                    }
+                }
+                for channel in channel..channels {
+                    let mut most = *pixels[0].add(channel);
+                    for pixel in &pixels[1..] {
+                        let value = *pixel.add(channel);
+                        most = if most > value { most } else { value };
+                    }
+                    *out.add(channel) = most;
+                }
             }
         }
     }

@@ -16,8 +16,8 @@ pub(super) struct Entry {
     /// A panel of so many vectors over all patches, in groups of 1 or 4.
     pub tiles: unsafe fn(&Job, usize, usize),
     pub column_sums: unsafe fn(&[u8], usize, Range<usize>, usize, &mut [u32]),
-    pub averages: unsafe fn(&[u32], &[Range<u32>], f32, &mut [f32]),
-    pub pool: unsafe fn(&[f32], [usize; 2], usize, usize, &mut Vec<f32>, &mut [f32]),
+    pub averages: unsafe fn(&mut [u32], &[Range<u32>], &[f32], f32, &mut [f32]),
+    pub pool: unsafe fn(&[f32], usize, usize, usize, &mut [f32]),
 }
 
 /// The tile of the smallest height that holds all patches that are left, else of the largest: heights ascend.
@@ -67,19 +67,19 @@ macro_rules! set {
                 area::column_sums(picture, stride, rows, first, out);
             }
             #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn averages(sums: &[u32], windows: &[Range<u32>], height: f32, out: &mut [f32]) {
-                area::averages(sums, windows, height, out);
-            }
-            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-            unsafe fn pool(
-                input: &[f32],
-                size: [usize; 2],
-                channels: usize,
-                side: usize,
-                row: &mut Vec<f32>,
+            unsafe fn averages(
+                sums: &mut [u32],
+                windows: &[Range<u32>],
+                widths: &[f32],
+                height: f32,
                 out: &mut [f32],
             ) {
-                pool::pool(input, size, channels, side, row, out);
+                area::averages(sums, windows, widths, height, out);
+            }
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn pool(input: &[f32], size: usize, channels: usize, side: usize, out: &mut [f32]) {
+                // SAFETY: as above.
+                unsafe { pool::pool::<$set>(input, size, channels, side, out) }
             }
             pub(super) static ENTRY: Entry =
                 Entry { name: $name, lanes: <$set as Simd>::LANES, tiles, column_sums, averages, pool };
