@@ -2,7 +2,8 @@
 //! run time, and the tally that counts cosines. A sum has one order whatever the tile, block or number of threads.
 //!
 //! ```text
-//! simd ─ arithmetic ─ kernels ─ sets (a table of kernels for each instruction set) ─ products
+//! simd ─┬─ arithmetic ─ kernels ─ sets (a table of kernels for each instruction set) ─ products
+//!       └─ shallow (convolutions of few channels, for detectors)
 //! ```
 
 // A vector trait's operations must be inlined into the kernel that is compiled for the set; arenas are bytes, with buffers at
@@ -15,6 +16,7 @@ mod options;
 pub mod pack;
 pub mod products;
 pub mod sets;
+pub mod shallow;
 mod simd;
 pub mod tally;
 pub mod team;

@@ -262,13 +262,13 @@ portable!(portable_rounded, FloatPairs, RoundedInF32, 1, 4, WeightFormat::Rounde
 portable!(portable_i16, I16Pairs, InU16, 2, 2, WeightFormat::I16);
 
 #[cfg(target_arch = "x86_64")]
-fn avx512() -> bool {
+pub(crate) fn avx512() -> bool {
     use std::arch::is_x86_feature_detected as has;
     has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") && avx2()
 }
 
 #[cfg(target_arch = "x86_64")]
-fn avx2() -> bool {
+pub(crate) fn avx2() -> bool {
     use std::arch::is_x86_feature_detected as has;
     has!("avx2") && has!("fma")
 }

@@ -31,6 +31,16 @@ pub trait Simd: Copy + 'static {
     unsafe fn load(from: *const f32) -> Self::F;
     /// Writes `f32`s.
     unsafe fn store(to: *mut f32, value: Self::F);
+    /// Writes the first `count` < [`Self::LANES`] `f32`s.
+    #[inline(always)]
+    unsafe fn store_first(to: *mut f32, value: Self::F, count: usize) {
+        let mut all = [0f32; 16];
+        // SAFETY: no set has more than 16 lanes; `to` is valid for `count` of them.
+        unsafe {
+            Self::store(all.as_mut_ptr(), value);
+            to.copy_from_nonoverlapping(all.as_ptr(), count);
+        }
+    }
     /// a + b.
     unsafe fn add(a: Self::F, b: Self::F) -> Self::F;
     /// a − b.
@@ -39,6 +49,12 @@ pub trait Simd: Copy + 'static {
     unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
     /// a × b + c, rounded once if [`Self::FUSED`], else after each of the two.
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// a × b + c, rounded once on every set; where [`Self::FUSED`] is false, at many times the cost of [`Self::fma`].
+    #[inline(always)]
+    unsafe fn fused(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        // SAFETY: handed on from the caller.
+        unsafe { Self::fma(a, b, c) }
+    }
     /// The larger; `b` if it is NaN.
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
 

@@ -19,6 +19,22 @@ fn nearest_bf16(value: f32) -> u32 {
     bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16
 }
 
+/// a × b + c rounded once, by f64 arithmetic that vector units have: the product is exact, the sum is rounded to odd, which
+/// keeps what the rounding to f32 needs to know (Boldo & Melquiond 2008, "Emulation of a FMA and correctly rounded sums").
+#[inline(always)]
+fn rounded_once(a: f32, b: f32, c: f32) -> f32 {
+    let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
+    let sum = product + c;
+    // Knuth's two-sum: sum + error is exact. NaN where the sum is not finite.
+    let part = sum - product;
+    let error = (product - (sum - part)) + (c - part);
+    let bits = sum.to_bits();
+    let inexact = u64::from(error > 0.0 || error < 0.0) & !bits & 1;
+    let away = (error > 0.0) == (sum > 0.0);
+    let odd = if away { bits.wrapping_add(inexact) } else { bits.wrapping_sub(inexact) };
+    f64::from_bits(odd) as f32
+}
+
 // SAFETY of every block here: the pointers are valid for LANES numbers, as the trait demands.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Portable {
@@ -62,6 +78,10 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         std::array::from_fn(|i| if Self::FUSED { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] })
+    }
+    #[inline(always)]
+    unsafe fn fused(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        std::array::from_fn(|i| if Self::FUSED { a[i].mul_add(b[i], c[i]) } else { rounded_once(a[i], b[i], c[i]) })
     }
     #[inline(always)]
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F {
@@ -131,5 +151,36 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn store_u16(to: *mut u16, value: Self::F) {
         unsafe { to.cast::<[u16; LANES]>().write_unaligned(value.map(|v| u16::from(v.round_ties_even() as u8))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounded_once;
+
+    #[test]
+    fn a_multiply_add_is_rounded_once() {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 32) as u32
+        };
+        let special =
+            [0.0, -0.0, 1.0, f32::MIN_POSITIVE, f32::MAX, f32::from_bits(1), f32::INFINITY, f32::NEG_INFINITY];
+        for round in 0..3_000_000u32 {
+            let mut number = || match round % 4 {
+                0 => f32::from_bits(next()),
+                // Near 1, and few bits, so that sums cancel and ties occur.
+                1 => f32::from_bits(0x3f80_0000 ^ (next() & 0x8180_0007)),
+                2 => f32::from_bits(0x3f00_0000 ^ (next() & 0x81ff_ffff)),
+                _ => special[next() as usize % special.len()],
+            };
+            let (a, b, c) = (number(), number(), number());
+            let (expected, found) = (a.mul_add(b, c), rounded_once(a, b, c));
+            assert!(
+                expected.to_bits() == found.to_bits() || expected.is_nan() && found.is_nan(),
+                "{a:e} × {b:e} + {c:e}: {found:e} instead of {expected:e}"
+            );
+        }
     }
 }
