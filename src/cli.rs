@@ -52,6 +52,8 @@ pub enum Command {
     Report(RunArgs),
     /// Download a config's weights and data and verify their digests, without computing anything.
     Fetch(ConfigArgs),
+    /// Find the faces in a config's photos and write them as Phase 1's `face_metadata.csv`, without embedding them.
+    Detect(DetectArgs),
     /// Validate a config and print the plan and the pending downloads, without downloading or computing anything.
     Check(ConfigArgs),
     /// Recompute every digest and invariant of a run.
@@ -109,6 +111,33 @@ pub struct ExperimentArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
+}
+
+const DETECT_HELP: &str = "\
+Writes DIR/face_metadata.csv: Phase 1's documented columns, the five landmarks, and the dataset's own columns, one line for \
+each face; and DIR/failures.csv, one line for each photo without a face to keep. What is found is kept by the photo's \
+content: an interrupted detection continues, and `experiment` on the same config does not detect again.
+
+Faces are personal data: so are the table and the crops.
+
+Examples:
+  facevault detect configs/lfw-facenet-pytorch.yaml --out faces
+  facevault detect configs/lfw-facenet-pytorch.yaml --set detect.keep=all --out faces --crops
+      every face of every photo, and a PNG of each; `dataset: {source: phase1, csv: faces/face_metadata.csv}` reads them";
+
+/// Arguments of `detect`.
+#[derive(Debug, Args)]
+#[command(after_help = DETECT_HELP)]
+pub struct DetectArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub config: ConfigArgs,
+    /// Folder for the tables and the crops; the default is detections/<config's name>.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Also write each face as a PNG, cut out of its photo as `preprocess.crop` says.
+    #[arg(long)]
+    pub crops: bool,
 }
 
 /// Arguments of `embed`.
@@ -241,6 +270,10 @@ pub struct ReproduceArgs {
     /// Experiment configs (YAML).
     #[arg(value_name = "CONFIG", required = true)]
     pub configs: Vec<PathBuf>,
+    /// Override a config key in every config, e.g. to take a dataset or weights from this machine. May be repeated; the
+    /// table shows it in the command.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
     /// Document whose table to update; without it, the rows are only printed.
     #[arg(long, value_name = "FILE")]
     pub into: Option<PathBuf>,

@@ -30,7 +30,7 @@
 //! provenance · reproduce
 //! ablation · plan · published
 //! config
-//! embed
+//! detect · embed
 //! agreement · compare · dataset · results · weights
 //! closeness · hub · npy · numbers · sample · spelling · terminal · text_table
 //! ```
@@ -47,6 +47,7 @@ pub mod commands;
 mod compare;
 pub mod config;
 pub mod dataset;
+mod detect;
 mod embed;
 pub mod error;
 pub mod hub;

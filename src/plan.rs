@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::ExperimentConfig;
+use crate::detect::DetectorPlan;
 use crate::digest::Digest;
 use crate::model::{DeviceKind, EmbedderInfo, ModelSpec, Precision};
 use crate::preprocess::Preprocess;
@@ -35,11 +36,14 @@ pub(crate) struct RunPlan {
 }
 
 /// The faces, by content rather than by location.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlannedDataset {
     manifest: Digest,
     faces: u64,
+    /// What found the faces in the dataset's photos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    detect: Option<DetectorPlan>,
 }
 
 /// The network as it runs.
@@ -72,6 +76,7 @@ impl RunPlan {
         config: &ExperimentConfig,
         manifest: Digest,
         faces: u64,
+        detect: Option<DetectorPlan>,
         weights: Digest,
         embedder: &EmbedderInfo,
     ) -> Self {
@@ -79,7 +84,7 @@ impl RunPlan {
             name: config.name.clone(),
             code: EMBEDDING_CODE_VERSION,
             seed: config.seed,
-            dataset: PlannedDataset { manifest, faces },
+            dataset: PlannedDataset { manifest, faces, detect },
             preprocess: config.preprocess.clone(),
             model: PlannedModel {
                 spec: config.model.clone(),
@@ -229,7 +234,7 @@ weights: {source: embedded, name: demo}
     }
 
     fn plan(overrides: &[&str]) -> RunPlan {
-        RunPlan::new(&config(overrides), Digest::of(b"manifest"), 6, Digest::of(b"weights"), &embedder())
+        RunPlan::new(&config(overrides), Digest::of(b"manifest"), 6, None, Digest::of(b"weights"), &embedder())
     }
 
     fn id(overrides: &[&str]) -> String {
@@ -270,7 +275,9 @@ weights: {source: embedded, name: demo}
             ids.push(id(&[set]));
         }
         let plan = |manifest: &[u8], faces, weights: &[u8], embedder: &EmbedderInfo| {
-            RunPlan::new(&config(&[]), Digest::of(manifest), faces, Digest::of(weights), embedder).run_id().to_string()
+            RunPlan::new(&config(&[]), Digest::of(manifest), faces, None, Digest::of(weights), embedder)
+                .run_id()
+                .to_string()
         };
         ids.push(plan(b"other", 6, b"weights", &embedder()));
         ids.push(plan(b"manifest", 7, b"weights", &embedder()));
@@ -312,7 +319,7 @@ weights: {source: embedded, name: demo}
             assert_eq!(id(&[set]), id(&[]), "{set}");
         }
         let elsewhere = EmbedderInfo { device_name: "CPU (64 threads)".into(), ..embedder() };
-        let moved = RunPlan::new(&config(&[]), Digest::of(b"manifest"), 6, Digest::of(b"weights"), &elsewhere);
+        let moved = RunPlan::new(&config(&[]), Digest::of(b"manifest"), 6, None, Digest::of(b"weights"), &elsewhere);
         assert_eq!(moved.run_id(), plan(&[]).run_id());
     }
 
@@ -345,7 +352,7 @@ weights: {source: embedded, name: demo}
             digests.push(digest(&[set]));
         }
         let with = |manifest: &[u8], weights: &[u8], embedder: &EmbedderInfo| {
-            RunPlan::new(&config(&[]), Digest::of(manifest), 6, Digest::of(weights), embedder).embedding_digest()
+            RunPlan::new(&config(&[]), Digest::of(manifest), 6, None, Digest::of(weights), embedder).embedding_digest()
         };
         digests.push(with(b"other", b"weights", &embedder()));
         digests.push(with(b"manifest", b"other", &embedder()));
@@ -414,7 +421,7 @@ weights: {source: embedded, name: demo}
     fn only_int8_names_the_sample_of_its_ranges() {
         let of = |precision| {
             let embedder = EmbedderInfo { precision, ..embedder() };
-            let plan = RunPlan::new(&config(&[]), Digest::of(b"manifest"), 6, Digest::of(b"weights"), &embedder);
+            let plan = RunPlan::new(&config(&[]), Digest::of(b"manifest"), 6, None, Digest::of(b"weights"), &embedder);
             let text = plan.canonical_json();
             assert_eq!(serde_json::from_str::<RunPlan>(&text).unwrap(), plan);
             let value: Value = serde_json::from_str(&text).unwrap();

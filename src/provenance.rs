@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{ContainerFile, LeftOut};
+use crate::detect::DetectorWeights;
 use crate::digest::Digest;
 use crate::model::weights::{Checkpoint, Origin};
 use crate::model::{EmbedderInfo, device};
@@ -158,6 +159,9 @@ pub struct DatasetOrigin {
     pub manifest: Digest,
     /// Rows of the manifest.
     pub faces: u64,
+    /// What found the faces in the photos, and how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<DetectionOrigin>,
     /// Warnings about how faces were cropped: without boxes, or ignoring them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cautions: Vec<String>,
@@ -167,6 +171,35 @@ pub struct DatasetOrigin {
     /// Files in the dataset's folders that are not faces, counted by reason.
     #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
     pub left_out: LeftOut,
+}
+
+/// What found a dataset's faces in its photos.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetectionOrigin {
+    /// The detector, as configs spell it.
+    pub detector: String,
+    /// The files of its weights.
+    pub weights: Vec<DetectorWeights>,
+    /// Photos of the dataset.
+    pub photos: u64,
+    /// Photos without a face to keep; each is a row of `failures.csv`.
+    pub without_face: u64,
+    /// Faces that were kept.
+    pub faces: u64,
+}
+
+impl DetectionOrigin {
+    /// What was found, in words.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Self { detector, photos, without_face, faces, .. } = self;
+        let none = match without_face {
+            0 => String::new(),
+            1 => "; 1 photo has no face to keep and fails".into(),
+            n => format!("; {n} photos have no face to keep and fail"),
+        };
+        format!("{detector}: {faces} faces kept in {photos} photos{none}")
+    }
 }
 
 /// One start or resume.

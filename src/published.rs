@@ -64,7 +64,7 @@ impl PublishedAgreement {
 }
 
 /// Config sections that published values depend on.
-const COMPARED_SECTIONS: [&str; 5] = ["dataset", "preprocess", "model", "weights", "protocols"];
+const COMPARED_SECTIONS: [&str; 6] = ["dataset", "detect", "preprocess", "model", "weights", "protocols"];
 
 /// Compares a run's metrics with published values, in the order of the config. `overrides`, `key=value` as on the
 /// command line, may make it a different experiment than the published one, which is listed as a difference.

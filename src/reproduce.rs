@@ -27,6 +27,8 @@ pub(crate) struct ReproducedRow {
     pub metric: String,
     /// The published value; empty if there is none.
     pub published: String,
+    /// The command that makes it.
+    pub command: String,
     /// The measured value; `None` if the config could not run.
     pub measured: Option<ReproducedValue>,
 }
@@ -40,6 +42,18 @@ pub(crate) struct ReproducedValue {
     /// The run's name, which contains a digest of everything that can change a number.
     pub run: String,
     pub digests: String,
+}
+
+/// A config as it was run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReproducedConfig<'a> {
+    /// Its path, as given.
+    pub path: &'a str,
+    pub config: &'a ExperimentConfig,
+    /// `--set` arguments, in order.
+    pub overrides: &'a [String],
+    /// The command that runs it.
+    pub command: &'a str,
 }
 
 /// What identifies a finished run.
@@ -57,11 +71,8 @@ pub(crate) struct MissingMarkers;
 
 /// The rows of a config: one per published value, or without any the accuracy of its first protocol or its equal error
 /// rate. `found` are a finished run's metrics.
-pub(crate) fn rows(
-    path: &str,
-    config: &ExperimentConfig,
-    found: Option<(&Metrics, RunIdentity<'_>)>,
-) -> Vec<ReproducedRow> {
+pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdentity<'_>)>) -> Vec<ReproducedRow> {
+    let &ReproducedConfig { path, config, overrides, command } = of;
     let published = |row: &PublishedResult| {
         let kind = Quantity::of_metric(&row.metric);
         let spread = row.plus_minus.map_or(String::new(), |spread| format!(" ± {}", kind.value(spread)));
@@ -76,7 +87,7 @@ pub(crate) fn rows(
             vec![(metric, String::new(), None)]
         }
         Some((metrics, _)) => {
-            let all = published::compare(metrics, &config.published, &[]);
+            let all = published::compare(metrics, &config.published, overrides);
             all.into_iter().map(|row| (row.metric.clone(), published(&row), Some(row))).collect()
         }
         None => {
@@ -111,6 +122,7 @@ pub(crate) fn rows(
             config: path.into(),
             metric,
             published,
+            command: command.into(),
         })
         .collect()
 }
@@ -158,7 +170,7 @@ pub(crate) fn splice<'a>(
 /// The cells after config and metric.
 fn line(row: &ReproducedRow) -> String {
     let published = if row.published.is_empty() { "–".into() } else { cell(&row.published) };
-    let command = format!("`facevault experiment {}`", row.config);
+    let command = cell(&format!("`{}`", row.command));
     let cells = match &row.measured {
         None => [NOT_MEASURED.into(), published, "–".into(), "–".into(), "–".into(), command],
         Some(ReproducedValue { value, verdict, run, digests }) => {
@@ -195,6 +207,17 @@ published:
         crate::config::load_stored(text.as_bytes(), &here.join("c.yaml"), &[], here).unwrap().config
     }
 
+    fn rows_of(
+        path: &str,
+        config: &ExperimentConfig,
+        found: Option<(&Metrics, RunIdentity<'_>)>,
+    ) -> Vec<ReproducedRow> {
+        rows(
+            &ReproducedConfig { path, config, overrides: &[], command: &format!("facevault experiment {path}") },
+            found,
+        )
+    }
+
     fn identity() -> RunIdentity<'static> {
         RunIdentity { run: "small-0123456789ab", dataset: Digest::of(b"data"), weights: Digest::of(b"weights") }
     }
@@ -209,7 +232,7 @@ published:
         metrics.eer.point = 0.25;
         (metrics.eer.lower, metrics.eer.upper, metrics.eer.bound) = (Some(0.2), Some(0.3), false);
         let config = config(CONFIG);
-        let none = rows("configs/small.yaml", &config, None);
+        let none = rows_of("configs/small.yaml", &config, None);
         let (empty, kept) = splice(&document(), &none).unwrap();
         assert!(kept.is_empty());
         assert_snapshot!(empty, @r"
@@ -225,7 +248,7 @@ before
 <!-- reproduce: end -->
 after
 ");
-        let all = rows("configs/small.yaml", &config, Some((&metrics, identity())));
+        let all = rows_of("configs/small.yaml", &config, Some((&metrics, identity())));
         let (full, kept) = splice(&empty, &all[..1]).unwrap();
         assert!(kept.is_empty());
         assert_snapshot!(full, @r"
@@ -252,7 +275,7 @@ after
     fn a_config_without_published_values_has_its_protocol_s_accuracy_or_its_error_rate() {
         let text = CONFIG.split("published").next().unwrap();
         for (more, metric) in [("", "eer"), ("protocols: [{name: a}, {name: b}]\n", "a.accuracy")] {
-            let rows = rows("c.yaml", &config(&format!("{text}{more}")), None);
+            let rows = rows_of("c.yaml", &config(&format!("{text}{more}")), None);
             let told: Vec<_> = rows.iter().map(|row| (row.metric.as_str(), row.published.as_str())).collect();
             assert_eq!(told, [(metric, "")]);
         }

@@ -9,13 +9,14 @@ use crate::error::{CommandOutcome, Error};
 use crate::progress::{KeptLines, Progress};
 use crate::run::{MissingBoxes, MissingLandmarks, RunError, unused_boxes};
 use crate::text_table::TextTable;
-use crate::{dataset, model, plan, weights};
+use crate::{dataset, detect, model, plan, weights};
 
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let config = &loaded.config;
     let weights = weights::describe(&config.weights);
     let dataset = dataset::describe(&config.dataset);
+    let detector = config.detect.as_ref().map(detect::describe);
     let mut notes = Vec::new();
     let device = {
         let notes = std::cell::RefCell::new(&mut notes);
@@ -42,8 +43,10 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         "overrides": loaded.overrides,
         "weights": weights,
         "dataset": dataset,
+        "detector": detector,
         "device": device,
-        "faces": listed.map(|(faces, _)| faces),
+        "faces": listed.filter(|_| detector.is_none()).map(|(faces, _)| faces),
+        "photos": listed.filter(|_| detector.is_some()).map(|(photos, _)| photos),
         "without_box": listed.and_then(|(_, whole)| whole).map(|whole| whole.without_box),
         "problem": problem,
         "notes": notes,
@@ -51,8 +54,11 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     print(&arguments.common, &value, || {
         let keys = plan::flatten(&config::in_words(config)).into_iter().map(|(key, value)| [key, value]);
         let mut sources = TextTable::default().rows([["weights", &weights], ["dataset", &dataset]]);
-        if let Some((faces, _)) = listed {
-            sources.row(["faces", &faces.to_string()]);
+        if let Some(detector) = &detector {
+            sources.row(["detector", detector]);
+        }
+        if let Some((pictures, _)) = listed {
+            sources.row([if detector.is_some() { "photos" } else { "faces" }, &pictures.to_string()]);
         }
         sources.row(["device", device.as_deref().unwrap_or("this machine cannot run it; the error says why")]);
         let mut lines = vec![format!("{} is valid; with its defaults:", arguments.config.display())];

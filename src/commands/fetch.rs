@@ -23,6 +23,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
             other => other?,
         };
         let unpinned = config.weights.pin().caution(Some(checkpoint.digest));
+        let pictures = if config.detect.is_some() { "photos" } else { "faces" };
         let value = json!({
             "weights": {
                 "sha256": checkpoint.digest,
@@ -30,11 +31,11 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
                 "pinned_by": config.weights.pin(),
                 "tensors": checkpoint.tensors.len(),
             },
-            "dataset": {"faces": manifest.len(), "identities": manifest.identities().len(), "manifest": manifest.digest()},
+            "dataset": {pictures: manifest.len(), "identities": manifest.identities().len(), "manifest": manifest.digest()},
         });
         print(&arguments.common, &value, || {
             let fetched = format!(
-                "weights  {}, {} bytes, sha256 {}\ndataset  {} faces, {} identities, manifest {}",
+                "weights  {}, {} bytes, sha256 {}\ndataset  {} {pictures}, {} identities, manifest {}",
                 checkpoint.origin.location,
                 checkpoint.origin.bytes,
                 checkpoint.digest,

@@ -5,6 +5,7 @@ mod ablate;
 mod bars;
 mod check;
 mod compare;
+mod detect;
 mod embed;
 mod evaluate;
 mod experiment;
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
+        Command::Detect(arguments) => detect::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Lookup(arguments) => lookup::run(&arguments),

@@ -10,8 +10,8 @@ use crate::cli::ReproduceArgs;
 use crate::embed::EmbedOutcome;
 use crate::error::{CommandOutcome, Error};
 use crate::provenance::Provenance;
-use crate::reproduce::{self, ReproducedRow, RunIdentity};
-use crate::run::{Evaluated, RunContext, RunDirectory, RunError};
+use crate::reproduce::{self, ReproducedConfig, ReproducedRow, RunIdentity};
+use crate::run::{self, Evaluated, RunContext, RunDirectory, RunError};
 use crate::{config, files, pages};
 
 /// What `reproduce --json` prints.
@@ -24,7 +24,7 @@ struct ReproduceOutput {
 
 pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
     // Reject a wrong config or document before the long work.
-    let loaded = arguments.configs.iter().map(|path| Ok((path, config::load(path, &[])?)));
+    let loaded = arguments.configs.iter().map(|path| Ok((path, config::load(path, &arguments.overrides)?)));
     let loaded = loaded.collect::<Result<Vec<_>, Error>>()?;
     let document = arguments.into.as_deref().map(read).transpose()?;
     if let (Some(path), Some(document)) = (&arguments.into, &document) {
@@ -37,6 +37,12 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
             let name = path.display().to_string();
             context.progress.say(&format!("[{}/{count}] {name}", i + 1));
             let config = loaded.config.clone();
+            let row = ReproducedConfig {
+                path: &name,
+                config: &config,
+                overrides: &arguments.overrides,
+                command: &run::command_line(path, &arguments.overrides),
+            };
             match run_experiment(context, &arguments.common.reports, path, loaded) {
                 Ok(Some((run, evaluated))) => {
                     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
@@ -52,13 +58,13 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
                             None
                         }
                     };
-                    done.rows.extend(reproduce::rows(&name, &config, metrics));
+                    done.rows.extend(reproduce::rows(&row, metrics));
                 }
                 Ok(None) => return Ok(interrupted("run the command again to resume; finished runs are reused")),
                 Err(error) => {
                     context.progress.say(&format!("not run: {error}"));
                     done.not_run.push((name.clone(), error.to_string()));
-                    done.rows.extend(reproduce::rows(&name, &config, None));
+                    done.rows.extend(reproduce::rows(&row, None));
                 }
             }
         }

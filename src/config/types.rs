@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::dataset::DatasetSource;
+use crate::detect::Detect;
 use crate::embed::EmbedOptions;
 use crate::metrics::{self, Expectation};
 use crate::model::{DeviceRequest, ModelSpec};
@@ -28,6 +29,9 @@ pub struct ExperimentConfig {
     pub seed: u64,
     /// Where faces come from.
     pub dataset: DatasetSource,
+    /// How faces are found in the dataset's photos; `None`: its pictures are faces, or it has boxes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detect: Option<Detect>,
     /// Bytes → standardised network input.
     pub preprocess: Preprocess,
     /// Which network.

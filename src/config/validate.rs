@@ -11,7 +11,8 @@ use super::schema::shown;
 use super::tree::Node;
 use super::types::ExperimentConfig;
 use super::{ablation, protocols, wire};
-use crate::dataset::{DatasetSource, Tables};
+use crate::dataset::{DatasetSource, Phase1Image, Tables};
+use crate::detect::{Detect, DetectorFiles};
 use crate::hub::{self, Unusable};
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
@@ -130,10 +131,11 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         name: wire.name,
         description: wire.description,
         seed: wire.seed,
+        detect: wire.detect.map(|found| detect(found, &wire.dataset, context)).transpose()?,
         dataset: dataset(wire.dataset, context)?,
         preprocess: preprocess(&wire.preprocess, wire.model.network, context)?,
         model: wire.model,
-        weights: weights(wire.weights, context)?,
+        weights: weights(wire.weights, &["weights"], context)?,
         embed: wire.embed,
         expect: wire.expect,
         published: wire.published,
@@ -164,6 +166,10 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
         DatasetSource::HubFolders { revision, folder, tables, .. } => {
             in_lower_case(revision);
             folder.truncate(folder.trim_end_matches('/').len());
+            local_tables(tables, context)?;
+        }
+        DatasetSource::Archive { archive, tables } => {
+            containers::validate(&["dataset"], archive, PathKind::File, context)?;
             local_tables(tables, context)?;
         }
         DatasetSource::InsightfaceBin { file } => containers::validate(&["dataset"], file, PathKind::File, context)?,
@@ -208,30 +214,64 @@ fn model(model: &ModelSpec, context: &Context<'_>) -> Result<(), Diagnostic> {
     Err(context.problem(&["model", "width"], rule).help("only `inception-resnet-v1` has other widths"))
 }
 
-fn weights(mut weights: WeightsSource, context: &Context<'_>) -> Result<WeightsSource, Diagnostic> {
+/// Whether whole photos can be had from the dataset, and the paths of the detector's weights.
+fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) -> Result<Detect, Diagnostic> {
+    let refused = match dataset {
+        DatasetSource::Folders { tables, .. }
+        | DatasetSource::HubFolders { tables, .. }
+        | DatasetSource::Archive { tables, .. }
+            if tables.boxes.is_some() =>
+        {
+            Some(("`detect` finds the boxes that `dataset.boxes` gives", "remove one of them"))
+        }
+        DatasetSource::Phase1 { image: Phase1Image::Crop, .. } => Some((
+            "`detect` needs photos, and `dataset.image` is `crop`",
+            "set `dataset.image: photo`, or remove `detect`",
+        )),
+        DatasetSource::InsightfaceBin { .. } | DatasetSource::Vggface2 { .. } | DatasetSource::Synthetic { .. } => {
+            Some(("`detect` needs photos, and this dataset's faces are located already", "remove `detect`"))
+        }
+        _ => None,
+    };
+    if let Some((rule, help)) = refused {
+        return Err(at_key(context, &["detect"], rule.into()).help(help));
+    }
+    if let Some(DetectorFiles { pnet, rnet, onet }) = detect.weights.take() {
+        detect.weights = Some(DetectorFiles {
+            pnet: weights(pnet, &["detect", "weights", "pnet"], context)?,
+            rnet: weights(rnet, &["detect", "weights", "rnet"], context)?,
+            onet: weights(onet, &["detect", "weights", "onet"], context)?,
+        });
+    }
+    Ok(detect)
+}
+
+fn weights(mut weights: WeightsSource, at: &[&str], context: &Context<'_>) -> Result<WeightsSource, Diagnostic> {
     match &mut weights {
         WeightsSource::Hub { revision, .. } => in_lower_case(revision),
-        WeightsSource::File { path, .. } => *path = context.path(&["weights", "path"], path, PathKind::File)?,
-        WeightsSource::Url { url, .. } => usable(url, context)?,
+        WeightsSource::File { path, .. } => *path = context.path(&[at, &["path"]].concat(), path, PathKind::File)?,
+        WeightsSource::Url { url, .. } => usable(url, at, context)?,
         WeightsSource::Embedded { .. } => {}
     }
     Ok(weights)
 }
 
 /// Refuses a URL that would show a password, or bytes that anybody on the way could change.
-fn usable(url: &str, context: &Context<'_>) -> Result<(), Diagnostic> {
+fn usable(url: &str, at: &[&str], context: &Context<'_>) -> Result<(), Diagnostic> {
+    let key = [at, &["url"]].concat();
+    let name = key.join(".");
     let (rule, help) = match hub::unusable(url) {
         None => return Ok(()),
         Some(Unusable::Credentials) => (
-            "`weights.url` must not contain a user name or password: the config is copied into each run",
+            "must not contain a user name or password: the config is copied into each run",
             "download the file yourself and use `source: file`",
         ),
         Some(Unusable::NotEncrypted) => (
-            "`weights.url` must start with `https://`: over http, anybody on the way can change the file",
+            "must start with `https://`: over http, anybody on the way can change the file",
             "http is for `localhost` and `127.0.0.1` only",
         ),
     };
-    Err(context.problem(&["weights", "url"], rule).help(help))
+    Err(context.problem(&key, format!("`{name}` {rule}")).help(help))
 }
 
 fn preprocess(wire: &PreprocessChanges, network: Network, context: &Context<'_>) -> Result<Preprocess, Diagnostic> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::types::{Ablation, Published, ReportOptions, only_known_metrics};
 use crate::dataset::DatasetSource;
+use crate::detect::Detect;
 use crate::embed::EmbedOptions;
 use crate::metrics::Expectation;
 use crate::model::{DeviceRequest, ModelSpec};
@@ -34,6 +35,10 @@ pub(super) struct Experiment {
     pub seed: u64,
     /// Where faces come from.
     pub dataset: DatasetSource,
+    /// How faces are found in whole photos. Without it the dataset's pictures are crops, or it has boxes.
+    #[serde(default)]
+    #[schemars(extend("x-default" = "no detection"))]
+    pub detect: Option<Detect>,
     /// How a picture becomes the network's input: a profile, and the parts of it that differ.
     #[serde(default)]
     #[schemars(extend("x-default" = "the network's profile"))]

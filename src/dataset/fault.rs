@@ -22,6 +22,8 @@ pub enum FaultIn {
     Box,
     /// The landmarks, which only aligning needs.
     Landmarks,
+    /// The photo: no face to keep was found in it.
+    Detection,
 }
 
 impl FaultIn {
@@ -31,11 +33,12 @@ impl FaultIn {
             Self::Face => "face",
             Self::Box => "box",
             Self::Landmarks => "landmarks",
+            Self::Detection => "detection",
         }
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {
-        [Self::Face, Self::Box, Self::Landmarks].into_iter().find(|part| part.name() == name)
+        [Self::Face, Self::Box, Self::Landmarks, Self::Detection].into_iter().find(|part| part.name() == name)
     }
 }
 

@@ -24,8 +24,7 @@ pub(super) fn list(root: &Path, tables: &Tables, context: &OpenContext<'_>) -> R
     if !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "has one folder per identity" });
     }
-    let find = |key, table: &Option<_>| table.as_deref().map(|table| tables::find(key, table, root)).transpose();
-    let files = tables::Files { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? };
+    let files = tables::Files::find(tables, root)?;
     let metadata = root.join(METADATA);
     // A dangling link is a missing table, not a folder without one.
     let named = (metadata.is_file() || metadata.is_symlink()) && image_folder::names_pictures(&metadata, context)?;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{DatasetError, Face, Manifest, PixelSource, SourceTable};
+use super::{Face, Manifest, PixelSource, SourceTable};
 use crate::files::FileError;
 use crate::preprocess::Landmarks;
 
@@ -15,37 +15,48 @@ impl Manifest {
     /// other sources Phase-1's documented columns, the landmarks if any face has them, then the source's own columns
     /// (`meta.<name>` where the name is taken).
     /// Faces without an embedding are left out.
-    pub(crate) fn metadata_csv(&self, rows: &[u32], out: &mut impl Write) -> Result<(), DatasetError> {
+    pub(crate) fn metadata_csv(&self, rows: &[u32], out: &mut impl Write) -> Result<(), FileError> {
+        if !self.is_phase_1(rows) {
+            return self.faces_csv(rows, &|row| picture(&self.faces[row as usize]).to_owned(), out);
+        }
         let mut writer = csv::Writer::from_writer(out);
-        self.write_rows(rows, &mut writer).map_err(|error| {
-            DatasetError::from(FileError::new("write", "face_metadata.csv")(std::io::Error::from(error)))
-        })
+        let written = writer.write_record(&self.table.headers);
+        let written = written.and_then(|()| rows.iter().try_for_each(|&row| writer.write_record(self.own(row))));
+        written.map_err(csv_failed)?;
+        writer.flush().map_err(failed)
     }
 
-    fn write_rows(&self, rows: &[u32], writer: &mut csv::Writer<impl Write>) -> csv::Result<()> {
-        let SourceTable { headers, columns } = &self.table;
-        let own = |row: u32| columns.iter().map(move |column| column.get(row as usize).unwrap_or_default());
-        if self.is_phase_1(rows) {
-            writer.write_record(headers)?;
-            for &row in rows {
-                writer.write_record(own(row))?;
-            }
-        } else {
-            let some = self.faces.iter().any(|face| face.landmarks.is_some());
-            let points: &[&str] = if some { &Landmarks::COLUMNS } else { &[] };
-            let taken = |header: &str| DOCUMENTED.iter().chain(points).any(|name| *name == header.trim());
-            let headers = headers.iter().map(|name| if taken(name) { format!("meta.{name}") } else { name.clone() });
-            let first = DOCUMENTED.iter().chain(points).map(|name| (*name).to_owned());
-            writer.write_record(first.chain(headers))?;
-            for &row in rows {
-                let face = &self.faces[row as usize];
-                let of =
-                    |at: usize| face.landmarks.map(|landmarks| landmarks.numbers()[at].to_string()).unwrap_or_default();
-                let own = own(row).map(str::to_owned);
-                writer.write_record(documented(face).into_iter().chain((0..points.len()).map(of)).chain(own))?;
-            }
-        }
-        Ok(writer.flush()?)
+    /// Writes `rows` in Phase-1's documented columns, the landmarks if any face has them, and the source's own columns.
+    /// `crop_path` is that column's value.
+    pub(crate) fn faces_csv(
+        &self,
+        rows: &[u32],
+        crop_path: &dyn Fn(u32) -> String,
+        out: &mut impl Write,
+    ) -> Result<(), FileError> {
+        let mut writer = csv::Writer::from_writer(out);
+        let some = self.faces.iter().any(|face| face.landmarks.is_some());
+        let points: &[&str] = if some { &Landmarks::COLUMNS } else { &[] };
+        let taken = |header: &str| DOCUMENTED.iter().chain(points).any(|name| *name == header.trim());
+        let own = self.table.headers.iter();
+        let own = own.map(|name| if taken(name) { format!("meta.{name}") } else { name.clone() });
+        let first = DOCUMENTED.iter().chain(points).map(|name| (*name).to_owned());
+        let written = writer.write_record(first.chain(own));
+        let line = |&row: &u32| {
+            let face = &self.faces[row as usize];
+            let of =
+                |at: usize| face.landmarks.map(|landmarks| landmarks.numbers()[at].to_string()).unwrap_or_default();
+            let own = self.own(row).map(str::to_owned);
+            let first = documented(face, crop_path(row)).into_iter().chain((0..points.len()).map(of));
+            writer.write_record(first.chain(own))
+        };
+        written.and_then(|()| rows.iter().try_for_each(line)).map_err(csv_failed)?;
+        writer.flush().map_err(failed)
+    }
+
+    /// The source's own values of a row.
+    fn own(&self, row: u32) -> impl Iterator<Item = &str> {
+        self.table.columns.iter().map(move |column| column.get(row as usize).unwrap_or_default())
     }
 
     /// Whether later phases can read the source's table: its `face_id`s are those of the faces.
@@ -59,7 +70,24 @@ impl Manifest {
     }
 }
 
-fn documented(face: &Face) -> [String; 9] {
+fn failed(error: std::io::Error) -> FileError {
+    FileError::new("write", "face_metadata.csv")(error)
+}
+
+#[allow(clippy::needless_pass_by_value)] // What `map_err` hands over.
+fn csv_failed(error: csv::Error) -> FileError {
+    failed(error.into())
+}
+
+/// Path of the picture that a face is read from; empty for a procedural one.
+fn picture(face: &Face) -> &str {
+    match &face.pixels {
+        PixelSource::File { path, .. } => path,
+        PixelSource::Synthetic { .. } => "",
+    }
+}
+
+fn documented(face: &Face, crop_path: String) -> [String; 9] {
     let number = |value: Option<f32>| value.map(|value| value.to_string()).unwrap_or_default();
     let edge = |edge: fn(&crate::preprocess::BoundingBox) -> f32| number(face.bbox.as_ref().map(edge));
     [
@@ -71,9 +99,6 @@ fn documented(face: &Face) -> [String; 9] {
         edge(|bbox| bbox.x2),
         edge(|bbox| bbox.y2),
         number(face.detector_score),
-        match &face.pixels {
-            PixelSource::File { path, .. } => path.clone(),
-            PixelSource::Synthetic { .. } => String::new(),
-        },
+        crop_path,
     ]
 }

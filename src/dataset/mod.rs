@@ -27,7 +27,7 @@ mod phase1;
 mod procedural;
 mod scan;
 mod scan_cache;
-mod sealed_json;
+pub(crate) mod sealed_json;
 mod self_digest;
 mod source;
 pub mod synthetic;
@@ -104,7 +104,7 @@ impl Face {
     /// The fault that fails the face under this crop.
     pub(crate) fn failing(&self, crop: Crop) -> Option<&Fault> {
         self.fault.as_ref().filter(|fault| match fault.part {
-            FaultIn::Face => true,
+            FaultIn::Face | FaultIn::Detection => true,
             FaultIn::Box => match crop {
                 Crop::Box { .. } => true,
                 // A line with too few values, for example, has neither.
@@ -186,6 +186,7 @@ pub fn open(
         DatasetSource::HubFolders { repo, revision, folder, tables } => {
             hub_folders::open(&hub_folders::HubFolder { repo, revision, folder }, tables, &context)
         }
+        DatasetSource::Archive { archive, tables } => archived(archive, tables, &context),
         DatasetSource::InsightfaceBin { file } => container::insightface(file, &context),
         DatasetSource::Parquet { shards } => container::parquet(shards, &context),
         DatasetSource::Vggface2 { archive, boxes } => container::vggface2(archive, boxes, &context),
@@ -201,6 +202,14 @@ pub fn open(
         Ok(_) => Ok(manifest),
         Err(_) => Err(DatasetError::TooMany(manifest.len() as u64)),
     }
+}
+
+/// The pictures of an archive with the tables next to it.
+fn archived(archive: &Container, tables: &Tables, context: &scan::OpenContext<'_>) -> Result<Manifest, DatasetError> {
+    let (mut manifest, beside) = container::archive(archive, context)?;
+    let files = tables::Files::find(tables, &beside)?;
+    tables::attach(&mut manifest, &files, context)?;
+    Ok(manifest)
 }
 
 /// The faces of a local dataset without reading their pictures, so without digests; `None` if the pictures are remote or
@@ -249,6 +258,9 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
             hub_folders::HubFolder { repo, revision, folder },
             tables::describe(tables)
         ),
+        DatasetSource::Archive { archive, tables } => {
+            format!("identity folders in {}{}", container::describe(archive), tables::describe(tables))
+        }
         DatasetSource::InsightfaceBin { file } => format!("insightface pairs, {}", container::describe(file)),
         DatasetSource::Parquet { shards } => format!("pictures in parquet, {}", container::describe(shards)),
         DatasetSource::Vggface2 { archive, boxes } => {

@@ -60,6 +60,16 @@ pub enum DatasetSource {
         #[serde(flatten)]
         tables: Tables,
     },
+    /// Identity folders, `<identity>/<picture>`, in a tar archive, compressed with gzip or not.
+    Archive {
+        /// The archive.
+        #[serde(flatten, serialize_with = "as_archive")]
+        #[schemars(with = "WrittenContainer<HubFile>")]
+        archive: Container,
+        /// What lies next to the archive.
+        #[serde(flatten)]
+        tables: Tables,
+    },
     /// Pairs in insightface's `.bin`: a Python pickle of encoded pictures, two for each pair, and of one bool for each pair.
     InsightfaceBin {
         /// The pickle.
@@ -234,6 +244,11 @@ impl From<WrittenContainer<HubShards>> for Container {
 /// Writes `file: {…}`, although it is read without that level.
 fn as_file<S: Serializer>(container: &Container, serializer: S) -> Result<S::Ok, S::Error> {
     nested("file", container, serializer)
+}
+
+/// Writes `archive: {…}`, although it is read without that level.
+fn as_archive<S: Serializer>(container: &Container, serializer: S) -> Result<S::Ok, S::Error> {
+    nested("archive", container, serializer)
 }
 
 /// Writes `shards: {…}`, although it is read without that level.

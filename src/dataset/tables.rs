@@ -15,6 +15,14 @@ pub(super) struct Files {
     pub boxes: Option<PathBuf>,
 }
 
+impl Files {
+    /// Finds the tables of a dataset on this machine.
+    pub fn find(tables: &Tables, root: &Path) -> Result<Self, DatasetError> {
+        let find = |key, table: &Option<_>| table.as_deref().map(|table| find(key, table, root)).transpose();
+        Ok(Self { pairs: find("pairs", &tables.pairs)?, boxes: find("boxes", &tables.boxes)? })
+    }
+}
+
 /// Reads the tables and reports what affects the results.
 pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &OpenContext<'_>) -> Result<(), DatasetError> {
     // Before identities are compared.
@@ -54,7 +62,7 @@ pub(super) fn describe(tables: &Tables) -> String {
 
 /// Finds a table of a local dataset: an absolute path unchanged, a name in the dataset's folder or in the one above, where
 /// datasets of several parts keep common files.
-pub(super) fn find(key: &'static str, table: &Path, root: &Path) -> Result<PathBuf, DatasetError> {
+fn find(key: &'static str, table: &Path, root: &Path) -> Result<PathBuf, DatasetError> {
     if table.is_absolute() {
         return Ok(table.into());
     }

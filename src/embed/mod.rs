@@ -82,6 +82,8 @@ impl FaceFailure {
 pub enum FailureKind {
     /// The face's row in its source is wrong.
     Row,
+    /// No face to keep was found in the photo.
+    Detect,
     /// The file could not be read.
     Read,
     /// The file has changed since the manifest was made.
@@ -100,7 +102,7 @@ impl FailureKind {
     /// Whether the same bytes always fail; other kinds may be transient.
     #[must_use]
     pub fn repeats(self) -> bool {
-        matches!(self, Self::Row | Self::Decode | Self::Crop)
+        matches!(self, Self::Row | Self::Detect | Self::Decode | Self::Crop)
     }
 
     /// As in `failures.csv`.
@@ -108,6 +110,7 @@ impl FailureKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Row => "row",
+            Self::Detect => "detect",
             Self::Read => "read",
             Self::Changed => "changed",
             Self::Decode => "decode",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use crate::dataset::{self, DatasetSource, Face, Manifest, PixelSource, ReadError, synthetic};
+use crate::dataset::{self, DatasetSource, Face, FaultIn, Manifest, PixelSource, ReadError, synthetic};
 use crate::embed::{FaceFailure, FailureKind, PixelReader};
 use crate::preprocess::{self, Limits, Preprocess, PreprocessError, RenderBuffers};
 use crate::quality::{self, Quality};
@@ -58,7 +58,8 @@ impl<'a> FaceReader<'a> {
 
     fn picture(&self, row: usize) -> Result<RgbImage, FaceFailure> {
         if let Some(fault) = self.manifest.faces[row].failing(self.preprocess.crop) {
-            return Err(FaceFailure::new(FailureKind::Row, fault.reason.clone()));
+            let kind = if fault.part == FaultIn::Detection { FailureKind::Detect } else { FailureKind::Row };
+            return Err(FaceFailure::new(kind, fault.reason.clone()));
         }
         if let PixelSource::Synthetic { identity, sample } = self.manifest.faces[row].pixels {
             let (seed, size) = self.synthetic;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::compare::CompareError;
 use crate::config::ConfigError;
 use crate::dataset::DatasetError;
+use crate::detect::DetectError;
 use crate::embed::{EmbedError, ExportError, LockError, NpyError, StoreError};
 use crate::evaluate::EvaluateError;
 use crate::files::FileError;
@@ -27,6 +28,8 @@ pub enum RunError {
     Hub(#[from] HubError),
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    #[error(transparent)]
+    Detect(#[from] DetectError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
@@ -162,6 +165,9 @@ impl RunError {
             Self::Interrupted { .. }
                 | Self::Hub(HubError::Interrupted)
                 | Self::Weights(WeightsError::Hub(HubError::Interrupted))
+                | Self::Detect(
+                    DetectError::Interrupted | DetectError::Weights(WeightsError::Hub(HubError::Interrupted))
+                )
                 | Self::Dataset(DatasetError::Interrupted | DatasetError::Hub(HubError::Interrupted))
                 | Self::Evaluate(EvaluateError::Interrupted)
         )

@@ -25,8 +25,12 @@ pub struct MissingBoxes {
 
 /// Warns about boxes that no crop uses.
 pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
-    let (DatasetSource::Folders { tables, .. } | DatasetSource::HubFolders { tables, .. }) = &config.dataset else {
-        return None;
+    let key = match &config.dataset {
+        _ if config.detect.is_some() => "detect",
+        DatasetSource::Folders { tables, .. }
+        | DatasetSource::HubFolders { tables, .. }
+        | DatasetSource::Archive { tables, .. } => tables.boxes.as_ref().map(|_| "dataset.boxes")?,
+        _ => return None,
     };
     let taken = match config.preprocess.crop {
         // The table may hold landmarks as well; one without any is refused.
@@ -34,10 +38,14 @@ pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
         Crop::Whole => "the whole picture",
         Crop::Centre { .. } => "the middle of the picture",
     };
-    tables.boxes.as_ref().map(|_| {
-        format!(
+    Some(match key {
+        "detect" => format!(
+            "the faces that `detect` finds are not used: `preprocess.crop` takes {taken}; set its mode to `box`, or remove \
+             `detect`"
+        ),
+        _ => format!(
             "`dataset.boxes` is not used: `preprocess.crop` takes {taken}; set its mode to `box`, or remove the boxes"
-        )
+        ),
     })
 }
 
@@ -48,12 +56,16 @@ impl MissingBoxes {
             config.dataset,
             DatasetSource::Synthetic { .. } | DatasetSource::Phase1 { image: Phase1Image::Crop, .. }
         );
-        if crops || !matches!(config.preprocess.crop, Crop::Box { .. }) {
+        // Detection fails a photo without a face to keep.
+        if crops || config.detect.is_some() || !matches!(config.preprocess.crop, Crop::Box { .. }) {
             return None;
         }
         let usable = || manifest.faces.iter().filter(|face| face.failing(config.preprocess.crop).is_none());
         let without_box = usable().filter(|face| face.bbox.is_none()).count() as u64;
-        let table = matches!(config.dataset, DatasetSource::Folders { .. } | DatasetSource::HubFolders { .. });
+        let table = matches!(
+            config.dataset,
+            DatasetSource::Folders { .. } | DatasetSource::HubFolders { .. } | DatasetSource::Archive { .. }
+        );
         (without_box > 0).then(|| Self { without_box, faces: usable().count() as u64, table })
     }
 
@@ -65,7 +77,11 @@ impl MissingBoxes {
     }
 
     fn remedy(&self) -> String {
-        let table = if self.table { "provide boxes with `dataset.boxes`, " } else { "" };
+        let table = if self.table {
+            "let `detect: {detector: mtcnn}` find the faces, provide boxes with `dataset.boxes`, "
+        } else {
+            ""
+        };
         format!(
             "{table}crop the centre of photos with `preprocess.crop: {{mode: centre, fraction: 0.6}}`, or declare \
              that the pictures are crops already with `preprocess.crop: {{mode: whole}}`"

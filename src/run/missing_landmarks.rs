@@ -16,13 +16,14 @@ pub struct MissingLandmarks {
 impl MissingLandmarks {
     /// `None` if nothing is aligned, or every face whose row is valid has landmarks.
     pub fn of(config: &ExperimentConfig, manifest: &Manifest) -> Option<Self> {
-        if config.preprocess.crop != Crop::Align {
+        // Detection gives every face that it keeps landmarks.
+        if config.preprocess.crop != Crop::Align || config.detect.is_some() {
             return None;
         }
         let usable = || manifest.faces.iter().filter(|face| face.failing(Crop::Align).is_none());
         let without = usable().filter(|face| face.landmarks.is_none()).count();
         let remedy = match config.dataset {
-            DatasetSource::Folders { .. } | DatasetSource::HubFolders { .. } => {
+            DatasetSource::Folders { .. } | DatasetSource::HubFolders { .. } | DatasetSource::Archive { .. } => {
                 "provide them in `dataset.boxes` (columns `left_eye_x` to `mouth_right_y`), or let `detect` find them"
             }
             DatasetSource::Phase1 { image: Phase1Image::Photo, .. } => {

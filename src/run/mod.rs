@@ -34,11 +34,13 @@ pub(crate) use missing_landmarks::MissingLandmarks;
 use partial::PartialPairs;
 pub(crate) use precision::agreement;
 use precision::{NetworkOpener, OpenNetwork};
+use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
 use crate::dataset::{LeftOut, Manifest};
+use crate::detect::{Detect, Expanded, LoadedDetector};
 use crate::embed::{
     self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, FaceReader,
     RunLock,
@@ -51,7 +53,8 @@ use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
 use crate::protocol::ProtocolResult;
 use crate::provenance::{
-    self, Build, ConfigOrigin, DatasetOrigin, MachineInfo, Provenance, RunArithmetic, RunSession, WeightsOrigin,
+    self, Build, ConfigOrigin, DatasetOrigin, DetectionOrigin, MachineInfo, Provenance, RunArithmetic, RunSession,
+    WeightsOrigin,
 };
 use crate::similarity::Cards;
 use crate::{files, results};
@@ -116,11 +119,13 @@ impl RunContext<'_> {
     ) -> Result<PreparedRun, RunError> {
         let config = &loaded.config;
         let checkpoint = self.checkpoint(config, sources)?;
-        let manifest = self.manifest(config, sources)?;
+        let DatasetFaces { manifest, detection } = self.faces(config, sources)?;
         let missing_boxes = MissingBoxes::of(config, &manifest);
         let say = |line: &str| self.progress.say(line);
         let embedder = model::describe(&config.model, &config.embed.execution(), &say)?;
-        let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, checkpoint.digest, &embedder);
+        let (detector, detection) = detection.unzip();
+        let plan =
+            RunPlan::new(config, manifest.digest(), manifest.len() as u64, detector, checkpoint.digest, &embedder);
         let directory = RunDirectory::new(self.experiments.join(plan.run_id().to_string()));
         let provenance = Provenance {
             build: Build::current(),
@@ -136,6 +141,7 @@ impl RunContext<'_> {
                 root: absolute(&manifest.root),
                 manifest: manifest.digest(),
                 faces: manifest.len() as u64,
+                detection,
                 cautions: missing_boxes.map(|whole| whole.sentence()).into_iter().chain(unused_boxes(config)).collect(),
                 files: manifest.containers.clone(),
                 left_out: manifest.left_out.clone(),
@@ -148,11 +154,30 @@ impl RunContext<'_> {
         Ok(PreparedRun { directory, plan, missing_boxes, loaded, manifest, checkpoint, embedder, provenance })
     }
 
-    /// Downloads what a config needs, without computing anything.
+    /// Downloads what a config needs, without computing anything. The manifest is of photos if the config detects faces
+    /// in them.
     pub fn fetch(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint>, Arc<Manifest>), RunError> {
+        let Some(detect) = &config.detect else { return self.sources(config) };
+        let checkpoint = self.checkpoint(config, &mut SourceCache::default())?;
+        LoadedDetector::load(detect, self.progress, self.cancel)?;
+        Ok((checkpoint, Arc::new(self.photos(config)?)))
+    }
+
+    /// The checkpoint and the faces of a config.
+    pub fn sources(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint>, Arc<Manifest>), RunError> {
         let sources = &mut SourceCache::default();
-        let checkpoint = self.checkpoint(config, sources)?;
-        Ok((checkpoint, self.manifest(config, sources)?))
+        Ok((self.checkpoint(config, sources)?, self.faces(config, sources)?.manifest))
+    }
+
+    /// Finds the faces in a config's photos. Fails with [`RunError`]; what was found is kept, and the next call continues
+    /// from it.
+    pub fn detect_faces(
+        &self,
+        config: &ExperimentConfig,
+        detect: &Detect,
+    ) -> Result<(Expanded, DetectionOrigin), RunError> {
+        let (found, (_, origin)) = self.detect(self.photos(config)?, detect, config.embed.threads)?;
+        Ok((found, origin))
     }
 
     /// Embeds the remaining faces and writes the exported files. Does nothing for a run that already has them. Fails
@@ -424,8 +449,13 @@ fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {
 /// The command that computes a run.
 pub(crate) fn command(origin: &ConfigOrigin) -> String {
     let path = origin.path.strip_prefix(&origin.working_directory).unwrap_or(&origin.path);
+    command_line(path, &origin.overrides)
+}
+
+/// The command that runs a config with overrides.
+pub(crate) fn command_line(path: &Path, overrides: &[String]) -> String {
     let mut words = vec![format!("facevault experiment {}", path.display())];
-    for text in &origin.overrides {
+    for text in overrides {
         let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-=/:@+,".contains(c));
         words.push(if plain { format!("--set {text}") } else { format!("--set '{}'", text.replace('\'', r"'\''")) });
     }

@@ -1,15 +1,18 @@
 //! Weights and manifests that several runs share, each read once.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{MissingBoxes, MissingLandmarks, RunContext, RunError, pair_lists, unused_boxes};
 use crate::config::ExperimentConfig;
 use crate::dataset::{self, DatasetError, DatasetSource, Manifest};
+use crate::detect::{self, Detect, DetectorPlan, Expanded, LoadedDetector};
 use crate::files::{self, FileError};
 use crate::model;
 use crate::model::ModelSpec;
 use crate::model::weights::Checkpoint;
 use crate::protocol::Protocol;
+use crate::provenance::DetectionOrigin;
 use crate::weights::{self, WeightsError, WeightsSource};
 
 /// Weights and manifests read so far, keyed by the config sections that determine them.
@@ -18,7 +21,15 @@ pub struct SourceCache {
     /// Keyed by the network as well, because it determines the names of the tensors.
     checkpoints: Vec<(WeightsSource, ModelSpec, Arc<Checkpoint>)>,
     /// Keyed by the protocols as well, because a manifest holds their lists of pairs.
-    manifests: Vec<(DatasetSource, Vec<Protocol>, Arc<Manifest>)>,
+    faces: Vec<(DatasetSource, Option<Detect>, Vec<Protocol>, DatasetFaces)>,
+}
+
+/// The faces of a dataset, and what found them in its photos.
+#[derive(Clone)]
+pub struct DatasetFaces {
+    pub manifest: Arc<Manifest>,
+    /// `None` if the dataset says itself where its faces are.
+    pub detection: Option<(DetectorPlan, DetectionOrigin)>,
 }
 
 impl RunContext<'_> {
@@ -44,47 +55,86 @@ impl RunContext<'_> {
         Ok(read)
     }
 
-    /// The dataset's manifest; content digests of unchanged files come from the scan cache.
-    pub(super) fn manifest(
-        &self,
-        config: &ExperimentConfig,
-        sources: &mut SourceCache,
-    ) -> Result<Arc<Manifest>, RunError> {
-        let manifest = self.read_manifest(config, sources)?;
+    /// The dataset's faces; content digests of unchanged files come from the scan cache, faces that were found in a
+    /// photo before from the detection cache.
+    pub(super) fn faces(&self, config: &ExperimentConfig, sources: &mut SourceCache) -> Result<DatasetFaces, RunError> {
+        let faces = self.read_faces(config, sources)?;
+        let manifest = &faces.manifest;
         if let Some(line) = manifest.wrong_rows(config.preprocess.crop) {
             self.progress.say(&line);
         }
         if let Some(line) = unused_boxes(config) {
             self.progress.warn(&line);
         }
-        if let Some(whole) = MissingBoxes::of(config, &manifest) {
-            whole.refuse(config, &manifest)?;
+        if let Some(whole) = MissingBoxes::of(config, manifest) {
+            whole.refuse(config, manifest)?;
             self.progress.say(&whole.sentence());
         }
-        if let Some(missing) = MissingLandmarks::of(config, &manifest) {
+        if let Some(missing) = MissingLandmarks::of(config, manifest) {
             missing.refuse()?;
             self.progress.say(&missing.sentence());
         }
-        Ok(manifest)
+        Ok(faces)
     }
 
-    fn read_manifest(&self, config: &ExperimentConfig, sources: &mut SourceCache) -> Result<Arc<Manifest>, RunError> {
-        let asked = |(source, protocols, _): &&(_, _, _)| *source == config.dataset && *protocols == config.protocols;
-        if let Some((_, _, known)) = sources.manifests.iter().find(asked) {
-            return Ok(Arc::clone(known));
+    fn read_faces(&self, config: &ExperimentConfig, sources: &mut SourceCache) -> Result<DatasetFaces, RunError> {
+        let asked = |(source, detect, protocols, _): &&(_, _, _, _)| {
+            *source == config.dataset && *detect == config.detect && *protocols == config.protocols
+        };
+        if let Some((_, _, _, known)) = sources.faces.iter().find(asked) {
+            return Ok(known.clone());
         }
-        let cache = self.experiments.join(".cache");
-        files::create_dir(&cache).map_err(FileError::or_set("--experiments"))?;
+        let photos = self.photos(config)?;
+        let (mut manifest, detection) = match &config.detect {
+            None => (photos, None),
+            Some(detect) => {
+                let (found, detection) = self.detect(photos, detect, config.embed.threads)?;
+                (found.manifest, Some(detection))
+            }
+        };
+        pair_lists::read(&mut manifest, &config.protocols, self.progress)?;
+        let read = DatasetFaces { manifest: Arc::new(manifest), detection };
+        sources.faces.push((config.dataset.clone(), config.detect.clone(), config.protocols.clone(), read.clone()));
+        Ok(read)
+    }
+
+    /// The manifest as the dataset gives it: of photos if the config detects faces in them.
+    pub(super) fn photos(&self, config: &ExperimentConfig) -> Result<Manifest, RunError> {
+        let cache = self.cache()?;
         let read = dataset::open(&config.dataset, Some(&cache), self.progress, self.cancel);
-        let mut manifest = read.map_err(|error| match error {
+        Ok(read.map_err(|error| match error {
             DatasetError::File(error) if error.path.starts_with(&cache) => {
                 DatasetError::File(FileError::or_set("--experiments")(error))
             }
             error => error,
-        })?;
-        pair_lists::read(&mut manifest, &config.protocols, self.progress)?;
-        let read = Arc::new(manifest);
-        sources.manifests.push((config.dataset.clone(), config.protocols.clone(), Arc::clone(&read)));
-        Ok(read)
+        })?)
+    }
+
+    /// Finds the faces in photos.
+    pub(super) fn detect(
+        &self,
+        photos: Manifest,
+        detect: &Detect,
+        threads: Option<usize>,
+    ) -> Result<(Expanded, (DetectorPlan, DetectionOrigin)), RunError> {
+        let detector = LoadedDetector::load(detect, self.progress, self.cancel)?;
+        let found = detect::find(&photos, &detector, &self.cache()?, threads, self.progress, self.cancel)?;
+        let expanded = detect::expand(photos, &found, detect)?;
+        let origin = DetectionOrigin {
+            detector: detect.detector.name().into(),
+            weights: detector.weights,
+            photos: expanded.photos,
+            without_face: expanded.without_face,
+            faces: expanded.faces,
+        };
+        self.progress.say(&origin.sentence());
+        Ok((expanded, (detector.plan, origin)))
+    }
+
+    /// The folder of what is expensive to compute again.
+    fn cache(&self) -> Result<PathBuf, RunError> {
+        let cache = self.experiments.join(".cache");
+        files::create_dir(&cache).map_err(FileError::or_set("--experiments"))?;
+        Ok(cache)
     }
 }

@@ -233,7 +233,7 @@ pub(crate) fn run(
     config: &ExperimentConfig,
     request: &ThroughputRequest,
 ) -> Result<Throughput, ThroughputError> {
-    let (checkpoint, manifest) = context.fetch(config)?;
+    let (checkpoint, manifest) = context.sources(config)?;
     let machine = MachineInfo::current();
     let (here, left_out) = devices_here(config, &request.wanted);
     let variants = request.wanted.variants(&config.embed, machine.cores, &here);

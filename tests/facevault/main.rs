@@ -8,6 +8,7 @@ mod changed;
 mod compare;
 mod containers;
 mod cuda;
+mod detection;
 mod experiment;
 mod gpu;
 mod hub;

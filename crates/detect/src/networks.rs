@@ -8,7 +8,7 @@ use safetensors::SafeTensors;
 use crate::DetectError;
 
 /// facenet-pytorch's weights: `assets/mtcnn.md` says where they come from.
-const EMBEDDED: &[u8] = include_bytes!("../../../assets/mtcnn.safetensors");
+pub const EMBEDDED: &[u8] = include_bytes!("../../../assets/mtcnn.safetensors");
 
 /// A tensor of a checkpoint.
 #[derive(Debug, Clone, Copy)]

@@ -112,6 +112,30 @@ fn cut_out(
     Ok([face.width, face.height])
 }
 
+/// Cuts the face out of a picture and leaves it at the picture's resolution, in RGB; a face that is aligned has its final
+/// size.
+///
+/// # Errors
+///
+/// Those of [`render`].
+pub fn cut(
+    picture: &RgbImage,
+    bbox: Option<&BoundingBox>,
+    landmarks: Option<&Landmarks>,
+    preprocess: &Preprocess,
+) -> Result<RgbImage, PreprocessError> {
+    let size = preprocess.resize.size;
+    if preprocess.crop == Crop::Align {
+        let mut face = RgbImage::new(size, size);
+        align::align(picture, landmarks, size as usize, &mut face)?;
+        return Ok(face);
+    }
+    let (width, height) = picture.dimensions();
+    let crop::Region { left, top, width, height } = crop::region(bbox, preprocess.crop, size as usize, width, height)?;
+    let [left, top, width, height] = [left, top, width, height].map(|length| length as u32);
+    Ok(image::imageops::crop_imm(picture, left, top, width, height).to_image())
+}
+
 /// Mirrors faces of `side` × `side` × 3 bytes left to right, in place.
 pub fn mirror(faces: &mut [u8], side: usize) {
     for row in faces.chunks_exact_mut(side * 3) {

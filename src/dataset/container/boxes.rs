@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::vggface2::{Archive, unreadable};
+use super::tarball::{GZIP, Tarball, unreadable};
 use super::{ContainerProblem, Located};
 use crate::dataset::columns::{self, BoxColumns};
 use crate::dataset::csv_lines::{CsvError, CsvLines, line_at};
@@ -53,9 +53,9 @@ pub(super) fn read(table: &Located) -> Result<Boxes, DatasetError> {
     let head = table.head()?;
     let mut bytes = Vec::new();
     let read = |from: &mut dyn Read, bytes: &mut Vec<u8>| from.take(LARGEST).read_to_end(bytes).map(drop);
-    if head.starts_with(b"\x1f\x8b") {
+    if head.starts_with(GZIP) {
         let mut found = false;
-        Archive::new(table.open()?, table).each(|path, entry| {
+        Tarball::open(table, &|_| {})?.each(|path, entry| {
             if path.rsplit('/').next() == Some(TABLE) {
                 found = true;
                 bytes.clear();

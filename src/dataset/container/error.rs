@@ -22,6 +22,15 @@ pub enum ContainerProblem {
         /// What is incomplete: "an entry".
         what: &'static str,
     },
+    /// An archive of something else.
+    #[error("it has no pictures in folders of people{}; expected <identity>/<picture>", match example {
+        Some(example) => format!(", only {count} other files such as `{example}`"),
+        None => String::new(),
+    })]
+    NoIdentities { example: Option<String>, count: u64 },
+    /// Two pictures with one id.
+    #[error("`{first}` and `{second}` would both have the id `{id}`; rename one of them")]
+    TwoPictures { id: String, first: String, second: String },
     /// A different digest than pinned in the config.
     #[error(
         "its sha256 is {found}, but {expected} is pinned: it is a different file, or damaged; correct `sha256` or replace the file"

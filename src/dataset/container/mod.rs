@@ -1,12 +1,14 @@
-//! Datasets in container files: insightface's `.bin`, parquet, VGGFace2's archive. Each is located (locally or on the Hub),
+//! Datasets in container files: insightface's `.bin`, parquet, tar archives, VGGFace2's archive. Each is located (locally or on the Hub),
 //! digested, unpacked once, and then used like a folder of pictures.
 
+mod archive;
 mod boxes;
 mod error;
 mod insightface;
 mod layout;
 mod locate;
 mod parquet;
+mod tarball;
 mod unpacked;
 mod vggface2;
 
@@ -93,6 +95,14 @@ pub(super) fn insightface(file: &Container, context: &OpenContext<'_>) -> Result
 pub(super) fn parquet(shards: &Container, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let files = locate::files(shards, context)?;
     Ok(Manifest { containers: records(&files), ..parquet::open(&files, context)? })
+}
+
+/// Pictures of identities in a tar archive, and the folder that holds it, where its tables may lie.
+pub(super) fn archive(archive: &Container, context: &OpenContext<'_>) -> Result<(Manifest, PathBuf), DatasetError> {
+    let located = locate::files(archive, context)?.remove(0);
+    let manifest = archive::open(&located, context)?;
+    let beside = located.path.parent().unwrap_or(Path::new("")).to_owned();
+    Ok((Manifest { containers: vec![located.record], ..manifest }, beside))
 }
 
 /// VGGFace2's archive, or the folder of its pictures, and its table of boxes.

@@ -15,7 +15,7 @@ use tar::{EntryType, Header};
 
 use super::*;
 use crate::dataset::tests::TestDir;
-use crate::dataset::{self, Container, DatasetSource, PixelSource};
+use crate::dataset::{self, Container, DatasetSource, PixelSource, Tables};
 use crate::pickle::Input;
 use crate::preprocess::BoundingBox;
 use crate::progress::Cancel;
@@ -339,7 +339,13 @@ fn columns_of_unsupported_types_are_named_and_refused_only_if_required() {
 
 /// A `.tar.gz` of entries: path, kind, content.
 fn archive(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&tarball(entries)).unwrap();
+    gzip.finish().unwrap()
+}
+
+fn tarball(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
     for (path, kind, content) in entries {
         let mut header = Header::new_ustar();
         // `set_path` refuses what an attacker writes.
@@ -353,7 +359,7 @@ fn archive(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
         header.set_cksum();
         builder.append(&header, *content).unwrap();
     }
-    builder.into_inner().unwrap().finish().unwrap()
+    builder.into_inner().unwrap()
 }
 
 const FILE: EntryType = EntryType::Regular;
@@ -408,6 +414,60 @@ fn an_archive_and_its_unpacked_folder_are_the_same_dataset() {
     let unpacked = place.opened(&vggface2(&place.path("unpacked"), &boxes));
     assert_eq!(unpacked.digest(), manifest.digest());
     assert_eq!(unpacked.containers.len(), 1, "a folder is not a container");
+}
+
+fn identities(archive: &Path) -> DatasetSource {
+    let tables = Tables { pairs: Some("pairs.csv".into()), boxes: Some("boxes.csv".into()) };
+    DatasetSource::Archive { archive: local(archive), tables }
+}
+
+#[test]
+fn a_tar_archive_of_identity_folders_is_read_as_the_folder_is() {
+    let place = TestDir::new();
+    let [a, b, c] = ["a", "b", "c"].map(jpeg);
+    place.file(
+        "pairs.csv",
+        "face_a,face_b,same\nAnn/1.jpg,Ann/2.jpg,1\nAnn_1,Bob/1.jpg,0\n".replace("Ann_1", "Ann/1.jpg"),
+    );
+    place.file("boxes.csv", "path,x1,y1,x2,y2\nBob/1.jpg,1,2,3,4\n");
+    let entries: [(&str, EntryType, &[u8]); 6] = [
+        ("lfw/", EntryType::Directory, b""),
+        ("lfw/Bob/1.jpg", FILE, &a),
+        ("./lfw/Ann/2.jpg", FILE, &b),
+        ("lfw/Ann/1.jpg", FILE, &c),
+        ("lfw/readme.txt", FILE, b"x"),
+        ("lfw/Ann/.DS_Store", FILE, b"x"),
+    ];
+    let manifest = place.opened(&identities(&place.file("lfw.tar.gz", archive(&entries))));
+    assert_snapshot!(described(&manifest), @"");
+    assert_eq!(manifest.faces[2].bbox, Some(BoundingBox { x1: 1.0, y1: 2.0, x2: 3.0, y2: 4.0 }));
+    assert_eq!(manifest.left_out.to_string(), "");
+    let plain = place.opened(&identities(&place.file("lfw.tar", tarball(&entries))));
+    assert_eq!(plain.digest(), manifest.digest(), "compressed or not");
+    for (path, bytes) in [("Bob/1.jpg", &a), ("Ann/2.jpg", &b), ("Ann/1.jpg", &c)] {
+        place.file(&format!("folders/{path}"), bytes);
+    }
+    let tables = Tables { pairs: Some("pairs.csv".into()), boxes: Some("boxes.csv".into()) };
+    let folders = place.opened(&DatasetSource::Folders { root: place.path("folders"), tables });
+    assert_eq!(folders.digest(), manifest.digest());
+}
+
+#[test]
+fn an_archive_of_something_else_is_explained() {
+    let place = TestDir::new();
+    let message = |bytes: &[u8]| {
+        let source = DatasetSource::Archive { archive: local(place.file("x.tar", bytes)), tables: Tables::default() };
+        place.refused(&source)
+    };
+    let picture = jpeg("a");
+    let whole = tarball(&[("lfw/Ann/1.jpg", FILE, &picture), ("lfw/Bob/1.jpg", FILE, &picture)]);
+    assert_snapshot!(message(b"<html>"), @"");
+    assert_snapshot!(message(&whole[..whole.len() - 1024]), @"");
+    assert_snapshot!(message(&whole[..700]), @"");
+    assert_snapshot!(message(&tarball(&[("readme", FILE, b"x")])), @"");
+    assert_snapshot!(message(&tarball(&[("1.jpg", FILE, &picture)])), @"");
+    assert_snapshot!(message(&tarball(&[("a/Ann/1.jpg", FILE, &picture), ("b/Ann/1.jpg", FILE, &picture)])), @"");
+    assert_snapshot!(message(&tarball(&[("../Ann/1.jpg", FILE, &picture)])), @"");
 }
 
 #[test]

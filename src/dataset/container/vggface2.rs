@@ -2,20 +2,17 @@
 //! face in each.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
-use tar::EntryType;
-
 use super::boxes::Boxes;
+use super::tarball::{self, Tarball, read_picture};
 use super::unpacked::{self, Index, PartialFolder, UnpackedFace};
 use super::{ContainerProblem, Located, Task};
 use crate::dataset::left_out::{LeftOut, LeftOutReason};
 use crate::dataset::listing::{self, NameKind, Walk};
 use crate::dataset::scan::{self, OpenContext};
-use crate::dataset::{DatasetError, Face, LARGEST_PICTURE, Manifest};
+use crate::dataset::{DatasetError, Face, Manifest};
 use crate::digest::Digest;
 use crate::preprocess::HEAD;
 
@@ -85,30 +82,21 @@ pub(super) fn archive(
 }
 
 fn unpack(folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
-    let Located { path, record, .. } = folder.container;
-    folder.container.expect(b"\x1f\x8b", "VGGFace2's .tar.gz")?;
-    let file = folder.container.open()?;
-    let task = Task::start(folder.context, "unpacking", path, "bytes", record.bytes);
+    let container = folder.container;
+    container.expect(b"\x1f\x8b", "VGGFace2's .tar.gz")?;
+    let task = Task::start(folder.context, "unpacking", &container.path, "bytes", container.record.bytes);
     let advance = |n| task.advance(n);
-    let archive = Archive::new(CountingReader { file, advance: &advance }, folder.container);
     let (mut entries, mut others, mut known) = (Vec::new(), NotFaces::default(), HashSet::new());
-    archive.each(|path, entry| {
+    Tarball::open(container, &advance)?.each(|path, entry| {
         let Some(name) = PictureName::of(path) else {
-            others.add(path, reason(path, entry).map_err(|error| unreadable(&error, folder.container))?);
+            others.add(path, reason(path, entry).map_err(|error| tarball::unreadable(&error, container))?);
             return Ok(());
         };
-        let refused =
-            |rule| folder.container.problem(ContainerProblem::Entry { name: path.escape_debug().to_string(), rule });
         let id = name.id();
         if !known.insert(id.clone()) {
-            return Err(refused("is duplicated"));
+            return Err(tarball::refused(container, path, "is duplicated"));
         }
-        let mut picture = Vec::new();
-        let read = entry.take(LARGEST_PICTURE + 1).read_to_end(&mut picture);
-        read.map_err(|error| unreadable(&error, folder.container))?;
-        if picture.len() as u64 > LARGEST_PICTURE {
-            return Err(refused("is larger than 512 MiB"));
-        }
+        let picture = read_picture(container, path, entry)?;
         folder.put(&id, &picture)?;
         let (identity, photo) = (Some(name.identity.clone()), Some(name.photo()));
         let sha256 = Some(Digest::of(&picture));
@@ -125,7 +113,7 @@ fn unpack(folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
 }
 
 /// Why an entry that is not named like a face is left out.
-fn reason(path: &str, entry: &mut dyn Read) -> io::Result<LeftOutReason> {
+fn reason(path: &str, entry: &mut dyn Read) -> std::io::Result<LeftOutReason> {
     if path.split('/').any(|part| part.starts_with('.')) {
         return Ok(LeftOutReason::Hidden);
     }
@@ -200,72 +188,4 @@ fn check_boxes(
         context.progress.say(&format!("{without} of {} faces have no box in {}", manifest.len(), table.name));
     }
     Ok(())
-}
-
-/// A file that counts the bytes read.
-struct CountingReader<'a> {
-    file: File,
-    advance: &'a dyn Fn(u64),
-}
-
-impl Read for CountingReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read(buffer)?;
-        (self.advance)(n as u64);
-        Ok(n)
-    }
-}
-
-/// A `.tar.gz` whose entries are visited in order. Links, devices and paths that lead out of it are refused.
-pub(super) struct Archive<'a, R: Read> {
-    tar: tar::Archive<MultiGzDecoder<BufReader<R>>>,
-    located: &'a Located,
-}
-
-impl<'a, R: Read> Archive<'a, R> {
-    pub fn new(file: R, located: &'a Located) -> Self {
-        let tar = tar::Archive::new(MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, file)));
-        Self { tar, located }
-    }
-
-    /// Passes the path and content of each file to `look`.
-    pub fn each(
-        mut self,
-        mut look: impl FnMut(&str, &mut dyn Read) -> Result<(), DatasetError>,
-    ) -> Result<(), DatasetError> {
-        let located = self.located;
-        let broken = |error: io::Error| unreadable(&error, located);
-        for entry in self.tar.entries().map_err(broken)? {
-            let mut entry = entry.map_err(broken)?;
-            let bytes = entry.path_bytes().into_owned();
-            let refused =
-                |rule| located.problem(ContainerProblem::Entry { name: bytes.escape_ascii().to_string(), rule });
-            let Ok(path) = std::str::from_utf8(&bytes) else { return Err(refused("is not UTF-8")) };
-            if path.starts_with('/') || path.contains('\\') {
-                return Err(refused("is an absolute path"));
-            }
-            if path.split('/').any(|part| part == "..") {
-                return Err(refused("leads out of the archive"));
-            }
-            if path.contains(char::is_control) {
-                return Err(refused("has a control character in its name"));
-            }
-            match entry.header().entry_type() {
-                EntryType::Regular | EntryType::Continuous => look(path, &mut entry)?,
-                EntryType::Directory | EntryType::XGlobalHeader => {}
-                EntryType::Symlink | EntryType::Link => return Err(refused("is a link")),
-                _ => return Err(refused("is not a regular file")),
-            }
-        }
-        // gzip's checksum follows the last entry.
-        io::copy(&mut self.tar.into_inner(), &mut io::sink()).map(drop).map_err(broken)
-    }
-}
-
-/// The error of tar or gzip.
-pub(super) fn unreadable(error: &io::Error, archive: &Located) -> DatasetError {
-    archive.problem(match error.kind() {
-        io::ErrorKind::UnexpectedEof => ContainerProblem::Truncated { length: archive.record.bytes, what: "an entry" },
-        _ => ContainerProblem::Archive(error.to_string()),
-    })
 }

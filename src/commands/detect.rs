@@ -1,0 +1,57 @@
+//! `detect CONFIG`: finds the faces in a config's photos and writes them as a table.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::shared::interrupted;
+use super::{options_to_repeat, print, with_context};
+use crate::cli::DetectArgs;
+use crate::config;
+use crate::detect;
+use crate::error::{CommandOutcome, Error};
+
+pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
+    let given = &arguments.config;
+    let config = config::load(&given.config, &given.overrides)?.config;
+    let Some(options) = &config.detect else {
+        return Err(Error::Usage(format!(
+            "{} detects no faces; add `detect: {{detector: mtcnn}}` to it, or --set detect.detector=mtcnn to the command",
+            given.config.display()
+        )));
+    };
+    let folder = arguments.out.clone().unwrap_or_else(|| Path::new("detections").join(&config.name));
+    with_context(&given.common, |context| {
+        let resume = || {
+            let out = arguments.out.iter().map(|out| format!(" --out '{}'", out.display())).collect::<String>();
+            let crops = if arguments.crops { " --crops" } else { "" };
+            let options = options_to_repeat(&given.common, &given.overrides);
+            interrupted(&format!("to resume: facevault detect {}{options}{out}{crops}", given.config.display()))
+        };
+        let (found, origin) = match context.detect_faces(&config, options) {
+            Err(error) if error.interrupted() => return Ok(resume()),
+            other => other?,
+        };
+        let crops = arguments.crops.then_some(&config.preprocess);
+        let Some(table) = detect::write(&found.manifest, &folder, crops, context.progress, context.cancel)? else {
+            return Ok(resume());
+        };
+        let value = json!({
+            "photos": found.photos,
+            "faces": found.faces,
+            "without_face": found.without_face,
+            "failed": table.failed,
+            "detector": origin,
+            "table": table.faces,
+            "failures": table.failures,
+            "crops": table.crops,
+        });
+        print(&given.common, &value, || {
+            let mut lines = vec![origin.sentence(), format!("faces     {}", table.faces.display())];
+            lines.extend((table.failed > 0).then(|| format!("failures  {}", table.failures.display())));
+            lines.extend(table.crops.as_ref().map(|crops| format!("crops     {}", crops.display())));
+            lines.join("\n")
+        })?;
+        Ok(CommandOutcome::Done)
+    })
+}

@@ -1,0 +1,122 @@
+//! The detector with its weights, and what of it is part of a run's identity.
+
+use facevault_detect::{DetectorOptions, EMBEDDED, Keep, Mtcnn, Networks, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::{Detect, DetectError, Detector, DetectorFiles};
+use crate::digest::{Digest, Hasher};
+use crate::model::Kernels;
+use crate::model::weights::{Checkpoint, Origin, Tensor};
+use crate::progress::{Cancel, Progress};
+use crate::weights;
+
+/// Version of the code between a photo's bytes and its faces. Increase it with every change that can change a box.
+const DETECTION_CODE_VERSION: u32 = 1;
+
+/// What of a detection can change a face: part of a run's plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectorPlan {
+    detector: Detector,
+    code: u32,
+    /// Digest of each file of weights.
+    weights: Vec<Digest>,
+    min_size: u32,
+    thresholds: [f32; 3],
+    factor: f64,
+    keep: Keep,
+    min_probability: f32,
+}
+
+/// A file of a detector's weights, for provenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetectorWeights {
+    /// Source, location, revision, size.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Digest of the file.
+    pub sha256: Digest,
+}
+
+/// A detector that is ready to run.
+pub struct LoadedDetector {
+    pub(super) network: Mtcnn,
+    /// What a run records of it.
+    pub plan: DetectorPlan,
+    /// Where its weights came from.
+    pub weights: Vec<DetectorWeights>,
+}
+
+impl LoadedDetector {
+    /// Loads the weights and checks them.
+    ///
+    /// # Errors
+    /// [`DetectError::Weights`], [`DetectError::Unfit`].
+    pub fn load(detect: &Detect, progress: &dyn Progress, cancel: &Cancel) -> Result<Self, DetectError> {
+        let (networks, weights) = match &detect.weights {
+            None => (Networks::embedded(), vec![embedded()]),
+            Some(DetectorFiles { pnet, rnet, onet }) => {
+                let load = |source| weights::load(source, progress, cancel);
+                let [pnet, rnet, onet] = [load(pnet)?, load(rnet)?, load(onet)?];
+                let networks = Networks::from_checkpoints(views(&pnet), views(&rnet), views(&onet))?;
+                (networks, [pnet, rnet, onet].map(DetectorWeights::of).into())
+            }
+        };
+        // Every instruction set finds the same faces, so the fastest may be chosen.
+        let network = Mtcnn::new(&networks, detect.options, Kernels::Auto)?;
+        let DetectorOptions { min_size, thresholds, factor } = detect.options;
+        let plan = DetectorPlan {
+            detector: detect.detector,
+            code: DETECTION_CODE_VERSION,
+            weights: weights.iter().map(|file| file.sha256).collect(),
+            min_size,
+            thresholds,
+            factor,
+            keep: detect.keep,
+            min_probability: detect.min_probability,
+        };
+        Ok(Self { network, plan, weights })
+    }
+}
+
+impl DetectorWeights {
+    fn of(checkpoint: Checkpoint) -> Self {
+        Self { origin: checkpoint.origin, sha256: checkpoint.digest }
+    }
+}
+
+fn views(checkpoint: &Checkpoint) -> impl Iterator<Item = (&str, TensorView<'_>)> {
+    checkpoint.tensors.iter().map(|(key, Tensor { shape, data, .. })| (key.as_str(), TensorView { shape, data }))
+}
+
+impl DetectorPlan {
+    /// Digest of what decides which faces are found; which of them are kept is decided later.
+    pub(super) fn findings(&self) -> Digest {
+        let Self { detector, code, weights, min_size, thresholds, factor, .. } = self;
+        let mut hasher = Hasher::default();
+        hasher.field(detector.name().as_bytes());
+        hasher.field(&code.to_le_bytes());
+        weights.iter().for_each(|digest| hasher.field(digest.bytes()));
+        hasher.field(&min_size.to_le_bytes());
+        thresholds.iter().for_each(|value| hasher.field(&value.to_le_bytes()));
+        hasher.field(&factor.to_le_bytes());
+        hasher.finish()
+    }
+}
+
+/// Describes in one line which detector would run and what would be downloaded, without doing either.
+pub(crate) fn describe(detect: &Detect) -> String {
+    let weights = match &detect.weights {
+        None => format!("facenet-pytorch's weights, embedded, {} bytes", EMBEDDED.len()),
+        Some(DetectorFiles { pnet, rnet, onet }) => [("pnet", pnet), ("rnet", rnet), ("onet", onet)]
+            .map(|(name, source)| format!("{name} {}", weights::describe(source)))
+            .join("; "),
+    };
+    format!("{}, {weights}", detect.detector.name())
+}
+
+/// The file of weights in the binary; `assets/mtcnn.md` has its origin and licence.
+fn embedded() -> DetectorWeights {
+    let (source, location, bytes) = ("embedded".into(), "mtcnn".into(), EMBEDDED.len() as u64);
+    DetectorWeights { origin: Origin { source, location, revision: None, bytes }, sha256: Digest::of(EMBEDDED) }
+}

@@ -1,0 +1,137 @@
+//! Runs a detector over the photos of a manifest, several photos at a time. Memory is that of one photo on each core.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use facevault_detect::DetectBuffers;
+use rayon::prelude::*;
+
+use super::cache::{DetectionCache, PhotoFaces};
+use super::{DetectError, LoadedDetector};
+use crate::dataset::{self, FaultIn, Manifest, PixelSource};
+use crate::digest::Digest;
+use crate::preprocess::{self, Limits};
+use crate::progress::{Cancel, Progress};
+
+/// How often findings are written to the cache: what an interruption can cost.
+const COMMIT_EVERY: Duration = Duration::from_secs(10);
+
+/// What was found in each photo, by its content. A photo that cannot be read or decoded is not among them.
+pub type Findings = HashMap<Digest, PhotoFaces>;
+
+thread_local! {
+    /// Buffers of the detector, one set per worker thread.
+    static BUFFERS: RefCell<DetectBuffers> = RefCell::default();
+}
+
+/// The faces in every photo of `photos`, from the cache where they are known. `threads` bounds the work; `None` takes all
+/// cores.
+///
+/// # Errors
+/// [`DetectError::Interrupted`]; what was found is kept.
+pub fn find(
+    photos: &Manifest,
+    detector: &LoadedDetector,
+    cache: &Path,
+    threads: Option<usize>,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Findings, DetectError> {
+    let cache = DetectionCache::open(cache, detector.plan.findings());
+    let cache = cache.inspect_err(|error| progress.say(&format!("{error}; detections are not kept"))).ok();
+    let rows = photos_to_read(photos);
+    let wanted: HashSet<Digest> = rows.iter().map(|(content, _)| *content).collect();
+    let mut found = cache.as_ref().map(|cache| cache.read(&wanted)).unwrap_or_default();
+    let missing: Vec<_> = rows.into_iter().filter(|(content, _)| !found.contains_key(content)).collect();
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    progress.start("detecting", "photos", Some(wanted.len() as u64), found.len() as u64);
+    let collector = Collector { cache: cache.as_ref(), progress, state: Mutex::default() };
+    let work = || {
+        missing.par_iter().for_each(|&(content, row)| {
+            if cancel.requested() {
+                return;
+            }
+            let faces = look_at(photos, row, detector);
+            progress.advance(1);
+            if let Some(faces) = faces {
+                collector.add(content, faces);
+            }
+        });
+    };
+    match rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build() {
+        Ok(pool) => pool.install(work),
+        // Without threads of its own it runs on the shared ones.
+        Err(_) => work(),
+    }
+    progress.finish();
+    found.extend(collector.finish());
+    if cancel.requested() { Err(DetectError::Interrupted) } else { Ok(found) }
+}
+
+/// The distinct contents, and a row that has each, in row order.
+fn photos_to_read(photos: &Manifest) -> Vec<(Digest, usize)> {
+    let mut seen = HashSet::new();
+    let usable = photos.faces.iter().enumerate().filter(|(_, face)| {
+        let failed = face.fault.as_ref().is_some_and(|fault| fault.part == FaultIn::Face);
+        !failed && matches!(face.pixels, PixelSource::File { .. })
+    });
+    usable.filter_map(|(row, face)| Some((face.content?, row))).filter(|(content, _)| seen.insert(*content)).collect()
+}
+
+/// The faces in the photo of a row; `None` where embedding reports why the photo cannot be read or decoded.
+fn look_at(photos: &Manifest, row: usize, detector: &LoadedDetector) -> Option<PhotoFaces> {
+    let bytes = dataset::bytes(photos, row).ok()?;
+    // A panic is a bug, but must not cost the other photos' faces.
+    catch_unwind(AssertUnwindSafe(|| {
+        let photo = preprocess::decode(&bytes, &Limits::default()).ok()?;
+        let faces = BUFFERS.with_borrow_mut(|buffers| detector.network.detect(&photo, buffers));
+        Some(PhotoFaces { size: [photo.width(), photo.height()], faces })
+    }))
+    .ok()
+    .flatten()
+}
+
+/// Gathers findings from all threads and writes them to the cache now and then.
+struct Collector<'a> {
+    cache: Option<&'a DetectionCache>,
+    progress: &'a dyn Progress,
+    state: Mutex<CollectorState>,
+}
+
+#[derive(Default)]
+struct CollectorState {
+    found: Vec<(Digest, PhotoFaces)>,
+    /// How many of them are in the cache.
+    committed: usize,
+    last: Option<Instant>,
+}
+
+impl Collector<'_> {
+    fn add(&self, content: Digest, faces: PhotoFaces) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.found.push((content, faces));
+        if state.last.get_or_insert_with(Instant::now).elapsed() >= COMMIT_EVERY {
+            self.commit(&mut state);
+        }
+    }
+
+    fn commit(&self, state: &mut CollectorState) {
+        if let Some(Err(error)) = self.cache.map(|cache| cache.add(&state.found[state.committed..])) {
+            self.progress.say(&format!("{error}; these photos will be detected again by the next start"));
+        }
+        state.committed = state.found.len();
+        state.last = Some(Instant::now());
+    }
+
+    fn finish(self) -> Vec<(Digest, PhotoFaces)> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.commit(&mut state);
+        std::mem::take(&mut state.found)
+    }
+}

@@ -1,0 +1,21 @@
+//! Whole photos → faces: the step between reading and cropping. A detector finds the faces of each photo, `detect.keep`
+//! selects among them, and the manifest of photos becomes a manifest of faces with boxes, scores and landmarks.
+//!
+//! What a detector finds depends on the photo's content and the detector alone, so it is computed once for each content
+//! and kept in the cache; an interrupted detection continues where it stopped.
+
+mod cache;
+mod detector;
+mod error;
+mod expand;
+mod find;
+mod options;
+mod table;
+
+pub(crate) use detector::describe;
+pub use detector::{DetectorPlan, DetectorWeights, LoadedDetector};
+pub use error::DetectError;
+pub use expand::{Expanded, expand};
+pub use find::find;
+pub use options::{Detect, Detector, DetectorFiles};
+pub use table::write;
