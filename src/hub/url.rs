@@ -187,7 +187,7 @@ impl Hub {
                         arrived = Arrived::begin(blobs, None)?;
                         continue;
                     }
-                    let (from, size) = (*from, total.or_else(|| length.map(|rest| from + rest)));
+                    let (from, size) = (*from, total.or_else(|| length.map(|rest| from.saturating_add(rest))));
                     return Ok((response, url, from, size));
                 }
                 // The partial file is not a prefix of the server's file.
