@@ -53,7 +53,10 @@ fn add(rows: &mut Vec<Row>, key: &str, written: &'static Json, required: bool, v
             default,
         },
     );
-    below(rows, key, schema, variant);
+    // The keys of a mapping like another section's stand there.
+    if written["x-like"].is_null() {
+        below(rows, key, schema, variant);
+    }
 }
 
 fn below(rows: &mut Vec<Row>, key: &str, schema: &'static Json, variant: Option<&'static str>) {
@@ -120,6 +123,9 @@ fn values(written: &Json, schema: &'static Json) -> String {
     let extension = |name: &str| written[name].as_str().or(schema[name].as_str());
     if let Some(values) = extension("x-values") {
         return line(values);
+    }
+    if let Some(section) = written["x-like"].as_str() {
+        return format!("mapping, as `{section}`");
     }
     let unit = extension("x-unit");
     let number = |schema: &Json, word: &str| match (numbers(schema), unit) {
@@ -210,7 +216,7 @@ mod tests {
         ] {
             assert!(table.contains(row), "{row}");
         }
-        assert_eq!(table.matches("\n### ").count() + 1, 12, "one table for each section, and one for the rest");
+        assert_eq!(table.matches("\n### ").count() + 1, 13, "one table for each section, and one for the rest");
         for line in table.lines().filter(|line| line.starts_with("| `")) {
             let cells = line.replace("\\|", "");
             assert_eq!(cells.matches(" | ").count(), 3, "{line}");

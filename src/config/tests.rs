@@ -447,7 +447,7 @@ fn anchors_underscores_a_byte_order_mark_and_windows_lines_are_fine() {
 
 #[test]
 fn unknown_keys_at_each_level() {
-    assert_snapshot!(refused_with("embeded: {}"), @"config.yaml:4:1 `embeded`: unknown key `embeded` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
+    assert_snapshot!(refused_with("embeded: {}"), @"config.yaml:4:1 `embeded`: unknown key `embeded` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `detect`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
     assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @"config.yaml:5:3 `batchsize`: unknown key `batchsize` in `embed` | did you mean `batch_size`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`");
     assert_snapshot!(refused_with("similarity:\n  upstream:\n    pears: 5\n"), @"config.yaml:6:5 `pears`: unknown key `pears` in `similarity.upstream` | the keys are `faces_per_identity` and `impostor_pairs`");
     assert_snapshot!(refused_with("preprocess:\n  crop: {mode: whole, margin: 3}\n"), @"config.yaml:5:23 `margin`: unknown key `margin` in `preprocess.crop` with `mode: whole` | it takes no other keys");
@@ -499,7 +499,7 @@ fn names_that_do_not_exist() {
     assert_snapshot!(refused_with("preprocess:\n  profile: facenet-pytorh\n"), @"config.yaml:5:12 `facenet-pytorh`: `preprocess.profile` must be `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface`, `insightface-bin`, `dinov2` or `clip`, got `facenet-pytorh` | did you mean `facenet-pytorch`?");
     assert_snapshot!(refused_with("embed: {device: gpu}"), @"config.yaml:4:17 `gpu`: `embed.device` must be `auto`, `cpu` or `cuda`, got `gpu`");
     assert_snapshot!(refused_with("preprocess: {resize: {filter: pillow_bilinear}}"), @"config.yaml:4:31 `pillow_bilinear`: `preprocess.resize.filter` must be `pillow-bilinear`, `pillow-bicubic` or `opencv-linear`, got `pillow_bilinear` | did you mean `pillow-bilinear`?");
-    assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @"config.yaml:3:19 `folder`: `dataset.source` must be `phase1`, `folders`, `hub-folders`, `insightface-bin`, `parquet`, `vggface2` or `synthetic`, got `folder` | did you mean `folders`?");
+    assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @"config.yaml:3:19 `folder`: `dataset.source` must be `phase1`, `folders`, `hub-folders`, `archive`, `insightface-bin`, `parquet`, `vggface2` or `synthetic`, got `folder` | did you mean `folders`?");
     assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @"config.yaml:3:35 `vggface2`: `weights.name` must be `demo`, got `vggface2`");
 }
 
@@ -559,7 +559,7 @@ fn wrong_overrides() {
     assert_snapshot!(refused_set("embed.batch_size"), @"in --set `embed.batch_size`: an override has the form `key.path=value`, but this one has no `=` | for example `--set embed.batch_size=64`");
     assert_snapshot!(refused_set("embed..batch_size=1"), @"in --set `.`: the key path of an override has an empty or padded part | write the keys with single dots between them: `embed.batch_size=64`");
     assert_snapshot!(refused_set("embed.batchsize=1"), @"in --set `batchsize`: unknown key `batchsize` in `embed` | did you mean `batch_size`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `on_error` and `max_failures`");
-    assert_snapshot!(refused_set("embd.batch_size=1"), @"in --set `embd`: unknown key `embd` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
+    assert_snapshot!(refused_set("embd.batch_size=1"), @"in --set `embd`: unknown key `embd` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `detect`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
     assert_snapshot!(refused_set("embed.batch_size=0"), @"in --set `0`: `embed.batch_size` must be from 1 to 65536, got 0");
     assert_snapshot!(refused_set("embed.batch_size=many"), @"in --set `many`: `embed.batch_size` must be `auto` or a whole number, got the text `many`");
     assert_snapshot!(refused_set("embed.batch_size="), @"in --set: `embed.batch_size` must be `auto` or a whole number, got nothing");

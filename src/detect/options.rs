@@ -63,9 +63,12 @@ impl Detector {
 #[serde(deny_unknown_fields)]
 pub struct DetectorFiles {
     /// The proposal network, P-Net.
+    #[schemars(extend("x-like" = "weights"))]
     pub pnet: WeightsSource,
     /// The refinement network, R-Net.
+    #[schemars(extend("x-like" = "weights"))]
     pub rnet: WeightsSource,
     /// The output network, O-Net.
+    #[schemars(extend("x-like" = "weights"))]
     pub onet: WeightsSource,
 }

@@ -13,7 +13,10 @@ pub struct DetectorOptions {
     #[schemars(range(min = 10, max = 10_000), extend("x-unit" = "pixels of the photo"))]
     pub min_size: u32,
     /// Probability from which P-Net's, and above which R-Net's and O-Net's candidates are kept.
-    #[schemars(inner(range(min = 0, max = 1)), extend("x-digits" = 9))]
+    #[schemars(
+        inner(range(min = 0, max = 1)),
+        extend("x-digits" = 9, "x-values" = "three numbers from 0 to 1", "x-default" = "0.6, 0.7, 0.7")
+    )]
     pub thresholds: [f32; 3],
     /// Ratio of the sides of two successive scales of the photo.
     #[schemars(range(min = 0.1, max = 0.95), extend("x-digits" = 9))]

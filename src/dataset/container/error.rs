@@ -24,6 +24,7 @@ pub enum ContainerProblem {
     },
     /// An archive of something else.
     #[error("it has no pictures in folders of people{}; expected <identity>/<picture>", match example {
+        Some(example) if *count == 1 => format!(", only `{example}`"),
         Some(example) => format!(", only {count} other files such as `{example}`"),
         None => String::new(),
     })]

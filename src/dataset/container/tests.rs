@@ -439,9 +439,18 @@ fn a_tar_archive_of_identity_folders_is_read_as_the_folder_is() {
         ("lfw/Ann/.DS_Store", FILE, b"x"),
     ];
     let manifest = place.opened(&identities(&place.file("lfw.tar.gz", archive(&entries))));
-    assert_snapshot!(described(&manifest), @"");
+    assert_snapshot!(described(&manifest), @r"
+    Ann/1.jpg Ann Ann/1.jpg
+    Ann/2.jpg Ann Ann/2.jpg
+    Bob/1.jpg Bob Bob/1.jpg
+    0-1 same
+    0-2 different
+    ");
     assert_eq!(manifest.faces[2].bbox, Some(BoundingBox { x1: 1.0, y1: 2.0, x2: 3.0, y2: 4.0 }));
-    assert_eq!(manifest.left_out.to_string(), "");
+    assert_eq!(
+        manifest.left_out.to_string(),
+        "1 file that is not a picture by name or content, 1 hidden file or folder"
+    );
     let plain = place.opened(&identities(&place.file("lfw.tar", tarball(&entries))));
     assert_eq!(plain.digest(), manifest.digest(), "compressed or not");
     for (path, bytes) in [("Bob/1.jpg", &a), ("Ann/2.jpg", &b), ("Ann/1.jpg", &c)] {
@@ -461,13 +470,13 @@ fn an_archive_of_something_else_is_explained() {
     };
     let picture = jpeg("a");
     let whole = tarball(&[("lfw/Ann/1.jpg", FILE, &picture), ("lfw/Bob/1.jpg", FILE, &picture)]);
-    assert_snapshot!(message(b"<html>"), @"");
-    assert_snapshot!(message(&whole[..whole.len() - 1024]), @"");
-    assert_snapshot!(message(&whole[..700]), @"");
-    assert_snapshot!(message(&tarball(&[("readme", FILE, b"x")])), @"");
-    assert_snapshot!(message(&tarball(&[("1.jpg", FILE, &picture)])), @"");
-    assert_snapshot!(message(&tarball(&[("a/Ann/1.jpg", FILE, &picture), ("b/Ann/1.jpg", FILE, &picture)])), @"");
-    assert_snapshot!(message(&tarball(&[("../Ann/1.jpg", FILE, &picture)])), @"");
+    assert_snapshot!(message(b"<html>"), @"<dir>/x.tar: it is a web page, expected a tar archive, compressed with gzip or not");
+    assert_snapshot!(message(&whole[..whole.len() - 1024]), @"<dir>/x.tar: it ends after 2048 bytes, in the middle of the archive; download or copy it again");
+    assert_snapshot!(message(&whole[..700]), @"<dir>/x.tar: it ends after 700 bytes, in the middle of the archive; download or copy it again");
+    assert_snapshot!(message(&tarball(&[("readme", FILE, b"x")])), @"<dir>/x.tar: it has no pictures in folders of people, only 1 other files such as `readme`; expected <identity>/<picture>");
+    assert_snapshot!(message(&tarball(&[("1.jpg", FILE, &picture)])), @"<dir>/x.tar: it has no pictures in folders of people, only 1 other files such as `1.jpg`; expected <identity>/<picture>");
+    assert_snapshot!(message(&tarball(&[("a/Ann/1.jpg", FILE, &picture), ("b/Ann/1.jpg", FILE, &picture)])), @"<dir>/x.tar: `a/Ann/1.jpg` and `b/Ann/1.jpg` would both have the id `Ann/1.jpg`; rename one of them");
+    assert_snapshot!(message(&tarball(&[("../Ann/1.jpg", FILE, &picture)])), @"<dir>/x.tar: invalid entry `../Ann/1.jpg`: it leads out of the archive");
 }
 
 #[test]
@@ -497,7 +506,7 @@ fn an_invalid_archive_or_table_is_explained() {
     let whole = archive(&[("n000001/0001_01.jpg", FILE, &jpeg(&"long ".repeat(9999)))]);
     assert_snapshot!(message(b"{\"error\": 1}"), @"<dir>/x.tar.gz: it is JSON, expected VGGFace2's .tar.gz");
     assert_snapshot!(message(b"\x1f\x8b no gzip"), @"<dir>/x.tar.gz: it is not a valid .tar.gz: invalid gzip header");
-    assert_snapshot!(message(&whole[..whole.len() / 2]), @"<dir>/x.tar.gz: it ends after 321 bytes, in the middle of an entry; download or copy it again");
+    assert_snapshot!(message(&whole[..whole.len() / 2]), @"<dir>/x.tar.gz: it ends after 322 bytes, in the middle of an entry; download or copy it again");
     let mut damaged = whole.clone();
     let checksum = damaged.len() - 6;
     damaged[checksum] ^= 1;
