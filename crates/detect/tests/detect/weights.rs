@@ -42,7 +42,9 @@ fn overflowing_weights_are_harmless() {
     for scale in [1e10f32, 1e30, -1e30] {
         let mut tensors = tensors();
         for (_, data) in tensors.values_mut() {
-            data.iter_mut().for_each(|value| *value *= scale);
+            for value in data {
+                *value *= scale;
+            }
         }
         let networks = Networks::from_tensors(views(&tensors)).unwrap();
         let options = DetectorOptions { thresholds: [0.0; 3], ..DetectorOptions::default() };
