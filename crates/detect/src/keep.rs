@@ -56,8 +56,8 @@ impl Keep {
             Self::MostProbable => Ok(most(&|face| f64::from(face.probability))),
             Self::CenterWeighted => Ok(most(&|face| {
                 // Centres are f32 and their distances f64, as NumPy has them there.
-                let x = f64::from((face.bbox.x1 + face.bbox.x2) / 2.0) - f64::from(width) / 2.0;
-                let y = f64::from((face.bbox.y1 + face.bbox.y2) / 2.0) - f64::from(height) / 2.0;
+                let x = f64::from((face.bbox.x1 + face.bbox.x2) * 0.5) - f64::from(width) / 2.0;
+                let y = f64::from((face.bbox.y1 + face.bbox.y2) * 0.5) - f64::from(height) / 2.0;
                 f64::from(face.area()) - (x * x + y * y) * 2.0
             })),
             Self::One => {

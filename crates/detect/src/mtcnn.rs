@@ -122,7 +122,7 @@ impl Mtcnn {
     /// R-Net's boxes, made square, the most probable first.
     fn refined(&self, photo: &RgbImage, boxes: Vec<Scored>, buffers: &mut DetectBuffers) -> Vec<Scored> {
         let mut refined: Vec<(Scored, [f32; 4])> = Vec::new();
-        self.judge(&self.rnet, photo, boxes, buffers, &mut |corners, heads| {
+        judge(&self.rnet, photo, boxes, &mut buffers.refiner, &mut |corners, heads| {
             let &[not, face, a, b, c, d] = heads else { unreachable!("R-Net has six outputs") };
             let score = second_share(not, face);
             if score > self.options.thresholds[1] {
@@ -141,7 +141,7 @@ impl Mtcnn {
     /// O-Net's faces, the largest first.
     fn found(&self, photo: &RgbImage, boxes: Vec<Scored>, buffers: &mut DetectBuffers) -> Vec<Detection> {
         let mut faces: Vec<(Scored, [[f32; 2]; 5])> = Vec::new();
-        self.judge(&self.onet, photo, boxes, buffers, &mut |corners, heads| {
+        judge(&self.onet, photo, boxes, &mut buffers.refiner, &mut |corners, heads| {
             let &[not, face, a, b, c, d, ref points @ ..] = heads else { unreachable!("O-Net has 16 outputs") };
             let score = second_share(not, face);
             if score > self.options.thresholds[2] {
@@ -166,24 +166,21 @@ impl Mtcnn {
         detections.sort_by(|a, b| b.area().total_cmp(&a.area()));
         detections
     }
+}
 
-    /// Calls `say` with each box that covers a part of the photo, and with what the network says of that part.
-    fn judge(
-        &self,
-        network: &Refiner,
-        photo: &RgbImage,
-        boxes: Vec<Scored>,
-        buffers: &mut DetectBuffers,
-        say: &mut dyn FnMut([f32; 4], &[f32]),
-    ) {
-        let (boxes, crops): (Vec<_>, Vec<_>) = boxes
-            .into_iter()
-            .filter_map(|scored| Some((scored.corners, covered(scored.corners, size(photo))?)))
-            .unzip();
-        for (boxes, crops) in boxes.chunks(BATCH).zip(crops.chunks(BATCH)) {
-            for (&corners, heads) in boxes.iter().zip(network.run(photo, crops, &mut buffers.refiner)) {
-                say(corners, heads);
-            }
+/// Calls `say` with each box that covers a part of the photo, and with what the network says of that part.
+fn judge(
+    network: &Refiner,
+    photo: &RgbImage,
+    boxes: Vec<Scored>,
+    buffers: &mut RefinerBuffers,
+    say: &mut dyn FnMut([f32; 4], &[f32]),
+) {
+    let (boxes, crops): (Vec<_>, Vec<_>) =
+        boxes.into_iter().filter_map(|scored| Some((scored.corners, covered(scored.corners, size(photo))?))).unzip();
+    for (boxes, crops) in boxes.chunks(BATCH).zip(crops.chunks(BATCH)) {
+        for (&corners, heads) in boxes.iter().zip(network.run(photo, crops, buffers)) {
+            say(corners, heads);
         }
     }
 }

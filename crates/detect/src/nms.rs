@@ -65,7 +65,7 @@ impl Place {
             return None;
         }
         let level = (side.to_bits() >> 23) as i32 - 127;
-        Some(Self { level, centre: [(f64::from(x1) + f64::from(x2)) / 2.0, (f64::from(y1) + f64::from(y2)) / 2.0] })
+        Some(Self { level, centre: [(f64::from(x1) + f64::from(x2)) * 0.5, (f64::from(y1) + f64::from(y2)) * 0.5] })
     }
 }
 

@@ -8,6 +8,8 @@ mod area;
 mod layer;
 mod pool;
 mod sets;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 pub use layer::{Layer, Patches};

@@ -7,6 +7,9 @@ use super::{area, pool};
 use crate::Kernels;
 use crate::simd::Simd;
 
+/// `Shallow::averages`, compiled for a set.
+type AveragesKernel = unsafe fn(&mut [u32], &[Range<u32>], &[f32], f32, &mut [f32]);
+
 /// One instruction set's kernels.
 pub(super) struct Entry {
     /// Name of the set.
@@ -16,7 +19,7 @@ pub(super) struct Entry {
     /// A panel of so many vectors over all patches, in groups of 1 or 4.
     pub tiles: unsafe fn(&Job, usize, usize),
     pub column_sums: unsafe fn(&[u8], usize, Range<usize>, usize, &mut [u32]),
-    pub averages: unsafe fn(&mut [u32], &[Range<u32>], &[f32], f32, &mut [f32]),
+    pub averages: AveragesKernel,
     pub pool: unsafe fn(&[f32], usize, usize, usize, &mut [f32]),
 }
 
@@ -27,6 +30,8 @@ macro_rules! smallest {
         if $left <= $h { $call } else { smallest!($left, $($rest)+) }
     };
 }
+
+/// The kernels compiled for one set; heights of tiles of single patches, and of patches that are pooled by fours.
 macro_rules! set {
     ($module:ident, $name:literal, $set:ty, $features:literal, [$($h:literal),+], [$($fours:literal),+]) => {
         mod $module {

@@ -29,7 +29,7 @@ fn rounded_once(a: f32, b: f32, c: f32) -> f32 {
     let part = sum - product;
     let error = (product - (sum - part)) + (c - part);
     let bits = sum.to_bits();
-    let inexact = u64::from(error > 0.0 || error < 0.0) & !bits & 1;
+    let inexact = u64::from(error.abs() > 0.0) & !bits & 1;
     let away = (error > 0.0) == (sum > 0.0);
     let odd = if away { bits.wrapping_add(inexact) } else { bits.wrapping_sub(inexact) };
     f64::from_bits(odd) as f32
