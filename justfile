@@ -33,7 +33,7 @@ ablate config *options:
 # Run the published benchmarks and rewrite the table of docs/benchmarks.md (first run needs the Hub and GitHub; what cannot run says so)
 reproduce *options:
     {{facevault}} reproduce --into docs/benchmarks.md configs/demo.yaml configs/lfw-facenet-tf.yaml \
-        configs/lfw-facenet-pytorch.yaml configs/lfw-casia.yaml configs/vggface2-test.yaml configs/cfp-fp.yaml \
+        configs/lfw-facenet-pytorch.yaml configs/lfw-casia.yaml configs/lfw-casia-one-view.yaml configs/vggface2-test.yaml configs/cfp-fp.yaml \
         configs/agedb-30.yaml configs/calfw.yaml configs/cplfw.yaml configs/baselines.yaml {{options}}
 
 # Measure the speed of a config's network, beside its accuracy

@@ -153,6 +153,9 @@ impl Reader<'_> {
 
     fn long_enough(&self, node: &Node, length: usize, least: &Json) -> Result<(), Diagnostic> {
         match least.as_u64() {
+            Some(least) if least > 1 && (length as u64) != least => {
+                Err(self.problem(node.place, format!("{} must have {least} values, got {length}", self.here())))
+            }
             Some(least) if (length as u64) < least => {
                 Err(self.problem(node.place, format!("{} must not be empty", self.here())))
             }

@@ -719,3 +719,22 @@ fn precisions_and_kernels_are_what_they_are_called() {
         assert_eq!(config.embed.kernels, kernels);
     }
 }
+
+#[test]
+fn detect_needs_photos_without_boxes() {
+    let with = |dataset: &str, detect: &str| {
+        let text =
+            format!("name: small\ndataset: {dataset}\nweights: {{source: embedded, name: demo}}\ndetect: {detect}\n");
+        refused(&text)
+    };
+    let photos = "{source: folders, root: photos}";
+    assert_snapshot!(with("{source: synthetic, identities: 3, samples: 2}", "{}"), @"config.yaml:4:1 `detect`: `detect` needs photos, and this dataset's faces are located already | remove `detect`");
+    assert_snapshot!(with("{source: folders, root: photos, boxes: boxes.csv}", "{}"), @"config.yaml:4:1 `detect`: `detect` finds the boxes that `dataset.boxes` gives | remove one of them");
+    assert_snapshot!(with("{source: phase1, csv: faces.csv}", "{}"), @"config.yaml:4:1 `detect`: `detect` needs photos, and `dataset.image` is `crop` | set `dataset.image: photo`, or remove `detect`");
+    assert_snapshot!(with(photos, "{keep: biggest}"), @"config.yaml:4:16 `biggest`: `detect.keep` must be `all`, `largest`, `center-weighted`, `most-probable` or `one`, got `biggest`");
+    assert_snapshot!(with(photos, "{min_size: 5}"), @"config.yaml:4:20 `5`: `detect.min_size` must be from 10 to 10000, got 5");
+    assert_snapshot!(with(photos, "{thresholds: [0.6, 0.7]}"), @"config.yaml:4:22 `[`: `detect.thresholds` must have 3 values, got 2");
+    assert_snapshot!(with(photos, "{thresholds: [0.6, 0.7, 1.7]}"), @"config.yaml:4:33 `1.7`: `detect.thresholds.2` must be from 0 to 1, got 1.7");
+    assert_snapshot!(with(photos, "{weights: {pnet: {source: embedded, name: demo}}}"), @"config.yaml:4:10 `weights`: missing key `rnet` in `detect.weights` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(with(photos, "{min_probabilty: 0.9}"), @"config.yaml:4:10 `min_probabilty`: unknown key `min_probabilty` in `detect` | did you mean `min_probability`? | the keys are `detector`, `weights`, `min_size`, `thresholds`, `factor`, `keep` and `min_probability`");
+}

@@ -473,8 +473,8 @@ fn an_archive_of_something_else_is_explained() {
     assert_snapshot!(message(b"<html>"), @"<dir>/x.tar: it is a web page, expected a tar archive, compressed with gzip or not");
     assert_snapshot!(message(&whole[..whole.len() - 1024]), @"<dir>/x.tar: it ends after 2048 bytes, in the middle of the archive; download or copy it again");
     assert_snapshot!(message(&whole[..700]), @"<dir>/x.tar: it ends after 700 bytes, in the middle of the archive; download or copy it again");
-    assert_snapshot!(message(&tarball(&[("readme", FILE, b"x")])), @"<dir>/x.tar: it has no pictures in folders of people, only 1 other files such as `readme`; expected <identity>/<picture>");
-    assert_snapshot!(message(&tarball(&[("1.jpg", FILE, &picture)])), @"<dir>/x.tar: it has no pictures in folders of people, only 1 other files such as `1.jpg`; expected <identity>/<picture>");
+    assert_snapshot!(message(&tarball(&[("readme", FILE, b"x")])), @"<dir>/x.tar: it has no pictures in folders of people, only `readme`; expected <identity>/<picture>");
+    assert_snapshot!(message(&tarball(&[("1.jpg", FILE, &picture)])), @"<dir>/x.tar: it has no pictures in folders of people, only `1.jpg`; expected <identity>/<picture>");
     assert_snapshot!(message(&tarball(&[("a/Ann/1.jpg", FILE, &picture), ("b/Ann/1.jpg", FILE, &picture)])), @"<dir>/x.tar: `a/Ann/1.jpg` and `b/Ann/1.jpg` would both have the id `Ann/1.jpg`; rename one of them");
     assert_snapshot!(message(&tarball(&[("../Ann/1.jpg", FILE, &picture)])), @"<dir>/x.tar: invalid entry `../Ann/1.jpg`: it leads out of the archive");
 }
