@@ -135,3 +135,70 @@ impl Collector<'_> {
         std::mem::take(&mut state.found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use image::{Rgb, RgbImage};
+
+    use super::*;
+    use crate::dataset::DatasetSource;
+    use crate::detect::Detect;
+    use crate::progress::Silent;
+
+    /// Cancels after the first photo, and keeps what every start says: how many photos there are, and how many were
+    /// known.
+    #[derive(Default)]
+    struct Stopper {
+        cancel: Cancel,
+        starts: Mutex<Vec<(Option<u64>, u64)>>,
+    }
+
+    impl Progress for Stopper {
+        fn start(&self, _: &str, _: &'static str, total: Option<u64>, resumed: u64) {
+            self.starts.lock().unwrap().push((total, resumed));
+        }
+        fn advance(&self, _: u64) {
+            self.cancel.request();
+        }
+        fn say(&self, line: &str) {
+            panic!("{line}");
+        }
+    }
+
+    /// Four photos, two of them equal, and a file that is none.
+    fn photos(root: PathBuf) -> Manifest {
+        for (name, shade) in [("Ann/1", 10), ("Ann/2", 90), ("Ben/1", 90), ("Ben/2", 200)] {
+            let path = root.join(name).with_extension("png");
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            RgbImage::from_pixel(40, 30, Rgb([shade; 3])).save(path).unwrap();
+        }
+        fs::write(root.join("Ben/3.png"), "no picture").unwrap();
+        let source = DatasetSource::Folders { root, tables: dataset::Tables::default() };
+        dataset::open(&source, None, &Silent, &Cancel::default()).unwrap()
+    }
+
+    #[test]
+    fn each_content_is_detected_once_and_an_interruption_keeps_what_was_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let photos = photos(folder.path().join("photos"));
+        let detector = LoadedDetector::load(&Detect::default(), &Silent, &Cancel::default()).unwrap();
+        let cache = folder.path().join("cache");
+        let find = |stopper: &Stopper, cancel: &Cancel| find(&photos, &detector, &cache, Some(1), stopper, cancel);
+
+        let first = Stopper::default();
+        assert!(matches!(find(&first, &first.cancel), Err(DetectError::Interrupted)));
+        assert_eq!(first.starts.into_inner().unwrap(), [(Some(4), 0)], "four contents in five files");
+        let second = Stopper::default();
+        let found = find(&second, &Cancel::default()).unwrap();
+        assert_eq!(second.starts.into_inner().unwrap(), [(Some(4), 1)], "one was kept");
+        assert_eq!(found.len(), 3, "the file that is no picture is not among them");
+        assert!(found.values().all(|photo| photo.size == [40, 30] && photo.faces.is_empty()));
+        // Only what cannot be decoded is tried again.
+        let third = Stopper::default();
+        assert_eq!(find(&third, &Cancel::default()).unwrap(), found);
+        assert_eq!(third.starts.into_inner().unwrap(), [(Some(4), 3)]);
+    }
+}

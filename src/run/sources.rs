@@ -89,6 +89,7 @@ impl RunContext<'_> {
             None => (photos, None),
             Some(detect) => {
                 let (found, detection) = self.detect(photos, detect, config.embed.threads)?;
+                self.progress.say(&detection.1.sentence());
                 (found.manifest, Some(detection))
             }
         };
@@ -127,7 +128,6 @@ impl RunContext<'_> {
             without_face: expanded.without_face,
             faces: expanded.faces,
         };
-        self.progress.say(&origin.sentence());
         Ok((expanded, (detector.plan, origin)))
     }
 

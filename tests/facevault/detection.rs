@@ -132,3 +132,34 @@ fn walk(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.map(|path| if path.is_dir() { walk(&path) } else { 1 }).sum()
 }
+
+#[test]
+fn all_faces_of_a_group_photo_are_rows_and_are_never_compared_with_each_other() {
+    let Some(lfw) = lfw() else { return };
+    let workspace = Workspace::new();
+    unpack(&lfw, 2, &workspace.path("people"));
+    let mut photos: Vec<PathBuf> = fs::read_dir(workspace.path("people"))
+        .unwrap()
+        .flat_map(|person| fs::read_dir(person.unwrap().path()).unwrap().take(1))
+        .map(|photo| photo.unwrap().path())
+        .collect();
+    photos.sort();
+    let [left, right] = [0, 1].map(|i| image::open(&photos[i]).unwrap().to_rgb8());
+    let mut group = RgbImage::new(left.width() + right.width(), left.height());
+    image::imageops::replace(&mut group, &left, 0, 0);
+    image::imageops::replace(&mut group, &right, i64::from(left.width()), 0);
+    fs::create_dir_all(workspace.path("photos/group")).unwrap();
+    group.save(workspace.path("photos/group/1.png")).unwrap();
+    left.save(workspace.path("photos/group/2.png")).unwrap();
+    workspace.config("dataset: {source: folders, root: photos}\ndetect: {keep: all}");
+    let done = workspace.json(0, &["embed", "config.yaml"]);
+    let ids = fs::read_to_string(workspace.only_run().join("face_embedding_index.csv")).unwrap();
+    assert_eq!(ids, "face_id\ngroup/1.png#1\ngroup/1.png#2\ngroup/2.png#1\n");
+    assert_eq!(done["embedded"], 3);
+    let metadata = fs::read_to_string(workspace.only_run().join("face_metadata.csv")).unwrap();
+    let images: Vec<_> = metadata.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+    assert_eq!(images, ["group/1.png", "group/1.png", "group/2.png"]);
+    // One person's folder: the two pairs of different photos are genuine, that of one photo is none.
+    let evaluated = workspace.json(0, &["experiment", "config.yaml"]);
+    assert!(evaluated["not_evaluated"].is_string() || evaluated["metrics"]["pairs"]["genuine"] == 2, "{evaluated}");
+}
