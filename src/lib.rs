@@ -1,4 +1,4 @@
-//! FaceVault Phase-2: face crops in, trustworthy embeddings and similarity statistics out.
+//! FaceVault Phase-2: photos or face crops in, trustworthy embeddings and similarity statistics out.
 //!
 //! ```text
 //! config.yaml ─ plan ─┬─ weights ──┐
