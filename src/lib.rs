@@ -13,7 +13,8 @@
 //! ```text
 //! facevault (this package)
 //! facevault-nn          networks and checkpoints            facevault-stats   pairs, error rates, intervals, protocols
-//! facevault-preprocess  pictures → network input            facevault-kernels CPU kernels for both
+//! facevault-detect      photos → boxes and landmarks
+//! facevault-preprocess  pictures → network input            facevault-kernels CPU kernels for all three
 //! facevault-jpeg        libjpeg-turbo's pixels              facevault-cuda    NVIDIA cards through the driver
 //! facevault-base        digests, files, locks, progress
 //! ```

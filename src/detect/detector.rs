@@ -1,6 +1,6 @@
 //! The detector with its weights, and what of it is part of a run's identity.
 
-use facevault_detect::{DetectorOptions, EMBEDDED, Keep, Mtcnn, Networks, TensorView};
+use facevault_detect::{DetectorOptions, Keep, Mtcnn, Networks, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{Detect, DetectError, Detector, DetectorFiles};
@@ -107,7 +107,7 @@ impl DetectorPlan {
 /// Describes in one line which detector would run and what would be downloaded, without doing either.
 pub(crate) fn describe(detect: &Detect) -> String {
     let weights = match &detect.weights {
-        None => format!("facenet-pytorch's weights, embedded, {} bytes", EMBEDDED.len()),
+        None => format!("facenet-pytorch's weights, embedded, {} bytes", Networks::EMBEDDED.len()),
         Some(DetectorFiles { pnet, rnet, onet }) => [("pnet", pnet), ("rnet", rnet), ("onet", onet)]
             .map(|(name, source)| format!("{name} {}", weights::describe(source)))
             .join("; "),
@@ -117,6 +117,9 @@ pub(crate) fn describe(detect: &Detect) -> String {
 
 /// The file of weights in the binary; `assets/mtcnn.md` has its origin and licence.
 fn embedded() -> DetectorWeights {
-    let (source, location, bytes) = ("embedded".into(), "mtcnn".into(), EMBEDDED.len() as u64);
-    DetectorWeights { origin: Origin { source, location, revision: None, bytes }, sha256: Digest::of(EMBEDDED) }
+    let (source, location, bytes) = ("embedded".into(), "mtcnn".into(), Networks::EMBEDDED.len() as u64);
+    DetectorWeights {
+        origin: Origin { source, location, revision: None, bytes },
+        sha256: Digest::of(Networks::EMBEDDED),
+    }
 }

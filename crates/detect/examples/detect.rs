@@ -6,7 +6,7 @@
 //!
 //! Options: `list=FILE` reads paths below the folder from a file, one a line, instead of walking it; `out=FILE.csv` writes what
 //! was found, one line a face, in the order of the photos (`-1` faces: the photo was not read); `threads=N`; `kernels=avx2`;
-//! `rounds=N` looks at each photo that often.
+//! `rounds=N` looks at each photo that often; `thresholds=0` sets all three.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -71,7 +71,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rounds: u32 = option("rounds").map_or(Ok(1), |rounds| rounds.parse())?;
     let kernels: Kernels =
         serde_json::from_str(&format!("{:?}", option("kernels").unwrap_or_else(|| "auto".to_owned())))?;
-    let mtcnn = Mtcnn::new(&Networks::embedded(), DetectorOptions::default(), kernels)?;
+    let mut options = DetectorOptions::default();
+    if let Some(threshold) = option("thresholds") {
+        options.thresholds = [threshold.parse()?; 3];
+    }
+    let mtcnn = Mtcnn::new(&Networks::embedded(), options, kernels)?;
     // As wide as a photo may be here; the caller bounds them in earnest.
     let limits = Limits { side: 65_535, pixels: 1 << 28, bytes: 1 << 30 };
     let (next, detecting, faces) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicUsize::new(0));

@@ -38,5 +38,5 @@ pub use detection::Detection;
 pub use error::DetectError;
 pub use keep::{Keep, NotOne};
 pub use mtcnn::{DetectBuffers, MAX_CELLS, MAX_ONET, MAX_RNET, Mtcnn};
-pub use networks::{EMBEDDED, Networks, TensorView};
+pub use networks::{Networks, TensorView};
 pub use options::DetectorOptions;

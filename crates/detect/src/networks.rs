@@ -7,9 +7,6 @@ use safetensors::SafeTensors;
 
 use crate::DetectError;
 
-/// facenet-pytorch's weights: `assets/mtcnn.md` says where they come from.
-pub const EMBEDDED: &[u8] = include_bytes!("../../../assets/mtcnn.safetensors");
-
 /// A tensor of a checkpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct TensorView<'a> {
@@ -73,10 +70,14 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// facenet-pytorch's, which the program carries (`assets/mtcnn.safetensors`).
+    /// The file of facenet-pytorch's weights that the program carries, a `.safetensors`: `assets/mtcnn.md` says where they come
+    /// from.
+    pub const EMBEDDED: &[u8] = include_bytes!("../../../assets/mtcnn.safetensors");
+
+    /// The networks of [`Self::EMBEDDED`].
     #[must_use]
     pub fn embedded() -> Self {
-        let file = SafeTensors::deserialize(EMBEDDED).expect("the embedded weights are a safetensors file");
+        let file = SafeTensors::deserialize(Self::EMBEDDED).expect("the embedded weights are a safetensors file");
         let tensors: Vec<(String, Vec<usize>, Vec<f32>)> = file
             .iter()
             .map(|(key, view)| {

@@ -69,6 +69,11 @@ impl Place {
     }
 }
 
+/// 2 to the power of a level, −128 to 128.
+fn power_of_two(level: i32) -> f64 {
+    f64::from_bits(((1023 + level) as u64) << 52)
+}
+
 /// Boxes by size and centre.
 struct Grid {
     /// First box of each bucket.
@@ -96,7 +101,7 @@ impl Grid {
     }
 
     fn insert(&mut self, place: &Place, index: u32) {
-        let side = f64::from(place.level).exp2();
+        let side = power_of_two(place.level);
         let [x, y] = place.centre.map(|centre| (centre / side).floor() as i64);
         let bucket = self.bucket(place.level, x, y);
         self.next[index as usize] = std::mem::replace(&mut self.heads[bucket], index);
@@ -111,8 +116,8 @@ impl Grid {
             if !self.levels.get((level + 128) as usize).copied().unwrap_or(false) {
                 return false;
             }
-            let side = f64::from(level).exp2();
-            let reach = f64::from(level.max(place.level)).exp2() * 1.01;
+            let side = power_of_two(level);
+            let reach = power_of_two(level.max(place.level)) * 1.01;
             let cells = place
                 .centre
                 .map(|centre| ((centre - reach) / side).floor() as i64..=((centre + reach) / side).floor() as i64);

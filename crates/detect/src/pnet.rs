@@ -137,13 +137,13 @@ impl PNet {
         buffers.lay_out(row, pooled_columns);
         let pooled_row = pooled_columns * CHANNELS[0];
         let second_row = (pooled_columns - 2) * CHANNELS[1];
-        let rest = (height - 2).div_ceil(2);
+        let pooled_rows = (height - 2).div_ceil(2);
         // Below this difference of the logits a cell's probability is certainly below the threshold.
         let hopeless = match f64::from(threshold) {
             t if t > 0.0 && t < 0.999 => ((t / (1.0 - t)).ln() - 1e-3) as f32,
             _ => f32::NEG_INFINITY,
         };
-        for y in 0..rest {
+        for y in 0..pooled_rows {
             let fresh = if y == 0 {
                 0..4
             } else {

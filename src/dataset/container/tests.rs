@@ -447,10 +447,7 @@ fn a_tar_archive_of_identity_folders_is_read_as_the_folder_is() {
     0-2 different
     ");
     assert_eq!(manifest.faces[2].bbox, Some(BoundingBox { x1: 1.0, y1: 2.0, x2: 3.0, y2: 4.0 }));
-    assert_eq!(
-        manifest.left_out.to_string(),
-        "1 file that is not a picture by name or content, 1 hidden entry"
-    );
+    assert_eq!(manifest.left_out.to_string(), "1 file that is not a picture by name or content, 1 hidden entry");
     let plain = place.opened(&identities(&place.file("lfw.tar", tarball(&entries))));
     assert_eq!(plain.digest(), manifest.digest(), "compressed or not");
     for (path, bytes) in [("Bob/1.jpg", &a), ("Ann/2.jpg", &b), ("Ann/1.jpg", &c)] {

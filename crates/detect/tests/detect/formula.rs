@@ -25,8 +25,7 @@ pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// Formula weights of all three networks, with the shapes of the embedded ones.
 pub fn tensors() -> Tensors {
-    let bytes = include_bytes!("../../../../assets/mtcnn.safetensors");
-    let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
+    let file = safetensors::SafeTensors::deserialize(Networks::EMBEDDED).unwrap();
     file.iter()
         .map(|(key, view)| {
             let shape = view.shape().to_vec();

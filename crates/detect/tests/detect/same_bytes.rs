@@ -33,6 +33,29 @@ fn instruction_sets_give_the_same_bytes() {
     }
 }
 
+/// FNV-1a of all numbers.
+fn digest(faces: &[Vec<u32>]) -> u64 {
+    let bytes = faces.iter().flatten().flat_map(|bits| bits.to_le_bytes());
+    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+}
+
+/// The bytes are part of a run's identity: they change only with the version of the code that embeds.
+#[test]
+fn machines_give_the_same_bytes() {
+    let low = DetectorOptions { thresholds: [0.6, 0.4, 0.5], ..DetectorOptions::default() };
+    let of = |networks: &Networks, options, photo: &RgbImage| {
+        let mtcnn = Mtcnn::new(networks, options, Kernels::Auto).unwrap();
+        let found = bits(&mtcnn, photo, &mut DetectBuffers::default());
+        format!("{} faces, {:016x}", found.len(), digest(&found))
+    };
+    let drawn = of(&Networks::embedded(), DetectorOptions::default(), &formula::drawn(320, 240));
+    let waves = of(&formula::networks(), low, &formula::smooth(90, 141));
+    insta::assert_snapshot!(format!("{drawn}\n{waves}"), @r"
+    3 faces, 099b0bea98cfe178
+    42 faces, 33e47b002800ebcf
+    ");
+}
+
 #[test]
 fn kernels_that_are_not_there_are_an_error() {
     let error = Mtcnn::new(&Networks::embedded(), DetectorOptions::default(), Kernels::Candle).unwrap_err();

@@ -50,7 +50,7 @@ impl Shallow {
         Layer::new(self.0, runs, run, weights, bias, slopes)
     }
 
-    /// out[i] = Σ over `rows` of picture[row × stride + first + i]: the sums of a picture's columns, for each channel.
+    /// `out[i]` = Σ over `rows` of `picture[row × stride + first + i]`: the sums of a picture's columns, for each channel.
     ///
     /// # Panics
     /// If the picture has not all of these bytes.
