@@ -254,9 +254,9 @@ pub struct AblateArgs {
 
 const REPRODUCE_HELP: &str = "\
 Runs each config as `experiment` does; finished runs are reused. The table gets a row for each `published` value of a \
-config (without any, for the accuracy of its first protocol or its equal error rate): value and interval, the published \
-value, whether they agree, the run, digests of data and weights, the command. A config that cannot run here (no network, \
-no weights) keeps the row of an earlier run, or is marked as not measured.
+config, and for accuracy, VAL and EER of its protocols (without any, for its equal error rate): value and interval, the \
+published value, whether they agree, the run, digests of data and weights, the command. A config that cannot run here (no \
+network, no weights) keeps its rows of an earlier run, or is marked as not measured; configs that are not named keep theirs.
 
 The table goes between the lines `<!-- reproduce: begin -->` and `<!-- reproduce: end -->` of the document.
 

@@ -9,6 +9,7 @@ use crate::config::ExperimentConfig;
 use crate::digest::Digest;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
+use crate::protocol::Protocol;
 use crate::published::{self, PublishedAgreement, PublishedResult};
 
 /// Marks the start of the table, on its own line.
@@ -70,7 +71,7 @@ pub(crate) struct RunIdentity<'a> {
 pub(crate) struct MissingMarkers;
 
 /// The rows of a config: one per published value, or without any the accuracy of its first protocol or its equal error
-/// rate. `found` are a finished run's metrics.
+/// rate; of a finished run, whose metrics are `found`, also accuracy, VAL and EER of every protocol.
 pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdentity<'_>)>) -> Vec<ReproducedRow> {
     let &ReproducedConfig { path, config, overrides, command } = of;
     let published = |row: &PublishedResult| {
@@ -81,7 +82,7 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
         format!("{}{spread} ({}{differs})", kind.value(row.published), row.source)
     };
     // Without a run there are no metrics, but the published values are known.
-    let wanted: Vec<(String, String, Option<PublishedResult>)> = match found {
+    let mut wanted: Vec<(String, String, Option<PublishedResult>)> = match found {
         _ if config.published.is_empty() => {
             let metric = config.protocols.first().map_or("eer".into(), |first| format!("{}.accuracy", first.name));
             vec![(metric, String::new(), None)]
@@ -104,6 +105,15 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
             config.published.iter().map(unknown).map(|row| (row.metric.clone(), published(&row), None)).collect()
         }
     };
+    if let Some((metrics, _)) = found {
+        let of =
+            |protocol: &Protocol| ["accuracy", "val", "eer"].map(|quantity| format!("{}.{quantity}", protocol.name));
+        for metric in config.protocols.iter().flat_map(of).filter(|metric| metrics.estimate(metric).is_some()) {
+            if wanted.iter().all(|(known, _, _)| *known != metric) {
+                wanted.push((metric, String::new(), None));
+            }
+        }
+    }
     wanted
         .into_iter()
         .map(|(metric, published, result)| ReproducedRow {
@@ -127,8 +137,8 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
         .collect()
 }
 
-/// The document with the rows in its table, and the rows that were kept: a config that could not run keeps its row from
-/// an earlier run.
+/// The document with the rows in its table, and the rows that were kept: a config that could not run keeps its rows from
+/// an earlier run. So do configs that are not among `rows`.
 pub(crate) fn splice<'a>(
     document: &str,
     rows: &'a [ReproducedRow],
@@ -147,22 +157,38 @@ pub(crate) fn splice<'a>(
     if end < begin {
         return Err(MissingMarkers);
     }
-    let old: Vec<&str> = document[begin..end].lines().filter(|line| line.starts_with('|')).collect();
-    let (mut table, mut kept) = (String::new(), Vec::new());
-    table += "| config | metric | measured | published | verdict | run | digests | command \
-    |\n|---|---|---|---|---|---|---|---|\n";
-    for row in rows {
-        let key = format!("| {} | {} | ", cell(&format!("`{}`", row.config)), cell(&row.metric));
-        let before = old.iter().find(|line| line.starts_with(&key) && !line.contains(NOT_MEASURED));
-        if let (None, Some(before)) = (&row.measured, before) {
-            table += before;
-            kept.push(row);
-        } else {
-            table += &key;
-            table += &line(row);
+    let mut blocks: Vec<(String, Vec<String>)> = Vec::new();
+    for line in document[begin..end].lines().filter(|line| line.starts_with("| `")) {
+        let config = line.split(" | ").next().unwrap_or_default();
+        match blocks.last_mut().filter(|(last, _)| last == config) {
+            Some((_, lines)) => lines.push(line.to_owned()),
+            None => blocks.push((config.to_owned(), vec![line.to_owned()])),
         }
-        table.push('\n');
     }
+    let mut kept = Vec::new();
+    for of_config in rows.chunk_by(|a, b| a.config == b.config) {
+        let config = format!("| {}", cell(&format!("`{}`", of_config[0].config)));
+        let old = blocks.iter().position(|(known, _)| *known == config);
+        let before = old.map(|at| std::mem::take(&mut blocks[at].1)).unwrap_or_default();
+        let mut lines: Vec<String> = Vec::new();
+        if of_config.iter().all(|row| row.measured.is_none()) {
+            lines.extend(before.into_iter().filter(|line| !line.contains(NOT_MEASURED)));
+        }
+        for row in of_config {
+            let key = format!("{config} | {} | ", cell(&row.metric));
+            if lines.iter().any(|line| line.starts_with(&key)) {
+                kept.push(row);
+            } else {
+                lines.push(key + &line(row));
+            }
+        }
+        match old {
+            Some(at) => blocks[at].1 = lines,
+            None => blocks.push((config, lines)),
+        }
+    }
+    let head = "| config | metric | measured | published | verdict | run | digests | command |\n|---|---|---|---|---|---|---|---|\n";
+    let table = blocks.iter().flat_map(|(_, lines)| lines).fold(head.to_owned(), |table, line| table + line + "\n");
     let document = format!("{}{BEGIN}\n\n{table}\n{}", &document[..begin], &document[end..]);
     Ok((document, kept))
 }
@@ -269,6 +295,11 @@ after
         assert_eq!(again.matches("small-0123456789ab").count(), 1);
         assert_eq!(again.matches(NOT_MEASURED).count(), 1);
         assert_eq!(splice(&again, &none).unwrap().0, again);
+        // And so do the rows of configs that were not asked for.
+        let other = rows_of("configs/other.yaml", &config, None);
+        let (both, _) = splice(&again, &other).unwrap();
+        assert_eq!(both.matches("| `configs/small.yaml` |").count(), 2);
+        assert_eq!(both.matches("| `configs/other.yaml` |").count(), 2);
     }
 
     #[test]

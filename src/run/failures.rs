@@ -60,8 +60,8 @@ impl Failures {
     }
 
     pub fn lines(&self) -> Vec<String> {
-        let have = if self.faces == 1 { "face has" } else { "faces have" };
-        let mut lines = vec![format!("{} of {} {have} no embedding:", self.faces, self.of)];
+        let have = if self.faces == 1 { "has" } else { "have" };
+        let mut lines = vec![format!("{} of {} faces {have} no embedding:", self.faces, self.of)];
         let line = |faces: usize, words: &str| format!("{faces:>7}  {words}");
         lines.extend(self.reasons.iter().map(|one| line(one.faces, &format!("{}: {}", one.kind.name(), one.message))));
         if self.others > 0 {
