@@ -5,7 +5,9 @@
 
 Both look at every .jpg of the folder (or at those that FILE lists, one path below the folder a line) with the defaults of
 facenet-pytorch and keep all faces. Prints in how many photos they find as many faces, and how far boxes, probabilities and
-landmarks differ; photos that differ are named by their number, because names of files can be names of people. Then both time
+landmarks differ; photos that differ are named by their number, because names of files can be names of people. Of candidates
+with the same probability facenet-pytorch keeps the one that NumPy's argsort puts last, which is another with vector
+instructions than without: NPY_DISABLE_CPU_FEATURES="X86_V4 X86_V3 AVX512_ICL AVX512_SPR" gives the latter. Then both time
 --timed of the photos, evenly spaced, by turns: reading, decoding and detecting on all cores, facenet-pytorch as one process of
 one thread a core, which is faster for it than one process of several threads. Seconds of the wall clock and of the CPU; the
 latter count where the machine is shared. Needs facenet-pytorch 2.6.0 with torch, numpy and Pillow. Exits with 1 if more than one
@@ -89,7 +91,7 @@ def compare(ours, theirs):
                 worst = [max(pair) for pair in zip(worst, kinds)]
             elif not apart:
                 apart = True
-                reason = "of two candidates that overlap and whose probabilities differ by rounding, the other is kept"
+                reason = "of candidates that overlap and have the same probability, another is kept"
                 others.append(f"  photo {number}: box {kinds[0]:.2f} px, probability {kinds[1]:.1e}, landmarks "
                               f"{kinds[2]:.2f} px" + (f": {reason}" if kinds[1] < 1e-6 else ""))
     print(f"{len(theirs)} photos: as many faces in {len(theirs) - counts}; {faces} faces: {close[0]} boxes within 0.05 px, "
