@@ -283,7 +283,13 @@ impl Summary<'_> {
             val_std: (!vals.is_empty()).then(|| mean_and_std(&vals).1),
             far: (!fars.is_empty()).then(|| rate(mean_and_std(&fars).0, &mut of(false).map(accepted))),
             auc: bare(folds::auc(&fpr, &tpr)),
-            eer: folds::eer(&fpr, &tpr).map(bare),
+            eer: folds::eer(&fpr, &tpr).map(|point| match uncertainty::equal_errors(outcomes, level) {
+                None => bare(point),
+                Some(((lower, upper), method)) => {
+                    let interval = Some((lower.min(point), upper.max(point)));
+                    Estimate::new(point, interval, genuine.min(impostor), Unit::Pairs, level, method)
+                }
+            }),
         }
     }
 

@@ -309,3 +309,44 @@ fn pictures_of_one_person_are_one_group_where_no_names_are_known() {
     assert_eq!((people.unit, people.of(1), people.of(3)), ("identities", 0, 1));
     assert_eq!(ListedPeople::new(&[None, Some("b"), None, Some("a"), Some("b")], &list).unit, "groups of pictures");
 }
+
+#[test]
+fn the_equal_error_rate_has_an_interval_over_people_that_widens_where_few_make_the_errors() {
+    // 40 people with ten genuine pairs each and ten impostor pairs with the next person. A tenth of either kind is in
+    // error: one pair of each person, or with `few` all pairs of four people.
+    let outcomes = |few: bool| {
+        let outcome = |pair: u32, people: (u32, u32), distance: f64| PairOutcome {
+            pair,
+            rows: people,
+            people,
+            same: people.0 == people.1,
+            fold: 1,
+            distance,
+            threshold: 1.0,
+            accepted_for_val: false,
+        };
+        (0..400_u32)
+            .flat_map(|i| {
+                let person = i % 40;
+                let wrong = if few { person < 4 } else { person % 10 == i / 40 };
+                [
+                    outcome(2 * i, (person, person), if wrong { 1.5 } else { 0.5 } + f64::from(i) * 1e-4),
+                    outcome(
+                        2 * i + 1,
+                        (person, (person + 1) % 40),
+                        if wrong { 0.52 } else { 1.48 } + f64::from(i) * 1e-4,
+                    ),
+                ]
+            })
+            .collect::<Vec<_>>()
+    };
+    let width = |few| {
+        let ((lower, upper), method) = uncertainty::equal_errors(&outcomes(few), 0.95).unwrap();
+        assert!(lower < 0.1 && upper > 0.1, "{lower} {upper}");
+        assert!(method.contains("plug-in"), "{method}");
+        upper - lower
+    };
+    assert!(width(true) > 1.5 * width(false), "{} {}", width(true), width(false));
+    let one_kind: Vec<_> = outcomes(false).into_iter().filter(|outcome| outcome.same).collect();
+    assert_eq!(uncertainty::equal_errors(&one_kind, 0.95), None);
+}

@@ -13,6 +13,7 @@ use crate::estimate::{Estimate, Unit};
 use crate::verification::carriers::{EffectiveTrials, too_few};
 use crate::verification::clustered::ClusteredRate;
 use crate::verification::plug_in::PlugIn;
+use crate::verification::{ScoredPair, ScoredPairs};
 
 /// The people in a list's pairs, as far as they are known: many lists have no names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +136,25 @@ pub fn difference(runs: &[(&[PairOutcome], &[PairOutcome])], level: f64) -> Opti
     let reach = plug_in.quantile(level) * plug_in.variance().max(independent).sqrt();
     let method = format!("paired, plug-in variance over {} people: {changed} of {n} decisions differ", people.len());
     Some(estimate(Some((point - reach, point + reach)), method))
+}
+
+/// The interval of the equal error rate of all test pairs together, and how it was computed. Pairs whose people contradict
+/// the list are left out. `None` where one kind of pair is missing or people are too few.
+#[must_use]
+pub fn equal_errors(outcomes: &[PairOutcome], level: f64) -> Option<((f64, f64), String)> {
+    let farthest = outcomes.iter().map(|outcome| outcome.distance).fold(f64::MIN_POSITIVE, f64::max);
+    let names: BTreeMap<u32, String> =
+        outcomes.iter().flat_map(|outcome| [outcome.people.0, outcome.people.1]).map(|n| (n, n.to_string())).collect();
+    let agree = outcomes.iter().filter(|outcome| outcome.same == (outcome.people.0 == outcome.people.1));
+    let scored: Vec<ScoredPair<'_>> = agree
+        .map(|outcome| ScoredPair {
+            // A rate of errors depends on the order of the scores only.
+            score: (1.0 - 2.0 * outcome.distance / farthest) as f32,
+            identities: (&names[&outcome.people.0], &names[&outcome.people.1]),
+        })
+        .collect();
+    let Estimate { lower, upper, method, .. } = ScoredPairs::new(&scored, level).ok()?.eer();
+    Some(((lower?, upper?), format!("{method}, of all test pairs together")))
 }
 
 type Cells = BTreeMap<(u32, u32), (f64, f64)>;
