@@ -179,7 +179,7 @@ pub(crate) fn splice<'a>(
             if lines.iter().any(|line| line.starts_with(&key)) {
                 kept.push(row);
             } else {
-                lines.push(key + &line(row));
+                lines.push(key + &line(row, lines.is_empty()));
             }
         }
         match old {
@@ -193,15 +193,20 @@ pub(crate) fn splice<'a>(
     Ok((document, kept))
 }
 
-/// The cells after config and metric.
-fn line(row: &ReproducedRow) -> String {
+/// Cell text where a config's first row says it already.
+const AS_ABOVE: &str = "as above";
+
+/// The cells after config and metric. Only a config's first row tells run, digests and command.
+fn line(row: &ReproducedRow, first: bool) -> String {
     let published = if row.published.is_empty() { "–".into() } else { cell(&row.published) };
-    let command = cell(&format!("`{}`", row.command));
+    let command = if first { cell(&format!("`{}`", row.command)) } else { AS_ABOVE.into() };
     let cells = match &row.measured {
         None => [NOT_MEASURED.into(), published, "–".into(), "–".into(), "–".into(), command],
         Some(ReproducedValue { value, verdict, run, digests }) => {
             let verdict = if verdict.is_empty() { "–".into() } else { cell(verdict) };
-            [cell(value), published, verdict, format!("`{run}`"), digests.clone(), command]
+            let [run, digests] =
+                if first { [format!("`{run}`"), digests.clone()] } else { [AS_ABOVE; 2].map(Into::into) };
+            [cell(value), published, verdict, run, digests, command]
         }
     };
     format!("{} |", cells.join(" | "))
@@ -269,7 +274,7 @@ before
 | config | metric | measured | published | verdict | run | digests | command |
 |---|---|---|---|---|---|---|---|
 | `configs/small.yaml` | eer | not measured by this project | 50.00% ± 0.10% (A \| B; differs: no detector) | – | – | – | `facevault experiment configs/small.yaml` |
-| `configs/small.yaml` | auc | not measured by this project | 0.2000 (C) | – | – | – | `facevault experiment configs/small.yaml` |
+| `configs/small.yaml` | auc | not measured by this project | 0.2000 (C) | – | – | – | as above |
 
 <!-- reproduce: end -->
 after
