@@ -36,6 +36,12 @@ reproduce *options:
         configs/lfw-facenet-pytorch.yaml configs/lfw-casia.yaml configs/lfw-casia-one-view.yaml configs/vggface2-test.yaml configs/cfp-fp.yaml \
         configs/agedb-30.yaml configs/calfw.yaml configs/cplfw.yaml configs/baselines.yaml {{options}}
 
+# Measure LFW on this machine and rewrite the README's table; data/ holds lfw-deepfunneled.tar, pairs.txt and the weights
+reproduce-lfw weights="data/facenet_20180408_102900_casia.safetensors" *options:
+    {{facevault}} reproduce --into README.md configs/lfw-casia.yaml configs/lfw-casia-one-view.yaml \
+        --set 'dataset={source: archive, path: data/lfw-deepfunneled.tar, pairs: pairs.txt}' \
+        --set 'weights={source: file, path: {{weights}}}' {{options}}
+
 # Measure the speed of a config's network, beside its accuracy
 throughput config *options:
     {{facevault}} throughput {{config}} {{options}}
