@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
     let folder = arguments.out.clone().unwrap_or_else(|| Path::new("detections").join(&config.name));
     with_context(&given.common, |context| {
         let resume = || {
-            let out = arguments.out.iter().map(|out| format!(" --out '{}'", out.display())).collect::<String>();
+            let out = arguments.out.as_ref().map_or_else(String::new, |out| format!(" --out '{}'", out.display()));
             let crops = if arguments.crops { " --crops" } else { "" };
             let options = options_to_repeat(&given.common, &given.overrides);
             interrupted(&format!("to resume: facevault detect {}{options}{out}{crops}", given.config.display()))

@@ -85,7 +85,9 @@ impl DetectionCache {
         let photos: BTreeMap<Digest, StoredPhoto> =
             found.iter().map(|(content, photo)| (*content, photo.into())).collect();
         let mut name = Hasher::default();
-        photos.keys().for_each(|content| name.field(content.bytes()));
+        for content in photos.keys() {
+            name.field(content.bytes());
+        }
         sealed_json::write(&self.folder.join(format!("{}.json", name.finish().short(16))), &photos)
     }
 }

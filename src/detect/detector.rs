@@ -96,9 +96,13 @@ impl DetectorPlan {
         let mut hasher = Hasher::default();
         hasher.field(detector.name().as_bytes());
         hasher.field(&code.to_le_bytes());
-        weights.iter().for_each(|digest| hasher.field(digest.bytes()));
+        for digest in weights {
+            hasher.field(digest.bytes());
+        }
         hasher.field(&min_size.to_le_bytes());
-        thresholds.iter().for_each(|value| hasher.field(&value.to_le_bytes()));
+        for threshold in thresholds {
+            hasher.field(&threshold.to_le_bytes());
+        }
         hasher.field(&factor.to_le_bytes());
         hasher.finish()
     }

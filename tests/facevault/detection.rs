@@ -31,9 +31,9 @@ fn unpack(lfw: &Path, people: usize, to: &Path) {
     let open = || tar::Archive::new(fs::File::open(lfw.join("lfw-deepfunneled.tar")).unwrap());
     let mut photos = std::collections::BTreeMap::<String, usize>::new();
     for entry in open().entries().unwrap() {
-        let path = entry.unwrap().path().unwrap().to_string_lossy().into_owned();
-        if let Some((folder, _)) = path.rsplit_once('/').filter(|_| path.ends_with(".jpg")) {
-            *photos.entry(folder.to_owned()).or_default() += 1;
+        let path = entry.unwrap().path().unwrap().into_owned();
+        if path.extension().is_some_and(|end| end == "jpg") {
+            *photos.entry(path.parent().unwrap().to_string_lossy().into_owned()).or_default() += 1;
         }
     }
     let taken: Vec<_> =
