@@ -10,7 +10,7 @@ use super::{Report, ReportError};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity::{self, Cosine, Plain, Rate};
-use crate::people::audit::{Audit, Cause, Looks, WithAndWithout, WrongPair};
+use crate::people::audit::{Audit, Cause, FIRST_BY_MEAN, Looks, MOST_COMPARED, OnePerson, WithAndWithout, WrongPair};
 use crate::people::routing::{Routing, RoutingPoint};
 use crate::people::{Identities, IdentityErrors, People, Portrait};
 use crate::similarity::PairKind;
@@ -320,18 +320,54 @@ fn with_and_without(metrics: &WithAndWithout) -> DataTable {
 }
 
 fn one_person(audit: &Audit) -> DataTable {
-    let columns = ["identity", "other identity", "#mean cosine between them", "#faces", "#faces of the other"];
+    let columns = [
+        "identity",
+        "other identity",
+        "#highest cosine",
+        "#mean cosine",
+        "face",
+        "most alike face of the other",
+        "#faces",
+        "#faces of the other",
+    ];
     let mut table = DataTable::new("Possibly one person under two identities", &columns);
     for one in audit.one_person.iter().take(TWICE_SHOWN) {
         let [a, b] = one.faces.map(count);
-        let cosine = maybe(f64::from(one.mean_cosine), Cosine);
-        table.row([one.identity_a.clone(), one.identity_b.clone(), cosine, a, b]);
+        let face = |id: &str| or_dash((!id.is_empty()).then(|| id.to_owned()));
+        table.row([
+            one.identity_a.clone(),
+            one.identity_b.clone(),
+            maybe(one.highest_cosine.map(f64::from), Cosine),
+            maybe(f64::from(one.mean_cosine), Cosine),
+            face(&one.face_a),
+            face(&one.face_b),
+            a,
+            b,
+        ]);
     }
+    let listed = &audit.one_person;
+    let reach = if audit.twice == 1 { "reaches" } else { "reach" };
     table.note = format!(
-        "{} of {} whose mean cosine reaches the operating threshold.",
+        "{} of {}; identity_pairs.csv has all of them. Open the two faces: if they are one person, merge the identities. A \
+         high cosine alone is no proof: twins and relatives look alike, and so do people in one scene. Candidates are the \
+         pairs of identities whose mean cosine reaches the operating threshold ({} it here; the first {} are listed), those \
+         of the hardest impostor pairs at or above it, and those that share a picture. They are sorted by the highest cosine \
+         between a face of one and a face of the other.",
         count(table.rows.len() as u64),
-        counted(audit.twice, "pair of identities", "pairs of identities")
+        counted(listed.len() as u64, "pair of identities", "pairs of identities"),
+        format_args!("{} {reach}", count(audit.twice)),
+        FIRST_BY_MEAN,
     );
+    if listed.iter().any(OnePerson::selected) {
+        let most = count(MOST_COMPARED);
+        table.note += &format!(
+            " Where two identities have more than {most} pairs of faces, the highest cosine is that of evenly spaced faces."
+        );
+    }
+    if listed.iter().any(|one| one.highest_cosine.is_none()) {
+        table.note +=
+            " An earlier version wrote this run, without the highest cosines: `facevault evaluate` adds them.";
+    }
     table
 }
 

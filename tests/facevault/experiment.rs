@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::workspace::Workspace;
 
 /// Everything that a finished run directory holds.
-const FILES: [&str; 23] = [
+const FILES: [&str; 24] = [
     "SEALED",
     "breakdown.json",
     "config.yaml",
@@ -24,6 +24,7 @@ const FILES: [&str; 23] = [
     "identity_errors.parquet",
     "identity_ids.csv",
     "identity_ids.pkl",
+    "identity_pairs.csv",
     "label_audit.csv",
     "manifest.parquet",
     "metrics.json",
@@ -119,6 +120,7 @@ fn what_cannot_change_a_number_changes_no_byte_of_the_result() {
             "face_quality.parquet",
             "breakdown.json",
             "identity_errors.parquet",
+            "identity_pairs.csv",
             "label_audit.csv",
             "metrics.json",
             "pairs.parquet",
