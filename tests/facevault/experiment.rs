@@ -86,6 +86,10 @@ fn a_config_becomes_a_sealed_run_and_a_report() {
     );
     let suspects = people["audit"]["another"].as_u64().unwrap() + people["audit"]["nobody"].as_u64().unwrap();
     assert_eq!(audit.lines().count() as u64, 1 + suspects);
+    let pairs = fs::read_to_string(run.join("identity_pairs.csv")).unwrap();
+    let header = "rank,identity_a,identity_b,faces_a,faces_b,mean_cosine,highest_cosine,face_a,face_b\n";
+    assert!(pairs.starts_with(header), "{pairs}");
+    assert_eq!(pairs.lines().count(), 1 + people["audit"]["one_person"].as_array().unwrap().len());
     for id in ["people", "labels", "routing"] {
         assert!(report.contains(&format!("<section id=\"{id}\"")), "{id}");
     }
