@@ -346,28 +346,29 @@ fn one_person(audit: &Audit) -> DataTable {
         ]);
     }
     let listed = &audit.one_person;
-    let reach = if audit.twice == 1 { "reaches" } else { "reach" };
-    table.note = format!(
+    let shown = format!(
         "{} of {}; identity_pairs.csv has all of them. Open the two faces: if they are one person, merge the identities. A \
-         high cosine alone is no proof: twins and relatives look alike, and so do people in one scene. Candidates are the \
-         pairs of identities whose mean cosine reaches the operating threshold ({} it here; the first {} are listed), those \
-         of the hardest impostor pairs at or above it, and those that share a picture. They are sorted by the highest cosine \
-         between a face of one and a face of the other.",
+         high cosine alone is no proof: twins and relatives look alike, and so do people in one scene.",
         count(table.rows.len() as u64),
         counted(listed.len() as u64, "pair of identities", "pairs of identities"),
-        format_args!("{} {reach}", count(audit.twice)),
-        FIRST_BY_MEAN,
     );
-    if listed.iter().any(OnePerson::selected) {
-        let most = count(MOST_COMPARED);
-        table.note += &format!(
-            " Where two identities have more than {most} pairs of faces, the highest cosine is that of evenly spaced faces."
-        );
-    }
-    if listed.iter().any(|one| one.highest_cosine.is_none()) {
-        table.note +=
-            " An earlier version wrote this run, without the highest cosines: `facevault evaluate` adds them.";
-    }
+    let candidates = format!(
+        "Pairs are listed if their mean cosine reaches the operating threshold ({} such {}; the first {FIRST_BY_MEAN} are \
+         listed), if a pair of their faces is among the hardest impostor pairs and reaches it, or if they share a picture. \
+         They are sorted by the highest cosine between a face of one and a face of the other.",
+        count(audit.twice),
+        if audit.twice == 1 { "pair" } else { "pairs" },
+    );
+    let selected = listed.iter().any(OnePerson::selected).then(|| {
+        format!(
+            "Where two identities have more than {} pairs of faces, the highest cosine is that of evenly spaced faces.",
+            count(MOST_COMPARED)
+        )
+    });
+    let old = listed.iter().any(|one| one.highest_cosine.is_none()).then(|| {
+        "An earlier version wrote this run, without the highest cosines: `facevault evaluate` adds them.".to_owned()
+    });
+    table.note = [Some(shown), Some(candidates), selected, old].into_iter().flatten().collect::<Vec<_>>().join(" ");
     table
 }
 
