@@ -10,7 +10,7 @@ use super::{Report, ReportError};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity::{self, Cosine, Plain, Rate};
-use crate::people::audit::{Audit, Cause, Looks, WithAndWithout, WrongPair};
+use crate::people::audit::{Audit, Cause, FIRST_BY_MEAN, Looks, MOST_COMPARED, OnePerson, WithAndWithout, WrongPair};
 use crate::people::routing::{Routing, RoutingPoint};
 use crate::people::{Identities, IdentityErrors, People, Portrait};
 use crate::similarity::PairKind;
@@ -320,18 +320,55 @@ fn with_and_without(metrics: &WithAndWithout) -> DataTable {
 }
 
 fn one_person(audit: &Audit) -> DataTable {
-    let columns = ["identity", "other identity", "#mean cosine between them", "#faces", "#faces of the other"];
+    let columns = [
+        "identity",
+        "other identity",
+        "#highest cosine",
+        "#mean cosine",
+        "face",
+        "most alike face of the other",
+        "#faces",
+        "#faces of the other",
+    ];
     let mut table = DataTable::new("Possibly one person under two identities", &columns);
     for one in audit.one_person.iter().take(TWICE_SHOWN) {
         let [a, b] = one.faces.map(count);
-        let cosine = maybe(f64::from(one.mean_cosine), Cosine);
-        table.row([one.identity_a.clone(), one.identity_b.clone(), cosine, a, b]);
+        let face = |id: &str| or_dash((!id.is_empty()).then(|| id.to_owned()));
+        table.row([
+            one.identity_a.clone(),
+            one.identity_b.clone(),
+            maybe(one.highest_cosine.map(f64::from), Cosine),
+            maybe(f64::from(one.mean_cosine), Cosine),
+            face(&one.face_a),
+            face(&one.face_b),
+            a,
+            b,
+        ]);
     }
-    table.note = format!(
-        "{} of {} whose mean cosine reaches the operating threshold.",
+    let listed = &audit.one_person;
+    let shown = format!(
+        "{} of {}; identity_pairs.csv has all of them. Open the two faces: if they are one person, merge the identities. A \
+         high cosine alone is no proof: twins and relatives look alike, and so do people in one scene.",
         count(table.rows.len() as u64),
-        counted(audit.twice, "pair of identities", "pairs of identities")
+        counted(listed.len() as u64, "pair of identities", "pairs of identities"),
     );
+    let candidates = format!(
+        "Pairs are listed if their mean cosine reaches the operating threshold ({} such {}; the first {FIRST_BY_MEAN} are \
+         listed), if a pair of their faces is among the hardest impostor pairs and reaches it, or if they share a picture. \
+         They are sorted by the highest cosine between a face of one and a face of the other.",
+        count(audit.twice),
+        if audit.twice == 1 { "pair" } else { "pairs" },
+    );
+    let selected = listed.iter().any(OnePerson::selected).then(|| {
+        format!(
+            "Where two identities have more than {} pairs of faces, the highest cosine is that of evenly spaced faces.",
+            count(MOST_COMPARED)
+        )
+    });
+    let old = listed.iter().any(|one| one.highest_cosine.is_none()).then(|| {
+        "An earlier version wrote this run, without the highest cosines: `facevault evaluate` adds them.".to_owned()
+    });
+    table.note = [Some(shown), Some(candidates), selected, old].into_iter().flatten().collect::<Vec<_>>().join(" ");
     table
 }
 

@@ -302,6 +302,9 @@ pub(crate) fn people(identities: &[IdentitySpread]) -> People {
             identity_a: "n000001".into(),
             identity_b: "n000002".into(),
             mean_cosine: 0.61,
+            highest_cosine: Some(0.97),
+            face_a: "n000001/0001_01<i>".into(),
+            face_b: "n000002/0007_01".into(),
             faces: [300, 12],
         }],
         wrong_pairs: vec![

@@ -145,6 +145,29 @@ fn ids_cannot_become_markup() {
 }
 
 #[test]
+fn pairs_of_identities_come_with_two_faces_and_what_to_do() {
+    let mut report = sample::report();
+    let section = |report: &Report| {
+        let html = render(report).unwrap();
+        check(&html);
+        let from = html.find("Possibly one person under two identities").unwrap();
+        html[from..].split("</section>").next().unwrap().to_owned()
+    };
+    let text = section(&report);
+    let cells = ["0.9700", "0.6100", "n000001&#x2f;0001_01&lt;i&gt;", "n000002&#x2f;0007_01"];
+    let places = cells.map(|cell| text.find(&format!(">{cell}<")).unwrap_or_else(|| panic!("{cell}: {text}")));
+    assert!(places.is_sorted(), "highest cosine, mean, face, other face");
+    assert!(text.contains("Open the two faces") && text.contains("no proof") && text.contains("identity_pairs.csv"));
+    assert!(!text.contains("evenly spaced") && !text.contains("earlier version"));
+
+    let pair = &mut report.evaluation.people.audit.one_person[0];
+    (pair.highest_cosine, pair.faces) = (None, [2_000, 501]);
+    pair.face_a.clear();
+    let text = section(&report);
+    assert!(text.contains("1,000,000 pairs of faces") && text.contains("`facevault evaluate` adds them"), "{text}");
+}
+
+#[test]
 fn pictures_appear_only_when_given_and_never_without_end() {
     let mut report = sample::report();
     assert!(!render(&report).unwrap().contains("<img"));

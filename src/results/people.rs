@@ -1,14 +1,17 @@
-//! The files of [`People`]: numbers in JSON, identities in a table, suspects in a CSV for people to open.
+//! The files of [`People`]: numbers in JSON, identities in a table, suspects and possible duplicates in CSVs for people
+//! to open.
 
 use std::path::Path;
 
 use polars::prelude::Column;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::ResultsError;
 use super::table::{ParquetTable, bools, column, f64s, strings, u64s, write_json, write_table};
 use crate::files::{self, FileError, commit};
-use crate::people::{IdentityErrors, People, SCHEMA, Suspect};
+use crate::people::audit::OnePerson;
+use crate::people::{IdentityErrors, People, SCHEMA};
 
 const PEOPLE: &str = "people.json";
 const ERRORS: &str = "identity_errors.parquet";
@@ -16,11 +19,43 @@ const AUDIT: &str = "label_audit.csv";
 /// The columns of the audit, written even without rows.
 const AUDIT_COLUMNS: [&str; 9] =
     ["rank", "face_id", "row", "labelled_as", "own_cosine", "looks_like", "its_cosine", "margin", "kind"];
+const PAIRS: &str = "identity_pairs.csv";
+/// The columns of the pairs of identities, written even without rows.
+const PAIR_COLUMNS: [&str; 9] =
+    ["rank", "identity_a", "identity_b", "faces_a", "faces_b", "mean_cosine", "highest_cosine", "face_a", "face_b"];
 
-/// Writes the three files.
+/// A line of `identity_pairs.csv`.
+#[derive(Serialize, Deserialize)]
+struct PairLine {
+    rank: u64,
+    identity_a: String,
+    identity_b: String,
+    faces_a: u64,
+    faces_b: u64,
+    mean_cosine: f32,
+    highest_cosine: Option<f32>,
+    face_a: String,
+    face_b: String,
+}
+
+impl PairLine {
+    fn of((rank, pair): (u64, &OnePerson)) -> Self {
+        let OnePerson { identity_a, identity_b, mean_cosine, highest_cosine, face_a, face_b, faces } = pair.clone();
+        let [faces_a, faces_b] = faces;
+        Self { rank, identity_a, identity_b, faces_a, faces_b, mean_cosine, highest_cosine, face_a, face_b }
+    }
+
+    fn pair(self) -> OnePerson {
+        let Self { identity_a, identity_b, faces_a, faces_b, mean_cosine, highest_cosine, face_a, face_b, .. } = self;
+        OnePerson { identity_a, identity_b, mean_cosine, highest_cosine, face_a, face_b, faces: [faces_a, faces_b] }
+    }
+}
+
+/// Writes the four files.
 pub(super) fn write(people: &People, run: &Path) -> Result<(), ResultsError> {
     write_table(&run.join(ERRORS), error_columns(&people.identities.errors))?;
-    write_audit(&run.join(AUDIT), &people.audit.suspects)?;
+    write_csv(&run.join(AUDIT), AUDIT_COLUMNS, &people.audit.suspects)?;
+    write_csv(&run.join(PAIRS), PAIR_COLUMNS, (1..).zip(&people.audit.one_person).map(PairLine::of))?;
     write_json(&run.join(PEOPLE), people)
 }
 
@@ -39,7 +74,8 @@ pub(super) fn read(run: &Path) -> Result<People, ResultsError> {
     }
     let mut people: People = serde_json::from_slice(&bytes).map_err(damaged)?;
     people.identities.errors = ParquetTable::read(&run.join(ERRORS))?.identity_errors()?;
-    people.audit.suspects = read_audit(&run.join(AUDIT))?;
+    people.audit.suspects = read_csv(&run.join(AUDIT), AUDIT_COLUMNS)?;
+    check_pairs(&run.join(PAIRS), &people.audit.one_person)?;
     Ok(people)
 }
 
@@ -92,26 +128,44 @@ impl ParquetTable<'_> {
     }
 }
 
-fn write_audit(path: &Path, suspects: &[Suspect]) -> Result<(), ResultsError> {
+/// The table holds what `people.json` holds. It is missing in runs of earlier versions.
+fn check_pairs(path: &Path, expected: &[OnePerson]) -> Result<(), ResultsError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let lines: Vec<PairLine> = read_csv(path, PAIR_COLUMNS)?;
+    let ranked = lines.iter().map(|line| line.rank).eq(1..=lines.len() as u64);
+    if !ranked || !lines.into_iter().map(PairLine::pair).eq(expected.iter().cloned()) {
+        let reason = format!("its pairs are not those of {PEOPLE}");
+        return Err(ResultsError::Damaged { path: path.into(), reason });
+    }
+    Ok(())
+}
+
+fn write_csv<Row: Serialize, const N: usize>(
+    path: &Path,
+    columns: [&str; N],
+    rows: impl IntoIterator<Item = Row>,
+) -> Result<(), ResultsError> {
     commit(path, |out| {
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(out);
         let failed = |error: csv::Error| FileError::new("write", path)(error.into());
-        writer.write_record(AUDIT_COLUMNS).map_err(failed)?;
-        for suspect in suspects {
-            writer.serialize(suspect).map_err(failed)?;
+        writer.write_record(columns).map_err(failed)?;
+        for row in rows {
+            writer.serialize(row).map_err(failed)?;
         }
         writer.flush().map_err(FileError::new("write", path))?;
         Ok(())
     })
 }
 
-fn read_audit(path: &Path) -> Result<Vec<Suspect>, ResultsError> {
+fn read_csv<Row: DeserializeOwned, const N: usize>(path: &Path, expected: [&str; N]) -> Result<Vec<Row>, ResultsError> {
     let bytes = files::read(path)?;
     let damaged = |reason: String| ResultsError::Damaged { path: path.into(), reason };
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let columns = reader.headers().map_err(|error| damaged(error.to_string()))?;
-    if columns != AUDIT_COLUMNS.as_slice() {
-        return Err(damaged(format!("its columns are not {}", AUDIT_COLUMNS.join(", "))));
+    if columns != expected.as_slice() {
+        return Err(damaged(format!("its columns are not {}", expected.join(", "))));
     }
     reader.deserialize().collect::<Result<_, _>>().map_err(|error| damaged(error.to_string()))
 }

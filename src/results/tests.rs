@@ -4,6 +4,7 @@ use facevault_stats::testing::evaluation;
 use insta::assert_snapshot;
 
 use super::{ResultsError, read, write};
+use crate::people::audit::OnePerson;
 
 #[test]
 fn files_give_back_what_was_written_and_are_the_same_each_time() {
@@ -25,6 +26,7 @@ fn files_give_back_what_was_written_and_are_the_same_each_time() {
         "identity_errors.parquet",
         "identity_ids.csv",
         "identity_ids.pkl",
+        "identity_pairs.csv",
         "label_audit.csv",
         "metrics.json",
         "pairs.parquet",
@@ -75,10 +77,72 @@ fn damaged_files_are_named() {
         "people.json",
         "identity_errors.parquet",
         "label_audit.csv",
+        "identity_pairs.csv",
     ] {
         for bytes in [&b""[..], b"{}", &[0xff; 100]] {
             let message = message(name, bytes);
             assert!(message.starts_with(&format!("RUN/{name} is not what")), "{message}");
         }
     }
+}
+
+#[test]
+fn pairs_of_identities_are_a_table_too() {
+    let mut found = evaluation();
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("identity_pairs.csv");
+    let pair = |identity_b: &str, highest: f32| OnePerson {
+        identity_a: "a, \"b\"".into(),
+        identity_b: identity_b.into(),
+        mean_cosine: 0.612_345_6,
+        highest_cosine: Some(highest),
+        face_a: "a/1".into(),
+        face_b: "b/7".into(),
+        faces: [3, 12],
+    };
+    found.people.audit.one_person = vec![pair("c", 0.987_654_3), pair("d", 0.1)];
+    write(&found, folder.path()).unwrap();
+    assert_eq!(read(folder.path()).unwrap(), found);
+    let text = std::fs::read_to_string(&table).unwrap();
+    assert_snapshot!(text, @r#"
+    rank,identity_a,identity_b,faces_a,faces_b,mean_cosine,highest_cosine,face_a,face_b
+    1,"a, ""b""",c,3,12,0.6123456,0.9876543,a/1,b/7
+    2,"a, ""b""",d,3,12,0.6123456,0.1,a/1,b/7
+    "#);
+
+    // A table that says something else is no table of this run.
+    for (from, to) in [("0.9876543", "0.9"), ("\n2,", "\n3,"), ("b/7\n", "b/8\n")] {
+        std::fs::write(&table, text.replacen(from, to, 1)).unwrap();
+        let message = read(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("its pairs are not those of people.json"), "{message}");
+    }
+
+    found.people.audit.one_person.clear();
+    write(&found, folder.path()).unwrap();
+    assert_eq!(std::fs::read_to_string(&table).unwrap().lines().count(), 1, "the header stands without rows");
+}
+
+#[test]
+fn a_run_from_before_the_table_is_read_without_it() {
+    let mut found = evaluation();
+    let folder = tempfile::tempdir().unwrap();
+    found.people.audit.one_person = vec![OnePerson {
+        identity_a: "a".into(),
+        identity_b: "b".into(),
+        mean_cosine: 0.6,
+        highest_cosine: None,
+        face_a: String::new(),
+        face_b: String::new(),
+        faces: [3, 12],
+    }];
+    write(&found, folder.path()).unwrap();
+    std::fs::remove_file(folder.path().join("identity_pairs.csv")).unwrap();
+    let people = folder.path().join("people.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&people).unwrap()).unwrap();
+    let pair = json["audit"]["one_person"][0].as_object_mut().unwrap();
+    for field in ["highest_cosine", "face_a", "face_b"] {
+        pair.remove(field).unwrap();
+    }
+    std::fs::write(&people, serde_json::to_vec(&json).unwrap()).unwrap();
+    assert_eq!(read(folder.path()).unwrap(), found);
 }

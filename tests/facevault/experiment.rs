@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::workspace::Workspace;
 
 /// Everything that a finished run directory holds.
-const FILES: [&str; 23] = [
+const FILES: [&str; 24] = [
     "SEALED",
     "breakdown.json",
     "config.yaml",
@@ -24,6 +24,7 @@ const FILES: [&str; 23] = [
     "identity_errors.parquet",
     "identity_ids.csv",
     "identity_ids.pkl",
+    "identity_pairs.csv",
     "label_audit.csv",
     "manifest.parquet",
     "metrics.json",
@@ -85,6 +86,10 @@ fn a_config_becomes_a_sealed_run_and_a_report() {
     );
     let suspects = people["audit"]["another"].as_u64().unwrap() + people["audit"]["nobody"].as_u64().unwrap();
     assert_eq!(audit.lines().count() as u64, 1 + suspects);
+    let pairs = fs::read_to_string(run.join("identity_pairs.csv")).unwrap();
+    let header = "rank,identity_a,identity_b,faces_a,faces_b,mean_cosine,highest_cosine,face_a,face_b\n";
+    assert!(pairs.starts_with(header), "{pairs}");
+    assert_eq!(pairs.lines().count(), 1 + people["audit"]["one_person"].as_array().unwrap().len());
     for id in ["people", "labels", "routing"] {
         assert!(report.contains(&format!("<section id=\"{id}\"")), "{id}");
     }
@@ -119,6 +124,7 @@ fn what_cannot_change_a_number_changes_no_byte_of_the_result() {
             "face_quality.parquet",
             "breakdown.json",
             "identity_errors.parquet",
+            "identity_pairs.csv",
             "label_audit.csv",
             "metrics.json",
             "pairs.parquet",

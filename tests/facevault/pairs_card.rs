@@ -45,7 +45,7 @@ fn a_card_with_little_room_and_a_card_that_fails_find_it_too() {
 
 #[test]
 fn a_run_that_is_evaluated_on_a_card_has_the_same_bytes() {
-    const FILES: [&str; 12] = [
+    const FILES: [&str; 13] = [
         "plan.json",
         "metrics.json",
         "histograms.parquet",
@@ -56,6 +56,7 @@ fn a_run_that_is_evaluated_on_a_card_has_the_same_bytes() {
         "breakdown.json",
         "people.json",
         "identity_errors.parquet",
+        "identity_pairs.csv",
         "label_audit.csv",
         "face_embeddings.npy",
     ];

@@ -42,7 +42,7 @@ pub struct Evaluation {
     pub identities: Vec<IdentitySpread>,
     /// `identity_centroids.npy`: one unit row an identity, in the order of `identities`.
     pub centroids: Centroids,
-    /// `people.json`, `identity_errors.parquet` and `label_audit.csv`.
+    /// `people.json`, `identity_errors.parquet`, `label_audit.csv` and `identity_pairs.csv`.
     pub people: People,
     /// `breakdown.json`: which faces fail; `None` if no threshold could be determined.
     pub breakdown: Option<Breakdown>,

@@ -4,8 +4,9 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::people::audit::{Cause, Evidence, Looks, OnePerson, WithAndWithout};
+use crate::people::audit::{Cause, Evidence, FIRST_BY_MEAN, Looks, OnePerson, WithAndWithout};
 use crate::people::placement::tests::DIMENSION;
+use facevault_base::digest::Digest;
 use facevault_base::progress::{Cancel, Silent};
 
 use crate::evaluate::Evaluation;
@@ -221,17 +222,95 @@ fn one_person_under_two_names_is_told() {
     let hardest = [pair(1, 60, 66), pair(2, 0, 20)];
     let found = looked_at(crowd.rows(), &crowd.faces(), 0.5, &hardest).audit;
     assert_eq!(found.twice, 1);
-    let OnePerson { identity_a, identity_b, mean_cosine, faces } = &found.one_person[0];
+    let OnePerson { identity_a, identity_b, mean_cosine, highest_cosine, face_a, face_b, faces } = &found.one_person[0];
     assert_eq!((identity_a.as_str(), identity_b.as_str(), *faces), ("0006", "0079", [5, 5]));
-    let mut sum = 0.0;
-    for a in 60..65 {
-        for b in 65..70 {
-            sum += similarity::kernel::cosine(crowd.rows().row(a), crowd.rows().row(b));
-        }
-    }
+    let pairs = (60..65_u32).flat_map(|a| (65..70_u32).map(move |b| (a, b)));
+    let cosines: Vec<_> =
+        pairs.map(|(a, b)| (similarity::kernel::cosine(crowd.rows().row(a), crowd.rows().row(b)), a, b)).collect();
+    let sum: f32 = cosines.iter().map(|pair| pair.0).sum();
     assert!((mean_cosine - sum / 25.0).abs() < 1e-5, "it is the mean of all pairs");
+    let (highest, a, b) = cosines.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+    assert!((highest_cosine.unwrap() - highest).abs() < 1e-5, "it is the highest of all pairs");
+    assert_eq!((face_a, face_b), (&crowd.names[a as usize], &crowd.names[b as usize]));
+    // The other pair is listed for its cosine; that cosine is no reason to think that their faces match.
+    assert_eq!((found.one_person.len(), found.one_person[1].identity_b.as_str()), (2, "0002"));
     let causes: Vec<_> = found.wrong_pairs.iter().map(|pair| (pair.rank, pair.cause)).collect();
     assert_eq!(causes, [(1, Cause::OnePersonTwice), (2, Cause::Unexplained)]);
+}
+
+#[test]
+fn a_photo_of_two_identities_ranks_first_although_their_other_faces_differ() {
+    let mut crowd = Crowd::new(30);
+    // Half of identity 6's faces are filed under a name of their own, and identity 2 has a photo of identity 1's, a
+    // little different.
+    crowd.labels[65..70].fill(79);
+    crowd.data.copy_within(13 * WIDE..14 * WIDE, 25 * WIDE);
+    crowd.data[25 * WIDE..25 * WIDE + 2].iter_mut().for_each(|value| *value += 1e-3);
+    let found = crowd.evaluate(PairMode::Exhaustive, 1);
+    let People { audit, threshold, .. } = &found.people;
+    assert_eq!(audit.twice, 1, "of the means, one reaches the threshold");
+    let [shared, split, ..] = &audit.one_person[..] else { panic!("{:?}", audit.one_person) };
+    assert_eq!((shared.identity_a.as_str(), shared.identity_b.as_str()), ("0001", "0002"));
+    assert_eq!((shared.face_a.as_str(), shared.face_b.as_str()), ("0013", "0025"));
+    assert_eq!((split.identity_a.as_str(), split.identity_b.as_str()), ("0006", "0079"));
+    assert!(shared.highest_cosine > Some(0.99) && shared.highest_cosine > split.highest_cosine);
+    assert!(f64::from(shared.mean_cosine) < *threshold && shared.mean_cosine < split.mean_cosine);
+    // Its cosine is the comparison's, bit for bit.
+    let hardest = found.hardest.iter().find(|pair| pair.kind == PairKind::Impostor).unwrap();
+    assert_eq!((hardest.rank, Some(hardest.cosine)), (1, shared.highest_cosine));
+}
+
+#[test]
+fn a_picture_of_two_identities_is_told_although_it_is_not_compared() {
+    let mut crowd = Crowd::new(30);
+    crowd.data.copy_within(13 * WIDE..14 * WIDE, 25 * WIDE);
+    let mut faces = crowd.faces();
+    let picture = Some((Digest::of(b"a picture"), None));
+    (faces[13].content, faces[25].content) = (picture, picture);
+    // Within an identity a picture may repeat.
+    (faces[51].content, faces[52].content) =
+        (Some((Digest::of(b"another"), None)), Some((Digest::of(b"another"), None)));
+    let audit = looked_at(crowd.rows(), &faces, 0.5, &[]).audit;
+    let [shared] = &audit.one_person[..] else { panic!("{:?}", audit.one_person) };
+    assert_eq!((shared.face_a.as_str(), shared.face_b.as_str(), audit.twice), ("0013", "0025", 0));
+    assert!(shared.highest_cosine > Some(0.999_99));
+}
+
+#[test]
+fn of_two_faces_the_cosine_is_mean_and_highest_and_ties_are_in_the_order_of_names() {
+    // Three identities with one face each, all the same, and a fourth that is unlike them.
+    let data = [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]].concat();
+    let names = ["b", "c", "a", "d"].map(str::to_owned);
+    let faces = crate::testing::faces(&names, |i| i, |i| i);
+    let audit = looked_at(Rows { data: &data, dimension: 2 }, &faces, 0.5, &[]).audit;
+    let found: Vec<_> = audit
+        .one_person
+        .iter()
+        .map(|one| (one.face_a.as_str(), one.face_b.as_str(), one.mean_cosine, one.highest_cosine, one.faces))
+        .collect();
+    let pair = |a, b| (a, b, 1.0, Some(1.0), [1, 1]);
+    assert_eq!((found, audit.twice), (vec![pair("a", "b"), pair("a", "c"), pair("b", "c")], 3));
+}
+
+#[test]
+fn a_cancelled_audit_is_none() {
+    let crowd = Crowd::new(4);
+    let (faces, cancel) = (crowd.faces(), Cancel::default());
+    let population = Population::new(&faces, 1);
+    let centroids = Centroids::of(crowd.rows(), &population).data;
+    let placed = placement::place(crowd.rows(), &population, &centroids, &cancel).unwrap();
+    let evidence = Evidence {
+        rows: crowd.rows(),
+        population: &population,
+        faces: &faces,
+        placed: &placed,
+        hardest: &[],
+        threshold: -1.0,
+        margin: 0.1,
+    };
+    assert_eq!(Audit::new(&evidence, &cancel).unwrap().one_person.len(), 6);
+    cancel.request();
+    assert_eq!(Audit::new(&evidence, &cancel), None);
 }
 
 #[test]
@@ -265,6 +344,41 @@ fn essence(people: &People, row: &dyn Fn(u32) -> u32) -> impl PartialEq + std::f
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn highest_cosines_are_those_of_looking_at_every_pair(labels in labels(40), seed in 0u64..100) {
+        let data = unit_rows(labels.len(), DIMENSION, seed);
+        let (strings, rows) = (strings(), Rows { data: &data, dimension: DIMENSION });
+        let ids: Vec<String> = (0..labels.len()).map(|row| row.to_string()).collect();
+        let mut faces = labelled(&labels, &strings);
+        faces.iter_mut().zip(&ids).for_each(|(face, id)| face.face_id = id);
+        let population = Population::new(&faces, 1);
+        let audit = looked_at(rows, &faces, -1.0, &[]).audit;
+        let identities = population.names.len();
+        prop_assert_eq!(audit.one_person.len(), (identities * identities.saturating_sub(1) / 2).min(FIRST_BY_MEAN));
+        let key = |one: &OnePerson| (one.highest_cosine, one.mean_cosine);
+        let sorted = audit.one_person.is_sorted_by(|a, b| key(a) >= key(b));
+        prop_assert!(sorted);
+        for one in &audit.one_person {
+            let rows_of = |name: &str| {
+                (0..faces.len() as u32).filter(|&row| faces[row as usize].identity == Some(name)).collect::<Vec<_>>()
+            };
+            let (a, b) = (rows_of(&one.identity_a), rows_of(&one.identity_b));
+            let cosines: Vec<f32> = a
+                .iter()
+                .flat_map(|&a| b.iter().map(move |&b| similarity::kernel::cosine(rows.row(a), rows.row(b))))
+                .collect();
+            let highest = cosines.iter().copied().fold(-1.0, f32::max);
+            prop_assert!((one.highest_cosine.unwrap() - highest).abs() < 1e-6);
+            let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
+            prop_assert!((one.mean_cosine - mean).abs() < 1e-5);
+            let row = |of: &[u32], id: &str| of.iter().copied().find(|&row| faces[row as usize].face_id == id);
+            let (face_a, face_b) = (row(&a, &one.face_a), row(&b, &one.face_b));
+            prop_assert!(face_a.is_some() && face_b.is_some(), "each face is of its identity");
+            let cosine = similarity::kernel::cosine(rows.row(face_a.unwrap()), rows.row(face_b.unwrap()));
+            prop_assert!((cosine - highest).abs() < 1e-6);
+        }
+    }
 
     #[test]
     fn the_order_of_faces_changes_nothing(labels in labels(40), seed in 0u64..100) {

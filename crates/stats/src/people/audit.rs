@@ -11,18 +11,15 @@
 //! An embedding cannot distinguish a wrong label from a face it fails on: a person has to review this list. Faces that
 //! cannot be held out (the only ones of their identity) are never suspects.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::headline::KeyMetrics;
+use super::one_person::one_person;
+pub use super::one_person::{FIRST_BY_MEAN, MOST_COMPARED, OnePerson};
 use super::placement::Placement;
-use super::product::PackedRows;
 use crate::similarity::kernel::Rows;
 use crate::similarity::{HardPair, Labelled, PairKind, Population};
 use facevault_base::progress::Cancel;
-
-/// Pairs of identities kept that look like one person.
-const KEPT: usize = 100;
 
 /// What the labels look like from the embedding.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -37,9 +34,10 @@ pub struct Audit {
     pub another: u64,
     /// Suspects that look like nobody.
     pub nobody: u64,
-    /// Pairs of identities that look like one person.
+    /// Pairs of identities whose faces match on average: their mean cosine reaches the operating threshold.
     pub twice: u64,
-    /// The first of them, most alike first.
+    /// Pairs of identities that may be one person, by their highest cosine: the first of those by mean, and those of
+    /// the hardest impostor pairs. In a table of their own, too.
     pub one_person: Vec<OnePerson>,
     /// The kept hardest pairs that are on the wrong side of the threshold.
     pub wrong_pairs: Vec<WrongPair>,
@@ -85,20 +83,6 @@ pub struct Suspect {
     pub kind: Looks,
 }
 
-/// Two identities whose faces match on average: the mean cosine over all pairs of a face of one and a face of the other
-/// is at or above the operating threshold. Probably one person under two names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OnePerson {
-    /// The first as a string.
-    pub identity_a: String,
-    /// The other.
-    pub identity_b: String,
-    /// Mean cosine between their faces.
-    pub mean_cosine: f32,
-    /// Faces of each.
-    pub faces: [u64; 2],
-}
-
 /// One of the hardest pairs, and what would explain that it is on the wrong side of the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrongPair {
@@ -118,7 +102,7 @@ pub enum Cause {
     WrongLabel,
     /// One of the faces looks like nobody.
     Nobody,
-    /// The two identities look like one person.
+    /// The faces of the two identities match on average, so they look like one person.
     OnePersonTwice,
     /// Nothing here explains it: a hard pair.
     Unexplained,
@@ -245,52 +229,6 @@ fn suspects(evidence: &Evidence<'_>, far: f64, near: f64) -> Vec<Suspect> {
     found
 }
 
-/// Two identities and the mean cosine between their faces.
-type Alike = (usize, usize, f32);
-
-/// How many pairs of identities look like one person, and the first of them.
-fn one_person(evidence: &Evidence<'_>, cancel: &Cancel) -> Option<(u64, Vec<OnePerson>)> {
-    const BLOCK: usize = 64;
-    let Evidence { rows, population, threshold, .. } = *evidence;
-    let mean = |faces: &std::ops::Range<usize>| {
-        let sum = rows.sum(population.members[faces.clone()].iter().map(|face| face.row));
-        sum.into_iter().map(|sum| (sum / faces.len() as f64) as f32).collect::<Vec<f32>>()
-    };
-    // The product of two means is the mean of all products between them.
-    let means: Vec<f32> = population.identities.par_iter().flat_map_iter(mean).collect();
-    let packed = PackedRows::new(&means, rows.dimension);
-    let order = |a: &Alike, b: &Alike| b.2.total_cmp(&a.2).then_with(|| (a.0, a.1).cmp(&(b.0, b.1)));
-    let best = |mut pairs: Vec<Alike>| {
-        pairs.sort_by(order);
-        pairs.truncate(KEPT);
-        pairs
-    };
-    let found: Vec<(u64, Vec<Alike>)> = means
-        .par_chunks(BLOCK * rows.dimension)
-        .enumerate()
-        .map(|(block, chunk)| {
-            let left: Vec<&[f32]> = chunk.chunks_exact(rows.dimension).collect();
-            let mut pairs = Vec::new();
-            packed.products(&left, |i, b, cosine| {
-                let a = block * BLOCK + i;
-                if a < b && f64::from(cosine) >= threshold {
-                    pairs.push((a, b, cosine));
-                }
-            });
-            (!cancel.requested()).then(|| (pairs.len() as u64, best(pairs)))
-        })
-        .collect::<Option<_>>()?;
-    let twice = found.iter().map(|(pairs, _)| pairs).sum();
-    let pairs = best(found.into_iter().flat_map(|(_, pairs)| pairs).collect());
-    let named = pairs.into_iter().map(|(a, b, mean_cosine)| OnePerson {
-        identity_a: population.names[a].into(),
-        identity_b: population.names[b].into(),
-        mean_cosine: mean_cosine.clamp(-1.0, 1.0),
-        faces: [a, b].map(|identity| population.identities[identity].len() as u64),
-    });
-    Some((twice, named.collect()))
-}
-
 fn wrong_pairs(evidence: &Evidence<'_>, suspects: &[Suspect], one_person: &[OnePerson]) -> Vec<WrongPair> {
     let by_row: std::collections::HashMap<u32, &Suspect> =
         suspects.iter().map(|suspect| (suspect.row, suspect)).collect();
@@ -302,11 +240,17 @@ fn wrong_pairs(evidence: &Evidence<'_>, suspects: &[Suspect], one_person: &[OneP
             let names = [&one.identity_a, &one.identity_b];
             names == [&pair.identity_a, &pair.identity_b] || names == [&pair.identity_b, &pair.identity_a]
         };
+        // A wrong impostor pair is always on the list of possible duplicates, and does not explain itself: the rest of
+        // the faces has to match, too.
+        let alike = || {
+            let matching = |one: &&OnePerson| f64::from(one.mean_cosine) >= evidence.threshold;
+            one_person.iter().filter(matching).any(named)
+        };
         if (a == b) != (pair.kind == PairKind::Genuine) {
             Cause::WrongLabel
         } else if faces.iter().any(|(row, _)| looks(Looks::Nobody, *row).is_some()) {
             Cause::Nobody
-        } else if pair.kind == PairKind::Impostor && one_person.iter().any(named) {
+        } else if pair.kind == PairKind::Impostor && alike() {
             Cause::OnePersonTwice
         } else {
             Cause::Unexplained

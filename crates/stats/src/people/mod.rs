@@ -4,6 +4,7 @@ pub mod audit;
 mod centroids;
 pub mod headline;
 pub(crate) mod identities;
+mod one_person;
 pub(crate) mod placement;
 pub(crate) mod portraits;
 mod product;

@@ -32,6 +32,13 @@ impl Exclusions {
             out.dedup();
         }
     }
+
+    /// The positions of each picture that is there more than once, ascending.
+    pub fn repeated_pictures(&self) -> impl Iterator<Item = &[u32]> {
+        let Groups { starts, positions } = &self.contents;
+        let group = |bounds: &[u32]| &positions[bounds[0] as usize..bounds[1] as usize];
+        starts.windows(2).map(group).filter(|positions| positions.len() > 1)
+    }
 }
 
 /// Positions sorted by key.
