@@ -159,7 +159,9 @@ fn the_record_has_what_was_run_and_says_what_was_not() {
     fs::write(workspace.path("RECORD.md"), document).unwrap();
     let arguments = ["reproduce", "--into", "RECORD.md", "config.yaml", "far.yaml"];
     let done = workspace.json(0, &arguments);
-    assert_eq!((done["rows"][0]["measured"].is_object(), &done["rows"][1]["measured"]), (true, &Value::Null));
+    let metrics: Vec<_> = done["rows"].as_array().unwrap().iter().map(|row| row["metric"].as_str().unwrap()).collect();
+    assert_eq!(metrics, ["own.accuracy", "own.val", "own.eer", "eer"], "a run has all of a protocol's figures");
+    assert_eq!((done["rows"][0]["measured"].is_object(), &done["rows"][3]["measured"]), (true, &Value::Null));
     let record = fs::read_to_string(workspace.path("RECORD.md")).unwrap();
     let run = workspace.only_run();
     let name = run.file_name().unwrap().to_str().unwrap();

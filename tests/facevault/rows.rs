@@ -132,8 +132,8 @@ fn whole_pictures_under_a_crop_by_box_are_reported_and_whole_photos_refused() {
     folder(&workspace, 3, 120);
     workspace.config("dataset: {source: folders, root: faces}");
     let crop = ["--set", "preprocess.crop={mode: box, margin: 14, unit: output-pixels}"];
-    let told =
-        "6 of 6 faces have no box, so the crop by box takes the whole picture; provide boxes with `dataset.boxes`";
+    let told = "6 of 6 faces have no box, so the crop by box takes the whole picture; let `detect: {detector: mtcnn}` find \
+                the faces, provide boxes with `dataset.boxes`";
     let with = |verb, more: &[&'static str]| [&[verb, "config.yaml"], &crop[..], more].concat();
     let (out, _) = workspace.run(0, &with("check", &[]));
     assert!(out.contains(told) && out.contains("faces    6"), "{out}");
