@@ -3,6 +3,7 @@
 
     python experiments/peers/facenet.py --lfw FOLDER --checkpoint CASIA.safetensors --binary target/release/facevault
     python experiments/peers/facenet.py … --rounds 5 --faces 1000              # and time both, alternating
+    python experiments/peers/facenet.py … --photos                             # detection included
     python experiments/peers/facenet.py … --binary new=NEW --binary old=OLD    # two builds of facevault
 
 FOLDER holds `lfw-deepfunneled.tar` (LFW's deep-funnelled edition, from its home page) and `mtcnn_boxes.csv` (file_name, x1,
@@ -12,8 +13,11 @@ with `--no-deps`), numpy, safetensors and Pillow older than 13.
 
 Parity: each photo with a box goes through facenet-pytorch (Pillow opens it, `extract_face` crops it with a margin of 14
 output pixels and resizes it to 160, `fixed_image_standardization`, InceptionResnetV1) and through `facevault embed`. Prints
-the largest and the median absolute difference of a component, and the lowest cosine between a face's two embeddings; exits
-with 1 if the largest difference is above --tolerance.
+the largest and the median absolute difference of a component, and the lowest and the median of 1 − cosine between a face's
+two embeddings; exits with 1 if the largest difference is above --tolerance.
+
+With --photos facevault is given no boxes but finds the faces itself. The boxes of facenet-pytorch's side are its own
+MTCNN's, so both go from the photo to the embedding.
 
 Speed: each round embeds the same faces with facenet-pytorch (photos opened by as many threads as cores, batches of 32) and
 with each binary (its whole process, startup and output files included), one after the other, starting one further than
@@ -37,11 +41,12 @@ MARGIN, SIZE, BATCH = 14, 160, 32
 
 CONFIG = """\
 name: parity
-dataset: {{ source: folders, root: {root}, boxes: ./boxes.csv }}
-preprocess: {{ profile: facenet-pytorch, crop: {{ mode: box, margin: 14, unit: output-pixels }} }}
+dataset: {{ source: folders, root: {root}{boxes} }}
+{detect}preprocess: {{ profile: facenet-pytorch, crop: {{ mode: box, margin: 14, unit: output-pixels }} }}
 weights: {{ source: file, path: {checkpoint} }}
 embed: {{ device: cpu }}
 """
+DETECT = "detect: { detector: mtcnn, keep: center-weighted }\n"
 
 
 def unpack(lfw, folder, count):
@@ -122,9 +127,12 @@ def parity(ours, theirs, tolerance):
     import numpy
 
     difference = numpy.abs(ours - theirs)
-    cosines = (ours.astype("float64") * theirs).sum(1)
+    a, b = (rows.astype("float64") for rows in (ours, theirs))
+    # Unit rows in float32 have a length of 1 to 1e-7 only, which 1 - cosine would show.
+    cosines = (a * b).sum(1) / numpy.sqrt((a * a).sum(1) * (b * b).sum(1))
     print(f"{len(ours)} faces: largest difference {difference.max():.2e}, median {numpy.median(difference):.2e}, "
-          f"faces above {tolerance:g}: {int((difference.max(1) > tolerance).sum())}, lowest cosine {cosines.min():.9f}")
+          f"faces above {tolerance:g}: {int((difference.max(1) > tolerance).sum())}, cosine of a face: lowest 1 - {1 - cosines.min():.1e}, "
+          f"median 1 - {1 - numpy.median(cosines):.1e}")
     return difference.max() <= tolerance
 
 
@@ -137,6 +145,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=0, help="number of timed rounds (default: parity only)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--tolerance", type=float, default=1e-5)
+    parser.add_argument("--photos", action="store_true", help="let facevault detect the faces, too")
+    parser.add_argument("--save", metavar="FILE.npy", help="keep facenet-pytorch's embeddings (personal data)")
     options = parser.parse_args()
     binaries = [(name or "facevault", os.path.abspath(path))
                 for name, _, path in (binary.rpartition("=") for binary in options.binary)]
@@ -148,10 +158,13 @@ def main():
         root, rows = unpack(options.lfw, folder, options.faces)
         config = os.path.join(folder, "parity.yaml")
         with open(config, "w") as file:
-            file.write(CONFIG.format(root=root, checkpoint=os.path.abspath(options.checkpoint)))
+            how = {"boxes": "", "detect": DETECT} if options.photos else {"boxes": ", boxes: ./boxes.csv", "detect": ""}
+            file.write(CONFIG.format(root=root, checkpoint=os.path.abspath(options.checkpoint), **how))
 
         start = time.perf_counter()
         theirs = peer.embed(root, rows)
+        if options.save:
+            numpy.save(options.save, theirs)
         print(f"facenet-pytorch: {len(rows) / (time.perf_counter() - start):.0f} faces/s (not by turns)", file=sys.stderr)
         equal = True
         for name, binary in binaries:
