@@ -323,7 +323,9 @@ impl Manifest {
 
     /// Describes how many faces fail under this crop because of invalid rows; `None` if none does.
     pub(crate) fn wrong_rows(&self, crop: Crop) -> Option<String> {
-        let wrong = self.faces.iter().filter(|face| face.failing(crop).is_some()).count();
+        // What a detector did not find is no invalid row.
+        let invalid = |face: &&Face| face.failing(crop).is_some_and(|fault| fault.part != FaultIn::Detection);
+        let wrong = self.faces.iter().filter(invalid).count();
         let all = self.len();
         match wrong {
             0 => None,

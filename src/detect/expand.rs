@@ -43,9 +43,9 @@ pub struct Expanded {
     pub faces: u64,
 }
 
-/// Turns photos into faces. A photo without a face to keep stays as one row that fails with the reason; a row whose photo
-/// could not be read or decoded stays as it is. With [`Keep::All`] the ids are those of the
-/// photos with `#1`, `#2`, … in the order of the detector, largest first.
+/// Turns photos into faces. A photo without a face to keep, or that could not be looked at, stays as one row that fails
+/// with the reason: it must never be embedded whole. With [`Keep::All`] the ids are those of the photos with `#1`, `#2`,
+/// … in the order of the detector, largest first.
 ///
 /// # Errors
 /// [`DetectError::AmbiguousPair`].
@@ -61,15 +61,23 @@ pub fn expand(photos: Manifest, found: &Findings, detect: &Detect) -> Result<Exp
         let before = faces.len();
         let photo = photo_row(&rows, group);
         let usable = photo.fault.is_none().then_some(photo.content).flatten();
-        match usable.and_then(|content| found.get(&content)) {
+        let selected = match usable.map(|content| found.get(&content)) {
+            // Embedding reports why its file cannot be read, or the fault of its row.
+            None => None,
+            Some(None) => Some(Err("faces were not looked for in this photo".to_owned())),
+            Some(Some(Err(reason))) => Some(Err(reason.clone())),
+            Some(Some(Ok(found))) => {
+                let selected = select(detect, &found.faces, found.size);
+                without_face += u64::from(selected.is_err());
+                Some(selected)
+            }
+        };
+        match selected {
             None => faces.push(photo),
-            Some(found) => match select(detect, &found.faces, found.size) {
-                Ok(selected) => faces.extend(with_boxes(&photo, &selected, detect)),
-                Err(reason) => {
-                    without_face += 1;
-                    faces.push(Face { fault: Some(Fault { part: FaultIn::Detection, reason }), ..photo });
-                }
-            },
+            Some(Ok(selected)) => faces.extend(with_boxes(&photo, &selected, detect)),
+            Some(Err(reason)) => {
+                faces.push(Face { fault: Some(Fault { part: FaultIn::Detection, reason }), ..photo });
+            }
         }
         kept += faces[before..].iter().filter(|face| face.bbox.is_some()).count();
         source_rows.extend(std::iter::repeat_n(group[0], faces.len() - before));
@@ -213,8 +221,10 @@ mod tests {
             ("none", vec![]),
             ("one", vec![detection(10.0, 0.9)]),
         ];
-        let found = found.map(|(path, faces)| (Digest::of(path.as_bytes()), PhotoFaces { size: [200, 100], faces }));
-        (Manifest { faces, table, ..Manifest::default() }, found.into())
+        let found = found.map(|(path, faces)| (path, Ok(PhotoFaces { size: [200, 100], faces })));
+        let unread = ("unread", Err("the picture is damaged".to_owned()));
+        let found = found.into_iter().chain([unread]).map(|(path, found)| (Digest::of(path.as_bytes()), found));
+        (Manifest { faces, table, ..Manifest::default() }, found.collect())
     }
 
     fn detect(keep: Keep, min_probability: f32) -> Detect {
@@ -234,7 +244,10 @@ mod tests {
     fn each_photo_is_one_row_and_the_identity_of_a_photo_of_two_people_is_unknown() {
         let (photos, found) = photos();
         let expanded = expand(photos, &found, &detect(Keep::Largest, 0.0)).unwrap();
-        assert_eq!(rows(&expanded), ["a ? 0", "b Ben - no face was found", "c Cid -", "e Eve 10"]);
+        assert_eq!(
+            rows(&expanded),
+            ["a ? 0", "b Ben - no face was found", "c Cid - the picture is damaged", "e Eve 10"]
+        );
         assert_eq!((expanded.photos, expanded.without_face, expanded.faces), (4, 1, 2));
         let table = &expanded.manifest.table;
         assert_eq!(table.headers, ["camera"], "what described the replaced faces is gone");
@@ -246,7 +259,10 @@ mod tests {
     fn all_faces_of_a_photo_are_rows_with_numbered_ids() {
         let (photos, found) = photos();
         let expanded = expand(photos, &found, &detect(Keep::All, 0.0)).unwrap();
-        assert_eq!(rows(&expanded), ["a#1 ? 0", "a#2 ? 50", "b Ben - no face was found", "c Cid -", "e#1 Eve 10"]);
+        assert_eq!(
+            rows(&expanded),
+            ["a#1 ? 0", "a#2 ? 50", "b Ben - no face was found", "c Cid - the picture is damaged", "e#1 Eve 10"]
+        );
         let images: Vec<_> = expanded.manifest.faces.iter().map(|face| face.image_id.as_str()).collect();
         assert_eq!(images, ["two", "two", "none", "unread", "one"], "faces of one photo share it");
     }

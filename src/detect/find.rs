@@ -20,8 +20,9 @@ use crate::progress::{Cancel, Progress};
 /// How often findings are written to the cache: what an interruption can cost.
 const COMMIT_EVERY: Duration = Duration::from_secs(10);
 
-/// What was found in each photo, by its content. A photo that cannot be read or decoded is not among them.
-pub type Findings = HashMap<Digest, PhotoFaces>;
+/// What was found in each photo, by its content, or why nothing could be looked for. The reason is part of the manifest,
+/// so it names no path.
+pub type Findings = HashMap<Digest, Result<PhotoFaces, String>>;
 
 thread_local! {
     /// Buffers of the detector, one set per worker thread.
@@ -45,7 +46,8 @@ pub fn find(
     let cache = cache.inspect_err(|error| progress.say(&format!("{error}; detections are not kept"))).ok();
     let rows = photos_to_read(photos);
     let wanted: HashSet<Digest> = rows.iter().map(|(content, _)| *content).collect();
-    let mut found = cache.as_ref().map(|cache| cache.read(&wanted)).unwrap_or_default();
+    let known = cache.as_ref().map(|cache| cache.read(&wanted)).unwrap_or_default();
+    let mut found: Findings = known.into_iter().map(|(content, photo)| (content, Ok(photo))).collect();
     let missing: Vec<_> = rows.into_iter().filter(|(content, _)| !found.contains_key(content)).collect();
     if missing.is_empty() {
         return Ok(found);
@@ -57,11 +59,8 @@ pub fn find(
             if cancel.requested() {
                 return;
             }
-            let faces = look_at(photos, row, detector);
+            collector.add(content, look_at(photos, row, detector));
             progress.advance(1);
-            if let Some(faces) = faces {
-                collector.add(content, faces);
-            }
         });
     };
     match rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build() {
@@ -84,17 +83,17 @@ fn photos_to_read(photos: &Manifest) -> Vec<(Digest, usize)> {
     usable.filter_map(|(row, face)| Some((face.content?, row))).filter(|(content, _)| seen.insert(*content)).collect()
 }
 
-/// The faces in the photo of a row; `None` where embedding reports why the photo cannot be read or decoded.
-fn look_at(photos: &Manifest, row: usize, detector: &LoadedDetector) -> Option<PhotoFaces> {
-    let bytes = dataset::bytes(photos, row).ok()?;
+/// The faces in the photo of a row, or why it cannot be looked at.
+fn look_at(photos: &Manifest, row: usize, detector: &LoadedDetector) -> Result<PhotoFaces, String> {
+    let bytes =
+        dataset::bytes(photos, row).map_err(|_| "the photo could not be read again to find faces".to_owned())?;
     // A panic is a bug, but must not cost the other photos' faces.
-    catch_unwind(AssertUnwindSafe(|| {
-        let photo = preprocess::decode(&bytes, &Limits::default()).ok()?;
+    let looked = catch_unwind(AssertUnwindSafe(|| {
+        let photo = preprocess::decode(&bytes, &Limits::default()).map_err(|error| error.to_string())?;
         let faces = BUFFERS.with_borrow_mut(|buffers| detector.network.detect(&photo, buffers));
-        Some(PhotoFaces { size: [photo.width(), photo.height()], faces })
-    }))
-    .ok()
-    .flatten()
+        Ok(PhotoFaces { size: [photo.width(), photo.height()], faces })
+    }));
+    looked.unwrap_or_else(|_| Err("the detector failed on this photo, which is a bug; please report it".into()))
 }
 
 /// Gathers findings from all threads and writes them to the cache now and then.
@@ -106,30 +105,34 @@ struct Collector<'a> {
 
 #[derive(Default)]
 struct CollectorState {
-    found: Vec<(Digest, PhotoFaces)>,
-    /// How many of them are in the cache.
-    committed: usize,
+    found: Findings,
+    /// Those that are not in the cache yet.
+    news: Vec<(Digest, PhotoFaces)>,
     last: Option<Instant>,
 }
 
 impl Collector<'_> {
-    fn add(&self, content: Digest, faces: PhotoFaces) {
+    fn add(&self, content: Digest, looked: Result<PhotoFaces, String>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.found.push((content, faces));
+        // A failure is tried again by the next start.
+        if let Ok(faces) = &looked {
+            state.news.push((content, faces.clone()));
+        }
+        state.found.insert(content, looked);
         if state.last.get_or_insert_with(Instant::now).elapsed() >= COMMIT_EVERY {
             self.commit(&mut state);
         }
     }
 
     fn commit(&self, state: &mut CollectorState) {
-        if let Some(Err(error)) = self.cache.map(|cache| cache.add(&state.found[state.committed..])) {
+        if let Some(Err(error)) = self.cache.map(|cache| cache.add(&state.news)) {
             self.progress.say(&format!("{error}; these photos will be detected again by the next start"));
         }
-        state.committed = state.found.len();
+        state.news.clear();
         state.last = Some(Instant::now());
     }
 
-    fn finish(self) -> Vec<(Digest, PhotoFaces)> {
+    fn finish(self) -> Findings {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.commit(&mut state);
         std::mem::take(&mut state.found)
@@ -194,8 +197,9 @@ mod tests {
         let second = Stopper::default();
         let found = find(&second, &Cancel::default()).unwrap();
         assert_eq!(second.starts.into_inner().unwrap(), [(Some(4), 1)], "one was kept");
-        assert_eq!(found.len(), 3, "the file that is no picture is not among them");
-        assert!(found.values().all(|photo| photo.size == [40, 30] && photo.faces.is_empty()));
+        let looked: Vec<_> = found.values().filter_map(|photo| photo.as_ref().ok()).collect();
+        assert_eq!((found.len(), looked.len()), (4, 3), "the file that is no picture is a failure");
+        assert!(looked.iter().all(|photo| photo.size == [40, 30] && photo.faces.is_empty()));
         // Only what cannot be decoded is tried again.
         let third = Stopper::default();
         assert_eq!(find(&third, &Cancel::default()).unwrap(), found);

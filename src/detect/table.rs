@@ -40,7 +40,7 @@ pub fn write(
     for (row, face) in (0_u32..).zip(&manifest.faces) {
         match &face.fault {
             None if face.bbox.is_some() => rows.push(row),
-            None => failures.push((face, "the photo cannot be read as a picture".to_owned())),
+            None => failures.push((face, "the file could not be read".to_owned())),
             Some(fault) => failures.push((face, fault.reason.clone())),
         }
     }
