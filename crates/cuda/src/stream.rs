@@ -43,7 +43,7 @@ impl Stream {
     ///
     /// # Safety
     /// The kernel takes one argument by value with the layout of `A` (`#[repr(C)]`). The memory at its addresses is large
-    /// enough, is not accessed in a conflicting way, and lives until the work is done; inside [`Self::capture`], until the
+    /// enough, is not accessed in a conflicting way, and lives until the work is done; inside [`Graph::capture`](crate::Graph::capture), until the
     /// graph is dropped and its last launch is done.
     pub unsafe fn launch<A: Copy>(
         &self,
@@ -72,7 +72,7 @@ impl Stream {
     ///
     /// # Safety
     /// Until the work is done, `from` lives and does not change, and `to` lives and is not accessed otherwise; inside
-    /// [`Self::capture`], until the graph is dropped and its last launch is done.
+    /// [`Graph::capture`](crate::Graph::capture), until the graph is dropped and its last launch is done.
     pub unsafe fn upload(&self, from: &[u8], to: &DeviceMemory, offset: usize) -> Result<(), CudaError> {
         let (address, bytes) = (to.at(offset, from.len()), from.len());
         if bytes == 0 {
@@ -100,7 +100,7 @@ impl Stream {
     ///
     /// # Safety
     /// Until the work is done, `from` lives and does not change, and `to` lives and is not accessed otherwise; inside
-    /// [`Self::capture`], until the graph is dropped and its last launch is done.
+    /// [`Graph::capture`](crate::Graph::capture), until the graph is dropped and its last launch is done.
     pub unsafe fn download(&self, from: &DeviceMemory, offset: usize, to: &mut [u8]) -> Result<(), CudaError> {
         let (address, bytes) = (from.at(offset, to.len()), to.len());
         if bytes == 0 {
