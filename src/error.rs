@@ -36,6 +36,14 @@ pub enum Error {
         /// `failures.csv`.
         file: String,
     },
+    /// No face was found in any photo.
+    #[error("no face to keep was found in any of the {photos} photos; the reasons are in {file}")]
+    NothingDetected {
+        /// Photos of the dataset.
+        photos: u64,
+        /// `failures.csv`.
+        file: String,
+    },
     /// No step of an ablation could be measured; the page says why.
     #[error("no step could be measured; the table gives the reasons")]
     NothingMeasured,
@@ -118,6 +126,7 @@ impl Error {
             | Self::Report(_)
             | Self::File(_)
             | Self::NothingEmbedded { .. }
+            | Self::NothingDetected { .. }
             | Self::NothingMeasured
             | Self::Signals(_)
             | Self::Json(_)

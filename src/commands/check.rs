@@ -1,10 +1,13 @@
 //! `check CONFIG`: shows what would be downloaded and computed, and does neither.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::print;
 use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
+use crate::dataset::PixelSource;
 use crate::error::{CommandOutcome, Error};
 use crate::progress::{KeptLines, Progress};
 use crate::run::{MissingBoxes, MissingLandmarks, RunError, unused_boxes};
@@ -35,11 +38,14 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     notes.extend(listed.and_then(|(_, whole)| whole).map(|whole| whole.sentence()));
     notes.extend(unused_boxes(config));
     notes.extend(config.weights.pin().caution(None));
+    notes.extend(config.detect.as_ref().and_then(|detect| detect::caution(detect, &[])));
     let problem =
         device_error.as_ref().map(ToString::to_string).or_else(|| dataset_error.as_ref().map(ToString::to_string));
+    // Via text, which writes an f32 with its own digits and not with those of its f64.
+    let resolved: serde_json::Value = serde_json::from_str(&serde_json::to_string(config)?)?;
     let value = json!({
         "name": config.name,
-        "config": config,
+        "config": resolved,
         "overrides": loaded.overrides,
         "weights": weights,
         "dataset": dataset,
@@ -88,5 +94,13 @@ fn faces(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<(usize, O
         missing.refuse()?;
         said.say(&missing.sentence());
     }
-    Ok(Some((manifest.len(), whole)))
+    let photos: BTreeSet<_> = manifest
+        .faces
+        .iter()
+        .filter_map(|face| match &face.pixels {
+            PixelSource::File { path, .. } => Some(path),
+            PixelSource::Synthetic { .. } => None,
+        })
+        .collect();
+    Ok(Some((if config.detect.is_some() { photos.len() } else { manifest.len() }, whole)))
 }

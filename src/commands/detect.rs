@@ -48,10 +48,16 @@ pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
         });
         print(&given.common, &value, || {
             let mut lines = vec![origin.sentence(), format!("faces     {}", table.faces.display())];
-            lines.extend((table.failed > 0).then(|| format!("failures  {}", table.failures.display())));
+            lines.extend((table.failed > 0).then(|| {
+                format!("failures  {} of {} photos: {}", table.failed, found.photos, table.failures.display())
+            }));
             lines.extend(table.crops.as_ref().map(|crops| format!("crops     {}", crops.display())));
             lines.join("\n")
         })?;
+        if found.faces == 0 {
+            let (photos, file) = (found.photos, table.failures.display().to_string());
+            return Err(Error::NothingDetected { photos, file });
+        }
         Ok(CommandOutcome::Done)
     })
 }

@@ -75,6 +75,8 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
                 let (config, metric) = (&row.config, &row.metric);
                 context.progress.say(&format!("{config}, {metric}: not run here; keeping the row of an earlier run"));
             }
+            // The file that a link leads to, and not the link.
+            let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
             files::commit_bytes(path, text.as_bytes()).map_err(RunError::from)?;
         }
         print(&arguments.common, &done, || text(&done, arguments.into.as_deref()))?;

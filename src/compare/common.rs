@@ -1,4 +1,5 @@
-//! The faces that all runs embedded, matched by id and verified to be the same face.
+//! The faces that all runs embedded, matched by id and verified to be the same face: of one identity, in one picture, and
+//! with the same box or alone in their picture. So runs whose detectors place a box differently share the face.
 
 use std::collections::HashMap;
 
@@ -25,6 +26,8 @@ impl SharedFaces {
     /// Keeps the faces that the next run has as well. Both slices are embedded faces in row order.
     pub fn intersect(&mut self, first: &[Labelled<'_>], next: &[Labelled<'_>]) {
         let row_of: HashMap<&str, u32> = next.iter().map(|face| face.face_id).zip(0..).collect();
+        let (here, there) = (faces_of_images(first), faces_of_images(next));
+        let alone = |image: &str| here.get(image) == Some(&1) && there.get(image) == Some(&1);
         let mut rows = Vec::new();
         let keeps: Vec<bool> = self.rows[0]
             .iter()
@@ -34,7 +37,8 @@ impl SharedFaces {
                     self.missing += 1;
                     return false;
                 };
-                let same = next[there as usize] == *face;
+                let other = &next[there as usize];
+                let same = other == face || (same_picture(face, other) && alone(face.image_id));
                 if same {
                     rows.push(there);
                 } else {
@@ -58,6 +62,20 @@ impl SharedFaces {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+fn faces_of_images<'a>(faces: &[Labelled<'a>]) -> HashMap<&'a str, u32> {
+    let mut count = HashMap::new();
+    for face in faces {
+        *count.entry(face.image_id).or_insert(0) += 1;
+    }
+    count
+}
+
+/// Whether two faces agree in everything but the box.
+fn same_picture(a: &Labelled<'_>, b: &Labelled<'_>) -> bool {
+    let picture = |face: &Labelled<'_>| face.content.map(|(digest, _)| digest);
+    a.identity == b.identity && a.image_id == b.image_id && picture(a) == picture(b)
 }
 
 #[cfg(test)]
@@ -93,5 +111,16 @@ mod tests {
             common.intersect(&first, &[other]);
             assert!(common.is_empty() && common.differing == 1, "{other:?}");
         }
+    }
+
+    #[test]
+    fn another_box_is_the_same_face_only_where_it_is_alone_in_its_picture() {
+        let content = |left: u32| Some((crate::digest::Digest::of(b"picture"), Some([left, 0, 9, 9])));
+        let with =
+            |face_id, image_id, left| Labelled { face_id, identity: Some("x"), image_id, content: content(left) };
+        let first = [with("a", "a", 1), with("b#1", "b", 1), with("b#2", "b", 5)];
+        let mut common = SharedFaces::first(3);
+        common.intersect(&first, &[with("a", "a", 2), with("b#1", "b", 2), with("b#2", "b", 5)]);
+        assert_eq!((common.rows, common.differing), (vec![vec![0, 2], vec![0, 2]], 1));
     }
 }

@@ -8,7 +8,7 @@ use crate::digest::{Digest, Hasher};
 use crate::model::Kernels;
 use crate::model::weights::{Checkpoint, Origin, Tensor};
 use crate::progress::{Cancel, Progress};
-use crate::weights;
+use crate::weights::{self, Pin, WeightsSource};
 
 /// Version of the code between a photo's bytes and its faces. Increase it with every change that can change a box.
 const DETECTION_CODE_VERSION: u32 = 1;
@@ -36,6 +36,8 @@ pub struct DetectorWeights {
     pub origin: Origin,
     /// Digest of the file.
     pub sha256: Digest,
+    /// What makes sure that it is always this file.
+    pub pinned_by: Pin,
 }
 
 /// A detector that is ready to run.
@@ -55,11 +57,17 @@ impl LoadedDetector {
     pub fn load(detect: &Detect, progress: &dyn Progress, cancel: &Cancel) -> Result<Self, DetectError> {
         let (networks, weights) = match &detect.weights {
             None => (Networks::embedded(), vec![embedded()]),
-            Some(DetectorFiles { pnet, rnet, onet }) => {
+            Some(files) => {
                 let load = |source| weights::load(source, progress, cancel);
-                let [pnet, rnet, onet] = [load(pnet)?, load(rnet)?, load(onet)?];
+                let [pnet, rnet, onet] = [load(&files.pnet)?, load(&files.rnet)?, load(&files.onet)?];
                 let networks = Networks::from_checkpoints(views(&pnet), views(&rnet), views(&onet))?;
-                (networks, [pnet, rnet, onet].map(DetectorWeights::of).into())
+                let pins = [&files.pnet, &files.rnet, &files.onet].map(WeightsSource::pin);
+                let of = |(file, pin): (Checkpoint, Pin)| DetectorWeights {
+                    origin: file.origin,
+                    sha256: file.digest,
+                    pinned_by: pin,
+                };
+                (networks, [pnet, rnet, onet].into_iter().zip(pins).map(of).collect())
             }
         };
         // Every instruction set finds the same faces, so the fastest may be chosen.
@@ -79,10 +87,23 @@ impl LoadedDetector {
     }
 }
 
-impl DetectorWeights {
-    fn of(checkpoint: Checkpoint) -> Self {
-        Self { origin: checkpoint.origin, sha256: checkpoint.digest }
-    }
+/// A caution about weights of a detector that nothing pins; what is known of them says how to pin them.
+pub(crate) fn caution(detect: &Detect, found: &[DetectorWeights]) -> Option<String> {
+    let DetectorFiles { pnet, rnet, onet } = detect.weights.as_ref()?;
+    let named = [("pnet", pnet), ("rnet", rnet), ("onet", onet)].into_iter().enumerate();
+    let open: Vec<_> = named
+        .filter(|(_, (_, source))| source.pin() == Pin::None)
+        .map(|(at, (name, _))| match found.get(at) {
+            Some(file) => format!("`sha256: {}` to `detect.weights.{name}`", file.sha256),
+            None => format!("the `sha256` that `facevault fetch` prints to `detect.weights.{name}`"),
+        })
+        .collect();
+    (!open.is_empty()).then(|| {
+        format!(
+            "the detector's weights are not pinned: whatever file is at their place will be used; to pin these, add {}",
+            open.join(", ")
+        )
+    })
 }
 
 fn views(checkpoint: &Checkpoint) -> impl Iterator<Item = (&str, TensorView<'_>)> {
@@ -125,5 +146,6 @@ fn embedded() -> DetectorWeights {
     DetectorWeights {
         origin: Origin { source, location, revision: None, bytes },
         sha256: Digest::of(Networks::EMBEDDED),
+        pinned_by: Pin::Embedded,
     }
 }

@@ -16,8 +16,9 @@ pub enum DetectError {
     Interrupted,
     /// A listed pair names a photo in which several faces were kept.
     #[error(
-        "list `{list}` names the photo `{photo}`, in which {faces} faces were found; set `detect.keep` to `largest`, \
-         `center-weighted`, `most-probable` or `one`, so that each photo of a pair is one face"
+        "{} names the photo `{photo}`, in which {faces} faces were found; set `detect.keep` to `largest`, `center-weighted`, \
+         `most-probable` or `one`, so that each photo is one face, or name the faces (`photo#1`) in `protocols[].pairs`",
+        if list == crate::protocol::DATASET_PAIRS { "the dataset's list of pairs".to_owned() } else { format!("list `{list}`") }
     )]
     AmbiguousPair { list: String, photo: String, faces: usize },
     /// Photos that were read as something else.

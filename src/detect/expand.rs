@@ -6,14 +6,17 @@ use facevault_detect::{Detection, Keep, NotOne};
 
 use super::find::Findings;
 use super::{Detect, DetectError};
-use crate::dataset::{Face, Fault, FaultIn, Manifest, PixelSource, SourceTable};
+use crate::dataset::{Face, Fault, FaultIn, Manifest, PixelSource, SourceTable, landmark_columns};
 use crate::preprocess::Landmarks;
 use crate::protocol::{ListedPair, PairList};
 
-/// Columns of a Phase-1 table that describe the face it found, by any of their names: after a new detection they are
-/// wrong.
-const REPLACED: [&str; 15] = [
+/// Columns of a Phase-1 table that say which face of which photo a row is: the new rows have their own.
+const REPLACED: [&str; 19] = [
     "face_id",
+    "image_id",
+    "photo_id",
+    "identity_id",
+    "photo_path",
     "crop_path",
     "face_path",
     "bbox_x1",
@@ -41,6 +44,8 @@ pub struct Expanded {
     pub without_face: u64,
     /// Faces that were kept.
     pub faces: u64,
+    /// Photos whose rows have different identities: their faces have none.
+    pub mixed: u64,
 }
 
 /// Turns photos into faces. A photo without a face to keep, or that could not be looked at, stays as one row that fails
@@ -53,13 +58,14 @@ pub fn expand(photos: Manifest, found: &Findings, detect: &Detect) -> Result<Exp
     let Manifest { faces: rows, root, table, lists, commit, containers, left_out } = photos;
     let groups = photos_of(&rows);
     let mut faces = Vec::with_capacity(groups.len());
-    // Which photo each face is of, by the photo's first row; and the first face and number of faces of each old row.
+    // The rows of each face's photo; and the first face and number of faces of each old row.
     let mut source_rows = Vec::with_capacity(groups.len());
     let mut faces_of = vec![(0_u32, 0_usize); rows.len()];
-    let (mut without_face, mut kept) = (0, 0);
+    let (mut without_face, mut kept, mut mixed) = (0, 0, 0);
     for group in &groups {
         let before = faces.len();
         let photo = photo_row(&rows, group);
+        mixed += u64::from(photo.identity_id.is_none() && group.iter().any(|&row| rows[row].identity_id.is_some()));
         let usable = photo.fault.is_none().then_some(photo.content).flatten();
         let selected = match usable.map(|content| found.get(&content)) {
             // Embedding reports why its file cannot be read, or the fault of its row.
@@ -80,7 +86,7 @@ pub fn expand(photos: Manifest, found: &Findings, detect: &Detect) -> Result<Exp
             }
         }
         kept += faces[before..].iter().filter(|face| face.bbox.is_some()).count();
-        source_rows.extend(std::iter::repeat_n(group[0], faces.len() - before));
+        source_rows.extend(std::iter::repeat_n(group, faces.len() - before));
         for &row in group {
             faces_of[row] = (before as u32, faces.len() - before);
         }
@@ -88,7 +94,7 @@ pub fn expand(photos: Manifest, found: &Findings, detect: &Detect) -> Result<Exp
     let lists = lists.into_iter().map(|list| follow(list, &rows, &faces_of)).collect::<Result<_, _>>()?;
     let table = carried_over(&table, &source_rows);
     let manifest = Manifest { faces, root, table, lists, commit, containers, left_out };
-    Ok(Expanded { manifest, photos: groups.len() as u64, without_face, faces: kept as u64 })
+    Ok(Expanded { manifest, photos: groups.len() as u64, without_face, faces: kept as u64, mixed })
 }
 
 /// The rows of each photo, in order of first appearance: a table may have several rows for one photo.
@@ -169,14 +175,23 @@ fn follow(mut list: PairList, rows: &[Face], faces_of: &[(u32, usize)]) -> Resul
     Ok(list)
 }
 
-/// The columns of the source's table that still hold, with the value of each face's photo.
-fn carried_over(table: &SourceTable, source_rows: &[usize]) -> SourceTable {
-    let described = |header: &str| REPLACED.contains(&header.trim().to_lowercase().as_str());
-    let kept = table.headers.iter().zip(&table.columns).filter(|(header, _)| !described(header));
+/// The columns of the source's table that still hold, with the value that all rows of a face's photo have.
+fn carried_over(table: &SourceTable, source_rows: &[&Vec<usize>]) -> SourceTable {
+    let landmarks = landmark_columns(&table.headers);
+    let described = |at: usize, header: &str| {
+        REPLACED.contains(&header.trim().to_lowercase().as_str())
+            || landmarks.is_some_and(|columns| columns.contains(&at))
+    };
+    let kept = table.headers.iter().zip(&table.columns).enumerate();
+    let kept = kept.filter(|(at, (header, _))| !described(*at, header));
     let (headers, columns) = kept
-        .map(|(header, column)| {
-            let values = source_rows.iter().map(|&row| column.get(row).unwrap_or_default()).collect();
-            (header.clone(), values)
+        .map(|(_, (header, column))| {
+            let value = |rows: &&Vec<usize>| {
+                let first = column.get(rows[0]).unwrap_or_default();
+                let agree = rows.iter().all(|&row| column.get(row) == Some(first));
+                if agree { first } else { "" }
+            };
+            (header.clone(), source_rows.iter().map(value).collect())
         })
         .unzip();
     SourceTable { headers, columns }
@@ -251,7 +266,12 @@ mod tests {
         assert_eq!((expanded.photos, expanded.without_face, expanded.faces), (4, 1, 2));
         let table = &expanded.manifest.table;
         assert_eq!(table.headers, ["camera"], "what described the replaced faces is gone");
-        assert_eq!(table.columns[0].iter().collect::<Vec<_>>(), ["1", "2", "3", "5"]);
+        assert_eq!(
+            table.columns[0].iter().collect::<Vec<_>>(),
+            ["", "2", "3", "5"],
+            "rows 1 and 4 are one photo and disagree"
+        );
+        assert_eq!(expanded.mixed, 1);
         assert_eq!(expanded.manifest.faces[0].detector_score, Some(0.8));
     }
 
@@ -286,6 +306,6 @@ mod tests {
         let expanded = expand(photos.clone(), &found, &detect(Keep::Largest, 0.0)).unwrap();
         assert_eq!(expanded.manifest.lists[0].pairs, [pair(1, 3), pair(0, u32::MAX)]);
         let error = expand(photos, &found, &detect(Keep::All, 0.0)).unwrap_err();
-        insta::assert_snapshot!(error, @"list `dataset` names the photo `d`, in which 2 faces were found; set `detect.keep` to `largest`, `center-weighted`, `most-probable` or `one`, so that each photo of a pair is one face");
+        insta::assert_snapshot!(error, @"the dataset's list of pairs names the photo `d`, in which 2 faces were found; set `detect.keep` to `largest`, `center-weighted`, `most-probable` or `one`, so that each photo is one face, or name the faces (`photo#1`) in `protocols[].pairs`");
     }
 }

@@ -12,8 +12,8 @@ mod find;
 mod options;
 mod table;
 
-pub(crate) use detector::describe;
 pub use detector::{DetectorPlan, DetectorWeights, LoadedDetector};
+pub(crate) use detector::{caution, describe};
 pub use error::DetectError;
 pub use expand::{Expanded, expand};
 pub use find::find;

@@ -62,6 +62,7 @@ pub fn write(
             if cancel.requested() {
                 return Ok(None);
             }
+            remove_others(&to, &rows);
             Some(to)
         }
     };
@@ -89,6 +90,19 @@ pub fn write(
 /// The file of a face's crop. Numbers instead of ids: ids are names of people and need not be names of files.
 fn crop_name(row: u32) -> String {
     format!("{row:08}.png")
+}
+
+/// Removes the crops of an earlier detection: faces that no table names must not stay behind.
+fn remove_others(folder: &Path, rows: &[u32]) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let row = name.to_str().and_then(|name| name.strip_suffix(".png")).filter(|stem| stem.len() == 8);
+        let row = row.and_then(|stem| stem.parse::<u32>().ok());
+        if row.is_some_and(|row| rows.binary_search(&row).is_err()) {
+            // What cannot be removed now is tried again by the next detection.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn crop(manifest: &Manifest, row: u32, preprocess: &Preprocess, path: &Path) -> Result<(), FileError> {

@@ -40,7 +40,7 @@ pub(crate) use sources::SourceCache;
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
 use crate::dataset::{LeftOut, Manifest};
-use crate::detect::{Detect, Expanded, LoadedDetector};
+use crate::detect::{self, Detect, Expanded, LoadedDetector};
 use crate::embed::{
     self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, FaceReader,
     RunLock,
@@ -159,7 +159,10 @@ impl RunContext<'_> {
     pub fn fetch(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint>, Arc<Manifest>), RunError> {
         let Some(detect) = &config.detect else { return self.sources(config) };
         let checkpoint = self.checkpoint(config, &mut SourceCache::default())?;
-        LoadedDetector::load(detect, self.progress, self.cancel)?;
+        let detector = LoadedDetector::load(detect, self.progress, self.cancel)?;
+        if let Some(line) = detect::caution(detect, &detector.weights) {
+            self.progress.warn(&line);
+        }
         Ok((checkpoint, Arc::new(self.photos(config)?)))
     }
 

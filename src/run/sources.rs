@@ -90,6 +90,12 @@ impl RunContext<'_> {
             Some(detect) => {
                 let (found, detection) = self.detect(photos, detect, config.embed.threads)?;
                 self.progress.say(&detection.1.sentence());
+                if found.mixed > 0 {
+                    self.progress.say(&format!(
+                        "{} photos have rows of several identities in the table; their faces have none",
+                        found.mixed
+                    ));
+                }
                 (found.manifest, Some(detection))
             }
         };

@@ -20,13 +20,19 @@ pub enum DetectError {
         kernels: &'static str,
     },
     /// Tensors that are not there.
-    #[error("the weights of MTCNN lack {}; give the checkpoints pnet.pt, rnet.pt and onet.pt of facenet-pytorch", .keys.join(", "))]
+    #[error(
+        "the weights of MTCNN lack {}; give the checkpoints pnet.pt, rnet.pt and onet.pt of facenet-pytorch",
+        some(keys)
+    )]
     Missing {
         /// Their keys.
         keys: Vec<String>,
     },
     /// Tensors that no network has.
-    #[error("the weights of MTCNN have {}, which none of its networks uses; give the checkpoints pnet.pt, rnet.pt and onet.pt of facenet-pytorch", .keys.join(", "))]
+    #[error(
+        "the weights of MTCNN have {}, which none of its networks uses; give the checkpoints pnet.pt, rnet.pt and onet.pt of facenet-pytorch",
+        some(keys)
+    )]
     Unknown {
         /// Their keys.
         keys: Vec<String>,
@@ -47,4 +53,13 @@ pub enum DetectError {
         /// Its key.
         key: String,
     },
+}
+
+/// A list for a message: the first few, and how many more there are.
+fn some(keys: &[String]) -> String {
+    const SHOWN: usize = 3;
+    match keys.len().saturating_sub(SHOWN) {
+        0 => keys.join(", "),
+        more => format!("{} and {more} more", keys[..SHOWN].join(", ")),
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::tarball::{Tarball, read_picture};
 use super::unpacked::{self, Index, PartialFolder, UnpackedFace};
 use super::{ContainerProblem, Located, Task};
+use crate::dataset::image_folder::METADATA;
 use crate::dataset::left_out::{LeftOut, LeftOutReason};
 use crate::dataset::listing::{self, NameKind};
 use crate::dataset::scan::OpenContext;
@@ -23,6 +24,9 @@ fn unpack(folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
     let (mut faces, mut left_out, mut known) = (Vec::new(), LeftOut::default(), HashMap::new());
     let (mut others, mut example) = (0, None);
     Tarball::open(container, &advance)?.each(|path, entry| {
+        if path.rsplit('/').next() == Some(METADATA) {
+            return Err(container.problem(ContainerProblem::ImageFolder { name: path.to_owned() }));
+        }
         let (identity, id) = match named(path) {
             Ok(picture) => picture,
             Err(reason) => {

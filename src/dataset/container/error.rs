@@ -29,6 +29,11 @@ pub enum ContainerProblem {
         None => String::new(),
     })]
     NoIdentities { example: Option<String>, count: u64 },
+    /// An archive whose pictures a table names.
+    #[error(
+        "`{name}` names pictures and people, and archives are read by their folders only; unpack it and use `source: folders`"
+    )]
+    ImageFolder { name: String },
     /// Two pictures with one id.
     #[error("`{first}` and `{second}` would both have the id `{id}`; rename one of them")]
     TwoPictures { id: String, first: String, second: String },

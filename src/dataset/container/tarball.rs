@@ -58,8 +58,11 @@ impl<'a> Tarball<'a> {
             let refused =
                 |rule| located.problem(ContainerProblem::Entry { name: bytes.escape_ascii().to_string(), rule });
             let Ok(path) = std::str::from_utf8(&bytes) else { return Err(refused("is not UTF-8")) };
-            if path.starts_with('/') || path.contains('\\') {
+            if path.starts_with('/') {
                 return Err(refused("is an absolute path"));
+            }
+            if path.contains('\\') {
+                return Err(refused("has a backslash in its name"));
             }
             if path.split('/').any(|part| part == "..") {
                 return Err(refused("leads out of the archive"));

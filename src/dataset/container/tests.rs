@@ -473,6 +473,7 @@ fn an_archive_of_something_else_is_explained() {
     assert_snapshot!(message(&tarball(&[("readme", FILE, b"x")])), @"<dir>/x.tar: it has no pictures in folders of people, only `readme`; expected <identity>/<picture>");
     assert_snapshot!(message(&tarball(&[("1.jpg", FILE, &picture)])), @"<dir>/x.tar: it has no pictures in folders of people, only `1.jpg`; expected <identity>/<picture>");
     assert_snapshot!(message(&tarball(&[("a/Ann/1.jpg", FILE, &picture), ("b/Ann/1.jpg", FILE, &picture)])), @"<dir>/x.tar: `a/Ann/1.jpg` and `b/Ann/1.jpg` would both have the id `Ann/1.jpg`; rename one of them");
+    assert_snapshot!(message(&tarball(&[("a/metadata.csv", FILE, b"file_name"), ("a/Ann/1.jpg", FILE, &picture)])), @"<dir>/x.tar: `a/metadata.csv` names pictures and people, and archives are read by their folders only; unpack it and use `source: folders`");
     assert_snapshot!(message(&tarball(&[("../Ann/1.jpg", FILE, &picture)])), @"<dir>/x.tar: invalid entry `../Ann/1.jpg`: it leads out of the archive");
 }
 
