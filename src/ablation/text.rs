@@ -101,7 +101,7 @@ impl Shared {
         let Self { faces, identities, left_out, pairs: PairedPairs { mode, genuine, impostor } } = self;
         let left_out = match left_out {
             0 => String::new(),
-            n => format!("; {n} faces that some variant lacks are left out"),
+            n => format!("; {n} faces that are not the same in all variants are left out"),
         };
         format!(
             "on {faces} faces of {identities} identities: the same {genuine} genuine and {impostor} impostor pairs in \
