@@ -1,5 +1,7 @@
 //! Formats numbers for people, in one place so that terminal, tables and figures agree.
 
+use serde::Serialize;
+
 use crate::estimate::Estimate;
 use crate::metrics::{self, Judged, MetricKind};
 
@@ -14,6 +16,13 @@ pub enum Quantity {
     Plain,
     /// A whole number.
     Count,
+}
+
+/// A value as JSON. Via text rather than `to_value`, which writes an f32 with the digits of its f64: 0.6 as
+/// 0.6000000238418579. What is plain data with text keys and finite numbers always has one.
+#[must_use]
+pub fn as_json(value: &impl Serialize) -> serde_json::Value {
+    serde_json::to_string(value).and_then(|text| serde_json::from_str(&text)).unwrap_or_default()
 }
 
 impl Quantity {

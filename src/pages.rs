@@ -61,7 +61,7 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         left_out: provenance.dataset.left_out.to_string(),
         agreement: run::agreement(run)?,
         pictures,
-        unpinned: provenance.weights.caution(),
+        unpinned: provenance.unpinned(),
         cautions: provenance.dataset.cautions,
     })?;
     write(reports, &run.name(), &html)

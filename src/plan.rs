@@ -10,6 +10,7 @@ use crate::config::ExperimentConfig;
 use crate::detect::DetectorPlan;
 use crate::digest::Digest;
 use crate::model::{DeviceKind, EmbedderInfo, ModelSpec, Precision};
+use crate::numbers::as_json;
 use crate::preprocess::Preprocess;
 use crate::protocol::Protocol;
 use crate::sample;
@@ -159,11 +160,7 @@ impl RunPlan {
 
 /// Indented JSON with sorted keys and a final newline.
 fn canonical(value: &impl Serialize) -> String {
-    // Via text rather than `to_value`, which would write an f32 with the digits of its f64. A plan is plain data with
-    // text keys and finite numbers, so neither step can fail.
-    let text = serde_json::to_string(value).unwrap_or_default();
-    let value: Value = serde_json::from_str(&text).unwrap_or_default();
-    let mut text = serde_json::to_string_pretty(&sorted(value)).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(&sorted(as_json(value))).unwrap_or_default();
     text.push('\n');
     text
 }

@@ -9,11 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{ContainerFile, LeftOut};
-use crate::detect::DetectorWeights;
+use crate::detect;
 use crate::digest::Digest;
-use crate::model::weights::{Checkpoint, Origin};
 use crate::model::{EmbedderInfo, device};
-use crate::weights::{Pin, WeightsSource};
+use crate::weights::WeightsOrigin;
 
 /// `provenance.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,6 +80,14 @@ pub struct Adopted {
 }
 
 impl Provenance {
+    /// Cautions about weights that nothing pins, the network's and the detector's.
+    #[must_use]
+    pub fn unpinned(&self) -> Vec<String> {
+        let network = self.weights.caution("the weights", "weights");
+        let detector = self.dataset.detection.iter().flat_map(|detection| detect::unpinned(&detection.weights));
+        network.into_iter().chain(detector).collect()
+    }
+
     /// The sessions that embedded something, here or in the reused run.
     pub fn embedding_sessions(&self) -> impl Iterator<Item = &RunSession> {
         let adopted = self.adopted_from.iter().flat_map(|adopted| &adopted.sessions);
@@ -114,34 +121,6 @@ pub struct ConfigOrigin {
     pub overrides: Vec<String>,
     /// The current folder, where relative paths in `overrides` start.
     pub working_directory: PathBuf,
-}
-
-/// The weights' file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WeightsOrigin {
-    /// Source, location, revision, size.
-    #[serde(flatten)]
-    pub origin: Origin,
-    /// Digest of the file.
-    pub sha256: Digest,
-    /// What pins the file; absent in runs of older versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pinned_by: Option<Pin>,
-}
-
-impl WeightsOrigin {
-    /// Where the weights of a config came from.
-    #[must_use]
-    pub fn new(source: &WeightsSource, checkpoint: &Checkpoint) -> Self {
-        let Checkpoint { origin, digest, .. } = checkpoint;
-        Self { origin: origin.clone(), sha256: *digest, pinned_by: Some(source.pin()) }
-    }
-
-    /// A caution about weights that nothing pins.
-    #[must_use]
-    pub fn caution(&self) -> Option<String> {
-        self.pinned_by?.caution(Some(self.sha256))
-    }
 }
 
 /// The dataset.
@@ -179,7 +158,7 @@ pub struct DetectionOrigin {
     /// The detector, as configs spell it.
     pub detector: String,
     /// The files of its weights.
-    pub weights: Vec<DetectorWeights>,
+    pub weights: Vec<WeightsOrigin>,
     /// Photos of the dataset.
     pub photos: u64,
     /// Photos without a face to keep; each is a row of `failures.csv`.

@@ -1,14 +1,13 @@
 //! `check CONFIG`: shows what would be downloaded and computed, and does neither.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use super::print;
 use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
-use crate::dataset::PixelSource;
+use crate::detect::DetectorFiles;
 use crate::error::{CommandOutcome, Error};
+use crate::numbers::as_json;
 use crate::progress::{KeptLines, Progress};
 use crate::run::{MissingBoxes, MissingLandmarks, RunError, unused_boxes};
 use crate::text_table::TextTable;
@@ -37,15 +36,15 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     notes.extend(said.into_lines());
     notes.extend(listed.and_then(|(_, whole)| whole).map(|whole| whole.sentence()));
     notes.extend(unused_boxes(config));
-    notes.extend(config.weights.pin().caution(None));
-    notes.extend(config.detect.as_ref().and_then(|detect| detect::caution(detect, &[])));
+    notes.extend(config.weights.pin().caution("the weights", "weights", None));
+    let detector_files = config.detect.iter().filter_map(|detect| detect.weights.as_ref());
+    let pins = detector_files.flat_map(DetectorFiles::sources).map(|source| (source.pin(), None));
+    notes.extend(detect::cautions(pins));
     let problem =
         device_error.as_ref().map(ToString::to_string).or_else(|| dataset_error.as_ref().map(ToString::to_string));
-    // Via text, which writes an f32 with its own digits and not with those of its f64.
-    let resolved: serde_json::Value = serde_json::from_str(&serde_json::to_string(config)?)?;
     let value = json!({
         "name": config.name,
-        "config": resolved,
+        "config": as_json(config),
         "overrides": loaded.overrides,
         "weights": weights,
         "dataset": dataset,
@@ -94,13 +93,5 @@ fn faces(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<(usize, O
         missing.refuse()?;
         said.say(&missing.sentence());
     }
-    let photos: BTreeSet<_> = manifest
-        .faces
-        .iter()
-        .filter_map(|face| match &face.pixels {
-            PixelSource::File { path, .. } => Some(path),
-            PixelSource::Synthetic { .. } => None,
-        })
-        .collect();
-    Ok(Some((if config.detect.is_some() { photos.len() } else { manifest.len() }, whole)))
+    Ok(Some((if config.detect.is_some() { detect::photos(&manifest) } else { manifest.len() }, whole)))
 }

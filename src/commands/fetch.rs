@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
             }
             other => other?,
         };
-        let unpinned = config.weights.pin().caution(Some(checkpoint.digest));
+        let unpinned = config.weights.pin().caution("the weights", "weights", Some(checkpoint.digest));
         let pictures = if config.detect.is_some() { "photos" } else { "faces" };
         let value = json!({
             "weights": {

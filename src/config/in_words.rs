@@ -4,14 +4,14 @@ use serde_json::Value as Json;
 
 use super::schema::{SCHEMA, SchemaKind, kind, resolved};
 use super::types::ExperimentConfig;
+use crate::numbers::as_json;
 
 static UNKNOWN: Json = Json::Null;
 
 /// The config as data, with its defaults; `threads: null` becomes `threads: all cores`.
 #[must_use]
 pub fn in_words(config: &ExperimentConfig) -> Json {
-    let config = serde_json::to_value(config).unwrap_or_default();
-    fill(&config, &SCHEMA).unwrap_or_default()
+    fill(&as_json(config), &SCHEMA).unwrap_or_default()
 }
 
 /// `written` is the schema of `value` where it is written, with its own `x-default`.

@@ -217,11 +217,7 @@ fn model(model: &ModelSpec, context: &Context<'_>) -> Result<(), Diagnostic> {
 /// Whether whole photos can be had from the dataset, and the paths of the detector's weights.
 fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) -> Result<Detect, Diagnostic> {
     let refused = match dataset {
-        DatasetSource::Folders { tables, .. }
-        | DatasetSource::HubFolders { tables, .. }
-        | DatasetSource::Archive { tables, .. }
-            if tables.boxes.is_some() =>
-        {
+        _ if dataset.tables().is_some_and(|tables| tables.boxes.is_some()) => {
             Some(("`detect` finds the boxes that `dataset.boxes` gives", "remove one of them"))
         }
         DatasetSource::Phase1 { image: Phase1Image::Crop, .. } => Some((

@@ -112,6 +112,19 @@ pub enum DatasetSource {
     },
 }
 
+impl DatasetSource {
+    /// The tables next to the pictures, of a source that has such.
+    #[must_use]
+    pub fn tables(&self) -> Option<&Tables> {
+        match self {
+            Self::Folders { tables, .. } | Self::HubFolders { tables, .. } | Self::Archive { tables, .. } => {
+                Some(tables)
+            }
+            _ => None,
+        }
+    }
+}
+
 fn synthetic_size() -> u32 {
     112
 }

@@ -78,12 +78,12 @@ impl DetectionCache {
     }
 
     /// Adds findings. The file is named by the photos in it, so equal findings are one file.
-    pub fn add(&self, found: &[(Digest, PhotoFaces)]) -> Result<(), FileError> {
+    pub fn add(&self, found: &BTreeMap<Digest, &PhotoFaces>) -> Result<(), FileError> {
         if found.is_empty() {
             return Ok(());
         }
         let photos: BTreeMap<Digest, StoredPhoto> =
-            found.iter().map(|(content, photo)| (*content, photo.into())).collect();
+            found.iter().map(|(content, photo)| (*content, (*photo).into())).collect();
         let mut name = Hasher::default();
         for content in photos.keys() {
             name.field(content.bytes());
@@ -107,8 +107,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = DetectionCache::open(folder.path(), Digest::of(b"mtcnn")).unwrap();
         let [a, b, c] = [b"a", b"b", b"c"].map(|content| Digest::of(content));
-        cache.add(&[(a, photo(0.999_999_9)), (b, PhotoFaces { size: [1, 2], faces: Vec::new() })]).unwrap();
-        cache.add(&[(c, photo(0.7))]).unwrap();
+        cache.add(&[(a, &photo(0.999_999_9)), (b, &PhotoFaces { size: [1, 2], faces: Vec::new() })].into()).unwrap();
+        cache.add(&[(c, &photo(0.7))].into()).unwrap();
         let found = cache.read(&HashSet::from([a, b]));
         assert_eq!(found.len(), 2);
         assert_eq!(found[&a], photo(0.999_999_9));
@@ -122,9 +122,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = DetectionCache::open(folder.path(), Digest::of(b"mtcnn")).unwrap();
         let [a, b] = [b"a", b"b"].map(|content| Digest::of(content));
-        cache.add(&[(a, photo(0.9))]).unwrap();
+        cache.add(&[(a, &photo(0.9))].into()).unwrap();
         let path = fs::read_dir(&cache.folder).unwrap().next().unwrap().unwrap().path();
-        cache.add(&[(b, photo(0.8))]).unwrap();
+        cache.add(&[(b, &photo(0.8))].into()).unwrap();
         let bytes = fs::read(&path).unwrap();
         for at in (0..bytes.len()).step_by(7) {
             let mut damaged = bytes.clone();

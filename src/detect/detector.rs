@@ -8,7 +8,7 @@ use crate::digest::{Digest, Hasher};
 use crate::model::Kernels;
 use crate::model::weights::{Checkpoint, Origin, Tensor};
 use crate::progress::{Cancel, Progress};
-use crate::weights::{self, Pin, WeightsSource};
+use crate::weights::{self, Pin, WeightsOrigin, WeightsSource};
 
 /// Version of the code between a photo's bytes and its faces. Increase it with every change that can change a box.
 const DETECTION_CODE_VERSION: u32 = 1;
@@ -28,25 +28,13 @@ pub struct DetectorPlan {
     min_probability: f32,
 }
 
-/// A file of a detector's weights, for provenance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DetectorWeights {
-    /// Source, location, revision, size.
-    #[serde(flatten)]
-    pub origin: Origin,
-    /// Digest of the file.
-    pub sha256: Digest,
-    /// What makes sure that it is always this file.
-    pub pinned_by: Pin,
-}
-
 /// A detector that is ready to run.
 pub struct LoadedDetector {
     pub(super) network: Mtcnn,
     /// What a run records of it.
     pub plan: DetectorPlan,
     /// Where its weights came from.
-    pub weights: Vec<DetectorWeights>,
+    pub weights: Vec<WeightsOrigin>,
 }
 
 impl LoadedDetector {
@@ -58,16 +46,13 @@ impl LoadedDetector {
         let (networks, weights) = match &detect.weights {
             None => (Networks::embedded(), vec![embedded()]),
             Some(files) => {
-                let load = |source| weights::load(source, progress, cancel);
-                let [pnet, rnet, onet] = [load(&files.pnet)?, load(&files.rnet)?, load(&files.onet)?];
-                let networks = Networks::from_checkpoints(views(&pnet), views(&rnet), views(&onet))?;
-                let pins = [&files.pnet, &files.rnet, &files.onet].map(WeightsSource::pin);
-                let of = |(file, pin): (Checkpoint, Pin)| DetectorWeights {
-                    origin: file.origin,
-                    sha256: file.digest,
-                    pinned_by: pin,
+                let load = |source: &WeightsSource| {
+                    let file = weights::load(source, progress, cancel)?;
+                    Ok::<_, DetectError>((WeightsOrigin::new(source, &file), file))
                 };
-                (networks, [pnet, rnet, onet].into_iter().zip(pins).map(of).collect())
+                let [pnet, rnet, onet] = [load(&files.pnet)?, load(&files.rnet)?, load(&files.onet)?];
+                let networks = Networks::from_checkpoints(views(&pnet.1), views(&rnet.1), views(&onet.1))?;
+                (networks, vec![pnet.0, rnet.0, onet.0])
             }
         };
         // Every instruction set finds the same faces, so the fastest may be chosen.
@@ -87,23 +72,18 @@ impl LoadedDetector {
     }
 }
 
-/// A caution about weights of a detector that nothing pins; what is known of them says how to pin them.
-pub(crate) fn caution(detect: &Detect, found: &[DetectorWeights]) -> Option<String> {
-    let DetectorFiles { pnet, rnet, onet } = detect.weights.as_ref()?;
-    let named = [("pnet", pnet), ("rnet", rnet), ("onet", onet)].into_iter().enumerate();
-    let open: Vec<_> = named
-        .filter(|(_, (_, source))| source.pin() == Pin::None)
-        .map(|(at, (name, _))| match found.get(at) {
-            Some(file) => format!("`sha256: {}` to `detect.weights.{name}`", file.sha256),
-            None => format!("the `sha256` that `facevault fetch` prints to `detect.weights.{name}`"),
-        })
-        .collect();
-    (!open.is_empty()).then(|| {
-        format!(
-            "the detector's weights are not pinned: whatever file is at their place will be used; to pin these, add {}",
-            open.join(", ")
-        )
-    })
+/// Cautions about the files of a detector's weights that nothing pins, in the order of [`DetectorFiles::KEYS`]: what pins
+/// each, and its content if that is known.
+pub(crate) fn cautions(files: impl IntoIterator<Item = (Pin, Option<Digest>)>) -> Vec<String> {
+    let caution = |((pin, content), key): ((Pin, Option<Digest>), &str)| {
+        pin.caution("the detector's weights", &format!("detect.weights.{key}"), content)
+    };
+    files.into_iter().zip(DetectorFiles::KEYS).filter_map(caution).collect()
+}
+
+/// [`cautions`] about files that were read.
+pub(crate) fn unpinned(files: &[WeightsOrigin]) -> Vec<String> {
+    cautions(files.iter().filter_map(|file| Some((file.pinned_by?, Some(file.sha256)))))
 }
 
 fn views(checkpoint: &Checkpoint) -> impl Iterator<Item = (&str, TensorView<'_>)> {
@@ -141,11 +121,25 @@ pub(crate) fn describe(detect: &Detect) -> String {
 }
 
 /// The file of weights in the binary; `assets/mtcnn.md` has its origin and licence.
-fn embedded() -> DetectorWeights {
+fn embedded() -> WeightsOrigin {
     let (source, location, bytes) = ("embedded".into(), "mtcnn".into(), Networks::EMBEDDED.len() as u64);
-    DetectorWeights {
+    WeightsOrigin {
         origin: Origin { source, location, revision: None, bytes },
         sha256: Digest::of(Networks::EMBEDDED),
-        pinned_by: Pin::Embedded,
+        pinned_by: Some(Pin::Embedded),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_nothing_pins_are_named_by_their_keys() {
+        let file = |pinned_by| WeightsOrigin { pinned_by, ..embedded() };
+        let found = unpinned(&[file(Some(Pin::Sha256)), file(Some(Pin::None)), file(Some(Pin::Revision))]);
+        insta::assert_snapshot!(found.join("\n"), @"the detector's weights are not pinned: whatever file is at their place will be used; to pin these, add `sha256: 45209c89a01a216d7ae9baf3fa8e506dfb0e8ff1269007ce26e28338a9148cd3` to `detect.weights.rnet`");
+        insta::assert_snapshot!(cautions([(Pin::None, None)]).join("\n"), @"the detector's weights are not pinned: whatever file is at their place will be used; `facevault fetch` prints the `sha256` to add to `detect.weights.pnet`");
+        assert!(unpinned(&[embedded()]).is_empty());
     }
 }

@@ -97,6 +97,11 @@ pub fn expand(photos: Manifest, found: &Findings, detect: &Detect) -> Result<Exp
     Ok(Expanded { manifest, photos: groups.len() as u64, without_face, faces: kept as u64, mixed })
 }
 
+/// How many photos a manifest has rows of.
+pub(crate) fn photos(manifest: &Manifest) -> usize {
+    photos_of(&manifest.faces).len()
+}
+
 /// The rows of each photo, in order of first appearance: a table may have several rows for one photo.
 fn photos_of(rows: &[Face]) -> Vec<Vec<usize>> {
     let (mut groups, mut known) = (Vec::<Vec<usize>>::new(), HashMap::new());

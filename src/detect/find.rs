@@ -107,7 +107,7 @@ struct Collector<'a> {
 struct CollectorState {
     found: Findings,
     /// Those that are not in the cache yet.
-    news: Vec<(Digest, PhotoFaces)>,
+    news: Vec<Digest>,
     last: Option<Instant>,
 }
 
@@ -115,8 +115,8 @@ impl Collector<'_> {
     fn add(&self, content: Digest, looked: Result<PhotoFaces, String>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // A failure is tried again by the next start.
-        if let Ok(faces) = &looked {
-            state.news.push((content, faces.clone()));
+        if looked.is_ok() {
+            state.news.push(content);
         }
         state.found.insert(content, looked);
         if state.last.get_or_insert_with(Instant::now).elapsed() >= COMMIT_EVERY {
@@ -125,7 +125,9 @@ impl Collector<'_> {
     }
 
     fn commit(&self, state: &mut CollectorState) {
-        if let Some(Err(error)) = self.cache.map(|cache| cache.add(&state.news)) {
+        let photo = |content: &Digest| Some((*content, state.found.get(content)?.as_ref().ok()?));
+        let news = || state.news.iter().filter_map(photo).collect();
+        if let Some(Err(error)) = self.cache.map(|cache| cache.add(&news())) {
             self.progress.say(&format!("{error}; these photos will be detected again by the next start"));
         }
         state.news.clear();

@@ -12,9 +12,10 @@ mod find;
 mod options;
 mod table;
 
-pub use detector::{DetectorPlan, DetectorWeights, LoadedDetector};
-pub(crate) use detector::{caution, describe};
+pub use detector::{DetectorPlan, LoadedDetector};
+pub(crate) use detector::{cautions, describe, unpinned};
 pub use error::DetectError;
+pub(crate) use expand::photos;
 pub use expand::{Expanded, expand};
 pub use find::find;
 pub use options::{Detect, Detector, DetectorFiles};

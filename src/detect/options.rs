@@ -72,3 +72,13 @@ pub struct DetectorFiles {
     #[schemars(extend("x-like" = "weights"))]
     pub onet: WeightsSource,
 }
+
+impl DetectorFiles {
+    /// The keys of the files, in order.
+    pub(super) const KEYS: [&str; 3] = ["pnet", "rnet", "onet"];
+
+    /// Where the files come from, in the order of [`Self::KEYS`].
+    pub(crate) fn sources(&self) -> [&WeightsSource; 3] {
+        [&self.pnet, &self.rnet, &self.onet]
+    }
+}

@@ -46,7 +46,7 @@ pub(crate) struct Report {
     pub plan: Vec<(String, String)>,
     pub provenance: Vec<(String, String)>,
     /// Says that the weights are not pinned, if so.
-    pub unpinned: Option<String>,
+    pub unpinned: Vec<String>,
     pub cautions: Vec<String>,
     pub evaluation: Evaluation,
     pub published: Vec<PublishedResult>,

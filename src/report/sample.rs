@@ -458,7 +458,7 @@ pub(crate) fn report() -> Report {
             ("similarity.pairs", "sampled"),
         ]),
         cautions: Vec::new(),
-        unpinned: None,
+        unpinned: Vec::new(),
         provenance: pairs(&[
             ("build.version", "0.1.0"),
             ("build.revision", "5003ca9 (dirty)"),

@@ -532,7 +532,7 @@ fn provenance(report: &Report) -> Section {
         table
     };
     Section::new("provenance", "Plan and provenance")
-        .texts(report.unpinned.as_ref().map(|text| sentence(text)))
+        .texts(report.unpinned.iter().map(|text| sentence(text)))
         .with(
             table("Plan", &report.plan)
                 .note("Everything that can change a number. The run's name ends in a digest of the plan."),

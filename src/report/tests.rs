@@ -393,13 +393,14 @@ proptest! {
 fn throughput(number: f64) -> crate::throughput::Throughput {
     use crate::compare::{Effect, EffectVerdict, NearestFaces};
     use crate::model::{DeviceKind, Kernels, Precision};
-    use crate::provenance::{Build, MachineInfo, WeightsOrigin};
+    use crate::provenance::{Build, MachineInfo};
     use crate::throughput::meter::{CardState, Energy, MeterNote};
     use crate::throughput::{
         AccuracyGate, BenchVariant, EndToEnd, EndToEndOutcome, EndToEndSpeed, Failed, Floor, MeasuredVariant,
         NetworkSetup, Preparation, Quartiles, Reached, Reference, ReferenceAgreement, Separation, Stage, Tar,
         Throughput, VariantOutcome, VariantResult,
     };
+    use crate::weights::WeightsOrigin;
     let variant = |device, batch| {
         let (precision, kernels, threads) = (Precision::F32, Kernels::Auto, Some(1));
         BenchVariant { engine: NetworkSetup { device, precision, kernels, threads }, batch }

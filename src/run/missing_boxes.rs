@@ -25,12 +25,11 @@ pub struct MissingBoxes {
 
 /// Warns about boxes that no crop uses.
 pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
-    let key = match &config.dataset {
-        _ if config.detect.is_some() => "detect",
-        DatasetSource::Folders { tables, .. }
-        | DatasetSource::HubFolders { tables, .. }
-        | DatasetSource::Archive { tables, .. } => tables.boxes.as_ref().map(|_| "dataset.boxes")?,
-        _ => return None,
+    let boxes = || config.dataset.tables().is_some_and(|tables| tables.boxes.is_some());
+    let (unused, it) = match &config.detect {
+        Some(_) => ("the faces that `detect` finds are", "`detect`"),
+        None if boxes() => ("`dataset.boxes` is", "the boxes"),
+        None => return None,
     };
     let taken = match config.preprocess.crop {
         // The table may hold landmarks as well; one without any is refused.
@@ -38,15 +37,7 @@ pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
         Crop::Whole => "the whole picture",
         Crop::Centre { .. } => "the middle of the picture",
     };
-    Some(match key {
-        "detect" => format!(
-            "the faces that `detect` finds are not used: `preprocess.crop` takes {taken}; set its mode to `box`, or remove \
-             `detect`"
-        ),
-        _ => format!(
-            "`dataset.boxes` is not used: `preprocess.crop` takes {taken}; set its mode to `box`, or remove the boxes"
-        ),
-    })
+    Some(format!("{unused} not used: `preprocess.crop` takes {taken}; set its mode to `box`, or remove {it}"))
 }
 
 impl MissingBoxes {
@@ -62,10 +53,7 @@ impl MissingBoxes {
         }
         let usable = || manifest.faces.iter().filter(|face| face.failing(config.preprocess.crop).is_none());
         let without_box = usable().filter(|face| face.bbox.is_none()).count() as u64;
-        let table = matches!(
-            config.dataset,
-            DatasetSource::Folders { .. } | DatasetSource::HubFolders { .. } | DatasetSource::Archive { .. }
-        );
+        let table = config.dataset.tables().is_some();
         (without_box > 0).then(|| Self { without_box, faces: usable().count() as u64, table })
     }
 

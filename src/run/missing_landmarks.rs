@@ -23,7 +23,7 @@ impl MissingLandmarks {
         let usable = || manifest.faces.iter().filter(|face| face.failing(Crop::Align).is_none());
         let without = usable().filter(|face| face.landmarks.is_none()).count();
         let remedy = match config.dataset {
-            DatasetSource::Folders { .. } | DatasetSource::HubFolders { .. } | DatasetSource::Archive { .. } => {
+            _ if config.dataset.tables().is_some() => {
                 "provide them in `dataset.boxes` (columns `left_eye_x` to `mouth_right_y`), or let `detect` find them"
             }
             DatasetSource::Phase1 { image: Phase1Image::Photo, .. } => {

@@ -54,9 +54,9 @@ use crate::progress::{Cancel, Progress};
 use crate::protocol::ProtocolResult;
 use crate::provenance::{
     self, Build, ConfigOrigin, DatasetOrigin, DetectionOrigin, MachineInfo, Provenance, RunArithmetic, RunSession,
-    WeightsOrigin,
 };
 use crate::similarity::Cards;
+use crate::weights::WeightsOrigin;
 use crate::{files, results};
 
 /// What every step needs: folders, progress and cancellation.
@@ -160,7 +160,7 @@ impl RunContext<'_> {
         let Some(detect) = &config.detect else { return self.sources(config) };
         let checkpoint = self.checkpoint(config, &mut SourceCache::default())?;
         let detector = LoadedDetector::load(detect, self.progress, self.cancel)?;
-        if let Some(line) = detect::caution(detect, &detector.weights) {
+        for line in detect::unpinned(&detector.weights) {
             self.progress.warn(&line);
         }
         Ok((checkpoint, Arc::new(self.photos(config)?)))

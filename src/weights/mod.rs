@@ -3,11 +3,13 @@
 
 mod embedded;
 mod error;
+mod origin;
 mod source;
 
 use std::borrow::Cow;
 
 pub use error::WeightsError;
+pub use origin::WeightsOrigin;
 pub use source::{Pin, WeightsSource};
 
 use crate::digest::Digest;

@@ -84,14 +84,15 @@ impl WeightsSource {
 }
 
 impl Pin {
-    /// A caution about weights that nothing pins, and how to pin them: to this content, if it is known.
+    /// A caution about weights that nothing pins, and how to pin them: to this content, if it is known. `what` they are,
+    /// and the config's `key` for them.
     #[must_use]
-    pub fn caution(self, content: Option<Digest>) -> Option<String> {
+    pub fn caution(self, what: &str, key: &str, content: Option<Digest>) -> Option<String> {
         let remedy = match content {
-            Some(sha256) => format!("to pin these, add `sha256: {sha256}` to `weights`"),
-            None => "`facevault fetch` prints the `sha256` to add to `weights`".to_owned(),
+            Some(sha256) => format!("to pin these, add `sha256: {sha256}` to `{key}`"),
+            None => format!("`facevault fetch` prints the `sha256` to add to `{key}`"),
         };
-        let text = format!("the weights are not pinned: whatever file is at their place will be used; {remedy}");
+        let text = format!("{what} are not pinned: whatever file is at their place will be used; {remedy}");
         (self == Self::None).then_some(text)
     }
 }

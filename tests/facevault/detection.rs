@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
 
+use crate::support::shared::shared;
 use crate::support::workspace::Workspace;
 
 /// A photo without a face.
@@ -16,14 +17,7 @@ fn landscape(path: &Path) {
 
 /// LFW's photos, where they are at hand: `<shared>/data/lfw/lfw-deepfunneled.tar`.
 fn lfw() -> Option<PathBuf> {
-    let shared = std::env::var_os("FACEVAULT_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
-    let folder = shared.join("data/lfw");
-    if folder.join("lfw-deepfunneled.tar").is_file() {
-        return folder.canonicalize().ok();
-    }
-    println!("SKIPPED: the photos of LFW are not in {}", folder.display());
-    None
+    shared("data/lfw", &["lfw-deepfunneled.tar"], "the photos of LFW")
 }
 
 /// The first `people` with at least two photos, as identity folders.
@@ -60,6 +54,8 @@ fn a_photo_without_a_face_fails_with_the_reason_and_a_run_of_none_says_so() {
     let (stdout, _) = workspace.run(0, &["check", "config.yaml"]);
     assert!(stdout.contains("detector  mtcnn, facenet-pytorch's weights, embedded"), "{stdout}");
     assert!(stdout.lines().any(|line| line.starts_with("photos") && line.ends_with('3')), "{stdout}");
+    let thresholds: Vec<_> = stdout.lines().filter(|line| line.contains("detect.thresholds")).collect();
+    assert!(thresholds.len() == 3 && thresholds[0].ends_with(" 0.6"), "as written, not as a wider number: {stdout}");
     let (_, stderr) = workspace.run(1, &["experiment", "config.yaml"]);
     assert!(stderr.contains("mtcnn: 0 faces kept in 3 photos; 2 photos have no face to keep and fail"), "{stderr}");
     let failures = fs::read_to_string(workspace.only_run().join("failures.csv")).unwrap();

@@ -3,8 +3,9 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::support::shared::shared;
 use crate::support::workspace::{Workspace, write_weights};
 
 /// Values per row in the golden file.
@@ -12,14 +13,7 @@ const KEPT: usize = 16;
 
 /// The folder of ORL faces: in `$FACEVAULT_SHARED`, else in `shared` next to the repository.
 pub fn orl_faces() -> Option<PathBuf> {
-    let shared = std::env::var_os("FACEVAULT_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
-    let folder = shared.join("data/orl_faces");
-    if folder.join("s1/1.pgm").is_file() {
-        return folder.canonicalize().ok();
-    }
-    println!("SKIPPED: the ORL faces are not in {}", folder.display());
-    None
+    shared("data/orl_faces", &["s1/1.pgm"], "the ORL faces")
 }
 
 /// A full-size network over a dataset.

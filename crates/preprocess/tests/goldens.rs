@@ -39,6 +39,9 @@ fn face(picture: &RgbImage, bbox: Option<&BoundingBox>, preprocess: &Preprocess)
     out
 }
 
+#[path = "../../../tests/support/shared.rs"]
+mod shared;
+
 /// Largest and mean difference, grey levels.
 fn difference(a: &[u8], b: &[u8]) -> (u8, f64) {
     assert_eq!(a.len(), b.len());
@@ -119,13 +122,7 @@ fn faces_are_cut_out_as_facenet_pytorch_cuts_them_out() {
 /// Real photographs: the ORL faces are not part of the repository, only 64 pixels of each of ten results are.
 #[test]
 fn photographs_resize_to_the_bytes_of_pillow_and_opencv() {
-    let shared = std::env::var_os("FACEVAULT_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
-    let orl = shared.join("data/orl_faces");
-    if !orl.is_dir() {
-        eprintln!("SKIPPED: no ORL faces at {}; set FACEVAULT_SHARED to the folder of data/orl_faces", orl.display());
-        return;
-    }
+    let Some(orl) = shared::shared("data/orl_faces", &["s1/1.pgm"], "the ORL faces") else { return };
     let goldens = json(fixtures().join("orl.json"));
     let places: Vec<_> = goldens["places"].as_array().unwrap().iter().collect();
     let pictures = goldens["pictures"].as_object().unwrap();

@@ -4,4 +4,6 @@ pub mod fake_cuda;
 pub mod fake_hub;
 pub mod formula;
 pub mod network;
+#[path = "../../support/shared.rs"]
+pub mod shared;
 pub mod workspace;

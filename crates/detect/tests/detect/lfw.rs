@@ -11,18 +11,14 @@ use facevault_preprocess::{Limits, decode};
 
 use crate::numbers;
 
+#[path = "../../../../tests/support/shared.rs"]
+mod shared;
+
 /// One photo in so many.
 const EACH: usize = 75;
 
 fn folder() -> Option<PathBuf> {
-    let shared = std::env::var_os("FACEVAULT_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
-    let folder = shared.join("data/lfw");
-    if folder.join("mtcnn_boxes.csv").is_file() && folder.join("lfw-deepfunneled.tar").is_file() {
-        return Some(folder);
-    }
-    println!("SKIPPED: the photos of LFW are not in {}", folder.display());
-    None
+    shared::shared("data/lfw", &["mtcnn_boxes.csv", "lfw-deepfunneled.tar"], "the photos of LFW")
 }
 
 /// The wanted members of a tar archive, by the end of their path; it is walked by its headers.
