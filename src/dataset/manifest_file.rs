@@ -39,7 +39,7 @@ pub(crate) const MANIFEST: Table = Table {
             TableColumn::new("synthetic_sample", Kind::U32, "Number of the drawn sample of that identity")
                 .missing(READ),
             TableColumn::new("content_sha256", Kind::Text, "SHA-256 of the picture's bytes, 64 hexadecimal digits")
-                .missing("where the picture could not be read, and for drawn faces"),
+                .missing("where it could not be read"),
         ],
         &[X1, Y1, X2, Y2, SCORE],
         &[
