@@ -27,7 +27,7 @@ pub(crate) const METADATA: Table = Table {
     others: Some("The source's own columns; `meta.<name>` where the name is taken."),
 };
 
-const OWN: &str = "where a Phase-1 table has it, and with every other source";
+const OWN: &str = "if the source is no Phase-1 table, or has it";
 
 /// Whether a column is one of the nine that Phase 1 documents, rather than a landmark's.
 fn documented_columns() -> impl Iterator<Item = &'static str> + Clone {

@@ -40,7 +40,7 @@ impl PublishedSchema {
         let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
         let mut schema = generator.into_root_schema_for::<T>().to_value();
         tidy(&mut schema);
-        Self { name, of, schema: headed(of, version, schema) }
+        Self { name, of, schema: headed(of, version, &schema) }
     }
 
     /// The content of its file.
@@ -93,11 +93,11 @@ fn table_schemas() -> Json {
         "description": "The rows of a run's tables, each as an object of its columns. `$defs` has one schema per file.",
         "$defs": rows,
     });
-    headed("Tables of a run", TABLES_VERSION, schema)
+    headed("Tables of a run", TABLES_VERSION, &schema)
 }
 
 /// A schema with title and version.
-fn headed(title: &str, version: u32, schema: Json) -> Json {
+fn headed(title: &str, version: u32, schema: &Json) -> Json {
     let mut headed = json!({"$schema": schema["$schema"], "title": title, "x-version": version});
     for (key, value) in schema.as_object().into_iter().flatten() {
         if headed.get(key).is_none() {
@@ -143,7 +143,7 @@ fn plain(text: &str) -> String {
     while let Some((before, after)) = rest.split_once("[`") {
         let Some((path, after)) = after.split_once("`]") else { break };
         let name = path.rsplit("::").next().unwrap_or(path);
-        plain.push_str(&format!("{before}`{name}`"));
+        plain.extend([before, "`", name, "`"]);
         rest = after;
     }
     plain + rest
