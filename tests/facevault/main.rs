@@ -9,6 +9,7 @@ mod compare;
 mod containers;
 mod cuda;
 mod detection;
+mod docs;
 mod experiment;
 mod gpu;
 mod hub;

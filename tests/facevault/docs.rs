@@ -1,0 +1,149 @@
+//! The documentation's commands: each is one that the command line takes, and those of the guides that need no photos run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use facevault::cli::Cli;
+
+use crate::support::workspace::Workspace;
+
+/// The line above a block of commands that run as they stand.
+const TESTED: &str = "<!-- tested -->";
+
+/// A block of shell commands in a page.
+struct Block {
+    tested: bool,
+    /// Its commands of facevault, each with the number of the line that it begins on.
+    commands: Vec<(usize, String)>,
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The README and all pages of `docs`.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![repository().join("README.md"), repository().join("configs/README.md")];
+    let mut folders = vec![repository().join("docs")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.extension().and_then(|extension| extension.to_str()) {
+                None if path.is_dir() => folders.push(path),
+                Some("md") => pages.push(path),
+                _ => {}
+            }
+        }
+    }
+    pages.sort();
+    pages
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let (mut inside, mut before, mut unfinished) = (false, "", None::<(usize, String)>);
+    for (number, line) in (1..).zip(text.lines()) {
+        let fence = line.trim_start().strip_prefix("```");
+        if let Some(language) = fence {
+            inside = !inside && language == "sh";
+            if inside {
+                blocks.push(Block { tested: before == TESTED, commands: Vec::new() });
+            }
+        } else if inside && let Some(block) = blocks.last_mut() {
+            let (begun, text) =
+                unfinished.take().map_or((number, line.to_owned()), |(begun, text)| (begun, text + line));
+            match (text.strip_suffix('\\'), command(&text)) {
+                (Some(open), _) => unfinished = Some((begun, open.to_owned())),
+                (None, Some(command)) => block.commands.push((begun, command.to_owned())),
+                (None, None) => {}
+            }
+        }
+        before = line;
+    }
+    blocks
+}
+
+/// The arguments of facevault in a line.
+fn command(line: &str) -> Option<&str> {
+    let line = line.trim_start().trim_start_matches("$ ");
+    let starts = ["facevault ", "cargo run --release --locked -- "];
+    starts.iter().find_map(|start| line.strip_prefix(start))
+}
+
+/// The words of a command as a shell splits them, up to a comment, a pipe or a redirection.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for letter in command.chars() {
+        match (quote, letter) {
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (Some(open), _) if open == letter => quote = None,
+            (None, ' ') => words.extend(word.take()),
+            (None, '|' | '>' | ';' | '&') => break,
+            (None, '#') if word.is_none() => break,
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    assert!(quote.is_none(), "an open quote in `{command}`");
+    words.extend(word);
+    words
+}
+
+/// The exit code that a comment at the end of a command announces.
+fn exit_code(command: &str) -> i32 {
+    command.rsplit_once("# exit code ").map_or(0, |(_, code)| code.trim().parse().unwrap())
+}
+
+#[test]
+fn every_command_in_the_documentation_is_one_that_facevault_takes() {
+    let (mut wrong, mut found) = (Vec::new(), 0);
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for (line, command) in blocks(&text).into_iter().flat_map(|block| block.commands) {
+            found += 1;
+            let words = words(&command);
+            if let Err(error) = Cli::try_parse_from(std::iter::once("facevault".to_owned()).chain(words)) {
+                wrong.push(format!("{}:{line}: {error}", page.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(found > 20, "{found}");
+}
+
+#[test]
+fn the_guides_commands_on_drawn_faces_run() {
+    let mut ran = 0;
+    let workspace = Workspace::empty();
+    fs::create_dir(workspace.path("configs")).unwrap();
+    fs::copy(repository().join("configs/demo.yaml"), workspace.path("configs/demo.yaml")).unwrap();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for (_, command) in blocks(&text).into_iter().filter(|block| block.tested).flat_map(|block| block.commands) {
+            let words = words(&command);
+            workspace.run(exit_code(&command), &words.iter().map(String::as_str).collect::<Vec<_>>());
+            ran += 1;
+        }
+    }
+    assert!(ran > 8, "{ran}");
+}
+
+#[test]
+fn commands_are_read_as_a_shell_reads_them() {
+    let text = "```sh\nfacevault compare A \\\n  'B C' --quiet  # why\nls\nfacevault runs --json | jq .\n```\n\n<!-- tested -->\n\
+                ```sh\n$ facevault check c.yaml --set \"a={b: 'c'}\"\n```\n```text\nfacevault no\n```\n";
+    let blocks = blocks(text);
+    let all: Vec<Vec<String>> = blocks.iter().flat_map(|block| &block.commands).map(|(_, one)| words(one)).collect();
+    assert_eq!(
+        all,
+        [
+            vec!["compare", "A", "B C", "--quiet"],
+            vec!["runs", "--json"],
+            vec!["check", "c.yaml", "--set", "a={b: 'c'}"]
+        ]
+    );
+    assert_eq!(blocks.iter().map(|block| block.tested).collect::<Vec<_>>(), [false, true]);
+    assert_eq!((exit_code("verify demo"), exit_code("verify demo # exit code 4")), (0, 4));
+}
