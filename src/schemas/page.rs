@@ -12,13 +12,16 @@ use crate::table::Table;
 pub(super) fn page(published: &[PublishedSchema]) -> String {
     let documents: Vec<&PublishedSchema> = published.iter().filter(|document| document.name != "tables").collect();
     let definitions = documents.iter().filter_map(|document| document.schema["$defs"].as_object()).flatten();
-    let objects = Objects(definitions.map(|(name, schema)| (name.as_str(), schema)).collect());
+    let objects = Objects { of: definitions.map(|(name, schema)| (name.as_str(), schema)).collect(), documents };
     let mut page = "## Tables\n".to_owned();
     page.extend(tables().map(|(name, table)| table_section(&name, table)));
     page.push_str("\n## JSON\n");
-    page.extend(documents.iter().map(|document| objects.document(document)));
+    page.extend(objects.documents.iter().map(|document| objects.document(document)));
     page.push_str("\n## Objects\n\nWhat the fields above refer to, in alphabetical order.\n");
-    for (name, schema) in objects.0.iter().filter(|(_, schema)| words(schema).is_none()) {
+    for (name, schema) in &objects.of {
+        if words(schema).is_some() || objects.whole_document(schema).is_some() {
+            continue;
+        }
         let _ = write!(page, "\n### {name}\n\n{}\n{}", description(schema), objects.content(schema));
     }
     page
@@ -37,10 +40,19 @@ fn table_section(name: &str, table: &Table) -> String {
     section
 }
 
-/// All objects that have a name.
-struct Objects<'a>(BTreeMap<&'a str, &'a Json>);
+/// All objects that have a name, and the documents that refer to them.
+struct Objects<'a> {
+    of: BTreeMap<&'a str, &'a Json>,
+    documents: Vec<&'a PublishedSchema>,
+}
 
 impl Objects<'_> {
+    /// The document that holds such an object and nothing else.
+    fn whole_document(&self, object: &Json) -> Option<&PublishedSchema> {
+        let same = |document: &&&PublishedSchema| document.schema["properties"] == object["properties"];
+        self.documents.iter().find(same).copied().filter(|_| object["properties"].is_object())
+    }
+
     fn document(&self, document: &PublishedSchema) -> String {
         let PublishedSchema { name, of, schema } = document;
         let (version, what) = (&schema["x-version"], description(schema));
@@ -86,8 +98,13 @@ impl Objects<'_> {
         }
         if let Some(reference) = schema["$ref"].as_str() {
             let name = reference.rsplit('/').next().unwrap_or(reference);
-            let named = self.0.get(name).filter(|named| words(named).is_some());
-            return named.map_or_else(|| format!("[{name}](#{})", name.to_lowercase()), |named| self.kind(named));
+            let named = self.of.get(name).copied().unwrap_or(&Json::Null);
+            if words(named).is_some() {
+                return self.kind(named);
+            }
+            let document = self.whole_document(named);
+            let link = document.map_or(name, |document| document.of).to_lowercase().replace(['.', '/', '<', '>'], "");
+            return format!("[{}](#{link})", document.map_or(name.to_owned(), |document| format!("`{}`", document.of)));
         }
         let any = |kinds: &[Json]| kinds.iter().map(|one| self.kind(one)).collect::<Vec<_>>().join(" or ");
         if let Some(either) = schema["anyOf"].as_array() {

@@ -76,9 +76,9 @@ pub struct CurvePoint {
     pub fpir: f64,
     /// Detection and identification rate.
     pub dir: f64,
-    /// Its interval; from 0 to 1 where there is none.
+    /// Lower end of its interval; 0 where there is none.
     pub dir_lower: f64,
-    /// Its interval.
+    /// Upper end of its interval; 1 where there is none.
     pub dir_upper: f64,
 }
 
