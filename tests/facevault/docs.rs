@@ -130,6 +130,40 @@ fn the_guides_commands_on_drawn_faces_run() {
     assert!(ran > 8, "{ran}");
 }
 
+/// The anchor of a heading's line, as GitHub and mdBook make it.
+fn anchor(line: &str) -> String {
+    let heading = line.trim_start_matches('#').trim();
+    let kept = heading.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter.to_ascii_lowercase() }).collect()
+}
+
+/// The text without blocks of code.
+fn prose(text: &str) -> String {
+    text.split("```").step_by(2).collect()
+}
+
+#[test]
+fn every_link_in_the_documentation_leads_somewhere() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let text = prose(&fs::read_to_string(&page).unwrap());
+        let links = text.split("](").skip(1).filter_map(|after| after.split_once(')')).map(|(link, _)| link);
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.with_file_name(file) };
+            let headings = |text: String| text.lines().filter(|line| line.starts_with('#')).map(anchor).collect();
+            let found: Option<Vec<String>> = match heading {
+                "" => target.exists().then(Vec::new),
+                _ => fs::read_to_string(&target).ok().map(|text| headings(prose(&text))),
+            };
+            if found.is_none_or(|found| !heading.is_empty() && !found.iter().any(|one| one == heading)) {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
 #[test]
 fn commands_are_read_as_a_shell_reads_them() {
     let text = "```sh\nfacevault compare A \\\n  'B C' --quiet  # why\nls\nfacevault runs --json | jq .\n```\n\n<!-- tested -->\n\
