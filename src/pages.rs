@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::ablation::AblationResult;
 use crate::compare::{RunComparison, RunSummary};
 use crate::config::ExperimentConfig;
+use crate::dataset;
 use crate::digest::Digest;
 use crate::embed::{self, FaceReader};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
-use crate::provenance::Provenance;
+use crate::provenance::{self, Provenance};
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
 use crate::throughput::Throughput;
@@ -49,6 +50,7 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         .collect();
     let pictures = if config.report.pictures { pictures(run, &config, &evaluation)? } else { BTreeMap::new() };
     let html = report::render(&Report {
+        facts: facts(&run_id, &plan, &provenance, &evaluation),
         run_id,
         description: config.description,
         command: run::command(&provenance.config),
@@ -67,6 +69,43 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
     write(reports, &run.name(), &html)
 }
 
+/// What was run on what, in the words of the plan.
+fn facts(
+    run_id: &str,
+    plan: &[(String, String)],
+    provenance: &Provenance,
+    evaluation: &Evaluation,
+) -> Vec<(&'static str, String)> {
+    let value = |key: &str| plan.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    let faces = &evaluation.metrics.faces;
+    let dataset = dataset::short_name(&provenance.dataset.source);
+    let crop = match (value("preprocess.crop.mode"), value("preprocess.crop.margin"), value("preprocess.crop.unit")) {
+        (Some("box"), Some(margin), Some(unit)) => format!("box + {margin} {}", unit.replace('-', " ")),
+        (mode, ..) => mode.unwrap_or_default().to_owned(),
+    };
+    let detector = provenance.dataset.detection.as_ref().map(|detection| format!(", {}", detection.detector));
+    let profile = value("preprocess.profile").map(|profile| format!(", profile {profile}"));
+    let weights = &provenance.weights;
+    let place = weights.origin.location.rsplit(['/', '\\']).next().unwrap_or_default();
+    let session = provenance.embedding_sessions().last();
+    let date = session.map(|session| provenance::utc(session.ended.unwrap_or(session.started)));
+    let device = session.map(|session| match session.device.starts_with("CPU") {
+        true => format!("{}, {}", session.device, session.machine.cpu),
+        false => session.device.clone(),
+    });
+    let mut facts = vec![
+        ("Run", run_id.to_owned()),
+        ("Dataset", format!("{dataset}: {} faces of {} identities", faces.manifest, faces.identities)),
+        ("Network", value("model.network").unwrap_or_default().to_owned()),
+        ("Weights", format!("{place}, sha256 {}", weights.sha256.short(12))),
+        ("Crop", crop + &detector.unwrap_or_default() + &profile.unwrap_or_default()),
+        ("Precision", value("model.precision").unwrap_or_default().to_owned()),
+    ];
+    facts.extend(device.map(|device| ("Device", device)));
+    facts.extend(date.map(|date| ("Embedded", date)));
+    facts
+}
+
 /// Faces of the hardest pairs and of the first suspects as PNGs, as the network saw them. Faces that can no longer be read
 /// are missing.
 fn pictures(
@@ -77,7 +116,7 @@ fn pictures(
     let faces = EmbeddedFaces::open(run)?;
     let reader = FaceReader::new(&faces.manifest, &config.preprocess, &config.dataset);
     let pairs = evaluation.hardest.iter().flat_map(|pair| [pair.row_a, pair.row_b]);
-    let suspects = evaluation.people.audit.suspects.iter().take(report::SUSPECTS_SHOWN).map(|suspect| suspect.row);
+    let suspects = evaluation.people.audit.suspects.iter().take(report::SUSPECTS).map(|suspect| suspect.row);
     let rows: BTreeSet<u32> = pairs.chain(suspects).collect();
     Ok(rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
 }

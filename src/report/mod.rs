@@ -12,6 +12,8 @@ mod breakdown;
 mod comparison;
 mod explorer;
 mod figures;
+mod findings;
+mod markup;
 mod page;
 mod paired;
 mod people;
@@ -20,6 +22,7 @@ mod protocols;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sections;
+mod slice_names;
 mod throughput;
 mod verdict;
 mod waterfall;
@@ -27,7 +30,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-pub(crate) use people::SUSPECTS_SHOWN;
+pub(crate) use people::SUSPECTS;
 
 use crate::ablation::AblationResult;
 use crate::agreement::PrecisionAgreement;
@@ -41,6 +44,8 @@ use crate::throughput::Throughput;
 pub(crate) struct Report {
     pub run_id: String,
     pub description: String,
+    /// What was run on what, for the head of the page: dataset, network, weights, crop, precision, device, date.
+    pub facts: Vec<(&'static str, String)>,
     pub command: String,
     /// The resolved plan, flattened: dotted key → value.
     pub plan: Vec<(String, String)>,
