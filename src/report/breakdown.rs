@@ -168,14 +168,17 @@ fn ranked(found: &Breakdown, rate: SliceRate) -> Result<Option<Exhibit>, ReportE
         SliceRate::Fnmr => ("Who is missed: false non-match rate by slice", "missed"),
         SliceRate::Fmr => ("Who is confused: false match rate by slice", "confused"),
     };
-    let more = if hidden > 0 { format!(" The {hidden} with the lowest rates are in the table only.") } else { String::new() };
+    let more =
+        if hidden > 0 { format!(" The {hidden} with the lowest rates are in the table only.") } else { String::new() };
     let reading = format!(
         "From the worst slice at the top to the best: how often its faces are {reading}, with intervals. A bar without a \
          mark is a bound: no error was seen.{more}"
     );
     let limits = match rate {
         SliceRate::Fnmr => "Slices differ in more than their name: people, cameras and quality are correlated.",
-        SliceRate::Fmr => "The faces a slice is compared with are held fixed: these intervals are too narrow, by up to half.",
+        SliceRate::Fmr => {
+            "The faces a slice is compared with are held fixed: these intervals are too narrow, by up to half."
+        }
     };
     let chart = NamedRows { rows: rows.len(), chart: Chart { x, y, layers } };
     Ok(Some(Exhibit::figure(name, &chart, legend, [&reading, limits], DataTable::default())?))

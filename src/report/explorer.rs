@@ -1,6 +1,6 @@
 //! The threshold explorer: moves one threshold through the distributions, ROC, DET and confusion counts at once.
 //!
-//! The rendered page is complete without a script and shows the threshold of the equal error rate; `explorer.js` moves it
+//! The rendered page is complete without a script and shows the operating threshold; `explorer.js` moves it
 //! to any of the stored thresholds. Each is a bin's lower edge, where the counts are exact.
 
 use std::collections::BTreeSet;
@@ -330,8 +330,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn data(evaluation: &Evaluation) -> Option<serde_json::Value> {
-        let explorer = section(evaluation).unwrap().explorer?;
-        Some(serde_json::from_str(explorer["data"].as_str().unwrap()).unwrap())
+        let (explorer, _) = of(evaluation).unwrap()?;
+        Some(serde_json::from_str(&explorer.data).unwrap())
     }
 
     fn numbers(data: &serde_json::Value, name: &str) -> Vec<u64> {
@@ -360,23 +360,20 @@ mod tests {
         let steps = numbers(&data, "steps");
         let within = |pair: &[u64]| (pair[1] - pair[0]) as f64 * 2.0 / 65_536.0 <= STEP * 1.01;
         assert!(steps.windows(2).all(within), "any cosine has a threshold near it");
-        for threshold in ROUTING {
-            assert!(steps.contains(&(nearest_edge(f64::from(threshold), 65_536) as u64)), "{threshold}");
-        }
     }
 
     #[test]
-    fn the_initial_threshold_is_that_of_the_equal_error_rate() {
+    fn the_initial_threshold_is_the_operating_threshold() {
         let evaluation = sample::evaluation(0.0);
-        let explorer = section(&evaluation).unwrap().explorer.unwrap();
-        let [threshold, true_accepts, tar, fnmr, false_accepts, fmr, one_in] =
-            ["threshold", "true_accepts", "tar", "fnmr", "false_accepts", "fmr", "one_in"]
-                .map(|name| explorer["readout"][name].as_str().unwrap());
+        let (explorer, named) = of(&evaluation).unwrap().unwrap();
+        let Readout { threshold, true_accepts, tar, fnmr, false_accepts, fmr, one_in, .. } = explorer.readout;
         assert_snapshot!(
             format!("{threshold}: {true_accepts} ({tar}), {fnmr} missed, {false_accepts} ({fmr}, {one_in})"),
             @"0.3097: 386,307 (99.68%), 0.32% missed, 28,978 (0.32%, about 1 in 311)"
         );
-        assert_eq!(explorer["buttons"][0]["point"], explorer["start"]);
+        let pressed = explorer.buttons.iter().find(|button| button.point == explorer.start);
+        assert_eq!(pressed.map(|button| button.name.as_str()), Some("FMR 0.1%"));
+        assert_eq!(named.rows.len(), explorer.buttons.len());
     }
 
     #[test]

@@ -26,10 +26,11 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
         return failures(report).into_iter().chain([nothing_compared(metrics)]).collect();
     }
     let people = &evaluation.people;
-    let mut found: Vec<Finding> = [Some(recognition(metrics)), protocol(metrics, &report.published), threshold(metrics)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut found: Vec<Finding> =
+        [Some(recognition(metrics)), protocol(metrics, &report.published), threshold(metrics)]
+            .into_iter()
+            .flatten()
+            .collect();
     found.extend(labels(people));
     found.extend(two_names(people));
     found.extend(who_fails(people, evaluation.breakdown.as_ref()));
@@ -159,7 +160,8 @@ fn labels(people: &People) -> Option<Finding> {
 fn two_names(people: &People) -> Option<Finding> {
     let pairs = &people.audit.one_person;
     let highest = pairs.iter().filter_map(|pair| pair.highest_cosine).max_by(f32::total_cmp);
-    let most = highest.map(|cosine| format!("; the most alike two faces have a cosine of {}", Cosine.value(cosine.into())));
+    let most =
+        highest.map(|cosine| format!("; the most alike two faces have a cosine of {}", Cosine.value(cosine.into())));
     (!pairs.is_empty()).then(|| {
         let text = format!(
             "{} may be one person{}.",
@@ -186,17 +188,17 @@ fn who_fails(people: &People, breakdown: Option<&Breakdown>) -> Option<Finding> 
 
 fn uneven(found: &Identities) -> Option<String> {
     let spread = found.fnmr_spread.as_ref()?;
-    let misses: u64 = found.errors.iter().map(|one| one.misses).sum();
+    let misses = found.errors.iter().fold(0_u64, |sum, one| sum.saturating_add(one.misses));
     if spread.lower? <= 1.0 || misses == 0 {
         return None;
     }
     let mut most: Vec<u64> = found.errors.iter().map(|one| one.misses).collect();
     most.sort_unstable_by(|a, b| b.cmp(a));
-    let sums = most.iter().scan(0, |sum, one| {
-        *sum += one;
+    let sums = most.iter().scan(0_u64, |sum, one| {
+        *sum = sum.saturating_add(*one);
         Some(*sum)
     });
-    let few = sums.take_while(|sum| 2 * sum < misses).count() + 1;
+    let few = sums.take_while(|sum| *sum < misses / 2).count() + 1;
     Some(format!(
         "Misses are unevenly spread over people, more than the choice of their pictures explains: half of them are of {} \
          of {}.",
@@ -230,7 +232,8 @@ fn failures(report: &Report) -> Option<Finding> {
     }
     let without_a_face = report.failures.iter().filter(|failure| failure.kind == "detect").count() as u64;
     let others = report.failures.len() as u64 - without_a_face;
-    let none = (without_a_face > 0).then(|| format!("in {} no face was found", counted(without_a_face, "photo", "photos")));
+    let none =
+        (without_a_face > 0).then(|| format!("in {} no face was found", counted(without_a_face, "photo", "photos")));
     let others = (others > 0).then(|| format!("{} could not be read or embedded", counted(others, "face", "faces")));
     let all = report.evaluation.metrics.faces.manifest;
     let reasons: Vec<String> = none.into_iter().chain(others).collect();
@@ -267,7 +270,9 @@ fn limits(metrics: &Metrics) -> Option<Finding> {
         ),
         (Some(_), Some(_)) => return None,
         _ if metrics.faces.identities == 0 => return None,
-        _ => format!("{people} are too few for an interval of the equal error rate: other people may give other numbers."),
+        _ => format!(
+            "{people} are too few for an interval of the equal error rate: other people may give other numbers."
+        ),
     };
     Some(finding("Certainty", "computed", text))
 }
@@ -289,7 +294,15 @@ mod tests {
 
     #[test]
     fn a_run_says_what_it_found() {
-        assert_snapshot!(texts(&sample::report()), @"");
+        assert_snapshot!(texts(&sample::report()), @r"
+          Recognition (#errors): If one in 1,000 pairs of strangers may match, 99.30% (94.33% to 100.00%) of the pairs of one person are recognised. Equal error rate: 0.32% (0.31% to 0.34%).
+          Threshold (#thresholds): Accept a pair from a cosine of 0.3499 for a false match rate of at most 0.1%. For other people like these it may be 0.095% to 0.10%. 9,000,000 impostor pairs cannot resolve a rate of 0.0001% or lower.
+        ! Labels (#labels): 2 faces look more like another identity than like their own label, 43 faces look like no identity here. Look at the pictures: the label may be wrong, or the network.
+        ! Two names (#labels): 1 pair of identities may be one person; the most alike two faces have a cosine of 0.9700.
+          Who fails (#people): Misses are unevenly spread over people, more than the choice of their pictures explains: half of them are of 136 of 480 identities. Faces in the slice “sharpness: 3.1 to 80” are missed 2.5 times as often as all faces: 5.00% (4.75% to 5.25%) against 2.00%. Turning such pictures away helps.
+        ! Left out (#failures): 57 of 187,697 faces have no embedding and enter no number: 57 faces could not be read or embedded.
+          Precision (#agreement): This run uses int8: of 255 faces, the least similar to its own embedding in f32 has a cosine of 0.99125.
+        ");
     }
 
     #[test]
@@ -302,12 +315,8 @@ mod tests {
         for point in evaluation.metrics.operating_points.iter_mut().filter(|point| point.target_fmr < 5e-3) {
             (point.threshold, point.tar) = (None, None);
         }
-        evaluation.metrics.fmr1000 = Estimate {
-            bound: true,
-            lower: Some(0.2),
-            upper: None,
-            ..evaluation.metrics.fmr1000.clone()
-        };
+        evaluation.metrics.fmr1000 =
+            Estimate { bound: true, lower: Some(0.2), upper: None, ..evaluation.metrics.fmr1000.clone() };
         evaluation.metrics.eer = Estimate { lower: None, upper: None, ..evaluation.metrics.eer.clone() };
         evaluation.metrics.faces.identities = 4;
         let people = &mut evaluation.people;
@@ -315,7 +324,12 @@ mod tests {
         people.audit.one_person.clear();
         people.identities.fnmr_spread = None;
         evaluation.breakdown = None;
-        assert_snapshot!(texts(&report), @"");
+        assert_snapshot!(texts(&report), @r"
+        Recognition (#errors): If one in 1,000 pairs of strangers may match, at most 80.00% of the pairs of one person are recognised: 400 impostor pairs are too few to say more. Equal error rate: 0.32%.
+        Threshold (#thresholds): Accept a pair from a cosine of 0.2659 for a false match rate of at most 1%. For other people like these it may be 0.95% to 1.05%. 400 impostor pairs cannot resolve a rate of 0.1% or lower.
+        Labels (#labels): No face stands out from the other faces of its identity.
+        Certainty (#computed): 4 people are too few for an interval of the equal error rate: other people may give other numbers.
+        ");
     }
 
     #[test]
@@ -339,7 +353,10 @@ mod tests {
             FailureRow { row: 1, face_id: "b".into(), kind: "decode".into(), message: String::new() },
         ];
         report.evaluation.metrics.faces.manifest = 2;
-        assert_snapshot!(texts(&report), @"");
+        assert_snapshot!(texts(&report), @r"
+        ! Left out (#failures): 2 of 2 faces have no embedding and enter no number: in 1 photo no face was found; 1 face could not be read or embedded.
+        ! Nothing to judge (#computed): There are 0 genuine pairs and 0 impostor pairs: error rates need both.
+        ");
     }
 
     #[test]

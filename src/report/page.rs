@@ -371,7 +371,8 @@ impl Exhibit {
         [reading, limits]: [&str; 2],
         numbers: DataTable,
     ) -> Result<Self, ReportError> {
-        let drawings = drawings.iter().map(|(name, drawing)| Ok((name.clone(), drawing.svg(&format!("{title}. {name}"))?)));
+        let drawings =
+            drawings.iter().map(|(name, drawing)| Ok((name.clone(), drawing.svg(&format!("{title}. {name}"))?)));
         let drawings = drawings.collect::<Result<_, ReportError>>()?;
         let figure = Figure { title: title.into(), drawings, legend, reading: reading.into(), limits: limits.into() };
         Ok(Self { figure: Some(figure), table: numbers.folded(), place: WHOLE, folded: false })

@@ -53,7 +53,12 @@ pub(super) fn fails(people: &People, metrics: &Metrics) -> Result<Section, Repor
         .with(concentration(&found.errors)?.folded());
     let spreads = [("misses", &found.fnmr_spread), ("false matches", &found.fmr_spread)];
     let spreads: Vec<_> = spreads.into_iter().filter_map(|(what, of)| spread(what, of.as_ref())).collect();
-    let section = section.with_all((!spreads.is_empty()).then(|| Exhibit::aside("More than chance?", spreads.join(" "))));
+    let intervals = "Pairs that share a face are not independent, so the intervals of an identity's rates are Wilson \
+                     intervals with a plug-in variance over its faces, and exact binomial bounds at 100%.";
+    let section = section.with(Exhibit::aside(
+        "More than chance? How the intervals are made",
+        [&spreads[..], &[intervals.into()]].concat().join(" "),
+    ));
     if people.portraits.is_empty() { Ok(section) } else { Ok(section.with(portraits(people)?.folded())) }
 }
 
@@ -174,9 +179,7 @@ fn worst(caption: &str, misses: bool, ranked: &[&IdentityErrors]) -> Exhibit {
         ]);
     }
     table.note = format!(
-        "{} of {} with such an error, sorted by the lower end of the interval. Pairs that share a face are not independent, \
-         so intervals are Wilson intervals with a plug-in variance over the identity's faces, and exact binomial bounds at \
-         100%. identity_errors.parquet has all identities.",
+        "{} of {} with such an error, by the lower end of the interval; identity_errors.parquet has all identities.",
         count(table.rows.len() as u64),
         count(ranked.len() as u64)
     );
@@ -328,14 +331,8 @@ fn with_and_without(metrics: &WithAndWithout) -> DataTable {
 }
 
 fn one_person(audit: &Audit) -> DataTable {
-    let columns = [
-        "identity",
-        "other identity",
-        "#highest cosine",
-        "#mean cosine",
-        "face",
-        "most alike face of the other",
-    ];
+    let columns =
+        ["identity", "other identity", "#highest cosine", "#mean cosine", "face", "most alike face of the other"];
     let mut table = DataTable::new("Possibly one person under two identities", &columns);
     for one in audit.one_person.iter().take(TWICE) {
         let [a, b] = one.faces.map(|faces| counted(faces, "face", "faces"));

@@ -7,8 +7,8 @@ use super::findings::findings;
 use super::page::{DataTable, HeadlineNumber, Page, Section, TableCell};
 use super::verdict::verdict;
 use super::words::{
-    GENUINE_AND_IMPOSTOR, NONE, capitalised, count, counted, interval_name, judged, made, maybe, or_dash, personal_data, point,
-    sentence, target, unit, value_and_interval,
+    GENUINE_AND_IMPOSTOR, NONE, capitalised, count, counted, interval_name, judged, made, maybe, or_dash,
+    personal_data, point, sentence, target, unit, value_and_interval,
 };
 use super::{Report, ReportError, breakdown, explorer, figures, people, protocols};
 use crate::agreement::{self, PrecisionAgreement, Verification};
@@ -66,8 +66,10 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
 /// The headline, as in the terminal and in the list of runs, and the size of the run.
 fn tiles(metrics: &Metrics) -> Vec<HeadlineNumber> {
     let faces = &metrics.faces;
-    let mut tiles: Vec<_> =
-        headline(metrics).iter().map(|row| HeadlineNumber::estimate(capitalised(&row.name), Rate, &row.estimate)).collect();
+    let mut tiles: Vec<_> = headline(metrics)
+        .iter()
+        .map(|row| HeadlineNumber::estimate(capitalised(&row.name), Rate, &row.estimate))
+        .collect();
     tiles.extend([
         HeadlineNumber::new(
             "Faces embedded",
@@ -291,8 +293,7 @@ fn hardest(report: &Report) -> Section {
     let mut budget = PICTURE_BYTES;
     let mut table = |kind: PairKind, caption: &str| {
         let pairs: Vec<_> = report.evaluation.hardest.iter().filter(|pair| pair.kind == kind).collect();
-        let mut table =
-            DataTable::new(caption, &["#rank", "#cosine", "face", "other face"]).narrow();
+        let mut table = DataTable::new(caption, &["#rank", "#cosine", "face", "other face"]).narrow();
         for pair in pairs.iter().take(PAIRS) {
             table.row(hard_pair(pair, &report.pictures, &mut budget));
         }
@@ -424,7 +425,7 @@ fn computed(report: &Report) -> Result<Section, ReportError> {
 }
 
 fn speed_in_words(report: &Report) -> Option<String> {
-    let faces: u64 = report.timeline.iter().map(|chunk| chunk.faces).sum();
+    let faces = report.timeline.iter().fold(0_u64, |sum, chunk| sum.saturating_add(chunk.faces));
     let seconds: f64 = report.timeline.iter().map(|chunk| chunk.seconds).sum();
     (seconds > 0.0 && seconds.is_finite()).then(|| {
         format!(
@@ -481,9 +482,11 @@ fn failures(report: &Report) -> Section {
     let left_out = Some(&report.left_out).filter(|left_out| !left_out.is_empty());
     let none_failed = report.failures.is_empty();
     Section::new("failures", "Faces left out")
-        .texts((!none_failed).then(|| {
-            "These faces have no row in the embedding matrix and do not enter any number above.".to_owned()
-        }))
+        .texts(
+            (!none_failed).then(|| {
+                "These faces have no row in the embedding matrix and do not enter any number above.".to_owned()
+            }),
+        )
         .texts(left_out.map(|left_out| format!("Besides faces, the dataset's folders contain: {left_out}.")))
         .with_all([groups, faces.first(FAILURES_SHOWN)])
 }
