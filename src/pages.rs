@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::embed::{self, FaceReader};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
+use crate::people::Suspect;
 use crate::provenance::{self, Provenance};
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
@@ -48,7 +49,13 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
             message: failure.message,
         })
         .collect();
-    let pictures = if config.report.pictures { pictures(run, &config, &evaluation)? } else { BTreeMap::new() };
+    let (mut exemplars, mut shown) = (BTreeMap::new(), BTreeMap::new());
+    if config.report.pictures {
+        let faces = EmbeddedFaces::open(run)?;
+        let identities = first_suspects(&evaluation).flat_map(|one| [one.labelled_as.as_str(), one.looks_like.as_str()]);
+        exemplars = run::exemplars(run, &faces, &evaluation, &identities.collect())?;
+        shown = pictures(&config, &faces, &evaluation, &exemplars);
+    }
     let html = report::render(&Report {
         facts: facts(&run_id, &plan, &provenance, &evaluation),
         run_id,
@@ -62,7 +69,8 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         failures,
         left_out: provenance.dataset.left_out.to_string(),
         agreement: run::agreement(run)?,
-        pictures,
+        pictures: shown,
+        exemplars,
         unpinned: provenance.unpinned(),
         cautions: provenance.dataset.cautions,
     })?;
@@ -106,19 +114,23 @@ fn facts(
     facts
 }
 
-/// Faces of the hardest pairs and of the first suspects as PNGs, as the network saw them. Faces that can no longer be read
-/// are missing.
+/// Faces of the hardest pairs, of the first suspects and of `exemplars`, as PNGs, as the network saw them. Faces that can no
+/// longer be read are missing.
 fn pictures(
-    run: &RunDirectory,
     config: &ExperimentConfig,
+    faces: &EmbeddedFaces,
     evaluation: &Evaluation,
-) -> Result<BTreeMap<u32, Vec<u8>>, Error> {
-    let faces = EmbeddedFaces::open(run)?;
+    exemplars: &BTreeMap<String, u32>,
+) -> BTreeMap<u32, Vec<u8>> {
     let reader = FaceReader::new(&faces.manifest, &config.preprocess, &config.dataset);
     let pairs = evaluation.hardest.iter().flat_map(|pair| [pair.row_a, pair.row_b]);
-    let suspects = evaluation.people.audit.suspects.iter().take(report::SUSPECTS).map(|suspect| suspect.row);
-    let rows: BTreeSet<u32> = pairs.chain(suspects).collect();
-    Ok(rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
+    let suspects = first_suspects(evaluation).map(|suspect| suspect.row);
+    let rows: BTreeSet<u32> = pairs.chain(suspects).chain(exemplars.values().copied()).collect();
+    rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect()
+}
+
+fn first_suspects(evaluation: &Evaluation) -> impl Iterator<Item = &Suspect> {
+    evaluation.people.audit.suspects.iter().take(report::SUSPECTS)
 }
 
 /// The page of a comparison: `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of

@@ -65,6 +65,8 @@ pub(crate) struct Report {
     pub left_out: String,
     /// PNG bytes of faces by matrix row; empty unless the config enables pictures.
     pub pictures: BTreeMap<u32, Vec<u8>>,
+    /// The row of an identity's most typical face, for the identities of suspects; empty without pictures.
+    pub exemplars: BTreeMap<String, u32>,
 }
 
 /// The time of one chunk.

@@ -264,15 +264,24 @@ fn suspects(report: &Report) -> DataTable {
     let mut table = DataTable::new("Faces that do not look like their label", &columns);
     let audit = &report.evaluation.people.audit;
     for suspect in audit.suspects.iter().take(SUSPECTS) {
+        let face = TableCell::face(suspect.row, &suspect.face_id, &report.pictures, &mut budget);
+        // The suspect stands beside a typical face of each of the two identities.
+        let mut identity = |id: &str| match report.exemplars.get(id) {
+            Some(row) => TableCell::face(*row, id, &report.pictures, &mut budget),
+            None => id.into(),
+        };
+        let (label, other) = (identity(&suspect.labelled_as), identity(&suspect.looks_like));
         let looks_like = match suspect.kind {
-            Looks::Another => suspect.looks_like.as_str().into(),
-            Looks::Nobody => TableCell::with_note("no identity", format!("closest: {}", suspect.looks_like)),
+            Looks::Another => other,
+            Looks::Nobody => {
+                TableCell { text: "no identity".into(), note: format!("closest: {}", suspect.looks_like), ..other }
+            }
         };
         let cosine = |value: f32| TableCell::from(maybe(f64::from(value), Cosine));
         table.row([
             suspect.rank.to_string().into(),
-            TableCell::face(suspect.row, &suspect.face_id, &report.pictures, &mut budget),
-            suspect.labelled_as.as_str().into(),
+            face,
+            label,
             cosine(suspect.own_cosine),
             looks_like,
             cosine(suspect.its_cosine),

@@ -490,6 +490,7 @@ pub(crate) fn report() -> Report {
             .collect(),
         left_out: "2 pictures deeper than <identity>/<image>, 1 hidden".into(),
         pictures: std::collections::BTreeMap::new(),
+        exemplars: std::collections::BTreeMap::new(),
     }
 }
 

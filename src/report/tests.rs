@@ -177,6 +177,14 @@ fn pictures_appear_only_when_given_and_never_without_end() {
     let html = render(&report).unwrap();
     assert_eq!(html.matches("<img src=\"data:image&#x2f;png;base64,Zm9vYmFy\"").count(), 2, "one in each table");
     assert!(html.contains("and pictures of faces"));
+    // A suspect stands beside a typical face of the identity it is labelled as.
+    let suspect = report.evaluation.people.audit.suspects[0].clone();
+    report.pictures.insert(7_000, b"barbaz".to_vec());
+    report.exemplars.insert(suspect.labelled_as.clone(), 7_000);
+    let html = render(&report).unwrap();
+    let row = html.split("Faces that do not look like their label</caption>").nth(1).unwrap();
+    let row = row.split("<tbody>").nth(1).unwrap().split("</tr>").next().unwrap();
+    assert!(row.contains("base64,YmFyYmF6") && row.contains(&format!("face {}", suspect.labelled_as)), "{row}");
     report.pictures = (0..60).chain(1_000..1_050).map(|row| (row, vec![7; 400_000])).collect();
     check(&render(&report).unwrap());
 }
