@@ -52,7 +52,8 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
     let (mut exemplars, mut shown) = (BTreeMap::new(), BTreeMap::new());
     if config.report.pictures {
         let faces = EmbeddedFaces::open(run)?;
-        let identities = first_suspects(&evaluation).flat_map(|one| [one.labelled_as.as_str(), one.looks_like.as_str()]);
+        let identities =
+            first_suspects(&evaluation).flat_map(|one| [one.labelled_as.as_str(), one.looks_like.as_str()]);
         exemplars = run::exemplars(run, &faces, &evaluation, &identities.collect())?;
         shown = pictures(&config, &faces, &evaluation, &exemplars);
     }

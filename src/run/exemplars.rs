@@ -29,7 +29,8 @@ pub(crate) fn exemplars(
     let mut best: BTreeMap<&str, (f32, u32)> = BTreeMap::new();
     for (number, face) in (0..reader.rows() as u32).zip(faces.iter()) {
         reader.read(&mut row)?;
-        let Some((identity, centroid)) = face.identity_id.as_deref().and_then(|id| centroid_of.get_key_value(id)) else {
+        let Some((identity, centroid)) = face.identity_id.as_deref().and_then(|id| centroid_of.get_key_value(id))
+        else {
             continue;
         };
         let cosine: f32 = row.iter().zip(*centroid).map(|(a, b)| a * b).sum();

@@ -27,9 +27,9 @@ use std::sync::Arc;
 
 pub(crate) use directory::RunDirectory;
 pub(crate) use error::RunError;
+pub(crate) use exemplars::exemplars;
 use failures::failures_in;
 pub(crate) use failures::{Failures, failures};
-pub(crate) use exemplars::exemplars;
 pub(crate) use inspect::{EmbeddedFaces, list, lookup};
 pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
 pub(crate) use missing_landmarks::MissingLandmarks;
