@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{RunDirectory, RunError, not_yet};
@@ -121,11 +122,16 @@ pub(super) fn column(path: &Path, name: &str) -> Result<Vec<String>, RunError> {
         .collect()
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One face of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Lookup {
+    /// The run's name.
     pub run: String,
+    /// The face.
     pub face_id: String,
+    /// Its row in the matrix, from 0.
     pub row: usize,
+    /// Its identity, if known.
     pub identity_id: Option<String>,
     /// L2 length of its embedding.
     pub norm: f64,
@@ -133,11 +139,16 @@ pub struct Lookup {
     pub neighbours: Vec<Neighbour>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Another face, and how alike it is.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Neighbour {
+    /// Its row in the matrix, from 0.
     pub row: usize,
+    /// The neighbour.
     pub face_id: String,
+    /// Its identity, if known.
     pub identity_id: Option<String>,
+    /// Cosine of the two embeddings.
     pub cosine: f32,
 }
 
@@ -174,7 +185,7 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
 }
 
 /// State of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
     Embedding,
@@ -185,17 +196,23 @@ pub enum RunState {
 }
 
 /// One run in the table of all runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RunRow {
+    /// The run's name.
     pub run: String,
+    /// How far it is.
     pub state: RunState,
+    /// Faces of the manifest.
     pub faces: u64,
+    /// Faces with an embedding so far.
     pub embedded: u64,
     /// Time of its last session, seconds since the epoch.
     pub worked_on: Option<u64>,
     /// The same in words, UTC.
     pub worked_on_utc: Option<String>,
+    /// Equal error rate, once evaluated.
     pub eer: Option<Estimate>,
+    /// Separation of the two distributions of cosines, once evaluated.
     pub d_prime: Option<Estimate>,
     /// TAR at a false match rate of 0.001.
     pub tar_at_fmr_1e3: Option<Estimate>,

@@ -30,14 +30,16 @@ pub(crate) use error::RunError;
 pub(crate) use exemplars::exemplars;
 use failures::failures_in;
 pub(crate) use failures::{Failures, failures};
-pub(crate) use inspect::{EmbeddedFaces, list, lookup};
+pub(crate) use inspect::{EmbeddedFaces, Lookup, RunRow, list, lookup};
 pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
 pub(crate) use missing_landmarks::MissingLandmarks;
+pub(crate) use pairs_left_out::PAIRS_LEFT_OUT;
 use partial::PartialPairs;
-pub(crate) use precision::agreement;
 use precision::{NetworkOpener, OpenNetwork};
+pub(crate) use precision::{StoredCalibration, agreement};
 use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;
+pub(crate) use verify::Check;
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};

@@ -29,6 +29,7 @@ mod precision;
 mod protocols;
 mod rows;
 mod scale;
+mod schemas;
 mod support;
 mod throughput;
 mod url;

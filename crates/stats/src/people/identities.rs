@@ -6,6 +6,7 @@
 //! people here. The rule: an identity is a goat when the lower end of its FNMR's interval is above the FNMR of all
 //! identities together, a lamb when that is so of its FMR; all others are sheep. One identity can be both.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::{Estimate, Unit};
@@ -61,7 +62,7 @@ impl IdentityErrors {
 }
 
 /// All identities together.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Identities {
     /// False non-match rate over all same-identity pairs.
     pub fnmr: Option<Estimate>,
