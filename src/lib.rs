@@ -74,5 +74,5 @@ use facevault_base::{file_lock, pickle, pointer};
 pub use facevault_cuda as cuda;
 pub use facevault_nn as model;
 pub use facevault_preprocess::{self as preprocess, quality};
-use facevault_stats::{breakdown, estimate, metrics, people};
+use facevault_stats::{breakdown, estimate, headline, metrics, people};
 pub use facevault_stats::{evaluate, protocol, similarity, verification};

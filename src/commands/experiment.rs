@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::embed::EmbedOutput;
-use super::shared::{any_embedded, expectation, headline, interrupted, not_evaluated, outcome};
+use super::shared::{any_embedded, expectation, found, interrupted, not_evaluated, outcome};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
 use crate::cli::ConfigArgs;
@@ -106,7 +106,7 @@ fn finish(
 fn text(done: &ExperimentOutput<'_>) -> String {
     let mut lines = done.embedded.lines();
     if let Some(metrics) = done.metrics {
-        lines.push(headline(metrics));
+        lines.push(found(metrics));
     }
     lines.extend(done.not_evaluated.map(not_evaluated));
     lines.extend(done.embedded.agreement.iter().flat_map(PrecisionAgreement::lines));
