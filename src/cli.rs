@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
+use crate::provenance;
+use crate::run::RunState;
 use crate::throughput::{Choice, Reference};
 
 /// Face embeddings you can trust: pinned weights, exact row order, honest similarity statistics.
@@ -182,9 +184,32 @@ pub struct LookupArgs {
     pub common: CommonArgs,
 }
 
+const RUNS_HELP: &str = "\
+One line for each run, the last worked on first: its dataset, network and crop, the equal error rate, TAR at FMR 1e-3 \
+(“≤” where its pairs are too few to resolve that), the accuracy of its first protocol, whether it met its expectations, \
+and its values of the plan's keys in which runs of the same config differ.
+
+Examples:
+  facevault runs lfw --state complete
+      finished runs whose name begins with `lfw`
+  facevault runs --since 2026-11-01 --last 5 --json";
+
 /// Arguments of `runs`.
 #[derive(Debug, Args)]
+#[command(after_help = RUNS_HELP)]
 pub struct RunsArgs {
+    /// Only runs whose name begins with this.
+    #[arg(value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    pub prefix: String,
+    /// Only runs in this state: `embedding`, `embedded`, `complete` or `damaged`.
+    #[arg(long, value_name = "STATE", value_parser = named::<RunState>)]
+    pub state: Option<RunState>,
+    /// Only runs worked on since the start of this day (UTC).
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = provenance::day)]
+    pub since: Option<u64>,
+    /// Only the last N runs.
+    #[arg(long, value_name = "N")]
+    pub last: Option<usize>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,

@@ -29,6 +29,7 @@ mod scan;
 mod scan_cache;
 pub(crate) mod sealed_json;
 mod self_digest;
+mod short_name;
 mod source;
 pub mod synthetic;
 mod table;
@@ -55,6 +56,7 @@ pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};
 pub use left_out::{LeftOut, LeftOutReason};
 pub use pair_list::{contradictions, read_pair_list};
+pub(crate) use short_name::short_name;
 pub use source::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
 pub use table::{SourceTable, TextColumn};
 

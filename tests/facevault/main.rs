@@ -28,6 +28,7 @@ mod people;
 mod precision;
 mod protocols;
 mod rows;
+mod runs;
 mod scale;
 mod support;
 mod throughput;
