@@ -107,12 +107,25 @@ pub struct ConfigArgs {
     pub common: CommonArgs,
 }
 
+const EXPERIMENT_HELP: &str = "\
+With --fresh, every embedding is this build's: none is reused from another run, and a run that another build has begun or \
+finished is an error, not a result. Give the run a name or a folder of its own; nothing is replaced. A gate of a new \
+build needs it: `facevault guide gate-in-ci`.
+
+Examples:
+  facevault experiment configs/demo.yaml
+  facevault experiment CONFIG --set name=candidate --fresh";
+
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
+#[command(after_help = EXPERIMENT_HELP)]
 pub struct ExperimentArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
+    /// Embed every face with this build: reuse no embeddings, and replace no run.
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 const DETECT_HELP: &str = "\
@@ -222,9 +235,10 @@ so each interval is that of the difference itself, not of two separate numbers. 
 interval is; otherwise these faces cannot tell. Takes as long as evaluating each run, and memory for two embedding matrices.
 
 As a CI gate: with --fail-on-regression the exit code is 5 if a run is worse than the first by more than tolerated, \
-with the whole interval, in eer, tar@fmr=1e-1 … 1e-6, auc or d_prime (tolerance 0); if it is slower by more than 10% \
-on the same machine, device, threads and build profile; or if the runs share no pairs. genuine.mean, genuine.std, \
-impostor.mean and impostor.std are judged, in both directions, only if a tolerance names them.
+with the whole interval, in eer, tar@fmr=1e-1 … 1e-6, auc or d_prime (tolerance 0); if the runs share no pairs; or if it \
+has the first run's own embeddings, which say nothing about a new build (`experiment --fresh` embeds again). Only if a \
+tolerance names them, genuine.mean, genuine.std, impostor.mean and impostor.std are judged, in both directions, and speed, \
+where both runs have several chunks from the same machine, device, threads and build profile.
 
 Examples:
   facevault compare demo-3fa9 demo-81c2
@@ -247,7 +261,7 @@ pub struct CompareArgs {
     #[arg(long)]
     pub fail_on_regression: bool,
     /// Tolerate a regression of this size: of a metric in its own unit (`eer=0.001`), or of speed as a share
-    /// (`speed=0.2`). Only with `--fail-on-regression`. May be repeated.
+    /// (`speed=0.2`; by default, `speed=off`). Only with `--fail-on-regression`. May be repeated.
     #[arg(long = "tolerate", value_name = "NAME=VALUE")]
     pub tolerate: Vec<String>,
     #[command(flatten)]

@@ -198,6 +198,9 @@ pub struct RunSession {
     pub batch_size: usize,
     /// Faces this session embedded.
     pub embedded: u64,
+    /// Revision of the build, as in [`Build`], which is that of the last start; absent from runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
 }
 
 /// A machine.

@@ -32,7 +32,7 @@ use crate::terminal::{print as print_text, say};
 /// [`Error`], whose text is for the user.
 pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
     match cli.command {
-        Command::Experiment(arguments) => experiment::run(&arguments.config),
+        Command::Experiment(arguments) => experiment::run(&arguments),
         Command::Embed(arguments) => embed::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
