@@ -33,7 +33,7 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · results · weights
-//! closeness · hub · npy · numbers · sample · spelling · terminal · text_table
+//! closeness · guides · hub · npy · numbers · sample · spelling · terminal · text_table
 //! ```
 //!
 //! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.
@@ -51,6 +51,7 @@ pub mod dataset;
 mod detect;
 mod embed;
 pub mod error;
+mod guides;
 pub mod hub;
 pub mod npy;
 pub mod numbers;

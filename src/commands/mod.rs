@@ -10,6 +10,7 @@ mod embed;
 mod evaluate;
 mod experiment;
 mod fetch;
+mod guide;
 mod lookup;
 mod report;
 mod reproduce;
@@ -46,6 +47,7 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Throughput(arguments) => throughput::run(&arguments),
+        Command::Guide(arguments) => guide::run(&arguments),
     }
 }
 

@@ -10,6 +10,7 @@ mod containers;
 mod cuda;
 mod detection;
 mod experiment;
+mod gate;
 mod gpu;
 mod hub;
 mod hub_datasets;
