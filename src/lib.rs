@@ -34,7 +34,7 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · results · weights
-//! closeness · generated · hub · npy · numbers · sample · spelling · table · terminal · text_table
+//! closeness · generated · guides · hub · npy · numbers · sample · spelling · table · terminal · text_table
 //! ```
 //!
 //! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.
@@ -54,6 +54,7 @@ mod embed;
 pub mod error;
 #[cfg(test)]
 mod generated;
+mod guides;
 pub mod hub;
 pub mod npy;
 pub mod numbers;

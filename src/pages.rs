@@ -155,7 +155,11 @@ pub(crate) fn ablation(reports: &Path, ablated: &AblationResult) -> Result<PathB
 
 /// The page of a throughput measurement.
 pub(crate) fn throughput(reports: &Path, measured: &Throughput) -> Result<PathBuf, Error> {
-    write(reports, &format!("throughput-{}", measured.config), &report::render_throughput(measured)?)
+    // Measurements of one config stay side by side: no two are the same.
+    let at: String = provenance::utc(measured.measured_at).chars().filter(char::is_ascii_digit).collect();
+    let (day, time) = at.split_at(8);
+    let name = format!("throughput-{}-{day}-{time}", measured.config);
+    write(reports, &name, &report::render_throughput(measured)?)
 }
 
 fn write(reports: &Path, name: &str, html: &str) -> Result<PathBuf, Error> {

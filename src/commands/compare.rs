@@ -5,7 +5,8 @@ use crate::cli::CompareArgs;
 use crate::compare::{HeadlineMetric, RegressionGate, Tolerances};
 use crate::error::{CommandOutcome, Error};
 use crate::pages;
-use crate::run::RunDirectory;
+use crate::provenance::Build;
+use crate::run::{self, RunDirectory};
 
 pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.common;
@@ -22,7 +23,10 @@ pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let runs = runs.collect::<Result<Vec<_>, _>>()?;
     let mut comparison = with_context(common, |context| Ok(context.compare(&runs, by)?))?;
     if arguments.fail_on_regression {
-        comparison.gate = Some(RegressionGate::judge(&comparison, tolerances));
+        let mut gate = RegressionGate::judge(&comparison, tolerances);
+        let embedded = runs.iter().map(run::embedded_by).collect::<Result<Vec<_>, _>>()?;
+        gate.judge_builds(&comparison.runs, &embedded, &Build::current().revision);
+        comparison.gate = Some(gate);
     }
     let path = pages::comparison(&common.reports, &comparison)?;
     print(common, &comparison, || format!("{}\n\nreport  {}", comparison.to_text().trim_end(), path.display()))?;

@@ -19,6 +19,7 @@ mod paired;
 mod people;
 mod plots;
 mod protocols;
+mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sections;

@@ -423,6 +423,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
             embedder: "network <candle>".into(),
             device_name: "CPU".into(),
             faces_per_second: Quartiles { median: number, lower: number, upper: number },
+            by_round: vec![number; 3],
             ratio: Quartiles { median: number, lower: number, upper: number },
             stages: vec![
                 Stage { name: "stem".into(), seconds: number, share: number, gflops: Some(number) },
@@ -477,6 +478,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
     Throughput {
         schema: 2,
         config: "small".into(),
+        measured_at: 0,
         faces: 8,
         side: 80,
         mirrored: true,
@@ -526,8 +528,8 @@ fn a_measurement_is_a_whole_page_whatever_its_numbers() {
     for number in [0.25, 0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
         let html = render_throughput(&throughput(number)).unwrap();
         check(&html);
-        assert!(html.contains("1: first &amp; best") && html.contains("network &lt;candle&gt;"), "{number}");
-        assert_eq!(html.matches("<figure>").count(), 3);
+        assert!(html.contains("first\u{a0}&amp;\u{a0}best") && html.contains("network &lt;candle&gt;"), "{number}");
+        assert_eq!(html.matches("<figure>").count(), 4);
         for id in ["speed", "accuracy", "stages", "whole", "energy", "floor", "provenance"] {
             assert!(html.contains(&format!("<section id=\"{id}\"")), "{id}");
         }
@@ -562,6 +564,35 @@ fn a_speed_that_does_not_count_is_struck_out_in_words_too_and_is_never_the_faste
     ] {
         assert!(text.contains(line), "{line} is missing from\n{text}");
     }
+}
+
+#[test]
+fn a_variant_is_the_fastest_only_beyond_noise_and_a_slow_precision_is_said() {
+    use crate::model::Precision;
+    use crate::throughput::{Quartiles, VariantOutcome};
+    let measured = |rounds: &[[f64; 2]], precision| {
+        let mut measured = throughput(0.25);
+        measured.variants.truncate(2);
+        measured.rounds = rounds.len();
+        measured.variants[1].variant.engine.precision = precision;
+        for (i, cell) in measured.variants.iter_mut().enumerate() {
+            let VariantOutcome::Measured(one) = &mut cell.outcome else { panic!("{cell:?}") };
+            one.gate.passed = true;
+            one.by_round = rounds.iter().map(|round| round[i]).collect();
+            one.faces_per_second = Quartiles::of(&one.by_round).unwrap();
+        }
+        measured
+    };
+    // The machine slows down; the first is faster in each round, or in some.
+    let ahead = measured(&[[110.0, 100.0], [100.0, 91.0], [90.0, 80.0]], Precision::Bf16);
+    assert!(ahead.fastest_text().starts_with("Fastest: first & best, 100.0 faces per second, lowest"));
+    insta::assert_snapshot!(ahead.slower_than_f32().join("\n"), @"bf16 is slower than f32 here: 0.91 times its speed [0.90, 0.91] (cpu auto bf16 threads 1, each at its fastest batch size).");
+    let level = measured(&[[110.0, 112.0], [100.0, 95.0], [90.0, 90.0]], Precision::Bf16);
+    insta::assert_snapshot!(level.fastest_text(), @"first & best (100.0 faces per second) and second (95.0 faces per second) are equally fast within noise.");
+    assert!(level.slower_than_f32().is_empty());
+    insta::assert_snapshot!(measured(&[[100.0, 90.0]], Precision::F32).fastest_text(), @"Fastest: first & best, 100.0 faces per second in a single round, which does not show noise, lowest cosine to the reference 0.500000.");
+    let html = render_throughput(&ahead).unwrap();
+    assert!(html.contains("bf16 is slower than f32 here: 0.91 times its speed"), "{html}");
 }
 
 #[test]
