@@ -205,6 +205,10 @@ Examples:
   facevault compare demo-3fa9 demo-81c2
   facevault compare A B C --by tar@fmr=1e-3
       rank by the true accept rate at a false match rate of 0.001
+  facevault compare mtcnn-5ab1 other-detector-77c0 --same-pictures
+      only the faces whose photo and box are the same in both
+  facevault compare old/experiments/demo-3fa9 new/experiments/demo-3fa9
+      the same run, made by two releases
   facevault compare RELEASED CANDIDATE --fail-on-regression --tolerate eer=0.001 --tolerate speed=0.2
       accept an equal error rate up to 0.1 percentage points higher and a speed up to 20% lower";
 
@@ -218,7 +222,11 @@ pub struct CompareArgs {
     /// Metric to rank the runs by, as in a config's `expect`: `eer`, `tar@fmr=1e-3`, `auc`, `d_prime`, ….
     #[arg(long, value_name = "METRIC", default_value = "eer")]
     pub by: String,
-    /// Exit with code 5 if a run is worse than the first.
+    /// Compare faces only where photo and box are the same in all runs. Without it, a face is the same if its id and
+    /// identity are, whatever the crop.
+    #[arg(long)]
+    pub same_pictures: bool,
+    /// Exit with code 5 if a run is worse than the first, or cannot be compared with it.
     #[arg(long)]
     pub fail_on_regression: bool,
     /// Tolerate a regression of this size: of a metric in its own unit (`eer=0.001`), or of speed as a share

@@ -1,10 +1,19 @@
-//! Differences in what runs computed, and whether their numbers are comparable.
+//! Differences in what runs computed: key by key, and in one line.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::RunSummary;
+use crate::preprocess::Preprocess;
+
+/// Longest value that the one line shows, in characters.
+const SHORT: usize = 24;
+const PROFILE: &str = "preprocess.profile";
+/// Words of the key that says how faces are found.
+const DETECTOR: &str = "detector";
+/// Most keys of one part that the one line names.
+const NAMED: usize = 4;
 
 /// One key with different values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -15,15 +24,27 @@ pub struct Difference {
     pub values: Vec<Option<String>>,
 }
 
-/// The part of a plan that a difference belongs to.
+/// The part of a plan that a difference belongs to, in the order in which a face passes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlanPart {
+    /// Which faces, photos and identities there are.
     Dataset,
-    Protocol,
+    /// How faces are found in photos.
+    Detection,
     Preprocessing,
+    /// The network and its weights.
     Weights,
+    Precision,
+    Calibration,
+    Device,
+    /// The implementation of the network, and what it rounds to on a machine.
+    Arithmetic,
+    /// The version of the code between a picture and its embedding.
     Code,
+    /// Which pairs are compared.
+    Protocol,
+    /// What changes no number that is compared.
     Other,
 }
 
@@ -31,56 +52,118 @@ impl PlanPart {
     pub fn name(self) -> &'static str {
         match self {
             Self::Dataset => "dataset",
-            Self::Protocol => "protocol",
+            Self::Detection => "detection",
             Self::Preprocessing => "preprocessing",
             Self::Weights => "weights",
+            Self::Precision => "precision",
+            Self::Calibration => "calibration",
+            Self::Device => "device",
+            Self::Arithmetic => "arithmetic",
             Self::Code => "code",
+            Self::Protocol => "protocol",
             Self::Other => "other",
         }
     }
 
-    /// Whether a difference in this part makes numbers incomparable.
-    pub(super) fn makes_incomparable(self) -> bool {
-        matches!(self, Self::Dataset | Self::Protocol | Self::Preprocessing)
-    }
-
-    /// Which part of a plan a dotted key belongs to.
+    /// The part of a plan that a dotted key belongs to.
     fn of(key: &str) -> Self {
-        let first = key.split('.').next().unwrap_or_default();
-        let last = key.rsplit('.').next().unwrap_or_default();
-        match (first, last) {
+        let mut words = key.split('.');
+        match (words.next().unwrap_or_default(), words.next().unwrap_or_default()) {
             // Resampling depth, listing depth and additional output do not change what is measured.
-            ("similarity", "replicates" | "confidence" | "hardest") => Self::Other,
-            ("similarity", _) if key.starts_with("similarity.upstream") => Self::Other,
+            ("similarity", "replicates" | "confidence" | "hardest" | "upstream") => Self::Other,
             ("similarity" | "seed", _) => Self::Protocol,
+            ("dataset", "detect") => Self::Detection,
             ("dataset", _) => Self::Dataset,
             ("preprocess", _) => Self::Preprocessing,
-            ("code", _) | ("model", "embedder" | "device" | "precision" | "calibration") => Self::Code,
+            ("code", _) => Self::Code,
+            ("model", "precision") => Self::Precision,
+            ("model", "calibration") => Self::Calibration,
+            ("model", "device") => Self::Device,
+            ("model", "embedder") => Self::Arithmetic,
             ("model" | "weights", _) => Self::Weights,
             _ => Self::Other,
         }
     }
 }
 
-pub(super) fn headline(parts: &BTreeSet<PlanPart>) -> String {
-    let list = |parts: Vec<&str>| match parts.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last} differ", rest.join(", ")),
-        Some((last, _)) => format!("{last} differs").replace("weights differs", "weights differ"),
-        None => String::new(),
+impl Difference {
+    /// The key within its part, as words: `crop margin`.
+    fn words(&self) -> String {
+        let inside = ["dataset.detect.", "dataset.", "preprocess.", "model.", "similarity.", "arithmetic."];
+        let key = inside.iter().find_map(|prefix| self.key.strip_prefix(prefix)).unwrap_or(&self.key);
+        key.replace(['.', '_'], " ")
+    }
+
+    /// The values of two runs, if both are short enough for a line: `14 → 32`.
+    fn step(&self) -> Option<String> {
+        let [from, to] = &self.values[..] else { return None };
+        let short = |value: &Option<String>| {
+            let value = value.as_deref().unwrap_or("none");
+            let whole = value.strip_suffix(".0").unwrap_or(value);
+            (whole.chars().count() <= SHORT && !whole.contains(char::is_control)).then(|| whole.to_owned())
+        };
+        Some(format!("{} → {}", short(from)?, short(to)?))
+    }
+
+    fn in_all_runs(&self) -> bool {
+        self.values.iter().all(Option::is_some)
+    }
+}
+
+/// What differs, in one line: `differs: detection (keep largest → center-weighted), precision f32 → int8`.
+pub(super) fn headline(plan: &[Difference]) -> String {
+    let parts: BTreeSet<PlanPart> = plan.iter().map(|difference| difference.part).collect();
+    let differs = |key: &str| plan.iter().any(|difference| difference.key == key);
+    let follows = |part: PlanPart| match part {
+        // The boxes are part of the manifest, and each network and precision has its own implementation.
+        PlanPart::Dataset => parts.contains(&PlanPart::Detection),
+        PlanPart::Arithmetic => differs("model.network") || parts.contains(&PlanPart::Precision),
+        PlanPart::Calibration => parts.contains(&PlanPart::Precision),
+        PlanPart::Other => true,
+        _ => false,
     };
-    let names =
-        |wanted: fn(PlanPart) -> bool| parts.iter().copied().filter(|p| wanted(*p)).map(PlanPart::name).collect();
-    let forbidding = list(names(PlanPart::makes_incomparable));
-    if !forbidding.is_empty() {
-        return format!("not comparable: {forbidding}");
+    let named = parts.iter().filter(|part| !follows(**part)).map(|part| phrase(*part, plan));
+    let named: Vec<_> = named.collect();
+    if named.is_empty() { "the runs compute the same".into() } else { format!("differs: {}", named.join(", ")) }
+}
+
+/// One part of the headline.
+fn phrase(part: PlanPart, plan: &[Difference]) -> String {
+    let mut of_part: Vec<&Difference> = plan.iter().filter(|difference| difference.part == part).collect();
+    if let Some(profile) = of_part.iter().position(|difference| difference.key == PROFILE) {
+        // The names of two profiles say what differs, unless one has none.
+        let named = !of_part[profile].values.iter().flatten().any(|name| name == Preprocess::CUSTOM);
+        let profile = of_part.remove(profile);
+        if named {
+            of_part = vec![profile];
+        }
     }
-    let others = list(names(|part| !part.makes_incomparable() && part != PlanPart::Other));
-    let same = "same dataset, protocol and preprocessing";
-    if others.is_empty() {
-        "comparable: same dataset, protocol, preprocessing, weights and code".into()
-    } else {
-        format!("comparable: {same}; {others}")
+    // A key that only some runs have follows from another one's value, unless all of them do.
+    let decisive: Vec<&Difference> = match of_part.iter().copied().filter(|found| found.in_all_runs()).collect() {
+        found if Vec::is_empty(&found) => {
+            let detector = of_part.iter().position(|found| found.words() == DETECTOR);
+            vec![of_part[detector.unwrap_or_default()]]
+        }
+        found => found,
+    };
+    let mut named: Vec<String> = Vec::new();
+    for difference in &decisive {
+        let (words, step) = (difference.words(), difference.step());
+        named.push(match step {
+            // `precision f32 → int8`, and `detection none → mtcnn`.
+            Some(step) if words == part.name() || words == DETECTOR => {
+                return format!("{} {step}", part.name());
+            }
+            Some(step) => format!("{words} {step}"),
+            // A digest, or a text too long for a line: the table has it.
+            None if words == part.name() => return words,
+            None => words,
+        });
     }
+    let more = named.len().saturating_sub(NAMED);
+    named.truncate(NAMED);
+    named.extend((more > 0).then(|| format!("{more} more")));
+    format!("{} ({})", part.name(), named.join(", "))
 }
 
 pub(super) fn plan_differences(runs: &[RunSummary]) -> Vec<Difference> {
@@ -97,6 +180,11 @@ pub(super) fn plan_differences(runs: &[RunSummary]) -> Vec<Difference> {
     if modes.iter().any(|mode| *mode != modes[0]) {
         let values = modes.into_iter().map(Some).collect();
         found.push(Difference { key: "pairs compared".into(), part: PlanPart::Protocol, values });
+    }
+    // A profile is a name for what differs beside it, and alone it changes no pixel.
+    let preprocessing = found.iter().filter(|difference| difference.part == PlanPart::Preprocessing).count();
+    if let (1, Some(profile)) = (preprocessing, found.iter_mut().find(|difference| difference.key == PROFILE)) {
+        profile.part = PlanPart::Other;
     }
     found.sort_by_key(|difference| difference.part);
     found

@@ -1,18 +1,31 @@
 //! Formats a comparison for the terminal.
 
+use super::common::ChangedFaces;
 use super::{
-    Effect, EffectVerdict, Embeddings, FaceAgreement, HeadlineMetric, Paired, PairedFaces, PairedPairs, RankedRun,
-    Ranking, RunComparison, Speed,
+    ComparisonVerdict, Difference, Effect, EffectVerdict, Embeddings, FaceAgreement, Paired, PairedFaces, PairedPairs,
+    PairedRow, RankedRun, Ranking, RunComparison, Speed, Thresholds,
 };
+use crate::estimate::Estimate;
+use crate::numbers::Quantity;
 use crate::text_table::TextTable;
 
-/// Longest value in a table, in characters.
-const MAX_VALUE_WIDTH: usize = 30;
+/// Stands in for a missing value.
+const WITHOUT: &str = "–";
+/// Characters of a digest, and how many of them are shown.
+const DIGEST: usize = 64;
+const SHOWN_OF_DIGEST: usize = 12;
 
 impl RunComparison {
-    /// The comparison as text for the terminal.
-    pub fn to_text(&self) -> String {
-        let mut lines = vec![self.headline.clone(), String::new()];
+    /// The comparison as text for lines of `width` characters: what it comes to, what differs, and the numbers.
+    pub fn to_text(&self, width: usize) -> String {
+        let mut lines = self.verdict.as_ref().map_or_else(Vec::new, ComparisonVerdict::lines);
+        lines.push(self.headline.clone());
+        if let Some(paired) = &self.paired {
+            lines.push(paired.sentence());
+            lines.extend(paired.notes());
+        }
+        lines.extend(self.left_out_lines());
+        lines.push(String::new());
         lines.extend(self.runs.iter().enumerate().map(|(i, run)| format!("[{}]  {run}", i + 1)));
         let numbers = (1..=self.runs.len()).map(|i| format!("[{i}]"));
         for (title, found) in [("plan", &self.plan), ("provenance", &self.provenance)] {
@@ -25,17 +38,16 @@ impl RunComparison {
             let part = with_part.then(|| "differs in".to_owned());
             let head = part.into_iter().chain([title.to_owned()]).chain(numbers.clone());
             let rows = found.iter().map(|difference| {
-                let values =
-                    difference.values.iter().map(|value| value.as_deref().map_or_else(|| "–".into(), shortened));
                 let part = with_part.then(|| difference.part.name().to_owned());
-                part.into_iter().chain([difference.key.clone()]).chain(values)
+                part.into_iter().chain([difference.key.clone()]).chain(difference.shown())
             });
-            lines.extend([String::new(), TextTable::new(head).rows(rows).to_string()]);
+            lines.push(String::new());
+            lines.extend(TextTable::new(head).rows(rows).fitted(width, if with_part { 2 } else { 1 }));
         }
         lines.extend(self.arithmetic_sentence().into_iter().flat_map(|sentence| [String::new(), sentence]));
         match &self.paired {
-            Some(paired) => lines.extend(self.paired_lines(paired)),
-            None => lines.extend(self.stored_lines()),
+            Some(paired) => lines.extend(self.paired_lines(paired, width)),
+            None => lines.extend(self.stored_lines(width)),
         }
         lines.extend(self.speed_lines());
         if let Some(gate) = &self.gate {
@@ -46,7 +58,7 @@ impl RunComparison {
     }
 
     /// The metrics that each run stored.
-    fn stored_lines(&self) -> Vec<String> {
+    fn stored_lines(&self, width: usize) -> Vec<String> {
         let rows = self.metrics.iter().map(|row| {
             let values = (0..self.runs.len()).map(|run| {
                 let clear = if row.values[run].apart == Some(true) { " *" } else { "" };
@@ -54,8 +66,9 @@ impl RunComparison {
             });
             std::iter::once(row.name.clone()).chain(values)
         });
-        let mut lines = vec![String::new(), self.table("metric").rows(rows).to_string(), String::new()];
-        lines.extend(self.not_paired.iter().map(|reason| format!("not paired: {reason}")));
+        let mut lines = vec![String::new()];
+        lines.extend(self.table("metric").rows(rows).fitted(width, 1));
+        lines.push(String::new());
         lines.push(
             "each run on its own faces and pairs; differences are relative to [1]; * the intervals do not overlap"
                 .into(),
@@ -63,21 +76,19 @@ impl RunComparison {
         lines
     }
 
-    /// The metrics on the shared pairs, and how faces moved.
-    fn paired_lines(&self, paired: &Paired) -> Vec<String> {
-        let mut lines = vec![String::new(), paired.sentence()];
-        lines.extend(paired.left_out());
-        let metrics = paired.metrics.iter().filter(|row| row.values.iter().any(Option::is_some)).map(|row| {
-            let values = (0..self.runs.len()).map(|run| {
-                let value = row.values[run].as_ref().map_or_else(|| "–".into(), |v| row.metric.quantity().sentence(v));
-                match &row.effects[run] {
-                    Some(effect) => format!("{value}  {}", effect.sentence(row.metric)),
-                    None => value,
-                }
-            });
-            std::iter::once(row.name.clone()).chain(values)
+    /// The metrics on the shared pairs, the thresholds, and how faces moved.
+    fn paired_lines(&self, paired: &Paired, width: usize) -> Vec<String> {
+        let mut lines = vec![String::new()];
+        let rows = paired.rows().into_iter().map(|PairedRow { name, quantity, values, effects }| {
+            let cell = move |(value, effect): (Option<&Estimate>, &Option<Effect>)| {
+                let value = value.map_or_else(|| WITHOUT.into(), |value| quantity.sentence(value));
+                let effect = effect.as_ref().map(|effect| format!("  {}", effect.sentence(quantity)));
+                value + &effect.unwrap_or_default()
+            };
+            std::iter::once(name).chain(values.into_iter().zip(effects).map(cell))
         });
-        lines.extend([String::new(), self.table("metric").rows(metrics).to_string()]);
+        lines.extend(self.table("on the same pairs").rows(rows).fitted(width, 1));
+        lines.extend(self.threshold_lines(&paired.thresholds, width));
         let moved = paired
             .embeddings
             .iter()
@@ -88,8 +99,25 @@ impl RunComparison {
         if self.runs.len() > 2 {
             let title = format!("by {}", paired.ranking.by.name());
             let table = TextTable::new(["rank", "run", &title, "against the next"]).rows(paired.ranking.rows());
-            lines.extend([String::new(), table.to_string()]);
+            lines.push(String::new());
+            lines.extend(table.fitted(width, 2));
         }
+        lines
+    }
+
+    /// Each run's thresholds, and what keeping the first one's does.
+    fn threshold_lines(&self, thresholds: &Thresholds, width: usize) -> Vec<String> {
+        let rows = thresholds.at.iter().map(|at| {
+            let values = at.runs.iter().map(|threshold| Quantity::Cosine.sentence(threshold));
+            std::iter::once(format!("{:e}", at.target_fmr)).chain(values)
+        });
+        let mut lines = vec![String::new()];
+        lines.extend(self.table("threshold for FMR").rows(rows).fitted(width, 1));
+        let kept = thresholds
+            .kept
+            .iter()
+            .flat_map(|kept| (1..self.runs.len()).map(|run| format!("[{}]  {}", run + 1, kept.sentence(run))));
+        lines.extend(kept);
         lines
     }
 
@@ -117,21 +145,23 @@ impl Paired {
         let PairedFaces { common, identities, .. } = self.faces;
         let PairedPairs { mode, genuine, impostor } = self.pairs;
         format!(
-            "on the {common} faces of {identities} identities that all runs share: the same {genuine} genuine and \
-             {impostor} impostor pairs in each ({mode})"
+            "paired on the {common} faces of {identities} identities that all runs share: the same {genuine} genuine \
+             and {impostor} impostor pairs in each ({mode})"
         )
     }
 
-    /// Faces that are left out, and runs whose stored metrics cover other faces.
-    pub fn left_out(&self) -> Vec<String> {
-        let PairedFaces { missing, differing, ref embedded, ref stored_on_other_faces, .. } = self.faces;
-        let mut lines = Vec::new();
-        if missing + differing > 0 {
-            lines.push(format!(
-                "left out of the {} faces of [1]: {missing} not embedded in another run, {differing} with another \
-                 identity, image or content there",
-                embedded[0]
-            ));
+    /// What the shared faces have that is not the same in all runs, which faces are left out, and runs whose stored metrics
+    /// cover other faces.
+    pub fn notes(&self) -> Vec<String> {
+        let PairedFaces { common, changed, left_out, embedded, stored_on_other_faces, .. } = &self.faces;
+        let changes = changed.iter().enumerate().skip(1).filter(|(_, changed)| changed.bbox + changed.picture > 0);
+        let mut lines: Vec<String> = changes
+            .map(|(run, ChangedFaces { picture, bbox })| {
+                format!("[{}]: {bbox} of the {common} faces have another box, {picture} another picture", run + 1)
+            })
+            .collect();
+        if left_out.all() > 0 {
+            lines.push(format!("left out of the {} faces of [1]: {}", embedded[0], left_out.reasons()));
         }
         if !stored_on_other_faces.is_empty() {
             lines.push(format!("stored metrics cover other faces in {}", stored_on_other_faces.join(", ")));
@@ -140,13 +170,28 @@ impl Paired {
     }
 }
 
+impl ComparisonVerdict {
+    /// What it comes to, then each of several runs.
+    pub fn lines(&self) -> Vec<String> {
+        let runs: &[_] = if self.runs.len() > 1 { &self.runs } else { &[] };
+        std::iter::once(self.text.clone()).chain(runs.iter().map(|run| run.text.clone())).collect()
+    }
+}
+
+impl Difference {
+    /// The values of all runs. A digest by its first digits, as run names have it.
+    pub fn shown(&self) -> impl Iterator<Item = String> + '_ {
+        self.values.iter().map(|value| value.as_deref().map_or_else(|| WITHOUT.into(), one_line))
+    }
+}
+
 impl Effect {
     /// Difference, interval and verdict.
-    pub fn sentence(&self, metric: HeadlineMetric) -> String {
+    pub fn sentence(&self, quantity: Quantity) -> String {
         if self.verdict == EffectVerdict::Same {
             return "same".into();
         }
-        format!("{} {}", metric.quantity().effect(&self.difference), self.verdict.name())
+        format!("{} {}", quantity.effect(&self.difference), self.verdict.name())
     }
 }
 
@@ -187,20 +232,17 @@ impl Ranking {
         let quantity = self.by.quantity();
         let row = |(i, ranked): (usize, &RankedRun)| {
             let value = ranked.value.as_ref().map_or_else(|| "–".into(), |value| quantity.sentence(value));
-            let next = ranked.to_next.as_ref().map_or_else(String::new, |effect| effect.sentence(self.by));
+            let next = ranked.to_next.as_ref().map_or_else(String::new, |effect| effect.sentence(quantity));
             vec![(i + 1).to_string(), format!("[{}]", ranked.run + 1), value, next]
         };
         self.ranks.iter().enumerate().map(row).collect()
     }
 }
 
-/// Shortens a long value in the middle: the start of a digest and the end of a path identify them.
-fn shortened(value: &str) -> String {
-    let characters: Vec<char> = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if characters.len() <= MAX_VALUE_WIDTH {
-        return characters.into_iter().collect();
+/// A value on one line.
+fn one_line(value: &str) -> String {
+    if value.len() == DIGEST && value.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return format!("{}…", &value[..SHOWN_OF_DIGEST]);
     }
-    let (head, tail) =
-        (&characters[..MAX_VALUE_WIDTH / 2], &characters[characters.len() - (MAX_VALUE_WIDTH / 2 - 1)..]);
-    head.iter().chain(&['…']).chain(tail).collect()
+    value.replace(char::is_control, " ")
 }

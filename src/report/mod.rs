@@ -20,6 +20,7 @@ mod protocols;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sections;
+mod thresholds;
 mod throughput;
 mod verdict;
 mod waterfall;

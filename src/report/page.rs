@@ -193,6 +193,8 @@ pub(super) struct DataTable {
     pub note: String,
     /// Collapsed until the reader opens it.
     folded: bool,
+    /// On a narrow screen, each cell is on a line of its own, behind its column's name.
+    stacked: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -264,6 +266,11 @@ impl DataTable {
     /// The same table, collapsed until the reader opens it.
     pub fn folded(self) -> Self {
         Self { folded: true, ..self }
+    }
+
+    /// The same table for a narrow screen: too wide to scroll.
+    pub fn stacked(self) -> Self {
+        Self { stacked: true, ..self }
     }
 
     /// The same table with a note below it.
