@@ -13,6 +13,7 @@ pub fn say(line: &str) {
 const WIDTH_ELSEWHERE: usize = 120;
 
 /// Characters in a line of standard output.
+#[must_use]
 pub fn width() -> usize {
     terminal_size::terminal_size().map_or(WIDTH_ELSEWHERE, |(terminal_size::Width(width), _)| width.into())
 }

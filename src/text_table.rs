@@ -61,14 +61,15 @@ impl TextTable {
 }
 
 impl TextTable {
+    /// Whether it is at most `width` characters wide.
+    pub fn fits(&self, width: usize) -> bool {
+        self.lines().iter().all(|line| line.chars().count() <= width)
+    }
+
     /// The table if it is at most `width` characters wide. Otherwise, under the headings of the first `titles` cells, its
     /// rows below each other: those cells, then each other cell on a line of its own, behind its heading.
     pub fn fitted(&self, width: usize, titles: usize) -> Vec<String> {
-        let lines = self.lines();
-        let Some((headings, rows)) = self.rows.split_first() else { return lines };
-        if lines.iter().all(|line| line.chars().count() <= width) {
-            return lines;
-        }
+        let Some((headings, rows)) = self.rows.split_first().filter(|_| !self.fits(width)) else { return self.lines() };
         let below = |row: &Vec<String>| {
             let (title, cells) = row.split_at(titles.min(row.len()));
             let cells = headings.iter().skip(titles).zip(cells).filter(|(_, cell)| !cell.is_empty());

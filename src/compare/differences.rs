@@ -105,20 +105,47 @@ impl Difference {
         Some(format!("{} → {}", short(from)?, short(to)?))
     }
 
-    fn in_all_runs(&self) -> bool {
-        self.values.iter().all(Option::is_some)
+    /// Whether it does more than follow from another key: runs that have it have different values, or it is the one that
+    /// brings others along.
+    fn decides(&self) -> bool {
+        let mut values = self.values.iter().flatten();
+        let first = values.next();
+        values.any(|value| Some(value) != first) || self.words() == DETECTOR
+    }
+
+    /// The runs whose value is not the first one's.
+    fn changed(&self) -> impl Iterator<Item = usize> + '_ {
+        (1..self.values.len()).filter(|&run| self.values[run] != self.values[0])
+    }
+
+    /// Each value with the runs that have it, in order of first appearance.
+    pub fn by_value(&self) -> Vec<(Vec<usize>, Option<&str>)> {
+        let mut found: Vec<(Vec<usize>, Option<&str>)> = Vec::new();
+        for (run, value) in self.values.iter().map(Option::as_deref).enumerate() {
+            match found.iter_mut().find(|(_, other)| *other == value) {
+                Some((runs, _)) => runs.push(run),
+                None => found.push((vec![run], value)),
+            }
+        }
+        found
     }
 }
 
 /// What differs, in one line: `differs: detection (keep largest → center-weighted), precision f32 → int8`.
 pub(super) fn headline(plan: &[Difference]) -> String {
     let parts: BTreeSet<PlanPart> = plan.iter().map(|difference| difference.part).collect();
-    let differs = |key: &str| plan.iter().any(|difference| difference.key == key);
+    let changed = |of: &dyn Fn(&Difference) -> bool| -> BTreeSet<usize> {
+        plan.iter().filter(|found| of(found)).flat_map(Difference::changed).collect()
+    };
+    let all_changed =
+        |part: PlanPart, by: &dyn Fn(&Difference) -> bool| changed(&|found| found.part == part).is_subset(&changed(by));
     let follows = |part: PlanPart| match part {
         // The boxes are part of the manifest, and each network and precision has its own implementation.
-        PlanPart::Dataset => parts.contains(&PlanPart::Detection),
-        PlanPart::Arithmetic => differs("model.network") || parts.contains(&PlanPart::Precision),
-        PlanPart::Calibration => parts.contains(&PlanPart::Precision),
+        PlanPart::Dataset => all_changed(part, &|found| found.part == PlanPart::Detection),
+        PlanPart::Arithmetic => {
+            all_changed(part, &|found| found.part == PlanPart::Precision || found.key == "model.network")
+        }
+        PlanPart::Calibration => all_changed(part, &|found| found.part == PlanPart::Precision),
         PlanPart::Other => true,
         _ => false,
     };
@@ -138,12 +165,8 @@ fn phrase(part: PlanPart, plan: &[Difference]) -> String {
             of_part = vec![profile];
         }
     }
-    // A key that only some runs have follows from another one's value, unless all of them do.
-    let decisive: Vec<&Difference> = match of_part.iter().copied().filter(|found| found.in_all_runs()).collect() {
-        found if Vec::is_empty(&found) => {
-            let detector = of_part.iter().position(|found| found.words() == DETECTOR);
-            vec![of_part[detector.unwrap_or_default()]]
-        }
+    let decisive: Vec<&Difference> = match of_part.iter().copied().filter(|found| found.decides()).collect() {
+        found if Vec::is_empty(&found) => of_part.into_iter().take(1).collect(),
         found => found,
     };
     let mut named: Vec<String> = Vec::new();

@@ -22,6 +22,7 @@ pub struct PairedProtocol {
 }
 
 /// One run's part of it.
+#[derive(Clone, Copy)]
 struct Tested<'a> {
     accuracy: &'a Estimate,
     /// Pairs of the list, with and without embeddings.
@@ -83,4 +84,51 @@ pub fn accuracy_change(runs: &[(&[PairOutcome], &[PairOutcome])], level: f64) ->
     let distance = |pair: &PairOutcome| (pair.pair, pair.distance.to_bits());
     let same = runs.iter().all(|(without, with)| without.iter().map(distance).eq(with.iter().map(distance)));
     Some(Effect::judged(MetricDirection::Higher, difference(runs, level)?, same))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::EffectVerdict;
+
+    /// Pairs of rows 0–1, 2–3, …; genuine ones are decided rightly below a distance of 1.
+    fn outcomes(distances: &[f64]) -> Vec<PairOutcome> {
+        let pair = |(pair, distance): (u32, &f64)| PairOutcome {
+            pair,
+            rows: (2 * pair, 2 * pair + 1),
+            people: (pair, pair + 100),
+            same: true,
+            fold: 0,
+            distance: *distance,
+            threshold: 1.0,
+            accepted_for_val: false,
+        };
+        (0..).zip(distances).map(pair).collect()
+    }
+
+    #[test]
+    fn a_list_is_the_same_if_its_pairs_are_of_the_same_faces() {
+        let (accuracy, pairs) = (Estimate::default(), outcomes(&[0.5, 0.5, 0.5]));
+        let ids: Vec<String> = (0..6).map(|face| format!("f{face}")).collect();
+        let first = Tested { accuracy: &accuracy, listed: 3, outcomes: &pairs, ids: &ids };
+        // A run without the face 0, whose rows follow from the others, has the pairs of those.
+        let rows = |pair: &PairOutcome| (pair.rows.0 - 1, pair.rows.1 - 1);
+        let fewer: Vec<_> = pairs[1..].iter().map(|pair| PairOutcome { rows: rows(pair), ..*pair }).collect();
+        assert!(Tested { outcomes: &fewer, ids: &ids[1..], ..first }.is_on_the_list_of(&first));
+        assert!(!Tested { outcomes: &fewer, ..first }.is_on_the_list_of(&first), "other faces");
+        let turned: Vec<_> = pairs.iter().map(|pair| PairOutcome { same: false, ..*pair }).collect();
+        assert!(!Tested { outcomes: &turned, ..first }.is_on_the_list_of(&first));
+        assert!(!Tested { listed: 4, ..first }.is_on_the_list_of(&first), "a longer list");
+    }
+
+    #[test]
+    fn accuracies_are_compared_pair_by_pair() {
+        let right = outcomes(&[0.5; 40]);
+        let one_wrong = outcomes(&[&[2.0][..], &[0.5; 39]].concat());
+        let found = accuracy_change(&[(&right, &one_wrong)], 0.95).unwrap();
+        assert_eq!((found.difference.point, found.difference.n), (-0.025, 40));
+        assert!(found.difference.method.contains("1 of 40 decisions differ"), "{found:?}");
+        assert_eq!(accuracy_change(&[(&right, &right)], 0.95).unwrap().verdict, EffectVerdict::Same);
+        assert!(accuracy_change(&[(&right[..1], &one_wrong[1..])], 0.95).is_none(), "no pair in common");
+    }
 }

@@ -57,6 +57,16 @@ fn what_follows_from_another_difference_is_not_in_the_headline() {
     };
     assert_snapshot!(of(&|run| detect(run, "largest"), &|run| detect(run, "all")), @"differs: detection (keep largest → all)");
     assert_snapshot!(of(&|_| (), &|run| detect(run, "all")), @"differs: detection none → mtcnn");
+    // In the third run the dataset differs by itself.
+    let runs = [
+        with("1", |run| detect(run, "1")),
+        with("2", |run| detect(run, "2")),
+        with("3", |run| {
+            detect(run, "1");
+            set(&mut run.plan, "dataset.manifest", "3");
+        }),
+    ];
+    assert_snapshot!(compare(runs.into()).unwrap().headline, @"differs: dataset (manifest), detection (keep)");
     let margin = |profile: &'static str, margin: &'static str| {
         move |run: &mut RunSummary| {
             set(&mut run.plan, "preprocess.profile", profile);
@@ -72,7 +82,10 @@ fn what_follows_from_another_difference_is_not_in_the_headline() {
         }
     };
     assert_snapshot!(of(&|_| (), &precision), @"differs: precision f32 → int8");
-    // Of several runs, the keys alone.
+    // Of several runs, the keys alone, also where one of them has none.
+    let runs = ["1", "2"].map(|keep| with(keep, |run| detect(run, keep)));
+    let runs = runs.into_iter().chain([with("none", |_| ())]);
+    assert_snapshot!(compare(runs.collect()).unwrap().headline, @"differs: detection (detector, keep)");
     let runs = ["1", "2", "3"].map(|margin| with(margin, |run| set(&mut run.plan, "preprocess.crop.margin", margin)));
     assert_snapshot!(compare(runs.into()).unwrap().headline, @"differs: preprocessing (crop margin)");
 }
@@ -155,6 +168,29 @@ fn text_shows_differences_then_numbers() {
 
     each run on its own faces and pairs; differences are relative to [1]; * the intervals do not overlap
     ");
+}
+
+#[test]
+fn what_is_too_wide_for_a_line_is_below_each_other() {
+    let runs =
+        ["14.0", "32.0", "14.0"].map(|margin| with(margin, |run| set(&mut run.plan, "preprocess.crop.margin", margin)));
+    let text = compare(runs.into()).unwrap().to_text(40);
+    let shown: Vec<_> = text.lines().skip(6).take(12).collect();
+    assert_snapshot!(shown.join("\n"), @r"
+    differs in  plan
+    preprocessing  preprocess.crop.margin
+      [1] [3]  14.0
+      [2]      32.0
+
+    provenance: no difference
+
+    metric
+    equal error rate
+      [1]  0.32% [0.31%, 0.34%]
+      [2]  0.32% [0.31%, 0.34%]  =
+      [3]  0.32% [0.31%, 0.34%]  =
+    ");
+    assert!(text.lines().filter(|line| !line.starts_with("each run on its own")).all(|line| line.len() < 80), "{text}");
 }
 
 #[test]

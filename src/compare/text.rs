@@ -27,22 +27,9 @@ impl RunComparison {
         lines.extend(self.left_out_lines());
         lines.push(String::new());
         lines.extend(self.runs.iter().enumerate().map(|(i, run)| format!("[{}]  {run}", i + 1)));
-        let numbers = (1..=self.runs.len()).map(|i| format!("[{i}]"));
         for (title, found) in [("plan", &self.plan), ("provenance", &self.provenance)] {
-            if found.is_empty() {
-                lines.extend([String::new(), format!("{title}: no difference")]);
-                continue;
-            }
-            // Every difference in provenance is of one part: the column would say nothing.
-            let with_part = title == "plan";
-            let part = with_part.then(|| "differs in".to_owned());
-            let head = part.into_iter().chain([title.to_owned()]).chain(numbers.clone());
-            let rows = found.iter().map(|difference| {
-                let part = with_part.then(|| difference.part.name().to_owned());
-                part.into_iter().chain([difference.key.clone()]).chain(difference.shown())
-            });
             lines.push(String::new());
-            lines.extend(TextTable::new(head).rows(rows).fitted(width, if with_part { 2 } else { 1 }));
+            lines.extend(self.difference_lines(title, found, width));
         }
         lines.extend(self.arithmetic_sentence().into_iter().flat_map(|sentence| [String::new(), sentence]));
         match &self.paired {
@@ -55,6 +42,34 @@ impl RunComparison {
             lines.extend(gate.lines());
         }
         lines.join("\n") + "\n"
+    }
+
+    /// A column per run; where that is too wide, a line for each value with the runs that have it.
+    fn difference_lines(&self, title: &str, found: &[Difference], width: usize) -> Vec<String> {
+        if found.is_empty() {
+            return vec![format!("{title}: no difference")];
+        }
+        // Every difference in provenance is of one part: the column would say nothing.
+        let keys = |part: &str, key: &str| -> Vec<String> {
+            let part = (title == "plan").then(|| part.to_owned());
+            part.into_iter().chain([key.to_owned()]).collect()
+        };
+        let head = [keys("differs in", title), self.numbers()].concat();
+        let rows = found.iter().map(|found| [keys(found.part.name(), &found.key), found.shown()].concat());
+        let table = TextTable::new(head).rows(rows);
+        if table.fits(width) {
+            return table.lines();
+        }
+        let below = |found: &Difference| {
+            let values = found.by_value().into_iter().map(|(runs, value)| {
+                let runs: Vec<String> = runs.iter().map(|run| format!("[{}]", run + 1)).collect();
+                [runs.join(" "), shown(value)]
+            });
+            let values = TextTable::default().rows(values).indented(2);
+            [vec![keys(found.part.name(), &found.key).join("  ")], values.lines()].concat()
+        };
+        let head = keys("differs in", title).join("  ");
+        std::iter::once(head).chain(found.iter().flat_map(below)).collect()
     }
 
     /// The metrics that each run stored.
@@ -135,7 +150,12 @@ impl RunComparison {
 
     /// A table with a column per run.
     fn table(&self, title: &str) -> TextTable {
-        TextTable::new(std::iter::once(title.to_owned()).chain((1..=self.runs.len()).map(|i| format!("[{i}]"))))
+        TextTable::new([vec![title.to_owned()], self.numbers()].concat())
+    }
+
+    /// The runs as columns: `[1]`, `[2]`, ….
+    fn numbers(&self) -> Vec<String> {
+        (1..=self.runs.len()).map(|number| format!("[{number}]")).collect()
     }
 }
 
@@ -157,7 +177,10 @@ impl Paired {
         let changes = changed.iter().enumerate().skip(1).filter(|(_, changed)| changed.bbox + changed.picture > 0);
         let mut lines: Vec<String> = changes
             .map(|(run, ChangedFaces { picture, bbox })| {
-                format!("[{}]: {bbox} of the {common} faces have another box, {picture} another picture", run + 1)
+                format!(
+                    "[{}]: {bbox} of the {common} faces have another box or none, {picture} another picture",
+                    run + 1
+                )
             })
             .collect();
         if left_out.all() > 0 {
@@ -180,8 +203,8 @@ impl ComparisonVerdict {
 
 impl Difference {
     /// The values of all runs. A digest by its first digits, as run names have it.
-    pub fn shown(&self) -> impl Iterator<Item = String> + '_ {
-        self.values.iter().map(|value| value.as_deref().map_or_else(|| WITHOUT.into(), one_line))
+    pub fn shown(&self) -> Vec<String> {
+        self.values.iter().map(|value| shown(value.as_deref())).collect()
     }
 }
 
@@ -240,9 +263,12 @@ impl Ranking {
 }
 
 /// A value on one line.
-fn one_line(value: &str) -> String {
-    if value.len() == DIGEST && value.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return format!("{}…", &value[..SHOWN_OF_DIGEST]);
+fn shown(value: Option<&str>) -> String {
+    match value {
+        None => WITHOUT.into(),
+        Some(value) if value.len() == DIGEST && value.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            format!("{}…", &value[..SHOWN_OF_DIGEST])
+        }
+        Some(value) => value.replace(char::is_control, " "),
     }
-    value.replace(char::is_control, " ")
 }

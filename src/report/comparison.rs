@@ -23,8 +23,8 @@ pub(super) fn page(comparison: &RunComparison) -> Result<Page, ReportError> {
     if let Some(found) = &comparison.paired {
         sections.extend([
             runs(comparison),
-            paired::effects(comparison, found)?,
             thresholds::section(comparison, &found.thresholds),
+            paired::effects(comparison, found)?,
             differences(comparison),
             distributions(comparison)?,
             errors(comparison)?,

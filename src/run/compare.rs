@@ -47,7 +47,6 @@ impl RunContext<'_> {
         }
         let paired = loop {
             if candidates.len() < 2 {
-                left_out.iter().for_each(|run| self.progress.say(&format!("left out: {}", run.sentence())));
                 return Err(CompareError::TooFewLeft { left_out }.into());
             }
             match self.pair(&candidates, by, same_pictures)? {
@@ -61,7 +60,9 @@ impl RunContext<'_> {
         let directories = candidates.iter().map(|candidate| candidate.path.clone()).collect();
         let compared = compare::compare(candidates.into_iter().map(|candidate| candidate.summary).collect())?;
         let compared = RunComparison { left_out, directories, ..compared.with_paired(paired, speeds(&timings)) };
-        compared.left_out_lines().for_each(|line| self.progress.warn(&line));
+        for line in compared.left_out_lines() {
+            self.progress.warn(&line);
+        }
         Ok(compared)
     }
 

@@ -1,7 +1,6 @@
 //! Faces aligned by the landmarks of a table: drawn faces, each turned, scaled and moved in its photo, come out alike.
 
 use std::fs;
-use std::path::Path;
 
 use image::{Rgb, RgbImage};
 
