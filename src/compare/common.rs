@@ -341,6 +341,9 @@ mod tests {
         let common = shared(&first[..2], &[boxed("p", "p", "p", 270.0), boxed("q", "q", "q", 0.0)]);
         assert_eq!(common.rows, [[1], [0]]);
         assert_eq!(common.left_out.missing, 1);
+        // A quarter of overlap is another face, whatever its id.
+        let common = shared(&first[..2], &[boxed("p#1", "p", "p", 60.0), boxed("p#2", "p", "p", 300.0)]);
+        assert_eq!((&common.rows[..], common.left_out.ambiguous), (&[vec![1], vec![1]][..], 1));
         let close = [boxed("p#1", "p", "p", 0.0), boxed("p#2", "p", "p", 20.0)];
         let common = shared(&close, &[boxed("p", "p", "p", 18.0)]);
         assert_eq!((&common.rows[..], common.left_out.ambiguous), (&[vec![1], vec![0]][..], 1));
