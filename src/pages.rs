@@ -135,17 +135,32 @@ fn first_suspects(evaluation: &Evaluation) -> impl Iterator<Item = &Suspect> {
 }
 
 /// The page of a comparison: `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of
-/// all.
+/// all. Runs outside the `experiments` folder beside the reports may have the names of others: a digest of their folders
+/// keeps their pages apart.
 pub(crate) fn comparison(reports: &Path, comparison: &RunComparison) -> Result<PathBuf, Error> {
-    let names = comparison.runs.join("-vs-");
+    let names = comparison.directories.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy());
+    let (first, names) = (names.clone().next().unwrap_or_default(), names.collect::<Vec<_>>().join("-vs-"));
     let name = if names.len() <= LONGEST {
         format!("compare-{names}")
     } else {
-        let first: String = comparison.runs[0].chars().take(LONGEST / 4).collect();
+        let first: String = first.chars().take(LONGEST / 4).collect();
         let others = comparison.runs.len() - 1;
         format!("compare-{first}-vs-{others}-others-{}", Digest::of(names.as_bytes()).short(12))
     };
+    let folders = folders_digest(reports, &comparison.directories);
+    let name = folders.map_or(name.clone(), |digest| format!("{name}-{digest}"));
     write(reports, &name, &report::render_comparison(comparison)?)
+}
+
+/// A short digest of the runs' paths, unless all are in the `experiments` folder beside the reports.
+fn folders_digest(reports: &Path, directories: &[PathBuf]) -> Option<String> {
+    let reports = std::path::absolute(reports).ok();
+    let beside = reports.and_then(|reports| reports.parent()?.join("experiments").canonicalize().ok());
+    if directories.iter().all(|path| path.parent() == beside.as_deref()) {
+        return None;
+    }
+    let paths: Vec<_> = directories.iter().map(|path| path.to_string_lossy()).collect();
+    Some(Digest::of(paths.join("\n").as_bytes()).short(8))
 }
 
 /// The page of an ablation.

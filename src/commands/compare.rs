@@ -7,6 +7,7 @@ use crate::error::{CommandOutcome, Error};
 use crate::pages;
 use crate::provenance::Build;
 use crate::run::{self, RunDirectory};
+use crate::terminal;
 
 pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.common;
@@ -21,15 +22,17 @@ pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let tolerances = Tolerances::parse(&arguments.tolerate)?;
     let runs = arguments.runs.iter().map(|name| RunDirectory::find(&common.experiments, name));
     let runs = runs.collect::<Result<Vec<_>, _>>()?;
-    let mut comparison = with_context(common, |context| Ok(context.compare(&runs, by)?))?;
+    let mut comparison = with_context(common, |context| Ok(context.compare(&runs, by, arguments.same_pictures)?))?;
     if arguments.fail_on_regression {
-        let mut gate = RegressionGate::judge(&comparison, tolerances);
+        let mut gate = RegressionGate::judge(&comparison, tolerances).with_left_out(&comparison);
         let embedded = runs.iter().map(run::embedded_by).collect::<Result<Vec<_>, _>>()?;
         gate.judge_builds(&comparison.runs, &embedded, &Build::current().revision);
         comparison.gate = Some(gate);
     }
     let path = pages::comparison(&common.reports, &comparison)?;
-    print(common, &comparison, || format!("{}\n\nreport  {}", comparison.to_text().trim_end(), path.display()))?;
+    print(common, &comparison, || {
+        format!("{}\n\nreport  {}", comparison.to_text(terminal::width()).trim_end(), path.display())
+    })?;
     let passed = comparison.gate.is_none_or(|gate| gate.passed);
     Ok(if passed { CommandOutcome::Done } else { CommandOutcome::Regressed })
 }

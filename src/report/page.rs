@@ -227,6 +227,8 @@ pub(super) struct DataTable {
     narrow: bool,
     /// Rows shown, if not all; the others are collapsed until the reader opens them.
     first: Option<usize>,
+    /// On a narrow screen, each cell is on a line of its own, behind its column's name.
+    stacked: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -310,6 +312,11 @@ impl DataTable {
         // A fold of one or two rows would hide less than its own label takes.
         let first = (self.rows.len() > rows + 2).then_some(rows);
         Self { first, ..self }
+    }
+
+    /// The same table for a narrow screen: too wide to scroll.
+    pub fn stacked(self) -> Self {
+        Self { stacked: true, ..self }
     }
 
     /// The same table with a note below it.

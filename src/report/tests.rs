@@ -203,7 +203,7 @@ fn a_run_without_any_number_is_still_a_page() {
     poor.evaluation = sample::nothing();
     let comparison = compare(vec![poor, sample::summary("rich", 0.0)]).unwrap();
     check(&render_comparison(&comparison).unwrap());
-    let _ = comparison.to_text();
+    let _ = comparison.to_text(80);
 }
 
 /// A run of 200,000 faces: all their pairs, thousands of identities, every table and figure full.
@@ -258,11 +258,11 @@ fn an_identity_without_an_error_has_a_bound() {
 #[test]
 fn a_comparison_shows_differences_before_numbers() {
     let mut other = sample::summary("other-run", 0.1);
-    other.plan[5].1 = "lfw".into();
+    other.plan.push(("preprocess.crop.margin".into(), "32.0".into()));
     let html = render_comparison(&compare(vec![sample::summary("first-run", 0.0), other]).unwrap()).unwrap();
     check(&html);
-    assert_eq!(sections(&html), ["runs", "differences", "metrics", "distributions", "errors"]);
-    assert!(html.contains("Not comparable: preprocessing differs."));
+    assert_eq!(sections(&html), ["verdict", "runs", "differences", "metrics", "distributions", "errors"]);
+    assert!(html.contains("Differs: preprocessing (crop margin none → 32)."));
     assert!(html.contains(" pp") && html.contains("+0.1000"), "differences are shown");
 }
 
@@ -394,7 +394,7 @@ proptest! {
         other.evaluation = report.evaluation;
         let comparison = compare(vec![sample::summary("first", 0.0), other]).unwrap();
         check(&render_comparison(&comparison).unwrap());
-        prop_assert!(comparison.to_text().ends_with("do not overlap\n"));
+        prop_assert!(comparison.to_text(400).ends_with("do not overlap\n"));
     }
 }
 

@@ -6,6 +6,7 @@ mod arithmetic;
 mod breakdown;
 mod changed;
 mod compare;
+mod compare_sources;
 mod containers;
 mod cuda;
 mod detection;
