@@ -2,11 +2,11 @@
 
 use super::{print, with_context};
 use crate::cli::CompareArgs;
-use crate::compare::{HeadlineMetric, RegressionGate, Tolerances};
+use crate::compare::{CompareError, HeadlineMetric, RegressionGate, Tolerances};
 use crate::error::{CommandOutcome, Error};
 use crate::pages;
-use crate::run::RunDirectory;
-use crate::terminal;
+use crate::run::{RunDirectory, RunError};
+use crate::terminal::{self, say};
 
 pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.common;
@@ -21,7 +21,14 @@ pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let tolerances = Tolerances::parse(&arguments.tolerate)?;
     let runs = arguments.runs.iter().map(|name| RunDirectory::find(&common.experiments, name));
     let runs = runs.collect::<Result<Vec<_>, _>>()?;
-    let mut comparison = with_context(common, |context| Ok(context.compare(&runs, by, arguments.same_pictures)?))?;
+    let compared = with_context(common, |context| Ok(context.compare(&runs, by, arguments.same_pictures)?));
+    let mut comparison = match compared {
+        Err(Error::Run(RunError::Compare(left @ CompareError::TooFewLeft { .. }))) if arguments.fail_on_regression => {
+            say(&format!("gate: failed: {left}"));
+            return Ok(CommandOutcome::Regressed);
+        }
+        compared => compared?,
+    };
     if arguments.fail_on_regression {
         comparison.gate = Some(RegressionGate::judge(&comparison, tolerances).with_left_out(&comparison));
     }
