@@ -187,3 +187,40 @@ impl KeptRate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use crate::compare::paired_tests::{comparison, reference, run, without_intervals};
+
+    /// The same faces, all nearer to one direction: every cosine is higher.
+    fn nearer(by: f32) -> Vec<f32> {
+        let mut rows = reference();
+        for row in rows.chunks_exact_mut(8) {
+            row[0] += by;
+            let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
+            row.iter_mut().for_each(|value| *value /= length);
+        }
+        rows
+    }
+
+    #[test]
+    fn a_kept_threshold_says_which_way_each_rate_goes() {
+        let found = comparison(&[reference(), nearer(1.5), run(&[(0.9, 1), (0.05, 2)]), reference()]);
+        let thresholds = found.paired.unwrap().thresholds;
+        let kept = thresholds.kept.unwrap();
+        let say = |run: usize| without_intervals(&kept.sentence(run));
+        assert_snapshot!(say(1), @"keep 0.9000 and FMR rises from 0.087% to 4.52% […], FNMR falls from 98.75% to 64.58% […]; use 0.9706 […] for an FMR of 1e-3");
+        assert_snapshot!(say(2), @"keep 0.9000 and FMR may be unchanged (0.087% to 0.087% […]), FNMR may be unchanged (98.75% to 98.33% […]); use 0.8935 […] for an FMR of 1e-3");
+        assert_snapshot!(say(3), @"keep 0.9000: every compared pair has the same cosine");
+        let targets: Vec<_> = thresholds.at.iter().map(|at| at.target_fmr).collect();
+        assert_eq!(targets, [1e-2, 1e-3], "6,900 pairs do not resolve 1e-4");
+        for estimate in thresholds.at.iter().flat_map(|at| &at.runs) {
+            assert!(estimate.lower.unwrap() <= estimate.point && estimate.upper.unwrap() >= estimate.point);
+        }
+        // The reference goes the other way from the nearer one.
+        let turned = comparison(&[nearer(1.5), reference()]).paired.unwrap().thresholds.kept.unwrap();
+        assert_snapshot!(without_intervals(&turned.sentence(1)), @"keep 0.9706 and FMR may be unchanged (0.087% to ≤ 0.16%), FNMR may be unchanged (97.50% to 100.00% […]); use 0.9000 […] for an FMR of 1e-3");
+    }
+}

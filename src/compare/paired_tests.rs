@@ -295,7 +295,7 @@ fn tolerances_that_cannot_be_read_say_what_can() {
 
 /// The text with `[…]` for every interval, whose ends are another test's business, and without the padding that follows
 /// from their widths.
-fn without_intervals(text: &str) -> String {
+pub(crate) fn without_intervals(text: &str) -> String {
     let mut parts = text.split('[');
     let first = parts.next().unwrap_or_default().to_owned();
     let rest = parts.map(|part| match part.split_once(']') {

@@ -3,7 +3,7 @@
 use super::common::ChangedFaces;
 use super::{
     ComparisonVerdict, Difference, Effect, EffectVerdict, Embeddings, FaceAgreement, Paired, PairedFaces, PairedPairs,
-    PairedRow, RankedRun, Ranking, RunComparison, Speed, Thresholds,
+    PairedRow, PlanPart, RankedRun, Ranking, RunComparison, Speed, Thresholds,
 };
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
@@ -20,10 +20,7 @@ impl RunComparison {
     pub fn to_text(&self, width: usize) -> String {
         let mut lines = self.verdict.as_ref().map_or_else(Vec::new, ComparisonVerdict::lines);
         lines.push(self.headline.clone());
-        if let Some(paired) = &self.paired {
-            lines.push(paired.sentence());
-            lines.extend(paired.notes());
-        }
+        lines.extend(self.basis());
         lines.extend(self.left_out_lines());
         lines.push(String::new());
         lines.extend(self.runs.iter().enumerate().map(|(i, run)| format!("[{}]  {run}", i + 1)));
@@ -42,6 +39,17 @@ impl RunComparison {
             lines.extend(gate.lines());
         }
         lines.join("\n") + "\n"
+    }
+
+    /// What the numbers rest on, a line each: faces and pairs, what differs in them, and who is left out.
+    pub fn basis(&self) -> Vec<String> {
+        let Some(paired) = &self.paired else { return Vec::new() };
+        let mut lines = vec![paired.sentence()];
+        if self.plan.iter().any(|difference| difference.part == PlanPart::Protocol) {
+            lines.push("pairs and intervals in all runs are by the similarity options and seed of [1]".into());
+        }
+        lines.extend(paired.notes());
+        lines
     }
 
     /// A column per run; where that is too wide, a line for each value with the runs that have it.

@@ -9,7 +9,7 @@ use super::words::{
     GENUINE_AND_IMPOSTOR, count, maybe, or_dash, personal_data, run_number, sentence, value_and_interval,
 };
 use super::{ReportError, paired, thresholds};
-use crate::compare::{Difference, HeadlineMetric, Paired, RunComparison, RunSummary, Tone};
+use crate::compare::{Difference, HeadlineMetric, RunComparison, RunSummary, Tone};
 use crate::numbers::Quantity::{Cosine, Rate};
 use crate::similarity::Histograms;
 use crate::verification::Curve;
@@ -69,12 +69,10 @@ fn banner(comparison: &RunComparison) -> Banner {
 /// What differs, on how much the runs are compared, and what each of several comes to.
 fn verdicts(comparison: &RunComparison) -> Section {
     let several = comparison.verdict.iter().flat_map(|verdict| verdict.lines().into_iter().skip(1));
-    let paired = comparison.paired.as_ref();
     Section::new("verdict", "In short")
         .texts(several.map(|line| sentence(&line)))
         .text(sentence(&comparison.headline))
-        .texts(paired.map(|paired| sentence(&paired.sentence())))
-        .texts(paired.into_iter().flat_map(Paired::notes).map(|note| sentence(&note)))
+        .texts(comparison.basis().iter().map(|line| sentence(line)))
 }
 
 /// A run's histograms: of the pairs that all runs share, otherwise of its own pairs.
