@@ -34,7 +34,7 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · results · weights
-//! closeness · generated · hub · npy · numbers · sample · spelling · table · terminal · text_table
+//! closeness · generated · guides · hub · npy · numbers · sample · spelling · table · terminal · text_table
 //! ```
 //!
 //! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.
@@ -54,6 +54,7 @@ mod embed;
 pub mod error;
 #[cfg(test)]
 mod generated;
+mod guides;
 pub mod hub;
 pub mod npy;
 pub mod numbers;
@@ -79,5 +80,5 @@ use facevault_base::{file_lock, pickle, pointer};
 pub use facevault_cuda as cuda;
 pub use facevault_nn as model;
 pub use facevault_preprocess::{self as preprocess, quality};
-use facevault_stats::{breakdown, estimate, metrics, people};
+use facevault_stats::{breakdown, estimate, headline, metrics, people};
 pub use facevault_stats::{evaluate, protocol, similarity, verification};

@@ -29,6 +29,7 @@ mod scan;
 mod scan_cache;
 pub(crate) mod sealed_json;
 mod self_digest;
+mod short_name;
 mod source;
 pub mod synthetic;
 mod table;
@@ -58,6 +59,7 @@ pub use fault::{Fault, FaultIn};
 pub(crate) use hand_over::METADATA;
 pub use left_out::{LeftOut, LeftOutReason};
 pub use pair_list::{contradictions, read_pair_list};
+pub(crate) use short_name::short_name;
 pub use source::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
 pub use table::{SourceTable, TextColumn};
 

@@ -22,6 +22,11 @@ pub struct Preprocess {
     pub mirror: Mirror,
 }
 
+impl Preprocess {
+    /// Name of what is no profile.
+    pub const CUSTOM: &str = "custom";
+}
+
 /// The parts of a profile that a config changes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -91,7 +96,7 @@ impl PreprocessChanges {
             mirror: self.mirror.unwrap_or(profile.mirror),
         };
         if changed != *profile {
-            changed.profile = "custom".into();
+            changed.profile = Preprocess::CUSTOM.into();
         }
         changed
     }

@@ -3,12 +3,14 @@
 
 mod column;
 mod discard;
+mod outlying;
 mod slices;
 #[cfg(test)]
 mod tests;
 
 pub use column::{FaceColumn, GoodValues, Values};
 pub use discard::{Discard, DiscardCurve};
+pub use outlying::{Against, Outlier, SliceRate};
 pub use slices::{SkippedColumn, Slice, Slices, Warning};
 
 use schemars::JsonSchema;
