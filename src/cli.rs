@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
 use crate::provenance;
-use crate::run::RunState;
+use crate::run::{DEFAULT_FOLDER, RunState};
 use crate::throughput::{Choice, Reference};
 
 /// Face embeddings you can trust: pinned weights, exact row order, honest similarity statistics.
@@ -119,7 +119,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct CommonArgs {
     /// Folder that holds the runs.
-    #[arg(long, value_name = "DIR", default_value = "experiments")]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_FOLDER)]
     pub experiments: PathBuf,
     /// Folder for rendered reports.
     #[arg(long, value_name = "DIR", default_value = "reports")]
@@ -171,7 +171,9 @@ pub struct ExperimentArgs {
 const DETECT_HELP: &str = "\
 Writes DIR/face_metadata.csv: Phase 1's documented columns, the five landmarks, and the dataset's own columns, one line for \
 each face; and DIR/failures.csv, one line for each photo without a face to keep. What is found is kept by the photo's \
-content: an interrupted detection continues, and `experiment` on the same config does not detect again.
+content: an interrupted detection continues, and `experiment` on the same config does not detect again. As for \
+`experiment`, `embed.on_error` and `embed.max_failures` say how many photos may lack a face; with more, the tables are \
+written and the exit code is 1.
 
 Faces are personal data: so are the table and the crops.
 

@@ -26,8 +26,11 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
     print(common, &rows, || {
         let folder = common.experiments.display();
         match rows.is_empty() {
-            true if none => format!("no runs in {folder}; create one with `facevault experiment configs/demo.yaml`"),
-            true => format!("no such runs in {folder}; `facevault runs` without filters lists all"),
+            true if none => {
+                let option = run::experiments_option(&common.experiments);
+                format!("no runs in {folder}; create one with `facevault experiment configs/demo.yaml{option}`")
+            }
+            true => format!("no such runs in {folder}; without filters, `facevault runs` lists all"),
             false => text(&rows),
         }
     })?;

@@ -10,6 +10,7 @@ use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkRecord, EmbeddingMatrix, FailedFace};
 use crate::evaluate::Benchmarks;
 use crate::files;
+use crate::metrics::Metrics;
 use crate::preprocess::Mirror;
 use crate::provenance::Provenance;
 use crate::quality::Quality;
@@ -125,6 +126,8 @@ pub struct Lookup {
     pub identity_id: Option<String>,
     /// L2 length of its embedding.
     pub norm: f64,
+    /// Where this run accepts a pair; `None` before its evaluation, or where its pairs are too few for any.
+    pub threshold: Option<LookupThreshold>,
     /// The most similar other faces, nearest first.
     pub neighbours: Vec<Neighbour>,
 }
@@ -135,6 +138,24 @@ pub struct Neighbour {
     pub face_id: String,
     pub identity_id: Option<String>,
     pub cosine: f32,
+    /// Whether the cosine reaches the threshold; `None` without one.
+    pub accepted: Option<bool>,
+}
+
+/// The run's operating threshold: at a false match rate of 1e-3, or at the next higher one that its pairs resolve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LookupThreshold {
+    pub cosine: f64,
+    pub target_fmr: f64,
+}
+
+fn threshold(run: &RunDirectory) -> Result<Option<LookupThreshold>, RunError> {
+    if !run.has(RunDirectory::METRICS) {
+        return Ok(None);
+    }
+    let metrics: Metrics = run.json(RunDirectory::METRICS)?;
+    let point = metrics.operating();
+    Ok(point.and_then(|point| Some(LookupThreshold { cosine: point.threshold?, target_fmr: point.target_fmr })))
 }
 
 /// Finds a face in an embedded run. Fails with [`RunError::NoSuchFace`] with the nearest id, [`RunError::FailedFace`]
@@ -156,6 +177,7 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
     faces.check_matrix(run, &matrix)?;
     let face = |row: usize| &faces.manifest.faces[faces.rows[row]];
     let norm = matrix.row(row).iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    let threshold = threshold(run)?;
     let neighbours = similarity::nearest(&matrix.data, matrix.dimension, row, neighbours)
         .into_iter()
         .map(|(row, cosine)| Neighbour {
@@ -163,8 +185,9 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
             face_id: face(row).face_id.clone(),
             identity_id: face(row).identity_id.clone(),
             cosine,
+            accepted: threshold.map(|threshold| f64::from(cosine) >= threshold.cosine),
         })
         .collect();
     let identity_id = face(row).identity_id.clone();
-    Ok(Lookup { run: run.name(), face_id: face_id.into(), row, identity_id, norm, neighbours })
+    Ok(Lookup { run: run.name(), face_id: face_id.into(), row, identity_id, norm, threshold, neighbours })
 }
