@@ -35,7 +35,8 @@ Examples:
 Guides, step by step: `facevault guide`
 
 Exit codes, for every command:
-    0  done; single faces without an embedding are reported on standard error, with the reasons
+    0  done; single faces without an embedding are reported on standard error, with the reasons; a run in which
+       nothing can be compared says why it has no metrics
     1  failed: no face was embedded, or this machine, its network or its disk lacks what it takes
     2  wrong command line or config, or no such run or face
     3  done, but an expectation was missed or could not be judged
