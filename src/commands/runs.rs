@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
         match rows.is_empty() {
             true if none => {
                 let option = run::experiments_option(&common.experiments);
-                format!("no runs in {folder}; create one with `facevault experiment configs/demo.yaml{option}`")
+                format!("no runs in {folder}; create one with `facevault experiment CONFIG{option}`")
             }
             true => format!("no such runs in {folder}; without filters, `facevault runs` lists all"),
             false => text(&rows),

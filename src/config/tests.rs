@@ -116,7 +116,7 @@ fn a_message_shows_the_place_and_what_to_do() {
     assert_snapshot!(understood("", &[]).unwrap_err(), @r"
     error: the config is empty
      --> config.yaml
-      = help: it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example
+      = help: it needs at least `name`, `dataset` and `weights`; `facevault guide config-keys` lists every key
     ");
 }
 
@@ -585,8 +585,8 @@ fn broken_yaml() {
 
 #[test]
 fn files_that_are_no_config() {
-    assert_snapshot!(refused(""), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example");
-    assert_snapshot!(refused("# only a comment\n"), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example");
+    assert_snapshot!(refused(""), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; `facevault guide config-keys` lists every key");
+    assert_snapshot!(refused("# only a comment\n"), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; `facevault guide config-keys` lists every key");
     let bytes = b"name: small\ndescription: caf\xe9\n";
     let error = load_stored(bytes, Path::new("config.yaml"), &[], Path::new("/")).unwrap_err();
     assert_snapshot!(error, @r#"
