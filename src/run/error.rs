@@ -150,11 +150,11 @@ pub enum RunError {
     NoProtocol { run: String, protocol: String },
     /// `--fresh`, and a run that another build may have embedded.
     #[error(
-        "`--fresh` replaces no run: {run} was embedded by {builds}, and this is {here}; give the new run a name \
+        "`--fresh` replaces no run: {run} {how}, and this build is {here}; give the new run a name \
          (`--set name=…`) or a folder (`--experiments DIR`) of its own, or delete {}",
         path.display()
     )]
-    NotFresh { run: String, path: PathBuf, builds: String, here: String },
+    NotFresh { run: String, path: PathBuf, how: String, here: String },
     #[error("interrupted; {resume}")]
     Interrupted { resume: String },
 }

@@ -128,6 +128,7 @@ fn a_gate_does_not_pass_on_embeddings_that_another_build_computed() {
     // A run that reused embeddings is not taken for this build's, and is left alone.
     let (_, error) = run(2, &["--set", "name=candidate", "--fresh"]);
     assert!(error.starts_with("error: `--fresh` replaces no run: candidate-"), "{error}");
+    assert!(error.contains(" has the embeddings of small-"), "{error}");
     assert!(
         error.contains(
             "(`--set name=…`) or a folder (`--experiments DIR`) of its own, or delete experiments/candidate-"
@@ -157,7 +158,7 @@ fn a_gate_does_not_pass_on_embeddings_that_another_build_computed() {
         "{told}"
     );
     let (_, error) = run(2, &["--set", "name=own", "--fresh"]);
-    assert!(error.contains(" was embedded by aaaaaaaaaaaa, and this is "), "{error}");
+    assert!(error.contains(" was embedded by aaaaaaaaaaaa, and this build is "), "{error}");
 }
 
 #[test]
