@@ -272,13 +272,15 @@ pub struct RunsArgs {
 }
 
 const COMPARE_HELP: &str = "\
-Faces are matched by face_id; a face whose identity, image or content differs between runs is left out. All runs are \
-evaluated on the same pairs, chosen by the first run's similarity options and seed, and resampled with the same people, \
-so each interval is that of the difference itself, not of two separate numbers. A metric is better or worse if its whole \
-interval is; otherwise these faces cannot tell. Takes as long as evaluating each run, and memory for two embedding matrices.
+Says what each run comes to against the first, what differs, and the numbers on the same pairs of the faces that all runs \
+share. Faces are matched by face_id and identity, whatever the box, crop or picture; what differs is counted. The first \
+run's similarity options and seed choose the pairs, and all runs are resampled with the same people, so each interval is \
+that of the difference itself, not of two separate numbers. A metric is better or worse if its whole interval is; \
+otherwise these faces cannot tell. A run that cannot be compared is left out, with the reason. Takes as long as evaluating \
+each run, and memory for two embedding matrices.
 
 As a CI gate: with --fail-on-regression the exit code is 5 if a run is worse than the first by more than tolerated, \
-with the whole interval, in eer, tar@fmr=1e-1 … 1e-6, auc or d_prime (tolerance 0); if the runs share no pairs; or if it \
+with the whole interval, in eer, tar@fmr=1e-1 … 1e-6, auc or d_prime (tolerance 0); if it is left out; or if it \
 has the first run's own embeddings, which say nothing about a new build (`experiment --fresh` embeds again). Only if a \
 tolerance names them, genuine.mean, genuine.std, impostor.mean and impostor.std are judged, in both directions, and speed, \
 where both runs have several chunks from the same machine, device, threads and build profile.
@@ -287,6 +289,10 @@ Examples:
   facevault compare demo-3fa9 demo-81c2
   facevault compare A B C --by tar@fmr=1e-3
       rank by the true accept rate at a false match rate of 0.001
+  facevault compare mtcnn-5ab1 other-detector-77c0 --same-pictures
+      only the faces whose picture and box are the same in both
+  facevault compare old/experiments/demo-3fa9 new/experiments/demo-3fa9
+      the same run, made by two releases
   facevault compare RELEASED CANDIDATE --fail-on-regression --tolerate eer=0.001 --tolerate speed=0.2
       accept an equal error rate up to 0.1 percentage points higher and a speed up to 20% lower";
 
@@ -300,7 +306,11 @@ pub struct CompareArgs {
     /// Metric to rank the runs by, as in a config's `expect`: `eer`, `tar@fmr=1e-3`, `auc`, `d_prime`, ….
     #[arg(long, value_name = "METRIC", default_value = "eer")]
     pub by: String,
-    /// Exit with code 5 if a run is worse than the first.
+    /// Compare faces only where picture and box are the same in all runs. Without it, a face is the same if its id and
+    /// identity are, whatever the crop.
+    #[arg(long)]
+    pub same_pictures: bool,
+    /// Exit with code 5 if a run is worse than the first, or cannot be compared with it.
     #[arg(long)]
     pub fail_on_regression: bool,
     /// Tolerate a regression of this size: of a metric in its own unit (`eer=0.001`), or of speed as a share

@@ -22,6 +22,7 @@
 //! Each module uses only modules on lines below its own:
 //!
 //! ```text
+//! schemas
 //! commands
 //! pages
 //! error
@@ -33,7 +34,7 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · results · weights
-//! closeness · guides · hub · npy · numbers · sample · spelling · terminal · text_table
+//! closeness · generated · guides · hub · npy · numbers · sample · spelling · table · terminal · text_table
 //! ```
 //!
 //! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.
@@ -51,6 +52,8 @@ pub mod dataset;
 mod detect;
 mod embed;
 pub mod error;
+#[cfg(test)]
+mod generated;
 mod guides;
 pub mod hub;
 pub mod npy;
@@ -64,7 +67,9 @@ mod reproduce;
 pub mod results;
 mod run;
 mod sample;
+pub mod schemas;
 mod spelling;
+mod table;
 pub mod terminal;
 mod text_table;
 pub mod throughput;

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::ablation::AblationResult;
 use crate::compare::{RunComparison, RunSummary};
 use crate::config::ExperimentConfig;
+use crate::dataset;
 use crate::digest::Digest;
 use crate::embed::{self, FaceReader};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
+use crate::people::Suspect;
 use crate::provenance::{self, Provenance};
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
@@ -47,8 +49,16 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
             message: failure.message,
         })
         .collect();
-    let pictures = if config.report.pictures { pictures(run, &config, &evaluation)? } else { BTreeMap::new() };
+    let (mut exemplars, mut shown) = (BTreeMap::new(), BTreeMap::new());
+    if config.report.pictures {
+        let faces = EmbeddedFaces::open(run)?;
+        let identities =
+            first_suspects(&evaluation).flat_map(|one| [one.labelled_as.as_str(), one.looks_like.as_str()]);
+        exemplars = run::exemplars(run, &faces, &evaluation, &identities.collect())?;
+        shown = pictures(&config, &faces, &evaluation, &exemplars);
+    }
     let html = report::render(&Report {
+        facts: facts(&run_id, &plan, &provenance, &evaluation),
         run_id,
         description: config.description,
         command: run::command(&provenance.config),
@@ -60,40 +70,97 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         failures,
         left_out: provenance.dataset.left_out.to_string(),
         agreement: run::agreement(run)?,
-        pictures,
+        pictures: shown,
+        exemplars,
         unpinned: provenance.unpinned(),
         cautions: provenance.dataset.cautions,
     })?;
     write(reports, &run.name(), &html)
 }
 
-/// Faces of the hardest pairs and of the first suspects as PNGs, as the network saw them. Faces that can no longer be read
-/// are missing.
-fn pictures(
-    run: &RunDirectory,
-    config: &ExperimentConfig,
+/// What was run on what, in the words of the plan.
+fn facts(
+    run_id: &str,
+    plan: &[(String, String)],
+    provenance: &Provenance,
     evaluation: &Evaluation,
-) -> Result<BTreeMap<u32, Vec<u8>>, Error> {
-    let faces = EmbeddedFaces::open(run)?;
+) -> Vec<(&'static str, String)> {
+    let value = |key: &str| plan.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    let faces = &evaluation.metrics.faces;
+    let dataset = dataset::short_name(&provenance.dataset.source);
+    let crop = match (value("preprocess.crop.mode"), value("preprocess.crop.margin"), value("preprocess.crop.unit")) {
+        (Some("box"), Some(margin), Some(unit)) => format!("box + {margin} {}", unit.replace('-', " ")),
+        (mode, ..) => mode.unwrap_or_default().to_owned(),
+    };
+    let detector = provenance.dataset.detection.as_ref().map(|detection| format!(", {}", detection.detector));
+    let profile = value("preprocess.profile").map(|profile| format!(", profile {profile}"));
+    let weights = &provenance.weights;
+    let place = weights.origin.location.rsplit(['/', '\\']).next().unwrap_or_default();
+    let session = provenance.embedding_sessions().last();
+    let date = session.map(|session| provenance::utc(session.ended.unwrap_or(session.started)));
+    let device = session.map(|session| match session.device.starts_with("CPU") {
+        true => format!("{}, {}", session.device, session.machine.cpu),
+        false => session.device.clone(),
+    });
+    let mut facts = vec![
+        ("Run", run_id.to_owned()),
+        ("Dataset", format!("{dataset}: {} faces of {} identities", faces.manifest, faces.identities)),
+        ("Network", value("model.network").unwrap_or_default().to_owned()),
+        ("Weights", format!("{place}, sha256 {}", weights.sha256.short(12))),
+        ("Crop", crop + &detector.unwrap_or_default() + &profile.unwrap_or_default()),
+        ("Precision", value("model.precision").unwrap_or_default().to_owned()),
+    ];
+    facts.extend(device.map(|device| ("Device", device)));
+    facts.extend(date.map(|date| ("Embedded", date)));
+    facts
+}
+
+/// Faces of the hardest pairs, of the first suspects and of `exemplars`, as PNGs, as the network saw them. Faces that can no
+/// longer be read are missing.
+fn pictures(
+    config: &ExperimentConfig,
+    faces: &EmbeddedFaces,
+    evaluation: &Evaluation,
+    exemplars: &BTreeMap<String, u32>,
+) -> BTreeMap<u32, Vec<u8>> {
     let reader = FaceReader::new(&faces.manifest, &config.preprocess, &config.dataset);
     let pairs = evaluation.hardest.iter().flat_map(|pair| [pair.row_a, pair.row_b]);
-    let suspects = evaluation.people.audit.suspects.iter().take(report::SUSPECTS_SHOWN).map(|suspect| suspect.row);
-    let rows: BTreeSet<u32> = pairs.chain(suspects).collect();
-    Ok(rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
+    let suspects = first_suspects(evaluation).map(|suspect| suspect.row);
+    let rows: BTreeSet<u32> = pairs.chain(suspects).chain(exemplars.values().copied()).collect();
+    rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect()
+}
+
+fn first_suspects(evaluation: &Evaluation) -> impl Iterator<Item = &Suspect> {
+    evaluation.people.audit.suspects.iter().take(report::SUSPECTS)
 }
 
 /// The page of a comparison: `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of
-/// all.
+/// all. Runs outside the `experiments` folder beside the reports may have the names of others: a digest of their folders
+/// keeps their pages apart.
 pub(crate) fn comparison(reports: &Path, comparison: &RunComparison) -> Result<PathBuf, Error> {
-    let names = comparison.runs.join("-vs-");
+    let names = comparison.directories.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy());
+    let (first, names) = (names.clone().next().unwrap_or_default(), names.collect::<Vec<_>>().join("-vs-"));
     let name = if names.len() <= LONGEST {
         format!("compare-{names}")
     } else {
-        let first: String = comparison.runs[0].chars().take(LONGEST / 4).collect();
+        let first: String = first.chars().take(LONGEST / 4).collect();
         let others = comparison.runs.len() - 1;
         format!("compare-{first}-vs-{others}-others-{}", Digest::of(names.as_bytes()).short(12))
     };
+    let folders = folders_digest(reports, &comparison.directories);
+    let name = folders.map_or(name.clone(), |digest| format!("{name}-{digest}"));
     write(reports, &name, &report::render_comparison(comparison)?)
+}
+
+/// A short digest of the runs' paths, unless all are in the `experiments` folder beside the reports.
+fn folders_digest(reports: &Path, directories: &[PathBuf]) -> Option<String> {
+    let reports = std::path::absolute(reports).ok();
+    let beside = reports.and_then(|reports| reports.parent()?.join("experiments").canonicalize().ok());
+    if directories.iter().all(|path| path.parent() == beside.as_deref()) {
+        return None;
+    }
+    let paths: Vec<_> = directories.iter().map(|path| path.to_string_lossy()).collect();
+    Some(Digest::of(paths.join("\n").as_bytes()).short(8))
 }
 
 /// The page of an ablation.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{ContainerFile, LeftOut};
@@ -14,8 +15,8 @@ use crate::digest::Digest;
 use crate::model::{EmbedderInfo, device};
 use crate::weights::WeightsOrigin;
 
-/// `provenance.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Where a run's numbers come from: source, compiler, machine, inputs and times. `provenance.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Provenance {
     /// The program.
     pub build: Build,
@@ -40,7 +41,7 @@ pub struct Provenance {
 
 /// What computes a run's embeddings: identified by its result for two built-in pictures, and described by the machine
 /// that started the run. Only the same arithmetic may resume the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunArithmetic {
     /// Digest of the pictures' preprocessed pixels and their embeddings.
     pub fingerprint: Digest,
@@ -71,7 +72,7 @@ impl RunArithmetic {
 }
 
 /// A run with the same embeddings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Adopted {
     /// Name of its directory.
     pub run: String,
@@ -96,7 +97,7 @@ impl Provenance {
 }
 
 /// The program that computed the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Build {
     /// Version of the package.
     pub version: String,
@@ -113,7 +114,7 @@ pub struct Build {
 }
 
 /// The config and its overrides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigOrigin {
     /// The config file, absolute.
     pub path: PathBuf,
@@ -124,7 +125,7 @@ pub struct ConfigOrigin {
 }
 
 /// The dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetOrigin {
     /// The config's `dataset` with all paths resolved.
     pub source: serde_json::Value,
@@ -153,7 +154,7 @@ pub struct DatasetOrigin {
 }
 
 /// What found a dataset's faces in its photos.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DetectionOrigin {
     /// The detector, as configs spell it.
     pub detector: String,
@@ -182,7 +183,7 @@ impl DetectionOrigin {
 }
 
 /// One start or resume.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSession {
     /// Start, seconds since the epoch (UTC).
     pub started: u64,
@@ -204,7 +205,7 @@ pub struct RunSession {
 }
 
 /// A machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineInfo {
     /// Host name.
     pub host: String,

@@ -9,6 +9,15 @@ pub fn say(line: &str) {
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
+/// Width of lines on standard output that is not a terminal.
+const WIDTH_ELSEWHERE: usize = 120;
+
+/// Characters in a line of standard output.
+#[must_use]
+pub fn width() -> usize {
+    terminal_size::terminal_size().map_or(WIDTH_ELSEWHERE, |(terminal_size::Width(width), _)| width.into())
+}
+
 /// Writes a result and a newline to standard output.
 ///
 /// # Errors

@@ -60,6 +60,27 @@ impl TextTable {
     }
 }
 
+impl TextTable {
+    /// Whether it is at most `width` characters wide.
+    pub fn fits(&self, width: usize) -> bool {
+        self.lines().iter().all(|line| line.chars().count() <= width)
+    }
+
+    /// The table if it is at most `width` characters wide. Otherwise, under the headings of the first `titles` cells, its
+    /// rows below each other: those cells, then each other cell on a line of its own, behind its heading.
+    pub fn fitted(&self, width: usize, titles: usize) -> Vec<String> {
+        let Some((headings, rows)) = self.rows.split_first().filter(|_| !self.fits(width)) else { return self.lines() };
+        let below = |row: &Vec<String>| {
+            let (title, cells) = row.split_at(titles.min(row.len()));
+            let cells = headings.iter().skip(titles).zip(cells).filter(|(_, cell)| !cell.is_empty());
+            let cells = Self::default().rows(cells.map(|(heading, cell)| [heading, cell].map(Clone::clone)));
+            [vec![title.join("  ")], cells.indented(2).lines()].concat()
+        };
+        let title = headings[..titles.min(headings.len())].join("  ");
+        std::iter::once(title).chain(rows.iter().flat_map(below)).collect()
+    }
+}
+
 impl fmt::Display for TextTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lines().join("\n"))
@@ -78,5 +99,14 @@ mod tests {
         let numbers = table.numbers_right().indented(2);
         assert_eq!(numbers.lines(), ["  metric    value", "  d′          1.5", "  accuracy  99.25  ✗"]);
         assert_eq!(TextTable::default().to_string(), "");
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_has_its_cells_below_each_other() {
+        let table = TextTable::new(["key", "[1]", "[2]"]).rows([["seed", "1", "2"], ["name", "one", ""]]);
+        assert_eq!(table.fitted(14, 1), table.lines());
+        assert_eq!(table.fitted(13, 1), ["key", "seed", "  [1]  1", "  [2]  2", "name", "  [1]  one"]);
+        assert_eq!(table.fitted(1, 2), ["key  [1]", "seed  1", "  [2]  2", "name  one"]);
+        assert!(TextTable::default().fitted(1, 1).is_empty());
     }
 }

@@ -1,9 +1,8 @@
 //! Values of runs, and changes between them.
 
-use crate::compare::{Effect, HeadlineMetric, MeasuredRun, MetricDirection};
+use crate::compare::{Effect, HeadlineMetric, MeasuredRun, MetricDirection, accuracy_change};
 use crate::estimate::Estimate;
 use crate::protocol::PairOutcome;
-use crate::protocol::uncertainty::difference;
 use crate::verification::paired::{self, Replicated};
 
 /// The values of several runs in one metric, on the pairs they share.
@@ -69,9 +68,7 @@ impl RunValues for Accuracies {
         let of = |run: usize| self.runs[run].1.as_slice();
         let level = self.runs.first()?.0.level;
         let outcomes: Vec<_> = pairs.iter().map(|&(without, with)| (of(without), of(with))).collect();
-        let distances = |run: usize| of(run).iter().map(|outcome| (outcome.pair, outcome.distance.to_bits()));
-        let same = pairs.iter().all(|&(without, with)| distances(without).eq(distances(with)));
-        Some(Effect::judged(MetricDirection::Higher, difference(&outcomes, level)?, same))
+        accuracy_change(&outcomes, level)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `experiment CONFIG`: all steps.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::embed::EmbedOutput;
@@ -17,17 +18,23 @@ use crate::published::{self, PublishedResult};
 use crate::run::{self, Evaluated, MissingBoxes, RunContext, RunDirectory};
 
 /// What `experiment --json` prints.
-#[derive(Debug, Serialize)]
-struct ExperimentOutput<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ExperimentOutput<'a> {
+    /// `complete`, `already-complete` if there was nothing to do, or `nothing-embedded`.
     status: &'static str,
     #[serde(flatten)]
     embedded: EmbedOutput,
+    /// Path of the report; `None` without metrics.
     report: Option<String>,
+    /// The config's expectations (`expect:`), judged.
     expectations: &'a [Judged],
+    /// Why there are no metrics, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_evaluated: Option<&'a str>,
+    /// The content of `metrics.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a Metrics>,
+    /// The config's published values (`published:`) beside the measured ones.
     published: Vec<PublishedResult>,
 }
 

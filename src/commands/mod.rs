@@ -19,6 +19,8 @@ mod shared;
 mod throughput;
 mod verify;
 
+pub(crate) use embed::EmbedOutput;
+pub(crate) use experiment::ExperimentOutput;
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, CommonArgs};

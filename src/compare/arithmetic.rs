@@ -6,10 +6,11 @@ use super::{Difference, PlanPart, RunComparison, RunSummary};
 const KEY: &str = "arithmetic.";
 const FINGERPRINT: &str = "arithmetic.fingerprint";
 
-/// Whether all runs have the same fingerprint. Fingerprints depend on preprocessing and weights: if those differ, they
-/// say nothing about the arithmetic.
+/// Whether all runs have the same fingerprint. Fingerprints depend on preprocessing, weights and precision: if those
+/// differ, they say nothing about the arithmetic.
 pub(super) fn same(runs: &[RunSummary], plan: &[Difference]) -> Option<bool> {
-    if plan.iter().any(|difference| matches!(difference.part, PlanPart::Preprocessing | PlanPart::Weights)) {
+    use PlanPart::{Calibration, Precision, Preprocessing, Weights};
+    if plan.iter().any(|difference| matches!(difference.part, Preprocessing | Weights | Precision | Calibration)) {
         return None;
     }
     let fingerprints = runs.iter().map(fingerprint).collect::<Option<Vec<_>>>()?;
@@ -20,12 +21,12 @@ fn fingerprint(run: &RunSummary) -> Option<&str> {
     run.provenance.iter().find(|(key, _)| key == FINGERPRINT).map(|(_, value)| value.as_str())
 }
 
-/// Moves differing arithmetic, with the machines, to the differences in code; if it does not differ or is unknown, only
+/// Moves differing arithmetic, with the machines, to the differences in the plan; if it does not differ or is unknown, only
 /// the machines stay in provenance.
 pub(super) fn reclassify(same: Option<bool>, plan: &mut Vec<Difference>, provenance: &mut Vec<Difference>) {
     if same == Some(false) {
         let moved = provenance.extract_if(.., |difference| difference.key.starts_with(KEY));
-        plan.extend(moved.map(|difference| Difference { part: PlanPart::Code, ..difference }));
+        plan.extend(moved.map(|difference| Difference { part: PlanPart::Arithmetic, ..difference }));
         plan.sort_by_key(|difference| difference.part);
     } else {
         provenance.retain(|difference| difference.key != FINGERPRINT);

@@ -92,8 +92,8 @@ impl RegressionGate {
         for run in 1..comparison.runs.len() {
             let finding =
                 |what: String, text: String| Finding { run: comparison.runs[run].clone(), number: run + 1, what, text };
-            match (&comparison.paired, &comparison.not_paired) {
-                (Some(paired), _) => {
+            match &comparison.paired {
+                Some(paired) => {
                     for (what, text) in quality(paired, run, &tolerances) {
                         regressions.push(finding(what, text));
                     }
@@ -101,10 +101,7 @@ impl RegressionGate {
                         not_judged.push(finding(what, text));
                     }
                 }
-                (None, reason) => {
-                    let reason = reason.as_deref().unwrap_or("the runs were not paired");
-                    regressions.push(finding("pairs".into(), format!("cannot be judged: {reason}")));
-                }
+                None => regressions.push(finding("pairs".into(), "cannot be judged: the runs were not paired".into())),
             }
             let Some(tolerance) = tolerances.speed else { continue };
             match speed(comparison.speed.get(run).and_then(Option::as_ref), tolerance) {

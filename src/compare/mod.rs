@@ -1,7 +1,8 @@
-//! Two or more runs, side by side: differences in what they computed come before differences in the numbers.
+//! Two or more runs, side by side: what they come to, what they computed differently, and the numbers.
 //!
-//! `differences` lists what differs, `stored` sets the runs' own metrics side by side, `pairing` evaluates all runs on the
-//! same pairs of the faces they share, `gate` judges the result. Pure: the caller loads the matrices.
+//! `differences` lists what differs, `common` finds the faces that all runs share, `pairing` evaluates all runs on the same
+//! pairs of them, `migration` keeps one run's threshold for all, `protocols` compares accuracies, `stored` sets the runs' own metrics side by side, `verdict`
+//! and `gate` judge the result. Pure: the caller loads the matrices.
 
 mod arithmetic;
 mod common;
@@ -9,29 +10,40 @@ mod differences;
 mod effect;
 mod gate;
 mod headline;
+mod labels;
+mod left_out;
+mod migration;
 mod pairing;
+mod protocols;
 mod same_build;
 mod same_space;
 mod speed;
 mod stored;
 mod text;
+mod verdict;
 
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 pub(crate) use common::SharedFaces;
 pub(crate) use differences::{Difference, PlanPart};
 pub(crate) use effect::{Effect, EffectVerdict};
 pub(crate) use gate::{RegressionGate, Tolerances};
 pub(crate) use headline::{HeadlineMetric, MetricDirection};
+pub(crate) use labels::labels;
+pub(crate) use left_out::LeftOutRun;
+pub(crate) use migration::{KeptRate, KeptThreshold, Thresholds};
 pub(crate) use pairing::{
-    Embeddings, Matrix, MeasuredRun, Paired, PairedFaces, PairedMetric, PairedPairs, Pairing, RankedRun, Ranking,
+    Embeddings, Matrix, MeasuredRun, Paired, PairedFaces, PairedMetric, PairedPairs, PairedRow, Pairing, RankedRun,
+    Ranking,
 };
+pub(crate) use protocols::{PairedProtocol, accuracy_change};
 pub(crate) use same_build::{EmbeddedBy, is_commit, short};
 pub(crate) use same_space::{FaceAgreement, NearestFaces};
 pub(crate) use same_space::{asked, nearest};
 use serde::Serialize;
 pub(crate) use speed::{Setting, Speed, Timing, speeds};
 pub(crate) use stored::MetricRow;
+pub(crate) use verdict::{ComparisonVerdict, Tone};
 
 use crate::evaluate::Evaluation;
 
@@ -55,10 +67,16 @@ pub enum CompareError {
         given: usize,
     },
     /// The same run twice.
-    #[error("run {run_id} is named twice; a comparison needs different runs")]
+    #[error("run {run_id} is named twice: both are one directory; a comparison needs different runs")]
     Twice {
         /// Which.
         run_id: String,
+    },
+    /// Fewer than two runs that can be compared.
+    #[error("fewer than two runs can be compared; left out: {}", left_out::sentences(left_out))]
+    TooFewLeft {
+        /// Which cannot, and why.
+        left_out: Vec<LeftOutRun>,
     },
     /// A metric that runs are not compared by.
     #[error("unknown metric `{name}`{}; runs are compared by {all}", match near {
@@ -87,12 +105,16 @@ pub enum CompareError {
 /// Runs side by side. The first is the reference.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RunComparison {
-    /// Names, in the order given.
+    /// Names, in the order given; of several runs of one name, with the folder that tells them apart.
     pub runs: Vec<String>,
-    /// One line: whether the numbers are comparable, and if not, why.
+    /// What the comparison comes to; `None` until [`Pairing`] has measured the runs.
+    pub verdict: Option<ComparisonVerdict>,
+    /// One line: what differs in what the runs computed.
     pub headline: String,
-    /// Whether dataset, protocol and preprocessing are the same.
+    /// Whether all runs could be evaluated on the same pairs.
     pub comparable: bool,
+    /// Runs that could not, and why.
+    pub left_out: Vec<LeftOutRun>,
     pub plan: Vec<Difference>,
     /// What differs in provenance, without times and all sessions but the last.
     pub provenance: Vec<Difference>,
@@ -101,8 +123,6 @@ pub(crate) struct RunComparison {
     pub same_arithmetic: Option<bool>,
     /// Headline metrics on the same pairs of shared faces; `None` until [`Pairing`] has measured them.
     pub paired: Option<Paired>,
-    /// Why the runs share no pairs, if so.
-    pub not_paired: Option<String>,
     /// Embedding speed of each run; empty if unknown.
     pub speed: Vec<Option<Speed>>,
     /// Whether the other runs may replace the first, if requested.
@@ -111,16 +131,15 @@ pub(crate) struct RunComparison {
     pub metrics: Vec<MetricRow>,
     #[serde(skip)]
     pub summaries: Vec<RunSummary>,
+    /// Where the runs are, canonical; empty if unknown.
+    #[serde(skip)]
+    pub directories: Vec<PathBuf>,
 }
 
-/// Compares runs. Fails with [`CompareError`] for fewer than two runs or one run twice.
+/// Sets runs side by side. Fails with [`CompareError::TooFew`] for fewer than two.
 pub(crate) fn compare(runs: Vec<RunSummary>) -> Result<RunComparison, CompareError> {
     if runs.len() < 2 {
         return Err(CompareError::TooFew { given: runs.len() });
-    }
-    let mut names = BTreeSet::new();
-    if let Some(twice) = runs.iter().find(|run| !names.insert(&run.run_id)) {
-        return Err(CompareError::Twice { run_id: twice.run_id.clone() });
     }
     let mut plan = differences::plan_differences(&runs);
     let mut provenance = {
@@ -129,22 +148,31 @@ pub(crate) fn compare(runs: Vec<RunSummary>) -> Result<RunComparison, CompareErr
     };
     let same_arithmetic = arithmetic::same(&runs, &plan);
     arithmetic::reclassify(same_arithmetic, &mut plan, &mut provenance);
-    let parts: BTreeSet<PlanPart> = plan.iter().map(|difference| difference.part).collect();
-    let comparable = !parts.iter().any(|part| part.makes_incomparable());
     Ok(RunComparison {
         runs: runs.iter().map(|run| run.run_id.clone()).collect(),
-        headline: differences::headline(&parts),
-        comparable,
+        verdict: None,
+        headline: differences::headline(&plan),
+        comparable: false,
+        left_out: Vec::new(),
         plan,
         provenance,
         same_arithmetic,
         paired: None,
-        not_paired: None,
         speed: Vec::new(),
         gate: None,
         metrics: stored::metric_rows(&runs),
         summaries: runs,
+        directories: Vec::new(),
     })
+}
+
+impl RunComparison {
+    /// Takes in what was measured on the same pairs, and judges it.
+    pub fn with_paired(mut self, paired: Paired, speed: Vec<Option<Speed>>) -> Self {
+        self.verdict = Some(ComparisonVerdict::of(&self.runs, &paired, &speed));
+        (self.comparable, self.paired, self.speed) = (true, Some(paired), speed);
+        self
+    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,8 @@ fn paired_by(matrices: &[Vec<f32>], common: &SharedFaces, by: HeadlineMetric) ->
         let data = rows.flat_map(|start| matrices[run][start..start + DIMENSION].to_vec()).collect();
         Ok::<_, Infallible>(Matrix { data, dimension: DIMENSION })
     };
-    let found = pairing.measure(&named(matrices.len()), by, load, &Silent, &Cancel::default());
+    let named = named(matrices.len());
+    let found = pairing.measure(&named.iter().collect::<Vec<_>>(), by, load, &Silent, &Cancel::default());
     found.unwrap().unwrap()
 }
 
@@ -102,9 +103,7 @@ fn effect(paired: &Paired, metric: HeadlineMetric, run: usize) -> &Effect {
 }
 
 pub(crate) fn comparison(matrices: &[Vec<f32>]) -> RunComparison {
-    let mut comparison = compare(named(matrices.len())).unwrap();
-    comparison.paired = Some(paired(matrices));
-    comparison
+    compare(named(matrices.len())).unwrap().with_paired(paired(matrices), Vec::new())
 }
 
 #[test]
@@ -182,31 +181,32 @@ fn only_faces_that_all_runs_share_count() {
     let mut common = SharedFaces::first(FACES);
     common.intersect(&faces, &faces[..FACES / 2]);
     let found = paired_by(&[reference(), reference()], &common, HeadlineMetric::Eer);
-    assert_eq!((found.faces.common, found.faces.missing), (FACES as u64 / 2, FACES as u64 / 2));
+    assert_eq!((found.faces.common, found.faces.left_out.missing), (FACES as u64 / 2, FACES as u64 / 2));
     assert_eq!(found.faces.stored_on_other_faces, ["run-1", "run-2"]);
-    assert_snapshot!([vec![found.sentence()], found.left_out()].concat().join("\n"), @r"
-    on the 60 faces of 12 identities that all runs share: the same 120 genuine and 1650 impostor pairs in each (exhaustive)
-    left out of the 120 faces of [1]: 60 not embedded in another run, 0 with another identity, image or content there
+    assert_snapshot!([vec![found.sentence()], found.notes()].concat().join("\n"), @r"
+    paired on the 60 faces of 12 identities that all runs share: the same 120 genuine and 1650 impostor pairs in each (exhaustive)
+    left out of the 120 faces of [1]: 60 not embedded in another run
     stored metrics cover other faces in run-1, run-2
     ");
-    let none = SharedFaces { rows: vec![Vec::new(), Vec::new()], ..common };
+    let mut none = common;
+    none.intersect(&faces, &faces[FACES / 2..]);
     let reason = Pairing::new(&faces, &none, &OPTIONS, 1).err().unwrap();
-    assert_snapshot!(reason, @"no face has the same id, identity, image and content in all runs");
-    let strangers = SharedFaces { rows: vec![vec![0, SAMPLES as u32]; 2], ..none };
+    assert_snapshot!(reason, @"no face is shared: of the 120 faces of the first run, 120 not embedded in another run");
+    let mut strangers = SharedFaces::first(FACES);
+    strangers.intersect(&faces, &[faces[0], faces[SAMPLES]]);
     let reason = Pairing::new(&faces, &strangers, &OPTIONS, 1).err().unwrap();
     assert_snapshot!(reason, @"the 2 faces that all runs share have no genuine pair");
 }
 
 #[test]
 fn a_wish_to_stop_ends_it() {
-    let (world, common) =
-        (World::new(), SharedFaces { rows: vec![(0..FACES as u32).collect(); 2], ..SharedFaces::first(FACES) });
+    let (world, common, runs) = (World::new(), SharedFaces::all_of(FACES, 2), named(2));
     let faces = world.faces();
     let cancel = Cancel::default();
     cancel.request();
     let pairing = Pairing::new(&faces, &common, &OPTIONS, 1).unwrap();
     let load = |_| Ok::<_, Infallible>(Matrix { data: reference(), dimension: DIMENSION });
-    assert!(pairing.measure(&named(2), HeadlineMetric::Eer, load, &Silent, &cancel).unwrap().is_none());
+    assert!(pairing.measure(&[&runs[0], &runs[1]], HeadlineMetric::Eer, load, &Silent, &cancel).unwrap().is_none());
 }
 
 #[test]
@@ -242,11 +242,13 @@ fn a_gate_fails_on_what_is_worse_beyond_tolerance() {
     assert!(judge(&comparison(&[run(&[(0.9, 1), (0.6, 2)]), reference()]), &[]).passed);
     assert!(judge(&comparison(&[reference(), reference()]), &[]).passed);
     // Nothing to judge by is no pass.
-    let mut unpaired = compare(named(2)).unwrap();
-    unpaired.not_paired = Some("no face is shared".into());
-    assert_snapshot!(judge(&unpaired, &[]).lines().join("\n"), @r"
+    let mut alone = comparison(&[reference(), reference()]);
+    alone.left_out = vec![LeftOutRun { run: "gone".into(), reason: "no face is shared".into() }];
+    let gate = judge(&alone, &[]).with_left_out(&alone);
+    assert!(!gate.passed);
+    assert_snapshot!(gate.lines().join("\n"), @r"
     gate: failed
-      [2] pairs: cannot be judged: no face is shared
+      [3] pairs: cannot be judged: no face is shared
     ");
 }
 
@@ -293,7 +295,7 @@ fn tolerances_that_cannot_be_read_say_what_can() {
 
 /// The text with `[…]` for every interval, whose ends are another test's business, and without the padding that follows
 /// from their widths.
-fn without_intervals(text: &str) -> String {
+pub(crate) fn without_intervals(text: &str) -> String {
     let mut parts = text.split('[');
     let first = parts.next().unwrap_or_default().to_owned();
     let rest = parts.map(|part| match part.split_once(']') {
@@ -310,15 +312,12 @@ fn without_intervals(text: &str) -> String {
 fn text_and_json_say_what_was_found() {
     let mut comparison = comparison(&[reference(), run(&[(0.9, 1), (0.3, 2)]), reference()]);
     comparison.gate = Some(RegressionGate::judge(&comparison, Tolerances::default()));
-    let text = comparison.to_text();
+    let text = comparison.to_text(400);
     let (_, numbers) = text.split_once("provenance: no difference\n").unwrap();
     let numbers = without_intervals(numbers);
     assert_snapshot!(numbers, @r"
 
-    on the 120 faces of 24 identities that all runs share: the same 240 genuine and 6900 impostor pairs in each (exhaustive)
-    stored metrics cover other faces in run-1, run-2, run-3
-
-    metric  [1]  [2]  [3]
+    on the same pairs  [1]  [2]  [3]
     equal error rate  19.17% […]  22.64% […]  +3.47 pp […] not resolvable  19.17% […]  same
     TAR at FMR 1e-1  65.83% […]  56.67% […]  −9.17 pp […] worse  65.83% […]  same
     TAR at FMR 1e-2  13.75% […]  12.92% […]  −0.83 pp […] not resolvable  13.75% […]  same
@@ -329,6 +328,12 @@ fn text_and_json_say_what_was_found() {
     genuine cosine, standard deviation  0.2194 […]  0.2307 […]  +0.0113 […] not resolvable  0.2194 […]  same
     impostor cosine, mean  0.0023 […]  0.0004 […]  −0.0019 […] not resolvable  0.0023 […]  same
     impostor cosine, standard deviation  0.3555 […]  0.3571 […]  +0.0015 […] not resolvable  0.3555 […]  same
+
+    threshold for FMR  [1]  [2]  [3]
+    1e-2  0.7577 […]  0.7528 […]  0.7577 […]
+    1e-3  0.9000 […]  0.9013 […]  0.9000 […]
+    [2]  keep 0.9000 and FMR may be unchanged (0.087% to 0.10% […]), FNMR may be unchanged (98.75% to 98.75% […]); use 0.9013 […] for an FMR of 1e-3
+    [3]  keep 0.9000: every compared pair has the same cosine
 
     embeddings of the same faces, against [1]
     [2]  cosine at least 0.799255, mean 0.972108, 0 of 120 identical; nearest face changed for 57 of 120 faces

@@ -6,11 +6,14 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::RunSummary;
-use super::common::SharedFaces;
+use super::common::{ChangedFaces, LeftOutFaces, SharedFaces};
 use super::effect::Effect;
 use super::headline::{HeadlineMetric, MetricDirection};
+use super::migration::{Keep, MeasuredThresholds, Thresholds};
+use super::protocols::PairedProtocol;
 use super::same_space::{self, FaceAgreement};
 use crate::estimate::Estimate;
+use crate::numbers::Quantity;
 use crate::progress::{Cancel, Progress};
 use crate::similarity::kernel::Rows;
 use crate::similarity::listed::{self, RowPair};
@@ -39,7 +42,10 @@ pub struct Paired {
     pub faces: PairedFaces,
     pub pairs: PairedPairs,
     pub metrics: Vec<PairedMetric>,
+    /// Protocols that all runs ran on the same list.
+    pub protocols: Vec<PairedProtocol>,
     pub eer_thresholds: Vec<f64>,
+    pub thresholds: Thresholds,
     /// Each run's embeddings compared with the reference's; `None` for the reference itself.
     pub embeddings: Vec<Option<Embeddings>>,
     /// All runs, best first.
@@ -50,16 +56,43 @@ pub struct Paired {
     pub histograms: Vec<Histograms>,
 }
 
+/// A metric or an accuracy in all runs, as tables show it.
+pub struct PairedRow<'a> {
+    pub name: String,
+    pub quantity: Quantity,
+    pub values: Vec<Option<&'a Estimate>>,
+    pub effects: &'a [Option<Effect>],
+}
+
+impl Paired {
+    /// The metrics that any run has, and the accuracies.
+    pub fn rows(&self) -> Vec<PairedRow<'_>> {
+        let metrics = self.metrics.iter().filter(|row| row.values.iter().any(Option::is_some)).map(|row| PairedRow {
+            name: row.name.clone(),
+            quantity: row.metric.quantity(),
+            values: row.values.iter().map(Option::as_ref).collect(),
+            effects: &row.effects,
+        });
+        let protocols = self.protocols.iter().map(|row| PairedRow {
+            name: row.name(),
+            quantity: Quantity::Rate,
+            values: row.accuracies.iter().map(Some).collect(),
+            effects: &row.effects,
+        });
+        metrics.chain(protocols).collect()
+    }
+}
+
 /// The faces that all runs share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PairedFaces {
     pub common: u64,
     pub identities: u64,
     pub embedded: Vec<u64>,
-    /// Faces of the first run left out because another run has not embedded them.
-    pub missing: u64,
-    /// Faces left out because their identity, image or content is not the same in all runs.
-    pub differing: u64,
+    /// Faces of the first run that are left out because of another.
+    pub left_out: LeftOutFaces,
+    /// For each run, the shared faces that it has from another picture or box than the first.
+    pub changed: Vec<ChangedFaces>,
     /// Runs whose stored metrics cover other faces than these.
     pub stored_on_other_faces: Vec<String>,
 }
@@ -132,6 +165,7 @@ impl Matrix {
 pub struct MeasuredRun {
     metrics: Vec<Option<Replicated>>,
     eer_threshold: f64,
+    thresholds: MeasuredThresholds,
     curve: Curve,
     genuine: Tally,
     impostor: Tally,
@@ -166,7 +200,8 @@ impl<'a> Pairing<'a> {
         seed: u64,
     ) -> Result<Self, String> {
         if common.is_empty() {
-            return Err("no face has the same id, identity, image and content in all runs".into());
+            let (faces, reasons) = (common.embedded[0], common.left_out.reasons());
+            return Err(format!("no face is shared: of the {faces} faces of the first run, {reasons}"));
         }
         let faces: Vec<_> = common.rows[0].iter().map(|&row| first[row as usize]).collect();
         let population = Population::new(&faces, seed);
@@ -210,7 +245,7 @@ impl<'a> Pairing<'a> {
     /// `Ok(None)` if cancelled.
     pub fn measure<E>(
         &self,
-        runs: &[RunSummary],
+        runs: &[&RunSummary],
         by: HeadlineMetric,
         mut load: impl FnMut(usize) -> Result<Matrix, E>,
         progress: &dyn Progress,
@@ -218,12 +253,13 @@ impl<'a> Pairing<'a> {
     ) -> Result<Option<Paired>, E> {
         let ids: Vec<&str> = self.faces.iter().map(|face| face.face_id).collect();
         let asked = same_space::asked(ids.len(), self.seed);
-        let spaces: Vec<_> = runs[1..].iter().map(|run| same_space::other_space(&runs[0], run)).collect();
+        let spaces: Vec<_> = runs[1..].iter().map(|run| same_space::other_space(runs[0], run)).collect();
         let mut reference: Option<(Matrix, Vec<u32>)> = None;
         let (mut measured, mut embeddings) = (Vec::new(), Vec::new());
         for run in 0..runs.len() {
             let matrix = load(run)?;
-            let Some(found) = self.measure_one(matrix.rows(), progress, cancel) else { return Ok(None) };
+            let keep = measured.first().and_then(|first: &MeasuredRun| first.thresholds.keep());
+            let Some(found) = self.measure_one(matrix.rows(), keep, progress, cancel) else { return Ok(None) };
             measured.push(found);
             let nearest = |matrix: &Matrix| same_space::nearest(matrix.rows(), &asked, progress, cancel);
             let Some(number) = run.checked_sub(1) else {
@@ -263,7 +299,7 @@ impl<'a> Pairing<'a> {
         cancel: &Cancel,
     ) -> Result<Option<Vec<MeasuredRun>>, E> {
         let runs = 0..self.common.rows.len();
-        runs.map(|run| Ok(self.measure_one(load(run)?.rows(), progress, cancel))).collect()
+        runs.map(|run| Ok(self.measure_one(load(run)?.rows(), None, progress, cancel))).collect()
     }
 
     pub fn common(&self) -> &SharedFaces {
@@ -289,8 +325,14 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    /// Evaluates one run; `None` if cancelled.
-    fn measure_one(&self, rows: Rows<'_>, progress: &dyn Progress, cancel: &Cancel) -> Option<MeasuredRun> {
+    /// Evaluates one run, and what a threshold that is kept does there; `None` if cancelled.
+    fn measure_one(
+        &self,
+        rows: Rows<'_>,
+        keep: Option<Keep>,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Option<MeasuredRun> {
         let found = if let Some(list) = &self.list {
             listed::compare(rows, &self.population, list, 0)?
         } else {
@@ -304,12 +346,13 @@ impl<'a> Pairing<'a> {
         let rates = RateEstimator { estimator: &estimator, cells: &found.cells };
         let (metrics, curve) = (HeadlineMetric::measure(rates), thresholds::curve(rates));
         let (_, eer_threshold) = rates.eer();
-        Some(MeasuredRun { metrics, eer_threshold, curve, genuine, impostor })
+        let thresholds = MeasuredThresholds::of(rates, keep);
+        Some(MeasuredRun { metrics, eer_threshold, thresholds, curve, genuine, impostor })
     }
 
     fn paired(
         &self,
-        runs: &[RunSummary],
+        runs: &[&RunSummary],
         measured: Vec<MeasuredRun>,
         embeddings: Vec<Option<Embeddings>>,
         by: HeadlineMetric,
@@ -331,13 +374,18 @@ impl<'a> Pairing<'a> {
                 common: faces,
                 identities: self.identities(),
                 embedded: common.embedded.clone(),
-                missing: common.missing,
-                differing: common.differing,
+                left_out: common.left_out,
+                changed: common.changed(),
                 stored_on_other_faces: others.map(|run| run.run_id.clone()).collect(),
             },
             pairs: self.asked(&measured[0]),
             metrics: metrics.collect(),
+            protocols: Vec::new(),
             eer_thresholds: measured.iter().map(|run| run.eer_threshold).collect(),
+            thresholds: {
+                let found = measured.iter().map(|run| (&run.thresholds, run.same(&measured[0])));
+                Thresholds::of(&found.collect::<Vec<_>>())
+            },
             embeddings,
             ranking: rank(&measured, by),
             curves: measured.iter().map(|run| run.curve.clone()).collect(),

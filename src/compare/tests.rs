@@ -21,44 +21,88 @@ fn headline_of(change: impl FnOnce(&mut RunSummary)) -> String {
 fn a_comparison_needs_two_different_runs() {
     let error = |runs| compare(runs).unwrap_err();
     assert_snapshot!(error(vec![with("a", |_| ())]), @"a comparison needs at least two runs, got 1; `facevault runs` lists them");
-    assert_snapshot!(error(vec![with("a", |_| ()), with("a", |_| ())]), @"run a is named twice; a comparison needs different runs");
 }
 
 #[test]
 fn the_headline_says_what_differs() {
-    assert_snapshot!(headline_of(|_| ()), @"comparable: same dataset, protocol, preprocessing, weights and code");
-    assert_snapshot!(headline_of(|run| set(&mut run.plan, "model.weights", "77")), @"comparable: same dataset, protocol and preprocessing; weights differ");
-    assert_snapshot!(headline_of(|run| set(&mut run.plan, "preprocess.mirror", "sum")), @"not comparable: preprocessing differs");
+    assert_snapshot!(headline_of(|_| ()), @"the runs compute the same");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "model.weights", "77")), @"differs: weights");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "preprocess.mirror", "sum")), @"differs: preprocessing (mirror none → sum)");
     assert_snapshot!(headline_of(|run| {
         set(&mut run.plan, "preprocess.mirror", "sum");
         set(&mut run.plan, "similarity.max_pairs", "5");
-        set(&mut run.plan, "dataset.manifest", "77");
-    }), @"not comparable: dataset, protocol and preprocessing differ");
-    assert_snapshot!(headline_of(|run| set(&mut run.plan, "dataset.faces", "77")), @"not comparable: dataset differs");
-    assert_snapshot!(headline_of(|run| set(&mut run.plan, "model.device", "cuda")), @"comparable: same dataset, protocol and preprocessing; code differs");
-    assert_eq!(
-        headline_of(|run| set(&mut run.plan, "model.calibration", "77")),
-        headline_of(|run| set(&mut run.plan, "model.precision", "77"))
-    );
-    assert_snapshot!(headline_of(|run| run.evaluation.metrics.pairs.mode = "exhaustive".into()), @"not comparable: protocol differs");
+        set(&mut run.plan, "dataset.faces", "77");
+    }), @"differs: dataset (faces 187697 → 77), preprocessing (mirror none → sum), protocol (max pairs none → 5)");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "model.precision", "int8")), @"differs: precision f32 → int8");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "model.calibration", "77")), @"differs: calibration none → 77");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "model.device", "cuda")), @"differs: device none → cuda");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "model.embedder", "another implementation")), @"differs: arithmetic (embedder none → another implementation)");
+    assert_snapshot!(headline_of(|run| set(&mut run.plan, "code", "77")), @"differs: code 1 → 77");
+    assert_snapshot!(headline_of(|run| run.evaluation.metrics.pairs.mode = "exhaustive".into()), @"differs: protocol (pairs compared sampled → exhaustive)");
     for key in ["name", "similarity.replicates", "similarity.hardest", "similarity.upstream.impostor_pairs"] {
         assert_eq!(headline_of(|run| set(&mut run.plan, key, "77")), headline_of(|_| ()), "{key}");
     }
 }
 
 #[test]
+fn what_follows_from_another_difference_is_not_in_the_headline() {
+    let detect = |run: &mut RunSummary, keep: &str| {
+        set(&mut run.plan, "dataset.detect.code", "1");
+        set(&mut run.plan, "dataset.detect.detector", "mtcnn");
+        set(&mut run.plan, "dataset.detect.keep", keep);
+        set(&mut run.plan, "dataset.manifest", keep);
+    };
+    let of = |first: &dyn Fn(&mut RunSummary), second: &dyn Fn(&mut RunSummary)| {
+        compare(vec![with("a", first), with("b", second)]).unwrap().headline
+    };
+    assert_snapshot!(of(&|run| detect(run, "largest"), &|run| detect(run, "all")), @"differs: detection (keep largest → all)");
+    assert_snapshot!(of(&|_| (), &|run| detect(run, "all")), @"differs: detection none → mtcnn");
+    // In the third run the dataset differs by itself.
+    let runs = [
+        with("1", |run| detect(run, "1")),
+        with("2", |run| detect(run, "2")),
+        with("3", |run| {
+            detect(run, "1");
+            set(&mut run.plan, "dataset.manifest", "3");
+        }),
+    ];
+    assert_snapshot!(compare(runs.into()).unwrap().headline, @"differs: dataset (manifest), detection (keep)");
+    let margin = |profile: &'static str, margin: &'static str| {
+        move |run: &mut RunSummary| {
+            set(&mut run.plan, "preprocess.profile", profile);
+            set(&mut run.plan, "preprocess.crop.margin", margin);
+        }
+    };
+    assert_snapshot!(of(&margin("facenet-pytorch", "14.0"), &margin("custom", "32.0")), @"differs: preprocessing (crop margin 14 → 32)");
+    assert_snapshot!(of(&margin("facenet-pytorch", "14.0"), &margin("sandberg-lfw", "32.0")), @"differs: preprocessing (profile facenet-pytorch → sandberg-lfw)");
+    assert_snapshot!(of(&margin("facenet-pytorch", "14.0"), &margin("sandberg-lfw", "14.0")), @"the runs compute the same");
+    let precision = |run: &mut RunSummary| {
+        for (key, value) in [("precision", "int8"), ("embedder", "8-bit"), ("calibration", "256 faces")] {
+            set(&mut run.plan, &format!("model.{key}"), value);
+        }
+    };
+    assert_snapshot!(of(&|_| (), &precision), @"differs: precision f32 → int8");
+    // Of several runs, the keys alone, also where one of them has none.
+    let runs = ["1", "2"].map(|keep| with(keep, |run| detect(run, keep)));
+    let runs = runs.into_iter().chain([with("none", |_| ())]);
+    assert_snapshot!(compare(runs.collect()).unwrap().headline, @"differs: detection (detector, keep)");
+    let runs = ["1", "2", "3"].map(|margin| with(margin, |run| set(&mut run.plan, "preprocess.crop.margin", margin)));
+    assert_snapshot!(compare(runs.into()).unwrap().headline, @"differs: preprocessing (crop margin)");
+}
+
+#[test]
 fn a_seed_matters_only_where_pairs_are_drawn() {
-    let runs = |mode: &str| {
+    let headline = |mode: &str| {
         let run = |id: &str, seed: &str| {
             with(id, |run| {
                 set(&mut run.plan, "seed", seed);
                 run.evaluation.metrics.pairs.mode = mode.into();
             })
         };
-        compare(vec![run("a", "1"), run("b", "2")]).unwrap().comparable
+        compare(vec![run("a", "1"), run("b", "2")]).unwrap().headline
     };
-    assert!(!runs("sampled"));
-    assert!(runs("exhaustive"));
+    assert_eq!(headline("sampled"), "differs: protocol (seed 1 → 2)");
+    assert_eq!(headline("exhaustive"), "the runs compute the same");
 }
 
 #[test]
@@ -90,15 +134,15 @@ fn text_shows_differences_then_numbers() {
         other
     };
     let comparison = compare(vec![sample::summary("vggface2-3fa9c1d2e07b", 0.0), other]).unwrap();
-    assert_snapshot!(comparison.to_text(), @r"
-    not comparable: preprocessing differs
+    assert_snapshot!(comparison.to_text(120), @r"
+    differs: weights
 
     [1]  vggface2-3fa9c1d2e07b
     [2]  vggface2-77aa01cc9d21
 
-    differs in     plan                [1]                             [2]
-    preprocessing  preprocess.profile  facenet-pytorch                 sandberg-lfw
-    weights        model.weights       281cebca8662831…305e985625d99b  060b24840d57519…aebb0df1448c9d
+    differs in  plan                [1]              [2]
+    weights     model.weights       281cebca8662…    060b24840d57…
+    other       preprocess.profile  facenet-pytorch  sandberg-lfw
 
     provenance      [1]              [2]
     build.revision  5003ca9 (dirty)  38145ed
@@ -124,6 +168,29 @@ fn text_shows_differences_then_numbers() {
 
     each run on its own faces and pairs; differences are relative to [1]; * the intervals do not overlap
     ");
+}
+
+#[test]
+fn what_is_too_wide_for_a_line_is_below_each_other() {
+    let runs =
+        ["14.0", "32.0", "14.0"].map(|margin| with(margin, |run| set(&mut run.plan, "preprocess.crop.margin", margin)));
+    let text = compare(runs.into()).unwrap().to_text(40);
+    let shown: Vec<_> = text.lines().skip(6).take(12).collect();
+    assert_snapshot!(shown.join("\n"), @r"
+    differs in  plan
+    preprocessing  preprocess.crop.margin
+      [1] [3]  14.0
+      [2]      32.0
+
+    provenance: no difference
+
+    metric
+    equal error rate
+      [1]  0.32% [0.31%, 0.34%]
+      [2]  0.32% [0.31%, 0.34%]  =
+      [3]  0.32% [0.31%, 0.34%]  =
+    ");
+    assert!(text.lines().filter(|line| !line.starts_with("each run on its own")).all(|line| line.len() < 80), "{text}");
 }
 
 #[test]

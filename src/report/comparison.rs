@@ -8,8 +8,8 @@ use super::plots::{Chart, ChartLayer, Style};
 use super::words::{
     GENUINE_AND_IMPOSTOR, count, maybe, or_dash, personal_data, run_number, sentence, value_and_interval,
 };
-use super::{ReportError, paired};
-use crate::compare::{Difference, HeadlineMetric, RunComparison, RunSummary};
+use super::{ReportError, paired, thresholds};
+use crate::compare::{Difference, HeadlineMetric, RunComparison, RunSummary, Tone};
 use crate::numbers::Quantity::{Cosine, Rate};
 use crate::similarity::Histograms;
 use crate::verification::Curve;
@@ -18,12 +18,14 @@ use crate::verification::Curve;
 const DRAWN_BINS: usize = 160;
 
 pub(super) fn page(comparison: &RunComparison) -> Result<Page, ReportError> {
-    let verdict = sentence(&comparison.headline);
-    let mut sections = vec![runs(comparison), differences(comparison)];
+    let mut sections = vec![verdicts(comparison)];
     sections.extend(comparison.gate.as_ref().map(paired::gate));
     if let Some(found) = &comparison.paired {
         sections.extend([
+            runs(comparison),
+            thresholds::section(comparison, &found.thresholds),
             paired::effects(comparison, found)?,
+            differences(comparison),
             distributions(comparison)?,
             errors(comparison)?,
             paired::embeddings(comparison, found),
@@ -33,6 +35,8 @@ pub(super) fn page(comparison: &RunComparison) -> Result<Page, ReportError> {
         ]);
     } else {
         sections.extend([
+            runs(comparison),
+            differences(comparison),
             metrics(comparison),
             distributions(comparison)?,
             errors(comparison)?,
@@ -43,11 +47,32 @@ pub(super) fn page(comparison: &RunComparison) -> Result<Page, ReportError> {
     Ok(Page {
         kind: "FaceVault run comparison",
         title: comparison.runs.join(" vs "),
-        verdict: if comparison.comparable { Banner::good(verdict) } else { Banner::bad(verdict) },
+        cautions: comparison.left_out_lines().map(|line| sentence(&line)).collect(),
+        verdict: banner(comparison),
         sections,
         footer: faces.into_iter().chain(["The same runs render to the same bytes.".into()]).collect(),
         ..Page::default()
     })
+}
+
+/// What the comparison comes to.
+fn banner(comparison: &RunComparison) -> Banner {
+    let Some(verdict) = &comparison.verdict else { return Banner::neutral(sentence(&comparison.headline)) };
+    let text = sentence(&verdict.text);
+    match verdict.tone {
+        Tone::Good => Banner::good(text),
+        Tone::Neutral => Banner::neutral(text),
+        Tone::Bad => Banner::bad(text),
+    }
+}
+
+/// What differs, on how much the runs are compared, and what each of several comes to.
+fn verdicts(comparison: &RunComparison) -> Section {
+    let several = comparison.verdict.iter().flat_map(|verdict| verdict.lines().into_iter().skip(1));
+    Section::new("verdict", "In short")
+        .texts(several.map(|line| sentence(&line)))
+        .text(sentence(&comparison.headline))
+        .texts(comparison.basis().iter().map(|line| sentence(line)))
 }
 
 /// A run's histograms: of the pairs that all runs share, otherwise of its own pairs.
@@ -74,14 +99,14 @@ fn runs(comparison: &RunComparison) -> Section {
         let metrics = &run.evaluation.metrics;
         table.row([
             run_number(i),
-            run.run_id.clone(),
+            comparison.runs[i].clone(),
             count(metrics.faces.embedded),
             count(metrics.faces.identities),
             count(metrics.pairs.genuine),
             count(metrics.pairs.impostor),
         ]);
     }
-    Section::new("runs", "Runs").with(table)
+    Section::new("runs", "Runs").with(table.stacked())
 }
 
 fn differences(comparison: &RunComparison) -> Section {
@@ -91,11 +116,10 @@ fn differences(comparison: &RunComparison) -> Section {
             table.column(&run_number(i));
         }
         for difference in found {
-            let values = difference.values.iter().map(|value| or_dash(value.clone()));
             let part = parts.then(|| difference.part.name().to_owned());
-            table.row(std::iter::once(difference.key.clone()).chain(part).chain(values));
+            table.row(std::iter::once(difference.key.clone()).chain(part).chain(difference.shown()));
         }
-        table
+        table.stacked()
     };
     let (plan, provenance) = (&comparison.plan, &comparison.provenance);
     Section::new("differences", "Differences")
@@ -107,34 +131,22 @@ fn differences(comparison: &RunComparison) -> Section {
 }
 
 fn metrics(comparison: &RunComparison) -> Section {
-    let mut table = DataTable::new("Metrics", &["metric"]);
-    for i in 0..comparison.runs.len() {
-        table.column(&format!("#{}", run_number(i)));
-        if i > 0 {
-            table.column("#minus [1]");
-        }
-    }
+    let mut table = DataTable::new("Metrics", &["metric", "run", "#value", "#minus [1]"]).stacked();
     for row in &comparison.metrics {
-        let mut cells: Vec<TableCell> = vec![row.name.as_str().into()];
         for (i, value) in row.values.iter().enumerate() {
-            cells.push(match (&value.estimate, row.quantity, value.count) {
+            let shown = match (&value.estimate, row.quantity, value.count) {
                 (Some(estimate), Some(kind), _) => TableCell::estimate(kind, estimate),
                 (_, _, n) => or_dash(n.map(count)).into(),
-            });
-            if i > 0 {
-                let clear = if value.apart == Some(true) { " *" } else { "" };
-                cells.push((row.difference(i) + clear).into());
-            }
+            };
+            let clear = if value.apart == Some(true) { " *" } else { "" };
+            table.row([row.name.as_str().into(), run_number(i).into(), shown, (row.difference(i) + clear).into()]);
         }
-        table.row(cells);
     }
     table.note = "pp: percentage points. * the two intervals do not overlap. Overlapping intervals do not show that two runs are equal: with shared faces, they are wider than the interval of the difference.".into();
-    let not_paired = comparison.not_paired.as_ref().map(|reason| format!("Not on the same pairs: {reason}."));
     if comparison.paired.is_none() {
-        return Section::new("metrics", "Metrics").texts(not_paired).with(table);
+        return Section::new("metrics", "Metrics").with(table);
     }
     Section::new("metrics", "Metrics of each run on its own")
-        .texts(not_paired)
         .text("As stored by each run, on its own faces and pairs; each interval is for one run alone.")
         .with(table.folded())
 }

@@ -4,7 +4,7 @@ use super::ReportError;
 use super::axis::ChartAxis;
 use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
 use super::plots::{Chart, ChartLayer, Mark, Style};
-use super::words::{NONE, count, or_dash, run_number, sentence};
+use super::words::{NONE, count, or_dash, run_number};
 use crate::compare::{
     Effect, EffectVerdict, Embeddings, FaceAgreement, HeadlineMetric, Paired, PairedMetric, RegressionGate,
     RunComparison, Speed,
@@ -17,32 +17,25 @@ const SPREAD: f64 = 0.32;
 
 /// Difference of each run to the first, with interval and verdict.
 pub(super) fn effects(comparison: &RunComparison, paired: &Paired) -> Result<Section, ReportError> {
-    let mut table = DataTable::new("Metrics on the same pairs", &["metric"]);
-    for i in 0..comparison.runs.len() {
-        table.column(&format!("#{}", run_number(i)));
-        if i > 0 {
-            table.column("#minus [1]");
-            table.column("verdict");
+    let columns = ["metric", "run", "#value", "#minus [1]", "verdict"];
+    let mut table = DataTable::new("Metrics on the same pairs", &columns).stacked();
+    for row in paired.rows() {
+        let quantity = row.quantity;
+        for (run, (value, effect)) in row.values.iter().zip(row.effects).enumerate() {
+            let missing = if run == 0 { String::new } else { || NONE.into() };
+            let difference = effect.as_ref().map_or_else(missing, |effect| quantity.effect(&effect.difference));
+            let verdict = effect.as_ref().map_or_else(missing, |effect| effect.verdict.name().into());
+            let bad = effect.as_ref().is_some_and(|effect| effect.verdict == EffectVerdict::Worse);
+            let value = TableCell::estimate(quantity, *value);
+            table.marked(
+                bad,
+                [row.name.as_str().into(), run_number(run).into(), value, difference.into(), verdict.into()],
+            );
         }
-    }
-    for row in paired.metrics.iter().filter(|row| row.values.iter().any(Option::is_some)) {
-        let quantity = row.metric.quantity();
-        let mut cells: Vec<TableCell> = vec![row.name.as_str().into()];
-        for (i, value) in row.values.iter().enumerate() {
-            cells.push(TableCell::estimate(quantity, value.as_ref()));
-            if i > 0 {
-                let effect = row.effects[i].as_ref();
-                cells.push(or_dash(effect.map(|effect| quantity.effect(&effect.difference))).into());
-                cells.push(or_dash(effect.map(|effect| effect.verdict.name().to_owned())).into());
-            }
-        }
-        table.marked(row.effects.iter().flatten().any(|effect| effect.verdict == EffectVerdict::Worse), cells);
     }
     table.note = "pp: percentage points. The interval of a difference comes from resampling the same people for both runs; for a true accept rate, each replicate chooses its threshold again. Better and worse: the whole interval is on that side. Not resolvable: the interval contains 0, which does not show that the runs are equal. ≤: no error was seen, so the rate is a bound. Means and standard deviations of cosines determine which thresholds fit, not how well people are told apart: they are higher or lower, neither better nor worse.".into();
     let runs = comparison.runs.iter().enumerate().skip(1);
     Ok(Section::new("effects", "Better, worse, or not resolvable")
-        .text(sentence(&paired.sentence()))
-        .texts(paired.left_out().iter().map(|line| sentence(line)))
         .texts(runs.map(|(run, name)| format!("{} {name}: {}.", run_number(run), summary(paired, run))))
         .with_all(forest(comparison, paired, "Error rates against [1]", Quantity::Rate)?)
         .with_all(forest(comparison, paired, "Area under the curve and cosines against [1]", Quantity::Cosine)?)
@@ -210,7 +203,7 @@ pub(super) fn embeddings(comparison: &RunComparison, paired: &Paired) -> Section
         "A cosine of 1 is the same direction. Other nearest face: the face's nearest neighbour among all other faces here differs from the one in [1]{}; between faces that are almost equally near, that says little.",
         if sampled { ", for a seeded sample of faces" } else { "" }
     );
-    Section::new("embeddings", "The same faces").texts(text).with(table).with(worst)
+    Section::new("embeddings", "The same faces").texts(text).with(table.stacked()).with(worst)
 }
 
 /// Whether [`embeddings`] names faces.
@@ -228,7 +221,7 @@ pub(super) fn ranking(comparison: &RunComparison, paired: &Paired) -> Section {
         cells[1] = format!("{} {}", run_number(ranked.run), comparison.runs[ranked.run]);
         table.row(cells);
     }
-    Section::new("ranking", "Ranking").with(table.note(
+    Section::new("ranking", "Ranking").with(table.stacked().note(
         "Neighbours whose difference is not resolvable could just as well be in the other order. Use `--by` to rank by another metric.",
     ))
 }
@@ -268,7 +261,7 @@ pub(super) fn speed(comparison: &RunComparison) -> Section {
             not_comparable.clone().unwrap_or_default(),
         ]);
     }
-    section.with(table.note(
+    section.with(table.stacked().note(
         "From reading a chunk to its last forward pass; median and quartiles over the chunks. Runs from different days compare only roughly, because the machine's other load is unknown. `facevault throughput` measures variants side by side.",
     ))
 }
@@ -283,7 +276,7 @@ pub(super) fn gate(gate: &RegressionGate) -> Section {
         table.row([finding.run.clone(), finding.what.clone(), format!("not judged: {}", finding.text)]);
     }
     let text = if gate.passed { "Passed: no run is worse than [1] by more than its tolerance." } else { "Failed." };
-    Section::new("gate", "Gate").text(text).with(table)
+    Section::new("gate", "Gate").text(text).with(table.stacked())
 }
 
 #[cfg(test)]
@@ -312,10 +305,12 @@ pub(super) mod tests {
     fn a_paired_comparison_shows_what_differs_then_effects_then_the_rest() {
         let html = page(&[run(&[(0.9, 1), (0.6, 2)])]);
         let order = [
-            "runs",
-            "differences",
+            "verdict",
             "gate",
+            "runs",
+            "thresholds",
             "effects",
+            "differences",
             "distributions",
             "errors",
             "embeddings",

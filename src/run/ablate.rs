@@ -148,7 +148,7 @@ impl RunContext<'_> {
             let shared = Shared {
                 faces: common.len() as u64,
                 identities: pairing.identities(),
-                left_out: common.missing + common.differing,
+                left_out: common.left_out.all(),
                 pairs: pairing.asked(&measured[0]),
             };
             Ok(Some((Replicates::of(headline, &measured), shared)))

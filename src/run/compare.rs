@@ -1,36 +1,109 @@
-//! Loads what a comparison needs, one matrix at a time.
+//! Loads what a comparison needs, one matrix at a time, and leaves out the runs that cannot be compared.
 
-use super::inspect::EmbeddedFaces;
+use std::cell::Cell;
+use std::path::PathBuf;
+
+use super::inspect::{self, EmbeddedFaces};
 use super::{RunContext, RunDirectory, RunError, not_yet, stored_config, summary};
-use crate::compare::{self, HeadlineMetric, Matrix, Pairing, RunComparison, Setting, SharedFaces, Timing, speeds};
+use crate::compare::{
+    self, CompareError, HeadlineMetric, LeftOutRun, Matrix, Paired, PairedProtocol, Pairing, RunComparison, RunSummary,
+    Setting, SharedFaces, Timing, speeds,
+};
+use crate::config::ExperimentConfig;
 use crate::embed::{self, MatrixReader};
 use crate::evaluate::{EvaluateError, Labelled};
+use crate::files::FileError;
 use crate::provenance::Provenance;
+
+/// An evaluated run.
+struct Candidate {
+    run: RunDirectory,
+    summary: RunSummary,
+    timing: Timing,
+    /// Canonical.
+    path: PathBuf,
+}
+
+/// Why a run of a comparison cannot be compared with those before it: its index, and the reason.
+struct Unfit(usize, String);
 
 impl RunContext<'_> {
     /// Compares runs: what differs, then their metrics on the faces they share, ranked by `by`. The first run is the
-    /// reference, and its similarity options and seed choose the pairs. Fails with [`RunError::Compare`] for fewer than
-    /// two runs or one twice, [`RunError::NotYet`] for one that is not evaluated, [`RunError::Interrupted`], and those
-    /// of reading a damaged run.
-    pub fn compare(&self, runs: &[RunDirectory], by: HeadlineMetric) -> Result<RunComparison, RunError> {
-        let summaries = runs.iter().map(summary).collect::<Result<Vec<_>, _>>()?;
-        let mut comparison = compare::compare(summaries)?;
-        let timings = runs.iter().map(timing).collect::<Result<Vec<_>, _>>()?;
-        comparison.speed = speeds(&timings);
-        self.pair(runs, by, &mut comparison)?;
-        Ok(comparison)
+    /// reference, and its similarity options and seed choose the pairs; `same_pictures` leaves out faces from another
+    /// picture or box. A run that cannot be compared is left out with its reason. Fails with [`RunError::Compare`] for one
+    /// directory twice and where fewer than two runs are left, and with [`RunError::Interrupted`].
+    pub fn compare(
+        &self,
+        runs: &[RunDirectory],
+        by: HeadlineMetric,
+        same_pictures: bool,
+    ) -> Result<RunComparison, RunError> {
+        let (mut candidates, mut left_out) = (Vec::new(), Vec::new());
+        for (run, (label, path)) in runs.iter().zip(labelled(runs)?) {
+            match candidate(run, &label, path) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(error) => left_out.push(LeftOutRun { run: label, reason: error.to_string() }),
+            }
+        }
+        let paired = loop {
+            if candidates.len() < 2 {
+                return Err(CompareError::TooFewLeft { left_out }.into());
+            }
+            match self.pair(&candidates, by, same_pictures)? {
+                Ok(paired) => break paired,
+                Err(Unfit(place, reason)) => {
+                    left_out.push(LeftOutRun { run: candidates.remove(place).summary.run_id, reason });
+                }
+            }
+        };
+        let timings: Vec<_> = candidates.iter().map(|candidate| candidate.timing.clone()).collect();
+        let directories = candidates.iter().map(|candidate| candidate.path.clone()).collect();
+        let compared = compare::compare(candidates.into_iter().map(|candidate| candidate.summary).collect())?;
+        let compared = RunComparison { left_out, directories, ..compared.with_paired(paired, speeds(&timings)) };
+        for line in compared.left_out_lines() {
+            self.progress.warn(&line);
+        }
+        Ok(compared)
     }
 
-    fn pair(&self, runs: &[RunDirectory], by: HeadlineMetric, comparison: &mut RunComparison) -> Result<(), RunError> {
-        let names: Vec<_> = comparison.summaries.iter().map(|run| run.run_id.clone()).collect();
-        let found = self.on_shared_pairs(runs, &names, |pairing, load| {
-            pairing.measure(&comparison.summaries, by, load, self.progress, self.cancel)
-        })?;
-        match found {
-            Ok(paired) => comparison.paired = Some(paired),
-            Err(reason) => comparison.not_paired = Some(reason),
+    /// Measures the candidates on the faces they share, unless one of them cannot be.
+    fn pair(
+        &self,
+        candidates: &[Candidate],
+        by: HeadlineMetric,
+        same_pictures: bool,
+    ) -> Result<Result<Paired, Unfit>, RunError> {
+        let first = match First::open(&candidates[0].run) {
+            Ok(first) => first,
+            Err(error) => return Ok(Err(Unfit(0, error.to_string()))),
+        };
+        let labelled = first.labelled();
+        let mut common = SharedFaces::first(labelled.len()).same_pictures(same_pictures);
+        for (place, candidate) in candidates.iter().enumerate().skip(1) {
+            let added = add(&mut common, &labelled, &candidate.run).map_err(|error| error.to_string());
+            if let Err(reason) = added.and_then(|()| first.on(&common, |_| ())) {
+                return Ok(Err(Unfit(place, reason)));
+            }
         }
-        Ok(())
+        let names: Vec<_> = candidates.iter().map(|candidate| candidate.summary.run_id.as_str()).collect();
+        let summaries: Vec<_> = candidates.iter().map(|candidate| &candidate.summary).collect();
+        let damaged = Cell::new(None);
+        let load = |place: usize| {
+            let loaded = self.load(&candidates[place].run, names[place], place, &common);
+            loaded.inspect_err(|_| damaged.set(Some(place)))
+        };
+        let measured = first.on(&common, |pairing| pairing.measure(&summaries, by, load, self.progress, self.cancel));
+        match (measured, damaged.get()) {
+            (Err(reason), _) => Ok(Err(Unfit(candidates.len() - 1, reason))),
+            (Ok(Err(error)), Some(place)) => Ok(Err(Unfit(place, error.to_string()))),
+            (Ok(measured), _) => {
+                let mut paired = measured?.ok_or_else(interrupted)?;
+                let ids =
+                    candidates.iter().map(|candidate| inspect::index(&candidate.run)).collect::<Result<Vec<_>, _>>()?;
+                paired.protocols = PairedProtocol::all(&summaries, &ids);
+                Ok(Ok(paired))
+            }
+        }
     }
 
     /// Finds the pairs of faces that all runs share and calls `act` with a loader of each run's rows. `Ok(Err)` is the
@@ -41,34 +114,85 @@ impl RunContext<'_> {
         names: &[String],
         act: impl FnOnce(&Pairing<'_>, &dyn Fn(usize) -> Result<Matrix, RunError>) -> Result<Option<T>, RunError>,
     ) -> Result<Result<T, String>, RunError> {
-        let config = stored_config(&runs[0])?;
-        let first = embedded(&runs[0])?;
-        let labelled: Vec<_> = first.iter().map(Labelled::from).collect();
+        let first = First::open(&runs[0])?;
+        let labelled = first.labelled();
         let mut common = SharedFaces::first(labelled.len());
-        for run in &runs[1..] {
-            // One other manifest at a time: a large run's is as large as its matrix.
-            let faces = embedded(run)?;
-            common.intersect(&labelled, &faces.iter().map(Labelled::from).collect::<Vec<_>>());
+        runs[1..].iter().try_for_each(|run| add(&mut common, &labelled, run))?;
+        let load = |place: usize| self.load(&runs[place], &names[place], place, &common);
+        match first.on(&common, |pairing| act(pairing, &load)) {
+            Ok(found) => found?.map(Ok).ok_or_else(interrupted),
+            Err(reason) => Ok(Err(reason)),
         }
-        let (row_of, identities) = (first.row_of(), first.identities());
-        let benchmarks = first.benchmarks(&config, &row_of, &identities);
-        let by_list = benchmarks.list_in_place_of_names(&labelled);
-        let options = &config.similarity;
-        let pairing = match &by_list {
-            Some(list) => Pairing::of_list(&list.label(&labelled), &list.pairs, &common, options, config.seed),
-            None => Pairing::new(&labelled, &common, options, config.seed),
-        };
-        let pairing = match pairing {
-            Ok(pairing) => pairing,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let load = |run: usize| {
-            self.progress.say(&format!("[{}] {}: {} faces", run + 1, names[run], common.len()));
-            matrix(&runs[run], &common.rows[run], common.embedded[run] as usize)
-        };
-        let resume = "comparisons keep no partial results; run it again".into();
-        act(&pairing, &load)?.map(Ok).ok_or(RunError::Interrupted { resume })
     }
+
+    /// The shared faces' rows of one run.
+    fn load(&self, run: &RunDirectory, name: &str, place: usize, common: &SharedFaces) -> Result<Matrix, RunError> {
+        self.progress.say(&format!("[{}] {name}: {} faces", place + 1, common.len()));
+        matrix(run, &common.rows[place], common.embedded[place] as usize)
+    }
+}
+
+/// The run whose faces, options and seed choose the pairs.
+struct First {
+    config: ExperimentConfig,
+    faces: EmbeddedFaces,
+    row_of: Vec<Option<u32>>,
+}
+
+impl First {
+    fn open(run: &RunDirectory) -> Result<Self, RunError> {
+        let (config, faces) = (stored_config(run)?, embedded(run)?);
+        let row_of = faces.row_of();
+        Ok(Self { config, faces, row_of })
+    }
+
+    fn labelled(&self) -> Vec<Labelled<'_>> {
+        self.faces.iter().map(Labelled::from).collect()
+    }
+
+    /// Calls `act` with the pairs among the shared faces. Fails with the reason why there are none.
+    fn on<T>(&self, common: &SharedFaces, act: impl FnOnce(&Pairing<'_>) -> T) -> Result<T, String> {
+        let (labelled, identities) = (self.labelled(), self.faces.identities());
+        let benchmarks = self.faces.benchmarks(&self.config, &self.row_of, &identities);
+        let (options, seed) = (&self.config.similarity, self.config.seed);
+        let by_list = benchmarks.list_in_place_of_names(&labelled);
+        let pairing = match &by_list {
+            Some(list) => Pairing::of_list(&list.label(&labelled), &list.pairs, common, options, seed),
+            None => Pairing::new(&labelled, common, options, seed),
+        };
+        Ok(act(&pairing?))
+    }
+}
+
+/// Keeps the faces that another run has as well. One other manifest is held at a time: a large run's is as large as its
+/// matrix.
+fn add(common: &mut SharedFaces, first: &[Labelled<'_>], run: &RunDirectory) -> Result<(), RunError> {
+    let faces = embedded(run)?;
+    common.intersect(first, &faces.iter().map(Labelled::from).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// A label and the canonical path of each run. Fails with [`CompareError::Twice`] for one directory twice.
+fn labelled(runs: &[RunDirectory]) -> Result<Vec<(String, PathBuf)>, RunError> {
+    let canonical = |run: &RunDirectory| {
+        let path = run.path();
+        path.canonicalize().map_err(FileError::new("find", path))
+    };
+    let paths = runs.iter().map(canonical).collect::<Result<Vec<_>, _>>()?;
+    if let Some(twice) = (1..paths.len()).find(|&place| paths[..place].contains(&paths[place])) {
+        return Err(CompareError::Twice { run_id: runs[twice].name() }.into());
+    }
+    Ok(compare::labels(&paths).into_iter().zip(paths).collect())
+}
+
+/// What a comparison needs of a run before its faces. Fails where it is not evaluated or damaged.
+fn candidate(run: &RunDirectory, label: &str, path: PathBuf) -> Result<Candidate, RunError> {
+    let summary = RunSummary { run_id: label.into(), ..summary(run)? };
+    Ok(Candidate { run: run.clone(), summary, timing: timing(run)?, path })
+}
+
+fn interrupted() -> RunError {
+    RunError::Interrupted { resume: "comparisons keep no partial results; run it again".into() }
 }
 
 /// The embedded faces of a run, checked against its index.

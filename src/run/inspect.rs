@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{RunDirectory, RunError, not_yet};
@@ -118,34 +119,46 @@ pub(super) fn column(path: &Path, name: &str) -> Result<Vec<String>, RunError> {
         .collect()
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One face of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Lookup {
+    /// The run's name.
     pub run: String,
+    /// The face.
     pub face_id: String,
+    /// Its row in the matrix, from 0.
     pub row: usize,
+    /// Its identity, if known.
     pub identity_id: Option<String>,
     /// L2 length of its embedding.
     pub norm: f64,
-    /// Where this run accepts a pair; `None` before its evaluation, or where its pairs are too few for any.
+    /// Where this run accepts a pair; null before its evaluation, or where its pairs are too few to resolve any rate.
     pub threshold: Option<LookupThreshold>,
     /// The most similar other faces, nearest first.
     pub neighbours: Vec<Neighbour>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Another face, and how alike it is.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Neighbour {
+    /// Its row in the matrix, from 0.
     pub row: usize,
+    /// The neighbour.
     pub face_id: String,
+    /// Its identity, if known.
     pub identity_id: Option<String>,
+    /// Cosine of the two embeddings.
     pub cosine: f32,
-    /// Whether the cosine reaches the threshold; `None` without one.
+    /// Whether the cosine reaches the threshold; null without one.
     pub accepted: Option<bool>,
 }
 
 /// The run's operating threshold: at a false match rate of 1e-3, or at the next higher one that its pairs resolve.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct LookupThreshold {
+    /// A pair is accepted from this cosine on.
     pub cosine: f64,
+    /// Its target false match rate.
     pub target_fmr: f64,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RunDirectory, RunError};
@@ -16,7 +17,7 @@ use crate::text_table::TextTable;
 use crate::{dataset, embed};
 
 /// State of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
     Embedding,
@@ -28,9 +29,11 @@ pub enum RunState {
 }
 
 /// One run in the table of all runs. A damaged one has its name, and the reason.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct RunRow {
+    /// The run's name.
     pub run: String,
+    /// How far it is.
     pub state: RunState,
     /// Why a damaged run cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,10 +44,15 @@ pub struct RunRow {
     pub worked_on_utc: Option<String>,
     /// Source of its faces, in a few words.
     pub dataset: Option<String>,
+    /// Faces of the manifest.
     pub faces: u64,
+    /// Faces with an embedding so far.
     pub embedded: u64,
+    /// `model.network` of its plan.
     pub network: Option<String>,
+    /// `model.precision` of its plan.
     pub precision: Option<String>,
+    /// `preprocess.profile` of its plan.
     pub profile: Option<String>,
     /// Mode of its crop.
     pub crop: Option<String>,

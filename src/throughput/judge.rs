@@ -100,10 +100,7 @@ fn eer_differences(
     let mut differences = vec![None; found.len()];
     let dimension = reference.len() / faces.len().max(1);
     let new: Vec<usize> = (0..found.len()).filter(|&i| first_like[i] == i).collect();
-    let all: Vec<u32> = (0..faces.len() as u32).collect();
-    let runs = new.len() + 1;
-    let common =
-        SharedFaces { rows: vec![all; runs], embedded: vec![faces.len() as u64; runs], missing: 0, differing: 0 };
+    let common = SharedFaces::all_of(faces.len(), new.len() + 1);
     let options = SimilarityOptions {
         pairs: PairMode::Exhaustive,
         upstream: None,

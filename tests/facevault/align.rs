@@ -1,11 +1,10 @@
 //! Faces aligned by the landmarks of a table: drawn faces, each turned, scaled and moved in its photo, come out alike.
 
 use std::fs;
-use std::path::Path;
 
 use image::{Rgb, RgbImage};
 
-use crate::support::workspace::Workspace;
+use crate::support::workspace::{Workspace, embeddings};
 
 /// insightface's, for a face of side 112.
 const TEMPLATE: [[f64; 2]; 5] =
@@ -71,14 +70,6 @@ fn draw(workspace: &Workspace) -> Vec<String> {
         }
     }
     lines
-}
-
-/// The unit rows of a run.
-fn embeddings(run: &Path) -> Vec<Vec<f32>> {
-    let bytes = fs::read(run.join("face_embeddings.npy")).unwrap();
-    let data = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let numbers: Vec<f32> = bytes[data..].as_chunks().0.iter().map(|number| f32::from_le_bytes(*number)).collect();
-    numbers.chunks_exact(512).map(<[f32]>::to_vec).collect()
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {

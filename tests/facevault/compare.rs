@@ -12,7 +12,7 @@ use crate::support::workspace::Workspace;
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/demo.yaml");
 
 /// Embeds and evaluates the demo with fewer people under a name.
-fn demo(workspace: &Workspace, name: &str, sets: &[&str]) -> String {
+pub fn demo(workspace: &Workspace, name: &str, sets: &[&str]) -> String {
     let name = format!("name={name}");
     let small = [
         "dataset.identities=12",
@@ -28,7 +28,7 @@ fn demo(workspace: &Workspace, name: &str, sets: &[&str]) -> String {
     run.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-fn metric<'a>(found: &'a Value, key: &str) -> &'a Value {
+pub fn metric<'a>(found: &'a Value, key: &str) -> &'a Value {
     let metrics = found["paired"]["metrics"].as_array().unwrap();
     metrics.iter().find(|row| row["metric"] == key).unwrap()
 }
@@ -75,7 +75,10 @@ fn runs_are_paired_by_face_and_a_regression_has_an_exit_code() {
         regressions.iter().any(|finding| finding["number"] == 3 && finding["what"] == "d_prime"),
         "{regressions:?}"
     );
-    assert_eq!(found["headline"], "not comparable: preprocessing differs");
+    assert_eq!(found["headline"], "differs: preprocessing (standardise mean, standardise scale), precision");
+    assert_eq!(found["comparable"], true);
+    let verdicts: Vec<_> = found["verdict"]["runs"].as_array().unwrap().iter().map(|run| &run["number"]).collect();
+    assert_eq!(verdicts, [2, 3]);
     assert_eq!(found["paired"]["ranking"]["ranks"].as_array().unwrap().last().unwrap()["run"], 2);
 
     // The page stands alone and shows what the JSON says; the text too, without ids of faces.
@@ -98,14 +101,17 @@ fn runs_on_other_faces_are_compared_on_what_they_share() {
 
     let found = workspace.json(0, &["compare", &base, &fewer, "--quiet"]);
     let faces = &found["paired"]["faces"];
-    assert_eq!((&faces["common"], &faces["missing"], &faces["differing"]), (&45.into(), &15.into(), &0.into()));
+    assert_eq!((&faces["common"], &faces["left_out"]["missing"]), (&45.into(), &15.into()));
     assert_eq!(faces["stored_on_other_faces"], serde_json::json!([base]));
     assert_eq!(metric(&found, "auc")["effects"][1]["verdict"], "same");
 
-    // Other people under the same ids are no common faces, and a gate cannot pass on that.
-    let found = workspace.json(5, &["compare", &base, &others, "--fail-on-regression", "--quiet"]);
-    assert!(found["paired"].is_null());
-    assert_eq!(found["not_paired"], "no face has the same id, identity, image and content in all runs");
+    // With nobody in common there is no comparison, and a gate cannot pass on that.
+    let (_, said) = workspace.run(2, &["compare", &base, &others, "--quiet"]);
+    let reason = "no face is shared: of the 60 faces of the first run, 60 not embedded in another run";
+    let said_of = |what: &str| format!("{what}: fewer than two runs can be compared; left out: {others}: {reason}\n");
+    assert_eq!(said, said_of("error"));
+    let (_, said) = workspace.run(5, &["compare", &base, &others, "--fail-on-regression", "--quiet"]);
+    assert_eq!(said, said_of("gate: failed"));
 }
 
 #[test]

@@ -276,7 +276,7 @@ fn runs_of_two_networks_are_compared_face_by_face() {
     let metrics = found["paired"]["metrics"].as_array().unwrap();
     let d_prime = metrics.iter().find(|row| row["metric"] == "d_prime").unwrap();
     assert!(d_prime["values"].as_array().unwrap().iter().all(|value| value["point"].is_number()), "{d_prime}");
-    assert!(found["headline"].as_str().unwrap().starts_with("not comparable: "), "{}", found["headline"]);
+    assert!(found["headline"].as_str().unwrap().starts_with("differs: "), "{}", found["headline"]);
     let (text, _) = workspace.run(0, &["compare", &facenet, &dinov2]);
     assert!(text.contains("dinov2"), "{text}");
     workspace.run(0, &["verify", &dinov2]);

@@ -145,6 +145,14 @@ fn faces_without_names_are_compared_by_the_list_that_they_come_with() {
     assert_eq!((&paired["pairs"]["mode"], &paired["pairs"]["genuine"]), (&"listed".into(), &12.into()));
     let [here, there] = [&paired["metrics"][0]["values"][0], &metrics["eer"]].map(|eer| eer["point"].as_f64().unwrap());
     assert!((here - there).abs() < 1e-12, "the same pairs as the run's own: {here} {there}");
+    // Both ran the protocol on the same list: its accuracies are compared pair by pair.
+    let protocol = &paired["protocols"][0];
+    assert_eq!((&protocol["protocol"], protocol["effects"][0].is_null()), (&"ten-folds".into(), true));
+    let stored = [&done, &other].map(|run| &run["metrics"]["protocols"][0]["accuracy"]);
+    assert_eq!(protocol["accuracies"], serde_json::json!(stored));
+    assert_eq!(protocol["effects"][1]["difference"]["n"], 24, "{protocol}");
+    let (text, _) = workspace.run(0, &["compare", &name, other["run"].as_str().unwrap()]);
+    assert!(text.contains("\naccuracy of ten-folds"), "{text}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::PROFILES;
 
 /// Bytes → 8-bit RGB → crop → resize → standardise. Profiles are values of this type.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Preprocess {
     /// Name of the profile this started from; `custom` when parts were changed.
     pub profile: String,
@@ -20,6 +20,11 @@ pub struct Preprocess {
     pub standardise: Standardise,
     /// Whether the mirrored face contributes.
     pub mirror: Mirror,
+}
+
+impl Preprocess {
+    /// Name of what is no profile.
+    pub const CUSTOM: &str = "custom";
 }
 
 /// The parts of a profile that a config changes.
@@ -91,7 +96,7 @@ impl PreprocessChanges {
             mirror: self.mirror.unwrap_or(profile.mirror),
         };
         if changed != *profile {
-            changed.profile = "custom".into();
+            changed.profile = Preprocess::CUSTOM.into();
         }
         changed
     }
@@ -136,7 +141,7 @@ pub enum MarginUnit {
 }
 
 /// Target square and filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resize {
     /// Side of the network's input, pixels.
     pub size: u32,
@@ -166,8 +171,8 @@ pub enum ChannelOrder {
     Bgr,
 }
 
-/// `(x − mean) / scale`, x in 0..=255.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// `(x − mean) / scale`, x from 0 to 255.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Standardise {
     /// Subtracted.
     pub mean: f32,

@@ -1,5 +1,6 @@
 //! The headline of a run: the same rates at the same false match rate wherever a run is summed up, whatever its size.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::estimate::Estimate;
@@ -7,7 +8,7 @@ use crate::metrics::{self, Metrics};
 use crate::verification::OPERATING_FMR;
 
 /// One rate of a run's headline.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct HeadlineRate {
     /// Its path as in `expect:`, e.g. `tar@fmr=1e-3`.
     pub metric: String,

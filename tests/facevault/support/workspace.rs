@@ -128,6 +128,14 @@ fn outcome(mut command: Command, code: i32) -> (String, String) {
     (stdout, stderr)
 }
 
+/// The unit rows of a run.
+pub fn embeddings(run: &Path) -> Vec<Vec<f32>> {
+    let bytes = fs::read(run.join("face_embeddings.npy")).unwrap();
+    let data = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let numbers: Vec<f32> = bytes[data..].as_chunks().0.iter().map(|number| f32::from_le_bytes(*number)).collect();
+    numbers.chunks_exact(512).map(<[f32]>::to_vec).collect()
+}
+
 /// Formula weights of FaceNet at a width, as safetensors.
 pub fn write_weights(path: &Path, width: f64) {
     let spec = ModelSpec { network: Network::InceptionResnetV1, width };
