@@ -1,5 +1,6 @@
 //! Agreement of a lower precision with f32 on the same faces: `agreement.json`. Pure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::closeness::Closeness;
@@ -29,17 +30,20 @@ pub(crate) fn required_cosine(precision: Precision) -> f64 {
     }
 }
 
-/// f32 and a lower precision on the same faces.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// f32 and a lower precision on the same faces: `agreement.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PrecisionAgreement {
     /// The lower precision.
     pub precision: Precision,
     /// What both ran on, e.g. `CPU (avx2+fma, 2 threads)`.
     pub device: String,
+    /// How the faces were chosen, in words.
     pub sample: String,
+    /// Faces of the sample.
     pub faces: u64,
     /// Lowest cosine of a face's two embeddings.
     pub cosine_min: f64,
+    /// Mean cosine of a face's two embeddings.
     pub cosine_mean: f64,
     /// Largest difference of two corresponding values.
     pub max_difference: f64,
@@ -48,10 +52,11 @@ pub(crate) struct PrecisionAgreement {
 }
 
 /// Verification on the sample's pairs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Verification {
     /// Same-identity pairs.
     pub genuine_pairs: u64,
+    /// Different-identity pairs.
     pub impostor_pairs: u64,
     /// In f32.
     pub f32: PrecisionRates,
@@ -60,8 +65,9 @@ pub(crate) struct Verification {
 }
 
 /// Error rates of one precision.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PrecisionRates {
+    /// Equal error rate.
     pub eer: Estimate,
     /// True accept rates at false match rates 1e-2 and 1e-3, where the pairs resolve them.
     pub operating_points: Vec<OperatingPoint>,

@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
+use crate::provenance;
+use crate::run::RunState;
 use crate::throughput::{Choice, Reference};
 
 /// Face embeddings you can trust: pinned weights, exact row order, honest similarity statistics.
@@ -30,6 +32,8 @@ Examples:
   facevault experiment configs/vggface2.yaml --set 'dataset={source: folders, root: /data/faces}'
   facevault compare demo-3fa9 vggface2-81c2              show what differs, and by how much
 
+Guides, step by step: `facevault guide`
+
 Exit codes, for every command:
     0  done; single faces without an embedding are reported on standard error, with the reasons
     1  failed: no face was embedded, or this machine, its network or its disk lacks what it takes
@@ -39,26 +43,62 @@ Exit codes, for every command:
     5  a run is worse than the reference (compare --fail-on-regression)
   130  interrupted; run the command again to resume";
 
+const EMBED_EXAMPLES: &str = "\
+Examples:
+  facevault embed configs/demo.yaml
+  facevault embed demo-7b1a15708269";
+const EVALUATE_EXAMPLES: &str = "\
+Examples:
+  facevault evaluate demo
+  facevault evaluate demo --json";
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  facevault report demo
+  facevault report demo --reports pages";
+const FETCH_EXAMPLES: &str = "\
+Examples:
+  facevault fetch configs/vggface2.yaml
+  facevault fetch configs/lfw-casia.yaml --json";
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  facevault check configs/vggface2.yaml
+  facevault check configs/vggface2.yaml --set 'dataset={source: folders, root: /data/faces}'";
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  facevault verify demo
+  facevault verify experiments/demo-7b1a15708269 --json";
+const LOOKUP_EXAMPLES: &str = "\
+Examples:
+  facevault lookup demo s900-i0000-000
+  facevault lookup demo s900-i0000-000 -k 3 --json";
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run every step of an experiment: fetch, embed, evaluate, report. Resumes an interrupted run.
     Experiment(ExperimentArgs),
     /// Embed only, from a config or by resuming a run.
+    #[command(after_help = EMBED_EXAMPLES)]
     Embed(EmbedArgs),
     /// Recompute the statistics of an embedded run.
+    #[command(after_help = EVALUATE_EXAMPLES)]
     Evaluate(RunArgs),
     /// Render the report of an evaluated run.
+    #[command(after_help = REPORT_EXAMPLES)]
     Report(RunArgs),
     /// Download a config's weights and data and verify their digests, without computing anything.
+    #[command(after_help = FETCH_EXAMPLES)]
     Fetch(ConfigArgs),
     /// Find the faces in a config's photos and write them as Phase 1's `face_metadata.csv`, without embedding them.
     Detect(DetectArgs),
     /// Validate a config and print the plan and the pending downloads, without downloading or computing anything.
+    #[command(after_help = CHECK_EXAMPLES)]
     Check(ConfigArgs),
     /// Recompute every digest and invariant of a run.
+    #[command(after_help = VERIFY_EXAMPLES)]
     Verify(RunArgs),
     /// Show one face: row, identity, norm, nearest neighbours.
+    #[command(after_help = LOOKUP_EXAMPLES)]
     Lookup(LookupArgs),
     /// List all runs with their headline metrics.
     Runs(RunsArgs),
@@ -71,6 +111,8 @@ pub enum Command {
     Reproduce(ReproduceArgs),
     /// Measure how many faces per second a config's network embeds here, and how accurately, variant by variant.
     Throughput(Box<ThroughputArgs>),
+    /// Print a guide: how to do something, step by step. Without a name, list them.
+    Guide(GuideArgs),
 }
 
 /// Arguments that every command takes.
@@ -105,12 +147,25 @@ pub struct ConfigArgs {
     pub common: CommonArgs,
 }
 
+const EXPERIMENT_HELP: &str = "\
+With --fresh, every embedding is this build's: none is reused from another run, and a run that another build has begun or \
+finished is an error, not a result. Give the run a name or a folder of its own; nothing is replaced. A gate of a new \
+build needs it: `facevault guide gate-in-ci`.
+
+Examples:
+  facevault experiment configs/demo.yaml
+  facevault experiment CONFIG --set name=candidate --fresh";
+
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
+#[command(after_help = EXPERIMENT_HELP)]
 pub struct ExperimentArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
+    /// Embed every face with this build: reuse no embeddings, and replace no run.
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 const DETECT_HELP: &str = "\
@@ -182,9 +237,32 @@ pub struct LookupArgs {
     pub common: CommonArgs,
 }
 
+const RUNS_HELP: &str = "\
+One line for each run, the last worked on first: its dataset, network and crop, the equal error rate, TAR at FMR 1e-3 \
+(“≤” where its pairs are too few to resolve that), the accuracy of its first protocol, whether it met its expectations, \
+and its values of the plan's keys in which runs of the same config differ.
+
+Examples:
+  facevault runs lfw --state complete
+      finished runs whose name begins with `lfw`
+  facevault runs --since 2026-11-01 --last 5 --json";
+
 /// Arguments of `runs`.
 #[derive(Debug, Args)]
+#[command(after_help = RUNS_HELP)]
 pub struct RunsArgs {
+    /// Only runs whose name begins with this.
+    #[arg(value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    pub prefix: String,
+    /// Only runs in this state: `embedding`, `embedded`, `complete` or `damaged`.
+    #[arg(long, value_name = "STATE", value_parser = named::<RunState>)]
+    pub state: Option<RunState>,
+    /// Only runs worked on since the start of this day (UTC).
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = provenance::day)]
+    pub since: Option<u64>,
+    /// Only the last N runs.
+    #[arg(long, value_name = "N")]
+    pub last: Option<usize>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,
@@ -199,9 +277,10 @@ otherwise these faces cannot tell. A run that cannot be compared is left out, wi
 each run, and memory for two embedding matrices.
 
 As a CI gate: with --fail-on-regression the exit code is 5 if a run is worse than the first by more than tolerated, \
-with the whole interval, in eer, tar@fmr=1e-1 … 1e-6, auc or d_prime (tolerance 0); if it is slower by more than 10% \
-on the same machine, device, threads and build profile; or if it is left out. genuine.mean, genuine.std, \
-impostor.mean and impostor.std are judged, in both directions, only if a tolerance names them.
+with the whole interval, in eer, tar@fmr=1e-1 … 1e-6, auc or d_prime (tolerance 0); if it is left out; or if it \
+has the first run's own embeddings, which say nothing about a new build (`experiment --fresh` embeds again). Only if a \
+tolerance names them, genuine.mean, genuine.std, impostor.mean and impostor.std are judged, in both directions, and speed, \
+where both runs have several chunks from the same machine, device, threads and build profile.
 
 Examples:
   facevault compare demo-3fa9 demo-81c2
@@ -232,7 +311,7 @@ pub struct CompareArgs {
     #[arg(long)]
     pub fail_on_regression: bool,
     /// Tolerate a regression of this size: of a metric in its own unit (`eer=0.001`), or of speed as a share
-    /// (`speed=0.2`). Only with `--fail-on-regression`. May be repeated.
+    /// (`speed=0.2`; by default, `speed=off`). Only with `--fail-on-regression`. May be repeated.
     #[arg(long = "tolerate", value_name = "NAME=VALUE")]
     pub tolerate: Vec<String>,
     #[command(flatten)]
@@ -270,7 +349,9 @@ network, no weights) keeps its rows of an earlier run, or is marked as not measu
 
 The table goes between the lines `<!-- reproduce: begin -->` and `<!-- reproduce: end -->` of the document.
 
-Example:
+Examples:
+  facevault reproduce configs/demo.yaml
+      prints the rows
   facevault reproduce --into docs/benchmarks.md configs/demo.yaml configs/lfw-facenet-tf.yaml";
 
 /// Arguments of `reproduce`.
@@ -287,6 +368,23 @@ pub struct ReproduceArgs {
     /// Document whose table to update; without it, the rows are only printed.
     #[arg(long, value_name = "FILE")]
     pub into: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
+}
+
+const GUIDE_HELP: &str = "\
+Examples:
+  facevault guide
+  facevault guide gate-in-ci";
+
+/// Arguments of `guide`.
+#[derive(Debug, Args)]
+#[command(after_help = GUIDE_HELP)]
+pub struct GuideArgs {
+    /// Name of the guide.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,
@@ -404,4 +502,34 @@ fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
     let possible = seconds > 0.0 && seconds <= 3600.0;
     possible.then_some(seconds).ok_or_else(|| "expected a number above 0 and at most 3600".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_help_of_every_verb_ends_with_two_examples_that_parse() {
+        for verb in Cli::command().get_subcommands() {
+            let name = verb.get_name();
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let (_, examples) = help.rsplit_once("Examples:\n").unwrap_or_else(|| panic!("{name} has no examples"));
+            let commands: Vec<_> = examples
+                .lines()
+                .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
+                .collect();
+            assert!(commands.len() >= 2, "{name}: {commands:?}");
+            for command in commands {
+                let words = command.split(" '").flat_map(|part| match part.split_once('\'') {
+                    Some((quoted, rest)) => [vec![quoted], rest.split_whitespace().collect()].concat(),
+                    None => part.split_whitespace().collect(),
+                });
+                let words: Vec<_> = words.collect();
+                assert_eq!(words[..2], ["facevault", name], "{command}");
+                Cli::command().try_get_matches_from(&words).unwrap_or_else(|error| panic!("{command}: {error}"));
+            }
+        }
+    }
 }

@@ -22,6 +22,7 @@
 //! Each module uses only modules on lines below its own:
 //!
 //! ```text
+//! schemas
 //! commands
 //! pages
 //! error
@@ -33,7 +34,7 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · results · weights
-//! closeness · hub · npy · numbers · sample · spelling · terminal · text_table
+//! closeness · generated · guides · hub · npy · numbers · sample · spelling · table · terminal · text_table
 //! ```
 //!
 //! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.
@@ -51,6 +52,9 @@ pub mod dataset;
 mod detect;
 mod embed;
 pub mod error;
+#[cfg(test)]
+mod generated;
+mod guides;
 pub mod hub;
 pub mod npy;
 pub mod numbers;
@@ -63,7 +67,9 @@ mod reproduce;
 pub mod results;
 mod run;
 mod sample;
+pub mod schemas;
 mod spelling;
+mod table;
 pub mod terminal;
 mod text_table;
 pub mod throughput;
@@ -74,5 +80,5 @@ use facevault_base::{file_lock, pickle, pointer};
 pub use facevault_cuda as cuda;
 pub use facevault_nn as model;
 pub use facevault_preprocess::{self as preprocess, quality};
-use facevault_stats::{breakdown, estimate, metrics, people};
+use facevault_stats::{breakdown, estimate, headline, metrics, people};
 pub use facevault_stats::{evaluate, protocol, similarity, verification};

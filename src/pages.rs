@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use crate::ablation::AblationResult;
 use crate::compare::{RunComparison, RunSummary};
 use crate::config::ExperimentConfig;
+use crate::dataset;
 use crate::digest::Digest;
 use crate::embed::{self, FaceReader};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
-use crate::provenance::Provenance;
+use crate::people::Suspect;
+use crate::provenance::{self, Provenance};
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
 use crate::throughput::Throughput;
@@ -47,8 +49,16 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
             message: failure.message,
         })
         .collect();
-    let pictures = if config.report.pictures { pictures(run, &config, &evaluation)? } else { BTreeMap::new() };
+    let (mut exemplars, mut shown) = (BTreeMap::new(), BTreeMap::new());
+    if config.report.pictures {
+        let faces = EmbeddedFaces::open(run)?;
+        let identities =
+            first_suspects(&evaluation).flat_map(|one| [one.labelled_as.as_str(), one.looks_like.as_str()]);
+        exemplars = run::exemplars(run, &faces, &evaluation, &identities.collect())?;
+        shown = pictures(&config, &faces, &evaluation, &exemplars);
+    }
     let html = report::render(&Report {
+        facts: facts(&run_id, &plan, &provenance, &evaluation),
         run_id,
         description: config.description,
         command: run::command(&provenance.config),
@@ -60,26 +70,68 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         failures,
         left_out: provenance.dataset.left_out.to_string(),
         agreement: run::agreement(run)?,
-        pictures,
+        pictures: shown,
+        exemplars,
         unpinned: provenance.unpinned(),
         cautions: provenance.dataset.cautions,
     })?;
     write(reports, &run.name(), &html)
 }
 
-/// Faces of the hardest pairs and of the first suspects as PNGs, as the network saw them. Faces that can no longer be read
-/// are missing.
-fn pictures(
-    run: &RunDirectory,
-    config: &ExperimentConfig,
+/// What was run on what, in the words of the plan.
+fn facts(
+    run_id: &str,
+    plan: &[(String, String)],
+    provenance: &Provenance,
     evaluation: &Evaluation,
-) -> Result<BTreeMap<u32, Vec<u8>>, Error> {
-    let faces = EmbeddedFaces::open(run)?;
+) -> Vec<(&'static str, String)> {
+    let value = |key: &str| plan.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    let faces = &evaluation.metrics.faces;
+    let dataset = dataset::short_name(&provenance.dataset.source);
+    let crop = match (value("preprocess.crop.mode"), value("preprocess.crop.margin"), value("preprocess.crop.unit")) {
+        (Some("box"), Some(margin), Some(unit)) => format!("box + {margin} {}", unit.replace('-', " ")),
+        (mode, ..) => mode.unwrap_or_default().to_owned(),
+    };
+    let detector = provenance.dataset.detection.as_ref().map(|detection| format!(", {}", detection.detector));
+    let profile = value("preprocess.profile").map(|profile| format!(", profile {profile}"));
+    let weights = &provenance.weights;
+    let place = weights.origin.location.rsplit(['/', '\\']).next().unwrap_or_default();
+    let session = provenance.embedding_sessions().last();
+    let date = session.map(|session| provenance::utc(session.ended.unwrap_or(session.started)));
+    let device = session.map(|session| match session.device.starts_with("CPU") {
+        true => format!("{}, {}", session.device, session.machine.cpu),
+        false => session.device.clone(),
+    });
+    let mut facts = vec![
+        ("Run", run_id.to_owned()),
+        ("Dataset", format!("{dataset}: {} faces of {} identities", faces.manifest, faces.identities)),
+        ("Network", value("model.network").unwrap_or_default().to_owned()),
+        ("Weights", format!("{place}, sha256 {}", weights.sha256.short(12))),
+        ("Crop", crop + &detector.unwrap_or_default() + &profile.unwrap_or_default()),
+        ("Precision", value("model.precision").unwrap_or_default().to_owned()),
+    ];
+    facts.extend(device.map(|device| ("Device", device)));
+    facts.extend(date.map(|date| ("Embedded", date)));
+    facts
+}
+
+/// Faces of the hardest pairs, of the first suspects and of `exemplars`, as PNGs, as the network saw them. Faces that can no
+/// longer be read are missing.
+fn pictures(
+    config: &ExperimentConfig,
+    faces: &EmbeddedFaces,
+    evaluation: &Evaluation,
+    exemplars: &BTreeMap<String, u32>,
+) -> BTreeMap<u32, Vec<u8>> {
     let reader = FaceReader::new(&faces.manifest, &config.preprocess, &config.dataset);
     let pairs = evaluation.hardest.iter().flat_map(|pair| [pair.row_a, pair.row_b]);
-    let suspects = evaluation.people.audit.suspects.iter().take(report::SUSPECTS_SHOWN).map(|suspect| suspect.row);
-    let rows: BTreeSet<u32> = pairs.chain(suspects).collect();
-    Ok(rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect())
+    let suspects = first_suspects(evaluation).map(|suspect| suspect.row);
+    let rows: BTreeSet<u32> = pairs.chain(suspects).chain(exemplars.values().copied()).collect();
+    rows.into_iter().filter_map(|row| Some((row, reader.png(*faces.rows.get(row as usize)?)?))).collect()
+}
+
+fn first_suspects(evaluation: &Evaluation) -> impl Iterator<Item = &Suspect> {
+    evaluation.people.audit.suspects.iter().take(report::SUSPECTS)
 }
 
 /// The page of a comparison: `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of
@@ -118,7 +170,11 @@ pub(crate) fn ablation(reports: &Path, ablated: &AblationResult) -> Result<PathB
 
 /// The page of a throughput measurement.
 pub(crate) fn throughput(reports: &Path, measured: &Throughput) -> Result<PathBuf, Error> {
-    write(reports, &format!("throughput-{}", measured.config), &report::render_throughput(measured)?)
+    // Measurements of one config stay side by side: no two are the same.
+    let at: String = provenance::utc(measured.measured_at).chars().filter(char::is_ascii_digit).collect();
+    let (day, time) = at.split_at(8);
+    let name = format!("throughput-{}-{day}-{time}", measured.config);
+    write(reports, &name, &report::render_throughput(measured)?)
 }
 
 fn write(reports: &Path, name: &str, html: &str) -> Result<PathBuf, Error> {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,26 +22,35 @@ use crate::similarity::SimilarityOptions;
 pub(crate) const EMBEDDING_CODE_VERSION: u32 = 3;
 
 /// Everything that can change a number of a run: `plan.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunPlan {
+    /// The config's name: the run's name without its digest.
     name: String,
-    /// [`EMBEDDING_CODE_VERSION`] of the program that planned it.
+    /// Version of the code between pictures and metrics: it changes with every change that can change a number.
     code: u32,
+    /// The config's seed.
     seed: u64,
+    /// The faces.
     dataset: PlannedDataset,
+    /// From pictures to network input, every default filled in.
     preprocess: Preprocess,
+    /// The network.
     model: PlannedModel,
+    /// Which pairs are compared and how uncertainty is estimated.
     similarity: SimilarityOptions,
+    /// Verification protocols over lists of pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     protocols: Vec<Protocol>,
 }
 
 /// The faces, by content rather than by location.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PlannedDataset {
+    /// Digest over the manifest.
     manifest: Digest,
+    /// Rows of the manifest.
     faces: u64,
     /// What found the faces in the dataset's photos.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,13 +58,17 @@ struct PlannedDataset {
 }
 
 /// The network as it runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct PlannedModel {
     #[serde(flatten)]
     spec: ModelSpec,
+    /// Digest of the file of weights.
     weights: Digest,
+    /// The network's implementation.
     embedder: String,
+    /// The device.
     device: DeviceKind,
+    /// The precision of the arithmetic.
     precision: Precision,
     /// For int8: the faces its ranges come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{ContainerFile, LeftOut};
@@ -14,8 +15,8 @@ use crate::digest::Digest;
 use crate::model::{EmbedderInfo, device};
 use crate::weights::WeightsOrigin;
 
-/// `provenance.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Where a run's numbers come from: source, compiler, machine, inputs and times. `provenance.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Provenance {
     /// The program.
     pub build: Build,
@@ -40,7 +41,7 @@ pub struct Provenance {
 
 /// What computes a run's embeddings: identified by its result for two built-in pictures, and described by the machine
 /// that started the run. Only the same arithmetic may resume the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunArithmetic {
     /// Digest of the pictures' preprocessed pixels and their embeddings.
     pub fingerprint: Digest,
@@ -71,7 +72,7 @@ impl RunArithmetic {
 }
 
 /// A run with the same embeddings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Adopted {
     /// Name of its directory.
     pub run: String,
@@ -96,7 +97,7 @@ impl Provenance {
 }
 
 /// The program that computed the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Build {
     /// Version of the package.
     pub version: String,
@@ -113,7 +114,7 @@ pub struct Build {
 }
 
 /// The config and its overrides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigOrigin {
     /// The config file, absolute.
     pub path: PathBuf,
@@ -124,7 +125,7 @@ pub struct ConfigOrigin {
 }
 
 /// The dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetOrigin {
     /// The config's `dataset` with all paths resolved.
     pub source: serde_json::Value,
@@ -153,7 +154,7 @@ pub struct DatasetOrigin {
 }
 
 /// What found a dataset's faces in its photos.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DetectionOrigin {
     /// The detector, as configs spell it.
     pub detector: String,
@@ -182,7 +183,7 @@ impl DetectionOrigin {
 }
 
 /// One start or resume.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSession {
     /// Start, seconds since the epoch (UTC).
     pub started: u64,
@@ -198,10 +199,13 @@ pub struct RunSession {
     pub batch_size: usize,
     /// Faces this session embedded.
     pub embedded: u64,
+    /// Revision of the build, as in [`Build`], which is that of the last start; absent from runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
 }
 
 /// A machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineInfo {
     /// Host name.
     pub host: String,
@@ -308,6 +312,29 @@ pub fn utc(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3600, rest % 3600 / 60, rest % 60)
 }
 
+/// Seconds since the epoch at the start of a day, `2026-11-23`, UTC (Howard Hinnant's `days_from_civil`).
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn day(text: &str) -> Result<u64, String> {
+    let numbers = || -> Option<[i64; 3]> {
+        let numbers: Vec<i64> = text.split('-').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        numbers.try_into().ok()
+    };
+    let wrong = || "expected a day from 1970 on as YYYY-MM-DD".to_owned();
+    let [year, month, day] = numbers().ok_or_else(wrong)?;
+    if !((1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day)) {
+        return Err(wrong());
+    }
+    let shifted_year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let seconds = ((era * 146_097 + day_of_era - 719_468) * 86_400) as u64;
+    // 31 February is none.
+    if utc(seconds).starts_with(&format!("{year:04}-{month:02}-{day:02} ")) { Ok(seconds) } else { Err(wrong()) }
+}
+
 /// Provenance for a table: times in words, the rest verbatim.
 #[must_use]
 pub fn readable(provenance: &Provenance) -> Vec<(String, String)> {
@@ -342,6 +369,16 @@ mod tests {
         assert_eq!(utc(951_782_399), "2000-02-28 23:59:59 UTC");
         assert_eq!(utc(951_782_400), "2000-02-29 00:00:00 UTC");
         assert_eq!(utc(1_795_477_500), "2026-11-23 23:45:00 UTC");
+    }
+
+    #[test]
+    fn a_day_is_read_as_it_is_written() {
+        for text in ["1970-01-01", "2000-02-29", "2024-12-31", "2026-11-23"] {
+            assert_eq!(utc(day(text).unwrap()), format!("{text} 00:00:00 UTC"));
+        }
+        for text in ["", "today", "2026-11", "2026-02-29", "2026-13-01", "1969-12-31", "2026-11-23-1"] {
+            assert!(day(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::Published;
@@ -9,11 +10,15 @@ use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 
 /// A published value and the measured one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct PublishedResult {
+    /// The metric, as configs name it.
     pub metric: String,
+    /// The published value, in the metric's unit.
     pub published: f64,
+    /// What was published behind its ±.
     pub plus_minus: Option<f64>,
+    /// Where it was published.
     pub source: String,
     /// Known differences between its protocol and this run's.
     pub differs: Vec<String>,
@@ -21,11 +26,12 @@ pub(crate) struct PublishedResult {
     pub here: Option<Estimate>,
     /// The measured standard deviation over folds, if that is what the published ± means.
     pub over_folds: Option<f64>,
+    /// Where the published value lies relative to the measured interval: inside it (`agrees`), below it (`above`: this run measures more), above it (`below`).
     pub standing: PublishedAgreement,
 }
 
 /// Agreement of a measured value with a published one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PublishedAgreement {
     Agrees,

@@ -11,8 +11,7 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(path, &arguments.config.overrides)?;
     let Some(asked) = &loaded.config.ablation else {
         return Err(Error::Usage(format!(
-            "{} has no `ablation` section; configs/README.md describes it, and configs/ablation-demo.yaml is an \
-             example",
+            "{} has no `ablation` section; `facevault guide config-keys` shows how to write one",
             path.display()
         )));
     };

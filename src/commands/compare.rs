@@ -5,7 +5,8 @@ use crate::cli::CompareArgs;
 use crate::compare::{CompareError, HeadlineMetric, RegressionGate, Tolerances};
 use crate::error::{CommandOutcome, Error};
 use crate::pages;
-use crate::run::{RunDirectory, RunError};
+use crate::provenance::Build;
+use crate::run::{self, RunDirectory, RunError};
 use crate::terminal::{self, say};
 
 pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
@@ -30,7 +31,11 @@ pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
         compared => compared?,
     };
     if arguments.fail_on_regression {
-        comparison.gate = Some(RegressionGate::judge(&comparison, tolerances).with_left_out(&comparison));
+        let mut gate = RegressionGate::judge(&comparison, tolerances).with_left_out(&comparison);
+        let compared = comparison.directories.iter().map(|path| run::embedded_by(&RunDirectory::new(path.clone())));
+        let embedded = compared.collect::<Result<Vec<_>, _>>()?;
+        gate.judge_builds(&comparison.runs, &embedded, &Build::current().revision);
+        comparison.gate = Some(gate);
     }
     let path = pages::comparison(&common.reports, &comparison)?;
     print(common, &comparison, || {

@@ -1,5 +1,6 @@
 //! `embed CONFIG|RUN`: embeds without evaluating.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::shared::{any_embedded, interrupted, left_out};
@@ -14,24 +15,35 @@ use crate::provenance::RunArithmetic;
 use crate::run::{self, Failures, MissingBoxes, RunDirectory, RunError};
 
 /// What `embed --json` prints, and `experiment --json` among the rest.
-#[derive(Debug, Serialize)]
-pub(super) struct EmbedOutput {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct EmbedOutput {
+    /// The run's name.
     run: String,
+    /// Its directory.
     pub directory: String,
+    /// Faces of the manifest.
     faces: usize,
+    /// Faces with an embedding.
     embedded: usize,
+    /// Faces without one.
     failed: usize,
+    /// Why, if any failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     failures: Option<Failures>,
+    /// Faces that were embedded before this start.
     resumed: usize,
+    /// Files in the dataset's folders that are not faces, counted by reason.
     #[serde(skip_serializing_if = "LeftOut::is_empty")]
     left_out: LeftOut,
+    /// Faces without a box, whose whole picture was embedded, if that is a caution.
     #[serde(skip_serializing_if = "Option::is_none")]
     without_box: Option<u64>,
     #[serde(skip)]
     pub caution: Option<String>,
+    /// Below f32: how far a sample of the embeddings is from f32.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<PrecisionAgreement>,
+    /// What computed the embeddings.
     #[serde(skip_serializing_if = "Option::is_none")]
     arithmetic: Option<RunArithmetic>,
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::shared::{expectation, headline, interrupted, not_evaluated, outcome};
+use super::shared::{expectation, found, interrupted, not_evaluated, outcome};
 use super::{options_to_repeat, print, with_context};
 use crate::cli::RunArgs;
 use crate::error::{CommandOutcome, Error};
@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
         match &evaluated {
             Evaluated::Metrics(evaluation) => {
                 let metrics = &evaluation.metrics;
-                print(&arguments.common, metrics, || text(headline(metrics), None))?;
+                print(&arguments.common, metrics, || text(found(metrics), None))?;
             }
             Evaluated::NotEvaluable { reason, expectations } => {
                 let value = json!({"not_evaluated": reason, "expectations": expectations});

@@ -1,12 +1,13 @@
 //! `experiment CONFIG`: all steps.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::embed::EmbedOutput;
-use super::shared::{any_embedded, expectation, headline, interrupted, not_evaluated, outcome};
+use super::shared::{any_embedded, expectation, found, interrupted, not_evaluated, outcome};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
-use crate::cli::ConfigArgs;
+use crate::cli::{ConfigArgs, ExperimentArgs};
 use crate::config::{self, Published};
 use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{CommandOutcome, Error};
@@ -14,31 +15,38 @@ use crate::metrics::{Judged, Metrics};
 use crate::numbers::Quantity;
 use crate::pages;
 use crate::published::{self, PublishedResult};
-use crate::run::{Evaluated, MissingBoxes, RunContext, RunDirectory};
+use crate::run::{self, Evaluated, MissingBoxes, RunContext, RunDirectory};
 
 /// What `experiment --json` prints.
-#[derive(Debug, Serialize)]
-struct ExperimentOutput<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ExperimentOutput<'a> {
+    /// `complete`, `already-complete` if there was nothing to do, or `nothing-embedded`.
     status: &'static str,
     #[serde(flatten)]
     embedded: EmbedOutput,
+    /// Path of the report; `None` without metrics.
     report: Option<String>,
+    /// The config's expectations (`expect:`), judged.
     expectations: &'a [Judged],
+    /// Why there are no metrics, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_evaluated: Option<&'a str>,
+    /// The content of `metrics.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a Metrics>,
+    /// The config's published values (`published:`) beside the measured ones.
     published: Vec<PublishedResult>,
 }
 
-pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
+pub(super) fn run(ExperimentArgs { config: arguments, fresh }: &ExperimentArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let published = loaded.config.published.clone();
     with_context(&arguments.common, |context| {
         let resume = || {
             format!(
-                "to resume: facevault experiment {}{}",
+                "to resume: facevault experiment {}{}{}",
                 arguments.config.display(),
+                if *fresh { " --fresh" } else { "" },
                 options_to_repeat(&arguments.common, &arguments.overrides)
             )
         };
@@ -46,6 +54,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
             Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
             other => other?,
         };
+        let prepared = if *fresh { prepared.fresh()? } else { prepared };
         let run = prepared.directory.clone();
         let whole = prepared.missing_boxes;
         let finished_before = run.has(RunDirectory::SEALED);
@@ -96,7 +105,10 @@ fn finish(
         metrics,
     };
     if nothing_to_do {
-        context.progress.say("already complete: nothing to do");
+        let by = run::other_build(run)?.map_or_else(String::new, |build| {
+            format!(" (embedded by build {build}; with `--fresh`, this build embeds another run)")
+        });
+        context.progress.say(&format!("already complete: nothing to do{by}"));
     }
     print(&arguments.common, &done, || text(&done))?;
     any_embedded(run, summary)?;
@@ -106,7 +118,7 @@ fn finish(
 fn text(done: &ExperimentOutput<'_>) -> String {
     let mut lines = done.embedded.lines();
     if let Some(metrics) = done.metrics {
-        lines.push(headline(metrics));
+        lines.push(found(metrics));
     }
     lines.extend(done.not_evaluated.map(not_evaluated));
     lines.extend(done.embedded.agreement.iter().flat_map(PrecisionAgreement::lines));

@@ -10,6 +10,7 @@ mod embed;
 mod evaluate;
 mod experiment;
 mod fetch;
+mod guide;
 mod lookup;
 mod report;
 mod reproduce;
@@ -18,6 +19,8 @@ mod shared;
 mod throughput;
 mod verify;
 
+pub(crate) use embed::EmbedOutput;
+pub(crate) use experiment::ExperimentOutput;
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, CommonArgs};
@@ -32,7 +35,7 @@ use crate::terminal::{print as print_text, say};
 /// [`Error`], whose text is for the user.
 pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
     match cli.command {
-        Command::Experiment(arguments) => experiment::run(&arguments.config),
+        Command::Experiment(arguments) => experiment::run(&arguments),
         Command::Embed(arguments) => embed::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
@@ -46,6 +49,7 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Throughput(arguments) => throughput::run(&arguments),
+        Command::Guide(arguments) => guide::run(&arguments),
     }
 }
 

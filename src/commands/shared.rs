@@ -3,10 +3,12 @@
 use crate::dataset::LeftOut;
 use crate::embed::EmbedSummary;
 use crate::error::{CommandOutcome, Error};
-use crate::metrics::{Judged, Metrics};
+use crate::headline::{HeadlineRate, headline};
+use crate::metrics::{self, Judged, Metrics};
 use crate::numbers::{self, Quantity};
 use crate::run::{Evaluated, RunDirectory};
 use crate::terminal::say;
+use crate::text_table::TextTable;
 
 /// Fails a run without a single embedding.
 pub(super) fn any_embedded(run: &RunDirectory, summary: &EmbedSummary) -> Result<(), Error> {
@@ -37,37 +39,28 @@ pub(super) fn left_out(left_out: &LeftOut) -> Option<String> {
     (!left_out.is_empty()).then(|| format!("left out: {left_out}"))
 }
 
-/// The headline numbers, a line each.
-pub(super) fn headline(metrics: &Metrics) -> String {
-    let mut lines = vec![
-        format!(
-            "genuine cosine   {}   {} pairs",
-            Quantity::Cosine.sentence(&metrics.genuine.mean),
-            metrics.pairs.genuine
-        ),
-        format!(
-            "impostor cosine  {}   {} pairs",
-            Quantity::Cosine.sentence(&metrics.impostor.mean),
-            metrics.pairs.impostor
-        ),
-        format!("equal error rate {}", Quantity::Rate.sentence(&metrics.eer)),
-    ];
-    let resolved = || metrics.operating_points.iter().filter_map(|point| Some((point.target_fmr, point.tar.as_ref()?)));
-    // The strictest rate that at least 30 expected false matches support (Doddington's rule of 30).
-    let backed = resolved().rfind(|(target, _)| target * metrics.pairs.impostor as f64 >= 30.0);
-    if let Some((target, tar)) = backed.or_else(|| resolved().next()) {
-        lines.push(format!("TAR at FMR {target:e}  {}", Quantity::Rate.sentence(tar)));
-    }
-    lines.push(format!("FMR1000          {}", Quantity::Rate.sentence(&metrics.fmr1000)));
-    lines.extend(metrics.protocols.iter().map(|found| {
+/// What a run found, a line each: its headline, a line for every protocol, and the mean cosines.
+pub(super) fn found(metrics: &Metrics) -> String {
+    // Protocols have lines of their own, which also say how folds vary.
+    let rates = headline(metrics).into_iter().filter(|row| metrics::find(&row.metric).is_some());
+    let rates = rates.map(|HeadlineRate { name, estimate, .. }| {
+        let reason = if estimate.bound { format!("   {}", estimate.method) } else { String::new() };
+        [name, Quantity::Rate.sentence(&estimate) + &reason]
+    });
+    let protocols = metrics.protocols.iter().map(|found| {
         let (accuracy, spread) = (Quantity::Rate.sentence(&found.accuracy), Quantity::Rate.value(found.accuracy_std));
         let missing = match found.pairs.missing {
             0 => String::new(),
             n => format!(", {n} of {} pairs left out", found.pairs.listed),
         };
-        format!("{:<16} accuracy {accuracy}, ± {spread} over folds{missing}", found.protocol.name)
-    }));
-    lines.join("\n")
+        [format!("{} accuracy", found.protocol.name), format!("{accuracy}, ± {spread} over folds{missing}")]
+    });
+    let cosines = [
+        ("genuine cosine", &metrics.genuine.mean, metrics.pairs.genuine),
+        ("impostor cosine", &metrics.impostor.mean, metrics.pairs.impostor),
+    ]
+    .map(|(name, mean, pairs)| [name.into(), format!("{}   {pairs} pairs", Quantity::Cosine.sentence(mean))]);
+    TextTable::default().rows(rates.chain(protocols).chain(cosines)).to_string()
 }
 
 /// One judged expectation in words; `known` is a reason that has been printed already.

@@ -5,20 +5,18 @@ use serde::Serialize;
 use super::effect::Effect;
 use super::headline::{HeadlineMetric, MetricDirection};
 use super::pairing::{Paired, PairedMetric};
+use super::same_build::{EmbeddedBy, SameBuild};
 use super::speed::Speed;
 use super::{CompareError, RunComparison};
 
-/// Default speed tolerance: chunks on a busy machine vary by as much.
-const DEFAULT_SPEED_TOLERANCE: f64 = 0.1;
-
 /// How much worse a run may be.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Tolerances {
     /// By metric, in its own unit. Other metrics have tolerance 0; those without a better direction are judged only if
     /// listed, in both directions.
     pub metrics: Vec<Tolerance>,
-    /// Share of the reference's speed.
-    pub speed: f64,
+    /// Share of the reference's speed; speed is judged only where it is given, because a machine's other load changes it.
+    pub speed: Option<f64>,
 }
 
 /// How much worse a run may be in one metric.
@@ -28,14 +26,8 @@ pub struct Tolerance {
     pub value: f64,
 }
 
-impl Default for Tolerances {
-    fn default() -> Self {
-        Self { metrics: Vec::new(), speed: DEFAULT_SPEED_TOLERANCE }
-    }
-}
-
 impl Tolerances {
-    /// Parses `NAME=VALUE` texts, e.g. `eer=0.001`, `tar@fmr=1e-3=0.01`, `speed=0.2`; the last of a name wins.
+    /// Parses `NAME=VALUE` texts, e.g. `eer=0.001`, `tar@fmr=1e-3=0.01`, `speed=0.2`, `speed=off`; the last of a name wins.
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, CompareError> {
         let mut tolerances = Self::default();
         for text in texts.iter().map(AsRef::as_ref) {
@@ -44,7 +36,8 @@ impl Tolerances {
             let (name, value) = text.rsplit_once('=').ok_or_else(wrong)?;
             let number = value.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
             if name == "speed" {
-                tolerances.speed = number.filter(|number| *number < 1.0).ok_or_else(wrong)?;
+                let share = || number.filter(|number| *number < 1.0).ok_or_else(wrong);
+                tolerances.speed = if value == "off" { None } else { Some(share()?) };
                 continue;
             }
             let metric = HeadlineMetric::parse(name, &["speed"])?;
@@ -87,7 +80,7 @@ pub struct Finding {
     pub run: String,
     /// Its number in the comparison, from 1.
     pub number: usize,
-    /// `speed`, `pairs`, or the key of a metric.
+    /// `speed`, `pairs`, `build`, or the key of a metric.
     pub what: String,
     pub text: String,
 }
@@ -110,13 +103,28 @@ impl RegressionGate {
                 }
                 None => regressions.push(finding("pairs".into(), "cannot be judged: the runs were not paired".into())),
             }
-            match speed(comparison.speed.get(run).and_then(Option::as_ref), tolerances.speed) {
+            let Some(tolerance) = tolerances.speed else { continue };
+            match speed(comparison.speed.get(run).and_then(Option::as_ref), tolerance) {
                 Ok(None) => {}
                 Ok(Some(text)) => regressions.push(finding("speed".into(), text)),
                 Err(text) => not_judged.push(finding("speed".into(), text)),
             }
         }
         Self { passed: regressions.is_empty(), tolerances, regressions, not_judged }
+    }
+
+    /// Judges whether each run shows what its build does; `embedded` is of every run, `here` the revision of this build. A
+    /// run with the reference's own embeddings fails, because it cannot be worse.
+    pub fn judge_builds(&mut self, runs: &[String], embedded: &[EmbeddedBy], here: &str) {
+        for (run, by) in embedded.iter().enumerate().skip(1) {
+            let finding = |text| Finding { run: runs[run].clone(), number: run + 1, what: "build".into(), text };
+            match by.same_build(&embedded[0], here) {
+                None => {}
+                Some(SameBuild::Embeddings(text)) => self.regressions.push(finding(text)),
+                Some(SameBuild::Build(text)) => self.not_judged.push(finding(text)),
+            }
+        }
+        self.passed = self.regressions.is_empty();
     }
 
     pub fn lines(&self) -> Vec<String> {

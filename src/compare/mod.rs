@@ -15,6 +15,7 @@ mod left_out;
 mod migration;
 mod pairing;
 mod protocols;
+mod same_build;
 mod same_space;
 mod speed;
 mod stored;
@@ -36,6 +37,7 @@ pub(crate) use pairing::{
     Ranking,
 };
 pub(crate) use protocols::{PairedProtocol, accuracy_change};
+pub(crate) use same_build::{EmbeddedBy, is_commit, short};
 pub(crate) use same_space::{FaceAgreement, NearestFaces};
 pub(crate) use same_space::{asked, nearest};
 use serde::Serialize;
@@ -92,7 +94,7 @@ pub enum CompareError {
     /// An invalid tolerance.
     #[error(
         "invalid tolerance `{text}`: expected NAME=VALUE, where VALUE is at least 0 and in the metric's own unit \
-         (`eer=0.001`, `tar@fmr=1e-3=0.01`), or the share of speed that may be lost, below 1 (`speed=0.2`)"
+         (`eer=0.001`, `tar@fmr=1e-3=0.01`), or the share of speed that may be lost, below 1 (`speed=0.2`, or `speed=off`)"
     )]
     Tolerance {
         /// The given text.

@@ -46,6 +46,9 @@ pub fn speeds(runs: &[Timing]) -> Vec<Option<Speed>> {
         let Some(speed) = speed else { continue };
         speed.not_comparable = match reference {
             None => Some("the reference has no timed chunk".into()),
+            // One chunk holds the start of everything, and does not show how speed varies.
+            Some(Speed { chunks: 1, .. }) => Some("the reference has a single chunk".into()),
+            Some(_) if speed.chunks == 1 => Some("it has a single chunk".into()),
             Some(_) => difference(&runs[0], timing),
         };
         if speed.not_comparable.is_none() {
@@ -113,13 +116,21 @@ mod tests {
 
     #[test]
     fn other_threads_or_machines_are_no_comparison() {
-        let mut moved = timing(&[100.0], 2);
+        let mut moved = timing(&[100.0, 90.0], 2);
         moved.settings.push(Setting { machine: "another".into(), ..moved.settings[0].clone() });
-        let found = speeds(&[timing(&[100.0], 2), timing(&[100.0], 4), moved, timing(&[], 2)]);
+        let found = speeds(&[timing(&[100.0, 90.0], 2), timing(&[100.0, 90.0], 4), moved, timing(&[], 2)]);
         let reason = |run: usize| found[run].as_ref().unwrap().not_comparable.clone().unwrap();
         insta::assert_snapshot!(reason(1), @"not on the same threads");
         insta::assert_snapshot!(reason(2), @"one of the two was embedded on several machines, devices or thread counts");
         assert!(found[1].as_ref().unwrap().ratio.is_none() && found[3].is_none());
         assert!(speeds(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_single_chunk_is_no_comparison() {
+        let reason = |runs: [Timing; 2]| speeds(&runs)[1].as_ref().unwrap().not_comparable.clone().unwrap();
+        let [one, two] = [timing(&[100.0], 2), timing(&[100.0, 90.0], 2)];
+        assert_eq!(reason([one.clone(), two.clone()]), "the reference has a single chunk");
+        assert_eq!(reason([two, one]), "it has a single chunk");
     }
 }

@@ -199,7 +199,7 @@ impl Reader<'_> {
 
     fn missing(&self, node: &Node, schema: &Json, required: &str, place: Place) -> Diagnostic {
         self.problem(place, format!("missing key `{required}`{}", self.place(node, schema)))
-            .help("configs/README.md lists every key with its unit and default")
+            .help("`facevault guide config-keys` lists every key with its unit and default")
     }
 
     /// In which mapping, for the end of a sentence.

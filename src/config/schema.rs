@@ -114,44 +114,24 @@ pub(super) fn shown(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::config::table::key_table;
+    use crate::generated::{between_markers, is_current, path};
     use crate::model::Network;
-
-    fn configs(name: &str) -> PathBuf {
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(name)
-    }
-
-    /// `UPDATE_SCHEMA=1` writes what this compares.
-    fn is_current(name: &str, current: impl Fn(&str) -> String) {
-        let committed = std::fs::read_to_string(configs(name)).unwrap();
-        let current = current(&committed);
-        if std::env::var_os("UPDATE_SCHEMA").is_some() {
-            std::fs::write(configs(name), &current).unwrap();
-        } else {
-            assert!(committed == current, "run `UPDATE_SCHEMA=1 cargo test --lib schema` and commit configs/{name}");
-        }
-    }
 
     #[test]
     fn the_committed_schema_is_current() {
-        is_current("schema.json", |_| schema());
+        is_current("configs/schema.json", |_| schema());
     }
 
     #[test]
     fn the_readmes_tables_of_the_schema_are_current() {
-        is_current("README.md", |readme| {
-            let (before, rest) = readme.split_once("<!-- keys: begin -->").expect("a marker before the tables");
-            let (_, after) = rest.split_once("<!-- keys: end -->").expect("a marker after the tables");
-            format!("{before}<!-- keys: begin -->\n\n{}\n<!-- keys: end -->{after}", key_table())
-        });
+        is_current("configs/README.md", |readme| between_markers(readme, "keys", &key_table()));
     }
 
     #[test]
     fn the_readme_lists_every_metric_and_profile() {
-        let readme = std::fs::read_to_string(configs("README.md")).unwrap();
+        let readme = std::fs::read_to_string(path("configs/README.md")).unwrap();
         for name in crate::metrics::PATHS.iter().chain(crate::preprocess::PROFILES) {
             assert!(readme.contains(&format!("`{name}`")), "{name}");
         }

@@ -273,7 +273,7 @@ fn a_container_is_in_one_place_and_pinned_in_one() {
     assert_snapshot!(message("{source: insightface-bin}"), @"config.yaml:3:10 `{`: `dataset` needs one of the keys `hub` and `path` | `hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine");
     assert_snapshot!(message("{source: insightface-bin, path: x.bin, hub: {repo: a/b, revision: main, file: x.bin}}"), @"config.yaml:3:42 `x.bin`: `dataset` has both `hub` and `path`: it needs exactly one of them");
     assert_snapshot!(message(&format!("{{source: insightface-bin, sha256: {}, hub: {{repo: a/b, revision: main, file: x.bin}}}}", "ab".repeat(32))), @"config.yaml:3:44 `abababababababababababababababababababababababababababababababab`: `sha256` next to `hub` would pin nothing | move it into `hub`");
-    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main}}"), @"config.yaml:3:36 `hub`: missing key `file` in `dataset.hub` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main}}"), @"config.yaml:3:36 `hub`: missing key `file` in `dataset.hub` | `facevault guide config-keys` lists every key with its unit and default");
     assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: ../main, file: x.bin}}"), @"config.yaml:3:63 `../main`: `dataset.hub.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `../main` | a name of hexadecimal characters alone is taken for a commit hash");
     assert_snapshot!(message("{source: insightface-bin, hub: {repo: a/b, revision: main, file: ../x.bin}}"), @"config.yaml:3:75 `../x.bin`: `dataset.hub.file` must be a path in the repository, without `.`, `..` or empty parts, got `../x.bin`");
     assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main}}"), @r#"config.yaml:3:33 `{`: `dataset.hub` needs exactly one of `file`, `files` and `folder` | `folder` takes every `.parquet` below it; `folder: ""` is the whole repository"#);
@@ -281,7 +281,7 @@ fn a_container_is_in_one_place_and_pinned_in_one() {
     assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, files: []}}"), @"config.yaml:3:68 `[`: `dataset.hub.files` must not be empty");
     assert_snapshot!(message("{source: parquet, hub: {repo: a/b, revision: main, files: [a, /b]}}"), @"config.yaml:3:72 `/b`: `dataset.hub.files.1` must be a path in the repository, without `.`, `..` or empty parts, got `/b`");
     assert_snapshot!(message(&format!("{{source: parquet, hub: {{repo: a/b, revision: main, folder: a, sha256: {}}}}}", "ab".repeat(32))), @"config.yaml:3:80 `abababababababababababababababababababababababababababababab`: `sha256` pins one file: it goes with `file`, not with `files` or `folder` | a commit hash as `revision` pins all of them");
-    assert_snapshot!(message("{source: vggface2, archive: {path: a.tar.gz}}"), @"config.yaml:3:1 `dataset`: missing key `boxes` in `dataset` with `source: vggface2` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(message("{source: vggface2, archive: {path: a.tar.gz}}"), @"config.yaml:3:1 `dataset`: missing key `boxes` in `dataset` with `source: vggface2` | `facevault guide config-keys` lists every key with its unit and default");
     assert_snapshot!(message("{source: vggface2, archive: {path: a.tar.gz}, boxes: {}}"), @"config.yaml:3:63 `{`: `dataset.boxes` needs one of the keys `hub` and `path` | `hub: {repo: owner/name, revision: …, file: …}`, or `path:` of a copy on this machine");
 }
 
@@ -352,7 +352,7 @@ fn the_middle_of_a_picture_can_be_asked_for() {
     assert_eq!(config.preprocess.profile, "custom");
     assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 0}}"), @"config.yaml:4:45 `0`: `preprocess.crop.fraction` must be above 0 and at most 1, got 0");
     assert_snapshot!(refused_with("preprocess: {crop: {mode: centre, fraction: 1.1}}"), @"config.yaml:4:45 `1.1`: `preprocess.crop.fraction` must be above 0 and at most 1, got 1.1");
-    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre}}"), @"config.yaml:4:14 `crop`: missing key `fraction` in `preprocess.crop` with `mode: centre` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(refused_with("preprocess: {crop: {mode: centre}}"), @"config.yaml:4:14 `crop`: missing key `fraction` in `preprocess.crop` with `mode: centre` | `facevault guide config-keys` lists every key with its unit and default");
 }
 
 #[test]
@@ -488,10 +488,10 @@ fn values_out_of_range() {
 
 #[test]
 fn missing_keys() {
-    assert_snapshot!(refused("# a comment\nname: small\nweights: {source: embedded, name: demo}\n"), @"config.yaml:2:1 `n`: missing key `dataset` | configs/README.md lists every key with its unit and default");
-    assert_snapshot!(refused_instead("dataset", "\n  source: synthetic\n  samples: 1\n"), @"config.yaml:3:1 `dataset`: missing key `identities` in `dataset` with `source: synthetic` | configs/README.md lists every key with its unit and default");
-    assert_snapshot!(refused_instead("weights", "{name: demo}"), @"config.yaml:3:1 `weights`: missing key `source` in `weights` | configs/README.md lists every key with its unit and default");
-    assert_snapshot!(refused_with("preprocess:\n  crop:\n    mode: box\n    margin: 3\n"), @"config.yaml:5:3 `crop`: missing key `unit` in `preprocess.crop` with `mode: box` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(refused("# a comment\nname: small\nweights: {source: embedded, name: demo}\n"), @"config.yaml:2:1 `n`: missing key `dataset` | `facevault guide config-keys` lists every key with its unit and default");
+    assert_snapshot!(refused_instead("dataset", "\n  source: synthetic\n  samples: 1\n"), @"config.yaml:3:1 `dataset`: missing key `identities` in `dataset` with `source: synthetic` | `facevault guide config-keys` lists every key with its unit and default");
+    assert_snapshot!(refused_instead("weights", "{name: demo}"), @"config.yaml:3:1 `weights`: missing key `source` in `weights` | `facevault guide config-keys` lists every key with its unit and default");
+    assert_snapshot!(refused_with("preprocess:\n  crop:\n    mode: box\n    margin: 3\n"), @"config.yaml:5:3 `crop`: missing key `unit` in `preprocess.crop` with `mode: box` | `facevault guide config-keys` lists every key with its unit and default");
 }
 
 #[test]
@@ -548,7 +548,7 @@ fn urls_of_weights() {
 
 #[test]
 fn expectations_that_cannot_be_met() {
-    assert_snapshot!(refused_with("expect:\n  impostor.men: {max: 0.1}\n"), @"config.yaml:5:3 `impostor.men`: unknown metric `impostor.men` | did you mean `impostor.mean`? | configs/README.md lists the metrics");
+    assert_snapshot!(refused_with("expect:\n  impostor.men: {max: 0.1}\n"), @"config.yaml:5:3 `impostor.men`: unknown metric `impostor.men` | did you mean `impostor.mean`? | `facevault guide config-keys` lists the metrics");
     assert_snapshot!(refused_with("expect: {eer: {min: 0.2, max: 0.1}}"), @"config.yaml:4:31 `0.1`: `expect.eer.max` must be at least `min` (0.2), got 0.1");
     assert_snapshot!(refused_with("expect: {eer: {source: nowhere}}"), @"config.yaml:4:10 `eer`: the range of `eer` has no bound | give `min`, `max` or both");
     assert_snapshot!(refused_with("expect: {upstream.genuine.mean: {min: 0.7}}"), @"config.yaml:4:10 `upstream.genuine.mean`: `upstream.genuine.mean` is computed only with `similarity.upstream` | add `similarity: {upstream: {}}`, or remove the metric");
@@ -567,7 +567,7 @@ fn wrong_overrides() {
     assert_snapshot!(refused_set("embed={batch_size: 4"), @"in --set `{`: not valid YAML: unclosed bracket '{'");
     assert_snapshot!(refused_set("name.first=a"), @"in --set `first`: `name` is the text `small` and has no key `first`");
     assert_snapshot!(refused_set("weights.source=file"), @"config.yaml:3:29 `name`: unknown key `name` in `weights` with `source: file` | the keys are `path` and `sha256` | to change `weights.source`, replace the whole mapping: `--set 'weights={…}'`");
-    assert_snapshot!(refused_set("expect.eeer.max=1"), @"in --set `eeer`: unknown metric `eeer` | did you mean `eer`? | configs/README.md lists the metrics");
+    assert_snapshot!(refused_set("expect.eeer.max=1"), @"in --set `eeer`: unknown metric `eeer` | did you mean `eer`? | `facevault guide config-keys` lists the metrics");
 }
 
 #[test]
@@ -735,6 +735,6 @@ fn detect_needs_photos_without_boxes() {
     assert_snapshot!(with(photos, "{min_size: 5}"), @"config.yaml:4:20 `5`: `detect.min_size` must be from 10 to 10000, got 5");
     assert_snapshot!(with(photos, "{thresholds: [0.6, 0.7]}"), @"config.yaml:4:22 `[`: `detect.thresholds` must have 3 values, got 2");
     assert_snapshot!(with(photos, "{thresholds: [0.6, 0.7, 1.7]}"), @"config.yaml:4:33 `1.7`: `detect.thresholds.2` must be from 0 to 1, got 1.7");
-    assert_snapshot!(with(photos, "{weights: {pnet: {source: embedded, name: demo}}}"), @"config.yaml:4:10 `weights`: missing key `rnet` in `detect.weights` | configs/README.md lists every key with its unit and default");
+    assert_snapshot!(with(photos, "{weights: {pnet: {source: embedded, name: demo}}}"), @"config.yaml:4:10 `weights`: missing key `rnet` in `detect.weights` | `facevault guide config-keys` lists every key with its unit and default");
     assert_snapshot!(with(photos, "{min_probabilty: 0.9}"), @"config.yaml:4:10 `min_probabilty`: unknown key `min_probabilty` in `detect` | did you mean `min_probability`? | the keys are `detector`, `weights`, `min_size`, `thresholds`, `factor`, `keep` and `min_probability`");
 }

@@ -351,7 +351,7 @@ impl KnownMetrics<'_> {
             return None;
         }
         let near = did_you_mean(metric, known.iter().map(String::as_str));
-        Some((format!("unknown metric {}", quoted(metric)), near, "configs/README.md lists the metrics"))
+        Some((format!("unknown metric {}", quoted(metric)), near, "`facevault guide config-keys` lists the metrics"))
     }
 }
 

@@ -27,8 +27,14 @@ pub enum FaultIn {
 }
 
 impl FaultIn {
+    const ALL: [Self; 4] = [Self::Face, Self::Box, Self::Landmarks, Self::Detection];
+
+    /// All names.
+    pub(super) const NAMES: [&str; 4] =
+        [Self::Face.name(), Self::Box.name(), Self::Landmarks.name(), Self::Detection.name()];
+
     /// Its name in the manifest.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Face => "face",
             Self::Box => "box",
@@ -38,7 +44,7 @@ impl FaultIn {
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {
-        [Self::Face, Self::Box, Self::Landmarks, Self::Detection].into_iter().find(|part| part.name() == name)
+        Self::ALL.into_iter().find(|part| part.name() == name)
     }
 }
 

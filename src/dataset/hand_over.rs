@@ -2,13 +2,37 @@
 
 use std::io::Write;
 
+use super::table_columns::{LANDMARKS, SCORE, X1, X2, Y1, Y2};
 use super::{Face, Manifest, PixelSource, SourceTable};
 use crate::files::FileError;
 use crate::preprocess::Landmarks;
+use crate::table::{Kind, Table, TableColumn};
 
-/// Phase-1's documented columns, which later phases read.
-const DOCUMENTED: [&str; 9] =
-    ["face_id", "image_id", "identity_id", "bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "detector_score", "crop_path"];
+pub(crate) const METADATA: Table = Table {
+    file: "face_metadata.csv",
+    about: "What is known of the embedded faces, in Phase 1's documented columns. One row per embedded face, in the order \
+            of the matrix. A Phase-1 table keeps its own columns instead, unchanged.",
+    columns: &[
+        &[
+            TableColumn::new("face_id", Kind::Text, "The face"),
+            TableColumn::new("image_id", Kind::Text, "The photo that it comes from").only(OWN),
+            TableColumn::new("identity_id", Kind::Text, "Its identity").missing("where it is unknown").only(OWN),
+        ],
+        &[X1.only(OWN), Y1.only(OWN), X2.only(OWN), Y2.only(OWN), SCORE.only(OWN)],
+        &[TableColumn::new("crop_path", Kind::Text, "The picture that the face is read from, from the dataset's root")
+            .missing("for drawn faces")
+            .only(OWN)],
+        &LANDMARKS,
+    ],
+    others: Some("The source's own columns; `meta.<name>` where the name is taken."),
+};
+
+const OWN: &str = "if the source is no Phase-1 table, or has it";
+
+/// Whether a column is one of the nine that Phase 1 documents, rather than a landmark's.
+fn documented_columns() -> impl Iterator<Item = &'static str> + Clone {
+    METADATA.header().filter(|name| !Landmarks::COLUMNS.contains(name))
+}
 
 impl Manifest {
     /// Writes `face_metadata.csv` for `rows`, in their order: the columns and values of a Phase-1 table unchanged; for
@@ -37,10 +61,10 @@ impl Manifest {
         let mut writer = csv::Writer::from_writer(out);
         let some = self.faces.iter().any(|face| face.landmarks.is_some());
         let points: &[&str] = if some { &Landmarks::COLUMNS } else { &[] };
-        let taken = |header: &str| DOCUMENTED.iter().chain(points).any(|name| *name == header.trim());
+        let taken = |header: &str| documented_columns().chain(points.iter().copied()).any(|name| name == header.trim());
         let own = self.table.headers.iter();
         let own = own.map(|name| if taken(name) { format!("meta.{name}") } else { name.clone() });
-        let first = DOCUMENTED.iter().chain(points).map(|name| (*name).to_owned());
+        let first = documented_columns().chain(points.iter().copied()).map(str::to_owned);
         let written = writer.write_record(first.chain(own));
         let line = |&row: &u32| {
             let face = &self.faces[row as usize];

@@ -8,15 +8,60 @@ use std::path::{Path, PathBuf};
 use polars::prelude::*;
 
 use super::paths::normalise;
+use super::table_columns::{LANDMARKS, SCORE, X1, X2, Y1, Y2};
 use super::{DatasetError, Face, Fault, FaultIn, Manifest, PixelSource, SourceTable, self_digest};
 use crate::files;
 use crate::preprocess::{BoundingBox, Landmarks};
+use crate::table::{Kind, Table, TableColumn};
 
 /// Rows of one slice, which is one row group of the file.
 const SLICE: usize = 65_536;
 
 /// Prefix of the source's own columns.
 const META: &str = "meta.";
+
+pub(crate) const MANIFEST: Table = Table {
+    file: "manifest.parquet",
+    about: "What the run embeds. One row per face, in input order; the rows of all other files refer to this order or to \
+            that of the matrix, which leaves out faces without an embedding.",
+    columns: &[
+        &[
+            TableColumn::new("row", Kind::U32, "Number of the row, from 0"),
+            TableColumn::new("face_id", Kind::Text, "The face, unique in the manifest"),
+            TableColumn::new("identity_id", Kind::Text, "Its identity").missing("where it is unknown"),
+            TableColumn::new(
+                "image_id",
+                Kind::Text,
+                "The photo that it comes from; two faces of one photo are not compared",
+            ),
+            TableColumn::new("path", Kind::Text, "The picture, from the dataset's root").missing("for drawn faces"),
+            TableColumn::new("synthetic_identity", Kind::U32, "Number of the drawn identity").missing(READ),
+            TableColumn::new("synthetic_sample", Kind::U32, "Number of the drawn sample of that identity")
+                .missing(READ),
+            TableColumn::new("content_sha256", Kind::Text, "SHA-256 of the picture's bytes, 64 hexadecimal digits")
+                .missing("where it could not be read"),
+        ],
+        &[X1, Y1, X2, Y2, SCORE],
+        &[
+            TableColumn::new("size", Kind::U64, "Size of the picture's file").unit("bytes").missing("for drawn faces"),
+            TableColumn::new("modified_ns", Kind::I64, "When that file was last changed, from 1970-01-01 UTC")
+                .unit("ns")
+                .missing("for drawn faces"),
+        ],
+        &LANDMARKS,
+        &[
+            TableColumn::new("fault", Kind::Text, "What is wrong with the source's row, or that no face was found")
+                .missing("for a sound row")
+                .only("if a row is faulty"),
+            TableColumn::new("fault_in", Kind::Words(&FaultIn::NAMES), "Which part of the row is wrong")
+                .missing("for a sound row")
+                .only("if a row is faulty"),
+        ],
+    ],
+    others: Some("`meta.<name>`: the source's own columns, as text."),
+};
+
+const READ: &str = "for faces that are read from pictures";
 
 impl Manifest {
     /// Writes the manifest atomically. Equal manifests give equal bytes.
@@ -98,6 +143,7 @@ impl Manifest {
             let values = rows.clone().map(|row| column.get(row)).collect::<StringChunked>();
             columns.push(values.with_name(format!("{META}{header}").into()).into_column());
         }
+        MANIFEST.check(&columns);
         DataFrame::new(faces.len(), columns)
     }
 

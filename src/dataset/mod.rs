@@ -29,9 +29,11 @@ mod scan;
 mod scan_cache;
 pub(crate) mod sealed_json;
 mod self_digest;
+mod short_name;
 mod source;
 pub mod synthetic;
 mod table;
+mod table_columns;
 mod tables;
 
 #[cfg(test)]
@@ -48,15 +50,21 @@ use crate::preprocess::{BoundingBox, Crop, Landmarks};
 use crate::progress::{Cancel, Progress};
 use crate::protocol::{ListedPair, PairList};
 use crate::similarity::Labelled;
+use crate::table::Table;
 
 pub(crate) use columns::landmarks as landmark_columns;
 pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};
+pub(crate) use hand_over::METADATA;
 pub use left_out::{LeftOut, LeftOutReason};
 pub use pair_list::{contradictions, read_pair_list};
+pub(crate) use short_name::short_name;
 pub use source::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
 pub use table::{SourceTable, TextColumn};
+
+/// The tables that a run keeps of its dataset.
+pub(crate) const TABLES: [&Table; 3] = [&manifest_file::MANIFEST, &pair_lists_file::PAIR_LISTS, &METADATA];
 
 /// Maximum size of an encoded picture in bytes; anything larger would only fill the memory.
 const LARGEST_PICTURE: u64 = 1 << 29;

@@ -8,6 +8,30 @@ use polars::prelude::*;
 use super::{DatasetError, Manifest};
 use crate::files;
 use crate::protocol::{ABSENT, AbsentPair, ListedPair, PairList};
+use crate::table::{Kind, Table, TableColumn};
+
+pub(crate) const PAIR_LISTS: Table = Table {
+    file: "pair_lists.parquet",
+    about: "The published lists of pairs, of the dataset and of protocols. One row per pair, list by list, in each list's \
+            order; no file without lists.",
+    columns: &[&[
+        TableColumn::new("list", Kind::Text, "The list: `dataset`, or the protocol that brings it"),
+        TableColumn::new("row_a", Kind::U32, "Row of the first face in the manifest").missing(ABSENT_FACE),
+        TableColumn::new("row_b", Kind::U32, "Row of the second face").missing(ABSENT_FACE),
+        TableColumn::new("same", Kind::Bool, "Whether the list says that both are one person"),
+        TableColumn::new("fold", Kind::U32, "The pair's fold in the list").missing("where the list has no folds"),
+        TableColumn::new("name_a", Kind::Text, "The list's name for the first face")
+            .missing(BOTH_THERE)
+            .only("if the dataset lacks a listed face"),
+        TableColumn::new("name_b", Kind::Text, "The list's name for the second face")
+            .missing(BOTH_THERE)
+            .only("if the dataset lacks a listed face"),
+    ]],
+    others: None,
+};
+
+const ABSENT_FACE: &str = "where the dataset lacks that face";
+const BOTH_THERE: &str = "where the dataset has both faces";
 
 impl Manifest {
     /// Writes the lists atomically. Equal lists give equal bytes; without lists there is no file.
@@ -39,6 +63,7 @@ impl Manifest {
                 columns.push(Column::new(name.into(), names));
             }
         }
+        PAIR_LISTS.check(&columns);
         let mut table = DataFrame::new_infer_height(columns).map_err(failed)?;
         let mut bytes = Vec::new();
         ParquetWriter::new(&mut bytes).finish(&mut table).map_err(failed)?;

@@ -1,6 +1,7 @@
 //! The detector with its weights, and what of it is part of a run's identity.
 
 use facevault_detect::{DetectorOptions, Keep, Mtcnn, Networks, TensorView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Detect, DetectError, Detector, DetectorFiles};
@@ -14,17 +15,24 @@ use crate::weights::{self, Pin, WeightsOrigin, WeightsSource};
 const DETECTION_CODE_VERSION: u32 = 1;
 
 /// What of a detection can change a face: part of a run's plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorPlan {
+    /// Which detector.
     detector: Detector,
+    /// Version of the detecting code.
     code: u32,
     /// Digest of each file of weights.
     weights: Vec<Digest>,
+    /// Side of the smallest face looked for, pixels.
     min_size: u32,
+    /// Probabilities that the three networks' candidates need.
     thresholds: [f32; 3],
+    /// Ratio of the sides of two successive scales of the photo.
     factor: f64,
+    /// Which of a photo's faces become rows.
     keep: Keep,
+    /// Faces of a smaller probability are dropped.
     min_probability: f32,
 }
 

@@ -19,4 +19,5 @@ pub(crate) use expand::photos;
 pub use expand::{Expanded, expand};
 pub use find::find;
 pub use options::{Detect, Detector, DetectorFiles};
+pub(crate) use table::FAILURES;
 pub use table::write;

@@ -8,6 +8,7 @@ use crate::dataset::{self, Manifest};
 use crate::files::{self, FileError};
 use crate::preprocess::{self, Limits, Preprocess};
 use crate::progress::{Cancel, Progress};
+use crate::table::{Kind, Table, TableColumn};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,17 @@ pub struct DetectionTable {
     /// Photos without a face to keep, or that cannot be read.
     pub failed: u64,
 }
+
+pub(crate) const FAILURES: Table = Table {
+    file: "failures.csv",
+    about: "What `detect` found no face to keep in, and why. One row per photo, in the order of the dataset.",
+    columns: &[&[
+        TableColumn::new("face_id", Kind::Text, "The photo's id as a face"),
+        TableColumn::new("image_id", Kind::Text, "The photo"),
+        TableColumn::new("message", Kind::Text, "The reason, in words"),
+    ]],
+    others: None,
+};
 
 /// Writes the faces of a detected manifest into `folder`: `face_metadata.csv` in Phase 1's documented columns with the
 /// landmarks, `failures.csv` with the photos that have no face, and with `crops` each face as a PNG in its photo's
@@ -67,8 +79,8 @@ pub fn write(
         }
     };
     let table = DetectionTable {
-        faces: folder.join("face_metadata.csv"),
-        failures: folder.join("failures.csv"),
+        faces: folder.join(dataset::METADATA.file),
+        failures: folder.join(FAILURES.file),
         failed: failures.len() as u64,
         crops: cut,
     };
@@ -76,7 +88,7 @@ pub fn write(
         let mut writer = csv::Writer::from_writer(out);
         let failed = |error: std::io::Error| FileError::new("write", &table.failures)(error);
         let lines = failures.iter().map(|(face, reason)| [&face.face_id, &face.image_id, reason]);
-        let written = writer.write_record(["face_id", "image_id", "message"]);
+        let written = writer.write_record(FAILURES.header());
         written
             .and_then(|()| lines.into_iter().try_for_each(|line| writer.write_record(line)))
             .map_err(|error| failed(error.into()))?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use polars::io::parquet::write::{BatchedWriter, ParquetCompression, ParquetWriter, StatisticsOptions};
 use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsError, ReshapeDimension, Schema, Series};
 
+use super::FailureKind;
 use super::record::ChunkRecord;
 use super::store::ChunkStore;
 use super::store_error::StoreError;
@@ -16,9 +17,63 @@ use crate::files::{self, FileError};
 use crate::npy;
 use crate::progress::Progress;
 use crate::quality::Quality;
+use crate::table::{Kind, Table, TableColumn};
 
 /// Rows per row group of `embeddings.parquet`: fixed, so that the file does not depend on the chunk size.
 const ROW_GROUP: usize = 4096;
+
+/// The tables that this writes.
+pub(crate) const TABLES: [&Table; 4] = [&EMBEDDINGS, &QUALITY, &INDEX, &FAILURES];
+
+const EMBEDDINGS: Table = Table {
+    file: "embeddings.parquet",
+    about: "The embeddings with their ids. One row per embedded face, in the order of the matrix.",
+    columns: &[&[
+        TableColumn::new("face_id", Kind::Text, "The face"),
+        TableColumn::new("identity_id", Kind::Text, "Its identity").missing("where it is unknown"),
+        TableColumn::new("embedding", Kind::Embedding, "Its row of `face_embeddings.npy`, of length 1"),
+    ]],
+    others: None,
+};
+
+const QUALITY: Table = Table {
+    file: "face_quality.parquet",
+    about: "Picture quality of the faces as the network saw them. One row per embedded face, in the order of the matrix.",
+    columns: &[&[
+        TableColumn::new("face_id", Kind::Text, "The face"),
+        TableColumn::new("sharpness", Kind::F32, "Variance of the Laplacian of luma; higher is sharper")
+            .unit("grey levels²")
+            .missing(NOT_MEASURED),
+        TableColumn::new("exposure", Kind::F32, "Mean luma, from 0 to 255").unit("grey levels").missing(NOT_MEASURED),
+        TableColumn::new("contrast", Kind::F32, "Standard deviation of luma").unit("grey levels").missing(NOT_MEASURED),
+        TableColumn::new("size", Kind::U32, "Shorter side of the crop before it was resized")
+            .unit("pixels")
+            .missing(NOT_MEASURED),
+    ]],
+    others: None,
+};
+
+const NOT_MEASURED: &str = "where a chunk predates the measurement";
+
+const INDEX: Table = Table {
+    file: "face_embedding_index.csv",
+    about: "Which face each row of `face_embeddings.npy` is. One row per embedded face, in the order of the matrix.",
+    columns: &[&[TableColumn::new("face_id", Kind::Text, "The face")]],
+    others: None,
+};
+
+const FAILURES: Table = Table {
+    file: "failures.csv",
+    about: "Every face without an embedding, and why. One row per face, in the order of the manifest; none if every face \
+            has one.",
+    columns: &[&[
+        TableColumn::new("row", Kind::U64, "Row of the face in the manifest, from 0"),
+        TableColumn::new("face_id", Kind::Text, "The face"),
+        TableColumn::new("kind", Kind::Words(&FailureKind::NAMES), "Which step failed"),
+        TableColumn::new("message", Kind::Text, "The reason, in words"),
+    ]],
+    others: None,
+};
 
 /// Writes `face_embeddings.npy`, `embeddings.parquet`, `face_quality.parquet`, `face_embedding_index.csv` and
 /// `failures.csv` of a complete store into the run directory. `faces` is the whole manifest. Fails with
@@ -31,16 +86,16 @@ pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Pro
     // Two of the files take a pass over all chunks each.
     progress.start("writing", "bytes", Some(2 * size(embedded.len(), store.dimension())), 0);
     let written = matrix(&run.join("face_embeddings.npy"), store, embedded.len(), progress)
-        .and_then(|()| table(&run.join("embeddings.parquet"), store, &embedded, faces, progress));
+        .and_then(|()| table(&run.join(EMBEDDINGS.file), store, &embedded, faces, progress));
     progress.finish();
     written?;
-    quality(&run.join("face_quality.parquet"), store, &embedded, faces)?;
+    quality(&run.join(QUALITY.file), store, &embedded, faces)?;
     let ids = embedded.iter().map(|&row| [faces[row].face_id.clone()]);
-    csv(&run.join("face_embedding_index.csv"), ["face_id"], ids)?;
+    csv(run, &INDEX, ids)?;
     let failures = store.failures().map(|failure| {
         [failure.row.to_string(), failure.face_id.clone(), failure.kind.name().into(), failure.message.clone()]
     });
-    csv(&run.join("failures.csv"), ["row", "face_id", "kind", "message"], failures)
+    csv(run, &FAILURES, failures)
 }
 
 /// Bytes of `rows` rows.
@@ -123,6 +178,7 @@ impl<'a, W: Write, F: Iterator<Item = &'a Face>> RowGroups<'a, W, F> {
             Series::new("identity_id".into(), identities).into_column(),
             embeddings.into_column(),
         ];
+        EMBEDDINGS.check(&columns);
         self.writer.write_batch(&DataFrame::new(rows, columns)?)
     }
 
@@ -150,6 +206,7 @@ fn quality(path: &Path, store: &ChunkStore, embedded: &[usize], faces: &[Face]) 
         number("contrast", |face| face.contrast),
         Series::new("size".into(), size).into_column(),
     ];
+    QUALITY.check(&columns);
     let mut table = DataFrame::new(embedded.len(), columns).map_err(wrong)?;
     files::commit(path, |out: &mut BufWriter<&File>| {
         ParquetWriter::new(out).finish(&mut table).map(|_| ()).map_err(wrong)
@@ -157,14 +214,15 @@ fn quality(path: &Path, store: &ChunkStore, embedded: &[usize], faces: &[Face]) 
 }
 
 fn csv<const COLUMNS: usize>(
-    path: &Path,
-    headers: [&str; COLUMNS],
+    run: &Path,
+    table: &Table,
     rows: impl Iterator<Item = [String; COLUMNS]>,
 ) -> Result<(), ExportError> {
+    let path = &run.join(table.file);
     files::commit(path, |out: &mut BufWriter<&File>| {
         let wrong = |error: csv::Error| FileError::new("write", path)(error.into());
         let mut writer = csv::Writer::from_writer(out);
-        writer.write_record(headers).map_err(wrong)?;
+        writer.write_record(table.header()).map_err(wrong)?;
         for row in rows {
             writer.write_record(row).map_err(wrong)?;
         }

@@ -30,7 +30,7 @@ mod tests;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks};
-pub(crate) use export::{ExportError, export};
+pub(crate) use export::{ExportError, TABLES, export};
 pub(crate) use job::EmbedJob;
 pub(crate) use lock::{LockError, RunLock};
 pub use options::{EmbedOptions, OnError};
@@ -41,6 +41,7 @@ pub(crate) use sample::EmbedSample;
 pub(crate) use store::ChunkStore;
 pub(crate) use store_error::StoreError;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::preprocess::Mirror;
@@ -77,7 +78,7 @@ impl FaceFailure {
 }
 
 /// Which step of embedding a face failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// The face's row in its source is wrong.
@@ -99,6 +100,18 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// All names.
+    pub(crate) const NAMES: [&str; 8] = [
+        Self::Row.name(),
+        Self::Detect.name(),
+        Self::Read.name(),
+        Self::Changed.name(),
+        Self::Decode.name(),
+        Self::Crop.name(),
+        Self::Panic.name(),
+        Self::Forward.name(),
+    ];
+
     /// Whether the same bytes always fail; other kinds may be transient.
     #[must_use]
     pub fn repeats(self) -> bool {
@@ -107,7 +120,7 @@ impl FailureKind {
 
     /// As in `failures.csv`.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Row => "row",
             Self::Detect => "detect",
@@ -122,7 +135,7 @@ impl FailureKind {
 }
 
 /// A face without an embedding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedFace {
     /// Its manifest row.
     pub row: usize,

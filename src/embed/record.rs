@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
@@ -19,16 +20,20 @@ use crate::quality::{Qualities, Quality};
 pub(super) const CHUNKS: &str = "chunks";
 
 /// The content of a chunk's sidecar.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChunkRecord {
+    /// Its number, from 0: that of its file.
     pub chunk: usize,
     /// Rows of every chunk of the run except the last.
     pub chunk_size: usize,
+    /// Rows of the manifest.
     pub manifest_rows: usize,
+    /// Numbers in a row.
     pub dimension: usize,
     /// First manifest row of the chunk.
     pub first_row: usize,
+    /// Manifest rows of the chunk.
     pub rows: usize,
     /// How many of them have an embedding; the others are `failures`.
     pub embedded: usize,
@@ -42,6 +47,7 @@ pub struct ChunkRecord {
     /// Picture quality of the embedded rows, in order; `None` for chunks that predate quality measurements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Qualities>,
+    /// How long it took.
     pub timings: Timings,
 }
 
@@ -76,7 +82,7 @@ impl Formatter for SidecarFormatter {
 }
 
 /// How long a chunk took, µs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Timings {
     /// The session (start of the program) that embedded it, from 1, not counting sessions that committed nothing.

@@ -28,6 +28,14 @@ impl ChartAxis {
         Self::linear(title, 0.0, if most > 0.0 { most * scale } else { 1.0 })
     }
 
+    /// A linear axis of `rows` rows, counted from 0 at the lower end, each with its name.
+    pub fn named(names: impl IntoIterator<Item = (f64, String)>, rows: usize) -> Self {
+        let mut axis = Self::whole("", -0.5, rows as f64 - 0.5);
+        axis.ticks = names.into_iter().map(|(row, name)| (axis.at(row), name)).collect();
+        axis.ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
+        axis
+    }
+
     /// A linear axis of counts: ticks at whole numbers only.
     pub fn whole(title: &str, lower: f64, upper: f64) -> Self {
         Self::stepped(title, lower, upper, 1.0)
@@ -127,6 +135,18 @@ impl ChartAxis {
         let mut below_top = (0..count).rev();
         self.ticks.retain(|_| below_top.next().is_some_and(|i| i.is_multiple_of(stride)));
         self
+    }
+
+    /// The same axis with only as many labels as fit on `length` side by side; `width` is what a label takes, its
+    /// distance to the next included.
+    pub fn fitting(&self, length: f64, width: impl Fn(&str) -> f64) -> Self {
+        let fits = |axis: &Self| {
+            axis.ticks.windows(2).all(|pair| {
+                let apart = (pair[1].0 - pair[0].0) * length;
+                apart >= (width(&pair[0].1) + width(&pair[1].1)) / 2.0
+            })
+        };
+        (1..=self.ticks.len()).rev().map(|most| self.clone().sparse(most)).find(fits).unwrap_or_else(|| self.clone())
     }
 
     /// What a script needs to place values as [`Self::at`] does: `linear` or `log`, and the values at both ends (their

@@ -1,29 +1,32 @@
 //! Error rates by slices of the faces, and the effect of discarding the worst pictures.
 
-use super::ReportError;
 use super::axis::ChartAxis;
 use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
-use super::plots::{Chart, ChartLayer, Mark, Style};
+use super::plots::{Chart, ChartLayer, Mark, NamedRows, Style};
 use super::words::{NONE, count, counted, interval_name, maybe, operating, point, value_and_interval};
-use crate::breakdown::{Breakdown, Discard, SkippedColumn, Slice, Slices, Warning};
+use super::{ReportError, slice_names};
+use crate::breakdown::{Against, Breakdown, Discard, DiscardCurve, SkippedColumn, Slice, SliceRate};
 use crate::estimate::Estimate;
 use crate::evaluate::Evaluation;
 use crate::numbers::Quantity::{Plain, Rate};
 
-/// Most slices in one figure: their columns' names must fit above them.
-const DRAWN: usize = 20;
+/// Most slices drawn for a rate, the worst.
+const DRAWN: usize = 10;
 /// Most slices in the table of outlying slices.
-const OUTLYING_SHOWN: usize = 12;
+const OUTLYING_SHOWN: usize = 8;
+/// The step of an error-versus-discard curve at which it is put into words: 10% of the pairs.
+const A_TENTH: usize = 5;
 
 /// The breakdown of an evaluation, if it has one.
 pub(super) fn section(evaluation: &Evaluation) -> Result<Section, ReportError> {
-    let section = Section::new("breakdown", "Error rates by slice");
+    let section = Section::new("breakdown", "Poor pictures and other slices");
     let Some(found) = &evaluation.breakdown else { return Ok(section) };
     let mut section = section.text(format!(
         "At the operating threshold of {}. A slice is a group of faces with something in common; a pair counts once for \
          each of its faces in the slice, regardless of the other face.",
         operating(found.threshold, &evaluation.metrics)
     ));
+    section = section.texts(turning_away(&found.discard));
     if found.columns.is_empty() {
         section = section.text("No column of data divides the faces into slices.");
     } else {
@@ -33,163 +36,167 @@ pub(super) fn section(evaluation: &Evaluation) -> Result<Section, ReportError> {
                 "No slice stands out: every slice that is large enough has the rates of all faces within its intervals.",
             );
         }
-        section = section.with(outlying);
-    }
-    let mut number = 1;
-    for columns in figures(&found.columns) {
-        section = section.with(slices(found, columns, number)?);
-        number += columns.iter().map(|column| column.slices.len()).sum::<usize>();
-    }
-    section = section.with(left_out(&found.left_out));
-    if found.discard.curves.is_empty() {
-        return Ok(section.texts(no_curves(&found.discard)));
-    }
-    Ok(section.with(discard(&found.discard)?))
-}
-
-/// The columns of each figure.
-fn figures(columns: &[Slices]) -> Vec<&[Slices]> {
-    let (mut figures, mut first, mut slices) = (Vec::new(), 0, 0);
-    for (i, column) in columns.iter().enumerate() {
-        if i > first && slices + column.slices.len() > DRAWN {
-            figures.push(&columns[first..i]);
-            (first, slices) = (i, 0);
+        section = section.with(outlying.first(OUTLYING_SHOWN));
+        for rate in SliceRate::ALL {
+            section = section.with_all(ranked(found, rate)?);
         }
-        slices += column.slices.len();
     }
-    figures.push(&columns[first..]);
-    figures.retain(|columns| !columns.is_empty());
-    figures
+    if !found.discard.curves.is_empty() {
+        let discard = discard(&found.discard)?;
+        section = section.with(if best_measure(&found.discard).is_some() { discard } else { discard.folded() });
+    }
+    Ok(section.with(slice_table(found).folded()).with(left_out(&found.left_out).folded()))
 }
 
-/// A rate of a slice: its name, style, mark and value, and the warning that its slice has too few pairs.
-type RateSeries = (&'static str, Style, Mark, fn(&Slice) -> &Option<Estimate>, Warning);
+/// What turning away the worst tenth would do, by the measure that predicts misses best.
+fn turning_away(found: &Discard) -> Option<String> {
+    if found.pairs > 0 && found.misses == 0 {
+        let pairs = counted(found.pairs, "genuine pair", "genuine pairs");
+        return Some(format!(
+            "No genuine pair of {pairs} is missed at this threshold, so turning away poor pictures cannot help."
+        ));
+    }
+    let best = best_measure(found);
+    let step = |curve: &DiscardCurve, step: usize| curve.fnmr.get(step).map(|rate| point(Rate, rate));
+    match best.and_then(|best| Some((best, step(best, 0)?, step(best, A_TENTH)?))) {
+        Some((best, start, tenth)) => Some(format!(
+            "Turning away the {} tenth of the genuine pairs, by the worse picture of each, takes their false non-match \
+             rate from {start} to {tenth}; the people on those pictures are then not recognised at all.",
+            slice_names::worst(&best.measure),
+        )),
+        None => (!found.curves.is_empty()).then(|| {
+            "No measure of picture quality predicts misses better than chance here: turning away poor pictures does not \
+             demonstrably help."
+                .into()
+        }),
+    }
+}
 
-const RATES: [RateSeries; 2] = [
-    ("false non-match rate", Style::Genuine, Mark::Dot, |slice| &slice.fnmr, Warning::FewGenuine),
-    ("false match rate", Style::Impostor, Mark::Cross, |slice| &slice.fmr, Warning::FewImpostor),
-];
-
-/// Whether a slice may be too small for a rate; `few` is that rate's own warning.
-fn is_small(slice: &Slice, few: Warning) -> bool {
-    slice.warnings.iter().any(|warning| [few, Warning::FewIdentities].contains(warning))
+/// The measure with the smallest area, if its interval shows that it is better than discarding at random.
+pub(super) fn best_measure(found: &Discard) -> Option<&DiscardCurve> {
+    let better = found.curves.iter().filter(|curve| curve.area.upper.is_some_and(|upper| upper < 1.0));
+    better.min_by(|a, b| a.area.point.total_cmp(&b.area.point))
 }
 
 /// Slices whose interval excludes the rate of all faces, the largest ratio first.
 fn outlying(found: &Breakdown) -> DataTable {
-    let mut rows = Vec::new();
-    for (name, _, _, of, few) in RATES {
-        let Some(all) = of(&found.all).as_ref().filter(|all| all.point > 0.0) else { continue };
-        for (column, slice) in found.columns.iter().flat_map(|column| column.slices.iter().map(move |s| (column, s))) {
-            let Some(rate) = of(slice).as_ref().filter(|_| !is_small(slice, few)) else { continue };
-            let apart = rate.lower.is_some_and(|lower| lower > all.point) || rate.upper.is_some_and(|u| u < all.point);
-            // A rate without an error is represented by its bound.
-            let ratio = rate.upper.filter(|_| rate.bound).unwrap_or(rate.point) / all.point;
-            if apart && ratio.is_finite() {
-                rows.push((ratio.ln().abs(), ratio, column, slice, name, rate));
-            }
-        }
-    }
-    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
     let interval = found.all.fnmr.as_ref().or(found.all.fmr.as_ref()).map_or("interval".into(), interval_name);
-    let columns =
-        ["column", "slice", "#faces", "#identities", "rate", "#value", &format!("#{interval}"), "#ratio to all faces"];
+    let columns = ["slice", "#faces", "#identities", "rate", "#value", &format!("#{interval}"), "against all faces"];
     let mut table = DataTable::new("Slices that stand out", &columns);
-    let all = rows.len();
-    for (_, ratio, column, slice, name, rate) in rows.into_iter().take(OUTLYING_SHOWN) {
+    let outliers = found.outlying();
+    for one in &outliers {
+        let column = &found.columns[one.column];
+        let slice = &column.slices[one.slice];
+        let side = if one.ratio > 1.0 { "worse" } else { "better" };
+        let bound = if one.estimate.bound { "at most " } else { "" };
+        let chance = if one.beyond_chance { "" } else { "; may be chance" };
         table.row([
-            column.column.clone(),
-            slice.name.clone(),
+            slice_names::full(column, one.slice),
             count(slice.faces),
             count(slice.identities),
-            name.to_owned(),
-            point(Rate, rate),
-            Rate.interval(rate),
-            format!("{}{ratio:.2}", if rate.bound { "≤ " } else { "" }),
+            one.rate.name().to_owned(),
+            point(Rate, one.estimate),
+            Rate.interval(one.estimate),
+            format!("{side}: {bound}{:.2} times{chance}", one.ratio),
         ]);
     }
-    table.note = format!(
-        "{} of {}, the furthest from the rate of all faces first. Among many slices some stand out by chance, and the first \
-         overstates its distance. Intervals of false match rates are too narrow, by up to half.",
-        count(table.rows.len() as u64),
-        counted(all as u64, "slice", "slices")
-    );
-    table
-}
-
-/// Both rates of each slice, with intervals.
-fn slices(found: &Breakdown, columns: &[Slices], first: usize) -> Result<Exhibit, ReportError> {
-    let all: Vec<(usize, &Slices, &Slice)> = columns
-        .iter()
-        .flat_map(|column| column.slices.iter().map(move |slice| (column, slice)))
-        .enumerate()
-        .map(|(i, (column, slice))| (first + i, column, slice))
-        .collect();
-    let least = all.iter().flat_map(|(_, _, slice)| RATES.iter().filter_map(|rate| (rate.3)(slice).as_ref()));
-    let least = least.flat_map(|rate| [rate.lower, Some(rate.point), rate.upper.filter(|_| rate.bound)]);
-    let least = least.flatten().filter(|rate| *rate > 0.0).fold(0.1, f64::min);
-    let (x, y) = (
-        ChartAxis::whole("slice, numbered as in the table", first as f64 - 0.5, (first + all.len()) as f64 - 0.5),
-        ChartAxis::rate("error rate", least),
-    );
-    let mut layers = Vec::new();
-    let mut start = first as f64 - 0.5;
-    for (i, column) in columns.iter().enumerate() {
-        let end = start + column.slices.len() as f64;
-        layers.push(ChartLayer::Stripe(start, end, column.column.clone(), i % 2 == 1));
-        start = end;
-    }
-    let mut legend = Vec::new();
-    let mut alarms = Vec::new();
-    for (i, (name, style, mark, of, few)) in RATES.into_iter().enumerate() {
-        let shift = if i == 0 { -0.15 } else { 0.15 };
-        let ends = [first as f64 - 0.5, (first + all.len()) as f64 - 0.5];
-        if let Some(whole) = of(&found.all).as_ref().filter(|whole| !whole.bound) {
-            layers.push(ChartLayer::Line(style, ends.map(|x| (x, whole.point)).into()));
-        }
-        let mut points = Vec::new();
-        for (number, _, slice) in &all {
-            let Some(rate) = of(slice) else { continue };
-            let at = *number as f64 + shift;
-            if let (Some(lower), Some(upper)) = (rate.lower, rate.upper) {
-                layers.push(ChartLayer::Line(style, vec![(at, lower), (at, upper)]));
-            }
-            if !rate.bound {
-                points.push((at, rate.point));
-                alarms.extend(is_small(slice, few).then_some((at, rate.point)));
-            }
-        }
-        layers.push(ChartLayer::Marks(style, mark, points));
-        legend.push(Legend::mark(
-            style,
-            mark,
-            format!("{name} of a slice; the horizontal line is the rate of all faces"),
-        ));
-    }
-    if !alarms.is_empty() {
-        layers.push(ChartLayer::Marks(Style::Alarm, Mark::Ring, alarms));
-        legend.push(Legend::mark(Style::Alarm, Mark::Ring, "the slice may be too small"));
-    }
-    let names: Vec<&str> = columns.iter().map(|column| column.column.as_str()).collect();
-    let caption = [
-        "Columns of the data from left to right, each divided into its slices. A slice whose interval is entirely above the horizontal line of its rate fails more often than all faces do. The vertical axis is logarithmic; an interval without a mark is a bound: no error was seen.",
-        "Slices differ in more than the column they are named after: people, cameras and quality are correlated. The people and pictures a slice is compared with are held fixed, so the interval of a false match rate is too narrow, by up to half.",
-    ];
-    Exhibit::figure(
-        &format!("Error rates by {}", names.join(", ")),
-        &Chart { x, y, layers },
-        legend,
-        caption,
-        slice_table(found, columns, first),
+    table.note(
+        "The furthest from the rate of all faces first. “May be chance”: among as many slices, one like this is expected \
+         without any cause (the interval, widened for their number, contains the rate of all faces). The first overstates \
+         its distance. Intervals of false match rates are too narrow, by up to half.",
     )
 }
 
-fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> DataTable {
-    let heads =
-        ["#number", "column", "slice", "#faces", "#false non-match rate", "#false match rate", "may be too small"];
+/// The slices by one rate, the worst at the top; nothing if no slice has one.
+fn ranked(found: &Breakdown, rate: SliceRate) -> Result<Option<Exhibit>, ReportError> {
+    let Some(all) = rate.of(&found.all) else { return Ok(None) };
+    let slices = found.columns.iter().flat_map(|column| (0..column.slices.len()).map(move |slice| (column, slice)));
+    let mut rows: Vec<(String, &Slice, &Estimate)> = slices
+        .filter_map(|(column, slice)| {
+            let found = &column.slices[slice];
+            Some((slice_names::short(column, slice), found, rate.of(found)?))
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let shown_rate = |estimate: &Estimate| estimate.upper.filter(|_| estimate.bound).unwrap_or(estimate.point);
+    rows.sort_by(|a, b| shown_rate(b.2).total_cmp(&shown_rate(a.2)));
+    let hidden = rows.len().saturating_sub(DRAWN);
+    rows.truncate(DRAWN);
+
+    let ends = rows.iter().map(|row| row.2).chain([all]).flat_map(|rate| [rate.lower, Some(rate.point), rate.upper]);
+    let least = ends.flatten().filter(|end| *end > 0.0).fold(0.1, f64::min);
+    let x = ChartAxis::rate(rate.name(), least);
+    let place = |row: usize| (rows.len() - 1 - row) as f64;
+    let y = ChartAxis::named(rows.iter().enumerate().map(|(row, (name, ..))| (place(row), name.clone())), rows.len());
+    let mut layers = Vec::new();
+    if !all.bound {
+        layers.push(ChartLayer::Vertical(Style::Reference, all.point));
+    }
+    let mut small = Vec::new();
+    for (row, (_, slice, estimate)) in rows.iter().enumerate() {
+        let y = place(row);
+        let (style, mark) = look(Against::of(estimate, all.point));
+        if let (Some(lower), Some(upper)) = (estimate.lower, estimate.upper) {
+            layers.push(ChartLayer::Line(style, vec![(lower, y), (upper, y)]));
+        }
+        if !estimate.bound {
+            layers.push(ChartLayer::Marks(style, mark, vec![(estimate.point, y)]));
+        }
+        small.extend(rate.is_small(slice).then_some((shown_rate(estimate), y)));
+    }
+    let mut legend = vec![];
+    for (against, text) in [
+        (Against::Worse, "worse than all faces"),
+        (Against::Better, "better than all faces"),
+        (Against::Neither, "not distinguishable from all faces"),
+    ] {
+        if rows.iter().any(|(_, _, estimate)| Against::of(estimate, all.point) == against) {
+            let (style, mark) = look(against);
+            legend.push(Legend::mark(style, mark, text));
+        }
+    }
+    if !all.bound {
+        legend.push(Legend::line(Style::Reference, format!("all faces, {}", point(Rate, all))));
+    }
+    if !small.is_empty() {
+        layers.push(ChartLayer::Marks(Style::Alarm, Mark::Ring, small));
+        legend.push(Legend::mark(Style::Alarm, Mark::Ring, "the slice may be too small"));
+    }
+    let (name, reading) = match rate {
+        SliceRate::Fnmr => ("Who is missed: false non-match rate by slice", "missed"),
+        SliceRate::Fmr => ("Who is confused: false match rate by slice", "confused"),
+    };
+    let more =
+        if hidden > 0 { format!(" The {hidden} with the lowest rates are in the table only.") } else { String::new() };
+    let reading = format!(
+        "From the worst slice at the top to the best: how often its faces are {reading}, with intervals. A bar without a \
+         mark is a bound: no error was seen.{more}"
+    );
+    let limits = match rate {
+        SliceRate::Fnmr => "Slices differ in more than their name: people, cameras and quality are correlated.",
+        SliceRate::Fmr => {
+            "The faces a slice is compared with are held fixed: these intervals are too narrow, by up to half."
+        }
+    };
+    let chart = NamedRows { rows: rows.len(), chart: Chart { x, y, layers } };
+    Ok(Some(Exhibit::figure(name, &chart, legend, [&reading, limits], DataTable::default())?))
+}
+
+fn look(against: Against) -> (Style, Mark) {
+    match against {
+        Against::Worse => (Style::Worse, Mark::Cross),
+        Against::Better => (Style::Better, Mark::Dot),
+        Against::Neither => (Style::Ink, Mark::Dot),
+    }
+}
+
+fn slice_table(found: &Breakdown) -> DataTable {
+    let heads = ["slice", "#faces", "#false non-match rate", "#false match rate", "may be too small"];
     let mut table = DataTable::new("Numbers: slices", &heads);
-    let mut row = |number: String, column: &str, slice: &Slice| {
-        let rate = |estimate: &Option<Estimate>| match estimate {
+    let mut row = |name: String, slice: &Slice| {
+        let rate = |rate: SliceRate| match rate.of(slice) {
             None => TableCell::with_note(NONE, "no pairs"),
             Some(rate) => {
                 let [value, interval] = value_and_interval(Rate, rate);
@@ -200,26 +207,22 @@ fn slice_table(found: &Breakdown, columns: &[Slices], first: usize) -> DataTable
         let identities = counted(slice.identities, "identity", "identities");
         let warnings: Vec<&str> = slice.warnings.iter().map(|warning| warning.text()).collect();
         let warnings = if warnings.is_empty() { String::new() } else { format!("⚠ {}", warnings.join("; ")) };
-        let cells = [
-            number.into(),
-            column.into(),
-            slice.name.as_str().into(),
+        table.row([
+            name.into(),
             TableCell::with_note(count(slice.faces), identities),
-            rate(&slice.fnmr),
-            rate(&slice.fmr),
+            rate(SliceRate::Fnmr),
+            rate(SliceRate::Fmr),
             warnings.into(),
-        ];
-        table.row(cells);
+        ]);
     };
-    let mut number = first;
-    for column in columns {
-        for slice in &column.slices {
-            row(number.to_string(), &column.column, slice);
-            number += 1;
+    for column in &found.columns {
+        for (i, slice) in column.slices.iter().enumerate() {
+            row(slice_names::full(column, i), slice);
         }
     }
-    row(NONE.into(), "", &found.all);
-    let unknown: Vec<String> = columns
+    row("all faces".into(), &found.all);
+    let unknown: Vec<String> = found
+        .columns
         .iter()
         .filter(|column| column.unknown > 0)
         .map(|column| format!("{} of {}", column.column, counted(column.unknown, "face", "faces")))
@@ -240,13 +243,6 @@ fn left_out(columns: &[SkippedColumn]) -> DataTable {
         table.row([column, reason]);
     }
     table
-}
-
-fn no_curves(discard: &Discard) -> Option<String> {
-    (discard.pairs > 0 && discard.misses == 0).then(|| {
-        let pairs = counted(discard.pairs, "genuine pair", "genuine pairs");
-        format!("No false non-match among {pairs} at this threshold, so discarding poor pictures cannot help.")
-    })
 }
 
 /// Error-versus-discard curves.

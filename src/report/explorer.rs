@@ -1,6 +1,6 @@
 //! The threshold explorer: moves one threshold through the distributions, ROC, DET and confusion counts at once.
 //!
-//! The rendered page is complete without a script and shows the threshold of the equal error rate; `explorer.js` moves it
+//! The rendered page is complete without a script and shows the operating threshold; `explorer.js` moves it
 //! to any of the stored thresholds. Each is a bin's lower edge, where the counts are exact.
 
 use std::collections::BTreeSet;
@@ -11,12 +11,11 @@ use super::ReportError;
 use super::axis::ChartAxis;
 use super::binning::{rebin, thin};
 use super::figures::{self, Outlines};
-use super::page::{DataTable, Section};
+use super::page::DataTable;
 use super::plots::{Chart, ChartLayer, ExplorerCursor, Style};
 use super::words::{NONE, count, target};
 use crate::evaluate::Evaluation;
 use crate::numbers::Quantity::{Cosine, Rate};
-use crate::similarity::watched::ROUTING;
 use crate::verification::interval::upper_bound_of_none;
 use crate::verification::roc::{Roc, Survival};
 use crate::verification::tally::edge;
@@ -27,8 +26,6 @@ const STEP: f64 = 0.005;
 const DRAWN_BINS: usize = 120;
 /// Points closer than this share of an axis' length are indistinguishable.
 const RESOLUTION: f64 = 1.0 / 400.0;
-/// Labels that fit on an axis of a small chart.
-const LABELS: usize = 5;
 
 /// The data of the explorer's template.
 #[derive(Debug, Clone, Serialize)]
@@ -91,14 +88,14 @@ struct ExplorerData {
     impostor: Vec<u64>,
 }
 
-/// The explorer; empty if genuine or impostor pairs are missing, because then there is no threshold to choose.
-pub(super) fn section(evaluation: &Evaluation) -> Result<Section, ReportError> {
-    let section = Section::new("explorer", "Threshold explorer");
+/// The explorer with the table of its named thresholds; `None` if genuine or impostor pairs are missing, because then there
+/// is no threshold to choose.
+pub(super) fn of(evaluation: &Evaluation) -> Result<Option<(Explorer, DataTable)>, ReportError> {
     let bins = evaluation.histograms.genuine.len();
     let genuine = Survival::new(&evaluation.histograms.genuine);
     let impostor = Survival::new(&evaluation.histograms.impostor);
     if impostor.bins() != bins || genuine.total() == 0 || impostor.total() == 0 {
-        return Ok(section);
+        return Ok(None);
     }
     let named = named(evaluation, bins);
     let edges = stored(&genuine, &impostor, &named);
@@ -106,7 +103,7 @@ pub(super) fn section(evaluation: &Evaluation) -> Result<Section, ReportError> {
     let data = ExplorerData {
         bins,
         level: evaluation.metrics.eer.level,
-        start: point(named.first().map_or(0, |(_, edge)| *edge)),
+        start: point(start(evaluation, &named)),
         // The edge after the last bin is placed one bin above 1.
         steps: edges.iter().map(|&edge| if edge == bins { edge + 1 } else { edge }).collect(),
         genuine: edges.iter().map(|&edge| genuine.reach(edge)).collect(),
@@ -124,27 +121,31 @@ pub(super) fn section(evaluation: &Evaluation) -> Result<Section, ReportError> {
         views: vec![distributions(evaluation, &data)?, roc(&data)?, det(&data)?],
         buttons,
     };
-    Ok(section
-        .text(
-            "Move the slider or type a cosine; all four views follow. Pairs at or above the threshold match: genuine pairs \
-             to its left are false non-matches (FNMR), impostor pairs to its right are false matches (FMR).",
-        )
-        .with(data.table(&explorer.buttons))
-        .explorer(&explorer))
+    let table = data.table(&explorer.buttons);
+    Ok(Some((explorer, table)))
 }
 
-/// The named thresholds as bin edges; the first is the initial threshold.
+/// The initial threshold: the operating threshold, or that of the equal error rate.
+fn start(evaluation: &Evaluation, named: &[(String, usize)]) -> usize {
+    let operating = evaluation.metrics.operating().map(|point| at_fmr(point.target_fmr));
+    let named = named.iter().find(|(name, _)| Some(name) == operating.as_ref()).or_else(|| named.first());
+    named.map_or(0, |(_, edge)| *edge)
+}
+
+/// The named thresholds as bin edges.
 fn named(evaluation: &Evaluation, bins: usize) -> Vec<(String, usize)> {
     let metrics = &evaluation.metrics;
     let operating = metrics.operating_points.iter();
-    let operating = operating.filter_map(|point| Some((format!("FMR {}", target(point.target_fmr)), point.threshold?)));
-    let routing = ROUTING.map(f64::from).map(|threshold| (format!("{threshold:.2}"), threshold));
+    let operating = operating.filter_map(|point| Some((at_fmr(point.target_fmr), point.threshold?)));
     std::iter::once(("equal error rate".to_owned(), metrics.eer_threshold))
         .chain(operating)
-        .chain(routing)
         .filter(|(_, threshold)| threshold.is_finite())
         .map(|(name, threshold)| (name, nearest_edge(threshold, bins)))
         .collect()
+}
+
+fn at_fmr(target_fmr: f64) -> String {
+    format!("FMR {}", target(target_fmr))
 }
 
 fn nearest_edge(threshold: f64, bins: usize) -> usize {
@@ -239,7 +240,7 @@ impl ExplorerData {
                 readout.one_in,
             ]);
         }
-        table.note = "Counted at the nearest bin edge, where counts are exact. Later FaceVault phases choose the threshold of their centroid search between cosines 0.45 and 0.62.".into();
+        table.note = "Counted at the nearest bin edge, where counts are exact.".into();
         table.folded()
     }
 
@@ -276,12 +277,12 @@ fn rounded(n: f64) -> String {
 fn distributions(evaluation: &Evaluation, data: &ExplorerData) -> Result<ExplorerView, ReportError> {
     let bins = rebin(&evaluation.histograms, DRAWN_BINS);
     let outlines = Outlines::of(&bins, 1.0);
-    let y = ChartAxis::share("share of pairs, log", outlines.lowest(), outlines.highest()).sparse(LABELS);
-    let chart = Chart { x: figures::cosines(&bins).sparse(LABELS), y, layers: outlines.layers(None) };
+    let y = ChartAxis::share("share of pairs, log", outlines.lowest(), outlines.highest());
+    let chart = Chart { x: figures::cosines(&bins), y, layers: outlines.layers(None) };
     view(
         "cosine",
         "Distributions",
-        "Blue: genuine pairs. Orange, dashed: impostor pairs. The vertical line is the threshold.",
+        "Blue: genuine. Orange, dashed: impostor.",
         &chart,
         ExplorerCursor::Line(data.threshold(data.start)),
     )
@@ -298,15 +299,15 @@ fn roc(data: &ExplorerData) -> Result<ExplorerView, ReportError> {
 }
 
 fn det(data: &ExplorerData) -> Result<ExplorerView, ReportError> {
-    let (x, y) = (fmr_axis(data), ChartAxis::rate("false non-match rate", 1.0 / data.genuine[0] as f64).sparse(LABELS));
+    let (x, y) = (fmr_axis(data), ChartAxis::rate("false non-match rate", 1.0 / data.genuine[0] as f64));
     let layers = vec![ChartLayer::Line(Style::Value, data.curve(&x, &y, |fmr, fnmr| (fmr, fnmr)))];
     let (fmr, fnmr) = data.rates(data.start);
-    let reading = "The ring is the threshold. Lower left is better. A rate without an error is placed on the edge.";
+    let reading = "The ring is the threshold. Lower left is better.";
     view("det", "DET", reading, &Chart { x, y, layers }, ExplorerCursor::Ring(fmr, fnmr))
 }
 
 fn fmr_axis(data: &ExplorerData) -> ChartAxis {
-    ChartAxis::rate("false match rate", 1.0 / data.impostor[0] as f64).sparse(LABELS)
+    ChartAxis::rate("false match rate", 1.0 / data.impostor[0] as f64)
 }
 
 fn view(
@@ -329,8 +330,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn data(evaluation: &Evaluation) -> Option<serde_json::Value> {
-        let explorer = section(evaluation).unwrap().explorer?;
-        Some(serde_json::from_str(explorer["data"].as_str().unwrap()).unwrap())
+        let (explorer, _) = of(evaluation).unwrap()?;
+        Some(serde_json::from_str(&explorer.data).unwrap())
     }
 
     fn numbers(data: &serde_json::Value, name: &str) -> Vec<u64> {
@@ -359,23 +360,20 @@ mod tests {
         let steps = numbers(&data, "steps");
         let within = |pair: &[u64]| (pair[1] - pair[0]) as f64 * 2.0 / 65_536.0 <= STEP * 1.01;
         assert!(steps.windows(2).all(within), "any cosine has a threshold near it");
-        for threshold in ROUTING {
-            assert!(steps.contains(&(nearest_edge(f64::from(threshold), 65_536) as u64)), "{threshold}");
-        }
     }
 
     #[test]
-    fn the_initial_threshold_is_that_of_the_equal_error_rate() {
+    fn the_initial_threshold_is_the_operating_threshold() {
         let evaluation = sample::evaluation(0.0);
-        let explorer = section(&evaluation).unwrap().explorer.unwrap();
-        let [threshold, true_accepts, tar, fnmr, false_accepts, fmr, one_in] =
-            ["threshold", "true_accepts", "tar", "fnmr", "false_accepts", "fmr", "one_in"]
-                .map(|name| explorer["readout"][name].as_str().unwrap());
+        let (explorer, named) = of(&evaluation).unwrap().unwrap();
+        let Readout { threshold, true_accepts, tar, fnmr, false_accepts, fmr, one_in, .. } = explorer.readout;
         assert_snapshot!(
             format!("{threshold}: {true_accepts} ({tar}), {fnmr} missed, {false_accepts} ({fmr}, {one_in})"),
             @"0.3097: 386,307 (99.68%), 0.32% missed, 28,978 (0.32%, about 1 in 311)"
         );
-        assert_eq!(explorer["buttons"][0]["point"], explorer["start"]);
+        let pressed = explorer.buttons.iter().find(|button| button.point == explorer.start);
+        assert_eq!(pressed.map(|button| button.name.as_str()), Some("FMR 0.1%"));
+        assert_eq!(named.rows.len(), explorer.buttons.len());
     }
 
     #[test]

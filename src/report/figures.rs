@@ -45,7 +45,7 @@ pub(super) fn distributions(evaluation: &Evaluation, tails: bool) -> Result<Exhi
             "Tails of the cosine distributions (logarithmic)",
             [
                 "The same two curves on a logarithmic vertical axis, where each grid line is ten times the one below: the tails that cross the threshold become visible.",
-                "The lowest steps are single pairs. Pairs that share a face are not independent, so a bump in a tail may be one face.",
+                "Each step holds a dozen pairs or more, so steps are wide where pairs are rare. Pairs that share a face are not independent: a bump in a tail may be one face.",
             ],
         )
     } else {
@@ -114,16 +114,34 @@ pub(super) fn occupied(bins: &[Bin], of: impl Fn(&Bin) -> u64) -> &[Bin] {
     &bins[first..end]
 }
 
-/// The stepped outline of one kind of pair: share per 0.01 of cosine.
+/// Fewest pairs in a drawn bin, so that a single pair makes no spike; fewer where there are few pairs.
+const FEWEST_IN_A_BIN: u64 = 12;
+
+/// The stepped outline of one kind of pair: share per 0.01 of cosine. Bins with few pairs are merged with their neighbours:
+/// a tail is drawn as wide as it is thin.
 pub(super) fn outline(bins: &[Bin], of: impl Fn(&Bin) -> u64) -> Vec<(f64, f64)> {
     let bins = occupied(bins, &of);
-    let (Some(first), Some(last)) = (bins.first(), bins.last()) else { return Vec::new() };
-    let all: f64 = bins.iter().map(|bin| of(bin) as f64).sum();
-    let steps = bins.iter().flat_map(|bin| {
-        let height = of(bin) as f64 / all * 0.01 / (bin.upper - bin.lower);
-        [(bin.lower, height), (bin.upper, height)]
+    let all: u64 = bins.iter().map(&of).sum();
+    let least = FEWEST_IN_A_BIN.min(all.div_ceil(8)).max(1);
+    let mut steps: Vec<(f64, f64, u64)> = Vec::new();
+    let (mut start, mut pairs) = (None, 0);
+    for bin in bins {
+        let lower = *start.get_or_insert(bin.lower);
+        pairs += of(bin);
+        if pairs >= least {
+            steps.push((lower, bin.upper, pairs));
+            (start, pairs) = (None, 0);
+        }
+    }
+    if let (Some(last), Some(end)) = (steps.last_mut(), bins.last()) {
+        (last.1, last.2) = (end.upper, last.2 + pairs);
+    }
+    let (Some(&(first, ..)), Some(&(_, last, _))) = (steps.first(), steps.last()) else { return Vec::new() };
+    let points = steps.iter().flat_map(|&(lower, upper, pairs)| {
+        let height = pairs as f64 / all as f64 * 0.01 / (upper - lower);
+        [(lower, height), (upper, height)]
     });
-    std::iter::once((first.lower, 0.0)).chain(steps).chain([(last.upper, 0.0)]).collect()
+    std::iter::once((first, 0.0)).chain(points).chain([(last, 0.0)]).collect()
 }
 
 fn bin_table(histograms: &Histograms) -> DataTable {
@@ -360,9 +378,9 @@ pub(super) fn identities(identities: &[IdentitySpread]) -> Result<Exhibit, Repor
     }
     let hidden = identities.len() - all.len();
     let limits = format!(
-        "The highest cosine to another identity is a maximum over many cosines, so identities with more faces are higher up, and a mislabelled face puts its identity near the top. {}",
+        "Identities with more faces are higher up, and a mislabelled face puts its identity near the top. {}",
         match hidden {
-            0 => "All identities are shown; coinciding dots are drawn once.".to_owned(),
+            0 => "Coinciding dots are drawn once.".to_owned(),
             _ => format!(
                 "{} without both numbers (such as a single face) not shown.",
                 counted(hidden as u64, "identity", "identities")
@@ -370,7 +388,7 @@ pub(super) fn identities(identities: &[IdentitySpread]) -> Result<Exhibit, Repor
         }
     );
     let caption = [
-        "One mark per identity. Horizontal: how similar its own faces are. Vertical: how similar the most similar face of any other identity is. Below the dotted line, an identity is closer to itself than to any other; crosses are above it.",
+        "One mark per identity. Horizontal: how similar its own faces are. Vertical: how similar the most similar face of another identity is. Crosses are closer to another identity than to themselves.",
         limits.as_str(),
     ];
     Exhibit::figure("Identities: cosines within and to others", &Chart { x, y, layers }, legend, caption, table)

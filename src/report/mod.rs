@@ -12,14 +12,18 @@ mod breakdown;
 mod comparison;
 mod explorer;
 mod figures;
+mod findings;
+mod markup;
 mod page;
 mod paired;
 mod people;
 mod plots;
 mod protocols;
+mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sections;
+mod slice_names;
 mod thresholds;
 mod throughput;
 mod verdict;
@@ -28,7 +32,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-pub(crate) use people::SUSPECTS_SHOWN;
+pub(crate) use people::SUSPECTS;
 
 use crate::ablation::AblationResult;
 use crate::agreement::PrecisionAgreement;
@@ -42,6 +46,8 @@ use crate::throughput::Throughput;
 pub(crate) struct Report {
     pub run_id: String,
     pub description: String,
+    /// What was run on what, for the head of the page: dataset, network, weights, crop, precision, device, date.
+    pub facts: Vec<(&'static str, String)>,
     pub command: String,
     /// The resolved plan, flattened: dotted key → value.
     pub plan: Vec<(String, String)>,
@@ -61,6 +67,8 @@ pub(crate) struct Report {
     pub left_out: String,
     /// PNG bytes of faces by matrix row; empty unless the config enables pictures.
     pub pictures: BTreeMap<u32, Vec<u8>>,
+    /// The row of an identity's most typical face, for the identities of suspects; empty without pictures.
+    pub exemplars: BTreeMap<String, u32>,
 }
 
 /// The time of one chunk.

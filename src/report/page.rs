@@ -1,7 +1,8 @@
 //! The one shape of every page, as plain data, and the template that renders it to HTML.
 //!
-//! The report, comparison, ablation and throughput pages each build a [`Page`]: a verdict, headline numbers, and a list of
-//! [`Section`]s that hold paragraphs and [`Exhibit`]s. A section without content is not rendered.
+//! The report, comparison, ablation and throughput pages each build a [`Page`]: facts, a verdict, headline numbers,
+//! findings in words, and a list of [`Section`]s that hold paragraphs and [`Exhibit`]s. A section without content is not
+//! rendered.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use super::plots::{Drawing, Mark, Style};
 use super::words::value_and_interval;
-use super::{ReportError, base64};
+use super::{ReportError, base64, markup};
 use crate::digest::Digest;
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
@@ -20,9 +21,13 @@ pub(super) struct Page {
     pub kind: &'static str,
     pub title: String,
     pub description: String,
+    /// What the page is about, as names and values.
+    pub facts: Vec<(&'static str, String)>,
     pub cautions: Vec<String>,
+    /// Not rendered if its text is empty.
     pub verdict: Banner,
     pub tiles: Vec<HeadlineNumber>,
+    pub findings: Vec<Finding>,
     pub sections: Vec<Section>,
     pub footer: Vec<String>,
 }
@@ -49,6 +54,18 @@ impl Banner {
     pub fn neutral(text: impl Into<String>) -> Self {
         Self { tone: "neutral", sign: "○", text: text.into() }
     }
+}
+
+/// What the numbers say, in a sentence or two, with a link to the section that shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    /// Its topic, which is the link.
+    pub lead: &'static str,
+    pub text: String,
+    /// Id of a section of the page.
+    pub section: &'static str,
+    /// Whether somebody should act on it.
+    pub act: bool,
 }
 
 /// A number shown large at the top of a page.
@@ -81,6 +98,8 @@ pub(super) struct Section {
     /// The interactive threshold explorer; at most one per page.
     pub explorer: Option<serde_json::Value>,
     command: Option<String>,
+    /// Collapsed but for its paragraphs; the summary is the label.
+    folded: Option<&'static str>,
 }
 
 impl Section {
@@ -98,10 +117,11 @@ impl Section {
         self
     }
 
-    /// Adds a table or a figure; a table without rows adds nothing.
+    /// Adds a table, a figure or a collapsed text; a table without rows adds nothing.
     pub fn with(mut self, exhibit: impl Into<Exhibit>) -> Self {
         let exhibit = exhibit.into();
-        if exhibit.figure.is_some() || !exhibit.table.rows.is_empty() {
+        let text = exhibit.table.head.is_empty() && !exhibit.table.note.is_empty();
+        if exhibit.figure.is_some() || !exhibit.table.rows.is_empty() || text {
             self.exhibits.push(exhibit);
         }
         self
@@ -120,6 +140,11 @@ impl Section {
         Self { command: Some(command.into()), ..self }
     }
 
+    /// The same section with everything but its paragraphs collapsed under `label`.
+    pub fn folded(self, label: &'static str) -> Self {
+        Self { folded: Some(label), ..self }
+    }
+
     fn is_empty(&self) -> bool {
         self.text.is_empty() && self.exhibits.is_empty() && self.explorer.is_none() && self.command.is_none()
     }
@@ -130,11 +155,15 @@ impl Section {
 pub(super) struct Exhibit {
     figure: Option<Figure>,
     table: DataTable,
+    /// Where it stands: `half` beside another, `whole`, or `fold` if it is collapsed.
+    place: &'static str,
+    /// A figure collapsed until the reader opens it.
+    folded: bool,
 }
 
 impl From<DataTable> for Exhibit {
     fn from(table: DataTable) -> Self {
-        Self { figure: None, table }
+        Self { figure: None, table, place: WHOLE, folded: false }
     }
 }
 
@@ -142,7 +171,8 @@ impl From<DataTable> for Exhibit {
 #[derive(Debug, Clone, Serialize)]
 struct Figure {
     title: String,
-    svg: String,
+    /// One drawing, or several small ones with their names.
+    drawings: Vec<(String, String)>,
     legend: Vec<Legend>,
     reading: String,
     limits: String,
@@ -193,6 +223,10 @@ pub(super) struct DataTable {
     pub note: String,
     /// Collapsed until the reader opens it.
     folded: bool,
+    /// Half the page is wide enough for it.
+    narrow: bool,
+    /// Rows shown, if not all; the others are collapsed until the reader opens them.
+    first: Option<usize>,
     /// On a narrow screen, each cell is on a line of its own, behind its column's name.
     stacked: bool,
 }
@@ -268,6 +302,18 @@ impl DataTable {
         Self { folded: true, ..self }
     }
 
+    /// The same table, which may stand beside a figure or another narrow table.
+    pub fn narrow(self) -> Self {
+        Self { narrow: true, ..self }
+    }
+
+    /// The same table with all rows but the first `rows` collapsed until the reader opens them.
+    pub fn first(self, rows: usize) -> Self {
+        // A fold of one or two rows would hide less than its own label takes.
+        let first = (self.rows.len() > rows + 2).then_some(rows);
+        Self { first, ..self }
+    }
+
     /// The same table for a narrow screen: too wide to scroll.
     pub fn stacked(self) -> Self {
         Self { stacked: true, ..self }
@@ -309,12 +355,74 @@ impl Exhibit {
     ) -> Result<Self, ReportError> {
         let figure = Figure {
             title: title.into(),
-            svg: drawing.svg(&format!("{title}. {reading}"))?,
+            drawings: vec![(String::new(), drawing.svg(&format!("{title}. {reading}"))?)],
             legend,
             reading: reading.into(),
             limits: limits.into(),
         };
-        Ok(Self { figure: Some(figure), table: numbers.folded() })
+        Ok(Self { figure: Some(figure), table: numbers.folded(), place: WHOLE, folded: false })
+    }
+}
+
+impl Exhibit {
+    /// A text collapsed under its title.
+    pub fn aside(title: &str, text: impl Into<String>) -> Self {
+        DataTable::new(title, &[]).note(text).folded().into()
+    }
+
+    /// A figure of several small drawings, each under its name.
+    pub fn small_multiples(
+        title: &str,
+        drawings: &[(String, impl Drawing)],
+        legend: Vec<Legend>,
+        [reading, limits]: [&str; 2],
+        numbers: DataTable,
+    ) -> Result<Self, ReportError> {
+        let drawings =
+            drawings.iter().map(|(name, drawing)| Ok((name.clone(), drawing.svg(&format!("{title}. {name}"))?)));
+        let drawings = drawings.collect::<Result<_, ReportError>>()?;
+        let figure = Figure { title: title.into(), drawings, legend, reading: reading.into(), limits: limits.into() };
+        Ok(Self { figure: Some(figure), table: numbers.folded(), place: WHOLE, folded: false })
+    }
+
+    /// The same exhibit, collapsed until the reader opens it.
+    pub fn folded(self) -> Self {
+        match self.figure {
+            Some(_) => Self { folded: true, ..self },
+            None => Self { table: self.table.folded(), ..self },
+        }
+    }
+
+    fn is_folded(&self) -> bool {
+        self.folded || (self.figure.is_none() && self.table.folded)
+    }
+
+    /// Whether half the page is wide enough for it.
+    fn is_narrow(&self) -> bool {
+        match &self.figure {
+            Some(figure) => figure.drawings.len() == 1,
+            None => self.table.narrow,
+        }
+    }
+}
+
+const HALF: &str = "half";
+const WHOLE: &str = "whole";
+const FOLD: &str = "fold";
+
+/// Puts what is collapsed last, and narrow neighbours side by side, two at a time.
+fn place(exhibits: &mut [Exhibit]) {
+    exhibits.sort_by_key(Exhibit::is_folded);
+    let mut at = 0;
+    while at < exhibits.len() {
+        let beside = |exhibit: &Exhibit| exhibit.is_narrow() && !exhibit.is_folded();
+        let pair = exhibits.get(at..at + 2).is_some_and(|pair| pair.iter().all(beside));
+        if pair {
+            exhibits[at..at + 2].iter_mut().for_each(|exhibit| exhibit.place = HALF);
+        } else if exhibits[at].is_folded() {
+            exhibits[at].place = FOLD;
+        }
+        at += if pair { 2 } else { 1 };
     }
 }
 
@@ -325,7 +433,9 @@ impl Page {
     /// Renders the page as one HTML file that loads nothing else.
     pub fn html(mut self) -> Result<String, ReportError> {
         self.sections.retain(|section| !section.is_empty());
+        self.sections.iter_mut().for_each(|section| place(&mut section.exhibits));
         let mut environment = Environment::new();
+        markup::register(&mut environment);
         environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
         // The `.html` suffix turns escaping on.
         environment.add_template("page.html", include_str!("../../assets/report/page.html"))?;

@@ -4,7 +4,7 @@ use super::axis::ChartAxis;
 use super::binning::Bin;
 use super::figures::Outlines;
 use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
-use super::plots::{Chart, ChartLayer, Mark, SmallMultiples, Style};
+use super::plots::{Chart, ChartLayer, Mark, SmallChart, Style};
 use super::words::{NONE, count, counted, interval_name, made, maybe, operating, or_dash, target, value_and_interval};
 use super::{Report, ReportError};
 use crate::estimate::Estimate;
@@ -16,18 +16,20 @@ use crate::people::{Identities, IdentityErrors, People, Portrait};
 use crate::similarity::PairKind;
 use crate::verification::interval::upper_bound_of_none;
 
-/// Identities in each table of the worst.
-const WORST_SHOWN: usize = 12;
+/// Identities in each table of the worst, and those before the fold.
+const WORST: usize = 12;
+const WORST_SHOWN: usize = 4;
 /// Suspects in the table of suspect labels; pictures are kept for these.
-pub const SUSPECTS_SHOWN: usize = 25;
-/// Pairs of identities in the table of possible duplicates.
-const TWICE_SHOWN: usize = 15;
+pub const SUSPECTS: usize = 25;
+/// Those before the fold.
+const SUSPECTS_SHOWN: usize = 6;
+/// Pairs of identities in the table of possible duplicates, and those before the fold.
+const TWICE: usize = 15;
+const TWICE_SHOWN: usize = 5;
 /// Hardest pairs on the wrong side of the threshold, per kind.
 const WRONG_SHOWN: usize = 15;
 /// Budget for pictures of suspects, in bytes of PNG.
 const PICTURE_BYTES: usize = 1_200_000;
-/// Characters of an identity's name above a small chart.
-const NAME_CHARS: usize = 12;
 
 /// Errors by identity; empty where none were counted.
 pub(super) fn fails(people: &People, metrics: &Metrics) -> Result<Section, ReportError> {
@@ -46,17 +48,22 @@ pub(super) fn fails(people: &People, metrics: &Metrics) -> Result<Section, Repor
             sentence(&found.fmr),
         ))
         .texts(animals(found))
-        .texts(spread("misses", found.fnmr_spread.as_ref()))
-        .texts(spread("false matches", found.fmr_spread.as_ref()))
-        .with(concentration(&found.errors)?)
         .with(worst("Identities missed most", true, &found.worst_missed()))
-        .with(worst("Identities confused most", false, &found.worst_confused()));
-    if people.portraits.is_empty() { Ok(section) } else { Ok(section.with(portraits(people)?)) }
+        .with(worst("Identities confused most", false, &found.worst_confused()))
+        .with(concentration(&found.errors)?.folded());
+    let spreads = [("misses", &found.fnmr_spread), ("false matches", &found.fmr_spread)];
+    let spreads: Vec<_> = spreads.into_iter().filter_map(|(what, of)| spread(what, of.as_ref())).collect();
+    let intervals = "Pairs that share a face are not independent, so the intervals of an identity's rates are Wilson \
+                     intervals with a plug-in variance over its faces, and exact binomial bounds at 100%.";
+    let section = section.with(Exhibit::aside(
+        "More than chance? How the intervals are made",
+        [&spreads[..], &[intervals.into()]].concat().join(" "),
+    ));
+    if people.portraits.is_empty() { Ok(section) } else { Ok(section.with(portraits(people)?.folded())) }
 }
 
 fn animals(found: &Identities) -> Option<String> {
-    let level = found.fnmr.as_ref().or(found.fmr.as_ref())?.level;
-    let chance = ((1.0 - level) * found.fnmr_judged.max(found.fmr_judged) as f64).ceil() as u64;
+    found.fnmr.as_ref().or(found.fmr.as_ref())?;
     Some(format!(
         "Goats are missed more often than identities overall, judged by the lower end of their interval: {} of {}. Lambs are \
          confused more often than identities overall, judged likewise: {} of {} (cosines are symmetric, so lambs are also wolves). \
@@ -66,7 +73,7 @@ fn animals(found: &Identities) -> Option<String> {
         counted(found.fnmr_judged, "identity", "identities"),
         count(found.lambs),
         counted(found.fmr_judged, "identity", "identities"),
-        count(chance),
+        count(found.chance()),
     ))
 }
 
@@ -148,9 +155,9 @@ fn worst(caption: &str, misses: bool, ranked: &[&IdentityErrors]) -> Exhibit {
         (confused, missed, ["#matched", "#FMR", "#FNMR"])
     };
     let [errors, rate, other_rate] = names;
-    let columns = ["identity", "#faces", "#pairs", errors, rate, "#interval", "kind", other_rate];
+    let columns = ["identity", errors, rate, "kind", other_rate];
     let mut table = DataTable::new(caption, &columns);
-    for one in ranked.iter().take(WORST_SHOWN) {
+    for one in ranked.iter().take(WORST) {
         let (pairs, errors, rate, interval) = ranked_by(one);
         let other = match other(one) {
             (_, 0, _, Some((_, upper))) => format!("≤ {}", Rate.value(upper)),
@@ -162,25 +169,21 @@ fn worst(caption: &str, misses: bool, ranked: &[&IdentityErrors]) -> Exhibit {
             (false, true) => "lamb",
             (false, false) => "sheep",
         };
+        let ends = interval.map(|(lower, upper)| format!("[{}, {}]", Rate.value(lower), Rate.value(upper)));
         table.row([
-            one.identity_id.clone(),
-            count(one.faces),
-            count(pairs),
-            count(errors),
-            maybe(rate, Rate),
-            or_dash(interval.map(|(lower, upper)| format!("[{}, {}]", Rate.value(lower), Rate.value(upper)))),
+            TableCell::with_note(one.identity_id.clone(), counted(one.faces, "face", "faces")),
+            TableCell::with_note(count(errors), format!("of {}", count(pairs))),
+            TableCell::with_note(maybe(rate, Rate), ends.unwrap_or_default()),
             kind.into(),
-            other,
+            other.into(),
         ]);
     }
     table.note = format!(
-        "{} of {} with such an error, sorted by the lower end of the interval. Pairs that share a face are not independent, \
-         so intervals are Wilson intervals with a plug-in variance over the identity's faces, and exact binomial bounds at \
-         100%. identity_errors.parquet has all identities.",
+        "{} of {} with such an error, by the lower end of the interval; identity_errors.parquet has all identities.",
         count(table.rows.len() as u64),
         count(ranked.len() as u64)
     );
-    table.into()
+    table.narrow().first(WORST_SHOWN).into()
 }
 
 /// Cosine distributions of the worst identities as small multiples.
@@ -197,12 +200,11 @@ fn portraits(people: &People) -> Result<Exhibit, ReportError> {
         let mut y = ChartAxis::from_zero("", outlines.highest(), 1.05);
         y.ticks.clear();
         let layers = outlines.layers(Some(people.threshold));
-        let name: String = portrait.identity_id.chars().take(NAME_CHARS).collect();
-        let cut = if portrait.identity_id.chars().count() > NAME_CHARS { "…" } else { "" };
         let kind = if portrait.missed { "FNMR" } else { "FMR" };
-        (format!("{name}{cut}: {kind} {}", maybe(rate(portrait), Rate)), Chart { x, y, layers })
+        let name = format!("{}: {kind} {}", portrait.identity_id, maybe(rate(portrait), Rate));
+        (name, SmallChart(Chart { x, y, layers }))
     });
-    let panels = SmallMultiples { columns: 4, charts: panels.collect() };
+    let panels: Vec<_> = panels.collect();
     let legend = vec![
         Legend::line(Style::Genuine, "cosines among the identity's faces"),
         Legend::line(Style::Impostor, "cosines to faces of other identities"),
@@ -223,7 +225,7 @@ fn portraits(people: &People) -> Result<Exhibit, ReportError> {
         "One small chart per identity: first those missed most, then those confused most. Each curve is the share of its own pairs. The part of the first curve left of the dotted line is missed, the part of the second curve right of it is confused. A first curve with two humps often means two people under one name.",
         "Heights are not comparable between charts. An identity with many faces is represented by 300 of them, and others by at most 1,500 faces, evenly spaced; a tail of one in a thousand is too thin to see here.",
     ];
-    Exhibit::figure("The identities that fail most", &panels, legend, caption, table)
+    Exhibit::small_multiples("The identities that fail most", &panels, legend, caption, table)
 }
 
 fn bins(portrait: &Portrait) -> Vec<Bin> {
@@ -235,49 +237,51 @@ fn bins(portrait: &Portrait) -> Vec<Bin> {
 /// The label audit; empty where no label was audited.
 pub(super) fn labels(report: &Report) -> Section {
     let section = Section::new("labels", "Suspect labels");
-    let People { audit, threshold, routing, .. } = &report.evaluation.people;
+    let People { audit, routing, .. } = &report.evaluation.people;
     if routing.gallery == 0 {
         return section;
     }
     section
         .text(format!(
-            "The cosine to the centroid of the identity's other faces is below {} for {}. Of these, {} like another \
-             identity: a cosine of at least {} to that identity's centroid, closer than to its own by at least {} (one \
-             standard deviation of impostor cosines). {} like no identity. The operating threshold is {}; where it is \
-             higher than most faces reach, only outliers are listed.",
-            Cosine.value(audit.far),
-            counted(audit.another + audit.nobody, "suspect", "suspects"),
+            "{} suspect: {} like another identity, {} like no identity. The embedding only suggests: a wrong label, a \
+             bystander labelled with the folder's name, and a face the network fails on are indistinguishable here. Look at \
+             the pictures before you change a label.",
+            counted(audit.another + audit.nobody, "face is", "faces are"),
             counted(audit.another, "looks", "look"),
-            Cosine.value(audit.near),
-            Cosine.value(audit.margin),
             counted(audit.nobody, "looks", "look"),
-            Cosine.value(*threshold),
         ))
-        .text(
-            "The embedding only suggests: a wrong label, a bystander labelled with the folder's name, and a face the network \
-             fails on are indistinguishable here. Look at the pictures before you change a label, and judge the network by \
-             the column with all labels.",
-        )
-        .with(suspects(report))
-        .with_all(audit.metrics.as_ref().map(with_and_without))
-        .with_all([one_person(audit), causes(audit), wrong_pairs(report).folded()])
+        .with(suspects(report).first(SUSPECTS_SHOWN))
+        .with(one_person(audit).first(TWICE_SHOWN))
+        .with_all(audit.metrics.as_ref().map(|metrics| with_and_without(metrics).folded()))
+        .with_all([causes(audit).folded(), wrong_pairs(report).folded()])
+        .with(how_suspects_are_found(&report.evaluation.people))
+        .with_all((!audit.one_person.is_empty()).then(|| how_pairs_of_identities_are_found(audit)))
 }
 
 fn suspects(report: &Report) -> DataTable {
     let mut budget = PICTURE_BYTES;
     let columns = ["#rank", "face", "label", "#cosine to label", "looks like", "#cosine to lookalike", "#margin"];
     let mut table = DataTable::new("Faces that do not look like their label", &columns);
-    let all = &report.evaluation.people.audit.suspects;
-    for suspect in all.iter().take(SUSPECTS_SHOWN) {
+    let audit = &report.evaluation.people.audit;
+    for suspect in audit.suspects.iter().take(SUSPECTS) {
+        let face = TableCell::face(suspect.row, &suspect.face_id, &report.pictures, &mut budget);
+        // The suspect stands beside a typical face of each of the two identities.
+        let mut identity = |id: &str| match report.exemplars.get(id) {
+            Some(row) => TableCell::face(*row, id, &report.pictures, &mut budget),
+            None => id.into(),
+        };
+        let (label, other) = (identity(&suspect.labelled_as), identity(&suspect.looks_like));
         let looks_like = match suspect.kind {
-            Looks::Another => suspect.looks_like.as_str().into(),
-            Looks::Nobody => TableCell::with_note("no identity", format!("closest: {}", suspect.looks_like)),
+            Looks::Another => other,
+            Looks::Nobody => {
+                TableCell { text: "no identity".into(), note: format!("closest: {}", suspect.looks_like), ..other }
+            }
         };
         let cosine = |value: f32| TableCell::from(maybe(f64::from(value), Cosine));
         table.row([
             suspect.rank.to_string().into(),
-            TableCell::face(suspect.row, &suspect.face_id, &report.pictures, &mut budget),
-            suspect.labelled_as.as_str().into(),
+            face,
+            label,
             cosine(suspect.own_cosine),
             looks_like,
             cosine(suspect.its_cosine),
@@ -285,12 +289,28 @@ fn suspects(report: &Report) -> DataTable {
         ]);
     }
     table.note = format!(
-        "{} of {}: first those that look like another identity, sorted by margin; label_audit.csv has all of them. Cosines are \
-         to centroids; a face is left out of its own identity's centroid.",
+        "{} of {}: first those that look like another identity, sorted by margin; label_audit.csv has all of them.",
         count(table.rows.len() as u64),
-        count(all.len() as u64)
+        count(audit.suspects.len() as u64)
     );
     table
+}
+
+fn how_suspects_are_found(people: &People) -> Exhibit {
+    let People { audit, threshold, .. } = people;
+    Exhibit::aside(
+        "How suspects are found",
+        format!(
+            "A suspect's cosine to the centroid of its identity's other faces is below {}. It looks like another identity if \
+             its cosine to that identity's centroid is at least {}, and higher than to its own by at least {} (one standard \
+             deviation of impostor cosines). The operating threshold is {}; where it is higher than most faces reach, only \
+             outliers are listed.",
+            Cosine.value(audit.far),
+            Cosine.value(audit.near),
+            Cosine.value(audit.margin),
+            Cosine.value(*threshold),
+        ),
+    )
 }
 
 fn with_and_without(metrics: &WithAndWithout) -> DataTable {
@@ -320,29 +340,19 @@ fn with_and_without(metrics: &WithAndWithout) -> DataTable {
 }
 
 fn one_person(audit: &Audit) -> DataTable {
-    let columns = [
-        "identity",
-        "other identity",
-        "#highest cosine",
-        "#mean cosine",
-        "face",
-        "most alike face of the other",
-        "#faces",
-        "#faces of the other",
-    ];
+    let columns =
+        ["identity", "other identity", "#highest cosine", "#mean cosine", "face", "most alike face of the other"];
     let mut table = DataTable::new("Possibly one person under two identities", &columns);
-    for one in audit.one_person.iter().take(TWICE_SHOWN) {
-        let [a, b] = one.faces.map(count);
+    for one in audit.one_person.iter().take(TWICE) {
+        let [a, b] = one.faces.map(|faces| counted(faces, "face", "faces"));
         let face = |id: &str| or_dash((!id.is_empty()).then(|| id.to_owned()));
         table.row([
-            one.identity_a.clone(),
-            one.identity_b.clone(),
-            maybe(one.highest_cosine.map(f64::from), Cosine),
-            maybe(f64::from(one.mean_cosine), Cosine),
-            face(&one.face_a),
-            face(&one.face_b),
-            a,
-            b,
+            TableCell::with_note(one.identity_a.clone(), a),
+            TableCell::with_note(one.identity_b.clone(), b),
+            maybe(one.highest_cosine.map(f64::from), Cosine).into(),
+            maybe(f64::from(one.mean_cosine), Cosine).into(),
+            face(&one.face_a).into(),
+            face(&one.face_b).into(),
         ]);
     }
     let listed = &audit.one_person;
@@ -351,13 +361,6 @@ fn one_person(audit: &Audit) -> DataTable {
          high cosine alone is no proof: twins and relatives look alike, and so do people in one scene.",
         count(table.rows.len() as u64),
         counted(listed.len() as u64, "pair of identities", "pairs of identities"),
-    );
-    let candidates = format!(
-        "Pairs are listed if their mean cosine reaches the operating threshold ({} such {}; the first {FIRST_BY_MEAN} are \
-         listed), if a pair of their faces is among the hardest impostor pairs and reaches it, or if they share a picture. \
-         They are sorted by the highest cosine between a face of one and a face of the other.",
-        count(audit.twice),
-        if audit.twice == 1 { "pair" } else { "pairs" },
     );
     let selected = listed.iter().any(OnePerson::selected).then(|| {
         format!(
@@ -368,8 +371,19 @@ fn one_person(audit: &Audit) -> DataTable {
     let old = listed.iter().any(|one| one.highest_cosine.is_none()).then(|| {
         "An earlier version wrote this run, without the highest cosines: `facevault evaluate` adds them.".to_owned()
     });
-    table.note = [Some(shown), Some(candidates), selected, old].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    table.note = [Some(shown), selected, old].into_iter().flatten().collect::<Vec<_>>().join(" ");
     table
+}
+
+fn how_pairs_of_identities_are_found(audit: &Audit) -> Exhibit {
+    let text = format!(
+        "Pairs are listed if their mean cosine reaches the operating threshold ({} such {}; the first {FIRST_BY_MEAN} are \
+         listed), if a pair of their faces is among the hardest impostor pairs and reaches it, or if they share a picture. \
+         They are sorted by the highest cosine between a face of one and a face of the other.",
+        count(audit.twice),
+        if audit.twice == 1 { "pair" } else { "pairs" },
+    );
+    Exhibit::aside("How these pairs of identities are found", text)
 }
 
 const CAUSES: [(Cause, &str); 4] = [
@@ -428,7 +442,7 @@ pub(super) fn routing(people: &People) -> Result<Section, ReportError> {
     let first = routing.rank_one.as_ref().map_or(NONE.into(), |rate| Rate.sentence(rate));
     Ok(section
         .text(format!(
-            "Later FaceVault phases compare a face with one centroid per identity. Here {} left out of their own centroid and searched \
+            "Searching a gallery compares a face with one centroid per identity. Here {} left out of their own centroid and searched \
              among {}; {} could not be searched, as the only face of an identity. The closest centroid is the correct one for \
              {first}.",
             counted(routing.held_out, "face was", "faces were"),
@@ -439,8 +453,9 @@ pub(super) fn routing(people: &People) -> Result<Section, ReportError> {
             "Choose a threshold by the possible outcomes: a known face is identified correctly, identified as someone else, or \
              not identified; an unknown face (its identity removed from the gallery) must not be identified at all.",
         )
-        .with(rates(routing))
-        .with(curve(people)?))
+        .folded("Rates by threshold, and the curve")
+        .with(curve(people)?)
+        .with(rates(routing)))
 }
 
 fn rates(routing: &Routing) -> DataTable {
@@ -506,7 +521,7 @@ fn curve(people: &People) -> Result<Exhibit, ReportError> {
         Legend::band(Style::Value, format!("{name} at each threshold")),
     ];
     if !marks.is_empty() {
-        legend.push(Legend::mark(Style::Alarm, Mark::Cross, "thresholds 0.45 to 0.62 from the table above"));
+        legend.push(Legend::mark(Style::Alarm, Mark::Cross, "thresholds 0.45 to 0.62 of the table"));
     }
     let layers = vec![
         ChartLayer::Band(Style::Value, band),

@@ -108,17 +108,21 @@ pub(super) struct Chart {
     pub layers: Vec<ChartLayer>,
 }
 
-/// Small charts in rows and columns, each under its name.
+/// A chart for a row of several, without axis titles.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SmallMultiples {
-    pub columns: usize,
-    pub charts: Vec<(String, Chart)>,
-}
+pub(super) struct SmallChart(pub Chart);
 
 /// A chart of rows with labels inside the chart; its height grows with the number of rows. The y axis counts rows from the
 /// bottom.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RowChart {
+    pub rows: usize,
+    pub chart: Chart,
+}
+
+/// A chart whose y axis names rows, so that its height grows with their number.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct NamedRows {
     pub rows: usize,
     pub chart: Chart,
 }
@@ -135,7 +139,12 @@ pub(super) trait Drawing {
     /// An SVG element that fills its container; screen readers announce `label`.
     fn svg(&self, label: &str) -> Result<String, ReportError> {
         let (svg, ()) = drawn(self.size(), label, |area| self.draw(area))?;
-        Ok(styled(&svg, self.size(), label, ""))
+        Ok(styled(&svg, self.size(), label, self.attributes()))
+    }
+
+    /// Attributes of the SVG element.
+    fn attributes(&self) -> &'static str {
+        ""
     }
 }
 
@@ -165,8 +174,8 @@ fn drawn<T>(
 }
 
 /// Space around a chart, in user units.
-struct Frame<'a> {
-    name: Option<&'a str>,
+#[derive(Clone, Copy)]
+struct Frame {
     text: i32,
     margin: i32,
     margin_right: i32,
@@ -174,7 +183,7 @@ struct Frame<'a> {
     left: i32,
 }
 
-const WHOLE: Frame<'_> = Frame { name: None, text: TEXT, margin: 14, margin_right: 36, below: 74, left: 150 };
+const WHOLE: Frame = Frame { text: TEXT, margin: 14, margin_right: 36, below: 74, left: 150 };
 
 /// The threshold marker that the explorer's script moves through a chart, with its initial data coordinates.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -183,10 +192,8 @@ pub(super) enum ExplorerCursor {
     Ring(f64, f64),
 }
 
-/// Side lengths in user units; the page scales charts.
-const SIZE: (u32, u32) = (1120, 620);
-/// Side lengths of charts shown side by side.
-const SMALL: (u32, u32) = (760, 500);
+/// Side lengths in user units; the page scales charts. Text stays readable at half this width, on a phone.
+const SIZE: (u32, u32) = (760, 500);
 const FONT: &str = "sans-serif";
 const TEXT: i32 = 24;
 
@@ -198,6 +205,8 @@ impl Drawing for Chart {
 
 /// Height of one row of [`RowChart`], user units.
 const ROW: u32 = 84;
+/// Width of a [`RowChart`], whose rows hold text.
+const ROW_WIDTH: u32 = 1120;
 
 impl Drawing for RowChart {
     fn draw(&self, area: &Area<'_>) -> Result<(), String> {
@@ -206,18 +215,48 @@ impl Drawing for RowChart {
 
     fn size(&self) -> (u32, u32) {
         let around = (WHOLE.below + 2 * WHOLE.margin) as u32;
-        (SIZE.0, around + ROW * self.rows.max(1) as u32)
+        (ROW_WIDTH, around + ROW * self.rows.max(1) as u32)
+    }
+
+    fn attributes(&self) -> &'static str {
+        " class=\"rows\""
     }
 }
 
-impl Drawing for SmallMultiples {
+/// Height of one row of [`NamedRows`], user units.
+const NAMED_ROW: u32 = 32;
+/// Characters of the longest name that does not take the chart's room.
+const NAME: usize = 24;
+
+impl Drawing for NamedRows {
     fn draw(&self, area: &Area<'_>) -> Result<(), String> {
-        let columns = self.columns.max(1);
-        let parts = area.split_evenly((self.charts.len().div_ceil(columns).max(1), columns));
-        self.charts.iter().zip(parts).try_for_each(|((name, chart), part)| {
-            let frame = Frame { name: Some(name), text: 20, margin: 8, margin_right: 16, below: 34, left: 16 };
-            chart.draw_in(&part, &frame).map(|_| ())
-        })
+        let mut chart = self.chart.clone();
+        for (_, name) in &mut chart.y.ticks {
+            if name.chars().count() > NAME {
+                *name = name.chars().take(NAME - 1).chain(['…']).collect();
+            }
+        }
+        let widest = chart.y.ticks.iter().filter_map(|(_, name)| {
+            area.estimate_text_size(name, &TextStyle::from((FONT, TEXT))).ok().map(|(width, _)| width as i32)
+        });
+        let left = widest.max().unwrap_or(0) + 20;
+        chart.draw_in(area, &Frame { left, ..WHOLE }).map(|_| ())
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let around = (WHOLE.below + 2 * WHOLE.margin) as u32;
+        (SIZE.0, around + NAMED_ROW * self.rows.max(4) as u32)
+    }
+}
+
+impl Drawing for SmallChart {
+    fn draw(&self, area: &Area<'_>) -> Result<(), String> {
+        let frame = Frame { text: 20, margin: 8, margin_right: 16, below: 34, left: 16 };
+        self.0.draw_in(area, &frame).map(|_| ())
+    }
+
+    fn size(&self) -> (u32, u32) {
+        (300, 210)
     }
 }
 
@@ -226,7 +265,7 @@ impl Chart {
     /// in user units, and `data-x` and `data-y` hold the mapping from values: [`ChartAxis::ends`] and the user units of both
     /// ends.
     pub fn explorable_svg(&self, label: &str, cursor: ExplorerCursor) -> Result<String, ReportError> {
-        let (svg, PlottingArea { left, right, top, bottom }) = drawn(SMALL, label, |area| self.draw_in(area, &WHOLE))?;
+        let (svg, PlottingArea { left, right, top, bottom }) = drawn(SIZE, label, |area| self.draw_in(area, &WHOLE))?;
         let mapping = |axis: &ChartAxis, from: i32, to: i32| {
             let (kind, lower, upper) = axis.ends();
             format!("{kind} {lower} {upper} {from} {to}")
@@ -243,24 +282,25 @@ impl Chart {
         let class = Style::Alarm.class();
         let shape =
             format!("<g class=\"cursor\" transform=\"translate({x:.1} {y:.1})\">{shape} class=\"line {class}\"/></g>");
-        let svg = styled(&svg, SMALL, label, &format!(" data-x=\"{across}\" data-y=\"{up}\""));
+        let svg = styled(&svg, SIZE, label, &format!(" data-x=\"{across}\" data-y=\"{up}\""));
         Ok(svg.replace("</svg>", &format!("{shape}\n</svg>")))
     }
 
     /// Draws the chart and returns the position of its plotting area.
-    fn draw_in(&self, area: &Area<'_>, frame: &Frame<'_>) -> Result<PlottingArea, String> {
+    fn draw_in(&self, area: &Area<'_>, frame: &Frame) -> Result<PlottingArea, String> {
         let ink = Style::Ink.placeholder();
         let text = frame.text;
-        let mut builder = ChartBuilder::on(area);
-        if let Some(name) = frame.name {
-            builder.caption(name, (FONT, text, &ink));
-        }
-        let mut chart = builder
+        let room = area.dim_in_pixel().0 as i32 - frame.left - frame.margin - frame.margin_right;
+        let x = self.x.fitting(f64::from(room), |label| {
+            let width = area.estimate_text_size(label, &TextStyle::from((FONT, text))).map_or(0, |(width, _)| width);
+            f64::from(width) + f64::from(text)
+        });
+        let mut chart = ChartBuilder::on(area)
             .margin(frame.margin)
             .margin_right(frame.margin_right)
             .x_label_area_size(frame.below)
             .y_label_area_size(frame.left)
-            .build_cartesian_2d(Coordinate(&self.x), Coordinate(&self.y))
+            .build_cartesian_2d(Coordinate(&x), Coordinate(&self.y))
             .map_err(message)?;
         chart
             .configure_mesh()
@@ -487,7 +527,7 @@ mod tests {
         };
         let (x, y) = (place("data-x", "linear", [-1.0, 3.0], 0.0), place("data-y", "log", [-4.0, 0.0], -3.0));
         assert!(svg.contains(&format!("transform=\"translate({x:.1} {y:.1})\"")), "{x} {y} {svg}");
-        assert!(y > f64::from(SMALL.1) / 2.0, "small rates lie below");
+        assert!(y > f64::from(SIZE.1) / 2.0, "small rates lie below");
         let line = chart.explorable_svg("x", ExplorerCursor::Line(3.0)).unwrap();
         assert_eq!((line.matches("<path").count(), line.matches("class=\"line alarm\"").count()), (1, 1));
     }

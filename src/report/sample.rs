@@ -446,6 +446,7 @@ pub(crate) fn report() -> Report {
     Report {
         agreement: Some(agreement()),
         run_id: "vggface2-3fa9c1d2e07b".into(),
+        facts: vec![("Run", "vggface2-3fa9c1d2e07b".into()), ("Dataset", "folders faces".into())],
         description: "VGGFace2 checkpoint on 187,697 face crops: does it still separate people as published?".into(),
         command: "facevault experiment configs/vggface2.yaml --set embed.batch_size=64".into(),
         plan: pairs(&[
@@ -489,6 +490,7 @@ pub(crate) fn report() -> Report {
             .collect(),
         left_out: "2 pictures deeper than <identity>/<image>, 1 hidden".into(),
         pictures: std::collections::BTreeMap::new(),
+        exemplars: std::collections::BTreeMap::new(),
     }
 }
 

@@ -1,28 +1,33 @@
-//! The report of one run, in the order of a reader's questions: did it work, how well, where does it fail, how fast was
-//! it, and how to reproduce it.
+//! The report of one run, in the order of a reader's questions: what was found, which threshold, which labels and pictures
+//! to look at, how well does it work, where does it fail, how fast was it, and how to reproduce it.
 
 use std::collections::BTreeMap;
 
+use super::findings::findings;
 use super::page::{DataTable, HeadlineNumber, Page, Section, TableCell};
 use super::verdict::verdict;
 use super::words::{
-    GENUINE_AND_IMPOSTOR, NONE, count, counted, interval_name, judged, made, maybe, or_dash, personal_data, point,
-    sentence, target, unit, value_and_interval,
+    GENUINE_AND_IMPOSTOR, NONE, capitalised, count, counted, interval_name, judged, made, maybe, or_dash,
+    personal_data, point, sentence, target, unit, value_and_interval,
 };
 use super::{Report, ReportError, breakdown, explorer, figures, people, protocols};
 use crate::agreement::{self, PrecisionAgreement, Verification};
 use crate::estimate::Estimate;
+use crate::headline::headline;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity::{Cosine, Plain, Rate};
 use crate::similarity::{HardPair, IdentitySpread, PairKind};
 use crate::verification::{Distribution, ErrorRate, Intervals};
 
-/// Hardest pairs shown of each kind.
-const PAIRS_SHOWN: usize = 50;
-/// Identities shown in the table of the smallest margins.
-const IDENTITIES_SHOWN: usize = 20;
-/// Failures listed individually.
-const FAILURES_SHOWN: usize = 50;
+/// Hardest pairs of each kind in the page, and those before the fold.
+const PAIRS: usize = 50;
+const PAIRS_SHOWN: usize = 10;
+/// Identities in the table of the smallest margins, and those before the fold.
+const IDENTITIES: usize = 20;
+const IDENTITIES_SHOWN: usize = 5;
+/// Failures listed individually, and those before the fold.
+const FAILURES: usize = 50;
+const FAILURES_SHOWN: usize = 10;
 /// Budget for pictures of the hardest pairs, in bytes of PNG; base64 makes them a third larger.
 const PICTURE_BYTES: usize = 1_800_000;
 
@@ -31,48 +36,41 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
     let metrics = &evaluation.metrics;
     Ok(Page {
         kind: "FaceVault run report",
-        title: report.run_id.clone(),
+        title: report.run_id.rsplit_once('-').map_or(report.run_id.as_str(), |(name, _)| name).to_owned(),
         description: report.description.clone(),
+        facts: report.facts.clone(),
         cautions: report.cautions.clone(),
         verdict: verdict(metrics),
         tiles: tiles(metrics),
+        findings: findings(report),
         sections: vec![
             expectations(metrics),
-            distributions(report)?,
-            errors(report)?,
-            thresholds(metrics),
-            explorer::section(evaluation)?,
+            thresholds(report)?,
             protocols::protocols(&metrics.protocols),
             protocols::published(&report.published),
-            upstream(metrics),
+            people::labels(report),
+            breakdown::section(evaluation)?,
+            errors(report)?,
             hardest(report),
             identities(report)?,
-            people::fails(&evaluation.people, metrics)?,
-            people::labels(report),
             people::routing(&evaluation.people)?,
-            breakdown::section(evaluation)?,
             agreement(report.agreement.as_ref()),
-            throughput(report)?,
+            upstream(metrics),
             failures(report),
-            pairs(metrics),
-            provenance(report),
-            Section::new("command", "Reproduce this run")
-                .text("This command repeats the run, resumes it, or reports that it is already complete; then it renders this page.")
-                .command(&report.command),
+            computed(report)?,
         ],
         footer: footer(report),
     })
 }
 
+/// The headline, as in the terminal and in the list of runs, and the size of the run.
 fn tiles(metrics: &Metrics) -> Vec<HeadlineNumber> {
     let faces = &metrics.faces;
-    let mut tiles = vec![HeadlineNumber::estimate("Equal error rate", Rate, &metrics.eer)];
-    if let Some((fmr, tar)) = metrics.operating().and_then(|point| Some((point.target_fmr, point.tar.as_ref()?))) {
-        tiles.push(HeadlineNumber::estimate(format!("True accept rate at FMR {}", target(fmr)), Rate, tar));
-    }
+    let mut tiles: Vec<_> = headline(metrics)
+        .iter()
+        .map(|row| HeadlineNumber::estimate(capitalised(&row.name), Rate, &row.estimate))
+        .collect();
     tiles.extend([
-        HeadlineNumber::estimate("Area under the ROC curve", Cosine, &metrics.auc),
-        HeadlineNumber::estimate("Separation d′", Plain, &metrics.d_prime),
         HeadlineNumber::new(
             "Faces embedded",
             count(faces.embedded),
@@ -100,19 +98,23 @@ fn expectations(metrics: &Metrics) -> Section {
         let source = or_dash(expectation.source.clone());
         table.marked(!expectation.met, [expectation.metric.clone(), value, range, source, verdict.into()]);
     }
-    Section::new("expectations", "Expectations").with(table)
+    let all_met = metrics.expectations.iter().all(|expectation| expectation.met);
+    Section::new("expectations", "Expectations").with(if all_met { table.folded() } else { table })
 }
 
-fn distributions(report: &Report) -> Result<Section, ReportError> {
+/// Distributions and error rates. The tails and the ROC are folded: the explorer shows them too.
+fn errors(report: &Report) -> Result<Section, ReportError> {
     let metrics = &report.evaluation.metrics;
     let missing = (metrics.pairs.genuine == 0 || metrics.pairs.impostor == 0)
         .then(|| "This run lacks genuine or impostor pairs, so its error rates are meaningless.".to_owned());
-    Ok(Section::new("distributions", "Genuine and impostor pairs")
+    Ok(Section::new("errors", "Genuine and impostor pairs, error rates")
         .text(GENUINE_AND_IMPOSTOR)
         .texts(missing)
         .with(figures::distributions(&report.evaluation, false)?)
-        .with(figures::distributions(&report.evaluation, true)?)
-        .with(moments("The two distributions", &metrics.genuine, &metrics.impostor)))
+        .with(figures::det(&report.evaluation)?)
+        .with(figures::distributions(&report.evaluation, true)?.folded())
+        .with(figures::roc(&report.evaluation)?.folded())
+        .with(moments("The two distributions", &metrics.genuine, &metrics.impostor).folded()))
 }
 
 /// Mean, spread and quantiles of genuine and impostor pairs.
@@ -147,25 +149,16 @@ fn moments(caption: &str, genuine: &Distribution, impostor: &Distribution) -> Da
     })
 }
 
-fn errors(report: &Report) -> Result<Section, ReportError> {
-    Ok(Section::new("errors", "Error rates")
-        .with(figures::det(&report.evaluation)?)
-        .with(figures::roc(&report.evaluation)?))
-}
-
-fn thresholds(metrics: &Metrics) -> Section {
+fn thresholds(report: &Report) -> Result<Section, ReportError> {
+    let metrics = &report.evaluation.metrics;
     let name = metrics.operating_points.iter().find_map(|point| point.tar.as_ref()).unwrap_or(&metrics.eer);
-    let name = format!("#{}", interval_name(name));
-    let columns = ["target FMR", "#threshold", "#observed FMR", &name, "#true accept rate", &name];
-    let mut table = DataTable::new("Thresholds", &columns);
-    let [eer, interval] = value_and_interval(Rate, &metrics.eer);
+    let mut table = DataTable::new("Thresholds", &["target FMR", "#threshold", "#observed FMR", "#true accept rate"]);
+    let tar = if metrics.eer.bound { NONE.into() } else { maybe(1.0 - metrics.eer.point, Rate) };
     table.row([
         "equal error rate".into(),
-        maybe(metrics.eer_threshold, Cosine),
-        eer,
-        interval,
-        if metrics.eer.bound { NONE.into() } else { maybe(1.0 - metrics.eer.point, Rate) },
-        String::new(),
+        maybe(metrics.eer_threshold, Cosine).into(),
+        TableCell::estimate(Rate, &metrics.eer),
+        tar.into(),
     ]);
     let mut unresolved = Vec::new();
     for operating in &metrics.operating_points {
@@ -173,40 +166,48 @@ fn thresholds(metrics: &Metrics) -> Section {
         if operating.threshold.is_none() {
             unresolved.push(aim.clone());
         }
-        let [fmr, fmr_interval] = value_and_interval(Rate, operating.fmr.as_ref());
-        let [tar, tar_interval] = value_and_interval(Rate, operating.tar.as_ref());
-        table.row([aim, maybe(operating.threshold, Cosine), fmr, fmr_interval, tar, tar_interval]);
+        table.row([
+            aim.into(),
+            maybe(operating.threshold, Cosine).into(),
+            TableCell::estimate(Rate, operating.fmr.as_ref()),
+            TableCell::estimate(Rate, operating.tar.as_ref()),
+        ]);
     }
-    table.note = "“≤” marks a bound: no false match was seen, and this is the highest rate the pairs allow.".into();
+    table.note = format!(
+        "Below each rate, its {}. “≤” marks a bound: no false match was seen, and this is the highest rate the pairs allow.",
+        interval_name(name)
+    );
     if !unresolved.is_empty() {
         let pairs = counted(metrics.pairs.impostor, "impostor pair does", "impostor pairs do");
         let rates = unresolved.join(", ");
         table.note = format!("{} {pairs} not resolve these target rates, which get no threshold: {rates}.", table.note);
     }
-    Section::new("thresholds", "Choosing a threshold")
-        .text(
-            "Two faces match when their cosine is at or above the threshold. Choose a false match rate you can \
-             accept and read off the true accept rate it leaves. A threshold is valid only for this preprocessing and \
-             these weights.",
-        )
-        .with(table)
-        .with(fnmr_at_low_fmr(metrics))
+    let section = Section::new("thresholds", "Choosing a threshold").text(
+        "Two faces match when their cosine is at or above the threshold. Choose a false match rate you can accept and read \
+         off the true accept rate it leaves. A threshold is valid only for this preprocessing and these weights.",
+    );
+    let (section, named) = match explorer::of(&report.evaluation)? {
+        Some((explorer, named)) => (section.explorer(&explorer), Some(named)),
+        None => (section, None),
+    };
+    Ok(section
+        .with(table.narrow())
+        .with(fnmr_at_low_fmr(metrics).narrow())
+        .with_all(named)
         .with(fixed_thresholds(metrics).folded())
-        .with(three_intervals(metrics).folded())
+        .with(three_intervals(metrics).folded()))
 }
 
 /// FMR100, FMR1000, `ZeroFMR`.
 fn fnmr_at_low_fmr(metrics: &Metrics) -> DataTable {
-    let name = format!("#{}", interval_name(&metrics.zero_fmr));
-    let columns = ["rate", "threshold", "#false non-match rate", &name];
+    let columns = ["rate", "at the threshold", "#false non-match rate"];
     let mut table = DataTable::new("False non-match rates at low false match rates", &columns);
     for (rate, threshold, estimate) in [
         ("FMR100", "the lowest with an FMR of at most 1%", &metrics.fmr100),
         ("FMR1000", "the lowest with an FMR of at most 0.1%", &metrics.fmr1000),
         ("ZeroFMR", "the lowest without a false match", &metrics.zero_fmr),
     ] {
-        let [value, interval] = value_and_interval(Rate, estimate);
-        table.row([rate.into(), threshold.into(), value, interval]);
+        table.row([rate.into(), threshold.into(), TableCell::estimate(Rate, estimate)]);
     }
     table.note(
         "“≥” marks a lower bound: there are too few pairs to observe such a low FMR, and this is the FNMR without any \
@@ -258,8 +259,9 @@ fn three_intervals(metrics: &Metrics) -> DataTable {
 }
 
 fn upstream(metrics: &Metrics) -> Section {
-    let section = Section::new("published", "Upstream's published ranges");
+    let section = Section::new("published", "FaceVault's published table");
     let Some(upstream) = &metrics.upstream else { return section };
+    let outside = upstream.rows.iter().filter(|row| !row.inside).count();
     let mut table = DataTable::new(
         "This run against the published range",
         &["quantity", "#measured", "#published from", "#to", "verdict"],
@@ -275,6 +277,14 @@ fn upstream(metrics: &Metrics) -> Section {
         count(upstream.impostor.mean.n)
     );
     section
+        .text(format!(
+            "The original FaceVault project publishes ranges of cosines for its own celebrity faces and VGGFace2 weights. {} \
+             of {} of this run's values are outside. On other faces or weights that says nothing about quality; the config's \
+             `similarity.upstream` asks for it.",
+            outside,
+            upstream.rows.len()
+        ))
+        .folded("This run against the published ranges")
         .with(table)
         .with(moments("The distributions of upstream's sample", &upstream.genuine, &upstream.impostor).folded())
 }
@@ -283,16 +293,15 @@ fn hardest(report: &Report) -> Section {
     let mut budget = PICTURE_BYTES;
     let mut table = |kind: PairKind, caption: &str| {
         let pairs: Vec<_> = report.evaluation.hardest.iter().filter(|pair| pair.kind == kind).collect();
-        let mut table =
-            DataTable::new(caption, &["#rank", "#cosine", "face", "identity", "other face", "other identity"]);
-        for pair in pairs.iter().take(PAIRS_SHOWN) {
+        let mut table = DataTable::new(caption, &["#rank", "#cosine", "face", "other face"]).narrow();
+        for pair in pairs.iter().take(PAIRS) {
             table.row(hard_pair(pair, &report.pictures, &mut budget));
         }
-        if pairs.len() > PAIRS_SHOWN {
+        if pairs.len() > PAIRS {
             let all = count(pairs.len() as u64);
-            table.note = format!("The first {PAIRS_SHOWN} of {all}; pairs.parquet has all of them.");
+            table.note = format!("The first {PAIRS} of {all}; pairs.parquet has all of them.");
         }
-        table
+        table.first(PAIRS_SHOWN)
     };
     let tables = [
         table(PairKind::Genuine, "Genuine pairs with the lowest cosines"),
@@ -302,60 +311,57 @@ fn hardest(report: &Report) -> Section {
     if report.evaluation.hardest.is_empty() {
         return section.text("No pairs were kept.");
     }
-    let without_pictures = report.pictures.is_empty().then(|| {
-        "Pictures are off because faces are personal data; set `report.pictures` in the config to show them.".into()
-    });
+    let without_pictures = if report.pictures.is_empty() {
+        " Pictures are off because faces are personal data; set `report.pictures` in the config to show them."
+    } else {
+        ""
+    };
     section
-        .text(
+        .text(format!(
             "These pairs cause the errors. The top rows are as often wrong labels or bad pictures as hard faces: look at \
-             them before you blame the network.",
-        )
-        .texts(without_pictures)
+             them before you blame the network.{without_pictures}"
+        ))
         .with_all(tables)
 }
 
 /// A row of a table of hardest pairs, with pictures while the budget lasts.
-fn hard_pair(pair: &HardPair, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> [TableCell; 6] {
-    let mut face = |row: u32, id: &str| TableCell::face(row, id, pictures, budget);
+fn hard_pair(pair: &HardPair, pictures: &BTreeMap<u32, Vec<u8>>, budget: &mut usize) -> [TableCell; 4] {
+    let mut face = |row: u32, id: &str, identity: &str| {
+        // Ids of faces in folders begin with their identity.
+        let note = if id.starts_with(identity) { String::new() } else { identity.to_owned() };
+        TableCell { note, ..TableCell::face(row, id, pictures, budget) }
+    };
     [
         pair.rank.to_string().into(),
         maybe(f64::from(pair.cosine), Cosine).into(),
-        face(pair.row_a, &pair.face_a),
-        pair.identity_a.as_str().into(),
-        face(pair.row_b, &pair.face_b),
-        pair.identity_b.as_str().into(),
+        face(pair.row_a, &pair.face_a, &pair.identity_a),
+        face(pair.row_b, &pair.face_b, &pair.identity_b),
     ]
 }
 
+/// Errors by identity, and how close each is to others.
 fn identities(report: &Report) -> Result<Section, ReportError> {
-    let section = Section::new("identities", "Identity by identity");
+    let section = people::fails(&report.evaluation.people, &report.evaluation.metrics)?;
     if report.evaluation.metrics.faces.identities == 0 {
         return Ok(section);
     }
     let all: &[IdentitySpread] = &report.evaluation.identities;
     let mut table = DataTable::new(
         "Identities with the smallest margins",
-        &[
-            "identity",
-            "#faces",
-            "#mean cosine within",
-            "#lowest within",
-            "#highest to another",
-            "nearest other identity",
-            "#margin",
-        ],
-    );
+        &["identity", "#mean cosine within", "#highest to another", "#margin"],
+    )
+    .narrow();
     let mut closest: Vec<_> = all.iter().filter_map(|identity| Some((figures::margin(identity)?, identity))).collect();
     closest.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.identity_id.cmp(&b.1.identity_id)));
-    for (margin, identity) in closest.iter().take(IDENTITIES_SHOWN) {
+    for (margin, identity) in closest.iter().take(IDENTITIES) {
+        let faces = counted(identity.faces, "face", "faces");
+        let lowest = maybe(identity.genuine_min.map(f64::from), Cosine);
+        let nearest = or_dash(identity.nearest_identity.clone());
         table.row([
-            identity.identity_id.clone(),
-            count(identity.faces),
-            maybe(identity.genuine_mean, Cosine),
-            maybe(identity.genuine_min.map(f64::from), Cosine),
-            maybe(identity.impostor_max.map(f64::from), Cosine),
-            or_dash(identity.nearest_identity.clone()),
-            Cosine.value(*margin),
+            TableCell::with_note(identity.identity_id.clone(), faces),
+            TableCell::with_note(maybe(identity.genuine_mean, Cosine), format!("lowest {lowest}")),
+            TableCell::with_note(maybe(identity.impostor_max.map(f64::from), Cosine), nearest),
+            Cosine.value(*margin).into(),
         ]);
     }
     table.note = format!(
@@ -364,7 +370,7 @@ fn identities(report: &Report) -> Result<Section, ReportError> {
         count(table.rows.len() as u64),
         counted(all.len() as u64, "identity", "identities")
     );
-    Ok(section.with(figures::identities(all)?).with(table))
+    Ok(section.with(figures::identities(all)?).with(table.first(IDENTITIES_SHOWN)))
 }
 
 fn agreement(found: Option<&PrecisionAgreement>) -> Section {
@@ -401,11 +407,37 @@ fn agreement(found: Option<&PrecisionAgreement>) -> Section {
         .with_all(verification)
 }
 
-fn throughput(report: &Report) -> Result<Section, ReportError> {
-    let section = Section::new("throughput", "Throughput");
-    if report.timeline.is_empty() {
-        return Ok(section.text("No chunk has a timing."));
-    }
+/// How this was computed: pairs, speed, plan and provenance, and the command that does it again.
+fn computed(report: &Report) -> Result<Section, ReportError> {
+    let section = Section::new("computed", "How this was computed")
+        .text(pairs_in_words(&report.evaluation.metrics))
+        .texts(speed_in_words(report))
+        .texts(report.unpinned.iter().map(|text| sentence(text)))
+        .text("This command repeats the run, resumes it, or reports that it is already complete; then it renders this page:")
+        .command(&report.command)
+        .with_all(pairs(&report.evaluation.metrics).map(DataTable::folded));
+    let section = match report.timeline.len() {
+        // A single chunk has no course over time.
+        0 | 1 => section,
+        _ => section.with(figures::throughput(&report.timeline)?.folded()).with(sessions(report).folded()),
+    };
+    Ok(section.with_all(provenance(report).map(DataTable::folded)))
+}
+
+fn speed_in_words(report: &Report) -> Option<String> {
+    let faces = report.timeline.iter().fold(0_u64, |sum, chunk| sum.saturating_add(chunk.faces));
+    let seconds: f64 = report.timeline.iter().map(|chunk| chunk.seconds).sum();
+    (seconds > 0.0 && seconds.is_finite()).then(|| {
+        format!(
+            "{} embedded in {seconds:.1} s, {:.1} a second, with reading, decoding and writing.",
+            counted(faces, "face was", "faces were"),
+            faces as f64 / seconds
+        )
+    })
+}
+
+/// Speed by session.
+fn sessions(report: &Report) -> DataTable {
     let mut sessions: BTreeMap<u32, (u64, u64, f64)> = BTreeMap::new();
     for chunk in &report.timeline {
         let (chunks, faces, seconds) = sessions.entry(chunk.session).or_default();
@@ -426,7 +458,7 @@ fn throughput(report: &Report) -> Result<Section, ReportError> {
         let sum = sessions.values().fold((0, 0_u64, 0.0), |a, b| (a.0 + b.0, a.1.saturating_add(b.1), a.2 + b.2));
         line("all".into(), sum);
     }
-    Ok(section.with(figures::throughput(&report.timeline)?).with(table))
+    table
 }
 
 fn failures(report: &Report) -> Section {
@@ -440,27 +472,27 @@ fn failures(report: &Report) -> Section {
         groups.row([kind.to_owned(), count(n), maybe(share, Rate)]);
     }
     let mut faces = DataTable::new("Faces without an embedding", &["#row", "face", "kind", "reason"]);
-    for failure in report.failures.iter().take(FAILURES_SHOWN) {
+    for failure in report.failures.iter().take(FAILURES) {
         faces.row([failure.row.to_string(), failure.face_id.clone(), failure.kind.clone(), failure.message.clone()]);
     }
-    if report.failures.len() > FAILURES_SHOWN {
+    if report.failures.len() > FAILURES {
         let all = count(report.failures.len() as u64);
-        faces.note = format!("The first {FAILURES_SHOWN} of {all}; failures.csv has all of them.");
+        faces.note = format!("The first {FAILURES} of {all}; failures.csv has all of them.");
     }
     let left_out = Some(&report.left_out).filter(|left_out| !left_out.is_empty());
-    Section::new("failures", "Failures")
-        .text(if report.failures.is_empty() {
-            "Every face of the manifest has an embedding."
-        } else {
-            "These faces have no row in the embedding matrix and do not enter any number above."
-        })
+    let none_failed = report.failures.is_empty();
+    Section::new("failures", "Faces left out")
+        .texts(
+            (!none_failed).then(|| {
+                "These faces have no row in the embedding matrix and do not enter any number above.".to_owned()
+            }),
+        )
         .texts(left_out.map(|left_out| format!("Besides faces, the dataset's folders contain: {left_out}.")))
-        .with_all([groups, faces])
+        .with_all([groups, faces.first(FAILURES_SHOWN)])
 }
 
-fn pairs(metrics: &Metrics) -> Section {
-    let (faces, pairs) = (&metrics.faces, &metrics.pairs);
-    let rules = match pairs.mode.as_str() {
+fn pairs_in_words(metrics: &Metrics) -> String {
+    match metrics.pairs.mode.as_str() {
         "exhaustive" => "All pairs of labelled faces were compared, except those excluded below.".to_owned(),
         "sampled" => {
             "A seeded sample of all pairs of labelled faces was compared; the same seed draws the same pairs.".to_owned()
@@ -471,7 +503,11 @@ fn pairs(metrics: &Metrics) -> Section {
                 .to_owned()
         }
         mode => format!("Pairs were chosen by the mode “{mode}”."),
-    };
+    }
+}
+
+fn pairs(metrics: &Metrics) -> [DataTable; 4] {
+    let (faces, pairs) = (&metrics.faces, &metrics.pairs);
     let mut compared = DataTable::new("Pairs", &["pairs", "#genuine", "#impostor"]);
     compared.row(["compared".into(), count(pairs.genuine), count(pairs.impostor)]);
     compared.row(["available under the rules".into(), count(pairs.genuine_available), count(pairs.impostor_available)]);
@@ -515,15 +551,15 @@ fn pairs(metrics: &Metrics) -> Section {
             made(estimate),
         ]);
     }
-    Section::new("pairs", "Pairs compared").text(rules).with_all([
+    [
         compared,
         table("Excluded", &["excluded", "#count"], &excluded),
         table("Faces", &["faces", "#count"], &counts),
         estimates,
-    ])
+    ]
 }
 
-fn provenance(report: &Report) -> Section {
+fn provenance(report: &Report) -> [DataTable; 2] {
     let table = |caption: &str, pairs: &[(String, String)]| {
         let mut table = DataTable::new(caption, &["key", "value"]);
         for (key, value) in pairs {
@@ -531,16 +567,12 @@ fn provenance(report: &Report) -> Section {
         }
         table
     };
-    Section::new("provenance", "Plan and provenance")
-        .texts(report.unpinned.iter().map(|text| sentence(text)))
-        .with(
-            table("Plan", &report.plan)
-                .note("Everything that can change a number. The run's name ends in a digest of the plan."),
-        )
-        .with(
-            table("Provenance", &report.provenance)
-                .note("Where, when and with which build the run was computed; none of it is part of the run's name."),
-        )
+    [
+        table("Plan", &report.plan)
+            .note("Everything that can change a number. The run's name ends in a digest of the plan."),
+        table("Provenance", &report.provenance)
+            .note("Where, when and with which build the run was computed; none of it is part of the run's name."),
+    ]
 }
 
 fn footer(report: &Report) -> Vec<String> {

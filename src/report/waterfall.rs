@@ -1,19 +1,15 @@
 //! The waterfall of an ablation: the value of the metric at the start, after each step, and at the end.
 
-use super::ReportError;
 use super::axis::ChartAxis;
 use super::page::{DataTable, Exhibit, Legend};
-use super::plots::{Chart, ChartLayer, RowChart, Style};
+use super::plots::{ChartLayer, Style};
 use super::words::{NONE, or_dash};
+use super::{ReportError, rows};
 use crate::ablation::{AblationResult, Change, verdict};
 use crate::compare::{Effect, EffectVerdict, MetricDirection};
 use crate::config::Design;
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
-
-/// A row is 1 high: the label at its top, the bar below.
-const LABEL: f64 = 0.78;
-const BAR: (f64, f64) = (0.14, 0.54);
 
 /// Characters that fit into a row.
 const LABEL_CHARS: usize = 92;
@@ -47,34 +43,30 @@ enum BarKind {
 
 /// The figure.
 pub(super) fn figure(found: &AblationResult) -> Result<Exhibit, ReportError> {
-    let rows = rows(found);
-    let axis = axis(found, &rows);
-    let (start, count) = (axis.lower(), rows.len());
+    let drawn_rows = waterfall_rows(found);
+    let axis = axis(found, &drawn_rows);
+    let (start, count) = (axis.lower(), drawn_rows.len());
     let (_, lower, upper) = axis.ends();
     let width = upper - lower;
     let mut layers = Vec::new();
     if found.design == Design::Grid {
         layers.push(ChartLayer::Vertical(Style::Reference, 0.0));
     }
-    let bars: Vec<_> = rows.iter().enumerate().filter_map(|(i, row)| Some((i, row.bar.as_ref()?))).collect();
-    let height = |row: usize, within: f64| (count - 1 - row) as f64 + within;
+    let bars: Vec<_> = drawn_rows.iter().enumerate().filter_map(|(i, row)| Some((i, row.bar.as_ref()?))).collect();
+    let heights = |row: usize| rows::bar_heights(count, row);
     // Connect the end of each step to the start of the next.
     if found.design != Design::Grid {
         for pair in bars.windows(2) {
             let [(above, from), (below, _)] = pair else { continue };
             let x = if found.design == Design::Each { bars[0].1.to } else { from.to };
-            layers.push(ChartLayer::Line(Style::Grid, vec![(x, height(*above, BAR.0)), (x, height(*below, BAR.1))]));
+            layers.push(ChartLayer::Line(Style::Grid, vec![(x, heights(*above)[0]), (x, heights(*below)[1])]));
         }
     }
     for (row, bar) in &bars {
-        layers.extend(drawn(bar, start, width, [height(*row, BAR.0), height(*row, BAR.1)]));
+        layers.extend(drawn(bar, start, width, heights(*row)));
     }
-    for (row, WaterfallRow { name, result, .. }) in rows.iter().enumerate() {
-        layers.push(ChartLayer::Label((start, height(row, LABEL)), label(name, result)));
-    }
-    let mut y = ChartAxis::linear("", 0.0, count as f64);
-    y.ticks.clear();
-    let chart = RowChart { rows: count, chart: Chart { x: axis, y, layers } };
+    let labels = drawn_rows.iter().map(|WaterfallRow { name, result, .. }| label(name, result));
+    let chart = rows::chart(axis, labels, layers);
     let mut legend = Vec::new();
     if found.design != Design::Grid {
         legend.push(Legend::band(Style::Ink, "a value"));
@@ -124,7 +116,7 @@ fn scaled(quantity: Quantity, value: f64) -> f64 {
     if quantity == Quantity::Rate { value * 100.0 } else { value }
 }
 
-fn rows(found: &AblationResult) -> Vec<WaterfallRow> {
+fn waterfall_rows(found: &AblationResult) -> Vec<WaterfallRow> {
     let quantity = found.metric.quantity;
     let unit = |value: f64| scaled(quantity, value);
     let value = |variant: usize| found.variants[variant].value.as_ref();
@@ -225,6 +217,7 @@ fn drawn(bar: &Bar, start: f64, width: f64, [bottom, top]: [f64; 2]) -> Vec<Char
         BarKind::Value => Style::Ink,
         BarKind::Change(style) | BarKind::Unclear(style) => style,
     };
+    let [filling, outline] = rows::bar(style, [left, right], [bottom, top]);
     let mut layers = Vec::new();
     if let BarKind::Unclear(style) = bar.kind {
         // Hatch only the visible part: a bar may reach far beyond the axis.
@@ -233,17 +226,12 @@ fn drawn(bar: &Bar, start: f64, width: f64, [bottom, top]: [f64; 2]) -> Vec<Char
     } else {
         // Draw changes twice as dark as values, because the figure is about changes.
         for _ in 0..if bar.kind == BarKind::Value { 1 } else { 2 } {
-            layers.push(ChartLayer::Band(style, vec![(left, bottom, top), (right, bottom, top)]));
+            layers.push(filling.clone());
         }
     }
-    let corners = vec![(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)];
-    layers.push(ChartLayer::Line(style, corners));
+    layers.push(outline);
     if let Some((lower, upper)) = bar.whisker.filter(|(lower, upper)| lower.is_finite() && upper.is_finite()) {
-        let (middle, cap) = (f64::midpoint(bottom, top), (top - bottom) / 5.0);
-        layers.push(ChartLayer::Line(Style::Ink, vec![(lower, middle), (upper, middle)]));
-        for end in [lower, upper] {
-            layers.push(ChartLayer::Line(Style::Ink, vec![(end, middle - cap), (end, middle + cap)]));
-        }
+        layers.extend(rows::whisker([lower, upper], [bottom, top]));
     }
     layers
 }

@@ -84,6 +84,11 @@ pub(super) fn target(rate: f64) -> String {
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// The n in "one in n": `1,000` for 0.001.
+pub(super) fn one_in(rate: f64) -> String {
+    count((1.0 / rate).round() as u64)
+}
+
 /// The operating threshold as part of a sentence: `0.5175, the lowest with an FMR of at most 0.1%`.
 pub(super) fn operating(threshold: f64, metrics: &Metrics) -> String {
     let value = Quantity::Cosine.value(threshold);

@@ -14,18 +14,14 @@ use crate::metrics::{Metrics, ReadMetricsError};
 use crate::npy::{self, EmbeddingMatrix, NpyError};
 use crate::people::Centroids;
 use crate::similarity::{HardPair, Histograms, IdentitySpread, PairKind};
+use crate::table::{Kind, Table, TableColumn};
 use crate::verification::Curve;
 use crate::verification::tally::{BINS, edge};
 use polars::prelude::*;
 
 const METRICS: &str = "metrics.json";
-const HISTOGRAMS: &str = "histograms.parquet";
-const CURVES: &str = "curves.parquet";
-const PAIRS: &str = "pairs.parquet";
-const IDENTITIES: &str = "identities.parquet";
 const CENTROIDS: &str = "identity_centroids.npy";
 const BREAKDOWN: &str = "breakdown.json";
-const IDENTITY_CSV: &str = "identity_ids.csv";
 const IDENTITY_PICKLE: &str = "identity_ids.pkl";
 
 /// Writes all files of the evaluation into a run directory: the same evaluation gives the same bytes.
@@ -37,13 +33,13 @@ pub(crate) fn write(evaluation: &Evaluation, run: &Path) -> Result<(), ResultsEr
         }
         _ => files::sync_dir(run)?,
     }
-    write_table(&run.join(HISTOGRAMS), histogram_columns(&evaluation.histograms))?;
-    write_table(&run.join(CURVES), curve_columns(&evaluation.curve))?;
-    write_table(&run.join(PAIRS), pair_columns(&evaluation.hardest))?;
-    write_table(&run.join(IDENTITIES), identity_columns(&evaluation.identities))?;
+    write_table(run, &HISTOGRAMS, histogram_columns(&evaluation.histograms))?;
+    write_table(run, &CURVES, curve_columns(&evaluation.curve))?;
+    write_table(run, &PAIRS, pair_columns(&evaluation.hardest))?;
+    write_table(run, &IDENTITIES, identity_columns(&evaluation.identities))?;
     write_centroids(&evaluation.centroids, &run.join(CENTROIDS))?;
     let ids: Vec<&str> = evaluation.identities.iter().map(|identity| identity.identity_id.as_str()).collect();
-    write_csv(&run.join(IDENTITY_CSV), &ids)?;
+    write_csv(run, &IDENTITY_IDS, &ids)?;
     commit_bytes(&run.join(IDENTITY_PICKLE), &pickled(&ids))?;
     people::write(&evaluation.people, run)?;
     tested::write(run, &evaluation.tested)?;
@@ -60,16 +56,29 @@ pub(crate) fn read(run: &Path) -> Result<Evaluation, ResultsError> {
     })?;
     Ok(Evaluation {
         metrics,
-        histograms: ParquetTable::read(&run.join(HISTOGRAMS))?.histograms()?,
-        curve: ParquetTable::read(&run.join(CURVES))?.curve()?,
-        hardest: ParquetTable::read(&run.join(PAIRS))?.pairs()?,
-        identities: ParquetTable::read(&run.join(IDENTITIES))?.identities()?,
+        histograms: ParquetTable::read(&run.join(HISTOGRAMS.file))?.histograms()?,
+        curve: ParquetTable::read(&run.join(CURVES.file))?.curve()?,
+        hardest: ParquetTable::read(&run.join(PAIRS.file))?.pairs()?,
+        identities: ParquetTable::read(&run.join(IDENTITIES.file))?.identities()?,
         centroids: read_centroids(&run.join(CENTROIDS))?,
         people: people::read(run)?,
         breakdown: read_breakdown(run.join(BREAKDOWN))?,
         tested: tested::read(run)?,
     })
 }
+
+pub(crate) const HISTOGRAMS: Table = Table {
+    file: "histograms.parquet",
+    about: "Histograms of the compared pairs' cosines. One row per bin that holds a pair, in ascending order; the bins are \
+            65,536 of equal width from −1 to 1.",
+    columns: &[&[
+        TableColumn::new("bin", Kind::U32, "Number of the bin, from 0"),
+        TableColumn::new("lower", Kind::F64, "Lower edge of the bin").unit("cosine"),
+        TableColumn::new("genuine", Kind::U64, "Genuine pairs in the bin").unit("pairs"),
+        TableColumn::new("impostor", Kind::U64, "Impostor pairs in the bin").unit("pairs"),
+    ]],
+    others: None,
+};
 
 /// Only occupied bins.
 fn histogram_columns(histograms: &Histograms) -> Vec<Column> {
@@ -85,6 +94,21 @@ fn histogram_columns(histograms: &Histograms) -> Vec<Column> {
     ]
 }
 
+pub(crate) const CURVES: Table = Table {
+    file: "curves.parquet",
+    about: "Error rates by threshold. One row per threshold, from the strictest to the laxest; at most about 600, evenly \
+            spaced by the logarithm of each rate.",
+    columns: &[&[
+        TableColumn::new("threshold", Kind::F64, "A pair matches if its cosine is at least this").unit("cosine"),
+        TableColumn::new("fmr", Kind::F64, "False match rate: share of the impostor pairs that match").unit("share"),
+        TableColumn::new("fnmr", Kind::F64, "False non-match rate: share of the genuine pairs that do not match")
+            .unit("share"),
+        TableColumn::new("fnmr_lower", Kind::F64, "Lower end of the FNMR's interval").unit("share"),
+        TableColumn::new("fnmr_upper", Kind::F64, "Upper end of the FNMR's interval").unit("share"),
+    ]],
+    others: None,
+};
+
 fn curve_columns(curve: &Curve) -> Vec<Column> {
     vec![
         column("threshold", curve.threshold.as_slice()),
@@ -94,6 +118,24 @@ fn curve_columns(curve: &Curve) -> Vec<Column> {
         column("fnmr_upper", curve.fnmr_upper.as_slice()),
     ]
 }
+
+pub(crate) const PAIRS: Table = Table {
+    file: "pairs.parquet",
+    about: "The hardest pairs: genuine pairs of the lowest cosine, impostor pairs of the highest. One row per pair, each \
+            kind from the hardest on; `similarity.hardest` of each.",
+    columns: &[&[
+        TableColumn::new("kind", Kind::Words(&["genuine", "impostor"]), "Whether both faces have one identity"),
+        TableColumn::new("rank", Kind::U32, "Place within its kind; 1 is the hardest"),
+        TableColumn::new("row_a", Kind::U32, "Row of the first face in the matrix, from 0"),
+        TableColumn::new("row_b", Kind::U32, "Row of the second face, above `row_a`"),
+        TableColumn::new("face_a", Kind::Text, "`face_id` of the first face"),
+        TableColumn::new("face_b", Kind::Text, "`face_id` of the second face"),
+        TableColumn::new("identity_a", Kind::Text, "Identity of the first face; empty where it has none"),
+        TableColumn::new("identity_b", Kind::Text, "Identity of the second face; empty where it has none"),
+        TableColumn::new("cosine", Kind::F32, "Cosine of the two embeddings").unit("cosine"),
+    ]],
+    others: None,
+};
 
 fn pair_columns(pairs: &[HardPair]) -> Vec<Column> {
     let text = |of: fn(&HardPair) -> &str| pairs.iter().map(of).collect::<Vec<&str>>();
@@ -117,6 +159,39 @@ fn kind_name(kind: PairKind) -> &'static str {
         PairKind::Impostor => "impostor",
     }
 }
+
+pub(crate) const IDENTITIES: Table = Table {
+    file: "identities.parquet",
+    about: "How close each identity's faces are to each other and to others. One row per identity with an embedded face, \
+            sorted as strings.",
+    columns: &[&[
+        TableColumn::new("identity_id", Kind::Text, "The identity"),
+        TableColumn::new("faces", Kind::U64, "Its embedded faces").unit("faces"),
+        TableColumn::new("genuine_mean", Kind::F64, "Mean cosine of its compared genuine pairs")
+            .unit("cosine")
+            .missing("without such a pair"),
+        TableColumn::new("genuine_min", Kind::F32, "Lowest cosine of its compared genuine pairs")
+            .unit("cosine")
+            .missing("without such a pair"),
+        TableColumn::new(
+            "impostor_max",
+            Kind::F32,
+            "Highest cosine to a face of another identity, of the compared pairs",
+        )
+        .unit("cosine")
+        .missing("without such a pair"),
+        TableColumn::new("nearest_identity", Kind::Text, "The identity of that face").missing("without such a pair"),
+    ]],
+    others: None,
+};
+
+pub(crate) const IDENTITY_IDS: Table = Table {
+    file: "identity_ids.csv",
+    about: "The identities, in the order of the rows of `identity_centroids.npy`: sorted as strings. `identity_ids.pkl` is \
+            the same list as a Python pickle.",
+    columns: &[&[TableColumn::new("identity_id", Kind::Text, "The identity")]],
+    others: None,
+};
 
 fn identity_columns(identities: &[IdentitySpread]) -> Vec<Column> {
     let ids: Vec<&str> = identities.iter().map(|identity| identity.identity_id.as_str()).collect();
@@ -146,11 +221,12 @@ fn read_breakdown(path: PathBuf) -> Result<Option<Breakdown>, ResultsError> {
     }
 }
 
-fn write_csv(path: &Path, ids: &[&str]) -> Result<(), ResultsError> {
+fn write_csv(run: &Path, table: &Table, ids: &[&str]) -> Result<(), ResultsError> {
+    let path = &run.join(table.file);
     commit(path, |out| {
         let mut writer = csv::Writer::from_writer(out);
         let failed = |error: csv::Error| FileError::new("write", path)(error.into());
-        writer.write_record(["identity_id"]).map_err(failed)?;
+        writer.write_record(table.header()).map_err(failed)?;
         for id in ids {
             writer.write_record([id]).map_err(failed)?;
         }

@@ -8,6 +8,20 @@ mod tested;
 #[cfg(test)]
 mod tests;
 
+use crate::table::Table;
 pub use error::ResultsError;
 pub(crate) use files::{read, write};
 pub use tested::read as read_tested;
+
+/// The tables of an evaluation.
+pub(crate) const TABLES: [&Table; 9] = [
+    &files::HISTOGRAMS,
+    &files::CURVES,
+    &files::PAIRS,
+    &files::IDENTITIES,
+    &people::ERRORS,
+    &people::AUDIT,
+    &people::PAIRS,
+    &files::IDENTITY_IDS,
+    &tested::PROTOCOL_PAIRS,
+];

@@ -12,17 +12,86 @@ use super::table::{ParquetTable, bools, column, f64s, strings, u64s, write_json,
 use crate::files::{self, FileError, commit};
 use crate::people::audit::OnePerson;
 use crate::people::{IdentityErrors, People, SCHEMA};
+use crate::table::{Kind, Table, TableColumn};
 
 const PEOPLE: &str = "people.json";
-const ERRORS: &str = "identity_errors.parquet";
-const AUDIT: &str = "label_audit.csv";
-/// The columns of the audit, written even without rows.
-const AUDIT_COLUMNS: [&str; 9] =
-    ["rank", "face_id", "row", "labelled_as", "own_cosine", "looks_like", "its_cosine", "margin", "kind"];
-const PAIRS: &str = "identity_pairs.csv";
-/// The columns of the pairs of identities, written even without rows.
-const PAIR_COLUMNS: [&str; 9] =
-    ["rank", "identity_a", "identity_b", "faces_a", "faces_b", "mean_cosine", "highest_cosine", "face_a", "face_b"];
+
+pub(crate) const ERRORS: Table = Table {
+    file: "identity_errors.parquet",
+    about: "Errors of each identity at the operating threshold (`threshold` in `people.json`). One row per identity with an \
+            embedded face, sorted as strings.",
+    columns: &[&[
+        TableColumn::new("identity_id", Kind::Text, "The identity"),
+        TableColumn::new("faces", Kind::U64, "Its embedded faces").unit("faces"),
+        TableColumn::new("genuine_pairs", Kind::U64, "Compared pairs of two of its faces").unit("pairs"),
+        TableColumn::new("misses", Kind::U64, "Those below the threshold: false non-matches").unit("pairs"),
+        TableColumn::new("fnmr", Kind::F64, "False non-match rate: misses / genuine pairs")
+            .unit("share")
+            .missing("without such a pair"),
+        TableColumn::new("fnmr_lower", Kind::F64, "Lower end of its interval").unit("share").missing(NO_INTERVAL),
+        TableColumn::new("fnmr_upper", Kind::F64, "Upper end of its interval").unit("share").missing(NO_INTERVAL),
+        TableColumn::new(
+            "impostor_pairs",
+            Kind::U64,
+            "Compared pairs of one of its faces with one of another identity",
+        )
+        .unit("pairs"),
+        TableColumn::new("false_matches", Kind::U64, "Those at or above the threshold").unit("pairs"),
+        TableColumn::new("fmr", Kind::F64, "False match rate: false matches / impostor pairs")
+            .unit("share")
+            .missing("without such a pair"),
+        TableColumn::new("fmr_lower", Kind::F64, "Lower end of its interval").unit("share").missing(NO_INTERVAL),
+        TableColumn::new("fmr_upper", Kind::F64, "Upper end of its interval").unit("share").missing(NO_INTERVAL),
+        TableColumn::new("goat", Kind::Bool, "Hard to recognise: `fnmr_lower` is above the FNMR of all identities"),
+        TableColumn::new("lamb", Kind::Bool, "Easily confused: `fmr_lower` is above the FMR of all identities"),
+    ]],
+    others: None,
+};
+
+const NO_INTERVAL: &str = "where the faces are too few for one";
+
+pub(crate) const AUDIT: Table = Table {
+    file: "label_audit.csv",
+    about: "Faces whose label a person should check, most suspicious first. One row per face; none if no label is suspect.",
+    columns: &[&[
+        TableColumn::new("rank", Kind::U64, "Place in the list; 1 is looked at first"),
+        TableColumn::new("face_id", Kind::Text, "The face"),
+        TableColumn::new("row", Kind::U32, "Its row in the matrix, from 0"),
+        TableColumn::new("labelled_as", Kind::Text, "Its identity as given"),
+        TableColumn::new("own_cosine", Kind::F32, "Cosine to the centroid of that identity's other faces")
+            .unit("cosine"),
+        TableColumn::new("looks_like", Kind::Text, "The other identity with the closest centroid"),
+        TableColumn::new("its_cosine", Kind::F32, "Cosine to that centroid").unit("cosine"),
+        TableColumn::new("margin", Kind::F32, "`its_cosine` − `own_cosine`").unit("cosine"),
+        TableColumn::new(
+            "kind",
+            Kind::Words(&["another", "nobody"]),
+            "Whether it looks like that other identity, or like nobody in the run",
+        ),
+    ]],
+    others: None,
+};
+
+pub(crate) const PAIRS: Table = Table {
+    file: "identity_pairs.csv",
+    about: "Pairs of identities that may be one person under two names, highest cosine first. One row per pair; none if \
+            there is no such pair.",
+    columns: &[&[
+        TableColumn::new("rank", Kind::U64, "Place in the list; 1 is looked at first"),
+        TableColumn::new("identity_a", Kind::Text, "The identity that comes first as a string"),
+        TableColumn::new("identity_b", Kind::Text, "The other identity"),
+        TableColumn::new("faces_a", Kind::U64, "Embedded faces of `identity_a`").unit("faces"),
+        TableColumn::new("faces_b", Kind::U64, "Embedded faces of `identity_b`").unit("faces"),
+        TableColumn::new("mean_cosine", Kind::F32, "Mean cosine of all pairs of a face of one and a face of the other")
+            .unit("cosine"),
+        TableColumn::new("highest_cosine", Kind::F32, "Highest cosine of such a pair")
+            .unit("cosine")
+            .missing("in the files of older versions"),
+        TableColumn::new("face_a", Kind::Text, "The face of `identity_a` in the pair of the highest cosine"),
+        TableColumn::new("face_b", Kind::Text, "The face of `identity_b` in it"),
+    ]],
+    others: None,
+};
 
 /// A line of `identity_pairs.csv`.
 #[derive(Serialize, Deserialize)]
@@ -53,9 +122,9 @@ impl PairLine {
 
 /// Writes the four files.
 pub(super) fn write(people: &People, run: &Path) -> Result<(), ResultsError> {
-    write_table(&run.join(ERRORS), error_columns(&people.identities.errors))?;
-    write_csv(&run.join(AUDIT), AUDIT_COLUMNS, &people.audit.suspects)?;
-    write_csv(&run.join(PAIRS), PAIR_COLUMNS, (1..).zip(&people.audit.one_person).map(PairLine::of))?;
+    write_table(run, &ERRORS, error_columns(&people.identities.errors))?;
+    write_csv(run, &AUDIT, &people.audit.suspects)?;
+    write_csv(run, &PAIRS, (1..).zip(&people.audit.one_person).map(PairLine::of))?;
     write_json(&run.join(PEOPLE), people)
 }
 
@@ -73,9 +142,9 @@ pub(super) fn read(run: &Path) -> Result<People, ResultsError> {
         return Err(ResultsError::Schema { path, found: schema.into(), expected: SCHEMA });
     }
     let mut people: People = serde_json::from_slice(&bytes).map_err(damaged)?;
-    people.identities.errors = ParquetTable::read(&run.join(ERRORS))?.identity_errors()?;
-    people.audit.suspects = read_csv(&run.join(AUDIT), AUDIT_COLUMNS)?;
-    check_pairs(&run.join(PAIRS), &people.audit.one_person)?;
+    people.identities.errors = ParquetTable::read(&run.join(ERRORS.file))?.identity_errors()?;
+    people.audit.suspects = read_csv(run, &AUDIT)?;
+    check_pairs(run, &people.audit.one_person)?;
     Ok(people)
 }
 
@@ -129,28 +198,31 @@ impl ParquetTable<'_> {
 }
 
 /// The table holds what `people.json` holds. It is missing in runs of earlier versions.
-fn check_pairs(path: &Path, expected: &[OnePerson]) -> Result<(), ResultsError> {
+fn check_pairs(run: &Path, expected: &[OnePerson]) -> Result<(), ResultsError> {
+    let path = run.join(PAIRS.file);
     if !path.exists() {
         return Ok(());
     }
-    let lines: Vec<PairLine> = read_csv(path, PAIR_COLUMNS)?;
+    let lines: Vec<PairLine> = read_csv(run, &PAIRS)?;
     let ranked = lines.iter().map(|line| line.rank).eq(1..=lines.len() as u64);
     if !ranked || !lines.into_iter().map(PairLine::pair).eq(expected.iter().cloned()) {
         let reason = format!("its pairs are not those of {PEOPLE}");
-        return Err(ResultsError::Damaged { path: path.into(), reason });
+        return Err(ResultsError::Damaged { path, reason });
     }
     Ok(())
 }
 
-fn write_csv<Row: Serialize, const N: usize>(
-    path: &Path,
-    columns: [&str; N],
+/// The header stands even without rows.
+fn write_csv<Row: Serialize>(
+    run: &Path,
+    table: &Table,
     rows: impl IntoIterator<Item = Row>,
 ) -> Result<(), ResultsError> {
+    let path = &run.join(table.file);
     commit(path, |out| {
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(out);
         let failed = |error: csv::Error| FileError::new("write", path)(error.into());
-        writer.write_record(columns).map_err(failed)?;
+        writer.write_record(table.header()).map_err(failed)?;
         for row in rows {
             writer.serialize(row).map_err(failed)?;
         }
@@ -159,13 +231,14 @@ fn write_csv<Row: Serialize, const N: usize>(
     })
 }
 
-fn read_csv<Row: DeserializeOwned, const N: usize>(path: &Path, expected: [&str; N]) -> Result<Vec<Row>, ResultsError> {
+fn read_csv<Row: DeserializeOwned>(run: &Path, table: &Table) -> Result<Vec<Row>, ResultsError> {
+    let path = &run.join(table.file);
     let bytes = files::read(path)?;
     let damaged = |reason: String| ResultsError::Damaged { path: path.into(), reason };
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let columns = reader.headers().map_err(|error| damaged(error.to_string()))?;
-    if columns != expected.as_slice() {
-        return Err(damaged(format!("its columns are not {}", expected.join(", "))));
+    if !columns.iter().eq(table.header()) {
+        return Err(damaged(format!("its columns are not {}", table.header().collect::<Vec<_>>().join(", "))));
     }
     reader.deserialize().collect::<Result<_, _>>().map_err(|error| damaged(error.to_string()))
 }

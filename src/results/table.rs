@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::ResultsError;
 use crate::files::{self, FileError, commit, commit_bytes};
+use crate::table::Table;
 
 pub(super) fn column<T, Kind: ?Sized>(name: &str, values: T) -> Column
 where
@@ -15,7 +16,10 @@ where
     Series::new(name.into(), values).into_column()
 }
 
-pub(super) fn write_table(path: &Path, columns: Vec<Column>) -> Result<(), ResultsError> {
+/// Writes a table into a run directory.
+pub(super) fn write_table(run: &Path, table: &Table, columns: Vec<Column>) -> Result<(), ResultsError> {
+    table.check(&columns);
+    let path = &run.join(table.file);
     let failed = |error: PolarsError| FileError::new("write", path)(std::io::Error::other(error.to_string()));
     let mut table = DataFrame::new_infer_height(columns).map_err(failed)?;
     commit(path, |writer| {

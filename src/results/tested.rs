@@ -7,9 +7,42 @@ use super::ResultsError;
 use super::table::{ParquetTable, bools, column, f64s, strings, u32s, write_table};
 use crate::evaluate::TestedProtocol;
 use crate::protocol::PairOutcome;
+use crate::table::{Kind, Table, TableColumn};
 
-/// The file.
-const FILE: &str = "protocol_pairs.parquet";
+pub(crate) const PROTOCOL_PAIRS: Table = Table {
+    file: "protocol_pairs.parquet",
+    about: "Every test pair of every protocol and how it was decided. One row per pair, protocol by protocol; only with \
+            `protocols`.",
+    columns: &[&[
+        TableColumn::new("protocol", Kind::Text, "The protocol's name in the config"),
+        TableColumn::new("pair", Kind::U32, "Place of the pair in the protocol's list, from 0"),
+        TableColumn::new("row_a", Kind::U32, "Row of the first face in the matrix, from 0"),
+        TableColumn::new("row_b", Kind::U32, "Row of the second face"),
+        TableColumn::new(
+            "person_a",
+            Kind::U32,
+            "Number of the first face's person: what intervals resample. Within this file alone",
+        ),
+        TableColumn::new("person_b", Kind::U32, "Number of the second face's person"),
+        TableColumn::new("same", Kind::Bool, "Whether the list says that both are one person"),
+        TableColumn::new("fold", Kind::U32, "The fold that the pair was tested in"),
+        TableColumn::new("distance", Kind::F64, "Distance of the two embeddings in that fold")
+            .unit("as the protocol's `distance`"),
+        TableColumn::new(
+            "threshold",
+            Kind::F64,
+            "The fold's threshold: a pair is accepted if its distance is below it",
+        )
+        .unit("as the protocol's `distance`"),
+        TableColumn::new("right", Kind::Bool, "Whether the decision at that threshold is right"),
+        TableColumn::new(
+            "accepted_for_val",
+            Kind::Bool,
+            "Whether the pair is accepted at the fold's threshold for VAL",
+        ),
+    ]],
+    others: None,
+};
 
 /// Writes the pairs of all protocols. Without protocols there is no file.
 pub(super) fn write(run: &Path, tested: &[TestedProtocol]) -> Result<(), ResultsError> {
@@ -34,7 +67,7 @@ pub(super) fn write(run: &Path, tested: &[TestedProtocol]) -> Result<(), Results
         column("right", flag(PairOutcome::right)),
         column("accepted_for_val", flag(|pair| pair.accepted_for_val)),
     ];
-    write_table(&run.join(FILE), columns)
+    write_table(run, &PROTOCOL_PAIRS, columns)
 }
 
 /// Reads them back; a missing file means no protocols.
@@ -42,7 +75,7 @@ pub(super) fn write(run: &Path, tested: &[TestedProtocol]) -> Result<(), Results
 /// # Errors
 /// [`ResultsError::File`], [`ResultsError::Damaged`].
 pub fn read(run: &Path) -> Result<Vec<TestedProtocol>, ResultsError> {
-    let path = run.join(FILE);
+    let path = run.join(PROTOCOL_PAIRS.file);
     if !path.exists() {
         return Ok(Vec::new());
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{RunError, inspect};
+use super::{RunError, list};
 use crate::files::{self, FileError};
 use crate::spelling;
 
@@ -78,14 +78,12 @@ impl RunDirectory {
                 let empty = all.is_empty();
                 Err(RunError::NoSuchRun { text: text.into(), folder: experiments.into(), near, empty })
             }
-            _ => Err(RunError::Ambiguous { text: text.into(), config, runs: inspect::describe_candidates(&fitting) }),
+            _ => Err(RunError::Ambiguous { text: text.into(), config, runs: list::describe_candidates(&fitting) }),
         }
     }
 
-    /// The name without its digest.
     fn config_name(&self) -> String {
-        let name = self.name();
-        name.rsplit_once('-').map_or_else(String::new, |(config, _)| config.to_owned())
+        config_name(&self.name()).to_owned()
     }
 
     /// All runs of a folder, sorted by name; none if the folder does not exist.
@@ -138,6 +136,11 @@ impl RunDirectory {
         text.push(b'\n');
         Ok(files::commit_bytes(&path, &text)?)
     }
+}
+
+/// The name of a run's config: that of the run without its digest.
+pub(super) fn config_name(run: &str) -> &str {
+    run.rsplit_once('-').map_or("", |(config, _)| config)
 }
 
 #[cfg(test)]

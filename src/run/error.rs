@@ -139,6 +139,13 @@ pub enum RunError {
         "{run} has no protocol `{protocol}`, which the ablation's metric needs; no step may remove it from `protocols`"
     )]
     NoProtocol { run: String, protocol: String },
+    /// `--fresh`, and a run that another build may have embedded.
+    #[error(
+        "`--fresh` replaces no run: {run} was embedded by {builds}, and this is {here}; give the new run a name \
+         (`--set name=…`) or a folder (`--experiments DIR`) of its own, or delete {}",
+        path.display()
+    )]
+    NotFresh { run: String, path: PathBuf, builds: String, here: String },
     #[error("interrupted; {resume}")]
     Interrupted { resume: String },
 }
@@ -155,6 +162,7 @@ impl RunError {
                 | Self::NotARun { .. }
                 | Self::Ambiguous { .. }
                 | Self::NoSuchFace { .. }
+                | Self::NotFresh { .. }
         )
     }
 

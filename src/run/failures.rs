@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{RunDirectory, RunError};
@@ -12,24 +13,28 @@ use crate::embed::{self, ChunkRecord, FailedFace, FailureKind};
 const MAX_REASONS: usize = 5;
 
 /// The faces of a run that have no embedding.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Failures {
+    /// How many there are.
     pub faces: usize,
     #[serde(skip)]
     pub of: usize,
     /// The most common reasons.
     pub reasons: Vec<FailureReason>,
+    /// Faces with other reasons than those.
     pub others: usize,
     /// The file that lists all of them; `None` until the run is embedded.
     pub file: Option<String>,
 }
 
 /// A reason that several faces share.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FailureReason {
+    /// Which step failed.
     pub kind: FailureKind,
     /// The message of the first of them.
     pub message: String,
+    /// How many faces share it.
     pub faces: usize,
 }
 

@@ -1,22 +1,19 @@
-//! Inspects runs: one face and its neighbours, or a list of all runs.
+//! Inspects a run: its embedded faces, or one of them and its neighbours.
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{RunDirectory, RunError, not_yet};
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkRecord, EmbeddingMatrix, FailedFace};
-use crate::estimate::Estimate;
 use crate::evaluate::Benchmarks;
-use crate::files::{self, FileError};
-use crate::metrics::Metrics;
-use crate::plan::RunPlan;
+use crate::files;
 use crate::preprocess::Mirror;
-use crate::provenance::{self, Provenance};
+use crate::provenance::Provenance;
 use crate::quality::Quality;
-use crate::text_table::TextTable;
 use crate::{similarity, spelling};
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
@@ -121,11 +118,16 @@ pub(super) fn column(path: &Path, name: &str) -> Result<Vec<String>, RunError> {
         .collect()
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One face of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Lookup {
+    /// The run's name.
     pub run: String,
+    /// The face.
     pub face_id: String,
+    /// Its row in the matrix, from 0.
     pub row: usize,
+    /// Its identity, if known.
     pub identity_id: Option<String>,
     /// L2 length of its embedding.
     pub norm: f64,
@@ -133,11 +135,16 @@ pub struct Lookup {
     pub neighbours: Vec<Neighbour>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Another face, and how alike it is.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Neighbour {
+    /// Its row in the matrix, from 0.
     pub row: usize,
+    /// The neighbour.
     pub face_id: String,
+    /// Its identity, if known.
     pub identity_id: Option<String>,
+    /// Cosine of the two embeddings.
     pub cosine: f32,
 }
 
@@ -171,105 +178,4 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
         .collect();
     let identity_id = face(row).identity_id.clone();
     Ok(Lookup { run: run.name(), face_id: face_id.into(), row, identity_id, norm, neighbours })
-}
-
-/// State of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunState {
-    Embedding,
-    Embedded,
-    Complete,
-    /// One of its files cannot be read; `verify` has the details.
-    Damaged,
-}
-
-/// One run in the table of all runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RunRow {
-    pub run: String,
-    pub state: RunState,
-    pub faces: u64,
-    pub embedded: u64,
-    /// Time of its last session, seconds since the epoch.
-    pub worked_on: Option<u64>,
-    /// The same in words, UTC.
-    pub worked_on_utc: Option<String>,
-    pub eer: Option<Estimate>,
-    pub d_prime: Option<Estimate>,
-    /// TAR at a false match rate of 0.001.
-    pub tar_at_fmr_1e3: Option<Estimate>,
-    /// Whether every expectation of its config was met; absent where it has none.
-    pub expectations_met: Option<bool>,
-}
-
-impl RunRow {
-    pub fn state_in_words(&self) -> String {
-        match self.state {
-            RunState::Embedding => format!("embedding {}/{}", self.embedded, self.faces),
-            RunState::Embedded => "embedded".into(),
-            RunState::Complete => "complete".into(),
-            RunState::Damaged => "damaged".into(),
-        }
-    }
-}
-
-/// All runs of a folder. Fails with [`FileError`] when the folder cannot be listed; a damaged run is a row that says
-/// so.
-pub fn list(experiments: &Path) -> Result<Vec<RunRow>, FileError> {
-    Ok(RunDirectory::list(experiments)?.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect())
-}
-
-/// One line per run for a user who has to choose: name, state, last activity; most recent first.
-pub(super) fn describe_candidates(runs: &[&RunDirectory]) -> Vec<String> {
-    let mut rows: Vec<RunRow> = runs.iter().map(|run| row(run).unwrap_or_else(|_| damaged(run))).collect();
-    rows.sort_by(|a, b| b.worked_on.cmp(&a.worked_on).then_with(|| a.run.cmp(&b.run)));
-    let when = |row: &RunRow| row.worked_on_utc.as_ref().map_or_else(String::new, |at| format!(", {at}"));
-    let cells = rows.iter().map(|row| [row.run.clone(), row.state_in_words() + &when(row)]);
-    TextTable::default().rows(cells).indented(2).lines()
-}
-
-fn row(run: &RunDirectory) -> Result<RunRow, RunError> {
-    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
-    let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
-    let chunks = run.file("chunks").is_dir();
-    let records = if chunks { embed::read_records(run.path())? } else { Vec::new() };
-    let metrics: Option<Metrics> =
-        if run.has(RunDirectory::METRICS) { Some(run.json(RunDirectory::METRICS)?) } else { None };
-    let state = match (run.has(RunDirectory::SEALED), run.has(RunDirectory::METADATA)) {
-        (true, _) => RunState::Complete,
-        (false, true) => RunState::Embedded,
-        (false, false) => RunState::Embedding,
-    };
-    let worked_on = provenance.sessions.last().map(|session| session.ended.unwrap_or(session.started));
-    let at = |target: f64| metrics.as_ref()?.tar(target).cloned();
-    Ok(RunRow {
-        run: run.name(),
-        state,
-        faces: plan.faces(),
-        embedded: records.iter().map(|record| record.embedded as u64).sum(),
-        worked_on,
-        worked_on_utc: worked_on.map(provenance::utc),
-        tar_at_fmr_1e3: at(1e-3),
-        eer: metrics.as_ref().map(|metrics| metrics.eer.clone()),
-        d_prime: metrics.as_ref().map(|metrics| metrics.d_prime.clone()),
-        expectations_met: metrics
-            .filter(|metrics| !metrics.expectations.is_empty())
-            .map(|metrics| metrics.expectations.iter().all(|judged| judged.met)),
-    })
-}
-
-fn damaged(run: &RunDirectory) -> RunRow {
-    RunRow {
-        run: run.name(),
-        state: RunState::Damaged,
-        faces: 0,
-        embedded: 0,
-        worked_on: None,
-        worked_on_utc: None,
-        eer: None,
-        d_prime: None,
-        tar_at_fmr_1e3: None,
-        expectations_met: None,
-    }
 }

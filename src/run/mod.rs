@@ -4,12 +4,15 @@ mod ablate;
 mod adopt;
 mod again;
 mod arithmetic;
+mod builds;
 mod columns;
 mod compare;
 mod directory;
 mod error;
+mod exemplars;
 mod failures;
 mod inspect;
+mod list;
 mod missing_boxes;
 mod missing_landmarks;
 mod pair_lists;
@@ -24,18 +27,23 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use builds::{embedded_by, other_build};
 pub(crate) use directory::RunDirectory;
 pub(crate) use error::RunError;
+pub(crate) use exemplars::exemplars;
 use failures::failures_in;
 pub(crate) use failures::{Failures, failures};
-pub(crate) use inspect::{EmbeddedFaces, list, lookup};
+pub(crate) use inspect::{EmbeddedFaces, Lookup, lookup};
+pub(crate) use list::{RunRow, RunState, list};
 pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
 pub(crate) use missing_landmarks::MissingLandmarks;
+pub(crate) use pairs_left_out::PAIRS_LEFT_OUT;
 use partial::PartialPairs;
-pub(crate) use precision::agreement;
 use precision::{NetworkOpener, OpenNetwork};
+pub(crate) use precision::{StoredCalibration, agreement};
 use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;
+pub(crate) use verify::Check;
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
@@ -77,6 +85,8 @@ pub(crate) struct PreparedRun {
     checkpoint: Arc<Checkpoint>,
     embedder: EmbedderInfo,
     provenance: Provenance,
+    /// Whether it may reuse another run's embeddings.
+    adopts: bool,
 }
 
 /// Result of an evaluation.
@@ -151,7 +161,17 @@ impl RunContext<'_> {
             adopted_from: None,
             compared_on: None,
         };
-        Ok(PreparedRun { directory, plan, missing_boxes, loaded, manifest, checkpoint, embedder, provenance })
+        Ok(PreparedRun {
+            directory,
+            plan,
+            missing_boxes,
+            loaded,
+            manifest,
+            checkpoint,
+            embedder,
+            provenance,
+            adopts: true,
+        })
     }
 
     /// Downloads what a config needs, without computing anything. The manifest is of photos if the config detects faces
@@ -189,7 +209,8 @@ impl RunContext<'_> {
         if !prepared.directory.has(RunDirectory::PLAN) {
             self.say_unfinished_runs(&prepared)?;
         }
-        let PreparedRun { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, .. } = prepared;
+        let PreparedRun { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, adopts, .. } =
+            prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = self.lock(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
@@ -227,7 +248,9 @@ impl RunContext<'_> {
             cancel: self.cancel,
             opened: RefCell::default(),
         };
-        self.adopt(run, &plan, &mut store, &mut provenance, &opening)?;
+        if adopts {
+            self.adopt(run, &plan, &mut store, &mut provenance, &opening)?;
+        }
         let before = store.rows_embedded();
         let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());
         let Some(OpenNetwork { embedder: mut network, arithmetic }) = opening.open(begun.as_ref())? else {
@@ -247,6 +270,7 @@ impl RunContext<'_> {
             threads: options.threads.unwrap_or_else(|| MachineInfo::current().cores),
             batch_size: options.batch_size.or(network.batch()),
             embedded: 0,
+            revision: Some(Build::current().revision),
         });
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
 

@@ -5,15 +5,35 @@ use super::{RunDirectory, RunError};
 use crate::embed::FailedFace;
 use crate::files::{self, FileError};
 use crate::protocol::{ABSENT, PairList};
+use crate::table::{Kind, Table, TableColumn};
 
-/// The file; absent if every pair was compared.
-const FILE: &str = "pairs_left_out.csv";
+pub(crate) const PAIRS_LEFT_OUT: Table = Table {
+    file: "pairs_left_out.csv",
+    about: "Pairs of published lists that were not compared, and why. One row per pair, list by list; no file if every \
+            pair was compared.",
+    columns: &[&[
+        TableColumn::new("list", Kind::Text, "The list: `dataset`, or the protocol that brings it"),
+        TableColumn::new("pair", Kind::U64, "Place of the pair in the list, from 1"),
+        TableColumn::new("same", Kind::Flag, "Whether the list says that both are one person"),
+        TableColumn::new("fold", Kind::U32, "The pair's fold in the list").missing("where the list has no folds"),
+        TableColumn::new(
+            "face_a",
+            Kind::Text,
+            "`face_id` of the first face, or the list's name for a face that is absent",
+        ),
+        TableColumn::new("face_b", Kind::Text, "The same of the second face"),
+        TableColumn::new("reason", Kind::Text, "Why, in words"),
+    ]],
+    others: None,
+};
+
+const FILE: &str = PAIRS_LEFT_OUT.file;
 
 /// Writes them, list by list.
 pub(super) fn write(run: &RunDirectory, faces: &EmbeddedFaces) -> Result<(), RunError> {
     let failed = |error: csv::Error| FileError::new("write", FILE)(std::io::Error::from(error));
     let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(["list", "pair", "same", "fold", "face_a", "face_b", "reason"]).map_err(failed)?;
+    out.write_record(PAIRS_LEFT_OUT.header()).map_err(failed)?;
     let mut any = false;
     for list in &faces.manifest.lists {
         for (index, pair) in list.pairs.iter().enumerate() {

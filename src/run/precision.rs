@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RunDirectory, RunError, arithmetic};
@@ -16,9 +17,10 @@ use crate::progress::{Cancel, Progress};
 use crate::provenance::RunArithmetic;
 use crate::sample;
 
-/// `calibration.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct StoredCalibration {
+/// The ranges of an int8 run's layers: `calibration.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct StoredCalibration {
+    /// How the faces were chosen that the ranges come from, in words.
     sample: String,
     #[serde(flatten)]
     calibration: Calibration,

@@ -1,5 +1,6 @@
 //! Checks everything that must hold for a finished run, recomputed from its files.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::inspect::{self, EmbeddedFaces};
@@ -21,8 +22,9 @@ const ARITHMETIC_RULE: &str = "every chunk was computed by the run's arithmetic"
 const NORM_TOLERANCE: f64 = 1e-3;
 
 /// One rule, checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
+    /// What must hold.
     pub rule: &'static str,
     /// Violations; empty if the rule holds.
     pub broken: Vec<String>,

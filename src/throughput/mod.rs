@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod end_to_end;
+mod fastest;
 mod floor;
 mod judge;
 mod measure;
@@ -35,7 +36,7 @@ use crate::evaluate::Labelled;
 use crate::model::{self, DeviceKind, DeviceRequest, Execution, ModelError, Precision};
 use crate::preprocess::Mirror;
 use crate::progress::Cancel;
-use crate::provenance::{Build, MachineInfo};
+use crate::provenance::{self, Build, MachineInfo};
 use crate::run::{RunContext, RunError};
 use crate::similarity::Population;
 use crate::weights::WeightsOrigin;
@@ -78,6 +79,8 @@ const SCHEMA: u32 = 2;
 pub(crate) struct Throughput {
     pub schema: u32,
     pub config: String,
+    /// When it was finished, seconds since the epoch (UTC).
+    pub measured_at: u64,
     pub faces: usize,
     /// Side of the network's input, pixels.
     pub side: usize,
@@ -155,6 +158,8 @@ pub(crate) struct MeasuredVariant {
     pub device_name: String,
     /// Faces per second over the rounds.
     pub faces_per_second: Quartiles,
+    /// Faces per second of each round, in their order.
+    pub by_round: Vec<f64>,
     /// Speed relative to the first available variant, round by round.
     pub ratio: Quartiles,
     /// Stages of the network; empty if the implementation does not report them.
@@ -173,21 +178,13 @@ pub(crate) struct MeasuredVariant {
 }
 
 impl Throughput {
-    /// The fastest variant that passes the accuracy gate.
-    pub fn fastest(&self) -> Option<(&VariantResult, &MeasuredVariant)> {
-        let measured = self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?)));
-        measured
-            .filter(|(_, one)| one.gate.passed)
-            .max_by(|(_, a), (_, b)| a.faces_per_second.median.total_cmp(&b.faces_per_second.median))
-    }
-
     /// Each network's fastest variant, preferring those that pass the gate.
     pub fn best_of_each(
         &self,
         same: impl Fn(&NetworkSetup, &NetworkSetup) -> bool,
     ) -> Vec<(&VariantResult, &MeasuredVariant)> {
         let mut best: Vec<(&VariantResult, &MeasuredVariant)> = Vec::new();
-        for (cell, one) in self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?))) {
+        for (cell, one) in self.measured() {
             let rank = |one: &MeasuredVariant| (one.gate.passed, one.faces_per_second.median);
             match best.iter_mut().find(|(other, _)| same(&other.variant.engine, &cell.variant.engine)) {
                 Some(known) if rank(known.1) < rank(one) => *known = (cell, one),
@@ -277,6 +274,7 @@ pub(crate) fn run(
     let mut measured = Throughput {
         schema: SCHEMA,
         config: config.name.clone(),
+        measured_at: provenance::now(),
         faces: sample.rows.len(),
         side,
         mirrored: config.preprocess.mirror != Mirror::None,
@@ -357,6 +355,7 @@ fn judged(
                     embedder: found.info.name.clone(),
                     device_name: found.info.device_name.clone(),
                     faces_per_second,
+                    by_round: found.rates.clone(),
                     ratio: Quartiles::of(&statistics::ratios(&found.rates, &first))?,
                     stages: statistics::stages(&found.stages, found.staged),
                     reached: floor.flop.map(|flop| Reached::of(flop, faces_per_second.median, peak)),

@@ -39,12 +39,13 @@ impl Throughput {
         ];
         let head =
             ["variant", "faces/s", "ratio", "min cosine", "mean cosine", "nearest changed", "EER", "difference", ""];
-        let measured = self.variants.iter().filter_map(|cell| Some(row(cell, cell.measured()?)));
+        let measured = self.measured().map(|(cell, one)| row(cell, one));
         lines.extend(TextTable::new(head).rows(measured).numbers_right().lines());
         let notes = self.variants.iter().filter_map(note);
         lines.extend(notes.chain(self.left_out.iter().cloned()));
         lines.push(String::new());
         lines.push(self.fastest_text());
+        lines.extend(self.slower_than_f32());
         lines.push(self.reference_text());
         // One line per network: the batch size hardly changes an embedding.
         let networks = self.best_of_each(|a, b| a == b);
@@ -53,10 +54,10 @@ impl Throughput {
             .filter_map(|(name, found)| Some((name, found?)));
         lines.extend(
             tars.filter(|(_, found)| !found.tar.is_empty())
-                .map(|(name, found)| format!("TAR at FAR, {name}: {}", found.tar_text())),
+                .map(|(name, found)| format!("TAR at FMR, {name}: {}", found.tar_text())),
         );
         lines.push(format!(
-            "preprocessing per face: decode {}, resize {}",
+            "preprocessing per face, on one thread: decode {}, resize {}",
             milliseconds(self.preparation.decode_seconds),
             milliseconds(self.preparation.resize_seconds)
         ));
@@ -67,23 +68,12 @@ impl Throughput {
         lines.extend(self.end_to_end_table());
         lines.extend(self.energy_table());
         for (cell, one) in networks {
-            lines.extend(stages(&cell.name, one));
+            lines.extend(stages(cell, one));
         }
         if let Some(peak) = self.peak_memory_mib {
             lines.push(format!("peak memory {peak} MiB, all variants together"));
         }
         lines.join("\n")
-    }
-
-    /// The fastest valid variant, in words.
-    pub fn fastest_text(&self) -> String {
-        match self.fastest() {
-            Some((cell, one)) => format!(
-                "Fastest: {}, {:.1} faces per second, lowest cosine to the reference {:.6}.",
-                cell.name, one.faces_per_second.median, one.agreement.closeness.min_cosine
-            ),
-            None => "No speed is valid: every variant is struck out or could not be measured.".into(),
-        }
     }
 
     fn reference_text(&self) -> String {
@@ -120,7 +110,7 @@ impl Throughput {
         if self.end_to_end.is_empty() {
             return Vec::new();
         }
-        let head = ["end to end", "faces/s", "of network", "fed", "busy", "threads", "prepare", "write"];
+        let head = ["end to end", "faces/s", "of network", "fed", "busy", "threads", "prepare, one thread", "write"];
         let rows = self.end_to_end.iter().filter_map(|one| match &one.outcome {
             EndToEndOutcome::Measured(whole) => Some([
                 if one.counts { one.name.clone() } else { format!("✗ {}", one.name) },
@@ -236,7 +226,8 @@ fn note(cell: &VariantResult) -> Option<String> {
     }
 }
 
-fn stages(name: &str, one: &MeasuredVariant) -> Vec<String> {
+/// Where the time of a pass goes; a CPU's stages are timed on one thread, however many embed.
+fn stages(cell: &VariantResult, one: &MeasuredVariant) -> Vec<String> {
     if one.stages.is_empty() {
         return Vec::new();
     }
@@ -244,7 +235,8 @@ fn stages(name: &str, one: &MeasuredVariant) -> Vec<String> {
         let rate = stage.gflops.map_or_else(|| "–".into(), |rate| format!("{rate:.1}"));
         [stage.name.clone(), milliseconds(stage.seconds), format!("{:.1}%", stage.share * 100.0), rate]
     });
-    let table = TextTable::new([name, "per face", "share", "GFLOP/s"]).rows(lines).numbers_right().indented(2);
+    let per_face = if cell.variant.engine.device == DeviceKind::Cpu { "per face, one thread" } else { "per face" };
+    let table = TextTable::new([&cell.name, per_face, "share", "GFLOP/s"]).rows(lines).numbers_right().indented(2);
     std::iter::once(String::new()).chain(table.lines()).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Where weights came from: what provenance records of each file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Pin, WeightsSource};
@@ -7,7 +8,7 @@ use crate::digest::Digest;
 use crate::model::weights::{Checkpoint, Origin};
 
 /// A file of weights, as a run records it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WeightsOrigin {
     /// Source, location, revision, size.
     #[serde(flatten)]

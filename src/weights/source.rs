@@ -55,7 +55,7 @@ pub enum WeightsSource {
 }
 
 /// What makes sure that a config always loads the same weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pin {
     /// The config's `weights.sha256`.

@@ -6,7 +6,9 @@
 Every page: below 5 MB, no console messages, no requests except for itself; light and dark; no horizontal scrolling on a
 phone; prints; complete with scripts disabled. Run reports: the threshold explorer follows keyboard, field and buttons in
 all four views, with counts that agree with the page's own tables, which the program writes rather than the script, and with
-`histograms.parquet` if `--run` names the run directory and pyarrow is installed. With axe-core: no violations of WCAG 2 A
+`histograms.parquet` if `--run` names the run directory and pyarrow is installed; findings and terms lead somewhere; no
+longer than 9,000 pixels before anything is unfolded, unless it has pictures; on a phone, figures and the threshold table
+are not cut. With axe-core: no violations of WCAG 2 A
 or AA.
 
 Needs Python 3.8 and Chromium (or its path in CHROMIUM). Exit codes: 0 all checks pass, 1 a check failed, 77 no Chromium.
@@ -24,6 +26,7 @@ import devtools
 import explorer
 
 LARGEST = 5_000_000
+LONGEST = 9_000
 WIDE, PHONE = (1280, 900, False), (390, 844, True)
 AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
@@ -79,6 +82,31 @@ def accessible(tab, checks, axe, when):
     checks.expect(not found, f"{when}: axe-core reports {json.dumps(found, indent=1)}")
 
 
+def links(tab, checks):
+    """Every link within the page has a target."""
+    dead = tab.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].map((a) => a.hash.slice(1)).filter((id) => !document.getElementById(id))")
+    checks.expect(not dead, f"links without a target: {dead}")
+
+
+def report(tab, checks):
+    """The head and the length of a run report."""
+    findings = tab.evaluate("document.querySelectorAll('.findings li').length")
+    checks.expect(1 <= findings <= 7, f"{findings} findings")
+    height = tab.evaluate("document.documentElement.scrollHeight")
+    pictures = tab.evaluate("document.querySelector('td img') !== null")
+    checks.expect(pictures or height <= LONGEST, f"{height} pixels long")
+
+
+def uncut(tab, checks):
+    """On a phone, what is not folded and has to be seen whole."""
+    cut = tab.evaluate(
+        "[...document.querySelectorAll('.scroll')].filter((box) => box.offsetParent && box.scrollWidth > box.clientWidth + 1)"
+        ".filter((box) => box.querySelector(':scope > svg:not(.rows)') || box.querySelector('caption')?.textContent === 'Thresholds')"
+        ".map((box) => box.getAttribute('aria-label'))"
+    )
+    checks.expect(not cut, f"phone: cut: {cut}")
+
+
 def printed(tab, checks):
     look(tab, media="print")
     for hidden in (".controls", "nav"):
@@ -113,6 +141,9 @@ def check(tab, path, axe, run, pictures, checks):
         loads.append(tab.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
     checks.expect(text > 0.9 * tab.evaluate("document.querySelector('main').innerText.length"), "without script: text is missing")
     keep("light")
+    links(tab, checks)
+    if tab.evaluate("document.querySelector('.findings') !== null"):
+        report(tab, checks)
     if explorer.there(tab):
         checks.expect(still == explorer.readout(tab), "without script: the readout differs from that with the script")
         explorer.check(tab, checks, run)
@@ -141,6 +172,7 @@ def check(tab, path, axe, run, pictures, checks):
         checks.expect(wide <= PHONE[0], f"phone: {wide} pixels wide with details open = {state}")
         if state == "false":
             keep("phone")
+            uncut(tab, checks)
     if axe:
         accessible(tab, checks, axe, "phone")
     print(f"  {path.name}: {size:,} bytes, load event after {statistics.median(loads):.0f} ms (median of {len(loads)})")

@@ -14,9 +14,16 @@ const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/demo.yaml
 /// Embeds and evaluates the demo with fewer people under a name.
 pub fn demo(workspace: &Workspace, name: &str, sets: &[&str]) -> String {
     let name = format!("name={name}");
-    let small = ["dataset.identities=12", "dataset.samples=5", "similarity.replicates=100", "expect={}", &name];
+    let small = [
+        "dataset.identities=12",
+        "dataset.samples=5",
+        "similarity.replicates=100",
+        "expect={}",
+        "embed.chunk_size=20",
+        &name,
+    ];
     let sets: Vec<&str> = small.iter().chain(sets).flat_map(|set| ["--set", set]).collect();
-    let done = workspace.json(0, &[&["experiment", DEMO, "--quiet"], &sets[..]].concat());
+    let done = workspace.json(0, &[&["experiment", DEMO, "--fresh", "--quiet"], &sets[..]].concat());
     let run = PathBuf::from(done["directory"].as_str().or(done["run"].as_str()).unwrap());
     run.file_name().unwrap().to_str().unwrap().to_owned()
 }
@@ -35,7 +42,7 @@ fn runs_are_paired_by_face_and_a_regression_has_an_exit_code() {
     // A face in the dark, for a network that was not trained for it.
     let dark = demo(&workspace, "dark", &["preprocess.standardise={mean: 250, scale: 20}"]);
 
-    // The same plan under another name: the same everywhere, and no gate fails on it, however busy the machine is.
+    // The same plan, embedded again: the same everywhere, and no gate fails on it, however busy the machine is.
     let gate = ["--fail-on-regression", "--tolerate", "speed=0.999", "--quiet"];
     let found = workspace.json(0, &[&["compare", &base, &again], &gate[..]].concat());
     let verdicts: Vec<_> = found["paired"]["metrics"].as_array().unwrap().iter().collect();
@@ -105,6 +112,56 @@ fn runs_on_other_faces_are_compared_on_what_they_share() {
     assert_eq!(said, said_of("error"));
     let (_, said) = workspace.run(5, &["compare", &base, &others, "--fail-on-regression", "--quiet"]);
     assert_eq!(said, said_of("gate: failed"));
+}
+
+#[test]
+fn a_gate_does_not_pass_on_embeddings_that_another_build_computed() {
+    let workspace = Workspace::synthetic(4, 4, "");
+    let run = |code, more: &[&str]| workspace.run(code, &[&["experiment", "config.yaml", "-q"], more].concat());
+    let gate = |candidate: &str| {
+        let found = workspace.command(&["compare", "small", candidate, "--fail-on-regression", "-q"]).output().unwrap();
+        (found.status.code(), String::from_utf8(found.stdout).unwrap())
+    };
+    run(0, &[]);
+    // Under another name, the embeddings are those of the first run.
+    run(0, &["--set", "name=candidate"]);
+    let (code, told) = gate("candidate");
+    assert_eq!(code, Some(5), "{told}");
+    assert!(
+        told.contains("[2] build: it has the reference's own embeddings, so this compares one build with itself"),
+        "{told}"
+    );
+    // A run that reused embeddings is not taken for this build's, and is left alone.
+    let (_, error) = run(2, &["--set", "name=candidate", "--fresh"]);
+    assert!(error.starts_with("error: `--fresh` replaces no run: candidate-"), "{error}");
+    assert!(
+        error.contains(
+            "(`--set name=…`) or a folder (`--experiments DIR`) of its own, or delete experiments/candidate-"
+        )
+    );
+    workspace.run(0, &["verify", "candidate"]);
+    // Embedded again, it passes.
+    run(0, &["--set", "name=own", "--fresh"]);
+    let (code, told) = gate("own");
+    assert_eq!(code, Some(0), "{told}");
+
+    // A run of another build: said when it is found complete, refused when this build is asked for.
+    let own = workspace.path("experiments");
+    let own = fs::read_dir(own).unwrap().map(|entry| entry.unwrap().path());
+    let own = own.into_iter().find(|path| path.to_str().unwrap().contains("/own-")).unwrap();
+    let file = own.join("provenance.json");
+    let mut provenance: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let here = provenance["build"]["revision"].as_str().unwrap().to_owned();
+    assert_eq!(provenance["sessions"][0]["revision"], here.as_str());
+    provenance["sessions"][0]["revision"] = "a".repeat(40).into();
+    fs::write(&file, serde_json::to_vec_pretty(&provenance).unwrap()).unwrap();
+    let (_, told) = workspace.run(0, &["experiment", "config.yaml", "--set", "name=own"]);
+    assert!(
+        told.contains("already complete: nothing to do (embedded by build aaaaaaaaaaaa; with `--fresh`,"),
+        "{told}"
+    );
+    let (_, error) = run(2, &["--set", "name=own", "--fresh"]);
+    assert!(error.contains(" was embedded by aaaaaaaaaaaa, and this is "), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
 
+use crate::schemas;
 use crate::support::shared::shared;
 use crate::support::workspace::Workspace;
 
@@ -69,6 +70,7 @@ fn a_photo_without_a_face_fails_with_the_reason_and_a_run_of_none_says_so() {
     let (_, stderr) = workspace.run(1, &["detect", "config.yaml", "--out", "none"]);
     assert!(stderr.contains("no face to keep was found in any of the 3 photos"), "{stderr}");
     assert_eq!(fs::read_to_string(workspace.path("none/failures.csv")).unwrap().lines().count(), 4);
+    schemas::check_table(&workspace.path("none/failures.csv"), "detections/failures.csv");
 }
 
 #[test]
@@ -95,6 +97,7 @@ fn photos_of_people_are_detected_once_and_become_phase_1s_table() {
     let done = workspace.json(0, &["experiment", "config.yaml"]);
     assert_eq!((done["faces"].as_u64(), done["failed"].as_u64()), (Some(photos as u64), Some(0)));
     let run = workspace.only_run();
+    schemas::check_run(&run);
     let metadata = fs::read_to_string(run.join("face_metadata.csv")).unwrap();
     assert!(metadata.lines().next().unwrap().contains("left_eye_x"), "landmarks are handed over");
     let provenance: serde_json::Value =
@@ -105,6 +108,7 @@ fn photos_of_people_are_detected_once_and_become_phase_1s_table() {
     let table = workspace.json(0, &["detect", "config.yaml", "--out", "faces", "--crops"]);
     assert_eq!(table["faces"], photos);
     let written = fs::read_to_string(workspace.path("faces/face_metadata.csv")).unwrap();
+    schemas::check_table(&workspace.path("faces/face_metadata.csv"), "face_metadata.csv");
     let boxes = |text: &str| {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         reader

@@ -1,6 +1,7 @@
 //! Wrong labels found by the demo's network: planted among 400 photographs (skipped where the ORL faces are not at hand)
 //! and among procedural faces.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use facevault::dataset::synthetic;
@@ -61,7 +62,7 @@ fn two_identities_that_share_a_photo_and_two_that_are_one_person_are_a_table() {
     file("p07/borrowed.png", 3, 0);
     let config = "name: pairs\nweights: {source: embedded, name: demo}\nmodel: {width: 0.25}\n\
                   preprocess: {profile: facevault-notebook, resize: {size: 80}}\nembed: {device: cpu}\n\
-                  similarity: {replicates: 100}\ndataset: {source: folders, root: faces}\n";
+                  similarity: {replicates: 100}\nreport: {pictures: true}\ndataset: {source: folders, root: faces}\n";
     fs::write(workspace.path("config.yaml"), config).unwrap();
     let done = workspace.json(0, &["experiment", "config.yaml"]);
     let run = workspace.only_run();
@@ -85,7 +86,13 @@ fn two_identities_that_share_a_photo_and_two_that_are_one_person_are_a_table() {
 
     // The report says what to do, and the same is in people.json.
     let report = fs::read_to_string(workspace.path(done["report"].as_str().unwrap())).unwrap();
-    assert!(report.contains("Open the two faces") && report.contains("p07&#x2f;borrowed.png"));
+    assert!(report.contains("Open the two faces") && report.contains("p07&#x2f;<wbr>borrowed.png"));
+    // The suspect stands beside a typical face of each identity in question, which is not the suspect itself.
+    let row = report.split("<tr").find(|row| row.contains("alt=\"face p07&#x2f;borrowed.png\"")).unwrap();
+    let row = row.split("</tr>").next().unwrap();
+    assert!(row.contains("alt=\"face p07\"") && row.contains("alt=\"face p03\""), "{} bytes", row.len());
+    let pictures: BTreeSet<&str> = row.split("<img src=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(pictures.len(), 3);
     let people: serde_json::Value = serde_json::from_slice(&fs::read(run.join("people.json")).unwrap()).unwrap();
     assert_eq!(people["audit"]["one_person"].as_array().unwrap().len(), lines.len() - 1);
     assert_eq!(people["audit"]["one_person"][0]["face_b"], "p07/borrowed.png");

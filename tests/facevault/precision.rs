@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::arithmetic::json;
 use crate::orl;
+use crate::schemas;
 use crate::support::workspace::Workspace;
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/demo.yaml");
@@ -32,6 +33,7 @@ fn bf16_and_int8_runs_say_how_they_agree_with_f32_and_are_sealed_with_it() {
         let workspace = Workspace::empty();
         let done = demo(&workspace, "experiment", precision);
         let run = workspace.only_run();
+        schemas::check_run(&run);
         let agreement = json(&run.join("agreement.json"));
         assert_eq!(done["agreement"], agreement);
         at_least(&agreement, cosine);

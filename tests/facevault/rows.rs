@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Cursor;
 
+use crate::schemas;
 use crate::support::formula;
 use crate::support::workspace::Workspace;
 
@@ -95,6 +96,7 @@ fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
     assert_eq!(folds, [5, 5, 5, 6], "blocks are cut from the whole list");
     assert_eq!(found["accuracy"]["n"], 21);
     let run = workspace.only_run();
+    schemas::check_run(&run);
     let left_out = fs::read_to_string(run.join("pairs_left_out.csv")).unwrap();
     let lines: Vec<&str> = left_out.lines().collect();
     assert_eq!(lines.len(), 4, "{left_out}");

@@ -35,6 +35,7 @@ pub use facevault_kernels::{Kernels, Precision};
 pub use networks::{Facts, ModelSpec, Network, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys};
 pub use options::Execution;
 pub use queue::{OwnedBatch, Pixels, Queue};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::candle::CandleEmbedder;
@@ -158,7 +159,7 @@ impl StageTime {
 }
 
 /// The range of each layer's output, for 8-bit activations: the largest value over some faces.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// Faces measured.
     pub faces: usize,

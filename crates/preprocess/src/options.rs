@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::PROFILES;
 
 /// Bytes → 8-bit RGB → crop → resize → standardise. Profiles are values of this type.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Preprocess {
     /// Name of the profile this started from; `custom` when parts were changed.
     pub profile: String,
@@ -141,7 +141,7 @@ pub enum MarginUnit {
 }
 
 /// Target square and filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resize {
     /// Side of the network's input, pixels.
     pub size: u32,
@@ -171,8 +171,8 @@ pub enum ChannelOrder {
     Bgr,
 }
 
-/// `(x − mean) / scale`, x in 0..=255.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// `(x − mean) / scale`, x from 0 to 255.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Standardise {
     /// Subtracted.
     pub mean: f32,

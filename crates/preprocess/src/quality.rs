@@ -14,6 +14,7 @@
 //!
 //! Sharpness is measured on the resized picture: an enlarged crop is soft, and noise and JPEG blocks count as detail.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ChannelOrder;
@@ -35,12 +36,16 @@ pub struct Quality {
 }
 
 /// The quality of faces in order, by column, as stored in a chunk's sidecar.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Qualities {
+    /// Variance of the Laplacian of luma, grey levels².
     sharpness: Vec<f32>,
+    /// Mean luma, 0 to 255.
     exposure: Vec<f32>,
+    /// Standard deviation of luma, grey levels.
     contrast: Vec<f32>,
+    /// Shorter side of the crop before it was resized, pixels.
     size: Vec<u32>,
 }
 

@@ -1,9 +1,10 @@
 //! A number with its uncertainty: shared by JSON, tables and plots.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A measured quantity with its confidence interval and sample size.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// The point estimate, in the quantity's own unit (cosines and rates have none).
     pub point: f64,
@@ -35,7 +36,7 @@ impl Estimate {
 }
 
 /// What an [`Estimate`] counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Comparisons of two faces.

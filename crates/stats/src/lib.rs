@@ -12,6 +12,7 @@
 pub mod breakdown;
 pub mod estimate;
 pub mod evaluate;
+pub mod headline;
 pub mod metrics;
 pub mod people;
 pub mod protocol;

@@ -15,9 +15,10 @@ use crate::verification::{Distribution, OPERATING_FMR, OperatingPoint, RateInter
 pub const SCHEMA: u32 = 2;
 
 /// All numbers of one evaluated run.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Metrics {
-    /// [`SCHEMA`].
+    /// Version of the form; readers refuse others.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// Numbers of faces and identities.
     pub faces: FaceCounts,
@@ -33,7 +34,7 @@ pub struct Metrics {
     pub auc: Estimate,
     /// Equal error rate.
     pub eer: Estimate,
-    /// Threshold at the equal error rate.
+    /// Threshold at the equal error rate, a cosine.
     pub eer_threshold: f64,
     /// FNMR at the lowest threshold with FMR ≤ 1e-2. Like the next, a bound without an upper end if there are too few pairs
     /// to observe such a rate.
@@ -58,7 +59,7 @@ pub struct Metrics {
 }
 
 /// Faces and identities.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct FaceCounts {
     /// Rows of the manifest.
     pub manifest: u64,
@@ -75,7 +76,7 @@ pub struct FaceCounts {
 }
 
 /// The pairs compared.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PairCounts {
     /// `exhaustive`, `sampled`, or `listed`: the faces have no identities, and the pairs come from a published list.
     pub mode: String,
@@ -96,7 +97,7 @@ pub struct PairCounts {
 }
 
 /// Upstream FaceVault's own sampling and its published ranges.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UpstreamResult {
     /// All genuine pairs among the first k faces of each identity.
     pub genuine: Distribution,
@@ -107,7 +108,7 @@ pub struct UpstreamResult {
 }
 
 /// One published quantity.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PublishedRow {
     /// A description: "same identity, mean".
     pub quantity: String,
@@ -136,7 +137,7 @@ pub struct Expectation {
 }
 
 /// One expectation of the config, judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
     /// Metric path, e.g. `eer`.
     pub metric: String,

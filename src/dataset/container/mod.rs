@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scan::OpenContext;
@@ -32,7 +33,7 @@ pub use error::ContainerProblem;
 pub(super) use locate::describe;
 
 /// A container file that a dataset was read from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerFile {
     /// Path on this machine, or in the Hub's repository.
     pub path: String,

@@ -2,7 +2,7 @@
 
 use super::super::page::{DataTable, Section};
 use super::super::words::{capitalised, count, or_dash};
-use super::{gated, measured_cells, numbered};
+use super::{gated, unbroken};
 use crate::throughput::Throughput;
 
 pub(super) fn energy(measured: &Throughput) -> Section {
@@ -14,10 +14,10 @@ pub(super) fn energy(measured: &Throughput) -> Section {
         "Card state at the end of each variant's last window",
         &["variant", "#busy", "#memory in use, MiB", "#clock, MHz", "#watts", "#°C", "throttled by"],
     );
-    for (i, cell, one) in measured_cells(measured) {
+    for (cell, one) in measured.measured() {
         if let Some(energy) = &one.energy {
             table.row([
-                numbered(i, cell).into(),
+                unbroken(&cell.name).into(),
                 gated(format!("{:.3}", energy.faces_per_joule), &one.gate),
                 format!("{:.1}", energy.watts).into(),
                 format!("{:.1}", energy.joules).into(),
@@ -26,7 +26,7 @@ pub(super) fn energy(measured: &Throughput) -> Section {
         }
         if let Some(state) = &one.card_state {
             states.row([
-                numbered(i, cell),
+                unbroken(&cell.name),
                 or_dash(state.utilisation_percent.map(|percent| format!("{percent}%"))),
                 or_dash(state.memory_used_mib.map(count)),
                 or_dash(state.clock_mhz.map(|mhz| count(mhz.into()))),
@@ -55,10 +55,10 @@ pub(super) fn energy(measured: &Throughput) -> Section {
 pub(super) fn floor(measured: &Throughput) -> Section {
     let mut table =
         DataTable::new("Arithmetic throughput", &["variant", "#TFLOP/s", "#peak of the card", "#share of peak"]);
-    for (i, cell, one) in measured_cells(measured) {
+    for (cell, one) in measured.measured() {
         let Some(reached) = one.reached else { continue };
         table.row([
-            numbered(i, cell).into(),
+            unbroken(&cell.name).into(),
             gated(format!("{:.3}", reached.tflops), &one.gate),
             or_dash(reached.peak_tflops.map(|peak| format!("{peak:.1}"))).into(),
             or_dash(reached.share.map(|share| format!("{:.1}%", share * 100.0))).into(),

@@ -8,11 +8,9 @@ mod whole;
 use super::ReportError;
 use super::page::{Banner, DataTable, Page, Section, TableCell};
 use super::words::{NONE, count, or_dash};
+use crate::provenance;
 use crate::throughput::meter::CardFacts;
-use crate::throughput::{AccuracyGate, MeasuredVariant, Separation, Throughput, VariantResult};
-
-/// Half the width of a bar; bars are 1 apart.
-const HALF: f64 = 0.35;
+use crate::throughput::{AccuracyGate, Separation, Throughput};
 
 pub(super) fn page(measured: &Throughput) -> Result<Page, ReportError> {
     Ok(Page {
@@ -26,7 +24,7 @@ pub(super) fn page(measured: &Throughput) -> Result<Page, ReportError> {
             whole::section(measured)?,
             cost::energy(measured),
             cost::floor(measured),
-            provenance(measured),
+            origin(measured),
         ],
         footer: vec![
             "Ratios are valid on this machine; absolute speeds depend on the machine and on its other load.".into(),
@@ -35,14 +33,9 @@ pub(super) fn page(measured: &Throughput) -> Result<Page, ReportError> {
     })
 }
 
-/// A variant's name with its number, as used in figures.
-fn numbered(i: usize, cell: &VariantResult) -> String {
-    format!("{}: {}", i + 1, cell.name)
-}
-
-/// The measured variants, with their indices among all variants.
-fn measured_cells(measured: &Throughput) -> impl Iterator<Item = (usize, &VariantResult, &MeasuredVariant)> {
-    measured.variants.iter().enumerate().filter_map(|(i, cell)| Some((i, cell, cell.measured()?)))
+/// A variant's name for a table: on one line, so that all rows are equally high.
+fn unbroken(name: &str) -> String {
+    name.replace(' ', "\u{a0}")
 }
 
 /// A speed or what follows from it, struck out where the gate failed.
@@ -66,17 +59,20 @@ fn accuracy(measured: &Throughput) -> Section {
         ],
     );
     let separated = |found: Option<&Separation>| match found {
-        Some(found) => [found.eer_text(), if found.tar.is_empty() { NONE.into() } else { found.tar_text() }],
+        Some(found) => [
+            found.eer_text(),
+            if found.tar.is_empty() { NONE.into() } else { found.tar_text().replace(" at ", "\u{a0}at\u{a0}") },
+        ],
         None => [NONE.to_owned(), NONE.to_owned()],
     };
     let [eer, tar] = separated(measured.reference_separation.as_ref());
     let none = || NONE.to_owned();
     table.row(["reference".to_owned(), none(), none(), none(), none(), none(), eer, none(), tar]);
-    for (i, cell, one) in measured_cells(measured) {
+    for (cell, one) in measured.measured() {
         let [eer, tar] = separated(one.separation.as_ref());
         let closeness = &one.agreement.closeness;
         table.row([
-            numbered(i, cell),
+            unbroken(&cell.name),
             if one.gate.passed { "passed".into() } else { format!("failed: {}", one.gate.because.join("; ")) },
             format!("{:.7}", closeness.min_cosine),
             format!("{:.7}", closeness.mean_cosine),
@@ -107,10 +103,11 @@ fn accuracy(measured: &Throughput) -> Section {
         )))
 }
 
-fn provenance(measured: &Throughput) -> Section {
+fn origin(measured: &Throughput) -> Section {
     let mut table = DataTable::new("Machine, build, weights", &["item", "value"]);
     let (machine, build, weights) = (&measured.machine, &measured.build, &measured.weights);
     for (item, value) in [
+        ("measured", provenance::utc(measured.measured_at)),
         ("machine", machine.host.clone()),
         ("processor", machine.cpu.clone()),
         ("cores", machine.cores.to_string()),

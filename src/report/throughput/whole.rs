@@ -3,10 +3,10 @@
 use super::super::ReportError;
 use super::super::axis::ChartAxis;
 use super::super::page::{DataTable, Exhibit, Legend, Section, TableCell};
-use super::super::plots::{Chart, ChartLayer, Style};
+use super::super::plots::{ChartLayer, Style};
+use super::super::rows::{self, bar, bar_heights};
 use super::super::words::{NONE, count, or_dash};
-use super::HALF;
-use super::stages::{bar, bars};
+use super::unbroken;
 use crate::throughput::text::milliseconds;
 use crate::throughput::{EndToEndOutcome, EndToEndSpeed, Throughput};
 
@@ -44,21 +44,26 @@ pub(super) fn section(measured: &Throughput) -> Result<Section, ReportError> {
         ],
     );
     let mut numbers = DataTable::new("Numbers: steps", &["variant", "step", "#per face"]);
-    let (mut layers, mut most) = (Vec::new(), 0.0_f64);
-    let mut place = 0;
+    let (mut layers, mut most, mut labels) = (Vec::new(), 0.0_f64, Vec::new());
+    // Each step of each variant has a row.
+    let rows = measured.end_to_end.iter().map(|one| match &one.outcome {
+        EndToEndOutcome::Measured(whole) => step_seconds(whole).iter().flatten().count(),
+        EndToEndOutcome::Failed(_) => 0,
+    });
+    let count_of_rows: usize = rows.sum();
     for one in &measured.end_to_end {
+        let name = unbroken(&one.name);
         let whole = match &one.outcome {
             EndToEndOutcome::Measured(whole) => whole,
             EndToEndOutcome::Failed(failed) => {
                 let none = || NONE.to_owned();
-                table.row([one.name.clone(), none(), none(), none(), none(), none(), none(), failed.err.clone()]);
+                table.row([name, none(), none(), none(), none(), none(), none(), failed.err.clone()]);
                 continue;
             }
         };
-        place += 1;
         let rate = format!("{:.1}", whole.faces_per_second);
         table.row([
-            format!("{place}: {}", one.name).into(),
+            name.clone().into(),
             if one.counts { rate.into() } else { TableCell::struck(rate, "its embeddings fail the gate") },
             percent(whole.of_network).into(),
             percent(whole.fed).into(),
@@ -67,19 +72,19 @@ pub(super) fn section(measured: &Throughput) -> Result<Section, ReportError> {
             whole.workers.to_string().into(),
             TableCell::default(),
         ]);
-        let width = 2.0 * HALF / STEPS.len() as f64;
-        for (i, (name, seconds)) in STEPS.into_iter().zip(step_seconds(whole)).enumerate() {
+        let first = labels.len();
+        for (i, (step, seconds)) in STEPS.into_iter().zip(step_seconds(whole)).enumerate() {
             let Some(seconds) = seconds else { continue };
-            let left = f64::from(place) - HALF + i as f64 * width;
             most = most.max(seconds * 1e3);
-            layers.extend(bar(Style::nth(i), [left, left + width], [0.0, seconds * 1e3]));
-            numbers.row([format!("{place}: {}", one.name), name.into(), milliseconds(seconds)]);
+            layers.extend(bar(Style::nth(i), [0.0, seconds * 1e3], bar_heights(count_of_rows, labels.len())));
+            labels.push(format!("{}, {step}: {}", one.name, milliseconds(seconds)));
+            numbers.row([name.clone(), step.into(), milliseconds(seconds)]);
         }
         let took = 1e3 / whole.faces_per_second;
         most = most.max(took);
-        let (left, right) = (f64::from(place) - HALF, f64::from(place) + HALF);
-        layers.push(ChartLayer::Line(Style::Ink, vec![(left, took), (right, took)]));
-        numbers.row([format!("{place}: {}", one.name), "all steps, measured".into(), milliseconds(took / 1e3)]);
+        let (top, bottom) = (bar_heights(count_of_rows, first)[1], bar_heights(count_of_rows, labels.len() - 1)[0]);
+        layers.push(ChartLayer::Line(Style::Ink, vec![(took, bottom), (took, top)]));
+        numbers.row([name, "all steps, measured".into(), milliseconds(took / 1e3)]);
     }
     let section = section
         .text(
@@ -91,17 +96,15 @@ pub(super) fn section(measured: &Throughput) -> Result<Section, ReportError> {
              network's events, without copies, over the whole time. Of network-only speed: 100% where the network hides \
              everything else.",
         ));
-    if place == 0 {
+    if labels.is_empty() {
         return Ok(section);
     }
     let bands = STEPS.into_iter().enumerate().map(|(i, name)| Legend::band(Style::nth(i), name));
     let legend = bands.chain([Legend::line(Style::Ink, "measured time per face")]).collect();
-    let x = bars("network at its best batch size, numbered as in the table", place as usize);
-    let y = ChartAxis::from_zero("ms per face", most, 1.05);
     let caption = [
-        "Steps run concurrently, so the highest bar determines the time per face; the line across the bars is the measured time. A line well above its highest bar is time lost between the steps.",
+        "Steps run concurrently, so the longest bar determines the time per face; the line across the bars is the measured time. A line well beyond the longest bar is time lost between the steps.",
         "Files are read from the system's cache, because the sample was read before; a slow disk would add to the first bar. On a CPU, readers and network share the cores, so both bars are longer than they would be alone.",
     ];
-    let chart = Chart { x, y, layers };
+    let chart = rows::chart(ChartAxis::from_zero("ms per face", most, 1.05), labels.into_iter(), layers);
     Ok(section.with(Exhibit::figure("End-to-end steps", &chart, legend, caption, numbers)?))
 }

@@ -13,6 +13,7 @@ pub use check::{require, strip_prefix};
 pub use error::{FormatError, Unfit};
 use facevault_base::digest::Digest;
 use facevault_base::files;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A named tensor of a checkpoint. Floating point data of any width is widened to f32.
@@ -50,7 +51,7 @@ pub struct Checkpoint {
 }
 
 /// Where a checkpoint came from, for provenance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {
     /// `hub`, `url`, `file` or `embedded`.
     pub source: String,

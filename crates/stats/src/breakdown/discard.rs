@@ -2,6 +2,7 @@
 //! many of the remaining same-identity pairs would still be missed? A measure of quality is useful if its curve falls.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::BreakdownInput;
@@ -28,7 +29,7 @@ const RANKS: usize = 1024;
 const UNKNOWN: u16 = u16::MAX;
 
 /// What discarding pairs by the worse quality of their two faces does to the false non-match rate.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Discard {
     /// Same-identity pairs that were compared again.
@@ -46,7 +47,7 @@ pub struct Discard {
 }
 
 /// The curve of one measure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiscardCurve {
     /// The column.

@@ -3,14 +3,17 @@
 
 mod column;
 mod discard;
+mod outlying;
 mod slices;
 #[cfg(test)]
 mod tests;
 
 pub use column::{FaceColumn, GoodValues, Values};
 pub use discard::{Discard, DiscardCurve};
+pub use outlying::{Against, Outlier, SliceRate};
 pub use slices::{SkippedColumn, Slice, Slices, Warning};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::similarity::kernel::Rows;
@@ -21,13 +24,14 @@ use facevault_base::progress::{Cancel, Progress};
 /// Version of `breakdown.json`.
 pub const SCHEMA: u32 = 1;
 
-/// `breakdown.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Error rates by slice of the faces, and error-versus-discard curves: `breakdown.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Breakdown {
-    /// [`SCHEMA`].
+    /// Version of the form; readers refuse others.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
-    /// A pair matches when its cosine is at or above this: the operating threshold, [`crate::metrics::Metrics::operating`].
+    /// A pair matches when its cosine is at or above this: the operating threshold.
     pub threshold: f64,
     /// All labelled faces.
     pub all: Slice,

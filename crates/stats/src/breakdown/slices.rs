@@ -1,5 +1,6 @@
 //! Error rates of the faces that have something in common.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::BreakdownInput;
@@ -18,7 +19,7 @@ pub(super) const PAIRS: Clustering =
     Clustering { membership: Membership::PerFace, trial: Unit::Pairs, cluster: Unit::Identities };
 
 /// The slices of one column.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slices {
     /// The column.
@@ -31,7 +32,7 @@ pub struct Slices {
 
 /// Some labelled faces and the error rates of their pairs at the operating threshold. A pair counts once for each of its
 /// faces that is in the slice.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
     /// The value, or the least and the greatest of a quarter of the numbers.
@@ -51,7 +52,7 @@ pub struct Slice {
 }
 
 /// Why a slice may be too small to be informative.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Warning {
     /// Fewer than 8 identities with same-identity pairs: the rates say little about other people.
@@ -75,7 +76,7 @@ impl Warning {
 }
 
 /// A column without slices.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SkippedColumn {
     /// The column.

@@ -11,6 +11,7 @@
 //! An embedding cannot distinguish a wrong label from a face it fails on: a person has to review this list. Faces that
 //! cannot be held out (the only ones of their identity) are never suspects.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::headline::KeyMetrics;
@@ -22,7 +23,7 @@ use crate::similarity::{HardPair, Labelled, PairKind, Population};
 use facevault_base::progress::Cancel;
 
 /// What the labels look like from the embedding.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Audit {
     /// A face whose cosine to its own is below this is a suspect.
     pub far: f64,
@@ -51,7 +52,7 @@ pub struct Audit {
 }
 
 /// What a suspect looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Looks {
     /// Someone else.
@@ -61,7 +62,7 @@ pub enum Looks {
 }
 
 /// A face whose label a person should look at: a line of `label_audit.csv`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Suspect {
     /// 1 is looked at first.
     pub rank: u64,
@@ -84,7 +85,7 @@ pub struct Suspect {
 }
 
 /// One of the hardest pairs, and what would explain that it is on the wrong side of the threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WrongPair {
     /// Which kind of pair.
     pub kind: PairKind,
@@ -95,7 +96,7 @@ pub struct WrongPair {
 }
 
 /// What would explain a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// With the identities that the embedding suggests it would be a pair of the other kind.
@@ -109,7 +110,7 @@ pub enum Cause {
 }
 
 /// The same numbers with and without the suspects that look like someone else.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WithAndWithout {
     /// All pairs were compared for both; otherwise both are samples of at most the same number of pairs.
     pub exhaustive: bool,

@@ -1,5 +1,6 @@
 //! Key metrics of a set of pairs, to compare the labels as given with suspects unlabelled.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
@@ -8,7 +9,7 @@ use crate::verification::rates::RateEstimator;
 use crate::verification::{OPERATING_FMR, OperatingPoint, thresholds};
 
 /// Key metrics of one set of pairs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyMetrics {
     /// Compared same-identity pairs.
     pub genuine_pairs: u64,
@@ -16,7 +17,7 @@ pub struct KeyMetrics {
     pub impostor_pairs: u64,
     /// Equal error rate.
     pub eer: Estimate,
-    /// True accept rate at [`OPERATING_FMR`]; `None` when the pairs cannot resolve it.
+    /// True accept rate at a false match rate of 0.001; `None` when the pairs cannot resolve it.
     pub tar: Option<Estimate>,
     /// Mean same-identity cosine.
     pub genuine_mean: Estimate,

@@ -6,6 +6,7 @@
 //! people here. The rule: an identity is a goat when the lower end of its FNMR's interval is above the FNMR of all
 //! identities together, a lamb when that is so of its FMR; all others are sheep. One identity can be both.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::{Estimate, Unit};
@@ -61,7 +62,7 @@ impl IdentityErrors {
 }
 
 /// All identities together.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Identities {
     /// False non-match rate over all same-identity pairs.
     pub fnmr: Option<Estimate>,
@@ -86,6 +87,13 @@ pub struct Identities {
 }
 
 impl Identities {
+    /// About how many goats, and as many lambs, stand out by chance alone among so many identities.
+    #[must_use]
+    pub fn chance(&self) -> u64 {
+        let level = self.fnmr.as_ref().or(self.fmr.as_ref()).map_or(1.0, |rate| rate.level);
+        ((1.0 - level) * self.fnmr_judged.max(self.fmr_judged) as f64).ceil() as u64
+    }
+
     /// Sums face by face errors at the one threshold that they were counted at. Nothing when they were counted at none.
     #[must_use]
     pub fn new(population: &Population<'_>, faces: &FaceErrors, level: f64, how: (u32, u64)) -> Self {

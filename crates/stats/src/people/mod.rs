@@ -10,6 +10,7 @@ pub(crate) mod portraits;
 mod product;
 pub mod routing;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use audit::{Audit, Suspect};
@@ -39,12 +40,14 @@ const AUDIT_ALL: u64 = 3_000_000_000;
 /// Otherwise both are of a sample of at most this many.
 const AUDIT_SAMPLE: u64 = 2_000_000;
 
-/// `people.json`, but for the lists that are tables of their own.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// Who fails, which labels are suspect, and what searching centroids finds: `people.json`, but for the lists that are
+/// tables of their own.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct People {
-    /// [`SCHEMA`].
+    /// Version of the form; readers refuse others.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
-    /// The operating threshold, [`crate::metrics::Metrics::operating`]: what is below is a miss, what reaches it a match. Of
+    /// The operating threshold, a cosine: what is below is a miss, what reaches it a match. Of
     /// pairs that are too few for one, that of the equal error rate.
     pub threshold: f64,
     /// Errors by identity.

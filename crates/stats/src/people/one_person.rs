@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::audit::Evidence;
@@ -27,7 +28,7 @@ pub const MOST_COMPARED: u64 = 1_000_000;
 const SIDE: usize = 1_000;
 
 /// Two identities that may be one person under two names: a line of `identity_pairs.csv`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OnePerson {
     /// The first as a string.
     pub identity_a: String,

@@ -1,5 +1,6 @@
 //! Coarse histograms of the cosines of the identities that fail most, for small multiples.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identities::Identities;
@@ -18,15 +19,15 @@ const OWN_FACES: usize = 300;
 const OTHER_FACES: usize = 1500;
 
 /// The cosines of one identity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Portrait {
     /// Who.
     pub identity_id: String,
     /// Chosen because it is missed; otherwise because it is confused.
     pub missed: bool,
-    /// Cosines among its faces, `BINS` equal bins over [−1, 1].
+    /// Cosines among its faces, in 40 equal bins over [−1, 1].
     pub genuine: Vec<u64>,
-    /// Cosines to a sample of other identities' faces.
+    /// Cosines to a sample of other identities' faces, in the same bins.
     pub impostor: Vec<u64>,
 }
 

@@ -7,6 +7,7 @@
 //! 1 − DIR. A *non-mate search* is a face whose identity is taken out of the gallery: naming anybody is a false positive
 //! (FPIR). Intervals are over identities: faces of one person succeed and fail together.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::placement::Placement;
@@ -26,7 +27,7 @@ const CURVE_POINTS: u32 = 80;
 const SEARCHES: Clustering = Clustering { membership: Membership::One, trial: Unit::Faces, cluster: Unit::Identities };
 
 /// Searching a gallery of centroids with held-out faces.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Routing {
     /// Identities in the gallery.
     pub gallery: u64,
@@ -36,16 +37,16 @@ pub struct Routing {
     pub alone: u64,
     /// Share of mate searches whose own centroid is the closest, at any cosine.
     pub rank_one: Option<Estimate>,
-    /// At each threshold of [`LADDER`].
+    /// At twelve fixed thresholds from 0.30 to 0.80.
     pub ladder: Vec<RoutingPoint>,
-    /// For each of [`TARGETS`].
+    /// For the rates 0.1, 0.01 and 0.001.
     pub targets: Vec<RoutingTarget>,
     /// From the strictest threshold to the laxest.
     pub curve: Vec<CurvePoint>,
 }
 
 /// Rates at one threshold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoutingPoint {
     /// A face is named when the closest centroid's cosine is ≥ this.
     pub threshold: f32,
@@ -58,7 +59,7 @@ pub struct RoutingPoint {
 }
 
 /// The lowest threshold that keeps a false positive identification rate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoutingTarget {
     /// The rate aimed at.
     pub fpir: f64,
@@ -67,9 +68,9 @@ pub struct RoutingTarget {
 }
 
 /// DIR over FPIR.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CurvePoint {
-    /// Threshold.
+    /// The threshold, a cosine.
     pub threshold: f32,
     /// False positive identification rate as observed.
     pub fpir: f64,

@@ -11,6 +11,7 @@ mod partition;
 pub mod uncertainty;
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use folds::Fold;
@@ -23,7 +24,7 @@ use crate::similarity::kernel::Rows;
 use uncertainty::{ListedPeople, Trial};
 
 /// The result of a protocol for one run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProtocolResult {
     /// The protocol as configured.
     pub protocol: Protocol,
@@ -73,7 +74,7 @@ impl ProtocolResult {
 }
 
 /// Pairs of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListedCounts {
     /// In the list.
     pub listed: u64,
@@ -89,7 +90,7 @@ pub struct ListedCounts {
 }
 
 /// One fold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FoldResult {
     /// Its number.
     pub fold: u32,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A verification protocol over a published list of pairs: thresholds from some folds are judged on another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Protocol {
     /// Its metrics are `<name>.accuracy` and so on.
     pub name: String,
@@ -33,7 +33,7 @@ fn max_left_out() -> f64 {
 }
 
 /// Where a protocol's pairs are listed. What they are is part of the manifest; where they were read is not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PairsSource {
     /// The list that the dataset ships with.
@@ -47,7 +47,7 @@ pub enum PairsSource {
 }
 
 /// Which pairs thresholds come from, and which they are judged on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
     /// Each fold in turn, the thresholds from all others: LFW's View 2.
@@ -67,7 +67,7 @@ pub enum Distance {
     /// up to 8, as in `facenet/src/validate_on_lfw.py`, although rows are stored with length 1.
     #[default]
     SquaredL2,
-    /// arccos(cosine)/π, 0..=1.
+    /// arccos(cosine)/π, from 0 to 1.
     Arccos,
 }
 

@@ -31,6 +31,7 @@ pub use options::{PairMode, SimilarityOptions, UpstreamSampling};
 pub use population::{Labelled, Population};
 pub use watched::{bracket, operating_threshold};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Histograms of genuine and impostor cosines over [−1, 1], with equal bins and 64-bit counts.
@@ -43,7 +44,7 @@ pub struct Histograms {
 }
 
 /// Same or different identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PairKind {
     /// Same identity.

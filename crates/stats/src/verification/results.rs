@@ -1,5 +1,6 @@
 //! Results of verification: distributions, operating points, and the intervals of their rates.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
@@ -8,7 +9,7 @@ use crate::estimate::Estimate;
 pub const OPERATING_FMR: f64 = 1e-3;
 
 /// A distribution of cosines.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
     /// Mean.
     pub mean: Estimate,
@@ -25,16 +26,16 @@ pub struct Distribution {
 }
 
 /// One quantile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quantile {
-    /// Level, 0..=1.
+    /// Level, from 0 to 1.
     pub level: f64,
     /// Cosine, with its interval.
     pub value: Estimate,
 }
 
 /// Error rates at one threshold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OperatingPoint {
     /// The target FMR.
     pub target_fmr: f64,
@@ -62,7 +63,7 @@ impl OperatingPoint {
 }
 
 /// Error rates at a threshold that was not chosen for them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ThresholdRates {
     /// A pair matches if its cosine is at least this.
     pub threshold: f64,
@@ -73,7 +74,7 @@ pub struct ThresholdRates {
 }
 
 /// The intervals of one rate at one operating point.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RateIntervals {
     /// Which rate.
     pub rate: ErrorRate,
@@ -89,7 +90,7 @@ pub struct RateIntervals {
 }
 
 /// Which rate of an operating point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorRate {
     /// False match rate.
@@ -100,7 +101,7 @@ pub enum ErrorRate {
 
 /// One interval, `[lower, upper]`, by three methods. Only the naive one exists where all or none of the pairs are errors, or
 /// where there are too few identities.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Intervals {
     /// Wilson interval with plug-in variance, as used in the estimates.
     pub wilson: Option<[f64; 2]>,

@@ -1,0 +1,57 @@
+//! The guides that the binary carries, for users who have nothing else: `facevault guide`.
+
+use serde::Serialize;
+
+/// A page of the documentation.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Guide {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Markdown.
+    pub text: &'static str,
+}
+
+/// Adds a page of `docs/guides` under the name of its file.
+macro_rules! guide {
+    ($name:literal) => {
+        Guide { name: $name, text: include_str!(concat!("../docs/guides/", $name, ".md")) }
+    };
+}
+
+/// All of them, in the order of the list. A new page is a file in `docs/guides`, a line here and one in `docs/SUMMARY.md`.
+pub const GUIDES: &[Guide] =
+    &[guide!("gate-in-ci"), Guide { name: "config-keys", text: include_str!("../configs/README.md") }];
+
+impl Guide {
+    pub fn find(name: &str) -> Option<&'static Self> {
+        GUIDES.iter().find(|guide| guide.name == name)
+    }
+
+    /// Its first heading.
+    pub fn title(&self) -> &'static str {
+        self.text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_page_of_the_folder_is_carried_and_in_the_book() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        let summary = std::fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
+        let carried: BTreeSet<_> = GUIDES.iter().map(|guide| guide.name.to_owned()).collect();
+        assert_eq!(carried.len(), GUIDES.len());
+        for entry in std::fs::read_dir(docs.join("guides")).unwrap() {
+            let file = entry.unwrap().file_name().into_string().unwrap();
+            let name = file.strip_suffix(".md").expect("a page");
+            assert!(carried.contains(name), "{name} is missing in GUIDES");
+            assert!(summary.contains(&format!("(guides/{file})")), "{name} is missing in SUMMARY.md");
+        }
+        GUIDES.iter().for_each(|guide| assert!(guide.text.starts_with("# "), "{} has no heading", guide.name));
+    }
+}

@@ -1,0 +1,59 @@
+//! Which build embedded a run, and `experiment --fresh`: embeddings of this build only.
+
+use super::{PreparedRun, RunDirectory, RunError};
+use crate::compare::{EmbeddedBy, is_commit, short};
+use crate::plan::RunPlan;
+use crate::provenance::{Build, Provenance};
+
+/// What embedded a run.
+pub(crate) fn embedded_by(run: &RunDirectory) -> Result<EmbeddedBy, RunError> {
+    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+    let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+    let sessions = provenance.embedding_sessions().map(|session| (session.started, session.machine.host.clone()));
+    Ok(EmbeddedBy {
+        plan: plan.embedding_digest(),
+        sessions: sessions.collect(),
+        reused: provenance.adopted_from.is_some(),
+        builds: provenance.embedding_sessions().filter_map(|session| session.revision.clone()).collect(),
+    })
+}
+
+/// The one build that embedded a run, if it is known and is not this one.
+pub(crate) fn other_build(run: &RunDirectory) -> Result<Option<String>, RunError> {
+    let builds = embedded_by(run)?.builds;
+    let here = Build::current().revision;
+    let others = builds.into_iter().filter(|build| *build != here).map(|build| short(&build)).collect::<Vec<_>>();
+    Ok((!others.is_empty()).then(|| others.join(", ")))
+}
+
+impl PreparedRun {
+    /// Makes sure that this build embeds every face: it adopts no embeddings, and continues or accepts a run only if this
+    /// build, of a known commit, has done all of it so far. Fails with [`RunError::NotFresh`] for any other run that
+    /// exists, and leaves it alone.
+    pub fn fresh(self) -> Result<Self, RunError> {
+        let run = &self.directory;
+        if run.has(RunDirectory::PROVENANCE) {
+            let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+            let here = Build::current().revision;
+            // A crashed session has embedded 0 faces, whatever it has committed.
+            let other = provenance.sessions.iter().any(|session| session.revision.as_deref() != Some(&here));
+            let begun = !provenance.sessions.is_empty() || provenance.adopted_from.is_some();
+            if provenance.adopted_from.is_some() || other || (begun && !is_commit(&here)) {
+                let mut builds: Vec<_> = provenance
+                    .embedding_sessions()
+                    .filter_map(|session| session.revision.as_deref())
+                    .map(short)
+                    .collect();
+                builds.dedup();
+                let builds = if builds.is_empty() { "an unknown build".into() } else { builds.join(", ") };
+                return Err(RunError::NotFresh {
+                    run: run.name(),
+                    path: run.path().to_owned(),
+                    builds,
+                    here: short(&here),
+                });
+            }
+        }
+        Ok(Self { adopts: false, ..self })
+    }
+}
