@@ -96,13 +96,14 @@ fn the_default_says_in_words_what_it_found() {
         "demo: 24 faces of 80 pixels",
         "cpu auto f32 threads 1 batch 5",
         "min cosine",
-        "Fastest: ",
         "preprocessing per face",
         "end to end",
         "energy of cpu: ",
     ] {
         assert!(text.contains(part), "{part} is missing from\n{text}");
     }
+    // Which of two batch sizes is faster depends on the machine's other load.
+    assert!(text.contains("Fastest: ") || text.contains("equally fast within noise."), "{text}");
     assert!(!workspace.path("reports").exists());
 }
 
