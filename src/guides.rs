@@ -19,8 +19,18 @@ macro_rules! guide {
 }
 
 /// All of them, in the order of the list. A new page is a file in `docs/guides`, a line here and one in `docs/SUMMARY.md`.
-pub const GUIDES: &[Guide] =
-    &[guide!("gate-in-ci"), Guide { name: "config-keys", text: include_str!("../configs/README.md") }];
+pub const GUIDES: &[Guide] = &[
+    guide!("read-a-report"),
+    guide!("find-your-threshold"),
+    guide!("clean-your-labels"),
+    guide!("detector-and-crop"),
+    guide!("move-to-another-model"),
+    guide!("gate-in-ci"),
+    guide!("hand-over-embeddings"),
+    guide!("evaluate-a-benchmark"),
+    Guide { name: "config-keys", text: include_str!("../configs/README.md") },
+    Guide { name: "files", text: include_str!("../docs/files.md") },
+];
 
 impl Guide {
     pub fn find(name: &str) -> Option<&'static Self> {
