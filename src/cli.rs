@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
 use crate::provenance;
-use crate::run::RunState;
+use crate::run::{DEFAULT_FOLDER, RunState};
 use crate::throughput::{Choice, Reference};
 
 /// Face embeddings you can trust: pinned weights, exact row order, honest similarity statistics.
@@ -35,7 +35,8 @@ Examples:
 Guides, step by step: `facevault guide`
 
 Exit codes, for every command:
-    0  done; single faces without an embedding are reported on standard error, with the reasons
+    0  done; single faces without an embedding are reported on standard error, with the reasons; a run in which
+       nothing can be compared says why it has no metrics
     1  failed: no face was embedded, or this machine, its network or its disk lacks what it takes
     2  wrong command line or config, or no such run or face
     3  done, but an expectation was missed or could not be judged
@@ -119,7 +120,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct CommonArgs {
     /// Folder that holds the runs.
-    #[arg(long, value_name = "DIR", default_value = "experiments")]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_FOLDER)]
     pub experiments: PathBuf,
     /// Folder for rendered reports.
     #[arg(long, value_name = "DIR", default_value = "reports")]
@@ -171,7 +172,9 @@ pub struct ExperimentArgs {
 const DETECT_HELP: &str = "\
 Writes DIR/face_metadata.csv: Phase 1's documented columns, the five landmarks, and the dataset's own columns, one line for \
 each face; and DIR/failures.csv, one line for each photo without a face to keep. What is found is kept by the photo's \
-content: an interrupted detection continues, and `experiment` on the same config does not detect again.
+content: an interrupted detection continues, and `experiment` on the same config does not detect again. As for \
+`experiment`, `embed.on_error` and `embed.max_failures` say how many photos may lack a face; with more, the tables are \
+written and the exit code is 1.
 
 Faces are personal data: so are the table and the crops.
 

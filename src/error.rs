@@ -29,7 +29,7 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// No face could be embedded, so later steps have nothing to work on.
-    #[error("none of the {faces} faces could be embedded; the reasons are listed above and, per face, in {file}")]
+    #[error("none of the {faces} faces could be embedded; the reason of each is in {file}")]
     NothingEmbedded {
         /// Faces of the manifest.
         faces: usize,
@@ -41,6 +41,20 @@ pub enum Error {
     NothingDetected {
         /// Photos of the dataset.
         photos: u64,
+        /// `failures.csv`.
+        file: String,
+    },
+    /// More photos without a face to keep than the config accepts.
+    #[error(
+        "{failed} of {photos} photos have no face to keep, and the config accepts {accepted}; the reasons are in {file}"
+    )]
+    TooManyUndetected {
+        /// Photos without a face to keep.
+        failed: u64,
+        /// Photos of the dataset.
+        photos: u64,
+        /// What the config accepts, in words.
+        accepted: String,
         /// `failures.csv`.
         file: String,
     },
@@ -127,6 +141,7 @@ impl Error {
             | Self::File(_)
             | Self::NothingEmbedded { .. }
             | Self::NothingDetected { .. }
+            | Self::TooManyUndetected { .. }
             | Self::NothingMeasured
             | Self::Signals(_)
             | Self::Json(_)

@@ -62,6 +62,8 @@ mod tests {
             assert!(carried.contains(name), "{name} is missing in GUIDES");
             assert!(summary.contains(&format!("(guides/{file})")), "{name} is missing in SUMMARY.md");
         }
-        GUIDES.iter().for_each(|guide| assert!(guide.text.starts_with("# "), "{} has no heading", guide.name));
+        for guide in GUIDES {
+            assert!(guide.text.starts_with("# "), "{} has no heading", guide.name);
+        }
     }
 }

@@ -166,7 +166,7 @@ impl AblationResult {
         });
         let ends = measured.iter().position(|known| *known).zip(measured.iter().rposition(|known| *known));
         let total = ends.filter(|(first, last)| asked.design == Design::Steps && first < last).map(|ends| Change {
-            step: "all steps".into(),
+            step: if ends == (0, combinations.len() - 1) { "all steps" } else { "the measured steps" }.into(),
             pairs: vec![ends],
             planned: 1,
             effect: change(&[ends]),

@@ -115,7 +115,8 @@ fn a_variant_without_a_number_makes_the_next_change_one_of_two_steps() {
     assert!(found.to_text().ends_with("not measured: step 1: device `cuda` is not available & so on"));
     // The total ends at the last measured variant.
     let found = ablation(Design::Steps, 2, &[Some(0.10), Some(0.12), None], 0.005);
-    assert_eq!(found.total.unwrap().pairs, [(0, 1)]);
+    let total = found.total.unwrap();
+    assert_eq!((total.step.as_str(), total.pairs.as_slice()), ("the measured steps", &[(0, 1)][..]));
 }
 
 #[test]

@@ -7,7 +7,6 @@ use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
 use crate::detect::DetectorFiles;
 use crate::error::{CommandOutcome, Error};
-use crate::numbers::as_json;
 use crate::progress::{KeptLines, Progress};
 use crate::run::{MissingBoxes, MissingLandmarks, RunError, unused_boxes};
 use crate::text_table::TextTable;
@@ -44,7 +43,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         device_error.as_ref().map(ToString::to_string).or_else(|| dataset_error.as_ref().map(ToString::to_string));
     let value = json!({
         "name": config.name,
-        "config": as_json(config),
+        "config": config::as_written(config),
         "overrides": loaded.overrides,
         "weights": weights,
         "dataset": dataset,

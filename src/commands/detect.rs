@@ -9,6 +9,7 @@ use super::{options_to_repeat, print, with_context};
 use crate::cli::DetectArgs;
 use crate::config;
 use crate::detect;
+use crate::embed::OnError;
 use crate::error::{CommandOutcome, Error};
 
 pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
@@ -54,6 +55,15 @@ pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
             lines.extend(table.crops.as_ref().map(|crops| format!("crops     {}", crops.display())));
             lines.join("\n")
         })?;
+        let accepted = match (config.embed.on_error, config.embed.max_failures) {
+            (OnError::Fail, _) if table.failed > 0 => Some("none (`embed.on_error: fail`)".to_owned()),
+            (_, Some(most)) if table.failed > most => Some(format!("{most} (`embed.max_failures`)")),
+            _ => None,
+        };
+        if let Some(accepted) = accepted {
+            let (failed, photos, file) = (table.failed, found.photos, table.failures.display().to_string());
+            return Err(Error::TooManyUndetected { failed, photos, accepted, file });
+        }
         if found.faces == 0 {
             let (photos, file) = (found.photos, table.failures.display().to_string());
             return Err(Error::NothingDetected { photos, file });

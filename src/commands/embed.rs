@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
                     lines.push(format!("run     {}", done.directory));
                     lines.join("\n")
                 })?;
-                any_embedded(&run, &summary)?;
+                any_embedded(&run, summary.rows, summary.embedded)?;
                 Ok(CommandOutcome::Done)
             }
         }

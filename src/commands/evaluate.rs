@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::shared::{expectation, found, interrupted, not_evaluated, outcome};
+use super::shared::{any_embedded, expectation, found, interrupted, not_evaluated, outcome};
 use super::{options_to_repeat, print, with_context};
 use crate::cli::RunArgs;
 use crate::error::{CommandOutcome, Error};
-use crate::run::{Evaluated, RunDirectory};
+use crate::run::{self, Evaluated, RunDirectory};
 
 pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
     with_context(&arguments.common, |context| {
@@ -31,6 +31,8 @@ pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
             Evaluated::NotEvaluable { reason, expectations } => {
                 let value = json!({"not_evaluated": reason, "expectations": expectations});
                 print(&arguments.common, &value, || text(not_evaluated(reason), Some(reason)))?;
+                let (faces, embedded) = run::embedded(&run)?;
+                any_embedded(&run, faces, embedded)?;
             }
         }
         Ok(outcome(&evaluated))

@@ -111,7 +111,7 @@ fn finish(
         context.progress.say(&format!("already complete: nothing to do{by}"));
     }
     print(&arguments.common, &done, || text(&done))?;
-    any_embedded(run, summary)?;
+    any_embedded(run, summary.rows, summary.embedded)?;
     Ok(outcome(&evaluated))
 }
 

@@ -26,7 +26,7 @@ use serde::Serialize;
 use crate::cli::{Cli, Command, CommonArgs};
 use crate::error::{CommandOutcome, Error};
 use crate::progress::{Cancel, Progress};
-use crate::run::RunContext;
+use crate::run::{RunContext, experiments_option};
 use crate::terminal::{print as print_text, say};
 
 /// Runs one command.
@@ -79,12 +79,9 @@ fn print<T: Serialize>(common: &CommonArgs, value: &T, text: impl FnOnce() -> St
 /// The options to repeat in a suggested command.
 fn options_to_repeat(common: &CommonArgs, overrides: &[String]) -> String {
     let mut words: Vec<_> = overrides.iter().map(|set| format!(" --set '{set}'")).collect();
-    for (flag, value, default) in
-        [("--experiments", &common.experiments, "experiments"), ("--reports", &common.reports, "reports")]
-    {
-        if value.as_os_str() != default {
-            words.push(format!(" {flag} '{}'", value.display()));
-        }
+    words.push(experiments_option(&common.experiments));
+    if common.reports.as_os_str() != "reports" {
+        words.push(format!(" --reports '{}'", common.reports.display()));
     }
     words.concat()
 }

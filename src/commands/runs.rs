@@ -26,44 +26,68 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
     print(common, &rows, || {
         let folder = common.experiments.display();
         match rows.is_empty() {
-            true if none => format!("no runs in {folder}; create one with `facevault experiment configs/demo.yaml`"),
-            true => format!("no such runs in {folder}; `facevault runs` without filters lists all"),
+            true if none => {
+                let option = run::experiments_option(&common.experiments);
+                format!("no runs in {folder}; create one with `facevault experiment CONFIG{option}`")
+            }
+            true => format!("no such runs in {folder}; without filters, `facevault runs` lists all"),
             false => text(&rows),
         }
     })?;
     Ok(CommandOutcome::Done)
 }
 
+/// The table's columns. Some are left out where no run has a value.
+const COLUMNS: [&str; 14] = [
+    "run",
+    "when (UTC)",
+    "state",
+    "dataset",
+    "faces",
+    "network",
+    "precision",
+    "profile",
+    "crop",
+    "EER",
+    "TAR at FMR 1e-3",
+    "accuracy",
+    "expectations",
+    "differs in",
+];
+
 fn text(rows: &[RunRow]) -> String {
-    let protocols = rows.iter().any(|row| row.headline.len() > 2);
-    let differs = rows.iter().any(|row| !row.differs.is_empty());
-    let shown = |heading: &str| match heading {
-        "accuracy" => protocols,
-        "differs in" => differs,
-        _ => true,
-    };
-    let columns: Vec<(&str, &dyn Fn(&RunRow) -> Option<String>)> = vec![
-        ("run", &|row| Some(row.run.clone())),
-        // To the minute.
-        ("when (UTC)", &|row| row.worked_on_utc.as_ref().map(|at| at.chars().take(16).collect())),
-        ("state", &|row| Some(row.state_in_words())),
-        ("dataset", &|row| row.dataset.clone()),
-        ("faces", &|row| row.damage.is_none().then(|| faces(row))),
-        ("network", &|row| row.network.clone()),
-        ("precision", &|row| row.precision.clone()),
-        ("profile", &|row| row.profile.clone()),
-        ("crop", &|row| row.crop.clone()),
-        ("EER", &|row| rate(row, 0)),
-        ("TAR at FMR 1e-3", &|row| rate(row, 1)),
-        ("accuracy", &|row| rate(row, 2).map(|accuracy| format!("{accuracy} ({})", protocol(row)))),
-        ("expectations", &|row| row.expectations_met.map(|met| if met { "met" } else { "NOT MET" }.into())),
-        ("differs in", &|row| (!row.differs.is_empty()).then(|| differing(row))),
-    ];
-    let columns: Vec<_> = columns.into_iter().filter(|(heading, _)| shown(heading)).collect();
-    let cells = rows.iter().map(|row| columns.iter().map(|(_, cell)| cell(row).unwrap_or_else(|| "–".into())));
-    let table = TextTable::new(columns.iter().map(|(heading, _)| *heading)).rows(cells);
+    let cells: Vec<_> = rows.iter().map(cells).collect();
+    // Few runs have a protocol, or another run of their config.
+    let optional = ["accuracy", "differs in"];
+    let shown: Vec<usize> = (0..COLUMNS.len())
+        .filter(|&column| !optional.contains(&COLUMNS[column]) || cells.iter().any(|row| row[column].is_some()))
+        .collect();
+    let cell = |row: &[Option<String>], column: usize| row[column].clone().unwrap_or_else(|| "–".into());
+    let table = TextTable::new(shown.iter().map(|&column| COLUMNS[column]))
+        .rows(cells.iter().map(|row| shown.iter().map(|&column| cell(row, column))));
     let damage = rows.iter().filter_map(|row| Some(format!("{} is damaged: {}", row.run, row.damage.as_ref()?)));
     std::iter::once(table.to_string()).chain(damage).collect::<Vec<_>>().join("\n")
+}
+
+/// A run's cells in the order of [`COLUMNS`].
+fn cells(row: &RunRow) -> [Option<String>; COLUMNS.len()] {
+    [
+        Some(row.run.clone()),
+        // To the minute.
+        row.worked_on_utc.as_ref().map(|at| at.chars().take(16).collect()),
+        Some(row.state_in_words()),
+        row.dataset.clone(),
+        row.damage.is_none().then(|| faces(row)),
+        row.network.clone(),
+        row.precision.clone(),
+        row.profile.clone(),
+        row.crop.clone(),
+        rate(row, 0),
+        rate(row, 1),
+        rate(row, 2).map(|accuracy| format!("{accuracy} ({})", protocol(row))),
+        row.expectations_met.map(|met| if met { "met" } else { "NOT MET" }.into()),
+        (!row.differs.is_empty()).then(|| differing(row)),
+    ]
 }
 
 fn faces(row: &RunRow) -> String {

@@ -1,7 +1,6 @@
 //! What several commands print, and how they end.
 
 use crate::dataset::LeftOut;
-use crate::embed::EmbedSummary;
 use crate::error::{CommandOutcome, Error};
 use crate::headline::{HeadlineRate, headline};
 use crate::metrics::{self, Judged, Metrics};
@@ -10,13 +9,13 @@ use crate::run::{Evaluated, RunDirectory};
 use crate::terminal::say;
 use crate::text_table::TextTable;
 
-/// Fails a run without a single embedding.
-pub(super) fn any_embedded(run: &RunDirectory, summary: &EmbedSummary) -> Result<(), Error> {
-    if summary.embedded > 0 {
+/// Fails a run of so many faces of which not one is embedded.
+pub(super) fn any_embedded(run: &RunDirectory, faces: usize, embedded: usize) -> Result<(), Error> {
+    if embedded > 0 {
         return Ok(());
     }
     let file = run.file(RunDirectory::FAILURES).display().to_string();
-    Err(Error::NothingEmbedded { faces: summary.rows, file })
+    Err(Error::NothingEmbedded { faces, file })
 }
 
 /// How a command ends after an evaluation.

@@ -2,16 +2,21 @@
 
 use serde_json::Value as Json;
 
+use super::as_written;
 use super::schema::{SCHEMA, SchemaKind, kind, resolved};
 use super::types::ExperimentConfig;
-use crate::numbers::as_json;
 
 static UNKNOWN: Json = Json::Null;
 
-/// The config as data, with its defaults; `threads: null` becomes `threads: all cores`.
+/// The config as a file spells it, with its defaults; `threads: null` becomes `threads: all cores`, and a list of plain
+/// values one text.
 #[must_use]
 pub fn in_words(config: &ExperimentConfig) -> Json {
-    fill(&as_json(config), &SCHEMA).unwrap_or_default()
+    let mut filled = fill(&as_written(config), &SCHEMA).unwrap_or_default();
+    if config.preprocess.profile == "custom" {
+        filled["preprocess"]["profile"] = "custom: the parts below".into();
+    }
+    filled
 }
 
 /// `written` is the schema of `value` where it is written, with its own `x-default`.
@@ -23,6 +28,12 @@ fn fill(value: &Json, written: &'static Json) -> Option<Json> {
             let filled: serde_json::Map<_, _> =
                 entries.iter().filter_map(|(name, value)| Some((name.clone(), fill(value, below(name))?))).collect();
             (!filled.is_empty()).then_some(Json::Object(filled))
+        }
+        // `--set` takes such a list as a whole.
+        Json::Array(items) if !items.is_empty() && items.iter().all(|item| !item.is_object() && !item.is_array()) => {
+            let items: Vec<_> =
+                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+            Some(format!("[{}]", items.join(", ")).into())
         }
         Json::Array(items) if !items.is_empty() => {
             let each = if let SchemaKind::List(each) = kind(resolved(written).1) { each } else { &UNKNOWN };

@@ -87,7 +87,9 @@ fn understand(
         Value::Null => {
             return Err(Diagnostic::new("the config is empty")
                 .at(&file, None)
-                .help("it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example")
+                .help(
+                    "it needs at least `name`, `dataset` and `weights`; `facevault guide config-keys` lists every key",
+                )
                 .into());
         }
         ref other => {

@@ -12,6 +12,7 @@
 //! description, default and check. Then run `just schema`, which rewrites `configs/schema.json` and the tables.
 
 mod ablation;
+mod as_written;
 mod diagnostics;
 mod in_words;
 mod load;
@@ -29,6 +30,7 @@ pub mod types;
 mod validate;
 mod wire;
 
+pub use as_written::as_written;
 pub use diagnostics::ConfigError;
 pub use in_words::in_words;
 pub use load::{Loaded, load, load_stored};

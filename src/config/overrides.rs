@@ -13,6 +13,14 @@ pub(super) fn apply(tree: &mut Node, source: &Source) -> Result<(), Diagnostic> 
     put(tree, &keys, 0, value, source)
 }
 
+/// The dotted key and the value of an override that has been applied before; `None` for another text.
+pub(super) fn read(text: &str) -> Option<(String, serde_json::Value)> {
+    let source = Source::set(1, text.to_owned());
+    let (_, value_at) = split(&source).ok()?;
+    let value = tree::parse(&text[value_at..], &source, 0).ok()?;
+    Some((text[..value_at - 1].to_owned(), value.json()))
+}
+
 /// The keys of the path, and where the value starts in the text, bytes.
 ///
 /// Names of metrics may contain dots and an `=` (`expect.tar@fmr=1e-3.min=0.9`): each is one key.

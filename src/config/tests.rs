@@ -116,7 +116,7 @@ fn a_message_shows_the_place_and_what_to_do() {
     assert_snapshot!(understood("", &[]).unwrap_err(), @r"
     error: the config is empty
      --> config.yaml
-      = help: it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example
+      = help: it needs at least `name`, `dataset` and `weights`; `facevault guide config-keys` lists every key
     ");
 }
 
@@ -574,7 +574,9 @@ fn wrong_overrides() {
 fn broken_yaml() {
     assert_snapshot!(refused_with("embed: {batch_size: 4"), @"config.yaml:4:8 `{`: not valid YAML: unclosed bracket '{'");
     assert_snapshot!(refused_with("embed:\n  batch_size: 4\n threads: 2\n"), @"config.yaml:6:2 `t`: not valid YAML: while parsing a block mapping, did not find expected key");
-    assert_snapshot!(refused_with("embed:\n\tbatch_size: 4\n"), @"config.yaml:5:2 `b`: not valid YAML: tabs disallowed within this context (block indentation)");
+    assert_snapshot!(refused_with("embed:\n\tbatch_size: 4\n"), @"config.yaml:5:1 ` `: line 5 is indented with a tab, which YAML does not allow | indent with spaces");
+    // The parser points at the line before, where the text that the tab continues stands.
+    assert_snapshot!(refused_with("seed: 1\n\tthreads: 4\n"), @"config.yaml:5:1 ` `: line 5 is indented with a tab, which YAML does not allow | indent with spaces");
     assert_snapshot!(refused_with("seed: 1\nseed: 2\n"), @"config.yaml:5:1 `seed`: the key `seed` is given twice");
     assert_snapshot!(refused_with("embed: {threads: 1, threads: 2}"), @"config.yaml:4:21 `threads`: the key `threads` is given twice");
     assert_snapshot!(refused_with("seed: *nowhere"), @"config.yaml:4:7 `*`: not valid YAML: alias references unknown anchor");
@@ -583,8 +585,8 @@ fn broken_yaml() {
 
 #[test]
 fn files_that_are_no_config() {
-    assert_snapshot!(refused(""), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example");
-    assert_snapshot!(refused("# only a comment\n"), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; configs/demo.yaml is an example");
+    assert_snapshot!(refused(""), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; `facevault guide config-keys` lists every key");
+    assert_snapshot!(refused("# only a comment\n"), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; `facevault guide config-keys` lists every key");
     let bytes = b"name: small\ndescription: caf\xe9\n";
     let error = load_stored(bytes, Path::new("config.yaml"), &[], Path::new("/")).unwrap_err();
     assert_snapshot!(error, @r#"

@@ -138,10 +138,25 @@ pub(super) fn parse(text: &str, source: &Source, offset: usize) -> Result<Node, 
         with_snippet: false,
     };
     let located: Located = serde_yaml::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().map(|location| source.place(&location, offset));
-        Diagnostic::new(explain(&error)).at(source, place)
+        let (said, place) = (explain(&error), error.location().map(|location| source.place(&location, offset)));
+        // The parser may point at what stands before the tab.
+        match tab(text, source).filter(|_| said.contains("tab")) {
+            Some(place) => {
+                Diagnostic::new(format!("line {} is indented with a tab, which YAML does not allow", place.line))
+                    .at(source, Some(place))
+                    .help("indent with spaces")
+            }
+            None => Diagnostic::new(said).at(source, place),
+        }
     })?;
     Ok(located.resolve(source, offset))
+}
+
+/// The first tab that a line is indented with.
+fn tab(text: &str, source: &Source) -> Option<Place> {
+    let indent = |line: &str| line[..line.len() - line.trim_start().len()].chars().position(|c| c == '\t');
+    let (line, at) = text.lines().enumerate().find_map(|(line, text)| Some((line, indent(text)?)))?;
+    Some(Place { source: source.index(), line: line + 1, column: at + 1, width: 1 })
 }
 
 /// A parser's error in one sentence of this project.

@@ -53,6 +53,17 @@ pub enum DatasetError {
         /// What it contains instead.
         left_out: LeftOut,
     },
+    /// The pictures of identities are one folder deeper.
+    #[error(
+        "no faces in {}: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to {}",
+        root.display(),
+        inside.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ")
+    )]
+    OneLevelTooHigh {
+        root: PathBuf,
+        /// Its folders that have the layout of identity folders.
+        inside: Vec<PathBuf>,
+    },
     /// A file name that cannot become an id.
     #[error("the name of {path} {rule}; rename it, because ids are made from names")]
     Name { path: String, rule: &'static str },

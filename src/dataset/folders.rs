@@ -2,7 +2,7 @@
 //! `<root>/metadata.csv` names the pictures.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::image_folder::{self, METADATA};
 use super::left_out::{LeftOut, LeftOutReason};
@@ -41,12 +41,29 @@ pub(super) fn list(root: &Path, tables: &Tables, context: &OpenContext<'_>) -> R
     } else {
         let faces = identities(root, &is_table, &mut left_out, context)
             .and_then(|pictures| faces(pictures, &root.display().to_string(), &left_out))
-            .map_err(|error| image_folder::explain(error, &metadata))?;
+            .map_err(|error| one_level_too_high(root, image_folder::explain(error, &metadata)))?;
         (faces, SourceTable::default())
     };
     let mut manifest = Manifest { faces, root: root.into(), table, left_out, ..Manifest::default() };
     tables::attach(&mut manifest, &files, context)?;
     Ok(manifest)
+}
+
+/// Names the folders in the root that have identity folders, if that is why it has no pictures.
+fn one_level_too_high(root: &Path, error: DatasetError) -> DatasetError {
+    if !matches!(error, DatasetError::NoPictures { .. }) {
+        return error;
+    }
+    let folders = |path: &Path| -> Vec<PathBuf> {
+        let entries = listing::sorted(path).unwrap_or_default();
+        entries.iter().map(std::fs::DirEntry::path).filter(|path| path.is_dir()).collect()
+    };
+    let has_picture = |path: &PathBuf| {
+        let look = |entry: &std::fs::DirEntry| listing::look(entry, &listing::name(entry)?);
+        listing::list(path).unwrap_or_default().iter().any(|entry| matches!(look(entry), Ok(EntryKind::Picture)))
+    };
+    let inside: Vec<_> = folders(root).into_iter().filter(|folder| folders(folder).iter().any(has_picture)).collect();
+    if inside.is_empty() { error } else { DatasetError::OneLevelTooHigh { root: root.into(), inside } }
 }
 
 /// Counts what an image folder contains besides the pictures in its table.

@@ -35,8 +35,8 @@ fn tiles(found: &AblationResult) -> Vec<HeadlineNumber> {
         Some(HeadlineNumber::estimate(label, found.metric.quantity, variant.value.as_ref()?))
     };
     tiles.extend(found.variants.first().and_then(|variant| value("As configured", variant)));
-    if let Some(Change { pairs, effect: Some(effect), .. }) = &found.total {
-        tiles.extend(value("With all steps", &found.variants[pairs[0].1]));
+    if let Some(Change { step, pairs, effect: Some(effect), .. }) = &found.total {
+        tiles.extend(value(&format!("With {step}"), &found.variants[pairs[0].1]));
         let TableCell { text, note, .. } = difference(found, Some(effect));
         tiles.push(HeadlineNumber::new("Change", text, format!("{note} {}", verdict(effect)).trim_start().into()));
     }

@@ -28,7 +28,7 @@ pub(super) fn page(comparison: &RunComparison) -> Result<Page, ReportError> {
             differences(comparison),
             distributions(comparison)?,
             errors(comparison)?,
-            paired::embeddings(comparison, found),
+            paired::embeddings(found),
             paired::ranking(comparison, found),
             paired::speed(comparison),
             metrics(comparison),
@@ -193,7 +193,7 @@ fn overlay(comparison: &RunComparison, title: &str, of: fn(&Bin) -> u64) -> Resu
         "One line per run; each encloses the same area. A run is better when its genuine pairs lie further right and its impostor pairs are narrower around zero.",
         "Lines that look alike can still differ in their tails, which decide the error rates.",
     ];
-    Exhibit::figure(title, &chart, legend(comparison), caption, table)
+    Exhibit::figure(title, &chart, legend(comparison), caption, table.stacked())
 }
 
 /// Bins of width 0.1 over [−1, 1].
@@ -235,6 +235,7 @@ fn errors(comparison: &RunComparison) -> Result<Section, ReportError> {
         "Interval bands are omitted because they would hide each other; the intervals are in the table of metrics. Where lines cross, different runs are better at different thresholds. The lowest rates rest on a handful of pairs.",
     ];
     let chart = Chart { x, y, layers };
-    let figure = Exhibit::figure("Detection error trade-off (DET)", &chart, legend(comparison), caption, table)?;
+    let figure =
+        Exhibit::figure("Detection error trade-off (DET)", &chart, legend(comparison), caption, table.stacked())?;
     Ok(Section::new("errors", "Error rates").with(figure))
 }

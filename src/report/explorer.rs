@@ -369,7 +369,7 @@ mod tests {
         let Readout { threshold, true_accepts, tar, fnmr, false_accepts, fmr, one_in, .. } = explorer.readout;
         assert_snapshot!(
             format!("{threshold}: {true_accepts} ({tar}), {fnmr} missed, {false_accepts} ({fmr}, {one_in})"),
-            @"0.3097: 386,307 (99.68%), 0.32% missed, 28,978 (0.32%, about 1 in 311)"
+            @"0.3499: 384,829 (99.30%), 0.70% missed, 8,994 (0.100%, about 1 in 1,000)"
         );
         let pressed = explorer.buttons.iter().find(|button| button.point == explorer.start);
         assert_eq!(pressed.map(|button| button.name.as_str()), Some("FMR 0.1%"));

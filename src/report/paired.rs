@@ -147,24 +147,14 @@ fn forest(
         "Each interval answers one question; among many intervals, some miss by chance. Rates that these pairs cannot resolve have no line; d′ is in the table.",
     ];
     let chart = Chart { x: ChartAxis::linear(axis, low - 0.05 * span, right), y, layers };
-    Exhibit::figure(title, &chart, legend, caption, table).map(Some)
+    Exhibit::figure(title, &chart, legend, caption, table.stacked()).map(Some)
 }
 
 /// How far each face's embedding moved.
-pub(super) fn embeddings(comparison: &RunComparison, paired: &Paired) -> Section {
+pub(super) fn embeddings(paired: &Paired) -> Section {
     let mut table = DataTable::new(
         "Cosine between a face's embeddings in [1] and in another run",
-        &[
-            "run",
-            "#lowest",
-            "#0.1% of faces below",
-            "#1%",
-            "#5%",
-            "#median",
-            "#mean",
-            "#identical",
-            "#other nearest face",
-        ],
+        &["run", "#lowest", "#0.1% below", "#1%", "#5%", "#median", "#mean", "#identical", "#other nearest"],
     );
     let mut worst = DataTable::new("Faces that moved most", &["face", "run", "#cosine"]).folded();
     let mut text = Vec::new();
@@ -182,7 +172,7 @@ pub(super) fn embeddings(comparison: &RunComparison, paired: &Paired) -> Section
                     or_dash(found.map(|quantile| format!("{:.6}", quantile.cosine)))
                 };
                 table.row([
-                    format!("{} {}", run_number(run), comparison.runs[run]),
+                    run_number(run),
                     format!("{min:.6}"),
                     at(0.001),
                     at(0.01),
@@ -200,10 +190,10 @@ pub(super) fn embeddings(comparison: &RunComparison, paired: &Paired) -> Section
         }
     }
     table.note = format!(
-        "A cosine of 1 is the same direction. Other nearest face: the face's nearest neighbour among all other faces here differs from the one in [1]{}; between faces that are almost equally near, that says little.",
+        "A cosine of 1 is the same direction. 0.1% below: that share of the faces is below. Other nearest: the face's nearest neighbour among all other faces here differs from the one in [1]{}; between faces that are almost equally near, that says little.",
         if sampled { ", for a seeded sample of faces" } else { "" }
     );
-    Section::new("embeddings", "The same faces").texts(text).with(table.stacked()).with(worst)
+    Section::new("embeddings", "The same faces").texts(text).with(table.stacked()).with(worst.stacked())
 }
 
 /// Whether [`embeddings`] names faces.

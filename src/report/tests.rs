@@ -474,7 +474,7 @@ fn throughput(number: f64) -> crate::throughput::Throughput {
         source: source.map(Into::into),
         absent: absent.map(Into::into),
     };
-    let tar = vec![Tar { far: 0.1, tar: 0.9 }];
+    let tar = vec![Tar { fmr: 0.1, tar: 0.9 }];
     Throughput {
         schema: 2,
         config: "small".into(),

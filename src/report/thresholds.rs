@@ -6,13 +6,13 @@ use crate::compare::{EffectVerdict, KeptRate, KeptThreshold, RunComparison, Thre
 use crate::numbers::Quantity::{Cosine, Rate};
 
 pub(super) fn section(comparison: &RunComparison, thresholds: &Thresholds) -> Section {
-    let columns = ["for an FMR of", "run", "#threshold"];
-    let mut table = DataTable::new("Thresholds on the same pairs", &columns).stacked();
+    let mut table = DataTable::new("Thresholds on the same pairs, by FMR", &["run"]).stacked();
     for at in &thresholds.at {
-        for (run, threshold) in at.runs.iter().enumerate() {
-            let (rate, number) = (target(at.target_fmr), run_number(run));
-            table.row([rate.into(), number.into(), TableCell::estimate(Cosine, threshold)]);
-        }
+        table.column(&format!("#{}", target(at.target_fmr)));
+    }
+    for run in 0..comparison.runs.len() {
+        let own = thresholds.at.iter().map(|at| TableCell::estimate(Cosine, &at.runs[run]));
+        table.row(std::iter::once(run_number(run).into()).chain(own));
     }
     table.note = "The lowest threshold at which the FMR is not above the rate; a pair matches if its cosine reaches it. The interval is where other people of the same kind would put it.".into();
     let kept = thresholds.kept.as_ref();
@@ -20,13 +20,14 @@ pub(super) fn section(comparison: &RunComparison, thresholds: &Thresholds) -> Se
         let runs = comparison.runs.iter().enumerate().skip(1);
         runs.map(|(run, name)| sentence(&format!("{} {name}: {}", run_number(run), kept.sentence(run))))
     });
-    Section::new("thresholds", "Thresholds").texts(sentences).with_all(kept.map(keeping)).with(table)
+    let section = Section::new("thresholds", "Thresholds").texts(sentences).with_all(kept.map(keeping));
+    if thresholds.at.is_empty() { section } else { section.with(table) }
 }
 
 /// Both error rates of every run at the first run's threshold.
 fn keeping(kept: &KeptThreshold) -> DataTable {
     let caption = format!("At the threshold of [1], {}", Cosine.value(kept.threshold));
-    let columns = ["run", "#FMR", "#minus [1]", "#FNMR", "#minus [1]", "#own threshold"];
+    let columns = ["run", "#FMR", "#minus [1]", "#FNMR", "#minus [1]"];
     let mut table = DataTable::new(caption, &columns).stacked();
     let change = |rate: &KeptRate| match &rate.change {
         Some(change) => TableCell::with_note(Rate.effect(&change.difference), change.verdict.name()),
@@ -43,7 +44,6 @@ fn keeping(kept: &KeptThreshold) -> DataTable {
                 change(fmr),
                 TableCell::estimate(Rate, &fnmr.rate),
                 change(fnmr),
-                TableCell::estimate(Cosine, &rates.own_threshold),
             ],
         );
     }

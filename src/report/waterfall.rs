@@ -159,7 +159,10 @@ fn waterfall_rows(found: &AblationResult) -> Vec<WaterfallRow> {
         }
         Design::Steps => {
             let first = whole(&found.variants[0].name, 0);
-            let last = whole("with all steps", found.variants.len() - 1);
+            let last = match &found.total {
+                Some(Change { step, pairs, .. }) => whole(&format!("with {step}"), pairs[0].1),
+                None => whole("with all steps", found.variants.len() - 1),
+            };
             std::iter::once(first).chain(steps.map(|one| change(one, from(one)))).chain([last]).collect()
         }
     }
@@ -294,4 +297,20 @@ fn label(name: &str, result: &str) -> String {
         return format!("{name}: {result}");
     }
     format!("{}…: {result}", name.chars().take(room - 1).collect::<String>().trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ablation::tests::ablation;
+    use crate::config::Design;
+    use crate::report::render_ablation;
+
+    #[test]
+    fn the_sum_is_over_the_steps_that_were_measured() {
+        let html = |values: &[Option<f64>]| render_ablation(&ablation(Design::Steps, 2, values, 0.005)).unwrap();
+        let page = html(&[Some(0.10), Some(0.12), None]);
+        assert!(page.contains("step 2: not measured") && page.contains("with the measured steps: 12.00%"), "{page}");
+        assert!(page.contains("With the measured steps") && !page.contains("ith all steps"), "the tile too");
+        assert!(html(&[Some(0.10), Some(0.12), Some(0.09)]).contains("with all steps: 9.00%"));
+    }
 }

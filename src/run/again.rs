@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{PreparedRun, RunContext, RunDirectory, RunError, arithmetic, command, stored};
+use super::{PreparedRun, RunContext, RunDirectory, RunError, arithmetic, command, experiments_option, stored};
 use crate::dataset::Manifest;
 use crate::plan::{self, RunPlan};
 use crate::provenance::Provenance;
@@ -17,6 +17,7 @@ impl RunContext<'_> {
             let (changed, remedy) = changes(run, &prepared)?;
             let other = prepared.directory.name();
             let command = command(&run.json::<Provenance>(RunDirectory::PROVENANCE)?.config);
+            let command = command + &experiments_option(self.experiments);
             return Err(RunError::AnotherRun { run: run.name(), changed, other, command, remedy });
         }
         // The run may be in another folder than new runs.

@@ -74,14 +74,14 @@ pub(super) fn remedy_here(
     plan: &RunPlan,
     origin: &ConfigOrigin,
 ) -> String {
-    let run = run.name();
+    let (folder, run) = (run.folder(), run.name());
     let Some(kernels) = kernels(config, plan) else {
         return format!("no kernels on this machine reproduce {run}: resume it where it was started");
     };
     let mut origin = origin.clone();
     origin.overrides.retain(|text| !text.starts_with(KEY));
     origin.overrides.push(format!("{KEY}{}", kernels.name()));
-    let command = super::command(&origin);
+    let command = super::command(&origin) + &super::experiments_option(folder);
     format!("`embed.kernels: {}` reproduces {run}: resume it with `{command}`", kernels.name())
 }
 

@@ -36,20 +36,21 @@ impl PreparedRun {
             let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
             let here = Build::current().revision;
             // A crashed session has embedded 0 faces, whatever it has committed.
-            let other = provenance.sessions.iter().any(|session| session.revision.as_deref() != Some(&here));
-            let begun = !provenance.sessions.is_empty() || provenance.adopted_from.is_some();
-            if provenance.adopted_from.is_some() || other || (begun && !is_commit(&here)) {
-                let mut builds: Vec<_> = provenance
-                    .embedding_sessions()
-                    .filter_map(|session| session.revision.as_deref())
-                    .map(short)
-                    .collect();
-                builds.dedup();
-                let builds = if builds.is_empty() { "an unknown build".into() } else { builds.join(", ") };
+            let other = provenance.sessions.iter().find(|session| session.revision.as_deref() != Some(&here));
+            let begun = provenance.sessions.first();
+            let not_ours = match (&provenance.adopted_from, other.or(begun)) {
+                (Some(adopted), _) => Some(format!("has the embeddings of {}", adopted.run)),
+                (None, Some(session)) if other.is_some() || !is_commit(&here) => {
+                    let build = session.revision.as_deref().map_or_else(|| "an unknown build".into(), short);
+                    Some(format!("was embedded by {build}"))
+                }
+                _ => None,
+            };
+            if let Some(how) = not_ours {
                 return Err(RunError::NotFresh {
                     run: run.name(),
                     path: run.path().to_owned(),
-                    builds,
+                    how,
                     here: short(&here),
                 });
             }

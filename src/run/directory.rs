@@ -104,6 +104,11 @@ impl RunDirectory {
         Ok(runs)
     }
 
+    /// The folder it is in.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -111,6 +116,14 @@ impl RunDirectory {
     pub fn name(&self) -> String {
         let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         absolute.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    /// How a command names the run: by its name in the folder that commands look in, otherwise by its path.
+    pub fn argument(&self) -> String {
+        if self.folder() == Path::new(DEFAULT_FOLDER) {
+            return self.name();
+        }
+        quoted(&self.path.display().to_string())
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -136,6 +149,23 @@ impl RunDirectory {
         text.push(b'\n');
         Ok(files::commit_bytes(&path, &text)?)
     }
+}
+
+/// Where commands look for runs.
+pub(crate) const DEFAULT_FOLDER: &str = "experiments";
+
+/// `--experiments DIR` for a suggested command, with a space before it; empty for the folder that commands look in.
+pub(crate) fn experiments_option(folder: &Path) -> String {
+    if folder == Path::new(DEFAULT_FOLDER) {
+        return String::new();
+    }
+    format!(" --experiments {}", quoted(&folder.display().to_string()))
+}
+
+/// A word of a command line, in quotes where a shell needs them.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "._-=/:@+,".contains(c));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The name of a run's config: that of the run without its digest.
@@ -180,10 +210,10 @@ mod tests {
           lfw-box-aligned-55ff  damaged
         ");
         let error = find("deno-11").unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
-        insta::assert_snapshot!(error, @"no run `deno-11` in DIR; `facevault runs` lists all runs");
+        insta::assert_snapshot!(error, @"no run `deno-11` in DIR; `facevault runs --experiments DIR` lists all runs");
         fs::create_dir(folder.path().join("notes")).unwrap();
         let error = |text: &str| find(text).unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
-        insta::assert_snapshot!(error("notes"), @"DIR/notes is not a run directory: it has no plan.json; `facevault runs` lists the runs in DIR");
+        insta::assert_snapshot!(error("notes"), @"DIR/notes is not a run directory: it has no plan.json; `facevault runs --experiments DIR` lists the runs in DIR");
         insta::assert_snapshot!(error(folder.path().to_str().unwrap()), @"DIR is not a run directory: it has no plan.json; its runs: `facevault runs --experiments DIR`");
     }
 

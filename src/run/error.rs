@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::experiments_option;
 use crate::compare::CompareError;
 use crate::config::ConfigError;
 use crate::dataset::DatasetError;
@@ -49,16 +50,18 @@ pub enum RunError {
     #[error(transparent)]
     Compare(#[from] CompareError),
     #[error("no run `{text}` in {}{}", folder.display(), match near {
-        Some(near) => format!("; did you mean `{near}`? `facevault runs` lists all runs"),
-        None if *empty => "; it holds no runs: create one with `facevault experiment CONFIG`".into(),
-        None => "; `facevault runs` lists all runs".into(),
+        Some(near) => format!("; did you mean `{near}`? `facevault runs{}` lists all runs", experiments_option(folder)),
+        None if *empty => {
+            format!("; it holds no runs: create one with `facevault experiment CONFIG{}`", experiments_option(folder))
+        }
+        None => format!("; `facevault runs{}` lists all runs", experiments_option(folder)),
     })]
     NoSuchRun { text: String, folder: PathBuf, near: Option<String>, empty: bool },
     /// A folder that exists, without a run in it; `holds` if its subfolders are runs.
     #[error("{} is not a run directory: it has no plan.json; {}", path.display(), if *holds {
-        format!("its runs: `facevault runs --experiments {}`", path.display())
+        format!("its runs: `facevault runs{}`", experiments_option(path))
     } else {
-        format!("`facevault runs` lists the runs in {}", folder.display())
+        format!("`facevault runs{}` lists the runs in {}", experiments_option(folder), folder.display())
     })]
     NotARun { path: PathBuf, folder: PathBuf, holds: bool },
     /// Several runs belong to this config or have this prefix.
@@ -81,6 +84,12 @@ pub enum RunError {
     Seal { path: PathBuf, line: usize },
     #[error("{run} is not {missing} yet; {remedy}")]
     NotYet { run: String, missing: &'static str, remedy: String },
+    /// An evaluated run without two kinds of pairs.
+    #[error(
+        "{run} has no metrics, because nothing in it could be compared; `facevault evaluate {argument}` says why, and a \
+         dataset with two pictures of each of two people or more has a report"
+    )]
+    NothingCompared { run: String, argument: String },
     #[error("{} contradicts the rest of the run: {rule}; `facevault verify` lists every problem", path.display())]
     Inconsistent { path: PathBuf, rule: String },
     #[error(
@@ -141,11 +150,11 @@ pub enum RunError {
     NoProtocol { run: String, protocol: String },
     /// `--fresh`, and a run that another build may have embedded.
     #[error(
-        "`--fresh` replaces no run: {run} was embedded by {builds}, and this is {here}; give the new run a name \
+        "`--fresh` replaces no run: {run} {how}, and this build is {here}; give the new run a name \
          (`--set name=…`) or a folder (`--experiments DIR`) of its own, or delete {}",
         path.display()
     )]
-    NotFresh { run: String, path: PathBuf, builds: String, here: String },
+    NotFresh { run: String, path: PathBuf, how: String, here: String },
     #[error("interrupted; {resume}")]
     Interrupted { resume: String },
 }

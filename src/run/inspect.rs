@@ -11,6 +11,7 @@ use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkRecord, EmbeddingMatrix, FailedFace};
 use crate::evaluate::Benchmarks;
 use crate::files;
+use crate::metrics::Metrics;
 use crate::preprocess::Mirror;
 use crate::provenance::Provenance;
 use crate::quality::Quality;
@@ -131,6 +132,8 @@ pub struct Lookup {
     pub identity_id: Option<String>,
     /// L2 length of its embedding.
     pub norm: f64,
+    /// Where this run accepts a pair; null before its evaluation, or where its pairs are too few to resolve any rate.
+    pub threshold: Option<LookupThreshold>,
     /// The most similar other faces, nearest first.
     pub neighbours: Vec<Neighbour>,
 }
@@ -146,6 +149,26 @@ pub struct Neighbour {
     pub identity_id: Option<String>,
     /// Cosine of the two embeddings.
     pub cosine: f32,
+    /// Whether the cosine reaches the threshold; null without one.
+    pub accepted: Option<bool>,
+}
+
+/// The run's operating threshold: at a false match rate of 1e-3, or at the next higher one that its pairs resolve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct LookupThreshold {
+    /// A pair is accepted from this cosine on.
+    pub cosine: f64,
+    /// Its target false match rate.
+    pub target_fmr: f64,
+}
+
+fn threshold(run: &RunDirectory) -> Result<Option<LookupThreshold>, RunError> {
+    if !run.has(RunDirectory::METRICS) {
+        return Ok(None);
+    }
+    let metrics: Metrics = run.json(RunDirectory::METRICS)?;
+    let point = metrics.operating();
+    Ok(point.and_then(|point| Some(LookupThreshold { cosine: point.threshold?, target_fmr: point.target_fmr })))
 }
 
 /// Finds a face in an embedded run. Fails with [`RunError::NoSuchFace`] with the nearest id, [`RunError::FailedFace`]
@@ -167,6 +190,7 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
     faces.check_matrix(run, &matrix)?;
     let face = |row: usize| &faces.manifest.faces[faces.rows[row]];
     let norm = matrix.row(row).iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    let threshold = threshold(run)?;
     let neighbours = similarity::nearest(&matrix.data, matrix.dimension, row, neighbours)
         .into_iter()
         .map(|(row, cosine)| Neighbour {
@@ -174,8 +198,9 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
             face_id: face(row).face_id.clone(),
             identity_id: face(row).identity_id.clone(),
             cosine,
+            accepted: threshold.map(|threshold| f64::from(cosine) >= threshold.cosine),
         })
         .collect();
     let identity_id = face(row).identity_id.clone();
-    Ok(Lookup { run: run.name(), face_id: face_id.into(), row, identity_id, norm, neighbours })
+    Ok(Lookup { run: run.name(), face_id: face_id.into(), row, identity_id, norm, threshold, neighbours })
 }

@@ -28,12 +28,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use builds::{embedded_by, other_build};
-pub(crate) use directory::RunDirectory;
+use directory::quoted;
+pub(crate) use directory::{DEFAULT_FOLDER, RunDirectory, experiments_option};
 pub(crate) use error::RunError;
 pub(crate) use exemplars::exemplars;
 use failures::failures_in;
 pub(crate) use failures::{Failures, failures};
-pub(crate) use inspect::{EmbeddedFaces, Lookup, lookup};
+pub(crate) use inspect::{EmbeddedFaces, Lookup, LookupThreshold, lookup};
 pub(crate) use list::{RunRow, RunState, list};
 pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
 pub(crate) use missing_landmarks::MissingLandmarks;
@@ -435,6 +436,13 @@ impl RunContext<'_> {
     }
 }
 
+/// Numbers of a run's faces and of those with an embedding.
+pub(crate) fn embedded(run: &RunDirectory) -> Result<(usize, usize), RunError> {
+    let records = embed::read_records(run.path())?;
+    let sum = |of: fn(&ChunkRecord) -> usize| records.iter().map(of).sum();
+    Ok((sum(|chunk| chunk.rows), sum(|chunk| chunk.embedded)))
+}
+
 /// Files in a run's dataset folders that are not faces.
 pub(crate) fn left_out(run: &RunDirectory) -> Result<LeftOut, RunError> {
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
@@ -444,7 +452,11 @@ pub(crate) fn left_out(run: &RunDirectory) -> Result<LeftOut, RunError> {
 /// What a comparison needs of an evaluated run. Fails with [`RunError::NotYet`] before the evaluation.
 pub(crate) fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
     if !run.has(RunDirectory::METRICS) {
-        return Err(not_yet(run, "evaluated", "evaluate"));
+        return Err(if run.has(RunDirectory::SEALED) {
+            RunError::NothingCompared { run: run.name(), argument: run.argument() }
+        } else {
+            not_yet(run, "evaluated", "evaluate")
+        });
     }
     let plan: serde_json::Value = run.json(RunDirectory::PLAN)?;
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
@@ -473,7 +485,7 @@ fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {
     Ok(stored(run)?.1.config)
 }
 
-/// The command that computes a run.
+/// The command that computes a run in the folder that commands look in.
 pub(crate) fn command(origin: &ConfigOrigin) -> String {
     let path = origin.path.strip_prefix(&origin.working_directory).unwrap_or(&origin.path);
     command_line(path, &origin.overrides)
@@ -482,15 +494,12 @@ pub(crate) fn command(origin: &ConfigOrigin) -> String {
 /// The command that runs a config with overrides.
 pub(crate) fn command_line(path: &Path, overrides: &[String]) -> String {
     let mut words = vec![format!("facevault experiment {}", path.display())];
-    for text in overrides {
-        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-=/:@+,".contains(c));
-        words.push(if plain { format!("--set {text}") } else { format!("--set '{}'", text.replace('\'', r"'\''")) });
-    }
+    words.extend(overrides.iter().map(|text| format!("--set {}", quoted(text))));
     words.join(" ")
 }
 
 fn not_yet(run: &RunDirectory, missing: &'static str, verb: &str) -> RunError {
-    RunError::NotYet { run: run.name(), missing, remedy: format!("run `facevault {verb} {}`", run.name()) }
+    RunError::NotYet { run: run.name(), missing, remedy: format!("run `facevault {verb} {}`", run.argument()) }
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -41,7 +41,7 @@ impl RunContext<'_> {
             return Err(RunError::NotYet {
                 run: run.name(),
                 missing: "sealed",
-                remedy: format!("finish it with `facevault embed {0}` and `facevault evaluate {0}`", run.name()),
+                remedy: format!("finish it with `facevault embed {0}` and `facevault evaluate {0}`", run.argument()),
             });
         }
         let check = |rule, found: Result<Vec<String>, RunError>| Check {

@@ -22,15 +22,15 @@ pub struct Separation {
     pub eer: f64,
     /// Without observed errors: the rate at which 95% of such samples would have shown one.
     pub eer_bound: Option<f64>,
-    /// True accept rates at the false accept rates that the pairs can resolve.
+    /// True accept rates at the false match rates that the pairs can resolve.
     pub tar: Vec<Tar>,
 }
 
-/// True accept rate at one false accept rate.
+/// True accept rate at one false match rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Tar {
-    /// Highest false accept rate allowed.
-    pub far: f64,
+    /// Highest false match rate allowed.
+    pub fmr: f64,
     pub tar: f64,
 }
 
@@ -47,9 +47,9 @@ pub fn separation(data: &[f32], dimension: usize, population: &Population<'_>) -
     let (eer, _) = Roc { genuine: &genuine, impostor: &impostor }.eer();
     let tar = TARGETS
         .into_iter()
-        .map(|far| (far, allowed(far, quota.impostor)))
+        .map(|fmr| (fmr, allowed(fmr, quota.impostor)))
         .filter(|(_, matches)| *matches > 0)
-        .map(|(far, matches)| Tar { far, tar: genuine.rate(impostor.lowest_edge(matches)) })
+        .map(|(fmr, matches)| Tar { fmr, tar: genuine.rate(impostor.lowest_edge(matches)) })
         .collect();
     let eer_bound = (eer == 0.0).then(|| upper_bound_of_none(quota.genuine.min(quota.impostor) as f64, LEVEL));
     Some(Separation { genuine: quota.genuine, impostor: quota.impostor, eer, eer_bound, tar })
@@ -74,7 +74,7 @@ mod tests {
     fn people_who_are_apart_have_no_errors_and_a_bound() {
         let found = judged(&[1.0, 0.0, 0.8, 0.6, -1.0, 0.0, -0.8, 0.6], &["a", "a", "b", "b"]).unwrap();
         assert_eq!((found.genuine, found.impostor, found.eer), (2, 4, 0.0));
-        assert!(found.eer_bound.is_some() && found.tar.is_empty(), "four pairs resolve no false accept rate");
+        assert!(found.eer_bound.is_some() && found.tar.is_empty(), "four pairs resolve no false match rate");
     }
 
     #[test]

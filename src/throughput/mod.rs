@@ -71,8 +71,9 @@ pub(crate) struct ThroughputRequest {
     pub end_to_end: bool,
 }
 
-/// Version of [`Throughput`]'s format. 2 added failed variants, the gate, energy and end-to-end passes.
-const SCHEMA: u32 = 2;
+/// Version of [`Throughput`]'s format. 2 added failed variants, the gate, energy and end-to-end passes; 3 calls the false
+/// match rate `fmr`.
+const SCHEMA: u32 = 3;
 
 /// The whole measurement, as printed by `throughput --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]

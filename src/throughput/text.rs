@@ -22,7 +22,7 @@ impl Separation {
     pub fn tar_text(&self) -> String {
         let rates = self.tar.iter();
         let words =
-            rates.map(|point| format!("{} at {}", Quantity::Rate.value(point.tar), Quantity::Rate.value(point.far)));
+            rates.map(|point| format!("{} at {}", Quantity::Rate.value(point.tar), Quantity::Rate.value(point.fmr)));
         words.collect::<Vec<_>>().join(", ")
     }
 }

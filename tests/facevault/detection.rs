@@ -55,8 +55,7 @@ fn a_photo_without_a_face_fails_with_the_reason_and_a_run_of_none_says_so() {
     let (stdout, _) = workspace.run(0, &["check", "config.yaml"]);
     assert!(stdout.contains("detector  mtcnn, facenet-pytorch's weights, embedded"), "{stdout}");
     assert!(stdout.lines().any(|line| line.starts_with("photos") && line.ends_with('3')), "{stdout}");
-    let thresholds: Vec<_> = stdout.lines().filter(|line| line.contains("detect.thresholds")).collect();
-    assert!(thresholds.len() == 3 && thresholds[0].ends_with(" 0.6"), "as written, not as a wider number: {stdout}");
+    assert!(stdout.contains(" [0.6, 0.7, 0.7]\n"), "as written, not as wider numbers: {stdout}");
     let (_, stderr) = workspace.run(1, &["experiment", "config.yaml"]);
     assert!(stderr.contains("mtcnn: 0 faces kept in 3 photos; 2 photos have no face to keep and fail"), "{stderr}");
     let failures = fs::read_to_string(workspace.only_run().join("failures.csv")).unwrap();
@@ -71,6 +70,16 @@ fn a_photo_without_a_face_fails_with_the_reason_and_a_run_of_none_says_so() {
     assert!(stderr.contains("no face to keep was found in any of the 3 photos"), "{stderr}");
     assert_eq!(fs::read_to_string(workspace.path("none/failures.csv")).unwrap().lines().count(), 4);
     schemas::check_table(&workspace.path("none/failures.csv"), "detections/failures.csv");
+    // As many failures as `experiment` accepts.
+    for (set, accepted) in
+        [("embed.max_failures=2", "2 (`embed.max_failures`)"), ("embed.on_error=fail", "none (`embed.on_error: fail`)")]
+    {
+        let (_, stderr) = workspace.run(1, &["detect", "config.yaml", "--out", "none", "-q", "--set", set]);
+        let told = format!("3 of 3 photos have no face to keep, and the config accepts {accepted}; the reasons are in");
+        assert!(stderr.contains(&told), "{stderr}");
+    }
+    let (_, stderr) = workspace.run(1, &["detect", "config.yaml", "--out", "none", "--set", "embed.max_failures=3"]);
+    assert!(stderr.contains("no face to keep was found in any of the 3 photos"), "{stderr}");
 }
 
 #[test]

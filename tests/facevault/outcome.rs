@@ -68,6 +68,65 @@ fn a_run_without_one_embedding_has_failed() {
 }
 
 #[test]
+fn what_cannot_be_evaluated_is_said_by_every_verb_and_none_sends_back() {
+    let workspace = folders(0, 4, "");
+    workspace.run(1, &["experiment", "config.yaml", "-q"]);
+    let (stdout, stderr) = workspace.run(1, &["evaluate", "small", "-q"]);
+    assert_eq!(stdout, "not evaluated: no face is embedded, but a comparison needs two\n");
+    assert!(stderr.starts_with("error: none of the 4 faces could be embedded; the reason of each is in "), "{stderr}");
+
+    // Embedded, but of one person: done, with the reason, also with `--quiet`.
+    let workspace = Workspace::synthetic(1, 3, "");
+    let elsewhere = ["--experiments", "my runs", "--reports", "pages", "-q"];
+    let (stdout, _) = workspace.run(0, &[&["experiment", "config.yaml"], &elsewhere[..]].concat());
+    assert!(stdout.contains("\nnot evaluated: all faces have the same identity"), "{stdout}");
+    let (stdout, _) = workspace.run(0, &[&["evaluate", "small"], &elsewhere[..]].concat());
+    assert!(stdout.starts_with("not evaluated: all faces have the same identity"), "{stdout}");
+    let (_, stderr) = workspace.run(1, &[&["report", "small"], &elsewhere[..]].concat());
+    assert!(
+        stderr.contains("has no metrics, because nothing in it could be compared; `facevault evaluate 'my runs/small-"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn suggested_commands_keep_the_folder_of_the_runs() {
+    let workspace = Workspace::synthetic(3, 3, "");
+    let elsewhere = ["--experiments", "elsewhere", "-q"];
+    workspace.run(0, &[&["embed", "config.yaml"], &elsewhere[..]].concat());
+    let told = |code, command: &[&str]| workspace.run(code, &[command, &elsewhere].concat()).1;
+    let error = told(1, &["report", "small"]);
+    let (_, command) = error.split_once("run `facevault ").unwrap();
+    let command: Vec<&str> = command.trim_end().trim_end_matches('`').split(' ').collect();
+    assert!(command[0] == "evaluate" && command[1].starts_with("elsewhere/small-"), "{error}");
+    workspace.run(0, &command);
+    assert!(told(2, &["verify", "other"]).contains("`facevault runs --experiments elsewhere` lists all runs"));
+    assert!(workspace.run(2, &["verify", "other"]).1.contains("`facevault experiment CONFIG`"), "the usual folder");
+}
+
+#[test]
+fn lookup_says_which_neighbours_the_run_would_accept() {
+    let workspace = Workspace::synthetic(40, 2, "");
+    workspace.run(0, &["embed", "config.yaml", "-q"]);
+    let face = "s5-i0000-000";
+    let before = workspace.json(0, &["lookup", "small", face]);
+    assert!(before["threshold"].is_null() && before["neighbours"][0]["accepted"].is_null(), "{before}");
+    workspace.run(0, &["evaluate", "small", "-q"]);
+    let found = workspace.json(0, &["lookup", "small", face, "-k", "79"]);
+    // 3,120 impostor pairs resolve an FMR of 1e-3.
+    assert_eq!(found["threshold"]["target_fmr"], 1e-3);
+    let cosine = found["threshold"]["cosine"].as_f64().unwrap();
+    let neighbours = found["neighbours"].as_array().unwrap();
+    for near in neighbours {
+        assert_eq!(near["accepted"].as_bool().unwrap(), near["cosine"].as_f64().unwrap() >= cosine, "{near}");
+    }
+    let accepted = neighbours.iter().filter(|near| near["accepted"] == true).count();
+    let (text, _) = workspace.run(0, &["lookup", "small", face, "-k", "79"]);
+    assert_eq!(text.matches('✓').count(), accepted + 1, "and the line that explains it: {text}");
+    assert!(text.contains(", this run's threshold at FMR 1e-3; = has the same identity"), "{text}");
+}
+
+#[test]
 fn more_failures_than_are_accepted_are_said_with_their_reasons() {
     let workspace = folders(2, 4, "");
     let (_, stderr) = workspace.run(1, &["embed", "config.yaml", "-q", "--set", "embed.max_failures=2"]);
@@ -238,6 +297,15 @@ fn check_says_what_a_key_that_was_left_out_means() {
     assert_eq!(value("expect.eer.min"), "no bound");
     assert!(!out.contains("expect.eer.source"), "{out}");
     assert!(value("device").starts_with("CPU ("), "{out}");
+    // What is printed can be written.
+    let keys = ["--set", "protocols=[{name: a, folds: 7}]", "--set", "detect={thresholds: [0.5, 0.6, 0.7]}"];
+    fs::create_dir_all(workspace.path("photos/a")).unwrap();
+    fs::write(workspace.path("photos/a/1.pgm"), "P2 1 1 255\n0").unwrap();
+    let photos = ["--set", "dataset={source: folders, root: photos}"];
+    let (out, _) = workspace.run(0, &[&["check", "config.yaml"][..], &keys, &photos].concat());
+    let line = |start: &str| out.lines().any(|line| line.trim_start().replace("  ", "").starts_with(start));
+    assert!(line("protocols.0.folds 7") && line("detect.thresholds [0.5, 0.6, 0.7]"), "{out}");
+    assert!(!out.contains("split.folds"), "{out}");
     let (out, _) = workspace.run(1, &["check", "config.yaml", "--set", "embed.precision=f16"]);
     assert!(out.contains("\ndevice   this machine cannot run it; the error says why\n"), "{out}");
     assert!(workspace.json(0, &["check", "config.yaml"])["config"]["embed"]["threads"].is_null());

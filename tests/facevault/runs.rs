@@ -63,7 +63,7 @@ fn a_damaged_run_is_a_line_with_its_reason_and_filters_leave_the_rest() {
     // The time of the damaged one is unknown.
     assert_eq!(count(&["--since", "9999-01-01"]), 1);
     let (none, _) = workspace.run(0, &["runs", "smaller"]);
-    assert_eq!(none.trim_end(), "no such runs in experiments; `facevault runs` without filters lists all");
+    assert_eq!(none.trim_end(), "no such runs in experiments; without filters, `facevault runs` lists all");
     let (_, error) = workspace.run(2, &["runs", "--since", "yesterday"]);
     assert!(error.contains("expected a day from 1970 on as YYYY-MM-DD"), "{error}");
 }

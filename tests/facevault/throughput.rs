@@ -16,7 +16,7 @@ const TINY: [&str; 8] = ["--faces", "24", "--seconds", "0.01", "--rounds", "3", 
 fn page(workspace: &Workspace) -> String {
     let pages: Vec<_> = fs::read_dir(workspace.path("reports")).unwrap().map(|entry| entry.unwrap().path()).collect();
     let [page] = &pages[..] else { panic!("{pages:?}") };
-    assert!(page.file_name().unwrap().to_str().unwrap().starts_with("throughput-demo-20"), "{page:?}");
+    assert!(page.file_name().unwrap().to_str().unwrap().starts_with("throughput-demo-20"), "{}", page.display());
     fs::read_to_string(page).unwrap().replace('\u{a0}', " ")
 }
 
@@ -25,7 +25,7 @@ fn every_variant_is_measured_and_candle_agrees_with_itself() {
     let workspace = Workspace::empty();
     let more = ["--kernels", "candle", "--threads", "1,2", "--quiet"];
     let found = workspace.json(0, &[&["throughput", DEMO][..], &TINY, &more].concat());
-    assert_eq!((&found["schema"], &found["config"], &found["faces"]), (&2.into(), &"demo".into(), &24.into()));
+    assert_eq!((&found["schema"], &found["config"], &found["faces"]), (&3.into(), &"demo".into(), &24.into()));
     assert!(found["preparation"]["decode_seconds"].as_f64().unwrap() > 0.0);
     let variants = found["variants"].as_array().unwrap();
     let names: Vec<_> = variants.iter().map(|one| one["name"].as_str().unwrap()).collect();
@@ -96,13 +96,14 @@ fn the_default_says_in_words_what_it_found() {
         "demo: 24 faces of 80 pixels",
         "cpu auto f32 threads 1 batch 5",
         "min cosine",
-        "Fastest: ",
         "preprocessing per face",
         "end to end",
         "energy of cpu: ",
     ] {
         assert!(text.contains(part), "{part} is missing from\n{text}");
     }
+    // Which of two batch sizes is faster depends on the machine's other load.
+    assert!(text.contains("Fastest: ") || text.contains("equally fast within noise."), "{text}");
     assert!(!workspace.path("reports").exists());
 }
 
