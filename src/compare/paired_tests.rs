@@ -275,7 +275,7 @@ fn a_gate_fails_on_speed_where_it_can_be_compared() {
     assert_snapshot!(judged(timing(10.0, 2), &["speed=0.1", "speed=off"]), @"gate: passed");
     assert_snapshot!(judged(timing(10.0, 1), &["speed=0.1"]), @r"
     gate: passed
-      [2] speed: not judged, not on the same threads
+      [2] speed: not judged, not on the same threads as the reference
     ");
 }
 

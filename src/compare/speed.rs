@@ -95,7 +95,7 @@ fn difference(reference: &Timing, run: &Timing) -> Option<String> {
         ("build profile", a.profile != b.profile),
     ];
     let names: Vec<_> = differing.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect();
-    (!names.is_empty()).then(|| format!("not on the same {}", names.join(", ")))
+    (!names.is_empty()).then(|| format!("not on the same {} as the reference", names.join(", ")))
 }
 
 #[cfg(test)]
@@ -122,7 +122,7 @@ mod tests {
         moved.settings.push(Setting { machine: "another".into(), ..moved.settings[0].clone() });
         let found = speeds(&[timing(&[100.0, 90.0], 2), timing(&[100.0, 90.0], 4), moved, timing(&[], 2)]);
         let reason = |run: usize| found[run].as_ref().unwrap().not_comparable.clone().unwrap();
-        insta::assert_snapshot!(reason(1), @"not on the same threads");
+        insta::assert_snapshot!(reason(1), @"not on the same threads as the reference");
         insta::assert_snapshot!(reason(2), @"one of the two was embedded on several machines, devices or thread counts");
         assert!(found[1].as_ref().unwrap().ratio.is_none() && found[3].is_none());
         assert!(speeds(&[]).is_empty());

@@ -250,7 +250,7 @@ impl Speed {
         let Self { median, lower, upper, chunks, ratio, not_comparable } = self;
         let against = match (ratio, not_comparable) {
             (Some(ratio), _) => format!("; {ratio:.2} × [1]"),
-            (None, Some(reason)) => format!("; {reason} as [1]"),
+            (None, Some(reason)) => format!("; {reason}"),
             (None, None) => String::new(),
         };
         format!("{median:.1} (quartiles {lower:.1} to {upper:.1}, n = {chunks}){against}")
