@@ -1,9 +1,10 @@
 //! Distance between two sets of embeddings of the same faces. Pure.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Embeddings compared with reference embeddings of the same faces.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Closeness {
     /// Smallest cosine between a face's two embeddings.
     pub min_cosine: f64,

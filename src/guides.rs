@@ -25,10 +25,11 @@ pub const GUIDES: &[Guide] = &[
     guide!("clean-your-labels"),
     guide!("detector-and-crop"),
     guide!("move-to-another-model"),
+    guide!("gate-in-ci"),
     guide!("hand-over-embeddings"),
     guide!("evaluate-a-benchmark"),
-    guide!("gate-in-ci"),
     Guide { name: "config-keys", text: include_str!("../configs/README.md") },
+    Guide { name: "files", text: include_str!("../docs/files.md") },
 ];
 
 impl Guide {

@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 
 pub(crate) use design::{pairs, variants};
 pub(crate) use numbers::{Accuracies, Replicates, RunValues};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::compare::{Effect, EffectVerdict, MetricDirection, PairedPairs, Speed};
@@ -26,13 +27,18 @@ use crate::numbers::Quantity;
 pub(crate) const SCHEMA: u32 = 1;
 
 /// Result of an ablation.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct AblationResult {
-    /// [`SCHEMA`].
+    /// Version of the form.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
+    /// The config's name.
     pub config: String,
+    /// Its description.
     pub description: String,
+    /// What the variants are compared by.
     pub metric: Metric,
+    /// What each change is relative to.
     pub design: Design,
     /// The faces and pairs behind the numbers; `None` if the runs could not be compared.
     pub shared: Option<Shared>,
@@ -42,33 +48,43 @@ pub(crate) struct AblationResult {
     pub changes: Vec<Change>,
     /// In the design `steps`: from the first measured variant to the last.
     pub total: Option<Change>,
+    /// The command that computes it again.
     pub command: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Metric {
+    /// As configs name it.
     pub key: String,
+    /// In words.
     pub name: String,
+    /// Which way is better.
     pub better: MetricDirection,
     #[serde(skip)]
     pub quantity: Quantity,
 }
 
 /// The faces and pairs that all measured variants share.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Shared {
+    /// Faces.
     pub faces: u64,
+    /// Their identities.
     pub identities: u64,
     /// Faces of the first measured variant that another one lacks or that differ there.
     pub left_out: u64,
+    /// Their pairs.
     pub pairs: PairedPairs,
 }
 
 /// One combination of steps.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct AblationVariant {
+    /// The names of its steps, or what the config is without any.
     pub name: String,
+    /// Its steps, by their place in the config from 0.
     pub steps: Vec<usize>,
+    /// What they set, as `key=value`.
     pub set: Vec<String>,
     /// Its run; `None` if it could not be made.
     pub run: Option<String>,
@@ -78,26 +94,31 @@ pub(crate) struct AblationVariant {
     pub value: Option<Estimate>,
     /// Effect compared with the config itself.
     pub to_config: Option<Effect>,
+    /// How fast its faces were embedded.
     pub speed: Option<Speed>,
+    /// The run whose embeddings it reused, if any.
     pub adopted_from: Option<String>,
     /// Differences of its plan from the config's own: key, value there, value here.
     pub differences: Vec<[String; 3]>,
+    /// Where its embeddings were computed; `None` without a run.
     pub origin: Option<EmbeddingOrigin>,
 }
 
 /// Where a variant's embeddings were computed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct EmbeddingOrigin {
     /// Version and revision of the program.
     pub program: String,
     /// Processor and the part of it in use, or the GPU.
     pub device: String,
+    /// Digest of the file of weights.
     pub weights: Digest,
+    /// Digest over the manifest.
     pub manifest: Digest,
 }
 
 /// What one step changes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Change {
     /// The step's name, or the names of all steps that the change covers if variants between were not measured.
     pub step: String,

@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::similarity::Labelled;
@@ -29,7 +30,7 @@ pub struct SharedFaces {
 }
 
 /// Faces of the first run that are left out because of another, by reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LeftOutFaces {
     /// Not embedded there.
     pub missing: u64,
@@ -71,7 +72,7 @@ struct Change {
 }
 
 /// Shared faces that are not quite the same in a run as in the first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ChangedFaces {
     /// From another picture: other bytes, or another photo.
     pub picture: u64,

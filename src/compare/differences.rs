@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RunSummary;
@@ -16,16 +17,18 @@ const DETECTOR: &str = "detector";
 const NAMED: usize = 4;
 
 /// One key with different values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
+    /// The key, dotted.
     pub key: String,
+    /// What it belongs to.
     pub part: PlanPart,
     /// Value in each run; `None` where a run has no such key.
     pub values: Vec<Option<String>>,
 }
 
 /// The part of a plan that a difference belongs to, in the order in which a face passes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlanPart {
     /// Which faces, photos and identities there are.
@@ -242,7 +245,7 @@ pub(super) fn provenance_pairs(pairs: &[(String, String)]) -> Vec<(String, Strin
         .filter_map(|(key, value)| match session(key) {
             None => Some((key.clone(), value.clone())),
             Some((number, field)) => {
-                let kept = Some(number) == last && !["started", "ended", "embedded"].contains(&field.as_str());
+                let kept = Some(number) == last && !["started", "ended", "embedded", "revision"].contains(&field.as_str());
                 kept.then(|| (format!("session.{field}"), value.clone()))
             }
         })

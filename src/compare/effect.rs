@@ -1,5 +1,6 @@
 //! The difference of a run from the reference in one metric, and its verdict.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::headline::{HeadlineMetric, MetricDirection};
@@ -8,7 +9,7 @@ use crate::verification::carriers::NO_SPREAD;
 use crate::verification::paired::{self, Replicated};
 
 /// Verdict on a difference from the reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EffectVerdict {
     /// Every compared pair has the same cosine in both runs.
@@ -37,10 +38,11 @@ impl EffectVerdict {
 }
 
 /// A difference of two runs in one metric.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Effect {
     /// The run's value minus the other's, with its paired interval.
     pub difference: Estimate,
+    /// What the interval says.
     pub verdict: EffectVerdict,
 }
 

@@ -1,5 +1,6 @@
 //! Judges whether a run may replace the reference, for use in continuous integration.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::effect::Effect;
@@ -10,7 +11,7 @@ use super::speed::Speed;
 use super::{CompareError, RunComparison};
 
 /// How much worse a run may be.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Tolerances {
     /// By metric, in its own unit. Other metrics have tolerance 0; those without a better direction are judged only if
     /// listed, in both directions.
@@ -20,9 +21,12 @@ pub struct Tolerances {
 }
 
 /// How much worse a run may be in one metric.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Tolerance {
+    /// The metric, as configs name it.
+    #[schemars(with = "String")]
     pub metric: HeadlineMetric,
+    /// How much, in its own unit.
     pub value: f64,
 }
 
@@ -63,10 +67,11 @@ impl Tolerances {
 }
 
 /// The judgement.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RegressionGate {
     /// Whether no run is worse than the tolerances allow.
     pub passed: bool,
+    /// What was tolerated.
     pub tolerances: Tolerances,
     /// Regressions beyond that.
     pub regressions: Vec<Finding>,
@@ -75,13 +80,15 @@ pub struct RegressionGate {
 }
 
 /// One finding about one run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
+    /// The run's name.
     pub run: String,
     /// Its number in the comparison, from 1.
     pub number: usize,
     /// `speed`, `pairs`, `build`, or the key of a metric.
     pub what: String,
+    /// What was found, in words.
     pub text: String,
 }
 

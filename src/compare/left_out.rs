@@ -1,14 +1,17 @@
 //! Runs that cannot be compared with the others, and why.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RunComparison;
 use super::gate::{Finding, RegressionGate};
 
 /// A run that is left out of a comparison.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LeftOutRun {
+    /// The run's name.
     pub run: String,
+    /// Why, in words.
     pub reason: String,
 }
 

@@ -1,6 +1,7 @@
 //! Thresholds: which one each run takes for a false match rate, and what becomes of both error rates where the first
 //! run's threshold is kept.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::effect::{Effect, EffectVerdict};
@@ -19,7 +20,7 @@ use crate::verification::thresholds::operating_rate;
 const WANTED: [f64; 3] = [1e-2, 1e-3, 1e-4];
 
 /// The thresholds of all runs on the same pairs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Thresholds {
     /// By false match rate that the pairs resolve.
     pub at: Vec<ThresholdsAt>,
@@ -28,33 +29,38 @@ pub struct Thresholds {
 }
 
 /// The thresholds of all runs for one false match rate.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ThresholdsAt {
+    /// The false match rate.
     pub target_fmr: f64,
     /// The lowest threshold of each run whose FMR does not exceed it, with the interval that other people would give.
     pub runs: Vec<Estimate>,
 }
 
 /// The first run's threshold, kept for all.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct KeptThreshold {
     /// The false match rate that the first run has it for.
     pub target_fmr: f64,
+    /// The threshold, a cosine.
     pub threshold: f64,
+    /// What it does in each run, the first included.
     pub runs: Vec<KeptRates>,
 }
 
 /// Error rates of a run at the first run's threshold.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct KeptRates {
+    /// False match rate.
     pub fmr: KeptRate,
+    /// False non-match rate.
     pub fnmr: KeptRate,
     /// The run's own threshold for the same false match rate.
     pub own_threshold: Estimate,
 }
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct KeptRate {
     /// With the interval of a threshold held fixed.
     pub rate: Estimate,

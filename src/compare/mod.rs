@@ -40,6 +40,7 @@ pub(crate) use protocols::{PairedProtocol, accuracy_change};
 pub(crate) use same_build::{EmbeddedBy, is_commit, short};
 pub(crate) use same_space::{FaceAgreement, NearestFaces};
 pub(crate) use same_space::{asked, nearest};
+use schemars::JsonSchema;
 use serde::Serialize;
 pub(crate) use speed::{Setting, Speed, Timing, speeds};
 pub(crate) use stored::MetricRow;
@@ -103,11 +104,11 @@ pub enum CompareError {
 }
 
 /// Runs side by side. The first is the reference.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct RunComparison {
     /// Names, in the order given; of several runs of one name, with the folder that tells them apart.
     pub runs: Vec<String>,
-    /// What the comparison comes to; `None` until [`Pairing`] has measured the runs.
+    /// What the comparison comes to; `None` until the runs are measured on the same pairs.
     pub verdict: Option<ComparisonVerdict>,
     /// One line: what differs in what the runs computed.
     pub headline: String,
@@ -115,13 +116,14 @@ pub(crate) struct RunComparison {
     pub comparable: bool,
     /// Runs that could not, and why.
     pub left_out: Vec<LeftOutRun>,
+    /// What differs in the plans.
     pub plan: Vec<Difference>,
     /// What differs in provenance, without times and all sessions but the last.
     pub provenance: Vec<Difference>,
     /// Whether all runs were computed by the same arithmetic; `None` if networks or preprocessing differ or a run has
     /// no fingerprint.
     pub same_arithmetic: Option<bool>,
-    /// Headline metrics on the same pairs of shared faces; `None` until [`Pairing`] has measured them.
+    /// What was measured on the same pairs of shared faces; `None` if the runs share none.
     pub paired: Option<Paired>,
     /// Embedding speed of each run; empty if unknown.
     pub speed: Vec<Option<Speed>>,

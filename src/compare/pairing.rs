@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RunSummary;
@@ -37,14 +38,19 @@ pub struct Pairing<'a> {
 }
 
 /// Several runs on the same pairs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Paired {
+    /// The faces that all runs share.
     pub faces: PairedFaces,
+    /// Their pairs.
     pub pairs: PairedPairs,
+    /// Headline metrics.
     pub metrics: Vec<PairedMetric>,
     /// Protocols that all runs ran on the same list.
     pub protocols: Vec<PairedProtocol>,
+    /// Each run's threshold at its equal error rate, a cosine.
     pub eer_thresholds: Vec<f64>,
+    /// Each run's thresholds, and what keeping the first run's would do.
     pub thresholds: Thresholds,
     /// Each run's embeddings compared with the reference's; `None` for the reference itself.
     pub embeddings: Vec<Option<Embeddings>>,
@@ -84,10 +90,13 @@ impl Paired {
 }
 
 /// The faces that all runs share.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PairedFaces {
+    /// How many there are.
     pub common: u64,
+    /// Their identities.
     pub identities: u64,
+    /// Embedded faces of each run.
     pub embedded: Vec<u64>,
     /// Faces of the first run that are left out because of another.
     pub left_out: LeftOutFaces,
@@ -98,20 +107,25 @@ pub struct PairedFaces {
 }
 
 /// The pairs that every run was evaluated on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PairedPairs {
     /// `exhaustive` or `sampled`, by the first run's options and seed; `listed` for the dataset's list.
     pub mode: &'static str,
     /// Same-identity pairs.
     pub genuine: u64,
+    /// Different-identity pairs.
     pub impostor: u64,
 }
 
 /// One metric in all runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PairedMetric {
+    /// As configs name it.
+    #[schemars(with = "String")]
     pub metric: HeadlineMetric,
+    /// In words.
     pub name: String,
+    /// Which way is better.
     pub better: MetricDirection,
     /// Value in each run, with its own interval; `None` if the run has none.
     pub values: Vec<Option<Estimate>>,
@@ -120,28 +134,34 @@ pub struct PairedMetric {
 }
 
 /// A run's embeddings compared with the reference's.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", untagged)]
 pub enum Embeddings {
     /// Both runs embed into the same space.
     Compared(Box<FaceAgreement>),
     /// They do not, or there is only one face.
-    NotComparable { reason: String },
+    NotComparable {
+        /// Why, in words.
+        reason: String,
+    },
 }
 
 /// All runs by one metric.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Ranking {
+    /// The metric, as configs name it.
+    #[schemars(with = "String")]
     pub by: HeadlineMetric,
     /// Best first (highest first for a metric without a better direction); runs without a value last.
     pub ranks: Vec<RankedRun>,
 }
 
 /// One place of the ranking.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RankedRun {
     /// Which run, counted from 0 in the order they were given.
     pub run: usize,
+    /// Its value.
     pub value: Option<Estimate>,
     /// This run compared with the next one.
     pub to_next: Option<Effect>,

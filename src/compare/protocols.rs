@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RunSummary;
@@ -12,8 +13,9 @@ use crate::protocol::PairOutcome;
 use crate::protocol::uncertainty::difference;
 
 /// A protocol's accuracy in all runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PairedProtocol {
+    /// The protocol's name.
     pub protocol: String,
     /// Accuracy of each run, with its own interval.
     pub accuracies: Vec<Estimate>,

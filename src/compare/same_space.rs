@@ -2,6 +2,7 @@
 //! changed.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RunSummary;
@@ -20,38 +21,45 @@ const WORST_LISTED: usize = 20;
 const LEVELS: [f64; 5] = [0.001, 0.01, 0.05, 0.25, 0.5];
 
 /// One run's embeddings compared with the reference's, face by face.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FaceAgreement {
+    /// Faces compared.
     pub faces: u64,
     /// Faces whose two embeddings are bit-identical.
     pub identical: u64,
     /// Lowest cosine of a face's two embeddings.
     pub min: f64,
+    /// Mean cosine of a face's two embeddings.
     pub mean: f64,
     /// Their lower quantiles.
     pub quantiles: Vec<Level>,
     /// The faces that moved most, lowest cosine first, without faces that did not move.
     pub worst: Vec<Moved>,
+    /// Changes of the nearest other face.
     pub nearest: NearestFaces,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Level {
     /// Share of faces at or below.
     pub level: f64,
+    /// The cosine.
     pub cosine: f64,
 }
 
 /// A face that moved.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Moved {
+    /// The face.
     pub face_id: String,
+    /// Cosine of its two embeddings.
     pub cosine: f64,
 }
 
 /// Changes of the nearest other face (rank 1 by cosine among all common faces).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NearestFaces {
+    /// Faces whose nearest other face was looked up.
     pub asked: u64,
     /// Faces whose nearest other face differs from the reference.
     pub flipped: u64,

@@ -1,5 +1,6 @@
 //! Embedding speed of runs, and whether it is comparable.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Timing of one run's embedding.
@@ -12,7 +13,7 @@ pub struct Timing {
 }
 
 /// What a speed depends on apart from the plan.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Setting {
     /// Processor, its instruction sets and cores.
     pub machine: String,
@@ -23,7 +24,7 @@ pub struct Setting {
     pub profile: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Speed {
     /// Faces a second, from reading to the last forward pass: median of the chunks.
     pub median: f64,
@@ -31,6 +32,7 @@ pub struct Speed {
     pub lower: f64,
     /// Upper quartile of the chunks.
     pub upper: f64,
+    /// How many chunks.
     pub chunks: u64,
     /// This median over the first run's; `None` in the first run and where the two cannot be compared.
     pub ratio: Option<f64>,

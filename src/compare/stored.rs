@@ -1,5 +1,6 @@
 //! The metrics stored by each run, side by side, each on its own faces and pairs.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RunSummary;
@@ -9,16 +10,18 @@ use crate::metrics::Metrics;
 use crate::numbers::Quantity;
 
 /// One metric in all runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MetricRow {
+    /// The metric, in words.
     pub name: String,
+    /// Its value in each run.
     pub values: Vec<MetricValue>,
     #[serde(skip)]
     pub quantity: Option<Quantity>,
 }
 
 /// One metric in one run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MetricValue {
     /// With its interval, if the metric is an estimate and the run has it.
     pub estimate: Option<Estimate>,

@@ -1,5 +1,6 @@
 //! What a comparison comes to, in one sentence per run that claims no more than the intervals.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::effect::{Effect, EffectVerdict};
@@ -10,8 +11,9 @@ use crate::numbers::Quantity::Rate;
 use crate::verification::thresholds::operating_rate;
 
 /// What a comparison comes to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ComparisonVerdict {
+    /// Whether that is good news.
     pub tone: Tone,
     /// One line; of several runs, what each one comes to in few words.
     pub text: String,
@@ -20,16 +22,18 @@ pub struct ComparisonVerdict {
 }
 
 /// What a run comes to, against the first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RunVerdict {
     /// Its number, from 1.
     pub number: usize,
+    /// The decision.
     pub decision: Decision,
+    /// The same in words, with the numbers that it rests on.
     pub text: String,
 }
 
 /// Whether a run can take the first one's place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
     /// Every compared pair has the same cosine.
@@ -46,7 +50,7 @@ pub enum Decision {
     CannotTell,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tone {
     Good,

@@ -1,6 +1,8 @@
 //! What a run found, in words for somebody who is not a statistician, each with the numbers behind it. Nothing is claimed
 //! that the intervals do not show.
 
+use std::fmt::Write as _;
+
 use super::page::Finding;
 use super::words::{counted, maybe, one_in, point, target};
 use super::{Report, breakdown, slice_names};
@@ -124,11 +126,12 @@ fn threshold(metrics: &Metrics) -> Option<Finding> {
         target(operating.target_fmr)
     );
     if let Some((lower, upper)) = operating.fmr.as_ref().and_then(|fmr| Some((fmr.lower?, fmr.upper?))) {
-        text += &format!(" For other people like these it may be {} to {}.", Rate.value(lower), Rate.value(upper));
+        let _ = write!(text, " For other people like these it may be {} to {}.", Rate.value(lower), Rate.value(upper));
     }
     let unresolved = metrics.operating_points.iter().filter(|point| point.threshold.is_none());
     if let Some(highest) = unresolved.map(|point| point.target_fmr).max_by(f64::total_cmp) {
-        text += &format!(
+        let _ = write!(
+            text,
             " {} cannot resolve a rate of {} or lower.",
             counted(metrics.pairs.impostor, "impostor pair", "impostor pairs"),
             target(highest)

@@ -9,9 +9,11 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value as Json, json};
 
+use crate::ablation::{self, AblationResult};
 use crate::agreement::PrecisionAgreement;
 use crate::breakdown::{self, Breakdown};
 use crate::commands::{EmbedOutput, ExperimentOutput};
+use crate::compare::RunComparison;
 use crate::embed::ChunkRecord;
 use crate::metrics::{self, Metrics};
 use crate::people::{self, People};
@@ -19,6 +21,7 @@ use crate::plan::RunPlan;
 use crate::provenance::Provenance;
 use crate::run::{Check, Lookup, PAIRS_LEFT_OUT, RunRow, StoredCalibration};
 use crate::table::Table;
+use crate::throughput::{self, Throughput};
 use crate::{dataset, detect, embed, results};
 
 /// Version of the tables' columns. A change that readers notice raises it.
@@ -69,6 +72,9 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<EmbedOutput>("embed", "facevault embed --json", 1),
         PublishedSchema::new::<Vec<Check>>("verify", "facevault verify --json", 1),
         PublishedSchema::new::<Lookup>("lookup", "facevault lookup --json", 1),
+        PublishedSchema::new::<RunComparison>("compare", "facevault compare --json", 1),
+        PublishedSchema::new::<AblationResult>("ablate", "facevault ablate --json", ablation::SCHEMA),
+        PublishedSchema::new::<Throughput>("throughput", "facevault throughput --json", throughput::SCHEMA),
         PublishedSchema::new::<Vec<RunRow>>("runs", "facevault runs --json", 1),
     ]
 }

@@ -1,5 +1,6 @@
 //! How well embeddings of a sample separate people. Pure.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::progress::{Cancel, Silent};
@@ -13,10 +14,11 @@ use crate::verification::thresholds::TARGETS;
 const LEVEL: f64 = 0.95;
 
 /// How well embeddings of a sample separate people.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Separation {
     /// Same-identity pairs.
     pub genuine: u64,
+    /// Different-identity pairs.
     pub impostor: u64,
     /// Equal error rate, 0 … 1.
     pub eer: f64,
@@ -27,10 +29,11 @@ pub struct Separation {
 }
 
 /// True accept rate at one false match rate.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Tar {
     /// Highest false match rate allowed.
     pub fmr: f64,
+    /// The true accept rate.
     pub tar: f64,
 }
 

@@ -1,5 +1,6 @@
 //! The end-to-end pass: the pipeline of a real run, from the dataset's files to rows on disk, in a temporary folder.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ThroughputError;
@@ -21,8 +22,9 @@ use crate::quality::Quality;
 const MAX_FACES: usize = 200_000;
 
 /// One end-to-end pass.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EndToEnd {
+    /// The variant: device, kernels, precision, threads, batch size.
     pub name: String,
     /// The same as data.
     pub variant: BenchVariant,
@@ -33,7 +35,7 @@ pub struct EndToEnd {
 }
 
 /// Result of an end-to-end pass.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum EndToEndOutcome {
     Measured(EndToEndSpeed),
@@ -41,11 +43,13 @@ pub enum EndToEndOutcome {
 }
 
 /// The speed of an end-to-end pass and where its time went. Steps overlap, so their times do not add up.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EndToEndSpeed {
+    /// Faces of the pass.
     pub faces: u64,
     /// From the first file to the last row on disk, s.
     pub seconds: f64,
+    /// Faces per second.
     pub faces_per_second: f64,
     /// Share of the speed of the network alone, in passes: 1 if everything else overlaps with the network.
     pub of_network: f64,
@@ -54,6 +58,7 @@ pub struct EndToEndSpeed {
     /// Share of the time that the device computed, 0 … 1: for a CPU, the time it had a batch; for a GPU, from the
     /// events of its stages, without copies. Absent if the GPU's stages are unknown.
     pub busy: Option<f64>,
+    /// Threads that read and prepared faces.
     pub workers: usize,
     /// Reading, decoding and resizing on one thread, s per face.
     pub prepare_seconds: f64,

@@ -1,11 +1,12 @@
 //! The minimum cost of the network, and a speed as a share of a GPU's peak. Pure.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::Precision;
 
 /// What one face costs on any hardware.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Floor {
     /// Floating-point operations per face, counting a multiply-add as two; absent if no implementation counted them.
     pub flop: Option<f64>,
@@ -16,7 +17,7 @@ pub struct Floor {
 }
 
 /// The speed of a variant as arithmetic.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Reached {
     /// 10¹² floating-point operations a second.
     pub tflops: f64,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::agreement::required_cosine;
@@ -18,7 +19,7 @@ use crate::similarity::{PairMode, SimilarityOptions};
 const REPLICATES: u32 = 200;
 
 /// A variant's embeddings compared with the reference's, face by face and pair by pair.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ReferenceAgreement {
     #[serde(flatten)]
     pub closeness: Closeness,
@@ -29,12 +30,13 @@ pub struct ReferenceAgreement {
 }
 
 /// The judgement.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AccuracyGate {
     /// Whether the speed is valid.
     pub passed: bool,
     /// Reasons why not.
     pub because: Vec<String>,
+    /// Lowest cosine between a face's embeddings, here and in the reference, that its precision may have.
     pub least_cosine: f64,
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::meter::{CardState, EnergySum, Meter, Meters};
@@ -39,8 +40,9 @@ pub(super) struct VariantMeasurement {
 }
 
 /// Why a variant could not be measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Failed {
+    /// Why, in words.
     pub err: String,
     /// Whether this machine, build or device lacks something, rather than failing.
     pub not_available: bool,

@@ -17,6 +17,7 @@ mod variant;
 
 use std::fs;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
@@ -46,7 +47,7 @@ use meter::{CardFacts, CardState, Energy, MeterNote, Meters};
 use sample::TimedSample;
 
 /// The reference for accuracy: f32 on the CPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reference {
     /// The candle graph.
@@ -73,20 +74,25 @@ pub(crate) struct ThroughputRequest {
 
 /// Version of [`Throughput`]'s format. 2 added failed variants, the gate, energy and end-to-end passes; 3 calls the false
 /// match rate `fmr`.
-const SCHEMA: u32 = 3;
+pub(crate) const SCHEMA: u32 = 3;
 
 /// The whole measurement, as printed by `throughput --json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Throughput {
+    /// Version of the form.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
+    /// The config's name.
     pub config: String,
     /// When it was finished, seconds since the epoch (UTC).
     pub measured_at: u64,
+    /// Faces that were embedded.
     pub faces: usize,
     /// Side of the network's input, pixels.
     pub side: usize,
     /// Whether an experiment of this config passes each face twice; here, a face is one pass.
     pub mirrored: bool,
+    /// Rounds of measurements.
     pub rounds: usize,
     /// Seconds per variant and round.
     pub seconds: f64,
@@ -96,11 +102,13 @@ pub(crate) struct Throughput {
     pub reference_separation: Option<Separation>,
     /// Cost of faces before the network.
     pub preparation: Preparation,
+    /// What the device could reach at most.
     pub floor: Floor,
     /// One entry per variant, in the order of the request.
     pub variants: Vec<VariantResult>,
     /// End-to-end passes of each device and precision at its best batch size; empty if not requested.
     pub end_to_end: Vec<EndToEnd>,
+    /// How energy was measured, or why not.
     pub meters: Vec<MeterNote>,
     /// The GPUs that were measured, if their driver reports them.
     pub cards: Vec<CardFacts>,
@@ -108,13 +116,16 @@ pub(crate) struct Throughput {
     pub left_out: Vec<String>,
     /// Peak resident memory of the process (`VmHWM`) over all variants, MiB; absent if the system does not report it.
     pub peak_memory_mib: Option<u64>,
+    /// The machine.
     pub machine: MachineInfo,
+    /// The program.
     pub build: Build,
+    /// The file of weights.
     pub weights: WeightsOrigin,
 }
 
 /// One variant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct VariantResult {
     /// Name: device, kernels, precision, threads, batch size.
     pub name: String,
@@ -126,7 +137,7 @@ pub(crate) struct VariantResult {
 }
 
 /// Outcome of a variant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum VariantOutcome {
     /// Its speed, and whether it is valid.
@@ -153,9 +164,11 @@ impl VariantResult {
 }
 
 /// Measurement of a variant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct MeasuredVariant {
+    /// The network's implementation.
     pub embedder: String,
+    /// The device, in words.
     pub device_name: String,
     /// Faces per second over the rounds.
     pub faces_per_second: Quartiles,
@@ -169,10 +182,13 @@ pub(crate) struct MeasuredVariant {
     pub reached: Option<Reached>,
     /// Its embeddings compared with the reference's.
     pub agreement: ReferenceAgreement,
+    /// How well its embeddings separate people; absent if the sample lacks pairs of either kind.
     pub separation: Option<Separation>,
     /// Whether its speed is valid.
     pub gate: AccuracyGate,
+    /// Energy per face, where it could be measured.
     pub energy: Option<Energy>,
+    /// Why it could not.
     pub energy_absent: Option<String>,
     /// State of the GPU at the end of the last timed window.
     pub card_state: Option<CardState>,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::ExperimentConfig;
@@ -21,7 +22,7 @@ pub(super) struct TimedSample<'a> {
 }
 
 /// Cost of a face before the network, on one thread.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Preparation {
     /// Seconds per face to read and decode its picture, or to draw a procedural face.
     pub decode_seconds: f64,

@@ -1,11 +1,12 @@
 //! Quartiles over rounds, and sums over stages. Pure.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::StageTime;
 
 /// Median and quartiles.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Quartiles {
     /// Median.
     pub median: f64,
@@ -37,8 +38,9 @@ pub(super) fn ratios(rates: &[f64], first: &[f64]) -> Vec<f64> {
 }
 
 /// Cost of one stage of the network.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Stage {
+    /// Which part of the network.
     pub name: String,
     /// Seconds per face.
     pub seconds: f64,

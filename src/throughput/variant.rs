@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::embed::EmbedOptions;
 use crate::model::{BATCH, DeviceKind, Kernels, Precision};
 
 /// A network on a device, loaded once and measured at several batch sizes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NetworkSetup {
     /// Device.
     pub device: DeviceKind,
@@ -21,7 +22,7 @@ pub struct NetworkSetup {
 }
 
 /// One measured combination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BenchVariant {
     /// The network on its device.
     #[serde(flatten)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::arithmetic::json;
+use crate::schemas;
 use crate::support::workspace::Workspace;
 
 /// The demo's config, absolute.
@@ -39,6 +40,7 @@ fn the_demo_says_what_each_choice_costs_and_a_second_start_computes_nothing() {
     let small = ["--set", "dataset.identities=8", "--set", "dataset.samples=3", "--set", "similarity.replicates=50"];
     let line = [&["ablate", DEMO], &small[..]].concat();
     let found = workspace.json(0, &line);
+    schemas::printed("ablate", &found);
     let variants = found["variants"].as_array().unwrap();
     assert_eq!((variants.len(), found["changes"].as_array().unwrap().len()), (6, 5));
     for change in found["changes"].as_array().unwrap() {
@@ -139,6 +141,7 @@ fn a_step_that_cannot_be_had_here_is_told_and_the_others_are_measured() {
          {name: back, set: {embed.kernels: auto, embed.precision: f32, preprocess.mirror: none}}",
     );
     let found = workspace.json(0, &["ablate", "config.yaml"]);
+    schemas::printed("ablate", &found);
     let variants = found["variants"].as_array().unwrap();
     assert!(
         variants[2]["err"].as_str().unwrap().contains("`embed.precision: int8` is not available"),

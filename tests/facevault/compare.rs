@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::schemas;
 use crate::support::workspace::Workspace;
 
 /// The demo's config, absolute.
@@ -45,6 +46,7 @@ fn runs_are_paired_by_face_and_a_regression_has_an_exit_code() {
     // The same plan, embedded again: the same everywhere, and no gate fails on it, however busy the machine is.
     let gate = ["--fail-on-regression", "--tolerate", "speed=0.999", "--quiet"];
     let found = workspace.json(0, &[&["compare", &base, &again], &gate[..]].concat());
+    schemas::printed("compare", &found);
     let verdicts: Vec<_> = found["paired"]["metrics"].as_array().unwrap().iter().collect();
     let known = verdicts.iter().filter(|row| !row["values"][1].is_null());
     assert!(known.clone().count() > 8);
@@ -65,6 +67,7 @@ fn runs_are_paired_by_face_and_a_regression_has_an_exit_code() {
 
     // Three runs: int8 moves faces a little, the dark ones a lot.
     let found = workspace.json(5, &[&["compare", &base, &int8, &dark], &gate[..]].concat());
+    schemas::printed("compare", &found);
     let embeddings = &found["paired"]["embeddings"];
     let lowest = |run: usize| embeddings[run]["min"].as_f64().unwrap();
     assert!(lowest(1) > 0.95 && lowest(1) < 1.0 && lowest(2) < lowest(1), "{embeddings}");
@@ -100,6 +103,7 @@ fn runs_on_other_faces_are_compared_on_what_they_share() {
     let others = demo(&workspace, "others", &["dataset.seed=77", "dataset.identities=6"]);
 
     let found = workspace.json(0, &["compare", &base, &fewer, "--quiet"]);
+    schemas::printed("compare", &found);
     let faces = &found["paired"]["faces"];
     assert_eq!((&faces["common"], &faces["left_out"]["missing"]), (&45.into(), &15.into()));
     assert_eq!(faces["stored_on_other_faces"], serde_json::json!([base]));

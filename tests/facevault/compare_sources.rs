@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::compare::{demo, metric};
+use crate::schemas;
 use crate::support::formula;
 use crate::support::workspace::{Workspace, embeddings};
 
@@ -60,6 +61,7 @@ fn other_boxes_and_other_pictures_of_the_same_faces_are_compared_and_counted() {
     let brighter = boxed(&workspace, "brighter", "new", "one.csv");
 
     let found = workspace.json(0, &["compare", &one, &two, &brighter, "--quiet"]);
+    schemas::printed("compare", &found);
     assert_eq!(found["paired"]["faces"]["common"], FACES);
     let changed =
         [json!({"picture": 0, "bbox": 0}), json!({"picture": 0, "bbox": 20}), json!({"picture": 40, "bbox": 0})];
@@ -70,6 +72,7 @@ fn other_boxes_and_other_pictures_of_the_same_faces_are_compared_and_counted() {
 
     // The strict question leaves them out, and says so; where nothing is left there is no comparison.
     let found = workspace.json(0, &["compare", &one, &two, "--same-pictures", "--quiet"]);
+    schemas::printed("compare", &found);
     let faces = &found["paired"]["faces"];
     assert_eq!((&faces["common"], &faces["left_out"]["bbox"]), (&20.into(), &20.into()), "{faces}");
     let (_, said) = workspace.run(2, &["compare", &one, &brighter, "--same-pictures", "--quiet"]);
@@ -110,6 +113,7 @@ fn a_run_that_cannot_be_compared_is_left_out_and_fails_a_gate() {
     assert!(page.contains(&format!("Left out: {gone} is not evaluated yet")));
 
     let found = workspace.json(5, &[&all[..], &["--fail-on-regression", "--tolerate", "speed=0.999"]].concat());
+    schemas::printed("compare", &found);
     assert_eq!(found["runs"], json!([base, again]));
     let left_out: Vec<_> = found["left_out"].as_array().unwrap().iter().map(|run| run["run"].clone()).collect();
     assert_eq!(left_out, [&gone, &strangers, &torn].map(|run| Value::from(run.as_str())));
@@ -132,6 +136,7 @@ fn runs_of_one_name_in_two_folders_are_compared_and_have_a_page_of_their_own() {
     let [run, other] = ["base", "other"].map(|name| demo(&workspace, name, &[]));
 
     let found = workspace.json(0, &["compare", &old, &new, "--quiet"]);
+    schemas::printed("compare", &found);
     assert_eq!(found["runs"], json!([format!("{run} (experiments)"), format!("{run} (new)")]));
     assert_eq!(metric(&found, "eer")["effects"][1]["verdict"], "same");
     let page = |arguments: &[&str]| {
@@ -173,6 +178,7 @@ fn a_kept_threshold_does_what_counting_pairs_says() {
     let base = demo(&workspace, "base", &[]);
     let dark = demo(&workspace, "dark", &["preprocess.standardise={mean: 200, scale: 60}"]);
     let found = workspace.json(0, &["compare", &base, &dark, "--quiet"]);
+    schemas::printed("compare", &found);
     let thresholds = &found["paired"]["thresholds"];
     let kept = &thresholds["kept"];
     let number = |value: &Value| value.as_f64().unwrap();

@@ -1,6 +1,7 @@
 //! Every file of a run and every `--json` against the schemas in `schemas/`, with an implementation of JSON Schema that
 //! shares no code with facevault.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -22,25 +23,42 @@ fn schema(name: &str) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Refuses properties that the schema does not list: readers ignore them, but each must have been described.
-fn close(schema: &mut Value) {
+/// Refuses properties that the schema does not list: readers ignore them, but each must have been described. `variants`
+/// are the objects that stand for a part of another object's properties; that one refuses the rest.
+fn close(schema: &mut Value, variants: &BTreeSet<String>) {
     if let Value::Object(entries) = schema {
         let lists = entries.get("properties").is_some_and(Value::is_object);
         if lists && !entries.contains_key("additionalProperties") {
-            // Not `additionalProperties`: a variant's own properties stand in `oneOf`.
+            // Not `additionalProperties`: a variant's own properties stand in `oneOf` or `anyOf`.
             entries.insert("unevaluatedProperties".into(), false.into());
         }
-        // A variant of an object with properties of its own is closed by that object.
-        for (_, value) in entries.iter_mut().filter(|(key, _)| !(lists && *key == "oneOf")) {
-            close(value);
+        let inside = |key: &str| (lists && matches!(key, "oneOf" | "anyOf")) || variants.contains(key);
+        for (_, value) in entries.iter_mut().filter(|(key, _)| !inside(key)) {
+            close(value, variants);
         }
     } else if let Value::Array(items) = schema {
-        items.iter_mut().for_each(close);
+        items.iter_mut().for_each(|item| close(item, variants));
+    }
+}
+
+/// Names of the objects that are variants of another object with properties of its own.
+fn variants(schema: &Value, found: &mut BTreeSet<String>) {
+    let branches = ["oneOf", "anyOf"].iter().filter_map(|key| schema.get(key)).filter_map(Value::as_array).flatten();
+    if schema.get("properties").is_some_and(Value::is_object) {
+        let named = branches.filter_map(|branch| branch["$ref"].as_str()).filter_map(|name| name.rsplit('/').next());
+        found.extend(named.map(str::to_owned));
+    }
+    match schema {
+        Value::Object(entries) => entries.values().for_each(|value| variants(value, found)),
+        Value::Array(items) => items.iter().for_each(|item| variants(item, found)),
+        _ => {}
     }
 }
 
 fn validator(mut schema: Value) -> Validator {
-    close(&mut schema);
+    let mut open = BTreeSet::new();
+    variants(&schema, &mut open);
+    close(&mut schema, &open);
     jsonschema::draft202012::new(&schema).unwrap()
 }
 
@@ -53,7 +71,7 @@ fn is_valid(validator: &Validator, value: &Value, what: &str) {
 
 /// Checks what a command printed.
 #[track_caller]
-fn printed(name: &str, value: &Value) {
+pub fn printed(name: &str, value: &Value) {
     is_valid(&validator(schema(name)), value, name);
 }
 

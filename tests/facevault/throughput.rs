@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::schemas;
 use crate::support::fake_cuda;
 use crate::support::workspace::Workspace;
 
@@ -25,6 +26,7 @@ fn every_variant_is_measured_and_candle_agrees_with_itself() {
     let workspace = Workspace::empty();
     let more = ["--kernels", "candle", "--threads", "1,2", "--quiet"];
     let found = workspace.json(0, &[&["throughput", DEMO][..], &TINY, &more].concat());
+    schemas::printed("throughput", &found);
     assert_eq!((&found["schema"], &found["config"], &found["faces"]), (&3.into(), &"demo".into(), &24.into()));
     assert!(found["preparation"]["decode_seconds"].as_f64().unwrap() > 0.0);
     let variants = found["variants"].as_array().unwrap();
@@ -75,6 +77,7 @@ fn the_kernels_tell_their_stages_and_stay_close_to_the_reference() {
     let workspace = Workspace::empty();
     let more = ["--kernels", "portable", "--precisions", "f32,int8", "--threads", "2", "--no-report", "--quiet"];
     let found = workspace.json(0, &[&["throughput", DEMO][..], &TINY, &more].concat());
+    schemas::printed("throughput", &found);
     let variants = found["variants"].as_array().unwrap();
     assert_eq!(variants.len(), 4);
     for one in variants {
@@ -112,6 +115,7 @@ fn what_cannot_be_had_is_a_cell_and_keeps_nothing_from_being_measured() {
     let workspace = Workspace::empty();
     let more = ["--precisions", "f16,f32", "--kernels", "portable", "--threads", "2", "--network-only", "--quiet"];
     let found = workspace.json(0, &[&["throughput", DEMO][..], &TINY, &more].concat());
+    schemas::printed("throughput", &found);
     let variants = found["variants"].as_array().unwrap();
     assert_eq!(variants.len(), 4);
     for one in &variants[..2] {
@@ -138,6 +142,7 @@ fn all_devices_in_all_their_precisions_with_a_line_for_the_device_that_is_not_he
     let few = ["--faces", "24", "--seconds", "0.01", "--rounds", "1", "--batches", "8", "--threads", "2"];
     let more = ["--devices", "all", "--precisions", "all", "--no-report", "--quiet"];
     let found = workspace.json(0, &[&["throughput", DEMO][..], &few, &more].concat());
+    schemas::printed("throughput", &found);
     let names: Vec<_> = found["variants"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     let expected = ["f32", "bf16", "int8"].map(|precision| format!("cpu auto {precision} threads 2 batch 8"));
     assert_eq!(names[..3], expected);

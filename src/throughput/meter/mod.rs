@@ -4,6 +4,7 @@ mod here;
 mod nvml;
 mod rapl;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(super) use here::Meters;
@@ -30,7 +31,7 @@ pub trait Meter: Send {
 }
 
 /// Momentary state of a GPU, as far as its driver reports it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct CardState {
     /// Share of recent time that a kernel was running, %: NVML's utilisation of the whole GPU, by any process.
     pub utilisation_percent: Option<u32>,
@@ -47,7 +48,7 @@ pub struct CardState {
 }
 
 /// Identity of a GPU, as its driver reports it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CardFacts {
     /// Name.
     pub name: String,
@@ -64,7 +65,7 @@ pub struct CardFacts {
 }
 
 /// Whether a device's energy is measured here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MeterNote {
     /// The device.
     pub device: DeviceKind,
@@ -75,7 +76,7 @@ pub struct MeterNote {
 }
 
 /// Energy over the timed windows of one variant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Energy {
     /// Energy of the device in these windows, J.
     pub joules: f64,

@@ -175,7 +175,7 @@ mod tests {
         small.warnings = vec![Warning::FewGenuine];
         let found = breakdown(vec![
             slice(rate(0.12, 0.09, 0.16)),
-            slice(rate(0.15, 0.11, 0.2)),
+            slice(rate(0.15, 0.102, 0.215)),
             slice(rate(0.02, 0.01, 0.04)),
             small,
         ]);
