@@ -85,7 +85,10 @@ fn a_run_that_cannot_be_compared_is_left_out_and_fails_a_gate() {
     let workspace = Workspace::empty();
     let [base, again, torn, gone] = ["base", "again", "torn", "gone"].map(|name| demo(&workspace, name, &[]));
     let strangers = demo(&workspace, "strangers", &["dataset.seed=77"]);
-    fs::remove_file(workspace.path(format!("experiments/{gone}/metrics.json"))).unwrap();
+    // Embedded, and no more.
+    for file in ["metrics.json", "SEALED"] {
+        fs::remove_file(workspace.path(format!("experiments/{gone}/{file}"))).unwrap();
+    }
     let matrix = workspace.path(format!("experiments/{torn}/face_embeddings.npy"));
     let mut bytes = fs::read(&matrix).unwrap();
     let last = bytes.len() - 4;
