@@ -245,7 +245,8 @@ pub(super) fn provenance_pairs(pairs: &[(String, String)]) -> Vec<(String, Strin
         .filter_map(|(key, value)| match session(key) {
             None => Some((key.clone(), value.clone())),
             Some((number, field)) => {
-                let kept = Some(number) == last && !["started", "ended", "embedded", "revision"].contains(&field.as_str());
+                let kept =
+                    Some(number) == last && !["started", "ended", "embedded", "revision"].contains(&field.as_str());
                 kept.then(|| (format!("session.{field}"), value.clone()))
             }
         })
