@@ -98,9 +98,9 @@ fn facts(
     let place = weights.origin.location.rsplit(['/', '\\']).next().unwrap_or_default();
     let session = provenance.embedding_sessions().last();
     let date = session.map(|session| provenance::utc(session.ended.unwrap_or(session.started)));
-    let device = session.map(|session| match session.device.starts_with("CPU") {
-        true => format!("{}, {}", session.device, session.machine.cpu),
-        false => session.device.clone(),
+    let device = session.map(|session| {
+        let provenance::RunSession { device, machine, .. } = session;
+        if device.starts_with("CPU") { format!("{device}, {}", machine.cpu) } else { device.clone() }
     });
     let mut facts = vec![
         ("Run", run_id.to_owned()),

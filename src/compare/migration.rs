@@ -206,7 +206,9 @@ mod tests {
         for row in rows.chunks_exact_mut(8) {
             row[0] += by;
             let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
-            row.iter_mut().for_each(|value| *value /= length);
+            for value in row {
+                *value /= length;
+            }
         }
         rows
     }

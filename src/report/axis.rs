@@ -143,7 +143,7 @@ impl ChartAxis {
         let fits = |axis: &Self| {
             axis.ticks.windows(2).all(|pair| {
                 let apart = (pair[1].0 - pair[0].0) * length;
-                apart >= (width(&pair[0].1) + width(&pair[1].1)) / 2.0
+                apart >= f64::midpoint(width(&pair[0].1), width(&pair[1].1))
             })
         };
         (1..=self.ticks.len()).rev().map(|most| self.clone().sparse(most)).find(fits).unwrap_or_else(|| self.clone())

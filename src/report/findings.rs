@@ -4,6 +4,8 @@
 use super::page::Finding;
 use super::words::{counted, maybe, one_in, point, target};
 use super::{Report, breakdown, slice_names};
+use std::fmt::Write as _;
+
 use crate::breakdown::{Breakdown, SliceRate};
 use crate::estimate::Estimate;
 use crate::headline::headline;
@@ -124,11 +126,12 @@ fn threshold(metrics: &Metrics) -> Option<Finding> {
         target(operating.target_fmr)
     );
     if let Some((lower, upper)) = operating.fmr.as_ref().and_then(|fmr| Some((fmr.lower?, fmr.upper?))) {
-        text += &format!(" For other people like these it may be {} to {}.", Rate.value(lower), Rate.value(upper));
+        let _ = write!(text, " For other people like these it may be {} to {}.", Rate.value(lower), Rate.value(upper));
     }
     let unresolved = metrics.operating_points.iter().filter(|point| point.threshold.is_none());
     if let Some(highest) = unresolved.map(|point| point.target_fmr).max_by(f64::total_cmp) {
-        text += &format!(
+        let _ = write!(
+            text,
             " {} cannot resolve a rate of {} or lower.",
             counted(metrics.pairs.impostor, "impostor pair", "impostor pairs"),
             target(highest)

@@ -37,7 +37,9 @@ fn close(schema: &mut Value, variants: &BTreeSet<String>) {
             close(value, variants);
         }
     } else if let Value::Array(items) = schema {
-        items.iter_mut().for_each(|item| close(item, variants));
+        for item in items {
+            close(item, variants);
+        }
     }
 }
 
