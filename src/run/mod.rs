@@ -452,7 +452,7 @@ pub(crate) fn left_out(run: &RunDirectory) -> Result<LeftOut, RunError> {
 /// What a comparison needs of an evaluated run. Fails with [`RunError::NotYet`] before the evaluation.
 pub(crate) fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
     if !run.has(RunDirectory::METRICS) {
-        return Err(if run.has(RunDirectory::SEALED) {
+        return Err(if seal::sealed_without(run, RunDirectory::METRICS) {
             RunError::NothingCompared { run: run.name(), argument: run.argument() }
         } else {
             not_yet(run, "evaluated", "evaluate")

@@ -39,6 +39,11 @@ fn sealed(run: &RunDirectory) -> Result<Vec<(String, Digest)>, RunError> {
     text.lines().enumerate().map(line).collect()
 }
 
+/// Whether a run is sealed without a file: not lost, but never written.
+pub fn sealed_without(run: &RunDirectory, name: &str) -> bool {
+    sealed(run).is_ok_and(|files| files.iter().all(|(sealed, _)| sealed != name))
+}
+
 /// The first sealed file that `asked` accepts and that has changed; `None` if all are intact.
 pub fn first_broken(run: &RunDirectory, asked: impl Fn(&str) -> bool) -> Result<Option<String>, RunError> {
     let asked: Vec<_> = sealed(run)?.into_iter().filter(|(name, _)| asked(name)).collect();
