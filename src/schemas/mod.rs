@@ -1,5 +1,5 @@
 //! What a run's files hold and what `--json` prints, as JSON Schema: `schemas/*.schema.json`, and `docs/files.md` for people.
-//! Files of JSON are described by the types that are written to them, tables by their declarations ([`crate::table`]).
+//! Files of JSON are described by the types that are written to them, tables by their declarations (`table`).
 
 mod page;
 #[cfg(test)]
