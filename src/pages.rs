@@ -75,7 +75,8 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         unpinned: provenance.unpinned(),
         cautions: provenance.dataset.cautions,
     })?;
-    write(reports, &run.name(), &html)
+    let folder = run.path().canonicalize().unwrap_or_else(|_| run.path().to_owned());
+    write(reports, &named(reports, run.name(), &[folder]), &html)
 }
 
 /// What was run on what, in the words of the plan.
@@ -135,8 +136,7 @@ fn first_suspects(evaluation: &Evaluation) -> impl Iterator<Item = &Suspect> {
 }
 
 /// The page of a comparison: `compare-A-vs-B.html`; of runs whose names do not fit, the first one's name and a digest of
-/// all. Runs outside the `experiments` folder beside the reports may have the names of others: a digest of their folders
-/// keeps their pages apart.
+/// all.
 pub(crate) fn comparison(reports: &Path, comparison: &RunComparison) -> Result<PathBuf, Error> {
     let names = comparison.directories.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy());
     let (first, names) = (names.clone().next().unwrap_or_default(), names.collect::<Vec<_>>().join("-vs-"));
@@ -147,20 +147,20 @@ pub(crate) fn comparison(reports: &Path, comparison: &RunComparison) -> Result<P
         let others = comparison.runs.len() - 1;
         format!("compare-{first}-vs-{others}-others-{}", Digest::of(names.as_bytes()).short(12))
     };
-    let folders = folders_digest(reports, &comparison.directories);
-    let name = folders.map_or(name.clone(), |digest| format!("{name}-{digest}"));
-    write(reports, &name, &report::render_comparison(comparison)?)
+    write(reports, &named(reports, name, &comparison.directories), &report::render_comparison(comparison)?)
 }
 
-/// A short digest of the runs' paths, unless all are in the `experiments` folder beside the reports.
-fn folders_digest(reports: &Path, directories: &[PathBuf]) -> Option<String> {
-    let reports = std::path::absolute(reports).ok();
-    let beside = reports.and_then(|reports| reports.parent()?.join("experiments").canonicalize().ok());
-    if directories.iter().all(|path| path.parent() == beside.as_deref()) {
-        return None;
+/// The name of a page about runs. Those in the folder of the reports or in `experiments` beside it have names of their own.
+/// Others may share a name with them, as the runs of two releases do: a short digest of their paths keeps the pages apart.
+fn named(reports: &Path, name: String, directories: &[PathBuf]) -> String {
+    let reports = std::path::absolute(reports).unwrap_or_else(|_| reports.to_owned());
+    let homes = [Some(reports.clone()), reports.parent().map(|parent| parent.join("experiments"))];
+    let homes: Vec<PathBuf> = homes.into_iter().flatten().filter_map(|home| home.canonicalize().ok()).collect();
+    if homes.iter().any(|home| directories.iter().all(|path| path.parent() == Some(home))) {
+        return name;
     }
     let paths: Vec<_> = directories.iter().map(|path| path.to_string_lossy()).collect();
-    Some(Digest::of(paths.join("\n").as_bytes()).short(8))
+    format!("{name}-{}", Digest::of(paths.join("\n").as_bytes()).short(8))
 }
 
 /// The page of an ablation.

@@ -53,7 +53,7 @@ impl LeftOutFaces {
     /// How many for each reason.
     pub fn reasons(&self) -> String {
         let reasons = [
-            (self.missing, "not embedded in another run"),
+            (self.missing, "not in another run or not embedded there"),
             (self.identity, "with another identity there"),
             (self.ambiguous, "of several in their photo, which the boxes do not tell apart"),
             (self.picture, "from another picture there"),

@@ -185,13 +185,13 @@ fn only_faces_that_all_runs_share_count() {
     assert_eq!(found.faces.stored_on_other_faces, ["run-1", "run-2"]);
     assert_snapshot!([vec![found.sentence()], found.notes()].concat().join("\n"), @r"
     paired on the 60 faces of 12 identities that all runs share: the same 120 genuine and 1650 impostor pairs in each (exhaustive)
-    left out of the 120 faces of [1]: 60 not embedded in another run
+    left out of the 120 faces of [1]: 60 not in another run or not embedded there
     stored metrics cover other faces in run-1, run-2
     ");
     let mut none = common;
     none.intersect(&faces, &faces[FACES / 2..]);
     let reason = Pairing::new(&faces, &none, &OPTIONS, 1).err().unwrap();
-    assert_snapshot!(reason, @"no face is shared: of the 120 faces of the first run, 120 not embedded in another run");
+    assert_snapshot!(reason, @"no face is shared: of the 120 faces of the first run, 120 not in another run or not embedded there");
     let mut strangers = SharedFaces::first(FACES);
     strangers.intersect(&faces, &[faces[0], faces[SAMPLES]]);
     let reason = Pairing::new(&faces, &strangers, &OPTIONS, 1).err().unwrap();

@@ -58,7 +58,7 @@ pub struct RunRow {
     pub crop: Option<String>,
     /// Empty until it is evaluated.
     pub headline: Vec<HeadlineRate>,
-    /// Whether every expectation of its config was met; absent where it has none.
+    /// Whether every expectation of its config was met; null where it has none.
     pub expectations_met: Option<bool>,
     /// Its values of those keys of the plan in which runs of the same config differ.
     pub differs: BTreeMap<String, String>,
