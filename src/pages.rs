@@ -60,7 +60,7 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
     let html = report::render(&Report {
         facts: facts(&run_id, &plan, &provenance, &evaluation),
         run_id,
-        description: config.description,
+        description: described(&config.description, &provenance.config.overrides),
         command: run::command(&provenance.config),
         plan,
         provenance: readable,
@@ -77,6 +77,15 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
     })?;
     let folder = run.path().canonicalize().unwrap_or_else(|_| run.path().to_owned());
     write(reports, &named(reports, run.name(), &[folder]), &html)
+}
+
+/// The config's description, and which of the parts it may speak of are no longer the config's.
+fn described(description: &str, overrides: &[String]) -> String {
+    let parts = published::overridden(overrides);
+    match (description, parts.is_empty()) {
+        ("", _) | (_, true) => description.into(),
+        _ => format!("{description} (changed by --set: {})", parts.join(", ")),
+    }
 }
 
 /// What was run on what, in the words of the plan.

@@ -72,12 +72,17 @@ impl PublishedAgreement {
 /// Config sections that published values depend on.
 const COMPARED_SECTIONS: [&str; 6] = ["dataset", "detect", "preprocess", "model", "weights", "protocols"];
 
+/// The sections that overrides, `key=value` as on the command line, change.
+pub(crate) fn overridden(overrides: &[String]) -> Vec<&'static str> {
+    let changed: BTreeSet<&str> = overrides.iter().filter_map(|set| set.split(['.', '=']).next()).collect();
+    COMPARED_SECTIONS.into_iter().filter(|part| changed.contains(part)).collect()
+}
+
 /// Compares a run's metrics with published values, in the order of the config. `overrides`, `key=value` as on the
 /// command line, may make it a different experiment than the published one, which is listed as a difference.
 pub(crate) fn compare(metrics: &Metrics, published: &[Published], overrides: &[String]) -> Vec<PublishedResult> {
-    let overridden: BTreeSet<&str> = overrides.iter().filter_map(|set| set.split(['.', '=']).next()).collect();
-    let overridden = COMPARED_SECTIONS.into_iter().filter(|part| overridden.contains(part));
-    let overridden: Vec<String> = overridden.map(|part| format!("`{part}` was overridden")).collect();
+    let overridden: Vec<String> =
+        overridden(overrides).into_iter().map(|part| format!("`{part}` was overridden")).collect();
     let one = |Published { metric, value, plus_minus, source, differs }: &Published| {
         let here = metrics.estimate(metric);
         let over_folds = metric.rsplit_once('.').and_then(|(name, quantity)| {

@@ -82,7 +82,7 @@ pub(super) fn best_measure(found: &Discard) -> Option<&DiscardCurve> {
 fn outlying(found: &Breakdown) -> DataTable {
     let interval = found.all.fnmr.as_ref().or(found.all.fmr.as_ref()).map_or("interval".into(), interval_name);
     let columns = ["slice", "#faces", "#identities", "rate", "#value", &format!("#{interval}"), "against all faces"];
-    let mut table = DataTable::new("Slices that stand out", &columns);
+    let mut table = DataTable::new("Slices that stand out", &columns).stacked();
     let outliers = found.outlying();
     for one in &outliers {
         let column = &found.columns[one.column];

@@ -156,7 +156,7 @@ fn labels(people: &People) -> Option<Finding> {
         .map(|text| if audit.another == 1 { text.replace("their own", "its own") } else { text });
     let nobody = looks(audit.nobody, "like no identity here");
     let text: Vec<String> = another.into_iter().chain(nobody).collect();
-    let text = format!("{}. Look at the pictures: the label may be wrong, or the network.", text.join(", "));
+    let text = format!("{}. Look at the pictures: the label may be wrong, or the network mistaken.", text.join(", "));
     Some(to_act_on("Labels", "labels", text))
 }
 
@@ -184,7 +184,7 @@ fn who_fails(people: &People, breakdown: Option<&Breakdown>) -> Option<Finding> 
     }
     let even = people.identities.fnmr_spread.as_ref().is_some_and(|spread| spread.lower.is_some());
     even.then(|| {
-        let text = "No person and no kind of picture demonstrably fails more often than the others.";
+        let text = "No person and no kind of picture is demonstrably missed more often than the others.";
         finding("Who fails", "people", text.into())
     })
 }
@@ -267,8 +267,8 @@ fn limits(metrics: &Metrics) -> Option<Finding> {
     let people = counted(metrics.faces.identities, "person", "people");
     let text = match (eer.lower, eer.upper) {
         (Some(lower), Some(upper)) if !eer.bound && lower > 0.0 && upper / lower >= ROUGH => format!(
-            "With {people}, the equal error rate is known to a factor of {} only. More people narrow it, more pictures of \
-             the same people hardly do.",
+            "With {people}, the equal error rate is known only to within a factor of {}. More people narrow it, more pictures \
+             of the same people hardly do.",
             maybe(upper / lower, Quantity::Plain).chars().take(3).collect::<String>().trim_end_matches('.'),
         ),
         (Some(_), Some(_)) => return None,
@@ -300,7 +300,7 @@ mod tests {
         assert_snapshot!(texts(&sample::report()), @r"
           Recognition (#errors): If one in 1,000 pairs of strangers may match, 99.30% (94.33% to 100.00%) of the pairs of one person are recognised. Equal error rate: 0.32% (0.31% to 0.34%).
           Threshold (#thresholds): Accept a pair from a cosine of 0.3499 for a false match rate of at most 0.1%. For other people like these it may be 0.095% to 0.10%. 9,000,000 impostor pairs cannot resolve a rate of 0.0001% or lower.
-        ! Labels (#labels): 2 faces look more like another identity than like their own label, 43 faces look like no identity here. Look at the pictures: the label may be wrong, or the network.
+        ! Labels (#labels): 2 faces look more like another identity than like their own label, 43 faces look like no identity here. Look at the pictures: the label may be wrong, or the network mistaken.
         ! Two names (#labels): 1 pair of identities may be one person; the most alike two faces have a cosine of 0.9700.
           Who fails (#people): Misses are unevenly spread over people, more than the choice of their pictures explains: half of them are of 136 of 480 identities. Faces in the slice “sharpness: 3.1 to 80” are missed 2.5 times as often as all faces: 5.00% (4.75% to 5.25%) against 2.00%. Turning such pictures away helps.
         ! Left out (#failures): 57 of 187,697 faces have no embedding and enter no number: 57 faces could not be read or embedded.
@@ -343,7 +343,7 @@ mod tests {
             Some(Estimate { point: 1.1, lower: Some(0.8), upper: Some(1.5), ..Estimate::default() });
         report.evaluation.breakdown = None;
         let text = texts(&report);
-        assert!(text.contains("No person and no kind of picture demonstrably fails"), "{text}");
+        assert!(text.contains("No person and no kind of picture is demonstrably missed"), "{text}");
         assert!(!text.contains("unevenly"), "{text}");
     }
 

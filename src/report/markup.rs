@@ -1,7 +1,7 @@
 //! Filters of the page template: they escape text and add markup that no text can carry itself.
 //!
 //! `terms` links the first occurrence of a term in a section to its meaning at the end of the page; `breakable` lets long
-//! ids wrap where their parts meet. Meanings are those of `docs/glossary.md`, so that page and docs say the same.
+//! ids wrap where their parts meet. Text between backticks is code. Meanings are those of `docs/glossary.md`, so that page and docs say the same.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -71,8 +71,20 @@ pub(super) fn register(environment: &mut Environment<'_>) {
     });
 }
 
-/// The escaped text, with a link at each term for which `first` holds.
+/// The escaped text, with a link at each term for which `first` holds, and text between backticks as code.
 fn with_links(text: &str, mut first: impl FnMut(usize) -> bool) -> String {
+    let pieces: Vec<&str> = text.split('`').collect();
+    // A single backtick is only that.
+    if pieces.len().is_multiple_of(2) {
+        return linked(text, &mut first);
+    }
+    let piece = |(i, piece): (usize, &&str)| {
+        if i % 2 == 0 { linked(piece, &mut first) } else { format!("<code>{}</code>", HtmlEscape(piece)) }
+    };
+    pieces.iter().enumerate().map(piece).collect()
+}
+
+fn linked(text: &str, first: &mut impl FnMut(usize) -> bool) -> String {
     let (mut out, mut rest) = (String::new(), text);
     while let Some((at, spelling, term)) = next_term(rest) {
         let (before, after) = rest.split_at(at);
@@ -143,6 +155,11 @@ mod tests {
         let text = with_links("FMR & FMR100; no FMRx. <b> goats, goats", |term| seen.insert(term));
         assert_snapshot!(text, @r##"<a class="term" href="#term-fmr">FMR</a> &amp; <a class="term" href="#term-fmr100--fmr1000--zerofmr">FMR100</a>; no FMRx. &lt;b&gt; <a class="term" href="#term-goat">goats</a>, goats"##);
         assert_eq!(with_links("", |_| true), "");
+        assert_eq!(
+            with_links("set `a<b.goat`, not `", |_| true),
+            "set `a&lt;b.<a class=\"term\" href=\"#term-goat\">goat</a>`, not `"
+        );
+        assert_eq!(with_links("set `a<b.goat`", |_| true), "set <code>a&lt;b.goat</code>");
         assert_eq!(with_links("naïve d′", |_| true), "naïve <a class=\"term\" href=\"#term-d\">d′</a>");
     }
 

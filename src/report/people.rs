@@ -241,8 +241,10 @@ pub(super) fn labels(report: &Report) -> Section {
     if routing.gallery == 0 {
         return section;
     }
-    section
-        .text(format!(
+    if audit.another + audit.nobody == 0 {
+        section.text("No face is suspect: each is close enough to the other faces of its identity.")
+    } else {
+        section.text(format!(
             "{} suspect: {} like another identity, {} like no identity. The embedding only suggests: a wrong label, a \
              bystander labelled with the folder's name, and a face the network fails on are indistinguishable here. Look at \
              the pictures before you change a label.",
@@ -250,6 +252,7 @@ pub(super) fn labels(report: &Report) -> Section {
             counted(audit.another, "looks", "look"),
             counted(audit.nobody, "looks", "look"),
         ))
+    }
         .with(suspects(report).first(SUSPECTS_SHOWN))
         .with(one_person(audit).first(TWICE_SHOWN))
         .with_all(audit.metrics.as_ref().map(|metrics| with_and_without(metrics).folded()))
@@ -261,7 +264,7 @@ pub(super) fn labels(report: &Report) -> Section {
 fn suspects(report: &Report) -> DataTable {
     let mut budget = PICTURE_BYTES;
     let columns = ["#rank", "face", "label", "#cosine to label", "looks like", "#cosine to lookalike", "#margin"];
-    let mut table = DataTable::new("Faces that do not look like their label", &columns);
+    let mut table = DataTable::new("Faces that do not look like their label", &columns).stacked();
     let audit = &report.evaluation.people.audit;
     for suspect in audit.suspects.iter().take(SUSPECTS) {
         let face = TableCell::face(suspect.row, &suspect.face_id, &report.pictures, &mut budget);
@@ -342,7 +345,7 @@ fn with_and_without(metrics: &WithAndWithout) -> DataTable {
 fn one_person(audit: &Audit) -> DataTable {
     let columns =
         ["identity", "other identity", "#highest cosine", "#mean cosine", "face", "most alike face of the other"];
-    let mut table = DataTable::new("Possibly one person under two identities", &columns);
+    let mut table = DataTable::new("Possibly one person under two identities", &columns).stacked();
     for one in audit.one_person.iter().take(TWICE) {
         let [a, b] = one.faces.map(|faces| counted(faces, "face", "faces"));
         let face = |id: &str| or_dash((!id.is_empty()).then(|| id.to_owned()));
@@ -410,7 +413,7 @@ fn causes(audit: &Audit) -> DataTable {
 
 fn wrong_pairs(report: &Report) -> DataTable {
     let columns = ["kind", "#rank", "#cosine", "face", "identity", "other face", "other identity", "possible cause"];
-    let mut table = DataTable::new("Each of these pairs", &columns);
+    let mut table = DataTable::new("Each of these pairs", &columns).stacked();
     let all = &report.evaluation.people.audit.wrong_pairs;
     let shown = |kind: PairKind| all.iter().filter(move |pair| pair.kind == kind).take(WRONG_SHOWN);
     for WrongPair { kind, rank, cause } in shown(PairKind::Genuine).chain(shown(PairKind::Impostor)) {

@@ -79,7 +79,11 @@ fn tiles(metrics: &Metrics) -> Vec<HeadlineNumber> {
         HeadlineNumber::new(
             "Identities",
             count(faces.identities),
-            format!("{} with a single face", count(faces.singletons)),
+            if faces.singletons == 0 {
+                "all with several faces".into()
+            } else {
+                format!("{} with a single face", count(faces.singletons))
+            },
         ),
     ]);
     tiles
@@ -267,9 +271,9 @@ fn upstream(metrics: &Metrics) -> Section {
         &["quantity", "#measured", "#published from", "#to", "verdict"],
     );
     for row in &upstream.rows {
-        let verdict = if row.inside { "✓ inside" } else { "✗ outside" };
+        let verdict = if row.inside { "inside" } else { "outside" };
         let [measured, lower, upper] = [row.measured, row.lower, row.upper].map(|value| maybe(value, Cosine));
-        table.marked(!row.inside, [row.quantity.clone(), measured, lower, upper, verdict.into()]);
+        table.row([row.quantity.clone(), measured, lower, upper, verdict.into()]);
     }
     table.note = format!(
         "Sampled the way upstream does: {} genuine pairs among the first faces of each identity and {} random impostor pairs.",

@@ -454,8 +454,11 @@ pub(crate) fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
     if !run.has(RunDirectory::METRICS) {
         return Err(if seal::sealed_without(run, RunDirectory::METRICS) {
             RunError::NothingCompared { run: run.name(), argument: run.argument() }
-        } else {
+        } else if run.has(RunDirectory::METADATA) {
             not_yet(run, "evaluated", "evaluate")
+        } else {
+            // The step that is missing first, so that its advice does not lead to the next advice.
+            not_yet(run, "embedded", "embed")
         });
     }
     let plan: serde_json::Value = run.json(RunDirectory::PLAN)?;

@@ -51,7 +51,7 @@ impl Throughput {
                 let more = several.len().saturating_sub(NAMED);
                 let mut names: Vec<_> = named.chain((more > 0).then(|| format!("{more} more"))).collect();
                 let last = names.pop().unwrap_or_default();
-                format!("{} and {last} are equally fast within noise.", names.join(", "))
+                format!("{} and {last} cannot be told apart within noise.", names.join(", "))
             }
         }
     }

@@ -64,7 +64,7 @@ fn best(measured: &Throughput) -> Result<Exhibit, ReportError> {
     legend.push(Legend::line(Style::Ink, "quartiles of the rounds"));
     let caption = [
         "Each bar is a network on a device in one precision, at its fastest batch size; the line through it runs from the lower to the upper quartile of the rounds.",
-        "The network alone, on faces in memory; the end-to-end pass is below. Variants were measured in turn, round by round, so drift of the machine affects all of them alike: the table has their ratios within rounds, and two variants whose ratio's quartiles reach 1 are equally fast within noise. Speeds from different sessions are not comparable, ratios are.",
+        "The network alone, on faces in memory; the end-to-end pass is below. Variants were measured in turn, round by round, so drift of the machine affects all of them alike: the table has their ratios within rounds, and two variants whose ratio's quartiles reach 1 cannot be told apart within noise. Speeds from different sessions are not comparable, ratios are.",
     ];
     Exhibit::figure("Faces per second", &chart, legend, caption, table)
 }
