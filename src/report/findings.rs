@@ -14,6 +14,7 @@ use crate::numbers::Quantity::{self, Cosine, Rate};
 use crate::people::{Identities, People};
 use crate::published::{PublishedAgreement, PublishedResult};
 use crate::verification::OPERATING_FMR;
+use crate::verification::carriers::FEWEST;
 
 /// Most findings at the head of a page. Those nobody has to act on give way first.
 const MOST: usize = 7;
@@ -28,14 +29,18 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
         return failures(report).into_iter().chain([nothing_compared(metrics)]).collect();
     }
     let people = &evaluation.people;
+    // What stands out among a handful of people stands out by chance.
+    let few = metrics.faces.identities < FEWEST as u64 && metrics.pairs.mode != "listed";
     let mut found: Vec<Finding> =
         [Some(recognition(metrics)), protocol(metrics, &report.published), threshold(metrics)]
             .into_iter()
             .flatten()
             .collect();
-    found.extend(labels(people));
-    found.extend(two_names(people));
-    found.extend(who_fails(people, evaluation.breakdown.as_ref()));
+    if !few {
+        found.extend(labels(people));
+        found.extend(two_names(people));
+        found.extend(who_fails(people, evaluation.breakdown.as_ref()));
+    }
     found.extend(failures(report));
     found.extend(precision(report));
     found.extend(limits(metrics));
@@ -82,6 +87,11 @@ fn recognition(metrics: &Metrics) -> Finding {
     let [eer, tar] = [0, 1].map(|i| rates.get(i).map(|row| &row.estimate));
     let one_in = one_in(OPERATING_FMR);
     let tar = tar.map(|tar| match tar.upper {
+        None if tar.bound => format!(
+            "{} are too few to say how many of the pairs of one person are recognised if one in {one_in} pairs of strangers \
+             may match.",
+            counted(metrics.pairs.impostor, "impostor pair", "impostor pairs"),
+        ),
         Some(upper) if tar.bound => format!(
             "If one in {one_in} pairs of strangers may match, at most {} of the pairs of one person are recognised: {} are \
              too few to say more.",
@@ -121,13 +131,15 @@ fn protocol(metrics: &Metrics, published: &[PublishedResult]) -> Option<Finding>
 fn threshold(metrics: &Metrics) -> Option<Finding> {
     let operating = metrics.operating()?;
     let threshold = Cosine.value(operating.threshold?);
+    // Without an interval, these people say nothing about others, for whom a threshold is chosen.
+    let (lower, upper) = operating.fmr.as_ref().and_then(|fmr| Some((fmr.lower?, fmr.upper?)))?;
     let mut text = format!(
-        "Accept a pair from a cosine of {threshold} for a false match rate of at most {}.",
-        target(operating.target_fmr)
+        "Accept a pair from a cosine of {threshold} for a false match rate of at most {}. For other people like these it may \
+         be {} to {}.",
+        target(operating.target_fmr),
+        Rate.value(lower),
+        Rate.value(upper)
     );
-    if let Some((lower, upper)) = operating.fmr.as_ref().and_then(|fmr| Some((fmr.lower?, fmr.upper?))) {
-        let _ = write!(text, " For other people like these it may be {} to {}.", Rate.value(lower), Rate.value(upper));
-    }
     let unresolved = metrics.operating_points.iter().filter(|point| point.threshold.is_none());
     if let Some(highest) = unresolved.map(|point| point.target_fmr).max_by(f64::total_cmp) {
         let _ = write!(
@@ -265,6 +277,10 @@ fn precision(report: &Report) -> Option<Finding> {
 fn limits(metrics: &Metrics) -> Option<Finding> {
     let eer = &metrics.eer;
     let people = counted(metrics.faces.identities, "person", "people");
+    let too_few = format!("{people} are too few: other people may give quite other numbers.");
+    if (1..FEWEST as u64).contains(&metrics.faces.identities) {
+        return Some(finding("Certainty", "computed", too_few));
+    }
     let text = match (eer.lower, eer.upper) {
         (Some(lower), Some(upper)) if !eer.bound && lower > 0.0 && upper / lower >= ROUGH => format!(
             "With {people}, the equal error rate is known only to within a factor of {}. More people narrow it, more pictures \
@@ -272,10 +288,8 @@ fn limits(metrics: &Metrics) -> Option<Finding> {
             maybe(upper / lower, Quantity::Plain).chars().take(3).collect::<String>().trim_end_matches('.'),
         ),
         (Some(_), Some(_)) => return None,
-        _ if metrics.faces.identities == 0 => return None,
-        _ => format!(
-            "{people} are too few for an interval of the equal error rate: other people may give other numbers."
-        ),
+        _ if eer.bound || metrics.faces.identities == 0 => return None,
+        _ => too_few,
     };
     Some(finding("Certainty", "computed", text))
 }
@@ -330,8 +344,7 @@ mod tests {
         assert_snapshot!(texts(&report), @r"
         Recognition (#errors): If one in 1,000 pairs of strangers may match, at most 80.00% of the pairs of one person are recognised: 400 impostor pairs are too few to say more. Equal error rate: 0.32%.
         Threshold (#thresholds): Accept a pair from a cosine of 0.2659 for a false match rate of at most 1%. For other people like these it may be 0.95% to 1.05%. 400 impostor pairs cannot resolve a rate of 0.1% or lower.
-        Labels (#labels): No face stands out from the other faces of its identity.
-        Certainty (#computed): 4 people are too few for an interval of the equal error rate: other people may give other numbers.
+        Certainty (#computed): 4 people are too few: other people may give quite other numbers.
         ");
     }
 
