@@ -29,14 +29,14 @@ mod store_error;
 mod tests;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
-pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks};
+pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks, tables_differ};
 pub(crate) use export::{ExportError, TABLES, export};
 pub(crate) use job::EmbedJob;
 pub(crate) use lock::{LockError, RunLock};
 pub use options::{EmbedOptions, OnError};
 pub(crate) use pipeline::{EmbedError, EmbedOutcome, EmbedSummary, admit, run};
 pub(crate) use reader::FaceReader;
-pub(crate) use record::{ChunkRecord, Timings, read_records};
+pub(crate) use record::{CHUNKS, ChunkRecord, Timings, read_records, remove_records};
 pub(crate) use sample::EmbedSample;
 pub(crate) use store::ChunkStore;
 pub(crate) use store_error::StoreError;

@@ -17,7 +17,7 @@ use crate::npy::{self, EmbeddingMatrix, MatrixReader};
 use crate::quality::{Qualities, Quality};
 
 /// The folder of chunks inside a run directory.
-pub(super) const CHUNKS: &str = "chunks";
+pub(crate) const CHUNKS: &str = "chunks";
 
 /// The content of a chunk's sidecar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -234,6 +234,16 @@ pub(super) fn numbers(chunks: &Path, extension: &str) -> Result<Vec<usize>, File
     }
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// Removes the sidecars of a run, so that every chunk is computed again.
+pub fn remove_records(run: &Path) -> Result<(), FileError> {
+    let chunks = run.join(CHUNKS);
+    for chunk in numbers(&chunks, "json")? {
+        let path = path_of(&chunks, chunk, "json");
+        fs::remove_file(&path).map_err(FileError::new("remove", path))?;
+    }
+    Ok(())
 }
 
 /// The sidecars of a run in row order; none if nothing is embedded yet. Fails with [`StoreError::Damaged`] for the

@@ -191,6 +191,15 @@ fn check(path: &Path, Calibration { faces, ranges }: &Calibration) -> Result<(),
     Err(RunError::Calibration { path: path.to_owned(), rule })
 }
 
+/// Whether a run has all that opening its network measures.
+pub fn is_complete(run: &RunDirectory, precision: Precision) -> bool {
+    match precision {
+        Precision::F32 => true,
+        Precision::Int8 => run.has(RunDirectory::CALIBRATION) && run.has(RunDirectory::AGREEMENT),
+        Precision::Tf32 | Precision::F16 | Precision::Bf16 => run.has(RunDirectory::AGREEMENT),
+    }
+}
+
 /// Agreement of a run's embeddings with f32; `None` for a run in f32.
 pub fn agreement(run: &RunDirectory) -> Result<Option<PrecisionAgreement>, RunError> {
     if run.has(RunDirectory::AGREEMENT) { run.json(RunDirectory::AGREEMENT).map(Some) } else { Ok(None) }
