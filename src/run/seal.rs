@@ -324,7 +324,7 @@ mod tests {
         fs::write(run.file("made"), "again").unwrap();
         seal(&run).unwrap();
         insta::assert_snapshot!(broken(&run), @r"
-        kept: sealed as 79fadbcc21a2…, now 59f4b19c6248…
+        kept: sealed as 79f076abdd19…, now 6f5a5c61ccdb…
         lost: sealed, now missing
         ");
     }

@@ -1,12 +1,11 @@
 //! A finished run whose files change: nothing damaged is sealed as good or read as good, and what can be made again is.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use facevault::digest::Digest;
 
-use crate::support::workspace::Workspace;
+use crate::support::workspace::{Workspace, seal_as_good, sealed};
 
 /// Chunks of 5, 5 and 2 faces.
 fn finished() -> (Workspace, PathBuf) {
@@ -14,18 +13,6 @@ fn finished() -> (Workspace, PathBuf) {
     workspace.run(0, &["experiment", "config.yaml"]);
     let run = workspace.only_run();
     (workspace, run)
-}
-
-/// The digests in the seal, by name.
-fn sealed(run: &Path) -> BTreeMap<String, String> {
-    let text = fs::read_to_string(run.join("SEALED")).unwrap();
-    text.lines().map(|line| line.split_once("  ").unwrap()).map(|(digest, name)| (name.into(), digest.into())).collect()
-}
-
-/// Seals a run as it is, as an older version did with what it found.
-fn seal_as_good(run: &Path) {
-    let line = |name: &String| format!("{}  {name}\n", Digest::of(&fs::read(run.join(name)).unwrap()));
-    fs::write(run.join("SEALED"), sealed(run).keys().map(line).collect::<String>()).unwrap();
 }
 
 /// Changes one character of a file that stays readable as text, or one bit of its middle; size and times stay.
