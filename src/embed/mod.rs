@@ -23,6 +23,7 @@ mod prepare;
 mod reader;
 mod record;
 mod sample;
+mod sidecar;
 mod store;
 mod store_error;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::record::{self, CHUNKS, ChunkRecord, ScannedRecord, Timings};
 use super::store_error::StoreError;
-use super::{FailedFace, RunLock};
+use super::{FailedFace, RunLock, sidecar};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
@@ -207,9 +207,10 @@ impl ChunkStore {
             failures: failures.clone(),
             quality: Some(quality.clone()),
             timings: Timings { session: self.session, write_us, ..*timings },
+            sidecar_sha256: None,
         };
         let path = record::path_of(&self.chunks, *chunk, "json");
-        let text = record.sidecar().map_err(|source| StoreError::Json { path: path.clone(), source })?;
+        let text = sidecar::write(&record).map_err(|source| StoreError::Json { path: path.clone(), source })?;
         files::commit_bytes(&path, &text)?;
         self.records.insert(*chunk, record);
         Ok(())

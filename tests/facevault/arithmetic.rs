@@ -8,7 +8,7 @@ use facevault::model::{DeviceRequest, Execution, Kernels, Precision};
 use facevault::{config, model};
 use serde_json::Value;
 
-use crate::support::workspace::Workspace;
+use crate::support::workspace::{Workspace, seal_as_good};
 
 pub fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
@@ -33,7 +33,7 @@ fn embed(workspace: &Workspace, sets: &[&str]) -> PathBuf {
 
 /// Takes a finished run back to where its last two chunks were not committed yet.
 fn interrupt(run: &Path) {
-    for name in ["face_metadata.csv", "chunks/00002.json", "chunks/00003.json"] {
+    for name in [".unsealed", "face_metadata.csv", "chunks/00002.json", "chunks/00003.json"] {
         fs::remove_file(run.join(name)).unwrap();
     }
 }
@@ -175,7 +175,10 @@ fn computed_elsewhere(run: &Path) {
     });
     for chunk in fs::read_dir(run.join("chunks")).unwrap().map(|entry| entry.unwrap().path()) {
         if chunk.extension().is_some_and(|extension| extension == "json") {
-            edit(&chunk, |record| record["arithmetic"] = ELSEWHERE.into());
+            edit(&chunk, |record| {
+                record["arithmetic"] = ELSEWHERE.into();
+                record.as_object_mut().unwrap().remove("sidecar_sha256");
+            });
         }
     }
 }
@@ -339,5 +342,6 @@ fn a_finished_run_stays_a_no_op_on_any_machine() {
     workspace.run(0, &["experiment", "config.yaml"]);
     let run = workspace.only_run();
     edit(&run.join("provenance.json"), |provenance| provenance["arithmetic"]["fingerprint"] = ELSEWHERE.into());
+    seal_as_good(&run);
     assert_eq!(workspace.json(0, &["experiment", "config.yaml"])["status"], "already-complete");
 }
