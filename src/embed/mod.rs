@@ -69,12 +69,14 @@ pub(crate) trait PixelReader: Sync {
 pub(crate) struct FaceFailure {
     pub kind: FailureKind,
     pub message: String,
+    /// Whether the picture may be readable later, unchanged: then it is not committed.
+    pub may_pass: bool,
 }
 
 impl FaceFailure {
     /// A failure of one step.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), may_pass: false }
     }
 }
 

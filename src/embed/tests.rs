@@ -364,6 +364,17 @@ fn chunks_of_another_network_are_not_resumed() {
 }
 
 #[test]
+fn what_may_pass_is_not_committed_and_is_tried_again() {
+    let whole = EmbedFixture::new(20, 4).with_fates([(1, Fate::Fails)]).finish();
+    let mut bench = EmbedFixture::new(20, 4).with_fates([(1, Fate::Fails), (9, Fate::Unread), (18, Fate::Unread)]);
+    insta::assert_snapshot!(bench.embed().unwrap_err(), @"2 faces could not be read, the first is `face,9` (row 9): Input/output error; this may pass, so the chunks with them are not committed: run the command again to try them again, or remove the pictures from the dataset");
+    let committed: Vec<_> = read_records(bench.run()).unwrap().iter().map(|record| record.chunk).collect();
+    assert_eq!(committed, [0, 1, 3], "all but the chunks with rows 9 and 18");
+    bench.reader.fates.retain(|_, fate| *fate != Fate::Unread);
+    assert!(bench.finish() == whole);
+}
+
+#[test]
 fn a_failure_stops_the_run_when_asked_to() {
     let mut bench = EmbedFixture::new(20, 4).with_fates([(9, Fate::Fails), (10, Fate::Fails)]);
     bench.options.on_error = OnError::Fail;
