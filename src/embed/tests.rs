@@ -370,6 +370,8 @@ fn what_may_pass_is_not_committed_and_is_tried_again() {
     insta::assert_snapshot!(bench.embed().unwrap_err(), @"2 faces could not be read, the first is `face,9` (row 9): Input/output error; this may pass, so the chunks with them are not committed: run the command again to try them again, or remove the pictures from the dataset");
     let committed: Vec<_> = read_records(bench.run()).unwrap().iter().map(|record| record.chunk).collect();
     assert_eq!(committed, [0, 1, 3], "all but the chunks with rows 9 and 18");
+    let job = EmbedJob::new(&bench.faces, &bench.reader, &bench.preprocess, &bench.options);
+    assert!(EmbedSample::read(job, &Cancel::default()).is_err(), "ranges would be those of other faces");
     bench.reader.fates.retain(|_, fate| *fate != Fate::Unread);
     assert!(bench.finish() == whole);
 }
@@ -503,7 +505,7 @@ fn a_sample_can_be_embedded_again_after_wrong_answers() {
         let mut bench = EmbedFixture::new(7, 4).with_fates([(1, Fate::Fails), (2, Fate::Poisons)]);
         bench.preprocess.mirror = mirror;
         let job = EmbedJob::new(&bench.faces, &bench.reader, &bench.preprocess, &bench.options);
-        let mut sample = EmbedSample::read(job, &Cancel::default()).unwrap();
+        let mut sample = EmbedSample::read(job, &Cancel::default()).unwrap().unwrap();
         let mut again = || {
             let mut embedder = MockEmbedder::new(DIMENSION, |_| Ok(()));
             sample.embed(&mut embedder, &Silent, &Cancel::default()).unwrap().unwrap()

@@ -62,7 +62,7 @@ impl NetworkOpener<'_> {
         let agreed = self.run.has(RunDirectory::AGREEMENT);
         let mut read = None;
         if !calibrated || !agreed {
-            let Some(sample) = EmbedSample::read(self.job, self.cancel) else { return Ok(None) };
+            let Some(sample) = EmbedSample::read(self.job, self.cancel)? else { return Ok(None) };
             if sample.is_empty() {
                 return Err(RunError::NoSample { rule: sample::RULE, precision: options.precision.name() });
             }

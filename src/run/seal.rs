@@ -307,7 +307,9 @@ mod tests {
     fn sealed(files: &[&str]) -> (tempfile::TempDir, RunDirectory) {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::new(folder.path().into());
-        files.iter().for_each(|name| fs::write(run.file(name), name).unwrap());
+        for name in files {
+            fs::write(run.file(name), name).unwrap();
+        }
         seal(&run).unwrap();
         (folder, run)
     }
