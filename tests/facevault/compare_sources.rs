@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::compare::{demo, metric};
 use crate::support::formula;
-use crate::support::workspace::{Workspace, embeddings};
+use crate::support::workspace::{Workspace, embeddings, seal_as_good};
 
 const PEOPLE: usize = 10;
 const PHOTOS: usize = 4;
@@ -82,12 +82,15 @@ fn a_run_that_cannot_be_compared_is_left_out_and_fails_a_gate() {
     let workspace = Workspace::empty();
     let [base, again, torn, gone] = ["base", "again", "torn", "gone"].map(|name| demo(&workspace, name, &[]));
     let strangers = demo(&workspace, "strangers", &["dataset.seed=77"]);
-    fs::remove_file(workspace.path(format!("experiments/{gone}/metrics.json"))).unwrap();
+    for name in ["metrics.json", "SEALED"] {
+        fs::remove_file(workspace.path(format!("experiments/{gone}/{name}"))).unwrap();
+    }
     let matrix = workspace.path(format!("experiments/{torn}/face_embeddings.npy"));
     let mut bytes = fs::read(&matrix).unwrap();
     let last = bytes.len() - 4;
     bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(matrix, bytes).unwrap();
+    seal_as_good(&workspace.path(format!("experiments/{torn}")));
 
     let all = ["compare", &gone, &base, &torn, &strangers, &again, "--quiet"];
     let (text, said) = workspace.run(0, &all);
