@@ -76,7 +76,7 @@ pub mod throughput;
 pub mod weights;
 
 pub use facevault_base::{digest, files, progress};
-use facevault_base::{file_lock, pickle, pointer};
+use facevault_base::{file_lock, pickle, pointer, transient};
 pub use facevault_cuda as cuda;
 pub use facevault_nn as model;
 pub use facevault_preprocess::{self as preprocess, quality};

@@ -3,14 +3,14 @@
 use super::{print, with_context};
 use crate::cli::RunArgs;
 use crate::error::{CommandOutcome, Error};
-use crate::run::RunDirectory;
+use crate::run::{RunDirectory, Verified};
 
 /// Violations listed per rule.
 const MAX_LISTED: usize = 10;
 
 pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
     let run = RunDirectory::find(&arguments.common.experiments, &arguments.run)?;
-    let checks = with_context(&arguments.common, |context| Ok(context.verify(&run)?))?;
+    let Verified { checks, remedy } = with_context(&arguments.common, |context| Ok(context.verify(&run)?))?;
     print(&arguments.common, &checks, || {
         let mut lines = Vec::new();
         for check in &checks {
@@ -21,6 +21,7 @@ pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
             }
             lines.extend(check.note.iter().map(|note| format!("        {note}")));
         }
+        lines.extend(remedy);
         lines.join("\n")
     })?;
     Ok(if checks.iter().all(|check| check.broken.is_empty()) { CommandOutcome::Done } else { CommandOutcome::Damaged })

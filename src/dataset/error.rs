@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{ContainerProblem, LeftOut};
 use crate::files::FileError;
 use crate::hub::HubError;
+use crate::transient;
 
 /// Why a dataset cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,12 @@ pub enum DatasetError {
     /// A file or folder that cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A picture that cannot be read, for a reason that says nothing about its content.
+    #[error(
+        "{0}; this may pass, so it is not taken for a failure of the picture: run the command again, or remove the \
+         picture from the dataset"
+    )]
+    Unread(FileError),
     /// An error of the Hub.
     #[error(transparent)]
     Hub(HubError),
@@ -249,6 +256,11 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether the picture may be readable later, unchanged.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::File(error) if transient::may_pass(&error.source))
+    }
+
     pub(super) fn dangling(path: &Path, target: PathBuf) -> Self {
         let annex = target.to_string_lossy().contains(".git/annex/objects");
         Self::Dangling { path: path.into(), target, annex }

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::DatasetError;
@@ -13,6 +13,7 @@ use super::scan::OpenContext;
 use crate::files::FileError;
 use crate::pointer::PointerFile;
 use crate::preprocess::{HEAD, PictureKind};
+use crate::transient;
 
 /// Extensions of pictures, supported or not, in any case.
 const PICTURES: &str = "jpg jpeg jpe jfif jfi jif pjpeg pjp png apng webp bmp dib gif tif tiff pbm pgm ppm pnm pam \
@@ -85,11 +86,9 @@ pub(super) fn look(entry: &DirEntry, name: &str) -> Result<EntryKind, DatasetErr
     }
     let mut kind = entry.file_type().map_err(failed)?;
     if kind.is_symlink() {
-        kind = match fs::metadata(&path) {
+        kind = match transient::retry(|| fs::metadata(&path)) {
             Ok(target) => target.file_type(),
-            Err(_) if by_name == NameKind::Picture => return Ok(EntryKind::Picture),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(failed(error).into()),
-            Err(_) => return Ok(EntryKind::Left(LeftOutReason::Dangling)),
+            Err(error) => return of_link(&path, by_name, error),
         };
     }
     Ok(match by_name {
@@ -99,6 +98,16 @@ pub(super) fn look(entry: &DirEntry, name: &str) -> Result<EntryKind, DatasetErr
         _ if !kind.is_file() => EntryKind::Left(LeftOutReason::Special),
         _ => reason_of(&path).map_or(EntryKind::Picture, EntryKind::Left),
     })
+}
+
+/// What a link is whose target cannot be determined. Fails where that may pass: it may be an identity.
+fn of_link(path: &Path, by_name: NameKind, error: io::Error) -> Result<EntryKind, DatasetError> {
+    match by_name {
+        // Its own reading says why it cannot be read.
+        NameKind::Picture => Ok(EntryKind::Picture),
+        _ if transient::may_pass(&error) => Err(FileError::new("read", path)(error).into()),
+        _ => Ok(EntryKind::Left(LeftOutReason::Dangling)),
+    }
 }
 
 /// The entries of a folder.
@@ -209,5 +218,17 @@ mod tests {
         assert_eq!(reason(b""), Some(LeftOutReason::EmptyFile));
         assert_eq!(reason(b"version https://git-lfs.github.com/spec/v1\n"), Some(LeftOutReason::Pointer));
         assert_eq!(reason(b"hello"), Some(LeftOutReason::NoPicture));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_that_cannot_be_followed_now_is_an_error_not_a_missing_person() {
+        let look = |number| of_link(Path::new("ada"), named("ada"), io::Error::from_raw_os_error(number));
+        // EIO, EACCES.
+        for number in [5, 13] {
+            assert!(matches!(look(number), Err(DatasetError::File(_))), "{number}");
+        }
+        // ENOENT.
+        assert!(matches!(look(2), Ok(EntryKind::Left(LeftOutReason::Dangling))));
     }
 }

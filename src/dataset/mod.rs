@@ -51,6 +51,7 @@ use crate::progress::{Cancel, Progress};
 use crate::protocol::{ListedPair, PairList};
 use crate::similarity::Labelled;
 use crate::table::Table;
+use crate::transient;
 
 pub(crate) use columns::landmarks as landmark_columns;
 pub use container::{ContainerFile, ContainerProblem};
@@ -293,7 +294,7 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
     let PixelSource::File { path, size, modified } = &face.pixels else { return Err(ReadError::Drawn { row }) };
     let path = manifest.root.join(path);
     let failed = |error| FileError::new("read", &path)(error);
-    let metadata = std::fs::metadata(&path).map_err(|error| match std::fs::read_link(&path) {
+    let metadata = transient::retry(|| std::fs::metadata(&path)).map_err(|error| match std::fs::read_link(&path) {
         Ok(target) if error.kind() == ErrorKind::NotFound => ReadError::dangling(&path, target),
         _ => failed(error).into(),
     })?;
@@ -301,13 +302,18 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
     if !metadata.is_file() {
         return Err(ReadError::NotAFile { path });
     }
-    let mut file = File::open(&path).map_err(failed)?;
-    let stamp = scan::stamp(&file.metadata().map_err(failed)?);
+    let read = || {
+        let mut file = File::open(&path)?;
+        let (stamp, mut bytes) = (scan::stamp(&file.metadata()?), Vec::new());
+        if stamp.size <= LARGEST_PICTURE {
+            file.read_to_end(&mut bytes)?;
+        }
+        Ok((stamp, bytes))
+    };
+    let (stamp, bytes) = transient::retry(read).map_err(failed)?;
     if stamp.size > LARGEST_PICTURE {
         return Err(ReadError::TooLarge { path, size: stamp.size });
     }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(failed)?;
     let same = match face.content {
         None => false,
         Some(_) if (stamp.size, stamp.modified, bytes.len() as u64) == (*size, *modified, *size) => true,

@@ -25,6 +25,7 @@ pub(super) fn open(
     let (mut manifest, line_of) = list(path, root, rewrite, image, context)?;
     scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
         ScanError::Interrupted => DatasetError::Interrupted,
+        ScanError::Unread(error) => DatasetError::Unread(error),
         ScanError::Root(error) => FileError::new("read", root)(error).into(),
         ScanError::Escape { row, target } => {
             let PixelSource::File { path: picture, .. } = &manifest.faces[row].pixels else {

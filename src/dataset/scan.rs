@@ -14,6 +14,7 @@ use super::{DatasetError, Face, FaultIn, Manifest, PixelSource, normalisation};
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
+use crate::transient;
 
 /// A file modified this recently may be modified again without a new time stamp (git calls it "racy").
 const SETTLED: Duration = Duration::from_secs(2);
@@ -33,6 +34,8 @@ pub(super) enum ScanError {
     Interrupted,
     /// The root cannot be found.
     Root(io::Error),
+    /// A picture cannot be read for a reason that may pass.
+    Unread(FileError),
     /// The picture of a row is behind a link that leads out of the root.
     Escape {
         row: usize,
@@ -63,8 +66,8 @@ struct ScannedFile {
 const MISSING: ScannedFile =
     ScannedFile { path: None, stamp: Stamp { size: 0, modified: 0 }, content: None, settled: false, cached: false };
 
-/// Fills in size, modification time and digest of every file below `root`. An unreadable file gets no digest; embedding
-/// records the reason. `fenced`: links must not leave the root.
+/// Fills in size, modification time and digest of every file below `root`. A file that cannot be read gets no digest, and
+/// embedding records the reason, unless that may pass: then the scan fails. `fenced`: links must not leave the root.
 pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &OpenContext<'_>) -> Result<(), ScanError> {
     let OpenContext { cache, progress, cancel } = *context;
     let (pictures, picture_of) = pictures(faces);
@@ -110,6 +113,7 @@ pub(super) fn fill_folder(manifest: &mut Manifest, context: &OpenContext<'_>) ->
     let Manifest { faces, root, .. } = manifest;
     fill(faces, root, false, context).map_err(|error| match error {
         ScanError::Root(error) => FileError::new("read", &*root)(error).into(),
+        ScanError::Unread(error) => DatasetError::Unread(error),
         ScanError::Interrupted | ScanError::Escape { .. } => DatasetError::Interrupted,
     })
 }
@@ -141,7 +145,8 @@ fn look_at(
     cache: Option<&ScanCache>,
 ) -> Result<ScannedFile, ScanError> {
     let (mut full, mut path) = (root.join(picture.path), None);
-    let mut found = fs::symlink_metadata(&full);
+    let unread = |path: &Path, error: io::Error| ScanError::Unread(FileError::new("read", path)(error));
+    let mut found = transient::retry(|| fs::symlink_metadata(&full));
     if found.is_err() && !picture.path.is_ascii() {
         path = normalisation::resolve(root, picture.path);
         if let Some(path) = &path {
@@ -149,15 +154,22 @@ fn look_at(
             found = fs::symlink_metadata(&full);
         }
     }
-    let Ok(mut metadata) = found else { return Ok(MISSING) };
+    let mut metadata = match found {
+        Ok(metadata) => metadata,
+        Err(error) if transient::may_pass(&error) => return Err(unread(&full, error)),
+        Err(_) => return Ok(MISSING),
+    };
     // The fence knows the folders as spelled in the table.
     let is_link = metadata.is_symlink() || path.is_some();
     if let Some(target) = fence.and_then(|fence| fence.escape(picture.path, &full, is_link)) {
         return Err(ScanError::Escape { row: picture.first_row, target });
     }
     if is_link {
-        let Ok(target) = fs::metadata(&full) else { return Ok(MISSING) };
-        metadata = target;
+        metadata = match transient::retry(|| fs::metadata(&full)) {
+            Ok(target) => target,
+            Err(error) if transient::may_pass(&error) => return Err(unread(&full, error)),
+            Err(_) => return Ok(MISSING),
+        };
     }
     // Opening a pipe would wait for its writer.
     if !metadata.is_file() {
@@ -167,7 +179,13 @@ fn look_at(
     let stamp = stamp(&metadata);
     let content = cache.and_then(|cache| cache.get(picture.path, stamp));
     let cached = content.is_some();
-    let content = content.or_else(|| File::open(&full).and_then(Digest::of_reader).ok());
+    let content = match content {
+        Some(content) => Some(content),
+        None => match transient::retry(|| File::open(&full).and_then(Digest::of_reader)) {
+            Err(error) if transient::may_pass(&error) => return Err(unread(&full, error)),
+            read => read.ok(),
+        },
+    };
     let settled = metadata.modified().is_ok_and(|time| time + SETTLED <= SystemTime::now());
     Ok(ScannedFile { path, stamp, content, settled, cached })
 }

@@ -526,6 +526,33 @@ fn names_that_are_not_utf8_are_refused() {
     assert_snapshot!(place.error(place.folders()), @"the name of <dir>/n� is not UTF-8; rename it, because ids are made from names");
 }
 
+/// A file that Linux opens and cannot read: the first page of a process is never mapped.
+#[cfg(target_os = "linux")]
+const UNREADABLE: &str = "/proc/self/mem";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_may_pass_is_no_failure_of_a_picture() {
+    let place = TestDir::new();
+    let csv = "face_id,photo_id,face_path\na,p,a.jpg\n";
+    place.put("a.jpg", "abc");
+    let manifest = place.crops(csv).unwrap();
+    let picture = place.root().join("a.jpg");
+    fs::remove_file(&picture).unwrap();
+    std::os::unix::fs::symlink(UNREADABLE, &picture).unwrap();
+    let error = bytes(&manifest, 0).unwrap_err();
+    assert!(error.may_pass(), "{error}");
+    fs::remove_file(&picture).unwrap();
+    assert!(!bytes(&manifest, 0).unwrap_err().may_pass(), "it is gone");
+
+    // While the dataset is read, the manifest would lack its digest.
+    let place = TestDir::new();
+    fs::create_dir(place.root().join("p")).unwrap();
+    std::os::unix::fs::symlink(UNREADABLE, place.root().join("p/a.jpg")).unwrap();
+    let error = place.folders().unwrap_err().to_string().replace(place.root().to_str().unwrap(), "<dir>");
+    assert_snapshot!(error, @"cannot read <dir>/p/a.jpg: Input/output error (os error 5); this may pass, so it is not taken for a failure of the picture: run the command again, or remove the picture from the dataset");
+}
+
 #[test]
 fn bytes_detects_changes_since_the_scan() {
     let place = TestDir::new();

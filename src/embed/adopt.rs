@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::record::{self, CHUNKS, ChunkRecord, read_records};
+use super::sidecar;
 use super::store::ChunkStore;
 use super::store_error::StoreError;
 use crate::files::{self, FileError};
@@ -62,7 +63,7 @@ impl ChunkStore {
             }
             let path = place(&self.chunks, "json");
             // Rewritten rather than linked, so that the sidecar contains exactly what was checked.
-            let text = record.sidecar().map_err(|source| StoreError::Json { path: path.clone(), source })?;
+            let text = sidecar::write(&record).map_err(|source| StoreError::Json { path: path.clone(), source })?;
             files::commit_bytes(&path, &text)?;
             adopted += record.rows;
             self.session = self.session.max(record.timings.session + 1);

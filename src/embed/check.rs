@@ -1,12 +1,17 @@
 //! Checks the chunks of a run without changing them.
 
+use std::fs::File;
 use std::path::Path;
 
+use polars::prelude::{DataFrame, ParquetReader, PolarsError, SerReader};
 use rayon::prelude::*;
 
+use super::export::{self, ExportError, RowGroups};
 use super::record::{self, CHUNKS, ChunkRecord, read_records};
 use super::store_error::StoreError;
+use crate::dataset::Face;
 use crate::digest::Digest;
+use crate::files::{self, FileError};
 use crate::npy::MatrixReader;
 
 /// Problems with the chunks of a complete run, one line each.
@@ -81,4 +86,71 @@ pub fn differs_from_chunks(run: &Path, matrix: &Path) -> Result<Option<String>, 
         first += chunk.rows;
     }
     Ok(None)
+}
+
+/// The exported tables that differ from the chunks in order, one line each. `faces` is the whole manifest; tables that
+/// `skip` accepts are not read, because a damaged one can make its reader ask for any amount of memory.
+pub fn tables_differ(run: &Path, faces: &[Face], skip: impl Fn(&str) -> bool) -> Result<Vec<String>, ExportError> {
+    let records = read_records(run)?;
+    let failed = || records.iter().flat_map(|record| &record.failures);
+    let mut rows = failed().map(|failure| failure.row).peekable();
+    let embedded: Vec<usize> = (0..faces.len()).filter(|row| rows.next_if_eq(row).is_none()).collect();
+    let mut lines = Vec::new();
+    if !skip(export::EMBEDDINGS.file) {
+        lines.extend(embeddings_differ(run, &records, &embedded, faces)?);
+    }
+    let differs = |name: &str| format!("{name} differs from the chunks");
+    let name = export::QUALITY.file;
+    if !skip(name) {
+        let path = run.join(name);
+        let wrong = |source| ExportError::Read { path: path.clone(), source };
+        let expected = export::quality_table(records.iter(), &embedded, faces).map_err(wrong)?;
+        let file = File::open(&path).map_err(FileError::new("read", &path))?;
+        let found = ParquetReader::new(file).finish().map_err(wrong)?;
+        lines.extend((!found.equals_missing(&expected)).then(|| differs(name)));
+    }
+    let name = export::FAILURES.file;
+    let (path, mut expected) = (run.join(name), Vec::new());
+    export::failures(&path, failed(), &mut expected)?;
+    lines.extend((files::read(&path)? != expected).then(|| differs(name)));
+    Ok(lines)
+}
+
+/// How `embeddings.parquet` differs from the chunks. Holds one of its row groups at a time.
+fn embeddings_differ(
+    run: &Path,
+    records: &[ChunkRecord],
+    embedded: &[usize],
+    faces: &[Face],
+) -> Result<Option<String>, ExportError> {
+    let name = export::EMBEDDINGS.file;
+    let path = run.join(name);
+    let wrong = |source| ExportError::Read { path: path.clone(), source };
+    let Some(dimension) = records.first().map(|record| record.dimension) else { return Ok(None) };
+    let open = || File::open(&path).map_err(FileError::new("read", &path));
+    let rows = ParquetReader::new(open()?).num_rows().map_err(wrong)?;
+    if rows != embedded.len() {
+        return Ok(Some(format!("{name} has {rows} rows, the chunks have {}", embedded.len())));
+    }
+    let (mut first, mut differs) = (0, None);
+    let compare = |expected: DataFrame| {
+        let slice = Some((first, expected.height()));
+        let file = File::open(&path).map_err(PolarsError::from)?;
+        let found = ParquetReader::new(file).with_slice(slice).finish()?;
+        if differs.is_none() && !found.equals_missing(&expected) {
+            let last = first + expected.height() - 1;
+            differs = Some(format!("{name} differs from the chunks in rows {first} to {last}"));
+        }
+        first += expected.height();
+        Ok(())
+    };
+    let mut groups = RowGroups::new(dimension, embedded.iter().map(|&row| &faces[row]), compare);
+    for record in records {
+        let chunk = record.matrix(&run.join(CHUNKS))?;
+        for i in 0..chunk.rows {
+            groups.push(chunk.row(i)).map_err(wrong)?;
+        }
+    }
+    groups.finish().map_err(wrong)?;
+    Ok(differs)
 }

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use polars::io::parquet::write::{BatchedWriter, ParquetCompression, ParquetWriter, StatisticsOptions};
+use polars::io::parquet::write::{ParquetCompression, ParquetWriter, StatisticsOptions};
 use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsError, ReshapeDimension, Schema, Series};
 
-use super::FailureKind;
 use super::record::ChunkRecord;
 use super::store::ChunkStore;
 use super::store_error::StoreError;
+use super::{FailedFace, FailureKind};
 use crate::dataset::Face;
 use crate::files::{self, FileError};
 use crate::npy;
@@ -25,7 +25,7 @@ const ROW_GROUP: usize = 4096;
 /// The tables that this writes.
 pub(crate) const TABLES: [&Table; 4] = [&EMBEDDINGS, &QUALITY, &INDEX, &FAILURES];
 
-const EMBEDDINGS: Table = Table {
+pub(super) const EMBEDDINGS: Table = Table {
     file: "embeddings.parquet",
     about: "The embeddings with their ids. One row per embedded face, in the order of the matrix.",
     columns: &[&[
@@ -36,7 +36,7 @@ const EMBEDDINGS: Table = Table {
     others: None,
 };
 
-const QUALITY: Table = Table {
+pub(super) const QUALITY: Table = Table {
     file: "face_quality.parquet",
     about: "Picture quality of the faces as the network saw them. One row per embedded face, in the order of the matrix.",
     columns: &[&[
@@ -62,7 +62,7 @@ const INDEX: Table = Table {
     others: None,
 };
 
-const FAILURES: Table = Table {
+pub(super) const FAILURES: Table = Table {
     file: "failures.csv",
     about: "Every face without an embedding, and why. One row per face, in the order of the manifest; none if every face \
             has one.",
@@ -90,12 +90,12 @@ pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Pro
     progress.finish();
     written?;
     quality(&run.join(QUALITY.file), store, &embedded, faces)?;
+    let path = &run.join(INDEX.file);
     let ids = embedded.iter().map(|&row| [faces[row].face_id.clone()]);
-    csv(run, &INDEX, ids)?;
-    let failures = store.failures().map(|failure| {
-        [failure.row.to_string(), failure.face_id.clone(), failure.kind.name().into(), failure.message.clone()]
-    });
-    csv(run, &FAILURES, failures)
+    files::commit(path, |out: &mut BufWriter<&File>| csv(path, &INDEX, ids, out))?;
+    let path = &run.join(FAILURES.file);
+    files::commit(path, |out: &mut BufWriter<&File>| failures(path, store.failures(), out))?;
+    Ok(())
 }
 
 /// Bytes of `rows` rows.
@@ -132,14 +132,14 @@ fn table(
     files::commit(path, |out: &mut BufWriter<&File>| {
         // Unit vectors do not compress, and without compression the bytes do not depend on a compressor's version.
         // Statistics of coordinates are useless.
-        let writer = ParquetWriter::new(out)
+        let mut writer = ParquetWriter::new(out)
             .with_compression(ParquetCompression::Uncompressed)
             .with_statistics(StatisticsOptions::empty())
             .set_parallel(false)
             .batched(&schema)
             .map_err(wrong)?;
-        let mut groups =
-            RowGroups { writer, dimension, faces: embedded.iter().map(|&row| &faces[row]), data: Vec::new() };
+        let faces = embedded.iter().map(|&row| &faces[row]);
+        let mut groups = RowGroups::new(dimension, faces, |group: DataFrame| writer.write_batch(&group));
         for record in store.complete()?.values() {
             let chunk = record.matrix(store.folder())?;
             for i in 0..chunk.rows {
@@ -147,20 +147,26 @@ fn table(
             }
             progress.advance(size(chunk.rows, store.dimension()));
         }
-        groups.finish().map_err(wrong)
+        groups.finish().map_err(wrong)?;
+        writer.finish().map(|_| ()).map_err(wrong)
     })
 }
 
-/// Splits a stream of rows into row groups.
-struct RowGroups<'a, W: Write, F: Iterator<Item = &'a Face>> {
-    writer: BatchedWriter<W>,
+/// Splits a stream of rows into the row groups of `embeddings.parquet`.
+pub(super) struct RowGroups<F, S> {
     dimension: usize,
     faces: F,
     data: Vec<f32>,
+    sink: S,
 }
 
-impl<'a, W: Write, F: Iterator<Item = &'a Face>> RowGroups<'a, W, F> {
-    fn push(&mut self, row: &[f32]) -> Result<(), PolarsError> {
+impl<'a, F: Iterator<Item = &'a Face>, S: FnMut(DataFrame) -> Result<(), PolarsError>> RowGroups<F, S> {
+    /// Of rows of these faces, for `sink`.
+    pub fn new(dimension: usize, faces: F, sink: S) -> Self {
+        Self { dimension, faces, data: Vec::new(), sink }
+    }
+
+    pub fn push(&mut self, row: &[f32]) -> Result<(), PolarsError> {
         self.data.extend_from_slice(row);
         if self.data.len() == ROW_GROUP * self.dimension { self.flush() } else { Ok(()) }
     }
@@ -179,21 +185,29 @@ impl<'a, W: Write, F: Iterator<Item = &'a Face>> RowGroups<'a, W, F> {
             embeddings.into_column(),
         ];
         EMBEDDINGS.check(&columns);
-        self.writer.write_batch(&DataFrame::new(rows, columns)?)
+        (self.sink)(DataFrame::new(rows, columns)?)
     }
 
-    fn finish(mut self) -> Result<(), PolarsError> {
-        if !self.data.is_empty() {
-            self.flush()?;
-        }
-        self.writer.finish().map(|_| ())
+    pub fn finish(mut self) -> Result<(), PolarsError> {
+        if self.data.is_empty() { Ok(()) } else { self.flush() }
     }
 }
 
-/// One row per face, in matrix order, with missing values for chunks that predate quality measurements.
 fn quality(path: &Path, store: &ChunkStore, embedded: &[usize], faces: &[Face]) -> Result<(), ExportError> {
     let wrong = |source| ExportError::Parquet { path: path.to_owned(), source };
-    let measured: Vec<Option<Quality>> = store.complete()?.values().flat_map(ChunkRecord::qualities).collect();
+    let mut table = quality_table(store.complete()?.values(), embedded, faces).map_err(wrong)?;
+    files::commit(path, |out: &mut BufWriter<&File>| {
+        ParquetWriter::new(out).finish(&mut table).map(|_| ()).map_err(wrong)
+    })
+}
+
+/// One row per face, in matrix order, with missing values for chunks that predate quality measurements.
+pub(super) fn quality_table<'a>(
+    records: impl Iterator<Item = &'a ChunkRecord>,
+    embedded: &[usize],
+    faces: &[Face],
+) -> Result<DataFrame, PolarsError> {
+    let measured: Vec<Option<Quality>> = records.flat_map(ChunkRecord::qualities).collect();
     let number = |name: &str, of: fn(Quality) -> f32| {
         Series::new(name.into(), measured.iter().map(|face| face.map(of)).collect::<Vec<_>>()).into_column()
     };
@@ -207,27 +221,33 @@ fn quality(path: &Path, store: &ChunkStore, embedded: &[usize], faces: &[Face]) 
         Series::new("size".into(), size).into_column(),
     ];
     QUALITY.check(&columns);
-    let mut table = DataFrame::new(embedded.len(), columns).map_err(wrong)?;
-    files::commit(path, |out: &mut BufWriter<&File>| {
-        ParquetWriter::new(out).finish(&mut table).map(|_| ()).map_err(wrong)
-    })
+    DataFrame::new(embedded.len(), columns)
+}
+
+pub(super) fn failures<'a>(
+    path: &Path,
+    failures: impl Iterator<Item = &'a FailedFace>,
+    out: impl Write,
+) -> Result<(), FileError> {
+    let row = |failure: &FailedFace| {
+        [failure.row.to_string(), failure.face_id.clone(), failure.kind.name().into(), failure.message.clone()]
+    };
+    csv(path, &FAILURES, failures.map(row), out)
 }
 
 fn csv<const COLUMNS: usize>(
-    run: &Path,
+    path: &Path,
     table: &Table,
     rows: impl Iterator<Item = [String; COLUMNS]>,
-) -> Result<(), ExportError> {
-    let path = &run.join(table.file);
-    files::commit(path, |out: &mut BufWriter<&File>| {
-        let wrong = |error: csv::Error| FileError::new("write", path)(error.into());
-        let mut writer = csv::Writer::from_writer(out);
-        writer.write_record(table.header()).map_err(wrong)?;
-        for row in rows {
-            writer.write_record(row).map_err(wrong)?;
-        }
-        Ok(writer.flush().map_err(FileError::new("write", path))?)
-    })
+    out: impl Write,
+) -> Result<(), FileError> {
+    let wrong = |error: csv::Error| FileError::new("write", path)(error.into());
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(table.header()).map_err(wrong)?;
+    for row in rows {
+        writer.write_record(row).map_err(wrong)?;
+    }
+    writer.flush().map_err(FileError::new("write", path))
 }
 
 /// Why the exported files could not be written.
@@ -239,6 +259,8 @@ pub enum ExportError {
     Store(#[from] StoreError),
     #[error("cannot write {}: {source}", path.display())]
     Parquet { path: PathBuf, source: PolarsError },
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: PolarsError },
     #[error("the manifest has {faces} faces, but the chunks belong to one with {rows}")]
     Faces { faces: usize, rows: usize },
 }

@@ -30,6 +30,8 @@ const POISON: u8 = 255;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fate {
     Fails,
+    /// Cannot be read now.
+    Unread,
     Panics,
     Poisons,
 }
@@ -73,6 +75,10 @@ impl PixelReader for MockReader {
         out.fill(99);
         match self.fates.get(&row) {
             Some(Fate::Fails) => return Err(FaceFailure::new(FailureKind::Decode, format!("row {row}, \"quoted\""))),
+            Some(Fate::Unread) => {
+                let now = FaceFailure::new(FailureKind::Read, "Input/output error");
+                return Err(FaceFailure { may_pass: true, ..now });
+            }
             Some(Fate::Panics) => panic!("the codec gave up on {row}"),
             _ => {}
         }

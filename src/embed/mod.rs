@@ -23,20 +23,21 @@ mod prepare;
 mod reader;
 mod record;
 mod sample;
+mod sidecar;
 mod store;
 mod store_error;
 #[cfg(test)]
 mod tests;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
-pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks};
+pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks, tables_differ};
 pub(crate) use export::{ExportError, TABLES, export};
 pub(crate) use job::EmbedJob;
 pub(crate) use lock::{LockError, RunLock};
 pub use options::{EmbedOptions, OnError};
 pub(crate) use pipeline::{EmbedError, EmbedOutcome, EmbedSummary, admit, run};
 pub(crate) use reader::FaceReader;
-pub(crate) use record::{ChunkRecord, Timings, read_records};
+pub(crate) use record::{CHUNKS, ChunkRecord, Timings, read_records, remove_records};
 pub(crate) use sample::EmbedSample;
 pub(crate) use store::ChunkStore;
 pub(crate) use store_error::StoreError;
@@ -68,12 +69,14 @@ pub(crate) trait PixelReader: Sync {
 pub(crate) struct FaceFailure {
     pub kind: FailureKind,
     pub message: String,
+    /// Whether the picture may be readable later, unchanged: then it is not committed.
+    pub may_pass: bool,
 }
 
 impl FaceFailure {
     /// A failure of one step.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), may_pass: false }
     }
 }
 

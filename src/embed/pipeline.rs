@@ -153,6 +153,7 @@ impl ForwardStage<'_> {
         spares: &Receiver<Vec<f32>>,
     ) -> Result<(), EmbedError> {
         let mut chunk = ComputedChunk::default();
+        let mut unread = Vec::new();
         let mut boundary = Instant::now();
         loop {
             match self.next(&batches.full) {
@@ -172,6 +173,7 @@ impl ForwardStage<'_> {
                 self.progress.remark(&self.failures.remark());
                 chunk.failures.append(&mut batch.failures);
             }
+            chunk.unread.append(&mut batch.unread);
             self.progress.advance(batch.faces as u64);
             if batch.ends_chunk {
                 let now = Instant::now();
@@ -180,10 +182,10 @@ impl ForwardStage<'_> {
                 boundary = now;
                 let mut data = spares.try_recv().unwrap_or_default();
                 data.clear();
-                if chunks
-                    .send(std::mem::replace(&mut chunk, ComputedChunk { data, ..ComputedChunk::default() }))
-                    .is_err()
-                {
+                let mut computed = std::mem::replace(&mut chunk, ComputedChunk { data, ..ComputedChunk::default() });
+                let whole = computed.unread.is_empty();
+                unread.append(&mut computed.unread);
+                if whole && chunks.send(computed).is_err() {
                     // The writer has ended; its own error has the reason.
                     break;
                 }
@@ -191,7 +193,11 @@ impl ForwardStage<'_> {
             // Nothing receives it after the last batch.
             let _ = batches.empty.send(batch);
         }
-        Ok(())
+        let faces = unread.len();
+        match unread.into_iter().next() {
+            Some(first) if !self.cancel.requested() => Err(EmbedError::Unread { faces, first }),
+            _ => Ok(()),
+        }
     }
 
     fn next(&self, full: &Receiver<Batch>) -> Next {
@@ -280,6 +286,10 @@ pub enum EmbedError {
     #[error("more than {limit} faces have no embedding (`embed.max_failures`); the last is `{}` (row {}): {} ({})",
             failure.face_id, failure.row, failure.message, failure.kind.name())]
     TooManyFailures { limit: u64, failure: FailedFace, seen: Vec<FailedFace> },
+    #[error("{faces} face{} could not be read, the first is `{}` (row {}): {}; this may pass, so the chunks with them \
+             are not committed: run the command again to try them again, or remove the pictures from the dataset",
+            if *faces == 1 { "" } else { "s" }, first.face_id, first.row, first.message)]
+    Unread { faces: usize, first: FailedFace },
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error("{0}; finished chunks are kept, and running the command again resumes from them")]

@@ -40,6 +40,8 @@ pub(super) struct Batch {
     pub quality: Vec<Quality>,
     /// The faces without pixels.
     pub failures: Vec<FailedFace>,
+    /// The faces that may be readable later; their chunk is not committed.
+    pub unread: Vec<FailedFace>,
     /// Time to read them, summed over the workers.
     pub prepare: Duration,
     /// Whether it completes the chunk.
@@ -200,6 +202,7 @@ impl Batch {
             pixels,
             quality: Vec::new(),
             failures: Vec::new(),
+            unread: Vec::new(),
             prepare: Duration::ZERO,
             ends_chunk: false,
         }
@@ -209,6 +212,7 @@ impl Batch {
         self.rows.clear();
         self.quality.clear();
         self.failures.clear();
+        self.unread.clear();
         self.prepare = Duration::ZERO;
     }
 
@@ -228,9 +232,10 @@ impl Batch {
                 self.rows.push(row);
                 self.quality.push(*quality);
             }
-            Err(FaceFailure { kind, message }) => {
+            Err(FaceFailure { kind, message, may_pass }) => {
                 let (face_id, kind, message) = (job.faces[row].face_id.clone(), *kind, message.clone());
-                self.failures.push(FailedFace { row, face_id, kind, message });
+                let failures = if *may_pass { &mut self.unread } else { &mut self.failures };
+                failures.push(FailedFace { row, face_id, kind, message });
             }
         }
     }

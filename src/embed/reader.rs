@@ -68,7 +68,7 @@ impl<'a> FaceReader<'a> {
         let bytes = self.encoded(row).map_err(|error| {
             let kind =
                 if matches!(error, ReadError::Changed { .. }) { FailureKind::Changed } else { FailureKind::Read };
-            FaceFailure::new(kind, error.to_string())
+            FaceFailure { may_pass: error.may_pass(), ..FaceFailure::new(kind, error.to_string()) }
         })?;
         preprocess::decode(&bytes, &self.limits)
             .map_err(|error| FaceFailure::new(FailureKind::Decode, error.to_string()))

@@ -1,23 +1,22 @@
 //! A chunk on disk: the matrix of its embedded rows, and the sidecar that commits it.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-use super::FailedFace;
 use super::store_error::StoreError;
+use super::{FailedFace, sidecar};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::npy::{self, EmbeddingMatrix, MatrixReader};
 use crate::quality::{Qualities, Quality};
 
 /// The folder of chunks inside a run directory.
-pub(super) const CHUNKS: &str = "chunks";
+pub(crate) const CHUNKS: &str = "chunks";
 
 /// The content of a chunk's sidecar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,36 +48,9 @@ pub struct ChunkRecord {
     pub quality: Option<Qualities>,
     /// How long it took.
     pub timings: Timings,
-}
-
-/// Puts each key on a line and each array on a single line, because arrays hold thousands of numbers.
-#[derive(Default)]
-struct SidecarFormatter(PrettyFormatter<'static>);
-
-impl Formatter for SidecarFormatter {
-    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-
-    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.begin_object(out)
-    }
-
-    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.end_object(out)
-    }
-
-    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_object_key(out, first)
-    }
-
-    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.begin_object_value(out)
-    }
-
-    fn end_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.end_object_value(out)
-    }
+    /// Digest of this file with 64 zeros in place of this digest; `None` for chunks that predate it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sidecar_sha256: Option<Digest>,
 }
 
 /// How long a chunk took, µs.
@@ -121,14 +93,6 @@ impl ChunkRecord {
         let known = self.quality.iter().flat_map(Qualities::iter).map(Some);
         let unknown = if self.quality.is_some() { 0 } else { self.embedded };
         known.chain(std::iter::repeat_n(None, unknown))
-    }
-
-    /// The bytes of its sidecar.
-    pub(super) fn sidecar(&self) -> serde_json::Result<Vec<u8>> {
-        let mut text = Vec::new();
-        self.serialize(&mut Serializer::with_formatter(&mut text, SidecarFormatter::default()))?;
-        text.push(b'\n');
-        Ok(text)
     }
 
     /// What all chunks of a run share: manifest rows, dimension, chunk size.
@@ -207,12 +171,10 @@ pub(super) fn scan(chunks: &Path) -> Result<Vec<ScannedRecord>, StoreError> {
     let mut found = Vec::new();
     for chunk in numbers(chunks, "json")? {
         let bytes = files::read(&path_of(chunks, chunk, "json"))?;
-        let record = serde_json::from_slice::<ChunkRecord>(&bytes)
-            .map_err(|error| format!("its sidecar cannot be read: {error}"))
-            .and_then(|record| match record.broken_rule(chunk) {
-                Some(rule) => Err(format!("its sidecar contradicts itself: {rule}")),
-                None => Ok(record),
-            });
+        let record = sidecar::read(bytes).and_then(|record| match record.broken_rule(chunk) {
+            Some(rule) => Err(format!("its sidecar contradicts itself: {rule}")),
+            None => Ok(record),
+        });
         found.push((chunk, record));
     }
     Ok(found)
@@ -234,6 +196,16 @@ pub(super) fn numbers(chunks: &Path, extension: &str) -> Result<Vec<usize>, File
     }
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// Removes the sidecars of a run, so that every chunk is computed again.
+pub fn remove_records(run: &Path) -> Result<(), FileError> {
+    let chunks = run.join(CHUNKS);
+    for chunk in numbers(&chunks, "json")? {
+        let path = path_of(&chunks, chunk, "json");
+        fs::remove_file(&path).map_err(FileError::new("remove", path))?;
+    }
+    Ok(())
 }
 
 /// The sidecars of a run in row order; none if nothing is embedded yet. Fails with [`StoreError::Damaged`] for the

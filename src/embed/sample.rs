@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::forward::{self, NetworkOutput};
 use super::job::EmbedJob;
+use super::pipeline::EmbedError;
 use super::prepare::{self, Batch};
 use crate::digest::{Digest, Hasher};
 use crate::model::weights::Tensors;
@@ -40,14 +41,14 @@ impl SampleRows {
 }
 
 impl<'a> EmbedSample<'a> {
-    /// Reads and preprocesses the faces of [`sample::rows`], leaving out those that cannot be read. `None` if
-    /// cancelled.
-    pub fn read(job: EmbedJob<'a>, cancel: &Cancel) -> Option<Self> {
+    /// Reads and preprocesses the faces of [`sample::rows`], leaving out those that fail. `None` if cancelled. Fails with
+    /// [`EmbedError::Unread`] for faces that may be readable later: the sample would be another one then.
+    pub fn read(job: EmbedJob<'a>, cancel: &Cancel) -> Result<Option<Self>, EmbedError> {
         let cut = job.cut(BATCH);
         let mut batches = Vec::new();
         for rows in sample::rows(job.faces.len()).chunks(cut.batch_rows) {
             if cancel.requested() {
-                return None;
+                return Ok(None);
             }
             let faces: Vec<_> = rows
                 .par_iter()
@@ -56,11 +57,14 @@ impl<'a> EmbedSample<'a> {
                 .collect();
             let mut batch = Batch::new(Pixels::plain(cut.batch_bytes()));
             rows.iter().zip(&faces).for_each(|(&row, face)| batch.push(row, face, &job));
+            if let Some(first) = batch.unread.first() {
+                return Err(EmbedError::Unread { faces: batch.unread.len(), first: first.clone() });
+            }
             if !batch.rows.is_empty() {
                 batches.push(batch);
             }
         }
-        Some(Self { job, batches })
+        Ok(Some(Self { job, batches }))
     }
 
     pub fn len(&self) -> usize {

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::record::{self, CHUNKS, ChunkRecord, ScannedRecord, Timings};
 use super::store_error::StoreError;
-use super::{FailedFace, RunLock};
+use super::{FailedFace, RunLock, sidecar};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
@@ -38,6 +38,8 @@ pub(super) struct ComputedChunk {
     pub data: Vec<f32>,
     /// The other rows, ascending.
     pub failures: Vec<FailedFace>,
+    /// Faces that may be readable later. Such a chunk is not committed.
+    pub unread: Vec<FailedFace>,
     /// Picture quality of the embedded rows, in order.
     pub quality: Qualities,
     /// Timings known before it is written.
@@ -189,7 +191,7 @@ impl ChunkStore {
 
     /// Commits a chunk: its matrix, then its sidecar.
     pub(super) fn commit(&mut self, computed: &ComputedChunk) -> Result<(), StoreError> {
-        let ComputedChunk { chunk, data, failures, quality, timings } = computed;
+        let ComputedChunk { chunk, data, failures, quality, timings, .. } = computed;
         let rows = record::rows_of(*chunk, self.chunk_size, self.rows);
         let started = Instant::now();
         let sha256 = record::write_matrix(&record::path_of(&self.chunks, *chunk, "npy"), data, self.dimension)?;
@@ -207,9 +209,10 @@ impl ChunkStore {
             failures: failures.clone(),
             quality: Some(quality.clone()),
             timings: Timings { session: self.session, write_us, ..*timings },
+            sidecar_sha256: None,
         };
         let path = record::path_of(&self.chunks, *chunk, "json");
-        let text = record.sidecar().map_err(|source| StoreError::Json { path: path.clone(), source })?;
+        let text = sidecar::write(&record).map_err(|source| StoreError::Json { path: path.clone(), source })?;
         files::commit_bytes(&path, &text)?;
         self.records.insert(*chunk, record);
         Ok(())

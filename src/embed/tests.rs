@@ -103,12 +103,19 @@ fn measured(bench: &EmbedFixture) -> Vec<Option<u32>> {
     table.column("size").unwrap().u32().unwrap().iter().collect()
 }
 
+/// The sidecar of chunk 1, as it was before sidecars had a digest of themselves.
+fn without_digest(bench: &EmbedFixture) -> String {
+    let text = bench.text("chunks/00001.json");
+    let (before, _) = text.split_once(",\n  \"sidecar_sha256\"").unwrap();
+    format!("{before}\n}}\n")
+}
+
 #[test]
 fn a_chunk_from_before_quality_was_measured_resumes_with_gaps() {
     let bench = EmbedFixture::new(7, 3).with_fates([(1, Fate::Fails)]);
     bench.finish();
     assert_eq!(measured(&bench), [0, 2, 3, 4, 5, 6].map(Some));
-    let mut sidecar: serde_json::Value = serde_json::from_str(&bench.text("chunks/00001.json")).unwrap();
+    let mut sidecar: serde_json::Value = serde_json::from_str(&without_digest(&bench)).unwrap();
     assert!(sidecar.as_object_mut().unwrap().remove("quality").is_some());
     fs::write(bench.file("chunks/00001.json"), sidecar.to_string()).unwrap();
     bench.finish();
@@ -290,30 +297,46 @@ fn no_poisoned_sidecar_panics_or_passes() {
     let bench = EmbedFixture::new(11, 4).with_fates([(5, Fate::Fails)]);
     bench.finish();
     let matrix = bench.file("face_embeddings.npy");
-    let text = bench.text("chunks/00001.json");
-    let numbers: Vec<_> = text.match_indices(|c: char| c.is_ascii_digit()).map(|(at, _)| at).collect();
-    let harmless = text.find("\"timings\"").unwrap();
-    for at in numbers {
-        for number in ["", "0", "99", "-1", "18446744073709551615", "9223372036854775807"] {
-            let poisoned = format!("{}{number}{}", &text[..at], &text[at + 1..]);
-            fs::write(bench.file("chunks/00001.json"), &poisoned).unwrap();
-            let _ = read_records(bench.run());
-            let damaged = damaged_chunks(bench.run()).unwrap();
-            let differs = differs_from_chunks(bench.run(), &matrix);
-            let in_words =
-                text[..at].rfind("face_id").is_some_and(|from| from > text[..at].rfind("row\"").unwrap_or(0));
-            if at < harmless && !in_words && poisoned != text {
-                assert!(!damaged.is_empty() || !matches!(differs, Ok(None)), "{poisoned}");
+    for text in [bench.text("chunks/00001.json"), without_digest(&bench)] {
+        let digested = text.contains("sidecar_sha256");
+        let numbers: Vec<_> = text.match_indices(|c: char| c.is_ascii_digit()).map(|(at, _)| at).collect();
+        let harmless = text.find("\"timings\"").unwrap();
+        for at in numbers {
+            for number in ["", "0", "99", "-1", "18446744073709551615", "9223372036854775807"] {
+                let poisoned = format!("{}{number}{}", &text[..at], &text[at + 1..]);
+                fs::write(bench.file("chunks/00001.json"), &poisoned).unwrap();
+                let _ = read_records(bench.run());
+                let damaged = damaged_chunks(bench.run()).unwrap();
+                let differs = differs_from_chunks(bench.run(), &matrix);
+                let in_words =
+                    text[..at].rfind("face_id").is_some_and(|from| from > text[..at].rfind("row\"").unwrap_or(0));
+                if digested && poisoned != text {
+                    assert!(!damaged.is_empty(), "{poisoned}");
+                } else if at < harmless && !in_words && poisoned != text {
+                    assert!(!damaged.is_empty() || !matches!(differs, Ok(None)), "{poisoned}");
+                }
             }
         }
     }
 }
 
 #[test]
+fn a_changed_digit_in_a_sidecar_is_computed_again_and_one_without_digest_is_read() {
+    let bench = EmbedFixture::new(11, 4);
+    let whole = bench.finish();
+    bench.replace("chunks/00001.json", "\"size\": [4, ", "\"size\": [3, ");
+    insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"chunk 00001: its sidecar does not match its own digest");
+    assert!(bench.finish() == whole, "as if it had never been changed");
+    fs::write(bench.file("chunks/00001.json"), without_digest(&bench)).unwrap();
+    assert_eq!(bench.open(&Silent).rows_embedded(), 11);
+}
+
+#[test]
 fn a_sidecar_of_another_manifest_is_noticed() {
     let bench = EmbedFixture::new(11, 4);
     bench.finish();
-    bench.replace("chunks/00001.json", "\"manifest_rows\": 11", "\"manifest_rows\": 12");
+    let text = without_digest(&bench).replace("\"manifest_rows\": 11", "\"manifest_rows\": 12");
+    fs::write(bench.file("chunks/00001.json"), text).unwrap();
     insta::assert_snapshot!(damaged_chunks(bench.run()).unwrap().join("\n"), @"chunk 00001: it belongs to another manifest, network or chunk size");
     assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
     assert_eq!(bench.open(&Silent).rows_embedded(), 7);
@@ -338,6 +361,19 @@ fn chunks_of_another_network_are_not_resumed() {
     bench.embed().unwrap();
     let lock = RunLock::acquire(bench.run()).unwrap();
     assert_eq!(ChunkStore::open(&lock, 4, DIMENSION + 1, 4, None, &Silent).unwrap().rows_embedded(), 0);
+}
+
+#[test]
+fn what_may_pass_is_not_committed_and_is_tried_again() {
+    let whole = EmbedFixture::new(20, 4).with_fates([(1, Fate::Fails)]).finish();
+    let mut bench = EmbedFixture::new(20, 4).with_fates([(1, Fate::Fails), (9, Fate::Unread), (18, Fate::Unread)]);
+    insta::assert_snapshot!(bench.embed().unwrap_err(), @"2 faces could not be read, the first is `face,9` (row 9): Input/output error; this may pass, so the chunks with them are not committed: run the command again to try them again, or remove the pictures from the dataset");
+    let committed: Vec<_> = read_records(bench.run()).unwrap().iter().map(|record| record.chunk).collect();
+    assert_eq!(committed, [0, 1, 3], "all but the chunks with rows 9 and 18");
+    let job = EmbedJob::new(&bench.faces, &bench.reader, &bench.preprocess, &bench.options);
+    assert!(EmbedSample::read(job, &Cancel::default()).is_err(), "ranges would be those of other faces");
+    bench.reader.fates.retain(|_, fate| *fate != Fate::Unread);
+    assert!(bench.finish() == whole);
 }
 
 #[test]
@@ -469,7 +505,7 @@ fn a_sample_can_be_embedded_again_after_wrong_answers() {
         let mut bench = EmbedFixture::new(7, 4).with_fates([(1, Fate::Fails), (2, Fate::Poisons)]);
         bench.preprocess.mirror = mirror;
         let job = EmbedJob::new(&bench.faces, &bench.reader, &bench.preprocess, &bench.options);
-        let mut sample = EmbedSample::read(job, &Cancel::default()).unwrap();
+        let mut sample = EmbedSample::read(job, &Cancel::default()).unwrap().unwrap();
         let mut again = || {
             let mut embedder = MockEmbedder::new(DIMENSION, |_| Ok(()));
             sample.embed(&mut embedder, &Silent, &Cancel::default()).unwrap().unwrap()

@@ -52,7 +52,7 @@ pub(super) fn fingerprint(
     // One batch, whatever the config says: batches change no number, and are not to change which numbers are asked for.
     let options = EmbedOptions { batch_size: BatchSize::Faces(4), chunk_size: PICTURES.len(), ..config.embed.clone() };
     let job = EmbedJob::new(&manifest.faces, &reader, &config.preprocess, &options);
-    let Some(mut sample) = EmbedSample::read(job, cancel) else { return Ok(None) };
+    let Some(mut sample) = EmbedSample::read(job, cancel)? else { return Ok(None) };
     Ok(sample.fingerprint(network, cancel)?)
 }
 

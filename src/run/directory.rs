@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{RunError, list};
+use crate::embed;
 use crate::files::{self, FileError};
 use crate::spelling;
 
@@ -132,6 +133,23 @@ impl RunDirectory {
 
     pub fn has(&self, name: &str) -> bool {
         self.file(name).is_file()
+    }
+
+    /// Whether a file of this name is made by the evaluation, not by embedding.
+    pub fn is_result(name: &str) -> bool {
+        let before = [
+            Self::CONFIG,
+            Self::PLAN,
+            Self::PROVENANCE,
+            Self::MANIFEST,
+            Self::PAIR_LISTS,
+            Self::CALIBRATION,
+            Self::AGREEMENT,
+            Self::EMBEDDINGS,
+            Self::METADATA,
+        ];
+        let exported = embed::TABLES.iter().any(|table| table.file == name);
+        !(before.contains(&name) || exported || name.starts_with(embed::CHUNKS))
     }
 
     /// Reads one of its JSON files.

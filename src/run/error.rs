@@ -80,8 +80,12 @@ pub enum RunError {
     /// A JSON file does not have the form that this version writes.
     #[error("{} is not in the format of this facevault version: {source}", path.display())]
     Json { path: PathBuf, source: serde_json::Error },
-    #[error("{} line {line}: expected `<sha256>  <file>`; the seal is damaged, so `facevault verify` cannot use it", path.display())]
+    #[error("{} line {line}: expected `<sha256>  <file>`; the seal is damaged: `facevault embed` and \
+             `facevault evaluate` check the run's chunks, make the rest again, and seal it", path.display())]
     Seal { path: PathBuf, line: usize },
+    /// Files of a run differ from its seal, or from each other.
+    #[error("{run} is damaged: {}; {remedy}", listed(files))]
+    Damaged { run: String, files: Vec<String>, remedy: String },
     #[error("{run} is not {missing} yet; {remedy}")]
     NotYet { run: String, missing: &'static str, remedy: String },
     /// An evaluated run without two kinds of pairs.
@@ -189,6 +193,14 @@ impl RunError {
                 | Self::Evaluate(EvaluateError::Interrupted)
         )
     }
+}
+
+/// The first of the damaged files, and how many others there are.
+fn listed(files: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let others = files.len().saturating_sub(SHOWN);
+    let first = files.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    if others == 0 { first } else { format!("{first}; and {others} more files") }
 }
 
 /// How to resume a run that this machine computes differently.

@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{RunDirectory, RunError, not_yet};
+use super::{RunDirectory, RunError, mend, not_yet};
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkRecord, EmbeddingMatrix, FailedFace};
@@ -174,6 +174,7 @@ fn threshold(run: &RunDirectory) -> Result<Option<LookupThreshold>, RunError> {
 /// Finds a face in an embedded run. Fails with [`RunError::NoSuchFace`] with the nearest id, [`RunError::FailedFace`]
 /// with the reason.
 pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lookup, RunError> {
+    mend::intact(run)?;
     if !run.has(RunDirectory::METADATA) {
         return Err(not_yet(run, "embedded", "embed"));
     }

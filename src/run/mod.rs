@@ -13,6 +13,7 @@ mod exemplars;
 mod failures;
 mod inspect;
 mod list;
+mod mend;
 mod missing_boxes;
 mod missing_landmarks;
 mod pair_lists;
@@ -42,17 +43,18 @@ pub(crate) use pairs_left_out::PAIRS_LEFT_OUT;
 use partial::PartialPairs;
 use precision::{NetworkOpener, OpenNetwork};
 pub(crate) use precision::{StoredCalibration, agreement};
+use seal::Depth;
 use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;
-pub(crate) use verify::Check;
+pub(crate) use verify::{Check, Verified};
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
 use crate::dataset::{LeftOut, Manifest};
 use crate::detect::{self, Detect, Expanded, LoadedDetector};
 use crate::embed::{
-    self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, EmbeddingMatrix, FaceReader,
-    RunLock,
+    self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOptions, EmbedOutcome, EmbedSummary, EmbeddingMatrix,
+    FaceReader, RunLock,
 };
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::metrics::Judged;
@@ -214,29 +216,24 @@ impl RunContext<'_> {
             prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = self.lock(run)?;
+        self.mend(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
         let dimension = embed::output_dimension(embedder.dimension, loaded.config.preprocess.mirror);
-        // The export writes this file last, so the others exist as well.
-        if run.has(RunDirectory::METADATA) {
-            let rows = manifest.len();
-            let embedded = embed::MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
-            let records = embed::read_records(run.path())?;
-            self.say_failures(run, &records)?;
-            embed::admit(options, records.iter().flat_map(|record| &record.failures))?;
-            return Ok(EmbedOutcome::Complete(EmbedSummary {
-                rows,
-                embedded,
-                failed: rows - embedded.min(rows),
-                resumed: rows,
-                seconds: 0.0,
-            }));
+        // The digests are recorded after everything is exported.
+        if run.has(RunDirectory::METADATA) && seal::is_recorded(run) {
+            return self.embedded_before(run, options, manifest.len());
         }
-        seal::unseal(run)?;
+        seal::discard(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
         manifest.write_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
         let known = provenance.arithmetic.as_ref().map(|arithmetic| arithmetic.fingerprint);
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, known, self.progress)?;
+        if store.is_complete() && !store.is_empty() && precision::is_complete(run, plan.precision()) {
+            // Only its exports were missing or damaged, and these need no network.
+            self.export_files(run, &store, manifest)?;
+            return self.embedded_before(run, options, manifest.len());
+        }
         let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset);
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
         let opening = NetworkOpener {
@@ -295,6 +292,21 @@ impl RunContext<'_> {
         Ok(outcome?)
     }
 
+    /// What [`Self::embed`] gives for a run of `rows` faces that has its exports.
+    fn embedded_before(
+        &self,
+        run: &RunDirectory,
+        options: &EmbedOptions,
+        rows: usize,
+    ) -> Result<EmbedOutcome, RunError> {
+        let embedded = embed::MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
+        let records = embed::read_records(run.path())?;
+        self.say_failures(run, &records)?;
+        embed::admit(options, records.iter().flat_map(|record| &record.failures))?;
+        let failed = rows - embedded.min(rows);
+        Ok(EmbedOutcome::Complete(EmbedSummary { rows, embedded, failed, resumed: rows, seconds: 0.0 }))
+    }
+
     /// Reports why faces have no embedding, even with `--quiet`: an incomplete result must not look complete.
     fn say_failures(&self, run: &RunDirectory, records: &[ChunkRecord]) -> Result<(), RunError> {
         let failures = failures_in(run, records)?;
@@ -324,26 +336,29 @@ impl RunContext<'_> {
             provenance.adopted_from = earlier.adopted_from;
             provenance.compared_on = earlier.compared_on;
             // The folder that the same config is started from does not matter once the run is described.
-            let same = files::read(&run.file(RunDirectory::CONFIG))? == loaded.text.as_bytes()
+            let same = run.has(RunDirectory::CONFIG)
+                && files::read(&run.file(RunDirectory::CONFIG))? == loaded.text.as_bytes()
                 && earlier.config.overrides == provenance.config.overrides;
             if same && run.has(RunDirectory::PLAN) {
                 return Ok(());
             }
         }
-        seal::unseal(run)?;
+        let written = [RunDirectory::CONFIG, RunDirectory::PROVENANCE, RunDirectory::PLAN];
+        seal::unseal(run, |name| !written.contains(&name))?;
         files::commit_bytes(&run.file(RunDirectory::CONFIG), loaded.text.as_bytes())?;
         run.write_json(RunDirectory::PROVENANCE, provenance)?;
         // Last: a directory with a plan is a run that can be listed and resumed.
         Ok(files::commit_bytes(&run.file(RunDirectory::PLAN), plan.canonical_json().as_bytes())?)
     }
 
-    /// Chunks → the files that later phases read; `face_metadata.csv` last.
+    /// Chunks → the files that later phases read; `face_metadata.csv` last, and then their digests.
     fn export_files(&self, run: &RunDirectory, store: &ChunkStore, manifest: &Manifest) -> Result<(), RunError> {
         embed::export(run.path(), store, &manifest.faces, self.progress)?;
         let rows: Vec<u32> = store.embedded_rows()?.into_iter().map(|row| row as u32).collect();
         files::commit(&run.file(RunDirectory::METADATA), |out| {
             manifest.metadata_csv(&rows, out).map_err(RunError::from)
-        })
+        })?;
+        seal::record(run)
     }
 
     /// Compares faces, judges the config's expectations, and seals the run. An existing evaluation is only judged
@@ -353,6 +368,7 @@ impl RunContext<'_> {
             return Err(not_yet(run, "embedded", "embed"));
         }
         let _lock = self.lock(run)?;
+        let afresh = Self::checked(run, afresh)?;
         let config = stored_config(run)?;
         let sealed = run.has(RunDirectory::SEALED);
         if !afresh && run.has(RunDirectory::METRICS) {
@@ -366,13 +382,13 @@ impl RunContext<'_> {
             let judged = evaluate::judge(&evaluation.metrics, &config.expect);
             if judged != evaluation.metrics.expectations || !sealed {
                 evaluation.metrics.expectations = judged;
-                seal::unseal(run)?;
+                seal::unseal(run, |name| name != RunDirectory::METRICS)?;
                 run.write_json(RunDirectory::METRICS, &evaluation.metrics)?;
                 seal::seal(run)?;
             }
             return Ok(Evaluated::Metrics(Box::new(evaluation)));
         }
-        seal::unseal(run)?;
+        seal::unseal(run, |name| !RunDirectory::is_result(name) && name != RunDirectory::PROVENANCE)?;
         let evaluated = match self.compute(run, &config) {
             Ok(evaluation) => Evaluated::Metrics(Box::new(evaluation)),
             Err(RunError::Evaluate(EvaluateError::NotEvaluable { reason })) => {
@@ -390,6 +406,28 @@ impl RunContext<'_> {
         };
         seal::seal(run)?;
         Ok(evaluated)
+    }
+
+    /// Checks what an evaluation reads against the digests in force: all of it if everything is computed afresh. Returns
+    /// whether it has to be, because a result is damaged. Fails with [`RunError::Damaged`] for anything else.
+    fn checked(run: &RunDirectory, afresh: bool) -> Result<bool, RunError> {
+        let depth = if afresh { Depth::Every } else { Depth::Changed };
+        let Some(mut differences) = seal::check(run, depth)? else {
+            // Embedded by a version that did not record digests: the chunks have their own.
+            let files = verify::differs_from_chunks(run)?;
+            let remedy = format!("to mend it, run `facevault embed {}`", run.argument());
+            return if files.is_empty() {
+                Ok(afresh)
+            } else {
+                Err(RunError::Damaged { run: run.name(), files, remedy })
+            };
+        };
+        // What was added is refused where the seal is opened.
+        differences.retain(|difference| !difference.added());
+        if !mend::only_results(&differences) {
+            return Err(mend::damaged(run, &differences));
+        }
+        Ok(afresh || !differences.is_empty())
     }
 
     /// Reads matrix and manifest, computes the statistics, writes them.
@@ -449,8 +487,10 @@ pub(crate) fn left_out(run: &RunDirectory) -> Result<LeftOut, RunError> {
     Ok(provenance.dataset.left_out)
 }
 
-/// What a comparison needs of an evaluated run. Fails with [`RunError::NotYet`] before the evaluation.
+/// What a comparison needs of an evaluated run. Fails with [`RunError::NotYet`] before the evaluation, and with
+/// [`RunError::Damaged`].
 pub(crate) fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
+    mend::intact(run)?;
     if !run.has(RunDirectory::METRICS) {
         return Err(if seal::sealed_without(run, RunDirectory::METRICS) {
             RunError::NothingCompared { run: run.name(), argument: run.argument() }

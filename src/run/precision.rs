@@ -62,7 +62,7 @@ impl NetworkOpener<'_> {
         let agreed = self.run.has(RunDirectory::AGREEMENT);
         let mut read = None;
         if !calibrated || !agreed {
-            let Some(sample) = EmbedSample::read(self.job, self.cancel) else { return Ok(None) };
+            let Some(sample) = EmbedSample::read(self.job, self.cancel)? else { return Ok(None) };
             if sample.is_empty() {
                 return Err(RunError::NoSample { rule: sample::RULE, precision: options.precision.name() });
             }
@@ -189,6 +189,15 @@ fn check(path: &Path, Calibration { faces, ranges }: &Calibration) -> Result<(),
         return Ok(());
     };
     Err(RunError::Calibration { path: path.to_owned(), rule })
+}
+
+/// Whether a run has all that opening its network measures.
+pub fn is_complete(run: &RunDirectory, precision: Precision) -> bool {
+    match precision {
+        Precision::F32 => true,
+        Precision::Int8 => run.has(RunDirectory::CALIBRATION) && run.has(RunDirectory::AGREEMENT),
+        Precision::Tf32 | Precision::F16 | Precision::Bf16 => run.has(RunDirectory::AGREEMENT),
+    }
 }
 
 /// Agreement of a run's embeddings with f32; `None` for a run in f32.

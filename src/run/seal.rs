@@ -1,34 +1,142 @@
 //! The seal: the digest of every file of a finished run, in the format of `sha256sum`, so that `sha256sum -c SEALED` in
 //! the run directory checks it without this program.
+//!
+//! While a run is worked on, `.unsealed` has the digests of the files that the work leaves alone. The next seal takes
+//! them over and digests only what is new: damage in between is never sealed as good. `.checked` has size and times of
+//! each file when its digest was last seen, so that commands that only read need not digest gigabytes; losing it costs
+//! nothing but time.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::{RunDirectory, RunError};
+use super::{RunDirectory, RunError, mend};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 
-/// Digests every file of the run and writes `SEALED`.
-pub fn seal(run: &RunDirectory) -> Result<(), RunError> {
-    let lines: Vec<_> = digests(run.path())?.into_iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
-    Ok(files::commit_bytes(&run.file(RunDirectory::SEALED), lines.concat().as_bytes())?)
+/// Digests of the files that work on an unsealed run leaves alone, in the format of the seal.
+const UNSEALED: &str = ".unsealed";
+
+/// What each file looked like when it was last digested.
+const CHECKED: &str = ".checked";
+
+/// Digest of each file, by its relative name (`/`-separated).
+type Digests = BTreeMap<String, Digest>;
+
+/// Which files a check digests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Every file.
+    Every,
+    /// Those whose size or times are not what they were when they had the right digest.
+    Changed,
 }
 
-/// Removes the seal, before something in the run changes.
-pub fn unseal(run: &RunDirectory) -> Result<(), RunError> {
-    let path = run.file(RunDirectory::SEALED);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::new("remove", path)(error).into()),
-        _ => Ok(files::sync_dir(run.path())?),
+/// How a file differs from the seal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its relative name.
+    pub name: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Changed { sealed: Digest, now: Digest },
+    Missing,
+    Added,
+}
+
+impl Difference {
+    /// Whether it is a file that the seal does not know.
+    pub fn added(&self) -> bool {
+        self.kind == Kind::Added
+    }
+
+    /// Whether it is a file that is gone.
+    pub fn missing(&self) -> bool {
+        self.kind == Kind::Missing
     }
 }
 
-/// The sealed names and digests of a run. Fails with [`RunError::File`] when the seal cannot be read,
-/// [`RunError::Seal`] when it is not one.
-fn sealed(run: &RunDirectory) -> Result<Vec<(String, Digest)>, RunError> {
-    let path = run.file(RunDirectory::SEALED);
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, kind } = self;
+        match kind {
+            Kind::Changed { sealed, now } => {
+                write!(f, "{name}: sealed as {}…, now {}…", sealed.short(12), now.short(12))
+            }
+            Kind::Missing => write!(f, "{name}: sealed, now missing"),
+            Kind::Added => write!(f, "{name}: added after the run was sealed"),
+        }
+    }
+}
+
+/// Writes `SEALED`. Files that were left alone since the last seal keep their digests of then.
+pub fn seal(run: &RunDirectory) -> Result<(), RunError> {
+    write(run, RunDirectory::SEALED)?;
+    Ok(remove(run, UNSEALED)?)
+}
+
+/// Records the digests of a run that is embedded but not evaluated, so that its evaluation can check them.
+pub fn record(run: &RunDirectory) -> Result<(), RunError> {
+    write(run, UNSEALED)
+}
+
+/// Opens the seal before something in the run changes; the digests of the files that `keep` accepts stay in force. Fails
+/// with [`RunError::Damaged`] if files were added, because the next seal would take them in.
+pub fn unseal(run: &RunDirectory, keep: impl Fn(&str) -> bool) -> Result<(), RunError> {
+    let Some(mut digests) = recorded(run)? else { return Ok(()) };
+    if run.has(RunDirectory::SEALED) {
+        let added = |name: &String| !digests.contains_key(name);
+        let added = names(run.path())?.into_iter().filter(added).map(|name| Difference { name, kind: Kind::Added });
+        let added: Vec<_> = added.collect();
+        if !added.is_empty() {
+            return Err(mend::damaged(run, &added));
+        }
+    }
+    digests.retain(|name, _| keep(name));
+    commit(run, UNSEALED, &digests)?;
+    Ok(remove(run, RunDirectory::SEALED)?)
+}
+
+/// Removes the seal and every digest: all files are about to be made again.
+pub fn discard(run: &RunDirectory) -> Result<(), FileError> {
+    remove(run, UNSEALED)?;
+    remove(run, RunDirectory::SEALED)
+}
+
+/// Removes a file, unless it is gone already.
+pub fn remove(run: &RunDirectory, name: &str) -> Result<(), FileError> {
+    let path = run.file(name);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::new("remove", path)(error)),
+        _ => files::sync_dir(run.path()),
+    }
+}
+
+/// The digests in force: those of the seal, or of a run that is worked on. `None` if there are none. Fails with
+/// [`RunError::File`] when the seal cannot be read, [`RunError::Seal`] when it is not one.
+fn recorded(run: &RunDirectory) -> Result<Option<Digests>, RunError> {
+    for name in [RunDirectory::SEALED, UNSEALED] {
+        if run.has(name) {
+            return read(run, name).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether any digests are in force.
+pub fn is_recorded(run: &RunDirectory) -> bool {
+    run.has(RunDirectory::SEALED) || run.has(UNSEALED)
+}
+
+fn read(run: &RunDirectory, name: &str) -> Result<Digests, RunError> {
+    let path = run.file(name);
     let text = files::read(&path)?;
     let bad = |line: usize| RunError::Seal { path: path.clone(), line };
     let text = String::from_utf8(text).map_err(|_| bad(1))?;
@@ -41,54 +149,137 @@ fn sealed(run: &RunDirectory) -> Result<Vec<(String, Digest)>, RunError> {
 
 /// Whether a run is sealed without a file: not lost, but never written.
 pub fn sealed_without(run: &RunDirectory, name: &str) -> bool {
-    sealed(run).is_ok_and(|files| files.iter().all(|(sealed, _)| sealed != name))
+    run.has(RunDirectory::SEALED) && read(run, RunDirectory::SEALED).is_ok_and(|files| !files.contains_key(name))
+}
+
+/// Writes the digests in force, and those of all other files.
+fn write(run: &RunDirectory, to: &str) -> Result<(), RunError> {
+    let mut digests = if run.has(UNSEALED) { read(run, UNSEALED)? } else { Digests::new() };
+    let new = names(run.path())?.into_iter().filter(|name| !digests.contains_key(name)).collect();
+    let mut checked = Checked::read(run);
+    for (name, seen) in seen(run.path(), new)? {
+        digests.insert(name.clone(), seen.digest);
+        checked.0.insert(name, seen);
+    }
+    commit(run, to, &digests)?;
+    checked.write(run);
+    Ok(())
+}
+
+fn commit(run: &RunDirectory, to: &str, digests: &Digests) -> Result<(), FileError> {
+    let lines: Vec<_> = digests.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+    files::commit_bytes(&run.file(to), lines.concat().as_bytes())
 }
 
 /// The first sealed file that `asked` accepts and that has changed; `None` if all are intact.
 pub fn first_broken(run: &RunDirectory, asked: impl Fn(&str) -> bool) -> Result<Option<String>, RunError> {
-    let asked: Vec<_> = sealed(run)?.into_iter().filter(|(name, _)| asked(name)).collect();
+    let asked: Vec<_> = read(run, RunDirectory::SEALED)?.into_iter().filter(|(name, _)| asked(name)).collect();
     let intact = |(name, digest): &(String, Digest)| {
         File::open(run.file(name)).and_then(Digest::of_reader).is_ok_and(|found| found == *digest)
     };
     Ok(asked.into_par_iter().find_first(|file| !intact(file)).map(|(name, _)| name))
 }
 
-/// Differences between the seal and the files, one line each. Fails with [`RunError::File`] when the seal cannot be
-/// read, [`RunError::Seal`] when it is not one.
-pub fn broken(run: &RunDirectory) -> Result<Vec<String>, RunError> {
-    let sealed = sealed(run)?;
-    let found = digests(run.path())?;
-    let mut lines = Vec::new();
-    for (name, digest) in &sealed {
-        match found.binary_search_by(|(other, _)| other.cmp(name)) {
-            Err(_) => lines.push(format!("{name}: sealed, now missing")),
-            Ok(i) if found[i].1 != *digest => {
-                lines.push(format!("{name}: sealed as {}…, now {}…", digest.short(12), found[i].1.short(12)));
-            }
-            Ok(_) => {}
+/// What differs from the digests in force; `None` if there are none. Only a seal knows what was added. Fails with
+/// [`RunError::File`] when the seal or a file cannot be read, [`RunError::Seal`] when the seal is not one.
+pub fn check(run: &RunDirectory, depth: Depth) -> Result<Option<Vec<Difference>>, RunError> {
+    let Some(sealed) = recorded(run)? else { return Ok(None) };
+    let found = names(run.path())?;
+    let mut checked = Checked::read(run);
+    let asked = found.iter().filter(|name| {
+        let known = checked.0.get(*name).filter(|_| depth == Depth::Changed);
+        let as_sealed = known.filter(|seen| sealed.get(*name) == Some(&seen.digest));
+        sealed.contains_key(*name) && !as_sealed.is_some_and(|seen| seen.is_still(&run.file(name)))
+    });
+    let seen = seen(run.path(), asked.cloned().collect())?;
+    let mut differences = Vec::new();
+    for (name, now) in &seen {
+        if now.digest != sealed[name] {
+            let kind = Kind::Changed { sealed: sealed[name], now: now.digest };
+            differences.push(Difference { name: name.clone(), kind });
         }
     }
-    for (name, _) in &found {
-        if !sealed.iter().any(|(other, _)| other == name) {
-            lines.push(format!("{name}: added after the run was sealed"));
-        }
+    let missing = sealed.keys().filter(|name| found.binary_search(name).is_err());
+    differences.extend(missing.map(|name| Difference { name: name.clone(), kind: Kind::Missing }));
+    differences.sort_by(|a, b| a.name.cmp(&b.name));
+    if run.has(RunDirectory::SEALED) {
+        let added = found.iter().filter(|name| !sealed.contains_key(*name));
+        differences.extend(added.map(|name| Difference { name: name.clone(), kind: Kind::Added }));
     }
-    Ok(lines)
+    if !seen.is_empty() {
+        checked.0.extend(seen);
+        checked.write(run);
+    }
+    Ok(Some(differences))
 }
 
-/// Relative names (`/`-separated, sorted) and digests of all files under a folder, except the seal and hidden files.
-fn digests(root: &Path) -> Result<Vec<(String, Digest)>, RunError> {
-    let mut names = Vec::new();
-    list(root, Path::new(""), &mut names)?;
-    names.sort();
+/// A file when it was digested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    digest: Digest,
+    /// [`stamp`] of the file.
+    stamp: Vec<i64>,
+}
+
+impl Seen {
+    fn is_still(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|now| stamp(&now) == self.stamp)
+    }
+}
+
+/// What changes when a file does: its size, times and number.
+#[cfg(unix)]
+fn stamp(of: &Metadata) -> Vec<i64> {
+    use std::os::unix::fs::MetadataExt;
+    vec![of.size().cast_signed(), of.ino().cast_signed(), of.mtime(), of.mtime_nsec(), of.ctime(), of.ctime_nsec()]
+}
+
+/// What changes when a file does: its size and time.
+#[cfg(not(unix))]
+fn stamp(of: &Metadata) -> Vec<i64> {
+    let modified = of.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    vec![of.len().cast_signed(), modified.map_or(-1, |at| at.as_nanos() as i64)]
+}
+
+/// The files of a run as they were when they were last digested.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Checked(BTreeMap<String, Seen>);
+
+impl Checked {
+    /// Empty if it cannot be read: then every file is digested.
+    fn read(run: &RunDirectory) -> Self {
+        fs::read(run.file(CHECKED)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// A run that cannot be written is digested again next time.
+    fn write(&self, run: &RunDirectory) {
+        if let Ok(bytes) = serde_json::to_vec(self) {
+            let _ = files::commit_bytes(&run.file(CHECKED), &bytes);
+        }
+    }
+}
+
+/// Digests files of a run.
+fn seen(root: &Path, names: Vec<String>) -> Result<Vec<(String, Seen)>, RunError> {
     names
         .into_par_iter()
         .map(|name| {
             let path = root.join(&name);
-            let digest = File::open(&path).and_then(Digest::of_reader).map_err(FileError::new("read", path))?;
-            Ok((name, digest))
+            // The times of before the digest: a file that changes meanwhile is digested again.
+            let digested = fs::symlink_metadata(&path).and_then(|before| {
+                Ok(Seen { digest: File::open(&path).and_then(Digest::of_reader)?, stamp: stamp(&before) })
+            });
+            Ok((name, digested.map_err(FileError::new("read", path))?))
         })
         .collect()
+}
+
+/// Relative names (`/`-separated, sorted) of all files under a folder, except the seal and hidden files.
+fn names(root: &Path) -> Result<Vec<String>, FileError> {
+    let mut names = Vec::new();
+    list(root, Path::new(""), &mut names)?;
+    names.sort();
+    Ok(names)
 }
 
 fn list(root: &Path, below: &Path, names: &mut Vec<String>) -> Result<(), FileError> {
@@ -111,7 +302,62 @@ fn list(root: &Path, below: &Path, names: &mut Vec<String>) -> Result<(), FileEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+
+    fn broken(run: &RunDirectory) -> String {
+        let lines = |depth| check(run, depth).unwrap().unwrap().iter().map(Difference::to_string).collect::<Vec<_>>();
+        assert_eq!(lines(Depth::Changed), lines(Depth::Every));
+        lines(Depth::Every).join("\n")
+    }
+
+    fn sealed(files: &[&str]) -> (tempfile::TempDir, RunDirectory) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::new(folder.path().into());
+        for name in files {
+            fs::write(run.file(name), name).unwrap();
+        }
+        seal(&run).unwrap();
+        (folder, run)
+    }
+
+    #[test]
+    fn what_is_sealed_again_keeps_the_digests_of_what_was_left_alone() {
+        let (_folder, run) = sealed(&["made", "kept", "lost"]);
+        unseal(&run, |name| name != "made").unwrap();
+        assert!(is_recorded(&run) && !run.has(RunDirectory::SEALED));
+        // Damage before and after an interruption, and what was to change.
+        fs::write(run.file("kept"), "damage").unwrap();
+        fs::remove_file(run.file("lost")).unwrap();
+        unseal(&run, |name| name != "made").unwrap();
+        fs::write(run.file("made"), "again").unwrap();
+        seal(&run).unwrap();
+        insta::assert_snapshot!(broken(&run), @r"
+        kept: sealed as 79f076abdd19…, now 6f5a5c61ccdb…
+        lost: sealed, now missing
+        ");
+    }
+
+    #[test]
+    fn what_was_added_is_not_sealed() {
+        let (_folder, run) = sealed(&["a"]);
+        fs::write(run.file("b"), "b").unwrap();
+        let error = unseal(&run, |_| true).unwrap_err().to_string();
+        assert!(error.contains("b: added after the run was sealed"), "{error}");
+        assert!(run.has(RunDirectory::SEALED));
+    }
+
+    #[test]
+    fn a_quick_check_digests_only_what_looks_changed() {
+        let (_folder, run) = sealed(&["a", "b"]);
+        // As if `a` had been digested as something else, with the same size and times.
+        let text = fs::read_to_string(run.file(CHECKED)).unwrap();
+        fs::write(run.file(CHECKED), text.replace(&Digest::of(b"b").to_string(), &Digest::of(b"c").to_string()))
+            .unwrap();
+        assert_eq!(broken(&run), "", "what the list says counts only where it is what was sealed");
+        fs::write(run.file("b"), "c").unwrap();
+        assert!(broken(&run).starts_with("b: sealed as"), "same size, another time");
+        fs::write(run.file(CHECKED), "no list").unwrap();
+        assert!(broken(&run).starts_with("b: sealed as"));
+    }
 
     #[test]
     fn a_seal_notices_a_changed_a_missing_and_a_new_file() {
@@ -122,11 +368,11 @@ mod tests {
             fs::write(run.file(name), name).unwrap();
         }
         seal(&run).unwrap();
-        assert_eq!(broken(&run).unwrap(), Vec::<String>::new());
+        assert_eq!(broken(&run), "");
         fs::write(run.file("a"), "A").unwrap();
         fs::remove_file(run.file("chunks/0")).unwrap();
         fs::write(run.file("c"), "c").unwrap();
-        insta::assert_snapshot!(broken(&run).unwrap().join("\n"), @r"
+        insta::assert_snapshot!(broken(&run), @r"
         a: sealed as ca978112ca1b…, now 559aead08264…
         chunks/0: sealed, now missing
         c: added after the run was sealed

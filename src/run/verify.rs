@@ -5,8 +5,10 @@ use serde::Serialize;
 
 use super::inspect::{self, EmbeddedFaces};
 use super::precision::{agreement, calibration};
-use super::{RunContext, RunDirectory, RunError, seal};
+use super::seal::{self, Depth, Difference};
+use super::{RunContext, RunDirectory, RunError, mend};
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
+use crate::files;
 use crate::model::Precision;
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
@@ -14,6 +16,9 @@ use crate::results;
 
 /// First version of the embedding code that records fingerprints.
 const FIRST_FINGERPRINTED: u32 = 3;
+
+/// The rule that `sha256sum -c` checks, too.
+const SEAL_RULE: &str = "every file has the digest it was sealed with";
 
 /// The rule whose note compares this machine.
 const ARITHMETIC_RULE: &str = "every chunk was computed by the run's arithmetic";
@@ -33,10 +38,18 @@ pub struct Check {
     pub note: Option<String>,
 }
 
+/// What checking a run found.
+#[derive(Debug)]
+pub struct Verified {
+    pub checks: Vec<Check>,
+    /// What mends the run, if a rule is broken.
+    pub remedy: Option<String>,
+}
+
 impl RunContext<'_> {
     /// Checks every digest and invariant of a finished run. Unreadable files count as violations, not as errors. Fails
     /// with [`RunError::NotYet`] for a run that is not finished.
-    pub fn verify(&self, run: &RunDirectory) -> Result<Vec<Check>, RunError> {
+    pub fn verify(&self, run: &RunDirectory) -> Result<Verified, RunError> {
         if !run.has(RunDirectory::SEALED) {
             return Err(RunError::NotYet {
                 run: run.name(),
@@ -49,13 +62,25 @@ impl RunContext<'_> {
             broken: found.unwrap_or_else(|error| vec![error.to_string()]),
             note: None,
         };
+        let differences = seal::check(run, Depth::Every).map(Option::unwrap_or_default);
+        let differs = |name: &str| {
+            let known = differences.as_ref().map(|all| all.iter().any(|difference| difference.name == name));
+            known.unwrap_or(true)
+        };
         let mut checks = vec![
-            check("every file has the digest it was sealed with", seal::broken(run)),
+            check(
+                SEAL_RULE,
+                match &differences {
+                    Ok(all) => Ok(all.iter().map(Difference::to_string).collect()),
+                    Err(error) => Ok(vec![error.to_string()]),
+                },
+            ),
             check("the directory is named after the plan in it", name(run)),
             check("the manifest is the one that the plan names", manifest(run)),
             check("every chunk is there and has its digest", chunks(run)),
             check(ARITHMETIC_RULE, arithmetic(run)),
             check("the matrix equals the chunks in order", matrix_is_chunks(run)),
+            check("the exported tables equal the chunks and the manifest", tables_differ(run, differs)),
             check("every row has unit length", norms(run)),
             check("index, metadata and failures follow the manifest's order, each face in exactly one", order(run)),
             check("a precision below f32 comes with its agreement with f32 and, for int8, its ranges", precision(run)),
@@ -66,8 +91,34 @@ impl RunContext<'_> {
             check.note =
                 Some(here.unwrap_or_else(|error| format!("cannot tell what this machine would compute: {error}")));
         }
-        Ok(checks)
+        let remedy = match differences {
+            _ if checks.iter().all(|check| check.broken.is_empty()) => None,
+            Ok(differences) if !differences.is_empty() => Some(mend::remedy(run, &differences)),
+            Err(RunError::Seal { .. }) | Ok(_) => Some(mend::remedy_of_files(run)),
+            Err(_) => None,
+        };
+        Ok(Verified { checks, remedy })
     }
+}
+
+/// The exports of a run that differ from its chunks, one line each.
+pub(super) fn differs_from_chunks(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    let mut lines = matrix_is_chunks(run)?;
+    lines.extend(tables_differ(run, |_| false)?);
+    Ok(lines)
+}
+
+/// All but the matrix.
+fn tables_differ(run: &RunDirectory, skip: impl Fn(&str) -> bool) -> Result<Vec<String>, RunError> {
+    let EmbeddedFaces { manifest, rows, .. } = EmbeddedFaces::open(run)?;
+    let mut lines = embed::tables_differ(run.path(), &manifest.faces, skip)?;
+    let rows: Vec<u32> = rows.into_iter().map(|row| row as u32).collect();
+    let mut expected = Vec::new();
+    manifest.metadata_csv(&rows, &mut expected)?;
+    if files::read(&run.file(RunDirectory::METADATA))? != expected {
+        lines.push(format!("{} differs from the manifest", RunDirectory::METADATA));
+    }
+    Ok(lines)
 }
 
 fn name(run: &RunDirectory) -> Result<Vec<String>, RunError> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::schemas;
-use crate::support::workspace::Workspace;
+use crate::support::workspace::{Workspace, seal_as_good};
 
 /// The demo's config, absolute.
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/demo.yaml");
@@ -162,6 +162,7 @@ fn a_gate_does_not_pass_on_embeddings_that_another_build_computed() {
     run(if here.len() == 40 { 0 } else { 2 }, &["--set", "name=own", "--fresh"]);
     provenance["sessions"][0]["revision"] = "a".repeat(40).into();
     fs::write(&file, serde_json::to_vec_pretty(&provenance).unwrap()).unwrap();
+    seal_as_good(&own);
     let (_, told) = workspace.run(0, &["experiment", "config.yaml", "--set", "name=own"]);
     assert!(
         told.contains("already complete: nothing to do (embedded by build aaaaaaaaaaaa; with `--fresh`,"),

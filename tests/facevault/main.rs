@@ -9,6 +9,7 @@ mod compare;
 mod compare_sources;
 mod containers;
 mod cuda;
+mod damage;
 mod detection;
 mod docs;
 mod experiment;

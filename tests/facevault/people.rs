@@ -7,7 +7,7 @@ use std::fs;
 use facevault::dataset::synthetic;
 
 use crate::orl::orl_faces;
-use crate::support::workspace::Workspace;
+use crate::support::workspace::{Workspace, seal_as_good};
 
 #[test]
 fn two_photographs_under_another_name_are_told_with_their_own() {
@@ -103,6 +103,9 @@ fn two_identities_that_share_a_photo_and_two_that_are_one_person_are_a_table() {
     fs::write(&table, text.replacen("p07/borrowed.png", "p07/1.png", 1)).unwrap();
     let (out, err) = workspace.run(4, &["verify", "pairs"]);
     assert!(format!("{out}{err}").contains("identity_pairs.csv"), "{out}{err}");
+    let (_, err) = workspace.run(1, &["report", "pairs"]);
+    assert!(err.contains(" is damaged: identity_pairs.csv: sealed as "), "{err}");
+    seal_as_good(&run);
     let (_, err) = workspace.run(1, &["report", "pairs"]);
     assert!(err.contains("its pairs are not those of people.json"), "{err}");
     workspace.run(0, &["evaluate", "pairs"]);

@@ -73,7 +73,7 @@ fn an_f32_run_has_neither_file() {
 
 /// Takes a finished run back to where its last chunk was not committed yet.
 fn interrupt(run: &Path) {
-    for name in ["face_metadata.csv", "chunks/00001.json", "chunks/00001.npy"] {
+    for name in [".unsealed", "face_metadata.csv", "chunks/00001.json", "chunks/00001.npy"] {
         fs::remove_file(run.join(name)).unwrap();
     }
 }
@@ -92,6 +92,12 @@ fn a_resumed_int8_run_goes_on_with_the_ranges_it_was_started_with() {
     interrupt(&run);
     assert_eq!(demo(&workspace, "embed", "int8")["resumed"], 200);
     assert!(rows() == whole, "a resumed run has other bytes");
+    assert_eq!(fs::read_to_string(run.join("calibration.json")).unwrap(), stored);
+
+    // Of a run whose digests are known, damaged ranges are measured again, and so are the rows.
+    fs::write(run.join("calibration.json"), stored.replacen("\"faces\": 256", "\"faces\": 255", 1)).unwrap();
+    assert_eq!(demo(&workspace, "embed", "int8")["resumed"], 0);
+    assert!(rows() == whole, "measured again, the ranges give other bytes");
     assert_eq!(fs::read_to_string(run.join("calibration.json")).unwrap(), stored);
 
     // Other ranges compute other rows: they are used, and their rows are not mixed with those that are there.

@@ -12,8 +12,16 @@ use serde_json::{Map, Value, json};
 use crate::support::workspace::Workspace;
 
 /// Files of a run that have no schema: the config as given, arrays of numbers, a pickle, and digests.
-const OTHERS: [&str; 6] =
-    ["config.yaml", "face_embeddings.npy", "identity_centroids.npy", "identity_ids.pkl", "SEALED", ".lock"];
+const OTHERS: [&str; 8] = [
+    "config.yaml",
+    "face_embeddings.npy",
+    "identity_centroids.npy",
+    "identity_ids.pkl",
+    "SEALED",
+    ".lock",
+    ".checked",
+    ".unsealed",
+];
 
 /// Rows of a table that are checked.
 const MOST_ROWS: usize = 200;

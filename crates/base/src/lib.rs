@@ -7,3 +7,4 @@ pub mod files;
 pub mod pickle;
 pub mod pointer;
 pub mod progress;
+pub mod transient;

@@ -107,6 +107,7 @@ pub(super) fn open(
         scan::fill(&mut manifest.faces, &manifest.root, true, context).map_err(|error| match error {
             ScanError::Root(error) => FileError::new("read", &manifest.root)(error).into(),
             ScanError::Interrupted => DatasetError::Interrupted,
+            ScanError::Unread(error) => DatasetError::Unread(error),
             ScanError::Escape { target, .. } => first.problem(ContainerProblem::Unstable(target.display().to_string())),
         })?;
         if manifest.faces.iter().zip(&index.faces).all(|(face, entry)| face.content == entry.sha256) {

@@ -1,9 +1,11 @@
 //! A folder of its own for one test: a config, narrow formula weights, and the binary run inside it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use facevault::digest::Digest;
 use facevault::model;
 use facevault::model::weights::Tensors;
 use facevault::model::{ModelSpec, Network};
@@ -126,6 +128,18 @@ fn outcome(mut command: Command, code: i32) -> (String, String) {
     let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
     assert_eq!(status.code(), Some(code), "{command:?}\nstdout:\n{stdout}\nstderr:\n{stderr}");
     (stdout, stderr)
+}
+
+/// The digests in the seal, by name.
+pub fn sealed(run: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(run.join("SEALED")).unwrap();
+    text.lines().map(|line| line.split_once("  ").unwrap()).map(|(digest, name)| (name.into(), digest.into())).collect()
+}
+
+/// Seals a run as it is, as an older version did with what it found.
+pub fn seal_as_good(run: &Path) {
+    let line = |name: &String| format!("{}  {name}\n", Digest::of(&fs::read(run.join(name)).unwrap()));
+    fs::write(run.join("SEALED"), sealed(run).keys().map(line).collect::<String>()).unwrap();
 }
 
 /// The unit rows of a run.

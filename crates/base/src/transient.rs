@@ -1,0 +1,86 @@
+//! File errors that may pass by themselves: a network share that comes back, a full table of open files.
+
+use std::io::{self, ErrorKind};
+use std::thread;
+use std::time::Duration;
+
+/// Pauses between the tries.
+const PAUSES: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500)];
+
+/// Whether the same file may be readable later, unchanged. Also true where access is denied: that says nothing about the
+/// content.
+#[must_use]
+pub fn may_pass(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::PermissionDenied || is_momentary(error)
+}
+
+/// Whether waiting a moment may help.
+fn is_momentary(error: &io::Error) -> bool {
+    let by_number = cfg!(unix) && error.raw_os_error().is_some_and(|number| UNIX.contains(&number));
+    by_number
+        || matches!(
+            error.kind(),
+            ErrorKind::Interrupted
+                | ErrorKind::WouldBlock
+                | ErrorKind::TimedOut
+                | ErrorKind::OutOfMemory
+                | ErrorKind::ResourceBusy
+                | ErrorKind::StaleNetworkFileHandle
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable
+                | ErrorKind::NetworkDown
+                | ErrorKind::NotConnected
+                | ErrorKind::ConnectionReset
+        )
+}
+
+/// Without a kind of their own, the same on every Unix: `EIO`, `ENFILE`, `EMFILE`.
+const UNIX: [i32; 3] = [5, 23, 24];
+
+/// Calls `act` again after a pause while its error may pass, for less than a second in all.
+///
+/// # Errors
+/// The last one of `act`.
+pub fn retry<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for pause in PAUSES {
+        match act() {
+            Err(error) if is_momentary(&error) => thread::sleep(pause),
+            other => return other,
+        }
+    }
+    act()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_tried_again_and_what_does_not_is_not() {
+        let tries = |error: fn() -> io::Error, failing: usize| {
+            let mut tries = 0;
+            let found = retry(|| {
+                tries += 1;
+                if tries > failing { Ok(tries) } else { Err(error()) }
+            });
+            (tries, found.is_ok())
+        };
+        assert_eq!(tries(|| ErrorKind::TimedOut.into(), 2), (3, true));
+        assert_eq!(tries(|| ErrorKind::StaleNetworkFileHandle.into(), 9), (4, false));
+        assert_eq!(tries(|| ErrorKind::NotFound.into(), 1), (1, false));
+        assert_eq!(tries(|| ErrorKind::PermissionDenied.into(), 1), (1, false), "waiting grants no access");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn errors_of_the_system_are_told_apart() {
+        // EPERM, EINTR, EIO, ENOMEM, EACCES, EBUSY, ENFILE, EMFILE.
+        for number in [1, 4, 5, 12, 13, 16, 23, 24] {
+            assert!(may_pass(&io::Error::from_raw_os_error(number)), "{number}");
+        }
+        // ENOENT, ENOTDIR, EISDIR, EINVAL.
+        for number in [2, 20, 21, 22] {
+            assert!(!may_pass(&io::Error::from_raw_os_error(number)), "{number}");
+        }
+    }
+}

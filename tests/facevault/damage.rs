@@ -1,0 +1,213 @@
+//! A finished run whose files change: nothing damaged is sealed as good or read as good, and what can be made again is.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use facevault::digest::Digest;
+
+use crate::support::workspace::{Workspace, seal_as_good, sealed};
+
+/// Chunks of 5, 5 and 2 faces.
+fn finished() -> (Workspace, PathBuf) {
+    let workspace = Workspace::synthetic(4, 3, "");
+    workspace.run(0, &["experiment", "config.yaml"]);
+    let run = workspace.only_run();
+    (workspace, run)
+}
+
+/// Changes one character of a file that stays readable as text, or one bit of its middle; size and times stay.
+fn damage(file: &Path) {
+    let before = fs::metadata(file).unwrap().modified().unwrap();
+    let mut bytes = fs::read(file).unwrap();
+    let text = std::str::from_utf8(&bytes).is_ok();
+    let digit = |byte: &u8| byte.is_ascii_digit() && *byte != b'1';
+    let at = bytes.iter().rposition(digit).filter(|_| text).unwrap_or(bytes.len() / 2);
+    bytes[at] ^= 1;
+    fs::write(file, bytes).unwrap();
+    File::options().append(true).open(file).unwrap().set_modified(before).unwrap();
+}
+
+#[test]
+fn every_damaged_file_is_named_and_made_again() {
+    let (workspace, run) = finished();
+    let before = sealed(&run);
+    // Times are in these.
+    let is_sidecar = |name: &str| name.starts_with("chunks/") && Path::new(name).extension() == Some("json".as_ref());
+    let timed = |name: &str| name == "provenance.json" || is_sidecar(name);
+    for (turn, name) in before.keys().enumerate() {
+        damage(&run.join(name));
+        let (stdout, _) = workspace.run(4, &["verify", "small"]);
+        assert!(stdout.contains(&format!("\n        {name}: sealed as ")), "{name}: {stdout}");
+        let remedy = stdout.lines().last().unwrap();
+        assert!(remedy.starts_with("to mend it, run `facevault e"), "{name}: {stdout}");
+        // A changed expectation opens the seal.
+        let expect = format!("expect={{eer: {{max: 0.{}}}}}", 50 + turn);
+        let (_, stderr) = workspace.run(0, &["experiment", "config.yaml", "--set", &expect]);
+        assert!(
+            stderr.contains(&format!("{name}: sealed as ")) && stderr.contains("making it again"),
+            "{name}: {stderr}"
+        );
+        workspace.run(0, &["verify", "small"]);
+        let after = sealed(&run);
+        assert!(after.keys().eq(before.keys()), "{name}");
+        for (file, digest) in &before {
+            // The expectation is part of the metrics.
+            assert!(timed(file) || file == "metrics.json" || after[file] == *digest, "{name}: {file} changed");
+        }
+    }
+}
+
+#[test]
+fn what_verify_proposes_mends_the_run() {
+    let (workspace, run) = finished();
+    let before = sealed(&run);
+    for (name, commands) in [
+        ("people.json", &["evaluate"][..]),
+        ("face_quality.parquet", &["embed", "evaluate"]),
+        ("chunks/00001.json", &["embed", "evaluate"]),
+    ] {
+        fs::remove_file(run.join(name)).unwrap();
+        let (stdout, _) = workspace.run(4, &["verify", "small"]);
+        let id = run.file_name().unwrap().to_str().unwrap();
+        let proposed = commands.iter().map(|command| format!("`facevault {command} {id}`")).collect::<Vec<_>>();
+        assert_eq!(stdout.lines().last().unwrap(), format!("to mend it, run {}", proposed.join(", then ")));
+        for command in commands {
+            workspace.run(0, &[command, "small"]);
+        }
+        workspace.run(0, &["verify", "small"]);
+        assert_eq!(sealed(&run)["face_embeddings.npy"], before["face_embeddings.npy"], "{name}");
+    }
+}
+
+#[test]
+fn a_deleted_chunk_is_embedded_again() {
+    let (workspace, run) = finished();
+    let before = sealed(&run);
+    for extension in ["npy", "json"] {
+        fs::remove_file(run.join("chunks/00002").with_extension(extension)).unwrap();
+    }
+    let done = workspace.json(0, &["experiment", "config.yaml"]);
+    assert_eq!((&done["status"], &done["resumed"]), (&"complete".into(), &10.into()), "{done}");
+    workspace.run(0, &["verify", "small"]);
+    assert_eq!(sealed(&run)["chunks/00002.npy"], before["chunks/00002.npy"]);
+}
+
+#[test]
+fn a_damaged_run_is_refused_by_name() {
+    let (workspace, run) = finished();
+    workspace.run(0, &["experiment", "config.yaml", "--set", "name=other"]);
+    for (name, mending) in [("face_embeddings.npy", "embed"), ("histograms.parquet", "evaluate")] {
+        damage(&run.join(name));
+        let seal = sealed(&run);
+        let face = "s5-i0000-000";
+        for (code, command) in
+            [(1, &["lookup", "small", face][..]), (1, &["report", "small"]), (2, &["compare", "other", "small"])]
+        {
+            let (_, stderr) = workspace.run(code, command);
+            let id = run.file_name().unwrap().to_str().unwrap();
+            let said = format!("is damaged: {name}: sealed as {}…", &seal[name][..12]);
+            assert!(stderr.contains(id) && stderr.contains(&said), "{command:?}: {stderr}");
+            assert!(stderr.contains(&format!("to mend it, run `facevault {mending} {id}`")), "{command:?}: {stderr}");
+        }
+        // An evaluation makes its own files again, and nothing else.
+        workspace.run(i32::from(mending == "embed"), &["evaluate", "small"]);
+        workspace.run(0, &["embed", "small"]);
+        workspace.run(0, &["evaluate", "small"]);
+        workspace.run(0, &["lookup", "small", face]);
+        workspace.run(0, &["verify", "small"]);
+    }
+}
+
+#[test]
+fn what_is_damaged_between_embedding_and_evaluation_is_refused_too() {
+    let workspace = Workspace::synthetic(4, 3, "");
+    workspace.run(0, &["embed", "config.yaml"]);
+    let run = workspace.only_run();
+    for name in ["face_embeddings.npy", "chunks/00000.json"] {
+        damage(&run.join(name));
+        let (_, stderr) = workspace.run(1, &["evaluate", "small"]);
+        assert!(stderr.contains(&format!("is damaged: {name}: sealed as ")), "{stderr}");
+        workspace.run(0, &["embed", "small"]);
+    }
+    // As an older version left it, without digests: the chunks have theirs.
+    fs::remove_file(run.join(".unsealed")).unwrap();
+    damage(&run.join("face_embeddings.npy"));
+    let (_, stderr) = workspace.run(1, &["evaluate", "small"]);
+    assert!(stderr.contains("is damaged: row 5 of the matrix differs from row 0 of chunk 00001"), "{stderr}");
+    workspace.run(0, &["embed", "small"]);
+    workspace.run(0, &["evaluate", "small"]);
+    workspace.run(0, &["verify", "small"]);
+}
+
+#[test]
+fn a_file_that_was_added_is_never_sealed() {
+    let (workspace, run) = finished();
+    fs::write(run.join("notes.txt"), "mine").unwrap();
+    assert_eq!(workspace.json(0, &["experiment", "config.yaml"])["status"], "already-complete");
+    let change = ["experiment", "config.yaml", "--set", "expect={eer: {max: 1}}"];
+    for command in [&["evaluate", "small"][..], &change] {
+        let (_, stderr) = workspace.run(1, command);
+        assert!(stderr.contains("notes.txt: added after the run was sealed; move notes.txt out of"), "{stderr}");
+    }
+    let (stdout, _) = workspace.run(4, &["verify", "small"]);
+    assert_eq!(stdout.lines().last().unwrap(), "move notes.txt out of the run's directory");
+    fs::remove_file(run.join("notes.txt")).unwrap();
+    workspace.run(0, &change);
+    workspace.run(0, &["verify", "small"]);
+}
+
+#[test]
+fn damage_that_an_older_version_sealed_differs_from_the_chunks() {
+    let (workspace, run) = finished();
+    let other = Workspace::synthetic(4, 3, "");
+    other.run(0, &["experiment", "config.yaml", "--set", "dataset.seed=6"]);
+    let other = other.only_run();
+    for (name, said) in [
+        ("embeddings.parquet", "embeddings.parquet differs from the chunks in rows 0 to 11"),
+        ("face_quality.parquet", "face_quality.parquet differs from the chunks"),
+        ("face_metadata.csv", "face_metadata.csv differs from the manifest"),
+        ("failures.csv", "failures.csv differs from the chunks"),
+    ] {
+        let whole = fs::read(run.join(name)).unwrap();
+        fs::copy(other.join(name), run.join(name)).unwrap();
+        if name == "failures.csv" {
+            fs::write(run.join(name), "row,face_id,kind,message\n0,s5-i0000-000,read,gone\n").unwrap();
+        }
+        seal_as_good(&run);
+        let (stdout, _) = workspace.run(4, &["verify", "small"]);
+        let rule = format!("BROKEN  the exported tables equal the chunks and the manifest\n        {said}\n");
+        assert!(stdout.contains(&rule), "{stdout}");
+        assert!(stdout.contains("ok      every file has the digest it was sealed with"), "{stdout}");
+        // As the last line says.
+        fs::remove_file(run.join("face_metadata.csv")).unwrap();
+        let _ = fs::remove_file(run.join(name));
+        workspace.run(0, &["embed", "small"]);
+        workspace.run(0, &["evaluate", "small"]);
+        workspace.run(0, &["verify", "small"]);
+        assert_eq!(fs::read(run.join(name)).unwrap(), whole, "{name}");
+    }
+}
+
+#[test]
+fn a_seal_that_is_none_is_made_again() {
+    let (workspace, run) = finished();
+    let before = sealed(&run);
+    fs::write(run.join("SEALED"), "nothing").unwrap();
+    let (stdout, _) = workspace.run(4, &["verify", "small"]);
+    assert!(stdout.contains("SEALED line 1: expected `<sha256>  <file>`"), "{stdout}");
+    workspace.run(1, &["lookup", "small", "s5-i0000-000"]);
+    workspace.run(0, &["experiment", "config.yaml"]);
+    assert_eq!(sealed(&run)["metrics.json"], before["metrics.json"]);
+    workspace.run(0, &["verify", "small"]);
+}
+
+#[test]
+fn a_seal_from_elsewhere_cannot_name_what_to_remove() {
+    let (workspace, run) = finished();
+    let mine = workspace.path("mine.txt");
+    fs::write(&mine, "mine").unwrap();
+    let seal = fs::read_to_string(run.join("SEALED")).unwrap();
+    fs::write(run.join("SEALED"), format!("{seal}{}  ../../mine.txt\n", Digest::of(b"other"))).unwrap();
+    workspace.run(0, &["experiment", "config.yaml"]);
+    assert_eq!(fs::read_to_string(mine).unwrap(), "mine");
+}
