@@ -17,7 +17,7 @@ use crate::verification::OPERATING_FMR;
 use crate::verification::carriers::FEWEST;
 
 /// Most findings at the head of a page. Those nobody has to act on give way first.
-const MOST: usize = 7;
+const MOST: usize = 6;
 /// Ratio of an interval's ends from which an equal error rate is called roughly known.
 const ROUGH: f64 = 2.0;
 
@@ -318,7 +318,6 @@ mod tests {
         ! Two names (#labels): 1 pair of identities may be one person; the most alike two faces have a cosine of 0.9700.
           Who fails (#people): Misses are unevenly spread over people, more than the choice of their pictures explains: half of them are of 136 of 480 identities. Faces in the slice “sharpness: 3.1 to 80” are missed 2.5 times as often as all faces: 5.00% (4.75% to 5.25%) against 2.00%. Turning such pictures away helps.
         ! Left out (#failures): 57 of 187,697 faces have no embedding and enter no number: 57 faces could not be read or embedded.
-          Precision (#agreement): This run uses int8: of 255 faces, the least similar to its own embedding in f32 has a cosine of 0.99125.
         ");
     }
 
@@ -376,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn at_most_seven_and_every_call_to_act_is_kept() {
+    fn at_most_six_and_every_call_to_act_is_kept() {
         let mut report = sample::report();
         let all = findings(&report);
         assert!(all.len() <= MOST, "{}", all.len());

@@ -4,7 +4,7 @@ use super::axis::ChartAxis;
 use super::binning::Bin;
 use super::figures::Outlines;
 use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
-use super::plots::{Chart, ChartLayer, Mark, SmallChart, Style};
+use super::plots::{Chart, ChartLayer, SmallChart, Style};
 use super::words::{NONE, count, counted, interval_name, made, maybe, operating, or_dash, target, value_and_interval};
 use super::{Report, ReportError};
 use crate::estimate::Estimate;
@@ -509,28 +509,12 @@ fn curve(people: &People) -> Result<Exhibit, ReportError> {
     let y = ChartAxis::linear("DIR: known faces identified correctly, %", lower, 100.0);
     let line: Vec<_> = curve.iter().map(|point| (point.fpir, 100.0 * point.dir)).collect();
     let band = curve.iter().map(|point| (point.fpir, 100.0 * point.dir_lower, 100.0 * point.dir_upper)).collect();
-    let between = |point: &&RoutingPoint| (0.449..=0.621).contains(&point.threshold);
-    let marks: Vec<_> = people
-        .routing
-        .ladder
-        .iter()
-        .filter(between)
-        .filter_map(|point| Some((point.fpir.as_ref()?.point, 100.0 * point.dir.as_ref()?.point)))
-        .filter(|(fpir, _)| *fpir > 0.0)
-        .collect();
     let name = people.routing.rank_one.as_ref().map_or("interval".into(), interval_name);
-    let mut legend = vec![
+    let legend = vec![
         Legend::line(Style::Value, "detection and identification rate, by threshold"),
         Legend::band(Style::Value, format!("{name} at each threshold")),
     ];
-    if !marks.is_empty() {
-        legend.push(Legend::mark(Style::Alarm, Mark::Cross, "thresholds 0.45 to 0.62 of the table"));
-    }
-    let layers = vec![
-        ChartLayer::Band(Style::Value, band),
-        ChartLayer::Line(Style::Value, line),
-        ChartLayer::Marks(Style::Alarm, Mark::Cross, marks),
-    ];
+    let layers = vec![ChartLayer::Band(Style::Value, band), ChartLayer::Line(Style::Value, line)];
     let level = people.routing.rank_one.as_ref().map_or(0.95, |rate| rate.level);
     let none = upper_bound_of_none(n as f64, level);
     let mut table = DataTable::new("Numbers: DIR by FPIR", &["threshold", "#FPIR", "#DIR", "#lower", "#upper"]);

@@ -102,7 +102,7 @@ fn a_run_that_cannot_be_compared_is_left_out_and_fails_a_gate() {
     let reasons = [
         format!("left out: {gone} is not evaluated yet; run `facevault evaluate {gone}`"),
         format!(
-            "left out: {strangers}: no face is shared: of the 60 faces of the first run, 60 not embedded in another run"
+            "left out: {strangers}: no face is shared: of the 60 faces of the first run, 60 not in another run or not embedded there"
         ),
         format!(
             "left out: {torn}: cannot evaluate the embedding matrix: row 59 of {torn} holds a value that is not finite"
