@@ -111,7 +111,7 @@ fn runs_on_other_faces_are_compared_on_what_they_share() {
 
     // With nobody in common there is no comparison, and a gate cannot pass on that.
     let (_, said) = workspace.run(2, &["compare", &base, &others, "--quiet"]);
-    let reason = "no face is shared: of the 60 faces of the first run, 60 not embedded in another run";
+    let reason = "no face is shared: of the 60 faces of the first run, 60 not in another run or not embedded there";
     let said_of = |what: &str| format!("{what}: fewer than two runs can be compared; left out: {others}: {reason}\n");
     assert_eq!(said, said_of("error"));
     let (_, said) = workspace.run(5, &["compare", &base, &others, "--fail-on-regression", "--quiet"]);
