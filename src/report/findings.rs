@@ -252,8 +252,9 @@ fn failures(report: &Report) -> Option<Finding> {
     let others = (others > 0).then(|| format!("{} could not be read or embedded", counted(others, "face", "faces")));
     let all = report.evaluation.metrics.faces.manifest;
     let reasons: Vec<String> = none.into_iter().chain(others).collect();
+    let verbs = if report.failures.len() == 1 { "has no embedding and enters" } else { "have no embedding and enter" };
     let text = format!(
-        "{} of {} have no embedding and enter no number: {}.",
+        "{} of {} {verbs} no number: {}.",
         report.failures.len(),
         counted(all, "face", "faces"),
         reasons.join("; ")
