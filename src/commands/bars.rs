@@ -1,14 +1,17 @@
 //! Progress on the terminal: bars on standard error, lines above them.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::progress::Progress;
 use crate::terminal::say;
 
-/// Bars on standard error; if that is not a terminal, one line at each start and end.
+/// Time between two signs of life of a long step where standard error is not a terminal.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+
+/// Bars on standard error; if that is not a terminal, one line at each start and end, and now and then in between.
 #[derive(Default)]
 pub struct Terminal {
     open: Mutex<Option<Open>>,
@@ -33,6 +36,21 @@ struct Open {
     task: String,
     unit: &'static str,
     resumed: u64,
+    told: Instant,
+}
+
+impl Open {
+    /// A line on how far it is, if the last one is long enough ago.
+    fn sign_of_life(&mut self, now: Instant) -> Option<String> {
+        if now.duration_since(self.told) < SIGN_OF_LIFE {
+            return None;
+        }
+        self.told = now;
+        let (done, task, unit) = (self.bar.position(), &self.task, self.unit);
+        let amount = |n: u64| if unit == "bytes" { format!("{:.1}", n as f64 / 1e6) } else { n.to_string() };
+        let of = self.bar.length().map_or_else(String::new, |total| format!(" of {}", amount(total)));
+        Some(format!("{task}: {}{of} {}", amount(done), if unit == "bytes" { "MB" } else { unit }))
+    }
 }
 
 impl Terminal {
@@ -72,15 +90,19 @@ impl Progress for Terminal {
             let resumed = if resumed > 0 { format!(", {resumed} already done") } else { String::new() };
             say(&format!("{task}:{total}{resumed}"));
         }
-        self.with(|open| *open = Some(Open { bar, task: task.to_owned(), unit, resumed }));
+        let told = Instant::now();
+        self.with(|open| *open = Some(Open { bar, task: task.to_owned(), unit, resumed, told }));
     }
 
     fn advance(&self, n: u64) {
-        self.with(|open| {
-            if let Some(open) = open {
-                open.bar.inc(n);
-            }
+        let line = self.with(|open| {
+            let open = open.as_mut()?;
+            open.bar.inc(n);
+            if interactive() { None } else { open.sign_of_life(Instant::now()) }
         });
+        if let Some(line) = line {
+            say(&line);
+        }
     }
 
     fn remark(&self, text: &str) {
@@ -92,7 +114,7 @@ impl Progress for Terminal {
     }
 
     fn finish(&self) {
-        let Some(Open { bar, task, unit, resumed }) = self.with(Option::take) else { return };
+        let Some(Open { bar, task, unit, resumed, .. }) = self.with(Option::take) else { return };
         let (done, seconds) = (bar.position().saturating_sub(resumed), bar.elapsed().as_secs_f64());
         bar.finish_and_clear();
         let speed = if unit == "bytes" {
@@ -114,5 +136,25 @@ impl Progress for Terminal {
         if !printed {
             say(line);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_step_gives_a_sign_of_life_now_and_then() {
+        let bar = ProgressBar::with_draw_target(Some(13_233), ProgressDrawTarget::hidden());
+        let told = Instant::now();
+        let mut open = Open { bar, task: "detecting".into(), unit: "photos", resumed: 0, told };
+        open.bar.inc(500);
+        assert_eq!(open.sign_of_life(told + SIGN_OF_LIFE / 2), None);
+        let line = open.sign_of_life(told + SIGN_OF_LIFE);
+        assert_eq!(line.as_deref(), Some("detecting: 500 of 13233 photos"));
+        assert_eq!(open.sign_of_life(told + SIGN_OF_LIFE), None, "not for each photo");
+        open.unit = "bytes";
+        let line = open.sign_of_life(told + 2 * SIGN_OF_LIFE);
+        assert_eq!(line.as_deref(), Some("detecting: 0.0 of 0.0 MB"));
     }
 }
