@@ -84,7 +84,7 @@ fn described(description: &str, overrides: &[String]) -> String {
     let parts = published::overridden(overrides);
     match (description, parts.is_empty()) {
         ("", _) | (_, true) => description.into(),
-        _ => format!("{description} (changed by --set: {})", parts.join(", ")),
+        _ => format!("With another {} than the config, which says: {description}", parts.join(" and ")),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::page::Finding;
-use super::words::{counted, maybe, one_in, point, target};
+use super::words::{count, counted, maybe, one_in, point, target};
 use super::{Report, breakdown, slice_names};
 use crate::breakdown::{Breakdown, SliceRate};
 use crate::estimate::Estimate;
@@ -18,6 +18,8 @@ use crate::verification::carriers::FEWEST;
 
 /// Most findings at the head of a page. Those nobody has to act on give way first.
 const MOST: usize = 6;
+/// Share of the faces without an embedding from which somebody should act.
+const MANY_FAILED: f64 = 0.01;
 /// Ratio of an interval's ends from which an equal error rate is called roughly known.
 const ROUGH: f64 = 2.0;
 
@@ -43,7 +45,7 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
     }
     found.extend(failures(report));
     found.extend(precision(report));
-    found.extend(limits(metrics));
+    found.extend(too_few(metrics));
     while found.len() > MOST {
         match found.iter().rposition(|finding| !finding.act) {
             Some(last) => found.remove(last),
@@ -103,7 +105,7 @@ fn recognition(metrics: &Metrics) -> Finding {
             with_interval(Rate, tar)
         ),
     });
-    let eer = eer.map(|eer| format!("Equal error rate: {}.", with_interval(Rate, eer)));
+    let eer = eer.map(|eer| format!("Equal error rate: {}{}.", with_interval(Rate, eer), roughly(eer)));
     finding("Recognition", "errors", tar.into_iter().chain(eer).collect::<Vec<_>>().join(" "))
 }
 
@@ -174,17 +176,25 @@ fn labels(people: &People) -> Option<Finding> {
 
 fn two_names(people: &People) -> Option<Finding> {
     let pairs = &people.audit.one_person;
-    let highest = pairs.iter().filter_map(|pair| pair.highest_cosine).max_by(f32::total_cmp);
-    let most =
-        highest.map(|cosine| format!("; the most alike two faces have a cosine of {}", Cosine.value(cosine.into())));
-    (!pairs.is_empty()).then(|| {
-        let text = format!(
-            "{} may be one person{}.",
-            counted(pairs.len() as u64, "pair of identities", "pairs of identities"),
-            most.unwrap_or_default()
-        );
-        to_act_on("Two names", "labels", text)
-    })
+    if pairs.is_empty() {
+        return None;
+    }
+    let (listed, matching) = (pairs.len() as u64, people.audit.twice);
+    let mut text = if matching > listed {
+        // Among millions of pairs, thousands reach the threshold by likeness alone; the list is cut.
+        format!(
+            "The faces of {} match on average, many by likeness alone; the {} most alike are listed, and may be one \
+             person each",
+            counted(matching, "pair of identities", "pairs of identities"),
+            count(listed)
+        )
+    } else {
+        format!("{} may be one person", counted(listed, "pair of identities", "pairs of identities"))
+    };
+    if let Some(highest) = pairs.iter().filter_map(|pair| pair.highest_cosine).max_by(f32::total_cmp) {
+        let _ = write!(text, "; the most alike two faces have a cosine of {}", Cosine.value(highest.into()));
+    }
+    Some(to_act_on("Two names", "labels", text + "."))
 }
 
 /// Whether some people or pictures fail more often than chance explains.
@@ -259,7 +269,9 @@ fn failures(report: &Report) -> Option<Finding> {
         counted(all, "face", "faces"),
         reasons.join("; ")
     );
-    Some(to_act_on("Left out", "failures", text))
+    // A few of many are no reason to act.
+    let act = report.failures.len() as f64 >= MANY_FAILED * all as f64;
+    Some(Finding { act, ..finding("Left out", "failures", text) })
 }
 
 /// A precision below f32 next to f32.
@@ -274,25 +286,26 @@ fn precision(report: &Report) -> Option<Finding> {
     Some(finding("Precision", "agreement", text))
 }
 
-/// How roughly few people allow to know an error rate.
-fn limits(metrics: &Metrics) -> Option<Finding> {
-    let eer = &metrics.eer;
-    let people = counted(metrics.faces.identities, "person", "people");
-    let too_few = format!("{people} are too few: other people may give quite other numbers.");
-    if (1..FEWEST as u64).contains(&metrics.faces.identities) {
-        return Some(finding("Certainty", "computed", too_few));
+/// How roughly a rate is known, if it is.
+fn roughly(rate: &Estimate) -> String {
+    match (rate.lower, rate.upper) {
+        (Some(lower), Some(upper)) if !rate.bound && lower > 0.0 && upper / lower >= ROUGH => {
+            let factor: String = maybe(upper / lower, Quantity::Plain).chars().take(3).collect();
+            format!(
+                ", known only to within a factor of {}; more people narrow that, more pictures of the same people hardly do",
+                factor.trim_end_matches('.')
+            )
+        }
+        _ => String::new(),
     }
-    let text = match (eer.lower, eer.upper) {
-        (Some(lower), Some(upper)) if !eer.bound && lower > 0.0 && upper / lower >= ROUGH => format!(
-            "With {people}, the equal error rate is known only to within a factor of {}. More people narrow it, more pictures \
-             of the same people hardly do.",
-            maybe(upper / lower, Quantity::Plain).chars().take(3).collect::<String>().trim_end_matches('.'),
-        ),
-        (Some(_), Some(_)) => return None,
-        _ if eer.bound || metrics.faces.identities == 0 => return None,
-        _ => too_few,
-    };
-    Some(finding("Certainty", "computed", text))
+}
+
+/// Whether there are so few people that the numbers are theirs alone.
+fn too_few(metrics: &Metrics) -> Option<Finding> {
+    let people = counted(metrics.faces.identities, "person is", "people are");
+    let few = (1..FEWEST as u64).contains(&metrics.faces.identities);
+    let text = format!("{people} too few: other people may give quite other numbers.");
+    few.then(|| finding("Certainty", "computed", text))
 }
 
 #[cfg(test)]
@@ -318,7 +331,7 @@ mod tests {
         ! Labels (#labels): 2 faces look more like another identity than like their own label, 43 faces look like no identity here. Look at the pictures: the label may be wrong, or the network mistaken.
         ! Two names (#labels): 1 pair of identities may be one person; the most alike two faces have a cosine of 0.9700.
           Who fails (#people): Misses are unevenly spread over people, more than the choice of their pictures explains: half of them are of 136 of 480 identities. Faces in the slice “sharpness: 3.1 to 80” are missed 2.5 times as often as all faces: 5.00% (4.75% to 5.25%) against 2.00%. Turning such pictures away helps.
-        ! Left out (#failures): 57 of 187,697 faces have no embedding and enter no number: 57 faces could not be read or embedded.
+          Left out (#failures): 57 of 187,697 faces have no embedding and enter no number: 57 faces could not be read or embedded.
         ");
     }
 
@@ -346,6 +359,26 @@ mod tests {
         Threshold (#thresholds): Accept a pair from a cosine of 0.2659 for a false match rate of at most 1%. For other people like these it may be 0.95% to 1.05%. 400 impostor pairs cannot resolve a rate of 0.1% or lower.
         Certainty (#computed): 4 people are too few: other people may give quite other numbers.
         ");
+    }
+
+    #[test]
+    fn a_list_that_is_cut_is_not_called_all() {
+        let mut report = sample::report();
+        report.evaluation.people.audit.twice = 8_802;
+        let text = texts(&report);
+        assert!(
+            text.contains("8,802 pairs of identities match on average, many by likeness alone; the 1 most"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_rate_that_is_roughly_known_is_said_to_be() {
+        let mut report = sample::report();
+        let eer = &mut report.evaluation.metrics.eer;
+        (eer.point, eer.lower, eer.upper) = (0.009, Some(0.0014), Some(0.0552));
+        let text = texts(&report);
+        assert!(text.contains("0.90% (0.14% to 5.52%), known only to within a factor of 39;"), "{text}");
     }
 
     #[test]
@@ -382,6 +415,6 @@ mod tests {
         assert!(all.len() <= MOST, "{}", all.len());
         report.evaluation.people.audit.another = 3;
         let kept: Vec<_> = findings(&report).into_iter().filter(|finding| finding.act).map(|f| f.lead).collect();
-        assert_eq!(kept, ["Labels", "Two names", "Left out"]);
+        assert_eq!(kept, ["Labels", "Two names"]);
     }
 }

@@ -360,7 +360,7 @@ fn one_person(audit: &Audit) -> DataTable {
     }
     let listed = &audit.one_person;
     let shown = format!(
-        "{} of {}; identity_pairs.csv has all of them. Open the two faces: if they are one person, merge the identities. A \
+        "{} of {}; identity_pairs.csv has the whole list. Open the two faces: if they are one person, merge the identities. A \
          high cosine alone is no proof: twins and relatives look alike, and so do people in one scene.",
         count(table.rows.len() as u64),
         counted(listed.len() as u64, "pair of identities", "pairs of identities"),
