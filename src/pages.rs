@@ -12,6 +12,7 @@ use crate::embed::{self, FaceReader};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
 use crate::people::Suspect;
+use crate::plan;
 use crate::provenance::{self, Provenance};
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
@@ -95,7 +96,7 @@ fn facts(
     provenance: &Provenance,
     evaluation: &Evaluation,
 ) -> Vec<(&'static str, String)> {
-    let value = |key: &str| plan.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    let value = |key: &str| plan::value(plan, key);
     let faces = &evaluation.metrics.faces;
     let dataset = dataset::short_name(&provenance.dataset.source);
     let crop = match (value("preprocess.crop.mode"), value("preprocess.crop.margin"), value("preprocess.crop.unit")) {

@@ -199,6 +199,11 @@ pub(crate) fn flatten(value: &Value) -> Vec<(String, String)> {
     rows
 }
 
+/// The value of a key among the rows of [`flatten`].
+pub(crate) fn value<'a>(rows: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    rows.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+}
+
 fn flatten_into(value: &Value, key: &str, rows: &mut Vec<(String, String)>) {
     let below = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
     match value {

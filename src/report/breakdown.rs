@@ -120,8 +120,7 @@ fn ranked(found: &Breakdown, rate: SliceRate) -> Result<Option<Exhibit>, ReportE
     if rows.is_empty() {
         return Ok(None);
     }
-    let shown_rate = |estimate: &Estimate| estimate.upper.filter(|_| estimate.bound).unwrap_or(estimate.point);
-    rows.sort_by(|a, b| shown_rate(b.2).total_cmp(&shown_rate(a.2)));
+    rows.sort_by(|a, b| b.2.point_or_bound().total_cmp(&a.2.point_or_bound()));
     let hidden = rows.len().saturating_sub(DRAWN);
     rows.truncate(DRAWN);
 
@@ -144,7 +143,7 @@ fn ranked(found: &Breakdown, rate: SliceRate) -> Result<Option<Exhibit>, ReportE
         if !estimate.bound {
             layers.push(ChartLayer::Marks(style, mark, vec![(estimate.point, y)]));
         }
-        small.extend(rate.is_small(slice).then_some((shown_rate(estimate), y)));
+        small.extend(rate.is_small(slice).then_some((estimate.point_or_bound(), y)));
     }
     let mut legend = vec![];
     for (against, text) in [

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::page::Finding;
-use super::words::{count, counted, maybe, one_in, point, target};
+use super::words::{count, counted, one_in, point, target};
 use super::{Report, breakdown, slice_names};
 use crate::breakdown::{Breakdown, SliceRate};
 use crate::estimate::Estimate;
@@ -116,13 +116,13 @@ fn protocol(metrics: &Metrics, published: &[PublishedResult]) -> Option<Finding>
     let beside = published.iter().find(|row| row.metric == format!("{name}.accuracy")).map(|row| {
         let value = Rate.value(row.published);
         let words = match row.standing {
-            PublishedAgreement::Agrees => format!("agrees with the published {value}"),
-            PublishedAgreement::Above => format!("is above the published {value}"),
-            PublishedAgreement::Below => format!("is below the published {value}"),
-            PublishedAgreement::NoInterval | PublishedAgreement::NotMeasured => format!("published: {value}"),
+            PublishedAgreement::Agrees => "which agrees with the published",
+            PublishedAgreement::Above => "which is above the published",
+            PublishedAgreement::Below => "which is below the published",
+            PublishedAgreement::NoInterval | PublishedAgreement::NotMeasured => "published:",
         };
         let differs = if row.differs.is_empty() { "" } else { ", which was measured in another way" };
-        format!(", which {words}{differs}").replace("which published:", "published:")
+        format!(", {words} {value}{differs}")
     });
     let accuracy = with_interval(Rate, &result.accuracy);
     let text = format!("By the protocol {name}, accuracy is {accuracy}{}.", beside.unwrap_or_default());
@@ -199,8 +199,9 @@ fn two_names(people: &People) -> Option<Finding> {
 
 /// Whether some people or pictures fail more often than chance explains.
 fn who_fails(people: &People, breakdown: Option<&Breakdown>) -> Option<Finding> {
-    let texts: Vec<String> = uneven(&people.identities).into_iter().chain(breakdown.and_then(worst_slice)).collect();
-    let section = if uneven(&people.identities).is_some() { "people" } else { "breakdown" };
+    let uneven = uneven(&people.identities);
+    let section = if uneven.is_some() { "people" } else { "breakdown" };
+    let texts: Vec<String> = uneven.into_iter().chain(breakdown.and_then(worst_slice)).collect();
     if !texts.is_empty() {
         return Some(finding("Who fails", section, texts.join(" ")));
     }
@@ -223,7 +224,7 @@ fn uneven(found: &Identities) -> Option<String> {
         *sum = sum.saturating_add(*one);
         Some(*sum)
     });
-    let few = sums.take_while(|sum| *sum < misses / 2).count() + 1;
+    let few = sums.take_while(|sum| sum.saturating_mul(2) < misses).count() + 1;
     Some(format!(
         "Misses are unevenly spread over people, more than the choice of their pictures explains: half of them are of {} \
          of {}.",
@@ -290,10 +291,11 @@ fn precision(report: &Report) -> Option<Finding> {
 fn roughly(rate: &Estimate) -> String {
     match (rate.lower, rate.upper) {
         (Some(lower), Some(upper)) if !rate.bound && lower > 0.0 && upper / lower >= ROUGH => {
-            let factor: String = maybe(upper / lower, Quantity::Plain).chars().take(3).collect();
+            let factor = upper / lower;
+            let decimals = usize::from(factor < 10.0);
             format!(
-                ", known only to within a factor of {}; more people narrow that, more pictures of the same people hardly do",
-                factor.trim_end_matches('.')
+                ", known only to within a factor of {factor:.decimals$}; more people narrow that, more pictures of the same \
+                 people hardly do"
             )
         }
         _ => String::new(),
@@ -375,10 +377,13 @@ mod tests {
     #[test]
     fn a_rate_that_is_roughly_known_is_said_to_be() {
         let mut report = sample::report();
-        let eer = &mut report.evaluation.metrics.eer;
-        (eer.point, eer.lower, eer.upper) = (0.009, Some(0.0014), Some(0.0552));
-        let text = texts(&report);
-        assert!(text.contains("0.90% (0.14% to 5.52%), known only to within a factor of 39;"), "{text}");
+        for (lower, factor) in [(0.0014, "39"), (0.015, "3.7"), (0.000_01, "5520")] {
+            let eer = &mut report.evaluation.metrics.eer;
+            (eer.point, eer.lower, eer.upper) = (0.009, Some(lower), Some(0.0552));
+            let text = texts(&report);
+            assert!(text.contains(&format!("to 5.52%), known only to within a factor of {factor};")), "{text}");
+        }
+        assert!(texts(&report).contains("0.90% (0.0010% to 5.52%)"));
     }
 
     #[test]

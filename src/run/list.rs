@@ -104,7 +104,7 @@ impl RunRow {
         };
         let worked_on = provenance.sessions.last().map(|session| session.ended.unwrap_or(session.started));
         let keys = plan::flatten(&as_json(&plan));
-        let value = |name: &str| keys.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let value = |key: &str| plan::value(&keys, key).map(str::to_owned);
         Ok(Self {
             run: run.name(),
             state,

@@ -33,6 +33,12 @@ impl Estimate {
         let (lower, upper) = interval.unzip();
         Self { point, lower, upper, n, unit, level, method, bound: false }
     }
+
+    /// The point, or of a rate without an error the bound that no error implies: what rates are ranked by.
+    #[must_use]
+    pub fn point_or_bound(&self) -> f64 {
+        self.upper.filter(|_| self.bound).unwrap_or(self.point)
+    }
 }
 
 /// What an [`Estimate`] counts.

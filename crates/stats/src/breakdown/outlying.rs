@@ -106,8 +106,7 @@ impl Breakdown {
         let tests = judged.len() as f64;
         let mut outliers = Vec::new();
         for (column, slice, rate, estimate, all) in judged {
-            let point = estimate.upper.filter(|_| estimate.bound).unwrap_or(estimate.point);
-            let ratio = point / all;
+            let ratio = estimate.point_or_bound() / all;
             let apart = Against::of(estimate, all) != Against::Neither && ratio.is_finite();
             let beyond_chance = apart && Against::of(&widened(estimate, tests), all) != Against::Neither;
             outliers.extend(apart.then_some(Outlier { column, slice, rate, estimate, ratio, beyond_chance }));
