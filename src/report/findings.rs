@@ -136,7 +136,7 @@ fn threshold(metrics: &Metrics) -> Option<Finding> {
     // Without an interval, these people say nothing about others, for whom a threshold is chosen.
     let (lower, upper) = operating.fmr.as_ref().and_then(|fmr| Some((fmr.lower?, fmr.upper?)))?;
     let mut text = format!(
-        "Accept a pair from a cosine of {threshold} for a false match rate of at most {}. For other people like these it may \
+        "Accept a pair at a cosine of {threshold} or higher for a false match rate of at most {}. For other people like these it may \
          be {} to {}.",
         target(operating.target_fmr),
         Rate.value(lower),
@@ -226,7 +226,7 @@ fn uneven(found: &Identities) -> Option<String> {
     });
     let few = sums.take_while(|sum| sum.saturating_mul(2) < misses).count() + 1;
     Some(format!(
-        "Misses are unevenly spread over people, more than the choice of their pictures explains: half of them are of {} \
+        "Misses are unevenly spread over people, more than the choice of their pictures explains: half of them come from {} \
          of {}.",
         few,
         counted(found.errors.len() as u64, "identity", "identities"),
@@ -329,10 +329,10 @@ mod tests {
     fn a_run_says_what_it_found() {
         assert_snapshot!(texts(&sample::report()), @r"
           Recognition (#errors): If one in 1,000 pairs of strangers may match, 99.30% (94.33% to 100.00%) of the pairs of one person are recognised. Equal error rate: 0.32% (0.31% to 0.34%).
-          Threshold (#thresholds): Accept a pair from a cosine of 0.3499 for a false match rate of at most 0.1%. For other people like these it may be 0.095% to 0.10%. 9,000,000 impostor pairs cannot resolve a rate of 0.0001% or lower.
+          Threshold (#thresholds): Accept a pair at a cosine of 0.3499 or higher for a false match rate of at most 0.1%. For other people like these it may be 0.095% to 0.10%. 9,000,000 impostor pairs cannot resolve a rate of 0.0001% or lower.
         ! Labels (#labels): 2 faces look more like another identity than like their own label, 43 faces look like no identity here. Look at the pictures: the label may be wrong, or the network mistaken.
         ! Two names (#labels): 1 pair of identities may be one person; the most alike two faces have a cosine of 0.9700.
-          Who fails (#people): Misses are unevenly spread over people, more than the choice of their pictures explains: half of them are of 136 of 480 identities. Faces in the slice “sharpness: 3.1 to 80” are missed 2.5 times as often as all faces: 5.00% (4.75% to 5.25%) against 2.00%. Turning such pictures away helps.
+          Who fails (#people): Misses are unevenly spread over people, more than the choice of their pictures explains: half of them come from 136 of 480 identities. Faces in the slice “sharpness: 3.1 to 80” are missed 2.5 times as often as all faces: 5.00% (4.75% to 5.25%) against 2.00%. Turning such pictures away helps.
           Left out (#failures): 57 of 187,697 faces have no embedding and enter no number: 57 faces could not be read or embedded.
         ");
     }
@@ -358,7 +358,7 @@ mod tests {
         evaluation.breakdown = None;
         assert_snapshot!(texts(&report), @r"
         Recognition (#errors): If one in 1,000 pairs of strangers may match, at most 80.00% of the pairs of one person are recognised: 400 impostor pairs are too few to say more. Equal error rate: 0.32%.
-        Threshold (#thresholds): Accept a pair from a cosine of 0.2659 for a false match rate of at most 1%. For other people like these it may be 0.95% to 1.05%. 400 impostor pairs cannot resolve a rate of 0.1% or lower.
+        Threshold (#thresholds): Accept a pair at a cosine of 0.2659 or higher for a false match rate of at most 1%. For other people like these it may be 0.95% to 1.05%. 400 impostor pairs cannot resolve a rate of 0.1% or lower.
         Certainty (#computed): 4 people are too few: other people may give quite other numbers.
         ");
     }
