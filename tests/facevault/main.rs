@@ -13,6 +13,8 @@ mod damage;
 mod detection;
 mod docs;
 mod experiment;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod faults;
 mod gate;
 mod gpu;
 mod hub;

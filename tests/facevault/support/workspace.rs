@@ -27,6 +27,11 @@ impl Workspace {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
+    /// A workspace with nothing in it, in a folder of the caller's choice.
+    pub fn within(parent: &Path) -> Self {
+        Self { folder: tempfile::tempdir_in(parent).unwrap() }
+    }
+
     /// A workspace with formula weights of [`WIDTH`].
     pub fn new() -> Self {
         let workspace = Self::empty();
@@ -87,13 +92,18 @@ impl Workspace {
     /// Runs a command on `config.yaml` against this Hub, whose address is `hub` in what it says on standard error.
     #[track_caller]
     pub fn online(&self, hub: &FakeHub, code: i32, verb: &str) -> (String, String) {
-        let mut command = self.command(&[verb, "config.yaml"]);
+        let (stdout, stderr) = outcome(self.online_command(hub, &[verb, "config.yaml"]), code);
+        (stdout, hub.plain(&stderr))
+    }
+
+    /// The binary, about to run in this folder against this Hub.
+    pub fn online_command(&self, hub: &FakeHub, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
         command.env("HF_ENDPOINT", format!("http://{}", hub.address)).env_remove("HF_HUB_OFFLINE");
         for name in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
             command.env_remove(name).env_remove(name.to_lowercase());
         }
-        let (stdout, stderr) = outcome(command, code);
-        (stdout, hub.plain(&stderr))
+        command
     }
 
     /// Runs the binary with `--json` and parses what it prints.

@@ -1,0 +1,310 @@
+//! Every file and network call of a whole experiment goes wrong once: afterwards the program has either done its work or
+//! said what is wrong, and the next start ends with the bytes of an undisturbed run.
+//!
+//! The tests take every [`STRIDE`]th call, so that they last a minute. `FACEVAULT_FAULTS=all` takes every call.
+
+mod calls;
+mod inject;
+mod power;
+mod tracer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use facevault::digest::Digest;
+
+use self::inject::{Fault, Inject};
+use self::power::{Disk, Loss, copy, files};
+use self::tracer::{Ending, Observer};
+use crate::support::fake_hub::{COMMIT, FakeHub};
+use crate::support::workspace::{self, Workspace};
+
+/// Of how many calls one goes wrong, unless all do.
+const STRIDE: usize = 24;
+
+/// A call after this long hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const ARGUMENTS: [&str; 2] = ["experiment", "config.yaml"];
+
+/// An experiment that is repeated: pictures from a folder, weights from a Hub, two threads.
+struct Stage {
+    template: Workspace,
+    hub: FakeHub,
+    /// What an undisturbed run leaves, but for times.
+    expected: BTreeMap<String, Digest>,
+}
+
+impl Stage {
+    /// `None`, and a line that says so, where programs cannot be traced.
+    fn new() -> Option<Self> {
+        if !tracer::allowed() {
+            println!("SKIPPED: programs cannot be traced here, so their calls cannot fail");
+            return None;
+        }
+        let hub = FakeHub::new();
+        let template = Workspace::within(&memory());
+        workspace::write_weights(&template.path("weights.safetensors"), workspace::WIDTH);
+        hub.put("me/weights", "w.safetensors", &fs::read(template.path("weights.safetensors")).unwrap(), true);
+        fs::remove_file(template.path("weights.safetensors")).unwrap();
+        for person in 0..4 {
+            let folder = template.path(format!("faces/person{person}"));
+            fs::create_dir_all(&folder).unwrap();
+            for face in 0..3 {
+                let shade = |x, y| image::Rgb([(x * (person + 2)) as u8, (y * (face + 5)) as u8, (x * y) as u8]);
+                image::RgbImage::from_fn(96, 96, shade).save(folder.join(format!("{face}.png"))).unwrap();
+            }
+        }
+        fs::write(template.path("faces/person0/broken.png"), "no picture").unwrap();
+        template.config("dataset: {source: folders, root: faces}\nembed: {device: cpu, chunk_size: 5, threads: 2}");
+        let config = fs::read_to_string(template.path("config.yaml")).unwrap();
+        let source = format!("{{source: hub, repo: me/weights, revision: {COMMIT}, file: w.safetensors}}");
+        let config = config.replace("{source: file, path: weights.safetensors}", &source);
+        fs::write(template.path("config.yaml"), config).unwrap();
+
+        let mut stage = Self { template, hub, expected: BTreeMap::new() };
+        let [first, second] = [stage.undisturbed(), stage.undisturbed()];
+        stage.expected = first.into_iter().filter(|(name, digest)| second.get(name) == Some(digest)).collect();
+        for file in ["face_embeddings.npy", "embeddings.parquet", "metrics.json", "failures.csv"] {
+            assert!(stage.expected.keys().any(|name| name.ends_with(file)), "{file} has no bytes of its own");
+        }
+        Some(stage)
+    }
+
+    fn undisturbed(&self) -> BTreeMap<String, Digest> {
+        let workspace = self.case();
+        self.resume(&workspace, &ARGUMENTS).unwrap();
+        outputs(&workspace)
+    }
+
+    /// A folder for one more experiment.
+    fn case(&self) -> Workspace {
+        let case = Workspace::within(&memory());
+        copy(&self.template.path(""), &case.path(""));
+        case
+    }
+
+    fn command(&self, workspace: &Workspace, arguments: &[&str]) -> Command {
+        workspace.online_command(&self.hub, arguments)
+    }
+
+    /// Runs the experiment under an observer: how it ended and what it said.
+    fn disturb(&self, workspace: &Workspace, observer: &mut dyn Observer) -> (Ending, String) {
+        let said = workspace.path("said");
+        let mut command = self.command(workspace, &ARGUMENTS);
+        command.stdout(File::create(workspace.path("printed")).unwrap()).stderr(File::create(&said).unwrap());
+        let ending = tracer::run(command, PATIENCE, observer).unwrap();
+        (ending, String::from_utf8_lossy(&fs::read(said).unwrap()).into_owned())
+    }
+
+    /// Runs a command undisturbed.
+    fn resume(&self, workspace: &Workspace, arguments: &[&str]) -> Result<(), String> {
+        let output = self.command(workspace, arguments).output().unwrap();
+        let said = || format!("{arguments:?}: {}: {}", output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
+        output.status.success().then_some(()).ok_or_else(said)
+    }
+
+    /// What is wrong with a finished experiment.
+    fn judge(&self, workspace: &Workspace) -> Result<(), String> {
+        let found = outputs(workspace);
+        let differ = |(name, digest): &(&String, &Digest)| found.get(*name) != Some(*digest);
+        if let Some((name, _)) = self.expected.iter().find(differ) {
+            return Err(format!("{name} is {}", if found.contains_key(name) { "different" } else { "missing" }));
+        }
+        let run = workspace.only_run();
+        for (name, digest) in workspace::sealed(&run) {
+            if Digest::of(&fs::read(run.join(&name)).unwrap_or_default()).to_string() != digest {
+                return Err(format!("{name} is not what was sealed"));
+            }
+        }
+        let left = files(&workspace.path("")).into_iter().find(|path| path.to_string_lossy().contains("/.partial-"));
+        left.map_or(Ok(()), |path| Err(format!("{} was left", path.display())))
+    }
+
+    /// After trouble: the next start must end as if there had been none.
+    fn recover(&self, workspace: &Workspace) -> Result<(), String> {
+        self.resume(workspace, &ARGUMENTS).and_then(|()| self.judge(workspace)).map_err(|text| format!("next start: {text}"))
+    }
+
+    /// The fault at the `n`th call that it applies to; `None` if there are not so many.
+    fn inject(&self, fault: Fault, n: usize) -> Option<Result<Seen, String>> {
+        let workspace = self.case();
+        let mut observer = Inject::new(fault, n);
+        let (ending, said) = self.disturb(&workspace, &mut observer);
+        let place = observer.place?;
+        let judged = match ending {
+            Ending::Exit(0) => self.judge(&workspace).map(|()| Seen::Done),
+            Ending::Exit(code) if fault.unnoticed() => Err(format!("exit {code}")),
+            Ending::Exit(1 | 2 | 3 | 4) if !said.contains("panicked") => match said.contains("error: ") {
+                true => Ok(Seen::Refused),
+                false if place.starts_with("Write to its own output") => Ok(Seen::Refused),
+                false => Err("no error was said".into()),
+            },
+            Ending::Exit(code) => Err(format!("exit {code}")),
+            Ending::Signal(signal) => Err(format!("killed by {signal}")),
+            Ending::Hang => Err("it hangs".into()),
+        };
+        let judged = judged.and_then(|seen| self.recover(&workspace).map(|()| seen));
+        Some(judged.map_err(|text| format!("{fault:?} at {place}: {text}; it said: {}", last_lines(&said))))
+    }
+
+    /// The power goes at the `n`th change of the disk.
+    fn cut(&self, n: usize) -> Option<Result<Seen, String>> {
+        let workspace = self.case();
+        let mut disk = Disk::new(&workspace.path(""), n);
+        let (ending, said) = self.disturb(&workspace, &mut disk);
+        if !disk.is_cut() {
+            assert!(matches!(ending, Ending::Exit(0)), "{ending:?}: {said}");
+            return None;
+        }
+        for loss in Loss::ALL {
+            let again = Workspace::within(&memory());
+            disk.copy_what_is_left(loss, &again.path(""));
+            if let Err(text) = self.recover(&again) {
+                return Some(Err(format!("cut at change {n} ({}), {loss:?} lost: {text}", disk.last())));
+            }
+        }
+        Some(Ok(Seen::Refused))
+    }
+}
+
+/// What the user saw of a fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Done,
+    Refused,
+}
+
+/// Tries cases 0, 1, … on two threads until there are no more; fails with all that went wrong.
+fn sweep(name: &str, case: impl Fn(usize) -> Option<Result<Seen, String>> + Sync) {
+    let stride = if std::env::var("FACEVAULT_FAULTS").is_ok_and(|text| text == "all") { 1 } else { STRIDE };
+    let (next, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let results = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    match case(next.fetch_add(1, Ordering::Relaxed) * stride) {
+                        Some(result) => results.lock().unwrap().push(result),
+                        None => over.store(true, Ordering::Relaxed),
+                    }
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap();
+    let count = |wanted| results.iter().filter(|result| matches!(result, Ok(seen) if *seen == wanted)).count();
+    let wrong: BTreeSet<&String> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    println!(
+        "{name}: {} cases: {} went on, {} stopped and recovered, {} wrong",
+        results.len(),
+        count(Seen::Done),
+        count(Seen::Refused),
+        wrong.len()
+    );
+    assert!(!results.is_empty(), "{name}: no call was disturbed");
+    assert!(wrong.is_empty(), "{name}:\n{}", wrong.into_iter().cloned().collect::<Vec<_>>().join("\n"));
+}
+
+/// Sweeps one fault over the calls that it applies to.
+fn every(fault: Fault) {
+    if let Some(stage) = Stage::new() {
+        sweep(&format!("{fault:?}"), |n| stage.inject(fault, n));
+    }
+}
+
+/// Fault (disk): any file or network call of an experiment fails with an input/output error → the work is done all the same, or an error says what failed; the next start ends with the bytes of an undisturbed run
+#[test]
+fn every_call_fails_once() {
+    every(Fault::Error);
+}
+
+/// Fault (disk): the disk is full from any call on → an error names the file; once there is space, the next start ends with the bytes of an undisturbed run
+#[test]
+fn the_disk_fills_up_at_every_call() {
+    every(Fault::Full);
+}
+
+/// Fault (disk): any write stops half way and the next one fails → the torn file is never taken for a whole one
+#[test]
+fn every_write_is_torn_once() {
+    every(Fault::Torn);
+}
+
+/// Fault (disk): any read or write moves fewer bytes than asked for → nobody notices
+#[test]
+fn every_read_and_write_is_short_once() {
+    every(Fault::Short);
+}
+
+/// Fault (processes): a signal interrupts any call → nobody notices
+#[test]
+fn every_call_is_interrupted_once() {
+    every(Fault::Interrupted);
+}
+
+/// Fault (disk): any call stalls → nobody notices
+#[test]
+fn every_call_stalls_once() {
+    every(Fault::Late);
+}
+
+/// Fault (processes): no more files can be opened from any call on → an error says so, and the next start goes on
+#[test]
+fn files_run_out_at_every_open() {
+    every(Fault::NoFiles);
+}
+
+/// Fault (processes): no thread can be started from any call on → the work is done with fewer, or an error says so
+#[test]
+fn threads_run_out_at_every_start() {
+    every(Fault::NoThreads);
+}
+
+/// Fault (disk): the program is killed at any change of the disk → the next start goes on where it was
+/// Fault (disk): the power goes at any change of the disk, and contents or names that were not flushed are lost → the next start ends with the bytes of an undisturbed run
+#[test]
+fn the_power_goes_at_every_change() {
+    if let Some(stage) = Stage::new() {
+        sweep("power cut", |n| stage.cut(n));
+    }
+}
+
+/// Fault (disk): the power goes right after the command ended → nothing of the run is lost
+#[test]
+fn what_is_done_is_on_disk() {
+    let Some(stage) = Stage::new() else { return };
+    let workspace = stage.case();
+    let mut disk = Disk::new(&workspace.path(""), usize::MAX);
+    let (ending, said) = stage.disturb(&workspace, &mut disk);
+    assert!(matches!(ending, Ending::Exit(0)), "{ending:?}: {said}");
+    let at_risk = disk.at_risk();
+    assert!(at_risk.is_empty(), "not flushed:\n{}", at_risk.join("\n"));
+}
+
+/// The end of what a program said.
+fn last_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(3)..].join(" | ")
+}
+
+/// A folder in memory, where there is one: flushing is modelled, not needed.
+fn memory() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
+}
+
+/// The digest of every file that a run and its report leave.
+fn outputs(workspace: &Workspace) -> BTreeMap<String, Digest> {
+    let root = workspace.path("");
+    let of = |path: PathBuf| {
+        let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        (name, Digest::of(&fs::read(path).unwrap()))
+    };
+    ["experiments", "reports"].iter().flat_map(|folder| files(&root.join(folder))).map(of).collect()
+}
