@@ -33,7 +33,7 @@
 //! ablation · plan · published
 //! config
 //! detect · embed
-//! agreement · compare · dataset · results · weights
+//! agreement · compare · dataset · fault_table · results · weights
 //! closeness · generated · guides · hub · npy · numbers · sample · spelling · table · terminal · text_table
 //! ```
 //!
@@ -52,6 +52,8 @@ pub mod dataset;
 mod detect;
 mod embed;
 pub mod error;
+#[cfg(test)]
+mod fault_table;
 #[cfg(test)]
 mod generated;
 mod guides;

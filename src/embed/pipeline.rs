@@ -185,6 +185,10 @@ impl ForwardStage<'_> {
                 let mut computed = std::mem::replace(&mut chunk, ComputedChunk { data, ..ComputedChunk::default() });
                 let whole = computed.unread.is_empty();
                 unread.append(&mut computed.unread);
+                // Nothing of a chunk could be read: what is behind it can hardly be read either.
+                if !whole && computed.data.is_empty() && computed.failures.is_empty() {
+                    break;
+                }
                 if whole && chunks.send(computed).is_err() {
                     // The writer has ended; its own error has the reason.
                     break;

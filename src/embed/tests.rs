@@ -363,6 +363,7 @@ fn chunks_of_another_network_are_not_resumed() {
     assert_eq!(ChunkStore::open(&lock, 4, DIMENSION + 1, 4, None, &Silent).unwrap().rows_embedded(), 0);
 }
 
+/// Fault (disk): a picture cannot be read for now → its chunk is not committed, and the next start tries it again
 #[test]
 fn what_may_pass_is_not_committed_and_is_tried_again() {
     let whole = EmbedFixture::new(20, 4).with_fates([(1, Fate::Fails)]).finish();
@@ -374,6 +375,15 @@ fn what_may_pass_is_not_committed_and_is_tried_again() {
     assert!(EmbedSample::read(job, &Cancel::default()).is_err(), "ranges would be those of other faces");
     bench.reader.fates.retain(|_, fate| *fate != Fate::Unread);
     assert!(bench.finish() == whole);
+}
+
+/// Fault (disk): no picture of a whole chunk can be read → the embedding stops there instead of trying every picture
+#[test]
+fn a_share_that_is_gone_ends_the_embedding() {
+    let bench = EmbedFixture::new(400, 4).with_fates((4..400).map(|row| (row, Fate::Unread)));
+    let error = bench.embed().unwrap_err().to_string();
+    assert!(error.starts_with("4 faces could not be read, the first is `face,4` (row 4)"), "{error}");
+    assert_eq!(read_records(bench.run()).unwrap().len(), 1, "what was read is kept");
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod cuda;
 mod damage;
 mod detection;
 mod docs;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod endurance;
 mod experiment;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod faults;

@@ -1,6 +1,7 @@
 //! File errors that may pass by themselves: a network share that comes back, a full table of open files.
 
 use std::io::{self, ErrorKind};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -37,18 +38,50 @@ fn is_momentary(error: &io::Error) -> bool {
 /// Without a kind of their own, the same on every Unix: `EIO`, `ENFILE`, `EMFILE`.
 const UNIX: [i32; 3] = [5, 23, 24];
 
+/// How many operations in a row may fail in spite of all their tries. Then it is no moment any more, and the next ones are
+/// tried once, until one succeeds: a share that is gone does not cost a pause for each of a million files.
+const IN_A_ROW: u32 = 8;
+
+static PATIENCE: Patience = Patience::new();
+
 /// Calls `act` again after a pause while its error may pass, for less than a second in all.
 ///
 /// # Errors
 /// The last one of `act`.
-pub fn retry<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    for pause in PAUSES {
-        match act() {
-            Err(error) if is_momentary(&error) => thread::sleep(pause),
-            other => return other,
-        }
+pub fn retry<T>(act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    PATIENCE.retry(act)
+}
+
+/// Whether pausing still helps.
+struct Patience {
+    /// Operations in a row that failed in spite of all their tries.
+    lost: AtomicU32,
+}
+
+impl Patience {
+    const fn new() -> Self {
+        Self { lost: AtomicU32::new(0) }
     }
-    act()
+
+    fn retry<T>(&self, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let pauses = if self.lost.load(Ordering::Relaxed) < IN_A_ROW { &PAUSES[..] } else { &[] };
+        let mut result = act();
+        for pause in pauses {
+            if !result.as_ref().is_err_and(is_momentary) {
+                break;
+            }
+            thread::sleep(*pause);
+            result = act();
+        }
+        match &result {
+            Ok(_) => self.lost.store(0, Ordering::Relaxed),
+            Err(error) if is_momentary(error) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => {}
+        }
+        result
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +92,7 @@ mod tests {
     fn what_passes_is_tried_again_and_what_does_not_is_not() {
         let tries = |error: fn() -> io::Error, failing: usize| {
             let mut tries = 0;
-            let found = retry(|| {
+            let found = Patience::new().retry(|| {
                 tries += 1;
                 if tries > failing { Ok(tries) } else { Err(error()) }
             });
@@ -69,6 +102,20 @@ mod tests {
         assert_eq!(tries(|| ErrorKind::StaleNetworkFileHandle.into(), 9), (4, false));
         assert_eq!(tries(|| ErrorKind::NotFound.into(), 1), (1, false));
         assert_eq!(tries(|| ErrorKind::PermissionDenied.into(), 1), (1, false), "waiting grants no access");
+    }
+
+    #[test]
+    fn a_share_that_is_gone_is_not_waited_for_again_and_again() {
+        let patience = Patience { lost: AtomicU32::new(IN_A_ROW - 1) };
+        let tries = |works: bool| {
+            let mut tries = 0;
+            let _ = patience.retry(|| {
+                tries += 1;
+                if works { Ok(()) } else { Err(ErrorKind::TimedOut.into()) }
+            });
+            tries
+        };
+        assert_eq!([tries(false), tries(false), tries(true), tries(false)], [4, 1, 1, 4]);
     }
 
     #[test]

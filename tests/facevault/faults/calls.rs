@@ -32,6 +32,7 @@ pub enum Syscall {
     Receive,
     Poll,
     Thread,
+    Clock,
     /// Not a file operation: the first call of the program itself, after the dynamic loader.
     SignalStack,
 }
@@ -94,12 +95,13 @@ const LISTED: &[(c_long, Syscall)] = &[
     (libc::SYS_poll, Syscall::Poll),
     (libc::SYS_ppoll, Syscall::Poll),
     (libc::SYS_clone3, Syscall::Thread),
+    (libc::SYS_clock_gettime, Syscall::Clock),
     (libc::SYS_sigaltstack, Syscall::SignalStack),
 ];
 
-/// The numbers of all listed calls.
-pub fn numbers() -> impl Iterator<Item = c_long> {
-    LISTED.iter().map(|(number, _)| *number)
+/// The numbers of all listed calls, readings of the clock only if asked for.
+pub fn numbers(clock: bool) -> impl Iterator<Item = c_long> {
+    LISTED.iter().filter(move |(_, syscall)| clock || *syscall != Syscall::Clock).map(|(number, _)| *number)
 }
 
 /// What a call is for.
@@ -125,10 +127,7 @@ impl Syscall {
     /// Whether it changes what is on disk.
     pub fn changes(self) -> bool {
         use Syscall::{Copy, Link, MakeDir, Mode, RemoveDir, Rename, Symlink, Sync, Truncate, Unlink, Write};
-        matches!(
-            self,
-            Write | Copy | Sync | Truncate | Rename | Link | Symlink | Unlink | MakeDir | RemoveDir | Mode
-        )
+        matches!(self, Write | Copy | Sync | Truncate | Rename | Link | Symlink | Unlink | MakeDir | RemoveDir | Mode)
     }
 
     /// Whether it needs space on disk.

@@ -1,8 +1,9 @@
-//! One call goes wrong.
+//! One call goes wrong, or the clock does.
 
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::libc;
 
 use super::calls::Syscall;
 use super::tracer::{Call, Observer, Verdict};
@@ -36,12 +37,14 @@ impl Fault {
 
     /// Whether it can happen to this call.
     fn hits(self, call: &Call) -> bool {
-        use Syscall::{Connect, Copy, Map, Open, Poll, Read, Receive, Send, Socket, Sync, Thread, Write};
+        use Syscall::{Close, Connect, Copy, Map, Open, Poll, Read, Receive, Send, Socket, Sync, Thread, Write};
         let syscall = call.syscall;
         match self {
             // What is mapped without a file is memory.
             Self::Error | Self::Late => match syscall {
                 Thread => false,
+                // No file system fails here, and Rust's own library panics if one does.
+                Close => !call.open_folder(),
                 Map => call.arguments[4] as i32 >= 0,
                 _ => true,
             },
@@ -98,6 +101,41 @@ impl Observer for Inject {
             Fault::Late => Verdict::Late(Duration::from_millis(20)),
             Fault::NoFiles => Verdict::Fail(Errno::EMFILE),
             Fault::NoThreads => Verdict::Fail(Errno::EAGAIN),
+        }
+    }
+}
+
+/// Moves the wall clock by `seconds` from its `at`th reading on.
+pub struct ClockJump {
+    at: usize,
+    seconds: i64,
+    readings: usize,
+}
+
+impl ClockJump {
+    pub fn new(at: usize, seconds: i64) -> Self {
+        Self { at, seconds, readings: 0 }
+    }
+
+    /// Whether the clock was read often enough.
+    pub fn happened(&self) -> bool {
+        self.readings > self.at
+    }
+}
+
+impl Observer for ClockJump {
+    fn enter(&mut self, _: &Call) -> Verdict {
+        Verdict::Pass
+    }
+
+    fn leave(&mut self, call: &Call, result: i64) {
+        let wall = call.syscall == Syscall::Clock && call.arguments[0] as i32 == libc::CLOCK_REALTIME;
+        if !wall || result != 0 {
+            return;
+        }
+        self.readings += 1;
+        if self.happened() {
+            call.move_time(self.seconds);
         }
     }
 }

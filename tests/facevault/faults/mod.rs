@@ -4,9 +4,9 @@
 //! The tests take every [`STRIDE`]th call, so that they last a minute. `FACEVAULT_FAULTS=all` takes every call.
 
 mod calls;
-mod inject;
+pub mod inject;
 mod power;
-mod tracer;
+pub mod tracer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -14,21 +14,17 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use facevault::digest::Digest;
 
-use self::inject::{Fault, Inject};
+use self::inject::{ClockJump, Fault, Inject};
 use self::power::{Disk, Loss, copy, files};
-use self::tracer::{Ending, Observer};
+use self::tracer::{Ending, Observer, Options};
 use crate::support::fake_hub::{COMMIT, FakeHub};
 use crate::support::workspace::{self, Workspace};
 
 /// Of how many calls one goes wrong, unless all do.
 const STRIDE: usize = 24;
-
-/// A call after this long hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 const ARGUMENTS: [&str; 2] = ["experiment", "config.yaml"];
 
@@ -93,19 +89,20 @@ impl Stage {
         workspace.online_command(&self.hub, arguments)
     }
 
-    /// Runs the experiment under an observer: how it ended and what it said.
-    fn disturb(&self, workspace: &Workspace, observer: &mut dyn Observer) -> (Ending, String) {
+    /// Runs the experiment under an observer, of the clock as well if asked for: how it ended and what it said.
+    fn disturb(&self, workspace: &Workspace, clock: bool, observer: &mut dyn Observer) -> (Ending, String) {
         let said = workspace.path("said");
         let mut command = self.command(workspace, &ARGUMENTS);
         command.stdout(File::create(workspace.path("printed")).unwrap()).stderr(File::create(&said).unwrap());
-        let ending = tracer::run(command, PATIENCE, observer).unwrap();
+        let ending = tracer::run(command, Options { clock, ..Options::default() }, observer).unwrap();
         (ending, String::from_utf8_lossy(&fs::read(said).unwrap()).into_owned())
     }
 
     /// Runs a command undisturbed.
     fn resume(&self, workspace: &Workspace, arguments: &[&str]) -> Result<(), String> {
         let output = self.command(workspace, arguments).output().unwrap();
-        let said = || format!("{arguments:?}: {}: {}", output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
+        let said =
+            || format!("{arguments:?}: {}: {}", output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
         output.status.success().then_some(()).ok_or_else(said)
     }
 
@@ -128,14 +125,16 @@ impl Stage {
 
     /// After trouble: the next start must end as if there had been none.
     fn recover(&self, workspace: &Workspace) -> Result<(), String> {
-        self.resume(workspace, &ARGUMENTS).and_then(|()| self.judge(workspace)).map_err(|text| format!("next start: {text}"))
+        self.resume(workspace, &ARGUMENTS)
+            .and_then(|()| self.judge(workspace))
+            .map_err(|text| format!("next start: {text}"))
     }
 
     /// The fault at the `n`th call that it applies to; `None` if there are not so many.
     fn inject(&self, fault: Fault, n: usize) -> Option<Result<Seen, String>> {
         let workspace = self.case();
         let mut observer = Inject::new(fault, n);
-        let (ending, said) = self.disturb(&workspace, &mut observer);
+        let (ending, said) = self.disturb(&workspace, false, &mut observer);
         let place = observer.place?;
         let judged = match ending {
             Ending::Exit(0) => self.judge(&workspace).map(|()| Seen::Done),
@@ -153,11 +152,31 @@ impl Stage {
         Some(judged.map_err(|text| format!("{fault:?} at {place}: {text}; it said: {}", last_lines(&said))))
     }
 
+    /// The wall clock jumps to before 1970 or far ahead at its `n`th reading.
+    fn jump(&self, n: usize) -> Option<Result<Seen, String>> {
+        for years in [-80, 300] {
+            let workspace = self.case();
+            let mut jump = ClockJump::new(n, years * 365 * 24 * 3600);
+            let (ending, said) = self.disturb(&workspace, true, &mut jump);
+            if !jump.happened() {
+                return None;
+            }
+            let judged = match ending {
+                Ending::Exit(0) => self.judge(&workspace).and_then(|()| self.recover(&workspace)),
+                ending => Err(format!("{ending:?}")),
+            };
+            if let Err(text) = judged {
+                return Some(Err(format!("{years} years at reading {n}: {text}; it said: {}", last_lines(&said))));
+            }
+        }
+        Some(Ok(Seen::Done))
+    }
+
     /// The power goes at the `n`th change of the disk.
     fn cut(&self, n: usize) -> Option<Result<Seen, String>> {
         let workspace = self.case();
         let mut disk = Disk::new(&workspace.path(""), n);
-        let (ending, said) = self.disturb(&workspace, &mut disk);
+        let (ending, said) = self.disturb(&workspace, false, &mut disk);
         if !disk.is_cut() {
             assert!(matches!(ending, Ending::Exit(0)), "{ending:?}: {said}");
             return None;
@@ -180,9 +199,9 @@ enum Seen {
     Refused,
 }
 
-/// Tries cases 0, 1, … on two threads until there are no more; fails with all that went wrong.
-fn sweep(name: &str, case: impl Fn(usize) -> Option<Result<Seen, String>> + Sync) {
-    let stride = if std::env::var("FACEVAULT_FAULTS").is_ok_and(|text| text == "all") { 1 } else { STRIDE };
+/// Tries every `stride`th case on two threads until there are no more; fails with all that went wrong.
+fn sweep(name: &str, stride: usize, case: impl Fn(usize) -> Option<Result<Seen, String>> + Sync) {
+    let stride = if std::env::var("FACEVAULT_FAULTS").is_ok_and(|text| text == "all") { 1 } else { stride };
     let (next, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -212,58 +231,66 @@ fn sweep(name: &str, case: impl Fn(usize) -> Option<Result<Seen, String>> + Sync
 }
 
 /// Sweeps one fault over the calls that it applies to.
-fn every(fault: Fault) {
+fn every(stride: usize, fault: Fault) {
     if let Some(stage) = Stage::new() {
-        sweep(&format!("{fault:?}"), |n| stage.inject(fault, n));
+        sweep(&format!("{fault:?}"), stride, |n| stage.inject(fault, n));
     }
 }
 
 /// Fault (disk): any file or network call of an experiment fails with an input/output error → the work is done all the same, or an error says what failed; the next start ends with the bytes of an undisturbed run
 #[test]
 fn every_call_fails_once() {
-    every(Fault::Error);
+    every(STRIDE, Fault::Error);
 }
 
 /// Fault (disk): the disk is full from any call on → an error names the file; once there is space, the next start ends with the bytes of an undisturbed run
 #[test]
 fn the_disk_fills_up_at_every_call() {
-    every(Fault::Full);
+    every(STRIDE, Fault::Full);
 }
 
 /// Fault (disk): any write stops half way and the next one fails → the torn file is never taken for a whole one
 #[test]
 fn every_write_is_torn_once() {
-    every(Fault::Torn);
+    every(STRIDE, Fault::Torn);
 }
 
 /// Fault (disk): any read or write moves fewer bytes than asked for → nobody notices
 #[test]
 fn every_read_and_write_is_short_once() {
-    every(Fault::Short);
+    every(STRIDE, Fault::Short);
 }
 
 /// Fault (processes): a signal interrupts any call → nobody notices
 #[test]
 fn every_call_is_interrupted_once() {
-    every(Fault::Interrupted);
+    every(STRIDE, Fault::Interrupted);
 }
 
 /// Fault (disk): any call stalls → nobody notices
 #[test]
 fn every_call_stalls_once() {
-    every(Fault::Late);
+    every(STRIDE, Fault::Late);
 }
 
 /// Fault (processes): no more files can be opened from any call on → an error says so, and the next start goes on
 #[test]
 fn files_run_out_at_every_open() {
-    every(Fault::NoFiles);
+    every(STRIDE, Fault::NoFiles);
 }
 
 /// Fault (processes): no thread can be started from any call on → the work is done with fewer, or an error says so
 #[test]
 fn threads_run_out_at_every_start() {
-    every(Fault::NoThreads);
+    every(1, Fault::NoThreads);
+}
+
+/// Fault (processes): the wall clock jumps to before 1970, or centuries ahead, at any reading → nobody notices
+#[test]
+fn the_clock_jumps_at_every_reading() {
+    if let Some(stage) = Stage::new() {
+        sweep("clock", 1, |n| stage.jump(n));
+    }
 }
 
 /// Fault (disk): the program is killed at any change of the disk → the next start goes on where it was
@@ -271,7 +298,7 @@ fn threads_run_out_at_every_start() {
 #[test]
 fn the_power_goes_at_every_change() {
     if let Some(stage) = Stage::new() {
-        sweep("power cut", |n| stage.cut(n));
+        sweep("power cut", STRIDE, |n| stage.cut(n));
     }
 }
 
@@ -281,9 +308,11 @@ fn what_is_done_is_on_disk() {
     let Some(stage) = Stage::new() else { return };
     let workspace = stage.case();
     let mut disk = Disk::new(&workspace.path(""), usize::MAX);
-    let (ending, said) = stage.disturb(&workspace, &mut disk);
+    let (ending, said) = stage.disturb(&workspace, false, &mut disk);
     assert!(matches!(ending, Ending::Exit(0)), "{ending:?}: {said}");
-    let at_risk = disk.at_risk();
+    // A lock says nothing after its process; what a cache lost is fetched again.
+    let needed = |text: &String| !["hub", ".lock", ".cache", "said", "printed"].iter().any(|name| text.contains(name));
+    let at_risk: Vec<_> = disk.at_risk().into_iter().filter(needed).collect();
     assert!(at_risk.is_empty(), "not flushed:\n{}", at_risk.join("\n"));
 }
 
@@ -306,5 +335,8 @@ fn outputs(workspace: &Workspace) -> BTreeMap<String, Digest> {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
         (name, Digest::of(&fs::read(path).unwrap()))
     };
-    ["experiments", "reports"].iter().flat_map(|folder| files(&root.join(folder))).map(of).collect()
+    // A lock says nothing once its process is gone.
+    let locks = |path: &PathBuf| path.file_name().is_some_and(|name| name == ".lock");
+    let all = ["experiments", "reports"].iter().flat_map(|folder| files(&root.join(folder)));
+    all.filter(|path| !locks(path)).map(of).collect()
 }

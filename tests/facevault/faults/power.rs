@@ -238,8 +238,13 @@ impl Observer for Disk {
                     self.unflushed.entry(inode).or_insert(0);
                 }
             }
-            Syscall::Open | Syscall::MakeDir | Syscall::Link | Syscall::Symlink | Syscall::Rename
-            | Syscall::Unlink | Syscall::RemoveDir
+            Syscall::Open
+            | Syscall::MakeDir
+            | Syscall::Link
+            | Syscall::Symlink
+            | Syscall::Rename
+            | Syscall::Unlink
+            | Syscall::RemoveDir
                 if result < 0 =>
             {
                 let path = call.target();

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 use std::sync::mpsc;
+use std::time::Duration;
 use std::{fmt, fs, io, mem, thread};
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::ptrace::{self, Event, Options};
+use nix::sys::ptrace::{self, Event};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -22,6 +22,20 @@ use super::calls::{self, Syscall};
 
 /// The working directory, as a folder of a call.
 const HERE: u64 = libc::AT_FDCWD as u64;
+
+/// How a program is traced.
+pub struct Options {
+    /// The clock is a call like any other: programs usually read it without the kernel.
+    pub clock: bool,
+    /// A program that runs longer hangs.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { clock: false, patience: Duration::from_secs(60) }
+    }
+}
 
 /// A system call that is about to happen.
 pub struct Call {
@@ -73,13 +87,14 @@ pub fn allowed() -> bool {
         }
     }
     let mut count = Count(0);
-    let ended = run(Command::new("/bin/true"), Duration::from_secs(10), &mut count);
+    let ended = run(Command::new("/bin/true"), Options::default(), &mut count);
     matches!(ended, Ok(Ending::Exit(0)))
 }
 
-/// Runs a command to its end. The command must not use a PATH search, and must not redirect to pipes that nobody reads.
-pub fn run(mut command: Command, patience: Duration, observer: &mut dyn Observer) -> io::Result<Ending> {
-    let filter = filter();
+/// Runs a command to its end. The command must not redirect to pipes that nobody reads.
+pub fn run(mut command: Command, options: Options, observer: &mut dyn Observer) -> io::Result<Ending> {
+    let Options { clock, patience } = options;
+    let filter = filter(clock);
     // SAFETY: between fork and exec, the closure makes system calls only, and allocates nothing.
     unsafe { command.pre_exec(move || hand_over(&filter)) };
     let child = command.spawn()?;
@@ -89,13 +104,16 @@ pub fn run(mut command: Command, patience: Duration, observer: &mut dyn Observer
     if !matches!(stopped, WaitStatus::Stopped(_, Signal::SIGTRAP)) {
         return Err(io::Error::other(format!("tracing is not possible: {stopped:?}")));
     }
-    let options = Options::PTRACE_O_TRACESECCOMP
-        | Options::PTRACE_O_TRACECLONE
-        | Options::PTRACE_O_TRACEFORK
-        | Options::PTRACE_O_TRACEVFORK
-        | Options::PTRACE_O_TRACESYSGOOD
-        | Options::PTRACE_O_EXITKILL;
-    ptrace::setoptions(main, options)?;
+    let stops = ptrace::Options::PTRACE_O_TRACESECCOMP
+        | ptrace::Options::PTRACE_O_TRACECLONE
+        | ptrace::Options::PTRACE_O_TRACEFORK
+        | ptrace::Options::PTRACE_O_TRACEVFORK
+        | ptrace::Options::PTRACE_O_TRACESYSGOOD
+        | ptrace::Options::PTRACE_O_EXITKILL;
+    ptrace::setoptions(main, stops)?;
+    if clock {
+        hide_vdso(main)?;
+    }
     ptrace::cont(main, None)?;
     let mut tracer = Tracer { main, begun: false, inside: HashMap::new(), observer };
     // A program that hangs is killed, and that is how it ended.
@@ -135,9 +153,8 @@ impl Tracer<'_> {
                     self.enter(thread)
                 }
                 WaitStatus::PtraceSyscall(thread) => self.leave(thread),
-                WaitStatus::PtraceEvent(thread, ..) | WaitStatus::Stopped(thread, Signal::SIGSTOP | Signal::SIGTRAP) => {
-                    ptrace::cont(thread, None)
-                }
+                WaitStatus::PtraceEvent(thread, ..)
+                | WaitStatus::Stopped(thread, Signal::SIGSTOP | Signal::SIGTRAP) => ptrace::cont(thread, None),
                 WaitStatus::Stopped(thread, signal) => ptrace::cont(thread, signal),
                 WaitStatus::Exited(thread, code) => {
                     if thread == self.main {
@@ -210,13 +227,32 @@ fn hand_over(filter: &[libc::sock_filter]) -> io::Result<()> {
     if installed { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Takes the address of the kernel's clock page from a program that has just begun, so that it asks the kernel itself.
+fn hide_vdso(program: Pid) -> nix::Result<()> {
+    let word = |address: u64| ptrace::read(program, address as ptrace::AddressType).map(|word| word as u64);
+    // The stack holds argc, the arguments, a zero, the environment, a zero, and pairs of key and value.
+    let mut address = ptrace::getregs(program)?.rsp;
+    address += 8 * (word(address)? + 2);
+    while word(address)? != 0 {
+        address += 8;
+    }
+    address += 8;
+    while word(address)? != libc::AT_NULL {
+        if word(address)? == libc::AT_SYSINFO_EHDR {
+            return ptrace::write(program, address as ptrace::AddressType, libc::AT_IGNORE as libc::c_long);
+        }
+        address += 16;
+    }
+    Ok(())
+}
+
 /// The filter: the listed calls stop, the others pass.
-fn filter() -> Vec<libc::sock_filter> {
+fn filter(clock: bool) -> Vec<libc::sock_filter> {
     let instruction = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
     let answer = |action| instruction(libc::BPF_RET | libc::BPF_K, 0, 0, action);
     let number = mem::offset_of!(libc::seccomp_data, nr) as u32;
     let load = instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, number);
-    let listed = calls::numbers().flat_map(|number| {
+    let listed = calls::numbers(clock).flat_map(|number| {
         let is_it = instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number as u32);
         [is_it, answer(libc::SECCOMP_RET_TRACE)]
     });
@@ -258,6 +294,19 @@ impl Call {
     pub fn written(&self) -> u64 {
         let third = [libc::SYS_copy_file_range, libc::SYS_splice].contains(&(self.number as libc::c_long));
         self.arguments[if third { 2 } else { 0 }]
+    }
+
+    /// Moves the time that a reading of the clock gave by some seconds.
+    pub fn move_time(&self, seconds: i64) {
+        let address = self.arguments[1] as ptrace::AddressType;
+        let moved =
+            ptrace::read(self.thread, address).and_then(|now| ptrace::write(self.thread, address, now + seconds));
+        moved.unwrap();
+    }
+
+    /// Whether its descriptor is an open folder.
+    pub fn open_folder(&self) -> bool {
+        fs::metadata(self.descriptor(self.arguments[0])).is_ok_and(|place| place.is_dir())
     }
 
     /// Whether it writes to the program's standard output or error.
@@ -309,19 +358,26 @@ impl fmt::Display for Call {
     /// What it does to which file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Syscall::{
-            Close, Connect, Copy, List, Lock, Map, Open, Poll, Read, Receive, Seek, Send, SignalStack, Socket, Sync, Thread,
-            Truncate, Write,
+            Clock, Close, Connect, Copy, List, Lock, Map, Open, Poll, Read, Receive, Seek, Send, SignalStack, Socket,
+            Sync, Thread, Truncate, Write,
         };
         let syscall = self.syscall;
         if self.own_output() {
             return write!(f, "Write to its own output");
         }
         let descriptor = match syscall {
-            Thread | SignalStack | Socket | Poll => return write!(f, "{syscall:?}"),
+            Clock | Thread | SignalStack | Socket | Poll => return write!(f, "{syscall:?}"),
             Map => self.arguments[4],
             Write | Copy => self.written(),
             Close | Read | Seek | Sync | Truncate | Lock | List | Connect | Send | Receive => self.arguments[0],
-            Open => return write!(f, "{syscall:?} of {}{}", self.target().display(), if self.creates() { " (new)" } else { "" }),
+            Open => {
+                return write!(
+                    f,
+                    "{syscall:?} of {}{}",
+                    self.target().display(),
+                    if self.creates() { " (new)" } else { "" }
+                );
+            }
             _ => return write!(f, "{syscall:?} of {}", self.target().display()),
         };
         match fs::read_link(self.descriptor(descriptor)) {
