@@ -445,6 +445,7 @@ fn anchors_underscores_a_byte_order_mark_and_windows_lines_are_fine() {
     assert_eq!(config.similarity.max_pairs, Some(1000));
 }
 
+/// Fault (config): an unknown key at any level → refused at its place with the nearest known key
 #[test]
 fn unknown_keys_at_each_level() {
     assert_snapshot!(refused_with("embeded: {}"), @"config.yaml:4:1 `embeded`: unknown key `embeded` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `detect`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
@@ -456,6 +457,7 @@ fn unknown_keys_at_each_level() {
     assert_snapshot!(refused_instead("dataset", "\n  source: phase1\n  csv: a.csv\n  rewrite:\n    - {from: a, too: b}"), @"config.yaml:7:17 `too`: unknown key `too` in `dataset.rewrite.0` | the keys are `from` and `to`");
 }
 
+/// Fault (config): a value of the wrong type → refused at its place with what it must be
 #[test]
 fn wrong_types() {
     assert_snapshot!(refused_with("seed: many"), @"config.yaml:4:7 `many`: `seed` must be a whole number, got the text `many`");
@@ -473,6 +475,8 @@ fn wrong_types() {
     assert_snapshot!(refused("- name\n- dataset\n"), @"config.yaml:1:1 `-`: a config must be a mapping of keys to values, got a list");
 }
 
+/// Fault (config): a number that is out of range or not finite, a name with other letters → refused at its place with
+/// the range
 #[test]
 fn values_out_of_range() {
     assert_snapshot!(refused_with("embed:\n  batch_size: 0\n"), @"config.yaml:5:15 `0`: `embed.batch_size` must be from 1 to 65536, got 0");
@@ -486,6 +490,7 @@ fn values_out_of_range() {
     assert_snapshot!(refused_instead("name", "My Run"), @"config.yaml:3:7 `My Run`: `name` must be 1 to 64 lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, got `My Run` | for example `my-run`");
 }
 
+/// Fault (config): a missing key → refused at the mapping that lacks it
 #[test]
 fn missing_keys() {
     assert_snapshot!(refused("# a comment\nname: small\nweights: {source: embedded, name: demo}\n"), @"config.yaml:2:1 `n`: missing key `dataset` | `facevault guide config-keys` lists every key with its unit and default");
@@ -503,6 +508,8 @@ fn names_that_do_not_exist() {
     assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @"config.yaml:3:35 `vggface2`: `weights.name` must be `demo`, got `vggface2`");
 }
 
+/// Fault (config): weights that no commit or digest pins, a folder that leads out of the repository → refused at its
+/// place with the form
 #[test]
 fn references_that_are_not_pinned() {
     let weights = |revision: &str, sha256: &str| {
@@ -521,6 +528,7 @@ fn references_that_are_not_pinned() {
     assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @"config.yaml:3:31 `model.onnx`: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `model.onnx`");
 }
 
+/// Fault (config): a URL over plain http, with a password, or of another kind of file → refused with the reason
 #[test]
 fn urls_of_weights() {
     let url = |url: &str| refused_instead("weights", &format!("{{source: url, url: \"{url}\"}}"));
@@ -546,6 +554,7 @@ fn urls_of_weights() {
     }
 }
 
+/// Fault (config): an expectation of an unknown metric, or without bounds → refused at its place
 #[test]
 fn expectations_that_cannot_be_met() {
     assert_snapshot!(refused_with("expect:\n  impostor.men: {max: 0.1}\n"), @"config.yaml:5:3 `impostor.men`: unknown metric `impostor.men` | did you mean `impostor.mean`? | `facevault guide config-keys` lists the metrics");
@@ -554,6 +563,8 @@ fn expectations_that_cannot_be_met() {
     assert_snapshot!(refused_with("expect: {upstream.genuine.mean: {min: 0.7}}"), @"config.yaml:4:10 `upstream.genuine.mean`: `upstream.genuine.mean` is computed only with `similarity.upstream` | add `similarity: {upstream: {}}`, or remove the metric");
 }
 
+/// Fault (config): a `--set` without key or value, or that does not fit the config → refused with the part that is
+/// wrong
 #[test]
 fn wrong_overrides() {
     assert_snapshot!(refused_set("embed.batch_size"), @"in --set `embed.batch_size`: an override has the form `key.path=value`, but this one has no `=` | for example `--set embed.batch_size=64`");
@@ -570,6 +581,7 @@ fn wrong_overrides() {
     assert_snapshot!(refused_set("expect.eeer.max=1"), @"in --set `eeer`: unknown metric `eeer` | did you mean `eer`? | `facevault guide config-keys` lists the metrics");
 }
 
+/// Fault (config): YAML that does not parse, duplicate keys, several documents → refused at the place
 #[test]
 fn broken_yaml() {
     assert_snapshot!(refused_with("embed: {batch_size: 4"), @"config.yaml:4:8 `{`: not valid YAML: unclosed bracket '{'");
@@ -583,6 +595,7 @@ fn broken_yaml() {
     assert_snapshot!(refused_with("---\nname: b\n"), @"config.yaml:5:1 `n`: a config is one YAML document, but a second one starts here");
 }
 
+/// Fault (config): an empty file, or bytes that are not UTF-8 → refused at the place
 #[test]
 fn files_that_are_no_config() {
     assert_snapshot!(refused(""), @"config.yaml: the config is empty | it needs at least `name`, `dataset` and `weights`; `facevault guide config-keys` lists every key");
@@ -599,6 +612,7 @@ error: the config is not UTF-8 text
 "#);
 }
 
+/// Fault (config): an alias bomb, thousands of nested lists → refused at once as too large
 #[test]
 fn an_alias_bomb_is_refused_at_once() {
     let mut levels = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned()];
@@ -614,6 +628,7 @@ fn an_alias_bomb_is_refused_at_once() {
     refused_with(&format!("embed: {}{}", "[".repeat(5000), "]".repeat(5000)));
 }
 
+/// Fault (texts): a config with endless lines and terminal escapes → the error is cut and shows no escape
 #[test]
 fn long_lines_are_cut_and_control_characters_stay_out_of_the_terminal() {
     let lines = format!("{SMALL}description: {}\nseed: \"\\e[31m{}\"\n", "x".repeat(500), "y".repeat(500));
@@ -622,6 +637,7 @@ fn long_lines_are_cut_and_control_characters_stay_out_of_the_terminal() {
     assert!(!error.contains('\u{1b}'), "{error}");
 }
 
+/// Fault (config): a path that is not there, or of another kind → refused with the nearest name in the folder
 #[test]
 fn files_that_are_missing() {
     let folder = tempfile::tempdir().unwrap();
@@ -691,6 +707,7 @@ fn the_shipped_configs_load() {
 }
 
 proptest! {
+    /// Fault (config): random texts → a config or an error, never a panic
     #[test]
     fn no_text_panics(text in "[a-z{}\\[\\]:,&*!|>'\"#\\-\\s\\\\0-9é]{0,80}") {
         let _ = understood(&text, &[]);

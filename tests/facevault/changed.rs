@@ -24,6 +24,7 @@ fn draw(workspace: &Workspace, person: &str, picture: usize, seed: usize) {
     fs::write(path, format!("P2 64 64 255\n{}", pixels.join(" "))).unwrap();
 }
 
+/// Fault (runs): pictures of a run were replaced, removed or added → it is not continued; an error names the faces that changed
 #[test]
 fn embed_run_reports_which_faces_changed_and_the_run_they_make() {
     let workspace = workspace();

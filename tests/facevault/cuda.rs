@@ -57,6 +57,8 @@ fn all_that_is_taken_is_given_back() {
     }
 }
 
+/// Fault (processes): a card runs out of memory, refuses a kernel, or fails a call → an error with the numbers or the
+/// log
 #[test]
 fn what_goes_wrong_on_a_card() {
     child("a_full_memory_is_told_with_its_numbers", &[("FAKE_CUDA_MEMORY", "1000000")], None);
@@ -70,6 +72,7 @@ fn what_goes_wrong_on_a_card() {
     );
 }
 
+/// Fault (processes): a driver that is missing, too old or broken → an error says why no card can be used, and what to install
 #[test]
 fn a_card_that_cannot_be_used_says_why() {
     let text = |settings: &[(&str, &str)]| {

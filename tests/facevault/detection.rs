@@ -45,6 +45,7 @@ fn unpack(lfw: &Path, people: usize, to: &Path) {
     }
 }
 
+/// Fault (pictures): a photo without a face → a failure with its reason
 #[test]
 fn a_photo_without_a_face_fails_with_the_reason_and_a_run_of_none_says_so() {
     let workspace = Workspace::new();

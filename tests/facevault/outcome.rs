@@ -53,6 +53,7 @@ fn faces_that_fail_are_said_with_reasons_also_to_the_quiet_and_in_json() {
     assert_eq!(complaint(&again), complaint(&stderr));
 }
 
+/// Fault (pictures): no picture of a dataset can be decoded → the run fails with the reasons
 #[test]
 fn a_run_without_one_embedding_has_failed() {
     let workspace = folders(0, 4, "expect: {eer: {max: 0.1}}");
@@ -126,6 +127,7 @@ fn lookup_says_which_neighbours_the_run_would_accept() {
     assert!(text.contains(", this run's threshold at FMR 1e-3; = has the same identity"), "{text}");
 }
 
+/// Fault (pictures): more pictures fail than `embed.max_failures` allows → the run stops and says why each failed
 #[test]
 fn more_failures_than_are_accepted_are_said_with_their_reasons() {
     let workspace = folders(2, 4, "");
@@ -236,6 +238,7 @@ fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
 }
 
+/// Fault (processes): nobody reads the progress any more → the work goes on without it
 #[test]
 fn progress_that_nobody_can_read_is_dropped_and_the_work_goes_on() {
     // The codes of the work itself: done, an expectation not met.
@@ -250,6 +253,7 @@ fn progress_that_nobody_can_read_is_dropped_and_the_work_goes_on() {
     }
 }
 
+/// Fault (disk): the disk that progress is redirected to is full → the work goes on
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_under_progress_changes_nothing() {
@@ -263,6 +267,7 @@ fn a_full_disk_under_progress_changes_nothing() {
     }
 }
 
+/// Fault (processes): the reader of a pipe leaves → the command ends quietly
 #[test]
 fn progress_and_result_in_one_pipe_whose_reader_leaves_end_quietly() {
     // As `facevault experiment config.yaml 2>&1 | head -2`.
@@ -311,6 +316,7 @@ fn check_says_what_a_key_that_was_left_out_means() {
     assert!(workspace.json(0, &["check", "config.yaml"])["config"]["embed"]["threads"].is_null());
 }
 
+/// Fault (processes): the reader of any command's output leaves → it is no error
 #[test]
 fn a_reader_that_left_is_no_error_of_any_command() {
     let workspace = Workspace::synthetic(3, 3, "");
@@ -331,6 +337,7 @@ fn a_reader_that_left_is_no_error_of_any_command() {
     }
 }
 
+/// Fault (disk): a result cannot be written to its redirection → an error and its exit code
 #[test]
 #[cfg(target_os = "linux")]
 fn a_result_that_cannot_be_written_is_an_error() {
@@ -396,6 +403,7 @@ fn a_run_is_named_by_its_config_though_others_begin_with_it() {
     }
 }
 
+/// Fault (config): the same mistake in different commands → the same exit code
 #[test]
 fn one_mistake_has_one_code_whichever_command_meets_it() {
     let workspace = Workspace::synthetic(2, 2, "");

@@ -27,6 +27,7 @@ fn folder(workspace: &Workspace, people: usize, side: u32) {
     }
 }
 
+/// Fault (tables): a row with an invalid box or path → one failure with its reason; the rest is embedded
 #[test]
 fn an_invalid_row_is_one_failure_also_after_an_interruption() {
     let workspace = Workspace::new();
@@ -71,6 +72,7 @@ fn an_invalid_row_is_one_failure_also_after_an_interruption() {
     assert_eq!((&done["embedded"], &done["failed"]), (&6.into(), &2.into()), "{done}");
 }
 
+/// Fault (tables): a pair list names pictures that are missing or failed → those pairs are left out and listed
 #[test]
 fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
     let workspace = Workspace::new();
@@ -128,6 +130,7 @@ fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
     assert!(!workspace.has_run());
 }
 
+/// Fault (tables): rows without boxes under a crop by box → reported, or refused for whole photos
 #[test]
 fn whole_pictures_under_a_crop_by_box_are_reported_and_whole_photos_refused() {
     let workspace = Workspace::new();

@@ -62,6 +62,8 @@ fn every_form_of_torch_save_gives_the_same_tensors() {
     }
 }
 
+/// Fault (weights): a pickle that would call a function, or is no state dict → refused by the name of what it holds;
+/// nothing is run
 #[test]
 fn anything_but_a_state_dict_is_refused_by_name() {
     insta::assert_snapshot!(refusal("module.pth"), @"cannot load module.pth: its pickle refers to `torch.nn.modules.linear.Linear` at byte 2, and loading that could run any code; save only the `state_dict()`, or convert the file to .safetensors on a machine where you trust it");
@@ -98,6 +100,7 @@ fn the_dict_that_contains_the_network_is_found_and_reported() {
     insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` in its clone");
 }
 
+/// Fault (weights): a checkpoint without its last byte → refused
 #[test]
 fn a_truncated_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,6 +118,7 @@ fn a_truncated_file_is_refused() {
     }
 }
 
+/// Fault (weights): a local file that differs from its pinned digest → refused with both digests
 #[test]
 fn a_local_file_must_match_its_pin() {
     let digest = load_fixture("zip.pth").unwrap().digest;
@@ -128,6 +132,7 @@ fn a_local_file_must_match_its_pin() {
     insta::assert_snapshot!(plain(load(&missing).unwrap_err()), @"the sha256 of FOLDER/w.pth is 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881, but a00d2f18ef07e2844a2e64d6dc23ed0245b22e0c9eb101f65aa093f5a5376b83 is pinned: it is damaged or a different file; replace it, or correct `weights.sha256`");
 }
 
+/// Fault (weights): a downloaded file that differs from its pinned digest → refused with both digests
 #[test]
 fn weights_from_the_hub_match_their_pin() {
     let bytes = fs::read(fixture("zip.pth")).unwrap();
@@ -207,6 +212,7 @@ fn embedded_weights_are_found() {
     assert!(weights::describe(&WeightsSource::Embedded { name: "demo".into() }).starts_with("`demo`, embedded, "));
 }
 
+/// Fault (weights): missing, extra or wrongly shaped parameters → refused with their names and shapes
 #[test]
 fn a_checkpoint_must_match_its_network() {
     let found = load_fixture("zip.pth").unwrap();
