@@ -3,7 +3,8 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io::{self, IsTerminal};
-use std::process::ExitCode;
+use std::panic;
+use std::process::{self, ExitCode};
 
 use clap::Parser;
 use facevault::cli::Cli;
@@ -12,6 +13,7 @@ use facevault::provenance::{self, Source};
 use facevault::{commands, terminal};
 
 fn main() -> ExitCode {
+    explain_missing_threads();
     provenance::set_source(Source {
         revision: env!("FACEVAULT_REVISION"),
         rustc: env!("FACEVAULT_RUSTC"),
@@ -33,6 +35,23 @@ fn main() -> ExitCode {
             ExitCode::from(error.kind().code())
         }
     }
+}
+
+/// Libraries panic where no thread can be started. That is a limit of the system and no defect, so it is said as an error.
+/// Nothing committed is lost: any end is one that a run resumes from.
+fn explain_missing_threads() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if ["spawn thread", "ThreadPoolBuildError"].iter().any(|part| text.contains(part)) {
+            terminal::say(
+                "error: the system allows no more threads; raise its limit on processes (`ulimit -u`, or the container's \
+                 limit), or stop other programs, then run the command again",
+            );
+            process::exit(ErrorKind::Failure.code().into());
+        }
+        usual(panic);
+    }));
 }
 
 /// Prints clap's answer, in colour if standard output is a terminal.
