@@ -11,7 +11,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use ureq::{Agent, Error, Proxy, ProxyProtocol};
 
 use super::HubError;
-use super::client::origin;
+use super::address::origin;
 use super::settings::Token;
 
 /// A proxy and the environment variable that sets it.
@@ -208,7 +208,7 @@ fn rewritten(head: &[u8], origin: &str, header: &str) -> Option<Vec<u8>> {
 }
 
 /// RFC 4648.
-fn base64(text: &str) -> String {
+pub(super) fn base64(text: &str) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for group in text.as_bytes().chunks(3) {

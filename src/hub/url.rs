@@ -18,19 +18,25 @@ use std::path::PathBuf;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 
+use super::address::{join, origin, without_query};
 use super::cache::{self, Blobs};
-use super::client::{MAX_HOPS, Request, header, join, origin};
+use super::client::{MAX_HOPS, Request, header, is_chunked};
+use super::content::Cancellable;
 use super::transfer::{Part, content_range};
 use super::{Hub, HubError, HubSettings, Service};
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
+use crate::text;
 
 /// Name of the blob that arrives, whose digest is not known before.
 const ARRIVING: &str = "download";
 
 /// Name of the reference to the last download.
 const LATEST: &str = "latest";
+
+/// Characters of a URL that are shown.
+const LONGEST: usize = 1000;
 
 /// A file at a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,12 +66,8 @@ impl UrlFile {
 /// The URL without its query, which may contain a key.
 impl fmt::Display for UrlFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(without_query(&self.url))
+        f.write_str(&text::quoted_to(without_query(&self.url), LONGEST))
     }
-}
-
-fn without_query(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or(url)
 }
 
 /// Why a URL is not requested.
@@ -130,7 +132,11 @@ impl Hub {
         let (response, url, from, size) = self.approach_url(file, blobs, cancel)?;
         let part = Part { name: file.name(), subject: file, path: &partial, from, size };
         self.transfer(response, &url, &part, progress, cancel)?;
-        let found = File::open(&partial).and_then(Digest::of_reader).map_err(FileError::new("read", &partial))?;
+        let found = File::open(&partial).and_then(|file| Digest::of_reader(Cancellable(file, cancel)));
+        if cancel.requested() {
+            return Err(HubError::Interrupted);
+        }
+        let found = found.map_err(FileError::new("read", &partial))?;
         if let Some(expected) = file.sha256.filter(|expected| *expected != found) {
             cache::remove(&partial)?;
             let subject = file.to_string();
@@ -211,16 +217,14 @@ impl Hub {
 
     /// Refuses a body whose end cannot be told from a broken connection, unless a digest will tell.
     fn require_end(&self, url: &str, file: &UrlFile, headers: &HeaderMap, length: Option<u64>) -> Result<(), HubError> {
-        let chunked = header(headers, "transfer-encoding").is_some_and(|coding| coding.contains("chunked"));
-        if length.is_some() || chunked || file.sha256.is_some() {
+        if length.is_some() || is_chunked(headers) || file.sha256.is_some() {
             return Ok(());
         }
         Err(self.unexpected_of_url(url, file, "no Content-Length header; for a server that sends none, set `sha256`"))
     }
 
     fn unexpected_of_url(&self, url: &str, file: &UrlFile, reason: &str) -> HubError {
-        let (subject, reason) = (file.to_string(), reason.to_owned());
-        HubError::Unexpected { subject, host: self.host(url), reason, service: Service::Url }
+        self.unexpected_of(url, file, reason, Service::Url)
     }
 
     /// The error for an unsuccessful status.

@@ -218,9 +218,9 @@ fn a_listing_continues_at_the_endpoint_only() {
 
     let leading_away = paged(format!("http://{}/other?cursor=two", elsewhere.address));
     let message = list(&leading_away).unwrap_err().replace(&elsewhere.address, "elsewhere");
-    insta::assert_snapshot!(message, @"unexpected response of mirror for the list of files of a/faces@c42f4c2: the list continues at http://elsewhere/other?cursor=two, which is not on http://mirror/hub; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message, @"unexpected response of mirror for the list of files of a/faces@c42f4c2: the list continues at http://elsewhere/other, which is not on http://mirror/hub; check HF_ENDPOINT and the proxy");
     // One that knows no cursors would be listed once and taken for whole.
     let beginning_again = paged(format!("{tree}?cursor=three"));
-    insta::assert_snapshot!(list(&beginning_again).unwrap_err(), @"unexpected response of mirror for a/faces@c42f4c2: the list does not end; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(list(&beginning_again).unwrap_err(), @"unexpected response of mirror for the list of files of a/faces@c42f4c2: the list does not end: its page 2 repeats an earlier one; check HF_ENDPOINT and the proxy");
     assert_eq!(elsewhere.log(), [""; 0]);
 }

@@ -1,0 +1,107 @@
+//! Input in messages. A name, a key or a value that somebody else wrote may hold megabytes, or characters that drive a
+//! terminal: what is quoted is cut, and what cannot be seen is shown as an escape.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Characters of a quoted text that are shown.
+pub const QUOTED: usize = 200;
+
+/// Bytes of a whole message that are shown; some errors list hundreds of lines.
+pub const MESSAGE: usize = 64 << 10;
+
+/// Whether a character moves the cursor, changes the state of a terminal, or reorders the text around it: C0, DEL, C1, the
+/// marks of bidirectional text, and the line breaks of Unicode.
+#[must_use]
+pub fn drives_a_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A text to quote within a line: its first [`QUOTED`] characters on one line, with its length if that is not all.
+#[must_use]
+pub fn quoted(text: &str) -> Cow<'_, str> {
+    quoted_to(text, QUOTED)
+}
+
+/// [`quoted`] with another number of characters.
+#[must_use]
+pub fn quoted_to(text: &str, most: usize) -> Cow<'_, str> {
+    let Some((end, _)) = text.char_indices().nth(most) else { return escaped(text, |_| false) };
+    // Counting the characters of a huge text would take as long as printing it.
+    Cow::Owned(format!("{}… ({} bytes)", escaped(&text[..end], |_| false), text.len()))
+}
+
+/// A message for a terminal or a file: lines and tabs stay, and of more than [`MESSAGE`] bytes the middle is left out, since
+/// the remedy is at the end.
+#[must_use]
+pub fn message(text: &str) -> Cow<'_, str> {
+    let seen = |text| escaped(text, |c| matches!(c, '\n' | '\t'));
+    if text.len() <= MESSAGE {
+        return seen(text);
+    }
+    let head = text.floor_char_boundary(MESSAGE / 4 * 3);
+    let tail = text.ceil_char_boundary(text.len() - MESSAGE / 4);
+    let (first, last) = (seen(&text[..head]), seen(&text[tail..]));
+    Cow::Owned(format!("{first}… ({} bytes are left out) …{last}", tail - head))
+}
+
+/// A result for a terminal or a file, whole: lines and tabs stay.
+#[must_use]
+pub fn whole(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// Escapes what drives a terminal, except what is `kept`, as JSON does: it stays valid JSON with the same meaning.
+fn escaped(text: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let hidden = |c: char| drives_a_terminal(c) && !kept(c);
+    if !text.contains(&hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' if hidden(c) => out.push_str("\\n"),
+            '\t' if hidden(c) => out.push_str("\\t"),
+            '\r' if hidden(c) => out.push_str("\\r"),
+            _ if hidden(c) => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            _ => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fault (texts): a quoted name with terminal escapes, line breaks or bidirectional overrides → shown as escapes, on one line
+    #[test]
+    fn what_drives_a_terminal_is_shown_as_an_escape() {
+        assert_eq!(quoted("plain é 面 👩‍🚀"), "plain é 面 👩‍🚀");
+        assert_eq!(quoted("a\x1b[2J\nb\t\r\0"), "a\\u001b[2J\\nb\\t\\r\\u0000");
+        assert_eq!(quoted("\u{7f}\u{9b}31m\u{202e}x\u{2066}\u{2028}"), "\\u007f\\u009b31m\\u202ex\\u2066\\u2028");
+        assert_eq!(message("error: x\n  | \x1b]0;t\x07\tend\r\n"), "error: x\n  | \\u001b]0;t\\u0007\tend\\r\n");
+    }
+
+    /// Fault (texts): a quoted name of 100 MB → cut, with its length
+    #[test]
+    fn a_long_text_is_cut() {
+        assert_eq!(quoted(&"é".repeat(QUOTED)), "é".repeat(QUOTED));
+        assert_eq!(quoted(&"é".repeat(QUOTED + 1)), format!("{}… (402 bytes)", "é".repeat(QUOTED)));
+        assert_eq!(quoted_to("\x1b\x1b\x1b", 2), "\\u001b\\u001b… (3 bytes)");
+        let long = format!("error: {}; do this", "é\x1b".repeat(1 << 20));
+        let cut = message(&long);
+        assert!(cut.len() < 4 * MESSAGE && cut.starts_with("error: é\\u001b") && cut.ends_with("; do this"));
+        assert!(cut.contains(" bytes are left out) …"));
+    }
+
+    #[test]
+    fn json_stays_json_of_the_same_meaning() {
+        let value = serde_json::json!({"a\u{9b}": "b\u{202e}\u{7f}\x1b\n\"\\"});
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let shown = whole(&text);
+        assert!(!shown.contains(|c: char| drives_a_terminal(c) && c != '\n'), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
+}
