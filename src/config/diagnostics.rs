@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::place::Place;
+use crate::text;
 
 /// Characters of a line that are shown; longer lines are cut around the caret.
 const SHOWN: usize = 120;
@@ -152,7 +153,8 @@ impl Diagnostic {
 impl Snippet {
     fn new(line: Option<usize>, text: &str, column: usize, width: usize) -> Self {
         // One character, one cell: a tab or a control character would move the caret, or the terminal.
-        let characters: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let seen = |c| if text::drives_a_terminal(c) { ' ' } else { c };
+        let characters: Vec<char> = text::masked(text).chars().map(seen).collect();
         let column = column.min(characters.len());
         let start = if characters.len() <= SHOWN { 0 } else { column.saturating_sub(SHOWN / 2) };
         let end = characters.len().min(start + SHOWN);
@@ -172,7 +174,7 @@ impl Snippet {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clean = |text: &str| text.replace(|c: char| c.is_control() && c != '\n', " ");
+        let clean = |text: &str| text::masked(text).replace(|c: char| text::drives_a_terminal(c) && c != '\n', " ");
         let number = self.snippet.as_ref().and_then(|snippet| snippet.line).map_or_else(String::new, |n| n.to_string());
         let margin = number.len().max(1);
         write!(f, "error: {}", clean(&self.rule))?;
@@ -192,6 +194,8 @@ impl fmt::Display for Diagnostic {
 
 /// A text of a person, short enough for a sentence.
 pub(super) fn quoted(text: &str) -> String {
+    // Before it is cut: what is left of a password would not look like one.
+    let text = &*text::masked(text);
     if text.chars().count() > 60 {
         format!("`{}…`", text.chars().take(57).collect::<String>())
     } else {

@@ -66,7 +66,7 @@ impl RunContext<'_> {
         result.shared = shared;
         result.command = command(&ConfigOrigin {
             path: super::absolute(config_path),
-            overrides: loaded.overrides.clone(),
+            overrides: loaded.kept_overrides(),
             working_directory: std::env::current_dir().unwrap_or_default(),
         })
         .replacen("experiment", "ablate", 1);

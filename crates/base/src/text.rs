@@ -32,11 +32,14 @@ pub fn quoted_to(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}… ({} bytes)", escaped(&text[..end], |_| false), text.len()))
 }
 
-/// A message for a terminal or a file: lines and tabs stay, and of more than [`MESSAGE`] bytes the middle is left out, since
-/// the remedy is at the end.
+/// A message for a terminal: lines and tabs stay, the secrets of URLs are covered, and of more than [`MESSAGE`] bytes the
+/// middle is left out, since the remedy is at the end.
 #[must_use]
 pub fn message(text: &str) -> Cow<'_, str> {
-    let seen = |text| escaped(text, |c| matches!(c, '\n' | '\t'));
+    let seen = |text| match masked(text) {
+        Cow::Borrowed(text) => whole(text),
+        Cow::Owned(text) => Cow::Owned(whole(&text).into_owned()),
+    };
     if text.len() <= MESSAGE {
         return seen(text);
     }
@@ -50,6 +53,33 @@ pub fn message(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn whole(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// A text in which the secrets of URLs are covered by as many `*`: a user name and password, and queries, which hold keys
+/// and signatures. What follows a URL stays in its place.
+#[must_use]
+pub fn masked(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut done = 0;
+    while let Some(start) = text[done..].find("://").map(|at| done + at + 3) {
+        let ends = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '|' | '}' | '…');
+        let end = text[start..].find(ends).map_or(text.len(), |at| start + at);
+        // Punctuation after a URL belongs to the sentence, or to the list that it is in.
+        let url = text[start..end].trim_end_matches([',', ';', ':', '.', ')', ']']);
+        let place = &url[..url.find(['/', '?', '#']).unwrap_or(url.len())];
+        let credentials = place.rfind('@').unwrap_or(0);
+        let query = url.find('?').map_or(url.len(), |at| at + 1);
+        out.push_str(&text[done..start]);
+        for (at, c) in url.char_indices() {
+            out.push(if at < credentials || at >= query { '*' } else { c });
+        }
+        done = start + url.len();
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[done..]);
+    if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) }
 }
 
 /// Escapes what drives a terminal, except what is `kept`, as JSON does: it stays valid JSON with the same meaning.
@@ -94,6 +124,22 @@ mod tests {
         let cut = message(&long);
         assert!(cut.len() < 4 * MESSAGE && cut.starts_with("error: é\\u001b") && cut.ends_with("; do this"));
         assert!(cut.contains(" bytes are left out) …"));
+    }
+
+    /// Fault (texts): a message or a config that contains a URL with a password or a signed query → both are covered
+    #[test]
+    fn the_secrets_of_urls_are_covered() {
+        for (text, expected) in [
+            ("no url: a//b?c=d", "no url: a//b?c=d"),
+            ("https://hub/a?", "https://hub/a?"),
+            ("see https://me:secret@hub:80/a, or b", "see https://*********@hub:80/a, or b"),
+            ("{url: https://hub/w.pt?key=s,3, sha: x}", "{url: https://hub/w.pt?*******, sha: x}"),
+            ("url=\"http://h/w?a=b@c\" http://h2/?x", "url=\"http://h/w?*****\" http://h2/?*"),
+            ("(https://h/a?b=1).", "(https://h/a?***)."),
+            ("https://h/a@b https://é@h?é", "https://h/a@b https://*@h?*"),
+        ] {
+            assert_eq!(masked(text), expected, "{text}");
+        }
     }
 
     #[test]
