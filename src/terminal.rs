@@ -16,7 +16,7 @@ pub fn say(line: &str) {
 
 /// Writes a text of the command line's parser to standard error, as `styled` if that is a terminal.
 pub fn say_styled(plain: &str, styled: &str) {
-    if may_style(plain, io::stderr().is_terminal()) {
+    if io::stderr().is_terminal() && only_colours(styled) {
         let _ = io::stderr().lock().write_all(styled.as_bytes());
     } else {
         say(plain.trim_end());
@@ -28,16 +28,22 @@ pub fn say_styled(plain: &str, styled: &str) {
 /// # Errors
 /// Those of [`print`].
 pub fn print_styled(plain: &str, styled: &str) -> io::Result<()> {
-    if may_style(plain, io::stdout().is_terminal()) {
+    if io::stdout().is_terminal() && only_colours(styled) {
         unless_closed(write_raw(&mut io::stdout().lock(), styled))
     } else {
         print(plain)
     }
 }
 
-/// Colours are sequences of control characters: a text that has some of its own is written without.
-fn may_style(plain: &str, terminal: bool) -> bool {
-    terminal && text::message(plain) == plain
+/// Whether a text drives the terminal by nothing but colours: what it quotes may have sequences of its own.
+fn only_colours(styled: &str) -> bool {
+    let mut pieces = styled.split("\x1b[");
+    let first = pieces.next().unwrap_or_default();
+    let after_colour = |piece: &str| {
+        let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        rest.strip_prefix('m').is_some_and(|rest| text::whole(rest) == rest)
+    };
+    text::whole(first) == first && pieces.all(after_colour)
 }
 
 /// Width of lines on standard output that is not a terminal.
@@ -106,7 +112,9 @@ mod tests {
         let mut out = Vec::new();
         write_to(&mut out, "{\n\t\"a\": \"\u{9b}31m\u{202e}\x1b[2J\"}").unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "{\n\t\"a\": \"\\u009b31m\\u202e\\u001b[2J\"}\n");
-        assert!(may_style("usage: é\n", true) && !may_style("usage", false));
-        assert!(!may_style("unexpected argument '\x1b[2J'", true), "its own escapes would pass with our colours");
+        assert!(only_colours("\x1b[1m\x1b[38;5;9merror:\x1b[0m é\n\tb"));
+        for quoted in ["\x1b[2J", "\x1b]0;t\x07", "\r", "\u{9b}31m", "\x1b[1mx\x1b"] {
+            assert!(!only_colours(&format!("\x1b[1merror:\x1b[0m '{quoted}'")), "{quoted:?} would pass with our colours");
+        }
     }
 }

@@ -225,6 +225,12 @@ pub enum HubError {
          HF_HUB_CACHE to a cache that contains it", folder.display()
     )]
     NotCached { subject: String, folder: PathBuf },
+    /// A URL without its query, as a run keeps it.
+    #[error(
+        "{subject} is not in the cache, and the run's copy of the config does not have the query of its URL, which may \
+         hold a key; start from a config with the whole URL"
+    )]
+    Covered { subject: String },
     /// A read-only cache.
     #[error(
         "cannot store {subject} in the cache {}: {source}; set HF_HUB_CACHE to a writable folder", folder.display()

@@ -7,6 +7,7 @@
 //!                                        blobs/download.incomplete   while it arrives
 //!                                        blobs/download.etag         the entity tag of what arrives
 //!                                        refs/latest                 the sha256 of the last download
+//!                                        refs/covered                the digest of the URL as runs keep it, if it has a query
 //! ```
 //!
 //! No token is sent, and no URL that a server redirects to is shown or stored.
@@ -35,6 +36,9 @@ const ARRIVING: &str = "download";
 /// Name of the reference to the last download.
 const LATEST: &str = "latest";
 
+/// Name of the reference to the URL as runs keep it.
+const COVERED: &str = "covered";
+
 /// Characters of a URL that are shown.
 const LONGEST: usize = 1000;
 
@@ -58,8 +62,35 @@ impl UrlFile {
     fn blobs<'a>(&'a self, settings: &'a HubSettings) -> Blobs<'a> {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
         let name: String = self.name().chars().map(plain).take(64).collect();
-        let folder = format!("urls--{name}--{}", Digest::of(self.url.as_bytes()).short(32));
+        let start = format!("urls--{name}--");
+        let folder = self.kept_as(settings, &start);
+        let folder = folder.unwrap_or_else(|| format!("{start}{}", Digest::of(self.url.as_bytes()).short(32)));
         Blobs::new(settings, folder, self)
+    }
+
+    /// Whether the query is covered: the URL is that of a run's copy of a config.
+    fn is_covered(&self) -> bool {
+        let query = self.url.split_once('?').map_or("", |(_, query)| query);
+        !query.is_empty() && query.bytes().all(|byte| byte == b'*')
+    }
+
+    /// The digest of the URL as runs keep it.
+    fn covered(&self) -> String {
+        Digest::of(text::masked(&self.url).as_bytes()).to_string()
+    }
+
+    /// For a covered URL, the folder of the only one that is kept like this.
+    fn kept_as(&self, settings: &HubSettings, start: &str) -> Option<String> {
+        if !self.is_covered() {
+            return None;
+        }
+        let names = fs::read_dir(&settings.cache).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let is_it = |name: &String| {
+            let covered = Blobs::new(settings, name.clone(), self).reference(COVERED);
+            name.starts_with(start) && fs::read_to_string(covered).is_ok_and(|text| text == self.covered())
+        };
+        let mut fitting = names.filter(is_it);
+        fitting.next().filter(|_| fitting.next().is_none())
     }
 }
 
@@ -112,6 +143,9 @@ impl Hub {
             let folder = self.settings.cache.clone();
             return Err(HubError::NotCached { subject: file.to_string(), folder });
         }
+        if file.is_covered() {
+            return Err(HubError::Covered { subject: file.to_string() });
+        }
         let blobs = file.blobs(&self.settings);
         let _lock = blobs.lock(ARRIVING, progress, cancel)?;
         // Another process may have downloaded it in the meantime.
@@ -149,6 +183,9 @@ impl Hub {
         let blob = blobs.blob(&found.to_string());
         blobs.keep(&partial, &blob)?;
         blobs.store_reference(LATEST, &found.to_string())?;
+        if file.url.contains('?') {
+            blobs.store_reference(COVERED, &file.covered())?;
+        }
         Ok(blob)
     }
 
