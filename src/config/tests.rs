@@ -503,6 +503,7 @@ fn names_that_do_not_exist() {
     assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @"config.yaml:3:35 `vggface2`: `weights.name` must be `demo`, got `vggface2`");
 }
 
+/// Fault (config): a branch instead of a commit, or a digest of another form → refused
 #[test]
 fn references_that_are_not_pinned() {
     let weights = |revision: &str, sha256: &str| {
@@ -521,6 +522,7 @@ fn references_that_are_not_pinned() {
     assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @"config.yaml:3:31 `model.onnx`: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `model.onnx`");
 }
 
+/// Fault (config): a URL of weights with a password, without encryption or of another form → refused; the password is not shown
 #[test]
 fn urls_of_weights() {
     let url = |url: &str| refused_instead("weights", &format!("{{source: url, url: \"{url}\"}}"));
@@ -614,12 +616,18 @@ fn an_alias_bomb_is_refused_at_once() {
     refused_with(&format!("embed: {}{}", "[".repeat(5000), "]".repeat(5000)));
 }
 
+/// Fault (config): long lines with control characters in a config → cut and escaped, the caret in its place
 #[test]
 fn long_lines_are_cut_and_control_characters_stay_out_of_the_terminal() {
     let lines = format!("{SMALL}description: {}\nseed: \"\\e[31m{}\"\n", "x".repeat(500), "y".repeat(500));
     let error = understood(&lines, &[]).unwrap_err().to_string();
     assert!(error.lines().all(|line| line.chars().count() < 200), "{error}");
     assert!(!error.contains('\u{1b}'), "{error}");
+    let error = understood(&format!("{SMALL}seed: \"a\u{202e}\u{9b}\"\n"), &[]).unwrap_err().to_string();
+    let lines: Vec<_> = error.lines().filter_map(|line| line.split_once("| ")).map(|(_, shown)| shown).collect();
+    let (shown, caret) = (lines[0], lines[1]);
+    assert_eq!(&shown[caret.find('^').unwrap()..], "\"a\\u202e\\u009b\"", "{error}");
+    assert_eq!(caret.trim_start().len(), "\"a\\u202e\\u009b\"".len(), "{error}");
 }
 
 #[test]

@@ -302,6 +302,7 @@ fn check(path: &Path, file: &HubFile, announced: Option<Content>, cancel: &Cance
 mod tests {
     use super::*;
 
+    /// Fault (hub): an entity tag that leads out of the cache → not used as a name
     #[test]
     fn tags_are_valid_file_names() {
         assert_eq!(tag("\"abc\"").as_deref(), Some("abc"));

@@ -110,6 +110,7 @@ mod tests {
         assert_eq!(cache(&[("HF_HOME", "/f"), ("HF_HUB_CACHE", "/c")]), "/c");
     }
 
+    /// Fault (hub): the settings printed for debugging → neither token nor password is in them
     #[test]
     fn the_token_comes_from_the_environment_or_the_file_and_is_never_printed() {
         let home = tempfile::tempdir().unwrap();
