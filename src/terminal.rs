@@ -114,7 +114,10 @@ mod tests {
         assert_eq!(String::from_utf8(out).unwrap(), "{\n\t\"a\": \"\\u009b31m\\u202e\\u001b[2J\"}\n");
         assert!(only_colours("\x1b[1m\x1b[38;5;9merror:\x1b[0m é\n\tb"));
         for quoted in ["\x1b[2J", "\x1b]0;t\x07", "\r", "\u{9b}31m", "\x1b[1mx\x1b"] {
-            assert!(!only_colours(&format!("\x1b[1merror:\x1b[0m '{quoted}'")), "{quoted:?} would pass with our colours");
+            assert!(
+                !only_colours(&format!("\x1b[1merror:\x1b[0m '{quoted}'")),
+                "{quoted:?} would pass with our colours"
+            );
         }
     }
 }

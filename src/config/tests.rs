@@ -626,8 +626,8 @@ fn long_lines_are_cut_and_control_characters_stay_out_of_the_terminal() {
     let error = understood(&format!("{SMALL}seed: \"a\u{202e}\u{9b}\"\n"), &[]).unwrap_err().to_string();
     let lines: Vec<_> = error.lines().filter_map(|line| line.split_once("| ")).map(|(_, shown)| shown).collect();
     let (shown, caret) = (lines[0], lines[1]);
-    assert_eq!(&shown[caret.find('^').unwrap()..], "\"a\\u202e\\u009b\"", "{error}");
-    assert_eq!(caret.trim_start().len(), "\"a\\u202e\\u009b\"".len(), "{error}");
+    assert_eq!(shown, "seed: \"a\\u202e\\u009b\"", "{error}");
+    assert_eq!(caret, "              ^^^^^^", "below the one that YAML refuses: {error}");
 }
 
 #[test]

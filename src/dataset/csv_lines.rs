@@ -15,7 +15,11 @@ use crate::text;
 const LONGEST_VALUE: usize = 1 << 20;
 
 fn too_long(column: &str, value: &str, most: usize) -> CsvProblem {
-    CsvProblem::TooLong { column: text::quoted(column).into_owned(), value: text::quoted_to(value, 40).into_owned(), most }
+    CsvProblem::TooLong {
+        column: text::quoted(column).into_owned(),
+        value: text::quoted_to(value, 40).into_owned(),
+        most,
+    }
 }
 
 /// A value as an error keeps it; it is shown shorter still.

@@ -110,16 +110,9 @@ fn decoded(text: &str) -> String {
     let hex = |at: usize| u8::from_str_radix(text.get(at + 1..at + 3)?, 16).ok();
     let (mut out, mut at) = (Vec::new(), 0);
     while let Some(&byte) = text.as_bytes().get(at) {
-        match hex(at).filter(|_| byte == b'%') {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
-        }
+        let escaped = hex(at).filter(|_| byte == b'%');
+        out.push(escaped.unwrap_or(byte));
+        at += if escaped.is_some() { 3 } else { 1 };
     }
     String::from_utf8_lossy(&out).into_owned()
 }

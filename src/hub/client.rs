@@ -78,6 +78,10 @@ pub(super) fn authorization(settings: &HubSettings) -> Option<Token> {
     basic.or_else(|| settings.token.as_ref().map(|Token(token)| Token(format!("Bearer {token}"))))
 }
 
+fn is_http(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
+}
+
 /// A GET.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
@@ -147,7 +151,7 @@ impl Hub {
             let response = self.get(Request::of_hub(&url, 0), subject, cancel)?;
             let (status, headers) = (response.status(), response.headers().clone());
             if let Some(location) = header(&headers, "location").filter(|_| status.is_redirection()) {
-                url = join(&url, location);
+                url = self.redirected(&url, location, &what)?;
                 continue;
             }
             if !status.is_success() {
@@ -159,6 +163,18 @@ impl Hub {
             return Ok((url, headers, body));
         }
         Err(self.unexpected(&url, &what, "too many redirects"))
+    }
+
+    /// Where a redirect of the Hub leads.
+    pub(super) fn redirected(
+        &self,
+        url: &str,
+        location: &str,
+        subject: &impl fmt::Display,
+    ) -> Result<String, HubError> {
+        let next = join(url, location);
+        let elsewhere = || self.unexpected(url, subject, "it leads to a URL that is neither http nor https");
+        if is_http(&next) { Ok(next) } else { Err(elsewhere()) }
     }
 
     /// The bytes of an answer of the API.
@@ -249,8 +265,8 @@ impl Hub {
         subject: &dyn fmt::Display,
         cancel: &Cancel,
     ) -> Result<Response<Body>, HubError> {
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(self.unexpected_of(url, subject, "it leads to a URL that is neither http nor https", service));
+        if !is_http(url) {
+            return Err(self.unexpected_of(url, subject, "its URL begins with neither http:// nor https://", service));
         }
         self.pause.wait(cancel)?;
         // Digests cover the bytes of the file, so compression is not allowed.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
-use super::address::{escape, join};
+use super::address::escape;
 use super::cache::{self, CacheEntry};
 use super::client::{MAX_HOPS, Request, header, is_chunked};
 use super::content::{Cancellable, Content};
@@ -217,7 +217,7 @@ impl Hub {
                 let Some(location) = header(headers, "location") else {
                     return Err(self.refusal(&url, status, headers, file));
                 };
-                url = join(&url, location);
+                url = self.redirected(&url, location, file)?;
                 continue;
             }
             match status.as_u16() {

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
-use super::cache::CacheEntry;
 use super::address::escape;
+use super::cache::CacheEntry;
 use super::{Hub, HubError, HubFile, RepoKind, is_commit, is_whole_commit};
 use crate::progress::{Cancel, Progress};
 

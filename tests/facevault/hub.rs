@@ -210,7 +210,7 @@ fn failure_404() {
     insta::assert_snapshot!(failure(&hub, &client, &file("w.safetensors")), @"`w.safetensors` of py-feat/facenet@c42f4c2 does not exist (404); http://hub/py-feat/facenet/tree/c42f4c2771b043bb5c461093664d016ff4298224 lists the files");
 }
 
-/// Fault (hub): a refused connection, or an unknown host → an error that names the host and HF_ENDPOINT
+/// Fault (hub): a refused connection, or an unknown host → an error that names the host and `HF_ENDPOINT`
 #[test]
 fn failure_no_network() {
     let hub = hub();
@@ -223,7 +223,7 @@ fn failure_no_network() {
     assert!(message.starts_with("cannot reach hub.invalid for `w.bin` of"), "{message}");
 }
 
-/// Fault (hub): HF_HUB_OFFLINE without a cached file or list → an error without a request
+/// Fault (hub): `HF_HUB_OFFLINE` without a cached file or list → an error without a request
 #[test]
 fn failure_offline() {
     let hub = hub();
@@ -271,7 +271,7 @@ fn failure_wrong_size() {
     assert_eq!(hub.cached(), [""; 0]);
 }
 
-/// Fault (disk): a full disk while a file of the Hub arrives → an error that names the folder and HF_HUB_CACHE
+/// Fault (disk): a full disk while a file of the Hub arrives → an error that names the folder and `HF_HUB_CACHE`
 #[test]
 #[cfg(target_os = "linux")]
 fn failure_full_disk() {

@@ -11,6 +11,7 @@ use facevault::weights::{self, WeightsSource};
 
 use crate::support::fake_hub::{COMMIT, FakeHub};
 use crate::support::network::raw;
+use crate::support::workspace::Workspace;
 
 const REPO: &str = "a/faces";
 
@@ -104,9 +105,8 @@ fn a_body_without_an_end_ends_at_a_limit() {
 /// Fault (hub): a body of no length whose end nothing would tell → refused before a byte is kept
 #[test]
 fn a_body_whose_end_nothing_tells_is_refused() {
-    let (address, _) = raw(|_, stream| {
-        stream.write_all(b"HTTP/1.1 200 ok\r\nETag: \"x\"\r\nConnection: close\r\n\r\nhalf of")
-    });
+    let (address, _) =
+        raw(|_, stream| stream.write_all(b"HTTP/1.1 200 ok\r\nETag: \"x\"\r\nConnection: close\r\n\r\nhalf of"));
     let cache = FakeHub::new();
     let message = client(&address, &cache, low()).download(&file(), &Silent, &Cancel::default()).unwrap_err();
     insta::assert_snapshot!(message.to_string().replace(&address, "server"), @"unexpected response of server for `w.bin` of a/faces@c42f4c2: no Content-Length header; for a mirror that sends none, set `sha256`; check HF_ENDPOINT and the proxy");
@@ -146,11 +146,7 @@ fn a_page_is_bounded() {
 fn page(stream: &mut TcpStream, files: impl Iterator<Item = String>, next: &str) -> std::io::Result<()> {
     let entries: Vec<_> = files.map(|name| format!(r#"{{"type":"file","path":"{name}","size":1}}"#)).collect();
     let body = format!("[{}]", entries.join(","));
-    write!(
-        stream,
-        "HTTP/1.1 200 ok\r\nLink: <{next}>; rel=\"next\"\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
+    write!(stream, "HTTP/1.1 200 ok\r\nLink: <{next}>; rel=\"next\"\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 fn cursor(path: &str) -> usize {
@@ -206,7 +202,10 @@ fn a_drip_is_given_up() {
     );
     for (message, requests) in ended {
         assert!(message.contains(" too slowly: "), "{message}");
-        assert!(message.contains(" of 3000 bytes arrived, fewer than 500 a second over the last 0.3 s; try again"), "{message}");
+        assert!(
+            message.contains(" of 3000 bytes arrived, fewer than 500 a second over the last 0.3 s; try again"),
+            "{message}"
+        );
         // A server that ignores ranges is asked for the rest and then for the whole.
         assert!((2..=3).contains(&requests), "{requests} {message}");
     }
@@ -221,8 +220,7 @@ fn a_total_time_ends_what_is_fast_enough() {
         pour(stream, &[b'['; 50], Duration::from_millis(10))
     };
     let time = Duration::from_millis(500);
-    let limits =
-        Limits { answer_bytes: 1 << 20, answer_time: time, transfer_time: time, list_time: time * 9, ..low() };
+    let limits = Limits { answer_bytes: 1 << 20, answer_time: time, transfer_time: time, list_time: time * 9, ..low() };
     for (message, _) in ends(serve, limits) {
         assert!(message.contains(" bytes arrived, and it is not complete after 0.5 s; try again later"), "{message}");
     }
@@ -276,8 +274,7 @@ fn headers_without_an_end_are_refused() {
 #[test]
 fn redirects_end() {
     let round: Serve = |_, stream| stream.write_all(b"HTTP/1.1 302 x\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n");
-    let on: Serve =
-        |path, stream| write!(stream, "HTTP/1.1 302 x\r\nLocation: {path}x\r\nContent-Length: 0\r\n\r\n");
+    let on: Serve = |path, stream| write!(stream, "HTTP/1.1 302 x\r\nLocation: {path}x\r\nContent-Length: 0\r\n\r\n");
     for serve in [round, on] {
         for (message, requests) in ends(serve, low()) {
             assert!(message.contains(": too many redirects; "), "{message}");
@@ -287,7 +284,7 @@ fn redirects_end() {
     let away: Serve =
         |_, stream| stream.write_all(b"HTTP/1.1 302 x\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n");
     for (message, requests) in ends(away, low()) {
-        assert!(message.contains("it leads to a URL that is neither http"), "{message}");
+        assert!(message.contains("neither http"), "{message}");
         assert_eq!(requests, 1);
     }
 }
@@ -356,8 +353,8 @@ fn cancelling_ends_every_wait() {
         let cache = FakeHub::new();
         let patient = HubSettings {
             endpoint: format!("http://{address}"),
-            read_timeout: Duration::from_secs(60),
-            backoff: Duration::from_secs(60),
+            read_timeout: Duration::from_mins(1),
+            backoff: Duration::from_mins(1),
             ..cache.settings()
         };
         let (client, cancel) = (Hub::new(patient), Cancel::default());
@@ -379,4 +376,25 @@ fn cancelling_ends_every_wait() {
 fn silent_for_ten_seconds(stream: &mut TcpStream) -> std::io::Result<()> {
     std::thread::sleep(Duration::from_secs(10));
     stream.flush()
+}
+
+/// Fault (processes): Ctrl-C while the server of the weights is silent → the command ends within 100 ms, with exit code 130
+#[test]
+#[cfg(unix)]
+fn a_command_that_waits_for_a_server_ends_at_once() {
+    let (address, requests) = raw(|_, stream| silent_for_ten_seconds(stream));
+    let workspace = Workspace::synthetic(2, 2, "");
+    let weights = format!("weights={{source: hub, repo: a/b, revision: {COMMIT}, file: w.pth}}");
+    let mut command = workspace.command(&["fetch", "config.yaml", "--set", &weights]);
+    command.env("HF_ENDPOINT", format!("http://{address}")).env_remove("HF_HUB_OFFLINE");
+    let mut child = command.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    while requests.log().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let start = Instant::now();
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let status = child.wait().unwrap();
+    // With the start of `kill`, on a machine with other work.
+    assert!(start.elapsed() < Duration::from_millis(300), "{:?}", start.elapsed());
+    assert_eq!(status.code(), Some(130));
 }

@@ -69,7 +69,7 @@ fn the_listing_takes_precedence_over_a_mirrors_tags() {
     ];
     for tag in tags {
         let cache = FakeHub::new();
-        let mirror = mirror(b"a note", b"a note", &[tag.clone()]);
+        let mirror = mirror(b"a note", b"a note", std::slice::from_ref(&tag));
         let client = client(&mirror, &cache);
         let file = listed(&client).unwrap();
         for _ in 0..2 {
@@ -128,9 +128,13 @@ fn an_answer_about_another_commit_is_refused() {
     assert!(found(OTHER, &COMMIT[..7]).is_err());
     assert!(found("main", COMMIT).is_err());
     // Abbreviated, in upper case, not sent; and a branch may be at any commit.
-    for (commit, revision) in
-        [(&COMMIT[..7], COMMIT), (&COMMIT.to_uppercase(), COMMIT), (COMMIT, &COMMIT[..7]), ("", COMMIT), (OTHER, "main")]
-    {
+    for (commit, revision) in [
+        (&COMMIT[..7], COMMIT),
+        (&COMMIT.to_uppercase(), COMMIT),
+        (COMMIT, &COMMIT[..7]),
+        ("", COMMIT),
+        (OTHER, "main"),
+    ] {
         assert_eq!(found(commit, revision).unwrap(), b"a note", "{commit} {revision}");
     }
 

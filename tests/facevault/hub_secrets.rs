@@ -90,7 +90,8 @@ fn a_key_in_the_query_of_a_url_is_used_and_kept_nowhere() {
     let set = format!("weights={weights}");
     for (text, more) in [(&by_config, &[][..]), (&text, &["--set", &set])] {
         fs::write(&config, text).unwrap();
-        for verb in [&["check", "config.yaml", "--json"][..], &["fetch", "config.yaml"], &["experiment", "config.yaml"]] {
+        for verb in [&["check", "config.yaml", "--json"][..], &["fetch", "config.yaml"], &["experiment", "config.yaml"]]
+        {
             let mut command = workspace.command(&[verb, more].concat());
             let output = command.env_remove("HF_HUB_OFFLINE").output().unwrap();
             let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

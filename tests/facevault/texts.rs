@@ -38,7 +38,8 @@ fn the_keys_of_a_checkpoint_are_quoted_safely() {
 #[test]
 fn an_argument_is_quoted_safely() {
     let workspace = Workspace::empty();
-    for arguments in [&[HOSTILE][..], &["verify", HOSTILE], &["check", HOSTILE], &["runs", "--set", HOSTILE]] {
+    for arguments in [&[HOSTILE][..], &["verify", HOSTILE], &["check", HOSTILE], &["runs", "--json", HOSTILE, HOSTILE]]
+    {
         let (out, said) = workspace.run(2, arguments);
         harmless(&out, 0);
         harmless(&said, 2_000);
@@ -69,7 +70,8 @@ fn table(lines: &str) -> Workspace {
     let workspace = Workspace::new();
     fs::create_dir_all(workspace.path("faces")).unwrap();
     for name in ["a.ppm", "b.ppm"] {
-        fs::write(workspace.path("faces").join(name), [&b"P6\n96 96\n255\n"[..], &[90; 96 * 96 * 3]].concat()).unwrap();
+        fs::write(workspace.path("faces").join(name), [&b"P6\n96 96\n255\n"[..], &vec![90; 96 * 96 * 3]].concat())
+            .unwrap();
     }
     fs::write(workspace.path("faces/face_metadata.csv"), lines).unwrap();
     workspace.config("dataset: {source: phase1, csv: faces/face_metadata.csv, image: crop}");
@@ -92,7 +94,8 @@ fn a_long_id_identity_or_path_fails_its_row() {
         let done = workspace.json(0, &["embed", "config.yaml"]);
         assert_eq!((&done["embedded"], &done["failed"]), (&1.into(), &1.into()), "{column}");
         let failures = fs::read_to_string(workspace.only_run().join("failures.csv")).unwrap();
-        let shown = format!("line 3: `{column}` is `{}… (4098 bytes)`, and at most 4096 bytes are accepted", "é".repeat(40));
+        let shown =
+            format!("line 3: `{column}` is `{}… (4098 bytes)`, and at most 4096 bytes are accepted", "é".repeat(40));
         assert!(failures.contains(&shown), "{failures}");
         harmless(&failures, 1_000);
     }
@@ -108,7 +111,10 @@ fn a_huge_value_or_header_refuses_the_table() {
     let huge = "n".repeat((1 << 20) + 1);
     let (_, said) = table(&format!("{HEADER}b,b,p,b.ppm,{huge}\n")).run(1, &["embed", "config.yaml"]);
     let line = said.lines().find(|line| line.starts_with("error")).unwrap();
-    assert!(line.contains(", line 3: `note` is `nnnn") && line.contains("… (1048577 bytes)`, and at most 1048576"), "{said}");
+    assert!(
+        line.contains(", line 3: `note` is `nnnn") && line.contains("… (1048577 bytes)`, and at most 1048576"),
+        "{said}"
+    );
     harmless(&said, 2_000);
     let (_, said) = table(&format!("face_id,{}\na,b\n", "n".repeat(4_097))).run(1, &["embed", "config.yaml"]);
     assert!(said.contains(", line 1: `column 2` is `nnnn"), "{said}");

@@ -10,6 +10,9 @@ pub const QUOTED: usize = 200;
 /// Bytes of a whole message that are shown; some errors list hundreds of lines.
 pub const MESSAGE: usize = 64 << 10;
 
+/// Bytes of an error's text that files, pages and JSON keep.
+pub const REASON: usize = 4 << 10;
+
 /// Whether a character moves the cursor, changes the state of a terminal, or reorders the text around it: C0, DEL, C1, the
 /// marks of bidirectional text, and the line breaks of Unicode.
 #[must_use]
@@ -36,15 +39,25 @@ pub fn quoted_to(text: &str, most: usize) -> Cow<'_, str> {
 /// middle is left out, since the remedy is at the end.
 #[must_use]
 pub fn message(text: &str) -> Cow<'_, str> {
+    bounded(text, MESSAGE)
+}
+
+/// The text of an error as files, pages and JSON keep it: [`message`] of at most [`REASON`] bytes.
+#[must_use]
+pub fn reason(error: &(impl ToString + ?Sized)) -> String {
+    bounded(&error.to_string(), REASON).into_owned()
+}
+
+fn bounded(text: &str, most: usize) -> Cow<'_, str> {
     let seen = |text| match masked(text) {
         Cow::Borrowed(text) => whole(text),
         Cow::Owned(text) => Cow::Owned(whole(&text).into_owned()),
     };
-    if text.len() <= MESSAGE {
+    if text.len() <= most {
         return seen(text);
     }
-    let head = text.floor_char_boundary(MESSAGE / 4 * 3);
-    let tail = text.ceil_char_boundary(text.len() - MESSAGE / 4);
+    let head = text.floor_char_boundary(most / 4 * 3);
+    let tail = text.ceil_char_boundary(text.len() - most / 4);
     let (first, last) = (seen(&text[..head]), seen(&text[tail..]));
     Cow::Owned(format!("{first}… ({} bytes are left out) …{last}", tail - head))
 }
@@ -62,7 +75,9 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     let mut out = String::new();
     let mut done = 0;
     while let Some(start) = text[done..].find("://").map(|at| done + at + 3) {
-        let ends = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '|' | '}' | '…');
+        let ends = |c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '|' | '}' | '…')
+        };
         let end = text[start..].find(ends).map_or(text.len(), |at| start + at);
         // Punctuation after a URL belongs to the sentence, or to the list that it is in.
         let url = text[start..end].trim_end_matches([',', ';', ':', '.', ')', ']']);
@@ -85,7 +100,7 @@ pub fn masked(text: &str) -> Cow<'_, str> {
 /// Escapes what drives a terminal, except what is `kept`, as JSON does: it stays valid JSON with the same meaning.
 fn escaped(text: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     let hidden = |c: char| drives_a_terminal(c) && !kept(c);
-    if !text.contains(&hidden) {
+    if !text.contains(hidden) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -124,6 +139,8 @@ mod tests {
         let cut = message(&long);
         assert!(cut.len() < 4 * MESSAGE && cut.starts_with("error: é\\u001b") && cut.ends_with("; do this"));
         assert!(cut.contains(" bytes are left out) …"));
+        assert!(reason(&long).len() < 4 * REASON && reason(&long).ends_with("; do this"));
+        assert_eq!(reason("a\n  b\x1b see http://h/x?key"), "a\n  b\\u001b see http://h/x?***");
     }
 
     /// Fault (texts): a message or a config that contains a URL with a password or a signed query → both are covered

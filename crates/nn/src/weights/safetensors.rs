@@ -8,7 +8,8 @@ use super::{FormatError, Tensor, Tensors};
 
 /// All tensors of a file.
 pub(super) fn read(bytes: &[u8]) -> Result<Tensors, FormatError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| FormatError::Safetensors(quoted(&error.to_string()).into_owned()))?;
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|error| FormatError::Safetensors(quoted(&error.to_string()).into_owned()))?;
     let tensor = |view: &safetensors::tensor::TensorView| {
         let element = match view.dtype() {
             Dtype::F64 => Some(Element::F64),
