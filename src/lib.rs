@@ -77,7 +77,7 @@ mod text_table;
 pub mod throughput;
 pub mod weights;
 
-pub use facevault_base::{digest, files, progress};
+pub use facevault_base::{digest, files, progress, text};
 use facevault_base::{file_lock, pickle, pointer, transient};
 pub use facevault_cuda as cuda;
 pub use facevault_nn as model;

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::files::FileError;
+use crate::text;
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 
@@ -202,7 +203,7 @@ fn shape(header: &[u8]) -> Result<(usize, usize), String> {
     let kind = value("descr")?;
     if !kind.starts_with("'<f4'") {
         let found = kind.split(',').next().unwrap_or_default();
-        return Err(format!("its values are {found}, expected '<f4' (little-endian f32)"));
+        return Err(format!("its values are {}, expected '<f4' (little-endian f32)", text::quoted(found)));
     }
     if !value("fortran_order")?.starts_with("False") {
         return Err("it is in Fortran order; save it with `numpy.save(path, numpy.ascontiguousarray(matrix))`".into());
@@ -215,7 +216,7 @@ fn shape(header: &[u8]) -> Result<(usize, usize), String> {
     match numbers.as_deref() {
         // The length of the file does not bound the number of empty rows.
         Some(&[rows, dimension]) if dimension > 0 => Ok((rows, dimension)),
-        _ => Err(format!("its shape is {found}, expected (rows, dimension)")),
+        _ => Err(format!("its shape is {}, expected (rows, dimension)", text::quoted(found))),
     }
 }
 

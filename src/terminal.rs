@@ -1,12 +1,49 @@
 //! Writes to the terminal. Standard error carries progress: a line that cannot be written is dropped, and the work
 //! continues. Standard output carries the result: a closed pipe ends it quietly, and any other failure is an error.
+//!
+//! Whatever a text quotes, it cannot drive the terminal: control characters are written as escapes. On standard error, of
+//! a text beyond [`text::MESSAGE`] bytes the middle is left out.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use crate::text;
 
 /// Writes a line to standard error, if possible.
 pub fn say(line: &str) {
     // One write, so that lines of several processes do not mix. A failure here must not stop the work.
-    let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+    let _ = io::stderr().lock().write_all(format!("{}\n", text::message(line)).as_bytes());
+}
+
+/// Writes a text of the command line's parser to standard error, as `styled` if that is a terminal.
+pub fn say_styled(plain: &str, styled: &str) {
+    if io::stderr().is_terminal() && only_colours(styled) {
+        let _ = io::stderr().lock().write_all(styled.as_bytes());
+    } else {
+        say(plain.trim_end());
+    }
+}
+
+/// Writes a text of the command line's parser to standard output, as `styled` if that is a terminal.
+///
+/// # Errors
+/// Those of [`print`].
+pub fn print_styled(plain: &str, styled: &str) -> io::Result<()> {
+    if io::stdout().is_terminal() && only_colours(styled) {
+        unless_closed(write_raw(&mut io::stdout().lock(), styled))
+    } else {
+        print(plain)
+    }
+}
+
+/// Whether a text drives the terminal by nothing but colours: what it quotes may have sequences of its own.
+fn only_colours(styled: &str) -> bool {
+    let mut pieces = styled.split("\x1b[");
+    let first = pieces.next().unwrap_or_default();
+    let after_colour = |piece: &str| {
+        let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        rest.strip_prefix('m').is_some_and(|rest| text::whole(rest) == rest)
+    };
+    text::whole(first) == first && pieces.all(after_colour)
 }
 
 /// Width of lines on standard output that is not a terminal.
@@ -27,6 +64,10 @@ pub fn print(text: &str) -> io::Result<()> {
 }
 
 fn write_to(out: &mut impl Write, text: &str) -> io::Result<()> {
+    write_raw(out, &text::whole(text))
+}
+
+fn write_raw(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.write_all(format!("{}\n", text.trim_end()).as_bytes())?;
     // A full disk may only show here.
     out.flush()
@@ -63,5 +104,20 @@ mod tests {
         let mut text = Vec::new();
         write_to(&mut text, "a\nb\n\n").unwrap();
         assert_eq!(text, b"a\nb\n");
+    }
+
+    /// Fault (texts): a result that quotes terminal escapes → written as escapes, and JSON stays the same JSON
+    #[test]
+    fn a_result_cannot_drive_the_terminal() {
+        let mut out = Vec::new();
+        write_to(&mut out, "{\n\t\"a\": \"\u{9b}31m\u{202e}\x1b[2J\"}").unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "{\n\t\"a\": \"\\u009b31m\\u202e\\u001b[2J\"}\n");
+        assert!(only_colours("\x1b[1m\x1b[38;5;9merror:\x1b[0m é\n\tb"));
+        for quoted in ["\x1b[2J", "\x1b]0;t\x07", "\r", "\u{9b}31m", "\x1b[1mx\x1b"] {
+            assert!(
+                !only_colours(&format!("\x1b[1merror:\x1b[0m '{quoted}'")),
+                "{quoted:?} would pass with our colours"
+            );
+        }
     }
 }

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::progress::Progress;
 use crate::terminal::say;
+use crate::text;
 
 /// Time between two signs of life of a long step where standard error is not a terminal.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
@@ -67,6 +68,8 @@ fn interactive() -> bool {
 impl Progress for Terminal {
     fn start(&self, task: &str, unit: &'static str, total: Option<u64>, resumed: u64) {
         self.finish();
+        // A name from elsewhere beside a bar must neither drive the terminal nor fill it.
+        let task = &*text::quoted(task);
         let target = if interactive() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = match (unit, total) {
@@ -105,10 +108,10 @@ impl Progress for Terminal {
         }
     }
 
-    fn remark(&self, text: &str) {
+    fn remark(&self, remark: &str) {
         self.with(|open| {
             if let Some(open) = open {
-                open.bar.set_message(text.to_owned());
+                open.bar.set_message(text::quoted(remark).into_owned());
             }
         });
     }
@@ -128,7 +131,7 @@ impl Progress for Terminal {
     fn say(&self, line: &str) {
         let printed = self.with(|open| match open {
             Some(open) if interactive() => {
-                open.bar.println(line);
+                open.bar.println(text::message(line));
                 true
             }
             _ => false,

@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let value = json!({
         "name": config.name,
         "config": config::as_written(config),
-        "overrides": loaded.overrides,
+        "overrides": loaded.kept_overrides(),
         "weights": weights,
         "dataset": dataset,
         "detector": detector,

@@ -28,6 +28,7 @@ use crate::error::{CommandOutcome, Error};
 use crate::progress::{Cancel, Progress};
 use crate::run::{RunContext, experiments_option};
 use crate::terminal::{print as print_text, say};
+use crate::text;
 
 /// Runs one command.
 ///
@@ -78,7 +79,7 @@ fn print<T: Serialize>(common: &CommonArgs, value: &T, text: impl FnOnce() -> St
 
 /// The options to repeat in a suggested command.
 fn options_to_repeat(common: &CommonArgs, overrides: &[String]) -> String {
-    let mut words: Vec<_> = overrides.iter().map(|set| format!(" --set '{set}'")).collect();
+    let mut words: Vec<_> = overrides.iter().map(|set| format!(" --set '{}'", text::masked(set))).collect();
     words.push(experiments_option(&common.experiments));
     if common.reports.as_os_str() != "reports" {
         words.push(format!(" --reports '{}'", common.reports.display()));

@@ -12,7 +12,7 @@ use crate::error::{CommandOutcome, Error};
 use crate::provenance::Provenance;
 use crate::reproduce::{self, ReproducedConfig, ReproducedRow, RunIdentity};
 use crate::run::{self, Evaluated, RunContext, RunDirectory, RunError};
-use crate::{config, files, pages};
+use crate::{config, files, pages, text};
 
 /// What `reproduce --json` prints.
 #[derive(Debug, Serialize)]
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
                 Ok(None) => return Ok(interrupted("run the command again to resume; finished runs are reused")),
                 Err(error) => {
                     context.progress.say(&format!("not run: {error}"));
-                    done.not_run.push((name.clone(), error.to_string()));
+                    done.not_run.push((name.clone(), text::reason(&error)));
                     done.rows.extend(reproduce::rows(&row, None));
                 }
             }

@@ -7,6 +7,7 @@ use super::types::ExperimentConfig;
 use crate::dataset::{Container, DatasetSource, HubFiles};
 use crate::numbers::as_json;
 use crate::protocol::{PairsSource, Protocol, Split};
+use crate::text;
 
 /// The config as data. A key that is left out, and has no value that could be written, is null.
 #[must_use]
@@ -26,7 +27,18 @@ pub fn as_written(config: &ExperimentConfig) -> Json {
     if written["preprocess"]["profile"] == "custom" {
         written["preprocess"]["profile"] = Json::Null;
     }
+    mask(&mut written);
     written
+}
+
+/// Covers the secrets of URLs in all texts.
+fn mask(value: &mut Json) {
+    match value {
+        Json::String(content) => *content = text::masked(content).into_owned(),
+        Json::Array(values) => values.iter_mut().for_each(mask),
+        Json::Object(entries) => entries.values_mut().for_each(mask),
+        _ => {}
+    }
 }
 
 fn dataset(source: &DatasetSource) -> Json {

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::place::Place;
+use crate::text;
 
 /// Characters of a line that are shown; longer lines are cut around the caret.
 const SHOWN: usize = 120;
@@ -151,9 +152,20 @@ impl Diagnostic {
 
 impl Snippet {
     fn new(line: Option<usize>, text: &str, column: usize, width: usize) -> Self {
-        // One character, one cell: a tab or a control character would move the caret, or the terminal.
-        let characters: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let column = column.min(characters.len());
+        // One character, one cell: a tab or a control character would move the caret, or the terminal. The caret moves with
+        // the escapes before it.
+        let mut characters = Vec::new();
+        let mut places = Vec::new();
+        for c in text::masked(text).chars() {
+            places.push(characters.len());
+            match c {
+                '\t' => characters.push(' '),
+                c if text::drives_a_terminal(c) => characters.extend(text::quoted(c.encode_utf8(&mut [0; 4])).chars()),
+                c => characters.push(c),
+            }
+        }
+        let place = |at: usize| places.get(at).copied().unwrap_or(characters.len());
+        let (column, width) = (place(column), place(column.saturating_add(width)).saturating_sub(place(column)).max(1));
         let start = if characters.len() <= SHOWN { 0 } else { column.saturating_sub(SHOWN / 2) };
         let end = characters.len().min(start + SHOWN);
         let width = width.min(end.saturating_sub(column)).max(1);
@@ -172,7 +184,7 @@ impl Snippet {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clean = |text: &str| text.replace(|c: char| c.is_control() && c != '\n', " ");
+        let clean = |text: &str| text::whole(&text::masked(text)).into_owned();
         let number = self.snippet.as_ref().and_then(|snippet| snippet.line).map_or_else(String::new, |n| n.to_string());
         let margin = number.len().max(1);
         write!(f, "error: {}", clean(&self.rule))?;
@@ -192,6 +204,9 @@ impl fmt::Display for Diagnostic {
 
 /// A text of a person, short enough for a sentence.
 pub(super) fn quoted(text: &str) -> String {
+    // Before it is cut: what is left of a password would not look like one.
+    let text = &*text::masked(text);
+    let text = &*text::quoted_to(text, usize::MAX);
     if text.chars().count() > 60 {
         format!("`{}…`", text.chars().take(57).collect::<String>())
     } else {

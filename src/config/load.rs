@@ -1,5 +1,6 @@
 //! A config file and its overrides → [`Loaded`].
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use super::tree::{self, Node, Value};
 use super::types::ExperimentConfig;
 use super::validate::{self, Context};
 use super::{ablation, overrides, rules, wire};
+use crate::text;
 
 /// Size of the largest config that is read, bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -35,6 +37,16 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ConfigError> {
 }
 
 impl Loaded {
+    /// The file as runs keep it: the secrets of URLs are covered.
+    pub(crate) fn kept_text(&self) -> Cow<'_, str> {
+        text::masked(&self.text)
+    }
+
+    /// The overrides as runs keep them and as commands repeat them.
+    pub(crate) fn kept_overrides(&self) -> Vec<String> {
+        self.overrides.iter().map(|set| text::masked(set).into_owned()).collect()
+    }
+
     /// The config that was read from `path`, with some of its ablation's steps applied: `steps` are their indices. Its
     /// overrides are the given ones, except those of the ablation itself, followed by what the steps set.
     pub(crate) fn with_steps(&self, path: &Path, steps: &[usize]) -> Result<Self, ConfigError> {

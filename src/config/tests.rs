@@ -508,8 +508,7 @@ fn names_that_do_not_exist() {
     assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @"config.yaml:3:35 `vggface2`: `weights.name` must be `demo`, got `vggface2`");
 }
 
-/// Fault (config): weights that no commit or digest pins, a folder that leads out of the repository → refused at its
-/// place with the form
+/// Fault (config): a branch instead of a commit, or a digest of another form → refused
 #[test]
 fn references_that_are_not_pinned() {
     let weights = |revision: &str, sha256: &str| {
@@ -528,17 +527,17 @@ fn references_that_are_not_pinned() {
     assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @"config.yaml:3:31 `model.onnx`: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `model.onnx`");
 }
 
-/// Fault (config): a URL over plain http, with a password, or of another kind of file → refused with the reason
+/// Fault (config): a URL of weights with a password, without encryption or of another form → refused; the password is not shown
 #[test]
 fn urls_of_weights() {
     let url = |url: &str| refused_instead("weights", &format!("{{source: url, url: \"{url}\"}}"));
-    assert_snapshot!(url("https://me:secret@a.org/w.pt"), @r#"config.yaml:3:29 `"https://me:secret@a.org/w.pt"`: `weights.url` must not contain a user name or password: the config is copied into each run | download the file yourself and use `source: file`"#);
+    assert_snapshot!(url("https://me:secret@a.org/w.pt"), @r#"config.yaml:3:29 `"https://*********@a.org/w.pt"`: `weights.url` must not contain a user name or password: none is sent to a URL | download the file yourself and use `source: file`"#);
     assert_snapshot!(url("http://a.org/w.pt"), @r#"config.yaml:3:29 `"http://a.org/w.pt"`: `weights.url` must start with `https://`: over http, anybody on the way can change the file | http is for `localhost` and `127.0.0.1` only"#);
     assert_snapshot!(url("http://127.0.0.1.a.org/w.pt"), @r#"config.yaml:3:29 `"http://127.0.0.1.a.org/w.pt"`: `weights.url` must start with `https://`: over http, anybody on the way can change the file | http is for `localhost` and `127.0.0.1` only"#);
     assert_snapshot!(url("a.org/w.pt"), @r#"config.yaml:3:29 `"a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(url("ftp://a.org/w.pt"), @r#"config.yaml:3:29 `"ftp://a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `ftp://a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(url("https://a.org"), @r#"config.yaml:3:29 `"https://a.org"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("https://a.org/w.onnx?file=w.pt"), @r#"config.yaml:3:29 `"https://a.org/w.onnx?file=w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/w.onnx?file=w.pt` (30 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org/w.onnx?file=w.pt"), @r#"config.yaml:3:29 `"https://a.org/w.onnx?*********"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/w.onnx?*********` (30 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(url("https://a.org/w.pt#part"), @r#"config.yaml:3:29 `"https://a.org/w.pt#part"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/w.pt#part` (23 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(url("https://a.org/my weights.pt"), @r#"config.yaml:3:29 `"https://a.org/my weights.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/my weights.pt` (27 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(refused_instead("weights", "{source: url, path: w.pt}"), @"config.yaml:3:24 `path`: unknown key `path` in `weights` with `source: url` | the keys are `url` and `sha256`");
@@ -628,13 +627,18 @@ fn an_alias_bomb_is_refused_at_once() {
     refused_with(&format!("embed: {}{}", "[".repeat(5000), "]".repeat(5000)));
 }
 
-/// Fault (texts): a config with endless lines and terminal escapes → the error is cut and shows no escape
+/// Fault (config): long lines with control characters in a config → cut and escaped, the caret in its place
 #[test]
 fn long_lines_are_cut_and_control_characters_stay_out_of_the_terminal() {
     let lines = format!("{SMALL}description: {}\nseed: \"\\e[31m{}\"\n", "x".repeat(500), "y".repeat(500));
     let error = understood(&lines, &[]).unwrap_err().to_string();
     assert!(error.lines().all(|line| line.chars().count() < 200), "{error}");
     assert!(!error.contains('\u{1b}'), "{error}");
+    let error = understood(&format!("{SMALL}seed: \"a\u{202e}\u{9b}\"\n"), &[]).unwrap_err().to_string();
+    let lines: Vec<_> = error.lines().filter_map(|line| line.split_once("| ")).map(|(_, shown)| shown).collect();
+    let (shown, caret) = (lines[0], lines[1]);
+    assert_eq!(shown, "seed: \"a\\u202e\\u009b\"", "{error}");
+    assert_eq!(caret, "              ^^^^^^", "below the one that YAML refuses: {error}");
 }
 
 /// Fault (config): a path that is not there, or of another kind → refused with the nearest name in the folder

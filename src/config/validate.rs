@@ -259,7 +259,7 @@ fn usable(url: &str, at: &[&str], context: &Context<'_>) -> Result<(), Diagnosti
     let (rule, help) = match hub::unusable(url) {
         None => return Ok(()),
         Some(Unusable::Credentials) => (
-            "must not contain a user name or password: the config is copied into each run",
+            "must not contain a user name or password: none is sent to a URL",
             "download the file yourself and use `source: file`",
         ),
         Some(Unusable::NotEncrypted) => (

@@ -7,8 +7,25 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::columns::BoxColumns;
-use super::{CsvProblem, DatasetError};
+use super::{CsvProblem, DatasetError, LONGEST_NAME};
 use crate::preprocess::{BoundingBox, Landmarks};
+use crate::text;
+
+/// Bytes of any value of a table. Whole columns are kept, also those that are not read.
+const LONGEST_VALUE: usize = 1 << 20;
+
+fn too_long(column: &str, value: &str, most: usize) -> CsvProblem {
+    CsvProblem::TooLong {
+        column: text::quoted(column).into_owned(),
+        value: text::quoted_to(value, 40).into_owned(),
+        most,
+    }
+}
+
+/// A value as an error keeps it; it is shown shorter still.
+fn shortened(value: &str) -> String {
+    value[..value.floor_char_boundary(LONGEST_NAME)].to_owned()
+}
 
 /// A table that is being read.
 pub(super) struct CsvLines<'a> {
@@ -44,6 +61,10 @@ impl<'a> CsvLines<'a> {
         let (headers, record) = (Vec::new(), StringRecord::new());
         let mut lines = Self { body: body.as_bytes(), mark, reader, headers, record, found: 0, offset: 0, line: 1 };
         lines.read();
+        if let Some((at, name)) = lines.record.iter().enumerate().find(|(_, name)| name.len() > LONGEST_NAME) {
+            let problem = too_long(&format!("column {}", at + 1), name, LONGEST_NAME);
+            return Err(CsvError { offset: lines.offset, problem });
+        }
         lines.headers = lines.record.iter().map(str::to_owned).collect();
         Ok(lines)
     }
@@ -59,6 +80,11 @@ impl<'a> CsvLines<'a> {
         self.found = self.record.len();
         if there && self.record.iter().any(|value| value.contains('\n')) {
             self.row().whole().map_err(|problem| CsvError { offset: self.offset, problem })?;
+        }
+        let long = self.record.iter().enumerate().find(|(_, value)| value.len() > LONGEST_VALUE);
+        if let Some((column, value)) = long {
+            let name = self.headers.get(column).map_or("a value without a column", String::as_str);
+            return Err(CsvError { offset: self.offset, problem: too_long(name, value, LONGEST_VALUE) });
         }
         self.record.truncate(self.headers.len());
         while self.record.len() < self.headers.len() {
@@ -135,9 +161,12 @@ impl<'a> CsvRow<'a> {
         if found == expected { Ok(()) } else { Err(CsvProblem::Ragged { found, expected }) }
     }
 
-    /// A value without control characters.
+    /// A value of at most [`LONGEST_NAME`] bytes without control characters.
     pub fn text(&self, column: usize) -> Result<&'a str, CsvProblem> {
         let value = &self.record[column];
+        if value.len() > LONGEST_NAME {
+            return Err(too_long(&self.headers[column], value, LONGEST_NAME));
+        }
         if value.contains(char::is_control) {
             return Err(CsvProblem::Control { column: self.headers[column].clone() });
         }
@@ -164,7 +193,7 @@ impl<'a> CsvRow<'a> {
 
     /// The error for a value of another form.
     pub fn expected(&self, column: usize, expected: &'static str) -> CsvProblem {
-        CsvProblem::Value { column: self.column(column), value: self.record[column].to_owned(), expected }
+        CsvProblem::Value { column: self.column(column), value: shortened(&self.record[column]), expected }
     }
 
     /// The box, which must not be empty.

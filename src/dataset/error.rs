@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{ContainerProblem, LeftOut};
 use crate::files::FileError;
 use crate::hub::HubError;
+use crate::text::quoted;
 use crate::transient;
 
 /// Why a dataset cannot be used.
@@ -72,7 +73,7 @@ pub enum DatasetError {
         inside: Vec<PathBuf>,
     },
     /// A file name that cannot become an id.
-    #[error("the name of {path} {rule}; rename it, because ids are made from names")]
+    #[error("the name of {} {rule}; rename it, because ids are made from names", quoted(path))]
     Name { path: String, rule: &'static str },
     /// More faces than a manifest can hold.
     #[error("the dataset has {0} faces, at most {max} are supported", max = u32::MAX)]
@@ -122,7 +123,7 @@ pub enum CsvProblem {
         column: usize,
     },
     /// Two columns of one name.
-    #[error("duplicate column `{name}`; rename one of them")]
+    #[error("duplicate column `{name}`; rename one of them", name = quoted(name))]
     DuplicateColumn { name: String },
     /// A column is missing under all of its names.
     #[error("missing column {names}{}{}", match near {
@@ -146,13 +147,24 @@ pub enum CsvProblem {
     )]
     Ragged { found: usize, expected: usize },
     /// A required value is empty.
-    #[error("`{column}` is empty")]
+    #[error("`{column}` is empty", column = quoted(column))]
     Empty { column: String },
+    /// An id, a path or a name that is too long.
+    #[error(
+        "`{column}` is `{value}`, and at most {most} bytes are accepted; look for a missing separator or quote",
+        column = quoted(column)
+    )]
+    TooLong {
+        column: String,
+        /// Cut.
+        value: String,
+        most: usize,
+    },
     /// A value with a line break or another control character.
-    #[error("`{column}` contains a line break or another control character")]
+    #[error("`{column}` contains a line break or another control character", column = quoted(column))]
     Control { column: String },
     /// A value of another form.
-    #[error("`{column}` is `{value}`, expected {expected}")]
+    #[error("`{column}` is `{value}`, expected {expected}", column = quoted(column), value = quoted(value))]
     Value { column: String, value: String, expected: &'static str },
     /// A box without area.
     #[error(
@@ -168,7 +180,7 @@ pub enum CsvProblem {
         names: &'static [&'static str; 4],
     },
     /// A duplicate id.
-    #[error("duplicate {column} `{face_id}`, first used on line {first}; ids must be unique")]
+    #[error("duplicate {column} `{face_id}`, first used on line {first}; ids must be unique", column = quoted(column), face_id = quoted(face_id))]
     Duplicate {
         column: String,
         face_id: String,
@@ -178,12 +190,14 @@ pub enum CsvProblem {
     /// A path that leaves the root.
     #[error(
         "`{column}` is `{value}`, which is outside of `dataset.root` (the table's folder unless set); \
-         let it name the pictures' folder, or add a `dataset.rewrite` for the prefix"
+         let it name the pictures' folder, or add a `dataset.rewrite` for the prefix",
+        column = quoted(column), value = quoted(value)
     )]
     Outside { column: String, value: String },
     /// A path that is not in the repository.
     #[error(
-        "file_name `{value}` is not in the repository at this revision; correct the table, or pin another revision"
+        "file_name `{value}` is not in the repository at this revision; correct the table, or pin another revision",
+        value = quoted(value)
     )]
     NotListed { value: String },
     /// A pair list without pairs.
@@ -196,29 +210,32 @@ pub enum CsvProblem {
     #[error("the line has {found} values, expected {expected}, separated by tabs, commas or spaces")]
     PairLine { found: usize, expected: &'static str },
     /// An invalid number of a person's picture.
-    #[error("the picture number of `{name}` is `{value}`, expected an integer such as 1")]
+    #[error("the picture number of `{name}` is `{value}`, expected an integer such as 1", value = quoted(value), name = quoted(name))]
     PictureNumber { name: String, value: String },
     /// A pair of a face with itself.
-    #[error("the pair compares `{value}` with itself; remove it from the list")]
+    #[error("the pair compares `{value}` with itself; remove it from the list", value = quoted(value))]
     FaceWithItself { value: String },
     /// A name that matches no face.
     #[error(
         "`{column}` is `{value}`, but no face of the dataset has this face_id, path or file name (with or without \
-         extension); correct the table, or set `dataset` to the folder that contains it"
+         extension); correct the table, or set `dataset` to the folder that contains it",
+        column = quoted(column), value = quoted(value)
     )]
     UnknownFace { column: String, value: String },
     /// A name that matches several faces.
-    #[error("`{column}` is `{value}`, which matches `{first}` and `{second}`; use the path or the face_id")]
+    #[error("`{column}` is `{value}`, which matches `{first}` and `{second}`; use the path or the face_id", column = quoted(column), value = quoted(value), first = quoted(first), second = quoted(second))]
     AmbiguousFace { column: String, value: String, first: String, second: String },
     /// Two boxes of one face.
     #[error(
         "`{value}` already has a box on line {first}; a picture has one face here: keep the box of the person it is \
-         filed under"
+         filed under",
+        value = quoted(value)
     )]
     SecondBox { value: String, first: u64 },
     /// A link that leaves the root.
     #[error(
-        "`{path}` is a link to {}, outside {}; copy the files there, or set `dataset.root` to a folder that contains both", target.display(), root.display()
+        "`{path}` is a link to {}, outside {}; copy the files there, or set `dataset.root` to a folder that contains both", target.display(), root.display(),
+        path = quoted(path)
     )]
     Escape { path: String, target: PathBuf, root: PathBuf },
 }

@@ -232,7 +232,7 @@ fn only_pictures(
 /// Downloads all files; gives the folder in the local cache that corresponds to the prefix.
 fn download(pictures: &[HubFile], prefix: &str, context: &OpenContext<'_>) -> Result<PathBuf, DatasetError> {
     let OpenContext { progress, cancel, .. } = *context;
-    let bytes: u64 = pictures.iter().filter_map(|picture| picture.size).sum();
+    let bytes: u64 = pictures.iter().filter_map(|picture| picture.size).fold(0, u64::saturating_add);
     if bytes > LARGE {
         progress.say(&format!(
             "the dataset has {} pictures, {:.0} MB in total; files that are not in the Hub cache are downloaded",

@@ -120,6 +120,7 @@ mod tests {
         }
     }
 
+    /// Fault (tables): a metadata.csv without a column it needs, with a duplicate, or with a path out of its folder → an error with the line
     #[test]
     fn errors_in_a_table_name_the_line() {
         assert_snapshot!(message("file_name,x\na.jpg,1\n"), @", line 1: missing column `identity` or `label_name` or `label` or `person` or `name`; the columns are `file_name`, `x` (it gives the identity of a face)");

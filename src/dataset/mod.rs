@@ -70,6 +70,9 @@ pub(crate) const TABLES: [&Table; 3] = [&manifest_file::MANIFEST, &pair_lists_fi
 /// Maximum size of an encoded picture in bytes; anything larger would only fill the memory.
 const LARGEST_PICTURE: u64 = 1 << 29;
 
+/// Maximum length of an id, an identity, a path and a column's name in bytes: that of a path on Linux.
+const LONGEST_NAME: usize = 4096;
+
 /// One face, before it is embedded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Face {

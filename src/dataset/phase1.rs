@@ -10,7 +10,7 @@ use super::csv_lines::{CsvError, CsvLines, CsvRow};
 use super::fault::LineFault;
 use super::paths::PathRules;
 use super::scan::{self, OpenContext, ScanError};
-use super::{CsvProblem, DatasetError, Face, FaultIn, Manifest, PixelSource, SourceTable};
+use super::{CsvProblem, DatasetError, Face, FaultIn, LONGEST_NAME, Manifest, PixelSource, SourceTable};
 use crate::dataset::{PathRewrite, Phase1Image};
 use crate::files::{self, FileError};
 
@@ -191,7 +191,9 @@ fn disambiguate_photos(table: &mut FaceTable, photo_path: usize) {
     }
     table.ambiguous_photo_ids = path_of.values().filter(|(_, ambiguous)| *ambiguous).count();
     if table.ambiguous_photo_ids > 0 {
-        for (face, path) in table.faces.iter_mut().zip(paths.iter()).filter(|(_, path)| !path.is_empty()) {
+        for (face, path) in
+            table.faces.iter_mut().zip(paths.iter()).filter(|(_, path)| (1..=LONGEST_NAME).contains(&path.len()))
+        {
             path.clone_into(&mut face.image_id);
         }
     }

@@ -16,6 +16,7 @@ use crate::dataset::{self, FaultIn, Manifest, PixelSource};
 use crate::digest::Digest;
 use crate::preprocess::{self, Limits};
 use crate::progress::{Cancel, Progress};
+use crate::text;
 
 /// How often findings are written to the cache: what an interruption can cost.
 const COMMIT_EVERY: Duration = Duration::from_secs(10);
@@ -89,7 +90,7 @@ fn look_at(photos: &Manifest, row: usize, detector: &LoadedDetector) -> Result<P
         dataset::bytes(photos, row).map_err(|_| "the photo could not be read again to find faces".to_owned())?;
     // A panic is a bug, but must not cost the other photos' faces.
     let looked = catch_unwind(AssertUnwindSafe(|| {
-        let photo = preprocess::decode(&bytes, &Limits::default()).map_err(|error| error.to_string())?;
+        let photo = preprocess::decode(&bytes, &Limits::default()).map_err(|error| text::reason(&error))?;
         let faces = BUFFERS.with_borrow_mut(|buffers| detector.network.detect(&photo, buffers));
         Ok(PhotoFaces { size: [photo.width(), photo.height()], faces })
     }));

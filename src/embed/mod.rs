@@ -47,6 +47,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::preprocess::Mirror;
 use crate::quality::Quality;
+use crate::text;
 
 /// Length of a stored row, for a network with `dimension` outputs.
 pub(crate) fn output_dimension(dimension: usize, mirror: Mirror) -> usize {
@@ -73,10 +74,13 @@ pub(crate) struct FaceFailure {
     pub may_pass: bool,
 }
 
+/// Characters of a failure's message that are kept.
+const MESSAGE: usize = 1000;
+
 impl FaceFailure {
-    /// A failure of one step.
-    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), may_pass: false }
+    /// A failure of one step. Its message goes into files and reports, whatever it quotes.
+    pub fn new(kind: FailureKind, message: impl AsRef<str>) -> Self {
+        Self { kind, message: text::quoted_to(message.as_ref(), MESSAGE).into_owned(), may_pass: false }
     }
 }
 

@@ -13,11 +13,15 @@ use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use super::content::Content;
 use super::{HubError, HubFile, HubSettings, is_commit, is_whole_commit};
-use crate::digest::Digest;
 use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
+use crate::text;
+
+/// Bytes of a path in a repository: no file system takes a longer one.
+const LONGEST_PATH: usize = 4096;
 
 /// The blobs of one repository or URL: what is downloaded, and what arrives.
 pub(super) struct Blobs<'a> {
@@ -180,14 +184,11 @@ impl<'a> CacheEntry<'a> {
     }
 }
 
-/// Whether a cached file has the content that the Hub announced.
-pub(super) fn intact(path: &Path, found: Digest) -> bool {
-    announced_digest(path) == Some(found)
-}
-
-/// The digest of a cached file as announced by the Hub, which is the name of its blob.
-pub(super) fn announced_digest(path: &Path) -> Option<Digest> {
-    fs::canonicalize(path).ok()?.file_name()?.to_str()?.parse().ok()
+/// What a cached file contains as announced by the Hub, which is the name of its blob.
+pub(super) fn announced(path: &Path) -> Option<Content> {
+    let blob = fs::canonicalize(path).ok()?;
+    blob.parent().filter(|folder| folder.ends_with("blobs"))?;
+    Content::named(blob.file_name()?.to_str()?)
 }
 
 /// Removes a file from the cache: its link in the snapshot and its blob.
@@ -211,7 +212,7 @@ pub(super) fn check_names(file: &HubFile) -> Result<(), HubError> {
         !part.is_empty() && !part.starts_with('.') && part.bytes().all(allowed)
     };
     let inside = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
-    let bad = |what, value: &str, rule| Err(HubError::BadName { what, value: value.to_owned(), rule });
+    let bad = |what, value: &str, rule| Err(HubError::BadName { what, value: text::quoted(value).into_owned(), rule });
     if file.repo.split('/').count() > 2 || !file.repo.split('/').all(plain) {
         return bad("repository", &file.repo, "`owner/name` of letters, digits, `-`, `_` and `.`");
     }
@@ -220,6 +221,9 @@ pub(super) fn check_names(file: &HubFile) -> Result<(), HubError> {
     }
     if !file.path.is_empty() && !file.path.split('/').all(inside) {
         return bad("path", &file.path, "names separated by `/`, none of them empty, `.` or `..`");
+    }
+    if file.path.len() > LONGEST_PATH {
+        return bad("path", &file.path, "at most 4096 bytes");
     }
     Ok(())
 }
@@ -233,6 +237,7 @@ mod tests {
         HubFile::new(RepoKind::Model, repo, revision, path)
     }
 
+    /// Fault (hub): a listing whose paths lead out of the cache, or are longer than a file system takes → refused with the path
     #[test]
     fn names_that_lead_out_of_the_cache_are_refused() {
         assert!(check_names(&file("a/b", "0123456", "c/d.txt")).is_ok());
@@ -246,6 +251,7 @@ mod tests {
             ("a/b", "main", "/etc/passwd"),
             ("a/b", "main", "c//d"),
             ("a/b", "main", "c\\..\\d"),
+            ("a/b", "main", &"x/".repeat(2100)),
         ] {
             assert!(check_names(&file(repo, revision, path)).is_err(), "{repo} {revision} {path}");
         }

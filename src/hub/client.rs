@@ -1,27 +1,25 @@
 //! HTTP requests: retried after transient failures, and interruptible at any time.
 
-use std::fmt::{self, Write as _};
-use std::io::{self, Read};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, BodyReader};
+use ureq::{Agent, Body};
 
-use super::{Hub, HubError, HubFile, HubSettings, NamedProxy, RepoKind, Service, rate_limit, roots};
+use super::address::{host, join, origin};
+use super::body::{Chunks, Ended, interruptible, sleep};
+use super::proxy::{NamedProxy, base64};
+use super::{Hub, HubError, HubFile, HubSettings, RepoKind, Service, Token, is_commit, rate_limit, roots};
 use crate::progress::{Cancel, Progress};
+use crate::text;
 
 /// Maximum number of redirects.
 pub(super) const MAX_HOPS: usize = 10;
 
-/// Maximum size of an API response in bytes; the Hub's largest are listings of 1,000 entries of some 300 bytes.
-const MAX_BODY: u64 = 64 << 20;
-
-/// Interval at which a wait checks for cancellation.
-const CANCEL_POLL: Duration = Duration::from_millis(50);
+/// Maximum size of the headers of a response in bytes.
+const MAX_HEADERS: usize = 64 << 10;
 
 /// The HTTP agents for one URL scheme.
 pub(super) struct Agents {
@@ -46,8 +44,10 @@ impl Agents {
                 .http_status_as_error(false)
                 .user_agent(concat!("facevault/", env!("CARGO_PKG_VERSION")))
                 .max_idle_connections_per_host(16)
+                .max_response_header_size(MAX_HEADERS)
                 .timeout_resolve(read_timeout)
                 .timeout_connect(read_timeout)
+                .timeout_send_request(read_timeout)
                 .timeout_recv_response(read_timeout)
                 .timeout_per_read(read_timeout)
                 .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
@@ -59,49 +59,27 @@ impl Agents {
     }
 }
 
-/// `scheme://host:port` of a URL.
-pub(super) fn origin(url: &str) -> &str {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    url[start..].find(['/', '?', '#']).map_or(url, |at| &url[..start + at])
-}
-
-/// Host and port of a URL.
-fn host(url: &str) -> &str {
-    let origin = origin(url);
-    let place = origin.split_once("://").map_or(origin, |(_, place)| place);
-    place.rsplit_once('@').map_or(place, |(_, host)| host)
-}
-
-/// Resolves the URL of a `Location` or `Link` header.
-pub(super) fn join(base: &str, reference: &str) -> String {
-    if reference.contains("://") {
-        reference.to_owned()
-    } else if let Some(rest) = reference.strip_prefix("//") {
-        format!("{}://{rest}", base.split_once("://").map_or("https", |(scheme, _)| scheme))
-    } else if reference.starts_with('/') {
-        format!("{}{reference}", origin(base))
-    } else {
-        let path = base.split(['?', '#']).next().unwrap_or(base);
-        let folder = path.rfind('/').filter(|&at| at >= origin(base).len()).map_or(path, |at| &path[..at]);
-        format!("{folder}/{reference}")
-    }
-}
-
-/// Percent-encodes a path; `/` is kept.
-pub(super) fn escape(path: &str) -> String {
-    path.bytes().fold(String::with_capacity(path.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
-}
-
 /// The text of a header.
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+/// Whether the end of the body shows, although its length is not announced.
+pub(super) fn is_chunked(headers: &HeaderMap) -> bool {
+    header(headers, "transfer-encoding").is_some_and(|coding| coding.to_ascii_lowercase().contains("chunked"))
+}
+
+/// The `Authorization` header for the endpoint: a user name and password in its URL go before the token, as in Python.
+pub(super) fn authorization(settings: &HubSettings) -> Option<Token> {
+    let basic = settings.credentials.as_ref().map(|Token(credentials)| {
+        let colon = if credentials.contains(':') { "" } else { ":" };
+        Token(format!("Basic {}", base64(&format!("{credentials}{colon}"))))
+    });
+    basic.or_else(|| settings.token.as_ref().map(|Token(token)| Token(format!("Bearer {token}"))))
+}
+
+fn is_http(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
 }
 
 /// A GET.
@@ -159,38 +137,125 @@ impl Hub {
         }
     }
 
-    /// The response to a GET after redirects, and its URL. `what` names it in messages.
+    /// The response to a GET of the API after redirects, and its URL. `what` names it in messages; it must be complete at
+    /// `end`, which is some time after the work began that it is part of.
     pub(super) fn whole_body(
         &self,
         mut url: String,
         subject: &HubFile,
         what: &str,
+        end: (Instant, Duration),
         cancel: &Cancel,
     ) -> Result<(String, HeaderMap, Vec<u8>), HubError> {
         for _ in 0..MAX_HOPS {
             let response = self.get(Request::of_hub(&url, 0), subject, cancel)?;
             let (status, headers) = (response.status(), response.headers().clone());
             if let Some(location) = header(&headers, "location").filter(|_| status.is_redirection()) {
-                url = join(&url, location);
+                url = self.redirected(&url, location, &what)?;
                 continue;
             }
             if !status.is_success() {
                 return Err(self.refusal(&url, status, &headers, subject));
             }
-            let announced = header(&headers, "content-length").and_then(|text| text.parse().ok());
-            let mut body = Vec::new();
-            let (body, result) = interruptible(cancel, move || {
-                let result = response.into_body().into_reader().take(MAX_BODY).read_to_end(&mut body);
-                (body, result)
-            })?;
-            let got = body.len() as u64;
-            if result.is_err() || announced.is_some_and(|size| got < size) {
-                let (reason, host) = (result.err().map(|error| error.to_string()), self.host(&url));
-                return Err(HubError::Truncated { subject: what.to_owned(), host, got, size: announced, reason });
-            }
+            self.require_commit(&url, &headers, subject)?;
+            let size = header(&headers, "content-length").and_then(|text| text.parse().ok());
+            let body = self.api_body(response, &url, what, size, end, cancel)?;
             return Ok((url, headers, body));
         }
         Err(self.unexpected(&url, &what, "too many redirects"))
+    }
+
+    /// Where a redirect of the Hub leads.
+    pub(super) fn redirected(
+        &self,
+        url: &str,
+        location: &str,
+        subject: &impl fmt::Display,
+    ) -> Result<String, HubError> {
+        let next = join(url, location);
+        let elsewhere = || self.unexpected(url, subject, "it leads to a URL that is neither http nor https");
+        if is_http(&next) { Ok(next) } else { Err(elsewhere()) }
+    }
+
+    /// The bytes of an answer of the API.
+    fn api_body(
+        &self,
+        response: Response<Body>,
+        url: &str,
+        what: &str,
+        size: Option<u64>,
+        end: (Instant, Duration),
+        cancel: &Cancel,
+    ) -> Result<Vec<u8>, HubError> {
+        let limits = &self.settings.limits;
+        let most = limits.answer_bytes;
+        let answer_end = Instant::now() + limits.answer_time;
+        let end = if end.0 < answer_end { end } else { (answer_end, limits.answer_time) };
+        if let Some(size) = size.filter(|&size| size > most) {
+            return Err(self.too_large(url, what, (size, most), "bytes"));
+        }
+        let mut chunks = Chunks::of(response.into_body(), limits, end)?;
+        let mut body = Vec::new();
+        loop {
+            match chunks.next(cancel) {
+                Ok(Some(chunk)) => {
+                    body.extend(chunk);
+                    let got = body.len() as u64;
+                    if got > most {
+                        return Err(self.too_large(url, what, (got, most), "bytes"));
+                    }
+                }
+                Ok(None) if size.is_some_and(|size| (body.len() as u64) < size) => {
+                    return Err(self.ended(None, url, what, body.len() as u64, size));
+                }
+                Ok(None) => return Ok(body),
+                Err(ended) => return Err(self.ended(Some(ended), url, what, body.len() as u64, size)),
+            }
+        }
+    }
+
+    /// The error for a body that ended early.
+    pub(super) fn ended(
+        &self,
+        ended: Option<Ended>,
+        url: &str,
+        subject: &(impl ToString + ?Sized),
+        got: u64,
+        size: Option<u64>,
+    ) -> HubError {
+        let (subject, host) = (subject.to_string(), self.host(url));
+        match ended {
+            Some(Ended::Cancelled) => HubError::Interrupted,
+            Some(Ended::TooSlow(limit)) => HubError::TooSlow { subject, host, got, size, limit },
+            Some(Ended::Broken(reason)) => {
+                HubError::Truncated { subject, host, got, size, reason: Some(text::quoted(&reason).into_owned()) }
+            }
+            None => HubError::Truncated { subject, host, got, size, reason: None },
+        }
+    }
+
+    /// The error for more bytes (or another `unit`) than are taken; `got` of them arrived or were announced.
+    pub(super) fn too_large(
+        &self,
+        url: &str,
+        subject: &(impl ToString + ?Sized),
+        (got, most): (u64, u64),
+        unit: &'static str,
+    ) -> HubError {
+        HubError::TooLarge { subject: subject.to_string(), host: self.host(url), got, most, unit }
+    }
+
+    /// Refuses an answer about another commit than the one that is pinned. Many mirrors do not say.
+    pub(super) fn require_commit(&self, url: &str, headers: &HeaderMap, file: &HubFile) -> Result<(), HubError> {
+        let found = header(headers, "x-repo-commit").unwrap_or_default().to_ascii_lowercase();
+        let pinned = file.revision.to_ascii_lowercase();
+        // Either may be abbreviated.
+        let same = || is_commit(&found) && (found.starts_with(&pinned) || pinned.starts_with(&found));
+        if found.is_empty() || !is_commit(&pinned) || same() {
+            return Ok(());
+        }
+        let (subject, host) = (file.to_string(), self.host(url));
+        Err(HubError::OtherCommit { subject, host, found: text::quoted(&found).into_owned(), pinned })
     }
 
     /// A single GET without redirects. The token is sent to the endpoint only, and only by requests to the Hub.
@@ -200,6 +265,9 @@ impl Hub {
         subject: &dyn fmt::Display,
         cancel: &Cancel,
     ) -> Result<Response<Body>, HubError> {
+        if !is_http(url) {
+            return Err(self.unexpected_of(url, subject, "its URL begins with neither http:// nor https://", service));
+        }
         self.pause.wait(cancel)?;
         // Digests cover the bytes of the file, so compression is not allowed.
         let (agents, proxy) = self.agents(url)?;
@@ -211,9 +279,9 @@ impl Hub {
                 request = request.header("if-range", etag);
             }
         }
-        let token = self.settings.token.as_ref().filter(|_| service == Service::Hub && self.is_endpoint(url));
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {}", token.0));
+        let authorization = self.authorization.as_ref().filter(|_| service == Service::Hub && self.is_endpoint(url));
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", &*authorization.0);
         }
         let response = interruptible(cancel, move || request.call())?;
         response.map_err(|error| {
@@ -221,18 +289,25 @@ impl Hub {
             if let Some(problem) = roots::certificate_error(&error, &agents.roots) {
                 return HubError::Untrusted { subject, host: self.host(url), problem };
             }
-            let host_and_proxy = self.host(url);
             match (error, proxy) {
                 // Its text contains the whole URL, which may be signed.
-                (ureq::Error::BadUri(_), _) if service == Service::Url => {
-                    let reason = "not a valid URL".into();
-                    HubError::Unexpected { subject, host: host_and_proxy, reason, service }
+                (ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_), _) => {
+                    self.unexpected_of(url, &subject, "not a valid URL", service)
                 }
-                (ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Protocol(_), _) => {
-                    HubError::Unexpected { subject, host: host_and_proxy, reason, service }
+                (ureq::Error::LargeResponseHeader(..), _) => {
+                    let reason = format!("its headers are longer than {MAX_HEADERS} bytes");
+                    self.unexpected_of(url, &subject, &reason, service)
                 }
-                (ureq::Error::ConnectProxyFailed(reason), Some(proxy)) => proxy.refusal(host(url), subject, &reason),
-                _ => HubError::Unreachable { subject, host: host_and_proxy, reason, service },
+                (ureq::Error::Http(_) | ureq::Error::Protocol(_), _) => {
+                    self.unexpected_of(url, &subject, &reason, service)
+                }
+                (ureq::Error::ConnectProxyFailed(reason), Some(proxy)) => {
+                    proxy.refusal(host(url), subject, &text::quoted(&reason))
+                }
+                _ => {
+                    let (host, reason) = (self.host(url), text::quoted(&reason).into_owned());
+                    HubError::Unreachable { subject, host, reason, service }
+                }
             }
         })
     }
@@ -252,16 +327,28 @@ impl Hub {
 
     /// Host and port of a URL, and its proxy, for messages.
     pub(super) fn host(&self, url: &str) -> String {
+        let host = text::quoted(host(url));
         match self.settings.proxies.of(url) {
-            Some(proxy) => format!("{} through {}", host(url), proxy.name()),
-            None => host(url).to_owned(),
+            Some(proxy) => format!("{host} through {}", proxy.name()),
+            None => host.into_owned(),
         }
     }
 
     /// The error for a response that the Hub would not send.
-    pub(super) fn unexpected(&self, url: &str, subject: &impl ToString, reason: impl Into<String>) -> HubError {
-        let (subject, host, reason) = (subject.to_string(), self.host(url), reason.into());
-        HubError::Unexpected { subject, host, reason, service: Service::Hub }
+    pub(super) fn unexpected(&self, url: &str, subject: &impl fmt::Display, reason: impl AsRef<str>) -> HubError {
+        self.unexpected_of(url, subject, reason.as_ref(), Service::Hub)
+    }
+
+    /// The error for a response that a server of such files would not send; the reason may quote it.
+    pub(super) fn unexpected_of(
+        &self,
+        url: &str,
+        subject: &dyn fmt::Display,
+        reason: &str,
+        service: Service,
+    ) -> HubError {
+        let (subject, host, reason) = (subject.to_string(), self.host(url), text::quoted(reason).into_owned());
+        HubError::Unexpected { subject, host, reason, service }
     }
 
     /// Whether a URL belongs to the endpoint.
@@ -298,7 +385,7 @@ impl Hub {
     ) -> HubError {
         let host = self.host(url);
         match (status.as_u16(), self.settings.proxies.of(url)) {
-            (407, Some(proxy)) => proxy.refusal(self::host(url), subject, status.as_str()),
+            (407, Some(proxy)) => proxy.refusal(super::address::host(url), subject, status.as_str()),
             (429, _) => HubError::RateLimited { subject, host, wait: rate_limit::pause(headers), service },
             (status @ 500..=599, _) => HubError::Server { subject, host, status },
             (status, _) => HubError::Unexpected { subject, host, reason: format!("status {status}"), service },
@@ -329,107 +416,5 @@ impl Pause {
                 _ => return Ok(()),
             }
         }
-    }
-}
-
-/// A body that is received in the background, so that a stalled connection does not prevent cancellation.
-pub(super) struct Chunks(Receiver<io::Result<Vec<u8>>>);
-
-impl Chunks {
-    pub fn of(body: Body) -> Result<Self, HubError> {
-        let (sender, receiver) = mpsc::sync_channel(8);
-        spawn(move || send_all(body.into_reader(), &sender))?;
-        Ok(Self(receiver))
-    }
-
-    /// The next bytes; `None` at the end.
-    pub fn next(&self, cancel: &Cancel) -> Result<Option<io::Result<Vec<u8>>>, HubError> {
-        wait_for(&self.0, cancel)
-    }
-}
-
-fn send_all(mut body: BodyReader<'static>, sender: &SyncSender<io::Result<Vec<u8>>>) {
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        let chunk = match body.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(n) => Ok(buffer[..n].to_vec()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => Err(error),
-        };
-        let failed = chunk.is_err();
-        if sender.send(chunk).is_err() || failed {
-            return;
-        }
-    }
-}
-
-/// Runs blocking work on another thread and abandons it on cancellation.
-pub(super) fn interruptible<T: Send + 'static>(
-    cancel: &Cancel,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, HubError> {
-    let (sender, receiver) = mpsc::sync_channel(1);
-    spawn(move || drop(sender.send(work())))?;
-    wait_for(&receiver, cancel)?.ok_or(HubError::Interrupted)
-}
-
-fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), HubError> {
-    let thread = thread::Builder::new().name("hub".into()).spawn(work);
-    thread.map(drop).map_err(|error| crate::files::FileError::new("start a thread for", "the Hub")(error).into())
-}
-
-fn wait_for<T>(receiver: &Receiver<T>, cancel: &Cancel) -> Result<Option<T>, HubError> {
-    loop {
-        if cancel.requested() {
-            return Err(HubError::Interrupted);
-        }
-        match receiver.recv_timeout(CANCEL_POLL) {
-            Ok(value) => return Ok(Some(value)),
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-    }
-}
-
-fn sleep(pause: Duration, cancel: &Cancel) -> Result<(), HubError> {
-    let end = Instant::now() + pause;
-    loop {
-        if cancel.requested() {
-            return Err(HubError::Interrupted);
-        }
-        match end.checked_duration_since(Instant::now()) {
-            Some(left) if !left.is_zero() => thread::sleep(left.min(CANCEL_POLL)),
-            _ => return Ok(()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_resolved_like_in_browsers() {
-        let base = "http://hub:80/a/b?c=/d";
-        assert_eq!(join(base, "https://cdn/x"), "https://cdn/x");
-        assert_eq!(join(base, "//cdn/x"), "http://cdn/x");
-        assert_eq!(join(base, "/x?y"), "http://hub:80/x?y");
-        assert_eq!(join(base, "x"), "http://hub:80/a/x");
-        assert_eq!(join("http://hub", "x"), "http://hub/x");
-    }
-
-    #[test]
-    fn an_origin_ends_where_the_path_begins() {
-        assert_eq!(origin("http://hub:80/a"), "http://hub:80");
-        assert_eq!(origin("http://hub?a"), "http://hub");
-        assert_eq!(host("https://hub/a"), "hub");
-        assert_eq!(host("https://me:secret@hub:80/a"), "hub:80");
-        assert_ne!(origin("http://hub.evil/a"), origin("http://hub/a"));
-    }
-
-    #[test]
-    fn paths_are_escaped() {
-        assert_eq!(escape("a b/ü#?.png"), "a%20b/%C3%BC%23%3F.png");
     }
 }

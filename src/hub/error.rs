@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::RepoKind;
+use super::{RepoKind, TooSlow};
 use crate::digest::Digest;
 use crate::files::FileError;
 
@@ -135,6 +135,43 @@ pub enum HubError {
         size: Option<u64>,
         reason: Option<String>,
     },
+    /// A body that arrives too slowly.
+    #[error(
+        "{host} sends {subject} too slowly: {got}{} bytes arrived, {}; {}",
+        match size { Some(size) => format!(" of {size}"), None => String::new() },
+        match limit {
+            TooSlow::Rate(rate, window) => format!("fewer than {rate} a second over the last {}", span(*window)),
+            TooSlow::Total(allowed) => format!("and it is not complete after {}", span(*allowed)),
+        },
+        "try again later or from another network; what arrived of a file is kept"
+    )]
+    TooSlow {
+        subject: String,
+        host: String,
+        got: u64,
+        /// Bytes announced.
+        size: Option<u64>,
+        limit: TooSlow,
+    },
+    /// A body, or a list of files, that is larger than accepted.
+    #[error(
+        "{host} sends too much for {subject}: {got} {unit}, and at most {most} are accepted; check that it is the right \
+         server and file"
+    )]
+    TooLarge {
+        subject: String,
+        host: String,
+        /// As many were announced, or arrived so far.
+        got: u64,
+        most: u64,
+        unit: &'static str,
+    },
+    /// An answer about another commit than the pinned one.
+    #[error(
+        "{host} answers for {subject} with commit {found}, but {pinned} is pinned; correct `revision`, or contact whoever \
+         runs the proxy or mirror"
+    )]
+    OtherCommit { subject: String, host: String, found: String, pinned: String },
     /// A size that differs from the listing, the headers or the request.
     #[error("{subject} has {got} bytes, but {expected} were announced; it was discarded: start again")]
     WrongSize { subject: String, got: u64, expected: u64 },
@@ -188,6 +225,12 @@ pub enum HubError {
          HF_HUB_CACHE to a cache that contains it", folder.display()
     )]
     NotCached { subject: String, folder: PathBuf },
+    /// A URL without its query, as a run keeps it.
+    #[error(
+        "{subject} is not in the cache, and the run's copy of the config does not have the query of its URL, which may \
+         hold a key; start from a config with the whole URL"
+    )]
+    Covered { subject: String },
     /// A read-only cache.
     #[error(
         "cannot store {subject} in the cache {}: {source}; set HF_HUB_CACHE to a writable folder", folder.display()
@@ -204,6 +247,15 @@ pub enum HubError {
     File(#[from] FileError),
 }
 
+/// A length of time in words.
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 7_200.. => format!("{} h", seconds / 3_600),
+        seconds @ 120.. => format!("{} min", seconds / 60),
+        _ => format!("{} s", time.as_secs_f64()),
+    }
+}
+
 impl HubError {
     /// A failed file operation; a full disk and a read-only one are distinguished.
     pub(super) fn disk(
@@ -218,10 +270,18 @@ impl HubError {
         }
     }
 
+    /// Whether the content is damaged, so that downloading it again may help.
+    pub(super) fn damaged(&self) -> bool {
+        matches!(self, Self::WrongSize { .. } | Self::Damaged { .. } | Self::DamagedBlob { .. })
+    }
+
     /// The error, with whether the damaged bytes may be from an earlier download.
     pub(super) fn after_resuming(self, resumed: bool) -> Self {
         match self {
             Self::Damaged { subject, found, expected, .. } => Self::Damaged { subject, found, expected, resumed },
+            Self::DamagedBlob { subject, found, expected, .. } => {
+                Self::DamagedBlob { subject, found, expected, resumed }
+            }
             error => error,
         }
     }
@@ -231,6 +291,7 @@ impl HubError {
         match self {
             Self::RateLimited { .. } | Self::Server { .. } | Self::Truncated { .. } => most,
             Self::Unreachable { .. }
+            | Self::TooSlow { limit: TooSlow::Rate(..), .. }
             | Self::Proxy { .. }
             | Self::Damaged { resumed: true, .. }
             | Self::DamagedBlob { resumed: true, .. } => most.min(2),

@@ -1,18 +1,18 @@
 //! Lists the files of a repository with the tree API, page by page.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::address::{escape, join, origin, public};
 use super::cache::{self, CacheEntry};
-use super::client::{escape, header, join, origin};
-use super::{Hub, HubError, HubFile, RepoKind, is_commit};
+use super::client::header;
+use super::{Hub, HubError, HubFile, RepoKind, git, is_commit};
 use crate::digest::Digest;
 use crate::files;
 use crate::progress::{Cancel, Silent};
-
-/// Maximum number of pages.
-const MAX_PAGES: usize = 100_000;
 
 /// An entry of the tree API, and of a cached listing.
 #[derive(Serialize, Deserialize)]
@@ -22,6 +22,9 @@ struct TreeEntry {
     path: String,
     #[serde(default)]
     size: u64,
+    /// git's blob id: of a file in LFS, that of its pointer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oid: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lfs: Option<Lfs>,
 }
@@ -57,7 +60,9 @@ impl Hub {
                 folder: self.settings.cache.clone(),
             });
         }
-        let entries = self.with_retries(&Silent, cancel, || self.all_pages(&subject, cancel))?;
+        let allowed = self.settings.limits.list_time;
+        let end = (Instant::now() + allowed, allowed);
+        let entries = self.with_retries(&Silent, cancel, || self.all_pages(&subject, end, cancel))?;
         if let Some(path) = kept {
             let keep = || {
                 path.parent().map_or(Ok(()), files::create_dir)?;
@@ -76,38 +81,55 @@ impl Hub {
         Ok(is_commit(&subject.revision).then_some(path))
     }
 
-    fn all_pages(&self, subject: &HubFile, cancel: &Cancel) -> Result<Vec<TreeEntry>, HubError> {
+    fn all_pages(
+        &self,
+        subject: &HubFile,
+        end: (Instant, Duration),
+        cancel: &Cancel,
+    ) -> Result<Vec<TreeEntry>, HubError> {
         let kind = match subject.kind {
             RepoKind::Model => "models",
             RepoKind::Dataset => "datasets",
         };
         let revision = escape(&subject.revision).replace('/', "%2F");
         let below = if subject.path.is_empty() { String::new() } else { format!("/{}", escape(&subject.path)) };
-        let repo = &subject.repo;
+        let (repo, limits) = (&subject.repo, &self.settings.limits);
         let first = format!("{}/api/{kind}/{repo}/tree/{revision}{below}?recursive=true", self.settings.endpoint);
         let mut url = first.clone();
+        let name = format!("the list of files of {subject}");
         let mut entries: Vec<TreeEntry> = Vec::new();
-        for _ in 0..MAX_PAGES {
-            let name = format!("the list of files of {subject}");
-            let (at, headers, page) = self.whole_body(url, subject, &name, cancel)?;
+        let (mut bytes, mut seen) = (0, 0);
+        // The first file of each page: a mirror that does not support cursors sends the first page again.
+        let mut starts = HashSet::new();
+        for page_number in 1..=limits.list_pages {
+            let (at, headers, page) = self.whole_body(url, subject, &name, end, cancel)?;
             url = at;
+            bytes += page.len() as u64;
             let page: Vec<TreeEntry> = serde_json::from_slice(&page)
                 .map_err(|error| self.unexpected(&url, &name, format!("not JSON of the tree API: {error}")))?;
+            seen += page.len();
             let known = entries.len();
             entries.extend(page.into_iter().filter(|entry| entry.kind == "file"));
+            let starts_anew = entries.get(known).is_none_or(|entry| starts.insert(entry.path.clone()));
             let Some(next) = header(&headers, "link").and_then(next_page) else { return Ok(entries) };
-            let next = self.on_endpoint(&first, &join(&url, next)).ok_or_else(|| {
-                let reason = format!("the list continues at {next}, which is not on {}", self.settings.endpoint);
-                self.unexpected(&url, &name, reason)
+            if bytes > limits.list_bytes {
+                return Err(self.too_large(&url, &name, (bytes, limits.list_bytes), "bytes"));
+            }
+            if seen > limits.list_entries {
+                return Err(self.too_large(&url, &name, (seen as u64, limits.list_entries as u64), "entries"));
+            }
+            let next = join(&url, next);
+            let next = self.on_endpoint(&first, &next).ok_or_else(|| {
+                let (next, endpoint) = (public(&next), &self.settings.endpoint);
+                self.unexpected(&url, &name, format!("the list continues at {next}, which is not on {endpoint}"))
             })?;
-            // A mirror that does not support cursors starts over.
-            let again = entries.get(known).is_some_and(|entry| entries[..known].iter().any(|e| e.path == entry.path));
-            if again || next == url {
-                break;
+            if !starts_anew || next == url {
+                let reason = format!("the list does not end: its page {page_number} repeats an earlier one");
+                return Err(self.unexpected(&url, &name, reason));
             }
             url = next;
         }
-        Err(self.unexpected(&url, subject, "the list does not end"))
+        Err(self.too_large(&url, &name, (limits.list_pages + 1, limits.list_pages), "pages"))
     }
 
     /// The URL of the next page on the endpoint. A mirror may pass on the Hub's own URL, whose cursor is valid at the
@@ -123,11 +145,16 @@ impl Hub {
 }
 
 /// The URL in `<…>; rel="next"`.
-fn next_page(link: &str) -> Option<&str> {
-    let (_, after) = link.split_once('<')?;
-    let (address, rest) = after.split_once('>')?;
-    let parameters = rest.split('<').next().unwrap_or_default();
-    if parameters.contains("rel=\"next\"") { Some(address) } else { next_page(rest) }
+fn next_page(mut links: &str) -> Option<&str> {
+    loop {
+        let (_, after) = links.split_once('<')?;
+        let (address, rest) = after.split_once('>')?;
+        let parameters = rest.split('<').next().unwrap_or_default();
+        if parameters.contains("rel=\"next\"") {
+            return Some(address);
+        }
+        links = rest;
+    }
 }
 
 fn files_of(entries: Vec<TreeEntry>, subject: &HubFile) -> Result<Vec<HubFile>, HubError> {
@@ -135,8 +162,9 @@ fn files_of(entries: Vec<TreeEntry>, subject: &HubFile) -> Result<Vec<HubFile>, 
         .into_iter()
         .map(|entry| {
             let size = entry.lfs.as_ref().map_or(entry.size, |lfs| lfs.size);
+            let git_id = entry.oid.filter(|oid| entry.lfs.is_none() && git::is_id(oid));
             let sha256 = entry.lfs.and_then(|lfs| lfs.oid.trim_start_matches("sha256:").parse().ok());
-            let file = HubFile { path: entry.path, size: Some(size), sha256, ..subject.clone() };
+            let file = HubFile { path: entry.path, size: Some(size), sha256, git_id, ..subject.clone() };
             cache::check_names(&file).map(|()| file)
         })
         .collect::<Result<Vec<_>, _>>()?;

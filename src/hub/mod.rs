@@ -3,11 +3,15 @@
 //! The cache has the layout of Python's `huggingface_hub`, so the two share their files. Transfers are implemented here
 //! because the crate `hf-hub` (1.0) neither verifies digests before a file enters the cache nor resumes a download.
 
+mod address;
+mod body;
 mod cache;
 mod client;
+mod content;
 mod download;
 mod error;
 mod git;
+mod limits;
 mod listing;
 mod proxy;
 mod rate_limit;
@@ -22,7 +26,9 @@ mod url;
 use std::fmt;
 use std::sync::OnceLock;
 
+pub use body::TooSlow;
 pub use error::{HubError, Service};
+pub use limits::Limits;
 pub use proxy::{NamedProxy, Proxies};
 pub(crate) use remote::Remote;
 pub use roots::Roots;
@@ -31,6 +37,7 @@ pub use url::UrlFile;
 pub(crate) use url::{Unusable, unusable};
 
 use crate::digest::Digest;
+use crate::text;
 
 /// Kind of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +72,8 @@ pub struct HubFile {
     pub size: Option<u64>,
     /// SHA-256 of the content, if the config pins it or the Hub gave it (LFS files).
     pub sha256: Option<Digest>,
+    /// git's blob id of the content, if the Hub gave it (other files).
+    pub git_id: Option<String>,
 }
 
 impl HubFile {
@@ -72,17 +81,19 @@ impl HubFile {
     #[must_use]
     pub fn new(kind: RepoKind, repo: &str, revision: &str, path: &str) -> Self {
         let [repo, revision, path] = [repo, revision, path].map(str::to_owned);
-        Self { kind, repo, revision, path, size: None, sha256: None }
+        Self { kind, repo, revision, path, size: None, sha256: None, git_id: None }
     }
 }
 
 /// The name of a file in messages: `` `a/b.txt` of owner/name@0123456 ``.
 impl fmt::Display for HubFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let revision = if is_commit(&self.revision) { &self.revision[..7] } else { &self.revision };
+        let revision = if is_commit(&self.revision) { &self.revision[..7] } else { self.revision.as_str() };
+
+        let [repo, revision] = [self.repo.as_str(), revision].map(text::quoted);
         match self.path.as_str() {
-            "" => write!(f, "{}@{revision}", self.repo),
-            path => write!(f, "`{path}` of {}@{revision}", self.repo),
+            "" => write!(f, "{repo}@{revision}"),
+            path => write!(f, "`{}` of {repo}@{revision}", text::quoted(path)),
         }
     }
 }
@@ -107,6 +118,8 @@ pub fn git_blob_id(bytes: &[u8]) -> String {
 /// A connection to the Hub (or a mirror of it) and its local cache.
 pub struct Hub {
     settings: HubSettings,
+    /// The header that requests to the endpoint carry.
+    authorization: Option<Token>,
     /// For `http://` and `https://` URLs, created on first use.
     agents: [OnceLock<client::Agents>; 2],
     /// The pause that the Hub asked for, which applies to all requests.
@@ -117,7 +130,8 @@ impl Hub {
     /// Opens no connection yet.
     #[must_use]
     pub fn new(settings: HubSettings) -> Self {
-        Self { settings, agents: [OnceLock::new(), OnceLock::new()], pause: client::Pause::default() }
+        let authorization = client::authorization(&settings);
+        Self { settings, authorization, agents: [OnceLock::new(), OnceLock::new()], pause: client::Pause::default() }
     }
 
     /// The Hub of the environment, shared by the whole process to reuse connections.

@@ -11,7 +11,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use ureq::{Agent, Error, Proxy, ProxyProtocol};
 
 use super::HubError;
-use super::client::origin;
+use super::address::{origin, without_credentials};
 use super::settings::Token;
 
 /// A proxy and the environment variable that sets it.
@@ -94,9 +94,8 @@ fn covers(entry: &str, place: &str) -> bool {
 impl NamedProxy {
     /// Its address without credentials, and its variable.
     pub(super) fn name(&self) -> String {
-        let address = &self.address.0;
-        let (scheme, place) = origin(address).split_once("://").unwrap_or(("http", origin(address)));
-        let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+        let (address, _) = without_credentials(&self.address.0);
+        let (scheme, place) = origin(&address).split_once("://").unwrap_or(("http", origin(&address)));
         format!("the proxy {scheme}://{place} ({})", self.variable)
     }
 
@@ -208,7 +207,7 @@ fn rewritten(head: &[u8], origin: &str, header: &str) -> Option<Vec<u8>> {
 }
 
 /// RFC 4648.
-fn base64(text: &str) -> String {
+pub(super) fn base64(text: &str) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for group in text.as_bytes().chunks(3) {
@@ -231,12 +230,16 @@ mod tests {
         Proxies::from_lookup(get).of(url).map(NamedProxy::name)
     }
 
+    /// Fault (hub): a user name and password in the address of a proxy, also one with `/` or `@` → never shown
     #[test]
     fn each_scheme_has_its_own_proxy() {
         let (secure, plain) = ("https://huggingface.co/a", "http://mirror:8080/a");
         let only_http = [("HTTP_PROXY", "http://me:secret@p:3128/")];
         assert_eq!(by(&only_http, secure), None);
         assert_eq!(by(&only_http, plain).unwrap(), "the proxy http://p:3128 (HTTP_PROXY)", "without its password");
+        for address in ["me:secret@p:3128", "http://me:sec/ret@p:3128", "http://me:sec@ret@p:3128"] {
+            assert_eq!(by(&[("HTTP_PROXY", address)], plain).unwrap(), "the proxy http://p:3128 (HTTP_PROXY)");
+        }
         let only_https = [("HTTPS_PROXY", "p:3128")];
         assert_eq!(by(&only_https, secure).unwrap(), "the proxy http://p:3128 (HTTPS_PROXY)");
         assert_eq!(by(&only_https, plain), None);

@@ -81,6 +81,7 @@ mod tests {
         assert_eq!(waited(&[("ratelimit-policy", "\"fixed window\";\"api\";q=500;w=300")]), Some(300));
     }
 
+    /// Fault (hub): a clock that is wrong, here or on the server → the pause is that of the server's own clock
     #[test]
     fn a_date_is_compared_with_the_servers_clock() {
         // `date -u -d '…' +%s`
@@ -97,6 +98,7 @@ mod tests {
         assert_eq!(waited(&[date, ("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT")]), Some(0), "it is past");
     }
 
+    /// Fault (hub): headers of a rate limit that make no sense → no pause is taken from them
     #[test]
     fn invalid_headers_give_no_pause() {
         for headers in [

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Hub, HubError, HubFile, UrlFile, cache};
+use super::content::Content;
+use super::{Hub, HubError, HubFile, UrlFile, cache, git_blob_id};
 use crate::digest::Digest;
 use crate::files;
 use crate::progress::{Cancel, Progress};
@@ -76,13 +77,19 @@ impl Hub {
         let mut again = true;
         loop {
             let bytes = files::read(&path)?;
-            let found = Digest::of(&bytes);
-            let expected = file.pinned().or_else(|| cache::announced_digest(&path)).unwrap_or(found);
+            let digest = Digest::of(&bytes);
+            let Some(expected) = file.pinned().map(Content::Sha256).or_else(|| cache::announced(&path)) else {
+                return Ok((bytes, digest));
+            };
+            let found = match expected {
+                Content::Sha256(_) => Content::Sha256(digest),
+                Content::Git(_) => Content::Git(git_blob_id(&bytes)),
+            };
             if found == expected {
-                return Ok((bytes, found));
+                return Ok((bytes, digest));
             }
             let error = mismatch(&path, file, found, expected);
-            if !matches!(error, HubError::Damaged { .. }) {
+            if !error.damaged() {
                 return Err(error);
             }
             cache::remove(&path)?;
@@ -108,12 +115,14 @@ impl Hub {
     }
 }
 
-/// The error for a cached file with a wrong digest: it is damaged, or intact but not the pinned one.
-pub(super) fn mismatch(path: &Path, file: &dyn fmt::Display, found: Digest, expected: Digest) -> HubError {
-    let subject = file.to_string();
-    if cache::intact(path, found) {
-        HubError::OtherContent { subject, found, expected }
-    } else {
-        HubError::Damaged { subject, found, expected, resumed: false }
+/// The error for a cached file of other content: it is damaged, or intact but not the pinned one.
+pub(super) fn mismatch(path: &Path, file: &dyn fmt::Display, found: Content, expected: Content) -> HubError {
+    match (found, expected) {
+        (Content::Sha256(found), Content::Sha256(expected))
+            if cache::announced(path) == Some(Content::Sha256(found)) =>
+        {
+            HubError::OtherContent { subject: file.to_string(), found, expected }
+        }
+        (found, expected) => found.damaged(expected, file, false),
     }
 }

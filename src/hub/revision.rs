@@ -1,9 +1,11 @@
 //! Resolves revisions to commits.
 
+use std::time::Instant;
+
 use serde::Deserialize;
 
+use super::address::escape;
 use super::cache::CacheEntry;
-use super::client::escape;
 use super::{Hub, HubError, HubFile, RepoKind, is_commit, is_whole_commit};
 use crate::progress::{Cancel, Progress};
 
@@ -44,7 +46,8 @@ impl Hub {
         let revision = escape(revision).replace('/', "%2F");
         // Without `expand` the response lists all files.
         let url = format!("{}/api/{kind}s/{repo}/revision/{revision}?expand=sha", self.settings.endpoint);
-        let (url, _, body) = self.whole_body(url, subject, what, cancel)?;
+        let allowed = self.settings.limits.answer_time;
+        let (url, _, body) = self.whole_body(url, subject, what, (Instant::now() + allowed, allowed), cancel)?;
         let unexpected = |reason: String| self.unexpected(&url, &what, reason);
         let Revision { sha } = serde_json::from_slice(&body)
             .map_err(|error| unexpected(format!("not JSON of the revision API: {error}")))?;

@@ -156,6 +156,7 @@ mod tests {
         assert_eq!(roots(&bundles), ["SSL_CERT_FILE=/f", "REQUESTS_CA_BUNDLE=/r", "CURL_CA_BUNDLE=/c"]);
     }
 
+    /// Fault (hub): a file of root certificates that is missing or holds none → an error that names its variable
     #[test]
     fn an_unusable_file_is_an_error_that_names_its_variable() {
         let folder = tempfile::tempdir().unwrap();

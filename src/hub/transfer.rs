@@ -4,14 +4,16 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Instant;
 
 use ureq::Body;
 use ureq::http::Response;
 
-use super::client::Chunks;
+use super::body::Chunks;
 use super::{Hub, HubError, cache};
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
+use crate::text;
 
 /// The part of a file that a response contains, and where it goes.
 pub(super) struct Part<'a> {
@@ -38,6 +40,10 @@ impl Hub {
         cancel: &Cancel,
     ) -> Result<(), HubError> {
         let Part { name, subject, path, from, size } = *part;
+        let most = self.settings.limits.file_bytes;
+        if let Some(size) = size.filter(|&size| size > most) {
+            return Err(self.too_large(url, subject, (size, most), "bytes"));
+        }
         let disk = |error| HubError::disk(subject, &self.settings.cache)(error);
         let failed = |error| disk(FileError::new("write", path)(error));
         files::create_dir(path.parent().unwrap_or(&self.settings.cache)).map_err(disk)?;
@@ -46,18 +52,19 @@ impl Hub {
             out.set_len(0).map_err(failed)?;
         }
         out.seek(SeekFrom::Start(from)).map_err(failed)?;
-        let chunks = Chunks::of(response.into_body())?;
-        progress.start(&format!("downloading {name}"), "bytes", size, from);
+        let limits = &self.settings.limits;
+        let end = (Instant::now() + limits.transfer_time, limits.transfer_time);
+        let mut chunks = Chunks::of(response.into_body(), limits, end)?;
+        progress.start(&format!("downloading {}", text::quoted(name)), "bytes", size, from);
         let mut got = from;
         let result = loop {
             let chunk = match chunks.next(cancel) {
-                Ok(Some(Ok(chunk))) => chunk,
-                Ok(Some(Err(error))) => break Ok(Some(error.to_string())),
+                Ok(Some(chunk)) => chunk,
                 Ok(None) => break Ok(None),
-                Err(error) => break Err(error),
+                Err(ended) => break Ok(Some(ended)),
             };
             got += chunk.len() as u64;
-            if size.is_some_and(|size| got > size) {
+            if got > size.unwrap_or(limits.unsized_bytes) {
                 break Ok(None);
             }
             if let Err(error) = out.write_all(&chunk) {
@@ -66,14 +73,18 @@ impl Hub {
             progress.advance(chunk.len() as u64);
         };
         progress.finish();
-        let reason = result?;
+        let ended = result?;
         match size {
             Some(expected) if got > expected => {
                 cache::remove(path)?;
                 Err(HubError::WrongSize { subject: subject.to_string(), got, expected })
             }
-            _ if reason.is_some() || size.is_some_and(|size| got < size) => {
-                Err(HubError::Truncated { subject: subject.to_string(), host: self.host(url), got, size, reason })
+            None if got > limits.unsized_bytes => {
+                cache::remove(path)?;
+                Err(self.too_large(url, subject, (got, limits.unsized_bytes), "bytes without a Content-Length"))
+            }
+            _ if ended.is_some() || size.is_some_and(|size| got < size) => {
+                Err(self.ended(ended, url, subject, got, size))
             }
             _ => Ok(()),
         }

@@ -7,6 +7,7 @@
 //!                                        blobs/download.incomplete   while it arrives
 //!                                        blobs/download.etag         the entity tag of what arrives
 //!                                        refs/latest                 the sha256 of the last download
+//!                                        refs/covered                the digest of the URL as runs keep it, if it has a query
 //! ```
 //!
 //! No token is sent, and no URL that a server redirects to is shown or stored.
@@ -18,19 +19,28 @@ use std::path::PathBuf;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 
+use super::address::{join, origin, without_query};
 use super::cache::{self, Blobs};
-use super::client::{MAX_HOPS, Request, header, join, origin};
+use super::client::{MAX_HOPS, Request, header, is_chunked};
+use super::content::Cancellable;
 use super::transfer::{Part, content_range};
 use super::{Hub, HubError, HubSettings, Service};
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::progress::{Cancel, Progress};
+use crate::text;
 
 /// Name of the blob that arrives, whose digest is not known before.
 const ARRIVING: &str = "download";
 
 /// Name of the reference to the last download.
 const LATEST: &str = "latest";
+
+/// Name of the reference to the URL as runs keep it.
+const COVERED: &str = "covered";
+
+/// Characters of a URL that are shown.
+const LONGEST: usize = 1000;
 
 /// A file at a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,20 +62,43 @@ impl UrlFile {
     fn blobs<'a>(&'a self, settings: &'a HubSettings) -> Blobs<'a> {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
         let name: String = self.name().chars().map(plain).take(64).collect();
-        let folder = format!("urls--{name}--{}", Digest::of(self.url.as_bytes()).short(32));
+        let start = format!("urls--{name}--");
+        let folder = self.kept_as(settings, &start);
+        let folder = folder.unwrap_or_else(|| format!("{start}{}", Digest::of(self.url.as_bytes()).short(32)));
         Blobs::new(settings, folder, self)
+    }
+
+    /// Whether the query is covered: the URL is that of a run's copy of a config.
+    fn is_covered(&self) -> bool {
+        let query = self.url.split_once('?').map_or("", |(_, query)| query);
+        !query.is_empty() && query.bytes().all(|byte| byte == b'*')
+    }
+
+    /// The digest of the URL as runs keep it.
+    fn covered(&self) -> String {
+        Digest::of(text::masked(&self.url).as_bytes()).to_string()
+    }
+
+    /// For a covered URL, the folder of the only one that is kept like this.
+    fn kept_as(&self, settings: &HubSettings, start: &str) -> Option<String> {
+        if !self.is_covered() {
+            return None;
+        }
+        let names = fs::read_dir(&settings.cache).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let is_it = |name: &String| {
+            let covered = Blobs::new(settings, name.clone(), self).reference(COVERED);
+            name.starts_with(start) && fs::read_to_string(covered).is_ok_and(|text| text == self.covered())
+        };
+        let mut fitting = names.filter(is_it);
+        fitting.next().filter(|_| fitting.next().is_none())
     }
 }
 
 /// The URL without its query, which may contain a key.
 impl fmt::Display for UrlFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(without_query(&self.url))
+        f.write_str(&text::quoted_to(without_query(&self.url), LONGEST))
     }
-}
-
-fn without_query(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or(url)
 }
 
 /// Why a URL is not requested.
@@ -110,6 +143,9 @@ impl Hub {
             let folder = self.settings.cache.clone();
             return Err(HubError::NotCached { subject: file.to_string(), folder });
         }
+        if file.is_covered() {
+            return Err(HubError::Covered { subject: file.to_string() });
+        }
         let blobs = file.blobs(&self.settings);
         let _lock = blobs.lock(ARRIVING, progress, cancel)?;
         // Another process may have downloaded it in the meantime.
@@ -130,7 +166,11 @@ impl Hub {
         let (response, url, from, size) = self.approach_url(file, blobs, cancel)?;
         let part = Part { name: file.name(), subject: file, path: &partial, from, size };
         self.transfer(response, &url, &part, progress, cancel)?;
-        let found = File::open(&partial).and_then(Digest::of_reader).map_err(FileError::new("read", &partial))?;
+        let found = File::open(&partial).and_then(|file| Digest::of_reader(Cancellable(file, cancel)));
+        if cancel.requested() {
+            return Err(HubError::Interrupted);
+        }
+        let found = found.map_err(FileError::new("read", &partial))?;
         if let Some(expected) = file.sha256.filter(|expected| *expected != found) {
             cache::remove(&partial)?;
             let subject = file.to_string();
@@ -143,6 +183,9 @@ impl Hub {
         let blob = blobs.blob(&found.to_string());
         blobs.keep(&partial, &blob)?;
         blobs.store_reference(LATEST, &found.to_string())?;
+        if file.url.contains('?') {
+            blobs.store_reference(COVERED, &file.covered())?;
+        }
         Ok(blob)
     }
 
@@ -211,16 +254,14 @@ impl Hub {
 
     /// Refuses a body whose end cannot be told from a broken connection, unless a digest will tell.
     fn require_end(&self, url: &str, file: &UrlFile, headers: &HeaderMap, length: Option<u64>) -> Result<(), HubError> {
-        let chunked = header(headers, "transfer-encoding").is_some_and(|coding| coding.contains("chunked"));
-        if length.is_some() || chunked || file.sha256.is_some() {
+        if length.is_some() || is_chunked(headers) || file.sha256.is_some() {
             return Ok(());
         }
         Err(self.unexpected_of_url(url, file, "no Content-Length header; for a server that sends none, set `sha256`"))
     }
 
     fn unexpected_of_url(&self, url: &str, file: &UrlFile, reason: &str) -> HubError {
-        let (subject, reason) = (file.to_string(), reason.to_owned());
-        HubError::Unexpected { subject, host: self.host(url), reason, service: Service::Url }
+        self.unexpected_of(url, file, reason, Service::Url)
     }
 
     /// The error for an unsuccessful status.

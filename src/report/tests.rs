@@ -123,6 +123,7 @@ fn the_same_run_gives_the_same_bytes() {
     assert_eq!(render_comparison(&comparison()).unwrap(), render_comparison(&comparison()).unwrap());
 }
 
+/// Fault (texts): names, identities and descriptions with markup, scripts and template syntax in a report → shown as text
 #[test]
 fn ids_cannot_become_markup() {
     let mut report = sample::report();

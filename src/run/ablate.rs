@@ -17,7 +17,7 @@ use crate::numbers::Quantity;
 use crate::plan::{self, RunPlan};
 use crate::provenance::{ConfigOrigin, Provenance};
 use crate::weights::WeightsError;
-use crate::{files, results};
+use crate::{files, results, text};
 
 impl RunContext<'_> {
     /// Computes every combination of a config's ablation and compares them. Combinations that are unavailable here
@@ -66,7 +66,7 @@ impl RunContext<'_> {
         result.shared = shared;
         result.command = command(&ConfigOrigin {
             path: super::absolute(config_path),
-            overrides: loaded.overrides.clone(),
+            overrides: loaded.kept_overrides(),
             working_directory: std::env::current_dir().unwrap_or_default(),
         })
         .replacen("experiment", "ablate", 1);
@@ -83,7 +83,7 @@ impl RunContext<'_> {
     ) -> Result<ComputedVariant, RunError> {
         let failed = |error: RunError| {
             if affects_only_this_variant(&error) {
-                Ok(ComputedVariant { err: Some(error.to_string()), ..ComputedVariant::default() })
+                Ok(ComputedVariant { err: Some(text::reason(&error)), ..ComputedVariant::default() })
             } else {
                 Err(error)
             }

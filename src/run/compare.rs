@@ -14,6 +14,7 @@ use crate::embed::{self, MatrixReader};
 use crate::evaluate::{EvaluateError, Labelled};
 use crate::files::FileError;
 use crate::provenance::Provenance;
+use crate::text;
 
 /// An evaluated run.
 struct Candidate {
@@ -42,7 +43,7 @@ impl RunContext<'_> {
         for (run, (label, path)) in runs.iter().zip(labelled(runs)?) {
             match candidate(run, &label, path) {
                 Ok(candidate) => candidates.push(candidate),
-                Err(error) => left_out.push(LeftOutRun { run: label, reason: error.to_string() }),
+                Err(error) => left_out.push(LeftOutRun { run: label, reason: text::reason(&error) }),
             }
         }
         let paired = loop {
@@ -75,12 +76,12 @@ impl RunContext<'_> {
     ) -> Result<Result<Paired, Unfit>, RunError> {
         let first = match First::open(&candidates[0].run) {
             Ok(first) => first,
-            Err(error) => return Ok(Err(Unfit(0, error.to_string()))),
+            Err(error) => return Ok(Err(Unfit(0, text::reason(&error)))),
         };
         let labelled = first.labelled();
         let mut common = SharedFaces::first(labelled.len()).same_pictures(same_pictures);
         for (place, candidate) in candidates.iter().enumerate().skip(1) {
-            let added = add(&mut common, &labelled, &candidate.run).map_err(|error| error.to_string());
+            let added = add(&mut common, &labelled, &candidate.run).map_err(|error| text::reason(&error));
             if let Err(reason) = added.and_then(|()| first.on(&common, |_| ())) {
                 return Ok(Err(Unfit(place, reason)));
             }
@@ -95,7 +96,7 @@ impl RunContext<'_> {
         let measured = first.on(&common, |pairing| pairing.measure(&summaries, by, load, self.progress, self.cancel));
         match (measured, damaged.get()) {
             (Err(reason), _) => Ok(Err(Unfit(candidates.len() - 1, reason))),
-            (Ok(Err(error)), Some(place)) => Ok(Err(Unfit(place, error.to_string()))),
+            (Ok(Err(error)), Some(place)) => Ok(Err(Unfit(place, text::reason(&error)))),
             (Ok(measured), _) => {
                 let mut paired = measured?.ok_or_else(interrupted)?;
                 let ids =

@@ -14,7 +14,7 @@ use crate::numbers::as_json;
 use crate::plan::{self, RunPlan};
 use crate::provenance::{self, Provenance};
 use crate::text_table::TextTable;
-use crate::{dataset, embed};
+use crate::{dataset, embed, text};
 
 /// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -79,7 +79,7 @@ impl RunRow {
     fn of(run: &RunDirectory) -> Self {
         Self::read(run).unwrap_or_else(|error| Self {
             run: run.name(),
-            damage: Some(error.to_string()),
+            damage: Some(text::reason(&error)),
             ..Self::default()
         })
     }

@@ -68,7 +68,7 @@ use crate::provenance::{
 };
 use crate::similarity::Cards;
 use crate::weights::WeightsOrigin;
-use crate::{files, results};
+use crate::{files, results, text};
 
 /// What every step needs: folders, progress and cancellation.
 pub(crate) struct RunContext<'a> {
@@ -144,7 +144,7 @@ impl RunContext<'_> {
             build: Build::current(),
             config: ConfigOrigin {
                 path: absolute(config_path),
-                overrides: loaded.overrides.clone(),
+                overrides: loaded.kept_overrides(),
                 working_directory: std::env::current_dir().unwrap_or_default(),
             },
             weights: WeightsOrigin::new(&config.weights, &checkpoint),
@@ -337,7 +337,7 @@ impl RunContext<'_> {
             provenance.compared_on = earlier.compared_on;
             // The folder that the same config is started from does not matter once the run is described.
             let same = run.has(RunDirectory::CONFIG)
-                && files::read(&run.file(RunDirectory::CONFIG))? == loaded.text.as_bytes()
+                && files::read(&run.file(RunDirectory::CONFIG))? == loaded.kept_text().as_bytes()
                 && earlier.config.overrides == provenance.config.overrides;
             if same && run.has(RunDirectory::PLAN) {
                 return Ok(());
@@ -345,7 +345,7 @@ impl RunContext<'_> {
         }
         let written = [RunDirectory::CONFIG, RunDirectory::PROVENANCE, RunDirectory::PLAN];
         seal::unseal(run, |name| !written.contains(&name))?;
-        files::commit_bytes(&run.file(RunDirectory::CONFIG), loaded.text.as_bytes())?;
+        files::commit_bytes(&run.file(RunDirectory::CONFIG), loaded.kept_text().as_bytes())?;
         run.write_json(RunDirectory::PROVENANCE, provenance)?;
         // Last: a directory with a plan is a run that can be listed and resumed.
         Ok(files::commit_bytes(&run.file(RunDirectory::PLAN), plan.canonical_json().as_bytes())?)
@@ -537,7 +537,7 @@ pub(crate) fn command(origin: &ConfigOrigin) -> String {
 /// The command that runs a config with overrides.
 pub(crate) fn command_line(path: &Path, overrides: &[String]) -> String {
     let mut words = vec![format!("facevault experiment {}", path.display())];
-    words.extend(overrides.iter().map(|text| format!("--set {}", quoted(text))));
+    words.extend(overrides.iter().map(|set| format!("--set {}", quoted(&text::masked(set)))));
     words.join(" ")
 }
 

@@ -13,6 +13,7 @@ use crate::model::Precision;
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
 use crate::results;
+use crate::text;
 
 /// First version of the embedding code that records fingerprints.
 const FIRST_FINGERPRINTED: u32 = 3;
@@ -59,7 +60,7 @@ impl RunContext<'_> {
         }
         let check = |rule, found: Result<Vec<String>, RunError>| Check {
             rule,
-            broken: found.unwrap_or_else(|error| vec![error.to_string()]),
+            broken: found.unwrap_or_else(|error| vec![text::reason(&error)]),
             note: None,
         };
         let differences = seal::check(run, Depth::Every).map(Option::unwrap_or_default);
@@ -72,7 +73,7 @@ impl RunContext<'_> {
                 SEAL_RULE,
                 match &differences {
                     Ok(all) => Ok(all.iter().map(Difference::to_string).collect()),
-                    Err(error) => Ok(vec![error.to_string()]),
+                    Err(error) => Ok(vec![text::reason(&error)]),
                 },
             ),
             check("the directory is named after the plan in it", name(run)),
@@ -142,7 +143,7 @@ fn precision(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let plan: RunPlan = run.json(RunDirectory::PLAN)?;
     let mut broken = Vec::new();
     if plan.precision() == Precision::Int8 {
-        broken.extend(calibration(run).err().map(|error| error.to_string()));
+        broken.extend(calibration(run).err().map(|error| text::reason(&error)));
     }
     let found = agreement(run)?.map_or(Precision::F32, |agreement| agreement.precision);
     if found != plan.precision() {

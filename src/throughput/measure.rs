@@ -16,6 +16,7 @@ use crate::model::{
     Precision, StageTime,
 };
 use crate::progress::{Cancel, Progress};
+use crate::text;
 
 /// A variant and its outcome.
 pub(super) struct VariantRun {
@@ -57,7 +58,7 @@ impl From<&ModelError> for Failed {
                 | ModelError::Precision { .. }
                 | ModelError::OnlyCandle { .. }
         );
-        Self { err: error.to_string(), not_available }
+        Self { err: text::reason(&error), not_available }
     }
 }
 

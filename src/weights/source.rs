@@ -30,7 +30,7 @@ pub enum WeightsSource {
     },
     /// A file at a URL, such as a release on GitHub.
     Url {
-        /// Its URL, without a user name or password. It is not a place for secrets: the config is copied into each run.
+        /// Its URL, without a user name or password. Its query is covered in messages and in what a run keeps.
         #[schemars(transform = file_at_url)]
         url: String,
         /// Expected SHA-256 of the file, checked before anything is read from it.

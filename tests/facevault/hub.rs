@@ -109,6 +109,7 @@ fn a_short_revision_is_resolved_by_the_hub_and_cached() {
     assert_eq!(hub.log(), [""; 0]);
 }
 
+/// Fault (hub): a connection that is dropped, or falls silent, within a large file → resumed where it ended
 #[test]
 fn a_dropped_connection_is_resumed() {
     let hub = hub();
@@ -120,6 +121,7 @@ fn a_dropped_connection_is_resumed() {
     assert_eq!(asked, ["", " bytes=100000-", " bytes=150000-"]);
 }
 
+/// Fault (hub): a connection that is dropped within a small file → resumed where it ended
 #[test]
 fn a_small_file_is_resumed_too() {
     let hub = hub();
@@ -128,6 +130,7 @@ fn a_small_file_is_resumed_too() {
     assert_eq!(hub.log().last().unwrap(), &format!("hub /{REPO}/resolve/{COMMIT}/note.txt bytes=2-"));
 }
 
+/// Fault (hub): a server that sends the whole file where the rest was asked for → received from its start
 #[test]
 fn a_server_that_ignores_ranges_restarts_the_file() {
     let hub = hub();
@@ -135,6 +138,7 @@ fn a_server_that_ignores_ranges_restarts_the_file() {
     assert_eq!(fs::read(get(&hub.client(), &weights()).unwrap()).unwrap(), content());
 }
 
+/// Fault (hub): a partial download of other bytes, shorter, as long as or longer than the file → detected, discarded and downloaded again
 #[test]
 fn a_partial_file_of_other_content_is_detected_and_discarded() {
     let hub = hub();
@@ -148,6 +152,7 @@ fn a_partial_file_of_other_content_is_detected_and_discarded() {
     }
 }
 
+/// Fault (hub): a damaged or truncated file in the cache → downloaded again
 #[test]
 fn a_damaged_file_in_the_cache_is_downloaded_again() {
     let hub = hub();
@@ -159,6 +164,7 @@ fn a_damaged_file_in_the_cache_is_downloaded_again() {
     assert_eq!(fs::read(get(&hub.client(), &sized).unwrap()).unwrap(), content());
 }
 
+/// Fault (hub): a server that fails once (503), or limits the rate (429) → asked again
 #[test]
 fn transient_failures_are_retried() {
     let hub = hub();
@@ -174,6 +180,9 @@ fn failing(client: fn(&FakeHub) -> Hub, file: &HubFile, of_hub: &[Fault], of_cdn
     (hub, message)
 }
 
+/// Fault (hub): 401 and 403 with and without a token → an error that says what to set, without the token
+/// Fault (hub): a pause of 900 s that a server asks for → not waited out; the error says so
+/// Fault (hub): a server that fails each time (5xx) → an error after three tries
 #[test]
 fn failures_by_status() {
     const DENIED: &[Fault] = &[Fault::Status(401, &[])];
@@ -191,6 +200,7 @@ fn failures_by_status() {
     assert_eq!(hub.log().len(), 3);
 }
 
+/// Fault (hub): a repository, revision or file that does not exist → an error that says which of them
 #[test]
 fn failure_404() {
     let hub = hub();
@@ -200,6 +210,7 @@ fn failure_404() {
     insta::assert_snapshot!(failure(&hub, &client, &file("w.safetensors")), @"`w.safetensors` of py-feat/facenet@c42f4c2 does not exist (404); http://hub/py-feat/facenet/tree/c42f4c2771b043bb5c461093664d016ff4298224 lists the files");
 }
 
+/// Fault (hub): a refused connection, or an unknown host → an error that names the host and `HF_ENDPOINT`
 #[test]
 fn failure_no_network() {
     let hub = hub();
@@ -212,6 +223,7 @@ fn failure_no_network() {
     assert!(message.starts_with("cannot reach hub.invalid for `w.bin` of"), "{message}");
 }
 
+/// Fault (hub): `HF_HUB_OFFLINE` without a cached file or list → an error without a request
 #[test]
 fn failure_offline() {
     let hub = hub();
@@ -221,6 +233,8 @@ fn failure_offline() {
     assert_eq!(hub.log(), [""; 0]);
 }
 
+/// Fault (hub): a connection that breaks each time → an error; what arrived is kept for the next start
+/// Fault (hub): a wrong byte in a large file → refused by its sha256 and removed
 #[test]
 fn failures_of_a_transfer() {
     let hang_up = [1_000; 3].map(Fault::HangUp);
@@ -235,6 +249,7 @@ fn failures_of_a_transfer() {
     assert_eq!(hub.cached(), [""; 0], "what fails the check is removed");
 }
 
+/// Fault (hub): another file than the pinned one → refused before it is transferred; a cached one is kept
 #[test]
 fn failure_other_file_than_pinned() {
     let hub = hub();
@@ -246,6 +261,7 @@ fn failure_other_file_than_pinned() {
     assert!(path.exists(), "a wrong pin is no reason to delete a sound file");
 }
 
+/// Fault (hub): a file of another size than listed, or longer than announced → refused and removed
 #[test]
 fn failure_wrong_size() {
     let hub = hub();
@@ -255,6 +271,7 @@ fn failure_wrong_size() {
     assert_eq!(hub.cached(), [""; 0]);
 }
 
+/// Fault (disk): a full disk while a file of the Hub arrives → an error that names the folder and `HF_HUB_CACHE`
 #[test]
 #[cfg(target_os = "linux")]
 fn failure_full_disk() {
@@ -265,6 +282,8 @@ fn failure_full_disk() {
     insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"the disk of CACHE is full: no space for `w.bin` of py-feat/facenet@c42f4c2; free some, or set HF_HUB_CACHE to a folder on another disk, then start again to resume the download");
 }
 
+/// Fault (hub): a status that nobody sends, a redirect without an address, or one in a circle → an error
+/// Fault (hub): a path that leads out of the cache → refused
 #[test]
 fn failure_unexpected_responses() {
     let hub = hub();
@@ -276,6 +295,7 @@ fn failure_unexpected_responses() {
     insta::assert_snapshot!(failure(&hub, &hub.client(), &file("../../w.bin")), @"invalid path `../../w.bin`: expected names separated by `/`, none of them empty, `.` or `..`");
 }
 
+/// Fault (hub): Ctrl-C while the rate limit is waited out, or a transfer stalls → ends; what arrived is used
 #[test]
 fn cancelling_ends_waiting_and_transfer() {
     for (hub_fault, cdn_fault) in
@@ -304,6 +324,7 @@ fn cancelling_ends_waiting_and_transfer() {
     }
 }
 
+/// Fault (processes): four downloads of one file at a time → one transfer
 #[test]
 fn two_downloads_of_one_file_are_one_transfer() {
     let hub = hub();
@@ -375,6 +396,7 @@ fn a_listing_is_read_page_by_page_sorted_and_cached() {
     }
 }
 
+/// Fault (hub): a listing of a repository, revision or folder that does not exist → an error that says which
 #[test]
 fn failures_of_listing() {
     let hub = hub();

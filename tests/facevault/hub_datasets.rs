@@ -112,6 +112,7 @@ fn identity_folders_have_the_order_of_their_paths() {
     assert!(!asked.iter().any(|line| line.contains("readme")), "{asked:?}");
 }
 
+/// Fault (hub): a table whose pictures are not in the repository → an error with its line before a picture is downloaded
 #[test]
 fn a_table_with_missing_pictures_is_reported_before_the_download() {
     let (hub, workspace) = place(&["train/images/a.ppm"], "train");
@@ -121,6 +122,7 @@ fn a_table_with_missing_pictures_is_reported_before_the_download() {
     assert!(!hub.log().iter().any(|line| line.contains("a.ppm")));
 }
 
+/// Fault (hub): files in a dataset that are no pictures, by name or by content → left out and counted
 #[test]
 fn on_the_hub_names_decide_on_downloads_and_content_on_faces() {
     let pictures =
@@ -141,6 +143,7 @@ fn on_the_hub_names_decide_on_downloads_and_content_on_faces() {
     assert!(failures.contains("Bob/4.heic,decode,HEIC is not supported"), "{failures}");
 }
 
+/// Fault (hub): a table one of whose pictures is not in the repository → its face fails, the others go on
 #[test]
 fn a_missing_picture_fails_its_face() {
     let (hub, workspace) = place(&["train/images/a.ppm"], "train");

@@ -35,6 +35,7 @@ fn proxy(variable: &'static str, address: &str) -> NamedProxy {
     NamedProxy { variable, address: Token(address.into()) }
 }
 
+/// Fault (hub): a certificate of an authority that is not trusted → refused, with the variables that name one
 #[test]
 fn a_private_ca_is_trusted_only_if_configured() {
     let hub = hub();
@@ -52,6 +53,7 @@ fn a_private_ca_is_trusted_only_if_configured() {
     insta::assert_snapshot!(plain(get(HubSettings { roots: unreadable, ..another }).unwrap_err()), @"CURL_CA_BUNDLE is set to /nowhere/ca.pem, but it cannot be read: No such file or directory (os error 2); correct it, or unset it to use the system's root certificates");
 }
 
+/// Fault (hub): a certificate of another host, or of an authority itself → refused with the reason
 #[test]
 fn an_invalid_certificate_is_reported_with_a_remedy() {
     let hub = hub();
@@ -109,6 +111,7 @@ fn each_scheme_uses_its_own_proxy() {
     assert_eq!((for_http.log(), for_https.log()), (vec![], vec![]));
 }
 
+/// Fault (hub): a proxy that refuses, is not there or has no valid address → named without its password
 #[test]
 fn a_failing_proxy_is_named_without_its_password() {
     let hub = hub();
@@ -141,6 +144,7 @@ fn mirror(headers: &[&str]) -> network::Canned {
     network::Canned::new(move |_| Some(network::Answer { headers: headers.clone(), body: b"a note".to_vec() }))
 }
 
+/// Fault (hub): a mirror whose entity tags are no digests → accepted if the content has the pinned sha256, refused if not
 #[test]
 fn a_pinned_digest_takes_precedence_over_a_mirrors_tags() {
     let pinned = HubFile { sha256: Some(Digest::of(b"a note")), ..note() };
@@ -168,6 +172,8 @@ fn a_pinned_digest_takes_precedence_over_a_mirrors_tags() {
     }
 }
 
+/// Fault (hub): a mirror without `ETag` or `X-Repo-Commit`, or the login page of a network → an error with what to set
+/// Fault (hub): a small file that has not the git id of its entity tag → refused and removed
 #[test]
 fn headers_missing_from_a_mirror_are_reported_with_a_remedy() {
     let hub = hub();
@@ -196,6 +202,8 @@ fn paged(next: String) -> network::Canned {
     })
 }
 
+/// Fault (hub): a listing that continues on another server → refused; the token stays at the endpoint
+/// Fault (hub): a mirror that starts a listing over → refused
 #[test]
 fn a_listing_continues_at_the_endpoint_only() {
     let hub = hub();
@@ -218,9 +226,9 @@ fn a_listing_continues_at_the_endpoint_only() {
 
     let leading_away = paged(format!("http://{}/other?cursor=two", elsewhere.address));
     let message = list(&leading_away).unwrap_err().replace(&elsewhere.address, "elsewhere");
-    insta::assert_snapshot!(message, @"unexpected response of mirror for the list of files of a/faces@c42f4c2: the list continues at http://elsewhere/other?cursor=two, which is not on http://mirror/hub; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message, @"unexpected response of mirror for the list of files of a/faces@c42f4c2: the list continues at http://elsewhere/other, which is not on http://mirror/hub; check HF_ENDPOINT and the proxy");
     // One that knows no cursors would be listed once and taken for whole.
     let beginning_again = paged(format!("{tree}?cursor=three"));
-    insta::assert_snapshot!(list(&beginning_again).unwrap_err(), @"unexpected response of mirror for a/faces@c42f4c2: the list does not end; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(list(&beginning_again).unwrap_err(), @"unexpected response of mirror for the list of files of a/faces@c42f4c2: the list does not end: its page 2 repeats an earlier one; check HF_ENDPOINT and the proxy");
     assert_eq!(elsewhere.log(), [""; 0]);
 }

@@ -61,6 +61,7 @@ fn folder(hub: &FakeHub) -> PathBuf {
     folders.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("urls--")).unwrap()
 }
 
+/// Fault (hub): a file at a URL that redirects to a signed one → the token goes nowhere, and no signature is kept
 #[test]
 fn a_release_comes_from_its_storage_and_the_token_goes_nowhere() {
     let hub = server();
@@ -81,7 +82,8 @@ fn a_release_comes_from_its_storage_and_the_token_goes_nowhere() {
     let key = Digest::of(url.as_bytes()).short(32);
     let place = format!("urls--w.safetensors--{key}");
     let tag = format!("{place}/blobs/download.etag");
-    assert_eq!(hub.cached(), [format!("{place}/blobs/{sha}"), tag.clone(), format!("{place}/refs/latest")]);
+    let refs = ["covered", "latest"].map(|name| format!("{place}/refs/{name}"));
+    assert_eq!(hub.cached(), [&[format!("{place}/blobs/{sha}"), tag.clone()], &refs[..]].concat());
     assert_eq!(fs::read_to_string(hub.cache.path().join(tag)).unwrap(), "\"cdn-own\"");
 
     for client in [hub.client(), hub.offline()] {
@@ -92,6 +94,7 @@ fn a_release_comes_from_its_storage_and_the_token_goes_nowhere() {
     assert_eq!(hub.log(), [""; 0], "what is cached needs no network");
 }
 
+/// Fault (hub): a connection that is dropped within a file at a URL → resumed if the entity tag is the same
 #[test]
 fn a_dropped_connection_is_resumed_if_the_file_is_still_the_same() {
     let hub = server();
@@ -113,6 +116,7 @@ fn a_dropped_connection_is_resumed_if_the_file_is_still_the_same() {
     assert_eq!(hub.log(), [format!("hub /{RELEASE}/small.safetensors bytes=1000- if \"{tag}\"")]);
 }
 
+/// Fault (hub): a file at a URL that is replaced between two parts → received from its start, never joined
 #[test]
 fn bytes_of_two_files_are_never_joined() {
     // A server that knows If-Range, and one that does not; one without ranges.
@@ -139,6 +143,7 @@ fn bytes_of_two_files_are_never_joined() {
     }
 }
 
+/// Fault (hub): a file at a URL with another sha256 than pinned → refused and removed
 #[test]
 fn another_file_than_pinned_is_refused() {
     let hub = server();
@@ -153,6 +158,7 @@ fn another_file_than_pinned_is_refused() {
     assert_eq!(load(&hub.offline(), &at(&hub, "w.safetensors", None)).unwrap().digest, second.digest, "the last one");
 }
 
+/// Fault (hub): a damaged file of a URL in the cache → downloaded again, once
 #[test]
 fn a_damaged_file_in_the_cache_is_downloaded_again_once() {
     let hub = server();
@@ -171,6 +177,7 @@ fn a_damaged_file_in_the_cache_is_downloaded_again_once() {
     }
 }
 
+/// Fault (hub): a file at a URL that is denied, gone, a web page, or whose server fails → an error with its remedy, without a signature
 #[test]
 fn failures_offline_and_by_status() {
     let failing = |file: &str, of_hub: &[Fault], of_cdn: &[Fault]| {
@@ -192,6 +199,7 @@ fn failures_offline_and_by_status() {
     insta::assert_snapshot!(failing("w.safetensors", &round, &[]), @"unexpected response of hub for http://hub/owner/net/releases/download/v1/w.safetensors: too many redirects; check the URL and the proxy");
 }
 
+/// Fault (hub): a redirect to a URL with a password, without encryption, of another scheme or without a host → refused; its address is not shown
 #[test]
 fn redirects_lead_to_no_place_that_is_unsafe() {
     let leading_to = |headers: &'static [(&'static str, &'static str)]| {
@@ -205,6 +213,7 @@ fn redirects_lead_to_no_place_that_is_unsafe() {
     insta::assert_snapshot!(leading_to(&[("Location", "https:///w?signature=x")]), @"unexpected response of hub for http://hub/owner/net/releases/download/v1/w.safetensors: it leads to an invalid URL; check the URL and the proxy");
 }
 
+/// Fault (hub): a file at a URL of no announced length → refused unless its sha256 is pinned
 #[test]
 fn a_body_without_an_end_needs_a_pin() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -223,6 +232,7 @@ fn a_body_without_an_end_needs_a_pin() {
     load(&hub.client(), &source(Some(Digest::of(&content(1.0))))).unwrap();
 }
 
+/// Fault (processes): four loads of one URL at a time → one transfer
 #[test]
 fn two_loads_of_one_file_are_one_transfer() {
     let hub = server();
@@ -237,6 +247,7 @@ fn two_loads_of_one_file_are_one_transfer() {
     assert_eq!(hub.log().len(), 2, "one request, redirected");
 }
 
+/// Fault (hub): Ctrl-C while a file at a URL stalls → ends; the next start resumes
 #[test]
 fn a_stalled_download_is_cancelled_and_resumed() {
     let hub = server();

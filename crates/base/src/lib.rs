@@ -7,4 +7,5 @@ pub mod files;
 pub mod pickle;
 pub mod pointer;
 pub mod progress;
+pub mod text;
 pub mod transient;

@@ -9,6 +9,8 @@
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek};
 
+use crate::text;
+
 /// The first byte of every pickle since protocol 2.
 pub const PROTO: u8 = 0x80;
 
@@ -144,7 +146,7 @@ pub trait Objects {
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum PickleError {
     /// A function or class that its [`Objects`] do not know.
-    #[error("its pickle refers to `{name}` at byte {at}, and loading that could run any code")]
+    #[error("its pickle refers to `{}` at byte {at}, and loading that could run any code", text::quoted(name))]
     Global { name: String, at: u64 },
     /// An instruction that is not interpreted.
     #[error("its pickle has the unsupported instruction 0x{opcode:02x} at byte {at}")]

@@ -2,7 +2,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::panic;
 use std::process::{self, ExitCode};
 
@@ -24,7 +24,8 @@ fn main() -> ExitCode {
         // `--help` and `--version` print their result.
         Err(answer) if !answer.use_stderr() => help(&answer).map(|()| CommandOutcome::Done).map_err(Error::from),
         Err(mistake) => {
-            let _ = mistake.print();
+            let text = mistake.render();
+            terminal::say_styled(&text.to_string(), &text.ansi().to_string());
             return ExitCode::from(ErrorKind::Usage.code());
         }
     };
@@ -54,9 +55,8 @@ fn explain_missing_threads() {
     }));
 }
 
-/// Prints clap's answer, in colour if standard output is a terminal.
+/// Prints clap's answer.
 fn help(answer: &clap::Error) -> io::Result<()> {
     let text = answer.render();
-    let coloured = io::stdout().is_terminal();
-    terminal::print(&if coloured { text.ansi().to_string() } else { text.to_string() })
+    terminal::print_styled(&text.to_string(), &text.ansi().to_string())
 }

@@ -138,8 +138,10 @@ fn listed(
             let known = |path: &String| listing.iter().find(|listed| listed.path == *path);
             // An unlisted file is requested nevertheless: the Hub's answer is the best error.
             let with_facts = |path| {
-                let (size, sha256) = known(path).map_or((None, None), |listed| (listed.size, listed.sha256));
-                HubFile { size, ..file(repo, revision, path, pinned.or(sha256)) }
+                let listed = known(path);
+                let sha256 = pinned.or(listed.and_then(|listed| listed.sha256));
+                let git_id = listed.and_then(|listed| listed.git_id.clone());
+                HubFile { size: listed.and_then(|listed| listed.size), git_id, ..file(repo, revision, path, sha256) }
             };
             Ok(paths.iter().map(with_facts).collect())
         }
@@ -158,7 +160,7 @@ fn common_folder(paths: &[String]) -> &str {
 
 fn announce(files: &[HubFile], context: &OpenContext<'_>) {
     let missing: Vec<_> = files.iter().filter(|file| !matches!(Hub::shared().cached(file), Ok(Some(_)))).collect();
-    let bytes: u64 = missing.iter().filter_map(|file| file.size).sum();
+    let bytes: u64 = missing.iter().filter_map(|file| file.size).fold(0, u64::saturating_add);
     if let ([first, rest @ ..], LARGE..) = (&missing[..], bytes) {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         context.progress.say(&format!("downloading {first}{more} ({:.0} MB) into the Hub cache", bytes as f64 / 1e6));

@@ -9,8 +9,9 @@ use super::layout::{self, Layout, ShardColumns};
 use super::unpacked::{self, Distinct, Index, PartialFolder, UnpackedFace, file_name};
 use super::{ContainerProblem, Located, Task, say_pairs};
 use crate::dataset::scan::OpenContext;
-use crate::dataset::{DatasetError, Manifest};
+use crate::dataset::{DatasetError, LONGEST_NAME, Manifest};
 use crate::digest::Digest;
+use crate::text;
 
 /// Bytes that are decoded at a time; larger row groups are split.
 const SLICE: u64 = 256 << 20;
@@ -215,6 +216,15 @@ impl ShardPairs {
     }
 }
 
+/// Why a value cannot be an id or an identity.
+fn unusable_name(value: &str) -> Option<String> {
+    if value.len() > LONGEST_NAME {
+        let value = text::quoted_to(value, 40);
+        return Some(format!("is `{value}`, and at most {LONGEST_NAME} bytes are accepted"));
+    }
+    value.contains(char::is_control).then(|| "contains a line break or another control character".into())
+}
+
 /// The faces, and their names in the table.
 #[derive(Default)]
 struct ShardFaces {
@@ -245,13 +255,13 @@ impl ShardFaces {
             // The library `datasets` stores a withheld label as -1.
             let who = identities.get(row).filter(|identity| !matches!(*identity, "" | "-1"));
             let photo = photos.as_ref().and_then(|photos| photos.get(row)).filter(|photo| !photo.is_empty());
-            let controlled = [(Some(identity), who), (photo_column.as_ref(), photo)]
+            let unusable = [(Some(identity), who), (photo_column.as_ref(), photo)]
                 .into_iter()
-                .find(|(_, value)| value.is_some_and(|value| value.contains(char::is_control)));
-            let picture = match controlled {
-                Some((column, _)) => {
+                .find_map(|(column, value)| Some((column, unusable_name(value?)?)));
+            let picture = match unusable {
+                Some((column, rule)) => {
                     let (row, column) = (table.start + row as u64, column.map_or("", String::as_str));
-                    Err(format!("row {row}: `{column}` contains a line break or another control character"))
+                    Err(format!("row {row}: `{column}` {rule}"))
                 }
                 None => picture(table, column, row, &bytes, paths.as_ref()),
             };
@@ -263,8 +273,8 @@ impl ShardFaces {
                 }
                 Err(fault) => (None, Some(fault)),
             };
-            let printable = |value: &str| !value.contains(char::is_control);
-            let (who, photo) = (who.filter(|value| printable(value)), photo.filter(|value| printable(value)));
+            let usable = |value: &&str| unusable_name(value).is_none();
+            let (who, photo) = (who.filter(usable), photo.filter(usable));
             let last = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
             self.names.push(match &names {
                 Some(names) => names.get(row).map(str::to_owned),
@@ -278,7 +288,7 @@ impl ShardFaces {
 
     /// The table's names become ids if they are unique; otherwise numbers do.
     fn finish(mut self, kept: Vec<String>) -> Index {
-        let usable = |name: &&str| !name.is_empty() && !name.contains(char::is_control);
+        let usable = |name: &&str| !name.is_empty() && unusable_name(name).is_none();
         let distinct: HashSet<_> = self.names.iter().flatten().map(String::as_str).filter(usable).collect();
         if distinct.len() == self.entries.len() {
             for (entry, name) in self.entries.iter_mut().zip(self.names) {

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use facevault::digest::Digest;
-use facevault::hub::{Hub, HubSettings, Proxies, Roots, Token};
+use facevault::hub::{Hub, HubSettings, Limits, Proxies, Roots, Token};
 
 /// The one commit of every repository.
 pub const COMMIT: &str = "c42f4c2771b043bb5c461093664d016ff4298224";
@@ -166,6 +166,7 @@ impl FakeHub {
     pub fn settings(&self) -> HubSettings {
         HubSettings {
             endpoint: format!("http://{}", self.address),
+            credentials: None,
             token: None,
             cache: self.cache.path().to_owned(),
             offline: false,
@@ -173,6 +174,7 @@ impl FakeHub {
             backoff: Duration::from_millis(1),
             max_wait: Duration::from_secs(1),
             read_timeout: Duration::from_secs(2),
+            limits: Limits::default(),
             proxies: Proxies::default(),
             roots: Roots::default(),
         }

@@ -87,6 +87,38 @@ impl Canned {
     }
 }
 
+/// A server of raw answers: `answer` gets the path of a request and its connection; its address. It counts the requests.
+pub fn raw(answer: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> (String, Requests) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (requests, answer) = (Requests::default(), Arc::new(answer));
+    let kept = requests.clone();
+    // Ends with the test process; each test has its own ports.
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (kept, answer) = (kept.clone(), answer.clone());
+            thread::spawn(move || {
+                let Some(head) = head(&mut stream) else { return };
+                kept.0.lock().unwrap().push(head.clone());
+                // A client that has seen enough hangs up.
+                let _ = answer(head.split(' ').nth(1).unwrap(), &mut stream);
+            });
+        }
+    });
+    (address, requests)
+}
+
+/// The heads of the requests to a [`raw`] server.
+#[derive(Clone, Default)]
+pub struct Requests(Arc<Mutex<Vec<String>>>);
+
+impl Requests {
+    /// Those since the last call.
+    pub fn log(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
 /// The head of a request.
 fn head(stream: &mut impl Read) -> Option<String> {
     let mut lines = BufReader::with_capacity(1, stream).lines();

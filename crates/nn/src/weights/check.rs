@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use facevault_base::text::quoted;
+
 use super::{Checkpoint, Parameter, Tensors, Unfit};
 
 /// Maximum number of examples of each kind of problem.
@@ -25,7 +27,7 @@ pub fn require(checkpoint: &Checkpoint, parameters: &[Parameter], unused: &[&str
         if tensor.shape != *shape {
             wrong.push(format!("{key} is {:?}, expected {shape:?}", tensor.shape));
         } else if tensor.data.len() != shape.iter().product::<usize>() {
-            wrong.push(format!("{key} is {}, expected floating point values", tensor.dtype));
+            wrong.push(format!("{key} is {}, expected floating point values", quoted(&tensor.dtype)));
         } else if let Some(at) = tensor.data.iter().position(|value| !value.is_finite()) {
             not_finite.push(format!("{key} has {} at index {at}", tensor.data[at]));
         }
@@ -34,7 +36,7 @@ pub fn require(checkpoint: &Checkpoint, parameters: &[Parameter], unused: &[&str
     let unexpected = checkpoint.tensors.iter().filter(|(key, _)| {
         !needed.contains(key.as_str()) && !unused.iter().any(|pattern| fits(pattern.as_bytes(), key.as_bytes()))
     });
-    let unexpected = unexpected.map(|(key, tensor)| format!("{key} {:?}", tensor.shape)).collect();
+    let unexpected = unexpected.map(|(key, tensor)| format!("{} {:?}", quoted(key), tensor.shape)).collect();
     let mut problems = String::new();
     for (title, lines) in
         [("missing", missing), ("mismatched", wrong), ("not finite", not_finite), ("unexpected", unexpected)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{Cursor, Read as _};
 use std::rc::Rc;
 
+use facevault_base::text::quoted;
 use zip::ZipArchive;
 
 use super::pickle::{self, Object, Unpickled, Value, View};
@@ -38,7 +39,7 @@ const WRAPPERS: [&str; 13] = [
 
 /// Reads the zip archive.
 pub(super) fn zip(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatError> {
-    let broken = |error: &dyn std::fmt::Display| FormatError::Zip(error.to_string());
+    let broken = |error: &dyn std::fmt::Display| FormatError::Zip(quoted(&error.to_string()).into_owned());
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
     let pickles: Vec<String> = archive
         .file_names()
@@ -53,12 +54,12 @@ pub(super) fn zip(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatErr
     // Entries of an archive do not overlap, unless it is malicious.
     let mut budget = bytes.len() as u64;
     let mut read = |name: &str| -> Result<Vec<u8>, FormatError> {
-        let entry = archive.by_name(name).map_err(|error| FormatError::Zip(format!("{name}: {error}")))?;
+        let entry = archive.by_name(name).map_err(|error| FormatError::Zip(format!("{}: {error}", quoted(name))))?;
         let mut content = Vec::new();
         entry
             .take(budget + 1)
             .read_to_end(&mut content)
-            .map_err(|error| FormatError::Zip(format!("{name}: {error}")))?;
+            .map_err(|error| FormatError::Zip(format!("{}: {error}", quoted(name))))?;
         let rest = budget.checked_sub(content.len() as u64);
         budget = rest.ok_or_else(|| FormatError::Zip("its entries are larger than the archive".into()))?;
         Ok(content)
@@ -119,12 +120,12 @@ pub(super) fn legacy(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, Format
             return Err(FormatError::Content("the key of a storage is not a string".into()));
         };
         let Some(storage) = made.storages.get(key) else {
-            return Err(FormatError::Content(format!("its storage {key} belongs to no tensor")));
+            return Err(FormatError::Content(format!("its storage {} belongs to no tensor", quoted(key))));
         };
-        let truncated = || FormatError::Truncated { what: format!("storage {key}") };
+        let truncated = || FormatError::Truncated { what: format!("storage {}", quoted(key)) };
         let (count, after) = rest.split_first_chunk().ok_or_else(truncated)?;
         if i64::from_le_bytes(*count) as u64 != storage.length as u64 {
-            return Err(FormatError::Content(format!("storage {key} has two different lengths")));
+            return Err(FormatError::Content(format!("storage {} has two different lengths", quoted(key))));
         }
         let length = storage.length.checked_mul(storage.kind.size).ok_or_else(truncated)?;
         let (content, after) = after.split_at_checked(length).ok_or_else(truncated)?;
@@ -134,7 +135,7 @@ pub(super) fn legacy(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, Format
     let mut output = Output::new(bytes.len());
     for (key, view) in state_dict(&made, say)? {
         let Some(content) = storages.get(&*view.storage.key) else {
-            return Err(FormatError::Content(format!("tensor {key} has no storage")));
+            return Err(FormatError::Content(format!("tensor {} has no storage", quoted(&key))));
         };
         output.add(key, &view, content)?;
     }
@@ -161,32 +162,40 @@ fn state_dict(made: &Unpickled<'_>, say: &dyn Fn(&str)) -> Result<Vec<(String, R
             (Some(named), _) => *named,
             (None, [only]) if !has_tensors => *only,
             (None, [_, ..]) if !has_tensors => {
-                let names: Vec<_> = inner.iter().map(|(name, _)| format!("`{name}`")).collect();
                 return Err(FormatError::Content(format!(
                     "it contains several dicts of tensors, {}; save only the `state_dict()` of the network",
-                    names.join(", ")
+                    listed(inner.iter().map(|(name, _)| *name))
                 )));
             }
             _ => break,
         };
-        let others: Vec<_> =
-            inner.iter().filter(|(other, _)| *other != name).map(|(other, _)| format!("`{other}`")).collect();
+        let others = listed(inner.iter().map(|(other, _)| *other).filter(|other| *other != name));
+        let chosen_name = quoted(name);
         if !others.is_empty() {
-            say(&format!("using `{name}` of the checkpoint's dicts of tensors, not {}", others.join(", ")));
+            say(&format!("using `{chosen_name}` of the checkpoint's dicts of tensors, not {others}"));
         } else if name != WRAPPERS[0] {
-            say(&format!("using the tensors in the checkpoint's entry `{name}`"));
+            say(&format!("using the tensors in the checkpoint's entry `{chosen_name}`"));
         }
         dict = chosen;
     }
     let tensor = |(key, value): &(Value, Value)| match (made.text(key), value) {
         (Some(key), Value::Object(Object::Tensor(view))) => Ok((key.to_owned(), view.clone())),
         (Some(key), value) => Err(FormatError::Content(format!(
-            "its entry `{key}` is {}, not a tensor; save only the `state_dict()`",
+            "its entry `{}` is {}, not a tensor; save only the `state_dict()`",
+            quoted(key),
             name_of(value)
         ))),
         (None, _) => Err(FormatError::Content(format!("one of its keys is {}, not a string", name_of(key)))),
     };
     made.heap.dicts[dict].iter().map(tensor).collect()
+}
+
+/// Names in a sentence, the first ten of them.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 10;
+    let names: Vec<_> = names.map(|name| format!("`{}`", quoted(name))).take(SHOWN + 1).collect();
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 /// Whether a dict holds tensors under string keys, itself or in such dicts: an optimizer's keys are numbers.
@@ -219,10 +228,10 @@ impl Output {
 
     /// Copies a view out of its storage's bytes.
     fn add(&mut self, key: String, view: &View, content: &[u8]) -> Result<(), FormatError> {
-        let wrong = |rule: &str| FormatError::Content(format!("tensor {key} {rule}"));
+        let wrong = |rule: &str| FormatError::Content(format!("tensor {} {rule}", quoted(&key)));
         let StorageType { name, size, element } = view.storage.kind;
         if view.storage.length.checked_mul(size) != Some(content.len()) {
-            let what = format!("storage {}", view.storage.key);
+            let what = format!("storage {}", quoted(&view.storage.key));
             return Err(FormatError::Truncated { what });
         }
         let count = view.shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side));

@@ -1,5 +1,6 @@
 //! `.safetensors`: a JSON header, then raw little-endian values.
 
+use facevault_base::text::quoted;
 use safetensors::{Dtype, SafeTensors};
 
 use super::storage::{Element, widen};
@@ -7,7 +8,8 @@ use super::{FormatError, Tensor, Tensors};
 
 /// All tensors of a file.
 pub(super) fn read(bytes: &[u8]) -> Result<Tensors, FormatError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| FormatError::Safetensors(error.to_string()))?;
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|error| FormatError::Safetensors(quoted(&error.to_string()).into_owned()))?;
     let tensor = |view: &safetensors::tensor::TensorView| {
         let element = match view.dtype() {
             Dtype::F64 => Some(Element::F64),
