@@ -52,6 +52,9 @@ pub mod dataset;
 mod detect;
 mod embed;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod generated;
 mod guides;

@@ -7,6 +7,8 @@ mod cache;
 mod client;
 mod download;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod git;
 mod listing;
 mod proxy;
