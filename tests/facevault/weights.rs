@@ -62,6 +62,8 @@ fn every_form_of_torch_save_gives_the_same_tensors() {
     }
 }
 
+/// Fault (weights): a checkpoint with a whole module or other objects inside → refused by the name of the class;
+/// nothing is run
 #[test]
 fn anything_but_a_state_dict_is_refused_by_name() {
     insta::assert_snapshot!(refusal("module.pth"), @"cannot load module.pth: its pickle refers to `torch.nn.modules.linear.Linear` at byte 2, and loading that could run any code; save only the `state_dict()`, or convert the file to .safetensors on a machine where you trust it");
@@ -98,6 +100,7 @@ fn the_dict_that_contains_the_network_is_found_and_reported() {
     insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` in its clone");
 }
 
+/// Fault (weights): a truncated checkpoint → refused with the remedy
 #[test]
 fn a_truncated_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,6 +118,7 @@ fn a_truncated_file_is_refused() {
     }
 }
 
+/// Fault (weights): a local file that is not the pinned one → refused with both digests
 #[test]
 fn a_local_file_must_match_its_pin() {
     let digest = load_fixture("zip.pth").unwrap().digest;
