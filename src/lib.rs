@@ -22,7 +22,7 @@
 //! Each module uses only modules on lines below its own:
 //!
 //! ```text
-//! schemas
+//! fuzzing · schemas
 //! commands
 //! pages
 //! error
